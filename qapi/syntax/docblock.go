@@ -1,0 +1,104 @@
+package syntax
+
+import (
+	"slices"
+	"strings"
+)
+
+// Doc is a documentation comment: the lines between two lines `##`.
+type Doc struct {
+	Pos Pos
+	// Symbol is the name of the definition that is documented, from the first line
+	// `@name:`; empty in a free-form comment.
+	Symbol string
+	// Sections holds the comment's text, cut into its sections, in order. A free-form
+	// comment has one at most.
+	Sections []Section
+}
+
+// Section is a part of a [Doc].
+type Section struct {
+	Kind SectionKind
+	// Name is what the section tells about: the member's or feature's name, or the tag
+	// ("Returns", "Since"). It is empty for plain text.
+	Name string
+	Pos  Pos // only the line
+	// Lines holds the text without the comment signs, and without blank lines at the begin
+	// and at the end. Lines after the first one keep their indentation.
+	Lines []string
+}
+
+// SectionKind tells the sections of a [Doc] apart.
+type SectionKind int
+
+const (
+	Plain       SectionKind = iota // text that belongs to the whole
+	MemberText                     // @name: of a member, an argument, an enum's value
+	FeatureText                    // @name: after the line Features:
+	Tagged                         // Returns:, Errors:, Since:, TODO:, Note:, Example: …
+)
+
+// Text returns the section's text.
+func (s *Section) Text() string { return strings.Join(s.Lines, "\n") }
+
+// docLines holds the text lines of a comment.
+type docLines struct {
+	text []string
+	line []int // their numbers in the file
+}
+
+// parseDoc reads a documentation comment. It returns what it has even with an error.
+func (p *parser) parseDoc() (*Doc, *Error) {
+	d := &Doc{Pos: p.pos}
+	if p.text != "##" {
+		return d, p.fail("junk after '##' at start of documentation comment")
+	}
+	readErr := p.readDocLines()
+	if err := newDocParser(d, docLines{slices.Clone(p.doc.text), p.doc.line}).parse(); err != nil {
+		return d, err
+	}
+	if readErr != nil {
+		return d, readErr
+	}
+	return d, p.accept()
+}
+
+// readDocLines collects the lines up to the closing ##.
+func (p *parser) readDocLines() *Error {
+	p.doc.text, p.doc.line = p.doc.text[:0], p.doc.line[:0]
+	for {
+		if err := p.next(true); err != nil {
+			return err
+		}
+		switch {
+		case p.tok != '#':
+			return p.fail("documentation comment must end with '##'")
+		case p.text == "##":
+			return nil
+		case strings.HasPrefix(p.text, "##"):
+			return p.fail("junk after '##' at end of documentation comment")
+		case p.text != "#" && p.text[1] != ' ':
+			return p.fail("missing space after #")
+		}
+		text := strings.TrimPrefix(p.text[1:], " ")
+		p.doc.text = append(p.doc.text, strings.TrimRightFunc(text, isSpace))
+		p.doc.line = append(p.doc.line, p.pos.Line)
+	}
+}
+
+// addEmptySections adds errors for the sections that have no text.
+func (p *parser) addEmptySections(d *Doc) {
+	for i := range d.Sections {
+		s := &d.Sections[i]
+		switch {
+		case len(s.Lines) > 0 || s.Kind == Plain:
+		case s.Kind == MemberText:
+			p.add(&Error{s.Pos, "text required after '@" + s.Name + ":'"})
+		case s.Kind == Tagged:
+			p.add(&Error{s.Pos, "text required after '" + s.Name + ":'"})
+		case s.Kind == FeatureText:
+			// A feature may be named without a word about it, so that a schema can
+			// be printed without its prose.
+		}
+	}
+}
