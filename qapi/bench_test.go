@@ -1,0 +1,29 @@
+package qapi_test
+
+import (
+	"testing"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/testdata/schema"
+)
+
+// BenchmarkLoad measures the whole front end on QEMU 10.2's schema, as this module holds it.
+func BenchmarkLoad(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := qapi.LoadFS(schema.FS, "10.2/"+schema.QEMU, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkLoadProse measures it on QEMU's own files.
+func BenchmarkLoadProse(b *testing.B) {
+	main := schemasFolder(b) + "/qemu-10.2.2/" + schema.QEMU
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := qapi.Load(main, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

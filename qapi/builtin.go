@@ -1,0 +1,56 @@
+package qapi
+
+// JSONKind is the kind of JSON value that a type has on the wire.
+type JSONKind string
+
+// The kinds, by the names that query-qmp-schema gives them.
+const (
+	KindString  JSONKind = "string" // also of an enum
+	KindNumber  JSONKind = "number"
+	KindInt     JSONKind = "int" // a number without fraction or exponent
+	KindBoolean JSONKind = "boolean"
+	KindNull    JSONKind = "null"
+	KindObject  JSONKind = "object"
+	KindArray   JSONKind = "array"
+	KindValue   JSONKind = "value" // any; also of an alternate, which has several
+)
+
+// Builtin is a type that the language predefines, such as "str" or "uint64".
+type Builtin struct {
+	name   string
+	kind   JSONKind
+	bits   int
+	signed bool
+}
+
+// builtins holds the predefined types, in QEMU's order.
+var builtins = []*Builtin{
+	{name: "str", kind: KindString},
+	{name: "number", kind: KindNumber},
+	{name: "int", kind: KindInt, bits: 64, signed: true},
+	{name: "int8", kind: KindInt, bits: 8, signed: true},
+	{name: "int16", kind: KindInt, bits: 16, signed: true},
+	{name: "int32", kind: KindInt, bits: 32, signed: true},
+	{name: "int64", kind: KindInt, bits: 64, signed: true},
+	{name: "uint8", kind: KindInt, bits: 8},
+	{name: "uint16", kind: KindInt, bits: 16},
+	{name: "uint32", kind: KindInt, bits: 32},
+	{name: "uint64", kind: KindInt, bits: 64},
+	{name: "size", kind: KindInt, bits: 64},
+	{name: "bool", kind: KindBoolean},
+	{name: "any", kind: KindValue},
+	{name: "null", kind: KindNull},
+}
+
+// TypeName returns the name that a schema writes.
+func (b *Builtin) TypeName() string { return b.name }
+
+// JSONKind returns how a value of the type looks on the wire.
+func (b *Builtin) JSONKind() JSONKind { return b.kind }
+
+// Bits returns the width of an integer type, 0 for the other types.
+func (b *Builtin) Bits() int { return b.bits }
+
+// Signed tells whether an integer type has negative values. QEMU also takes negative values
+// for uint64 and size, to be compatible with its own past, and never sends one.
+func (b *Builtin) Signed() bool { return b.signed }

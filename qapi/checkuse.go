@@ -1,0 +1,130 @@
+package qapi
+
+func (c *checker) checkCommand(cmd *Command) (problem *Diagnostic) {
+	if cmd.Arg, problem = c.checkArguments(cmd.Boxed); problem != nil {
+		return problem
+	}
+	if c.decl.returns.name == "" {
+		return nil
+	}
+	result, problem := c.resolve(c.decl.returns.name, place{what: "command's 'returns'"})
+	if problem != nil {
+		return problem
+	}
+	cmd.Returns = result.typ
+	if c.pragma.except(cmd.Name, commandReturnsExceptions) {
+		return nil
+	}
+	element := cmd.Returns
+	if array, ok := element.(*Array); ok {
+		element = array.Element
+	}
+	if _, ok := element.(ObjectType); !ok && element != nil {
+		return fail("command's 'returns' cannot take ", describeType(cmd.Returns))
+	}
+	return nil
+}
+
+func (c *checker) checkEvent(e *Event) (problem *Diagnostic) {
+	e.Arg, problem = c.checkArguments(e.Boxed)
+	return problem
+}
+
+// checkArguments resolves the 'data' of a command or an event.
+func (c *checker) checkArguments(boxed bool) (ObjectType, *Diagnostic) {
+	if c.decl.data.name == "" {
+		return nil, nil
+	}
+	what := string(c.decl.kind) + "'s 'data'"
+	e, problem := c.resolve(c.decl.data.name, place{what: what})
+	if problem != nil {
+		return nil, problem
+	}
+	switch e.typ.(type) {
+	case *Struct:
+	case *Union:
+		if !boxed {
+			return nil, fail(what, " can take ", describeType(e.typ), " only with 'boxed': true")
+		}
+	default:
+		return nil, fail(what, " cannot take ", describeType(e.typ))
+	}
+	return e.typ.(ObjectType), c.contain(e)
+}
+
+func (c *checker) checkAlternate(a *Alternate) *Diagnostic {
+	var names nameSet
+	seen := map[JSONKind]string{} // the alternative that takes a kind of value
+	for _, d := range c.decl.members {
+		what := place{"alternative", d.name}
+		e, problem := c.resolve(d.typ.name, what)
+		if problem != nil {
+			return problem
+		}
+		if other, ok := names.add(d.name); !ok {
+			return collision(what, place{"alternative", other})
+		}
+		kinds := alternateKinds(e.typ)
+		if kinds == nil {
+			return fail(what.String(), " cannot use ", describeType(e.typ))
+		}
+		for _, kind := range kinds {
+			if other, ok := seen[kind]; ok {
+				return fail(what.String(), " can't be distinguished from '", other, "'")
+			}
+			seen[kind] = d.name
+		}
+		a.Alternatives = append(a.Alternatives, &Alternative{Name: d.name, Type: e.typ, If: d.cond, Pos: d.pos})
+	}
+	return nil
+}
+
+// alternateKinds returns the kinds of JSON value that nothing else may have beside an
+// alternative of type t; none if t cannot be an alternative. Where values come as strings
+// from a command line, a string could stand for a number or a boolean.
+func alternateKinds(t Type) []JSONKind {
+	kind := t.JSONKind()
+	switch kind {
+	case KindValue:
+		return nil
+	case KindInt:
+		return []JSONKind{KindNumber}
+	case KindString:
+	default:
+		return []JSONKind{kind}
+	}
+	enum, ok := t.(*Enum)
+	if !ok {
+		return []JSONKind{KindString, KindNumber, KindBoolean}
+	}
+	kinds := []JSONKind{KindString}
+	var number, boolean bool
+	for _, v := range enum.Values {
+		boolean = boolean || v.Name == "on" || v.Name == "off"
+		number = number || isDigit(v.Name[0]) || v.Name[0] == '-' || v.Name[0] == '+' || v.Name[0] == '.'
+	}
+	if number {
+		kinds = append(kinds, KindNumber)
+	}
+	if boolean {
+		kinds = append(kinds, KindBoolean)
+	}
+	return kinds
+}
+
+// describeType returns "struct type 'Foo'".
+func describeType(t Type) string {
+	switch t := t.(type) {
+	case *Enum:
+		return "enum type '" + t.Name + "'"
+	case *Struct:
+		return "struct type '" + t.Name + "'"
+	case *Union:
+		return "union type '" + t.Name + "'"
+	case *Alternate:
+		return "alternate type '" + t.Name + "'"
+	case *Array:
+		return "array type " + t.TypeName()
+	}
+	return "built-in type '" + t.TypeName() + "'"
+}

@@ -1,0 +1,93 @@
+package qapi
+
+import "strings"
+
+// Cond is a condition on the configuration that a QEMU was built with: exactly one of
+// [CondName], [CondNot], [CondAll] and [CondAny]. A nil Cond always holds.
+type Cond interface {
+	// String returns the condition as C writes it: `CONFIG_LINUX && !CONFIG_VNC`.
+	String() string
+	cond()
+}
+
+// CondName holds in a configuration that has this name, such as "CONFIG_LINUX" or
+// "TARGET_ARM".
+type CondName string
+
+// CondNot holds where Cond does not.
+type CondNot struct{ Cond Cond }
+
+// CondAll holds where all of its conditions do.
+type CondAll []Cond
+
+// CondAny holds where at least one of its conditions does.
+type CondAny []Cond
+
+// Eval tells whether c holds in a configuration. It asks for names until the answer is known.
+func Eval(c Cond, config func(name string) bool) bool {
+	switch c := c.(type) {
+	case CondName:
+		return config(string(c))
+	case CondNot:
+		return !Eval(c.Cond, config)
+	case CondAll:
+		for _, c := range c {
+			if !Eval(c, config) {
+				return false
+			}
+		}
+	case CondAny:
+		for _, c := range c {
+			if Eval(c, config) {
+				return true
+			}
+		}
+		return false
+	}
+	return true
+}
+
+func (c CondName) String() string { return string(c) }
+func (c CondNot) String() string  { return "!" + operand(c.Cond) }
+func (c CondAll) String() string  { return infix(c, " && ") }
+func (c CondAny) String() string  { return infix(c, " || ") }
+
+func infix(conds []Cond, operator string) string {
+	if len(conds) == 1 {
+		return conds[0].String()
+	}
+	var b strings.Builder
+	for i, c := range conds {
+		if i > 0 {
+			b.WriteString(operator)
+		}
+		b.WriteString(operand(c))
+	}
+	return b.String()
+}
+
+// operand returns c as a part of a larger condition.
+func operand(c Cond) string {
+	switch c := c.(type) {
+	case CondAll:
+		return parenthesized(c)
+	case CondAny:
+		return parenthesized(c)
+	}
+	return c.String()
+}
+
+func parenthesized[C interface {
+	~[]Cond
+	Cond
+}](c C) string {
+	if len(c) == 1 {
+		return operand(c[0])
+	}
+	return "(" + c.String() + ")"
+}
+
+func (CondName) cond() {}
+func (CondNot) cond()  {}
+func (CondAll) cond()  {}
+func (CondAny) cond()  {}

@@ -1,0 +1,155 @@
+package qapi
+
+import (
+	"iter"
+	"strings"
+)
+
+// newDoc returns the documentation of a declaration for the model.
+func newDoc(d *declaration) *Doc {
+	if d.doc == nil {
+		return nil
+	}
+	doc := &Doc{Pos: d.module.at(d.doc.Pos), Sections: make([]DocSection, len(d.doc.Sections))}
+	for i, s := range d.doc.Sections {
+		doc.Sections[i] = DocSection{Kind: s.Kind, Name: s.Name, Pos: d.module.at(s.Pos), Lines: s.Lines}
+	}
+	if since := doc.Tagged("Since"); since != nil {
+		doc.Since = strings.Join(strings.Fields(since.Text()), " ")
+	}
+	return doc
+}
+
+// documented yields what a definition's documentation may tell about, with its features: the
+// members, values or alternatives that are its own and not those of another definition that
+// it names; then, without a name, the definition as a whole.
+func documented(def Definition) iter.Seq2[string, []*Feature] {
+	return func(yield func(string, []*Feature) bool) {
+		if documentedParts(def, yield) {
+			yield("", def.Head().Features)
+		}
+	}
+}
+
+// documentedParts yields what has a name, and returns false if it is to stop.
+func documentedParts(def Definition, yield func(string, []*Feature) bool) bool {
+	switch def := def.(type) {
+	case *Enum:
+		for _, v := range def.Values {
+			if !yield(v.Name, v.Features) {
+				return false
+			}
+		}
+	case *Alternate:
+		for _, a := range def.Alternatives {
+			if !yield(a.Name, nil) {
+				return false
+			}
+		}
+	}
+	s := ownMembers(def)
+	if s == nil {
+		return true
+	}
+	for _, m := range s.Members {
+		if !yield(m.Name, m.Features) {
+			return false
+		}
+	}
+	return true
+}
+
+// ownMembers returns the struct that holds a definition's own members, nil if there is none.
+func ownMembers(def Definition) *Struct {
+	var t ObjectType
+	switch def := def.(type) {
+	case *Struct:
+		return def
+	case *Union:
+		t = def.Base
+	case *Command:
+		t = def.Arg
+	case *Event:
+		t = def.Arg
+	}
+	if s, ok := t.(*Struct); ok && s.Implicit {
+		return s
+	}
+	return nil
+}
+
+// checkFeatureDocs checks that a definition that is documented tells about its features.
+func (l *loader) checkFeatureDocs(def Definition) *Diagnostic {
+	if def == nil || def.Head().Doc == nil {
+		return nil
+	}
+	var described map[string]bool
+	for _, features := range documented(def) {
+		if len(features) > 0 && described == nil {
+			described = def.Head().Doc.names(DocFeature)
+		}
+		for _, f := range features {
+			if !described[f.Name] {
+				return fail("feature '", f.Name, "' lacks documentation")
+			}
+		}
+	}
+	return nil
+}
+
+// checkDocs checks that documentation tells of nothing that is not there: the last phase.
+func (l *loader) checkDocs() {
+	for _, e := range l.entities {
+		if e.def == nil || e.def.Head().Doc == nil {
+			continue
+		}
+		l.reportIn(e, checkDescriptions(e.def, DocMember, "member"))
+		l.reportIn(e, checkDescriptions(e.def, DocFeature, "feature"))
+	}
+}
+
+// checkDescriptions checks the descriptions of one kind.
+func checkDescriptions(def Definition, kind DocKind, what string) *Diagnostic {
+	known := map[string]bool{} // filled when it is needed
+	var absent []*DocSection
+	doc := def.Head().Doc
+	for i := range doc.Sections {
+		s := &doc.Sections[i]
+		if s.Kind != kind {
+			continue
+		}
+		if len(known) == 0 {
+			addDocumented(known, def, kind)
+		}
+		if !known[s.Name] {
+			absent = append(absent, s)
+		}
+	}
+	if absent == nil {
+		return nil
+	}
+	names := make([]string, len(absent))
+	for i, s := range absent {
+		names[i] = s.Name
+	}
+	verb := " does"
+	if len(names) > 1 {
+		verb = " do"
+	}
+	problem := fail("documented ", what, plural(names), " ", quoted(names), verb, " not exist")
+	problem.Pos = absent[0].Pos
+	return problem
+}
+
+// addDocumented adds the names that descriptions of one kind may have.
+func addDocumented(known map[string]bool, def Definition, kind DocKind) {
+	for name, features := range documented(def) {
+		if kind == DocMember {
+			known[name] = true
+			continue
+		}
+		for _, f := range features {
+			known[f.Name] = true
+		}
+	}
+}

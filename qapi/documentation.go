@@ -1,0 +1,77 @@
+package qapi
+
+import (
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qapi/syntax"
+)
+
+// Doc is the documentation comment of a definition.
+type Doc struct {
+	Pos Pos
+	// Since is the QEMU version that brought the definition, such as "0.14"; "" if the
+	// comment does not say. Some add a remark: "2.1 (poweroff since 2.8)".
+	Since string
+	// Sections holds the whole comment, cut into its sections, in order.
+	Sections []DocSection
+}
+
+// DocSection is a part of a [Doc].
+type DocSection struct {
+	Kind DocKind
+	// Name is the name of the member or feature that the section describes, or the tag
+	// that it begins with: "Returns", "Errors", "Since", "TODO", "Note", "Example", ….
+	// Plain text has none.
+	Name string
+	Pos  Pos
+	// Lines holds the text in QEMU's markup (reStructuredText, up to QEMU 5.1 a simple one
+	// of its own).
+	Lines []string
+}
+
+// Text returns the section's text.
+func (s *DocSection) Text() string { return strings.Join(s.Lines, "\n") }
+
+// DocKind tells the sections of a [Doc] apart.
+type DocKind = syntax.SectionKind
+
+// The kinds of sections.
+const (
+	DocText    = syntax.Plain       // of the definition as a whole
+	DocMember  = syntax.MemberText  // of a member, an argument, a value or an alternative
+	DocFeature = syntax.FeatureText // of a feature, which may be that of a member
+	DocTagged  = syntax.Tagged      // Returns:, Errors:, Since:, …
+)
+
+// Member returns what a documentation comment says about a member, nil if it says nothing. A
+// nil Doc says nothing.
+func (d *Doc) Member(name string) *DocSection { return d.section(DocMember, name) }
+
+// Feature is like Member, for a feature.
+func (d *Doc) Feature(name string) *DocSection { return d.section(DocFeature, name) }
+
+// Tagged is like Member, for the first section with that tag.
+func (d *Doc) Tagged(tag string) *DocSection { return d.section(DocTagged, tag) }
+
+func (d *Doc) section(kind DocKind, name string) *DocSection {
+	if d == nil {
+		return nil
+	}
+	for i := range d.Sections {
+		if s := &d.Sections[i]; s.Kind == kind && s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// names returns the names of the sections of one kind.
+func (d *Doc) names(kind DocKind) map[string]bool {
+	names := map[string]bool{}
+	for i := range d.Sections {
+		if s := &d.Sections[i]; s.Kind == kind {
+			names[s.Name] = true
+		}
+	}
+	return names
+}

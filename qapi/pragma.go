@@ -1,0 +1,68 @@
+package qapi
+
+import "github.com/qmpkit/qmpkit/qapi/syntax"
+
+// pragma holds what pragma directives set. It is the same for the whole schema, whichever
+// file sets it and where; what is set twice has the later value.
+type pragma struct {
+	docRequired bool
+	lists       map[string]map[string]bool // by key of the directive
+}
+
+// The keys of a pragma directive that name definitions which a rule does not apply to.
+const (
+	commandNameExceptions    = "command-name-exceptions"
+	commandReturnsExceptions = "command-returns-exceptions"
+	documentationExceptions  = "documentation-exceptions"
+	memberNameExceptions     = "member-name-exceptions"
+)
+
+// pragmaKey returns the key's present name: QEMU renamed some after 5.2.
+func pragmaKey(key string) string {
+	switch key {
+	case "returns-whitelist":
+		return commandReturnsExceptions
+	case "name-case-whitelist":
+		return memberNameExceptions
+	}
+	return key
+}
+
+// except tells whether a definition is excepted from a rule.
+func (p *pragma) except(name, rule string) bool { return p.lists[rule][name] }
+
+// set does what one key of a pragma directive asks for.
+func (p *pragma) set(key string, v syntax.Value) *Diagnostic {
+	switch pragmaKey(key) {
+	case "doc-required":
+		b, ok := v.(*syntax.Bool)
+		if !ok {
+			return fail("pragma 'doc-required' must be boolean")
+		}
+		p.docRequired = b.Value
+		return nil
+	case commandNameExceptions, commandReturnsExceptions, documentationExceptions, memberNameExceptions:
+		return p.setList(key, v)
+	}
+	return fail("unknown pragma '", key, "'")
+}
+
+func (p *pragma) setList(key string, v syntax.Value) *Diagnostic {
+	list, ok := v.(*syntax.Array)
+	if !ok {
+		return fail("pragma '", key, "' must be a list of strings")
+	}
+	names := make(map[string]bool, len(list.Elements))
+	for _, e := range list.Elements {
+		s, ok := e.(*syntax.String)
+		if !ok {
+			return fail("pragma '", key, "' must be a list of strings")
+		}
+		names[s.Text] = true
+	}
+	if p.lists == nil {
+		p.lists = map[string]map[string]bool{}
+	}
+	p.lists[pragmaKey(key)] = names
+	return nil
+}

@@ -1,0 +1,118 @@
+package qapi
+
+import "slices"
+
+// Type is a type of the language: exactly one of [*Builtin], [*Array], [*Enum], [*Struct],
+// [*Union] and [*Alternate].
+type Type interface {
+	// TypeName is the name that a schema writes: "str", "BlockdevOptions", "['str']" for
+	// an array.
+	TypeName() string
+	// JSONKind tells how a value of the type looks on the wire.
+	JSONKind() JSONKind
+}
+
+// ObjectType is a type whose values are JSON objects: [*Struct] or [*Union].
+type ObjectType interface {
+	Type
+	Definition
+	// AllMembers returns the members that every value of the type has, those of the base
+	// first. A union's discriminator is among them, the members of its branches are not.
+	AllMembers() []*Member
+}
+
+// Enum is a set of string values.
+type Enum struct {
+	Header
+	Prefix string // of C identifiers; "" is the default one
+	Values []*EnumValue
+}
+
+// EnumValue is one value of an [Enum].
+type EnumValue struct {
+	Name     string
+	If       Cond
+	Features []*Feature
+	Pos      Pos
+}
+
+// Struct is an object type without branches.
+type Struct struct {
+	Header
+	Base    *Struct   // nil: none
+	Members []*Member // its own; see AllMembers
+}
+
+// Member is a member of an object type.
+type Member struct {
+	Name     string
+	Type     Type
+	Optional bool
+	If       Cond
+	Features []*Feature
+	Pos      Pos
+}
+
+// Union is an object type whose further members depend on the value of its discriminator.
+type Union struct {
+	Header
+	Base          *Struct // implicit if the schema gives the common members inline
+	Discriminator *Member // one of the base's
+	// Branches holds one branch for each value of the discriminator's enum, in the order
+	// of the schema's data, then the values that the schema leaves out, in enum order.
+	Branches []*Branch
+}
+
+// Branch is what a [Union] adds for one value of its discriminator.
+type Branch struct {
+	Value string     // of the discriminator
+	Type  ObjectType // nil: no further members
+	If    Cond
+	Pos   Pos
+}
+
+// Alternate is a type whose values are told apart by their kind of JSON.
+type Alternate struct {
+	Header
+	Alternatives []*Alternative
+}
+
+// Alternative is one of the types of an [Alternate].
+type Alternative struct {
+	Name string // not seen on the wire
+	Type Type
+	If   Cond
+	Pos  Pos
+}
+
+// Array is a list of values of one type.
+type Array struct {
+	Element Type
+}
+
+// TypeName returns the name that a schema writes.
+func (e *Enum) TypeName() string      { return e.Name }
+func (s *Struct) TypeName() string    { return s.Name }
+func (u *Union) TypeName() string     { return u.Name }
+func (a *Alternate) TypeName() string { return a.Name }
+func (a *Array) TypeName() string     { return "['" + a.Element.TypeName() + "']" }
+
+// JSONKind returns how a value of the type looks on the wire.
+func (e *Enum) JSONKind() JSONKind      { return KindString }
+func (s *Struct) JSONKind() JSONKind    { return KindObject }
+func (u *Union) JSONKind() JSONKind     { return KindObject }
+func (a *Alternate) JSONKind() JSONKind { return KindValue }
+func (a *Array) JSONKind() JSONKind     { return KindArray }
+
+// AllMembers returns the members of the struct's base, then its own. The result is not to be
+// modified.
+func (s *Struct) AllMembers() []*Member {
+	if s.Base == nil {
+		return s.Members
+	}
+	return slices.Concat(s.Base.AllMembers(), s.Members)
+}
+
+// AllMembers returns the members that the union has whatever its discriminator says. The
+// result is not to be modified.
+func (u *Union) AllMembers() []*Member { return u.Base.AllMembers() }
