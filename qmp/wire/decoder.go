@@ -1,0 +1,161 @@
+package wire
+
+// Decoder reads one complete JSON value. Its methods read the next value from left to right;
+// the first failure is kept, and from then on every method returns the zero value at once and
+// every loop ends. A Decoder belongs to one goroutine. It does not change the text, and keeps
+// nothing of it: what it returns is copied.
+type Decoder struct {
+	data    []byte // nil after a failure, so that every read finds the end
+	pos     int    // the cursor
+	depth   int    // open arrays and objects
+	late    []int  // offsets of members that wait for a discriminator; see Object
+	scratch []byte // for strings with escapes
+	err     *Error
+}
+
+// NewDecoder returns a Decoder that reads value.
+func NewDecoder(value []byte) *Decoder { return &Decoder{data: value} }
+
+// Reset makes d a new Decoder that reads value.
+func (d *Decoder) Reset(value []byte) {
+	*d = Decoder{data: value, late: d.late[:0], scratch: d.scratch[:0]}
+}
+
+// Err returns the first failure, an *Error, or nil.
+func (d *Decoder) Err() error {
+	if d.err == nil {
+		return nil
+	}
+	return d.err
+}
+
+// End fails when anything but blanks follows the value that was read, and returns the first
+// failure, an *Error, or nil.
+func (d *Decoder) End() error {
+	d.next()
+	if d.pos < len(d.data) {
+		d.Fail("something follows the value")
+	}
+	return d.Err()
+}
+
+// Fail records that the value at the cursor cannot be decoded, for the given reason.
+func (d *Decoder) Fail(reason string) { d.failAt(d.pos, reason) }
+
+// failAt fails at an offset inside the value at the cursor.
+func (d *Decoder) failAt(offset int, reason string) {
+	if d.err == nil {
+		d.err = &Error{Path: pathAt(d.data[:d.pos]), Offset: offset, Reason: reason}
+		d.data, d.pos = nil, 0
+	}
+}
+
+// unexpected fails because something else than what was wanted is at the cursor.
+func (d *Decoder) unexpected(wanted string) {
+	d.Fail("expected " + wanted + ", found " + found(d.data[d.pos:]))
+}
+
+// next moves to the next byte that is not blank and returns it, 0 at the end.
+func (d *Decoder) next() byte {
+	if d.pos < len(d.data) && d.data[d.pos] > ' ' {
+		return d.data[d.pos]
+	}
+	return d.nextAfterBlanks()
+}
+
+func (d *Decoder) nextAfterBlanks() byte {
+	d.pos = blanks(d.data, d.pos)
+	if d.pos < len(d.data) {
+		return d.data[d.pos]
+	}
+	return 0
+}
+
+// Kind returns the kind of the next value without reading it. What begins no value is
+// KindInvalid, and so is everything after a failure.
+func (d *Decoder) Kind() Kind { return kindOf(d.next()) }
+
+// Bool reads true or false.
+func (d *Decoder) Bool() bool {
+	switch d.next() {
+	case 't':
+		return d.word("true")
+	case 'f':
+		d.word("false")
+	default:
+		d.unexpected("a boolean")
+	}
+	return false
+}
+
+// Null reads null.
+func (d *Decoder) Null() {
+	d.next()
+	d.word("null")
+}
+
+// word reads the given word at the cursor.
+func (d *Decoder) word(word string) bool {
+	end := d.pos + len(word)
+	if end > len(d.data) || string(d.data[d.pos:end]) != word {
+		d.unexpected(word)
+		return false
+	}
+	d.pos = end
+	return true
+}
+
+// Array begins an array and reports whether it has a first element:
+//
+//	for ok := d.Array(); ok; ok = d.More() {
+//		v = append(v, d.String())
+//	}
+//
+// The body must read exactly one value, and the loop must run to its end.
+func (d *Decoder) Array() bool { return d.open('[', ']', "an array") }
+
+// More reports whether the array has another element, and ends it when it has none.
+func (d *Decoder) More() bool { return d.more(']', "a comma or the end of the array") }
+
+// open begins an array or object and reports whether it has a first element or member.
+func (d *Decoder) open(first, last byte, wanted string) bool {
+	if d.next() != first {
+		d.unexpected(wanted)
+		return false
+	}
+	if !d.enter() {
+		return false
+	}
+	d.pos++
+	if d.next() == last {
+		d.pos++
+		d.depth--
+		return false
+	}
+	return true
+}
+
+// more reports whether a comma follows, which it reads, or else the end, which it reads, too.
+func (d *Decoder) more(last byte, wanted string) bool {
+	switch d.next() {
+	case ',':
+		d.pos = blanks(d.data, d.pos+1)
+		return true
+	case last:
+		d.pos++
+		d.depth--
+	default:
+		d.unexpected(wanted)
+	}
+	return false
+}
+
+// enter counts one more level of nesting, unless there are too many.
+func (d *Decoder) enter() bool {
+	if d.depth >= MaxDepth {
+		d.Fail("nested too deeply")
+		return false
+	}
+	d.depth++
+	return true
+}

@@ -1,0 +1,279 @@
+package wire_test
+
+import "github.com/qmpkit/qmpkit/qmp/wire"
+
+// The types below look like generated ones. They serve the tests and the benchmarks; the tags
+// are for encoding/json, with which the benchmarks compare.
+
+// list reads an array with the function that reads one element.
+func list[T any](d *wire.Decoder, element func(*T)) []T {
+	values := []T{}
+	for ok := d.Array(); ok; ok = d.More() {
+		values = append(values, *new(T))
+		element(&values[len(values)-1])
+	}
+	return values
+}
+
+// status is like StatusInfo.
+type status struct {
+	Running bool   `json:"running"`
+	Status  string `json:"status"`
+}
+
+func (v *status) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "running":
+		v.Running = d.Bool()
+	case "status":
+		v.Status = d.Enum()
+	default:
+		return false
+	}
+	return true
+}
+
+// blockInfo is like BlockInfo.
+type blockInfo struct {
+	Device    string    `json:"device"`
+	Qdev      *string   `json:"qdev"`
+	Type      string    `json:"type"`
+	Removable bool      `json:"removable"`
+	Locked    bool      `json:"locked"`
+	Inserted  *inserted `json:"inserted"`
+	IOStatus  *string   `json:"io-status"`
+}
+
+func (v *blockInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "device":
+		v.Device = d.String()
+	case "qdev":
+		v.Qdev = new(d.String())
+	case "type":
+		v.Type = d.String()
+	case "removable":
+		v.Removable = d.Bool()
+	case "locked":
+		v.Locked = d.Bool()
+	case "inserted":
+		v.Inserted = new(inserted)
+		d.Object(v.Inserted)
+	case "io-status":
+		v.IOStatus = new(d.Enum())
+	default:
+		return false
+	}
+	return true
+}
+
+// inserted is like BlockDeviceInfo.
+type inserted struct {
+	File             string  `json:"file"`
+	NodeName         *string `json:"node-name"`
+	RO               bool    `json:"ro"`
+	Drv              string  `json:"drv"`
+	BackingFileDepth int64   `json:"backing_file_depth"`
+	Encrypted        bool    `json:"encrypted"`
+	DetectZeroes     string  `json:"detect_zeroes"`
+	Bps              int64   `json:"bps"`
+	BpsRd            int64   `json:"bps_rd"`
+	BpsWr            int64   `json:"bps_wr"`
+	Iops             int64   `json:"iops"`
+	IopsRd           int64   `json:"iops_rd"`
+	IopsWr           int64   `json:"iops_wr"`
+	Image            image   `json:"image"`
+	WriteThreshold   uint64  `json:"write_threshold"`
+}
+
+func (v *inserted) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "file":
+		v.File = d.String()
+	case "node-name":
+		v.NodeName = new(d.String())
+	case "ro":
+		v.RO = d.Bool()
+	case "drv":
+		v.Drv = d.String()
+	case "backing_file_depth":
+		v.BackingFileDepth = d.Int64()
+	case "encrypted":
+		v.Encrypted = d.Bool()
+	case "detect_zeroes":
+		v.DetectZeroes = d.Enum()
+	case "bps":
+		v.Bps = d.Int64()
+	case "bps_rd":
+		v.BpsRd = d.Int64()
+	case "bps_wr":
+		v.BpsWr = d.Int64()
+	case "iops":
+		v.Iops = d.Int64()
+	case "iops_rd":
+		v.IopsRd = d.Int64()
+	case "iops_wr":
+		v.IopsWr = d.Int64()
+	case "image":
+		d.Object(&v.Image)
+	case "write_threshold":
+		v.WriteThreshold = d.Uint64()
+	default:
+		return false
+	}
+	return true
+}
+
+// image is like ImageInfo.
+type image struct {
+	Filename    string `json:"filename"`
+	Format      string `json:"format"`
+	ActualSize  *int64 `json:"actual-size"`
+	VirtualSize int64  `json:"virtual-size"`
+	DirtyFlag   *bool  `json:"dirty-flag"`
+}
+
+func (v *image) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+	case "format":
+		v.Format = d.String()
+	case "actual-size":
+		v.ActualSize = new(d.Int64())
+	case "virtual-size":
+		v.VirtualSize = d.Int64()
+	case "dirty-flag":
+		v.DirtyFlag = new(d.Bool())
+	default:
+		return false
+	}
+	return true
+}
+
+// typeInfo is like ObjectTypeInfo.
+type typeInfo struct {
+	Name     string  `json:"name"`
+	Abstract *bool   `json:"abstract"`
+	Parent   *string `json:"parent"`
+}
+
+func (v *typeInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+	case "abstract":
+		v.Abstract = new(d.Bool())
+	case "parent":
+		v.Parent = new(d.String())
+	default:
+		return false
+	}
+	return true
+}
+
+// schemaInfo is like SchemaInfo, a union with some of its branches.
+type schemaInfo struct {
+	Name     string   `json:"name"`
+	MetaType string   `json:"meta-type"`
+	Features []string `json:"features"`
+	Branch   wire.MemberDecoder
+}
+
+func (v *schemaInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+	case "meta-type":
+		v.MetaType = d.Enum()
+	case "features":
+		v.Features = list(d, func(s *string) { *s = d.String() })
+	default:
+		return false
+	}
+	return true
+}
+
+func (v *schemaInfo) DecodeBranch() (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	switch v.MetaType {
+	case "":
+		return nil, false
+	case "object":
+		v.Branch = new(schemaObject)
+	case "enum":
+		v.Branch = new(schemaEnum)
+	case "command":
+		v.Branch = new(schemaCommand)
+	default:
+		return nil, true
+	}
+	return v.Branch, true
+}
+
+type schemaObject struct {
+	Members []schemaMember `json:"members"`
+}
+
+func (v *schemaObject) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "members":
+		v.Members = list(d, func(m *schemaMember) { d.Object(m) })
+	default:
+		return false
+	}
+	return true
+}
+
+type schemaMember struct {
+	Name    string `json:"name"`
+	Type    string `json:"type"`
+	Default []byte `json:"-"`
+}
+
+func (v *schemaMember) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+	case "type":
+		v.Type = d.String()
+	case "default":
+		v.Default = d.Raw()
+	default:
+		return false
+	}
+	return true
+}
+
+type schemaEnum struct {
+	Values []string `json:"values"`
+}
+
+func (v *schemaEnum) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "values":
+		v.Values = list(d, func(s *string) { *s = d.String() })
+	default:
+		return false
+	}
+	return true
+}
+
+type schemaCommand struct {
+	ArgType string `json:"arg-type"`
+	RetType string `json:"ret-type"`
+}
+
+func (v *schemaCommand) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "arg-type":
+		v.ArgType = d.String()
+	case "ret-type":
+		v.RetType = d.String()
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,64 @@
+package wire
+
+import (
+	"slices"
+	"strconv"
+)
+
+// Tag returns the discriminator to send for a union whose Branch has a type that serves the
+// given values: the one that was set when it is among them, or, when none was set, the only
+// value there is. No values stand for a type that serves all: then any discriminator will do.
+// Everything else is a failure, and so is a Branch that holds a nil pointer.
+func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
+	if isNil {
+		e.Fail("Branch holds a nil pointer")
+		return ""
+	}
+	switch {
+	case tag != "" && (len(values) == 0 || slices.Contains(values, tag)):
+		return tag
+	case tag != "":
+		e.Fail("discriminator " + strconv.Quote(tag) + " disagrees with the branch, which serves " + list(values))
+	case len(values) == 0:
+		e.Fail("discriminator is empty")
+	case len(values) == 1:
+		return values[0]
+	default:
+		e.Fail("discriminator is empty; the branch serves " + list(values))
+	}
+	return ""
+}
+
+// Discriminator writes a union's discriminator as a member. An empty one is a failure.
+func (e *Encoder) Discriminator(name, tag string) {
+	e.Name(name)
+	if tag == "" {
+		e.Fail("discriminator is empty")
+		return
+	}
+	e.String(tag)
+}
+
+// OneOf fails unless exactly one alternative of an alternate is set. The names are for the
+// message: "S, N".
+func (e *Encoder) OneOf(set int, names string) {
+	if set != 1 {
+		e.Fail("exactly one of " + names + " must be set, not " + strconv.Itoa(set))
+	}
+}
+
+// list prints values for a message: `"a"`, `"a" or "b"`.
+func list(values []string) string {
+	text := ""
+	for i, v := range values {
+		switch {
+		case i == 0:
+		case i == len(values)-1:
+			text += " or "
+		default:
+			text += ", "
+		}
+		text += strconv.Quote(v)
+	}
+	return text
+}
