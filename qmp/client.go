@@ -1,0 +1,95 @@
+package qmp
+
+import (
+	"net"
+	"sync"
+)
+
+// A Client is a connection to a QMP server: QEMU's monitor or qemu-storage-daemon's. It is an
+// [Executor] for the generated commands and an [EventSource] for [Subscribe].
+//
+// All its methods can be called by any number of goroutines at once. Commands are sent
+// without waiting for the replies of others, and the server answers them in the order in
+// which they were sent. Nothing that a caller does, or leaves undone, holds up the client:
+// neither a context that ends nor an event that nobody takes.
+type Client struct {
+	conn    net.Conn
+	options Options
+	in      receiver // the reading goroutine's
+	out     sender   // the writing goroutine's, see inflight
+	calls   inflight
+
+	sinkMu sync.Mutex
+	sink   eventSink // made when somebody first subscribes
+
+	fileLock chan struct{} // holds an element while a command with files is in flight
+	inBand   chan struct{} // holds one for each ordinary command in flight, with oob; else nil
+	oob      bool
+
+	greeted  chan struct{} // closed when greeting is set
+	greeting []byte        // the value of its member QMP
+
+	ending sync.Once
+	done   chan struct{} // closed when the connection has ended
+	read   chan struct{} // closed when the reading goroutine has
+}
+
+// maxInBand is the number of commands that a QEMU with oob queues (QMP_REQ_QUEUE_LEN_MAX of
+// monitor/qmp.c): with one more it stops reading, and out-of-band commands wait as well.
+const maxInBand = 8
+
+// newClient makes a client that reads, on a goroutine of its own.
+func newClient(conn net.Conn, opts *Options) *Client {
+	c := &Client{
+		conn:     conn,
+		options:  opts.withDefaults(),
+		calls:    inflight{idle: make(chan struct{})},
+		fileLock: make(chan struct{}, 1),
+		greeted:  make(chan struct{}),
+		done:     make(chan struct{}),
+		read:     make(chan struct{}),
+	}
+	c.in.from, c.in.max = conn, c.options.MaxMessage
+	c.out.init(conn)
+	go c.readAll()
+	return c
+}
+
+// OOB tells whether out-of-band execution is on: [Options.OOB] asked for it, and the server
+// offers it.
+func (c *Client) OOB() bool { return c.oob }
+
+// Done returns a channel that is closed when the connection has ended, for whatever reason.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection has ended: nil before it has, [ErrClosed] after Close, an
+// error that matches [io.EOF] when the server closed it, a [*ProtocolError] when the server
+// sent what is no QMP, else the error of reading or writing.
+func (c *Client) Err() error {
+	c.calls.mu.Lock()
+	defer c.calls.mu.Unlock()
+	return c.calls.err
+}
+
+// Close ends the connection and waits until its goroutines have ended. Commands in flight
+// fail with an error that matches [ErrClosed]. It can be called any number of times, also
+// after the server has ended the connection, and returns nil.
+func (c *Client) Close() error {
+	c.end(ErrClosed)
+	<-c.read
+	<-c.calls.idle
+	return nil
+}
+
+// end ends the connection, unless it has ended already.
+func (c *Client) end(err error) {
+	c.ending.Do(func() {
+		c.logEnd(err)
+		_ = c.conn.Close() // it has ended, whatever Close says
+		c.calls.end(err)
+		if sink := c.eventSink(); sink != nil {
+			sink.end(err)
+		}
+		close(c.done)
+	})
+}

@@ -1,0 +1,56 @@
+// Package qmp is a client for QMP, the protocol by which programs control QEMU: its monitor,
+// qemu-storage-daemon, and what else speaks it.
+//
+//	c, err := qmp.Dial(ctx, "/run/vm1/qmp.sock", nil)
+//	if err != nil {
+//		return err
+//	}
+//	defer c.Close()
+//
+//	status, err := qemu.QueryStatus{}.Do(ctx, c)
+//
+// The commands, events and types are those of a generated package such as generated/qemu; each
+// command is a struct with a Do method, which takes anything that can execute it, an
+// [Executor]. A command that no generated package has is a [Raw].
+//
+// # How a command ends
+//
+// Do returns no error when the server has executed the command. Otherwise there are three
+// endings, which are told apart because what to do next differs:
+//
+//   - [ErrNotSent]: the server has not got the command. It can be sent again.
+//   - [*Error]: the server refused it, or failed. Its class is found with errors.Is:
+//     [ErrCommandNotFound], [ErrDeviceNotFound] and others.
+//   - [ErrOutcomeUnknown]: it was sent, and no reply came before the context or the
+//     connection ended. It may have been executed, or still be.
+//
+// A context that ends does not harm the connection. There are no timeouts other than the
+// context's.
+//
+// # Events
+//
+// [Subscribe] subscribes to the events of one type, [Client.Events] to any by name. A program
+// that waits for what a command causes subscribes before it sends the command:
+//
+//	gone := qmp.Subscribe[qemu.DeviceDeletedEvent](c)
+//	defer gone.Close()
+//	if err := (qemu.DeviceDel{ID: "disk1"}).Do(ctx, c); err != nil {
+//		return err
+//	}
+//	e, err := gone.Next(ctx)
+//
+// Events and replies keep their order: an event that the server sent before a reply can be
+// had, without waiting, when the command has returned. A consumer that is slow never holds up
+// anything; it loses the oldest events, and is told how many.
+//
+// # Descriptors
+//
+// [WithFile] sends a file along with a command:
+//
+//	err = qemu.Getfd{Fdname: "tap0"}.Do(ctx, c, qmp.WithFile(tap))
+//
+// # What it links
+//
+// Every program that controls QEMU links this package, so it imports few others: not fmt,
+// encoding/json, log/slog nor crypto/tls.
+package qmp

@@ -1,0 +1,96 @@
+package qmp
+
+import (
+	"errors"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// ErrNotSent is matched by the error of a command that the server has not got: nothing has
+// happened, and the command can be sent again. An [*EncodeError] matches it, too.
+var ErrNotSent = errors.New("qmp: not sent")
+
+// EncodeError tells that a request cannot be expressed on the wire. Nothing was sent: it
+// matches [ErrNotSent].
+//
+// The reasons there are: a discriminator that is empty or disagrees with the branch, a branch
+// or argument that holds a nil pointer, an alternate of which not exactly one alternative is
+// set, invalid UTF-8, a float that is not finite, a member of Args that the request has
+// already, a value in Args of a kind that JSON does not have, a RawJSON that is not valid JSON,
+// and nesting deeper than QEMU reads. What a QEMU makes of the request is not judged.
+type EncodeError struct {
+	Command string // empty when a value was marshalled by itself
+	Path    string // the place in the arguments: "props[2].name"; empty for the whole
+	Reason  string
+}
+
+// Error returns all the fields in one line.
+func (e *EncodeError) Error() string {
+	text := "qmp: "
+	if e.Command != "" {
+		text += e.Command + ": "
+	}
+	text += "not sent: "
+	if e.Path != "" {
+		text += e.Path + ": "
+	}
+	return text + e.Reason
+}
+
+// Is reports whether target is [ErrNotSent].
+func (e *EncodeError) Is(target error) bool { return target == ErrNotSent }
+
+// encodeError makes an *EncodeError of the error of a wire.Encoder.
+func encodeError(command string, err error) *EncodeError {
+	e := &EncodeError{Command: command, Reason: err.Error()}
+	if at, ok := err.(*wire.Error); ok {
+		e.Path, e.Reason = at.Path, at.Reason
+	}
+	return e
+}
+
+// Marshal returns the JSON of a sent type. It is MarshalJSON of generated types: the bytes are
+// those that a command sends. The error is an [*EncodeError].
+func Marshal(m wire.MemberEncoder) ([]byte, error) {
+	e := wire.NewEncoder(nil)
+	e.Object(m)
+	return marshalled(e)
+}
+
+// MarshalValue is Marshal for alternates.
+func MarshalValue(v wire.ValueEncoder) ([]byte, error) {
+	e := wire.NewEncoder(nil)
+	v.EncodeValue(e)
+	return marshalled(e)
+}
+
+func marshalled(e *wire.Encoder) ([]byte, error) {
+	if err := e.Err(); err != nil {
+		return nil, encodeError("", err)
+	}
+	return e.Bytes(), nil
+}
+
+// Format returns the JSON of a sent type for people: its secrets are "***". It is String of
+// generated types. What cannot be encoded shows the reason instead.
+func Format(m wire.MemberEncoder) string {
+	e := wire.NewEncoder(nil)
+	e.Redact()
+	e.Object(m)
+	return formatted(e)
+}
+
+// FormatValue is Format for alternates.
+func FormatValue(v wire.ValueEncoder) string {
+	e := wire.NewEncoder(nil)
+	e.Redact()
+	v.EncodeValue(e)
+	return formatted(e)
+}
+
+func formatted(e *wire.Encoder) string {
+	if err := e.Err(); err != nil {
+		return "(not valid: " + err.Error() + ")"
+	}
+	return string(e.Bytes())
+}

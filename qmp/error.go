@@ -1,0 +1,47 @@
+package qmp
+
+import "errors"
+
+// An Error is the answer of a server that refuses a command or fails at it.
+//
+// Its class is found with errors.Is, at any depth of wrapping:
+//
+//	if errors.Is(err, qmp.ErrDeviceNotFound) { … }
+type Error struct {
+	Command string     // the command that it answers
+	Class   ErrorClass // usually ErrGeneric
+	Desc    string     // for people: the texts differ from version to version
+}
+
+// Error returns the command, the description, and the class unless that is [ErrGeneric].
+func (e *Error) Error() string {
+	s := "qmp: " + e.Command + ": " + e.Desc
+	if e.Class != ErrGeneric {
+		s += " (" + string(e.Class) + ")"
+	}
+	return s
+}
+
+// Unwrap returns the class.
+func (e *Error) Unwrap() error { return e.Class }
+
+// An ErrorClass is a kind of [Error], by its name in the protocol. It is an error itself, for
+// errors.Is; servers newer than this package may have further ones.
+type ErrorClass string
+
+// The classes that QEMU has (QapiErrorClass in qapi/error.json).
+const (
+	ErrGeneric         ErrorClass = "GenericError"
+	ErrCommandNotFound ErrorClass = "CommandNotFound" // also matches errors.ErrUnsupported
+	ErrDeviceNotActive ErrorClass = "DeviceNotActive"
+	ErrDeviceNotFound  ErrorClass = "DeviceNotFound"
+	ErrKVMMissingCap   ErrorClass = "KVMMissingCap"
+)
+
+// Error returns the name of the class.
+func (c ErrorClass) Error() string { return "qmp: " + string(c) }
+
+// Is lets [ErrCommandNotFound] match [errors.ErrUnsupported].
+func (c ErrorClass) Is(target error) bool {
+	return c == ErrCommandNotFound && target == errors.ErrUnsupported
+}

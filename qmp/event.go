@@ -1,0 +1,84 @@
+package qmp
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// A RawEvent is an event as the server sent it.
+type RawEvent struct {
+	Name string
+	Time time.Time // the server's clock; zero when it had none
+	Data RawJSON   // the receiver's own; nil when there is none; checked when it is decoded
+}
+
+// An EventSource is where events come from: a [Client], or what stands in its place.
+type EventSource interface {
+	// Events subscribes to the events with the given names, or to all when there are none.
+	// Every event that comes after Events has returned is in the stream.
+	Events(names ...string) EventStream
+}
+
+// An EventStream is a subscription to events. Its methods can be called by several goroutines;
+// an event goes to one of them.
+type EventStream interface {
+	// Next returns the next event, in the order in which the server sent them. It waits for
+	// one until ctx ends.
+	//
+	// A *EventsLostError says that the consumer was too slow, and how many events are
+	// missing at this place; the next call goes on behind them. Any other error is final:
+	// ErrClosed after Close, or why the connection ended, once the events that came before
+	// have been returned. Only when ctx has ended can Next be called again with another.
+	Next(ctx context.Context) (RawEvent, error)
+
+	// Close ends the subscription. It can be called more than once, and returns nil.
+	Close() error
+}
+
+// EventData is the data of an event: a pointer to a generated type such as
+// qemu.DeviceDeletedEvent.
+type EventData interface {
+	wire.MemberDecoder
+	EventName() string
+}
+
+// DecodeEventData decodes the data of an event; nil, which stands for absent data, leaves
+// into as it is. It is strict about what it knows, and ignores members that it does not know.
+// Its error is a [*DecodeError] that names the event.
+func DecodeEventData(data RawJSON, into EventData) error {
+	if data == nil {
+		return nil
+	}
+	d := wire.NewDecoder(data)
+	d.Object(into)
+	if err := d.End(); err != nil {
+		return decodeError(into.EventName(), err)
+	}
+	return nil
+}
+
+// ErrUnknownEvent is what a generated DecodeEvent returns for the name of an event that its
+// package has no type for: the server is newer, or is not the one that the package is for.
+var ErrUnknownEvent = errors.New("qmp: unknown event")
+
+// ErrEventsLost is matched by a [*EventsLostError].
+var ErrEventsLost = errors.New("qmp: events lost")
+
+// An EventsLostError says that a consumer of events was so slow that its subscription's queue
+// was full ([Options.EventQueue]), and that the oldest events in it were dropped for newer
+// ones. The subscription goes on.
+type EventsLostError struct {
+	Count int // of events dropped since the last one that was returned
+}
+
+// Error tells the number.
+func (e *EventsLostError) Error() string {
+	return "qmp: events lost: " + strconv.Itoa(e.Count)
+}
+
+// Is matches [ErrEventsLost].
+func (e *EventsLostError) Is(target error) bool { return target == ErrEventsLost }

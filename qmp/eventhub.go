@@ -1,0 +1,212 @@
+package qmp
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// An eventHub gives events to those who have subscribed to them.
+type eventHub struct {
+	limits queueLimits
+
+	mu     sync.Mutex
+	topics map[string]*topic // by event name; a topic has subscribers
+	all    []*eventQueue     // subscribers to everything
+	names  map[string]string // seen by them, so that a name is allocated once
+	err    error             // why no more events will come
+
+	decoder wire.Decoder // the reading goroutine's
+}
+
+// A topic is an event that somebody has subscribed to.
+type topic struct {
+	name   string
+	queues []*eventQueue
+}
+
+// queueLimits are the limits of each queue.
+type queueLimits struct{ events, bytes int }
+
+// maxNames is the number of event names that are kept. QEMU has about sixty events.
+const maxNames = 256
+
+// An eventSink is what a client knows of its eventHub. A client has none before somebody
+// subscribes; it is an interface so that programs which never do are smaller: nothing else
+// refers to the hub.
+type eventSink interface {
+	publish(m *message)
+	end(err error)
+}
+
+// Events subscribes to the events with the given names, or to all when there are none: every
+// event that comes after Events has returned is in the stream. See [EventSource], and
+// [Subscribe] for events with typed data.
+func (c *Client) Events(names ...string) EventStream {
+	c.sinkMu.Lock()
+	defer c.sinkMu.Unlock()
+	hub, ok := c.sink.(*eventHub)
+	if !ok {
+		hub = &eventHub{
+			limits: queueLimits{c.options.EventQueue, c.options.MaxMessage},
+			topics: make(map[string]*topic),
+		}
+		c.sink = hub
+		if err := c.Err(); err != nil {
+			hub.end(err) // the client looked for the sink too early
+		}
+	}
+	return hub.add(names)
+}
+
+// eventSink returns the sink, nil when nobody has subscribed.
+func (c *Client) eventSink() eventSink {
+	c.sinkMu.Lock()
+	defer c.sinkMu.Unlock()
+	return c.sink
+}
+
+// add makes a queue for the events with these names.
+func (h *eventHub) add(names []string) *eventQueue {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	q := &eventQueue{hub: h, names: slices.Compact(names), wake: make(chan struct{}, 1)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err != nil {
+		q.end(h.err)
+		return q
+	}
+	if len(q.names) == 0 {
+		h.all = append(h.all, q)
+	}
+	for _, name := range q.names {
+		t := h.topics[name]
+		if t == nil {
+			t = &topic{name: name}
+			h.topics[name] = t
+		}
+		t.queues = append(t.queues, q)
+	}
+	return q
+}
+
+// remove takes a queue out again.
+func (h *eventHub) remove(q *eventQueue) {
+	is := func(other *eventQueue) bool { return other == q }
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(q.names) == 0 {
+		h.all = slices.DeleteFunc(h.all, is)
+	}
+	for _, name := range q.names {
+		t := h.topics[name]
+		if t == nil {
+			continue
+		}
+		if t.queues = slices.DeleteFunc(t.queues, is); len(t.queues) == 0 {
+			delete(h.topics, name)
+		}
+	}
+}
+
+// end tells all subscribers that no more events will come.
+func (h *eventHub) end(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+	for _, t := range h.topics {
+		for _, q := range t.queues {
+			q.end(err)
+		}
+	}
+	for _, q := range h.all {
+		q.end(err)
+	}
+	clear(h.topics)
+	h.all = nil
+}
+
+// publish gives an event to its subscribers, each its own copy of the data. Without
+// subscribers it costs next to nothing.
+func (h *eventHub) publish(m *message) {
+	name := eventName(m)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[string(name)]
+	if t == nil && len(h.all) == 0 {
+		return
+	}
+	e := RawEvent{Time: h.decodeTime(m.part(m.timestamp))}
+	if t != nil {
+		e.Name = t.name
+		for _, q := range t.queues {
+			e.Data = slices.Clone(m.part(m.data))
+			q.push(e, h.limits)
+		}
+	}
+	if len(h.all) > 0 {
+		e.Name = h.intern(name)
+		for _, q := range h.all {
+			e.Data = slices.Clone(m.part(m.data))
+			q.push(e, h.limits)
+		}
+	}
+}
+
+// intern returns a name as a string, usually without allocating one.
+func (h *eventHub) intern(name []byte) string {
+	if s, ok := h.names[string(name)]; ok {
+		return s
+	}
+	s := string(name)
+	if h.names == nil {
+		h.names = make(map[string]string)
+	}
+	if len(h.names) < maxNames {
+		h.names[s] = s
+	}
+	return s
+}
+
+// eventName returns the name of an event, which holds letters, digits and underscores only;
+// what is no such name is returned as it stands there, and is no event's.
+func eventName(m *message) []byte {
+	name := m.part(m.event)
+	if len(name) >= 2 && name[0] == '"' && name[len(name)-1] == '"' {
+		name = name[1 : len(name)-1]
+	}
+	return name
+}
+
+// decodeTime reads a timestamp. What is no time, and QEMU's -1/-1 for a clock that failed, is
+// the zero Time.
+func (h *eventHub) decodeTime(value []byte) time.Time {
+	var t timestamp
+	h.decoder.Reset(value)
+	h.decoder.Object(&t)
+	if h.decoder.End() != nil || !t.found || t.seconds < 0 {
+		return time.Time{}
+	}
+	return time.Unix(t.seconds, t.microseconds*int64(time.Microsecond))
+}
+
+// A timestamp is the value of an event's member timestamp.
+type timestamp struct {
+	seconds, microseconds int64
+	found                 bool
+}
+
+func (t *timestamp) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "seconds":
+		t.seconds, t.found = d.Int64(), true
+	case "microseconds":
+		t.microseconds = d.Int64()
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,68 @@
+package qmp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+func ExampleDial() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	c, err := qmp.Dial(ctx, "/run/vm1/qmp.sock", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+
+	_, err = qmp.Raw{Command: "device_del", Args: qmp.Args{"id": "disk1"}}.Do(ctx, c)
+	switch {
+	case err == nil:
+		fmt.Println("the guest was asked to let go of the disk")
+	case errors.Is(err, qmp.ErrDeviceNotFound):
+		fmt.Println("there is no such disk")
+	case errors.Is(err, qmp.ErrNotSent):
+		fmt.Println("nothing has happened; it can be tried again")
+	case errors.Is(err, qmp.ErrOutcomeUnknown):
+		fmt.Println("the disk may be there or not")
+	default:
+		fmt.Println(err)
+	}
+}
+
+func ExampleClient_Events() {
+	watch := func(ctx context.Context, c *qmp.Client) error {
+		events := c.Events() // all of them
+		defer events.Close()
+		for {
+			e, err := events.Next(ctx)
+			if errors.Is(err, qmp.ErrEventsLost) {
+				fmt.Println(err)
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Println(e.Time, e.Name, e.Data)
+		}
+	}
+	_ = watch
+}
+
+func ExampleWithFile() {
+	add := func(ctx context.Context, c *qmp.Client, path string) error {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close() // the server has its own descriptor
+		_, err = qmp.Raw{Command: "add-fd", Args: qmp.Args{"fdset-id": 1}}.Do(ctx, c, qmp.WithFile(f))
+		return err
+	}
+	_ = add
+}

@@ -1,0 +1,181 @@
+package qmp
+
+import (
+	"context"
+	"errors"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// maxRequest is the length of the longest message that QEMU reads (MAX_TOKEN_SIZE of
+// qobject/json-streamer.c).
+const maxRequest = 64 << 20
+
+var errRequestTooLong = errors.New("the command is longer than 64 MiB, which QEMU does not read")
+
+// Execute sends a command and waits for its reply, which call decodes. The generated commands
+// call it from their Do methods.
+//
+// Its error tells how the command ended. An error that matches [ErrNotSent]: the server has
+// not got the command and nothing has happened. A [*Error]: the server answered that it
+// failed. An error that matches [ErrOutcomeUnknown]: the command was sent, or may have been,
+// and there is no reply; the error then also matches the context's error, or [Client.Err]. A
+// [*DecodeError]: the command succeeded, but its result cannot be read.
+//
+// When ctx ends the call ends. The connection stays as good as it was: a reply that comes
+// later is dropped.
+//
+// quit has succeeded also when the connection ends before the reply. A command that has no
+// reply when it succeeds (call.NoReply) succeeds when the server ends the connection, or when
+// the deadline of ctx passes without an error having come: give it a context with a deadline.
+func (c *Client) Execute(ctx context.Context, call *Call) error {
+	if c.options.Logger != nil {
+		return c.executeLogged(ctx, call)
+	}
+	return c.execute(ctx, call)
+}
+
+func (c *Client) execute(ctx context.Context, call *Call) error {
+	p := newPending(call.Command)
+	if err := c.submit(ctx, call, p); err != nil {
+		p.release()
+		if errors.Is(err, ErrNotSent) {
+			return err // an *EncodeError
+		}
+		return &unansweredError{call.Command, ErrNotSent, err}
+	}
+	select {
+	case <-p.answered:
+	case <-ctx.Done():
+		switch c.calls.cancel(p) {
+		case queued:
+			c.letGo(p)
+			return &unansweredError{call.Command, ErrNotSent, ctx.Err()}
+		case writing:
+			return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
+		case sent:
+			if call.NoReply && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil
+			}
+			return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
+		}
+		<-p.answered // the reply has come as well
+	}
+	return c.outcome(call, p)
+}
+
+// submit encodes a command and sends it on its way. Its error means that it was not sent.
+func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error) {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if p.request.b, err = appendRequest(p.request.b, call); err != nil {
+		return err
+	}
+	if len(p.request.b) > maxRequest-maxIDDigits-len("}") {
+		return errRequestTooLong
+	}
+	if c.inBand != nil {
+		select {
+		case c.inBand <- struct{}{}:
+			p.inBand = true
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.done:
+			return c.Err()
+		}
+	}
+	if len(call.Files) > 0 {
+		err = c.attachFiles(ctx, p, call.Files)
+	}
+	if err == nil {
+		err = c.calls.add(p)
+	}
+	if err != nil {
+		c.letGo(p)
+		return err
+	}
+	c.flush()
+	return nil
+}
+
+// letGo gives back what a command holds that was not sent.
+func (c *Client) letGo(p *pending) {
+	if p.hasFiles {
+		c.filesDone()
+	}
+	if p.inBand {
+		<-c.inBand
+	}
+}
+
+// outcome makes the result of a command that was answered, or whose connection ended.
+func (c *Client) outcome(call *Call, p *pending) error {
+	defer p.memory.free()
+	switch {
+	case p.err == nil && p.reply.err.present():
+		return decodeRefusal(call, p.reply.part(p.reply.err))
+	case p.err == nil:
+		return call.Decode(p.reply.part(p.reply.ret))
+	case !p.sent:
+		return &unansweredError{call.Command, ErrNotSent, p.err}
+	case endedByServer(p.err) && (call.NoReply || endsServer(call.Command)):
+		return nil
+	default:
+		return &unansweredError{call.Command, ErrOutcomeUnknown, p.err}
+	}
+}
+
+// endsServer tells whether a server that executes the command ends, maybe before its reply is
+// out. The schema does not say so. Commands that end it only in some set-ups (system_reset
+// with -no-reboot) are not among them: for these the end may as well be a crash.
+func endsServer(command string) bool { return command == "quit" }
+
+// appendRequest appends a command's message up to its id: compact, for QEMU reads byte by
+// byte.
+func appendRequest(b []byte, call *Call) ([]byte, error) {
+	b = append(b, `{"execute":`...)
+	e := wire.NewEncoder(b)
+	e.String(call.Command)
+	if err := e.Err(); err != nil {
+		return b, encodeError(call.Command, err)
+	}
+	b = e.Bytes()
+	name := len(b)
+	b = append(b, `,"arguments":`...)
+	empty := len(b)
+	b, err := call.AppendArgs(b)
+	if err != nil {
+		return b, err
+	}
+	if len(b) == empty {
+		b = b[:name]
+	}
+	return append(b, `,"id":`...), nil
+}
+
+// decodeRefusal reads the value of a reply's member error.
+func decodeRefusal(call *Call, value []byte) error {
+	e := &Error{Command: call.Command}
+	d := wire.NewDecoder(value)
+	d.Object((*refusal)(e))
+	if d.End() != nil {
+		return &Error{Command: call.Command, Class: ErrGeneric, Desc: "an error that cannot be read: " + excerpt(value, 0)}
+	}
+	return e
+}
+
+// A refusal reads an [Error].
+type refusal Error
+
+func (e *refusal) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "class":
+		e.Class = ErrorClass(d.Enum())
+	case "desc":
+		e.Desc = d.String()
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,18 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
+
+package qmp
+
+import "os"
+
+// socketsKnown is false: what is written goes through the connection's Write, and no
+// descriptors are sent.
+const socketsKnown = false
+
+// rights do not exist here.
+type rights struct{}
+
+func (*rights) close() {}
+
+func duplicate([]*os.File) (*rights, error) { return nil, errNoFiles }
+
+func sendmsg(uintptr, []byte, *rights) (int, error) { return 0, errNoFiles }

@@ -1,0 +1,142 @@
+package qmp
+
+import (
+	"context"
+	"net"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// NewClient makes a client of a connection on which the server has not sent anything that was
+// read already: it waits for the server's greeting and agrees with it on capabilities. It
+// does so until ctx ends; ctx has no meaning for the client after that.
+//
+// The connection belongs to the client from here on. It is closed when NewClient fails.
+func NewClient(ctx context.Context, conn net.Conn, opts *Options) (*Client, error) {
+	c := newClient(conn, opts)
+	err := c.negotiate(ctx)
+	if err != nil {
+		_ = c.Close()
+		if c.in.total == 0 && err == ctx.Err() {
+			err = wrap("qmp: the server does not greet (another client holds this monitor, "+
+				"or the server is stopped)", err)
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// negotiate brings the connection to where commands can be executed.
+func (c *Client) negotiate(ctx context.Context) error {
+	select {
+	case <-c.greeted:
+	case <-c.done:
+		return wrap("qmp: no greeting", c.Err())
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	call := Call{Command: "qmp_capabilities"}
+	if c.options.OOB {
+		call.Args = enableOOB{}
+	}
+	err := c.Execute(ctx, &call)
+	if _, refused := err.(*Error); refused && c.options.OOB {
+		call = Call{Command: call.Command}
+		err = c.Execute(ctx, &call)
+	} else if c.options.OOB {
+		c.useOOB()
+	}
+	if err != nil {
+		return wrap("qmp: negotiation failed", err)
+	}
+	return nil
+}
+
+// useOOB does what is different with oob.
+func (c *Client) useOOB() {
+	c.oob = true
+	c.inBand = make(chan struct{}, maxInBand)
+	c.calls.mu.Lock()
+	c.calls.outOfOrder = true
+	c.calls.mu.Unlock()
+}
+
+// Version returns the server's version, from its greeting.
+func (c *Client) Version() Version {
+	g := c.readGreeting()
+	return Version{Major: g.qemu.major, Minor: g.qemu.minor, Micro: g.qemu.micro, Package: g.pkg}
+}
+
+// Capabilities returns the names of the capabilities that the server's greeting offered:
+// "oob", or none.
+func (c *Client) Capabilities() []string { return c.readGreeting().capabilities }
+
+// readGreeting decodes the greeting. It is done when it is asked for, so that programs that do
+// not ask are smaller. What cannot be read is left zero: commands work all the same.
+func (c *Client) readGreeting() (g greeting) {
+	d := wire.NewDecoder(c.greeting)
+	d.Object(&g)
+	return g
+}
+
+// enableOOB are the arguments of qmp_capabilities.
+type enableOOB struct{}
+
+func (enableOOB) EncodeMembers(e *wire.Encoder) {
+	e.Name("enable").BeginArray()
+	e.Elem().String("oob")
+	e.EndArray()
+}
+
+// A greeting is the value of a greeting's member QMP.
+type greeting struct {
+	qemu         qemuVersion
+	pkg          string
+	capabilities []string
+}
+
+func (g *greeting) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "version":
+		d.Object((*greetingVersion)(g))
+	case "capabilities":
+		g.capabilities = nil
+		for ok := d.Array(); ok; ok = d.More() {
+			g.capabilities = append(g.capabilities, d.String())
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// A greetingVersion reads the member version of a greeting.
+type greetingVersion greeting
+
+func (v *greetingVersion) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "qemu":
+		d.Object(&v.qemu)
+	case "package":
+		v.pkg = d.String()
+	default:
+		return false
+	}
+	return true
+}
+
+type qemuVersion struct{ major, minor, micro int }
+
+func (v *qemuVersion) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "major":
+		v.major = int(d.Int32())
+	case "minor":
+		v.minor = int(d.Int32())
+	case "micro":
+		v.micro = int(d.Int32())
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,267 @@
+package qmp
+
+import (
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// An inflight holds the commands in flight: everything about them that several goroutines
+// touch, under one lock. A command is registered before it is written, so that its reply
+// always finds it.
+type inflight struct {
+	mu    sync.Mutex
+	ids   idSet
+	byID  []*pending // the index is the id; nil where it is free
+	added uint64     // how many there have been
+
+	outOfOrder bool // the server may answer in another order
+
+	queue   []*pending // those that no goroutine writes yet, in order
+	writing bool       // one goroutine writes, until it calls wrote
+	batch   batch      // what it writes
+
+	sendErr error         // why nothing more can be sent; nil while it can
+	err     error         // why the connection ended; nil before
+	idle    chan struct{} // closed when it has ended and nothing is being written
+}
+
+// A pending is one command in flight.
+type pending struct {
+	command string
+	id      uint64
+	order   uint64  // its place among all commands of the connection
+	request *buffer // the message, up to its id until it is added; nil when written
+	files   *rights // the descriptors that go with it, nil for none; closed when written
+
+	hasFiles bool // it holds the client's lock on files
+	drains   bool // it is the client's own, see drain
+	inBand   bool // it counts among the 8 that oob allows
+
+	stage     stage
+	abandoned bool // nobody waits for the reply any more
+
+	// answered is closed when reply, or err and sent, are set: for a reply or for the end of
+	// the connection. It is made for each call, never pooled: channels belong to their
+	// testing/synctest bubble.
+	answered chan struct{}
+	reply    message
+	memory   *buffer // that the reply is in; the receiver of answered frees it
+	err      error   // why there will be no reply
+	sent     bool    // with err: the server has the whole request
+}
+
+type stage uint8
+
+const (
+	queued   stage = iota
+	writing        // a goroutine writes it: it may be sent in part
+	sent           // the server has it, or will
+	finished       // its reply has come, or never will
+)
+
+func newPending(command string) *pending {
+	return &pending{command: command, request: newBuffer(0), answered: make(chan struct{})}
+}
+
+// A batch is what is written at a time: some requests, one after the other, or one request
+// with descriptors.
+type batch struct {
+	calls []*pending
+	text  *buffer // of all; the only request's own
+	files *rights
+}
+
+// add registers p, gives it an id, completes its request with that, and queues it.
+func (f *inflight) add(p *pending) error {
+	f.mu.Lock()
+	err := f.sendErr
+	if err == nil {
+		p.id = f.ids.take()
+		p.request.b = append(strconv.AppendUint(p.request.b, p.id, 10), '}')
+		p.order = f.added
+		f.added++
+		for p.id >= uint64(len(f.byID)) {
+			f.byID = append(f.byID, nil)
+		}
+		f.byID[p.id] = p
+		f.queue = append(f.queue, p)
+	}
+	f.mu.Unlock()
+	return err
+}
+
+// take gives the calling goroutine what is to be written next. It returns nil when there is
+// nothing, or when another goroutine writes and will see to what is queued.
+func (f *inflight) take() *batch {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.writing || len(f.queue) == 0 {
+		return nil
+	}
+	f.writing = true
+	b, first := &f.batch, f.queue[0]
+	b.text, b.files = first.request, first.files
+	n := 1
+	for ; n < len(f.queue) && b.files == nil; n++ {
+		p := f.queue[n]
+		if p.files != nil || len(b.text.b)+len(p.request.b) > largeBuffer {
+			break
+		}
+		if n == 1 {
+			b.text = newBuffer(largeBuffer)
+			b.text.b = append(b.text.b, first.request.b...)
+		}
+		b.text.b = append(b.text.b, p.request.b...)
+	}
+	b.calls = append(b.calls[:0], f.queue[:n]...)
+	f.queue = slices.Delete(f.queue, 0, n)
+	for _, p := range b.calls {
+		p.stage = writing
+	}
+	return b
+}
+
+// wrote ends the writing of the batch: n bytes of it have been sent, all of them unless err
+// tells why no more can be. A request that was sent in part will never be complete, so the
+// server will not execute it: it counts as not sent.
+func (f *inflight) wrote(n int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		err = f.err // which is why writing failed
+	}
+	if len(f.batch.calls) > 1 {
+		f.batch.text.free()
+	}
+	for i, p := range f.batch.calls {
+		n -= len(p.request.b)
+		p.release()
+		f.batch.calls[i] = nil
+		if p.stage != writing { // the reply was faster
+			continue
+		}
+		if n >= 0 {
+			p.stage = sent
+		}
+		if n < 0 || f.err != nil {
+			f.finish(p, err)
+		}
+	}
+	f.writing = false
+	if err != nil {
+		f.refuse(err)
+	}
+	if f.err != nil {
+		close(f.idle)
+	}
+}
+
+// answer takes the command out that a reply with this id is for. It returns nil for an id
+// that is not in use. The reply of an abandoned command has nobody who takes it.
+func (f *inflight) answer(id uint64) (p *pending) {
+	f.mu.Lock()
+	if id < uint64(len(f.byID)) {
+		p = f.byID[id]
+	}
+	if p != nil && p.stage == queued {
+		p = nil
+	}
+	if p != nil {
+		p.stage = finished
+		f.forget(p)
+	}
+	f.mu.Unlock()
+	return p
+}
+
+// answerOldest takes out the command that has been in flight for longest, for an error
+// without an id: a server that executes one command after the other means this one. Its id
+// stays in use, in case that a proper reply follows. It returns nil when there is none.
+func (f *inflight) answerOldest() (oldest *pending) {
+	f.mu.Lock()
+	for _, p := range f.byID {
+		if p != nil && (p.stage == writing || p.stage == sent) &&
+			(oldest == nil || p.order < oldest.order) && !f.outOfOrder {
+			oldest = p
+		}
+	}
+	if oldest != nil {
+		f.byID[oldest.id] = &pending{id: oldest.id, stage: finished, abandoned: true}
+		oldest.stage = finished
+	}
+	f.mu.Unlock()
+	return oldest
+}
+
+// cancel abandons p. It returns the stage that p was in: a queued command has been taken out
+// unsent; a finished one is not abandoned, its reply is there, or just coming; for the others
+// a reply may come, and their ids stay in use until then.
+func (f *inflight) cancel(p *pending) (was stage) {
+	f.mu.Lock()
+	was = p.stage
+	switch was {
+	case queued:
+		i := slices.Index(f.queue, p)
+		f.queue = slices.Delete(f.queue, i, i+1)
+		f.forget(p)
+		p.release()
+		p.stage = finished
+	case writing, sent:
+		p.abandoned = true
+	}
+	f.mu.Unlock()
+	return was
+}
+
+// end is called once, when the connection has ended. What is in flight ends with err; what is
+// just being written does so in wrote.
+func (f *inflight) end(err error) {
+	f.mu.Lock()
+	f.err = err
+	f.refuse(err)
+	for _, p := range f.byID {
+		if p != nil && p.stage == sent {
+			f.finish(p, err)
+		}
+	}
+	if !f.writing {
+		close(f.idle)
+	}
+	f.mu.Unlock()
+}
+
+// refuse sees to it that nothing more is sent.
+func (f *inflight) refuse(err error) {
+	if f.sendErr == nil {
+		f.sendErr = err
+	}
+	for _, p := range f.queue {
+		p.release()
+		f.finish(p, err)
+	}
+	f.queue = nil
+}
+
+// finish ends p without a reply.
+func (f *inflight) finish(p *pending, err error) {
+	p.sent = p.stage == sent
+	p.stage = finished
+	p.err = err
+	f.forget(p)
+	close(p.answered)
+}
+
+// forget makes the id of p free.
+func (f *inflight) forget(p *pending) {
+	f.byID[p.id] = nil
+	f.ids.put(p.id)
+}
+
+// release frees what was needed to send p.
+func (p *pending) release() {
+	p.request.free()
+	p.request = nil
+	p.files.close()
+	p.files = nil
+}

@@ -1,0 +1,89 @@
+package qmp_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// TestAtMostEightInFlightWithOOB: QEMU's queue holds no more, and must have a place for what is
+// out of band.
+func TestAtMostEightInFlightWithOOB(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := qmptest.NewServer(t, nil)
+		c := connect(t, s, &qmp.Options{OOB: true})
+		var waiting []*qmptest.Request
+		s.Handle("slow", func(r *qmptest.Request) (any, error) {
+			waiting = append(waiting, r)
+			return nil, qmptest.ErrNoReply
+		})
+		results := make(chan error, 20)
+		for range 10 {
+			go func() {
+				_, err := run(t.Context(), c, "slow")
+				results <- err
+			}()
+		}
+		synctest.Wait()
+		require.Len(t, waiting, 8)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := run(ctx, c, "slow")
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+
+		s.Write([]byte(`{"error": {"class": "GenericError", "desc": "of whom?"}}`))
+		synctest.Wait()
+		require.Empty(t, results, "the order is not known")
+
+		waiting[3].Refuse(qmp.ErrGeneric, "no")
+		require.ErrorIs(t, <-results, qmp.ErrGeneric)
+		synctest.Wait()
+		require.Len(t, waiting, 9)
+		require.NoError(t, c.Close())
+		var notSent, unknown int
+		for range 9 {
+			err := <-results
+			require.ErrorIs(t, err, qmp.ErrClosed)
+			if isNotSent(err) {
+				notSent++
+			} else {
+				require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
+				unknown++
+			}
+		}
+		require.Equal(t, []int{1, 8}, []int{notSent, unknown})
+	})
+}
+
+// TestPlacesComeBack: what was cancelled, or not sent, frees its place.
+func TestPlacesComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := qmptest.NewServer(t, nil)
+		c := connect(t, s, &qmp.Options{OOB: true})
+		s.Handle("slow", func(r *qmptest.Request) (any, error) {
+			time.Sleep(time.Second)
+			return nil, nil
+		})
+		for range 50 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_, err := run(ctx, c, "slow")
+			require.Error(t, err)
+			cancel()
+			_, err = qmp.Raw{Command: "slow"}.Do(t.Context(), c, qmp.WithFile(nil))
+			require.ErrorIs(t, err, qmp.ErrNotSent)
+		}
+		time.Sleep(time.Hour)
+		for range 20 {
+			_, err := run(t.Context(), c, "slow")
+			require.NoError(t, err)
+		}
+	})
+}

@@ -1,0 +1,44 @@
+package qmp
+
+// Options are what a client can be told. nil, and the zero value, mean the defaults. A client
+// copies them when it is made.
+type Options struct {
+	// Logger is told of each message, for debugging; nil for none. It must be fast, or
+	// everything waits for it. Secret arguments are logged as "***"; results and the data of
+	// events are not logged. See [Logger].
+	Logger Logger
+
+	// OOB asks for the server's capability "oob", out-of-band execution, where the server
+	// offers it ([Client.OOB] tells). At most 8 ordinary commands are then in flight, so
+	// that the server has a place for one that is out of band; further ones wait. It is off
+	// by default because few need it.
+	OOB bool
+
+	// MaxMessage is the length in bytes of the longest message that the server may send;
+	// 0 means 64 MiB, QEMU's own limit. A longer one ends the connection.
+	MaxMessage int
+
+	// EventQueue is the number of events that a subscription keeps for a consumer that is
+	// slow; 0 means 1024. See [EventsLostError] for what happens to further ones.
+	EventQueue int
+}
+
+const (
+	defaultMaxMessage = 64 << 20
+	defaultEventQueue = 1024
+)
+
+// withDefaults returns a copy of the options, complete.
+func (o *Options) withDefaults() Options {
+	var all Options
+	if o != nil {
+		all = *o
+	}
+	if all.MaxMessage <= 0 {
+		all.MaxMessage = defaultMaxMessage
+	}
+	if all.EventQueue <= 0 {
+		all.EventQueue = defaultEventQueue
+	}
+	return all
+}

@@ -1,0 +1,61 @@
+package qmp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+)
+
+// ErrOutcomeUnknown is matched by the error of a command that was sent, or may have been, and
+// whose reply did not come: the context ended first, or the connection. The server may have
+// executed the command, or may still do so. The error matches also the reason: the context's
+// error, or what [Client.Err] returns.
+//
+// It is one of the three endings of a command that did not succeed. The others are
+// [ErrNotSent], after which nothing has happened and the command can be sent again, and
+// [*Error], the server's refusal.
+var ErrOutcomeUnknown = errors.New("qmp: sent, outcome unknown")
+
+// ErrClosed is the error of a client, and of its subscriptions, after Close. It matches
+// [net.ErrClosed].
+var ErrClosed error = &wrappedError{"qmp: the client is closed", net.ErrClosed}
+
+// An unansweredError is the error of a command without a reply.
+type unansweredError struct {
+	command string
+	ending  error // ErrNotSent or ErrOutcomeUnknown
+	cause   error
+}
+
+func (e *unansweredError) Error() string {
+	return "qmp: " + e.command + ": " + bare(e.ending) + ": " + bare(e.cause)
+}
+
+func (e *unansweredError) Unwrap() []error { return []error{e.ending, e.cause} }
+
+// A wrappedError is an error with a text of its own.
+type wrappedError struct {
+	text string
+	err  error
+}
+
+func (e *wrappedError) Error() string { return e.text }
+func (e *wrappedError) Unwrap() error { return e.err }
+
+// wrap puts a text before an error.
+func wrap(text string, err error) error {
+	return &wrappedError{text + ": " + bare(err), err}
+}
+
+// bare returns the text of an error without this package's prefix, to be put behind another.
+func bare(err error) string { return strings.TrimPrefix(err.Error(), "qmp: ") }
+
+// endedByServer tells of the reason that a connection ended for whether the server, or its
+// end, was it. A server that goes away while there is something that it has not read resets
+// the connection.
+func endedByServer(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}

@@ -1,0 +1,50 @@
+package qmp
+
+import (
+	"errors"
+	"strconv"
+)
+
+// A ProtocolError says that the server sent something that is no QMP message, after which
+// nothing it sends can be understood. It ends the connection: it is what [Client.Err] and the
+// calls in flight return.
+type ProtocolError struct {
+	// Offset is the place of the error in all that the server sent on the connection, in
+	// bytes from 0.
+	Offset int64
+	// Reason says what is wrong.
+	Reason string
+	// Excerpt is what the server sent around Offset, cut to some sixty bytes.
+	Excerpt string
+
+	cause error // io.ErrUnexpectedEOF, or nil
+}
+
+// Error describes the error, with the excerpt quoted.
+func (e *ProtocolError) Error() string {
+	s := "qmp: the server broke the protocol at offset " + strconv.FormatInt(e.Offset, 10) +
+		": " + e.Reason
+	if e.Excerpt != "" {
+		s += ": " + strconv.QuoteToASCII(e.Excerpt)
+	}
+	return s
+}
+
+// Unwrap returns [io.ErrUnexpectedEOF] when the connection ended inside a message.
+func (e *ProtocolError) Unwrap() error { return e.cause }
+
+// What the framer finds; the receiver makes ProtocolErrors of these.
+var (
+	errNotObject = errors.New("a message does not begin with {")
+	errNoName    = errors.New("a member of a message has no name")
+	errNoColon   = errors.New("a member's name is not followed by a colon")
+	errBrackets  = errors.New("brackets do not match")
+	errTooLong   = errors.New("a message is longer than Options.MaxMessage")
+	errCut       = errors.New("the connection ended inside a message")
+)
+
+// excerpt returns the bytes around b[at], for an error message.
+func excerpt(b []byte, at int) string {
+	const before, after = 24, 40
+	return string(b[max(0, at-before):min(len(b), at+after)])
+}

@@ -1,0 +1,38 @@
+package qmp
+
+import (
+	"bytes"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// RawJSON is one JSON value as text: what the schema types as any, and what it does not type
+// at all. Received, it is valid JSON as the server wrote it; sent, it is checked. nil stands
+// for null.
+type RawJSON []byte
+
+// String returns the text.
+func (r RawJSON) String() string {
+	if r == nil {
+		return "null"
+	}
+	return string(r)
+}
+
+// MarshalJSON returns the text.
+func (r RawJSON) MarshalJSON() ([]byte, error) {
+	if r == nil {
+		return []byte("null"), nil
+	}
+	return r, nil
+}
+
+// UnmarshalJSON sets r to a copy of text.
+func (r *RawJSON) UnmarshalJSON(text []byte) error {
+	*r = bytes.Clone(text)
+	return nil
+}
+
+// Null is the type of the JSON value null, an alternative in some alternates: a pointer to it
+// is not nil when the value is null.
+type Null = wire.Null

@@ -1,0 +1,85 @@
+package qmp
+
+import (
+	"io"
+	"slices"
+)
+
+// readAll is the reading goroutine: it takes in what the server sends, in order, until the
+// connection ends. It never waits for anybody but the server.
+func (c *Client) readAll() {
+	for {
+		m, err := c.in.next()
+		if err != nil {
+			c.end(whyEnded(err))
+			break
+		}
+		c.receive(&m)
+	}
+	c.in.close()
+	close(c.read)
+}
+
+// receive deals with one message.
+func (c *Client) receive(m *message) {
+	switch {
+	case m.isReply():
+		c.receiveReply(m)
+	case m.event.present():
+		if sink := c.eventSink(); sink != nil {
+			sink.publish(m)
+		}
+	case m.greeting.present() && c.greeting == nil:
+		c.greeting = slices.Clone(m.part(m.greeting))
+		close(c.greeted)
+	default:
+		c.logDropped(m, "not expected") // another greeting is no surprise: some chardevs repeat it
+	}
+}
+
+// receiveReply hands a reply to the goroutine that waits for it, which decodes it.
+func (c *Client) receiveReply(m *message) {
+	p := c.replyTo(m)
+	if p == nil {
+		c.logDropped(m, "a reply to nobody")
+		return
+	}
+	if p.inBand {
+		<-c.inBand
+	}
+	if p.hasFiles {
+		c.settleFiles(p, m.err.present())
+	}
+	if p.abandoned {
+		c.logDropped(m, "a late reply")
+		return
+	}
+	p.memory = c.in.keep(m)
+	p.reply = *m
+	close(p.answered)
+}
+
+// replyTo finds the command that a reply answers, nil when there is none.
+//
+// An error without an id is what QEMU answers to what it cannot parse. It executes and
+// answers commands in order, so the oldest one is meant; with oob on nothing can be said.
+func (c *Client) replyTo(m *message) *pending {
+	if id, ok := m.callID(); ok {
+		return c.calls.answer(id)
+	}
+	if m.id.present() || !m.err.present() {
+		return nil
+	}
+	return c.calls.answerOldest()
+}
+
+// whyEnded makes the error of the connection from that of reading.
+func whyEnded(err error) error {
+	if _, ok := err.(*ProtocolError); ok {
+		return err
+	}
+	if err == io.EOF {
+		return wrap("qmp: the server closed the connection", err)
+	}
+	return wrap("qmp: reading from the server failed", err)
+}

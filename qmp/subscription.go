@@ -1,0 +1,92 @@
+package qmp
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync/atomic"
+	"time"
+)
+
+// An Event is an event with its data, a generated type such as qemu.DeviceDeletedEvent.
+type Event[T any] struct {
+	Time time.Time // the server's clock; zero when it had none
+	Data T
+}
+
+// A Subscription is a subscription to the events of one type. Its methods can be called by
+// several goroutines; an event goes to one of them.
+type Subscription[T any] struct {
+	stream EventStream
+	decode func(RawJSON, *T) error
+	closed atomic.Bool
+}
+
+// Subscribe subscribes to the events whose data is a T:
+//
+//	gone := qmp.Subscribe[qemu.DeviceDeletedEvent](client)
+//	defer gone.Close()
+//
+// Every event that comes after Subscribe has returned is in the subscription, so to wait for
+// what a command causes, subscribe before the command is sent. A subscription keeps a number
+// of events for its consumer ([Options.EventQueue]); it must be read, or closed.
+func Subscribe[T any, P interface {
+	*T
+	EventData
+}](src EventSource) *Subscription[T] {
+	return &Subscription[T]{
+		stream: src.Events(P(new(T)).EventName()),
+		decode: func(data RawJSON, into *T) error { return DecodeEventData(data, P(into)) },
+	}
+}
+
+// Next returns the next event, in the order in which the server sent them. It waits for one
+// until ctx ends.
+//
+// Two errors are about some events only, and the next call goes on behind these: a
+// [*EventsLostError], when the consumer was too slow, and a [*DecodeError], when an event's
+// data could not be read. Any other is final: [ErrClosed] after Close, or why the connection
+// ended, once the events that came before have been returned. Only when ctx has ended can
+// Next be called again with another.
+func (s *Subscription[T]) Next(ctx context.Context) (Event[T], error) {
+	raw, err := s.stream.Next(ctx)
+	if err != nil {
+		return Event[T]{}, err
+	}
+	e := Event[T]{Time: raw.Time}
+	if err := s.decode(raw.Data, &e.Data); err != nil {
+		return Event[T]{Time: raw.Time}, err
+	}
+	return e, nil
+}
+
+// All returns the events for a range loop. An error that concerns some events only comes in
+// their place, and the loop goes on; any other comes last. The loop also ends when the
+// subscription is closed, without an error. Leaving the loop early loses nothing, and does
+// not close the subscription: Next, or another loop, goes on behind.
+func (s *Subscription[T]) All(ctx context.Context) iter.Seq2[Event[T], error] {
+	return func(yield func(Event[T], error) bool) {
+		for {
+			e, err := s.Next(ctx)
+			if err != nil && s.closed.Load() {
+				return
+			}
+			if !yield(e, err) || err != nil && !concernsEvents(err) {
+				return
+			}
+		}
+	}
+}
+
+// Close ends the subscription. Events that it still holds are dropped, and calls of Next
+// return [ErrClosed]. It can be called more than once, and returns nil.
+func (s *Subscription[T]) Close() error {
+	s.closed.Store(true)
+	return s.stream.Close()
+}
+
+// concernsEvents tells whether an error is about some events, and others may follow.
+func concernsEvents(err error) bool {
+	_, unread := err.(*DecodeError)
+	return unread || errors.Is(err, ErrEventsLost)
+}
