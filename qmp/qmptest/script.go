@@ -1,0 +1,166 @@
+package qmptest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// A Handler answers a command. It returns the result, anything that encoding/json can
+// marshal, nil for the empty object; or an error: a [*qmp.Error] is sent as it is, any other as
+// a GenericError with its text, and [ErrNoReply] is not sent. The next command waits until the
+// handler has returned, and the end of the test waits for it as well.
+type Handler func(r *Request) (any, error)
+
+// ErrNoReply is returned by a [Handler] whose command is not answered, or later, by
+// [Request.Reply] and [Request.Refuse].
+var ErrNoReply = errors.New("qmptest: no reply")
+
+// Handle lets h answer a command whenever it comes, other than as the next of the script. A
+// handler that was set before is replaced.
+func (s *Server) Handle(command string, h Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers[command] = h
+}
+
+// An Expectation is a step of the server's script: a command that must come, and its answer,
+// which is the empty object unless something else is said.
+type Expectation struct {
+	server  *Server
+	command string
+	args    any
+	checked bool // args are to be compared
+	handler Handler
+}
+
+// Expect adds a step to the end of the script: the client is to send this command. It must
+// be added before the command comes.
+func (s *Server) Expect(command string) *Expectation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := &Expectation{server: s, command: command}
+	s.script = append(s.script, e)
+	return e
+}
+
+// With says what the command's arguments must be: anything that encoding/json marshals to
+// them. Others fail the test, and are answered with a GenericError. Without With any will do.
+func (e *Expectation) With(args any) *Expectation {
+	return e.change(func() { e.args, e.checked = args, true })
+}
+
+// Reply says what the command returns: anything that encoding/json can marshal.
+func (e *Expectation) Reply(value any) *Expectation {
+	return e.Handle(func(*Request) (any, error) { return value, nil })
+}
+
+// Refuse says that the command fails.
+func (e *Expectation) Refuse(class qmp.ErrorClass, desc string) *Expectation {
+	return e.Handle(func(*Request) (any, error) { return nil, &qmp.Error{Class: class, Desc: desc} })
+}
+
+// Handle lets h answer the command.
+func (e *Expectation) Handle(h Handler) *Expectation {
+	return e.change(func() { e.handler = h })
+}
+
+func (e *Expectation) change(f func()) *Expectation {
+	e.server.mu.Lock()
+	defer e.server.mu.Unlock()
+	f()
+	return e
+}
+
+// answer finds the answer to a request: the script's, a handler's, or CommandNotFound.
+func (s *Server) answer(r *Request) (any, error) {
+	s.mu.Lock()
+	s.requests = append(s.requests, r)
+	h := s.handlers[r.Command]
+	var step *Expectation
+	switch {
+	case len(s.script) > 0 && s.script[0].command == r.Command:
+		step = s.script[0]
+		s.script = s.script[1:]
+		h = step.handler
+	case h == nil:
+		s.unexpected = append(s.unexpected, r.Command)
+		h = notFound
+	}
+	s.mu.Unlock()
+
+	if step != nil && step.checked {
+		if err := sameArguments(r.Arguments, step.args); err != nil {
+			s.t.Errorf("qmptest: %s: %v", r.Command, err)
+			return nil, err
+		}
+	}
+	if h == nil {
+		return nil, nil
+	}
+	return h(r)
+}
+
+// notFound answers as QEMU does.
+func notFound(r *Request) (any, error) {
+	return nil, &qmp.Error{
+		Class: qmp.ErrCommandNotFound,
+		Desc:  "The command " + r.Command + " has not been found",
+	}
+}
+
+// reportUnmet fails the test for the steps that are left.
+func (s *Server) reportUnmet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.script) == 0 {
+		return
+	}
+	var commands []string
+	for _, e := range s.script {
+		commands = append(commands, e.command)
+	}
+	message := "qmptest: expected, and did not come: " + strings.Join(commands, ", ")
+	if len(s.unexpected) > 0 {
+		message += "; came unexpectedly: " + strings.Join(s.unexpected, ", ")
+	}
+	s.t.Error(message)
+}
+
+// sameArguments compares what has come with what was expected, as JSON values.
+func sameArguments(got json.RawMessage, want any) error {
+	expected, err := json.Marshal(want)
+	if err != nil {
+		return fmt.Errorf("the expected arguments: %w", err)
+	}
+	if len(got) == 0 {
+		got = json.RawMessage("{}")
+	}
+	if string(expected) == "null" {
+		expected = []byte("{}")
+	}
+	g, err := decodeExactly(got)
+	if err != nil {
+		return err
+	}
+	w, err := decodeExactly(expected)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(g, w) {
+		return fmt.Errorf("the arguments are %s, expected were %s", got, expected)
+	}
+	return nil
+}
+
+// decodeExactly decodes a JSON value with its numbers as text, so that large ones differ.
+func decodeExactly(b []byte) (v any, err error) {
+	d := json.NewDecoder(strings.NewReader(string(b)))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return v, err
+}

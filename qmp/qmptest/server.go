@@ -1,0 +1,236 @@
+package qmptest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// Options tell what kind of server it is. nil, and the zero value, mean the defaults.
+type Options struct {
+	// Version is what the greeting says; the zero Version means 10.2.0.
+	Version qmp.Version
+
+	// Capabilities are what the greeting offers; nil means "oob", as QEMU does on a socket,
+	// and an empty slice none. With "oob" enabled the server takes commands out of band
+	// ([Request.OOB]), but still executes one after the other.
+	Capabilities []string
+
+	// NoGreeting makes a server that says nothing when a client connects, as one whose
+	// monitor is held by another client. [Server.Write] can send a greeting of any form.
+	NoGreeting bool
+}
+
+// A Server is a QMP server. Its methods can be called by several goroutines, handlers
+// included, until the test ends; then it is closed.
+type Server struct {
+	t       testing.TB
+	options Options
+
+	listen     sync.Once
+	listener   net.Listener
+	path       string
+	goroutines sync.WaitGroup
+
+	mu         sync.Mutex
+	closed     bool
+	conns      map[*conn]bool
+	current    *conn // the one that events go to: the last that was begun
+	handlers   map[string]Handler
+	script     []*Expectation
+	requests   []*Request
+	unexpected []string
+}
+
+// NewServer makes a server that lives as long as the test t. When t ends it fails t for each
+// command that was expected and has not come.
+func NewServer(t testing.TB, opts *Options) *Server {
+	s := &Server{t: t, conns: make(map[*conn]bool), handlers: make(map[string]Handler)}
+	if opts != nil {
+		s.options = *opts
+	}
+	if s.options.Version == (qmp.Version{}) {
+		s.options.Version = qmp.Version{Major: 10, Minor: 2}
+	}
+	if s.options.Capabilities == nil {
+		s.options.Capabilities = []string{"oob"}
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+// Addr returns the path of the UNIX socket, for [qmp.Dial] or another program. The server
+// listens there from the first call on, in a folder that goes with the test.
+func (s *Server) Addr() string {
+	s.t.Helper()
+	s.listen.Do(func() {
+		// Not t.TempDir: it has the test's name in it, and sockets' paths are short.
+		folder, err := os.MkdirTemp("", "qmptest")
+		if err != nil {
+			s.t.Fatalf("qmptest: %v", err)
+		}
+		s.path = filepath.Join(folder, "qmp.sock")
+		s.listener, err = net.Listen("unix", s.path)
+		if err != nil {
+			_ = os.RemoveAll(folder)
+			s.t.Fatalf("qmptest: %v", err)
+		}
+		s.goroutines.Go(s.accept)
+	})
+	return s.path
+}
+
+// Dial returns a client that is connected to the server's socket, with the default options;
+// it is closed when the test ends.
+func (s *Server) Dial() *qmp.Client {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := qmp.Dial(ctx, s.Addr(), nil)
+	if err != nil {
+		s.t.Fatalf("qmptest: %v", err)
+	}
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// Pipe returns the client's end of a connection in memory, made with [net.Pipe], which the
+// server serves: for [qmp.NewClient]. It takes no descriptors, and has no buffer: a write lasts
+// until the other end has read.
+func (s *Server) Pipe() net.Conn {
+	client, server := net.Pipe()
+	if c := s.begin(server); c != nil {
+		s.goroutines.Go(c.serve)
+	}
+	return client
+}
+
+// Event sends an event to the client; data is anything that encoding/json can marshal, and nil
+// for an event without data. Like QEMU's, it is lost when there is no client that has
+// negotiated. It returns when the event has been written.
+func (s *Server) Event(name string, data any) { s.EventAt(time.Now(), name, data) }
+
+// EventAt is Event with a timestamp; that of the zero Time is -1/-1, which QEMU writes when
+// its clock fails.
+func (s *Server) EventAt(at time.Time, name string, data any) {
+	s.t.Helper()
+	m := eventMessage{Event: name, Data: data, Timestamp: timestamp{-1, -1}}
+	if !at.IsZero() {
+		m.Timestamp = timestamp{at.Unix(), int64(at.Nanosecond() / 1000)}
+	}
+	if c := s.client(); c != nil {
+		c.sendEvent(m)
+	}
+}
+
+// Write sends bytes to the client as they are: a message in parts, several in one, or no
+// message at all. It does nothing when the server has no client, or has not taken it yet.
+func (s *Server) Write(b []byte) {
+	if c := s.client(); c != nil {
+		c.write(b)
+	}
+}
+
+// Disconnect ends the connection to the client, if there is one. The socket goes on to
+// listen.
+func (s *Server) Disconnect() {
+	if c := s.client(); c != nil {
+		c.close()
+	}
+}
+
+// Requests returns the commands that have come so far, without qmp_capabilities.
+func (s *Server) Requests() []*Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*Request(nil), s.requests...)
+}
+
+func (s *Server) greeting() greetingMessage {
+	v := s.options.Version
+	return greetingMessage{greeting{
+		Version:      version{qemuVersion{v.Micro, v.Minor, v.Major}, v.Package},
+		Capabilities: s.options.Capabilities,
+	}}
+}
+
+// accept serves one client after the other, as QEMU does: a second one is accepted by the
+// system, but not greeted before the first has left.
+func (s *Server) accept() {
+	for {
+		nc, err := s.listener.Accept()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				s.t.Errorf("qmptest: %v", err)
+			}
+			return
+		}
+		if c := s.begin(nc); c != nil {
+			c.serve()
+		}
+	}
+}
+
+// begin makes nc the current client. It returns nil when the server is closed.
+func (s *Server) begin(nc net.Conn) *conn {
+	c := newConn(s, nc)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.close()
+		return nil
+	}
+	s.conns[c] = true
+	s.current = c
+	return c
+}
+
+// done forgets a connection that has ended.
+func (s *Server) done(c *conn) {
+	c.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if s.current == c {
+		s.current = nil
+	}
+}
+
+func (s *Server) client() *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
+// close ends everything and fails the test for what has not come.
+func (s *Server) close() {
+	s.mu.Lock()
+	s.closed = true
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	for _, c := range conns {
+		c.close()
+	}
+	s.goroutines.Wait()
+	if s.path != "" {
+		_ = os.RemoveAll(filepath.Dir(s.path))
+	}
+	for _, r := range s.requests {
+		r.closeFiles()
+	}
+	s.reportUnmet()
+}
