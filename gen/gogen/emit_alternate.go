@@ -1,0 +1,88 @@
+package gogen
+
+import (
+	"strings"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+func (a *alternate) emit(f *file) {
+	f.declare(a.doc, jen.Type().Id(a.name).StructFunc(func(g *jen.Group) {
+		for _, alt := range a.alternatives {
+			s := g.Id(alt.name)
+			if !alt.typ.nilable() {
+				s.Op("*")
+			}
+			s.Add(alt.typ.code())
+			if a.received {
+				s.Tag(map[string]string{"json": ",omitzero"})
+			}
+		}
+	}))
+	if a.sent {
+		a.emitEncoder(f)
+		f.printing("v", a.name, "Value", func() *jen.Statement { return jen.Id("&v") })
+	}
+	if a.received {
+		a.emitDecoder(f)
+	}
+}
+
+func (a *alternate) emitEncoder(f *file) {
+	f.method("v", "*"+a.name, "EncodeValue", encoderParam, nil, func(g *jen.Group) {
+		g.Switch().BlockFunc(func(g *jen.Group) {
+			for i, alt := range a.alternatives {
+				g.Case(a.only(i)).BlockFunc(func(g *jen.Group) {
+					alt.typ.encode(g, jen.Id("e"), place{"v." + alt.name, !alt.typ.nilable()})
+				})
+			}
+			g.Default().Block(jen.Id("e.Fail").Call(jen.Lit("exactly one of " + a.fieldNames() + " must be set")))
+		})
+	})
+}
+
+// only is the condition that alternative i is set and no other.
+func (a *alternate) only(i int) *jen.Statement {
+	cond := jen.Id("v." + a.alternatives[i].name).Op("!=").Nil()
+	for j, other := range a.alternatives {
+		if j != i {
+			cond.Op("&&").Id("v." + other.name).Op("==").Nil()
+		}
+	}
+	return cond
+}
+
+func (a *alternate) fieldNames() string {
+	names := make([]string, len(a.alternatives))
+	for i, alt := range a.alternatives {
+		names[i] = alt.name
+	}
+	return strings.Join(names, ", ")
+}
+
+func (a *alternate) emitDecoder(f *file) {
+	f.method("v", "*"+a.name, "DecodeValue", decoderParam, nil, func(g *jen.Group) {
+		g.Id("*v").Op("=").Id(a.name).Values()
+		g.Switch(jen.Id("d.Kind").Call()).BlockFunc(func(g *jen.Group) {
+			for _, alt := range a.alternatives {
+				g.Case(jen.Qual(wirePath, wireKinds[alt.kind])).BlockFunc(func(g *jen.Group) {
+					alt.typ.decodeNew(g, place{expr: "v." + alt.name})
+				})
+			}
+			g.Default().Block(jen.Id("d.Skip").Call())
+		})
+	})
+}
+
+// wireKinds are the decoder's names for the kinds of JSON.
+var wireKinds = map[qapi.JSONKind]string{
+	qapi.KindString:  "KindString",
+	qapi.KindNumber:  "KindNumber",
+	qapi.KindInt:     "KindNumber",
+	qapi.KindBoolean: "KindBool",
+	qapi.KindNull:    "KindNull",
+	qapi.KindObject:  "KindObject",
+	qapi.KindArray:   "KindArray",
+}

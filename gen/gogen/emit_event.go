@@ -1,0 +1,31 @@
+package gogen
+
+import "github.com/dave/jennifer/jen"
+
+func (e *event) emit(f *file) {
+	if e.data != nil {
+		e.data.doc = e.doc
+		e.data.emit(f)
+	} else {
+		f.declare(e.doc, jen.Type().Id(e.name).Id(e.dataType))
+		e.emitDelegation(f)
+	}
+	f.code.Line()
+	comment{"EventName returns " + e.wire + "."}.emit(f.code.Group)
+	f.code.Func().Params(jen.Op("*").Id(e.name)).Id("EventName").Params().String().Block(jen.Return(jen.Lit(e.wire)))
+}
+
+// emitDelegation adds decoding by the methods of the type that the event's data is of.
+func (e *event) emitDelegation(f *file) {
+	data := func() *jen.Statement { return jen.Parens(jen.Op("*").Id(e.dataType)).Parens(jen.Id("v")) }
+	f.method("v", "*"+e.name, "DecodeMember", memberParams, []jen.Code{jen.Bool()}, func(g *jen.Group) {
+		g.Return(data().Dot("DecodeMember").Call(jen.Id("d"), jen.Id("name")))
+	})
+	if !e.dataUnion {
+		return
+	}
+	results := []jen.Code{jen.Qual(wirePath, "MemberDecoder"), jen.Bool()}
+	f.method("v", "*"+e.name, "DecodeBranch", nil, results, func(g *jen.Group) {
+		g.Return(data().Dot("DecodeBranch").Call())
+	})
+}

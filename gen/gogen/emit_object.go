@@ -1,0 +1,111 @@
+package gogen
+
+import "github.com/dave/jennifer/jen"
+
+func (o *object) emit(f *file) {
+	f.declare(o.doc, jen.Type().Id(o.name).StructFunc(o.emitFields))
+	if o.union != nil {
+		o.union.emitInterface(f, o)
+	}
+	if o.sent {
+		o.emitEncoder(f)
+		f.printing(o.receiver, o.name, "", func() *jen.Statement { return jen.Id("&" + o.receiver) })
+	}
+	if o.received {
+		o.emitDecoder(f)
+		if o.union != nil {
+			o.union.emitDecodeBranch(f, o)
+		}
+	}
+}
+
+func (o *object) emitFields(g *jen.Group) {
+	for _, field := range o.fields {
+		field.doc.emit(g)
+		s := g.Id(field.name)
+		if field.pointer {
+			s.Op("*")
+		}
+		s.Add(field.typ.code())
+		if o.received {
+			s.Tag(map[string]string{"json": field.wire + ",omitzero"})
+		}
+	}
+	if o.extra != "" {
+		comment{"Members that the schema does not declare."}.emit(g)
+		g.Id(o.extra).Qual(qmpPath, "Args")
+	}
+	if u := o.union; u != nil {
+		s := g.Id(u.field).Id(u.iface)
+		if o.received {
+			s.Tag(map[string]string{"json": ",omitzero"})
+		}
+	}
+}
+
+// place is where the method finds the field.
+func (o *object) place(f *field) place { return place{o.receiver + "." + f.name, f.pointer} }
+
+// emitEncoder adds the method that writes the members, those of a base or a branch among
+// them, without braces.
+func (o *object) emitEncoder(f *file) {
+	f.method(o.receiver, "*"+o.name, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
+		if o.union != nil {
+			o.union.emitTag(g, o)
+		}
+		for _, field := range o.fields {
+			o.emitEncode(g, field)
+		}
+		if o.extra != "" {
+			g.Id(o.receiver + "." + o.extra + ".EncodeMembers").Call(jen.Id("e"))
+		}
+		if u := o.union; u != nil {
+			branch := o.receiver + "." + u.field
+			g.If(jen.Id(branch).Op("!=").Nil().Op("&&").Id("e.OK").Call()).Block(
+				jen.Id(branch + ".EncodeMembers").Call(jen.Id("e")))
+		}
+	})
+}
+
+func (o *object) emitEncode(g *jen.Group, field *field) {
+	if u := o.union; u != nil && u.tag == field {
+		g.Id("e.Discriminator").Call(jen.Lit(field.wire), jen.Id("tag"))
+		return
+	}
+	p := o.place(field)
+	if field.optional {
+		field.typ.encodeOptional(g, field.wire, p)
+		return
+	}
+	if field.pointer {
+		// Its type contains itself: without a value there is nothing to send.
+		g.If(p.address().Op("==").Nil()).Block(
+			jen.Id("e.Fail").Call(jen.Lit(field.name+" is nil")), jen.Return())
+	}
+	field.typ.encode(g, member(field.wire), p)
+}
+
+// emitDecoder adds the method that takes one member and says whether it knew it.
+func (o *object) emitDecoder(f *file) {
+	f.method(o.receiver, "*"+o.name, "DecodeMember", memberParams, []jen.Code{jen.Bool()}, func(g *jen.Group) {
+		if len(o.fields) == 0 {
+			g.Return(jen.False())
+			return
+		}
+		g.Switch(jen.String().Call(jen.Id("name"))).BlockFunc(func(g *jen.Group) {
+			for _, field := range o.fields {
+				g.Case(jen.Lit(field.wire)).BlockFunc(func(g *jen.Group) { o.emitDecode(g, field) })
+			}
+			g.Default().Block(jen.Return(jen.False()))
+		})
+		g.Return(jen.True())
+	})
+}
+
+func (o *object) emitDecode(g *jen.Group, field *field) {
+	if field.pointer {
+		field.typ.decodeNew(g, place{expr: o.receiver + "." + field.name})
+		return
+	}
+	field.typ.decode(g, o.place(field))
+}

@@ -1,0 +1,100 @@
+package gogen
+
+import (
+	"fmt"
+
+	"github.com/dave/jennifer/jen"
+)
+
+// rawBranch is the type of the branches that a package does not know.
+const rawBranch = "RawBranch"
+
+// packageFile is the file of what belongs to the package as a whole.
+func (p *pkg) packageFile() *file {
+	f := p.newFile("package_gen.go", "schema")
+	for _, line := range p.comment().lines() {
+		f.code.PackageComment(line)
+	}
+	f.code.Comment("The generated code and the library that it stands on are of releases that fit.")
+	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV1")
+	if p.unions {
+		emitRawBranch(f)
+	}
+	if len(p.events) > 0 {
+		p.emitDecodeEvent(f)
+	}
+	return f
+}
+
+// comment is the package's documentation: the rules by which the schema became Go.
+func (p *pkg) comment() comment {
+	of := "a QAPI schema"
+	if p.opts.Version != "" {
+		of = "the QAPI schema of QEMU " + p.opts.Version
+	}
+	return comment{
+		fmt.Sprintf("Package %s holds the commands, events and types of %s.", p.opts.Package, of),
+		"A command is a request type with a Do method, which executes it and returns its result.",
+		"An optional member is a pointer, nil if it is absent; new makes one of a value and " +
+			"qmp.Value reads it. An optional array is absent if it is nil and empty if it is not.",
+		"A union has its common members, the discriminator among them, and a field Branch with a " +
+			"pointer to the type that the discriminator stands for. An empty discriminator is " +
+			"filled in when the branch's type leaves no choice. A value or a branch that the " +
+			"package does not know is kept, as a [RawBranch].",
+		"An alternate has a pointer for each alternative, of which one is set.",
+		"An enum is a string type; a value that is not among its constants is kept as it is.",
+		"What is sent has MarshalJSON, which gives the bytes for the wire, and String, which hides " +
+			"secrets. What cannot be sent (a discriminator that disagrees with its branch, an " +
+			"alternate without a value, a string that is not UTF-8) is a *qmp.EncodeError.",
+	}
+}
+
+func emitRawBranch(f *file) {
+	f.declare(comment{
+		rawBranch + " is the branch of any union for a discriminator that this package has no type for.",
+	}, jen.Type().Id(rawBranch).Struct(jen.Id("Members").Qual(qmpPath, "Args")))
+	f.method("b", "*"+rawBranch, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
+		g.Id("b.Members.EncodeMembers").Call(jen.Id("e"))
+	})
+	f.method("b", "*"+rawBranch, "DecodeMember", memberParams, []jen.Code{jen.Bool()}, func(g *jen.Group) {
+		g.If(jen.Id("b.Members").Op("==").Nil()).Block(
+			jen.Id("b.Members").Op("=").Make(jen.Qual(qmpPath, "Args")))
+		g.Id("b.Members").Index(jen.String().Call(jen.Id("name"))).Op("=").
+			Qual(qmpPath, "RawJSON").Call(jen.Id("d.Raw").Call())
+		g.Return(jen.True())
+	})
+	f.printing("b", rawBranch, "", func() *jen.Statement { return jen.Id("&b") })
+}
+
+// emitDecodeEvent adds the one table from the names of events to their types.
+func (p *pkg) emitDecodeEvent(f *file) {
+	f.declare(comment{
+		"DecodeEvent returns the event as the type of its name, such as a *" + p.events[0].name +
+			". The error is qmp.ErrUnknownEvent for a name that this package has no type for.",
+	}, jen.Func().Id("DecodeEvent").Params(jen.Id("raw").Qual(qmpPath, "RawEvent")).
+		Params(jen.Qual(qmpPath, "EventData"), jen.Error()).BlockFunc(func(g *jen.Group) {
+		g.Var().Id("v").Qual(qmpPath, "EventData")
+		g.Switch(jen.Id("raw.Name")).BlockFunc(func(g *jen.Group) {
+			for _, e := range p.events {
+				g.Case(jen.Lit(e.wire)).Block(jen.Id("v").Op("=").Id("new").Call(jen.Id(e.name)))
+			}
+			g.Default().Block(jen.Return(jen.Nil(), jen.Qual(qmpPath, "ErrUnknownEvent")))
+		})
+		g.If(jen.Err().Op(":=").Qual(qmpPath, "DecodeEventData").Call(jen.Id("raw.Data"), jen.Id("v")),
+			jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err()))
+		g.Return(jen.Id("v"), jen.Nil())
+	}))
+}
+
+// featureFile is the file of the constants for the paths of features.
+func (p *pkg) featureFile() *file {
+	f := p.newFile("features_gen.go", "schema")
+	f.declare(comment{
+		"The paths of features in a server's introspection, from a command or event that has them.",
+	}, jen.Const().DefsFunc(func(g *jen.Group) {
+		for _, feature := range p.features {
+			g.Id(feature.name).Op("=").Lit(feature.path)
+		}
+	}))
+	return f
+}

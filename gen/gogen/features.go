@@ -1,0 +1,126 @@
+package gogen
+
+import "github.com/qmpkit/qmpkit/qapi"
+
+// featureWalk finds the shortest introspection path of every feature that a command or an
+// event reaches. Paths are of the grammar that package introspect queries, libvirt's: the
+// walk is over all commands and events at once, a component deeper each round, so that the
+// first path found is a shortest one, and the first in schema order among these.
+type featureWalk struct {
+	b     *builder
+	seen  map[qapi.Type]bool
+	found map[*qapi.Feature]bool
+	next  []step
+}
+
+// step is a type that the walk comes to by a path.
+type step struct {
+	path string
+	typ  qapi.Type
+	name string // of the type in constants: implicit ones have their command's
+}
+
+// features fills in the package's feature constants.
+func (b *builder) features() error {
+	w := &featureWalk{b: b, seen: map[qapi.Type]bool{}, found: map[*qapi.Feature]bool{}}
+	for _, d := range b.schema.Definitions {
+		switch d := d.(type) {
+		case *qapi.Command:
+			name := goName(d.Name)
+			if err := w.add(d.Name+"/$", name, d.Features); err != nil {
+				return err
+			}
+			if d.Arg != nil {
+				w.reach(d.Name+"/arg-type", d.Arg, name)
+			}
+			if d.Returns != nil {
+				w.reach(d.Name+"/ret-type", d.Returns, name)
+			}
+		case *qapi.Event:
+			name := eventName(d)
+			if err := w.add(d.Name+"/$", name, d.Features); err != nil {
+				return err
+			}
+			if d.Arg != nil {
+				w.reach(d.Name+"/arg-type", d.Arg, name)
+			}
+		}
+	}
+	for len(w.next) > 0 {
+		steps := w.next
+		w.next = nil
+		for _, s := range steps {
+			if err := w.visit(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// add records the features at the end of a path.
+func (w *featureWalk) add(prefix, owner string, features []*qapi.Feature) error {
+	for _, f := range features {
+		if f.Name == qapi.Deprecated || f.Name == qapi.Unstable || w.found[f] {
+			continue
+		}
+		w.found[f] = true
+		name := "Feature" + owner + goName(f.Name)
+		if err := w.b.scope.take(name, "feature path "+prefix+f.Name); err != nil {
+			return err
+		}
+		w.b.pkg.features = append(w.b.pkg.features, feature{name, prefix + f.Name})
+	}
+	return nil
+}
+
+// reach puts a type on the list for the next round. Arrays and alternates take no component
+// of the path: what they hold is reached with them.
+func (w *featureWalk) reach(path string, t qapi.Type, owner string) {
+	switch t := t.(type) {
+	case *qapi.Array:
+		w.reach(path, t.Element, owner)
+	case *qapi.Alternate:
+		for _, a := range t.Alternatives {
+			w.reach(path, a.Type, owner)
+		}
+	case *qapi.Enum, *qapi.Struct, *qapi.Union:
+		if w.seen[t] {
+			return
+		}
+		w.seen[t] = true
+		if d := t.(qapi.Definition); !d.Head().Implicit {
+			owner = typeName(d)
+		}
+		w.next = append(w.next, step{path, t, owner})
+	}
+}
+
+func (w *featureWalk) visit(s step) error {
+	switch t := s.typ.(type) {
+	case *qapi.Enum:
+		for _, v := range t.Values {
+			if err := w.add(s.path+"/^"+v.Name+"/$", constantName(s.name, v.Name), v.Features); err != nil {
+				return err
+			}
+		}
+	case qapi.ObjectType:
+		if err := w.add(s.path+"/$", s.name, t.Head().Features); err != nil {
+			return err
+		}
+		for _, m := range t.AllMembers() {
+			if err := w.add(s.path+"/"+m.Name+"/$$", s.name+fieldName(m.Name), m.Features); err != nil {
+				return err
+			}
+			w.reach(s.path+"/"+m.Name, m.Type, s.name+fieldName(m.Name))
+		}
+		if u, ok := t.(*qapi.Union); ok {
+			for _, b := range u.Branches {
+				if b.Type != nil {
+					w.reach(s.path+"/+"+b.Value, b.Type, s.name+goName(b.Value))
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package gogen
+
+import (
+	"bytes"
+	"fmt"
+	"go/token"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// Codec says which types get code for the wire.
+type Codec int
+
+const (
+	// CodecNeeded gives encoders to the types that are sent and decoders to those that are
+	// received.
+	CodecNeeded Codec = iota
+	// CodecBoth gives both to all types.
+	CodecBoth
+)
+
+// Options say what to generate.
+type Options struct {
+	// Package is the name of the generated package.
+	Package string
+	// Version is the QEMU version that the schema is of, named in the head of each file;
+	// it may be empty.
+	Version string
+	Codec   Codec
+}
+
+// Generate returns the files of a Go package for the schema, by file name. It writes
+// nothing, and the same schema gives the same bytes. An error names what in the schema has
+// no place in a Go package.
+func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
+	if !token.IsIdentifier(opts.Package) {
+		return nil, fmt.Errorf("%q cannot be the name of a Go package", opts.Package)
+	}
+	// 1. The Go-side model: names, types, what is sent and what is received.
+	model, err := build(schema, opts)
+	if err != nil {
+		return nil, err
+	}
+	// 2. Its Go code, a file for each module of the schema and those of the package as a whole.
+	files := map[string][]byte{}
+	for _, f := range model.emit() {
+		var b bytes.Buffer
+		if err := f.code.Render(&b); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		files[f.name] = b.Bytes()
+	}
+	return files, nil
+}

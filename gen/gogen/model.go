@@ -1,0 +1,127 @@
+package gogen
+
+import "github.com/qmpkit/qmpkit/qapi"
+
+// The Go-side model stands between the schema and the text: everything about the generated
+// code is decided in it, and emission only spells it out.
+
+// pkg is the package to be generated.
+type pkg struct {
+	opts     Options
+	modules  []*module
+	events   []*event // of all modules
+	features []feature
+	unions   bool // there is at least one
+}
+
+// module is a file of the schema and becomes one of the package.
+type module struct {
+	source string // the schema file's base name
+	decls  []decl
+}
+
+// decl is what one definition of the schema becomes: *enum, *object, *alternate, *command
+// or *event.
+type decl interface{ emit(f *file) }
+
+// codec tells which code for the wire a type has.
+type codec struct{ sent, received bool }
+
+// enum is a string type with constants.
+type enum struct {
+	name   string
+	doc    comment
+	values []enumValue
+}
+
+type enumValue struct {
+	name string // of the constant
+	wire string
+	doc  comment
+}
+
+// object is a struct type: a QAPI struct, or a union with its branches.
+type object struct {
+	name   string
+	doc    comment
+	fields []*field
+	// extra is the name of the field for undeclared members, of a command that QEMU's
+	// generator does not know the arguments of ('gen': false); else "".
+	extra string
+	union *union // nil: no branches
+	codec
+	receiver string // of its methods
+}
+
+// union is what an object has besides its common members when it is a QAPI union.
+type union struct {
+	tag      *field
+	iface    string // the sealed interface
+	field    string // the field of that type
+	marker   string // the interface's own method
+	branches []branch
+	empty    []enumValue // the discriminator's values without a branch
+}
+
+// branch is a type that serves one or several values of a union's discriminator.
+type branch struct {
+	typ    string
+	values []enumValue
+}
+
+// field is a field of an object for one member.
+type field struct {
+	name     string
+	wire     string
+	typ      goType
+	optional bool
+	pointer  bool // a pointer holds it: it is optional, or its type would contain itself
+	doc      comment
+}
+
+// alternate is a struct with one pointer for each alternative.
+type alternate struct {
+	name         string
+	doc          comment
+	alternatives []alternative
+	codec
+}
+
+type alternative struct {
+	name string
+	kind qapi.JSONKind
+	typ  goType
+}
+
+// command is a request type with its Do method.
+type command struct {
+	name string
+	wire string
+	doc  comment
+	// args is the request type itself. It is nil if the arguments are the named type
+	// argType.
+	args    *object
+	argType string
+	// merged says that argType has the command's own name, so that one type is both.
+	merged   bool
+	result   goType // nil: none
+	noReply  bool
+	allowOOB bool
+}
+
+// event is a type for the data of an event.
+type event struct {
+	name string
+	wire string
+	doc  comment
+	data *object // nil if the data is of the named type dataType
+	// dataType is that type, with branches if dataUnion.
+	dataType  string
+	dataUnion bool
+}
+
+// feature is the path of a feature in a server's introspection.
+type feature struct {
+	name string
+	path string
+}

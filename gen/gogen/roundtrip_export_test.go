@@ -1,0 +1,10 @@
+package gogen
+
+// SecretMembers returns the table of secrets as pairs of an owner and a member.
+func SecretMembers() [][2]string {
+	var all [][2]string
+	for _, s := range secrets {
+		all = append(all, [2]string{s.owner, s.member})
+	}
+	return all
+}

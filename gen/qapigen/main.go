@@ -1,0 +1,122 @@
+// Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
+//
+//	qapigen generate -schema FILE -package NAME -out DIR
+//	qapigen print [-qemu-version VERSION] -out DIR FILE...
+//
+// Generate writes a Go package for the schema whose main file is FILE. Print writes a copy
+// of the schemas without their prose. Flags take one dash or two.
+//
+// The exit status is 0 if all went well, 1 if something is wrong with a schema or a file, and
+// 2 if the command line cannot be understood. A schema's diagnostics go to standard error,
+// one a line: path:line[:column]: message. Nothing is written unless all went well.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+func main() {
+	// A run is over before there is much garbage: collecting it would take a quarter of the time.
+	debug.SetGCPercent(400)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// The exit statuses.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// run runs qapigen and returns its exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(twoDashes(args))
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return exitOK
+	}
+	if failed, ok := errors.AsType[*failure](err); ok {
+		report(stderr, failed.err)
+		return exitFailure
+	}
+	report(stderr, err)
+	fmt.Fprintf(stderr, "Run '%s -help' for how it is used.\n", cmd.CommandPath())
+	return exitUsage
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "qapigen",
+		Short: "Go bindings for QEMU's QAPI schemas",
+		Long: `Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
+Flags take one dash or two.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.AddCommand(newGenerate(), newPrint())
+	root.RunE = func(*cobra.Command, []string) error { return &usageError{"no command given"} }
+	for _, cmd := range root.Commands() {
+		cmd.RunE = failing(cmd.RunE)
+	}
+	return root
+}
+
+// failure is an error of a command that was understood.
+type failure struct{ err error }
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// usageError is an error of a command's own that has to do with how it was called.
+type usageError struct{ message string }
+
+func (u *usageError) Error() string { return u.message }
+
+// failing returns run with its errors marked as failures, but those about its usage.
+func failing(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		if _, ok := errors.AsType[*usageError](err); ok || err == nil {
+			return err
+		}
+		return &failure{err}
+	}
+}
+
+// report writes an error; the diagnostics of a schema say themselves where they come from.
+func report(w io.Writer, err error) {
+	if diagnostics, ok := errors.AsType[qapi.Diagnostics](err); ok {
+		fmt.Fprintln(w, diagnostics)
+		return
+	}
+	fmt.Fprintln(w, "qapigen:", err)
+}
+
+// twoDashes returns args with two dashes before flags that have one, as Go's own tools
+// write them.
+func twoDashes(args []string) []string {
+	var out []string
+	for i, arg := range args {
+		if arg == "--" {
+			return append(out, args[i:]...)
+		}
+		if len(arg) > 2 && arg[0] == '-' && arg[1] != '-' && !strings.ContainsAny(arg[1:2], "0123456789./") {
+			arg = "-" + arg
+		}
+		out = append(out, arg)
+	}
+	return out
+}
