@@ -1,0 +1,3 @@
+package qemu
+
+//go:generate go tool qapigen generate -schema ../../../testdata/schema/10.2/qapi/qapi-schema.json -package qemu -out .
