@@ -1,0 +1,54 @@
+package qemutest
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// RootPorts is how many hot-pluggable root ports a q35 machine has: rp1, rp2, …
+const RootPorts = 4
+
+// Config says what machine a QEMU runs.
+type Config struct {
+	// Machine is "pc", "q35" (with RootPorts) or "none", which is also the default: no CPU,
+	// no PCI bus, started in 30 ms.
+	Machine string
+	// Guest boots Linux, 3 seconds to READY. Without it a pc or q35 runs its firmware only.
+	Guest bool
+	// Monitors is how many QMP sockets there are, 1 when 0. A socket serves one client at a time.
+	Monitors int
+	// Args come last on the command line.
+	Args []string
+}
+
+func (cfg Config) monitors() int { return max(cfg.Monitors, 1) }
+
+func (cfg Config) machine() string {
+	if cfg.Machine == "" {
+		return "none"
+	}
+	return cfg.Machine
+}
+
+// command returns the arguments for a QEMU whose files are in dir and that inherits its
+// monitors' sockets. guest is the folder of the guest, if there is to be one.
+func (cfg Config) command(dir, guest string) []string {
+	args := []string{
+		"-no-user-config", "-nodefaults", "-display", "none",
+		"-machine", cfg.machine(), "-accel", "tcg",
+		"-serial", "file:" + serialLog(dir),
+	}
+	for i := range cfg.monitors() {
+		id := "monitor" + strconv.Itoa(i)
+		args = append(args, "-chardev", inheritedSocket(id, i), "-mon", "mode=control,chardev="+id)
+	}
+	if cfg.machine() == "q35" {
+		for i := range RootPorts {
+			args = append(args, "-device", fmt.Sprintf("pcie-root-port,id=rp%d,chassis=%[1]d,slot=%[1]d", i+1))
+		}
+	}
+	if guest != "" {
+		args = append(args, guestCommand(guest)...)
+	}
+	return append(args, cfg.Args...)
+}

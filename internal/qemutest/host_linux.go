@@ -1,0 +1,42 @@
+package qemutest
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// endWithParent has a child killed when the thread that started it ends.
+func endWithParent() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
+
+// tryLock takes the file's lock unless another open file holds it. Closing f releases it.
+func tryLock(f *os.File) (bool, error) {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// descriptors tells what each open descriptor of a process is, sorted.
+func descriptors(pid int) ([]string, error) {
+	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var open []string
+	for _, entry := range entries {
+		// Closed since it was listed, such as the one that ReadDir itself had open.
+		if target, err := os.Readlink(filepath.Join(dir, entry.Name())); err == nil {
+			open = append(open, target)
+		}
+	}
+	slices.Sort(open)
+	return open, nil
+}

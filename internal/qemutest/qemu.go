@@ -1,0 +1,112 @@
+package qemutest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync"
+)
+
+// systemEmulator is the program that runs machines.
+const systemEmulator = "qemu-system-x86_64"
+
+// anyVersion is what is fetched for a test that does not mind the version.
+const anyVersion = "10.0"
+
+// ErrMissing is in errors that say that something is not on this machine and could not be had.
+var ErrMissing = errors.New("missing")
+
+// QEMU is an installed QEMU.
+type QEMU struct {
+	Path         string // of qemu-system-x86_64
+	Major, Minor int
+}
+
+// Find returns the QEMU for a version such as "7.2", or any when version is "". The package
+// documentation says where it looks. Where there is none the error matches [ErrMissing]; it does
+// not when the variable QEMU names something that is no QEMU.
+func Find(version string) (*QEMU, error) {
+	if path := os.Getenv("QEMU"); path != "" {
+		return inspect(path)
+	}
+	installed, installedErr := fromPath()
+	if installedErr == nil && (version == "" || version == installed.Release()) {
+		return installed, nil
+	}
+	if version == "" {
+		version = anyVersion
+	}
+	dir, err := fetch("get-qemu.sh", version)
+	if err == nil {
+		return inspect(filepath.Join(dir, systemEmulator))
+	}
+	if installedErr == nil {
+		return installed, nil
+	}
+	return nil, fmt.Errorf("QEMU %s is %w: set QEMU to the path of a %s (%w; %w)",
+		version, ErrMissing, systemEmulator, installedErr, err)
+}
+
+func fromPath() (*QEMU, error) {
+	path, err := exec.LookPath(systemEmulator)
+	if err != nil {
+		return nil, err
+	}
+	return inspect(path)
+}
+
+// Release is the version as tests name it: "7.2".
+func (q *QEMU) Release() string {
+	return strconv.Itoa(q.Major) + "." + strconv.Itoa(q.Minor)
+}
+
+// AtLeast tells whether q is of that version or a later one.
+func (q *QEMU) AtLeast(major, minor int) bool {
+	return q.Major > major || q.Major == major && q.Minor >= minor
+}
+
+// Program returns the path of another program of the same QEMU, such as "qemu-img". Where there
+// is none the error matches [ErrMissing].
+func (q *QEMU) Program(name string) (string, error) {
+	path := filepath.Join(filepath.Dir(q.Path), name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%s is %w: it should be beside %s or in the PATH", name, ErrMissing, q.Path)
+	}
+	return path, nil
+}
+
+// inspected holds what inspect learned, by path: starting a QEMU only to ask takes 50 ms.
+var inspected sync.Map
+
+var versionLine = regexp.MustCompile(`version (\d+)\.(\d+)`)
+
+func inspect(path string) (*QEMU, error) {
+	if known, ok := inspected.Load(path); ok {
+		return known.(*QEMU), nil
+	}
+	out, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
+		return nil, fmt.Errorf("%s --version: %w", path, err)
+	}
+	m := versionLine.FindSubmatch(out)
+	if m == nil {
+		return nil, fmt.Errorf("%s is no QEMU: --version printed %q", path, out)
+	}
+	q := &QEMU{Path: path}
+	q.Major, _ = strconv.Atoi(string(m[1]))
+	q.Minor, _ = strconv.Atoi(string(m[2]))
+	inspected.Store(path, q)
+	return q, nil
+}

@@ -1,0 +1,78 @@
+package qemutest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// serialPoll is how often the log is read while somebody waits for a line in it.
+const serialPoll = 20 * time.Millisecond
+
+var (
+	ready     = regexp.MustCompile(`(?m)^READY\s*$`)
+	guestLine = regexp.MustCompile(`(?m)^GUEST (.*?)\s*\n`)
+)
+
+func serialLog(dir string) string { return filepath.Join(dir, "serial.log") }
+
+// Serial returns what the guest has printed so far.
+func (vm *VM) Serial() (string, error) {
+	b, err := os.ReadFile(serialLog(vm.Dir))
+	if errors.Is(err, os.ErrNotExist) { // before QEMU has come to opening it
+		return "", nil
+	}
+	return string(b), err
+}
+
+// WaitGuest waits until the guest is up.
+func (vm *VM) WaitGuest(ctx context.Context) error {
+	return vm.WaitSerial(ctx, ready)
+}
+
+// WaitSerial waits until what the guest has printed matches.
+func (vm *VM) WaitSerial(ctx context.Context, re *regexp.Regexp) error {
+	return vm.waitSerial(ctx, re.String(), re.MatchString)
+}
+
+// WaitGuestSees waits until the guest's disks and network interfaces match, in the form
+// "blk=vda net=eth0 lo": what it sees now, not what it once saw.
+func (vm *VM) WaitGuestSees(ctx context.Context, re *regexp.Regexp) error {
+	return vm.waitSerial(ctx, "GUEST "+re.String(), func(log string) bool {
+		lines := guestLine.FindAllStringSubmatch(log, -1)
+		return len(lines) > 0 && re.MatchString(lines[len(lines)-1][1])
+	})
+}
+
+// waitSerial waits for the log to be as it should. The error shows how it ends.
+func (vm *VM) waitSerial(ctx context.Context, what string, done func(log string) bool) error {
+	tick := time.NewTicker(serialPoll)
+	defer tick.Stop()
+	for {
+		log, err := vm.Serial()
+		if err != nil {
+			return err
+		}
+		if done(log) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-vm.Ended():
+			return fmt.Errorf("waiting for the guest to print %s: QEMU has ended: %s", what, vm.Output())
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the guest to print %s: %w; its last lines:\n%s", what, ctx.Err(), lastLines(log))
+		}
+	}
+}
+
+// lastLines are the few that tell where a log ends.
+func lastLines(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.Join(lines[max(0, len(lines)-10):], "\n")
+}

@@ -1,0 +1,77 @@
+package qemutest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+// slotPoll is how often a test that waits for its turn asks for it.
+const slotPoll = 50 * time.Millisecond
+
+// Guests are busy while they boot, and test binaries run side by side: as many tests have
+// guests at the same time, over all of this user's processes, as there are CPUs, and at least 2.
+func slotCount() int { return max(2, runtime.NumCPU()) }
+
+// holders are the tests that have a slot. All guests of a test share its slot: one that needs
+// two must not wait for itself.
+var holders sync.Map
+
+// holdSlot returns once t has a slot, which it keeps until its end.
+func holdSlot(t testing.TB) {
+	t.Helper()
+	if _, held := holders.LoadOrStore(t, true); held {
+		return
+	}
+	slot, err := takeSlot(t.Context())
+	if err != nil {
+		holders.Delete(t)
+		t.Fatalf("waiting for a turn to run a guest: %v", err)
+	}
+	t.Cleanup(func() {
+		holders.Delete(t)
+		slot.Close()
+	})
+}
+
+// takeSlot waits for a free slot. Closing the file frees it, as does the end of the process.
+func takeSlot(ctx context.Context) (*os.File, error) {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("qmpkit-guests-%d", os.Getuid()))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(slotPoll)
+	defer tick.Stop()
+	for {
+		for i := range slotCount() {
+			slot, err := trySlot(filepath.Join(dir, fmt.Sprint(i)))
+			if slot != nil || err != nil {
+				return slot, err
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// trySlot returns nil when the slot is taken.
+func trySlot(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	free, err := tryLock(f)
+	if !free || err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}

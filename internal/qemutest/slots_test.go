@@ -1,0 +1,35 @@
+package qemutest_test
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+)
+
+func TestSlotsAreLimited(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere guests are not counted")
+	}
+	t.Setenv("TMPDIR", t.TempDir()) // not those that other packages hold
+	var held []*os.File
+	for range qemutest.SlotCount() {
+		slot, err := qemutest.TakeSlot(expired(t))
+		require.NoError(t, err)
+		held = append(held, slot)
+	}
+	_, err := qemutest.TakeSlot(expired(t))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	require.NoError(t, held[0].Close())
+	again, err := qemutest.TakeSlot(expired(t))
+	require.NoError(t, err)
+	require.NoError(t, again.Close())
+	for _, slot := range held[1:] {
+		require.NoError(t, slot.Close())
+	}
+}

@@ -1,0 +1,92 @@
+package qemutest
+
+import (
+	"errors"
+	"os"
+	"testing"
+)
+
+// Run runs f as a subtest, "qemu-7.2", for each version. A QEMU that stands for several of them
+// runs once.
+func Run(t *testing.T, versions []string, f func(t *testing.T, q *QEMU)) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, version := range versions {
+		q, err := Find(version)
+		if err != nil {
+			t.Run("qemu-"+version, func(t *testing.T) { must(t, err) })
+			continue
+		}
+		if seen[q.Path] {
+			continue
+		}
+		seen[q.Path] = true
+		t.Run("qemu-"+q.Release(), func(t *testing.T) { f(t, q) })
+	}
+}
+
+// Get returns the QEMU for a version, or any when version is "".
+func Get(t testing.TB, version string) *QEMU {
+	t.Helper()
+	q, err := Find(version)
+	must(t, err)
+	return q
+}
+
+// must ends the test when there is an error, without failing if something is merely missing.
+func must(t testing.TB, err error) {
+	t.Helper()
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrMissing) && os.Getenv("CI") != "true":
+		t.Skip(err)
+	default:
+		t.Fatal(err)
+	}
+}
+
+// Start starts q until the end of the test. A test with a guest first waits for its turn.
+func (q *QEMU) Start(t testing.TB, cfg Config) *VM {
+	t.Helper()
+	if cfg.Guest {
+		holdSlot(t)
+	}
+	vm, err := q.Launch(cfg)
+	must(t, err)
+	endWithTest(t, vm.Server)
+	t.Cleanup(func() { // runs first: the log goes with the server
+		if log, _ := vm.Serial(); t.Failed() && log != "" {
+			t.Logf("the guest's last lines:\n%s", lastLines(log))
+		}
+	})
+	return vm
+}
+
+// StartStorage starts q's qemu-storage-daemon until the end of the test.
+func (q *QEMU) StartStorage(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s, err := q.LaunchStorage(args...)
+	must(t, err)
+	endWithTest(t, s)
+	return s
+}
+
+// StartAgent starts q's qemu-ga until the end of the test, on this machine: see LaunchAgent.
+func (q *QEMU) StartAgent(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s, err := q.LaunchAgent(args...)
+	must(t, err)
+	endWithTest(t, s)
+	return s
+}
+
+func endWithTest(t testing.TB, s *Server) {
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", s.cmd, s.Output())
+		}
+	})
+}

@@ -1,0 +1,95 @@
+#!/bin/sh
+# get-qemu.sh 5.2|7.2|10.0|11.1 [DIR]
+#
+# Unpacks that QEMU from Debian's packages into DIR (default: qemu-VERSION in the cache folder,
+# see debian.sh) and prints DIR. A DIR that is there is left alone; several callers at once wait
+# for the one that works.
+#
+#   DIR/qemu-system-x86_64, qemu-storage-daemon, qemu-img, qemu-ga    start the programs below
+#   DIR/root                                                          them and all their libraries
+#   DIR/VERSION                                                       the Debian version
+#
+# For x86-64 machines with apt (Debian's keyring included) and flock. No root needed.
+set -eu
+. "$(dirname "$0")/debian.sh"
+
+programs='usr/bin/qemu-system-x86_64 usr/bin/qemu-storage-daemon usr/bin/qemu-img usr/sbin/qemu-ga'
+libs=usr/lib/x86_64-linux-gnu
+linker=$libs/ld-linux-x86-64.so.2 # the one in lib64 may be a link to the machine's own
+
+# Of all that the packages depend on, perl, debconf, PAM and the like serve only their
+# installation. check_libraries tells when this leaves out too much.
+part='qemu-[^=]*|seabios|ipxe-qemu|zlib1g|lib(?!perl|pam|debconf)[^=]*'
+
+# hide_modules: QEMU tries its compiled-in module folder after $QEMU_MODULE_DIR. On a machine
+# with another QEMU these modules do not fit: errors, and with QEMU >= 10 an abort. So the
+# folder gets a name, of the same length, that is not there.
+hide_modules() {
+	for program in $programs; do
+		LC_ALL=C sed -i "s|/$libs/qemu|/$libs/none|g" "$new/root/$program"
+	done
+}
+
+# wrap: each program is started by the unpacked dynamic linker, so that the machine's libc
+# plays no part. exec keeps the process one and the same for who started it.
+wrap() {
+	for program in $programs; do
+		firmware=
+		case $program in
+		*-system-*) firmware='-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -L "$root/usr/lib/ipxe/qemu"' ;;
+		esac
+		cat >"$new/${program##*/}" <<-WRAPPER
+			#!/bin/sh
+			root=\$(dirname "\$(readlink -f "\$0")")/root
+			QEMU_MODULE_DIR=\$root/$libs/qemu
+			export QEMU_MODULE_DIR
+			exec "\$root/$linker" --inhibit-cache \\
+				--library-path "\$root/$libs:\$root/$libs/pulseaudio" \\
+				"\$root/$program" $firmware "\$@"
+		WRAPPER
+		chmod +x "$new/${program##*/}"
+	done
+}
+
+# check_libraries: the dynamic linker falls back on the machine's libraries without a word.
+check_libraries() {
+	for program in $programs; do
+		"$new/root/$linker" --list --inhibit-cache \
+			--library-path "$new/root/$libs:$new/root/$libs/pulseaudio" \
+			"$new/root/$program" >"$new/apt/libraries"
+		! grep -vF -e linux-vdso -e "=> $new/" -e "	$new/" "$new/apt/libraries" >&2 ||
+			die "$program: the libraries above are not among the unpacked packages"
+	done
+}
+
+check_version() {
+	got=$("$new/qemu-system-x86_64" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+	case $got in
+	"$version".*) ;;
+	*) die "wanted QEMU $version, $1 has ${got:-one that does not start}" ;;
+	esac
+}
+
+version=${1-}
+case $version in
+5.2) set -- "${2-}" bullseye ;;
+7.2) set -- "${2-}" bookworm ;;
+10.0) set -- "${2-}" bookworm-backports bookworm ;;
+11.1) set -- "${2-}" trixie-backports trixie ;;
+*)
+	echo "usage: $0 5.2|7.2|10.0|11.1 [DIR]" >&2
+	exit 2
+	;;
+esac
+begin "${1:-$cache/qemu-$version}"
+shift
+
+configure "$@"
+persist download "$part" qemu-system-x86 qemu-utils qemu-guest-agent
+unpack "$new/root"
+hide_modules
+wrap
+check_libraries
+check_version "$1"
+dpkg-deb -f "$new"/apt/cache/archives/qemu-system-x86_*.deb Version >"$new/VERSION"
+finish
