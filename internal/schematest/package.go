@@ -1,0 +1,170 @@
+package schematest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// Package is a generated package and the schema that it was generated from.
+type Package struct {
+	Schema *qapi.Schema
+
+	// Types holds the package's exported types, but for interfaces.
+	Types []reflect.Type
+
+	// DecodeEvent is the function of that name; nil if the schema has no events.
+	DecodeEvent func(qmp.RawEvent) (qmp.EventData, error)
+
+	// Both says that every type has code for both directions, not only for what is sent or
+	// received.
+	Both bool
+
+	// Secrets holds the members that String hides.
+	Secrets []Secret
+}
+
+// Secret is a member of a type, or of the arguments of a command.
+type Secret struct{ Owner, Member string }
+
+// The interfaces that tell what a type can do.
+var (
+	marshaler     = reflect.TypeFor[json.Marshaler]()
+	stringer      = reflect.TypeFor[fmt.Stringer]()
+	eventData     = reflect.TypeFor[qmp.EventData]()
+	memberDecoder = reflect.TypeFor[wire.MemberDecoder]()
+	valueDecoder  = reflect.TypeFor[decoder]()
+)
+
+// decoder is an alternate that is received.
+type decoder interface{ DecodeValue(d *wire.Decoder) }
+
+// bindings is the way from definitions of a schema to Go types.
+type bindings struct {
+	*Package
+	byName    map[string]reflect.Type // by the Go name
+	commands  map[string]reflect.Type // by the command's name
+	events    map[string]reflect.Type // by the event's name
+	rawBranch reflect.Type
+	secrets   map[Secret]bool
+	reach     reach
+}
+
+// bind finds out which Go type is whose. Commands and events say so themselves; a type has its
+// name in the schema.
+func bind(p *Package) (*bindings, error) {
+	b := &bindings{
+		Package:  p,
+		byName:   map[string]reflect.Type{},
+		commands: map[string]reflect.Type{},
+		events:   map[string]reflect.Type{},
+		secrets:  map[Secret]bool{},
+		reach:    reached(p.Schema),
+	}
+	for _, t := range p.Types {
+		b.byName[t.Name()] = t
+		if _, ok := t.MethodByName("Do"); ok {
+			name, err := commandName(t)
+			if err != nil {
+				return nil, err
+			}
+			if other := b.commands[name]; other != nil {
+				return nil, fmt.Errorf("%s and %s are both the command %s", other, t, name)
+			}
+			b.commands[name] = t
+		}
+		if reflect.PointerTo(t).Implements(eventData) {
+			b.events[reflect.New(t).Interface().(qmp.EventData).EventName()] = t
+		}
+	}
+	b.rawBranch = b.byName["RawBranch"]
+	for _, s := range p.Secrets {
+		b.secrets[s] = true
+	}
+	return b, nil
+}
+
+// executor is an Executor made of a function.
+type executor func(call *qmp.Call) error
+
+func (x executor) Execute(_ context.Context, call *qmp.Call) error { return x(call) }
+
+// commandName asks a request type which command it is.
+func commandName(t reflect.Type) (string, error) {
+	var name string
+	stop := errors.New("the executor's own")
+	_, err := execute(reflect.Zero(t), func(call *qmp.Call) error {
+		name = call.Command
+		return stop
+	})
+	if err != stop {
+		return "", fmt.Errorf("%s: Do returns %v, not what Execute returned", t, err)
+	}
+	return name, nil
+}
+
+// execute calls Do of a request. The result is not valid if Do returns none.
+func execute(request reflect.Value, x executor) (result reflect.Value, err error) {
+	out := request.MethodByName("Do").Call([]reflect.Value{
+		reflect.ValueOf(context.Background()), reflect.ValueOf(x),
+	})
+	err, _ = out[len(out)-1].Interface().(error)
+	if len(out) > 1 {
+		result = out[0]
+	}
+	return result, err
+}
+
+// typeName is the name in Go of a type of the schema.
+func typeName(schema string) string {
+	name := strings.TrimPrefix(schema, "q_obj_")
+	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	for i, w := range words {
+		words[i] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, "")
+}
+
+var builtins = map[string]reflect.Type{
+	"str":    reflect.TypeFor[string](),
+	"number": reflect.TypeFor[float64](),
+	"int":    reflect.TypeFor[int64](),
+	"int8":   reflect.TypeFor[int8](),
+	"int16":  reflect.TypeFor[int16](),
+	"int32":  reflect.TypeFor[int32](),
+	"int64":  reflect.TypeFor[int64](),
+	"uint8":  reflect.TypeFor[uint8](),
+	"uint16": reflect.TypeFor[uint16](),
+	"uint32": reflect.TypeFor[uint32](),
+	"uint64": reflect.TypeFor[uint64](),
+	"size":   reflect.TypeFor[uint64](),
+	"bool":   reflect.TypeFor[bool](),
+	"any":    reflect.TypeFor[qmp.RawJSON](),
+	"null":   reflect.TypeFor[qmp.Null](),
+	"QType":  reflect.TypeFor[string](),
+}
+
+// goType is the Go type for a type of the schema, nil if the package has none.
+func (b *bindings) goType(t qapi.Type) reflect.Type {
+	switch t := t.(type) {
+	case *qapi.Array:
+		if elem := b.goType(t.Element); elem != nil {
+			return reflect.SliceOf(elem)
+		}
+		return nil
+	case *qapi.Builtin:
+		return builtins[t.TypeName()]
+	}
+	if t, ok := builtins[t.TypeName()]; ok {
+		return t
+	}
+	return b.byName[typeName(t.TypeName())]
+}

@@ -1,0 +1,354 @@
+package schematest
+
+import (
+	"context"
+	"reflect"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// sampleSchema is the schema of the types below, which are written by hand as if they were
+// generated.
+const sampleSchema = `
+{ 'enum': 'Kind', 'data': ['a', 'b', 'c', 'none'] }
+{ 'struct': 'Item', 'data': { 'id': 'str', '*size': 'uint8', 'tags': ['str'], '*key': 'str' } }
+{ 'struct': 'Extra', 'data': { 'x': 'any', '*y': 'number' } }
+{ 'union': 'Choice', 'base': { 'kind': 'Kind', '*id': 'int' }, 'discriminator': 'kind',
+  'data': { 'a': 'Extra', 'b': 'Extra', 'c': 'Named' } }
+{ 'struct': 'Named', 'data': { 'name': 'str' } }
+{ 'alternate': 'Either', 'data': { 's': 'str', 'i': 'Item', 'n': 'null' } }
+{ 'command': 'pick', 'data': 'Choice', 'boxed': true, 'returns': ['Item'], 'allow-oob': true }
+{ 'event': 'PICKED', 'data': { 'what': 'Kind' } }
+`
+
+// fault is the mistake that the code below makes.
+var fault string
+
+type Kind string
+
+type Item struct {
+	ID   string   `json:"id,omitzero"`
+	Size *uint8   `json:"size,omitzero"`
+	Tags []string `json:"tags,omitzero"`
+	Key  *string  `json:"key,omitzero"`
+}
+
+func (v *Item) EncodeMembers(e *wire.Encoder) {
+	if fault == "a member has another name" {
+		e.Name("ident").String(v.ID)
+	} else {
+		e.Name("id").String(v.ID)
+	}
+	if v.Size != nil && fault != "an optional member is not sent" {
+		e.Name("size").Uint(uint64(*v.Size))
+	}
+	if v.Tags != nil || fault != "a mandatory array is left out" {
+		e.Name("tags").BeginArray()
+		for _, tag := range v.Tags {
+			e.Elem().String(tag)
+		}
+		e.EndArray()
+	}
+	if v.Key != nil {
+		if fault == "a secret is shown" {
+			e.Name("key").String(*v.Key)
+		} else {
+			e.Name("key").Secret(*v.Key)
+		}
+	}
+}
+
+func (v *Item) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "id":
+		v.ID = d.String()
+	case "size":
+		if fault == "an integer wraps around" {
+			v.Size = new(uint8(d.Uint64()))
+		} else {
+			v.Size = new(d.Uint8())
+		}
+	case "tags":
+		if fault != "an empty array is nil" && fault != "a repeated array is appended to" {
+			v.Tags = []string{}
+		}
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Tags = append(v.Tags, d.String())
+		}
+	case "key":
+		if fault == "a received member is forgotten" {
+			return false
+		}
+		v.Key = new(d.String())
+	default:
+		if fault == "an unknown member is an error" {
+			d.Fail("unknown")
+		}
+		return false
+	}
+	return true
+}
+
+func (v Item) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
+func (v Item) String() string               { return qmp.Format(&v) }
+
+type Extra struct {
+	X qmp.RawJSON `json:"x,omitzero"`
+	Y *float64    `json:"y,omitzero"`
+}
+
+func (v *Extra) EncodeMembers(e *wire.Encoder) {
+	e.Name("x").Raw(v.X)
+	if v.Y != nil {
+		e.Name("y").Float(*v.Y)
+	}
+}
+
+func (v *Extra) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "x":
+		v.X = d.Raw()
+	case "y":
+		v.Y = new(d.Float64())
+	default:
+		return false
+	}
+	return true
+}
+
+func (v Extra) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
+func (v Extra) String() string               { return qmp.Format(&v) }
+
+type Named struct {
+	Name string `json:"name,omitzero"`
+}
+
+func (v *Named) EncodeMembers(e *wire.Encoder) { e.Name("name").String(v.Name) }
+
+func (v *Named) DecodeMember(d *wire.Decoder, name []byte) bool {
+	if string(name) != "name" {
+		return false
+	}
+	v.Name = d.String()
+	return true
+}
+
+func (v Named) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
+func (v Named) String() string               { return qmp.Format(&v) }
+
+type RawBranch struct{ Members qmp.Args }
+
+func (b *RawBranch) EncodeMembers(e *wire.Encoder) { b.Members.EncodeMembers(e) }
+
+func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) bool {
+	if b.Members == nil {
+		b.Members = qmp.Args{}
+	}
+	b.Members[string(name)] = qmp.RawJSON(d.Raw())
+	return true
+}
+
+type Choice struct {
+	Kind   Kind         `json:"kind,omitzero"`
+	ID     *int64       `json:"id,omitzero"`
+	Branch ChoiceBranch `json:",omitzero"`
+}
+
+type ChoiceBranch interface {
+	wire.MemberEncoder
+	wire.MemberDecoder
+	isChoiceBranch()
+}
+
+func (*Extra) isChoiceBranch()     {}
+func (*Named) isChoiceBranch()     {}
+func (*RawBranch) isChoiceBranch() {}
+
+func (v *Choice) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Kind)
+	switch b := v.Branch.(type) {
+	case *Extra:
+		if fault == "a type serves one branch only" {
+			tag = e.Tag(tag, b == nil, "a")
+		} else {
+			tag = e.Tag(tag, b == nil, "a", "b")
+		}
+	case *Named:
+		if fault == "a wrong discriminator is sent" {
+			tag = e.Tag(tag, b == nil)
+		} else {
+			tag = e.Tag(tag, b == nil, "c")
+		}
+	}
+	e.Discriminator("kind", tag)
+	if v.ID != nil {
+		e.Name("id").Int(*v.ID)
+	}
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
+
+func (v *Choice) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case "kind":
+		v.Kind = Kind(d.Enum())
+	case "id":
+		v.ID = new(d.Int64())
+	default:
+		// So that a member before the discriminator gets no second chance.
+		return fault == "the discriminator has to come first" && v.Kind == "" && skip(d)
+	}
+	return true
+}
+
+func skip(d *wire.Decoder) bool {
+	d.Skip()
+	return true
+}
+
+func (v *Choice) DecodeBranch() (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	switch v.Kind {
+	case "":
+		return nil, false
+	case "a", "b":
+		v.Branch = new(Extra)
+	case "c":
+		v.Branch = new(Named)
+	case "none":
+		return nil, true
+	default:
+		if fault == "an unknown branch is dropped" {
+			return nil, true
+		}
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v Choice) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
+func (v Choice) String() string               { return qmp.Format(&v) }
+
+type Either struct {
+	S *string   `json:",omitzero"`
+	I *Item     `json:",omitzero"`
+	N *qmp.Null `json:",omitzero"`
+}
+
+func (v *Either) EncodeValue(e *wire.Encoder) {
+	switch {
+	case v.S != nil && (v.I == nil && v.N == nil || fault == "two alternatives are sent as one"):
+		e.String(*v.S)
+	case v.I != nil && v.S == nil && v.N == nil:
+		e.Object(v.I)
+	case v.N != nil && v.S == nil && v.I == nil:
+		e.Null()
+	default:
+		e.Fail("exactly one of S, I, N must be set")
+	}
+}
+
+func (v *Either) DecodeValue(d *wire.Decoder) {
+	*v = Either{}
+	switch d.Kind() {
+	case wire.KindString:
+		v.S = new(d.String())
+	case wire.KindObject:
+		v.I = new(Item)
+		d.Object(v.I)
+	case wire.KindNull:
+		d.Null()
+		if fault != "null is the same as nothing" {
+			v.N = new(qmp.Null)
+		}
+	case wire.KindNumber:
+		if fault == "there is a panic" {
+			panic("a number")
+		}
+		d.Skip()
+	default:
+		d.Skip()
+	}
+}
+
+func (v Either) MarshalJSON() ([]byte, error) { return qmp.MarshalValue(&v) }
+func (v Either) String() string               { return qmp.FormatValue(&v) }
+
+type Pick Choice
+
+func (r Pick) MarshalJSON() ([]byte, error) { return qmp.Marshal((*Choice)(&r)) }
+func (r Pick) String() string               { return qmp.Format((*Choice)(&r)) }
+
+func (r Pick) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Either, error) {
+	var v []Either
+	call := &qmp.Call{
+		Command:  "pick",
+		Args:     (*Choice)(&r),
+		AllowOOB: fault != "a flag of a command is lost",
+		Result: func(d *wire.Decoder) {
+			v = []Either{}
+			for ok := d.Array(); ok; ok = d.More() {
+				v = append(v, Either{})
+				v[len(v)-1].DecodeValue(d)
+			}
+		},
+	}
+	err := qmp.Do(ctx, x, call, opts)
+	if fault == "a result is lost" {
+		v = nil
+	}
+	return v, err
+}
+
+type PickedEvent struct {
+	What Kind `json:"what,omitzero"`
+}
+
+func (v *PickedEvent) EncodeMembers(e *wire.Encoder) { e.Name("what").String(string(v.What)) }
+
+func (v *PickedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+	if string(name) != "what" {
+		return false
+	}
+	v.What = Kind(d.Enum())
+	return true
+}
+
+func (*PickedEvent) EventName() string             { return "PICKED" }
+func (v PickedEvent) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
+func (v PickedEvent) String() string               { return qmp.Format(&v) }
+
+func decodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
+	if raw.Name != "PICKED" || fault == "an event is not in the table" {
+		return nil, qmp.ErrUnknownEvent
+	}
+	v := new(PickedEvent)
+	return v, qmp.DecodeEventData(raw.Data, v)
+}
+
+// sample is the package that these types make.
+func sample(t *testing.T) *Package {
+	fsys := fstest.MapFS{"schema.json": &fstest.MapFile{Data: []byte(sampleSchema)}}
+	schema, err := qapi.LoadFS(fsys, "schema.json", nil)
+	require.NoError(t, err)
+	return &Package{
+		Schema: schema,
+		Types: []reflect.Type{
+			reflect.TypeFor[Kind](), reflect.TypeFor[Item](), reflect.TypeFor[Extra](),
+			reflect.TypeFor[Named](), reflect.TypeFor[RawBranch](), reflect.TypeFor[Choice](),
+			reflect.TypeFor[Either](), reflect.TypeFor[Pick](), reflect.TypeFor[PickedEvent](),
+		},
+		DecodeEvent: decodeEvent,
+		Both:        true,
+		Secrets:     []Secret{{"Item", "key"}},
+	}
+}
