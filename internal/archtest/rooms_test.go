@@ -1,0 +1,77 @@
+package archtest
+
+// room is a row of the table: a package, and what it may import besides the standard library.
+type room struct {
+	path    string   // below the module's
+	rooms   []string // those of this module, from rows above
+	modules []string // those of others
+
+	top     bool // a program that nothing imports: may import every room
+	library bool // imported by users: to be in order on every platform
+	lean    bool // linked into every user's program: see heavy
+	why     string
+}
+
+// Third-party modules that packages, other than their tests, may import.
+const (
+	sys      = "golang.org/x/sys"
+	jennifer = "github.com/dave/jennifer"
+	cobra    = "github.com/spf13/cobra"
+
+	// For what serves tests only.
+	testify  = "github.com/stretchr/testify"
+	jsontext = "github.com/go-json-experiment/json"
+)
+
+// rooms is the table, in dependency order: imports point up only.
+var rooms = []room{
+	{path: "qmp/wire", library: true, lean: true,
+		why: "what generated code stands on: strict decoding and append-style encoding"},
+	{path: "qmp", rooms: []string{"qmp/wire"}, library: true, lean: true,
+		why: "the protocol client"},
+	{path: "qmp/generated/qemu", rooms: []string{"qmp", "qmp/wire"}, library: true, lean: true,
+		why: "QEMU's commands, events and types"},
+	{path: "qmp/generated/storage", rooms: []string{"qmp", "qmp/wire"}, library: true, lean: true,
+		why: "qemu-storage-daemon's"},
+	{path: "qmp/generated/guest", rooms: []string{"qmp", "qmp/wire"}, library: true, lean: true,
+		why: "the guest agent's"},
+	{path: "qmp/qmptest", rooms: []string{"qmp"}, modules: []string{sys}, library: true,
+		why: "a QMP server for tests; x/sys takes descriptors"},
+
+	{path: "qapi/syntax", library: true,
+		why: "bytes to a tree with positions; no I/O"},
+	{path: "qapi", rooms: []string{"qapi/syntax"}, library: true,
+		why: "the schema model: loading, checks, conditions"},
+	{path: "testdata/schema", library: true,
+		why: "snapshots of QEMU's schemas, embedded"},
+
+	{path: "gen/gogen", rooms: []string{"qapi"}, modules: []string{jennifer},
+		why: "a schema to Go files"},
+	{path: "gen/qapigen", rooms: []string{"gen/gogen", "qapi", "qapi/syntax"}, modules: []string{cobra},
+		why: "the command: flags and subcommands; print works on the syntax alone"},
+
+	{path: "internal/archtest",
+		why: "this table's tests"},
+	{path: "internal/testsummary",
+		why: "go test with a summary"},
+	{path: "internal/schematest", rooms: []string{"qapi", "qmp", "qmp/wire"}, modules: []string{testify, jsontext},
+		why: "random values for a schema's types, for tests"},
+	{path: "internal/qemutest", rooms: []string{"qmp"},
+		why: "real QEMUs and guests for tests"},
+	{path: "internal/bench", top: true,
+		why: "measures what generating, building, linking and decoding take"},
+}
+
+// heavy are packages that a lean room links not even indirectly: each makes a program that uses
+// the client bigger, by 36 KB (net/url) to 1 MB (crypto/tls), whether it needs them or not.
+var heavy = []string{"crypto/tls", "encoding/json", "fmt", "log/slog", "net/url", "os/exec"}
+
+// platforms are those that the library is for.
+var platforms = []platform{
+	{"linux", "amd64"},
+	{"linux", "arm64"},
+	{"linux", "386"},
+	{"darwin", "arm64"},
+	{"freebsd", "amd64"},
+	{"windows", "amd64"},
+}
