@@ -1,0 +1,48 @@
+# What this project is built and checked with. It needs Go and make; the tests' QEMUs come from
+# Debian's packages (internal/qemutest tells how to use others).
+
+GO ?= go
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: test
+test: ## all tests, those against real QEMUs included, and a summary
+	@$(GO) run ./internal/testsummary -count=1 -timeout=20m ./...
+
+.PHONY: race
+race: ## the tests of what is used by several goroutines, with the race detector
+	@$(GO) run ./internal/testsummary -count=1 -timeout=20m -race ./qmp ./qmp/qmptest ./qmp/wire
+
+.PHONY: demo
+demo: generate ## make the bindings anew, then hot-add a disk with them
+	@$(GO) run ./examples/demo
+
+.PHONY: generate
+generate: ## the bindings, from the schema in testdata/schema
+	@$(GO) generate ./...
+
+.PHONY: bench
+bench: benchmarks ## the benchmarks, then what generating, building and linking take
+	@$(GO) run ./internal/bench
+
+BENCHTIME ?= 1s
+
+.PHONY: benchmarks
+benchmarks: ## the benchmarks; BENCHTIME=1x only sees that they run
+	@$(GO) test -run='^$$' -bench=. -benchmem -benchtime=$(BENCHTIME) \
+		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
+
+.PHONY: lint
+lint: ## formatting, go vet, the rules of the architecture
+	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); test -z "$$unformatted" || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
+	@$(GO) vet ./...
+	@$(GO) test ./internal/archtest
+
+.PHONY: cover
+cover: ## the tests' coverage, as .cache/cover.html
+	@mkdir -p .cache
+	@$(GO) test -coverpkg=./... -coverprofile=.cache/cover.out ./...
+	@$(GO) tool cover -html=.cache/cover.out -o .cache/cover.html
+	@$(GO) tool cover -func=.cache/cover.out | tail -n 1
