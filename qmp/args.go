@@ -14,7 +14,7 @@ import (
 // A value is one of:
 //   - anything with a string kind, boolean, integer or float;
 //   - Args or map[string]any, sent as objects;
-//   - a pointer to a type of a generated package that can be sent;
+//   - a type of a generated package that can be sent, or a pointer to one;
 //   - [RawJSON];
 //   - slices of these: []any, []Args, and those of scalars;
 //   - a pointer to a scalar, and nil, which is sent as null. A nil pointer to a generated type is
@@ -68,8 +68,36 @@ func encodeAny(e *wire.Encoder, value any) {
 		if !failNil(e, v) {
 			v.EncodeValue(e)
 		}
+	case sentValue:
+		encodeSent(e, v)
 	default:
 		encodeKind(e, reflect.ValueOf(value))
+	}
+}
+
+// A sentValue is a type of a generated package that can be sent. Its methods for the encoder are
+// those of its pointer, which cannot be had without reflection of a size that nobody wants.
+type sentValue interface {
+	MarshalJSON() ([]byte, error)
+	String() string
+}
+
+// encodeSent writes the JSON that v makes of itself.
+func encodeSent(e *wire.Encoder, v sentValue) {
+	if e.Redacted() {
+		e.Raw([]byte(v.String()))
+		return
+	}
+	text, err := v.MarshalJSON()
+	switch at, ok := err.(*EncodeError); {
+	case err == nil:
+		e.Raw(text)
+	case ok && at.Path != "":
+		e.Fail(at.Path + ": " + at.Reason)
+	case ok:
+		e.Fail(at.Reason)
+	default:
+		e.Fail(err.Error())
 	}
 }
 

@@ -59,7 +59,7 @@ func findings(t *testing.T, p *Package) []string {
 	require.NoError(t, err)
 	require.NoError(t, b.layouts(subjects))
 	var found []string
-	r := &runner{seed: 1, rounds: 100, values: map[string]int{}}
+	r := &runner{seed: 1, rounds: 400, values: map[string]int{}}
 	for _, c := range b.checks(subjects) {
 		if len(r.run(c)) > 0 {
 			found = append(found, c.name)

@@ -40,7 +40,11 @@ func (g *generator) strangers(o *objectDraft) {
 // repeat adds a member again. Only an object that is held by value is not repeated: the second
 // one would be read over the first.
 func (g *generator) repeat(o *objectDraft, t qapi.ObjectType) {
-	m := pick(g, t.AllMembers()...)
+	members := t.AllMembers()
+	if len(members) == 0 {
+		return
+	}
+	m := pick(g, members...)
 	if _, isObject := m.Type.(qapi.ObjectType); isObject && !m.Optional || m.Name == o.tag {
 		return
 	}

@@ -16,6 +16,7 @@ import (
 // sampleSchema is the schema of the types below, which are written by hand as if they were
 // generated.
 const sampleSchema = `
+{ 'pragma': { 'command-returns-exceptions': ['pick'] } }
 { 'enum': 'Kind', 'data': ['a', 'b', 'c', 'none'] }
 { 'struct': 'Item', 'data': { 'id': 'str', '*size': 'uint8', 'tags': ['str'], '*key': 'str' } }
 { 'struct': 'Extra', 'data': { 'x': 'any', '*y': 'number' } }
@@ -23,7 +24,7 @@ const sampleSchema = `
   'data': { 'a': 'Extra', 'b': 'Extra', 'c': 'Named' } }
 { 'struct': 'Named', 'data': { 'name': 'str' } }
 { 'alternate': 'Either', 'data': { 's': 'str', 'i': 'Item', 'n': 'null' } }
-{ 'command': 'pick', 'data': 'Choice', 'boxed': true, 'returns': ['Item'], 'allow-oob': true }
+{ 'command': 'pick', 'data': 'Choice', 'boxed': true, 'returns': ['Either'], 'allow-oob': true }
 { 'event': 'PICKED', 'data': { 'what': 'Kind' } }
 `
 
@@ -179,6 +180,8 @@ func (v *Choice) EncodeMembers(e *wire.Encoder) {
 		} else {
 			tag = e.Tag(tag, b == nil, "a", "b")
 		}
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
 	case *Named:
 		if fault == "a wrong discriminator is sent" {
 			tag = e.Tag(tag, b == nil)

@@ -38,6 +38,9 @@ func (e *Encoder) Reset(b []byte) {
 // Redact makes Secret write "***" from now on: the output is for people, not for QEMU.
 func (e *Encoder) Redact() { e.redact = true }
 
+// Redacted tells whether Redact was called since Reset.
+func (e *Encoder) Redacted() bool { return e.redact }
+
 // Bytes returns the buffer: what Reset was given, and what was written since. After a failure
 // what was written is incomplete.
 func (e *Encoder) Bytes() []byte { return e.buf }

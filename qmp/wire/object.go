@@ -38,7 +38,7 @@ func (d *Decoder) Object(m MemberDecoder) {
 				continue
 			}
 		}
-		if len(d.late) > waiting {
+		if len(d.late) > waiting && d.err == nil {
 			level = d.settle(m, waiting, level)
 		}
 	}
