@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -28,10 +27,21 @@ type Options struct {
 	NoGreeting bool
 }
 
+// T is what a server needs of the test that it serves: a [testing.TB], or what stands in its
+// place in a program that is no test.
+type T interface {
+	Helper()
+	Context() context.Context
+	Cleanup(func())
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // A Server is a QMP server. Its methods can be called by several goroutines, handlers
 // included, until the test ends; then it is closed.
 type Server struct {
-	t       testing.TB
+	t       T
 	options Options
 
 	listen     sync.Once
@@ -51,7 +61,7 @@ type Server struct {
 
 // NewServer makes a server that lives as long as the test t. When t ends it fails t for each
 // command that was expected and has not come.
-func NewServer(t testing.TB, opts *Options) *Server {
+func NewServer(t T, opts *Options) *Server {
 	s := &Server{t: t, conns: make(map[*conn]bool), handlers: make(map[string]Handler)}
 	if opts != nil {
 		s.options = *opts

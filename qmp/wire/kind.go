@@ -1,5 +1,7 @@
 package wire
 
+import "bytes"
+
 // Kind is the kind of a JSON value.
 type Kind uint8
 
@@ -66,11 +68,26 @@ func found(text []byte) string {
 	if len(unsigned) >= 3 && (string(unsigned[:3]) == "inf" || string(unsigned[:3]) == "nan") {
 		return "inf or nan, which QEMU prints although JSON has no such numbers"
 	}
-	if kind := kindOf(text[0]); kind != KindInvalid {
+	if kind := kindOf(text[0]); begins(kind, text, unsigned) {
 		return kind.String()
 	}
 	if c := text[0]; isPlain(c) && c > ' ' {
 		return "'" + string(text[:1]) + "'"
 	}
 	return "a byte that begins no JSON"
+}
+
+// begins reports whether a text is the value that its first byte promises, as far as its first
+// word: "expected null, found null" would help nobody.
+func begins(kind Kind, text, unsigned []byte) bool {
+	switch kind {
+	case KindNumber:
+		return digits(unsigned, 0) > 0
+	case KindBool:
+		return bytes.HasPrefix(text, []byte("true")) || bytes.HasPrefix(text, []byte("false"))
+	case KindNull:
+		return bytes.HasPrefix(text, []byte("null"))
+	default:
+		return kind != KindInvalid
+	}
 }

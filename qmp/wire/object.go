@@ -38,7 +38,7 @@ func (d *Decoder) Object(m MemberDecoder) {
 				continue
 			}
 		}
-		if len(d.late) > waiting && d.err == nil {
+		if len(d.late) > waiting {
 			level = d.settle(m, waiting, level)
 		}
 	}
@@ -73,9 +73,9 @@ func (d *Decoder) offer(m MemberDecoder, name []byte) (waits bool, level int) {
 }
 
 // settle reads the members from d.late[waiting] on if more than level discriminators are known
-// by now, and returns how many are.
+// by now, and returns how many are. After a failure there is no text to read them from.
 func (d *Decoder) settle(m MemberDecoder, waiting, level int) int {
-	for len(d.late) > waiting {
+	for len(d.late) > waiting && d.err == nil {
 		known := decided(m)
 		if known <= level {
 			break

@@ -73,10 +73,12 @@ func stringEnd(text []byte, start int) int {
 // schemas use, `["a b"]` for what could be misread or could break a line of a log.
 func appendPathName(path, quoted []byte) []byte {
 	name := quoted[1 : len(quoted)-1]
+	misread := len(name) == 0
 	for _, c := range name {
-		if !isPlain(c) || c == ' ' || c == '[' || c == ']' {
-			return append(append(append(path, '['), quoted...), ']')
-		}
+		misread = misread || !isPlain(c) || c == ' ' || c == '[' || c == ']'
+	}
+	if misread {
+		return append(append(append(path, '['), quoted...), ']')
 	}
 	if len(path) > 0 {
 		path = append(path, '.')

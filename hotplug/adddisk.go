@@ -1,0 +1,95 @@
+package hotplug
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// AddDisk adds a disk: a set of descriptors for the file (add-fd), a node of the block layer
+// (blockdev-add) and a device (device_add). When it returns the guest is being told of the
+// device; when that is ready for use is the guest's matter.
+//
+// When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
+// matches [ErrExists] says that the ID is in use. A [*qmp.Error] is QEMU's answer to the
+// command that it names.
+func (vm *VM) AddDisk(ctx context.Context, d Disk) error {
+	end, err := vm.begin(ctx)
+	if err == nil {
+		defer end()
+		err = vm.addDisk(ctx, &d)
+	}
+	if err != nil {
+		return fmt.Errorf("hotplug: disk %q is not added: %w", d.ID, err)
+	}
+	return nil
+}
+
+func (vm *VM) addDisk(ctx context.Context, d *Disk) (err error) {
+	if err := d.check(); err != nil {
+		return err
+	}
+	var file *diskFile
+	if d.Path != "" {
+		if file, err = openDisk(d); err != nil {
+			return err
+		}
+		defer file.close()
+	}
+	if err := vm.checkUnused(ctx, d.ID); err != nil {
+		return err
+	}
+
+	var undo rollback
+	defer func() {
+		if err != nil {
+			err = undo.run(ctx, err)
+		}
+	}()
+	var node qemu.BlockdevOptions
+	if file == nil {
+		node = d.ownNode()
+	} else {
+		path, err := vm.addFdset(ctx, &undo, d.ID, file.files)
+		if err != nil {
+			return err
+		}
+		node = d.pathNode(file.driver, path)
+	}
+	err = undo.step("node "+d.ID,
+		func() error { return qemu.BlockdevAdd(node).Do(ctx, vm.conn) },
+		func(ctx context.Context) error { return vm.removeNode(ctx, d.ID) })
+	if err != nil {
+		return err
+	}
+	return undo.step("device "+d.ID,
+		func() error { return d.device().Do(ctx, vm.conn) },
+		func(ctx context.Context) error { return vm.unplug(ctx, d.ID) })
+}
+
+// checkUnused makes sure that undoing will not take away what somebody else has added.
+func (vm *VM) checkUnused(ctx context.Context, id string) error {
+	device, err := vm.deviceExists(ctx, id)
+	if err != nil {
+		return err
+	}
+	if device {
+		return fmt.Errorf("%w: a device %s", ErrExists, id)
+	}
+	node, err := vm.nodeExists(ctx, id)
+	if err != nil {
+		return err
+	}
+	if node {
+		return fmt.Errorf("%w: a block node %s without a device", ErrExists, id)
+	}
+	sets, err := vm.fdsets(ctx, id)
+	if err != nil {
+		return err
+	}
+	if len(sets) > 0 {
+		return fmt.Errorf("%w: descriptors of a disk %s without a block node", ErrExists, id)
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+// Package hotplug adds devices to a running QEMU and removes them: the operations that take
+// several commands, a descriptor or the guest's cooperation, each done completely or not at all.
+//
+//	vm := hotplug.New(client)
+//	err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img", Direct: true})
+//	…
+//	err = vm.RemoveDisk(ctx, "data1")
+//
+// What takes a single command has no method here; the generated requests are the operations:
+// [qemu.Stop], [qemu.BlockResize] and all others.
+//
+// # When something fails
+//
+// An operation that adds undoes, when one of its steps fails or the context ends, what it has
+// done so far, and returns the error of that step. Undoing does not end with the context but
+// has a limit of its own, 15 seconds. Where it fails as well the error is a [*RollbackError],
+// which has both errors and lists what is left.
+//
+// An operation that removes cannot be undone, since the guest takes part in it. It can be
+// called again: what is gone already is no error, and what is left is removed. A guest that
+// refuses to let go of a device is [ErrUnplugRefused], one that has not answered when the
+// context ended is [ErrUnplugPending].
+//
+// # Names
+//
+// Nothing is kept in this process. The names of all that belongs to a device derive from its
+// ID, so that a manager which was restarted, or another one, removes what the first one added:
+//
+//	the device                   ID
+//	a disk's block node          ID
+//	its set of descriptors       found by its opaque text, "qmpkit:ID"
+//
+// An ID begins with a letter and has letters, digits, '-', '.' and '_' only; a disk's has at
+// most 31 bytes, the limit of a node's name.
+package hotplug

@@ -1,0 +1,43 @@
+package hotplug
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrExists is matched by the error of an operation that adds something whose ID is in use: by
+// a device, a block node or a set of descriptors. Nothing has been changed. What an operation
+// has left that was cut off, the operation that removes takes away.
+var ErrExists = errors.New("hotplug: exists already")
+
+// ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is no disk.
+// Nothing has been changed.
+var ErrNotDisk = errors.New("hotplug: not a disk")
+
+// ErrUnplugRefused is matched by the error of an operation whose device the guest refuses to
+// let go (DEVICE_UNPLUG_GUEST_ERROR). The device, and all that belongs to it, is as it was.
+var ErrUnplugRefused = errors.New("hotplug: the guest refused to let go of the device")
+
+// ErrUnplugPending is matched by the error of an operation whose context ended when QEMU had
+// asked the guest to let go of a device, and the guest had not done so. The device may go at
+// any time, or when the machine is reset; nothing that belongs to it has been taken away.
+// Calling the operation again waits for it, and finishes. The error matches the context's too.
+var ErrUnplugPending = errors.New("hotplug: the guest has not let go of the device yet")
+
+// A RollbackError is the error of an operation that failed and could not be undone completely.
+// errors.Is and errors.As look into both of its errors.
+type RollbackError struct {
+	Err  error    // why the operation failed
+	Undo error    // why it could not be undone
+	Left []string // what may be left in QEMU, the last added first: "device data1", "node data1"
+}
+
+// Error returns both errors and what is left in one line.
+func (e *RollbackError) Error() string {
+	return fmt.Sprintf("%v; it could not be undone: %v; what may be left: %s",
+		e.Err, e.Undo, strings.Join(e.Left, ", "))
+}
+
+// Unwrap returns both errors.
+func (e *RollbackError) Unwrap() []error { return []error{e.Err, e.Undo} }

@@ -1,0 +1,503 @@
+package hotplug_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// image makes a file for a disk.
+func image(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk.img")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.NoError(t, os.Truncate(path, 1<<20))
+	return path
+}
+
+// memory is a disk without a file, for connections that take no descriptors.
+func memory(id string) hotplug.Disk {
+	return hotplug.Disk{ID: id, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNull{}, Driver: qemu.BlockdevDriverNullCo}}
+}
+
+// pipe connects to the machine in memory, so that time can be a bubble's.
+func pipe(t *testing.T, m *fakeqemu.Machine, opts *qmp.Options) *qmp.Client {
+	t.Helper()
+	c, err := qmp.NewClient(t.Context(), m.Pipe(), opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestAddAndRemove(t *testing.T) {
+	qemutest.CheckFds(t)
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial())
+	ctx := t.Context()
+
+	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "a", Path: image(t)}))
+	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "b", Path: image(t), AutoReadOnly: true}))
+	require.NoError(t, vm.AddDisk(ctx, memory("c")))
+	require.Equal(t, []string{
+		"device a", "device b", "device c",
+		"fdset 0 qmpkit:a", "fdset 1 qmpkit:b", "fdset 1 qmpkit:b",
+		"node a", "node b", "node c",
+	}, m.State())
+
+	for _, id := range []string{"b", "a", "c"} {
+		require.NoError(t, vm.RemoveDisk(ctx, id))
+	}
+	require.Empty(t, m.State())
+	require.NoError(t, vm.RemoveDisk(ctx, "a"), "what is gone can be removed")
+}
+
+// TestRequests compares what is sent for a disk.
+func TestRequests(t *testing.T) {
+	path := image(t)
+	for _, c := range []struct {
+		name         string
+		disk         hotplug.Disk
+		node, device string
+	}{
+		{"plain", hotplug.Disk{},
+			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
+			`{"driver":"virtio-blk-pci","id":"d","drive":"d"}`},
+		{"read-only, of a bus", hotplug.Disk{ReadOnly: true, Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 1, "lun": 2}},
+			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":true,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
+			`{"driver":"scsi-hd","bus":"scsi0.0","id":"d","drive":"d","lun":2,"scsi-id":1}`},
+		{"auto-read-only, without a write cache", hotplug.Disk{AutoReadOnly: true, WriteCache: new(false)},
+			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":true,"filename":"/dev/fdset/0"}`,
+			`{"driver":"virtio-blk-pci","id":"d","drive":"d","write-cache":"off"}`},
+		{"raw, with a write cache", hotplug.Disk{Format: "raw", WriteCache: new(true)},
+			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
+			`{"driver":"virtio-blk-pci","id":"d","drive":"d","write-cache":"on"}`},
+		{"qcow2", hotplug.Disk{Format: "qcow2", ReadOnly: true},
+			`{"driver":"qcow2","node-name":"d","cache":{"direct":false},"read-only":true,"auto-read-only":false,"file":` +
+				`{"driver":"file","cache":{"direct":false},"read-only":true,"auto-read-only":false,"filename":"/dev/fdset/0"}}`,
+			`{"driver":"virtio-blk-pci","id":"d","drive":"d"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			disk := c.disk
+			disk.ID, disk.Path = "d", path
+			require.NoError(t, hotplug.New(m.Dial()).AddDisk(t.Context(), disk))
+			sent := map[string]string{}
+			for _, r := range m.Requests() {
+				sent[r.Command] = string(r.Arguments)
+			}
+			require.JSONEq(t, c.node, sent["blockdev-add"])
+			require.JSONEq(t, c.device, sent["device_add"])
+		})
+	}
+}
+
+// TestNodeIsTheCallers makes sure that the caller's tree of nodes is not changed.
+func TestNodeIsTheCallers(t *testing.T) {
+	disk := memory("d")
+	require.NoError(t, hotplug.New(fakeqemu.New(t).Dial()).AddDisk(t.Context(), disk))
+	require.Nil(t, disk.Node.NodeName)
+}
+
+func TestDiskFaults(t *testing.T) {
+	path := image(t)
+	node := &qemu.BlockdevOptions{}
+	for _, c := range []struct {
+		name string
+		disk hotplug.Disk
+		want string
+	}{
+		{"no ID", hotplug.Disk{Path: path}, "needs an ID"},
+		{"ID of a digit", hotplug.Disk{ID: "1", Path: path}, "begins with a letter"},
+		{"ID with a blank", hotplug.Disk{ID: "a b", Path: path}, "begins with a letter"},
+		{"long ID", hotplug.Disk{ID: "a2345678901234567890123456789012", Path: path}, "at most 31"},
+		{"neither", hotplug.Disk{ID: "d"}, "one of Path and Node"},
+		{"both", hotplug.Disk{ID: "d", Path: path, Node: node}, "one of Path and Node"},
+		{"Node and Direct", hotplug.Disk{ID: "d", Node: node, Direct: true}, "Node has its own"},
+		{"Node of another name", hotplug.Disk{ID: "d", Node: &qemu.BlockdevOptions{NodeName: new("e")}}, "must be empty or ID"},
+		{"read-only twice", hotplug.Disk{ID: "d", Path: path, ReadOnly: true, AutoReadOnly: true}, "exclude each other"},
+		{"drive", hotplug.Disk{ID: "d", Path: path, Props: qmp.Args{"drive": "x"}}, "follows from other fields"},
+		{"no such file", hotplug.Disk{ID: "d", Path: path + "x"}, "no such file"},
+		{"folder", hotplug.Disk{ID: "d", Path: filepath.Dir(path)}, "neither a file nor a block device"},
+		{"character device", hotplug.Disk{ID: "d", Path: os.DevNull}, "neither a file nor a block device"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			err := hotplug.New(m.Dial()).AddDisk(t.Context(), c.disk)
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, fmt.Sprintf("hotplug: disk %q is not added: ", c.disk.ID))
+			require.Empty(t, m.Requests())
+		})
+	}
+}
+
+// TestPropertyThatCannotBeSent is undone like everything else.
+func TestPropertyThatCannotBeSent(t *testing.T) {
+	qemutest.CheckFds(t)
+	m := fakeqemu.New(t)
+	err := hotplug.New(m.Dial()).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t), Props: qmp.Args{"id": "e"}})
+	require.ErrorIs(t, err, qmp.ErrNotSent)
+	require.Empty(t, m.State())
+}
+
+// TestNoDescriptors is for a connection that takes none.
+func TestNoDescriptors(t *testing.T) {
+	qemutest.CheckFds(t)
+	m := fakeqemu.New(t)
+	err := hotplug.New(pipe(t, m, nil)).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
+	require.ErrorContains(t, err, "files need a UNIX socket")
+	require.Empty(t, m.State())
+}
+
+// TestIDInUse leaves alone what is there.
+func TestIDInUse(t *testing.T) {
+	ctx := t.Context()
+	for _, what := range []string{"device", "node", "descriptors"} {
+		t.Run(what, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			switch what {
+			case "device":
+				require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("d")}.Do(ctx, c))
+			case "node":
+				require.NoError(t, qemu.BlockdevAdd{NodeName: new("d"), Branch: &qemu.BlockdevOptionsNull{}, Driver: "null-co"}.Do(ctx, c))
+			case "descriptors":
+				f, err := os.Open(image(t))
+				require.NoError(t, err)
+				defer f.Close()
+				_, err = qemu.AddFd{Opaque: new("qmpkit:d")}.Do(ctx, c, qmp.WithFile(f))
+				require.NoError(t, err)
+			}
+			before := m.State()
+			err := hotplug.New(c).AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)})
+			require.ErrorIs(t, err, hotplug.ErrExists)
+			require.Equal(t, before, m.State())
+		})
+	}
+}
+
+// TestFaultsAtEveryStep lets each command of AddDisk go wrong in each way. Either the disk is
+// there, and there was no error, or nothing is.
+func TestFaultsAtEveryStep(t *testing.T) {
+	for _, fault := range faults {
+		t.Run(string(fault), func(t *testing.T) {
+			qemutest.CheckFds(t)
+			m := fakeqemu.New(t)
+			disk := hotplug.Disk{ID: "d", Path: image(t), AutoReadOnly: true}
+			faultsAtEveryStep(t, m.Dial(), fault, disk, m.State)
+		})
+	}
+}
+
+// faultsAtEveryStep checks AddDisk with a fault at its first command, its second, and so on
+// until there is none at the place. state tells what there is.
+func faultsAtEveryStep(t *testing.T, c *qmp.Client, fault fault, disk hotplug.Disk, state func() []string) {
+	before := state()
+	var met []string
+	for at := 0; ; at++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		conn := &faulty{Conn: c, fault: fault, at: at, cancel: cancel}
+		err := hotplug.New(conn).AddDisk(ctx, disk)
+		cancel()
+		if conn.met == "" {
+			require.NoError(t, err)
+			break
+		}
+		met = append(met, conn.met)
+		require.Error(t, err, conn.met)
+		require.NotErrorAs(t, err, new(*hotplug.RollbackError), conn.met)
+		require.Equal(t, before, state(), conn.met)
+	}
+	require.NotEqual(t, before, state())
+	require.NoError(t, hotplug.New(c).RemoveDisk(t.Context(), disk.ID))
+	require.Equal(t, before, state())
+	for _, command := range []string{"add-fd", "blockdev-add", "device_add"} {
+		require.Contains(t, met, command)
+	}
+}
+
+// TestRemovalCutOff lets each command of RemoveDisk go wrong. Calling it again finishes.
+func TestRemovalCutOff(t *testing.T) {
+	for _, fault := range faults {
+		t.Run(string(fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				c := pipe(t, m, nil)
+				for at := 0; ; at++ {
+					require.NoError(t, hotplug.New(c).AddDisk(t.Context(), memory("d")))
+					ctx, cancel := context.WithCancel(t.Context())
+					conn := &faulty{Conn: c, fault: fault, at: at, cancel: cancel}
+					err := hotplug.New(conn).RemoveDisk(ctx, "d")
+					cancel()
+					if err == nil {
+						require.Empty(t, m.State(), conn.met)
+					}
+					if conn.met == "" {
+						break
+					}
+					require.NoError(t, hotplug.New(c).RemoveDisk(t.Context(), "d"), conn.met)
+					require.Empty(t, m.State(), conn.met)
+				}
+			})
+		})
+	}
+}
+
+// TestConnectionLost has nobody left to undo anything: the error says what may be left.
+func TestConnectionLost(t *testing.T) {
+	qemutest.CheckFds(t)
+	for command, left := range map[string][]string{
+		"blockdev-add": {"node d", "descriptors of d"},
+		"device_add":   {"device d", "node d", "descriptors of d"},
+	} {
+		t.Run(command, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			m.Handle(command, func(r *qmptest.Request) (any, error) {
+				r.Disconnect()
+				return nil, nil
+			})
+			err := hotplug.New(c).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
+			var rollback *hotplug.RollbackError
+			require.ErrorAs(t, err, &rollback)
+			require.Equal(t, left, rollback.Left)
+			require.ErrorIs(t, rollback.Err, qmp.ErrOutcomeUnknown)
+			require.ErrorIs(t, rollback.Undo, qmp.ErrNotSent)
+			require.ErrorContains(t, err, "it could not be undone")
+
+			// Another connection finds it, and takes away what is left.
+			again := hotplug.New(m.Dial())
+			require.NoError(t, again.RemoveDisk(t.Context(), "d"))
+			require.Empty(t, m.State())
+		})
+	}
+}
+
+// TestRollbackOfDevice has a guest that does not let go of the device that is to be undone.
+func TestRollbackOfDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetGuest(fakeqemu.Deaf)
+		c := pipe(t, m, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		const deviceAdd = 4 // qom-get, query-named-block-nodes, query-fdsets, blockdev-add, then it
+		conn := &faulty{Conn: c, fault: lostAfter, at: deviceAdd, cancel: cancel}
+		start := time.Now()
+		err := hotplug.New(conn).AddDisk(ctx, memory("d"))
+		require.Equal(t, "device_add", conn.met)
+		require.Equal(t, 15*time.Second, time.Since(start))
+
+		var rollback *hotplug.RollbackError
+		require.ErrorAs(t, err, &rollback)
+		require.Equal(t, []string{"device d", "node d"}, rollback.Left)
+		require.ErrorIs(t, rollback.Err, context.Canceled)
+		require.ErrorIs(t, rollback.Undo, hotplug.ErrUnplugPending)
+		require.Equal(t, []string{"device d", "node d"}, m.State())
+	})
+}
+
+func TestUnplugRefused(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetGuest(fakeqemu.Refusing)
+	vm := hotplug.New(m.Dial())
+	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}))
+	before := m.State()
+	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), hotplug.ErrUnplugRefused)
+	require.Equal(t, before, m.State())
+
+	m.SetGuest(fakeqemu.Willing)
+	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.Empty(t, m.State())
+}
+
+// TestUnplugPending has a guest that answers only when somebody waits for the second time, of
+// a QEMU that takes a second device_del and of one that refuses it.
+func TestUnplugPending(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		t.Run(fmt.Sprint("strict=", strict), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				m.SetGuest(fakeqemu.Deaf)
+				if strict {
+					m.RefuseSecondUnplug()
+				}
+				c := pipe(t, m, nil)
+				vm := hotplug.New(c)
+				require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+
+				short, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				err := vm.RemoveDisk(short, "d")
+				require.ErrorIs(t, err, hotplug.ErrUnplugPending)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.Equal(t, []string{"device d", "node d"}, m.State())
+
+				time.AfterFunc(6*time.Second, func() { _ = qemu.SystemReset{}.Do(t.Context(), c) })
+				require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+				require.Empty(t, m.State())
+			})
+		})
+	}
+}
+
+// TestUnplugThatQEMURefuses is one that QEMU will never do: its answer comes back, after the
+// time in which a guest that was asked before would have let go.
+func TestUnplugThatQEMURefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		vm := hotplug.New(pipe(t, m, nil))
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		m.Handle("device_del", func(*qmptest.Request) (any, error) {
+			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "Bus 'pcie.0' does not support hotplugging"}
+		})
+		start := time.Now()
+		err := vm.RemoveDisk(t.Context(), "d")
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.ErrorContains(t, err, "does not support hotplugging")
+		require.Equal(t, 8*time.Second, time.Since(start))
+
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, vm.RemoveDisk(short, "d"), hotplug.ErrUnplugPending)
+	})
+}
+
+// TestEventsOfOthers has events of other devices, and of parts of this one, come first.
+func TestEventsOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetGuest(fakeqemu.Deaf)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c)
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		go func() {
+			time.Sleep(time.Second)
+			m.Event("DEVICE_DELETED", map[string]string{"device": "other", "path": "/machine/peripheral/other"})
+			m.Event("DEVICE_DELETED", map[string]string{"path": "/machine/peripheral/d/virtio-backend"})
+			m.Event("DEVICE_UNPLUG_GUEST_ERROR", map[string]string{"device": "d2", "path": "/machine/peripheral/d2"})
+			m.Event("DEVICE_DELETED", "no object")
+			time.Sleep(time.Second)
+			_ = qemu.SystemReset{}.Do(t.Context(), c)
+		}()
+		start := time.Now()
+		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.Equal(t, 2*time.Second, time.Since(start))
+		require.Empty(t, m.State())
+	})
+}
+
+// TestEventsLost has room for one event only: the one that counts may be lost.
+func TestEventsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetGuest(fakeqemu.Deaf)
+		c := pipe(t, m, &qmp.Options{EventQueue: 1})
+		vm := hotplug.New(c)
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		m.Handle("device_del", func(*qmptest.Request) (any, error) {
+			for range 3 { // before the reply, so that nobody takes them
+				m.Event("DEVICE_DELETED", map[string]string{"path": "/machine/peripheral/x"})
+			}
+			return nil, nil
+		})
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, vm.RemoveDisk(short, "d"), hotplug.ErrUnplugPending, "the device is still there")
+
+		m.Handle("qom-get", func(r *qmptest.Request) (any, error) {
+			var args struct{ Path, Property string }
+			if err := r.Decode(&args); err != nil || args.Property == "drive" {
+				return "d", err
+			}
+			return nil, &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "gone"}
+		})
+		err := vm.RemoveDisk(t.Context(), "d")
+		require.ErrorContains(t, err, "in use", "it took the device for gone, whose event was lost")
+	})
+}
+
+// TestNodeLingers has a node that is in use for a while after its device has gone, then one
+// that stays so.
+func TestNodeLingers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		vm := hotplug.New(pipe(t, m, nil))
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		m.Linger(5)
+		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.Empty(t, m.State())
+
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		m.Linger(1 << 30)
+		start := time.Now()
+		err := vm.RemoveDisk(t.Context(), "d")
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.ErrorContains(t, err, "Node d is in use")
+		require.Equal(t, 3*time.Second, time.Since(start))
+
+		short, cancel := context.WithTimeout(t.Context(), time.Second+time.Millisecond)
+		defer cancel()
+		err = vm.RemoveDisk(short, "d")
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, []string{"node d"}, m.State())
+
+		m.Linger(0)
+		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.Empty(t, m.State())
+	})
+}
+
+func TestRemoveIsForDisks(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	require.NoError(t, qemu.DeviceAdd{Driver: "virtio-net-pci", ID: new("net0")}.Do(t.Context(), c))
+	vm := hotplug.New(c)
+	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "net0"), hotplug.ErrNotDisk)
+	require.ErrorContains(t, vm.RemoveDisk(t.Context(), "../x"), "begins with a letter")
+	require.Equal(t, []string{"device net0"}, m.State())
+}
+
+// TestOneAtATime has an operation wait for another, and give up.
+func TestOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetGuest(fakeqemu.Deaf)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c)
+		require.NoError(t, vm.AddDisk(t.Context(), memory("a")))
+		removed := make(chan error, 1)
+		go func() { removed <- vm.RemoveDisk(t.Context(), "a") }()
+		synctest.Wait()
+
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, vm.AddDisk(short, memory("b")), context.DeadlineExceeded)
+		require.ErrorIs(t, vm.AddDisk(short, memory("b")), context.DeadlineExceeded, "nor when it has ended before")
+
+		added := make(chan error, 1)
+		go func() { added <- vm.AddDisk(t.Context(), memory("b")) }()
+		synctest.Wait()
+		require.False(t, slices.Contains(m.State(), "node b"))
+		require.NoError(t, qemu.SystemReset{}.Do(t.Context(), c))
+		require.NoError(t, <-removed)
+		require.NoError(t, <-added)
+		require.Equal(t, []string{"device b", "node b"}, m.State())
+	})
+}

@@ -1,0 +1,55 @@
+package hotplug
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// nodeGrace is how long a node may stay in use after its device is gone: QEMU tells of the
+// end of a device a moment before it lets go of everything.
+const nodeGrace = 3 * time.Second
+
+// nodeRetry is the time between two attempts to remove a node that is in use.
+const nodeRetry = 10 * time.Millisecond
+
+// nodeExists tells whether the block layer has a node of this name.
+func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
+	nodes, err := qemu.QueryNamedBlockNodes{Flat: new(true)}.Do(ctx, vm.conn)
+	for _, node := range nodes {
+		if node.NodeName == name {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// removeNode removes a node, which may be gone already, and waits a while for its users to
+// leave.
+func (vm *VM) removeNode(ctx context.Context, name string) error {
+	for deadline := time.Now().Add(nodeGrace); ; {
+		err := qemu.BlockdevDel{NodeName: name}.Do(ctx, vm.conn)
+		if !refused(err) {
+			return err
+		}
+		// It is not there or in use; the text of the error would tell, but differs from version
+		// to version.
+		exists, lookErr := vm.nodeExists(ctx, name)
+		if lookErr != nil {
+			return errors.Join(err, lookErr)
+		}
+		if !exists {
+			return nil
+		}
+		if !time.Now().Before(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(nodeRetry):
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}

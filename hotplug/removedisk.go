@@ -1,0 +1,50 @@
+package hotplug
+
+import (
+	"context"
+	"fmt"
+)
+
+// RemoveDisk removes a disk that AddDisk has added, in whatever process that was, or one that
+// QEMU was started with, if its node has the ID of its device. It asks the guest to let go of
+// the device, waits until it has, and takes away the node and the descriptors. How long that
+// takes is up to the guest, and how long to wait up to ctx: on the bus of a pc machine a Linux
+// guest needs 0.2 seconds, with PCI Express's own hotplug 6.
+//
+// What is gone already is no error, and nothing of the disk being there is none either. When
+// it fails it can be called again to finish: with [ErrUnplugPending] the guest has not
+// answered, with [ErrUnplugRefused] it does not want to. Other errors after the device has
+// gone, such as a node that something else uses, leave the node and the descriptors.
+func (vm *VM) RemoveDisk(ctx context.Context, id string) error {
+	end, err := vm.begin(ctx)
+	if err == nil {
+		defer end()
+		err = vm.removeDisk(ctx, id)
+	}
+	if err != nil {
+		return fmt.Errorf("hotplug: disk %q is not removed: %w", id, err)
+	}
+	return nil
+}
+
+func (vm *VM) removeDisk(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	device, isDisk, err := vm.hasProperty(ctx, id, "drive")
+	if err != nil {
+		return err
+	}
+	if device && !isDisk {
+		return fmt.Errorf("%w: device %s", ErrNotDisk, id)
+	}
+	if device {
+		if err := vm.unplug(ctx, id); err != nil {
+			return err
+		}
+	}
+	if err := vm.removeNode(ctx, id); err != nil {
+		return err
+	}
+	return vm.removeFdsets(ctx, id)
+}

@@ -1,0 +1,67 @@
+package hotplug
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// rollbackLimit is how long undoing may take. A guest needs up to 6 seconds to let go of a
+// device (PCI Express's attention button), everything else a few milliseconds.
+const rollbackLimit = 15 * time.Second
+
+// A rollback holds what undoes the steps of an operation so far.
+type rollback []undo
+
+// An undo undoes a step. What is not there is no error.
+type undo struct {
+	what string // there is, for people
+	run  func(ctx context.Context) error
+}
+
+// step does a step of an operation; undo undoes it. It counts as done from before its
+// beginning, unless its error says that nothing has happened.
+func (r *rollback) step(what string, do func() error, undoIt func(ctx context.Context) error) error {
+	n := len(*r)
+	*r = append(*r, undo{what, undoIt})
+	err := do()
+	if err != nil && !mayHaveHappened(err) {
+		*r = (*r)[:n]
+	}
+	return err
+}
+
+// run undoes the steps, the last one first, because err happened. It returns err, or a
+// *RollbackError. It ends at the first step that cannot be undone: those before it stand on one
+// another, and a device that is still there needs them.
+func (r rollback) run(ctx context.Context, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackLimit)
+	defer cancel()
+	for i := len(r) - 1; i >= 0; i-- {
+		undone := r[i].run(ctx)
+		if undone == nil {
+			continue
+		}
+		failed := &RollbackError{Err: err, Undo: fmt.Errorf("%s: %w", r[i].what, undone)}
+		for ; i >= 0; i-- {
+			failed.Left = append(failed.Left, r[i].what)
+		}
+		return failed
+	}
+	return err
+}
+
+// mayHaveHappened tells of a command that failed whether QEMU may have executed it.
+func mayHaveHappened(err error) bool {
+	_, refused := errors.AsType[*qmp.Error](err)
+	return !refused && !errors.Is(err, qmp.ErrNotSent)
+}
+
+// refused tells whether QEMU answered that a command failed.
+func refused(err error) bool {
+	_, ok := errors.AsType[*qmp.Error](err)
+	return ok
+}

@@ -1,0 +1,175 @@
+package wire_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// nest is a union of three levels: the branch of nest 1 is nest 2, and so on. Each level has
+// its own discriminator, and members that carry the level in their names.
+type nest struct {
+	level  int
+	kind   string
+	value  int64
+	child  *nest // an object of its own
+	branch *nest
+}
+
+const lastNest = 3
+
+func (v *nest) DecodeMember(d *wire.Decoder, name []byte) bool {
+	switch string(name) {
+	case fmt.Sprint("kind", v.level):
+		v.kind = d.Enum()
+	case fmt.Sprint("value", v.level):
+		v.value = d.Int64()
+	case fmt.Sprint("child", v.level):
+		v.child = &nest{level: 1}
+		d.Object(v.child)
+	default:
+		return false
+	}
+	return true
+}
+
+func (v *nest) DecodeBranch() (wire.MemberDecoder, bool) {
+	switch {
+	case v.branch != nil:
+		return v.branch, true
+	case v.kind == "":
+		return nil, false
+	case v.kind != "more" || v.level == lastNest:
+		return nil, true
+	}
+	v.branch = &nest{level: v.level + 1}
+	return v.branch, true
+}
+
+// inEveryOrder calls f with each order of the members. It uses Heap's algorithm.
+func inEveryOrder(members []string, f func(text string)) {
+	var permute func(n int)
+	permute = func(n int) {
+		if n == 1 {
+			f("{" + strings.Join(members, ", ") + "}")
+			return
+		}
+		for i := range n {
+			permute(n - 1)
+			j := i * (1 - n%2)
+			members[j], members[n-1] = members[n-1], members[j]
+		}
+	}
+	permute(len(members))
+}
+
+func TestUnionsInUnionsAreReadInAnyOrder(t *testing.T) {
+	want := nest{level: 1, kind: "more", value: 1, branch: &nest{level: 2, kind: "more", value: 2,
+		branch: &nest{level: 3, kind: "end", value: 3}}}
+	members := []string{`"kind1": "more"`, `"kind2": "more"`, `"kind3": "end"`, `"value1": 1`, `"value2": 2`,
+		`"value3": 3`, `"unknown": [{}]`}
+	inEveryOrder(members, func(text string) {
+		got := nest{level: 1}
+		require.NoError(t, decode(text, &got), text)
+		require.Equal(t, want, got, text)
+	})
+}
+
+func TestObjectsInLateMembersAreReadInAnyOrder(t *testing.T) {
+	child := nest{level: 1, kind: "more", branch: &nest{level: 2, kind: "end", value: -2}}
+	want := nest{level: 1, kind: "more", value: 1, branch: &nest{level: 2, kind: "end", child: &child}}
+	inEveryOrder([]string{`"kind1": "more"`, `"kind2": "end"`, `"value1": 1`, `"unknown": null`,
+		`"child2": {"value2": -2, "kind2": "end", "unknown": 1, "kind1": "more"}`}, func(text string) {
+		got := nest{level: 1}
+		require.NoError(t, decode(text, &got), text)
+		require.Equal(t, want, got, text)
+	})
+}
+
+// A failure leaves members that wait; they must not be looked at again, in no order of the
+// discriminators around the failure.
+func TestFailuresBetweenLateMembersInAnyOrder(t *testing.T) {
+	for _, bad := range []string{"value1", "value2", "value3"} {
+		t.Run(bad, func(t *testing.T) {
+			members := []string{`"kind1": "more"`, `"kind2": "more"`, `"kind3": "end"`, `"value4": 4`}
+			inEveryOrder(append(members, `"`+bad+`": "x"`), func(text string) {
+				err := decode(text, &nest{level: 1})
+				requireError(t, err, bad, strings.Index(text, `"x"`), "expected an integer, found a string")
+			})
+		})
+	}
+}
+
+func TestMemberFailsWhileOthersWait(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		refusal
+	}{
+		{"of the union itself", refusal{`{"members": [], "name": 5, "meta-type": "object"}`,
+			"name", 24, "expected a string, found a number"}},
+		{"the discriminator", refusal{`{"members": [], "meta-type": 5}`,
+			"meta-type", 29, "expected a string, found a number"}},
+		{"one that waits, too", refusal{`{"members": [], "later": tru, "meta-type": "object"}`,
+			"later", 25, "expected true, found 't'"}},
+		{"one that is read again", refusal{`{"members": [{}, {"name": 5}], "meta-type": "object", "name": 1}`,
+			"members[1].name", 26, "expected a string, found a number"}},
+		{"the name after", refusal{`{"members": [], 5}`, "", 16, "expected a member's name, found a number"}},
+		{"the end", refusal{`{"members": []`, "", 14, "expected a comma or the end of the object, found the end of the text"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			requireError(t, decode(test.text, new(schemaInfo)), test.path, test.offset, test.reason)
+		})
+	}
+}
+
+// The first round of reading again learns the inner discriminator, then fails.
+func TestLateMemberFailsAfterADiscriminatorThatWasLateToo(t *testing.T) {
+	err := decode(`{"kind2": "more", "value2": "x", "value3": 3, "kind1": "more"}`, &nest{level: 1})
+	requireError(t, err, "value2", 28, "expected an integer, found a string")
+}
+
+func TestLateMembersAreReadInTheirOrder(t *testing.T) {
+	for _, text := range []string{
+		`{"value2": 1, "value2": 2, "kind1": "more"}`,
+		`{"value2": 1, "kind1": "more", "value2": 2}`,
+		`{"kind1": "more", "value2": 1, "value2": 2}`,
+	} {
+		got := nest{level: 1}
+		require.NoError(t, decode(text, &got), text)
+		require.Equal(t, int64(2), got.branch.value, text)
+	}
+}
+
+func TestLateMembersMayNestAsDeeplyAsOthers(t *testing.T) {
+	const around = 3 // the object, the array of members, the member
+	for _, format := range []string{
+		`{"meta-type":"object","members":[{"default":%s}]}`,
+		`{"members":[{"default":%s}],"meta-type":"object"}`,
+	} {
+		deep := strings.Repeat("[", wire.MaxDepth-around) + strings.Repeat("]", wire.MaxDepth-around)
+		got := new(schemaInfo)
+		require.NoError(t, decode(fmt.Sprintf(format, deep), got))
+		require.Equal(t, deep, string(got.Branch.(*schemaObject).Members[0].Default))
+
+		text := fmt.Sprintf(format, "["+deep+"]")
+		requireError(t, decode(text, new(schemaInfo)), "members[0].default"+strings.Repeat("[0]", wire.MaxDepth-around),
+			strings.Index(text, "[]"), "nested too deeply")
+	}
+}
+
+func TestResetForgetsMembersThatWaited(t *testing.T) {
+	d := wire.NewDecoder([]byte(`{"members": [], "name": 5}`))
+	d.Object(new(schemaInfo))
+	require.Error(t, d.End())
+
+	text := `{"values": ["a"], "meta-type": "enum"}`
+	d.Reset([]byte(text))
+	got := new(schemaInfo)
+	d.Object(got)
+	require.NoError(t, d.End())
+	require.Equal(t, &schemaInfo{MetaType: "enum", Branch: &schemaEnum{Values: []string{"a"}}}, got)
+}
