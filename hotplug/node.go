@@ -8,9 +8,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// nodeGrace is how long a node may stay in use after its device is gone: QEMU tells of the
-// end of a device a moment before it lets go of everything.
-const nodeGrace = 3 * time.Second
+// nodeGrace is how long a node may stay in use after its device is gone. QEMU lets go of it
+// when no virtual CPU looks at the device's memory any more: at once with KVM, but under TCG a
+// CPU that does nothing has taken seconds. What uses the node otherwise (a block job, an export)
+// does not end by itself, so the wait must.
+const nodeGrace = 10 * time.Second
 
 // nodeRetry is the time between two attempts to remove a node that is in use.
 const nodeRetry = 10 * time.Millisecond

@@ -1,0 +1,279 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+var allVersions = []string{"5.2", "7.2", "10.0", "11.1"}
+
+// limit is for what a guest does while all CPUs are busy.
+func limit(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// stateOf lists the devices, block nodes and sets of descriptors of a QEMU.
+func stateOf(t *testing.T, c *qmp.Client) []string {
+	t.Helper()
+	ctx := t.Context()
+	var all []string
+	devices, err := qemu.QOMList{Path: "/machine/peripheral"}.Do(ctx, c)
+	require.NoError(t, err)
+	for _, d := range devices {
+		all = append(all, d.Name)
+	}
+	nodes, err := qemu.QueryNamedBlockNodes{}.Do(ctx, c)
+	require.NoError(t, err)
+	for _, n := range nodes {
+		all = append(all, "node "+n.NodeName)
+	}
+	sets, err := qemu.QueryFdsets{}.Do(ctx, c)
+	require.NoError(t, err)
+	for _, s := range sets {
+		all = append(all, "fdset "+strconv.FormatInt(s.FdsetID, 10))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestGuestSeesDisk adds a disk to a machine with a booted guest, in the way of a machine that
+// has ACPI's hotplug and of one that has PCI Express's, and removes it.
+func TestGuestSeesDisk(t *testing.T) {
+	qemutest.Run(t, []string{"7.2", "10.0"}, func(t *testing.T, q *qemutest.QEMU) {
+		for machine, bus := range map[string]string{"pc": "pci.0", "q35": "rp1"} {
+			t.Run(machine, func(t *testing.T) {
+				qemutest.CheckFds(t)
+				ctx := limit(t)
+				qvm := q.Start(t, qemutest.Config{Machine: machine, Guest: true})
+				c := qvm.Dial(t)
+				require.NoError(t, qvm.WaitGuest(ctx))
+				before, fds := stateOf(t, c), qemuFds(t, qvm)
+
+				vm := hotplug.New(c)
+				disk := hotplug.Disk{ID: "data1", Path: image(t), Bus: bus, Props: qmp.Args{"serial": "data1"}}
+				require.NoError(t, vm.AddDisk(ctx, disk))
+				require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
+				require.Equal(t, []string{"data1"}, inQueryBlock(t, c))
+				require.ErrorIs(t, vm.AddDisk(ctx, disk), hotplug.ErrExists)
+
+				require.NoError(t, vm.RemoveDisk(ctx, "data1"))
+				require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
+				require.Equal(t, before, stateOf(t, c))
+				require.Equal(t, fds, qemuFds(t, qvm))
+			})
+		}
+	})
+}
+
+// qemuFds lists the descriptors of a QEMU.
+func qemuFds(t *testing.T, vm *qemutest.VM) []string {
+	t.Helper()
+	fds, err := vm.Fds()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	require.NoError(t, err)
+	return fds
+}
+
+// inQueryBlock lists the nodes that devices use.
+func inQueryBlock(t *testing.T, c *qmp.Client) (nodes []string) {
+	t.Helper()
+	blocks, err := qemu.QueryBlock{}.Do(t.Context(), c)
+	require.NoError(t, err)
+	for _, b := range blocks {
+		if b.Inserted != nil {
+			nodes = append(nodes, b.Inserted.NodeName)
+		}
+	}
+	return nodes
+}
+
+// pc starts a machine with a booted guest, which lets go of devices at once.
+func pc(t *testing.T, q *qemutest.QEMU, args ...string) (*qemutest.VM, *qmp.Client) {
+	t.Helper()
+	vm := q.Start(t, qemutest.Config{Machine: "pc", Guest: true, Args: args})
+	c := vm.Dial(t)
+	require.NoError(t, vm.WaitGuest(limit(t)))
+	return vm, c
+}
+
+// TestDisksOfEveryKind adds disks to QEMUs of all versions and removes them.
+func TestDisksOfEveryKind(t *testing.T) {
+	kinds := map[string]hotplug.Disk{
+		"plain":                 {},
+		"direct":                {Direct: true},
+		"read-only":             {ReadOnly: true},
+		"direct read-only":      {Direct: true, ReadOnly: true},
+		"auto-read-only":        {AutoReadOnly: true},
+		"direct auto-read-only": {Direct: true, AutoReadOnly: true},
+		"write cache":           {WriteCache: new(true)},
+		"no write cache":        {WriteCache: new(false)},
+		"qcow2":                 {Format: qemu.BlockdevDriverQcow2},
+		"direct qcow2":          {Format: qemu.BlockdevDriverQcow2, Direct: true},
+		"read-only qcow2":       {Format: qemu.BlockdevDriverQcow2, ReadOnly: true},
+		"auto-read-only qcow2":  {Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true},
+		"scsi":                  {Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 3, "lun": 1}},
+		"not of this process":   {Node: &qemu.BlockdevOptions{Driver: qemu.BlockdevDriverNullCo, Branch: &qemu.BlockdevOptionsNull{Size: new(int64(1 << 20))}}},
+		"slot and boot index":   {Bus: "pci.0", Props: qmp.Args{"addr": "1e.0", "bootindex": 1}},
+	}
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0")
+		vm := hotplug.New(c)
+		for name, disk := range kinds {
+			t.Run(name, func(t *testing.T) {
+				ctx := limit(t)
+				before, fds := stateOf(t, c), qemuFds(t, qvm)
+				disk.ID = "d"
+				if disk.Node == nil {
+					disk.Path = image(t)
+				}
+				if disk.Direct {
+					needsDirect(t, disk.Path)
+				}
+				if disk.Format == qemu.BlockdevDriverQcow2 {
+					makeQcow2(t, q, disk.Path)
+				}
+				require.NoError(t, vm.AddDisk(ctx, disk))
+				require.Equal(t, []string{"d"}, inQueryBlock(t, c))
+				require.NoError(t, vm.RemoveDisk(ctx, "d"))
+				require.Equal(t, before, stateOf(t, c))
+				require.Equal(t, fds, qemuFds(t, qvm))
+			})
+		}
+	})
+}
+
+// needsDirect skips a test where the file system of the temporary folder has no O_DIRECT.
+func needsDirect(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR|hotplug.DirectFlag, 0)
+	if err != nil {
+		t.Skipf("set TMPDIR to a folder whose file system has O_DIRECT: %v", err)
+	}
+	f.Close()
+}
+
+func makeQcow2(t *testing.T, q *qemutest.QEMU, path string) {
+	t.Helper()
+	program, err := q.Program("qemu-img")
+	require.NoError(t, err)
+	out, err := exec.Command(program, "create", "-q", "-f", "qcow2", path, "1M").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// TestFaultsAtEveryStepOfQEMU lets each command of AddDisk go wrong in each way, with a real
+// QEMU to be found as it was.
+func TestFaultsAtEveryStepOfQEMU(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm, c := pc(t, q)
+		for _, fault := range faults {
+			t.Run(string(fault), func(t *testing.T) {
+				fds := qemuFds(t, qvm)
+				disk := hotplug.Disk{ID: "d", Path: image(t), AutoReadOnly: true}
+				faultsAtEveryStep(t, c, fault, disk, func() []string { return stateOf(t, c) })
+				require.Equal(t, fds, qemuFds(t, qvm))
+			})
+		}
+	})
+}
+
+// TestDeviceThatQEMURefuses is refused at the last step: this machine has no PCI bus.
+func TestDeviceThatQEMURefuses(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		qvm := q.Start(t, qemutest.Config{})
+		c := qvm.Dial(t)
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		err := hotplug.New(c).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
+		var refusal *qmp.Error
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, "device_add", refusal.Command)
+		require.Equal(t, before, stateOf(t, c))
+		require.Equal(t, fds, qemuFds(t, qvm))
+	})
+}
+
+// TestGuestThatNeverAnswers has a guest that is stopped. Removal is begun by one process and
+// finished by another, when the guest runs again.
+func TestGuestThatNeverAnswers(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Guest: true})
+		ctx := limit(t)
+		require.NoError(t, qvm.WaitGuest(ctx))
+		path := image(t)
+		func() {
+			c, err := qmp.Dial(ctx, qvm.Socket(), nil)
+			require.NoError(t, err)
+			defer c.Close()
+			vm := hotplug.New(c)
+			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: path}))
+			require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
+			require.NoError(t, qemu.Stop{}.Do(ctx, c))
+			short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			defer cancel()
+			err = vm.RemoveDisk(short, "d")
+			require.ErrorIs(t, err, hotplug.ErrUnplugPending)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, []string{"d"}, inQueryBlock(t, c))
+		}()
+		c := qvm.Dial(t)
+		require.NoError(t, qemu.Cont{}.Do(ctx, c))
+		require.NoError(t, hotplug.New(c).RemoveDisk(ctx, "d"))
+		require.Equal(t, []string{"type"}, stateOf(t, c))
+		for _, fd := range qemuFds(t, qvm) {
+			require.NotEqual(t, filepath.Base(path), filepath.Base(fd))
+		}
+	})
+}
+
+// TestPartsThatAreGone removes what is left of a disk.
+func TestPartsThatAreGone(t *testing.T) {
+	qemutest.Run(t, []string{"7.2", "10.0"}, func(t *testing.T, q *qemutest.QEMU) {
+		_, c := pc(t, q)
+		ctx := limit(t)
+		vm := hotplug.New(c)
+		before := stateOf(t, c)
+		for gone := range 3 {
+			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)}))
+			steps := []func() error{
+				func() error {
+					deleted := qmp.Subscribe[qemu.DeviceDeletedEvent](c)
+					defer deleted.Close()
+					err := qemu.DeviceDel{ID: "d"}.Do(ctx, c)
+					for e, next := range deleted.All(ctx) {
+						if next != nil || qmp.Value(e.Data.Device) == "d" {
+							return errors.Join(err, next)
+						}
+					}
+					return err
+				},
+				func() error { return qemu.BlockdevDel{NodeName: "d"}.Do(ctx, c) },
+				func() error { return qemu.RemoveFd{FdsetID: 0}.Do(ctx, c) },
+			}
+			for _, step := range steps[:gone+1] {
+				require.Eventually(t, func() bool { return step() == nil }, 10*time.Second, 10*time.Millisecond)
+			}
+			require.NoError(t, vm.RemoveDisk(ctx, "d"))
+			require.Equal(t, before, stateOf(t, c))
+		}
+	})
+}
