@@ -37,6 +37,8 @@ var rooms = []room{
 		why: "the guest agent's"},
 	{path: "qmp/qmptest", rooms: []string{"qmp"}, modules: []string{sys}, library: true,
 		why: "a QMP server for tests; x/sys takes descriptors"},
+	{path: "hotplug", rooms: []string{"qmp", "qmp/generated/qemu"}, library: true,
+		why: "devices of a running QEMU"},
 
 	{path: "qapi/syntax", library: true,
 		why: "bytes to a tree with positions; no I/O"},
@@ -58,6 +60,10 @@ var rooms = []room{
 		why: "random values for a schema's types, for tests"},
 	{path: "internal/qemutest", rooms: []string{"qmp"},
 		why: "real QEMUs and guests for tests"},
+	{path: "internal/fakeqemu", rooms: []string{"qmp", "qmp/qmptest", "qmp/generated/qemu"},
+		why: "a QEMU that keeps account only, for tests and the demo"},
+	{path: "examples/demo", top: true,
+		why: "what make demo runs"},
 	{path: "internal/bench", top: true,
 		why: "measures what generating, building, linking and decoding take"},
 }

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A machine is what the demo connects to.
+type machine struct {
+	socket string
+	close  func() error
+
+	// deaf says that nobody in the machine answers when it is to let go of a device: then a
+	// reset does it.
+	deaf bool
+}
+
+// start starts a QEMU with a guest; without one if there is no guest to be had; or, where there
+// is no QEMU, what stands in its place.
+func start(ctx context.Context, out io.Writer) (*machine, error) {
+	q, err := qemutest.Find("")
+	if errors.Is(err, qemutest.ErrMissing) {
+		fmt.Fprintf(out, "no QEMU here (%v): a server of qmp/qmptest stands in its place\n", err)
+		return standIn(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	vm, err := q.Launch(qemutest.Config{Machine: "pc", Guest: true})
+	if errors.Is(err, qemutest.ErrMissing) {
+		fmt.Fprintf(out, "starting %s without a guest (%v)\n", q.Path, err)
+		if vm, err = q.Launch(qemutest.Config{Machine: "pc"}); err != nil {
+			return nil, err
+		}
+		return &machine{socket: vm.Socket(), close: vm.Close, deaf: true}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(out, "starting %s with a Linux guest\n", q.Path)
+	if err := vm.WaitGuest(ctx); err != nil {
+		return nil, errors.Join(err, vm.Close())
+	}
+	return &machine{socket: vm.Socket(), close: vm.Close}, nil
+}
+
+// standIn is the machine where there is no QEMU.
+func standIn() *machine {
+	h := newHost()
+	return &machine{socket: fakeqemu.New(h).Addr(), close: h.end}
+}
+
+// removing calls remove, and resets a machine that does not answer until it has returned.
+func (m *machine) removing(ctx context.Context, client *qmp.Client, remove func() error) error {
+	if !m.deaf {
+		return remove()
+	}
+	removed := make(chan error, 1)
+	go func() { removed <- remove() }()
+	for {
+		select {
+		case err := <-removed:
+			return err
+		case <-time.After(time.Second):
+			if err := (qemu.SystemReset{}).Do(ctx, client); err != nil {
+				return err
+			}
+		}
+	}
+}

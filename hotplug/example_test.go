@@ -1,0 +1,82 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// The README shows what is between the braces of start.
+func Example() {
+	start := func() error {
+		ctx := context.Background()
+		client, err := qmp.Dial(ctx, "/run/vm1/qmp.sock", nil)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+
+		status, err := qemu.QueryStatus{}.Do(ctx, client) // a qemu.StatusInfo
+		if err != nil {
+			return err
+		}
+		fmt.Println(client.Version(), status.Status)
+
+		vm := hotplug.New(client)
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img", Direct: true})
+	}
+	_ = start // there is no such machine here
+}
+
+// A guest lets go of a disk when it wants to. Who waits for a limited time can go on later.
+func ExampleVM_RemoveDisk() {
+	remove := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.RemoveDisk(ctx, "data1")
+		switch {
+		case errors.Is(err, hotplug.ErrUnplugPending):
+			fmt.Println("the guest has not answered yet; the disk is still there")
+		case errors.Is(err, hotplug.ErrUnplugRefused):
+			fmt.Println("the guest wants to keep the disk")
+		}
+		return err
+	}
+	_ = remove
+}
+
+// Storage that QEMU reaches by itself is a tree of nodes.
+func ExampleVM_AddDisk_node() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		return vm.AddDisk(ctx, hotplug.Disk{
+			ID: "data1",
+			Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNbd{
+				Server: qemu.SocketAddress{Branch: &qemu.InetSocketAddress{Host: "10.0.0.1", Port: "10809"}},
+				Export: new("data1"),
+			}},
+			Props: qmp.Args{"serial": "data1", "bootindex": 2},
+		})
+	}
+	_ = add
+}
+
+// TestREADME checks that the code in the README is the example, which compiles.
+func TestREADME(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	_, code, _ := strings.Cut(string(readme), "```go\n")
+	code, _, found := strings.Cut(code, "```")
+	require.True(t, found)
+
+	self, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, code)
+	require.Contains(t, strings.ReplaceAll(string(self), "\n\t\t", "\n"), code)
+}
