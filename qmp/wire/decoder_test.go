@@ -148,6 +148,30 @@ func TestAfterAFailureNothingIsRead(t *testing.T) {
 	}
 }
 
+func TestWhatFailsReturnsZero(t *testing.T) {
+	for text, method := range map[string]func(d *wire.Decoder) any{
+		`tru`:     func(d *wire.Decoder) any { return d.Bool() },
+		` -129`:   func(d *wire.Decoder) any { return d.Int8() },
+		` 7.5`:    func(d *wire.Decoder) any { return d.Uint8() },
+		` 07.5`:   func(d *wire.Decoder) any { return d.Float64() },
+		` 7.5e`:   func(d *wire.Decoder) any { return d.Float64() },
+		` 7e999`:  func(d *wire.Decoder) any { return d.Float64() },
+		`"a\x"`:   func(d *wire.Decoder) any { return d.String() },
+		`"a`:      func(d *wire.Decoder) any { return d.Enum() },
+		`{"a":1]`: func(d *wire.Decoder) any { return d.Raw() },
+		strings.Repeat("[", wire.MaxDepth+1): func(d *wire.Decoder) any {
+			for range wire.MaxDepth {
+				require.True(t, d.Array())
+			}
+			return d.Array()
+		},
+	} {
+		d := wire.NewDecoder([]byte(text))
+		require.Zero(t, method(d), text)
+		require.Error(t, d.Err(), text)
+	}
+}
+
 func TestLoopsEndAfterAFailure(t *testing.T) {
 	rounds := 0
 	d := wire.NewDecoder([]byte(`[[1, "a", 3], [4]]`))
