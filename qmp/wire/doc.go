@@ -15,7 +15,8 @@
 // for valid UTF-8, complete surrogate pairs and bare control characters; nesting is bounded by
 // [MaxDepth]; and what is skipped is validated like what is used. It is lax where QEMU evolves:
 // unknown members are skipped, unknown enum values are passed through, missing members are left
-// zero, and of a name that is repeated the last value counts.
+// zero, and of a name that is repeated the last value counts (QEMU repeats none; the branch of a
+// union remains that of its discriminator's first value).
 //
 // # Encoding
 //

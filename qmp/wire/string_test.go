@@ -69,6 +69,8 @@ var invalidStrings = []refusal{
 	{`"\ude00\ud83d"`, "", 1, "half of a surrogate pair in a string"},
 	{`"\ud83d\ud83d\ude00"`, "", 1, "half of a surrogate pair in a string"},
 	{`"\ud83d\u0041"`, "", 1, "half of a surrogate pair in a string"},
+	{`"\ud83dxude00"`, "", 1, "half of a surrogate pair in a string"},
+	{`"\ud83d\xde00"`, "", 1, "half of a surrogate pair in a string"},
 	{`"\ud83d\n"`, "", 1, "half of a surrogate pair in a string"},
 	{`"\ud83d\ude0"`, "", 1, "half of a surrogate pair in a string"},
 	{`"\ud83d\ude00\ude00"`, "", 13, "half of a surrogate pair in a string"},
