@@ -42,8 +42,10 @@ var rooms = []room{
 
 	{path: "qapi/syntax", library: true,
 		why: "bytes to a tree with positions; no I/O"},
-	{path: "qapi", rooms: []string{"qapi/syntax"}, library: true,
-		why: "the schema model: loading, checks, conditions"},
+	{path: "qapi/introspect", rooms: []string{"qmp/wire"}, library: true,
+		why: "the view that a server gives of its schema; links no parser"},
+	{path: "qapi", rooms: []string{"qapi/syntax", "qapi/introspect"}, library: true,
+		why: "the schema model: loading, checks, conditions, the server's view"},
 	{path: "testdata/schema", library: true,
 		why: "snapshots of QEMU's schemas, embedded"},
 

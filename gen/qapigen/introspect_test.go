@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestIntrospect(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "s.json")
+	require.NoError(t, os.WriteFile(file, []byte(`
+{ 'command': 'go', 'data': { 'to': 'Place' }, 'if': 'LEGS' }
+{ 'event': 'GONE', 'if': { 'not': 'WALLS' } }
+{ 'struct': 'Place', 'data': { 'x': 'int32' } }
+`), 0o600))
+	for _, c := range []struct {
+		flags []string
+		want  []string
+	}{
+		{nil, []string{
+			`{"arg-type":"0","meta-type":"command","name":"go","ret-type":"1"}`,
+			`{"arg-type":"1","meta-type":"event","name":"GONE"}`,
+			`{"members":[{"name":"to","type":"2"}],"meta-type":"object","name":"0"}`,
+			`{"members":[],"meta-type":"object","name":"1"}`,
+			`{"members":[{"name":"x","type":"int"}],"meta-type":"object","name":"2"}`,
+			`{"json-type":"int","meta-type":"builtin","name":"int"}`,
+		}},
+		{[]string{"-define", "OTHER", "-unmask"}, []string{
+			`{"arg-type":"q_empty","meta-type":"event","name":"GONE"}`,
+			`{"members":[{"name":"to","type":"Place"}],"meta-type":"object","name":"q_obj_go-arg"}`,
+			`{"members":[],"meta-type":"object","name":"q_empty"}`,
+			`{"members":[{"name":"x","type":"int"}],"meta-type":"object","name":"Place"}`,
+			`{"json-type":"int","meta-type":"builtin","name":"int"}`,
+		}},
+	} {
+		var out, errs strings.Builder
+		status := run(append(append([]string{"introspect"}, c.flags...), file), &out, &errs)
+		require.Zero(t, status, errs.String())
+		require.Equal(t, strings.Join(c.want, "\n")+"\n", out.String())
+	}
+}
+
+func TestIntrospectErrors(t *testing.T) {
+	var out, errs strings.Builder
+	require.Equal(t, exitFailure, run([]string{"introspect", "nowhere.json"}, &out, &errs))
+	require.Contains(t, errs.String(), "nowhere.json")
+	require.Equal(t, exitUsage, run([]string{"introspect"}, &out, &errs))
+	require.Empty(t, out.String())
+}

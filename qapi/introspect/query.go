@@ -1,0 +1,213 @@
+package introspect
+
+import (
+	"errors"
+	"strings"
+)
+
+// ErrQuery is matched by the error of a path that asks for nothing that could be there or not:
+// it goes on after a component that ends it, or has a component that is empty.
+var ErrQuery = errors.New("introspect: malformed query")
+
+// ErrSchema is matched by the error of a query that cannot be answered because the schema is
+// not one: a type that it names is not in it, or types lead to each other for ever.
+var ErrSchema = errors.New("introspect: malformed schema")
+
+// maxQueryDepth is how many types a query may pass. Arrays and alternates are passed without a
+// component, so that a schema that is malformed could make it endless.
+const maxQueryDepth = 1000
+
+// Has tells whether the schema has what a path describes. The grammar is libvirt's, and a little
+// more:
+//
+//	path      = command-or-event *( "/" component )
+//	second    = "arg-type" | "ret-type" | "$" feature
+//	of object = member | "*" member      which must be optional
+//	          | "+" case                 the branch of a union
+//	          | "$" feature
+//	of a member, behind it               "$$" feature (not in libvirt's grammar)
+//	of enum   = "^" value [ "/$" feature ]
+//	of builtin = "!" json-type           null, string, number, int, boolean or value
+//
+// An array is passed without a component; of an alternate's types the first counts that has it.
+// A name that does not begin with a letter has a blank before it. A feature, a json-type, and a
+// value's feature end a path.
+//
+//	blockdev-add
+//	blockdev-add/arg-type/+file/$dynamic-auto-read-only
+//	blockdev-add/arg-type/+file/aio/^io_uring
+//	block-commit/arg-type/*top
+//	block-commit/arg-type/base/$$deprecated
+//	netdev_add/arg-type/type/!string
+//
+// A command, an event, a member or a value that is not there, and a component that does not fit
+// the type that it is for, are no errors: the schema does not have it.
+func (s *Schema) Has(path string) (bool, error) {
+	components := strings.Split(path, "/")
+	for _, c := range components {
+		if c == "" {
+			return false, queryError(path, "a component is empty")
+		}
+	}
+	q := &query{schema: s, path: path}
+	info := s.Lookup(components[0])
+	rest := components[1:]
+	switch info := info.(type) {
+	case *Command:
+		return q.entry(&info.Header, rest, map[string]string{"arg-type": info.ArgType, "ret-type": info.RetType})
+	case *Event:
+		return q.entry(&info.Header, rest, map[string]string{"arg-type": info.ArgType})
+	}
+	return false, nil
+}
+
+// A query is a path being followed.
+type query struct {
+	schema *Schema
+	path   string
+	depth  int
+}
+
+func queryError(path, reason string) error {
+	return &pathError{ErrQuery, path, reason}
+}
+
+// A pathError is the error of a query.
+type pathError struct {
+	kind         error
+	path, reason string
+}
+
+func (e *pathError) Error() string { return e.kind.Error() + " " + e.path + ": " + e.reason }
+func (e *pathError) Unwrap() error { return e.kind }
+
+// entry follows what is behind the name of a command or an event.
+func (q *query) entry(h *Header, rest []string, types map[string]string) (bool, error) {
+	if len(rest) == 0 {
+		return true, nil
+	}
+	if feature, ok := strings.CutPrefix(rest[0], "$"); ok {
+		return q.feature(h.Features, feature, rest[1:])
+	}
+	name, ok := types[rest[0]]
+	if !ok {
+		return false, nil
+	}
+	return q.named(name, rest[1:])
+}
+
+// feature ends a query.
+func (q *query) feature(features []string, name string, rest []string) (bool, error) {
+	if len(rest) > 0 {
+		return false, queryError(q.path, "something follows the feature "+name)
+	}
+	return contains(features, name), nil
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// named follows what is behind something of the type with that name.
+func (q *query) named(name string, rest []string) (bool, error) {
+	if q.depth++; q.depth > maxQueryDepth {
+		return false, &pathError{ErrSchema, q.path, "types lead to each other for ever"}
+	}
+	defer func() { q.depth-- }()
+	info := q.schema.Lookup(name)
+	if info == nil {
+		return false, &pathError{ErrSchema, q.path, "there is no type " + name}
+	}
+	if len(rest) == 0 {
+		return true, nil
+	}
+	switch info := info.(type) {
+	case *Object:
+		return q.object(info, rest)
+	case *Enum:
+		return q.enum(info, rest)
+	case *Builtin:
+		return q.builtin(info, rest)
+	case *Array:
+		return q.named(info.ElementType, rest)
+	case *Alternate:
+		return q.alternate(info, rest)
+	}
+	return false, &pathError{ErrSchema, q.path, name + " is no type"}
+}
+
+func (q *query) object(o *Object, rest []string) (bool, error) {
+	component := rest[0]
+	rest = rest[1:]
+	switch component[0] {
+	case '^', '!':
+		return false, nil // for other types
+	case '$':
+		return q.feature(o.Features, component[1:], rest)
+	case '+':
+		if v := o.Variant(component[1:]); v != nil {
+			return q.named(v.Type, rest)
+		}
+		return false, nil
+	}
+	name := component
+	if !isLetter(name[0]) {
+		name = name[1:]
+	}
+	m := o.Member(name)
+	if m == nil || component[0] == '*' && !m.Optional {
+		return false, nil
+	}
+	if len(rest) > 0 {
+		if feature, ok := strings.CutPrefix(rest[0], "$$"); ok {
+			return q.feature(m.Features, feature, rest[1:])
+		}
+	}
+	return q.named(m.Type, rest)
+}
+
+func (q *query) enum(e *Enum, rest []string) (bool, error) {
+	value, ok := strings.CutPrefix(rest[0], "^")
+	if !ok {
+		return false, nil
+	}
+	m := e.Member(value)
+	if len(rest) == 1 {
+		return m != nil, nil
+	}
+	feature, ok := strings.CutPrefix(rest[1], "$")
+	if !ok {
+		return false, queryError(q.path, "only a feature can follow the value "+value)
+	}
+	if m == nil {
+		return q.feature(nil, feature, rest[2:])
+	}
+	return q.feature(m.Features, feature, rest[2:])
+}
+
+func (q *query) builtin(b *Builtin, rest []string) (bool, error) {
+	jsonType, ok := strings.CutPrefix(rest[0], "!")
+	if !ok {
+		return false, nil
+	}
+	if len(rest) > 1 {
+		return false, queryError(q.path, "something follows the type "+jsonType)
+	}
+	return b.JSONType == jsonType, nil
+}
+
+func (q *query) alternate(a *Alternate, rest []string) (bool, error) {
+	for _, name := range a.Types {
+		if has, err := q.named(name, rest); has || err != nil {
+			return has, err
+		}
+	}
+	return false, nil
+}
+
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
