@@ -2,6 +2,7 @@ package hotplug
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -68,7 +69,8 @@ func (vm *VM) addDisk(ctx context.Context, d *Disk) (err error) {
 		func(ctx context.Context) error { return vm.unplug(ctx, d.ID) })
 }
 
-// checkUnused makes sure that undoing will not take away what somebody else has added.
+// checkUnused makes sure that undoing will not take away what somebody else has added, and
+// takes away what nobody uses.
 func (vm *VM) checkUnused(ctx context.Context, id string) error {
 	device, err := vm.deviceExists(ctx, id)
 	if err != nil {
@@ -84,12 +86,10 @@ func (vm *VM) checkUnused(ctx context.Context, id string) error {
 	if node {
 		return fmt.Errorf("%w: a block node %s without a device", ErrExists, id)
 	}
-	sets, err := vm.fdsets(ctx, id)
-	if err != nil {
+	// Descriptors that nothing uses were left by an operation that was cut off. Those that QEMU
+	// does not close while the machine is stopped are in nobody's way.
+	if err := vm.removeFdsets(ctx, id); err != nil && !errors.Is(err, ErrDescriptorsKept) {
 		return err
-	}
-	if len(sets) > 0 {
-		return fmt.Errorf("%w: descriptors of a disk %s without a block node", ErrExists, id)
 	}
 	return nil
 }

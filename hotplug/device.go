@@ -2,6 +2,7 @@ package hotplug
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -23,12 +24,13 @@ var (
 // devicePath is the place of a device that has an id in QEMU's tree of objects.
 func devicePath(id string) string { return "/machine/peripheral/" + id }
 
-// hasProperty tells whether there is a device with this id, and whether it has the property.
-func (vm *VM) hasProperty(ctx context.Context, id, property string) (device, has bool, err error) {
-	_, err = qemu.QOMGet{Path: devicePath(id), Property: property}.Do(ctx, vm.conn)
+// property reads a property of a device into value. There may be no device of this id, or none
+// with this property.
+func (vm *VM) property(ctx context.Context, id, name string, value any) (device, has bool, err error) {
+	raw, err := qemu.QOMGet{Path: devicePath(id), Property: name}.Do(ctx, vm.conn)
 	switch {
 	case err == nil:
-		return true, true, nil
+		return true, json.Unmarshal(raw, value) == nil, nil
 	case errors.Is(err, qmp.ErrDeviceNotFound):
 		return false, false, nil
 	case refused(err):
@@ -39,8 +41,17 @@ func (vm *VM) hasProperty(ctx context.Context, id, property string) (device, has
 
 // deviceExists tells whether there is a device with this id.
 func (vm *VM) deviceExists(ctx context.Context, id string) (bool, error) {
-	device, _, err := vm.hasProperty(ctx, id, "type")
+	var kind string
+	device, _, err := vm.property(ctx, id, "type", &kind)
 	return device, err
+}
+
+// neverUnplugged tells whether a device cannot be unplugged at all, because of what it is or of
+// the bus that it is on.
+func (vm *VM) neverUnplugged(ctx context.Context, id string) bool {
+	var hotpluggable bool
+	_, has, err := vm.property(ctx, id, "hotpluggable", &hotpluggable)
+	return err == nil && has && !hotpluggable
 }
 
 // unplug removes a device, which may be gone already: it asks the guest to let go of it and
@@ -55,6 +66,8 @@ func (vm *VM) unplug(ctx context.Context, id string) error {
 		return vm.awaitUnplug(ctx, events, id)
 	case errors.Is(err, qmp.ErrDeviceNotFound):
 		return nil
+	case refused(err) && vm.neverUnplugged(ctx, id):
+		return err
 	case refused(err):
 		short, cancel := context.WithTimeout(ctx, refusalGrace)
 		defer cancel()
@@ -72,6 +85,20 @@ func (vm *VM) unplug(ctx context.Context, id string) error {
 // pending is the error of an unplug that err, with which the context ended, has cut off.
 func pending(err error) error { return fmt.Errorf("%w: %w", ErrUnplugPending, err) }
 
+// lookLimit is how long it may take to look whether a device is there, for a caller whose
+// context has ended.
+const lookLimit = time.Second
+
+// stillPending is pending, unless the device has gone while the context ended.
+func (vm *VM) stillPending(ctx context.Context, id string, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
+	defer cancel()
+	if exists, lookErr := vm.deviceExists(ctx, id); lookErr == nil && !exists {
+		return nil
+	}
+	return pending(err)
+}
+
 // awaitUnplug waits until the guest has answered for this device.
 func (vm *VM) awaitUnplug(ctx context.Context, events qmp.EventStream, id string) error {
 	for {
@@ -84,7 +111,7 @@ func (vm *VM) awaitUnplug(ctx context.Context, events qmp.EventStream, id string
 			}
 			continue
 		case err != nil && ctx.Err() != nil:
-			return pending(err)
+			return vm.stillPending(ctx, id, err)
 		case err != nil:
 			return err
 		}

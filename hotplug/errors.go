@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// ErrExists is matched by the error of an operation that adds something whose ID is in use: by
-// a device, a block node or a set of descriptors. Nothing has been changed. What an operation
-// has left that was cut off, the operation that removes takes away.
+// ErrExists is matched by the error of an operation that adds something whose ID is in use, by
+// a device or a block node. Nothing has been changed. What an operation has left that was cut
+// off, the operation that removes takes away.
 var ErrExists = errors.New("hotplug: exists already")
 
-// ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is no disk.
-// Nothing has been changed.
+// ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is no disk,
+// or one with a node that is not its own. Nothing has been changed.
 var ErrNotDisk = errors.New("hotplug: not a disk")
 
 // ErrUnplugRefused is matched by the error of an operation whose device the guest refuses to
@@ -24,6 +24,11 @@ var ErrUnplugRefused = errors.New("hotplug: the guest refused to let go of the d
 // any time, or when the machine is reset; nothing that belongs to it has been taken away.
 // Calling the operation again waits for it, and finishes. The error matches the context's too.
 var ErrUnplugPending = errors.New("hotplug: the guest has not let go of the device yet")
+
+// ErrDescriptorsKept is matched by the error of an operation after which QEMU has descriptors
+// left that it was told to close. QEMU up to 9.0 closes none while the machine is stopped. When
+// it runs, calling the operation that removes again closes them. Everything else is gone.
+var ErrDescriptorsKept = errors.New("hotplug: QEMU keeps the descriptors while the machine is stopped")
 
 // A RollbackError is the error of an operation that failed and could not be undone completely.
 // errors.Is and errors.As look into both of its errors.

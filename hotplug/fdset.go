@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -32,7 +33,7 @@ func (vm *VM) addFdset(ctx context.Context, undo *rollback, id string, files []*
 		if set == nil {
 			return vm.removeFdsets(ctx, id)
 		}
-		return vm.removeFdset(ctx, *set)
+		return vm.removeSets(ctx, id, []int64{*set})
 	}
 	err = undo.step("descriptors of "+id, func() error { return add(files[0]) }, remove)
 	for _, f := range files[1:] {
@@ -63,19 +64,31 @@ func (vm *VM) fdsets(ctx context.Context, id string) (sets []int64, err error) {
 // removeFdsets removes a device's sets, of which there may be none.
 func (vm *VM) removeFdsets(ctx context.Context, id string) error {
 	sets, err := vm.fdsets(ctx, id)
-	for _, set := range sets {
-		if err == nil {
-			err = vm.removeFdset(ctx, set)
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	return vm.removeSets(ctx, id, sets)
 }
 
-// removeFdset removes a set, which may be gone already.
-func (vm *VM) removeFdset(ctx context.Context, set int64) error {
-	err := qemu.RemoveFd{FdsetID: set}.Do(ctx, vm.conn)
-	if refused(err) { // there are no other reasons for it to refuse
+// removeSets removes some of a device's sets, which may be gone already.
+func (vm *VM) removeSets(ctx context.Context, id string, sets []int64) error {
+	if len(sets) == 0 {
 		return nil
 	}
-	return err
+	for _, set := range sets {
+		err := qemu.RemoveFd{FdsetID: set}.Do(ctx, vm.conn)
+		if err != nil && !refused(err) { // it refuses what is not there
+			return err
+		}
+	}
+	left, err := vm.fdsets(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, set := range left {
+		if slices.Contains(sets, set) {
+			return ErrDescriptorsKept
+		}
+	}
+	return nil
 }

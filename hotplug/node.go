@@ -14,8 +14,11 @@ import (
 // does not end by itself, so the wait must.
 const nodeGrace = 10 * time.Second
 
-// nodeRetry is the time between two attempts to remove a node that is in use.
-const nodeRetry = 10 * time.Millisecond
+// The time between two attempts to remove a node that is in use: the first and the longest.
+const (
+	nodeRetry    = 10 * time.Millisecond
+	maxNodeRetry = 160 * time.Millisecond
+)
 
 // nodeExists tells whether the block layer has a node of this name.
 func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
@@ -31,7 +34,8 @@ func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
 // removeNode removes a node, which may be gone already, and waits a while for its users to
 // leave.
 func (vm *VM) removeNode(ctx context.Context, name string) error {
-	for deadline := time.Now().Add(nodeGrace); ; {
+	pause := nodeRetry
+	for deadline := time.Now().Add(nodeGrace); ; pause = min(2*pause, maxNodeRetry) {
 		err := qemu.BlockdevDel{NodeName: name}.Do(ctx, vm.conn)
 		if !refused(err) {
 			return err
@@ -49,7 +53,7 @@ func (vm *VM) removeNode(ctx context.Context, name string) error {
 			return err
 		}
 		select {
-		case <-time.After(nodeRetry):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return errors.Join(err, ctx.Err())
 		}

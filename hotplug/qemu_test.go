@@ -277,3 +277,46 @@ func TestPartsThatAreGone(t *testing.T) {
 		}
 	})
 }
+
+// TestStoppedQEMU fails to add a disk to a machine that has not been started, then adds it, and
+// removes what is left when the machine runs.
+func TestStoppedQEMU(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Args: []string{"-S"}})
+		c := qvm.Dial(t)
+		ctx := limit(t)
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		vm := hotplug.New(c)
+		for range 2 { // what the first has left is not in the way of the second
+			err := vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)})
+			var refusal *qmp.Error
+			require.ErrorAs(t, err, &refusal)
+			require.Equal(t, "device_add", refusal.Command)
+			if _, kept := errors.AsType[*hotplug.RollbackError](err); kept {
+				require.ErrorIs(t, err, hotplug.ErrDescriptorsKept)
+				require.False(t, q.AtLeast(10, 0))
+			} else {
+				require.Equal(t, before, stateOf(t, c))
+			}
+		}
+		require.NoError(t, qemu.Cont{}.Do(ctx, c))
+		require.NoError(t, vm.RemoveDisk(ctx, "d"))
+		require.Equal(t, before, stateOf(t, c))
+		require.Equal(t, fds, qemuFds(t, qvm))
+	})
+}
+
+// TestNotHotpluggable is refused by QEMU for good.
+func TestNotHotpluggable(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		null := qemu.BlockdevOptions{NodeName: new("d"), Driver: "null-co", Branch: &qemu.BlockdevOptionsNull{}}
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
+			"-S", "-blockdev", null.String(), "-device", "ide-hd,id=d,drive=d"}})
+		c := qvm.Dial(t)
+		before := stateOf(t, c)
+		err := hotplug.New(c).RemoveDisk(limit(t), "d")
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.NotErrorIs(t, err, hotplug.ErrUnplugPending)
+		require.Equal(t, before, stateOf(t, c))
+	})
+}

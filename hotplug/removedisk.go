@@ -11,10 +11,15 @@ import (
 // takes is up to the guest, and how long to wait up to ctx: on the bus of a pc machine a Linux
 // guest needs 0.2 seconds, with PCI Express's own hotplug 6.
 //
-// What is gone already is no error, and nothing of the disk being there is none either. When
-// it fails it can be called again to finish: with [ErrUnplugPending] the guest has not
-// answered, with [ErrUnplugRefused] it does not want to. Other errors after the device has
-// gone, such as a node that something else uses, leave the node and the descriptors.
+// What is gone already is no error, and nothing of the disk being there is none either: a block
+// node of the name id is then taken for what is left of it. A device that is no disk, or whose
+// node has another name than id, is [ErrNotDisk].
+//
+// When it fails it can be called again to finish: with [ErrUnplugPending] the guest has not
+// answered, with [ErrUnplugRefused] it does not want to, with [ErrDescriptorsKept] the machine
+// has to run first. Other errors after the device has gone, such as a node that something else
+// uses, leave the node and the descriptors. A device that QEMU refuses to unplug now, without
+// being one that never can be, is waited for 8 seconds.
 func (vm *VM) RemoveDisk(ctx context.Context, id string) error {
 	end, err := vm.begin(ctx)
 	if err == nil {
@@ -31,12 +36,15 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	device, isDisk, err := vm.hasProperty(ctx, id, "drive")
-	if err != nil {
+	var node string
+	device, isDisk, err := vm.property(ctx, id, "drive", &node)
+	switch {
+	case err != nil:
 		return err
-	}
-	if device && !isDisk {
+	case device && !isDisk:
 		return fmt.Errorf("%w: device %s", ErrNotDisk, id)
+	case device && node != "" && node != id:
+		return fmt.Errorf("%w that was added under this ID: device %s uses the node %q", ErrNotDisk, id, node)
 	}
 	if device {
 		if err := vm.unplug(ctx, id); err != nil {

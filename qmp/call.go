@@ -38,6 +38,9 @@ type Call struct {
 	// schema).
 	AllowOOB bool
 
+	// OOB asks for out-of-band execution; see [OutOfBand].
+	OOB bool
+
 	// Files are sent along with the command; see [WithFile].
 	Files []*os.File
 
@@ -48,6 +51,13 @@ type Call struct {
 
 // CallOption changes a call before it is executed.
 type CallOption func(*Call)
+
+// OutOfBand has the server execute the command out of band: at once, also while others are being
+// executed or wait. Few commands allow that ([Call.AllowOOB]: migrate-pause, migrate-recover,
+// yank and its query); the server refuses the others. The connection must have out-of-band
+// execution on, or the command fails with an error that matches [ErrNotSent] and
+// [errors.ErrUnsupported]; see [Options.OOB].
+func OutOfBand() CallOption { return func(c *Call) { c.OOB = true } }
 
 // Do applies the options to the call and executes it. Generated code calls it.
 func Do(ctx context.Context, x Executor, call *Call, opts []CallOption) error {

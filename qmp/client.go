@@ -85,8 +85,8 @@ func (c *Client) Close() error {
 func (c *Client) end(err error) {
 	c.ending.Do(func() {
 		c.logEnd(err)
+		c.calls.end(err)   // first, so that whoever is writing fails for this reason
 		_ = c.conn.Close() // it has ended, whatever Close says
-		c.calls.end(err)
 		if sink := c.eventSink(); sink != nil {
 			sink.end(err)
 		}

@@ -28,6 +28,7 @@ var _ EventStream = (*eventQueue)(nil)
 func (q *eventQueue) Next(ctx context.Context) (RawEvent, error) {
 	for {
 		if ctx.Err() != nil {
+			q.signal() // it may have taken what was to wake another goroutine in Next
 			return RawEvent{}, ctx.Err()
 		}
 		if e, err, ok := q.pop(); ok {

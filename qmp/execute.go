@@ -11,6 +11,11 @@ import (
 // qobject/json-streamer.c).
 const maxRequest = 64 << 20
 
+var (
+	errOOBOff   = wrap("out-of-band execution is off", errors.ErrUnsupported)
+	errOOBFiles = errors.New("files cannot be sent out of band: the server would mix them up with those of other commands")
+)
+
 var errRequestTooLong = errors.New("the command is longer than 64 MiB, which QEMU does not read")
 
 // Execute sends a command and waits for its reply, which call decodes. The generated commands
@@ -75,7 +80,13 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 	if len(p.request.b) > maxRequest-maxIDDigits-len("}") {
 		return errRequestTooLong
 	}
-	if c.inBand != nil {
+	switch {
+	case call.OOB && !c.oob:
+		return errOOBOff
+	case call.OOB && len(call.Files) > 0:
+		return errOOBFiles
+	}
+	if c.inBand != nil && !call.OOB {
 		select {
 		case c.inBand <- struct{}{}:
 			p.inBand = true
@@ -134,7 +145,11 @@ func endsServer(command string) bool { return command == "quit" }
 // appendRequest appends a command's message up to its id: compact, for QEMU reads byte by
 // byte.
 func appendRequest(b []byte, call *Call) ([]byte, error) {
-	b = append(b, `{"execute":`...)
+	if call.OOB {
+		b = append(b, `{"exec-oob":`...)
+	} else {
+		b = append(b, `{"execute":`...)
+	}
 	e := wire.NewEncoder(b)
 	e.String(call.Command)
 	if err := e.Err(); err != nil {

@@ -23,7 +23,8 @@ const maxFiles = 16
 // apart from the commands, so two would be mixed up. When the server refuses such a command,
 // or the command is none that takes files, the client makes the server close the descriptors
 // that it still keeps, by a getfd with the name "0", which takes a descriptor and fails:
-// otherwise the next getfd would silently get the wrong file.
+// otherwise the next getfd would silently get the wrong file. qemu-storage-daemon has neither
+// command; a descriptor that is sent to it stays until the next one comes.
 func WithFile(f *os.File) CallOption {
 	return func(c *Call) { c.Files = append(c.Files, f) }
 }

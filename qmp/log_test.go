@@ -68,6 +68,20 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// TestLogOfRaw hides all arguments, of which nobody knows what they are.
+func TestLogOfRaw(t *testing.T) {
+	var out lockedBuffer
+	s := qmptest.NewServer(t, nil)
+	s.Expect("set_password").With(args{"protocol": "vnc", "password": "hunter2"})
+	c := connect(t, s, &qmp.Options{
+		Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	raw := qmp.Raw{Command: "set_password", Args: qmp.Args{"protocol": "vnc", "password": "hunter2"}}
+	_, err := raw.Do(limit(t), c)
+	require.NoError(t, err)
+	require.Contains(t, out.b.String(), `arguments="{\"password\":\"***\",\"protocol\":\"***\"}"`)
+}
+
 // TestLogContext: the logger gets the context of the call.
 func TestLogContext(t *testing.T) {
 	type key struct{}

@@ -2,6 +2,7 @@ package qmp_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,4 +87,37 @@ func TestPlacesComeBack(t *testing.T) {
 			require.NoError(t, err)
 		}
 	})
+}
+
+// TestOutOfBand sends a command past those that fill the server's queue.
+func TestOutOfBand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := qmptest.NewServer(t, nil)
+		c := connect(t, s, &qmp.Options{OOB: true})
+		s.Handle("slow", func(r *qmptest.Request) (any, error) { return nil, qmptest.ErrNoReply })
+		s.Handle("yank", func(r *qmptest.Request) (any, error) { return r.OOB, nil })
+		for range 8 {
+			go func() { _, _ = run(t.Context(), c, "slow") }()
+		}
+		synctest.Wait()
+		oob, err := run(t.Context(), c, "yank", qmp.OutOfBand())
+		require.NoError(t, err)
+		require.Equal(t, "true", oob)
+
+		_, err = run(t.Context(), c, "yank", qmp.OutOfBand(), qmp.WithFile(nil))
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+		require.ErrorContains(t, err, "out of band")
+	})
+}
+
+// TestOutOfBandIsOff is for a client that has not asked for it, and for a server without it.
+func TestOutOfBandIsOff(t *testing.T) {
+	for _, opts := range []*qmp.Options{nil, {OOB: true}} {
+		s := qmptest.NewServer(t, &qmptest.Options{Capabilities: []string{}})
+		c := connect(t, s, opts)
+		require.False(t, c.OOB())
+		_, err := run(t.Context(), c, "yank", qmp.OutOfBand())
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+	}
 }

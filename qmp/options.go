@@ -3,15 +3,17 @@ package qmp
 // Options are what a client can be told. nil, and the zero value, mean the defaults. A client
 // copies them when it is made.
 type Options struct {
-	// Logger is told of each message, for debugging; nil for none. It must be fast, or
-	// everything waits for it. Secret arguments are logged as "***"; results and the data of
-	// events are not logged. See [Logger].
+	// Logger is told of each command, when it is sent and how it ended, and of what is out of the
+	// ordinary; nil for none. It must be fast, or everything waits for it. Secret arguments are
+	// logged as "***", and so are all of a [Raw]; results and events are not logged. See
+	// [Logger].
 	Logger Logger
 
 	// OOB asks for the server's capability "oob", out-of-band execution, where the server
-	// offers it ([Client.OOB] tells). At most 8 ordinary commands are then in flight, so
-	// that the server has a place for one that is out of band; further ones wait. It is off
-	// by default because few need it.
+	// offers it ([Client.OOB] tells); [OutOfBand] uses it. At most 8 ordinary commands are
+	// then in flight, so that the server has a place for one that is out of band; further ones
+	// wait. It is off by default because few need it, and because it makes QEMU less careful
+	// with descriptors.
 	OOB bool
 
 	// MaxMessage is the length in bytes of the longest message that the server may send;

@@ -18,9 +18,24 @@ func (r Raw) Do(ctx context.Context, x Executor, opts ...CallOption) (RawJSON, e
 	var result RawJSON
 	call := &Call{
 		Command: r.Command,
-		Args:    r.Args,
+		Args:    rawArgs(r.Args),
 		Result:  func(d *wire.Decoder) { result = d.Raw() },
 	}
 	err := Do(ctx, x, call, opts)
 	return result, err
+}
+
+// rawArgs are the arguments of a Raw. No schema tells which of them are secrets, so all are.
+type rawArgs Args
+
+func (a rawArgs) EncodeMembers(e *wire.Encoder) {
+	if !e.Redacted() {
+		Args(a).EncodeMembers(e)
+		return
+	}
+	hidden := make(Args, len(a))
+	for name := range a {
+		hidden[name] = "***"
+	}
+	hidden.EncodeMembers(e)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // A host is for the server what a test is otherwise: it collects what goes wrong, and cleans up
@@ -13,7 +14,9 @@ type host struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	cleanups []func()
-	err      error
+
+	mu  sync.Mutex
+	err error
 }
 
 func newHost() *host {
@@ -25,7 +28,12 @@ func newHost() *host {
 func (h *host) Helper()                  {}
 func (h *host) Context() context.Context { return h.ctx }
 func (h *host) Cleanup(f func())         { h.cleanups = append(h.cleanups, f) }
-func (h *host) Error(args ...any)        { h.err = errors.Join(h.err, errors.New(fmt.Sprint(args...))) }
+
+func (h *host) Error(args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = errors.Join(h.err, errors.New(fmt.Sprint(args...)))
+}
 
 func (h *host) Errorf(format string, args ...any) { h.Error(fmt.Sprintf(format, args...)) }
 func (h *host) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
@@ -36,5 +44,7 @@ func (h *host) end() error {
 	for _, f := range slices.Backward(h.cleanups) {
 		f()
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	return h.err
 }

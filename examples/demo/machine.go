@@ -17,6 +17,7 @@ import (
 type machine struct {
 	socket string
 	close  func() error
+	boot   func(ctx context.Context) error // waits until it is up
 
 	// deaf says that nobody in the machine answers when it is to let go of a device: then a
 	// reset does it.
@@ -25,7 +26,7 @@ type machine struct {
 
 // start starts a QEMU with a guest; without one if there is no guest to be had; or, where there
 // is no QEMU, what stands in its place.
-func start(ctx context.Context, out io.Writer) (*machine, error) {
+func start(out io.Writer) (*machine, error) {
 	q, err := qemutest.Find("")
 	if errors.Is(err, qemutest.ErrMissing) {
 		fmt.Fprintf(out, "no QEMU here (%v): a server of qmp/qmptest stands in its place\n", err)
@@ -40,22 +41,22 @@ func start(ctx context.Context, out io.Writer) (*machine, error) {
 		if vm, err = q.Launch(qemutest.Config{Machine: "pc"}); err != nil {
 			return nil, err
 		}
-		return &machine{socket: vm.Socket(), close: vm.Close, deaf: true}, nil
+		return &machine{socket: vm.Socket(), close: vm.Close, boot: atOnce, deaf: true}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(out, "starting %s with a Linux guest\n", q.Path)
-	if err := vm.WaitGuest(ctx); err != nil {
-		return nil, errors.Join(err, vm.Close())
-	}
-	return &machine{socket: vm.Socket(), close: vm.Close}, nil
+	return &machine{socket: vm.Socket(), close: vm.Close, boot: vm.WaitGuest}, nil
 }
+
+// atOnce is for machines that have nothing to boot.
+func atOnce(context.Context) error { return nil }
 
 // standIn is the machine where there is no QEMU.
 func standIn() *machine {
 	h := newHost()
-	return &machine{socket: fakeqemu.New(h).Addr(), close: h.end}
+	return &machine{socket: fakeqemu.New(h).Addr(), close: h.end, boot: atOnce}
 }
 
 // removing calls remove, and resets a machine that does not answer until it has returned.

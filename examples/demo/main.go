@@ -32,13 +32,16 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	m, err := start(ctx, out)
+	m, err := start(out) // which may fetch a QEMU first
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if err := m.boot(ctx); err != nil {
+		return err
+	}
 
 	client, err := qmp.Dial(ctx, m.socket, nil)
 	if err != nil {

@@ -63,7 +63,9 @@ func (m *Machine) removeFd(args *arguments) (any, error) {
 	if args.FdsetID == nil || m.sets[*args.FdsetID] == nil {
 		return nil, generic("no such set of descriptors")
 	}
-	m.dropSet(*args.FdsetID)
+	if !m.stopped {
+		m.dropSet(*args.FdsetID)
+	}
 	return nil, nil
 }
 
@@ -98,7 +100,9 @@ func (m *Machine) blockdevDel(args *arguments) (any, error) {
 	switch {
 	case !m.hasNode(args.NodeName):
 		return nil, generic("Failed to find node with node-name='%s'", args.NodeName)
-	case len(m.drives(args.NodeName)) > 0 || m.lingers > 0:
+	case len(m.drives(args.NodeName)) > 0:
+		return nil, generic("Node %s is in use", args.NodeName)
+	case m.lingers > 0:
 		m.lingers--
 		return nil, generic("Node %s is in use", args.NodeName)
 	}
@@ -173,6 +177,8 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 		return nil, &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "Device '" + args.Path + "' not found"}
 	case args.Property == "type":
 		return d.driver, nil
+	case args.Property == "hotpluggable":
+		return true, nil
 	case args.Property == "drive" && d.drive != "":
 		return d.drive, nil
 	}

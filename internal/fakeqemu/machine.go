@@ -35,6 +35,7 @@ type Machine struct {
 	sets    map[int64][]descriptor
 	lingers int  // how many attempts to remove a node fail after its device is gone
 	strict  bool // see RefuseSecondUnplug
+	stopped bool // see Stop
 }
 
 type node struct {
@@ -108,6 +109,14 @@ func (m *Machine) RefuseSecondUnplug() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.strict = true
+}
+
+// Stop stops the machine, or lets it run. While it is stopped, sets of descriptors that were
+// removed stay, as in QEMU up to 9.0.
+func (m *Machine) Stop(stopped bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped = stopped
 }
 
 // State lists what there is, sorted: "device d1", "fdset 0 qmpkit:d1", "node d1".
