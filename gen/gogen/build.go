@@ -15,26 +15,39 @@ type builder struct {
 	reach  *reach
 	scope  names // of the package
 	types  map[qapi.Type]goType
-	// done holds the implicit types that have been declared.
-	done map[qapi.Type]bool
-	pkg  *pkg
+	// claimed and done hold the implicit types whose names were claimed, and those that were
+	// declared.
+	claimed, done map[qapi.Definition]bool
+	merged        map[string]bool // types that are commands as well, by name
+	cycles        cycles
+	failed        error // the first type without a Go type
+	pkg           *pkg
 }
 
 func build(schema *qapi.Schema, opts Options) (*pkg, error) {
 	b := &builder{
-		schema: schema,
-		opts:   opts,
-		reach:  reached(schema),
-		scope:  names{},
-		types:  map[qapi.Type]goType{},
-		done:   map[qapi.Type]bool{},
-		pkg:    &pkg{opts: opts},
+		schema:  schema,
+		opts:    opts,
+		reach:   reached(schema),
+		scope:   names{},
+		types:   map[qapi.Type]goType{},
+		claimed: map[qapi.Definition]bool{},
+		done:    map[qapi.Definition]bool{},
+		merged:  map[string]bool{},
+		cycles:  findCycles(schema),
+		pkg:     &pkg{opts: opts},
 	}
-	if err := b.nameTypes(); err != nil {
+	if err := checkSecrets(schema); err != nil {
+		return nil, err
+	}
+	if err := b.claim(); err != nil {
 		return nil, err
 	}
 	if err := b.declare(); err != nil {
 		return nil, err
+	}
+	if b.failed != nil {
+		return nil, b.failed
 	}
 	if err := b.features(); err != nil {
 		return nil, err
@@ -42,23 +55,78 @@ func build(schema *qapi.Schema, opts Options) (*pkg, error) {
 	return b.pkg, nil
 }
 
-// nameTypes claims the names of all types, so that commands can see which ones are taken.
-func (b *builder) nameTypes() error {
-	if err := b.scope.take("RawBranch", "the branch of unknown members"); err != nil {
+// claim claims the names of everything but commands, so that these can see which are taken: of
+// types, those that the language makes for the branches of simple unions among them, of the
+// values of enums, of branches, and of events.
+func (b *builder) claim() error {
+	if err := b.scope.take(rawBranch, "the branch of unknown members"); err != nil {
 		return err
 	}
 	if err := b.scope.take("DecodeEvent", "the table of events"); err != nil {
 		return err
 	}
 	for _, d := range b.schema.Definitions {
-		if _, ok := d.(qapi.Type); !ok {
-			continue
-		}
-		if err := b.scope.take(typeName(d), describe(d)); err != nil {
+		if err := b.claimDefinition(d); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (b *builder) claimDefinition(d qapi.Definition) error {
+	switch d := d.(type) {
+	case *qapi.Command:
+		return nil
+	case *qapi.Event:
+		return b.scope.take(eventName(d), describe(d))
+	case *qapi.Enum:
+		return b.claimEnum(d)
+	case *qapi.Union:
+		if err := b.scope.take(typeName(d), describe(d)); err != nil {
+			return err
+		}
+		if err := b.scope.take(branchInterface(d), "the branches of "+describe(d)); err != nil {
+			return err
+		}
+		for _, t := range implicitTypes(d) {
+			if b.claimed[t] {
+				continue
+			}
+			b.claimed[t] = true
+			if err := b.claimDefinition(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return b.scope.take(typeName(d), describe(d))
+}
+
+func (b *builder) claimEnum(d *qapi.Enum) error {
+	name := typeName(d)
+	if err := b.scope.take(name, describe(d)); err != nil {
+		return err
+	}
+	for _, v := range d.Values {
+		if err := b.scope.take(constantName(name, v.Name), fmt.Sprintf("value %s of %s", v.Name, describe(d))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// implicitTypes are the types without a name in the schema that a union needs: the enum and the
+// wrappers of a simple union, which QEMU had until 5.2.
+func implicitTypes(u *qapi.Union) (types []qapi.Definition) {
+	if e, ok := u.Discriminator.Type.(*qapi.Enum); ok && e.Implicit && e.Module != nil {
+		types = append(types, e)
+	}
+	for _, branch := range u.Branches {
+		if branch.Type != nil && branch.Type.Head().Implicit {
+			types = append(types, branch.Type)
+		}
+	}
+	return types
 }
 
 func describe(d qapi.Definition) string {
@@ -145,11 +213,9 @@ func (b *builder) enum(d *qapi.Enum) (*enum, error) {
 	e := &enum{name: name, doc: definitionComment(
 		fmt.Sprintf("%s is the QAPI enum %s.", name, d.Name), "enum", &d.Header)}
 	for _, v := range d.Values {
-		constant := constantName(name, v.Name)
-		if err := b.scope.take(constant, fmt.Sprintf("value %s of %s", v.Name, describe(d))); err != nil {
-			return nil, err
-		}
-		e.values = append(e.values, enumValue{constant, v.Name, remarks("the value", v.If, v.Features)})
+		e.values = append(e.values, enumValue{
+			constantName(name, v.Name), v.Name, v.If, remarks("the value", v.If, v.Features),
+		})
 	}
 	return e, nil
 }
@@ -200,7 +266,7 @@ func (b *builder) field(owner qapi.ObjectType, m *qapi.Member, ownerName string)
 		}
 		f.doc = append(comment{"A secret: String hides it."}, f.doc...)
 	}
-	f.pointer = !f.typ.nilable() && (m.Optional || containsItself(owner, m))
+	f.pointer = !f.typ.nilable() && (m.Optional || b.cycles.holds(owner, m.Type))
 	return f, nil
 }
 
@@ -226,6 +292,10 @@ func (b *builder) newGoType(t qapi.Type) goType {
 	case *qapi.Alternate:
 		return &structType{typeName(t), true}
 	case qapi.ObjectType:
+		if t.Head().Implicit && !b.claimed[t] && b.failed == nil {
+			b.failed = fmt.Errorf("%s is used by its name, which QEMU makes for its own use: qapigen has no Go type for it",
+				t.Head().Name)
+		}
 		return &structType{typeName(t), false}
 	default:
 		return builtinTypes[t.TypeName()]
@@ -243,7 +313,7 @@ func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 	}
 	scope := names{}
 	for _, alt := range d.Alternatives {
-		f := alternative{fieldName(alt.Name), alt.Type.JSONKind(), b.goType(alt.Type)}
+		f := alternative{fieldName(alt.Name), alt.Type.JSONKind(), b.goType(alt.Type), remarks("the alternative", alt.If, nil)}
 		if err := scope.take(f.name, fmt.Sprintf("alternative %s of %s", alt.Name, describe(d))); err != nil {
 			return nil, err
 		}
@@ -253,16 +323,18 @@ func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 }
 
 func (b *builder) command(d *qapi.Command) (*command, error) {
-	c := &command{name: goName(d.Name), wire: d.Name, noReply: d.NoReply, allowOOB: d.AllowOOB}
+	c := &command{name: commandName(d), wire: d.Name, noReply: d.NoReply, allowOOB: d.AllowOOB}
 	if d.Returns != nil {
 		c.result = b.goType(d.Returns)
 	}
 	explicit := d.Arg != nil && !d.Arg.Head().Implicit
 	if explicit {
 		c.argType = typeName(d.Arg)
-		c.merged = c.argType == c.name
+		c.merged = c.argType == c.name && !d.NoGen && !b.merged[c.name]
 	}
-	if !c.merged {
+	if c.merged {
+		b.merged[c.name] = true
+	} else {
 		if _, taken := b.scope[c.name]; taken {
 			c.name += "Command"
 		}
@@ -270,7 +342,11 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 			return nil, err
 		}
 	}
-	c.doc = definitionComment(fmt.Sprintf("%s is the QMP command %s.", c.name, d.Name), "command", &d.Header)
+	first := fmt.Sprintf("%s is the QMP command %s.", c.name, d.Name)
+	if c.merged {
+		first = fmt.Sprintf("Do executes the QMP command %s.", d.Name)
+	}
+	c.doc = definitionComment(first, "command", &d.Header)
 	if explicit && !d.NoGen {
 		return c, nil
 	}
@@ -298,9 +374,6 @@ func (b *builder) extraField(o *object) string {
 
 func (b *builder) event(d *qapi.Event) (*event, error) {
 	e := &event{name: eventName(d), wire: d.Name}
-	if err := b.scope.take(e.name, describe(d)); err != nil {
-		return nil, err
-	}
 	e.doc = definitionComment(fmt.Sprintf("%s is the event %s.", e.name, d.Name), "event", &d.Header)
 	b.pkg.events = append(b.pkg.events, e)
 	if d.Arg != nil && !d.Arg.Head().Implicit {
@@ -315,48 +388,30 @@ func (b *builder) event(d *qapi.Event) (*event, error) {
 	return e, nil
 }
 
-// unionWithImplicit makes the declaration of a union and of the implicit types that its
-// branches are the first to use: those of simple unions, which QEMU had until 5.2.
+// unionWithImplicit makes the declaration of a union and of the implicit types that it is the
+// first to use.
 func (b *builder) unionWithImplicit(d *qapi.Union) ([]decl, error) {
 	u, err := b.union(d)
 	if err != nil {
 		return nil, err
 	}
 	decls := []decl{u}
-	implicit := func(t qapi.Type, d qapi.Definition) (bool, error) {
-		if !d.Head().Implicit || b.done[t] {
-			return false, nil
-		}
-		b.done[t] = true
-		return true, b.scope.take(typeName(d), describe(d))
-	}
-	if e, ok := d.Discriminator.Type.(*qapi.Enum); ok {
-		isNew, err := implicit(e, e)
-		if err == nil && isNew {
-			var kind *enum
-			kind, err = b.enum(e)
-			decls = append(decls, kind)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, branch := range d.Branches {
-		if branch.Type == nil {
+	for _, t := range implicitTypes(d) {
+		if b.done[t] {
 			continue
 		}
-		isNew, err := implicit(branch.Type, branch.Type)
-		if err == nil && isNew {
-			var wrapper *object
-			wrapper, err = b.object(branch.Type)
-			decls = append(decls, wrapper)
-		}
+		b.done[t] = true
+		more, err := b.declaration(t)
 		if err != nil {
 			return nil, err
 		}
+		decls = append(decls, more...)
 	}
 	return decls, nil
 }
+
+// branchInterface is the name of the interface of a union's branches.
+func branchInterface(d *qapi.Union) string { return typeName(d) + "Branch" }
 
 func (b *builder) union(d *qapi.Union) (*object, error) {
 	o, err := b.object(d)
@@ -365,7 +420,11 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 	}
 	b.pkg.unions = true
 	scope := names{}
-	u := &union{iface: o.name + "Branch", marker: "is" + o.name + "Branch"}
+	if tag, ok := d.Discriminator.Type.(*qapi.Enum); ok && tag.Module == nil {
+		return nil, fmt.Errorf("%s: union %s has the discriminator %s of the type %s, which qapigen has no Go enum for",
+			d.Pos, d.Name, d.Discriminator.Name, tag.Name)
+	}
+	u := &union{iface: branchInterface(d), marker: "is" + o.name + "Branch"}
 	for _, f := range o.fields {
 		scope[f.name] = f.wire
 		if f.wire == d.Discriminator.Name {
@@ -373,9 +432,6 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 		}
 	}
 	u.field = scope.free("Branch", "UnionBranch")
-	if err := b.scope.take(u.iface, "the branches of "+describe(d)); err != nil {
-		return nil, err
-	}
 	b.branches(u, d)
 	u.tag.doc = append(comment{fmt.Sprintf("Decides what %s holds.", u.field)}, u.tag.doc...)
 	o.union = u
@@ -387,7 +443,7 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 	tagType := typeName(d.Discriminator.Type.(*qapi.Enum))
 	index := map[string]int{}
 	for _, br := range d.Branches {
-		value := enumValue{name: constantName(tagType, br.Value), wire: br.Value}
+		value := enumValue{name: constantName(tagType, br.Value), wire: br.Value, cond: br.If}
 		if br.Type == nil {
 			u.empty = append(u.empty, value)
 			continue
@@ -403,11 +459,11 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 	}
 }
 
-// list joins the wire names of values.
+// list joins the wire names of values, with the conditions on which they are there.
 func list(values []enumValue) string {
 	wire := make([]string, len(values))
 	for i, v := range values {
-		wire[i] = v.wire
+		wire[i] = v.wire + onlyWith(v.cond)
 	}
 	return strings.Join(wire, ", ")
 }

@@ -78,7 +78,7 @@ func remarks(what string, cond qapi.Cond, features []*qapi.Feature) comment {
 	var others []string
 	for _, f := range features {
 		if f.Name != qapi.Deprecated && f.Name != qapi.Unstable {
-			others = append(others, f.Name)
+			others = append(others, f.Name+onlyWith(f.If))
 		}
 	}
 	if len(others) > 0 {
@@ -91,6 +91,14 @@ func remarks(what string, cond qapi.Cond, features []*qapi.Feature) comment {
 		c = append(c, "Deprecated: QEMU will remove "+what+".")
 	}
 	return c
+}
+
+// onlyWith is the remark on a condition in a list: " (CONFIG_LINUX)".
+func onlyWith(cond qapi.Cond) string {
+	if cond == nil {
+		return ""
+	}
+	return " (" + cond.String() + ")"
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

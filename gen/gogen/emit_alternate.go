@@ -11,6 +11,7 @@ import (
 func (a *alternate) emit(f *file) {
 	f.declare(a.doc, jen.Type().Id(a.name).StructFunc(func(g *jen.Group) {
 		for _, alt := range a.alternatives {
+			alt.doc.emit(g)
 			s := g.Id(alt.name)
 			if !alt.typ.nilable() {
 				s.Op("*")

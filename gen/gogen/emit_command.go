@@ -42,7 +42,7 @@ func (c *command) emitDo(f *file) {
 	}
 	doc := comment{"Do executes the command."}
 	if c.merged {
-		doc = comment{"Do executes the QMP command " + c.wire + "."}
+		doc = c.doc // the type has its own
 	}
 	f.code.Line()
 	doc.emit(f.code.Group)
@@ -56,9 +56,17 @@ func (c *command) emitDoBody(g *jen.Group) {
 		g.Return(do)
 		return
 	}
-	g.Var().Id("v").Add(c.result.code())
+	g.Var().Id(c.resultName()).Add(c.result.code())
 	g.Err().Op(":=").Add(do)
-	g.Return(jen.Id("v"), jen.Err())
+	g.Return(jen.Id(c.resultName()), jen.Err())
+}
+
+// resultName is the name of the variable for the result, which is not the receiver's.
+func (c *command) resultName() string {
+	if c.receiver() == "v" {
+		return "result"
+	}
+	return "v"
 }
 
 // call is the *qmp.Call for the command.
@@ -75,7 +83,7 @@ func (c *command) call() *jen.Statement {
 	}
 	if c.result != nil {
 		fields = append(fields, jen.Id("Result").Op(":").Func().Params(decoderParam...).
-			BlockFunc(func(g *jen.Group) { c.result.decode(g, place{expr: "v"}) }))
+			BlockFunc(func(g *jen.Group) { c.result.decode(g, place{expr: c.resultName()}) }))
 	}
 	return jen.Op("&").Qual(qmpPath, "Call").Values(fields...)
 }

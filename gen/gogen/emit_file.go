@@ -19,9 +19,9 @@ func (p *pkg) newFile(name, source string) *file {
 	code := jen.NewFile(p.opts.Package)
 	code.ImportName(qmpPath, "qmp")
 	code.ImportName(wirePath, "wire")
-	from := source
+	from := oneLine(source)
 	if p.opts.Version != "" {
-		from = "QEMU " + p.opts.Version + "'s " + source
+		from = "QEMU " + p.opts.Version + "'s " + from
 	}
 	code.HeaderComment(fmt.Sprintf("// %s from %s. DO NOT EDIT.", header, from))
 	return &file{name, code}

@@ -11,7 +11,7 @@ const rawBranch = "RawBranch"
 
 // packageFile is the file of what belongs to the package as a whole.
 func (p *pkg) packageFile() *file {
-	f := p.newFile("package_gen.go", "schema")
+	f := p.newFile(packageFileName, "schema")
 	for _, line := range p.comment().lines() {
 		f.code.PackageComment(line)
 	}
@@ -88,7 +88,7 @@ func (p *pkg) emitDecodeEvent(f *file) {
 
 // featureFile is the file of the constants for the paths of features.
 func (p *pkg) featureFile() *file {
-	f := p.newFile("features_gen.go", "schema")
+	f := p.newFile(featureFileName, "schema")
 	f.declare(comment{
 		"The paths of features in a server's introspection, from a command or event that has them.",
 	}, jen.Const().DefsFunc(func(g *jen.Group) {

@@ -26,7 +26,7 @@ func (b *builder) features() error {
 	for _, d := range b.schema.Definitions {
 		switch d := d.(type) {
 		case *qapi.Command:
-			name := goName(d.Name)
+			name := commandName(d)
 			if err := w.add(d.Name+"/$", name, d.Features); err != nil {
 				return err
 			}
@@ -66,6 +66,7 @@ func (w *featureWalk) add(prefix, owner string, features []*qapi.Feature) error 
 		}
 		w.found[f] = true
 		name := "Feature" + owner + goName(f.Name)
+		name = w.b.scope.free(name, name+"Path")
 		if err := w.b.scope.take(name, "feature path "+prefix+f.Name); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/token"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
 )
@@ -33,7 +34,7 @@ type Options struct {
 // nothing, and the same schema gives the same bytes. An error names what in the schema has
 // no place in a Go package.
 func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
-	if !token.IsIdentifier(opts.Package) {
+	if !token.IsIdentifier(opts.Package) || opts.Package == "_" {
 		return nil, fmt.Errorf("%q cannot be the name of a Go package", opts.Package)
 	}
 	// 1. The Go-side model: names, types, what is sent and what is received.
@@ -46,7 +47,11 @@ func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 	for _, f := range model.emit() {
 		var b bytes.Buffer
 		if err := f.code.Render(&b); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.name, err)
+			reason, _, _ := strings.Cut(err.Error(), "\n") // the whole text follows
+			return nil, fmt.Errorf("%s would be no Go: %s", f.name, reason)
+		}
+		if files[f.name] != nil {
+			return nil, fmt.Errorf("two modules of the schema would both be %s", f.name)
 		}
 		files[f.name] = b.Bytes()
 	}

@@ -37,6 +37,7 @@ type enum struct {
 type enumValue struct {
 	name string // of the constant
 	wire string
+	cond qapi.Cond // of the value, or of the branch for it
 	doc  comment
 }
 
@@ -91,6 +92,7 @@ type alternative struct {
 	name string
 	kind qapi.JSONKind
 	typ  goType
+	doc  comment
 }
 
 // command is a request type with its Do method.

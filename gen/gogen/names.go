@@ -3,6 +3,7 @@ package gogen
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -20,7 +21,10 @@ import (
 //   - An event is a type with the suffix Event, so that STOP does not meet stop.
 //   - A command whose argument is a type of the same Go name is one type with it
 //     (BlockdevBackup). Where the name is taken by something else the command has the suffix
-//     Command (GuestExecCommand, since GuestExec is what guest-exec returns).
+//     Command (GuestExecCommand, since GuestExec is what guest-exec returns). All else is named
+//     before the commands, so that the order of a schema does not matter.
+//   - A constant for a feature's path is FeatureOwnerFeature. Where that is taken its suffix is
+//     Path.
 //   - A struct's fields give way to its methods and are given the suffix Member.
 //
 // Any other two things that would have one name are an error: nobody is renamed unseen.
@@ -84,7 +88,7 @@ func typeName(d qapi.Definition) string {
 		for i, w := range words {
 			words[i] = strings.ToUpper(w[:1]) + w[1:]
 		}
-		return strings.Join(words, "")
+		return exported(strings.Join(words, ""))
 	}
 	return strings.ToUpper(name[:1]) + name[1:]
 }
@@ -96,18 +100,43 @@ func constantName(enum, value string) string {
 	return b.String()
 }
 
-func eventName(e *qapi.Event) string { return goName(e.Name) + "Event" }
+func commandName(c *qapi.Command) string { return exported(goName(c.Name)) }
+
+func eventName(e *qapi.Event) string { return exported(goName(e.Name)) + "Event" }
+
+// exported makes a Go name of one that begins with a digit: a vendor's prefix may, as in
+// __3com.com_reset.
+func exported(name string) string {
+	if name == "" || isDigit(name[0]) {
+		return "X" + name
+	}
+	return name
+}
+
+// The names of the files of a package that are no module's.
+const (
+	packageFileName = "package_gen.go"
+	featureFileName = "features_gen.go"
+)
 
 // fileName is the name of the generated file for a module of the schema. The suffix keeps
-// names such as misc_arm.go, which the go command would take for one architecture's, away.
+// names such as misc_arm.go, which the go command would take for one architecture's, away, and
+// a prefix those that it passes over and those that the package itself has.
 func fileName(module string) string {
-	base := strings.TrimSuffix(path.Base(module), ".json")
-	return strings.Map(func(r rune) rune {
+	base := strings.Map(func(r rune) rune {
 		if isSeparator(r) {
 			return '_'
 		}
 		return r
-	}, base) + "_gen.go"
+	}, strings.TrimSuffix(path.Base(module), ".json"))
+	name := base + "_gen.go"
+	switch {
+	case name == packageFileName || name == featureFileName:
+		return "module_" + name
+	case strings.HasPrefix(name, "_"):
+		return "module" + name
+	}
+	return name
 }
 
 // methodNames are those of generated types; a field may not have them.
@@ -119,7 +148,7 @@ var methodNames = map[string]bool{
 
 // fieldName is the name of the field for a member or an alternative.
 func fieldName(member string) string {
-	name := goName(member)
+	name := exported(goName(member))
 	if methodNames[name] {
 		return name + "Member"
 	}
@@ -132,19 +161,24 @@ type names map[string]string
 // take claims a name for something, described for the error.
 func (n names) take(name, what string) error {
 	if other, ok := n[name]; ok {
-		return fmt.Errorf("%s and %s would both be %s in Go: one needs another name in gen/gogen/names.go",
+		return fmt.Errorf("%s and %s would both be %s in Go: qapigen has no rule for such names, report it",
 			other, what, name)
 	}
 	n[name] = what
 	return nil
 }
 
-// free returns the first of the candidates that nothing has claimed.
-func (n names) free(candidates ...string) string {
-	for _, c := range candidates {
-		if _, ok := n[c]; !ok {
-			return c
+// free returns the first of two candidates that nothing has claimed, or the second one with a
+// number.
+func (n names) free(first, second string) string {
+	name := first
+	for i := 1; ; i++ {
+		if _, ok := n[name]; !ok {
+			return name
+		}
+		name = second
+		if i > 1 {
+			name += strconv.Itoa(i)
 		}
 	}
-	return candidates[len(candidates)-1]
 }

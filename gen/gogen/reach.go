@@ -57,28 +57,3 @@ func visit(t qapi.Type, seen map[qapi.Type]bool) {
 func (r *reach) codec(t qapi.Type) codec {
 	return codec{sent: r.sent[t], received: r.received[t]}
 }
-
-// containsItself tells whether a value of the member's type would hold the member's owner by
-// value, which Go cannot lay out. Optional members, branches and alternatives are pointers
-// and end the search, as arrays do.
-func containsItself(owner qapi.ObjectType, m *qapi.Member) bool {
-	seen := map[qapi.Type]bool{}
-	var holds func(t qapi.Type) bool
-	holds = func(t qapi.Type) bool {
-		if t == qapi.Type(owner) {
-			return true
-		}
-		o, ok := t.(qapi.ObjectType)
-		if !ok || seen[t] {
-			return false
-		}
-		seen[t] = true
-		for _, m := range o.AllMembers() {
-			if !m.Optional && holds(m.Type) {
-				return true
-			}
-		}
-		return false
-	}
-	return holds(m.Type)
-}

@@ -273,7 +273,11 @@ func (t *arrayType) code() *jen.Statement { return jen.Index().Add(t.elem.code()
 func (t *arrayType) encode(g *jen.Group, chain *jen.Statement, p place) {
 	index := string(rune('i' + t.inner()))
 	g.Add(chain.Dot("BeginArray").Call())
-	g.For(jen.Id(index).Op(":=").Range().Id(p.expr)).BlockFunc(func(g *jen.Group) {
+	loop := jen.Id(index).Op(":=").Range().Id(p.expr)
+	if t.elem == (nullType{}) { // all elements are the same
+		loop = jen.Range().Id(p.expr)
+	}
+	g.For(loop).BlockFunc(func(g *jen.Group) {
 		t.elem.encode(g, jen.Id("e.Elem").Call(), place{expr: p.expr + "[" + index + "]"})
 	})
 	g.Id("e.EndArray").Call()

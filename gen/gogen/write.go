@@ -23,10 +23,8 @@ func WriteDir(dir string, files map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := writeFile(filepath.Join(dir, name), files[name]); err != nil {
-			return err
-		}
+	if err := replaceFiles(dir, files); err != nil {
+		return err
 	}
 	for _, path := range stale {
 		if err := os.Remove(path); err != nil {
@@ -70,18 +68,32 @@ func isGenerated(path string) (bool, error) {
 	return bytes.HasPrefix(b, []byte("// "+header)), err
 }
 
-// writeFile replaces the file in one step, unless it has these bytes already.
-func writeFile(path string, data []byte) error {
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
-		return nil
+// replaceFiles writes the files whose bytes differ. All are complete, under other names, before
+// the first one is replaced.
+func replaceFiles(dir string, files map[string][]byte) (err error) {
+	var written []string
+	temporary := func(name string) string { return filepath.Join(dir, "."+name+".tmp") }
+	defer func() {
+		if err != nil {
+			for _, name := range written {
+				os.Remove(temporary(name)) // some have been renamed
+			}
+		}
+	}()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		old, readErr := os.ReadFile(filepath.Join(dir, name))
+		if readErr == nil && bytes.Equal(old, files[name]) {
+			continue
+		}
+		written = append(written, name)
+		if err := os.WriteFile(temporary(name), files[name], 0o666); err != nil {
+			return err
+		}
 	}
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
-	err := os.WriteFile(tmp, data, 0o666)
-	if err == nil {
-		err = os.Rename(tmp, path)
+	for _, name := range written {
+		if err := os.Rename(temporary(name), filepath.Join(dir, name)); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		os.Remove(tmp) // it may not be there
-	}
-	return err
+	return nil
 }

@@ -702,17 +702,17 @@ type Audiodev struct {
 
 // AudiodevBranch is what the Driver of Audiodev adds to it:
 //
-//   - *AudiodevGenericOptions: none, spice
-//   - *AudiodevAlsaOptions: alsa
-//   - *AudiodevCoreaudioOptions: coreaudio
-//   - *AudiodevDBusOptions: dbus
-//   - *AudiodevDsoundOptions: dsound
-//   - *AudiodevJackOptions: jack
-//   - *AudiodevOssOptions: oss
-//   - *AudiodevPaOptions: pa
-//   - *AudiodevPipewireOptions: pipewire
-//   - *AudiodevSdlOptions: sdl
-//   - *AudiodevSndioOptions: sndio
+//   - *AudiodevGenericOptions: none, spice (CONFIG_SPICE)
+//   - *AudiodevAlsaOptions: alsa (CONFIG_AUDIO_ALSA)
+//   - *AudiodevCoreaudioOptions: coreaudio (CONFIG_AUDIO_COREAUDIO)
+//   - *AudiodevDBusOptions: dbus (CONFIG_DBUS_DISPLAY)
+//   - *AudiodevDsoundOptions: dsound (CONFIG_AUDIO_DSOUND)
+//   - *AudiodevJackOptions: jack (CONFIG_AUDIO_JACK)
+//   - *AudiodevOssOptions: oss (CONFIG_AUDIO_OSS)
+//   - *AudiodevPaOptions: pa (CONFIG_AUDIO_PA)
+//   - *AudiodevPipewireOptions: pipewire (CONFIG_AUDIO_PIPEWIRE)
+//   - *AudiodevSdlOptions: sdl (CONFIG_AUDIO_SDL)
+//   - *AudiodevSndioOptions: sndio (CONFIG_AUDIO_SNDIO)
 //   - *AudiodevWavOptions: wav
 //   - *RawBranch: a value that is not in this list
 type AudiodevBranch interface {

@@ -341,9 +341,9 @@ type BlockExportOptions struct {
 // BlockExportOptionsBranch is what the Type of BlockExportOptions adds to it:
 //
 //   - *BlockExportOptionsNbd: nbd
-//   - *BlockExportOptionsVhostUserBlk: vhost-user-blk
-//   - *BlockExportOptionsFuse: fuse
-//   - *BlockExportOptionsVduseBlk: vduse-blk
+//   - *BlockExportOptionsVhostUserBlk: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
+//   - *BlockExportOptionsFuse: fuse (CONFIG_FUSE)
+//   - *BlockExportOptionsVduseBlk: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
 //   - *RawBranch: a value that is not in this list
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder

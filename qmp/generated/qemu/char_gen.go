@@ -890,18 +890,18 @@ type ChardevBackend struct {
 // ChardevBackendBranch is what the Type of ChardevBackend adds to it:
 //
 //   - *ChardevFileWrapper: file
-//   - *ChardevHostdevWrapper: serial, parallel, pipe
+//   - *ChardevHostdevWrapper: serial (HAVE_CHARDEV_SERIAL), parallel (HAVE_CHARDEV_PARALLEL), pipe
 //   - *ChardevSocketWrapper: socket
 //   - *ChardevUdpWrapper: udp
 //   - *ChardevPtyWrapper: pty
-//   - *ChardevCommonWrapper: null, msmouse, wctablet, braille, testdev, console
+//   - *ChardevCommonWrapper: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console (CONFIG_WIN32)
 //   - *ChardevMuxWrapper: mux
 //   - *ChardevHubWrapper: hub
 //   - *ChardevStdioWrapper: stdio
-//   - *ChardevSpiceChannelWrapper: spicevmc
-//   - *ChardevSpicePortWrapper: spiceport
-//   - *ChardevQemuVDAgentWrapper: qemu-vdagent
-//   - *ChardevDBusWrapper: dbus
+//   - *ChardevSpiceChannelWrapper: spicevmc (CONFIG_SPICE)
+//   - *ChardevSpicePortWrapper: spiceport (CONFIG_SPICE)
+//   - *ChardevQemuVDAgentWrapper: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
+//   - *ChardevDBusWrapper: dbus (CONFIG_DBUS_DISPLAY)
 //   - *ChardevVCWrapper: vc
 //   - *ChardevRingbufWrapper: ringbuf, memory
 //   - *RawBranch: a value that is not in this list

@@ -700,6 +700,8 @@ func (v MigrateSetParameters) String() string {
 }
 
 // Do executes the QMP command migrate-set-parameters.
+//
+// Since QEMU 2.4. See migration.json.
 func (v MigrateSetParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-set-parameters", Args: &v}, opts)
 }

@@ -811,7 +811,7 @@ type Netdev struct {
 // NetdevBranch is what the Type of Netdev adds to it:
 //
 //   - *NetLegacyNicOptions: nic
-//   - *NetDevPasstOptions: passt
+//   - *NetDevPasstOptions: passt (CONFIG_PASST)
 //   - *NetdevUserOptions: user
 //   - *NetdevTapOptions: tap
 //   - *NetdevL2TPv3Options: l2tpv3
@@ -822,12 +822,12 @@ type Netdev struct {
 //   - *NetdevBridgeOptions: bridge
 //   - *NetdevHubPortOptions: hubport
 //   - *NetdevNetmapOptions: netmap
-//   - *NetdevAFXDPOptions: af-xdp
+//   - *NetdevAFXDPOptions: af-xdp (CONFIG_AF_XDP)
 //   - *NetdevVhostUserOptions: vhost-user
 //   - *NetdevVhostVDPAOptions: vhost-vdpa
-//   - *NetdevVmnetHostOptions: vmnet-host
-//   - *NetdevVmnetSharedOptions: vmnet-shared
-//   - *NetdevVmnetBridgedOptions: vmnet-bridged
+//   - *NetdevVmnetHostOptions: vmnet-host (CONFIG_VMNET)
+//   - *NetdevVmnetSharedOptions: vmnet-shared (CONFIG_VMNET)
+//   - *NetdevVmnetBridgedOptions: vmnet-bridged (CONFIG_VMNET)
 //   - *RawBranch: a value that is not in this list
 //
 // It is nil for none.

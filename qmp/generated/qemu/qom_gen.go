@@ -1482,10 +1482,10 @@ type ObjectOptions struct {
 //   - *AuthZListFileProperties: authz-listfile
 //   - *AuthZPAMProperties: authz-pam
 //   - *AuthZSimpleProperties: authz-simple
-//   - *CanHostSocketcanProperties: can-host-socketcan
+//   - *CanHostSocketcanProperties: can-host-socketcan (CONFIG_LINUX)
 //   - *ColoCompareProperties: colo-compare
 //   - *CryptodevBackendProperties: cryptodev-backend, cryptodev-backend-builtin, cryptodev-backend-lkcf
-//   - *CryptodevVhostUserProperties: cryptodev-vhost-user
+//   - *CryptodevVhostUserProperties: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
 //   - *DBusVMStateProperties: dbus-vmstate
 //   - *FilterBufferProperties: filter-buffer
 //   - *FilterDumpProperties: filter-dump
@@ -1493,24 +1493,24 @@ type ObjectOptions struct {
 //   - *FilterRedirectorProperties: filter-redirector
 //   - *NetfilterProperties: filter-replay
 //   - *FilterRewriterProperties: filter-rewriter
-//   - *IgvmCfgProperties: igvm-cfg
+//   - *IgvmCfgProperties: igvm-cfg (CONFIG_IGVM)
 //   - *InputBarrierProperties: input-barrier
-//   - *InputLinuxProperties: input-linux
+//   - *InputLinuxProperties: input-linux (CONFIG_LINUX)
 //   - *IOMMUFDProperties: iommufd
 //   - *IothreadProperties: iothread
 //   - *MainLoopProperties: main-loop
-//   - *MemoryBackendEpcProperties: memory-backend-epc
+//   - *MemoryBackendEpcProperties: memory-backend-epc (CONFIG_LINUX)
 //   - *MemoryBackendFileProperties: memory-backend-file
-//   - *MemoryBackendMemfdProperties: memory-backend-memfd
+//   - *MemoryBackendMemfdProperties: memory-backend-memfd (CONFIG_LINUX)
 //   - *MemoryBackendProperties: memory-backend-ram
-//   - *MemoryBackendShmProperties: memory-backend-shm
-//   - *PrManagerHelperProperties: pr-manager-helper
+//   - *MemoryBackendShmProperties: memory-backend-shm (CONFIG_POSIX)
+//   - *PrManagerHelperProperties: pr-manager-helper (CONFIG_LINUX)
 //   - *QtestProperties: qtest
 //   - *RngProperties: rng-builtin
 //   - *RngEgdProperties: rng-egd
-//   - *RngRandomProperties: rng-random
+//   - *RngRandomProperties: rng-random (CONFIG_POSIX)
 //   - *SecretProperties: secret
-//   - *SecretKeyringProperties: secret_keyring
+//   - *SecretKeyringProperties: secret_keyring (CONFIG_SECRET_KEYRING)
 //   - *SevGuestProperties: sev-guest
 //   - *SevSnpGuestProperties: sev-snp-guest
 //   - *TdxGuestProperties: tdx-guest

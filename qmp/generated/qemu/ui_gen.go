@@ -1755,15 +1755,15 @@ type DisplayOptions struct {
 
 // DisplayOptionsBranch is what the Type of DisplayOptions adds to it:
 //
-//   - *DisplayGTK: gtk
-//   - *DisplayCocoa: cocoa
-//   - *DisplayCurses: curses
-//   - *DisplayEGLHeadless: egl-headless
-//   - *DisplayDBus: dbus
-//   - *DisplaySDL: sdl
+//   - *DisplayGTK: gtk (CONFIG_GTK)
+//   - *DisplayCocoa: cocoa (CONFIG_COCOA)
+//   - *DisplayCurses: curses (CONFIG_CURSES)
+//   - *DisplayEGLHeadless: egl-headless (CONFIG_OPENGL)
+//   - *DisplayDBus: dbus (CONFIG_DBUS_DISPLAY)
+//   - *DisplaySDL: sdl (CONFIG_SDL)
 //   - *RawBranch: a value that is not in this list
 //
-// It is nil for default, none, spice-app.
+// It is nil for default, none, spice-app (CONFIG_SPICE).
 type DisplayOptionsBranch interface {
 	wire.MemberDecoder
 	isDisplayOptionsBranch()

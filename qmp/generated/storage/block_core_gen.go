@@ -1201,15 +1201,17 @@ type BlockStatsSpecific struct {
 
 // BlockStatsSpecificBranch is what the Driver of BlockStatsSpecific adds to it:
 //
-//   - *BlockStatsSpecificFile: file, host_device
+//   - *BlockStatsSpecificFile: file, host_device (HAVE_HOST_BLOCK_DEVICE)
 //   - *BlockStatsSpecificNvme: nvme
 //   - *RawBranch: a value that is not in this list
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
-// copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, gluster, host_cdrom, http,
-// https, io_uring, iscsi, luks, nbd, nfs, null-aio, null-co, nvme-io_uring, parallels,
-// preallocate, qcow, qcow2, qed, quorum, raw, rbd, replication, ssh, throttle, vdi, vhdx,
-// virtio-blk-vfio-pci, virtio-blk-vhost-user, virtio-blk-vhost-vdpa, vmdk, vpc, vvfat.
+// copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, gluster, host_cdrom
+// (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO), iscsi, luks, nbd, nfs,
+// null-aio, null-co, nvme-io_uring (CONFIG_BLKIO), parallels, preallocate, qcow, qcow2, qed,
+// quorum, raw, rbd, replication (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx,
+// virtio-blk-vfio-pci (CONFIG_BLKIO), virtio-blk-vhost-user (CONFIG_BLKIO),
+// virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
 type BlockStatsSpecificBranch interface {
 	wire.MemberDecoder
 	isBlockStatsSpecificBranch()
@@ -1736,11 +1738,17 @@ func (v BlockdevBackup) String() string {
 }
 
 // Do executes the QMP command blockdev-snapshot-sync.
+//
+// Since QEMU 0.14. See block-core.json.
 func (v BlockdevSnapshotSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-sync", Args: &v}, opts)
 }
 
 // Do executes the QMP command blockdev-snapshot.
+//
+// Since QEMU 2.5. See block-core.json.
+//
+// Features: allow-write-only-overlay.
 func (v BlockdevSnapshot) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot", Args: &v}, opts)
 }
@@ -1824,11 +1832,17 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 }
 
 // Do executes the QMP command drive-backup.
+//
+// Since QEMU 1.6. See block-core.json.
+//
+// Deprecated: QEMU will remove the command.
 func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-backup", Args: &v}, opts)
 }
 
 // Do executes the QMP command blockdev-backup.
+//
+// Since QEMU 2.3. See block-core.json.
 func (v BlockdevBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-backup", Args: &v}, opts)
 }
@@ -1993,6 +2007,8 @@ func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...q
 }
 
 // Do executes the QMP command drive-mirror.
+//
+// Since QEMU 1.3. See block-core.json.
 func (v DriveMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-mirror", Args: &v}, opts)
 }
@@ -2156,6 +2172,8 @@ func (v BlockDirtyBitmapMerge) String() string {
 }
 
 // Do executes the QMP command block-dirty-bitmap-add.
+//
+// Since QEMU 2.4. See block-core.json.
 func (v BlockDirtyBitmapAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-add", Args: &v}, opts)
 }
@@ -2233,6 +2251,8 @@ func (r BlockDirtyBitmapDisable) Do(ctx context.Context, x qmp.Executor, opts ..
 }
 
 // Do executes the QMP command block-dirty-bitmap-merge.
+//
+// Since QEMU 4.0. See block-core.json.
 func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
@@ -2933,7 +2953,7 @@ const (
 //
 // Since QEMU 2.9. See block-core.json.
 //
-// Features: dynamic-auto-read-only.
+// Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
 	Filename    string
 	PrManager   *string
@@ -3946,7 +3966,7 @@ func (v BlockdevOptionsVirtioBlkVhostUser) String() string {
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 //
-// Features: fdset.
+// Features: fdset (CONFIG_BLKIO_VHOST_VDPA_FD).
 type BlockdevOptionsVirtioBlkVhostVdpa struct {
 	Path string
 }
@@ -4739,20 +4759,20 @@ type BlockdevOptions struct {
 //   - *BlockdevOptionsGenericFormat: bochs, cloop, compress, dmg, parallels, snapshot-access, vdi, vhdx, vpc
 //   - *BlockdevOptionsCbw: copy-before-write
 //   - *BlockdevOptionsCor: copy-on-read
-//   - *BlockdevOptionsFile: file, host_cdrom, host_device
+//   - *BlockdevOptionsFile: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE)
 //   - *BlockdevOptionsCurlFtp: ftp
 //   - *BlockdevOptionsCurlFtps: ftps
 //   - *BlockdevOptionsGluster: gluster
 //   - *BlockdevOptionsCurlHttp: http
 //   - *BlockdevOptionsCurlHttps: https
-//   - *BlockdevOptionsIoUring: io_uring
+//   - *BlockdevOptionsIoUring: io_uring (CONFIG_BLKIO)
 //   - *BlockdevOptionsIscsi: iscsi
 //   - *BlockdevOptionsLUKS: luks
 //   - *BlockdevOptionsNbd: nbd
 //   - *BlockdevOptionsNfs: nfs
 //   - *BlockdevOptionsNull: null-aio, null-co
 //   - *BlockdevOptionsNVMe: nvme
-//   - *BlockdevOptionsNvmeIoUring: nvme-io_uring
+//   - *BlockdevOptionsNvmeIoUring: nvme-io_uring (CONFIG_BLKIO)
 //   - *BlockdevOptionsPreallocate: preallocate
 //   - *BlockdevOptionsQcow2: qcow2
 //   - *BlockdevOptionsQcow: qcow
@@ -4760,12 +4780,12 @@ type BlockdevOptions struct {
 //   - *BlockdevOptionsQuorum: quorum
 //   - *BlockdevOptionsRaw: raw
 //   - *BlockdevOptionsRbd: rbd
-//   - *BlockdevOptionsReplication: replication
+//   - *BlockdevOptionsReplication: replication (CONFIG_REPLICATION)
 //   - *BlockdevOptionsSsh: ssh
 //   - *BlockdevOptionsThrottle: throttle
-//   - *BlockdevOptionsVirtioBlkVfioPci: virtio-blk-vfio-pci
-//   - *BlockdevOptionsVirtioBlkVhostUser: virtio-blk-vhost-user
-//   - *BlockdevOptionsVirtioBlkVhostVdpa: virtio-blk-vhost-vdpa
+//   - *BlockdevOptionsVirtioBlkVfioPci: virtio-blk-vfio-pci (CONFIG_BLKIO)
+//   - *BlockdevOptionsVirtioBlkVhostUser: virtio-blk-vhost-user (CONFIG_BLKIO)
+//   - *BlockdevOptionsVirtioBlkVhostVdpa: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
 //   - *BlockdevOptionsVVFAT: vvfat
 //   - *RawBranch: a value that is not in this list
 type BlockdevOptionsBranch interface {
@@ -5573,10 +5593,12 @@ type BlockdevCreateOptions struct {
 //   - *RawBranch: a value that is not in this list
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
-// copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, host_cdrom, host_device,
-// http, https, io_uring, iscsi, nbd, null-aio, null-co, nvme, nvme-io_uring, preallocate,
-// quorum, raw, replication, throttle, virtio-blk-vfio-pci, virtio-blk-vhost-user,
-// virtio-blk-vhost-vdpa, vvfat.
+// copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, host_cdrom
+// (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
+// (CONFIG_BLKIO), iscsi, nbd, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
+// preallocate, quorum, raw, replication (CONFIG_REPLICATION), throttle, virtio-blk-vfio-pci
+// (CONFIG_BLKIO), virtio-blk-vhost-user (CONFIG_BLKIO), virtio-blk-vhost-vdpa (CONFIG_BLKIO),
+// vvfat.
 type BlockdevCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevCreateOptionsBranch()
@@ -5738,10 +5760,12 @@ type BlockdevAmendOptions struct {
 //   - *RawBranch: a value that is not in this list
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
-// copy-before-write, copy-on-read, dmg, file, snapshot-access, ftp, ftps, gluster, host_cdrom,
-// host_device, http, https, io_uring, iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring,
-// parallels, preallocate, qcow, qed, quorum, raw, rbd, replication, ssh, throttle, vdi, vhdx,
-// virtio-blk-vfio-pci, virtio-blk-vhost-user, virtio-blk-vhost-vdpa, vmdk, vpc, vvfat.
+// copy-before-write, copy-on-read, dmg, file, snapshot-access, ftp, ftps, gluster, host_cdrom
+// (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
+// (CONFIG_BLKIO), iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
+// parallels, preallocate, qcow, qed, quorum, raw, rbd, replication (CONFIG_REPLICATION), ssh,
+// throttle, vdi, vhdx, virtio-blk-vfio-pci (CONFIG_BLKIO), virtio-blk-vhost-user
+// (CONFIG_BLKIO), virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
 type BlockdevAmendOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevAmendOptionsBranch()

@@ -1,0 +1,31 @@
+package gogen
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/testdata/schema"
+)
+
+// TestEverySecretIsInASchema finds each row of today's in one of the schemas.
+func TestEverySecretIsInASchema(t *testing.T) {
+	var schemas []*qapi.Schema
+	for _, main := range []string{schema.QEMU, schema.Storage, schema.Guest} {
+		s, err := qapi.LoadFS(schema.FS, "10.2/"+main, nil)
+		require.NoError(t, err)
+		schemas = append(schemas, s)
+	}
+	for _, row := range secrets {
+		require.NotEmpty(t, row.reason)
+		found := false
+		for _, s := range schemas {
+			d := s.Lookup(row.owner)
+			found = found || d != nil && hasMember(d, row.member)
+		}
+		if row.until == "" {
+			require.True(t, found, "%s of %s", row.member, row.owner)
+		}
+	}
+}
