@@ -30,7 +30,6 @@ func TestIntrospect(t *testing.T) {
 		}},
 		{[]string{"-define", "OTHER", "-unmask"}, []string{
 			`{"arg-type":"q_empty","meta-type":"event","name":"GONE"}`,
-			`{"members":[{"name":"to","type":"Place"}],"meta-type":"object","name":"q_obj_go-arg"}`,
 			`{"members":[],"meta-type":"object","name":"q_empty"}`,
 			`{"members":[{"name":"x","type":"int"}],"meta-type":"object","name":"Place"}`,
 			`{"json-type":"int","meta-type":"builtin","name":"int"}`,
