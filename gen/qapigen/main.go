@@ -2,12 +2,16 @@
 //
 //	qapigen generate -schema FILE -package NAME -out DIR
 //	qapigen print [-qemu-version VERSION] -out DIR FILE...
+//	qapigen introspect [-unmask] [-define NAME]... FILE
+//	qapigen query SOURCE PATH
 //
 // Generate writes a Go package for the schema whose main file is FILE. Print writes a copy
-// of the schemas without their prose. Flags take one dash or two.
+// of the schemas without their prose. Introspect prints what a server built from a schema answers
+// to query-qmp-schema, and query tells whether a schema, or a running server, has something.
+// Flags take one dash or two.
 //
 // The exit status is 0 if all went well, 1 if something is wrong with a schema or a file, and
-// 2 if the command line cannot be understood. A schema's diagnostics go to standard error,
+// 2 if the command line cannot be understood; query has statuses of its own. A schema's diagnostics go to standard error,
 // one a line: path:line[:column]: message. Nothing is written unless all went well.
 package main
 
@@ -48,8 +52,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if failed, ok := errors.AsType[*failure](err); ok {
-		report(stderr, failed.err)
-		return exitFailure
+		if failed.err != nil {
+			report(stderr, failed.err)
+		}
+		return failed.status
 	}
 	report(stderr, err)
 	fmt.Fprintf(stderr, "Run '%s -help' for how it is used.\n", cmd.CommandPath())
@@ -66,7 +72,7 @@ Flags take one dash or two.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newGenerate(), newPrint(), newIntrospect())
+	root.AddCommand(newGenerate(), newPrint(), newIntrospect(), newQuery())
 	root.RunE = func(*cobra.Command, []string) error { return &usageError{"no command given"} }
 	for _, cmd := range root.Commands() {
 		cmd.RunE = failing(cmd.RunE)
@@ -74,10 +80,14 @@ Flags take one dash or two.`,
 	return root
 }
 
-// failure is an error of a command that was understood.
-type failure struct{ err error }
+// failure is what a command ends with that was understood: an error to report, if there is one,
+// and an exit status.
+type failure struct {
+	err    error
+	status int
+}
 
-func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Error() string { return fmt.Sprint(f.err) }
 func (f *failure) Unwrap() error { return f.err }
 
 // usageError is an error of a command's own that has to do with how it was called.
@@ -92,7 +102,10 @@ func failing(run func(*cobra.Command, []string) error) func(*cobra.Command, []st
 		if _, ok := errors.AsType[*usageError](err); ok || err == nil {
 			return err
 		}
-		return &failure{err}
+		if failed, ok := errors.AsType[*failure](err); ok {
+			return failed
+		}
+		return &failure{err, exitFailure}
 	}
 }
 

@@ -44,6 +44,8 @@ var rooms = []room{
 		why: "bytes to a tree with positions; no I/O"},
 	{path: "qapi/introspect", rooms: []string{"qmp/wire"}, library: true,
 		why: "the view that a server gives of its schema; links no parser"},
+	{path: "qmp/qmpschema", rooms: []string{"qmp", "qapi/introspect"}, library: true,
+		why: "asks a server for its schema, once for each connection"},
 	{path: "qapi", rooms: []string{"qapi/syntax", "qapi/introspect"}, library: true,
 		why: "the schema model: loading, checks, conditions, the server's view"},
 	{path: "testdata/schema", library: true,
@@ -51,8 +53,9 @@ var rooms = []room{
 
 	{path: "gen/gogen", rooms: []string{"qapi"}, modules: []string{jennifer},
 		why: "a schema to Go files"},
-	{path: "gen/qapigen", rooms: []string{"gen/gogen", "qapi", "qapi/syntax"}, modules: []string{cobra},
-		why: "the command: flags and subcommands; print works on the syntax alone"},
+	{path: "gen/qapigen", modules: []string{cobra},
+		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qmp", "qmp/qmpschema"},
+		why:   "the command: flags and subcommands; print works on the syntax alone"},
 
 	{path: "internal/archtest",
 		why: "this table's tests"},

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/qmpschema"
+)
+
+// sourceHelp says what loadView takes, for the help of the subcommands.
+const sourceHelp = `SOURCE is a schema's main file, a file with the answer to query-qmp-schema, or a server that
+is running: the path of its socket, "unix:PATH" or "tcp:ADDRESS:PORT".`
+
+// serverLimit is how long a server may take to greet and to answer: 20 ms, unless another client
+// holds its monitor.
+const serverLimit = 10 * time.Second
+
+// loadView returns a server's view of the schema that a source has or is.
+func loadView(ctx context.Context, source string) (*introspect.Schema, error) {
+	if strings.HasPrefix(source, "unix:") || strings.HasPrefix(source, "tcp:") {
+		return askServer(ctx, source)
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Type() == fs.ModeSocket {
+		return askServer(ctx, source)
+	}
+	text, err := os.ReadFile(source)
+	if err != nil {
+		return nil, err
+	}
+	if isAnswer(text) {
+		return introspect.Read(text)
+	}
+	s, err := qapi.Load(source, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.Introspect(qapi.IntrospectOptions{}), nil
+}
+
+// isAnswer tells a server's answer, or its whole reply, from the text of a schema: schemas have
+// no arrays outside of objects, and no double quotes.
+func isAnswer(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	inside, object := bytes.CutPrefix(text, []byte("{"))
+	return bytes.HasPrefix(text, []byte("[")) || object && bytes.HasPrefix(bytes.TrimSpace(inside), []byte(`"`))
+}
+
+func askServer(ctx context.Context, address string) (*introspect.Schema, error) {
+	ctx, cancel := context.WithTimeout(ctx, serverLimit)
+	defer cancel()
+	c, err := qmp.Dial(ctx, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return qmpschema.Query(ctx, c)
+}

@@ -1,0 +1,77 @@
+// Package qmpschema asks a server for its schema, query-qmp-schema, once for each connection.
+//
+//	schema, err := qmpschema.Query(ctx, client)
+//	…
+//	has, err := schema.Has(qemu.FeatureBlockdevOptionsFileDynamicAutoReadOnly)
+//
+// A server's schema does not change while it runs. The answer is 200 to 350 KB, for which a QEMU
+// needs 20 ms.
+package qmpschema
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"weak"
+
+	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// Query returns the schema of the server at the other end of x. If x is a [*qmp.Client] the
+// server is asked once, and the answer is kept as long as the client: several goroutines that
+// ask at the same time wait for one answer, each until its own context ends. Others are asked
+// every time.
+//
+// An error is not kept. It is that of the command, or the one of what is no schema
+// ([*introspect.ReadError]).
+func Query(ctx context.Context, x qmp.Executor) (*introspect.Schema, error) {
+	c, ok := x.(*qmp.Client)
+	if !ok {
+		return ask(ctx, x)
+	}
+	a := answerOf(c)
+	select {
+	case a.turn <- struct{}{}:
+		defer func() { <-a.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if a.schema == nil {
+		schema, err := ask(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		a.schema = schema
+	}
+	return a.schema, nil
+}
+
+func ask(ctx context.Context, x qmp.Executor) (*introspect.Schema, error) {
+	array, err := qmp.Raw{Command: "query-qmp-schema"}.Do(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	return introspect.Read(array)
+}
+
+// An answer is that of a client's server, once it was asked.
+type answer struct {
+	turn   chan struct{} // holds an element while somebody asks or looks
+	schema *introspect.Schema
+}
+
+// answers holds them by client, without keeping the clients.
+var answers sync.Map // of weak.Pointer[qmp.Client] to *answer
+
+func answerOf(c *qmp.Client) *answer {
+	key := weak.Make(c)
+	if a, ok := answers.Load(key); ok {
+		return a.(*answer)
+	}
+	a, there := answers.LoadOrStore(key, &answer{turn: make(chan struct{}, 1)})
+	if !there {
+		runtime.AddCleanup(c, func(key weak.Pointer[qmp.Client]) { answers.Delete(key) }, key)
+	}
+	return a.(*answer)
+}
