@@ -1,8 +1,10 @@
 package qapi_test
 
 import (
+	"path/filepath"
 	"testing"
 
+	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
@@ -19,7 +21,7 @@ func BenchmarkLoad(b *testing.B) {
 
 // BenchmarkLoadProse measures it on QEMU's own files.
 func BenchmarkLoadProse(b *testing.B) {
-	main := schemasFolder(b) + "/qemu-10.2.2/" + schema.QEMU
+	main := filepath.Join(qemutest.Source(b, "10.0"), schema.QEMU)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := qapi.Load(main, nil); err != nil {

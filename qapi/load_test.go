@@ -1,7 +1,6 @@
 package qapi_test
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
@@ -32,34 +32,21 @@ func TestLoadFS(t *testing.T) {
 	}
 }
 
-// TestLoadRealSchemas loads QEMU's own files, of the oldest and the newest language.
+// TestLoadRealSchemas loads QEMU's own files.
 func TestLoadRealSchemas(t *testing.T) {
-	folder := schemasFolder(t)
-	sizes := map[string]counts{
-		"qemu-5.2/" + schema.QEMU:       qemu52,
-		"qemu-7.2/" + schema.QEMU:       qemu72,
-		"qemu-10.2.2/" + schema.QEMU:    qemu102,
-		"qemu-10.2.2/" + schema.Guest:   guest102,
-		"qemu-10.2.2/" + schema.Storage: storage10,
-	}
-	for _, version := range []string{"qemu-5.2/", "qemu-7.2/", "qemu-10.2.2/"} {
-		for _, main := range []string{schema.QEMU, schema.Guest, schema.Storage} {
-			s, err := qapi.Load(filepath.Join(folder, version+main), nil)
-			require.NoError(t, err)
-			if want, ok := sizes[version+main]; ok {
-				require.Equal(t, want, count(s), version+main)
+	sizes := map[string]counts{"5.2": qemu52, "7.2": qemu72} // 10.0 still changes
+	for _, version := range qemutest.SourceVersions {
+		t.Run(version, func(t *testing.T) {
+			source := qemutest.Source(t, version)
+			for _, main := range []string{schema.QEMU, schema.Guest, schema.Storage} {
+				s, err := qapi.Load(filepath.Join(source, main), nil)
+				require.NoError(t, err)
+				if size, known := sizes[version]; known && main == schema.QEMU {
+					require.Equal(t, size, count(s))
+				}
 			}
-		}
+		})
 	}
-}
-
-// schemasFolder returns the folder with QEMU's own schemas.
-func schemasFolder(t testing.TB) string {
-	folder := os.Getenv("QAPI_SCHEMAS")
-	if folder == "" {
-		t.Skip("set $QAPI_SCHEMAS to a folder that holds qemu-5.2, qemu-7.2 and qemu-10.2.2")
-	}
-	return folder
 }
 
 // counts says how much there is in a schema. Types that the schema does not name count for

@@ -114,11 +114,13 @@ configure() {
 	CONF
 }
 
-# update: the package lists, from the first mirror that has all suites.
+# update: the lists of packages (or, with entry set so, of sources), from the first mirror that
+# has all suites.
+entry='deb [arch=amd64 target=Packages'
 update() {
 	for mirror in $(mirrors); do
 		for suite in $suites; do
-			echo "deb [arch=amd64 target=Packages lang=none signed-by=$DEBIAN_KEYRING] $mirror $suite main"
+			echo "$entry lang=none signed-by=$DEBIAN_KEYRING] $mirror $suite main"
 		done >"$new/apt/sources.list"
 		! private apt-get -qq update || return 0
 	done

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/gen/gogen"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
@@ -65,15 +66,11 @@ func TestBothCodecs(t *testing.T) {
 	checkBothCodecs(t, "both", filepath.Join(root, "testdata/schema/10.2"))
 }
 
-// TestOtherVersions does the same for schemas that the project does not hold.
+// TestOtherVersions does the same for QEMU's own schemas of other versions.
 func TestOtherVersions(t *testing.T) {
-	dir := os.Getenv("QAPI_SCHEMAS")
-	if dir == "" {
-		t.Skip("QAPI_SCHEMAS names no folder with the schemas of other versions (qemu-5.2, qemu-7.2)")
-	}
-	for _, version := range []string{"qemu-5.2", "qemu-7.2"} {
+	for _, version := range qemutest.SourceVersions {
 		t.Run(version, func(t *testing.T) {
-			checkBothCodecs(t, "other", filepath.Join(dir, version))
+			checkBothCodecs(t, "other", qemutest.Source(t, version))
 		})
 	}
 }

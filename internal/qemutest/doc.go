@@ -25,6 +25,8 @@
 // Where there is none a test is skipped, and says which variable to set. With CI=true it fails:
 // nobody reads a list of skipped tests there. With QMPKIT_OFFLINE=1 nothing is fetched.
 //
+// [Source] has QEMU's own schemas, from Debian's source packages (5.2, 7.2, 10.0).
+//
 // # What runs
 //
 // Machines always run under TCG, so that tests mean the same where there is no KVM. Monitors

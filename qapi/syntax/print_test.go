@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi/syntax"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
@@ -54,11 +55,16 @@ func TestPrintSnapshot(t *testing.T) {
 
 // TestPrintRealSchemas prints every file of QEMU's own schemas.
 func TestPrintRealSchemas(t *testing.T) {
-	folder := os.Getenv("QAPI_SCHEMAS")
-	if folder == "" {
-		t.Skip("set $QAPI_SCHEMAS to a folder that holds qemu-5.2, qemu-7.2 and qemu-10.2.2")
+	for _, version := range qemutest.SourceVersions {
+		t.Run(version, func(t *testing.T) {
+			source := qemutest.Source(t, version)
+			for _, folder := range []string{"qapi", "qga", "storage-daemon"} {
+				forEachSchema(t, os.DirFS(filepath.Join(source, folder)), func(path string, text []byte) {
+					checkRoundTrip(t, path, text)
+				})
+			}
+		})
 	}
-	forEachSchema(t, os.DirFS(folder), func(path string, text []byte) { checkRoundTrip(t, path, text) })
 }
 
 func forEachSchema(t *testing.T, fsys fs.FS, check func(path string, text []byte)) {
