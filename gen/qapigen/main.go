@@ -2,11 +2,12 @@
 //
 //	qapigen generate -schema FILE -package NAME -out DIR
 //	qapigen print [-qemu-version VERSION] -out DIR FILE...
+//	qapigen check FILE...
 //	qapigen introspect [-unmask] [-define NAME]... FILE
 //	qapigen query SOURCE PATH
 //
 // Generate writes a Go package for the schema whose main file is FILE. Print writes a copy
-// of the schemas without their prose. Introspect prints what a server built from a schema answers
+// of the schemas without their prose. Check tells what is wrong with schemas. Introspect prints what a server built from a schema answers
 // to query-qmp-schema, and query tells whether a schema, or a running server, has something.
 // Flags take one dash or two.
 //
@@ -72,7 +73,7 @@ Flags take one dash or two.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newGenerate(), newPrint(), newIntrospect(), newQuery())
+	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery())
 	root.RunE = func(*cobra.Command, []string) error { return &usageError{"no command given"} }
 	for _, cmd := range root.Commands() {
 		cmd.RunE = failing(cmd.RunE)
@@ -109,13 +110,19 @@ func failing(run func(*cobra.Command, []string) error) func(*cobra.Command, []st
 	}
 }
 
-// report writes an error; the diagnostics of a schema say themselves where they come from.
+// report writes an error, or those that were joined; the diagnostics of a schema say themselves
+// where they come from.
 func report(w io.Writer, err error) {
-	if diagnostics, ok := errors.AsType[qapi.Diagnostics](err); ok {
-		fmt.Fprintln(w, diagnostics)
-		return
+	switch err := err.(type) {
+	case qapi.Diagnostics:
+		fmt.Fprintln(w, err)
+	case interface{ Unwrap() []error }:
+		for _, err := range err.Unwrap() {
+			report(w, err)
+		}
+	default:
+		fmt.Fprintln(w, "qapigen:", err)
 	}
-	fmt.Fprintln(w, "qapigen:", err)
 }
 
 // twoDashes returns args with two dashes before flags that have one, as Go's own tools
