@@ -5,7 +5,7 @@ GO ?= go
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: test
 test: ## all tests, those against real QEMUs included, and a summary
@@ -33,6 +33,10 @@ BENCHTIME ?= 1s
 benchmarks: ## the benchmarks; BENCHTIME=1x only sees that they run
 	@$(GO) test -run='^$$' -bench=. -benchmem -benchtime=$(BENCHTIME) \
 		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
+
+.PHONY: conformance
+conformance: ## judge the cases of QEMU's own test suite, in QEMU_SRC=DIR, as qapi does
+	@$(GO) run ./internal/conformance "$(or $(QEMU_SRC),$(error QEMU_SRC is not set: it names a QEMU source tree, or what scripts/get-source.sh prints))"
 
 .PHONY: lint
 lint: ## formatting, go vet, the rules of the architecture

@@ -61,6 +61,8 @@ var rooms = []room{
 		why: "this table's tests"},
 	{path: "internal/testsummary",
 		why: "go test with a summary"},
+	{path: "internal/conformance", rooms: []string{"qapi"},
+		why: "judges QEMU's own test suite"},
 	{path: "internal/schematest", rooms: []string{"qapi", "qmp", "qmp/wire"}, modules: []string{testify, jsontext},
 		why: "random values for a schema's types, for tests"},
 	{path: "internal/qemutest", rooms: []string{"qmp"},
