@@ -29,7 +29,7 @@ kernel_and_busybox() {
 add_modules() {
 	number=10
 	for name in $modules; do
-		found=$(find "$new/root" -name "$name.ko" -o -name "$name.ko.xz")
+		found=$(find "$new/files" -name "$name.ko" -o -name "$name.ko.xz")
 		case $found in
 		*.xz) xz -dc "$found" >"$new/tree/modules/$number-$name.ko" ;;
 		?*) cp "$found" "$new/tree/modules/$number-$name.ko" ;;
@@ -67,13 +67,13 @@ pack() {
 begin "${1:-$cache/guest}" gzip xz
 configure bookworm
 persist kernel_and_busybox
-unpack "$new/root"
+unpack "$new/files"
 
 mkdir -p "$new/tree/bin" "$new/tree/dev" "$new/tree/proc" "$new/tree/sys" "$new/tree/modules"
-cp "$new"/root/boot/vmlinuz-* "$new/vmlinuz"
-cp "$new/root/usr/bin/busybox" "$new/tree/bin/"
+cp "$new"/files/boot/vmlinuz-* "$new/vmlinuz"
+cp "$new/files/usr/bin/busybox" "$new/tree/bin/"
 add_modules
 add_init
 pack
-rm -rf "$new/root" "$new/tree"
+rm -rf "$new/files" "$new/tree"
 finish

@@ -6,7 +6,7 @@
 # for the one that works.
 #
 #   DIR/qemu-system-x86_64, qemu-storage-daemon, qemu-img, qemu-ga    start the programs below
-#   DIR/root                                                          them and all their libraries
+#   DIR/files                                                        them and all their libraries
 #   DIR/VERSION                                                       the Debian version
 #
 # For x86-64 machines with apt (Debian's keyring included) and flock. No root needed.
@@ -26,7 +26,7 @@ part='qemu-[^=]*|seabios|ipxe-qemu|zlib1g|lib(?!perl|pam|debconf)[^=]*'
 # folder gets a name, of the same length, that is not there.
 hide_modules() {
 	for program in $programs; do
-		LC_ALL=C sed -i "s|/$libs/qemu|/$libs/none|g" "$new/root/$program"
+		LC_ALL=C sed -i "s|/$libs/qemu|/$libs/none|g" "$new/files/$program"
 	done
 }
 
@@ -36,16 +36,16 @@ wrap() {
 	for program in $programs; do
 		firmware=
 		case $program in
-		*-system-*) firmware='-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -L "$root/usr/lib/ipxe/qemu"' ;;
+		*-system-*) firmware='-L "$files/usr/share/qemu" -L "$files/usr/share/seabios" -L "$files/usr/lib/ipxe/qemu"' ;;
 		esac
 		cat >"$new/${program##*/}" <<-WRAPPER
 			#!/bin/sh
-			root=\$(dirname "\$(readlink -f "\$0")")/root
-			QEMU_MODULE_DIR=\$root/$libs/qemu
+			files=\$(dirname "\$(readlink -f "\$0")")/files
+			QEMU_MODULE_DIR=\$files/$libs/qemu
 			export QEMU_MODULE_DIR
-			exec "\$root/$linker" --inhibit-cache \\
-				--library-path "\$root/$libs:\$root/$libs/pulseaudio" \\
-				"\$root/$program" $firmware "\$@"
+			exec "\$files/$linker" --inhibit-cache \\
+				--library-path "\$files/$libs:\$files/$libs/pulseaudio" \\
+				"\$files/$program" $firmware "\$@"
 		WRAPPER
 		chmod +x "$new/${program##*/}"
 	done
@@ -54,9 +54,9 @@ wrap() {
 # check_libraries: the dynamic linker falls back on the machine's libraries without a word.
 check_libraries() {
 	for program in $programs; do
-		"$new/root/$linker" --list --inhibit-cache \
-			--library-path "$new/root/$libs:$new/root/$libs/pulseaudio" \
-			"$new/root/$program" >"$new/apt/libraries"
+		"$new/files/$linker" --list --inhibit-cache \
+			--library-path "$new/files/$libs:$new/files/$libs/pulseaudio" \
+			"$new/files/$program" >"$new/apt/libraries"
 		! grep -vF -e linux-vdso -e "=> $new/" -e "	$new/" "$new/apt/libraries" >&2 ||
 			die "$program: the libraries above are not among the unpacked packages"
 	done
@@ -86,7 +86,7 @@ shift
 
 configure "$@"
 persist download "$part" qemu-system-x86 qemu-utils qemu-guest-agent
-unpack "$new/root"
+unpack "$new/files"
 hide_modules
 wrap
 check_libraries

@@ -1,0 +1,250 @@
+package hotplug_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// TestRemovalCutOff lets each command of RemoveDisk go wrong. Calling it again finishes.
+func TestRemovalCutOff(t *testing.T) {
+	for _, fault := range faults {
+		t.Run(string(fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				c := pipe(t, m, nil)
+				for at := 0; ; at++ {
+					require.NoError(t, hotplug.New(c).AddDisk(t.Context(), memory("d")))
+					ctx, cancel := context.WithCancel(t.Context())
+					conn := &faulty{Conn: c, fault: fault, at: at, cancel: cancel}
+					err := hotplug.New(conn).RemoveDisk(ctx, "d")
+					cancel()
+					if err == nil {
+						require.Empty(t, m.State(), conn.met)
+					}
+					if conn.met == "" {
+						break
+					}
+					require.NoError(t, hotplug.New(c).RemoveDisk(t.Context(), "d"), conn.met)
+					require.Empty(t, m.State(), conn.met)
+				}
+			})
+		})
+	}
+}
+
+func TestUnplugRefused(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetGuest(fakeqemu.Refusing)
+	vm := hotplug.New(m.Dial())
+	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}))
+	before := m.State()
+	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), hotplug.ErrUnplugRefused)
+	require.Equal(t, before, m.State())
+
+	m.SetGuest(fakeqemu.Willing)
+	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.Empty(t, m.State())
+}
+
+// TestUnplugPending has a guest that answers only when somebody waits for the second time, of
+// a QEMU that takes a second device_del and of one that refuses it.
+func TestUnplugPending(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		t.Run(fmt.Sprint("strict=", strict), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				m.SetGuest(fakeqemu.Deaf)
+				if strict {
+					m.RefuseSecondUnplug()
+				}
+				c := pipe(t, m, nil)
+				vm := hotplug.New(c)
+				require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+
+				short, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				err := vm.RemoveDisk(short, "d")
+				require.ErrorIs(t, err, hotplug.ErrUnplugPending)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.Equal(t, []string{"device d", "node d"}, m.State())
+
+				time.AfterFunc(6*time.Second, func() { _ = qemu.SystemReset{}.Do(t.Context(), c) })
+				require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+				require.Empty(t, m.State())
+			})
+		})
+	}
+}
+
+// TestUnplugThatQEMURefuses is one that QEMU will never do: its answer comes back, after the
+// time in which a guest that was asked before would have let go.
+func TestUnplugThatQEMURefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		vm := hotplug.New(pipe(t, m, nil))
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		m.Handle("device_del", func(*qmptest.Request) (any, error) {
+			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "Bus 'pcie.0' does not support hotplugging"}
+		})
+		start := time.Now()
+		err := vm.RemoveDisk(t.Context(), "d")
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.ErrorContains(t, err, "does not support hotplugging")
+		require.Equal(t, 8*time.Second, time.Since(start))
+
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, vm.RemoveDisk(short, "d"), hotplug.ErrUnplugPending)
+
+		m.Handle("qom-get", func(r *qmptest.Request) (any, error) {
+			var args struct{ Path, Property string }
+			if err := r.Decode(&args); err != nil || args.Property == "drive" {
+				return "d", err
+			}
+			return args.Property != "hotpluggable", nil
+		})
+		start = time.Now()
+		require.ErrorContains(t, vm.RemoveDisk(t.Context(), "d"), "does not support hotplugging")
+		require.Zero(t, time.Since(start), "it will never do, which can be seen")
+	})
+}
+
+// TestGoneAsTheContextEnds has the device gone, and nobody there to take the event.
+func TestGoneAsTheContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetGuest(fakeqemu.Deaf)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c)
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		ctx, cancel := context.WithCancel(t.Context())
+		m.Handle("system_reset", func(*qmptest.Request) (any, error) { return nil, nil })
+		go func() {
+			time.Sleep(time.Second)
+			cancel()
+			m.SetGuest(fakeqemu.Willing)
+			_ = qemu.DeviceDel{ID: "d"}.Do(t.Context(), c)
+		}()
+		err := vm.RemoveDisk(ctx, "d")
+		require.Error(t, err, "the context ended")
+		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.Empty(t, m.State())
+	})
+}
+
+// TestEventsOfOthers has events of other devices, and of parts of this one, come first.
+func TestEventsOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetGuest(fakeqemu.Deaf)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c)
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		go func() {
+			time.Sleep(time.Second)
+			m.Event("DEVICE_DELETED", map[string]string{"device": "other", "path": "/machine/peripheral/other"})
+			m.Event("DEVICE_DELETED", map[string]string{"path": "/machine/peripheral/d/virtio-backend"})
+			m.Event("DEVICE_UNPLUG_GUEST_ERROR", map[string]string{"device": "d2", "path": "/machine/peripheral/d2"})
+			m.Event("DEVICE_DELETED", "no object")
+			time.Sleep(time.Second)
+			_ = qemu.SystemReset{}.Do(t.Context(), c)
+		}()
+		start := time.Now()
+		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.Equal(t, 2*time.Second, time.Since(start))
+		require.Empty(t, m.State())
+	})
+}
+
+// TestEventsLost has room for one event only: the one that counts may be lost.
+func TestEventsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetGuest(fakeqemu.Deaf)
+		c := pipe(t, m, &qmp.Options{EventQueue: 1})
+		vm := hotplug.New(c)
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		m.Handle("device_del", func(*qmptest.Request) (any, error) {
+			for range 3 { // before the reply, so that nobody takes them
+				m.Event("DEVICE_DELETED", map[string]string{"path": "/machine/peripheral/x"})
+			}
+			return nil, nil
+		})
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, vm.RemoveDisk(short, "d"), hotplug.ErrUnplugPending, "the device is still there")
+
+		m.Handle("qom-get", func(r *qmptest.Request) (any, error) {
+			var args struct{ Path, Property string }
+			if err := r.Decode(&args); err != nil || args.Property == "drive" {
+				return "d", err
+			}
+			return nil, &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "gone"}
+		})
+		err := vm.RemoveDisk(t.Context(), "d")
+		require.ErrorContains(t, err, "in use", "it took the device for gone, whose event was lost")
+	})
+}
+
+// TestNodeLingers has a node that is in use for a while after its device has gone, then one
+// that stays so.
+func TestNodeLingers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		vm := hotplug.New(pipe(t, m, nil))
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		m.Linger(5)
+		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.Empty(t, m.State())
+
+		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+		m.Linger(1 << 30)
+		start := time.Now()
+		err := vm.RemoveDisk(t.Context(), "d")
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.ErrorContains(t, err, "Node d is in use")
+		require.InDelta(t, 10, time.Since(start).Seconds(), 0.2)
+
+		short, cancel := context.WithTimeout(t.Context(), time.Second+time.Millisecond)
+		defer cancel()
+		err = vm.RemoveDisk(short, "d")
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, []string{"node d"}, m.State())
+
+		m.Linger(0)
+		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.Empty(t, m.State())
+	})
+}
+
+func TestRemoveIsForDisks(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	require.NoError(t, qemu.DeviceAdd{Driver: "virtio-net-pci", ID: new("net0")}.Do(t.Context(), c))
+	vm := hotplug.New(c)
+	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "net0"), hotplug.ErrNotDisk)
+	require.ErrorContains(t, vm.RemoveDisk(t.Context(), "../x"), "begins with a letter")
+	require.Equal(t, []string{"device net0"}, m.State())
+
+	// A disk, but one that has the node of another.
+	for _, node := range []string{"d", "other"} {
+		null := &qemu.BlockdevOptionsNull{}
+		require.NoError(t, qemu.BlockdevAdd{NodeName: new(node), Driver: "null-co", Branch: null}.Do(t.Context(), c))
+	}
+	require.NoError(t, qemu.DeviceAdd{Driver: "scsi-hd", ID: new("d"), Props: qmp.Args{"drive": "other"}}.Do(t.Context(), c))
+	before := m.State()
+	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), hotplug.ErrNotDisk)
+	require.Equal(t, before, m.State())
+}
