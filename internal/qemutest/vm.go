@@ -1,6 +1,13 @@
 package qemutest
 
-import "fmt"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
 
 // VM is a running QEMU. Its methods may be called by several goroutines.
 type VM struct {
@@ -17,9 +24,36 @@ func (q *QEMU) Launch(cfg Config) (*VM, error) {
 			return nil, err
 		}
 	}
-	s, err := launch(q.Path, cfg.monitors(), func(dir string) []string { return cfg.command(dir, guest) })
-	if err != nil {
-		return nil, fmt.Errorf("QEMU %s: %w", q.Release(), err)
+	for attempt := 1; ; attempt++ {
+		s, err := launch(q.Path, cfg.monitors(), func(dir string) []string { return cfg.command(dir, guest) })
+		if err != nil {
+			return nil, fmt.Errorf("QEMU %s: %w", q.Release(), err)
+		}
+		if attempt == maxAttempts || !s.deaf() {
+			return &VM{Server: s, QEMU: q}, nil
+		}
+		if err := s.Close(); err != nil {
+			return nil, err
+		}
 	}
-	return &VM{Server: s, QEMU: q}, nil
+}
+
+// Of some 900 starts of a QEMU 7.2 with a client that is there at once, one greets and then
+// answers nothing, whatever client it is: its dispatcher is not woken. Such a QEMU is started
+// again.
+const (
+	listenLimit = 10 * time.Second
+	maxAttempts = 3
+)
+
+// deaf tells whether the server answers no commands on its first monitor. One that has ended is
+// not deaf: whoever dials it is told why.
+func (s *Server) deaf() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), listenLimit)
+	defer cancel()
+	c, err := qmp.Dial(ctx, s.Socket(), nil)
+	if err == nil {
+		_ = c.Close() // returns nil
+	}
+	return errors.Is(err, context.DeadlineExceeded)
 }
