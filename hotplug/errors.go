@@ -26,7 +26,7 @@ var ErrUnplugRefused = errors.New("hotplug: the guest refused to let go of the d
 var ErrUnplugPending = errors.New("hotplug: the guest has not let go of the device yet")
 
 // ErrDescriptorsKept is matched by the error of an operation after which QEMU has descriptors
-// left that it was told to close. QEMU up to 9.0 closes none while the machine is stopped. When
+// left that it was told to close. QEMU 5.2 and 7.2 close none while the machine is stopped, 10.0 does. When
 // it runs, calling the operation that removes again closes them. Everything else is gone.
 var ErrDescriptorsKept = errors.New("hotplug: QEMU keeps the descriptors while the machine is stopped")
 

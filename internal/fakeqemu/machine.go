@@ -112,7 +112,7 @@ func (m *Machine) RefuseSecondUnplug() {
 }
 
 // Stop stops the machine, or lets it run. While it is stopped, sets of descriptors that were
-// removed stay, as in QEMU up to 9.0.
+// removed stay, as in QEMU 7.2.
 func (m *Machine) Stop(stopped bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
