@@ -29,50 +29,46 @@ const schemaName = "schema.json"
 // "codec: both" or "show: package" in it asks for both codecs, or for the package's own file
 // besides those of modules.
 func TestGolden(t *testing.T) {
-	paths, err := filepath.Glob("testdata/golden/*.txtar")
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(path)
+	compareArchives(t, "testdata/golden/*.txtar", func(t *testing.T, archive *txtar.Archive) map[string][]byte {
+		files, err := generateArchive(archive)
+		require.NoError(t, err)
+		if !strings.Contains(string(archive.Comment), "show: package") {
+			delete(files, "package_gen.go")
+		}
+		for name, data := range files {
+			_, err := parser.ParseFile(token.NewFileSet(), name, data, parser.AllErrors)
 			require.NoError(t, err)
-			files, err := generateArchive(archive)
-			require.NoError(t, err)
-			if !strings.Contains(string(archive.Comment), "show: package") {
-				delete(files, "package_gen.go")
-			}
-			for name, data := range files {
-				_, err := parser.ParseFile(token.NewFileSet(), name, data, parser.AllErrors)
-				require.NoError(t, err)
-			}
-			if *update {
-				require.NoError(t, os.WriteFile(path, txtar.Format(withFiles(archive, files)), 0o666))
-				return
-			}
-			require.Equal(t, string(txtar.Format(archive)), string(txtar.Format(withFiles(archive, files))),
-				"run go test -update if the change is meant")
-		})
-	}
+		}
+		return files
+	})
 }
 
 // TestErrors generates from schemas that have no place in a Go package; the archive's file
 // "error" is the message.
 func TestErrors(t *testing.T) {
-	paths, err := filepath.Glob("testdata/errors/*.txtar")
+	compareArchives(t, "testdata/errors/*.txtar", func(t *testing.T, archive *txtar.Archive) map[string][]byte {
+		_, err := generateArchive(archive)
+		require.Error(t, err)
+		return map[string][]byte{"error": []byte(err.Error() + "\n")}
+	})
+}
+
+// compareArchives compares the files in each archive, but for its schemas, with those that make
+// makes of it.
+func compareArchives(t *testing.T, pattern string, make func(*testing.T, *txtar.Archive) map[string][]byte) {
+	paths, err := filepath.Glob(pattern)
 	require.NoError(t, err)
 	require.NotEmpty(t, paths)
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 			archive, err := txtar.ParseFile(path)
 			require.NoError(t, err)
-			_, err = generateArchive(archive)
-			require.Error(t, err)
-			got := map[string][]byte{"error": []byte(err.Error() + "\n")}
+			got := string(txtar.Format(withFiles(archive, make(t, archive))))
 			if *update {
-				require.NoError(t, os.WriteFile(path, txtar.Format(withFiles(archive, got)), 0o666))
+				require.NoError(t, os.WriteFile(path, []byte(got), 0o666))
 				return
 			}
-			require.Equal(t, string(txtar.Format(archive)), string(txtar.Format(withFiles(archive, got))))
+			require.Equal(t, string(txtar.Format(archive)), got, "run go test -update if the change is meant")
 		})
 	}
 }
