@@ -255,22 +255,18 @@ func TestPartsThatAreGone(t *testing.T) {
 		for gone := range 3 {
 			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)}))
 			steps := []func() error{
-				func() error {
-					deleted := qmp.Subscribe[qemu.DeviceDeletedEvent](c)
-					defer deleted.Close()
+				func() error { // asked again: a guest that is still busy with the disk may miss a request
 					err := qemu.DeviceDel{ID: "d"}.Do(ctx, c)
-					for e, next := range deleted.All(ctx) {
-						if next != nil || qmp.Value(e.Data.Device) == "d" {
-							return errors.Join(err, next)
-						}
+					if errors.Is(err, qmp.ErrDeviceNotFound) {
+						return nil
 					}
-					return err
+					return errors.Join(errors.New("not gone yet"), err)
 				},
 				func() error { return qemu.BlockdevDel{NodeName: "d"}.Do(ctx, c) },
 				func() error { return qemu.RemoveFd{FdsetID: 0}.Do(ctx, c) },
 			}
 			for _, step := range steps[:gone+1] {
-				require.Eventually(t, func() bool { return step() == nil }, 10*time.Second, 10*time.Millisecond)
+				require.Eventually(t, func() bool { return step() == nil }, time.Minute, 200*time.Millisecond)
 			}
 			require.NoError(t, vm.RemoveDisk(ctx, "d"))
 			require.Equal(t, before, stateOf(t, c))
