@@ -7,8 +7,12 @@ const maxNesting = 100
 func (l *loader) check() {
 	for _, e := range l.entities {
 		l.checkEntity(e, 0)
-		if e.state == checked {
-			l.reportIn(e, l.checkFeatureDocs(e.def))
+		if e.state != checked {
+			continue
+		}
+		l.reportIn(e, l.checkDocumented(e.def))
+		if l.rules.docs.classic {
+			l.checkDescribed(e)
 		}
 	}
 }
@@ -120,7 +124,7 @@ func (c *checker) checkFeatures() *Diagnostic {
 		return nil
 	}
 	for _, f := range c.decl.features {
-		if f.Name == Deprecated || f.Name == Unstable {
+		if f.Name == Deprecated || f.Name == Unstable && !c.rules.noUnstable {
 			return fail("feature '", f.Name, "' is not supported for types")
 		}
 	}

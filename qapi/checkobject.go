@@ -130,7 +130,7 @@ func (c *checker) checkBranches(u *Union, enum *Enum) *Diagnostic {
 			return fail(branch.String(), " is not a value of enum type '", enum.Name, "'")
 		}
 		object, ok := part.typ.(ObjectType)
-		if !ok {
+		if _, union := part.typ.(*Union); !ok || union && c.rules.noUnionBranches {
 			return fail(branch.String(), " cannot use ", describeType(part.typ))
 		}
 		if problem := c.contain(part); problem != nil {

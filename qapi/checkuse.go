@@ -1,5 +1,7 @@
 package qapi
 
+import "slices"
+
 func (c *checker) checkCommand(cmd *Command) (problem *Diagnostic) {
 	if cmd.Arg, problem = c.checkArguments(cmd.Boxed); problem != nil {
 		return problem
@@ -49,8 +51,17 @@ func (c *checker) checkArguments(boxed bool) (ObjectType, *Diagnostic) {
 	default:
 		return nil, fail(what, " cannot take ", describeType(e.typ))
 	}
-	return e.typ.(ObjectType), c.contain(e)
+	object := e.typ.(ObjectType)
+	if problem := c.contain(e); problem != nil {
+		return nil, problem
+	}
+	if c.rules.boxConditions && !boxed && slices.ContainsFunc(object.AllMembers(), (*Member).conditional) {
+		return nil, fail("conditional ", string(c.decl.kind), " arguments require 'boxed': true")
+	}
+	return object, nil
 }
+
+func (m *Member) conditional() bool { return m.If != nil }
 
 func (c *checker) checkAlternate(a *Alternate) *Diagnostic {
 	var names nameSet

@@ -6,34 +6,45 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/syntax"
 )
 
-// parseCond reads the value of an 'if' key of something. Besides QEMU's notation since 6.1 (a
-// name, or an object with all, any or not) it knows the one before: a C expression, or a
-// list of them that must all hold.
-func parseCond(v syntax.Value, of place) (Cond, *Diagnostic) {
+// parseCond reads the value of an 'if' key of something: in QEMU's notation since 6.1 (a name,
+// or an object with all, any or not), in the one before (a C expression, or a list of them that
+// must all hold), or in either.
+func (r *rules) parseCond(v syntax.Value, of place) (Cond, *Diagnostic) {
 	switch v := v.(type) {
 	case *syntax.String:
-		return parseCondString(v.Text, of)
+		return r.parseCondString(v.Text, of)
 	case *syntax.Object:
-		return parseCondObject(v, of)
+		if !r.noConditions {
+			return r.parseCondObject(v, of)
+		}
 	case *syntax.Array:
-		return parseCondList(v, of)
+		if r.cConditions {
+			return r.parseCondList(v, of)
+		}
+	}
+	if r.noConditions {
+		return nil, fail("'if' condition of ", of.String(), " must be a string or a list of strings")
 	}
 	return nil, fail("'if' condition of ", of.String(), " must be a string or an object")
 }
 
-func parseCondString(text string, of place) (Cond, *Diagnostic) {
+func (r *rules) parseCondString(text string, of place) (Cond, *Diagnostic) {
 	if isConfigName(text) {
 		return CondName(text), nil
 	}
-	c, ok := parseCExpression(text)
-	if !ok {
-		return nil, fail("'if' condition '", text, "' of ", of.String(), " is not a valid identifier")
+	if r.cConditions {
+		if c, ok := parseCExpression(text); ok {
+			return c, nil
+		}
 	}
-	return c, nil
+	if r.anyCExpression && strings.TrimSpace(text) != "" {
+		return CondName(text), nil // C's compiler has the last word on it
+	}
+	return nil, fail("'if' condition '", text, "' of ", of.String(), " is not a valid identifier")
 }
 
 // parseCondList reads QEMU 5.2's list of C expressions.
-func parseCondList(v *syntax.Array, of place) (Cond, *Diagnostic) {
+func (r *rules) parseCondList(v *syntax.Array, of place) (Cond, *Diagnostic) {
 	if len(v.Elements) == 0 {
 		return nil, fail("'if' condition [] of ", of.String(), " is useless")
 	}
@@ -43,7 +54,7 @@ func parseCondList(v *syntax.Array, of place) (Cond, *Diagnostic) {
 		if !ok {
 			return nil, fail("'if' condition of ", of.String(), " must be a list of strings")
 		}
-		c, d := parseCondString(s.Text, of)
+		c, d := r.parseCondString(s.Text, of)
 		if d != nil {
 			return nil, d
 		}
@@ -52,7 +63,7 @@ func parseCondList(v *syntax.Array, of place) (Cond, *Diagnostic) {
 	return all, nil
 }
 
-func parseCondObject(v *syntax.Object, of place) (Cond, *Diagnostic) {
+func (r *rules) parseCondObject(v *syntax.Object, of place) (Cond, *Diagnostic) {
 	what := "'if' condition of " + of.String()
 	if d := checkKeys(v, place{what: what}, nil, []string{"all", "any", "not"}); d != nil {
 		return nil, d
@@ -62,21 +73,21 @@ func parseCondObject(v *syntax.Object, of place) (Cond, *Diagnostic) {
 	}
 	switch m := v.Members[0]; m.Key {
 	case "not":
-		c, d := parseCond(m.Value, of)
+		c, d := r.parseCond(m.Value, of)
 		if d != nil {
 			return nil, d
 		}
 		return CondNot{c}, nil
 	case "all":
-		conds, d := parseOperands(m, of)
+		conds, d := r.parseOperands(m, of)
 		return CondAll(conds), d
 	default:
-		conds, d := parseOperands(m, of)
+		conds, d := r.parseOperands(m, of)
 		return CondAny(conds), d
 	}
 }
 
-func parseOperands(m syntax.Member, of place) ([]Cond, *Diagnostic) {
+func (r *rules) parseOperands(m syntax.Member, of place) ([]Cond, *Diagnostic) {
 	list, ok := m.Value.(*syntax.Array)
 	if !ok {
 		return nil, fail("'", m.Key, "' condition of ", of.String(), " must be a list")
@@ -87,7 +98,7 @@ func parseOperands(m syntax.Member, of place) ([]Cond, *Diagnostic) {
 	conds := make([]Cond, len(list.Elements))
 	for i, e := range list.Elements {
 		var d *Diagnostic
-		if conds[i], d = parseCond(e, of); d != nil {
+		if conds[i], d = r.parseCond(e, of); d != nil {
 			return nil, d
 		}
 	}

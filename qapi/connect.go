@@ -78,18 +78,26 @@ func ownMembers(def Definition) *Struct {
 	return nil
 }
 
-// checkFeatureDocs checks that a definition that is documented tells about its features.
-func (l *loader) checkFeatureDocs(def Definition) *Diagnostic {
+// checkDocumented checks that a definition that is documented tells about its features, and
+// about its members if the dialect asks for it.
+func (l *loader) checkDocumented(def Definition) *Diagnostic {
 	if def == nil || def.Head().Doc == nil {
 		return nil
 	}
-	var described map[string]bool
-	for _, features := range documented(def) {
-		if len(features) > 0 && described == nil {
-			described = def.Head().Doc.names(DocFeature)
+	doc := def.Head().Doc
+	var members, features map[string]bool // what is described; made when it is needed
+	if l.rules.docs.complete && !l.pragma.except(def.Head().Name, documentationExceptions) {
+		members = doc.names(DocMember)
+	}
+	for name, of := range documented(def) {
+		if members != nil && name != "" && !members[name] {
+			return fail("member '", name, "' lacks documentation")
 		}
-		for _, f := range features {
-			if !described[f.Name] {
+		if len(of) > 0 && features == nil {
+			features = doc.names(DocFeature)
+		}
+		for _, f := range of {
+			if !features[f.Name] {
 				return fail("feature '", f.Name, "' lacks documentation")
 			}
 		}
@@ -97,14 +105,31 @@ func (l *loader) checkFeatureDocs(def Definition) *Diagnostic {
 	return nil
 }
 
-// checkDocs checks that documentation tells of nothing that is not there: the last phase.
+// checkDocs checks that documentation tells of nothing that is not there: the fifth phase, or
+// in some dialects a part of the fourth.
 func (l *loader) checkDocs() {
+	if l.rules.docs.classic {
+		return
+	}
 	for _, e := range l.entities {
-		if e.def == nil || e.def.Head().Doc == nil {
-			continue
+		l.checkDescribed(e)
+	}
+}
+
+// checkDescribed checks the documentation of an entity for what is not there.
+func (l *loader) checkDescribed(e *entity) {
+	if e.def == nil || e.def.Head().Doc == nil {
+		return
+	}
+	for _, problem := range []*Diagnostic{
+		checkDescriptions(e.def, DocMember, "member"),
+		checkDescriptions(e.def, DocFeature, "feature"),
+	} {
+		if problem != nil && l.rules.docs.classic {
+			problem.Pos = e.def.Head().Doc.Pos
+			problem.Pos.Column = 0
 		}
-		l.reportIn(e, checkDescriptions(e.def, DocMember, "member"))
-		l.reportIn(e, checkDescriptions(e.def, DocFeature, "feature"))
+		l.reportIn(e, problem)
 	}
 }
 

@@ -20,6 +20,7 @@ func (l *loader) declare() {
 			l.report(d.locate(problem))
 			continue
 		}
+		l.featureNames.add(d.declaration)
 		l.declarations = append(l.declarations, d.declaration)
 	}
 	l.expressions = nil
@@ -56,7 +57,9 @@ func (d *declarer) read() *Diagnostic {
 	return nil
 }
 
-func (d *declarer) checkName() *Diagnostic { return checkDefinitionName(d.kind, d.name) }
+func (d *declarer) checkName() *Diagnostic {
+	return d.rules.names.checkDefinition(d.kind, d.name, d.pragma.except(d.name, commandNameExceptions))
+}
 
 // checkDoc checks that the comment before the definition belongs to it.
 func (d *declarer) checkDoc() *Diagnostic {
@@ -70,15 +73,30 @@ func (d *declarer) checkDoc() *Diagnostic {
 	if doc.Symbol != d.name {
 		return fail("documentation comment is for '", doc.Symbol, "'")
 	}
-	if d.kind == kindCommand {
-		return nil // up to QEMU 9.0 even one that returns nothing may have a section Returns
-	}
 	for _, s := range doc.Sections {
-		if s.Kind == syntax.Tagged && (s.Name == "Returns" || s.Name == "Errors") {
-			problem := fail("'", s.Name, "' section is only valid for commands")
+		if s.Kind != syntax.Tagged {
+			continue
+		}
+		if problem := d.checkTagged(s.Name); problem != nil {
 			problem.Pos = d.module.at(s.Pos)
+			if d.rules.docs.classic {
+				problem.Pos = d.module.at(syntax.Pos{Line: doc.Pos.Line})
+			}
 			return problem
 		}
+	}
+	return nil
+}
+
+// checkTagged checks that a tag fits the definition.
+func (d *declarer) checkTagged(tag string) *Diagnostic {
+	switch {
+	case tag != "Returns" && tag != "Errors":
+		return nil
+	case d.kind != kindCommand:
+		return fail("'", tag, "' section is only valid for commands")
+	case tag == "Returns" && d.rules.docs.complete && d.expression.Get("returns") == nil:
+		return fail("'Returns' section, but command doesn't return anything")
 	}
 	return nil
 }
@@ -109,7 +127,7 @@ func (d *declarer) checkKeys(required, optional []string) *Diagnostic {
 
 // readCommon reads the keys that all kinds of definition have.
 func (d *declarer) readCommon() (problem *Diagnostic) {
-	if d.cond, problem = readIf(d.expression, place{what: string(d.kind)}); problem != nil {
+	if d.cond, problem = d.readIf(d.expression, place{what: string(d.kind)}); problem != nil {
 		return problem
 	}
 	if d.features, problem = d.readFeatures(d.expression); problem != nil {
@@ -166,10 +184,10 @@ func (d *declarer) readFeatures(o *syntax.Object) ([]*Feature, *Diagnostic) {
 		}
 		f := &Feature{Name: name, Pos: d.module.at(e.Position())}
 		what := place{"'features' member", name}
-		if problem := checkName(name, what, false); problem != nil {
+		if problem := d.rules.names.check(name, what, false); problem != nil {
 			return nil, problem
 		}
-		if f.If, problem = readIf(object, what); problem != nil {
+		if f.If, problem = d.readIf(object, what); problem != nil {
 			return nil, problem
 		}
 		features[i] = f
@@ -194,7 +212,7 @@ func readNamed(v syntax.Value, what place, optional []string) (string, *syntax.O
 }
 
 // readIf reads the 'if' of an object, which may be nil.
-func readIf(o *syntax.Object, what place) (Cond, *Diagnostic) {
+func (d *declarer) readIf(o *syntax.Object, what place) (Cond, *Diagnostic) {
 	if o == nil {
 		return nil, nil
 	}
@@ -202,7 +220,7 @@ func readIf(o *syntax.Object, what place) (Cond, *Diagnostic) {
 	if v == nil {
 		return nil, nil
 	}
-	return parseCond(v, what)
+	return d.rules.parseCond(v, what)
 }
 
 // checkKeys checks that an object has the keys that it must have, and no others but those

@@ -34,7 +34,11 @@ func (d *declarer) readEnum() *Diagnostic {
 
 // readValue reads a value of an enum.
 func (d *declarer) readValue(v syntax.Value) (*EnumValue, *Diagnostic) {
-	name, object, problem := readNamed(v, place{what: "'data' member"}, []string{"if", "features"})
+	optional := []string{"if", "features"}
+	if d.rules.noValueFeatures {
+		optional = optional[:1]
+	}
+	name, object, problem := readNamed(v, place{what: "'data' member"}, optional)
 	if problem != nil {
 		return nil, problem
 	}
@@ -43,14 +47,14 @@ func (d *declarer) readValue(v syntax.Value) (*EnumValue, *Diagnostic) {
 		checked = "d" + name // values may begin with a digit
 	}
 	what := dataMember(name)
-	if problem := checkName(checked, what, d.pragma.except(d.name, memberNameExceptions)); problem != nil {
+	if problem := d.rules.names.check(checked, what, d.pragma.except(d.name, memberNameExceptions)); problem != nil {
 		return nil, problem
 	}
 	value := &EnumValue{Name: name, Pos: d.module.at(v.Position())}
 	if object == nil {
 		return value, nil
 	}
-	if value.If, problem = readIf(object, what); problem != nil {
+	if value.If, problem = d.readIf(object, what); problem != nil {
 		return nil, problem
 	}
 	value.Features, problem = d.readFeatures(object)
@@ -76,7 +80,7 @@ func (d *declarer) readStruct() (problem *Diagnostic) {
 
 func (d *declarer) readUnion() (problem *Diagnostic) {
 	base, discriminator := d.expression.Get("base"), d.expression.Get("discriminator")
-	simple := base == nil && discriminator == nil // of QEMU up to 6.0
+	simple := d.rules.simpleUnions && base == nil && discriminator == nil // of QEMU up to 6.0
 	required := []string{"data", "base", "discriminator"}
 	if simple {
 		required = []string{"data"}
@@ -99,8 +103,10 @@ func (d *declarer) readUnion() (problem *Diagnostic) {
 		return fail("'data' must be an object")
 	}
 	for _, m := range object.Members {
-		if simple {
-			if problem := checkName(m.Key, dataMember(m.Key), true); problem != nil {
+		if simple || d.rules.names == namesClassic {
+			// Elsewhere they are values of an enum.
+			anyCase := d.rules.names != namesClassic
+			if problem := d.rules.names.check(m.Key, dataMember(m.Key), anyCase); problem != nil {
 				return problem
 			}
 		}
@@ -125,10 +131,10 @@ func (d *declarer) readAlternate() *Diagnostic {
 		return fail("'data' must not be empty")
 	}
 	for _, m := range object.Members {
-		if problem := checkName(m.Key, dataMember(m.Key), false); problem != nil {
+		if problem := d.rules.names.check(m.Key, dataMember(m.Key), false); problem != nil {
 			return problem
 		}
-		alternative, problem := d.readAlternative(m, true)
+		alternative, problem := d.readAlternative(m, !d.rules.noArrayAlternates)
 		if problem != nil {
 			return problem
 		}
@@ -147,7 +153,7 @@ func (d *declarer) readAlternative(m syntax.Member, arrays bool) (*memberDeclara
 		if problem != nil {
 			return nil, problem
 		}
-		if a.cond, problem = readIf(object, what); problem != nil {
+		if a.cond, problem = d.readIf(object, what); problem != nil {
 			return nil, problem
 		}
 		v = object.Get("type")
@@ -222,7 +228,7 @@ func (d *declarer) readMembers(o *syntax.Object, what, owner string) ([]*memberD
 		if name, ok := cutOptional(m.Key); ok {
 			member.name, member.optional = name, true
 		}
-		if problem := checkMemberName(member.name, place{what, m.Key}, anyCase); problem != nil {
+		if problem := d.rules.names.checkMember(member.name, place{what, m.Key}, anyCase); problem != nil {
 			return nil, problem
 		}
 		if problem := d.readMember(member, m.Value, place{what, m.Key}); problem != nil {
@@ -247,7 +253,7 @@ func (d *declarer) readMember(m *memberDeclaration, v syntax.Value, what place) 
 		if problem := checkKeys(object, what, []string{"type"}, []string{"if", "features"}); problem != nil {
 			return problem
 		}
-		if m.cond, problem = readIf(object, what); problem != nil {
+		if m.cond, problem = d.readIf(object, what); problem != nil {
 			return problem
 		}
 		if m.features, problem = d.readFeatures(object); problem != nil {

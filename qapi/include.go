@@ -30,7 +30,7 @@ func (r *reader) readModule(path, identity string, data []byte) {
 	r.chain = append(r.chain, identity)
 
 	var doc *syntax.Doc // the one before the item
-	for _, item := range syntax.Parse(data).Items {
+	for _, item := range r.opts.Dialect.Parse(data).Items {
 		switch item := item.(type) {
 		case *syntax.Error:
 			r.report(&Diagnostic{m.at(item.Pos), item.Message})
@@ -110,7 +110,7 @@ func (r *reader) setPragma(o *syntax.Object) *Diagnostic {
 		return fail("value of 'pragma' must be an object")
 	}
 	for _, m := range settings.Members {
-		if d := r.pragma.set(m.Key, m.Value); d != nil {
+		if d := r.pragma.set(m.Key, m.Value, r.rules.pragmas); d != nil {
 			return d
 		}
 	}

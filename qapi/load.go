@@ -1,6 +1,7 @@
 package qapi
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -8,14 +9,17 @@ import (
 
 // Options says how a schema is loaded. The zero value is a good choice.
 type Options struct {
+	// Dialect is the language that the schema is judged by. [Any], the zero value, takes
+	// what QEMU 5.2 to 11.0 write; the others take what one version of QEMU takes, and
+	// report what is wrong in the order in which it would, with the line that it would.
+	Dialect Dialect
+
 	MaxFiles    int // how many files a schema may have; 0: 1000
 	MaxFileSize int // how large each of them may be, in bytes; 0: 16 MiB
 	MaxErrors   int // how many diagnostics are kept; 0: 100
 }
 
-// Load reads the schema whose main file is path, with all files that it includes. It
-// understands the language of QEMU 5.2 to 11.0: where these differ it takes what any of them
-// takes.
+// Load reads the schema whose main file is path, with all files that it includes.
 //
 // The error is a [Diagnostics] if there is something wrong with the schema, and another one
 // if the main file cannot be read. A nil opts stands for the zero value.
@@ -34,13 +38,18 @@ func load(in files, path string, opts *Options) (*Schema, error) {
 	if opts != nil {
 		l.opts = *opts
 	}
+	if l.opts.Dialect < 0 || int(l.opts.Dialect) >= len(rulesOf) {
+		return nil, errors.New("there is no such dialect of QAPI: use one of those that Dialects returns")
+	}
 	l.opts.setDefaults()
+	l.rules = &rulesOf[l.opts.Dialect]
+	l.featureNames.allowed = l.rules.maxFeatures
 	data, err := readFile(in, path, l.opts.MaxFileSize)
 	if err != nil {
 		return nil, fmt.Errorf("can't read schema file '%s': %w", path, err)
 	}
 	l.parse(path, data)
-	for _, phase := range []func(){l.declare, l.define, l.check, l.checkDocs} {
+	for _, phase := range []func(){l.declare, l.define, l.check, l.checkDocs, l.checkFeatureCount} {
 		if len(l.errors) > 0 {
 			break
 		}
@@ -68,6 +77,7 @@ func (o *Options) setDefaults() {
 // loader is a schema in the making.
 type loader struct {
 	opts   Options
+	rules  *rules
 	files  files
 	schema *Schema
 	errors Diagnostics
@@ -79,6 +89,7 @@ type loader struct {
 	entities     []*entity
 	byName       map[string]*entity
 	branches     int // of all unions
+	featureNames featureCount
 }
 
 // report notes a diagnostic.

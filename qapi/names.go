@@ -61,22 +61,25 @@ func stem(name string) (stem string, ok bool) {
 	return name, name != "" && isLetter(name[0]) && consistsOf(name, isNameChar)
 }
 
-// checkName checks the name of a member, an alternative, a value or a feature.
-func checkName(name string, what place, anyCase bool) *Diagnostic {
+// check checks the name of a member, an alternative, a value or a feature.
+func (r nameRules) check(name string, what place, anyCase bool) *Diagnostic {
 	stem, ok := stem(name)
-	if !ok {
+	switch {
+	case !ok:
 		return fail(what.String(), " has an invalid name")
-	}
-	if !anyCase && containsAny(stem, isUpper) {
+	case anyCase:
+		return nil
+	case r == namesStrict && containsAny(stem, func(c byte) bool { return isUpper(c) || c == '_' }):
+		return fail("name of ", what.String(), " must not use uppercase or '_'")
+	case r == namesClassic && containsAny(name, isUpper), containsAny(stem, isUpper):
 		return fail("name of ", what.String(), " must not use uppercase")
 	}
 	return nil
 }
 
-// checkMemberName checks the name of a member. Those that QEMU's C code uses itself are
-// reserved.
-func checkMemberName(name string, what place, anyCase bool) *Diagnostic {
-	if d := checkName(name, what, anyCase); d != nil {
+// checkMember checks the name of a member. Those that QEMU's C code uses itself are reserved.
+func (r nameRules) checkMember(name string, what place, anyCase bool) *Diagnostic {
+	if d := r.check(name, what, anyCase); d != nil {
 		return d
 	}
 	if name == "u" || hasCPrefix(name, "has_") {
@@ -85,14 +88,17 @@ func checkMemberName(name string, what place, anyCase bool) *Diagnostic {
 	return nil
 }
 
-// checkDefinitionName checks the name of a definition.
-func checkDefinitionName(k kind, name string) *Diagnostic {
+// checkDefinition checks the name of a definition; excepted says that it may have a _ though
+// it is a command.
+func (r nameRules) checkDefinition(k kind, name string, excepted bool) *Diagnostic {
 	stem, ok := stem(name)
 	switch {
 	case !ok:
 		return fail(string(k), " has an invalid name")
+	case r == namesClassic:
+		return checkSuffix(k, name, "Kind", "List")
 	case k == kindCommand:
-		return nil // QEMU 5.2 has no rule
+		return r.checkCommand(stem, excepted)
 	case k == kindEvent:
 		if containsAny(stem, func(c byte) bool { return isLower(c) || c == '-' }) {
 			return fail("name of event must not use lowercase or '-'")
@@ -100,8 +106,26 @@ func checkDefinitionName(k kind, name string) *Diagnostic {
 		return nil
 	case !isCamelCase(stem):
 		return fail("name of ", string(k), " must use CamelCase")
-	case strings.HasSuffix(name, "List"):
-		return fail(string(k), " name should not end in 'List'")
+	}
+	return checkSuffix(k, name, "List")
+}
+
+func (r nameRules) checkCommand(stem string, excepted bool) *Diagnostic {
+	if r == namesTolerant { // QEMU 5.2 has no rule
+		return nil
+	}
+	if containsAny(stem, func(c byte) bool { return isUpper(c) || c == '_' && !excepted }) {
+		return fail("name of command must not use uppercase or '_'")
+	}
+	return nil
+}
+
+// checkSuffix checks that a name does not end as those of implicit types do.
+func checkSuffix(k kind, name string, reserved ...string) *Diagnostic {
+	for _, suffix := range reserved {
+		if strings.HasSuffix(name, suffix) {
+			return fail(string(k), " name should not end in '", suffix, "'")
+		}
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package qapi
 
-import "github.com/qmpkit/qmpkit/qapi/syntax"
+import (
+	"slices"
+
+	"github.com/qmpkit/qmpkit/qapi/syntax"
+)
 
 // pragma holds what pragma directives set. It is the same for the whole schema, whichever
 // file sets it and where; what is set twice has the later value.
@@ -9,20 +13,26 @@ type pragma struct {
 	lists       map[string]map[string]bool // by key of the directive
 }
 
-// The keys of a pragma directive that name definitions which a rule does not apply to.
+// The keys of a pragma directive. All but the first name definitions which a rule does not
+// apply to.
 const (
+	docRequired              = "doc-required"
 	commandNameExceptions    = "command-name-exceptions"
 	commandReturnsExceptions = "command-returns-exceptions"
 	documentationExceptions  = "documentation-exceptions"
 	memberNameExceptions     = "member-name-exceptions"
+
+	// These two have been renamed since QEMU 5.2.
+	returnsWhitelist  = "returns-whitelist"
+	nameCaseWhitelist = "name-case-whitelist"
 )
 
-// pragmaKey returns the key's present name: QEMU renamed some after 5.2.
+// pragmaKey returns the key's present name.
 func pragmaKey(key string) string {
 	switch key {
-	case "returns-whitelist":
+	case returnsWhitelist:
 		return commandReturnsExceptions
-	case "name-case-whitelist":
+	case nameCaseWhitelist:
 		return memberNameExceptions
 	}
 	return key
@@ -31,20 +41,20 @@ func pragmaKey(key string) string {
 // except tells whether a definition is excepted from a rule.
 func (p *pragma) except(name, rule string) bool { return p.lists[rule][name] }
 
-// set does what one key of a pragma directive asks for.
-func (p *pragma) set(key string, v syntax.Value) *Diagnostic {
-	switch pragmaKey(key) {
-	case "doc-required":
-		b, ok := v.(*syntax.Bool)
-		if !ok {
-			return fail("pragma 'doc-required' must be boolean")
-		}
-		p.docRequired = b.Value
-		return nil
-	case commandNameExceptions, commandReturnsExceptions, documentationExceptions, memberNameExceptions:
+// set does what one key of a pragma directive asks for. Only some keys are known.
+func (p *pragma) set(key string, v syntax.Value, known []string) *Diagnostic {
+	switch {
+	case !slices.Contains(known, key):
+		return fail("unknown pragma '", key, "'")
+	case key != docRequired:
 		return p.setList(key, v)
 	}
-	return fail("unknown pragma '", key, "'")
+	b, ok := v.(*syntax.Bool)
+	if !ok {
+		return fail("pragma 'doc-required' must be boolean")
+	}
+	p.docRequired = b.Value
+	return nil
 }
 
 func (p *pragma) setList(key string, v syntax.Value) *Diagnostic {

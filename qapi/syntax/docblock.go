@@ -1,9 +1,6 @@
 package syntax
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Doc is a documentation comment: the lines between two lines `##`.
 type Doc struct {
@@ -41,10 +38,16 @@ const (
 // Text returns the section's text.
 func (s *Section) Text() string { return strings.Join(s.Lines, "\n") }
 
-// docLines holds the text lines of a comment.
+// docLines holds the text lines of a comment, without the comment sign and the blank after it.
 type docLines struct {
 	text []string
-	line []int // their numbers in the file
+	pos  []Pos
+	end  Pos // of the closing ##; zero if there is an error before it
+}
+
+// cut leaves only the lines before the i-th.
+func (l *docLines) cut(i int) {
+	l.text, l.pos, l.end = l.text[:i], l.pos[:i], Pos{}
 }
 
 // parseDoc reads a documentation comment. It returns what it has even with an error.
@@ -54,7 +57,12 @@ func (p *parser) parseDoc() (*Doc, *Error) {
 		return d, p.fail("junk after '##' at start of documentation comment")
 	}
 	readErr := p.readDocLines()
-	if err := newDocParser(d, docLines{slices.Clone(p.doc.text), p.doc.line}).parse(); err != nil {
+	if p.dialect == QEMU10_2 {
+		if err := p.lintDocLines(); err != nil {
+			readErr = err
+		}
+	}
+	if err := p.dialect.parseDocLines(d, p.doc); err != nil {
 		return d, err
 	}
 	if readErr != nil {
@@ -65,7 +73,7 @@ func (p *parser) parseDoc() (*Doc, *Error) {
 
 // readDocLines collects the lines up to the closing ##.
 func (p *parser) readDocLines() *Error {
-	p.doc.text, p.doc.line = p.doc.text[:0], p.doc.line[:0]
+	p.doc.cut(0)
 	for {
 		if err := p.next(true); err != nil {
 			return err
@@ -74,16 +82,28 @@ func (p *parser) readDocLines() *Error {
 		case p.tok != '#':
 			return p.fail("documentation comment must end with '##'")
 		case p.text == "##":
+			p.doc.end = p.pos
 			return nil
 		case strings.HasPrefix(p.text, "##"):
 			return p.fail("junk after '##' at end of documentation comment")
 		case p.text != "#" && p.text[1] != ' ':
 			return p.fail("missing space after #")
 		}
-		text := strings.TrimPrefix(p.text[1:], " ")
-		p.doc.text = append(p.doc.text, strings.TrimRightFunc(text, isSpace))
-		p.doc.line = append(p.doc.line, p.pos.Line)
+		p.doc.text = append(p.doc.text, strings.TrimPrefix(p.text[1:], " "))
+		p.doc.pos = append(p.doc.pos, p.pos)
 	}
+}
+
+// lintDocLines looks at the form of the lines. The first one that is wrong ends the comment.
+func (p *parser) lintDocLines() *Error {
+	var lint docLint
+	for i, text := range p.doc.text {
+		if err := lint.check(strings.TrimRightFunc(text, isSpace), p.doc.pos[i]); err != nil {
+			p.doc.cut(i)
+			return err
+		}
+	}
+	return nil
 }
 
 // addEmptySections adds errors for the sections that have no text.
@@ -96,9 +116,21 @@ func (p *parser) addEmptySections(d *Doc) {
 			p.add(&Error{s.Pos, "text required after '@" + s.Name + ":'"})
 		case s.Kind == Tagged:
 			p.add(&Error{s.Pos, "text required after '" + s.Name + ":'"})
-		case s.Kind == FeatureText:
-			// A feature may be named without a word about it, so that a schema can
-			// be printed without its prose.
+		case s.Kind == FeatureText && p.dialect != Any:
+			// Elsewhere a feature may be named without a word about it, so that a
+			// schema can be printed without its prose.
+			p.add(&Error{s.Pos, "text required after '@" + s.Name + ":'"})
 		}
 	}
+}
+
+// trimBlank leaves out blank lines at the begin and at the end.
+func trimBlank(lines []string) []string {
+	for len(lines) > 0 && lines[0] == "" {
+		lines = lines[1:]
+	}
+	for len(lines) > 0 && lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
 }

@@ -2,7 +2,8 @@ package syntax
 
 import "strings"
 
-// docParser cuts the lines of a documentation comment into sections.
+// docParser cuts the lines of a documentation comment into sections, by the rules of QEMU 10.2
+// relaxed where older versions allowed more.
 type docParser struct {
 	doc   *Doc
 	lines docLines
@@ -20,6 +21,11 @@ type sectionKey struct {
 }
 
 func newDocParser(doc *Doc, lines docLines) *docParser {
+	text := make([]string, len(lines.text)) // the sections keep it
+	for i, line := range lines.text {
+		text[i] = strings.TrimRightFunc(line, isSpace)
+	}
+	lines.text = text
 	return &docParser{doc: doc, lines: lines}
 }
 
@@ -29,7 +35,7 @@ func (p *docParser) line() string { return p.lines.text[p.next] }
 
 // fail returns an error at the next line.
 func (p *docParser) fail(message string) *Error {
-	return &Error{Pos{Line: p.lines.line[p.next], Column: 1}, message}
+	return &Error{p.lines.pos[p.next], message}
 }
 
 // parse fills in the comment's symbol and sections.
@@ -193,15 +199,9 @@ func (p *docParser) parseHanging(kind SectionKind, name, text string) {
 func (p *docParser) add(kind SectionKind, name string, begin int, first string) {
 	lines := p.lines.text[begin:p.next:p.next]
 	lines[0] = first
-	for len(lines) > 0 && lines[0] == "" {
-		lines = lines[1:]
-	}
-	for len(lines) > 0 && lines[len(lines)-1] == "" {
-		lines = lines[:len(lines)-1]
-	}
 	p.doc.Sections = append(p.doc.Sections, Section{
-		Kind: kind, Name: name, Lines: lines,
-		Pos: Pos{Line: p.lines.line[begin]},
+		Kind: kind, Name: name, Lines: trimBlank(lines),
+		Pos: Pos{Line: p.lines.pos[begin].Line},
 	})
 }
 

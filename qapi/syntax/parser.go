@@ -8,14 +8,17 @@ import (
 // MaxDepth is how deep values may be nested.
 const MaxDepth = 256
 
-// Parse reads a schema file. Errors are among the returned file's items; after one, Parse
-// goes on with the next line that looks like the begin of an item.
-func Parse(src []byte) *File {
+// Parse reads a schema file in the dialect Any. Errors are among the returned file's items;
+// after one, Parse goes on with the next line that looks like the begin of an item.
+func Parse(src []byte) *File { return Any.Parse(src) }
+
+// Parse is like the function [Parse], for a dialect.
+func (d Dialect) Parse(src []byte) *File {
 	text, err := newSource(src)
 	if err != nil {
 		return &File{Items: []Item{err}}
 	}
-	p := &parser{scanner: newScanner(text)}
+	p := &parser{scanner: newScanner(text), dialect: d}
 	p.parseFile()
 	return &p.file
 }
@@ -34,8 +37,9 @@ func (f *File) Errors() []*Error {
 // parser builds the tree. It is always one token ahead.
 type parser struct {
 	*scanner
-	file  File
-	depth int
+	dialect Dialect
+	file    File
+	depth   int
 
 	// Scratch space: what is read of the documentation comment at hand, and of the values
 	// that are not complete yet.
@@ -87,6 +91,9 @@ func (p *parser) parseItem() *Error {
 			p.addEmptySections(d)
 		}
 		return err
+	}
+	if p.dialect == QEMU5_2 && p.tok != '{' {
+		return p.fail("expected '{'")
 	}
 	pos := p.pos
 	v, err := p.parseValue()

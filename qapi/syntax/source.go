@@ -56,3 +56,24 @@ func advance(col int, text string) int {
 func isSpace(r rune) bool {
 	return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f
 }
+
+// indentation returns how many characters of white space text begins with.
+func indentation(text string) int {
+	n := 0
+	for _, r := range text {
+		if !isSpace(r) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// skipRunes returns text without its first n characters.
+func skipRunes(text string, n int) string {
+	for ; n > 0 && text != ""; n-- {
+		_, size := utf8.DecodeRuneInString(text)
+		text = text[size:]
+	}
+	return text
+}

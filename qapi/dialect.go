@@ -1,0 +1,96 @@
+package qapi
+
+import "github.com/qmpkit/qmpkit/qapi/syntax"
+
+// Dialect is the language as one version of QEMU reads it. It bears on what is refused, and
+// on which of several diagnostics comes first; what is accepted means the same in all of them.
+type Dialect = syntax.Dialect
+
+// The dialects. Versions between two of them read the language of the older one, but for what
+// the newer one brought on the way.
+const (
+	Any      = syntax.Any      // what any of the versions writes; the default
+	QEMU5_2  = syntax.QEMU5_2  // exactly what QEMU 5.2 takes
+	QEMU7_2  = syntax.QEMU7_2  // exactly what QEMU 7.2 takes
+	QEMU10_0 = syntax.QEMU10_0 // exactly what QEMU 10.0 takes
+	QEMU10_2 = syntax.QEMU10_2 // exactly what QEMU 10.2 takes
+)
+
+// Dialects returns all dialects, [Any] first, then by version.
+func Dialects() []Dialect { return syntax.Dialects() }
+
+// ParseDialect returns the dialect with a name: "any", "5.2", "7.2", "10.0" or "10.2".
+func ParseDialect(name string) (d Dialect, ok bool) { return syntax.ParseDialect(name) }
+
+// rules is what the dialects differ in, above the notation. The zero value of each is the rule
+// of most of them.
+type rules struct {
+	pragmas []string // keys of a pragma directive
+
+	cConditions    bool // 'if' is a C expression or a list of them
+	noConditions   bool // 'if' is not what it has been since QEMU 6.1
+	anyCExpression bool // it need not be one that is understood
+
+	simpleUnions      bool // a union needs no discriminator
+	noValueFeatures   bool // values of enums have no features
+	noArrayAlternates bool // an alternate does not take arrays
+	noUnionBranches   bool // a union is no branch of another one
+	boxConditions     bool // arguments of which some are conditional must be boxed
+	noUnstable        bool // the feature unstable has no meaning
+	maxFeatures       int  // how many names of features a schema may have, 0: any number
+
+	names nameRules
+	docs  docRules
+}
+
+// nameRules says which names are refused for how they are written.
+type nameRules int
+
+const (
+	namesTolerant nameRules = iota // definitions by their kind, others without upper case
+	namesClassic                   // definitions in any way, others without upper case
+	namesStrict                    // definitions by their kind, others without upper case and _
+)
+
+// docRules says what a documentation comment must agree in with the definition.
+type docRules struct {
+	complete bool // members must be described, and Returns is only of a command with a result
+	classic  bool // problems are reported with the definition's, and where its comment begins
+}
+
+// rulesOf holds the rules of each dialect.
+var rulesOf = [...]rules{
+	Any: {
+		pragmas: []string{docRequired, returnsWhitelist, nameCaseWhitelist, commandNameExceptions,
+			commandReturnsExceptions, documentationExceptions, memberNameExceptions},
+		cConditions: true, simpleUnions: true,
+	},
+	QEMU5_2: {
+		pragmas:     []string{docRequired, returnsWhitelist, nameCaseWhitelist},
+		cConditions: true, noConditions: true, anyCExpression: true,
+		simpleUnions: true, noValueFeatures: true, noArrayAlternates: true, noUnionBranches: true,
+		noUnstable: true,
+		names:      namesClassic,
+		docs:       docRules{classic: true},
+	},
+	QEMU7_2: {
+		pragmas:         []string{docRequired, commandNameExceptions, commandReturnsExceptions, memberNameExceptions},
+		noUnionBranches: true,
+		names:           namesStrict,
+		docs:            docRules{classic: true},
+	},
+	QEMU10_0: {
+		pragmas: []string{docRequired, commandNameExceptions, commandReturnsExceptions,
+			documentationExceptions, memberNameExceptions},
+		boxConditions: true, maxFeatures: 64,
+		names: namesStrict,
+		docs:  docRules{complete: true},
+	},
+	QEMU10_2: {
+		pragmas: []string{docRequired, commandNameExceptions, commandReturnsExceptions,
+			documentationExceptions, memberNameExceptions},
+		boxConditions: true, maxFeatures: 64,
+		names: namesStrict,
+		docs:  docRules{complete: true},
+	},
+}
