@@ -228,7 +228,7 @@ func (d *declarer) readMembers(o *syntax.Object, what, owner string) ([]*memberD
 		if name, ok := cutOptional(m.Key); ok {
 			member.name, member.optional = name, true
 		}
-		if problem := d.rules.names.checkMember(member.name, place{what, m.Key}, anyCase); problem != nil {
+		if problem := d.rules.names.checkMember(member.name, member.optional, place{what, m.Key}, anyCase); problem != nil {
 			return nil, problem
 		}
 		if problem := d.readMember(member, m.Value, place{what, m.Key}); problem != nil {

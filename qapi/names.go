@@ -77,10 +77,14 @@ func (r nameRules) check(name string, what place, anyCase bool) *Diagnostic {
 	return nil
 }
 
-// checkMember checks the name of a member. Those that QEMU's C code uses itself are reserved.
-func (r nameRules) checkMember(name string, what place, anyCase bool) *Diagnostic {
+// checkMember checks the name of a member. Those that QEMU's C code uses itself are reserved,
+// which QEMU 5.2 does not see in an optional member.
+func (r nameRules) checkMember(name string, optional bool, what place, anyCase bool) *Diagnostic {
 	if d := r.check(name, what, anyCase); d != nil {
 		return d
+	}
+	if r == namesClassic && optional {
+		return nil
 	}
 	if name == "u" || hasCPrefix(name, "has_") {
 		return fail(what.String(), " uses reserved name")

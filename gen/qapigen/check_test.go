@@ -34,3 +34,21 @@ func TestCheck(t *testing.T) {
 	}, strings.Split(strings.TrimSpace(errs.String()), "\n"))
 	require.Equal(t, exitUsage, run([]string{"check"}, &out, &errs))
 }
+
+func TestCheckDialect(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"a.json": "##\n# @stop:\n#\n# It stops. For good.\n##\n{ 'command': 'stop' }\n"})
+	a := filepath.Join(dir, "a.json")
+	for _, dialect := range []string{"any", "5.2", "7.2", "10.0"} {
+		var out, errs strings.Builder
+		require.Equal(t, exitOK, run([]string{"check", "-dialect", dialect, a}, &out, &errs), errs.String())
+		require.Empty(t, out.String()+errs.String())
+	}
+	var out, errs strings.Builder
+	require.Equal(t, exitFailure, run([]string{"check", "-dialect=10.2", a}, &out, &errs))
+	require.Equal(t, a+":4:12: use two spaces between sentences\n", errs.String())
+	errs.Reset()
+	require.Equal(t, exitUsage, run([]string{"check", "-dialect", "9.0", a}, &out, &errs))
+	require.Contains(t, errs.String(), "there is no dialect '9.0': it is one of any, 5.2, 7.2, 10.0, 10.2")
+	require.Empty(t, out.String())
+}

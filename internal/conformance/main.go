@@ -4,14 +4,16 @@
 //	go run ./internal/conformance DIR
 //
 // DIR is a QEMU source tree, or what scripts/get-source.sh takes out of one. Its
-// tests/qapi-schema has a schema for each case, and what QEMU's front end says of it. The cases
-// on which the two disagree are listed first. The exit status is 0 whatever the counts are.
+// tests/qapi-schema has a schema for each case, and what QEMU's front end says of it; its file
+// VERSION says which dialect is spoken there. The cases on which the two disagree are listed
+// first. The exit status is 0 whatever the counts are.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -37,13 +39,17 @@ func run(source string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	dialect, err := dialectOf(source)
+	if err != nil {
+		return err
+	}
 	var verdicts, lines int
 	for _, name := range names {
 		want, err := expected(dir, name)
 		if err != nil {
 			return err
 		}
-		got, err := found(dir, name)
+		got, err := found(dir, name, dialect)
 		if err != nil {
 			return err
 		}
@@ -57,7 +63,8 @@ func run(source string, out io.Writer) error {
 			fmt.Fprintf(out, "%s: QEMU %s, qapi %s\n", name, orFine(want), orFine(got))
 		}
 	}
-	fmt.Fprintf(out, "verdict: agree %d of %d\nline: agree %d of %d\n", verdicts, len(names), lines, len(names))
+	fmt.Fprintf(out, "dialect: %s\nverdict: agree %d of %d\nline: agree %d of %d\n",
+		dialect, verdicts, len(names), lines, len(names))
 	return nil
 }
 
@@ -66,6 +73,37 @@ func orFine(place string) string {
 		return "accepts it"
 	}
 	return "refuses " + place
+}
+
+// dialectOf returns the dialect of a source tree: that of its version or, between two of them, of
+// the older one. A tree that does not tell its version is judged by what all of them have in
+// common.
+func dialectOf(source string) (qapi.Dialect, error) {
+	path := filepath.Join(source, "VERSION")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return qapi.Any, nil
+	} else if err != nil {
+		return 0, err
+	}
+	version, err := number(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, fmt.Errorf("%s does not begin with a version: %w", path, err)
+	}
+	found := qapi.QEMU5_2
+	for _, d := range qapi.Dialects() {
+		if v, err := number(d.String()); err == nil && v <= version {
+			found = d
+		}
+	}
+	return found, nil
+}
+
+// number returns a version such as "7.2.50" as a number in which versions compare: 7002.
+func number(version string) (int, error) {
+	var major, minor int
+	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return 1000*major + minor, err
 }
 
 var (
@@ -110,8 +148,8 @@ func expected(dir, name string) (string, error) {
 }
 
 // found returns the place of our first diagnostic.
-func found(dir, name string) (string, error) {
-	_, err := qapi.Load(filepath.Join(dir, name+".json"), nil)
+func found(dir, name string, dialect qapi.Dialect) (string, error) {
+	_, err := qapi.Load(filepath.Join(dir, name+".json"), &qapi.Options{Dialect: dialect})
 	if err == nil {
 		return "", nil
 	}
