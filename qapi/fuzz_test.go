@@ -1,10 +1,11 @@
 package qapi_test
 
 import (
-	"errors"
+	"path/filepath"
 	"testing"
 	"testing/fstest"
 
+	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/qapi"
@@ -30,22 +31,50 @@ func FuzzLoad(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
+	for _, archive := range archives(f, "testdata/errors/*.txtar", "testdata/dialects/*.txtar") {
+		f.Add(string(archive.Files[0].Data), string(archive.Files[1].Data))
+	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		s, err := qapi.LoadFS(fstest.MapFS{"a": {Data: []byte(a)}, "b": {Data: []byte(b)}}, "a", nil)
-		if err != nil {
-			var diagnostics qapi.Diagnostics
-			require.True(t, errors.As(err, &diagnostics))
-			for _, d := range diagnostics {
-				require.Positive(t, d.Pos.Line)
-				require.NotEmpty(t, d.Pos.File)
+		fsys := fstest.MapFS{"a": {Data: []byte(a)}, "b": {Data: []byte(b)}}
+		for _, d := range qapi.Dialects() {
+			s, err := qapi.LoadFS(fsys, "a", &qapi.Options{Dialect: d})
+			if err != nil {
+				checkDiagnostics(t, err)
+				continue
 			}
-			return
+			checkComplete(t, s)
+			u := s.Under(func(name string) bool { return len(name)%2 == 0 })
+			checkComplete(t, u)
+			require.Zero(t, count(u).conditions)
 		}
-		checkComplete(t, s)
-		u := s.Under(func(name string) bool { return len(name)%2 == 0 })
-		checkComplete(t, u)
-		require.Zero(t, count(u).conditions)
 	})
+}
+
+// archives reads the archives that the patterns match.
+func archives(t testing.TB, patterns ...string) []*txtar.Archive {
+	t.Helper()
+	var all []*txtar.Archive
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, paths)
+		for _, path := range paths {
+			archive, err := txtar.ParseFile(path)
+			require.NoError(t, err)
+			all = append(all, archive)
+		}
+	}
+	return all
+}
+
+func checkDiagnostics(t *testing.T, err error) {
+	t.Helper()
+	var diagnostics qapi.Diagnostics
+	require.ErrorAs(t, err, &diagnostics)
+	for _, d := range diagnostics {
+		require.Positive(t, d.Pos.Line)
+		require.NotEmpty(t, d.Pos.File)
+	}
 }
 
 // checkComplete checks that there is a type wherever there must be one.

@@ -1,6 +1,7 @@
 package syntax_test
 
 import (
+	"io/fs"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/qapi/syntax"
+	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
 // FuzzParse checks that any text at all gives items and errors with places in it, and that
@@ -24,6 +26,13 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	modules, err := fs.Glob(schema.FS, "10.2/qapi/*.json")
+	require.NoError(f, err)
+	for _, name := range modules {
+		text, err := schema.FS.ReadFile(name)
+		require.NoError(f, err)
+		f.Add(text[:min(len(text), 2048)])
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		checkParse(t, text)
 	})
@@ -37,6 +46,8 @@ func FuzzDoc(f *testing.F) {
 		"= Title\n\ntext",
 		"@a:\nReturns:\n\nfoo\n  bar\nErrors:\n - baz\nTODO: 1",
 		"@@::\n@:\n:",
+		"@a:\nIt is. Not.  e.g. This\n\n.. qmp-example::\n\n  A. B\n\n= T\n# x",
+		"@a:\n@b:\tc\n\nd\n  e\nSince: 1\n 2\nNote:\n@f: g",
 	} {
 		f.Add(seed)
 	}
@@ -48,7 +59,15 @@ func FuzzDoc(f *testing.F) {
 
 // checkParse checks what holds of the result of any text.
 func checkParse(t *testing.T, text []byte) {
-	file := syntax.Parse(text)
+	for _, d := range syntax.Dialects() {
+		checkFile(t, d.Parse(text), text)
+	}
+	if len(syntax.Parse(text).Errors()) == 0 {
+		checkRoundTrip(t, "input", text)
+	}
+}
+
+func checkFile(t *testing.T, file *syntax.File, text []byte) {
 	lines := 1 + strings.Count(string(text), "\n") + strings.Count(string(text), "\r")
 	last := syntax.Pos{Line: 1}
 	for _, item := range file.Items {
@@ -63,8 +82,5 @@ func checkParse(t *testing.T, text []byte) {
 		require.NotEmpty(t, err.Message)
 		require.True(t, utf8.ValidString(err.Message))
 		require.NotContains(t, err.Message, "\n")
-	}
-	if len(file.Errors()) == 0 {
-		checkRoundTrip(t, "input", text)
 	}
 }
