@@ -38,6 +38,10 @@ benchmarks: ## the benchmarks; BENCHTIME=1x only sees that they run
 conformance: ## judge the cases of QEMU's own test suite, in QEMU_SRC=DIR, as qapi does
 	@$(GO) run ./internal/conformance "$(or $(QEMU_SRC),$(error QEMU_SRC is not set: it names a QEMU source tree, or what scripts/get-source.sh prints))"
 
+.PHONY: mutants
+mutants: ## let QEMU's front end, in QEMU_SRC=DIR, and qapi judge MUTANTS=3000 schemas with one edit each
+	@$(GO) run ./internal/conformance -mutants $(or $(MUTANTS),3000) "$(or $(QEMU_SRC),$(error QEMU_SRC is not set: it names a QEMU source tree, or what scripts/get-source.sh prints))"
+
 .PHONY: lint
 lint: ## formatting, go vet, the rules of the architecture
 	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); test -z "$$unformatted" || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }

@@ -28,9 +28,9 @@ func TestSuite(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(suite, name), []byte(text), 0o600))
 	}
 	var out strings.Builder
-	require.NoError(t, run(dir, &out))
+	require.NoError(t, runSuite(dir, &out))
 	require.Equal(t, "strange: QEMU refuses strange.json:1, qapi accepts it\ndialect: any\nverdict: agree 2 of 3\nline: agree 2 of 3\n", out.String())
-	require.Error(t, run(t.TempDir(), &out))
+	require.Error(t, runSuite(t.TempDir(), &out))
 }
 
 // TestQEMUs judges those of QEMU. There is nothing on which the two disagree.
@@ -38,7 +38,7 @@ func TestQEMUs(t *testing.T) {
 	for _, version := range qemutest.SourceVersions {
 		t.Run(version, func(t *testing.T) {
 			var out strings.Builder
-			require.NoError(t, run(qemutest.Source(t, version), &out))
+			require.NoError(t, runSuite(qemutest.Source(t, version), &out))
 			require.Regexp(t, `^dialect: `+regexp.QuoteMeta(version)+`
 verdict: agree (\d+) of \d+
 line: agree \d+ of \d+
