@@ -5,15 +5,18 @@
 //	qapigen check [-dialect VERSION] FILE...
 //	qapigen introspect [-unmask] [-define NAME]... FILE
 //	qapigen query SOURCE PATH
+//	qapigen diff [-json] [-breaking] OLD NEW
 //
 // Generate writes a Go package for the schema whose main file is FILE. Print writes a copy
-// of the schemas without their prose. Check tells what is wrong with schemas. Introspect prints what a server built from a schema answers
-// to query-qmp-schema, and query tells whether a schema, or a running server, has something.
-// Flags take one dash or two.
+// of the schemas without their prose. Check tells what is wrong with schemas. Introspect prints
+// what a server built from a schema answers to query-qmp-schema, query tells whether a schema, or
+// a running server, has something, and diff what changed from one to another. Flags take one dash
+// or two.
 //
 // The exit status is 0 if all went well, 1 if something is wrong with a schema or a file, and
-// 2 if the command line cannot be understood; query has statuses of its own. A schema's diagnostics go to standard error,
-// one a line: path:line[:column]: message. Nothing is written unless all went well.
+// 2 if the command line cannot be understood; query and diff have statuses of their own. A
+// schema's diagnostics go to standard error, one a line: path:line[:column]: message. Nothing is
+// written unless all went well.
 package main
 
 import (
@@ -73,7 +76,7 @@ Flags take one dash or two.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery())
+	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff())
 	root.RunE = func(*cobra.Command, []string) error { return &usageError{"no command given"} }
 	for _, cmd := range root.Commands() {
 		cmd.RunE = failing(cmd.RunE)

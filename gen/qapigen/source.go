@@ -22,7 +22,8 @@ is running: the path of its socket, "unix:PATH" or "tcp:ADDRESS:PORT".`
 // holds its monitor.
 const serverLimit = 10 * time.Second
 
-// loadView returns a server's view of the schema that a source has or is.
+// loadView returns a server's view of the schema that a source has or is; a schema's file has the
+// names of types, which a server does not tell.
 func loadView(ctx context.Context, source string) (*introspect.Schema, error) {
 	if strings.HasPrefix(source, "unix:") || strings.HasPrefix(source, "tcp:") {
 		return askServer(ctx, source)
@@ -45,7 +46,7 @@ func loadView(ctx context.Context, source string) (*introspect.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Introspect(qapi.IntrospectOptions{}), nil
+	return s.Introspect(qapi.IntrospectOptions{Unmask: true}), nil
 }
 
 // isAnswer tells a server's answer, or its whole reply, from the text of a schema: schemas have

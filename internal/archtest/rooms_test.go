@@ -48,13 +48,15 @@ var rooms = []room{
 		why: "asks a server for its schema, once for each connection"},
 	{path: "qapi", rooms: []string{"qapi/syntax", "qapi/introspect"}, library: true,
 		why: "the schema model: loading, checks, conditions, the server's view"},
+	{path: "qapi/diff", rooms: []string{"qapi/introspect"}, library: true,
+		why: "what changed from one schema to another, as a client sees it"},
 	{path: "testdata/schema", library: true,
 		why: "snapshots of QEMU's schemas, embedded"},
 
 	{path: "gen/gogen", rooms: []string{"qapi"}, modules: []string{jennifer},
 		why: "a schema to Go files"},
 	{path: "gen/qapigen", modules: []string{cobra},
-		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qmp", "qmp/qmpschema"},
+		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qmp", "qmp/qmpschema"},
 		why:   "the command: flags and subcommands; print works on the syntax alone"},
 
 	{path: "internal/archtest",

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/diff"
+	"github.com/qmpkit/qmpkit/qapi/introspect"
+)
+
+// The exit statuses of diff, which has exitFailed from query.
+const (
+	exitCompatible = 0
+	exitBreaking   = 1
+)
+
+// newDiff makes the subcommand that compares two schemas.
+func newDiff() *cobra.Command {
+	var asJSON, breakingOnly bool
+	cmd := &cobra.Command{
+		Use:   "diff [-json] [-breaking] OLD NEW",
+		Short: "tell what changed from one schema to another, and what breaks a client",
+		Long: `Diff compares two schemas as a client sees them, and prints a line for each change: whether it
+is breaking or compatible, what happened to what, in which direction the values go (sent: the
+arguments of commands; received: results and the data of events), the path, what it was and
+what it is. A path is one that query takes, with the command or event that it begins with; how
+many others have the same type stands behind it.
+
+A change is breaking if a client made for OLD can fail with NEW: what it sends is refused, or what
+it counts on is not there. Clients are expected to ignore members and to take enum values that
+they do not know.
+
+OLD and NEW are a SOURCE each, in any mix.
+` + sourceHelp + `
+
+A schema's file stands for a server in which all its conditions hold. The names of types are
+compared if both are such files.
+
+The exit status is 0 if no change is breaking, 1 if one is, and 2 if there is no schema to be had
+from one of the sources.`,
+		Example: `  qapigen diff qemu-7.2/qapi/qapi-schema.json qemu-10.2/qapi/qapi-schema.json
+  qapigen diff -json -breaking answer-of-5.2.json unix:/run/vm1/qmp.sock`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			changes, err := compareSources(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return &failure{err, exitFailed}
+			}
+			breaking, compatible := split(changes)
+			printed := slices.Concat(breaking, compatible)
+			if breakingOnly {
+				printed = breaking
+			}
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), printed)
+			} else {
+				summary := fmt.Sprintf("%d breaking, %d compatible\n", len(breaking), len(compatible))
+				err = printText(cmd.OutOrStdout(), printed, summary)
+			}
+			switch {
+			case err != nil:
+				return &failure{err, exitFailed}
+			case len(breaking) > 0:
+				return &failure{nil, exitBreaking}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print an array of objects")
+	cmd.Flags().BoolVar(&breakingOnly, "breaking", false, "print breaking changes only")
+	return cmd
+}
+
+// compareSources compares what two sources have or are.
+func compareSources(ctx context.Context, old, new string) ([]diff.Change, error) {
+	before, err := loadNamed(ctx, old)
+	if err != nil {
+		return nil, err
+	}
+	after, err := loadNamed(ctx, new)
+	if err != nil {
+		return nil, err
+	}
+	return diff.Compare(before, after)
+}
+
+// loadNamed is loadView with errors that say which source it is about, as diagnostics do anyway.
+func loadNamed(ctx context.Context, source string) (*introspect.Schema, error) {
+	s, err := loadView(ctx, source)
+	if _, ok := errors.AsType[qapi.Diagnostics](err); ok || err == nil {
+		return s, err
+	}
+	return nil, fmt.Errorf("%s: %w", source, err)
+}
+
+// split tells breaking changes from others.
+func split(changes []diff.Change) (breaking, compatible []diff.Change) {
+	for _, c := range changes {
+		if c.Breaking {
+			breaking = append(breaking, c)
+		} else {
+			compatible = append(compatible, c)
+		}
+	}
+	return breaking, compatible
+}
+
+// printJSON prints an array.
+func printJSON(w io.Writer, changes []diff.Change) error {
+	if changes == nil {
+		changes = []diff.Change{} // and not null
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(changes)
+}
+
+// printText prints a line for each change, and a last one.
+func printText(w io.Writer, changes []diff.Change, last string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, c := range changes {
+		class := "compatible"
+		if c.Breaking {
+			class = "breaking"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s%s\n", class, c.Kind, c.What, c.Direction, where(c), was(c))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, last)
+	return err
+}
+
+// where is the path of a change, and how many others than the one in the path it concerns.
+func where(c diff.Change) string {
+	if others := len(c.Users) - 1; others > 0 {
+		return fmt.Sprintf("%s (and %d more)", c.Path, others)
+	}
+	return c.Path
+}
+
+// was says what it was and what it is.
+func was(c diff.Change) string {
+	switch {
+	case c.Old != "" && c.New != "":
+		return ": " + c.Old + " -> " + c.New
+	case c.Old+c.New != "":
+		return ": " + c.Old + c.New
+	}
+	return ""
+}
