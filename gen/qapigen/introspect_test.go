@@ -1,12 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
 func TestIntrospect(t *testing.T) {
@@ -38,8 +41,30 @@ func TestIntrospect(t *testing.T) {
 		var out, errs strings.Builder
 		status := run(append(append([]string{"introspect"}, c.flags...), file), &out, &errs)
 		require.Zero(t, status, errs.String())
-		require.Equal(t, strings.Join(c.want, "\n")+"\n", out.String())
+		require.Equal(t, "[\n"+strings.Join(c.want, ",\n")+"\n]\n", out.String())
+		require.True(t, json.Valid([]byte(out.String())))
 	}
+}
+
+func TestIntrospectNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "s.json")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	var out, errs strings.Builder
+	require.Zero(t, run([]string{"introspect", file}, &out, &errs), errs.String())
+	require.Equal(t, "[]\n", out.String())
+}
+
+// What is printed can be asked and compared.
+func TestIntrospectSource(t *testing.T) {
+	main := filepath.Join(snapshots, schema.Mains[0])
+	var array, errs strings.Builder
+	require.Zero(t, run([]string{"introspect", "-unmask", main}, &array, &errs), errs.String())
+	file := filepath.Join(t.TempDir(), "answer.json")
+	require.NoError(t, os.WriteFile(file, []byte(array.String()), 0o600))
+	var out strings.Builder
+	require.Zero(t, run([]string{"query", file, "query-status/ret-type/running"}, &out, &errs), errs.String())
+	require.Zero(t, run([]string{"diff", file, main}, &out, &errs), errs.String())
+	require.Equal(t, "true\n0 breaking, 0 compatible\n", out.String())
 }
 
 func TestIntrospectErrors(t *testing.T) {
