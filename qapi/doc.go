@@ -10,9 +10,9 @@
 // # The language
 //
 // The language has changed over the years. Load reads what QEMU 5.2 to 11.0 write, whichever
-// version it is: it refuses what all of them refuse. A union of QEMU 5.2 that has no
-// discriminator is seen as one that has, with the types that this takes; conditions that are
-// C expressions are seen as today's.
+// version it is. A union of QEMU 5.2 that has no discriminator is seen as one that has, with the
+// types that this takes; conditions that are C expressions are seen as today's. To learn what
+// one version has to say about a schema, name its [Dialect] in [Options].
 //
 // # Types without a name
 //

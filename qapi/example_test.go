@@ -102,6 +102,41 @@ func ExampleSchema_Under() {
 	// Output: true false
 }
 
+// Judge a schema as one version of QEMU does.
+func ExampleDialect() {
+	files := fstest.MapFS{"schema.json": {Data: []byte(`
+		{ 'command': 'plot', 'data': { 'x': { 'type': 'int', 'if': 'CONFIG_PLOT' } } }
+	`)}}
+	for _, d := range qapi.Dialects() {
+		_, err := qapi.LoadFS(files, "schema.json", &qapi.Options{Dialect: d})
+		fmt.Println(d, err)
+	}
+	// Output:
+	// any <nil>
+	// 5.2 <nil>
+	// 7.2 <nil>
+	// 10.0 schema.json:2: command 'plot': conditional command arguments require 'boxed': true
+	// 10.2 schema.json:2: command 'plot': conditional command arguments require 'boxed': true
+}
+
+// See a schema as a running server would tell it, and ask for something in it.
+func ExampleSchema_Introspect() {
+	s, err := qapi.LoadFS(schema.FS, "10.2/qapi/qapi-schema.json", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	view := s.Introspect(qapi.IntrospectOptions{
+		Config: func(name string) bool { return name != "CONFIG_LINUX_IO_URING" },
+	})
+	for _, path := range []string{"blockdev-add/arg-type/+file/aio/^threads", "blockdev-add/arg-type/+file/aio/^io_uring"} {
+		has, err := view.Has(path)
+		fmt.Println(path, has, err)
+	}
+	// Output:
+	// blockdev-add/arg-type/+file/aio/^threads true <nil>
+	// blockdev-add/arg-type/+file/aio/^io_uring false <nil>
+}
+
 // What is wrong with a schema is told with its place.
 func ExampleDiagnostics() {
 	files := fstest.MapFS{"schema.json": {Data: []byte(`

@@ -6,8 +6,9 @@
 // mean is package qapi's affair. There is no I/O here.
 //
 // The notation is described in docs/devel/qapi-code-gen.rst of QEMU's source. Positions and
-// the order of errors are those of QEMU's own parser. Documentation comments are read by
-// the rules of QEMU 10.2, relaxed where QEMU 5.2 to 10.0 allowed more.
+// the order of errors are those of QEMU's own parser. Documentation comments are read by the
+// rules of a [Dialect]: those of one version of QEMU, or those of QEMU 10.2, relaxed where
+// QEMU 5.2 to 10.0 allowed more.
 //
 // All functions take any input whatever without panicking, in time and memory linear in its
 // size, and may be called by several goroutines at once.
