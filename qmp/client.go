@@ -15,7 +15,7 @@ import (
 type Client struct {
 	conn    net.Conn
 	options Options
-	in      receiver // the reading goroutine's
+	in      receiver // of who has the turn to read
 	out     sender   // the writing goroutine's, see inflight
 	calls   inflight
 
@@ -31,14 +31,13 @@ type Client struct {
 
 	ending sync.Once
 	done   chan struct{} // closed when the connection has ended
-	read   chan struct{} // closed when the reading goroutine has
 }
 
 // maxInBand is the number of commands that a QEMU with oob queues (QMP_REQ_QUEUE_LEN_MAX of
 // monitor/qmp.c): with one more it stops reading, and out-of-band commands wait as well.
 const maxInBand = 8
 
-// newClient makes a client that reads, on a goroutine of its own.
+// newClient makes a client that reads, on a goroutine of its own to begin with.
 func newClient(conn net.Conn, opts *Options) *Client {
 	c := &Client{
 		conn:     conn,
@@ -47,11 +46,11 @@ func newClient(conn net.Conn, opts *Options) *Client {
 		fileLock: make(chan struct{}, 1),
 		greeted:  make(chan struct{}),
 		done:     make(chan struct{}),
-		read:     make(chan struct{}),
 	}
-	c.in.from, c.in.max = conn, c.options.MaxMessage
 	c.out.init(conn)
-	go c.readAll()
+	c.in.init(conn, c.out.raw, c.options.MaxMessage)
+	c.calls.turn = turn{conn: conn, shared: c.out.raw != nil, taken: true, over: make(chan struct{})}
+	go c.readIdle()
 	return c
 }
 
@@ -76,7 +75,7 @@ func (c *Client) Err() error {
 // after the server has ended the connection, and returns nil.
 func (c *Client) Close() error {
 	c.end(ErrClosed)
-	<-c.read
+	<-c.calls.turn.over
 	<-c.calls.idle
 	return nil
 }
@@ -85,7 +84,9 @@ func (c *Client) Close() error {
 func (c *Client) end(err error) {
 	c.ending.Do(func() {
 		c.logEnd(err)
-		c.calls.end(err)   // first, so that whoever is writing fails for this reason
+		if c.calls.end(err) { // first, so that whoever is writing fails for this reason
+			c.in.close() // nobody reads, nor will
+		}
 		_ = c.conn.Close() // it has ended, whatever Close says
 		if sink := c.eventSink(); sink != nil {
 			sink.end(err)

@@ -49,24 +49,20 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 		}
 		return &unansweredError{call.Command, ErrNotSent, err}
 	}
-	select {
-	case <-p.answered:
-	case <-ctx.Done():
-		switch c.calls.cancel(p) {
-		case queued:
-			c.letGo(p)
-			return &unansweredError{call.Command, ErrNotSent, ctx.Err()}
-		case writing:
-			return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
-		case sent:
-			if call.NoReply && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil
-			}
-			return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
+	switch c.await(ctx, p) {
+	case queued:
+		c.letGo(p)
+		return &unansweredError{call.Command, ErrNotSent, ctx.Err()}
+	case writing:
+		return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
+	case sent:
+		if call.NoReply && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil
 		}
-		<-p.answered // the reply has come as well
+		return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
+	default:
+		return c.outcome(call, p)
 	}
-	return c.outcome(call, p)
 }
 
 // submit encodes a command and sends it on its way. Its error means that it was not sent.

@@ -59,6 +59,16 @@ func (r *rights) close() {
 	r.fds = nil
 }
 
+// readSocket reads once.
+func readSocket(fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), b)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
 // sendmsg sends b, or its beginning, and the rights with it.
 func sendmsg(fd uintptr, b []byte, r *rights) (int, error) {
 	if r == nil {

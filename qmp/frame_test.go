@@ -17,7 +17,7 @@ func messagesOf(from io.Reader, limit int) (texts []string, envelopes []envelope
 	r := receiver{from: from, max: limit}
 	defer r.close()
 	for {
-		m, err := r.next()
+		m, err := next(&r)
 		if err != nil {
 			return texts, envelopes, err
 		}
@@ -67,7 +67,7 @@ func TestEnvelopeHoldsTheMembers(t *testing.T) {
 	r := receiver{max: 1 << 10, from: strings.NewReader(
 		`{ "return" : [1, 2] ,"error":{},"id":1,"event":"A","data":  inf  ,"timestamp":{"seconds":1},` +
 			`"QMP":"x","unknown":{"id":3},"id":17}`)}
-	m, err := r.next()
+	m, err := next(&r)
 	require.NoError(t, err)
 	part := func(s span) string { return string(m.part(s)) }
 	require.Equal(t, `[1, 2]`, part(m.ret))
@@ -85,7 +85,7 @@ func TestReplyIDs(t *testing.T) {
 		`-1`: -1, `01`: -1, `1.0`: -1, `1e3`: -1, `"1"`: -1, `null`: -1, `1000000000000000000`: -1, ``: -1,
 	} {
 		r := receiver{max: 1 << 10, from: strings.NewReader(`{"id":` + text + `}`)}
-		m, err := r.next()
+		m, err := next(&r)
 		require.NoError(t, err)
 		id, ok := m.callID()
 		require.Equal(t, want >= 0, ok, text)
@@ -174,7 +174,7 @@ func TestMessagesAreKept(t *testing.T) {
 		var kept []message
 		var memory []*buffer
 		for range texts {
-			m, err := r.next()
+			m, err := next(&r)
 			require.NoError(t, err)
 			memory = append(memory, r.keep(&m))
 			kept = append(kept, m)
@@ -185,7 +185,7 @@ func TestMessagesAreKept(t *testing.T) {
 		for _, b := range memory {
 			b.free()
 		}
-		_, err := r.next()
+		_, err := next(&r)
 		require.Equal(t, io.EOF, err)
 		r.close()
 	}
@@ -261,6 +261,19 @@ func BenchmarkFraming(b *testing.B) {
 		var f framer
 		if done, err := f.scan([]byte(reply)); !done || err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// next reads up to the end of the next message.
+func next(r *receiver) (message, error) {
+	for {
+		m, ok, err := r.buffered()
+		if ok || err != nil {
+			return m, err
+		}
+		if err := r.fill(); err != nil {
+			return message{}, err
 		}
 	}
 }

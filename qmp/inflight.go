@@ -17,6 +17,8 @@ type inflight struct {
 
 	outOfOrder bool // the server may answer in another order
 
+	turn turn // to read
+
 	queue   []*pending // those that no goroutine writes yet, in order
 	writing bool       // one goroutine writes, until it calls wrote
 	batch   batch      // what it writes
@@ -41,14 +43,17 @@ type pending struct {
 	stage     stage
 	abandoned bool // nobody waits for the reply any more
 
-	// answered is closed when reply, or err and sent, are set: for a reply or for the end of
-	// the connection. It is made for each call, never pooled: channels belong to their
-	// testing/synctest bubble.
-	answered chan struct{}
-	reply    message
-	memory   *buffer // that the reply is in; the receiver of answered frees it
-	err      error   // why there will be no reply
-	sent     bool    // with err: the server has the whole request
+	done   bool // reply, or err and sent, are set: for a reply or for the end of the connection
+	reply  message
+	memory *buffer // that the reply is in; who waits for it frees it
+	err    error   // why there will be no reply
+	sent   bool    // with err: the server has the whole request
+
+	// How its caller waits, see turn. wake is made by a caller that waits for another goroutine
+	// only, and never pooled: channels belong to their testing/synctest bubble.
+	wake     chan struct{}
+	parked   bool // the caller waits for wake
+	promoted bool // the turn is given to it
 }
 
 type stage uint8
@@ -61,7 +66,7 @@ const (
 )
 
 func newPending(command string) *pending {
-	return &pending{command: command, request: newBuffer(0), answered: make(chan struct{})}
+	return &pending{command: command, request: newBuffer(0)}
 }
 
 // A batch is what is written at a time: some requests, one after the other, or one request
@@ -196,10 +201,12 @@ func (f *inflight) answerOldest() (oldest *pending) {
 
 // cancel abandons p. It returns the stage that p was in: a queued command has been taken out
 // unsent; a finished one is not abandoned, its reply is there, or just coming; for the others
-// a reply may come, and their ids stay in use until then.
-func (f *inflight) cancel(p *pending) (was stage) {
+// a reply may come, and their ids stay in use until then. A turn that p was promoted to is then
+// the caller's.
+func (f *inflight) cancel(p *pending) (was stage, promoted bool) {
 	f.mu.Lock()
-	was = p.stage
+	was, promoted = p.stage, p.promoted
+	p.parked, p.promoted = false, false
 	switch was {
 	case queued:
 		i := slices.Index(f.queue, p)
@@ -211,13 +218,15 @@ func (f *inflight) cancel(p *pending) (was stage) {
 		p.abandoned = true
 	}
 	f.mu.Unlock()
-	return was
+	return was, promoted
 }
 
 // end is called once, when the connection has ended. What is in flight ends with err; what is
-// just being written does so in wrote.
-func (f *inflight) end(err error) {
+// just being written does so in wrote. It returns true if nobody has the turn to read: then
+// nobody will.
+func (f *inflight) end(err error) (unread bool) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.err = err
 	f.refuse(err)
 	for _, p := range f.byID {
@@ -228,7 +237,10 @@ func (f *inflight) end(err error) {
 	if !f.writing {
 		close(f.idle)
 	}
-	f.mu.Unlock()
+	if unread = !f.turn.taken; unread {
+		f.turn.end()
+	}
+	return unread
 }
 
 // refuse sees to it that nothing more is sent.
@@ -249,7 +261,17 @@ func (f *inflight) finish(p *pending, err error) {
 	p.stage = finished
 	p.err = err
 	f.forget(p)
-	close(p.answered)
+	p.done = true
+	p.notify()
+	f.turn.interrupt(p)
+}
+
+// deliver hands p its reply.
+func (f *inflight) deliver(p *pending, reply message, memory *buffer) {
+	f.mu.Lock()
+	p.reply, p.memory, p.done = reply, memory, true
+	p.notify()
+	f.mu.Unlock()
 }
 
 // forget makes the id of p free.

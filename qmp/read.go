@@ -5,26 +5,12 @@ import (
 	"slices"
 )
 
-// readAll is the reading goroutine: it takes in what the server sends, in order, until the
-// connection ends. It never waits for anybody but the server.
-func (c *Client) readAll() {
-	for {
-		m, err := c.in.next()
-		if err != nil {
-			c.end(whyEnded(err))
-			break
-		}
-		c.receive(&m)
-	}
-	c.in.close()
-	close(c.read)
-}
-
-// receive deals with one message.
-func (c *Client) receive(m *message) {
+// receive deals with one message. It is called by who has the turn, and never waits. For a reply
+// it returns the command that was answered, if there is one.
+func (c *Client) receive(m *message) *pending {
 	switch {
 	case m.isReply():
-		c.receiveReply(m)
+		return c.receiveReply(m)
 	case m.event.present():
 		if sink := c.eventSink(); sink != nil {
 			sink.publish(m)
@@ -35,14 +21,15 @@ func (c *Client) receive(m *message) {
 	default:
 		c.logDropped(m, "not expected") // another greeting is no surprise: some chardevs repeat it
 	}
+	return nil
 }
 
 // receiveReply hands a reply to the goroutine that waits for it, which decodes it.
-func (c *Client) receiveReply(m *message) {
+func (c *Client) receiveReply(m *message) *pending {
 	p := c.replyTo(m)
 	if p == nil {
 		c.logDropped(m, "a reply to nobody")
-		return
+		return nil
 	}
 	if p.inBand {
 		<-c.inBand
@@ -52,11 +39,11 @@ func (c *Client) receiveReply(m *message) {
 	}
 	if p.abandoned {
 		c.logDropped(m, "a late reply")
-		return
+		return p
 	}
-	p.memory = c.in.keep(m)
-	p.reply = *m
-	close(p.answered)
+	memory := c.in.keep(m)
+	c.calls.deliver(p, *m, memory)
+	return p
 }
 
 // replyTo finds the command that a reply answers, nil when there is none.

@@ -3,6 +3,8 @@ package qmp
 import (
 	"errors"
 	"io"
+	"os"
+	"syscall"
 )
 
 // A receiver cuts what the server sends into messages. One receiver reads a connection from
@@ -12,39 +14,47 @@ type receiver struct {
 	from io.Reader
 	max  int // bytes that a message may have
 
-	in     *buffer
-	start  int   // in.b[start:] has not been given out yet
-	total  int64 // what the server has sent; in.b is the end of that
+	// raw is set for sockets. Reading waits until there is something to read, and needs no
+	// memory before that.
+	raw     syscall.RawConn
+	attempt func(fd uintptr) bool // a closure for each read would be allocated
+	n       int
+	err     error
+
+	in     *buffer // nil while there is nothing in it
+	start  int     // in.b[start:] has not been given out yet
+	total  int64   // what the server has sent; in.b is the end of that
 	framer framer
 }
 
-// next reads up to the end of the next message, whose text is valid until the next call of
-// next or keep. It returns io.EOF where the server has ended the connection between two
-// messages, and a *ProtocolError for what is not a message.
-func (r *receiver) next() (message, error) {
+func (r *receiver) init(from io.Reader, raw syscall.RawConn, max int) {
+	r.from, r.raw, r.max = from, raw, max
+	r.attempt = r.readOnce
+}
+
+// buffered returns the next message of what was read, whose text is valid until the next call of
+// buffered, fill or keep; ok is false when it is not complete, or not there: then fill reads on.
+// The error is a *ProtocolError for what is not a message.
+func (r *receiver) buffered() (m message, ok bool, err error) {
 	if r.in == nil {
-		r.in = newBuffer(0)
+		return message{}, false, nil
 	}
-	for {
-		r.skipSpace()
-		rest := r.in.b[r.start:]
-		done, err := r.framer.scan(rest)
-		if err == nil && r.framer.pos > r.max {
-			err = errTooLong
-		}
-		if err != nil {
-			return message{}, r.fail(err, nil)
-		}
-		if done {
-			m := message{text: rest[:r.framer.pos:r.framer.pos], envelope: r.framer.envelope}
-			r.start += r.framer.pos
-			r.framer = framer{}
-			return m, nil
-		}
-		if err := r.fill(); err != nil {
-			return message{}, err
-		}
+	r.skipSpace()
+	rest := r.in.b[r.start:]
+	done, err := r.framer.scan(rest)
+	if err == nil && r.framer.pos > r.max {
+		err = errTooLong
 	}
+	if err != nil {
+		return message{}, false, r.fail(err, nil)
+	}
+	if !done {
+		return message{}, false, nil
+	}
+	m = message{text: rest[:r.framer.pos:r.framer.pos], envelope: r.framer.envelope}
+	r.start += r.framer.pos
+	r.framer = framer{}
+	return m, true, nil
 }
 
 // keep returns the buffer that m, the last message from next, is in, for its new owner to
@@ -54,8 +64,11 @@ func (r *receiver) keep(m *message) *buffer {
 	if len(rest) < len(m.text) {
 		own := r.in
 		r.start = 0
-		r.in = newBuffer(len(rest))
-		r.in.b = append(r.in.b, rest...)
+		r.in = nil
+		if len(rest) > 0 {
+			r.in = newBuffer(len(rest))
+			r.in.b = append(r.in.b, rest...)
+		}
 		return own
 	}
 	own := newBuffer(len(m.text))
@@ -64,10 +77,17 @@ func (r *receiver) keep(m *message) *buffer {
 	return own
 }
 
+// rest frees the memory if nothing is in it that is still of use.
+func (r *receiver) rest() {
+	if r.in != nil && r.start == len(r.in.b) {
+		r.close()
+	}
+}
+
 // close frees the memory.
 func (r *receiver) close() {
 	r.in.free()
-	r.in = nil
+	r.in, r.start = nil, 0
 }
 
 // skipSpace passes over what separates messages.
@@ -80,12 +100,10 @@ func (r *receiver) skipSpace() {
 	}
 }
 
-// fill reads some more.
+// fill reads some more. It returns io.EOF where the server has ended the connection between two
+// messages, and a *ProtocolError where it has done so in one.
 func (r *receiver) fill() error {
-	r.makeRoom()
-	b := r.in.b
-	n, err := r.from.Read(b[len(b):cap(b)])
-	r.in.b = b[:len(b)+n]
+	n, err := r.read()
 	r.total += int64(n)
 	if n > 0 || err == nil {
 		return nil // an error comes again
@@ -96,10 +114,51 @@ func (r *receiver) fill() error {
 	return err
 }
 
+// read reads once.
+func (r *receiver) read() (n int, err error) {
+	if r.raw == nil {
+		r.makeRoom()
+		b := r.in.b
+		n, err = r.from.Read(b[len(b):cap(b)])
+		r.in.b = b[:len(b)+n]
+		return n, err
+	}
+	r.n, r.err = 0, nil
+	if err = r.raw.Read(r.attempt); err == nil {
+		err = r.err
+	}
+	return r.n, err
+}
+
+// readOnce is r.attempt. It returns false to be called again when there is something to read; no
+// memory is held until then.
+func (r *receiver) readOnce(fd uintptr) bool {
+	r.makeRoom()
+	b := r.in.b
+	n, err := readSocket(fd, b[len(b):cap(b)])
+	switch {
+	case err == syscall.EAGAIN:
+		r.rest()
+		return false
+	case err != nil:
+		r.err = os.NewSyscallError("read", err)
+	case n == 0:
+		r.err = io.EOF
+	default:
+		r.in.b = b[:len(b)+n]
+		r.n = n
+	}
+	return true
+}
+
 // makeRoom sees to it that there is room to read into: it moves what is left to the front of
 // the buffer, or to a larger one; one that grew for a long message is not kept for short ones.
 func (r *receiver) makeRoom() {
 	const enough = 512
+	if r.in == nil {
+		r.in = newBuffer(0)
+		return
+	}
 	b := r.in.b
 	rest := b[r.start:]
 	if len(rest) > 0 && cap(b)-len(b) >= enough {

@@ -1,0 +1,280 @@
+package qmp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// Who reads.
+//
+// Waking another thread costs more than all else that a command needs, so a caller reads its
+// reply itself. One goroutine at a time has the turn to read:
+//
+//   - a caller that waits for its reply takes the turn when nobody has it. It reads for all,
+//     until its own reply has come and nothing is left over of what it has read, and then gives
+//     the turn to a caller that still waits;
+//   - callers that find the turn taken wait to be told that their reply is there, or that the
+//     turn is theirs;
+//   - when no caller has wanted the turn for a while, a goroutine of the client takes it, so
+//     that events and the end of the connection are seen. It keeps the turn until it has read a
+//     reply, since there may be more commands to come.
+//
+// All this is for sockets, where a read can be interrupted when the caller's context ends, and
+// where reading can wait without holding memory. Other connections are read by the client's
+// goroutine only, which has the turn for ever.
+
+// grace is for how long the turn must have been free before the client's own goroutine takes it:
+// longer than the time between commands that follow each other, and too short to matter to who
+// waits for an event.
+const grace = time.Millisecond
+
+// A turn is what is known of who reads; inflight.mu guards it.
+type turn struct {
+	conn   net.Conn
+	shared bool // callers may have it
+	taken  bool
+	ended  bool          // reading is over
+	over   chan struct{} // closed then
+	leader *pending      // the caller that reads, nil for none
+
+	interrupted bool // a deadline is set, which ends the leader's reading
+
+	rounds, seen uint64      // how often it was given back, and when the timer looked last
+	timer        *time.Timer // made when it is first needed
+	armed        bool        // the timer runs
+}
+
+// A role is what a caller is to do until its reply is there.
+type role uint8
+
+const (
+	answered role = iota // the reply is there, or never will be
+	leads                // it has the turn
+	follows              // another goroutine has it: p.wake tells what is new
+)
+
+// role tells what p is to do now.
+func (f *inflight) role(p *pending) role {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case p.promoted:
+		p.promoted = false
+		f.turn.leader = p
+		return leads
+	case p.done:
+		return answered
+	case f.turn.shared && !f.turn.taken && !f.turn.ended:
+		f.turn.taken = true
+		f.turn.leader = p
+		return leads
+	}
+	p.parked = true
+	if p.wake == nil {
+		p.wake = make(chan struct{}, 1)
+	}
+	return follows
+}
+
+// notify tells the caller of p, if it waits, that there is news.
+func (p *pending) notify() {
+	if !p.parked {
+		return
+	}
+	p.parked = false
+	select {
+	case p.wake <- struct{}{}:
+	default: // it has not looked at the last one yet
+	}
+}
+
+// await waits until p has been answered, and returns finished; or until ctx ends, and returns
+// the stage that p was in when it was abandoned.
+func (c *Client) await(ctx context.Context, p *pending) stage {
+	for {
+		switch c.calls.role(p) {
+		case answered:
+			return finished
+		case leads:
+			c.lead(ctx, p)
+		case follows:
+			select {
+			case <-p.wake:
+			case <-ctx.Done():
+			}
+		}
+		if ctx.Err() != nil {
+			if was := c.abandon(p); was != finished {
+				return was
+			}
+			ctx = context.Background() // the reply is there, or just coming
+		}
+	}
+}
+
+// abandon gives p up, and the turn if p has just been given it.
+func (c *Client) abandon(p *pending) stage {
+	was, promoted := c.calls.cancel(p)
+	if promoted {
+		c.yield()
+	}
+	return was
+}
+
+// lead reads for all, until p is answered, ctx ends, or the connection does.
+func (c *Client) lead(ctx context.Context, p *pending) {
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, func() { c.calls.interrupt(p) })
+		defer stop()
+	}
+	for mine := false; ; {
+		m, ok, err := c.in.buffered()
+		if err == nil && !ok {
+			if mine {
+				break
+			}
+			err = c.in.fill()
+		}
+		switch {
+		case ok:
+			mine = c.receive(&m) == p || mine
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.yield()
+			return
+		case err != nil:
+			c.readingFailed(err)
+			return
+		}
+	}
+	c.yield()
+}
+
+// interrupt ends the reading of p, if it is at it: its context has ended.
+func (f *inflight) interrupt(p *pending) {
+	f.mu.Lock()
+	f.turn.interrupt(p)
+	f.mu.Unlock()
+}
+
+// interrupt ends the reading of p, if it is at it.
+func (t *turn) interrupt(p *pending) {
+	if t.leader == p {
+		t.interrupted = true
+		_ = t.conn.SetReadDeadline(time.Unix(1, 0)) // fails when the connection has ended only
+	}
+}
+
+// leave ends the reading of the leader, if there is one.
+func (t *turn) leave() {
+	t.leader = nil
+	if t.interrupted {
+		t.interrupted = false
+		_ = t.conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// end notes that nobody reads any more, nor will.
+func (t *turn) end() {
+	t.leader, t.taken, t.ended = nil, true, true
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	close(t.over)
+}
+
+// yield gives the turn to a caller that waits: the one whose command was sent last, since the
+// turn has to change hands least often then. If there is none the turn is free.
+func (c *Client) yield() {
+	c.in.rest()
+	f := &c.calls
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := &f.turn
+	t.leave()
+	if f.err != nil {
+		c.in.close()
+		t.end()
+		return
+	}
+	var last *pending
+	for _, p := range f.byID {
+		if p != nil && p.parked && (last == nil || p.order > last.order) {
+			last = p
+		}
+	}
+	if last != nil {
+		last.promoted = true
+		last.notify()
+		return
+	}
+	t.taken = false
+	t.rounds++
+	if !t.armed {
+		t.armed = true
+		c.armTimer()
+	}
+}
+
+// armTimer has the client's goroutine look whether it is to read, after the grace period. It does
+// not start anew with each command: that would cost each some time.
+func (c *Client) armTimer() {
+	if t := &c.calls.turn; t.timer == nil {
+		t.timer = time.AfterFunc(grace, c.takeOver)
+	} else {
+		t.timer.Reset(grace)
+	}
+}
+
+// takeOver is the client's goroutine after the grace period.
+func (c *Client) takeOver() {
+	f := &c.calls
+	f.mu.Lock()
+	t := &f.turn
+	t.armed = false
+	switch {
+	case t.taken || t.ended:
+	case t.rounds != t.seen:
+		t.seen = t.rounds
+		t.armed = true
+		c.armTimer()
+	default:
+		t.taken = true
+		f.mu.Unlock()
+		c.readIdle()
+		return
+	}
+	f.mu.Unlock()
+}
+
+// readIdle reads on the client's own goroutine, until a reply has come if others may read then.
+func (c *Client) readIdle() {
+	for replied := false; ; {
+		m, ok, err := c.in.buffered()
+		if err == nil && !ok {
+			if replied && c.calls.turn.shared {
+				break
+			}
+			err = c.in.fill()
+		}
+		switch {
+		case ok:
+			replied = c.receive(&m) != nil || replied
+		case err != nil:
+			c.readingFailed(err)
+			return
+		}
+	}
+	c.yield()
+}
+
+// readingFailed ends the connection, which the turn goes with.
+func (c *Client) readingFailed(err error) {
+	c.end(whyEnded(err))
+	c.in.close()
+	c.calls.mu.Lock()
+	c.calls.turn.end()
+	c.calls.mu.Unlock()
+}
