@@ -3,6 +3,7 @@ package qmp
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // A Client is a connection to a QMP server: QEMU's monitor or qemu-storage-daemon's. It is an
@@ -21,6 +22,8 @@ type Client struct {
 
 	sinkMu sync.Mutex
 	sink   eventSink // made when somebody first subscribes
+
+	events, refused atomic.Uint64 // see Stats
 
 	fileLock chan struct{} // holds an element while a command with files is in flight
 	inBand   chan struct{} // holds one for each ordinary command in flight, with oob; else nil

@@ -18,7 +18,9 @@ type eventHub struct {
 	names  map[string]string // seen by them, so that a name is allocated once
 	err    error             // why no more events will come
 
-	decoder wire.Decoder // the reading goroutine's
+	delivered, lost uint64 // see Stats
+
+	decoder wire.Decoder // of who has the turn to read
 }
 
 // A topic is an event that somebody has subscribed to.
@@ -38,6 +40,7 @@ const maxNames = 256
 // refers to the hub.
 type eventSink interface {
 	publish(m *message)
+	count(s *Stats)
 	end(err error)
 }
 
@@ -144,16 +147,22 @@ func (h *eventHub) publish(m *message) {
 		e.Name = t.name
 		for _, q := range t.queues {
 			e.Data = slices.Clone(m.part(m.data))
-			q.push(e, h.limits)
+			h.push(q, e)
 		}
 	}
 	if len(h.all) > 0 {
 		e.Name = h.intern(name)
 		for _, q := range h.all {
 			e.Data = slices.Clone(m.part(m.data))
-			q.push(e, h.limits)
+			h.push(q, e)
 		}
 	}
+}
+
+// push gives an event to a subscriber.
+func (h *eventHub) push(q *eventQueue, e RawEvent) {
+	h.delivered++
+	h.lost += uint64(q.push(e, h.limits))
 }
 
 // intern returns a name as a string, usually without allocating one.

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// An eventQueue is a subscription of a client: a queue between the reading goroutine, which
+// An eventQueue is a subscription of a client: a queue between who reads, who
 // never waits, and a consumer, who may be slow. When it is full the oldest event goes, since
 // the newest tell how things are now, and the consumer is told how many went.
 type eventQueue struct {
@@ -53,17 +53,18 @@ func (q *eventQueue) Close() error {
 	return nil
 }
 
-// push adds an event.
-func (q *eventQueue) push(e RawEvent, limits queueLimits) {
+// push adds an event, and returns how many are lost for it.
+func (q *eventQueue) push(e RawEvent, limits queueLimits) (lost int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.err != nil {
-		return
+		return 0
 	}
 	for q.count == limits.events || q.count > 0 && q.bytes+len(e.Data) > limits.bytes {
 		q.shift()
-		q.lost++
+		lost++
 	}
+	q.lost += lost
 	if q.count == len(q.ring) {
 		grown := make([]RawEvent, min(max(16, 2*q.count), limits.events))
 		n := copy(grown, q.ring[q.head:])
@@ -74,6 +75,7 @@ func (q *eventQueue) push(e RawEvent, limits queueLimits) {
 	q.count++
 	q.bytes += len(e.Data)
 	q.signal()
+	return lost
 }
 
 // pop returns what Next is to return; ok is false when it must wait.

@@ -102,6 +102,9 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 		c.letGo(p)
 		return err
 	}
+	if c.options.Trace != nil {
+		c.traceSent(call, p)
+	}
 	c.flush()
 	return nil
 }

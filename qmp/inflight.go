@@ -14,6 +14,7 @@ type inflight struct {
 	ids   idSet
 	byID  []*pending // the index is the id; nil where it is free
 	added uint64     // how many there have been
+	bytes uint64     // sent
 
 	outOfOrder bool // the server may answer in another order
 
@@ -139,6 +140,7 @@ func (f *inflight) wrote(n int, err error) {
 	if len(f.batch.calls) > 1 {
 		f.batch.text.free()
 	}
+	f.bytes += uint64(n)
 	for i, p := range f.batch.calls {
 		n -= len(p.request.b)
 		p.release()

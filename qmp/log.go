@@ -1,6 +1,10 @@
 package qmp
 
-import "context"
+import (
+	"context"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
 
 // Logger takes messages about what a client does. [*log/slog.Logger] is one.
 //
@@ -10,15 +14,23 @@ type Logger interface {
 	DebugContext(ctx context.Context, msg string, args ...any)
 }
 
-// executeLogged executes a command and tells the logger how it begins and ends. The arguments
-// are formatted without their secrets.
-func (c *Client) executeLogged(ctx context.Context, call *Call) error {
-	arguments := ""
-	if call.Args != nil {
-		arguments = Format(call.Args)
+// loggedArgs are arguments that are formatted, without their secrets, if somebody looks at them:
+// a logger that is switched off does not.
+type loggedArgs struct{ args wire.MemberEncoder }
+
+func (a loggedArgs) String() string {
+	if a.args == nil {
+		return ""
 	}
+	return Format(a.args)
+}
+
+func (a loggedArgs) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// executeLogged executes a command and tells the logger how it begins and ends.
+func (c *Client) executeLogged(ctx context.Context, call *Call) error {
 	log := c.options.Logger
-	log.DebugContext(ctx, "qmp: command", "command", call.Command, "arguments", arguments,
+	log.DebugContext(ctx, "qmp: command", "command", call.Command, "arguments", loggedArgs{call.Args},
 		"files", len(call.Files))
 	err := c.execute(ctx, call)
 	log.DebugContext(ctx, "qmp: command ended", "command", call.Command, "error", err)

@@ -17,6 +17,9 @@ import (
 // TestMain fails when a goroutine is left over.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// How long to wait for what another goroutine does, and how often to look.
+const waitTime, pollTime = time.Minute, time.Millisecond
+
 // limit is a context for what must not take long.
 func limit(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -9,6 +9,12 @@ type Options struct {
 	// [Logger].
 	Logger Logger
 
+	// Trace is called with each message that is sent or received, nil for none. It is called by
+	// several goroutines at once, those that execute commands among them: what is received comes
+	// in order, what is sent in nearly the order in which it is written. It must be fast, or
+	// everything waits for it, and must not call the client.
+	Trace func(TraceMessage)
+
 	// OOB asks for the server's capability "oob", out-of-band execution, where the server
 	// offers it ([Client.OOB] tells); [OutOfBand] uses it. At most 8 ordinary commands are
 	// then in flight, so that the server has a place for one that is out of band; further ones

@@ -8,10 +8,14 @@ import (
 // receive deals with one message. It is called by who has the turn, and never waits. For a reply
 // it returns the command that was answered, if there is one.
 func (c *Client) receive(m *message) *pending {
+	if c.options.Trace != nil {
+		c.traceReceived(m)
+	}
 	switch {
 	case m.isReply():
 		return c.receiveReply(m)
 	case m.event.present():
+		c.events.Add(1)
 		if sink := c.eventSink(); sink != nil {
 			sink.publish(m)
 		}
@@ -26,6 +30,9 @@ func (c *Client) receive(m *message) *pending {
 
 // receiveReply hands a reply to the goroutine that waits for it, which decodes it.
 func (c *Client) receiveReply(m *message) *pending {
+	if m.err.present() {
+		c.refused.Add(1)
+	}
 	p := c.replyTo(m)
 	if p == nil {
 		c.logDropped(m, "a reply to nobody")

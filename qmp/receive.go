@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -21,10 +22,11 @@ type receiver struct {
 	n       int
 	err     error
 
-	in     *buffer // nil while there is nothing in it
-	start  int     // in.b[start:] has not been given out yet
-	total  int64   // what the server has sent; in.b is the end of that
-	framer framer
+	in       *buffer       // nil while there is nothing in it
+	start    int           // in.b[start:] has not been given out yet
+	total    int64         // what the server has sent; in.b is the end of that
+	received atomic.Uint64 // the same, for everybody
+	framer   framer
 }
 
 func (r *receiver) init(from io.Reader, raw syscall.RawConn, max int) {
@@ -105,6 +107,7 @@ func (r *receiver) skipSpace() {
 func (r *receiver) fill() error {
 	n, err := r.read()
 	r.total += int64(n)
+	r.received.Add(uint64(n))
 	if n > 0 || err == nil {
 		return nil // an error comes again
 	}
