@@ -18,8 +18,8 @@ import (
 // a path. Host names are not looked up: that would make every program that uses this package
 // 200 KB larger. For these, and for other transports, there is NewClient.
 //
-// Dial does not wait for a socket that is not there yet, or that nobody listens on: it fails with
-// an error that matches [os.ErrNotExist] or [syscall.ECONNREFUSED].
+// Dial does not wait for a socket that is not there yet, or that nobody listens on, as [DialWait]
+// does: it fails with an error that matches [os.ErrNotExist] or [syscall.ECONNREFUSED].
 //
 // A server has one client at a time. One more can connect but is not greeted, so a context
 // without a deadline may wait for a long time.

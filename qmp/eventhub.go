@@ -47,7 +47,13 @@ type eventSink interface {
 // Events subscribes to the events with the given names, or to all when there are none: every
 // event that comes after Events has returned is in the stream. See [EventSource], and
 // [Subscribe] for events with typed data.
-func (c *Client) Events(names ...string) EventStream {
+func (c *Client) Events(names ...string) EventStream { return c.EventsFunc(nil, names...) }
+
+// EventsFunc is like Events with those events only for which match returns true, so that others
+// take no place in the subscription's queue; nil means all. Match is called by whoever reads the
+// connection: it must be fast, or everything waits for it, and must not call the client. It must
+// not keep or change the event's data.
+func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStream {
 	c.sinkMu.Lock()
 	defer c.sinkMu.Unlock()
 	hub, ok := c.sink.(*eventHub)
@@ -61,7 +67,7 @@ func (c *Client) Events(names ...string) EventStream {
 			hub.end(err) // the client looked for the sink too early
 		}
 	}
-	return hub.add(names)
+	return hub.add(match, names)
 }
 
 // eventSink returns the sink, nil when nobody has subscribed.
@@ -71,11 +77,11 @@ func (c *Client) eventSink() eventSink {
 	return c.sink
 }
 
-// add makes a queue for the events with these names.
-func (h *eventHub) add(names []string) *eventQueue {
+// add makes a queue for the events with these names that match.
+func (h *eventHub) add(match func(RawEvent) bool, names []string) *eventQueue {
 	names = slices.Clone(names)
 	slices.Sort(names)
-	q := &eventQueue{hub: h, names: slices.Compact(names), wake: make(chan struct{}, 1)}
+	q := &eventQueue{hub: h, names: slices.Compact(names), match: match, wake: make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {
@@ -146,21 +152,24 @@ func (h *eventHub) publish(m *message) {
 	if t != nil {
 		e.Name = t.name
 		for _, q := range t.queues {
-			e.Data = slices.Clone(m.part(m.data))
-			h.push(q, e)
+			h.push(q, e, m.part(m.data))
 		}
 	}
 	if len(h.all) > 0 {
 		e.Name = h.intern(name)
 		for _, q := range h.all {
-			e.Data = slices.Clone(m.part(m.data))
-			h.push(q, e)
+			h.push(q, e, m.part(m.data))
 		}
 	}
 }
 
-// push gives an event to a subscriber.
-func (h *eventHub) push(q *eventQueue, e RawEvent) {
+// push gives an event to a subscriber, who gets a copy of the data.
+func (h *eventHub) push(q *eventQueue, e RawEvent, data []byte) {
+	e.Data = data
+	if q.match != nil && !q.match(e) {
+		return
+	}
+	e.Data = slices.Clone(data)
 	h.delivered++
 	h.lost += uint64(q.push(e, h.limits))
 }

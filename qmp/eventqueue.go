@@ -10,7 +10,8 @@ import (
 // the newest tell how things are now, and the consumer is told how many went.
 type eventQueue struct {
 	hub   *eventHub
-	names []string // none: all
+	names []string            // none: all
+	match func(RawEvent) bool // nil: all of these
 
 	wake chan struct{} // holds an element when there may be something for Next
 

@@ -19,7 +19,7 @@ func TestWakeUpIsPassedOn(t *testing.T) {
 			for range 200 {
 				synctest.Test(t, func(t *testing.T) {
 					h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}}
-					q := h.add(nil)
+					q := h.add(nil, nil)
 					defer q.Close()
 					ctx, cancel := context.WithCancel(t.Context())
 					gaveUp, patient := make(chan error, 1), make(chan error, 1)
