@@ -44,6 +44,8 @@ type Call struct {
 	// Files are sent along with the command; see [WithFile].
 	Files []*os.File
 
+	delimit bool // the guest agent is to drop what came before
+
 	// Both are here so that a call does not allocate them.
 	encoder wire.Encoder
 	decoder wire.Decoder

@@ -40,7 +40,7 @@ type Client struct {
 // monitor/qmp.c): with one more it stops reading, and out-of-band commands wait as well.
 const maxInBand = 8
 
-// newClient makes a client that reads, on a goroutine of its own to begin with.
+// newClient makes a client that does not read yet.
 func newClient(conn net.Conn, opts *Options) *Client {
 	c := &Client{
 		conn:     conn,
@@ -53,9 +53,11 @@ func newClient(conn net.Conn, opts *Options) *Client {
 	c.out.init(conn)
 	c.in.init(conn, c.out.raw, c.options.MaxMessage)
 	c.calls.turn = turn{conn: conn, shared: c.out.raw != nil, taken: true, over: make(chan struct{})}
-	go c.readIdle()
 	return c
 }
+
+// start begins to read, on a goroutine of the client's own.
+func (c *Client) start() { go c.readIdle() }
 
 // OOB tells whether out-of-band execution is on: [Options.OOB] asked for it, and the server
 // offers it.

@@ -144,6 +144,9 @@ func endsServer(command string) bool { return command == "quit" }
 // appendRequest appends a command's message up to its id: compact, for QEMU reads byte by
 // byte.
 func appendRequest(b []byte, call *Call) ([]byte, error) {
+	if call.delimit {
+		b = append(b, delimiter)
+	}
 	if call.OOB {
 		b = append(b, `{"exec-oob":`...)
 	} else {

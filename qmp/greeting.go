@@ -14,6 +14,7 @@ import (
 // The connection belongs to the client from here on. It is closed when NewClient fails.
 func NewClient(ctx context.Context, conn net.Conn, opts *Options) (*Client, error) {
 	c := newClient(conn, opts)
+	c.start()
 	err := c.negotiate(ctx)
 	if err != nil {
 		_ = c.Close()

@@ -1,6 +1,7 @@
 package qmp
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -22,6 +23,11 @@ type receiver struct {
 	n       int
 	err     error
 
+	// A guest agent's channel may hold what is no message, and parts of messages; a delimiter
+	// then begins what is to be read.
+	delimited bool
+	skipping  bool // what is read is dropped, up to a delimiter
+
 	in       *buffer       // nil while there is nothing in it
 	start    int           // in.b[start:] has not been given out yet
 	total    int64         // what the server has sent; in.b is the end of that
@@ -41,11 +47,10 @@ func (r *receiver) buffered() (m message, ok bool, err error) {
 	if r.in == nil {
 		return message{}, false, nil
 	}
-	r.skipSpace()
-	rest := r.in.b[r.start:]
-	done, err := r.framer.scan(rest)
-	if err == nil && r.framer.pos > r.max {
-		err = errTooLong
+	rest, done, err := r.scan()
+	for err != nil && r.delimited {
+		r.skipping = true
+		rest, done, err = r.scan()
 	}
 	if err != nil {
 		return message{}, false, r.fail(err, nil)
@@ -77,6 +82,36 @@ func (r *receiver) keep(m *message) *buffer {
 	own.b = append(own.b, m.text...)
 	m.text = own.b
 	return own
+}
+
+// scan looks at the next message in rest, which is there if done.
+func (r *receiver) scan() (rest []byte, done bool, err error) {
+	if r.delimited && !r.resume() {
+		return nil, false, nil
+	}
+	r.skipSpace()
+	rest = r.in.b[r.start:]
+	done, err = r.framer.scan(rest)
+	if err == nil && r.framer.pos > r.max {
+		err = errTooLong
+	}
+	return rest, done, err
+}
+
+// resume begins anew behind the last delimiter that was read. It returns false while what is no
+// message is dropped, up to the next one.
+func (r *receiver) resume() bool {
+	rest := r.in.b[r.start:]
+	if i := bytes.LastIndexByte(rest[r.framer.pos:], delimiter); i >= 0 {
+		r.start += r.framer.pos + i + 1
+		r.framer = framer{}
+		r.skipping = false
+	}
+	if r.skipping {
+		r.start = len(r.in.b)
+		r.framer = framer{}
+	}
+	return !r.skipping
 }
 
 // rest frees the memory if nothing is in it that is still of use.

@@ -1,0 +1,137 @@
+package qmp
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// A GuestClient is a connection to a guest agent, qemu-ga: an [Executor] for the commands of
+// generated/guest. All its methods can be called by any number of goroutines at once.
+//
+// The agent's channel outlives the agent, and neither end sees when the other one starts anew. So
+// the client synchronises with the agent before the first command, and again after each one whose
+// reply did not come: it sends a delimiter and guest-sync-delimited, and drops what comes before
+// the delimiter of its reply. The agent executes one command at a time; others wait for it.
+//
+// While the guest's file systems are frozen the agent executes only guest-ping, guest-info,
+// guest-sync, guest-sync-delimited, guest-fsfreeze-status and guest-fsfreeze-thaw.
+type GuestClient struct {
+	client *Client
+	turn   chan struct{} // holds an element while a command is executed
+	synced bool          // who has the turn knows
+}
+
+// delimiter is a byte that no JSON has. The agent drops what it has read of a command when it
+// comes, and sends one before its reply to guest-sync-delimited.
+const delimiter = 0xff
+
+var errNoAgent = errors.New("the guest agent does not answer (it is not running in the guest, or another client holds its channel)")
+
+// DialGuest connects to the socket of a guest agent's channel, an address as [Dial] has it, and
+// synchronises with the agent; both until ctx ends. The socket is there before the agent is: if
+// that does not run, nobody answers.
+func DialGuest(ctx context.Context, address string, opts *Options) (*GuestClient, error) {
+	conn, err := dial(ctx, address)
+	if err != nil {
+		return nil, wrap("qmp", err)
+	}
+	return NewGuestClient(ctx, conn, opts)
+}
+
+// NewGuestClient makes a client of a connection to a guest agent, and synchronises with the agent
+// until ctx ends. The connection belongs to the client from here on. It is closed when
+// NewGuestClient fails.
+func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestClient, error) {
+	c := newClient(conn, opts)
+	c.in.delimited = true
+	c.calls.outOfOrder = true // an error without an id is the agent's answer to a delimiter
+	c.start()
+	g := &GuestClient{client: c, turn: make(chan struct{}, 1)}
+	if err := g.sync(ctx); err != nil {
+		_ = c.Close()
+		return nil, wrap("qmp", err)
+	}
+	return g, nil
+}
+
+// Execute executes a command like [Client.Execute], with the same errors. A command without a
+// reply (guest-shutdown, guest-suspend-disk and others) has succeeded when the deadline of ctx
+// passes without an error having come: give it a context with a deadline.
+func (g *GuestClient) Execute(ctx context.Context, call *Call) error {
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-ctx.Done():
+		return &unansweredError{call.Command, ErrNotSent, ctx.Err()}
+	}
+	if !g.synced {
+		if err := g.sync(ctx); err != nil {
+			return &unansweredError{call.Command, ErrNotSent, err}
+		}
+	}
+	err := g.client.Execute(ctx, call)
+	if call.NoReply || errors.Is(err, ErrOutcomeUnknown) {
+		g.synced = false // a reply may come late
+	}
+	return err
+}
+
+// sync synchronises with the agent. A reply of an earlier attempt can still come first: it has
+// another number.
+func (g *GuestClient) sync(ctx context.Context) error {
+	for {
+		g.client.calls.forgetAbandoned()
+		want, got := int64(rand.Uint64()>>1), int64(-1)
+		err := g.client.Execute(ctx, &Call{
+			Command: "guest-sync-delimited",
+			Args:    syncID(want),
+			Result:  func(d *wire.Decoder) { got = d.Int64() },
+			delimit: true,
+		})
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return wrap(errNoAgent.Error(), ctx.Err())
+		case err != nil:
+			return err
+		case got == want:
+			g.synced = true
+			return nil
+		}
+	}
+}
+
+// syncID are the arguments of guest-sync-delimited.
+type syncID int64
+
+func (id syncID) EncodeMembers(e *wire.Encoder) { e.Name("id").Int(int64(id)) }
+
+// forgetAbandoned forgets the commands whose replies nobody waits for: what comes of these is
+// dropped with all that is before the next delimiter.
+func (f *inflight) forgetAbandoned() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.byID {
+		if p != nil && p.abandoned && p.stage == sent {
+			p.stage = finished
+			f.forget(p)
+		}
+	}
+}
+
+// Done returns a channel that is closed when the connection has ended, for whatever reason. The
+// end of the agent does not end it.
+func (g *GuestClient) Done() <-chan struct{} { return g.client.Done() }
+
+// Err returns why the connection has ended, like [Client.Err].
+func (g *GuestClient) Err() error { return g.client.Err() }
+
+// Stats returns what the client has counted, like [Client.Stats]; it counts the commands by which
+// it synchronises, too.
+func (g *GuestClient) Stats() Stats { return g.client.Stats() }
+
+// Close ends the connection like [Client.Close].
+func (g *GuestClient) Close() error { return g.client.Close() }

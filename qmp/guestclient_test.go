@@ -1,0 +1,207 @@
+package qmp_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// sync does as an agent does with a delimiter: it complains about it, and answers what follows.
+// Before is what comes before that.
+func (p *peer) sync(before string) {
+	const request = "\xff" + `{"execute":"guest-sync-delimited","arguments":{"id":`
+	p.expect(request)
+	number, id := p.until(','), p.until('}')
+	p.write(before + `{"error": {"class": "GenericError", "desc": "JSON parse error"}}` + "\n\xff" +
+		`{"return": ` + strings.TrimSuffix(number, "}") + `, ` + id + "}\n")
+}
+
+// until reads up to a byte, which it leaves out.
+func (p *peer) until(end byte) string {
+	var text []byte
+	b := make([]byte, 1)
+	for {
+		if _, err := io.ReadFull(p, b); err != nil {
+			return string(text)
+		}
+		if b[0] == end {
+			return string(text)
+		}
+		text = append(text, b[0])
+	}
+}
+
+// connectAgent returns a client, and its agent.
+func connectAgent(t *testing.T) (*qmp.GuestClient, *peer) {
+	t.Helper()
+	p, conn := newPeer(t)
+	go p.sync("")
+	g, err := qmp.NewGuestClient(limit(t), conn, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, g.Close()) })
+	return g, p
+}
+
+// ask executes a command of an agent.
+func ask(ctx context.Context, g *qmp.GuestClient, command string) (string, error) {
+	v, err := qmp.Raw{Command: command}.Do(ctx, g)
+	return string(v), err
+}
+
+// TestGuestLeftovers: what an agent, or another client's agent, has left behind is dropped.
+func TestGuestLeftovers(t *testing.T) {
+	for name, before := range map[string]string{
+		"a reply":           `{"return": 77, "id": 0}` + "\n",
+		"a part of one":     `{"return": {"buf": "AAA`,
+		"the end of one":    `AAAA"}, "id": 3}` + "\n",
+		"a delimiter":       "\xff" + `{"return": 5}` + "\n",
+		"something else":    "login: \x00\x01 {[}",
+		"garbage, messages": `]{"return": 1}]` + "\xff]\xff" + `{"ret`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, conn := newPeer(t)
+			go func() {
+				p.sync(before)
+				p.expect(`{"execute":"guest-ping","id":`)
+				id := p.until('}')
+				p.write(`{"return": {}, "id": ` + id + "}\n")
+			}()
+			g, err := qmp.NewGuestClient(limit(t), conn, nil)
+			require.NoError(t, err)
+			_, err = ask(limit(t), g, "guest-ping")
+			require.NoError(t, err)
+			require.NoError(t, g.Close())
+			require.ErrorIs(t, g.Err(), qmp.ErrClosed)
+		})
+	}
+}
+
+// TestGuestSynchronisesAgain after a reply that did not come in time.
+func TestGuestSynchronisesAgain(t *testing.T) {
+	g, p := connectAgent(t)
+	ctx, cancel := context.WithCancel(limit(t))
+	go func() {
+		p.expect(`{"execute":"guest-get-time","id":`)
+		p.until('}')
+		cancel()
+	}()
+	_, err := ask(ctx, g, "guest-get-time")
+	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
+	go func() {
+		p.sync(`{"return": 1, "id": 1}` + "\n") // late
+		p.expect(`{"execute":"guest-get-time","id":`)
+		id := p.until('}')
+		p.write(`{"return": 2, "id": ` + id + "}\n")
+	}()
+	v, err := ask(limit(t), g, "guest-get-time")
+	require.NoError(t, err)
+	require.Equal(t, "2", v)
+}
+
+// TestGuestReplyOfAnEarlierAttempt has the number of that, and the id of this one.
+func TestGuestReplyOfAnEarlierAttempt(t *testing.T) {
+	p, conn := newPeer(t)
+	go func() {
+		p.until('}')
+		p.until('}')
+		p.write("\xff" + `{"return": 12345, "id": 0}` + "\n")
+		p.sync("")
+	}()
+	g, err := qmp.NewGuestClient(limit(t), conn, nil)
+	require.NoError(t, err)
+	require.NoError(t, g.Close())
+}
+
+// TestGuestThatDoesNotAnswer is asked again and again: that costs no memory.
+func TestGuestThatDoesNotAnswer(t *testing.T) {
+	p, conn := newPeer(t)
+	go func() { _, _ = io.Copy(io.Discard, p) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err := qmp.NewGuestClient(ctx, conn, nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "the guest agent does not answer")
+
+	g, p := connectAgent(t)
+	go func() { _, _ = io.Copy(io.Discard, p) }()
+	for range 20 {
+		ctx, cancel := context.WithTimeout(limit(t), time.Millisecond)
+		_, err := ask(ctx, g, "guest-ping")
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.LessOrEqual(t, g.Stats().InFlight, 2)
+	}
+}
+
+// TestGuestWithoutReply: a command that has none on success.
+func TestGuestWithoutReply(t *testing.T) {
+	g, p := connectAgent(t)
+	go func() {
+		p.expect(`{"execute":"guest-shutdown","id":`)
+		p.until('}')
+	}()
+	ctx, cancel := context.WithTimeout(limit(t), 20*time.Millisecond)
+	defer cancel()
+	require.NoError(t, g.Execute(ctx, &qmp.Call{Command: "guest-shutdown", NoReply: true}))
+	go func() {
+		p.sync("")
+		p.expect(`{"execute":"guest-shutdown","id":`)
+		id := p.until('}')
+		p.write(`{"error": {"class": "GenericError", "desc": "no"}, "id": ` + id + "}\n")
+	}()
+	err := g.Execute(limit(t), &qmp.Call{Command: "guest-shutdown", NoReply: true})
+	require.ErrorIs(t, err, qmp.ErrGeneric)
+}
+
+// TestGuestOneAtATime: commands wait for each other, and for no longer than their contexts last.
+func TestGuestOneAtATime(t *testing.T) {
+	g, p := connectAgent(t)
+	first := make(chan error)
+	go func() { _, err := ask(limit(t), g, "first"); first <- err }()
+	p.expect(`{"execute":"first","id":`)
+	id := p.until('}')
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	_, err := ask(ctx, g, "second")
+	require.ErrorIs(t, err, qmp.ErrNotSent)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	p.write(`{"return": {}, "id": ` + id + "}\n")
+	require.NoError(t, <-first)
+	require.NoError(t, p.Close())
+	<-g.Done()
+	_, err = ask(limit(t), g, "third")
+	require.ErrorIs(t, err, qmp.ErrNotSent)
+	require.ErrorIs(t, g.Err(), io.EOF)
+}
+
+// TestGuestBrokenReply: what is no message is dropped, and the command has no reply.
+func TestGuestBrokenReply(t *testing.T) {
+	g, p := connectAgent(t)
+	ctx, cancel := context.WithTimeout(limit(t), 20*time.Millisecond)
+	defer cancel()
+	go func() {
+		p.expect(`{"execute":"a","id":`)
+		p.until('}')
+		p.write(`[1, 2]`)
+	}()
+	_, err := ask(ctx, g, "a")
+	require.True(t, errors.Is(err, qmp.ErrOutcomeUnknown), err)
+	go func() {
+		p.sync(strings.Repeat("]", 100))
+		p.expect(`{"execute":"b","id":`)
+		id := p.until('}')
+		p.write(`{"return": "` + strings.Repeat("x", 100_000) + `", "id": ` + id + "}\n")
+	}()
+	var got string
+	err = g.Execute(limit(t), &qmp.Call{Command: "b", Result: func(d *wire.Decoder) { got = d.String() }})
+	require.NoError(t, err)
+	require.Len(t, got, 100_000)
+}
