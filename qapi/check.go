@@ -6,6 +6,9 @@ const maxNesting = 100
 // check resolves the names of types and checks what depends on them: the fourth phase.
 func (l *loader) check() {
 	for _, e := range l.entities {
+		if l.full() {
+			break
+		}
 		l.checkEntity(e, 0)
 		if e.state != checked {
 			continue
@@ -97,14 +100,8 @@ func (c *checker) resolve(name string, what place) (*entity, *Diagnostic) {
 	if e == nil || e.typ == nil {
 		return nil, fail(what.String(), " uses unknown type '", name, "'")
 	}
-	if e.isArray() && !c.checkEntity(e, c.nesting+1) {
-		return nil, alreadyReported
-	}
 	return e, nil
 }
-
-// isArray tells whether the entity is an array type that the schema uses.
-func (e *entity) isArray() bool { return e.decl != nil && e.decl.kind == kindArray }
 
 // contain checks an entity that is a part of this one.
 func (c *checker) contain(part *entity) *Diagnostic {

@@ -7,7 +7,11 @@ func (c *checker) checkStruct(s *Struct) *Diagnostic {
 	if c.base != nil {
 		s.Base = c.base.typ.(*Struct)
 	}
+	if problem := c.countMembers(len(s.Members)); problem != nil {
+		return problem
+	}
 	for i, m := range s.Members {
+		c.conditional = c.conditional || m.If != nil
 		e, problem := c.resolve(c.decl.members[i].typ.name, place{"member", m.Name})
 		if problem != nil {
 			return problem
@@ -52,10 +56,29 @@ func (c *checker) checkBase() *Diagnostic {
 		return problem
 	}
 	if _, ok := base.typ.(*Struct); !ok {
-		return fail("'base' requires a struct type, ", describeType(base.typ), " isn't")
+		return fail("'base' requires a struct type, ", base.describe(), " isn't")
 	}
 	c.base = base
-	return c.contain(base)
+	problem = c.contain(base)
+	c.conditional = base.conditional
+	return problem
+}
+
+// maxMembers is how many members the object types of a schema may have in all, with those of
+// their bases. Without a limit a few of them that share a large base would need memory without
+// end when they are flattened.
+const maxMembers = 1 << 20
+
+// countMembers counts the members of an object type, which has n of its own.
+func (c *checker) countMembers(n int) *Diagnostic {
+	c.flat = n
+	if c.base != nil {
+		c.flat += c.base.flat
+	}
+	if c.flatMembers += c.flat; c.flatMembers > maxMembers {
+		return fail("too many members in the schema's object types, with those of their bases")
+	}
+	return nil
 }
 
 // find returns the member of a struct that has the same name in C, which may be one of a
@@ -75,6 +98,9 @@ func (c *checker) checkUnion(u *Union) *Diagnostic {
 	}
 	enum, problem := c.checkDiscriminator(u)
 	if problem != nil {
+		return problem
+	}
+	if problem := c.countMembers(0); problem != nil {
 		return problem
 	}
 	if problem := c.checkBranches(u, enum); problem != nil {
@@ -115,10 +141,10 @@ func (c *checker) checkBranches(u *Union, enum *Enum) *Diagnostic {
 	if len(enum.Values) == 0 && len(c.decl.members) == 0 {
 		return fail("union has no branches")
 	}
-	values := make(map[string]bool, len(enum.Values))
-	for _, v := range enum.Values {
-		values[v.Name] = true
+	if c.branches += len(enum.Values); c.branches > maxBranches {
+		return errTooManyBranches()
 	}
+	values := c.valuesOf(enum)
 	named := make(map[string]bool, len(c.decl.members))
 	for _, b := range c.decl.members {
 		branch := place{"branch", b.name}
@@ -131,16 +157,13 @@ func (c *checker) checkBranches(u *Union, enum *Enum) *Diagnostic {
 		}
 		object, ok := part.typ.(ObjectType)
 		if _, union := part.typ.(*Union); !ok || union && c.rules.noUnionBranches {
-			return fail(branch.String(), " cannot use ", describeType(part.typ))
+			return fail(branch.String(), " cannot use ", part.describe())
 		}
 		if problem := c.contain(part); problem != nil {
 			return problem
 		}
 		named[b.name] = true
 		u.Branches = append(u.Branches, &Branch{Value: b.name, Type: object, If: b.cond, Pos: b.pos})
-	}
-	if c.branches += len(enum.Values); c.branches > maxBranches {
-		return fail("too many branches in the schema's unions")
 	}
 	for _, v := range enum.Values {
 		if !named[v.Name] {
@@ -150,21 +173,39 @@ func (c *checker) checkBranches(u *Union, enum *Enum) *Diagnostic {
 	return nil
 }
 
+func errTooManyBranches() *Diagnostic { return fail("too many branches in the schema's unions") }
+
+// valuesOf returns the names of an enum's values.
+func (l *loader) valuesOf(enum *Enum) map[string]bool {
+	values := l.enumValues[enum]
+	if values != nil {
+		return values
+	}
+	values = make(map[string]bool, len(enum.Values))
+	for _, v := range enum.Values {
+		values[v.Name] = true
+	}
+	if l.enumValues == nil {
+		l.enumValues = map[*Enum]map[string]bool{}
+	}
+	l.enumValues[enum] = values
+	return values
+}
+
 // checkBranchClash checks the members of a union's branches against those that c has for all
 // of them. The branches may be unions in turn.
 func (c *checker) checkBranchClash(union *declaration, visited map[*entity]bool) *Diagnostic {
+	if c.branches += len(union.members); c.branches > maxBranches {
+		return errTooManyBranches()
+	}
 	for _, b := range union.members {
 		part := c.byName[b.typ.name]
 		if visited[part] {
 			continue
 		}
 		visited[part] = true
-		for e := part; e != nil; e = e.base {
-			for _, name := range e.members.names {
-				if other := c.base.find(name); other != nil {
-					return collision(place{"member '" + name + "' of branch", b.name}, place{"base member", other.Name})
-				}
-			}
+		if name, other := clash(part, c.base); other != nil {
+			return collision(place{"member '" + name + "' of branch", b.name}, place{"base member", other.Name})
 		}
 		if part.decl != nil && part.decl.kind == kindUnion {
 			if problem := c.checkBranchClash(part.decl, visited); problem != nil {
@@ -173,4 +214,27 @@ func (c *checker) checkBranchClash(union *declaration, visited map[*entity]bool)
 		}
 	}
 	return nil
+}
+
+// clash finds a member of part, bases included, that has the same name in C as one of base. It
+// goes through the names of the one that has fewer.
+func clash(part, base *entity) (name string, other *Member) {
+	if part.flat > base.flat {
+		for e := base; e != nil; e = e.base {
+			for i, name := range e.members.names {
+				if same := part.find(name); same != nil {
+					return same.Name, e.typ.(*Struct).Members[i]
+				}
+			}
+		}
+		return "", nil
+	}
+	for e := part; e != nil; e = e.base {
+		for _, name := range e.members.names {
+			if other := base.find(name); other != nil {
+				return name, other
+			}
+		}
+	}
+	return "", nil
 }

@@ -1,7 +1,5 @@
 package qapi
 
-import "slices"
-
 func (c *checker) checkCommand(cmd *Command) (problem *Diagnostic) {
 	if cmd.Arg, problem = c.checkArguments(cmd.Boxed); problem != nil {
 		return problem
@@ -22,7 +20,7 @@ func (c *checker) checkCommand(cmd *Command) (problem *Diagnostic) {
 		element = array.Element
 	}
 	if _, ok := element.(ObjectType); !ok && element != nil {
-		return fail("command's 'returns' cannot take ", describeType(cmd.Returns))
+		return fail("command's 'returns' cannot take ", result.describe())
 	}
 	return nil
 }
@@ -46,22 +44,21 @@ func (c *checker) checkArguments(boxed bool) (ObjectType, *Diagnostic) {
 	case *Struct:
 	case *Union:
 		if !boxed {
-			return nil, fail(what, " can take ", describeType(e.typ), " only with 'boxed': true")
+			return nil, fail(what, " can take ", e.describe(), " only with 'boxed': true")
 		}
 	default:
-		return nil, fail(what, " cannot take ", describeType(e.typ))
+		return nil, fail(what, " cannot take ", e.describe())
 	}
-	object := e.typ.(ObjectType)
-	if problem := c.contain(e); problem != nil {
-		return nil, problem
+	if !c.rules.argumentsLast {
+		if problem := c.contain(e); problem != nil {
+			return nil, problem
+		}
 	}
-	if c.rules.boxConditions && !boxed && slices.ContainsFunc(object.AllMembers(), (*Member).conditional) {
+	if c.rules.boxConditions && !boxed && e.conditional {
 		return nil, fail("conditional ", string(c.decl.kind), " arguments require 'boxed': true")
 	}
-	return object, nil
+	return e.typ.(ObjectType), nil
 }
-
-func (m *Member) conditional() bool { return m.If != nil }
 
 func (c *checker) checkAlternate(a *Alternate) *Diagnostic {
 	var names nameSet
@@ -75,9 +72,9 @@ func (c *checker) checkAlternate(a *Alternate) *Diagnostic {
 		if other, ok := names.add(d.name); !ok {
 			return collision(what, place{"alternative", other})
 		}
-		kinds := alternateKinds(e.typ)
+		kinds := c.alternateKinds(e.typ)
 		if kinds == nil {
-			return fail(what.String(), " cannot use ", describeType(e.typ))
+			return fail(what.String(), " cannot use ", e.describe())
 		}
 		for _, kind := range kinds {
 			if other, ok := seen[kind]; ok {
@@ -93,7 +90,7 @@ func (c *checker) checkAlternate(a *Alternate) *Diagnostic {
 // alternateKinds returns the kinds of JSON value that nothing else may have beside an
 // alternative of type t; none if t cannot be an alternative. Where values come as strings
 // from a command line, a string could stand for a number or a boolean.
-func alternateKinds(t Type) []JSONKind {
+func (l *loader) alternateKinds(t Type) []JSONKind {
 	kind := t.JSONKind()
 	switch kind {
 	case KindValue:
@@ -108,6 +105,9 @@ func alternateKinds(t Type) []JSONKind {
 	if !ok {
 		return []JSONKind{KindString, KindNumber, KindBoolean}
 	}
+	if kinds := l.enumKinds[enum]; kinds != nil {
+		return kinds
+	}
 	kinds := []JSONKind{KindString}
 	var number, boolean bool
 	for _, v := range enum.Values {
@@ -120,12 +120,16 @@ func alternateKinds(t Type) []JSONKind {
 	if boolean {
 		kinds = append(kinds, KindBoolean)
 	}
+	if l.enumKinds == nil {
+		l.enumKinds = map[*Enum][]JSONKind{}
+	}
+	l.enumKinds[enum] = kinds
 	return kinds
 }
 
-// describeType returns "struct type 'Foo'".
-func describeType(t Type) string {
-	switch t := t.(type) {
+// describe returns "struct type 'Foo'".
+func (e *entity) describe() string {
+	switch t := e.typ.(type) {
 	case *Enum:
 		return "enum type '" + t.Name + "'"
 	case *Struct:
@@ -135,7 +139,10 @@ func describeType(t Type) string {
 	case *Alternate:
 		return "alternate type '" + t.Name + "'"
 	case *Array:
+		if e.decl != nil { // its element may not be known yet
+			return "array type ['" + e.decl.element + "']"
+		}
 		return "array type " + t.TypeName()
 	}
-	return "built-in type '" + t.TypeName() + "'"
+	return "built-in type '" + e.typ.TypeName() + "'"
 }

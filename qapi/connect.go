@@ -112,6 +112,9 @@ func (l *loader) checkDocs() {
 		return
 	}
 	for _, e := range l.entities {
+		if l.full() {
+			break
+		}
 		l.checkDescribed(e)
 	}
 }

@@ -17,7 +17,9 @@ type declaration struct {
 	values        []*EnumValue // of an enum
 	prefix        string
 	members       []*memberDeclaration // of a struct; branches of a union; alternatives
+	noMembers     bool                 // a struct that has something else in their place
 	wrapper       bool                 // a struct for a branch of a simple union
+	sinceKnown    bool                 // of a wrapper: the type in it was defined before it
 	base          dataDeclaration
 	discriminator string
 	data          dataDeclaration // of a command or an event

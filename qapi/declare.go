@@ -11,6 +11,9 @@ import (
 func (l *loader) declare() {
 	l.declarations = make([]*declaration, 0, len(l.expressions))
 	for _, x := range l.expressions {
+		if l.full() {
+			break
+		}
 		d := declarer{loader: l, expression: x.object, declaration: &declaration{
 			module: x.module,
 			pos:    x.module.at(syntax.Pos{Line: x.object.Pos.Line}),

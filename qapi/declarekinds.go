@@ -65,12 +65,18 @@ func (d *declarer) readStruct() (problem *Diagnostic) {
 	if problem := d.checkKeys([]string{"data"}, []string{"base"}); problem != nil {
 		return problem
 	}
-	object, ok := d.expression.Get("data").(*syntax.Object)
-	if !ok {
+	switch v := d.expression.Get("data").(type) {
+	case *syntax.Object:
+		if d.members, problem = d.readMembers(v, "'data' member", d.name); problem != nil {
+			return problem
+		}
+	case *syntax.String:
+		d.noMembers = true
+		if !d.rules.structNamesData {
+			return fail("'data' should be an object")
+		}
+	default:
 		return fail("'data' should be an object")
-	}
-	if d.members, problem = d.readMembers(object, "'data' member", d.name); problem != nil {
-		return problem
 	}
 	if v := d.expression.Get("base"); v != nil {
 		d.base.name, problem = readTypeName(v, place{what: "'base'"})

@@ -9,9 +9,11 @@ type entity struct {
 	state state
 
 	// What is known of an object type once it was checked.
-	depth   int     // of bases and branches in it
-	base    *entity // nil: none
-	members nameSet // its own, as many as were checked
+	depth       int     // of bases and branches in it
+	base        *entity // nil: none
+	members     nameSet // its own, as many as were checked
+	flat        int     // how many members it has with those of its base
+	conditional bool    // some of these have a condition
 }
 
 // state tells how far the check of an entity has come.
@@ -33,8 +35,14 @@ func (l *loader) define() {
 	l.byName = make(map[string]*entity, 2*len(l.declarations))
 	l.predefine()
 	for _, d := range l.declarations {
-		l.expand(d)
-		if problem := l.defineOne(d); problem != nil {
+		if l.full() {
+			break
+		}
+		problem := l.expand(d)
+		if problem == nil {
+			problem = l.defineOne(d)
+		}
+		if problem != nil {
 			l.report(d.locate(problem))
 		}
 	}
@@ -75,14 +83,20 @@ func (l *loader) add(e *entity) {
 
 // expand makes the types that a declaration needs besides itself, and refers to them by
 // name.
-func (l *loader) expand(d *declaration) {
+func (l *loader) expand(d *declaration) *Diagnostic {
+	if d.noMembers {
+		return fail("'data' should be an object")
+	}
 	if d.kind == kindUnion && d.discriminator == "" && !d.base.inline && d.base.name == "" {
-		l.expandSimpleUnion(d)
+		if problem := l.expandSimpleUnion(d); problem != nil {
+			return problem
+		}
 	}
 	d.base.name = l.named(&d.base, d, "base")
 	l.expandArrays(d.members, d)
 	d.data.name = l.named(&d.data, d, "arg")
 	d.returns = l.plain(d.returns, d)
+	return nil
 }
 
 // named returns the name of data, which is an implicit type's if it is written in its place.
@@ -143,7 +157,7 @@ func (l *loader) arrayOf(element string, user *declaration) string {
 
 // expandSimpleUnion writes a union of QEMU 5.2 that has no discriminator as one that has:
 // its branches' names make an enum, and its branches hold a single member 'data'.
-func (l *loader) expandSimpleUnion(d *declaration) {
+func (l *loader) expandSimpleUnion(d *declaration) *Diagnostic {
 	enum := &declaration{
 		kind: kindEnum, name: d.name + "Kind", owner: d,
 		module: d.module, pos: d.pos, cond: d.cond,
@@ -151,10 +165,15 @@ func (l *loader) expandSimpleUnion(d *declaration) {
 	for _, branch := range d.members {
 		enum.values = append(enum.values, &EnumValue{Name: branch.name, If: branch.cond, Pos: branch.pos})
 		element := l.plain(branch.typ, d)
-		branch.typ = typeRef{name: l.implicit(&declaration{
+		wrapper := &declaration{
 			name: "q_obj_" + element.name + "-wrapper", owner: d, wrapper: true,
-			members: []*memberDeclaration{{name: "data", typ: element, pos: branch.pos}},
-		})}
+			members:    []*memberDeclaration{{name: "data", typ: element, pos: branch.pos}},
+			sinceKnown: l.byName[element.name] != nil,
+		}
+		branch.typ = typeRef{name: l.implicit(wrapper)}
+		if first := l.byName[wrapper.name].decl; l.rules.wrapOnce && wrapper.sinceKnown && !first.sinceKnown {
+			return fail("QEMU 5.2 breaks down where '", element.name, "' is defined between two unions that use it")
+		}
 	}
 	if problem := l.defineOne(enum); problem != nil {
 		l.report(enum.locate(problem))
@@ -163,6 +182,7 @@ func (l *loader) expandSimpleUnion(d *declaration) {
 	d.base = dataDeclaration{inline: true, members: []*memberDeclaration{
 		{name: "type", typ: typeRef{name: enum.name}, pos: enum.pos},
 	}}
+	return nil
 }
 
 // newEntity makes the entity of a declaration with what is known without the others.

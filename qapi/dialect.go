@@ -37,7 +37,13 @@ type rules struct {
 	noUnionBranches   bool // a union is no branch of another one
 	boxConditions     bool // arguments of which some are conditional must be boxed
 	noUnstable        bool // the feature unstable has no meaning
-	maxFeatures       int  // how many names of features a schema may have, 0: any number
+
+	// What is reported first where several things are wrong, one of which lets QEMU break down.
+	argumentsLast   bool // commands and events do not look at the type of their arguments
+	structNamesData bool // a struct may have a name in place of its members, until it is defined
+	wrapOnce        bool // the wrapper of a simple union's branch is compared with an earlier one
+
+	maxFeatures int // how many names of features a schema may have, 0: any number
 
 	names nameRules
 	docs  docRules
@@ -69,15 +75,17 @@ var rulesOf = [...]rules{
 		pragmas:     []string{docRequired, returnsWhitelist, nameCaseWhitelist},
 		cConditions: true, noConditions: true, anyCExpression: true,
 		simpleUnions: true, noValueFeatures: true, noArrayAlternates: true, noUnionBranches: true,
-		noUnstable: true,
-		names:      namesClassic,
-		docs:       docRules{classic: true},
+		noUnstable:    true,
+		argumentsLast: true, structNamesData: true, wrapOnce: true,
+		names: namesClassic,
+		docs:  docRules{classic: true},
 	},
 	QEMU7_2: {
 		pragmas:         []string{docRequired, commandNameExceptions, commandReturnsExceptions, memberNameExceptions},
 		noUnionBranches: true,
-		names:           namesStrict,
-		docs:            docRules{classic: true},
+		argumentsLast:   true, structNamesData: true,
+		names: namesStrict,
+		docs:  docRules{classic: true},
 	},
 	QEMU10_0: {
 		pragmas: []string{docRequired, commandNameExceptions, commandReturnsExceptions,

@@ -31,6 +31,9 @@ func (r *reader) readModule(path, identity string, data []byte) {
 
 	var doc *syntax.Doc // the one before the item
 	for _, item := range r.opts.Dialect.Parse(data).Items {
+		if r.full() {
+			break
+		}
 		switch item := item.(type) {
 		case *syntax.Error:
 			r.report(&Diagnostic{m.at(item.Pos), item.Message})

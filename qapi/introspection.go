@@ -74,14 +74,14 @@ func (v *introspector) add(c Cond, info introspect.Info) {
 func (v *introspector) visit(d Definition) {
 	switch d := d.(type) {
 	case *Command:
-		arg := v.useObject(d.Arg)
-		ret := v.useResult(d.Returns)
+		arg := v.useOrEmpty(d.Arg)
+		ret := v.useOrEmpty(d.Returns)
 		v.add(d.If, &introspect.Command{
 			Header:  introspect.Header{Name: d.Name, Features: v.features(d.Features)},
 			ArgType: arg, RetType: ret, AllowOOB: d.AllowOOB,
 		})
 	case *Event:
-		arg := v.useObject(d.Arg)
+		arg := v.useOrEmpty(d.Arg)
 		v.add(d.If, &introspect.Event{
 			Header:  introspect.Header{Name: d.Name, Features: v.features(d.Features)},
 			ArgType: arg,
@@ -89,15 +89,8 @@ func (v *introspector) visit(d Definition) {
 	}
 }
 
-// useObject is use for an object type, where nil stands for the empty one.
-func (v *introspector) useObject(t ObjectType) string {
-	if t == nil {
-		return v.use(emptyObject)
-	}
-	return v.use(t)
-}
-
-func (v *introspector) useResult(t Type) string {
+// useOrEmpty is use, where nil stands for the empty object.
+func (v *introspector) useOrEmpty(t Type) string {
 	if t == nil {
 		return v.use(emptyObject)
 	}
@@ -152,7 +145,7 @@ func (v *introspector) visitType(t Type) {
 		v.add(nil, &introspect.Builtin{Header: introspect.Header{Name: t.name}, JSONType: string(t.kind)})
 	case *Array:
 		element := v.use(t.Element)
-		v.add(condition(t), &introspect.Array{
+		v.add(condOf(t), &introspect.Array{
 			Header: introspect.Header{Name: "[" + element + "]"}, ElementType: element,
 		})
 	case *Enum:
@@ -195,7 +188,7 @@ func (v *introspector) addObject(t ObjectType, u *Union) {
 	if u != nil {
 		o.Tag = u.Discriminator.Name
 		for _, b := range u.Branches {
-			if name := v.useObject(b.Type); v.holds(b.If) {
+			if name := v.useOrEmpty(b.Type); v.holds(b.If) {
 				o.Variants = append(o.Variants, introspect.Variant{Case: b.Value, Type: name})
 			}
 		}
@@ -209,23 +202,16 @@ func (v *introspector) head(h *Header) introspect.Header {
 	return introspect.Header{Name: v.mask(h.Name), Features: v.features(h.Features)}
 }
 
-// features returns the names of the features that there are.
+// features returns the names of the features that there are: an empty list if conditions leave
+// all of them out.
 func (v *introspector) features(features []*Feature) (names []string) {
+	if len(features) > 0 {
+		names = []string{}
+	}
 	for _, f := range features {
 		if v.holds(f.If) {
 			names = append(names, f.Name)
 		}
 	}
 	return names
-}
-
-// condition returns the condition of a type: an array has its element's.
-func condition(t Type) Cond {
-	switch t := t.(type) {
-	case *Array:
-		return condition(t.Element)
-	case Definition:
-		return t.Head().If
-	}
-	return nil
 }

@@ -15,7 +15,7 @@ type Options struct {
 	Dialect Dialect
 
 	MaxFiles    int // how many files a schema may have; 0: 1000
-	MaxFileSize int // how large each of them may be, in bytes; 0: 16 MiB
+	MaxFileSize int // how large each of them may be, in bytes; 0: 4 MiB
 	MaxErrors   int // how many diagnostics are kept; 0: 100
 }
 
@@ -67,7 +67,7 @@ func (o *Options) setDefaults() {
 		o.MaxFiles = 1000
 	}
 	if o.MaxFileSize == 0 {
-		o.MaxFileSize = 16 << 20
+		o.MaxFileSize = 4 << 20
 	}
 	if o.MaxErrors == 0 {
 		o.MaxErrors = 100
@@ -88,16 +88,22 @@ type loader struct {
 	declarations []*declaration
 	entities     []*entity
 	byName       map[string]*entity
-	branches     int // of all unions
+	branches     int // of all unions, and of those in them
+	flatMembers  int // of all object types, with those of their bases
+	enumValues   map[*Enum]map[string]bool
+	enumKinds    map[*Enum][]JSONKind
 	featureNames featureCount
 }
 
 // report notes a diagnostic.
 func (l *loader) report(d *Diagnostic) {
-	if len(l.errors) < l.opts.MaxErrors {
+	if !l.full() {
 		l.errors = append(l.errors, d)
 	}
 }
+
+// full tells that there are as many diagnostics as are wanted: a phase ends then.
+func (l *loader) full() bool { return len(l.errors) >= l.opts.MaxErrors }
 
 // finish makes the schema of what the phases have found.
 func (l *loader) finish() {

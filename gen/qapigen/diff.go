@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,9 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/diff"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 )
 
 // The exit statuses of diff, which has exitFailed from query.
@@ -90,15 +87,6 @@ func compareSources(ctx context.Context, old, new string) ([]diff.Change, error)
 		return nil, err
 	}
 	return diff.Compare(before, after)
-}
-
-// loadNamed is loadView with errors that say which source it is about, as diagnostics do anyway.
-func loadNamed(ctx context.Context, source string) (*introspect.Schema, error) {
-	s, err := loadView(ctx, source)
-	if _, ok := errors.AsType[qapi.Diagnostics](err); ok || err == nil {
-		return s, err
-	}
-	return nil, fmt.Errorf("%s: %w", source, err)
 }
 
 // split tells breaking changes from others.

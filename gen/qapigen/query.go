@@ -34,7 +34,7 @@ question or the schema is malformed, or cannot be had.`,
   qapigen query unix:/run/vm1/qmp.sock 'blockdev-add/arg-type/+file/$dynamic-auto-read-only'`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := loadView(cmd.Context(), args[0])
+			s, err := loadNamed(cmd.Context(), args[0])
 			if err != nil {
 				return &failure{err, exitFailed}
 			}

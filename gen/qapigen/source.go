@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -30,23 +33,60 @@ func loadView(ctx context.Context, source string) (*introspect.Schema, error) {
 	}
 	info, err := os.Stat(source)
 	if err != nil {
-		return nil, err
+		return nil, withoutPath(err)
 	}
 	if info.Mode().Type() == fs.ModeSocket {
 		return askServer(ctx, source)
 	}
-	text, err := os.ReadFile(source)
+	text, err := readAnswer(source)
 	if err != nil {
-		return nil, err
+		return nil, withoutPath(err)
 	}
 	if isAnswer(text) {
 		return introspect.Read(text)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("this is no answer to query-qmp-schema, and a schema is read from a file, from which others are included")
 	}
 	s, err := qapi.Load(source, nil)
 	if err != nil {
 		return nil, err
 	}
 	return s.Introspect(qapi.IntrospectOptions{Unmask: true}), nil
+}
+
+// loadNamed is loadView with errors that say which source it is about, as diagnostics do anyway.
+func loadNamed(ctx context.Context, source string) (*introspect.Schema, error) {
+	s, err := loadView(ctx, source)
+	if _, ok := errors.AsType[qapi.Diagnostics](err); ok || err == nil {
+		return s, err
+	}
+	return nil, fmt.Errorf("%s: %w", source, err)
+}
+
+// maxAnswer is how long an answer may be: what QEMU can send.
+const maxAnswer = 64 << 20
+
+// readAnswer reads what may be a server's answer, or the begin of a schema.
+func readAnswer(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxAnswer+1))
+	if err == nil && len(text) > maxAnswer {
+		err = errors.New("this is longer than 64 MiB, the longest answer that a server can give")
+	}
+	return text, err
+}
+
+// withoutPath returns the reason alone: who calls knows which file it is about.
+func withoutPath(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
 }
 
 // isAnswer tells a server's answer, or its whole reply, from the text of a schema: schemas have

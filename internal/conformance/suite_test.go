@@ -1,9 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -39,10 +39,13 @@ func TestQEMUs(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			var out strings.Builder
 			require.NoError(t, runSuite(qemutest.Source(t, version), &out))
-			require.Regexp(t, `^dialect: `+regexp.QuoteMeta(version)+`
-verdict: agree (\d+) of \d+
-line: agree \d+ of \d+
-$`, out.String())
+			var verdicts, lines, of int
+			_, err := fmt.Sscanf(out.String(), "dialect: "+version+"\nverdict: agree %d of %d\nline: agree %d of %d",
+				&verdicts, &of, &lines, &of)
+			require.NoError(t, err, out.String())
+			require.Greater(t, of, 150)
+			require.Equal(t, of, verdicts)
+			require.Equal(t, of, lines)
 		})
 	}
 }

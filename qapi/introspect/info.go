@@ -12,8 +12,8 @@ type Info interface {
 
 // Header is what all kinds of entry have.
 type Header struct {
-	Name     string // of a type: a number, unless the view was made without masking
-	Features []string
+	Name     string   // of a type: a number, unless the view was made without masking
+	Features []string // nil: the server gave none; else it gave a list, which may be empty
 }
 
 // Head returns h itself.

@@ -13,9 +13,13 @@ var ErrQuery = errors.New("introspect: malformed query")
 // not one: a type that it names is not in it, or types lead to each other for ever.
 var ErrSchema = errors.New("introspect: malformed schema")
 
-// maxQueryDepth is how many types a query may pass. Arrays and alternates are passed without a
-// component, so that a schema that is malformed could make it endless.
-const maxQueryDepth = 1000
+// How many types a query may pass: one after the other, and in all. Arrays and alternates are
+// passed without a component, and of an alternate's types several may be tried, so that a schema
+// that is malformed could make it endless.
+const (
+	maxQueryDepth = 1000
+	maxQuerySteps = 100_000
+)
 
 // Has tells whether the schema has what a path describes. The grammar is libvirt's, and a little
 // more:
@@ -31,7 +35,8 @@ const maxQueryDepth = 1000
 //
 // An array is passed without a component; of an alternate's types the first counts that has it.
 // A name that does not begin with a letter has a blank before it. A feature, a json-type, and a
-// value's feature end a path.
+// value's feature end a path. The first component may also be the name of a type, which is a
+// number unless the view was made without masking: what follows is about that type then.
 //
 //	blockdev-add
 //	blockdev-add/arg-type/+file/$dynamic-auto-read-only
@@ -57,8 +62,10 @@ func (s *Schema) Has(path string) (bool, error) {
 		return q.entry(&info.Header, rest, map[string]string{"arg-type": info.ArgType, "ret-type": info.RetType})
 	case *Event:
 		return q.entry(&info.Header, rest, map[string]string{"arg-type": info.ArgType})
+	case nil, *Unknown:
+		return false, nil
 	}
-	return false, nil
+	return q.named(components[0], rest)
 }
 
 // A query is a path being followed.
@@ -66,6 +73,7 @@ type query struct {
 	schema *Schema
 	path   string
 	depth  int
+	steps  int
 }
 
 func queryError(path, reason string) error {
@@ -78,7 +86,7 @@ type pathError struct {
 	path, reason string
 }
 
-func (e *pathError) Error() string { return e.kind.Error() + " " + e.path + ": " + e.reason }
+func (e *pathError) Error() string { return e.kind.Error() + " '" + e.path + "': " + e.reason }
 func (e *pathError) Unwrap() error { return e.kind }
 
 // entry follows what is behind the name of a command or an event.
@@ -89,7 +97,11 @@ func (q *query) entry(h *Header, rest []string, types map[string]string) (bool, 
 	if feature, ok := strings.CutPrefix(rest[0], "$"); ok {
 		return q.feature(h.Features, feature, rest[1:])
 	}
-	name, ok := types[rest[0]]
+	key := rest[0]
+	if !isLetter(key[0]) {
+		key = key[1:]
+	}
+	name, ok := types[key]
 	if !ok {
 		return false, nil
 	}
@@ -115,7 +127,8 @@ func contains(names []string, name string) bool {
 
 // named follows what is behind something of the type with that name.
 func (q *query) named(name string, rest []string) (bool, error) {
-	if q.depth++; q.depth > maxQueryDepth {
+	q.steps++
+	if q.depth++; q.depth > maxQueryDepth || q.steps > maxQuerySteps {
 		return false, &pathError{ErrSchema, q.path, "types lead to each other for ever"}
 	}
 	defer func() { q.depth-- }()
@@ -137,6 +150,8 @@ func (q *query) named(name string, rest []string) (bool, error) {
 		return q.named(info.ElementType, rest)
 	case *Alternate:
 		return q.alternate(info, rest)
+	case *Unknown:
+		return false, nil
 	}
 	return false, &pathError{ErrSchema, q.path, name + " is no type"}
 }

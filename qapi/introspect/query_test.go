@@ -1,6 +1,7 @@
 package introspect_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,8 +25,8 @@ func TestHas(t *testing.T) {
 	for path, want := range map[string]bool{
 		"blockdev-backup": true,
 		"no-such-command": false,
-		"0":               false, // types are not asked for by their numbers
-		"str":             false,
+		"0":               true,
+		"str":             true, // a type
 		"DEVICE_DELETED":  true,
 
 		"DEVICE_DELETED/arg-type/device":  true,
@@ -112,6 +113,14 @@ func TestHasOutsideQEMU(t *testing.T) {
 		"c/$f":                    true,
 		"e/$f":                    false,
 		"c/arg-type/ 9lives/!int": true,
+		"c/ arg-type/ 9lives":     true,
+		"c/name":                  false, // libvirt would go on with the entry of that name
+		"int/!int":                true,  // of a type by its name, or number
+		"0/*_x":                   true,
+		"0/!int":                  false,
+		"c/arg-type/new":          true,
+		"c/arg-type/new/x":        false, // who knows
+		"3/x":                     false,
 	} {
 		has, err := s.Has(path)
 		require.NoError(t, err, path)
@@ -123,11 +132,26 @@ func TestHasOutsideQEMU(t *testing.T) {
 		require.ErrorIs(t, err, introspect.ErrQuery, path)
 	}
 	for _, path := range []string{"c/ret-type", "c/arg-type/gone", "c/arg-type/loop/x", "c/arg-type/alt/x",
-		"c/arg-type/new/x", "e/arg-type/x"} {
+		"e/arg-type/x"} {
 		_, err := s.Has(path)
 		require.ErrorIs(t, err, introspect.ErrSchema, path)
 		require.ErrorContains(t, err, path)
 	}
+}
+
+// TestHasInManyAlternates: each of a row of alternates has the next one twice.
+func TestHasInManyAlternates(t *testing.T) {
+	text := `[{"name": "c", "meta-type": "command", "arg-type": "0", "ret-type": "0"}`
+	for i := range 100 {
+		text += fmt.Sprintf(`, {"name": "%d", "meta-type": "alternate", "members": [{"type": "%d"}, {"type": "%[2]d"}]}`, i, i+1)
+	}
+	s, err := introspect.Read([]byte(text + `, {"name": "100", "meta-type": "enum", "values": ["a"]}]`))
+	require.NoError(t, err)
+	has, err := s.Has("c/arg-type/^a")
+	require.NoError(t, err)
+	require.True(t, has)
+	_, err = s.Has("c/arg-type/^b")
+	require.ErrorIs(t, err, introspect.ErrSchema)
 }
 
 func TestHasOfEnumValues(t *testing.T) {

@@ -41,13 +41,14 @@ func (s *Section) Text() string { return strings.Join(s.Lines, "\n") }
 // docLines holds the text lines of a comment, without the comment sign and the blank after it.
 type docLines struct {
 	text []string
-	pos  []Pos
-	end  Pos // of the closing ##; zero if there is an error before it
+	from []int // offsets of the comment signs
+	pos  []Pos // their places
+	end  Pos   // of the closing ##; zero if there is an error before it
 }
 
 // cut leaves only the lines before the i-th.
 func (l *docLines) cut(i int) {
-	l.text, l.pos, l.end = l.text[:i], l.pos[:i], Pos{}
+	l.text, l.from, l.pos, l.end = l.text[:i], l.from[:i], l.pos[:i], Pos{}
 }
 
 // parseDoc reads a documentation comment. It returns what it has even with an error.
@@ -90,6 +91,7 @@ func (p *parser) readDocLines() *Error {
 			return p.fail("missing space after #")
 		}
 		p.doc.text = append(p.doc.text, strings.TrimPrefix(p.text[1:], " "))
+		p.doc.from = append(p.doc.from, p.from)
 		p.doc.pos = append(p.doc.pos, p.pos)
 	}
 }
@@ -98,10 +100,18 @@ func (p *parser) readDocLines() *Error {
 func (p *parser) lintDocLines() *Error {
 	var lint docLint
 	for i, text := range p.doc.text {
-		if err := lint.check(strings.TrimRightFunc(text, isSpace), p.doc.pos[i]); err != nil {
-			p.doc.cut(i)
-			return err
+		message, end := lint.check(strings.TrimRightFunc(text, isSpace))
+		if message == "" {
+			continue
 		}
+		pos := p.doc.pos[i]
+		if end >= 0 {
+			// QEMU counts as if the comment sign were the line's first character.
+			line := p.src[strings.LastIndexByte(p.src[:p.doc.from[i]], '\n')+1:]
+			pos.Column = advance(1, firstRunes(line, len("# ")+end+1))
+		}
+		p.doc.cut(i)
+		return &Error{pos, message}
 	}
 	return nil
 }

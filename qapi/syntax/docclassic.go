@@ -224,7 +224,7 @@ func (p *classicDoc) addText(line string) *Error {
 		if indentation(line) < s.indent {
 			return p.fail("unexpected de-indent (expected at least " + strconv.Itoa(s.indent) + " spaces)")
 		}
-		line = strings.TrimRightFunc(skipRunes(line, s.indent), isSpace)
+		line = strings.TrimRightFunc(line[len(firstRunes(line, s.indent)):], isSpace)
 	}
 	s.Lines = append(s.Lines, line)
 	return nil

@@ -16,8 +16,9 @@ type docLint struct {
 // maxDocLine is how many characters a line may have, the comment sign included.
 const maxDocLine = 70
 
-// check returns what is wrong with a line, whose comment sign is at pos.
-func (l *docLint) check(line string, pos Pos) *Error {
+// check returns what is wrong with a line, "" if nothing is, and after how many characters; -1 if
+// the line as a whole is wrong.
+func (l *docLint) check(line string) (message string, after int) {
 	switch {
 	case beginsExample(line):
 		l.literal, l.indent = true, 0
@@ -29,15 +30,15 @@ func (l *docLint) check(line string, pos Pos) *Error {
 		}
 	}
 	if l.literal {
-		return nil
+		return "", 0
 	}
 	if len("# ")+utf8.RuneCountInString(line) > maxDocLine && !isAddress(line) {
-		return &Error{pos, "documentation line longer than 70 characters"}
+		return "documentation line longer than 70 characters", -1
 	}
-	if i := sentenceEnd(line); i >= 0 {
-		return &Error{Pos{pos.Line, len("# ") + i + 2}, "use two spaces between sentences"}
+	if end := sentenceEnd(line); end >= 0 {
+		return "use two spaces between sentences", end
 	}
-	return nil
+	return "", 0
 }
 
 // beginsExample tells whether a line says that the indented ones after it are an example: `::`

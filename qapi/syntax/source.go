@@ -69,11 +69,12 @@ func indentation(text string) int {
 	return n
 }
 
-// skipRunes returns text without its first n characters.
-func skipRunes(text string, n int) string {
-	for ; n > 0 && text != ""; n-- {
-		_, size := utf8.DecodeRuneInString(text)
-		text = text[size:]
+// firstRunes returns the first n characters of text.
+func firstRunes(text string, n int) string {
+	i := 0
+	for ; n > 0 && i < len(text); n-- {
+		_, size := utf8.DecodeRuneInString(text[i:])
+		i += size
 	}
-	return text
+	return text[:i]
 }
