@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
@@ -44,6 +45,20 @@ func TestIntrospect(t *testing.T) {
 		require.Equal(t, "[\n"+strings.Join(c.want, ",\n")+"\n]\n", out.String())
 		require.True(t, json.Valid([]byte(out.String())))
 	}
+}
+
+// A list of features stays when conditions leave none in it, as in QEMU's own generator.
+func TestIntrospectFeatures(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "s.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{ 'command': 'go', 'features': [ { 'name': 'fast', 'if': 'LEGS' } ] }`), 0o600))
+	var out, errs strings.Builder
+	require.Zero(t, run([]string{"introspect", "-define", "WALLS", file}, &out, &errs), errs.String())
+	require.Contains(t, out.String(), `{"arg-type":"0","features":[],"meta-type":"command","name":"go","ret-type":"0"}`)
+	s, err := introspect.Read([]byte(out.String()))
+	require.NoError(t, err)
+	var again strings.Builder
+	require.NoError(t, printView(&again, s))
+	require.Equal(t, out.String(), again.String())
 }
 
 func TestIntrospectNothing(t *testing.T) {

@@ -91,7 +91,7 @@ func encodeHead(e *wire.Encoder, h *Header, info Info) {
 
 // features writes features, if there are any.
 func features(e *wire.Encoder, names []string) {
-	if len(names) == 0 {
+	if names == nil {
 		return
 	}
 	e.Name("features").BeginArray()

@@ -58,6 +58,9 @@ func decodeInfos(d *wire.Decoder) []Info {
 	for ok := d.Array(); ok; ok = d.More() {
 		var e entry
 		d.Object(&e)
+		if e.head.Name == "" || e.meta == "" {
+			d.Fail("an entry without name or meta-type")
+		}
 		if d.Err() == nil {
 			infos = append(infos, e.info())
 		}
@@ -155,7 +158,9 @@ func (v *Variant) DecodeMember(d *wire.Decoder, name []byte) bool {
 	return true
 }
 
-func decodeStrings(d *wire.Decoder) (all []string) {
+// decodeStrings returns a list that is empty, not nil, if the array is.
+func decodeStrings(d *wire.Decoder) []string {
+	all := []string{}
 	for ok := d.Array(); ok; ok = d.More() {
 		all = append(all, d.Enum())
 	}
