@@ -13,6 +13,8 @@ type bench struct {
 	quick bool
 	root  string // the module's folder
 	temp  string // for files, gone after the run
+
+	sockets int // that were made
 }
 
 func newBench(ctx context.Context, quick bool) (*bench, error) {

@@ -1,5 +1,5 @@
 // Bench measures what the project promises to do fast or small: generating, building and linking
-// bindings, and the codec.
+// bindings, the codec, and the client.
 //
 //	go run ./internal/bench [-quick] [-json] [NAME...]
 //
@@ -9,7 +9,12 @@
 // there is a limit it is in the row, and a row that misses it says so; the exit status stays 0,
 // since a benchmark is not a test.
 //
-// NAME is one of those that -help lists; without any, all are measured.
+// NAME is one of those that -help lists, or what several of them have before a slash: client.
+// Without any, all are measured.
+//
+// The client is measured on a stand-in: a server that answers at once, this program again in a
+// process of its own. It is compared with connections that do less than a client has to, and,
+// where the system allows it, on one CPU.
 //
 // The variable QEMU_SRC names a QEMU source tree (its scripts, qapi and python folders will do).
 // With it, and python3, generation is compared with QEMU's own generator on that tree's schema.
@@ -23,7 +28,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 )
 
@@ -42,12 +46,21 @@ var measurements = []measurement{
 	{"size", "what a command adds to a program", measureSizes},
 	{"decode", "the time to decode replies", measureDecoding},
 	{"encode", "the time to encode arguments", measureEncoding},
+	{"client/roundtrip", "the time of a command, and the request's length", measureRoundTrip},
+	{"client/replies", "the time of commands with long replies", measureLargeReplies},
+	{"client/throughput", "the commands of several goroutines", measureThroughput},
+	{"client/events", "the events to a consumer", measureEvents},
+	{"client/unread", "what events that nobody reads cost", measureUnread},
+	{"client/connections", "the memory of idle clients", measureConnections},
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	child, err := runTask(ctx)
+	if !child {
+		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
@@ -66,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		flags.PrintDefaults()
 		fmt.Fprintln(stderr, "\nNames:")
 		for _, m := range measurements {
-			fmt.Fprintf(stderr, "  %-10s%s\n", m.name, m.purpose)
+			fmt.Fprintf(stderr, "  %-20s%s\n", m.name, m.purpose)
 		}
 	}
 	if err := flags.Parse(args); err != nil {
@@ -86,6 +99,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, m := range chosen {
 		fmt.Fprintf(stderr, "measuring %s…\n", m.purpose)
 		rows, err := m.run(ctx, b)
+		if ctx.Err() != nil {
+			return ctx.Err() // whatever became of what was being measured
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -104,15 +120,17 @@ func choose(names []string) ([]measurement, error) {
 	}
 	var chosen []measurement
 	for _, name := range names {
-		i := slices.IndexFunc(measurements, func(m measurement) bool { return m.name == name })
-		if i < 0 {
-			var known []string
-			for _, m := range measurements {
-				known = append(known, m.name)
+		var known []string
+		found := len(chosen)
+		for _, m := range measurements {
+			known = append(known, m.name)
+			if m.name == name || strings.HasPrefix(m.name, name+"/") {
+				chosen = append(chosen, m)
 			}
+		}
+		if len(chosen) == found {
 			return nil, fmt.Errorf("nothing is called %s; there are %s", name, strings.Join(known, ", "))
 		}
-		chosen = append(chosen, measurements[i])
 	}
 	return chosen, nil
 }

@@ -21,12 +21,17 @@ type judged struct {
 	Of      string  `json:"of"`   // what it is compared with
 	Limit   float64 `json:"limit,omitempty"`
 	AtLeast bool    `json:"at_least,omitempty"` // the limit is the least that is good, not the most
+	None    bool    `json:"none,omitempty"`     // the limit is 0, which Limit cannot say
 }
 
 // missed tells whether there is a limit and it is not kept.
 func (j *judged) missed() bool {
 	switch {
-	case j == nil || j.Limit == 0:
+	case j == nil:
+		return false
+	case j.None:
+		return j.Value > 0
+	case j.Limit == 0:
 		return false
 	case j.AtLeast:
 		return j.Value < j.Limit
@@ -42,6 +47,8 @@ func (j *judged) String() string {
 	}
 	s := number(j.Value) + " " + j.Unit + " " + j.Of
 	switch {
+	case j.None:
+		s += " (limit 0)"
 	case j.Limit == 0:
 		return s
 	case j.AtLeast:
