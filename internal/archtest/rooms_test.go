@@ -35,8 +35,6 @@ var rooms = []room{
 		why: "qemu-storage-daemon's"},
 	{path: "qmp/generated/guest", rooms: []string{"qmp", "qmp/wire"}, library: true, lean: true,
 		why: "the guest agent's"},
-	{path: "qmp/qmptest", rooms: []string{"qmp"}, modules: []string{sys}, library: true,
-		why: "a QMP server for tests; x/sys takes descriptors"},
 	{path: "hotplug", rooms: []string{"qmp", "qmp/generated/qemu"}, library: true,
 		why: "devices of a running QEMU"},
 
@@ -44,6 +42,8 @@ var rooms = []room{
 		why: "bytes to a tree with positions; no I/O"},
 	{path: "qapi/introspect", rooms: []string{"qmp/wire"}, library: true,
 		why: "the view that a server gives of its schema; links no parser"},
+	{path: "qmp/qmptest", rooms: []string{"qmp", "qapi/introspect"}, modules: []string{sys}, library: true,
+		why: "a QMP server for tests, which checks requests by a schema; x/sys takes descriptors"},
 	{path: "qmp/qmpschema", rooms: []string{"qmp", "qapi/introspect"}, library: true,
 		why: "asks a server for its schema, once for each connection"},
 	{path: "qapi", rooms: []string{"qapi/syntax", "qapi/introspect"}, library: true,
@@ -73,8 +73,8 @@ var rooms = []room{
 		why: "a QEMU that keeps account only, for tests and the demo"},
 	{path: "examples/demo", top: true,
 		why: "what make demo runs"},
-	{path: "internal/bench", top: true,
-		why: "measures what generating, building, linking and decoding take"},
+	{path: "internal/bench", top: true, modules: []string{sys},
+		why: "measures what generating, building, linking, decoding and the client take; x/sys keeps it on one CPU"},
 }
 
 // heavy are packages that a lean room links not even indirectly: each makes a program that uses

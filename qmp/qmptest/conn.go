@@ -1,12 +1,11 @@
 package qmptest
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"os"
-	"slices"
 	"sync"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -17,121 +16,79 @@ type conn struct {
 	server *Server
 	net    net.Conn
 	in     fileReader
+	files  pendingFiles
+	oob    bool // "oob" has been enabled
 
-	writes sync.Mutex
-	ready  bool // qmp_capabilities has been executed: set while serving, with writes held
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
+
+	writes   sync.Mutex
+	out      io.WriteCloser // to net, by way of the faults
+	gathered gathering
+	ready    bool // qmp_capabilities has been executed: set while serving, with writes held
 }
 
 // A fileReader reads a connection and takes the descriptors that come with what it reads.
 type fileReader interface {
 	io.Reader
-	// takeFiles returns the descriptors that have come since it was called last.
-	takeFiles() []*os.File
-	// close closes those that were not taken.
-	close()
+	// takeFiles returns the descriptors that came with the last Read; new is false if none did.
+	takeFiles() (files []*os.File, new bool)
 }
 
-func newConn(s *Server, nc net.Conn) *conn {
-	return &conn{server: s, net: nc, in: newFileReader(nc)}
+func newConn(s *Server, nc net.Conn, faults []Fault) *conn {
+	c := &conn{server: s, net: nc, in: newFileReader(nc), ready: s.options.Guest}
+	// Not of the test's context: that ends before the test's cleanups, which may have commands.
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.out = throughFaults(lineEnd{c}, faults)
+	return c
 }
 
 // serve executes the client's commands, one after the other, until it leaves.
 func (c *conn) serve() {
 	defer c.server.done(c)
-	defer c.in.close()
-	if !c.server.options.NoGreeting {
-		c.send(c.server.greeting())
+	defer func() { c.files.close() }()
+	if !c.server.options.NoGreeting && !c.server.options.Guest {
+		c.greet()
 	}
-	d := json.NewDecoder(c.in)
-	for {
-		var text json.RawMessage
-		err := d.Decode(&text)
-		var wrong *json.SyntaxError
-		if errors.As(err, &wrong) {
-			c.send(errorMessage{Error: refusal{qmp.ErrGeneric, "JSON parse error, " + wrong.Error()}})
+	var p parser
+	for buffer := make([]byte, 4096); c.ctx.Err() == nil; {
+		n, err := c.in.Read(buffer)
+		if files, new := c.in.takeFiles(); new {
+			c.files.put(files)
+		}
+		for _, b := range buffer[:n] {
+			for _, m := range p.feed(b) {
+				c.handle(m)
+			}
 		}
 		if err != nil {
 			return
 		}
-		c.execute(text)
 	}
 }
 
-// execute executes one command.
-func (c *conn) execute(text json.RawMessage) {
-	var m struct {
-		Execute   *string         `json:"execute"`
-		ExecOOB   *string         `json:"exec-oob"`
-		Arguments json.RawMessage `json:"arguments"`
-		ID        json.RawMessage `json:"id"`
-	}
-	err := json.Unmarshal(text, &m)
-	r := &Request{Arguments: m.Arguments, ID: m.ID, Files: c.in.takeFiles(), conn: c}
+// handle answers a message. Once the connection has ended those that are still to be read are
+// left.
+func (c *conn) handle(m message) {
 	switch {
-	case err != nil:
-		r.Refuse(qmp.ErrGeneric, "QMP input must be a JSON object")
-	case m.Execute != nil:
-		r.Command = *m.Execute
-		r.answer(c.dispatch(r))
-	case m.ExecOOB != nil:
-		r.Command, r.OOB = *m.ExecOOB, true
-		r.answer(c.dispatch(r))
+	case c.ctx.Err() != nil:
+	case m.err != "":
+		c.send(errorMessage{Error: refusal{qmp.ErrGeneric, m.err}})
 	default:
-		r.Refuse(qmp.ErrGeneric, "QMP input lacks member 'execute'")
+		c.execute(m.text)
 	}
 }
 
-// dispatch answers what belongs to the session itself; the rest is the server's.
-func (c *conn) dispatch(r *Request) (any, error) {
-	switch {
-	case r.Command == "qmp_capabilities":
-		return c.negotiate(r)
-	case !c.ready:
-		r.closeFiles()
-		return nil, &qmp.Error{
-			Class: qmp.ErrCommandNotFound,
-			Desc:  "Expecting capabilities negotiation with 'qmp_capabilities'",
-		}
-	case r.drains():
-		return nil, &qmp.Error{
-			Class: qmp.ErrGeneric,
-			Desc:  "No file descriptor supplied via SCM_RIGHTS",
-		}
-	}
-	return c.server.answer(r)
-}
-
-// negotiate executes qmp_capabilities. It answers by itself, so that no event can come before
-// the reply, nor be lost after it.
-func (c *conn) negotiate(r *Request) (any, error) {
-	r.closeFiles()
-	var args struct{ Enable []string }
-	if err := r.Decode(&args); err != nil {
-		return nil, err
-	}
-	for _, name := range args.Enable {
-		if !slices.Contains(c.server.options.Capabilities, name) {
-			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "Capability '" + name + "' is not available"}
-		}
-	}
-	if c.ready {
-		return nil, &qmp.Error{
-			Class: qmp.ErrCommandNotFound,
-			Desc:  "Capabilities negotiation is already complete, command ignored",
-		}
-	}
-	c.writes.Lock()
-	defer c.writes.Unlock()
-	c.ready = true
-	c.writeLocked(c.marshal(returnMessage{Return: struct{}{}, ID: r.ID}))
-	return nil, ErrNoReply
-}
+func (c *conn) greet() { c.send(c.server.greeting()) }
 
 // send writes one message.
 func (c *conn) send(message any) { c.write(c.marshal(message)) }
 
 // sendEvent writes an event, unless it is too early for events.
 func (c *conn) sendEvent(m eventMessage) {
+	if c.server.options.Guest {
+		return // an agent has none
+	}
 	b := c.marshal(m)
 	c.writes.Lock()
 	defer c.writes.Unlock()
@@ -149,7 +106,7 @@ func (c *conn) marshal(message any) []byte {
 		c.close()
 		return nil
 	}
-	return append(b, '\r', '\n')
+	return c.server.options.format(b)
 }
 
 func (c *conn) write(b []byte) {
@@ -158,7 +115,24 @@ func (c *conn) write(b []byte) {
 	c.writeLocked(b)
 }
 
-// writeLocked writes bytes. That it fails means that the client has left, as it may.
-func (c *conn) writeLocked(b []byte) { _, _ = c.net.Write(b) }
+// writeLocked writes bytes, or keeps them if they are to go out together with others. That
+// writing fails means that the client has left, as it may.
+func (c *conn) writeLocked(b []byte) {
+	if len(b) == 0 {
+		return // not marshalled
+	}
+	for _, b := range c.gathered.add(b) {
+		_, _ = c.out.Write(b)
+	}
+}
 
-func (c *conn) close() { _ = c.net.Close() }
+// close ends the connection. The faults are closed too, so that none holds up a write.
+func (c *conn) close() {
+	_ = c.out.Close()
+	c.shut()
+}
+
+func (c *conn) shut() {
+	c.cancel()
+	_ = c.net.Close()
+}

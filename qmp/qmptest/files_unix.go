@@ -20,11 +20,11 @@ func newFileReader(nc net.Conn) fileReader {
 }
 
 // A unixReader reads a UNIX socket as QEMU does, byte by byte, so that the descriptors that
-// have come are those of the command whose last byte has been read. As in QEMU new ones
-// close those that were not taken.
+// have come are those of the command whose last byte has been read.
 type unixReader struct {
 	conn  *net.UnixConn
 	files []*os.File
+	new   bool
 }
 
 func (r *unixReader) Read(b []byte) (int, error) {
@@ -53,21 +53,16 @@ func (r *unixReader) take(oob []byte) {
 		if err != nil {
 			continue
 		}
-		r.close()
+		closeFiles(r.files)
+		r.files, r.new = nil, true
 		for _, fd := range fds {
 			r.files = append(r.files, os.NewFile(uintptr(fd), "descriptor from the client"))
 		}
 	}
 }
 
-func (r *unixReader) takeFiles() []*os.File {
-	files := r.files
-	r.files = nil
-	return files
-}
-
-func (r *unixReader) close() {
-	for _, f := range r.takeFiles() {
-		_ = f.Close() // there is nothing to be done about it
-	}
+func (r *unixReader) takeFiles() (files []*os.File, new bool) {
+	files, new = r.files, r.new
+	r.files, r.new = nil, false
+	return files, new
 }

@@ -2,6 +2,7 @@ package qmptest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -16,8 +17,10 @@ type Request struct {
 	ID        json.RawMessage // as it came; nil when there is none
 	OOB       bool            // it came as exec-oob
 
-	// Files are those that came with the command. They are closed when the test ends, if the
-	// handler has not closed them before.
+	// Files are those that came with the command. getfd and add-fd have those that came with
+	// an earlier command, as in QEMU, if there are such that none has taken. QEMU takes the
+	// first one only. They are closed when the test ends, if the handler has not closed them
+	// before.
 	Files []*os.File
 
 	conn *conn
@@ -34,12 +37,20 @@ func (r *Request) Decode(v any) error {
 	return d.Decode(v)
 }
 
+// Context ends when the server ends the connection, or the test does. That the client has left
+// does not end it while a handler runs: the server, like QEMU, sees it when it reads on.
+func (r *Request) Context() context.Context { return r.conn.ctx }
+
 // Reply answers the command, for a handler that returned [ErrNoReply]: later, or twice.
 func (r *Request) Reply(value any) {
 	if value == nil {
 		value = struct{}{}
 	}
-	r.conn.send(returnMessage{Return: value, ID: r.ID})
+	b := r.conn.marshal(returnMessage{Return: value, ID: r.ID})
+	if len(b) > 0 && r.isDelimitedSync() {
+		b = append([]byte{delimiter}, b...)
+	}
+	r.conn.write(b)
 }
 
 // Refuse is Reply with an error.
@@ -55,6 +66,7 @@ func (r *Request) Disconnect() { r.conn.close() }
 func (r *Request) answer(value any, err error) {
 	var refused *qmp.Error
 	switch {
+	case err == nil && value == nil && r.isSilent():
 	case err == nil:
 		r.Reply(value)
 	case errors.Is(err, ErrNoReply):
@@ -64,57 +76,3 @@ func (r *Request) answer(value any, err error) {
 		r.Refuse(qmp.ErrGeneric, err.Error())
 	}
 }
-
-func (r *Request) closeFiles() {
-	for _, f := range r.Files {
-		_ = f.Close() // may be closed already
-	}
-}
-
-// drains tells whether the command only makes the server close descriptors that no command
-// has taken, see [qmp.WithFile]. Here none are left: they went with their command.
-func (r *Request) drains() bool {
-	var args struct{ Fdname string }
-	return r.Command == "getfd" && len(r.Files) == 0 && r.Decode(&args) == nil && args.Fdname == "0"
-}
-
-// The messages of the protocol, as a server writes them.
-type (
-	greetingMessage struct {
-		QMP greeting
-	}
-	greeting struct {
-		Version      version  `json:"version"`
-		Capabilities []string `json:"capabilities"`
-	}
-	version struct {
-		QEMU    qemuVersion `json:"qemu"`
-		Package string      `json:"package"`
-	}
-	qemuVersion struct {
-		Micro int `json:"micro"`
-		Minor int `json:"minor"`
-		Major int `json:"major"`
-	}
-	returnMessage struct {
-		Return any             `json:"return"`
-		ID     json.RawMessage `json:"id,omitempty"`
-	}
-	errorMessage struct {
-		ID    json.RawMessage `json:"id,omitempty"`
-		Error refusal         `json:"error"`
-	}
-	refusal struct {
-		Class qmp.ErrorClass `json:"class"`
-		Desc  string         `json:"desc"`
-	}
-	eventMessage struct {
-		Timestamp timestamp `json:"timestamp"`
-		Event     string    `json:"event"`
-		Data      any       `json:"data,omitempty"`
-	}
-	timestamp struct {
-		Seconds      int64 `json:"seconds"`
-		Microseconds int64 `json:"microseconds"`
-	}
-)

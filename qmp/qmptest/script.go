@@ -2,7 +2,6 @@ package qmptest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -10,18 +9,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// A Handler answers a command. It returns the result, anything that encoding/json can
-// marshal, nil for the empty object; or an error: a [*qmp.Error] is sent as it is, any other as
-// a GenericError with its text, and [ErrNoReply] is not sent. The next command waits until the
-// handler has returned, and the end of the test waits for it as well.
-type Handler func(r *Request) (any, error)
-
-// ErrNoReply is returned by a [Handler] whose command is not answered, or later, by
-// [Request.Reply] and [Request.Refuse].
-var ErrNoReply = errors.New("qmptest: no reply")
-
 // Handle lets h answer a command whenever it comes, other than as the next of the script. A
 // handler that was set before is replaced.
+//
+// One for qmp_capabilities comes before the negotiation: if it returns nil and no error the
+// session begins as ever, and what else it returns is sent instead.
 func (s *Server) Handle(command string, h Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,12 +48,12 @@ func (e *Expectation) With(args any) *Expectation {
 
 // Reply says what the command returns: anything that encoding/json can marshal.
 func (e *Expectation) Reply(value any) *Expectation {
-	return e.Handle(func(*Request) (any, error) { return value, nil })
+	return e.Handle(Return(value))
 }
 
 // Refuse says that the command fails.
 func (e *Expectation) Refuse(class qmp.ErrorClass, desc string) *Expectation {
-	return e.Handle(func(*Request) (any, error) { return nil, &qmp.Error{Class: class, Desc: desc} })
+	return e.Handle(Refuse(class, desc))
 }
 
 // Handle lets h answer the command.
@@ -76,23 +68,47 @@ func (e *Expectation) change(f func()) *Expectation {
 	return e
 }
 
-// answer finds the answer to a request: the script's, a handler's, or CommandNotFound.
+// handler returns the one for a command, nil if there is none.
+func (s *Server) handler(command string) Handler {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.handlers[command]
+}
+
+// isAnswered tells whether the script, as its next step, or a handler answers a command.
+func (s *Server) isAnswered(command string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.handlers[command] != nil || len(s.script) > 0 && s.script[0].command == command
+}
+
+// answer finds the answer to a request: the schema's, the script's, a handler's, or
+// CommandNotFound.
 func (s *Server) answer(r *Request) (any, error) {
+	wrong := s.check(r)
 	s.mu.Lock()
 	s.requests = append(s.requests, r)
 	h := s.handlers[r.Command]
 	var step *Expectation
 	switch {
+	case wrong != nil:
+		s.unexpected = append(s.unexpected, r.Command+" (refused: "+wrong.Desc+")")
 	case len(s.script) > 0 && s.script[0].command == r.Command:
 		step = s.script[0]
 		s.script = s.script[1:]
 		h = step.handler
 	case h == nil:
 		s.unexpected = append(s.unexpected, r.Command)
-		h = notFound
+		wrong = notFound(r.Command)
+	}
+	if wrong == nil && takesFiles(r.Command) {
+		r.Files = r.conn.files.take()
 	}
 	s.mu.Unlock()
 
+	if wrong != nil {
+		return nil, wrong
+	}
 	if step != nil && step.checked {
 		if err := sameArguments(r.Arguments, step.args); err != nil {
 			s.t.Errorf("qmptest: %s: %v", r.Command, err)
@@ -105,11 +121,11 @@ func (s *Server) answer(r *Request) (any, error) {
 	return h(r)
 }
 
-// notFound answers as QEMU does.
-func notFound(r *Request) (any, error) {
-	return nil, &qmp.Error{
+// notFound is what QEMU answers.
+func notFound(command string) *qmp.Error {
+	return &qmp.Error{
 		Class: qmp.ErrCommandNotFound,
-		Desc:  "The command " + r.Command + " has not been found",
+		Desc:  "The command " + command + " has not been found",
 	}
 }
 

@@ -6,43 +6,20 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
 )
-
-// Options tell what kind of server it is. nil, and the zero value, mean the defaults.
-type Options struct {
-	// Version is what the greeting says; the zero Version means 10.2.0.
-	Version qmp.Version
-
-	// Capabilities are what the greeting offers; nil means "oob", as QEMU does on a socket,
-	// and an empty slice none. With "oob" enabled the server takes commands out of band
-	// ([Request.OOB]), but still executes one after the other.
-	Capabilities []string
-
-	// NoGreeting makes a server that says nothing when a client connects, as one whose
-	// monitor is held by another client. [Server.Write] can send a greeting of any form.
-	NoGreeting bool
-}
-
-// T is what a server needs of the test that it serves: a [testing.TB], or what stands in its
-// place in a program that is no test.
-type T interface {
-	Helper()
-	Context() context.Context
-	Cleanup(func())
-	Error(args ...any)
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-}
 
 // A Server is a QMP server. Its methods can be called by several goroutines, handlers
 // included, until the test ends; then it is closed.
 type Server struct {
 	t       T
 	options Options
+	session *introspect.Schema // of what it executes itself
 
 	listen     sync.Once
 	listener   net.Listener
@@ -55,6 +32,7 @@ type Server struct {
 	current    *conn // the one that events go to: the last that was begun
 	handlers   map[string]Handler
 	script     []*Expectation
+	faults     []Fault
 	requests   []*Request
 	unexpected []string
 }
@@ -72,6 +50,8 @@ func NewServer(t T, opts *Options) *Server {
 	if s.options.Capabilities == nil {
 		s.options.Capabilities = []string{"oob"}
 	}
+	s.session = newSession(s.options.Capabilities)
+	s.faults = slices.Clone(s.options.Faults)
 	t.Cleanup(s.close)
 	return s
 }
@@ -140,7 +120,7 @@ func (s *Server) EventAt(at time.Time, name string, data any) {
 	}
 }
 
-// Write sends bytes to the client as they are: a message in parts, several in one, or no
+// Write sends bytes to the client as they are, by way of the connection's faults: a message in parts, several in one, or no
 // message at all. It does nothing when the server has no client, or has not taken it yet.
 func (s *Server) Write(b []byte) {
 	if c := s.client(); c != nil {
@@ -156,19 +136,30 @@ func (s *Server) Disconnect() {
 	}
 }
 
-// Requests returns the commands that have come so far, without qmp_capabilities.
+// Greet sends the greeting: late, with Options.NoGreeting, or once more.
+func (s *Server) Greet() {
+	if c := s.client(); c != nil {
+		c.greet()
+	}
+}
+
+// SetFaults says what happens to the server's output on the connections that begin from now
+// on. A test of a client that connects anew cuts the first one, and then calls SetFaults() for
+// the others to be whole.
+func (s *Server) SetFaults(faults ...Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session = newSession(s.options.Capabilities)
+	s.faults = slices.Clone(faults)
+}
+
+// Requests returns the commands that have come so far, those included that were
+// refused; but not those of the session itself, such as qmp_capabilities, that the server answers
+// without the test's help.
 func (s *Server) Requests() []*Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]*Request(nil), s.requests...)
-}
-
-func (s *Server) greeting() greetingMessage {
-	v := s.options.Version
-	return greetingMessage{greeting{
-		Version:      version{qemuVersion{v.Micro, v.Minor, v.Major}, v.Package},
-		Capabilities: s.options.Capabilities,
-	}}
 }
 
 // accept serves one client after the other, as QEMU does: a second one is accepted by the
@@ -190,7 +181,11 @@ func (s *Server) accept() {
 
 // begin makes nc the current client. It returns nil when the server is closed.
 func (s *Server) begin(nc net.Conn) *conn {
-	c := newConn(s, nc)
+	s.mu.Lock()
+	faults := s.faults
+	s.mu.Unlock()
+	c := newConn(s, nc, faults)
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -240,7 +235,7 @@ func (s *Server) close() {
 		_ = os.RemoveAll(filepath.Dir(s.path))
 	}
 	for _, r := range s.requests {
-		r.closeFiles()
+		closeFiles(r.Files)
 	}
 	s.reportUnmet()
 }

@@ -1,0 +1,72 @@
+package qmptest
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// alternate checks a value against the one of t's types that is of its kind.
+func (v visitor) alternate(path, name string, t *introspect.Alternate, value json.RawMessage) *qmp.Error {
+	var kinds []string
+	for _, typ := range t.Types {
+		k := v.kindOf(typ)
+		if k == kind(value) || k == "value" {
+			return v.value(path, name, typ, value)
+		}
+		kinds = append(kinds, k)
+	}
+	return wrongType(name, v.nameOf(t, kinds))
+}
+
+// kindOf returns the kind of JSON that a type's values are.
+func (v visitor) kindOf(typ string) string {
+	switch t := v.schema.Lookup(typ).(type) {
+	case *introspect.Builtin:
+		if t.JSONType == "int" {
+			return "number"
+		}
+		return t.JSONType
+	case *introspect.Enum:
+		return "string"
+	case *introspect.Array:
+		return "array"
+	case *introspect.Object:
+		return "object"
+	}
+	return "value"
+}
+
+// alternates are those of QEMU, which names them in its texts, while introspection hides their
+// names: by what they may be, and by the first member of what is an object there.
+var alternates = []struct{ name, kinds, member string }{
+	{"StrOrNull", "null string", ""},
+	{"BlockdevRef", "object string", "driver"},
+	{"BlockdevRefOrNull", "null object string", "driver"},
+	{"BlockDirtyBitmapOrStr", "object string", "node"},
+	{"Qcow2OverlapChecks", "object string", "template"},
+}
+
+// nameOf returns the name that QEMU has for an alternate; for one that it does not know, and
+// whose name is hidden, the kinds.
+func (v visitor) nameOf(t *introspect.Alternate, kinds []string) string {
+	if strings.Trim(t.Name, "0123456789") != "" {
+		return t.Name // not hidden
+	}
+	member := ""
+	for _, typ := range t.Types {
+		if o, ok := v.schema.Lookup(typ).(*introspect.Object); ok && len(o.Members) > 0 {
+			member = o.Members[0].Name
+		}
+	}
+	slices.Sort(kinds)
+	for _, known := range alternates {
+		if known.kinds == strings.Join(kinds, " ") && known.member == member {
+			return known.name
+		}
+	}
+	return strings.Join(kinds, " or ")
+}

@@ -1,0 +1,64 @@
+package qmptest
+
+import (
+	"bytes"
+	"slices"
+)
+
+// Merge has the next n messages to the client written at once, when the last of them is
+// there: replies, events and what [Server.Write] gets. A handler that calls Merge(2) and then
+// [Server.Event] has its reply come in one piece with the event. It does nothing when the
+// server has no client. Merge(0) ends what an earlier Merge or [Server.Reverse] waits for.
+func (s *Server) Merge(n int) { s.gather(n, mergeMessages) }
+
+// Reverse has the next n messages to the client written in the reverse order, when the last
+// of them is there, as replies to commands out of band overtake others.
+func (s *Server) Reverse(n int) { s.gather(n, reverseMessages) }
+
+func (s *Server) gather(n int, arrange func([][]byte) [][]byte) {
+	c := s.client()
+	if c == nil {
+		return
+	}
+	c.writes.Lock()
+	defer c.writes.Unlock()
+	for _, b := range c.gathered.end() {
+		_, _ = c.out.Write(b)
+	}
+	c.gathered = gathering{wanted: n, arrange: arrange}
+}
+
+// A gathering is what is to be written together. The zero gathering gathers nothing.
+type gathering struct {
+	wanted   int
+	arrange  func(messages [][]byte) [][]byte
+	messages [][]byte
+}
+
+// add adds a message and returns what is to be written now.
+func (g *gathering) add(b []byte) [][]byte {
+	if g.wanted == 0 {
+		return [][]byte{b}
+	}
+	g.messages = append(g.messages, b)
+	if len(g.messages) < g.wanted {
+		return nil
+	}
+	return g.end()
+}
+
+// end returns what is there, and gathers no more.
+func (g *gathering) end() (messages [][]byte) {
+	if len(g.messages) > 0 {
+		messages = g.arrange(g.messages)
+	}
+	*g = gathering{}
+	return messages
+}
+
+func mergeMessages(messages [][]byte) [][]byte { return [][]byte{bytes.Join(messages, nil)} }
+
+func reverseMessages(messages [][]byte) [][]byte {
+	slices.Reverse(messages)
+	return messages
+}
