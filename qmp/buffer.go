@@ -8,28 +8,39 @@ type buffer struct{ b []byte }
 
 const (
 	smallBuffer = 4 << 10  // the size of a new one
-	largeBuffer = 64 << 10 // larger ones are not kept: thousands of idle clients may share the pool
+	largeBuffer = 64 << 10 // from this size on there is another pool
+	hugeBuffer  = 1 << 20  // larger ones are not kept
 )
 
-// The pool holds plain memory only, no channels, so that clients inside and outside of a
-// testing/synctest bubble can share it.
-var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, smallBuffer)} }}
+// The pools hold plain memory only, no channels, so that clients inside and outside of a
+// testing/synctest bubble can share them. Buffers for large messages have a pool of their own, so
+// that small ones, of which there can be thousands, do not take their place.
+var buffers, largeBuffers sync.Pool
 
 // newBuffer returns an empty buffer that has room for size bytes.
 func newBuffer(size int) *buffer {
-	b := buffers.Get().(*buffer)
-	if cap(b.b) < size {
-		b.free()
-		return &buffer{b: make([]byte, 0, size)}
+	pool, least := &buffers, smallBuffer
+	if size > largeBuffer {
+		pool, least = &largeBuffers, 4*largeBuffer
 	}
-	return b
+	if b, ok := pool.Get().(*buffer); ok {
+		if cap(b.b) >= size {
+			return b
+		}
+		b.free()
+	}
+	return &buffer{b: make([]byte, 0, max(size, least))}
 }
 
 // free gives the buffer back; b may be nil.
 func (b *buffer) free() {
-	if b == nil || cap(b.b) > largeBuffer {
+	if b == nil || cap(b.b) > hugeBuffer {
 		return
 	}
 	b.b = b.b[:0]
-	buffers.Put(b)
+	if cap(b.b) > largeBuffer {
+		largeBuffers.Put(b)
+	} else {
+		buffers.Put(b)
+	}
 }

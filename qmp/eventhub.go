@@ -11,6 +11,7 @@ import (
 // An eventHub gives events to those who have subscribed to them.
 type eventHub struct {
 	limits queueLimits
+	waits  func(n int) // notes that n more consumers wait
 
 	mu     sync.Mutex
 	topics map[string]*topic // by event name; a topic has subscribers
@@ -60,6 +61,7 @@ func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStr
 	if !ok {
 		hub = &eventHub{
 			limits: queueLimits{c.options.EventQueue, c.options.MaxMessage},
+			waits:  c.waits,
 			topics: make(map[string]*topic),
 		}
 		c.sink = hub

@@ -35,10 +35,12 @@ func (q *eventQueue) Next(ctx context.Context) (RawEvent, error) {
 		if e, err, ok := q.pop(); ok {
 			return e, err
 		}
+		q.hub.waits(1)
 		select {
 		case <-q.wake:
 		case <-ctx.Done():
 		}
+		q.hub.waits(-1)
 	}
 }
 

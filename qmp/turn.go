@@ -26,10 +26,14 @@ import (
 // where reading can wait without holding memory. Other connections are read by the client's
 // goroutine only, which has the turn for ever.
 
-// grace is for how long the turn must have been free before the client's own goroutine takes it:
-// longer than the time between commands that follow each other, and too short to matter to who
-// waits for an event.
-const grace = time.Millisecond
+// For how long the turn must have been free before the client's own goroutine takes it, about:
+// longer than the time between commands that follow each other. A timer that is to go off soon
+// makes each wait of the process dearer, by a sixth of a round trip, so it is far off unless
+// somebody waits for an event.
+const (
+	longGrace  = 10 * time.Millisecond
+	shortGrace = time.Millisecond
+)
 
 // A turn is what is known of who reads; inflight.mu guards it.
 type turn struct {
@@ -45,6 +49,8 @@ type turn struct {
 	rounds, seen uint64      // how often it was given back, and when the timer looked last
 	timer        *time.Timer // made when it is first needed
 	armed        bool        // the timer runs
+
+	waiting int // consumers that wait for an event
 }
 
 // A role is what a caller is to do until its reply is there.
@@ -221,10 +227,26 @@ func (c *Client) yield() {
 // armTimer has the client's goroutine look whether it is to read, after the grace period. It does
 // not start anew with each command: that would cost each some time.
 func (c *Client) armTimer() {
-	if t := &c.calls.turn; t.timer == nil {
+	t := &c.calls.turn
+	grace := longGrace
+	if t.waiting > 0 {
+		grace = shortGrace
+	}
+	if t.timer == nil {
 		t.timer = time.AfterFunc(grace, c.takeOver)
 	} else {
 		t.timer.Reset(grace)
+	}
+}
+
+// waits notes that n more consumers wait for an event.
+func (c *Client) waits(n int) {
+	c.calls.mu.Lock()
+	defer c.calls.mu.Unlock()
+	t := &c.calls.turn
+	t.waiting += n
+	if n > 0 && t.armed && t.waiting == n {
+		c.armTimer()
 	}
 }
 

@@ -10,6 +10,7 @@ type Decoder struct {
 	depth   int    // open arrays and objects
 	late    []int  // offsets of members that wait for a discriminator; see Object
 	scratch []byte // for strings with escapes
+	copied  copies // of the text, for strings without
 	err     *Error
 }
 

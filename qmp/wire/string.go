@@ -8,7 +8,47 @@ import (
 // String reads a string.
 //
 //go:noinline
-func (d *Decoder) String() string { return string(d.text()) }
+func (d *Decoder) String() string {
+	data, i := d.data, d.pos
+	if i < len(data) && data[i] == '"' {
+		end := plain(data, i+1)
+		if end < len(data) && data[end] == '"' {
+			d.pos = end + 1
+			return d.copied.part(data, i+1, end)
+		}
+	}
+	return string(d.unusualText())
+}
+
+// copies are copies of parts of a text. The strings of a large text are many and short: to copy
+// some of the text at a time, with all strings in it, costs a fraction of the time that it takes
+// to allocate each. What is kept of them keeps no more than that.
+type copies struct {
+	start int // in the text
+	text  string
+	n     int // of strings so far
+}
+
+const (
+	copySize  = 2 << 10 // of the text, at a time
+	copyAfter = 4       // strings: a short text may have no more
+	copyMost  = 128     // the length of a string that is not copied by itself
+)
+
+// part returns data[start:end].
+func (c *copies) part(data []byte, start, end int) string {
+	if from := start - c.start; from >= 0 && end-c.start <= len(c.text) {
+		return c.text[from : end-c.start]
+	}
+	c.n++
+	// Members that waited for a discriminator are read out of order: what is behind is not copied
+	// anew.
+	if c.n <= copyAfter || end-start > copyMost || start < c.start {
+		return string(data[start:end])
+	}
+	c.start, c.text = start, string(data[start:min(start+copySize, len(data))])
+	return c.text[:end-start]
+}
 
 // Enum reads a string that is one of a few values. Values seen before are not allocated again.
 func (d *Decoder) Enum() string { return intern(d.text()) }
