@@ -2,8 +2,6 @@ package qapi_test
 
 import (
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -16,13 +14,8 @@ import (
 // dialects, and compares what is reported with the archive's file of the dialect's name, which
 // is empty where the schema is accepted.
 func TestDialects(t *testing.T) {
-	paths, err := filepath.Glob("testdata/dialects/*.txtar")
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(path)
-			require.NoError(t, err)
+	for path, archive := range archives(t, "testdata/dialects/*.txtar") {
+		t.Run(caseName(path), func(t *testing.T) {
 			got := &txtar.Archive{Comment: archive.Comment, Files: archive.Files[:1]}
 			for _, d := range qapi.Dialects() {
 				got.Files = append(got.Files, txtar.File{Name: d.String(), Data: judge(t, archive, d)})

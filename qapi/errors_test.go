@@ -3,8 +3,6 @@ package qapi_test
 import (
 	"flag"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -20,13 +18,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // schema.json, and compares the diagnostics with the archive's file "errors". The archive's
 // comment says what is wrong.
 func TestErrors(t *testing.T) {
-	paths, err := filepath.Glob("testdata/errors/*.txtar")
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(path)
-			require.NoError(t, err)
+	for path, archive := range archives(t, "testdata/errors/*.txtar") {
+		t.Run(caseName(path), func(t *testing.T) {
 			schema, err := qapi.LoadFS(archiveFS(archive), "schema.json", nil)
 			require.Nil(t, schema)
 			var diagnostics qapi.Diagnostics

@@ -2,6 +2,7 @@ package qapi_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -31,7 +32,7 @@ func FuzzLoad(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
-	for _, archive := range archives(f, "testdata/errors/*.txtar", "testdata/dialects/*.txtar") {
+	for _, archive := range archives(f, "testdata/*/*.txtar") {
 		f.Add(string(archive.Files[0].Data), string(archive.Files[1].Data))
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
@@ -50,22 +51,22 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// archives reads the archives that the patterns match.
-func archives(t testing.TB, patterns ...string) []*txtar.Archive {
+// archives reads the archives that the pattern matches, by path.
+func archives(t testing.TB, pattern string) map[string]*txtar.Archive {
 	t.Helper()
-	var all []*txtar.Archive
-	for _, pattern := range patterns {
-		paths, err := filepath.Glob(pattern)
+	paths, err := filepath.Glob(pattern)
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	all := map[string]*txtar.Archive{}
+	for _, path := range paths {
+		all[path], err = txtar.ParseFile(path)
 		require.NoError(t, err)
-		require.NotEmpty(t, paths)
-		for _, path := range paths {
-			archive, err := txtar.ParseFile(path)
-			require.NoError(t, err)
-			all = append(all, archive)
-		}
 	}
 	return all
 }
+
+// caseName is the name of the case in an archive.
+func caseName(path string) string { return strings.TrimSuffix(filepath.Base(path), ".txtar") }
 
 func checkDiagnostics(t *testing.T, err error) {
 	t.Helper()

@@ -144,16 +144,7 @@ func TestFilesThatCannotBeSent(t *testing.T) {
 // unixPeer returns a client on a socketpair, and the server's end.
 func unixPeer(t *testing.T) (*qmp.Client, *net.UnixConn) {
 	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	var ends [2]*net.UnixConn
-	for i, fd := range fds {
-		f := os.NewFile(uintptr(fd), "socketpair")
-		conn, err := net.FileConn(f)
-		require.NoError(t, err)
-		require.NoError(t, f.Close())
-		ends[i] = conn.(*net.UnixConn)
-	}
+	ends := qmp.SocketPair(t)
 	p := &peer{ends[0], t}
 	go p.negotiate()
 	c, err := qmp.NewClient(limit(t), ends[1], nil)

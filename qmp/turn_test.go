@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -30,16 +29,7 @@ type turnServer struct {
 // newTurnClient returns a client that has negotiated, and its server.
 func newTurnClient(t *testing.T) (*Client, *turnServer) {
 	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	var ends [2]*net.UnixConn
-	for i, fd := range fds {
-		f := os.NewFile(uintptr(fd), "socketpair")
-		conn, err := net.FileConn(f)
-		require.NoError(t, err)
-		require.NoError(t, f.Close())
-		ends[i] = conn.(*net.UnixConn)
-	}
+	ends := SocketPair(t)
 	s := &turnServer{ends[0], t}
 	s.write(`{"QMP": {"version": {}, "capabilities": []}}` + "\r\n")
 	go func() {

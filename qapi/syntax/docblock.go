@@ -144,3 +144,16 @@ func trimBlank(lines []string) []string {
 	}
 	return lines
 }
+
+// cutSymbol returns the name of what is documented, from a line `@name:`, or what is wrong with
+// the line, which begins with @.
+func cutSymbol(line string) (symbol, wrong string) {
+	symbol, ok := strings.CutSuffix(line[1:], ":")
+	switch {
+	case !ok:
+		return "", "line should end with ':'"
+	case symbol == "":
+		return "", "name required after '@'"
+	}
+	return symbol, ""
+}

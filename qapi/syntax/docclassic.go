@@ -97,14 +97,10 @@ func (p *classicDoc) parseLine(line string) *Error {
 func (p *classicDoc) parseBody(line string) *Error {
 	switch {
 	case p.doc.Symbol == "" && len(p.body.Lines) == 0 && strings.HasPrefix(line, "@"):
-		symbol, ok := strings.CutSuffix(line[1:], ":")
-		if !ok {
-			return p.fail("line should end with ':'")
+		var wrong string
+		if p.doc.Symbol, wrong = cutSymbol(line); wrong != "" {
+			return p.fail(wrong)
 		}
-		if symbol == "" {
-			return p.fail("name required after '@'")
-		}
-		p.doc.Symbol = symbol
 		return nil
 	case p.doc.Symbol == "":
 		return p.addText(line)

@@ -46,14 +46,10 @@ func (p *docParser) parse() *Error {
 	if !strings.HasPrefix(p.line(), "@") {
 		return p.parseFreeForm()
 	}
-	symbol, ok := strings.CutSuffix(p.line()[1:], ":")
-	if !ok {
-		return p.fail("line should end with ':'")
+	var wrong string
+	if p.doc.Symbol, wrong = cutSymbol(p.line()); wrong != "" {
+		return p.fail(wrong)
 	}
-	if symbol == "" {
-		return p.fail("name required after '@'")
-	}
-	p.doc.Symbol = symbol
 	p.next++
 	return p.parseSections()
 }

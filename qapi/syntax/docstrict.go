@@ -47,14 +47,10 @@ func (p *strictDoc) parseLines() *Error {
 	if !p.more() || !strings.HasPrefix(p.line(), "@") {
 		return p.parseFreeForm()
 	}
-	symbol, ok := strings.CutSuffix(p.line()[1:], ":")
-	if !ok {
-		return p.fail("line should end with ':'")
+	var wrong string
+	if p.doc.Symbol, wrong = cutSymbol(p.line()); wrong != "" {
+		return p.fail(wrong)
 	}
-	if symbol == "" {
-		return p.fail("name required after '@'")
-	}
-	p.doc.Symbol = symbol
 	p.next++
 	for p.skipBlank(); p.more(); p.skipBlank() {
 		if err := p.parseSection(); err != nil {
