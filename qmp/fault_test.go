@@ -56,40 +56,48 @@ type outcomes struct {
 	end                     error
 }
 
-// playSession plays it with a fault.
+// playSession plays it with a fault, in memory, where time is known.
 func playSession(t *testing.T, fault func(int, []byte) ([]byte, bool)) (o outcomes) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
-		s := &faultyServer{Conn: server, fault: fault}
-		go s.play()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
 		begin := time.Now()
-		c, err := qmp.NewClient(ctx, client, nil)
-		if o.dial = err; err != nil {
-			return
-		}
-		events := c.Events()
-		_, o.status = run(ctx, c, "query-status")
-		_, o.del = run(ctx, c, "device_del")
-		_, o.quit = run(ctx, c, "quit")
-		for {
-			e, err := events.Next(ctx)
-			if o.end = err; err != nil {
-				break
-			}
-			o.events = append(o.events, e.Name)
-		}
-		require.ErrorIs(t, o.end, c.Err())
-		require.NoError(t, c.Close())
-		require.NoError(t, ctx.Err())
+		o = playOn(t, server, client, fault)
 		require.Less(t, time.Since(begin), 2*time.Second)
 	})
 	return o
 }
 
+// playOn plays it on a connection.
+func playOn(t *testing.T, server, client net.Conn, fault func(int, []byte) ([]byte, bool)) (o outcomes) {
+	s := &faultyServer{Conn: server, fault: fault}
+	go s.play()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := qmp.NewClient(ctx, client, nil)
+	if o.dial = err; err != nil {
+		return o
+	}
+	events := c.Events()
+	_, o.status = run(ctx, c, "query-status")
+	_, o.del = run(ctx, c, "device_del")
+	_, o.quit = run(ctx, c, "quit")
+	for {
+		e, err := events.Next(ctx)
+		if o.end = err; err != nil {
+			break
+		}
+		o.events = append(o.events, e.Name)
+	}
+	require.ErrorIs(t, o.end, c.Err())
+	require.NoError(t, c.Close())
+	require.NoError(t, ctx.Err())
+	return o
+}
+
 // TestConnectionCutAtEachByte: whatever the place, each call ends, with the truth.
-func TestConnectionCutAtEachByte(t *testing.T) {
+func TestConnectionCutAtEachByte(t *testing.T) { cutAtEachByte(t, playSession) }
+
+func cutAtEachByte(t *testing.T, play func(*testing.T, func(int, []byte) ([]byte, bool)) outcomes) {
 	total := 0
 	var ends []int // of the messages
 	for _, text := range session {
@@ -97,7 +105,7 @@ func TestConnectionCutAtEachByte(t *testing.T) {
 		ends = append(ends, total-len("\r\n"))
 	}
 	for cut := range total + 1 {
-		o := playSession(t, func(sent int, b []byte) ([]byte, bool) {
+		o := play(t, func(sent int, b []byte) ([]byte, bool) {
 			if sent+len(b) < cut {
 				return b, false
 			}
@@ -135,13 +143,17 @@ func TestConnectionCutAtEachByte(t *testing.T) {
 // TestGarbageAtEachByte: a byte is wrong. The calls end all the same; the connection may
 // survive when the byte was inside a value.
 func TestGarbageAtEachByte(t *testing.T) {
+	garbageAtEachByte(t, []byte{0xff, 0, '"', '\\', '{', '}', ']', ',', '7'}, playSession)
+}
+
+func garbageAtEachByte(t *testing.T, bytes []byte, play func(*testing.T, func(int, []byte) ([]byte, bool)) outcomes) {
 	total := 0
 	for _, text := range session {
 		total += len(text)
 	}
-	for _, garbage := range []byte{0xff, 0, '"', '\\', '{', '}', ']', ',', '7'} {
+	for _, garbage := range bytes {
 		for place := range total {
-			playSession(t, func(sent int, b []byte) ([]byte, bool) {
+			play(t, func(sent int, b []byte) ([]byte, bool) {
 				if i := place - sent; i >= 0 && i < len(b) {
 					b[i] = garbage
 					return b, true // the client may wait for more of this message

@@ -27,6 +27,11 @@ func limit(t *testing.T) context.Context {
 	return ctx
 }
 
+// contextOf returns a context that lasts for a while.
+func contextOf(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d)
+}
+
 // connect returns a client of s over a pipe.
 func connect(t *testing.T, s *qmptest.Server, opts *qmp.Options) *qmp.Client {
 	t.Helper()
