@@ -25,11 +25,11 @@ type Client struct {
 
 	events, refused atomic.Uint64 // see Stats
 
-	fileLock chan struct{} // holds an element while a command with files is in flight
+	fileLock chan struct{} // holds an element while a command with files is in flight; made for the first
 	inBand   chan struct{} // holds one for each ordinary command in flight, with oob; else nil
 	oob      bool
 
-	greeted  chan struct{} // closed when greeting is set
+	greeted  chan struct{} // closed when greeting is set; nil when that is known
 	greeting []byte        // the value of its member QMP
 
 	ending sync.Once
@@ -43,16 +43,15 @@ const maxInBand = 8
 // newClient makes a client that does not read yet.
 func newClient(conn net.Conn, opts *Options) *Client {
 	c := &Client{
-		conn:     conn,
-		options:  opts.withDefaults(),
-		calls:    inflight{idle: make(chan struct{})},
-		fileLock: make(chan struct{}, 1),
-		greeted:  make(chan struct{}),
-		done:     make(chan struct{}),
+		conn:    conn,
+		options: opts.withDefaults(),
+		greeted: make(chan struct{}),
+		done:    make(chan struct{}),
 	}
 	c.out.init(conn)
 	c.in.init(conn, c.out.raw, c.options.MaxMessage)
-	c.calls.turn = turn{conn: conn, shared: c.out.raw != nil, taken: true, over: make(chan struct{})}
+	c.calls.turn = turn{conn: conn, shared: c.out.raw != nil, taken: true}
+	c.calls.working.Add(2)
 	return c
 }
 
@@ -80,8 +79,7 @@ func (c *Client) Err() error {
 // after the server has ended the connection, and returns nil.
 func (c *Client) Close() error {
 	c.end(ErrClosed)
-	<-c.calls.turn.over
-	<-c.calls.idle
+	c.calls.working.Wait()
 	return nil
 }
 

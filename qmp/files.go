@@ -47,6 +47,11 @@ func (c *Client) attachFiles(ctx context.Context, p *pending, files []*os.File) 
 	if len(files) > maxFiles {
 		return errTooManyFiles
 	}
+	c.calls.mu.Lock()
+	if c.fileLock == nil {
+		c.fileLock = make(chan struct{}, 1)
+	}
+	c.calls.mu.Unlock()
 	select {
 	case c.fileLock <- struct{}{}:
 	case <-ctx.Done():

@@ -31,6 +31,7 @@ func NewClient(ctx context.Context, conn net.Conn, opts *Options) (*Client, erro
 func (c *Client) negotiate(ctx context.Context) error {
 	select {
 	case <-c.greeted:
+		c.greeted = nil
 	case <-c.done:
 		return wrap("qmp: no greeting", c.Err())
 	case <-ctx.Done():

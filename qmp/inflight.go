@@ -20,13 +20,16 @@ type inflight struct {
 
 	turn turn // to read
 
+	// working counts two: reading, until the turn has ended, and writing, until the connection has
+	// ended and nothing is being written.
+	working sync.WaitGroup
+
 	queue   []*pending // those that no goroutine writes yet, in order
 	writing bool       // one goroutine writes, until it calls wrote
 	batch   batch      // what it writes
 
-	sendErr error         // why nothing more can be sent; nil while it can
-	err     error         // why the connection ended; nil before
-	idle    chan struct{} // closed when it has ended and nothing is being written
+	sendErr error // why nothing more can be sent; nil while it can
+	err     error // why the connection ended; nil before
 }
 
 // A pending is one command in flight.
@@ -160,7 +163,7 @@ func (f *inflight) wrote(n int, err error) {
 		f.refuse(err)
 	}
 	if f.err != nil {
-		close(f.idle)
+		f.working.Done()
 	}
 }
 
@@ -237,10 +240,10 @@ func (f *inflight) end(err error) (unread bool) {
 		}
 	}
 	if !f.writing {
-		close(f.idle)
+		f.working.Done()
 	}
 	if unread = !f.turn.taken; unread {
-		f.turn.end()
+		f.endTurn()
 	}
 	return unread
 }

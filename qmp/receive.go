@@ -20,8 +20,14 @@ type receiver struct {
 	// memory before that.
 	raw     syscall.RawConn
 	attempt func(fd uintptr) bool // a closure for each read would be allocated
+	now     bool                  // it does not wait
 	n       int
 	err     error
+
+	// What was read to wait for more, see readFirst.
+	attemptFirst func(fd uintptr) bool
+	first        [1]byte
+	hasFirst     bool
 
 	// A guest agent's channel may hold what is no message, and parts of messages; a delimiter
 	// then begins what is to be read.
@@ -37,7 +43,7 @@ type receiver struct {
 
 func (r *receiver) init(from io.Reader, raw syscall.RawConn, max int) {
 	r.from, r.raw, r.max = from, raw, max
-	r.attempt = r.readOnce
+	r.attempt, r.attemptFirst = r.readOnce, r.readFirst
 }
 
 // buffered returns the next message of what was read, whose text is valid until the next call of
@@ -152,8 +158,31 @@ func (r *receiver) fill() error {
 	return err
 }
 
+// fillNow is fill, which fails with errBlocked when there is nothing to read on a socket.
+func (r *receiver) fillNow() error {
+	r.now = r.raw != nil
+	err := r.fill()
+	r.now = false
+	return err
+}
+
+// readFirst is r.attemptFirst, with which a socket is waited for: it needs no memory, and little of
+// the stack. It reads a byte: whether there is one cannot be known otherwise. The end, and an error,
+// come again.
+func (r *receiver) readFirst(fd uintptr) bool {
+	n, err := readSocket(fd, r.first[:])
+	r.hasFirst = n == 1
+	return err != syscall.EAGAIN
+}
+
 // read reads once.
 func (r *receiver) read() (n int, err error) {
+	if r.hasFirst {
+		r.makeRoom()
+		r.in.b = append(r.in.b, r.first[0])
+		r.hasFirst = false
+		return 1, nil
+	}
 	if r.raw == nil {
 		r.makeRoom()
 		b := r.in.b
@@ -175,6 +204,9 @@ func (r *receiver) readOnce(fd uintptr) bool {
 	b := r.in.b
 	n, err := readSocket(fd, b[len(b):cap(b)])
 	switch {
+	case err == syscall.EAGAIN && r.now:
+		r.rest()
+		r.err = errBlocked
 	case err == syscall.EAGAIN:
 		r.rest()
 		return false

@@ -40,9 +40,8 @@ type turn struct {
 	conn   net.Conn
 	shared bool // callers may have it
 	taken  bool
-	ended  bool          // reading is over
-	over   chan struct{} // closed then
-	leader *pending      // the caller that reads, nil for none
+	ended  bool     // reading is over
+	leader *pending // the caller that reads, nil for none
 
 	interrupted bool // a deadline is set, which ends the leader's reading
 
@@ -182,13 +181,14 @@ func (t *turn) leave() {
 	}
 }
 
-// end notes that nobody reads any more, nor will.
-func (t *turn) end() {
+// endTurn notes that nobody reads any more, nor will.
+func (f *inflight) endTurn() {
+	t := &f.turn
 	t.leader, t.taken, t.ended = nil, true, true
 	if t.timer != nil {
 		t.timer.Stop()
 	}
-	close(t.over)
+	f.working.Done()
 }
 
 // yield gives the turn to a caller that waits: the one whose command was sent last, since the
@@ -202,7 +202,7 @@ func (c *Client) yield() {
 	t.leave()
 	if f.err != nil {
 		c.in.close()
-		t.end()
+		f.endTurn()
 		return
 	}
 	var last *pending
@@ -264,22 +264,35 @@ func (c *Client) takeOver() {
 		c.armTimer()
 	default:
 		t.taken = true
-		f.mu.Unlock()
-		c.readIdle()
-		return
+		go c.watch()
 	}
 	f.mu.Unlock()
 }
 
-// readIdle reads on the client's own goroutine, until a reply has come if others may read then.
+// watch waits for something to read, and then reads. It is the first function of its goroutine: a
+// client that is idle needs a small stack only.
+func (c *Client) watch() {
+	if err := c.in.raw.Read(c.in.attemptFirst); err != nil {
+		c.readingFailed(err)
+		return
+	}
+	c.readIdle()
+}
+
+// readIdle reads on the client's own goroutine, until a reply has come if others may read then,
+// or until there is nothing to read.
 func (c *Client) readIdle() {
+	shared := c.calls.turn.shared
 	for replied := false; ; {
 		m, ok, err := c.in.buffered()
 		if err == nil && !ok {
-			if replied && c.calls.turn.shared {
+			if replied && shared {
 				break
 			}
-			err = c.in.fill()
+			if err = c.in.fillNow(); err == errBlocked {
+				go c.watch()
+				return
+			}
 		}
 		switch {
 		case ok:
@@ -297,6 +310,6 @@ func (c *Client) readingFailed(err error) {
 	c.end(whyEnded(err))
 	c.in.close()
 	c.calls.mu.Lock()
-	c.calls.turn.end()
+	c.calls.endTurn()
 	c.calls.mu.Unlock()
 }
