@@ -20,8 +20,8 @@ type Client struct {
 	out     sender   // the writing goroutine's, see inflight
 	calls   inflight
 
-	sinkMu sync.Mutex
-	sink   eventSink // made when somebody first subscribes
+	sinkMu sync.Mutex               // to make the sink
+	sink   atomic.Pointer[heldSink] // made when somebody first subscribes
 
 	events, refused atomic.Uint64 // see Stats
 
@@ -50,7 +50,7 @@ func newClient(conn net.Conn, opts *Options) *Client {
 	}
 	c.out.init(conn)
 	c.in.init(conn, c.out.raw, c.options.MaxMessage)
-	c.calls.turn = turn{conn: conn, shared: c.out.raw != nil, taken: true}
+	c.calls.turn.conn, c.calls.turn.shared, c.calls.turn.taken = conn, c.out.raw != nil, true
 	c.calls.working.Add(2)
 	return c
 }

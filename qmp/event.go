@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/qmpkit/qmpkit/qmp/wire"
@@ -53,13 +54,20 @@ func DecodeEventData(data RawJSON, into EventData) error {
 	if data == nil {
 		return nil
 	}
-	d := wire.NewDecoder(data)
+	d := eventDecoders.Get().(*wire.Decoder)
+	d.Reset(data)
 	d.Object(into)
-	if err := d.End(); err != nil {
+	err := d.End()
+	d.Reset(nil)
+	eventDecoders.Put(d)
+	if err != nil {
 		return decodeError(into.EventName(), err)
 	}
 	return nil
 }
+
+// eventDecoders are decoders that are used again: there can be a million events a second.
+var eventDecoders = sync.Pool{New: func() any { return wire.NewDecoder(nil) }}
 
 // ErrUnknownEvent is what a generated DecodeEvent returns for the name of an event that its
 // package has no type for: the server is newer, or is not the one that the package is for.

@@ -1,6 +1,7 @@
 package qmp
 
 import (
+	"bytes"
 	"slices"
 	"sync"
 	"time"
@@ -11,7 +12,7 @@ import (
 // An eventHub gives events to those who have subscribed to them.
 type eventHub struct {
 	limits queueLimits
-	waits  func(n int) // notes that n more consumers wait
+	waits  func(n int32) // notes that n more consumers wait
 
 	mu     sync.Mutex
 	topics map[string]*topic // by event name; a topic has subscribers
@@ -57,14 +58,14 @@ func (c *Client) Events(names ...string) EventStream { return c.EventsFunc(nil, 
 func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStream {
 	c.sinkMu.Lock()
 	defer c.sinkMu.Unlock()
-	hub, ok := c.sink.(*eventHub)
+	hub, ok := c.eventSink().(*eventHub)
 	if !ok {
 		hub = &eventHub{
 			limits: queueLimits{c.options.EventQueue, c.options.MaxMessage},
 			waits:  c.waits,
 			topics: make(map[string]*topic),
 		}
-		c.sink = hub
+		c.sink.Store(&heldSink{hub})
 		if err := c.Err(); err != nil {
 			hub.end(err) // the client looked for the sink too early
 		}
@@ -74,10 +75,14 @@ func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStr
 
 // eventSink returns the sink, nil when nobody has subscribed.
 func (c *Client) eventSink() eventSink {
-	c.sinkMu.Lock()
-	defer c.sinkMu.Unlock()
-	return c.sink
+	if held := c.sink.Load(); held != nil {
+		return held.eventSink
+	}
+	return nil
 }
+
+// heldSink is what there can be an atomic pointer to.
+type heldSink struct{ eventSink }
 
 // add makes a queue for the events with these names that match.
 func (h *eventHub) add(match func(RawEvent) bool, names []string) *eventQueue {
@@ -205,6 +210,9 @@ func eventName(m *message) []byte {
 // the zero Time.
 func (h *eventHub) decodeTime(value []byte) time.Time {
 	var t timestamp
+	if t.parse(value) {
+		return time.Unix(t.seconds, t.microseconds*int64(time.Microsecond))
+	}
 	h.decoder.Reset(value)
 	h.decoder.Object(&t)
 	if h.decoder.End() != nil || !t.found || t.seconds < 0 {
@@ -217,6 +225,31 @@ func (h *eventHub) decodeTime(value []byte) time.Time {
 type timestamp struct {
 	seconds, microseconds int64
 	found                 bool
+}
+
+// parse reads what QEMU writes, and returns false for any other form: an event has little more to
+// be read than its time.
+func (t *timestamp) parse(value []byte) bool {
+	rest, ok := bytes.CutPrefix(value, []byte(`{"seconds": `))
+	if ok {
+		t.seconds, rest, ok = cutNumber(rest)
+	}
+	if ok {
+		rest, ok = bytes.CutPrefix(rest, []byte(`, "microseconds": `))
+	}
+	if ok {
+		t.microseconds, rest, ok = cutNumber(rest)
+	}
+	return ok && len(rest) == 1 && rest[0] == '}'
+}
+
+// cutNumber reads a number without sign, of no more digits than an int64 surely has.
+func cutNumber(b []byte) (n int64, rest []byte, ok bool) {
+	i := 0
+	for ; i < len(b) && i < 18 && '0' <= b[i] && b[i] <= '9'; i++ {
+		n = 10*n + int64(b[i]-'0')
+	}
+	return n, b[i:], i > 0 && (b[0] != '0' || i == 1)
 }
 
 func (t *timestamp) DecodeMember(d *wire.Decoder, name []byte) bool {

@@ -18,7 +18,7 @@ func TestWakeUpIsPassedOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for range 200 {
 				synctest.Test(t, func(t *testing.T) {
-					h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int) {}}
+					h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
 					q := h.add(nil, nil)
 					defer q.Close()
 					ctx, cancel := context.WithCancel(t.Context())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,7 +50,8 @@ type turn struct {
 	timer        *time.Timer // made when it is first needed
 	armed        bool        // the timer runs
 
-	waiting int // consumers that wait for an event
+	waiting atomic.Int32 // consumers that wait for an event
+	distant atomic.Bool  // the timer is far off
 }
 
 // A role is what a caller is to do until its reply is there.
@@ -229,9 +231,10 @@ func (c *Client) yield() {
 func (c *Client) armTimer() {
 	t := &c.calls.turn
 	grace := longGrace
-	if t.waiting > 0 {
+	if t.waiting.Load() > 0 {
 		grace = shortGrace
 	}
+	t.distant.Store(grace == longGrace)
 	if t.timer == nil {
 		t.timer = time.AfterFunc(grace, c.takeOver)
 	} else {
@@ -240,14 +243,16 @@ func (c *Client) armTimer() {
 }
 
 // waits notes that n more consumers wait for an event.
-func (c *Client) waits(n int) {
-	c.calls.mu.Lock()
-	defer c.calls.mu.Unlock()
+func (c *Client) waits(n int32) {
 	t := &c.calls.turn
-	t.waiting += n
-	if n > 0 && t.armed && t.waiting == n {
+	if t.waiting.Add(n) <= 0 || !t.distant.Load() {
+		return
+	}
+	c.calls.mu.Lock()
+	if t.armed {
 		c.armTimer()
 	}
+	c.calls.mu.Unlock()
 }
 
 // takeOver is the client's goroutine after the grace period.
@@ -256,6 +261,7 @@ func (c *Client) takeOver() {
 	f.mu.Lock()
 	t := &f.turn
 	t.armed = false
+	t.distant.Store(false)
 	switch {
 	case t.taken || t.ended:
 	case t.rounds != t.seen:
