@@ -27,6 +27,14 @@
 // A context that ends does not harm the connection. There are no timeouts other than the
 // context's.
 //
+// # Where the server is
+//
+// [Dial] takes the path of a UNIX socket or an address of TCP; [DialWait] waits for a socket of a
+// server that was just started, [Accept] for a server that dials itself. [NewFileClient] takes a
+// descriptor, [NewClient] any connection, [Pipes] makes one of two streams. [DialGuest] is for the
+// guest agent. A client does not connect again by itself: [Client.Done] and [Client.Err] tell when
+// and why it has ended.
+//
 // # Events
 //
 // [Subscribe] subscribes to the events of one type, [Client.Events] to any by name. A program
@@ -38,6 +46,8 @@
 //		return err
 //	}
 //	e, err := gone.Next(ctx)
+//
+// [Await] does so for the first event that is the one, [Client.EventsFunc] leaves out what is not.
 //
 // Events and replies keep their order: an event that the server sent before a reply can be
 // had, without waiting, when the command has returned. A consumer that is slow never holds up
