@@ -24,7 +24,7 @@ generate: ## the bindings, from the schema in testdata/schema
 	@$(GO) generate ./...
 
 .PHONY: bench
-bench: benchmarks ## the benchmarks, then what generating, building and linking take
+bench: benchmarks ## the benchmarks, then what generating, building and linking take, and the client
 	@$(GO) run ./internal/bench
 
 BENCHTIME ?= 1s

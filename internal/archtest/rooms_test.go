@@ -29,6 +29,8 @@ var rooms = []room{
 		why: "what generated code stands on: strict decoding and append-style encoding"},
 	{path: "qmp", rooms: []string{"qmp/wire"}, library: true, lean: true,
 		why: "the protocol client"},
+	{path: "qmp/qmptls", rooms: []string{"qmp"}, library: true,
+		why: "TLS, apart because of what crypto/tls weighs"},
 	{path: "qmp/generated/qemu", rooms: []string{"qmp", "qmp/wire"}, library: true, lean: true,
 		why: "QEMU's commands, events and types"},
 	{path: "qmp/generated/storage", rooms: []string{"qmp", "qmp/wire"}, library: true, lean: true,
