@@ -50,7 +50,7 @@ func TestKilledTestsLeaveNoQEMU(t *testing.T) {
 
 	require.NoError(t, parent.Process.Kill())
 	_ = parent.Wait() // says that it was killed
-	require.Eventually(t, func() bool { return ended(pid) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return ended(pid) }, time.Minute, 10*time.Millisecond)
 }
 
 // ended tells whether a process is gone, or only waits for init to take note of it.

@@ -133,7 +133,7 @@ func TestFilesWithRefusedInput(t *testing.T) {
 	require.Equal(t, 2, openFor(t, left))
 	sendWithFiles(t, conn, "garbage ", 1)
 	require.NoError(t, d.Decode(new(any)), "the error")
-	require.Eventually(t, func() bool { return openFor(t, left) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return openFor(t, left) == 1 }, time.Minute, time.Millisecond)
 	require.NoError(t, conn.Close())
 }
 
