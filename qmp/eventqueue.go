@@ -3,6 +3,7 @@ package qmp
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // An eventQueue is a subscription of a client: a queue between who reads, who
@@ -13,7 +14,16 @@ type eventQueue struct {
 	names []string            // none: all
 	match func(RawEvent) bool // nil: all of these
 
-	wake chan struct{} // holds an element when there may be something for Next
+	wake    chan struct{} // holds an element when there may be something for Next
+	waiting atomic.Int32  // goroutines in Next that wait for it
+
+	// Next takes all events at a time, so that it and who reads the connection seldom meet.
+	takeMu    sync.Mutex
+	taken     []RawEvent
+	next      int          // of taken
+	held      atomic.Int64 // how many of taken are left
+	heldBytes atomic.Int64 // of their data
+	closed    atomic.Bool
 
 	mu    sync.Mutex
 	ring  []RawEvent // grows up to the hub's limit
@@ -35,17 +45,37 @@ func (q *eventQueue) Next(ctx context.Context) (RawEvent, error) {
 		if e, err, ok := q.pop(); ok {
 			return e, err
 		}
-		q.hub.waits(1)
-		select {
-		case <-q.wake:
-		case <-ctx.Done():
+		if e, err, ok := q.wait(ctx); ok {
+			return e, err
 		}
-		q.hub.waits(-1)
 	}
+}
+
+// wait waits until there may be something for Next. It looks once more before, when it counts among
+// those that wait: what another goroutine has taken and left has woken nobody till then.
+func (q *eventQueue) wait(ctx context.Context) (e RawEvent, err error, ok bool) {
+	q.waiting.Add(1)
+	defer q.waiting.Add(-1)
+	if e, err, ok = q.pop(); ok {
+		return e, err, ok
+	}
+	q.hub.waits(1)
+	defer q.hub.waits(-1)
+	select {
+	case <-q.wake:
+	case <-ctx.Done():
+	}
+	return RawEvent{}, nil, false
 }
 
 func (q *eventQueue) Close() error {
 	q.hub.remove(q)
+	q.closed.Store(true)
+	q.takeMu.Lock()
+	q.taken, q.next = nil, 0
+	q.takeMu.Unlock()
+	q.held.Store(0)
+	q.heldBytes.Store(0)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.err != ErrClosed {
@@ -63,7 +93,8 @@ func (q *eventQueue) push(e RawEvent, limits queueLimits) (lost int) {
 	if q.err != nil {
 		return 0
 	}
-	for q.count == limits.events || q.count > 0 && q.bytes+len(e.Data) > limits.bytes {
+	events, bytes := limits.events-int(q.held.Load()), limits.bytes-int(q.heldBytes.Load())
+	for q.count > 0 && (q.count >= events || q.bytes+len(e.Data) > bytes) {
 		q.shift()
 		lost++
 	}
@@ -83,6 +114,31 @@ func (q *eventQueue) push(e RawEvent, limits queueLimits) (lost int) {
 
 // pop returns what Next is to return; ok is false when it must wait.
 func (q *eventQueue) pop() (e RawEvent, err error, ok bool) {
+	q.takeMu.Lock()
+	defer q.takeMu.Unlock()
+	if q.closed.Load() {
+		q.signal()
+		return RawEvent{}, ErrClosed, true
+	}
+	if q.next == len(q.taken) {
+		if err, ok = q.take(); !ok || err != nil {
+			return RawEvent{}, err, ok
+		}
+	}
+	e = q.taken[q.next]
+	q.taken[q.next] = RawEvent{}
+	q.next++
+	q.held.Add(-1)
+	q.heldBytes.Add(-int64(len(e.Data)))
+	if q.next < len(q.taken) {
+		q.wakeOther()
+	}
+	return e, nil, true
+}
+
+// take takes all events that there are, or the error that comes next; ok is false if there is
+// nothing.
+func (q *eventQueue) take() (err error, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -90,16 +146,30 @@ func (q *eventQueue) pop() (e RawEvent, err error, ok bool) {
 		err = &EventsLostError{Count: q.lost}
 		q.lost = 0
 	case q.count > 0:
-		e = q.shift()
+		first := q.ring[q.head:min(q.head+q.count, len(q.ring))]
+		second := q.ring[:q.count-len(first)]
+		q.taken = append(append(q.taken[:0], first...), second...)
+		clear(first)
+		clear(second)
+		q.held.Store(int64(q.count))
+		q.heldBytes.Store(int64(q.bytes))
+		q.next, q.head, q.count, q.bytes = 0, 0, 0, 0
 	case q.err != nil:
 		err = q.err
 	default:
-		return RawEvent{}, nil, false
+		return nil, false
 	}
 	if q.count > 0 || q.err != nil {
-		q.signal() // for another goroutine in Next
+		q.wakeOther()
 	}
-	return e, err, true
+	return err, true
+}
+
+// wakeOther wakes another goroutine in Next, if there is one: there is something for it as well.
+func (q *eventQueue) wakeOther() {
+	if q.waiting.Load() > 0 {
+		q.signal()
+	}
 }
 
 // shift takes the oldest event out.

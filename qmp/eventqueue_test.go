@@ -2,8 +2,11 @@ package qmp
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -36,5 +39,87 @@ func TestWakeUpIsPassedOn(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestQueueOfManyConsumers: each event goes to one of them, and none of them sleeps beside one.
+func TestQueueOfManyConsumers(t *testing.T) {
+	h := &eventHub{limits: queueLimits{1 << 16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+	q := h.add(nil, nil)
+	const events, consumers = 10_000, 4
+	var taken atomic.Int64
+	var group sync.WaitGroup
+	for range consumers {
+		group.Go(func() {
+			for {
+				if _, err := q.Next(t.Context()); err != nil {
+					return
+				}
+				if taken.Add(1) == events {
+					q.Close()
+				}
+			}
+		})
+	}
+	for i := range events {
+		q.push(RawEvent{Name: "E"}, h.limits)
+		if i%100 == 0 {
+			time.Sleep(10 * time.Microsecond)
+		}
+	}
+	group.Wait()
+	require.EqualValues(t, events, taken.Load())
+}
+
+// TestQueueLeftToOthers: what one consumer has taken and left is there for the next one.
+func TestQueueLeftToOthers(t *testing.T) {
+	for range 500 {
+		h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+		q := h.add(nil, nil)
+		second := make(chan error, 1)
+		go func() { _, err := q.Next(t.Context()); second <- err }()
+		q.push(RawEvent{Name: "A"}, h.limits)
+		q.push(RawEvent{Name: "B"}, h.limits)
+		_, err := q.Next(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, <-second)
+	}
+}
+
+// TestQueueClosedInTheMiddle: what was taken of it is not returned any more.
+func TestQueueClosedInTheMiddle(t *testing.T) {
+	h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+	q := h.add(nil, nil)
+	for range 3 {
+		q.push(RawEvent{Name: "A"}, h.limits)
+	}
+	_, err := q.Next(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, q.Close())
+	_, err = q.Next(t.Context())
+	require.Equal(t, ErrClosed, err)
+}
+
+// TestQueueLimitCountsWhatWasTaken: a consumer that stops in the middle has no more room for it.
+func TestQueueLimitCountsWhatWasTaken(t *testing.T) {
+	h := &eventHub{limits: queueLimits{4, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+	q := h.add(nil, nil)
+	push := func(names string) {
+		for _, name := range names {
+			q.push(RawEvent{Name: string(name)}, h.limits)
+		}
+	}
+	next := func() string {
+		e, err := q.Next(t.Context())
+		if err != nil {
+			return err.Error()
+		}
+		return e.Name
+	}
+	push("abcd")
+	require.Equal(t, "a", next())
+	push("efg") // there is room for one beside bcd
+	for _, want := range []string{"b", "c", "d", "qmp: events lost: 2", "g"} {
+		require.Equal(t, want, next())
 	}
 }
