@@ -294,10 +294,10 @@ func TestTurnStress(t *testing.T) {
 	go echo(s)
 	events := c.Events("TICK")
 	var wg sync.WaitGroup
-	for g := range 64 {
+	for g := range 1000 {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(g), 1))
-			for i := range 200 {
+			for i := range 12 {
 				ctx, cancel := context.WithCancel(turnLimit(t))
 				if random.IntN(4) == 0 {
 					time.AfterFunc(time.Duration(random.IntN(500))*time.Microsecond, cancel)
