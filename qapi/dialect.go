@@ -87,18 +87,15 @@ var rulesOf = [...]rules{
 		names: namesStrict,
 		docs:  docRules{classic: true},
 	},
-	QEMU10_0: {
-		pragmas: []string{docRequired, commandNameExceptions, commandReturnsExceptions,
-			documentationExceptions, memberNameExceptions},
-		boxConditions: true, maxFeatures: 64,
-		names: namesStrict,
-		docs:  docRules{complete: true},
-	},
-	QEMU10_2: {
-		pragmas: []string{docRequired, commandNameExceptions, commandReturnsExceptions,
-			documentationExceptions, memberNameExceptions},
-		boxConditions: true, maxFeatures: 64,
-		names: namesStrict,
-		docs:  docRules{complete: true},
-	},
+	QEMU10_0: rulesOf10,
+	QEMU10_2: rulesOf10, // what is new in it concerns the text of comments
+}
+
+// rulesOf10 are those of QEMU 10.
+var rulesOf10 = rules{
+	pragmas: []string{docRequired, commandNameExceptions, commandReturnsExceptions,
+		documentationExceptions, memberNameExceptions},
+	boxConditions: true, maxFeatures: 64,
+	names: namesStrict,
+	docs:  docRules{complete: true},
 }

@@ -30,15 +30,11 @@ func measureRoundTrip(ctx context.Context, b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := newContestants(ctx, b)
+	c, floor, err := newStatusContestants(ctx, b)
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
-	floor, err := c.floor.trip(queryStatus)
-	if err != nil {
-		return nil, err
-	}
 	withDeadline, cancelDeadline := context.WithTimeout(ctx, time.Hour)
 	defer cancelDeadline()
 	background := context.WithoutCancel(ctx)
@@ -84,15 +80,11 @@ func requestRow(ctx context.Context, c *qmp.Client) (result, error) {
 
 // measureRoundTripPinned is what of that is done on one CPU.
 func measureRoundTripPinned(ctx context.Context, b *bench) ([]result, error) {
-	c, err := newContestants(ctx, b)
+	c, floor, err := newStatusContestants(ctx, b)
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
-	floor, err := c.floor.trip(queryStatus)
-	if err != nil {
-		return nil, err
-	}
 	background := context.WithoutCancel(ctx)
 	n := b.often(manyTrips)
 	times, err := inTurn(b.turns(),

@@ -85,6 +85,20 @@ func newContestants(ctx context.Context, b *bench) (_ *contestants, err error) {
 	return c, err
 }
 
+// newStatusContestants returns contestants, and the floor's round trip of query-status.
+func newStatusContestants(ctx context.Context, b *bench) (*contestants, operation, error) {
+	c, err := newContestants(ctx, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	floor, err := c.floor.trip(queryStatus)
+	if err != nil {
+		c.close()
+		return nil, nil, err
+	}
+	return c, floor, nil
+}
+
 func (c *contestants) close() {
 	if c.client != nil {
 		_ = c.client.Close()

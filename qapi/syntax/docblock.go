@@ -157,3 +157,25 @@ func cutSymbol(line string) (symbol, wrong string) {
 	}
 	return symbol, ""
 }
+
+// A sectionSet holds the sections of a comment of which there may be one only. The zero value is an
+// empty set.
+type sectionSet map[sectionKey]bool
+
+type sectionKey struct {
+	kind SectionKind
+	name string
+}
+
+// add adds a section, and returns false if there is one like it already.
+func (s *sectionSet) add(kind SectionKind, name string) bool {
+	key := sectionKey{kind, name}
+	if (*s)[key] {
+		return false
+	}
+	if *s == nil {
+		*s = sectionSet{}
+	}
+	(*s)[key] = true
+	return true
+}

@@ -17,7 +17,7 @@ type classicDoc struct {
 	body    *classicSection
 	current *classicSection
 	ended   []*classicSection // and the current one
-	seen    map[sectionKey]bool
+	seen    sectionSet
 }
 
 // classicPart is a part of a comment.
@@ -43,7 +43,7 @@ func (s *classicSection) endsBlank() bool {
 }
 
 func newClassicDoc(doc *Doc, lines docLines) *classicDoc {
-	p := &classicDoc{doc: doc, lines: lines, seen: map[sectionKey]bool{}}
+	p := &classicDoc{doc: doc, lines: lines}
 	p.restart()
 	return p
 }
@@ -153,10 +153,9 @@ func (p *classicDoc) parseVarious(line string) *Error {
 	}
 	tag := strings.TrimSuffix(firstWord(line), ":")
 	if tag == "Returns" || tag == "Since" {
-		if p.seen[sectionKey{Tagged, tag}] {
+		if !p.seen.add(Tagged, tag) {
 			return p.fail("duplicated '" + tag + "' section")
 		}
-		p.seen[sectionKey{Tagged, tag}] = true
 	}
 	text, indent := p.cutLead(line)
 	if err := p.begin(Tagged, tag, indent); err != nil {
@@ -182,10 +181,9 @@ func (p *classicDoc) beginDescription(kind SectionKind, name string, indent int)
 	if name == "" {
 		return p.fail("invalid name in '@:'")
 	}
-	if p.seen[sectionKey{kind, name}] {
+	if !p.seen.add(kind, name) {
 		return p.fail("'@" + name + ":' is described twice")
 	}
-	p.seen[sectionKey{kind, name}] = true
 	return p.begin(kind, name, indent)
 }
 

@@ -11,13 +11,7 @@ type docParser struct {
 
 	features bool // the line Features: was seen
 	ended    bool // no more descriptions of members may follow
-	seen     map[sectionKey]bool
-}
-
-// sectionKey tells sections apart of which there may be one only.
-type sectionKey struct {
-	kind SectionKind
-	name string
+	seen     sectionSet
 }
 
 func newDocParser(doc *Doc, lines docLines) *docParser {
@@ -121,7 +115,7 @@ func (p *docParser) parseDescriptions(kind SectionKind) *Error {
 		if name == "" {
 			return p.fail("invalid name in '@:'")
 		}
-		if !p.once(kind, name) {
+		if !p.seen.add(kind, name) {
 			return p.fail("'@" + name + ":' is described twice")
 		}
 		p.parseHanging(kind, name, text)
@@ -129,24 +123,11 @@ func (p *docParser) parseDescriptions(kind SectionKind) *Error {
 	return nil
 }
 
-// once notes a section, and returns false if there is one like it already.
-func (p *docParser) once(kind SectionKind, name string) bool {
-	key := sectionKey{kind, name}
-	if p.seen[key] {
-		return false
-	}
-	if p.seen == nil {
-		p.seen = map[sectionKey]bool{}
-	}
-	p.seen[key] = true
-	return true
-}
-
 func (p *docParser) parseTagged(tag, text string) *Error {
 	p.ended = true
 	switch tag {
 	case "Returns", "Errors", "Since":
-		if !p.once(Tagged, tag) {
+		if !p.seen.add(Tagged, tag) {
 			return p.fail("duplicated '" + tag + "' section")
 		}
 	}

@@ -13,7 +13,7 @@ type strictDoc struct {
 	next     int  // index of the line at hand
 	headings bool // `= Title` has a meaning, as up to QEMU 10.0
 	ended    bool // no more descriptions of members may follow
-	seen     map[sectionKey]bool
+	seen     sectionSet
 }
 
 func (p *strictDoc) more() bool { return p.next < len(p.lines.text) }
@@ -36,7 +36,6 @@ func (p *strictDoc) failLine(message string) *Error {
 }
 
 func (p *strictDoc) parse() *Error {
-	p.seen = map[sectionKey]bool{}
 	p.doc.Sections = []Section{{Kind: Plain, Pos: Pos{Line: p.doc.Pos.Line}}}
 	err := p.parseLines()
 	p.finish()
@@ -126,7 +125,7 @@ func (p *strictDoc) parseDescriptions(kind SectionKind) *Error {
 		if name == "" {
 			return p.failLine("invalid name in '@:'")
 		}
-		if !p.once(kind, name) {
+		if !p.seen.add(kind, name) {
 			return p.failLine("'@" + name + ":' is described twice")
 		}
 		if err := p.parseHanging(kind, name, text); err != nil {
@@ -144,22 +143,12 @@ func (p *strictDoc) parseTagged(tag, text string) *Error {
 	case "Example", "Examples":
 		return p.fail("there is no section '" + tag + "' any more: use '.. qmp-example::'")
 	case "Returns", "Errors", "Since":
-		if !p.once(Tagged, tag) {
+		if !p.seen.add(Tagged, tag) {
 			return p.failLine("duplicated '" + tag + "' section")
 		}
 	}
 	p.ended = true
 	return p.parseHanging(Tagged, tag, text)
-}
-
-// once notes a section, and returns false if there is one like it already.
-func (p *strictDoc) once(kind SectionKind, name string) bool {
-	key := sectionKey{kind, name}
-	if p.seen[key] {
-		return false
-	}
-	p.seen[key] = true
-	return true
 }
 
 // parseHanging reads a section that begins with a name, and has the rest of its first line as
