@@ -6,9 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// An eventQueue is a subscription of a client: a queue between who reads, who
-// never waits, and a consumer, who may be slow. When it is full the oldest event goes, since
-// the newest tell how things are now, and the consumer is told how many went.
+// An eventQueue is a subscription of a client: a queue between who reads the connection, and
+// never waits, and a consumer, who may be slow. When it is full the oldest event that the consumer
+// has not taken goes, since the newest tell how things are now, and the consumer is told how many
+// went.
 type eventQueue struct {
 	hub   *eventHub
 	names []string            // none: all

@@ -29,6 +29,8 @@ type GuestClient struct {
 // comes, and sends one before its reply to guest-sync-delimited.
 const delimiter = 0xff
 
+var errAgentFiles = wrap("a guest agent takes no files", errors.ErrUnsupported)
+
 var errNoAgent = errors.New("the guest agent does not answer (it is not running in the guest, or another client holds its channel)")
 
 // DialGuest connects to the socket of a guest agent's channel, an address as [Dial] has it, and
@@ -62,6 +64,9 @@ func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestCl
 // reply (guest-shutdown, guest-suspend-disk and others) has succeeded when the deadline of ctx
 // passes without an error having come: give it a context with a deadline.
 func (g *GuestClient) Execute(ctx context.Context, call *Call) error {
+	if len(call.Files) > 0 {
+		return &unansweredError{call.Command, ErrNotSent, errAgentFiles}
+	}
 	select {
 	case g.turn <- struct{}{}:
 		defer func() { <-g.turn }()

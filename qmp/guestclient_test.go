@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,14 @@ func TestGuestWithoutReply(t *testing.T) {
 	}()
 	err := g.Execute(limit(t), &qmp.Call{Command: "guest-shutdown", NoReply: true})
 	require.ErrorIs(t, err, qmp.ErrGeneric)
+}
+
+// TestGuestTakesNoFiles: they would be left in its channel.
+func TestGuestTakesNoFiles(t *testing.T) {
+	g, _ := connectAgent(t)
+	_, err := qmp.Raw{Command: "guest-ping"}.Do(limit(t), g, qmp.WithFile(os.Stdin))
+	require.ErrorIs(t, err, qmp.ErrNotSent)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
 }
 
 // TestGuestOneAtATime: commands wait for each other, and for no longer than their contexts last.

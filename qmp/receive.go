@@ -70,7 +70,7 @@ func (r *receiver) buffered() (m message, ok bool, err error) {
 	return m, true, nil
 }
 
-// keep returns the buffer that m, the last message from next, is in, for its new owner to
+// keep returns the buffer that m, the last message from buffered, is in, for its new owner to
 // free. What has been read behind m stays with the receiver. Whichever is shorter is copied.
 func (r *receiver) keep(m *message) *buffer {
 	rest := r.in.b[r.start:]
