@@ -294,7 +294,7 @@ func (t *arrayType) inner() int {
 }
 
 func (t *arrayType) decode(g *jen.Group, p place) {
-	g.Add(p.assign().Add(t.code()).Values())
+	g.Add(p.assign().Make(t.code(), jen.Lit(0), jen.Id("d.Room").Call()))
 	g.For(jen.Id("ok").Op(":=").Id("d.Array").Call(), jen.Id("ok"), jen.Id("ok").Op("=").Id("d.More").Call()).
 		BlockFunc(func(g *jen.Group) { t.elem.decodeElem(g, p) })
 }

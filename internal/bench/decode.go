@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
 const (
@@ -30,25 +30,26 @@ type decoder struct {
 // less, since it leaves out the branches of unions. query-qmp-schema, which is little else, is
 // decoded into a struct of all branches' members.
 func decoders() ([]decoder, error) {
-	status, err1 := decoding[qemu.StatusInfo, qemu.StatusInfo]("query-status", qemu.QueryStatus{}.Do)
-	block, err2 := decoding[[]qemu.BlockInfo, []qemu.BlockInfo]("query-block", qemu.QueryBlock{}.Do)
-	types, err3 := decoding[[]qemu.ObjectTypeInfo, []qemu.ObjectTypeInfo]("qom-list-types", qemu.QOMListTypes{}.Do)
-	schema, err4 := decoding[[]qemu.SchemaInfo, []flatSchemaInfo]("query-qmp-schema", qemu.QueryQMPSchema{}.Do)
+	status, err1 := decoding[qemu.StatusInfo, qemu.StatusInfo]("query-status", readObject[qemu.StatusInfo])
+	block, err2 := decoding[[]qemu.BlockInfo, []qemu.BlockInfo]("query-block", readArray[qemu.BlockInfo])
+	types, err3 := decoding[[]qemu.ObjectTypeInfo, []qemu.ObjectTypeInfo]("qom-list-types", readArray[qemu.ObjectTypeInfo])
+	schema, err4 := decoding[[]qemu.SchemaInfo, []flatSchemaInfo]("query-qmp-schema", readArray[qemu.SchemaInfo])
 	return []decoder{status, block, types, schema}, errors.Join(err1, err2, err3, err4)
 }
 
-// decoding returns the decoder for a command whose Do method is do, for encoding/json into a J.
-func decoding[T, J any](command string,
-	do func(context.Context, qmp.Executor, ...qmp.CallOption) (T, error)) (decoder, error) {
+// decoding returns the decoder for a command's reply, which read reads, for encoding/json into a J.
+func decoding[T, J any](command string, read func(*wire.Decoder) T) (decoder, error) {
 	text, err := reply(command)
 	var typed T
 	var plain J
+	d := wire.NewDecoder(nil) // a call has one already
 	return decoder{
 		command: command,
 		size:    len(text),
-		typed: func() (err error) {
-			typed, err = do(context.Background(), replay(text))
-			return err
+		typed: func() error {
+			d.Reset(text)
+			typed = read(d)
+			return d.End()
 		},
 		json: func() error {
 			plain = *new(J)
@@ -58,10 +59,27 @@ func decoding[T, J any](command string,
 	}, err
 }
 
-// replay answers each command with the same result, as a client does that has just received it.
-type replay []byte
+// received is a pointer to a generated type.
+type received[T any] interface {
+	*T
+	wire.MemberDecoder
+}
 
-func (r replay) Execute(_ context.Context, call *qmp.Call) error { return call.Decode(r) }
+// readObject reads a result as a request's Do method does.
+func readObject[T any, P received[T]](d *wire.Decoder) (v T) {
+	d.Object(P(&v))
+	return v
+}
+
+// readArray does so for a list of objects.
+func readArray[T any, P received[T]](d *wire.Decoder) []T {
+	v := make([]T, 0, d.Room())
+	for ok := d.Array(); ok; ok = d.More() {
+		v = append(v, *new(T))
+		d.Object(P(&v[len(v)-1]))
+	}
+	return v
+}
 
 // flatSchemaInfo is qemu.SchemaInfo without unions.
 type flatSchemaInfo struct {

@@ -108,6 +108,7 @@ func (d *Decoder) word(word string) bool {
 
 // Array begins an array and reports whether it has a first element:
 //
+//	v = make([]string, 0, d.Room())
 //	for ok := d.Array(); ok; ok = d.More() {
 //		v = append(v, d.String())
 //	}

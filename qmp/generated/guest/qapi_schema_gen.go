@@ -148,7 +148,7 @@ func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "version":
 		v.Version = d.String()
 	case "supported_commands":
-		v.SupportedCommands = []GuestAgentCommandInfo{}
+		v.SupportedCommands = make([]GuestAgentCommandInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.SupportedCommands = append(v.SupportedCommands, GuestAgentCommandInfo{})
 			d.Object(&v.SupportedCommands[len(v.SupportedCommands)-1])
@@ -610,7 +610,7 @@ type GuestFilesystemTrimResponse struct {
 func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "paths":
-		v.Paths = []GuestFilesystemTrimResult{}
+		v.Paths = make([]GuestFilesystemTrimResult, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Paths = append(v.Paths, GuestFilesystemTrimResult{})
 			d.Object(&v.Paths[len(v.Paths)-1])
@@ -784,7 +784,7 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) bool 
 	case "hardware-address":
 		v.HardwareAddress = new(d.String())
 	case "ip-addresses":
-		v.IPAddresses = []GuestIpAddress{}
+		v.IPAddresses = make([]GuestIpAddress, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.IPAddresses = append(v.IPAddresses, GuestIpAddress{})
 			d.Object(&v.IPAddresses[len(v.IPAddresses)-1])
@@ -809,7 +809,7 @@ type GuestNetworkGetInterfaces struct{}
 func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestNetworkInterface, error) {
 	var v []GuestNetworkInterface
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-network-get-interfaces", Result: func(d *wire.Decoder) {
-		v = []GuestNetworkInterface{}
+		v = make([]GuestNetworkInterface, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestNetworkInterface{})
 			d.Object(&v[len(v)-1])
@@ -868,7 +868,7 @@ type GuestGetVCPUs struct{}
 func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestLogicalProcessor, error) {
 	var v []GuestLogicalProcessor
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-vcpus", Result: func(d *wire.Decoder) {
-		v = []GuestLogicalProcessor{}
+		v = make([]GuestLogicalProcessor, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestLogicalProcessor{})
 			d.Object(&v[len(v)-1])
@@ -1204,7 +1204,7 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "partition":
 		v.Partition = d.Bool()
 	case "dependencies":
-		v.Dependencies = []string{}
+		v.Dependencies = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Dependencies = append(v.Dependencies, d.String())
 		}
@@ -1233,7 +1233,7 @@ type GuestGetDisks struct{}
 func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskInfo, error) {
 	var v []GuestDiskInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-disks", Result: func(d *wire.Decoder) {
-		v = []GuestDiskInfo{}
+		v = make([]GuestDiskInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestDiskInfo{})
 			d.Object(&v[len(v)-1])
@@ -1272,7 +1272,7 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "total-bytes-privileged":
 		v.TotalBytesPrivileged = new(d.Uint64())
 	case "disk":
-		v.Disk = []GuestDiskAddress{}
+		v.Disk = make([]GuestDiskAddress, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Disk = append(v.Disk, GuestDiskAddress{})
 			d.Object(&v.Disk[len(v.Disk)-1])
@@ -1294,7 +1294,7 @@ type GuestGetFsinfo struct{}
 func (r GuestGetFsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestFilesystemInfo, error) {
 	var v []GuestFilesystemInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-fsinfo", Result: func(d *wire.Decoder) {
-		v = []GuestFilesystemInfo{}
+		v = make([]GuestFilesystemInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestFilesystemInfo{})
 			d.Object(&v[len(v)-1])
@@ -1384,7 +1384,7 @@ type GuestGetMemoryBlocks struct{}
 func (r GuestGetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestMemoryBlock, error) {
 	var v []GuestMemoryBlock
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-memory-blocks", Result: func(d *wire.Decoder) {
-		v = []GuestMemoryBlock{}
+		v = make([]GuestMemoryBlock, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestMemoryBlock{})
 			d.Object(&v[len(v)-1])
@@ -1462,7 +1462,7 @@ func (r GuestSetMemoryBlocks) String() string {
 func (r GuestSetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestMemoryBlockResponse, error) {
 	var v []GuestMemoryBlockResponse
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-memory-blocks", Args: &r, Result: func(d *wire.Decoder) {
-		v = []GuestMemoryBlockResponse{}
+		v = make([]GuestMemoryBlockResponse, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestMemoryBlockResponse{})
 			d.Object(&v[len(v)-1])
@@ -1748,7 +1748,7 @@ type GuestGetUsers struct{}
 func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestUser, error) {
 	var v []GuestUser
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-users", Result: func(d *wire.Decoder) {
-		v = []GuestUser{}
+		v = make([]GuestUser, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestUser{})
 			d.Object(&v[len(v)-1])
@@ -1971,7 +1971,7 @@ type GuestGetDevices struct{}
 func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDeviceInfo, error) {
 	var v []GuestDeviceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-devices", Result: func(d *wire.Decoder) {
-		v = []GuestDeviceInfo{}
+		v = make([]GuestDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestDeviceInfo{})
 			d.Object(&v[len(v)-1])
@@ -1990,7 +1990,7 @@ type GuestAuthorizedKeys struct {
 func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "keys":
-		v.Keys = []string{}
+		v.Keys = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Keys = append(v.Keys, d.String())
 		}
@@ -2196,7 +2196,7 @@ type GuestGetDiskstats struct{}
 func (r GuestGetDiskstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskStatsInfo, error) {
 	var v []GuestDiskStatsInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-diskstats", Result: func(d *wire.Decoder) {
-		v = []GuestDiskStatsInfo{}
+		v = make([]GuestDiskStatsInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestDiskStatsInfo{})
 			d.Object(&v[len(v)-1])
@@ -2325,7 +2325,7 @@ type GuestGetCpustats struct{}
 func (r GuestGetCpustats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestCpuStats, error) {
 	var v []GuestCpuStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-cpustats", Result: func(d *wire.Decoder) {
-		v = []GuestCpuStats{}
+		v = make([]GuestCpuStats, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestCpuStats{})
 			d.Object(&v[len(v)-1])
@@ -2450,7 +2450,7 @@ type GuestNetworkGetRoute struct{}
 func (r GuestNetworkGetRoute) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestNetworkRoute, error) {
 	var v []GuestNetworkRoute
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-network-get-route", Result: func(d *wire.Decoder) {
-		v = []GuestNetworkRoute{}
+		v = make([]GuestNetworkRoute, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GuestNetworkRoute{})
 			d.Object(&v[len(v)-1])

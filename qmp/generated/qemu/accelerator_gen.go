@@ -88,7 +88,7 @@ func (v *AcceleratorInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "enabled":
 		v.Enabled = Accelerator(d.Enum())
 	case "present":
-		v.Present = []Accelerator{}
+		v.Present = make([]Accelerator, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Present = append(v.Present, Accelerator(d.Enum()))
 		}

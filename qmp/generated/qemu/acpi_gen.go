@@ -72,7 +72,7 @@ type QueryACPIOspmStatus struct{}
 func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
 	var v []ACPIOSTInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-acpi-ospm-status", Result: func(d *wire.Decoder) {
-		v = []ACPIOSTInfo{}
+		v = make([]ACPIOSTInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, ACPIOSTInfo{})
 			d.Object(&v[len(v)-1])

@@ -794,7 +794,7 @@ type QueryAudiodevs struct{}
 func (r QueryAudiodevs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Audiodev, error) {
 	var v []Audiodev
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-audiodevs", Result: func(d *wire.Decoder) {
-		v = []Audiodev{}
+		v = make([]Audiodev, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, Audiodev{})
 			d.Object(&v[len(v)-1])

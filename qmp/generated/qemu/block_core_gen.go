@@ -141,7 +141,7 @@ func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) bool
 		v.Encrypt = new(ImageInfoSpecificQCow2Encryption)
 		d.Object(v.Encrypt)
 	case "bitmaps":
-		v.Bitmaps = []Qcow2BitmapInfo{}
+		v.Bitmaps = make([]Qcow2BitmapInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Bitmaps = append(v.Bitmaps, Qcow2BitmapInfo{})
 			d.Object(&v.Bitmaps[len(v.Bitmaps)-1])
@@ -173,7 +173,7 @@ func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) bool 
 	case "parent-cid":
 		v.ParentCid = d.Int64()
 	case "extents":
-		v.Extents = []VmdkExtentInfo{}
+		v.Extents = make([]VmdkExtentInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Extents = append(v.Extents, VmdkExtentInfo{})
 			d.Object(&v.Extents[len(v.Extents)-1])
@@ -524,7 +524,7 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "backing-filename-format":
 		v.BackingFilenameFormat = new(d.String())
 	case "snapshots":
-		v.Snapshots = []SnapshotInfo{}
+		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Snapshots = append(v.Snapshots, SnapshotInfo{})
 			d.Object(&v.Snapshots[len(v.Snapshots)-1])
@@ -704,7 +704,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "backing_file_depth":
 		v.BackingFileDepth = d.Int64()
 	case "children":
-		v.Children = []BlockdevChild{}
+		v.Children = make([]BlockdevChild, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Children = append(v.Children, BlockdevChild{})
 			d.Object(&v.Children[len(v.Children)-1])
@@ -762,7 +762,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "write_threshold":
 		v.WriteThreshold = d.Int64()
 	case "dirty-bitmaps":
-		v.DirtyBitmaps = []BlockDirtyInfo{}
+		v.DirtyBitmaps = make([]BlockDirtyInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.DirtyBitmaps = append(v.DirtyBitmaps, BlockDirtyInfo{})
 			d.Object(&v.DirtyBitmaps[len(v.DirtyBitmaps)-1])
@@ -847,7 +847,7 @@ func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "granularity":
 		v.Granularity = d.Uint32()
 	case "flags":
-		v.Flags = []Qcow2BitmapInfoFlags{}
+		v.Flags = make([]Qcow2BitmapInfoFlags, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Flags = append(v.Flags, Qcow2BitmapInfoFlags(d.Enum()))
 		}
@@ -868,12 +868,12 @@ type BlockLatencyHistogramInfo struct {
 func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "boundaries":
-		v.Boundaries = []uint64{}
+		v.Boundaries = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Boundaries = append(v.Boundaries, d.Uint64())
 		}
 	case "bins":
-		v.Bins = []uint64{}
+		v.Bins = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Bins = append(v.Bins, d.Uint64())
 		}
@@ -940,7 +940,7 @@ type QueryBlock struct{}
 func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockInfo, error) {
 	var v []BlockInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-block", Result: func(d *wire.Decoder) {
-		v = []BlockInfo{}
+		v = make([]BlockInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, BlockInfo{})
 			d.Object(&v[len(v)-1])
@@ -1121,7 +1121,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "account_failed":
 		v.AccountFailed = d.Bool()
 	case "timed_stats":
-		v.TimedStats = []BlockDeviceTimedStats{}
+		v.TimedStats = make([]BlockDeviceTimedStats, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.TimedStats = append(v.TimedStats, BlockDeviceTimedStats{})
 			d.Object(&v.TimedStats[len(v.TimedStats)-1])
@@ -1311,7 +1311,7 @@ func (r QueryBlockstats) String() string {
 func (r QueryBlockstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockStats, error) {
 	var v []BlockStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-blockstats", Args: &r, Result: func(d *wire.Decoder) {
-		v = []BlockStats{}
+		v = make([]BlockStats, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, BlockStats{})
 			d.Object(&v[len(v)-1])
@@ -1484,7 +1484,7 @@ type QueryBlockJobs struct{}
 func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockJobInfo, error) {
 	var v []BlockJobInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-block-jobs", Result: func(d *wire.Decoder) {
-		v = []BlockJobInfo{}
+		v = make([]BlockJobInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, BlockJobInfo{})
 			d.Object(&v[len(v)-1])
@@ -1870,7 +1870,7 @@ func (r QueryNamedBlockNodes) String() string {
 func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockDeviceInfo, error) {
 	var v []BlockDeviceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-named-block-nodes", Args: &r, Result: func(d *wire.Decoder) {
-		v = []BlockDeviceInfo{}
+		v = make([]BlockDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, BlockDeviceInfo{})
 			d.Object(&v[len(v)-1])
@@ -1947,12 +1947,12 @@ func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "name":
 		v.Name = d.String()
 	case "perm":
-		v.Perm = []BlockPermission{}
+		v.Perm = make([]BlockPermission, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Perm = append(v.Perm, BlockPermission(d.Enum()))
 		}
 	case "shared-perm":
-		v.SharedPerm = []BlockPermission{}
+		v.SharedPerm = make([]BlockPermission, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.SharedPerm = append(v.SharedPerm, BlockPermission(d.Enum()))
 		}
@@ -1973,13 +1973,13 @@ type XDbgBlockGraph struct {
 func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "nodes":
-		v.Nodes = []XDbgBlockGraphNode{}
+		v.Nodes = make([]XDbgBlockGraphNode, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Nodes = append(v.Nodes, XDbgBlockGraphNode{})
 			d.Object(&v.Nodes[len(v.Nodes)-1])
 		}
 	case "edges":
-		v.Edges = []XDbgBlockGraphEdge{}
+		v.Edges = make([]XDbgBlockGraphEdge, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Edges = append(v.Edges, XDbgBlockGraphEdge{})
 			d.Object(&v.Edges[len(v.Edges)-1])

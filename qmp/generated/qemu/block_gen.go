@@ -65,7 +65,7 @@ type QueryPrManagers struct{}
 func (r QueryPrManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
 	var v []PRManagerInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pr-managers", Result: func(d *wire.Decoder) {
-		v = []PRManagerInfo{}
+		v = make([]PRManagerInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, PRManagerInfo{})
 			d.Object(&v[len(v)-1])

@@ -40,7 +40,7 @@ type QueryChardev struct{}
 func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevInfo, error) {
 	var v []ChardevInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-chardev", Result: func(d *wire.Decoder) {
-		v = []ChardevInfo{}
+		v = make([]ChardevInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, ChardevInfo{})
 			d.Object(&v[len(v)-1])
@@ -75,7 +75,7 @@ type QueryChardevBackends struct{}
 func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevBackendInfo, error) {
 	var v []ChardevBackendInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-chardev-backends", Result: func(d *wire.Decoder) {
-		v = []ChardevBackendInfo{}
+		v = make([]ChardevBackendInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, ChardevBackendInfo{})
 			d.Object(&v[len(v)-1])

@@ -319,7 +319,7 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "uuid":
 		v.UUID = d.String()
 	case "slots":
-		v.Slots = []QCryptoBlockInfoLUKSSlot{}
+		v.Slots = make([]QCryptoBlockInfoLUKSSlot, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Slots = append(v.Slots, QCryptoBlockInfoLUKSSlot{})
 			d.Object(&v.Slots[len(v.Slots)-1])

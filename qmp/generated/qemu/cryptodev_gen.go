@@ -79,12 +79,12 @@ func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "id":
 		v.ID = d.String()
 	case "service":
-		v.Service = []QCryptodevBackendServiceType{}
+		v.Service = make([]QCryptodevBackendServiceType, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Service = append(v.Service, QCryptodevBackendServiceType(d.Enum()))
 		}
 	case "client":
-		v.Client = []QCryptodevBackendClient{}
+		v.Client = make([]QCryptodevBackendClient, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Client = append(v.Client, QCryptodevBackendClient{})
 			d.Object(&v.Client[len(v.Client)-1])
@@ -104,7 +104,7 @@ type QueryCryptodev struct{}
 func (r QueryCryptodev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]QCryptodevInfo, error) {
 	var v []QCryptodevInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cryptodev", Result: func(d *wire.Decoder) {
-		v = []QCryptodevInfo{}
+		v = make([]QCryptodevInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, QCryptodevInfo{})
 			d.Object(&v[len(v)-1])

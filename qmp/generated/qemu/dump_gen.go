@@ -144,7 +144,7 @@ type DumpGuestMemoryCapability struct {
 func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "formats":
-		v.Formats = []DumpGuestMemoryFormat{}
+		v.Formats = make([]DumpGuestMemoryFormat, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Formats = append(v.Formats, DumpGuestMemoryFormat(d.Enum()))
 		}

@@ -17,7 +17,7 @@ type QueryQMPSchema struct{}
 func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]SchemaInfo, error) {
 	var v []SchemaInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-qmp-schema", Result: func(d *wire.Decoder) {
-		v = []SchemaInfo{}
+		v = make([]SchemaInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, SchemaInfo{})
 			d.Object(&v[len(v)-1])
@@ -84,7 +84,7 @@ func (v *SchemaInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "meta-type":
 		v.MetaType = SchemaMetaType(d.Enum())
 	case "features":
-		v.Features = []string{}
+		v.Features = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Features = append(v.Features, d.String())
 		}
@@ -167,13 +167,13 @@ type SchemaInfoEnum struct {
 func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "members":
-		v.Members = []SchemaInfoEnumMember{}
+		v.Members = make([]SchemaInfoEnumMember, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Members = append(v.Members, SchemaInfoEnumMember{})
 			d.Object(&v.Members[len(v.Members)-1])
 		}
 	case "values":
-		v.Values = []string{}
+		v.Values = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Values = append(v.Values, d.String())
 		}
@@ -196,7 +196,7 @@ func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "name":
 		v.Name = d.String()
 	case "features":
-		v.Features = []string{}
+		v.Features = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Features = append(v.Features, d.String())
 		}
@@ -235,7 +235,7 @@ type SchemaInfoObject struct {
 func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "members":
-		v.Members = []SchemaInfoObjectMember{}
+		v.Members = make([]SchemaInfoObjectMember, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Members = append(v.Members, SchemaInfoObjectMember{})
 			d.Object(&v.Members[len(v.Members)-1])
@@ -243,7 +243,7 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "tag":
 		v.Tag = new(d.String())
 	case "variants":
-		v.Variants = []SchemaInfoObjectVariant{}
+		v.Variants = make([]SchemaInfoObjectVariant, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Variants = append(v.Variants, SchemaInfoObjectVariant{})
 			d.Object(&v.Variants[len(v.Variants)-1])
@@ -273,7 +273,7 @@ func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) bool
 	case "default":
 		v.Default = d.Raw()
 	case "features":
-		v.Features = []string{}
+		v.Features = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Features = append(v.Features, d.String())
 		}
@@ -313,7 +313,7 @@ type SchemaInfoAlternate struct {
 func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "members":
-		v.Members = []SchemaInfoAlternateMember{}
+		v.Members = make([]SchemaInfoAlternateMember, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Members = append(v.Members, SchemaInfoAlternateMember{})
 			d.Object(&v.Members[len(v.Members)-1])

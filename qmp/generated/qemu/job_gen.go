@@ -273,7 +273,7 @@ type QueryJobs struct{}
 func (r QueryJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]JobInfo, error) {
 	var v []JobInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-jobs", Result: func(d *wire.Decoder) {
-		v = []JobInfo{}
+		v = make([]JobInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, JobInfo{})
 			d.Object(&v[len(v)-1])

@@ -160,7 +160,7 @@ type QueryCPUsFast struct{}
 func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuInfoFast, error) {
 	var v []CpuInfoFast
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpus-fast", Result: func(d *wire.Decoder) {
-		v = []CpuInfoFast{}
+		v = make([]CpuInfoFast, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, CpuInfoFast{})
 			d.Object(&v[len(v)-1])
@@ -233,7 +233,7 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "acpi":
 		v.ACPI = d.Bool()
 	case "compat-props":
-		v.CompatProps = []CompatProperty{}
+		v.CompatProps = make([]CompatProperty, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.CompatProps = append(v.CompatProps, CompatProperty{})
 			d.Object(&v.CompatProps[len(v.CompatProps)-1])
@@ -268,7 +268,7 @@ func (r QueryMachines) String() string {
 func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MachineInfo, error) {
 	var v []MachineInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-machines", Args: &r, Result: func(d *wire.Decoder) {
-		v = []MachineInfo{}
+		v = make([]MachineInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, MachineInfo{})
 			d.Object(&v[len(v)-1])
@@ -871,7 +871,7 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "reserve":
 		v.Reserve = new(d.Bool())
 	case "host-nodes":
-		v.HostNodes = []uint16{}
+		v.HostNodes = make([]uint16, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.HostNodes = append(v.HostNodes, d.Uint16())
 		}
@@ -892,7 +892,7 @@ type QueryMemdev struct{}
 func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Memdev, error) {
 	var v []Memdev
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-memdev", Result: func(d *wire.Decoder) {
-		v = []Memdev{}
+		v = make([]Memdev, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, Memdev{})
 			d.Object(&v[len(v)-1])
@@ -977,7 +977,7 @@ type QueryHotpluggableCPUs struct{}
 func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]HotpluggableCPU, error) {
 	var v []HotpluggableCPU
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-hotpluggable-cpus", Result: func(d *wire.Decoder) {
-		v = []HotpluggableCPU{}
+		v = make([]HotpluggableCPU, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, HotpluggableCPU{})
 			d.Object(&v[len(v)-1])
@@ -1506,7 +1506,7 @@ type QueryMemoryDevices struct{}
 func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MemoryDeviceInfo, error) {
 	var v []MemoryDeviceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-memory-devices", Result: func(d *wire.Decoder) {
-		v = []MemoryDeviceInfo{}
+		v = make([]MemoryDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, MemoryDeviceInfo{})
 			d.Object(&v[len(v)-1])
@@ -1894,7 +1894,7 @@ func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "result":
 		v.Result = CpuModelCompareResult(d.Enum())
 	case "responsible-properties":
-		v.ResponsibleProperties = []string{}
+		v.ResponsibleProperties = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.ResponsibleProperties = append(v.ResponsibleProperties, d.String())
 		}
@@ -1977,7 +1977,7 @@ func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) bool 
 	case "model":
 		d.Object(&v.Model)
 	case "deprecated-props":
-		v.DeprecatedProps = []string{}
+		v.DeprecatedProps = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.DeprecatedProps = append(v.DeprecatedProps, d.String())
 		}
@@ -2039,7 +2039,7 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "static":
 		v.Static = d.Bool()
 	case "unavailable-features":
-		v.UnavailableFeatures = []string{}
+		v.UnavailableFeatures = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.UnavailableFeatures = append(v.UnavailableFeatures, d.String())
 		}
@@ -2064,7 +2064,7 @@ type QueryCPUDefinitions struct{}
 func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuDefinitionInfo, error) {
 	var v []CpuDefinitionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-definitions", Result: func(d *wire.Decoder) {
-		v = []CpuDefinitionInfo{}
+		v = make([]CpuDefinitionInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, CpuDefinitionInfo{})
 			d.Object(&v[len(v)-1])

@@ -217,33 +217,33 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "error-desc":
 		v.ErrorDesc = new(d.String())
 	case "blocked-reasons":
-		v.BlockedReasons = []string{}
+		v.BlockedReasons = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.BlockedReasons = append(v.BlockedReasons, d.String())
 		}
 	case "postcopy-blocktime":
 		v.PostcopyBlocktime = new(d.Uint32())
 	case "postcopy-vcpu-blocktime":
-		v.PostcopyVCPUBlocktime = []uint32{}
+		v.PostcopyVCPUBlocktime = make([]uint32, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.PostcopyVCPUBlocktime = append(v.PostcopyVCPUBlocktime, d.Uint32())
 		}
 	case "postcopy-latency":
 		v.PostcopyLatency = new(d.Uint64())
 	case "postcopy-latency-dist":
-		v.PostcopyLatencyDist = []uint64{}
+		v.PostcopyLatencyDist = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.PostcopyLatencyDist = append(v.PostcopyLatencyDist, d.Uint64())
 		}
 	case "postcopy-vcpu-latency":
-		v.PostcopyVCPULatency = []uint64{}
+		v.PostcopyVCPULatency = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.PostcopyVCPULatency = append(v.PostcopyVCPULatency, d.Uint64())
 		}
 	case "postcopy-non-vcpu-latency":
 		v.PostcopyNonVCPULatency = new(d.Uint64())
 	case "socket-address":
-		v.SocketAddress = []SocketAddress{}
+		v.SocketAddress = make([]SocketAddress, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.SocketAddress = append(v.SocketAddress, SocketAddress{})
 			d.Object(&v.SocketAddress[len(v.SocketAddress)-1])
@@ -376,7 +376,7 @@ type QueryMigrateCapabilities struct{}
 func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationCapabilityStatus, error) {
 	var v []MigrationCapabilityStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrate-capabilities", Result: func(d *wire.Decoder) {
-		v = []MigrationCapabilityStatus{}
+		v = make([]MigrationCapabilityStatus, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, MigrationCapabilityStatus{})
 			d.Object(&v[len(v)-1])
@@ -532,7 +532,7 @@ func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) bo
 	case "alias":
 		v.Alias = d.String()
 	case "bitmaps":
-		v.Bitmaps = []BitmapMigrationBitmapAlias{}
+		v.Bitmaps = make([]BitmapMigrationBitmapAlias, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Bitmaps = append(v.Bitmaps, BitmapMigrationBitmapAlias{})
 			d.Object(&v.Bitmaps[len(v.Bitmaps)-1])
@@ -793,7 +793,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "multifd-zstd-level":
 		v.MultifdZstdLevel = new(d.Uint8())
 	case "block-bitmap-mapping":
-		v.BlockBitmapMapping = []BitmapMigrationNodeAlias{}
+		v.BlockBitmapMapping = make([]BitmapMigrationNodeAlias, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.BlockBitmapMapping = append(v.BlockBitmapMapping, BitmapMigrationNodeAlias{})
 			d.Object(&v.BlockBitmapMapping[len(v.BlockBitmapMapping)-1])
@@ -809,7 +809,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "direct-io":
 		v.DirectIO = new(d.Bool())
 	case "cpr-exec-command":
-		v.CprExecCommand = []string{}
+		v.CprExecCommand = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.CprExecCommand = append(v.CprExecCommand, d.String())
 		}
@@ -1567,7 +1567,7 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "mode":
 		v.Mode = DirtyRateMeasureMode(d.Enum())
 	case "vcpu-dirty-rate":
-		v.VCPUDirtyRate = []DirtyRateVcpu{}
+		v.VCPUDirtyRate = make([]DirtyRateVcpu, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.VCPUDirtyRate = append(v.VCPUDirtyRate, DirtyRateVcpu{})
 			d.Object(&v.VCPUDirtyRate[len(v.VCPUDirtyRate)-1])
@@ -1718,7 +1718,7 @@ type QueryVCPUDirtyLimit struct{}
 func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]DirtyLimitInfo, error) {
 	var v []DirtyLimitInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vcpu-dirty-limit", Result: func(d *wire.Decoder) {
-		v = []DirtyLimitInfo{}
+		v = make([]DirtyLimitInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, DirtyLimitInfo{})
 			d.Object(&v[len(v)-1])
@@ -1758,7 +1758,7 @@ type QueryMigrationthreads struct{}
 func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationThreadInfo, error) {
 	var v []MigrationThreadInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrationthreads", Result: func(d *wire.Decoder) {
-		v = []MigrationThreadInfo{}
+		v = make([]MigrationThreadInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, MigrationThreadInfo{})
 			d.Object(&v[len(v)-1])

@@ -40,7 +40,7 @@ type QueryGicCapabilities struct{}
 func (r QueryGicCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {
 	var v []GICCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-gic-capabilities", Result: func(d *wire.Decoder) {
-		v = []GICCapability{}
+		v = make([]GICCapability, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, GICCapability{})
 			d.Object(&v[len(v)-1])

@@ -110,7 +110,7 @@ type QueryIothreads struct{}
 func (r QueryIothreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
 	var v []IOThreadInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-iothreads", Result: func(d *wire.Decoder) {
-		v = []IOThreadInfo{}
+		v = make([]IOThreadInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, IOThreadInfo{})
 			d.Object(&v[len(v)-1])
@@ -370,7 +370,7 @@ func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "fdset-id":
 		v.FdsetID = d.Int64()
 	case "fds":
-		v.Fds = []FdsetFdInfo{}
+		v.Fds = make([]FdsetFdInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Fds = append(v.Fds, FdsetFdInfo{})
 			d.Object(&v.Fds[len(v.Fds)-1])
@@ -390,7 +390,7 @@ type QueryFdsets struct{}
 func (r QueryFdsets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FdsetInfo, error) {
 	var v []FdsetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-fdsets", Result: func(d *wire.Decoder) {
-		v = []FdsetInfo{}
+		v = make([]FdsetInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, FdsetInfo{})
 			d.Object(&v[len(v)-1])
@@ -451,7 +451,7 @@ func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) bool 
 	case "option":
 		v.Option = d.String()
 	case "parameters":
-		v.Parameters = []CommandLineParameterInfo{}
+		v.Parameters = make([]CommandLineParameterInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Parameters = append(v.Parameters, CommandLineParameterInfo{})
 			d.Object(&v.Parameters[len(v.Parameters)-1])
@@ -485,7 +485,7 @@ func (r QueryCommandLineOptions) String() string {
 func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CommandLineOptionInfo, error) {
 	var v []CommandLineOptionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-command-line-options", Args: &r, Result: func(d *wire.Decoder) {
-		v = []CommandLineOptionInfo{}
+		v = make([]CommandLineOptionInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, CommandLineOptionInfo{})
 			d.Object(&v[len(v)-1])

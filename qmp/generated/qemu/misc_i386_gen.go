@@ -350,7 +350,7 @@ func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "flc":
 		v.Flc = d.Bool()
 	case "sections":
-		v.Sections = []SgxEpcSection{}
+		v.Sections = make([]SgxEpcSection, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Sections = append(v.Sections, SgxEpcSection{})
 			d.Object(&v.Sections[len(v.Sections)-1])
@@ -448,7 +448,7 @@ type XenEventList struct{}
 func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]EvtchnInfo, error) {
 	var v []EvtchnInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "xen-event-list", Result: func(d *wire.Decoder) {
-		v = []EvtchnInfo{}
+		v = make([]EvtchnInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, EvtchnInfo{})
 			d.Object(&v[len(v)-1])

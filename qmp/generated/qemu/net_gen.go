@@ -964,17 +964,17 @@ func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "main-mac":
 		v.MainMAC = d.String()
 	case "vlan-table":
-		v.VLANTable = []int64{}
+		v.VLANTable = make([]int64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.VLANTable = append(v.VLANTable, d.Int64())
 		}
 	case "unicast-table":
-		v.UnicastTable = []string{}
+		v.UnicastTable = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.UnicastTable = append(v.UnicastTable, d.String())
 		}
 	case "multicast-table":
-		v.MulticastTable = []string{}
+		v.MulticastTable = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.MulticastTable = append(v.MulticastTable, d.String())
 		}
@@ -1007,7 +1007,7 @@ func (r QueryRxFilter) String() string {
 func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RxFilterInfo, error) {
 	var v []RxFilterInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rx-filter", Args: &r, Result: func(d *wire.Decoder) {
-		v = []RxFilterInfo{}
+		v = make([]RxFilterInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, RxFilterInfo{})
 			d.Object(&v[len(v)-1])

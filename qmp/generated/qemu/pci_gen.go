@@ -105,7 +105,7 @@ func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "bus":
 		d.Object(&v.Bus)
 	case "devices":
-		v.Devices = []PciDeviceInfo{}
+		v.Devices = make([]PciDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Devices = append(v.Devices, PciDeviceInfo{})
 			d.Object(&v.Devices[len(v.Devices)-1])
@@ -200,7 +200,7 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 		v.PCIBridge = new(PciBridgeInfo)
 		d.Object(v.PCIBridge)
 	case "regions":
-		v.Regions = []PciMemoryRegion{}
+		v.Regions = make([]PciMemoryRegion, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Regions = append(v.Regions, PciMemoryRegion{})
 			d.Object(&v.Regions[len(v.Regions)-1])
@@ -224,7 +224,7 @@ func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "bus":
 		v.Bus = d.Int64()
 	case "devices":
-		v.Devices = []PciDeviceInfo{}
+		v.Devices = make([]PciDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Devices = append(v.Devices, PciDeviceInfo{})
 			d.Object(&v.Devices[len(v.Devices)-1])
@@ -244,7 +244,7 @@ type QueryPCI struct{}
 func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PciInfo, error) {
 	var v []PciInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pci", Result: func(d *wire.Decoder) {
-		v = []PciInfo{}
+		v = make([]PciInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, PciInfo{})
 			d.Object(&v[len(v)-1])

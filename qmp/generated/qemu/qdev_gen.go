@@ -31,7 +31,7 @@ func (r DeviceListProperties) String() string {
 func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
 	var v []ObjectPropertyInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "device-list-properties", Args: &r, Result: func(d *wire.Decoder) {
-		v = []ObjectPropertyInfo{}
+		v = make([]ObjectPropertyInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, ObjectPropertyInfo{})
 			d.Object(&v[len(v)-1])

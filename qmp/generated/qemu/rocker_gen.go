@@ -136,7 +136,7 @@ func (r QueryRockerPorts) String() string {
 func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerPort, error) {
 	var v []RockerPort
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-ports", Args: &r, Result: func(d *wire.Decoder) {
-		v = []RockerPort{}
+		v = make([]RockerPort, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, RockerPort{})
 			d.Object(&v[len(v)-1])
@@ -315,7 +315,7 @@ func (r QueryRockerOfDpaFlows) String() string {
 func (r QueryRockerOfDpaFlows) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDpaFlow, error) {
 	var v []RockerOfDpaFlow
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-flows", Args: &r, Result: func(d *wire.Decoder) {
-		v = []RockerOfDpaFlow{}
+		v = make([]RockerOfDpaFlow, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, RockerOfDpaFlow{})
 			d.Object(&v[len(v)-1])
@@ -364,7 +364,7 @@ func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "pop-vlan":
 		v.PopVLAN = new(d.Uint8())
 	case "group-ids":
-		v.GroupIDs = []uint32{}
+		v.GroupIDs = make([]uint32, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.GroupIDs = append(v.GroupIDs, d.Uint32())
 		}
@@ -407,7 +407,7 @@ func (r QueryRockerOfDpaGroups) String() string {
 func (r QueryRockerOfDpaGroups) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDpaGroup, error) {
 	var v []RockerOfDpaGroup
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-groups", Args: &r, Result: func(d *wire.Decoder) {
-		v = []RockerOfDpaGroup{}
+		v = make([]RockerOfDpaGroup, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, RockerOfDpaGroup{})
 			d.Object(&v[len(v)-1])

@@ -181,7 +181,7 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	case wire.KindBool:
 		v.Boolean = new(d.Bool())
 	case wire.KindArray:
-		v.List = []uint64{}
+		v.List = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.List = append(v.List, d.Uint64())
 		}
@@ -226,7 +226,7 @@ func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "qom-path":
 		v.QOMPath = new(d.String())
 	case "stats":
-		v.Stats = []Stats{}
+		v.Stats = make([]Stats, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Stats = append(v.Stats, Stats{})
 			d.Object(&v.Stats[len(v.Stats)-1])
@@ -254,7 +254,7 @@ func (r QueryStats) String() string {
 func (r QueryStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]StatsResult, error) {
 	var v []StatsResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-stats", Args: (*StatsFilter)(&r), Result: func(d *wire.Decoder) {
-		v = []StatsResult{}
+		v = make([]StatsResult, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, StatsResult{})
 			d.Object(&v[len(v)-1])
@@ -311,7 +311,7 @@ func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "target":
 		v.Target = StatsTarget(d.Enum())
 	case "stats":
-		v.Stats = []StatsSchemaValue{}
+		v.Stats = make([]StatsSchemaValue, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Stats = append(v.Stats, StatsSchemaValue{})
 			d.Object(&v.Stats[len(v.Stats)-1])
@@ -345,7 +345,7 @@ func (r QueryStatsSchemas) String() string {
 func (r QueryStatsSchemas) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]StatsSchema, error) {
 	var v []StatsSchema
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-stats-schemas", Args: &r, Result: func(d *wire.Decoder) {
-		v = []StatsSchema{}
+		v = make([]StatsSchema, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, StatsSchema{})
 			d.Object(&v[len(v)-1])

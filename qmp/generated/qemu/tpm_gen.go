@@ -33,7 +33,7 @@ type QueryTPMModels struct{}
 func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmModel, error) {
 	var v []TpmModel
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-models", Result: func(d *wire.Decoder) {
-		v = []TpmModel{}
+		v = make([]TpmModel, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, TpmModel(d.Enum()))
 		}
@@ -65,7 +65,7 @@ type QueryTPMTypes struct{}
 func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmType, error) {
 	var v []TpmType
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-types", Result: func(d *wire.Decoder) {
-		v = []TpmType{}
+		v = make([]TpmType, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, TpmType(d.Enum()))
 		}
@@ -240,7 +240,7 @@ type QueryTPM struct{}
 func (r QueryTPM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMInfo, error) {
 	var v []TPMInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm", Result: func(d *wire.Decoder) {
-		v = []TPMInfo{}
+		v = make([]TPMInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, TPMInfo{})
 			d.Object(&v[len(v)-1])

@@ -63,7 +63,7 @@ func (r TraceEventGetState) String() string {
 func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TraceEventInfo, error) {
 	var v []TraceEventInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "trace-event-get-state", Args: &r, Result: func(d *wire.Decoder) {
-		v = []TraceEventInfo{}
+		v = make([]TraceEventInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, TraceEventInfo{})
 			d.Object(&v[len(v)-1])

@@ -385,7 +385,7 @@ func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "mouse-mode":
 		v.MouseMode = SpiceQueryMouseMode(d.Enum())
 	case "channels":
-		v.Channels = []SpiceChannel{}
+		v.Channels = make([]SpiceChannel, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Channels = append(v.Channels, SpiceChannel{})
 			d.Object(&v.Channels[len(v.Channels)-1])
@@ -629,7 +629,7 @@ func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "auth":
 		v.Auth = new(d.String())
 	case "clients":
-		v.Clients = []VncClientInfo{}
+		v.Clients = make([]VncClientInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Clients = append(v.Clients, VncClientInfo{})
 			d.Object(&v.Clients[len(v.Clients)-1])
@@ -733,13 +733,13 @@ func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "id":
 		v.ID = d.String()
 	case "server":
-		v.Server = []VncServerInfo2{}
+		v.Server = make([]VncServerInfo2, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Server = append(v.Server, VncServerInfo2{})
 			d.Object(&v.Server[len(v.Server)-1])
 		}
 	case "clients":
-		v.Clients = []VncClientInfo{}
+		v.Clients = make([]VncClientInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Clients = append(v.Clients, VncClientInfo{})
 			d.Object(&v.Clients[len(v.Clients)-1])
@@ -783,7 +783,7 @@ type QueryVNCServers struct{}
 func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VncInfo2, error) {
 	var v []VncInfo2
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vnc-servers", Result: func(d *wire.Decoder) {
-		v = []VncInfo2{}
+		v = make([]VncInfo2, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, VncInfo2{})
 			d.Object(&v[len(v)-1])
@@ -935,7 +935,7 @@ type QueryMice struct{}
 func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MouseInfo, error) {
 	var v []MouseInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-mice", Result: func(d *wire.Decoder) {
-		v = []MouseInfo{}
+		v = make([]MouseInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, MouseInfo{})
 			d.Object(&v[len(v)-1])

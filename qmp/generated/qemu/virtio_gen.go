@@ -39,7 +39,7 @@ type XQueryVirtio struct{}
 func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VirtioInfo, error) {
 	var v []VirtioInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio", Result: func(d *wire.Decoder) {
-		v = []VirtioInfo{}
+		v = make([]VirtioInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, VirtioInfo{})
 			d.Object(&v[len(v)-1])
@@ -217,7 +217,7 @@ type VirtioDeviceStatus struct {
 func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "statuses":
-		v.Statuses = []string{}
+		v.Statuses = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Statuses = append(v.Statuses, d.String())
 		}
@@ -240,7 +240,7 @@ type VhostDeviceProtocols struct {
 func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "protocols":
-		v.Protocols = []string{}
+		v.Protocols = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Protocols = append(v.Protocols, d.String())
 		}
@@ -265,12 +265,12 @@ type VirtioDeviceFeatures struct {
 func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "transports":
-		v.Transports = []string{}
+		v.Transports = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Transports = append(v.Transports, d.String())
 		}
 	case "dev-features":
-		v.DevFeatures = []string{}
+		v.DevFeatures = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.DevFeatures = append(v.DevFeatures, d.String())
 		}
@@ -473,7 +473,7 @@ func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "len":
 		v.Len = d.Uint32()
 	case "flags":
-		v.Flags = []string{}
+		v.Flags = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Flags = append(v.Flags, d.String())
 		}
@@ -544,7 +544,7 @@ func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) bool {
 	case "index":
 		v.Index = d.Uint32()
 	case "descs":
-		v.Descs = []VirtioRingDesc{}
+		v.Descs = make([]VirtioRingDesc, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Descs = append(v.Descs, VirtioRingDesc{})
 			d.Object(&v.Descs[len(v.Descs)-1])

@@ -194,7 +194,7 @@ type QueryYank struct{}
 func (r QueryYank) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]YankInstance, error) {
 	var v []YankInstance
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-yank", AllowOOB: true, Result: func(d *wire.Decoder) {
-		v = []YankInstance{}
+		v = make([]YankInstance, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, YankInstance{})
 			d.Object(&v[len(v)-1])

@@ -492,7 +492,7 @@ type QueryBlockExports struct{}
 func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockExportInfo, error) {
 	var v []BlockExportInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-block-exports", Result: func(d *wire.Decoder) {
-		v = []BlockExportInfo{}
+		v = make([]BlockExportInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, BlockExportInfo{})
 			d.Object(&v[len(v)-1])

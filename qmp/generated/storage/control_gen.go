@@ -131,7 +131,7 @@ type QueryCommands struct{}
 func (r QueryCommands) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CommandInfo, error) {
 	var v []CommandInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-commands", Result: func(d *wire.Decoder) {
-		v = []CommandInfo{}
+		v = make([]CommandInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, CommandInfo{})
 			d.Object(&v[len(v)-1])

@@ -67,7 +67,7 @@ type ObjectPropertiesValues struct {
 func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) bool {
 	switch string(name) {
 	case "properties":
-		v.Properties = []ObjectPropertyValue{}
+		v.Properties = make([]ObjectPropertyValue, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Properties = append(v.Properties, ObjectPropertyValue{})
 			d.Object(&v.Properties[len(v.Properties)-1])
@@ -101,7 +101,7 @@ func (r QOMList) String() string {
 func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
 	var v []ObjectPropertyInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list", Args: &r, Result: func(d *wire.Decoder) {
-		v = []ObjectPropertyInfo{}
+		v = make([]ObjectPropertyInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, ObjectPropertyInfo{})
 			d.Object(&v[len(v)-1])
@@ -167,7 +167,7 @@ func (r QOMListGet) String() string {
 func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertiesValues, error) {
 	var v []ObjectPropertiesValues
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list-get", Args: &r, Result: func(d *wire.Decoder) {
-		v = []ObjectPropertiesValues{}
+		v = make([]ObjectPropertiesValues, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, ObjectPropertiesValues{})
 			d.Object(&v[len(v)-1])
@@ -252,7 +252,7 @@ func (r QOMListTypes) String() string {
 func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectTypeInfo, error) {
 	var v []ObjectTypeInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list-types", Args: &r, Result: func(d *wire.Decoder) {
-		v = []ObjectTypeInfo{}
+		v = make([]ObjectTypeInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, ObjectTypeInfo{})
 			d.Object(&v[len(v)-1])
@@ -284,7 +284,7 @@ func (r QOMListProperties) String() string {
 func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
 	var v []ObjectPropertyInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list-properties", Args: &r, Result: func(d *wire.Decoder) {
-		v = []ObjectPropertyInfo{}
+		v = make([]ObjectPropertyInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v = append(v, ObjectPropertyInfo{})
 			d.Object(&v[len(v)-1])
