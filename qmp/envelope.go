@@ -44,6 +44,9 @@ func (e *envelope) set(name []byte, value span) {
 // isReply tells whether the message answers a command.
 func (e *envelope) isReply() bool { return e.ret.present() || e.err.present() }
 
+// isEvent tells whether the message is an event.
+func (e *envelope) isEvent() bool { return e.event.present() && !e.isReply() }
+
 // A message is one message of the server.
 type message struct {
 	text []byte

@@ -22,7 +22,11 @@ type eventHub struct {
 
 	delivered, lost uint64 // see Stats
 
-	decoder wire.Decoder // of who has the turn to read
+	// Of who has the turn to read.
+	open    bool          // it holds mu, since there are more events; see publish
+	staged  []*eventQueue // have events that are to be pushed
+	decoder wire.Decoder
+	time    timestamp // what decoder reads
 }
 
 // A topic is an event that somebody has subscribed to.
@@ -41,7 +45,8 @@ const maxNames = 256
 // subscribes; it is an interface so that programs which never do are smaller: nothing else
 // refers to the hub.
 type eventSink interface {
-	publish(m *message)
+	publish(m message)
+	flush()
 	count(s *Stats)
 	end(err error)
 }
@@ -147,10 +152,16 @@ func (h *eventHub) end(err error) {
 
 // publish gives an event to its subscribers, each its own copy of the data. Without
 // subscribers it costs next to nothing.
-func (h *eventHub) publish(m *message) {
-	name := eventName(m)
-	h.mu.Lock()
-	defer h.mu.Unlock()
+//
+// Events often come many at a time, and locks cost more than all else that is done with one. So the
+// hub stays locked, and queues get nothing, until flush: which must be called before anything else
+// is done than to look whether another event has been read already.
+func (h *eventHub) publish(m message) {
+	if !h.open {
+		h.mu.Lock()
+		h.open = true
+	}
+	name := eventName(&m)
 	t := h.topics[string(name)]
 	if t == nil && len(h.all) == 0 {
 		return
@@ -159,27 +170,51 @@ func (h *eventHub) publish(m *message) {
 	if t != nil {
 		e.Name = t.name
 		for _, q := range t.queues {
-			h.push(q, e, m.part(m.data))
+			h.stage(q, e, m.part(m.data))
 		}
 	}
 	if len(h.all) > 0 {
 		e.Name = h.intern(name)
 		for _, q := range h.all {
-			h.push(q, e, m.part(m.data))
+			h.stage(q, e, m.part(m.data))
 		}
 	}
 }
 
-// push gives an event to a subscriber, who gets a copy of the data.
-func (h *eventHub) push(q *eventQueue, e RawEvent, data []byte) {
+// stage has an event ready for a subscriber, who gets a copy of the data.
+func (h *eventHub) stage(q *eventQueue, e RawEvent, data []byte) {
 	e.Data = data
 	if q.match != nil && !q.match(e) {
 		return
 	}
 	e.Data = slices.Clone(data)
 	h.delivered++
-	h.lost += uint64(q.push(e, h.limits))
+	if len(q.staged) == 0 {
+		h.staged = append(h.staged, q)
+	}
+	q.staged = append(q.staged, e)
 }
+
+// flush gives what is ready to the subscribers.
+func (h *eventHub) flush() {
+	if !h.open {
+		return
+	}
+	for i, q := range h.staged {
+		h.lost += uint64(q.push(q.staged, h.limits))
+		clear(q.staged)
+		if q.staged = q.staged[:0]; cap(q.staged) > mostStaged {
+			q.staged = nil
+		}
+		h.staged[i] = nil
+	}
+	h.staged = h.staged[:0]
+	h.open = false
+	h.mu.Unlock()
+}
+
+// mostStaged is the number of events that a queue keeps room for to be staged.
+const mostStaged = 64
 
 // intern returns a name as a string, usually without allocating one.
 func (h *eventHub) intern(name []byte) string {
@@ -209,12 +244,13 @@ func eventName(m *message) []byte {
 // decodeTime reads a timestamp. What is no time, and QEMU's -1/-1 for a clock that failed, is
 // the zero Time.
 func (h *eventHub) decodeTime(value []byte) time.Time {
-	var t timestamp
+	t := &h.time
+	*t = timestamp{}
 	if t.parse(value) {
 		return time.Unix(t.seconds, t.microseconds*int64(time.Microsecond))
 	}
 	h.decoder.Reset(value)
-	h.decoder.Object(&t)
+	h.decoder.Object(t)
 	if h.decoder.End() != nil || !t.found || t.seconds < 0 {
 		return time.Time{}
 	}

@@ -15,6 +15,8 @@ type eventQueue struct {
 	names []string            // none: all
 	match func(RawEvent) bool // nil: all of these
 
+	staged []RawEvent // the hub's
+
 	wake    chan struct{} // holds an element when there may be something for Next
 	waiting atomic.Int32  // goroutines in Next that wait for it
 
@@ -87,30 +89,48 @@ func (q *eventQueue) Close() error {
 	return nil
 }
 
-// push adds an event, and returns how many are lost for it.
-func (q *eventQueue) push(e RawEvent, limits queueLimits) (lost int) {
+// push adds events, and returns how many are lost for them.
+func (q *eventQueue) push(events []RawEvent, limits queueLimits) (lost int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.err != nil {
 		return 0
 	}
-	events, bytes := limits.events-int(q.held.Load()), limits.bytes-int(q.heldBytes.Load())
-	for q.count > 0 && (q.count >= events || q.bytes+len(e.Data) > bytes) {
+	limits.events -= int(q.held.Load())
+	limits.bytes -= int(q.heldBytes.Load())
+	for _, e := range events {
+		lost += q.add(e, limits)
+	}
+	q.lost += lost
+	q.signal()
+	return lost
+}
+
+// add adds an event, and returns how many it takes the place of.
+func (q *eventQueue) add(e RawEvent, limits queueLimits) (lost int) {
+	for q.count > 0 && (q.count >= limits.events || q.bytes+len(e.Data) > limits.bytes) {
 		q.shift()
 		lost++
 	}
-	q.lost += lost
 	if q.count == len(q.ring) {
-		grown := make([]RawEvent, min(max(16, 2*q.count), limits.events))
-		n := copy(grown, q.ring[q.head:])
-		copy(grown[n:], q.ring[:q.head])
-		q.ring, q.head = grown, 0
+		q.grow(limits.events)
 	}
-	q.ring[(q.head+q.count)%len(q.ring)] = e
+	i := q.head + q.count
+	if i >= len(q.ring) {
+		i -= len(q.ring)
+	}
+	q.ring[i] = e
 	q.count++
 	q.bytes += len(e.Data)
-	q.signal()
 	return lost
+}
+
+// grow makes the ring larger, for no more than most events.
+func (q *eventQueue) grow(most int) {
+	grown := make([]RawEvent, max(1, min(max(16, 2*q.count), most)))
+	n := copy(grown, q.ring[q.head:])
+	copy(grown[n:], q.ring[:q.head])
+	q.ring, q.head = grown, 0
 }
 
 // pop returns what Next is to return; ok is false when it must wait.

@@ -15,7 +15,7 @@ import (
 // of one of them ends: whichever is woken for it, it must not be lost.
 func TestWakeUpIsPassedOn(t *testing.T) {
 	for name, happen := range map[string]func(h *eventHub, q *eventQueue){
-		"event": func(h *eventHub, q *eventQueue) { q.push(RawEvent{Name: "E"}, h.limits) },
+		"event": func(h *eventHub, q *eventQueue) { q.push([]RawEvent{RawEvent{Name: "E"}}, h.limits) },
 		"end":   func(h *eventHub, q *eventQueue) { h.end(ErrClosed) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestQueueOfManyConsumers(t *testing.T) {
 		})
 	}
 	for i := range events {
-		q.push(RawEvent{Name: "E"}, h.limits)
+		q.push([]RawEvent{RawEvent{Name: "E"}}, h.limits)
 		if i%100 == 0 {
 			time.Sleep(10 * time.Microsecond)
 		}
@@ -78,8 +78,8 @@ func TestQueueLeftToOthers(t *testing.T) {
 		q := h.add(nil, nil)
 		second := make(chan error, 1)
 		go func() { _, err := q.Next(t.Context()); second <- err }()
-		q.push(RawEvent{Name: "A"}, h.limits)
-		q.push(RawEvent{Name: "B"}, h.limits)
+		q.push([]RawEvent{RawEvent{Name: "A"}}, h.limits)
+		q.push([]RawEvent{RawEvent{Name: "B"}}, h.limits)
 		_, err := q.Next(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, <-second)
@@ -91,7 +91,7 @@ func TestQueueClosedInTheMiddle(t *testing.T) {
 	h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
 	q := h.add(nil, nil)
 	for range 3 {
-		q.push(RawEvent{Name: "A"}, h.limits)
+		q.push([]RawEvent{RawEvent{Name: "A"}}, h.limits)
 	}
 	_, err := q.Next(t.Context())
 	require.NoError(t, err)
@@ -106,7 +106,7 @@ func TestQueueLimitCountsWhatWasTaken(t *testing.T) {
 	q := h.add(nil, nil)
 	push := func(names string) {
 		for _, name := range names {
-			q.push(RawEvent{Name: string(name)}, h.limits)
+			q.push([]RawEvent{RawEvent{Name: string(name)}}, h.limits)
 		}
 	}
 	next := func() string {

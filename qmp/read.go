@@ -5,6 +5,23 @@ import (
 	"slices"
 )
 
+// next returns the next message of what was read; see [receiver.buffered]. Events that came before
+// are given out when there is none, at the latest.
+func (c *Client) next() (m message, ok bool, err error) {
+	m, ok, err = c.in.buffered()
+	if !ok || !m.isEvent() || c.options.Trace != nil {
+		c.flushEvents()
+	}
+	return m, ok, err
+}
+
+// flushEvents gives out the events that have come.
+func (c *Client) flushEvents() {
+	if sink := c.eventSink(); sink != nil {
+		sink.flush()
+	}
+}
+
 // receive deals with one message. It is called by who has the turn, and never waits. For a reply
 // it returns the command that was answered, if there is one.
 func (c *Client) receive(m *message) *pending {
@@ -14,10 +31,10 @@ func (c *Client) receive(m *message) *pending {
 	switch {
 	case m.isReply():
 		return c.receiveReply(m)
-	case m.event.present():
+	case m.isEvent():
 		c.events.Add(1)
 		if sink := c.eventSink(); sink != nil {
-			sink.publish(m)
+			sink.publish(*m)
 		}
 	case m.greeting.present() && c.greeting == nil:
 		c.greeting = slices.Clone(m.part(m.greeting))

@@ -138,7 +138,7 @@ func (c *Client) lead(ctx context.Context, p *pending) {
 		defer stop()
 	}
 	for mine := false; ; {
-		m, ok, err := c.in.buffered()
+		m, ok, err := c.next()
 		if err == nil && !ok {
 			if mine {
 				break
@@ -290,7 +290,7 @@ func (c *Client) watch() {
 func (c *Client) readIdle() {
 	shared := c.calls.turn.shared
 	for replied := false; ; {
-		m, ok, err := c.in.buffered()
+		m, ok, err := c.next()
 		if err == nil && !ok {
 			if replied && shared {
 				break
