@@ -16,23 +16,16 @@ import (
 // matches [ErrExists] says that the ID is in use. A [*qmp.Error] is QEMU's answer to the
 // command that it names.
 func (vm *VM) AddDisk(ctx context.Context, d Disk) error {
-	end, err := vm.begin(ctx)
-	if err == nil {
-		defer end()
-		err = vm.addDisk(ctx, &d)
-	}
-	if err != nil {
-		return fmt.Errorf("hotplug: disk %q is not added: %w", d.ID, err)
-	}
-	return nil
+	return vm.adding(ctx, "disk", d.ID, func(undo *rollback) error { return vm.addDisk(ctx, undo, &d) })
 }
 
-func (vm *VM) addDisk(ctx context.Context, d *Disk) (err error) {
+func (vm *VM) addDisk(ctx context.Context, undo *rollback, d *Disk) error {
 	if err := d.check(); err != nil {
 		return err
 	}
 	var file *diskFile
 	if d.Path != "" {
+		var err error
 		if file, err = openDisk(d); err != nil {
 			return err
 		}
@@ -41,32 +34,23 @@ func (vm *VM) addDisk(ctx context.Context, d *Disk) (err error) {
 	if err := vm.checkUnused(ctx, d.ID); err != nil {
 		return err
 	}
-
-	var undo rollback
-	defer func() {
-		if err != nil {
-			err = undo.run(ctx, err)
-		}
-	}()
 	var node qemu.BlockdevOptions
 	if file == nil {
 		node = d.ownNode()
 	} else {
-		path, err := vm.addFdset(ctx, &undo, d.ID, file.files)
+		path, err := vm.addFdset(ctx, undo, d.ID, file.files)
 		if err != nil {
 			return err
 		}
 		node = d.pathNode(file.driver, path)
 	}
-	err = undo.step("node "+d.ID,
+	err := undo.step("node "+d.ID,
 		func() error { return qemu.BlockdevAdd(node).Do(ctx, vm.conn) },
 		func(ctx context.Context) error { return vm.removeNode(ctx, d.ID) })
 	if err != nil {
 		return err
 	}
-	return undo.step("device "+d.ID,
-		func() error { return d.device().Do(ctx, vm.conn) },
-		func(ctx context.Context) error { return vm.unplug(ctx, d.ID) })
+	return vm.plug(ctx, undo, d.device())
 }
 
 // checkUnused makes sure that undoing will not take away what somebody else has added, and

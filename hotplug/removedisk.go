@@ -21,15 +21,7 @@ import (
 // uses, leave the node and the descriptors. A device that QEMU refuses to unplug now, without
 // being one that never can be, is waited for 8 seconds.
 func (vm *VM) RemoveDisk(ctx context.Context, id string) error {
-	end, err := vm.begin(ctx)
-	if err == nil {
-		defer end()
-		err = vm.removeDisk(ctx, id)
-	}
-	if err != nil {
-		return fmt.Errorf("hotplug: disk %q is not removed: %w", id, err)
-	}
-	return nil
+	return vm.removing(ctx, "disk", id, func() error { return vm.removeDisk(ctx, id) })
 }
 
 func (vm *VM) removeDisk(ctx context.Context, id string) error {
