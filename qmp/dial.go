@@ -18,6 +18,11 @@ import (
 // a path. Host names are not looked up: that would make every program that uses this package
 // 200 KB larger. For these, and for other transports, there is NewClient.
 //
+// "vsock:CID:PORT" is a socket between a virtual machine and its host (Linux; elsewhere the error
+// matches [errors.ErrUnsupported]). Both are decimal numbers; the host has the CID 2. Descriptors
+// cannot be sent that way. Nobody listening there is ECONNREFUSED too, and a CID that nothing has,
+// or that does not answer, is ErrNotExist.
+//
 // Dial does not wait for a socket that is not there yet, or that nobody listens on, as [DialWait]
 // does: it fails with an error that matches [os.ErrNotExist] or [syscall.ECONNREFUSED].
 //
@@ -37,6 +42,13 @@ func Dial(ctx context.Context, address string, opts *Options) (*Client, error) {
 func dial(ctx context.Context, address string) (net.Conn, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return dialUNIX(ctx, path)
+	}
+	if text, ok := strings.CutPrefix(address, "vsock:"); ok {
+		to, err := parseVsock(text)
+		if err != nil {
+			return nil, err
+		}
+		return dialVsock(ctx, to)
 	}
 	host, tcp := strings.CutPrefix(address, "tcp:")
 	if tcp || isTCP(address) {

@@ -9,7 +9,8 @@ import (
 type sender struct {
 	conn net.Conn
 
-	// raw is set for the sockets of package net, where the platform's are known here.
+	// raw is set for the sockets of package net, and our own, where the platform's are known
+	// here.
 	raw        syscall.RawConn
 	takesFiles bool
 
@@ -33,6 +34,8 @@ func (s *sender) init(conn net.Conn) {
 		s.raw, _ = conn.SyscallConn() // nil when it is closed: then Write fails
 		s.takesFiles = s.raw != nil
 	case *net.TCPConn:
+		s.raw, _ = conn.SyscallConn()
+	case *fileConn:
 		s.raw, _ = conn.SyscallConn()
 	}
 	s.attempt = s.sendOnce

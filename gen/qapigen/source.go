@@ -19,7 +19,7 @@ import (
 
 // sourceHelp says what loadView takes, for the help of the subcommands.
 const sourceHelp = `SOURCE is a schema's main file, a file with the answer to query-qmp-schema, or a server that
-is running: the path of its socket, "unix:PATH" or "tcp:ADDRESS:PORT".`
+is running: the path of its socket, "unix:PATH", "tcp:ADDRESS:PORT" or "vsock:CID:PORT".`
 
 // serverLimit is how long a server may take to greet and to answer: 20 ms, unless another client
 // holds its monitor.
@@ -28,7 +28,7 @@ const serverLimit = 10 * time.Second
 // loadView returns a server's view of the schema that a source has or is; a schema's file has the
 // names of types, which a server does not tell.
 func loadView(ctx context.Context, source string) (*introspect.Schema, error) {
-	if strings.HasPrefix(source, "unix:") || strings.HasPrefix(source, "tcp:") {
+	if isAddress(source) {
 		return askServer(ctx, source)
 	}
 	info, err := os.Stat(source)
@@ -53,6 +53,16 @@ func loadView(ctx context.Context, source string) (*introspect.Schema, error) {
 		return nil, err
 	}
 	return s.Introspect(qapi.IntrospectOptions{Unmask: true}), nil
+}
+
+// isAddress tells whether a source says of itself that it is a server's address.
+func isAddress(source string) bool {
+	for _, prefix := range []string{"unix:", "tcp:", "vsock:"} {
+		if strings.HasPrefix(source, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // loadNamed is loadView with errors that say which source it is about, as diagnostics do anyway.
