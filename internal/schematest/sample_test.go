@@ -339,7 +339,7 @@ func decodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 }
 
 // sample is the package that these types make.
-func sample(t *testing.T) *Package {
+func sample(t testing.TB) *Package {
 	fsys := fstest.MapFS{"schema.json": &fstest.MapFile{Data: []byte(sampleSchema)}}
 	schema, err := qapi.LoadFS(fsys, "schema.json", nil)
 	require.NoError(t, err)

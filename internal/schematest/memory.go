@@ -1,0 +1,87 @@
+package schematest
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// mostPerByte is how many bytes may be allocated for a byte of text. Elements of two bytes and a
+// comma cost what their type is big, some hundred bytes, and again whenever the array grows.
+const mostPerByte = 1 << 10
+
+// Memory decodes arrays of every type that is decoded, with elements that are cheap for a server
+// to send, and checks that what is allocated is in proportion to the text.
+func Memory(t *testing.T, d Decoders) {
+	table, err := d.table()
+	require.NoError(t, err)
+	seen := map[qapi.Type]bool{}
+	most, of := 0, ""
+	for _, x := range table {
+		for _, text := range x.costly(seen) {
+			n := allocated(func() { x.decode(text) }) / len(text)
+			require.LessOrEqual(t, n, mostPerByte, "%s: bytes allocated for each of %.200q", x.name, text)
+			if n > most {
+				most, of = n, x.name
+			}
+		}
+	}
+	require.NotZero(t, most)
+	t.Logf("%d arrays; at most %d bytes for one of text: %s", len(seen), most, of)
+}
+
+// costly makes texts with long arrays of the types that were not seen before.
+func (x decoding) costly(seen map[qapi.Type]bool) [][]byte {
+	if x.typ == nil {
+		return nil
+	}
+	var texts [][]byte
+	hash := fnv.New64a()
+	hash.Write([]byte(x.name))
+	g := &generator{Rand: rand.New(rand.NewPCG(2, hash.Sum64()))}
+	for turn := range max(mostSeeds, turns(x.typ)) {
+		doc := g.document(x.typ, turn)
+		doc.walk(func(n *node) {
+			a, ok := n.typ.(*qapi.Array)
+			if !ok || seen[a.Element] {
+				return
+			}
+			seen[a.Element] = true
+			for _, array := range costlyArrays {
+				n.text = array
+				texts = append(texts, g.text(doc))
+			}
+			n.text = ""
+		})
+	}
+	return texts
+}
+
+// costlyArrays have elements that are short; what looks like many of them in one string, for
+// those who count before they read; and the beginning of many arrays in each other.
+var costlyArrays = []string{
+	arrayOf(`{}`), arrayOf(`[]`), arrayOf(`""`), arrayOf(`0`), arrayOf(`null`),
+	arrayOf(`{"a": "` + strings.Repeat(`}, {`, 250) + `"}`),
+	arrayOf(`"` + strings.Repeat(`, `, 500) + `"`),
+	strings.Repeat(`[`, 500) + strings.Repeat(`, `, 500),
+}
+
+// arrayOf is an array of 16 KB.
+func arrayOf(element string) string {
+	return "[" + strings.Repeat(element+", ", 16<<10/(len(element)+2)) + element + "]"
+}
+
+// allocated is how many bytes f allocates, those that it frees again among them.
+func allocated(f func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
+}

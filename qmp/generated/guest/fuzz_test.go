@@ -1,0 +1,44 @@
+package guest_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/schematest"
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qmp/generated/guest"
+	"github.com/qmpkit/qmpkit/testdata/schema"
+)
+
+// FuzzDecoders gives any text to the decoders of all results.
+func FuzzDecoders(f *testing.F) { schematest.Fuzz(f, decoders(f)) }
+
+// TestMemory decodes texts that are made to cost much.
+func TestMemory(t *testing.T) { schematest.Memory(t, decoders(t)) }
+
+func decoders(tb testing.TB) schematest.Decoders {
+	s, err := qapi.LoadFS(schema.FS, "10.2/"+schema.Guest, nil)
+	require.NoError(tb, err)
+	return schematest.Decoders{
+		Schema:   s,
+		Requests: allRequests,
+	}
+}
+
+// allRequests has the request of each command: reflection does not list a package's types. A
+// command of the schema that is missing here fails the tests above.
+var allRequests = []any{
+	guest.GuestExecCommand{}, guest.GuestExecStatusCommand{}, guest.GuestFileClose{}, guest.GuestFileFlush{},
+	guest.GuestFileOpen{}, guest.GuestFileReadCommand{}, guest.GuestFileSeekCommand{}, guest.GuestFileWriteCommand{},
+	guest.GuestFsfreezeFreeze{}, guest.GuestFsfreezeFreezeList{}, guest.GuestFsfreezeStatusCommand{},
+	guest.GuestFsfreezeThaw{}, guest.GuestFstrim{}, guest.GuestGetCpustats{}, guest.GuestGetDevices{},
+	guest.GuestGetDisks{}, guest.GuestGetDiskstats{}, guest.GuestGetFsinfo{}, guest.GuestGetHostName{},
+	guest.GuestGetLoad{}, guest.GuestGetMemoryBlockInfo{}, guest.GuestGetMemoryBlocks{}, guest.GuestGetOsinfo{},
+	guest.GuestGetTime{}, guest.GuestGetTimezone{}, guest.GuestGetUsers{}, guest.GuestGetVCPUs{}, guest.GuestInfo{},
+	guest.GuestNetworkGetInterfaces{}, guest.GuestNetworkGetRoute{}, guest.GuestPing{},
+	guest.GuestSSHAddAuthorizedKeys{}, guest.GuestSSHGetAuthorizedKeys{}, guest.GuestSSHRemoveAuthorizedKeys{},
+	guest.GuestSetMemoryBlocks{}, guest.GuestSetTime{}, guest.GuestSetUserPassword{}, guest.GuestSetVCPUs{},
+	guest.GuestShutdown{}, guest.GuestSuspendDisk{}, guest.GuestSuspendHybrid{}, guest.GuestSuspendRAM{},
+	guest.GuestSync{}, guest.GuestSyncDelimited{},
+}
