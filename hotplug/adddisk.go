@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
 // AddDisk adds a disk: a set of descriptors for the file (add-fd), a node of the block layer
@@ -23,34 +24,44 @@ func (vm *VM) addDisk(ctx context.Context, undo *rollback, d *Disk) error {
 	if err := d.check(); err != nil {
 		return err
 	}
-	var file *diskFile
+	var files qmpfd.Files
 	if d.Path != "" {
 		var err error
-		if file, err = openDisk(d); err != nil {
+		if files, err = d.use().Open(d.Path); err != nil {
 			return err
 		}
-		defer file.close()
+		defer files.Close() // QEMU has its own by then, and nothing was written
 	}
 	if err := vm.checkUnused(ctx, d.ID); err != nil {
 		return err
 	}
-	var node qemu.BlockdevOptions
-	if file == nil {
-		node = d.ownNode()
-	} else {
-		path, err := vm.addFdset(ctx, undo, d.ID, file.files)
-		if err != nil {
-			return err
-		}
-		node = d.pathNode(file.driver, path)
+	node, err := vm.diskNode(ctx, undo, d, files)
+	if err != nil {
+		return err
 	}
-	err := undo.step("node "+d.ID,
+	err = undo.step("node "+d.ID,
 		func() error { return qemu.BlockdevAdd(node).Do(ctx, vm.conn) },
 		func(ctx context.Context) error { return vm.removeNode(ctx, d.ID) })
 	if err != nil {
 		return err
 	}
 	return vm.plug(ctx, undo, d.device())
+}
+
+// diskNode is the node to add: Node, or that of the files, which QEMU is given.
+func (vm *VM) diskNode(ctx context.Context, undo *rollback, d *Disk, files qmpfd.Files) (node qemu.BlockdevOptions, err error) {
+	if len(files) == 0 {
+		return d.ownNode(), nil
+	}
+	driver, err := qmpfd.Driver(files[0])
+	if err != nil {
+		return node, err
+	}
+	path, err := vm.addFdset(ctx, undo, d.ID, files)
+	if err != nil {
+		return node, err
+	}
+	return d.pathNode(driver, path), nil
 }
 
 // checkUnused makes sure that undoing will not take away what somebody else has added, and

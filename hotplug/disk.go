@@ -6,6 +6,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
 // A Disk says what disk to add, and how. ID and one of Path and Node are needed.
@@ -106,6 +107,11 @@ func checkID(id string) error {
 		}
 	}
 	return nil
+}
+
+// use is how QEMU is going to open Path.
+func (d *Disk) use() qmpfd.Use {
+	return qmpfd.Use{ReadOnly: d.ReadOnly, AutoReadOnly: d.AutoReadOnly, Direct: d.Direct}
 }
 
 // ownNode is the node to add for Node.

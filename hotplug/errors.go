@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
 // ErrExists is matched by the error of an operation that adds something whose ID is in use, by
@@ -28,7 +30,7 @@ var ErrUnplugPending = errors.New("hotplug: the guest has not let go of the devi
 // ErrDescriptorsKept is matched by the error of an operation after which QEMU has descriptors
 // left that it was told to close. QEMU 5.2 and 7.2 close none while the machine is stopped, 10.0 does. When
 // it runs, calling the operation that removes again closes them. Everything else is gone.
-var ErrDescriptorsKept = errors.New("hotplug: QEMU keeps the descriptors while the machine is stopped")
+var ErrDescriptorsKept = qmpfd.ErrKept
 
 // A RollbackError is the error of an operation that failed and could not be undone completely.
 // errors.Is and errors.As look into both of its errors.

@@ -3,7 +3,6 @@ package hotplug_test
 import (
 	"context"
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -18,6 +17,7 @@ import (
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
 var allVersions = []string{"5.2", "7.2", "10.0", "11.1"}
@@ -165,11 +165,11 @@ func TestDisksOfEveryKind(t *testing.T) {
 // needsDirect skips a test where the file system of the temporary folder has no O_DIRECT.
 func needsDirect(t *testing.T, path string) {
 	t.Helper()
-	f, err := os.OpenFile(path, os.O_RDWR|hotplug.DirectFlag, 0)
+	files, err := qmpfd.Use{Direct: true}.Open(path)
 	if err != nil {
 		t.Skipf("set TMPDIR to a folder whose file system has O_DIRECT: %v", err)
 	}
-	f.Close()
+	files.Close()
 }
 
 func makeQcow2(t *testing.T, q *qemutest.QEMU, path string) {

@@ -34,6 +34,11 @@ func (r *rollback) step(what string, do func() error, undoIt func(ctx context.Co
 	return err
 }
 
+// done takes note of a step that was done and, when it failed, has undone itself.
+func (r *rollback) done(what string, undoIt func(ctx context.Context) error) {
+	*r = append(*r, undo{what, undoIt})
+}
+
 // run undoes the steps, the last one first, because err happened. It returns err, or a
 // *RollbackError. It ends at the first step that cannot be undone: those before it stand on one
 // another, and a device that is still there needs them.

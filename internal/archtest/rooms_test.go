@@ -37,7 +37,9 @@ var rooms = []room{
 		why: "qemu-storage-daemon's"},
 	{path: "qmp/generated/guest", rooms: []string{"qmp", "qmp/wire"}, library: true, lean: true,
 		why: "the guest agent's"},
-	{path: "hotplug", rooms: []string{"qmp", "qmp/generated/qemu"}, library: true,
+	{path: "qmp/qmpfd", rooms: []string{"qmp", "qmp/generated/qemu"}, library: true, lean: true,
+		why: "open files for QEMU; apart, since qmp may not import generated code"},
+	{path: "hotplug", rooms: []string{"qmp", "qmp/generated/qemu", "qmp/qmpfd"}, library: true,
 		why: "devices of a running QEMU"},
 
 	{path: "qapi/syntax", library: true,

@@ -1,6 +1,0 @@
-package hotplug
-
-import "syscall"
-
-// directFlag opens a file past the page cache.
-const directFlag = syscall.O_DIRECT

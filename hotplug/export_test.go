@@ -1,4 +1,0 @@
-package hotplug
-
-// DirectFlag is for tests that have to know whether a file system has it.
-const DirectFlag = directFlag

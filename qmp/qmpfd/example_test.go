@@ -1,0 +1,144 @@
+package qmpfd_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// A file is opened as a node with auto-read-only needs it, both ways, and given to QEMU.
+func ExampleUse() {
+	exampleServer(func(ctx context.Context, client *qmp.Client, path string) error {
+		use := qmpfd.Use{AutoReadOnly: true}
+		files, err := use.Open(path)
+		if err != nil {
+			return err
+		}
+		defer files.Close() // QEMU has its own by then
+
+		set, err := use.AddSet(ctx, client, "qmpkit:data1", files...)
+		if err != nil {
+			return err
+		}
+		fmt.Println(len(files), "files in", set.Path())
+		// blockdev-add with set.Path(), "auto-read-only": true. When the node is gone again:
+		return set.Remove(ctx)
+	})
+	// Output:
+	// 2 files in /dev/fdset/0
+}
+
+// A file that is open in another way than QEMU asks for is found out before anything is sent.
+func ExampleUse_Check() {
+	exampleServer(func(_ context.Context, _ *qmp.Client, path string) error {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		err = qmpfd.Use{}.Check(f) // to be written to
+		if wrong, ok := errors.AsType[*qmpfd.FlagsError](err); ok {
+			fmt.Println(wrong.Wrong, "is", wrong.Have, "and should be", wrong.Want)
+		}
+		fmt.Println(errors.Is(err, qmp.ErrNotSent))
+		return nil
+	})
+	// Output:
+	// access mode is O_RDONLY and should be O_RDWR
+	// true
+}
+
+// A manager that was started again removes what it had added before.
+func ExampleRemoveSets() {
+	exampleServer(func(ctx context.Context, client *qmp.Client, path string) error {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := qmpfd.AddSet(ctx, client, "qmpkit:data1", f); err != nil {
+			return err
+		}
+		// … and later, in another process:
+		for range 2 {
+			err := qmpfd.RemoveSets(ctx, client, "qmpkit:data1")
+			fmt.Println("removed:", err)
+		}
+		return nil
+	})
+	// Output:
+	// removed: <nil>
+	// removed: <nil>
+}
+
+// A descriptor by name, for a tap device. It is closed again if nothing uses it.
+func ExampleSend() {
+	exampleServer(func(ctx context.Context, client *qmp.Client, path string) error {
+		tap, err := os.Open(path) // in truth /dev/net/tun, made a tap device by an ioctl
+		if err != nil {
+			return err
+		}
+		defer tap.Close()
+		fmt.Println(qmpfd.Send(ctx, client, "0tap", tap))
+		if err := qmpfd.Send(ctx, client, "tap0", tap); err != nil {
+			return err
+		}
+		// netdev_add with "fd": "tap0" takes the name away. Where that failed:
+		return qmpfd.Close(ctx, client, "tap0")
+	})
+	// Output:
+	// qmpfd: the name of a descriptor does not begin with a digit
+	// getfd tap0
+	// closefd tap0
+}
+
+// exampleServer lets f talk to a QEMU that only keeps account of descriptors, about a file.
+func exampleServer(f func(ctx context.Context, client *qmp.Client, path string) error) {
+	h := new(exampleHost)
+	defer h.end()
+	m := fakeqemu.New(h)
+	for _, command := range []string{"getfd", "closefd"} {
+		m.Handle(command, func(r *qmptest.Request) (any, error) {
+			var args struct{ Fdname string }
+			err := r.Decode(&args)
+			fmt.Println(command, args.Fdname)
+			return nil, err
+		})
+	}
+	dir, err := os.MkdirTemp("", "qmpfd")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "data1.img")
+	if err := os.WriteFile(path, make([]byte, 4096), 0o600); err != nil {
+		panic(err)
+	}
+	if err := f(context.Background(), m.Dial(), path); err != nil {
+		fmt.Println(err)
+	}
+}
+
+// exampleHost stands in the place of a test.
+type exampleHost struct{ cleanups []func() }
+
+func (*exampleHost) Helper()                           {}
+func (*exampleHost) Context() context.Context          { return context.Background() }
+func (h *exampleHost) Cleanup(f func())                { h.cleanups = append(h.cleanups, f) }
+func (*exampleHost) Error(args ...any)                 { fmt.Println(args...) }
+func (*exampleHost) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+func (*exampleHost) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+func (h *exampleHost) end() {
+	for _, f := range slices.Backward(h.cleanups) {
+		f()
+	}
+}

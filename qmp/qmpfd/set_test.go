@@ -1,0 +1,213 @@
+package qmpfd_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+func TestSet(t *testing.T) {
+	qemutest.CheckFds(t)
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	files := open(t, image(t), rw, ro)
+	a, err := qmpfd.AddSet(ctx, c, "t:a", files...)
+	require.NoError(t, err)
+	b, err := qmpfd.AddSet(ctx, c, "t:b", files[0])
+	require.NoError(t, err)
+	require.Equal(t, []string{"fdset 0 t:a", "fdset 0 t:a", "fdset 1 t:b"}, m.State())
+	require.Equal(t, "/dev/fdset/1", b.Path())
+	require.EqualValues(t, 1, b.ID())
+
+	require.NoError(t, a.Remove(ctx))
+	require.Equal(t, []string{"fdset 1 t:b"}, m.State())
+
+	// The number is used again, by a set that the first one's end does not touch.
+	_, err = qmpfd.AddSet(ctx, c, "t:a", files[0])
+	require.NoError(t, err)
+	n := len(m.Requests())
+	require.NoError(t, a.Remove(ctx))
+	require.Len(t, m.Requests(), n)
+	require.Equal(t, []string{"fdset 0 t:a", "fdset 1 t:b"}, m.State())
+
+	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:a"))
+	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:a"), "twice")
+	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:b"))
+	require.Empty(t, m.State())
+
+	// Nor one that somebody else has removed.
+	_, err = qmpfd.AddSet(ctx, c, "t:c", files...)
+	require.NoError(t, err)
+	_, err = qmpfd.AddSet(ctx, c, "t:d", files...)
+	require.NoError(t, err)
+	require.NoError(t, b.Remove(ctx))
+	require.Equal(t, []string{"fdset 0 t:c", "fdset 0 t:c", "fdset 1 t:d", "fdset 1 t:d"}, m.State())
+}
+
+// TestNothingSent has errors that are found before.
+func TestNothingSent(t *testing.T) {
+	qemutest.CheckFds(t)
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	path := image(t)
+	writable := open(t, path, rw)
+	errs := map[string]error{}
+	_, errs["no text"] = qmpfd.AddSet(ctx, c, "", writable...)
+	_, errs["no files"] = qmpfd.AddSet(ctx, c, "t")
+	_, errs["nil"] = qmpfd.AddSet(ctx, c, "t", writable[0], nil)
+	_, errs["wrong flags"] = qmpfd.Use{ReadOnly: true}.AddSet(ctx, c, "t", writable...)
+	errs["remove without a text"] = qmpfd.RemoveSets(ctx, c, "")
+	errs["no name"] = qmpfd.Send(ctx, c, "", writable[0])
+	errs["digit"] = qmpfd.Send(ctx, c, "0tap", writable[0])
+	errs["send nil"] = qmpfd.Send(ctx, c, "tap", nil)
+	if qmpfd.PathFlag != 0 {
+		place := open(t, path, qmpfd.PathFlag)
+		_, errs["place"] = qmpfd.AddSet(ctx, c, "t", writable[0], place[0])
+		errs["send a place"] = qmpfd.Send(ctx, c, "tap", place[0])
+	}
+	for name, err := range errs {
+		require.ErrorIs(t, err, qmp.ErrNotSent, name)
+		require.True(t, strings.HasPrefix(err.Error(), "qmpfd: "), err)
+	}
+	require.Empty(t, m.Requests())
+}
+
+// TestSetFaults lets each command of AddSet go wrong in each way.
+func TestSetFaults(t *testing.T) {
+	for _, fault := range faults {
+		t.Run(string(fault), func(t *testing.T) {
+			qemutest.CheckFds(t)
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			path := image(t)
+			other, err := qmpfd.AddSet(t.Context(), c, "t:other", open(t, path, ro)...)
+			require.NoError(t, err)
+			addFds := func() []string { return m.State() }
+			before := addFds()
+			met, err := atEveryStep(t.Context(), c, fault, func(ctx context.Context, x qmp.Executor) error {
+				_, err := qmpfd.Use{AutoReadOnly: true}.AddSet(ctx, x, "t:a", open(t, path, rw, ro)...)
+				return err
+			}, func(command string, err error) {
+				require.NotErrorAs(t, err, new(*qmpfd.UndoError), command)
+				require.Equal(t, before, addFds(), command)
+			})
+			require.NoError(t, err)
+			require.Equal(t, []string{"add-fd", "add-fd"}, met)
+			require.NoError(t, qmpfd.RemoveSets(t.Context(), c, "t:a"))
+			require.NoError(t, other.Remove(t.Context()))
+			require.Empty(t, m.State())
+		})
+	}
+}
+
+// TestLateAnswer has a context end while the answer is on its way.
+func TestLateAnswer(t *testing.T) {
+	qemutest.CheckFds(t)
+	m := fakeqemu.New(t)
+	m.SetFaults(qmptest.Lag(100 * time.Millisecond))
+	c := m.Dial()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := qmpfd.AddSet(ctx, c, "t", open(t, image(t), rw)...)
+	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotErrorAs(t, err, new(*qmpfd.UndoError))
+	require.Equal(t, "remove-fd", m.Requests()[2].Command)
+	require.Empty(t, m.State())
+}
+
+// TestConnectionLost has nobody left to undo anything.
+func TestConnectionLost(t *testing.T) {
+	qemutest.CheckFds(t)
+	lose := func(r *qmptest.Request) (any, error) {
+		r.Disconnect()
+		return nil, nil
+	}
+	m := fakeqemu.New(t)
+	m.Handle("add-fd", lose)
+	m.Handle("getfd", lose)
+	files := open(t, image(t), rw)
+	_, addErr := qmpfd.AddSet(t.Context(), m.Dial(), "t", files...)
+	sendErr := qmpfd.Send(t.Context(), m.Dial(), "t", files[0])
+	for _, err := range []error{addErr, sendErr} {
+		var undo *qmpfd.UndoError
+		require.ErrorAs(t, err, &undo)
+		require.ErrorIs(t, undo.Err, qmp.ErrOutcomeUnknown)
+		require.ErrorIs(t, undo.Undo, qmp.ErrNotSent)
+		require.ErrorContains(t, err, "it could not be undone")
+	}
+}
+
+// TestStopped is a machine that closes no descriptors while it is stopped.
+func TestStopped(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	set, err := qmpfd.AddSet(ctx, c, "t", open(t, image(t), rw)...)
+	require.NoError(t, err)
+	m.Stop(true)
+	require.ErrorIs(t, set.Remove(ctx), qmpfd.ErrKept)
+	require.ErrorIs(t, qmpfd.RemoveSets(ctx, c, "t"), qmpfd.ErrKept)
+	m.Handle("remove-fd", qmptest.Refuse(qmp.ErrGeneric, "no"))
+	require.ErrorIs(t, set.Remove(ctx), qmp.ErrGeneric)
+	require.NotEmpty(t, m.State())
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, set.Remove(ended), context.Canceled)
+}
+
+// TestConcurrently is for the race detector, and mixes up no files.
+func TestConcurrently(t *testing.T) {
+	qemutest.CheckFds(t)
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	files := open(t, image(t), rw, ro)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			set, err := qmpfd.AddSet(t.Context(), c, fmt.Sprint("t:", i), files...)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range 3 {
+				all.Go(func() {
+					if err := set.Remove(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		})
+	}
+	all.Wait()
+	require.Empty(t, m.State())
+}
+
+// TestSetOverPipe: a connection that takes no descriptors.
+func TestSetOverPipe(t *testing.T) {
+	m := fakeqemu.New(t)
+	c, err := qmp.NewClient(t.Context(), m.Pipe(), nil)
+	require.NoError(t, err)
+	defer c.Close()
+	f, err := os.Open(image(t))
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = qmpfd.AddSet(t.Context(), c, "t", f)
+	require.ErrorIs(t, err, qmp.ErrNotSent)
+	require.ErrorIs(t, qmpfd.Send(t.Context(), c, "t", f), qmp.ErrNotSent)
+	require.Empty(t, m.State())
+}

@@ -1,0 +1,28 @@
+package qmpfd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// undoLimit is how long undoing may take. It does not end with the context of what it undoes.
+const undoLimit = 15 * time.Second
+
+// undone undoes what err has cut off. It returns err, or an *UndoError.
+func undone(ctx context.Context, err error, undo func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	defer cancel()
+	if undoErr := undo(ctx); undoErr != nil {
+		return &UndoError{err, undoErr}
+	}
+	return err
+}
+
+// mayHaveHappened tells of a command that failed whether QEMU may have executed it.
+func mayHaveHappened(err error) bool {
+	_, refused := errors.AsType[*qmp.Error](err)
+	return !refused && !errors.Is(err, qmp.ErrNotSent)
+}

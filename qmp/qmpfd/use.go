@@ -1,0 +1,45 @@
+package qmpfd
+
+import (
+	"context"
+	"os"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// A Use says how a node of the block layer is going to open its file: the members of blockdev-add
+// of the same names, and cache.direct. The zero value is a node that is written to, through the
+// page cache. See raw_parse_flags in QEMU's block/file-posix.c.
+type Use struct {
+	ReadOnly     bool // nothing can write; AutoReadOnly then says nothing more
+	AutoReadOnly bool // open for writing only while something writes
+	Direct       bool // past the host's page cache (O_DIRECT)
+}
+
+// AddSet is the function [AddSet] for files that [Use.Check] has found in order. Its errors are
+// those of both.
+func (u Use) AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.File) (*Set, error) {
+	if err := u.Check(files...); err != nil {
+		return nil, err
+	}
+	return AddSet(ctx, x, opaque, files...)
+}
+
+// all returns the flags that QEMU may ever ask for, the first first.
+func (u Use) all() []openFlags {
+	switch {
+	case u.ReadOnly:
+		return []openFlags{u.flags(readOnly)}
+	case u.AutoReadOnly:
+		return []openFlags{u.flags(readOnly), u.flags(readWrite)}
+	}
+	return []openFlags{u.flags(readWrite)}
+}
+
+// flags are those with an access mode.
+func (u Use) flags(mode openFlags) openFlags {
+	if u.Direct {
+		return mode | directFlag
+	}
+	return mode
+}
