@@ -14,7 +14,9 @@ import (
 // whatever reads them.
 //
 // The first argument is a decoder's place in the order of the schema, the commands first. It is
-// a number, and not the name, because each number is that of a decoder and few names are.
+// a number, and not the name, because each number is that of a decoder and few names are. What is
+// covered differs a little from run to run (strings are interned, decoders used again), and go test
+// takes up to a minute to make one text shorter: -fuzzminimizetime=20x saves that.
 func Fuzz(f *testing.F, d Decoders) {
 	table, err := d.table()
 	require.NoError(f, err)

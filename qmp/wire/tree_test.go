@@ -51,7 +51,7 @@ func readTree(d *wire.Decoder) any {
 		d.Object(o)
 		return o
 	case wire.KindArray:
-		values := []any{}
+		values := make([]any, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			values = append(values, readTree(d))
 		}
