@@ -29,11 +29,11 @@
 //
 // # Where the server is
 //
-// [Dial] takes the path of a UNIX socket or an address of TCP or vsock; [DialWait] waits for a socket of a
-// server that was just started, [Accept] for a server that dials itself. [NewFileClient] takes a
-// descriptor, [NewClient] any connection, [Pipes] makes one of two streams. [DialGuest] is for the
-// guest agent. A client does not connect again by itself: [Client.Done] and [Client.Err] tell when
-// and why it has ended.
+// [Dial] takes the path of a UNIX socket or an address of TCP or vsock; [DialWait] waits for a socket
+// of a server that was just started, [Accept] for a server that dials itself. [NewFileClient] takes
+// a descriptor, [NewClient] any connection, [Pipes] makes one of two streams. [DialGuest] is for
+// the guest agent. A client does not connect again by itself: [Client.Done] and [Client.Err] tell
+// when and why it has ended.
 //
 // # Events
 //
