@@ -2,8 +2,6 @@ package qmp
 
 import (
 	"context"
-	"errors"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,14 +48,4 @@ func dialWaitFails(address string) error {
 func dialGuestFails(address string) error {
 	_, err := DialGuest(context.Background(), address, nil)
 	return err
-}
-
-func TestVsockElsewhere(t *testing.T) {
-	if runtime.GOOS == "linux" {
-		t.Skip("Linux has vsock")
-	}
-	for _, err := range []error{dialFails("vsock:2:1234"), dialWaitFails("vsock:2:1234")} {
-		require.True(t, errors.Is(err, errors.ErrUnsupported), err)
-		require.ErrorContains(t, err, "qmp: dial vsock 2:1234: vsock is used on Linux only")
-	}
 }

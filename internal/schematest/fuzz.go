@@ -56,8 +56,12 @@ func (x decoding) valid() [][]byte {
 		g.noise = g.anyNoise()
 		texts = append(texts, g.text(g.document(x.typ, turn)))
 	}
-	return texts
+	g.deeper = muchDeeper
+	return append(texts, g.text(g.document(x.typ, 0)))
 }
+
+// muchDeeper is enough for all that a block device says of its image.
+const muchDeeper = 4
 
 // hostile are texts that are valid for few decoders, or for none. Every decoder is given all of
 // them, but as a seed one only: the fuzzing takes half a minute to begin with all.

@@ -17,8 +17,9 @@ type generator struct {
 	*rand.Rand
 	noise
 
-	depth int
-	turn  int // see document; -1: taken
+	depth  int
+	deeper int // by how much a document may exceed maxDepth
+	turn   int // see document; -1: taken
 }
 
 // noise is what a document has beyond what the schema says.
@@ -69,7 +70,7 @@ func (g *generator) oneIn(n int) bool { return g.IntN(n) == 0 }
 func pick[T any](g *generator, from ...T) T { return from[g.IntN(len(from))] }
 
 // deep says that the document should end soon.
-func (g *generator) deep() bool { return g.depth > maxDepth }
+func (g *generator) deep() bool { return g.depth > maxDepth+g.deeper }
 
 // choose returns one of n choices, the turn's if it is the first choice of the document, and
 // the round that the turns are in.

@@ -43,6 +43,12 @@ func TestSet(t *testing.T) {
 	require.Len(t, m.Requests(), n)
 	require.Equal(t, []string{"fdset 0 t:a", "fdset 1 t:b"}, m.State())
 
+	// Of two with the same text only the one that is meant goes.
+	again, err := qmpfd.AddSet(ctx, c, "t:a", files[0])
+	require.NoError(t, err)
+	require.NoError(t, again.Remove(ctx))
+	require.Equal(t, []string{"fdset 0 t:a", "fdset 1 t:b"}, m.State())
+
 	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:a"))
 	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:a"), "twice")
 	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:b"))
@@ -96,14 +102,13 @@ func TestSetFaults(t *testing.T) {
 			path := image(t)
 			other, err := qmpfd.AddSet(t.Context(), c, "t:other", open(t, path, ro)...)
 			require.NoError(t, err)
-			addFds := func() []string { return m.State() }
-			before := addFds()
+			before := m.State()
 			met, err := atEveryStep(t.Context(), c, fault, func(ctx context.Context, x qmp.Executor) error {
 				_, err := qmpfd.Use{AutoReadOnly: true}.AddSet(ctx, x, "t:a", open(t, path, rw, ro)...)
 				return err
 			}, func(command string, err error) {
 				require.NotErrorAs(t, err, new(*qmpfd.UndoError), command)
-				require.Equal(t, before, addFds(), command)
+				require.Equal(t, before, m.State(), command)
 			})
 			require.NoError(t, err)
 			require.Equal(t, []string{"add-fd", "add-fd"}, met)
