@@ -232,39 +232,47 @@ func TestStoppedMachine(t *testing.T) {
 // TestFaultsAtEveryStep lets each command of AddDisk go wrong in each way. Either the disk is
 // there, and there was no error, or nothing is.
 func TestFaultsAtEveryStep(t *testing.T) {
-	for _, fault := range faults {
+	for _, fault := range fakeqemu.Faults {
 		t.Run(string(fault), func(t *testing.T) {
 			qemutest.CheckFds(t)
 			m := fakeqemu.New(t)
 			disk := hotplug.Disk{ID: "d", Path: image(t), AutoReadOnly: true}
-			faultsAtEveryStep(t, m.Dial(), fault, disk, m.State)
+			faultsAtEveryStep(t, m.Dial(), fault, addsDisk(disk), m.State)
 		})
 	}
 }
 
-// faultsAtEveryStep checks AddDisk with a fault at its first command, its second, and so on
-// until there is none at the place. state tells what there is.
-func faultsAtEveryStep(t *testing.T, c *qmp.Client, fault fault, disk hotplug.Disk, state func() []string) {
-	before := state()
-	var met []string
-	for at := 0; ; at++ {
-		ctx, cancel := context.WithCancel(t.Context())
-		conn := &faulty{Conn: c, fault: fault, at: at, cancel: cancel}
-		err := hotplug.New(conn).AddDisk(ctx, disk)
-		cancel()
-		if conn.met == "" {
-			require.NoError(t, err)
-			break
-		}
-		met = append(met, conn.met)
-		require.Error(t, err, conn.met)
-		require.NotErrorAs(t, err, new(*hotplug.RollbackError), conn.met)
-		require.Equal(t, before, state(), conn.met)
+// An addition is an operation that adds, and the one that removes.
+type addition struct {
+	add, remove func(ctx context.Context, vm *hotplug.VM) error
+	commands    []string // the least that adding takes
+}
+
+// addsDisk is AddDisk for one of an image.
+func addsDisk(disk hotplug.Disk) addition {
+	return addition{
+		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, disk) },
+		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveDisk(ctx, disk.ID) },
+		commands: []string{"add-fd", "blockdev-add", "device_add"},
 	}
+}
+
+// faultsAtEveryStep checks an addition with a fault at its first command, its second, and so on
+// until there is none at the place. state tells what there is.
+func faultsAtEveryStep(t *testing.T, c *qmp.Client, fault fakeqemu.Fault, op addition, state func() []string) {
+	before := state()
+	met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+		return op.add(ctx, hotplug.New(conn))
+	}, func(command string, err error) {
+		require.Error(t, err, command)
+		require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
+		require.Equal(t, before, state(), command)
+	})
+	require.NoError(t, err)
 	require.NotEqual(t, before, state())
-	require.NoError(t, hotplug.New(c).RemoveDisk(t.Context(), disk.ID))
+	require.NoError(t, op.remove(t.Context(), hotplug.New(c)))
 	require.Equal(t, before, state())
-	for _, command := range []string{"add-fd", "blockdev-add", "device_add"} {
+	for _, command := range op.commands {
 		require.Contains(t, met, command)
 	}
 }
@@ -307,10 +315,10 @@ func TestRollbackOfDevice(t *testing.T) {
 		c := pipe(t, m, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		const deviceAdd = 4 // qom-get, query-named-block-nodes, query-fdsets, blockdev-add, then it
-		conn := &faulty{Conn: c, fault: lostAfter, at: deviceAdd, cancel: cancel}
+		conn := &fakeqemu.Faulty{Client: c, Fault: fakeqemu.LostAfter, At: deviceAdd, Cancel: cancel}
 		start := time.Now()
 		err := hotplug.New(conn).AddDisk(ctx, memory("d"))
-		require.Equal(t, "device_add", conn.met)
+		require.Equal(t, "device_add", conn.Met)
 		require.Equal(t, 15*time.Second, time.Since(start))
 
 		var rollback *hotplug.RollbackError

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -185,11 +186,11 @@ func makeQcow2(t *testing.T, q *qemutest.QEMU, path string) {
 func TestFaultsAtEveryStepOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm, c := pc(t, q)
-		for _, fault := range faults {
+		for _, fault := range fakeqemu.Faults {
 			t.Run(string(fault), func(t *testing.T) {
 				fds := qemuFds(t, qvm)
 				disk := hotplug.Disk{ID: "d", Path: image(t), AutoReadOnly: true}
-				faultsAtEveryStep(t, c, fault, disk, func() []string { return stateOf(t, c) })
+				faultsAtEveryStep(t, c, fault, addsDisk(disk), func() []string { return stateOf(t, c) })
 				require.Equal(t, fds, qemuFds(t, qvm))
 			})
 		}

@@ -28,7 +28,7 @@ func (r *rollback) step(what string, do func() error, undoIt func(ctx context.Co
 	n := len(*r)
 	*r = append(*r, undo{what, undoIt})
 	err := do()
-	if err != nil && !mayHaveHappened(err) {
+	if err != nil && !qmp.MayHaveExecuted(err) {
 		*r = (*r)[:n]
 	}
 	return err
@@ -57,12 +57,6 @@ func (r rollback) run(ctx context.Context, err error) error {
 		return failed
 	}
 	return err
-}
-
-// mayHaveHappened tells of a command that failed whether QEMU may have executed it.
-func mayHaveHappened(err error) bool {
-	_, refused := errors.AsType[*qmp.Error](err)
-	return !refused && !errors.Is(err, qmp.ErrNotSent)
 }
 
 // refused tells whether QEMU answered that a command failed.

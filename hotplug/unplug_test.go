@@ -18,26 +18,25 @@ import (
 
 // TestRemovalCutOff lets each command of RemoveDisk go wrong. Calling it again finishes.
 func TestRemovalCutOff(t *testing.T) {
-	for _, fault := range faults {
+	for _, fault := range fakeqemu.Faults {
 		t.Run(string(fault), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := fakeqemu.New(t)
 				c := pipe(t, m, nil)
-				for at := 0; ; at++ {
+				met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
 					require.NoError(t, hotplug.New(c).AddDisk(t.Context(), memory("d")))
-					ctx, cancel := context.WithCancel(t.Context())
-					conn := &faulty{Conn: c, fault: fault, at: at, cancel: cancel}
-					err := hotplug.New(conn).RemoveDisk(ctx, "d")
-					cancel()
+					return hotplug.New(conn).RemoveDisk(ctx, "d")
+				}, func(command string, err error) {
 					if err == nil {
-						require.Empty(t, m.State(), conn.met)
+						require.Empty(t, m.State(), command)
 					}
-					if conn.met == "" {
-						break
-					}
-					require.NoError(t, hotplug.New(c).RemoveDisk(t.Context(), "d"), conn.met)
-					require.Empty(t, m.State(), conn.met)
-				}
+					require.NoError(t, hotplug.New(c).RemoveDisk(t.Context(), "d"), command)
+					require.Empty(t, m.State(), command)
+				})
+				require.NoError(t, err)
+				require.Empty(t, m.State())
+				require.Contains(t, met, "device_del")
+				require.Contains(t, met, "blockdev-del")
 			})
 		})
 	}

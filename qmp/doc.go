@@ -24,6 +24,8 @@
 //   - [ErrOutcomeUnknown]: it was sent, and no reply came before the context or the
 //     connection ended. It may have been executed, or still be.
 //
+// [MayHaveExecuted] tells whether there is something to undo.
+//
 // A context that ends does not harm the connection. There are no timeouts other than the
 // context's.
 //

@@ -18,6 +18,14 @@ import (
 // [*Error], the server's refusal.
 var ErrOutcomeUnknown = errors.New("qmp: sent, outcome unknown")
 
+// MayHaveExecuted tells of a command that ended with err whether the server may have executed it:
+// unless err says that it was not sent or that the server refused it. Who undoes what went wrong
+// half-way has to undo such a command too, as one that may have done nothing.
+func MayHaveExecuted(err error) bool {
+	_, refused := errors.AsType[*Error](err)
+	return !refused && !errors.Is(err, ErrNotSent)
+}
+
 // ErrClosed is the error of a client, and of its subscriptions, after Close. It matches
 // [net.ErrClosed].
 var ErrClosed error = &wrappedError{"qmp: the client is closed", net.ErrClosed}

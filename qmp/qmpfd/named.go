@@ -26,7 +26,7 @@ func Send(ctx context.Context, x qmp.Executor, name string, f *os.File) error {
 		return err
 	}
 	err := qemu.Getfd{Fdname: name}.Do(ctx, x, qmp.WithFile(f))
-	if err != nil && mayHaveHappened(err) {
+	if err != nil && qmp.MayHaveExecuted(err) {
 		return undone(ctx, err, func(ctx context.Context) error { return Close(ctx, x, name) })
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -106,9 +107,9 @@ func TestSetFaultsOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm, c := machine(t, q)
 		files := open(t, image(t), rw, ro)
-		for _, fault := range faults {
+		for _, fault := range fakeqemu.Faults {
 			before := counted(t, vm, c)
-			met, err := atEveryStep(t.Context(), c, fault, func(ctx context.Context, x qmp.Executor) error {
+			met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, x *fakeqemu.Faulty) error {
 				set, err := qmpfd.Use{AutoReadOnly: true}.AddSet(ctx, x, "t:a", files...)
 				if err != nil {
 					return err
@@ -118,6 +119,7 @@ func TestSetFaultsOfQEMU(t *testing.T) {
 				if command != "add-fd" { // a removal is not undone, but repeated
 					require.NoError(t, qmpfd.RemoveSets(t.Context(), c, "t:a"))
 				}
+				require.Error(t, err, command)
 				require.NotErrorAs(t, err, new(*qmpfd.UndoError), command)
 				require.Equal(t, before, counted(t, vm, c), "%s: %s", fault, command)
 			})
@@ -185,10 +187,11 @@ func TestNamedFaultsOfQEMU(t *testing.T) {
 		vm, c := machine(t, q)
 		f := open(t, image(t), rw)[0]
 		before := counted(t, vm, c)
-		for _, fault := range faults {
-			met, err := atEveryStep(t.Context(), c, fault, func(ctx context.Context, x qmp.Executor) error {
+		for _, fault := range fakeqemu.Faults {
+			met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, x *fakeqemu.Faulty) error {
 				return qmpfd.Send(ctx, x, "tap0", f)
 			}, func(command string, err error) {
+				require.Error(t, err, command)
 				require.NotErrorAs(t, err, new(*qmpfd.UndoError), command)
 				require.Equal(t, before, counted(t, vm, c), "%s: %s", fault, command)
 			})

@@ -49,7 +49,7 @@ func AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.Fil
 	for _, f := range files {
 		added, err := qemu.AddFd{FdsetID: id, Opaque: &opaque}.Do(ctx, x, qmp.WithFile(f))
 		if err != nil {
-			if id == nil && !mayHaveHappened(err) {
+			if id == nil && !qmp.MayHaveExecuted(err) {
 				return nil, err
 			}
 			return nil, undone(ctx, err, func(ctx context.Context) error { return removeSets(ctx, x, opaque, id) })

@@ -94,7 +94,7 @@ func TestNothingSent(t *testing.T) {
 
 // TestSetFaults lets each command of AddSet go wrong in each way.
 func TestSetFaults(t *testing.T) {
-	for _, fault := range faults {
+	for _, fault := range fakeqemu.Faults {
 		t.Run(string(fault), func(t *testing.T) {
 			qemutest.CheckFds(t)
 			m := fakeqemu.New(t)
@@ -103,10 +103,11 @@ func TestSetFaults(t *testing.T) {
 			other, err := qmpfd.AddSet(t.Context(), c, "t:other", open(t, path, ro)...)
 			require.NoError(t, err)
 			before := m.State()
-			met, err := atEveryStep(t.Context(), c, fault, func(ctx context.Context, x qmp.Executor) error {
+			met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, x *fakeqemu.Faulty) error {
 				_, err := qmpfd.Use{AutoReadOnly: true}.AddSet(ctx, x, "t:a", open(t, path, rw, ro)...)
 				return err
 			}, func(command string, err error) {
+				require.Error(t, err, command)
 				require.NotErrorAs(t, err, new(*qmpfd.UndoError), command)
 				require.Equal(t, before, m.State(), command)
 			})

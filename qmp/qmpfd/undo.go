@@ -2,10 +2,7 @@ package qmpfd
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/qmpkit/qmpkit/qmp"
 )
 
 // undoLimit is how long undoing may take. It does not end with the context of what it undoes.
@@ -19,10 +16,4 @@ func undone(ctx context.Context, err error, undo func(ctx context.Context) error
 		return &UndoError{err, undoErr}
 	}
 	return err
-}
-
-// mayHaveHappened tells of a command that failed whether QEMU may have executed it.
-func mayHaveHappened(err error) bool {
-	_, refused := errors.AsType[*qmp.Error](err)
-	return !refused && !errors.Is(err, qmp.ErrNotSent)
 }

@@ -1,0 +1,31 @@
+package qmp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+func TestMayHaveExecuted(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, true},
+		{qmp.ErrNotSent, false},
+		{fmt.Errorf("adding: %w: %w", qmp.ErrNotSent, context.Canceled), false},
+		{&qmp.EncodeError{}, false},
+		{&qmp.Error{Class: qmp.ErrGeneric}, false},
+		{fmt.Errorf("adding: %w", &qmp.Error{Class: qmp.ErrDeviceNotFound}), false},
+		{qmp.ErrOutcomeUnknown, true},
+		{&qmp.DecodeError{}, true},
+		{errors.New("of another executor"), true},
+	} {
+		require.Equal(t, c.want, qmp.MayHaveExecuted(c.err), "%#v", c.err)
+	}
+}
