@@ -1,14 +1,13 @@
 // Package fakeqemu is a QEMU without a machine: a [qmptest.Server] that keeps account of block
-// nodes, sets of descriptors and devices as QEMU does, and whose guest does as it is told. It is
-// for tests of what real guests do rarely, and for a demonstration where there is no QEMU.
+// nodes, netdevs, objects, descriptors and devices as QEMU does, and whose guest does as it is
+// told. It is for tests of what real guests do rarely, and for a demonstration where there is no
+// QEMU.
 package fakeqemu
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -32,25 +31,13 @@ type Machine struct {
 	guest   Guest
 	nodes   []node
 	devices map[string]*device
+	objects map[string]string     // their types by their ids
+	netdevs map[string][]*os.File // with what they were given
+	named   map[string]*os.File   // by getfd
 	sets    map[int64][]descriptor
 	lingers int  // how many attempts to remove a node fail after its device is gone
 	strict  bool // see RefuseSecondUnplug
 	stopped bool // see Stop
-}
-
-type node struct {
-	name, driver, file string
-	readOnly           bool
-}
-
-type device struct {
-	driver, drive string
-	unplugging    bool
-}
-
-type descriptor struct {
-	file   *os.File
-	opaque string
 }
 
 // New makes a machine without devices on a server of its own.
@@ -58,6 +45,9 @@ func New(t qmptest.T) *Machine {
 	m := &Machine{
 		Server:  qmptest.NewServer(t, nil),
 		devices: map[string]*device{},
+		objects: map[string]string{},
+		netdevs: map[string][]*os.File{},
+		named:   map[string]*os.File{},
 		sets:    map[int64][]descriptor{},
 	}
 	for command, h := range map[string]func(args *arguments) (any, error){
@@ -66,6 +56,12 @@ func New(t qmptest.T) *Machine {
 		"add-fd":                  m.addFd,
 		"remove-fd":               m.removeFd,
 		"query-fdsets":            m.queryFdsets,
+		"getfd":                   m.getfd,
+		"closefd":                 m.closefd,
+		"netdev_add":              m.netdevAdd,
+		"netdev_del":              m.netdevDel,
+		"object-add":              m.objectAdd,
+		"object-del":              m.objectDel,
 		"blockdev-add":            m.blockdevAdd,
 		"blockdev-del":            m.blockdevDel,
 		"query-named-block-nodes": m.queryNodes,
@@ -73,6 +69,7 @@ func New(t qmptest.T) *Machine {
 		"device_add":              m.deviceAdd,
 		"device_del":              m.deviceDel,
 		"qom-get":                 m.qomGet,
+		"qom-list":                m.qomList,
 		"system_reset":            m.systemReset,
 	} {
 		m.Handle(command, func(r *qmptest.Request) (any, error) {
@@ -119,13 +116,23 @@ func (m *Machine) Stop(stopped bool) {
 	m.stopped = stopped
 }
 
-// State lists what there is, sorted: "device d1", "fdset 0 qmpkit:d1", "node d1".
+// State lists what there is, sorted: "device d1", "fd tap0", "fdset 0 qmpkit:d1", "netdev nic1",
+// "node d1", "object secret1".
 func (m *Machine) State() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []string
 	for id := range m.devices {
 		all = append(all, "device "+id)
+	}
+	for id := range m.objects {
+		all = append(all, "object "+id)
+	}
+	for id := range m.netdevs {
+		all = append(all, "netdev "+id)
+	}
+	for name := range m.named {
+		all = append(all, "fd "+name)
 	}
 	for _, n := range m.nodes {
 		all = append(all, "node "+n.name)
@@ -139,14 +146,6 @@ func (m *Machine) State() []string {
 	return all
 }
 
-// unplugged tells of the end of a device, as QEMU does: first of its inner part.
-func (m *Machine) unplugged(id string) {
-	delete(m.devices, id)
-	path := "/machine/peripheral/" + id
-	m.Event("DEVICE_DELETED", map[string]string{"path": path + "/virtio-backend"})
-	m.Event("DEVICE_DELETED", map[string]string{"path": path, "device": id})
-}
-
 // close closes the descriptors.
 func (m *Machine) close() {
 	m.mu.Lock()
@@ -154,36 +153,20 @@ func (m *Machine) close() {
 	for id := range m.sets {
 		m.dropSet(id)
 	}
-}
-
-func (m *Machine) dropSet(id int64) {
-	for _, d := range m.sets[id] {
-		_ = d.file.Close() // the server closes it as well, when it ends
+	for _, file := range m.named {
+		_ = file.Close()
 	}
-	delete(m.sets, id)
-}
-
-// drives returns the ids of the devices that use a node.
-func (m *Machine) drives(node string) []string {
-	var ids []string
-	for _, id := range slices.Sorted(maps.Keys(m.devices)) {
-		if m.devices[id].drive == node {
-			ids = append(ids, id)
+	for _, files := range m.netdevs {
+		for _, file := range files {
+			_ = file.Close()
 		}
 	}
-	return ids
 }
 
 func generic(format string, args ...any) error {
 	return &qmp.Error{Class: qmp.ErrGeneric, Desc: fmt.Sprintf(format, args...)}
 }
 
-// inSet takes the number out of a set's path.
-func inSet(filename string) (id int64, ok bool) {
-	number, ok := strings.CutPrefix(filename, "/dev/fdset/")
-	if !ok {
-		return 0, false
-	}
-	_, err := fmt.Sscan(number, &id)
-	return id, err == nil
+func deviceNotFound(id string) error {
+	return &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "Device '" + id + "' not found"}
 }

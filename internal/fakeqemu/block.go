@@ -1,0 +1,67 @@
+package fakeqemu
+
+import (
+	"slices"
+
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+type node struct {
+	name, driver, file string
+	readOnly           bool
+}
+
+func (m *Machine) blockdevAdd(args *arguments) (any, error) {
+	if m.hasNode(args.NodeName) {
+		return nil, generic("Duplicate nodes with node-name='%s'", args.NodeName)
+	}
+	if id, ok := inSet(args.Filename); ok && m.sets[id] == nil {
+		return nil, generic("Could not open '%s': No such file or directory", args.Filename)
+	}
+	m.nodes = append(m.nodes, node{args.NodeName, args.Driver, args.Filename, args.ReadOnly})
+	return nil, nil
+}
+
+func (m *Machine) hasNode(name string) bool {
+	return slices.ContainsFunc(m.nodes, func(n node) bool { return n.name == name })
+}
+
+func (m *Machine) blockdevDel(args *arguments) (any, error) {
+	switch {
+	case !m.hasNode(args.NodeName):
+		return nil, generic("Failed to find node with node-name='%s'", args.NodeName)
+	case len(m.drives(args.NodeName)) > 0:
+		return nil, generic("Node %s is in use", args.NodeName)
+	case m.lingers > 0:
+		m.lingers--
+		return nil, generic("Node %s is in use", args.NodeName)
+	}
+	m.nodes = slices.DeleteFunc(m.nodes, func(n node) bool { return n.name == args.NodeName })
+	return nil, nil
+}
+
+func (m *Machine) info(n node) qemu.BlockDeviceInfo {
+	return qemu.BlockDeviceInfo{File: n.file, NodeName: n.name, Drv: n.driver, Ro: n.readOnly}
+}
+
+func (m *Machine) queryNodes(*arguments) (any, error) {
+	all := []qemu.BlockDeviceInfo{}
+	for _, n := range m.nodes {
+		all = append(all, m.info(n))
+	}
+	return all, nil
+}
+
+func (m *Machine) queryBlock(*arguments) (any, error) {
+	all := []qemu.BlockInfo{}
+	for _, n := range m.nodes {
+		for _, id := range m.drives(n.name) {
+			all = append(all, qemu.BlockInfo{
+				Qdev:     new("/machine/peripheral/" + id + "/virtio-backend"),
+				Type:     "unknown",
+				Inserted: new(m.info(n)),
+			})
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,47 @@
+package fakeqemu
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+func (m *Machine) objectAdd(args *arguments) (any, error) {
+	if m.objects[args.ID] != "" {
+		return nil, generic("attempt to add duplicate property '%s' to object (type 'container')", args.ID)
+	}
+	m.objects[args.ID] = args.QOMType
+	return nil, nil
+}
+
+func (m *Machine) objectDel(args *arguments) (any, error) {
+	if m.objects[args.ID] == "" {
+		return nil, generic("object '%s' not found", args.ID)
+	}
+	for _, d := range m.devices {
+		if d.memdev == args.ID {
+			return nil, generic("object '%s' is in use, can not be deleted", args.ID)
+		}
+	}
+	delete(m.objects, args.ID)
+	return nil, nil
+}
+
+// qomList knows the containers of the user's devices and objects.
+func (m *Machine) qomList(args *arguments) (any, error) {
+	all := []qemu.ObjectPropertyInfo{}
+	switch args.Path {
+	case "/objects":
+		for _, id := range slices.Sorted(maps.Keys(m.objects)) {
+			all = append(all, qemu.ObjectPropertyInfo{Name: id, Type: "child<" + m.objects[id] + ">"})
+		}
+	case "/machine/peripheral":
+		for _, id := range slices.Sorted(maps.Keys(m.devices)) {
+			all = append(all, qemu.ObjectPropertyInfo{Name: id, Type: "child<" + m.devices[id].driver + ">"})
+		}
+	default:
+		return nil, deviceNotFound(args.Path)
+	}
+	return all, nil
+}
