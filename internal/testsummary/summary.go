@@ -28,6 +28,7 @@ type summary struct {
 	failed   []string
 	skipped  []string
 	failures map[string]int // tests that failed, by package
+	proofs   proofs
 }
 
 type test struct{ pkg, name string }
@@ -35,7 +36,7 @@ type test struct{ pkg, name string }
 func (t test) String() string { return t.pkg + " " + t.name }
 
 func newSummary(w io.Writer) *summary {
-	return &summary{w: w, output: map[test]*strings.Builder{}, failures: map[string]int{}}
+	return &summary{w: w, output: map[test]*strings.Builder{}, failures: map[string]int{}, proofs: proofs{}}
 }
 
 // read reads events until the end of r. Lines that are no events are printed as they are.
@@ -94,9 +95,12 @@ func (s *summary) addTest(t test, e event) {
 		s.output[t].WriteString(e.Output)
 	case "pass":
 		s.passed++
+		s.proofs.add(t.name, "")
 		s.end(t)
 	case "skip":
-		s.skipped = append(s.skipped, t.String()+": "+reason(s.end(t)))
+		why := reason(s.end(t))
+		s.proofs.add(t.name, why)
+		s.skipped = append(s.skipped, t.String()+": "+why)
 	case "fail":
 		s.fail(t)
 	}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A table in a document says what was proven on which QEMU: it has a column with tests, by their
+// names, and one for each version. What those hold is written by a run of the tests.
+//
+//	| operation | tests | 5.2 | 7.2 |
+//	|---|---|---|---|
+//	| add a disk | `TestAddDisk` | pc, q35 | pc |
+//
+// A cell lists the machines on which the tests passed ("yes" for tests that run no machine of the
+// matrix), or why they were skipped.
+
+// proof is what the tests of a name showed on one version.
+type proof struct {
+	machines map[string]bool // "" for none
+	skipped  string          // the reason
+}
+
+// proofs are by test and version.
+type proofs map[[2]string]*proof
+
+var (
+	versionPart = regexp.MustCompile(`^qemu-(\d+\.\d+)$`)
+	testName    = regexp.MustCompile("`(Test\\w+)`")
+)
+
+// machines are those of which a cell tells.
+var machines = []string{"pc", "q35"}
+
+// add takes note of a test that passed, or was skipped for a reason.
+func (p proofs) add(name, skipped string) {
+	parts := strings.Split(name, "/")
+	version, machine := "", ""
+	for _, part := range parts[1:] {
+		if m := versionPart.FindStringSubmatch(part); m != nil {
+			version = m[1]
+		}
+		if slices.Contains(machines, part) {
+			machine = part
+		}
+	}
+	if version == "" {
+		return
+	}
+	key := [2]string{parts[0], version}
+	if p[key] == nil {
+		p[key] = &proof{machines: map[string]bool{}}
+	}
+	if skipped != "" {
+		p[key].skipped = skipped
+		return
+	}
+	p[key].machines[machine] = true
+}
+
+// cell tells of tests, by their names, what they showed on a version.
+func (p proofs) cell(tests []string, version string) string {
+	passed := map[string]bool{}
+	skipped := ""
+	for _, test := range tests {
+		if found := p[[2]string{test, version}]; found != nil {
+			maps.Copy(passed, found.machines)
+			skipped = cmp.Or(skipped, found.skipped)
+		}
+	}
+	on := slices.DeleteFunc(slices.Clone(machines), func(m string) bool { return !passed[m] })
+	switch {
+	case passed["pc"] || passed["q35"]:
+		return strings.Join(on, ", ")
+	case skipped != "":
+		return "no: " + skipped
+	case passed[""]:
+		return "yes"
+	}
+	return ""
+}
+
+// fill writes the cells of each row that has tests.
+func (p proofs) fill(text string) (string, error) {
+	var out strings.Builder
+	var versions map[int]string // by column
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		switch {
+		case len(cells) < 3:
+			versions = nil
+		case versions == nil:
+			versions = versionColumns(cells)
+		default:
+			filled, err := p.fillRow(cells, versions)
+			if err != nil {
+				return "", err
+			}
+			line = filled + "\n"
+		}
+		out.WriteString(line)
+	}
+	return out.String(), nil
+}
+
+func versionColumns(header []string) map[int]string {
+	columns := map[int]string{}
+	for i, cell := range header {
+		if m := versionPart.FindStringSubmatch("qemu-" + strings.TrimSpace(cell)); m != nil {
+			columns[i] = m[1]
+		}
+	}
+	return columns
+}
+
+func (p proofs) fillRow(cells []string, versions map[int]string) (string, error) {
+	var tests []string
+	for _, m := range testName.FindAllStringSubmatch(strings.Join(cells, "|"), -1) {
+		tests = append(tests, m[1])
+	}
+	if len(tests) > 0 && len(versions) > 0 {
+		shown := false
+		for i, version := range versions {
+			cell := p.cell(tests, version)
+			shown = shown || cell != ""
+			cells[i] = " " + cell + " "
+		}
+		if !shown {
+			return "", fmt.Errorf("no test of %v has run on any version", tests)
+		}
+	}
+	return strings.Join(cells, "|"), nil
+}
+
+// update writes what was proven into the document at path.
+func (p proofs) update(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	filled, err := p.fill(string(text))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, []byte(filled), 0o644)
+}
