@@ -1,25 +1,34 @@
 #!/bin/sh
 # get-guest.sh [DIR]
 #
-# Makes a small Linux guest for QEMU, DIR/vmlinuz and DIR/initrd (default: guest in the cache
-# folder, see debian.sh) and prints DIR. A DIR that is there is left alone; several callers at
-# once wait for the one that works.
+# Makes a small Linux guest for QEMU, DIR/vmlinuz and DIR/initrd (default: in the cache folder, see
+# debian.sh) and prints DIR. A DIR that is there is left alone; several callers at once wait for
+# the one that works.
 #
-# The kernel is Debian's for clouds, with PCI hotplug built in; the rest is busybox. On its first
-# serial line the guest tells that it is up, then its disks and network interfaces, at once and
-# whenever they change:
+# The kernel is Debian's for clouds, with PCI and NVMe hotplug built in and without USB; the rest
+# is busybox. On its first serial line the guest tells that it is up, then its disks and network
+# interfaces, and its CPUs and memory (MiB), at once and whenever they change:
 #
 #   READY
 #   GUEST blk=vda net=eth0 lo
+#   BOARD cpus=1 mem=215
+#
+# It brings CPUs online that are added, and powers off when its power button is pressed. Memory
+# that is added it uses as the kernel's parameter memhp_default_state says.
 #
 # For x86-64 machines with apt (Debian's keyring included) and flock. No root needed.
 set -eu
 . "$(dirname "$0")/debian.sh"
 
-# What disks and network interfaces need, in the order of loading. Modules that a kernel does
-# not have are built into it.
+# The number in the default DIR's name: to be raised when what this script makes changes, since a
+# DIR that is there is left alone.
+edition=2
+
+# What the guest's devices need, in the order of loading. Modules that a kernel does not have are
+# built into it.
 modules='virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk
-	failover net_failover virtio_net'
+	failover net_failover virtio_net scsi_common scsi_mod sd_mod virtio_scsi virtio_balloon
+	virtio_mem button evdev'
 
 # kernel_and_busybox: linux-image-cloud-amd64 depends on the kernel package of the day.
 kernel_and_busybox() {
@@ -48,12 +57,37 @@ add_init() {
 		mount -t sysfs none /sys
 		for module in /modules/*; do insmod $module; done
 		exec >/dev/ttyS0
+
+		for input in /sys/class/input/event*; do
+			read -r name <$input/device/name
+			[ "$name" != "Power Button" ] || {
+				head -c 1 /dev/input/${input##*/} >/dev/null
+				poweroff -f
+			} &
+		done
+
+		# online_cpus: sets cpus to how many there are. The first may have no such file.
+		online_cpus() {
+			cpus=0
+			for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
+				online=1
+				[ ! -e $cpu/online ] || read -r online <$cpu/online
+				[ $online = 1 ] || echo 1 >$cpu/online
+				cpus=$((cpus + 1))
+			done
+		}
+
 		echo READY
-		seen=
+		seen= had=
 		while :; do
 			sees="blk=$(echo $(ls /sys/block)) net=$(echo $(ls /sys/class/net))"
 			[ "$sees" = "$seen" ] || echo "GUEST $sees"
 			seen=$sees
+			online_cpus
+			read -r name kib unit </proc/meminfo
+			has="cpus=$cpus mem=$((kib / 1024))"
+			[ "$has" = "$had" ] || echo "BOARD $has"
+			had=$has
 			usleep 100000
 		done
 	INIT
@@ -64,7 +98,7 @@ pack() {
 	(cd "$new/tree" && find . | bin/busybox cpio -o -H newc 2>/dev/null) | gzip -1 >"$new/initrd"
 }
 
-begin "${1:-$cache/guest}" gzip xz
+begin "${1:-$cache/guest-$edition}" gzip xz
 configure bookworm
 persist kernel_and_busybox
 unpack "$new/files"

@@ -18,11 +18,13 @@ func findGuest() (string, error) {
 	return dir, nil
 }
 
+// guestCommand is a machine with 256 MiB. What is added to that the guest uses at once, and in such
+// a way that it can give it back.
 func guestCommand(dir string) []string {
 	return []string{
 		"-m", "256",
 		"-kernel", filepath.Join(dir, "vmlinuz"),
 		"-initrd", filepath.Join(dir, "initrd"),
-		"-append", "console=ttyS0 quiet panic=-1",
+		"-append", "console=ttyS0 quiet panic=-1 memhp_default_state=online_movable",
 	}
 }

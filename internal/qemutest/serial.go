@@ -16,7 +16,7 @@ const serialPoll = 20 * time.Millisecond
 
 var (
 	ready     = regexp.MustCompile(`(?m)^READY\s*$`)
-	guestLine = regexp.MustCompile(`(?m)^GUEST (.*?)\s*\n`)
+	guestLine = regexp.MustCompile(`(?m)^(GUEST|BOARD) (.*?)\s*\n`)
 )
 
 func serialLog(dir string) string { return filepath.Join(dir, "serial.log") }
@@ -40,12 +40,21 @@ func (vm *VM) WaitSerial(ctx context.Context, re *regexp.Regexp) error {
 	return vm.waitSerial(ctx, re.String(), re.MatchString)
 }
 
-// WaitGuestSees waits until the guest's disks and network interfaces match, in the form
-// "blk=vda net=eth0 lo": what it sees now, not what it once saw.
+// WaitGuestSees waits until what the guest sees matches, as one of the two lines in which it tells
+// it: "blk=vda net=eth0 lo", its disks and network interfaces, and "cpus=1 mem=215", its CPUs and
+// its memory in MiB. It is what the guest sees now, not what it once saw.
 func (vm *VM) WaitGuestSees(ctx context.Context, re *regexp.Regexp) error {
-	return vm.waitSerial(ctx, "GUEST "+re.String(), func(log string) bool {
-		lines := guestLine.FindAllStringSubmatch(log, -1)
-		return len(lines) > 0 && re.MatchString(lines[len(lines)-1][1])
+	return vm.waitSerial(ctx, re.String(), func(log string) bool {
+		last := map[string]string{} // by kind of line
+		for _, line := range guestLine.FindAllStringSubmatch(log, -1) {
+			last[line[1]] = line[2]
+		}
+		for _, sees := range last {
+			if re.MatchString(sees) {
+				return true
+			}
+		}
+		return false
 	})
 }
 

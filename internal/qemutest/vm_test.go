@@ -80,6 +80,7 @@ func TestGuestBoots(t *testing.T) {
 				}})
 				require.NoError(t, vm.WaitGuest(limited(t)))
 				require.NoError(t, vm.WaitGuestSees(limited(t), regexp.MustCompile(`^blk= net=eth0 lo$`)))
+				require.NoError(t, vm.WaitGuestSees(limited(t), regexp.MustCompile(`^cpus=1 mem=2\d\d$`)))
 			})
 		}
 	})
@@ -144,6 +145,16 @@ func TestWaitGuestSeesTheLastLine(t *testing.T) {
 		[]byte("READY\r\nGUEST blk=vda net=lo\r\nGUEST blk= net=lo\r\nGUEST blk=vd"), 0o600))
 	require.NoError(t, vm.WaitGuestSees(expired(t), regexp.MustCompile("^blk= net=lo$")))
 	require.Error(t, vm.WaitGuestSees(expired(t), regexp.MustCompile("blk=vda")))
+}
+
+func TestWaitGuestSeesEitherLine(t *testing.T) {
+	vm := qemutest.Get(t, "").Start(t, qemutest.Config{})
+	greeting(t, vm.Socket())
+	require.NoError(t, os.WriteFile(vm.Dir+"/serial.log",
+		[]byte("GUEST blk= net=lo\r\nBOARD cpus=1 mem=215\r\nBOARD cpus=2 mem=215\r\n"), 0o600))
+	require.NoError(t, vm.WaitGuestSees(expired(t), regexp.MustCompile("^blk= net=lo$")))
+	require.NoError(t, vm.WaitGuestSees(expired(t), regexp.MustCompile("^cpus=2 mem=215$")))
+	require.Error(t, vm.WaitGuestSees(expired(t), regexp.MustCompile("cpus=1")))
 }
 
 func TestStorageDaemon(t *testing.T) {
