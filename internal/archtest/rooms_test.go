@@ -50,6 +50,8 @@ var rooms = []room{
 		why: "a QMP server for tests, which checks requests by a schema; x/sys takes descriptors"},
 	{path: "qmp/qmpschema", rooms: []string{"qmp", "qapi/introspect"}, library: true,
 		why: "asks a server for its schema, once for each connection"},
+	{path: "migration", rooms: []string{"qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
+		why: "a running machine from one QEMU to another"},
 	{path: "qapi", rooms: []string{"qapi/syntax", "qapi/introspect"}, library: true,
 		why: "the schema model: loading, checks, conditions, the server's view"},
 	{path: "qapi/diff", rooms: []string{"qapi/introspect"}, library: true,

@@ -1,0 +1,120 @@
+package migration_test
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/migration"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var allVersions = []string{"5.2", "7.2", "10.0", "11.1"}
+
+// limit is for what QEMUs do while all CPUs are busy.
+func limit(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// A side is one of the two QEMUs.
+type side struct {
+	*qemutest.VM
+	*qmp.Client
+}
+
+// dir is a folder for sockets, whose paths must be short.
+func (s side) path(name string) string { return filepath.Join(s.VM.Dir, name) }
+
+// machine starts a QEMU. Its firmware runs, and finds nothing to boot.
+func machine(t *testing.T, q *qemutest.QEMU, name string, args ...string) side {
+	t.Helper()
+	vm := q.Start(t, qemutest.Config{Machine: name, Args: append([]string{"-m", "32"}, args...)})
+	return side{vm, vm.Dial(t)}
+}
+
+// pair starts a source and a destination.
+func pair(t *testing.T, q *qemutest.QEMU, args ...string) (src, dst side) {
+	t.Helper()
+	return machine(t, q, "pc", args...), machine(t, q, "pc", "-incoming", "defer")
+}
+
+// filled are arguments for a source with 24 MiB of memory that cannot be sent as zeroes.
+func filled(t *testing.T) []string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "memory")
+	content := make([]byte, 24<<20)
+	_, err := rand.Read(content)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	return []string{"-device", "loader,addr=0x200000,force-raw=on,file=" + path}
+}
+
+// slow makes a migration take some 12 seconds, and fast the rest of it none.
+func slow(t *testing.T, s side) {
+	t.Helper()
+	require.NoError(t, migration.SetLimits(t.Context(), s, migration.Limits{Bandwidth: 2 << 20}))
+}
+
+func fast(t *testing.T, s side) {
+	t.Helper()
+	require.NoError(t, migration.SetLimits(t.Context(), s, migration.Limits{Bandwidth: 1 << 40}))
+}
+
+// listens makes a destination listen on a UNIX socket of its folder.
+func listens(t *testing.T, dst side) migration.Target {
+	t.Helper()
+	target := migration.Unix(dst.path("m"))
+	require.NoError(t, migration.StartIncoming(t.Context(), dst, target))
+	return target
+}
+
+// turnOn turns a capability on.
+func turnOn(t *testing.T, capability qemu.MigrationCapability, sides ...side) {
+	t.Helper()
+	for _, s := range sides {
+		require.NoError(t, migration.Capabilities(true, capability).Do(t.Context(), s))
+	}
+}
+
+func runState(t *testing.T, s side) qemu.RunState {
+	t.Helper()
+	status, err := qemu.QueryStatus{}.Do(t.Context(), s)
+	require.NoError(t, err)
+	return status.Status
+}
+
+// runsAgain: a source goes on a moment after it has told that the migration failed.
+func runsAgain(t *testing.T, s side) {
+	t.Helper()
+	require.Eventually(t, func() bool { return runState(t, s) == qemu.RunStateRunning }, time.Minute, 10*time.Millisecond)
+}
+
+// fds are the descriptors of a QEMU.
+func fds(t *testing.T, s side) []string {
+	t.Helper()
+	list, err := s.VM.Fds()
+	require.NoError(t, err)
+	return list
+}
+
+// onActive ends a context once a migration is active.
+func onActive(ctx context.Context) (context.Context, *migration.Options) {
+	ctx, cancel := context.WithCancel(ctx)
+	return ctx, &migration.Options{Progress: func(p migration.Progress) {
+		if p.Status == qemu.MigrationStatusActive {
+			cancel()
+		}
+	}}
+}

@@ -1,0 +1,71 @@
+package migration
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// Progress is how far a migration is, as its QEMU says. What QEMU does not tell, or not yet, is 0;
+// a destination tells little more than the status.
+type Progress struct {
+	// Status is empty when there is no migration. QEMU has more states with each version.
+	Status qemu.MigrationStatus
+
+	// Of the machine's memory, in bytes. Transferred is what went over the wire, Remaining what
+	// is to be sent still, and grows when the machine writes faster than it is sent.
+	Transferred, Remaining, Total int64
+
+	Rate      int64 // bytes per second
+	DirtyRate int64 // what the machine writes, in bytes per second; known from the second pass on
+	Pass      int64 // over the memory, the first is 1
+
+	ExpectedDowntime time.Duration // if the machine were stopped now
+	Downtime         time.Duration // of a migration that is completed
+	Elapsed          time.Duration // since the migration began
+
+	// Info is all that QEMU has told.
+	Info qemu.MigrationInfo
+}
+
+// Query asks how far a migration is (query-migrate), of a source or a destination. Where there is
+// none the status is empty, and there is no error.
+func Query(ctx context.Context, x qmp.Executor) (Progress, error) {
+	info, err := qemu.QueryMigrate{}.Do(ctx, x)
+	if err != nil {
+		return Progress{}, err
+	}
+	return progressOf(info), nil
+}
+
+func progressOf(info qemu.MigrationInfo) Progress {
+	p := Progress{
+		Status:           qmp.Value(info.Status),
+		ExpectedDowntime: milliseconds(info.ExpectedDowntime),
+		Downtime:         milliseconds(info.Downtime),
+		Elapsed:          milliseconds(info.TotalTime),
+		Info:             info,
+	}
+	if p.Status == qemu.MigrationStatusNone {
+		p.Status = ""
+	}
+	if ram := info.RAM; ram != nil {
+		p.Transferred, p.Remaining, p.Total = ram.Transferred, ram.Remaining, ram.Total
+		p.Rate = int64(ram.Mbps * 1e6 / 8)
+		p.DirtyRate = ram.DirtyPagesRate * ram.PageSize
+		p.Pass = ram.DirtySyncCount
+	}
+	return p
+}
+
+func milliseconds(n *int64) time.Duration {
+	return time.Duration(qmp.Value(n)) * time.Millisecond
+}
+
+// inPostcopy tells of a state whether the machine is handed over, or about to be.
+func inPostcopy(status qemu.MigrationStatus) bool {
+	return strings.HasPrefix(string(status), "postcopy-")
+}

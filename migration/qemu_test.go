@@ -1,0 +1,299 @@
+package migration_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"regexp"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/migration"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// moved runs a migration whose destination waits already, and looks where the machine is.
+func moved(t *testing.T, src, dst side, to migration.Target, opts *migration.Options) migration.Progress {
+	t.Helper()
+	ctx := limit(t)
+	p, err := migration.Run(ctx, src, to, opts)
+	require.NoError(t, err)
+	require.Equal(t, qemu.MigrationStatusCompleted, p.Status)
+	in, err := migration.WaitIncoming(ctx, dst, nil)
+	require.NoError(t, err)
+	require.Equal(t, qemu.MigrationStatusCompleted, in.Status)
+	require.Equal(t, qemu.RunStatePostmigrate, runState(t, src))
+	require.Equal(t, qemu.RunStateRunning, runState(t, dst))
+	return p
+}
+
+func TestPrecopyOverUnix(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst := pair(t, q, filled(t)...)
+		before := fds(t, src)
+		var seen []migration.Progress
+		p := moved(t, src, dst, listens(t, dst), &migration.Options{
+			Progress: func(p migration.Progress) { seen = append(seen, p) },
+		})
+		require.Equal(t, p, seen[len(seen)-1], "what is returned was told")
+		require.Greater(t, p.Total, int64(32<<20))
+		require.Greater(t, p.Transferred, int64(24<<20))
+		require.Zero(t, p.Remaining)
+		require.Positive(t, p.Rate)
+		require.Positive(t, p.Elapsed)
+		require.GreaterOrEqual(t, p.Elapsed, p.Downtime)
+		require.Equal(t, before, fds(t, src))
+	})
+}
+
+func TestPrecopyOverTCP(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst := pair(t, q)
+		require.NoError(t, migration.StartIncoming(t.Context(), dst, migration.TCP("[::1]:0")))
+		p, err := migration.Query(t.Context(), dst)
+		require.NoError(t, err)
+		require.Len(t, p.Info.SocketAddress, 1)
+		at := p.Info.SocketAddress[0].Branch.(*qemu.InetSocketAddress)
+		moved(t, src, dst, migration.TCP("[::1]:"+at.Port), nil)
+	})
+}
+
+// socketPair makes two connected sockets.
+func socketPair(t *testing.T) (a, b *os.File) {
+	t.Helper()
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	return os.NewFile(uintptr(pair[0]), "source"), os.NewFile(uintptr(pair[1]), "destination")
+}
+
+func TestPrecopyOverDescriptors(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst := pair(t, q)
+		before := fds(t, src)
+		here, there := socketPair(t)
+		require.NoError(t, migration.StartIncoming(t.Context(), dst, migration.FD(there)))
+		require.NoError(t, there.Close())
+		p, err := migration.Run(limit(t), src, migration.FD(here), nil)
+		require.NoError(t, here.Close())
+		require.NoError(t, err)
+		require.Equal(t, qemu.MigrationStatusCompleted, p.Status)
+		_, err = migration.WaitIncoming(limit(t), dst, nil)
+		require.NoError(t, err)
+		require.Equal(t, qemu.RunStateRunning, runState(t, dst))
+		require.Equal(t, before, fds(t, src))
+	})
+}
+
+// TestDescriptorThatIsNotTaken is closed in QEMU, which refuses to send what it has not received.
+func TestDescriptorThatIsNotTaken(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		dst := machine(t, q, "pc", "-incoming", "defer")
+		before := fds(t, dst)
+		here, there := socketPair(t)
+		defer here.Close()
+		defer there.Close()
+		_, err := migration.Run(t.Context(), dst, migration.FD(here), nil)
+		var refusal *qmp.Error
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, "migrate", refusal.Command)
+		require.Equal(t, before, fds(t, dst))
+	})
+}
+
+// TestFileAndChannels are there since 8.2; on older ones nothing happens.
+func TestFileAndChannels(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		for name, target := range map[string]func(dst side) migration.Target{
+			"file": func(dst side) migration.Target { return migration.File(dst.path("state"), 4096) },
+			"channels": func(dst side) migration.Target {
+				return migration.Channels(qemu.MigrationChannel{
+					ChannelType: qemu.MigrationChannelTypeMain,
+					Addr: qemu.MigrationAddress{Branch: &qemu.SocketAddress{
+						Branch: &qemu.UnixSocketAddress{Path: dst.path("m")},
+					}},
+				})
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				src, dst := pair(t, q)
+				to := target(dst)
+				if !q.AtLeast(8, 2) {
+					require.ErrorIs(t, migration.StartIncoming(t.Context(), dst, to), errors.ErrUnsupported)
+					_, err := migration.Run(t.Context(), src, to, nil)
+					require.ErrorIs(t, err, errors.ErrUnsupported)
+					_, err = migration.Wait(t.Context(), src, nil)
+					require.ErrorIs(t, err, migration.ErrNone)
+					return
+				}
+				if name == "channels" {
+					require.NoError(t, migration.StartIncoming(t.Context(), dst, to))
+					moved(t, src, dst, to, nil)
+					return
+				}
+				_, err := migration.Run(limit(t), src, to, nil)
+				require.NoError(t, err)
+				require.NoError(t, migration.StartIncoming(t.Context(), dst, to))
+				_, err = migration.WaitIncoming(limit(t), dst, nil)
+				require.NoError(t, err)
+				require.Equal(t, qemu.RunStateRunning, runState(t, dst))
+			})
+		}
+	})
+}
+
+// TestBetweenVersions moves machines of one type between QEMUs of two versions.
+func TestBetweenVersions(t *testing.T) {
+	const machineType = "pc-i440fx-7.2"
+	for _, way := range [][2]string{{"7.2", "10.0"}, {"10.0", "7.2"}, {"10.0", "11.1"}} {
+		t.Run(way[0]+" to "+way[1], func(t *testing.T) {
+			qemutest.CheckFds(t)
+			src := machine(t, qemutest.Get(t, way[0]), machineType)
+			dst := machine(t, qemutest.Get(t, way[1]), machineType, "-incoming", "defer")
+			moved(t, src, dst, listens(t, dst), nil)
+		})
+	}
+}
+
+// TestGuestLivesOn moves a booted guest to a newer QEMU, where it finds a disk that is added then.
+func TestGuestLivesOn(t *testing.T) {
+	qemutest.CheckFds(t)
+	ctx := limit(t)
+	config := qemutest.Config{Machine: "pc-i440fx-7.2", Guest: true}
+	from := qemutest.Get(t, "7.2").Start(t, config)
+	config.Args = []string{"-incoming", "defer"}
+	to := qemutest.Get(t, "10.0").Start(t, config)
+	src, dst := side{from, from.Dial(t)}, side{to, to.Dial(t)}
+	require.NoError(t, src.WaitGuest(ctx))
+
+	moved(t, src, dst, listens(t, dst), nil)
+	require.NoError(t, qemu.BlockdevAdd{
+		NodeName: new("d"), Driver: qemu.BlockdevDriverNullCo,
+		Branch: &qemu.BlockdevOptionsNull{Size: new(int64(1 << 20))},
+	}.Do(ctx, dst))
+	require.NoError(t, qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new("d"), Props: qmp.Args{"drive": "d"}}.Do(ctx, dst))
+	require.NoError(t, dst.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
+	log, err := dst.Serial()
+	require.NoError(t, err)
+	require.NotContains(t, log, "READY", "it has not booted anew")
+}
+
+// TestNothingListens is found out by QEMU after migrate.
+func TestNothingListens(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src := machine(t, q, "pc")
+		for range 2 { // the first failure is not taken for the second's
+			p, err := migration.Run(limit(t), src, migration.Unix(src.path("nobody")), nil)
+			var failed *migration.FailedError
+			require.ErrorAs(t, err, &failed)
+			require.NotEmpty(t, failed.Reason)
+			require.False(t, failed.Postcopy)
+			require.Equal(t, qemu.MigrationStatusFailed, p.Status)
+			runsAgain(t, src)
+		}
+	})
+}
+
+// TestContextEnds while the memory is sent: the machine stays.
+func TestContextEnds(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst := pair(t, q, filled(t)...)
+		slow(t, src)
+		to := listens(t, dst)
+		ctx, opts := onActive(limit(t))
+		p, err := migration.Run(ctx, src, to, opts)
+		require.ErrorIs(t, err, migration.ErrCancelled)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, qemu.MigrationStatusCancelled, p.Status)
+		require.Equal(t, qemu.RunStateRunning, runState(t, src))
+		_, err = migration.WaitIncoming(limit(t), dst, nil)
+		require.Error(t, err, "the destination does not run it")
+
+		again, err := migration.Run(ctx, src, to, nil)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, migration.ErrCancelled, "nothing was begun")
+		require.Zero(t, again)
+	})
+}
+
+// lateCancel is a connection to a source that has sent everything when migrate_cancel comes.
+type lateCancel struct {
+	side
+	t *testing.T
+}
+
+func (c lateCancel) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == "migrate_cancel" {
+		fast(c.t, c.side)
+		_, err := migration.Wait(c.t.Context(), c.side, nil)
+		require.NoError(c.t, err)
+	}
+	return c.side.Execute(ctx, call)
+}
+
+// TestCancelComesTooLate, and the machine is there.
+func TestCancelComesTooLate(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst := pair(t, q, filled(t)...)
+		slow(t, src)
+		ctx, opts := onActive(limit(t))
+		p, err := migration.Run(ctx, lateCancel{src, t}, listens(t, dst), opts)
+		require.NoError(t, err)
+		require.ErrorIs(t, ctx.Err(), context.Canceled)
+		require.Equal(t, qemu.MigrationStatusCompleted, p.Status)
+		require.Equal(t, qemu.RunStatePostmigrate, runState(t, src))
+		_, err = migration.WaitIncoming(limit(t), dst, nil)
+		require.NoError(t, err)
+		require.Equal(t, qemu.RunStateRunning, runState(t, dst))
+	})
+}
+
+// TestDestinationFails: it is another machine.
+func TestDestinationFails(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src := machine(t, q, "pc", filled(t)...)
+		dst := machine(t, q, "q35", "-incoming", "defer")
+		slow(t, src)
+		_, err := migration.Run(limit(t), src, listens(t, dst), nil)
+		var failed *migration.FailedError
+		require.ErrorAs(t, err, &failed)
+		require.NotEmpty(t, failed.Reason)
+		runsAgain(t, src)
+
+		_, err = migration.WaitIncoming(limit(t), dst, nil)
+		if !q.AtLeast(9, 1) {
+			require.ErrorIs(t, err, migration.ErrOutcomeUnknown, "it has ended")
+			return
+		}
+		require.ErrorAs(t, err, &failed)
+		require.NotEmpty(t, failed.Reason)
+	})
+}
+
+// TestSecondMigration is refused, and the first goes on.
+func TestSecondMigration(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		src, dst := pair(t, q, filled(t)...)
+		slow(t, src)
+		to := listens(t, dst)
+		require.NoError(t, migration.Start(t.Context(), src, to))
+		_, err := migration.Run(t.Context(), src, to, nil)
+		var refusal *qmp.Error
+		require.ErrorAs(t, err, &refusal)
+		fast(t, src)
+		_, err = migration.Wait(limit(t), src, nil)
+		require.NoError(t, err)
+	})
+}

@@ -1,0 +1,133 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
+)
+
+// Conn is a connection to a QEMU: a [*qmp.Client], or what stands in its place.
+type Conn interface {
+	qmp.Executor
+	qmp.EventSource
+}
+
+// ownLimit is how long it may take what does not end with the context of an operation: to begin a
+// migration, which QEMU does at once, and to cancel one, which it does when it has told the
+// destination.
+const ownLimit = 15 * time.Second
+
+// without returns a context with this limit instead of the end of ctx.
+func without(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), ownLimit)
+}
+
+// descriptor is the name under which QEMU gets the descriptor of a target.
+const descriptor = "qmpkit:migration"
+
+// Start begins to send the machine (migrate), and returns when QEMU has taken the target: whether it
+// can be reached QEMU finds out later, and [Wait] tells. The capability "events" is turned on.
+//
+// An error that matches [ErrOutcomeUnknown] says that the migration may have begun. After any other
+// it has not, and the machine is as it was: [*qmp.Error] is QEMU's refusal, and one that matches
+// [errors.ErrUnsupported] that the QEMU is too old for the target. A context that has ended begins
+// nothing; one that ends while migrate is being sent does not change anything any more, as that
+// would leave it open whether there is a migration.
+func Start(ctx context.Context, conn Conn, to Target) error {
+	err := prepare(ctx, conn, to, "migrate")
+	if err == nil {
+		err = enableEvents(ctx, conn)
+	}
+	if err != nil {
+		return unstarted(err)
+	}
+	return begin(ctx, conn, to, func(ctx context.Context, uri *string) error {
+		return qemu.Migrate{URI: uri, Channels: to.channels}.Do(ctx, conn)
+	})
+}
+
+// StartIncoming makes a QEMU that was started with "-incoming defer" listen for the machine, or
+// load it from a file (migrate-incoming). It returns when QEMU listens; [WaitIncoming] waits for the
+// machine. The capability "events" is turned on.
+//
+// A QEMU of 9.1 or newer stays when the migration fails, so that it can tell why, and is to be ended
+// then; an older one ends by itself. Errors are those of [Start].
+func StartIncoming(ctx context.Context, conn Conn, from Target) error {
+	err := prepare(ctx, conn, from, "migrate-incoming")
+	if err == nil {
+		err = enableEvents(ctx, conn)
+	}
+	var exits *bool
+	if err == nil {
+		exits, err = staysOnError(ctx, conn)
+	}
+	if err != nil {
+		return unstarted(err)
+	}
+	return begin(ctx, conn, from, func(ctx context.Context, uri *string) error {
+		return qemu.MigrateIncoming{URI: uri, Channels: from.channels, ExitOnError: exits}.Do(ctx, conn)
+	})
+}
+
+// staysOnError is what exit-on-error is to be: false where QEMU has it.
+func staysOnError(ctx context.Context, x qmp.Executor) (*bool, error) {
+	has, err := has(ctx, x, "migrate-incoming/arg-type/exit-on-error")
+	if err != nil || !has {
+		return nil, err
+	}
+	return new(false), nil
+}
+
+// prepare tells of what a migration would fail for, before QEMU is told of it.
+func prepare(ctx context.Context, x qmp.Executor, t Target, command string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return t.check(ctx, x, command)
+}
+
+func enableEvents(ctx context.Context, x qmp.Executor) error {
+	return Capabilities(true, qemu.MigrationCapabilityEvents).Do(ctx, x)
+}
+
+// begin sends the command that begins a migration, with the target's descriptor if it has one, in
+// a time of its own.
+func begin(ctx context.Context, conn Conn, t Target, send func(ctx context.Context, uri *string) error) error {
+	ctx, cancel := without(ctx)
+	defer cancel()
+	uri := t.uri
+	if t.file != nil {
+		uri = "fd:" + descriptor
+		if err := qmpfd.Send(ctx, conn, descriptor, t.file); err != nil {
+			return unstarted(err)
+		}
+	}
+	err := send(ctx, given(uri))
+	switch {
+	case err == nil:
+		return nil
+	case mayHaveHappened(err):
+		err = silent(err)
+	default:
+		err = unstarted(err)
+	}
+	if t.file != nil {
+		err = errors.Join(err, takeBack(ctx, conn))
+	}
+	return err
+}
+
+// takeBack closes the descriptor if QEMU has not taken it.
+func takeBack(ctx context.Context, conn Conn) error {
+	ctx, cancel := without(ctx)
+	defer cancel()
+	if err := qmpfd.Close(ctx, conn, descriptor); err != nil {
+		return fmt.Errorf("QEMU may still have the descriptor %q: %w", descriptor, err)
+	}
+	return nil
+}
