@@ -6,16 +6,16 @@ import (
 	"fmt"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// AddDisk adds a disk: a set of descriptors for the file (add-fd), a node of the block layer
-// (blockdev-add) and a device (device_add). When it returns the guest is being told of the
+// AddDisk adds a disk: its secrets (object-add), a set of descriptors for each file (add-fd), a
+// node of the block layer (blockdev-add) and a device (device_add). When it returns the guest is being told of the
 // device; when that is ready for use is the guest's matter.
 //
 // When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
 // matches [ErrExists] says that the ID is in use. A [*qmp.Error] is QEMU's answer to the
-// command that it names.
+// command that it names; one for a command that this QEMU does not have, blockdev-add before 2.9
+// without a [Fallback], matches [errors.ErrUnsupported].
 func (vm *VM) AddDisk(ctx context.Context, d Disk) error {
 	return vm.adding(ctx, "disk", d.ID, func(undo *rollback) error { return vm.addDisk(ctx, undo, &d) })
 }
@@ -24,49 +24,46 @@ func (vm *VM) addDisk(ctx context.Context, undo *rollback, d *Disk) error {
 	if err := d.check(); err != nil {
 		return err
 	}
-	var files qmpfd.Files
-	if d.Path != "" {
-		var err error
-		if files, err = d.use().Open(d.Path); err != nil {
-			return err
-		}
-		defer files.Close() // QEMU has its own by then, and nothing was written
-	}
-	if err := vm.checkUnused(ctx, d.ID); err != nil {
-		return err
-	}
-	node, err := vm.diskNode(ctx, undo, d, files)
+	fallback, err := vm.fallsBack(ctx)
 	if err != nil {
 		return err
 	}
-	err = undo.step("node "+d.ID,
-		func() error { return qemu.BlockdevAdd(node).Do(ctx, vm.conn) },
-		func(ctx context.Context) error { return vm.removeNode(ctx, d.ID) })
-	if err != nil {
+	add := vm.addNode
+	if fallback {
+		add = vm.addDrive
+	}
+	if err := add(ctx, undo, d); err != nil {
 		return err
 	}
 	return vm.plug(ctx, undo, d.device())
 }
 
-// diskNode is the node to add: Node, or that of the files, which QEMU is given.
-func (vm *VM) diskNode(ctx context.Context, undo *rollback, d *Disk, files qmpfd.Files) (node qemu.BlockdevOptions, err error) {
-	if len(files) == 0 {
-		return d.ownNode(), nil
-	}
-	driver, err := qmpfd.Driver(files[0])
+// addNode makes the disk's node, and before it what it needs.
+func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk) error {
+	tree, err := d.openTree()
 	if err != nil {
-		return node, err
+		return err
 	}
-	path, err := vm.addFdset(ctx, undo, d.ID, files)
-	if err != nil {
-		return node, err
+	defer tree.close() // QEMU has its own by then, and nothing was written
+	if err := vm.checkUnused(ctx, d); err != nil {
+		return err
 	}
-	return d.pathNode(driver, path), nil
+	if err := vm.addSecrets(ctx, undo, d); err != nil {
+		return err
+	}
+	if err := tree.addFdsets(ctx, vm, undo, d.ID); err != nil {
+		return err
+	}
+	node := tree.options(d)
+	return undo.step("node "+d.ID,
+		func() error { return qemu.BlockdevAdd(node).Do(ctx, vm.conn) },
+		func(ctx context.Context) error { return vm.removeNode(ctx, d.ID) })
 }
 
 // checkUnused makes sure that undoing will not take away what somebody else has added, and
 // takes away what nobody uses.
-func (vm *VM) checkUnused(ctx context.Context, id string) error {
+func (vm *VM) checkUnused(ctx context.Context, d *Disk) error {
+	id := d.ID
 	device, err := vm.deviceExists(ctx, id)
 	if err != nil {
 		return err
@@ -86,5 +83,8 @@ func (vm *VM) checkUnused(ctx context.Context, id string) error {
 	if err := vm.removeFdsets(ctx, id); err != nil && !errors.Is(err, ErrDescriptorsKept) {
 		return err
 	}
-	return nil
+	if len(d.Secrets) == 0 {
+		return nil
+	}
+	return vm.removeSecrets(ctx, id)
 }

@@ -3,10 +3,10 @@ package hotplug
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
 // A Disk says what disk to add, and how. ID and one of Path and Node are needed.
@@ -16,7 +16,7 @@ type Disk struct {
 	ID string
 
 	// Path is a file or a block device of the host. It is opened by this process, and QEMU is
-	// given the descriptor: it needs no access of its own.
+	// given the descriptor: it needs no access of its own. See also Open.
 	Path string
 
 	// Format is the format of what Path is, raw when empty. It is never guessed: a guest that
@@ -36,9 +36,30 @@ type Disk struct {
 	AutoReadOnly bool
 
 	// Node, instead of Path, is anything that blockdev-add takes: storage in the network, a
-	// tree of nodes. QEMU opens itself what is in it. Its NodeName must be empty or ID; it
-	// goes without Format, Direct, ReadOnly and AutoReadOnly, which it has of its own.
+	// tree of nodes. QEMU opens itself what is in it, unless Open is set. Its NodeName must be
+	// empty or ID; it goes without Format, Direct, ReadOnly and AutoReadOnly, which it has of its
+	// own. Nodes inside the tree go with it, also those that have names; one that is there
+	// already, and that the tree names by a string, remains.
 	Node *qemu.BlockdevOptions
+
+	// Open, if not nil, opens every file that the disk needs, in the place of QEMU and of this
+	// package: Path, and each node of Node that is a file or a block device (file, host_device),
+	// backing files included. QEMU is given the descriptors, and needs no access of its own.
+	// flags are those of [os.OpenFile]: O_RDONLY or O_RDWR, and O_DIRECT, as the node's read-only,
+	// auto-read-only and cache.direct ask for; these are inherited as in QEMU, and a backing file
+	// is read-only. With auto-read-only a file is opened both ways, and of an image whose format
+	// can name files the beginning is read first (O_RDONLY). AddDisk closes what Open returns.
+	//
+	// With Open, QEMU opens nothing that only an image names: a file that one is an overlay of,
+	// or where its data is, has to be in the tree, else it is an error; "backing" may be null.
+	// Of an image that is not in a file itself the beginning is not read, and what it is an
+	// overlay of is ignored. vmdk, whose other files cannot be replaced, is refused.
+	Open func(path string, flags int) (*os.File, error)
+
+	// Secrets are keys that Node needs, by names of letters and digits. Each becomes an object,
+	// whose id is [SecretID] of ID and its name, for a member "key-secret". It is the disk's,
+	// and goes with it.
+	Secrets map[string][]byte
 
 	// Driver is the device's, "virtio-blk-pci" when empty. Those of disks have a property
 	// "drive": virtio-blk-pci, virtio-blk-ccw, scsi-hd, scsi-cd, nvme-ns and others.
@@ -82,6 +103,12 @@ func (d *Disk) check() error {
 			return fmt.Errorf("Node has the name %q: it must be empty or ID", *name)
 		}
 	}
+	if d.Node == nil && len(d.Secrets) > 0 {
+		return errors.New("Secrets go with Node")
+	}
+	if err := d.checkSecrets(); err != nil {
+		return err
+	}
 	if d.ReadOnly && d.AutoReadOnly {
 		return errors.New("ReadOnly and AutoReadOnly exclude each other")
 	}
@@ -109,11 +136,6 @@ func checkID(id string) error {
 	return nil
 }
 
-// use is how QEMU is going to open Path.
-func (d *Disk) use() qmpfd.Use {
-	return qmpfd.Use{ReadOnly: d.ReadOnly, AutoReadOnly: d.AutoReadOnly, Direct: d.Direct}
-}
-
 // ownNode is the node to add for Node.
 func (d *Disk) ownNode() qemu.BlockdevOptions {
 	node := *d.Node
@@ -121,27 +143,24 @@ func (d *Disk) ownNode() qemu.BlockdevOptions {
 	return node
 }
 
-// pathNode is the node to add for Path: the driver is that of the kind of file it is, and
-// filename what QEMU opens.
-func (d *Disk) pathNode(driver qemu.BlockdevDriver, filename string) qemu.BlockdevOptions {
-	file := qemu.BlockdevOptions{
-		Driver:       driver,
+// pathNode is the node to add for Path, whose own driver is that of the kind of file it is.
+func (d *Disk) pathNode() *qemu.BlockdevOptions {
+	file := &qemu.BlockdevOptions{
+		Driver:       qemu.BlockdevDriverFile,
 		ReadOnly:     new(d.ReadOnly),
 		AutoReadOnly: new(d.AutoReadOnly),
 		Cache:        &qemu.BlockdevCacheOptions{Direct: new(d.Direct)},
-		Branch:       &qemu.BlockdevOptionsFile{Filename: filename},
+		Branch:       &qemu.BlockdevOptionsFile{Filename: d.Path},
 	}
 	if d.Format == "" || d.Format == qemu.BlockdevDriverRaw {
-		file.NodeName = new(d.ID)
 		return file
 	}
-	return qemu.BlockdevOptions{
+	return &qemu.BlockdevOptions{
 		Driver:       d.Format,
-		NodeName:     new(d.ID),
 		ReadOnly:     file.ReadOnly,
 		AutoReadOnly: file.AutoReadOnly,
 		Cache:        file.Cache,
-		Branch:       &qemu.RawBranch{Members: qmp.Args{"file": &file}},
+		Branch:       &qemu.RawBranch{Members: qmp.Args{"file": file}},
 	}
 }
 

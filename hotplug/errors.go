@@ -32,6 +32,20 @@ var ErrUnplugPending = errors.New("hotplug: the guest has not let go of the devi
 // it runs, calling the operation that removes again closes them. Everything else is gone.
 var ErrDescriptorsKept = qmpfd.ErrKept
 
+// A MissingError says that the running QEMU lacks commands. It matches [errors.ErrUnsupported].
+type MissingError struct {
+	For      string   // what they are needed for: "disks", "NICs"
+	Commands []string // all that are missing
+}
+
+// Error returns all the fields in one line.
+func (e *MissingError) Error() string {
+	return "hotplug: this QEMU is too old for " + e.For + ": it lacks " + strings.Join(e.Commands, ", ")
+}
+
+// Unwrap returns [errors.ErrUnsupported].
+func (e *MissingError) Unwrap() error { return errors.ErrUnsupported }
+
 // A RollbackError is the error of an operation that failed and could not be undone completely.
 // errors.Is and errors.As look into both of its errors.
 type RollbackError struct {

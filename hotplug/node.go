@@ -37,7 +37,7 @@ func (vm *VM) removeNode(ctx context.Context, name string) error {
 	pause := nodeRetry
 	for deadline := time.Now().Add(nodeGrace); ; pause = min(2*pause, maxNodeRetry) {
 		err := qemu.BlockdevDel{NodeName: name}.Do(ctx, vm.conn)
-		if !refused(err) {
+		if !refused(err) || errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 		// It is not there or in use; the text of the error would tell, but differs from version

@@ -2,12 +2,14 @@ package hotplug
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
 // RemoveDisk removes a disk that AddDisk has added, in whatever process that was, or one that
 // QEMU was started with, if its node has the ID of its device. It asks the guest to let go of
-// the device, waits until it has, and takes away the node and the descriptors. How long that
+// the device, waits until it has, and takes away the node with its tree, the descriptors and the
+// secrets. How long that
 // takes is up to the guest, and how long to wait up to ctx: on the bus of a pc machine a Linux
 // guest needs 0.2 seconds, with PCI Express's own hotplug 6.
 //
@@ -43,8 +45,9 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	if err := vm.removeNode(ctx, id); err != nil {
+	if err := vm.removeStorage(ctx, id); err != nil {
 		return err
 	}
-	return vm.removeFdsets(ctx, id)
+	// Secrets and descriptors do not need each other: what QEMU keeps of one does not keep the other.
+	return errors.Join(vm.removeFdsets(ctx, id), vm.removeSecrets(ctx, id))
 }

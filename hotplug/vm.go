@@ -16,13 +16,24 @@ type Conn interface {
 // goroutines; it does one operation at a time, and the others wait until their contexts end.
 // Operations of different VM values, on one QEMU, do not wait for each other.
 type VM struct {
+	// Fallback, for a QEMU without blockdev-add, may be set before the first operation.
+	Fallback *Fallback
+
 	conn Conn
 	turn chan struct{} // holds an element while there is an operation
+
+	commands            kept[map[string]bool]
+	dynamicAutoReadOnly kept[bool]
 }
 
 // New returns the VM at the other end of a connection, which remains the caller's.
 func New(conn Conn) *VM {
-	return &VM{conn: conn, turn: make(chan struct{}, 1)}
+	return &VM{
+		conn:                conn,
+		turn:                make(chan struct{}, 1),
+		commands:            newKept[map[string]bool](),
+		dynamicAutoReadOnly: newKept[bool](),
+	}
 }
 
 // begin waits for the VM's turn, which ends when end is called.

@@ -39,8 +39,6 @@ var rooms = []room{
 		why: "the guest agent's"},
 	{path: "qmp/qmpfd", rooms: []string{"qmp", "qmp/generated/qemu"}, library: true, lean: true,
 		why: "open files for QEMU; apart, since qmp may not import generated code"},
-	{path: "hotplug", rooms: []string{"qmp", "qmp/generated/qemu", "qmp/qmpfd"}, library: true,
-		why: "devices of a running QEMU"},
 
 	{path: "qapi/syntax", library: true,
 		why: "bytes to a tree with positions; no I/O"},
@@ -50,6 +48,8 @@ var rooms = []room{
 		why: "a QMP server for tests, which checks requests by a schema; x/sys takes descriptors"},
 	{path: "qmp/qmpschema", rooms: []string{"qmp", "qapi/introspect"}, library: true,
 		why: "asks a server for its schema, once for each connection"},
+	{path: "hotplug", rooms: []string{"qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
+		why: "devices of a running QEMU"},
 	{path: "migration", rooms: []string{"qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
 		why: "a running machine from one QEMU to another"},
 	{path: "qapi", rooms: []string{"qapi/syntax", "qapi/introspect"}, library: true,

@@ -29,9 +29,28 @@ func (u Use) Open(path string) (Files, error) {
 	if _, err := driverOf(path, info); err != nil {
 		return nil, err
 	}
-	var files Files
+	return u.open(func(path string, flags int) (*os.File, error) { return os.OpenFile(path, flags, 0) }, path)
+}
+
+// OpenWith is Open by another function than [os.OpenFile]: one that asks a process which may open
+// the file, or that finds it elsewhere. The flags of what it returns are checked, see [Use.Check].
+func (u Use) OpenWith(open func(path string, flags int) (*os.File, error), path string) (Files, error) {
+	if u.Direct && directFlag == 0 {
+		return nil, errNoDirect
+	}
+	files, err := u.open(open, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := u.Check(files...); err != nil {
+		return nil, errors.Join(err, files.Close())
+	}
+	return files, nil
+}
+
+func (u Use) open(open func(path string, flags int) (*os.File, error), path string) (files Files, err error) {
 	for _, flags := range u.all() {
-		f, err := os.OpenFile(path, int(flags), 0) // adds O_CLOEXEC
+		f, err := open(path, int(flags)) // os.OpenFile adds O_CLOEXEC
 		if err != nil {
 			return nil, errors.Join(err, files.Close())
 		}

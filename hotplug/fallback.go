@@ -1,0 +1,51 @@
+package hotplug
+
+import (
+	"context"
+	"errors"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// A Fallback adds and removes the drives of disks in a QEMU that has no blockdev-add: 2.8 and
+// older. It is the caller's, since what these QEMUs have instead, drive_add, is a command for
+// people, whose answers differ.
+type Fallback struct {
+	// Add makes the drive that the device will name: its name is d.ID. When it fails there is
+	// none, unless the error matches [qmp.ErrOutcomeUnknown].
+	Add func(ctx context.Context, d Disk) error
+
+	// Remove removes a drive by its name. One that is gone is no error: QEMU has removed it with
+	// its device.
+	Remove func(ctx context.Context, id string) error
+}
+
+// fallsBack tells whether drives are the fallback's matter.
+func (vm *VM) fallsBack(ctx context.Context) (bool, error) {
+	if vm.Fallback == nil {
+		return false, nil
+	}
+	missing, err := vm.missing(ctx, "blockdev-add")
+	return len(missing) > 0, err
+}
+
+// addDrive makes a drive instead of a node, as a step of an operation.
+func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
+	if err := vm.checkUnused(ctx, d); err != nil {
+		return err
+	}
+	err := vm.Fallback.Add(ctx, *d)
+	if err == nil || errors.Is(err, qmp.ErrOutcomeUnknown) {
+		undo.done("drive "+d.ID, func(ctx context.Context) error { return vm.Fallback.Remove(ctx, d.ID) })
+	}
+	return err
+}
+
+// removeStorage removes what is below a disk's device: the node, or the drive.
+func (vm *VM) removeStorage(ctx context.Context, id string) error {
+	err := vm.removeNode(ctx, id)
+	if vm.Fallback != nil && errors.Is(err, errors.ErrUnsupported) { // there is no blockdev-del
+		return vm.Fallback.Remove(ctx, id)
+	}
+	return err
+}

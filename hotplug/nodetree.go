@@ -1,0 +1,136 @@
+package hotplug
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
+)
+
+// A nodeTree is what blockdev-add takes for a disk, in a copy whose files can be replaced by sets
+// of descriptors. It is made of members instead of the generated types, so that every driver's
+// nodes are found, those of newer QEMUs too: a node is what has a driver.
+type nodeTree struct {
+	root   qmp.Args
+	files  []*treeFile
+	images []qmp.Args // the nodes that have something else below them
+}
+
+// A treeFile is a node that opens a file or a block device.
+type treeFile struct {
+	node  qmp.Args
+	path  string
+	use   qmpfd.Use
+	files qmpfd.Files // once they are open
+}
+
+// nodeOptions are the members of a node that matter here.
+type nodeOptions struct {
+	Driver       qemu.BlockdevDriver `json:"driver"`
+	Filename     string              `json:"filename"`
+	ReadOnly     *bool               `json:"read-only"`
+	AutoReadOnly *bool               `json:"auto-read-only"`
+	Cache        qmp.Args            `json:"cache"`
+}
+
+var errTreeSecret = errors.New("Node has a secret in clear text (a cookie), which with Open would be seen in logs: put it into Secrets")
+
+// readTree copies a tree of nodes.
+func readTree(options *qemu.BlockdevOptions) (*nodeTree, error) {
+	text, err := options.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	if options.String() != string(text) {
+		return nil, errTreeSecret
+	}
+	t := &nodeTree{}
+	t.root, err = t.readNode(text, qmpfd.Use{})
+	return t, err
+}
+
+// readNode copies a node and those below it. use is what it inherits, as it does in QEMU.
+func (t *nodeTree) readNode(text []byte, use qmpfd.Use) (qmp.Args, error) {
+	var members map[string]json.RawMessage
+	options := nodeOptions{Cache: qmp.Args{}}
+	if err := errors.Join(json.Unmarshal(text, &members), json.Unmarshal(text, &options)); err != nil {
+		return nil, err
+	}
+	use = options.use(use)
+	node := qmp.Args{}
+	for _, name := range slices.Sorted(maps.Keys(members)) { // which is the order of the sets
+		inherited := use
+		if name == "backing" { // is not written to, whoever writes to its overlay
+			inherited.ReadOnly, inherited.AutoReadOnly = true, false
+		}
+		var err error
+		if node[name], err = t.readValue(members[name], inherited); err != nil {
+			return nil, err
+		}
+	}
+	node["driver"] = options.Driver
+	switch options.Driver {
+	case qemu.BlockdevDriverFile, qemu.BlockdevDriverHostDevice, qemu.BlockdevDriverHostCdrom:
+		// What it would inherit is written down: the set is going to have what is needed for just that.
+		maps.Copy(node, qmp.Args{"filename": options.Filename, "read-only": use.ReadOnly, "auto-read-only": use.AutoReadOnly})
+		options.Cache["direct"] = use.Direct
+		node["cache"] = options.Cache
+		t.files = append(t.files, &treeFile{node: node, path: options.Filename, use: use})
+	default:
+		t.images = append(t.images, node)
+	}
+	return node, nil
+}
+
+// readValue copies a member of a node, or an element of one.
+func (t *nodeTree) readValue(text json.RawMessage, use qmpfd.Use) (any, error) {
+	var list []json.RawMessage
+	if json.Unmarshal(text, &list) == nil && list != nil {
+		values := make([]any, len(list))
+		for i := range list {
+			var err error
+			if values[i], err = t.readValue(list[i], use); err != nil {
+				return nil, err
+			}
+		}
+		return values, nil
+	}
+	var child struct {
+		Driver string `json:"driver"`
+	}
+	if json.Unmarshal(text, &child) == nil && child.Driver != "" {
+		return t.readNode(text, use)
+	}
+	return qmp.RawJSON(text), nil
+}
+
+// use is how a node is used that inherits a use from the node above it.
+func (o *nodeOptions) use(inherited qmpfd.Use) qmpfd.Use {
+	use := inherited
+	if o.ReadOnly != nil {
+		use.ReadOnly = *o.ReadOnly
+	}
+	if o.AutoReadOnly != nil {
+		use.AutoReadOnly = *o.AutoReadOnly
+	}
+	if direct, ok := o.Cache["direct"].(bool); ok {
+		use.Direct = direct
+	}
+	return use
+}
+
+// options is what blockdev-add takes for the disk.
+func (t *nodeTree) options(d *Disk) qemu.BlockdevOptions {
+	if t.root == nil {
+		return d.ownNode()
+	}
+	members := maps.Clone(t.root)
+	driver := members["driver"].(qemu.BlockdevDriver)
+	delete(members, "driver")
+	delete(members, "node-name")
+	return qemu.BlockdevOptions{Driver: driver, NodeName: new(d.ID), Branch: &qemu.RawBranch{Members: members}}
+}
