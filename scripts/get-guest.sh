@@ -14,7 +14,8 @@
 #   BOARD cpus=1 mem=215
 #
 # It brings CPUs online that are added, and powers off when its power button is pressed. Memory
-# that is added it uses as the kernel's parameter memhp_default_state says.
+# that is added it uses as the kernel's parameter memhp_default_state says. With keep=1 on the
+# kernel's command line it refuses to let go of CPUs and memory.
 #
 # For x86-64 machines with apt (Debian's keyring included) and flock. No root needed.
 set -eu
@@ -22,7 +23,7 @@ set -eu
 
 # The number in the default DIR's name: to be raised when what this script makes changes, since a
 # DIR that is there is left alone.
-edition=2
+edition=3
 
 # What the guest's devices need, in the order of loading. Modules that a kernel does not have are
 # built into it.
@@ -64,6 +65,10 @@ add_init() {
 				head -c 1 /dev/input/${input##*/} >/dev/null
 				poweroff -f
 			} &
+		done
+
+		[ -z "${keep:-}" ] || for kind in processor memory; do
+			echo 0 >/sys/firmware/acpi/hotplug/$kind/enabled
 		done
 
 		# online_cpus: sets cpus to how many there are. The first may have no such file.

@@ -15,6 +15,8 @@ type Config struct {
 	Machine string
 	// Guest boots Linux, 3 seconds to READY. Without it a pc or q35 runs its firmware only.
 	Guest bool
+	// GuestKeeps makes the guest refuse to let go of CPUs and memory.
+	GuestKeeps bool
 	// Monitors is how many QMP sockets there are, 1 when 0. A socket serves one client at a time.
 	Monitors int
 	// Args come last on the command line.
@@ -48,7 +50,7 @@ func (cfg Config) command(dir, guest string) []string {
 		}
 	}
 	if guest != "" {
-		args = append(args, guestCommand(guest)...)
+		args = append(args, guestCommand(guest, cfg.GuestKeeps)...)
 	}
 	return append(args, cfg.Args...)
 }

@@ -20,11 +20,15 @@ func findGuest() (string, error) {
 
 // guestCommand is a machine with 256 MiB. What is added to that the guest uses at once, and in such
 // a way that it can give it back.
-func guestCommand(dir string) []string {
+func guestCommand(dir string, keeps bool) []string {
+	kernel := "console=ttyS0 quiet panic=-1 memhp_default_state=online_movable"
+	if keeps {
+		kernel += " keep=1"
+	}
 	return []string{
 		"-m", "256",
 		"-kernel", filepath.Join(dir, "vmlinuz"),
 		"-initrd", filepath.Join(dir, "initrd"),
-		"-append", "console=ttyS0 quiet panic=-1 memhp_default_state=online_movable",
+		"-append", kernel,
 	}
 }
