@@ -10,7 +10,8 @@ import (
 
 // builder makes the Go-side model of a schema.
 type builder struct {
-	schema *qapi.Schema
+	whole  *qapi.Schema // all that names are given by, so that none depends on what is selected
+	schema *qapi.Schema // the part of it that is generated
 	opts   Options
 	reach  *reach
 	scope  names // of the package
@@ -18,27 +19,27 @@ type builder struct {
 	// claimed and done hold the implicit types whose names were claimed, and those that were
 	// declared.
 	claimed, done map[qapi.Definition]bool
-	merged        map[string]bool // types that are commands as well, by name
+	commands      map[*qapi.Command]string // their names
+	merged        map[string]*qapi.Command // those that are one type with their argument, by name
 	cycles        cycles
 	failed        error // the first type without a Go type
 	pkg           *pkg
 }
 
-func build(schema *qapi.Schema, opts Options) (*pkg, error) {
+func build(whole, part *qapi.Schema, opts Options) (*pkg, error) {
 	b := &builder{
-		schema:  schema,
-		opts:    opts,
-		reach:   reached(schema),
-		scope:   names{},
-		types:   map[qapi.Type]goType{},
-		claimed: map[qapi.Definition]bool{},
-		done:    map[qapi.Definition]bool{},
-		merged:  map[string]bool{},
-		cycles:  findCycles(schema),
-		pkg:     &pkg{opts: opts},
-	}
-	if err := checkSecrets(schema); err != nil {
-		return nil, err
+		whole:    whole,
+		schema:   part,
+		opts:     opts,
+		reach:    reached(part),
+		scope:    names{},
+		types:    map[qapi.Type]goType{},
+		claimed:  map[qapi.Definition]bool{},
+		done:     map[qapi.Definition]bool{},
+		commands: map[*qapi.Command]string{},
+		merged:   map[string]*qapi.Command{},
+		cycles:   findCycles(part),
+		pkg:      &pkg{opts: opts},
 	}
 	if err := b.claim(); err != nil {
 		return nil, err
@@ -55,9 +56,9 @@ func build(schema *qapi.Schema, opts Options) (*pkg, error) {
 	return b.pkg, nil
 }
 
-// claim claims the names of everything but commands, so that these can see which are taken: of
-// types, those that the language makes for the branches of simple unions among them, of the
-// values of enums, of branches, and of events.
+// claim claims the names of everything: of types, those that the language makes for the branches
+// of simple unions among them, of the values of enums, of branches, and of events; then of
+// commands, so that these can see which are taken.
 func (b *builder) claim() error {
 	if err := b.scope.take(rawBranch, "the branch of unknown members"); err != nil {
 		return err
@@ -65,13 +66,35 @@ func (b *builder) claim() error {
 	if err := b.scope.take("DecodeEvent", "the table of events"); err != nil {
 		return err
 	}
-	for _, d := range b.schema.Definitions {
+	for _, d := range b.whole.Definitions {
 		if err := b.claimDefinition(d); err != nil {
+			return err
+		}
+	}
+	for _, c := range b.whole.Commands() {
+		if err := b.claimCommand(c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func (b *builder) claimCommand(c *qapi.Command) error {
+	name := commandName(c)
+	b.commands[c] = name
+	if hasNamedArg(c) && typeName(c.Arg) == name && !c.NoGen && b.merged[name] == nil {
+		b.merged[name] = c
+		return nil
+	}
+	if _, taken := b.scope[name]; taken {
+		name += "Command"
+		b.commands[c] = name
+	}
+	return b.scope.take(name, describe(c))
+}
+
+// hasNamedArg tells whether the arguments of a command are a type of the schema.
+func hasNamedArg(c *qapi.Command) bool { return c.Arg != nil && !c.Arg.Head().Implicit }
 
 func (b *builder) claimDefinition(d qapi.Definition) error {
 	switch d := d.(type) {
@@ -323,31 +346,20 @@ func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 }
 
 func (b *builder) command(d *qapi.Command) (*command, error) {
-	c := &command{name: commandName(d), wire: d.Name, noReply: d.NoReply, allowOOB: d.AllowOOB}
+	c := &command{name: b.commands[d], wire: d.Name, noReply: d.NoReply, allowOOB: d.AllowOOB}
 	if d.Returns != nil {
 		c.result = b.goType(d.Returns)
 	}
-	explicit := d.Arg != nil && !d.Arg.Head().Implicit
-	if explicit {
+	if hasNamedArg(d) {
 		c.argType = typeName(d.Arg)
-		c.merged = c.argType == c.name && !d.NoGen && !b.merged[c.name]
-	}
-	if c.merged {
-		b.merged[c.name] = true
-	} else {
-		if _, taken := b.scope[c.name]; taken {
-			c.name += "Command"
-		}
-		if err := b.scope.take(c.name, describe(d)); err != nil {
-			return nil, err
-		}
+		c.merged = b.merged[c.name] == d
 	}
 	first := fmt.Sprintf("%s is the QMP command %s.", c.name, d.Name)
 	if c.merged {
 		first = fmt.Sprintf("Do executes the QMP command %s.", d.Name)
 	}
 	c.doc = definitionComment(first, "command", &d.Header)
-	if explicit && !d.NoGen {
+	if hasNamedArg(d) && !d.NoGen {
 		return c, nil
 	}
 	c.args = &object{name: c.name, receiver: "r", codec: b.both(codec{sent: d.Arg != nil})}

@@ -32,21 +32,22 @@ func (p *pkg) comment() comment {
 	if p.opts.Version != "" {
 		of = "the QAPI schema of QEMU " + p.opts.Version
 	}
-	return comment{
-		fmt.Sprintf("Package %s holds the commands, events and types of %s.", p.opts.Package, of),
+	c := comment{fmt.Sprintf("Package %s holds the commands, events and types of %s.", p.opts.Package, of)}
+	c = append(c, p.opts.Selection.comment()...)
+	return append(c,
 		"A command is a request type with a Do method, which executes it and returns its result.",
-		"An optional member is a pointer, nil if it is absent; new makes one of a value and " +
+		"An optional member is a pointer, nil if it is absent; new makes one of a value and "+
 			"qmp.Value reads it. An optional array is absent if it is nil and empty if it is not.",
-		"A union has its common members, the discriminator among them, and a field Branch with a " +
-			"pointer to the type that the discriminator stands for. An empty discriminator is " +
-			"filled in when the branch's type leaves no choice. A value or a branch that the " +
+		"A union has its common members, the discriminator among them, and a field Branch with a "+
+			"pointer to the type that the discriminator stands for. An empty discriminator is "+
+			"filled in when the branch's type leaves no choice. A value or a branch that the "+
 			"package does not know is kept, as a [RawBranch].",
 		"An alternate has a pointer for each alternative, of which one is set.",
 		"An enum is a string type; a value that is not among its constants is kept as it is.",
-		"What is sent has MarshalJSON, which gives the bytes for the wire, and String, which hides " +
-			"secrets. What cannot be sent (a discriminator that disagrees with its branch, an " +
+		"What is sent has MarshalJSON, which gives the bytes for the wire, and String, which hides "+
+			"secrets. What cannot be sent (a discriminator that disagrees with its branch, an "+
 			"alternate without a value, a string that is not UTF-8) is a *qmp.EncodeError.",
-	}
+	)
 }
 
 func emitRawBranch(f *file) {

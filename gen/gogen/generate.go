@@ -28,6 +28,8 @@ type Options struct {
 	// it may be empty.
 	Version string
 	Codec   Codec
+	// Selection is what of the schema is wanted.
+	Selection Selection
 }
 
 // Generate returns the files of a Go package for the schema, by file name. It writes
@@ -37,12 +39,20 @@ func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 	if !token.IsIdentifier(opts.Package) || opts.Package == "_" {
 		return nil, fmt.Errorf("%q cannot be the name of a Go package", opts.Package)
 	}
-	// 1. The Go-side model: names, types, what is sent and what is received.
-	model, err := build(schema, opts)
+	if err := checkSecrets(schema); err != nil {
+		return nil, err
+	}
+	// 1. What of the schema is wanted.
+	whole, part, err := opts.Selection.of(schema)
 	if err != nil {
 		return nil, err
 	}
-	// 2. Its Go code, a file for each module of the schema and those of the package as a whole.
+	// 2. The Go-side model: names, types, what is sent and what is received.
+	model, err := build(whole, part, opts)
+	if err != nil {
+		return nil, err
+	}
+	// 3. Its Go code, a file for each module of the schema and those of the package as a whole.
 	files := map[string][]byte{}
 	for _, f := range model.emit() {
 		var b bytes.Buffer

@@ -27,7 +27,7 @@ const schemaName = "schema.json"
 // TestGolden generates from the schema in each archive under testdata/golden and compares the
 // files with those in the archive. The archive's comment says what it shows; a line of
 // "codec: both" or "show: package" in it asks for both codecs, or for the package's own file
-// besides those of modules.
+// besides those of modules. Lines such as "only: stop, cont" and "modules: block" are a selection.
 func TestGolden(t *testing.T) {
 	compareArchives(t, "testdata/golden/*.txtar", func(t *testing.T, archive *txtar.Archive) map[string][]byte {
 		files, err := generateArchive(archive)
@@ -86,7 +86,22 @@ func generateArchive(a *txtar.Archive) (map[string][]byte, error) {
 	if strings.Contains(string(a.Comment), "codec: both") {
 		opts.Codec = gogen.CodecBoth
 	}
+	opts.Selection = gogen.Selection{
+		Only: setting(a, "only"), Modules: setting(a, "modules"),
+		Define: setting(a, "define"), Undefine: setting(a, "undefine"),
+	}
 	return gogen.Generate(schema, opts)
+}
+
+// setting returns the list in the line of an archive's comment that begins with a key, nil if there
+// is none.
+func setting(a *txtar.Archive, key string) []string {
+	for line := range strings.Lines(string(a.Comment)) {
+		if list, ok := strings.CutPrefix(strings.TrimSpace(line), key+":"); ok {
+			return append([]string{}, strings.Fields(strings.ReplaceAll(list, ",", " "))...)
+		}
+	}
+	return nil
 }
 
 // withFiles is the archive with its schemas and the given files.

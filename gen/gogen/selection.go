@@ -1,0 +1,159 @@
+package gogen
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// Selection says what of a schema is wanted. The zero value is all of it.
+type Selection struct {
+	// Only names commands and events, and Modules files of the schema without their folder and
+	// suffix ("block-core"), of which all commands and events are wanted. If there is a name in
+	// either, what both name is generated, with the types that it needs, and nothing else.
+	Only, Modules []string
+
+	// Define, if it is not nil, names the symbols that are true in the build of QEMU that is
+	// wanted; all others are false. Undefine is the other way round. What a condition leaves
+	// out is not generated, and nothing that is has a condition. Only one may be given.
+	Define, Undefine []string
+}
+
+// of returns the schema of the build that is wanted, and the part of that schema that is.
+func (s *Selection) of(schema *qapi.Schema) (build, part *qapi.Schema, err error) {
+	if build, err = s.build(schema); err != nil {
+		return nil, nil, err
+	}
+	if len(s.Only) == 0 && len(s.Modules) == 0 {
+		return build, build, nil
+	}
+	wanted := map[string]bool{}
+	err = errors.Join(s.names(wanted, schema, build), s.modules(wanted, schema, build))
+	if err != nil {
+		return nil, nil, err
+	}
+	part = build.Only(func(d qapi.Definition) bool { return wanted[d.Head().Name] })
+	return build, part, nil
+}
+
+// build returns the schema under the conditions of the build.
+func (s *Selection) build(schema *qapi.Schema) (*qapi.Schema, error) {
+	listed, holds := s.Define, true
+	switch {
+	case s.Define != nil && s.Undefine != nil:
+		return nil, errors.New("a build is given by the symbols that are defined or by those that are not, and not by both")
+	case s.Undefine != nil:
+		listed, holds = s.Undefine, false
+	case s.Define == nil:
+		return schema, nil
+	}
+	known := schema.Symbols()
+	var errs []error
+	for _, name := range listed {
+		if !slices.Contains(known, name) {
+			errs = append(errs, fmt.Errorf("no condition in the schema has the symbol %s%s", name, didYouMean(name, known)))
+		}
+	}
+	if errs != nil {
+		return nil, errors.Join(errs...)
+	}
+	return schema.Under(func(name string) bool { return slices.Contains(listed, name) == holds }), nil
+}
+
+// names adds the commands and events that are named.
+func (s *Selection) names(wanted map[string]bool, schema, build *qapi.Schema) error {
+	var errs []error
+	for _, name := range s.Only {
+		d := schema.Lookup(name)
+		switch {
+		case d == nil:
+			errs = append(errs, fmt.Errorf("there is no command or event %s%s", name, didYouMean(name, namesIn(schema))))
+		case !isSeed(d):
+			errs = append(errs, fmt.Errorf("%s is neither a command nor an event: name those that use it, which bring it along", describe(d)))
+		case build.Lookup(name) == nil:
+			errs = append(errs, fmt.Errorf("the build has no %s: it is only in one with %s", describe(d), d.Head().If))
+		}
+		wanted[name] = true
+	}
+	return errors.Join(errs...)
+}
+
+// modules adds the commands and events of the modules that are named.
+func (s *Selection) modules(wanted map[string]bool, schema, build *qapi.Schema) error {
+	var errs []error
+	for _, name := range s.Modules {
+		there, seeds := false, 0
+		for i, m := range schema.Modules {
+			if moduleName(m) != name {
+				continue
+			}
+			there = true
+			for _, d := range build.Modules[i].Definitions {
+				if isSeed(d) {
+					wanted[d.Head().Name] = true
+					seeds++
+				}
+			}
+		}
+		switch {
+		case !there:
+			var all []string
+			for _, m := range schema.Modules {
+				all = append(all, moduleName(m))
+			}
+			errs = append(errs, fmt.Errorf("the schema has no module %s%s", name, didYouMean(name, all)))
+		case seeds == 0:
+			errs = append(errs, fmt.Errorf("module %s has no commands and no events: its types come with those that use them", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// moduleName is the name by which a module is asked for.
+func moduleName(m *qapi.Module) string { return strings.TrimSuffix(baseName(m), ".json") }
+
+// isSeed tells whether a definition is one that is asked for, and not because of another.
+func isSeed(d qapi.Definition) bool {
+	switch d.(type) {
+	case *qapi.Command, *qapi.Event:
+		return true
+	}
+	return false
+}
+
+// namesIn are the names of all commands and events.
+func namesIn(schema *qapi.Schema) (names []string) {
+	for _, d := range schema.Definitions {
+		if isSeed(d) {
+			names = append(names, d.Head().Name)
+		}
+	}
+	return names
+}
+
+// comment says what of the schema the package holds, if that is not all of it.
+func (s *Selection) comment() comment {
+	var c comment
+	if len(s.Only) > 0 || len(s.Modules) > 0 {
+		var parts []string
+		if len(s.Modules) > 0 {
+			parts = append(parts, "those of "+strings.Join(s.Modules, ", "))
+		}
+		parts = append(parts, s.Only...)
+		c = append(c, "It is generated for some commands and events, and has what they need: "+strings.Join(parts, ", ")+".")
+	}
+	switch {
+	case len(s.Define) > 0:
+		c = append(c, "It is for a QEMU built with "+strings.Join(s.Define, ", ")+" and nothing else that a condition names.")
+	case s.Define != nil:
+		c = append(c, "It is for a QEMU built with nothing that a condition names.")
+	case len(s.Undefine) > 0:
+		c = append(c, "It is for a QEMU built without "+strings.Join(s.Undefine, ", ")+" and with all else that a condition names.")
+	case s.Undefine != nil:
+		c = append(c, "It is for a QEMU built with all that a condition names.")
+	}
+	return c
+}

@@ -1,0 +1,44 @@
+package qapi_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+func TestOnly(t *testing.T) {
+	s := load(t, conditional)
+	only := func(names ...string) []string {
+		keep := map[string]bool{}
+		for _, n := range names {
+			keep[n] = true
+		}
+		part := s.Only(func(d qapi.Definition) bool { return keep[d.Head().Name] })
+		var left []string
+		for _, d := range part.Definitions {
+			left = append(left, d.Head().Name)
+			require.Same(t, s.Lookup(d.Head().Name), part.Lookup(d.Head().Name))
+		}
+		require.Equal(t, part.Definitions, part.Modules[0].Definitions)
+		require.Equal(t, s.Modules[0].Name, part.Modules[0].Name)
+		return left
+	}
+	require.Equal(t, []string{"Kind", "OPENED"}, only("OPENED"))
+	require.Equal(t, []string{"Ring", "spin"}, only("spin"))
+	// Through a member, an array, an alternate and a branch; the base Common is no value's type.
+	require.Equal(t, []string{"Kind", "Backend", "File", "Ring", "Ref", "open"}, only("open"))
+	require.Empty(t, only("Kind"), "a type alone is nothing to keep")
+	require.Nil(t, s.Only(func(qapi.Definition) bool { return false }).Lookup("Kind"))
+}
+
+func TestSymbols(t *testing.T) {
+	require.Equal(t, []string{"FAST", "NONE", "RING"}, load(t, conditional).Symbols())
+	s := load(t, `
+		{ 'command': 'a', 'data': { 'm': { 'type': 'int', 'if': { 'any': [ 'B', { 'not': 'A' } ] } } }, 'if': 'Z' }
+		{ 'event': 'E', 'data': { 'm': { 'type': 'int', 'features': [ { 'name': 'f', 'if': { 'all': [ 'C', 'A' ] } } ] } } }
+		{ 'enum': 'Ab', 'data': [ { 'name': 'x', 'if': 'D' } ] }
+	`)
+	require.Equal(t, []string{"A", "B", "C", "D", "Z"}, s.Symbols())
+}
