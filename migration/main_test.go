@@ -34,7 +34,7 @@ type side struct {
 	*qmp.Client
 }
 
-// dir is a folder for sockets, whose paths must be short.
+// path is one in a folder of the side's own, short enough for a socket.
 func (s side) path(name string) string { return filepath.Join(s.VM.Dir, name) }
 
 // machine starts a QEMU. Its firmware runs, and finds nothing to boot.
@@ -50,21 +50,21 @@ func pair(t *testing.T, q *qemutest.QEMU, args ...string) (src, dst side) {
 	return machine(t, q, "pc", args...), machine(t, q, "pc", "-incoming", "defer")
 }
 
-// filled are arguments for a source with 24 MiB of memory that cannot be sent as zeroes.
+// filled are arguments for a source with 8 MiB of memory that cannot be sent as zeroes.
 func filled(t *testing.T) []string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "memory")
-	content := make([]byte, 24<<20)
+	content := make([]byte, 8<<20)
 	_, err := rand.Read(content)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, content, 0o600))
 	return []string{"-device", "loader,addr=0x200000,force-raw=on,file=" + path}
 }
 
-// slow makes a migration take some 12 seconds, and fast the rest of it none.
+// slow makes a migration take some 8 seconds, and fast the rest of it none.
 func slow(t *testing.T, s side) {
 	t.Helper()
-	require.NoError(t, migration.SetLimits(t.Context(), s, migration.Limits{Bandwidth: 2 << 20}))
+	require.NoError(t, migration.SetLimits(t.Context(), s, migration.Limits{Bandwidth: 1 << 20}))
 }
 
 func fast(t *testing.T, s side) {
@@ -95,8 +95,8 @@ func runState(t *testing.T, s side) qemu.RunState {
 	return status.Status
 }
 
-// runsAgain: a source goes on a moment after it has told that the migration failed.
-func runsAgain(t *testing.T, s side) {
+// willRun: a source goes on a moment after it has told that the migration failed.
+func willRun(t *testing.T, s side) {
 	t.Helper()
 	require.Eventually(t, func() bool { return runState(t, s) == qemu.RunStateRunning }, time.Minute, 10*time.Millisecond)
 }

@@ -3,9 +3,9 @@ package migration_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"regexp"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,7 +42,7 @@ func TestPrecopyOverUnix(t *testing.T) {
 		})
 		require.Equal(t, p, seen[len(seen)-1], "what is returned was told")
 		require.Greater(t, p.Total, int64(32<<20))
-		require.Greater(t, p.Transferred, int64(24<<20))
+		require.Greater(t, p.Transferred, int64(8<<20))
 		require.Zero(t, p.Remaining)
 		require.Positive(t, p.Rate)
 		require.Positive(t, p.Elapsed)
@@ -67,9 +67,20 @@ func TestPrecopyOverTCP(t *testing.T) {
 // socketPair makes two connected sockets.
 func socketPair(t *testing.T) (a, b *os.File) {
 	t.Helper()
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	listener, err := net.Listen("tcp", "[::1]:0")
 	require.NoError(t, err)
-	return os.NewFile(uintptr(pair[0]), "source"), os.NewFile(uintptr(pair[1]), "destination")
+	defer listener.Close()
+	dialled, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer dialled.Close()
+	accepted, err := listener.Accept()
+	require.NoError(t, err)
+	defer accepted.Close()
+	a, err = dialled.(*net.TCPConn).File()
+	require.NoError(t, err)
+	b, err = accepted.(*net.TCPConn).File()
+	require.NoError(t, err)
+	return a, b
 }
 
 func TestPrecopyOverDescriptors(t *testing.T) {
@@ -198,7 +209,7 @@ func TestNothingListens(t *testing.T) {
 			require.NotEmpty(t, failed.Reason)
 			require.False(t, failed.Postcopy)
 			require.Equal(t, qemu.MigrationStatusFailed, p.Status)
-			runsAgain(t, src)
+			willRun(t, src)
 		}
 	})
 }
@@ -270,7 +281,7 @@ func TestDestinationFails(t *testing.T) {
 		var failed *migration.FailedError
 		require.ErrorAs(t, err, &failed)
 		require.NotEmpty(t, failed.Reason)
-		runsAgain(t, src)
+		willRun(t, src)
 
 		_, err = migration.WaitIncoming(limit(t), dst, nil)
 		if !q.AtLeast(9, 1) {

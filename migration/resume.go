@@ -13,14 +13,16 @@ const resumeLimit = 10 * time.Second
 
 // Resume makes the source of a migration that is paused in postcopy ([ErrPaused]) connect to the
 // destination again, and waits like [Wait]. The destination has to listen before, which
-// [qemu.MigrateRecover] makes it do:
+// [qemu.MigrateRecover] makes it do. A destination that waits for memory may answer no ordinary
+// command, so that this one is best sent out of band ([qmp.Options.OOB]):
 //
-//	err := qemu.MigrateRecover{URI: "tcp:[::]:4445"}.Do(ctx, dst)
+//	err := qemu.MigrateRecover{URI: "tcp:[::]:4445"}.Do(ctx, dst, qmp.OutOfBand())
 //	…
 //	_, err = migration.Resume(ctx, src, migration.TCP("host2.example.org:4445"), nil)
 //
-// It can be tried again: while it does not succeed the error matches ErrPaused. Other errors are
-// those of [Start], which do not change where the machine is, and of Wait.
+// When it does not succeed the error matches ErrPaused, with QEMU's reason from 10.0 on, and it can
+// be tried again; but not with QEMU 5.2, which ends at the second attempt, and the machine with it.
+// Other errors are those of [Start], which do not change where the machine is, and of Wait.
 func Resume(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, error) {
 	if err := prepare(ctx, conn, to, "migrate"); err != nil {
 		return Progress{}, unstarted(err)

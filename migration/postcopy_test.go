@@ -1,0 +1,161 @@
+package migration_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/migration"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// postcopyPair is a pair that can do postcopy, slowly, with more arguments for both. QEMU refuses the capability at a destination
+// whose host does not let it catch page faults, which may be so for users other than root.
+func postcopyPair(t *testing.T, q *qemutest.QEMU, args ...string) (src, dst side, can bool) {
+	t.Helper()
+	src = machine(t, q, "pc", append(args, filled(t)...)...)
+	dst = machine(t, q, "pc", append(args, "-incoming", "defer")...)
+	slow(t, src)
+	turnOn(t, qemu.MigrationCapabilityPostcopyRAM, src)
+	err := migration.Capabilities(true, qemu.MigrationCapabilityPostcopyRAM).Do(t.Context(), dst)
+	if err != nil {
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.NotZero(t, os.Geteuid(), "root is let")
+	}
+	return src, dst, err == nil
+}
+
+// atOnce asks for postcopy as soon as that is possible.
+func atOnce(migration.Progress) bool { return true }
+
+// TestPostcopy lets the destination run before it has all of the memory.
+func TestPostcopy(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst, can := postcopyPair(t, q)
+		if !can {
+			return
+		}
+		asked, handedOver := 0, false
+		moved(t, src, dst, listens(t, dst), &migration.Options{
+			Postcopy: func(p migration.Progress) bool {
+				asked++
+				return p.Pass > 0
+			},
+			Progress: func(p migration.Progress) {
+				if p.Status == qemu.MigrationStatusPostcopyActive && !handedOver {
+					handedOver = true
+					require.Positive(t, p.Remaining)
+					fast(t, src)
+				}
+			},
+		})
+		require.True(t, handedOver)
+		require.Positive(t, asked)
+	})
+}
+
+// TestPostcopyIsNotCancelled: neither side has the whole machine. It is paused instead, and resumed.
+// The machine is stopped: one that runs, and waits for memory, can keep QEMU from answering.
+func TestPostcopyIsNotCancelled(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst, can := postcopyPair(t, q, "-S")
+		if !can {
+			return
+		}
+		ctx, cancel := context.WithCancel(limit(t))
+		_, err := migration.Run(ctx, src, listens(t, dst), &migration.Options{
+			Postcopy: atOnce,
+			Progress: func(p migration.Progress) {
+				if p.Status == qemu.MigrationStatusPostcopyActive {
+					cancel()
+				}
+			},
+		})
+		require.ErrorIs(t, err, migration.ErrGoesOn)
+		require.ErrorIs(t, err, context.Canceled)
+		ctx = limit(t)
+
+		require.Eventually(t, func() bool { // one that is paused before does not survive it
+			return runState(t, dst) == qemu.RunStatePaused
+		}, time.Minute, 10*time.Millisecond)
+		require.NoError(t, qemu.MigratePause{}.Do(ctx, src))
+		_, err = migration.Wait(ctx, src, nil)
+		require.ErrorIs(t, err, migration.ErrPaused)
+		_, err = migration.WaitIncoming(ctx, dst, nil)
+		require.ErrorIs(t, err, migration.ErrPaused)
+
+		if q.AtLeast(10, 0) { // QEMU 5.2 does not survive a second attempt
+			p, err := migration.Resume(ctx, src, migration.Unix(src.path("nobody")), nil)
+			require.ErrorIs(t, err, migration.ErrPaused)
+			require.ErrorContains(t, err, qmp.Value(p.Info.ErrorDesc))
+			require.NotEmpty(t, p.Info.ErrorDesc)
+		}
+		again := dst.path("again")
+		require.NoError(t, qemu.MigrateRecover{URI: "unix:" + again}.Do(ctx, dst))
+		fast(t, src)
+		_, err = migration.Resume(ctx, src, migration.Unix(again), nil)
+		require.NoError(t, err)
+		_, err = migration.WaitIncoming(ctx, dst, nil)
+		require.NoError(t, err)
+		require.NoError(t, qemu.Cont{}.Do(ctx, dst))
+		require.Equal(t, qemu.RunStateRunning, runState(t, dst))
+	})
+}
+
+// TestPostcopyWithoutTheCapability is told before anything begins, and, where it is found out
+// later, cancels.
+func TestPostcopyWithoutTheCapability(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst := pair(t, q, filled(t)...)
+		slow(t, src)
+		to := listens(t, dst)
+		opts := &migration.Options{Postcopy: atOnce}
+		_, err := migration.Run(t.Context(), src, to, opts)
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+		_, err = migration.Wait(t.Context(), src, nil)
+		require.ErrorIs(t, err, migration.ErrNone)
+
+		require.NoError(t, migration.Start(t.Context(), src, to))
+		_, err = migration.Wait(limit(t), src, opts)
+		require.ErrorIs(t, err, migration.ErrCancelled)
+		var refusal *qmp.Error
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, "migrate-start-postcopy", refusal.Command)
+		require.Equal(t, qemu.RunStateRunning, runState(t, src))
+	})
+}
+
+// TestPreSwitchover has something to be done while the machine stands still, which succeeds the
+// second time.
+func TestPreSwitchover(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst := pair(t, q)
+		turnOn(t, qemu.MigrationCapabilityPauseBeforeSwitchover, src)
+		busy := errors.New("the storage is not ready")
+		_, err := migration.Run(limit(t), src, listens(t, dst), &migration.Options{
+			PreSwitchover: func(context.Context) error { return busy },
+		})
+		require.ErrorIs(t, err, migration.ErrCancelled)
+		require.ErrorIs(t, err, busy)
+		require.Equal(t, qemu.RunStateRunning, runState(t, src))
+
+		dst = machine(t, q, "pc", "-incoming", "defer")
+		called := 0
+		moved(t, src, dst, listens(t, dst), &migration.Options{PreSwitchover: func(context.Context) error {
+			called++
+			require.Equal(t, qemu.RunStateFinishMigrate, runState(t, src))
+			return nil
+		}})
+		require.Equal(t, 1, called)
+	})
+}

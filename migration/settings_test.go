@@ -1,0 +1,110 @@
+package migration_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/migration"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+func TestLimits(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{}).Dial(t)
+		ctx := t.Context()
+		for _, step := range []struct {
+			set                           migration.Limits
+			bandwidth, postcopy, downtime uint64
+		}{
+			{migration.Limits{Bandwidth: 5 << 20, Downtime: 150 * time.Millisecond}, 5 << 20, 5 << 20, 150},
+			{migration.Limits{PostcopyBandwidth: 3 << 20}, 5 << 20, 3 << 20, 150},
+			{migration.Limits{Downtime: time.Second + time.Nanosecond}, 5 << 20, 3 << 20, 1001},
+			{migration.Limits{}, 5 << 20, 3 << 20, 1001},
+		} {
+			require.NoError(t, migration.SetLimits(ctx, c, step.set))
+			p, err := qemu.QueryMigrateParameters{}.Do(ctx, c)
+			require.NoError(t, err)
+			require.Equal(t, step.bandwidth, qmp.Value(p.MaxBandwidth))
+			require.Equal(t, step.postcopy, qmp.Value(p.MaxPostcopyBandwidth))
+			require.Equal(t, step.downtime, qmp.Value(p.DowntimeLimit))
+		}
+		require.ErrorIs(t, migration.SetLimits(ctx, c, migration.Limits{Downtime: -1}), qmp.ErrNotSent)
+		require.ErrorIs(t, migration.SetLimits(ctx, c, migration.Limits{Downtime: time.Hour}), qmp.ErrGeneric)
+	})
+}
+
+func TestCapabilities(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{}).Dial(t)
+		ctx := t.Context()
+		both := []qemu.MigrationCapability{qemu.MigrationCapabilityReturnPath, qemu.MigrationCapabilityAutoConverge}
+		for _, on := range []bool{true, false} {
+			require.NoError(t, migration.Capabilities(on, both...).Do(ctx, c))
+			require.Equal(t, on, areOn(t, c, both...))
+		}
+		err := migration.Capabilities(true, qemu.MigrationCapabilityReturnPath, "x-nonesuch").Do(ctx, c)
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.False(t, areOn(t, c, both...), "all or none")
+	})
+}
+
+// areOn tells whether all of them are on, or, if not, that none is.
+func areOn(t *testing.T, c *qmp.Client, capabilities ...qemu.MigrationCapability) bool {
+	t.Helper()
+	states, err := qemu.QueryMigrateCapabilities{}.Do(t.Context(), c)
+	require.NoError(t, err)
+	on := 0
+	for _, s := range states {
+		for _, wanted := range capabilities {
+			if s.Capability == wanted && s.State {
+				on++
+			}
+		}
+	}
+	require.Contains(t, []int{0, len(capabilities)}, on)
+	return on > 0
+}
+
+// TestNoMigration tells what there is to be waited for.
+func TestNoMigration(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		idle, waiting := machine(t, q, "none"), machine(t, q, "none", "-incoming", "defer")
+		_, err := migration.Wait(t.Context(), idle, nil)
+		require.ErrorIs(t, err, migration.ErrNone)
+		_, err = migration.WaitIncoming(t.Context(), idle, nil)
+		require.ErrorIs(t, err, migration.ErrNone)
+
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+			_, err = migration.WaitIncoming(ctx, waiting, nil)
+			require.ErrorIs(t, err, migration.ErrGoesOn)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			if p, err := migration.Query(t.Context(), waiting); err != nil || p.Info.SocketAddress == nil {
+				require.NoError(t, err)
+				listens(t, waiting)
+			}
+		}
+		err = migration.StartIncoming(t.Context(), idle, migration.Unix(idle.path("m")))
+		require.ErrorIs(t, err, qmp.ErrGeneric, "it was not started with -incoming defer")
+	})
+}
+
+func TestTargetsThatAreWrong(t *testing.T) {
+	c := qemutest.Get(t, "").Start(t, qemutest.Config{}).Dial(t)
+	for _, wrong := range []migration.Target{
+		{}, migration.Unix(""), migration.TCP("host"), migration.TCP("::1:4444"), migration.TCP("host:http"),
+		migration.TCP("host:65536"), migration.TCP("host,to=9:4444"), migration.FD(nil), migration.File("", 0),
+		migration.Channels(), migration.URI(""),
+	} {
+		require.ErrorIs(t, migration.Start(t.Context(), c, wrong), qmp.ErrNotSent)
+		require.ErrorIs(t, migration.StartIncoming(t.Context(), c, wrong), qmp.ErrNotSent)
+		_, err := migration.Resume(t.Context(), c, wrong, nil)
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+	}
+}
