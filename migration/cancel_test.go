@@ -1,0 +1,287 @@
+package migration_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/migration"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// abandoned is how a wait for an active migration ends whose context ends.
+func abandoned(t *testing.T, f *fake) (e end, took time.Duration) {
+	t.Helper()
+	f.is("active")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := f.waits(ctx, nil)
+	start := time.Now()
+	cancel()
+	e = <-ended
+	require.LessOrEqual(t, f.sent("migrate_cancel"), 1)
+	return e, time.Since(start)
+}
+
+func TestCancelIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.Handle("migrate_cancel", qmptest.Refuse(qmp.ErrGeneric, "no way"))
+		e, _ := abandoned(t, f)
+		require.ErrorIs(t, e.err, migration.ErrGoesOn)
+		require.ErrorIs(t, e.err, context.Canceled)
+		require.ErrorIs(t, e.err, qmp.ErrGeneric)
+	})
+}
+
+// TestCancelIsRefusedForPostcopy, which began in this moment.
+func TestCancelIsRefusedForPostcopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.Handle("migrate_cancel", func(*qmptest.Request) (any, error) {
+			f.is("postcopy-active")
+			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "too late"}
+		})
+		e, _ := abandoned(t, f)
+		require.ErrorIs(t, e.err, migration.ErrGoesOn)
+		require.ErrorContains(t, e.err, "postcopy")
+	})
+}
+
+// TestCancelTakesTime, with and without events, and is waited for.
+func TestCancelTakesTime(t *testing.T) {
+	for _, change := range []func(*fake, string, ...any){(*fake).is, (*fake).becomes} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t)
+			f.Handle("migrate_cancel", func(*qmptest.Request) (any, error) {
+				f.is("cancelling")
+				time.AfterFunc(10*time.Second, func() { change(f, "cancelled") })
+				return nil, nil
+			})
+			e, took := abandoned(t, f)
+			require.ErrorIs(t, e.err, migration.ErrCancelled)
+			require.ErrorIs(t, e.err, context.Canceled)
+			require.InDelta(t, 10, took.Seconds(), 0.1)
+		})
+	}
+}
+
+// TestCancelNeverEnds, as of a QEMU that cannot reach its destination.
+func TestCancelNeverEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.Handle("migrate_cancel", func(*qmptest.Request) (any, error) {
+			f.is("cancelling")
+			return nil, nil
+		})
+		e, took := abandoned(t, f)
+		require.ErrorIs(t, e.err, migration.ErrGoesOn)
+		require.ErrorIs(t, e.err, context.Canceled)
+		require.Equal(t, 15*time.Second, took)
+	})
+}
+
+// TestFailsWhileItIsCancelled.
+func TestFailsWhileItIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.Handle("migrate_cancel", func(*qmptest.Request) (any, error) {
+			f.is("failed", "error-desc", "out of cheese")
+			return nil, nil
+		})
+		e, _ := abandoned(t, f)
+		require.ErrorAs(t, e.err, new(*migration.FailedError))
+		require.ErrorIs(t, e.err, context.Canceled)
+	})
+}
+
+// TestQEMUHangs: neither asking nor cancelling leads anywhere.
+func TestQEMUHangs(t *testing.T) {
+	for _, command := range []string{"query-migrate", "migrate_cancel"} {
+		t.Run(command, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t)
+				f.is("active")
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := f.waits(ctx, nil)
+				f.Handle(command, qmptest.Hang)
+				start := time.Now()
+				cancel()
+				err := (<-ended).err
+				require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+				require.ErrorIs(t, err, context.Canceled)
+				require.Equal(t, 15*time.Second, time.Since(start))
+			})
+		})
+	}
+}
+
+// TestPostcopyIsLeftAlone, once it has been asked for: QEMU may not have come to it.
+func TestPostcopyIsLeftAlone(t *testing.T) {
+	for _, status := range []string{"active", "postcopy-device", "postcopy-active", "postcopy-recover", "postcopy-newfangled"} {
+		t.Run(status, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t)
+				f.is("active")
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := f.waits(ctx, &migration.Options{Postcopy: atOnce})
+				f.is(status)
+				cancel()
+				err := (<-ended).err
+				require.ErrorIs(t, err, migration.ErrGoesOn)
+				require.ErrorIs(t, err, context.Canceled)
+				require.Equal(t, 1, f.sent("migrate-start-postcopy"))
+				require.Zero(t, f.sent("migrate_cancel"))
+			})
+		})
+	}
+}
+
+// TestPostcopyIsAskedForOnce, and not before Options.Postcopy says so.
+func TestPostcopyIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.is("setup")
+		ended := f.waits(t.Context(), &migration.Options{
+			Postcopy: func(p migration.Progress) bool { return p.Elapsed > time.Minute },
+		})
+		f.becomes("active", "total-time", 60_000)
+		time.Sleep(5 * time.Second)
+		require.Zero(t, f.sent("migrate-start-postcopy"))
+		f.becomes("active", "total-time", 60_001)
+		time.Sleep(5 * time.Second)
+		require.Equal(t, 1, f.sent("migrate-start-postcopy"))
+		f.becomes("completed")
+		require.NoError(t, (<-ended).err)
+	})
+}
+
+// TestPreSwitchoverOfOthers is let go on by somebody else, where there is no function for it; where
+// there is one it is called once.
+func TestPreSwitchoverOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.is("pre-switchover")
+		ended := f.waits(t.Context(), nil)
+		time.Sleep(time.Minute)
+		require.Zero(t, f.sent("migrate-continue"))
+		f.becomes("completed")
+		require.NoError(t, (<-ended).err)
+
+		f.is("pre-switchover")
+		called := 0
+		ended = f.waits(t.Context(), &migration.Options{PreSwitchover: func(context.Context) error {
+			called++
+			return nil
+		}})
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, called)
+		require.Equal(t, 1, f.sent("migrate-continue"))
+		f.becomes("completed")
+		require.NoError(t, (<-ended).err)
+	})
+}
+
+// TestResume waits for QEMU to connect again, and not for ever.
+func TestResume(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		states []string // each after a second
+		took   time.Duration
+		want   error
+	}{
+		{"that succeeds", []string{"postcopy-recover", "postcopy-active", "completed"}, 3 * time.Second, nil},
+		{"that fails", []string{"postcopy-recover-setup", "postcopy-paused"}, 2 * time.Second, migration.ErrPaused},
+		{"of which nothing is told", nil, 10 * time.Second, migration.ErrPaused},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t)
+				f.is("postcopy-paused")
+				f.Handle("migrate", func(r *qmptest.Request) (any, error) {
+					var args struct {
+						URI    string
+						Resume bool
+					}
+					require.NoError(t, r.Decode(&args))
+					require.True(t, args.Resume)
+					for i, status := range c.states {
+						time.AfterFunc(time.Duration(i+1)*time.Second, func() { f.becomes(status) })
+					}
+					return nil, nil
+				})
+				start := time.Now()
+				_, err := migration.Resume(t.Context(), f.Client, migration.Unix("/run/m"), nil)
+				require.ErrorIs(t, err, c.want)
+				require.Equal(t, c.took, time.Since(start))
+			})
+		})
+	}
+}
+
+// TestResumeIsRefused where there is nothing to resume.
+func TestResumeIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.Handle("migrate", qmptest.Refuse(qmp.ErrGeneric, "nothing to resume"))
+		_, err := migration.Resume(t.Context(), f.Client, migration.Unix("/run/m"), nil)
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.NotErrorIs(t, err, migration.ErrOutcomeUnknown)
+		require.Zero(t, f.sent("migrate-set-capabilities"), "QEMU refuses that while a migration is paused")
+	})
+}
+
+// TestStartThatIsNotAnswered may have begun something, and the context has no part in it.
+func TestStartThatIsNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.Handle("migrate", qmptest.Hang)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		start := time.Now()
+		_, err := migration.Run(ctx, f.Client, migration.Unix("/run/m"), nil)
+		require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+		require.Equal(t, 15*time.Second, time.Since(start))
+	})
+}
+
+// TestWhatIsAskedBefore fails with what it asks, and nothing is begun.
+func TestWhatIsAskedBefore(t *testing.T) {
+	unix := migration.Unix("/run/m")
+	for _, c := range []struct {
+		command string
+		do      func(ctx context.Context, c *qmp.Client) error
+	}{
+		{"migrate-set-capabilities", func(ctx context.Context, c *qmp.Client) error { return migration.Start(ctx, c, unix) }},
+		{"migrate-set-capabilities", func(ctx context.Context, c *qmp.Client) error { return migration.StartIncoming(ctx, c, unix) }},
+		{"query-qmp-schema", func(ctx context.Context, c *qmp.Client) error { return migration.StartIncoming(ctx, c, unix) }},
+		{"query-qmp-schema", func(ctx context.Context, c *qmp.Client) error {
+			return migration.Start(ctx, c, migration.File("/srv/state", 0))
+		}},
+		{"query-qmp-schema", func(ctx context.Context, c *qmp.Client) error {
+			return migration.SetLimits(ctx, c, migration.Limits{Bandwidth: 1})
+		}},
+		{"query-migrate-capabilities", func(ctx context.Context, c *qmp.Client) error {
+			_, err := migration.Run(ctx, c, unix, &migration.Options{Postcopy: atOnce})
+			return err
+		}},
+		{"query-migrate", func(ctx context.Context, c *qmp.Client) error {
+			_, err := migration.Query(ctx, c)
+			return err
+		}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t)
+			refusal := errors.New("injected")
+			f.Handle(c.command, func(*qmptest.Request) (any, error) { return nil, refusal })
+			err := c.do(t.Context(), f.Client)
+			require.ErrorContains(t, err, "injected")
+			require.NotErrorIs(t, err, migration.ErrOutcomeUnknown)
+			require.Zero(t, f.sent("migrate"))
+		})
+	}
+}
