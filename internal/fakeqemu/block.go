@@ -1,6 +1,7 @@
 package fakeqemu
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -15,10 +16,43 @@ func (m *Machine) blockdevAdd(args *arguments) (any, error) {
 	if m.hasNode(args.NodeName) {
 		return nil, generic("Duplicate nodes with node-name='%s'", args.NodeName)
 	}
-	if id, ok := inSet(args.Filename); ok && m.sets[id] == nil {
-		return nil, generic("Could not open '%s': No such file or directory", args.Filename)
+	if err := m.checkTree(args.all); err != nil {
+		return nil, err
 	}
 	m.nodes = append(m.nodes, node{args.NodeName, args.Driver, args.Filename, args.ReadOnly})
+	return nil, nil
+}
+
+// checkTree looks for the sets and the secrets that a tree of nodes needs.
+func (m *Machine) checkTree(value any) error {
+	switch v := value.(type) {
+	case []any:
+		for _, element := range v {
+			if err := m.checkTree(element); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			text, _ := v[name].(string)
+			if id, ok := inSet(text); ok && name == "filename" && m.sets[id] == nil {
+				return generic("Could not open '%s': No such file or directory", text)
+			}
+			if name == "key-secret" && m.objects[text] == "" {
+				return generic("No secret with id '%s'", text)
+			}
+			if err := m.checkTree(v[name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *Machine) blockResize(args *arguments) (any, error) {
+	if !m.hasNode(args.NodeName) {
+		return nil, generic("Cannot find device='' nor node-name='%s'", args.NodeName)
+	}
 	return nil, nil
 }
 

@@ -2,6 +2,7 @@ package fakeqemu
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -23,12 +24,20 @@ type arguments struct {
 	Property string          `json:"property"`
 	Fdname   string          `json:"fdname"`
 	Netdev   string          `json:"netdev"`
+	Name     string          `json:"name"`
+	Chardev  string          `json:"chardev"`
+	Fd       any             `json:"fd"` // a name, or a number
+	Vhostfd  string          `json:"vhostfd"`
 	Fds      string          `json:"fds"`
 	Vhostfds string          `json:"vhostfds"`
 	QOMType  string          `json:"qom-type"`
 	Memdev   string          `json:"memdev"`
+	SocketID *int64          `json:"socket-id"`
+	Size     uint64          `json:"requested-size"`
+	Value    json.RawMessage `json:"value"`
 
 	files []*os.File
+	all   any // as they came
 }
 
 func decode(r *qmptest.Request) (*arguments, error) {
@@ -36,7 +45,7 @@ func decode(r *qmptest.Request) (*arguments, error) {
 	if len(r.Arguments) == 0 {
 		return args, nil
 	}
-	return args, json.Unmarshal(r.Arguments, args)
+	return args, errors.Join(json.Unmarshal(r.Arguments, args), json.Unmarshal(r.Arguments, &args.all))
 }
 
 func (m *Machine) queryStatus(*arguments) (any, error) {

@@ -34,7 +34,9 @@ type Machine struct {
 	objects map[string]string     // their types by their ids
 	netdevs map[string][]*os.File // with what they were given
 	named   map[string]*os.File   // by getfd
+	chardev map[string]string     // the netdevs that use them, by their ids
 	sets    map[int64][]descriptor
+	places  int  // for CPUs
 	lingers int  // how many attempts to remove a node fail after its device is gone
 	strict  bool // see RefuseSecondUnplug
 	stopped bool // see Stop
@@ -48,6 +50,7 @@ func New(t qmptest.T) *Machine {
 		objects: map[string]string{},
 		netdevs: map[string][]*os.File{},
 		named:   map[string]*os.File{},
+		chardev: map[string]string{},
 		sets:    map[int64][]descriptor{},
 	}
 	for command, h := range map[string]func(args *arguments) (any, error){
@@ -60,15 +63,21 @@ func New(t qmptest.T) *Machine {
 		"closefd":                 m.closefd,
 		"netdev_add":              m.netdevAdd,
 		"netdev_del":              m.netdevDel,
+		"set_link":                m.setLink,
+		"chardev-add":             m.chardevAdd,
+		"chardev-remove":          m.chardevRemove,
 		"object-add":              m.objectAdd,
 		"object-del":              m.objectDel,
 		"blockdev-add":            m.blockdevAdd,
 		"blockdev-del":            m.blockdevDel,
+		"block_resize":            m.blockResize,
 		"query-named-block-nodes": m.queryNodes,
 		"query-block":             m.queryBlock,
 		"device_add":              m.deviceAdd,
 		"device_del":              m.deviceDel,
+		"query-hotpluggable-cpus": m.queryCPUs,
 		"qom-get":                 m.qomGet,
+		"qom-set":                 m.qomSet,
 		"qom-list":                m.qomList,
 		"system_reset":            m.systemReset,
 	} {
@@ -116,7 +125,7 @@ func (m *Machine) Stop(stopped bool) {
 	m.stopped = stopped
 }
 
-// State lists what there is, sorted: "device d1", "fd tap0", "fdset 0 qmpkit:d1", "netdev nic1",
+// State lists what there is, sorted: "chardev c1", "device d1", "fd tap0", "fdset 0 qmpkit:d1", "netdev nic1",
 // "node d1", "object secret1".
 func (m *Machine) State() []string {
 	m.mu.Lock()
@@ -130,6 +139,9 @@ func (m *Machine) State() []string {
 	}
 	for id := range m.netdevs {
 		all = append(all, "netdev "+id)
+	}
+	for id := range m.chardev {
+		all = append(all, "chardev "+id)
 	}
 	for name := range m.named {
 		all = append(all, "fd "+name)

@@ -1,0 +1,155 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// lacks answers query-commands for a QEMU that has all commands but these.
+func lacks(missing ...string) qmptest.Handler {
+	all := []qemu.CommandInfo{}
+	for _, name := range []string{
+		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-named-block-nodes", "device_add",
+		"device_del", "qom-get", "qom-list", "object-add", "object-del", "getfd", "closefd", "netdev_add", "netdev_del",
+	} {
+		lacking := false
+		for _, m := range missing {
+			lacking = lacking || m == name
+		}
+		if !lacking {
+			all = append(all, qemu.CommandInfo{Name: name})
+		}
+	}
+	return qmptest.Return(all)
+}
+
+func TestMissingCommands(t *testing.T) {
+	s := qmptest.NewServer(t, nil)
+	s.Expect("query-commands").Refuse(qmp.ErrGeneric, "not now")
+	s.Expect("query-commands").Handle(lacks("add-fd", "blockdev-add", "blockdev-del", "getfd"))
+	vm := hotplug.New(s.Dial())
+	ctx := t.Context()
+	require.ErrorIs(t, vm.CheckDisk(ctx), qmp.ErrGeneric, "an error is not kept")
+
+	err := vm.CheckDisk(ctx)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	var missing *hotplug.MissingError
+	require.ErrorAs(t, err, &missing)
+	require.Equal(t, []string{"add-fd", "blockdev-add", "blockdev-del"}, missing.Commands)
+	require.EqualError(t, err, "hotplug: this QEMU is too old for disks: it lacks add-fd, blockdev-add, blockdev-del")
+	require.EqualError(t, vm.CheckNIC(ctx), "hotplug: this QEMU is too old for NICs: it lacks getfd")
+
+	vm.Fallback = &hotplug.Fallback{}
+	require.EqualError(t, vm.CheckDisk(ctx), "hotplug: this QEMU is too old for disks: it lacks add-fd")
+}
+
+// TestAskedOnce has many ask at the same time, and one who does not want to wait.
+func TestAskedOnce(t *testing.T) {
+	s := qmptest.NewServer(t, nil)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	s.Expect("query-commands").Handle(func(r *qmptest.Request) (any, error) {
+		close(asked)
+		<-answer
+		return lacks()(r)
+	})
+	vm := hotplug.New(s.Dial())
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if err := errors.Join(vm.CheckDisk(t.Context()), vm.CheckNIC(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-asked
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, vm.CheckNIC(ctx), context.Canceled)
+	close(answer)
+	all.Wait()
+}
+
+// fileDriver is a schema of blockdev-add with the driver file, with or without the feature.
+func fileDriver(features ...string) qmptest.Handler {
+	return qmptest.Return([]map[string]any{
+		{"name": "blockdev-add", "meta-type": "command", "arg-type": "1", "ret-type": "0"},
+		{"name": "0", "meta-type": "object", "members": []any{}},
+		{"name": "1", "meta-type": "object", "tag": "driver", "members": []any{map[string]any{"name": "driver", "type": "2"}},
+			"variants": []any{map[string]any{"case": "file", "type": "3"}}},
+		{"name": "2", "meta-type": "enum", "values": []string{"file"}},
+		{"name": "3", "meta-type": "object", "members": []any{}, "features": append([]string{}, features...)},
+	})
+}
+
+// anonymous is a connection that does not know the version.
+type anonymous struct{ hotplug.Conn }
+
+func TestDynamicAutoReadOnly(t *testing.T) {
+	const feature = "dynamic-auto-read-only"
+	for _, c := range []struct {
+		name    string
+		version qmp.Version
+		schema  qmptest.Handler
+		want    bool
+	}{
+		{"3.1", qmp.Version{Major: 3, Minor: 1}, fileDriver(), false},
+		{"4.0", qmp.Version{Major: 4}, fileDriver(), true},
+		{"4.0.1", qmp.Version{Major: 4, Micro: 1}, fileDriver(), true},
+		{"4.1 without it", qmp.Version{Major: 4, Minor: 1}, fileDriver("other"), false},
+		{"4.1", qmp.Version{Major: 4, Minor: 1}, fileDriver(feature), true},
+		{"9.0", qmp.Version{Major: 9}, fileDriver("other", feature), true},
+		{"2.4", qmp.Version{Major: 2, Minor: 4}, qmptest.Refuse(qmp.ErrCommandNotFound, "no schema"), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := qmptest.NewServer(t, &qmptest.Options{Version: c.version})
+			s.Expect("query-qmp-schema").Refuse(qmp.ErrGeneric, "not now")
+			s.Expect("query-qmp-schema").Handle(c.schema)
+			vm := hotplug.New(s.Dial())
+			_, err := vm.HasDynamicAutoReadOnly(t.Context())
+			require.ErrorIs(t, err, qmp.ErrGeneric)
+			for range 2 { // asked once
+				has, err := vm.HasDynamicAutoReadOnly(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, c.want, has)
+			}
+		})
+	}
+}
+
+// TestVersionIsAsked for a connection that does not tell it.
+func TestVersionIsAsked(t *testing.T) {
+	for major, want := range map[int64]bool{4: true, 3: false} {
+		s := qmptest.NewServer(t, nil)
+		s.Expect("query-qmp-schema").Handle(fileDriver())
+		s.Expect("query-version").Reply(qemu.VersionInfo{QEMU: qemu.VersionTriple{Major: major}})
+		has, err := hotplug.New(anonymous{s.Dial()}).HasDynamicAutoReadOnly(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, has)
+	}
+	s := qmptest.NewServer(t, nil)
+	s.Expect("query-qmp-schema").Handle(fileDriver())
+	s.Expect("query-version").Refuse(qmp.ErrGeneric, "no")
+	_, err := hotplug.New(anonymous{s.Dial()}).HasDynamicAutoReadOnly(t.Context())
+	require.ErrorIs(t, err, qmp.ErrGeneric)
+}
+
+func TestFeaturesOfQEMU(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		vm := hotplug.New(q.Start(t, qemutest.Config{}).Dial(t))
+		require.NoError(t, vm.CheckDisk(t.Context()))
+		require.NoError(t, vm.CheckNIC(t.Context()))
+		has, err := vm.HasDynamicAutoReadOnly(t.Context())
+		require.NoError(t, err)
+		require.True(t, has)
+	})
+}

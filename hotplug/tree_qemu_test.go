@@ -1,0 +1,196 @@
+package hotplug_test
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// img runs qemu-img.
+func img(t *testing.T, q *qemutest.QEMU, args ...string) {
+	t.Helper()
+	program, err := q.Program("qemu-img")
+	require.NoError(t, err)
+	out, err := exec.Command(program, args...).CombinedOutput()
+	require.NoError(t, err, "%s: %s", args, out)
+}
+
+// chain makes qcow2 images in a folder, each an overlay of the next, and returns their paths.
+func chain(t *testing.T, q *qemutest.QEMU, n int) (paths []string) {
+	t.Helper()
+	dir := t.TempDir()
+	for i := range n {
+		paths = append(paths, filepath.Join(dir, fmt.Sprintf("chain%d", i)))
+	}
+	img(t, q, "create", "-q", "-f", "qcow2", paths[n-1], "1M")
+	for i := n - 2; i >= 0; i-- {
+		img(t, q, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", paths[i+1], paths[i])
+	}
+	return paths
+}
+
+// encryptedImage makes one of LUKS, or a qcow2 that is encrypted so, with a cheap key.
+func encryptedImage(t *testing.T, q *qemutest.QEMU, format, prefix string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), format)
+	img(t, q, "create", "-q", "-f", format, "--object", "secret,id=s,data=secret", "-o",
+		prefix+"key-secret=s,"+prefix+"iter-time=10", path, "1M")
+	return path
+}
+
+// TestTreesOfEveryKind adds trees to QEMUs of all versions and removes them, with the files
+// opened here, and again by QEMU.
+func TestTreesOfEveryKind(t *testing.T) {
+	key := new(hotplug.SecretID("d", "key"))
+	secrets := map[string][]byte{"key": []byte("secret")}
+	kinds := map[string]func(t *testing.T, q *qemutest.QEMU) hotplug.Disk{
+		"chain of 3": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
+			p := chain(t, q, 3)
+			return hotplug.Disk{Node: overlay(p[0], overlay(p[1], overlay(p[2], nil)))}
+		},
+		"direct chain, not written to": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
+			p := chain(t, q, 2)
+			needsDirect(t, p[0])
+			node := overlay(p[0], overlay(p[1], nil))
+			node.ReadOnly, node.Cache = new(true), &qemu.BlockdevCacheOptions{Direct: new(true)}
+			return hotplug.Disk{Node: node}
+		},
+		"auto-read-only, of named nodes": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
+			p := chain(t, q, 2)
+			below := overlay(p[1], nil)
+			below.NodeName = new("below")
+			node := overlay(p[0], below)
+			node.AutoReadOnly = new(true)
+			node.Branch.(*qemu.BlockdevOptionsQcow2).File.Definition.NodeName = new("protocol")
+			return hotplug.Disk{Node: node}
+		},
+		"LUKS": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
+			return hotplug.Disk{Secrets: secrets, Node: luks(encryptedImage(t, q, "luks", ""), *key)}
+		},
+		"encrypted qcow2": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
+			return hotplug.Disk{Secrets: secrets, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
+				File:    define(file(encryptedImage(t, q, "qcow2", "encrypt.format=luks,encrypt."))),
+				Encrypt: &qemu.BlockdevQcow2Encryption{Branch: &qemu.QCryptoBlockOptionsLUKS{KeySecret: key}},
+			}}}
+		},
+		"data file": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
+			dir := t.TempDir()
+			path, data := filepath.Join(dir, "image"), filepath.Join(dir, "data")
+			img(t, q, "create", "-q", "-f", "qcow2", "-o", "data_file="+data, path, "1M")
+			return hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
+				File: define(file(path)), DataFile: new(define(file(data)))}}}
+		},
+		"filters": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
+			return hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCor{
+				File: define(&qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsRaw{
+					Offset: new(int64(4096)), File: define(file(image(t)))}})}}}
+		},
+		"quorum": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
+			return hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQuorum{VoteThreshold: 2,
+				Children: []qemu.BlockdevRef{define(file(image(t))), define(file(image(t)))}}}}
+		},
+	}
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		qvm, c := pc(t, q)
+		vm := hotplug.New(c)
+		for name, kind := range kinds {
+			t.Run(name, func(t *testing.T) {
+				ctx := limit(t)
+				disk := kind(t, q)
+				disk.ID = "d"
+				before, fds := stateOf(t, c), qemuFds(t, qvm)
+				var open opening
+				disk.Open = open.open
+				for range 2 {
+					require.NoError(t, vm.AddDisk(ctx, disk))
+					require.Equal(t, []string{"d"}, inQueryBlock(t, c))
+					require.NoError(t, vm.RemoveDisk(ctx, "d"))
+					require.Equal(t, before, stateOf(t, c))
+					require.Equal(t, fds, qemuFds(t, qvm))
+					require.NotEmpty(t, open.asked)
+					disk.Open = nil
+				}
+			})
+		}
+	})
+}
+
+// TestReferencesRemain has a tree with a node that was there before.
+func TestReferencesRemain(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		_, c := pc(t, q)
+		ctx := limit(t)
+		p := chain(t, q, 2)
+		base := overlay(p[1], nil)
+		base.NodeName, base.ReadOnly = new("base"), new(true)
+		require.NoError(t, qemu.BlockdevAdd(*base).Do(ctx, c))
+		before := stateOf(t, c)
+		node := overlay(p[0], nil)
+		node.Branch.(*qemu.BlockdevOptionsQcow2).Backing = &qemu.BlockdevRefOrNull{Reference: new("base")}
+		vm := hotplug.New(c)
+		var open opening
+		require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Node: node, Open: open.open}))
+		require.NoError(t, vm.RemoveDisk(ctx, "d"))
+		require.Equal(t, before, stateOf(t, c))
+	})
+}
+
+// TestImageThatNames a file which QEMU is not to open: it does without Open, and not with it.
+func TestImageThatNames(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{})
+		c := qvm.Dial(t)
+		p := chain(t, q, 2)
+		before := stateOf(t, c)
+		require.NoError(t, qemu.BlockdevAdd(named("by-name", overlay(p[0], nil))).Do(t.Context(), c))
+		require.Contains(t, fmt.Sprint(qemuFds(t, qvm)), p[1], "QEMU opens what the image names")
+		require.NoError(t, qemu.BlockdevDel{NodeName: "by-name"}.Do(t.Context(), c))
+
+		var open opening
+		err := hotplug.New(c).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: overlay(p[0], nil), Open: open.open})
+		require.ErrorContains(t, err, `Node's member "backing"`)
+		require.Equal(t, before, stateOf(t, c))
+
+		// If the header is another one when QEMU reads it, the name in it is ignored.
+		node := overlay(p[0], nil)
+		node.Branch.(*qemu.BlockdevOptionsQcow2).Backing = &qemu.BlockdevRefOrNull{Null: &qmp.Null{}}
+		require.NoError(t, qemu.BlockdevAdd(named("null", node)).Do(t.Context(), c))
+		require.NotContains(t, fmt.Sprint(qemuFds(t, qvm)), p[1])
+	})
+}
+
+func named(name string, node *qemu.BlockdevOptions) qemu.BlockdevOptions {
+	with := *node
+	with.NodeName = &name
+	return with
+}
+
+// TestFaultsOfTreeOfQEMU lets each command of AddDisk go wrong for a tree of two files and a
+// secret, with a real QEMU to be found as it was.
+func TestFaultsOfTreeOfQEMU(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm, c := pc(t, q)
+		for _, fault := range fakeqemu.Faults {
+			t.Run(string(fault), func(t *testing.T) {
+				qemutest.CheckFds(t)
+				fds := qemuFds(t, qvm)
+				var open opening
+				node := overlay(chain(t, q, 1)[0], luks(encryptedImage(t, q, "luks", ""), hotplug.SecretID("d", "key")))
+				op := addsDisk(hotplug.Disk{ID: "d", Node: node, Open: open.open, Secrets: map[string][]byte{"key": []byte("secret")}})
+				op.commands = append(op.commands, "object-add")
+				faultsAtEveryStep(t, c, fault, op, func() []string { return stateOf(t, c) })
+				require.Equal(t, fds, qemuFds(t, qvm))
+			})
+		}
+	})
+}
