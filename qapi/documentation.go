@@ -53,6 +53,49 @@ func (d *Doc) Feature(name string) *DocSection { return d.section(DocFeature, na
 // Tagged is like Member, for the first section with that tag.
 func (d *Doc) Tagged(tag string) *DocSection { return d.section(DocTagged, tag) }
 
+// DescriptionOf returns what is said about a member of a definition, or about a value or an
+// alternative: in the definition's own documentation, or in that of the type which brings the
+// member, its base or the type of its arguments. It is nil if nothing is said.
+func DescriptionOf(d Definition, member string) *DocSection {
+	if s := d.Head().Doc.Member(member); s != nil {
+		return s
+	}
+	switch d := d.(type) {
+	case *Struct:
+		if d.Base != nil {
+			return DescriptionOf(d.Base, member)
+		}
+	case *Union:
+		return DescriptionOf(d.Base, member)
+	case *Command:
+		if d.Arg != nil {
+			return DescriptionOf(d.Arg, member)
+		}
+	case *Event:
+		if d.Arg != nil {
+			return DescriptionOf(d.Arg, member)
+		}
+	}
+	return nil
+}
+
+// HasProse tells whether there is documentation in a schema besides what belongs to its language:
+// text about a definition or a member. A copy without prose, as qapigen print makes it, has none.
+func (s *Schema) HasProse() bool {
+	for _, d := range s.Definitions {
+		doc := d.Head().Doc
+		if doc == nil {
+			continue
+		}
+		for _, section := range doc.Sections {
+			if section.Kind <= DocMember && len(section.Lines) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (d *Doc) section(kind DocKind, name string) *DocSection {
 	if d == nil {
 		return nil

@@ -233,11 +233,11 @@ func one[D decl](d D, err error) ([]decl, error) { return []decl{d}, err }
 
 func (b *builder) enum(d *qapi.Enum) (*enum, error) {
 	name := typeName(d)
-	e := &enum{name: name, doc: definitionComment(
-		fmt.Sprintf("%s is the QAPI enum %s.", name, d.Name), "enum", &d.Header)}
+	e := &enum{name: name, doc: b.definitionComment(fmt.Sprintf("%s is the QAPI enum %s.", name, d.Name), d)}
+	p := b.prose(d)
 	for _, v := range d.Values {
 		e.values = append(e.values, enumValue{
-			constantName(name, v.Name), v.Name, v.If, remarks("the value", v.If, v.Features),
+			constantName(name, v.Name), v.Name, v.If, p.partComment(v.Name, "the value", v.If, v.Features),
 		})
 	}
 	return e, nil
@@ -247,21 +247,21 @@ func (b *builder) enum(d *qapi.Enum) (*enum, error) {
 func (b *builder) object(d qapi.ObjectType) (*object, error) {
 	name := typeName(d)
 	o := &object{
-		name: name,
-		doc: definitionComment(fmt.Sprintf("%s is the QAPI %s %s.", name, kindOf(d), d.Head().Name),
-			kindOf(d), d.Head()),
+		name:     name,
+		doc:      b.definitionComment(fmt.Sprintf("%s is the QAPI %s %s.", name, kindOf(d), d.Head().Name), d),
 		codec:    b.both(b.reach.codec(d)),
 		receiver: "v",
 	}
-	return o, b.fields(o, d, d.Head().Name)
+	return o, b.fields(o, d, d)
 }
 
-// fields adds the fields of t's members to o. The owner's name is the one that the table of
-// secrets has.
-func (b *builder) fields(o *object, t qapi.ObjectType, owner string) error {
+// fields adds the fields of t's members to o. The owner is t itself, or the command or event that
+// has them: it is documented, and the table of secrets has its name.
+func (b *builder) fields(o *object, t qapi.ObjectType, owner qapi.Definition) error {
 	scope := names{}
+	p := b.prose(owner)
 	for _, m := range t.AllMembers() {
-		f, err := b.field(t, m, owner)
+		f, err := b.field(t, m, owner, p)
 		if err != nil {
 			return err
 		}
@@ -273,23 +273,23 @@ func (b *builder) fields(o *object, t qapi.ObjectType, owner string) error {
 	return nil
 }
 
-func (b *builder) field(owner qapi.ObjectType, m *qapi.Member, ownerName string) (*field, error) {
+func (b *builder) field(t qapi.ObjectType, m *qapi.Member, owner qapi.Definition, p *prose) (*field, error) {
 	f := &field{
 		name:     fieldName(m.Name),
 		wire:     m.Name,
 		typ:      b.goType(m.Type),
 		optional: m.Optional,
-		doc:      remarks("the member", m.If, m.Features),
+		doc:      p.partComment(m.Name, "the member", m.If, m.Features),
 	}
-	if isSecret(ownerName, m.Name) {
+	if isSecret(owner.Head().Name, m.Name) {
 		f.typ = secretOf(f.typ)
 		if f.typ == nil {
 			return nil, fmt.Errorf("%s: %s of %s is in the table of secrets and not a string",
-				m.Pos, m.Name, ownerName)
+				m.Pos, m.Name, owner.Head().Name)
 		}
 		f.doc = append(comment{"A secret: String hides it."}, f.doc...)
 	}
-	f.pointer = !f.typ.nilable() && (m.Optional || b.cycles.holds(owner, m.Type))
+	f.pointer = !f.typ.nilable() && (m.Optional || b.cycles.holds(t, m.Type))
 	return f, nil
 }
 
@@ -329,14 +329,16 @@ func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 	name := typeName(d)
 	a := &alternate{
 		name: name,
-		doc: definitionComment(fmt.Sprintf(
+		doc: b.definitionComment(fmt.Sprintf(
 			"%s is the QAPI alternate %s: exactly one of its fields is set. Decoding sets none "+
-				"for a kind of value that is not among them.", name, d.Name), "alternate", &d.Header),
+				"for a kind of value that is not among them.", name, d.Name), d),
 		codec: b.both(b.reach.codec(d)),
 	}
 	scope := names{}
+	p := b.prose(d)
 	for _, alt := range d.Alternatives {
-		f := alternative{fieldName(alt.Name), alt.Type.JSONKind(), b.goType(alt.Type), remarks("the alternative", alt.If, nil)}
+		f := alternative{fieldName(alt.Name), alt.Type.JSONKind(), b.goType(alt.Type),
+			p.partComment(alt.Name, "the alternative", alt.If, nil)}
 		if err := scope.take(f.name, fmt.Sprintf("alternative %s of %s", alt.Name, describe(d))); err != nil {
 			return nil, err
 		}
@@ -358,13 +360,13 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 	if c.merged {
 		first = fmt.Sprintf("Do executes the QMP command %s.", d.Name)
 	}
-	c.doc = definitionComment(first, "command", &d.Header)
+	c.doc = b.definitionComment(first, d)
 	if hasNamedArg(d) && !d.NoGen {
 		return c, nil
 	}
 	c.args = &object{name: c.name, receiver: "r", codec: b.both(codec{sent: d.Arg != nil})}
 	if d.Arg != nil {
-		if err := b.fields(c.args, d.Arg, d.Name); err != nil {
+		if err := b.fields(c.args, d.Arg, d); err != nil {
 			return nil, err
 		}
 		if d.NoGen {
@@ -386,7 +388,7 @@ func (b *builder) extraField(o *object) string {
 
 func (b *builder) event(d *qapi.Event) (*event, error) {
 	e := &event{name: eventName(d), wire: d.Name}
-	e.doc = definitionComment(fmt.Sprintf("%s is the event %s.", e.name, d.Name), "event", &d.Header)
+	e.doc = b.definitionComment(fmt.Sprintf("%s is the event %s.", e.name, d.Name), d)
 	b.pkg.events = append(b.pkg.events, e)
 	if d.Arg != nil && !d.Arg.Head().Implicit {
 		_, e.dataUnion = d.Arg.(*qapi.Union)
@@ -395,7 +397,7 @@ func (b *builder) event(d *qapi.Event) (*event, error) {
 	}
 	e.data = &object{name: e.name, receiver: "v", codec: b.both(codec{received: true})}
 	if d.Arg != nil {
-		return e, b.fields(e.data, d.Arg, d.Name)
+		return e, b.fields(e.data, d.Arg, d)
 	}
 	return e, nil
 }

@@ -14,7 +14,8 @@ const commentWidth = 92
 // comment is a doc comment: paragraphs, each of which may be a list.
 type comment []string
 
-// lines wraps the paragraphs. One that begins with a blank is preformatted.
+// lines wraps the paragraphs. One that begins with a blank, as lists do, or with a tab, as code
+// does, is preformatted.
 func (c comment) lines() []string {
 	var lines []string
 	for i, paragraph := range c {
@@ -26,14 +27,20 @@ func (c comment) lines() []string {
 	return lines
 }
 
+func isPreformatted(text string) bool { return text[0] == ' ' || text[0] == '\t' }
+
 func wrap(text string) []string {
-	if strings.HasPrefix(text, " ") {
+	if isPreformatted(text) {
 		return strings.Split(text, "\n")
 	}
+	return wrapAt(text, commentWidth)
+}
+
+func wrapAt(text string, width int) []string {
 	var lines []string
 	var line string
 	for word := range strings.FieldsSeq(text) {
-		if line != "" && len(line)+1+len(word) > commentWidth {
+		if line != "" && len(line)+1+len(word) > width {
 			lines = append(lines, line)
 			line = ""
 		}
@@ -53,9 +60,11 @@ func (c comment) emit(g *jen.Group) {
 }
 
 // definitionComment is the comment of what a definition becomes. The first sentence is the
-// caller's; what is the word for the definition.
-func definitionComment(first, what string, h *qapi.Header) comment {
-	c := comment{first}
+// caller's.
+func (b *builder) definitionComment(first string, d qapi.Definition) comment {
+	h := d.Head()
+	p := b.prose(d)
+	c := append(comment{first}, p.definition()...)
 	var where []string
 	if h.Doc != nil && h.Doc.Since != "" {
 		where = append(where, "Since QEMU "+strings.TrimSuffix(oneLine(h.Doc.Since), ".")+".")
@@ -66,31 +75,13 @@ func definitionComment(first, what string, h *qapi.Header) comment {
 	if len(where) > 0 {
 		c = append(c, strings.Join(where, " "))
 	}
-	return append(c, remarks("the "+what, h.If, h.Features)...)
+	return append(c, p.remarks("the "+kindOf(d), h.If, h.Features)...)
 }
 
-// remarks are the paragraphs on when a thing is there and whether it will stay.
-func remarks(what string, cond qapi.Cond, features []*qapi.Feature) comment {
-	var c comment
-	if cond != nil {
-		c = append(c, "Only in a QEMU built with "+cond.String()+".")
-	}
-	var others []string
-	for _, f := range features {
-		if f.Name != qapi.Deprecated && f.Name != qapi.Unstable {
-			others = append(others, f.Name+onlyWith(f.If))
-		}
-	}
-	if len(others) > 0 {
-		c = append(c, "Features: "+strings.Join(others, ", ")+".")
-	}
-	if qapi.HasFeature(features, qapi.Unstable) {
-		c = append(c, "Unstable: any release of QEMU may change or remove "+what+".")
-	}
-	if qapi.HasFeature(features, qapi.Deprecated) {
-		c = append(c, "Deprecated: QEMU will remove "+what+".")
-	}
-	return c
+// partComment is the comment of what a member, a value or an alternative becomes; what is the word
+// for it.
+func (p *prose) partComment(name, what string, cond qapi.Cond, features []*qapi.Feature) comment {
+	return append(p.member(name), p.remarks(what, cond, features)...)
 }
 
 // onlyWith is the remark on a condition in a list: " (CONFIG_LINUX)".

@@ -24,6 +24,9 @@ func (p *pkg) newFile(name, source string) *file {
 		from = "QEMU " + p.opts.Version + "'s " + from
 	}
 	code.HeaderComment(fmt.Sprintf("// %s from %s. DO NOT EDIT.", header, from))
+	if p.opts.Docs {
+		code.HeaderComment("//\n" + licenseNote)
+	}
 	return &file{name, code}
 }
 

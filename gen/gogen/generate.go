@@ -2,6 +2,7 @@ package gogen
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"go/token"
 	"strings"
@@ -30,6 +31,9 @@ type Options struct {
 	Codec   Codec
 	// Selection is what of the schema is wanted.
 	Selection Selection
+	// Docs puts QEMU's documentation into the comments. It is text under the GPL, and the head
+	// of each file says so.
+	Docs bool
 }
 
 // Generate returns the files of a Go package for the schema, by file name. It writes
@@ -38,6 +42,9 @@ type Options struct {
 func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 	if !token.IsIdentifier(opts.Package) || opts.Package == "_" {
 		return nil, fmt.Errorf("%q cannot be the name of a Go package", opts.Package)
+	}
+	if opts.Docs && !schema.HasProse() {
+		return nil, errors.New("there is no prose in the schema: QEMU's documentation is in the schema files of its source only, not in a copy that qapigen print made")
 	}
 	if err := checkSecrets(schema); err != nil {
 		return nil, err

@@ -1,0 +1,233 @@
+package gogen
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/gen/rst"
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// licenseNote is in the head of each file with QEMU's prose.
+const licenseNote = `// The documentation in this file is QEMU's, which is licensed under the GNU General Public
+// License, version 2 or later. See https://www.qemu.org for its source and its authors.
+//
+// SPDX-License-Identifier: GPL-2.0-or-later`
+
+// prose is QEMU's documentation of a definition, for comments. One that is nil has nothing to
+// say: prose was not asked for.
+type prose struct {
+	def    qapi.Definition
+	reader rst.Reader
+}
+
+// prose returns the documentation of a definition, nil if none is wanted.
+func (b *builder) prose(d qapi.Definition) *prose {
+	if !b.opts.Docs {
+		return nil
+	}
+	n := &namer{b: b, members: memberNames(d)}
+	return &prose{d, rst.Reader{Ref: n.ref, Word: n.word}}
+}
+
+// definition returns what is said about the definition as a whole. What it says of members is at
+// their fields, and features have a place of their own; notes by QEMU's developers to themselves
+// (TODO) are left out.
+func (p *prose) definition() comment {
+	if p == nil || p.def.Head().Doc == nil {
+		return nil
+	}
+	var blocks []rst.Block
+	var text []string // of the paragraphs that follow one another, which are one text
+	flush := func() {
+		blocks = append(blocks, p.reader.Read(text)...)
+		text = nil
+	}
+	for _, s := range p.def.Head().Doc.Sections {
+		if s.Kind == qapi.DocText {
+			text = append(append(text, s.Lines...), "")
+			continue
+		}
+		flush()
+		if s.Kind == qapi.DocTagged {
+			blocks = append(blocks, p.tagged(&s)...)
+		}
+	}
+	flush()
+	return render(blocks)
+}
+
+func (p *prose) tagged(s *qapi.DocSection) []rst.Block {
+	switch s.Name {
+	case "Since", "TODO":
+		return nil
+	case "Example", "Examples":
+		return append([]rst.Block{rst.Paragraph(s.Name + ":")}, p.reader.ReadExamples(s.Lines)...)
+	}
+	return rst.Labelled(s.Name, p.reader.ReadHanging(s.Lines))
+}
+
+// member returns what is said about a member, a value or an alternative.
+func (p *prose) member(name string) comment {
+	if p == nil {
+		return nil
+	}
+	return p.section(qapi.DescriptionOf(p.def, name))
+}
+
+// feature returns what is said about a feature of the definition or of one of its members.
+func (p *prose) feature(name string) comment {
+	if p == nil {
+		return nil
+	}
+	return p.section(p.def.Head().Doc.Feature(name))
+}
+
+func (p *prose) section(s *qapi.DocSection) comment {
+	if s == nil {
+		return nil
+	}
+	return render(p.reader.ReadHanging(s.Lines))
+}
+
+// remarks are the paragraphs on when a thing is there and whether it will stay.
+func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature) comment {
+	var c comment
+	if cond != nil {
+		c = append(c, "Only in a QEMU built with "+cond.String()+".")
+	}
+	c = append(c, p.features(features)...)
+	if qapi.HasFeature(features, qapi.Unstable) {
+		c = append(c, p.labelled("Unstable", qapi.Unstable, "any release of QEMU may change or remove "+what+".")...)
+	}
+	if qapi.HasFeature(features, qapi.Deprecated) {
+		c = append(c, p.labelled("Deprecated", qapi.Deprecated, "QEMU will remove "+what+".")...)
+	}
+	return c
+}
+
+// features lists the features that are not remarks themselves, with what is said about them.
+func (p *prose) features(features []*qapi.Feature) comment {
+	var names, rows []string
+	for _, f := range features {
+		if f.Name == qapi.Deprecated || f.Name == qapi.Unstable {
+			continue
+		}
+		name := f.Name + onlyWith(f.If)
+		names = append(names, name)
+		if text := p.feature(f.Name); text != nil {
+			name += ": " + oneLine(strings.Join(text, " "))
+		}
+		rows = append(rows, bullet("  - ", name))
+	}
+	switch {
+	case names == nil:
+		return nil
+	case p == nil:
+		return comment{"Features: " + strings.Join(names, ", ") + "."}
+	}
+	return comment{"Features:", strings.Join(rows, "\n")}
+}
+
+// labelled is the remark that a feature stands for, with what is said about it or, without prose,
+// what it means.
+func (p *prose) labelled(label, feature, meaning string) comment {
+	text := p.feature(feature)
+	switch {
+	case text == nil:
+		return comment{label + ": " + meaning}
+	case isPreformatted(text[0]):
+		return append(comment{label + ": " + meaning}, text...)
+	}
+	return append(comment{label + ": " + text[0]}, text[1:]...)
+}
+
+// render makes a comment of blocks.
+func render(blocks []rst.Block) comment {
+	var c comment
+	for i, b := range blocks {
+		switch b := b.(type) {
+		case rst.Paragraph:
+			_, last := b, i+1 == len(blocks)
+			c = append(c, sentence(string(b), !last && !isParagraph(blocks[i+1])))
+		case rst.List:
+			if i > 0 && isList(blocks[i-1]) {
+				c = append(c, "And:") // Go would take two lists for one
+			}
+			c = append(c, renderList(b))
+		case rst.Code:
+			if i > 0 && isList(blocks[i-1]) {
+				c = append(c, "Like this:") // Go would take it for a part of the list
+			}
+			c = append(c, renderCode(b))
+		}
+	}
+	return c
+}
+
+func isParagraph(b rst.Block) bool { _, ok := b.(rst.Paragraph); return ok }
+
+func isList(b rst.Block) bool { _, ok := b.(rst.List); return ok }
+
+func renderList(list rst.List) string {
+	between := "\n"
+	for _, item := range list {
+		if len(item.Text) > 1 {
+			between = "\n\n" // as gofmt has it
+		}
+	}
+	var rows []string
+	for _, item := range list {
+		mark := "  - "
+		if item.Number != "" {
+			mark = " " + item.Number + ". "
+		}
+		var parts []string
+		for _, text := range item.Text {
+			parts = append(parts, bullet(mark, string(text)))
+			mark = "    "
+		}
+		rows = append(rows, strings.Join(parts, "\n\n"))
+	}
+	return strings.Join(rows, between)
+}
+
+// bullet is an item of a list: text with a mark before it, wrapped.
+func bullet(mark, text string) string {
+	const indent = "    "
+	lines := wrapAt(text, commentWidth-len(indent))
+	return mark + strings.Join(lines, "\n"+indent)
+}
+
+func renderCode(code rst.Code) string {
+	var lines []string
+	for _, line := range code {
+		if line != "" {
+			line = "\t" + line
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sentence returns a paragraph that begins and ends as a sentence does. What was written without
+// a dot could be taken for a heading.
+func sentence(text string, announces bool) string {
+	first, _, _ := strings.Cut(text, " ")
+	if first = strings.TrimRight(first, ",;:"); first != "" && strings.Trim(first, "abcdefghijklmnopqrstuvwxyz") == "" {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	switch last := text[len(text)-1]; {
+	case announces && strings.IndexByte(":.", last) < 0:
+		return strings.TrimRight(text, ",;") + ":"
+	case announces:
+		return text
+	case strings.IndexByte(".:!?", last) >= 0:
+		return text
+	case last == ')':
+		if i := strings.LastIndexByte(text, '('); i > 1 && strings.HasSuffix(strings.TrimSpace(text[:i]), ".") {
+			return text // a remark after the sentence
+		}
+	}
+	return fmt.Sprintf("%s.", strings.TrimRight(text, ",;"))
+}

@@ -1,0 +1,106 @@
+package gogen
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// namer says what the names in QEMU's prose are in Go.
+type namer struct {
+	b       *builder
+	members map[string]string // of the definition that the prose is about
+}
+
+// memberNames are the Go names of what a definition's members, values or alternatives become.
+func memberNames(d qapi.Definition) map[string]string {
+	found := map[string]string{}
+	switch d := d.(type) {
+	case *qapi.Enum:
+		for _, v := range d.Values {
+			found[v.Name] = "[" + constantName(typeName(d), v.Name) + "]"
+		}
+		return found
+	case *qapi.Alternate:
+		for _, a := range d.Alternatives {
+			found[a.Name] = fieldName(a.Name)
+		}
+		return found
+	}
+	if o := objectOf(d); o != nil {
+		for _, m := range o.AllMembers() {
+			found[m.Name] = fieldName(m.Name)
+		}
+	}
+	return found
+}
+
+// objectOf is the object that a definition is, or whose members are its own; nil if there is none.
+func objectOf(d qapi.Definition) qapi.ObjectType {
+	switch d := d.(type) {
+	case qapi.ObjectType:
+		return d
+	case *qapi.Command:
+		return d.Arg
+	case *qapi.Event:
+		return d.Arg
+	}
+	return nil
+}
+
+// ref is what stands for a name that is marked as one: the field, or a link to what the package
+// has for it. What has no name in Go keeps its own.
+func (n *namer) ref(name string) string {
+	if field, ok := n.members[name]; ok {
+		return field
+	}
+	if link, ok := n.link(name); ok {
+		return link
+	}
+	owner, member, ok := strings.Cut(name, ".")
+	if d := n.b.schema.Lookup(owner); ok && d != nil {
+		if link, ok := n.link(owner); ok && memberNames(d)[member] != "" {
+			return link + "." + strings.Trim(memberNames(d)[member], "[]")
+		}
+	}
+	return name
+}
+
+// link is the link to what a definition became, false if the package has none.
+func (n *namer) link(name string) (string, bool) {
+	switch d := n.b.schema.Lookup(name).(type) {
+	case nil:
+		return "", false
+	case *qapi.Command:
+		return "[" + n.b.commands[d] + "]", true
+	case *qapi.Event:
+		return "[" + eventName(d) + "]", true
+	case qapi.Definition:
+		return "[" + typeName(d) + "]", true
+	}
+	return "", false
+}
+
+// errorClasses are the client's names for QEMU's classes of errors that tell something.
+var errorClasses = map[string]string{
+	"CommandNotFound": "[qmp.ErrCommandNotFound]",
+	"DeviceNotActive": "[qmp.ErrDeviceNotActive]",
+	"DeviceNotFound":  "[qmp.ErrDeviceNotFound]",
+	"KVMMissingCap":   "[qmp.ErrKVMMissingCap]",
+}
+
+// word is what stands for a word of plain text: a link if it can be nothing but a name, as
+// DEVICE_DELETED, query-block and BlockInfo can, and stop cannot.
+func (n *namer) word(word string) string {
+	if class, ok := errorClasses[word]; ok {
+		return class
+	}
+	humped := strings.IndexFunc(strings.TrimLeftFunc(word, unicode.IsUpper), unicode.IsUpper) > 0
+	if strings.ContainsAny(word, "-_") || humped {
+		if link, ok := n.link(word); ok {
+			return link
+		}
+	}
+	return word
+}

@@ -1,0 +1,65 @@
+package rst
+
+import "strings"
+
+// clean returns lines without tabs and without blanks at their ends.
+func clean(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, line := range lines {
+		out[i] = strings.TrimRight(expanded(line), " ")
+	}
+	return out
+}
+
+// hanging returns clean lines without the indentation that those after the first have in common,
+// of text whose first line stood after a tag. Where that line announces a literal block it is all
+// that is there besides, and has to stay indented.
+func hanging(lines []string) []string {
+	switch {
+	case len(lines) == 0 || strings.HasPrefix(lines[0], " "):
+		return dedented(lines)
+	case len(lines) > 1 && strings.HasSuffix(lines[0], "::") && lines[1] == "":
+		return lines
+	}
+	return append([]string{lines[0]}, dedented(lines[1:])...)
+}
+
+// dedented returns lines without the indentation that they have in common.
+func dedented(lines []string) []string {
+	common := -1
+	for _, line := range lines {
+		if n := indentation(line); line != "" && (common < 0 || n < common) {
+			common = n
+		}
+	}
+	out := make([]string, len(lines))
+	for i, line := range lines {
+		if line != "" {
+			out[i] = line[common:]
+		}
+	}
+	return out
+}
+
+func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+
+// expanded returns a line with blanks in place of tabs.
+func expanded(line string) string {
+	if !strings.Contains(line, "\t") {
+		return line
+	}
+	var b strings.Builder
+	for _, r := range line {
+		if r != '\t' {
+			b.WriteRune(r)
+			continue
+		}
+		b.WriteString(strings.Repeat(" ", 8-b.Len()%8))
+	}
+	return b.String()
+}
+
+// joined returns lines as one, with a blank between words.
+func joined(lines []string) string {
+	return strings.Join(strings.Fields(strings.Join(lines, " ")), " ")
+}

@@ -1,0 +1,104 @@
+package rst
+
+import (
+	"strconv"
+	"strings"
+)
+
+// marker splits the marker of a list's item from the text after it. The number is "" for a
+// bullet; "#" is one for which the reader is to count.
+func marker(line string) (number, text string, ok bool) {
+	mark, text, found := strings.Cut(line, " ")
+	if !found || strings.TrimSpace(text) == "" {
+		return "", "", false
+	}
+	switch mark {
+	case "-", "*", "+", "•":
+		return "", text, true
+	}
+	mark, paren := strings.CutPrefix(mark, "(")
+	end := ".)"
+	if paren {
+		end = ")"
+	}
+	if mark == "" || !strings.Contains(end, mark[len(mark)-1:]) {
+		return "", "", false
+	}
+	mark = mark[:len(mark)-1]
+	if mark == "#" || len(mark) > 0 && len(mark) <= 3 && strings.Trim(mark, "0123456789") == "" {
+		return mark, text, true
+	}
+	return "", "", false
+}
+
+func isItem(line string) bool {
+	_, _, ok := marker(line)
+	return ok
+}
+
+// readList reads the items that follow one another. What is nested is made flat: the items of a
+// list in an item come after it, and code ends the list, which goes on after it.
+func (p *parser) readList() {
+	var list List
+	flush := func() {
+		if len(list) > 0 {
+			p.add(list)
+		}
+		list = nil
+	}
+	for count := 1; p.more(); count++ {
+		number, text, ok := marker(p.line())
+		if !ok {
+			break
+		}
+		if number == "#" {
+			number = strconv.Itoa(count)
+		}
+		item := Item{Number: number}
+		for _, b := range p.nested(p.itemLines(text)) {
+			switch b := b.(type) {
+			case Paragraph:
+				item.Text = append(item.Text, b)
+			case List:
+				list = append(list, item)
+				list = append(list, b...)
+				item = list[len(list)-1]
+				list = list[:len(list)-1]
+			case Code:
+				list = append(list, item)
+				flush()
+				p.add(b)
+				item = Item{}
+			}
+		}
+		if len(item.Text) > 0 {
+			list = append(list, item)
+		}
+		for p.more() && p.line() == "" {
+			p.next++
+		}
+	}
+	flush()
+}
+
+// itemLines takes the lines of the item that the next line begins: those that are indented, and
+// those right below it that are not but begin nothing else.
+func (p *parser) itemLines(text string) []string {
+	column := len(p.line()) - len(strings.TrimLeft(text, " "))
+	lines := []string{strings.TrimLeft(text, " ")}
+	blank := false
+	for p.next++; p.more(); p.next++ {
+		line := p.line()
+		switch {
+		case line == "":
+			blank = true
+		case line[0] != ' ' && (blank || isItem(line) || strings.HasPrefix(line, "..")):
+			return lines
+		default:
+			blank = false
+			line = line[min(column, indentation(line)):]
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
