@@ -51,7 +51,7 @@ func newFake(t *testing.T) *fake {
 
 // is changes the state without an event, as without the capability. more are names and values.
 func (f *fake) is(status string, more ...any) {
-	info := map[string]any{"status": status}
+	info := map[string]any{"status": status, "total-time": 1}
 	for i := 0; i < len(more); i += 2 {
 		info[more[i].(string)] = more[i+1]
 	}
@@ -246,6 +246,45 @@ func TestConnectionLost(t *testing.T) {
 			require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
 			require.ErrorIs(t, err, io.EOF)
 			require.Equal(t, cancelled, errors.Is(err, context.Canceled))
+		})
+	}
+}
+
+// TestConnectionLostAtTheDestination, between its two questions.
+func TestConnectionLostAtTheDestination(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.Handle("query-status", func(r *qmptest.Request) (any, error) {
+			r.Disconnect()
+			return nil, qmptest.ErrNoReply
+		})
+		_, err := migration.WaitIncoming(t.Context(), f.Client, nil)
+		require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+	})
+}
+
+// TestLateFigures come a moment after the end, of which the callback is told once. Where they never
+// come the end is none the less told.
+func TestLateFigures(t *testing.T) {
+	for _, late := range []time.Duration{20 * time.Millisecond, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t)
+			f.is("active")
+			calls := 0
+			ended := f.waits(t.Context(), &migration.Options{Progress: func(migration.Progress) { calls++ }})
+			start := time.Now()
+			figures := time.AfterFunc(late, func() { f.is("completed", "total-time", 1234) })
+			defer figures.Stop()
+			f.becomes("completed", "total-time", 0)
+			e := <-ended
+			require.NoError(t, e.err)
+			require.Equal(t, 2, calls)
+			if late < time.Minute {
+				require.Equal(t, 1234*time.Millisecond, e.Elapsed)
+				require.LessOrEqual(t, time.Since(start), late+5*time.Millisecond)
+			} else {
+				require.Equal(t, 100*time.Millisecond, time.Since(start))
+			}
 		})
 	}
 }

@@ -3,9 +3,12 @@ package migration_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +38,8 @@ func TestPrecopyOverUnix(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
 		src, dst := pair(t, q, filled(t)...)
+		// Of less than 100 ms QEMU tells no rate.
+		require.NoError(t, migration.SetLimits(t.Context(), src, migration.Limits{Bandwidth: 20 << 20}))
 		before := fds(t, src)
 		var seen []migration.Progress
 		p := moved(t, src, dst, listens(t, dst), &migration.Options{
@@ -116,6 +121,44 @@ func TestDescriptorThatIsNotTaken(t *testing.T) {
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, "migrate", refusal.Command)
 		require.Equal(t, before, fds(t, dst))
+	})
+}
+
+// A deaf connection gets no answers to some commands.
+type deaf struct {
+	migration.Conn
+	to []string
+}
+
+func (c deaf) Execute(ctx context.Context, call *qmp.Call) error {
+	err := c.Conn.Execute(ctx, call)
+	if slices.Contains(c.to, call.Command) {
+		return fmt.Errorf("%w: %w", qmp.ErrOutcomeUnknown, io.EOF)
+	}
+	return err
+}
+
+// TestDescriptorAndNoAnswer: whatever has happened, QEMU has no descriptor left, or that is told.
+func TestDescriptorAndNoAnswer(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src := machine(t, q, "pc")
+		before := fds(t, src)
+		for _, commands := range [][]string{{"getfd"}, {"migrate"}, {"migrate", "closefd"}} {
+			here, there := socketPair(t)
+			require.NoError(t, there.Close()) // the migration fails
+			err := migration.Start(t.Context(), deaf{src, commands}, migration.FD(here))
+			require.NoError(t, here.Close())
+			require.Equal(t, commands[0] == "migrate", errors.Is(err, migration.ErrOutcomeUnknown))
+			if len(commands) > 1 {
+				require.ErrorContains(t, err, "QEMU may still have the descriptor")
+			}
+			if commands[0] == "migrate" {
+				_, err = migration.Wait(limit(t), src, nil)
+				require.ErrorAs(t, err, new(*migration.FailedError))
+			}
+			require.Equal(t, before, fds(t, src))
+		}
 	})
 }
 

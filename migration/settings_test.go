@@ -2,6 +2,7 @@ package migration_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/qmpkit/qmpkit/migration"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 func TestLimits(t *testing.T) {
@@ -36,6 +38,20 @@ func TestLimits(t *testing.T) {
 		require.ErrorIs(t, migration.SetLimits(ctx, c, migration.Limits{Downtime: -1}), qmp.ErrNotSent)
 		require.ErrorIs(t, migration.SetLimits(ctx, c, migration.Limits{Downtime: time.Hour}), qmp.ErrGeneric)
 	})
+}
+
+// TestLimitsOfOldQEMUs has a QEMU without a limit for postcopy.
+func TestLimitsOfOldQEMUs(t *testing.T) {
+	s := qmptest.NewServer(t, nil)
+	s.Handle("query-qmp-schema", qmptest.Return([]map[string]any{
+		{"name": "migrate-set-parameters", "meta-type": "command", "arg-type": "0", "ret-type": "0"},
+		{"name": "0", "meta-type": "object", "members": []any{}},
+	}))
+	s.Expect("migrate-set-parameters").With(map[string]any{"max-bandwidth": 1})
+	c := s.Dial()
+	err := migration.SetLimits(t.Context(), c, migration.Limits{Bandwidth: 1, PostcopyBandwidth: 2})
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	require.NoError(t, migration.SetLimits(t.Context(), c, migration.Limits{Bandwidth: 1}))
 }
 
 func TestCapabilities(t *testing.T) {

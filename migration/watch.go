@@ -13,6 +13,12 @@ import (
 // number, and has another one soon.
 const maxUnreadable = 10
 
+// How often to ask for the last figures, and after what time.
+const (
+	figuresTries    = 20
+	figuresInterval = 5 * time.Millisecond
+)
+
 // A watch follows one migration by asking, and takes events only as a reason to ask again.
 type watch struct {
 	conn     Conn
@@ -47,7 +53,7 @@ func (w *watch) close() {
 
 // look asks how far the migration is.
 func (w *watch) look(ctx context.Context) error {
-	p, err := Query(ctx, w.conn)
+	p, err := w.query(ctx)
 	if _, is := errors.AsType[*qmp.DecodeError](err); is && w.unreadable < maxUnreadable {
 		w.unreadable++
 		return nil
@@ -70,6 +76,22 @@ func (w *watch) look(ctx context.Context) error {
 		w.opts.Progress(p)
 	}
 	return nil
+}
+
+// query is Query, which asks again while a migration that is completed has no figures: QEMU tells
+// that it is a moment before it has them.
+func (w *watch) query(ctx context.Context) (Progress, error) {
+	p, err := Query(ctx, w.conn)
+	for range figuresTries {
+		if err != nil || w.incoming || p.Status != qemu.MigrationStatusCompleted || p.Elapsed > 0 {
+			break
+		}
+		time.Sleep(figuresInterval)
+		if again, err := Query(ctx, w.conn); err == nil {
+			p = again
+		}
+	}
+	return p, err
 }
 
 // note takes note of a state that the migration is in, or was in for a moment.
