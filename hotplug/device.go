@@ -15,12 +15,6 @@ import (
 // it: usually because the guest was asked a moment ago, which takes it 6 seconds at most.
 const refusalGrace = 8 * time.Second
 
-// The two answers of a guest that was asked to let go of a device.
-var (
-	deviceDeleted = (*qemu.DeviceDeletedEvent)(nil).EventName()
-	unplugRefused = (*qemu.DeviceUnplugGuestErrorEvent)(nil).EventName()
-)
-
 // devicePath is the place of a device that has an id in QEMU's tree of objects.
 func devicePath(id string) string { return "/machine/peripheral/" + id }
 
@@ -57,13 +51,18 @@ func (vm *VM) neverUnplugged(ctx context.Context, id string) bool {
 // unplug removes a device, which may be gone already: it asks the guest to let go of it and
 // waits until that has happened.
 func (vm *VM) unplug(ctx context.Context, id string) error {
-	events := vm.conn.Events(deviceDeleted, unplugRefused) // before device_del causes any
+	return vm.unplugHearing(ctx, id, answerOf)
+}
+
+// unplugHearing is unplug for devices whose guest answers in a way of its own.
+func (vm *VM) unplugHearing(ctx context.Context, id string, hear hearing) error {
+	events := vm.conn.Events(answers...) // before device_del causes any
 	defer events.Close()
 
 	err := qemu.DeviceDel{ID: id}.Do(ctx, vm.conn)
 	switch {
 	case err == nil:
-		return vm.awaitUnplug(ctx, events, id)
+		return vm.awaitUnplug(ctx, events, id, hear)
 	case errors.Is(err, qmp.ErrDeviceNotFound):
 		return nil
 	case refused(err) && vm.neverUnplugged(ctx, id):
@@ -71,7 +70,7 @@ func (vm *VM) unplug(ctx context.Context, id string) error {
 	case refused(err):
 		short, cancel := context.WithTimeout(ctx, refusalGrace)
 		defer cancel()
-		waited := vm.awaitUnplug(short, events, id)
+		waited := vm.awaitUnplug(short, events, id, hear)
 		if errors.Is(waited, ErrUnplugPending) && ctx.Err() == nil {
 			return err // it meant it
 		}
@@ -100,7 +99,7 @@ func (vm *VM) stillPending(ctx context.Context, id string, err error) error {
 }
 
 // awaitUnplug waits until the guest has answered for this device.
-func (vm *VM) awaitUnplug(ctx context.Context, events qmp.EventStream, id string) error {
+func (vm *VM) awaitUnplug(ctx context.Context, events qmp.EventStream, id string, hear hearing) error {
 	for {
 		raw, err := events.Next(ctx)
 		switch {
@@ -115,22 +114,15 @@ func (vm *VM) awaitUnplug(ctx context.Context, events qmp.EventStream, id string
 		case err != nil:
 			return err
 		}
-		if !concerns(raw, id) {
-			continue
-		}
-		if raw.Name == unplugRefused {
+		switch hear(raw, id) {
+		case gone:
+			return nil
+		case refusal:
 			return ErrUnplugRefused
+		case partGone:
+			if exists, err := vm.isCPU(ctx, id); err != nil || !exists {
+				return err
+			}
 		}
-		return nil
 	}
-}
-
-// concerns tells whether an event is about the device, not about a part of it: these have
-// paths of their own, and no ids.
-func concerns(raw qmp.RawEvent, id string) bool {
-	var data qemu.DeviceDeletedEvent // the other event's members are the same
-	if qmp.DecodeEventData(raw.Data, &data) != nil {
-		return false
-	}
-	return qmp.Value(data.Device) == id || data.Path == devicePath(id)
 }

@@ -17,8 +17,31 @@ var ErrExists = errors.New("hotplug: exists already")
 // or one with a node that is not its own. Nothing has been changed.
 var ErrNotDisk = errors.New("hotplug: not a disk")
 
-// ErrUnplugRefused is matched by the error of an operation whose device the guest refuses to
-// let go (DEVICE_UNPLUG_GUEST_ERROR). The device, and all that belongs to it, is as it was.
+// ErrNotCPU is matched by the error of [VM.RemoveCPU] for the ID of a device that is no CPU.
+// Nothing has been changed.
+var ErrNotCPU = errors.New("hotplug: not a CPU")
+
+// ErrNotMemory is matched by the error of [VM.RemoveMemory] for the ID of a device that is no
+// memory, or one with an object that is not its own, and of [VM.ResizeMemory] for one that has
+// no size to change. Nothing has been changed.
+var ErrNotMemory = errors.New("hotplug: not memory")
+
+// ErrNotAlone is matched by the error of [VM.RemoveDevice] for a device that has something of the
+// same name, which another operation removes with it. Nothing has been changed.
+var ErrNotAlone = errors.New("hotplug: the device is not alone")
+
+// ErrNoFreePlace is matched by the error of [VM.AddCPU] when all places for the CPU are taken.
+// Nothing has been changed.
+var ErrNoFreePlace = errors.New("hotplug: no free place for a CPU")
+
+// ErrResizePending is matched by the error of an operation whose context ended when the guest had
+// been asked to use more or less of a virtio-mem device, and had not done so yet. It goes on doing
+// so. Calling the operation again waits for it, and finishes. The error matches the context's too.
+var ErrResizePending = errors.New("hotplug: the guest has not changed how much memory it uses yet")
+
+// ErrUnplugRefused is matched by the error of an operation whose device the guest refuses to let
+// go (DEVICE_UNPLUG_GUEST_ERROR; for a CPU or memory ACPI_DEVICE_OST or MEM_UNPLUG_ERROR). The
+// device, and all that belongs to it, is as it was.
 var ErrUnplugRefused = errors.New("hotplug: the guest refused to let go of the device")
 
 // ErrUnplugPending is matched by the error of an operation whose context ended when QEMU had

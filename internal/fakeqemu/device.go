@@ -9,6 +9,8 @@ import (
 type device struct {
 	driver, drive, netdev, memdev string
 	unplugging                    bool
+	place                         *int64 // of a CPU
+	requested, size               uint64 // of virtio-mem
 }
 
 func (m *Machine) deviceAdd(args *arguments) (any, error) {
@@ -24,7 +26,12 @@ func (m *Machine) deviceAdd(args *arguments) (any, error) {
 	if args.Memdev != "" && m.objects[args.Memdev] == "" {
 		return nil, generic("Device '%s' not found", args.Memdev)
 	}
-	m.devices[args.ID] = &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev}
+	if args.SocketID != nil && !m.placeIsFree(*args.SocketID) {
+		return nil, generic("CPU[%d] exists", *args.SocketID)
+	}
+	d := &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev, place: args.SocketID}
+	m.devices[args.ID] = d
+	m.setMemory(args.ID, args.Size)
 	return nil, nil
 }
 
@@ -36,12 +43,19 @@ func (m *Machine) deviceDel(args *arguments) (any, error) {
 	if d.unplugging && m.strict {
 		return nil, generic("Device %s is already in the process of unplug", args.ID)
 	}
+	if d.size > 0 {
+		return nil, generic("virtio-mem device cannot get unplugged while some of its memory is still plugged")
+	}
 	d.unplugging = true
 	switch m.guest {
 	case Willing:
 		m.unplugged(args.ID)
 	case Refusing:
 		d.unplugging = false
+		if d.place != nil || d.memdev != "" {
+			m.refusedByACPI(args.ID)
+			break
+		}
 		m.Event("DEVICE_UNPLUG_GUEST_ERROR", map[string]string{
 			"device": args.ID, "path": "/machine/peripheral/" + args.ID,
 		})
@@ -63,8 +77,14 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 	}
 	for name, value := range map[string]string{"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev} {
 		if args.Property == name && value != "" {
+			if name == "memdev" {
+				value = "/objects/" + value
+			}
 			return value, nil
 		}
+	}
+	if size, ok := d.sizes()[args.Property]; ok {
+		return size, nil
 	}
 	return nil, generic("Property '%s.%s' not found", d.driver, args.Property)
 }
@@ -81,8 +101,13 @@ func (m *Machine) systemReset(*arguments) (any, error) {
 
 // unplugged tells of the end of a device, as QEMU does: first of its inner part.
 func (m *Machine) unplugged(id string) {
+	cpu := m.devices[id].place != nil
 	delete(m.devices, id)
 	path := "/machine/peripheral/" + id
+	if cpu { // of which QEMU tells no more under TCG
+		m.Event("DEVICE_DELETED", map[string]string{"path": path + "/lapic"})
+		return
+	}
 	m.Event("DEVICE_DELETED", map[string]string{"path": path + "/virtio-backend"})
 	m.Event("DEVICE_DELETED", map[string]string{"path": path, "device": id})
 }

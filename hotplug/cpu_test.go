@@ -1,0 +1,281 @@
+package hotplug_test
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// addsCPU is AddCPU for one in any place.
+func addsCPU(id string) addition {
+	return addition{
+		add: func(ctx context.Context, vm *hotplug.VM) error {
+			_, err := vm.AddCPU(ctx, hotplug.CPU{ID: id})
+			return err
+		},
+		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveCPU(ctx, id) },
+		commands: []string{"qom-get", "query-hotpluggable-cpus", "device_add"},
+	}
+}
+
+// socket is a place by its socket.
+func socket(n int64) qemu.CpuInstanceProperties { return qemu.CpuInstanceProperties{SocketID: &n} }
+
+func TestAddCPU(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetPlaces(3)
+	vm := hotplug.New(m.Dial())
+	ctx := t.Context()
+
+	first, err := vm.AddCPU(ctx, hotplug.CPU{ID: "a"})
+	require.NoError(t, err)
+	require.Equal(t, qemu.HotpluggableCPU{
+		Type: fakeqemu.CPUType, VCPUsCount: 1, QOMPath: new("/machine/peripheral/a"),
+		Props: qemu.CpuInstanceProperties{SocketID: new(int64(0)), CoreID: new(int64(0))},
+	}, first)
+	third, err := vm.AddCPU(ctx, hotplug.CPU{ID: "b", Place: socket(2)})
+	require.NoError(t, err)
+	require.Equal(t, int64(2), *third.Props.SocketID)
+	second, err := vm.AddCPU(ctx, hotplug.CPU{ID: "c"})
+	require.NoError(t, err)
+	require.Equal(t, int64(1), *second.Props.SocketID)
+	require.Equal(t, []string{"device a", "device b", "device c"}, m.State())
+
+	for _, id := range []string{"b", "a", "c"} {
+		require.NoError(t, vm.RemoveCPU(ctx, id))
+	}
+	require.Empty(t, m.State())
+	require.NoError(t, vm.RemoveCPU(ctx, "a"), "what is gone can be removed")
+}
+
+func TestCPURequest(t *testing.T) {
+	m := fakeqemu.New(t)
+	all := qemu.CpuInstanceProperties{NodeID: new(int64(1)), DrawerID: new(int64(2)), BookID: new(int64(3)),
+		SocketID: new(int64(4)), DieID: new(int64(5)), ClusterID: new(int64(6)), ModuleID: new(int64(7)),
+		CoreID: new(int64(8)), ThreadID: new(int64(9))}
+	m.Handle("query-hotpluggable-cpus", func(*qmptest.Request) (any, error) {
+		return []qemu.HotpluggableCPU{{Type: "a-cpu", VCPUsCount: 1, Props: all}}, nil
+	})
+	var sent string
+	m.Handle("device_add", func(r *qmptest.Request) (any, error) {
+		sent = string(r.Arguments)
+		return nil, nil
+	})
+	_, err := hotplug.New(m.Dial()).AddCPU(t.Context(), hotplug.CPU{ID: "c", Place: all, Props: qmp.Args{"pmu": true}})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"driver":"a-cpu","id":"c","node-id":1,"drawer-id":2,"book-id":3,"socket-id":4,
+		"die-id":5,"cluster-id":6,"module-id":7,"core-id":8,"thread-id":9,"pmu":true}`, sent)
+}
+
+func TestCPUThatCannotBeAdded(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetPlaces(2)
+	vm := hotplug.New(m.Dial())
+	ctx := t.Context()
+	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("other")}))
+	_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "a"})
+	require.NoError(t, err)
+	before := m.State()
+	for _, c := range []struct {
+		cpu  hotplug.CPU
+		is   error
+		says string
+	}{
+		{hotplug.CPU{}, nil, `hotplug: CPU "" is not added: needs an ID`},
+		{hotplug.CPU{ID: "b", Props: qmp.Args{"core-id": 1}}, nil, `Props has "core-id", which follows from Place`},
+		{hotplug.CPU{ID: "other"}, hotplug.ErrExists, "a device other"},
+		{hotplug.CPU{ID: "b", Place: socket(0)}, hotplug.ErrNoFreePlace, "1 of 2 places match, and have their CPUs"},
+		{hotplug.CPU{ID: "b", Place: socket(7)}, hotplug.ErrNoFreePlace, "0 of 2 places match"},
+		{hotplug.CPU{ID: "b", Place: qemu.CpuInstanceProperties{DieID: new(int64(0))}}, hotplug.ErrNoFreePlace, "0 of 2 places match"},
+	} {
+		_, err := vm.AddCPU(ctx, c.cpu)
+		require.ErrorContains(t, err, c.says)
+		if c.is != nil {
+			require.ErrorIs(t, err, c.is)
+		}
+		require.Equal(t, before, m.State())
+	}
+	require.ErrorIs(t, vm.RemoveCPU(ctx, "other"), hotplug.ErrNotCPU)
+	require.ErrorContains(t, vm.RemoveCPU(ctx, "1"), "an ID of")
+	require.Equal(t, before, m.State())
+}
+
+func TestFaultsAtEveryStepOfACPU(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				m.SetPlaces(1)
+				faultsAtEveryStep(t, pipe(t, m, nil), fault, addsCPU("c"), m.State)
+			})
+		})
+	}
+}
+
+// TestFaultsOfRemovingACPU has each command go wrong, and is finished by calling it again.
+func TestFaultsOfRemovingACPU(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				m.SetPlaces(1)
+				removalFaults(t, m, fault, addsCPU("c"), "query-hotpluggable-cpus", "device_del")
+			})
+		})
+	}
+}
+
+// removalFaults checks a removal with a fault at its first command, its second, and so on. What
+// is left is removed by another VM without one.
+func removalFaults(t *testing.T, m *fakeqemu.Machine, fault fakeqemu.Fault, op addition, commands ...string) {
+	t.Helper()
+	c := pipe(t, m, nil)
+	require.NoError(t, op.add(t.Context(), hotplug.New(c)))
+	met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+		return op.remove(ctx, hotplug.New(conn))
+	}, func(command string, err error) {
+		if err != nil {
+			require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
+		}
+		require.NoError(t, op.remove(t.Context(), hotplug.New(c)), command)
+		require.Empty(t, m.State(), command)
+		require.NoError(t, op.add(t.Context(), hotplug.New(c)), command)
+	})
+	require.NoError(t, err)
+	require.Empty(t, m.State())
+	for _, command := range commands {
+		require.Contains(t, met, command)
+	}
+}
+
+// TestCPUThatTheGuestKeeps is refused in the way that ACPI has, or not answered.
+func TestCPUThatTheGuestKeeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetPlaces(1)
+		vm := hotplug.New(pipe(t, m, nil))
+		_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: "c"})
+		require.NoError(t, err)
+
+		m.SetGuest(fakeqemu.Refusing)
+		require.ErrorIs(t, vm.RemoveCPU(t.Context(), "c"), hotplug.ErrUnplugRefused)
+		m.SetGuest(fakeqemu.Deaf)
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, vm.RemoveCPU(short, "c"), hotplug.ErrUnplugPending)
+		require.Equal(t, []string{"device c"}, m.State())
+
+		m.SetGuest(fakeqemu.Willing)
+		require.NoError(t, vm.RemoveCPU(t.Context(), "c"))
+		require.Empty(t, m.State())
+	})
+}
+
+// TestEventsThatAreNoAnswer come before the one that is.
+func TestEventsThatAreNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetPlaces(2)
+		m.SetGuest(fakeqemu.Deaf)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c)
+		for _, id := range []string{"c", "c2"} {
+			_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: id})
+			require.NoError(t, err)
+		}
+		removed := make(chan error, 1)
+		go func() { removed <- vm.RemoveCPU(t.Context(), "c") }()
+		synctest.Wait()
+		ost := func(device string, source, status int) {
+			m.Event("ACPI_DEVICE_OST", map[string]any{"info": map[string]any{
+				"device": device, "slot": "0", "slot-type": "CPU", "source": source, "status": status}})
+		}
+		ost("c", 1, 0)                               // it was told of the CPU
+		ost("c", 1, 1)                               // and could not use it
+		ost("c", 3, 0x84)                            // it is about to let go
+		ost("c2", 3, 1)                              // it keeps the other
+		m.Event("ACPI_DEVICE_OST", map[string]any{}) // nonsense
+		m.Event("DEVICE_DELETED", map[string]any{"path": "/machine/peripheral/c2/lapic"})
+		m.Event("DEVICE_DELETED", map[string]any{"path": "/machine/peripheral/c/timer"}) // it is still there
+		synctest.Wait()
+		require.Empty(t, removed)
+		ost("c", 3, 1)
+		require.ErrorIs(t, <-removed, hotplug.ErrUnplugRefused)
+	})
+}
+
+// cpuMachine is one with places for CPUs, whose guest hears of them.
+func cpuMachine(t *testing.T, q *qemutest.QEMU, cfg qemutest.Config) (*qemutest.VM, *qmp.Client) {
+	t.Helper()
+	cfg.Guest = true
+	cfg.Args = append(cfg.Args, "-smp", "1,maxcpus=3")
+	vm := q.Start(t, cfg)
+	c := vm.Dial(t)
+	if !q.AtLeast(7, 2) {
+		require.NoError(t, modernCPUHotplug(t.Context(), c))
+	}
+	require.NoError(t, vm.WaitGuest(limit(t)))
+	return vm, c
+}
+
+func seesCPUs(n int) *regexp.Regexp { return regexp.MustCompile("^cpus=" + strconv.Itoa(n) + " ") }
+
+// TestGuestSeesCPU adds CPUs to machines with a booted guest, which uses them and gives them back.
+func TestGuestSeesCPU(t *testing.T) {
+	onMachines(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
+		ctx := limit(t)
+		qvm, c := cpuMachine(t, q, qemutest.Config{Machine: machine})
+		require.NoError(t, qvm.WaitGuestSees(ctx, seesCPUs(1)))
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		vm := hotplug.New(c)
+
+		for n, id := range []string{"cpu1", "cpu2"} {
+			_, err := vm.AddCPU(ctx, hotplug.CPU{ID: id})
+			require.NoError(t, err)
+			require.NoError(t, qvm.WaitGuestSees(ctx, seesCPUs(n+2)))
+		}
+		_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu3"})
+		require.ErrorIs(t, err, hotplug.ErrNoFreePlace)
+		_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
+		require.ErrorIs(t, err, hotplug.ErrExists)
+		infos, err := qemu.QueryCPUsFast{}.Do(ctx, c)
+		require.NoError(t, err)
+		require.Len(t, infos, 3)
+
+		for n, id := range []string{"cpu1", "cpu2"} {
+			require.NoError(t, vm.RemoveCPU(ctx, id))
+			require.NoError(t, qvm.WaitGuestSees(ctx, seesCPUs(2-n)))
+		}
+		require.Equal(t, before, stateOf(t, c))
+		require.Equal(t, fds, qemuFds(t, qvm))
+
+		_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
+		require.NoError(t, err, "a name can be used again")
+		require.NoError(t, qvm.WaitGuestSees(ctx, seesCPUs(2)))
+		require.NoError(t, vm.RemoveCPU(ctx, "cpu1"))
+	})
+}
+
+// onMachines runs f on all versions, on both kinds of PC.
+func onMachines(t *testing.T, f func(t *testing.T, q *qemutest.QEMU, machine string)) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		for _, machine := range []string{"pc", "q35"} {
+			t.Run(machine, func(t *testing.T) {
+				t.Parallel()
+				f(t, q, machine)
+			})
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package hotplug
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// Memory says what memory to add, and how. ID and one of Size and Backend are needed. The machine
+// was started with room for it: -m 1G,slots=4,maxmem=8G.
+type Memory struct {
+	// ID is the name of the memory: of its device and of the object behind it. See the package's
+	// documentation for what it may be.
+	ID string
+
+	// Size is how much there is, in bytes. QEMU refuses sizes that are no multiple of a page, and
+	// Linux uses memory in blocks of 128 MiB.
+	Size uint64
+
+	// Backend, instead of Size, is the object that has the memory: huge pages, a file, some NUMA
+	// nodes of the host. Its ID may be left out, since it follows from ID.
+	Backend *qemu.ObjectOptions
+
+	// Driver is the device's, "pc-dimm" when empty. With "virtio-mem-pci" the guest is given as
+	// much of the memory as the property requested-size has, which ResizeMemory changes.
+	Driver string
+
+	// Bus is the id of the bus for a virtio-mem-pci, one that QEMU chooses when empty.
+	Bus string
+
+	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA
+	// node; "requested-size". See [qmp.Args] for what values they can have.
+	Props qmp.Args
+}
+
+const (
+	defaultMemoryDriver = "pc-dimm"
+	memoryBackend       = "memory-backend-" // what the types of such objects begin with
+)
+
+// objectPath is the place of an object in QEMU's tree of objects.
+func objectPath(id string) string { return "/objects/" + id }
+
+// check finds what is wrong before anything is done.
+func (m *Memory) check() error {
+	if err := checkID(m.ID); err != nil {
+		return err
+	}
+	if (m.Size == 0) == (m.Backend == nil) {
+		return errors.New("needs one of Size and Backend")
+	}
+	if m.Backend != nil {
+		if !strings.HasPrefix(string(m.Backend.QOMType), memoryBackend) {
+			return fmt.Errorf("Backend is a %q: it must be one of memory", m.Backend.QOMType)
+		}
+		if m.Backend.ID != "" && m.Backend.ID != m.ID {
+			return fmt.Errorf("Backend has the ID %q: it must be empty or ID", m.Backend.ID)
+		}
+	}
+	if _, ok := m.Props["memdev"]; ok {
+		return errors.New(`Props has "memdev", which follows from other fields`)
+	}
+	return nil
+}
+
+// object is the request for the object.
+func (m *Memory) object() qemu.ObjectAdd {
+	if m.Backend != nil {
+		add := qemu.ObjectAdd(*m.Backend)
+		add.ID = m.ID
+		return add
+	}
+	return qemu.ObjectAdd{
+		ID:      m.ID,
+		QOMType: qemu.ObjectTypeMemoryBackendRAM,
+		Branch:  &qemu.MemoryBackendProperties{Size: m.Size},
+	}
+}
+
+// device is the request for the device.
+func (m *Memory) device() qemu.DeviceAdd {
+	add := qemu.DeviceAdd{Driver: m.Driver, ID: new(m.ID), Props: qmp.Args{"memdev": m.ID}}
+	if add.Driver == "" {
+		add.Driver = defaultMemoryDriver
+	}
+	if m.Bus != "" {
+		add.Bus = new(m.Bus)
+	}
+	for name, value := range m.Props {
+		add.Props[name] = value
+	}
+	return add
+}
+
+// objectType returns the type of an object, "" when there is none with this id. A QEMU that has
+// never had an object may have no place for them.
+func (vm *VM) objectType(ctx context.Context, id string) (string, error) {
+	objects, err := qemu.QOMList{Path: "/objects"}.Do(ctx, vm.conn)
+	if errors.Is(err, qmp.ErrDeviceNotFound) {
+		return "", nil
+	}
+	for _, object := range objects {
+		child, ok := strings.CutPrefix(object.Type, "child<")
+		if ok && object.Name == id {
+			return strings.TrimSuffix(child, ">"), err
+		}
+	}
+	return "", err
+}
+
+// backendExists tells whether there is memory of this name, with or without a device.
+func (vm *VM) backendExists(ctx context.Context, id string) (bool, error) {
+	kind, err := vm.objectType(ctx, id)
+	return strings.HasPrefix(kind, memoryBackend), err
+}
+
+// removeBackend removes a device's memory, which may be gone already, and waits a while for its
+// users to leave.
+func (vm *VM) removeBackend(ctx context.Context, id string) error {
+	exists, err := vm.backendExists(ctx, id)
+	if err != nil || !exists {
+		return err // an object of another kind is not this memory's
+	}
+	return removeBusy(ctx,
+		func() error { return qemu.ObjectDel{ID: id}.Do(ctx, vm.conn) },
+		func() (bool, error) { return vm.backendExists(ctx, id) })
+}

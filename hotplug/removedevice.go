@@ -1,0 +1,58 @@
+package hotplug
+
+import (
+	"context"
+	"fmt"
+)
+
+// RemoveDevice removes a device that AddDevice has added, in whatever process that was, or one
+// that QEMU was started with: it asks the guest to let go of it and waits until it has, for as
+// long as ctx allows. A device on a USB bus is gone at once, without the guest.
+//
+// A device that is gone already is no error. One that has a block node, a netdev or memory of the
+// same name is [ErrNotAlone]: what has added that removes it too. With [ErrUnplugPending] the guest
+// has not answered, with [ErrUnplugRefused] it does not want to; the device is as it was, and
+// RemoveDevice can be called again. A device that QEMU refuses to unplug now, without being one
+// that never can be, is waited for 8 seconds.
+func (vm *VM) RemoveDevice(ctx context.Context, id string) error {
+	return vm.removing(ctx, "device", id, func() error { return vm.removeDevice(ctx, id) })
+}
+
+func (vm *VM) removeDevice(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	device, err := vm.deviceExists(ctx, id)
+	if err != nil || !device {
+		return err
+	}
+	if err := vm.checkAlone(ctx, id); err != nil {
+		return err
+	}
+	return vm.unplug(ctx, id)
+}
+
+// checkAlone makes sure that nothing else goes by the name of a device: that would be left. A
+// device on a USB bus does not tell its node, so this looks for the node itself.
+func (vm *VM) checkAlone(ctx context.Context, id string) error {
+	node, err := vm.nodeExists(ctx, id)
+	if err != nil {
+		return err
+	}
+	if node {
+		return fmt.Errorf("%w: a block node %s; RemoveDisk removes both", ErrNotAlone, id)
+	}
+	for _, own := range []struct{ property, value, what, remover string }{
+		{"netdev", id, "netdev", "RemoveNIC"},
+		{"memdev", objectPath(id), "memory backend", "RemoveMemory"},
+	} {
+		var value string
+		if _, _, err := vm.property(ctx, id, own.property, &value); err != nil {
+			return err
+		}
+		if value == own.value {
+			return fmt.Errorf("%w: a %s %s; %s removes both", ErrNotAlone, own.what, id, own.remover)
+		}
+	}
+	return nil
+}

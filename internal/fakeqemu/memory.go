@@ -1,0 +1,48 @@
+package fakeqemu
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// VirtioMem is the driver of memory whose size can be changed.
+const VirtioMem = "virtio-mem-pci"
+
+// sizes are the properties of such a device.
+func (d *device) sizes() map[string]uint64 {
+	if d.driver != VirtioMem {
+		return nil
+	}
+	return map[string]uint64{"requested-size": d.requested, "size": d.size}
+}
+
+// setMemory asks the guest to use so much of a device's memory.
+func (m *Machine) setMemory(id string, size uint64) {
+	d := m.devices[id]
+	d.requested = size
+	if m.guest != Willing || d.size == size {
+		return
+	}
+	d.size = size
+	m.Event("MEMORY_DEVICE_SIZE_CHANGE", map[string]any{
+		"id": id, "size": size, "qom-path": "/machine/peripheral/" + id,
+	})
+}
+
+// qomSet knows one property.
+func (m *Machine) qomSet(args *arguments) (any, error) {
+	id := strings.TrimPrefix(args.Path, "/machine/peripheral/")
+	d := m.devices[id]
+	if d == nil {
+		return nil, deviceNotFound(args.Path)
+	}
+	var size uint64
+	if args.Property != "requested-size" || d.sizes() == nil || json.Unmarshal(args.Value, &size) != nil {
+		return nil, generic("Property '%s.%s' cannot be set", d.driver, args.Property)
+	}
+	if size%(2<<20) != 0 {
+		return nil, generic("'requested-size' has to be multiples of 'block-size' (0x200000)")
+	}
+	m.setMemory(id, size)
+	return nil, nil
+}
