@@ -32,11 +32,12 @@
 // later at most. When QEMU was faster and has sent everything the error is nil, although the
 // context has ended: the machine is there.
 //
-// What the source has sent the destination may still fail to load. It says so: [WaitIncoming]
-// returns nil when the machine is there. With the capability return-path, on both sides, the source
-// waits for that as well, and fails when the destination does. Without, the machine stays stopped
-// at the source, in run state "postmigrate". [qemu.Cont] runs it again there, which must not be done
-// before it is certain that the destination has failed and is gone.
+// What the source has sent the destination may still fail to load: a device that it lacks is found
+// last. [WaitIncoming] returns nil when the machine is there. With the capability return-path, on
+// both sides, the source waits for that as well, and goes on with the machine when the destination
+// fails. Without, it is done when all is sent, and the machine stays stopped there, in run state
+// "postmigrate". [qemu.Cont] lets it run again, which must not be done before it is certain that the
+// destination has failed and is gone.
 //
 // # Postcopy
 //

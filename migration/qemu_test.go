@@ -336,6 +336,32 @@ func TestDestinationFails(t *testing.T) {
 	})
 }
 
+// TestReturnPath: with it, the source learns that the destination could not load everything, which
+// lacks a device here. Without, it may have given the machine away, and takes it back when the
+// destination is gone.
+func TestReturnPath(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		src, dst := pair(t, q, "-device", "virtio-rng-pci")
+		turnOn(t, qemu.MigrationCapabilityReturnPath, src, dst)
+		_, err := migration.Run(limit(t), src, listens(t, dst), nil)
+		require.ErrorAs(t, err, new(*migration.FailedError))
+		willRun(t, src)
+
+		dst = machine(t, q, "pc", "-incoming", "defer")
+		require.NoError(t, migration.Capabilities(false, qemu.MigrationCapabilityReturnPath).Do(t.Context(), src))
+		_, err = migration.Run(limit(t), src, listens(t, dst), nil)
+		_, inErr := migration.WaitIncoming(limit(t), dst, nil)
+		require.Error(t, inErr)
+		if err == nil {
+			require.Equal(t, qemu.RunStatePostmigrate, runState(t, src))
+			require.NoError(t, dst.VM.Close())
+			require.NoError(t, qemu.Cont{}.Do(t.Context(), src))
+		}
+		willRun(t, src)
+	})
+}
+
 // TestSecondMigration is refused, and the first goes on.
 func TestSecondMigration(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {

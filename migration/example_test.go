@@ -1,0 +1,255 @@
+package migration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/qmpkit/qmpkit/migration"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// The source sends the machine, and tells how far it is.
+func ExampleRun() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		p, err := migration.Run(ctx, client, migration.TCP("host2.example.org:4444"), &migration.Options{
+			Progress: func(p migration.Progress) {
+				if p.Status == qemu.MigrationStatusActive {
+					fmt.Printf("%d of %d MiB to go, at %d MB/s; it would be away for %s now\n",
+						p.Remaining>>20, p.Total>>20, p.Rate/1e6, p.ExpectedDowntime)
+				}
+			},
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Println("moved in", p.Elapsed, "and was away for", p.Downtime)
+		return nil
+	}, "setup", "active", "device", "completed")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// migrate {"uri":"tcp:host2.example.org:4444"}
+	// 512 of 2048 MiB to go, at 100 MB/s; it would be away for 120ms now
+	// moved in 2s and was away for 37ms
+}
+
+// The errors differ by where the machine is.
+func ExampleRun_errors() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		_, err := migration.Run(ctx, client, migration.Unix("/run/vm1/migrate.sock"), nil)
+		failed, _ := errors.AsType[*migration.FailedError](err)
+		switch {
+		case err == nil:
+			fmt.Println("sent; WaitIncoming tells whether the destination has it")
+		case errors.Is(err, migration.ErrCancelled):
+			fmt.Println("the machine is here, as before")
+		case failed != nil && !failed.Postcopy:
+			fmt.Println("the machine is here, as before, since", failed.Reason)
+		case errors.Is(err, migration.ErrPaused):
+			fmt.Println("Resume is to bring the rest of the machine there")
+		case errors.Is(err, migration.ErrGoesOn), errors.Is(err, migration.ErrOutcomeUnknown):
+			fmt.Println("to be waited for, or asked, again:", err)
+		default:
+			return err // it has not begun, or failed in postcopy
+		}
+		return nil
+	}, "setup", "failed")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// migrate {"uri":"unix:/run/vm1/migrate.sock"}
+	// the machine is here, as before, since Connection refused
+}
+
+// The end of the context cancels, be it a deadline or, as here, because of what is told on the way.
+func ExampleRun_cancel() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		_, err := migration.Run(ctx, client, migration.Unix("/run/vm1/migrate.sock"), &migration.Options{
+			Progress: func(p migration.Progress) {
+				if p.ExpectedDowntime > 100*time.Millisecond {
+					cancel()
+				}
+			},
+		})
+		fmt.Println(errors.Is(err, migration.ErrCancelled), errors.Is(err, context.Canceled))
+		return nil
+	}, "active", "active", "cancelling", "cancelled")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// migrate {"uri":"unix:/run/vm1/migrate.sock"}
+	// migrate_cancel
+	// true true
+}
+
+// A machine that writes faster than it can be sent is handed over after three passes, or a minute.
+func ExampleRun_postcopy() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		// On the other side, too.
+		err := migration.Capabilities(true, qemu.MigrationCapabilityPostcopyRAM).Do(ctx, client)
+		if err != nil {
+			return err
+		}
+		_, err = migration.Run(ctx, client, migration.TCP("host2.example.org:4444"), &migration.Options{
+			Postcopy: func(p migration.Progress) bool { return p.Pass >= 3 || p.Elapsed > time.Minute },
+			Progress: func(p migration.Progress) { fmt.Println(p.Status) },
+		})
+		return err
+	}, "setup", "active", "postcopy-active", "completed")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"postcopy-ram","state":true}]}
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// migrate {"uri":"tcp:host2.example.org:4444"}
+	// setup
+	// active
+	// migrate-start-postcopy
+	// postcopy-active
+	// completed
+}
+
+// Storage is handed over while the machine stands still.
+func ExampleRun_preSwitchover() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		err := migration.Capabilities(true, qemu.MigrationCapabilityPauseBeforeSwitchover).Do(ctx, client)
+		if err != nil {
+			return err
+		}
+		_, err = migration.Run(ctx, client, migration.TCP("host2.example.org:4444"), &migration.Options{
+			PreSwitchover: func(ctx context.Context) error {
+				fmt.Println("the storage belongs to the other host now")
+				return nil
+			},
+		})
+		return err
+	}, "setup", "active", "pre-switchover", "device", "completed")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"pause-before-switchover","state":true}]}
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// migrate {"uri":"tcp:host2.example.org:4444"}
+	// the storage belongs to the other host now
+	// migrate-continue {"state":"pre-switchover"}
+}
+
+// A socket that is connected already, for a QEMU that may not connect itself.
+func ExampleFD() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		socket := exampleSocket() // of a connection to the destination
+		err := migration.Start(ctx, client, migration.FD(socket))
+		socket.Close() // QEMU has its own
+		if err != nil {
+			return err
+		}
+		_, err = migration.Wait(ctx, client, nil)
+		return err
+	}, "active", "completed")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// getfd {"fdname":"qmpkit:migration"}
+	// migrate {"uri":"fd:qmpkit:migration"}
+}
+
+// The machine is saved to a file, and its QEMU ended. Another loads it from there.
+func ExampleFile() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		_, err := migration.Run(ctx, client, migration.File("/srv/vm1.state", 0), nil)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			fmt.Println("this takes QEMU 8.2")
+			return nil
+		case err != nil:
+			return err
+		}
+		return qemu.Quit{}.Do(ctx, client)
+	}, "active", "completed")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// migrate {"channels":[{"channel-type":"main","addr":{"transport":"file","filename":"/srv/vm1.state","offset":0}}]}
+	// quit
+}
+
+// QEMU's own description of a target has what no function has: here, keep-alive.
+func ExampleChannels() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		_, err := migration.Run(ctx, client, migration.Channels(qemu.MigrationChannel{
+			ChannelType: qemu.MigrationChannelTypeMain,
+			Addr: qemu.MigrationAddress{Branch: &qemu.SocketAddress{Branch: &qemu.InetSocketAddress{
+				Host: "host2.example.org", Port: "4444", KeepAlive: new(true),
+			}}},
+		}), nil)
+		return err
+	}, "active", "completed")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// migrate {"channels":[{"channel-type":"main","addr":{"transport":"socket","type":"inet","host":"host2.example.org","port":"4444","keep-alive":true}}]}
+}
+
+// The destination was started with "-incoming defer", and takes a free port.
+func ExampleStartIncoming() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		if err := migration.StartIncoming(ctx, client, migration.TCP("[::]:0")); err != nil {
+			return err
+		}
+		p, err := migration.Query(ctx, client)
+		if err != nil {
+			return err
+		}
+		for _, at := range p.Info.SocketAddress {
+			fmt.Println("the source is to be told", at) // a real QEMU tells its port here
+		}
+		if _, err := migration.WaitIncoming(ctx, client, nil); err != nil {
+			return err // it should be ended, and the source has the machine still
+		}
+		fmt.Println("the machine is here")
+		return nil
+	}, "setup", "setup", "active", "completed")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// migrate-incoming {"uri":"tcp:[::]:0","exit-on-error":false}
+	// the machine is here
+}
+
+// A connection that broke in postcopy is made again. Both sides are told.
+func ExampleResume() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		src, dst := client, client // two, in truth
+		if err := (qemu.MigrateRecover{URI: "tcp:[::]:4445"}).Do(ctx, dst); err != nil {
+			return err
+		}
+		_, err := migration.Resume(ctx, src, migration.TCP("host2.example.org:4445"), nil)
+		return err
+	}, "postcopy-paused", "postcopy-recover", "postcopy-active", "completed")
+	// Output:
+	// migrate-recover {"uri":"tcp:[::]:4445"}
+	// migrate {"uri":"tcp:host2.example.org:4445","resume":true}
+}
+
+// A tenth of a second away at most, at 1 GB/s.
+func ExampleSetLimits() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		err := migration.SetLimits(ctx, client, migration.Limits{Bandwidth: 1e9, Downtime: 100 * time.Millisecond})
+		if err != nil {
+			return err
+		}
+		// All else that can be set:
+		return qemu.MigrateSetParameters{
+			TLSCreds:        &qemu.StrOrNull{S: new("tls0")},
+			MultifdChannels: new(uint8(4)),
+		}.Do(ctx, client)
+	})
+	// Output:
+	// migrate-set-parameters {"max-bandwidth":1000000000,"downtime-limit":100,"max-postcopy-bandwidth":1000000000}
+	// migrate-set-parameters {"tls-creds":"tls0","multifd-channels":4}
+}
+
+func ExampleCapabilities() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		return migration.Capabilities(true,
+			qemu.MigrationCapabilityReturnPath,
+			qemu.MigrationCapabilityMultifd,
+		).Do(ctx, client)
+	})
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"return-path","state":true},{"capability":"multifd","state":true}]}
+}
