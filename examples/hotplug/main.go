@@ -1,0 +1,143 @@
+// Hotplug adds devices to a running virtual machine and removes them, by its QMP socket: it is the
+// package hotplug as a command, to be tried on a VM of one's own.
+//
+//	go run ./examples/hotplug -qmp /run/vm1/qmp.sock list
+//	go run ./examples/hotplug -qmp /run/vm1/qmp.sock add-disk data1 /srv/data1.qcow2 -format qcow2
+//	go run ./examples/hotplug -qmp /run/vm1/qmp.sock remove-disk data1
+//
+// Without a command it lists them. Nothing is kept between two runs: a disk that one has added the
+// next one removes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "hotplug:", err)
+		os.Exit(1)
+	}
+}
+
+// A machine is the VM that a command works on.
+type machine struct {
+	*hotplug.VM
+	client *qmp.Client
+	out    io.Writer
+}
+
+// A command is one of the program's.
+type command struct {
+	name    string
+	args    []string // their names
+	purpose string
+	// flags adds the command's own, and returns what it does when they are read.
+	flags func(set *flag.FlagSet) func(ctx context.Context, m machine, args []string) error
+}
+
+// plain is for a command without flags.
+func plain(do func(ctx context.Context, m machine, args []string) error) func(*flag.FlagSet) func(context.Context, machine, []string) error {
+	return func(*flag.FlagSet) func(context.Context, machine, []string) error { return do }
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	set := flag.NewFlagSet("hotplug", flag.ContinueOnError)
+	set.SetOutput(out)
+	address := set.String("qmp", "", "the `ADDRESS` of the machine's QMP socket: a path, host:port, vsock:CID:PORT")
+	limit := set.Duration("timeout", time.Minute, "how long to wait for the guest")
+	set.Usage = func() { usage(set) }
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	if set.NArg() == 0 {
+		usage(set)
+		return nil
+	}
+	c, rest, do, err := parse(set.Arg(0), set.Args()[1:], out)
+	if err != nil {
+		return err
+	}
+	if *address == "" {
+		return errors.New("-qmp is missing: the address of the machine's QMP socket")
+	}
+	ctx, cancel := context.WithTimeout(ctx, *limit)
+	defer cancel()
+	client, err := qmp.Dial(ctx, *address, nil)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return advise(c, do(ctx, machine{hotplug.New(client), client, out}, rest))
+}
+
+// parse finds a command and reads its flags, which may stand before, between and after its
+// arguments.
+func parse(name string, args []string, out io.Writer) (*command, []string, func(context.Context, machine, []string) error, error) {
+	for i := range commands {
+		c := &commands[i]
+		if c.name != name {
+			continue
+		}
+		set := flag.NewFlagSet(name, flag.ContinueOnError)
+		set.SetOutput(out)
+		set.Usage = func() {
+			fmt.Fprintf(out, "%s %s: %s\n", name, strings.Join(c.args, " "), c.purpose)
+			set.PrintDefaults()
+		}
+		do := c.flags(set)
+		var rest []string
+		for len(args) > 0 {
+			if err := set.Parse(args); err != nil {
+				return nil, nil, nil, err
+			}
+			if args = set.Args(); len(args) > 0 {
+				rest, args = append(rest, args[0]), args[1:]
+			}
+		}
+		if len(rest) != len(c.args) {
+			return nil, nil, nil, fmt.Errorf("%s takes %d arguments (%s), not %d", name, len(c.args), strings.Join(c.args, " "), len(rest))
+		}
+		return c, rest, do, nil
+	}
+	return nil, nil, nil, fmt.Errorf("there is no command %q; without one, the commands are listed", name)
+}
+
+func usage(set *flag.FlagSet) {
+	fmt.Fprintln(set.Output(), "usage: hotplug -qmp ADDRESS [-timeout TIME] COMMAND [FLAGS] ARGUMENTS")
+	set.PrintDefaults()
+	fmt.Fprintln(set.Output(), "\ncommands (hotplug COMMAND -help tells the flags of one):")
+	for _, c := range commands {
+		fmt.Fprintf(set.Output(), "  %-30s %s\n", c.name+" "+strings.Join(c.args, " "), c.purpose)
+	}
+}
+
+// advise says of errors that a person can do something about what that is.
+func advise(c *command, err error) error {
+	var left *hotplug.RollbackError
+	switch {
+	case errors.Is(err, hotplug.ErrUnplugPending):
+		return fmt.Errorf("%w\nThe device is still there. Say %s again to go on waiting.", err, c.name)
+	case errors.Is(err, hotplug.ErrUnplugRefused):
+		return fmt.Errorf("%w\nThe guest uses the device: unmount it there, or take the interface down.", err)
+	case errors.As(err, &left):
+		return fmt.Errorf("%w\nRemove it by the command that removes, to take away what is left.", err)
+	}
+	return err
+}
