@@ -66,8 +66,8 @@ func (b *builder) definitionComment(first string, d qapi.Definition) comment {
 	p := b.prose(d)
 	c := append(comment{first}, p.definition()...)
 	var where []string
-	if h.Doc != nil && h.Doc.Since != "" {
-		where = append(where, "Since QEMU "+strings.TrimSuffix(oneLine(h.Doc.Since), ".")+".")
+	if since := p.since(h.Doc); since != "" {
+		where = append(where, "Since QEMU "+strings.TrimSuffix(since, ".")+".")
 	}
 	if h.Module != nil {
 		where = append(where, "See "+baseName(h.Module)+".")

@@ -57,6 +57,18 @@ func (p *prose) definition() comment {
 	return render(blocks)
 }
 
+// since returns what is said about when a definition came, in one line: a version, and in some more
+// than that.
+func (p *prose) since(doc *qapi.Doc) string {
+	switch {
+	case doc == nil || doc.Since == "":
+		return ""
+	case p == nil:
+		return oneLine(doc.Since)
+	}
+	return oneLine(strings.Join(p.section(doc.Tagged("Since")), " "))
+}
+
 func (p *prose) tagged(s *qapi.DocSection) []rst.Block {
 	switch s.Name {
 	case "Since", "TODO":
@@ -144,30 +156,56 @@ func (p *prose) labelled(label, feature, meaning string) comment {
 
 // render makes a comment of blocks.
 func render(blocks []rst.Block) comment {
+	blocks = apart(blocks)
 	var c comment
 	for i, b := range blocks {
 		switch b := b.(type) {
 		case rst.Paragraph:
-			_, last := b, i+1 == len(blocks)
-			c = append(c, sentence(string(b), !last && !isParagraph(blocks[i+1])))
+			last := i+1 == len(blocks)
+			c = append(c, sentence(string(b), !last && !is[rst.Paragraph](blocks[i+1])))
 		case rst.List:
-			if i > 0 && isList(blocks[i-1]) {
-				c = append(c, "And:") // Go would take two lists for one
-			}
 			c = append(c, renderList(b))
 		case rst.Code:
-			if i > 0 && isList(blocks[i-1]) {
-				c = append(c, "Like this:") // Go would take it for a part of the list
-			}
 			c = append(c, renderCode(b))
 		}
 	}
 	return c
 }
 
-func isParagraph(b rst.Block) bool { _, ok := b.(rst.Paragraph); return ok }
+// apart returns blocks with paragraphs between lists and code: in a comment both are indented, and
+// the second one of two would be taken for a part of the first. A list of one item beside code is a
+// title of it, and becomes a paragraph itself.
+func apart(blocks []rst.Block) (out []rst.Block) {
+	for i, b := range blocks {
+		list, ok := b.(rst.List)
+		if ok && len(list) == 1 && (i > 0 && is[rst.Code](blocks[i-1]) || i+1 < len(blocks) && is[rst.Code](blocks[i+1])) {
+			out = append(out, titles(list[0])...)
+			continue
+		}
+		if i > 0 && !is[rst.Paragraph](b) && !is[rst.Paragraph](out[len(out)-1]) {
+			between := rst.Paragraph("Also:")
+			if is[rst.Code](b) {
+				between = "Like this:"
+			}
+			out = append(out, between)
+		}
+		out = append(out, b)
+	}
+	return out
+}
 
-func isList(b rst.Block) bool { _, ok := b.(rst.List); return ok }
+// titles are the paragraphs of an item, with its number.
+func titles(item rst.Item) (out []rst.Block) {
+	for i, text := range item.Text {
+		if i == 0 && item.Number != "" {
+			text = rst.Paragraph(item.Number+". ") + text
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+func is[B rst.Block](b rst.Block) bool { _, ok := b.(B); return ok }
 
 func renderList(list rst.List) string {
 	between := "\n"

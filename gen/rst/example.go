@@ -41,7 +41,7 @@ func (p *parser) messages() []string {
 // isMessage tells whether a line begins a message, or says what is left out of one.
 func isMessage(line string) bool {
 	line = strings.TrimLeft(line, " ")
-	for _, begin := range []string{"->", "<-", "{", "[", "("} {
+	for _, begin := range []string{"->", "<-", "{", "["} {
 		if strings.HasPrefix(line, begin) {
 			return true
 		}

@@ -144,15 +144,14 @@ func (r *Reader) ref(name string) string {
 
 // cutRole splits ":role:" from the quotation after it.
 func cutRole(text string) (role, quoted string, ok bool) {
-	n := strings.IndexByte(text, '`')
-	if n < 3 || text[n-1] != ':' {
+	n := 1
+	for n < len(text) && (isWordByte(text[n]) || text[n] == '+' || text[n] == ':') {
+		n++
+	}
+	if n < 3 || n == len(text) || text[n] != '`' || text[n-1] != ':' {
 		return "", "", false
 	}
-	role = text[1 : n-1]
-	if strings.ContainsFunc(role, func(r rune) bool { return r != ':' && r != '+' && !isWordRune(r) }) {
-		return "", "", false
-	}
-	return role, text[n:], true
+	return text[1 : n-1], text[n:], true
 }
 
 // name copies a name that "@", or in old texts "#", marks.
@@ -203,10 +202,6 @@ func closesWord(text string) bool {
 	return text == "" || text[0] == ' ' || strings.HasPrefix(text, "'s ")
 }
 
-func isWordByte(c byte) bool { return isWordRune(rune(c)) }
-
-func isWordRune(r rune) bool {
-	return r == '-' || r == '_' || '0' <= r && r <= '9' || r < 0x80 && isLetter(byte(r))
-}
+func isWordByte(c byte) bool { return c == '-' || c == '_' || '0' <= c && c <= '9' || isLetter(c) }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -39,13 +39,7 @@ func isItem(line string) bool {
 // readList reads the items that follow one another. What is nested is made flat: the items of a
 // list in an item come after it, and code ends the list, which goes on after it.
 func (p *parser) readList() {
-	var list List
-	flush := func() {
-		if len(list) > 0 {
-			p.add(list)
-		}
-		list = nil
-	}
+	b := listBuilder{parser: p}
 	for count := 1; p.more(); count++ {
 		number, text, ok := marker(p.line())
 		if !ok {
@@ -54,31 +48,55 @@ func (p *parser) readList() {
 		if number == "#" {
 			number = strconv.Itoa(count)
 		}
-		item := Item{Number: number}
-		for _, b := range p.nested(p.itemLines(text)) {
-			switch b := b.(type) {
-			case Paragraph:
-				item.Text = append(item.Text, b)
-			case List:
-				list = append(list, item)
-				list = append(list, b...)
-				item = list[len(list)-1]
-				list = list[:len(list)-1]
-			case Code:
-				list = append(list, item)
-				flush()
-				p.add(b)
-				item = Item{}
-			}
-		}
-		if len(item.Text) > 0 {
-			list = append(list, item)
-		}
+		b.item = Item{Number: number}
+		b.addBlocks(p.nested(p.itemLines(text)))
 		for p.more() && p.line() == "" {
 			p.next++
 		}
 	}
-	flush()
+	b.end()
+}
+
+// listBuilder makes a list of items that are not nested.
+type listBuilder struct {
+	parser *parser
+	list   List
+	item   Item // the last one, which has no text at first
+}
+
+// addBlocks adds what an item holds.
+func (b *listBuilder) addBlocks(blocks []Block) {
+	for _, block := range blocks {
+		switch block := block.(type) {
+		case Paragraph:
+			b.item.Text = append(b.item.Text, block)
+		case List:
+			for _, item := range block {
+				b.endItem()
+				b.item = item
+			}
+		case Code:
+			b.end()
+			b.parser.add(block)
+		}
+	}
+	b.endItem()
+}
+
+func (b *listBuilder) endItem() {
+	if len(b.item.Text) > 0 {
+		b.list = append(b.list, b.item)
+	}
+	b.item = Item{}
+}
+
+// end adds the list so far.
+func (b *listBuilder) end() {
+	b.endItem()
+	if len(b.list) > 0 {
+		b.parser.add(b.list)
+	}
+	b.list = nil
 }
 
 // itemLines takes the lines of the item that the next line begins: those that are indented, and

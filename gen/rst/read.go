@@ -19,11 +19,15 @@ func (r *Reader) parse(lines []string) []Block {
 	return p.blocks
 }
 
+// maxDepth is how deep text may be nested. What is deeper is plain text.
+const maxDepth = 10
+
 // parser turns lines into blocks. The text of what is nested is read by a parser of its own.
 type parser struct {
 	*Reader
 	lines  []string // without blanks at their ends, and tabs
 	next   int
+	depth  int
 	blocks []Block
 }
 
@@ -46,7 +50,15 @@ func (p *parser) add(b Block) {
 }
 
 // nested returns the blocks of lines that belong to something.
-func (p *parser) nested(lines []string) []Block { return p.parse(dedented(lines)) }
+func (p *parser) nested(lines []string) []Block {
+	q := &parser{Reader: p.Reader, lines: dedented(lines), depth: p.depth + 1}
+	if q.depth > maxDepth {
+		q.add(Paragraph(p.inline(joined(lines))))
+	} else {
+		q.read()
+	}
+	return q.blocks
+}
 
 func (p *parser) read() {
 	for p.more() {

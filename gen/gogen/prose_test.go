@@ -1,0 +1,118 @@
+package gogen_test
+
+import (
+	"go/doc/comment"
+	"go/format"
+	"go/parser"
+	"go/scanner"
+	"go/token"
+	"maps"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/gen/gogen"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// TestProse generates from QEMU's own schemas with their documentation: no markup is left in the
+// comments, and they are as gofmt writes them.
+func TestProse(t *testing.T) {
+	for _, version := range qemutest.SourceVersions {
+		t.Run(version, func(t *testing.T) {
+			dir := qemutest.Source(t, version)
+			m := newUserModule(t)
+			for _, tree := range trees {
+				s, err := qapi.Load(filepath.Join(dir, tree.main), nil)
+				require.NoError(t, err)
+				files, err := gogen.Generate(s, gogen.Options{Package: tree.name, Docs: true})
+				require.NoError(t, err)
+				plain, err := gogen.Generate(s, gogen.Options{Package: tree.name})
+				require.NoError(t, err)
+				require.Equal(t, slices.Sorted(maps.Keys(plain)), slices.Sorted(maps.Keys(files)))
+				for name, data := range files {
+					require.Contains(t, string(data), "SPDX-License-Identifier: GPL-2.0-or-later", name)
+					require.NotContains(t, string(plain[name]), "GPL", name)
+					checkComments(t, name, data)
+					require.Equal(t, codeOf(plain[name]), codeOf(data), "the prose changed the code of %s", name)
+					m.add(t, path.Join(tree.name, name), data)
+				}
+			}
+			m.vet(t)
+		})
+	}
+}
+
+// markup is what is left of markup that was not understood, in text that is not code.
+var markup = regexp.MustCompile("`|\\*\\*|:[a-z]+:`|^\\.\\. |\\.\\. [a-z-]+::|::$|^:[a-z]+:|(^|[ (])@[a-z]|\\\\\\*")
+
+// checkComments checks the doc comments of a generated file.
+func checkComments(t *testing.T, name string, data []byte) {
+	t.Helper()
+	formatted, err := format.Source(data)
+	require.NoError(t, err)
+	require.Equal(t, string(formatted), string(data), "%s is not as gofmt writes it", name)
+	f, err := parser.ParseFile(token.NewFileSet(), name, data, parser.ParseComments)
+	require.NoError(t, err)
+	for _, group := range f.Comments {
+		text := group.Text()
+		doc := new(comment.Parser).Parse(text)
+		require.Equal(t, text, string(new(comment.Printer).Comment(doc)), name)
+		if group.End() < f.Package && group != f.Doc {
+			continue // the head of the file
+		}
+		for _, block := range doc.Content {
+			switch block := block.(type) {
+			case *comment.Heading:
+				t.Errorf("%s: a heading in %s", name, text)
+			case *comment.Paragraph:
+				checkPlain(t, name, block.Text)
+			case *comment.List:
+				for _, item := range block.Items {
+					for _, p := range item.Content {
+						checkPlain(t, name, p.(*comment.Paragraph).Text)
+					}
+				}
+			}
+		}
+		require.Empty(t, doc.Links, "%s: %s", name, text)
+	}
+}
+
+// checkPlain checks the text of a paragraph.
+func checkPlain(t *testing.T, name string, text []comment.Text) {
+	var b strings.Builder
+	for _, part := range text {
+		if plain, ok := part.(comment.Plain); ok {
+			b.WriteString(string(plain))
+		}
+	}
+	for line := range strings.Lines(b.String()) {
+		if markup.MatchString(strings.TrimSpace(line)) {
+			t.Errorf("%s: markup in %q", name, line)
+		}
+	}
+}
+
+// codeOf is the tokens of a generated file, without its comments.
+func codeOf(data []byte) string {
+	var s scanner.Scanner
+	s.Init(token.NewFileSet().AddFile("", -1, len(data)), data, nil, 0)
+	var b strings.Builder
+	for {
+		_, tok, text := s.Scan()
+		if tok == token.EOF {
+			return b.String()
+		}
+		if text == "" {
+			text = tok.String()
+		}
+		b.WriteString(text + " ")
+	}
+}
