@@ -1,17 +1,18 @@
 // Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
 //
-//	qapigen generate -schema FILE -package NAME -out DIR
+//	qapigen generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR
 //	qapigen print [-qemu-version VERSION] -out DIR FILE...
 //	qapigen check [-dialect VERSION] FILE...
 //	qapigen introspect [-unmask] [-define NAME]... FILE
 //	qapigen query SOURCE PATH
 //	qapigen diff [-json] [-breaking] OLD NEW
+//	qapigen capture [-out FILE] ADDRESS
 //
-// Generate writes a Go package for the schema whose main file is FILE. Print writes a copy
-// of the schemas without their prose. Check tells what is wrong with schemas. Introspect prints
+// Generate writes a Go package for a schema, or for what a running server says of its own. Print
+// writes a copy of schemas without their prose. Check tells what is wrong with schemas. Introspect prints
 // what a server built from a schema answers to query-qmp-schema, query tells whether a schema, or
-// a running server, has something, and diff what changed from one to another. Flags take one dash
-// or two.
+// a running server, has something, and diff what changed from one to another. Capture keeps what a
+// server says of its schema. Flags take one dash or two.
 //
 // The exit status is 0 if all went well, 1 if something is wrong with a schema or a file, and
 // 2 if the command line cannot be understood; query and diff have statuses of their own. A
@@ -76,7 +77,7 @@ Flags take one dash or two.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff())
+	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture())
 	root.RunE = func(*cobra.Command, []string) error { return &usageError{"no command given"} }
 	for _, cmd := range root.Commands() {
 		cmd.RunE = failing(cmd.RunE)

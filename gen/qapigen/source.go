@@ -25,34 +25,51 @@ is running: the path of its socket, "unix:PATH", "tcp:ADDRESS:PORT" or "vsock:CI
 // holds its monitor.
 const serverLimit = 10 * time.Second
 
-// loadView returns a server's view of the schema that a source has or is; a schema's file has the
-// names of types, which a server does not tell.
-func loadView(ctx context.Context, source string) (*introspect.Schema, error) {
-	if isAddress(source) {
-		return askServer(ctx, source)
+// A source is what was found there: a schema, or what a server said of its own.
+type source struct {
+	schema  *qapi.Schema       // nil: it is a server's view
+	view    *introspect.Schema // nil: it is a schema
+	version string             // of the server that was asked; else ""
+}
+
+// openSource reads what a source names.
+func openSource(ctx context.Context, name string) (*source, error) {
+	if isAddress(name) {
+		return askServer(ctx, name)
 	}
-	info, err := os.Stat(source)
+	info, err := os.Stat(name)
 	if err != nil {
 		return nil, withoutPath(err)
 	}
 	if info.Mode().Type() == fs.ModeSocket {
-		return askServer(ctx, source)
+		return askServer(ctx, name)
 	}
-	text, err := readAnswer(source)
+	text, err := readAnswer(name)
 	if err != nil {
 		return nil, withoutPath(err)
 	}
 	if isAnswer(text) {
-		return introspect.Read(text)
+		view, err := introspect.Read(text)
+		return &source{view: view}, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("this is no answer to query-qmp-schema, and a schema is read from a file, from which others are included")
 	}
-	s, err := qapi.Load(source, nil)
+	schema, err := qapi.Load(name, nil)
+	return &source{schema: schema}, err
+}
+
+// loadView returns a server's view of the schema that a source has or is; a schema's file has the
+// names of types, which a server does not tell.
+func loadView(ctx context.Context, name string) (*introspect.Schema, error) {
+	s, err := openSource(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return s.Introspect(qapi.IntrospectOptions{Unmask: true}), nil
+	if s.view != nil {
+		return s.view, nil
+	}
+	return s.schema.Introspect(qapi.IntrospectOptions{Unmask: true}), nil
 }
 
 // isAddress tells whether a source says of itself that it is a server's address.
@@ -68,10 +85,15 @@ func isAddress(source string) bool {
 // loadNamed is loadView with errors that say which source it is about, as diagnostics do anyway.
 func loadNamed(ctx context.Context, source string) (*introspect.Schema, error) {
 	s, err := loadView(ctx, source)
+	return s, named(source, err)
+}
+
+// named says which source an error is about, as diagnostics do anyway.
+func named(source string, err error) error {
 	if _, ok := errors.AsType[qapi.Diagnostics](err); ok || err == nil {
-		return s, err
+		return err
 	}
-	return nil, fmt.Errorf("%s: %w", source, err)
+	return fmt.Errorf("%s: %w", source, err)
 }
 
 // maxAnswer is how long an answer may be: what QEMU can send.
@@ -107,13 +129,23 @@ func isAnswer(text []byte) bool {
 	return bytes.HasPrefix(text, []byte("[")) || object && bytes.HasPrefix(bytes.TrimSpace(inside), []byte(`"`))
 }
 
-func askServer(ctx context.Context, address string) (*introspect.Schema, error) {
+// askServer asks a server that is running.
+func askServer(ctx context.Context, address string) (*source, error) {
 	ctx, cancel := context.WithTimeout(ctx, serverLimit)
 	defer cancel()
 	c, err := qmp.Dial(ctx, address, nil)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("%w; a guest agent does not greet, and has no introspection: generate from its schema, qga/qapi-schema.json", err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	return qmpschema.Query(ctx, c)
+	view, err := qmpschema.Query(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	version := c.Version()
+	version.Package = ""
+	return &source{view: view, version: version.String()}, nil
 }

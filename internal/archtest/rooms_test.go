@@ -56,14 +56,16 @@ var rooms = []room{
 		why: "the schema model: loading, checks, conditions, the server's view"},
 	{path: "qapi/diff", rooms: []string{"qapi/introspect"}, library: true,
 		why: "what changed from one schema to another, as a client sees it"},
+	{path: "qapi/unmask", rooms: []string{"qapi", "qapi/syntax", "qapi/introspect"}, library: true,
+		why: "a server's schema with the names of another version's, written as a source"},
 	{path: "testdata/schema", library: true,
 		why: "snapshots of QEMU's schemas, embedded"},
 
 	{path: "gen/gogen", rooms: []string{"qapi"}, modules: []string{jennifer},
 		why: "a schema to Go files"},
 	{path: "gen/qapigen", modules: []string{cobra},
-		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qmp", "qmp/qmpschema"},
-		why:   "the command: flags and subcommands; print works on the syntax alone"},
+		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qapi/unmask", "qmp", "qmp/qmpschema", "testdata/schema"},
+		why:   "the command: flags and subcommands; print works on the syntax alone, generate has our own schema's names"},
 
 	{path: "internal/archtest",
 		why: "this table's tests"},
@@ -79,6 +81,8 @@ var rooms = []room{
 		why: "a QEMU that keeps account only, for tests and the demo"},
 	{path: "examples/demo", top: true,
 		why: "what make demo runs"},
+	{path: "examples/hotplug", top: true, modules: []string{sys},
+		why: "the package hotplug as a command; x/sys opens taps"},
 	{path: "internal/bench", top: true, modules: []string{sys},
 		why: "measures what generating, building, linking, decoding and the client take; x/sys keeps it on one CPU"},
 }

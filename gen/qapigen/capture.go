@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// newCapture makes the subcommand that keeps what a server says of its schema.
+func newCapture() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "capture [-out FILE] ADDRESS",
+		Short: "write what a running server answers to query-qmp-schema to a file",
+		Long: `Capture asks a server that is running for its schema, query-qmp-schema, and writes the array,
+one entry a line, each with its members in alphabetical order: two captures of one QEMU are the
+same. Generate, query and diff take the file as a source, where the server is no longer at hand.
+
+ADDRESS is the path of its socket, "unix:PATH", "tcp:ADDRESS:PORT" or "vsock:CID:PORT". A server
+talks to one client at a time on a socket. A guest agent has no introspection.`,
+		Example: `  qapigen capture -out qemu-11.1.json unix:/run/vm1/qmp.sock
+  qapigen generate -schema qemu-11.1.json -qemu-version 11.1.0 -package qemu -out ./qemu`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return capture(cmd.Context(), args[0], out, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "the `FILE` to write to (default: standard output)")
+	return cmd
+}
+
+// capture writes nothing before the whole answer is there.
+func capture(ctx context.Context, address, out string, stdout, stderr io.Writer) error {
+	s, err := openServer(ctx, address)
+	if err != nil {
+		return fmt.Errorf("%s: %w", address, err)
+	}
+	var b bytes.Buffer
+	if err := printView(&b, s.view); err != nil {
+		return err
+	}
+	if out == "" {
+		_, err = stdout.Write(b.Bytes())
+	} else {
+		err = os.WriteFile(out, b.Bytes(), 0o666)
+	}
+	if err == nil {
+		fmt.Fprintf(stderr, "captured %d entries of the schema of QEMU %s\n", len(s.view.Infos), s.version)
+	}
+	return err
+}
+
+// openServer is openSource for what must be a server that is running.
+func openServer(ctx context.Context, address string) (*source, error) {
+	if !isAddress(address) {
+		if info, err := os.Stat(address); err == nil && info.Mode().IsRegular() {
+			return nil, errors.New("this is a file: capture takes the address of a server that is running")
+		}
+	}
+	return askServer(ctx, address)
+}

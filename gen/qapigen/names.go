@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qapi/unmask"
+	"github.com/qmpkit/qmpkit/testdata/schema"
+)
+
+// namesHelp says where names come from, for the help of generate.
+const namesHelp = `A server that is running, and an answer that was captured, have no names of types: those come
+from a schema of any other version, -names, by what stands at the same places. A type that this
+one does not have is named after the place where it is used. What was recovered, and what is new,
+is said on standard error.`
+
+// loadSchema returns the schema that a source has, and the version of QEMU that it is of, "" if
+// there is no telling. That of a server gets its names from the schema names; the report on that
+// goes to w.
+func loadSchema(ctx context.Context, name, names string, w io.Writer) (*qapi.Schema, string, error) {
+	s, err := openSource(ctx, name)
+	if err != nil {
+		return nil, "", named(name, err)
+	}
+	version := s.version
+	if version == "" && !isAddress(name) {
+		version = treeVersion(name)
+	}
+	if s.view == nil {
+		if names != "" {
+			return nil, "", &usageError{"-names: " + name + " is a schema, which has names of its own"}
+		}
+		return s.schema, version, nil
+	}
+	from, label, err := loadNames(names, s.view)
+	if err != nil {
+		return nil, "", err
+	}
+	snapshot, err := unmask.Unmask(s.view, from)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", name, err)
+	}
+	reportNames(w, snapshot, label)
+	return snapshot.Schema, version, nil
+}
+
+// loadNames returns the schema that names come from, and what it is called: the file, or, if none
+// is given, the one of our own that is most like the server's.
+func loadNames(file string, view *introspect.Schema) (*qapi.Schema, string, error) {
+	if file == "" {
+		return nearest(view)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, "", fmt.Errorf("-names %s: %w", file, withoutPath(err))
+	}
+	if isAnswer(text) {
+		return nil, "", &usageError{"-names " + file + ": this is a server's answer, which has no names: give the main file of a QEMU's schema, or of a copy made by qapigen print"}
+	}
+	s, err := qapi.Load(file, nil)
+	return s, file, err
+}
+
+// nearest returns the one of our own schemas that a server's is most like, by the commands that
+// both have among those that one of them has.
+func nearest(view *introspect.Schema) (best *qapi.Schema, label string, err error) {
+	most := -1.0
+	for _, main := range []string{schema.QEMU, schema.Storage} {
+		s, err := qapi.LoadFS(schema.FS, embeddedVersion+"/"+main, nil)
+		if err != nil {
+			return nil, "", err
+		}
+		if n := likeness(view, s); n > most {
+			most, best, label = n, s, "QEMU "+embeddedVersion+"'s "+main
+		}
+	}
+	return best, label, nil
+}
+
+// embeddedVersion is the version of our own schemas.
+const embeddedVersion = "10.2"
+
+func likeness(view *introspect.Schema, s *qapi.Schema) float64 {
+	both, one := 0, len(s.Commands())
+	for c := range view.Commands() {
+		if _, ok := s.Lookup(c.Name).(*qapi.Command); ok {
+			both++
+		} else {
+			one++
+		}
+	}
+	return float64(both) / float64(max(one, 1))
+}
+
+// mostNewNames is how many new names are told one by one.
+const mostNewNames = 40
+
+// reportNames says how many names were recovered, and what is new.
+func reportNames(w io.Writer, s *unmask.Snapshot, from string) {
+	fmt.Fprintf(w, "recovered %d of %d type names from %s", s.Recovered(), len(s.Types), from)
+	var lines []string
+	for _, t := range s.Types {
+		if t.Use != "" {
+			lines = append(lines, fmt.Sprintf("  %s (%s)\n", t.Name, t.Use))
+		}
+	}
+	if lines == nil {
+		fmt.Fprintln(w)
+		return
+	}
+	fmt.Fprintf(w, "; %d are new:\n", len(lines))
+	if more := len(lines) - mostNewNames; more > 0 {
+		lines = append(lines[:mostNewNames], fmt.Sprintf("  and %d more\n", more))
+	}
+	fmt.Fprint(w, strings.Join(lines, ""))
+}
