@@ -35,8 +35,7 @@ func (p *parser) readDirective() {
 		_, text := options(body)
 		p.label(p.inline(argument), p.nested(text))
 	case "versionadded", "versionchanged", "deprecated":
-		version, rest, _ := strings.Cut(argument, " ")
-		p.label(admonitions[name]+" "+version, p.nested(append([]string{rest}, dedented(body)...)))
+		p.readVersion(admonitions[name], argument, body)
 	default:
 		p.readAdmonition(admonitions[name], argument, body)
 	}
@@ -54,6 +53,18 @@ func (p *parser) readAdmonition(label, argument string, body []string) {
 		lines = append([]string{argument}, dedented(body)...)
 	}
 	p.label(label, p.nested(lines))
+}
+
+// readVersion reads a directive about a version, which may have nothing to say besides.
+func (p *parser) readVersion(word, argument string, body []string) {
+	version, rest, _ := strings.Cut(argument, " ")
+	word += " " + p.inline(version)
+	text := p.nested(append([]string{rest}, dedented(body)...))
+	if len(text) == 0 {
+		text = []Block{Paragraph(word)}
+		word = ""
+	}
+	p.label(word, text)
 }
 
 // readExample reads an exchange of messages. One that is annotated has text as well, and marks

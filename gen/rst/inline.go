@@ -45,6 +45,8 @@ func (s *inliner) markup() bool {
 		return s.opens() && (s.emphasis("**") || s.emphasis("*"))
 	case '@', '#':
 		return s.opens() && s.name(rest)
+	case ']':
+		return s.footnote(rest)
 	}
 	return false
 }
@@ -142,16 +144,25 @@ func (r *Reader) ref(name string) string {
 	return r.Ref(name)
 }
 
+// maxRole is how long the name of a role may be.
+const maxRole = 40
+
 // cutRole splits ":role:" from the quotation after it.
 func cutRole(text string) (role, quoted string, ok bool) {
 	n := 1
-	for n < len(text) && (isWordByte(text[n]) || text[n] == '+' || text[n] == ':') {
+	for n < len(text) && n < maxRole && (isWordByte(text[n]) || text[n] == '+' || text[n] == ':') {
 		n++
 	}
 	if n < 3 || n == len(text) || text[n] != '`' || text[n-1] != ':' {
 		return "", "", false
 	}
 	return text[1 : n-1], text[n:], true
+}
+
+// footnote copies the end of a reference to a footnote: "[1]_".
+func (s *inliner) footnote(rest string) bool {
+	after, ok := strings.CutPrefix(rest, "]_")
+	return ok && (after == "" || !isWordByte(after[0])) && s.put("]", 2)
 }
 
 // name copies a name that "@", or in old texts "#", marks.

@@ -62,6 +62,7 @@ type listBuilder struct {
 	parser *parser
 	list   List
 	item   Item // the last one, which has no text at first
+	broken bool // code ended the list within the item
 }
 
 // addBlocks adds what an item holds.
@@ -69,8 +70,13 @@ func (b *listBuilder) addBlocks(blocks []Block) {
 	for _, block := range blocks {
 		switch block := block.(type) {
 		case Paragraph:
+			if b.broken {
+				b.parser.add(block)
+				continue
+			}
 			b.item.Text = append(b.item.Text, block)
 		case List:
+			b.broken = false
 			for _, item := range block {
 				b.endItem()
 				b.item = item
@@ -78,9 +84,11 @@ func (b *listBuilder) addBlocks(blocks []Block) {
 		case Code:
 			b.end()
 			b.parser.add(block)
+			b.broken = true
 		}
 	}
 	b.endItem()
+	b.broken = false
 }
 
 func (b *listBuilder) endItem() {

@@ -102,7 +102,11 @@ func (p *parser) until(end func(line string) bool) []string {
 // readParagraph reads text up to a blank line, and the literal block that it may announce.
 func (p *parser) readParagraph() {
 	begin := p.next
+	_, _, field := cutField(p.line())
 	for p.next++; p.more() && p.line() != ""; p.next++ {
+		if _, _, another := cutField(p.line()); field && another {
+			break
+		}
 		if isRule(p.line()) { // the line below a heading
 			break
 		}
@@ -119,8 +123,7 @@ func (p *parser) readParagraph() {
 			text = trimmed
 		}
 	}
-	name, rest, field := cutField(text)
-	if field {
+	if name, rest, ok := cutField(text); ok {
 		text = strings.TrimSpace(name + ": " + rest)
 	}
 	p.add(Paragraph(p.inline(text)))
