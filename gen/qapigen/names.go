@@ -113,7 +113,11 @@ func reportNames(w io.Writer, s *unmask.Snapshot, from string) {
 		fmt.Fprintln(w)
 		return
 	}
-	fmt.Fprintf(w, "; %d are new:\n", len(lines))
+	verb := "are"
+	if len(lines) == 1 {
+		verb = "is"
+	}
+	fmt.Fprintf(w, "; %d %s new:\n", len(lines), verb)
 	if more := len(lines) - mostNewNames; more > 0 {
 		lines = append(lines[:mostNewNames], fmt.Sprintf("  and %d more\n", more))
 	}

@@ -23,7 +23,7 @@ is running: the path of its socket, "unix:PATH", "tcp:ADDRESS:PORT" or "vsock:CI
 
 // serverLimit is how long a server may take to greet and to answer: 20 ms, unless another client
 // holds its monitor.
-const serverLimit = 10 * time.Second
+var serverLimit = 10 * time.Second
 
 // A source is what was found there: a schema, or what a server said of its own.
 type source struct {
