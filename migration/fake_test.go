@@ -307,6 +307,12 @@ func TestHowItFails(t *testing.T) {
 			f.is("failed", "error-desc", "gone")
 		}, migration.FailedError{Reason: "gone", Postcopy: true},
 			"migration: failed in postcopy: gone; ask both sides whether they run the machine"},
+		{"cancelled by somebody in postcopy", func(f *fake) {
+			f.becomes("postcopy-active")
+			synctest.Wait()
+			f.becomes("cancelled")
+		}, migration.FailedError{Reason: "it was cancelled", Postcopy: true},
+			"migration: failed in postcopy: it was cancelled; ask both sides whether they run the machine"},
 		{"in postcopy, of which only the event tells", func(f *fake) {
 			f.is("failed")
 			f.Event("MIGRATION", map[string]string{"status": "postcopy-active"})

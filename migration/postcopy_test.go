@@ -111,7 +111,7 @@ func TestPostcopyIsNotCancelled(t *testing.T) {
 }
 
 // TestPostcopyWithoutTheCapability is told before anything begins, and, where it is found out
-// later, cancels.
+// later, cancels. A second migration is refused meanwhile, and the first goes on.
 func TestPostcopyWithoutTheCapability(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -125,9 +125,10 @@ func TestPostcopyWithoutTheCapability(t *testing.T) {
 		require.ErrorIs(t, err, migration.ErrNone)
 
 		require.NoError(t, migration.Start(t.Context(), src, to))
+		var refusal *qmp.Error
+		require.ErrorAs(t, migration.Start(t.Context(), src, to), &refusal)
 		_, err = migration.Wait(limit(t), src, opts)
 		require.ErrorIs(t, err, migration.ErrCancelled)
-		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, "migrate-start-postcopy", refusal.Command)
 		require.Equal(t, qemu.RunStateRunning, runState(t, src))

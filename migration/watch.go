@@ -108,6 +108,9 @@ func (w *watch) settled() (ended bool, err error) {
 	case qemu.MigrationStatusCompleted:
 		return true, nil
 	case qemu.MigrationStatusCancelled:
+		if w.switched { // which only QEMUs before 10.0 let happen
+			return true, &FailedError{Reason: "it was cancelled", Postcopy: true}
+		}
 		return true, ErrCancelled
 	case qemu.MigrationStatusFailed:
 		return true, &FailedError{Reason: qmp.Value(w.last.Info.ErrorDesc), Postcopy: w.switched}
