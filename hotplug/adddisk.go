@@ -24,18 +24,26 @@ func (vm *VM) addDisk(ctx context.Context, undo *rollback, d *Disk) error {
 	if err := d.check(); err != nil {
 		return err
 	}
-	fallback, err := vm.fallsBack(ctx)
+	add, err := vm.storage(ctx, d)
 	if err != nil {
 		return err
-	}
-	add := vm.addNode
-	if fallback {
-		add = vm.addDrive
 	}
 	if err := add(ctx, undo, d); err != nil {
 		return err
 	}
 	return vm.plug(ctx, undo, d.device())
+}
+
+// storage returns the step that makes what the disk's device uses.
+func (vm *VM) storage(ctx context.Context, d *Disk) (add func(ctx context.Context, undo *rollback, d *Disk) error, err error) {
+	if d.Chardev != nil {
+		return vm.addDiskChardev, nil
+	}
+	fallback, err := vm.fallsBack(ctx)
+	if fallback {
+		return vm.addDrive, err
+	}
+	return vm.addNode, err
 }
 
 // addNode makes the disk's node, and before it what it needs.

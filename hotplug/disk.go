@@ -9,7 +9,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A Disk says what disk to add, and how. ID and one of Path and Node are needed.
+// A Disk says what disk to add, and how. ID and one of Path, Node and
+// Chardev are needed.
 type Disk struct {
 	// ID is the name of the disk: of its device and of its node in the block layer. See the
 	// package's documentation for what it may be.
@@ -32,7 +33,9 @@ type Disk struct {
 
 	// AutoReadOnly lets QEMU hold the file open for writing only while something writes: the
 	// guest's device does as long as it is there. The file is opened both ways; it must be
-	// writable.
+	// writable. A raw file is then locked by QEMU against its own later changes: it refuses
+	// [VM.ResizeDisk] and block jobs (all versions do). A Node whose file has "locking" off, with
+	// Open, has no such locks, nor those against another QEMU.
 	AutoReadOnly bool
 
 	// Node, instead of Path, is anything that blockdev-add takes: storage in the network, a
@@ -42,8 +45,14 @@ type Disk struct {
 	// already, and that the tree names by a string, remains.
 	Node *qemu.BlockdevOptions
 
+	// Chardev, instead of Path and Node, is the connection to a server of vhost-user, whose storage
+	// the disk is: a socket that is not QEMU's own server ([qemu.ChardevSocket] with Server
+	// false). What the guest can do with the disk is the server's to say. The machine's memory
+	// has to be shared, as with -object memory-backend-memfd,share=on,….
+	Chardev *qemu.ChardevBackend
+
 	// Open, if not nil, opens every file that the disk needs, in the place of QEMU and of this
-	// package: Path, and each node of Node that is a file or a block device (file, host_device),
+	// package: Path, and each node of Node that is a file or a block device (file, host_device, host_cdrom),
 	// backing files included. QEMU is given the descriptors, and needs no access of its own.
 	// flags are those of [os.OpenFile]: O_RDONLY or O_RDWR, and O_DIRECT, as the node's read-only,
 	// auto-read-only and cache.direct ask for; these are inherited as in QEMU, and a backing file
@@ -61,8 +70,9 @@ type Disk struct {
 	// and goes with it.
 	Secrets map[string][]byte
 
-	// Driver is the device's, "virtio-blk-pci" when empty. Those of disks have a property
-	// "drive": virtio-blk-pci, virtio-blk-ccw, scsi-hd, scsi-cd, nvme-ns and others.
+	// Driver is the device's, "virtio-blk-pci" when empty, with Chardev "vhost-user-blk-pci". Those
+	// of disks have a property "drive": virtio-blk-pci, virtio-blk-ccw, scsi-hd, scsi-cd, nvme-ns
+	// and others.
 	Driver string
 
 	// Bus is the id of the bus that the device is plugged into, one that QEMU chooses when
@@ -92,13 +102,22 @@ func (d *Disk) check() error {
 	if len(d.ID) > maxNodeName {
 		return fmt.Errorf("an ID of %d bytes: a disk's has at most %d", len(d.ID), maxNodeName)
 	}
-	if (d.Path == "") == (d.Node == nil) {
-		return errors.New("needs one of Path and Node")
+	sources := 0
+	for _, given := range []bool{d.Path != "", d.Node != nil, d.Chardev != nil} {
+		if given {
+			sources++
+		}
+	}
+	if sources != 1 {
+		return errors.New("needs one of Path, Node and Chardev")
+	}
+	if d.Path == "" && (d.Format != "" || d.Direct || d.ReadOnly || d.AutoReadOnly) {
+		return errors.New("Format, Direct, ReadOnly and AutoReadOnly go with Path only: Node has its own")
+	}
+	if d.Chardev != nil && (d.Open != nil || d.WriteCache != nil) {
+		return errors.New("Chardev goes without Open and WriteCache")
 	}
 	if d.Node != nil {
-		if d.Format != "" || d.Direct || d.ReadOnly || d.AutoReadOnly {
-			return errors.New("Format, Direct, ReadOnly and AutoReadOnly go with Path: Node has its own")
-		}
 		if name := d.Node.NodeName; name != nil && *name != "" && *name != d.ID {
 			return fmt.Errorf("Node has the name %q: it must be empty or ID", *name)
 		}
@@ -112,7 +131,7 @@ func (d *Disk) check() error {
 	if d.ReadOnly && d.AutoReadOnly {
 		return errors.New("ReadOnly and AutoReadOnly exclude each other")
 	}
-	for _, ours := range []string{"drive", "write-cache"} {
+	for _, ours := range []string{"drive", "write-cache", "chardev"} {
 		if _, ok := d.Props[ours]; ok {
 			return fmt.Errorf("Props has %q, which follows from other fields", ours)
 		}
@@ -166,9 +185,16 @@ func (d *Disk) pathNode() *qemu.BlockdevOptions {
 
 // device is the request for the device.
 func (d *Disk) device() qemu.DeviceAdd {
-	add := qemu.DeviceAdd{Driver: d.Driver, ID: new(d.ID), Props: qmp.Args{"drive": d.ID}}
+	add := qemu.DeviceAdd{Driver: d.Driver, ID: new(d.ID), Props: qmp.Args{}}
+	usual := defaultDiskDriver
+	if d.Chardev != nil {
+		usual = vhostUserDriver + "-pci"
+		add.Props["chardev"] = diskChardev(d.ID)
+	} else {
+		add.Props["drive"] = d.ID
+	}
 	if add.Driver == "" {
-		add.Driver = defaultDiskDriver
+		add.Driver = usual
 	}
 	if d.Bus != "" {
 		add.Bus = new(d.Bus)

@@ -30,15 +30,9 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	var node string
-	device, isDisk, err := vm.property(ctx, id, "drive", &node)
-	switch {
-	case err != nil:
+	device, err := vm.checkDevice(ctx, id)
+	if err != nil {
 		return err
-	case device && !isDisk:
-		return fmt.Errorf("%w: device %s", ErrNotDisk, id)
-	case device && node != "" && node != id:
-		return fmt.Errorf("%w that was added under this ID: device %s uses the node %q", ErrNotDisk, id, node)
 	}
 	if device {
 		if err := vm.unplug(ctx, id); err != nil {
@@ -48,6 +42,27 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 	if err := vm.removeStorage(ctx, id); err != nil {
 		return err
 	}
-	// Secrets and descriptors do not need each other: what QEMU keeps of one does not keep the other.
-	return errors.Join(vm.removeFdsets(ctx, id), vm.removeSecrets(ctx, id))
+	// These do not need each other: what QEMU keeps of one does not keep the others.
+	return errors.Join(vm.removeFdsets(ctx, id), vm.removeSecrets(ctx, id), vm.removeDiskChardev(ctx, id))
+}
+
+// checkDevice tells whether there is a device, which must be a disk with storage of its own.
+func (vm *VM) checkDevice(ctx context.Context, id string) (device bool, err error) {
+	var node string
+	device, isDisk, err := vm.property(ctx, id, "drive", &node)
+	if err != nil || !device {
+		return false, err
+	}
+	if !isDisk {
+		if isDisk, err = vm.hasDiskChardev(ctx, id); err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case !isDisk:
+		return false, fmt.Errorf("%w: device %s", ErrNotDisk, id)
+	case node != "" && node != id:
+		return false, fmt.Errorf("%w that was added under this ID: device %s uses the node %q", ErrNotDisk, id, node)
+	}
+	return true, nil
 }

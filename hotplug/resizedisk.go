@@ -13,7 +13,8 @@ import (
 //
 // QEMU rounds a size that is no multiple of 512, up or down depending on the storage, or refuses
 // it. A disk that is made smaller loses what is behind the new end, without another question; that
-// is refused only where the storage cannot do it. Resizing again to the same size is no error.
+// is refused only where the storage cannot do it. Resizing again to the same size is no error. A
+// raw file that was added with [Disk.AutoReadOnly] cannot be resized.
 func (vm *VM) ResizeDisk(ctx context.Context, id string, size int64) error {
 	end, err := vm.begin(ctx)
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 
 type device struct {
 	driver, drive, netdev, memdev string
+	chardev                       string // of vhost-user
 	unplugging                    bool
 	place                         *int64 // of a CPU
 	requested, size               uint64 // of virtio-mem
@@ -30,6 +31,10 @@ func (m *Machine) deviceAdd(args *arguments) (any, error) {
 		return nil, generic("CPU[%d] exists", *args.SocketID)
 	}
 	d := &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev, place: args.SocketID}
+	if err := m.useChardev(args.Chardev, args.ID); err != nil {
+		return nil, err
+	}
+	d.chardev = args.Chardev
 	m.devices[args.ID] = d
 	m.setMemory(args.ID, args.Size)
 	return nil, nil
@@ -75,7 +80,9 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 	case args.Property == "hotpluggable":
 		return true, nil
 	}
-	for name, value := range map[string]string{"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev} {
+	for name, value := range map[string]string{
+		"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev,
+	} {
 		if args.Property == name && value != "" {
 			if name == "memdev" {
 				value = "/objects/" + value
@@ -102,6 +109,7 @@ func (m *Machine) systemReset(*arguments) (any, error) {
 // unplugged tells of the end of a device, as QEMU does: first of its inner part.
 func (m *Machine) unplugged(id string) {
 	cpu := m.devices[id].place != nil
+	_ = m.useChardev(m.devices[id].chardev, "") // which it has
 	delete(m.devices, id)
 	path := "/machine/peripheral/" + id
 	if cpu { // of which QEMU tells no more under TCG

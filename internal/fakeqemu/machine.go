@@ -65,6 +65,7 @@ func New(t qmptest.T) *Machine {
 		"netdev_del":              m.netdevDel,
 		"set_link":                m.setLink,
 		"chardev-add":             m.chardevAdd,
+		"query-chardev":           m.queryChardev,
 		"chardev-remove":          m.chardevRemove,
 		"object-add":              m.objectAdd,
 		"object-del":              m.objectDel,

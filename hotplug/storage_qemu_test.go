@@ -1,0 +1,143 @@
+package hotplug_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestStorageOfEveryKind has what is no file: storage of another process, block devices, and the
+// disks of a SCSI controller.
+func TestStorageOfEveryKind(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0")
+		vm := hotplug.New(c)
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		var open opening
+		removed := func(t *testing.T) {
+			require.NoError(t, vm.RemoveDisk(limit(t), "d"))
+			require.Equal(t, before, stateOf(t, c))
+			require.Equal(t, fds, qemuFds(t, qvm))
+		}
+
+		t.Run("nbd", func(t *testing.T) {
+			socket := filepath.Join(t.TempDir(), "s")
+			q.StartStorage(t, "--blockdev", "file,node-name=f,filename="+image(t),
+				"--nbd-server", "addr.type=unix,addr.path="+socket,
+				"--export", "nbd,id=e,node-name=f,name=x,writable=on").Dial(t) // which it answers when it exports
+			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNbd{
+				Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: socket}}, Export: new("x")}}}))
+			require.EqualValues(t, 1<<20, sizeOf(t, c, "d"))
+			removed(t)
+		})
+		t.Run("block device", func(t *testing.T) {
+			path := blockDevice(t)
+			for _, disk := range []hotplug.Disk{
+				{Path: path},
+				{Path: path, Direct: true, AutoReadOnly: true},
+				{Path: path, Open: open.open, ReadOnly: true},
+				{Node: hostDevice("host_device", path), Open: open.open},
+			} {
+				disk.ID = "d"
+				require.NoError(t, vm.AddDisk(limit(t), disk))
+				require.EqualValues(t, 1<<20, sizeOf(t, c, "d"))
+				if disk.Node != nil {
+					require.NoError(t, vm.ResizeDisk(limit(t), "d", 1<<20), "as large as it is")
+					require.ErrorIs(t, vm.ResizeDisk(limit(t), "d", 2<<20), qmp.ErrGeneric, "larger than it is")
+				}
+				removed(t)
+			}
+			cd := hostDevice("host_cdrom", path)
+			cd.ReadOnly = new(true)
+			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: cd, Open: open.open, Driver: "scsi-cd", Bus: "scsi0.0"}))
+			removed(t)
+		})
+		t.Run("scsi", func(t *testing.T) {
+			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{
+				ID: "d", Path: image(t), Driver: "scsi-hd", Bus: "scsi0.0", WriteCache: new(false),
+				Props: qmp.Args{"channel": 0, "scsi-id": 5, "lun": 3, "serial": "s"},
+			}))
+			require.NoError(t, qvm.WaitGuestSees(limit(t), regexp.MustCompile(`blk=sda `)))
+			for property, want := range map[string]any{"scsi-id": 5.0, "lun": 3.0, "channel": 0.0, "write-cache": "off"} {
+				raw, err := qemu.QOMGet{Path: "/machine/peripheral/d", Property: property}.Do(t.Context(), c)
+				require.NoError(t, err)
+				var value any
+				require.NoError(t, json.Unmarshal(raw, &value))
+				require.Equal(t, want, value, property)
+			}
+			removed(t)
+			require.NoError(t, qvm.WaitGuestSees(limit(t), regexp.MustCompile(`blk= `)))
+		})
+		t.Run("resize", func(t *testing.T) {
+			raw, qcow2 := image(t), image(t)
+			makeQcow2(t, q, qcow2)
+			unlocked := file(raw)
+			unlocked.AutoReadOnly = new(true)
+			unlocked.Branch.(*qemu.BlockdevOptionsFile).Locking = new(qemu.OnOffAutoOff)
+			for i, disk := range []hotplug.Disk{
+				{Path: raw},
+				{Path: qcow2, Format: "qcow2", AutoReadOnly: true},
+				{Node: unlocked, Open: open.open},
+			} {
+				disk.ID = "d"
+				size := int64(i+2) << 20
+				require.NoError(t, vm.AddDisk(limit(t), disk))
+				for range 2 {
+					require.NoError(t, vm.ResizeDisk(limit(t), "d", size))
+					require.Equal(t, size, sizeOf(t, c, "d"))
+				}
+				removed(t)
+			}
+
+			// QEMU is in its own way: it has left locks on the descriptor with which it did not write.
+			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Path: raw, AutoReadOnly: true}))
+			require.ErrorIs(t, vm.ResizeDisk(limit(t), "d", 5<<20), qmp.ErrGeneric)
+			removed(t)
+			info, err := os.Stat(raw)
+			require.NoError(t, err)
+			require.EqualValues(t, 4<<20, info.Size())
+			require.ErrorIs(t, vm.ResizeDisk(limit(t), "d", 1<<20), qmp.ErrGeneric, "there is none")
+		})
+	})
+}
+
+// sizeOf is the size of a disk's storage.
+func sizeOf(t *testing.T, c *qmp.Client, node string) int64 {
+	t.Helper()
+	blocks, err := qemu.QueryBlock{}.Do(t.Context(), c)
+	require.NoError(t, err)
+	for _, b := range blocks {
+		if b.Inserted != nil && b.Inserted.NodeName == node {
+			return b.Inserted.Image.VirtualSize
+		}
+	}
+	t.Fatal("no such disk")
+	return 0
+}
+
+// blockDevice makes one of 1 MiB, of the host, where that can be done.
+func blockDevice(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("losetup", "--find", "--show", image(t)).CombinedOutput()
+	if err != nil {
+		t.Skipf("needs a host that lets this user set up loop devices: %v: %s", err, out)
+	}
+	path := strings.TrimSpace(string(out))
+	t.Cleanup(func() { require.NoError(t, exec.Command("losetup", "--detach", path).Run()) })
+	return path
+}
+
+func hostDevice(driver qemu.BlockdevDriver, path string) *qemu.BlockdevOptions {
+	return &qemu.BlockdevOptions{Driver: driver, Branch: &qemu.BlockdevOptionsFile{Filename: path}}
+}

@@ -1,0 +1,28 @@
+package fakeqemu
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+func (m *Machine) queryChardev(*arguments) (any, error) {
+	all := []qemu.ChardevInfo{}
+	for _, id := range slices.Sorted(maps.Keys(m.chardev)) {
+		all = append(all, qemu.ChardevInfo{Label: id})
+	}
+	return all, nil
+}
+
+// useChardev has a device, or none, use a character device.
+func (m *Machine) useChardev(id, user string) error {
+	if id == "" {
+		return nil
+	}
+	if was, ok := m.chardev[id]; !ok || was != "" && user != "" {
+		return generic("Property 'chardev' can't take value '%s', not found or in use", id)
+	}
+	m.chardev[id] = user
+	return nil
+}
