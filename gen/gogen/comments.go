@@ -24,6 +24,12 @@ func (c comment) lines() []string {
 		}
 		lines = append(lines, wrap(paragraph)...)
 	}
+	for i, line := range lines {
+		if text := strings.TrimLeft(line, " \t"); strings.HasPrefix(text, "+build") {
+			// Go would take it for the condition that the whole file is built on.
+			lines[i] = line[:len(line)-len(text)] + `"+build"` + text[len("+build"):]
+		}
+	}
 	return lines
 }
 

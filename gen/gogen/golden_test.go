@@ -27,7 +27,8 @@ const schemaName = "schema.json"
 // TestGolden generates from the schema in each archive under testdata/golden and compares the
 // files with those in the archive. The archive's comment says what it shows; a line of
 // "codec: both" or "show: package" in it asks for both codecs, or for the package's own file
-// besides those of modules. Lines such as "only: stop, cont" and "modules: block" are a selection.
+// besides those of modules, and one of "docs: yes" for documentation. Lines such as
+// "only: stop, cont" and "modules: block" are a selection.
 func TestGolden(t *testing.T) {
 	compareArchives(t, "testdata/golden/*.txtar", func(t *testing.T, archive *txtar.Archive) map[string][]byte {
 		files, err := generateArchive(archive)
@@ -86,6 +87,7 @@ func generateArchive(a *txtar.Archive) (map[string][]byte, error) {
 	if strings.Contains(string(a.Comment), "codec: both") {
 		opts.Codec = gogen.CodecBoth
 	}
+	opts.Docs = strings.Contains(string(a.Comment), "docs: yes")
 	opts.Selection = gogen.Selection{
 		Only: setting(a, "only"), Modules: setting(a, "modules"),
 		Define: setting(a, "define"), Undefine: setting(a, "undefine"),

@@ -2,6 +2,7 @@ package gogen
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/qmpkit/qmpkit/gen/rst"
@@ -239,18 +240,32 @@ func bullet(mark, text string) string {
 
 func renderCode(code rst.Code) string {
 	var lines []string
+	indent := "\t"
+	if markerPattern.MatchString(code[0]) {
+		indent += "| " // else it would be a list
+	}
 	for _, line := range code {
 		if line != "" {
-			line = "\t" + line
+			line = indent + line
 		}
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
 }
 
+// What Go takes for something else: the begin of a list, and where a link leads.
+var (
+	markerPattern = regexp.MustCompile(`^\s*([-+*•]|[0-9]+[.)])(\s|$)`)
+	targetPattern = regexp.MustCompile(`(\[[^\]]*\]): ([a-z]+://)`)
+)
+
 // sentence returns a paragraph that begins and ends as a sentence does. What was written without
 // a dot could be taken for a heading.
 func sentence(text string, announces bool) string {
+	text = targetPattern.ReplaceAllString(text, "$1 $2")
+	if text = strings.TrimLeft(text, "# "); text == "" {
+		return "."
+	}
 	first, _, _ := strings.Cut(text, " ")
 	if first = strings.TrimRight(first, ",;:"); first != "" && strings.Trim(first, "abcdefghijklmnopqrstuvwxyz") == "" {
 		text = strings.ToUpper(text[:1]) + text[1:]

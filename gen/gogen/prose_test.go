@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -115,4 +116,35 @@ func codeOf(data []byte) string {
 		}
 		b.WriteString(text + " ")
 	}
+}
+
+// FuzzProse documents a command and its argument with anything: the comments are as gofmt writes
+// them, and the code stays the same.
+func FuzzProse(f *testing.F) {
+	for _, seed := range []string{
+		"Text.\n\nA heading\n\nMore.", "# no heading\n\nnext", "[a]: https://example.org\n\n[a]", "- a\n\n::\n\n - b",
+		"1. a::\n\n    b\n\n2. c", "::\n\n - a\n - b", "Deprecated: no", "- a\n\n  b\n- c\n\n.. note::\n\n  - d\n\n1. e", "::\n\n  a\n\n- b\n- c",
+		"''quoted'' ``a''b``", ".. code::\n\n  1. a\n\n  b", "a\n-------", "go:generate x", "+build x", "line 1\n//x", "::\n\n  #a\n\n\n  b",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var doc strings.Builder
+		for line := range strings.SplitSeq(text, "\n") {
+			doc.WriteString("# " + line + "\n")
+		}
+		schema := "##\n# @Arg:\n#\n" + doc.String() + "#\n# @a: x\n##\n{ 'struct': 'Arg', 'data': { 'a': 'str' } }\n" +
+			"##\n# @stop:\n#\n# Note:\n#  " + strings.ReplaceAll(strings.TrimPrefix(doc.String(), "# "), "\n# ", "\n#  ") +
+			"##\n{ 'command': 'stop', 'data': 'Arg' }\n"
+		s, err := qapi.LoadFS(fstest.MapFS{schemaName: {Data: []byte(schema)}}, schemaName, nil)
+		if err != nil {
+			t.Skip() // the language has its own rules for what a comment may be
+		}
+		files, err := gogen.Generate(s, gogen.Options{Package: "p", Docs: true})
+		require.NoError(t, err)
+		data := files["schema_gen.go"]
+		formatted, err := format.Source(data)
+		require.NoError(t, err)
+		require.Equal(t, string(formatted), string(data))
+	})
 }

@@ -1,14 +1,27 @@
 package rst
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
-// clean returns lines without tabs and without blanks at their ends.
+// clean returns lines without tabs, without what cannot be printed and without blanks at their
+// ends.
 func clean(lines []string) []string {
 	out := make([]string, len(lines))
 	for i, line := range lines {
-		out[i] = strings.TrimRight(expanded(line), " ")
+		line = strings.Map(printable, expanded(line))
+		out[i] = strings.TrimRightFunc(line, unicode.IsSpace)
 	}
 	return out
+}
+
+// printable returns a character, or a blank in place of one that cannot be printed.
+func printable(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return ' '
+	}
+	return r
 }
 
 // hanging returns clean lines without the indentation that those after the first have in common,

@@ -61,7 +61,9 @@ var rooms = []room{
 	{path: "testdata/schema", library: true,
 		why: "snapshots of QEMU's schemas, embedded"},
 
-	{path: "gen/gogen", rooms: []string{"qapi"}, modules: []string{jennifer},
+	{path: "gen/rst",
+		why: "the markup of QEMU's documentation, read for comments"},
+	{path: "gen/gogen", rooms: []string{"qapi", "gen/rst"}, modules: []string{jennifer},
 		why: "a schema to Go files"},
 	{path: "gen/qapigen", modules: []string{cobra},
 		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qapi/unmask", "qmp", "qmp/qmpschema", "testdata/schema"},
