@@ -15,6 +15,7 @@ const cancelInterval = 50 * time.Millisecond
 // where the machine is. It looks first: a migration in postcopy must not be cancelled, and one that
 // has ended need not.
 func (w *watch) abandon(ctx context.Context, why error) (Progress, error) {
+	why = reason{why}
 	ctx, cancel := without(ctx)
 	defer cancel()
 	var asked bool
@@ -30,18 +31,18 @@ func (w *watch) abandon(ctx context.Context, why error) (Progress, error) {
 		case ended:
 			return w.last, fmt.Errorf("%w: %w", err, why)
 		case w.incoming:
-			return w.last, goesOn("what comes in cannot be cancelled", why, nil)
+			return w.last, goesOn("what comes in cannot be cancelled", why)
 		case w.switched || w.asked:
-			return w.last, goesOn("postcopy cannot be cancelled", why, nil)
+			return w.last, goesOn("postcopy cannot be cancelled", why)
 		case refusal != nil:
-			return w.last, goesOn("it could not be cancelled", why, refusal)
+			return w.last, fmt.Errorf("%w; %w", goesOn("it could not be cancelled", why), reason{refusal})
 		case !asked && w.unreadable == 0:
 			asked = true
 			refusal = qemu.MigrateCancel{}.Do(ctx, w.conn)
 			continue
 		}
 		if w.sleep(ctx, cancelInterval) != nil {
-			return w.last, goesOn("QEMU has not cancelled it yet", why, nil)
+			return w.last, goesOn("QEMU has not cancelled it yet", why)
 		}
 	}
 }

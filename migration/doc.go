@@ -23,7 +23,7 @@
 //	nil                     all of it has been sent, and this QEMU does not run it again by itself
 //	[ErrCancelled]          here; it runs, or does not run, as before
 //	[*FailedError]          here, as before, unless its member Postcopy says more
-//	[*qmp.Error] of Start   here; the migration has not begun
+//	[ErrNotStarted]         here, as before
 //	[ErrPaused]             there, and a part of its memory is only here: [Resume] brings it there
 //	[ErrGoesOn]             being moved; [Wait] waits again
 //	[ErrOutcomeUnknown]     on its way; connect again and ask, by Wait or [Query]
@@ -46,6 +46,9 @@
 // it cannot be cancelled: neither side has the whole machine. Run never tries to, since QEMU 5.2 and
 // 7.2 would let it happen. The destination then runs the machine even if it was stopped at the
 // source, unless it was started with -S.
+//
+// Who hands over by other means ([qemu.MigrateStartPostcopy]) must not let the context of a wait end
+// in the same moment: on these two versions a cancellation that crosses it loses the machine.
 //
 // # Events
 //

@@ -11,6 +11,11 @@ import (
 // one since this QEMU was started.
 var ErrNone = errors.New("migration: there is none")
 
+// ErrNotStarted is matched by the error of a migration that has not begun. The machine is as it was.
+// The error matches also why: [*qmp.Error] is QEMU's refusal, [errors.ErrUnsupported] says that the
+// QEMU is too old for the target.
+var ErrNotStarted = errors.New("migration: not started")
+
 // ErrCancelled is matched by the error of a migration that was cancelled, by the end of the
 // context, by a callback or by somebody else's migrate_cancel. The machine is at the source, and
 // runs there if it ran before. What the reason was the error matches, too: the context's error, or
@@ -45,7 +50,8 @@ type FailedError struct {
 
 	// Postcopy tells that the machine had been handed over, or nearly, when it failed. Neither
 	// side may have all of it then, and query-status on both tells whether one still runs it:
-	// nothing should be started before that. Otherwise the machine is at the source, as it was.
+	// nothing should be started before that. Otherwise the machine is at the source, as it was, or
+	// will be in a moment: QEMU tells first, and then lets it run again.
 	Postcopy bool
 }
 
@@ -62,7 +68,7 @@ func (e *FailedError) Error() string {
 }
 
 // unstarted is the error of a migration that has not begun because of err.
-func unstarted(err error) error { return fmt.Errorf("migration: not started: %w", err) }
+func unstarted(err error) error { return fmt.Errorf("%w: %w", ErrNotStarted, err) }
 
 // paused is ErrPaused with QEMU's reason, which may be empty.
 func paused(reason string) error {
@@ -72,17 +78,25 @@ func paused(reason string) error {
 	return fmt.Errorf("%w (%s)", ErrPaused, reason)
 }
 
-// goesOn is the error of a wait that ended early, because of why; more may be nil.
-func goesOn(reason string, why, more error) error {
-	err := fmt.Errorf("%w: %s: %w", ErrGoesOn, reason, why)
-	if more != nil {
-		err = fmt.Errorf("%w; %w", err, more)
-	}
-	return err
+// goesOn is the error of a wait that ended early, because of why.
+func goesOn(obstacle string, why error) error {
+	return fmt.Errorf("%w: %s: %w", ErrGoesOn, obstacle, why)
 }
 
 // silent is the error of a wait for a QEMU that could not be asked.
-func silent(err error) error { return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err) }
+func silent(err error) error { return fmt.Errorf("%w: %w", ErrOutcomeUnknown, reason{err}) }
+
+// A reason is an error that matches what its own error does, but for [qmp.ErrNotSent]: that a question
+// was not sent does not mean that nothing has happened.
+type reason struct{ err error }
+
+func (r reason) Error() string { return r.err.Error() }
+
+func (r reason) Is(target error) bool {
+	return target != qmp.ErrNotSent && errors.Is(r.err, target)
+}
+
+func (r reason) As(target any) bool { return errors.As(r.err, target) }
 
 // refused tells whether QEMU answered that a command failed.
 func refused(err error) bool {

@@ -32,6 +32,7 @@ func exampleQEMU(f func(ctx context.Context, client *qmp.Client) error, states .
 	s.Handle("query-status", qmptest.Return(qemu.StatusInfo{Status: qemu.RunStateInmigrate}))
 	s.Handle("query-migrate-capabilities", qmptest.Return([]qemu.MigrationCapabilityStatus{
 		{Capability: qemu.MigrationCapabilityPostcopyRAM, State: true},
+		{Capability: qemu.MigrationCapabilityPauseBeforeSwitchover, State: true},
 	}))
 	var mu sync.Mutex
 	s.Handle("query-migrate", func(*qmptest.Request) (any, error) {

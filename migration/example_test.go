@@ -45,6 +45,8 @@ func ExampleRun_errors() {
 			fmt.Println("sent; WaitIncoming tells whether the destination has it")
 		case errors.Is(err, migration.ErrCancelled):
 			fmt.Println("the machine is here, as before")
+		case errors.Is(err, migration.ErrNotStarted):
+			fmt.Println("the machine is here, as before, and something is to be set right:", err)
 		case failed != nil && !failed.Postcopy:
 			fmt.Println("the machine is here, as before, since", failed.Reason)
 		case errors.Is(err, migration.ErrPaused):
@@ -52,7 +54,7 @@ func ExampleRun_errors() {
 		case errors.Is(err, migration.ErrGoesOn), errors.Is(err, migration.ErrOutcomeUnknown):
 			fmt.Println("to be waited for, or asked, again:", err)
 		default:
-			return err // it has not begun, or failed in postcopy
+			return err // it failed in postcopy: both sides are to be asked
 		}
 		return nil
 	}, "setup", "failed")

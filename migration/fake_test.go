@@ -246,6 +246,7 @@ func TestConnectionLost(t *testing.T) {
 			require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
 			require.ErrorIs(t, err, io.EOF)
 			require.Equal(t, cancelled, errors.Is(err, context.Canceled))
+			require.NotErrorIs(t, err, qmp.ErrNotSent, "that the question was not sent says nothing")
 		})
 	}
 }

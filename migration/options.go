@@ -2,7 +2,12 @@ package migration
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // Options are what a wait for a migration can be told. nil, and the zero value, mean the defaults.
@@ -26,7 +31,7 @@ type Options struct {
 
 	// PreSwitchover is called once when the machine stands still and nothing of it has been handed
 	// over, in the state pre-switchover, which the capability pause-before-switchover brings
-	// about. When it returns nil the migration goes on (migrate-continue), otherwise it is
+	// about and [Run] makes sure of. When it returns nil the migration goes on (migrate-continue), otherwise it is
 	// cancelled. Where there is the state and no function, somebody else has to let it go on.
 	PreSwitchover func(context.Context) error
 }
@@ -43,4 +48,33 @@ func (o *Options) withDefaults() Options {
 		all.Interval = defaultInterval
 	}
 	return all
+}
+
+// needs are the capabilities without which callbacks would be useless.
+func (o *Options) needs() (needs []qemu.MigrationCapability) {
+	if o != nil && o.Postcopy != nil {
+		needs = append(needs, qemu.MigrationCapabilityPostcopyRAM)
+	}
+	if o != nil && o.PreSwitchover != nil {
+		needs = append(needs, qemu.MigrationCapabilityPauseBeforeSwitchover)
+	}
+	return needs
+}
+
+// check tells early that a callback would be useless.
+func (o *Options) check(ctx context.Context, x qmp.Executor) error {
+	needs := o.needs()
+	if len(needs) == 0 {
+		return nil
+	}
+	states, err := qemu.QueryMigrateCapabilities{}.Do(ctx, x)
+	if err != nil {
+		return err
+	}
+	for _, capability := range needs {
+		if !slices.Contains(states, qemu.MigrationCapabilityStatus{Capability: capability, State: true}) {
+			return fmt.Errorf("a callback needs the capability %s (%w)", capability, qmp.ErrNotSent)
+		}
+	}
+	return nil
 }

@@ -120,7 +120,8 @@ func TestPostcopyWithoutTheCapability(t *testing.T) {
 		to := listens(t, dst)
 		opts := &migration.Options{Postcopy: atOnce}
 		_, err := migration.Run(t.Context(), src, to, opts)
-		require.ErrorIs(t, err, qmp.ErrNotSent)
+		require.ErrorIs(t, err, migration.ErrNotStarted)
+		require.ErrorContains(t, err, "postcopy-ram")
 		_, err = migration.Wait(t.Context(), src, nil)
 		require.ErrorIs(t, err, migration.ErrNone)
 
@@ -141,11 +142,15 @@ func TestPreSwitchover(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
 		src, dst := pair(t, q)
-		turnOn(t, qemu.MigrationCapabilityPauseBeforeSwitchover, src)
 		busy := errors.New("the storage is not ready")
-		_, err := migration.Run(limit(t), src, listens(t, dst), &migration.Options{
-			PreSwitchover: func(context.Context) error { return busy },
-		})
+		opts := &migration.Options{PreSwitchover: func(context.Context) error { return busy }}
+		to := listens(t, dst)
+		_, err := migration.Run(limit(t), src, to, opts)
+		require.ErrorIs(t, err, migration.ErrNotStarted)
+		require.ErrorContains(t, err, "pause-before-switchover")
+
+		turnOn(t, qemu.MigrationCapabilityPauseBeforeSwitchover, src)
+		_, err = migration.Run(limit(t), src, to, opts)
 		require.ErrorIs(t, err, migration.ErrCancelled)
 		require.ErrorIs(t, err, busy)
 		require.Equal(t, qemu.RunStateRunning, runState(t, src))

@@ -119,6 +119,7 @@ func TestTargetsThatAreWrong(t *testing.T) {
 		migration.Channels(), migration.URI(""),
 	} {
 		require.ErrorIs(t, migration.Start(t.Context(), c, wrong), qmp.ErrNotSent)
+		require.ErrorIs(t, migration.Start(t.Context(), c, wrong), migration.ErrNotStarted)
 		require.ErrorIs(t, migration.StartIncoming(t.Context(), c, wrong), qmp.ErrNotSent)
 		_, err := migration.Resume(t.Context(), c, wrong, nil)
 		require.ErrorIs(t, err, qmp.ErrNotSent)

@@ -33,11 +33,9 @@ const descriptor = "qmpkit:migration"
 // Start begins to send the machine (migrate), and returns when QEMU has taken the target: whether it
 // can be reached QEMU finds out later, and [Wait] tells. The capability "events" is turned on.
 //
-// An error that matches [ErrOutcomeUnknown] says that the migration may have begun. After any other
-// it has not, and the machine is as it was: [*qmp.Error] is QEMU's refusal, and one that matches
-// [errors.ErrUnsupported] that the QEMU is too old for the target. A context that has ended begins
-// nothing; one that ends while migrate is being sent does not change anything any more, as that
-// would leave it open whether there is a migration.
+// The error matches [ErrNotStarted], or [ErrOutcomeUnknown] when QEMU did not answer and the migration
+// may have begun. A context that has ended begins nothing; one that ends while migrate is being sent
+// does not change anything any more, as that would leave it open whether there is a migration.
 func Start(ctx context.Context, conn Conn, to Target) error {
 	err := prepare(ctx, conn, to, "migrate")
 	if err == nil {

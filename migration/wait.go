@@ -2,18 +2,15 @@ package migration
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Run sends the machine to a target, and waits until that has ended: [Start] and [Wait].
+// Run sends the machine to a target, and waits until that has ended: [Start] and [Wait]. Before it
+// begins it makes sure that the capabilities which the callbacks need are on.
 func Run(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, error) {
-	if opts != nil && opts.Postcopy != nil {
-		if err := checkPostcopy(ctx, conn); err != nil {
-			return Progress{}, unstarted(err)
-		}
+	if err := opts.check(ctx, conn); err != nil {
+		return Progress{}, unstarted(err)
 	}
 	w := follow(conn, opts) // before migrate causes events
 	defer w.close()
@@ -21,20 +18,6 @@ func Run(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, er
 		return Progress{}, err
 	}
 	return w.wait(ctx)
-}
-
-// checkPostcopy tells early what migrate-start-postcopy would be refused for.
-func checkPostcopy(ctx context.Context, x qmp.Executor) error {
-	capabilities, err := qemu.QueryMigrateCapabilities{}.Do(ctx, x)
-	if err != nil {
-		return err
-	}
-	for _, c := range capabilities {
-		if c.Capability == qemu.MigrationCapabilityPostcopyRAM && c.State {
-			return nil
-		}
-	}
-	return fmt.Errorf("Options.Postcopy needs the capability postcopy-ram, on both sides (%w)", qmp.ErrNotSent)
 }
 
 // Wait waits until the migration that this QEMU sends has ended, whoever began it, and returns how
