@@ -9,13 +9,25 @@ import (
 )
 
 // ErrExists is matched by the error of an operation that adds something whose ID is in use, by
-// a device or a block node. Nothing has been changed. What an operation has left that was cut
-// off, the operation that removes takes away.
+// a device, a block node or a netdev. Nothing has been changed. What an operation has left that
+// was cut off, the operation that removes takes away.
 var ErrExists = errors.New("hotplug: exists already")
 
 // ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is no disk,
 // or one with a node that is not its own. Nothing has been changed.
 var ErrNotDisk = errors.New("hotplug: not a disk")
+
+// ErrNotNIC is matched by the error of [VM.RemoveNIC] for the ID of a device that is no NIC, or one
+// with a netdev that is not its own, and for a netdev that another device uses. Nothing has been
+// changed.
+var ErrNotNIC = errors.New("hotplug: not a NIC")
+
+// ErrNoFreeSlot is matched by the error of [VM.FreePCISlot] when every slot is taken, or none takes
+// devices while the machine runs.
+var ErrNoFreeSlot = errors.New("hotplug: no free PCI slot")
+
+// ErrNoBus is matched by the error of [VM.FreePCISlot] for a bus that the machine does not have.
+var ErrNoBus = errors.New("hotplug: no such PCI bus")
 
 // ErrNotCPU is matched by the error of [VM.RemoveCPU] for the ID of a device that is no CPU.
 // Nothing has been changed.

@@ -31,8 +31,12 @@ func (m *Machine) netdevAdd(args *arguments) (any, error) {
 	if _, ok := m.netdevs[args.ID]; ok {
 		return nil, generic("Duplicate ID '%s' for netdev", args.ID)
 	}
+	if user, ok := m.chardev[args.Chardev]; args.Chardev != "" && (!ok || user != "") {
+		return nil, generic("chardev \"%s\" not found", args.Chardev)
+	}
+	fd, _ := args.Fd.(string)
 	var names []string
-	for _, list := range []string{args.Fds, args.Vhostfds} {
+	for _, list := range []string{fd, args.Fds, args.Vhostfd, args.Vhostfds} {
 		if list != "" {
 			names = append(names, strings.Split(list, ":")...)
 		}
@@ -49,9 +53,13 @@ func (m *Machine) netdevAdd(args *arguments) (any, error) {
 		delete(m.named, name)
 	}
 	m.netdevs[args.ID] = files
+	if args.Chardev != "" {
+		m.chardev[args.Chardev] = args.ID
+	}
 	return nil, nil
 }
 
+// netdevDel takes away also the character device that the netdev has used.
 func (m *Machine) netdevDel(args *arguments) (any, error) {
 	files, ok := m.netdevs[args.ID]
 	if !ok {
@@ -61,5 +69,38 @@ func (m *Machine) netdevDel(args *arguments) (any, error) {
 		_ = file.Close()
 	}
 	delete(m.netdevs, args.ID)
+	for id, user := range m.chardev {
+		if user == args.ID {
+			delete(m.chardev, id)
+		}
+	}
+	return nil, nil
+}
+
+// setLink knows the netdevs, whose links it leaves alone.
+func (m *Machine) setLink(args *arguments) (any, error) {
+	if _, ok := m.netdevs[args.Name]; !ok {
+		return nil, deviceNotFound(args.Name)
+	}
+	return nil, nil
+}
+
+func (m *Machine) chardevAdd(args *arguments) (any, error) {
+	if _, ok := m.chardev[args.ID]; ok {
+		return nil, generic("Chardev with id '%s' already exists", args.ID)
+	}
+	m.chardev[args.ID] = ""
+	return map[string]string{}, nil
+}
+
+func (m *Machine) chardevRemove(args *arguments) (any, error) {
+	user, ok := m.chardev[args.ID]
+	switch {
+	case !ok:
+		return nil, generic("Chardev '%s' not found", args.ID)
+	case user != "":
+		return nil, generic("Chardev '%s' is busy", args.ID)
+	}
+	delete(m.chardev, args.ID)
 	return nil, nil
 }

@@ -1,0 +1,103 @@
+package hotplug
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// The names of what belongs to a NIC, other than its device and its netdev, which have its ID.
+func chardevOf(id string) string { return id + "-chardev" }
+
+func tapNames(id string) func(queue int) string {
+	return func(queue int) string { return id + "-" + strconv.Itoa(queue) }
+}
+
+func vhostNames(id string) func(queue int) string { return tapNames(id + "-vhost") }
+
+// netdevExists tells whether there is a netdev, one that QEMU has left half-made included. There is
+// no query for netdevs. set_link tells by the class of its error; it must not be asked for one
+// that is in use, since it does what it says.
+func (vm *VM) netdevExists(ctx context.Context, id string) (bool, error) {
+	err := qemu.SetLink{Name: id, Up: true}.Do(ctx, vm.conn)
+	if errors.Is(err, qmp.ErrDeviceNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// netdevUser returns the path of the device that uses a netdev, or "". QEMU removes also netdevs
+// that are in use: the guest's NIC is then cut off.
+func (vm *VM) netdevUser(ctx context.Context, netdev string) (path string, err error) {
+	for _, container := range []string{"/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached"} {
+		devices, err := vm.objects(ctx, container, "child")
+		if err != nil {
+			return "", err
+		}
+		for _, d := range devices {
+			var used string
+			has, err := vm.objectProperty(ctx, d.path, "netdev", &used)
+			if err != nil {
+				return "", err
+			}
+			if has && used == netdev {
+				return d.path, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// checkNetdevUnused makes sure that no device uses a netdev.
+func (vm *VM) checkNetdevUnused(ctx context.Context, id string, class error) error {
+	user, err := vm.netdevUser(ctx, id)
+	if err == nil && user != "" {
+		err = fmt.Errorf("%w: a netdev %s, which the device %s uses", class, id, user)
+	}
+	return err
+}
+
+// removeNetdev removes a netdev, which may be gone already, and tells whether it was there.
+// It takes with it what it was given: descriptors, and the character device of vhost-user.
+func (vm *VM) removeNetdev(ctx context.Context, id string) (was bool, err error) {
+	err = qemu.NetdevDel{ID: id}.Do(ctx, vm.conn)
+	if errors.Is(err, qmp.ErrDeviceNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// removeChardev removes a NIC's character device. One that is refused is not there: what used it
+// is gone, and took it away.
+func (vm *VM) removeChardev(ctx context.Context, id string) error {
+	err := qemu.ChardevRemove{ID: chardevOf(id)}.Do(ctx, vm.conn)
+	if refused(err) {
+		return nil
+	}
+	return err
+}
+
+// maxMissing is how many queues in a row have no descriptors before there are no more: what was cut
+// off in the middle has closed or used some of them.
+const maxMissing = 16
+
+// closeNames closes descriptors, those of queue and of the ones after it, until so many in a row
+// are not there. Nothing tells which there are.
+func (vm *VM) closeNames(ctx context.Context, name func(queue int) string, queue, missing int) error {
+	for missed := 0; missed < missing; queue++ {
+		err := qemu.Closefd{Fdname: name(queue)}.Do(ctx, vm.conn)
+		switch {
+		case err == nil:
+			missed = 0
+		case refused(err):
+			missed++
+		default:
+			return err
+		}
+	}
+	return nil
+}

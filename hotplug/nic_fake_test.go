@@ -1,0 +1,554 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+const queueFlags = hotplug.IffTap | hotplug.IffNoPI | hotplug.IffVnetHdr | hotplug.IffMultiQueue
+
+// fakeTaps makes files that pass for n queues of a tap, and for as many of vhost.
+func fakeTaps(t *testing.T, n int) (taps, vhost []*os.File) {
+	t.Helper()
+	hotplug.FakeTaps(t, func(*os.File) (string, uint16) { return "tap0", queueFlags })
+	hotplug.FakeVhost(t, os.DevNull)
+	for range n {
+		taps, vhost = append(taps, devNull(t)), append(vhost, devNull(t))
+	}
+	return taps, vhost
+}
+
+func devNull(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// userNet is a NIC without descriptors.
+func userNet(id string) hotplug.NIC {
+	return hotplug.NIC{ID: id, Netdev: &qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}
+}
+
+// client is a socket that connects to what serves a vhost-user.
+func client(path string) *qemu.ChardevBackend {
+	return &qemu.ChardevBackend{Branch: &qemu.ChardevSocketWrapper{Data: qemu.ChardevSocket{
+		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddressWrapper{Data: qemu.UnixSocketAddress{Path: path}}},
+		Server: new(false),
+	}}}
+}
+
+func TestAddAndRemoveNIC(t *testing.T) {
+	qemutest.CheckFds(t)
+	taps, vhost := fakeTaps(t, 2)
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial())
+	ctx := t.Context()
+
+	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "a", Taps: taps, Vhost: vhost}))
+	require.NoError(t, vm.AddNIC(ctx, userNet("b")))
+	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "c", Chardev: client("/s"),
+		Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}))
+	require.Equal(t, []string{"chardev c-chardev", "device a", "device b", "device c",
+		"netdev a", "netdev b", "netdev c"}, m.State())
+	for _, id := range []string{"b", "a", "c"} {
+		require.NoError(t, vm.RemoveNIC(ctx, id))
+	}
+	require.Empty(t, m.State())
+	require.NoError(t, vm.RemoveNIC(ctx, "a"), "what is gone can be removed")
+}
+
+// TestNICRequests compares what is sent for a NIC.
+func TestNICRequests(t *testing.T) {
+	taps, vhost := fakeTaps(t, 3)
+	one, three := taps[:1], taps
+	netdev := func(branch qemu.NetdevBranch) *qemu.Netdev { return &qemu.Netdev{Branch: branch} }
+	const plain = `{"driver":"virtio-net-pci","id":"d","netdev":"d"}`
+	for _, c := range []struct {
+		name           string
+		nic            hotplug.NIC
+		netdev, device string
+	}{
+		{"tap", hotplug.NIC{Taps: one}, `{"type":"tap","id":"d","fd":"d-0"}`, plain},
+		{"tap and vhost, in a chroot", hotplug.NIC{Taps: one, Vhost: vhost[:1], NoROM: true},
+			`{"type":"tap","id":"d","fd":"d-0","vhost":true,"vhostfd":"d-vhost-0"}`,
+			`{"driver":"virtio-net-pci","id":"d","netdev":"d","romfile":""}`},
+		{"queues", hotplug.NIC{Taps: three, MAC: "52:54:00:12:34:56", Bus: "rp1"},
+			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2"}`,
+			`{"driver":"virtio-net-pci","bus":"rp1","id":"d","mac":"52:54:00:12:34:56","mq":true,"netdev":"d","vectors":8}`},
+		{"queues and vhost", hotplug.NIC{Taps: three, Vhost: vhost, Props: qmp.Args{"vectors": 20, "addr": "05"}},
+			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2","vhost":true,"vhostfds":"d-vhost-0:d-vhost-1:d-vhost-2"}`,
+			`{"driver":"virtio-net-pci","addr":"05","id":"d","mq":true,"netdev":"d","vectors":20}`},
+		{"queues of a device that is not PCI", hotplug.NIC{Taps: three, Driver: "virtio-net-ccw"},
+			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2"}`,
+			`{"driver":"virtio-net-ccw","id":"d","mq":true,"netdev":"d"}`},
+		{"user", hotplug.NIC{Netdev: &qemu.Netdev{ID: "d", Branch: &qemu.NetdevUserOptions{Hostname: new("h")}}, Driver: "e1000"},
+			`{"type":"user","id":"d","hostname":"h"}`, `{"driver":"e1000","id":"d","netdev":"d"}`},
+		{"vhost-user", hotplug.NIC{Netdev: netdev(&qemu.NetdevVhostUserOptions{Queues: new(int64(2))}), Chardev: client("/s")},
+			`{"type":"vhost-user","id":"d","chardev":"d-chardev","queues":2}`,
+			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":6}`},
+		{"vhost-vdpa", hotplug.NIC{Netdev: netdev(&qemu.NetdevVhostVDPAOptions{Vhostdev: new("/dev/vhost-vdpa-0")})},
+			`{"type":"vhost-vdpa","id":"d","vhostdev":"/dev/vhost-vdpa-0"}`, plain},
+		{"vhost-vdpa by a descriptor", hotplug.NIC{Netdev: netdev(&qemu.NetdevVhostVDPAOptions{Queues: new(int64(4))}), Vhost: vhost[:1]},
+			`{"type":"vhost-vdpa","id":"d","vhostfd":"d-vhost-0","queues":4}`,
+			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":10}`},
+		{"tap that QEMU makes", hotplug.NIC{Netdev: netdev(&qemu.NetdevTapOptions{Ifname: new("t0"), Queues: new(uint32(2)), Vhost: new(true)})},
+			`{"type":"tap","id":"d","ifname":"t0","queues":2,"vhost":true}`,
+			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":6}`},
+		{"tap of names that QEMU has", hotplug.NIC{Netdev: netdev(&qemu.NetdevTapOptions{Fds: new("x:y")})},
+			`{"type":"tap","id":"d","fds":"x:y"}`,
+			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":6}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			conn := m.Dial()
+			for _, name := range []string{"x", "y"} {
+				require.NoError(t, qemu.Getfd{Fdname: name}.Do(t.Context(), conn, qmp.WithFile(taps[0])))
+			}
+			nic := c.nic
+			nic.ID = "d"
+			require.NoError(t, hotplug.New(conn).AddNIC(t.Context(), nic))
+			sent := map[string]string{}
+			for _, r := range m.Requests() {
+				sent[r.Command] = string(r.Arguments)
+			}
+			require.JSONEq(t, c.netdev, sent["netdev_add"])
+			require.JSONEq(t, c.device, sent["device_add"])
+			if nic.Chardev != nil {
+				require.JSONEq(t, `{"id":"d-chardev","backend":{"type":"socket","data":{"server":false,`+
+					`"addr":{"type":"unix","data":{"path":"/s"}}}}}`, sent["chardev-add"])
+			}
+		})
+	}
+}
+
+// TestNetdevIsTheCallers makes sure that the caller's netdev is not changed.
+func TestNetdevIsTheCallers(t *testing.T) {
+	_, vhost := fakeTaps(t, 1)
+	vm := hotplug.New(fakeqemu.New(t).Dial())
+	user, vdpa := &qemu.NetdevVhostUserOptions{}, &qemu.NetdevVhostVDPAOptions{}
+	netdev := qemu.Netdev{Branch: user}
+	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "a", Netdev: &netdev, Chardev: client("/s")}))
+	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "b", Netdev: &qemu.Netdev{Branch: vdpa}, Vhost: vhost}))
+	require.Equal(t, qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}, netdev)
+	require.Equal(t, &qemu.NetdevVhostVDPAOptions{}, vdpa)
+}
+
+func TestNICArguments(t *testing.T) {
+	taps, vhost := fakeTaps(t, 2)
+	many, _ := fakeTaps(t, hotplug.MaxQueues+1)
+	user := &qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}
+	vhostUser := func(chardev string) *qemu.Netdev {
+		return &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{Chardev: chardev}}
+	}
+	vdpa := func(o qemu.NetdevVhostVDPAOptions) *qemu.Netdev { return &qemu.Netdev{Branch: &o} }
+	server, reconnects := client("/s"), client("/s")
+	server.Branch.(*qemu.ChardevSocketWrapper).Data.Server = nil
+	reconnects.Branch.(*qemu.ChardevSocketWrapper).Data.ReconnectMs = new(int64(1000))
+	for _, c := range []struct {
+		name string
+		nic  hotplug.NIC
+		want string
+	}{
+		{"no ID", hotplug.NIC{Netdev: user}, "needs an ID"},
+		{"ID with a blank", hotplug.NIC{ID: "a b", Netdev: user}, "begins with a letter"},
+		{"neither", hotplug.NIC{ID: "d"}, "one of Taps and Netdev"},
+		{"both", hotplug.NIC{ID: "d", Taps: taps, Netdev: user}, "one of Taps and Netdev"},
+		{"Netdev of another ID", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{ID: "e"}}, "must be empty or the NIC's"},
+		{"netdev", hotplug.NIC{ID: "d", Netdev: user, Props: qmp.Args{"netdev": "x"}}, "follows from other fields"},
+		{"mac", hotplug.NIC{ID: "d", Netdev: user, Props: qmp.Args{"mac": "x"}}, "follows from other fields"},
+		{"ROM and none", hotplug.NIC{ID: "d", Netdev: user, NoROM: true, Props: qmp.Args{"romfile": "x"}}, "NoROM excludes"},
+		{"too few Vhost", hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost[:1]}, "1 Vhost for 2 Taps"},
+		{"too many Taps", hotplug.NIC{ID: "d", Taps: many}, "at most 256 queues"},
+		{"a tap twice", hotplug.NIC{ID: "d", Taps: []*os.File{taps[0], taps[0]}}, "Taps[1] is there twice"},
+		{"a vhost twice", hotplug.NIC{ID: "d", Taps: taps, Vhost: []*os.File{vhost[0], vhost[0]}}, "Vhost[1] is there twice"},
+		{"Vhost and user", hotplug.NIC{ID: "d", Netdev: user, Vhost: vhost}, "Vhost goes with Taps"},
+		{"two Vhost of one vDPA", hotplug.NIC{ID: "d", Netdev: vdpa(qemu.NetdevVhostVDPAOptions{}), Vhost: vhost}, "Vhost goes with Taps"},
+		{"Vhost and Vhostdev", hotplug.NIC{ID: "d", Netdev: vdpa(qemu.NetdevVhostVDPAOptions{Vhostdev: new("x")}), Vhost: vhost[:1]}, "instead of"},
+		{"Chardev and Taps", hotplug.NIC{ID: "d", Taps: taps, Chardev: client("/s")}, "goes with a Netdev of vhost-user"},
+		{"Chardev and user", hotplug.NIC{ID: "d", Netdev: user, Chardev: client("/s")}, "goes with a Netdev of vhost-user"},
+		{"two chardevs", hotplug.NIC{ID: "d", Netdev: vhostUser("c"), Chardev: client("/s")}, "it must be empty"},
+		{"Chardev that is no socket", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: &qemu.ChardevBackend{}}, "no socket"},
+		{"Chardev that waits", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: server}, "stand still"},
+		{"Chardev that tries again", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: reconnects}, "stand still"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			err := hotplug.New(m.Dial()).AddNIC(t.Context(), c.nic)
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, fmt.Sprintf("hotplug: NIC %q is not added: ", c.nic.ID))
+			require.Empty(t, m.Requests())
+		})
+	}
+}
+
+// TestTapsThatDoNotFit has the kernel tell of taps that QEMU would end at, or be deaf with.
+func TestTapsThatDoNotFit(t *testing.T) {
+	type tap struct {
+		name  string
+		flags uint16
+	}
+	good := tap{"tap0", queueFlags}
+	for _, c := range []struct {
+		name string
+		taps []tap
+		want string
+	}{
+		{"tun", []tap{{"tun0", 1 | hotplug.IffNoPI}}, "Taps[0] is a tun"},
+		{"header", []tap{{"tap0", hotplug.IffTap}}, "IFF_NO_PI"},
+		{"not of several", []tap{good, {"tap0", queueFlags &^ hotplug.IffMultiQueue}}, "Taps[1] is no queue of several"},
+		{"two interfaces", []tap{good, {"tap1", queueFlags}}, "Taps[1] is of the interface tap1, and Taps[0] of tap0"},
+		{"vnet header of one", []tap{good, {"tap0", queueFlags &^ hotplug.IffVnetHdr}}, "differ in IFF_VNET_HDR"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			nic := hotplug.NIC{ID: "d"}
+			kernel := map[*os.File]tap{}
+			for _, tap := range c.taps {
+				f := devNull(t)
+				kernel[f] = tap
+				nic.Taps = append(nic.Taps, f)
+			}
+			hotplug.FakeTaps(t, func(f *os.File) (string, uint16) { return kernel[f].name, kernel[f].flags })
+			m := fakeqemu.New(t)
+			require.ErrorContains(t, hotplug.New(m.Dial()).AddNIC(t.Context(), nic), c.want)
+			require.Empty(t, m.Requests())
+		})
+	}
+}
+
+// TestOtherFiles are no taps and not of vhost, which the kernel is asked.
+func TestOtherFiles(t *testing.T) {
+	null := []*os.File{devNull(t)}
+	closed := devNull(t)
+	closed.Close()
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial())
+	for _, files := range [][]*os.File{null, {closed}, {nil}} {
+		require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: files}), "Taps[0] is no tap")
+	}
+	hotplug.FakeTaps(t, func(*os.File) (string, uint16) { return "tap0", queueFlags })
+	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: null, Vhost: null}), "Vhost[0] is not of vhost")
+	require.Empty(t, m.Requests())
+}
+
+// TestVhostThatQEMUWouldOpen is looked for before QEMU is asked.
+func TestVhostThatQEMUWouldOpen(t *testing.T) {
+	tap := func(o qemu.NetdevTapOptions) hotplug.NIC {
+		return hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &o}}
+	}
+	wants := []hotplug.NIC{tap(qemu.NetdevTapOptions{Vhost: new(true)}), tap(qemu.NetdevTapOptions{Vhostforce: new(true)})}
+	others := []hotplug.NIC{tap(qemu.NetdevTapOptions{}), tap(qemu.NetdevTapOptions{Vhost: new(false), Vhostforce: new(true)})}
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial())
+	hotplug.FakeVhost(t, os.DevNull+"/none")
+	for _, nic := range wants {
+		require.ErrorContains(t, vm.AddNIC(t.Context(), nic), "load vhost_net")
+	}
+	require.Empty(t, m.Requests())
+	hotplug.FakeVhost(t, os.DevNull)
+	for _, nic := range append(wants, others...) {
+		require.NoError(t, vm.AddNIC(t.Context(), nic))
+		require.NoError(t, vm.RemoveNIC(t.Context(), "d"))
+	}
+	with := tap(qemu.NetdevTapOptions{Vhost: new(true), Vhostfd: new("mine")})
+	hotplug.FakeVhost(t, os.DevNull+"/none")
+	require.ErrorContains(t, vm.AddNIC(t.Context(), with), "'mine' has not been found", "it is not opened")
+}
+
+// nicFaults lets each command of AddNIC, which takes these at least, go wrong. Either the NIC is
+// there, and there was no error, or nothing is. skip leaves alone commands of a name: a refusal can
+// be an answer that is as good as another.
+func nicFaults(t *testing.T, c *qmp.Client, fault fakeqemu.Fault, nic hotplug.NIC, skip string, state func() []string, commands ...string) {
+	t.Helper()
+	before := state()
+	remove := func() {
+		require.NotEqual(t, before, state())
+		require.NoError(t, hotplug.New(c).RemoveNIC(t.Context(), nic.ID))
+		require.Equal(t, before, state())
+	}
+	met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+		return hotplug.New(&skipping{conn, skip}).AddNIC(ctx, nic)
+	}, func(command string, err error) {
+		require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
+		if err == nil {
+			require.NotContains(t, commands, command)
+			remove()
+		}
+		require.Equal(t, before, state(), command)
+	})
+	require.NoError(t, err)
+	remove()
+	for _, command := range commands {
+		require.Contains(t, met, command)
+	}
+}
+
+// skipping is a connection on which commands of a name do not go wrong.
+type skipping struct {
+	*fakeqemu.Faulty
+	command string
+}
+
+func (s *skipping) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == s.command {
+		return s.Client.Execute(ctx, call)
+	}
+	return s.Faulty.Execute(ctx, call)
+}
+
+// TestNICFaultsAtEveryStep lets each command of AddNIC go wrong in each way.
+func TestNICFaultsAtEveryStep(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			qemutest.CheckFds(t)
+			taps, vhost := fakeTaps(t, 2)
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			require.NoError(t, hotplug.New(c).AddNIC(t.Context(), userNet("other")))
+			nicFaults(t, c, fault, hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost}, "", m.State, "getfd", "netdev_add", "device_add")
+			user := hotplug.NIC{ID: "d", Chardev: client("/s"), Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}
+			nicFaults(t, c, fault, user, "", m.State, "chardev-add", "netdev_add", "device_add")
+		})
+	}
+}
+
+// TestNICRemovalCutOff lets the commands of RemoveNIC go wrong: the first ones, and some of those
+// that close descriptors. Calling it again finishes.
+func TestNICRemovalCutOff(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			qemutest.CheckFds(t)
+			taps, vhost := fakeTaps(t, 2)
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			var met []string
+			for at := range 3 {
+				require.NoError(t, hotplug.New(c).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost}))
+				met = append(met, removeFaulty(t, c, fault, at))
+				require.Empty(t, m.State())
+			}
+			require.Equal(t, []string{"qom-get", "device_del", "netdev_del"}, met)
+
+			met = nil
+			for at := range 9 { // with nothing there but what an addition has left that was cut off
+				for i := range taps {
+					require.NoError(t, qemu.Getfd{Fdname: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
+					require.NoError(t, qemu.Getfd{Fdname: fmt.Sprint("d-vhost-", i)}.Do(t.Context(), c, qmp.WithFile(vhost[i])))
+				}
+				_, err := qemu.ChardevAdd{ID: "d-chardev", Backend: *client("/s")}.Do(t.Context(), c)
+				require.NoError(t, err)
+				met = append(met, removeFaulty(t, c, fault, at))
+				require.Empty(t, m.State())
+			}
+			require.Equal(t, []string{"qom-get", "qom-list", "qom-list", "qom-list", "netdev_del",
+				"closefd", "closefd", "closefd", "closefd"}, met)
+		})
+	}
+}
+
+// removeFaulty removes the NIC d with a fault at a command, which it returns, and then without.
+func removeFaulty(t *testing.T, c *qmp.Client, fault fakeqemu.Fault, at int) (met string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	conn := &fakeqemu.Faulty{Client: c, Fault: fault, At: at, Cancel: cancel}
+	_ = hotplug.New(conn).RemoveNIC(ctx, "d") // a refusal can mean that there is nothing
+	require.NoError(t, hotplug.New(c).RemoveNIC(t.Context(), "d"))
+	return conn.Met
+}
+
+// TestNICConnectionLost has nobody left to undo anything. Another connection finds what is left.
+func TestNICConnectionLost(t *testing.T) {
+	qemutest.CheckFds(t)
+	taps, vhost := fakeTaps(t, 1)
+	for command, left := range map[string][]string{
+		"getfd":      {"descriptor d-0"},
+		"netdev_add": {"netdev d", "descriptor d-vhost-0", "descriptor d-0"},
+		"device_add": {"device d", "netdev d", "descriptor d-vhost-0", "descriptor d-0"},
+	} {
+		t.Run(command, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			m.Handle(command, func(r *qmptest.Request) (any, error) {
+				for _, f := range r.Files {
+					_ = f.Close()
+				}
+				r.Disconnect()
+				return nil, nil
+			})
+			err := hotplug.New(c).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost})
+			var rollback *hotplug.RollbackError
+			require.ErrorAs(t, err, &rollback)
+			require.Equal(t, left, rollback.Left)
+			require.ErrorIs(t, rollback.Err, qmp.ErrOutcomeUnknown)
+			require.ErrorIs(t, rollback.Undo, qmp.ErrNotSent)
+			require.NoError(t, hotplug.New(m.Dial()).RemoveNIC(t.Context(), "d"))
+			require.Empty(t, m.State())
+		})
+	}
+}
+
+// TestHalfMadeNetdev has a QEMU that makes some of the queues and refuses: nothing can remove them.
+func TestHalfMadeNetdev(t *testing.T) {
+	taps, _ := fakeTaps(t, 2)
+	m := fakeqemu.New(t)
+	refusal := &qmp.Error{Class: qmp.ErrGeneric, Desc: "the second is bad"}
+	m.Handle("netdev_add", func(*qmptest.Request) (any, error) { return nil, refusal })
+	vm := hotplug.New(m.Dial())
+	nic := hotplug.NIC{ID: "d", Taps: taps}
+	err := vm.AddNIC(t.Context(), nic)
+	require.ErrorContains(t, err, "the second is bad")
+	require.NotErrorAs(t, err, new(*hotplug.RollbackError), "QEMU has none")
+
+	made := false
+	m.Handle("netdev_add", func(*qmptest.Request) (any, error) { made = true; return nil, refusal })
+	m.Handle("set_link", func(*qmptest.Request) (any, error) {
+		if !made {
+			return nil, &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "none"}
+		}
+		return nil, nil
+	})
+	err = vm.AddNIC(t.Context(), nic)
+	var rollback *hotplug.RollbackError
+	require.ErrorAs(t, err, &rollback)
+	require.Equal(t, []string{"netdev d"}, rollback.Left)
+	require.ErrorContains(t, err, "cannot remove them")
+	require.ErrorIs(t, err, qmp.ErrGeneric)
+	require.Empty(t, m.State(), "the descriptors are taken back")
+	require.ErrorIs(t, vm.AddNIC(t.Context(), nic), hotplug.ErrExists)
+}
+
+// TestNICInUse leaves alone what is there.
+func TestNICInUse(t *testing.T) {
+	ctx := t.Context()
+	netdev := qemu.NetdevAdd{ID: "d", Branch: &qemu.NetdevUserOptions{}}
+	for name, before := range map[string]func(c *qmp.Client) error{
+		"device": func(c *qmp.Client) error { return qemu.DeviceAdd{Driver: "e1000", ID: new("d")}.Do(ctx, c) },
+		"netdev": func(c *qmp.Client) error { return netdev.Do(ctx, c) },
+		"netdev of another": func(c *qmp.Client) error {
+			return errors.Join(netdev.Do(ctx, c), qemu.DeviceAdd{Driver: "e1000", ID: new("e"), Props: qmp.Args{"netdev": "d"}}.Do(ctx, c))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			require.NoError(t, before(c))
+			state := m.State()
+			require.ErrorIs(t, hotplug.New(c).AddNIC(ctx, userNet("d")), hotplug.ErrExists)
+			require.Equal(t, state, m.State())
+		})
+	}
+}
+
+func TestRemoveIsForNICs(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c)
+	require.NoError(t, vm.AddDisk(ctx, memory("disk")))
+	require.NoError(t, qemu.NetdevAdd{ID: "net", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c))
+	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("nic"), Props: qmp.Args{"netdev": "net"}}.Do(ctx, c))
+	before := m.State()
+	for _, id := range []string{"disk", "nic", "net"} {
+		require.ErrorIs(t, vm.RemoveNIC(ctx, id), hotplug.ErrNotNIC, id)
+	}
+	require.ErrorContains(t, vm.RemoveNIC(ctx, "../x"), "begins with a letter")
+	require.Equal(t, before, m.State())
+	require.ErrorIs(t, vm.RemoveDisk(ctx, "nic"), hotplug.ErrNotDisk)
+}
+
+// TestNICWithoutANetdev is removed, and the netdev of its name that another uses is not.
+func TestNICWithoutANetdev(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c)
+	m.Handle("qom-get", func(r *qmptest.Request) (any, error) {
+		var args struct{ Path, Property string }
+		err := r.Decode(&args)
+		if strings.HasSuffix(args.Path, "/other") {
+			return "d", err
+		}
+		return "", err
+	})
+	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("d")}.Do(ctx, c))
+	require.NoError(t, vm.RemoveNIC(ctx, "d"))
+	require.Empty(t, m.State())
+
+	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("d")}.Do(ctx, c))
+	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("other")}.Do(ctx, c))
+	require.ErrorIs(t, vm.RemoveNIC(ctx, "d"), hotplug.ErrNotNIC)
+	require.Equal(t, []string{"device d", "device other"}, m.State())
+}
+
+// TestNICThatTheGuestKeeps is there, with all that belongs to it, until the guest lets go of it.
+func TestNICThatTheGuestKeeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c)
+		require.NoError(t, vm.AddNIC(t.Context(), userNet("d")))
+		before := m.State()
+
+		m.SetGuest(fakeqemu.Refusing)
+		require.ErrorIs(t, vm.RemoveNIC(t.Context(), "d"), hotplug.ErrUnplugRefused)
+		require.Equal(t, before, m.State())
+
+		m.SetGuest(fakeqemu.Deaf)
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, vm.RemoveNIC(short, "d"), hotplug.ErrUnplugPending)
+		require.Equal(t, before, m.State())
+
+		time.AfterFunc(time.Second, func() { _ = qemu.SystemReset{}.Do(t.Context(), c) })
+		require.NoError(t, hotplug.New(c).RemoveNIC(t.Context(), "d"))
+		require.Empty(t, m.State())
+	})
+}
+
+// TestNetdevThatQEMUKeeps is told as it is.
+func TestNetdevThatQEMUKeeps(t *testing.T) {
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial())
+	require.NoError(t, vm.AddNIC(t.Context(), userNet("d")))
+	m.Handle("netdev_del", func(*qmptest.Request) (any, error) {
+		return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "Device 'd' is not a netdev"}
+	})
+	require.ErrorContains(t, vm.RemoveNIC(t.Context(), "d"), "is not a netdev")
+	require.Equal(t, []string{"netdev d"}, m.State())
+}
+
+// TestDescriptorsWithoutANIC takes away what additions of more queues have left that were cut off.
+func TestDescriptorsWithoutANIC(t *testing.T) {
+	taps, vhost := fakeTaps(t, 5)
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	for i := range taps {
+		require.NoError(t, qemu.Getfd{Fdname: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
+	}
+	require.NoError(t, qemu.Getfd{Fdname: "d-vhost-2"}.Do(t.Context(), c, qmp.WithFile(vhost[2])))
+	_, err := qemu.ChardevAdd{ID: "e-chardev", Backend: *client("/old")}.Do(t.Context(), c)
+	require.NoError(t, err)
+
+	vm := hotplug.New(c)
+	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps[:2], Vhost: vhost[:2]}))
+	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "e", Chardev: client("/s"),
+		Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}))
+	require.Equal(t, []string{"chardev e-chardev", "device d", "device e", "netdev d", "netdev e"}, m.State())
+}

@@ -1,0 +1,244 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestGuestSeesNIC adds a NIC to a machine with a booted guest, in the way of a machine that has
+// ACPI's hotplug and of one that has PCI Express's, and removes it.
+func TestGuestSeesNIC(t *testing.T) {
+	qemutest.Run(t, []string{"7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		ctx := limit(t)
+		qvm := q.Start(t, qemutest.Config{Machine: "q35", Guest: true})
+		c := qvm.Dial(t)
+		require.NoError(t, qvm.WaitGuest(ctx))
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		vm := hotplug.New(c)
+		slot, err := vm.FreePCISlot(ctx, "")
+		require.NoError(t, err)
+		require.Equal(t, hotplug.PCISlot{Bus: "rp1"}, slot)
+
+		nic := hotplug.NIC{ID: "net1", Taps: openTaps(t, 2, plainTap), Bus: slot.Bus, Props: qmp.Args{"addr": slot.Addr()}}
+		require.NoError(t, vm.AddNIC(ctx, nic))
+		require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`net=eth0 lo`)))
+		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
+		info, err := vm.DeviceInfo(ctx, "net1")
+		require.NoError(t, err)
+		require.Equal(t, &hotplug.DeviceInfo{ID: "net1", Driver: "virtio-net-pci", Path: "/machine/peripheral/net1",
+			Bus: "rp1", Hotpluggable: true, PCI: &hotplug.PCIAddress{}, Netdev: "net1"}, info)
+
+		require.NoError(t, vm.RemoveNIC(ctx, "net1"))
+		require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`net=lo`)))
+		require.Equal(t, before, stateOf(t, c))
+		require.Equal(t, fds, qemuFds(t, qvm))
+	})
+}
+
+// TestNICsOfEveryKind adds NICs to QEMUs of all versions, whose guest sees them, and removes them;
+// then it lets each command go wrong in each way.
+func TestNICsOfEveryKind(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		qvm, c := pc(t, q)
+		vm := hotplug.New(c)
+		for _, k := range []struct {
+			name  string
+			nic   hotplug.NIC
+			props map[string]any // of the device
+		}{
+			{"tap", hotplug.NIC{Taps: openTaps(t, 1, plainTap), MAC: "52:54:00:00:00:17", NoROM: true},
+				map[string]any{"mac": "52:54:00:00:00:17", "romfile": "", "mq": false}},
+			{"tap with two queues", hotplug.NIC{Taps: openTaps(t, 2, plainTap)}, map[string]any{"mq": true, "vectors": 6.0}},
+			{"tap with four queues", hotplug.NIC{Taps: openTaps(t, 4, plainTap)}, map[string]any{"mq": true, "vectors": 10.0}},
+			{"one of several queues", hotplug.NIC{Taps: openTaps(t, 2, plainTap)[:1]}, map[string]any{"mq": false}},
+			{"user", hotplug.NIC{Netdev: &qemu.Netdev{Branch: &qemu.NetdevUserOptions{Restrict: new(true)}}}, nil},
+		} {
+			t.Run(k.name, func(t *testing.T) {
+				ctx := limit(t)
+				before, fds := stateOf(t, c), qemuFds(t, qvm)
+				k.nic.ID = "d"
+				require.NoError(t, vm.AddNIC(ctx, k.nic))
+				require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`net=eth\d+ lo`)))
+				for name, want := range k.props {
+					var value any
+					raw, err := qemu.QOMGet{Path: "/machine/peripheral/d", Property: name}.Do(ctx, c)
+					require.NoError(t, err)
+					require.NoError(t, unmarshal(raw, &value))
+					require.Equal(t, want, value, name)
+				}
+				require.NoError(t, vm.RemoveNIC(ctx, "d"))
+				require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`net=lo`)))
+				require.Equal(t, before, stateOf(t, c))
+				require.Equal(t, fds, qemuFds(t, qvm))
+			})
+		}
+		taps := openTaps(t, 2, plainTap)
+		for _, fault := range fakeqemu.Faults {
+			t.Run(string(fault), func(t *testing.T) {
+				fds := qemuFds(t, qvm)
+				state := func() []string { return stateOf(t, c) }
+				const looks = "qom-get" // at each device, which take long when one after the other fails
+				nicFaults(t, c, fault, hotplug.NIC{ID: "d", Taps: taps}, looks, state, "getfd", "netdev_add", "device_add")
+				require.Equal(t, fds, qemuFds(t, qvm))
+			})
+		}
+	})
+}
+
+// TestNICThatQEMURefuses is refused at the last step: this machine has no PCI bus. Then it is left
+// half-way by one process, and removed by another.
+func TestNICThatQEMURefuses(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		ctx := t.Context()
+		qvm := q.Start(t, qemutest.Config{})
+		c := qvm.Dial(t)
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		vm := hotplug.New(c)
+		nic := hotplug.NIC{ID: "d", Taps: openTaps(t, 3, plainTap)}
+		err := vm.AddNIC(ctx, nic)
+		var refusal *qmp.Error
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, "device_add", refusal.Command)
+		require.Equal(t, before, stateOf(t, c))
+		require.Equal(t, fds, qemuFds(t, qvm))
+
+		for i, f := range nic.Taps {
+			require.NoError(t, qemu.Getfd{Fdname: "d-" + string(rune('0'+i))}.Do(ctx, c, qmp.WithFile(f)))
+		}
+		require.NoError(t, qemu.Closefd{Fdname: "d-0"}.Do(ctx, c))
+		require.NoError(t, vm.RemoveNIC(ctx, "d"), "the first is gone already")
+		require.Equal(t, fds, qemuFds(t, qvm))
+
+		require.NoError(t, qemu.NetdevAdd{ID: "d", Branch: &qemu.NetdevHubPortOptions{Hubid: 7}}.Do(ctx, c))
+		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists, "5.2 would take a second one")
+		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.Equal(t, before, stateOf(t, c))
+		require.Equal(t, fds, qemuFds(t, qvm))
+	})
+}
+
+// TestHalfMadeNetdevOfQEMU passes off as a tap what is none: QEMU makes the first queue, refuses,
+// and keeps it.
+func TestHalfMadeNetdevOfQEMU(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		taps := append(openTaps(t, 2, plainTap), devNull(t))
+		hotplug.FakeTaps(t, func(*os.File) (string, uint16) { return "tap0", queueFlags })
+		c := q.Start(t, qemutest.Config{}).Dial(t)
+		vm := hotplug.New(c)
+		err := vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps})
+		var rollback *hotplug.RollbackError
+		require.ErrorAs(t, err, &rollback)
+		require.Equal(t, []string{"netdev d"}, rollback.Left)
+		require.ErrorIs(t, vm.RemoveNIC(t.Context(), "d"), qmp.ErrGeneric, "it is there to stay")
+	})
+}
+
+// TestVhostThatIsNone is refused before QEMU 7.2 can end of it: it still answers.
+func TestVhostThatIsNone(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{})
+		c := qvm.Dial(t)
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		vm := hotplug.New(c)
+		err := vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: openTaps(t, 1, plainTap), Vhost: []*os.File{devNull(t)}})
+		require.ErrorContains(t, err, "Vhost[0] is not of vhost")
+		require.Equal(t, before, stateOf(t, c))
+		require.Equal(t, fds, qemuFds(t, qvm))
+	})
+}
+
+// TestVhostVDPAThatIsNotThere is refused by QEMU, which goes on.
+func TestVhostVDPAThatIsNotThere(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{}).Dial(t)
+		err := hotplug.New(c).AddNIC(t.Context(), hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{
+			Branch: &qemu.NetdevVhostVDPAOptions{Vhostdev: new(filepath.Join(t.TempDir(), "none"))}}})
+		var refusal *qmp.Error
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, "netdev_add", refusal.Command)
+		_, err = qemu.QueryStatus{}.Do(t.Context(), c)
+		require.NoError(t, err)
+	})
+}
+
+// TestVhostUser adds a NIC that another process serves, and removes it when the machine is reset:
+// no guest answers.
+func TestVhostUser(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qemutest.CheckFds(t)
+		ctx := limit(t)
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "64",
+			"-object", "memory-backend-memfd,id=ram,size=64M,share=on", "-numa", "node,memdev=ram"}})
+		c := qvm.Dial(t)
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		vm := hotplug.New(c)
+		nic := hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}},
+			Chardev: client(filepath.Join(t.TempDir(), "none"))}
+		err := vm.AddNIC(ctx, nic)
+		var refusal *qmp.Error
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, "chardev-add", refusal.Command)
+
+		nic.Chardev = client(serveVhostUser(t))
+		bad := nic
+		bad.Props = qmp.Args{"host_mtu": "none"}
+		require.ErrorIs(t, vm.AddNIC(ctx, bad), qmp.ErrGeneric)
+		require.Equal(t, before, stateOf(t, c))
+		require.NotContains(t, chardevs(t, c), "d-chardev")
+
+		require.NoError(t, vm.AddNIC(ctx, nic))
+		require.Contains(t, chardevs(t, c), "d-chardev")
+		short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, vm.RemoveNIC(short, "d"), hotplug.ErrUnplugPending)
+		require.NoError(t, qemu.SystemReset{}.Do(ctx, c))
+		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.Equal(t, before, stateOf(t, c))
+		require.NotContains(t, chardevs(t, c), "d-chardev")
+		require.Equal(t, fds, qemuFds(t, qvm))
+	})
+}
+
+func chardevs(t *testing.T, c *qmp.Client) (all []string) {
+	t.Helper()
+	chardevs, err := qemu.QueryChardev{}.Do(t.Context(), c)
+	require.NoError(t, err)
+	for _, chardev := range chardevs {
+		all = append(all, chardev.Label)
+	}
+	return all
+}
+
+// TestNICOfAStoppedQEMU is one that has not been started: netdevs come and go all the same.
+func TestNICOfAStoppedQEMU(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-S"}})
+		c := qvm.Dial(t)
+		ctx := limit(t)
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		vm := hotplug.New(c)
+		bad := hotplug.NIC{ID: "d", Taps: openTaps(t, 1, plainTap), Bus: "none"}
+		require.ErrorIs(t, vm.AddNIC(ctx, bad), qmp.ErrGeneric)
+		_, kept := errors.AsType[*hotplug.RollbackError](vm.AddNIC(ctx, bad))
+		require.False(t, kept)
+		require.Equal(t, before, stateOf(t, c))
+		require.Equal(t, fds, qemuFds(t, qvm))
+	})
+}

@@ -1,0 +1,241 @@
+package hotplug
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+)
+
+// A PCITree is the PCI buses of a machine and the devices on them, by its root buses: the one of
+// the chipset first, "pci.0" or "pcie.0", then those of expander bridges.
+type PCITree []*PCIBus
+
+// A PCIBus is a bus of PCI or PCI Express.
+type PCIBus struct {
+	Name    string // as "bus" in device_add takes it: that of a bridge with an id has the bridge's
+	Path    string // in QEMU's tree of objects
+	Express bool
+
+	// Port tells that it is what a port of PCI Express has behind it: it takes one device, in
+	// slot 0, be it a root port's or one of a switch's downstream ports.
+	Port bool
+
+	// Hotplug tells whether devices can be added while the machine runs, and removed. Root buses
+	// of PCI Express cannot, whatever QEMU 10.0 and 11.1 have as their "hotplug-handler".
+	Hotplug bool
+
+	Devices []*PCIDevice // by slot and function
+	first   int          // the first slot that can be used
+}
+
+// A PCIDevice is a device, or one function of it, on a bus.
+type PCIDevice struct {
+	ID       string // empty for what is part of the machine, or was added without one
+	Driver   string // its type: "virtio-net-pci"
+	Path     string // in QEMU's tree of objects
+	Slot     int    // 0 to 31; what Linux and "addr" call the device number
+	Function int    // 0 to 7
+
+	// Buses are what a bridge, a port or an expander has behind it.
+	Buses []*PCIBus
+}
+
+// Buses goes through all buses: the root buses, those behind their bridges, and so on.
+func (t PCITree) Buses() iter.Seq[*PCIBus] {
+	return func(yield func(*PCIBus) bool) {
+		for level := []*PCIBus(t); len(level) > 0; {
+			var next []*PCIBus
+			for _, bus := range level {
+				if !yield(bus) {
+					return
+				}
+				for _, d := range bus.Devices {
+					next = append(next, d.Buses...)
+				}
+			}
+			level = next
+		}
+	}
+}
+
+// Bus returns the bus of a name, or nil.
+func (t PCITree) Bus(name string) *PCIBus {
+	for bus := range t.Buses() {
+		if bus.Name == name {
+			return bus
+		}
+	}
+	return nil
+}
+
+// Device returns the device with an id, or nil.
+func (t PCITree) Device(id string) *PCIDevice {
+	for bus := range t.Buses() {
+		for _, d := range bus.Devices {
+			if d.ID == id && id != "" {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+const pciSlots = 32
+
+// FreeSlot returns the first slot of the bus that has no device. A device that is being unplugged
+// has its slot until it is gone.
+func (b *PCIBus) FreeSlot() (slot int, ok bool) {
+	if b.Port { // takes one device, but QEMU does not refuse another in a slot that is not there
+		return 0, len(b.Devices) == 0
+	}
+	var used [pciSlots]bool
+	for _, d := range b.Devices {
+		used[d.Slot] = true
+	}
+	for slot := b.first; slot < pciSlots; slot++ {
+		if !used[slot] {
+			return slot, true
+		}
+	}
+	return 0, false
+}
+
+// PCITree returns the PCI buses of the machine and what is on them (qom-list, qom-get). It is empty
+// for a machine without PCI. Unlike query-pci it does not depend on the firmware having run, or on
+// how the guest has numbered the buses. It takes some three commands for each device; what comes
+// or goes meanwhile may be in it or not.
+func (vm *VM) PCITree(ctx context.Context) (PCITree, error) {
+	w := pciWalk{vm: vm, ctx: ctx}
+	for _, k := range []struct {
+		kinds *kinds
+		of    string
+	}{{&w.hosts, "pci-host-bridge"}, {&w.buses, "PCI"}, {&w.bridges, "base-pci-bridge"}, {&w.ports, "pcie-slot"}} {
+		var err error
+		if *k.kinds, err = vm.implementing(ctx, k.of); err != nil {
+			return nil, err
+		}
+	}
+	return w.tree()
+}
+
+// A pciWalk looks at the tree.
+type pciWalk struct {
+	vm  *VM
+	ctx context.Context
+
+	hosts, buses, bridges, ports kinds
+}
+
+// tree finds the root buses: those of the machine's host bridges and of expanders'.
+func (w *pciWalk) tree() (PCITree, error) {
+	var roots PCITree
+	for _, container := range []string{"/machine", "/machine/unattached", "/machine/peripheral", "/machine/peripheral-anon"} {
+		objects, err := w.vm.objects(w.ctx, container, "child")
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range objects {
+			if !w.hosts[o.kind] {
+				continue
+			}
+			buses, err := w.busesOf(o.path, nil)
+			if err != nil {
+				return nil, err
+			}
+			roots = append(roots, buses...)
+		}
+	}
+	return roots, nil
+}
+
+// busesOf reads the buses of a host bridge, or of a bridge.
+func (w *pciWalk) busesOf(owner string, bridge *PCIDevice) ([]*PCIBus, error) {
+	objects, err := w.vm.objects(w.ctx, owner, "child")
+	if err != nil {
+		return nil, err
+	}
+	var all []*PCIBus
+	for _, o := range objects {
+		if !w.buses[o.kind] {
+			continue
+		}
+		bus := &PCIBus{Name: o.name, Path: o.path, Express: o.kind != "PCI" && o.kind != "pxb-bus"}
+		if err := w.look(bus, bridge); err != nil {
+			return nil, err
+		}
+		all = append(all, bus)
+	}
+	return all, nil
+}
+
+// look finds out what a bus takes and what is on it.
+func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice) error {
+	bus.Port = bridge != nil && w.ports[bridge.Driver]
+	var handler string
+	if _, err := w.vm.objectProperty(w.ctx, bus.Path, "hotplug-handler", &handler); err != nil {
+		return err
+	}
+	bus.Hotplug = handler != "" && (bus.Port || !bus.Express)
+	if bus.Port {
+		enabled := true // 5.2 has ports without the property
+		if _, err := w.vm.objectProperty(w.ctx, bridge.Path, "hotplug", &enabled); err != nil {
+			return err
+		}
+		bus.Hotplug = bus.Hotplug && enabled
+	} else if bridge != nil && handler == bridge.Path {
+		bus.first = 1 // the standard hotplug controller (SHPC) has no slot 0
+	}
+	links, err := w.vm.objects(w.ctx, bus.Path, "link")
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		if !strings.HasPrefix(link.name, "child[") {
+			continue
+		}
+		d, err := w.device(bus, link)
+		if err != nil {
+			return err
+		}
+		if d != nil {
+			bus.Devices = append(bus.Devices, d)
+		}
+	}
+	slices.SortFunc(bus.Devices, func(a, b *PCIDevice) int {
+		return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Function, b.Function))
+	})
+	return nil
+}
+
+// device reads a device that a bus has a link to, unless it is gone.
+func (w *pciWalk) device(bus *PCIBus, link object) (*PCIDevice, error) {
+	d := &PCIDevice{Driver: link.kind}
+	if has, err := w.vm.objectProperty(w.ctx, bus.Path, link.name, &d.Path); err != nil || !has || d.Path == "" {
+		return nil, err
+	}
+	address, has, err := w.vm.pciAddress(w.ctx, d.Path)
+	if err != nil || !has {
+		return nil, err
+	}
+	d.Slot, d.Function = address.Slot, address.Function
+	if parent, id := path.Split(d.Path); parent == devicePath("") {
+		d.ID = id
+	}
+	if w.bridges[d.Driver] {
+		d.Buses, err = w.busesOf(d.Path, d)
+	}
+	return d, err
+}
+
+// pciAddress reads the slot and the function of a PCI device, which may be gone.
+func (vm *VM) pciAddress(ctx context.Context, path string) (address PCIAddress, has bool, err error) {
+	addr := -1
+	_, err = vm.objectProperty(ctx, path, "addr", &addr)
+	if err != nil || addr < 0 || addr >= 8*pciSlots {
+		return PCIAddress{}, false, err
+	}
+	return PCIAddress{Slot: addr / 8, Function: addr % 8}, true, nil
+}

@@ -1,0 +1,67 @@
+package hotplug
+
+import (
+	"bytes"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"unsafe"
+)
+
+// An ifreq is what requests for network interfaces are about.
+type ifreq struct {
+	name  [syscall.IFNAMSIZ]byte
+	flags uint16
+	_     [22]byte
+}
+
+// tapOf asks what a tap is (TUNGETIFF); other files do not know the question.
+func tapOf(f *os.File) (tap, error) {
+	var request ifreq
+	err := control(f, func(fd uintptr) error {
+		return ioctl(fd, ioctlNumber(reads, 'T', 210, 4), unsafe.Pointer(&request))
+	})
+	name, _, _ := bytes.Cut(request.name[:], []byte{0})
+	return tap{string(name), request.flags}, err
+}
+
+// attach has the kernel give frames to a queue of a tap again (TUNSETQUEUE).
+func attach(f *os.File) error {
+	request := ifreq{flags: iffAttachQueue}
+	return control(f, func(fd uintptr) error {
+		return ioctl(fd, ioctlNumber(writes, 'T', 217, 4), unsafe.Pointer(&request))
+	})
+}
+
+// vhostFeatures asks a descriptor of vhost what it can do (VHOST_GET_FEATURES), which changes
+// nothing; other files do not know the question.
+func vhostFeatures(f *os.File) (features uint64, err error) {
+	err = control(f, func(fd uintptr) error {
+		return ioctl(fd, ioctlNumber(reads, 0xaf, 0, 8), unsafe.Pointer(&features))
+	})
+	return features, err
+}
+
+// Directions of a request, as the caller sees them.
+const (
+	writes = 1
+	reads  = 2
+)
+
+// ioctlNumber is the number of a request with size bytes, as linux/ioctl.h makes it.
+func ioctlNumber(direction, kind, number, size uintptr) uintptr {
+	if strings.HasPrefix(runtime.GOARCH, "mips") || strings.HasPrefix(runtime.GOARCH, "ppc64") {
+		direction = map[uintptr]uintptr{writes: 4, reads: 2}[direction] << 29 // has three bits there
+	} else {
+		direction <<= 30
+	}
+	return direction | size<<16 | kind<<8 | number
+}
+
+func ioctl(fd, request uintptr, arg unsafe.Pointer) error {
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(arg)); errno != 0 {
+		return os.NewSyscallError("ioctl", errno)
+	}
+	return nil
+}
