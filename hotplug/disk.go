@@ -66,8 +66,8 @@ type Disk struct {
 	Open func(path string, flags int) (*os.File, error)
 
 	// Secrets are keys that Node needs, by names of letters and digits. Each becomes an object,
-	// whose id is [SecretID] of ID and its name, for a member "key-secret". It is the disk's,
-	// and goes with it.
+	// whose id is [SecretID] of ID and its name, for the members "key-secret" and
+	// "password-secret". It is the disk's, and goes with it.
 	Secrets map[string][]byte
 
 	// Driver is the device's, "virtio-blk-pci" when empty, with Chardev "vhost-user-blk-pci". Those

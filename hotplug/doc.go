@@ -27,8 +27,10 @@
 // ID, so that a manager which was restarted, or another one, removes what the first one added:
 //
 //	the device                   ID
-//	a disk's block node          ID
-//	its set of descriptors       found by its opaque text, "qmpkit:ID"
+//	a disk's block node          ID; the nodes below it go with it
+//	its sets of descriptors      found by their opaque text, "qmpkit:ID"
+//	its secrets                  ID.secret.NAME
+//	its character device         ID-chardev
 //
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only; a disk's has at
 // most 31 bytes, the limit of a node's name.

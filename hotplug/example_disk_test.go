@@ -1,0 +1,77 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// QEMU may open nothing itself: every file of an encrypted overlay is opened here, or by a process
+// that may, and its key is given to QEMU for as long as the disk is there.
+func ExampleVM_AddDisk_open() {
+	add := func(ctx context.Context, vm *hotplug.VM, key []byte) error {
+		file := func(path string) qemu.BlockdevRef {
+			return qemu.BlockdevRef{Definition: &qemu.BlockdevOptions{
+				Driver: qemu.BlockdevDriverFile, Branch: &qemu.BlockdevOptionsFile{Filename: path}}}
+		}
+		base := &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{File: file("/srv/base.qcow2")}}
+		return vm.AddDisk(ctx, hotplug.Disk{
+			ID: "data1",
+			Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
+				File:    file("/srv/data1.qcow2"),
+				Backing: &qemu.BlockdevRefOrNull{Definition: base},
+				Encrypt: &qemu.BlockdevQcow2Encryption{Branch: &qemu.QCryptoBlockOptionsLUKS{
+					KeySecret: new(hotplug.SecretID("data1", "key"))}},
+			}},
+			Secrets: map[string][]byte{"key": key},
+			Open: func(path string, flags int) (*os.File, error) {
+				fmt.Println("opening", path)
+				return os.OpenFile(path, flags, 0)
+			},
+		})
+	}
+	_ = add
+}
+
+// A disk of a SCSI controller has its place there.
+func ExampleVM_AddDisk_scsi() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		return vm.AddDisk(ctx, hotplug.Disk{
+			ID: "data1", Path: "/dev/vg/data1", Direct: true, WriteCache: new(false),
+			Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"channel": 0, "scsi-id": 3, "lun": 0},
+		})
+	}
+	_ = add
+}
+
+// Storage of a server of vhost-user has no node: the device talks to the server.
+func ExampleVM_AddDisk_vhostUser() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		server := qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddressWrapper{Data: qemu.UnixSocketAddress{Path: "/run/data1.sock"}}}
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Chardev: &qemu.ChardevBackend{
+			Branch: &qemu.ChardevSocketWrapper{Data: qemu.ChardevSocket{Addr: server, Server: new(false)}},
+		}})
+	}
+	_ = add
+}
+
+// A QEMU that is too old is told by all that it lacks; for its disks there may be another way.
+func ExampleVM_CheckDisk() {
+	check := func(ctx context.Context, vm *hotplug.VM, driveAdd func(context.Context, hotplug.Disk) error,
+		driveDel func(ctx context.Context, id string) error) error {
+		err := vm.CheckDisk(ctx)
+		var missing *hotplug.MissingError
+		if errors.As(err, &missing) {
+			fmt.Println("missing:", missing.Commands)
+			vm.Fallback = &hotplug.Fallback{Add: driveAdd, Remove: driveDel}
+			err = vm.CheckDisk(ctx)
+		}
+		return err
+	}
+	_ = check
+}

@@ -1,0 +1,85 @@
+package hotplug_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// everything is a disk d that has all that a disk can have: two files and two secrets.
+func everything(t *testing.T) hotplug.Disk {
+	t.Helper()
+	p := images(t, "a", "b")
+	return hotplug.Disk{
+		ID: "d", Open: new(opening).open, Node: overlay(p[0], luks(p[1], hotplug.SecretID("d", "k"))),
+		Secrets: map[string][]byte{"k": []byte("key"), "l": nil},
+	}
+}
+
+// TestFaultsOfTree lets each command of AddDisk go wrong for a tree with files and a secret.
+func TestFaultsOfTree(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			qemutest.CheckFds(t)
+			m := fakeqemu.New(t)
+			op := addsDisk(everything(t))
+			op.commands = append(op.commands, "object-add")
+			faultsAtEveryStep(t, m.Dial(), fault, op, m.State)
+		})
+	}
+}
+
+// TestTreeRemovalCutOff lets each command of RemoveDisk go wrong for a disk that has everything.
+// Calling it again, from another process, finishes.
+func TestTreeRemovalCutOff(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			disk := everything(t)
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+				require.NoError(t, hotplug.New(c).AddDisk(t.Context(), disk))
+				return hotplug.New(conn).RemoveDisk(ctx, "d")
+			}, func(command string, err error) {
+				if err == nil {
+					require.Empty(t, m.State(), command)
+				}
+				require.NoError(t, hotplug.New(c).RemoveDisk(t.Context(), "d"), command)
+				require.Empty(t, m.State(), command)
+			})
+			require.NoError(t, err)
+			require.Empty(t, m.State())
+			require.Subset(t, met, []string{"device_del", "blockdev-del", "remove-fd", "object-del"})
+		})
+	}
+}
+
+// TestTreePartsThatAreGone removes what is left of a disk that has everything.
+func TestTreePartsThatAreGone(t *testing.T) {
+	disk := everything(t)
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c)
+	for gone := range 5 {
+		require.NoError(t, vm.AddDisk(ctx, disk))
+		steps := []func() error{
+			func() error { return qemu.DeviceDel{ID: "d"}.Do(ctx, c) },
+			func() error { return qemu.BlockdevDel{NodeName: "d"}.Do(ctx, c) },
+			func() error { return qemu.RemoveFd{FdsetID: 1}.Do(ctx, c) },
+			func() error { return qemu.ObjectDel{ID: "d.secret.l"}.Do(ctx, c) },
+			func() error { return qemu.ObjectDel{ID: "d.secret.k"}.Do(ctx, c) },
+		}
+		for _, step := range steps[:gone+1] {
+			require.NoError(t, step())
+		}
+		require.NoError(t, hotplug.New(c).RemoveDisk(ctx, "d"))
+		require.Empty(t, m.State())
+	}
+}
