@@ -216,66 +216,62 @@ func TestEventsThatAreNoAnswer(t *testing.T) {
 	})
 }
 
-// cpuMachine is one with places for CPUs, whose guest hears of them.
-func cpuMachine(t *testing.T, q *qemutest.QEMU, cfg qemutest.Config) (*qemutest.VM, *qmp.Client) {
-	t.Helper()
-	cfg.Guest = true
-	cfg.Args = append(cfg.Args, "-smp", "1,maxcpus=3")
-	vm := q.Start(t, cfg)
-	c := vm.Dial(t)
-	if !q.AtLeast(7, 2) {
-		require.NoError(t, modernCPUHotplug(t.Context(), c))
-	}
-	require.NoError(t, vm.WaitGuest(limit(t)))
-	return vm, c
-}
-
 func seesCPUs(n int) *regexp.Regexp { return regexp.MustCompile("^cpus=" + strconv.Itoa(n) + " ") }
 
-// TestGuestSeesCPU adds CPUs to machines with a booted guest, which uses them and gives them back.
-func TestGuestSeesCPU(t *testing.T) {
-	onMachines(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
-		ctx := limit(t)
-		qvm, c := cpuMachine(t, q, qemutest.Config{Machine: machine})
-		require.NoError(t, qvm.WaitGuestSees(ctx, seesCPUs(1)))
-		before, fds := stateOf(t, c), qemuFds(t, qvm)
-		vm := hotplug.New(c)
+// guestCPU adds a CPU, which the guest uses and gives back. A CPU that is removed under TCG leaves
+// QEMU 5.2 and 7.2 with a heap that is not in order: adding another one ends them.
+func guestCPU(t *testing.T, m *guestMachine) {
+	ctx := limit(t)
+	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(1)))
+	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
+	vm := hotplug.New(m.c)
 
-		for n, id := range []string{"cpu1", "cpu2"} {
-			_, err := vm.AddCPU(ctx, hotplug.CPU{ID: id})
-			require.NoError(t, err)
-			require.NoError(t, qvm.WaitGuestSees(ctx, seesCPUs(n+2)))
-		}
-		_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu3"})
-		require.ErrorIs(t, err, hotplug.ErrNoFreePlace)
-		_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
-		require.ErrorIs(t, err, hotplug.ErrExists)
-		infos, err := qemu.QueryCPUsFast{}.Do(ctx, c)
-		require.NoError(t, err)
-		require.Len(t, infos, 3)
+	cpu, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
+	require.NoError(t, err)
+	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
+	infos, err := qemu.QueryCPUsFast{}.Do(ctx, m.c)
+	require.NoError(t, err)
+	require.Len(t, infos, 2)
+	require.Equal(t, *cpu.QOMPath, infos[1].QOMPath)
+	require.Equal(t, &cpu.Props, infos[1].Props)
+	_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
+	require.ErrorIs(t, err, hotplug.ErrExists)
+	_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "cpu2", Place: cpu.Props})
+	require.ErrorIs(t, err, hotplug.ErrNoFreePlace)
 
-		for n, id := range []string{"cpu1", "cpu2"} {
-			require.NoError(t, vm.RemoveCPU(ctx, id))
-			require.NoError(t, qvm.WaitGuestSees(ctx, seesCPUs(2-n)))
-		}
-		require.Equal(t, before, stateOf(t, c))
-		require.Equal(t, fds, qemuFds(t, qvm))
-
-		_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
-		require.NoError(t, err, "a name can be used again")
-		require.NoError(t, qvm.WaitGuestSees(ctx, seesCPUs(2)))
-		require.NoError(t, vm.RemoveCPU(ctx, "cpu1"))
-	})
+	require.NoError(t, vm.RemoveCPU(ctx, "cpu1"))
+	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(1)))
+	require.Equal(t, before, stateOf(t, m.c))
+	require.Equal(t, fds, qemuFds(t, m.VM))
+	require.NoError(t, vm.RemoveCPU(ctx, "cpu1"), "what is gone can be removed")
+	if !m.QEMU.AtLeast(10, 0) {
+		return
+	}
+	_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
+	require.NoError(t, err, "a name can be used again")
+	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
+	require.NoError(t, vm.RemoveCPU(ctx, "cpu1"))
 }
 
-// onMachines runs f on all versions, on both kinds of PC.
-func onMachines(t *testing.T, f func(t *testing.T, q *qemutest.QEMU, machine string)) {
+// TestFaultsOfACPUAtEveryStepOfQEMU ends with the one fault by which there is a CPU to be undone:
+// see guestCPU.
+func TestFaultsOfACPUAtEveryStepOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		for _, machine := range []string{"pc", "q35"} {
-			t.Run(machine, func(t *testing.T) {
-				t.Parallel()
-				f(t, q, machine)
-			})
+		t.Parallel()
+		m := startGuest(t, q, "pc", false)
+		before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
+		for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.CtxEnds, fakeqemu.LostBefore, fakeqemu.LostAfter} {
+			for at, command := range []string{"qom-get", "query-hotpluggable-cpus", "device_add"} {
+				ctx, cancel := context.WithCancel(limit(t))
+				conn := &fakeqemu.Faulty{Client: m.c, Fault: fault, At: at, Cancel: cancel}
+				_, err := hotplug.New(conn).AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
+				cancel()
+				require.Equal(t, command, conn.Met)
+				require.Error(t, err)
+				require.NotErrorAs(t, err, new(*hotplug.RollbackError))
+				require.Equal(t, before, stateOf(t, m.c))
+			}
 		}
+		require.Equal(t, fds, qemuFds(t, m.VM))
 	})
 }

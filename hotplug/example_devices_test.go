@@ -42,3 +42,65 @@ func ExampleVM_AddCPU() {
 	}
 	_ = add
 }
+
+// A PCI device of the host, which its driver there has been unbound from. QEMU opens the device
+// itself (/dev/vfio), and must be allowed to, and to lock the guest's memory.
+func ExampleVM_AddDevice_host() {
+	_ = addHostDevice
+}
+
+func addHostDevice(ctx context.Context, vm *hotplug.VM) error {
+	return vm.AddDevice(ctx, qemu.DeviceAdd{
+		Driver: "vfio-pci",
+		ID:     new("gpu1"),
+		Bus:    new("rp1"), // on a q35 a free root port
+		Props:  qmp.Args{"host": "0000:01:00.0"},
+	})
+}
+
+// A USB stick with an image of the host, on a controller that the machine was started with
+// (-device qemu-xhci,id=usb), and a device of the host's USB.
+func ExampleVM_AddDevice_usb() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.AddDisk(ctx, hotplug.Disk{ID: "stick", Path: "/srv/stick.img", Driver: "usb-storage", Bus: "usb.0"})
+		if err != nil {
+			return err
+		}
+		return vm.AddDevice(ctx, qemu.DeviceAdd{
+			Driver: "usb-host",
+			ID:     new("token"),
+			Bus:    new("usb.0"),
+			Props:  qmp.Args{"vendorid": 0x1050, "productid": 0x0407},
+		})
+	}
+	_ = add
+}
+
+// Memory in huge pages of the host, for one NUMA node of the guest.
+func ExampleVM_AddMemory() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		return vm.AddMemory(ctx, hotplug.Memory{
+			ID: "mem1",
+			Backend: &qemu.ObjectOptions{
+				QOMType: qemu.ObjectTypeMemoryBackendMemfd,
+				Branch:  &qemu.MemoryBackendMemfdProperties{Hugetlb: new(true), Size: 1 << 30},
+			},
+			Props: qmp.Args{"node": 0},
+		})
+	}
+	_ = add
+}
+
+// A device of 16 GiB, of which the guest uses 4 at first, then 8.
+func ExampleVM_ResizeMemory() {
+	grow := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.AddMemory(ctx, hotplug.Memory{
+			ID: "mem1", Size: 16 << 30, Driver: "virtio-mem-pci", Props: qmp.Args{"requested-size": 4 << 30},
+		})
+		if err != nil {
+			return err
+		}
+		return vm.ResizeMemory(ctx, "mem1", 8<<30)
+	}
+	_ = grow
+}

@@ -1,0 +1,135 @@
+package hotplug_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// addsDevice is AddDevice.
+func addsDevice(d qemu.DeviceAdd) addition {
+	return addition{
+		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDevice(ctx, d) },
+		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveDevice(ctx, *d.ID) },
+		commands: []string{"qom-get", "device_add"},
+	}
+}
+
+var tablet = qemu.DeviceAdd{Driver: "usb-tablet", ID: new("d"), Bus: new("usb.0")}
+
+func TestAddDevice(t *testing.T) {
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial())
+	ctx := t.Context()
+	require.ErrorContains(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a"}), `hotplug: device "" is not added: needs an ID`)
+	require.ErrorContains(t, vm.RemoveDevice(ctx, ""), `hotplug: device "" is not removed: needs an ID`)
+	require.NoError(t, vm.AddDevice(ctx, tablet))
+	require.ErrorIs(t, vm.AddDevice(ctx, tablet), hotplug.ErrExists)
+	require.Equal(t, []string{"device d"}, m.State())
+	require.NoError(t, vm.RemoveDevice(ctx, "d"))
+	require.Empty(t, m.State())
+	require.NoError(t, vm.RemoveDevice(ctx, "d"), "what is gone can be removed")
+}
+
+// TestDeviceThatIsNotAlone is for another operation to remove, unless what it uses goes by
+// another name.
+func TestDeviceThatIsNotAlone(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c)
+	ctx := t.Context()
+	require.NoError(t, vm.AddDisk(ctx, memory("disk")))
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem", Size: mib}))
+	require.NoError(t, qemu.NetdevAdd{ID: "nic", Type: "user"}.Do(ctx, c))
+	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("nic"), Props: qmp.Args{"netdev": "nic"}}.Do(ctx, c))
+	before := m.State()
+	for id, remover := range map[string]string{"disk": "RemoveDisk", "mem": "RemoveMemory", "nic": "RemoveNIC"} {
+		err := vm.RemoveDevice(ctx, id)
+		require.ErrorIs(t, err, hotplug.ErrNotAlone)
+		require.ErrorContains(t, err, remover)
+	}
+	require.Equal(t, before, m.State())
+
+	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "nvme-ns", ID: new("d"), Props: qmp.Args{"drive": "disk"}}))
+	require.NoError(t, vm.RemoveDevice(ctx, "d"))
+	require.Equal(t, before, m.State())
+}
+
+func TestFaultsAtEveryStepOfADevice(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				faultsAtEveryStep(t, pipe(t, m, nil), fault, addsDevice(tablet), m.State)
+			})
+		})
+	}
+}
+
+func TestFaultsOfRemovingADevice(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				removalFaults(t, fakeqemu.New(t), fault, addsDevice(tablet), "query-named-block-nodes", "device_del")
+			})
+		})
+	}
+}
+
+// TestHostDeviceRequest: no test machine has a device to give away, so what QEMU would be asked is
+// all there is to see.
+func TestHostDeviceRequest(t *testing.T) {
+	m := fakeqemu.New(t)
+	var sent string
+	m.Handle("device_add", func(r *qmptest.Request) (any, error) {
+		sent = string(r.Arguments)
+		return nil, nil
+	})
+	require.NoError(t, addHostDevice(t.Context(), hotplug.New(m.Dial())))
+	require.JSONEq(t, `{"driver":"vfio-pci","id":"gpu1","bus":"rp1","host":"0000:01:00.0"}`, sent)
+}
+
+// TestHostDeviceThatIsNotThere is refused, with nothing left.
+func TestHostDeviceThatIsNotThere(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
+		before := stateOf(t, c)
+		err := hotplug.New(c).AddDevice(limit(t), qemu.DeviceAdd{
+			Driver: "vfio-pci", ID: new("h"), Bus: new("rp1"), Props: qmp.Args{"host": "ffff:1f:1f.7"},
+		})
+		var refusal *qmp.Error
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, "device_add", refusal.Command)
+		require.Equal(t, before, stateOf(t, c))
+	})
+}
+
+// guestAnyDevice adds a watchdog to the bus that takes devices.
+func guestAnyDevice(t *testing.T, m *guestMachine) {
+	ctx := limit(t)
+	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
+	vm := hotplug.New(m.c)
+	dog := qemu.DeviceAdd{Driver: "i6300esb", ID: new("dog"), Bus: new("pci.0")}
+	if m.machine == "q35" {
+		dog = qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("dog"), Bus: new("rp4")}
+	}
+	require.NoError(t, vm.AddDevice(ctx, dog))
+	require.ErrorIs(t, vm.AddDevice(ctx, dog), hotplug.ErrExists)
+	if m.machine == "pc" {
+		require.NoError(t, vm.RemoveDevice(ctx, "dog"))
+		for _, fault := range fakeqemu.Faults {
+			faultsAtEveryStep(t, m.c, fault, addsDevice(dog), func() []string { return stateOf(t, m.c) })
+		}
+		require.Equal(t, before, stateOf(t, m.c))
+		require.Equal(t, fds, qemuFds(t, m.VM))
+	}
+}

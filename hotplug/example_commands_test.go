@@ -1,0 +1,125 @@
+package hotplug_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// The tests run what is in these examples on real QEMUs.
+
+// A machine stands still while something is done. Whether it runs, only QEMU knows: the guest, or
+// an error of its storage, may have stopped it too.
+func Example_pause() {
+	_ = whilePaused
+}
+
+func whilePaused(ctx context.Context, client *qmp.Client, do func() error) (err error) {
+	status, err := qemu.QueryStatus{}.Do(ctx, client)
+	if err != nil {
+		return err
+	}
+	if !status.Running {
+		return fmt.Errorf("the machine does not run: it is %s", status.Status)
+	}
+	if err := (qemu.Stop{}).Do(ctx, client); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err // the machine remains as it is, to be looked at
+	}
+	return qemu.Cont{}.Do(ctx, client)
+}
+
+// The power button is pressed, and the guest has as long as the context to shut down. QEMU ends
+// then, unless it was started with -no-shutdown.
+func Example_powerDown() {
+	_ = powerDown
+}
+
+func powerDown(ctx context.Context, client *qmp.Client) (qemu.ShutdownEvent, error) {
+	raw, err := qmp.Await(ctx, client,
+		func(ctx context.Context) error { return qemu.SystemPowerdown{}.Do(ctx, client) },
+		func(qmp.RawEvent) (bool, error) { return true, nil },
+		(*qemu.ShutdownEvent)(nil).EventName())
+	if err != nil {
+		return qemu.ShutdownEvent{}, err
+	}
+	event, _, err := qmp.EventAs[qemu.ShutdownEvent](raw)
+	return event, err
+}
+
+// What each virtual CPU is, and the host's thread that runs it.
+func Example_cpus() {
+	_ = printCPUs
+}
+
+func printCPUs(ctx context.Context, client *qmp.Client) error {
+	cpus, err := qemu.QueryCPUsFast{}.Do(ctx, client)
+	if err != nil {
+		return err
+	}
+	for _, cpu := range cpus {
+		fmt.Printf("CPU %d: %s, thread %d\n", cpu.CPUIndex, cpu.QOMPath, cpu.ThreadID)
+	}
+	return nil
+}
+
+// The guest is asked to make do with so many bytes of memory, and waited for. The machine has a
+// virtio-balloon.
+func Example_balloon() {
+	_ = setBalloon
+}
+
+func setBalloon(ctx context.Context, client *qmp.Client, bytes int64) error {
+	_, err := qmp.Await(ctx, client,
+		func(ctx context.Context) error { return qemu.Balloon{Value: bytes}.Do(ctx, client) },
+		func(raw qmp.RawEvent) (bool, error) {
+			event, _, err := qmp.EventAs[qemu.BalloonChangeEvent](raw)
+			return event.Actual == bytes, err
+		},
+		(*qemu.BalloonChangeEvent)(nil).EventName())
+	return err
+}
+
+// A password for VNC, which the server was started with (-vnc …,password=on) and which is good for
+// one minute, and one for SPICE. No log has them: String writes "***".
+func Example_passwords() {
+	_ = setPasswords
+}
+
+func setPasswords(ctx context.Context, client *qmp.Client, vnc, spice string) error {
+	for protocol, password := range map[qemu.DisplayProtocol]string{
+		qemu.DisplayProtocolVNC:   vnc,
+		qemu.DisplayProtocolSpice: spice,
+	} {
+		if password == "" {
+			continue
+		}
+		set := qemu.SetPassword{Protocol: protocol, Password: password}
+		if err := set.Do(ctx, client); err != nil {
+			return fmt.Errorf("%s: %w", set, err)
+		}
+		if err := (qemu.ExpirePassword{Protocol: protocol, Time: "+60"}).Do(ctx, client); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The greeting has told the version already, without a command.
+func Example_version() {
+	_ = printVersion
+}
+
+func printVersion(ctx context.Context, client *qmp.Client) error {
+	fmt.Println(client.Version())
+	info, err := qemu.QueryVersion{}.Do(ctx, client) // the same, asked for
+	if err != nil {
+		return err
+	}
+	fmt.Println(info.QEMU.Major, info.QEMU.Minor, info.QEMU.Micro, info.Package)
+	return nil
+}

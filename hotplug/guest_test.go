@@ -1,0 +1,69 @@
+package hotplug_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// A guestMachine is one with places for CPUs and memory, a USB controller and a balloon, whose
+// guest is up.
+type guestMachine struct {
+	*qemutest.VM
+	c       *qmp.Client
+	machine string
+}
+
+func startGuest(t *testing.T, q *qemutest.QEMU, machine string, keeps bool) *guestMachine {
+	t.Helper()
+	vm := q.Start(t, qemutest.Config{Machine: machine, Guest: true, GuestKeeps: keeps, Args: []string{
+		"-smp", "1,maxcpus=3", "-m", "256,slots=4,maxmem=2G",
+		"-device", "qemu-xhci,id=usb", "-device", "virtio-balloon-pci,id=balloon",
+	}})
+	c := vm.Dial(t)
+	if !q.AtLeast(7, 2) {
+		require.NoError(t, modernCPUHotplug(t.Context(), c))
+	}
+	require.NoError(t, vm.WaitGuest(limit(t)))
+	return &guestMachine{VM: vm, c: c, machine: machine}
+}
+
+// TestGuestSeesDevices adds devices of all kinds to machines with a booted guest, and removes
+// them. Each is a test of its own; they share the guest, which takes longer to boot than they do.
+func TestGuestSeesDevices(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		for _, machine := range qemutest.MatrixMachines() {
+			t.Run(machine, func(t *testing.T) {
+				t.Parallel()
+				m := startGuest(t, q, machine, false)
+				for _, step := range []struct {
+					name string
+					test func(*testing.T, *guestMachine)
+				}{
+					{"usb", guestUSB},
+					{"any device", guestAnyDevice},
+					{"memory", guestMemory},
+					{"faults of memory", guestMemoryFaults},
+					{"balloon", guestBalloon},
+					{"memory that changes", guestVirtioMem},
+					{"cpu", guestCPU},
+				} {
+					t.Run(step.name, func(t *testing.T) { step.test(t, m) })
+				}
+			})
+		}
+	})
+}
+
+// TestGuestKeeps asks a guest for what it does not want to give back. It gives up at last.
+func TestGuestKeeps(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		m := startGuest(t, q, "pc", true)
+		t.Run("devices", func(t *testing.T) { guestKeeps(t, m) })
+		t.Run("powerdown", func(t *testing.T) { guestPowerdown(t, m) })
+	})
+}

@@ -1,0 +1,325 @@
+package hotplug_test
+
+import (
+	"context"
+	"regexp"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+const mib = 1 << 20
+
+// addsMemory is AddMemory.
+func addsMemory(m hotplug.Memory) addition {
+	return addition{
+		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddMemory(ctx, m) },
+		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveMemory(ctx, m.ID) },
+		commands: []string{"qom-get", "qom-list", "object-add", "device_add"},
+	}
+}
+
+// kindsOfMemory are those of which one is removed in a way of its own.
+var kindsOfMemory = map[string]hotplug.Memory{
+	"dimm":       {ID: "m", Size: 128 * mib},
+	"virtio-mem": {ID: "m", Size: 128 * mib, Driver: fakeqemu.VirtioMem, Props: qmp.Args{"requested-size": 64 * mib}},
+}
+
+func TestAddMemory(t *testing.T) {
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial())
+	ctx := t.Context()
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "a", Size: 128 * mib}))
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "b", Size: 128 * mib, Driver: fakeqemu.VirtioMem}))
+	require.Equal(t, []string{"device a", "device b", "object a", "object b"}, m.State())
+	require.NoError(t, vm.ResizeMemory(ctx, "b", 64*mib))
+	require.NoError(t, vm.RemoveMemory(ctx, "a"))
+	require.NoError(t, vm.RemoveMemory(ctx, "b"))
+	require.Empty(t, m.State())
+	require.NoError(t, vm.RemoveMemory(ctx, "a"), "what is gone can be removed")
+}
+
+// TestMemoryRequests compares what is sent.
+func TestMemoryRequests(t *testing.T) {
+	for _, c := range []struct {
+		memory         hotplug.Memory
+		object, device string
+	}{
+		{hotplug.Memory{Size: 1 << 40},
+			`{"qom-type":"memory-backend-ram","id":"m","size":1099511627776}`,
+			`{"driver":"pc-dimm","id":"m","memdev":"m"}`},
+		{hotplug.Memory{Backend: &qemu.ObjectOptions{Branch: &qemu.MemoryBackendMemfdProperties{Hugetlb: new(true), Size: mib}, QOMType: "memory-backend-memfd"},
+			Driver: "virtio-mem-pci", Bus: "rp1", Props: qmp.Args{"node": 1, "requested-size": 0}},
+			`{"qom-type":"memory-backend-memfd","id":"m","hugetlb":true,"size":1048576}`,
+			`{"driver":"virtio-mem-pci","bus":"rp1","id":"m","memdev":"m","node":1,"requested-size":0}`},
+	} {
+		m := fakeqemu.New(t)
+		sent := map[string]string{}
+		for _, command := range []string{"object-add", "device_add"} {
+			m.Handle(command, func(r *qmptest.Request) (any, error) {
+				sent[command] = string(r.Arguments)
+				return nil, nil
+			})
+		}
+		c.memory.ID = "m"
+		require.NoError(t, hotplug.New(m.Dial()).AddMemory(t.Context(), c.memory))
+		require.JSONEq(t, c.object, sent["object-add"])
+		require.JSONEq(t, c.device, sent["device_add"])
+	}
+}
+
+func TestMemoryThatCannotBeAdded(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c)
+	ctx := t.Context()
+	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("other")}))
+	require.NoError(t, qemu.ObjectAdd{ID: "io", QOMType: "iothread"}.Do(ctx, c))
+	before := m.State()
+	ram := &qemu.ObjectOptions{Branch: &qemu.MemoryBackendProperties{Size: mib}, QOMType: "memory-backend-ram", ID: "m2"}
+	for _, c := range []struct {
+		memory hotplug.Memory
+		says   string
+	}{
+		{hotplug.Memory{}, `hotplug: memory "" is not added: needs an ID`},
+		{hotplug.Memory{ID: "m"}, "needs one of Size and Backend"},
+		{hotplug.Memory{ID: "m", Size: 1, Backend: ram}, "needs one of Size and Backend"},
+		{hotplug.Memory{ID: "m", Backend: ram}, `Backend has the ID "m2"`},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread"}}, `Backend is a "iothread"`},
+		{hotplug.Memory{ID: "m", Size: 1, Props: qmp.Args{"memdev": "x"}}, `Props has "memdev"`},
+		{hotplug.Memory{ID: "other", Size: 1}, "exists already: a device other"},
+		{hotplug.Memory{ID: "io", Size: 1}, "exists already: an object io (iothread) without a device"},
+	} {
+		require.ErrorContains(t, vm.AddMemory(ctx, c.memory), c.says)
+		require.Equal(t, before, m.State())
+	}
+	require.ErrorIs(t, vm.AddMemory(ctx, hotplug.Memory{ID: "io", Size: 1}), hotplug.ErrExists)
+
+	require.ErrorIs(t, vm.RemoveMemory(ctx, "other"), hotplug.ErrNotMemory)
+	require.NoError(t, vm.RemoveMemory(ctx, "io"), "there is no memory of this name")
+	require.ErrorContains(t, vm.RemoveMemory(ctx, "1"), "an ID of")
+	require.ErrorContains(t, vm.ResizeMemory(ctx, "1", 0), `hotplug: memory "1" is not resized: an ID of`)
+	require.ErrorIs(t, vm.ResizeMemory(ctx, "other", 0), hotplug.ErrNotMemory)
+	require.ErrorIs(t, vm.ResizeMemory(ctx, "none", 0), hotplug.ErrNotMemory)
+	require.Equal(t, before, m.State())
+
+	require.NoError(t, qemu.ObjectAdd{ID: "shared", QOMType: "memory-backend-ram",
+		Branch: &qemu.MemoryBackendProperties{Size: mib}}.Do(ctx, c))
+	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "pc-dimm", ID: new("d"), Props: qmp.Args{"memdev": "shared"}}))
+	require.ErrorIs(t, vm.RemoveMemory(ctx, "d"), hotplug.ErrNotMemory)
+	require.NoError(t, vm.RemoveDevice(ctx, "d"))
+	require.NoError(t, vm.RemoveMemory(ctx, "shared"), "memory without a device is what is left of one")
+	require.Equal(t, before, m.State())
+}
+
+func TestFaultsAtEveryStepOfMemory(t *testing.T) {
+	for kind, memory := range kindsOfMemory {
+		for _, fault := range fakeqemu.Faults {
+			t.Run(kind+" "+string(fault), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := fakeqemu.New(t)
+					faultsAtEveryStep(t, pipe(t, m, nil), fault, addsMemory(memory), m.State)
+				})
+			})
+		}
+	}
+}
+
+func TestFaultsOfRemovingMemory(t *testing.T) {
+	for kind, memory := range kindsOfMemory {
+		for _, fault := range fakeqemu.Faults {
+			t.Run(kind+" "+string(fault), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					removalFaults(t, fakeqemu.New(t), fault, addsMemory(memory), "device_del", "object-del")
+				})
+			})
+		}
+	}
+}
+
+// TestMemoryThatTheGuestKeeps is refused in the three ways that there are.
+func TestMemoryThatTheGuestKeeps(t *testing.T) {
+	for name, answer := range map[string]func(m *fakeqemu.Machine){
+		"ACPI": func(m *fakeqemu.Machine) { m.SetGuest(fakeqemu.Refusing) },
+		"QEMU 7.2": func(m *fakeqemu.Machine) {
+			m.Handle("device_del", func(*qmptest.Request) (any, error) {
+				m.Event("MEM_UNPLUG_ERROR", map[string]string{"device": "m", "msg": "no"})
+				return nil, nil
+			})
+		},
+		"QEMU 10": func(m *fakeqemu.Machine) {
+			m.Handle("device_del", func(*qmptest.Request) (any, error) {
+				m.Event("DEVICE_UNPLUG_GUEST_ERROR", map[string]string{"device": "m", "path": "/machine/peripheral/m"})
+				return nil, nil
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			vm := hotplug.New(m.Dial())
+			require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["dimm"]))
+			answer(m)
+			require.ErrorIs(t, vm.RemoveMemory(t.Context(), "m"), hotplug.ErrUnplugRefused)
+			require.Equal(t, []string{"device m", "object m"}, m.State())
+		})
+	}
+}
+
+// TestMemoryThatTheGuestDoesNotResize has guests that do not hear, before and after.
+func TestMemoryThatTheGuestDoesNotResize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		c := pipe(t, m, &qmp.Options{EventQueue: 1})
+		vm := hotplug.New(c)
+		ctx := t.Context()
+		require.NoError(t, vm.AddMemory(ctx, kindsOfMemory["virtio-mem"]))
+		m.SetGuest(fakeqemu.Deaf)
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		err := vm.ResizeMemory(short, "m", 32*mib)
+		require.ErrorIs(t, err, hotplug.ErrResizePending)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "it uses 67108864 bytes and was asked to use 33554432")
+		require.ErrorIs(t, vm.ResizeMemory(short, "m", 32*mib), context.DeadlineExceeded, "nor when it has ended before")
+		require.ErrorIs(t, vm.ResizeMemory(ctx, "m", 5), qmp.ErrGeneric)
+
+		short, cancel = context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		require.ErrorIs(t, vm.RemoveMemory(short, "m"), hotplug.ErrResizePending)
+		require.Equal(t, []string{"device m", "object m"}, m.State())
+
+		resized := make(chan error, 1)
+		go func() { resized <- vm.ResizeMemory(ctx, "m", 32*mib) }()
+		synctest.Wait()
+		for range 3 { // more than the queue holds
+			m.Event("MEMORY_DEVICE_SIZE_CHANGE", map[string]any{"id": "other", "size": 0, "qom-path": "/other"})
+		}
+		synctest.Wait()
+		require.Empty(t, resized)
+		m.SetGuest(fakeqemu.Willing)
+		again := qemu.QOMSet{Path: "/machine/peripheral/m", Property: "requested-size", Value: qmp.RawJSON("33554432")}
+		require.NoError(t, again.Do(ctx, c))
+		require.NoError(t, <-resized)
+		require.NoError(t, vm.RemoveMemory(ctx, "m"))
+		require.Empty(t, m.State())
+	})
+}
+
+// TestConnectionLostWhileResizing ends the wait.
+func TestConnectionLostWhileResizing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c)
+		require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["virtio-mem"]))
+		m.SetGuest(fakeqemu.Deaf)
+		resized := make(chan error, 1)
+		go func() { resized <- vm.ResizeMemory(t.Context(), "m", 0) }()
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		err := <-resized
+		require.ErrorIs(t, err, qmp.ErrClosed)
+		require.NotErrorIs(t, err, hotplug.ErrResizePending)
+	})
+}
+
+func guestMemoryMiB(t *testing.T, m *guestMachine) *regexp.Regexp {
+	t.Helper()
+	require.NoError(t, m.WaitGuestSees(limit(t), regexp.MustCompile(`^cpus=1 mem=153$`)))
+	return regexp.MustCompile(`^cpus=1 mem=153$`)
+}
+
+// guestMemory adds memory, which the guest uses and gives back.
+func guestMemory(t *testing.T, m *guestMachine) {
+	ctx := limit(t)
+	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
+	vm := hotplug.New(m.c)
+	none := guestMemoryMiB(t, m)
+	dimm := hotplug.Memory{ID: "m1", Size: 128 * mib}
+	require.NoError(t, vm.AddMemory(ctx, dimm))
+	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`mem=281$`)))
+	require.ErrorIs(t, vm.AddMemory(ctx, dimm), hotplug.ErrExists)
+	require.ErrorIs(t, vm.RemoveDevice(ctx, "m1"), hotplug.ErrNotAlone)
+	require.ErrorIs(t, vm.RemoveCPU(ctx, "m1"), hotplug.ErrNotCPU)
+	require.ErrorIs(t, vm.ResizeMemory(ctx, "m1", 0), hotplug.ErrNotMemory)
+	summary, err := qemu.QueryMemorySizeSummary{}.Do(ctx, m.c)
+	require.NoError(t, err)
+	require.Equal(t, uint64(128*mib), *summary.PluggedMemory)
+
+	require.NoError(t, vm.RemoveMemory(ctx, "m1"))
+	require.NoError(t, m.WaitGuestSees(ctx, none))
+	require.Equal(t, before, stateOf(t, m.c))
+	require.Equal(t, fds, qemuFds(t, m.VM))
+}
+
+func guestMemoryFaults(t *testing.T, m *guestMachine) {
+	fds := qemuFds(t, m.VM)
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			faultsAtEveryStep(t, m.c, fault, addsMemory(hotplug.Memory{ID: "m1", Size: 128 * mib}),
+				func() []string { return stateOf(t, m.c) })
+		})
+	}
+	require.Equal(t, fds, qemuFds(t, m.VM))
+}
+
+// guestVirtioMem changes how much memory the guest uses. QEMU 5.2 and 7.2 do not let go of the
+// device; a 5.2 lets go of one on a root port when nobody has asked it.
+func guestVirtioMem(t *testing.T, m *guestMachine) {
+	if !m.QEMU.AtLeast(7, 2) && m.machine == "q35" {
+		return
+	}
+	ctx := limit(t)
+	before := stateOf(t, m.c)
+	vm := hotplug.New(m.c)
+	none := guestMemoryMiB(t, m)
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{
+		ID: "vm1", Size: 256 * mib, Driver: "virtio-mem-pci", Bus: qemutest.HotplugBus(m.machine),
+		Props: qmp.Args{"requested-size": 0},
+	}))
+	require.NoError(t, vm.ResizeMemory(ctx, "vm1", 128*mib))
+	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`mem=281$`)))
+	require.NoError(t, vm.ResizeMemory(ctx, "vm1", 64*mib))
+	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`mem=217$`)))
+	require.ErrorIs(t, vm.ResizeMemory(ctx, "vm1", 1<<40), qmp.ErrGeneric)
+
+	err := vm.RemoveMemory(ctx, "vm1")
+	require.NoError(t, m.WaitGuestSees(ctx, none))
+	if m.QEMU.AtLeast(10, 0) {
+		require.NoError(t, err)
+		require.Equal(t, before, stateOf(t, m.c))
+		return
+	}
+	var refusal *qmp.Error
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, "device_del", refusal.Command)
+	raw, err := qemu.QOMGet{Path: "/machine/peripheral/vm1", Property: "size"}.Do(ctx, m.c)
+	require.NoError(t, err)
+	require.Equal(t, "0", string(raw))
+}
+
+// guestKeeps asks for a CPU and for memory, twice.
+func guestKeeps(t *testing.T, m *guestMachine) {
+	ctx := limit(t)
+	vm := hotplug.New(m.c)
+	_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
+	require.NoError(t, err)
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "m1", Size: 128 * mib}))
+	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`^cpus=2 mem=281$`)))
+	before := stateOf(t, m.c)
+	for range 2 {
+		require.ErrorIs(t, vm.RemoveCPU(ctx, "cpu1"), hotplug.ErrUnplugRefused)
+		require.ErrorIs(t, vm.RemoveMemory(ctx, "m1"), hotplug.ErrUnplugRefused)
+	}
+	require.Equal(t, before, stateOf(t, m.c))
+	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`^cpus=2 mem=281$`)))
+}
