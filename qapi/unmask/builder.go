@@ -18,6 +18,7 @@ type builder struct {
 	live  *introspect.Schema
 	names *namer
 
+	pairs  map[pair]bool        // the candidates
 	like   map[string]qapi.Type // the old type that is most like it
 	chosen map[string]string    // the old name, if it is this type's alone
 
@@ -39,7 +40,7 @@ type builder struct {
 func newBuilder(live *introspect.Schema, names *namer) *builder {
 	candidates := match(live, names.Introspect(qapi.IntrospectOptions{Unmask: true}))
 	b := &builder{
-		live: live, names: names,
+		live: live, names: names, pairs: map[pair]bool{},
 		like: map[string]qapi.Type{}, chosen: choose(candidates, ownNames(live)),
 		uses: map[string]int{}, arguments: map[string]int{}, values: map[string]bool{},
 		types: map[string]string{}, modules: map[string]string{}, places: map[string]string{},
@@ -47,6 +48,7 @@ func newBuilder(live *introspect.Schema, names *namer) *builder {
 	}
 	best := map[string]float64{}
 	for _, c := range candidates {
+		b.pairs[c.pair] = true
 		if c.old == b.chosen[c.live] || c.weight() > best[c.live] && b.names.types[b.chosen[c.live]] == nil {
 			best[c.live] = c.weight()
 			b.like[c.live] = names.types[c.old]

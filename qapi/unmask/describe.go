@@ -124,16 +124,20 @@ func (b *builder) alternate(info *introspect.Alternate) {
 // alternative returns the name of an alternative, which is that of the old one for the same kind
 // of value, and the type of that one.
 func (b *builder) alternative(live string, was *qapi.Alternate) (name string, typ qapi.Type) {
-	name = kind(b.live, live)
+	json := kind(b.live, live)
 	if was != nil {
 		for _, a := range was.Alternatives {
-			if string(a.Type.JSONKind()) == name {
+			if string(a.Type.JSONKind()) == json {
 				return a.Name, a.Type
 			}
 		}
 	}
-	return name, nil
+	return cmp.Or(alternativeNames[json], json), nil
 }
+
+// alternativeNames are those that QEMU has for alternatives of the kinds, where it has another
+// word than JSON.
+var alternativeNames = map[string]string{"string": "str", "boolean": "bool", "array": "list"}
 
 // members returns the members of an object but those of its base.
 func (b *builder) members(o *introspect.Object, was qapi.Type, base *introspect.Object) (all []member) {

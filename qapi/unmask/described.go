@@ -22,7 +22,11 @@ func describe(def qapi.Definition) *definition {
 	}
 	switch def := def.(type) {
 	case *qapi.Enum:
-		d.kind, d.prefix, d.values = "enum", def.Prefix, def.Values
+		d.kind, d.prefix = "enum", def.Prefix
+		for _, v := range def.Values {
+			value := *v
+			d.values = append(d.values, &value)
+		}
 	case *qapi.Struct:
 		d.kind, d.members = "struct", newMembers(def.Members)
 		if def.Base != nil {

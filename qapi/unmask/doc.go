@@ -43,5 +43,11 @@
 // those of types, each by their names: other things may come and go, and the name stays. Where it
 // is taken, or would be in Go, a number follows; where QAPI has no such names, the word Type.
 //
-// Commands and events that are new are in the module new.json, and types where they are used.
+// Commands and events that are new are in the module new.json, and types where they are used. The
+// alternatives of a new alternate are str, int, number, bool, null, list and object.
+//
+// # Joining
+//
+// [Join] adds what a server has to the schema of a QEMU whose source is at hand, so that bindings
+// which are made of both serve both.
 package unmask
