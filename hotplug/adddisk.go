@@ -49,11 +49,14 @@ func (vm *VM) storage(ctx context.Context, d *Disk) (add func(ctx context.Contex
 
 // addNode makes the disk's node, and before it what it needs.
 func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk) error {
-	tree, err := d.openTree()
+	tree, err := d.tree()
 	if err != nil {
 		return err
 	}
-	defer tree.close() // QEMU has its own by then, and nothing was written
+	defer tree.close() // QEMU has its own by then
+	if err := tree.open(d); err != nil {
+		return err
+	}
 	if err := vm.checkUnused(ctx, d); err != nil {
 		return err
 	}

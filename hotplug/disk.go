@@ -189,7 +189,7 @@ func (d *Disk) device() qemu.DeviceAdd {
 	usual := defaultDiskDriver
 	if d.Chardev != nil {
 		usual = vhostUserDriver + "-pci"
-		add.Props["chardev"] = diskChardev(d.ID)
+		add.Props["chardev"] = chardevOf(d.ID)
 	} else {
 		add.Props["drive"] = d.ID
 	}

@@ -12,9 +12,6 @@ import (
 // A disk of vhost-user has no node: its device talks to a server in another process, by a
 // character device.
 
-// diskChardev is the id of that.
-func diskChardev(disk string) string { return disk + "-chardev" }
-
 const vhostUserDriver = "vhost-user-blk" // and what these begin with: its devices of each bus
 
 // addDiskChardev connects to the server, as a step of an operation.
@@ -22,7 +19,7 @@ func (vm *VM) addDiskChardev(ctx context.Context, undo *rollback, d *Disk) error
 	if err := vm.checkUnused(ctx, d); err != nil {
 		return err
 	}
-	id := diskChardev(d.ID)
+	id := chardevOf(d.ID)
 	exists, err := vm.chardevExists(ctx, id)
 	if err != nil {
 		return err
@@ -40,7 +37,7 @@ func (vm *VM) addDiskChardev(ctx context.Context, undo *rollback, d *Disk) error
 func (vm *VM) hasDiskChardev(ctx context.Context, id string) (bool, error) {
 	var chardev, kind string
 	_, has, err := vm.property(ctx, id, "chardev", &chardev)
-	if err != nil || !has || chardev != diskChardev(id) {
+	if err != nil || !has || chardev != chardevOf(id) {
 		return false, err
 	}
 	_, has, err = vm.property(ctx, id, "type", &kind)
@@ -50,7 +47,7 @@ func (vm *VM) hasDiskChardev(ctx context.Context, id string) (bool, error) {
 // removeDiskChardev removes the connection, which may not be there, and waits a while for the
 // device to let go of it.
 func (vm *VM) removeDiskChardev(ctx context.Context, id string) error {
-	chardev := diskChardev(id)
+	chardev := chardevOf(id)
 	exists := func() (bool, error) { return vm.chardevExists(ctx, chardev) }
 	if there, err := exists(); err != nil || !there {
 		return err

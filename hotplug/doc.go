@@ -7,7 +7,7 @@
 //	err = vm.RemoveDisk(ctx, "data1")
 //
 // What takes a single command has no method here; the generated requests are the operations:
-// [qemu.Stop], [qemu.BlockResize] and all others.
+// [qemu.Stop], [qemu.BlockJobCancel] and all others.
 //
 // # When something fails
 //

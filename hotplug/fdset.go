@@ -21,7 +21,8 @@ func (vm *VM) addFdset(ctx context.Context, undo *rollback, id string, files qmp
 	what := "descriptors of " + id
 	set, err := qmpfd.AddSet(ctx, vm.conn, opaque(id), files...)
 	if left, ok := errors.AsType[*qmpfd.UndoError](err); ok {
-		return "", &RollbackError{Err: left.Err, Undo: left.Undo, Left: []string{what}}
+		undo.done(what, func(ctx context.Context) error { return vm.removeFdsets(ctx, id) }) // once more
+		return "", left.Err
 	}
 	if err != nil {
 		return "", err // and there is none

@@ -2,42 +2,39 @@ package hotplug
 
 import (
 	"context"
-	"errors"
 
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// openTree opens the files of a disk. The tree is empty for a disk whose files QEMU opens itself.
-// The caller closes it.
-func (d *Disk) openTree() (*nodeTree, error) {
-	if d.Path == "" && d.Open == nil {
-		return &nodeTree{}, nil
+// tree is what is added for a disk, with its files still to be opened. It is empty for a disk whose
+// files QEMU opens itself.
+func (d *Disk) tree() (*nodeTree, error) {
+	switch {
+	case d.Path != "":
+		return readTree(d.pathNode())
+	case d.Open != nil:
+		return readTree(d.Node)
 	}
-	options := d.Node
-	if d.Path != "" {
-		options = d.pathNode()
-	}
-	t, err := readTree(options)
-	if err != nil {
-		return nil, err
-	}
+	return &nodeTree{}, nil
+}
+
+// open opens the files of a disk's tree, which is to be closed also after an error.
+func (t *nodeTree) open(d *Disk) (err error) {
 	if d.Open != nil {
 		if err := t.closeImages(d.Open); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, f := range t.files {
 		if f.files, err = d.openFile(f.use, f.path); err != nil {
-			return nil, errors.Join(err, t.close())
+			return err
 		}
 	}
 	if d.Path != "" {
 		f := t.files[0]
-		if f.node["driver"], err = qmpfd.Driver(f.files[0]); err != nil {
-			return nil, errors.Join(err, t.close())
-		}
+		f.node["driver"], err = qmpfd.Driver(f.files[0])
 	}
-	return t, nil
+	return err
 }
 
 func (d *Disk) openFile(use qmpfd.Use, path string) (qmpfd.Files, error) {
@@ -47,13 +44,11 @@ func (d *Disk) openFile(use qmpfd.Use, path string) (qmpfd.Files, error) {
 	return use.Open(path)
 }
 
-// close closes the files. QEMU has its own by then, or is not to have any.
-func (t *nodeTree) close() error {
-	var errs []error
+// close closes the files.
+func (t *nodeTree) close() {
 	for _, f := range t.files {
-		errs = append(errs, f.files.Close())
+		_ = f.files.Close() // nothing was written
 	}
-	return errors.Join(errs...)
 }
 
 // addFdsets gives QEMU the files, a set for each node.

@@ -9,7 +9,9 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 // everything is a disk d that has all that a disk can have: two files and two secrets.
@@ -33,6 +35,31 @@ func TestFaultsOfTree(t *testing.T) {
 			faultsAtEveryStep(t, m.Dial(), fault, op, m.State)
 		})
 	}
+}
+
+// TestTreeLeft has nobody left to undo anything: the error lists all that may be there.
+func TestTreeLeft(t *testing.T) {
+	qemutest.CheckFds(t)
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	disk := everything(t)
+	sets := 0
+	m.Handle("query-fdsets", qmptest.Return([]any{}))
+	m.Handle("add-fd", func(r *qmptest.Request) (any, error) {
+		if sets++; sets == 2 {
+			r.Disconnect()
+		}
+		return qemu.AddfdInfo{FdsetID: 0}, nil
+	})
+	err := hotplug.New(c).AddDisk(t.Context(), disk)
+	var rollback *hotplug.RollbackError
+	require.ErrorAs(t, err, &rollback)
+	require.Equal(t, []string{"descriptors of d", "descriptors of d", "secret d.secret.l", "secret d.secret.k"}, rollback.Left)
+	require.ErrorIs(t, rollback.Err, qmp.ErrOutcomeUnknown)
+	require.ErrorIs(t, rollback.Undo, qmp.ErrNotSent)
+
+	require.NoError(t, hotplug.New(m.Dial()).RemoveDisk(t.Context(), "d"))
+	require.Empty(t, m.State())
 }
 
 // TestTreeRemovalCutOff lets each command of RemoveDisk go wrong for a disk that has everything.
