@@ -47,5 +47,5 @@ func (vm *VM) addCPU(ctx context.Context, undo *rollback, c *CPU) (*qemu.Hotplug
 	}
 	return place, undo.step("device "+c.ID,
 		func() error { return c.device(place).Do(ctx, vm.conn) },
-		func(ctx context.Context) error { return vm.unplugHearing(ctx, c.ID, answerOfCPU) })
+		func(ctx context.Context) error { return vm.unplugAs(ctx, c.ID, aCPU) })
 }

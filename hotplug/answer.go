@@ -2,6 +2,7 @@ package hotplug
 
 import (
 	"strings"
+	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -17,8 +18,22 @@ const (
 	refusal
 )
 
-// A hearing tells what an event says of a device.
-type hearing func(raw qmp.RawEvent, id string) answer
+// A kind is a kind of devices, by how a guest that is asked to let go of one behaves.
+type kind struct {
+	answer func(raw qmp.RawEvent, id string) answer // reads an event
+	again  time.Duration                            // after which to ask again, 0 for not
+}
+
+// askAgain is for CPUs and memory: a guest that is still busy with the coming of one may miss that
+// it is asked for it. Others are not asked twice: PCI Express's button, pressed again within 5
+// seconds, takes the first request back.
+const askAgain = 2 * time.Second
+
+var (
+	anyDevice = kind{answer: answerOf}
+	aCPU      = kind{answer: answerOfCPU, again: askAgain}
+	aMemory   = kind{answer: answerOf, again: askAgain}
+)
 
 // The events that may be an answer.
 var (

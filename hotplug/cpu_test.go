@@ -172,15 +172,55 @@ func TestCPUThatTheGuestKeeps(t *testing.T) {
 		m.SetGuest(fakeqemu.Refusing)
 		require.ErrorIs(t, vm.RemoveCPU(t.Context(), "c"), hotplug.ErrUnplugRefused)
 		m.SetGuest(fakeqemu.Deaf)
-		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.ErrorIs(t, vm.RemoveCPU(short, "c"), hotplug.ErrUnplugPending)
+		for _, limit := range []time.Duration{time.Second, 5 * time.Second} {
+			short, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			require.ErrorIs(t, vm.RemoveCPU(short, "c"), hotplug.ErrUnplugPending)
+		}
 		require.Equal(t, []string{"device c"}, m.State())
 
 		m.SetGuest(fakeqemu.Willing)
 		require.NoError(t, vm.RemoveCPU(t.Context(), "c"))
 		require.Empty(t, m.State())
 	})
+}
+
+// TestGuestThatMissesTheRequest is asked again. What QEMU says to that only counts when the device
+// is gone.
+func TestGuestThatMissesTheRequest(t *testing.T) {
+	for name, c := range map[string]struct {
+		second func(m *fakeqemu.Machine) error
+		check  func(err error)
+	}{
+		"goes":          {func(*fakeqemu.Machine) error { return nil }, func(err error) { require.NoError(t, err) }},
+		"refused":       {func(*fakeqemu.Machine) error { return &qmp.Error{Class: qmp.ErrGeneric} }, func(err error) { require.NoError(t, err) }},
+		"has gone":      {func(*fakeqemu.Machine) error { return &qmp.Error{Class: qmp.ErrDeviceNotFound} }, func(err error) { require.NoError(t, err) }},
+		"has no answer": {func(m *fakeqemu.Machine) error { m.Disconnect(); return nil }, func(err error) { require.ErrorIs(t, err, qmp.ErrOutcomeUnknown) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				m.SetPlaces(1)
+				vm := hotplug.New(pipe(t, m, nil))
+				_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: "c"})
+				require.NoError(t, err)
+				asked := 0
+				m.Handle("device_del", func(*qmptest.Request) (any, error) {
+					if asked++; asked == 2 {
+						return nil, c.second(m)
+					}
+					if asked == 3 {
+						m.Event("DEVICE_DELETED", map[string]string{"device": "c", "path": "/machine/peripheral/c"})
+					}
+					return nil, nil
+				})
+				start := time.Now()
+				c.check(vm.RemoveCPU(t.Context(), "c"))
+				require.GreaterOrEqual(t, time.Since(start), 2*time.Second)
+				require.GreaterOrEqual(t, asked, 2)
+			})
+		})
+	}
 }
 
 // TestEventsThatAreNoAnswer come before the one that is.

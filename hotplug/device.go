@@ -51,18 +51,18 @@ func (vm *VM) neverUnplugged(ctx context.Context, id string) bool {
 // unplug removes a device, which may be gone already: it asks the guest to let go of it and
 // waits until that has happened.
 func (vm *VM) unplug(ctx context.Context, id string) error {
-	return vm.unplugHearing(ctx, id, answerOf)
+	return vm.unplugAs(ctx, id, anyDevice)
 }
 
-// unplugHearing is unplug for devices whose guest answers in a way of its own.
-func (vm *VM) unplugHearing(ctx context.Context, id string, hear hearing) error {
+// unplugAs is unplug for a device of this kind.
+func (vm *VM) unplugAs(ctx context.Context, id string, k kind) error {
 	events := vm.conn.Events(answers...) // before device_del causes any
 	defer events.Close()
 
 	err := qemu.DeviceDel{ID: id}.Do(ctx, vm.conn)
 	switch {
 	case err == nil:
-		return vm.awaitUnplug(ctx, events, id, hear)
+		return vm.awaitAsking(ctx, events, id, k)
 	case errors.Is(err, qmp.ErrDeviceNotFound):
 		return nil
 	case refused(err) && vm.neverUnplugged(ctx, id):
@@ -70,7 +70,7 @@ func (vm *VM) unplugHearing(ctx context.Context, id string, hear hearing) error 
 	case refused(err):
 		short, cancel := context.WithTimeout(ctx, refusalGrace)
 		defer cancel()
-		waited := vm.awaitUnplug(short, events, id, hear)
+		waited := vm.awaitUnplug(short, events, id, k)
 		if errors.Is(waited, ErrUnplugPending) && ctx.Err() == nil {
 			return err // it meant it
 		}
@@ -98,8 +98,30 @@ func (vm *VM) stillPending(ctx context.Context, id string, err error) error {
 	return pending(err)
 }
 
+// awaitAsking waits until the guest has answered for this device, and asks again where that helps.
+func (vm *VM) awaitAsking(ctx context.Context, events qmp.EventStream, id string, k kind) error {
+	for k.again > 0 {
+		short, cancel := context.WithTimeout(ctx, k.again)
+		waited := vm.awaitUnplug(short, events, id, k)
+		cancel()
+		if !errors.Is(waited, ErrUnplugPending) || ctx.Err() != nil {
+			return waited
+		}
+		err := qemu.DeviceDel{ID: id}.Do(ctx, vm.conn)
+		switch {
+		case errors.Is(err, qmp.ErrDeviceNotFound):
+			return nil
+		case err != nil && ctx.Err() != nil:
+			return pending(err)
+		case err != nil && !refused(err): // a refusal is of the second request, not of the first
+			return err
+		}
+	}
+	return vm.awaitUnplug(ctx, events, id, k)
+}
+
 // awaitUnplug waits until the guest has answered for this device.
-func (vm *VM) awaitUnplug(ctx context.Context, events qmp.EventStream, id string, hear hearing) error {
+func (vm *VM) awaitUnplug(ctx context.Context, events qmp.EventStream, id string, k kind) error {
 	for {
 		raw, err := events.Next(ctx)
 		switch {
@@ -114,7 +136,7 @@ func (vm *VM) awaitUnplug(ctx context.Context, events qmp.EventStream, id string
 		case err != nil:
 			return err
 		}
-		switch hear(raw, id) {
+		switch k.answer(raw, id) {
 		case gone:
 			return nil
 		case refusal:

@@ -51,8 +51,11 @@ func TestDeviceThatIsNotAlone(t *testing.T) {
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem", Size: mib}))
 	require.NoError(t, qemu.NetdevAdd{ID: "nic", Type: "user"}.Do(ctx, c))
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("nic"), Props: qmp.Args{"netdev": "nic"}}.Do(ctx, c))
+	require.NoError(t, vm.AddDisk(ctx, vhostUser("far", "/run/far")))
 	before := m.State()
-	for id, remover := range map[string]string{"disk": "RemoveDisk", "mem": "RemoveMemory", "nic": "RemoveNIC"} {
+	for id, remover := range map[string]string{
+		"disk": "RemoveDisk", "mem": "RemoveMemory", "nic": "RemoveNIC", "far": "RemoveDisk",
+	} {
 		err := vm.RemoveDevice(ctx, id)
 		require.ErrorIs(t, err, hotplug.ErrNotAlone)
 		require.ErrorContains(t, err, remover)

@@ -35,6 +35,7 @@ func startGuest(t *testing.T, q *qemutest.QEMU, machine string, keeps bool) *gue
 // them. Each is a test of its own; they share the guest, which takes longer to boot than they do.
 func TestGuestSeesDevices(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
 		for _, machine := range qemutest.MatrixMachines() {
 			t.Run(machine, func(t *testing.T) {
 				t.Parallel()

@@ -31,5 +31,5 @@ func (vm *VM) removeCPU(ctx context.Context, id string) error {
 	if !cpu {
 		return fmt.Errorf("%w: device %s", ErrNotCPU, id)
 	}
-	return vm.unplugHearing(ctx, id, answerOfCPU)
+	return vm.unplugAs(ctx, id, aCPU)
 }

@@ -9,8 +9,8 @@ import (
 // that QEMU was started with: it asks the guest to let go of it and waits until it has, for as
 // long as ctx allows. A device on a USB bus is gone at once, without the guest.
 //
-// A device that is gone already is no error. One that has a block node, a netdev or memory of the
-// same name is [ErrNotAlone]: what has added that removes it too. With [ErrUnplugPending] the guest
+// A device that is gone already is no error. One that has a block node, a netdev, a character device or memory
+// of the same name is [ErrNotAlone]: what has added that removes it too. With [ErrUnplugPending] the guest
 // has not answered, with [ErrUnplugRefused] it does not want to; the device is as it was, and
 // RemoveDevice can be called again. A device that QEMU refuses to unplug now, without being one
 // that never can be, is waited for 8 seconds.
@@ -44,14 +44,15 @@ func (vm *VM) checkAlone(ctx context.Context, id string) error {
 	}
 	for _, own := range []struct{ property, value, what, remover string }{
 		{"netdev", id, "netdev", "RemoveNIC"},
-		{"memdev", objectPath(id), "memory backend", "RemoveMemory"},
+		{"memdev", objectPath(id), "object", "RemoveMemory"},
+		{"chardev", chardevOf(id), "character device", "RemoveDisk"},
 	} {
 		var value string
 		if _, _, err := vm.property(ctx, id, own.property, &value); err != nil {
 			return err
 		}
 		if value == own.value {
-			return fmt.Errorf("%w: a %s %s; %s removes both", ErrNotAlone, own.what, id, own.remover)
+			return fmt.Errorf("%w: a %s %s; %s removes both", ErrNotAlone, own.what, own.value, own.remover)
 		}
 	}
 	return nil

@@ -65,5 +65,5 @@ func (vm *VM) unplugMemory(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	return vm.unplug(ctx, id)
+	return vm.unplugAs(ctx, id, aMemory)
 }
