@@ -1,0 +1,98 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// The queues of a tap are opened by whoever may, and given to QEMU with vhost for each.
+func ExampleVM_AddNIC() {
+	add := func(ctx context.Context, vm *hotplug.VM, taps, vhost []*os.File) error {
+		return vm.AddNIC(ctx, hotplug.NIC{
+			ID:    "net1",
+			Taps:  taps,
+			Vhost: vhost,
+			MAC:   "52:54:00:12:34:56",
+			NoROM: true, // QEMU runs in a chroot
+		})
+	}
+	_ = add
+}
+
+// A process that serves vhost-user, such as a switch, is connected to by QEMU.
+func ExampleVM_AddNIC_vhostUser() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		path := qemu.UnixSocketAddress{Path: "/run/switch/port1.sock"}
+		return vm.AddNIC(ctx, hotplug.NIC{
+			ID:     "net1",
+			Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{Queues: new(int64(2))}},
+			Chardev: &qemu.ChardevBackend{Branch: &qemu.ChardevSocketWrapper{Data: qemu.ChardevSocket{
+				Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddressWrapper{Data: path}},
+				Server: new(false),
+			}}},
+		})
+	}
+	_ = add
+}
+
+// A place is looked for, then used. Where several managers do so at once, one of them may be told
+// by QEMU that it came second, and can look again.
+func ExampleVM_FreePCISlot() {
+	add := func(ctx context.Context, vm *hotplug.VM, disk hotplug.Disk) error {
+		for range 3 {
+			slot, err := vm.FreePCISlot(ctx, "") // pci.0 of a pc, an empty root port of a q35
+			if errors.Is(err, hotplug.ErrNoFreeSlot) {
+				return fmt.Errorf("the machine is full: %w", err)
+			}
+			if err != nil {
+				return err
+			}
+			disk.Bus, disk.Props = slot.Bus, qmp.Args{"addr": slot.Addr()}
+			err = vm.AddDisk(ctx, disk)
+			if refusal, ok := errors.AsType[*qmp.Error](err); !ok || refusal.Command != "device_add" {
+				return err
+			}
+		}
+		return errors.New("others were faster")
+	}
+	_ = add
+}
+
+// A tree is searched by names and ids, and read without QEMU.
+func ExamplePCITree_FreeSlot() {
+	port := &hotplug.PCIBus{Name: "rp1", Express: true, Port: true, Hotplug: true}
+	root := &hotplug.PCIBus{Name: "pcie.0", Express: true, Devices: []*hotplug.PCIDevice{
+		{ID: "rp1", Driver: "pcie-root-port", Slot: 1, Buses: []*hotplug.PCIBus{port}},
+	}}
+	tree := hotplug.PCITree{root}
+	fmt.Println(tree.FreeSlot(""))
+
+	port.Devices = []*hotplug.PCIDevice{{ID: "net1", Driver: "virtio-net-pci"}}
+	_, err := tree.FreeSlot("rp1")
+	fmt.Println(err)
+	// Output:
+	// rp1/00 <nil>
+	// hotplug: no free PCI slot on the bus rp1
+}
+
+// Who takes over a machine looks at what it has.
+func ExampleVM_DeviceInfo() {
+	look := func(ctx context.Context, vm *hotplug.VM) error {
+		info, err := vm.DeviceInfo(ctx, "net1")
+		if errors.Is(err, qmp.ErrDeviceNotFound) {
+			fmt.Println("it is not there, or gone")
+			return nil
+		}
+		if err == nil {
+			fmt.Println(info.Driver, "on", info.Bus, info.PCI, "with the netdev", info.Netdev)
+		}
+		return err
+	}
+	_ = look
+}

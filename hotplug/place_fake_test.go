@@ -1,0 +1,235 @@
+package hotplug_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// A qomTree is a tree of objects: their properties by their paths, with the types of those that
+// are objects themselves.
+type qomTree map[string][]property
+
+type property struct {
+	name, kind string
+	value      any
+}
+
+// serve has a machine answer from the tree.
+func (tree qomTree) serve(m *fakeqemu.Machine, types map[string][]string) {
+	notFound := &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "no such object"}
+	var args struct{ Path, Property, Implements string }
+	m.Handle("qom-list", func(r *qmptest.Request) (any, error) {
+		all := []qemu.ObjectPropertyInfo{}
+		if err := r.Decode(&args); err != nil || tree[args.Path] == nil {
+			return nil, notFound
+		}
+		for _, p := range tree[args.Path] {
+			all = append(all, qemu.ObjectPropertyInfo{Name: p.name, Type: p.kind})
+		}
+		return all, nil
+	})
+	m.Handle("qom-get", func(r *qmptest.Request) (any, error) {
+		if err := r.Decode(&args); err != nil || tree[args.Path] == nil {
+			return nil, notFound
+		}
+		for _, p := range tree[args.Path] {
+			if p.name == args.Property {
+				return p.value, nil
+			}
+		}
+		return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "no such property"}
+	})
+	m.Handle("qom-list-types", func(r *qmptest.Request) (any, error) {
+		all := []qemu.ObjectTypeInfo{}
+		err := r.Decode(&args)
+		for _, name := range types[args.Implements] {
+			all = append(all, qemu.ObjectTypeInfo{Name: name})
+		}
+		return all, err
+	})
+}
+
+// q35 is a machine with two ports, the first of which has a device that is going.
+func q35(t *testing.T) *fakeqemu.Machine {
+	m := fakeqemu.New(t)
+	qomTree{
+		"/machine":       {{"q35", "child<q35-pcihost>", nil}, {"peripheral", "child<container>", nil}},
+		"/machine/q35":   {{"pcie.0", "child<PCIE>", nil}, {"mch", "child<mch>", nil}},
+		"/machine/other": {},
+		"/machine/q35/pcie.0": {
+			{"hotplug-handler", "link<hotplug-handler>", "/machine/unattached/device[2]"},
+			{"child[2]", "link<pcie-root-port>", "/machine/peripheral/rp2"},
+			{"child[1]", "link<pcie-root-port>", "/machine/peripheral/rp1"},
+			{"child[0]", "link<mch>", "/machine/q35/mch"},
+			{"child[3]", "link<e1000>", ""}, // gone since it was listed
+			{"child[4]", "link<e1000>", "/machine/peripheral/gone"},
+		},
+		"/machine/q35/mch":            {{"addr", "int32", 0}},
+		"/machine/peripheral/rp1":     {{"addr", "int32", 8}, {"hotplug", "bool", true}, {"rp1", "child<PCIE>", nil}},
+		"/machine/peripheral/rp2":     {{"addr", "int32", 9}, {"hotplug", "bool", true}, {"rp2", "child<PCIE>", nil}},
+		"/machine/peripheral/rp1/rp1": {{"hotplug-handler", "link", "/machine/x"}, {"child[0]", "link<e1000>", "/machine/peripheral/nic"}},
+		"/machine/peripheral/rp2/rp2": {{"hotplug-handler", "link", "/machine/x"}},
+		"/machine/peripheral/nic":     {{"addr", "int32", 0}},
+	}.serve(m, map[string][]string{
+		"pci-host-bridge": {"q35-pcihost"}, "PCI": {"PCI", "PCIE"},
+		"base-pci-bridge": {"pcie-root-port"}, "pcie-slot": {"pcie-root-port"},
+	})
+	return m
+}
+
+func TestPCITreeOfAFake(t *testing.T) {
+	vm := hotplug.New(q35(t).Dial())
+	tree, err := vm.PCITree(t.Context())
+	require.NoError(t, err)
+	var buses []string
+	for bus := range tree.Buses() {
+		buses = append(buses, bus.Name)
+	}
+	require.Equal(t, []string{"pcie.0", "rp1", "rp2"}, buses)
+	for range tree.Buses() {
+		break // which is allowed
+	}
+	require.False(t, tree.Bus("pcie.0").Hotplug)
+	require.Len(t, tree.Bus("pcie.0").Devices, 3, "what is gone is not there")
+	require.Equal(t, &hotplug.PCIDevice{ID: "nic", Driver: "e1000", Path: "/machine/peripheral/nic"}, tree.Device("nic"))
+	require.Equal(t, 1, tree.Device("rp2").Function)
+	require.Nil(t, tree.Device(""))
+	require.Nil(t, tree.Device("none"))
+
+	slot, err := vm.FreePCISlot(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, "rp2/00", slot.String())
+	_, err = vm.FreePCISlot(t.Context(), "rp1")
+	require.ErrorIs(t, err, hotplug.ErrNoFreeSlot)
+}
+
+// TestPCITreeFaults has each command fail: the error is returned, or what is asked about has gone.
+func TestPCITreeFaults(t *testing.T) {
+	c := q35(t).Dial()
+	for _, fault := range fakeqemu.Faults {
+		met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+			_, err := hotplug.New(conn).FreePCISlot(ctx, "rp2")
+			return err
+		}, func(command string, err error) {
+			if fault != fakeqemu.Refused {
+				require.ErrorIs(t, err, context.Canceled, command)
+			} else if command != "qom-get" {
+				require.ErrorIs(t, err, qmp.ErrGeneric, command)
+			}
+		})
+		require.NoError(t, err)
+		require.Contains(t, met, "qom-list-types")
+	}
+}
+
+// TestFreeSlots chooses on buses of every kind.
+func TestFreeSlots(t *testing.T) {
+	bus := func(name string, hotplug_ bool, slots ...int) *hotplug.PCIBus {
+		b := &hotplug.PCIBus{Name: name, Hotplug: hotplug_}
+		for _, slot := range slots {
+			b.Devices = append(b.Devices, &hotplug.PCIDevice{Slot: slot})
+		}
+		return b
+	}
+	port := func(name string, hotplug_ bool, slots ...int) *hotplug.PCIBus {
+		b := bus(name, hotplug_, slots...)
+		b.Port, b.Express = true, true
+		return b
+	}
+	behind := func(root *hotplug.PCIBus, buses ...*hotplug.PCIBus) hotplug.PCITree {
+		for i, b := range buses {
+			root.Devices = append(root.Devices, &hotplug.PCIDevice{Slot: i + 1, Buses: []*hotplug.PCIBus{b}})
+		}
+		return hotplug.PCITree{root}
+	}
+	var all []int
+	for slot := range 32 {
+		all = append(all, slot)
+	}
+	gap := slices.DeleteFunc(slices.Clone(all), func(slot int) bool { return slot == 0x1e })
+	pc := func(slots ...int) hotplug.PCITree { return behind(bus("pci.0", true, slots...), bus("br", true)) }
+	for _, c := range []struct {
+		name, bus string
+		tree      hotplug.PCITree
+		want      string // the slot, or the error
+	}{
+		{"pc", "", pc(0, 1), "pci.0/02"},
+		{"pc with a gap", "pci.0", pc(gap...), "pci.0/1e"},
+		{"pc that is full", "", pc(all...), "no free PCI slot on the bus pci.0"},
+		{"bridge", "br", pc(all...), "br/00"},
+		{"no such bus", "br2", pc(), `no such PCI bus: "br2"`},
+		{"no PCI", "", nil, "the machine has no PCI"},
+		{"no such bus without PCI", "pci.0", nil, "no such PCI bus"},
+		{"root bus of Express", "pcie.0", behind(bus("pcie.0", false)), "takes no devices while the machine runs"},
+		{"ports", "", behind(bus("pcie.0", false), port("a", true, 0), port("b", false), port("c", true)), "c/00"},
+		{"port with a device in a slot that is not there", "", behind(bus("pcie.0", false), port("a", true, 1)), "no empty port"},
+		{"no bridge in place of a port", "", behind(bus("pcie.0", false), bus("br", true)), "no empty port"},
+		{"used port", "a", behind(bus("pcie.0", false), port("a", true, 0)), "no free PCI slot on the bus a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			slot, err := c.tree.FreeSlot(c.bus)
+			if err != nil {
+				require.ErrorContains(t, err, c.want)
+				require.Zero(t, slot)
+				return
+			}
+			require.Equal(t, c.want, slot.String())
+			require.Equal(t, fmt.Sprintf("%02x", slot.Slot), slot.Addr())
+		})
+	}
+}
+
+func TestHasDevice(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c)
+	require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+	for id, want := range map[string]bool{"d": true, "e": false} {
+		has, err := vm.HasDevice(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, want, has)
+	}
+	_, err := vm.HasDevice(t.Context(), "d/virtio-backend")
+	require.ErrorContains(t, err, "begins with a letter")
+	_, err = vm.DeviceInfo(t.Context(), "..")
+	require.ErrorContains(t, err, "begins with a letter")
+	_, err = vm.DeviceInfo(t.Context(), "e")
+	require.ErrorIs(t, err, qmp.ErrDeviceNotFound)
+	c.Close()
+	_, err = vm.HasDevice(t.Context(), "d")
+	require.ErrorIs(t, err, qmp.ErrClosed)
+}
+
+// TestDeviceInfoFaults has each command fail: but for properties that a device need not have, the
+// error is returned.
+func TestDeviceInfoFaults(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	require.NoError(t, hotplug.New(c).AddDisk(t.Context(), memory("d")))
+	var info *hotplug.DeviceInfo
+	for _, fault := range fakeqemu.Faults {
+		_, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
+			info, err = hotplug.New(conn).DeviceInfo(ctx, "d")
+			return err
+		}, func(command string, err error) {
+			if fault != fakeqemu.Refused || command != "qom-get" {
+				require.Error(t, err, command)
+				require.Nil(t, info)
+			}
+		})
+		require.NoError(t, err)
+	}
+	require.Equal(t, "d", info.Node)
+	require.Equal(t, "d", info.Block.Inserted.NodeName)
+	require.Nil(t, info.PCI)
+}
