@@ -7,6 +7,7 @@ import (
 	"go/scanner"
 	"go/token"
 	"maps"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -37,6 +38,7 @@ func TestProse(t *testing.T) {
 				plain, err := gogen.Generate(s, gogen.Options{Package: tree.name})
 				require.NoError(t, err)
 				require.Equal(t, slices.Sorted(maps.Keys(plain)), slices.Sorted(maps.Keys(files)))
+				checkLinks(t, dir, files)
 				for name, data := range files {
 					require.Contains(t, string(data), "SPDX-License-Identifier: GPL-2.0-or-later", name)
 					require.NotContains(t, string(plain[name]), "GPL", name)
@@ -45,7 +47,7 @@ func TestProse(t *testing.T) {
 					m.add(t, path.Join(tree.name, name), data)
 				}
 			}
-			m.vet(t)
+			m.run(t, "vet")
 		})
 	}
 }
@@ -84,6 +86,60 @@ func checkComments(t *testing.T, name string, data []byte) {
 		}
 		require.Empty(t, doc.Links, "%s: %s", name, text)
 	}
+}
+
+var linkPattern = regexp.MustCompile(`\[([A-Z][A-Za-z0-9_]*)\]`)
+
+// checkLinks checks that the links in comments lead to what the package declares. What is in
+// brackets in QEMU's own text is none.
+func checkLinks(t *testing.T, dir string, files map[string][]byte) {
+	t.Helper()
+	declared := map[string]bool{}
+	for name, data := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, data, 0)
+		require.NoError(t, err)
+		maps.Copy(declared, keys(f.Scope.Objects))
+	}
+	links := 0
+	for name, data := range files {
+		for line := range strings.Lines(string(data)) {
+			text, ok := strings.CutPrefix(strings.TrimSpace(line), "// ")
+			if !ok {
+				continue
+			}
+			for _, link := range linkPattern.FindAllStringSubmatch(text, -1) {
+				if !declared[link[1]] && !inTree(t, dir, link[0]) {
+					t.Errorf("%s: nothing is named %s in %s", name, link[1], text)
+				}
+				links++
+			}
+		}
+	}
+	require.NotZero(t, links)
+}
+
+func keys[V any](of map[string]V) map[string]bool {
+	set := map[string]bool{}
+	for k := range of {
+		set[k] = true
+	}
+	return set
+}
+
+// inTree tells whether a schema file of a QEMU tree has the text.
+func inTree(t *testing.T, dir, text string) bool {
+	for _, pattern := range []string{"qapi/*.json", "qga/*.json", "storage-daemon/qapi/*.json"} {
+		paths, err := filepath.Glob(filepath.Join(dir, pattern))
+		require.NoError(t, err)
+		for _, path := range paths {
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			if strings.Contains(string(data), text) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // checkPlain checks the text of a paragraph.

@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/gen/gogen"
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
 // userModule is a module of a user's, in a folder of its own, with packages that were generated.
-type userModule struct {
-	dir string
-}
+type userModule struct{ dir string }
 
 func newUserModule(t *testing.T) *userModule {
 	root := moduleRoot(t)
@@ -37,13 +39,35 @@ func (m *userModule) add(t *testing.T, name string, data []byte) {
 	require.NoError(t, os.WriteFile(path, data, 0o666))
 }
 
-// vet builds all packages and vets them.
-func (m *userModule) vet(t *testing.T) {
-	for _, command := range []string{"build", "vet"} {
-		cmd := exec.CommandContext(t.Context(), "go", command, "./...")
-		cmd.Dir = m.dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "go %s: %s", command, out)
+// run carries out a command of go's, such as vet, for all packages.
+func (m *userModule) run(t *testing.T, command string) {
+	cmd := exec.CommandContext(t.Context(), "go", command, "./...")
+	cmd.Dir = m.dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "go %s: %s", command, out)
+}
+
+// TestSelectionsAlone builds and vets selections in a module of a user's.
+func TestSelectionsAlone(t *testing.T) {
+	s, err := qapi.LoadFS(schema.FS, "10.2/"+schema.QEMU, nil)
+	require.NoError(t, err)
+	m := newUserModule(t)
+	for name, sel := range map[string]gogen.Selection{
+		"some":     {Only: []string{"device_add", "query-block", "DEVICE_DELETED"}},
+		"event":    {Only: []string{"STOP"}},
+		"command":  {Only: []string{"stop"}},
+		"module":   {Modules: []string{"qdev"}},
+		"both":     {Modules: []string{"qdev", "block-core"}, Only: []string{"quit", "MIGRATION"}},
+		"nothing":  {Define: []string{}, Only: []string{"blockdev-add"}},
+		"undefine": {Undefine: []string{"CONFIG_LINUX"}, Modules: []string{"qom"}},
+	} {
+		files, err := gogen.Generate(s, gogen.Options{Package: name, Selection: sel})
+		require.NoError(t, err)
+		for file, data := range files {
+			m.add(t, name+"/"+file, data)
+		}
 	}
+	m.run(t, "build")
+	m.run(t, "vet")
 }

@@ -1,0 +1,103 @@
+package gogen
+
+import (
+	"fmt"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// claim claims the names of everything: of types, those that the language makes for the branches
+// of simple unions among them, of the values of enums, of branches, and of events; then of
+// commands, so that these can see which are taken.
+func (b *builder) claim() error {
+	if err := b.scope.take(rawBranch, "the branch of unknown members"); err != nil {
+		return err
+	}
+	if err := b.scope.take("DecodeEvent", "the table of events"); err != nil {
+		return err
+	}
+	for _, d := range b.whole.Definitions {
+		if err := b.claimDefinition(d); err != nil {
+			return err
+		}
+	}
+	for _, c := range b.whole.Commands() {
+		if err := b.claimCommand(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) claimCommand(c *qapi.Command) error {
+	name := commandName(c)
+	b.commands[c] = name
+	if hasNamedArg(c) && typeName(c.Arg) == name && !c.NoGen && b.merged[name] == nil {
+		b.merged[name] = c
+		return nil
+	}
+	if _, taken := b.scope[name]; taken {
+		name += "Command"
+		b.commands[c] = name
+	}
+	return b.scope.take(name, describe(c))
+}
+
+// hasNamedArg tells whether the arguments of a command are a type of the schema.
+func hasNamedArg(c *qapi.Command) bool { return c.Arg != nil && !c.Arg.Head().Implicit }
+
+func (b *builder) claimDefinition(d qapi.Definition) error {
+	switch d := d.(type) {
+	case *qapi.Command:
+		return nil
+	case *qapi.Event:
+		return b.scope.take(eventName(d), describe(d))
+	case *qapi.Enum:
+		return b.claimEnum(d)
+	case *qapi.Union:
+		if err := b.scope.take(typeName(d), describe(d)); err != nil {
+			return err
+		}
+		if err := b.scope.take(branchInterface(d), "the branches of "+describe(d)); err != nil {
+			return err
+		}
+		for _, t := range implicitTypes(d) {
+			if b.claimed[t] {
+				continue
+			}
+			b.claimed[t] = true
+			if err := b.claimDefinition(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return b.scope.take(typeName(d), describe(d))
+}
+
+func (b *builder) claimEnum(d *qapi.Enum) error {
+	name := typeName(d)
+	if err := b.scope.take(name, describe(d)); err != nil {
+		return err
+	}
+	for _, v := range d.Values {
+		if err := b.scope.take(constantName(name, v.Name), fmt.Sprintf("value %s of %s", v.Name, describe(d))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// implicitTypes are the types without a name in the schema that a union needs: the enum and the
+// wrappers of a simple union, which QEMU had until 5.2.
+func implicitTypes(u *qapi.Union) (types []qapi.Definition) {
+	if e, ok := u.Discriminator.Type.(*qapi.Enum); ok && e.Implicit && e.Module != nil {
+		types = append(types, e)
+	}
+	for _, branch := range u.Branches {
+		if branch.Type != nil && branch.Type.Head().Implicit {
+			types = append(types, branch.Type)
+		}
+	}
+	return types
+}

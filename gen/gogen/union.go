@@ -1,0 +1,88 @@
+package gogen
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// unionWithImplicit makes the declaration of a union and of the implicit types that it is the
+// first to use.
+func (b *builder) unionWithImplicit(d *qapi.Union) ([]decl, error) {
+	u, err := b.union(d)
+	if err != nil {
+		return nil, err
+	}
+	decls := []decl{u}
+	for _, t := range implicitTypes(d) {
+		if b.done[t] {
+			continue
+		}
+		b.done[t] = true
+		more, err := b.declaration(t)
+		if err != nil {
+			return nil, err
+		}
+		decls = append(decls, more...)
+	}
+	return decls, nil
+}
+
+// branchInterface is the name of the interface of a union's branches.
+func branchInterface(d *qapi.Union) string { return typeName(d) + "Branch" }
+
+func (b *builder) union(d *qapi.Union) (*object, error) {
+	o, err := b.object(d)
+	if err != nil {
+		return nil, err
+	}
+	b.pkg.unions = true
+	scope := names{}
+	if tag, ok := d.Discriminator.Type.(*qapi.Enum); ok && tag.Module == nil {
+		return nil, fmt.Errorf("%s: union %s has the discriminator %s of the type %s, which qapigen has no Go enum for",
+			d.Pos, d.Name, d.Discriminator.Name, tag.Name)
+	}
+	u := &union{iface: branchInterface(d), marker: "is" + o.name + "Branch"}
+	for _, f := range o.fields {
+		scope[f.name] = f.wire
+		if f.wire == d.Discriminator.Name {
+			u.tag = f
+		}
+	}
+	u.field = scope.free("Branch", "UnionBranch")
+	b.branches(u, d)
+	u.tag.doc = append(comment{fmt.Sprintf("Decides what %s holds.", u.field)}, u.tag.doc...)
+	o.union = u
+	return o, nil
+}
+
+// branches groups the values of the discriminator by the type that serves them.
+func (b *builder) branches(u *union, d *qapi.Union) {
+	tagType := typeName(d.Discriminator.Type.(*qapi.Enum))
+	index := map[string]int{}
+	for _, br := range d.Branches {
+		value := enumValue{name: constantName(tagType, br.Value), wire: br.Value, cond: br.If}
+		if br.Type == nil {
+			u.empty = append(u.empty, value)
+			continue
+		}
+		typ := typeName(br.Type)
+		i, ok := index[typ]
+		if !ok {
+			i = len(u.branches)
+			index[typ] = i
+			u.branches = append(u.branches, branch{typ: typ})
+		}
+		u.branches[i].values = append(u.branches[i].values, value)
+	}
+}
+
+// list joins the wire names of values, with the conditions on which they are there.
+func list(values []enumValue) string {
+	wire := make([]string, len(values))
+	for i, v := range values {
+		wire[i] = v.wire + onlyWith(v.cond)
+	}
+	return strings.Join(wire, ", ")
+}
