@@ -53,7 +53,7 @@ are removed; files that qapigen did not write are never touched.
 	flags.StringVar(&codec, "codec", "needed",
 		"which types get code for the wire: needed (encoders for what is sent, decoders for what is received) or both (both for all)")
 	flags.StringVar(&opts.Version, "qemu-version", "",
-		"the QEMU `VERSION` that the files name (default: from the file VERSION of the schema's tree)")
+		"the QEMU `VERSION` that the files name (default: the server's, or from the file VERSION of the schema's tree, or beside an answer)")
 	flags.BoolVar(&opts.Docs, "docs", false,
 		"put QEMU's documentation, which is licensed under the GPL, into the comments; the schema has to be one of QEMU's own source")
 	selected = addSelectionFlags(cmd)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
@@ -27,15 +28,14 @@ func loadSchema(ctx context.Context, name, names string, w io.Writer) (*qapi.Sch
 	if err != nil {
 		return nil, "", named(name, err)
 	}
-	version := s.version
-	if version == "" && !isAddress(name) {
-		version = treeVersion(name)
-	}
 	if s.view == nil {
 		if names != "" {
 			return nil, "", &usageError{"-names: " + name + " is a schema, which has names of its own"}
 		}
-		return s.schema, version, nil
+		return s.schema, treeVersion(name), nil
+	}
+	if s.version == "" { // an answer in a file, which is in no tree
+		s.version = versionIn(filepath.Dir(name))
 	}
 	from, label, err := loadNames(names, s.view)
 	if err != nil {
@@ -46,7 +46,7 @@ func loadSchema(ctx context.Context, name, names string, w io.Writer) (*qapi.Sch
 		return nil, "", fmt.Errorf("%s: %w", name, err)
 	}
 	reportNames(w, snapshot, label)
-	return snapshot.Schema, version, nil
+	return snapshot.Schema, s.version, nil
 }
 
 // loadNames returns the schema that names come from, and what it is called: the file, or, if none

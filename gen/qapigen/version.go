@@ -22,12 +22,19 @@ func treeVersion(schema string) string {
 	}
 	folder := filepath.Dir(path)
 	for range 3 {
-		if b, err := os.ReadFile(filepath.Join(folder, versionFile)); err == nil {
-			if version := strings.TrimSpace(string(b)); versionPattern.MatchString(version) {
-				return version
-			}
+		if version := versionIn(folder); version != "" {
+			return version
 		}
 		folder = filepath.Dir(folder)
+	}
+	return ""
+}
+
+// versionIn returns the version that a folder's own file names, "" if there is none.
+func versionIn(folder string) string {
+	b, _ := os.ReadFile(filepath.Join(folder, versionFile))
+	if version := strings.TrimSpace(string(b)); versionPattern.MatchString(version) {
+		return version
 	}
 	return ""
 }

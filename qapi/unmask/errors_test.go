@@ -30,6 +30,7 @@ func TestMalformed(t *testing.T) {
 		{"unknown kind", `[{"name": "1", "meta-type": "tuple"}]`, "1 is of a kind that is not known here: tuple"},
 		{"member's name", `[{"name": "1", "meta-type": "object", "members": [{"name": "a': 'b", "type": "1"}]}]`,
 			`1 has the name "a': 'b" in it, which is none`},
+		{"built-in type's name", `[{"name": "x'", "meta-type": "builtin", "json-type": "string"}]`, `x' has the name "x'" in it`},
 		{"value's name", `[{"name": "1", "meta-type": "enum", "members": [{"name": "a b"}]}]`, `1 has the name "a b" in it`},
 		{"feature's name", `[{"name": "1", "meta-type": "enum", "features": ["\u00e9"], "members": []}]`, `1 has the name "é" in it`},
 		{"tag's name", `[{"name": "1", "meta-type": "object", "members": [], "tag": "/"}]`, `1 has the name "/" in it`},

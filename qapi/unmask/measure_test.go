@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,16 +18,25 @@ import (
 
 var versions = []string{"5.2", "7.2", "10.0", "10.2"}
 
+// sources holds what source has loaded.
+var sources sync.Map
+
 // source is the schema of a QEMU, from its own files.
 func source(t testing.TB, version, main string) *qapi.Schema {
 	t.Helper()
-	if version == "10.2" {
-		s, err := qapi.LoadFS(schema.FS, version+"/"+main, nil)
-		require.NoError(t, err)
-		return s
+	key := version + "/" + main
+	if s, ok := sources.Load(key); ok {
+		return s.(*qapi.Schema)
 	}
-	s, err := qapi.Load(filepath.Join(qemutest.Source(t, version), main), nil)
+	var s *qapi.Schema
+	var err error
+	if version == "10.2" {
+		s, err = qapi.LoadFS(schema.FS, key, nil)
+	} else {
+		s, err = qapi.Load(filepath.Join(qemutest.Source(t, version), main), nil)
+	}
 	require.NoError(t, err)
+	sources.Store(key, s)
 	return s
 }
 

@@ -46,6 +46,7 @@ func (c *checker) info(info introspect.Info) {
 	c.names(info.Head().Features...)
 	switch info := info.(type) {
 	case *introspect.Builtin:
+		c.names(info.Name)
 	case *introspect.Array:
 		c.use(info.ElementType)
 		if _, ok := c.schema.Lookup(info.ElementType).(*introspect.Array); ok {
