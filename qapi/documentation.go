@@ -88,7 +88,7 @@ func (s *Schema) HasProse() bool {
 			continue
 		}
 		for _, section := range doc.Sections {
-			if section.Kind <= DocMember && len(section.Lines) > 0 {
+			if (section.Kind == DocText || section.Kind == DocMember) && len(section.Lines) > 0 {
 				return true
 			}
 		}

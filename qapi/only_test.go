@@ -42,3 +42,68 @@ func TestSymbols(t *testing.T) {
 	`)
 	require.Equal(t, []string{"A", "B", "C", "D", "Z"}, s.Symbols())
 }
+
+func TestDescriptionOf(t *testing.T) {
+	s := load(t, `
+##
+# @Base:
+#
+# @a: of the base
+##
+{ 'struct': 'Base', 'data': { 'a': 'int' } }
+##
+# @Kind:
+#
+# @x: of the value
+##
+{ 'enum': 'Kind', 'data': [ 'x', 'y' ] }
+##
+# @More:
+#
+# @b: of its own
+##
+{ 'struct': 'More', 'base': 'Base', 'data': { 'b': 'int' } }
+##
+# @Either:
+#
+# @k: of the union
+##
+{ 'union': 'Either', 'base': { 'k': 'Kind' }, 'discriminator': 'k', 'data': { 'x': 'More' } }
+##
+# @inline:
+#
+# @c: of the command
+##
+{ 'command': 'inline', 'data': { 'c': 'int' } }
+{ 'command': 'named', 'data': 'More' }
+{ 'command': 'bare' }
+{ 'event': 'DONE', 'data': 'More' }
+{ 'event': 'BARE' }
+`)
+	for _, c := range []struct{ definition, member, want string }{
+		{"More", "b", "of its own"}, {"More", "a", "of the base"}, {"More", "c", ""},
+		{"Kind", "x", "of the value"}, {"Kind", "y", ""},
+		{"Either", "k", "of the union"}, {"Either", "b", ""},
+		{"inline", "c", "of the command"}, {"named", "a", "of the base"}, {"bare", "a", ""},
+		{"DONE", "b", "of its own"}, {"BARE", "b", ""},
+	} {
+		got := ""
+		if section := qapi.DescriptionOf(s.Lookup(c.definition), c.member); section != nil {
+			got = section.Text()
+		}
+		require.Equal(t, c.want, got, "%s.%s", c.definition, c.member)
+	}
+}
+
+func TestHasProse(t *testing.T) {
+	for text, want := range map[string]bool{
+		"{ 'command': 'stop' }": false,
+		"##\n# @stop:\n#\n# Since: 1.0\n##\n{ 'command': 'stop' }":                               false,
+		"##\n# @stop:\n#\n# Features:\n#\n# @f:\n##\n{ 'command': 'stop', 'features': [ 'f' ] }": false,
+		"##\n# Of nothing.\n##\n":                                                      false,
+		"##\n# @stop:\n#\n# Halts.\n##\n{ 'command': 'stop' }":                         true,
+		"##\n# @stop:\n#\n# @a: it\n##\n{ 'command': 'stop', 'data': { 'a': 'int' } }": true,
+	} {
+		require.Equal(t, want, load(t, text).HasProse(), text)
+	}
+}

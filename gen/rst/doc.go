@@ -11,8 +11,9 @@ package rst
 
 // Reader reads text. It may be used by several goroutines if its functions may.
 type Reader struct {
-	// Ref returns what is written for a name that the text marks as one: `@name`, “ `name` “ or
-	// a role such as :qapi:cmd:. If it is nil, names are written as they are.
+	// Ref returns what is written for a name that the text marks as one: by "@" or, in old
+	// texts, "#" before it, by backquotes around it or by a role such as :qapi:cmd:. If it is
+	// nil, names are written as they are.
 	Ref func(name string) string
 
 	// Word returns what is written for a word of plain text, which may be the word itself. If it
