@@ -31,6 +31,8 @@
 //	its sets of descriptors      found by their opaque text, "qmpkit:ID"
 //	its secrets                  ID.secret.NAME
 //	its character device         ID-chardev
+//	a NIC's netdev               ID
+//	its descriptors, on the way  by name (getfd): ID-0, ID-1, …, and of vhost ID-vhost-0, …
 //
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only; a disk's has at
 // most 31 bytes, the limit of a node's name.

@@ -19,7 +19,10 @@ var (
 		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-named-block-nodes",
 		"device_add", "device_del", "qom-get", "qom-list", "object-add", "object-del",
 	}
-	nicCommands = []string{"getfd", "closefd", "netdev_add", "netdev_del", "device_add", "device_del", "qom-get"}
+	nicCommands = []string{
+		"getfd", "closefd", "netdev_add", "netdev_del", "set_link", "chardev-add", "chardev-remove",
+		"device_add", "device_del", "qom-get", "qom-list",
+	}
 )
 
 // CheckDisk tells whether the running QEMU can have disks added and removed. The error is a
