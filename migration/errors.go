@@ -104,7 +104,3 @@ func refused(err error) bool {
 	return ok
 }
 
-// mayHaveHappened tells of a command that failed whether QEMU may have executed it.
-func mayHaveHappened(err error) bool {
-	return !refused(err) && !errors.Is(err, qmp.ErrNotSent)
-}

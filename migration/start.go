@@ -109,7 +109,7 @@ func begin(ctx context.Context, conn Conn, t Target, send func(ctx context.Conte
 	switch {
 	case err == nil:
 		return nil
-	case mayHaveHappened(err):
+	case qmp.MayHaveExecuted(err):
 		err = silent(err)
 	default:
 		err = unstarted(err)

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -62,7 +63,7 @@ func (w *watch) act(ctx context.Context) error {
 		}
 		w.asked = true
 		err := qemu.MigrateStartPostcopy{}.Do(ctx, w.conn)
-		if err != nil && !mayHaveHappened(err) {
+		if err != nil && !qmp.MayHaveExecuted(err) {
 			w.asked = false
 		}
 		return err
