@@ -103,4 +103,3 @@ func refused(err error) bool {
 	_, ok := errors.AsType[*qmp.Error](err)
 	return ok
 }
-
