@@ -279,7 +279,7 @@ func guestCPU(t *testing.T, m *guestMachine) {
 	_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "cpu2", Place: cpu.Props})
 	require.ErrorIs(t, err, hotplug.ErrNoFreePlace)
 
-	require.NoError(t, vm.RemoveCPU(ctx, "cpu1"))
+	m.unansweredThenDone(t, func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveCPU(ctx, "cpu1") })
 	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(1)))
 	require.Equal(t, before, stateOf(t, m.c))
 	require.Equal(t, fds, qemuFds(t, m.VM))

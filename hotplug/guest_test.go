@@ -1,12 +1,16 @@
 package hotplug_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // A guestMachine is one with places for CPUs and memory, a USB controller and a balloon, whose
@@ -29,6 +33,22 @@ func startGuest(t *testing.T, q *qemutest.QEMU, machine string, keeps bool) *gue
 	}
 	require.NoError(t, vm.WaitGuest(limit(t)))
 	return &guestMachine{VM: vm, c: c, machine: machine}
+}
+
+// unansweredThenDone asks a guest that stands still, and again when it runs.
+func (m *guestMachine) unansweredThenDone(t *testing.T, remove func(context.Context, *hotplug.VM) error) {
+	t.Helper()
+	ctx := limit(t)
+	before := stateOf(t, m.c)
+	require.NoError(t, qemu.Stop{}.Do(ctx, m.c))
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	err := remove(short, hotplug.New(m.c))
+	require.ErrorIs(t, err, hotplug.ErrUnplugPending)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, before, stateOf(t, m.c))
+	require.NoError(t, qemu.Cont{}.Do(ctx, m.c))
+	require.NoError(t, remove(ctx, hotplug.New(m.c)))
 }
 
 // TestGuestSeesDevices adds devices of all kinds to machines with a booted guest, and removes

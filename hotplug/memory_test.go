@@ -174,6 +174,32 @@ func TestMemoryThatTheGuestKeeps(t *testing.T) {
 	}
 }
 
+// TestMemoryThatCannotBeUndone has a guest that keeps what it should not have been told of.
+func TestMemoryThatCannotBeUndone(t *testing.T) {
+	for _, guest := range []fakeqemu.Guest{fakeqemu.Refusing, fakeqemu.Deaf} {
+		synctest.Test(t, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			m.SetGuest(guest)
+			ctx, cancel := context.WithCancel(t.Context())
+			const deviceAdd = 3 // qom-get, qom-list, object-add, then it
+			conn := &fakeqemu.Faulty{Client: pipe(t, m, nil), Fault: fakeqemu.LostAfter, At: deviceAdd, Cancel: cancel}
+			err := hotplug.New(conn).AddMemory(ctx, kindsOfMemory["dimm"])
+			require.Equal(t, "device_add", conn.Met)
+			var rollback *hotplug.RollbackError
+			require.ErrorAs(t, err, &rollback)
+			require.Equal(t, []string{"device m", "memory backend m"}, rollback.Left)
+			require.ErrorIs(t, rollback.Err, context.Canceled)
+			want := map[fakeqemu.Guest]error{fakeqemu.Refusing: hotplug.ErrUnplugRefused, fakeqemu.Deaf: hotplug.ErrUnplugPending}
+			require.ErrorIs(t, rollback.Undo, want[guest])
+			require.Equal(t, []string{"device m", "object m"}, m.State())
+
+			m.SetGuest(fakeqemu.Willing)
+			require.NoError(t, hotplug.New(conn).RemoveMemory(t.Context(), "m"))
+			require.Empty(t, m.State())
+		})
+	}
+}
+
 // TestMemoryThatTheGuestDoesNotResize has guests that do not hear, before and after.
 func TestMemoryThatTheGuestDoesNotResize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -255,7 +281,7 @@ func guestMemory(t *testing.T, m *guestMachine) {
 	require.NoError(t, err)
 	require.Equal(t, uint64(128*mib), *summary.PluggedMemory)
 
-	require.NoError(t, vm.RemoveMemory(ctx, "m1"))
+	m.unansweredThenDone(t, func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveMemory(ctx, "m1") })
 	require.NoError(t, m.WaitGuestSees(ctx, none))
 	require.Equal(t, before, stateOf(t, m.c))
 	require.Equal(t, fds, qemuFds(t, m.VM))
