@@ -40,8 +40,9 @@
 //	struct with the one member data           …Wrapper, and the type of data what that is without it
 //
 // Arrays make no difference. The places of commands come before those of events, these before
-// those of types, each by their names: other things may come and go, and the name stays. Where it
-// is taken, or would be in Go, a number follows; where QAPI has no such names, the word Type.
+// those of types, each by their names, so that a name changes only when a nearer place comes up.
+// Where it is taken, or would be in Go, a number follows; where QAPI has no such names, the word
+// Type.
 //
 // Commands and events that are new are in the module new.json, and types where they are used. The
 // alternatives of a new alternate are str, int, number, bool, null, list and object.

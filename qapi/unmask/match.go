@@ -17,6 +17,7 @@ type candidate struct {
 	pair
 	alike float64 // how alike the two are
 	votes int     // in how many places they meet
+	owner string  // of these places, the first by its old name; empty: a command or an event
 }
 
 // weight is what a candidate has for it: each place has a vote, which counts as much as the types
@@ -38,12 +39,12 @@ func match(live, old *introspect.Schema) []*candidate {
 		switch info := info.(type) {
 		case *introspect.Command:
 			if was, ok := old.Lookup(info.Name).(*introspect.Command); ok {
-				m.meet(info.ArgType, was.ArgType)
-				m.meet(info.RetType, was.RetType)
+				m.meet("", info.ArgType, was.ArgType)
+				m.meet("", info.RetType, was.RetType)
 			}
 		case *introspect.Event:
 			if was, ok := old.Lookup(info.Name).(*introspect.Event); ok {
-				m.meet(info.ArgType, was.ArgType)
+				m.meet("", info.ArgType, was.ArgType)
 			}
 		}
 	}
@@ -61,9 +62,9 @@ func sorted(s *introspect.Schema) []introspect.Info {
 	})
 }
 
-// meet notes that two types stand at one place. Where the shape has changed too much there is
-// nothing to go on from.
-func (m *matcher) meet(live, old string) {
+// meet notes that two types stand at one place, in a type that the old schema calls owner. Where
+// the shape has changed too much there is nothing to go on from.
+func (m *matcher) meet(owner, live, old string) {
 	_, array := m.live.Lookup(live).(*introspect.Array)
 	if _, was := m.old.Lookup(old).(*introspect.Array); array != was {
 		return
@@ -78,13 +79,14 @@ func (m *matcher) meet(live, old string) {
 	p := pair{a.Head().Name, b.Head().Name}
 	if c := m.candidates[p]; c != nil {
 		c.votes++
+		c.owner = min(c.owner, owner)
 		return
 	}
 	alike, ok := compare(parts(m.live, a), parts(m.old, b))
 	if !ok {
 		return
 	}
-	c := &candidate{p, alike, 1}
+	c := &candidate{p, alike, 1, owner}
 	m.candidates[p] = c
 	m.queue = append(m.queue, c)
 }
@@ -96,19 +98,19 @@ func (m *matcher) below(p pair) {
 		old := m.old.Lookup(p.old).(*introspect.Object)
 		for i := range live.Members {
 			if was := old.Member(live.Members[i].Name); was != nil {
-				m.meet(live.Members[i].Type, was.Type)
+				m.meet(p.old, live.Members[i].Type, was.Type)
 			}
 		}
 		for _, v := range live.Variants {
 			if was := old.Variant(v.Case); was != nil {
-				m.meet(v.Type, was.Type)
+				m.meet(p.old, v.Type, was.Type)
 			}
 		}
 	case *introspect.Alternate:
 		for _, t := range live.Types {
 			for _, was := range m.old.Lookup(p.old).(*introspect.Alternate).Types {
 				if kind(m.live, t) == kind(m.old, was) {
-					m.meet(t, was)
+					m.meet(p.old, t, was)
 				}
 			}
 		}
@@ -163,6 +165,8 @@ func compare(a, b map[string]bool) (alike float64, ok bool) {
 }
 
 // choose gives each type of the server the one that it most likely is, and none to two of them.
+// Between equals the place decides: a command comes before a type, and SocketAddress before
+// SocketAddressLegacy.
 // Types that have names of their own keep them.
 func choose(candidates []*candidate, own map[string]string) (chosen map[string]string) {
 	chosen = map[string]string{}
@@ -172,7 +176,7 @@ func choose(candidates []*candidate, own map[string]string) (chosen map[string]s
 		taken[name] = true
 	}
 	best := slices.SortedStableFunc(slices.Values(candidates), func(a, b *candidate) int {
-		return cmp.Or(cmp.Compare(b.weight(), a.weight()), cmp.Compare(a.old, b.old))
+		return cmp.Or(cmp.Compare(b.weight(), a.weight()), cmp.Compare(a.owner, b.owner), cmp.Compare(a.old, b.old))
 	})
 	for _, c := range best {
 		if _, ok := chosen[c.live]; !ok && !taken[c.old] {

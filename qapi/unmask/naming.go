@@ -2,6 +2,7 @@ package unmask
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,7 +98,7 @@ func (b *builder) users() (users []user) {
 }
 
 // usedBy yields the types that something uses, with the places.
-func (b *builder) usedBy(u user) func(yield func(string, place) bool) {
+func (b *builder) usedBy(u user) iter.Seq2[string, place] {
 	return func(yield func(string, place) bool) {
 		switch info := u.info.(type) {
 		case *introspect.Command:
