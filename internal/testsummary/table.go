@@ -17,6 +17,8 @@ import (
 //	|---|---|---|---|
 //	| add a disk | `TestAddDisk` | pc, q35 | pc |
 //
+// `TestGuest/disk` is the subtest of that name, on whichever version and machine.
+//
 // A cell lists the machines on which the tests passed ("yes" for tests that run no machine of the
 // matrix), or why they were skipped.
 
@@ -31,7 +33,7 @@ type proofs map[[2]string]*proof
 
 var (
 	versionPart = regexp.MustCompile(`^qemu-(\d+\.\d+)$`)
-	testName    = regexp.MustCompile("`(Test\\w+)`")
+	testName    = regexp.MustCompile("`(Test\\w+(?:/[\\w ]+)?)`")
 )
 
 // machines are those of which a cell tells.
@@ -52,7 +54,13 @@ func (p proofs) add(name, skipped string) {
 	if version == "" {
 		return
 	}
-	key := [2]string{parts[0], version}
+	p.note([2]string{parts[0], version}, machine, skipped)
+	if last := strings.ReplaceAll(parts[len(parts)-1], "_", " "); last != machine && !strings.HasPrefix(last, "qemu-") {
+		p.note([2]string{parts[0] + "/" + last, version}, machine, skipped)
+	}
+}
+
+func (p proofs) note(key [2]string, machine, skipped string) {
 	if p[key] == nil {
 		p[key] = &proof{machines: map[string]bool{}}
 	}

@@ -17,17 +17,18 @@ func TestTable(t *testing.T) {
 	} {
 		p.add(name, "")
 	}
+	p.add("TestC/qemu-7.2/pc/two_words", "")
 	p.add("TestB/qemu-7.2", "it has no such thing")
 	got, err := p.fill("# Table\n\n" +
 		"| what | tests | 5.2 | 7.2 |\n|---|---|---|---|\n" +
 		"| a | `TestA` | old | old |\n| b | `TestB` | | |\n" +
-		"| both | `TestA`, `TestC` |||\n| by hand | none | x | y |\n\n" +
+		"| both | `TestA`, `TestC` |||\n| part | `TestC/two words` |||\n| by hand | none | x | y |\n\n" +
 		"| another | 1 |\n|---|---|\n| a | `TestA` |\n")
 	require.NoError(t, err)
 	require.Equal(t, "# Table\n\n"+
 		"| what | tests | 5.2 | 7.2 |\n|---|---|---|---|\n"+
 		"| a | `TestA` | pc, q35 | q35 |\n| b | `TestB` | yes | no: it has no such thing |\n"+
-		"| both | `TestA`, `TestC` | pc, q35 | pc, q35 |\n| by hand | none | x | y |\n\n"+
+		"| both | `TestA`, `TestC` | pc, q35 | pc, q35 |\n| part | `TestC/two words` |  | pc |\n| by hand | none | x | y |\n\n"+
 		"| another | 1 |\n|---|---|\n| a | `TestA` |\n", got)
 
 	_, err = p.fill("| tests | 5.2 |\n|---|---|\n| `TestNone` | |\n")
