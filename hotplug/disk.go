@@ -9,8 +9,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A Disk says what disk to add, and how. ID and one of Path, Node and
-// Chardev are needed.
+// A Disk says what disk to add, and how. ID and one of Path, Node and Chardev are needed.
 type Disk struct {
 	// ID is the name of the disk: of its device and of its node in the block layer. See the
 	// package's documentation for what it may be.
@@ -33,9 +32,9 @@ type Disk struct {
 
 	// AutoReadOnly lets QEMU hold the file open for writing only while something writes: the
 	// guest's device does as long as it is there. The file is opened both ways; it must be
-	// writable. A raw file is then locked by QEMU against its own later changes: it refuses
-	// [VM.ResizeDisk] and block jobs (all versions do). A Node whose file has "locking" off, with
-	// Open, has no such locks, nor those against another QEMU.
+	// writable. A raw file cannot be resized then: QEMU, of all versions, is stopped by locks of
+	// its own. A Node whose file has "locking" off, with Open, has none, nor those that keep
+	// another QEMU away.
 	AutoReadOnly bool
 
 	// Node, instead of Path, is anything that blockdev-add takes: storage in the network, a
@@ -52,17 +51,19 @@ type Disk struct {
 	Chardev *qemu.ChardevBackend
 
 	// Open, if not nil, opens every file that the disk needs, in the place of QEMU and of this
-	// package: Path, and each node of Node that is a file or a block device (file, host_device, host_cdrom),
-	// backing files included. QEMU is given the descriptors, and needs no access of its own.
-	// flags are those of [os.OpenFile]: O_RDONLY or O_RDWR, and O_DIRECT, as the node's read-only,
-	// auto-read-only and cache.direct ask for; these are inherited as in QEMU, and a backing file
-	// is read-only. With auto-read-only a file is opened both ways, and of an image whose format
-	// can name files the beginning is read first (O_RDONLY). AddDisk closes what Open returns.
+	// package: Path, and each node of Node that is a file or a block device (file, host_device,
+	// host_cdrom), backing files included. QEMU is given the descriptors, and needs no access of
+	// its own. flags are those of [os.OpenFile]: O_RDONLY or O_RDWR, and O_DIRECT, as the node's
+	// read-only, auto-read-only and cache.direct ask for; these are inherited as in QEMU, and a
+	// backing file is read-only, unless it says otherwise. With auto-read-only a file is
+	// opened both ways, and of an image whose format can name files the beginning is read first
+	// (O_RDONLY). AddDisk closes what Open returns.
 	//
 	// With Open, QEMU opens nothing that only an image names: a file that one is an overlay of,
 	// or where its data is, has to be in the tree, else it is an error; "backing" may be null.
-	// Of an image that is not in a file itself the beginning is not read, and what it is an
-	// overlay of is ignored. vmdk, whose other files cannot be replaced, is refused.
+	// Of an image that is not in a file itself the beginning is not read: what it is an overlay
+	// of is ignored, but QEMU does open where it says that its data is. vmdk, whose other files
+	// cannot be replaced, is refused.
 	Open func(path string, flags int) (*os.File, error)
 
 	// Secrets are keys that Node needs, by names of letters and digits. Each becomes an object,

@@ -3,6 +3,7 @@ package hotplug_test
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -105,31 +106,37 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 	require.ErrorIs(t, vm.RemoveDisk(ctx, "f"), qmp.ErrOutcomeUnknown)
 }
 
-// TestVhostUserDiskOfQEMU has a real server, the same for all versions.
-func TestVhostUserDiskOfQEMU(t *testing.T) {
-	server := qemutest.Get(t, "10.0")
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		qvm, c := pc(t, q, "-object", "memory-backend-memfd,id=ram,share=on,size=256M", "-machine", "memory-backend=ram")
-		socket := filepath.Join(t.TempDir(), "s")
-		server.StartStorage(t, "--blockdev", "file,node-name=f,filename="+image(t),
-			"--export", "vhost-user-blk,id=e,node-name=f,writable=on,addr.type=unix,addr.path="+socket).Dial(t) // which it answers when it exports
-		ctx := limit(t)
-		vm := hotplug.New(c)
-		before, fds := stateOf(t, c), qemuFds(t, qvm)
-		require.NoError(t, vm.AddDisk(ctx, vhostUser("d", socket)))
-		require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
-		require.NoError(t, vm.RemoveDisk(ctx, "d"))
-		require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
-		require.Equal(t, before, stateOf(t, c))
-		require.Equal(t, fds, qemuFds(t, qvm))
-
-		for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.LostAfter} {
-			faultsAtEveryStep(t, c, fault, addsVhostUser(vhostUser("d", socket)), func() []string { return stateOf(t, c) })
+// vhostUserDisks have a real server, the same for QEMUs of all versions.
+func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
+	socket := filepath.Join(t.TempDir(), "s")
+	server := qemutest.Get(t, "10.0").StartStorage(t, "--blockdev", "file,node-name=f,filename="+image(t),
+		"--export", "vhost-user-blk,id=e,node-name=f,writable=on,addr.type=unix,addr.path="+socket)
+	server.Dial(t) // which it answers when it exports
+	ctx := limit(t)
+	vm := hotplug.New(c)
+	state := func() (all []string) {
+		chardevs, err := qemu.QueryChardev{}.Do(t.Context(), c)
+		require.NoError(t, err)
+		for _, chardev := range chardevs {
+			all = append(all, chardev.Label)
 		}
-		require.Equal(t, fds, qemuFds(t, qvm))
+		slices.Sort(all)
+		return append(all, stateOf(t, c)...)
+	}
+	before, fds := state(), qemuFds(t, qvm)
+	require.NoError(t, vm.AddDisk(ctx, vhostUser("d", socket)))
+	require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
+	require.NoError(t, vm.RemoveDisk(ctx, "d"))
+	require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
+	require.Equal(t, before, state())
+	require.Equal(t, fds, qemuFds(t, qvm))
 
-		err := vm.AddDisk(ctx, vhostUser("d", socket+"x"))
-		require.ErrorIs(t, err, qmp.ErrGeneric)
-		require.Equal(t, before, stateOf(t, c))
-	})
+	for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.LostAfter} {
+		faultsAtEveryStep(t, c, fault, addsVhostUser(vhostUser("d", socket)), state)
+	}
+	require.Equal(t, fds, qemuFds(t, qvm))
+
+	err := vm.AddDisk(ctx, vhostUser("d", socket+"x"))
+	require.ErrorIs(t, err, qmp.ErrGeneric)
+	require.Equal(t, before, state())
 }

@@ -18,6 +18,7 @@ var (
 	diskCommands = []string{
 		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-named-block-nodes",
 		"device_add", "device_del", "qom-get", "qom-list", "object-add", "object-del",
+		"chardev-add", "chardev-remove", "query-chardev",
 	}
 	nicCommands = []string{
 		"getfd", "closefd", "netdev_add", "netdev_del", "set_link", "chardev-add", "chardev-remove",

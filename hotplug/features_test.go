@@ -21,7 +21,7 @@ func lacks(missing ...string) qmptest.Handler {
 	for _, name := range []string{
 		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-named-block-nodes", "device_add",
 		"device_del", "qom-get", "qom-list", "object-add", "object-del", "getfd", "closefd", "netdev_add", "netdev_del",
-		"set_link", "chardev-add", "chardev-remove",
+		"set_link", "chardev-add", "chardev-remove", "query-chardev",
 	} {
 		lacking := false
 		for _, m := range missing {

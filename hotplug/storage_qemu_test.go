@@ -17,11 +17,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// TestStorageOfEveryKind has what is no file: storage of another process, block devices, and the
-// disks of a SCSI controller.
+// TestStorageOfEveryKind has what is more than a file: trees of nodes, storage of another process,
+// block devices, and the disks of a SCSI controller, on one machine for each version.
 func TestStorageOfEveryKind(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0")
+		qemutest.CheckFds(t)
+		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0",
+			"-object", "memory-backend-memfd,id=ram,share=on,size=256M", "-machine", "memory-backend=ram")
+		t.Run("trees", func(t *testing.T) { treesOfEveryKind(t, q, qvm, c) })
+		t.Run("vhost-user", func(t *testing.T) { vhostUserDisks(t, qvm, c) })
+
 		vm := hotplug.New(c)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		var open opening

@@ -57,9 +57,8 @@ func encryptedImage(t *testing.T, q *qemutest.QEMU, format, prefix string) strin
 	return path
 }
 
-// TestTreesOfEveryKind adds trees to QEMUs of all versions and removes them, and lets each command
-// of adding one go wrong.
-func TestTreesOfEveryKind(t *testing.T) {
+// treesOfEveryKind adds trees and removes them, and lets each command of adding one go wrong.
+func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.Client) {
 	key := new(hotplug.SecretID("d", "key"))
 	secrets := map[string][]byte{"key": []byte("secret")}
 	kinds := map[string]func(t *testing.T, q *qemutest.QEMU) hotplug.Disk{
@@ -109,51 +108,47 @@ func TestTreesOfEveryKind(t *testing.T) {
 				Children: []qemu.BlockdevRef{define(file(image(t))), define(file(image(t)))}}}}
 		},
 	}
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		qemutest.CheckFds(t)
-		qvm, c := pc(t, q)
-		vm := hotplug.New(c)
-		addAndRemove := func(t *testing.T, disk hotplug.Disk) {
-			before, fds := stateOf(t, c), qemuFds(t, qvm)
-			disk.ID = "d"
-			require.NoError(t, vm.AddDisk(limit(t), disk))
-			require.Equal(t, []string{"d"}, inQueryBlock(t, c))
-			require.NoError(t, vm.RemoveDisk(limit(t), "d"))
-			require.Equal(t, before, stateOf(t, c))
-			require.Equal(t, fds, qemuFds(t, qvm))
-		}
-		for name, kind := range kinds {
-			t.Run(name, func(t *testing.T) {
-				var open opening
-				disk := kind(t, q)
-				disk.Open = open.open
-				addAndRemove(t, disk)
-				require.NotEmpty(t, open.asked)
-			})
-		}
-		t.Run("opened by QEMU", func(t *testing.T) { addAndRemove(t, kinds["LUKS"](t, q)) })
-		t.Run("over a node that remains", func(t *testing.T) {
-			p := chain(t, q, 2)
-			base := named("base", overlay(p[1], nil))
-			base.ReadOnly = new(true)
-			require.NoError(t, qemu.BlockdevAdd(base).Do(t.Context(), c))
-			node := overlay(p[0], nil)
-			node.Branch.(*qemu.BlockdevOptionsQcow2).Backing = &qemu.BlockdevRefOrNull{Reference: new("base")}
+	vm := hotplug.New(c)
+	addAndRemove := func(t *testing.T, disk hotplug.Disk) {
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
+		disk.ID = "d"
+		require.NoError(t, vm.AddDisk(limit(t), disk))
+		require.Equal(t, []string{"d"}, inQueryBlock(t, c))
+		require.NoError(t, vm.RemoveDisk(limit(t), "d"))
+		require.Equal(t, before, stateOf(t, c))
+		require.Equal(t, fds, qemuFds(t, qvm))
+	}
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
 			var open opening
-			addAndRemove(t, hotplug.Disk{Node: node, Open: open.open})
+			disk := kind(t, q)
+			disk.Open = open.open
+			addAndRemove(t, disk)
+			require.NotEmpty(t, open.asked)
 		})
-		for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.LostAfter} { // all are tried on a fake
-			t.Run(string(fault), func(t *testing.T) {
-				fds := qemuFds(t, qvm)
-				var open opening
-				node := overlay(chain(t, q, 1)[0], luks(encryptedImage(t, q, "luks", ""), *key))
-				op := addsDisk(hotplug.Disk{ID: "d", Node: node, Open: open.open, Secrets: secrets})
-				op.commands = append(op.commands, "object-add")
-				faultsAtEveryStep(t, c, fault, op, func() []string { return stateOf(t, c) })
-				require.Equal(t, fds, qemuFds(t, qvm))
-			})
-		}
+	}
+	t.Run("opened by QEMU", func(t *testing.T) { addAndRemove(t, kinds["LUKS"](t, q)) })
+	t.Run("over a node that remains", func(t *testing.T) {
+		p := chain(t, q, 2)
+		base := named("base", overlay(p[1], nil))
+		base.ReadOnly = new(true)
+		require.NoError(t, qemu.BlockdevAdd(base).Do(t.Context(), c))
+		node := overlay(p[0], nil)
+		node.Branch.(*qemu.BlockdevOptionsQcow2).Backing = &qemu.BlockdevRefOrNull{Reference: new("base")}
+		var open opening
+		addAndRemove(t, hotplug.Disk{Node: node, Open: open.open})
 	})
+	for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.LostAfter} { // all are tried on a fake
+		t.Run(string(fault), func(t *testing.T) {
+			fds := qemuFds(t, qvm)
+			var open opening
+			node := overlay(chain(t, q, 1)[0], luks(encryptedImage(t, q, "luks", ""), *key))
+			op := addsDisk(hotplug.Disk{ID: "d", Node: node, Open: open.open, Secrets: secrets})
+			op.commands = append(op.commands, "object-add")
+			faultsAtEveryStep(t, c, fault, op, func() []string { return stateOf(t, c) })
+			require.Equal(t, fds, qemuFds(t, qvm))
+		})
+	}
 }
 
 // TestImageThatNames a file which QEMU is not to open: it does without Open, and not with it.
