@@ -9,11 +9,11 @@ import (
 // that QEMU was started with: it asks the guest to let go of it and waits until it has, for as
 // long as ctx allows. A device on a USB bus is gone at once, without the guest.
 //
-// A device that is gone already is no error. One that has a block node, a netdev, a character device or memory
-// of the same name is [ErrNotAlone]: what has added that removes it too. With [ErrUnplugPending] the guest
-// has not answered, with [ErrUnplugRefused] it does not want to; the device is as it was, and
-// RemoveDevice can be called again. A device that QEMU refuses to unplug now, without being one
-// that never can be, is waited for 8 seconds.
+// A device that is gone already is no error. One that has a block node, a netdev, a character
+// device or memory of its own name is [ErrNotAlone]: what has added that removes it too. With
+// [ErrUnplugPending] the guest has not answered, with [ErrUnplugRefused] it does not want to; the
+// device is as it was, and RemoveDevice can be called again. A device that QEMU refuses to unplug
+// now, without being one that never can be, is waited for 8 seconds.
 func (vm *VM) RemoveDevice(ctx context.Context, id string) error {
 	return vm.removing(ctx, "device", id, func() error { return vm.removeDevice(ctx, id) })
 }
