@@ -17,8 +17,9 @@ type JoinOptions struct {
 	Version string
 
 	// Overrides decides where a place has another kind of type in the one than in the other:
-	// nothing says then which values both take. Places are written as in [Conflict]. A row that
-	// decides nothing is an error.
+	// nothing says then which values both take. Places are written as in [Conflict]; that of a
+	// base's member is the base's, for all types that have it. A row that decides nothing is an
+	// error.
 	Overrides map[string]Choice
 }
 

@@ -146,6 +146,32 @@ func TestJoinErrors(t *testing.T) {
 	require.ErrorContains(t, err, "no command and no event")
 }
 
+// TestJoinMutants joins a schema with servers that differ from it in ways that are none QEMU would
+// choose: nothing of the source is lost where it counts.
+func TestJoinMutants(t *testing.T) {
+	src := source(t, "10.2", schema.Storage)
+	array, err := src.Introspect(qapi.IntrospectOptions{}).MarshalJSON()
+	require.NoError(t, err)
+	for seed := range uint64(30) {
+		live, err := introspect.Read(array)
+		require.NoError(t, err)
+		m := newMutator(live, seed)
+		for range 1 + seed {
+			m.mutate(live.Infos[m.IntN(len(live.Infos))])
+		}
+		opts := unmask.JoinOptions{Overrides: map[string]unmask.Choice{}}
+		_, err = unmask.Join(src, live, opts)
+		if conflicts, ok := errors.AsType[*unmask.ConflictError](err); ok {
+			for _, c := range conflicts.Conflicts {
+				opts.Overrides[c.Place] = unmask.TakeSource
+			}
+		} else {
+			require.NoError(t, err)
+		}
+		join(t, src, live, opts)
+	}
+}
+
 // TestJoinVersions joins sources of QEMU with what servers of newer and older versions would say.
 // What has other kinds is as in the server.
 func TestJoinVersions(t *testing.T) {

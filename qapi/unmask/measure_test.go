@@ -155,3 +155,20 @@ func TestUnmaskedArray(t *testing.T) {
 		require.Equal(t, name, now)
 	}
 }
+
+// TestBuilds takes the arrays of servers that were built without some of what there is: numbers
+// have gaps, and types are left that nothing uses.
+func TestBuilds(t *testing.T) {
+	names := source(t, "10.0", schema.QEMU)
+	for seed := range uint64(8) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		without := map[string]bool{}
+		live := source(t, "10.2", schema.QEMU).Introspect(qapi.IntrospectOptions{Config: func(name string) bool {
+			if _, ok := without[name]; !ok {
+				without[name] = random.IntN(3) == 0
+			}
+			return !without[name]
+		}, ValuesOnly: seed%2 == 1})
+		unmasked(t, live, names)
+	}
+}
