@@ -51,12 +51,14 @@ const (
 
 // ioctlNumber is the number of a request with size bytes, as linux/ioctl.h makes it.
 func ioctlNumber(direction, kind, number, size uintptr) uintptr {
+	shift := 30
 	if strings.HasPrefix(runtime.GOARCH, "mips") || strings.HasPrefix(runtime.GOARCH, "ppc64") {
-		direction = map[uintptr]uintptr{writes: 4, reads: 2}[direction] << 29 // has three bits there
-	} else {
-		direction <<= 30
+		shift = 29 // three bits, of which none is 1, reads is 2 and writes is 4
+		if direction == writes {
+			direction = 4
+		}
 	}
-	return direction | size<<16 | kind<<8 | number
+	return direction<<shift | size<<16 | kind<<8 | number
 }
 
 func ioctl(fd, request uintptr, arg unsafe.Pointer) error {
