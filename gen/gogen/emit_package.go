@@ -9,13 +9,22 @@ import (
 // rawBranch is the type of the branches that a package does not know.
 const rawBranch = "RawBranch"
 
+// fits is what stands at the place that the compiler names if the two do not.
+var fits = []string{
+	"The generated code and the library that it stands on are of releases that fit. If this line does",
+	"not compile, they are not. Run go generate, or, where the generated code is another's, get a newer",
+	"library with go get github.com/qmpkit/qmpkit@latest.",
+}
+
 // packageFile is the file of what belongs to the package as a whole.
 func (p *pkg) packageFile() *file {
 	f := p.newFile(packageFileName, "schema")
 	for _, line := range p.comment().lines() {
 		f.code.PackageComment(line)
 	}
-	f.code.Comment("The generated code and the library that it stands on are of releases that fit.")
+	for _, line := range fits {
+		f.code.Comment(line)
+	}
 	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV1")
 	if p.unions {
 		emitRawBranch(f)

@@ -85,5 +85,6 @@ func generate(load func() (*qapi.Schema, string, error), out, codec string, opts
 	if err != nil {
 		return err
 	}
-	return gogen.WriteDir(out, files)
+	_, err = gogen.WriteDir(out, files)
+	return err
 }

@@ -26,7 +26,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// The generated code and the library that it stands on are of releases that fit.
+// The generated code and the library that it stands on are of releases that fit. If this line does
+// not compile, they are not. Run go generate, or, where the generated code is another's, get a newer
+// library with go get github.com/qmpkit/qmpkit@latest.
 const _ = wire.GeneratedV1
 
 // RawBranch is the branch of any union for a discriminator that this package has no type for.
