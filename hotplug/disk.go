@@ -45,9 +45,10 @@ type Disk struct {
 	Node *qemu.BlockdevOptions
 
 	// Chardev, instead of Path and Node, is the connection to a server of vhost-user, whose storage
-	// the disk is: a socket that is not QEMU's own server ([qemu.ChardevSocket] with Server
-	// false). What the guest can do with the disk is the server's to say. The machine's memory
-	// has to be shared, as with -object memory-backend-memfd,share=on,….
+	// the disk is: a socket that QEMU connects to, once ([qemu.ChardevSocket] with Server false and
+	// no ReconnectMs: with others QEMU stands still until somebody is there). What the guest can do
+	// with the disk is the server's to say. The machine's memory has to be shared, as with -object
+	// memory-backend-memfd,share=on,….
 	Chardev *qemu.ChardevBackend
 
 	// Open, if not nil, opens every file that the disk needs, in the place of QEMU and of this
@@ -115,8 +116,13 @@ func (d *Disk) check() error {
 	if d.Path == "" && (d.Format != "" || d.Direct || d.ReadOnly || d.AutoReadOnly) {
 		return errors.New("Format, Direct, ReadOnly and AutoReadOnly go with Path only: Node has its own")
 	}
-	if d.Chardev != nil && (d.Open != nil || d.WriteCache != nil) {
-		return errors.New("Chardev goes without Open and WriteCache")
+	if d.Chardev != nil {
+		if d.Open != nil || d.WriteCache != nil {
+			return errors.New("Chardev goes without Open and WriteCache")
+		}
+		if err := checkConnects(d.Chardev); err != nil {
+			return err
+		}
 	}
 	if d.Node != nil {
 		if name := d.Node.NodeName; name != nil && *name != "" && *name != d.ID {

@@ -63,6 +63,29 @@ func TestVhostUserDiskFaults(t *testing.T) {
 	}
 }
 
+// TestVhostUserDiskConnectsOnce refuses what QEMU would stand still for: a server of its own, which
+// is what a socket without Server is, and a connection that is tried again.
+func TestVhostUserDiskConnectsOnce(t *testing.T) {
+	for name, change := range map[string]func(s *qemu.ChardevSocket){
+		"its own server": func(s *qemu.ChardevSocket) { s.Server = new(true) },
+		"by default":     func(s *qemu.ChardevSocket) { s.Server = nil },
+		"again":          func(s *qemu.ChardevSocket) { s.ReconnectMs = new(int64(1000)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			disk := vhostUser("d", "/run/d")
+			change(&disk.Chardev.Branch.(*qemu.ChardevSocketWrapper).Data)
+			require.ErrorContains(t, hotplug.New(m.Dial()).AddDisk(t.Context(), disk), "connects once")
+			require.Empty(t, m.Requests())
+		})
+	}
+	vm := hotplug.New(fakeqemu.New(t).Dial())
+	for _, branch := range []qemu.ChardevBackendBranch{nil, (*qemu.ChardevSocketWrapper)(nil), &qemu.ChardevHostdevWrapper{}} {
+		err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Chardev: &qemu.ChardevBackend{Branch: branch}})
+		require.ErrorContains(t, err, "no socket")
+	}
+}
+
 // TestVhostUserDiskOfOthers finds the names in use, and devices that are no disks.
 func TestVhostUserDiskOfOthers(t *testing.T) {
 	ctx := t.Context()

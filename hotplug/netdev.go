@@ -10,9 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// The names of what belongs to a NIC, other than its device and its netdev, which have its ID.
-func chardevOf(id string) string { return id + "-chardev" }
-
+// The names that a NIC's descriptors are sent under.
 func tapNames(id string) func(queue int) string {
 	return func(queue int) string { return id + "-" + strconv.Itoa(queue) }
 }

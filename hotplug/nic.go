@@ -126,21 +126,13 @@ func (n *NIC) checkNetdev() error {
 	return checkVhost(n.Vhost)
 }
 
-// checkChardev leaves out those that would have QEMU wait for somebody to connect.
+// checkChardev checks the connection of a NIC with one.
 func (n *NIC) checkChardev() error {
 	user := n.Netdev.Branch.(*qemu.NetdevVhostUserOptions)
 	if user.Chardev != "" && user.Chardev != chardevOf(n.ID) {
 		return fmt.Errorf("Netdev has the chardev %q: with Chardev it must be empty", user.Chardev)
 	}
-	socket, ok := n.Chardev.Branch.(*qemu.ChardevSocketWrapper)
-	if !ok {
-		return errors.New("Chardev is no socket, which vhost-user needs")
-	}
-	if server := socket.Data.Server; server == nil || *server || socket.Data.ReconnectMs != nil {
-		return errors.New("Chardev is not one that connects once (Server false, no ReconnectMs): " +
-			"QEMU would stand still until somebody is there")
-	}
-	return nil
+	return checkConnects(n.Chardev)
 }
 
 // netdev is the netdev to add, which takes the descriptors by the names that they were sent under.
