@@ -149,8 +149,11 @@ func (d *Disk) check() error {
 // checkID checks a device's ID by the rule that QEMU has for those (id_wellformed of
 // util/id.c).
 func checkID(id string) error {
-	if id == "" {
+	switch id {
+	case "":
 		return errors.New("needs an ID")
+	case "type": // of the object that devices are in
+		return errors.New("an ID of \"type\": QEMU has a property of that name; 5.2 ends at such a device")
 	}
 	for i, c := range []byte(id) {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'

@@ -36,5 +36,5 @@
 //	its descriptors, on the way  by name (getfd): ID-0, ID-1, …, and of vhost ID-vhost-0, …
 //
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only; a disk's has at
-// most 31 bytes, the limit of a node's name.
+// most 31 bytes, the limit of a node's name. It must not be "type".
 package hotplug

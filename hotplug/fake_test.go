@@ -126,6 +126,7 @@ func TestDiskFaults(t *testing.T) {
 		{"no ID", hotplug.Disk{Path: path}, "needs an ID"},
 		{"ID of a digit", hotplug.Disk{ID: "1", Path: path}, "begins with a letter"},
 		{"ID with a blank", hotplug.Disk{ID: "a b", Path: path}, "begins with a letter"},
+		{"ID that ends QEMU 5.2", hotplug.Disk{ID: "type", Path: path}, "QEMU has a property of that name"},
 		{"long ID", hotplug.Disk{ID: "a2345678901234567890123456789012", Path: path}, "at most 31"},
 		{"neither", hotplug.Disk{ID: "d"}, "one of Path, Node and Chardev"},
 		{"both", hotplug.Disk{ID: "d", Path: path, Node: node}, "one of Path, Node and Chardev"},
