@@ -53,6 +53,38 @@ func (d *Doc) Feature(name string) *DocSection { return d.section(DocFeature, na
 // Tagged is like Member, for the first section with that tag.
 func (d *Doc) Tagged(tag string) *DocSection { return d.section(DocTagged, tag) }
 
+// Seen returns the version of the QEMU that a member, a value or an alternative was first seen in,
+// or the definition itself if member is "": what a join of schemas noted there. It is "" for what comes from
+// QEMU's source.
+func (d *Doc) Seen(member string) string {
+	if d == nil {
+		return ""
+	}
+	kind := DocMember
+	if member == "" {
+		kind = DocText
+	}
+	for i := range d.Sections {
+		s := &d.Sections[i]
+		if s.Kind != kind || s.Name != member {
+			continue
+		}
+		if version := syntax.Seen(s.Lines); version != "" {
+			return version
+		}
+	}
+	return ""
+}
+
+// SeenIn is [Doc.Seen] for a member of a definition that may be its base's, or that of the type of
+// its arguments, as [DescriptionOf] finds it.
+func SeenIn(d Definition, member string) string {
+	if s := DescriptionOf(d, member); s != nil {
+		return syntax.Seen(s.Lines)
+	}
+	return ""
+}
+
 // DescriptionOf returns what is said about a member of a definition, or about a value or an
 // alternative: in the definition's own documentation, or in that of the type which brings the
 // member, its base or the type of its arguments. It is nil if nothing is said.
@@ -88,7 +120,7 @@ func (s *Schema) HasProse() bool {
 			continue
 		}
 		for _, section := range doc.Sections {
-			if (section.Kind == DocText || section.Kind == DocMember) && len(section.Lines) > 0 {
+			if (section.Kind == DocText || section.Kind == DocMember) && len(section.Lines) > 0 && syntax.Seen(section.Lines) == "" {
 				return true
 			}
 		}

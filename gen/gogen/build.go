@@ -137,10 +137,10 @@ func one[D decl](d D, err error) ([]decl, error) { return []decl{d}, err }
 func (b *builder) enum(d *qapi.Enum) (*enum, error) {
 	name := typeName(d)
 	e := &enum{name: name, doc: b.definitionComment(fmt.Sprintf("%s is the QAPI enum %s.", name, d.Name), d)}
-	p := b.prose(d)
 	for _, v := range d.Values {
 		e.values = append(e.values, enumValue{
-			constantName(name, v.Name), v.Name, v.If, p.partComment(v.Name, "the value", v.If, v.Features),
+			name: constantName(name, v.Name), wire: v.Name, cond: v.If,
+			doc: b.partComment(d, v.Name, "the value", v.If, v.Features),
 		})
 	}
 	return e, nil
@@ -162,9 +162,8 @@ func (b *builder) object(d qapi.ObjectType) (*object, error) {
 // has them: it is documented, and the table of secrets has its name.
 func (b *builder) fields(o *object, t qapi.ObjectType, owner qapi.Definition) error {
 	scope := names{}
-	p := b.prose(owner)
 	for _, m := range t.AllMembers() {
-		f, err := b.field(t, m, owner, p)
+		f, err := b.field(t, m, owner)
 		if err != nil {
 			return err
 		}
@@ -176,13 +175,13 @@ func (b *builder) fields(o *object, t qapi.ObjectType, owner qapi.Definition) er
 	return nil
 }
 
-func (b *builder) field(t qapi.ObjectType, m *qapi.Member, owner qapi.Definition, p *prose) (*field, error) {
+func (b *builder) field(t qapi.ObjectType, m *qapi.Member, owner qapi.Definition) (*field, error) {
 	f := &field{
 		name:     fieldName(m.Name),
 		wire:     m.Name,
 		typ:      b.goType(m.Type),
 		optional: m.Optional,
-		doc:      p.partComment(m.Name, "the member", m.If, m.Features),
+		doc:      b.partComment(owner, m.Name, "the member", m.If, m.Features),
 	}
 	if isSecret(owner.Head().Name, m.Name) {
 		f.typ = secretOf(f.typ)
@@ -238,10 +237,9 @@ func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 		codec: b.both(b.reach.codec(d)),
 	}
 	scope := names{}
-	p := b.prose(d)
 	for _, alt := range d.Alternatives {
 		f := alternative{fieldName(alt.Name), alt.Type.JSONKind(), b.goType(alt.Type),
-			p.partComment(alt.Name, "the alternative", alt.If, nil)}
+			b.partComment(d, alt.Name, "the alternative", alt.If, nil)}
 		if err := scope.take(f.name, fmt.Sprintf("alternative %s of %s", alt.Name, describe(d))); err != nil {
 			return nil, err
 		}

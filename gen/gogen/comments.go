@@ -74,6 +74,8 @@ func (b *builder) definitionComment(first string, d qapi.Definition) comment {
 	var where []string
 	if since := p.since(h.Doc); since != "" {
 		where = append(where, "Since QEMU "+strings.TrimSuffix(since, ".")+".")
+	} else if seen := h.Doc.Seen(""); seen != "" {
+		where = append(where, seenFirst(seen))
 	}
 	if h.Module != nil {
 		where = append(where, "See "+baseName(h.Module)+".")
@@ -84,11 +86,19 @@ func (b *builder) definitionComment(first string, d qapi.Definition) comment {
 	return append(c, p.remarks("the "+kindOf(d), h.If, h.Features)...)
 }
 
-// partComment is the comment of what a member, a value or an alternative becomes; what is the word
-// for it.
-func (p *prose) partComment(name, what string, cond qapi.Cond, features []*qapi.Feature) comment {
-	return append(p.member(name), p.remarks(what, cond, features)...)
+// partComment is the comment of what a definition's member, value or alternative becomes; what is
+// the word for it.
+func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Cond, features []*qapi.Feature) comment {
+	p := b.prose(d)
+	c := p.member(name)
+	if seen := qapi.SeenIn(d, name); seen != "" {
+		c = append(c, seenFirst(seen))
+	}
+	return append(c, p.remarks(what, cond, features)...)
 }
+
+// seenFirst says of what no source has, but a server, which one it was.
+func seenFirst(version string) string { return "Seen first in QEMU " + version + "." }
 
 // onlyWith is the remark on a condition in a list: " (CONFIG_LINUX)".
 func onlyWith(cond qapi.Cond) string {

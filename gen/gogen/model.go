@@ -38,6 +38,7 @@ type enumValue struct {
 	name string // of the constant
 	wire string
 	cond qapi.Cond // of the value, or of the branch for it
+	seen string    // the version in which a branch for it was seen first; else ""
 	doc  comment
 }
 

@@ -1,6 +1,7 @@
 package gogen
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -59,7 +60,8 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 
 // branches groups the values of the discriminator by the type that serves them.
 func (b *builder) branches(u *union, d *qapi.Union) {
-	tagType := typeName(d.Discriminator.Type.(*qapi.Enum))
+	tag := d.Discriminator.Type.(*qapi.Enum)
+	tagType := typeName(tag)
 	index := map[string]int{}
 	for _, br := range d.Branches {
 		value := enumValue{name: constantName(tagType, br.Value), wire: br.Value, cond: br.If}
@@ -67,6 +69,7 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 			u.empty = append(u.empty, value)
 			continue
 		}
+		value.seen = cmp.Or(qapi.SeenIn(tag, br.Value), br.Type.Head().Doc.Seen(""))
 		typ := typeName(br.Type)
 		i, ok := index[typ]
 		if !ok {
@@ -78,11 +81,15 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 	}
 }
 
-// list joins the wire names of values, with the conditions on which they are there.
+// list joins the wire names of values, with the conditions on which they are there, and the version
+// in which they were seen first.
 func list(values []enumValue) string {
 	wire := make([]string, len(values))
 	for i, v := range values {
 		wire[i] = v.wire + onlyWith(v.cond)
+		if v.seen != "" {
+			wire[i] += " (seen first in QEMU " + v.seen + ")"
+		}
 	}
 	return strings.Join(wire, ", ")
 }

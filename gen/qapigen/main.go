@@ -7,6 +7,7 @@
 //	qapigen query SOURCE PATH
 //	qapigen diff [-json] [-breaking] OLD NEW
 //	qapigen capture [-out FILE] ADDRESS
+//	qapigen join -schema FILE [-overrides FILE] -out DIR SOURCE
 //
 // Generate writes a Go package for a schema, or for what a running server says of its own. Print
 // writes a copy of schemas without their prose. Check tells what is wrong with schemas. Introspect prints
@@ -77,7 +78,7 @@ Flags take one dash or two.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture())
+	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture(), newJoin())
 	root.RunE = func(*cobra.Command, []string) error { return &usageError{"no command given"} }
 	for _, cmd := range root.Commands() {
 		cmd.RunE = failing(cmd.RunE)

@@ -70,20 +70,21 @@ func loadNames(file string, view *introspect.Schema) (*qapi.Schema, string, erro
 // both have among those that one of them has.
 func nearest(view *introspect.Schema) (best *qapi.Schema, label string, err error) {
 	most := -1.0
-	for _, main := range []string{schema.QEMU, schema.Storage} {
-		s, err := qapi.LoadFS(schema.FS, embeddedVersion+"/"+main, nil)
+	for _, path := range []string{schema.NewestQEMU, schema.NewestStorage} {
+		s, err := qapi.LoadFS(schema.FS, path, nil)
 		if err != nil {
 			return nil, "", err
 		}
 		if n := likeness(view, s); n > most {
-			most, best, label = n, s, "QEMU "+embeddedVersion+"'s "+main
+			version, main, _ := strings.Cut(path, "/")
+			most, best, label = n, s, "QEMU "+version+"'s "+main
 		}
 	}
 	return best, label, nil
 }
 
-// embeddedVersion is the version of our own schemas.
-const embeddedVersion = "10.2"
+// embeddedVersion is the version that our own schemas are up to.
+const embeddedVersion = schema.Newest
 
 func likeness(view *introspect.Schema, s *qapi.Schema) float64 {
 	both, one := 0, len(s.Commands())

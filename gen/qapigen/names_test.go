@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestGenerateFromAnswer(t *testing.T) {
 			answer := writeAnswer(t, filepath.Join(snapshots, embeddedVersion, main))
 			status, stderr := runQapigen(t, "generate", "-schema", answer, "-package", name, "-out", out)
 			require.Zero(t, status, stderr)
-			require.Regexp(t, `^recovered (\d+) of (\d+) type names from QEMU 10.2's `+main+`\n$`, stderr)
+			require.Regexp(t, `^recovered (\d+) of (\d+) type names from QEMU `+regexp.QuoteMeta(embeddedVersion)+`'s `+main+`\n$`, stderr)
 			text := generatedFiles(t, out)["block_core_gen.go"]
 			require.Contains(t, text, "QEMU 10.2.9")
 			committed := generatedFiles(t, filepath.Join(generated, name))["block_core_gen.go"]

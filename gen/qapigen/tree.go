@@ -94,10 +94,10 @@ func staleFiles(folder string, files map[string][]byte) ([]string, error) {
 	}
 	// The version is ours if there is something that it is the version of.
 	version := filepath.Join(folder, versionFile)
-	if _, err := os.Stat(version); err == nil {
-		_, wanted := files[versionFile]
+	if text, err := os.ReadFile(version); err == nil {
+		now, wanted := files[versionFile]
 		switch {
-		case wanted && ours == nil:
+		case wanted && ours == nil && !bytes.Equal(text, now):
 			foreign = append(foreign, notOurs(version))
 		case !wanted && ours != nil:
 			stale = append(stale, version)

@@ -10,8 +10,8 @@ const lineWidth = 79
 
 // Print returns the text of a file in one canonical form, without its prose: comments are
 // left out, and of documentation only what a schema is not the same without is kept, which
-// is the definition's name, the names of the features described and the version after
-// Since:. Parsing the result gives the same objects in the same order. Errors among the
+// is the definition's name, the names of the features described, the version after Since:
+// and what [Seen] finds. Parsing the result gives the same objects in the same order. Errors among the
 // file's items are left out.
 func Print(f *File) []byte {
 	p := &printer{}
@@ -58,6 +58,15 @@ func isInclude(o *Object) bool { return o.Get("include") != nil }
 // doc writes what is kept of a definition's documentation.
 func (p *printer) doc(d *Doc) {
 	p.WriteString("##\n# @" + d.Symbol + ":\n")
+	for _, s := range d.Sections {
+		switch seen := Seen(s.Lines); {
+		case seen == "":
+		case s.Kind == Plain:
+			p.WriteString("#\n# " + SeenMark(seen) + "\n")
+		case s.Kind == MemberText:
+			p.WriteString("#\n# @" + s.Name + ": " + SeenMark(seen) + "\n")
+		}
+	}
 	if features := d.features(); len(features) > 0 {
 		p.WriteString("#\n# Features:\n#\n")
 		for _, name := range features {

@@ -8,7 +8,8 @@ type definition struct {
 	kind     string // the language's word: "struct"
 	name     string
 	module   string
-	since    string // the QEMU that brought it, if it is known
+	since    string            // the QEMU that brought it, if it is known
+	seen     map[string]string // of what a source does not have, the server that had it first; by the part, "" being the definition
 	cond     qapi.Cond
 	features []*qapi.Feature
 

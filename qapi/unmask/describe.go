@@ -43,7 +43,7 @@ func (b *builder) define(kind, name string, h *introspect.Header) *definition {
 	d := &definition{
 		kind: kind, name: name, features: newFeatures(h.Features),
 		module: cmp.Or(b.names.module(name), b.modules[name], newModule),
-		since:  b.names.since(name),
+		since:  b.names.since(name), seen: b.names.seen(name),
 	}
 	b.definitions = append(b.definitions, d)
 	return d

@@ -4,6 +4,7 @@ import (
 	"path"
 
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/syntax"
 )
 
 // described returns the definitions of a schema that was loaded.
@@ -19,6 +20,7 @@ func describe(def qapi.Definition) *definition {
 	d := &definition{name: h.Name, module: path.Base(h.Module.Name), cond: h.If, features: h.Features}
 	if h.Doc != nil {
 		d.since = h.Doc.Since
+		d.seen = seen(h.Doc)
 	}
 	switch def := def.(type) {
 	case *qapi.Enum:
@@ -76,4 +78,16 @@ func newMembers(members []*qapi.Member) (all []member) {
 		all = append(all, member{m.Name, refTo(m.Type), m.Optional, m.If, m.Features})
 	}
 	return all
+}
+
+// seen returns what a documentation says of earlier joins.
+func seen(doc *qapi.Doc) map[string]string {
+	marks := map[string]string{}
+	for i := range doc.Sections {
+		s := &doc.Sections[i]
+		if version := syntax.Seen(s.Lines); version != "" && (s.Kind == qapi.DocText || s.Kind == qapi.DocMember) {
+			marks[s.Name] = version
+		}
+	}
+	return marks
 }

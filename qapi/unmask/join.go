@@ -12,8 +12,9 @@ import (
 
 // JoinOptions says how a server's schema is joined with another one.
 type JoinOptions struct {
-	// Version is the server's. A definition that only the server has says that it is there since
-	// then.
+	// Version is the server's, such as "11.1". What only the server has says that it was seen first
+	// in it: definitions, members, values and alternatives (package qapi's SeenIn). What an earlier
+	// join added keeps its version.
 	Version string
 
 	// Overrides decides where a place has another kind of type in the one than in the other:

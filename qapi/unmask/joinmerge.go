@@ -3,6 +3,7 @@ package unmask
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/introspect"
@@ -47,7 +48,16 @@ func (j *joiner) depth(d *definition) (n int) {
 	return n
 }
 
-func (j *joiner) add(d *definition, name string) { j.added = append(j.added, Part{d.name, name}) }
+// add notes what was added to a definition.
+func (j *joiner) add(d *definition, name string) {
+	j.added = append(j.added, Part{d.name, name})
+	if j.opts.Version != "" && strings.Trim(name, "+$") == name {
+		if d.seen == nil {
+			d.seen = map[string]string{}
+		}
+		d.seen[name] = j.opts.Version
+	}
+}
 
 func (j *joiner) mergeEnum(d *definition, live *introspect.Enum) {
 	for _, m := range live.Members {
@@ -183,7 +193,7 @@ func (j *joiner) addNew() {
 	}
 	j.prune(sources)
 	for _, d := range j.definitions[sources:] {
-		d.since = j.opts.Version
+		d.since, d.seen = "", nil
 		j.add(d, "")
 	}
 }

@@ -92,3 +92,11 @@ func memberOf(t qapi.Type, name string) *qapi.Member {
 	}
 	return nil
 }
+
+// seen returns what the documentation of a definition says of earlier joins.
+func (n *namer) seen(name string) map[string]string {
+	if d := n.Lookup(name); d != nil && d.Head().Doc != nil {
+		return seen(d.Head().Doc)
+	}
+	return nil
+}

@@ -61,13 +61,14 @@ func (d *definition) hasCapitals() bool {
 		slices.ContainsFunc(d.members, func(m member) bool { return m.name != strings.ToLower(m.name) })
 }
 
-// doc returns what documentation there is: the version, with the names of the features, which
+// doc returns what documentation there is: the versions, with the names of the features, which
 // must not be missing then.
 func (d *definition) doc() *syntax.Doc {
-	if d.since == "" {
+	marks := d.marks()
+	if d.since == "" && marks == nil {
 		return nil
 	}
-	doc := &syntax.Doc{Symbol: d.name}
+	doc := &syntax.Doc{Symbol: d.name, Sections: marks}
 	seen := map[string]bool{}
 	add := func(features []*qapi.Feature) {
 		for _, f := range features {
@@ -84,8 +85,27 @@ func (d *definition) doc() *syntax.Doc {
 	for i := range d.members {
 		add(d.members[i].features)
 	}
-	doc.Sections = append(doc.Sections, syntax.Section{Kind: syntax.Tagged, Name: "Since", Lines: []string{d.since}})
+	if d.since != "" {
+		doc.Sections = append(doc.Sections, syntax.Section{Kind: syntax.Tagged, Name: "Since", Lines: []string{d.since}})
+	}
 	return doc
+}
+
+// marks returns the sections on what was seen first in a server.
+func (d *definition) marks() (sections []syntax.Section) {
+	mark := func(kind syntax.SectionKind, name string) {
+		if version, ok := d.seen[name]; ok {
+			sections = append(sections, syntax.Section{Kind: kind, Name: name, Lines: []string{syntax.SeenMark(version)}})
+		}
+	}
+	mark(syntax.Plain, "")
+	for _, v := range d.values {
+		mark(syntax.MemberText, v.Name)
+	}
+	for i := range d.members {
+		mark(syntax.MemberText, d.members[i].name)
+	}
+	return sections
 }
 
 // object returns the definition in the language.

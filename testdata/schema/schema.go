@@ -5,8 +5,13 @@ import "embed"
 // FS holds the folders of all versions. In each the files have the names that they have in
 // QEMU's source tree.
 //
-//go:embed all:10.2
+//go:embed all:[0-9]*
 var FS embed.FS
+
+// Captured holds what servers answered, in a folder for each version: see the package comment.
+//
+//go:embed captured
+var Captured embed.FS
 
 // The main files of a version's three schemas, as paths in its folder.
 const (
@@ -15,7 +20,7 @@ const (
 	Guest   = "qga/qapi-schema.json"                 // of the guest agent
 )
 
-// Mains holds the paths in FS of all schemas' main files.
+// Mains holds the paths in FS of the main files of the schemas that come from QEMU's source.
 var Mains = []string{
 	"10.2/" + QEMU,
 	"10.2/" + Storage,

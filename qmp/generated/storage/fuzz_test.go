@@ -18,7 +18,7 @@ func FuzzDecoders(f *testing.F) { schematest.Fuzz(f, decoders(f)) }
 func TestMemory(t *testing.T) { schematest.Memory(t, decoders(t)) }
 
 func decoders(tb testing.TB) schematest.Decoders {
-	s, err := qapi.LoadFS(schema.FS, "10.2/"+schema.Storage, nil)
+	s, err := qapi.LoadFS(schema.FS, schema.NewestStorage, nil)
 	require.NoError(tb, err)
 	return schematest.Decoders{
 		Schema:      s,

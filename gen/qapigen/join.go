@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qmpkit/qmpkit/qapi/unmask"
+)
+
+// newJoin makes the subcommand that adds what a server has to a schema.
+func newJoin() *cobra.Command {
+	var j joining
+	cmd := &cobra.Command{
+		Use:   "join -schema FILE [-overrides FILE] -out DIR SOURCE",
+		Short: "add what a server has to the schema of another QEMU",
+		Long: `Join writes a copy of a schema, without its prose as print does, with all that a server has
+beyond it: for a QEMU whose source is not at hand, from the schema of one whose source is. Nothing
+of the schema is lost. What was added is marked, "(seen first in 11.1)", and generate puts that
+into the comments. What comes out is a schema like any other, and can be joined again.
+
+SOURCE is a file with the answer to query-qmp-schema, as capture writes it, or the address of a
+server that is running. The version is the server's, or that in the file VERSION beside an answer.
+
+Where the two disagree on a member it takes the looser form. Where one has another kind of type
+than the other there has to be a row in the overrides, a line each:
+
+  PLACE source|server REASON
+
+The place is as the error names it; the choice is which of the two counts. A row that decides
+nothing is an error. Lines that begin with # are comments.
+
+The files have the same folder in DIR as in QEMU's tree, all those of one schema the same. Files
+that an earlier run wrote and that are no longer part of the schema are removed; files that qapigen
+did not write are never touched.
+
+` + statusHelp,
+		Example: `  qapigen capture -out 11.1/qemu.json unix:/run/vm1/qmp.sock
+  qapigen join -schema qemu-10.2/qapi/qapi-schema.json -qemu-version 11.1.0 -out joined 11.1/qemu.json`,
+		Args:              takes("SOURCE"),
+		ValidArgsFunction: completeFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if j.version != "" && !versionPattern.MatchString(j.version) {
+				return &usageError{fmt.Sprintf("-qemu-version %s: want a version such as 10.2.0", j.version)}
+			}
+			j.answer = args[0]
+			return j.run(cmd.Context(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&j.schema, "schema", "", "the main `FILE` of the schema (qapi-schema.json)")
+	flags.StringVar(&j.overrides, "overrides", "", "the `FILE` that decides where the two have different kinds of types")
+	flags.StringVar(&j.out, "out", "", "the `DIR` to write to")
+	flags.StringVar(&j.version, "qemu-version", "",
+		"the QEMU `VERSION` of the answer (default: the server's, or that in the file VERSION beside it)")
+	for _, name := range []string{"schema", "out"} {
+		cobra.CheckErr(cmd.MarkFlagRequired(name))
+	}
+	return cmd
+}
+
+// A joining is what join was called with.
+type joining struct {
+	schema, answer, overrides, out, version string
+}
+
+// run writes nothing before everything is known to be right.
+func (j *joining) run(ctx context.Context, stderr io.Writer) error {
+	source, err := openSource(ctx, j.schema)
+	if err == nil && source.schema == nil {
+		err = errors.New("this is a server, or a server's answer: -schema is the main file of a QEMU's schema, or of a copy made by qapigen print")
+	}
+	if err != nil {
+		return named(j.schema, err)
+	}
+	live, err := j.openAnswer(ctx)
+	if err != nil {
+		return named(j.answer, err)
+	}
+	opts := unmask.JoinOptions{Version: release(live.version)}
+	if j.overrides != "" {
+		if opts.Overrides, err = readOverrides(j.overrides); err != nil {
+			return err
+		}
+	}
+	joined, err := unmask.Join(source.schema, live.view, opts)
+	if err != nil {
+		return withRows(err, j.overrides)
+	}
+	tree, err := j.tree(joined, live.version)
+	if err != nil {
+		return err
+	}
+	if err := writeTree(j.out, tree); err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "joined %s with QEMU %s: %d parts added\n", j.schema, live.version, len(joined.Added))
+	return nil
+}
+
+// openAnswer opens the server's side, whose version has to be known.
+func (j *joining) openAnswer(ctx context.Context) (*source, error) {
+	live, err := openSource(ctx, j.answer)
+	switch {
+	case err != nil:
+		return nil, err
+	case live.view == nil:
+		return nil, errors.New("this is a schema: join takes a server, or its answer")
+	}
+	live.version = cmp.Or(j.version, live.version, versionIn(filepath.Dir(j.answer)))
+	if live.version == "" {
+		return nil, errors.New("the version of QEMU is not known: give -qemu-version, or write it to a file VERSION beside the answer")
+	}
+	return live, nil
+}
+
+// tree returns the files to write, by their paths.
+func (j *joining) tree(joined *unmask.Joined, version string) (map[string][]byte, error) {
+	main, err := filepath.Abs(j.schema)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := filepath.Rel(treeRoot([]string{main}), filepath.Dir(main))
+	if err != nil {
+		return nil, err
+	}
+	head := header + " join from the schema of QEMU " + cmp.Or(treeVersion(main), "another version") +
+		" and what QEMU " + version + " has beyond it; DO NOT EDIT.\n\n"
+	tree := map[string][]byte{versionFile: []byte(version + "\n")}
+	for name, text := range joined.Files {
+		tree[filepath.FromSlash(path.Join(filepath.ToSlash(folder), name))] = append([]byte(head), text...)
+	}
+	return tree, nil
+}
+
+// release returns the version without what it has besides its first two numbers: that of "11.1.3"
+// is "11.1".
+func release(version string) string {
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	return major + "." + minor
+}
