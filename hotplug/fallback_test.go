@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,6 +13,7 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
@@ -18,13 +21,15 @@ import (
 // node that no command removes but HMP's.
 type older struct {
 	*fakeqemu.Machine
+
+	mu     sync.Mutex // the server and the fallback use what follows
 	drives map[string]bool
 	hmpErr error // of the fallback's next command, in the place of its answer
 }
 
 func newOlder(t *testing.T) *older {
 	t.Helper()
-	m := &older{fakeqemu.New(t), map[string]bool{}, nil}
+	m := &older{Machine: fakeqemu.New(t), drives: map[string]bool{}}
 	m.Handle("query-commands", lacks("blockdev-add", "blockdev-del"))
 	for _, command := range []string{"blockdev-add", "blockdev-del"} {
 		m.Handle(command, qmptest.Refuse(qmp.ErrCommandNotFound, "The command "+command+" has not been found"))
@@ -34,10 +39,18 @@ func newOlder(t *testing.T) *older {
 		if err := r.Decode(&args); err != nil {
 			return nil, err
 		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		if !m.drives[args.Drive] {
 			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "no drive"}
 		}
 		return nil, nil
+	})
+	m.Handle("query-named-block-nodes", func(r *qmptest.Request) (any, error) {
+		if strings.Contains(string(r.Arguments), "flat") {
+			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "Parameter 'flat' is unexpected"}
+		}
+		return []qemu.BlockDeviceInfo{}, nil
 	})
 	return m
 }
@@ -45,6 +58,8 @@ func newOlder(t *testing.T) *older {
 func (m *older) fallback() *hotplug.Fallback {
 	return &hotplug.Fallback{
 		Add: func(_ context.Context, d hotplug.Disk) error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
 			if err := m.next(); err != nil && !errors.Is(err, qmp.ErrOutcomeUnknown) {
 				return err
 			} else if m.drives[d.ID] = true; err != nil {
@@ -53,6 +68,8 @@ func (m *older) fallback() *hotplug.Fallback {
 			return nil
 		},
 		Remove: func(_ context.Context, id string) error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
 			if err := m.next(); err != nil {
 				return err
 			}
@@ -110,6 +127,8 @@ func TestFallbackFails(t *testing.T) {
 	require.Empty(t, m.drives)
 
 	m.Handle("device_add", func(*qmptest.Request) (any, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		m.hmpErr = errors.New("busy") // when it is removed again
 		return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "no slot"}
 	})

@@ -6,9 +6,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// nodeExists tells whether the block layer has a node of this name.
+// nodeExists tells whether the block layer has a node of this name. QEMU before 5.0 does not know
+// "flat", which leaves out what each node repeats of those below it.
 func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
 	nodes, err := qemu.QueryNamedBlockNodes{Flat: new(true)}.Do(ctx, vm.conn)
+	if refused(err) {
+		nodes, err = qemu.QueryNamedBlockNodes{}.Do(ctx, vm.conn)
+	}
 	for _, node := range nodes {
 		if node.NodeName == name {
 			return true, err
