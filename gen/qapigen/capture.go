@@ -21,12 +21,17 @@ func newCapture() *cobra.Command {
 one entry a line, each with its members in alphabetical order: two captures of one QEMU are the
 same. Generate, query and diff take the file as a source, where the server is no longer at hand.
 
-ADDRESS is the path of its socket, "unix:PATH", "tcp:ADDRESS:PORT" or "vsock:CID:PORT". A server
-talks to one client at a time on a socket. A guest agent has no introspection.`,
+` + addressHelp + `
+A guest agent has no introspection.
+
+` + statusHelp,
 		Example: `  qapigen capture -out qemu-11.1.json unix:/run/vm1/qmp.sock
   qapigen generate -schema qemu-11.1.json -qemu-version 11.1.0 -package qemu -out ./qemu`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := notEmpty(cmd, "out"); err != nil {
+				return err
+			}
 			return capture(cmd.Context(), args[0], out, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -47,7 +52,7 @@ func capture(ctx context.Context, address, out string, stdout, stderr io.Writer)
 	if out == "" {
 		_, err = stdout.Write(b.Bytes())
 	} else {
-		err = os.WriteFile(out, b.Bytes(), 0o666)
+		err = notWritten(os.WriteFile(out, b.Bytes(), 0o666))
 	}
 	if err == nil {
 		fmt.Fprintf(stderr, "captured %d entries of the schema of QEMU %s\n", len(s.view.Infos), s.version)
@@ -56,11 +61,16 @@ func capture(ctx context.Context, address, out string, stdout, stderr io.Writer)
 }
 
 // openServer is openSource for what must be a server that is running.
-func openServer(ctx context.Context, address string) (*source, error) {
-	if !isAddress(address) {
-		if info, err := os.Stat(address); err == nil && info.Mode().IsRegular() {
-			return nil, errors.New("this is a file: capture takes the address of a server that is running")
-		}
+func openServer(ctx context.Context, name string) (*source, error) {
+	if address, ok := serverAddress(name); ok {
+		return askServer(ctx, address)
 	}
-	return askServer(ctx, address)
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, advise(withoutPath(err), "no socket is there, and the address of a server begins with unix:, tcp: or vsock:")
+	case info.Mode().IsRegular():
+		return nil, errors.New("this is a file: capture takes the address of a server that is running")
+	}
+	return nil, errors.New("this is no socket: capture takes the address of a server that is running")
 }

@@ -12,8 +12,9 @@ import (
 // newCheck makes the subcommand that tells what is wrong with schemas.
 func newCheck() *cobra.Command {
 	var dialect string
+	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "check [-dialect any|5.2|7.2|10.0|10.2] FILE...",
+		Use:   "check [-dialect any|5.2|7.2|10.0|10.2] [-json] FILE...",
 		Short: "tell what is wrong with schemas",
 		Long: `Check reads the schemas whose main files are named, with all that they include, and says
 nothing if they are in order. Otherwise it prints a line for each thing that is wrong, in the
@@ -24,26 +25,69 @@ order in which QEMU would come across it:
 The language has changed from one QEMU to the next. With a version for -dialect, check takes
 what that QEMU takes and refuses what it refuses, the rules for documentation included: the
 first line is then about what QEMU itself would report, and at the same place. Otherwise it
-takes what QEMU 5.2 to 11.0 write.`,
+takes what QEMU 5.2 to 11.0 write.
+
+With -json, what is wrong is an array on standard output, empty if nothing is: objects with file,
+line, column (where it is known) and message.
+
+The exit status is 0 if the schemas are in order, 1 if they are not, and 2 if the command line
+cannot be understood.`,
 		Example: `  qapigen check qemu/qapi/qapi-schema.json qemu/qga/qapi-schema.json
-  qapigen check -dialect 10.2 qemu/qapi/qapi-schema.json`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+  qapigen check -dialect 10.2 qemu/qapi/qapi-schema.json
+  qapigen check -json qemu/qapi/qapi-schema.json | jq -r '.[].file'`,
+		Args:              takes("FILE..."),
+		ValidArgsFunction: completeFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			d, ok := qapi.ParseDialect(dialect)
 			if !ok {
 				return &usageError{"there is no dialect '" + dialect + "': it is one of " + dialectNames()}
 			}
 			var errs []error
 			for _, path := range args {
-				if _, err := qapi.Load(path, &qapi.Options{Dialect: d}); err != nil {
+				step(cmd.Context(), "reading "+path)
+				if _, err := loadFile(path, &qapi.Options{Dialect: d}); err != nil {
 					errs = append(errs, err)
 				}
 			}
-			return errors.Join(errs...)
+			err := errors.Join(errs...)
+			if !asJSON {
+				return err
+			}
+			if err := writeJSON(cmd.OutOrStdout(), problemsIn(err)); err != nil || errs == nil {
+				return err
+			}
+			return &failure{nil, exitFailure}
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print an array of objects")
 	cmd.Flags().StringVar(&dialect, "dialect", qapi.Any.String(), "the `VERSION` of QEMU whose rules apply, or any")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("dialect", completeFrom(tellAbout().Dialects...)))
 	return cmd
+}
+
+// A problem is something that is wrong with a schema, in JSON.
+type problem struct {
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
+}
+
+// problemsIn takes an error apart that may have been joined of several.
+func problemsIn(err error) []problem {
+	problems := []problem{} // and not null
+	switch err := err.(type) {
+	case nil:
+	case *qapi.Diagnostic:
+		problems = append(problems, problem{err.Pos.File, err.Pos.Line, err.Pos.Column, err.Message})
+	case interface{ Unwrap() []error }:
+		for _, err := range err.Unwrap() {
+			problems = append(problems, problemsIn(err)...)
+		}
+	default:
+		problems = append(problems, problem{Message: err.Error()})
+	}
+	return problems
 }
 
 // dialectNames lists the names of the dialects.

@@ -30,7 +30,7 @@ func TestCheck(t *testing.T) {
 	require.Equal(t, []string{
 		a + ":2: event 'Y': event has unknown key 'dat'; valid keys are 'boxed', 'data', 'event', 'features', 'if'",
 		b + ":1:18: expected ',' or '}'",
-		"qapigen: can't read schema file '" + c + "': no such file or directory",
+		"qapigen: " + c + ": no such file or directory; " + wantMain + "; a server's address begins with \"unix:\", \"tcp:\" or \"vsock:\"",
 	}, strings.Split(strings.TrimSpace(errs.String()), "\n"))
 	require.Equal(t, exitUsage, run([]string{"check"}, &out, &errs))
 }

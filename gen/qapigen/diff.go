@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -45,7 +44,8 @@ The exit status is 0 if no change is breaking, 1 if one is, and 2 if there is no
 from one of the sources.`,
 		Example: `  qapigen diff qemu-7.2/qapi/qapi-schema.json qemu-10.2/qapi/qapi-schema.json
   qapigen diff -json -breaking answer-of-5.2.json unix:/run/vm1/qmp.sock`,
-		Args: cobra.ExactArgs(2),
+		Args:              takes("OLD", "NEW"),
+		ValidArgsFunction: completeFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			changes, err := compareSources(cmd.Context(), args[0], args[1])
 			if err != nil {
@@ -86,6 +86,7 @@ func compareSources(ctx context.Context, old, new string) ([]diff.Change, error)
 	if err != nil {
 		return nil, err
 	}
+	step(ctx, "comparing them")
 	return diff.Compare(before, after)
 }
 
@@ -106,10 +107,7 @@ func printJSON(w io.Writer, changes []diff.Change) error {
 	if changes == nil {
 		changes = []diff.Change{} // and not null
 	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(changes)
+	return writeJSON(w, changes)
 }
 
 // printText prints a line for each change, and a last one.

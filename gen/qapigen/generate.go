@@ -2,21 +2,24 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/qmpkit/qmpkit/gen/gogen"
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/unmask"
 )
 
 // newGenerate makes the subcommand that emits Go for a schema.
 func newGenerate() *cobra.Command {
 	var schema, names, out, codec string
+	var asJSON bool
 	var opts gogen.Options
 	var selected *selectionFlags
 	cmd := &cobra.Command{
-		Use:   "generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR",
+		Use:   "generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR [-json]",
 		Short: "write typed Go for a schema",
 		Long: `Generate writes a Go package with a type for each command, event, struct, union,
 alternate and enum of a QAPI schema, and the code that takes them to and from the wire.
@@ -25,23 +28,42 @@ alternate and enum of a QAPI schema, and the code that takes them to and from th
 
 ` + namesHelp + `
 
-The folder is made if it is not there. Generated files that no longer belong to the package
-are removed; files that qapigen did not write are never touched.
+The folder is made if it is not there. Files that are the same already are not written. Generated
+files that no longer belong to the package are removed; files that qapigen did not write are never
+touched. A folder with Go files of another package, generated or not, is refused.
 
-` + selectionHelp,
+` + selectionHelp + `
+
+With -json, an object on standard output says what was done: package, folder, version, the names of
+files that changed, that are unchanged and that were removed, and of the names of types how many
+were recovered, and from where, and which are new.
+
+` + statusHelp,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
   qapigen generate -schema unix:/run/vm1/qmp.sock -package qemu -out ./qemu
   qapigen generate -only device_add,device_del,DEVICE_DELETED -schema … -package qemu -out ./qemu
   //go:generate go tool qapigen generate -schema qga/qapi-schema.json -package guest -out .`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := notEmpty(cmd, "schema", "names", "package", "out"); err != nil {
+				return err
+			}
 			if opts.Selection, err = selected.selection(); err != nil {
 				return err
 			}
-			load := func() (*qapi.Schema, string, error) {
-				return loadSchema(cmd.Context(), schema, names, cmd.ErrOrStderr())
+			done := outcome{Package: opts.Package, Folder: out}
+			report := func(s *unmask.Snapshot, from string) {
+				if done.Names = namesOf(s, from); !asJSON {
+					reportNames(cmd.ErrOrStderr(), s, from)
+				}
 			}
-			return generate(load, out, codec, opts)
+			load := func() (*qapi.Schema, string, error) {
+				return loadSchema(cmd.Context(), schema, names, report)
+			}
+			if err := done.generate(cmd.Context(), load, codec, opts); err != nil || !asJSON {
+				return err
+			}
+			return writeJSON(cmd.OutOrStdout(), done)
 		},
 	}
 	flags := cmd.Flags()
@@ -56,15 +78,21 @@ are removed; files that qapigen did not write are never touched.
 		"the QEMU `VERSION` that the files name (default: the server's, or from the file VERSION of the schema's tree, or beside an answer)")
 	flags.BoolVar(&opts.Docs, "docs", false,
 		"put QEMU's documentation, which is licensed under the GPL, into the comments; the schema has to be one of QEMU's own source")
+	flags.BoolVar(&asJSON, "json", false, "print an object that says what was done")
 	selected = addSelectionFlags(cmd)
 	for _, name := range []string{"schema", "package", "out"} {
 		cobra.CheckErr(cmd.MarkFlagRequired(name))
 	}
+	for name, complete := range map[string]completer{
+		"schema": completeFiles, "names": completeFiles, "out": completeFolders, "codec": completeFrom("needed", "both"),
+	} {
+		cobra.CheckErr(cmd.RegisterFlagCompletionFunc(name, complete))
+	}
 	return cmd
 }
 
-// generate writes nothing before everything is known to be right.
-func generate(load func() (*qapi.Schema, string, error), out, codec string, opts gogen.Options) error {
+// generate makes the package. It writes nothing before everything is known to be right.
+func (done *outcome) generate(ctx context.Context, load func() (*qapi.Schema, string, error), codec string, opts gogen.Options) error {
 	switch codec {
 	case "needed":
 		opts.Codec = gogen.CodecNeeded
@@ -81,10 +109,13 @@ func generate(load func() (*qapi.Schema, string, error), out, codec string, opts
 		return err
 	}
 	opts.Version = cmp.Or(opts.Version, version)
+	done.Version = opts.Version
+	step(ctx, "writing the package "+opts.Package)
 	files, err := gogen.Generate(schema, opts)
 	if err != nil {
 		return err
 	}
-	_, err = gogen.WriteDir(out, files)
-	return err
+	written, err := gogen.WriteDir(done.Folder, files)
+	done.Changed, done.Unchanged, done.Removed = orEmpty(written.Changed), orEmpty(written.Unchanged), orEmpty(written.Removed)
+	return notWritten(err)
 }

@@ -23,12 +23,16 @@ query-qmp-schema, one entry a line, each with its members in alphabetical order.
 take what it prints as a source.
 
 All conditions hold unless -define is given: then only those names are in the configuration.
-Types have numbers in place of names, as servers have them, unless -unmask is given.`,
+Types have numbers in place of names, as servers have them, unless -unmask is given.
+What a server that is running says, capture writes.
+
+` + statusHelp,
 		Example: `  qapigen introspect qemu/qapi/qapi-schema.json
   qapigen introspect -define CONFIG_LINUX -define CONFIG_TCG qemu/qapi/qapi-schema.json`,
-		Args: cobra.ExactArgs(1),
+		Args:              takes("FILE"),
+		ValidArgsFunction: completeFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := qapi.Load(args[0], nil)
+			s, err := loadFile(args[0], nil)
 			if err != nil {
 				return err
 			}

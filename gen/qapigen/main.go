@@ -1,32 +1,42 @@
 // Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
 //
-//	qapigen generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR
-//	qapigen print [-qemu-version VERSION] -out DIR FILE...
-//	qapigen check [-dialect VERSION] FILE...
-//	qapigen introspect [-unmask] [-define NAME]... FILE
-//	qapigen query SOURCE PATH
-//	qapigen diff [-json] [-breaking] OLD NEW
-//	qapigen capture [-out FILE] ADDRESS
-//	qapigen join -schema FILE [-overrides FILE] -out DIR SOURCE
+//	qapigen generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR   a Go package
+//	qapigen capture [-out FILE] ADDRESS                                      keep what a server says of its schema
+//	qapigen join -schema FILE [-overrides FILE] -out DIR SOURCE              add what a server has to a schema
+//	qapigen print [-qemu-version VERSION] -out DIR FILE...                   copy schemas without their prose
+//	qapigen check [-dialect VERSION] [-json] FILE...                         what is wrong with schemas
+//	qapigen introspect [-unmask] [-define NAME]... FILE                      what a server of a schema would say
+//	qapigen query [-json] SOURCE PATH                                        whether a schema has something
+//	qapigen diff [-json] [-breaking] OLD NEW                                 what changed, and what breaks a client
+//	qapigen completion SHELL                                                 a script for bash, zsh, fish or powershell
+//	qapigen version [-json]                                                  of qapigen, and the QEMUs that it knows
+//	qapigen help [COMMAND]                                                   each of these in full
 //
-// Generate writes a Go package for a schema, or for what a running server says of its own. Print
-// writes a copy of schemas without their prose. Check tells what is wrong with schemas. Introspect prints
-// what a server built from a schema answers to query-qmp-schema, query tells whether a schema, or
-// a running server, has something, and diff what changed from one to another. Capture keeps what a
-// server says of its schema. Flags take one dash or two.
+// A FILE or SCHEMA is the main file of a schema: qapi/qapi-schema.json, qga/qapi-schema.json or
+// storage-daemon/qapi/qapi-schema.json of a QEMU tree, or of a copy made by print. A SOURCE, and so
+// OLD and NEW, is one of these, a file with the answer to query-qmp-schema, or the ADDRESS of a
+// server that is running:
+//
+//	unix:PATH         its socket; where one is, PATH does, and @NAME for an abstract one
+//	tcp:HOST:PORT     HOST is a name or an IP address, one of IPv6 in brackets
+//	vsock:CID:PORT    of a virtual machine, or, with the CID 2, of its host
+//
+// Flags take one dash or two.
 //
 // The exit status is 0 if all went well, 1 if something is wrong with a schema or a file, and
 // 2 if the command line cannot be understood; query and diff have statuses of their own. A
 // schema's diagnostics go to standard error, one a line: path:line[:column]: message. Nothing is
-// written unless all went well.
+// written unless all went well. What takes longer than a second says so on standard error.
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,10 +60,21 @@ const (
 // run runs qapigen and returns its exit status.
 func run(args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
+	completing := len(args) > 1 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd)
+	if last := args[max(0, len(args)-1):]; completing && isOneDash(last[0]) {
+		var completions strings.Builder
+		status := run(append(slices.Clone(args[:len(args)-1]), "-"+last[0]), &completions, stderr)
+		io.WriteString(stdout, oneDash(completions.String()))
+		return status
+	}
+	progress := newProgress(stderr)
+	defer progress.step("")
+	stderr = progress
 	root.SetArgs(twoDashes(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	cmd, err := root.ExecuteC()
+	cmd, err := root.ExecuteContextC(context.WithValue(context.Background(), progressKey{}, progress))
+	progress.step("")
 	if err == nil {
 		return exitOK
 	}
@@ -73,13 +94,24 @@ func newRoot() *cobra.Command {
 		Use:   "qapigen",
 		Short: "Go bindings for QEMU's QAPI schemas",
 		Long: `Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
-Flags take one dash or two.`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+
+` + addressHelp + `
+
+Flags take one dash or two. ` + statusHelp + `
+Query and diff have statuses of their own.`,
+		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
+  qapigen generate -schema unix:/run/vm1/qmp.sock -package qemu -out ./qemu
+  qapigen diff qemu-7.2/qapi/qapi-schema.json unix:/run/vm1/qmp.sock`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
-	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture(), newJoin())
-	root.RunE = func(*cobra.Command, []string) error { return &usageError{"no command given"} }
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture(), newJoin(),
+		newCompletion(root), newVersion())
+	root.SetHelpCommand(newHelp(root))
+	root.RunE = func(*cobra.Command, []string) error {
+		return &usageError{"no command given: generate makes a Go package"}
+	}
 	for _, cmd := range root.Commands() {
 		cmd.RunE = failing(cmd.RunE)
 	}
@@ -95,11 +127,6 @@ type failure struct {
 
 func (f *failure) Error() string { return fmt.Sprint(f.err) }
 func (f *failure) Unwrap() error { return f.err }
-
-// usageError is an error of a command's own that has to do with how it was called.
-type usageError struct{ message string }
-
-func (u *usageError) Error() string { return u.message }
 
 // failing returns run with its errors marked as failures, but those about its usage.
 func failing(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
@@ -130,15 +157,19 @@ func report(w io.Writer, err error) {
 	}
 }
 
-// twoDashes returns args with two dashes before flags that have one, as Go's own tools
-// write them.
+// isOneDash tells whether an argument is a flag as Go's own tools write them: with one dash.
+func isOneDash(arg string) bool {
+	return strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--") && !strings.ContainsAny(arg[1:min(2, len(arg))], "0123456789./")
+}
+
+// twoDashes returns args with two dashes before flags that have one.
 func twoDashes(args []string) []string {
 	var out []string
 	for i, arg := range args {
 		if arg == "--" {
 			return append(out, args[i:]...)
 		}
-		if len(arg) > 2 && arg[0] == '-' && arg[1] != '-' && !strings.ContainsAny(arg[1:2], "0123456789./") {
+		if len(arg) > 2 && isOneDash(arg) {
 			arg = "-" + arg
 		}
 		out = append(out, arg)

@@ -21,9 +21,9 @@ one does not have is named after the place where it is used. What was recovered,
 is said on standard error.`
 
 // loadSchema returns the schema that a source has, and the version of QEMU that it is of, "" if
-// there is no telling. That of a server gets its names from the schema names; the report on that
-// goes to w.
-func loadSchema(ctx context.Context, name, names string, w io.Writer) (*qapi.Schema, string, error) {
+// there is no telling. That of a server gets its names from the schema names; report is told of
+// that, and what the schema names is called.
+func loadSchema(ctx context.Context, name, names string, report func(*unmask.Snapshot, string)) (*qapi.Schema, string, error) {
 	s, err := openSource(ctx, name)
 	if err != nil {
 		return nil, "", named(name, err)
@@ -37,6 +37,7 @@ func loadSchema(ctx context.Context, name, names string, w io.Writer) (*qapi.Sch
 	if s.version == "" { // an answer in a file, which is in no tree
 		s.version = versionIn(filepath.Dir(name))
 	}
+	step(ctx, "finding the names of the types of "+name)
 	from, label, err := loadNames(names, s.view)
 	if err != nil {
 		return nil, "", err
@@ -45,7 +46,7 @@ func loadSchema(ctx context.Context, name, names string, w io.Writer) (*qapi.Sch
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", name, err)
 	}
-	reportNames(w, snapshot, label)
+	report(snapshot, label)
 	return snapshot.Schema, s.version, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qmpkit/qmpkit/gen/gogen"
+	"github.com/qmpkit/qmpkit/qapi"
 )
 
 // selectionHelp says what the flags of a selection do, for the help of generate.
@@ -36,6 +37,12 @@ func addSelectionFlags(cmd *cobra.Command) *selectionFlags {
 		"the `NAMES` of the symbols that are true in the build, such as CONFIG_LINUX; all others are false")
 	flags.StringArrayVar(&s.undefine, "undefine", nil,
 		"the `NAMES` of the symbols that are false in the build; all others are true")
+	for flag, names := range map[string]func(*qapi.Schema) []string{
+		"only": commandsAndEvents, "modules": moduleNames,
+		"define": (*qapi.Schema).Symbols, "undefine": (*qapi.Schema).Symbols,
+	} {
+		cobra.CheckErr(cmd.RegisterFlagCompletionFunc(flag, completeList(names)))
+	}
 	return s
 }
 

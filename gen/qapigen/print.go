@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/syntax"
 )
 
@@ -29,11 +28,15 @@ schema that qapigen reads like the original.
 
 The files have the same folders in DIR as in QEMU's tree: qapi, qga, storage-daemon/qapi.
 DIR/VERSION holds the QEMU version. Files that an earlier run wrote and that are no longer
-part of a schema are removed; files that qapigen did not write are never touched.`,
-		Example: `  qapigen print -out testdata/schema/10.2 qemu/qapi/qapi-schema.json qemu/qga/qapi-schema.json`,
-		RunE: func(_ *cobra.Command, mains []string) error {
-			if len(mains) == 0 {
-				return &usageError{"no schema file named"}
+part of a schema are removed; files that qapigen did not write are never touched.
+
+` + statusHelp,
+		Example:           `  qapigen print -out testdata/schema/10.2 qemu/qapi/qapi-schema.json qemu/qga/qapi-schema.json`,
+		Args:              takes("FILE..."),
+		ValidArgsFunction: completeFiles,
+		RunE: func(cmd *cobra.Command, mains []string) error {
+			if err := notEmpty(cmd, "out"); err != nil {
+				return err
 			}
 			if version != "" && !versionPattern.MatchString(version) {
 				return &usageError{fmt.Sprintf("-qemu-version %s: want a version such as 10.2.0", version)}
@@ -45,6 +48,7 @@ part of a schema are removed; files that qapigen did not write are never touched
 	cmd.Flags().StringVar(&version, "qemu-version", "",
 		"the QEMU `VERSION` of the schemas (default: from the file VERSION of their tree)")
 	cobra.CheckErr(cmd.MarkFlagRequired("out"))
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("out", completeFolders))
 	return cmd
 }
 
@@ -74,21 +78,18 @@ func printSchemas(mains []string, out, version string) error {
 		tree[versionFile] = []byte(version + "\n")
 	}
 	// 3. All of it at once.
-	return writeTree(out, tree)
+	return notWritten(writeTree(out, tree))
 }
 
 // schemaFiles returns the absolute paths of all files of the schemas.
 func schemaFiles(mains []string) ([]string, error) {
 	found := map[string]bool{}
-	var errs qapi.Diagnostics
+	var errs []error
 	for _, main := range mains {
-		schema, err := qapi.Load(main, nil)
-		if wrong, ok := errors.AsType[qapi.Diagnostics](err); ok {
-			errs = append(errs, wrong...)
-			continue
-		}
+		schema, err := loadFile(main, nil)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
 		for _, m := range schema.Modules {
 			path, err := filepath.Abs(filepath.FromSlash(m.Path))
@@ -99,7 +100,7 @@ func schemaFiles(mains []string) ([]string, error) {
 		}
 	}
 	if errs != nil {
-		return nil, errs
+		return nil, errors.Join(errs...)
 	}
 	return slices.Sorted(maps.Keys(found)), nil
 }

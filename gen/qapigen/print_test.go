@@ -165,8 +165,8 @@ func TestPrintErrors(t *testing.T) {
 		"bad.json":           "bad.json:1: event 'a': name of event must not use lowercase or '-'\nbad.json:2: event 'b': name of event must not use lowercase or '-'\n",
 		"good.json bad.json": "bad.json:1: event 'a': name of event must not use lowercase or '-'\nbad.json:2: event 'b': name of event must not use lowercase or '-'\n",
 		"cut.json loop.json": "cut.json:1:12: missing terminating \"'\"\nloop.json:2: inclusion loop for loop.json\n",
-		"deep.json":          "deep.json:1:257: nested too deeply\n",
-		"none.json":          "qapigen: can't read schema file 'none.json': no such file or directory\n",
+		"deep.json":          "deep.json:1:257: nested too deeply\nqapigen: deep.json: this is a server's answer, and no schema: " + wantMain + "\n",
+		"none.json":          "qapigen: none.json: no such file or directory; " + wantMain + "; a server's address begins with \"unix:\", \"tcp:\" or \"vsock:\"\n",
 	} {
 		status, stderr := runQapigen(t, append([]string{"print", "-out", "out"}, strings.Fields(args)...)...)
 		require.Equal(t, exitFailure, status, args)
@@ -185,9 +185,9 @@ func TestUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                               "no command given",
 		"prnt":                           `unknown command "prnt" for "qapigen"`,
-		"print -out x":                   "no schema file named",
+		"print -out x":                   "print takes FILE..., and nothing was given",
 		"print a.json":                   `required flag(s) "out" not set`,
-		"print -to x a.json":             "unknown flag: --to",
+		"print -to x a.json":             "unknown flag: -to",
 		"print -out x -qemu-version 8 a": "-qemu-version 8: want a version such as 10.2.0",
 	} {
 		status, stderr := runQapigen(t, strings.Fields(args)...)
@@ -203,6 +203,19 @@ func TestHelp(t *testing.T) {
 		require.Zero(t, run(args, &stdout, &stderr))
 		require.Contains(t, stdout.String(), "print")
 		require.Empty(t, stderr.String())
+	}
+}
+
+// TestHelpOfAll looks at what each subcommand says of itself.
+func TestHelpOfAll(t *testing.T) {
+	for _, cmd := range newRoot().Commands() {
+		var stdout, stderr strings.Builder
+		require.Zero(t, run([]string{"help", cmd.Name()}, &stdout, &stderr))
+		require.Contains(t, stdout.String(), "The exit status is 0 if", cmd.Name())
+		require.Regexp(t, `(?s)Examples:.*qapigen `+cmd.Name(), stdout.String())
+		for line := range strings.Lines(cmd.Long + "\n" + cmd.Example) {
+			require.LessOrEqual(t, len([]rune(line)), 105, line)
+		}
 	}
 }
 

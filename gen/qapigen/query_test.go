@@ -52,7 +52,7 @@ func TestQueryErrors(t *testing.T) {
 	for source, want := range map[string]string{
 		"nowhere.json":      "no such file",
 		"unix:/nowhere/qmp": "no such file",
-		"tcp:nowhere":       "no IP address and port",
+		"tcp:nowhere":       "missing port in address",
 		bad:                 bad + ":1: command 'x': ",
 		half:                "introspect: ",
 	} {

@@ -8,22 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
-	"time"
 
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/introspect"
-	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
-
-// sourceHelp says what loadView takes, for the help of the subcommands.
-const sourceHelp = `SOURCE is a schema's main file, a file with the answer to query-qmp-schema, or a server that
-is running: the path of its socket, "unix:PATH", "tcp:ADDRESS:PORT" or "vsock:CID:PORT".`
-
-// serverLimit is how long a server may take to greet and to answer: 20 ms, unless another client
-// holds its monitor.
-var serverLimit = 10 * time.Second
 
 // A source is what was found there: a schema, or what a server said of its own.
 type source struct {
@@ -34,15 +22,12 @@ type source struct {
 
 // openSource reads what a source names.
 func openSource(ctx context.Context, name string) (*source, error) {
-	if isAddress(name) {
-		return askServer(ctx, name)
+	if address, ok := serverAddress(name); ok {
+		return askServer(ctx, address)
 	}
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	if info.Mode().Type() == fs.ModeSocket {
-		return askServer(ctx, name)
+	step(ctx, "reading "+name)
+	if err := notAFile(name); err != nil {
+		return nil, err
 	}
 	text, err := readAnswer(name)
 	if err != nil {
@@ -50,13 +35,22 @@ func openSource(ctx context.Context, name string) (*source, error) {
 	}
 	if isAnswer(text) {
 		view, err := introspect.Read(text)
-		return &source{view: view}, err
+		if err != nil {
+			return nil, advise(err, answerAdvice(text))
+		}
+		return &source{view: view}, nil
 	}
-	if !info.Mode().IsRegular() {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, errors.New("this is no answer to query-qmp-schema, and a schema is read from a file, from which others are included")
 	}
-	schema, err := qapi.Load(name, nil)
-	return &source{schema: schema}, err
+	schema, err := loadFile(name, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(schema.Definitions) == 0 {
+		return nil, errors.New("this has no definitions: " + wantMain)
+	}
+	return &source{schema: schema}, nil
 }
 
 // loadView returns a server's view of the schema that a source has or is; a schema's file has the
@@ -70,16 +64,6 @@ func loadView(ctx context.Context, name string) (*introspect.Schema, error) {
 		return s.view, nil
 	}
 	return s.schema.Introspect(qapi.IntrospectOptions{Unmask: true}), nil
-}
-
-// isAddress tells whether a source says of itself that it is a server's address.
-func isAddress(source string) bool {
-	for _, prefix := range []string{"unix:", "tcp:", "vsock:"} {
-		if strings.HasPrefix(source, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // loadNamed is loadView with errors that say which source it is about, as diagnostics do anyway.
@@ -127,25 +111,4 @@ func isAnswer(text []byte) bool {
 	text = bytes.TrimSpace(text)
 	inside, object := bytes.CutPrefix(text, []byte("{"))
 	return bytes.HasPrefix(text, []byte("[")) || object && bytes.HasPrefix(bytes.TrimSpace(inside), []byte(`"`))
-}
-
-// askServer asks a server that is running.
-func askServer(ctx context.Context, address string) (*source, error) {
-	ctx, cancel := context.WithTimeout(ctx, serverLimit)
-	defer cancel()
-	c, err := qmp.Dial(ctx, address, nil)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("%w; a guest agent does not greet, and has no introspection: generate from its schema, qga/qapi-schema.json", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	view, err := qmpschema.Query(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	version := c.Version()
-	version.Package = ""
-	return &source{view: view, version: version.String()}, nil
 }

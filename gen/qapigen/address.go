@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/qmpschema"
+)
+
+// addressHelp says what serverAddress takes, for the help of the subcommands.
+const addressHelp = `The ADDRESS of a server that is running, with the monitor that -qmp makes, is one of
+
+  unix:PATH         its socket; where one is, PATH does, and @NAME for an abstract one
+  tcp:HOST:PORT     HOST is a name or an IP address, one of IPv6 in brackets
+  vsock:CID:PORT    of a virtual machine, or, with the CID 2, of its host
+
+A server talks to one client at a time on a socket.`
+
+// sourceHelp says what openSource takes.
+const sourceHelp = `SOURCE is a schema's main file, a file with the answer to query-qmp-schema, or an ADDRESS.
+` + addressHelp
+
+// serverAddress returns the address that a name given on the command line is, for dialServer;
+// false if it is a file, or nothing that is there.
+func serverAddress(name string) (string, bool) {
+	for _, prefix := range []string{"unix:", "tcp:", "vsock:", "@"} {
+		if strings.HasPrefix(name, prefix) {
+			return name, true
+		}
+	}
+	if info, err := os.Stat(name); err == nil {
+		return "unix:" + name, info.Mode().Type() == fs.ModeSocket
+	}
+	_, err := netip.ParseAddrPort(name)
+	return "tcp:" + name, err == nil || strings.HasPrefix(name, "localhost:")
+}
+
+// serverLimit is how long a server may take to greet and to answer: 20 ms, unless another client
+// holds its monitor.
+var serverLimit = 10 * time.Second
+
+// askServer asks a server that is running for its schema.
+func askServer(ctx context.Context, address string) (*source, error) {
+	ctx, cancel := context.WithTimeout(ctx, serverLimit)
+	defer cancel()
+	step(ctx, "waiting for the greeting of "+address)
+	c, err := dialServer(ctx, address)
+	if err != nil {
+		return nil, advise(err, dialAdvice(address, err))
+	}
+	defer c.Close()
+	step(ctx, "waiting for the schema of "+address)
+	view, err := qmpschema.Query(ctx, c)
+	if err != nil {
+		return nil, advise(err, queryAdvice(err))
+	}
+	version := c.Version()
+	version.Package = ""
+	return &source{view: view, version: version.String()}, nil
+}
+
+// dialServer is qmp.Dial, which does not look up the names of hosts.
+func dialServer(ctx context.Context, address string) (*qmp.Client, error) {
+	hostPort, tcp := strings.CutPrefix(address, "tcp:")
+	if _, err := netip.ParseAddrPort(hostPort); !tcp || err == nil {
+		return qmp.Dial(ctx, address, nil)
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", hostPort)
+	if err != nil {
+		return nil, err
+	}
+	return qmp.NewClient(ctx, conn, nil)
+}
+
+// dialAdvice says what to do when there is no client to be had.
+func dialAdvice(address string, err error) string {
+	_, garbage := errors.AsType[*qmp.ProtocolError](err)
+	_, unreachable := errors.AsType[net.Error](err)
+	switch {
+	case strings.TrimPrefix(address, "unix:") == "":
+		return "write the path of the socket behind unix:"
+	case garbage, errors.Is(err, io.EOF):
+		return "this is no QMP monitor, perhaps the one for people (-monitor): give the socket of -qmp, or of -mon with mode=control"
+	case errors.Is(err, fs.ErrPermission):
+		return "run qapigen as the user that the server runs as"
+	case strings.HasPrefix(address, "vsock:") && isDial(err):
+		return "look at the CID and the port, and whether something listens there that speaks QMP; a guest agent has no introspection"
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("no server listens there: start QEMU with -qmp %s,server=on,wait=off, or give the address that it was started with", withScheme(address))
+	case errors.Is(err, context.DeadlineExceeded) && !isDial(err):
+		return "end the other client, or start QEMU with one more -qmp; a guest agent does not greet, and has no introspection: generate from its schema, qga/qapi-schema.json"
+	case unreachable:
+		return "an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT"
+	}
+	return ""
+}
+
+// isDial tells whether an error is about the connection, and not about what was said on it.
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// withScheme is an address as QEMU's options have it.
+func withScheme(address string) string {
+	if name, ok := strings.CutPrefix(address, "@"); ok {
+		return "unix:" + name + ",abstract=on"
+	}
+	return address
+}
+
+// queryAdvice says what to do when a client gets no schema.
+func queryAdvice(err error) string {
+	_, malformed := errors.AsType[*introspect.ReadError](err)
+	switch {
+	case errors.Is(err, qmp.ErrCommandNotFound):
+		return "the server has no introspection: generate from the schema in its source"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the server is stopped or very busy: try again"
+	case malformed:
+		return "the server is none that qapigen knows"
+	}
+	return ""
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// statusHelp says what the exit statuses mean that most subcommands have.
+const statusHelp = `The exit status is 0 if all went well, 1 if not, and 2 if the command line cannot be understood.`
+
+// usageError is an error of a command's own that has to do with how it was called.
+type usageError struct{ message string }
+
+func (u *usageError) Error() string { return u.message }
+
+// takes says which arguments a command takes, by the names that its help has for them; a last one
+// that ends in "..." stands for one or more.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		many := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+		if len(args) == len(names) || many && len(args) > len(names) {
+			return nil
+		}
+		if len(names) == 0 {
+			return &usageError{fmt.Sprintf("%s takes flags only, and here is the argument %q%s", cmd.Name(), args[0], forgottenFlag(cmd, args[0]))}
+		}
+		given := "nothing was"
+		if len(args) > 0 {
+			given = fmt.Sprintf("%q were", args)
+		}
+		return &usageError{fmt.Sprintf("%s takes %s, and %s given", cmd.Name(), strings.Join(names, " and "), given)}
+	}
+}
+
+// forgottenFlag says so if an argument would be a flag with a dash.
+func forgottenFlag(cmd *cobra.Command, arg string) string {
+	name, _, _ := strings.Cut(arg, "=")
+	if cmd.Flags().Lookup(name) == nil {
+		return ""
+	}
+	return ": did you mean -" + name + "?"
+}
+
+// notEmpty returns an error if one of the flags was given nothing.
+func notEmpty(cmd *cobra.Command, names ...string) error {
+	for _, name := range names {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return &usageError{fmt.Sprintf("-%s is empty: want %s", name, f.Usage)}
+		}
+	}
+	return nil
+}
+
+// flagError says of an unknown flag which one may have been meant.
+func flagError(cmd *cobra.Command, err error) error {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return err
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	return &usageError{fmt.Sprintf("unknown flag: -%s%s", name, didYouMean(name, known))}
+}
+
+// didYouMean says which of the known names is near one that is unknown.
+func didYouMean(name string, known []string) string {
+	names := cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, k := range known {
+		names.AddCommand(&cobra.Command{Use: k, Run: func(*cobra.Command, []string) {}})
+	}
+	near := names.SuggestionsFor(name)
+	if len(near) == 0 {
+		return ""
+	}
+	slices.Sort(near)
+	return ": did you mean -" + strings.Join(near, " or -") + "?"
+}
+
+// newHelp makes the subcommand that explains the others.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "explain a subcommand",
+		Long:    "Help explains a subcommand, as its flag -help does.\n\n" + statusHelp,
+		Example: "  qapigen help generate",
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, cmd := range root.Commands() {
+				if cmd.IsAvailableCommand() && len(args) == 0 {
+					names = append(names, cobra.CompletionWithDesc(cmd.Name(), cmd.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, _, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
+}
