@@ -70,6 +70,47 @@ func TestDeviceThatIsNotAlone(t *testing.T) {
 	require.Equal(t, before, m.State())
 }
 
+// TestDiskWithAnotherNode has one that was added with a node of its name, as before a mirror, and
+// one that is there still. RemoveDisk must not take away what others have made, RemoveDevice may.
+func TestDiskWithAnotherNode(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c)
+	ctx := t.Context()
+	for _, node := range []string{"d", "mirror"} {
+		require.NoError(t, qemu.BlockdevAdd{NodeName: new(node), Branch: &qemu.BlockdevOptionsNull{}, Driver: "null-co"}.Do(ctx, c))
+	}
+	require.NoError(t, qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new("d"), Props: qmp.Args{"drive": "mirror"}}.Do(ctx, c))
+	require.ErrorIs(t, vm.RemoveDisk(ctx, "d"), hotplug.ErrNotDisk)
+	require.NoError(t, vm.RemoveDevice(ctx, "d"))
+	require.Equal(t, []string{"node d", "node mirror"}, m.State())
+	require.NoError(t, vm.RemoveDisk(ctx, "d"))
+	require.Equal(t, []string{"node mirror"}, m.State())
+}
+
+// TestRemoveDeviceOfACPU hears of a part only.
+func TestRemoveDeviceOfACPU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetPlaces(1)
+		vm := hotplug.New(pipe(t, m, nil))
+		_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: "c"})
+		require.NoError(t, err)
+		require.NoError(t, vm.RemoveDevice(t.Context(), "c"))
+		require.Empty(t, m.State())
+	})
+}
+
+// TestRemoveDeviceWithoutPlacesForCPUs is for machines that refuse to list them.
+func TestRemoveDeviceWithoutPlacesForCPUs(t *testing.T) {
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial())
+	require.NoError(t, vm.AddDevice(t.Context(), tablet))
+	m.Handle("query-hotpluggable-cpus", qmptest.Refuse(qmp.ErrGeneric, "the machine does not support hot-plugging CPUs"))
+	require.NoError(t, vm.RemoveDevice(t.Context(), "d"))
+	require.Empty(t, m.State())
+}
+
 func TestFaultsAtEveryStepOfADevice(t *testing.T) {
 	for _, fault := range fakeqemu.Faults {
 		t.Run(string(fault), func(t *testing.T) {

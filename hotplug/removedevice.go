@@ -10,7 +10,9 @@ import (
 // long as ctx allows. A device on a USB bus is gone at once, without the guest.
 //
 // A device that is gone already is no error. One that has a block node, a netdev, a character
-// device or memory of its own name is [ErrNotAlone]: what has added that removes it too. With
+// device or memory of its own name is [ErrNotAlone]: what has added that removes it too. A disk
+// that uses another node by now, as after a snapshot or a mirror, is removed without it; RemoveDisk
+// then removes what is left of what AddDisk has made. With
 // [ErrUnplugPending] the guest has not answered, with [ErrUnplugRefused] it does not want to; the
 // device is as it was, and RemoveDevice can be called again. A device that QEMU refuses to unplug
 // now, without being one that never can be, is waited for 8 seconds.
@@ -29,18 +31,30 @@ func (vm *VM) removeDevice(ctx context.Context, id string) error {
 	if err := vm.checkAlone(ctx, id); err != nil {
 		return err
 	}
-	return vm.unplug(ctx, id)
-}
-
-// checkAlone makes sure that nothing else goes by the name of a device: that would be left. A
-// device on a USB bus does not tell its node, so this looks for the node itself.
-func (vm *VM) checkAlone(ctx context.Context, id string) error {
-	node, err := vm.nodeExists(ctx, id)
+	k, err := vm.kindOf(ctx, id)
 	if err != nil {
 		return err
 	}
-	if node {
-		return fmt.Errorf("%w: a block node %s; RemoveDisk removes both", ErrNotAlone, id)
+	return vm.unplugAs(ctx, id, k)
+}
+
+// kindOf tells what kind of device this is, as far as it matters to somebody who does not ask
+// again. A machine whose CPUs stay refuses to list them.
+func (vm *VM) kindOf(ctx context.Context, id string) (kind, error) {
+	cpu, err := vm.isCPU(ctx, id)
+	switch {
+	case cpu:
+		return aCPU, nil
+	case refused(err):
+		return anyDevice, nil
+	}
+	return anyDevice, err
+}
+
+// checkAlone makes sure that nothing else goes by the name of a device: that would be left.
+func (vm *VM) checkAlone(ctx context.Context, id string) error {
+	if err := vm.checkNoNode(ctx, id); err != nil {
+		return err
 	}
 	for _, own := range []struct{ property, value, what, remover string }{
 		{"netdev", id, "netdev", "RemoveNIC"},
@@ -56,4 +70,18 @@ func (vm *VM) checkAlone(ctx context.Context, id string) error {
 		}
 	}
 	return nil
+}
+
+// checkNoNode makes sure that a device has no node of its name, unless it uses another by now. A
+// device on a USB bus does not tell its node, so this looks for the node itself.
+func (vm *VM) checkNoNode(ctx context.Context, id string) error {
+	var used string
+	if _, _, err := vm.property(ctx, id, "drive", &used); err != nil || used != "" && used != id {
+		return err
+	}
+	node, err := vm.nodeExists(ctx, id)
+	if err == nil && node {
+		err = fmt.Errorf("%w: a block node %s; RemoveDisk removes both", ErrNotAlone, id)
+	}
+	return err
 }

@@ -15,7 +15,9 @@ import (
 //
 // What is gone already is no error, and nothing of the disk being there is none either: a block
 // node of the name id is then taken for what is left of it. A device that is no disk, or whose
-// node has another name than id, is [ErrNotDisk].
+// node has another name than id, is [ErrNotDisk]. That is so for one that was added here, too,
+// while a block job has put a node of its own above the disk's, and after a snapshot or a mirror:
+// [VM.RemoveDevice] removes the device, and RemoveDisk then what AddDisk has made besides.
 //
 // When it fails it can be called again to finish: with [ErrUnplugPending] the guest has not
 // answered, with [ErrUnplugRefused] it does not want to, with [ErrDescriptorsKept] the machine
