@@ -230,6 +230,21 @@ func TestStoppedMachine(t *testing.T) {
 	require.Empty(t, m.State())
 }
 
+// TestDescriptorsKeptAlone has descriptors that cannot be taken back, and secrets that can.
+func TestDescriptorsKeptAlone(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.Stop(true)
+	var o opening
+	err := hotplug.New(m.Dial()).AddDisk(t.Context(), hotplug.Disk{
+		ID: "d", Node: luks(image(t), hotplug.SecretID("d", "key")), Open: o.open,
+		Secrets: map[string][]byte{"key": []byte("a")}, Props: qmp.Args{"driver": "twice"},
+	})
+	var rollback *hotplug.RollbackError
+	require.ErrorAs(t, err, &rollback)
+	require.Equal(t, []string{"descriptors of d"}, rollback.Left)
+	require.Equal(t, []string{"fdset 0 qmpkit:d"}, m.State())
+}
+
 // TestFaultsAtEveryStep lets each command of AddDisk go wrong in each way. Either the disk is
 // there, and there was no error, or nothing is.
 func TestFaultsAtEveryStep(t *testing.T) {

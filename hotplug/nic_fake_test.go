@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -295,10 +296,10 @@ func TestHalfMadeNetdev(t *testing.T) {
 	require.ErrorContains(t, err, "the second is bad")
 	require.NotErrorAs(t, err, new(*hotplug.RollbackError), "QEMU has none")
 
-	made := false
-	m.Handle("netdev_add", func(*qmptest.Request) (any, error) { made = true; return nil, refusal })
+	var made atomic.Bool
+	m.Handle("netdev_add", func(*qmptest.Request) (any, error) { made.Store(true); return nil, refusal })
 	m.Handle("set_link", func(*qmptest.Request) (any, error) {
-		if !made {
+		if !made.Load() {
 			return nil, &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "none"}
 		}
 		return nil, nil
@@ -311,6 +312,20 @@ func TestHalfMadeNetdev(t *testing.T) {
 	require.ErrorIs(t, err, qmp.ErrGeneric)
 	require.Empty(t, m.State(), "the descriptors are taken back")
 	require.ErrorIs(t, vm.AddNIC(t.Context(), nic), hotplug.ErrExists)
+
+	made.Store(false)
+	m.Handle("closefd", func(r *qmptest.Request) (any, error) {
+		if made.Load() {
+			r.Disconnect()
+		}
+		return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "none"}
+	})
+	err = vm.AddNIC(t.Context(), nic)
+	require.ErrorAs(t, err, &rollback)
+	require.Equal(t, []string{"netdev d", "descriptor d-1", "descriptor d-0"}, rollback.Left, "with what cannot be taken back either")
+	require.ErrorIs(t, rollback.Err, qmp.ErrGeneric)
+	require.ErrorContains(t, rollback.Undo, "cannot remove them")
+	require.ErrorIs(t, rollback.Undo, qmp.ErrOutcomeUnknown)
 }
 
 // TestNICInUse leaves alone what is there.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -41,19 +42,28 @@ func (r *rollback) done(what string, undoIt func(ctx context.Context) error) {
 
 // run undoes the steps, the last one first, because err happened. It returns err, or a
 // *RollbackError. It ends at the first step that cannot be undone: those before it stand on one
-// another, and a device that is still there needs them.
+// another, and a device that is still there needs them. Descriptors that QEMU keeps need nothing.
+// err can be a *RollbackError itself, of a step that knows that it cannot be undone.
 func (r rollback) run(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackLimit)
 	defer cancel()
-	for i := len(r) - 1; i >= 0; i-- {
-		undone := r[i].run(ctx)
-		if undone == nil {
-			continue
+	failed := &RollbackError{Err: err}
+	if step, ok := errors.AsType[*RollbackError](err); ok {
+		*failed = *step
+	}
+	stuck := false
+	for _, u := range slices.Backward(r) {
+		if !stuck {
+			undone := u.run(ctx)
+			if undone == nil {
+				continue
+			}
+			failed.Undo = errors.Join(failed.Undo, fmt.Errorf("%s: %w", u.what, undone))
+			stuck = !errors.Is(undone, ErrDescriptorsKept)
 		}
-		failed := &RollbackError{Err: err, Undo: fmt.Errorf("%s: %w", r[i].what, undone)}
-		for ; i >= 0; i-- {
-			failed.Left = append(failed.Left, r[i].what)
-		}
+		failed.Left = append(failed.Left, u.what)
+	}
+	if failed.Undo != nil {
 		return failed
 	}
 	return err
