@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-var allVersions = []string{"5.2", "7.2", "10.0", "11.1"}
+var allVersions = qemutest.MatrixVersions()
 
 // limit is for what a guest does while all CPUs are busy.
 func limit(t *testing.T) context.Context {
@@ -31,30 +32,73 @@ func limit(t *testing.T) context.Context {
 // TestGuestSeesDisk adds a disk to a machine with a booted guest, in the way of a machine that
 // has ACPI's hotplug and of one that has PCI Express's, and removes it.
 func TestGuestSeesDisk(t *testing.T) {
-	qemutest.Run(t, []string{"7.2", "10.0"}, func(t *testing.T, q *qemutest.QEMU) {
-		for machine, bus := range map[string]string{"pc": "pci.0", "q35": "rp1"} {
-			t.Run(machine, func(t *testing.T) {
-				qemutest.CheckFds(t)
-				ctx := limit(t)
-				qvm := q.Start(t, qemutest.Config{Machine: machine, Guest: true})
-				c := qvm.Dial(t)
-				require.NoError(t, qvm.WaitGuest(ctx))
-				before, fds := stateOf(t, c), qemuFds(t, qvm)
-
-				vm := hotplug.New(c)
-				disk := hotplug.Disk{ID: "data1", Path: image(t), Bus: bus, Props: qmp.Args{"serial": "data1"}}
-				require.NoError(t, vm.AddDisk(ctx, disk))
-				require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
-				require.Equal(t, []string{"data1"}, inQueryBlock(t, c))
-				require.ErrorIs(t, vm.AddDisk(ctx, disk), hotplug.ErrExists)
-
-				require.NoError(t, vm.RemoveDisk(ctx, "data1"))
-				require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
-				require.Equal(t, before, stateOf(t, c))
-				require.Equal(t, fds, qemuFds(t, qvm))
-			})
+	qemutest.CheckFds(t)
+	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
+		t.Parallel()
+		disk := hotplug.Disk{ID: "data1", Path: image(t), Bus: qemutest.HotplugBus(machine), Props: qmp.Args{"serial": "data1"}}
+		p := plug(t, q, machine, "blk=vda ", func(vm *hotplug.VM) error { return vm.AddDisk(t.Context(), disk) })
+		ctx := limit(t)
+		if !p.givenBack {
+			require.Equal(t, []string{"data1"}, inQueryBlock(t, p.c))
 		}
+		require.ErrorIs(t, p.vm.AddDisk(ctx, disk), hotplug.ErrExists)
+
+		require.NoError(t, p.vm.RemoveDisk(ctx, "data1"))
+		require.NoError(t, p.qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
+		require.Equal(t, p.before, stateOf(t, p.c))
+		require.Equal(t, p.fds, qemuFds(t, p.qvm))
 	})
+}
+
+// A plugged machine is one whose guest sees what was added to it.
+type plugged struct {
+	qvm         *qemutest.VM
+	c           *qmp.Client
+	vm          *hotplug.VM
+	before, fds []string
+	givenBack   bool // see plug
+}
+
+// plug starts a machine with a guest, adds something, and waits until the guest sees it.
+//
+// On a root port of QEMU 5.2 that does not last, if it comes about: QEMU presses the attention
+// button when it plugs, which the guest takes for the wish to have the device back, and lets go of
+// it 5 seconds later. What was behind the device is there still. A request to unplug that comes
+// before is lost, and a second one refused.
+func plug(t *testing.T, q *qemutest.QEMU, machine, sees string, add func(vm *hotplug.VM) error) *plugged {
+	t.Helper()
+	old := machine == "q35" && !q.AtLeast(6, 0)
+	for attempt := 1; ; attempt++ {
+		ctx := limit(t)
+		qvm := q.Start(t, qemutest.Config{Machine: machine, Guest: true})
+		c := qvm.Dial(t)
+		require.NoError(t, qvm.WaitGuest(ctx))
+		p := &plugged{qvm: qvm, c: c, vm: hotplug.New(c), before: stateOf(t, c), fds: qemuFds(t, qvm)}
+		require.NoError(t, add(p.vm))
+		if !old {
+			require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(sees)))
+			return p
+		}
+		short, cancel := context.WithTimeout(ctx, 10*time.Second)
+		err := qvm.WaitGuestSees(short, regexp.MustCompile(sees))
+		cancel()
+		if err == nil {
+			time.Sleep(7 * time.Second)
+			p.givenBack = devicesIn(stateOf(t, c)) == devicesIn(p.before)
+			return p
+		}
+		require.Less(t, attempt, 3, "%v", err)
+		require.NoError(t, qvm.Close())
+	}
+}
+
+func devicesIn(state []string) (n int) {
+	for _, s := range state {
+		if strings.HasPrefix(s, "device ") {
+			n++
+		}
+	}
+	return n
 }
 
 // inQueryBlock lists the nodes that devices use.
