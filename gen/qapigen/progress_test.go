@@ -27,6 +27,7 @@ func TestProgress(t *testing.T) {
 			"qapigen: writing … 1 s" + "\r                      \r" + "it is written\n"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
+			setProgressAfter(t, time.Second)
 			var b bytes.Buffer
 			p := newProgress(&b)
 			require.False(t, p.terminal)
@@ -48,8 +49,8 @@ func TestProgress(t *testing.T) {
 
 // TestProgressOfServer asks a server that does not greet before something was said of it.
 func TestProgressOfServer(t *testing.T) {
-	defer func(before time.Duration) { progressAfter = before }(progressAfter)
-	progressAfter = time.Millisecond
+
+	setProgressAfter(t, time.Millisecond)
 	s := qmptest.NewServer(t, nil)
 	s.Handle("query-qmp-schema", qmptest.Return([]any{}))
 	told := make(chan struct{})
@@ -87,4 +88,10 @@ func TestIsTerminal(t *testing.T) {
 	require.NoError(t, err)
 	defer terminal.Close()
 	require.True(t, isTerminal(terminal))
+}
+
+func setProgressAfter(t *testing.T, d time.Duration) {
+	before := progressAfter
+	progressAfter = d
+	t.Cleanup(func() { progressAfter = before })
 }
