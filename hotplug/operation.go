@@ -42,6 +42,9 @@ func (vm *VM) removing(ctx context.Context, what, id string, remove func() error
 // the guest.
 func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) error {
 	id := qmp.Value(device.ID)
+	if err := vm.placeOnPort(ctx, &device); err != nil {
+		return err
+	}
 	return undo.step("device "+id,
 		func() error { return device.Do(ctx, vm.conn) },
 		func(ctx context.Context) error { return vm.unplug(ctx, id) })

@@ -133,6 +133,25 @@ func TestPCITreeFaults(t *testing.T) {
 }
 
 // TestFreeSlots chooses on buses of every kind.
+// TestPortHasOneSlot, which a device is put in that says none. What the caller says stays.
+func TestPortHasOneSlot(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	require.NoError(t, qemu.DeviceAdd{Driver: "pcie-root-port", ID: new("rp1")}.Do(t.Context(), c))
+	vm := hotplug.New(c)
+	disk := memory("d")
+	disk.Bus = "rp1"
+	require.NoError(t, vm.AddDisk(t.Context(), disk))
+	require.JSONEq(t, `{"driver":"virtio-blk-pci","bus":"rp1","id":"d","drive":"d","addr":"00"}`, argumentsOf(m, "device_add"))
+
+	dog := qemu.DeviceAdd{Driver: "i6300esb", ID: new("e"), Bus: new("rp1"), Props: qmp.Args{"addr": "0.1"}}
+	require.NoError(t, vm.AddDevice(t.Context(), dog))
+	require.JSONEq(t, `{"driver":"i6300esb","bus":"rp1","id":"e","addr":"0.1"}`, argumentsOf(m, "device_add"))
+	dog.ID, dog.Props = new("f"), qmp.Args{}
+	require.NoError(t, vm.AddDevice(t.Context(), dog))
+	require.Empty(t, dog.Props, "they are the caller's")
+}
+
 func TestFreeSlots(t *testing.T) {
 	bus := func(name string, hotplug_ bool, slots ...int) *hotplug.PCIBus {
 		b := &hotplug.PCIBus{Name: name, Hotplug: hotplug_}

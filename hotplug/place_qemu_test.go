@@ -216,3 +216,23 @@ func TestDeviceInfo(t *testing.T) {
 		require.ErrorIs(t, err, qmp.ErrDeviceNotFound)
 	})
 }
+
+// TestPortThatIsTaken takes no second device, also where QEMU would.
+func TestPortThatIsTaken(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
+		ctx := limit(t)
+		vm := hotplug.New(c)
+		disk := memory("a")
+		disk.Bus = "rp1"
+		require.NoError(t, vm.AddDisk(ctx, disk))
+		before := stateOf(t, c)
+		disk = memory("b")
+		disk.Bus = "rp1"
+		require.ErrorIs(t, vm.AddDisk(ctx, disk), qmp.ErrGeneric)
+		nic := userNet("n")
+		nic.Bus = "rp1"
+		require.ErrorIs(t, vm.AddNIC(ctx, nic), qmp.ErrGeneric)
+		require.Equal(t, before, stateOf(t, c))
+	})
+}

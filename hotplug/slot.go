@@ -3,6 +3,10 @@ package hotplug
 import (
 	"context"
 	"fmt"
+	"maps"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // A PCISlot is a place for a device: a bus, and a slot on it.
@@ -12,8 +16,7 @@ type PCISlot struct {
 }
 
 // Addr is the slot as the property "addr" of a device takes it. With it QEMU refuses a place that
-// is taken; without it QEMU chooses one, and puts a second device on a root port where no guest
-// will find it.
+// is taken; without it QEMU chooses one.
 func (s PCISlot) Addr() string { return fmt.Sprintf("%02x", s.Slot) }
 
 // String returns the bus and the slot, "pci.0/1e".
@@ -72,4 +75,22 @@ func (t PCITree) anySlot() (PCISlot, error) {
 		}
 	}
 	return PCISlot{}, fmt.Errorf("%w: no empty port takes devices while the machine runs; start it with more pcie-root-port", ErrNoFreeSlot)
+}
+
+// placeOnPort names the slot of a device for a port of PCI Express, which has one only: so QEMU
+// refuses a second device. QEMU 5.2 and 7.2 choose another slot by themselves, where no guest finds
+// the device.
+func (vm *VM) placeOnPort(ctx context.Context, device *qemu.DeviceAdd) error {
+	if _, given := device.Props["addr"]; given || device.Bus == nil {
+		return nil
+	}
+	var chassis uint8 // a property of ports, and of no others; their buses have their ids
+	isPort, err := vm.objectProperty(ctx, devicePath(*device.Bus), "chassis", &chassis)
+	if err != nil || !isPort {
+		return err
+	}
+	props := qmp.Args{"addr": PCISlot{}.Addr()}
+	maps.Copy(props, device.Props)
+	device.Props = props
+	return nil
 }

@@ -79,6 +79,8 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 		return d.driver, nil
 	case args.Property == "hotpluggable":
 		return true, nil
+	case args.Property == "chassis" && d.driver == "pcie-root-port":
+		return 1, nil
 	}
 	for name, value := range map[string]string{
 		"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev,
