@@ -11,6 +11,11 @@ help: ## list the targets
 test: ## all tests, those against real QEMUs included, and a summary
 	@$(GO) run ./internal/testsummary -count=1 -timeout=20m ./...
 
+.PHONY: test-qemu
+test-qemu: ## hotplug and migration on QEMU 5.2 to 11.1, pc and q35; writes docs/operations.md's tables
+	@QMPKIT_MATRIX=all $(GO) run ./internal/testsummary -table docs/operations.md \
+		-count=1 -timeout=20m ./hotplug ./migration
+
 .PHONY: race
 race: ## the tests of what is used by several goroutines, with the race detector
 	@$(GO) run ./internal/testsummary -count=1 -timeout=20m -race ./qmp ./qmp/qmptest ./qmp/wire

@@ -95,7 +95,7 @@ func ExampleVM_AddMemory() {
 func ExampleVM_ResizeMemory() {
 	grow := func(ctx context.Context, vm *hotplug.VM) error {
 		err := vm.AddMemory(ctx, hotplug.Memory{
-			ID: "mem1", Size: 16 << 30, Driver: "virtio-mem-pci", Props: qmp.Args{"requested-size": 4 << 30},
+			ID: "mem1", Size: 16 << 30, Driver: "virtio-mem-pci", Props: qmp.Args{"requested-size": int64(4 << 30)},
 		})
 		if err != nil {
 			return err

@@ -108,6 +108,9 @@ func (n *NIC) checkNetdev() error {
 	if id := n.Netdev.ID; id != "" && id != n.ID {
 		return fmt.Errorf("Netdev has the ID %q: it must be empty or the NIC's", id)
 	}
+	if _, err := n.Netdev.MarshalJSON(); err != nil {
+		return err
+	}
 	_, vhostUser := n.Netdev.Branch.(*qemu.NetdevVhostUserOptions)
 	vdpa, isVDPA := n.Netdev.Branch.(*qemu.NetdevVhostVDPAOptions)
 	switch {
@@ -224,7 +227,7 @@ func (n *NIC) device() qemu.DeviceAdd {
 	}
 	if queues := n.queues(); queues > 1 {
 		add.Props["mq"] = true
-		if strings.HasSuffix(add.Driver, "-pci") {
+		if strings.HasPrefix(add.Driver, "virtio-net-pci") {
 			add.Props["vectors"] = 2*queues + 2 // interrupts: two for a queue, one for control, one for the configuration
 		}
 	}

@@ -51,8 +51,9 @@ func TestGuestSeesNIC(t *testing.T) {
 // TestNICsOfEveryKind adds NICs to QEMUs of all versions, whose guest sees them, and removes them;
 // then it lets each command go wrong in each way.
 func TestNICsOfEveryKind(t *testing.T) {
+	qemutest.CheckFds(t)
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		qemutest.CheckFds(t)
+		t.Parallel()
 		qvm, c := pc(t, q)
 		vm := hotplug.New(c)
 		for _, k := range []struct {

@@ -125,6 +125,7 @@ func pc(t *testing.T, q *qemutest.QEMU, args ...string) (*qemutest.VM, *qmp.Clie
 
 // TestDisksOfEveryKind adds disks to QEMUs of all versions and removes them.
 func TestDisksOfEveryKind(t *testing.T) {
+	qemutest.CheckFds(t)
 	kinds := map[string]hotplug.Disk{
 		"plain":                 {},
 		"direct":                {Direct: true},
@@ -143,7 +144,7 @@ func TestDisksOfEveryKind(t *testing.T) {
 		"slot and boot index":   {Bus: "pci.0", Props: qmp.Args{"addr": "1e.0", "bootindex": 1}},
 	}
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		qemutest.CheckFds(t)
+		t.Parallel()
 		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0")
 		vm := hotplug.New(c)
 		for name, disk := range kinds {
@@ -192,6 +193,7 @@ func makeQcow2(t *testing.T, q *qemutest.QEMU, path string) {
 // QEMU to be found as it was.
 func TestFaultsAtEveryStepOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
 		qvm, c := pc(t, q)
 		for _, fault := range fakeqemu.Faults {
 			t.Run(string(fault), func(t *testing.T) {
@@ -224,6 +226,7 @@ func TestDeviceThatQEMURefuses(t *testing.T) {
 // finished by another, when the guest runs again.
 func TestGuestThatNeverAnswers(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Guest: true})
 		ctx := limit(t)
 		require.NoError(t, qvm.WaitGuest(ctx))
@@ -257,7 +260,8 @@ func TestGuestThatNeverAnswers(t *testing.T) {
 
 // TestPartsThatAreGone removes what is left of a disk.
 func TestPartsThatAreGone(t *testing.T) {
-	qemutest.Run(t, []string{"7.2", "10.0"}, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
 		_, c := pc(t, q)
 		ctx := limit(t)
 		vm := hotplug.New(c)

@@ -38,7 +38,7 @@ func TestCaptureErrors(t *testing.T) {
 		{[]string{file}, file + ": this is a file: capture takes the address of a server", exitFailure},
 		{[]string{"unix:/nowhere"}, "unix:/nowhere: ", exitFailure},
 		{[]string{"-out", filepath.Join(t.TempDir(), "no", "folder"), s.Socket()}, "no such file or directory", exitFailure},
-		{nil, "capture takes ADDRESS, and nothing was given", exitUsage},
+		{nil, "capture takes ADDRESS; given: nothing", exitUsage},
 	} {
 		status, stderr := runQapigen(t, append([]string{"capture"}, c.args...)...)
 		require.Equal(t, c.status, status, stderr)

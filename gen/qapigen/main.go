@@ -109,6 +109,7 @@ Query and diff have statuses of their own.`,
 	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture(), newJoin(),
 		newCompletion(root), newVersion())
 	root.SetHelpCommand(newHelp(root))
+	root.Args = unknownCommand
 	root.RunE = func(*cobra.Command, []string) error {
 		return &usageError{"no command given: generate makes a Go package"}
 	}

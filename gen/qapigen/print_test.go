@@ -184,8 +184,8 @@ func TestPrintErrors(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                               "no command given",
-		"prnt":                           `unknown command "prnt" for "qapigen"`,
-		"print -out x":                   "print takes FILE..., and nothing was given",
+		"prnt":                           `unknown command "prnt": did you mean print?`,
+		"print -out x":                   "print takes FILE...; given: nothing",
 		"print a.json":                   `required flag(s) "out" not set`,
 		"print -to x a.json":             "unknown flag: -to",
 		"print -out x -qemu-version 8 a": "-qemu-version 8: want a version such as 10.2.0",

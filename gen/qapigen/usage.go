@@ -28,11 +28,11 @@ func takes(names ...string) cobra.PositionalArgs {
 		if len(names) == 0 {
 			return &usageError{fmt.Sprintf("%s takes flags only, and here is the argument %q%s", cmd.Name(), args[0], forgottenFlag(cmd, args[0]))}
 		}
-		given := "nothing was"
+		given := "nothing"
 		if len(args) > 0 {
-			given = fmt.Sprintf("%q were", args)
+			given = strings.Join(args, " ")
 		}
-		return &usageError{fmt.Sprintf("%s takes %s, and %s given", cmd.Name(), strings.Join(names, " and "), given)}
+		return &usageError{fmt.Sprintf("%s takes %s; given: %s", cmd.Name(), strings.Join(names, " and "), given)}
 	}
 }
 
@@ -63,11 +63,23 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-	return &usageError{fmt.Sprintf("unknown flag: -%s%s", name, didYouMean(name, known))}
+	return &usageError{fmt.Sprintf("unknown flag: -%s%s", name, didYouMean("-", name, known))}
 }
 
-// didYouMean says which of the known names is near one that is unknown.
-func didYouMean(name string, known []string) string {
+// unknownCommand says of a subcommand that is not there which one may have been meant.
+func unknownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, cmd := range root.Commands() {
+		known = append(known, cmd.Name())
+	}
+	return &usageError{fmt.Sprintf("unknown command %q%s", args[0], didYouMean("", args[0], known))}
+}
+
+// didYouMean says which of the known names, written with a prefix, are near one that is unknown.
+func didYouMean(prefix, name string, known []string) string {
 	names := cobra.Command{SuggestionsMinimumDistance: 2}
 	for _, k := range known {
 		names.AddCommand(&cobra.Command{Use: k, Run: func(*cobra.Command, []string) {}})
@@ -77,7 +89,7 @@ func didYouMean(name string, known []string) string {
 		return ""
 	}
 	slices.Sort(near)
-	return ": did you mean -" + strings.Join(near, " or -") + "?"
+	return ": did you mean " + prefix + strings.Join(near, " or "+prefix) + "?"
 }
 
 // newHelp makes the subcommand that explains the others.
@@ -97,8 +109,8 @@ func newHelp(root *cobra.Command) *cobra.Command {
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			cmd, _, err := root.Find(args)
-			if err != nil {
+			cmd, rest, _ := root.Find(args)
+			if err := unknownCommand(root, rest); err != nil {
 				return err
 			}
 			cmd.InitDefaultHelpFlag()

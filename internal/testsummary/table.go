@@ -33,7 +33,7 @@ type proofs map[[2]string]*proof
 
 var (
 	versionPart = regexp.MustCompile(`^qemu-(\d+\.\d+)$`)
-	testName    = regexp.MustCompile("`(Test\\w+(?:/[\\w ]+)?)`")
+	testName    = regexp.MustCompile("`(Test\\w+(?:/[\\w -]+)?)`")
 )
 
 // machines are those of which a cell tells.
