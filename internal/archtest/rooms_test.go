@@ -17,6 +17,7 @@ const (
 	sys      = "golang.org/x/sys"
 	jennifer = "github.com/dave/jennifer"
 	cobra    = "github.com/spf13/cobra"
+	pflag    = "github.com/spf13/pflag"
 
 	// For what serves tests only.
 	testify  = "github.com/stretchr/testify"
@@ -65,7 +66,7 @@ var rooms = []room{
 		why: "the markup of QEMU's documentation, read for comments"},
 	{path: "gen/gogen", rooms: []string{"qapi", "gen/rst"}, modules: []string{jennifer},
 		why: "a schema to Go files"},
-	{path: "gen/qapigen", modules: []string{cobra},
+	{path: "gen/qapigen", modules: []string{cobra, pflag},
 		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qapi/unmask", "qmp", "qmp/qmpschema", "testdata/schema"},
 		why:   "the command: flags and subcommands; print works on the syntax alone, generate has our own schema's names"},
 
