@@ -10,8 +10,8 @@ import (
 
 // AddDisk adds a disk: its secrets (object-add), a set of descriptors for each file (add-fd), a
 // node of the block layer (blockdev-add), or the connection of vhost-user (chardev-add), and a
-// device (device_add). When it returns the guest is being told of the
-// device; when that is ready for use is the guest's matter.
+// device (device_add). When it returns the guest is being told of the device; when that is ready
+// for use is the guest's matter.
 //
 // When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
 // matches [ErrExists] says that the ID is in use. A [*qmp.Error] is QEMU's answer to the

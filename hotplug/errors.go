@@ -9,7 +9,8 @@ import (
 )
 
 // ErrExists is matched by the error of an operation that adds something whose ID is in use, by
-// a device, a block node or a netdev. Nothing has been changed. What an operation has left that
+// a device, a block node, a netdev or an object, or the name of a disk's character device, which
+// derives from it. Nothing has been changed. What an operation has left that
 // was cut off, the operation that removes takes away.
 var ErrExists = errors.New("hotplug: exists already")
 
@@ -63,8 +64,8 @@ var ErrUnplugRefused = errors.New("hotplug: the guest refused to let go of the d
 var ErrUnplugPending = errors.New("hotplug: the guest has not let go of the device yet")
 
 // ErrDescriptorsKept is matched by the error of an operation after which QEMU has descriptors
-// left that it was told to close. QEMU 5.2 and 7.2 close none while the machine is stopped, 10.0 does. When
-// it runs, calling the operation that removes again closes them. Everything else is gone.
+// left that it was told to close. QEMU 5.2 and 7.2 close none while the machine is stopped, 10.0
+// does. When it runs, calling the operation that removes again closes them. Everything else is gone.
 var ErrDescriptorsKept = qmpfd.ErrKept
 
 // A MissingError says that the running QEMU lacks commands. It matches [errors.ErrUnsupported].

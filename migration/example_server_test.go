@@ -62,7 +62,7 @@ func exampleInfo(status qemu.MigrationStatus) map[string]any {
 		info["error-desc"] = "Connection refused"
 	case qemu.MigrationStatusActive:
 		info["expected-downtime"] = 120
-		ram := map[string]any{"remaining": 512 << 20, "total": 2 << 30, "transferred": 1 << 30, "mbps": 800.0}
+		ram := map[string]any{"remaining": 512 << 20, "total": int64(2 << 30), "transferred": 1 << 30, "mbps": 800.0}
 		for _, name := range []string{
 			"duplicate", "normal", "normal-bytes", "dirty-pages-rate", "dirty-sync-count", "postcopy-requests",
 			"page-size", "multifd-bytes", "pages-per-second", "precopy-bytes", "downtime-bytes", "postcopy-bytes",
