@@ -12,10 +12,11 @@ import (
 // A device that is gone already is no error. One that has a block node, a netdev, a character
 // device or memory of its own name is [ErrNotAlone]: what has added that removes it too. A disk
 // that uses another node by now, as after a snapshot or a mirror, is removed without it; RemoveDisk
-// then removes what is left of what AddDisk has made. With
-// [ErrUnplugPending] the guest has not answered, with [ErrUnplugRefused] it does not want to; the
-// device is as it was, and RemoveDevice can be called again. A device that QEMU refuses to unplug
-// now, without being one that never can be, is waited for 8 seconds.
+// then removes what is left of what AddDisk has made.
+//
+// With [ErrUnplugPending] the guest has not answered, with [ErrUnplugRefused] it does not want to;
+// the device is as it was, and RemoveDevice can be called again. A device that QEMU refuses to
+// unplug now, without being one that never can be, is waited for 8 seconds.
 func (vm *VM) RemoveDevice(ctx context.Context, id string) error {
 	return vm.removing(ctx, "device", id, func() error { return vm.removeDevice(ctx, id) })
 }

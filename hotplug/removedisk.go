@@ -8,10 +8,10 @@ import (
 
 // RemoveDisk removes a disk that AddDisk has added, in whatever process that was, or one that
 // QEMU was started with, if its node has the ID of its device. It asks the guest to let go of
-// the device, waits until it has, and takes away the node with its tree, the
-// descriptors, the secrets and the connection of vhost-user. How long that takes is up to the
-// guest, and how long to wait up to ctx: on the bus of a pc machine a Linux guest needs 0.2
-// seconds, with PCI Express's own hotplug 6.
+// the device, waits until it has, and takes away the node with its tree, the descriptors, the
+// secrets and the connection of vhost-user. How long that takes is up to the guest, and how long to
+// wait up to ctx: on the bus of a pc machine a Linux guest needs 0.2 seconds, with PCI Express's own
+// hotplug 6.
 //
 // What is gone already is no error, and nothing of the disk being there is none either: a block
 // node of the name id is then taken for what is left of it. A device that is no disk, or whose
