@@ -90,7 +90,7 @@ func dialAdvice(address string, err error) string {
 	_, unreachable := errors.AsType[net.Error](err)
 	switch {
 	case strings.TrimPrefix(address, "unix:") == "":
-		return "write the path of the socket behind unix:"
+		return "write the path of the socket behind unix:; in a go:generate line, is the variable set?"
 	case garbage, errors.Is(err, io.EOF):
 		return "this is no QMP monitor, perhaps the one for people (-monitor): give the socket of -qmp, or of -mon with mode=control"
 	case errors.Is(err, fs.ErrPermission):

@@ -44,7 +44,7 @@ func TestCompletion(t *testing.T) {
 		directive string
 	}{
 		{"ge", []string{"generate"}, "", noFile},
-		{"?", []string{"capture", "check", "completion", "diff", "generate", "help", "introspect", "print", "query", "version"}, "", noFile},
+		{"?", []string{"capture", "check", "completion", "diff", "generate", "help", "introspect", "join", "print", "query", "version"}, "", noFile},
 		{"generate -sch", []string{"-schema"}, "--schema", noFile},
 		{"generate --sch", []string{"--schema"}, "-schema", noFile},
 		{"generate -", []string{"-schema", "-package", "-out"}, "--schema", noFile}, // what is required,

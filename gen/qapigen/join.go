@@ -26,8 +26,9 @@ beyond it: for a QEMU whose source is not at hand, from the schema of one whose 
 of the schema is lost. What was added is marked, "(seen first in 11.1)", and generate puts that
 into the comments. What comes out is a schema like any other, and can be joined again.
 
-SOURCE is a file with the answer to query-qmp-schema, as capture writes it, or the address of a
-server that is running. The version is the server's, or that in the file VERSION beside an answer.
+SOURCE is a file with the answer to query-qmp-schema, as capture writes it, or the ADDRESS
+of a server that is running. The version is the server's, or that in the file VERSION beside an
+answer.
 
 Where the two disagree on a member it takes the looser form. Where one has another kind of type
 than the other there has to be a row in the overrides, a line each:
@@ -41,12 +42,17 @@ The files have the same folder in DIR as in QEMU's tree, all those of one schema
 that an earlier run wrote and that are no longer part of the schema are removed; files that qapigen
 did not write are never touched.
 
+` + addressHelp + `
+
 ` + statusHelp,
 		Example: `  qapigen capture -out 11.1/qemu.json unix:/run/vm1/qmp.sock
   qapigen join -schema qemu-10.2/qapi/qapi-schema.json -qemu-version 11.1.0 -out joined 11.1/qemu.json`,
 		Args:              takes("SOURCE"),
 		ValidArgsFunction: completeFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := notEmpty(cmd, "schema", "overrides", "out"); err != nil {
+				return err
+			}
 			if j.version != "" && !versionPattern.MatchString(j.version) {
 				return &usageError{fmt.Sprintf("-qemu-version %s: want a version such as 10.2.0", j.version)}
 			}
@@ -62,6 +68,9 @@ did not write are never touched.
 		"the QEMU `VERSION` of the answer (default: the server's, or that in the file VERSION beside it)")
 	for _, name := range []string{"schema", "out"} {
 		cobra.CheckErr(cmd.MarkFlagRequired(name))
+	}
+	for name, complete := range map[string]completer{"schema": completeFiles, "out": completeFolders} {
+		cobra.CheckErr(cmd.RegisterFlagCompletionFunc(name, complete))
 	}
 	return cmd
 }
@@ -90,6 +99,7 @@ func (j *joining) run(ctx context.Context, stderr io.Writer) error {
 			return err
 		}
 	}
+	step(ctx, "joining "+j.schema+" with "+j.answer)
 	joined, err := unmask.Join(source.schema, live.view, opts)
 	if err != nil {
 		return withRows(err, j.overrides)
@@ -99,7 +109,7 @@ func (j *joining) run(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	if err := writeTree(j.out, tree); err != nil {
-		return err
+		return notWritten(err)
 	}
 	fmt.Fprintf(stderr, "joined %s with QEMU %s: %d parts added\n", j.schema, live.version, len(joined.Added))
 	return nil
