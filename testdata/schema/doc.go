@@ -22,14 +22,16 @@
 //	captured/11.1/qemu.json       qemu-system-x86_64
 //	captured/11.1/storage.json    qemu-storage-daemon
 //
-// They are those of Debian's packages (scripts/get-qemu.sh), which are built with most of what
-// QEMU can be built with on Linux: KVM and TCG, but not Xen, and no machine but x86-64. What is of
-// another build only is not in them.
+// They are those of Debian's packages (scripts/get-qemu.sh), for x86-64, which are built with most
+// of what QEMU can be built with on Linux. What they lack of 10.2's schema is what needs Windows,
+// macOS or BSD, AF_XDP, IGVM, and three compressions of migration (qatzip, qpl, uadk).
 //
 // # Joined
 //
-// The folder 11.1 is made by go generate: 10.2 from the source, joined with what 11.1's servers
+// The folder 11.1 is made by go generate in qmp/generated: 10.2 from the source, joined with what 11.1's servers
 // have beyond it. What these brought says "(seen first in 11.1)"; it may be older, since nobody
 // looked at the versions between. The files captured/11.1/*.overrides decide where the two have
 // different kinds of types, a row with its reason each.
+//
+// make update does all of this for another QEMU: see docs/new-qemu.md.
 package schema
