@@ -28,6 +28,11 @@ demo: generate ## make the bindings anew, then hot-add a disk with them
 generate: ## the bindings, from the schema in testdata/schema
 	@$(GO) generate ./...
 
+.PHONY: update
+update: ## up to another QEMU: QEMU_SRC=DIR, its source (and VERSION), or QMP=unix:SOCK, its monitor
+	@$(GO) run ./internal/update $(if $(QEMU_SRC),-source "$(QEMU_SRC)") \
+		$(if $(VERSION),-qemu-version "$(VERSION)") $(if $(QMP),-server "$(QMP)")
+
 .PHONY: bench
 bench: benchmarks ## the benchmarks, then what generating, building and linking take, and the client
 	@$(GO) run ./internal/bench

@@ -82,6 +82,8 @@ var rooms = []room{
 		why: "real QEMUs and guests for tests"},
 	{path: "internal/fakeqemu", rooms: []string{"qmp", "qmp/qmptest", "qmp/generated/qemu"},
 		why: "a QEMU that keeps account only, for tests and the demo"},
+	{path: "internal/update", rooms: []string{"qapi", "qapi/introspect", "qapi/diff"},
+		why: "make update: snapshot, bindings and changelog for another QEMU; runs qapigen as a command"},
 	{path: "examples/demo", top: true,
 		why: "what make demo runs"},
 	{path: "examples/hotplug", top: true, modules: []string{sys},

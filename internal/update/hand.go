@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// report says which files changed.
+func (u *update) report(changed []string) {
+	if len(changed) == 0 {
+		u.say("nothing changed: all of it was here already")
+		return
+	}
+	count := map[string]int{}
+	for _, name := range changed {
+		count[filepath.ToSlash(filepath.Dir(name))]++
+	}
+	u.say("changed:")
+	for _, dir := range slices.Sorted(maps.Keys(count)) {
+		if dir == "." {
+			dir = "CHANGELOG.md"
+			u.say("  %s", dir)
+			continue
+		}
+		u.say("  %s: %d files", dir, count[dir])
+	}
+}
+
+// hand lists what needs a look: what was declared before is given.
+func (u *update) hand(old map[string]bool, compile bool) error {
+	var list []string
+	for _, item := range slices.Sorted(maps.Keys(declared(u.root))) {
+		if old[item] {
+			continue
+		}
+		name := item[strings.LastIndexByte(item, ' ')+1:]
+		switch {
+		case strings.Contains(item, " type "):
+			list = append(list, "a new name: "+item+" (abbreviations are in gen/gogen/names.go)")
+		case secretWord.MatchString(name):
+			list = append(list, "maybe a secret: "+item+" (those that are have a row in gen/gogen/secrets.go)")
+		}
+	}
+	if compile {
+		if out, err := u.command(u.root, "go", "vet", "./...").CombinedOutput(); err != nil {
+			list = append(list, "code that does not compile, or that go vet complains of:\n"+string(out))
+		}
+	}
+	if list != nil {
+		u.say("to be looked at by hand:\n- %s", strings.Join(list, "\n- "))
+	}
+	u.say("make test tells what else does not fit; docs/new-qemu.md has what may come up")
+	return nil
+}
+
+// secretWord is what members are called that hold a secret.
+var secretWord = regexp.MustCompile(`(?i)passw|secret|passphrase|token|credential|private|key$`)
+
+var (
+	typeLine   = regexp.MustCompile(`^type (\w+) `)
+	stringLine = regexp.MustCompile(`^\t(\w+) +\*?string\b`)
+)
+
+// declared returns the types of the committed packages, "qemu type Foo", and the members that are
+// strings in them, "qemu.Foo Bar". What cannot be read declares nothing.
+func declared(root string) map[string]bool {
+	found := map[string]bool{}
+	paths, _ := filepath.Glob(filepath.Join(root, "qmp/generated/*/*_gen.go"))
+	for _, path := range paths {
+		text, _ := os.ReadFile(path)
+		pkg, current := filepath.Base(filepath.Dir(path)), ""
+		for line := range strings.Lines(string(text)) {
+			if m := typeLine.FindStringSubmatch(line); m != nil {
+				current = m[1]
+				found[fmt.Sprintf("%s type %s", pkg, current)] = true
+			}
+			if m := stringLine.FindStringSubmatch(line); m != nil {
+				found[fmt.Sprintf("%s.%s %s", pkg, current, m[1])] = true
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+)
+
+var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+
+// TestPage carries out the commands of docs/new-qemu.md, in a copy of what they need of this module:
+// first those for servers of QEMU 11.1, of which the copy knows nothing yet, and then, as the source
+// of a newer QEMU, that of QEMU 10.0.
+func TestPage(t *testing.T) {
+	q := newestServer(t)
+	blocks := shellBlock.FindAllStringSubmatch(read(t, root, "docs/new-qemu.md"), -1)
+	require.Len(t, blocks, 2)
+	fromSource, fromServers := blocks[0][1], blocks[1][1]
+
+	dir := copyOfModule(t)
+	withoutAnswers(t, dir)
+	tree := filepath.Join(t.TempDir(), "qemu")
+	require.NoError(t, os.CopyFS(tree, os.DirFS(qemutest.Source(t, "10.0"))))
+	require.NoError(t, os.WriteFile(filepath.Join(tree, "VERSION"), []byte("99.1.0\n"), 0o666))
+	shell := func(script string) string {
+		cmd := exec.CommandContext(t.Context(), "sh", "-ec", script)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "QEMU_SRC=", "VERSION=", "QMP=unix:"+q.Start(t, qemutest.Config{}).Socket(),
+			"STORAGE=unix:"+q.StartStorage(t).Socket())
+		if script == fromSource {
+			cmd.Env = append(cmd.Env, "QEMU_SRC="+tree, "QMP=")
+		}
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+
+	out := shell(fromServers)
+	require.Contains(t, out, "is in testdata/schema/captured/11.1/qemu.json\n")
+	require.Contains(t, out, "is in testdata/schema/captured/11.1/storage.json\n")
+	require.NotContains(t, out, "does not compile")
+	require.Equal(t, read(t, root, "qmp/generated/qemu/qom_gen.go"), read(t, dir, "qmp/generated/qemu/qom_gen.go"))
+	require.Equal(t, read(t, root, "qmp/generated/storage/char_gen.go"), read(t, dir, "qmp/generated/storage/char_gen.go"))
+
+	out = shell(fromSource)
+	require.Contains(t, out, "the schemas of QEMU 99.1.0 are in testdata/schema/99.1\n")
+	require.NotContains(t, out, "does not compile")
+	require.Contains(t, read(t, dir, "CHANGELOG.md"), "\n- **schema** QEMU 99.1.0, after 11.1.")
+}
+
+// copyOfModule copies what is updated, and what does that, without tests.
+func copyOfModule(t *testing.T) string {
+	t.Helper()
+	dir := newCopy(t)
+	for _, name := range []string{"go.mod", "go.sum", "Makefile", "gen", "qapi", "qmp", "internal/update"} {
+		err := filepath.WalkDir(filepath.Join(root, name), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := filepath.Rel(root, path)
+			require.NoError(t, err)
+			return writeFile(filepath.Join(dir, file), []byte(read(t, path)))
+		})
+		require.NoError(t, err)
+	}
+	tests, err := filepath.Glob(filepath.Join(dir, "qmp/generated/*/*_test.go"))
+	require.NoError(t, err)
+	for _, path := range tests {
+		require.NoError(t, os.Remove(path))
+	}
+	return dir
+}

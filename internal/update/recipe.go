@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// schemas is the folder of the schemas, from the module's root, and up the way there from a
+// package.
+const (
+	schemas = "testdata/schema"
+	up      = "../../../" + schemas
+)
+
+// A recipe is what a committed package is generated from: a QEMU's source, and the answers of
+// servers that are joined with it. It is written in the package's go:generate lines.
+type recipe struct {
+	pkg     string // "qemu"
+	main    string // the schema's main file in the folder of a version
+	source  string // the version: "10.2"
+	answers []string
+}
+
+// packages are the committed ones, with the main files of their schemas.
+var packages = []recipe{
+	{pkg: "qemu", main: "qapi/qapi-schema.json"},
+	{pkg: "storage", main: "storage-daemon/qapi/qapi-schema.json"},
+	{pkg: "guest", main: "qga/qapi-schema.json"},
+}
+
+var (
+	sourceInLine = regexp.MustCompile(`-schema ` + regexp.QuoteMeta(up) + `/([0-9.]+)/`)
+	answerInLine = regexp.MustCompile(` ` + regexp.QuoteMeta(up) + `/captured/([0-9.]+)/[a-z]+\.json\n`)
+)
+
+// readRecipes reads the go:generate lines.
+func (u *update) readRecipes() error {
+	for _, r := range packages {
+		text, err := os.ReadFile(u.path("qmp/generated", r.pkg, "generate.go"))
+		if err != nil {
+			return err
+		}
+		source := sourceInLine.FindSubmatch(text)
+		if source == nil {
+			return fmt.Errorf("qmp/generated/%s/generate.go has no go:generate line with -schema %s/VERSION", r.pkg, up)
+		}
+		r.source = string(source[1])
+		for _, answer := range answerInLine.FindAllSubmatch(text, -1) {
+			r.answers = append(r.answers, string(answer[1]))
+		}
+		u.recipes = append(u.recipes, &r)
+	}
+	return nil
+}
+
+// newest is the version whose schema, joined or not, the package is generated from.
+func (r *recipe) newest() string {
+	if n := len(r.answers); n > 0 {
+		return r.answers[n-1]
+	}
+	return r.source
+}
+
+// answer adds the answer of a version: whichever order they come in, they are joined in theirs.
+func (r *recipe) answer(version string) {
+	if !slices.Contains(r.answers, version) {
+		r.answers = append(r.answers, version)
+		slices.SortFunc(r.answers, compareVersions)
+	}
+}
+
+// lines returns qapigen's arguments, a line each.
+func (u *update) lines(r *recipe) (lines [][]string) {
+	from := r.source
+	for _, version := range r.answers {
+		args := []string{"join", "-schema", path.Join(up, from, r.main)}
+		overrides := path.Join("captured", version, r.pkg+".overrides")
+		if _, err := os.Stat(u.path(schemas, overrides)); err == nil {
+			args = append(args, "-overrides", path.Join(up, overrides))
+		}
+		lines = append(lines, append(args, "-out", path.Join(up, version), path.Join(up, "captured", version, r.pkg+".json")))
+		from = version
+	}
+	return append(lines, []string{"generate", "-schema", path.Join(up, from, r.main), "-package", r.pkg, "-out", "."})
+}
+
+// writeRecipes writes the go:generate lines, and what other packages know of them.
+func (u *update) writeRecipes() error {
+	var newest strings.Builder
+	for _, r := range u.recipes {
+		text := "package " + r.pkg + "\n\n"
+		for _, args := range u.lines(r) {
+			text += "//go:generate go tool qapigen " + strings.Join(args, " ") + "\n"
+		}
+		if err := writeFile(u.path("qmp/generated", r.pkg, "generate.go"), []byte(text)); err != nil {
+			return err
+		}
+		name := map[string]string{"qemu": "QEMU", "storage": "Storage", "guest": "Guest"}[r.pkg]
+		fmt.Fprintf(&newest, "\tNewest%-7s = %q + %s\n", name, r.newest()+"/", name)
+	}
+	text := fmt.Sprintf(newestFile, u.recipes[0].newest(), newest.String())
+	return writeFile(u.path(schemas, "newest.go"), []byte(text))
+}
+
+// newestFile is testdata/schema/newest.go, but for the versions.
+const newestFile = `package schema
+
+// Newest is the version of QEMU that the committed packages are up to.
+const Newest = %q
+
+// The main files, in FS, of the schemas that the committed packages are generated from. make update
+// writes these lines.
+const (
+%s)
+`
+
+// regenerate carries the go:generate lines out. A conflict is told with the file that its rows are
+// to be in.
+func (u *update) regenerate() error {
+	for _, r := range u.recipes {
+		for _, args := range u.lines(r) {
+			if _, _, err := u.run(u.path("qmp/generated", r.pkg), args...); err != nil {
+				return withFile(err, r.pkg, args)
+			}
+		}
+	}
+	return nil
+}
+
+// withFile adds to an error of a join where its rows belong, or are.
+func withFile(err error, pkg string, args []string) error {
+	if args[0] != "join" || !strings.Contains(err.Error(), "overrides") {
+		return err
+	}
+	answer := path.Clean(strings.TrimPrefix(args[len(args)-1], "../../../"))
+	return fmt.Errorf("%w\nThe rows for package %s are in %s.overrides: change them there, and run this again. Nothing was written",
+		err, pkg, strings.TrimSuffix(answer, ".json"))
+}

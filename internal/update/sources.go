@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qapi/introspect"
+)
+
+// fromSource prints the schemas of a source tree, and makes the packages those of it.
+func (u *update) fromSource(dir, version string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	printed := u.path("printed")
+	args := []string{"print", "-out", printed}
+	if version != "" {
+		args = append(args, "-qemu-version", version)
+	}
+	for _, r := range u.recipes {
+		main := filepath.Join(dir, filepath.FromSlash(r.main))
+		if _, err := os.Stat(main); err != nil {
+			return fmt.Errorf("%s is no source tree of QEMU: it has no %s", dir, r.main)
+		}
+		args = append(args, main)
+	}
+	if _, _, err := u.run(u.root, args...); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(printed, "VERSION"))
+	if err != nil {
+		return fmt.Errorf("%s has no file VERSION: say which QEMU it is, with -qemu-version, or VERSION=… for make", dir)
+	}
+	version = strings.TrimSpace(string(text))
+	folder := release(version)
+	if err := os.RemoveAll(u.path(schemas, folder)); err != nil { // one that was joined, or of the same source
+		return err
+	}
+	if err := os.Rename(printed, u.path(schemas, folder)); err != nil {
+		return err
+	}
+	u.say("the schemas of QEMU %s are in %s/%s", version, schemas, folder)
+	for _, r := range u.recipes {
+		u.takeSource(r, folder)
+	}
+	return nil
+}
+
+// takeSource makes a package one of a source: joined with answers that are newer, unless it goes
+// back to an older one.
+func (u *update) takeSource(r *recipe, version string) {
+	var kept []string
+	for _, answer := range r.answers {
+		if compareVersions(version, r.source) >= 0 && compareVersions(answer, version) > 0 {
+			kept = append(kept, answer)
+		}
+	}
+	if compareVersions(version, r.newest()) < 0 && kept == nil {
+		u.say("qmp/generated/%s goes back from %s to %s: what came since is no longer in it", r.pkg, r.newest(), version)
+	}
+	r.source, r.answers = version, kept
+}
+
+var capturedVersion = regexp.MustCompile(`^captured .* of QEMU (\S+)\n`)
+
+// fromServer keeps what a server says, and joins the source of its package with it.
+func (u *update) fromServer(address string) error {
+	captured := u.path("captured.json")
+	_, said, err := u.run(u.root, "capture", "-out", captured, address)
+	if err != nil {
+		return err
+	}
+	version := capturedVersion.FindStringSubmatch(said)
+	if version == nil {
+		return fmt.Errorf("qapigen capture does not say which version it is: %s", said)
+	}
+	text, err := os.ReadFile(captured)
+	if err != nil {
+		return err
+	}
+	r, err := u.recipeFor(text)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Join("captured", release(version[1]))
+	if err := writeFile(u.path(schemas, folder, r.pkg+".json"), text); err != nil {
+		return err
+	}
+	if err := writeFile(u.path(schemas, folder, "VERSION"), []byte(version[1]+"\n")); err != nil {
+		return err
+	}
+	u.say("the answer of QEMU %s is in %s/%s/%s.json", version[1], schemas, filepath.ToSlash(folder), r.pkg)
+	if compareVersions(release(version[1]), r.source) <= 0 {
+		u.say("qmp/generated/%s stays as it is: it is generated from the source of QEMU %s", r.pkg, r.source)
+		return nil
+	}
+	r.answer(release(version[1]))
+	return nil
+}
+
+// recipeFor returns the recipe of the package that a server's answer belongs to.
+func (u *update) recipeFor(text []byte) (*recipe, error) {
+	view, err := introspect.Read(text)
+	if err != nil {
+		return nil, err
+	}
+	want := "storage"
+	if view.Lookup("device_add") != nil { // of what has machines
+		want = "qemu"
+	}
+	for _, r := range u.recipes {
+		if r.pkg == want {
+			return r, nil
+		}
+	}
+	return nil, fmt.Errorf("no package %s", want)
+}
+
+// release returns the first two numbers of a version, which its folder is named after.
+func release(version string) string {
+	numbers := strings.SplitN(version, ".", 3)
+	return strings.Join(numbers[:min(2, len(numbers))], ".")
+}
+
+// compareVersions compares by numbers.
+func compareVersions(a, b string) int {
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(x), len(y)) {
+		m, _ := strconv.Atoi(x[i])
+		n, _ := strconv.Atoi(y[i])
+		if m != n {
+			return m - n
+		}
+	}
+	return len(x) - len(y)
+}
