@@ -21,6 +21,10 @@
 // refuses to let go of a device is [ErrUnplugRefused], one that has not answered when the
 // context ended is [ErrUnplugPending].
 //
+// A root port of QEMU 5.2 (q35) is unreliable: a Linux guest gives a device back 5 seconds after
+// it was plugged, unasked, and a removal before that is lost until the machine is reset. What was
+// behind the device remains until it is removed. Newer QEMUs do not have this fault.
+//
 // # Names
 //
 // Nothing is kept in this process. The names of all that belongs to a device derive from its
@@ -37,4 +41,7 @@
 //
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only; a disk's has at
 // most 31 bytes, the limit of a node's name. It must not be "type".
+//
+// Two managers must not add under the same ID at the same time. QEMU refuses the second, which
+// then undoes its own part; but one that does not learn QEMU's answer takes away what has the ID.
 package hotplug

@@ -240,6 +240,38 @@ func TestMemoryThatTheGuestDoesNotResize(t *testing.T) {
 	})
 }
 
+// TestMemoryThatGoesWhileItIsResized has nothing left to wait for.
+func TestMemoryThatGoesWhileItIsResized(t *testing.T) {
+	for name, operation := range map[string]struct {
+		do   func(ctx context.Context, vm *hotplug.VM) error
+		want error
+	}{
+		"resized": {func(ctx context.Context, vm *hotplug.VM) error { return vm.ResizeMemory(ctx, "m", 32*mib) }, hotplug.ErrNotMemory},
+		"removed": {func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveMemory(ctx, "m") }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				vm := hotplug.New(pipe(t, m, nil))
+				require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["virtio-mem"]))
+				m.SetGuest(fakeqemu.Deaf)
+				ended := make(chan error, 1)
+				go func() { ended <- operation.do(t.Context(), vm) }()
+				synctest.Wait()
+				require.Empty(t, ended)
+				for _, command := range []string{"qom-get", "device_del"} {
+					m.Handle(command, func(*qmptest.Request) (any, error) {
+						return nil, &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "gone"}
+					})
+				}
+				m.Handle("object-del", func(*qmptest.Request) (any, error) { return nil, nil })
+				m.Event("DEVICE_DELETED", map[string]string{"device": "m", "path": "/machine/peripheral/m"})
+				require.ErrorIs(t, <-ended, operation.want)
+			})
+		})
+	}
+}
+
 // TestConnectionLostWhileResizing ends the wait.
 func TestConnectionLostWhileResizing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

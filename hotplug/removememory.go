@@ -2,6 +2,7 @@ package hotplug
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -61,7 +62,7 @@ func (vm *VM) unplugMemory(ctx context.Context, id string) error {
 		return err
 	}
 	if resizable {
-		if err := vm.setMemory(ctx, id, 0); err != nil {
+		if err := vm.setMemory(ctx, id, 0); err != nil && !errors.Is(err, ErrNotMemory) {
 			return err
 		}
 	}

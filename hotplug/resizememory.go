@@ -23,8 +23,8 @@ var memorySizeChange = (*qemu.MemoryDeviceSizeChangeEvent)(nil).EventName()
 // the device's block-size or more than it has.
 //
 // When the context ends before the guest has followed, the error matches [ErrResizePending] and
-// says how far it has come. What it was asked for remains. A device that is not there, or has no
-// such property, is [ErrNotMemory].
+// says how far it has come. What it was asked for remains. A device that is not there, goes
+// meanwhile, or has no such property, is [ErrNotMemory].
 func (vm *VM) ResizeMemory(ctx context.Context, id string, size uint64) error {
 	end, err := vm.begin(ctx)
 	if err == nil {
@@ -54,7 +54,7 @@ func (vm *VM) resizeMemory(ctx context.Context, id string, size uint64) error {
 
 // setMemory asks the guest to use so much of a virtio-mem device, and waits until it does.
 func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
-	events := vm.conn.Events(memorySizeChange) // before qom-set causes any
+	events := vm.conn.Events(memorySizeChange, deviceDeleted) // before qom-set causes any
 	defer events.Close()
 
 	err := qemu.QOMSet{
@@ -65,13 +65,16 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 	}
 	for {
 		var used uint64
-		if _, _, err := vm.property(ctx, id, usedSize, &used); err != nil {
+		device, _, err := vm.property(ctx, id, usedSize, &used)
+		switch {
+		case err != nil:
 			return err
-		}
-		if used == size {
+		case !device:
+			return fmt.Errorf("%w any more: %s has gone meanwhile", ErrNotMemory, id)
+		case used == size:
 			return nil
 		}
-		_, err := events.Next(ctx) // whatever it tells: the property has what is true now
+		_, err = events.Next(ctx) // whatever it tells: the property has what is true now
 		switch {
 		case err == nil || errors.Is(err, qmp.ErrEventsLost):
 		case ctx.Err() != nil:

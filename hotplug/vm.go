@@ -13,8 +13,9 @@ type Conn interface {
 }
 
 // A VM is a running QEMU whose devices come and go. Its methods can be called by any number of
-// goroutines; it does one operation at a time, and the others wait until their contexts end.
-// Operations of different VM values, on one QEMU, do not wait for each other.
+// goroutines; it does one operation at a time, and the others wait until their contexts end. A
+// guest that never answers a removal holds them all up: give each context a deadline. Operations of
+// different VM values, on one QEMU, do not wait for each other.
 type VM struct {
 	// Fallback, for a QEMU without blockdev-add, may be set before the first operation.
 	Fallback *Fallback
