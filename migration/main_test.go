@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -19,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var allVersions = []string{"5.2", "7.2", "10.0", "11.1"}
+var allVersions = qemutest.MatrixVersions()
 
 // limit is for what QEMUs do while all CPUs are busy.
 func limit(t *testing.T) context.Context {
@@ -107,6 +108,17 @@ func fds(t *testing.T, s side) []string {
 	list, err := s.VM.Fds()
 	require.NoError(t, err)
 	return list
+}
+
+// sameFds waits until a QEMU has the descriptors that it had before: it closes those of a migration
+// a moment after it has told that it has ended.
+func sameFds(t *testing.T, before []string, s side) {
+	t.Helper()
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		list, err := s.VM.Fds()
+		require.NoError(t, err)
+		require.Equal(t, before, list)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // onActive ends a context once a migration is active.
