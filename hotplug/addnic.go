@@ -77,7 +77,7 @@ func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
 // sendQueues gives QEMU the descriptors, and closes those that an addition of more queues has left
 // that was cut off.
 func (vm *VM) sendQueues(ctx context.Context, undo *rollback, n *NIC) error {
-	if err := attachTaps(n.Taps); err != nil {
+	if err := attachTaps(undo, n.Taps); err != nil {
 		return err
 	}
 	for _, kind := range []struct {

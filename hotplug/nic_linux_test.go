@@ -1,6 +1,7 @@
 package hotplug_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -91,6 +92,39 @@ func TestTapsOfTheKernel(t *testing.T) {
 			}
 			require.ErrorContains(t, err, c.want)
 			require.Empty(t, m.Requests())
+		})
+	}
+}
+
+// TestQueueThatWasDetached is attached for QEMU, and detached again when the NIC is not added.
+func TestQueueThatWasDetached(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			taps := openTaps(t, 2, plainTap)
+			require.NoError(t, hotplug.Detach(taps[1]))
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			nic := hotplug.NIC{ID: "d", Taps: taps}
+			detached := func() []string {
+				is, err := hotplug.IsDetached(taps[1])
+				require.NoError(t, err)
+				return append(m.State(), "detached "+strconv.FormatBool(is))
+			}
+			before := detached()
+			require.Equal(t, []string{"detached true"}, before)
+			met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+				return hotplug.New(conn).AddNIC(ctx, nic)
+			}, func(command string, err error) {
+				if err != nil { // a question may have been asked in another way
+					require.Equal(t, before, detached(), command)
+					return
+				}
+				require.NoError(t, hotplug.New(c).RemoveNIC(t.Context(), "d"))
+				require.NoError(t, hotplug.Detach(taps[1]))
+			})
+			require.NoError(t, err)
+			require.Contains(t, met, "device_add")
+			require.Contains(t, detached(), "detached false")
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package hotplug
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -58,18 +59,30 @@ func checkTaps(files []*os.File) error {
 }
 
 // attachTaps attaches queues that were detached: a QEMU leaves those so that its guest did not use,
-// and the next one ends when it is told to detach them.
-func attachTaps(files []*os.File) error {
+// and the next one ends when it is told to detach them. To undo it they are detached again: frames
+// for a queue that nobody reads are lost.
+func attachTaps(undo *rollback, files []*os.File) error {
 	for i, f := range files {
 		t, err := askTap(f)
 		if err == nil && t.flags&iffDetachQueue != 0 {
-			err = attach(f)
+			err = setQueue(f, iffAttachQueue)
+			undo.done(fmt.Sprintf("queue Taps[%d], attached", i),
+				func(context.Context) error { return detach(f) })
 		}
 		if err != nil {
 			return fmt.Errorf("Taps[%d] cannot be attached: %w", i, err)
 		}
 	}
 	return nil
+}
+
+// detach detaches a queue, unless QEMU has done so.
+func detach(f *os.File) error {
+	t, err := askTap(f)
+	if err == nil && t.flags&iffDetachQueue == 0 {
+		err = setQueue(f, iffDetachQueue)
+	}
+	return err
 }
 
 // askTap asks the kernel about a tap.

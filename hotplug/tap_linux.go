@@ -26,9 +26,10 @@ func tapOf(f *os.File) (tap, error) {
 	return tap{string(name), request.flags}, err
 }
 
-// attach has the kernel give frames to a queue of a tap again (TUNSETQUEUE).
-func attach(f *os.File) error {
-	request := ifreq{flags: iffAttachQueue}
+// setQueue has the kernel give frames to a queue of a tap, or not any more (TUNSETQUEUE). It
+// refuses to do what is done.
+func setQueue(f *os.File, flags uint16) error {
+	request := ifreq{flags: flags}
 	return control(f, func(fd uintptr) error {
 		return ioctl(fd, ioctlNumber(writes, 'T', 217, 4), unsafe.Pointer(&request))
 	})

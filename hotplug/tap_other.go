@@ -9,6 +9,6 @@ import (
 
 func tapOf(*os.File) (tap, error) { return tap{}, errors.ErrUnsupported }
 
-func attach(*os.File) error { return errors.ErrUnsupported }
+func setQueue(*os.File, uint16) error { return errors.ErrUnsupported }
 
 func vhostFeatures(*os.File) (uint64, error) { return 0, errors.ErrUnsupported }

@@ -184,7 +184,7 @@ func TestFileAndChannels(t *testing.T) {
 				_, err = migration.Wait(t.Context(), src, nil)
 				require.ErrorIs(t, err, migration.ErrNone)
 			}
-			return
+			t.Skip("8.2 and newer have these; older ones are told apart, and nothing happens")
 		}
 		require.NoError(t, migration.StartIncoming(t.Context(), dst, channel))
 		moved(t, src, dst, channel, nil)

@@ -19,6 +19,7 @@ func TestTable(t *testing.T) {
 	}
 	p.add("TestC/qemu-7.2/pc/two_words", "")
 	p.add("TestB/qemu-7.2", "it has no such thing")
+	p.add("TestC/qemu-7.2/q35/two_words", "it has half of it")
 	got, err := p.fill("# Table\n\n" +
 		"| what | tests | 5.2 | 7.2 |\n|---|---|---|---|\n" +
 		"| a | `TestA` | old | old |\n| b | `TestB` | | |\n" +
@@ -28,11 +29,11 @@ func TestTable(t *testing.T) {
 	require.Equal(t, "# Table\n\n"+
 		"| what | tests | 5.2 | 7.2 |\n|---|---|---|---|\n"+
 		"| a | `TestA` | pc, q35 | q35 |\n| b | `TestB` | yes | no: it has no such thing |\n"+
-		"| both | `TestA`, `TestC` | pc, q35 | pc, q35 |\n| part | `TestC/two words` |  | pc |\n| by hand | none | x | y |\n\n"+
+		"| both | `TestA`, `TestC` | pc, q35 | pc, q35; otherwise no: it has half of it |\n| part | `TestC/two words` |  | pc; otherwise no: it has half of it |\n| by hand | none | x | y |\n\n"+
 		"| another | 1 |\n|---|---|\n| a | `TestA` |\n", got)
 
 	_, err = p.fill("| tests | 5.2 |\n|---|---|\n| `TestNone` | |\n")
-	require.EqualError(t, err, "no test of [TestNone] has run on any version")
+	require.EqualError(t, err, "TestNone has not run on any version")
 }
 
 // TestTableOfARun has the document written by a run, unless a test fails.
