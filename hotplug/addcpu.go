@@ -14,6 +14,11 @@ import (
 // matches [ErrExists] says that the ID is in use, [ErrNoFreePlace] that there is no place: how many
 // there are is decided when QEMU is started.
 //
+// Without KVM, QEMU before 10.0 is not asked to remove CPUs: see [VM.RemoveCPU]. An addition whose
+// outcome is unknown then cannot be undone, and is a [*RollbackError] that lists the device. QEMU 10.0
+// without KVM ends when more CPUs have been added in its life than maxcpus allows at a time, removed
+// ones included; nothing tells how many there were.
+//
 // The guest of a QEMU 5.2 hears nothing of new CPUs, and QEMU cannot remove them, unless the
 // property cpu-hotplug-legacy of the machine's acpi-device was set to false before: the example
 // does so.

@@ -1,8 +1,8 @@
 package hotplug
 
 import (
+	"context"
 	"strings"
-	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -18,21 +18,17 @@ const (
 	refusal
 )
 
-// A kind is a kind of devices, by how a guest that is asked to let go of one behaves.
+// A kind is a kind of devices, by how QEMU and a guest that is asked to release one behave.
 type kind struct {
 	answer func(raw qmp.RawEvent, id string) answer // reads an event
-	again  time.Duration                            // after which to ask again, 0 for not
+	check  func(ctx context.Context, vm *VM) error  // whether this QEMU may be asked at all; nil: it may
+	final  bool                                     // a refusal by QEMU is its last word
 }
-
-// askAgain is for CPUs and memory: a guest that is still busy with the coming of one may miss that
-// it is asked for it. Others are not asked twice: PCI Express's button, pressed again within 5
-// seconds, takes the first request back.
-const askAgain = 2 * time.Second
 
 var (
 	anyDevice = kind{answer: answerOf}
-	aCPU      = kind{answer: answerOfCPU, again: askAgain}
-	aMemory   = kind{answer: answerOf, again: askAgain}
+	aCPU      = kind{answer: answerOfCPU, check: checkCPURemoval, final: true}
+	aMemory   = kind{answer: answerOf}
 )
 
 // The events that may be an answer.

@@ -13,13 +13,19 @@
 //
 // An operation that adds undoes, when one of its steps fails or the context ends, what it has
 // done so far, and returns the error of that step. Undoing does not end with the context but
-// has a limit of its own, 15 seconds. Where it fails as well the error is a [*RollbackError],
+// has a limit of its own, 30 seconds. Where it fails as well the error is a [*RollbackError],
 // which has both errors and lists what is left.
 //
 // An operation that removes cannot be undone, since the guest takes part in it. It can be
-// called again: what is gone already is no error, and what is left is removed. A guest that
-// refuses to let go of a device is [ErrUnplugRefused], one that has not answered when the
-// context ended is [ErrUnplugPending].
+// called again: parts that are gone are not an error, and the rest is removed. If the guest refuses
+// to release the device, the error matches [ErrUnplugRefused]. If the guest has not answered when
+// the context ends, it matches [ErrUnplugPending]. A guest that does not answer is asked again every
+// 2 seconds, or every 7 seconds if its slot has an attention button.
+//
+// The guest releases a whole PCI slot. A device that shares its slot with other functions is not
+// removed alone: the error is a [*SharedSlotError], and [VM.RemoveFunctions] removes them together.
+//
+// Without KVM, QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged: CPUs are not removed there.
 //
 // A root port of QEMU 5.2 (q35) is unreliable: a Linux guest gives a device back 5 seconds after
 // it was plugged, unasked, and a removal before that is lost until the machine is reset. What was

@@ -57,10 +57,11 @@ var ErrResizePending = errors.New("hotplug: the guest has not changed how much m
 // device, and all that belongs to it, is as it was.
 var ErrUnplugRefused = errors.New("hotplug: the guest refused to let go of the device")
 
-// ErrUnplugPending is matched by the error of an operation whose context ended when QEMU had
-// asked the guest to let go of a device, and the guest had not done so. The device may go at
-// any time, or when the machine is reset; nothing that belongs to it has been taken away.
-// Calling the operation again waits for it, and finishes. The error matches the context's too.
+// ErrUnplugPending is matched by the error of an operation whose context ended before the guest
+// released the device. The device may go at any time, or when the machine is reset; nothing that
+// belongs to it has been taken away. Call the operation again to wait for it and to finish. The
+// error matches the context's too. If QEMU's last answer to the request was a refusal, because the
+// guest is busy with the slot or the request is still pending, the error has it as a [*qmp.Error].
 var ErrUnplugPending = errors.New("hotplug: the guest has not let go of the device yet")
 
 // ErrDescriptorsKept is matched by the error of an operation after which QEMU has descriptors
@@ -98,3 +99,16 @@ func (e *RollbackError) Error() string {
 
 // Unwrap returns both errors.
 func (e *RollbackError) Unwrap() []error { return []error{e.Err, e.Undo} }
+
+// A SharedSlotError says that a PCI device was not unplugged because the guest would release other
+// devices with it: the other functions of its slot. [VM.RemoveFunctions] removes them together.
+// Nothing has been changed.
+type SharedSlotError struct {
+	ID     string   // the device
+	Others []string // the ids of the others, sorted; the QOM paths of those without an id
+}
+
+// Error names all of the devices.
+func (e *SharedSlotError) Error() string {
+	return "hotplug: the guest would release other functions of the slot too: " + strings.Join(e.Others, ", ")
+}

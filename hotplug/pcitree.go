@@ -188,20 +188,15 @@ func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice) error {
 	} else if bridge != nil && handler == bridge.Path {
 		bus.first = 1 // the standard hotplug controller (SHPC) has no slot 0
 	}
-	links, err := w.vm.objects(w.ctx, bus.Path, "link")
-	if err != nil {
+	var err error
+	if bus.Devices, err = w.vm.pciDevices(w.ctx, bus.Path); err != nil {
 		return err
 	}
-	for _, link := range links {
-		if !strings.HasPrefix(link.name, "child[") {
-			continue
-		}
-		d, err := w.device(bus, link)
-		if err != nil {
-			return err
-		}
-		if d != nil {
-			bus.Devices = append(bus.Devices, d)
+	for _, d := range bus.Devices {
+		if w.bridges[d.Driver] {
+			if d.Buses, err = w.busesOf(d.Path, d); err != nil {
+				return err
+			}
 		}
 	}
 	slices.SortFunc(bus.Devices, func(a, b *PCIDevice) int {
@@ -210,25 +205,42 @@ func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice) error {
 	return nil
 }
 
-// device reads a device that a bus has a link to, unless it is gone.
-func (w *pciWalk) device(bus *PCIBus, link object) (*PCIDevice, error) {
-	d := &PCIDevice{Driver: link.kind}
-	if has, err := w.vm.objectProperty(w.ctx, bus.Path, link.name, &d.Path); err != nil || !has || d.Path == "" {
+// pciDevices reads the devices on a bus, without what is behind them, leaving out those that are
+// gone by then.
+func (vm *VM) pciDevices(ctx context.Context, bus string) ([]*PCIDevice, error) {
+	links, err := vm.objects(ctx, bus, "link")
+	if err != nil {
 		return nil, err
 	}
-	address, has, err := w.vm.pciAddress(w.ctx, d.Path)
-	if err != nil || !has {
-		return nil, err
+	var all []*PCIDevice
+	for _, link := range links {
+		if !strings.HasPrefix(link.name, "child[") {
+			continue
+		}
+		d := &PCIDevice{Driver: link.kind}
+		if has, err := vm.objectProperty(ctx, bus, link.name, &d.Path); err != nil {
+			return nil, err
+		} else if !has || d.Path == "" {
+			continue
+		}
+		address, has, err := vm.pciAddress(ctx, d.Path)
+		if err != nil {
+			return nil, err
+		}
+		if !has {
+			continue
+		}
+		d.Slot, d.Function = address.Slot, address.Function
+		if parent, id := path.Split(d.Path); parent == devicePath("") {
+			d.ID = id
+		}
+		all = append(all, d)
 	}
-	d.Slot, d.Function = address.Slot, address.Function
-	if parent, id := path.Split(d.Path); parent == devicePath("") {
-		d.ID = id
-	}
-	if w.bridges[d.Driver] {
-		d.Buses, err = w.busesOf(d.Path, d)
-	}
-	return d, err
+	return all, nil
 }
+
+// name is the device's id, or the path of one without.
+func (d *PCIDevice) name() string { return cmp.Or(d.ID, d.Path) }
 
 // pciAddress reads the slot and the function of a PCI device, which may be gone.
 func (vm *VM) pciAddress(ctx context.Context, path string) (address PCIAddress, has bool, err error) {

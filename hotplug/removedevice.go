@@ -5,18 +5,25 @@ import (
 	"fmt"
 )
 
-// RemoveDevice removes a device that AddDevice has added, in whatever process that was, or one
-// that QEMU was started with: it asks the guest to let go of it and waits until it has, for as
-// long as ctx allows. A device on a USB bus is gone at once, without the guest.
+// RemoveDevice hot-removes a device that AddDevice added, in any process, or that QEMU was started
+// with.
 //
-// A device that is gone already is no error. One that has a block node, a netdev, a character
-// device or memory of its own name is [ErrNotAlone]: what has added that removes it too. A disk
-// that uses another node by now, as after a snapshot or a mirror, is removed without it; RemoveDisk
-// then removes what is left of what AddDisk has made.
+// It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. A
+// device on a USB or SCSI bus is gone at once, without the guest. Removing a device that is gone is
+// not an error. A disk that uses another node than AddDisk created, as after a snapshot or a mirror,
+// is removed without that node; RemoveDisk then removes what else AddDisk created.
 //
-// With [ErrUnplugPending] the guest has not answered, with [ErrUnplugRefused] it does not want to;
-// the device is as it was, and RemoveDevice can be called again. A device that QEMU refuses to
-// unplug now, without being one that never can be, is waited for 8 seconds.
+// RemoveDevice returns an error that matches:
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Call it again.
+//   - [ErrUnplugRefused]: the guest refused. The device works as before.
+//   - [ErrNotAlone]: the device has a block node, a netdev, a character device or memory with its
+//     ID. The operation that added it has a counterpart that removes both.
+//   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
+//   - [errors.ErrUnsupported]: the device is a CPU that QEMU cannot lose. See [VM.RemoveCPU].
+//
+// If QEMU can never unplug the device, RemoveDevice returns QEMU's refusal, a [*qmp.Error].
+//
+// Source: device_del, DEVICE_DELETED.
 func (vm *VM) RemoveDevice(ctx context.Context, id string) error {
 	return vm.removing(ctx, "device", id, func() error { return vm.removeDevice(ctx, id) })
 }

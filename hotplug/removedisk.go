@@ -6,24 +6,33 @@ import (
 	"fmt"
 )
 
-// RemoveDisk removes a disk that AddDisk has added, in whatever process that was, or one that
-// QEMU was started with, if its node has the ID of its device. It asks the guest to let go of
-// the device, waits until it has, and takes away the node with its tree, the descriptors, the
-// secrets and the connection of vhost-user. How long that takes is up to the guest, and how long to
-// wait up to ctx: on the bus of a pc machine a Linux guest needs 0.2 seconds, with PCI Express's own
-// hotplug 6.
+// RemoveDisk hot-removes a disk and everything that AddDisk created for it: the device, the block
+// node and the nodes below it, descriptors, secrets and the vhost-user connection.
 //
-// What is gone already is no error, and nothing of the disk being there is none either: a block
-// node of the name id is then taken for what is left of it. A device that is no disk, or whose
-// node has another name than id, is [ErrNotDisk]. That is so for one that was added here, too,
-// while a block job has put a node of its own above the disk's, and after a snapshot or a mirror:
-// [VM.RemoveDevice] removes the device, and RemoveDisk then what AddDisk has made besides.
+// It asks the guest to release the device and waits until the guest has done so, the guest refuses,
+// or ctx ends. A guest that is booting or busy can lose the request, and QEMU refuses it while the
+// guest powers the slot on; RemoveDisk then asks again. A Linux guest takes about 0.2 s on a pc
+// machine and 6 s with PCI Express hotplug; give ctx a deadline. RemoveDisk is idempotent: call it
+// again to finish a removal that was interrupted, also from another process. Removing a disk that is
+// partly or completely gone succeeds.
 //
-// When it fails it can be called again to finish: with [ErrUnplugPending] the guest has not
-// answered, with [ErrUnplugRefused] it does not want to, with [ErrDescriptorsKept] the machine
-// has to run first. Other errors after the device has gone, such as a node that something else
-// uses, leave the node and what it needs. A device that QEMU refuses to unplug now, without
-// being one that never can be, is waited for 8 seconds.
+// The disk may have been added by AddDisk or given on QEMU's command line, as long as its node has
+// the device's ID. After a snapshot, a mirror or while a block job runs, the device uses another node:
+// remove it with [VM.RemoveDevice], then call RemoveDisk for what AddDisk created besides.
+//
+// RemoveDisk returns an error that matches:
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.
+//   - [ErrUnplugRefused]: the guest refused. The disk works as before.
+//   - [ErrNotDisk]: the device is not a disk, or uses a node with another name.
+//   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
+//   - [ErrDescriptorsKept]: everything is removed except descriptors, which QEMU 5.2 and 7.2
+//     keep open while the VM is stopped. Call again when it runs.
+//
+// If QEMU can never unplug the device, RemoveDisk returns QEMU's refusal, a [*qmp.Error]. Any other
+// error after the device is gone, for example because something else uses the node, leaves the node
+// and what it needs in place.
+//
+// Source: device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and chardev-remove.
 func (vm *VM) RemoveDisk(ctx context.Context, id string) error {
 	return vm.removing(ctx, "disk", id, func() error { return vm.removeDisk(ctx, id) })
 }
@@ -32,15 +41,23 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	device, err := vm.checkDevice(ctx, id)
+	device, isDisk, err := vm.checkDisk(ctx, id)
 	if err != nil {
 		return err
+	}
+	if device && !isDisk {
+		return fmt.Errorf("%w: device %s", ErrNotDisk, id)
 	}
 	if device {
 		if err := vm.unplug(ctx, id); err != nil {
 			return err
 		}
 	}
+	return vm.removeDiskRest(ctx, id)
+}
+
+// removeDiskRest removes everything of a disk but its device, which is gone.
+func (vm *VM) removeDiskRest(ctx context.Context, id string) error {
 	if err := vm.removeStorage(ctx, id); err != nil {
 		return err
 	}
@@ -48,23 +65,19 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 	return errors.Join(vm.removeFdsets(ctx, id), vm.removeSecrets(ctx, id), vm.removeDiskChardev(ctx, id))
 }
 
-// checkDevice tells whether there is a device, which must be a disk with storage of its own.
-func (vm *VM) checkDevice(ctx context.Context, id string) (device bool, err error) {
+// checkDisk reports whether there is a device, and whether it is a disk, which must have storage of
+// its own.
+func (vm *VM) checkDisk(ctx context.Context, id string) (device, isDisk bool, err error) {
 	var node string
-	device, isDisk, err := vm.property(ctx, id, "drive", &node)
+	device, isDisk, err = vm.property(ctx, id, "drive", &node)
 	if err != nil || !device {
-		return false, err
+		return false, false, err
 	}
 	if !isDisk {
-		if isDisk, err = vm.hasDiskChardev(ctx, id); err != nil {
-			return false, err
-		}
+		isDisk, err = vm.hasDiskChardev(ctx, id)
 	}
-	switch {
-	case !isDisk:
-		return false, fmt.Errorf("%w: device %s", ErrNotDisk, id)
-	case node != "" && node != id:
-		return false, fmt.Errorf("%w that was added under this ID: device %s uses the node %q", ErrNotDisk, id, node)
+	if err == nil && isDisk && node != "" && node != id {
+		err = fmt.Errorf("%w that was added under this ID: device %s uses the node %q", ErrNotDisk, id, node)
 	}
-	return true, nil
+	return true, isDisk, err
 }

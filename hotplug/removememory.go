@@ -4,20 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// RemoveMemory removes memory that AddMemory has added, in whatever process that was, or that QEMU
-// was started with, if the object has the ID of its device. It asks the guest to let go of the
-// device, waits until it has, and takes away the object. How long that takes is up to the guest,
-// and how long to wait up to ctx.
+// RemoveMemory hot-removes memory that AddMemory added, in any process, or that QEMU was started with,
+// as long as the object has the device's ID: the device and the object.
 //
-// A virtio-mem device is asked for all its memory first. QEMU 5.2 and 7.2 cannot remove such a
-// device: there it stays, with no memory in it, and the error is QEMU's refusal.
+// It asks the guest to release the memory and waits as [VM.RemoveDisk] does; give ctx a deadline. The
+// guest is asked for all memory of a virtio-mem device first. QEMU before 8.1 cannot unplug such a
+// device: it stays, with no memory in it, and the error is QEMU's refusal. Removing memory that is
+// partly or completely gone is not an error.
 //
-// What is gone already is no error. A device that is no memory, or whose object has another name
-// than id, is [ErrNotMemory]. When it fails it can be called again to finish: with
-// [ErrUnplugPending] and [ErrResizePending] the guest has not answered, with [ErrUnplugRefused] it
-// does not want to, since it cannot do without what is in that memory.
+// RemoveMemory returns an error that matches:
+//   - [ErrUnplugPending], [ErrResizePending]: ctx ended before the guest released the memory.
+//   - [ErrUnplugRefused]: the guest refused, because it cannot do without what is in that memory.
+//   - [ErrNotMemory]: the device is not memory, or uses an object with another name.
+//
+// Source: qom-set of requested-size, device_del, DEVICE_DELETED, ACPI_DEVICE_OST, object-del.
 func (vm *VM) RemoveMemory(ctx context.Context, id string) error {
 	return vm.removing(ctx, "memory", id, func() error { return vm.removeMemory(ctx, id) })
 }
@@ -66,5 +70,13 @@ func (vm *VM) unplugMemory(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	return vm.unplugAs(ctx, id, aMemory)
+	k := aMemory
+	if resizable {
+		version, err := vm.version(ctx)
+		if err != nil {
+			return err
+		}
+		k.final = version.Compare(qmp.Version{Major: 8, Minor: 1}) < 0 // there QEMU refuses for good
+	}
+	return vm.unplugAs(ctx, id, k)
 }

@@ -5,19 +5,27 @@ import (
 	"fmt"
 )
 
-// RemoveNIC removes a NIC that AddNIC has added, in whatever process that was, or one that QEMU was
-// started with, if its netdev has the ID of its device. It asks the guest to let go of the device,
-// waits until it has, and takes away the netdev and with it the descriptors. How long that takes is
-// up to the guest, and how long to wait up to ctx: see [VM.RemoveDisk].
+// RemoveNIC hot-removes a NIC and everything that AddNIC created for it: the device, the netdev with
+// its descriptors, and the vhost-user connection.
 //
-// What is gone already is no error, and nothing of the NIC being there is none either: a netdev of
-// the name id, descriptors with the names of its queues and a character device "ID-chardev" are
-// then taken for what is left of it. A device that is no NIC, or whose netdev has another name than
-// id, is [ErrNotNIC], and so is a netdev that another device uses.
+// It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline.
+// RemoveNIC is idempotent: call it again to finish a removal that was interrupted, also from another
+// process. Removing a NIC that is partly or completely gone succeeds: RemoveNIC then removes a netdev
+// with the name id, descriptors with the names of its queues and a character device "ID-chardev".
 //
-// When it fails it can be called again to finish: with [ErrUnplugPending] the guest has not
-// answered, with [ErrUnplugRefused] it does not want to. A device that QEMU refuses to unplug now,
-// without being one that never can be, is waited for 8 seconds.
+// The NIC may have been added by AddNIC or given on QEMU's command line, as long as its netdev has
+// the device's ID.
+//
+// RemoveNIC returns an error that matches:
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.
+//   - [ErrUnplugRefused]: the guest refused. The NIC works as before.
+//   - [ErrNotNIC]: the device is not a NIC or uses a netdev with another name, or another device
+//     uses the netdev.
+//   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
+//
+// If QEMU can never unplug the device, RemoveNIC returns QEMU's refusal, a [*qmp.Error].
+//
+// Source: device_del, DEVICE_DELETED, netdev_del, closefd and chardev-remove.
 func (vm *VM) RemoveNIC(ctx context.Context, id string) error {
 	return vm.removing(ctx, "NIC", id, func() error { return vm.removeNIC(ctx, id) })
 }
@@ -26,26 +34,40 @@ func (vm *VM) removeNIC(ctx context.Context, id string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	var netdev string
-	device, isNIC, err := vm.property(ctx, id, "netdev", &netdev)
-	switch {
-	case err != nil:
+	device, isNIC, err := vm.checkNIC(ctx, id)
+	if err != nil {
 		return err
-	case device && !isNIC:
-		return fmt.Errorf("%w: device %s", ErrNotNIC, id)
-	case device && netdev != "" && netdev != id:
-		return fmt.Errorf("%w that was added under this ID: device %s uses the netdev %q", ErrNotNIC, id, netdev)
 	}
-	if netdev != id { // the device, if there is one, has none
-		if err := vm.checkNetdevUnused(ctx, id, ErrNotNIC); err != nil {
-			return err
-		}
+	if device && !isNIC {
+		return fmt.Errorf("%w: device %s", ErrNotNIC, id)
 	}
 	if device {
 		if err := vm.unplug(ctx, id); err != nil {
 			return err
 		}
 	}
+	return vm.removeNICRest(ctx, id)
+}
+
+// checkNIC reports whether there is a device, and whether it is a NIC, which must have a netdev of
+// its own or none. A netdev of this name must not be another device's.
+func (vm *VM) checkNIC(ctx context.Context, id string) (device, isNIC bool, err error) {
+	var netdev string
+	device, isNIC, err = vm.property(ctx, id, "netdev", &netdev)
+	switch {
+	case err != nil || device && !isNIC:
+		return device, false, err
+	case device && netdev != "" && netdev != id:
+		return true, true, fmt.Errorf("%w that was added under this ID: device %s uses the netdev %q", ErrNotNIC, id, netdev)
+	}
+	if netdev != id { // the device, if there is one, has none
+		err = vm.checkNetdevUnused(ctx, id, ErrNotNIC)
+	}
+	return device, isNIC, err
+}
+
+// removeNICRest removes everything of a NIC but its device, which is gone.
+func (vm *VM) removeNICRest(ctx context.Context, id string) error {
 	was, err := vm.removeNetdev(ctx, id)
 	if err != nil || was {
 		return err

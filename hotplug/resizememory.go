@@ -74,9 +74,13 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 		case used == size:
 			return nil
 		}
-		_, err = events.Next(ctx) // whatever it tells: the property has what is true now
+		short, cancel := context.WithTimeout(ctx, lookInterval)
+		_, err = events.Next(short) // an event is a reason to look, and so is none for a second
+		waited := short.Err()
+		cancel()
 		switch {
 		case err == nil || errors.Is(err, qmp.ErrEventsLost):
+		case waited != nil && ctx.Err() == nil:
 		case ctx.Err() != nil:
 			return fmt.Errorf("%w: it uses %d bytes and was asked to use %d: %w", ErrResizePending, used, size, err)
 		default:

@@ -10,9 +10,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// rollbackLimit is how long undoing may take. A guest needs up to 6 seconds to let go of a
-// device (PCI Express's attention button), everything else a few milliseconds.
-const rollbackLimit = 15 * time.Second
+// rollbackLimit is how long undoing may take. A guest needs up to 12 seconds to release a device
+// that it has just been given (PCI Express: 5 to power the slot on, 6 to power it off); everything
+// else takes a few milliseconds.
+const rollbackLimit = 30 * time.Second
 
 // A rollback holds what undoes the steps of an operation so far.
 type rollback []undo

@@ -35,6 +35,10 @@ type arguments struct {
 	SocketID *int64          `json:"socket-id"`
 	Size     uint64          `json:"requested-size"`
 	Value    json.RawMessage `json:"value"`
+	Bus      string          `json:"bus"`
+	Addr     string          `json:"addr"`
+
+	Multifunction bool `json:"multifunction"`
 
 	files []*os.File
 	all   any // as they came

@@ -1,6 +1,7 @@
 package fakeqemu
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +13,66 @@ type device struct {
 	unplugging                    bool
 	place                         *int64 // of a CPU
 	requested, size               uint64 // of virtio-mem
+	pci                           *pciPlace
+}
+
+// A pciPlace is where a device is that was told so.
+type pciPlace struct {
+	bus            string
+	slot, function int
+	multifunction  bool
+}
+
+// readPlace reads "9.1".
+func readPlace(args *arguments) *pciPlace {
+	p := &pciPlace{bus: args.Bus, multifunction: args.Multifunction}
+	if n, _ := fmt.Sscanf(args.Addr, "%x.%x", &p.slot, &p.function); n == 0 {
+		return nil
+	}
+	return p
+}
+
+// property is what a device tells of its place.
+func (p *pciPlace) property(name string) (value any, ok bool) {
+	switch {
+	case p == nil:
+	case name == "addr":
+		return 8*p.slot + p.function, true
+	case name == "multifunction":
+		return p.multifunction, true
+	case name == "parent_bus":
+		return busPath + p.bus, true
+	}
+	return nil, false
+}
+
+func placeOf(d *device) *pciPlace {
+	if d == nil {
+		return nil
+	}
+	return d.pci
+}
+
+const busPath = "/machine/buses/"
+
+// onBus lists the devices on a bus, in the order of their ids.
+func (m *Machine) onBus(bus string) (ids []string) {
+	for _, id := range slices.Sorted(maps.Keys(m.devices)) {
+		if p := m.devices[id].pci; p != nil && busPath+p.bus == bus {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// busGet reads a link of a bus to a device on it.
+func (m *Machine) busGet(args *arguments) (any, error) {
+	var n int
+	ids := m.onBus(args.Path)
+	if got, _ := fmt.Sscanf(args.Property, "child[%d]", &n); got == 0 || n >= len(ids) {
+		return nil, generic("Property 'PCI.%s' not found", args.Property)
+	}
+	return "/machine/peripheral/" + ids[n], nil
 }
 
 func (m *Machine) deviceAdd(args *arguments) (any, error) {
@@ -31,6 +92,7 @@ func (m *Machine) deviceAdd(args *arguments) (any, error) {
 		return nil, generic("CPU[%d] exists", *args.SocketID)
 	}
 	d := &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev, place: args.SocketID}
+	d.pci = readPlace(args)
 	if err := m.useChardev(args.Chardev, args.ID); err != nil {
 		return nil, err
 	}
@@ -70,8 +132,14 @@ func (m *Machine) deviceDel(args *arguments) (any, error) {
 
 // qomGet knows the properties of disks and of everything.
 func (m *Machine) qomGet(args *arguments) (any, error) {
+	if strings.HasPrefix(args.Path, busPath) {
+		return m.busGet(args)
+	}
 	id := strings.TrimPrefix(args.Path, "/machine/peripheral/")
 	d := m.devices[id]
+	if value, ok := placeOf(d).property(args.Property); ok {
+		return value, nil
+	}
 	switch {
 	case d == nil:
 		return nil, deviceNotFound(args.Path)
@@ -101,7 +169,7 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 // systemReset lets go of the devices that the guest was asked for.
 func (m *Machine) systemReset(*arguments) (any, error) {
 	for _, id := range slices.Sorted(maps.Keys(m.devices)) {
-		if m.devices[id].unplugging {
+		if d := m.devices[id]; d != nil && d.unplugging {
 			m.unplugged(id)
 		}
 	}
@@ -109,11 +177,21 @@ func (m *Machine) systemReset(*arguments) (any, error) {
 }
 
 // unplugged tells of the end of a device, as QEMU does: first of its inner part.
+// With a PCI device all functions of its slot go, of which QEMU tells nothing.
 func (m *Machine) unplugged(id string) {
+	place := m.devices[id].pci
+	for other, d := range m.devices {
+		if other != id && place != nil && d.pci != nil && d.pci.bus == place.bus && d.pci.slot == place.slot {
+			delete(m.devices, other)
+		}
+	}
 	cpu := m.devices[id].place != nil
 	_ = m.useChardev(m.devices[id].chardev, "") // which it has
 	delete(m.devices, id)
 	path := "/machine/peripheral/" + id
+	if m.mute {
+		return
+	}
 	if cpu { // of which QEMU tells no more under TCG
 		m.Event("DEVICE_DELETED", map[string]string{"path": path + "/lapic"})
 		return

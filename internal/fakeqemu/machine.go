@@ -26,6 +26,7 @@ const (
 // Machine is the QEMU.
 type Machine struct {
 	*qmptest.Server
+	handlers map[string]qmptest.Handler
 
 	mu      sync.Mutex
 	guest   Guest
@@ -39,6 +40,7 @@ type Machine struct {
 	places  int  // for CPUs
 	lingers int  // how many attempts to remove a node fail after its device is gone
 	strict  bool // see RefuseSecondUnplug
+	mute    bool // see Mute
 	stopped bool // see Stop
 }
 
@@ -52,6 +54,8 @@ func New(t qmptest.T) *Machine {
 		named:   map[string]*os.File{},
 		chardev: map[string]string{},
 		sets:    map[int64][]descriptor{},
+
+		handlers: map[string]qmptest.Handler{},
 	}
 	for command, h := range map[string]func(args *arguments) (any, error){
 		"query-status":            m.queryStatus,
@@ -82,7 +86,7 @@ func New(t qmptest.T) *Machine {
 		"qom-list":                m.qomList,
 		"system_reset":            m.systemReset,
 	} {
-		m.Handle(command, func(r *qmptest.Request) (any, error) {
+		m.handlers[command] = func(r *qmptest.Request) (any, error) {
 			args, err := decode(r)
 			if err != nil {
 				return nil, err
@@ -90,7 +94,8 @@ func New(t qmptest.T) *Machine {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			return h(args)
-		})
+		}
+		m.Handle(command, m.handlers[command])
 	}
 	t.Cleanup(m.close)
 	return m
@@ -116,6 +121,18 @@ func (m *Machine) RefuseSecondUnplug() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.strict = true
+}
+
+// Intercept lets h answer a command instead. machine is what the machine would do.
+func (m *Machine) Intercept(command string, h func(r *qmptest.Request, machine qmptest.Handler) (any, error)) {
+	m.Handle(command, func(r *qmptest.Request) (any, error) { return h(r, m.handlers[command]) })
+}
+
+// Mute makes devices go without an event.
+func (m *Machine) Mute(mute bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mute = mute
 }
 
 // Stop stops the machine, or lets it run. While it is stopped, sets of descriptors that were

@@ -1,6 +1,7 @@
 package fakeqemu
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -31,6 +32,13 @@ func (m *Machine) objectDel(args *arguments) (any, error) {
 // qomList knows the containers of the user's devices and objects.
 func (m *Machine) qomList(args *arguments) (any, error) {
 	all := []qemu.ObjectPropertyInfo{}
+	for i, id := range m.onBus(args.Path) {
+		all = append(all, qemu.ObjectPropertyInfo{
+			Name: fmt.Sprintf("child[%d]", i), Type: "link<" + m.devices[id].driver + ">"})
+	}
+	if len(all) > 0 {
+		return all, nil
+	}
 	switch args.Path {
 	case "/objects":
 		for _, id := range slices.Sorted(maps.Keys(m.objects)) {
