@@ -22,7 +22,7 @@ const (
 type kind struct {
 	answer func(raw qmp.RawEvent, id string) answer // reads an event
 	check  func(ctx context.Context, vm *VM) error  // whether this QEMU may be asked at all; nil: it may
-	final  bool                                     // a refusal by QEMU is its last word
+	final  bool                                     // QEMU's refusal of the first request is its last word
 }
 
 var (

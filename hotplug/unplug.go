@@ -29,6 +29,10 @@ const (
 	buttonAgain = 7 * time.Second
 )
 
+// goneGrace is how long to wait for the event of a device that a look did not find any more. QEMU
+// sends it when it has released what the device used, its ID included.
+const goneGrace = 2 * time.Second
+
 // lookLimit is how long it may take to look whether a device is there, for a caller whose
 // context has ended.
 const lookLimit = time.Second
@@ -78,13 +82,16 @@ func (u *unplugging) run(ctx context.Context) error {
 		case err == nil:
 			u.asked, u.refusal = true, nil
 		case errors.Is(err, qmp.ErrDeviceNotFound):
-			u.ids = u.ids[1:]
-			if len(u.ids) == 0 {
+			if len(u.ids) == 1 {
+				if u.asked {
+					u.awaitRelease(ctx, events)
+				}
 				return nil
 			}
+			u.ids = u.ids[1:]
 			continue
 		case refused(err):
-			if u.kind.final || u.refusal == nil && u.vm.neverUnplugged(ctx, u.ids[0]) {
+			if u.kind.final && !u.asked || u.refusal == nil && u.vm.neverUnplugged(ctx, u.ids[0]) {
 				return err
 			}
 			u.refusal, pause = err, refusedPause
@@ -126,10 +133,27 @@ func (u *unplugging) await(ctx context.Context, events qmp.EventStream, limit ti
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return true, u.stillPending(ctx, err)
-		case err != nil || !left:
+		case err != nil:
 			return true, err
+		case !left:
+			if a == noAnswer {
+				u.awaitRelease(ctx, events)
+			}
+			return true, nil
 		case !time.Now().Before(end):
 			return false, nil
+		}
+	}
+}
+
+// awaitRelease waits until QEMU has released what a device used that is gone, for a while: not every
+// QEMU tells of every device.
+func (u *unplugging) awaitRelease(ctx context.Context, events qmp.EventStream) {
+	end := time.Now().Add(goneGrace)
+	for {
+		a, err := u.nextAnswer(ctx, events, end)
+		if a == gone || err != nil || !time.Now().Before(end) {
+			return
 		}
 	}
 }

@@ -17,99 +17,101 @@ import (
 // nativeHotplug lets the root ports of a q35 have the hotplug of PCI Express instead of ACPI's.
 var nativeHotplug = []string{"-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"}
 
-// eachHotplug runs f on a machine for each way of hotplug that it has. Root ports of 5.2 are left out:
-// they let go of devices that nobody has asked for.
-func eachHotplug(t *testing.T, f func(t *testing.T, q *qemutest.QEMU, cfg qemutest.Config)) {
-	t.Helper()
+// An unplugMachine is one whose guest may still boot.
+type unplugMachine struct {
+	*qemutest.VM
+	c   *qmp.Client
+	vm  *hotplug.VM
+	bus string
+}
+
+// TestUnplug removes devices in all the ways in which a removal can be held up. The steps share a guest.
+func TestUnplug(t *testing.T) {
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
-		cfg := qemutest.Config{Machine: machine, Guest: true}
 		if machine == "q35" && !q.AtLeast(6, 1) {
 			t.Skip("root ports of 5.2 let go of devices that nobody has asked for")
 		}
-		f(t, q, cfg)
+		unplugSteps(t, q, qemutest.Config{Machine: machine, Guest: true})
 		if machine == "q35" {
-			cfg.Args = nativeHotplug
-			t.Run("native", func(t *testing.T) { f(t, q, cfg) })
+			t.Run("native", func(t *testing.T) {
+				unplugSteps(t, q, qemutest.Config{Machine: machine, Guest: true, Args: nativeHotplug})
+			})
 		}
 	})
 }
 
-// TestRemovalAtAnyTime removes disks at moments at which a guest loses the request or QEMU refuses it:
-// while the guest boots, and just after the disk was added.
-func TestRemovalAtAnyTime(t *testing.T) {
-	eachHotplug(t, func(t *testing.T, q *qemutest.QEMU, cfg qemutest.Config) {
-		qvm := q.Start(t, cfg)
-		c, ctx := qvm.Dial(t), limit(t)
-		vm := hotplug.New(c)
-		disk := hotplug.Disk{ID: "d", Path: image(t), Bus: qemutest.HotplugBus(cfg.Machine)}
-		before := stateOf(t, c)
-		for _, moment := range []time.Duration{1500 * time.Millisecond, time.Second} { // of the boot, which takes 2 to 6 s
-			require.NoError(t, vm.AddDisk(ctx, disk))
-			time.Sleep(moment)
-			require.NoError(t, vm.RemoveDisk(ctx, "d"))
-			require.Equal(t, before, stateOf(t, c))
-		}
-		require.NoError(t, qvm.WaitGuest(ctx))
-		for _, moment := range []time.Duration{0, 200 * time.Millisecond, time.Second} {
-			require.NoError(t, vm.AddDisk(ctx, disk))
-			time.Sleep(moment)
-			require.NoError(t, vm.RemoveDisk(ctx, "d"))
-			require.Equal(t, before, stateOf(t, c))
-		}
-	})
+func unplugSteps(t *testing.T, q *qemutest.QEMU, cfg qemutest.Config) {
+	m := &unplugMachine{VM: q.Start(t, cfg), bus: qemutest.HotplugBus(cfg.Machine)}
+	m.c = m.Dial(t)
+	m.vm = hotplug.New(m.c)
+	before := stateOf(t, m.c)
+	for _, step := range []struct {
+		name string
+		test func(t *testing.T, m *unplugMachine)
+	}{
+		{"while it boots", unplugWhileBooting},
+		{"just added", unplugJustAdded},
+		{"pending", unplugPending},
+		{"no event", unplugWithoutEvent},
+	} {
+		t.Run(step.name, func(t *testing.T) { step.test(t, m) })
+		require.Equal(t, before, stateOf(t, m.c))
+	}
 }
 
-// TestRemovalThatIsPending calls RemoveDisk again while its first request is pending: when the guest has
-// not answered yet, and when the request was made while the machine was stopped.
-func TestRemovalThatIsPending(t *testing.T) {
-	eachHotplug(t, func(t *testing.T, q *qemutest.QEMU, cfg qemutest.Config) {
-		qvm := q.Start(t, cfg)
-		c, ctx := qvm.Dial(t), limit(t)
-		vm := hotplug.New(c)
-		require.NoError(t, qvm.WaitGuest(ctx))
-		before := stateOf(t, c)
-		pending := func(limit time.Duration) {
-			short, cancel := context.WithTimeout(ctx, limit)
-			defer cancel()
-			err := vm.RemoveDisk(short, "d")
-			require.ErrorIs(t, err, hotplug.ErrUnplugPending)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.Equal(t, []string{"d"}, inQueryBlock(t, c))
-		}
-		add := func() {
-			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t), Bus: qemutest.HotplugBus(cfg.Machine)}))
-			require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
-		}
-
-		add()
-		require.NoError(t, qemu.Stop{}.Do(ctx, c))
-		pending(50 * time.Millisecond)
-		pending(2500 * time.Millisecond) // what QEMU answers to a second request is not the end
-		require.NoError(t, qemu.Cont{}.Do(ctx, c))
-		require.NoError(t, vm.RemoveDisk(ctx, "d"))
-		require.Equal(t, before, stateOf(t, c))
-
-		add()
-		require.NoError(t, qemu.DeviceDel{ID: "d"}.Do(ctx, c)) // by another manager
-		require.NoError(t, vm.RemoveDisk(ctx, "d"))
-		require.Equal(t, before, stateOf(t, c))
-	})
+func (m *unplugMachine) add(t *testing.T) {
+	t.Helper()
+	require.NoError(t, m.vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Path: image(t), Bus: m.bus}))
 }
 
-// TestRemovalWithoutAnEventOfQEMU removes a qemu-xhci, of whose end 7.2 and 10.0 do not tell.
-func TestRemovalWithoutAnEventOfQEMU(t *testing.T) {
-	eachHotplug(t, func(t *testing.T, q *qemutest.QEMU, cfg qemutest.Config) {
-		qvm := q.Start(t, cfg)
-		c, ctx := qvm.Dial(t), limit(t)
-		vm := hotplug.New(c)
-		require.NoError(t, qvm.WaitGuest(ctx))
-		before := stateOf(t, c)
-		bus := qemutest.HotplugBus(cfg.Machine)
-		for range 2 {
-			require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "qemu-xhci", ID: new("usb"), Bus: &bus, Props: qmp.Args{"p2": 2}}))
-			require.NoError(t, vm.RemoveDevice(ctx, "usb"))
-			require.Equal(t, before, stateOf(t, c))
-		}
-	})
+// unplugWhileBooting has requests that the guest loses. It boots in 2 to 6 seconds.
+func unplugWhileBooting(t *testing.T, m *unplugMachine) {
+	for _, moment := range []time.Duration{1500 * time.Millisecond, time.Second} {
+		m.add(t)
+		time.Sleep(moment)
+		require.NoError(t, m.vm.RemoveDisk(limit(t), "d"))
+	}
+	require.NoError(t, m.WaitGuest(limit(t)))
+}
+
+// unplugJustAdded has requests that QEMU refuses while a guest powers the slot on.
+func unplugJustAdded(t *testing.T, m *unplugMachine) {
+	for _, moment := range []time.Duration{0, 200 * time.Millisecond, time.Second} {
+		m.add(t)
+		time.Sleep(moment)
+		require.NoError(t, m.vm.RemoveDisk(limit(t), "d"))
+	}
+}
+
+// unplugPending calls RemoveDisk while a request is pending: one that was made while the machine was
+// stopped, and one of another manager.
+func unplugPending(t *testing.T, m *unplugMachine) {
+	ctx := limit(t)
+	pending := func(limit time.Duration) {
+		short, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		err := m.vm.RemoveDisk(short, "d")
+		require.ErrorIs(t, err, hotplug.ErrUnplugPending)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, []string{"d"}, inQueryBlock(t, m.c))
+	}
+	m.add(t)
+	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
+	require.NoError(t, qemu.Stop{}.Do(ctx, m.c))
+	pending(50 * time.Millisecond)
+	pending(2500 * time.Millisecond) // what QEMU answers to a second request is not the end
+	require.NoError(t, qemu.Cont{}.Do(ctx, m.c))
+	require.NoError(t, m.vm.RemoveDisk(ctx, "d"))
+
+	m.add(t)
+	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
+	require.NoError(t, qemu.DeviceDel{ID: "d"}.Do(ctx, m.c))
+	require.NoError(t, m.vm.RemoveDisk(ctx, "d"))
+}
+
+// unplugWithoutEvent removes a qemu-xhci, of whose end 7.2 and 10.0 do not tell.
+func unplugWithoutEvent(t *testing.T, m *unplugMachine) {
+	require.NoError(t, m.vm.AddDevice(limit(t), qemu.DeviceAdd{Driver: "qemu-xhci", ID: new("usb"), Bus: &m.bus}))
+	require.NoError(t, m.vm.RemoveDevice(limit(t), "usb"))
 }
