@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
@@ -45,12 +43,6 @@ func newOlder(t *testing.T) *older {
 			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "no drive"}
 		}
 		return nil, nil
-	})
-	m.Handle("query-named-block-nodes", func(r *qmptest.Request) (any, error) {
-		if strings.Contains(string(r.Arguments), "flat") {
-			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "Parameter 'flat' is unexpected"}
-		}
-		return []qemu.BlockDeviceInfo{}, nil
 	})
 	return m
 }

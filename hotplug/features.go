@@ -16,7 +16,7 @@ import (
 // The commands that the operations with disks and with NICs need.
 var (
 	diskCommands = []string{
-		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-named-block-nodes",
+		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats",
 		"device_add", "device_del", "qom-get", "qom-list", "object-add", "object-del",
 		"chardev-add", "chardev-remove", "query-chardev",
 	}

@@ -19,7 +19,7 @@ import (
 func lacks(missing ...string) qmptest.Handler {
 	all := []qemu.CommandInfo{}
 	for _, name := range []string{
-		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-named-block-nodes", "device_add",
+		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "device_add",
 		"device_del", "qom-get", "qom-list", "object-add", "object-del", "getfd", "closefd", "netdev_add", "netdev_del",
 		"set_link", "chardev-add", "chardev-remove", "query-chardev",
 	} {

@@ -68,7 +68,7 @@ func qemuOfSchema(t *testing.T) *qmptest.Server {
 	s := qmptest.NewServer(t, &qmptest.Options{Schema: loaded.Introspect(qapi.IntrospectOptions{})})
 	none := qmptest.Refuse(qmp.ErrDeviceNotFound, "none")
 	for command, answer := range map[string]qmptest.Handler{
-		"qom-get": none, "qom-list": none, "query-named-block-nodes": qmptest.Return([]any{}), "query-fdsets": qmptest.Return([]any{}),
+		"qom-get": none, "qom-list": none, "query-blockstats": qmptest.Return([]any{}), "query-fdsets": qmptest.Return([]any{}),
 		"object-add": qmptest.Return(nil), "blockdev-add": qmptest.Return(nil), "device_add": qmptest.Return(nil),
 	} {
 		s.Handle(command, answer)
