@@ -14,8 +14,9 @@ import (
 // was cut off, the operation that removes takes away.
 var ErrExists = errors.New("hotplug: exists already")
 
-// ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is no disk,
-// or one with a node that is not its own. Nothing has been changed.
+// ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is not a disk,
+// or uses a node with another name, and of [VM.ResizeDisk] for a device without storage that QEMU
+// could resize. Nothing has been changed.
 var ErrNotDisk = errors.New("hotplug: not a disk")
 
 // ErrNotNIC is matched by the error of [VM.RemoveNIC] for the ID of a device that is no NIC, or one

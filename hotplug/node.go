@@ -18,6 +18,24 @@ func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
 	return slices.ContainsFunc(nodes, func(n qemu.BlockStats) bool { return qmp.Value(n.NodeName) == name }), err
 }
 
+// driveOfUSB is where QEMU puts the disk of a usb-storage, a SCSI disk of its own, which has the
+// property "drive" then. The device's own is empty.
+func driveOfUSB(id string) string { return devicePath(id) + "/" + id + ".0/legacy[0]" }
+
+// drive reads which storage a device uses: the name of a node, or of a drive of -drive, which has a
+// nameless node. It is empty for a drive without a medium, and nil for a device that has no drive.
+func (vm *VM) drive(ctx context.Context, id string) (device bool, drive *string, err error) {
+	var name string
+	device, has, err := vm.property(ctx, id, "drive", &name)
+	if err != nil || !has {
+		return device, nil, err
+	}
+	if name == "" {
+		_, err = vm.objectProperty(ctx, driveOfUSB(id), "drive", &name)
+	}
+	return device, &name, err
+}
+
 // removeNode removes a node. It waits a while if the node is in use. Removing a missing node is not
 // an error.
 func (vm *VM) removeNode(ctx context.Context, name string) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/qmpkit/qmpkit/qmp"
 )
 
 // RemoveDisk removes a disk that AddDisk has added, in whatever process that was, or one that
@@ -50,17 +52,17 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 
 // checkDevice tells whether there is a device, which must be a disk with storage of its own.
 func (vm *VM) checkDevice(ctx context.Context, id string) (device bool, err error) {
-	var node string
-	device, isDisk, err := vm.property(ctx, id, "drive", &node)
+	device, node, err := vm.drive(ctx, id)
 	if err != nil || !device {
 		return false, err
 	}
+	isDisk := node != nil
 	if !isDisk {
 		if isDisk, err = vm.hasDiskChardev(ctx, id); err != nil {
 			return false, err
 		}
 	}
-	switch {
+	switch node := qmp.Value(node); {
 	case !isDisk:
 		return false, fmt.Errorf("%w: device %s", ErrNotDisk, id)
 	case node != "" && node != id:
