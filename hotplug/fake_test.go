@@ -57,7 +57,7 @@ func TestAddAndRemove(t *testing.T) {
 	require.NoError(t, vm.AddDisk(ctx, memory("c")))
 	require.Equal(t, []string{
 		"device a", "device b", "device c",
-		"fdset 0 qmpkit:a", "fdset 1 qmpkit:b", "fdset 1 qmpkit:b",
+		"fdset 0 qmpkit:a", "fdset 1 qmpkit:b",
 		"node a", "node b", "node c",
 	}, m.State())
 
@@ -83,7 +83,7 @@ func TestRequests(t *testing.T) {
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":true,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"scsi-hd","bus":"scsi0.0","id":"d","drive":"d","lun":2,"scsi-id":1}`},
 		{"auto-read-only, without a write cache", hotplug.Disk{AutoReadOnly: true, WriteCache: new(false)},
-			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":true,"filename":"/dev/fdset/0"}`,
+			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"virtio-blk-pci","id":"d","drive":"d","write-cache":"off"}`},
 		{"raw, with a write cache", hotplug.Disk{Format: "raw", WriteCache: new(true)},
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,

@@ -75,8 +75,10 @@ func (t *nodeTree) readNode(text []byte, use qmpfd.Use) (qmp.Args, error) {
 	node["driver"] = options.Driver
 	switch options.Driver {
 	case qemu.BlockdevDriverFile, qemu.BlockdevDriverHostDevice, qemu.BlockdevDriverHostCdrom:
-		// What it would inherit is written down: the set is going to have what is needed for just that.
-		maps.Copy(node, qmp.Args{"filename": options.Filename, "read-only": use.ReadOnly, "auto-read-only": use.AutoReadOnly})
+		// The set gets one descriptor, for just what is written down here. Disk.AutoReadOnly says why
+		// not two.
+		use.AutoReadOnly = false
+		maps.Copy(node, qmp.Args{"filename": options.Filename, "read-only": use.ReadOnly, "auto-read-only": false})
 		options.Cache["direct"] = use.Direct
 		node["cache"] = options.Cache
 		t.files = append(t.files, &treeFile{node: node, path: options.Filename, use: use})

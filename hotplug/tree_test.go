@@ -65,8 +65,8 @@ func TestOpen(t *testing.T) {
 		asked []string
 		node  string
 	}{
-		{"path", hotplug.Disk{Path: p[0], AutoReadOnly: true}, []string{"a r", "a rw"},
-			`{"driver":"file","filename":"/dev/fdset/0","read-only":false,"auto-read-only":true,"cache":{"direct":false}}`},
+		{"path", hotplug.Disk{Path: p[0], AutoReadOnly: true}, []string{"a rw"},
+			`{"driver":"file","filename":"/dev/fdset/0","read-only":false,"auto-read-only":false,"cache":{"direct":false}}`},
 		{"path of an image", hotplug.Disk{Path: p[0], Format: "qcow2"}, []string{"a r", "a rw"},
 			`{"driver":"qcow2","read-only":false,"auto-read-only":false,"cache":{"direct":false},"backing":null,"file":` +
 				`{"driver":"file","filename":"/dev/fdset/0","read-only":false,"auto-read-only":false,"cache":{"direct":false}}}`},
@@ -82,10 +82,10 @@ func TestOpen(t *testing.T) {
 					define(&qemu.BlockdevOptions{Driver: "host_device", ReadOnly: new(false), AutoReadOnly: new(true),
 						Cache: &qemu.BlockdevCacheOptions{NoFlush: new(true)}, Branch: &qemu.BlockdevOptionsFile{Filename: p[1]}}),
 					{Reference: new("other")},
-				}}}}, []string{"a r", "b r", "b rw"},
+				}}}}, []string{"a r", "b rw"},
 			`{"driver":"quorum","vote-threshold":1,"read-only":true,"cache":{"direct":false},"children":[` +
 				`{"driver":"file","filename":"/dev/fdset/0","read-only":true,"auto-read-only":false,"cache":{"direct":false}},` +
-				`{"driver":"host_device","filename":"/dev/fdset/1","read-only":false,"auto-read-only":true,"cache":{"direct":false,"no-flush":true}},` +
+				`{"driver":"host_device","filename":"/dev/fdset/1","read-only":false,"auto-read-only":false,"cache":{"direct":false,"no-flush":true}},` +
 				`"other"]}`},
 		{"a driver of tomorrow", hotplug.Disk{Node: &qemu.BlockdevOptions{Driver: "new", Branch: &qemu.RawBranch{Members: qmp.Args{
 			"layers": []any{qmp.Args{"driver": "file", "filename": p[0], "aio": "threads"}}, "driver-options": qmp.Args{"n": 1}, "none": nil,

@@ -13,8 +13,8 @@ import (
 // its monitors, and outlive the connection: QEMU 5.2 and 7.2 close those that nothing uses when
 // the last monitor is disconnected, 10.0 and 11.1 keep them.
 //
-// A set is needed as long as a node of it: QEMU opens the file again when the node changes between
-// reading and writing, and when it is reopened.
+// Keep a set as long as a node that uses it: QEMU opens the file again when the node is reopened, and
+// when one with auto-read-only changes between reading and writing.
 type Set struct {
 	x      qmp.Executor
 	id     int64
