@@ -9,9 +9,9 @@ import (
 )
 
 // ErrExists is matched by the error of an operation that adds something whose ID is in use, by
-// a device, a block node, a netdev or an object, or the name of a disk's character device, which
-// derives from it. Nothing has been changed. What an operation has left that
-// was cut off, the operation that removes takes away.
+// a device, a block node, a netdev or an object, or the name of its character device, which derives
+// from it. Nothing has been changed. If an operation that was cut off has left something, the
+// operation that removes takes it away.
 var ErrExists = errors.New("hotplug: exists already")
 
 // ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is not a disk,

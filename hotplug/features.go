@@ -22,7 +22,7 @@ var (
 	}
 	nicCommands = []string{
 		"getfd", "closefd", "netdev_add", "netdev_del", "set_link", "chardev-add", "chardev-remove",
-		"device_add", "device_del", "qom-get", "qom-list",
+		"query-chardev", "device_add", "device_del", "qom-get", "qom-list",
 	}
 )
 

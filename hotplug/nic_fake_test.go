@@ -440,12 +440,35 @@ func TestDescriptorsWithoutANIC(t *testing.T) {
 		require.NoError(t, qemu.Getfd{Fdname: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
 	}
 	require.NoError(t, qemu.Getfd{Fdname: "d-vhost-2"}.Do(t.Context(), c, qmp.WithFile(vhost[2])))
-	_, err := qemu.ChardevAdd{ID: "e-chardev", Backend: *client("/old")}.Do(t.Context(), c)
-	require.NoError(t, err)
-
 	vm := hotplug.New(c)
 	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps[:2], Vhost: vhost[:2]}))
-	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "e", Chardev: client("/s"),
-		Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}))
-	require.Equal(t, []string{"chardev e-chardev", "device d", "device e", "netdev d", "netdev e"}, m.State())
+	require.Equal(t, []string{"device d", "netdev d"}, m.State())
+}
+
+// TestChardevOfOthers has one with the name that a NIC's would have. AddNIC leaves it alone, and
+// RemoveNIC takes it for what is left of the NIC, unless something uses it.
+func TestChardevOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		m := fakeqemu.New(t)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c)
+		_, err := qemu.ChardevAdd{ID: "d-chardev", Backend: *client("/others")}.Do(ctx, c)
+		require.NoError(t, err)
+		nic := hotplug.NIC{ID: "d", Chardev: client("/s"), Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}
+		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
+		require.Equal(t, []string{"chardev d-chardev"}, m.State())
+
+		user := qemu.DeviceAdd{Driver: "usb-serial", ID: new("user"), Props: qmp.Args{"chardev": "d-chardev"}}
+		require.NoError(t, user.Do(ctx, c))
+		start := time.Now()
+		require.ErrorIs(t, vm.RemoveNIC(ctx, "d"), qmp.ErrGeneric, "it is in use")
+		require.Less(t, time.Since(start), 11*time.Second)
+		require.Equal(t, []string{"chardev d-chardev", "device user"}, m.State())
+
+		require.NoError(t, vm.RemoveDevice(ctx, "user"))
+		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.Empty(t, m.State())
+		require.NoError(t, vm.AddNIC(ctx, nic))
+	})
 }

@@ -216,6 +216,30 @@ func TestVhostUser(t *testing.T) {
 	})
 }
 
+// TestBusyChardev is in use under the name that a NIC's would have: it is neither taken for the
+// NIC's when one is added, nor for gone when one is removed.
+func TestBusyChardev(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		_, c := startUSB(t, q, "-chardev", "null,id=d-chardev")
+		ctx := limit(t)
+		vm := hotplug.New(c)
+		nic := hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}, Chardev: client(serveVhostUser(t))}
+		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
+		require.Contains(t, chardevs(t, c), "d-chardev")
+
+		require.NoError(t, qemu.DeviceAdd{Driver: "usb-serial", ID: new("user"), Props: qmp.Args{"chardev": "d-chardev"}}.Do(ctx, c))
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		for _, remove := range []func(context.Context, string) error{vm.RemoveNIC, vm.RemoveDisk} {
+			require.Error(t, remove(short, "d"))
+			require.Contains(t, chardevs(t, c), "d-chardev")
+		}
+		require.NoError(t, qemu.DeviceDel{ID: "user"}.Do(ctx, c))
+		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.NotContains(t, chardevs(t, c), "d-chardev")
+	})
+}
+
 func chardevs(t *testing.T, c *qmp.Client) (all []string) {
 	t.Helper()
 	chardevs, err := qemu.QueryChardev{}.Do(t.Context(), c)

@@ -47,7 +47,7 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 		return err
 	}
 	// These do not need each other: what QEMU keeps of one does not keep the others.
-	return errors.Join(vm.removeFdsets(ctx, id), vm.removeSecrets(ctx, id), vm.removeDiskChardev(ctx, id))
+	return errors.Join(vm.removeFdsets(ctx, id), vm.removeSecrets(ctx, id), vm.removeChardev(ctx, id))
 }
 
 // checkDevice tells whether there is a device, which must be a disk with storage of its own.
