@@ -61,6 +61,12 @@ func TestMemoryRequests(t *testing.T) {
 			Driver: "virtio-mem-pci", Bus: "rp1", Props: qmp.Args{"node": 1, "requested-size": 0}},
 			`{"qom-type":"memory-backend-memfd","id":"m","hugetlb":true,"size":1048576}`,
 			`{"driver":"virtio-mem-pci","bus":"rp1","id":"m","memdev":"m","node":1,"requested-size":0}`},
+		{hotplug.Memory{Backend: &qemu.ObjectOptions{Branch: &qemu.MemoryBackendMemfdProperties{Size: mib}}},
+			`{"qom-type":"memory-backend-memfd","id":"m","size":1048576}`,
+			`{"driver":"pc-dimm","id":"m","memdev":"m"}`},
+		{hotplug.Memory{Backend: &qemu.ObjectOptions{QOMType: "memory-backend-new", Branch: &qemu.RawBranch{Members: qmp.Args{"size": mib}}}},
+			`{"qom-type":"memory-backend-new","id":"m","size":1048576}`,
+			`{"driver":"pc-dimm","id":"m","memdev":"m"}`},
 	} {
 		m := fakeqemu.New(t)
 		sent := map[string]string{}
@@ -75,6 +81,16 @@ func TestMemoryRequests(t *testing.T) {
 		require.JSONEq(t, c.object, sent["object-add"])
 		require.JSONEq(t, c.device, sent["device_add"])
 	}
+}
+
+// TestMemoryOfABranch has a backend whose type follows from its branch.
+func TestMemoryOfABranch(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "128,slots=2,maxmem=1G"}}).Dial(t)
+		require.NoError(t, hotplug.New(c).AddMemory(limit(t), hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{
+			Branch: &qemu.MemoryBackendMemfdProperties{Size: 128 * mib}}}))
+		require.Subset(t, stateOf(t, c), []string{"device m", "object m"})
+	})
 }
 
 func TestMemoryThatCannotBeAdded(t *testing.T) {
@@ -95,6 +111,10 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 		{hotplug.Memory{ID: "m", Size: 1, Backend: ram}, "needs one of Size and Backend"},
 		{hotplug.Memory{ID: "m", Backend: ram}, `Backend has the ID "m2"`},
 		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread"}}, `Backend is a "iothread"`},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.IothreadProperties{}}}, `Backend is a "iothread"`},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{}}, "Backend: "},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.RawBranch{}}}, "Backend: "},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread", Branch: &qemu.MemoryBackendMemfdProperties{}}}, "Backend: "},
 		{hotplug.Memory{ID: "m", Size: 1, Props: qmp.Args{"memdev": "x"}}, `Props has "memdev"`},
 		{hotplug.Memory{ID: "other", Size: 1}, "exists already: a device other"},
 		{hotplug.Memory{ID: "io", Size: 1}, "exists already: an object io (iothread) without a device"},
