@@ -15,8 +15,9 @@ type Disk struct {
 	// package's documentation for what it may be.
 	ID string
 
-	// Path is a file or a block device of the host. It is opened by this process, and QEMU is
-	// given the descriptor: it needs no access of its own. See also Open.
+	// Path is a file or a block device of the host. AddDisk opens it and gives QEMU the descriptor:
+	// QEMU needs no access of its own, and does not learn the name, which need not be UTF-8. See also
+	// Open.
 	Path string
 
 	// Format is the format of what Path is, raw when empty. It is never guessed: a guest that
@@ -81,8 +82,11 @@ type Disk struct {
 	// and others.
 	Driver string
 
-	// Bus is the id of the bus that the device is plugged into, one that QEMU chooses when
-	// empty: a PCI bus, on q35 a root port; the bus of a SCSI controller.
+	// Bus is the id of the bus that the device is plugged into: a PCI bus, a root port, the bus of a
+	// SCSI controller. If it is empty, QEMU chooses a bus of the kind that Driver needs. For a PCI
+	// device that is pci.0 of a pc. On q35 QEMU chooses pcie.0, and then refuses the device, since
+	// pcie.0 takes none while the machine runs: name an empty root port there, which
+	// [VM.FreePCISlot] finds.
 	Bus string
 
 	// WriteCache says whether the guest is told of a write cache; nil leaves it to QEMU, which

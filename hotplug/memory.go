@@ -31,7 +31,8 @@ type Memory struct {
 	// much of the memory as the property requested-size has, which ResizeMemory changes.
 	Driver string
 
-	// Bus is the id of the bus for a virtio-mem-pci, one that QEMU chooses when empty.
+	// Bus is the id of the bus for a virtio-mem-pci, as in [Disk]. On q35 it must name an empty root
+	// port. A pc-dimm needs none.
 	Bus string
 
 	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA

@@ -236,3 +236,25 @@ func TestPortThatIsTaken(t *testing.T) {
 		require.Equal(t, before, stateOf(t, c))
 	})
 }
+
+// TestEmptyBus is one that QEMU chooses: on a q35 one that takes no devices.
+func TestEmptyBus(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		for _, machine := range []string{"pc", "q35"} {
+			c := q.Start(t, qemutest.Config{Machine: machine, Args: []string{"-device", "virtio-scsi-pci,id=scsi0"}}).Dial(t)
+			vm := hotplug.New(c)
+			ofSCSI := memory("s")
+			ofSCSI.Driver = "scsi-hd"
+			require.NoError(t, vm.AddDisk(limit(t), ofSCSI), machine)
+			before := stateOf(t, c)
+			for _, err := range []error{vm.AddDisk(limit(t), memory("d")), vm.AddNIC(limit(t), userNet("n"))} {
+				if machine == "q35" {
+					require.ErrorIs(t, err, qmp.ErrGeneric)
+					require.Equal(t, before, stateOf(t, c))
+				} else {
+					require.NoError(t, err)
+				}
+			}
+		}
+	})
+}
