@@ -70,8 +70,11 @@ func (s *Set) Path() string { return "/dev/fdset/" + strconv.FormatInt(s.id, 10)
 // already, is no error, also when its number is another set's by now, of another opaque text.
 //
 // It fails with [ErrKept] when QEMU does not close them yet, and can be called again after any
-// error.
+// error. A Set that [AddSet] has not made is an error, which matches [qmp.ErrNotSent].
 func (s *Set) Remove(ctx context.Context) error {
+	if s.turn == nil {
+		return errNoSet
+	}
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
