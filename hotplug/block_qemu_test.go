@@ -52,7 +52,7 @@ func TestJobsThatAreNotDismissed(t *testing.T) {
 			return concluded == 2
 		}, time.Minute, 10*time.Millisecond)
 
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		before := stateOf(t, c)
 		disk := usbDisk("d", image(t))
 		require.NoError(t, vm.AddDisk(ctx, disk))

@@ -1,6 +1,7 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -33,7 +34,7 @@ func (a PCIAddress) String() string { return fmt.Sprintf("%02x.%x", a.Slot, a.Fu
 // HasDevice tells whether there is a device with this id, on whatever bus (qom-get). One that is
 // being unplugged is there until it is gone.
 func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
-	exists, err := false, checkID(id)
+	exists, err := false, cmp.Or(vm.made(), checkID(id))
 	if err == nil {
 		exists, err = vm.deviceExists(ctx, id)
 	}
@@ -46,7 +47,7 @@ func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 // DeviceInfo returns what QEMU tells of a device (qom-get, query-block). The error for one that is
 // not there, or goes while it is looked at, matches [qmp.ErrDeviceNotFound].
 func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
-	err := checkID(id)
+	err := cmp.Or(vm.made(), checkID(id))
 	info := &DeviceInfo{ID: id, Path: devicePath(id)}
 	if err == nil {
 		err = vm.fillInfo(ctx, info)

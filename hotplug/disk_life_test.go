@@ -115,7 +115,7 @@ func TestDiskLivesOn(t *testing.T) {
 			t.Run(shape.name, func(t *testing.T) {
 				t.Parallel()
 				_, c := startUSB(t, q, "-device", "virtio-scsi-pci,id=scsi0")
-				l := &lived{q: q, c: c, vm: hotplug.New(c), disk: shape.make(t, q, new(opening))}
+				l := &lived{q: q, c: c, vm: hotplug.New(c, nil), disk: shape.make(t, q, new(opening))}
 				if l.disk.ID = "d"; l.disk.Direct {
 					needsDirect(t, l.disk.Path)
 				}
@@ -297,7 +297,7 @@ func TestServedDiskLivesOn(t *testing.T) {
 			"--export", "nbd,id=n,node-name=n,name=n,writable=on").Dial(t) // which it answers when it exports
 		_, c := startUSB(t, q, "-m", "64", "-object", "memory-backend-memfd,id=ram,share=on,size=64M",
 			"-machine", "memory-backend=ram")
-		l := &lived{q: q, c: c, vm: hotplug.New(c)}
+		l := &lived{q: q, c: c, vm: hotplug.New(c, nil)}
 		require.NoError(t, l.vm.AddDisk(limit(t), vhostUser("v", vhost)))
 		require.NoError(t, l.vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: autoReadOnly(&qemu.BlockdevOptions{
 			Branch: &qemu.BlockdevOptionsNbd{Export: new("n"),
@@ -329,7 +329,7 @@ func TestSharedBaseIsGuarded(t *testing.T) {
 			top := filepath.Join(t.TempDir(), fmt.Sprint("top", i))
 			require.NoError(t, os.WriteFile(top, text, 0o600))
 			_, c := startUSB(t, q)
-			l := &lived{q: q, c: c, vm: hotplug.New(c), disk: usbDisk("d", "")}
+			l := &lived{q: q, c: c, vm: hotplug.New(c, nil), disk: usbDisk("d", "")}
 			l.disk.Node, l.disk.Open = committable([]string{top, p[1]}), open.open
 			require.NoError(t, l.vm.AddDisk(limit(t), l.disk))
 			machines = append(machines, l)

@@ -1,7 +1,7 @@
 // Package hotplug adds devices to a running QEMU and removes them: the operations that take
 // several commands, a descriptor or the guest's cooperation, each done completely or not at all.
 //
-//	vm := hotplug.New(client)
+//	vm := hotplug.New(client, nil)
 //	err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img", Direct: true})
 //	…
 //	err = vm.RemoveDisk(ctx, "data1")

@@ -79,8 +79,7 @@ func (m *older) next() error {
 
 func TestFallback(t *testing.T) {
 	m := newOlder(t)
-	vm := hotplug.New(m.Dial())
-	vm.Fallback = m.fallback()
+	vm := hotplug.New(m.Dial(), &hotplug.Options{Fallback: m.fallback()})
 	disk := hotplug.Disk{ID: "d", Path: image(t)}
 	require.NoError(t, vm.AddDisk(t.Context(), disk))
 	require.Equal(t, map[string]bool{"d": true}, m.drives)
@@ -99,8 +98,7 @@ func TestFallback(t *testing.T) {
 // TestFallbackFails at each of its steps.
 func TestFallbackFails(t *testing.T) {
 	m := newOlder(t)
-	vm := hotplug.New(m.Dial())
-	vm.Fallback = m.fallback()
+	vm := hotplug.New(m.Dial(), &hotplug.Options{Fallback: m.fallback()})
 	disk := hotplug.Disk{ID: "d", Path: image(t)}
 	for _, err := range []error{errors.New("Device 'd' exists already"), fmt.Errorf("%w: the end", qmp.ErrOutcomeUnknown)} {
 		m.hmpErr = err
@@ -135,8 +133,7 @@ func TestFallbackIsNotNeeded(t *testing.T) {
 	m := fakeqemu.New(t)
 	m.Handle("query-commands", lacks())
 	c := m.Dial()
-	vm := hotplug.New(c)
-	vm.Fallback = &hotplug.Fallback{} // would panic
+	vm := hotplug.New(c, &hotplug.Options{Fallback: &hotplug.Fallback{}}) // would panic
 	require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
 	require.Empty(t, m.State())
@@ -144,20 +141,18 @@ func TestFallbackIsNotNeeded(t *testing.T) {
 	old := newOlder(t)
 	c = old.Dial()
 	old.Handle("qom-get", qmptest.Return("e1000"))
-	vm = hotplug.New(c)
-	vm.Fallback = old.fallback()
+	vm = hotplug.New(c, &hotplug.Options{Fallback: old.fallback()})
 	require.ErrorIs(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "e", Path: image(t)}), hotplug.ErrExists)
 
 	old.Handle("query-commands", qmptest.Refuse(qmp.ErrGeneric, "not now"))
-	vm = hotplug.New(c)
-	vm.Fallback = old.fallback()
+	vm = hotplug.New(c, &hotplug.Options{Fallback: old.fallback()})
 	require.ErrorContains(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}), "not now")
 }
 
 // TestNoFallback has nobody who knows another way.
 func TestNoFallback(t *testing.T) {
 	m := newOlder(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "blockdev-add")

@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -36,11 +37,14 @@ func (vm *VM) CheckDisk(ctx context.Context) error { return vm.check(ctx, "disks
 func (vm *VM) CheckNIC(ctx context.Context) error { return vm.check(ctx, "NICs", nicCommands) }
 
 func (vm *VM) check(ctx context.Context, what string, needed []string) error {
+	if err := vm.made(); err != nil {
+		return fmt.Errorf("hotplug: asking for commands: %w", err)
+	}
 	missing, err := vm.missing(ctx, needed...)
 	if err != nil {
 		return err
 	}
-	if vm.Fallback != nil {
+	if vm.fallback != nil {
 		missing = slices.DeleteFunc(missing, func(command string) bool { return strings.HasPrefix(command, "blockdev-") })
 	}
 	if len(missing) > 0 {
@@ -76,6 +80,9 @@ func (vm *VM) missing(ctx context.Context, commands ...string) (missing []string
 // running QEMU (query-qmp-schema). 4.0 does not say so in its schema, and is known by its version. The
 // answer is kept; an error is not.
 func (vm *VM) HasDynamicAutoReadOnly(ctx context.Context) (bool, error) {
+	if err := vm.made(); err != nil {
+		return false, fmt.Errorf("hotplug: asking for features: %w", err)
+	}
 	return vm.dynamicAutoReadOnly.get(ctx, func() (bool, error) {
 		schema, err := qmpschema.Query(ctx, vm.conn)
 		if errors.Is(err, errors.ErrUnsupported) { // older than 2.5

@@ -29,7 +29,7 @@ func TestFileNamesOfBytes(t *testing.T) {
 	qemutest.CheckFds(t)
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		_, c := startUSB(t, q)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		before := stateOf(t, c)
 		var open opening
 		for name, disk := range map[string]hotplug.Disk{
@@ -73,7 +73,7 @@ func TestFileNameFaults(t *testing.T) {
 			m := fakeqemu.New(t)
 			disk := c.disk
 			disk.ID = "d"
-			require.ErrorContains(t, hotplug.New(m.Dial()).AddDisk(t.Context(), disk), c.want)
+			require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), c.want)
 			require.Empty(t, m.State())
 		})
 	}

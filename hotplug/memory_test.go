@@ -36,7 +36,7 @@ var kindsOfMemory = map[string]hotplug.Memory{
 
 func TestAddMemory(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "a", Size: 128 * mib}))
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "b", Size: 128 * mib, Driver: fakeqemu.VirtioMem}))
@@ -77,7 +77,7 @@ func TestMemoryRequests(t *testing.T) {
 			})
 		}
 		c.memory.ID = "m"
-		require.NoError(t, hotplug.New(m.Dial()).AddMemory(t.Context(), c.memory))
+		require.NoError(t, hotplug.New(m.Dial(), nil).AddMemory(t.Context(), c.memory))
 		require.JSONEq(t, c.object, sent["object-add"])
 		require.JSONEq(t, c.device, sent["device_add"])
 	}
@@ -87,7 +87,7 @@ func TestMemoryRequests(t *testing.T) {
 func TestMemoryOfABranch(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "128,slots=2,maxmem=1G"}}).Dial(t)
-		require.NoError(t, hotplug.New(c).AddMemory(limit(t), hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{
+		require.NoError(t, hotplug.New(c, nil).AddMemory(limit(t), hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{
 			Branch: &qemu.MemoryBackendMemfdProperties{Size: 128 * mib}}}))
 		require.Subset(t, stateOf(t, c), []string{"device m", "object m"})
 	})
@@ -96,7 +96,7 @@ func TestMemoryOfABranch(t *testing.T) {
 func TestMemoryThatCannotBeAdded(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	ctx := t.Context()
 	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("other")}))
 	require.NoError(t, qemu.ObjectAdd{ID: "io", QOMType: "iothread"}.Do(ctx, c))
@@ -185,7 +185,7 @@ func TestMemoryThatTheGuestKeeps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := fakeqemu.New(t)
-			vm := hotplug.New(m.Dial())
+			vm := hotplug.New(m.Dial(), nil)
 			require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["dimm"]))
 			answer(m)
 			require.ErrorIs(t, vm.RemoveMemory(t.Context(), "m"), hotplug.ErrUnplugRefused)
@@ -203,7 +203,7 @@ func TestMemoryThatCannotBeUndone(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			const deviceAdd = 3 // qom-get, qom-list, object-add, then it
 			conn := &fakeqemu.Faulty{Client: pipe(t, m, nil), Fault: fakeqemu.LostAfter, At: deviceAdd, Cancel: cancel}
-			err := hotplug.New(conn).AddMemory(ctx, kindsOfMemory["dimm"])
+			err := hotplug.New(conn, nil).AddMemory(ctx, kindsOfMemory["dimm"])
 			require.Equal(t, "device_add", conn.Met)
 			var rollback *hotplug.RollbackError
 			require.ErrorAs(t, err, &rollback)
@@ -214,7 +214,7 @@ func TestMemoryThatCannotBeUndone(t *testing.T) {
 			require.Equal(t, []string{"device m", "object m"}, m.State())
 
 			m.SetGuest(fakeqemu.Willing)
-			require.NoError(t, hotplug.New(conn).RemoveMemory(t.Context(), "m"))
+			require.NoError(t, hotplug.New(conn, nil).RemoveMemory(t.Context(), "m"))
 			require.Empty(t, m.State())
 		})
 	}
@@ -225,7 +225,7 @@ func TestMemoryThatTheGuestDoesNotResize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
 		c := pipe(t, m, &qmp.Options{EventQueue: 1})
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		ctx := t.Context()
 		require.NoError(t, vm.AddMemory(ctx, kindsOfMemory["virtio-mem"]))
 		m.SetGuest(fakeqemu.Deaf)
@@ -272,7 +272,7 @@ func TestMemoryThatGoesWhileItIsResized(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := fakeqemu.New(t)
-				vm := hotplug.New(pipe(t, m, nil))
+				vm := hotplug.New(pipe(t, m, nil), nil)
 				require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["virtio-mem"]))
 				m.SetGuest(fakeqemu.Deaf)
 				ended := make(chan error, 1)
@@ -297,7 +297,7 @@ func TestConnectionLostWhileResizing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
 		c := pipe(t, m, nil)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["virtio-mem"]))
 		m.SetGuest(fakeqemu.Deaf)
 		resized := make(chan error, 1)
@@ -320,7 +320,7 @@ func guestMemoryMiB(t *testing.T, m *guestMachine) *regexp.Regexp {
 func guestMemory(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
-	vm := hotplug.New(m.c)
+	vm := hotplug.New(m.c, nil)
 	none := guestMemoryMiB(t, m)
 	dimm := hotplug.Memory{ID: "m1", Size: 128 * mib}
 	require.NoError(t, vm.AddMemory(ctx, dimm))
@@ -358,7 +358,7 @@ func guestVirtioMem(t *testing.T, m *guestMachine) {
 	}
 	ctx := limit(t)
 	before := stateOf(t, m.c)
-	vm := hotplug.New(m.c)
+	vm := hotplug.New(m.c, nil)
 	none := guestMemoryMiB(t, m)
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{
 		ID: "vm1", Size: 256 * mib, Driver: "virtio-mem-pci", Bus: qemutest.HotplugBus(m.machine),
@@ -388,7 +388,7 @@ func guestVirtioMem(t *testing.T, m *guestMachine) {
 // guestKeeps asks for a CPU and for memory, twice.
 func guestKeeps(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
-	vm := hotplug.New(m.c)
+	vm := hotplug.New(m.c, nil)
 	_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
 	require.NoError(t, err)
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "m1", Size: 128 * mib}))

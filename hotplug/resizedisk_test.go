@@ -17,7 +17,7 @@ import (
 
 func TestResize(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 	require.NoError(t, vm.ResizeDisk(t.Context(), "d", 5<<30))
 	require.JSONEq(t, `{"device":"d","node-name":"d","size":5368709120}`, argumentsOf(m, "block_resize"))
@@ -60,7 +60,7 @@ func TestDiskOfAnotherNode(t *testing.T) {
 			add.ID = &id
 			require.NoError(t, add.Do(ctx, c))
 		}
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		for _, id := range []string{"virtio", "scsi", "ide", "stick", "of-raw", "of-usb", "slowed", "copied"} {
 			require.NoError(t, vm.ResizeDisk(ctx, id, 3<<20), id)
 			info, err := vm.DeviceInfo(ctx, id)
@@ -82,7 +82,7 @@ func TestDiskOfAnotherNode(t *testing.T) {
 
 func TestResizeFaults(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.EqualError(t, vm.ResizeDisk(t.Context(), "d", 0), `hotplug: disk "d" is not resized: a size of 0 bytes`)
 	require.ErrorContains(t, vm.ResizeDisk(t.Context(), "d", -1), "a size of -1 bytes")
 	require.ErrorContains(t, vm.ResizeDisk(t.Context(), "", 1), "needs an ID")

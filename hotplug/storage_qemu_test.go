@@ -27,7 +27,7 @@ func TestStorageOfEveryKind(t *testing.T) {
 		t.Run("trees", func(t *testing.T) { treesOfEveryKind(t, q, qvm, c) })
 		t.Run("vhost-user", func(t *testing.T) { vhostUserDisks(t, qvm, c) })
 
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		var open opening
 		removed := func(t *testing.T) {

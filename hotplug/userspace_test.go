@@ -48,7 +48,7 @@ func TestUserSpaceStorage(t *testing.T) {
 					disk.Open = open.open
 				}
 				s := qemuOfSchema(t)
-				require.NoError(t, hotplug.New(s.Dial()).AddDisk(t.Context(), disk))
+				require.NoError(t, hotplug.New(s.Dial(), nil).AddDisk(t.Context(), disk))
 				for _, r := range s.Requests() {
 					if r.Command == "blockdev-add" {
 						require.JSONEq(t, `{"node-name":"d",`+c.node+`}`, string(r.Arguments))
