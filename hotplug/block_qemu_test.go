@@ -2,7 +2,6 @@ package hotplug_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,7 +39,7 @@ func TestJobsThatAreNotDismissed(t *testing.T) {
 		require.NoError(t, qemu.BlockStream{JobID: new("stream"), Device: "top", AutoDismiss: new(false)}.Do(ctx, c))
 		require.NoError(t, qemu.BlockdevBackup{JobID: new("backup"), Device: "source", Target: "target",
 			Sync: qemu.MirrorSyncModeFull, AutoDismiss: new(false)}.Do(ctx, c))
-		require.Eventually(t, func() bool {
+		waitFor(t, "the end of two jobs", func() bool {
 			jobs, err := qemu.QueryJobs{}.Do(ctx, c)
 			require.NoError(t, err)
 			concluded := 0
@@ -50,7 +49,7 @@ func TestJobsThatAreNotDismissed(t *testing.T) {
 				}
 			}
 			return concluded == 2
-		}, time.Minute, 10*time.Millisecond)
+		})
 
 		vm := hotplug.New(c, nil)
 		before := stateOf(t, c)

@@ -34,9 +34,9 @@
 //	a disk's block node          ID; the nodes below it go with it
 //	its sets of descriptors      found by their opaque text, "qmpkit:ID"
 //	its secrets                  ID.secret.NAME
-//	its character device         ID-chardev; a NIC's too
 //	the object behind memory     ID
 //	a NIC's netdev               ID
+//	a vhost-user connection      ID-chardev
 //	its descriptors, on the way  by name (getfd): ID-0, ID-1, …, and of vhost ID-vhost-0, …
 //
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only; a disk's has at
