@@ -34,11 +34,7 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 		return err
 	}
 	if n.Chardev != nil {
-		add := qemu.ChardevAdd{ID: chardevOf(n.ID), Backend: *n.Chardev}
-		err := undo.step("character device "+add.ID,
-			func() error { _, err := add.Do(ctx, vm.conn); return err },
-			func(ctx context.Context) error { return vm.removeChardev(ctx, n.ID) })
-		if err != nil {
+		if err := vm.addChardev(ctx, undo, n.ID, n.Chardev); err != nil {
 			return err
 		}
 	}
@@ -48,8 +44,7 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	return vm.plug(ctx, undo, n.device())
 }
 
-// checkNICUnused makes sure that undoing will not take away what somebody else has added, and
-// takes away what nobody uses.
+// checkNICUnused makes sure that undoing will not take away what somebody else has added.
 func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
 	device, err := vm.deviceExists(ctx, n.ID)
 	if err != nil {
@@ -67,9 +62,6 @@ func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
 	}
 	if netdev {
 		return fmt.Errorf("%w: a netdev %s without a device", ErrExists, n.ID)
-	}
-	if n.Chardev != nil {
-		return vm.removeChardev(ctx, n.ID)
 	}
 	return nil
 }

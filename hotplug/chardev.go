@@ -1,10 +1,15 @@
 package hotplug
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
+
+// Disks and NICs of vhost-user talk to a server in another process by a character device.
 
 // chardevOf is the id of the character device that belongs to a device.
 func chardevOf(id string) string { return id + "-chardev" }
@@ -22,4 +27,36 @@ func checkConnects(chardev *qemu.ChardevBackend) error {
 			"QEMU would stand still until somebody is there")
 	}
 	return nil
+}
+
+// addChardev connects a device to its server, as a step of an operation. A character device of this
+// name that is there already stays as it is, used or not.
+func (vm *VM) addChardev(ctx context.Context, undo *rollback, id string, backend *qemu.ChardevBackend) error {
+	add := qemu.ChardevAdd{ID: chardevOf(id), Backend: *backend}
+	exists, err := vm.chardevExists(ctx, add.ID)
+	if err != nil {
+		return err
+	}
+	if exists {
+		return fmt.Errorf("%w: a character device %s", ErrExists, add.ID)
+	}
+	return undo.step("character device "+add.ID,
+		func() error { _, err := add.Do(ctx, vm.conn); return err },
+		func(ctx context.Context) error { return vm.removeChardev(ctx, id) })
+}
+
+// removeChardev removes a device's connection. It waits a while if something uses it. Removing a
+// missing one is not an error.
+func (vm *VM) removeChardev(ctx context.Context, id string) error {
+	chardev := chardevOf(id)
+	exists := func() (bool, error) { return vm.chardevExists(ctx, chardev) }
+	if there, err := exists(); err != nil || !there {
+		return err
+	}
+	return removeBusy(ctx, func() error { return qemu.ChardevRemove{ID: chardev}.Do(ctx, vm.conn) }, exists)
+}
+
+func (vm *VM) chardevExists(ctx context.Context, id string) (bool, error) {
+	all, err := qemu.QueryChardev{}.Do(ctx, vm.conn)
+	return slices.ContainsFunc(all, func(c qemu.ChardevInfo) bool { return c.Label == id }), err
 }

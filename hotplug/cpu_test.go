@@ -37,7 +37,7 @@ func socket(n int64) qemu.CpuInstanceProperties { return qemu.CpuInstancePropert
 func TestAddCPU(t *testing.T) {
 	m := fakeqemu.New(t)
 	m.SetPlaces(3)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 
 	first, err := vm.AddCPU(ctx, hotplug.CPU{ID: "a"})
@@ -74,7 +74,7 @@ func TestCPURequest(t *testing.T) {
 		sent = string(r.Arguments)
 		return nil, nil
 	})
-	_, err := hotplug.New(m.Dial()).AddCPU(t.Context(), hotplug.CPU{ID: "c", Place: all, Props: qmp.Args{"pmu": true}})
+	_, err := hotplug.New(m.Dial(), nil).AddCPU(t.Context(), hotplug.CPU{ID: "c", Place: all, Props: qmp.Args{"pmu": true}})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"driver":"a-cpu","id":"c","node-id":1,"drawer-id":2,"book-id":3,"socket-id":4,
 		"die-id":5,"cluster-id":6,"module-id":7,"core-id":8,"thread-id":9,"pmu":true}`, sent)
@@ -83,7 +83,7 @@ func TestCPURequest(t *testing.T) {
 func TestCPUThatCannotBeAdded(t *testing.T) {
 	m := fakeqemu.New(t)
 	m.SetPlaces(2)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("other")}))
 	_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "a"})
@@ -143,16 +143,16 @@ func TestFaultsOfRemovingACPU(t *testing.T) {
 func removalFaults(t *testing.T, m *fakeqemu.Machine, fault fakeqemu.Fault, op addition, commands ...string) {
 	t.Helper()
 	c := pipe(t, m, nil)
-	require.NoError(t, op.add(t.Context(), hotplug.New(c)))
+	require.NoError(t, op.add(t.Context(), hotplug.New(c, nil)))
 	met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
-		return op.remove(ctx, hotplug.New(conn))
+		return op.remove(ctx, hotplug.New(conn, nil))
 	}, func(command string, err error) {
 		if err != nil {
 			require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
 		}
-		require.NoError(t, op.remove(t.Context(), hotplug.New(c)), command)
+		require.NoError(t, op.remove(t.Context(), hotplug.New(c, nil)), command)
 		require.Empty(t, m.State(), command)
-		require.NoError(t, op.add(t.Context(), hotplug.New(c)), command)
+		require.NoError(t, op.add(t.Context(), hotplug.New(c, nil)), command)
 	})
 	require.NoError(t, err)
 	require.Empty(t, m.State())
@@ -166,7 +166,7 @@ func TestCPUThatTheGuestKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
 		m.SetPlaces(1)
-		vm := hotplug.New(pipe(t, m, nil))
+		vm := hotplug.New(pipe(t, m, nil), nil)
 		_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: "c"})
 		require.NoError(t, err)
 
@@ -202,7 +202,7 @@ func TestGuestThatMissesTheRequest(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := fakeqemu.New(t)
 				m.SetPlaces(1)
-				vm := hotplug.New(pipe(t, m, nil))
+				vm := hotplug.New(pipe(t, m, nil), nil)
 				_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: "c"})
 				require.NoError(t, err)
 				asked := 0
@@ -231,7 +231,7 @@ func TestEventsThatAreNoAnswer(t *testing.T) {
 		m.SetPlaces(2)
 		m.SetGuest(fakeqemu.Deaf)
 		c := pipe(t, m, nil)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		for _, id := range []string{"c", "c2"} {
 			_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: id})
 			require.NoError(t, err)
@@ -264,7 +264,7 @@ func guestCPU(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
 	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(1)))
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
-	vm := hotplug.New(m.c)
+	vm := hotplug.New(m.c, nil)
 
 	cpu, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
 	require.NoError(t, err)
@@ -323,7 +323,7 @@ func TestFaultsOfACPUAtEveryStepOfQEMU(t *testing.T) {
 			for at, command := range []string{"qom-get", "query-hotpluggable-cpus", "device_add"} {
 				ctx, cancel := context.WithCancel(limit(t))
 				conn := &fakeqemu.Faulty{Client: m.c, Fault: fault, At: at, Cancel: cancel}
-				_, err := hotplug.New(conn).AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
+				_, err := hotplug.New(conn, nil).AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
 				cancel()
 				require.Equal(t, command, conn.Met)
 				require.Error(t, err)

@@ -23,7 +23,7 @@ func TestCycles(t *testing.T) {
 		t.Run("pc", func(t *testing.T) {
 			qemutest.CheckFds(t)
 			qvm, c := pc(t, q)
-			vm := hotplug.New(c)
+			vm := hotplug.New(c, nil)
 			disk := hotplug.Disk{ID: "data1", Path: image(t), AutoReadOnly: true}
 			nic := hotplug.NIC{ID: "net1", Taps: openTaps(t, 2, plainTap)}
 			before, fds := stateOf(t, c), qemuFds(t, qvm)

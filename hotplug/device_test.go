@@ -28,7 +28,7 @@ var tablet = qemu.DeviceAdd{Driver: "usb-tablet", ID: new("d"), Bus: new("usb.0"
 
 func TestAddDevice(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 	require.ErrorContains(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a"}), `hotplug: device "" is not added: needs an ID`)
 	require.ErrorContains(t, vm.RemoveDevice(ctx, ""), `hotplug: device "" is not removed: needs an ID`)
@@ -45,7 +45,7 @@ func TestAddDevice(t *testing.T) {
 func TestDeviceThatIsNotAlone(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	ctx := t.Context()
 	require.NoError(t, vm.AddDisk(ctx, memory("disk")))
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem", Size: mib}))
@@ -75,7 +75,7 @@ func TestDeviceThatIsNotAlone(t *testing.T) {
 func TestDiskWithAnotherNode(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	ctx := t.Context()
 	for _, node := range []string{"d", "mirror"} {
 		require.NoError(t, qemu.BlockdevAdd{NodeName: new(node), Branch: &qemu.BlockdevOptionsNull{}, Driver: "null-co"}.Do(ctx, c))
@@ -93,7 +93,7 @@ func TestRemoveDeviceOfACPU(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
 		m.SetPlaces(1)
-		vm := hotplug.New(pipe(t, m, nil))
+		vm := hotplug.New(pipe(t, m, nil), nil)
 		_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: "c"})
 		require.NoError(t, err)
 		require.NoError(t, vm.RemoveDevice(t.Context(), "c"))
@@ -104,7 +104,7 @@ func TestRemoveDeviceOfACPU(t *testing.T) {
 // TestRemoveDeviceWithoutPlacesForCPUs is for machines that refuse to list them.
 func TestRemoveDeviceWithoutPlacesForCPUs(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddDevice(t.Context(), tablet))
 	m.Handle("query-hotpluggable-cpus", qmptest.Refuse(qmp.ErrGeneric, "the machine does not support hot-plugging CPUs"))
 	require.NoError(t, vm.RemoveDevice(t.Context(), "d"))
@@ -126,7 +126,7 @@ func TestFaultsOfRemovingADevice(t *testing.T) {
 	for _, fault := range fakeqemu.Faults {
 		t.Run(string(fault), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				removalFaults(t, fakeqemu.New(t), fault, addsDevice(tablet), "query-named-block-nodes", "device_del")
+				removalFaults(t, fakeqemu.New(t), fault, addsDevice(tablet), "query-blockstats", "device_del")
 			})
 		})
 	}
@@ -141,7 +141,7 @@ func TestHostDeviceRequest(t *testing.T) {
 		sent = string(r.Arguments)
 		return nil, nil
 	})
-	require.NoError(t, addHostDevice(t.Context(), hotplug.New(m.Dial())))
+	require.NoError(t, addHostDevice(t.Context(), hotplug.New(m.Dial(), nil)))
 	require.JSONEq(t, `{"driver":"vfio-pci","id":"gpu1","bus":"rp1","host":"0000:01:00.0"}`, sent)
 }
 
@@ -150,7 +150,7 @@ func TestHostDeviceThatIsNotThere(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
 		before := stateOf(t, c)
-		err := hotplug.New(c).AddDevice(limit(t), qemu.DeviceAdd{
+		err := hotplug.New(c, nil).AddDevice(limit(t), qemu.DeviceAdd{
 			Driver: "vfio-pci", ID: new("h"), Bus: new("rp1"), Props: qmp.Args{"host": "ffff:1f:1f.7"},
 		})
 		var refusal *qmp.Error
@@ -164,7 +164,7 @@ func TestHostDeviceThatIsNotThere(t *testing.T) {
 func guestAnyDevice(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
-	vm := hotplug.New(m.c)
+	vm := hotplug.New(m.c, nil)
 	dog := qemu.DeviceAdd{Driver: "i6300esb", ID: new("dog"), Bus: new("pci.0")}
 	if m.machine == "q35" {
 		dog = qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("dog"), Bus: new("rp4")}

@@ -1,6 +1,7 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -18,7 +19,7 @@ type DeviceInfo struct {
 	Hotpluggable bool        // it can be removed while the machine runs, if its bus lets it
 	PCI          *PCIAddress // where it is on its bus; nil for one that is not on a PCI bus
 	Netdev       string      // the netdev of a NIC
-	Node         string      // the block node of a disk: its property "drive"
+	Node         string      // the block node that a disk uses; empty for a drive without a medium
 
 	// Block is what query-block tells of a disk: Inserted is nil for a drive without a medium.
 	Block *qemu.BlockInfo
@@ -33,7 +34,7 @@ func (a PCIAddress) String() string { return fmt.Sprintf("%02x.%x", a.Slot, a.Fu
 // HasDevice tells whether there is a device with this id, on whatever bus (qom-get). One that is
 // being unplugged is there until it is gone.
 func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
-	exists, err := false, checkID(id)
+	exists, err := false, cmp.Or(vm.made(), checkID(id))
 	if err == nil {
 		exists, err = vm.deviceExists(ctx, id)
 	}
@@ -46,7 +47,7 @@ func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 // DeviceInfo returns what QEMU tells of a device (qom-get, query-block). The error for one that is
 // not there, or goes while it is looked at, matches [qmp.ErrDeviceNotFound].
 func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
-	err := checkID(id)
+	err := cmp.Or(vm.made(), checkID(id))
 	info := &DeviceInfo{ID: id, Path: devicePath(id)}
 	if err == nil {
 		err = vm.fillInfo(ctx, info)
@@ -57,19 +58,21 @@ func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
 	return info, nil
 }
 
+func noDevice(id string) error { return fmt.Errorf("%w: no device %s", qmp.ErrDeviceNotFound, id) }
+
 func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	var bus string
 	for _, p := range []struct {
 		name  string
 		value any
 	}{{"type", &info.Driver}, {"parent_bus", &bus}, {"hotpluggable", &info.Hotpluggable},
-		{"netdev", &info.Netdev}, {"drive", &info.Node}} {
+		{"netdev", &info.Netdev}} {
 		device, _, err := vm.property(ctx, info.ID, p.name, p.value)
 		if err != nil {
 			return err
 		}
 		if !device {
-			return fmt.Errorf("%w: no device %s", qmp.ErrDeviceNotFound, info.ID)
+			return noDevice(info.ID)
 		}
 	}
 	if bus != "" {
@@ -90,18 +93,31 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	return vm.fillBlock(ctx, info)
 }
 
-// fillBlock finds a disk in query-block, which names devices by their ids, or, where the disk is a
-// part of the device, by that one's path.
+// fillBlock finds a disk's storage. query-block names devices by their ids, or, if the disk is a part
+// of the device, by that one's path.
 func (vm *VM) fillBlock(ctx context.Context, info *DeviceInfo) error {
+	device, drive, err := vm.drive(ctx, info.ID)
+	if err != nil {
+		return err
+	}
+	if !device {
+		return noDevice(info.ID)
+	}
+	info.Node = qmp.Value(drive)
 	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
 	if err != nil {
 		return err
 	}
 	for i, b := range blocks {
 		switch qmp.Value(b.Qdev) {
-		case info.ID, info.Path, info.Path + "/virtio-backend":
+		case info.ID, info.Path, info.Path + "/virtio-backend", driveOfUSB(info.ID):
 			info.Block = &blocks[i]
-			return nil
+		}
+	}
+	if b := info.Block; b != nil && b.Device != "" && b.Device == info.Node { // a drive of -drive
+		info.Node = ""
+		if b.Inserted != nil {
+			info.Node = b.Inserted.NodeName
 		}
 	}
 	return nil

@@ -15,8 +15,9 @@ type Disk struct {
 	// package's documentation for what it may be.
 	ID string
 
-	// Path is a file or a block device of the host. It is opened by this process, and QEMU is
-	// given the descriptor: it needs no access of its own. See also Open.
+	// Path is a file or a block device of the host. AddDisk opens it and gives QEMU the descriptor:
+	// QEMU needs no access of its own, and does not learn the name, which need not be UTF-8. See also
+	// Open.
 	Path string
 
 	// Format is the format of what Path is, raw when empty. It is never guessed: a guest that
@@ -30,11 +31,14 @@ type Disk struct {
 	// ReadOnly makes a disk that nobody can write to.
 	ReadOnly bool
 
-	// AutoReadOnly lets QEMU hold the file open for writing only while something writes: the
-	// guest's device does as long as it is there. The file is opened both ways; it must be
-	// writable. A raw file cannot be resized then: QEMU, of all versions, is stopped by locks of
-	// its own. A Node whose file has "locking" off, with Open, has none, nor those that keep
-	// another QEMU away.
+	// AutoReadOnly sets "auto-read-only" in the node of an image that has a Format. The file below is
+	// the same as without: QEMU gets one descriptor, which is open for reading and writing.
+	//
+	// A file with "auto-read-only" would need a second descriptor, for reading, between which QEMU
+	// changes. But QEMU's locks of a file stay on a descriptor as long as that is in its set. So QEMU
+	// would stand in its own way: the machine would not continue after a migration, and the disk
+	// would take no snapshot and no other size. This holds for 5.2 to 11.1. Without locks another
+	// QEMU could write to the file.
 	AutoReadOnly bool
 
 	// Node, instead of Path, is anything that blockdev-add takes: storage in the network, a
@@ -55,9 +59,10 @@ type Disk struct {
 	// package: Path, and each node of Node that is a file or a block device (file, host_device,
 	// host_cdrom), backing files included. QEMU is given the descriptors, and needs no access of
 	// its own. flags are those of [os.OpenFile]: O_RDONLY or O_RDWR, and O_DIRECT, as the node's
-	// read-only, auto-read-only and cache.direct ask for; these are inherited as in QEMU, and a
-	// backing file is read-only, unless it says otherwise. With auto-read-only a file is
-	// opened both ways, and of an image whose format can name files the beginning is read first
+	// read-only and cache.direct ask for; these are inherited as in QEMU, and a backing file is
+	// read-only, unless it says otherwise. A file with auto-read-only that is not read-only is opened
+	// with O_RDWR, and QEMU is told that it has no auto-read-only, see AutoReadOnly: so a backing
+	// file can be committed into. Of an image whose format can name files the beginning is read first
 	// (O_RDONLY). AddDisk closes what Open returns.
 	//
 	// With Open, QEMU opens nothing that only an image names: a file that one is an overlay of,
@@ -77,8 +82,11 @@ type Disk struct {
 	// and others.
 	Driver string
 
-	// Bus is the id of the bus that the device is plugged into, one that QEMU chooses when
-	// empty: a PCI bus, on q35 a root port; the bus of a SCSI controller.
+	// Bus is the id of the bus that the device is plugged into: a PCI bus, a root port, the bus of a
+	// SCSI controller. If it is empty, QEMU chooses a bus of the kind that Driver needs. For a PCI
+	// device that is pci.0 of a pc. On q35 QEMU chooses pcie.0, and then refuses the device, since
+	// pcie.0 takes none while the machine runs: name an empty root port there, which
+	// [VM.FreePCISlot] finds.
 	Bus string
 
 	// WriteCache says whether the guest is told of a write cache; nil leaves it to QEMU, which

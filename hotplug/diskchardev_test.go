@@ -33,7 +33,7 @@ func addsVhostUser(disk hotplug.Disk) addition {
 
 func TestVhostUserDisk(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddDisk(t.Context(), vhostUser("d", "/run/d")))
 	require.JSONEq(t, `{"driver":"vhost-user-blk-pci","id":"d","chardev":"d-chardev"}`, argumentsOf(m, "device_add"))
 	require.JSONEq(t, `{"id":"d-chardev","backend":{"type":"socket","data":{"server":false,"addr":{"type":"unix","data":{"path":"/run/d"}}}}}`,
@@ -58,7 +58,7 @@ func TestVhostUserDiskFaults(t *testing.T) {
 	} {
 		m := fakeqemu.New(t)
 		disk.ID, disk.Chardev = "d", vhostUser("d", "/run/d").Chardev
-		require.ErrorContains(t, hotplug.New(m.Dial()).AddDisk(t.Context(), disk), name)
+		require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), name)
 		require.Empty(t, m.Requests())
 	}
 }
@@ -75,11 +75,11 @@ func TestVhostUserDiskConnectsOnce(t *testing.T) {
 			m := fakeqemu.New(t)
 			disk := vhostUser("d", "/run/d")
 			change(&disk.Chardev.Branch.(*qemu.ChardevSocketWrapper).Data)
-			require.ErrorContains(t, hotplug.New(m.Dial()).AddDisk(t.Context(), disk), "connects once")
+			require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), "connects once")
 			require.Empty(t, m.Requests())
 		})
 	}
-	vm := hotplug.New(fakeqemu.New(t).Dial())
+	vm := hotplug.New(fakeqemu.New(t).Dial(), nil)
 	for _, branch := range []qemu.ChardevBackendBranch{nil, (*qemu.ChardevSocketWrapper)(nil), &qemu.ChardevHostdevWrapper{}} {
 		err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Chardev: &qemu.ChardevBackend{Branch: branch}})
 		require.ErrorContains(t, err, "no socket")
@@ -91,7 +91,7 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 	ctx := t.Context()
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddDisk(ctx, memory("n")))
 	require.ErrorIs(t, vm.AddDisk(ctx, vhostUser("n", "/run/n")), hotplug.ErrExists)
 
@@ -136,7 +136,7 @@ func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 		"--export", "vhost-user-blk,id=e,node-name=f,writable=on,addr.type=unix,addr.path="+socket)
 	server.Dial(t) // which it answers when it exports
 	ctx := limit(t)
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	state := func() (all []string) {
 		chardevs, err := qemu.QueryChardev{}.Do(t.Context(), c)
 		require.NoError(t, err)

@@ -1,7 +1,7 @@
 // Package hotplug adds devices to a running QEMU and removes them: the operations that take
 // several commands, a descriptor or the guest's cooperation, each done completely or not at all.
 //
-//	vm := hotplug.New(client)
+//	vm := hotplug.New(client, nil)
 //	err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img", Direct: true})
 //	…
 //	err = vm.RemoveDisk(ctx, "data1")
@@ -40,9 +40,9 @@
 //	a disk's block node          ID; the nodes below it go with it
 //	its sets of descriptors      found by their opaque text, "qmpkit:ID"
 //	its secrets                  ID.secret.NAME
-//	its character device         ID-chardev
 //	the object behind memory     ID
 //	a NIC's netdev               ID
+//	a vhost-user connection      ID-chardev
 //	its descriptors, on the way  by name (getfd): ID-0, ID-1, …, and of vhost ID-vhost-0, …
 //
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only; a disk's has at

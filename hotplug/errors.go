@@ -9,13 +9,14 @@ import (
 )
 
 // ErrExists is matched by the error of an operation that adds something whose ID is in use, by
-// a device, a block node, a netdev or an object, or the name of a disk's character device, which
-// derives from it. Nothing has been changed. What an operation has left that
-// was cut off, the operation that removes takes away.
+// a device, a block node, a netdev or an object, or the name of its character device, which derives
+// from it. Nothing has been changed. If an operation that was cut off has left something, the
+// operation that removes takes it away.
 var ErrExists = errors.New("hotplug: exists already")
 
-// ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is no disk,
-// or one with a node that is not its own. Nothing has been changed.
+// ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is not a disk,
+// or uses a node with another name, and of [VM.ResizeDisk] for a device without storage that QEMU
+// could resize. Nothing has been changed.
 var ErrNotDisk = errors.New("hotplug: not a disk")
 
 // ErrNotNIC is matched by the error of [VM.RemoveNIC] for the ID of a device that is no NIC, or one

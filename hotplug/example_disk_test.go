@@ -60,18 +60,24 @@ func ExampleVM_AddDisk_vhostUser() {
 	_ = add
 }
 
-// A QEMU that is too old is told by all that it lacks; for its disks there may be another way.
+// A QEMU that is too old for disks lacks commands, which CheckDisk lists.
 func ExampleVM_CheckDisk() {
-	check := func(ctx context.Context, vm *hotplug.VM, driveAdd func(context.Context, hotplug.Disk) error,
-		driveDel func(ctx context.Context, id string) error) error {
+	check := func(ctx context.Context, vm *hotplug.VM) error {
 		err := vm.CheckDisk(ctx)
-		var missing *hotplug.MissingError
-		if errors.As(err, &missing) {
+		if missing, ok := errors.AsType[*hotplug.MissingError](err); ok {
 			fmt.Println("missing:", missing.Commands)
-			vm.Fallback = &hotplug.Fallback{Add: driveAdd, Remove: driveDel}
-			err = vm.CheckDisk(ctx)
 		}
 		return err
 	}
 	_ = check
+}
+
+// In a QEMU without blockdev-add the caller makes the drives. Newer ones do without the fallback.
+func ExampleNew() {
+	add := func(ctx context.Context, client *qmp.Client, driveAdd func(context.Context, hotplug.Disk) error,
+		driveDel func(ctx context.Context, id string) error) error {
+		vm := hotplug.New(client, &hotplug.Options{Fallback: &hotplug.Fallback{Add: driveAdd, Remove: driveDel}})
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img"})
+	}
+	_ = add
 }

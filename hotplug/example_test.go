@@ -31,7 +31,7 @@ func Example() {
 		}
 		fmt.Println(client.Version(), status.Status)
 
-		vm := hotplug.New(client)
+		vm := hotplug.New(client, nil)
 		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img", Direct: true})
 	}
 	_ = start // there is no such machine here

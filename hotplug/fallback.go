@@ -22,7 +22,7 @@ type Fallback struct {
 
 // fallsBack tells whether drives are the fallback's matter.
 func (vm *VM) fallsBack(ctx context.Context) (bool, error) {
-	if vm.Fallback == nil {
+	if vm.fallback == nil {
 		return false, nil
 	}
 	missing, err := vm.missing(ctx, "blockdev-add")
@@ -34,9 +34,9 @@ func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
 	if err := vm.checkUnused(ctx, d); err != nil {
 		return err
 	}
-	err := vm.Fallback.Add(ctx, *d)
+	err := vm.fallback.Add(ctx, *d)
 	if err == nil || errors.Is(err, qmp.ErrOutcomeUnknown) {
-		undo.done("drive "+d.ID, func(ctx context.Context) error { return vm.Fallback.Remove(ctx, d.ID) })
+		undo.done("drive "+d.ID, func(ctx context.Context) error { return vm.fallback.Remove(ctx, d.ID) })
 	}
 	return err
 }
@@ -44,8 +44,8 @@ func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
 // removeStorage removes what is below a disk's device: the node, or the drive.
 func (vm *VM) removeStorage(ctx context.Context, id string) error {
 	err := vm.removeNode(ctx, id)
-	if vm.Fallback != nil && errors.Is(err, errors.ErrUnsupported) { // there is no blockdev-del
-		return vm.Fallback.Remove(ctx, id)
+	if vm.fallback != nil && errors.Is(err, errors.ErrUnsupported) { // there is no blockdev-del
+		return vm.fallback.Remove(ctx, id)
 	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
@@ -45,12 +43,6 @@ func newOlder(t *testing.T) *older {
 			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "no drive"}
 		}
 		return nil, nil
-	})
-	m.Handle("query-named-block-nodes", func(r *qmptest.Request) (any, error) {
-		if strings.Contains(string(r.Arguments), "flat") {
-			return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "Parameter 'flat' is unexpected"}
-		}
-		return []qemu.BlockDeviceInfo{}, nil
 	})
 	return m
 }
@@ -87,8 +79,7 @@ func (m *older) next() error {
 
 func TestFallback(t *testing.T) {
 	m := newOlder(t)
-	vm := hotplug.New(m.Dial())
-	vm.Fallback = m.fallback()
+	vm := hotplug.New(m.Dial(), &hotplug.Options{Fallback: m.fallback()})
 	disk := hotplug.Disk{ID: "d", Path: image(t)}
 	require.NoError(t, vm.AddDisk(t.Context(), disk))
 	require.Equal(t, map[string]bool{"d": true}, m.drives)
@@ -107,8 +98,7 @@ func TestFallback(t *testing.T) {
 // TestFallbackFails at each of its steps.
 func TestFallbackFails(t *testing.T) {
 	m := newOlder(t)
-	vm := hotplug.New(m.Dial())
-	vm.Fallback = m.fallback()
+	vm := hotplug.New(m.Dial(), &hotplug.Options{Fallback: m.fallback()})
 	disk := hotplug.Disk{ID: "d", Path: image(t)}
 	for _, err := range []error{errors.New("Device 'd' exists already"), fmt.Errorf("%w: the end", qmp.ErrOutcomeUnknown)} {
 		m.hmpErr = err
@@ -143,8 +133,7 @@ func TestFallbackIsNotNeeded(t *testing.T) {
 	m := fakeqemu.New(t)
 	m.Handle("query-commands", lacks())
 	c := m.Dial()
-	vm := hotplug.New(c)
-	vm.Fallback = &hotplug.Fallback{} // would panic
+	vm := hotplug.New(c, &hotplug.Options{Fallback: &hotplug.Fallback{}}) // would panic
 	require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
 	require.Empty(t, m.State())
@@ -152,20 +141,18 @@ func TestFallbackIsNotNeeded(t *testing.T) {
 	old := newOlder(t)
 	c = old.Dial()
 	old.Handle("qom-get", qmptest.Return("e1000"))
-	vm = hotplug.New(c)
-	vm.Fallback = old.fallback()
+	vm = hotplug.New(c, &hotplug.Options{Fallback: old.fallback()})
 	require.ErrorIs(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "e", Path: image(t)}), hotplug.ErrExists)
 
 	old.Handle("query-commands", qmptest.Refuse(qmp.ErrGeneric, "not now"))
-	vm = hotplug.New(c)
-	vm.Fallback = old.fallback()
+	vm = hotplug.New(c, &hotplug.Options{Fallback: old.fallback()})
 	require.ErrorContains(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}), "not now")
 }
 
 // TestNoFallback has nobody who knows another way.
 func TestNoFallback(t *testing.T) {
 	m := newOlder(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "blockdev-add")

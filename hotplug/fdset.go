@@ -7,10 +7,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// Sets of descriptors are QEMU's, shared by all its monitors. Theirs are kept as long as the
-// disk: QEMU opens the file again, from its set, when a node with auto-read-only changes
-// between reading and writing, and when a node is reopened. The number of a set is chosen by
-// QEMU; what tells whose it is is the opaque text of its descriptors.
+// Sets of descriptors are QEMU's, shared by all its monitors. A set stays as long as its disk, since
+// QEMU opens the file again from its set when a node is reopened. QEMU chooses the number of a set.
+// The opaque text of its descriptors says whose it is.
 
 // opaque is that text for a device.
 func opaque(id string) string { return "qmpkit:" + id }

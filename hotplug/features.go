@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,13 +17,13 @@ import (
 // The commands that the operations with disks and with NICs need.
 var (
 	diskCommands = []string{
-		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-named-block-nodes",
+		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats",
 		"device_add", "device_del", "qom-get", "qom-list", "object-add", "object-del",
 		"chardev-add", "chardev-remove", "query-chardev",
 	}
 	nicCommands = []string{
 		"getfd", "closefd", "netdev_add", "netdev_del", "set_link", "chardev-add", "chardev-remove",
-		"device_add", "device_del", "qom-get", "qom-list",
+		"query-chardev", "device_add", "device_del", "qom-get", "qom-list",
 	}
 )
 
@@ -36,11 +37,14 @@ func (vm *VM) CheckDisk(ctx context.Context) error { return vm.check(ctx, "disks
 func (vm *VM) CheckNIC(ctx context.Context) error { return vm.check(ctx, "NICs", nicCommands) }
 
 func (vm *VM) check(ctx context.Context, what string, needed []string) error {
+	if err := vm.made(); err != nil {
+		return fmt.Errorf("hotplug: asking for commands: %w", err)
+	}
 	missing, err := vm.missing(ctx, needed...)
 	if err != nil {
 		return err
 	}
-	if vm.Fallback != nil {
+	if vm.fallback != nil {
 		missing = slices.DeleteFunc(missing, func(command string) bool { return strings.HasPrefix(command, "blockdev-") })
 	}
 	if len(missing) > 0 {
@@ -70,11 +74,15 @@ func (vm *VM) missing(ctx context.Context, commands ...string) (missing []string
 	return missing, nil
 }
 
-// HasDynamicAutoReadOnly tells whether a file with auto-read-only is open for writing only while
-// something writes ([Disk.AutoReadOnly]), instead of being opened for reading only if it cannot be
-// opened for writing. QEMU 4.0 and later do so. The running QEMU is asked (query-qmp-schema); 4.0
-// does not say so in its schema, and is known by its version. The answer is kept; an error is not.
+// HasDynamicAutoReadOnly reports whether QEMU opens a file with auto-read-only for writing only while
+// something writes, instead of for reading only if it cannot be opened for writing. That matters for
+// files that QEMU opens itself: see [Disk.AutoReadOnly]. QEMU 4.0 and later do so. The method asks the
+// running QEMU (query-qmp-schema). 4.0 does not say so in its schema, and is known by its version. The
+// answer is kept; an error is not.
 func (vm *VM) HasDynamicAutoReadOnly(ctx context.Context) (bool, error) {
+	if err := vm.made(); err != nil {
+		return false, fmt.Errorf("hotplug: asking for features: %w", err)
+	}
 	return vm.dynamicAutoReadOnly.get(ctx, func() (bool, error) {
 		schema, err := qmpschema.Query(ctx, vm.conn)
 		if errors.Is(err, errors.ErrUnsupported) { // older than 2.5

@@ -19,7 +19,7 @@ import (
 func lacks(missing ...string) qmptest.Handler {
 	all := []qemu.CommandInfo{}
 	for _, name := range []string{
-		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-named-block-nodes", "device_add",
+		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "device_add",
 		"device_del", "qom-get", "qom-list", "object-add", "object-del", "getfd", "closefd", "netdev_add", "netdev_del",
 		"set_link", "chardev-add", "chardev-remove", "query-chardev",
 	} {
@@ -38,7 +38,8 @@ func TestMissingCommands(t *testing.T) {
 	s := qmptest.NewServer(t, nil)
 	s.Expect("query-commands").Refuse(qmp.ErrGeneric, "not now")
 	s.Expect("query-commands").Handle(lacks("add-fd", "blockdev-add", "blockdev-del", "getfd"))
-	vm := hotplug.New(s.Dial())
+	c := s.Dial()
+	vm := hotplug.New(c, nil)
 	ctx := t.Context()
 	require.ErrorIs(t, vm.CheckDisk(ctx), qmp.ErrGeneric, "an error is not kept")
 
@@ -50,7 +51,8 @@ func TestMissingCommands(t *testing.T) {
 	require.EqualError(t, err, "hotplug: this QEMU is too old for disks: it lacks add-fd, blockdev-add, blockdev-del")
 	require.EqualError(t, vm.CheckNIC(ctx), "hotplug: this QEMU is too old for NICs: it lacks getfd")
 
-	vm.Fallback = &hotplug.Fallback{}
+	s.Expect("query-commands").Handle(lacks("add-fd", "blockdev-add", "blockdev-del", "getfd"))
+	vm = hotplug.New(c, &hotplug.Options{Fallback: &hotplug.Fallback{}})
 	require.EqualError(t, vm.CheckDisk(ctx), "hotplug: this QEMU is too old for disks: it lacks add-fd")
 }
 
@@ -63,7 +65,7 @@ func TestAskedOnce(t *testing.T) {
 		<-answer
 		return lacks()(r)
 	})
-	vm := hotplug.New(s.Dial())
+	vm := hotplug.New(s.Dial(), nil)
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
@@ -115,7 +117,7 @@ func TestDynamicAutoReadOnly(t *testing.T) {
 			s := qmptest.NewServer(t, &qmptest.Options{Version: c.version})
 			s.Expect("query-qmp-schema").Refuse(qmp.ErrGeneric, "not now")
 			s.Expect("query-qmp-schema").Handle(c.schema)
-			vm := hotplug.New(s.Dial())
+			vm := hotplug.New(s.Dial(), nil)
 			_, err := vm.HasDynamicAutoReadOnly(t.Context())
 			require.ErrorIs(t, err, qmp.ErrGeneric)
 			for range 2 { // asked once
@@ -133,20 +135,20 @@ func TestVersionIsAsked(t *testing.T) {
 		s := qmptest.NewServer(t, nil)
 		s.Expect("query-qmp-schema").Handle(fileDriver())
 		s.Expect("query-version").Reply(qemu.VersionInfo{QEMU: qemu.VersionTriple{Major: major}})
-		has, err := hotplug.New(anonymous{s.Dial()}).HasDynamicAutoReadOnly(t.Context())
+		has, err := hotplug.New(anonymous{s.Dial()}, nil).HasDynamicAutoReadOnly(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, want, has)
 	}
 	s := qmptest.NewServer(t, nil)
 	s.Expect("query-qmp-schema").Handle(fileDriver())
 	s.Expect("query-version").Refuse(qmp.ErrGeneric, "no")
-	_, err := hotplug.New(anonymous{s.Dial()}).HasDynamicAutoReadOnly(t.Context())
+	_, err := hotplug.New(anonymous{s.Dial()}, nil).HasDynamicAutoReadOnly(t.Context())
 	require.ErrorIs(t, err, qmp.ErrGeneric)
 }
 
 func TestFeaturesOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		vm := hotplug.New(q.Start(t, qemutest.Config{}).Dial(t))
+		vm := hotplug.New(q.Start(t, qemutest.Config{}).Dial(t), nil)
 		require.NoError(t, vm.CheckDisk(t.Context()))
 		require.NoError(t, vm.CheckNIC(t.Context()))
 		has, err := vm.HasDynamicAutoReadOnly(t.Context())

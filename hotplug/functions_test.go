@@ -44,7 +44,7 @@ func TestSharedSlotOfQEMU(t *testing.T) {
 		qvm := q.Start(t, qemutest.Config{Machine: machine, Guest: true})
 		c, ctx := qvm.Dial(t), limit(t)
 		require.NoError(t, qvm.WaitGuest(ctx))
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		before := stateOf(t, c)
 		nic := hotplug.NIC{ID: "n", Netdev: &qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}, Bus: bus, Props: qmp.Args{"addr": slot + ".1"}}
 		require.NoError(t, vm.AddNIC(ctx, nic))
@@ -74,7 +74,7 @@ func TestSharedSlotOfAPort(t *testing.T) {
 		qvm := q.Start(t, qemutest.Config{Machine: "q35", Args: []string{
 			"-device", "virtio-rng-pci,id=a,bus=rp1,addr=0", "-device", "virtio-rng-pci,id=b,bus=rp1,addr=1"}})
 		c := qvm.Dial(t)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		sharedSlot(t, vm.RemoveDevice(t.Context(), "a"), "a", "b")
 		sharedSlot(t, vm.RemoveDevice(t.Context(), "b"), "b", "a")
 	})
@@ -84,7 +84,7 @@ func TestSharedSlotOfAPort(t *testing.T) {
 func TestFunctions(t *testing.T) {
 	ids := []string{"n", "w", "d"}
 	add := func(t *testing.T, c *qmp.Client) {
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "n", Bus: "b", Props: qmp.Args{"addr": "3.1"},
 			Netdev: &qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}))
 		require.NoError(t, vm.AddDevice(t.Context(), qemu.DeviceAdd{Driver: "x", ID: new("w"), Bus: new("b"), Props: qmp.Args{"addr": "3.2"}}))
@@ -97,9 +97,9 @@ func TestFunctions(t *testing.T) {
 				c := pipe(t, m, nil)
 				met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
 					add(t, c)
-					return hotplug.New(conn).RemoveFunctions(ctx, ids...)
+					return hotplug.New(conn, nil).RemoveFunctions(ctx, ids...)
 				}, func(command string, err error) {
-					require.NoError(t, hotplug.New(c).RemoveFunctions(t.Context(), ids...), command)
+					require.NoError(t, hotplug.New(c, nil).RemoveFunctions(t.Context(), ids...), command)
 					require.Empty(t, m.State(), command)
 				})
 				require.NoError(t, err)
@@ -112,7 +112,7 @@ func TestFunctions(t *testing.T) {
 
 func TestFunctionsThatAreNone(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 	require.NoError(t, vm.AddDisk(ctx, function("a", "b", "3.0")))
 	require.NoError(t, vm.AddDisk(ctx, function("other", "b", "4.0")))
@@ -137,11 +137,11 @@ func TestFunctionsThatAreNone(t *testing.T) {
 func TestSharedSlotIsNotUndone(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	require.NoError(t, hotplug.New(c).AddDisk(t.Context(), function("a", "b", "3.0")))
+	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), function("a", "b", "3.0")))
 	for at := 0; ; at++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		conn := &fakeqemu.Faulty{Client: c, Fault: fakeqemu.LostAfter, At: at, Cancel: cancel}
-		err := hotplug.New(conn).AddDisk(ctx, function("d", "b", "3.1"))
+		err := hotplug.New(conn, nil).AddDisk(ctx, function("d", "b", "3.1"))
 		cancel()
 		if conn.Met != "device_add" {
 			require.Error(t, err)

@@ -43,12 +43,12 @@ func (m *guestMachine) unansweredThenDone(t *testing.T, remove func(context.Cont
 	require.NoError(t, qemu.Stop{}.Do(ctx, m.c))
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
-	err := remove(short, hotplug.New(m.c))
+	err := remove(short, hotplug.New(m.c, nil))
 	require.ErrorIs(t, err, hotplug.ErrUnplugPending)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, before, stateOf(t, m.c))
 	require.NoError(t, qemu.Cont{}.Do(ctx, m.c))
-	require.NoError(t, remove(ctx, hotplug.New(m.c)))
+	require.NoError(t, remove(ctx, hotplug.New(m.c, nil)))
 }
 
 // TestGuestSeesDevices adds devices of all kinds to machines with a booted guest, and removes

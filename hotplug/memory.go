@@ -2,6 +2,7 @@ package hotplug
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,14 +23,16 @@ type Memory struct {
 	Size uint64
 
 	// Backend, instead of Size, is the object that has the memory: huge pages, a file, some NUMA
-	// nodes of the host. Its ID may be left out, since it follows from ID.
+	// nodes of the host. Its ID may be left out, since it follows from ID, and its QOMType if it
+	// follows from its Branch.
 	Backend *qemu.ObjectOptions
 
 	// Driver is the device's, "pc-dimm" when empty. With "virtio-mem-pci" the guest is given as
 	// much of the memory as the property requested-size has, which ResizeMemory changes.
 	Driver string
 
-	// Bus is the id of the bus for a virtio-mem-pci, one that QEMU chooses when empty.
+	// Bus is the id of the bus for a virtio-mem-pci, as in [Disk]. On q35 it must name an empty root
+	// port. A pc-dimm needs none.
 	Bus string
 
 	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA
@@ -54,8 +57,12 @@ func (m *Memory) check() error {
 		return errors.New("needs one of Size and Backend")
 	}
 	if m.Backend != nil {
-		if !strings.HasPrefix(string(m.Backend.QOMType), memoryBackend) {
-			return fmt.Errorf("Backend is a %q: it must be one of memory", m.Backend.QOMType)
+		kind, err := typeOf(m.Backend)
+		if err != nil {
+			return fmt.Errorf("Backend: %w", err)
+		}
+		if !strings.HasPrefix(kind, memoryBackend) {
+			return fmt.Errorf("Backend is a %q: it must be one of memory", kind)
 		}
 		if m.Backend.ID != "" && m.Backend.ID != m.ID {
 			return fmt.Errorf("Backend has the ID %q: it must be empty or ID", m.Backend.ID)
@@ -65,6 +72,19 @@ func (m *Memory) check() error {
 		return errors.New(`Props has "memdev", which follows from other fields`)
 	}
 	return nil
+}
+
+// typeOf returns the type of an object, which may follow from its branch alone.
+func typeOf(object *qemu.ObjectOptions) (string, error) {
+	text, err := object.MarshalJSON()
+	if err != nil {
+		return "", err
+	}
+	var options struct {
+		Type string `json:"qom-type"`
+	}
+	err = json.Unmarshal(text, &options)
+	return options.Type, err
 }
 
 // object is the request for the object.

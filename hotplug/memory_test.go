@@ -37,7 +37,7 @@ var kindsOfMemory = map[string]hotplug.Memory{
 
 func TestAddMemory(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "a", Size: 128 * mib}))
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "b", Size: 128 * mib, Driver: fakeqemu.VirtioMem}))
@@ -62,6 +62,12 @@ func TestMemoryRequests(t *testing.T) {
 			Driver: "virtio-mem-pci", Bus: "rp1", Props: qmp.Args{"node": 1, "requested-size": 0}},
 			`{"qom-type":"memory-backend-memfd","id":"m","hugetlb":true,"size":1048576}`,
 			`{"driver":"virtio-mem-pci","bus":"rp1","id":"m","memdev":"m","node":1,"requested-size":0}`},
+		{hotplug.Memory{Backend: &qemu.ObjectOptions{Branch: &qemu.MemoryBackendMemfdProperties{Size: mib}}},
+			`{"qom-type":"memory-backend-memfd","id":"m","size":1048576}`,
+			`{"driver":"pc-dimm","id":"m","memdev":"m"}`},
+		{hotplug.Memory{Backend: &qemu.ObjectOptions{QOMType: "memory-backend-new", Branch: &qemu.RawBranch{Members: qmp.Args{"size": mib}}}},
+			`{"qom-type":"memory-backend-new","id":"m","size":1048576}`,
+			`{"driver":"pc-dimm","id":"m","memdev":"m"}`},
 	} {
 		m := fakeqemu.New(t)
 		sent := map[string]string{}
@@ -72,16 +78,26 @@ func TestMemoryRequests(t *testing.T) {
 			})
 		}
 		c.memory.ID = "m"
-		require.NoError(t, hotplug.New(m.Dial()).AddMemory(t.Context(), c.memory))
+		require.NoError(t, hotplug.New(m.Dial(), nil).AddMemory(t.Context(), c.memory))
 		require.JSONEq(t, c.object, sent["object-add"])
 		require.JSONEq(t, c.device, sent["device_add"])
 	}
 }
 
+// TestMemoryOfABranch has a backend whose type follows from its branch.
+func TestMemoryOfABranch(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "128,slots=2,maxmem=1G"}}).Dial(t)
+		require.NoError(t, hotplug.New(c, nil).AddMemory(limit(t), hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{
+			Branch: &qemu.MemoryBackendMemfdProperties{Size: 128 * mib}}}))
+		require.Subset(t, stateOf(t, c), []string{"device m", "object m"})
+	})
+}
+
 func TestMemoryThatCannotBeAdded(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	ctx := t.Context()
 	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("other")}))
 	require.NoError(t, qemu.ObjectAdd{ID: "io", QOMType: "iothread"}.Do(ctx, c))
@@ -96,6 +112,10 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 		{hotplug.Memory{ID: "m", Size: 1, Backend: ram}, "needs one of Size and Backend"},
 		{hotplug.Memory{ID: "m", Backend: ram}, `Backend has the ID "m2"`},
 		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread"}}, `Backend is a "iothread"`},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.IothreadProperties{}}}, `Backend is a "iothread"`},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{}}, "Backend: "},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.RawBranch{}}}, "Backend: "},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread", Branch: &qemu.MemoryBackendMemfdProperties{}}}, "Backend: "},
 		{hotplug.Memory{ID: "m", Size: 1, Props: qmp.Args{"memdev": "x"}}, `Props has "memdev"`},
 		{hotplug.Memory{ID: "other", Size: 1}, "exists already: a device other"},
 		{hotplug.Memory{ID: "io", Size: 1}, "exists already: an object io (iothread) without a device"},
@@ -166,7 +186,7 @@ func TestMemoryThatTheGuestKeeps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := fakeqemu.New(t)
-			vm := hotplug.New(m.Dial())
+			vm := hotplug.New(m.Dial(), nil)
 			require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["dimm"]))
 			answer(m)
 			require.ErrorIs(t, vm.RemoveMemory(t.Context(), "m"), hotplug.ErrUnplugRefused)
@@ -184,7 +204,7 @@ func TestMemoryThatCannotBeUndone(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			const deviceAdd = 3 // qom-get, qom-list, object-add, then it
 			conn := &fakeqemu.Faulty{Client: pipe(t, m, nil), Fault: fakeqemu.LostAfter, At: deviceAdd, Cancel: cancel}
-			err := hotplug.New(conn).AddMemory(ctx, kindsOfMemory["dimm"])
+			err := hotplug.New(conn, nil).AddMemory(ctx, kindsOfMemory["dimm"])
 			require.Equal(t, "device_add", conn.Met)
 			var rollback *hotplug.RollbackError
 			require.ErrorAs(t, err, &rollback)
@@ -195,7 +215,7 @@ func TestMemoryThatCannotBeUndone(t *testing.T) {
 			require.Equal(t, []string{"device m", "object m"}, m.State())
 
 			m.SetGuest(fakeqemu.Willing)
-			require.NoError(t, hotplug.New(conn).RemoveMemory(t.Context(), "m"))
+			require.NoError(t, hotplug.New(conn, nil).RemoveMemory(t.Context(), "m"))
 			require.Empty(t, m.State())
 		})
 	}
@@ -206,7 +226,7 @@ func TestMemoryThatTheGuestDoesNotResize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
 		c := pipe(t, m, &qmp.Options{EventQueue: 1})
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		ctx := t.Context()
 		require.NoError(t, vm.AddMemory(ctx, kindsOfMemory["virtio-mem"]))
 		m.SetGuest(fakeqemu.Deaf)
@@ -253,7 +273,7 @@ func TestMemoryThatGoesWhileItIsResized(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := fakeqemu.New(t)
-				vm := hotplug.New(pipe(t, m, nil))
+				vm := hotplug.New(pipe(t, m, nil), nil)
 				require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["virtio-mem"]))
 				m.SetGuest(fakeqemu.Deaf)
 				ended := make(chan error, 1)
@@ -278,7 +298,7 @@ func TestConnectionLostWhileResizing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
 		c := pipe(t, m, nil)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["virtio-mem"]))
 		m.SetGuest(fakeqemu.Deaf)
 		resized := make(chan error, 1)
@@ -301,7 +321,7 @@ func guestMemoryMiB(t *testing.T, m *guestMachine) *regexp.Regexp {
 func guestMemory(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
-	vm := hotplug.New(m.c)
+	vm := hotplug.New(m.c, nil)
 	none := guestMemoryMiB(t, m)
 	dimm := hotplug.Memory{ID: "m1", Size: 128 * mib}
 	require.NoError(t, vm.AddMemory(ctx, dimm))
@@ -339,7 +359,7 @@ func guestVirtioMem(t *testing.T, m *guestMachine) {
 	}
 	ctx := limit(t)
 	before := stateOf(t, m.c)
-	vm := hotplug.New(m.c)
+	vm := hotplug.New(m.c, nil)
 	none := guestMemoryMiB(t, m)
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{
 		ID: "vm1", Size: 256 * mib, Driver: "virtio-mem-pci", Bus: qemutest.HotplugBus(m.machine),
@@ -369,7 +389,7 @@ func guestVirtioMem(t *testing.T, m *guestMachine) {
 // guestKeeps asks for a CPU and for memory, twice.
 func guestKeeps(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
-	vm := hotplug.New(m.c)
+	vm := hotplug.New(m.c, nil)
 	_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
 	require.NoError(t, err)
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "m1", Size: 128 * mib}))

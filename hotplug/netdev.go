@@ -69,16 +69,6 @@ func (vm *VM) removeNetdev(ctx context.Context, id string) (was bool, err error)
 	return err == nil, err
 }
 
-// removeChardev removes a NIC's character device. One that is refused is not there: what used it
-// is gone, and took it away.
-func (vm *VM) removeChardev(ctx context.Context, id string) error {
-	err := qemu.ChardevRemove{ID: chardevOf(id)}.Do(ctx, vm.conn)
-	if refused(err) {
-		return nil
-	}
-	return err
-}
-
 // maxMissing is how many queues in a row have no descriptors before there are no more: what was cut
 // off in the middle has closed or used some of them.
 const maxMissing = 16

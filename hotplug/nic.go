@@ -53,8 +53,8 @@ type NIC struct {
 	// MAC is the address, "52:54:00:12:34:56"; QEMU chooses one when empty, the same in each QEMU.
 	MAC string
 
-	// Bus is the id of the bus that the device is plugged into, one that QEMU chooses when empty:
-	// a PCI bus, on q35 a root port. [VM.FreePCISlot] finds one.
+	// Bus is the id of the bus that the device is plugged into, as in [Disk]. On q35 it must name an
+	// empty root port, which [VM.FreePCISlot] finds.
 	Bus string
 
 	// NoROM leaves out the ROM by which a guest can boot from the NIC. QEMU reads it from a file

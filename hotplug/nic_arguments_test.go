@@ -55,7 +55,7 @@ func TestNICArguments(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
-			err := hotplug.New(m.Dial()).AddNIC(t.Context(), c.nic)
+			err := hotplug.New(m.Dial(), nil).AddNIC(t.Context(), c.nic)
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, fmt.Sprintf("hotplug: NIC %q is not added: ", c.nic.ID))
 			require.Empty(t, m.Requests())
@@ -91,7 +91,7 @@ func TestTapsThatDoNotFit(t *testing.T) {
 			}
 			hotplug.FakeTaps(t, func(f *os.File) (string, uint16) { return kernel[f].name, kernel[f].flags })
 			m := fakeqemu.New(t)
-			require.ErrorContains(t, hotplug.New(m.Dial()).AddNIC(t.Context(), nic), c.want)
+			require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddNIC(t.Context(), nic), c.want)
 			require.Empty(t, m.Requests())
 		})
 	}
@@ -103,7 +103,7 @@ func TestOtherFiles(t *testing.T) {
 	closed := devNull(t)
 	closed.Close()
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	for _, files := range [][]*os.File{null, {closed}, {nil}} {
 		require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: files}), "Taps[0] is no tap")
 	}
@@ -120,7 +120,7 @@ func TestVhostThatQEMUWouldOpen(t *testing.T) {
 	wants := []hotplug.NIC{tap(qemu.NetdevTapOptions{Vhost: new(true)}), tap(qemu.NetdevTapOptions{Vhostforce: new(true)})}
 	others := []hotplug.NIC{tap(qemu.NetdevTapOptions{}), tap(qemu.NetdevTapOptions{Vhost: new(false), Vhostforce: new(true)})}
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	hotplug.FakeVhost(t, os.DevNull+"/none")
 	for _, nic := range wants {
 		require.ErrorContains(t, vm.AddNIC(t.Context(), nic), "load vhost_net")

@@ -59,7 +59,7 @@ func TestAddAndRemoveNIC(t *testing.T) {
 	qemutest.CheckFds(t)
 	taps, vhost := fakeTaps(t, 2)
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 
 	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "a", Taps: taps, Vhost: vhost}))
@@ -127,7 +127,7 @@ func TestNICRequests(t *testing.T) {
 			}
 			nic := c.nic
 			nic.ID = "d"
-			require.NoError(t, hotplug.New(conn).AddNIC(t.Context(), nic))
+			require.NoError(t, hotplug.New(conn, nil).AddNIC(t.Context(), nic))
 			sent := map[string]string{}
 			for _, r := range m.Requests() {
 				sent[r.Command] = string(r.Arguments)
@@ -145,7 +145,7 @@ func TestNICRequests(t *testing.T) {
 // TestNetdevIsTheCallers makes sure that the caller's netdev is not changed.
 func TestNetdevIsTheCallers(t *testing.T) {
 	_, vhost := fakeTaps(t, 1)
-	vm := hotplug.New(fakeqemu.New(t).Dial())
+	vm := hotplug.New(fakeqemu.New(t).Dial(), nil)
 	user, vdpa := &qemu.NetdevVhostUserOptions{}, &qemu.NetdevVhostVDPAOptions{}
 	netdev := qemu.Netdev{Branch: user}
 	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "a", Netdev: &netdev, Chardev: client("/s")}))
@@ -162,11 +162,11 @@ func nicFaults(t *testing.T, c *qmp.Client, fault fakeqemu.Fault, nic hotplug.NI
 	before := state()
 	remove := func() {
 		require.NotEqual(t, before, state())
-		require.NoError(t, hotplug.New(c).RemoveNIC(t.Context(), nic.ID))
+		require.NoError(t, hotplug.New(c, nil).RemoveNIC(t.Context(), nic.ID))
 		require.Equal(t, before, state())
 	}
 	met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
-		return hotplug.New(&skipping{conn, skip}).AddNIC(ctx, nic)
+		return hotplug.New(&skipping{conn, skip}, nil).AddNIC(ctx, nic)
 	}, func(command string, err error) {
 		require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
 		if err == nil {
@@ -203,7 +203,7 @@ func TestNICFaultsAtEveryStep(t *testing.T) {
 			taps, vhost := fakeTaps(t, 2)
 			m := fakeqemu.New(t)
 			c := m.Dial()
-			require.NoError(t, hotplug.New(c).AddNIC(t.Context(), userNet("other")))
+			require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), userNet("other")))
 			nicFaults(t, c, fault, hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost}, "", m.State, "getfd", "netdev_add", "device_add")
 			user := hotplug.NIC{ID: "d", Chardev: client("/s"), Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}
 			nicFaults(t, c, fault, user, "", m.State, "chardev-add", "netdev_add", "device_add")
@@ -222,7 +222,7 @@ func TestNICRemovalCutOff(t *testing.T) {
 			c := m.Dial()
 			var met []string
 			for at := range 4 {
-				require.NoError(t, hotplug.New(c).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost}))
+				require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost}))
 				met = append(met, removeFaulty(t, c, fault, at))
 				require.Empty(t, m.State())
 			}
@@ -251,8 +251,8 @@ func removeFaulty(t *testing.T, c *qmp.Client, fault fakeqemu.Fault, at int) (me
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	conn := &fakeqemu.Faulty{Client: c, Fault: fault, At: at, Cancel: cancel}
-	_ = hotplug.New(conn).RemoveNIC(ctx, "d") // a refusal can mean that there is nothing
-	require.NoError(t, hotplug.New(c).RemoveNIC(t.Context(), "d"))
+	_ = hotplug.New(conn, nil).RemoveNIC(ctx, "d") // a refusal can mean that there is nothing
+	require.NoError(t, hotplug.New(c, nil).RemoveNIC(t.Context(), "d"))
 	return conn.Met
 }
 
@@ -275,13 +275,13 @@ func TestNICConnectionLost(t *testing.T) {
 				r.Disconnect()
 				return nil, nil
 			})
-			err := hotplug.New(c).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost})
+			err := hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost})
 			var rollback *hotplug.RollbackError
 			require.ErrorAs(t, err, &rollback)
 			require.Equal(t, left, rollback.Left)
 			require.ErrorIs(t, rollback.Err, qmp.ErrOutcomeUnknown)
 			require.ErrorIs(t, rollback.Undo, qmp.ErrNotSent)
-			require.NoError(t, hotplug.New(m.Dial()).RemoveNIC(t.Context(), "d"))
+			require.NoError(t, hotplug.New(m.Dial(), nil).RemoveNIC(t.Context(), "d"))
 			require.Empty(t, m.State())
 		})
 	}
@@ -293,7 +293,7 @@ func TestHalfMadeNetdev(t *testing.T) {
 	m := fakeqemu.New(t)
 	refusal := &qmp.Error{Class: qmp.ErrGeneric, Desc: "the second is bad"}
 	m.Handle("netdev_add", func(*qmptest.Request) (any, error) { return nil, refusal })
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	nic := hotplug.NIC{ID: "d", Taps: taps}
 	err := vm.AddNIC(t.Context(), nic)
 	require.ErrorContains(t, err, "the second is bad")
@@ -347,7 +347,7 @@ func TestNICInUse(t *testing.T) {
 			c := m.Dial()
 			require.NoError(t, before(c))
 			state := m.State()
-			require.ErrorIs(t, hotplug.New(c).AddNIC(ctx, userNet("d")), hotplug.ErrExists)
+			require.ErrorIs(t, hotplug.New(c, nil).AddNIC(ctx, userNet("d")), hotplug.ErrExists)
 			require.Equal(t, state, m.State())
 		})
 	}
@@ -357,7 +357,7 @@ func TestRemoveIsForNICs(t *testing.T) {
 	ctx := t.Context()
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddDisk(ctx, memory("disk")))
 	require.NoError(t, qemu.NetdevAdd{ID: "net", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c))
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("nic"), Props: qmp.Args{"netdev": "net"}}.Do(ctx, c))
@@ -375,7 +375,7 @@ func TestNICWithoutANetdev(t *testing.T) {
 	ctx := t.Context()
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	m.Handle("qom-get", func(r *qmptest.Request) (any, error) {
 		var args struct{ Path, Property string }
 		err := r.Decode(&args)
@@ -399,7 +399,7 @@ func TestNICThatTheGuestKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
 		c := pipe(t, m, nil)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		require.NoError(t, vm.AddNIC(t.Context(), userNet("d")))
 		before := m.State()
 
@@ -414,7 +414,7 @@ func TestNICThatTheGuestKeeps(t *testing.T) {
 		require.Equal(t, before, m.State())
 
 		time.AfterFunc(time.Second, func() { _ = qemu.SystemReset{}.Do(t.Context(), c) })
-		require.NoError(t, hotplug.New(c).RemoveNIC(t.Context(), "d"))
+		require.NoError(t, hotplug.New(c, nil).RemoveNIC(t.Context(), "d"))
 		require.Empty(t, m.State())
 	})
 }
@@ -422,7 +422,7 @@ func TestNICThatTheGuestKeeps(t *testing.T) {
 // TestNetdevThatQEMUKeeps is told as it is.
 func TestNetdevThatQEMUKeeps(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddNIC(t.Context(), userNet("d")))
 	m.Handle("netdev_del", func(*qmptest.Request) (any, error) {
 		return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "Device 'd' is not a netdev"}
@@ -440,12 +440,35 @@ func TestDescriptorsWithoutANIC(t *testing.T) {
 		require.NoError(t, qemu.Getfd{Fdname: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
 	}
 	require.NoError(t, qemu.Getfd{Fdname: "d-vhost-2"}.Do(t.Context(), c, qmp.WithFile(vhost[2])))
-	_, err := qemu.ChardevAdd{ID: "e-chardev", Backend: *client("/old")}.Do(t.Context(), c)
-	require.NoError(t, err)
-
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps[:2], Vhost: vhost[:2]}))
-	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "e", Chardev: client("/s"),
-		Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}))
-	require.Equal(t, []string{"chardev e-chardev", "device d", "device e", "netdev d", "netdev e"}, m.State())
+	require.Equal(t, []string{"device d", "netdev d"}, m.State())
+}
+
+// TestChardevOfOthers has one with the name that a NIC's would have. AddNIC leaves it alone, and
+// RemoveNIC takes it for what is left of the NIC, unless something uses it.
+func TestChardevOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		m := fakeqemu.New(t)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c, nil)
+		_, err := qemu.ChardevAdd{ID: "d-chardev", Backend: *client("/others")}.Do(ctx, c)
+		require.NoError(t, err)
+		nic := hotplug.NIC{ID: "d", Chardev: client("/s"), Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}
+		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
+		require.Equal(t, []string{"chardev d-chardev"}, m.State())
+
+		user := qemu.DeviceAdd{Driver: "usb-serial", ID: new("user"), Props: qmp.Args{"chardev": "d-chardev"}}
+		require.NoError(t, user.Do(ctx, c))
+		start := time.Now()
+		require.ErrorIs(t, vm.RemoveNIC(ctx, "d"), qmp.ErrGeneric, "it is in use")
+		require.Less(t, time.Since(start), 11*time.Second)
+		require.Equal(t, []string{"chardev d-chardev", "device user"}, m.State())
+
+		require.NoError(t, vm.RemoveDevice(ctx, "user"))
+		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.Empty(t, m.State())
+		require.NoError(t, vm.AddNIC(ctx, nic))
+	})
 }

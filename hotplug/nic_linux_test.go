@@ -85,7 +85,7 @@ func TestTapsOfTheKernel(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
-			err := hotplug.New(m.Dial()).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: c.taps})
+			err := hotplug.New(m.Dial(), nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: c.taps})
 			if c.want == "" {
 				require.NoError(t, err)
 				return
@@ -113,13 +113,13 @@ func TestQueueThatWasDetached(t *testing.T) {
 			before := detached()
 			require.Equal(t, []string{"detached true"}, before)
 			met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
-				return hotplug.New(conn).AddNIC(ctx, nic)
+				return hotplug.New(conn, nil).AddNIC(ctx, nic)
 			}, func(command string, err error) {
 				if err != nil { // a question may have been asked in another way
 					require.Equal(t, before, detached(), command)
 					return
 				}
-				require.NoError(t, hotplug.New(c).RemoveNIC(t.Context(), "d"))
+				require.NoError(t, hotplug.New(c, nil).RemoveNIC(t.Context(), "d"))
 				require.NoError(t, hotplug.Detach(taps[1]))
 			})
 			require.NoError(t, err)

@@ -55,7 +55,7 @@ func TestNICsOfEveryKind(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		for _, k := range []struct {
 			name  string
 			nic   hotplug.NIC
@@ -109,7 +109,7 @@ func TestNICThatQEMURefuses(t *testing.T) {
 		qvm := q.Start(t, qemutest.Config{})
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		nic := hotplug.NIC{ID: "d", Taps: openTaps(t, 3, plainTap)}
 		err := vm.AddNIC(ctx, nic)
 		var refusal *qmp.Error
@@ -141,7 +141,7 @@ func TestHalfMadeNetdevOfQEMU(t *testing.T) {
 		taps := append(openTaps(t, 2, plainTap), devNull(t))
 		hotplug.FakeTaps(t, func(*os.File) (string, uint16) { return "tap0", queueFlags })
 		c := q.Start(t, qemutest.Config{}).Dial(t)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		err := vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps})
 		var rollback *hotplug.RollbackError
 		require.ErrorAs(t, err, &rollback)
@@ -156,7 +156,7 @@ func TestVhostThatIsNone(t *testing.T) {
 		qvm := q.Start(t, qemutest.Config{})
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		err := vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: openTaps(t, 1, plainTap), Vhost: []*os.File{devNull(t)}})
 		require.ErrorContains(t, err, "Vhost[0] is not of vhost")
 		require.Equal(t, before, stateOf(t, c))
@@ -168,7 +168,7 @@ func TestVhostThatIsNone(t *testing.T) {
 func TestVhostVDPAThatIsNotThere(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{}).Dial(t)
-		err := hotplug.New(c).AddNIC(t.Context(), hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{
+		err := hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{
 			Branch: &qemu.NetdevVhostVDPAOptions{Vhostdev: new(filepath.Join(t.TempDir(), "none"))}}})
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
@@ -188,7 +188,7 @@ func TestVhostUser(t *testing.T) {
 			"-object", "memory-backend-memfd,id=ram,size=64M,share=on", "-numa", "node,memdev=ram"}})
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		nic := hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}},
 			Chardev: client(filepath.Join(t.TempDir(), "none"))}
 		err := vm.AddNIC(ctx, nic)
@@ -216,6 +216,30 @@ func TestVhostUser(t *testing.T) {
 	})
 }
 
+// TestBusyChardev is in use under the name that a NIC's would have: it is neither taken for the
+// NIC's when one is added, nor for gone when one is removed.
+func TestBusyChardev(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		_, c := startUSB(t, q, "-chardev", "null,id=d-chardev")
+		ctx := limit(t)
+		vm := hotplug.New(c, nil)
+		nic := hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}, Chardev: client(serveVhostUser(t))}
+		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
+		require.Contains(t, chardevs(t, c), "d-chardev")
+
+		require.NoError(t, qemu.DeviceAdd{Driver: "usb-serial", ID: new("user"), Props: qmp.Args{"chardev": "d-chardev"}}.Do(ctx, c))
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		for _, remove := range []func(context.Context, string) error{vm.RemoveNIC, vm.RemoveDisk} {
+			require.Error(t, remove(short, "d"))
+			require.Contains(t, chardevs(t, c), "d-chardev")
+		}
+		require.NoError(t, qemu.DeviceDel{ID: "user"}.Do(ctx, c))
+		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.NotContains(t, chardevs(t, c), "d-chardev")
+	})
+}
+
 func chardevs(t *testing.T, c *qmp.Client) (all []string) {
 	t.Helper()
 	chardevs, err := qemu.QueryChardev{}.Do(t.Context(), c)
@@ -233,7 +257,7 @@ func TestNICOfAStoppedQEMU(t *testing.T) {
 		c := qvm.Dial(t)
 		ctx := limit(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		bad := hotplug.NIC{ID: "d", Taps: openTaps(t, 1, plainTap), Bus: "none"}
 		require.ErrorIs(t, vm.AddNIC(ctx, bad), qmp.ErrGeneric)
 		_, kept := errors.AsType[*hotplug.RollbackError](vm.AddNIC(ctx, bad))

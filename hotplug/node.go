@@ -2,27 +2,42 @@ package hotplug
 
 import (
 	"context"
+	"slices"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// nodeExists tells whether the block layer has a node of this name. QEMU before 5.0 does not know
-// "flat", which leaves out what each node repeats of those below it.
+// nodeExists reports whether the block layer has a node of this name.
+//
+// query-blockstats lists all nodes, used or not. query-named-block-nodes lists the same, but must not
+// be sent: it ends a QEMU that has a job which is concluded and not dismissed, QEMU 5.2 after
+// blockdev-backup, 7.2 and 10.0 after block-stream.
 func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
-	nodes, err := qemu.QueryNamedBlockNodes{Flat: new(true)}.Do(ctx, vm.conn)
-	if refused(err) {
-		nodes, err = qemu.QueryNamedBlockNodes{}.Do(ctx, vm.conn)
-	}
-	for _, node := range nodes {
-		if node.NodeName == name {
-			return true, err
-		}
-	}
-	return false, err
+	nodes, err := qemu.QueryBlockstats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+	return slices.ContainsFunc(nodes, func(n qemu.BlockStats) bool { return qmp.Value(n.NodeName) == name }), err
 }
 
-// removeNode removes a node, which may be gone already, and waits a while for its users to
-// leave.
+// driveOfUSB is where QEMU puts the disk of a usb-storage, a SCSI disk of its own, which has the
+// property "drive" then. The device's own is empty.
+func driveOfUSB(id string) string { return devicePath(id) + "/" + id + ".0/legacy[0]" }
+
+// drive reads which storage a device uses: the name of a node, or of a drive of -drive, which has a
+// nameless node. It is empty for a drive without a medium, and nil for a device that has no drive.
+func (vm *VM) drive(ctx context.Context, id string) (device bool, drive *string, err error) {
+	var name string
+	device, has, err := vm.property(ctx, id, "drive", &name)
+	if err != nil || !has {
+		return device, nil, err
+	}
+	if name == "" {
+		_, err = vm.objectProperty(ctx, driveOfUSB(id), "drive", &name)
+	}
+	return device, &name, err
+}
+
+// removeNode removes a node. It waits a while if the node is in use. Removing a missing node is not
+// an error.
 func (vm *VM) removeNode(ctx context.Context, name string) error {
 	return removeBusy(ctx,
 		func() error { return qemu.BlockdevDel{NodeName: name}.Do(ctx, vm.conn) },

@@ -18,6 +18,7 @@ type nodeTree struct {
 	root   qmp.Args
 	files  []*treeFile
 	images []qmp.Args // the nodes that have something else below them
+	names  fileNames
 }
 
 // A treeFile is a node that opens a file or a block device.
@@ -41,6 +42,8 @@ var errTreeSecret = errors.New("Node has a secret in clear text (a cookie), whic
 
 // readTree copies a tree of nodes.
 func readTree(options *qemu.BlockdevOptions) (*nodeTree, error) {
+	t := &nodeTree{}
+	options = t.names.hideAll(options)
 	text, err := options.MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -48,7 +51,6 @@ func readTree(options *qemu.BlockdevOptions) (*nodeTree, error) {
 	if options.String() != string(text) {
 		return nil, errTreeSecret
 	}
-	t := &nodeTree{}
 	t.root, err = t.readNode(text, qmpfd.Use{})
 	return t, err
 }
@@ -75,12 +77,18 @@ func (t *nodeTree) readNode(text []byte, use qmpfd.Use) (qmp.Args, error) {
 	node["driver"] = options.Driver
 	switch options.Driver {
 	case qemu.BlockdevDriverFile, qemu.BlockdevDriverHostDevice, qemu.BlockdevDriverHostCdrom:
-		// What it would inherit is written down: the set is going to have what is needed for just that.
-		maps.Copy(node, qmp.Args{"filename": options.Filename, "read-only": use.ReadOnly, "auto-read-only": use.AutoReadOnly})
+		// The set gets one descriptor, for just what is written down here. Disk.AutoReadOnly says why
+		// not two.
+		use.AutoReadOnly = false
+		path := t.names.show(options.Filename)
+		maps.Copy(node, qmp.Args{"filename": path, "read-only": use.ReadOnly, "auto-read-only": false})
 		options.Cache["direct"] = use.Direct
 		node["cache"] = options.Cache
-		t.files = append(t.files, &treeFile{node: node, path: options.Filename, use: use})
+		t.files = append(t.files, &treeFile{node: node, path: path, use: use})
 	default:
+		if t.names.show(options.Filename) != options.Filename {
+			return nil, errFileName
+		}
 		t.images = append(t.images, node)
 	}
 	return node, nil

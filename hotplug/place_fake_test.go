@@ -88,7 +88,7 @@ func q35(t *testing.T) *fakeqemu.Machine {
 }
 
 func TestPCITreeOfAFake(t *testing.T) {
-	vm := hotplug.New(q35(t).Dial())
+	vm := hotplug.New(q35(t).Dial(), nil)
 	tree, err := vm.PCITree(t.Context())
 	require.NoError(t, err)
 	var buses []string
@@ -118,7 +118,7 @@ func TestPCITreeFaults(t *testing.T) {
 	c := q35(t).Dial()
 	for _, fault := range fakeqemu.Faults {
 		met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
-			_, err := hotplug.New(conn).FreePCISlot(ctx, "rp2")
+			_, err := hotplug.New(conn, nil).FreePCISlot(ctx, "rp2")
 			return err
 		}, func(command string, err error) {
 			if fault != fakeqemu.Refused {
@@ -138,7 +138,7 @@ func TestPortHasOneSlot(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
 	require.NoError(t, qemu.DeviceAdd{Driver: "pcie-root-port", ID: new("rp1")}.Do(t.Context(), c))
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	disk := memory("d")
 	disk.Bus = "rp1"
 	require.NoError(t, vm.AddDisk(t.Context(), disk))
@@ -211,7 +211,7 @@ func TestFreeSlots(t *testing.T) {
 func TestHasDevice(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 	for id, want := range map[string]bool{"d": true, "e": false} {
 		has, err := vm.HasDevice(t.Context(), id)
@@ -234,11 +234,11 @@ func TestHasDevice(t *testing.T) {
 func TestDeviceInfoFaults(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	require.NoError(t, hotplug.New(c).AddDisk(t.Context(), memory("d")))
+	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), memory("d")))
 	var info *hotplug.DeviceInfo
 	for _, fault := range fakeqemu.Faults {
 		_, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
-			info, err = hotplug.New(conn).DeviceInfo(ctx, "d")
+			info, err = hotplug.New(conn, nil).DeviceInfo(ctx, "d")
 			return err
 		}, func(command string, err error) {
 			if fault != fakeqemu.Refused || command != "qom-get" {

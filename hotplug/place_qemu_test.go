@@ -26,7 +26,7 @@ func occupy(ctx context.Context, c *qmp.Client, slot hotplug.PCISlot) error {
 func fill(t *testing.T, c *qmp.Client, bus string) (n int) {
 	t.Helper()
 	ctx := limit(t)
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	tree, err := vm.PCITree(ctx)
 	require.NoError(t, err)
 	for b := tree.Bus(bus); ; n++ {
@@ -58,7 +58,7 @@ func TestPlacesOfPC(t *testing.T) {
 			"-device", "pxb,id=expander,bus_nr=80,bus=pci.0",
 			"-device", "virtio-rng-pci,id=far,bus=br,addr=3.0"}}).Dial(t)
 		ctx := limit(t)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		tree, err := vm.PCITree(ctx)
 		require.NoError(t, err)
 		require.Equal(t, "pci.0", tree[0].Name)
@@ -108,7 +108,7 @@ func TestPlacesOfQ35(t *testing.T) {
 		}
 		c := q.Start(t, qemutest.Config{Machine: "q35", Args: args}).Dial(t)
 		ctx := limit(t)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		free := func(bus string) string {
 			slot, err := vm.FreePCISlot(ctx, bus)
 			if err != nil {
@@ -160,7 +160,7 @@ func numbered(t *testing.T, c *qmp.Client) bool {
 
 func TestPlacesOfNone(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		vm := hotplug.New(q.Start(t, qemutest.Config{}).Dial(t))
+		vm := hotplug.New(q.Start(t, qemutest.Config{}).Dial(t), nil)
 		tree, err := vm.PCITree(t.Context())
 		require.NoError(t, err)
 		require.Empty(t, tree)
@@ -180,7 +180,7 @@ func TestDeviceInfo(t *testing.T) {
 			"-object", "memory-backend-ram,id=ram1,size=64M", "-device", "pc-dimm,id=dimm1,memdev=ram1",
 			"-device", "ide-cd,id=cd,bus=ide.1", "-netdev", "hubport,id=net1,hubid=1", "-device", "e1000,id=nic1,netdev=net1,addr=1d"}}).Dial(t)
 		ctx := limit(t)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		scsi := memory("scsi1")
 		scsi.Driver, scsi.Bus = "scsi-hd", "scsi0.0"
 		virtio := memory("disk1")
@@ -222,7 +222,7 @@ func TestPortThatIsTaken(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
 		ctx := limit(t)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		disk := memory("a")
 		disk.Bus = "rp1"
 		require.NoError(t, vm.AddDisk(ctx, disk))
@@ -234,5 +234,27 @@ func TestPortThatIsTaken(t *testing.T) {
 		nic.Bus = "rp1"
 		require.ErrorIs(t, vm.AddNIC(ctx, nic), qmp.ErrGeneric)
 		require.Equal(t, before, stateOf(t, c))
+	})
+}
+
+// TestEmptyBus is one that QEMU chooses: on a q35 one that takes no devices.
+func TestEmptyBus(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		for _, machine := range []string{"pc", "q35"} {
+			c := q.Start(t, qemutest.Config{Machine: machine, Args: []string{"-device", "virtio-scsi-pci,id=scsi0"}}).Dial(t)
+			vm := hotplug.New(c, nil)
+			ofSCSI := memory("s")
+			ofSCSI.Driver = "scsi-hd"
+			require.NoError(t, vm.AddDisk(limit(t), ofSCSI), machine)
+			before := stateOf(t, c)
+			for _, err := range []error{vm.AddDisk(limit(t), memory("d")), vm.AddNIC(limit(t), userNet("n"))} {
+				if machine == "q35" {
+					require.ErrorIs(t, err, qmp.ErrGeneric)
+					require.Equal(t, before, stateOf(t, c))
+				} else {
+					require.NoError(t, err)
+				}
+			}
+		}
 	})
 }

@@ -73,7 +73,7 @@ func plug(t *testing.T, q *qemutest.QEMU, machine, sees string, add func(vm *hot
 		qvm := q.Start(t, qemutest.Config{Machine: machine, Guest: true})
 		c := qvm.Dial(t)
 		require.NoError(t, qvm.WaitGuest(ctx))
-		p := &plugged{qvm: qvm, c: c, vm: hotplug.New(c), before: stateOf(t, c), fds: qemuFds(t, qvm)}
+		p := &plugged{qvm: qvm, c: c, vm: hotplug.New(c, nil), before: stateOf(t, c), fds: qemuFds(t, qvm)}
 		require.NoError(t, add(p.vm))
 		if !old {
 			require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(sees)))
@@ -146,7 +146,7 @@ func TestDisksOfEveryKind(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0")
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		for name, disk := range kinds {
 			t.Run(name, func(t *testing.T) {
 				ctx := limit(t)
@@ -213,7 +213,7 @@ func TestDeviceThatQEMURefuses(t *testing.T) {
 		qvm := q.Start(t, qemutest.Config{})
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
-		err := hotplug.New(c).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
+		err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, "device_add", refusal.Command)
@@ -237,7 +237,7 @@ func TestGuestThatNeverAnswers(t *testing.T) {
 			require.NoError(t, err)
 			defer c.Close()
 			before = stateOf(t, c)
-			vm := hotplug.New(c)
+			vm := hotplug.New(c, nil)
 			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: path}))
 			require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
 			require.NoError(t, qemu.Stop{}.Do(ctx, c))
@@ -250,7 +250,7 @@ func TestGuestThatNeverAnswers(t *testing.T) {
 		}()
 		c := qvm.Dial(t)
 		require.NoError(t, qemu.Cont{}.Do(ctx, c))
-		require.NoError(t, hotplug.New(c).RemoveDisk(ctx, "d"))
+		require.NoError(t, hotplug.New(c, nil).RemoveDisk(ctx, "d"))
 		require.Equal(t, before, stateOf(t, c))
 		for _, fd := range qemuFds(t, qvm) {
 			require.NotEqual(t, filepath.Base(path), filepath.Base(fd))
@@ -264,7 +264,7 @@ func TestPartsThatAreGone(t *testing.T) {
 		t.Parallel()
 		_, c := pc(t, q)
 		ctx := limit(t)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		before := stateOf(t, c)
 		for gone := range 3 {
 			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)}))
@@ -296,7 +296,7 @@ func TestStoppedQEMU(t *testing.T) {
 		c := qvm.Dial(t)
 		ctx := limit(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
-		vm := hotplug.New(c)
+		vm := hotplug.New(c, nil)
 		for range 2 { // what the first has left is not in the way of the second
 			err := vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)})
 			var refusal *qmp.Error
@@ -324,7 +324,7 @@ func TestNotHotpluggable(t *testing.T) {
 			"-S", "-blockdev", null.String(), "-device", "ide-hd,id=d,drive=d"}})
 		c := qvm.Dial(t)
 		before := stateOf(t, c)
-		err := hotplug.New(c).RemoveDisk(limit(t), "d")
+		err := hotplug.New(c, nil).RemoveDisk(limit(t), "d")
 		require.ErrorIs(t, err, qmp.ErrGeneric)
 		require.NotErrorIs(t, err, hotplug.ErrUnplugPending)
 		require.Equal(t, before, stateOf(t, c))

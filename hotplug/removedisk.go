@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/qmpkit/qmpkit/qmp"
 )
 
 // RemoveDisk hot-removes a disk and everything that AddDisk created for it: the device, the block
@@ -62,21 +64,21 @@ func (vm *VM) removeDiskRest(ctx context.Context, id string) error {
 		return err
 	}
 	// These do not need each other: what QEMU keeps of one does not keep the others.
-	return errors.Join(vm.removeFdsets(ctx, id), vm.removeSecrets(ctx, id), vm.removeDiskChardev(ctx, id))
+	return errors.Join(vm.removeFdsets(ctx, id), vm.removeSecrets(ctx, id), vm.removeChardev(ctx, id))
 }
 
 // checkDisk reports whether there is a device, and whether it is a disk, which must have storage of
 // its own.
 func (vm *VM) checkDisk(ctx context.Context, id string) (device, isDisk bool, err error) {
-	var node string
-	device, isDisk, err = vm.property(ctx, id, "drive", &node)
+	device, drive, err := vm.drive(ctx, id)
 	if err != nil || !device {
 		return false, false, err
 	}
+	isDisk = drive != nil
 	if !isDisk {
 		isDisk, err = vm.hasDiskChardev(ctx, id)
 	}
-	if err == nil && isDisk && node != "" && node != id {
+	if node := qmp.Value(drive); err == nil && node != "" && node != id {
 		err = fmt.Errorf("%w that was added under this ID: device %s uses the node %q", ErrNotDisk, id, node)
 	}
 	return true, isDisk, err

@@ -2,27 +2,87 @@ package hotplug_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 func TestResize(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 	require.NoError(t, vm.ResizeDisk(t.Context(), "d", 5<<30))
-	require.JSONEq(t, `{"node-name":"d","size":5368709120}`, argumentsOf(m, "block_resize"))
-	require.ErrorIs(t, vm.ResizeDisk(t.Context(), "e", 1), qmp.ErrGeneric)
+	require.JSONEq(t, `{"device":"d","node-name":"d","size":5368709120}`, argumentsOf(m, "block_resize"))
+	require.ErrorIs(t, vm.ResizeDisk(t.Context(), "e", 1), qmp.ErrDeviceNotFound)
+	require.NoError(t, vm.AddDisk(t.Context(), vhostUser("v", "/run/v")))
+	require.ErrorIs(t, vm.ResizeDisk(t.Context(), "v", 1), hotplug.ErrNotDisk)
+	for _, lost := range []string{"qom-get", "block_resize"} {
+		m.Handle(lost, qmptest.Refuse(qmp.ErrCommandNotFound, "not now"))
+		require.Error(t, vm.ResizeDisk(t.Context(), "d", 1))
+	}
+}
+
+// TestDiskOfAnotherNode has disks whose storage has another name than the device: drives of -drive,
+// nodes of the caller's, filters. They are resized and looked at, and are not RemoveDisk's.
+func TestDiskOfAnotherNode(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		args := []string{"-device", "virtio-scsi-pci,id=scsi0", "-device", "scsi-cd,id=cd", "-device", "virtio-rng-pci,id=rng",
+			"-object", "throttle-group,id=slow"}
+		for _, drive := range []string{"virtio-blk-pci,id=virtio", "scsi-hd,id=scsi", "ide-hd,id=ide", "usb-storage,id=stick"} {
+			name := "drive-" + strings.TrimSpace(drive[strings.Index(drive, "=")+1:])
+			args = append(args, "-drive", "if=none,format=raw,id="+name+",file="+image(t), "-device", drive+",drive="+name)
+		}
+		_, c := startUSB(t, q, args...)
+		ctx := limit(t)
+		for name, node := range map[string]*qemu.BlockdevOptions{
+			"raw":   file(image(t)),
+			"raw2":  file(image(t)),
+			"slow":  {Branch: &qemu.BlockdevOptionsThrottle{ThrottleGroup: "slow", File: define(file(image(t)))}},
+			"qcow2": {Branch: &qemu.BlockdevOptionsCor{File: define(overlay(chain(t, q, 1)[0], nil))}},
+		} {
+			require.NoError(t, qemu.BlockdevAdd(named(name, node)).Do(ctx, c))
+		}
+		for id, add := range map[string]qemu.DeviceAdd{
+			"of-raw": {Driver: "virtio-blk-pci", Props: qmp.Args{"drive": "raw"}},
+			"of-usb": {Driver: "usb-storage", Props: qmp.Args{"drive": "raw2"}},
+			"slowed": {Driver: "virtio-blk-pci", Props: qmp.Args{"drive": "slow"}},
+			"copied": {Driver: "scsi-hd", Props: qmp.Args{"drive": "qcow2"}},
+		} {
+			add.ID = &id
+			require.NoError(t, add.Do(ctx, c))
+		}
+		vm := hotplug.New(c, nil)
+		for _, id := range []string{"virtio", "scsi", "ide", "stick", "of-raw", "of-usb", "slowed", "copied"} {
+			require.NoError(t, vm.ResizeDisk(ctx, id, 3<<20), id)
+			info, err := vm.DeviceInfo(ctx, id)
+			require.NoError(t, err)
+			require.NotNil(t, info.Block, id)
+			require.EqualValues(t, 3<<20, info.Block.Inserted.Image.VirtualSize, id)
+			require.Equal(t, info.Block.Inserted.NodeName, info.Node, id)
+			require.ErrorIs(t, vm.RemoveDisk(ctx, id), hotplug.ErrNotDisk, id)
+		}
+		for _, id := range []string{"cd", "rng"} {
+			require.ErrorIs(t, vm.ResizeDisk(ctx, id, 3<<20), hotplug.ErrNotDisk, id)
+			info, err := vm.DeviceInfo(ctx, id)
+			require.NoError(t, err)
+			require.Empty(t, info.Node)
+		}
+		require.ErrorIs(t, vm.ResizeDisk(ctx, "raw", 3<<20), qmp.ErrDeviceNotFound, "a node, not a device")
+	})
 }
 
 func TestResizeFaults(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.EqualError(t, vm.ResizeDisk(t.Context(), "d", 0), `hotplug: disk "d" is not resized: a size of 0 bytes`)
 	require.ErrorContains(t, vm.ResizeDisk(t.Context(), "d", -1), "a size of -1 bytes")
 	require.ErrorContains(t, vm.ResizeDisk(t.Context(), "", 1), "needs an ID")

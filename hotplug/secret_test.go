@@ -27,7 +27,7 @@ func encrypted(id string) hotplug.Disk {
 
 func TestSecret(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
 	require.Equal(t, []string{"device d", "node d", "object d.secret.key"}, m.State())
 	require.JSONEq(t, `{"qom-type":"secret","id":"d.secret.key","format":"base64","data":"YSAAIGtleQ=="}`, argumentsOf(m, "object-add"))
@@ -40,7 +40,7 @@ func TestSecretsOfOthers(t *testing.T) {
 	ctx := t.Context()
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	for _, id := range []string{"d", "d.secret.e", "d-e", "d.secret", "a"} {
 		require.NoError(t, vm.AddDisk(ctx, encrypted(id)))
 	}
@@ -62,7 +62,7 @@ func TestSecretNotLogged(t *testing.T) {
 	c := pipe(t, m, &qmp.Options{
 		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
-	require.NoError(t, hotplug.New(c).AddDisk(t.Context(), encrypted("d")))
+	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), encrypted("d")))
 	require.Contains(t, log.String(), "d.secret.key")
 	require.NotContains(t, log.String(), base64.StdEncoding.EncodeToString(encrypted("d").Secrets["key"]))
 }
@@ -73,7 +73,7 @@ func TestSecretWithoutADisk(t *testing.T) {
 	c := m.Dial()
 	left := qemu.ObjectAdd{ID: hotplug.SecretID("d", "key"), QOMType: "secret", Branch: &qemu.SecretProperties{Data: new("old")}}
 	require.NoError(t, left.Do(t.Context(), c))
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
 	require.Contains(t, argumentsOf(m, "object-add"), "YSAAIGtleQ==")
 
@@ -86,7 +86,7 @@ func TestSecretWithoutADisk(t *testing.T) {
 // TestSecretGoes while it is removed, or cannot be removed, or cannot be looked for.
 func TestSecretGoes(t *testing.T) {
 	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
 	refusal := qmptest.Refuse(qmp.ErrGeneric, "no")
 	m.Handle("object-del", refusal)
@@ -123,7 +123,7 @@ func TestSecretFaults(t *testing.T) {
 	} {
 		m := fakeqemu.New(t)
 		secrets.ID = "d"
-		require.ErrorContains(t, hotplug.New(m.Dial()).AddDisk(t.Context(), secrets), name)
+		require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), secrets), name)
 		require.Empty(t, m.Requests())
 	}
 }

@@ -32,7 +32,11 @@ func (s PCISlot) String() string { return s.Bus + "/" + s.Addr() }
 // [PCISlot.Addr], QEMU refuses the second's device, whose operation undoes itself and can be done
 // again with another slot.
 func (vm *VM) FreePCISlot(ctx context.Context, bus string) (PCISlot, error) {
-	tree, err := vm.PCITree(ctx)
+	var tree PCITree
+	err := vm.made()
+	if err == nil {
+		tree, err = vm.PCITree(ctx)
+	}
 	if err != nil {
 		return PCISlot{}, fmt.Errorf("hotplug: looking for a PCI slot: %w", err)
 	}

@@ -51,14 +51,14 @@ func TestTreeLeft(t *testing.T) {
 		}
 		return qemu.AddfdInfo{FdsetID: 0}, nil
 	})
-	err := hotplug.New(c).AddDisk(t.Context(), disk)
+	err := hotplug.New(c, nil).AddDisk(t.Context(), disk)
 	var rollback *hotplug.RollbackError
 	require.ErrorAs(t, err, &rollback)
 	require.Equal(t, []string{"descriptors of d", "descriptors of d", "secret d.secret.l", "secret d.secret.k"}, rollback.Left)
 	require.ErrorIs(t, rollback.Err, qmp.ErrOutcomeUnknown)
 	require.ErrorIs(t, rollback.Undo, qmp.ErrNotSent)
 
-	require.NoError(t, hotplug.New(m.Dial()).RemoveDisk(t.Context(), "d"))
+	require.NoError(t, hotplug.New(m.Dial(), nil).RemoveDisk(t.Context(), "d"))
 	require.Empty(t, m.State())
 }
 
@@ -71,13 +71,13 @@ func TestTreeRemovalCutOff(t *testing.T) {
 			m := fakeqemu.New(t)
 			c := m.Dial()
 			met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
-				require.NoError(t, hotplug.New(c).AddDisk(t.Context(), disk))
-				return hotplug.New(conn).RemoveDisk(ctx, "d")
+				require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), disk))
+				return hotplug.New(conn, nil).RemoveDisk(ctx, "d")
 			}, func(command string, err error) {
 				if err == nil {
 					require.Empty(t, m.State(), command)
 				}
-				require.NoError(t, hotplug.New(c).RemoveDisk(t.Context(), "d"), command)
+				require.NoError(t, hotplug.New(c, nil).RemoveDisk(t.Context(), "d"), command)
 				require.Empty(t, m.State(), command)
 			})
 			require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestTreePartsThatAreGone(t *testing.T) {
 	ctx := t.Context()
 	m := fakeqemu.New(t)
 	c := m.Dial()
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	for gone := range 5 {
 		require.NoError(t, vm.AddDisk(ctx, disk))
 		steps := []func() error{
@@ -106,7 +106,7 @@ func TestTreePartsThatAreGone(t *testing.T) {
 		for _, step := range steps[:gone+1] {
 			require.NoError(t, step())
 		}
-		require.NoError(t, hotplug.New(c).RemoveDisk(ctx, "d"))
+		require.NoError(t, hotplug.New(c, nil).RemoveDisk(ctx, "d"))
 		require.Empty(t, m.State())
 	}
 }

@@ -122,7 +122,7 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 				Children: []qemu.BlockdevRef{define(file(image(t))), define(file(image(t)))}}}}
 		},
 	}
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	addAndRemove := func(t *testing.T, disk hotplug.Disk) {
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		disk.ID = "d"
@@ -177,7 +177,7 @@ func TestImageThatNames(t *testing.T) {
 		require.NoError(t, qemu.BlockdevDel{NodeName: "by-name"}.Do(t.Context(), c))
 
 		var open opening
-		err := hotplug.New(c).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: overlay(p[0], nil), Open: open.open})
+		err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: overlay(p[0], nil), Open: open.open})
 		require.ErrorContains(t, err, `Node's member "backing"`)
 		require.Equal(t, before, stateOf(t, c))
 

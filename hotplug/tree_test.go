@@ -65,8 +65,8 @@ func TestOpen(t *testing.T) {
 		asked []string
 		node  string
 	}{
-		{"path", hotplug.Disk{Path: p[0], AutoReadOnly: true}, []string{"a r", "a rw"},
-			`{"driver":"file","filename":"/dev/fdset/0","read-only":false,"auto-read-only":true,"cache":{"direct":false}}`},
+		{"path", hotplug.Disk{Path: p[0], AutoReadOnly: true}, []string{"a rw"},
+			`{"driver":"file","filename":"/dev/fdset/0","read-only":false,"auto-read-only":false,"cache":{"direct":false}}`},
 		{"path of an image", hotplug.Disk{Path: p[0], Format: "qcow2"}, []string{"a r", "a rw"},
 			`{"driver":"qcow2","read-only":false,"auto-read-only":false,"cache":{"direct":false},"backing":null,"file":` +
 				`{"driver":"file","filename":"/dev/fdset/0","read-only":false,"auto-read-only":false,"cache":{"direct":false}}}`},
@@ -82,10 +82,10 @@ func TestOpen(t *testing.T) {
 					define(&qemu.BlockdevOptions{Driver: "host_device", ReadOnly: new(false), AutoReadOnly: new(true),
 						Cache: &qemu.BlockdevCacheOptions{NoFlush: new(true)}, Branch: &qemu.BlockdevOptionsFile{Filename: p[1]}}),
 					{Reference: new("other")},
-				}}}}, []string{"a r", "b r", "b rw"},
+				}}}}, []string{"a r", "b rw"},
 			`{"driver":"quorum","vote-threshold":1,"read-only":true,"cache":{"direct":false},"children":[` +
 				`{"driver":"file","filename":"/dev/fdset/0","read-only":true,"auto-read-only":false,"cache":{"direct":false}},` +
-				`{"driver":"host_device","filename":"/dev/fdset/1","read-only":false,"auto-read-only":true,"cache":{"direct":false,"no-flush":true}},` +
+				`{"driver":"host_device","filename":"/dev/fdset/1","read-only":false,"auto-read-only":false,"cache":{"direct":false,"no-flush":true}},` +
 				`"other"]}`},
 		{"a driver of tomorrow", hotplug.Disk{Node: &qemu.BlockdevOptions{Driver: "new", Branch: &qemu.RawBranch{Members: qmp.Args{
 			"layers": []any{qmp.Args{"driver": "file", "filename": p[0], "aio": "threads"}}, "driver-options": qmp.Args{"n": 1}, "none": nil,
@@ -99,7 +99,7 @@ func TestOpen(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			qemutest.CheckFds(t)
 			m := fakeqemu.New(t)
-			vm := hotplug.New(m.Dial())
+			vm := hotplug.New(m.Dial(), nil)
 			var o opening
 			disk := c.disk
 			disk.ID, disk.Open = "d", o.open
@@ -132,7 +132,7 @@ func TestOpenDirect(t *testing.T) {
 	node.Cache = &qemu.BlockdevCacheOptions{Direct: new(true)}
 	var o opening
 	m := fakeqemu.New(t)
-	require.NoError(t, hotplug.New(m.Dial()).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: node, Open: o.open}))
+	require.NoError(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: node, Open: o.open}))
 	require.Equal(t, []string{"disk.img r", "disk.img rw direct"}, o.asked)
 }
 
@@ -153,7 +153,7 @@ func TestOpenFails(t *testing.T) {
 			for at := range 4 { // the beginnings of b and of a, then both
 				m := fakeqemu.New(t)
 				calls := 0
-				err := hotplug.New(m.Dial()).AddDisk(t.Context(), hotplug.Disk{
+				err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{
 					ID: "d", Node: overlay(p[0], overlay(p[1], nil)),
 					Open: func(path string, flags int) (*os.File, error) {
 						if calls++; calls-1 == at {
@@ -186,7 +186,7 @@ func TestTreeFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
-			err := hotplug.New(m.Dial()).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: &c.node, Open: o.open})
+			err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: &c.node, Open: o.open})
 			require.ErrorContains(t, err, c.want)
 			require.Empty(t, m.Requests())
 		})

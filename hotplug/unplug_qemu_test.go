@@ -44,7 +44,7 @@ func TestUnplug(t *testing.T) {
 func unplugSteps(t *testing.T, q *qemutest.QEMU, cfg qemutest.Config) {
 	m := &unplugMachine{VM: q.Start(t, cfg), bus: qemutest.HotplugBus(cfg.Machine)}
 	m.c = m.Dial(t)
-	m.vm = hotplug.New(m.c)
+	m.vm = hotplug.New(m.c, nil)
 	before := stateOf(t, m.c)
 	for _, step := range []struct {
 		name string

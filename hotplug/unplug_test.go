@@ -24,13 +24,13 @@ func TestRemovalCutOff(t *testing.T) {
 				m := fakeqemu.New(t)
 				c := pipe(t, m, nil)
 				met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
-					require.NoError(t, hotplug.New(c).AddDisk(t.Context(), memory("d")))
-					return hotplug.New(conn).RemoveDisk(ctx, "d")
+					require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), memory("d")))
+					return hotplug.New(conn, nil).RemoveDisk(ctx, "d")
 				}, func(command string, err error) {
 					if err == nil {
 						require.Empty(t, m.State(), command)
 					}
-					require.NoError(t, hotplug.New(c).RemoveDisk(t.Context(), "d"), command)
+					require.NoError(t, hotplug.New(c, nil).RemoveDisk(t.Context(), "d"), command)
 					require.Empty(t, m.State(), command)
 				})
 				require.NoError(t, err)
@@ -48,7 +48,7 @@ func deaf(t *testing.T, opts *qmp.Options) (*fakeqemu.Machine, *qmp.Client, *hot
 	m := fakeqemu.New(t)
 	m.SetGuest(fakeqemu.Deaf)
 	c := pipe(t, m, opts)
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 	return m, c, vm
 }
@@ -56,7 +56,7 @@ func deaf(t *testing.T, opts *qmp.Options) (*fakeqemu.Machine, *qmp.Client, *hot
 func TestUnplugRefused(t *testing.T) {
 	m := fakeqemu.New(t)
 	m.SetGuest(fakeqemu.Refusing)
-	vm := hotplug.New(m.Dial())
+	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}))
 	before := m.State()
 	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), hotplug.ErrUnplugRefused)
@@ -79,7 +79,7 @@ func TestUnplugPending(t *testing.T) {
 					m.RefuseSecondUnplug()
 				}
 				c := pipe(t, m, nil)
-				vm := hotplug.New(c)
+				vm := hotplug.New(c, nil)
 				require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 
 				short, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -307,7 +307,7 @@ func TestEventsLost(t *testing.T) {
 func TestNodeLingers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
-		vm := hotplug.New(pipe(t, m, nil))
+		vm := hotplug.New(pipe(t, m, nil), nil)
 		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 		m.Linger(5)
 		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
@@ -338,7 +338,7 @@ func TestRemoveIsForDisks(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
 	require.NoError(t, qemu.DeviceAdd{Driver: "virtio-net-pci", ID: new("net0")}.Do(t.Context(), c))
-	vm := hotplug.New(c)
+	vm := hotplug.New(c, nil)
 	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "net0"), hotplug.ErrNotDisk)
 	require.ErrorContains(t, vm.RemoveDisk(t.Context(), "../x"), "begins with a letter")
 	require.Equal(t, []string{"device net0"}, m.State())

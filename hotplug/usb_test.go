@@ -24,7 +24,7 @@ func guestUSB(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
 	state := func() []string { return stateOf(t, m.c) }
-	vm := hotplug.New(m.c)
+	vm := hotplug.New(m.c, nil)
 
 	require.NoError(t, vm.AddDevice(ctx, tablet))
 	require.Contains(t, usbDevices(t, m), "ID: d")

@@ -48,7 +48,7 @@ func TestUserSpaceStorage(t *testing.T) {
 					disk.Open = open.open
 				}
 				s := qemuOfSchema(t)
-				require.NoError(t, hotplug.New(s.Dial()).AddDisk(t.Context(), disk))
+				require.NoError(t, hotplug.New(s.Dial(), nil).AddDisk(t.Context(), disk))
 				for _, r := range s.Requests() {
 					if r.Command == "blockdev-add" {
 						require.JSONEq(t, `{"node-name":"d",`+c.node+`}`, string(r.Arguments))
@@ -68,7 +68,7 @@ func qemuOfSchema(t *testing.T) *qmptest.Server {
 	s := qmptest.NewServer(t, &qmptest.Options{Schema: loaded.Introspect(qapi.IntrospectOptions{})})
 	none := qmptest.Refuse(qmp.ErrDeviceNotFound, "none")
 	for command, answer := range map[string]qmptest.Handler{
-		"qom-get": none, "qom-list": none, "query-named-block-nodes": qmptest.Return([]any{}), "query-fdsets": qmptest.Return([]any{}),
+		"qom-get": none, "qom-list": none, "query-blockstats": qmptest.Return([]any{}), "query-fdsets": qmptest.Return([]any{}),
 		"object-add": qmptest.Return(nil), "blockdev-add": qmptest.Return(nil), "device_add": qmptest.Return(nil),
 	} {
 		s.Handle(command, answer)

@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer client.Close()
-	return advise(c, do(ctx, machine{hotplug.New(client), client, out}, rest))
+	return advise(c, do(ctx, machine{hotplug.New(client, nil), client, out}, rest))
 }
 
 // parse finds a command and reads its flags, which may stand before, between and after its

@@ -78,10 +78,14 @@ func (m *Machine) info(n node) qemu.BlockDeviceInfo {
 	return qemu.BlockDeviceInfo{File: n.file, NodeName: n.name, Drv: n.driver, Ro: n.readOnly}
 }
 
-func (m *Machine) queryNodes(*arguments) (any, error) {
-	all := []qemu.BlockDeviceInfo{}
+// queryStats lists the nodes, with query-nodes also those that no device uses. There is no
+// query-named-block-nodes, which can end a QEMU.
+func (m *Machine) queryStats(args *arguments) (any, error) {
+	all := []qemu.BlockStats{}
 	for _, n := range m.nodes {
-		all = append(all, m.info(n))
+		if args.QueryNodes || len(m.drives(n.name)) > 0 {
+			all = append(all, qemu.BlockStats{NodeName: new(n.name)})
+		}
 	}
 	return all, nil
 }

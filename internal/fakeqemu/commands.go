@@ -11,32 +11,33 @@ import (
 
 // arguments are those of all the commands.
 type arguments struct {
-	ID       string          `json:"id"`
-	NodeName string          `json:"node-name"`
-	Driver   string          `json:"driver"`
-	Drive    string          `json:"drive"`
-	Filename string          `json:"filename"`
-	ReadOnly bool            `json:"read-only"`
-	File     json.RawMessage `json:"file"`
-	FdsetID  *int64          `json:"fdset-id"`
-	Opaque   string          `json:"opaque"`
-	Path     string          `json:"path"`
-	Property string          `json:"property"`
-	Fdname   string          `json:"fdname"`
-	Netdev   string          `json:"netdev"`
-	Name     string          `json:"name"`
-	Chardev  string          `json:"chardev"`
-	Fd       any             `json:"fd"` // a name, or a number
-	Vhostfd  string          `json:"vhostfd"`
-	Fds      string          `json:"fds"`
-	Vhostfds string          `json:"vhostfds"`
-	QOMType  string          `json:"qom-type"`
-	Memdev   string          `json:"memdev"`
-	SocketID *int64          `json:"socket-id"`
-	Size     uint64          `json:"requested-size"`
-	Value    json.RawMessage `json:"value"`
-	Bus      string          `json:"bus"`
-	Addr     string          `json:"addr"`
+	ID         string          `json:"id"`
+	NodeName   string          `json:"node-name"`
+	QueryNodes bool            `json:"query-nodes"`
+	Driver     string          `json:"driver"`
+	Drive      string          `json:"drive"`
+	Filename   string          `json:"filename"`
+	ReadOnly   bool            `json:"read-only"`
+	File       json.RawMessage `json:"file"`
+	FdsetID    *int64          `json:"fdset-id"`
+	Opaque     string          `json:"opaque"`
+	Path       string          `json:"path"`
+	Property   string          `json:"property"`
+	Fdname     string          `json:"fdname"`
+	Netdev     string          `json:"netdev"`
+	Name       string          `json:"name"`
+	Chardev    string          `json:"chardev"`
+	Fd         any             `json:"fd"` // a name, or a number
+	Vhostfd    string          `json:"vhostfd"`
+	Fds        string          `json:"fds"`
+	Vhostfds   string          `json:"vhostfds"`
+	QOMType    string          `json:"qom-type"`
+	Memdev     string          `json:"memdev"`
+	SocketID   *int64          `json:"socket-id"`
+	Size       uint64          `json:"requested-size"`
+	Value      json.RawMessage `json:"value"`
+	Bus        string          `json:"bus"`
+	Addr       string          `json:"addr"`
 
 	Multifunction bool `json:"multifunction"`
 

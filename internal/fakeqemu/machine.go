@@ -76,7 +76,7 @@ func New(t qmptest.T) *Machine {
 		"blockdev-add":            m.blockdevAdd,
 		"blockdev-del":            m.blockdevDel,
 		"block_resize":            m.blockResize,
-		"query-named-block-nodes": m.queryNodes,
+		"query-blockstats":        m.queryStats,
 		"query-block":             m.queryBlock,
 		"device_add":              m.deviceAdd,
 		"device_del":              m.deviceDel,

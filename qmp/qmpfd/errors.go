@@ -15,6 +15,7 @@ var ErrKept = errors.New("qmpfd: QEMU keeps the descriptors while the machine is
 var (
 	errNoFiles  = unsent("no files", nil)
 	errNoDirect = unsent("Direct", errors.ErrUnsupported)
+	errNoSet    = unsent("a Set is made by AddSet", nil)
 	errNoOpaque = unsent("a set needs a text by which it is found", nil)
 	errNoName   = unsent("a descriptor needs a name", nil)
 	errDigit    = unsent("the name of a descriptor does not begin with a digit", nil)

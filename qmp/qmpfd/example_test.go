@@ -14,10 +14,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// A file is opened as a node with auto-read-only needs it, both ways, and given to QEMU.
+// A file is opened as a node needs it that is written to, and given to QEMU.
 func ExampleUse() {
 	exampleServer(func(ctx context.Context, client *qmp.Client, path string) error {
-		use := qmpfd.Use{AutoReadOnly: true}
+		use := qmpfd.Use{}
 		files, err := use.Open(path)
 		if err != nil {
 			return err
@@ -28,12 +28,12 @@ func ExampleUse() {
 		if err != nil {
 			return err
 		}
-		fmt.Println(len(files), "files in", set.Path())
-		// blockdev-add with set.Path(), "auto-read-only": true. When the node is gone again:
+		fmt.Println(len(files), "file in", set.Path())
+		// blockdev-add with set.Path(). When the node is gone again:
 		return set.Remove(ctx)
 	})
 	// Output:
-	// 2 files in /dev/fdset/0
+	// 1 file in /dev/fdset/0
 }
 
 // A file that is open in another way than QEMU asks for is found out before anything is sent.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -215,5 +216,36 @@ func TestNamesOutliveConnections(t *testing.T) {
 		require.Len(t, counted(t, vm, c).QEMU, len(before.QEMU)+1)
 		require.NoError(t, qmpfd.Close(t.Context(), c, "tap0"))
 		require.Len(t, counted(t, vm, c).QEMU, len(before.QEMU))
+	})
+}
+
+// TestLocksOfTwoFiles is why a node with auto-read-only must have "locking" off: QEMU meets its own
+// locks on the file that it has changed from.
+func TestLocksOfTwoFiles(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc"}).Dial(t)
+		for i, node := range []struct {
+			use     qmpfd.Use
+			locking qemu.OnOffAuto
+			works   bool
+		}{
+			{qmpfd.Use{}, qemu.OnOffAutoAuto, true},
+			{qmpfd.Use{AutoReadOnly: true}, qemu.OnOffAutoAuto, false},
+			{qmpfd.Use{AutoReadOnly: true}, qemu.OnOffAutoOff, true},
+		} {
+			files, err := node.use.Open(image(t))
+			require.NoError(t, err)
+			defer files.Close()
+			set, err := node.use.AddSet(t.Context(), c, "t", files...)
+			require.NoError(t, err)
+			name := "d" + strconv.Itoa(i)
+			require.NoError(t, qemu.BlockdevAdd{
+				NodeName: &name, AutoReadOnly: &node.use.AutoReadOnly, Driver: qemu.BlockdevDriverFile,
+				Branch: &qemu.BlockdevOptionsFile{Filename: set.Path(), Locking: &node.locking},
+			}.Do(t.Context(), c))
+			require.NoError(t, qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: &name, Props: qmp.Args{"drive": name}}.Do(t.Context(), c))
+			err = qemu.BlockResize{NodeName: &name, Size: 2 << 20}.Do(t.Context(), c)
+			require.Equal(t, node.works, err == nil, "%+v: %v", node, err)
+		}
 	})
 }

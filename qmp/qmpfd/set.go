@@ -13,8 +13,8 @@ import (
 // its monitors, and outlive the connection: QEMU 5.2 and 7.2 close those that nothing uses when
 // the last monitor is disconnected, 10.0 and 11.1 keep them.
 //
-// A set is needed as long as a node of it: QEMU opens the file again when the node changes between
-// reading and writing, and when it is reopened.
+// Keep a set as long as a node that uses it: QEMU opens the file again when the node is reopened, and
+// when one with auto-read-only changes between reading and writing.
 type Set struct {
 	x      qmp.Executor
 	id     int64
@@ -70,8 +70,11 @@ func (s *Set) Path() string { return "/dev/fdset/" + strconv.FormatInt(s.id, 10)
 // already, is no error, also when its number is another set's by now, of another opaque text.
 //
 // It fails with [ErrKept] when QEMU does not close them yet, and can be called again after any
-// error.
+// error. A Set that [AddSet] has not made is an error, which matches [qmp.ErrNotSent].
 func (s *Set) Remove(ctx context.Context) error {
+	if s.turn == nil {
+		return errNoSet
+	}
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()

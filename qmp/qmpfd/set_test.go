@@ -217,3 +217,10 @@ func TestSetOverPipe(t *testing.T) {
 	require.ErrorIs(t, qmpfd.Send(t.Context(), c, "t", f), qmp.ErrNotSent)
 	require.Empty(t, m.State())
 }
+
+// TestSetOfNobody was not made by AddSet. It does not wait for anything.
+func TestSetOfNobody(t *testing.T) {
+	err := new(qmpfd.Set).Remove(t.Context())
+	require.ErrorIs(t, err, qmp.ErrNotSent)
+	require.EqualError(t, err, "qmpfd: a Set is made by AddSet")
+}

@@ -12,7 +12,7 @@ import (
 // page cache. See raw_parse_flags in QEMU's block/file-posix.c.
 type Use struct {
 	ReadOnly     bool // nothing can write; AutoReadOnly then says nothing more
-	AutoReadOnly bool // open for writing only while something writes
+	AutoReadOnly bool // open for writing only while something writes; the node must have "locking" off
 	Direct       bool // past the host's page cache (O_DIRECT)
 }
 

@@ -1,0 +1,66 @@
+package hotplug_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// usbDisk is a disk that QEMU removes at once, without a guest.
+func usbDisk(id, path string) hotplug.Disk {
+	return hotplug.Disk{ID: id, Path: path, Driver: "usb-storage", Bus: "usb.0"}
+}
+
+// startUSB starts a machine that takes such disks.
+func startUSB(t *testing.T, q *qemutest.QEMU, args ...string) (*qemutest.VM, *qmp.Client) {
+	t.Helper()
+	qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: append([]string{"-device", "qemu-xhci,id=usb"}, args...)})
+	return qvm, qvm.Dial(t)
+}
+
+// TestJobsThatAreNotDismissed has the jobs with which QEMU ends when it is asked for its named block
+// nodes: a backup in 5.2, a stream in 7.2 and 10.0.
+func TestJobsThatAreNotDismissed(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		_, c := startUSB(t, q)
+		ctx := limit(t)
+		p := chain(t, q, 2)
+		for name, node := range map[string]*qemu.BlockdevOptions{
+			"top": overlay(p[0], overlay(p[1], nil)), "source": file(image(t)), "target": file(image(t)),
+		} {
+			require.NoError(t, qemu.BlockdevAdd(named(name, node)).Do(ctx, c))
+		}
+		require.NoError(t, qemu.BlockStream{JobID: new("stream"), Device: "top", AutoDismiss: new(false)}.Do(ctx, c))
+		require.NoError(t, qemu.BlockdevBackup{JobID: new("backup"), Device: "source", Target: "target",
+			Sync: qemu.MirrorSyncModeFull, AutoDismiss: new(false)}.Do(ctx, c))
+		waitFor(t, "the end of two jobs", func() bool {
+			jobs, err := qemu.QueryJobs{}.Do(ctx, c)
+			require.NoError(t, err)
+			concluded := 0
+			for _, job := range jobs {
+				if job.Status == qemu.JobStatusConcluded {
+					concluded++
+				}
+			}
+			return concluded == 2
+		})
+
+		vm := hotplug.New(c, nil)
+		before := stateOf(t, c)
+		disk := usbDisk("d", image(t))
+		require.NoError(t, vm.AddDisk(ctx, disk))
+		require.ErrorIs(t, vm.AddDisk(ctx, disk), hotplug.ErrExists)
+		disk.ID = "source"
+		require.ErrorIs(t, vm.AddDisk(ctx, disk), hotplug.ErrExists, "a node without a device")
+		require.ErrorIs(t, vm.RemoveDevice(ctx, "d"), hotplug.ErrNotAlone)
+		require.NoError(t, vm.RemoveDisk(ctx, "d"))
+		require.NoError(t, vm.RemoveDisk(ctx, "d"), "what is gone can be removed")
+		require.Equal(t, before, stateOf(t, c))
+	})
+}

@@ -1,0 +1,44 @@
+package hotplug_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestVMThatNewHasNotMade has all the methods return an error at once: nothing is there to wait for.
+func TestVMThatNewHasNotMade(t *testing.T) {
+	for name, vm := range map[string]*hotplug.VM{"zero": {}, "no connection": hotplug.New(nil, nil)} {
+		for method, call := range map[string]func(ctx context.Context) error{
+			"AddDisk":      func(ctx context.Context) error { return vm.AddDisk(ctx, memory("d")) },
+			"AddNIC":       func(ctx context.Context) error { return vm.AddNIC(ctx, userNet("d")) },
+			"AddMemory":    func(ctx context.Context) error { return vm.AddMemory(ctx, hotplug.Memory{ID: "d", Size: 1}) },
+			"AddDevice":    func(ctx context.Context) error { return vm.AddDevice(ctx, qemu.DeviceAdd{ID: new("d")}) },
+			"AddCPU":       func(ctx context.Context) error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
+			"RemoveDisk":   func(ctx context.Context) error { return vm.RemoveDisk(ctx, "d") },
+			"RemoveNIC":    func(ctx context.Context) error { return vm.RemoveNIC(ctx, "d") },
+			"RemoveMemory": func(ctx context.Context) error { return vm.RemoveMemory(ctx, "d") },
+			"RemoveDevice": func(ctx context.Context) error { return vm.RemoveDevice(ctx, "d") },
+			"RemoveCPU":    func(ctx context.Context) error { return vm.RemoveCPU(ctx, "d") },
+			"ResizeDisk":   func(ctx context.Context) error { return vm.ResizeDisk(ctx, "d", 1) },
+			"ResizeMemory": func(ctx context.Context) error { return vm.ResizeMemory(ctx, "d", 1) },
+			"HasDevice":    func(ctx context.Context) error { _, err := vm.HasDevice(ctx, "d"); return err },
+			"DeviceInfo":   func(ctx context.Context) error { _, err := vm.DeviceInfo(ctx, "d"); return err },
+			"CheckDisk":    vm.CheckDisk,
+			"CheckNIC":     vm.CheckNIC,
+			"HasDynamicAutoReadOnly": func(ctx context.Context) error {
+				_, err := vm.HasDynamicAutoReadOnly(ctx)
+				return err
+			},
+			"PCITree":     func(ctx context.Context) error { _, err := vm.PCITree(ctx); return err },
+			"FreePCISlot": func(ctx context.Context) error { _, err := vm.FreePCISlot(ctx, ""); return err },
+		} {
+			require.ErrorContains(t, call(t.Context()), "the VM was not made by New", "%s: %s", name, method)
+			require.Regexp(t, "^hotplug: [^:]*: ", call(t.Context()).Error(), method)
+		}
+	}
+}
