@@ -61,20 +61,22 @@ func (o *Options) needs() (needs []qemu.MigrationCapability) {
 	return needs
 }
 
-// check tells early that a callback would be useless.
+// check returns an error if a callback would be useless.
 func (o *Options) check(ctx context.Context, x qmp.Executor) error {
-	needs := o.needs()
-	if len(needs) == 0 {
-		return nil
-	}
-	states, err := qemu.QueryMigrateCapabilities{}.Do(ctx, x)
-	if err != nil {
-		return err
-	}
-	for _, capability := range needs {
-		if !slices.Contains(states, qemu.MigrationCapabilityStatus{Capability: capability, State: true}) {
-			return fmt.Errorf("a callback needs the capability %s (%w)", capability, qmp.ErrNotSent)
+	for _, capability := range o.needs() {
+		on, err := isOn(ctx, x, capability)
+		if err != nil {
+			return err
+		}
+		if !on {
+			return fmt.Errorf("a callback needs the capability %s", capability)
 		}
 	}
 	return nil
+}
+
+// isOn reports whether a capability is on.
+func isOn(ctx context.Context, x qmp.Executor, capability qemu.MigrationCapability) (bool, error) {
+	states, err := qemu.QueryMigrateCapabilities{}.Do(ctx, x)
+	return slices.Contains(states, qemu.MigrationCapabilityStatus{Capability: capability, State: true}), err
 }
