@@ -11,6 +11,11 @@ import (
 // cancelInterval is how often to ask whether QEMU has cancelled, where there are no events.
 const cancelInterval = 50 * time.Millisecond
 
+// silence is for how long QEMU has not answered if it counts as silent when time is over.
+const silence = time.Second
+
+const notYet = "QEMU has not cancelled it yet"
+
 // Cancel cancels the migration that this QEMU sends, whoever began it (migrate_cancel), and waits until
 // QEMU has done so. A nil error means that the machine is here and no migration goes on. So there is
 // nothing wrong if there was none, or if it has failed: [Progress.Status] tells.
@@ -55,9 +60,13 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 			if ctx.Err() != nil && len(why) == 0 {
 				return w.last, end(ErrGoesOn, "", ctx.Err())
 			}
-			if ctx.Err() != nil && w.unsettled {
+			switch {
+			case ctx.Err() == nil || time.Since(w.answered) > silence:
+			case w.unsettled:
 				_, err := w.settled()
 				return w.last, because(err, why...)
+			default:
+				return w.last, end(ErrGoesOn, notYet, why...)
 			}
 			return w.last, end(ErrOutcomeUnknown, "", append([]error{unanswered(ctx, err)}, why...)...)
 		}
@@ -80,7 +89,7 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 			if len(why) == 0 {
 				why = []error{err}
 			}
-			return w.last, end(ErrGoesOn, "QEMU has not cancelled it yet", why...)
+			return w.last, end(ErrGoesOn, notYet, why...)
 		}
 	}
 }

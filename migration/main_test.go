@@ -24,7 +24,7 @@ var allVersions = qemutest.MatrixVersions()
 
 // limit is for what QEMUs do while all CPUs are busy.
 func limit(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -31,7 +31,8 @@ type watch struct {
 
 	events     qmp.EventStream // nil when there are none any more
 	last       Progress
-	unreadable int // answers in a row
+	answered   time.Time // when last was
+	unreadable int       // answers in a row
 
 	expected  bool      // at a destination: there is none yet, and it waits for one
 	unsettled bool      // it has ended, but the run state is still that of a migration
@@ -91,6 +92,7 @@ func (w *watch) query(ctx context.Context) (Progress, error) {
 		if err != nil {
 			return p, err
 		}
+		w.answered = time.Now()
 		w.note(p.Status)
 		w.switched = w.switched || p.Info.RAM != nil && p.Info.RAM.PostcopyBytes > 0
 		if w.incoming || !isFinal(p.Status) {
