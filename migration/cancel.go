@@ -2,7 +2,7 @@ package migration
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -11,38 +11,85 @@ import (
 // cancelInterval is how often to ask whether QEMU has cancelled, where there are no events.
 const cancelInterval = 50 * time.Millisecond
 
-// abandon ends a wait because of why: it cancels the migration, if that is possible, and tells
-// where the machine is. It looks first: a migration in postcopy must not be cancelled, and one that
-// has ended need not.
-func (w *watch) abandon(ctx context.Context, why error) (Progress, error) {
-	why = reason{why}
-	ctx, cancel := without(ctx)
-	defer cancel()
+// silence is for how long QEMU has not answered if it counts as silent when time is over.
+const silence = time.Second
+
+const notYet = "QEMU has not cancelled it yet"
+
+// Cancel cancels the migration that this QEMU sends, whoever began it (migrate_cancel), and waits until
+// QEMU has done so. A nil error means that the machine is here and no migration goes on. So there is
+// nothing wrong if there was none, or if it has failed: [Progress.Status] tells.
+//
+// If ctx ends first the error matches [ErrGoesOn] and the context's error; QEMU may still cancel. Give
+// ctx a deadline: QEMU cannot end a connection to a host that does not answer.
+//
+// Cancel returns an error that matches:
+//   - [ErrCompleted]: QEMU has sent all of the machine.
+//   - [ErrGoesOn]: it is in postcopy, which cannot be cancelled; QEMU refused; or ctx ended.
+//   - [ErrPaused]: postcopy is paused.
+//   - [*FailedError]: it failed in postcopy, or the machine stands still.
+//   - [ErrOutcomeUnknown]: the connection was lost.
+func Cancel(ctx context.Context, conn Conn) (Progress, error) {
+	w := follow(conn, nil)
+	defer w.close()
+	p, err := w.cancel(ctx)
+	failed, _ := errors.AsType[*FailedError](err)
+	switch {
+	case err == nil:
+		return p, ErrCompleted
+	case errors.Is(err, ErrCancelled), errors.Is(err, ErrNone), failed != nil && !failed.Postcopy && !failed.Halted:
+		return p, nil
+	}
+	return p, err
+}
+
+// abandon ends a wait that owns the migration, because of why: it cancels, in a time of its own.
+func (w *watch) abandon(ctx context.Context, why ...error) (Progress, error) {
+	ctx, done := without(ctx)
+	defer done()
+	return w.cancel(ctx, why...)
+}
+
+// cancel cancels the migration, if that is possible, and returns how it has ended. It looks first: a
+// migration in postcopy must not be cancelled, and one that has ended need not.
+func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 	var asked bool
 	var refusal error
 	for {
 		if err := w.look(ctx); err != nil {
-			return w.last, fmt.Errorf("%w; %w", silent(err), why)
+			if ctx.Err() != nil && len(why) == 0 {
+				return w.last, end(ErrGoesOn, "", ctx.Err())
+			}
+			switch {
+			case ctx.Err() == nil || time.Since(w.answered) > silence:
+			case w.unsettled:
+				_, err := w.settled()
+				return w.last, because(err, why...)
+			default:
+				return w.last, end(ErrGoesOn, notYet, why...)
+			}
+			return w.last, end(ErrOutcomeUnknown, "", append([]error{unanswered(ctx, err)}, why...)...)
 		}
 		ended, err := w.settled()
 		switch {
 		case ended && err == nil:
 			return w.last, nil // and the machine is there
 		case ended:
-			return w.last, fmt.Errorf("%w: %w", err, why)
-		case w.incoming:
-			return w.last, goesOn("what comes in cannot be cancelled", why)
+			return w.last, because(err, why...)
 		case w.switched || w.asked:
-			return w.last, goesOn("postcopy cannot be cancelled", why)
+			return w.last, end(ErrGoesOn, "postcopy cannot be cancelled", why...)
 		case refusal != nil:
-			return w.last, fmt.Errorf("%w; %w", goesOn("it could not be cancelled", why), reason{refusal})
+			return w.last, end(ErrGoesOn, "it could not be cancelled", append([]error{refusal}, why...)...)
 		case !asked && w.unreadable == 0:
 			asked = true
 			refusal = qemu.MigrateCancel{}.Do(ctx, w.conn)
 			continue
 		}
-		if w.sleep(ctx, cancelInterval) != nil {
-			return w.last, goesOn("QEMU has not cancelled it yet", why)
+		if err := w.next(ctx, cancelInterval); err != nil {
+			if len(why) == 0 {
+				why = []error{err}
+			}
+			return w.last, end(ErrGoesOn, notYet, why...)
 		}
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// abandoned is how a wait for an active migration ends whose context ends.
+// abandoned is how Run ends whose context ends while the migration is active.
 func abandoned(t *testing.T, f *fake) (e end, took time.Duration) {
 	t.Helper()
 	f.is("active")
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := f.waits(ctx, nil)
+	ended := f.runs(ctx, nil)
 	start := time.Now()
 	cancel()
 	e = <-ended
@@ -107,13 +107,14 @@ func TestQEMUHangs(t *testing.T) {
 				f := newFake(t)
 				f.is("active")
 				ctx, cancel := context.WithCancel(t.Context())
-				ended := f.waits(ctx, nil)
+				ended := f.runs(ctx, nil)
 				f.Handle(command, qmptest.Hang)
 				start := time.Now()
 				cancel()
 				err := (<-ended).err
 				require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
 				require.ErrorIs(t, err, context.Canceled)
+				require.NotErrorIs(t, err, context.DeadlineExceeded, "that is not the caller's")
 				require.Equal(t, 15*time.Second, time.Since(start))
 			})
 		})
@@ -128,7 +129,7 @@ func TestPostcopyIsLeftAlone(t *testing.T) {
 				f := newFake(t)
 				f.is("active")
 				ctx, cancel := context.WithCancel(t.Context())
-				ended := f.waits(ctx, &migration.Options{Postcopy: atOnce})
+				ended := f.runs(ctx, &migration.Options{Postcopy: atOnce})
 				f.is(status)
 				cancel()
 				err := (<-ended).err

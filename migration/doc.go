@@ -1,5 +1,5 @@
-// Package migration moves a running machine from one QEMU to another, or into a file, and tells
-// how that goes and where the machine is in the end.
+// Package migration moves a running machine from one QEMU to another, or into a file, and reports its
+// progress and where the machine is in the end.
 //
 //	// The destination was started with "-incoming defer" and otherwise as the source was.
 //	err := migration.StartIncoming(ctx, dst, migration.TCP("[::]:4444"))
@@ -12,53 +12,86 @@
 //	// The destination has received.
 //	_, err = migration.WaitIncoming(ctx, dst, nil)
 //
-// What takes a single command has no function here; the generated requests are the operations:
+// Operations that take a single command have no function here; use the generated requests:
 // [qemu.MigrateSetParameters], [qemu.MigrateStartPostcopy], [qemu.MigratePause] and others.
 //
-// # Where the machine is
+// # Endings
 //
-// The errors of [Run], [Wait] and [Resume] differ by where the machine is, and so by what is to be
-// done next:
+// [Start], [Run], [Wait], [WaitIncoming], [Cancel] and [Resume] end in exactly one of these ways. An
+// error never matches two of the sentinels, and a reason that it also matches never adds one.
 //
-//	nil                     all of it has been sent, and this QEMU does not run it again by itself
-//	[ErrCancelled]          here; it runs, or does not run, as before
-//	[*FailedError]          here, as before, unless its member Postcopy says more
-//	[ErrNotStarted]         here, as before
-//	[ErrPaused]             there, and a part of its memory is only here: [Resume] brings it there
-//	[ErrGoesOn]             being moved; [Wait] waits again
-//	[ErrOutcomeUnknown]     on its way; connect again and ask, by Wait or [Query]
+//	error                 machine                                       begun  next
+//	nil of Run, Wait,     sent; this QEMU keeps it stopped in run       yes    WaitIncoming
+//	  Resume              state postmigrate
+//	nil of WaitIncoming   there, and runs if it ran before              yes    end the source
+//	nil of Cancel         here, as before; no migration goes on         –
+//	ErrNotStarted         here, as before; Resume: paused as before     no     mend the reason
+//	ErrNone               here, as before                               no
+//	ErrCancelled          here, as before                               yes
+//	*FailedError          here, as before, unless a member says more    yes
+//	ErrCompleted          sent (of Cancel only)                         yes    WaitIncoming
+//	ErrPaused             there, but a part of its memory is only here  yes    Resume
+//	ErrGoesOn             being moved; only the wait ended              yes    Wait, Cancel
+//	ErrOutcomeUnknown     unknown: QEMU does not answer any more        maybe  connect, Wait
 //
-// A context that ends cancels the migration, and Run returns when QEMU has cancelled it, 15 seconds
-// later at most. When QEMU was faster and has sent everything the error is nil, although the
+// "Begun" says whether QEMU may have begun the migration, which [qmp.MayHaveExecuted] reports of each of
+// these errors. Only ErrOutcomeUnknown matches [qmp.ErrOutcomeUnknown]. Only ErrNotStarted matches
+// [qmp.ErrNotSent], or else [*qmp.Error] if QEMU refused.
+//
+// QEMU reports the end of a migration before it changes the run state: for some milliseconds it is still in
+// finish-migrate, and refuses cont. The functions wait for that too, also after a failure. A QEMU that stays
+// in finish-migrate for 15 seconds gives ErrGoesOn, or a FailedError with Halted.
+//
+// The destination may still fail to load what the source has sent: it finds a missing device last.
+// [WaitIncoming] returns nil when the machine is there. With the capability return-path, on both sides, the
+// source waits for that as well, and goes on with the machine if the destination fails. Without it, the
+// source is done when all is sent. [qemu.Cont] lets the machine run again at the source. Do not send it
+// before you are certain that the destination has failed and is gone.
+//
+// # Contexts
+//
+// Run owns its migration: when its context ends Run cancels the migration, and returns when QEMU has done so,
+// 15 seconds later at most. If QEMU was faster and has sent everything the error is nil, although the
 // context has ended: the machine is there.
 //
-// What the source has sent the destination may still fail to load: a device that it lacks is found
-// last. [WaitIncoming] returns nil when the machine is there. With the capability return-path, on
-// both sides, the source waits for that as well, and goes on with the machine when the destination
-// fails. Without, it is done when all is sent, and the machine stays stopped there, in run state
-// "postmigrate". [qemu.Cont] lets it run again, which must not be done before it is certain that the
-// destination has failed and is gone.
+// Wait and WaitIncoming own nothing: when their context ends the wait ends, and the migration goes on.
+// [Cancel] cancels it. A manager that was restarted and wants what Run does:
+//
+//	_, err := migration.Wait(ctx, src, nil)
+//	if ctx.Err() != nil && errors.Is(err, migration.ErrGoesOn) {
+//		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+//		defer cancel()
+//		_, err = migration.Cancel(limited, src)
+//	}
 //
 // # Postcopy
 //
 // With the capability postcopy-ram, on both sides, a migration that does not come to its end can
 // move the machine first and the rest of its memory afterwards ([Options.Postcopy]). From then on
-// it cannot be cancelled: neither side has the whole machine. Run never tries to, since QEMU 5.2 and
-// 7.2 would let it happen. The destination then runs the machine even if it was stopped at the
+// it cannot be cancelled: neither side has the whole machine. Run and Cancel never try to, because QEMU
+// 5.2 and 7.2 would let it happen. The destination then runs the machine even if it was stopped at the
 // source, unless it was started with -S.
 //
-// Who hands over by other means ([qemu.MigrateStartPostcopy]) must not let the context of a wait end
-// in the same moment: on these two versions a cancellation that crosses it loses the machine.
+// If you hand over by other means ([qemu.MigrateStartPostcopy]), do not let the context of Run end, and do
+// not call Cancel, in the same moment: on these two versions a cancellation that crosses it loses the
+// machine.
+//
+// # What ends QEMU
+//
+// Start looks at the machine first and does not send migrate where that ends some QEMU (measured on 5.2, 7.2,
+// 10.0 and 11.1). It then returns a [*StateError]. This is so for a machine that was sent already, also if it
+// was reset since (5.2, 7.2); while a dump of the guest's memory is written (5.2); during a backup (before
+// 7.2); and for a stopped machine that came with the capability late-block-activate (before 10.0).
 //
 // # Events
 //
-// [Start] and [StartIncoming] turn on QEMU's capability "events". Waiting is done by asking
-// (query-migrate) after each MIGRATION event, and without any after [Options.Interval]: events that
-// were lost, or are not sent, delay the end by this time and change nothing else. States that this
-// package does not know are taken for a migration that goes on.
+// [Start] and [StartIncoming] turn on QEMU's capability "events". The waits ask (query-migrate) after each
+// MIGRATION event, and without any after [Options.Interval], which is a second: events that are lost delay
+// the end by this time and change nothing else. A state that this package does not know counts as a
+// migration that goes on.
 //
 // # Concurrency
 //
-// A QEMU has one migration at a time, and refuses a second. The functions keep nothing: a manager
-// that was started again calls Wait. Callbacks run on the goroutine of who waits.
+// A QEMU has one migration at a time, and refuses a second. The functions keep no state: a manager
+// that was restarted calls Wait. Callbacks run on the goroutine that waits.
 package migration

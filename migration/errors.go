@@ -1,104 +1,212 @@
 package migration
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// ErrNone is matched by the error of a wait for a migration when there is none: nobody has begun
-// one since this QEMU was started.
-var ErrNone = errors.New("migration: there is none")
+// ErrNone is matched by the error of a wait if there is no migration: none has begun since this
+// QEMU was started.
+var ErrNone error = &ending{text: "migration: there is none"}
 
 // ErrNotStarted is matched by the error of a migration that has not begun. The machine is as it was.
-// The error matches also why: [*qmp.Error] is QEMU's refusal, [errors.ErrUnsupported] says that the
-// QEMU is too old for the target.
-var ErrNotStarted = errors.New("migration: not started")
+// The error also matches the reason:
+//   - [*qmp.Error]: QEMU refused. Without a refusal the error matches [qmp.ErrNotSent].
+//   - [*StateError]: the state of the machine forbids it; nothing was sent.
+//   - [errors.ErrUnsupported]: this QEMU is too old for the target.
+//   - the context's error.
+var ErrNotStarted error = &ending{text: "migration: not started"}
 
-// ErrCancelled is matched by the error of a migration that was cancelled, by the end of the
-// context, by a callback or by somebody else's migrate_cancel. The machine is at the source, and
-// runs there if it ran before. What the reason was the error matches, too: the context's error, or
-// that of the callback.
-var ErrCancelled = errors.New("migration: cancelled; the machine stays at the source")
+// ErrCancelled is matched by the error of a migration that was cancelled: by Run when its context
+// ended, by a callback, by [Cancel], or by somebody else's migrate_cancel. The machine is at the
+// source, and runs there if it ran before. The error also matches the reason if it is known: the
+// context's error, or that of the callback.
+var ErrCancelled error = &ending{text: "migration: cancelled; the machine stays at the source", executed: true}
+
+// ErrCompleted is matched by the error of [Cancel] if QEMU has already sent all of the machine.
+var ErrCompleted error = &ending{text: "migration: too late to cancel, all of the machine has been sent", executed: true}
 
 // ErrPaused is matched by the error of a migration whose connection was lost in postcopy, or that
-// was paused ([qemu.MigratePause]). The machine is at the destination, and waits for what is only
-// at the source: both must stay. [qemu.MigrateRecover] makes the destination listen again, [Resume]
+// was paused ([qemu.MigratePause]). The machine is at the destination and waits for memory that only
+// the source has: keep both. [qemu.MigrateRecover] makes the destination listen again, [Resume]
 // makes the source go on.
-var ErrPaused = errors.New("migration: postcopy is paused, and neither side has the whole machine: " +
-	"let the destination listen (migrate-recover), then resume at the source")
+var ErrPaused error = &ending{executed: true, text: "migration: postcopy is paused, and neither side has the whole machine: " +
+	"let the destination listen (migrate-recover), then resume at the source"}
 
-// ErrGoesOn is matched by the error of a wait that ended before the migration: it was to be
-// cancelled, and that is not possible in postcopy, or QEMU has refused, or it has not done so in
-// time. An incoming migration cannot be cancelled at all, only its QEMU ended. [Wait] or
-// [WaitIncoming] waits again. The error matches also why the wait ended, the context's error first
-// of all.
-var ErrGoesOn = errors.New("migration: it goes on")
+// ErrGoesOn is matched by the error of a wait that ended before the migration did: the context of
+// the wait ended, or the migration cannot be cancelled because it is in postcopy, is an incoming one,
+// or QEMU refused or took too long. Call [Wait] or [WaitIncoming] to wait again. The error also
+// matches the reason, first of all the context's error.
+var ErrGoesOn error = &ending{text: "migration: it goes on", executed: true}
 
 // ErrOutcomeUnknown is matched by the error of a migration whose QEMU can no longer be asked: the
-// connection was lost, or QEMU does not answer. The migration may go on without it. Connect again
-// and ask, with [Wait] or [Query]; if the source is gone, the destination. It matches the reason,
-// too.
+// connection was lost, or QEMU does not answer. The migration may go on. Connect again and call
+// [Wait] or [Query]; if the source is gone, ask the destination. The error also matches
+// [qmp.ErrOutcomeUnknown] and the reason.
 //
 // A destination older than QEMU 9.1 ends when its migration fails. It then prints why.
-var ErrOutcomeUnknown = errors.New("migration: QEMU cannot be asked any more, the outcome is unknown")
+var ErrOutcomeUnknown error = &ending{text: "migration: QEMU cannot be asked any more, the outcome is unknown", executed: true}
 
-// A FailedError is the error of a migration at which QEMU failed.
+// An ending is one of the sentinels above. Every error of this package's waits matches exactly one
+// of them, or is a [*FailedError].
+type ending struct {
+	text     string
+	executed bool // a migration may have begun
+}
+
+func (e *ending) Error() string         { return e.text }
+func (e *ending) MayHaveExecuted() bool { return e.executed }
+
+// endings are the sentinels of all endings, those of package qmp included. An error must not match
+// one only because of its reason.
+var endings = []error{
+	ErrNone, ErrNotStarted, ErrCancelled, ErrCompleted, ErrPaused, ErrGoesOn, ErrOutcomeUnknown,
+	qmp.ErrNotSent, qmp.ErrOutcomeUnknown,
+}
+
+// A FailedError is the error of a migration that QEMU gave up.
 type FailedError struct {
 	Reason string // QEMU's, for people; it may be empty
 
-	// Postcopy tells that the machine had been handed over, or nearly, when it failed. Neither
-	// side may have all of it then, and query-status on both tells whether one still runs it:
-	// nothing should be started before that. Otherwise the machine is at the source, as it was, or
-	// will be in a moment: QEMU tells first, and then lets it run again.
+	// Postcopy reports that the machine had been handed over, or nearly, when the migration failed.
+	// Then neither side may have all of it. Ask both with query-status whether they still run the
+	// machine, before you start anything. Otherwise the machine is at the source, as it was before.
 	Postcopy bool
+
+	// Halted reports that the machine is at the source and stands still: 15 seconds after the
+	// failure QEMU is still in run state finish-migrate. It could not take a resource back, such as
+	// the lock of a disk's image.
+	Halted bool
 }
 
-// Error returns the reason, and where the machine is.
+// Error returns the reason, and where the machine is unless it is as it was.
 func (e *FailedError) Error() string {
-	reason := e.Reason
-	if reason == "" {
-		reason = "QEMU gives no reason"
+	text := "migration: failed: "
+	if e.Postcopy {
+		text = "migration: failed in postcopy: "
+	}
+	if e.Reason == "" {
+		text += "QEMU gives no reason"
+	} else {
+		text += e.Reason
 	}
 	if e.Postcopy {
-		return "migration: failed in postcopy: " + reason + "; ask both sides whether they run the machine"
+		text += "; ask both sides whether they run the machine"
 	}
-	return "migration: failed: " + reason
+	if e.Halted {
+		text += fmt.Sprintf("; the machine is here and stands still, %s later", ownLimit)
+	}
+	return text
 }
+
+// MayHaveExecuted is for [qmp.MayHaveExecuted]: the migration had begun.
+func (e *FailedError) MayHaveExecuted() bool { return true }
+
+// A StateError is the reason why a migration was not begun ([ErrNotStarted]): in the present state of
+// the machine migrate is refused, or ends QEMU and the machine with it. It was not sent.
+type StateError struct {
+	RunState qemu.RunState // what query-status says
+	Reason   string        // what is wrong, and what to do
+}
+
+func (e *StateError) Error() string { return e.Reason }
+
+// An endError is an ending with details.
+type endError struct {
+	ending  error   // a sentinel or a *FailedError
+	detail  string  // may be empty
+	reasons []error // the error matches what these do, unless that is another ending
+}
+
+// end returns an ending with reasons. Those that are nil do not count.
+func end(ending error, detail string, reasons ...error) error {
+	reasons = slices.DeleteFunc(slices.Clone(reasons), func(err error) bool { return err == nil })
+	return &endError{ending, detail, reasons}
+}
+
+// because returns err, which is an ending, with more reasons.
+func because(err error, why ...error) error {
+	if len(why) == 0 {
+		return err
+	}
+	if e, ok := err.(*endError); ok {
+		return end(e.ending, e.detail, slices.Concat(e.reasons, why)...)
+	}
+	return end(err, "", why...)
+}
+
+func (e *endError) Error() string {
+	text := e.ending.Error()
+	if e.detail != "" {
+		text += ": " + e.detail
+	}
+	reasons := make([]string, len(e.reasons))
+	for i, reason := range e.reasons {
+		reasons[i] = strings.TrimPrefix(reason.Error(), "migration: ")
+	}
+	if len(reasons) > 0 {
+		text += ": " + strings.Join(reasons, "; ")
+	}
+	return text
+}
+
+// Is reports whether target is the ending, or what a reason matches.
+func (e *endError) Is(target error) bool {
+	switch {
+	case errors.Is(e.ending, target):
+		return true
+	case target == qmp.ErrOutcomeUnknown:
+		return e.ending == ErrOutcomeUnknown
+	case target == qmp.ErrNotSent:
+		return e.ending == ErrNotStarted && !slices.ContainsFunc(e.reasons, refused)
+	case slices.Contains(endings, target):
+		return false
+	}
+	return slices.ContainsFunc(e.reasons, func(reason error) bool { return errors.Is(reason, target) })
+}
+
+// As finds a [*FailedError] in the ending only, and anything else in the reasons.
+func (e *endError) As(target any) bool {
+	if _, failed := target.(**FailedError); failed {
+		return errors.As(e.ending, target)
+	}
+	return slices.ContainsFunc(e.reasons, func(reason error) bool { return errors.As(reason, target) })
+}
+
+// MayHaveExecuted is for [qmp.MayHaveExecuted]: it reports whether a migration may have begun.
+func (e *endError) MayHaveExecuted() bool { return qmp.MayHaveExecuted(e.ending) }
 
 // unstarted is the error of a migration that has not begun because of err.
-func unstarted(err error) error { return fmt.Errorf("%w: %w", ErrNotStarted, err) }
+func unstarted(err error) error { return end(ErrNotStarted, "", err) }
 
-// paused is ErrPaused with QEMU's reason, which may be empty.
-func paused(reason string) error {
-	if reason == "" {
-		return ErrPaused
+// unanswered returns err, of a command whose ctx came from [without], as a reason. If the command took
+// too long the reason does not match [context.DeadlineExceeded]: the caller's own context has not
+// ended because of that.
+func unanswered(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return limitError{err}
 	}
-	return fmt.Errorf("%w (%s)", ErrPaused, reason)
+	return err
 }
 
-// goesOn is the error of a wait that ended early, because of why.
-func goesOn(obstacle string, why error) error {
-	return fmt.Errorf("%w: %s: %w", ErrGoesOn, obstacle, why)
+// A limitError is the error of a command that took longer than ownLimit.
+type limitError struct{ err error }
+
+func (e limitError) Error() string { return fmt.Sprintf("no answer within %s: %v", ownLimit, e.err) }
+
+func (e limitError) Is(target error) bool {
+	return target != context.DeadlineExceeded && errors.Is(e.err, target)
 }
 
-// silent is the error of a wait for a QEMU that could not be asked.
-func silent(err error) error { return fmt.Errorf("%w: %w", ErrOutcomeUnknown, reason{err}) }
+func (e limitError) As(target any) bool { return errors.As(e.err, target) }
 
-// A reason is an error that matches what its own error does, but for [qmp.ErrNotSent]: that a question
-// was not sent does not mean that nothing has happened.
-type reason struct{ err error }
-
-func (r reason) Error() string { return r.err.Error() }
-
-func (r reason) Is(target error) bool {
-	return target != qmp.ErrNotSent && errors.Is(r.err, target)
-}
-
-func (r reason) As(target any) bool { return errors.As(r.err, target) }
-
-// refused tells whether QEMU answered that a command failed.
+// refused reports whether QEMU answered that a command failed.
 func refused(err error) bool {
 	_, ok := errors.AsType[*qmp.Error](err)
 	return ok

@@ -19,22 +19,34 @@ func exampleQEMU(f func(ctx context.Context, client *qmp.Client) error, states .
 	h := new(exampleHost)
 	defer h.end()
 	s := qmptest.NewServer(h, nil)
+	var mu sync.Mutex
 	for _, command := range []string{
 		"migrate", "migrate-incoming", "migrate-set-parameters", "migrate-set-capabilities", "migrate_cancel",
 		"migrate-start-postcopy", "migrate-continue", "migrate-recover", "getfd", "cont", "quit",
 	} {
 		s.Handle(command, func(r *qmptest.Request) (any, error) {
 			fmt.Println(strings.TrimSpace(command + " " + string(r.Arguments)))
+			mu.Lock()
+			defer mu.Unlock()
+			if command == "migrate_cancel" {
+				states = []qemu.MigrationStatus{"cancelled"}
+			}
 			return nil, nil
 		})
 	}
 	s.Handle("query-qmp-schema", qmptest.Return(exampleSchema()))
-	s.Handle("query-status", qmptest.Return(qemu.StatusInfo{Status: qemu.RunStateInmigrate}))
+	s.Handle("query-status", func(*qmptest.Request) (any, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if slices.Equal(states, []qemu.MigrationStatus{"completed"}) {
+			return qemu.StatusInfo{Status: qemu.RunStatePostmigrate}, nil
+		}
+		return qemu.StatusInfo{Status: qemu.RunStateRunning, Running: true}, nil
+	})
 	s.Handle("query-migrate-capabilities", qmptest.Return([]qemu.MigrationCapabilityStatus{
 		{Capability: qemu.MigrationCapabilityPostcopyRAM, State: true},
 		{Capability: qemu.MigrationCapabilityPauseBeforeSwitchover, State: true},
 	}))
-	var mu sync.Mutex
 	s.Handle("query-migrate", func(*qmptest.Request) (any, error) {
 		mu.Lock()
 		defer mu.Unlock()

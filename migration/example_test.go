@@ -47,14 +47,14 @@ func ExampleRun_errors() {
 			fmt.Println("the machine is here, as before")
 		case errors.Is(err, migration.ErrNotStarted):
 			fmt.Println("the machine is here, as before, and something is to be set right:", err)
-		case failed != nil && !failed.Postcopy:
+		case failed != nil && !failed.Postcopy && !failed.Halted:
 			fmt.Println("the machine is here, as before, since", failed.Reason)
 		case errors.Is(err, migration.ErrPaused):
 			fmt.Println("Resume is to bring the rest of the machine there")
 		case errors.Is(err, migration.ErrGoesOn), errors.Is(err, migration.ErrOutcomeUnknown):
 			fmt.Println("to be waited for, or asked, again:", err)
 		default:
-			return err // it failed in postcopy: both sides are to be asked
+			return err // both sides must be asked where the machine runs
 		}
 		return nil
 	}, "setup", "failed")
@@ -78,12 +78,53 @@ func ExampleRun_cancel() {
 		})
 		fmt.Println(errors.Is(err, migration.ErrCancelled), errors.Is(err, context.Canceled))
 		return nil
-	}, "active", "active", "cancelling", "cancelled")
+	}, "active")
 	// Output:
 	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
 	// migrate {"uri":"unix:/run/vm1/migrate.sock"}
 	// migrate_cancel
 	// true true
+}
+
+// A wait that ends leaves the migration alone, whoever began it. Cancel cancels it.
+func ExampleCancel() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		patience, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		defer cancel()
+		_, err := migration.Wait(patience, client, nil)
+		if !errors.Is(err, migration.ErrGoesOn) {
+			return err
+		}
+		fmt.Println("it takes too long")
+		_, err = migration.Cancel(ctx, client)
+		switch {
+		case err == nil:
+			fmt.Println("the machine is here, and no migration goes on")
+		case errors.Is(err, migration.ErrCompleted):
+			fmt.Println("too late: the machine has been sent")
+		default:
+			return err
+		}
+		return nil
+	}, "active")
+	// Output:
+	// it takes too long
+	// migrate_cancel
+	// the machine is here, and no migration goes on
+}
+
+// A machine that was sent cannot be sent again before cont.
+func ExampleStateError() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		err := migration.Start(ctx, client, migration.TCP("host2.example.org:4444"))
+		if forbidden, ok := errors.AsType[*migration.StateError](err); ok {
+			fmt.Println(forbidden.RunState, errors.Is(err, migration.ErrNotStarted))
+			return nil
+		}
+		return err
+	}, "completed")
+	// Output:
+	// postmigrate true
 }
 
 // A machine that writes faster than it can be sent is handed over after three passes, or a minute.

@@ -22,19 +22,29 @@ type fake struct {
 	*qmptest.Server
 	*qmp.Client
 
-	mu   sync.Mutex
-	info map[string]any
+	mu       sync.Mutex
+	info     map[string]any
+	runState qemu.RunState
 }
 
 // newFake makes a fake with no migration, whose time is the test's in a bubble.
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{Server: qmptest.NewServer(t, nil), info: map[string]any{}}
+	f := &fake{Server: qmptest.NewServer(t, nil), info: map[string]any{}, runState: qemu.RunStateRunning}
 	f.Handle("query-migrate", func(*qmptest.Request) (any, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return f.info, nil
 	})
+	f.Handle("query-status", func(*qmptest.Request) (any, error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return qemu.StatusInfo{Status: f.runState, Running: f.runState == qemu.RunStateRunning}, nil
+	})
+	f.Handle("query-migrate-capabilities", qmptest.Return([]qemu.MigrationCapabilityStatus{
+		{Capability: qemu.MigrationCapabilityPostcopyRAM, State: true},
+		{Capability: qemu.MigrationCapabilityPauseBeforeSwitchover, State: true},
+	}))
 	for _, command := range []string{"migrate", "migrate-set-capabilities", "migrate-start-postcopy", "migrate-continue"} {
 		f.Handle(command, qmptest.Return(nil))
 	}
@@ -66,6 +76,13 @@ func (f *fake) becomes(status string, more ...any) {
 	f.Event("MIGRATION", map[string]string{"status": status})
 }
 
+// isIn changes the run state.
+func (f *fake) isIn(state qemu.RunState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.runState = state
+}
+
 // sent counts how often a command has come.
 func (f *fake) sent(command string) (n int) {
 	for _, r := range f.Requests() {
@@ -84,9 +101,21 @@ type end struct {
 
 // waits begins to wait.
 func (f *fake) waits(ctx context.Context, opts *migration.Options) <-chan end {
+	return begins(func() (migration.Progress, error) { return migration.Wait(ctx, f.Client, opts) })
+}
+
+// runs begins a migration of its own.
+func (f *fake) runs(ctx context.Context, opts *migration.Options) <-chan end {
+	return begins(func() (migration.Progress, error) {
+		return migration.Run(ctx, f.Client, migration.Unix("/run/m"), opts)
+	})
+}
+
+// begins calls f until it waits for something.
+func begins(f func() (migration.Progress, error)) <-chan end {
 	ended := make(chan end, 1)
 	go func() {
-		p, err := migration.Wait(ctx, f.Client, opts)
+		p, err := f()
 		ended <- end{p, err}
 	}()
 	synctest.Wait()
@@ -220,7 +249,9 @@ func TestUnreadableAnswers(t *testing.T) {
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err = migration.Wait(ended, &unreadable{f.Client, 3}, nil)
-		require.ErrorIs(t, err, migration.ErrCancelled, "what is not known to be in postcopy is cancelled, after that")
+		require.ErrorIs(t, err, migration.ErrGoesOn)
+		_, err = migration.Cancel(t.Context(), &unreadable{f.Client, 3})
+		require.NoError(t, err, "what is not known to be in postcopy is cancelled, after that")
 	})
 }
 
@@ -232,7 +263,7 @@ func TestConnectionLost(t *testing.T) {
 			f.is("active")
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			ended := f.waits(ctx, nil)
+			ended := f.runs(ctx, nil)
 			if cancelled {
 				f.Handle("migrate_cancel", func(r *qmptest.Request) (any, error) {
 					r.Disconnect()

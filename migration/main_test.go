@@ -24,7 +24,7 @@ var allVersions = qemutest.MatrixVersions()
 
 // limit is for what QEMUs do while all CPUs are busy.
 func limit(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -96,11 +96,19 @@ func runState(t *testing.T, s side) qemu.RunState {
 	return status.Status
 }
 
-// willRun: a source goes on a moment after it has told that the migration failed.
-func willRun(t *testing.T, s side) {
+// disk are arguments for a disk, whose image both sides may have.
+func disk(t *testing.T) []string {
 	t.Helper()
-	require.Eventually(t, func() bool { return runState(t, s) == qemu.RunStateRunning }, time.Minute, 10*time.Millisecond)
+	path := filepath.Join(t.TempDir(), "disk")
+	require.NoError(t, os.WriteFile(path, make([]byte, 1<<20), 0o600))
+	return []string{
+		"-blockdev", "driver=file,node-name=f,filename=" + path, "-blockdev", "driver=raw,node-name=d,file=f",
+		"-device", "virtio-blk-pci,id=d,drive=d",
+	}
 }
+
+// nowhere is a target that takes everything.
+var nowhere = migration.URI("exec:cat >/dev/null")
 
 // fds are the descriptors of a QEMU.
 func fds(t *testing.T, s side) []string {

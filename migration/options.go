@@ -10,29 +10,31 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Options are what a wait for a migration can be told. nil, and the zero value, mean the defaults.
-// [WaitIncoming] needs Progress and Interval only.
+// Options configures a wait for a migration. nil, and the zero value, mean the defaults. [WaitIncoming]
+// uses Progress and Interval only.
 type Options struct {
 	// Progress is called with each answer to query-migrate, the last one included; nil for none.
 	Progress func(Progress)
 
 	// Interval is how long to wait for an event before asking again; 0 means a second. It is
 	// also how often Progress is called while nothing changes, and how late the end is noticed
-	// where events are lost.
+	// if events are lost.
 	Interval time.Duration
 
 	// Postcopy is asked while the migration is active, with what Progress was called with, whether
 	// to hand the machine over now and send the rest of its memory afterwards; nil for never. It
 	// needs the capability postcopy-ram on both sides, which [Run] checks at the source before
-	// it begins. Once it has returned true it is not asked again.
+	// it begins. Once it has returned true it is not asked again. If QEMU refuses, Run cancels the
+	// migration, and [Wait] returns [ErrGoesOn].
 	//
 	//	Postcopy: func(p migration.Progress) bool { return p.Pass > 2 || p.Elapsed > time.Minute }
 	Postcopy func(Progress) bool
 
 	// PreSwitchover is called once when the machine stands still and nothing of it has been handed
-	// over, in the state pre-switchover, which the capability pause-before-switchover brings
-	// about and [Run] makes sure of. When it returns nil the migration goes on (migrate-continue), otherwise it is
-	// cancelled. Where there is the state and no function, somebody else has to let it go on.
+	// over, in the state pre-switchover. It needs the capability pause-before-switchover, which [Run]
+	// checks before it begins. If it returns nil the migration goes on (migrate-continue), otherwise
+	// it is cancelled: in [Wait] too, unless the context of Wait has ended. Without a function somebody
+	// else has to let the migration go on.
 	PreSwitchover func(context.Context) error
 }
 
@@ -61,20 +63,22 @@ func (o *Options) needs() (needs []qemu.MigrationCapability) {
 	return needs
 }
 
-// check tells early that a callback would be useless.
+// check returns an error if a callback would be useless.
 func (o *Options) check(ctx context.Context, x qmp.Executor) error {
-	needs := o.needs()
-	if len(needs) == 0 {
-		return nil
-	}
-	states, err := qemu.QueryMigrateCapabilities{}.Do(ctx, x)
-	if err != nil {
-		return err
-	}
-	for _, capability := range needs {
-		if !slices.Contains(states, qemu.MigrationCapabilityStatus{Capability: capability, State: true}) {
-			return fmt.Errorf("a callback needs the capability %s (%w)", capability, qmp.ErrNotSent)
+	for _, capability := range o.needs() {
+		on, err := isOn(ctx, x, capability)
+		if err != nil {
+			return err
+		}
+		if !on {
+			return fmt.Errorf("a callback needs the capability %s", capability)
 		}
 	}
 	return nil
+}
+
+// isOn reports whether a capability is on.
+func isOn(ctx context.Context, x qmp.Executor, capability qemu.MigrationCapability) (bool, error) {
+	states, err := qemu.QueryMigrateCapabilities{}.Do(ctx, x)
+	return slices.Contains(states, qemu.MigrationCapabilityStatus{Capability: capability, State: true}), err
 }

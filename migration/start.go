@@ -2,7 +2,6 @@ package migration
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -30,14 +29,21 @@ func without(ctx context.Context) (context.Context, context.CancelFunc) {
 // descriptor is the name under which QEMU gets the descriptor of a target.
 const descriptor = "qmpkit:migration"
 
-// Start begins to send the machine (migrate), and returns when QEMU has taken the target: whether it
-// can be reached QEMU finds out later, and [Wait] tells. The capability "events" is turned on.
+// Start begins to send the machine (migrate) and returns when QEMU has taken the target. QEMU finds out
+// later whether it can reach the target; [Wait] tells. Start turns on the capability "events".
 //
-// The error matches [ErrNotStarted], or [ErrOutcomeUnknown] when QEMU did not answer and the migration
-// may have begun. A context that has ended begins nothing; one that ends while migrate is being sent
-// does not change anything any more, as that would leave it open whether there is a migration.
+// If ctx has ended Start begins nothing. If ctx ends while migrate is being sent Start does not heed it,
+// because that would leave open whether there is a migration.
+//
+// Start returns an error that matches:
+//   - [ErrNotStarted]: nothing has begun. A [*StateError] says that the machine must be brought into
+//     another state first.
+//   - [ErrOutcomeUnknown]: QEMU did not answer, and the migration may have begun.
 func Start(ctx context.Context, conn Conn, to Target) error {
 	err := prepare(ctx, conn, to, "migrate")
+	if err == nil {
+		err = checkState(ctx, conn)
+	}
 	if err == nil {
 		err = enableEvents(ctx, conn)
 	}
@@ -102,22 +108,21 @@ func begin(ctx context.Context, conn Conn, t Target, send func(ctx context.Conte
 	if t.file != nil {
 		uri = "fd:" + descriptor
 		if err := qmpfd.Send(ctx, conn, descriptor, t.file); err != nil {
-			return unstarted(err)
+			return unstarted(unanswered(ctx, err))
 		}
 	}
 	err := send(ctx, given(uri))
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case qmp.MayHaveExecuted(err):
-		err = silent(err)
-	default:
-		err = unstarted(err)
 	}
+	var kept error
 	if t.file != nil {
-		err = errors.Join(err, takeBack(ctx, conn))
+		kept = takeBack(ctx, conn)
 	}
-	return err
+	if qmp.MayHaveExecuted(err) {
+		return end(ErrOutcomeUnknown, "", unanswered(ctx, err), kept)
+	}
+	return end(ErrNotStarted, "", unanswered(ctx, err), kept)
 }
 
 // takeBack closes the descriptor if QEMU has not taken it.
@@ -125,7 +130,7 @@ func takeBack(ctx context.Context, conn Conn) error {
 	ctx, cancel := without(ctx)
 	defer cancel()
 	if err := qmpfd.Close(ctx, conn, descriptor); err != nil {
-		return fmt.Errorf("QEMU may still have the descriptor %q: %w", descriptor, err)
+		return fmt.Errorf("QEMU may still have the descriptor %q: %w", descriptor, unanswered(ctx, err))
 	}
 	return nil
 }

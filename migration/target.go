@@ -93,7 +93,7 @@ func (t Target) check(ctx context.Context, x qmp.Executor, command string) error
 		t.fault = "no target"
 	}
 	if t.fault != "" {
-		return fmt.Errorf("%s (%w)", t.fault, qmp.ErrNotSent)
+		return errors.New(t.fault)
 	}
 	if t.channels == nil {
 		return nil

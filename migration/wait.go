@@ -2,13 +2,21 @@ package migration
 
 import (
 	"context"
+	"errors"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Run sends the machine to a target, and waits until that has ended: [Start] and [Wait]. Before it
-// begins it makes sure that the capabilities which the callbacks need are on.
+// Run sends the machine to a target and waits until the migration has ended: [Start] and a wait that
+// owns the migration. Before it begins it checks that the capabilities which the callbacks need are
+// on.
+//
+// If ctx ends Run cancels the migration (migrate_cancel), and returns when QEMU has done so, 15 seconds
+// later at most. It also cancels if a callback fails, or if QEMU refuses what a callback asked for.
+//
+// A nil error means that QEMU has sent all of the machine and is in run state postmigrate. The package
+// comment lists the errors.
 func Run(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, error) {
 	if err := opts.check(ctx, conn); err != nil {
 		return Progress{}, unstarted(err)
@@ -18,26 +26,44 @@ func Run(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, er
 	if err := Start(ctx, conn, to); err != nil {
 		return Progress{}, err
 	}
+	w.owns()
 	return w.wait(ctx)
 }
 
 // Wait waits until the migration that this QEMU sends has ended, whoever began it, and returns how
-// far it came. The package comment tells what its errors mean for the machine.
+// far it came.
 //
-// When ctx ends the migration is cancelled (migrate_cancel), also if ctx had ended before. So it is
-// when a callback fails, or what it asked for is refused. Wait returns when QEMU has cancelled, or
-// after 15 seconds.
+// If ctx ends Wait returns at once an error that matches [ErrGoesOn] and the context's error, and
+// the migration goes on. [Cancel] cancels it. Only one thing that Wait is told cancels the migration:
+// [Options.PreSwitchover] returns an error while ctx has not ended. Otherwise the errors are those of
+// [Run], and [ErrNone].
 func Wait(ctx context.Context, conn Conn, opts *Options) (Progress, error) {
 	w := follow(conn, opts)
 	defer w.close()
 	return w.wait(ctx)
 }
 
+// WaitIncoming waits at the destination until the machine has come, and this QEMU runs it. It does not
+// run the machine if QEMU was started with -S, or if the machine was stopped before.
+//
+// If ctx ends the error matches [ErrGoesOn] and the context's error, and QEMU continues to wait for the
+// machine: an incoming migration cannot be cancelled. If the migration has failed the error is a
+// [*FailedError]; a QEMU older than 9.1 is gone then, and the error matches [ErrOutcomeUnknown].
+// [ErrNone] means that the machine has not come and that this QEMU does not wait for one.
+func WaitIncoming(ctx context.Context, conn Conn, opts *Options) (Progress, error) {
+	w := follow(conn, opts)
+	defer w.close()
+	w.incoming = true
+	w.opts.Postcopy, w.opts.PreSwitchover = nil, nil
+	return w.wait(ctx)
+}
+
+// wait asks until the migration has ended, or the wait has.
 func (w *watch) wait(ctx context.Context) (Progress, error) {
 	for {
 		err := w.look(ctx)
-		if err != nil && ctx.Err() == nil {
-			return w.last, silent(err)
+		if err != nil && (ctx.Err() == nil || !w.cancels && !errors.Is(err, ctx.Err())) {
+			return w.last, end(ErrOutcomeUnknown, "", err, ctx.Err())
 		}
 		if err == nil {
 			if ended, err := w.settled(); ended {
@@ -46,16 +72,36 @@ func (w *watch) wait(ctx context.Context) (Progress, error) {
 			err = w.act(ctx)
 		}
 		if err == nil {
-			err = w.sleep(ctx, w.opts.Interval)
+			err = w.next(ctx, w.opts.Interval)
 		}
 		if err != nil {
-			return w.abandon(ctx, err)
+			return w.stop(ctx, err)
 		}
 	}
 }
 
+// stop ends the wait before the migration has ended, because of why.
+func (w *watch) stop(ctx context.Context, why error) (Progress, error) {
+	ctxErr := ctx.Err()
+	if ctxErr != nil && errors.Is(why, ctxErr) {
+		why, ctxErr = ctxErr, nil // instead of "a query was not answered, since ctx ended"
+	}
+	if w.cancels {
+		return w.abandon(ctx, why, ctxErr)
+	}
+	if ctx.Err() == nil && w.look(ctx) == nil { // a command came too late, perhaps
+		if ended, err := w.settled(); ended {
+			return w.last, err
+		}
+	}
+	return w.last, end(ErrGoesOn, "", why, ctxErr)
+}
+
 // act does what the migration, as it was last seen, waits for.
 func (w *watch) act(ctx context.Context) error {
+	if w.unreadable > 0 {
+		return nil
+	}
 	switch w.last.Status {
 	case qemu.MigrationStatusActive:
 		if w.opts.Postcopy == nil || w.asked || !w.opts.Postcopy(w.last) {
@@ -73,23 +119,10 @@ func (w *watch) act(ctx context.Context) error {
 		}
 		w.paused = true
 		if err := w.opts.PreSwitchover(ctx); err != nil {
+			w.cancels = w.cancels || ctx.Err() == nil // the callback tells to
 			return err
 		}
 		return qemu.MigrateContinue{State: qemu.MigrationStatusPreSwitchover}.Do(ctx, w.conn)
 	}
 	return nil
-}
-
-// WaitIncoming waits at the destination until the machine has come, and this QEMU runs it, or would
-// if it had not been started with -S or the machine not been stopped before.
-//
-// An incoming migration cannot be cancelled: when ctx ends the error matches [ErrGoesOn], and QEMU
-// goes on to wait. Where the migration has failed the error is a [*FailedError]; a QEMU older than
-// 9.1 is gone then, and the error matches [ErrOutcomeUnknown].
-func WaitIncoming(ctx context.Context, conn Conn, opts *Options) (Progress, error) {
-	w := follow(conn, opts)
-	defer w.close()
-	w.incoming = true
-	w.opts.Postcopy, w.opts.PreSwitchover = nil, nil
-	return w.wait(ctx)
 }

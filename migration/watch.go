@@ -13,27 +13,33 @@ import (
 // number, and has another one soon.
 const maxUnreadable = 10
 
-// How often to ask for the last figures, and after what time.
+// QEMU reports the end of a migration a moment before it has the last figures, and before it has
+// changed the run state. Up to figuresTries times the watch asks again after settleInterval; for the
+// run state it asks until ownLimit is over.
 const (
-	figuresTries    = 20
-	figuresInterval = 5 * time.Millisecond
+	settleInterval = 5 * time.Millisecond
+	figuresTries   = 20
 )
 
 // A watch follows one migration by asking, and takes events only as a reason to ask again.
 type watch struct {
 	conn     Conn
 	opts     Options
-	incoming bool // it is the destination's
+	incoming bool      // it is the destination's
+	cancels  bool      // the end of the context cancels the migration
+	begun    time.Time // until when QEMU may not know yet of the migration that it began; or zero
 
 	events     qmp.EventStream // nil when there are none any more
 	last       Progress
-	unreadable int // answers in a row
+	answered   time.Time // when last was
+	unreadable int       // answers in a row
 
-	expected bool      // at a destination: there is none yet, and it waits for one
-	switched bool      // the machine is, or was about to be, handed over
-	asked    bool      // for postcopy
-	paused   bool      // the callback before the switchover was called
-	resumed  time.Time // until when a paused state is what was before Resume; zero for no such time
+	expected  bool      // at a destination: there is none yet, and it waits for one
+	unsettled bool      // it has ended, but the run state is still that of a migration
+	switched  bool      // the machine is, or was about to be, handed over
+	asked     bool      // for postcopy
+	paused    bool      // the callback before the switchover was called
+	resumed   time.Time // until when a paused state is what was before Resume; zero for no such time
 }
 
 // follow makes a watch with a subscription, which is closed by close.
@@ -43,6 +49,11 @@ func follow(conn Conn, opts *Options) *watch {
 		opts:   opts.withDefaults(),
 		events: conn.Events((*qemu.MigrationEvent)(nil).EventName()),
 	}
+}
+
+// owns makes the watch that of a migration which was begun here, and is cancelled if the wait for it ends.
+func (w *watch) owns() {
+	w.cancels, w.begun = true, time.Now().Add(ownLimit)
 }
 
 func (w *watch) close() {
@@ -62,36 +73,82 @@ func (w *watch) look(ctx context.Context) error {
 		return err
 	}
 	w.unreadable = 0
-	w.note(p.Status)
-	w.switched = w.switched || p.Info.RAM != nil && p.Info.RAM.PostcopyBytes > 0
 	w.last = p
-	if w.incoming && p.Status == "" {
-		status, err := qemu.QueryStatus{}.Do(ctx, w.conn)
-		if err != nil {
-			return err
-		}
-		w.expected = status.Status == qemu.RunStateInmigrate
-	}
 	if w.opts.Progress != nil {
 		w.opts.Progress(p)
 	}
 	return nil
 }
 
-// query is Query, which asks again while a migration that is completed has no figures: QEMU tells
-// that it is a moment before it has them.
+// query asks for the state of the migration, and for the run state where that decides what the answer
+// means. If the migration has ended query waits until QEMU is done with it.
 func (w *watch) query(ctx context.Context) (Progress, error) {
-	p, err := Query(ctx, w.conn)
-	for range figuresTries {
-		if err != nil || w.incoming || p.Status != qemu.MigrationStatusCompleted || p.Elapsed > 0 {
-			break
+	for start, tries := time.Now(), 0; ; tries++ {
+		w.unsettled = false
+		p, err := Query(ctx, w.conn)
+		if err == nil && w.incoming && p.Status == "" {
+			p, err = w.queryExpected(ctx)
 		}
-		time.Sleep(figuresInterval)
-		if again, err := Query(ctx, w.conn); err == nil {
-			p = again
+		if err != nil {
+			return p, err
+		}
+		w.answered = time.Now()
+		w.note(p.Status)
+		w.switched = w.switched || p.Info.RAM != nil && p.Info.RAM.PostcopyBytes > 0
+		if w.incoming || !isFinal(p.Status) {
+			return p, nil
+		}
+		state, err := runState(ctx, w.conn)
+		if err != nil {
+			return p, err
+		}
+		completed := p.Status == qemu.MigrationStatusCompleted
+		w.unsettled = state == qemu.RunStateFinishMigrate && (completed || !w.switched)
+		switch {
+		case w.unsettled && time.Since(start) < ownLimit:
+		case completed && p.Elapsed == 0 && tries < figuresTries:
+		default:
+			return p, nil
+		}
+		w.last = p
+		if err := sleep(ctx, settleInterval); err != nil {
+			return p, err
 		}
 	}
-	return p, err
+}
+
+// queryExpected is the second look at a destination that has told of no migration. The machine may
+// come at any time, so the order decides: if the run state is no longer inmigrate, a migration that
+// is still unknown afterwards has never begun.
+func (w *watch) queryExpected(ctx context.Context) (Progress, error) {
+	state, err := runState(ctx, w.conn)
+	if err != nil {
+		return Progress{}, err
+	}
+	w.expected = state == qemu.RunStateInmigrate
+	if w.expected {
+		return Progress{}, nil
+	}
+	return Query(ctx, w.conn)
+}
+
+// isFinal reports whether a migration stays in a state.
+func isFinal(status qemu.MigrationStatus) bool {
+	switch status {
+	case qemu.MigrationStatusCompleted, qemu.MigrationStatusCancelled, qemu.MigrationStatusFailed:
+		return true
+	}
+	return false
+}
+
+// runState asks for the run state (query-status). It is empty if the server does not have the command,
+// as one in front of QEMU that lets only some commands pass.
+func runState(ctx context.Context, x qmp.Executor) (qemu.RunState, error) {
+	status, err := qemu.QueryStatus{}.Do(ctx, x)
+	if errors.Is(err, qmp.ErrCommandNotFound) {
+		return "", nil
+	}
+	return status.Status, err
 }
 
 // note takes note of a state that the migration is in, or was in for a moment.
@@ -102,40 +159,70 @@ func (w *watch) note(status qemu.MigrationStatus) {
 	}
 }
 
-// settled tells whether the migration, as it was last seen, has ended, and how.
+// settled reports whether the migration, as it was last seen, has ended, and how.
 func (w *watch) settled() (ended bool, err error) {
+	const stuck = "QEMU reports its end, but is still in run state finish-migrate"
+	if w.unreadable > 0 {
+		return false, nil // what was seen before may be half of it
+	}
 	switch w.last.Status {
 	case qemu.MigrationStatusCompleted:
+		if w.unsettled {
+			return true, end(ErrGoesOn, stuck)
+		}
 		return true, nil
 	case qemu.MigrationStatusCancelled:
 		if w.switched { // which only QEMUs before 10.0 let happen
 			return true, &FailedError{Reason: "it was cancelled", Postcopy: true}
 		}
+		if w.unsettled {
+			return true, end(ErrGoesOn, stuck)
+		}
 		return true, ErrCancelled
 	case qemu.MigrationStatusFailed:
-		return true, &FailedError{Reason: qmp.Value(w.last.Info.ErrorDesc), Postcopy: w.switched}
+		return true, &FailedError{
+			Reason:   qmp.Value(w.last.Info.ErrorDesc),
+			Postcopy: w.switched,
+			Halted:   w.unsettled,
+		}
 	case qemu.MigrationStatusPostcopyPaused:
 		if time.Now().Before(w.resumed) {
 			return false, nil
 		}
-		return true, paused(qmp.Value(w.last.Info.ErrorDesc))
+		if reason := qmp.Value(w.last.Info.ErrorDesc); reason != "" {
+			return true, end(ErrPaused, reason)
+		}
+		return true, ErrPaused
 	case "":
-		if w.expected || w.unreadable > 0 {
+		switch {
+		case w.expected || time.Now().Before(w.begun):
 			return false, nil
+		case !w.begun.IsZero():
+			return true, end(ErrOutcomeUnknown, "QEMU has begun a migration and tells of none")
 		}
 		return true, ErrNone
 	}
 	return false, nil // whatever state that is
 }
 
-// sleep waits for an event, or for so long. The error is that of ctx.
-func (w *watch) sleep(ctx context.Context, interval time.Duration) error {
+// sleep waits for so long. The error is that of ctx.
+func sleep(ctx context.Context, interval time.Duration) error {
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return ctx.Err()
+}
+
+// next waits for an event, or for so long. The error is that of ctx.
+func (w *watch) next(ctx context.Context, interval time.Duration) error {
+	if w.events == nil {
+		return sleep(ctx, interval)
+	}
 	tick, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()
-	if w.events == nil {
-		<-tick.Done()
-		return ctx.Err()
-	}
 	raw, err := w.events.Next(tick)
 	switch {
 	case err == nil:

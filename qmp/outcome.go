@@ -18,10 +18,20 @@ import (
 // [*Error], the server's refusal.
 var ErrOutcomeUnknown = errors.New("qmp: sent, outcome unknown")
 
-// MayHaveExecuted tells of a command that ended with err whether the server may have executed it:
-// unless err says that it was not sent or that the server refused it. Who undoes what went wrong
-// half-way has to undo such a command too, as one that may have done nothing.
+// MayHaveExecuted reports whether the server may have executed a command that ended with err. It
+// returns false if the command was not sent or the server refused it. Cleanup code must undo any other
+// command, even though it may have had no effect.
+//
+// The error of an operation that sends several commands can wrap the error of a lesser one. Such an
+// error answers by itself: MayHaveExecuted calls its method of this name, MayHaveExecuted() bool.
 func MayHaveExecuted(err error) bool {
+	type answerer interface {
+		error
+		MayHaveExecuted() bool
+	}
+	if own, ok := errors.AsType[answerer](err); ok {
+		return own.MayHaveExecuted()
+	}
 	_, refused := errors.AsType[*Error](err)
 	return !refused && !errors.Is(err, ErrNotSent)
 }

@@ -11,6 +11,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
+// An ownAnswer is the error of an operation that sends several commands.
+type ownAnswer struct {
+	executed bool
+	error
+}
+
+func (e ownAnswer) MayHaveExecuted() bool { return e.executed }
+func (e ownAnswer) Unwrap() error         { return e.error }
+
 func TestMayHaveExecuted(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -25,6 +34,8 @@ func TestMayHaveExecuted(t *testing.T) {
 		{qmp.ErrOutcomeUnknown, true},
 		{&qmp.DecodeError{}, true},
 		{errors.New("of another executor"), true},
+		{fmt.Errorf("moving: %w", ownAnswer{true, &qmp.Error{Class: qmp.ErrGeneric}}), true},
+		{fmt.Errorf("moving: %w", ownAnswer{false, qmp.ErrOutcomeUnknown}), false},
 	} {
 		require.Equal(t, c.want, qmp.MayHaveExecuted(c.err), "%#v", c.err)
 	}
