@@ -1,6 +1,10 @@
 package gogen
 
-import "github.com/qmpkit/qmpkit/qapi"
+import (
+	"unicode"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
 
 // featureWalk finds the shortest introspection path of every feature that a command or an
 // event reaches. Paths are of the grammar that package introspect queries, libvirt's: the
@@ -130,7 +134,7 @@ func (w *featureWalk) visit(s step) error {
 // component returns a member's name as a path has it: with a blank before one that does not begin
 // with a letter, such as "__com.example_fast".
 func component(member string) string {
-	if c := member[0] | 0x20; 'a' <= c && c <= 'z' {
+	if member != "" && unicode.IsLetter(rune(member[0])) {
 		return member
 	}
 	return " " + member
