@@ -80,7 +80,7 @@ func (c *checker) check() *Diagnostic {
 	case kindArray:
 		return c.checkArray(c.typ.(*Array))
 	case kindEnum:
-		return checkValues(c.typ.(*Enum))
+		return c.checkValues(c.typ.(*Enum))
 	case kindStruct:
 		return c.checkStruct(c.typ.(*Struct))
 	case kindUnion:
@@ -114,7 +114,7 @@ func (c *checker) contain(part *entity) *Diagnostic {
 
 // checkFeatures checks the features of the definition itself.
 func (c *checker) checkFeatures() *Diagnostic {
-	if problem := checkFeatureClash(c.decl.features); problem != nil {
+	if problem := c.checkFeatureClash(c.decl.features); problem != nil {
 		return problem
 	}
 	if c.typ == nil {
@@ -128,8 +128,8 @@ func (c *checker) checkFeatures() *Diagnostic {
 	return nil
 }
 
-func checkFeatureClash(features []*Feature) *Diagnostic {
-	var names nameSet
+func (l *loader) checkFeatureClash(features []*Feature) *Diagnostic {
+	names := nameSet{asIs: l.pragma.serverNames}
 	for _, f := range features {
 		if other, ok := names.add(f.Name); !ok {
 			return collision(place{"feature", f.Name}, place{"feature", other})
@@ -150,10 +150,10 @@ func (c *checker) checkArray(a *Array) *Diagnostic {
 	return nil
 }
 
-func checkValues(e *Enum) *Diagnostic {
-	var names nameSet
+func (l *loader) checkValues(e *Enum) *Diagnostic {
+	names := nameSet{asIs: l.pragma.serverNames}
 	for _, v := range e.Values {
-		if problem := checkFeatureClash(v.Features); problem != nil {
+		if problem := l.checkFeatureClash(v.Features); problem != nil {
 			return problem
 		}
 		if other, ok := names.add(v.Name); !ok {

@@ -17,7 +17,7 @@ func (c *checker) checkStruct(s *Struct) *Diagnostic {
 			return problem
 		}
 		m.Type = e.typ
-		if problem := checkFeatureClash(m.Features); problem != nil {
+		if problem := c.checkFeatureClash(m.Features); problem != nil {
 			return problem
 		}
 		if c.base != nil {

@@ -61,7 +61,7 @@ func (c *checker) checkArguments(boxed bool) (ObjectType, *Diagnostic) {
 }
 
 func (c *checker) checkAlternate(a *Alternate) *Diagnostic {
-	var names nameSet
+	names := nameSet{asIs: c.pragma.serverNames}
 	seen := map[JSONKind]string{} // the alternative that takes a kind of value
 	for _, d := range c.decl.members {
 		what := place{"alternative", d.name}

@@ -61,6 +61,9 @@ func (d *declarer) read() *Diagnostic {
 }
 
 func (d *declarer) checkName() *Diagnostic {
+	if d.pragma.serverNames && (d.kind == kindCommand || d.kind == kindEvent) {
+		return nil
+	}
 	return d.rules.names.checkDefinition(d.kind, d.name, d.pragma.except(d.name, commandNameExceptions))
 }
 
@@ -187,7 +190,7 @@ func (d *declarer) readFeatures(o *syntax.Object) ([]*Feature, *Diagnostic) {
 		}
 		f := &Feature{Name: name, Pos: d.module.at(e.Position())}
 		what := place{"'features' member", name}
-		if problem := d.rules.names.check(name, what, false); problem != nil {
+		if problem := d.checkPart(name, what, false); problem != nil {
 			return nil, problem
 		}
 		if f.If, problem = d.readIf(object, what); problem != nil {

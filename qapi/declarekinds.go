@@ -47,7 +47,7 @@ func (d *declarer) readValue(v syntax.Value) (*EnumValue, *Diagnostic) {
 		checked = "d" + name // values may begin with a digit
 	}
 	what := dataMember(name)
-	if problem := d.rules.names.check(checked, what, d.pragma.except(d.name, memberNameExceptions)); problem != nil {
+	if problem := d.checkPart(checked, what, d.pragma.except(d.name, memberNameExceptions)); problem != nil {
 		return nil, problem
 	}
 	value := &EnumValue{Name: name, Pos: d.module.at(v.Position())}
@@ -112,7 +112,7 @@ func (d *declarer) readUnion() (problem *Diagnostic) {
 		if simple || d.rules.names == namesClassic {
 			// Elsewhere they are values of an enum.
 			anyCase := d.rules.names != namesClassic
-			if problem := d.rules.names.check(m.Key, dataMember(m.Key), anyCase); problem != nil {
+			if problem := d.checkPart(m.Key, dataMember(m.Key), anyCase); problem != nil {
 				return problem
 			}
 		}
@@ -137,7 +137,7 @@ func (d *declarer) readAlternate() *Diagnostic {
 		return fail("'data' must not be empty")
 	}
 	for _, m := range object.Members {
-		if problem := d.rules.names.check(m.Key, dataMember(m.Key), false); problem != nil {
+		if problem := d.checkPart(m.Key, dataMember(m.Key), false); problem != nil {
 			return problem
 		}
 		alternative, problem := d.readAlternative(m, !d.rules.noArrayAlternates)
@@ -234,7 +234,7 @@ func (d *declarer) readMembers(o *syntax.Object, what, owner string) ([]*memberD
 		if name, ok := cutOptional(m.Key); ok {
 			member.name, member.optional = name, true
 		}
-		if problem := d.rules.names.checkMember(member.name, member.optional, place{what, m.Key}, anyCase); problem != nil {
+		if problem := d.checkMember(member, place{what, m.Key}, anyCase); problem != nil {
 			return nil, problem
 		}
 		if problem := d.readMember(member, m.Value, place{what, m.Key}); problem != nil {
@@ -243,6 +243,22 @@ func (d *declarer) readMembers(o *syntax.Object, what, owner string) ([]*memberD
 		members[i] = member
 	}
 	return members, nil
+}
+
+// checkPart checks the name of an alternative, a value or a feature.
+func (d *declarer) checkPart(name string, what place, anyCase bool) *Diagnostic {
+	if d.pragma.serverNames {
+		return nil
+	}
+	return d.rules.names.check(name, what, anyCase)
+}
+
+// checkMember checks the name of a member.
+func (d *declarer) checkMember(m *memberDeclaration, what place, anyCase bool) *Diagnostic {
+	if d.pragma.serverNames {
+		return nil
+	}
+	return d.rules.names.checkMember(m.name, m.optional, what, anyCase)
 }
 
 // cutOptional cuts the mark of an optional member off its name.

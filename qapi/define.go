@@ -77,6 +77,7 @@ func (l *loader) defineOne(d *declaration) *Diagnostic {
 }
 
 func (l *loader) add(e *entity) {
+	e.members.asIs = l.pragma.serverNames
 	l.byName[e.decl.name] = e
 	l.entities = append(l.entities, e)
 }

@@ -68,7 +68,7 @@ type docRules struct {
 var rulesOf = [...]rules{
 	Any: {
 		pragmas: []string{docRequired, returnsWhitelist, nameCaseWhitelist, commandNameExceptions,
-			commandReturnsExceptions, documentationExceptions, memberNameExceptions},
+			commandReturnsExceptions, documentationExceptions, memberNameExceptions, serverNames},
 		cConditions: true, simpleUnions: true,
 	},
 	QEMU5_2: {

@@ -108,6 +108,7 @@ func (l *loader) full() bool { return len(l.errors) >= l.opts.MaxErrors }
 // finish makes the schema of what the phases have found.
 func (l *loader) finish() {
 	s := l.schema
+	s.ServerNames = l.pragma.serverNames
 	s.index = make(map[string]Definition, len(l.entities))
 	for _, e := range l.entities {
 		if e.def == nil || e.decl.owner != nil {

@@ -22,7 +22,7 @@ func (s *Schema) Only(keep func(Definition) bool) *Schema {
 			}
 		}
 	}
-	out := &Schema{index: map[string]Definition{}}
+	out := &Schema{ServerNames: s.ServerNames, index: map[string]Definition{}}
 	of := func(definitions []Definition) (left []Definition) {
 		for _, d := range definitions {
 			if t, ok := d.(Type); kept[d] || ok && reached[t] {

@@ -10,6 +10,7 @@ import (
 // file sets it and where; what is set twice has the later value.
 type pragma struct {
 	docRequired bool
+	serverNames bool
 	lists       map[string]map[string]bool // by key of the directive
 }
 
@@ -21,6 +22,10 @@ const (
 	commandReturnsExceptions = "command-returns-exceptions"
 	documentationExceptions  = "documentation-exceptions"
 	memberNameExceptions     = "member-name-exceptions"
+
+	// This one is not QEMU's: members, values, features, commands and events have the names that
+	// a server gave, and rules for names do not apply to them. Up to 2.5 names had dots in them.
+	serverNames = "server-names"
 
 	// These two have been renamed since QEMU 5.2.
 	returnsWhitelist  = "returns-whitelist"
@@ -46,14 +51,18 @@ func (p *pragma) set(key string, v syntax.Value, known []string) *Diagnostic {
 	switch {
 	case !slices.Contains(known, key):
 		return fail("unknown pragma '", key, "'")
-	case key != docRequired:
+	case key != docRequired && key != serverNames:
 		return p.setList(key, v)
 	}
 	b, ok := v.(*syntax.Bool)
 	if !ok {
-		return fail("pragma 'doc-required' must be boolean")
+		return fail("pragma '", key, "' must be boolean")
 	}
-	p.docRequired = b.Value
+	if key == serverNames {
+		p.serverNames = b.Value
+	} else {
+		p.docRequired = b.Value
+	}
 	return nil
 }
 

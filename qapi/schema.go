@@ -13,6 +13,11 @@ type Schema struct {
 	// implicitly (see [Header.Implicit]) are not among them.
 	Definitions []Definition
 
+	// ServerNames reports that members, values, features, commands and events have the names that
+	// a server gave, which may be names that QAPI does not allow: with dots, digits first, empty, or
+	// the same in C as another one. A pragma of package unmask says so.
+	ServerNames bool
+
 	index map[string]Definition
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qapi"
 )
 
 // What some version of QEMU takes, and another one refuses.
@@ -184,4 +186,30 @@ func TestManyNames(t *testing.T) {
 	members := strings.ReplaceAll(values(100), "',", "': 'int',") + ": 'int'"
 	require.Equal(t, "schema.json:1:1528: duplicate key 'a-7'",
 		loadError(t, "{ 'struct': 'Many', 'data': { "+members+", 'a-7': 'int' } }"))
+}
+
+// TestServerNames has names that only a server may give.
+func TestServerNames(t *testing.T) {
+	const text = `
+{ 'enum': 'Event', 'data': [ 'l1_grow.alloc_table', 'l1_grow_alloc_table', '', '2.5', 'q_x', 'UP' ] }
+{ 'struct': 'Odd', 'data': { '9lives': 'int', 'a.b': 'int', '*a-b': 'int', '': 'str', 'u': 'str', 'has_u': 'Event', '*UP': 'str' } }
+{ 'union': 'Any', 'base': { 'e': 'Event' }, 'discriminator': 'e', 'data': { '2.5': 'Odd' } }
+{ 'command': '3com.reset', 'data': { 'UP': 'Any' }, 'features': [ 'Fast.1', 'fast-1', 'fast_1' ] }
+{ 'event': 'gone.now' }
+`
+	const pragma = "{ 'pragma': { 'server-names': true } }\n"
+	s := load(t, pragma+text)
+	require.True(t, s.ServerNames)
+	require.True(t, s.Under(func(string) bool { return true }).ServerNames)
+	require.True(t, s.Only(func(qapi.Definition) bool { return true }).ServerNames)
+	require.NotNil(t, s.Lookup("3com.reset"))
+
+	require.Contains(t, loadError(t, text), "'data' member 'l1_grow.alloc_table' has an invalid name")
+	require.Contains(t, loadError(t, "{ 'pragma': { 'server-names': 'yes' } }"), "pragma 'server-names' must be boolean")
+	for _, same := range []string{
+		"{ 'enum': 'Ee', 'data': [ 'a.b', 'a.b' ] }", "{ 'command': 'c', 'features': [ '.', '.' ] }",
+		"{ 'struct': 'Bb', 'data': { '.': 'int' } } { 'struct': 'Ss', 'base': 'Bb', 'data': { '.': 'int' } }",
+	} {
+		require.Contains(t, loadError(t, pragma+same), "collides with", same)
+	}
 }

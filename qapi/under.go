@@ -18,7 +18,7 @@ func (s *Schema) Under(config func(name string) bool) *Schema {
 		definitions: map[Definition]Definition{},
 		arrays:      map[*Array]*Array{},
 	}
-	out := &Schema{index: make(map[string]Definition, len(s.index))}
+	out := &Schema{ServerNames: s.ServerNames, index: make(map[string]Definition, len(s.index))}
 	for _, m := range s.Modules {
 		b.modules[m] = &Module{Name: m.Name, Path: m.Path}
 		out.Modules = append(out.Modules, b.modules[m])

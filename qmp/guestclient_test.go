@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -144,22 +145,24 @@ func TestGuestThatDoesNotAnswer(t *testing.T) {
 
 // TestGuestWithoutReply: a command that has none on success.
 func TestGuestWithoutReply(t *testing.T) {
-	g, p := connectAgent(t)
-	go func() {
-		p.expect(`{"execute":"guest-shutdown","id":`)
-		p.until('}')
-	}()
-	ctx, cancel := context.WithTimeout(limit(t), 20*time.Millisecond)
-	defer cancel()
-	require.NoError(t, g.Execute(ctx, &qmp.Call{Command: "guest-shutdown", NoReply: true}))
-	go func() {
-		p.sync("")
-		p.expect(`{"execute":"guest-shutdown","id":`)
-		id := p.until('}')
-		p.write(`{"error": {"class": "GenericError", "desc": "no"}, "id": ` + id + "}\n")
-	}()
-	err := g.Execute(limit(t), &qmp.Call{Command: "guest-shutdown", NoReply: true})
-	require.ErrorIs(t, err, qmp.ErrGeneric)
+	synctest.Test(t, func(t *testing.T) { // a slow machine has sent it before its context ends
+		g, p := connectAgent(t)
+		go func() {
+			p.expect(`{"execute":"guest-shutdown","id":`)
+			p.until('}')
+		}()
+		ctx, cancel := context.WithTimeout(limit(t), 20*time.Millisecond)
+		defer cancel()
+		require.NoError(t, g.Execute(ctx, &qmp.Call{Command: "guest-shutdown", NoReply: true}))
+		go func() {
+			p.sync("")
+			p.expect(`{"execute":"guest-shutdown","id":`)
+			id := p.until('}')
+			p.write(`{"error": {"class": "GenericError", "desc": "no"}, "id": ` + id + "}\n")
+		}()
+		err := g.Execute(limit(t), &qmp.Call{Command: "guest-shutdown", NoReply: true})
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+	})
 }
 
 // TestGuestTakesNoFiles: they would be left in its channel.
@@ -193,24 +196,26 @@ func TestGuestOneAtATime(t *testing.T) {
 
 // TestGuestBrokenReply: what is no message is dropped, and the command has no reply.
 func TestGuestBrokenReply(t *testing.T) {
-	g, p := connectAgent(t)
-	ctx, cancel := context.WithTimeout(limit(t), 20*time.Millisecond)
-	defer cancel()
-	go func() {
-		p.expect(`{"execute":"a","id":`)
-		p.until('}')
-		p.write(`[1, 2]`)
-	}()
-	_, err := ask(ctx, g, "a")
-	require.True(t, errors.Is(err, qmp.ErrOutcomeUnknown), err)
-	go func() {
-		p.sync(strings.Repeat("]", 100))
-		p.expect(`{"execute":"b","id":`)
-		id := p.until('}')
-		p.write(`{"return": "` + strings.Repeat("x", 100_000) + `", "id": ` + id + "}\n")
-	}()
-	var got string
-	err = g.Execute(limit(t), &qmp.Call{Command: "b", Result: func(d *wire.Decoder) { got = d.String() }})
-	require.NoError(t, err)
-	require.Len(t, got, 100_000)
+	synctest.Test(t, func(t *testing.T) { // a slow machine has sent it before its context ends
+		g, p := connectAgent(t)
+		ctx, cancel := context.WithTimeout(limit(t), 20*time.Millisecond)
+		defer cancel()
+		go func() {
+			p.expect(`{"execute":"a","id":`)
+			p.until('}')
+			p.write(`[1, 2]`)
+		}()
+		_, err := ask(ctx, g, "a")
+		require.True(t, errors.Is(err, qmp.ErrOutcomeUnknown), err)
+		go func() {
+			p.sync(strings.Repeat("]", 100))
+			p.expect(`{"execute":"b","id":`)
+			id := p.until('}')
+			p.write(`{"return": "` + strings.Repeat("x", 100_000) + `", "id": ` + id + "}\n")
+		}()
+		var got string
+		err = g.Execute(limit(t), &qmp.Call{Command: "b", Result: func(d *wire.Decoder) { got = d.String() }})
+		require.NoError(t, err)
+		require.Len(t, got, 100_000)
+	})
 }

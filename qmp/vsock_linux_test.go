@@ -84,10 +84,9 @@ func TestVsockCancelled(t *testing.T) {
 	leavesNoDescriptor(t, func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		begin := time.Now()
 		_, err := Dial(ctx, "vsock:1:4294967219", nil)
 		require.Error(t, err)
-		require.Less(t, time.Since(begin), 1500*time.Millisecond, "not the 2 s of the kernel")
+		require.NotErrorIs(t, err, syscall.ETIMEDOUT, "the kernel ends it after 2 s only")
 		t.Log(err)
 	})
 }

@@ -19,7 +19,9 @@ type builder struct {
 	// declared.
 	claimed, done map[qapi.Definition]bool
 	commands      map[*qapi.Command]string // their names
-	merged        map[string]*qapi.Command // those that are one type with their argument, by name
+	events        map[*qapi.Event]string
+	constantsOf   map[*qapi.Enum]map[string]string // see constants
+	merged        map[string]*qapi.Command         // those that are one type with their argument, by name
 	cycles        cycles
 	failed        error // the first type without a Go type
 	pkg           *pkg
@@ -27,18 +29,20 @@ type builder struct {
 
 func build(whole, part *qapi.Schema, opts Options) (*pkg, error) {
 	b := &builder{
-		whole:    whole,
-		schema:   part,
-		opts:     opts,
-		reach:    reached(part),
-		scope:    names{},
-		types:    map[qapi.Type]goType{},
-		claimed:  map[qapi.Definition]bool{},
-		done:     map[qapi.Definition]bool{},
-		commands: map[*qapi.Command]string{},
-		merged:   map[string]*qapi.Command{},
-		cycles:   findCycles(part),
-		pkg:      &pkg{opts: opts},
+		whole:       whole,
+		schema:      part,
+		opts:        opts,
+		reach:       reached(part),
+		scope:       names{},
+		types:       map[qapi.Type]goType{},
+		claimed:     map[qapi.Definition]bool{},
+		done:        map[qapi.Definition]bool{},
+		events:      map[*qapi.Event]string{},
+		commands:    map[*qapi.Command]string{},
+		constantsOf: map[*qapi.Enum]map[string]string{},
+		merged:      map[string]*qapi.Command{},
+		cycles:      findCycles(part),
+		pkg:         &pkg{opts: opts},
 	}
 	if err := b.claim(); err != nil {
 		return nil, err
@@ -139,7 +143,7 @@ func (b *builder) enum(d *qapi.Enum) (*enum, error) {
 	e := &enum{name: name, doc: b.definitionComment(fmt.Sprintf("%s is the QAPI enum %s.", name, d.Name), d)}
 	for _, v := range d.Values {
 		e.values = append(e.values, enumValue{
-			name: constantName(name, v.Name), wire: v.Name, cond: v.If,
+			name: b.constants(d)[v.Name], wire: v.Name, cond: v.If,
 			doc: b.partComment(d, v.Name, "the value", v.If, v.Features),
 		})
 	}
@@ -162,8 +166,9 @@ func (b *builder) object(d qapi.ObjectType) (*object, error) {
 // has them: it is documented, and the table of secrets has its name.
 func (b *builder) fields(o *object, t qapi.ObjectType, owner qapi.Definition) error {
 	scope := names{}
+	fields := b.fieldNames(t)
 	for _, m := range t.AllMembers() {
-		f, err := b.field(t, m, owner)
+		f, err := b.field(fields[m.Name], t, m, owner)
 		if err != nil {
 			return err
 		}
@@ -175,9 +180,9 @@ func (b *builder) fields(o *object, t qapi.ObjectType, owner qapi.Definition) er
 	return nil
 }
 
-func (b *builder) field(t qapi.ObjectType, m *qapi.Member, owner qapi.Definition) (*field, error) {
+func (b *builder) field(name string, t qapi.ObjectType, m *qapi.Member, owner qapi.Definition) (*field, error) {
 	f := &field{
-		name:     fieldName(m.Name),
+		name:     name,
 		wire:     m.Name,
 		typ:      b.goType(m.Type),
 		optional: m.Optional,
@@ -288,7 +293,7 @@ func (b *builder) extraField(o *object) string {
 }
 
 func (b *builder) event(d *qapi.Event) (*event, error) {
-	e := &event{name: eventName(d), wire: d.Name}
+	e := &event{name: b.events[d], wire: d.Name}
 	e.doc = b.definitionComment(fmt.Sprintf("%s is the event %s.", e.name, d.Name), d)
 	b.pkg.events = append(b.pkg.events, e)
 	if d.Arg != nil && !d.Arg.Head().Implicit {

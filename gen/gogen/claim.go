@@ -38,6 +38,9 @@ func (b *builder) claimCommand(c *qapi.Command) error {
 	}
 	if _, taken := b.scope[name]; taken {
 		name += "Command"
+		if b.whole.ServerNames {
+			name = b.scope.free(name, name)
+		}
 		b.commands[c] = name
 	}
 	return b.scope.take(name, describe(c))
@@ -51,7 +54,12 @@ func (b *builder) claimDefinition(d qapi.Definition) error {
 	case *qapi.Command:
 		return nil
 	case *qapi.Event:
-		return b.scope.take(eventName(d), describe(d))
+		name := eventName(d)
+		if b.whole.ServerNames {
+			name = b.scope.free(name, name)
+		}
+		b.events[d] = name
+		return b.scope.take(name, describe(d))
 	case *qapi.Enum:
 		return b.claimEnum(d)
 	case *qapi.Union:
@@ -81,7 +89,7 @@ func (b *builder) claimEnum(d *qapi.Enum) error {
 		return err
 	}
 	for _, v := range d.Values {
-		if err := b.scope.take(constantName(name, v.Name), fmt.Sprintf("value %s of %s", v.Name, describe(d))); err != nil {
+		if err := b.scope.take(b.constants(d)[v.Name], fmt.Sprintf("value %s of %s", v.Name, describe(d))); err != nil {
 			return err
 		}
 	}

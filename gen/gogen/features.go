@@ -1,6 +1,10 @@
 package gogen
 
-import "github.com/qmpkit/qmpkit/qapi"
+import (
+	"unicode"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
 
 // featureWalk finds the shortest introspection path of every feature that a command or an
 // event reaches. Paths are of the grammar that package introspect queries, libvirt's: the
@@ -110,10 +114,11 @@ func (w *featureWalk) visit(s step) error {
 			return err
 		}
 		for _, m := range t.AllMembers() {
-			if err := w.add(s.path+"/"+m.Name+"/$$", s.name+fieldName(m.Name), m.Features); err != nil {
+			path := s.path + "/" + component(m.Name)
+			if err := w.add(path+"/$$", s.name+fieldName(m.Name), m.Features); err != nil {
 				return err
 			}
-			w.reach(s.path+"/"+m.Name, m.Type, s.name+fieldName(m.Name))
+			w.reach(path, m.Type, s.name+fieldName(m.Name))
 		}
 		if u, ok := t.(*qapi.Union); ok {
 			for _, b := range u.Branches {
@@ -124,4 +129,13 @@ func (w *featureWalk) visit(s step) error {
 		}
 	}
 	return nil
+}
+
+// component returns a member's name as a path has it: with a blank before one that does not begin
+// with a letter, such as "__com.example_fast".
+func component(member string) string {
+	if member != "" && unicode.IsLetter(rune(member[0])) {
+		return member
+	}
+	return " " + member
 }

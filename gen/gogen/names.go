@@ -1,6 +1,7 @@
 package gogen
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strconv"
@@ -27,7 +28,9 @@ import (
 //     Path.
 //   - A struct's fields give way to its methods and are given the suffix Member.
 //
-// Any other two things that would have one name are an error: nobody is renamed unseen.
+// Any other two things that would have one name are an error: nobody is renamed unseen. Only in a
+// schema with a server's names (qapi's ServerNames), which no rule of QAPI keeps apart, the later
+// one has a number: the values a-b and a.b of Kind are KindAB and KindAB2.
 
 // initialisms are the words that Go writes in one case. The list is closed: another entry
 // would rename what programs use.
@@ -93,10 +96,12 @@ func typeName(d qapi.Definition) string {
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 
+// constantName is the name of a value's constant. Only a server's name can be one without a letter
+// or a digit.
 func constantName(enum, value string) string {
 	var b strings.Builder
 	b.WriteString(enum)
-	appendWord(&b, goName(value))
+	appendWord(&b, cmp.Or(goName(value), "Empty"))
 	return b.String()
 }
 
@@ -153,6 +158,37 @@ func fieldName(member string) string {
 		return name + "Member"
 	}
 	return name
+}
+
+// constants returns the names of an enum's constants, by value.
+func (b *builder) constants(d *qapi.Enum) map[string]string {
+	if b.constantsOf[d] == nil {
+		name := typeName(d)
+		b.constantsOf[d] = keepApart(b, d.Values, func(v *qapi.EnumValue) (string, string) {
+			return v.Name, constantName(name, v.Name)
+		})
+	}
+	return b.constantsOf[d]
+}
+
+// fieldNames returns the names of the fields for an object's members, by member.
+func (b *builder) fieldNames(t qapi.ObjectType) map[string]string {
+	return keepApart(b, t.AllMembers(), func(m *qapi.Member) (string, string) { return m.Name, fieldName(m.Name) })
+}
+
+// keepApart returns Go names by the schema's. In a schema with a server's names those that would be
+// the same have numbers.
+func keepApart[T any](b *builder, all []T, name func(T) (wire, goName string)) map[string]string {
+	scope, found := names{}, map[string]string{}
+	for _, t := range all {
+		wire, goName := name(t)
+		if b.whole.ServerNames {
+			goName = scope.free(goName, goName)
+			scope[goName] = wire
+		}
+		found[wire] = goName
+	}
+	return found
 }
 
 // names is a scope in which each name is there once.

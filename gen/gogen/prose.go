@@ -25,7 +25,7 @@ func (b *builder) prose(d qapi.Definition) *prose {
 	if !b.opts.Docs {
 		return nil
 	}
-	n := &namer{b: b, members: memberNames(d)}
+	n := &namer{b: b, members: b.memberNames(d)}
 	return &prose{d, rst.Reader{Ref: n.ref, Word: n.word}}
 }
 

@@ -14,12 +14,12 @@ type namer struct {
 }
 
 // memberNames are the Go names of what a definition's members, values or alternatives become.
-func memberNames(d qapi.Definition) map[string]string {
+func (b *builder) memberNames(d qapi.Definition) map[string]string {
 	found := map[string]string{}
 	switch d := d.(type) {
 	case *qapi.Enum:
-		for _, v := range d.Values {
-			found[v.Name] = "[" + constantName(typeName(d), v.Name) + "]"
+		for value, name := range b.constants(d) {
+			found[value] = "[" + name + "]"
 		}
 		return found
 	case *qapi.Alternate:
@@ -29,9 +29,7 @@ func memberNames(d qapi.Definition) map[string]string {
 		return found
 	}
 	if o := objectOf(d); o != nil {
-		for _, m := range o.AllMembers() {
-			found[m.Name] = fieldName(m.Name)
-		}
+		return b.fieldNames(o)
 	}
 	return found
 }
@@ -60,8 +58,8 @@ func (n *namer) ref(name string) string {
 	}
 	owner, member, ok := strings.Cut(name, ".")
 	if d := n.b.schema.Lookup(owner); ok && d != nil {
-		if link, ok := n.link(owner); ok && memberNames(d)[member] != "" {
-			return link + "." + strings.Trim(memberNames(d)[member], "[]")
+		if link, ok := n.link(owner); ok && n.b.memberNames(d)[member] != "" {
+			return link + "." + strings.Trim(n.b.memberNames(d)[member], "[]")
 		}
 	}
 	return name
@@ -75,7 +73,7 @@ func (n *namer) link(name string) (string, bool) {
 	case *qapi.Command:
 		return "[" + n.b.commands[d] + "]", true
 	case *qapi.Event:
-		return "[" + eventName(d) + "]", true
+		return "[" + n.b.events[d] + "]", true
 	case qapi.Definition:
 		return "[" + typeName(d) + "]", true
 	}

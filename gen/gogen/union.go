@@ -61,10 +61,9 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 // branches groups the values of the discriminator by the type that serves them.
 func (b *builder) branches(u *union, d *qapi.Union) {
 	tag := d.Discriminator.Type.(*qapi.Enum)
-	tagType := typeName(tag)
 	index := map[string]int{}
 	for _, br := range d.Branches {
-		value := enumValue{name: constantName(tagType, br.Value), wire: br.Value, cond: br.If}
+		value := enumValue{name: b.constants(tag)[br.Value], wire: br.Value, cond: br.If}
 		if br.Type == nil {
 			u.empty = append(u.empty, value)
 			continue

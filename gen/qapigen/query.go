@@ -25,7 +25,8 @@ func newQuery() *cobra.Command {
 
 A component is a member's name (*NAME if it must be optional), +CASE for a union's branch,
 ^VALUE of an enum, !TYPE for a JSON type, or $FEATURE; $$FEATURE is one of the member before it.
-A name that does not begin with a letter has a blank before it.
+A blank stands before a name that does not begin with a letter. The answer is false if a
+component does not fit what it stands behind.
 
 ` + sourceHelp + `
 

@@ -34,6 +34,9 @@ func TestQuery(t *testing.T) {
 			{"stop/$f", "true\n", exitHas},
 			{"stop/$g", "false\n", exitHasNot},
 			{"cont", "false\n", exitHasNot},
+			{"stop/ arg-type", "true\n", exitHas},
+			{"stop/*arg-type", "false\n", exitHasNot},
+			{"stop/!ret-type/$f/x", "false\n", exitHasNot}, // and no error: nothing is behind !ret-type
 			{"stop//x", "", exitFailed},
 		} {
 			var out, errs strings.Builder

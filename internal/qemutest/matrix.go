@@ -2,25 +2,37 @@ package qemutest
 
 import (
 	"os"
+	"slices"
 	"testing"
 )
 
-// The matrix is every version on every machine. Running all of it takes minutes, so it is asked
-// for: with QMPKIT_MATRIX=all, as make test-qemu does. Otherwise it is a part of it.
+// The matrix is every version on every machine. QMPKIT_MATRIX chooses how much of it tests run on:
+//
+//   - all: the whole matrix, which takes a quarter of an hour (make test-qemu);
+//   - one: one version and machine for each test, since the race detector sees the same Go code with
+//     each QEMU (make race);
+//   - otherwise two versions on one machine.
+func matrix() string { return os.Getenv("QMPKIT_MATRIX") }
 
-func wholeMatrix() bool { return os.Getenv("QMPKIT_MATRIX") == "all" }
-
-// MatrixVersions are the versions of the matrix: 5.2, 7.2, 10.0 and 11.1, or 7.2 and 10.0.
+// MatrixVersions returns the versions of the matrix: 5.2, 7.2, 10.0 and 11.1, or 7.2 and 10.0.
 func MatrixVersions() []string {
-	if wholeMatrix() {
+	if matrix() == "all" {
 		return []string{"5.2", "7.2", "10.0", "11.1"}
 	}
 	return []string{"7.2", "10.0"}
 }
 
-// MatrixMachines are the machines of the matrix: pc and q35, or pc.
+// one returns the version that a test runs on if it runs on one only: the one that most tests have.
+func one(versions []string) []string {
+	if slices.Contains(versions, "10.0") {
+		return []string{"10.0"}
+	}
+	return versions[:1]
+}
+
+// MatrixMachines returns the machines of the matrix: pc and q35, or pc.
 func MatrixMachines() []string {
-	if wholeMatrix() {
+	if matrix() == "all" {
 		return []string{"pc", "q35"}
 	}
 	return []string{"pc"}

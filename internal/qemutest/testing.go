@@ -6,10 +6,13 @@ import (
 	"testing"
 )
 
-// Run runs f as a subtest, "qemu-7.2", for each version. A QEMU that stands for several of them
-// runs once.
+// Run runs f as a subtest, "qemu-7.2", for each version, or for one of them if QMPKIT_MATRIX is one.
+// A QEMU that stands for several of them runs once.
 func Run(t *testing.T, versions []string, f func(t *testing.T, q *QEMU)) {
 	t.Helper()
+	if matrix() == "one" {
+		versions = one(versions)
+	}
 	seen := map[string]bool{}
 	for _, version := range versions {
 		q, err := Find(version)

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// ErrQuery is matched by the error of a path that asks for nothing that could be there or not:
-// it goes on after a component that ends it, or has a component that is empty.
+// ErrQuery matches the error of a malformed path: a component is empty, or something follows a
+// component that ends the path.
 var ErrQuery = errors.New("introspect: malformed query")
 
-// ErrSchema is matched by the error of a query that cannot be answered because the schema is
-// not one: a type that it names is not in it, or types lead to each other for ever.
+// ErrSchema matches the error of a query in a malformed schema: a type that it names is missing,
+// or types lead to each other for ever.
 var ErrSchema = errors.New("introspect: malformed schema")
 
 // How many types a query may pass: one after the other, and in all. Arrays and alternates are
@@ -21,32 +21,37 @@ const (
 	maxQuerySteps = 100_000
 )
 
-// Has tells whether the schema has what a path describes. The grammar is libvirt's, and a little
-// more:
+// Has reports whether the schema has what a path describes. The grammar is libvirt's, with one
+// addition:
 //
-//	path      = command-or-event *( "/" component )
-//	second    = "arg-type" | "ret-type" | "$" feature
-//	of object = member | "*" member      which must be optional
-//	          | "+" case                 the branch of a union
-//	          | "$" feature
-//	of a member, behind it               "$$" feature (not in libvirt's grammar)
-//	of enum   = "^" value [ "/$" feature ]
-//	of builtin = "!" json-type           null, string, number, int, boolean or value
+//	path       = command-or-event *( "/" component )
+//	second     = "arg-type" | "ret-type" | "$" feature
+//	of object  = member | "*" member      which must be optional
+//	           | "+" case                 the branch of a union
+//	           | "$" feature
+//	of a member, behind it                "$$" feature (the addition)
+//	of enum    = "^" value [ "/$" feature ]
+//	of builtin = "!" json-type            null, string, number, int, boolean or value
 //
-// An array is passed without a component; of an alternate's types the first counts that has it.
-// A name that does not begin with a letter has a blank before it. A feature, a json-type, and a
-// value's feature end a path. The first component may also be the name of a type, which is a
-// number unless the view was made without masking: what follows is about that type then.
+// An array takes no component. An alternate has what one of its types has. A blank stands before
+// a name that does not begin with a letter. A feature, a json-type, and a value's feature end a
+// path. The first component may also name a type, which is a number unless the view was made
+// without masking; the path then goes on from that type.
 //
 //	blockdev-add
 //	blockdev-add/arg-type/+file/$dynamic-auto-read-only
 //	blockdev-add/arg-type/+file/aio/^io_uring
 //	block-commit/arg-type/*top
 //	block-commit/arg-type/base/$$deprecated
-//	netdev_add/arg-type/type/!string
+//	netdev_add/arg-type/id/!string
 //
-// A command, an event, a member or a value that is not there, and a component that does not fit
-// the type that it is for, are no errors: the schema does not have it.
+// Has returns false, and no error, if something in the path is not in the schema, and if a
+// component does not fit what it stands behind: "+arg-type", "^value" behind an object. It reads
+// the path from the front and looks no further then.
+//
+// The error matches:
+//   - [ErrQuery]: a component is empty, or something follows one that ends the path.
+//   - [ErrSchema]: a type that the path leads to is missing, or types lead to each other for ever.
 func (s *Schema) Has(path string) (bool, error) {
 	components := strings.Split(path, "/")
 	for _, c := range components {
@@ -62,7 +67,7 @@ func (s *Schema) Has(path string) (bool, error) {
 		return q.entry(&info.Header, rest, map[string]string{"arg-type": info.ArgType, "ret-type": info.RetType})
 	case *Event:
 		return q.entry(&info.Header, rest, map[string]string{"arg-type": info.ArgType})
-	case nil, *Unknown:
+	case nil:
 		return false, nil
 	}
 	return q.named(components[0], rest)
@@ -94,14 +99,14 @@ func (q *query) entry(h *Header, rest []string, types map[string]string) (bool, 
 	if len(rest) == 0 {
 		return true, nil
 	}
-	if feature, ok := strings.CutPrefix(rest[0], "$"); ok {
-		return q.feature(h.Features, feature, rest[1:])
+	component := rest[0]
+	switch component[0] {
+	case '^', '!', '+', '*':
+		return false, nil // a type has no modifier here
+	case '$':
+		return q.feature(h.Features, component[1:], rest[1:])
 	}
-	key := rest[0]
-	if !isLetter(key[0]) {
-		key = key[1:]
-	}
-	name, ok := types[key]
+	name, ok := types[plain(component)]
 	if !ok {
 		return false, nil
 	}
@@ -170,11 +175,7 @@ func (q *query) object(o *Object, rest []string) (bool, error) {
 		}
 		return false, nil
 	}
-	name := component
-	if !isLetter(name[0]) {
-		name = name[1:]
-	}
-	m := o.Member(name)
+	m := o.Member(plain(component))
 	if m == nil || component[0] == '*' && !m.Optional {
 		return false, nil
 	}
@@ -223,6 +224,15 @@ func (q *query) alternate(a *Alternate, rest []string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// plain returns the name in a component: without the blank, or the asterisk, before it. Like libvirt
+// it takes any character for the blank that is no letter.
+func plain(component string) string {
+	if !isLetter(component[0]) {
+		return component[1:]
+	}
+	return component
 }
 
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }

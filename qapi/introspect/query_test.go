@@ -34,6 +34,15 @@ func TestHas(t *testing.T) {
 		"DEVICE_DELETED/arg-type/*path":   false, // it is mandatory
 		"DEVICE_DELETED/ret-type":         false,
 		"DEVICE_DELETED/name":             false,
+
+		// A modifier does not fit a command or an event.
+		"blockdev-add/ arg-type":          true,
+		"blockdev-add/*arg-type":          false,
+		"blockdev-add/^arg-type":          false,
+		"blockdev-add/+arg-type":          false,
+		"blockdev-add/!ret-type":          false,
+		"DEVICE_DELETED/+arg-type/device": false,
+		"blockdev-add/*arg-type/$x/x":     false, // nothing is behind it, not even a mistake
 		"query-block/meta-type":           false,
 
 		"query-block":          true,
@@ -120,6 +129,7 @@ func TestHasOutsideQEMU(t *testing.T) {
 		"0/!int":                  false,
 		"c/arg-type/new":          true,
 		"c/arg-type/new/x":        false, // who knows
+		"3":                       true,  // like any entry, as in libvirt
 		"3/x":                     false,
 	} {
 		has, err := s.Has(path)

@@ -47,6 +47,13 @@
 // Commands and events that are new are in the module new.json, and types where they are used. The
 // alternatives of a new alternate are str, int, number, bool, null, list and object.
 //
+// # Names of a server
+//
+// All other names are the server's, also where QAPI's rules do not allow them. Up to QEMU 2.5 the
+// values of enums had dots in them. The schema then has the pragma server-names, which only package
+// qapi's dialect Any takes. A name has letters, digits, '-', '_' and '.'; only that of a member or a
+// value may be empty.
+//
 // # Joining
 //
 // [Join] adds what a server has to the schema of a QEMU whose source is at hand, so that bindings

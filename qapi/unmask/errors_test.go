@@ -1,6 +1,8 @@
 package unmask_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -90,4 +92,42 @@ func FuzzUnmask(f *testing.F) {
 		require.NoError(t, err)
 		require.Empty(t, changes)
 	})
+}
+
+// TestServerNames takes names that QAPI does not allow as they are: QEMU 2.5 had the values of
+// BlkdebugEvent with dots.
+func TestServerNames(t *testing.T) {
+	answer, err := schema.Captured.ReadFile("captured/5.2/qemu.json")
+	require.NoError(t, err)
+	text := strings.ReplaceAll(string(answer), "l1_grow_", "l1_grow.")
+	require.NotEqual(t, string(answer), text)
+	live, err := introspect.Read([]byte(text))
+	require.NoError(t, err)
+	names := source(t, "10.2", schema.QEMU)
+	s, err := unmask.Unmask(live, names)
+	require.NoError(t, err)
+	requireSame(t, live, s.Schema)
+	require.True(t, s.Schema.ServerNames)
+	event := s.Schema.Lookup("BlkdebugEvent").(*qapi.Enum)
+	require.True(t, slices.ContainsFunc(event.Values, func(v *qapi.EnumValue) bool { return v.Name == "l1_grow.alloc_table" }))
+
+	_, err = unmask.Join(names, live, unmask.JoinOptions{Version: "2.5"})
+	var conflict *unmask.ConflictError // of other things
+	require.ErrorAs(t, err, &conflict)
+	overrides := map[string]unmask.Choice{}
+	for _, c := range conflict.Conflicts {
+		overrides[c.Place] = unmask.TakeSource
+	}
+	joined, err := unmask.Join(names, live, unmask.JoinOptions{Version: "2.5", Overrides: overrides})
+	require.NoError(t, err)
+	require.True(t, joined.Schema.ServerNames)
+	require.Equal(t, "2.5", qapi.SeenIn(joined.Schema.Lookup("BlkdebugEvent"), "l1_grow.alloc_table"))
+	require.Empty(t, qapi.SeenIn(joined.Schema.Lookup("BlkdebugEvent"), "l1_grow_alloc_table"))
+
+	plain, err := introspect.Read(answer)
+	require.NoError(t, err)
+	s, err = unmask.Unmask(plain, names)
+	require.NoError(t, err)
+	require.False(t, s.Schema.ServerNames)
+	require.NotContains(t, string(s.Files[s.Main]), "server-names")
 }

@@ -55,7 +55,7 @@ func (c *checker) info(info introspect.Info) {
 	case *introspect.Enum:
 		c.names(info.Name)
 		for _, v := range info.Members {
-			c.names(v.Name)
+			c.texts(v.Name)
 			c.names(v.Features...)
 		}
 	case *introspect.Object:
@@ -83,7 +83,7 @@ func (c *checker) object(o *introspect.Object) {
 	c.names(o.Name)
 	for i := range o.Members {
 		m := &o.Members[i]
-		c.names(m.Name)
+		c.texts(m.Name)
 		c.names(m.Features...)
 		c.use(m.Type)
 	}
@@ -112,9 +112,16 @@ func (c *checker) useObject(name string) {
 
 func (c *checker) names(names ...string) {
 	for _, name := range names {
-		if name == "" || strings.ContainsFunc(name, notInNames) {
+		if c.texts(name); name == "" {
 			c.fail("has the name %q in it, which is none", name)
 		}
+	}
+}
+
+// texts is names for members and values, which may be empty.
+func (c *checker) texts(name string) {
+	if strings.ContainsFunc(name, notInNames) {
+		c.fail("has the name %q in it, which is none", name)
 	}
 }
 

@@ -41,8 +41,8 @@ func (s *Snapshot) Recovered() (n int) {
 // names that another schema has. All that the server has is in it, and nothing else but the base
 // types that its types have in common.
 //
-// The error matches [ErrSchema] if the answer is no schema, and is a [qapi.Diagnostics] if it is
-// one that QEMU would not take, the places being those in the text that was to be Files.
+// The error matches [ErrSchema] if the answer is no schema, and is a [qapi.Diagnostics] if QAPI's
+// rules refuse it, but for those for names. The places are those in the text that was to be Files.
 func Unmask(live *introspect.Schema, names *qapi.Schema) (*Snapshot, error) {
 	if err := check(live); err != nil {
 		return nil, err
@@ -54,11 +54,20 @@ func Unmask(live *introspect.Schema, names *qapi.Schema) (*Snapshot, error) {
 	return load(b.main(), b.files(), b.definitions, types)
 }
 
-// load writes the files and reads them.
+// load writes the files and reads them. If QAPI's rules refuse the schema it tries once more
+// without its rules for names, since a server's names are taken as they are.
 func load(main string, modules []string, definitions []*definition, types []Type) (*Snapshot, error) {
-	s := &Snapshot{Main: main, Files: write(main, modules, definitions), Types: types}
-	var err error
-	if s.Schema, err = qapi.LoadFS(textFS(s.Files), main, nil); err != nil {
+	s := &Snapshot{Main: main, Types: types}
+	read := func(serverNames bool) (err error) {
+		s.Files = write(main, modules, definitions, serverNames)
+		s.Schema, err = qapi.LoadFS(textFS(s.Files), main, nil)
+		return err
+	}
+	err := read(false)
+	if err != nil {
+		err = read(true)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("unmask: the schema is one that QEMU would not take:\n%w", err)
 	}
 	return s, nil

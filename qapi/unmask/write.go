@@ -10,8 +10,8 @@ import (
 
 // write returns the text of the schema's files: the main one, which includes the others, and one
 // for each module. Definitions keep their order.
-func write(main string, modules []string, definitions []*definition) map[string][]byte {
-	items := map[string][]syntax.Item{main: {pragma(definitions)}}
+func write(main string, modules []string, definitions []*definition, serverNames bool) map[string][]byte {
+	items := map[string][]syntax.Item{main: {pragma(definitions, serverNames)}}
 	for _, name := range modules {
 		if name != main {
 			items[main] = append(items[main], object("include", text(name)))
@@ -32,7 +32,7 @@ func write(main string, modules []string, definitions []*definition) map[string]
 
 // pragma excepts what QEMU's own schemas except from rules: commands that answer with something
 // else than objects, and types with capital letters in the names of their members.
-func pragma(definitions []*definition) *syntax.Object {
+func pragma(definitions []*definition, serverNames bool) *syntax.Object {
 	objects := map[string]bool{}
 	for _, d := range definitions {
 		objects[d.name] = d.kind == "struct" || d.kind == "union"
@@ -52,6 +52,9 @@ func pragma(definitions []*definition) *syntax.Object {
 	}
 	if names != nil {
 		add(p, "member-name-exceptions", &syntax.Array{Elements: names})
+	}
+	if serverNames {
+		add(p, "server-names", &syntax.Bool{Value: true})
 	}
 	return object("pragma", p)
 }
@@ -94,7 +97,7 @@ func (d *definition) doc() *syntax.Doc {
 // marks returns the sections on what was seen first in a server.
 func (d *definition) marks() (sections []syntax.Section) {
 	mark := func(kind syntax.SectionKind, name string) {
-		if version, ok := d.seen[name]; ok {
+		if version, ok := d.seen[name]; ok && (name != "" || kind == syntax.Plain) {
 			sections = append(sections, syntax.Section{Kind: kind, Name: name, Lines: []string{syntax.SeenMark(version)}})
 		}
 	}

@@ -3,6 +3,7 @@ package qmpfd_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -124,16 +125,54 @@ func TestSetFaults(t *testing.T) {
 func TestLateAnswer(t *testing.T) {
 	qemutest.CheckFds(t)
 	m := fakeqemu.New(t)
-	m.SetFaults(qmptest.Lag(100 * time.Millisecond))
-	c := m.Dial()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	held := make(chan struct{})
+	m.SetFaults(func(out io.WriteCloser) io.WriteCloser { return &holding{WriteCloser: out, until: held} })
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	c := &interrupted{m.Dial(), func() { // its request has come, and the answer has not gone out
+		for len(m.Requests()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}, held}
 	_, err := qmpfd.AddSet(ctx, c, "t", open(t, image(t), rw)...)
 	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorAs(t, err, new(*qmpfd.UndoError))
 	require.Equal(t, "remove-fd", m.Requests()[2].Command)
 	require.Empty(t, m.State())
+}
+
+// holding lets two messages out, the greeting and the answer to qmp_capabilities, and holds others.
+type holding struct {
+	io.WriteCloser
+	until  <-chan struct{}
+	passed int
+}
+
+func (h *holding) Write(b []byte) (int, error) {
+	if h.passed++; h.passed > 2 {
+		<-h.until
+	}
+	return h.WriteCloser.Write(b)
+}
+
+// interrupted is a connection whose first command's context ends while it is executed. Answers come
+// after that.
+type interrupted struct {
+	*qmp.Client
+	interrupt func()
+	held      chan struct{}
+}
+
+func (i *interrupted) Execute(ctx context.Context, call *qmp.Call) error {
+	if i.interrupt == nil {
+		return i.Client.Execute(ctx, call)
+	}
+	go i.interrupt()
+	i.interrupt = nil
+	defer close(i.held)
+	return i.Client.Execute(ctx, call)
 }
 
 // TestConnectionLost has nobody left to undo anything.

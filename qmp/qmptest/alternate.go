@@ -40,14 +40,22 @@ func (v visitor) kindOf(typ string) string {
 	return "value"
 }
 
-// alternates are those of QEMU, which names them in its texts, while introspection hides their
-// names: by what they may be, and by the first member of what is an object there.
-var alternates = []struct{ name, kinds, member string }{
-	{"StrOrNull", "null string", ""},
-	{"BlockdevRef", "object string", "driver"},
-	{"BlockdevRefOrNull", "null object string", "driver"},
-	{"BlockDirtyBitmapOrStr", "object string", "node"},
-	{"Qcow2OverlapChecks", "object string", "template"},
+// alternates are QEMU's, whose texts name them, while introspection hides their names: by what they
+// may be, and by the first member of what is an object there. A row counts for QEMUs before a
+// version, if it has one, and the first that fits counts.
+var alternates = []struct {
+	name, kinds, member string
+	before              qmp.Version
+}{
+	{name: "StrOrNull", kinds: "null string"},
+	{name: "BlockdevRef", kinds: "object string", member: "driver"},
+	{name: "BlockdevRefOrNull", kinds: "null object string", member: "driver"},
+	{name: "BlockDirtyBitmapMergeSource", kinds: "object string", member: "node", before: qmp.Version{Major: 7, Minor: 1}},
+	{name: "BlockDirtyBitmapOrStr", kinds: "object string", member: "node"},
+	{name: "Qcow2OverlapChecks", kinds: "object string", member: "template"},
+	{name: "BlockExportIothreads", kinds: "array string"},
+	{name: "GuestFileWhence", kinds: "number string"},
+	{name: "GuestExecCaptureOutput", kinds: "boolean string"},
 }
 
 // nameOf returns the name that QEMU has for an alternate; for one that it does not know, and
@@ -64,6 +72,9 @@ func (v visitor) nameOf(t *introspect.Alternate, kinds []string) string {
 	}
 	slices.Sort(kinds)
 	for _, known := range alternates {
+		if known.before != (qmp.Version{}) && v.version.Compare(known.before) >= 0 {
+			continue
+		}
 		if known.kinds == strings.Join(kinds, " ") && known.member == member {
 			return known.name
 		}

@@ -50,11 +50,11 @@
 //	…
 //	s := qmptest.NewServer(t, &qmptest.Options{Schema: schema})
 //
-// A schema tells less than QEMU knows. Integers have no ranges in it, and of an unsigned one
-// that is none QEMU says "expects uint64" instead; the arguments of device_add are not checked,
-// but that driver is there; and what a command's own code checks is the handlers' part. Of
-// several unexpected members QEMU names any, and the server the first. The words are those of
-// QEMU 6.0 and later, or of 5.2 if [Options.Version] is older than 6.0.
+// A schema tells less than QEMU knows. It has no ranges of integers, and of an unsigned integer that
+// has another type QEMU says "expects uint64" instead. It does not have the properties of devices
+// (device_add) and, up to 5.2, of objects (object-add): the server takes any. What a command's own
+// code checks is the handlers' part. Of several unexpected members QEMU names any, and the server
+// the first. The words are those of the QEMU that [Options.Version] says, from 5.2 on.
 //
 // # Faults
 //

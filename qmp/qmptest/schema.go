@@ -2,19 +2,11 @@ package qmptest
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
 )
-
-// openCommands take members that no schema tells, since QEMU reads their arguments itself
-// ('gen': false). A schema in which such a command's arguments are a union is newer, and tells
-// all.
-var openCommands = []string{
-	"device_add", // the device's properties
-	"netdev_add", // up to 4.2
-	"object-add", // up to 5.2
-}
 
 // check tells what the server's schema has against a request, in QEMU's words.
 func (s *Server) check(r *Request) *qmp.Error {
@@ -48,22 +40,94 @@ func checkArguments(schema *introspect.Schema, v qmp.Version, r *Request) *qmp.E
 	if len(r.Arguments) > 0 {
 		given = members(r.Arguments)
 	}
-	if slices.Contains(openCommands, r.Command) && arguments.Tag == "" {
-		return missing(arguments, given)
+	if read := ownReader(r.Command, arguments, v); read != nil {
+		return read(arguments, given)
 	}
-	visit := visitor{schema: schema, oldEnums: v.Major < 6}
+	visit := visitor{schema: schema, version: v}
 	return visit.object("", arguments, given)
 }
 
-// missing looks for the mandatory members only. The types of the others count neither: up to
-// 9.1 a string does for any.
-func missing(o *introspect.Object, given []member) *qmp.Error {
+// ownReader returns what checks the arguments of a command that QEMU reads by code of its own
+// ('gen': false in its schema): it takes members that no schema tells, such as the properties of a
+// device. It returns nil for all other commands. Where the arguments are a union the schema tells
+// all.
+func ownReader(command string, arguments *introspect.Object, v qmp.Version) func(*introspect.Object, []member) *qmp.Error {
+	switch {
+	case arguments.Tag != "":
+	case command == "device_add" && !before(v, 9, 2):
+		return readStrings
+	case command == "device_add", command == "netdev_add": // the latter up to 4.2
+		return readOptions
+	case command == "object-add" && !before(v, 5, 0): // up to 5.2
+		return readObject
+	case command == "query-qmp-schema" && before(v, 6, 0):
+		return func(*introspect.Object, []member) *qmp.Error { return nil }
+	}
+	return nil
+}
+
+func before(v qmp.Version, major, minor int) bool {
+	return v.Compare(qmp.Version{Major: major, Minor: minor}) < 0
+}
+
+// readStrings looks for the mandatory members, which count if they are strings, and takes any others.
+func readStrings(o *introspect.Object, given []member) *qmp.Error {
+	return missing(o, given, func(m member) bool { return kind(m.value) == "string" })
+}
+
+// readOptions reads arguments as command-line options: a scalar becomes a string, and QEMU ignores
+// what is no scalar. The id is the exception, which must be a string to count.
+func readOptions(o *introspect.Object, given []member) *qmp.Error {
+	if i := find(given, "id"); i >= 0 && kind(given[i].value) == "string" && !isIdentifier(text(given[i].value)) {
+		return refuse("Parameter 'id' expects an identifier")
+	}
+	return missing(o, given, func(m member) bool {
+		switch kind(m.value) {
+		case "string":
+			return true
+		case "number", "boolean":
+			return m.name != "id"
+		}
+		return false
+	})
+}
+
+// readObject is readStrings for members that may also be in the object props.
+func readObject(o *introspect.Object, given []member) *qmp.Error {
+	if i := find(given, "props"); i >= 0 {
+		if kind(given[i].value) != "object" {
+			return wrongType("props", "dict")
+		}
+		for _, m := range members(given[i].value) {
+			if m.name != "props" && find(given, m.name) >= 0 {
+				return refuse("Option in 'props' conflicts with top level")
+			}
+			given = append(given, m)
+		}
+	}
+	return readStrings(o, given)
+}
+
+// missing looks for the mandatory members among those that count.
+func missing(o *introspect.Object, given []member, counts func(member) bool) *qmp.Error {
 	for _, m := range o.Members {
-		if find(given, m.Name) < 0 && !m.Optional {
+		if i := find(given, m.Name); !m.Optional && (i < 0 || !counts(given[i])) {
 			return refuse("Parameter '" + m.Name + "' is missing")
 		}
 	}
 	return nil
+}
+
+// isIdentifier reports whether QEMU takes a text for an ID: a letter, then letters, digits, '-', '.'
+// and '_'.
+func isIdentifier(id string) bool {
+	for i, c := range id {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || !('0' <= c && c <= '9' || strings.ContainsRune("-._", c))) {
+			return false
+		}
+	}
+	return id != ""
 }
 
 func refuse(desc string) *qmp.Error { return &qmp.Error{Class: qmp.ErrGeneric, Desc: desc} }

@@ -112,6 +112,7 @@ var requests = []struct {
 	// A command whose arguments QEMU reads itself.
 	{"device_add", `{}`, "Parameter 'driver' is missing", ""},
 	{"device_add", `{"id":"x"}`, "Parameter 'driver' is missing", ""},
+	{"device_add", `{"driver":null}`, "Parameter 'driver' is missing", ""},
 	{"device_add", `{"driver":"nope","any":1}`, "", "'nope' is not a valid device model name"},
 	{"device_add", `{"driver":"nope","bus":"b","any":{"x":[1]}}`, "", "'nope' is not a valid device model name"},
 }
@@ -176,8 +177,7 @@ func TestRefusalsAsQEMU(t *testing.T) {
 		for _, r := range requests {
 			wantClass, want := send(t, real, r.command, r.args)
 			class, desc := send(t, ours, r.command, r.args)
-			if q.Major < 6 && r.command == "object-add" { // QEMU reads the arguments itself there
-				require.True(t, desc == "" || desc == want, "%s %s: %s", r.command, r.args, desc)
+			if q.Major < 6 && r.command == "object-add" && desc == "" { // QEMU reads the arguments itself there
 				continue
 			}
 			if r.beyond != "" && strings.Contains(want, r.beyond) {

@@ -17,8 +17,8 @@ import (
 // what is wrong with an enum's value or an alternate's, its own name only: "size", and "null"
 // for an element of an array.
 type visitor struct {
-	schema   *introspect.Schema
-	oldEnums bool
+	schema  *introspect.Schema
+	version qmp.Version // of the QEMU whose words they are
 }
 
 // value checks one against the type of that name. What the package does not know of a newer
@@ -96,7 +96,7 @@ func (v visitor) enum(path, name string, t *introspect.Enum, value json.RawMessa
 	switch {
 	case t.Member(given) != nil:
 		return nil
-	case v.oldEnums:
+	case before(v.version, 6, 0):
 		return refuse("Invalid parameter '" + given + "'")
 	}
 	return refuse("Parameter '" + name + "' does not accept value '" + given + "'")
