@@ -38,8 +38,6 @@ type nodeOptions struct {
 	Cache        qmp.Args            `json:"cache"`
 }
 
-var errTreeSecret = errors.New("Node has a secret in clear text (a cookie), which with Open would be seen in logs: put it into Secrets")
-
 // readTree copies a tree of nodes.
 func readTree(options *qemu.BlockdevOptions) (*nodeTree, error) {
 	t := &nodeTree{}
@@ -47,9 +45,6 @@ func readTree(options *qemu.BlockdevOptions) (*nodeTree, error) {
 	text, err := options.MarshalJSON()
 	if err != nil {
 		return nil, err
-	}
-	if options.String() != string(text) {
-		return nil, errTreeSecret
 	}
 	t.root, err = t.readNode(text, qmpfd.Use{})
 	return t, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"log/slog"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,6 +66,31 @@ func TestSecretNotLogged(t *testing.T) {
 	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), encrypted("d")))
 	require.Contains(t, log.String(), "d.secret.key")
 	require.NotContains(t, log.String(), base64.StdEncoding.EncodeToString(encrypted("d").Secrets["key"]))
+}
+
+// TestClearSecretNotLogged: what stands in Node itself is sent, with Open as members without a type, and
+// not told either.
+func TestClearSecretNotLogged(t *testing.T) {
+	for name, open := range map[string]func(string, int) (*os.File, error){"by QEMU": nil, "by Open": new(opening).open} {
+		t.Run(name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			log := &record{}
+			c := pipe(t, m, &qmp.Options{
+				Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+				Trace:  func(m qmp.TraceMessage) { log.Write(append(m.Text, '\n')) },
+			})
+			disk := hotplug.Disk{ID: "d", Open: open, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCurlHttps{
+				URL: "https://user:geheim-1@h/", Cookie: new("k=geheim-2"), Username: new("me"),
+			}}}
+			require.NoError(t, hotplug.New(c).AddDisk(t.Context(), disk))
+			sent := argumentsOf(m, "blockdev-add")
+			require.Contains(t, sent, "https://user:geheim-1@h/")
+			require.Contains(t, sent, "k=geheim-2")
+			require.NoError(t, c.Close())
+			require.Contains(t, log.String(), "https://user:***@h/")
+			require.NotContains(t, log.String(), "geheim")
+		})
+	}
 }
 
 // TestSecretWithoutADisk was left by an operation that was cut off.

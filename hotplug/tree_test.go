@@ -179,7 +179,6 @@ func TestTreeFaults(t *testing.T) {
 		want string
 	}{
 		{"no branch", qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{}}, "file"},
-		{"a cookie", qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCurlHttps{URL: "https://h/", Cookie: new("k=v")}}, "put it into Secrets"},
 		{"not of these types", qemu.BlockdevOptions{Driver: "new", Branch: &qemu.RawBranch{Members: qmp.Args{"filename": 1}}}, "filename"},
 		{"deep", qemu.BlockdevOptions{Driver: "new", Branch: &qemu.RawBranch{Members: qmp.Args{
 			"x": []any{qmp.Args{"driver": "new", "filename": 1}}}}}, "filename"},

@@ -1,35 +1,61 @@
 package qmp
 
 import (
+	"math"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Args are members that no schema types: the properties of device_add and object-add, the
-// arguments of [Raw], the members of a branch that the generated package does not know. They
-// are sent sorted by name.
+// Args are the members of an object that no schema types: the properties of device_add, the
+// arguments of a [Raw], the members of a branch that the generated package does not know. They are
+// sent sorted by name.
 //
-// A value is one of:
-//   - anything with a string kind, boolean, integer or float;
-//   - Args or map[string]any, sent as objects;
-//   - a type of a generated package that can be sent, or a pointer to one;
-//   - [RawJSON];
-//   - slices of these: []any, []Args, and those of scalars;
-//   - a pointer to a scalar, and nil, which is sent as null. A nil pointer to a generated type is
-//     an error.
+// A value is sent as follows. The first row that fits decides:
 //
-// Other types are errors, byte slices among them: JSON has no bytes, and the schema says
-// whether it wants base64 text or something else.
+//	nil                                       null
+//	a nil pointer                             left out; see below
+//	another pointer                           what it points to
+//	Args, a type of a generated package       the object, or the value of the alternate
+//	Null                                      null
+//	RawJSON, json.RawMessage, another type    the JSON that MarshalJSON returns, checked; a nil
+//	with a MarshalJSON method                 RawJSON is null
+//	net.IP, netip.Addr, another type          a string
+//	with a MarshalText method
+//	json.Number                               a number, as it is written
+//	a string type                             a string, which must be UTF-8
+//	bool                                      true or false
+//	an integer type, uintptr                  a number, all 64 bits of it
+//	float32, float64                          a number; NaN and infinite ones are an error
+//	a slice or an array of bytes              an error: JSON has no bytes, see below
+//	another slice or array                    an array; a nil slice is []
+//	a map whose key is a string type          an object, sorted by name; a nil map is {}
+//	another map or struct, complex64,         an error
+//	complex128, chan, func, unsafe.Pointer
+//
+// Named types are treated like the types they are made of, and elements of slices and maps like
+// values of Args. Methods count whether they belong to the type or to its pointer.
+//
+// A member whose value is a nil pointer is left out, as an optional member of a generated type is
+// when it is nil. Assign nil to send null. An element of a slice cannot be left out: a nil
+// pointer there is an error.
+//
+// For bytes the schema says what to send: a string for text, base64 in a string for binary data,
+// or a RawJSON for JSON.
+//
+// What cannot be sent is an [*EncodeError], which has the path of the value.
 type Args map[string]any
 
 // EncodeMembers writes the members, without braces.
 func (a Args) EncodeMembers(e *wire.Encoder) {
 	names := make([]string, 0, len(a))
-	for name := range a {
-		i, _ := slices.BinarySearch(names, name) // package slices' sorting is ten times as large
-		names = slices.Insert(names, i, name)
+	for name, value := range a {
+		if !leadsToNil(value) {
+			i, _ := slices.BinarySearch(names, name) // package slices' sorting is ten times as large
+			names = slices.Insert(names, i, name)
+		}
 	}
 	for _, name := range names {
 		encodeAny(e.ExtraName(name), a[name])
@@ -39,92 +65,132 @@ func (a Args) EncodeMembers(e *wire.Encoder) {
 // MarshalJSON returns the members as a JSON object.
 func (a Args) MarshalJSON() ([]byte, error) { return Marshal(a) }
 
-// String returns the members as a JSON object. What is a secret nobody knows here: nothing is
-// left out but the secrets of generated types.
+// String returns the members as a JSON object without secrets; see [Redact].
 func (a Args) String() string { return Format(a) }
 
-// encodeAny writes a value of Args.
+// encodeAny writes a value of Args. Most are of the types that it looks for first.
 func encodeAny(e *wire.Encoder, value any) {
 	switch v := value.(type) {
-	case nil:
-		e.Null()
 	case string:
 		e.String(v)
-	case RawJSON:
-		e.Raw(v)
-	case map[string]any:
-		e.Object(Args(v))
-	case []any:
-		encodeSlice(e, v, encodeAny)
-	case []Args:
-		encodeSlice(e, v, func(e *wire.Encoder, a Args) { e.Object(a) })
-	case []map[string]any:
-		encodeSlice(e, v, func(e *wire.Encoder, a map[string]any) { e.Object(Args(a)) })
-	case wire.MemberEncoder:
-		if !failNil(e, v) {
-			e.Object(v)
-		}
-	case wire.ValueEncoder:
-		if !failNil(e, v) {
-			v.EncodeValue(e)
-		}
-	case sentValue:
-		encodeSent(e, v)
+	case Args:
+		e.Object(v)
 	default:
-		encodeKind(e, reflect.ValueOf(value))
+		encodeValue(e, reflect.ValueOf(value))
 	}
 }
 
-// A sentValue is a type of a generated package that can be sent. Its methods for the encoder are
-// those of its pointer, which cannot be had without reflection of a size that nobody wants.
-type sentValue interface {
-	MarshalJSON() ([]byte, error)
-	String() string
-}
-
-// encodeSent writes the JSON that v makes of itself.
-func encodeSent(e *wire.Encoder, v sentValue) {
-	if e.Redacted() {
-		e.Raw([]byte(v.String()))
-		return
-	}
-	text, err := v.MarshalJSON()
-	switch at, ok := err.(*EncodeError); {
-	case err == nil:
-		e.Raw(text)
-	case ok && at.Path != "":
-		e.Fail(at.Path + ": " + at.Reason)
-	case ok:
-		e.Fail(at.Reason)
-	default:
-		e.Fail(err.Error())
+// encodeValue writes a value of any type.
+func encodeValue(e *wire.Encoder, v reflect.Value) {
+	v, isNil := follow(v)
+	switch {
+	case isNil:
+		e.Fail("value is a nil pointer, which only a member can be: it is left out")
+	case !v.IsValid():
+		e.Null()
+	case !encodeByMethod(e, v):
+		encodeKind(e, v)
 	}
 }
 
-// encodeSlice writes an array.
-func encodeSlice[T any](e *wire.Encoder, values []T, element func(*wire.Encoder, T)) {
-	e.BeginArray()
-	for _, v := range values {
-		element(e.Elem(), v)
+// maxPointers is how many pointers may lead to a value: a pointer can lead to itself.
+const maxPointers = 100
+
+// follow returns what pointers and interfaces lead to. isNil reports whether that is a nil pointer.
+// The value is not valid for a nil interface. Of pointers that lead to themselves it returns one.
+func follow(v reflect.Value) (_ reflect.Value, isNil bool) {
+	for range maxPointers {
+		switch v.Kind() {
+		case reflect.Pointer:
+			if v.IsNil() {
+				return v, true
+			}
+			v = v.Elem()
+		case reflect.Interface:
+			v = v.Elem()
+		default:
+			return v, false
+		}
 	}
-	e.EndArray()
+	return v, false
 }
 
-// failNil fails for a nil pointer to a type whose methods would follow it.
-func failNil(e *wire.Encoder, value any) bool {
-	v := reflect.ValueOf(value)
-	isNil := v.Kind() == reflect.Pointer && v.IsNil()
-	if isNil {
-		e.Fail("value is a nil pointer")
-	}
+// leadsToNil reports whether value is a nil pointer, or a pointer to one.
+func leadsToNil(value any) bool {
+	_, isNil := follow(reflect.ValueOf(value))
 	return isNil
 }
 
-// encodeKind writes a scalar, or an array of scalars, by its kind: the enum types of generated
-// packages are strings. This needs no more of package reflect than 16 KB; the types of elements,
-// or values made of them, would need 60 KB more in every program with Args.
+// encodeByMethod writes a value whose type, or the pointer to it, has a method for that. It returns
+// false for others.
+func encodeByMethod(e *wire.Encoder, v reflect.Value) bool {
+	if v.Type().PkgPath() == "" && v.Kind() != reflect.Struct {
+		return false // the types without a name, and those of the language, have no methods
+	}
+	if !v.CanAddr() {
+		c := reflect.New(v.Type()).Elem()
+		c.Set(v)
+		v = c
+	}
+	switch m := v.Addr().Interface().(type) {
+	case *Null:
+		e.Null()
+	case wire.MemberEncoder:
+		e.Object(m)
+	case wire.ValueEncoder:
+		m.EncodeValue(e)
+	case jsonMarshaler:
+		text, err := m.MarshalJSON()
+		encodeMarshaled(e, text, err)
+	case textMarshaler:
+		text, err := m.MarshalText()
+		if err != nil {
+			e.Fail(err.Error())
+		}
+		e.String(string(text))
+	case numberText:
+		if v.Kind() != reflect.String {
+			return false
+		}
+		text := m.String()
+		if text == "" || text[0] != '-' && (text[0] < '0' || '9' < text[0]) {
+			e.Fail("the text of the number is not one of JSON")
+		}
+		e.Raw([]byte(text))
+	default:
+		return false
+	}
+	return true
+}
+
+// The interfaces of types that other packages send as JSON.
+type (
+	jsonMarshaler interface{ MarshalJSON() ([]byte, error) }
+	textMarshaler interface{ MarshalText() ([]byte, error) }
+
+	// numberText is json.Number, which is a string and would be sent as one.
+	numberText interface {
+		String() string
+		Int64() (int64, error)
+		Float64() (float64, error)
+	}
+)
+
+// encodeMarshaled writes what MarshalJSON returned.
+func encodeMarshaled(e *wire.Encoder, text []byte, err error) {
+	switch {
+	case err != nil:
+		e.Fail(err.Error())
+	case len(text) == 0:
+		e.Fail("MarshalJSON returned nothing")
+	default:
+		e.Raw(text)
+	}
+}
+
+// encodeKind writes a value by the kind of its type.
 func encodeKind(e *wire.Encoder, v reflect.Value) {
-	switch kind := v.Kind(); kind {
+	switch v.Kind() {
 	case reflect.String:
 		e.String(v.String())
 	case reflect.Bool:
@@ -133,21 +199,73 @@ func encodeKind(e *wire.Encoder, v reflect.Value) {
 		e.Int(v.Int())
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		e.Uint(v.Uint())
-	case reflect.Float32, reflect.Float64:
+	case reflect.Float32:
+		encodeFloat32(e, v.Float())
+	case reflect.Float64:
 		e.Float(v.Float())
-	case reflect.Pointer:
-		if v.IsNil() {
-			e.Null()
-		} else {
-			encodeKind(e, v.Elem())
-		}
 	case reflect.Slice, reflect.Array:
-		e.BeginArray()
-		for i := range v.Len() {
-			encodeKind(e.Elem(), v.Index(i))
-		}
-		e.EndArray()
+		encodeSlice(e, v)
+	case reflect.Map:
+		encodeMap(e, v)
+	case reflect.Struct:
+		e.Fail(typeName(v) + " cannot be sent: use a generated type, Args or RawJSON")
+	case reflect.Pointer, reflect.Interface:
+		e.Fail("the pointer leads to itself")
 	default:
-		e.Fail("a " + kind.String() + " cannot be sent")
+		e.Fail(typeName(v) + " cannot be sent: JSON has no such value")
 	}
+}
+
+// encodeFloat32 writes 0.1 for a float32 of 0.1, which is 0.10000000149011612 as a float64.
+func encodeFloat32(e *wire.Encoder, f float64) {
+	if f == 0 || math.IsNaN(f) || math.IsInf(f, 0) {
+		e.Float(f)
+		return
+	}
+	e.Raw(strconv.AppendFloat(nil, f, 'f', -1, 32))
+}
+
+func typeName(v reflect.Value) string { return "a value of type " + v.Type().String() }
+
+// encodeSlice writes an array.
+func encodeSlice(e *wire.Encoder, v reflect.Value) {
+	if isBytes(v) {
+		e.Fail(typeName(v) + " cannot be sent: use a string for text, base64 in a string for binary data, RawJSON for JSON")
+		return
+	}
+	e.BeginArray()
+	for i := range v.Len() {
+		if !e.OK() {
+			return // in particular at the depth bound: the slice may lead back to itself
+		}
+		encodeValue(e.Elem(), v.Index(i))
+	}
+	e.EndArray()
+}
+
+// isBytes reports whether the elements of a slice or an array are bytes, and not of a type that
+// says how it is sent.
+func isBytes(v reflect.Value) bool {
+	elem := v.Type().Elem()
+	if elem.Kind() != reflect.Uint8 {
+		return false
+	}
+	switch reflect.New(elem).Interface().(type) {
+	case wire.ValueEncoder, jsonMarshaler, textMarshaler:
+		return false
+	}
+	return true
+}
+
+// encodeMap writes an object.
+func encodeMap(e *wire.Encoder, v reflect.Value) {
+	if v.Type().Key().Kind() != reflect.String {
+		e.Fail(typeName(v) + " cannot be sent: use a map whose keys are strings")
+		return
+	}
+	members := make(Args, v.Len())
+	for member := v.MapRange(); member.Next(); {
+		members[member.Key().String()] = member.Value().Interface()
+	}
+	e.Object(members)
 }

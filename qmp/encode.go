@@ -16,7 +16,7 @@ var ErrNotSent = errors.New("qmp: not sent")
 // The reasons there are: a discriminator that is empty or disagrees with the branch, a branch
 // or argument that holds a nil pointer, an alternate of which not exactly one alternative is
 // set, invalid UTF-8, a float that is not finite, a member of Args that the request has
-// already, a value in Args of a kind that JSON does not have, a RawJSON that is not valid JSON,
+// already, a value that [Args] does not take, a RawJSON that is not valid JSON,
 // and nesting deeper than QEMU reads. What a QEMU makes of the request is not judged.
 type EncodeError struct {
 	Command string // empty when a value was marshalled by itself
@@ -71,26 +71,31 @@ func marshalled(e *wire.Encoder) ([]byte, error) {
 	return e.Bytes(), nil
 }
 
-// Format returns the JSON of a sent type for people: its secrets are "***". It is String of
-// generated types. What cannot be encoded shows the reason instead.
+// Format returns the JSON of a sent type for people, without its secrets; see [Redact]. It is String
+// of generated types. If the value cannot be encoded, Format returns the reason instead.
 func Format(m wire.MemberEncoder) string {
-	e := wire.NewEncoder(nil)
-	e.Redact()
-	e.Object(m)
-	return formatted(e)
+	return formatted(func(e *wire.Encoder) { e.Object(m) })
 }
 
 // FormatValue is Format for alternates.
-func FormatValue(v wire.ValueEncoder) string {
-	e := wire.NewEncoder(nil)
-	e.Redact()
-	v.EncodeValue(e)
-	return formatted(e)
-}
+func FormatValue(v wire.ValueEncoder) string { return formatted(v.EncodeValue) }
 
-func formatted(e *wire.Encoder) string {
-	if err := e.Err(); err != nil {
+func formatted(encode func(*wire.Encoder)) string {
+	text, err := redacted(encode)
+	if err != nil {
 		return "(not valid: " + err.Error() + ")"
 	}
-	return string(e.Bytes())
+	return string(text)
+}
+
+// redacted returns the JSON of a value for people. The types of the value hide the secrets that they
+// know of, and Redact the others.
+func redacted(encode func(*wire.Encoder)) ([]byte, error) {
+	e := wire.NewEncoder(nil)
+	e.Redact()
+	encode(e)
+	if err := e.Err(); err != nil {
+		return nil, err
+	}
+	return Redact(e.Bytes()), nil
 }

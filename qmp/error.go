@@ -13,9 +13,11 @@ type Error struct {
 	Desc    string     // for people: the texts differ from version to version
 }
 
-// Error returns the command, the description, and the class unless that is [ErrGeneric].
+// Error returns the command, the description, and the class unless that is [ErrGeneric]. A password
+// in a URL of the description, and what else [Redact] hides in a string, is "***": QEMU repeats
+// filenames.
 func (e *Error) Error() string {
-	s := "qmp: " + e.Command + ": " + e.Desc
+	s := "qmp: " + e.Command + ": " + redactText(e.Desc)
 	if e.Class != ErrGeneric {
 		s += " (" + string(e.Class) + ")"
 	}

@@ -2,6 +2,7 @@ package qmp_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -65,4 +66,30 @@ func ExampleWithFile() {
 		return err
 	}
 	_ = add
+}
+
+// A program that logs a result by itself does not log the secrets in it.
+func ExampleRedact() {
+	result := qmp.RawJSON(`{"file": "https://me:s3cret@example.org/disk.img", "key-secret": "sec0", "cookie": "sid=4711"}`)
+	fmt.Printf("%s\n", qmp.Redact(result))
+	// Output: {"file": "https://me:***@example.org/disk.img", "key-secret": "sec0", "cookie": "***"}
+}
+
+// Args takes what a program has: numbers that were read from JSON, maps, and pointers that may be nil.
+func ExampleArgs() {
+	var serial *string // not given
+	args := qmp.Args{
+		"driver":    "virtio-blk-pci",
+		"drive":     "data1",
+		"bootindex": json.Number("2"),
+		"serial":    serial,
+		"iothreads": []map[string]string{{"iothread": "io0"}, {"iothread": "io1"}},
+	}
+	fmt.Println(args)
+
+	_, err := qmp.Args{"data": []byte("abc")}.MarshalJSON()
+	fmt.Println(err)
+	// Output:
+	// {"bootindex":2,"drive":"data1","driver":"virtio-blk-pci","iothreads":[{"iothread":"io0"},{"iothread":"io1"}]}
+	// qmp: not sent: data: a value of type []uint8 cannot be sent: use a string for text, base64 in a string for binary data, RawJSON for JSON
 }

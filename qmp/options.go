@@ -4,9 +4,9 @@ package qmp
 // copies them when it is made.
 type Options struct {
 	// Logger is told of each command, when it is sent and how it ended, and of what is out of the
-	// ordinary; nil for none. It must be fast, or everything waits for it. Secret arguments are
-	// logged as "***", and so are all of a [Raw]; results and events are not logged. See
-	// [Logger].
+	// ordinary; nil for none. It must be fast, or everything waits for it. Secrets are logged as
+	// "***", and so are all arguments of a [Raw]; results and events are not logged. See [Logger]
+	// and [Redact].
 	Logger Logger
 
 	// Trace is called with each message that is sent or received, nil for none. It is called by

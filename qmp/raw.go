@@ -25,6 +25,9 @@ func (r Raw) Do(ctx context.Context, x Executor, opts ...CallOption) (RawJSON, e
 	return result, err
 }
 
+// String returns the command and the names of its arguments.
+func (r Raw) String() string { return r.Command + " " + Format(rawArgs(r.Args)) }
+
 // rawArgs are the arguments of a Raw. No schema tells which of them are secrets, so all are.
 type rawArgs Args
 
@@ -33,9 +36,11 @@ func (a rawArgs) EncodeMembers(e *wire.Encoder) {
 		Args(a).EncodeMembers(e)
 		return
 	}
-	hidden := make(Args, len(a))
+	members := make(Args, len(a))
 	for name := range a {
-		hidden[name] = "***"
+		members[name] = hidden
 	}
-	hidden.EncodeMembers(e)
+	members.EncodeMembers(e)
 }
+
+func (a rawArgs) String() string { return Format(a) }

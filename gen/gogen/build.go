@@ -188,7 +188,7 @@ func (b *builder) field(name string, t qapi.ObjectType, m *qapi.Member, owner qa
 		optional: m.Optional,
 		doc:      b.partComment(owner, m.Name, "the member", m.If, m.Features),
 	}
-	if isSecret(owner.Head().Name, m.Name) {
+	if isSecret(t, owner, m.Name) {
 		f.typ = secretOf(f.typ)
 		if f.typ == nil {
 			return nil, fmt.Errorf("%s: %s of %s is in the table of secrets and not a string",

@@ -30,7 +30,7 @@ func (b *bindings) sent(g *generator, s subject, turn int) error {
 		return fmt.Errorf("MarshalJSON gives\n%s, want\n%s", got, want)
 	}
 	shown := v.Interface().(fmt.Stringer).String()
-	if want := b.encode(s, v, true); shown != string(want) {
+	if want := qmp.Redact(b.encode(s, v, true)); shown != string(want) {
 		return fmt.Errorf("String gives\n%s, want\n%s", shown, want)
 	}
 	return nil

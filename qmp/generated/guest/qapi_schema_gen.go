@@ -1634,7 +1634,8 @@ func (v GuestExecCaptureOutput) String() string {
 // Since QEMU 2.5. See qapi-schema.json.
 type GuestExecCommand struct {
 	Path string
-	Arg  []string
+	// A secret: String hides it.
+	Arg []string
 	// A secret: String hides it.
 	Env []string
 	// A secret: String hides it.
@@ -1647,7 +1648,7 @@ func (r *GuestExecCommand) EncodeMembers(e *wire.Encoder) {
 	if r.Arg != nil {
 		e.Name("arg").BeginArray()
 		for i := range r.Arg {
-			e.Elem().String(r.Arg[i])
+			e.Elem().Secret(r.Arg[i])
 		}
 		e.EndArray()
 	}
@@ -2033,15 +2034,16 @@ func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 // Since QEMU 5.2. See qapi-schema.json.
 type GuestSSHAddAuthorizedKeys struct {
 	Username string
-	Keys     []string
-	Reset    *bool
+	// A secret: String hides it.
+	Keys  []string
+	Reset *bool
 }
 
 func (r *GuestSSHAddAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	e.Name("username").String(r.Username)
 	e.Name("keys").BeginArray()
 	for i := range r.Keys {
-		e.Elem().String(r.Keys[i])
+		e.Elem().Secret(r.Keys[i])
 	}
 	e.EndArray()
 	e.OptBool("reset", r.Reset)
@@ -2065,14 +2067,15 @@ func (r GuestSSHAddAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 // Since QEMU 5.2. See qapi-schema.json.
 type GuestSSHRemoveAuthorizedKeys struct {
 	Username string
-	Keys     []string
+	// A secret: String hides it.
+	Keys []string
 }
 
 func (r *GuestSSHRemoveAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	e.Name("username").String(r.Username)
 	e.Name("keys").BeginArray()
 	for i := range r.Keys {
-		e.Elem().String(r.Keys[i])
+		e.Elem().Secret(r.Keys[i])
 	}
 	e.EndArray()
 }

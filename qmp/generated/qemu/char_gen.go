@@ -100,13 +100,14 @@ const (
 // Since QEMU 1.4. See char.json.
 type RingbufWrite struct {
 	Device string
+	// A secret: String hides it.
 	Data   string
 	Format *DataFormat
 }
 
 func (r *RingbufWrite) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
-	e.Name("data").String(r.Data)
+	e.Name("data").Secret(r.Data)
 	e.OptString("format", (*string)(r.Format))
 }
 

@@ -625,7 +625,8 @@ type MigrateSetParameters struct {
 	Mode                  *MigMode
 	ZeroPageDetection     *ZeroPageDetection
 	DirectIO              *bool
-	CprExecCommand        []string
+	// A secret: String hides it.
+	CprExecCommand []string
 	// Seen first in QEMU 11.1.
 	//
 	// Unstable: any release of QEMU may change or remove the member.
@@ -695,7 +696,7 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 	if v.CprExecCommand != nil {
 		e.Name("cpr-exec-command").BeginArray()
 		for i := range v.CprExecCommand {
-			e.Elem().String(v.CprExecCommand[i])
+			e.Elem().Secret(v.CprExecCommand[i])
 		}
 		e.EndArray()
 	}
@@ -1073,13 +1074,14 @@ func (v FileMigrationArgs) String() string {
 //
 // Since QEMU 8.2. See migration.json.
 type MigrationExecCommand struct {
+	// A secret: String hides it.
 	Args []string
 }
 
 func (v *MigrationExecCommand) EncodeMembers(e *wire.Encoder) {
 	e.Name("args").BeginArray()
 	for i := range v.Args {
-		e.Elem().String(v.Args[i])
+		e.Elem().Secret(v.Args[i])
 	}
 	e.EndArray()
 }

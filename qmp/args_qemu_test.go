@@ -1,0 +1,70 @@
+package qmp_test
+
+import (
+	"encoding/json"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestArgsOnQEMU sends values of Args where a QEMU looks at their types.
+func TestArgsOnQEMU(t *testing.T) {
+	qemutest.Run(t, []string{"5.2", "7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc"}).Dial(t)
+		execute := func(command string, args qmp.Args) error {
+			_, err := qmp.Raw{Command: command, Args: args}.Do(limit(t), c)
+			return err
+		}
+
+		t.Run("json.Number", func(t *testing.T) {
+			backend := func(id string, size any) qmp.Args {
+				return qmp.Args{"qom-type": "memory-backend-ram", "id": id, "size": size}
+			}
+			require.NoError(t, execute("object-add", backend("m1", json.Number("1048576"))))
+			require.ErrorIs(t, execute("object-add", backend("m2", "1048576")), qmp.ErrGeneric, "a string is none")
+
+			device := func(id string, number any) qmp.Args {
+				return qmp.Args{"driver": "virtio-rng-pci", "id": id, "max-bytes": number, "period": number}
+			}
+			require.NoError(t, execute("device_add", device("d1", json.Number("1024"))))
+			err := execute("device_add", device("d2", "1024"))
+			if q.AtLeast(10, 0) {
+				require.ErrorIs(t, err, qmp.ErrGeneric)
+			} else {
+				require.NoError(t, err, "it takes strings, too")
+			}
+			got, err := qemu.QOMGet{Path: "/machine/peripheral/d1", Property: "max-bytes"}.Do(limit(t), c)
+			require.NoError(t, err)
+			require.Equal(t, "1024", got.String())
+		})
+
+		t.Run("maps and slices", func(t *testing.T) {
+			type format string
+			require.NoError(t, execute("blockdev-add", qmp.Args{"driver": "raw", "node-name": "n",
+				"file": map[string]format{"driver": "null-co"}}))
+			bitmap := func(name string) json.RawMessage {
+				return json.RawMessage(`{"type": "block-dirty-bitmap-add", "data": {"node": "n", "name": ` + strconv.Quote(name) + `}}`)
+			}
+			require.NoError(t, execute("transaction", qmp.Args{"actions": []json.RawMessage{bitmap("a"), bitmap("b")}}))
+			require.NoError(t, execute("transaction", qmp.Args{"actions": []qmp.RawJSON{qmp.RawJSON(bitmap("c"))}}))
+			require.NoError(t, execute("transaction", qmp.Args{"actions": []qemu.TransactionAction{
+				{Branch: &qemu.BlockDirtyBitmapWrapper{Data: qemu.BlockDirtyBitmap{Node: "n", Name: "a"}}, Type: "block-dirty-bitmap-clear"},
+			}}))
+		})
+
+		t.Run("nil pointer", func(t *testing.T) {
+			device := func(id string, serial any) qmp.Args {
+				return qmp.Args{"driver": "virtio-blk-pci", "id": id, "drive": "n", "share-rw": true, "serial": serial}
+			}
+			require.NoError(t, execute("device_add", device("b1", (*string)(nil))))
+			if q.AtLeast(10, 0) {
+				require.ErrorIs(t, execute("device_add", device("b2", nil)), qmp.ErrGeneric, "null is not nothing")
+			}
+		})
+	})
+}

@@ -1,0 +1,73 @@
+package qmp_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/guest"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestRedactRequests sends "geheim" wherever a request takes a secret. String and a Raw with the same
+// arguments, and a Call with them, hide it; MarshalJSON has it.
+func TestRedactRequests(t *testing.T) {
+	curl := &qemu.BlockdevOptionsCurlHttps{URL: "https://u:geheim@h/d?t=geheim", Cookie: new("geheim"), PasswordSecret: new("shown")}
+	for _, c := range []struct {
+		request interface {
+			fmt.Stringer
+			json.Marshaler
+		}
+		shown string // the place of what is hidden
+	}{
+		{qemu.SetPassword{Password: "geheim", Branch: &qemu.SetPasswordOptionsVnc{}}, `"password":"***"`},
+		{qemu.ChangeVNCPassword{Password: "geheim"}, `"password":"***"`},
+		{qemu.HumanMonitorCommand{CommandLine: "set_password vnc geheim"}, `"set_password ***"`},
+		{qemu.HumanMonitorCommand{CommandLine: "change vnc password geheim"}, `"change ***"`},
+		{qemu.ObjectAdd{ID: "s", QOMType: "secret", Branch: &qemu.SecretProperties{Data: new("geheim")}}, `"data":"***"`},
+		{qemu.ObjectAdd{ID: "s", QOMType: "new", Branch: &qemu.RawBranch{Members: qmp.Args{"data": "geheim"}}}, `"data":"***"`},
+		{qemu.QOMSet{Path: "/objects/s", Property: "data", Value: qmp.RawJSON(`"geheim"`)}, `"property":"data","value":"***"`},
+		{qemu.DeviceAdd{Driver: "new", Props: qmp.Args{"password": "geheim", "vf-token": "geheim", "serial": "shown"}},
+			`"password":"***","serial":"shown","vf-token":"***"`},
+		{qemu.BlockdevAdd{NodeName: new("n"), Branch: curl}, `"url":"https://u:***@h/d?***"`},
+		{qemu.BlockdevAdd{NodeName: new("n"), Branch: curl}, `"password-secret":"shown"`},
+		{qemu.BlockdevAdd{NodeName: new("n"), Driver: "new", Branch: &qemu.RawBranch{Members: qmp.Args{"file.cookie": "geheim"}}}, `"file.cookie":"***"`},
+		{qemu.BlockdevSnapshotSync{SnapshotFile: `json:{"driver":"https","cookie":"geheim"}`}, `\"cookie\":\"***\"`},
+		{qemu.DriveMirror{Device: "d", Target: "rbd:p/i:id=me:key=geheim:conf=c"}, `"rbd:p/i:id=me:key=***"`},
+		{qemu.DriveMirror{Device: "d", Target: "iscsi://me%geheim@h/iqn/0"}, `"iscsi://me%***@h/iqn/0"`},
+		{qemu.Migrate{URI: new("exec:nc -k geheim")}, `"exec:***"`},
+		{qemu.Migrate{Channels: []qemu.MigrationChannel{{ChannelType: "main",
+			Addr: qemu.MigrationAddress{Branch: &qemu.MigrationExecCommand{Args: []string{"nc", "geheim"}}}}}},
+			`"args":["***","***"]`},
+		{qemu.MigrateSetParameters{CprExecCommand: []string{"qemu", "geheim"}}, `"cpr-exec-command":["***","***"]`},
+		{qemu.NetdevAdd{ID: "n", Branch: &qemu.NetdevUserOptions{Guestfwd: []qemu.String{{Str: "tcp:10.0.2.100:1-cmd:nc geheim"}}}},
+			`"tcp:10.0.2.100:1-cmd:***"`},
+		{qemu.SendKey{Keys: []qemu.KeyValue{{Branch: &qemu.QKeyCodeWrapper{Data: "geheim"}}, {Branch: &qemu.IntWrapper{Data: 30}}}},
+			`"keys":[{"type":"qcode","data":"***"},{"type":"number","data":"***"}]`},
+		{qemu.InputSendEvent{Events: []qemu.InputEvent{{Branch: &qemu.InputKeyEventWrapper{Data: qemu.InputKeyEvent{Down: true,
+			Key: qemu.KeyValue{Branch: &qemu.QKeyCodeWrapper{Data: "geheim"}}}}}}},
+			`{"key":{"type":"qcode","data":"***"},"down":true}`},
+		{qemu.RingbufWrite{Device: "c", Data: "geheim"}, `"data":"***"`},
+		{guest.GuestSSHAddAuthorizedKeys{Username: "me", Keys: []string{`command="geheim" ssh-rsa AAAA`}}, `"username":"me","keys":["***"]`},
+		{guest.GuestSetUserPassword{Username: "me", Password: "geheim"}, `"username":"me","password":"***"`},
+		{guest.GuestFileWriteCommand{BufB64: "geheim"}, `"buf-b64":"***"`},
+		{guest.GuestExecCommand{Path: "/bin/sh", Arg: []string{"-c", "geheim"}, Env: []string{"P=geheim"}, InputData: new("geheim")},
+			`"path":"/bin/sh","arg":["***","***"],"env":["***"],"input-data":"***"`},
+	} {
+		sent, err := c.request.MarshalJSON()
+		require.NoError(t, err)
+		require.Contains(t, string(sent), "geheim", "%T", c.request)
+		require.NotContains(t, c.request.String(), "geheim", "%T", c.request)
+		require.Contains(t, c.request.String(), c.shown)
+		require.True(t, json.Valid([]byte(c.request.String())))
+
+		var args qmp.Args
+		require.NoError(t, json.Unmarshal(sent, &args))
+		require.NotContains(t, args.String(), "geheim", "%T", c.request)
+		require.NotContains(t, qmp.Args{"a": qmp.RawJSON(sent)}.String(), "geheim", "%T", c.request)
+		require.NotContains(t, string(qmp.Redact(sent)), "geheim", "%T", c.request)
+	}
+}
