@@ -82,7 +82,7 @@ func TestClearSecretNotLogged(t *testing.T) {
 			disk := hotplug.Disk{ID: "d", Open: open, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCurlHttps{
 				URL: "https://user:geheim-1@h/", Cookie: new("k=geheim-2"), Username: new("me"),
 			}}}
-			require.NoError(t, hotplug.New(c).AddDisk(t.Context(), disk))
+			require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), disk))
 			sent := argumentsOf(m, "blockdev-add")
 			require.Contains(t, sent, "https://user:geheim-1@h/")
 			require.Contains(t, sent, "k=geheim-2")
