@@ -25,11 +25,21 @@ const notYet = "QEMU has not cancelled it yet"
 //
 // Cancel returns an error that matches:
 //   - [ErrCompleted]: QEMU has sent all of the machine.
-//   - [ErrGoesOn]: it is in postcopy, which cannot be cancelled; QEMU refused; or ctx ended.
+//   - [ErrGoesOn]: it is in postcopy or an incoming one, which cannot be cancelled; QEMU refused; or ctx
+//     ended.
 //   - [ErrPaused]: postcopy is paused.
 //   - [*FailedError]: it failed in postcopy, or the machine stands still.
 //   - [ErrOutcomeUnknown]: the connection was lost.
 func Cancel(ctx context.Context, conn Conn) (Progress, error) {
+	state, err := runState(ctx, conn)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return Progress{}, end(ErrGoesOn, "", ctx.Err())
+	case err != nil:
+		return Progress{}, end(ErrOutcomeUnknown, "", err)
+	case state == qemu.RunStateInmigrate:
+		return Progress{}, end(ErrGoesOn, "an incoming migration cannot be cancelled, only its QEMU ended")
+	}
 	w := follow(conn, nil)
 	defer w.close()
 	p, err := w.cancel(ctx)

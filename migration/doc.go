@@ -44,8 +44,8 @@
 //
 // The destination may still fail to load what the source has sent: it finds a missing device last.
 // [WaitIncoming] returns nil when the machine is there. With the capability return-path, on both sides, the
-// source waits for that as well, and goes on with the machine if the destination fails. Without it, the
-// source is done when all is sent. [qemu.Cont] lets the machine run again at the source. Do not send it
+// source waits for that as well, and goes on with the machine if the destination fails; QEMU 5.2 does not always
+// wait. Without it, the source is done when all is sent. [qemu.Cont] lets the machine run again at the source. Do not send it
 // before you are certain that the destination has failed and is gone.
 //
 // # Contexts

@@ -106,6 +106,10 @@ func TestNoMigration(t *testing.T) {
 				listens(t, waiting)
 			}
 		}
+		_, err = migration.Cancel(t.Context(), waiting)
+		require.ErrorIs(t, err, migration.ErrGoesOn)
+		_, err = migration.Cancel(t.Context(), idle)
+		require.NoError(t, err)
 		err = migration.StartIncoming(t.Context(), idle, migration.Unix(idle.path("m")))
 		require.ErrorIs(t, err, qmp.ErrGeneric, "it was not started with -incoming defer")
 	})

@@ -37,6 +37,10 @@ func (e *UndoError) Error() string {
 // Unwrap returns both errors.
 func (e *UndoError) Unwrap() []error { return []error{e.Err, e.Undo} }
 
+// MayHaveExecuted is for [qmp.MayHaveExecuted]: there may be something left to undo, even if one of the
+// two errors says of its own command that it was not sent, or refused.
+func (e *UndoError) MayHaveExecuted() bool { return true }
+
 // An unsentError is an error before which nothing was sent.
 type unsentError struct {
 	text  string

@@ -193,6 +193,7 @@ func TestConnectionLost(t *testing.T) {
 		require.ErrorAs(t, err, &undo)
 		require.ErrorIs(t, undo.Err, qmp.ErrOutcomeUnknown)
 		require.ErrorIs(t, undo.Undo, qmp.ErrNotSent)
+		require.True(t, qmp.MayHaveExecuted(err), "of the two, what was not sent is the undoing")
 		require.ErrorContains(t, err, "it could not be undone")
 	}
 }
