@@ -117,7 +117,7 @@ func TestOddValuesAsQEMU(t *testing.T) {
 			refused(`{}`)
 			refused(`{"zzz":1}`)
 			for i := range arguments.Members {
-				for _, value := range []string{"null", "true", `"x"`, "[[]]", `{"a":1}`} {
+				for _, value := range []string{"null", "true", `{"a":1}`} {
 					args := fmt.Sprintf("{%q:%s", arguments.Members[i].Name, value)
 					for j := range arguments.Members {
 						if m := &arguments.Members[j]; j != i && !m.Optional {
