@@ -101,6 +101,33 @@ func (e *RollbackError) Error() string {
 // Unwrap returns both errors.
 func (e *RollbackError) Unwrap() []error { return []error{e.Err, e.Undo} }
 
+// MayHaveExecuted returns true: something may be left. See [qmp.MayHaveExecuted].
+func (e *RollbackError) MayHaveExecuted() bool { return true }
+
+// A pendingError matches ErrUnplugPending, the reason for which the wait ended, and QEMU's last
+// refusal, if the last answer was one.
+type pendingError struct{ reason, refusal error }
+
+func (e *pendingError) Error() string {
+	text := ErrUnplugPending.Error() + ": " + e.reason.Error()
+	if e.refusal != nil {
+		text += "; QEMU last answered: " + e.refusal.Error()
+	}
+	return text
+}
+
+func (e *pendingError) Unwrap() []error {
+	all := []error{ErrUnplugPending, e.reason}
+	if e.refusal != nil {
+		all = append(all, e.refusal)
+	}
+	return all
+}
+
+// MayHaveExecuted returns true: the guest may release the device at any time. The errors that e wraps
+// are of single requests.
+func (e *pendingError) MayHaveExecuted() bool { return true }
+
 // A SharedSlotError says that a PCI device was not unplugged because the guest would release other
 // devices with it: the other functions of its slot. [VM.RemoveFunctions] removes them together.
 // Nothing has been changed.

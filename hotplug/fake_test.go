@@ -322,6 +322,7 @@ func TestConnectionLost(t *testing.T) {
 			require.ErrorIs(t, rollback.Err, qmp.ErrOutcomeUnknown)
 			require.ErrorIs(t, rollback.Undo, qmp.ErrNotSent)
 			require.ErrorContains(t, err, "it could not be undone")
+			require.True(t, qmp.MayHaveExecuted(err), "though what should have undone it was not sent")
 
 			// Another connection finds it, and takes away what is left.
 			again := hotplug.New(m.Dial(), nil)

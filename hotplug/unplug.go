@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"time"
 
@@ -200,10 +199,7 @@ func (u *unplugging) stillPending(ctx context.Context, err error) error {
 	if left, lookErr := u.left(ctx); lookErr == nil && !left {
 		return nil
 	}
-	if u.refusal != nil {
-		return fmt.Errorf("%w: %w; QEMU last answered: %w", ErrUnplugPending, err, u.refusal)
-	}
-	return fmt.Errorf("%w: %w", ErrUnplugPending, err)
+	return &pendingError{reason: err, refusal: u.refusal}
 }
 
 // neverUnplugged reports whether QEMU can never unplug a device, because of what it is or of the bus
