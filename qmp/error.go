@@ -1,6 +1,9 @@
 package qmp
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+)
 
 // An Error is the answer of a server that refuses a command or fails at it.
 //
@@ -13,13 +16,20 @@ type Error struct {
 	Desc    string     // for people: the texts differ from version to version
 }
 
-// Error returns the command, the description, and the class unless that is [ErrGeneric].
+// Error returns the command, the description, and the class unless that is [ErrGeneric]. Without a
+// description the class takes its place.
 func (e *Error) Error() string {
-	s := "qmp: " + e.Command + ": " + e.Desc
-	if e.Class != ErrGeneric {
-		s += " (" + string(e.Class) + ")"
+	s := "qmp: "
+	if e.Command != "" {
+		s += e.Command + ": "
 	}
-	return s
+	switch {
+	case e.Desc == "":
+		return s + "the server gives no reason but the class " + string(cmp.Or(e.Class, ErrGeneric))
+	case e.Class != ErrGeneric && e.Class != "":
+		return s + e.Desc + " (" + string(e.Class) + ")"
+	}
+	return s + e.Desc
 }
 
 // Unwrap returns the class.
