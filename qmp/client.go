@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Client is a connection to a QMP server: QEMU's monitor or qemu-storage-daemon's. It is an
@@ -17,6 +18,7 @@ type Client struct {
 	conn    net.Conn
 	options Options
 	in      receiver // of who has the turn to read
+	calling string   // the program's function that who has the turn is calling, "" for none
 	out     sender   // the writing goroutine's, see inflight
 	calls   inflight
 
@@ -52,6 +54,9 @@ func newClient(conn net.Conn, opts *Options) *Client {
 	c.in.init(conn, c.out.raw, c.options.MaxMessage)
 	c.calls.turn.conn, c.calls.turn.shared, c.calls.turn.taken = conn, c.out.raw != nil, true
 	c.calls.working.Add(2)
+	// A deadline from before would end reading or writing at any time. Where there are no deadlines
+	// this fails, and where the connection has ended.
+	c.guard(callSetDeadline, func() { _ = conn.SetDeadline(time.Time{}) })
 	return c
 }
 
@@ -67,7 +72,8 @@ func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Err returns why the connection has ended: nil before it has, [ErrClosed] after Close, an
 // error that matches [io.EOF] when the server closed it, a [*ProtocolError] when the server
-// sent what is no QMP, else the error of reading or writing.
+// sent what is no QMP, a [*CallbackError] when a function of the program did not return to the
+// client, else the error of reading or writing.
 func (c *Client) Err() error {
 	c.calls.mu.Lock()
 	defer c.calls.mu.Unlock()
@@ -86,11 +92,17 @@ func (c *Client) Close() error {
 // end ends the connection, unless it has ended already.
 func (c *Client) end(err error) {
 	c.ending.Do(func() {
-		c.logEnd(err)
+		if failed := c.logEnd(err); failed != nil {
+			err = join(err, failed)
+		}
 		if c.calls.end(err) { // first, so that whoever is writing fails for this reason
 			c.in.close() // nobody reads, nor will
 		}
-		_ = c.conn.Close() // it has ended, whatever Close says
+		// It has ended, whatever Close says.
+		if failed := apart(callClose, func() { _ = c.conn.Close() }); failed != nil {
+			err = join(err, failed)
+			c.calls.setReason(err)
+		}
 		if sink := c.eventSink(); sink != nil {
 			sink.end(err)
 		}

@@ -30,13 +30,19 @@ import (
 // without a deadline may wait for a long time.
 func Dial(ctx context.Context, address string, opts *Options) (*Client, error) {
 	conn, err := dial(ctx, address)
-	if errors.Is(err, syscall.EAGAIN) {
-		err = wrap("the server does not accept connections (others hold, and wait for, this monitor)", err)
-	}
 	if err != nil {
 		return nil, wrap("qmp", err)
 	}
-	return NewClient(ctx, conn, opts)
+	return newClientAt(ctx, address, conn, opts)
+}
+
+// newClientAt is NewClient, whose error says where the server is.
+func newClientAt(ctx context.Context, address string, conn net.Conn, opts *Options) (*Client, error) {
+	c, err := NewClient(ctx, conn, opts)
+	if err != nil {
+		return nil, wrap("qmp: dial "+address, err)
+	}
+	return c, nil
 }
 
 func dial(ctx context.Context, address string) (net.Conn, error) {
@@ -63,9 +69,14 @@ func isTCP(address string) bool {
 }
 
 func dialUNIX(ctx context.Context, path string) (net.Conn, error) {
-	if len(path) > maxSocketPath {
-		return dialLongPath(ctx, path)
+	conn, err := dialPath(ctx, path)
+	if errors.Is(err, syscall.EAGAIN) {
+		err = wrap("the server does not accept connections (others hold, and wait for, this monitor)", err)
 	}
+	return conn, err
+}
+
+func connectUNIX(ctx context.Context, path string) (net.Conn, error) {
 	var d net.Dialer // DialContext would link what looks up names
 	conn, err := d.DialUnix(ctx, "unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {

@@ -4,11 +4,8 @@ package qmp
 
 import (
 	"context"
-	"math"
 	"net"
 )
 
-// maxSocketPath has no meaning here: the system judges the length.
-const maxSocketPath = math.MaxInt
-
-func dialLongPath(ctx context.Context, path string) (net.Conn, error) { return dialUNIX(ctx, path) }
+// dialPath connects to a socket. The system judges the length of the path.
+func dialPath(ctx context.Context, path string) (net.Conn, error) { return connectUNIX(ctx, path) }

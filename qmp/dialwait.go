@@ -17,41 +17,71 @@ const (
 
 var errProcessEnded = errors.New("the process has ended before its socket could be used")
 
-// DialWait is like [Dial] for a server that was just started: it waits for a socket that is not
-// there yet, that nobody listens on yet, or whose queue is full, until ctx ends.
+// DialWait is like [Dial] for a server that was just started. Until ctx ends it waits for a socket
+// that is not there yet, that nobody listens on yet, or whose queue is full.
 //
-// exited, if it is not nil, is a channel that is closed when the server's process has ended:
-// DialWait then stops to wait. The error matches that of the last attempt, [os.ErrNotExist] or
-// [syscall.ECONNREFUSED], and that of ctx if that has ended.
+// exited, if it is not nil, is a channel that is closed when the server's process has ended. DialWait
+// then stops to wait: for the socket, and for the greeting of a server that has ended since somebody
+// accepted the connection, or keeps the socket open. The error matches that of the last attempt to
+// connect, [os.ErrNotExist] or [syscall.ECONNREFUSED], and that of ctx if that has ended.
 func DialWait(ctx context.Context, address string, exited <-chan struct{}, opts *Options) (*Client, error) {
-	conn, err := dialWait(ctx, address, exited)
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-exited:
+			cancel()
+		case <-running.Done():
+		}
+	}()
+	ctx = &process{running, ctx}
+	conn, err := dialWait(ctx, address)
 	if err != nil {
 		return nil, wrap("qmp", err)
 	}
-	return NewClient(ctx, conn, opts)
+	return newClientAt(ctx, address, conn, opts)
 }
 
-func dialWait(ctx context.Context, address string, exited <-chan struct{}) (net.Conn, error) {
+// A process is a context that ends when its parent does, or a process has ended.
+type process struct {
+	context.Context
+	parent context.Context
+}
+
+func (p *process) Err() error {
+	switch {
+	case p.Context.Err() == nil:
+		return nil
+	case p.parent.Err() != nil:
+		return p.parent.Err()
+	}
+	return errProcessEnded
+}
+
+func dialWait(ctx context.Context, address string) (net.Conn, error) {
+	var last error
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		conn, err := dial(ctx, address)
-		if err == nil || !mayComeYet(err) {
-			return conn, err
+		switch {
+		case err == nil:
+			return conn, nil
+		case ctx.Err() != nil && last != nil:
+			return nil, join(last, ctx.Err())
+		case !mayComeYet(err):
+			return nil, err
 		}
+		last = err
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-			continue
 		case <-ctx.Done():
-			err = errors.Join(ctx.Err(), err)
-		case <-exited:
-			err = errors.Join(errProcessEnded, err)
+			timer.Stop()
+			return nil, join(last, ctx.Err())
 		}
-		timer.Stop()
-		return nil, err
 	}
 }
 
-// mayComeYet tells whether an attempt to connect failed for what time can mend.
+// mayComeYet reports whether an attempt to connect failed for a reason that time can mend.
 func mayComeYet(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EAGAIN)
 }

@@ -37,6 +37,16 @@
 // the guest agent. A client does not connect again by itself: [Client.Done] and [Client.Err] tell
 // when and why it has ended.
 //
+// # Functions of the program
+//
+// The client calls functions that the program gives to it: a [Logger], [Options.Trace], the match
+// function of [Client.EventsFunc], and the methods of a connection that is not package net's. It does
+// so on its own goroutines and on those of callers, which read for each other. If one of these
+// functions panics, or ends its goroutine as t.FailNow does, the connection ends with a
+// [*CallbackError]: commands and subscriptions return it, and Close returns. Arguments are encoded
+// and results decoded on the goroutine of the command's caller, to whom a panic there goes; the
+// connection is as good as before.
+//
 // # Events
 //
 // [Subscribe] subscribes to the events of one type, [Client.Events] to any by name. A program

@@ -1,6 +1,9 @@
 package qmp
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+)
 
 // An Error is the answer of a server that refuses a command or fails at it.
 //
@@ -13,15 +16,21 @@ type Error struct {
 	Desc    string     // for people: the texts differ from version to version
 }
 
-// Error returns the command, the description, and the class unless that is [ErrGeneric]. A password
-// in a URL of the description, and what else [Redact] hides in a string, is "***": QEMU repeats
-// filenames.
+// Error returns the command, the description, and the class unless that is [ErrGeneric]. Without a
+// description the class takes its place. A password in a URL of the description, and what else [Redact]
+// hides in a string, is "***": QEMU repeats filenames.
 func (e *Error) Error() string {
-	s := "qmp: " + e.Command + ": " + redactText(e.Desc)
-	if e.Class != ErrGeneric {
-		s += " (" + string(e.Class) + ")"
+	s := "qmp: "
+	if e.Command != "" {
+		s += e.Command + ": "
 	}
-	return s
+	switch {
+	case e.Desc == "":
+		return s + "the server gives no reason but the class " + string(cmp.Or(e.Class, ErrGeneric))
+	case e.Class != ErrGeneric && e.Class != "":
+		return s + redactText(e.Desc) + " (" + string(e.Class) + ")"
+	}
+	return s + redactText(e.Desc)
 }
 
 // Unwrap returns the class.

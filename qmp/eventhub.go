@@ -14,6 +14,8 @@ type eventHub struct {
 	limits queueLimits
 	waits  func(n int32) // notes that n more consumers wait
 
+	calling *string // the client's
+
 	mu     sync.Mutex
 	topics map[string]*topic // by event name; a topic has subscribers
 	all    []*eventQueue     // subscribers to everything
@@ -59,7 +61,7 @@ func (c *Client) Events(names ...string) EventStream { return c.EventsFunc(nil, 
 // EventsFunc is like Events with those events only for which match returns true, so that others
 // take no place in the subscription's queue; nil means all. Match is called by whoever reads the
 // connection: it must be fast, or everything waits for it, and must not call the client. It must
-// not keep or change the event's data.
+// not keep or change the event's data. If it panics the connection ends with a [*CallbackError].
 func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStream {
 	c.sinkMu.Lock()
 	defer c.sinkMu.Unlock()
@@ -69,6 +71,8 @@ func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStr
 			limits: queueLimits{c.options.EventQueue, c.options.MaxMessage},
 			waits:  c.waits,
 			topics: make(map[string]*topic),
+
+			calling: &c.calling,
 		}
 		c.sink.Store(&heldSink{hub})
 		if err := c.Err(); err != nil {
@@ -184,8 +188,13 @@ func (h *eventHub) publish(m message) {
 // stage has an event ready for a subscriber, who gets a copy of the data.
 func (h *eventHub) stage(q *eventQueue, e RawEvent, data []byte) {
 	e.Data = data
-	if q.match != nil && !q.match(e) {
-		return
+	if q.match != nil {
+		*h.calling = callMatch
+		matches := q.match(e)
+		*h.calling = ""
+		if !matches {
+			return
+		}
 	}
 	e.Data = slices.Clone(data)
 	h.delivered++

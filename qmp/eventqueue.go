@@ -45,10 +45,11 @@ func (q *eventQueue) Next(ctx context.Context) (RawEvent, error) {
 			q.signal() // it may have taken what was to wake another goroutine in Next
 			return RawEvent{}, ctx.Err()
 		}
-		if e, err, ok := q.pop(); ok {
-			return e, err
+		e, err, ok := q.pop()
+		if !ok {
+			e, err, ok = q.wait(ctx)
 		}
-		if e, err, ok := q.wait(ctx); ok {
+		if ok {
 			return e, err
 		}
 	}
@@ -59,11 +60,11 @@ func (q *eventQueue) Next(ctx context.Context) (RawEvent, error) {
 func (q *eventQueue) wait(ctx context.Context) (e RawEvent, err error, ok bool) {
 	q.waiting.Add(1)
 	defer q.waiting.Add(-1)
+	q.hub.waits(1)
+	defer q.hub.waits(-1)
 	if e, err, ok = q.pop(); ok {
 		return e, err, ok
 	}
-	q.hub.waits(1)
-	defer q.hub.waits(-1)
 	select {
 	case <-q.wake:
 	case <-ctx.Done():

@@ -123,3 +123,67 @@ func TestQueueLimitCountsWhatWasTaken(t *testing.T) {
 		require.Equal(t, want, next())
 	}
 }
+
+// TestSecondLookBeforeWaiting: a goroutine in Next that has found nothing, and does not count among
+// those that wait yet, is woken by nobody for what another one takes and leaves. It looks again.
+func TestSecondLookBeforeWaiting(t *testing.T) {
+	for name, last := range map[string]func(h *eventHub, q *eventQueue){
+		"event": func(h *eventHub, q *eventQueue) { q.push([]RawEvent{{Name: "A"}, {Name: "B"}}, h.limits) },
+		"end": func(h *eventHub, q *eventQueue) {
+			q.push([]RawEvent{{Name: "A"}}, h.limits)
+			h.end(ErrClosed)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+			q := h.add(nil, nil)
+			defer q.Close()
+			_, _, ok := q.pop() // one goroutine finds nothing
+			require.False(t, ok)
+			last(h, q)
+			<-q.wake // another one is woken, takes all that there is, and leaves the rest
+			e, err, ok := q.pop()
+			require.True(t, ok)
+			require.NoError(t, err)
+			require.Equal(t, "A", e.Name)
+			require.Empty(t, q.wake, "nobody waits")
+
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			e, err, ok = q.wait(ctx) // the first one goes on
+			require.True(t, ok, "it would wait for ever")
+			if name == "event" {
+				require.NoError(t, err)
+				require.Equal(t, "B", e.Name)
+			} else {
+				require.ErrorIs(t, err, ErrClosed)
+			}
+		})
+	}
+}
+
+// TestSecondLookOfNext: what comes between the two looks of Next is returned, once.
+func TestSecondLookOfNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}}
+		q := h.add(nil, nil)
+		var once sync.Once
+		h.waits = func(int32) { // it is called between them
+			once.Do(func() { q.push([]RawEvent{{Name: "A"}, {Name: "B"}}, h.limits) })
+		}
+		names := make(chan string, 3)
+		go func() {
+			for {
+				e, err := q.Next(context.Background())
+				if err != nil {
+					return
+				}
+				names <- e.Name
+			}
+		}()
+		synctest.Wait()
+		require.Len(t, names, 2)
+		require.Equal(t, "AB", <-names+<-names)
+		require.NoError(t, q.Close())
+	})
+}

@@ -42,6 +42,9 @@ func (c *Client) Execute(ctx context.Context, call *Call) error {
 
 func (c *Client) execute(ctx context.Context, call *Call) error {
 	p := newPending(call.Command)
+	if call.delimit {
+		p.repeated = new(repetition)
+	}
 	if err := c.submit(ctx, call, p); err != nil {
 		p.release()
 		if errors.Is(err, ErrNotSent) {
@@ -49,10 +52,13 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 		}
 		return &unansweredError{call.Command, ErrNotSent, err}
 	}
+	if p.repeated != nil {
+		defer c.repeat(call, p)()
+	}
 	switch c.await(ctx, p) {
 	case queued:
 		c.letGo(p)
-		return &unansweredError{call.Command, ErrNotSent, ctx.Err()}
+		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read what was sent before", ctx.Err())}
 	case writing:
 		return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
 	case sent:
@@ -87,7 +93,7 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 		case c.inBand <- struct{}{}:
 			p.inBand = true
 		case <-ctx.Done():
-			return ctx.Err()
+			return wrap("as many commands are in flight as the server reads", ctx.Err())
 		case <-c.done:
 			return c.Err()
 		}
@@ -103,7 +109,7 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 		return err
 	}
 	if c.options.Trace != nil {
-		c.traceSent(call, p)
+		c.guard(callTrace, func() { c.traceSent(call, p) })
 	}
 	c.flush()
 	return nil
@@ -173,7 +179,7 @@ func appendRequest(b []byte, call *Call) ([]byte, error) {
 
 // decodeRefusal reads the value of a reply's member error.
 func decodeRefusal(call *Call, value []byte) error {
-	e := &Error{Command: call.Command}
+	e := &Error{Command: call.Command, Class: ErrGeneric}
 	d := wire.NewDecoder(value)
 	d.Object((*refusal)(e))
 	if d.End() != nil {

@@ -79,6 +79,15 @@ func TestErrorClasses(t *testing.T) {
 		}
 		require.EqualError(t, err, text)
 	}
+	for text, e := range map[string]*qmp.Error{
+		"qmp: object-del: the server gives no reason but the class GenericError": {Command: "object-del", Class: qmp.ErrGeneric},
+		"qmp: the server gives no reason but the class DeviceNotFound":           {Class: qmp.ErrDeviceNotFound},
+		"qmp: a: the server gives no reason but the class New":                   {Command: "a", Class: "New"},
+		"qmp: b: the server gives no reason but the class GenericError":          {Command: "b"},
+		"qmp: c: no": {Command: "c", Desc: "no"},
+	} {
+		require.EqualError(t, e, text)
+	}
 	require.EqualError(t, qmp.ErrDeviceNotFound, "qmp: DeviceNotFound")
 }
 

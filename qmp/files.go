@@ -55,7 +55,7 @@ func (c *Client) attachFiles(ctx context.Context, p *pending, files []*os.File) 
 	select {
 	case c.fileLock <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return wrap("another command with files is in flight", ctx.Err())
 	case <-c.done:
 		return c.Err()
 	}

@@ -2,7 +2,11 @@
 
 package qmp
 
-import "os"
+import (
+	"errors"
+	"net"
+	"os"
+)
 
 // socketsKnown is false: what is written goes through the connection's Write, and no
 // descriptors are sent.
@@ -14,6 +18,8 @@ type rights struct{}
 func (*rights) close() {}
 
 func duplicate([]*os.File) (*rights, error) { return nil, errNoFiles }
+
+func duplicateListener(net.Listener) (deadlineListener, error) { return nil, errors.ErrUnsupported }
 
 func sendmsg(uintptr, []byte, *rights) (int, error) { return 0, errNoFiles }
 

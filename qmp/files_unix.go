@@ -3,6 +3,9 @@
 package qmp
 
 import (
+	"cmp"
+	"errors"
+	"net"
 	"os"
 	"syscall"
 )
@@ -19,21 +22,29 @@ func duplicate(files []*os.File) (*rights, error) {
 	r := new(rights)
 	for _, f := range files {
 		raw, err := f.SyscallConn()
-		if err != nil {
-			r.close()
-			return nil, err
-		}
-		var dupErr error
-		err = raw.Control(func(fd uintptr) { dupErr = r.add(int(fd)) })
 		if err == nil {
-			err = dupErr
+			err = r.control(raw)
 		}
 		if err != nil {
 			r.close()
-			return nil, err
+			return nil, wrap("file "+nameOf(f), err)
 		}
 	}
 	return r, nil
+}
+
+// nameOf returns the name of a file, which may be nil by mistake.
+func nameOf(f *os.File) string {
+	if f == nil {
+		return "nil"
+	}
+	return f.Name()
+}
+
+// control duplicates the descriptor of raw.
+func (r *rights) control(raw syscall.RawConn) (err error) {
+	controlErr := raw.Control(func(fd uintptr) { err = r.add(int(fd)) })
+	return cmp.Or(controlErr, err)
 }
 
 // add duplicates a descriptor. No program that is started meanwhile inherits it.
@@ -46,6 +57,33 @@ func (r *rights) add(fd int) error {
 	}
 	syscall.ForkLock.RUnlock()
 	return os.NewSyscallError("dup", err)
+}
+
+// duplicateListener returns another listener on the socket of l, if l is one of package net. The error
+// matches errors.ErrUnsupported if it is not.
+func duplicateListener(l net.Listener) (deadlineListener, error) {
+	// Not any syscall.Conn: a type that embeds a *net.UnixListener may have an Accept of its own.
+	switch l.(type) {
+	case *net.UnixListener, *net.TCPListener:
+	default:
+		return nil, errors.ErrUnsupported
+	}
+	raw, err := l.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	r := new(rights)
+	if err := r.control(raw); err != nil {
+		return nil, err
+	}
+	// Not File of the listener: package net would have the socket block for a moment.
+	f := os.NewFile(uintptr(r.fds[0]), l.Addr().String())
+	defer f.Close()
+	own, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	return own.(deadlineListener), nil
 }
 
 // close closes the duplicates; r may be nil.

@@ -8,35 +8,41 @@ import (
 )
 
 // NewClient makes a client of a connection on which the server has not sent anything that was
-// read already: it waits for the server's greeting and agrees with it on capabilities. It
-// does so until ctx ends; ctx has no meaning for the client after that.
+// read already. It waits for the server's greeting and agrees with it on capabilities. It does so
+// until ctx ends; ctx has no meaning for the client after that.
 //
-// The connection belongs to the client from here on. It is closed when NewClient fails.
+// The connection belongs to the client from here on. NewClient clears the deadlines that the
+// connection has; one that somebody sets later ends the connection. The connection is closed when
+// NewClient fails.
 func NewClient(ctx context.Context, conn net.Conn, opts *Options) (*Client, error) {
 	c := newClient(conn, opts)
 	c.start()
-	err := c.negotiate(ctx)
-	if err != nil {
+	if err := c.awaitGreeting(ctx); err != nil {
 		_ = c.Close()
-		if c.in.total == 0 && err == ctx.Err() {
-			err = wrap("qmp: the server does not greet (another client holds this monitor, "+
-				"or the server is stopped)", err)
-		}
-		return nil, err
+		return nil, c.in.noGreeting(err)
+	}
+	if err := c.negotiate(ctx); err != nil {
+		_ = c.Close()
+		return nil, wrap("qmp: negotiation failed", err)
 	}
 	return c, nil
 }
 
-// negotiate brings the connection to where commands can be executed.
-func (c *Client) negotiate(ctx context.Context) error {
+// awaitGreeting waits until the server has greeted.
+func (c *Client) awaitGreeting(ctx context.Context) error {
 	select {
 	case <-c.greeted:
 		c.greeted = nil
+		return nil
 	case <-c.done:
-		return wrap("qmp: no greeting", c.Err())
+		return c.Err()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// negotiate brings the connection to where commands can be executed.
+func (c *Client) negotiate(ctx context.Context) error {
 	call := Call{Command: "qmp_capabilities"}
 	if c.options.OOB {
 		call.Args = enableOOB{}
@@ -48,10 +54,7 @@ func (c *Client) negotiate(ctx context.Context) error {
 	} else if c.options.OOB {
 		c.useOOB()
 	}
-	if err != nil {
-		return wrap("qmp: negotiation failed", err)
-	}
-	return nil
+	return err
 }
 
 // useOOB does what is different with oob.

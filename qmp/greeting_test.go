@@ -2,6 +2,7 @@ package qmp_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -136,6 +137,115 @@ func TestGreetingsThatAreNone(t *testing.T) {
 		}()
 		_, err := qmp.NewClient(limit(t), conn, nil)
 		require.ErrorContains(t, err, want, text)
+	}
+}
+
+// TestNoGreetingSaysWhatArrived, and what it is if that is certain.
+func TestNoGreetingSaysWhatArrived(t *testing.T) {
+	const people = "this is QEMU's monitor for people, HMP"
+	for sent, want := range map[string][]string{
+		"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ": {people,
+			`offset 0: a message does not begin with {: "QEMU 10.0.2 monitor`},
+		"\r\n(qemu) ":                           {people, `"\r\n(qemu) "`},
+		`{"return": {}, "id": 7}` + "\n":        {"this is a guest agent's channel (use DialGuest), or a monitor", `the server has sent "{\"return\": {}, \"id\": 7}\n": context deadline exceeded`},
+		`{"error": {}}`:                         {"this is a guest agent's channel"},
+		"\xff" + `{"return": 1}`:                {"this is a guest agent's channel", `"\xff{\"return`},
+		"HTTP/1.1 400 Bad Request\r\n":          {"no greeting: this is an HTTP server", `"HTTP/1.1 400`},
+		"RFB 003.008\n":                         {"this is a VNC server"},
+		"SSH-2.0-OpenSSH_9.2\r\n":               {"this is an SSH server"},
+		"\xff\xfb\x01\xff\xfb\x03":              {"this is a telnet server", "telnet=on"},
+		"\xff\xfd\x01" + greeting:               {"this is a telnet server"},
+		`{"QMP": {"version": {"qemu": {`:        {"this is a QMP monitor (use Dial): the server has sent"},
+		"\r\n\r\n":                              {`no greeting: the server has sent "\r\n\r\n": context deadline exceeded`},
+		`{"hello": "` + strings.Repeat("x", 99): {`no greeting: the server has sent "{\"hello\": \"xxx`, `xx" and more: context deadline exceeded`},
+		`{"event": "STOP"}`:                     {`the server has sent "{\"event\": \"STOP\"}"`},
+		"":                                      {"the server does not greet", "another client holds this monitor", "DialGuest"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p, conn := newPeer(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			go p.write(sent)
+			_, err := qmp.NewClient(ctx, conn, nil)
+			for _, text := range want {
+				require.ErrorContains(t, err, text)
+			}
+			require.Equal(t, strings.Contains(err.Error(), "deadline"), errors.Is(err, context.DeadlineExceeded))
+			require.LessOrEqual(t, len(err.Error()), 400)
+		})
+	}
+}
+
+// TestNoGuestAgentSaysWhatArrived.
+func TestNoGuestAgentSaysWhatArrived(t *testing.T) {
+	for sent, want := range map[string][]string{
+		greeting: {"this is a QMP monitor (use Dial)", `"{\"QMP\"`},
+		"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ": {"this is QEMU's monitor for people, HMP"},
+		"\r\nDebian login: ": {`the server has sent "\r\nDebian login: "`},
+		`{"return": 1}`:      {`no guest agent has answered: the server has sent "{\"return\": 1}"`},
+		"":                   {"qmp: the guest agent does not answer (it is not running in the guest, or another client holds its channel): context deadline exceeded"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p, conn := newPeer(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			go func() {
+				p.write(sent)
+				_, _ = io.Copy(io.Discard, p)
+			}()
+			_, err := qmp.NewGuestClient(ctx, conn, nil)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			for _, text := range want {
+				require.ErrorContains(t, err, text)
+			}
+		})
+	}
+}
+
+// TestDialErrorsNameTheAddress as it was given.
+func TestDialErrorsNameTheAddress(t *testing.T) {
+	path := socketPath(t)
+	l, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	defer l.Close()
+	for _, dial := range []func(ctx context.Context, address string) error{
+		func(ctx context.Context, address string) error {
+			_, err := qmp.Dial(ctx, address, nil)
+			return err
+		},
+		func(ctx context.Context, address string) error {
+			_, err := qmp.DialWait(ctx, address, nil, nil)
+			return err
+		},
+		func(ctx context.Context, address string) error {
+			_, err := qmp.DialGuest(ctx, address, nil)
+			return err
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		err := dial(ctx, "unix:"+path)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, path+": ")
+		err = dial(ctx, path+"none")
+		require.Error(t, err)
+		require.ErrorContains(t, err, path+"none")
+		require.NotContains(t, err.Error(), "\n")
+		cancel()
+	}
+	if runtime.GOOS != "linux" {
+		return
+	}
+	long := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
+	require.NoError(t, os.Mkdir(long, 0o700))
+	for _, path := range []string{
+		filepath.Join(long, "none"), filepath.Join(long, "none", "none"), filepath.Join(long, strings.Repeat("name", 30)),
+	} {
+		_, err := qmp.Dial(limit(t), path, nil)
+		require.ErrorContains(t, err, "qmp: dial unix "+path+": ")
+		require.NotContains(t, err.Error(), "/proc")
+		op, ok := errors.AsType[*net.OpError](err)
+		require.True(t, ok)
+		require.Equal(t, path, op.Addr.String())
 	}
 }
 

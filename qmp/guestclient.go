@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"time"
 
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
@@ -14,8 +15,9 @@ import (
 //
 // The agent's channel outlives the agent, and neither end sees when the other one starts anew. So
 // the client synchronises with the agent before the first command, and again after each one whose
-// reply did not come: it sends a delimiter and guest-sync-delimited, and drops what comes before
-// the delimiter of its reply. The agent executes one command at a time; others wait for it.
+// reply did not come. It sends a delimiter and guest-sync-delimited, again every few seconds until
+// the agent answers, and drops what comes before the delimiter of the reply. The agent executes one
+// command at a time; others wait for it.
 //
 // While the guest's file systems are frozen the agent executes only guest-ping, guest-info,
 // guest-sync, guest-sync-delimited, guest-fsfreeze-status and guest-fsfreeze-thaw.
@@ -34,14 +36,19 @@ var errAgentFiles = wrap("a guest agent takes no files", errors.ErrUnsupported)
 var errNoAgent = errors.New("the guest agent does not answer (it is not running in the guest, or another client holds its channel)")
 
 // DialGuest connects to the socket of a guest agent's channel, an address as [Dial] has it, and
-// synchronises with the agent; both until ctx ends. The socket is there before the agent is: if
-// that does not run, nobody answers.
+// synchronises with the agent; both until ctx ends. The socket is there before the agent is, so
+// DialGuest can be called before the guest has booted. It asks every few seconds until the agent
+// answers.
 func DialGuest(ctx context.Context, address string, opts *Options) (*GuestClient, error) {
 	conn, err := dial(ctx, address)
 	if err != nil {
 		return nil, wrap("qmp", err)
 	}
-	return NewGuestClient(ctx, conn, opts)
+	g, err := NewGuestClient(ctx, conn, opts)
+	if err != nil {
+		return nil, wrap("qmp: dial "+address, err)
+	}
+	return g, nil
 }
 
 // NewGuestClient makes a client of a connection to a guest agent, and synchronises with the agent
@@ -55,6 +62,9 @@ func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestCl
 	g := &GuestClient{client: c, turn: make(chan struct{}, 1)}
 	if err := g.sync(ctx); err != nil {
 		_ = c.Close()
+		if arrived := c.in.whatArrived(err); arrived != "" {
+			return nil, wrap("qmp: no guest agent has answered"+arrived, err)
+		}
 		return nil, wrap("qmp", err)
 	}
 	return g, nil
@@ -71,7 +81,7 @@ func (g *GuestClient) Execute(ctx context.Context, call *Call) error {
 	case g.turn <- struct{}{}:
 		defer func() { <-g.turn }()
 	case <-ctx.Done():
-		return &unansweredError{call.Command, ErrNotSent, ctx.Err()}
+		return &unansweredError{call.Command, ErrNotSent, wrap("another command is being executed", ctx.Err())}
 	}
 	if !g.synced {
 		if err := g.sync(ctx); err != nil {
@@ -85,8 +95,12 @@ func (g *GuestClient) Execute(ctx context.Context, call *Call) error {
 	return err
 }
 
-// sync synchronises with the agent. A reply of an earlier attempt can still come first: it has
-// another number.
+// syncInterval is the time after which a synchronisation that is not answered is sent again: firmware
+// or a boot loader, which read the channel before the agent does, have swallowed it.
+const syncInterval = 3 * time.Second
+
+// sync synchronises with the agent. A reply of an earlier synchronisation can still come first: it
+// has another number.
 func (g *GuestClient) sync(ctx context.Context) error {
 	for {
 		g.client.calls.forgetAbandoned()
@@ -107,6 +121,53 @@ func (g *GuestClient) sync(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// A repetition sends the same request every few seconds until it is answered. The agent answers each
+// copy that it reads. The first answer counts; those to the other copies come before anything that
+// the client asks for later, and answer nothing, since that has other ids.
+type repetition struct {
+	text  []byte // of the request
+	timer *time.Timer
+}
+
+// repeat begins to repeat p, and returns a function that ends it.
+func (c *Client) repeat(call *Call, p *pending) (stop func()) {
+	f := &c.calls
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.repeated.timer = time.AfterFunc(syncInterval, func() {
+		if f.sendAgain(p) {
+			if c.options.Trace != nil {
+				c.guard(callTrace, func() { c.traceSent(call, p) })
+			}
+			c.flush()
+		}
+	})
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		p.repeated.timer.Stop()
+	}
+}
+
+// sendAgain queues a copy of p, unless p has ended. It returns false if there is nothing to be
+// written: while the last copy is, another one is of no use.
+func (f *inflight) sendAgain(p *pending) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p.stage == finished || p.abandoned || f.sendErr != nil {
+		return false
+	}
+	p.repeated.timer.Reset(syncInterval)
+	if f.writing || len(f.queue) > 0 {
+		return false
+	}
+	again := newPending(p.command)
+	again.copied = true
+	again.request.b = append(again.request.b, p.repeated.text...)
+	f.queue = append(f.queue, again)
+	return true
 }
 
 // syncID are the arguments of guest-sync-delimited.

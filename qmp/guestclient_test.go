@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -106,6 +107,145 @@ func TestGuestSynchronisesAgain(t *testing.T) {
 	v, err := ask(limit(t), g, "guest-get-time")
 	require.NoError(t, err)
 	require.Equal(t, "2", v)
+}
+
+// swallow reads and drops what an agent does not see, for a while.
+func (p *peer) swallow(d time.Duration) (text string) {
+	_ = p.SetReadDeadline(time.Now().Add(d))
+	b, err := io.ReadAll(p)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		p.t.Errorf("read %q, then %v", b, err)
+	}
+	_ = p.SetReadDeadline(time.Time{})
+	return string(b)
+}
+
+// TestGuestSwallowedSync: firmware or a boot loader reads the channel before the agent does. The
+// client asks again, when it connects and after a command that was not answered.
+func TestGuestSwallowedSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, conn := newPeer(t)
+		go func() {
+			text := p.swallow(10 * time.Second)
+			if n := strings.Count(text, "\xff{"); n != 4 { // at 0, 3, 6 and 9 s
+				t.Errorf("%d requests: %q", n, text)
+			}
+			p.sync("")
+		}()
+		begin := time.Now()
+		traced := 0
+		g, err := qmp.NewGuestClient(t.Context(), conn, &qmp.Options{Trace: func(m qmp.TraceMessage) {
+			if m.Sent {
+				traced++
+			}
+		}})
+		require.NoError(t, err)
+		defer g.Close()
+		require.Equal(t, 12*time.Second, time.Since(begin))
+		require.Equal(t, 5, traced)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		go func() {
+			p.swallow(14 * time.Second)
+			p.sync("")
+			p.expect(`{"execute":"guest-ping","id":`)
+			p.write(`{"return": {}, "id": ` + p.until('}') + "}")
+		}()
+		_, err = ask(ctx, g, "guest-ping")
+		require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
+		_, err = ask(t.Context(), g, "guest-ping")
+		require.NoError(t, err)
+		require.Zero(t, g.Stats().InFlight)
+		time.Sleep(time.Minute) // nothing is sent any more: nobody would read it
+	})
+}
+
+// TestGuestAnswersEachCopy: an agent that was slow answers all that it has been asked. The first
+// answer counts, and the others are not taken for those of commands.
+func TestGuestAnswersEachCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, conn := newPeer(t)
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			text := p.swallow(31 * time.Second)
+			one := strings.Split(text, "\xff")[1]
+			number, id, _ := strings.Cut(strings.TrimPrefix(one, `{"execute":"guest-sync-delimited","arguments":{"id":`), `},"id":`)
+			id = strings.TrimSuffix(id, "}")
+			if strings.Count(text, one) != 11 {
+				t.Errorf("not the same: %q", text)
+			}
+			for range 11 { // one after the other, among them other requests
+				p.write(`{"error": {"class": "GenericError", "desc": "JSON parse error"}}` + "\n\xff" +
+					`{"return": ` + number + `, "id": ` + id + "}\n")
+			}
+			for range 20 {
+				p.expect(`{"execute":"c`)
+				name := p.until('"')
+				p.expect(`,"id":`)
+				p.write(`{"return": "` + name + `", "id": ` + p.until('}') + "}\n")
+			}
+		}()
+		g, err := qmp.NewGuestClient(t.Context(), conn, nil)
+		require.NoError(t, err)
+		defer g.Close()
+		for i := range 20 {
+			v, err := ask(t.Context(), g, "c"+strconv.Itoa(i))
+			require.NoError(t, err)
+			require.Equal(t, strconv.Quote(strconv.Itoa(i)), v)
+		}
+		require.Zero(t, g.Stats().InFlight)
+		<-served
+	})
+}
+
+// TestGuestDoesNotRead: what was not read yet is not sent once more.
+func TestGuestDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, conn := newPeer(t)
+		go func() {
+			time.Sleep(time.Minute)
+			p.sync("")
+		}()
+		g, err := qmp.NewGuestClient(t.Context(), conn, nil)
+		require.NoError(t, err)
+		require.NoError(t, g.Close())
+
+		p, conn = newPeer(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = qmp.NewGuestClient(ctx, conn, nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = p.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+	})
+}
+
+// TestGuestEndsWhileItIsAskedAgain: the connection, and Close.
+func TestGuestEndsWhileItIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, conn := newPeer(t)
+		go func() {
+			p.swallow(10 * time.Second)
+			_ = p.Close()
+		}()
+		_, err := qmp.NewGuestClient(t.Context(), conn, nil)
+		require.ErrorIs(t, err, io.EOF)
+
+		p, conn = newPeer(t)
+		go func() { p.sync(""); p.swallow(10 * time.Second); _, _ = io.Copy(io.Discard, p) }()
+		g, err := qmp.NewGuestClient(t.Context(), conn, nil)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = ask(ctx, g, "a")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.AfterFunc(20*time.Second, func() { _ = g.Close() })
+		_, err = ask(t.Context(), g, "b")
+		require.ErrorIs(t, err, qmp.ErrClosed)
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+	})
 }
 
 // TestGuestReplyOfAnEarlierAttempt has the number of that, and the id of this one.

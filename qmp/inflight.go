@@ -43,6 +43,9 @@ type pending struct {
 	hasFiles bool // it holds the client's lock on files
 	drains   bool // it is the client's own, see drain
 	inBand   bool // it counts among the 8 that oob allows
+	copied   bool // it is a copy of a command, with the same id
+
+	repeated *repetition // it is sent again until it is answered; nil if it is not
 
 	stage     stage
 	abandoned bool // nobody waits for the reply any more
@@ -88,6 +91,9 @@ func (f *inflight) add(p *pending) error {
 	if err == nil {
 		p.id = f.ids.take()
 		p.request.b = append(strconv.AppendUint(p.request.b, p.id, 10), '}')
+		if p.repeated != nil {
+			p.repeated.text = slices.Clone(p.request.b)
+		}
 		p.order = f.added
 		f.added++
 		for p.id >= uint64(len(f.byID)) {
@@ -248,6 +254,13 @@ func (f *inflight) end(err error) (unread bool) {
 	return unread
 }
 
+// setReason changes why the connection ended, for those who ask from now on.
+func (f *inflight) setReason(err error) {
+	f.mu.Lock()
+	f.err, f.sendErr = err, err
+	f.mu.Unlock()
+}
+
 // refuse sees to it that nothing more is sent.
 func (f *inflight) refuse(err error) {
 	if f.sendErr == nil {
@@ -265,8 +278,11 @@ func (f *inflight) finish(p *pending, err error) {
 	p.sent = p.stage == sent
 	p.stage = finished
 	p.err = err
-	f.forget(p)
 	p.done = true
+	if p.copied {
+		return
+	}
+	f.forget(p)
 	p.notify()
 	f.turn.interrupt(p)
 }

@@ -9,7 +9,8 @@ import (
 // Logger takes messages about what a client does. [*log/slog.Logger] is one.
 //
 // It is called by several goroutines at once, with messages that begin with "qmp: " and
-// pairs of keys and values as slog's. It must not call the client.
+// pairs of keys and values as slog's. It must not call the client. If it panics the connection
+// ends with a [*CallbackError].
 type Logger interface {
 	DebugContext(ctx context.Context, msg string, args ...any)
 }
@@ -30,24 +31,34 @@ func (a loggedArgs) MarshalText() ([]byte, error) { return []byte(a.String()), n
 // executeLogged executes a command and tells the logger how it begins and ends.
 func (c *Client) executeLogged(ctx context.Context, call *Call) error {
 	log := c.options.Logger
-	log.DebugContext(ctx, "qmp: command", "command", call.Command, "arguments", loggedArgs{call.Args},
-		"files", len(call.Files))
+	c.guard(callLogger, func() {
+		log.DebugContext(ctx, "qmp: command", "command", call.Command, "arguments", loggedArgs{call.Args},
+			"files", len(call.Files))
+	})
 	err := c.execute(ctx, call)
-	log.DebugContext(ctx, "qmp: command ended", "command", call.Command, "error", err)
+	c.guard(callLogger, func() {
+		log.DebugContext(ctx, "qmp: command ended", "command", call.Command, "error", err)
+	})
 	return err
 }
 
-// logDropped tells the logger of a message that is dropped.
+// logDropped tells the logger of a message that is dropped. It is called by who has the turn.
 func (c *Client) logDropped(m *message, why string) {
 	if log := c.options.Logger; log != nil {
+		c.calling = callLogger
 		log.DebugContext(context.Background(), "qmp: message dropped", "why", why,
 			"id", string(m.part(m.id)), "bytes", len(m.text))
+		c.calling = ""
 	}
 }
 
-// logEnd tells the logger that the connection has ended.
-func (c *Client) logEnd(err error) {
-	if log := c.options.Logger; log != nil {
-		log.DebugContext(context.Background(), "qmp: connection ended", "error", err)
+// logEnd tells the logger that the connection has ended. It returns what went wrong in the logger.
+func (c *Client) logEnd(err error) error {
+	log := c.options.Logger
+	if log == nil {
+		return nil
 	}
+	return apart(callLogger, func() {
+		log.DebugContext(context.Background(), "qmp: connection ended", "error", err)
+	})
 }

@@ -12,7 +12,8 @@ type Options struct {
 	// Trace is called with each message that is sent or received, nil for none. It is called by
 	// several goroutines at once, those that execute commands among them: what is received comes
 	// in order, what is sent in nearly the order in which it is written. It must be fast, or
-	// everything waits for it, and must not call the client.
+	// everything waits for it, and must not call the client. If it panics the connection ends
+	// with a [*CallbackError].
 	Trace func(TraceMessage)
 
 	// OOB asks for the server's capability "oob", out-of-band execution, where the server

@@ -1,7 +1,9 @@
 package qmp
 
 import (
+	"errors"
 	"io"
+	"os"
 	"slices"
 )
 
@@ -26,7 +28,9 @@ func (c *Client) flushEvents() {
 // it returns the command that was answered, if there is one.
 func (c *Client) receive(m *message) *pending {
 	if c.options.Trace != nil {
+		c.calling = callTrace
 		c.traceReceived(m)
+		c.calling = ""
 	}
 	switch {
 	case m.isReply():
@@ -38,6 +42,7 @@ func (c *Client) receive(m *message) *pending {
 		}
 	case m.greeting.present() && c.greeting == nil:
 		c.greeting = slices.Clone(m.part(m.greeting))
+		c.in.greeted()
 		close(c.greeted)
 	default:
 		c.logDropped(m, "not expected") // another greeting is no surprise: some chardevs repeat it
@@ -86,11 +91,16 @@ func (c *Client) replyTo(m *message) *pending {
 
 // whyEnded makes the error of the connection from that of reading.
 func whyEnded(err error) error {
-	if _, ok := err.(*ProtocolError); ok {
+	switch err.(type) {
+	case *ProtocolError, *CallbackError:
 		return err
 	}
-	if err == io.EOF {
+	switch {
+	case err == io.EOF:
 		return wrap("qmp: the server closed the connection", err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return wrap("qmp: reading from the server failed: somebody has set a deadline on the connection, "+
+			"which belongs to the client", err)
 	}
 	return wrap("qmp: reading from the server failed", err)
 }

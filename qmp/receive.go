@@ -34,6 +34,9 @@ type receiver struct {
 	delimited bool
 	skipping  bool // what is read is dropped, up to a delimiter
 
+	hasGreeted bool   // the server has said that it is one
+	arrived    []byte // the first bytes that came before that
+
 	in       *buffer       // nil while there is nothing in it
 	start    int           // in.b[start:] has not been given out yet
 	total    int64         // what the server has sent; in.b is the end of that
@@ -149,6 +152,9 @@ func (r *receiver) fill() error {
 	n, err := r.read()
 	r.total += int64(n)
 	r.received.Add(uint64(n))
+	if n > 0 && !r.hasGreeted {
+		r.arrive(r.in.b[len(r.in.b)-n:])
+	}
 	if n > 0 || err == nil {
 		return nil // an error comes again
 	}

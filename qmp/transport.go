@@ -6,37 +6,105 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 )
 
 // Accept waits until a server connects to l, and makes a client of the connection, as [NewClient]
 // does; both until ctx ends. It is for a QEMU that is told to connect to a socket (server=off)
-// instead of listening on one. l stays open, for further servers.
+// instead of listening on one. If the server's process can end before it connects, end ctx then.
 //
-// When ctx ends before a server has come, a listener on a UNIX or TCP socket can be used again;
-// any other one is closed.
+// l stays open for further servers, and several goroutines can call Accept at once. If l is a
+// listener of package net, a UNIX or TCP socket, Accept neither changes a deadline of l nor heeds it:
+// ctx is the limit. Only if ctx can never end does Accept end at l's deadline. Accept ends soon
+// after l is closed.
+//
+// Any other listener can be waited on by one Accept at a time. When ctx ends first, Accept interrupts
+// it by its SetDeadline method, and clears the deadline; a listener without that method is closed.
 func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error) {
+	conn, err := accept(ctx, l)
+	if err != nil {
+		return nil, wrap("qmp: nobody has connected"+toListener(l), err)
+	}
+	return NewClient(ctx, conn, opts)
+}
+
+// toListener says where l listens, if that is known.
+func toListener(l net.Listener) string {
+	if address := l.Addr(); address != nil {
+		return " to " + address.Network() + ":" + address.String()
+	}
+	return ""
+}
+
+func accept(ctx context.Context, l net.Listener) (net.Conn, error) {
+	if ctx.Done() == nil {
+		return l.Accept()
+	}
+	own, err := duplicateListener(l)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return interruptAccept(ctx, l)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer own.Close()
+	return acceptUntil(ctx, own, l.(syscall.Conn))
+}
+
+// A deadlineListener is a listener that can be interrupted.
+type deadlineListener interface {
+	net.Listener
+	SetDeadline(time.Time) error
+}
+
+// closedAfter is the time after which Accept sees that its listener was closed.
+const closedAfter = 50 * time.Millisecond
+
+// acceptUntil accepts a connection on own, a duplicate of l with deadlines of its own, until ctx ends
+// or l is closed, which own would outlive.
+func acceptUntil(ctx context.Context, own deadlineListener, l syscall.Conn) (net.Conn, error) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = own.SetDeadline(time.Unix(1, 0)) })()
+	for {
+		_ = own.SetDeadline(time.Now().Add(closedAfter))
+		conn, err := own.Accept()
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return conn, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err := raw.Control(func(uintptr) {}); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// interruptAccept accepts a connection on a listener that has no duplicate.
+func interruptAccept(ctx context.Context, l net.Listener) (net.Conn, error) {
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(interrupted)
-		if d, ok := l.(interface{ SetDeadline(time.Time) error }); !ok || d.SetDeadline(time.Unix(1, 0)) != nil {
+		if d, ok := l.(deadlineListener); !ok || d.SetDeadline(time.Unix(1, 0)) != nil {
 			_ = l.Close()
 		}
 	})
+	defer stop() // also if the listener panics
 	conn, err := l.Accept()
 	if !stop() {
 		<-interrupted
-		if d, ok := l.(interface{ SetDeadline(time.Time) error }); ok {
+		if d, ok := l.(deadlineListener); ok {
 			_ = d.SetDeadline(time.Time{})
 		}
 		if err != nil {
 			err = ctx.Err()
 		}
 	}
-	if err != nil {
-		return nil, wrap("qmp: nobody has connected", err)
-	}
-	return NewClient(ctx, conn, opts)
+	return conn, err
 }
 
 // NewFileClient makes a client of a socket that was inherited, or is one end of a socketpair, as
@@ -44,7 +112,7 @@ func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error)
 func NewFileClient(ctx context.Context, f *os.File, opts *Options) (*Client, error) {
 	conn, err := net.FileConn(f)
 	if err != nil {
-		return nil, wrap("qmp", err)
+		return nil, wrap("qmp: no connection can be made of the file "+f.Name(), err)
 	}
 	return NewClient(ctx, conn, opts)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -70,6 +71,51 @@ func TestDialWaitEnds(t *testing.T) {
 	require.ErrorContains(t, err, "no IP address and port", "waiting does not mend it")
 }
 
+// TestDialWaitEndsWithTheProcess also if something has accepted the connection: the manager, which
+// holds the listening socket, or a process that has inherited the server's.
+func TestDialWaitEndsWithTheProcess(t *testing.T) {
+	l, err := net.Listen("unix", socketPath(t))
+	require.NoError(t, err)
+	defer l.Close()
+	for name, begin := range map[string]func(p *peer, exit func()){
+		"before greeting": func(_ *peer, exit func()) { exit() },
+		"while greeting":  func(p *peer, exit func()) { p.write(`{"QMP": `); exit() },
+		"after greeting":  func(p *peer, exit func()) { p.write(greeting); p.expect(`{"execute":"qmp_cap`); exit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			exited := make(chan struct{})
+			ended := make(chan struct{})
+			defer close(ended)
+			go func() {
+				conn, err := l.Accept()
+				if err == nil {
+					begin(&peer{conn, t}, func() { close(exited) })
+					<-ended // it is not closed before
+					_ = conn.Close()
+				}
+			}()
+			ctx := limit(t)
+			_, err := qmp.DialWait(ctx, l.Addr().String(), exited, nil)
+			require.ErrorContains(t, err, "the process has ended before its socket could be used")
+			require.ErrorContains(t, err, l.Addr().String()+": ")
+			require.NotErrorIs(t, err, context.Canceled)
+			require.NoError(t, ctx.Err())
+		})
+	}
+
+	exited := make(chan struct{})
+	close(exited)
+	_, err = qmp.DialWait(limit(t), l.Addr().String(), exited, nil) // it may be in the socket's queue
+	require.ErrorContains(t, err, "the process has ended before its socket could be used")
+	_, err = qmp.DialWait(limit(t), "127.0.0.1:1", exited, nil)
+	require.ErrorContains(t, err, "the process has ended before its socket could be used")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = qmp.DialWait(ctx, l.Addr().String(), exited, nil)
+	require.ErrorIs(t, err, context.Canceled, "the caller's context counts first")
+}
+
 func TestAccept(t *testing.T) {
 	path := socketPath(t)
 	l, err := net.Listen("unix", path)
@@ -93,6 +139,135 @@ func TestAccept(t *testing.T) {
 	require.NoError(t, l.Close())
 	_, err = qmp.Accept(limit(t), l, nil)
 	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+// listeners are the listeners that Accept can duplicate.
+func listeners(t *testing.T) map[string]net.Listener {
+	t.Helper()
+	unix, err := net.Listen("unix", socketPath(t))
+	require.NoError(t, err)
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Close(); _ = tcp.Close() })
+	return map[string]net.Listener{"unix": unix, "tcp": tcp}
+}
+
+// connectTo is a server that dials.
+func connectTo(t *testing.T, l net.Listener) {
+	conn, err := net.Dial(l.Addr().Network(), l.Addr().String())
+	if err == nil {
+		(&peer{conn, t}).negotiate()
+		_ = conn.Close()
+	}
+}
+
+// TestAcceptKeepsADeadline that the listener has, whether ctx ends or a server comes.
+func TestAcceptKeepsADeadline(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a listener has no duplicate")
+	}
+	for name, l := range listeners(t) {
+		t.Run(name, func(t *testing.T) {
+			deadline := l.(interface{ SetDeadline(time.Time) error }).SetDeadline
+			require.NoError(t, deadline(time.Unix(1, 0)))
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(5*time.Millisecond, cancel)
+			_, err := qmp.Accept(ctx, l, nil)
+			require.Equal(t, context.Canceled, errors.Unwrap(err))
+			require.ErrorContains(t, err, "qmp: nobody has connected to "+l.Addr().Network()+":"+l.Addr().String()+": ")
+			go connectTo(t, l)
+			c, err := qmp.Accept(limit(t), l, nil)
+			require.NoError(t, err, "the limit is that of ctx")
+			require.NoError(t, c.Close())
+			_, err = l.Accept()
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			_, err = qmp.Accept(context.Background(), l, nil)
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded, "a context that cannot end is no limit")
+
+			require.NoError(t, deadline(time.Time{}))
+			go connectTo(t, l)
+			c, err = qmp.Accept(context.Background(), l, nil)
+			require.NoError(t, err)
+			require.NoError(t, c.Close())
+		})
+	}
+}
+
+// TestAcceptTwice: of several at a time each has its own context, and each server goes to one.
+func TestAcceptTwice(t *testing.T) {
+	for name, l := range listeners(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(limit(t))
+			impatient, patient := make(chan error, 8), make(chan error, 3)
+			for range cap(impatient) {
+				go func() {
+					_, err := qmp.Accept(ctx, l, nil)
+					impatient <- err
+				}()
+			}
+			for range cap(patient) {
+				go func() {
+					c, err := qmp.Accept(limit(t), l, nil)
+					if err == nil {
+						err = c.Close()
+					}
+					patient <- err
+				}()
+			}
+			time.Sleep(10 * time.Millisecond) // most of them wait by now
+			cancel()
+			for range cap(impatient) {
+				require.ErrorIs(t, <-impatient, context.Canceled)
+			}
+			for range cap(patient) {
+				require.Empty(t, patient, "the end of others has ended it")
+				connectTo(t, l)
+				require.NoError(t, <-patient)
+			}
+		})
+	}
+}
+
+// TestAcceptOnListenerThatIsClosed ends, before and while it waits.
+func TestAcceptOnListenerThatIsClosed(t *testing.T) {
+	for name, l := range listeners(t) {
+		t.Run(name, func(t *testing.T) {
+			time.AfterFunc(10*time.Millisecond, func() { _ = l.Close() })
+			for range 2 {
+				_, err := qmp.Accept(limit(t), l, nil)
+				require.ErrorIs(t, err, net.ErrClosed)
+			}
+			conn, err := net.Dial(l.Addr().Network(), l.Addr().String())
+			if err == nil {
+				_ = conn.Close()
+			}
+			require.Error(t, err, "the socket is still there")
+		})
+	}
+}
+
+// wrapped is a listener with an Accept of its own, which is not passed over.
+type wrapped struct {
+	*net.UnixListener
+	accepted int
+}
+
+func (w *wrapped) Accept() (net.Conn, error) { w.accepted++; return w.UnixListener.Accept() }
+
+func TestAcceptOnAnyListener(t *testing.T) {
+	l, err := net.Listen("unix", socketPath(t))
+	require.NoError(t, err)
+	w := &wrapped{UnixListener: l.(*net.UnixListener)}
+	defer w.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(5*time.Millisecond, cancel)
+	_, err = qmp.Accept(ctx, w, nil)
+	require.ErrorIs(t, err, context.Canceled)
+	go connectTo(t, l)
+	c, err := qmp.Accept(limit(t), w, nil)
+	require.NoError(t, err, "it can be used again")
+	require.NoError(t, c.Close())
+	require.Equal(t, 2, w.accepted)
 }
 
 // deaf is a listener that has no deadline.

@@ -1,6 +1,7 @@
 package qmp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -61,6 +62,7 @@ const (
 	answered role = iota // the reply is there, or never will be
 	leads                // it has the turn
 	follows              // another goroutine has it: p.wake tells what is new
+	passes               // it has the turn, and nothing to wait for any more
 )
 
 // role tells what p is to do now.
@@ -68,6 +70,9 @@ func (f *inflight) role(p *pending) role {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	case p.promoted && p.done: // writing it failed, or the connection ended, since it was promoted
+		p.promoted = false
+		return passes
 	case p.promoted:
 		p.promoted = false
 		f.turn.leader = p
@@ -105,6 +110,9 @@ func (c *Client) await(ctx context.Context, p *pending) stage {
 		switch c.calls.role(p) {
 		case answered:
 			return finished
+		case passes:
+			c.yield()
+			return finished
 		case leads:
 			c.lead(ctx, p)
 		case follows:
@@ -137,6 +145,11 @@ func (c *Client) lead(ctx context.Context, p *pending) {
 		stop := context.AfterFunc(ctx, func() { c.calls.interrupt(p) })
 		defer stop()
 	}
+	c.reading(func() { c.readFor(p) })
+}
+
+// readFor reads until p is answered, reading is interrupted, or the connection ends.
+func (c *Client) readFor(p *pending) {
 	for mine := false; ; {
 		m, ok, err := c.next()
 		if err == nil && !ok {
@@ -148,7 +161,7 @@ func (c *Client) lead(ctx context.Context, p *pending) {
 		switch {
 		case ok:
 			mine = c.receive(&m) == p || mine
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, os.ErrDeadlineExceeded) && c.calls.isInterrupted():
 			c.yield()
 			return
 		case err != nil:
@@ -157,6 +170,29 @@ func (c *Client) lead(ctx context.Context, p *pending) {
 		}
 	}
 	c.yield()
+}
+
+// reading calls read, which reads with the turn. If a function of the program does not return to
+// it, the connection ends, and with it the turn.
+func (c *Client) reading(read func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			failed := newCallbackError(cmp.Or(c.calling, callRead), recover())
+			c.flushEvents() // the hub may be locked
+			c.readingFailed(failed)
+		}
+	}()
+	read()
+	returned = true
+}
+
+// isInterrupted reports whether the leader's reading was ended by interrupt, and not by a deadline
+// that somebody else has set.
+func (f *inflight) isInterrupted() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.turn.interrupted
 }
 
 // interrupt ends the reading of p, if it is at it: its context has ended.
@@ -287,7 +323,9 @@ func (c *Client) watch() {
 
 // readIdle reads on the client's own goroutine, until a reply has come if others may read then,
 // or until there is nothing to read.
-func (c *Client) readIdle() {
+func (c *Client) readIdle() { c.reading(c.readWhileIdle) }
+
+func (c *Client) readWhileIdle() {
 	shared := c.calls.turn.shared
 	for replied := false; ; {
 		m, ok, err := c.next()

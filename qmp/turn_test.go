@@ -9,6 +9,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +31,12 @@ type turnServer struct {
 // newTurnClient returns a client that has negotiated, and its server.
 func newTurnClient(t *testing.T) (*Client, *turnServer) {
 	t.Helper()
-	ends := SocketPair(t)
+	return newTurnClientOn(t, SocketPair(t))
+}
+
+// newTurnClientOn is newTurnClient on a connection, whose first end is the server's.
+func newTurnClientOn(t *testing.T, ends [2]*net.UnixConn) (*Client, *turnServer) {
+	t.Helper()
 	s := &turnServer{ends[0], t}
 	s.write(`{"QMP": {"version": {}, "capabilities": []}}` + "\r\n")
 	go func() {
@@ -88,16 +95,39 @@ func (c *Client) awaitLeader(t *testing.T, command string, parked int) {
 // start executes a command, whose end is in the channel.
 func start(ctx context.Context, c *Client, command string) <-chan error {
 	ended := make(chan error, 1)
-	go func() { ended <- c.Execute(ctx, &Call{Command: command}) }()
+	go func() {
+		defer close(ended) // also if a callback ends the goroutine
+		ended <- c.Execute(ctx, &Call{Command: command})
+	}()
 	return ended
+}
+
+// startLeading executes a command whose caller reads. It returns the command's end and its id.
+func startLeading(t *testing.T, c *Client, s *turnServer) (ended <-chan error, id string) {
+	t.Helper()
+	for {
+		free := start(turnLimit(t), c, "free")
+		s.write(`{"return": {}, "id": ` + s.request("free") + `}`)
+		require.NoError(t, <-free)
+		ended = start(turnLimit(t), c, "leads")
+		id = s.request("leads")
+		c.awaitTurn(t, func(turn *turn) bool { return turn.taken })
+		c.calls.mu.Lock()
+		leads := c.calls.turn.leader != nil
+		c.calls.mu.Unlock()
+		if leads {
+			return ended, id
+		}
+		s.write(`{"return": {}, "id": ` + id + `}`) // the client's goroutine was faster
+		require.NoError(t, <-ended)
+	}
 }
 
 // freeTurn brings the client to where no goroutine reads: right after a reply.
 func freeTurn(t *testing.T, c *Client, s *turnServer) {
 	t.Helper()
 	ended := start(turnLimit(t), c, "a")
-	s.expect(`{"execute":"a","id":1}`)
-	s.write(`{"return": {}, "id": 1}`)
+	s.write(`{"return": {}, "id": ` + s.request("a") + `}`)
 	require.NoError(t, <-ended)
 }
 
@@ -148,25 +178,19 @@ func TestReadingHoldsNoMemory(t *testing.T) {
 // The turn goes from one caller to the next as their replies come.
 func TestTurnGoesOn(t *testing.T) {
 	c, s := newTurnClient(t)
-	freeTurn(t, c, s)
-	first := start(turnLimit(t), c, "a")
-	s.expect(`{"execute":"a","id":2}`)
+	first, firstID := startLeading(t, c, s)
 	second := start(turnLimit(t), c, "b")
-	s.expect(`{"execute":"b","id":3}`)
+	secondID := s.request("b")
+	c.awaitLeader(t, "leads", 1)
 	third := start(turnLimit(t), c, "c")
-	s.expect(`{"execute":"c","id":4}`)
-	c.calls.mu.Lock()
-	leads := c.calls.turn.leader != nil // else the goroutine was faster, and reads for the first
-	c.calls.mu.Unlock()
-	if leads {
-		c.awaitLeader(t, "a", 2)
-	}
-	s.write(`{"return": {}, "id": 2}`)
+	thirdID := s.request("c")
+	c.awaitLeader(t, "leads", 2)
+	s.write(`{"return": {}, "id": ` + firstID + `}`)
 	require.NoError(t, <-first)
 	c.awaitLeader(t, "c", 1) // the one that was sent last
-	s.write(`{"return": {}, "id": 3}`)
+	s.write(`{"return": {}, "id": ` + secondID + `}`)
 	require.NoError(t, <-second)
-	s.write(`{"return": {}, "id": 4}`)
+	s.write(`{"return": {}, "id": ` + thirdID + `}`)
 	require.NoError(t, <-third)
 	c.awaitTurn(t, isIdle)
 }
@@ -199,6 +223,12 @@ func TestTurnInterrupted(t *testing.T) {
 func (s *turnServer) request(command string) (id string) {
 	s.t.Helper()
 	s.expect(`{"execute":"` + command + `","id":`)
+	return s.untilBrace()
+}
+
+// untilBrace reads the end of a command, which is its id.
+func (s *turnServer) untilBrace() (id string) {
+	s.t.Helper()
 	for {
 		b := make([]byte, 1)
 		_, err := io.ReadFull(s, b)
@@ -210,28 +240,46 @@ func (s *turnServer) request(command string) (id string) {
 	}
 }
 
-// A caller that was given the turn as its context ended passes it on.
-func TestTurnPassedOnByAbandonedCaller(t *testing.T) {
-	c, s := newTurnClient(t)
-	c.awaitTurn(t, isIdle)
-	p := newPending("x") // its caller does not look
+// takeTurn gives the turn to the test, when nobody has it.
+func takeTurn(t *testing.T, c *Client, s *turnServer) {
+	t.Helper()
+	for {
+		freeTurn(t, c, s)
+		c.calls.mu.Lock()
+		free := !c.calls.turn.taken // else the client's goroutine was faster
+		c.calls.turn.taken = true
+		c.calls.mu.Unlock()
+		if free {
+			return
+		}
+	}
+}
+
+// promote gives the turn to the caller of a command, who does not look yet.
+func promote(t *testing.T, c *Client, s *turnServer) *pending {
+	t.Helper()
+	takeTurn(t, c, s)
+	p := newPending("x")
 	p.stage, p.parked, p.wake = sent, true, make(chan struct{}, 1)
 	c.calls.mu.Lock()
 	p.id = c.calls.ids.take()
-	require.EqualValues(t, 1, p.id)
-	c.calls.byID = append(c.calls.byID, p)
+	for p.id >= uint64(len(c.calls.byID)) {
+		c.calls.byID = append(c.calls.byID, nil)
+	}
+	c.calls.byID[p.id] = p
 	c.calls.mu.Unlock()
-	ended := start(turnLimit(t), c, "a")
-	id := s.request("a")
-	s.write(`{"return": {}, "id": ` + id + `}`)
-	require.NoError(t, <-ended)
+	c.yield()
 	<-p.wake
+	return p
+}
+
+// A caller that was given the turn as its context ended passes it on.
+func TestTurnPassedOnByAbandonedCaller(t *testing.T) {
+	c, s := newTurnClient(t)
+	p := promote(t, c, s)
 	require.Equal(t, sent, c.abandon(p))
 	c.awaitTurn(t, isIdle)
-	freed := start(turnLimit(t), c, "b")
-	id = s.request("b")
-	s.write(`{"return": {}, "id": ` + id + `}`)
-	require.NoError(t, <-freed)
+	freeTurn(t, c, s)
 }
 
 // Close ends a caller that reads, and those that wait.
@@ -285,6 +333,228 @@ func TestTurnWritingFailsWhileItsCallerReads(t *testing.T) {
 	s.write(`{"event": "STOP"}`)
 	_, err := events.Next(turnLimit(t))
 	require.NoError(t, err)
+}
+
+// A deadline that the connection has from before the client means nothing to it.
+func TestTurnDeadlineFromBefore(t *testing.T) {
+	for name, set := range map[string]func(*net.UnixConn, time.Time) error{
+		"read":  (*net.UnixConn).SetReadDeadline,
+		"write": (*net.UnixConn).SetWriteDeadline,
+		"both":  (*net.UnixConn).SetDeadline,
+	} {
+		for when, deadline := range map[string]time.Time{
+			"past": time.Unix(1, 0), "soon": time.Now().Add(20 * time.Millisecond),
+		} {
+			t.Run(name+"/"+when, func(t *testing.T) {
+				ends := SocketPair(t)
+				require.NoError(t, set(ends[1], deadline))
+				c, s := newTurnClientOn(t, ends)
+				time.Sleep(time.Until(deadline) + time.Millisecond)
+				for range 3 {
+					ended, id := startLeading(t, c, s)
+					s.write(`{"return": {}, "id": ` + id + `}`)
+					require.NoError(t, <-ended)
+				}
+				// A request that the socket does not take at once.
+				big := make(chan error, 1)
+				go func() {
+					big <- c.Execute(turnLimit(t), &Call{Command: "big", Args: Args{"x": strings.Repeat("x", 8<<20)}})
+				}()
+				s.expect(`{"execute":"big","arguments":{"x":"` + strings.Repeat("x", 8<<20) + `"},"id":`)
+				s.write(`{"return": {}, "id": ` + s.untilBrace() + `}`)
+				require.NoError(t, <-big)
+				c.awaitTurn(t, isIdle)
+				events := c.Events()
+				s.write(`{"event": "STOP"}`)
+				_, err := events.Next(turnLimit(t))
+				require.NoError(t, err)
+			})
+		}
+	}
+}
+
+// A deadline that somebody sets on the client's connection ends it, whoever reads.
+func TestTurnForeignDeadline(t *testing.T) {
+	for _, idle := range []bool{false, true} {
+		c, s := newTurnClient(t)
+		var ended <-chan error
+		if idle {
+			c.awaitTurn(t, isIdle)
+		} else {
+			ended, _ = startLeading(t, c, s)
+		}
+		c.calls.mu.Lock()
+		rounds := c.calls.turn.rounds
+		c.calls.mu.Unlock()
+		require.NoError(t, c.conn.SetReadDeadline(time.Unix(1, 0)))
+		<-c.Done()
+		c.calls.mu.Lock()
+		require.True(t, idle || rounds == c.calls.turn.rounds, "callers have passed the turn on and on")
+		c.calls.mu.Unlock()
+		require.ErrorIs(t, c.Err(), os.ErrDeadlineExceeded)
+		require.ErrorContains(t, c.Err(), "somebody has set a deadline on the connection")
+		if !idle {
+			require.ErrorIs(t, <-ended, ErrOutcomeUnknown)
+		}
+		require.NoError(t, c.Close())
+	}
+}
+
+// A caller that is given the turn when it has nothing to wait for any more passes it on.
+func TestTurnPassedOnByFinishedCaller(t *testing.T) {
+	for name, finish := range map[string]func(c *Client, p *pending){
+		"writing failed": func(c *Client, p *pending) {
+			c.calls.mu.Lock()
+			defer c.calls.mu.Unlock()
+			c.calls.finish(p, errBlocked)
+		},
+		"connection ended": func(c *Client, _ *pending) { c.end(ErrClosed) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, s := newTurnClient(t)
+			p := promote(t, c, s)
+			finish(c, p)
+			ctx := turnLimit(t)
+			require.Equal(t, finished, c.await(ctx, p))
+			require.NoError(t, ctx.Err(), "it has read until its context ended")
+			if c.Err() == nil {
+				freeTurn(t, c, s)
+			}
+			require.NoError(t, c.Close())
+		})
+	}
+}
+
+// The turn that a caller holds as the connection ends is the last one: with its end the client's
+// work is done, and nothing is left in memory.
+func TestTurnHeldWhenTheConnectionEnds(t *testing.T) {
+	for _, abandoned := range []bool{false, true} {
+		c, s := newTurnClient(t)
+		takeTurn(t, c, s)
+		c.in.in = newBuffer(0)
+		c.in.in.b = append(c.in.in.b, `{"ret`...)
+		closed := make(chan struct{})
+		go func() { defer close(closed); _ = c.Close() }()
+		<-c.Done()
+		select {
+		case <-closed:
+			t.Fatal("Close has not waited for the caller that reads")
+		default:
+		}
+		if abandoned {
+			require.Equal(t, finished, c.abandon(&pending{stage: finished, promoted: true}))
+		} else {
+			c.yield()
+		}
+		c.calls.mu.Lock()
+		ended := c.calls.turn.ended
+		c.calls.mu.Unlock()
+		require.True(t, ended, "somebody else has to find out")
+		<-closed
+		require.Nil(t, c.in.in)
+	}
+}
+
+// A callback that fails while a caller reads for others ends the connection, and all of them return.
+func TestTurnCallback(t *testing.T) {
+	for name, fail := range map[string]func(){"panic": func() { panic("no") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			c, s := newTurnClient(t)
+			events := c.EventsFunc(func(RawEvent) bool { fail(); return true }, "STOP")
+			others := c.Events("OTHER")
+			leader, _ := startLeading(t, c, s)
+			second := start(turnLimit(t), c, "second")
+			s.request("second")
+			s.write(`{"event": "OTHER"}{"event": "STOP"}`)
+			if err, returned := <-leader; returned {
+				require.Equal(t, "panic", name)
+				require.ErrorIs(t, err, ErrOutcomeUnknown)
+				require.ErrorContains(t, err, "the match function of EventsFunc panicked: no")
+			}
+			err := <-second
+			require.ErrorIs(t, err, ErrOutcomeUnknown)
+			failed, ok := errors.AsType[*CallbackError](err)
+			require.True(t, ok, err)
+			require.Equal(t, c.Err(), error(failed))
+			_, err = others.Next(turnLimit(t))
+			require.NoError(t, err, "what came before is given out")
+			_, err = others.Next(turnLimit(t))
+			require.Equal(t, error(failed), err)
+			_, err = events.Next(turnLimit(t))
+			require.Equal(t, error(failed), err)
+			require.NoError(t, c.Close())
+		})
+	}
+}
+
+// A reply to a command that is not written yet is somebody else's.
+func TestReplyToAQueuedCommand(t *testing.T) {
+	c, s := newTurnClient(t)
+	big := make(chan error, 1)
+	go func() {
+		big <- c.Execute(turnLimit(t), &Call{Command: "big", Args: Args{"x": strings.Repeat("x", 8<<20)}})
+	}()
+	c.awaitTurn(t, func(*turn) bool { return c.calls.writing })
+	got := ""
+	queued := make(chan error, 1)
+	go func() {
+		queued <- c.Execute(turnLimit(t), &Call{Command: "queued", Result: func(d *wire.Decoder) { got = d.String() }})
+	}()
+	c.awaitTurn(t, func(*turn) bool { return len(c.calls.queue) == 1 })
+	events := c.Events()
+	s.write(`{"return": "forged", "id": 2}{"event": "STOP"}`)
+	_, err := events.Next(turnLimit(t)) // the reply has been read
+	require.NoError(t, err)
+	s.expect(`{"execute":"big","arguments":{"x":"` + strings.Repeat("x", 8<<20) + `"},"id":1}`)
+	s.expect(`{"execute":"queued","id":2}`)
+	s.write(`{"return": "right", "id": 2}{"return": {}, "id": 1}`)
+	require.NoError(t, <-queued)
+	require.Equal(t, "right", got)
+	require.NoError(t, <-big)
+}
+
+// Files go with their command, and with its first byte, also if the socket is full when it is sent.
+func TestFilesOnAFullSocket(t *testing.T) {
+	c, s := newTurnClient(t)
+	big := make(chan error, 1)
+	go func() {
+		big <- c.Execute(turnLimit(t), &Call{Command: "big", Args: Args{"x": strings.Repeat("x", 8<<20)}})
+	}()
+	c.awaitTurn(t, func(*turn) bool { return c.calls.writing })
+	f, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	getfd := make(chan error, 1)
+	go func() { getfd <- c.Execute(turnLimit(t), &Call{Command: "getfd", Files: []*os.File{f}}) }()
+	c.awaitTurn(t, func(*turn) bool { return len(c.calls.queue) == 1 })
+	require.NoError(t, f.Close()) // the client has its own
+
+	before := `{"execute":"big","arguments":{"x":"` + strings.Repeat("x", 8<<20) + `"},"id":1}`
+	s.expect(before)
+	text := ""
+	var fds []int
+	for !strings.HasSuffix(text, "}") {
+		b, oob := make([]byte, 100), make([]byte, 100)
+		n, oobn, _, _, err := s.ReadMsgUnix(b, oob)
+		require.NoError(t, err)
+		if oobn > 0 {
+			require.Empty(t, text, "the file came with the first byte")
+			messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+			require.NoError(t, err)
+			fds, err = unix.ParseUnixRights(&messages[0])
+			require.NoError(t, err)
+		}
+		text += string(b[:n])
+	}
+	require.Equal(t, `{"execute":"getfd","id":2}`, text)
+	require.Len(t, fds, 1)
+	var got, want unix.Stat_t
+	require.NoError(t, unix.Fstat(fds[0], &got))
+	require.NoError(t, unix.Stat(os.DevNull, &want))
+	require.Equal(t, want.Rdev, got.Rdev)
+	require.NoError(t, unix.Close(fds[0]))
+	s.write(`{"return": {}, "id": 1}{"return": {}, "id": 2}`)
+	require.NoError(t, <-big)
+	require.NoError(t, <-getfd)
 }
 
 // TestTurnStress has many callers, whose contexts end at random, on a server that answers in

@@ -37,9 +37,24 @@ func (c *Client) flush() {
 // nothing is.
 func (c *Client) finishWriting(b *batch, n int) {
 	for ; b != nil; b, n = c.calls.take(), 0 {
-		sent, err := c.out.write(b, n)
-		c.wrote(sent, err)
+		c.writeRest(b, n)
 	}
+}
+
+// writeRest writes a batch from n on. If the connection's Write does not return, all of the batch
+// counts as sent, since nobody knows how much of it was, and the connection ends.
+func (c *Client) writeRest(b *batch, n int) {
+	returned := false
+	defer func() {
+		if !returned {
+			failed := newCallbackError(callWrite, recover())
+			c.calls.wrote(len(b.text.b), failed)
+			c.end(failed)
+		}
+	}()
+	sent, err := c.out.write(b, n)
+	returned = true
+	c.wrote(sent, err)
 }
 
 // wrote ends the writing of a batch.

@@ -10,6 +10,7 @@ package qmpschema
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"weak"
@@ -35,7 +36,7 @@ func Query(ctx context.Context, x qmp.Executor) (*introspect.Schema, error) {
 	case a.turn <- struct{}{}:
 		defer func() { <-a.turn }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("qmpschema: another goroutine's query-qmp-schema is not answered: %w", ctx.Err())
 	}
 	if a.schema == nil {
 		schema, err := ask(ctx, c)

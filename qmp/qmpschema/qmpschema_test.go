@@ -59,6 +59,7 @@ func TestContextOfAWaiter(t *testing.T) {
 	cancel()
 	_, err := Query(ctx, c)
 	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "qmpschema: another goroutine's query-qmp-schema is not answered")
 	close(answer)
 	require.NoError(t, <-done)
 }

@@ -19,6 +19,8 @@ type conn struct {
 	files  pendingFiles
 	oob    bool // "oob" has been enabled
 
+	serving string // the command that is being executed, or was last
+
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 
@@ -43,10 +45,23 @@ func newConn(s *Server, nc net.Conn, faults []Fault) *conn {
 	return c
 }
 
-// serve executes the client's commands, one after the other, until it leaves.
+// serve executes the client's commands, one after the other, until it leaves, or a function of the
+// test does not return.
 func (c *conn) serve() {
 	defer c.server.done(c)
 	defer func() { c.files.close() }()
+	c.server.blame(c.doing, c.serveUntilEnd)
+}
+
+// doing says what the connection is doing that may call a function of the test.
+func (c *conn) doing() string {
+	if c.serving == "" {
+		return "greeting a client"
+	}
+	return "the handler of " + c.serving + ", or sending its answer,"
+}
+
+func (c *conn) serveUntilEnd() {
 	if !c.server.options.NoGreeting && !c.server.options.Guest {
 		c.greet()
 	}
@@ -128,8 +143,8 @@ func (c *conn) writeLocked(b []byte) {
 
 // close ends the connection. The faults are closed too, so that none holds up a write.
 func (c *conn) close() {
+	defer c.shut() // also if a fault panics
 	_ = c.out.Close()
-	c.shut()
 }
 
 func (c *conn) shut() {

@@ -14,6 +14,7 @@ func (c *conn) execute(text json.RawMessage) {
 		r.Refuse(qmp.ErrGeneric, wrong)
 		return
 	}
+	c.serving = r.Command
 	r.answer(c.dispatch(r))
 }
 

@@ -11,7 +11,8 @@ import (
 // marshal, nil for the empty object; or an error: a [*qmp.Error] is sent as it is, any other as
 // a GenericError with its text, and [ErrNoReply] is not sent. The next command waits until the
 // handler has returned, and the end of the test waits for it as well: one that waits for
-// something else should end with [Request.Context] too.
+// something else should end with [Request.Context] too. If a handler panics, or ends its goroutine as
+// t.FailNow does, the server fails the test and ends the connection; it serves the next client.
 //
 // [Return], [Refuse], [NoReply] and [Hang] are handlers, and [Delay], [Twice] and [WithoutID]
 // make one of another: for [Server.Handle] and [Expectation.Handle] alike.

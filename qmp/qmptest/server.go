@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -173,10 +174,36 @@ func (s *Server) accept() {
 			}
 			return
 		}
-		if c := s.begin(nc); c != nil {
-			c.serve()
-		}
+		served := make(chan struct{})
+		s.goroutines.Go(func() { // of its own, which a handler or a fault may end
+			defer close(served)
+			defer nc.Close()
+			var c *conn
+			s.blame(func() string { return "a fault" }, func() { c = s.begin(nc) })
+			if c != nil {
+				c.serve()
+			}
+		})
+		<-served
 	}
+}
+
+// blame calls f, which calls functions of the test, such as handlers and faults. If one of them does
+// not return blame fails the test, and says what f was doing.
+func (s *Server) blame(doing func() string, f func()) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if value := recover(); value != nil {
+			s.t.Errorf("qmptest: %s panicked: %v; the connection ends\n%s", doing(), value, debug.Stack())
+		} else {
+			s.t.Errorf("qmptest: %s ended its goroutine (runtime.Goexit, which t.FailNow calls); the connection ends", doing())
+		}
+	}()
+	f()
+	returned = true
 }
 
 // begin makes nc the current client. It returns nil when the server is closed.
@@ -199,13 +226,15 @@ func (s *Server) begin(nc net.Conn) *conn {
 
 // done forgets a connection that has ended.
 func (s *Server) done(c *conn) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.conns, c)
+		if s.current == c {
+			s.current = nil
+		}
+	}()
 	c.close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	if s.current == c {
-		s.current = nil
-	}
 }
 
 func (s *Server) client() *conn {

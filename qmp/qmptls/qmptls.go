@@ -9,7 +9,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -24,9 +26,13 @@ func Dial(ctx context.Context, address string, config *tls.Config, opts *qmp.Opt
 	dialer := tls.Dialer{Config: config}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, failed(err)
+		return nil, failed(address, err)
 	}
-	return qmp.NewClient(ctx, pushing{conn}, opts)
+	c, err := qmp.NewClient(ctx, pushing{conn}, opts)
+	if err != nil {
+		return nil, failed(address, err)
+	}
+	return c, nil
 }
 
 // NewClient agrees on TLS over a connection of any kind, and makes a client of it, as
@@ -38,10 +44,16 @@ func NewClient(ctx context.Context, conn net.Conn, config *tls.Config, opts *qmp
 		return nil, errors.New("qmptls: the configuration has no ServerName, against which the certificate is verified")
 	}
 	secured := tls.Client(conn, config)
+	agreed := false
+	defer func() {
+		if !agreed { // also if a function of config panics
+			_ = conn.Close()
+		}
+	}()
 	if err := secured.HandshakeContext(ctx); err != nil {
-		_ = conn.Close()
-		return nil, failed(err)
+		return nil, failed("", err)
 	}
+	agreed = true
 	return qmp.NewClient(ctx, pushing{secured}, opts)
 }
 
@@ -59,10 +71,27 @@ func (p pushing) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func failed(err error) error { return &dialError{err} }
+// failed makes the error of dialing address, or of agreeing on TLS if that is empty.
+func failed(address string, err error) error {
+	text := strings.TrimPrefix(err.Error(), "qmp: ")
+	op, named := errors.AsType[*net.OpError](err)
+	if address != "" && !(named && op.Op == "dial") {
+		text = "dial " + address + ": " + text
+	}
+	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		text += fmt.Sprintf(": the server does not speak TLS: it has sent %q", plain.RecordHeader[:])
+		if string(plain.RecordHeader[:]) == `{"QMP` {
+			text += " (this is a QMP monitor without tls-creds: use qmp.Dial)"
+		}
+	}
+	return &dialError{"qmptls: " + text, err}
+}
 
-// A dialError says what package it comes from.
-type dialError struct{ err error }
+// A dialError says what package it comes from, and where the server is.
+type dialError struct {
+	text string
+	err  error
+}
 
-func (e *dialError) Error() string { return "qmptls: " + e.err.Error() }
+func (e *dialError) Error() string { return e.text }
 func (e *dialError) Unwrap() error { return e.err }

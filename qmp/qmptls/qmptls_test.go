@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -175,6 +176,59 @@ func TestErrors(t *testing.T) {
 	require.NoError(t, l.Close())
 	_, err = qmptls.Dial(limit(t), l.Addr().String(), &tls.Config{}, nil)
 	require.ErrorContains(t, err, "qmptls: ")
+}
+
+// TestErrorsSayWhatIsThere: a server without TLS, and one that is no QMP server behind it.
+func TestErrorsSayWhatIsThere(t *testing.T) {
+	for sent, want := range map[string]string{
+		`{"QMP": {"version": {}, "capabilities": []}}`: `: the server does not speak TLS: it has sent "{\"QMP" (this is a QMP monitor without tls-creds: use qmp.Dial)`,
+		"HTTP/1.1 400 Bad Request\r\n\r\n":             `: the server does not speak TLS: it has sent "HTTP/"`,
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		go func() {
+			if conn, err := l.Accept(); err == nil {
+				_, _ = conn.Write([]byte(sent))
+				_, _ = io.Copy(io.Discard, conn)
+				_ = conn.Close()
+			}
+		}()
+		_, err = qmptls.Dial(limit(t), l.Addr().String(), &tls.Config{}, nil)
+		require.ErrorContains(t, err, "qmptls: dial "+l.Addr().String()+": ")
+		require.ErrorContains(t, err, want)
+		require.NoError(t, l.Close())
+	}
+
+	a := newAuthority(t)
+	cert, key := a.server()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}})
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			_, _ = conn.Write([]byte("QEMU 10.0.2 monitor - type 'help' for more information\r\n"))
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}
+	}()
+	config := a.trust()
+	config.InsecureSkipVerify = true
+	_, err = qmptls.Dial(limit(t), l.Addr().String(), config, nil)
+	require.ErrorContains(t, err, "qmptls: dial "+l.Addr().String()+": no greeting: this is QEMU's monitor for people")
+}
+
+type badCache struct{ tls.ClientSessionCache }
+
+func (badCache) Get(string) (*tls.ClientSessionState, bool) { panic("no cache") }
+
+// TestConfigThatPanics: the connection is closed, and the panic is the caller's.
+func TestConfigThatPanics(t *testing.T) {
+	client, server := net.Pipe()
+	defer server.Close()
+	config := &tls.Config{ServerName: "qemu.example", ClientSessionCache: badCache{}}
+	require.PanicsWithValue(t, "no cache", func() { _, _ = qmptls.NewClient(limit(t), client, config, nil) })
+	_, err := client.Write([]byte("x"))
+	require.ErrorIs(t, err, io.ErrClosedPipe)
 }
 
 // TestAnyConnection is secured, and a QMP server at its other end.

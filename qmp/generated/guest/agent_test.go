@@ -2,6 +2,8 @@ package guest_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -80,5 +82,43 @@ func TestAgentIsLeftInTheMiddle(t *testing.T) {
 		require.NoError(t, guest.GuestPing{}.Do(t.Context(), g))
 		require.NoError(t, g.Close())
 		require.NoError(t, guest.GuestPing{}.Do(t.Context(), dial(t, s)))
+	})
+}
+
+// TestAgentThatComesLate: what reads the channel before the agent does swallows the first request, and
+// the channel keeps the next ones until the agent is there, which answers each.
+func TestAgentThatComesLate(t *testing.T) {
+	qemutest.Run(t, []string{"7.2", "10.0"}, func(t *testing.T, q *qemutest.QEMU) {
+		s := q.StartAgent(t)
+		near, far := net.Pipe()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		requests := make([]byte, 1000)
+		relayed := make(chan struct{})
+		go func() {
+			defer close(relayed)
+			_, _ = far.Read(requests) // swallowed
+			n, _ := far.Read(requests)
+			m, _ := far.Read(requests[n:])
+			agent, err := net.Dial("unix", s.Socket())
+			if err != nil {
+				t.Error(err)
+				_ = far.Close()
+				return
+			}
+			defer agent.Close()
+			_, _ = agent.Write(requests[:n+m])
+			go func() { _, _ = io.Copy(far, agent) }()
+			_, _ = io.Copy(agent, far)
+		}()
+		g, err := qmp.NewGuestClient(ctx, near, nil)
+		require.NoError(t, err)
+		for range 20 {
+			info, err := guest.GuestInfo{}.Do(ctx, g)
+			require.NoError(t, err)
+			require.NotEmpty(t, info.SupportedCommands)
+		}
+		require.NoError(t, g.Close())
+		<-relayed
 	})
 }

@@ -1,0 +1,107 @@
+package qmp
+
+import (
+	"errors"
+	"reflect"
+	"runtime"
+	"strconv"
+)
+
+// A CallbackError says that a function of the program, which the client called, did not return: it
+// panicked, or it ended its goroutine with [runtime.Goexit], as t.FailNow does. The client cannot go
+// on after that, so the connection has ended: [Client.Err], commands and subscriptions return the
+// error. A panic does not go on: which goroutine it would end depends on who reads the connection.
+//
+// These functions are [Options.Logger], [Options.Trace], the match function of
+// [Client.EventsFunc], and the methods of a [net.Conn] that is not package net's.
+type CallbackError struct {
+	Callback string // which function: "Options.Trace", "net.Conn.Read"
+	Value    any    // what the function panicked with; nil if it ended its goroutine
+	Stack    string // of the goroutine, where the function panicked or ended it
+}
+
+// The names of callbacks.
+const (
+	callLogger      = "Options.Logger"
+	callTrace       = "Options.Trace"
+	callMatch       = "the match function of EventsFunc"
+	callRead        = "net.Conn.Read"
+	callWrite       = "net.Conn.Write"
+	callClose       = "net.Conn.Close"
+	callSetDeadline = "net.Conn.SetDeadline"
+)
+
+// Error names the function and the value.
+func (e *CallbackError) Error() string {
+	if e.Value == nil {
+		return "qmp: " + e.Callback + " ended its goroutine (runtime.Goexit, which t.FailNow calls)"
+	}
+	return "qmp: " + e.Callback + " panicked: " + panicText(e.Value)
+}
+
+// newCallbackError makes the error of a function that has not returned. It is called by the deferred
+// function that has recovered value.
+func newCallbackError(callback string, value any) *CallbackError {
+	stack := make([]byte, 16<<10)
+	return &CallbackError{callback, value, string(stack[:runtime.Stack(stack, false)])}
+}
+
+// panicText is the text of what a function has panicked with.
+func panicText(value any) (text string) {
+	v := reflect.ValueOf(value)
+	defer func() {
+		if recover() != nil { // a nil pointer, say, whose method needs more
+			text = "a value of type " + v.Type().String()
+		}
+	}()
+	switch value := value.(type) {
+	case error:
+		return value.Error()
+	case interface{ String() string }:
+		return value.String()
+	}
+	switch {
+	case v.Kind() == reflect.String:
+		return v.String()
+	case v.CanInt():
+		return strconv.FormatInt(v.Int(), 10)
+	}
+	return "a value of type " + v.Type().String()
+}
+
+// guard calls f, which calls a function of the program. If that does not return, guard ends the
+// connection.
+func (c *Client) guard(callback string, f func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.end(newCallbackError(callback, recover()))
+		}
+	}()
+	f()
+	returned = true
+}
+
+// apart calls f, which calls a function of the program, on another goroutine, and waits for it. So
+// the caller goes on even if the function ends its goroutine.
+func apart(callback string, f func()) (failed error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		returned := false
+		defer func() {
+			if !returned {
+				failed = newCallbackError(callback, recover())
+			}
+		}()
+		f()
+		returned = true
+	}()
+	<-done
+	return failed
+}
+
+// join makes one error of two, in one line. It matches what either matches.
+func join(err, also error) error {
+	return &wrappedError{err.Error() + "; " + bare(also), errors.Join(err, also)}
+}
