@@ -25,7 +25,7 @@ func (p *pkg) packageFile() *file {
 	for _, line := range fits {
 		f.code.Comment(line)
 	}
-	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV1")
+	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV2")
 	if p.unions {
 		emitRawBranch(f)
 	}
@@ -50,7 +50,8 @@ func (p *pkg) comment() comment {
 		"A union has its common members, the discriminator among them, and a field Branch with a "+
 			"pointer to the type that the discriminator stands for. An empty discriminator is "+
 			"filled in when the branch's type leaves no choice. A value or a branch that the "+
-			"package does not know is kept, as a [RawBranch].",
+			"package does not know is kept, as a [RawBranch], and so is what a server sent without "+
+			"the discriminator.",
 		"An alternate has a pointer for each alternative, of which one is set.",
 		"An enum is a string type; a value that is not among its constants is kept as it is.",
 		"What is sent has MarshalJSON, which gives the bytes for the wire, and String, which hides "+
@@ -61,17 +62,18 @@ func (p *pkg) comment() comment {
 
 func emitRawBranch(f *file) {
 	f.declare(comment{
-		rawBranch + " is the branch of any union for a discriminator that this package has no type for.",
+		rawBranch + " is the branch of any union for a discriminator that this package has no type for, " +
+			"or that a server did not send.",
 	}, jen.Type().Id(rawBranch).Struct(jen.Id("Members").Qual(qmpPath, "Args")))
 	f.method("b", "*"+rawBranch, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
 		g.Id("b.Members.EncodeMembers").Call(jen.Id("e"))
 	})
-	f.method("b", "*"+rawBranch, "DecodeMember", memberParams, []jen.Code{jen.Bool()}, func(g *jen.Group) {
+	f.method("b", "*"+rawBranch, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {
 		g.If(jen.Id("b.Members").Op("==").Nil()).Block(
 			jen.Id("b.Members").Op("=").Make(jen.Qual(qmpPath, "Args")))
 		g.Id("b.Members").Index(jen.String().Call(jen.Id("name"))).Op("=").
 			Qual(qmpPath, "RawJSON").Call(jen.Id("d.Raw").Call())
-		g.Return(jen.True())
+		g.Return(jen.Qual(wirePath, "Unnumbered"))
 	})
 	f.printing("b", rawBranch, "", func() *jen.Statement { return jen.Id("&b") })
 }

@@ -104,6 +104,8 @@ func (b *bindings) checks(subjects []subject) []check {
 		types("sent", isSent, b.sent),
 		types("not sent", isSent, b.notSent),
 		types("received", isReceived, b.received),
+		types("no discriminator", isReceived, b.undecided),
+		types("repeated members", isReceived, b.repeated),
 		types("wrong documents", isReceived, b.wrong),
 		types("broken documents", isReceived, b.broken),
 		types("round trip", isBoth, b.roundTrip),
