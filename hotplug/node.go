@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -14,7 +15,7 @@ func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
 		nodes, err = qemu.QueryNamedBlockNodes{}.Do(ctx, vm.conn)
 	}
 	for _, node := range nodes {
-		if node.NodeName == name {
+		if qmp.Value(node.NodeName) == name {
 			return true, err
 		}
 	}

@@ -33,7 +33,7 @@ func stateOf(t *testing.T, c *qmp.Client) []string {
 	nodes, err := qemu.QueryNamedBlockNodes{Flat: new(true)}.Do(ctx, c)
 	require.NoError(t, err)
 	for _, n := range nodes {
-		all = append(all, "node "+n.NodeName)
+		all = append(all, "node "+qmp.Value(n.NodeName))
 	}
 	sets, err := qemu.QueryFdsets{}.Do(ctx, c)
 	require.NoError(t, err)

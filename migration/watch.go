@@ -63,7 +63,7 @@ func (w *watch) look(ctx context.Context) error {
 	}
 	w.unreadable = 0
 	w.note(p.Status)
-	w.switched = w.switched || p.Info.RAM != nil && p.Info.RAM.PostcopyBytes > 0
+	w.switched = w.switched || p.Info.RAM != nil && qmp.Value(p.Info.RAM.PostcopyBytes) > 0
 	w.last = p
 	if w.incoming && p.Status == "" {
 		status, err := qemu.QueryStatus{}.Do(ctx, w.conn)

@@ -2,6 +2,8 @@ package gogen
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 )
@@ -47,6 +49,7 @@ func (p *pkg) comment() comment {
 		"A command is a request type with a Do method, which executes it and returns its result.",
 		"An optional member is a pointer, nil if it is absent; new makes one of a value and "+
 			"qmp.Value reads it. An optional array is absent if it is nil and empty if it is not.",
+		p.mandatory(),
 		"A union has its common members, the discriminator among them, and a field Branch with a "+
 			"pointer to the type that the discriminator stands for. An empty discriminator is "+
 			"filled in when the branch's type leaves no choice. A value or a branch that the "+
@@ -58,6 +61,21 @@ func (p *pkg) comment() comment {
 			"secrets. What cannot be sent (a discriminator that disagrees with its branch, an "+
 			"alternate without a value, a string that is not UTF-8) is a *qmp.EncodeError.",
 	)
+}
+
+// mandatory says which servers send a mandatory member.
+func (p *pkg) mandatory() string {
+	of := "the schema"
+	if p.opts.Version != "" {
+		of = "QEMU " + p.opts.Version
+	}
+	if n := len(p.opts.Also); n > 0 {
+		servers := strings.Join(slices.Concat([]string{of}, p.opts.Also[:n-1]), ", ") + " and " + p.opts.Also[n-1]
+		return "A member is mandatory if " + servers + " all send it. If a server of another version does not send it, its " +
+			"field is zero, as if zero had come."
+	}
+	return "A member is mandatory if it is so in " + of + ". If a server of another version does not send it, its field is " +
+		"zero, as if zero had come. qapigen generate -also makes optional what such a server does not send."
 }
 
 func emitRawBranch(f *file) {
