@@ -7,6 +7,10 @@
 // An optional member is a pointer, nil if it is absent; new makes one of a value and qmp.Value
 // reads it. An optional array is absent if it is nil and empty if it is not.
 //
+// A member is mandatory if it is so in QEMU 10.2.2. If a server of another version does not
+// send it, its field is zero, as if zero had come. qapigen generate -also makes optional what
+// such a server does not send.
+//
 // A union has its common members, the discriminator among them, and a field Branch with a
 // pointer to the type that the discriminator stands for. An empty discriminator is filled in
 // when the branch's type leaves no choice. A value or a branch that the package does not know

@@ -690,13 +690,13 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 0.14. See block-core.json.
 type BlockDeviceInfo struct {
 	File             string                      `json:"file"`
-	NodeName         string                      `json:"node-name"`
+	NodeName         *string                     `json:"node-name,omitzero"`
 	Ro               bool                        `json:"ro"`
 	Drv              string                      `json:"drv"`
 	BackingFile      *string                     `json:"backing_file,omitzero"`
 	BackingFileDepth int64                       `json:"backing_file_depth"`
-	Children         []BlockdevChild             `json:"children"`
-	Active           bool                        `json:"active"`
+	Children         []BlockdevChild             `json:"children,omitzero"`
+	Active           *bool                       `json:"active,omitzero"`
 	Encrypted        bool                        `json:"encrypted"`
 	DetectZeroes     BlockdevDetectZeroesOptions `json:"detect_zeroes"`
 	BPS              int64                       `json:"bps"`
@@ -731,7 +731,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.File = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = d.String()
+		v.NodeName = new(d.String())
 		return 2
 	case "ro":
 		v.Ro = d.Bool()
@@ -753,7 +753,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 7
 	case "active":
-		v.Active = d.Bool()
+		v.Active = new(d.Bool())
 		return 8
 	case "encrypted":
 		v.Encrypted = d.Bool()
@@ -1048,22 +1048,22 @@ func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 //
 // Since QEMU 2.5. See block-core.json.
 type BlockDeviceTimedStats struct {
-	IntervalLength          int64   `json:"interval_length"`
-	MinRdLatencyNs          int64   `json:"min_rd_latency_ns"`
-	MaxRdLatencyNs          int64   `json:"max_rd_latency_ns"`
-	AvgRdLatencyNs          int64   `json:"avg_rd_latency_ns"`
-	MinWrLatencyNs          int64   `json:"min_wr_latency_ns"`
-	MaxWrLatencyNs          int64   `json:"max_wr_latency_ns"`
-	AvgWrLatencyNs          int64   `json:"avg_wr_latency_ns"`
-	MinZoneAppendLatencyNs  int64   `json:"min_zone_append_latency_ns"`
-	MaxZoneAppendLatencyNs  int64   `json:"max_zone_append_latency_ns"`
-	AvgZoneAppendLatencyNs  int64   `json:"avg_zone_append_latency_ns"`
-	MinFlushLatencyNs       int64   `json:"min_flush_latency_ns"`
-	MaxFlushLatencyNs       int64   `json:"max_flush_latency_ns"`
-	AvgFlushLatencyNs       int64   `json:"avg_flush_latency_ns"`
-	AvgRdQueueDepth         float64 `json:"avg_rd_queue_depth"`
-	AvgWrQueueDepth         float64 `json:"avg_wr_queue_depth"`
-	AvgZoneAppendQueueDepth float64 `json:"avg_zone_append_queue_depth"`
+	IntervalLength          int64    `json:"interval_length"`
+	MinRdLatencyNs          int64    `json:"min_rd_latency_ns"`
+	MaxRdLatencyNs          int64    `json:"max_rd_latency_ns"`
+	AvgRdLatencyNs          int64    `json:"avg_rd_latency_ns"`
+	MinWrLatencyNs          int64    `json:"min_wr_latency_ns"`
+	MaxWrLatencyNs          int64    `json:"max_wr_latency_ns"`
+	AvgWrLatencyNs          int64    `json:"avg_wr_latency_ns"`
+	MinZoneAppendLatencyNs  *int64   `json:"min_zone_append_latency_ns,omitzero"`
+	MaxZoneAppendLatencyNs  *int64   `json:"max_zone_append_latency_ns,omitzero"`
+	AvgZoneAppendLatencyNs  *int64   `json:"avg_zone_append_latency_ns,omitzero"`
+	MinFlushLatencyNs       int64    `json:"min_flush_latency_ns"`
+	MaxFlushLatencyNs       int64    `json:"max_flush_latency_ns"`
+	AvgFlushLatencyNs       int64    `json:"avg_flush_latency_ns"`
+	AvgRdQueueDepth         float64  `json:"avg_rd_queue_depth"`
+	AvgWrQueueDepth         float64  `json:"avg_wr_queue_depth"`
+	AvgZoneAppendQueueDepth *float64 `json:"avg_zone_append_queue_depth,omitzero"`
 }
 
 func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1090,13 +1090,13 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AvgWrLatencyNs = d.Int64()
 		return 7
 	case "min_zone_append_latency_ns":
-		v.MinZoneAppendLatencyNs = d.Int64()
+		v.MinZoneAppendLatencyNs = new(d.Int64())
 		return 8
 	case "max_zone_append_latency_ns":
-		v.MaxZoneAppendLatencyNs = d.Int64()
+		v.MaxZoneAppendLatencyNs = new(d.Int64())
 		return 9
 	case "avg_zone_append_latency_ns":
-		v.AvgZoneAppendLatencyNs = d.Int64()
+		v.AvgZoneAppendLatencyNs = new(d.Int64())
 		return 10
 	case "min_flush_latency_ns":
 		v.MinFlushLatencyNs = d.Int64()
@@ -1114,7 +1114,7 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AvgWrQueueDepth = d.Float64()
 		return 15
 	case "avg_zone_append_queue_depth":
-		v.AvgZoneAppendQueueDepth = d.Float64()
+		v.AvgZoneAppendQueueDepth = new(d.Float64())
 		return 16
 	}
 	return 0
@@ -1126,32 +1126,32 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 type BlockDeviceStats struct {
 	RdBytes                     int64                      `json:"rd_bytes"`
 	WrBytes                     int64                      `json:"wr_bytes"`
-	ZoneAppendBytes             int64                      `json:"zone_append_bytes"`
+	ZoneAppendBytes             *int64                     `json:"zone_append_bytes,omitzero"`
 	UnmapBytes                  int64                      `json:"unmap_bytes"`
 	RdOperations                int64                      `json:"rd_operations"`
 	WrOperations                int64                      `json:"wr_operations"`
-	ZoneAppendOperations        int64                      `json:"zone_append_operations"`
+	ZoneAppendOperations        *int64                     `json:"zone_append_operations,omitzero"`
 	FlushOperations             int64                      `json:"flush_operations"`
 	UnmapOperations             int64                      `json:"unmap_operations"`
 	RdTotalTimeNs               int64                      `json:"rd_total_time_ns"`
 	WrTotalTimeNs               int64                      `json:"wr_total_time_ns"`
-	ZoneAppendTotalTimeNs       int64                      `json:"zone_append_total_time_ns"`
+	ZoneAppendTotalTimeNs       *int64                     `json:"zone_append_total_time_ns,omitzero"`
 	FlushTotalTimeNs            int64                      `json:"flush_total_time_ns"`
 	UnmapTotalTimeNs            int64                      `json:"unmap_total_time_ns"`
 	WrHighestOffset             int64                      `json:"wr_highest_offset"`
 	RdMerged                    int64                      `json:"rd_merged"`
 	WrMerged                    int64                      `json:"wr_merged"`
-	ZoneAppendMerged            int64                      `json:"zone_append_merged"`
+	ZoneAppendMerged            *int64                     `json:"zone_append_merged,omitzero"`
 	UnmapMerged                 int64                      `json:"unmap_merged"`
 	IdleTimeNs                  *int64                     `json:"idle_time_ns,omitzero"`
 	FailedRdOperations          int64                      `json:"failed_rd_operations"`
 	FailedWrOperations          int64                      `json:"failed_wr_operations"`
-	FailedZoneAppendOperations  int64                      `json:"failed_zone_append_operations"`
+	FailedZoneAppendOperations  *int64                     `json:"failed_zone_append_operations,omitzero"`
 	FailedFlushOperations       int64                      `json:"failed_flush_operations"`
 	FailedUnmapOperations       int64                      `json:"failed_unmap_operations"`
 	InvalidRdOperations         int64                      `json:"invalid_rd_operations"`
 	InvalidWrOperations         int64                      `json:"invalid_wr_operations"`
-	InvalidZoneAppendOperations int64                      `json:"invalid_zone_append_operations"`
+	InvalidZoneAppendOperations *int64                     `json:"invalid_zone_append_operations,omitzero"`
 	InvalidFlushOperations      int64                      `json:"invalid_flush_operations"`
 	InvalidUnmapOperations      int64                      `json:"invalid_unmap_operations"`
 	AccountInvalid              bool                       `json:"account_invalid"`
@@ -1172,7 +1172,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrBytes = d.Int64()
 		return 2
 	case "zone_append_bytes":
-		v.ZoneAppendBytes = d.Int64()
+		v.ZoneAppendBytes = new(d.Int64())
 		return 3
 	case "unmap_bytes":
 		v.UnmapBytes = d.Int64()
@@ -1184,7 +1184,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrOperations = d.Int64()
 		return 6
 	case "zone_append_operations":
-		v.ZoneAppendOperations = d.Int64()
+		v.ZoneAppendOperations = new(d.Int64())
 		return 7
 	case "flush_operations":
 		v.FlushOperations = d.Int64()
@@ -1199,7 +1199,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrTotalTimeNs = d.Int64()
 		return 11
 	case "zone_append_total_time_ns":
-		v.ZoneAppendTotalTimeNs = d.Int64()
+		v.ZoneAppendTotalTimeNs = new(d.Int64())
 		return 12
 	case "flush_total_time_ns":
 		v.FlushTotalTimeNs = d.Int64()
@@ -1217,7 +1217,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrMerged = d.Int64()
 		return 17
 	case "zone_append_merged":
-		v.ZoneAppendMerged = d.Int64()
+		v.ZoneAppendMerged = new(d.Int64())
 		return 18
 	case "unmap_merged":
 		v.UnmapMerged = d.Int64()
@@ -1232,7 +1232,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.FailedWrOperations = d.Int64()
 		return 22
 	case "failed_zone_append_operations":
-		v.FailedZoneAppendOperations = d.Int64()
+		v.FailedZoneAppendOperations = new(d.Int64())
 		return 23
 	case "failed_flush_operations":
 		v.FailedFlushOperations = d.Int64()
@@ -1247,7 +1247,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.InvalidWrOperations = d.Int64()
 		return 27
 	case "invalid_zone_append_operations":
-		v.InvalidZoneAppendOperations = d.Int64()
+		v.InvalidZoneAppendOperations = new(d.Int64())
 		return 28
 	case "invalid_flush_operations":
 		v.InvalidFlushOperations = d.Int64()
@@ -1526,13 +1526,13 @@ const (
 //
 // Since QEMU 8.2. See block-core.json.
 type BlockJobInfoMirror struct {
-	ActivelySynced bool `json:"actively-synced"`
+	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
 
 func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actively-synced":
-		v.ActivelySynced = d.Bool()
+		v.ActivelySynced = new(d.Bool())
 		return 1
 	}
 	return 0
@@ -6095,7 +6095,7 @@ func (*BlockImageCorruptedEvent) EventName() string {
 //
 // Since QEMU 0.13. See block-core.json.
 type BlockIOErrorEvent struct {
-	QOMPath   string           `json:"qom-path"`
+	QOMPath   *string          `json:"qom-path,omitzero"`
 	Device    string           `json:"device"`
 	NodeName  *string          `json:"node-name,omitzero"`
 	Operation IoOperationType  `json:"operation"`
@@ -6107,7 +6107,7 @@ type BlockIOErrorEvent struct {
 func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qom-path":
-		v.QOMPath = d.String()
+		v.QOMPath = new(d.String())
 		return 1
 	case "device":
 		v.Device = d.String()

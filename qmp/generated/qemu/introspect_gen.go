@@ -160,7 +160,7 @@ const (
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoEnum struct {
-	Members []SchemaInfoEnumMember `json:"members"`
+	Members []SchemaInfoEnumMember `json:"members,omitzero"`
 	// Deprecated: QEMU will remove the member.
 	Values []string `json:"values"`
 }

@@ -91,7 +91,7 @@ func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 2.12. See machine.json.
 type CpuInfoFast struct {
 	CPUIndex int64                  `json:"cpu-index"`
-	QOMType  string                 `json:"qom-type"`
+	QOMType  *string                `json:"qom-type,omitzero"`
 	QOMPath  string                 `json:"qom-path"`
 	ThreadID int64                  `json:"thread-id"`
 	Props    *CpuInstanceProperties `json:"props,omitzero"`
@@ -122,7 +122,7 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUIndex = d.Int64()
 		return 1
 	case "qom-type":
-		v.QOMType = d.String()
+		v.QOMType = new(d.String())
 		return 2
 	case "qom-path":
 		v.QOMPath = d.String()
@@ -214,7 +214,7 @@ type MachineInfo struct {
 	Deprecated       bool    `json:"deprecated"`
 	DefaultCPUType   *string `json:"default-cpu-type,omitzero"`
 	DefaultRAMID     *string `json:"default-ram-id,omitzero"`
-	ACPI             bool    `json:"acpi"`
+	ACPI             *bool   `json:"acpi,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
 	CompatProps []CompatProperty `json:"compat-props,omitzero"`
 }
@@ -249,7 +249,7 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.DefaultRAMID = new(d.String())
 		return 9
 	case "acpi":
-		v.ACPI = d.Bool()
+		v.ACPI = new(d.Bool())
 		return 10
 	case "compat-props":
 		v.CompatProps = make([]CompatProperty, 0, d.Room())
@@ -862,7 +862,7 @@ type Memdev struct {
 	Merge     bool          `json:"merge"`
 	Dump      bool          `json:"dump"`
 	Prealloc  bool          `json:"prealloc"`
-	Share     bool          `json:"share"`
+	Share     *bool         `json:"share,omitzero"`
 	Reserve   *bool         `json:"reserve,omitzero"`
 	HostNodes []uint16      `json:"host-nodes"`
 	Policy    HostMemPolicy `json:"policy"`
@@ -886,7 +886,7 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Prealloc = d.Bool()
 		return 5
 	case "share":
-		v.Share = d.Bool()
+		v.Share = new(d.Bool())
 		return 6
 	case "reserve":
 		v.Reserve = new(d.Bool())
@@ -1569,7 +1569,7 @@ func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 type MemoryDeviceSizeChangeEvent struct {
 	ID      *string `json:"id,omitzero"`
 	Size    uint64  `json:"size"`
-	QOMPath string  `json:"qom-path"`
+	QOMPath *string `json:"qom-path,omitzero"`
 }
 
 func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1581,7 +1581,7 @@ func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte)
 		v.Size = d.Uint64()
 		return 2
 	case "qom-path":
-		v.QOMPath = d.String()
+		v.QOMPath = new(d.String())
 		return 3
 	}
 	return 0

@@ -25,10 +25,10 @@ type MigrationStats struct {
 	PageSize                int64   `json:"page-size"`
 	MultifdBytes            uint64  `json:"multifd-bytes"`
 	PagesPerSecond          uint64  `json:"pages-per-second"`
-	PrecopyBytes            uint64  `json:"precopy-bytes"`
-	DowntimeBytes           uint64  `json:"downtime-bytes"`
-	PostcopyBytes           uint64  `json:"postcopy-bytes"`
-	DirtySyncMissedZeroCopy uint64  `json:"dirty-sync-missed-zero-copy"`
+	PrecopyBytes            *uint64 `json:"precopy-bytes,omitzero"`
+	DowntimeBytes           *uint64 `json:"downtime-bytes,omitzero"`
+	PostcopyBytes           *uint64 `json:"postcopy-bytes,omitzero"`
+	DirtySyncMissedZeroCopy *uint64 `json:"dirty-sync-missed-zero-copy,omitzero"`
 }
 
 func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -73,16 +73,16 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PagesPerSecond = d.Uint64()
 		return 13
 	case "precopy-bytes":
-		v.PrecopyBytes = d.Uint64()
+		v.PrecopyBytes = new(d.Uint64())
 		return 14
 	case "downtime-bytes":
-		v.DowntimeBytes = d.Uint64()
+		v.DowntimeBytes = new(d.Uint64())
 		return 15
 	case "postcopy-bytes":
-		v.PostcopyBytes = d.Uint64()
+		v.PostcopyBytes = new(d.Uint64())
 		return 16
 	case "dirty-sync-missed-zero-copy":
-		v.DirtySyncMissedZeroCopy = d.Uint64()
+		v.DirtySyncMissedZeroCopy = new(d.Uint64())
 		return 17
 	}
 	return 0
@@ -1626,14 +1626,14 @@ const (
 //
 // Since QEMU 5.2. See migration.json.
 type DirtyRateInfo struct {
-	DirtyRate     *int64               `json:"dirty-rate,omitzero"`
-	Status        DirtyRateStatus      `json:"status"`
-	StartTime     int64                `json:"start-time"`
-	CalcTime      int64                `json:"calc-time"`
-	CalcTimeUnit  TimeUnit             `json:"calc-time-unit"`
-	SamplePages   uint64               `json:"sample-pages"`
-	Mode          DirtyRateMeasureMode `json:"mode"`
-	VCPUDirtyRate []DirtyRateVcpu      `json:"vcpu-dirty-rate,omitzero"`
+	DirtyRate     *int64                `json:"dirty-rate,omitzero"`
+	Status        DirtyRateStatus       `json:"status"`
+	StartTime     int64                 `json:"start-time"`
+	CalcTime      int64                 `json:"calc-time"`
+	CalcTimeUnit  *TimeUnit             `json:"calc-time-unit,omitzero"`
+	SamplePages   *uint64               `json:"sample-pages,omitzero"`
+	Mode          *DirtyRateMeasureMode `json:"mode,omitzero"`
+	VCPUDirtyRate []DirtyRateVcpu       `json:"vcpu-dirty-rate,omitzero"`
 }
 
 func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1651,13 +1651,13 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CalcTime = d.Int64()
 		return 4
 	case "calc-time-unit":
-		v.CalcTimeUnit = TimeUnit(d.Enum())
+		v.CalcTimeUnit = new(TimeUnit(d.Enum()))
 		return 5
 	case "sample-pages":
-		v.SamplePages = d.Uint64()
+		v.SamplePages = new(d.Uint64())
 		return 6
 	case "mode":
-		v.Mode = DirtyRateMeasureMode(d.Enum())
+		v.Mode = new(DirtyRateMeasureMode(d.Enum()))
 		return 7
 	case "vcpu-dirty-rate":
 		v.VCPUDirtyRate = make([]DirtyRateVcpu, 0, d.Room())

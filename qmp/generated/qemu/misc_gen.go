@@ -77,7 +77,7 @@ type IOThreadInfo struct {
 	PollMaxNs   int64  `json:"poll-max-ns"`
 	PollGrow    int64  `json:"poll-grow"`
 	PollShrink  int64  `json:"poll-shrink"`
-	AIOMaxBatch int64  `json:"aio-max-batch"`
+	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
 	// Seen first in QEMU 11.1.
 	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
@@ -100,7 +100,7 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PollShrink = d.Int64()
 		return 5
 	case "aio-max-batch":
-		v.AIOMaxBatch = d.Int64()
+		v.AIOMaxBatch = new(d.Int64())
 		return 6
 	case "poll-weight":
 		v.PollWeight = new(d.Int64())
@@ -508,8 +508,8 @@ func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ..
 //
 // Since QEMU 0.13. See misc.json.
 type RTCChangeEvent struct {
-	Offset  int64  `json:"offset"`
-	QOMPath string `json:"qom-path"`
+	Offset  int64   `json:"offset"`
+	QOMPath *string `json:"qom-path,omitzero"`
 }
 
 func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -518,7 +518,7 @@ func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Offset = d.Int64()
 		return 1
 	case "qom-path":
-		v.QOMPath = d.String()
+		v.QOMPath = new(d.String())
 		return 2
 	}
 	return 0

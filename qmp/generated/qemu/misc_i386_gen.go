@@ -204,11 +204,11 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 //
 // Since QEMU 2.12. See misc-i386.json.
 type SevCapability struct {
-	Pdh             string `json:"pdh"`
-	CertChain       string `json:"cert-chain"`
-	Cpu0ID          string `json:"cpu0-id"`
-	Cbitpos         int64  `json:"cbitpos"`
-	ReducedPhysBits int64  `json:"reduced-phys-bits"`
+	Pdh             string  `json:"pdh"`
+	CertChain       string  `json:"cert-chain"`
+	Cpu0ID          *string `json:"cpu0-id,omitzero"`
+	Cbitpos         int64   `json:"cbitpos"`
+	ReducedPhysBits int64   `json:"reduced-phys-bits"`
 }
 
 func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -220,7 +220,7 @@ func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CertChain = d.String()
 		return 2
 	case "cpu0-id":
-		v.Cpu0ID = d.String()
+		v.Cpu0ID = new(d.String())
 		return 3
 	case "cbitpos":
 		v.Cbitpos = d.Int64()

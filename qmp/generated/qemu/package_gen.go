@@ -7,6 +7,9 @@
 // An optional member is a pointer, nil if it is absent; new makes one of a value and qmp.Value
 // reads it. An optional array is absent if it is nil and empty if it is not.
 //
+// A member is mandatory if QEMU 11.1.3, 5.2.0, 7.2.22 and 10.0.2 all send it. If a server of
+// another version does not send it, its field is zero, as if zero had come.
+//
 // A union has its common members, the discriminator among them, and a field Branch with a
 // pointer to the type that the discriminator stands for. An empty discriminator is filled in
 // when the branch's type leaves no choice. A value or a branch that the package does not know

@@ -293,7 +293,7 @@ type QCryptoBlockInfoLUKS struct {
 	IvgenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg"`
 	IvgenHashAlg   *QCryptoHashAlgo           `json:"ivgen-hash-alg,omitzero"`
 	HashAlg        QCryptoHashAlgo            `json:"hash-alg"`
-	DetachedHeader bool                       `json:"detached-header"`
+	DetachedHeader *bool                      `json:"detached-header,omitzero"`
 	PayloadOffset  int64                      `json:"payload-offset"`
 	MasterKeyIters int64                      `json:"master-key-iters"`
 	UUID           string                     `json:"uuid"`
@@ -318,7 +318,7 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
 		return 5
 	case "detached-header":
-		v.DetachedHeader = d.Bool()
+		v.DetachedHeader = new(d.Bool())
 		return 6
 	case "payload-offset":
 		v.PayloadOffset = d.Int64()
