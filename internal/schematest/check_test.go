@@ -59,6 +59,7 @@ func findings(t *testing.T, p *Package) []string {
 	subjects, err := b.subjects()
 	require.NoError(t, err)
 	require.NoError(t, b.layouts(subjects))
+	b.server = newTestServer(t)
 	var found []string
 	r := &runner{seed: 1, rounds: 400, values: map[string]int{}}
 	for _, c := range b.checks(subjects) {

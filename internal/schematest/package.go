@@ -60,6 +60,7 @@ type bindings struct {
 	rawBranch reflect.Type
 	secrets   map[Secret]bool
 	reach     reach
+	server    *testServer
 }
 
 // bind finds out which Go type is whose. Commands and events say so themselves; a type has its
