@@ -45,6 +45,17 @@ benchmarks: ## the benchmarks; BENCHTIME=1x only sees that they run
 	@$(GO) test -run='^$$' -bench=. -benchmem -benchtime=$(BENCHTIME) \
 		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 
+FUZZTIME ?= 60s
+
+.PHONY: fuzz
+fuzz: ## every fuzz target of the tree for FUZZTIME=60s, one after the other; inputs that fail go to testdata/fuzz
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | { \
+		while read -r folder target; do \
+			echo "$$folder $$target"; \
+			$(GO) test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=20x "$$folder" </dev/null || failed="$$failed $$folder:$$target"; \
+		done; \
+		test -z "$$failed" || { echo "failed:$$failed"; exit 1; }; }
+
 .PHONY: conformance
 conformance: ## judge the cases of QEMU's own test suite, in QEMU_SRC=DIR, as qapi does
 	@$(GO) run ./internal/conformance "$(or $(QEMU_SRC),$(error QEMU_SRC is not set: it names a QEMU source tree, or what scripts/get-source.sh prints))"

@@ -117,7 +117,7 @@ func (vm *VM) fillBlock(ctx context.Context, info *DeviceInfo) error {
 	if b := info.Block; b != nil && b.Device != "" && b.Device == info.Node { // a drive of -drive
 		info.Node = ""
 		if b.Inserted != nil {
-			info.Node = b.Inserted.NodeName
+			info.Node = qmp.Value(b.Inserted.NodeName)
 		}
 	}
 	return nil

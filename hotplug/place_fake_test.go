@@ -249,6 +249,6 @@ func TestDeviceInfoFaults(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, "d", info.Node)
-	require.Equal(t, "d", info.Block.Inserted.NodeName)
+	require.Equal(t, "d", qmp.Value(info.Block.Inserted.NodeName))
 	require.Nil(t, info.PCI)
 }

@@ -198,7 +198,7 @@ func TestDeviceInfo(t *testing.T) {
 			info, err := vm.DeviceInfo(ctx, want.ID)
 			require.NoError(t, err)
 			if block := info.Block; want.Node != "" {
-				require.Equal(t, want.Node, block.Inserted.NodeName)
+				require.Equal(t, want.Node, qmp.Value(block.Inserted.NodeName))
 			} else if want.ID == "cd" {
 				require.Nil(t, block.Inserted, "an empty drive")
 			} else {

@@ -108,7 +108,7 @@ func inQueryBlock(t *testing.T, c *qmp.Client) (nodes []string) {
 	require.NoError(t, err)
 	for _, b := range blocks {
 		if b.Inserted != nil {
-			nodes = append(nodes, b.Inserted.NodeName)
+			nodes = append(nodes, qmp.Value(b.Inserted.NodeName))
 		}
 	}
 	return nodes

@@ -116,7 +116,7 @@ func sizeOf(t *testing.T, c *qmp.Client, node string) int64 {
 	blocks, err := qemu.QueryBlock{}.Do(t.Context(), c)
 	require.NoError(t, err)
 	for _, b := range blocks {
-		if b.Inserted != nil && b.Inserted.NodeName == node {
+		if b.Inserted != nil && qmp.Value(b.Inserted.NodeName) == node {
 			return b.Inserted.Image.VirtualSize
 		}
 	}

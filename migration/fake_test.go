@@ -351,7 +351,7 @@ func TestHowItFails(t *testing.T) {
 		}, migration.FailedError{Postcopy: true},
 			"migration: failed in postcopy: QEMU gives no reason; ask both sides whether they run the machine"},
 		{"in postcopy, of which only bytes tell", func(f *fake) {
-			f.is("failed", "ram", qemu.MigrationStats{PostcopyBytes: 1})
+			f.is("failed", "ram", qemu.MigrationStats{PostcopyBytes: new(uint64(1))})
 		}, migration.FailedError{Postcopy: true},
 			"migration: failed in postcopy: QEMU gives no reason; ask both sides whether they run the machine"},
 	} {

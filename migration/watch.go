@@ -94,7 +94,7 @@ func (w *watch) query(ctx context.Context) (Progress, error) {
 		}
 		w.answered = time.Now()
 		w.note(p.Status)
-		w.switched = w.switched || p.Info.RAM != nil && p.Info.RAM.PostcopyBytes > 0
+		w.switched = w.switched || p.Info.RAM != nil && qmp.Value(p.Info.RAM.PostcopyBytes) > 0
 		if w.incoming || !isFinal(p.Status) {
 			return p, nil
 		}

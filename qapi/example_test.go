@@ -6,6 +6,7 @@ import (
 	"testing/fstest"
 
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
@@ -100,6 +101,33 @@ func ExampleSchema_Under() {
 	headless := s.Under(func(name string) bool { return name != "CONFIG_VNC" && name != "CONFIG_SPICE" })
 	fmt.Println(s.Lookup("query-vnc") != nil, headless.Lookup("query-vnc") != nil)
 	// Output: true false
+}
+
+// Make a schema serve a server of another version, too.
+func ExampleSchema_Loosen() {
+	s, err := qapi.LoadFS(schema.FS, schema.NewestQEMU, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	text, err := schema.Captured.ReadFile("captured/7.2/qemu.json")
+	if err != nil {
+		log.Fatal(err)
+	}
+	older, err := introspect.Read(text)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s.Loosen(older)
+	for _, m := range s.Lookup("CpuInfoFast").(*qapi.Union).AllMembers() {
+		fmt.Println(m.Name, m.Optional)
+	}
+	// Output:
+	// cpu-index false
+	// qom-type true
+	// qom-path false
+	// thread-id false
+	// props true
+	// target false
 }
 
 // Judge a schema as one version of QEMU does.

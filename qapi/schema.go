@@ -2,7 +2,8 @@ package qapi
 
 // Schema is a loaded QAPI schema: every definition, resolved and checked.
 //
-// A Schema is not modified after it was loaded and may be read by several goroutines.
+// A Schema is not modified after it was loaded, unless by [Schema.Loosen], and may be read by
+// several goroutines.
 type Schema struct {
 	// Modules holds the schema's files in the order in which they are first mentioned:
 	// the file that was loaded comes first.

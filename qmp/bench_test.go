@@ -66,16 +66,16 @@ type statusInfo struct {
 	status  string
 }
 
-func (v *statusInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *statusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "running":
 		v.running = d.Bool()
+		return 1
 	case "status":
 		v.status = d.Enum()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 const statusResult = `{"status": "running", "singlestep": false, "running": true}`

@@ -27,16 +27,16 @@ type deviceDeleted struct {
 
 func (*deviceDeleted) EventName() string { return "DEVICE_DELETED" }
 
-func (v *deviceDeleted) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *deviceDeleted) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.String()
+		return 1
 	case "path":
 		v.Path = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // args is shorter than the type that it stands for.

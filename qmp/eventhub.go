@@ -297,14 +297,14 @@ func cutNumber(b []byte) (n int64, rest []byte, ok bool) {
 	return n, b[i:], i > 0 && (b[0] != '0' || i == 1)
 }
 
-func (t *timestamp) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (t *timestamp) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "seconds":
 		t.seconds, t.found = d.Int64(), true
+		return 1
 	case "microseconds":
 		t.microseconds = d.Int64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }

@@ -191,14 +191,14 @@ func decodeRefusal(call *Call, value []byte) error {
 // A refusal reads an [Error].
 type refusal Error
 
-func (e *refusal) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (e *refusal) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "class":
 		e.Class = ErrorClass(d.Enum())
+		return 1
 	case "desc":
 		e.Desc = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }

@@ -100,48 +100,49 @@ type greeting struct {
 	capabilities []string
 }
 
-func (g *greeting) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (g *greeting) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
 		d.Object((*greetingVersion)(g))
+		return 1
 	case "capabilities":
 		g.capabilities = nil
 		for ok := d.Array(); ok; ok = d.More() {
 			g.capabilities = append(g.capabilities, d.String())
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // A greetingVersion reads the member version of a greeting.
 type greetingVersion greeting
 
-func (v *greetingVersion) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *greetingVersion) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qemu":
 		d.Object(&v.qemu)
+		return 1
 	case "package":
 		v.pkg = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 type qemuVersion struct{ major, minor, micro int }
 
-func (v *qemuVersion) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *qemuVersion) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "major":
 		v.major = int(d.Int32())
+		return 1
 	case "minor":
 		v.minor = int(d.Int32())
+		return 2
 	case "micro":
 		v.micro = int(d.Int32())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }

@@ -640,10 +640,10 @@ func echo(conn net.Conn) {
 
 type echoRequest struct{ command string }
 
-func (r *echoRequest) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (r *echoRequest) DecodeMember(d *wire.Decoder, name []byte) int {
 	if string(name) != "execute" {
-		return false
+		return 0
 	}
 	r.command = d.String()
-	return true
+	return 1
 }

@@ -101,7 +101,7 @@ func disks(ctx context.Context, out io.Writer, client *qmp.Client) error {
 		device := strings.TrimSuffix(qmp.Value(b.Qdev), "/virtio-backend")
 		fmt.Fprintf(out, "query-block: device %s", device)
 		if b.Inserted != nil {
-			fmt.Fprintf(out, ", node %s, file %s", b.Inserted.NodeName, b.Inserted.File)
+			fmt.Fprintf(out, ", node %s, file %s", qmp.Value(b.Inserted.NodeName), b.Inserted.File)
 		}
 		fmt.Fprintln(out)
 	}

@@ -18,14 +18,13 @@ func (e *event) emit(f *file) {
 // emitDelegation adds decoding by the methods of the type that the event's data is of.
 func (e *event) emitDelegation(f *file) {
 	data := func() *jen.Statement { return jen.Parens(jen.Op("*").Id(e.dataType)).Parens(jen.Id("v")) }
-	f.method("v", "*"+e.name, "DecodeMember", memberParams, []jen.Code{jen.Bool()}, func(g *jen.Group) {
+	f.method("v", "*"+e.name, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {
 		g.Return(data().Dot("DecodeMember").Call(jen.Id("d"), jen.Id("name")))
 	})
 	if !e.dataUnion {
 		return
 	}
-	results := []jen.Code{jen.Qual(wirePath, "MemberDecoder"), jen.Bool()}
-	f.method("v", "*"+e.name, "DecodeBranch", nil, results, func(g *jen.Group) {
-		g.Return(data().Dot("DecodeBranch").Call())
+	f.method("v", "*"+e.name, "DecodeBranch", branchParams, branchResults, func(g *jen.Group) {
+		g.Return(data().Dot("DecodeBranch").Call(jen.Id("end")))
 	})
 }

@@ -59,11 +59,15 @@ func (f *file) method(receiver, typ, name string, params, results []jen.Code, bo
 	f.code.Func().Params(jen.Id(receiver).Id(typ)).Id(name).Params(params...).Params(results...).BlockFunc(body)
 }
 
-// The parameters of the methods that the wire package calls.
+// The parameters of the methods that the wire package calls, and the results of some.
 var (
 	encoderParam = []jen.Code{jen.Id("e").Op("*").Qual(wirePath, "Encoder")}
 	decoderParam = []jen.Code{jen.Id("d").Op("*").Qual(wirePath, "Decoder")}
 	memberParams = []jen.Code{jen.Id("d").Op("*").Qual(wirePath, "Decoder"), jen.Id("name").Index().Byte()}
+	branchParams = []jen.Code{jen.Id("end").Bool()}
+
+	memberResults = []jen.Code{jen.Int()}
+	branchResults = []jen.Code{jen.Qual(wirePath, "MemberDecoder"), jen.Bool()}
 )
 
 // printing adds the methods by which a sent type is printed: with its secrets for the wire,

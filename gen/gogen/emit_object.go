@@ -28,7 +28,7 @@ func (o *object) emitFields(g *jen.Group) {
 		}
 		s.Add(field.typ.code())
 		if o.received {
-			s.Tag(map[string]string{"json": field.wire + ",omitzero"})
+			s.Tag(map[string]string{"json": field.tag()})
 		}
 	}
 	if o.extra != "" {
@@ -85,20 +85,21 @@ func (o *object) emitEncode(g *jen.Group, field *field) {
 	field.typ.encode(g, member(field.wire), p)
 }
 
-// emitDecoder adds the method that takes one member and says whether it knew it.
+// emitDecoder adds the method that reads one member and returns its number, 0 for one that it does
+// not know.
 func (o *object) emitDecoder(f *file) {
-	f.method(o.receiver, "*"+o.name, "DecodeMember", memberParams, []jen.Code{jen.Bool()}, func(g *jen.Group) {
-		if len(o.fields) == 0 {
-			g.Return(jen.False())
-			return
+	f.method(o.receiver, "*"+o.name, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {
+		if len(o.fields) > 0 {
+			g.Switch(jen.String().Call(jen.Id("name"))).BlockFunc(func(g *jen.Group) {
+				for i, field := range o.fields {
+					g.Case(jen.Lit(field.wire)).BlockFunc(func(g *jen.Group) {
+						o.emitDecode(g, field)
+						g.Return(jen.Lit(i + 1))
+					})
+				}
+			})
 		}
-		g.Switch(jen.String().Call(jen.Id("name"))).BlockFunc(func(g *jen.Group) {
-			for _, field := range o.fields {
-				g.Case(jen.Lit(field.wire)).BlockFunc(func(g *jen.Group) { o.emitDecode(g, field) })
-			}
-			g.Default().Block(jen.Return(jen.False()))
-		})
-		g.Return(jen.True())
+		g.Return(jen.Lit(0))
 	})
 }
 

@@ -2,6 +2,8 @@ package gogen
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 )
@@ -25,7 +27,7 @@ func (p *pkg) packageFile() *file {
 	for _, line := range fits {
 		f.code.Comment(line)
 	}
-	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV1")
+	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV2")
 	if p.unions {
 		emitRawBranch(f)
 	}
@@ -47,10 +49,12 @@ func (p *pkg) comment() comment {
 		"A command is a request type with a Do method, which executes it and returns its result.",
 		"An optional member is a pointer, nil if it is absent; new makes one of a value and "+
 			"qmp.Value reads it. An optional array is absent if it is nil and empty if it is not.",
+		p.mandatory(),
 		"A union has its common members, the discriminator among them, and a field Branch with a "+
 			"pointer to the type that the discriminator stands for. An empty discriminator is "+
 			"filled in when the branch's type leaves no choice. A value or a branch that the "+
-			"package does not know is kept, as a [RawBranch].",
+			"package does not know is kept, as a [RawBranch], and so is what a server sent without "+
+			"the discriminator.",
 		"An alternate has a pointer for each alternative, of which one is set.",
 		"An enum is a string type; a value that is not among its constants is kept as it is.",
 		"What is sent has MarshalJSON, which gives the bytes for the wire, and String, which hides "+
@@ -59,19 +63,35 @@ func (p *pkg) comment() comment {
 	)
 }
 
+// mandatory says which servers send a mandatory member.
+func (p *pkg) mandatory() string {
+	of := "the schema"
+	if p.opts.Version != "" {
+		of = "QEMU " + p.opts.Version
+	}
+	if n := len(p.opts.Also); n > 0 {
+		servers := strings.Join(slices.Concat([]string{of}, p.opts.Also[:n-1]), ", ") + " and " + p.opts.Also[n-1]
+		return "A member is mandatory if " + servers + " all send it. If a server of another version does not send it, its " +
+			"field is zero, as if zero had come."
+	}
+	return "A member is mandatory if it is so in " + of + ". If a server of another version does not send it, its field is " +
+		"zero, as if zero had come. qapigen generate -also makes optional what such a server does not send."
+}
+
 func emitRawBranch(f *file) {
 	f.declare(comment{
-		rawBranch + " is the branch of any union for a discriminator that this package has no type for.",
+		rawBranch + " is the branch of any union for a discriminator that this package has no type for, " +
+			"or that a server did not send.",
 	}, jen.Type().Id(rawBranch).Struct(jen.Id("Members").Qual(qmpPath, "Args")))
 	f.method("b", "*"+rawBranch, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
 		g.Id("b.Members.EncodeMembers").Call(jen.Id("e"))
 	})
-	f.method("b", "*"+rawBranch, "DecodeMember", memberParams, []jen.Code{jen.Bool()}, func(g *jen.Group) {
+	f.method("b", "*"+rawBranch, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {
 		g.If(jen.Id("b.Members").Op("==").Nil()).Block(
 			jen.Id("b.Members").Op("=").Make(jen.Qual(qmpPath, "Args")))
 		g.Id("b.Members").Index(jen.String().Call(jen.Id("name"))).Op("=").
 			Qual(qmpPath, "RawJSON").Call(jen.Id("d.Raw").Call())
-		g.Return(jen.True())
+		g.Return(jen.Qual(wirePath, "Unnumbered"))
 	})
 	f.printing("b", rawBranch, "", func() *jen.Statement { return jen.Id("&b") })
 }

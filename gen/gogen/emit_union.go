@@ -39,13 +39,20 @@ func (u *union) comment(o *object) comment {
 	for _, b := range u.branches {
 		rows = append(rows, fmt.Sprintf("  - *%s: %s", b.typ, list(b.values)))
 	}
-	rows = append(rows, fmt.Sprintf("  - *%s: a value that is not in this list", rawBranch))
+	if u.unsent == nil {
+		rows = append(rows, fmt.Sprintf("  - *%s: a value that is not in this list, or none", rawBranch))
+	} else {
+		rows = append(rows, fmt.Sprintf("  - *%s: a value that is not in this list", rawBranch))
+	}
 	c := comment{
 		fmt.Sprintf("%s is what the %s of %s adds to it:", u.iface, u.tag.name, o.name),
 		strings.Join(rows, "\n"),
 	}
 	if len(u.empty) > 0 {
 		c = append(c, "It is nil for "+list(u.empty)+".")
+	}
+	if u.unsent != nil {
+		c = append(c, fmt.Sprintf("If a server does not send %s, decoding sets it to %s: %s.", u.tag.wire, u.unsent.wire, u.reason))
 	}
 	return c
 }
@@ -70,14 +77,17 @@ func tag(values []enumValue) jen.Code {
 	return jen.Id("tag").Op("=").Id("e.Tag").Call(args...)
 }
 
-// emitDecodeBranch adds the method that makes the branch once the discriminator is known.
+// emitDecodeBranch adds the method that makes the branch once the discriminator is known, or the
+// object has ended without it.
 func (u *union) emitDecodeBranch(f *file, o *object) {
-	branch := o.receiver + "." + u.field
-	results := []jen.Code{jen.Qual(wirePath, "MemberDecoder"), jen.Bool()}
-	f.method(o.receiver, "*"+o.name, "DecodeBranch", nil, results, func(g *jen.Group) {
+	branch, tag := o.receiver+"."+u.field, o.receiver+"."+u.tag.name
+	f.method(o.receiver, "*"+o.name, "DecodeBranch", branchParams, branchResults, func(g *jen.Group) {
 		g.If(jen.Id(branch).Op("!=").Nil()).Block(jen.Return(jen.Id(branch), jen.True()))
-		g.Switch(jen.Id(o.receiver + "." + u.tag.name)).BlockFunc(func(g *jen.Group) {
-			g.Case(jen.Lit("")).Block(jen.Return(jen.Nil(), jen.False()))
+		g.If(jen.Id(tag).Op("==").Lit("").Op("&&").Op("!").Id("end")).Block(jen.Return(jen.Nil(), jen.False()))
+		if u.unsent != nil {
+			g.If(jen.Id(tag).Op("==").Lit("")).Block(jen.Id(tag).Op("=").Id(u.unsent.name))
+		}
+		g.Switch(jen.Id(tag)).BlockFunc(func(g *jen.Group) {
 			for _, b := range u.branches {
 				g.Case(constants(b.values)...).Block(jen.Id(branch).Op("=").Id("new").Call(jen.Id(b.typ)))
 			}

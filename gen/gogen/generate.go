@@ -28,7 +28,10 @@ type Options struct {
 	// Version is the QEMU version that the schema is of, named in the head of each file;
 	// it may be empty.
 	Version string
-	Codec   Codec
+	// Also holds the versions, or other names, of the servers that the schema was loosened for
+	// (see qapi.Schema.Loosen). The package's comment names them.
+	Also  []string
+	Codec Codec
 	// Selection is what of the schema is wanted.
 	Selection Selection
 	// Docs puts QEMU's documentation into the comments. It is text under the GPL, and the head

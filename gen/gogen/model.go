@@ -63,6 +63,8 @@ type union struct {
 	marker   string // the interface's own method
 	branches []branch
 	empty    []enumValue // the discriminator's values without a branch
+	unsent   *enumValue  // the discriminator's value if a server does not send it; nil: none
+	reason   string      // for that value
 }
 
 // branch is a type that serves one or several values of a union's discriminator.
@@ -79,6 +81,14 @@ type field struct {
 	optional bool
 	pointer  bool // a pointer holds it: it is optional, or its type would contain itself
 	doc      comment
+}
+
+// tag is what encoding/json is told of the field.
+func (f *field) tag() string {
+	if f.optional {
+		return f.wire + ",omitzero"
+	}
+	return f.wire
 }
 
 // alternate is a struct with one pointer for each alternative.

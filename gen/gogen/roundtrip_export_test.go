@@ -8,3 +8,12 @@ func SecretMembers() [][2]string {
 	}
 	return all
 }
+
+// UnsentValues returns the values of discriminators that servers did not send, by their unions.
+func UnsentValues() map[string]string {
+	all := map[string]string{}
+	for _, row := range unsent {
+		all[row.union] = row.value
+	}
+	return all
+}

@@ -53,6 +53,7 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 	}
 	u.field = scope.free("Branch", "UnionBranch")
 	b.branches(u, d)
+	u.findUnsent(d)
 	u.tag.doc = append(comment{fmt.Sprintf("Decides what %s holds.", u.field)}, u.tag.doc...)
 	o.union = u
 	return o, nil
@@ -77,6 +78,26 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 			u.branches = append(u.branches, branch{typ: typ})
 		}
 		u.branches[i].values = append(u.branches[i].values, value)
+	}
+}
+
+// unsent are the values that discriminators have if a server does not send them: there the union
+// is still a struct, and the value is the one whose branch has the members of that struct. All
+// other unions get a RawBranch.
+var unsent = []struct{ union, value, reason string }{
+	{"SevInfo", "sev", "before QEMU 9.1, query-sev reports SEV only, with the members of this branch"},
+}
+
+// findUnsent finds the row for a union whose branches are known.
+func (u *union) findUnsent(d *qapi.Union) {
+	for _, row := range unsent {
+		for _, b := range u.branches {
+			for _, value := range b.values {
+				if row.union == d.Name && row.value == value.wire {
+					u.unsent, u.reason = &value, row.reason
+				}
+			}
+		}
 	}
 }
 

@@ -15,11 +15,12 @@ import (
 // newGenerate makes the subcommand that emits Go for a schema.
 func newGenerate() *cobra.Command {
 	var schema, names, out, codec string
+	var also []string
 	var asJSON bool
 	var opts gogen.Options
 	var selected *selectionFlags
 	cmd := &cobra.Command{
-		Use:   "generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR [-json]",
+		Use:   "generate -schema SOURCE [-names SCHEMA] [-also SOURCE] -package NAME -out DIR [-json]",
 		Short: "write typed Go for a schema",
 		Long: `Generate writes a Go package with a type for each command, event, struct, union,
 alternate and enum of a QAPI schema, and the code that takes them to and from the wire.
@@ -27,6 +28,8 @@ alternate and enum of a QAPI schema, and the code that takes them to and from th
 ` + sourceHelp + `
 
 ` + namesHelp + `
+
+` + alsoHelp + `
 
 The folder is made if it is not there. Files that are the same already are not written. Generated
 files that no longer belong to the package are removed; files that qapigen did not write are never
@@ -41,6 +44,7 @@ were recovered, and from where, and which are new.
 ` + statusHelp,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
   qapigen generate -schema unix:/run/vm1/qmp.sock -package qemu -out ./qemu
+  qapigen generate -schema qemu/qapi/qapi-schema.json -also qemu-7.2.json -package qemu -out ./qemu
   qapigen generate -only device_add,device_del,DEVICE_DELETED -schema … -package qemu -out ./qemu
   //go:generate go tool qapigen generate -schema qga/qapi-schema.json -package guest -out .`,
 		Args: takes(),
@@ -57,8 +61,14 @@ were recovered, and from where, and which are new.
 					reportNames(cmd.ErrOrStderr(), s, from)
 				}
 			}
-			load := func() (*qapi.Schema, string, error) {
-				return loadSchema(cmd.Context(), schema, names, report)
+			load := func(opts *gogen.Options) (*qapi.Schema, error) {
+				s, version, err := loadSchema(cmd.Context(), schema, names, report)
+				if err != nil {
+					return nil, err
+				}
+				opts.Version = cmp.Or(opts.Version, version)
+				opts.Also, err = loosen(cmd.Context(), s, also)
+				return s, err
 			}
 			if err := done.generate(cmd.Context(), load, codec, opts); err != nil || !asJSON {
 				return err
@@ -70,6 +80,8 @@ were recovered, and from where, and which are new.
 	flags.StringVar(&schema, "schema", "", "the `SOURCE`: a schema's main file (qapi-schema.json), a captured answer, or a server's address")
 	flags.StringVar(&names, "names", "",
 		"the main file of the `SCHEMA` that the names of a server's types come from (default: our own, of QEMU "+embeddedVersion+")")
+	flags.StringArrayVar(&also, "also", nil,
+		"another `SOURCE`, whose server the package is for as well: what it does not send becomes optional; may be given several times")
 	flags.StringVar(&opts.Package, "package", "", "the `NAME` of the Go package")
 	flags.StringVar(&out, "out", "", "the `DIR` to write the package to")
 	flags.StringVar(&codec, "codec", "needed",
@@ -84,7 +96,7 @@ were recovered, and from where, and which are new.
 		cobra.CheckErr(cmd.MarkFlagRequired(name))
 	}
 	for name, complete := range map[string]completer{
-		"schema": completeFiles, "names": completeFiles, "out": completeFolders, "codec": completeFrom("needed", "both"),
+		"schema": completeFiles, "names": completeFiles, "also": completeFiles, "out": completeFolders, "codec": completeFrom("needed", "both"),
 	} {
 		cobra.CheckErr(cmd.RegisterFlagCompletionFunc(name, complete))
 	}
@@ -92,7 +104,7 @@ were recovered, and from where, and which are new.
 }
 
 // generate makes the package. It writes nothing before everything is known to be right.
-func (done *outcome) generate(ctx context.Context, load func() (*qapi.Schema, string, error), codec string, opts gogen.Options) error {
+func (done *outcome) generate(ctx context.Context, load func(*gogen.Options) (*qapi.Schema, error), codec string, opts gogen.Options) error {
 	switch codec {
 	case "needed":
 		opts.Codec = gogen.CodecNeeded
@@ -104,11 +116,10 @@ func (done *outcome) generate(ctx context.Context, load func() (*qapi.Schema, st
 	if opts.Version != "" && !versionPattern.MatchString(opts.Version) {
 		return &usageError{fmt.Sprintf("-qemu-version %s: want a version such as 10.2.0", opts.Version)}
 	}
-	schema, version, err := load()
+	schema, err := load(&opts)
 	if err != nil {
 		return err
 	}
-	opts.Version = cmp.Or(opts.Version, version)
 	done.Version = opts.Version
 	step(ctx, "writing the package "+opts.Package)
 	files, err := gogen.Generate(schema, opts)

@@ -111,6 +111,46 @@ func TestGenerateBadSchema(t *testing.T) {
 	}
 }
 
+// TestGenerateAlso generates for the servers of several schemas: what one of them does not send is
+// optional, and the package's comment names them.
+func TestGenerateAlso(t *testing.T) {
+	main := writeSchema(t, "{ 'command': 'q', 'returns': 'Info' }\n{ 'struct': 'Info', 'data': { 'a': 'int', 'b': 'int', 'c': 'int' } }")
+	older := writeAnswer(t, writeSchema(t, "{ 'command': 'q', 'returns': 'Info' }\n{ 'struct': 'Info', 'data': { 'a': 'int', '*b': 'int', 'c': 'int' } }"))
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(older), versionFile), []byte("7.2.1\n"), 0o666))
+	oldest := writeSchema(t, "{ 'command': 'q', 'returns': 'Info' }\n{ 'struct': 'Info', 'data': { 'a': 'int', 'd': 'int' } }")
+	generate := func(args ...string) string {
+		out := t.TempDir()
+		status, stderr := runQapigen(t, append([]string{"generate", "-schema", main, "-package", "p", "-out", out}, args...)...)
+		require.Zero(t, status, stderr)
+		var all string
+		for _, text := range generatedFiles(t, out) {
+			all += text
+		}
+		return all
+	}
+	fields := func(a, b, c string) string {
+		return "type Info struct {\n\tA " + a + " `json:\"a\"`\n\tB " + b + "\n\tC " + c + "\n}\n"
+	}
+
+	alone := generate("-qemu-version", "10.0.0")
+	require.Contains(t, alone, fields("int64", "int64 `json:\"b\"`", "int64 `json:\"c\"`"))
+	require.Contains(t, alone, "// A member is mandatory if it is so in QEMU 10.0.0. If a server of another version")
+
+	both := generate("-qemu-version", "10.0.0", "-also", older)
+	require.Contains(t, both, fields("int64 ", "*int64 `json:\"b,omitzero\"`", "int64  `json:\"c\"`"))
+	require.Contains(t, both, "// A member is mandatory if QEMU 10.0.0 and 7.2.1 all send it.")
+
+	three := generate("-also", older, "-also", oldest)
+	require.Contains(t, three, fields("int64 ", "*int64 `json:\"b,omitzero\"`", "*int64 `json:\"c,omitzero\"`"))
+	require.Contains(t, three, "// A member is mandatory if the schema, 7.2.1 and "+filepath.Base(oldest)+" all send it.")
+
+	for _, bad := range []string{"nowhere", "", t.TempDir()} {
+		status, stderr := runQapigen(t, "generate", "-schema", main, "-package", "p", "-out", t.TempDir(), "-also", older, "-also", bad)
+		require.Equal(t, exitFailure, status)
+		require.Contains(t, stderr, "-also "+bad+": ")
+	}
+}
+
 // TestGenerateUsage calls generate in ways that it cannot understand.
 func TestGenerateUsage(t *testing.T) {
 	schema := writeSchema(t, "{ 'command': 'stop' }")

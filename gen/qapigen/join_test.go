@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/internal/schematest"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/diff"
 	"github.com/qmpkit/qmpkit/qapi/introspect"
@@ -83,6 +84,41 @@ var looser = map[string][]string{
 	schema.NewestStorage: {
 		"retyped block-export-add/arg-type/iothread: string -> string or array of string",
 	},
+}
+
+// TestCommittedServesAll compares the schemas of the committed packages with what each server that
+// was captured says: what the server does not send, or not always, is optional.
+func TestCommittedServesAll(t *testing.T) {
+	for _, pkg := range []string{"qemu", "storage"} {
+		require.ElementsMatch(t, capturedVersions, schematest.Captured(t, pkg))
+		ours := schematest.Committed(t, pkg).Introspect(qapi.IntrospectOptions{})
+		for _, version := range capturedVersions {
+			t.Run(pkg+"/"+version, func(t *testing.T) {
+				require.Empty(t, unsent(t, ours, schematest.Answer(t, version, pkg)))
+			})
+		}
+	}
+	s := loadEmbedded(t, schema.NewestQEMU).Introspect(qapi.IntrospectOptions{})
+	for version, n := range map[string]int{"5.2": 30, "7.2": 18, "10.0": 3, "11.1": 0} {
+		lines := unsent(t, s, schematest.Answer(t, version, "qemu"))
+		require.Len(t, lines, n, "members that QEMU %s does not send, and 11.1 does: %s", version, strings.Join(lines, "\n"))
+	}
+}
+
+// unsent returns the members of results and events that are mandatory in one view, and that a server
+// does not send, or not always. Discriminators are not among them: in Go they are empty then.
+func unsent(t *testing.T, ours, server *introspect.Schema) (lines []string) {
+	t.Helper()
+	changes, err := diff.Compare(ours, server)
+	require.NoError(t, err)
+	for _, c := range changes {
+		received := c.Direction == diff.Received || c.Direction == diff.Both
+		mandatory := c.Kind == diff.Optional || c.Kind == diff.Removed && !strings.HasPrefix(c.Old, "optional ")
+		if c.What == diff.Member && received && mandatory && !strings.HasSuffix(c.Path, "/sev-type") {
+			lines = append(lines, c.Path+was(c))
+		}
+	}
+	return lines
 }
 
 // lost returns what one view has and another one has not, or has in another way than with more.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +20,31 @@ const namesHelp = `A server that is running, and an answer that was captured, ha
 from a schema of any other version, -names, by what stands at the same places. A type that this
 one does not have is named after the place where it is used. What was recovered, and what is new,
 is said on standard error.`
+
+// alsoHelp says what -also does, for the help of generate.
+const alsoHelp = `A package is for the servers of one schema. A member that is mandatory in it is a plain field, which
+is zero if a server of another version does not send it. For each such server, -also names its schema,
+its captured answer or its address: what this server may leave out of results and events becomes
+optional. Nothing is added to the package.`
+
+// loosen makes optional what other servers do not send, and returns their versions, or the names of
+// those whose version is not known.
+func loosen(ctx context.Context, s *qapi.Schema, others []string) ([]string, error) {
+	var versions []string
+	for _, name := range others {
+		other, err := openSource(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("-also %w", named(name, err))
+		}
+		known := ""
+		if other.view == nil {
+			other.view, known = other.schema.Introspect(qapi.IntrospectOptions{}), treeVersion(name)
+		}
+		s.Loosen(other.view)
+		versions = append(versions, cmp.Or(other.version, known, versionIn(filepath.Dir(name)), filepath.Base(name)))
+	}
+	return versions, nil
+}
 
 // loadSchema returns the schema that a source has, and the version of QEMU that it is of, "" if
 // there is no telling. That of a server gets its names from the schema names; report is told of

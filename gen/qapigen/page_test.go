@@ -48,7 +48,7 @@ func TestPage(t *testing.T) {
 	require.Greater(t, kinds["sh"], 4)
 	require.Greater(t, kinds["go"], 5)
 	require.Equal(t, 2, kinds["text"])
-	for _, script := range []string{"tree", "snapshot", "captured", "live", "storage"} {
+	for _, script := range []string{"tree", "snapshot", "captured", "also", "live", "storage"} {
 		for _, file := range parse(t, script).Files {
 			if strings.HasSuffix(file.Name, "/generate.go") && !strings.HasPrefix(file.Name, "guest/") {
 				require.Contains(t, string(text), string(file.Data), script)

@@ -19,6 +19,7 @@ var scripts = map[string]func(t *testing.T) map[string]string{
 	"tree":       withSource,
 	"snapshot":   withSource,
 	"captured":   withServer,
+	"also":       withServer,
 	"live":       withServer,
 	"storage":    withStorage,
 	"regenerate": withNothing,
@@ -32,7 +33,9 @@ func withSource(t *testing.T) map[string]string {
 }
 
 func withServer(t *testing.T) map[string]string {
-	return map[string]string{"QMP": qemutest.Get(t, "11.1").Start(t, qemutest.Config{}).Socket()}
+	folder, err := filepath.Abs(captured)
+	require.NoError(t, err)
+	return map[string]string{"QMP": qemutest.Get(t, "11.1").Start(t, qemutest.Config{}).Socket(), "CAPTURED": folder}
 }
 
 func withStorage(t *testing.T) map[string]string {

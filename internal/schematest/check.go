@@ -23,6 +23,7 @@ import (
 //   - that what is received holds what its document says, wherever a discriminator comes and
 //     whatever is mixed in from other versions, and that a document which is wrong is an error
 //     with the place at which it is;
+//   - that a test server's reply of a received value is decoded to that value;
 //   - that each command sends its arguments and decodes its result, and that the table of events
 //     has them all.
 //
@@ -35,6 +36,7 @@ func Check(t *testing.T, p *Package) {
 	require.NoError(t, err)
 	// The checks find their way by what this one has checked.
 	require.NoError(t, b.layouts(subjects))
+	b.server = newTestServer(t)
 	r := &runner{
 		seed:   setting(t, "QMPKIT_SEED", 1),
 		rounds: setting(t, "QMPKIT_ROUNDS", 12),
@@ -104,6 +106,9 @@ func (b *bindings) checks(subjects []subject) []check {
 		types("sent", isSent, b.sent),
 		types("not sent", isSent, b.notSent),
 		types("received", isReceived, b.received),
+		types("no discriminator", isReceived, b.undecided),
+		types("replies of a test server", isReceived, b.replied),
+		types("repeated members", isReceived, b.repeated),
 		types("wrong documents", isReceived, b.wrong),
 		types("broken documents", isReceived, b.broken),
 		types("round trip", isBoth, b.roundTrip),

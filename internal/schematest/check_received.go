@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,7 +33,7 @@ func decode(s subject, text []byte) (reflect.Value, error) {
 
 // anyNoise is what servers of other versions may send.
 func (g *generator) anyNoise() noise {
-	return noise{unknown: g.oneIn(2), missing: g.oneIn(4), repeated: g.oneIn(4), blanks: g.oneIn(2)}
+	return noise{unknown: g.oneIn(2), missing: g.oneIn(4), blanks: g.oneIn(2)}
 }
 
 // received checks the value that a document is decoded to.
@@ -46,6 +47,52 @@ func (b *bindings) received(g *generator, s subject, turn int) error {
 	}
 	if d := diff(got, b.value(s, doc)); d != "" {
 		return fmt.Errorf("%s\nin %s", d, text)
+	}
+	return nil
+}
+
+// undecided checks that nothing of a union is lost if its discriminator is missing.
+func (b *bindings) undecided(g *generator, s subject, turn int) error {
+	u, ok := s.typ.(*qapi.Union)
+	if !ok {
+		return nil
+	}
+	g.noise = noise{}
+	doc := g.document(u, turn)
+	doc.members = slices.DeleteFunc(doc.members, func(m member) bool { return m.name == u.Discriminator.Name })
+	text := g.text(doc)
+	got, err := decode(s, text)
+	if err != nil {
+		return fmt.Errorf("%w\nin %s", err, text)
+	}
+	if d := diff(got, b.value(s, doc)); d != "" {
+		return fmt.Errorf("%s\nin %s", d, text)
+	}
+	return nil
+}
+
+// repeated checks that a document in which one object has a member twice is an error at the second
+// one, whatever the member is and whatever stands around it.
+func (b *bindings) repeated(g *generator, s subject, turn int) error {
+	g.noise = noise{unknown: g.oneIn(2), missing: g.oneIn(4), blanks: g.oneIn(2)}
+	doc := g.document(s.typ, turn)
+	var objects []*node
+	doc.walk(func(n *node) {
+		if _, ok := n.typ.(qapi.ObjectType); ok && len(n.members) > 0 {
+			objects = append(objects, n)
+		}
+	})
+	if len(objects) == 0 {
+		return nil
+	}
+	n := pick(g, objects...)
+	again := pick(g, n.members...)
+	again.text = g.quote(again.name)
+	n.members = slices.Insert(n.members, g.IntN(len(n.members)+1), again)
+	text := g.text(doc)
+	_, err := decode(s, text)
+	if e := (*wire.Error)(nil); !errors.As(err, &e) || e.Reason != "repeated member" {
+		return fmt.Errorf("the member %q twice gives the error %v\nin %s", again.name, err, text)
 	}
 	return nil
 }

@@ -68,6 +68,7 @@ const muchDeeper = 4
 var hostile = []string{
 	``, ` `, `null`, `"\ud83d\ude00"`, `-9223372036854775809`, `18446744073709551615`, `inf`,
 	`{}`, `[]`, `[{}, {}, {}]`, `[[], [], []]`, `{"type": "", "driver": null}`,
+	`{"type": "0", "type": ""}`, `[{"type": "0", "type": ""}]`, `[{"a": 1, "type": "0", "type": ""}]`,
 	`[{"a": "}, {}, {}, {}, {}, {}, {"}]`, `["a, b, c, d, e, f"]`, `[, , , , , ]`,
 	strings.Repeat(`[`, 1025), strings.Repeat(`{"a":`, 64) + `[` + strings.Repeat(`}`, 64),
 }

@@ -30,8 +30,6 @@ type noise struct {
 	// missing leaves out what older servers do not send, mandatory as it may be today, and
 	// gives alternates kinds of values that they do not have.
 	missing bool
-	// repeated has members more than once, of which the last counts.
-	repeated bool
 	// blanks puts blanks between the tokens.
 	blanks bool
 }
@@ -143,9 +141,6 @@ func (g *generator) object(t qapi.ObjectType) *node {
 	g.members(o, t)
 	if g.unknown {
 		g.strangers(o)
-	}
-	if g.repeated {
-		g.repeat(o, t)
 	}
 	members := o.node.members
 	g.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })

@@ -52,7 +52,11 @@ func (b *bindings) layout(s subject) error {
 		if w.typ != nil && f.Type != w.typ {
 			return fmt.Errorf("field %s for %s is a %s, not a %s", f.Name, w.member, f.Type, w.typ)
 		}
-		if tag := f.Tag.Get("json"); s.received && tag != w.member+",omitzero" && f.Type != extraType {
+		want := w.member
+		if !w.mandatory {
+			want += ",omitzero"
+		}
+		if tag := f.Tag.Get("json"); s.received && tag != want && f.Type != extraType {
 			return fmt.Errorf("field %s for %s has the tag %q", f.Name, w.member, tag)
 		}
 	}
@@ -80,8 +84,9 @@ func (b *bindings) codecs(s subject) error {
 
 // field is what a field should be.
 type field struct {
-	member string
-	typ    reflect.Type // nil: an interface
+	member    string
+	typ       reflect.Type // nil: an interface
+	mandatory bool         // the member is
 }
 
 func (b *bindings) fields(s subject) []field {
@@ -89,7 +94,7 @@ func (b *bindings) fields(s subject) []field {
 	switch t := s.typ.(type) {
 	case *qapi.Alternate:
 		for _, a := range t.Alternatives {
-			fields = append(fields, field{"", b.optional(a.Type)})
+			fields = append(fields, field{"", b.optional(a.Type), false})
 		}
 	case qapi.ObjectType:
 		for _, m := range t.AllMembers() {
@@ -97,13 +102,13 @@ func (b *bindings) fields(s subject) []field {
 			if m.Optional {
 				typ = b.optional(m.Type)
 			}
-			fields = append(fields, field{m.Name, typ})
+			fields = append(fields, field{m.Name, typ, !m.Optional})
 		}
 		if s.extra {
-			fields = append(fields, field{"", extraType})
+			fields = append(fields, field{"", extraType, false})
 		}
 		if _, ok := t.(*qapi.Union); ok {
-			fields = append(fields, field{"", nil})
+			fields = append(fields, field{"", nil, false})
 		}
 	}
 	return fields

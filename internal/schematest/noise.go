@@ -37,20 +37,6 @@ func (g *generator) strangers(o *objectDraft) {
 	}
 }
 
-// repeat adds a member again. Only an object that is held by value is not repeated: the second
-// one would be read over the first.
-func (g *generator) repeat(o *objectDraft, t qapi.ObjectType) {
-	members := t.AllMembers()
-	if len(members) == 0 {
-		return
-	}
-	m := pick(g, members...)
-	if _, isObject := m.Type.(qapi.ObjectType); isObject && !m.Optional || m.Name == o.tag {
-		return
-	}
-	g.add(o, m.Name, g.value(m.Type))
-}
-
 // foreign is a value of a kind that is not among the alternatives; nil if there is none.
 func (g *generator) foreign(t *qapi.Alternate) *node {
 	kinds := []qapi.JSONKind{

@@ -9,10 +9,9 @@ import (
 
 // outline is a text taken apart as far as its outermost objects.
 type outline struct {
-	array   bool // the values are an array's elements; else there is one
-	values  []outlined
-	most    int  // the members of the object that has most
-	repeats bool // an object has two members of one name
+	array  bool // the values are an array's elements; else there is one
+	values []outlined
+	most   int // the members of the object that has most
 }
 
 // outlined is the text of a value or, of an object, the texts of its members.
@@ -45,16 +44,9 @@ func (o *outline) add(d *jsontext.Decoder) {
 		return
 	}
 	v := outlined{object: true}
-	seen := map[string]bool{}
 	token(d)
 	for d.PeekKind() != '}' {
 		quoted := value(d)
-		name, err := jsontext.AppendUnquote(nil, quoted)
-		if err != nil {
-			panic(err)
-		}
-		o.repeats = o.repeats || seen[string(name)]
-		seen[string(name)] = true
 		v.members = append(v.members, quoted+":"+value(d))
 	}
 	token(d)

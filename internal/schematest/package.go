@@ -28,6 +28,10 @@ type Package struct {
 	// received.
 	Both bool
 
+	// Unsent holds the value that decoding gives the discriminator of a union if a server did not
+	// send it, by the name of the union; those that get a RawBranch are not in it.
+	Unsent map[string]string
+
 	// Secrets holds the members that String hides.
 	Secrets []Secret
 }
@@ -56,6 +60,7 @@ type bindings struct {
 	rawBranch reflect.Type
 	secrets   map[Secret]bool
 	reach     reach
+	server    *testServer
 }
 
 // bind finds out which Go type is whose. Commands and events say so themselves; a type has its

@@ -24,8 +24,7 @@ const (
 // rewrites lists texts that say the same as a valid one: without blanks, and, unless its values
 // are of no type, with one member more than a server of this version sends, and with the members
 // in another order, so that discriminators come first and last. Members move in outermost objects
-// only: the text itself or the elements of an array. They do not if a name is repeated, since the
-// last one counts.
+// only: the text itself or the elements of an array.
 func rewrites(text []byte, untyped bool) []rewrite {
 	compact := jsontext.Value(copied(text))
 	if err := compact.Compact(jsontext.AllowDuplicateNames(true)); err != nil {
@@ -39,9 +38,6 @@ func rewrites(text []byte, untyped bool) []rewrite {
 	all = append(all, rewrite{"with an unknown member", o.with(func(members []string) []string {
 		return append([]string{strangerText}, members...)
 	})})
-	if o.repeats {
-		return all
-	}
 	for n := 1; n <= min(o.most-1, 4); n++ {
 		all = append(all, rewrite{"rotated", o.with(func(members []string) []string {
 			n := n % max(1, len(members))

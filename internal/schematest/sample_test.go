@@ -31,12 +31,15 @@ const sampleSchema = `
 // fault is the mistake that the code below makes.
 var fault string
 
+// changes counts what one of them does.
+var changes int
+
 type Kind string
 
 type Item struct {
-	ID   string   `json:"id,omitzero"`
+	ID   string   `json:"id"`
 	Size *uint8   `json:"size,omitzero"`
-	Tags []string `json:"tags,omitzero"`
+	Tags []string `json:"tags"`
 	Key  *string  `json:"key,omitzero"`
 }
 
@@ -65,42 +68,49 @@ func (v *Item) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *Item) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *Item) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "size":
 		if fault == "an integer wraps around" {
 			v.Size = new(uint8(d.Uint64()))
 		} else {
 			v.Size = new(d.Uint8())
 		}
+		return 2
 	case "tags":
-		if fault != "an empty array is nil" && fault != "a repeated array is appended to" {
+		if fault != "an empty array is nil" {
 			v.Tags = []string{}
 		}
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Tags = append(v.Tags, d.String())
 		}
+		return 3
 	case "key":
 		if fault == "a received member is forgotten" {
-			return false
+			return 0
 		}
 		v.Key = new(d.String())
+		if fault == "the number of a member changes" {
+			changes++
+			return 4 + changes%32
+		}
+		return 4
 	default:
 		if fault == "an unknown member is an error" {
 			d.Fail("unknown")
 		}
-		return false
 	}
-	return true
+	return 0
 }
 
 func (v Item) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
 func (v Item) String() string               { return qmp.Format(&v) }
 
 type Extra struct {
-	X qmp.RawJSON `json:"x,omitzero"`
+	X qmp.RawJSON `json:"x"`
 	Y *float64    `json:"y,omitzero"`
 }
 
@@ -111,33 +121,33 @@ func (v *Extra) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *Extra) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *Extra) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "x":
 		v.X = d.Raw()
+		return 1
 	case "y":
 		v.Y = new(d.Float64())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 func (v Extra) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
 func (v Extra) String() string               { return qmp.Format(&v) }
 
 type Named struct {
-	Name string `json:"name,omitzero"`
+	Name string `json:"name"`
 }
 
 func (v *Named) EncodeMembers(e *wire.Encoder) { e.Name("name").String(v.Name) }
 
-func (v *Named) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *Named) DecodeMember(d *wire.Decoder, name []byte) int {
 	if string(name) != "name" {
-		return false
+		return 0
 	}
 	v.Name = d.String()
-	return true
+	return 1
 }
 
 func (v Named) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
@@ -147,16 +157,16 @@ type RawBranch struct{ Members qmp.Args }
 
 func (b *RawBranch) EncodeMembers(e *wire.Encoder) { b.Members.EncodeMembers(e) }
 
-func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
 	if b.Members == nil {
 		b.Members = qmp.Args{}
 	}
 	b.Members[string(name)] = qmp.RawJSON(d.Raw())
-	return true
+	return wire.Unnumbered
 }
 
 type Choice struct {
-	Kind   Kind         `json:"kind,omitzero"`
+	Kind   Kind         `json:"kind"`
 	ID     *int64       `json:"id,omitzero"`
 	Branch ChoiceBranch `json:",omitzero"`
 }
@@ -198,31 +208,32 @@ func (v *Choice) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *Choice) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *Choice) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "kind":
 		v.Kind = Kind(d.Enum())
+		return 1
 	case "id":
 		v.ID = new(d.Int64())
+		return 2
 	default:
 		// So that a member before the discriminator gets no second chance.
-		return fault == "the discriminator has to come first" && v.Kind == "" && skip(d)
+		if fault == "the discriminator has to come first" && v.Kind == "" {
+			d.Skip()
+			return wire.Unnumbered
+		}
 	}
-	return true
+	return 0
 }
 
-func skip(d *wire.Decoder) bool {
-	d.Skip()
-	return true
-}
-
-func (v *Choice) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *Choice) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Kind {
-	case "":
+	if v.Kind == "" && (!end || fault == "members without a discriminator are lost") {
 		return nil, false
+	}
+	switch v.Kind {
 	case "a", "b":
 		v.Branch = new(Extra)
 	case "c":
@@ -313,17 +324,17 @@ func (r Pick) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([
 }
 
 type PickedEvent struct {
-	What Kind `json:"what,omitzero"`
+	What Kind `json:"what"`
 }
 
 func (v *PickedEvent) EncodeMembers(e *wire.Encoder) { e.Name("what").String(string(v.What)) }
 
-func (v *PickedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PickedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	if string(name) != "what" {
-		return false
+		return 0
 	}
 	v.What = Kind(d.Enum())
-	return true
+	return 1
 }
 
 func (*PickedEvent) EventName() string             { return "PICKED" }

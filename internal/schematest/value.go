@@ -17,7 +17,8 @@ func (b *bindings) value(s subject, doc *node) reflect.Value {
 }
 
 // set makes v what the document says: what is not there stays zero, a member that is not known
-// leaves no trace but in a RawBranch, an enum value is kept whatever it is.
+// leaves no trace but in a RawBranch, an enum value is kept whatever it is. A union without its
+// discriminator has a RawBranch, or the branch that [Package.Unsent] says.
 func (b *bindings) set(v reflect.Value, t qapi.Type, doc *node) {
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
@@ -102,13 +103,16 @@ func (b *bindings) setObject(v reflect.Value, t qapi.ObjectType, members []membe
 	if !ok {
 		return
 	}
-	field := v.Field(v.NumField() - 1)
-	switch branch, known := findBranch(u, v.Field(tagIndex(u)).String()); {
+	field, tag := v.Field(v.NumField()-1), v.Field(tagIndex(u))
+	if tag.Len() == 0 {
+		tag.SetString(b.Unsent[u.Name])
+	}
+	switch branch, known := findBranch(u, tag.String()); {
 	case known && branch.Type != nil:
 		p := reflect.New(b.goType(branch.Type))
 		b.setObject(p.Elem(), branch.Type, rest)
 		field.Set(p)
-	case !known && v.Field(tagIndex(u)).Len() > 0:
+	case !known:
 		p := reflect.New(b.rawBranch)
 		if len(rest) > 0 {
 			p.Elem().Field(0).Set(reflect.ValueOf(rawMembers(rest)))
@@ -148,11 +152,11 @@ func findBranch(u *qapi.Union, value string) (branch *qapi.Branch, known bool) {
 	return nil, false
 }
 
-// rawMembers is what a RawBranch keeps of members. All of them are untyped, and have a text.
+// rawMembers is what a RawBranch keeps of members. Those that a schema types have no blanks.
 func rawMembers(members []member) qmp.Args {
 	args := qmp.Args{}
 	for _, m := range members {
-		args[m.name] = qmp.RawJSON(m.value.text)
+		args[m.name] = qmp.RawJSON(m.value.append(nil, func() string { return "" }))
 	}
 	return args
 }

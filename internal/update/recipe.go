@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,7 +18,8 @@ const (
 )
 
 // A recipe is what a committed package is generated from: a QEMU's source, and the answers of
-// servers that are joined with it. It is written in the package's go:generate lines.
+// newer servers that are joined with it. It is written in the package's go:generate lines. All other
+// answers that were captured are in these lines as well: what their servers do not send is optional.
 type recipe struct {
 	pkg     string // "qemu"
 	main    string // the schema's main file in the folder of a version
@@ -85,7 +87,23 @@ func (u *update) lines(r *recipe) (lines [][]string) {
 		lines = append(lines, append(args, "-out", path.Join(up, version), path.Join(up, "captured", version, r.pkg+".json")))
 		from = version
 	}
-	return append(lines, []string{"generate", "-schema", path.Join(up, from, r.main), "-package", r.pkg, "-out", "."})
+	args := []string{"generate", "-schema", path.Join(up, from, r.main)}
+	for _, version := range u.captured(r) {
+		if !slices.Contains(r.answers, version) {
+			args = append(args, "-also", path.Join(up, "captured", version, r.pkg+".json"))
+		}
+	}
+	return append(lines, append(args, "-package", r.pkg, "-out", "."))
+}
+
+// captured returns the versions of which there is an answer for a package, the oldest first.
+func (u *update) captured(r *recipe) (versions []string) {
+	answers, _ := filepath.Glob(u.path(schemas, "captured", "*", r.pkg+".json"))
+	for _, answer := range answers {
+		versions = append(versions, filepath.Base(filepath.Dir(answer)))
+	}
+	slices.SortFunc(versions, compareVersions)
+	return versions
 }
 
 // writeRecipes writes the go:generate lines, and what other packages know of them.

@@ -68,7 +68,8 @@ func (u *update) takeSource(r *recipe, version string) {
 
 var capturedVersion = regexp.MustCompile(`^captured .* of QEMU (\S+)\n`)
 
-// fromServer keeps what a server says, and joins the source of its package with it.
+// fromServer keeps what a server says, and joins the source of its package with it. A server that
+// has nothing newer only makes optional what it does not send.
 func (u *update) fromServer(address string) error {
 	captured := u.path("captured.json")
 	_, said, err := u.run(u.root, "capture", "-out", captured, address)
@@ -96,7 +97,7 @@ func (u *update) fromServer(address string) error {
 	}
 	u.say("the answer of QEMU %s is in %s/%s/%s.json", version[1], schemas, filepath.ToSlash(folder), r.pkg)
 	if compareVersions(release(version[1]), r.source) <= 0 {
-		u.say("qmp/generated/%s stays as it is: it is generated from the source of QEMU %s", r.pkg, r.source)
+		u.say("qmp/generated/%s is for QEMU %s as well: what it does not send is optional there", r.pkg, release(version[1]))
 		return nil
 	}
 	r.answer(release(version[1]))

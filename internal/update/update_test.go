@@ -256,20 +256,27 @@ func TestSecondAnswer(t *testing.T) {
 	require.Equal(t, r, u.recipes[0], "as it was written")
 }
 
-// TestOlderServer keeps what a server says that has nothing newer.
+// TestOlderServer keeps what a server says that has nothing newer, and makes optional what it does not
+// send.
 func TestOlderServer(t *testing.T) {
 	q := qemutest.Get(t, "10.0")
 	if q.AtLeast(10, 3) {
 		t.Skipf("this is QEMU %s, which is newer than the source", q.Release())
 	}
 	dir := newCopy(t)
+	for _, version := range []string{"5.2", "7.2", "10.0"} {
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, schemas, "captured", version)))
+	}
 	folder := filepath.Join(dir, schemas, "captured", q.Release())
-	require.NoError(t, os.RemoveAll(folder))
 	opts := options{server: q.Start(t, qemutest.Config{}).Socket()}
 	out, err := runUpdate(t, dir, opts)
 	require.NoError(t, err)
-	require.Contains(t, out, "qmp/generated/qemu stays as it is: it is generated from the source of QEMU 10.2\n")
+	require.Contains(t, out, "qmp/generated/qemu is for QEMU "+q.Release()+" as well: what it does not send is optional there\n")
 	require.FileExists(t, filepath.Join(folder, "qemu.json"))
-	require.Equal(t, read(t, root, "qmp/generated/qemu/generate.go"), read(t, dir, "qmp/generated/qemu/generate.go"))
+	require.Contains(t, read(t, dir, "qmp/generated/qemu/generate.go"),
+		" -schema ../../../testdata/schema/11.1/qapi/qapi-schema.json -also ../../../testdata/schema/captured/"+q.Release()+"/qemu.json -package ")
+	require.NotContains(t, read(t, dir, "qmp/generated/storage/generate.go"), "-also")
+	require.Regexp(t, `(?m)^\tQOMType +\*string `, read(t, dir, "qmp/generated/qemu/machine_gen.go"), "since 11.1")
+	require.Regexp(t, `(?m)^\tActive +bool `, read(t, dir, "qmp/generated/qemu/block_core_gen.go"), "since 10.0")
 	requireNothingChanges(t, dir, opts)
 }

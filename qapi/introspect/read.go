@@ -45,12 +45,12 @@ type reply struct {
 	found bool
 }
 
-func (r *reply) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (r *reply) DecodeMember(d *wire.Decoder, name []byte) int {
 	if string(name) != "return" {
-		return false
+		return 0
 	}
 	r.infos, r.found = decodeInfos(d), true
-	return true
+	return 1
 }
 
 func decodeInfos(d *wire.Decoder) []Info {
@@ -88,74 +88,86 @@ type member struct {
 	features  []string
 }
 
-func (e *entry) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (e *entry) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "meta-type":
 		e.meta = d.Enum()
+		return 1
 	case "name":
 		e.head.Name = d.String()
+		return 2
 	case "features":
 		e.head.Features = decodeStrings(d)
+		return 3
 	case "json-type":
 		e.jsonType = d.Enum()
+		return 4
 	case "element-type":
 		e.elementType = d.String()
+		return 5
 	case "arg-type":
 		e.argType = d.String()
+		return 6
 	case "ret-type":
 		e.retType = d.String()
+		return 7
 	case "allow-oob":
 		e.allowOOB = d.Bool()
+		return 8
 	case "tag":
 		e.tag = d.String()
+		return 9
 	case "values":
 		e.values = decodeStrings(d)
+		return 10
 	case "members":
 		e.members = nil
 		for ok := d.Array(); ok; ok = d.More() {
 			e.members = append(e.members, member{})
 			d.Object(&e.members[len(e.members)-1])
 		}
+		return 11
 	case "variants":
 		e.variants = nil
 		for ok := d.Array(); ok; ok = d.More() {
 			e.variants = append(e.variants, Variant{})
 			d.Object(&e.variants[len(e.variants)-1])
 		}
-	default:
-		return false
+		return 12
 	}
-	return true
+	return 0
 }
 
-func (m *member) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (m *member) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		m.name = d.String()
+		return 1
 	case "type":
 		m.typ = d.String()
+		return 2
 	case "default":
 		d.Skip()
 		m.optional = true
+		return 3
 	case "features":
 		m.features = decodeStrings(d)
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // DecodeMember reads a member of the variant, for the decoder.
-func (v *Variant) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *Variant) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "case":
 		v.Case = d.String()
+		return 1
 	case "type":
 		v.Type = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // decodeStrings returns a list that is empty, not nil, if the array is.

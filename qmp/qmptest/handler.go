@@ -7,8 +7,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// A Handler answers a command. It returns the result, anything that encoding/json can
-// marshal, nil for the empty object; or an error: a [*qmp.Error] is sent as it is, any other as
+// A Handler answers a command. It returns the result, anything that [Expectation.Reply] takes,
+// nil for the empty object; or an error: a [*qmp.Error] is sent as it is, any other as
 // a GenericError with its text, and [ErrNoReply] is not sent. The next command waits until the
 // handler has returned, and the end of the test waits for it as well: one that waits for
 // something else should end with [Request.Context] too. If a handler panics, or ends its goroutine as

@@ -40,13 +40,17 @@ func (s *Server) Expect(command string) *Expectation {
 	return e
 }
 
-// With says what the command's arguments must be: anything that encoding/json marshals to
-// them. Others fail the test, and are answered with a GenericError. Without With any will do.
+// With says what the command's arguments must be: anything that [Expectation.Reply] takes. Others fail the test, and are answered with a GenericError. Without With any will do.
 func (e *Expectation) With(args any) *Expectation {
 	return e.change(func() { e.args, e.checked = args, true })
 }
 
-// Reply says what the command returns: anything that encoding/json can marshal.
+// Reply says what the command returns: anything that encoding/json can marshal, and values of
+// generated packages, alone or in maps, slices and pointers. The bytes are those that QEMU sends: a
+// union's branch is among the union's own members, and a mandatory member is there even if it is
+// zero. A value that no server can send fails the test: a union whose discriminator is empty or
+// disagrees with its branch, an alternate without a value, and a struct of the test's own with a
+// field for such a value.
 func (e *Expectation) Reply(value any) *Expectation {
 	return e.Handle(Return(value))
 }
@@ -149,7 +153,7 @@ func (s *Server) reportUnmet() {
 
 // sameArguments compares what has come with what was expected, as JSON values.
 func sameArguments(got json.RawMessage, want any) error {
-	expected, err := json.Marshal(want)
+	expected, err := marshal(want)
 	if err != nil {
 		return fmt.Errorf("the expected arguments: %w", err)
 	}

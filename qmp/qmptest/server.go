@@ -103,7 +103,7 @@ func (s *Server) Pipe() net.Conn {
 	return client
 }
 
-// Event sends an event to the client; data is anything that encoding/json can marshal, and nil
+// Event sends an event to the client; data is anything that [Expectation.Reply] takes, and nil
 // for an event without data. Like QEMU's, it is lost when there is no client that has
 // negotiated. It returns when the event has been written.
 func (s *Server) Event(name string, data any) { s.EventAt(time.Now(), name, data) }

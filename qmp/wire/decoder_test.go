@@ -110,9 +110,9 @@ func decodeWith(d *wire.Decoder, member func(name string)) { d.Object(memberFunc
 
 type memberFunc func(name string)
 
-func (f memberFunc) DecodeMember(_ *wire.Decoder, name []byte) bool {
+func (f memberFunc) DecodeMember(_ *wire.Decoder, name []byte) int {
 	f(string(name))
-	return true
+	return wire.Unnumbered
 }
 
 func TestAfterAFailureNothingIsRead(t *testing.T) {

@@ -5,18 +5,25 @@
 // # Decoding
 //
 // A [Decoder] reads one complete JSON value that somebody else has framed. A received type has
-// one method, DecodeMember, which decodes the value of one member and says whether it knew the
-// name; the loop over the members is [Decoder.Object]. Nothing is parsed twice, but for the
-// members of a union that come before its discriminator: their places are recorded, and they
-// are read again once the discriminator is known.
+// one method, DecodeMember, which decodes the value of one member and returns its number, 0 if it
+// does not know the name; the loop over the members is [Decoder.Object]. Nothing is parsed twice,
+// but for the members of a union that come before its discriminator: their places are recorded,
+// and they are read again once the discriminator is known.
 //
 // The decoder is strict where a lax one would pass wrong data on: integers are exact and
 // checked against the range of their type, never going through a float; strings are checked
 // for valid UTF-8, complete surrogate pairs and bare control characters; nesting is bounded by
 // [MaxDepth]; and what is skipped is validated like what is used. It is lax where QEMU evolves:
-// unknown members are skipped, unknown enum values are passed through, missing members are left
-// zero, and of a name that is repeated the last value counts (QEMU repeats none; the branch of a
-// union remains that of its discriminator's first value).
+// unknown members are skipped, unknown enum values are passed through, and missing members are
+// left zero. If the discriminator of a union is missing, the union has a branch all the same: the
+// one of its DecodeBranch for that case, which gets the members that nobody else knows.
+//
+// A repeated member is an error. If an object has two members of the same name, decoding fails at
+// the second one, whatever the member is (optional or not, a discriminator, common to a union or
+// of its branch, known or unknown), whatever its values are, and whatever stands around it. QEMU
+// never sends such an object, and refuses one ("duplicate key"). The rule is for objects that are
+// decoded: the text of a value that is skipped, or kept as it came, is not looked through for
+// repeated names.
 //
 // # Encoding
 //

@@ -20,8 +20,6 @@ func TestObject(t *testing.T) {
 		"compact":           {`{"status":"running","running":true}`, status{Running: true, Status: "running"}},
 		"blanks anywhere":   {"\t{\r\n\"status\"\t:\n\"paused\" , \"running\" :true\r}", status{Running: true, Status: "paused"}},
 		"escapes in names":  {`{"st\u0061tus": "paused", "\u0072unning" : true}`, status{Running: true, Status: "paused"}},
-		"repeated":          {`{"status": "a", "running": true, "status": "b", "running": false}`, status{Status: "b"}},
-		"repeated, escaped": {`{"status": "a", "statu\u0073": "b"}`, status{Status: "b"}},
 		"unknown": {`{"a": null, "status": "a", "b": [1, {"status": "x"}], "running": true, "c": {"running": 0}}`,
 			status{Running: true, Status: "a"}},
 		"names like others": {`{"Status": 1, "statu": 2, "status ": 3, "": 4, "status\u0000": 5}`, status{}},

@@ -58,12 +58,12 @@ type recursive struct {
 	B, C [4]string // so that room costs something
 }
 
-func (v *recursive) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *recursive) DecodeMember(d *wire.Decoder, name []byte) int {
 	if string(name) != "a" {
-		return false
+		return 0
 	}
 	v.A = objects(d)
-	return true
+	return 1
 }
 
 func objects(d *wire.Decoder) []recursive {

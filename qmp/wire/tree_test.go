@@ -17,10 +17,10 @@ type (
 	object map[string]any
 )
 
-// DecodeMember takes every member. The last one of a name counts.
-func (o object) DecodeMember(d *wire.Decoder, name []byte) bool {
+// DecodeMember takes every member.
+func (o object) DecodeMember(d *wire.Decoder, name []byte) int {
 	o[string(name)] = readTree(d)
-	return true
+	return wire.Unnumbered
 }
 
 // EncodeMembers writes the members sorted by name.
@@ -90,9 +90,10 @@ func decodeTree(text []byte) (any, error) {
 	return tree, d.End()
 }
 
-// oracleTree makes the tree of a text with jsontext. Names may be repeated.
-func oracleTree(text []byte) (any, error) {
-	d := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
+// oracleTree makes the tree of a text with jsontext. Repeated names are an error unless an option
+// allows them.
+func oracleTree(text []byte, opts ...jsontext.Options) (any, error) {
+	d := jsontext.NewDecoder(bytes.NewReader(text), opts...)
 	tree, err := oracleValue(d)
 	if err != nil {
 		return nil, err

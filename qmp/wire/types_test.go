@@ -21,16 +21,16 @@ type status struct {
 	Status  string `json:"status"`
 }
 
-func (v *status) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *status) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "running":
 		v.Running = d.Bool()
+		return 1
 	case "status":
 		v.Status = d.Enum()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // blockInfo is like BlockInfo.
@@ -44,27 +44,32 @@ type blockInfo struct {
 	IOStatus  *string   `json:"io-status"`
 }
 
-func (v *blockInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *blockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.String()
+		return 1
 	case "qdev":
 		v.Qdev = new(d.String())
+		return 2
 	case "type":
 		v.Type = d.String()
+		return 3
 	case "removable":
 		v.Removable = d.Bool()
+		return 4
 	case "locked":
 		v.Locked = d.Bool()
+		return 5
 	case "inserted":
 		v.Inserted = new(inserted)
 		d.Object(v.Inserted)
+		return 6
 	case "io-status":
 		v.IOStatus = new(d.Enum())
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // inserted is like BlockDeviceInfo.
@@ -86,42 +91,55 @@ type inserted struct {
 	WriteThreshold   uint64  `json:"write_threshold"`
 }
 
-func (v *inserted) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *inserted) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File = d.String()
+		return 1
 	case "node-name":
 		v.NodeName = new(d.String())
+		return 2
 	case "ro":
 		v.RO = d.Bool()
+		return 3
 	case "drv":
 		v.Drv = d.String()
+		return 4
 	case "backing_file_depth":
 		v.BackingFileDepth = d.Int64()
+		return 5
 	case "encrypted":
 		v.Encrypted = d.Bool()
+		return 6
 	case "detect_zeroes":
 		v.DetectZeroes = d.Enum()
+		return 7
 	case "bps":
 		v.Bps = d.Int64()
+		return 8
 	case "bps_rd":
 		v.BpsRd = d.Int64()
+		return 9
 	case "bps_wr":
 		v.BpsWr = d.Int64()
+		return 10
 	case "iops":
 		v.Iops = d.Int64()
+		return 11
 	case "iops_rd":
 		v.IopsRd = d.Int64()
+		return 12
 	case "iops_wr":
 		v.IopsWr = d.Int64()
+		return 13
 	case "image":
 		d.Object(&v.Image)
+		return 14
 	case "write_threshold":
 		v.WriteThreshold = d.Uint64()
-	default:
-		return false
+		return 15
 	}
-	return true
+	return 0
 }
 
 // image is like ImageInfo.
@@ -133,22 +151,25 @@ type image struct {
 	DirtyFlag   *bool  `json:"dirty-flag"`
 }
 
-func (v *image) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *image) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
+		return 1
 	case "format":
 		v.Format = d.String()
+		return 2
 	case "actual-size":
 		v.ActualSize = new(d.Int64())
+		return 3
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
+		return 4
 	case "dirty-flag":
 		v.DirtyFlag = new(d.Bool())
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // typeInfo is like ObjectTypeInfo.
@@ -158,18 +179,19 @@ type typeInfo struct {
 	Parent   *string `json:"parent"`
 }
 
-func (v *typeInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *typeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "abstract":
 		v.Abstract = new(d.Bool())
+		return 2
 	case "parent":
 		v.Parent = new(d.String())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // schemaInfo is like SchemaInfo, a union with some of its branches.
@@ -180,27 +202,31 @@ type schemaInfo struct {
 	Branch   wire.MemberDecoder
 }
 
-func (v *schemaInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *schemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "meta-type":
 		v.MetaType = d.Enum()
+		return 2
 	case "features":
 		v.Features = list(d, func(s *string) { *s = d.String() })
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
-func (v *schemaInfo) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *schemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
 	switch v.MetaType {
 	case "":
-		return nil, false
+		if !end {
+			return nil, false
+		}
+		v.Branch = new(rawBranch)
 	case "object":
 		v.Branch = new(schemaObject)
 	case "enum":
@@ -217,14 +243,13 @@ type schemaObject struct {
 	Members []schemaMember `json:"members"`
 }
 
-func (v *schemaObject) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *schemaObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
 		v.Members = list(d, func(m *schemaMember) { d.Object(m) })
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 type schemaMember struct {
@@ -233,32 +258,32 @@ type schemaMember struct {
 	Default []byte `json:"-"`
 }
 
-func (v *schemaMember) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *schemaMember) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "type":
 		v.Type = d.String()
+		return 2
 	case "default":
 		v.Default = d.Raw()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 type schemaEnum struct {
 	Values []string `json:"values"`
 }
 
-func (v *schemaEnum) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *schemaEnum) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "values":
 		v.Values = list(d, func(s *string) { *s = d.String() })
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 type schemaCommand struct {
@@ -266,14 +291,25 @@ type schemaCommand struct {
 	RetType string `json:"ret-type"`
 }
 
-func (v *schemaCommand) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *schemaCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arg-type":
 		v.ArgType = d.String()
+		return 1
 	case "ret-type":
 		v.RetType = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
+}
+
+// rawBranch is like RawBranch.
+type rawBranch struct{ Members map[string]string }
+
+func (b *rawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
+	if b.Members == nil {
+		b.Members = map[string]string{}
+	}
+	b.Members[string(name)] = string(d.Raw())
+	return wire.Unnumbered
 }

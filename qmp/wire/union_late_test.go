@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +12,8 @@ import (
 )
 
 // nest is a union of three levels: the branch of nest 1 is nest 2, and so on. Each level has
-// its own discriminator, and members that carry the level in their names.
+// its own discriminator, and members that carry the level in their names. A discriminator that
+// never comes is "more".
 type nest struct {
 	level  int
 	kind   string
@@ -22,28 +24,29 @@ type nest struct {
 
 const lastNest = 3
 
-func (v *nest) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *nest) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case fmt.Sprint("kind", v.level):
 		v.kind = d.Enum()
+		return 1
 	case fmt.Sprint("value", v.level):
 		v.value = d.Int64()
+		return 2
 	case fmt.Sprint("child", v.level):
 		v.child = &nest{level: 1}
 		d.Object(v.child)
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
-func (v *nest) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *nest) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	switch {
 	case v.branch != nil:
 		return v.branch, true
-	case v.kind == "":
+	case v.kind == "" && (!end || v.level == lastNest):
 		return nil, false
-	case v.kind != "more" || v.level == lastNest:
+	case v.kind != "more" && v.kind != "" || v.level == lastNest:
 		return nil, true
 	}
 	v.branch = &nest{level: v.level + 1}
@@ -52,6 +55,7 @@ func (v *nest) DecodeBranch() (wire.MemberDecoder, bool) {
 
 // inEveryOrder calls f with each order of the members. It uses Heap's algorithm.
 func inEveryOrder(members []string, f func(text string)) {
+	members = slices.Clone(members)
 	var permute func(n int)
 	permute = func(n int) {
 		if n == 1 {
@@ -132,15 +136,20 @@ func TestLateMemberFailsAfterADiscriminatorThatWasLateToo(t *testing.T) {
 	requireError(t, err, "value2", 28, "expected an integer, found a string")
 }
 
-func TestLateMembersAreReadInTheirOrder(t *testing.T) {
-	for _, text := range []string{
-		`{"value2": 1, "value2": 2, "kind1": "more"}`,
-		`{"value2": 1, "kind1": "more", "value2": 2}`,
-		`{"kind1": "more", "value2": 1, "value2": 2}`,
+// A union without its discriminator gets a branch, and this, being a union, waits for its own.
+func TestMembersWithoutADiscriminator(t *testing.T) {
+	for _, members := range [][]string{
+		{`"value1": 1`, `"value2": 2`, `"kind2": "more"`, `"value3": 3`, `"unknown": 4`},
+		{`"value1": 1`, `"value2": 2`, `"kind2": ""`, `"value3": 3`, `"kind1": ""`},
 	} {
-		got := nest{level: 1}
-		require.NoError(t, decode(text, &got), text)
-		require.Equal(t, int64(2), got.branch.value, text)
+		inEveryOrder(members, func(text string) {
+			got := &nest{level: 1}
+			require.NoError(t, decode(text, got), text)
+			require.Equal(t, int64(1), got.value, text)
+			require.Equal(t, int64(2), got.branch.value, text)
+			require.Equal(t, int64(3), got.branch.branch.value, text)
+			require.Nil(t, got.branch.branch.branch, text)
+		})
 	}
 }
 

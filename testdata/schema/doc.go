@@ -26,6 +26,9 @@
 // of what QEMU can be built with on Linux. What they lack of 10.2's schema is what needs Windows,
 // macOS or BSD, AF_XDP, IGVM, and three compressions of migration (qatzip, qpl, uadk).
 //
+// The packages are for all of these servers: what one of them does not send is optional there
+// (qapigen generate -also).
+//
 // # Joined
 //
 // The folder 11.1 is made by go generate in qmp/generated: 10.2 from the source, joined with what 11.1's servers

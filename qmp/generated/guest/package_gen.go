@@ -7,10 +7,14 @@
 // An optional member is a pointer, nil if it is absent; new makes one of a value and qmp.Value
 // reads it. An optional array is absent if it is nil and empty if it is not.
 //
+// A member is mandatory if it is so in QEMU 10.2.2. If a server of another version does not
+// send it, its field is zero, as if zero had come. qapigen generate -also makes optional what
+// such a server does not send.
+//
 // A union has its common members, the discriminator among them, and a field Branch with a
 // pointer to the type that the discriminator stands for. An empty discriminator is filled in
 // when the branch's type leaves no choice. A value or a branch that the package does not know
-// is kept, as a [RawBranch].
+// is kept, as a [RawBranch], and so is what a server sent without the discriminator.
 //
 // An alternate has a pointer for each alternative, of which one is set.
 //
@@ -29,9 +33,10 @@ import (
 // The generated code and the library that it stands on are of releases that fit. If this line does
 // not compile, they are not. Run go generate, or, where the generated code is another's, get a newer
 // library with go get github.com/qmpkit/qmpkit@latest.
-const _ = wire.GeneratedV1
+const _ = wire.GeneratedV2
 
-// RawBranch is the branch of any union for a discriminator that this package has no type for.
+// RawBranch is the branch of any union for a discriminator that this package has no type for,
+// or that a server did not send.
 type RawBranch struct {
 	Members qmp.Args
 }
@@ -40,12 +45,12 @@ func (b *RawBranch) EncodeMembers(e *wire.Encoder) {
 	b.Members.EncodeMembers(e)
 }
 
-func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
 	if b.Members == nil {
 		b.Members = make(qmp.Args)
 	}
 	b.Members[string(name)] = qmp.RawJSON(d.Raw())
-	return true
+	return wire.Unnumbered
 }
 
 func (b RawBranch) MarshalJSON() ([]byte, error) {

@@ -116,47 +116,48 @@ func (r GuestSetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 1.1.0. See qapi-schema.json.
 type GuestAgentCommandInfo struct {
-	Name            string `json:"name,omitzero"`
-	Enabled         bool   `json:"enabled,omitzero"`
-	SuccessResponse bool   `json:"success-response,omitzero"`
+	Name            string `json:"name"`
+	Enabled         bool   `json:"enabled"`
+	SuccessResponse bool   `json:"success-response"`
 }
 
-func (v *GuestAgentCommandInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestAgentCommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "enabled":
 		v.Enabled = d.Bool()
+		return 2
 	case "success-response":
 		v.SuccessResponse = d.Bool()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // GuestAgentInfo is the QAPI struct GuestAgentInfo.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestAgentInfo struct {
-	Version           string                  `json:"version,omitzero"`
-	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands,omitzero"`
+	Version           string                  `json:"version"`
+	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands"`
 }
 
-func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
 		v.Version = d.String()
+		return 1
 	case "supported_commands":
 		v.SupportedCommands = make([]GuestAgentCommandInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.SupportedCommands = append(v.SupportedCommands, GuestAgentCommandInfo{})
 			d.Object(&v.SupportedCommands[len(v.SupportedCommands)-1])
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // GuestInfo is the QMP command guest-info.
@@ -255,23 +256,24 @@ func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileRead struct {
-	Count  int64  `json:"count,omitzero"`
-	BufB64 string `json:"buf-b64,omitzero"`
-	Eof    bool   `json:"eof,omitzero"`
+	Count  int64  `json:"count"`
+	BufB64 string `json:"buf-b64"`
+	Eof    bool   `json:"eof"`
 }
 
-func (v *GuestFileRead) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestFileRead) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "count":
 		v.Count = d.Int64()
+		return 1
 	case "buf-b64":
 		v.BufB64 = d.String()
+		return 2
 	case "eof":
 		v.Eof = d.Bool()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // GuestFileReadCommand is the QMP command guest-file-read.
@@ -308,20 +310,20 @@ func (r GuestFileReadCommand) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileWrite struct {
-	Count int64 `json:"count,omitzero"`
-	Eof   bool  `json:"eof,omitzero"`
+	Count int64 `json:"count"`
+	Eof   bool  `json:"eof"`
 }
 
-func (v *GuestFileWrite) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestFileWrite) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "count":
 		v.Count = d.Int64()
+		return 1
 	case "eof":
 		v.Eof = d.Bool()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // GuestFileWriteCommand is the QMP command guest-file-write.
@@ -361,20 +363,20 @@ func (r GuestFileWriteCommand) Do(ctx context.Context, x qmp.Executor, opts ...q
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileSeek struct {
-	Position int64 `json:"position,omitzero"`
-	Eof      bool  `json:"eof,omitzero"`
+	Position int64 `json:"position"`
+	Eof      bool  `json:"eof"`
 }
 
-func (v *GuestFileSeek) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestFileSeek) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "position":
 		v.Position = d.Int64()
+		return 1
 	case "eof":
 		v.Eof = d.Bool()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QGASeek is the QAPI enum QGASeek.
@@ -576,26 +578,28 @@ func (r GuestFsfreezeThaw) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResult struct {
-	Path    string  `json:"path,omitzero"`
+	Path    string  `json:"path"`
 	Trimmed *int64  `json:"trimmed,omitzero"`
 	Minimum *int64  `json:"minimum,omitzero"`
 	Error   *string `json:"error,omitzero"`
 }
 
-func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
+		return 1
 	case "trimmed":
 		v.Trimmed = new(d.Int64())
+		return 2
 	case "minimum":
 		v.Minimum = new(d.Int64())
+		return 3
 	case "error":
 		v.Error = new(d.String())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // GuestFilesystemTrimResponse is the QAPI struct GuestFilesystemTrimResponse.
@@ -604,10 +608,10 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) b
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResponse struct {
-	Paths []GuestFilesystemTrimResult `json:"paths,omitzero"`
+	Paths []GuestFilesystemTrimResult `json:"paths"`
 }
 
-func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "paths":
 		v.Paths = make([]GuestFilesystemTrimResult, 0, d.Room())
@@ -615,10 +619,9 @@ func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte)
 			v.Paths = append(v.Paths, GuestFilesystemTrimResult{})
 			d.Object(&v.Paths[len(v.Paths)-1])
 		}
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // GuestFstrim is the QMP command guest-fstrim.
@@ -706,23 +709,24 @@ const (
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestIpAddress struct {
-	IPAddress     string             `json:"ip-address,omitzero"`
-	IPAddressType GuestIpAddressType `json:"ip-address-type,omitzero"`
-	Prefix        int64              `json:"prefix,omitzero"`
+	IPAddress     string             `json:"ip-address"`
+	IPAddressType GuestIpAddressType `json:"ip-address-type"`
+	Prefix        int64              `json:"prefix"`
 }
 
-func (v *GuestIpAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestIpAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "ip-address":
 		v.IPAddress = d.String()
+		return 1
 	case "ip-address-type":
 		v.IPAddressType = GuestIpAddressType(d.Enum())
+		return 2
 	case "prefix":
 		v.Prefix = d.Int64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // GuestNetworkInterfaceStat is the QAPI struct GuestNetworkInterfaceStat.
@@ -731,38 +735,44 @@ func (v *GuestIpAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterfaceStat struct {
-	RxBytes   uint64 `json:"rx-bytes,omitzero"`
-	RxPackets uint64 `json:"rx-packets,omitzero"`
-	RxErrs    uint64 `json:"rx-errs,omitzero"`
-	RxDropped uint64 `json:"rx-dropped,omitzero"`
-	TxBytes   uint64 `json:"tx-bytes,omitzero"`
-	TxPackets uint64 `json:"tx-packets,omitzero"`
-	TxErrs    uint64 `json:"tx-errs,omitzero"`
-	TxDropped uint64 `json:"tx-dropped,omitzero"`
+	RxBytes   uint64 `json:"rx-bytes"`
+	RxPackets uint64 `json:"rx-packets"`
+	RxErrs    uint64 `json:"rx-errs"`
+	RxDropped uint64 `json:"rx-dropped"`
+	TxBytes   uint64 `json:"tx-bytes"`
+	TxPackets uint64 `json:"tx-packets"`
+	TxErrs    uint64 `json:"tx-errs"`
+	TxDropped uint64 `json:"tx-dropped"`
 }
 
-func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rx-bytes":
 		v.RxBytes = d.Uint64()
+		return 1
 	case "rx-packets":
 		v.RxPackets = d.Uint64()
+		return 2
 	case "rx-errs":
 		v.RxErrs = d.Uint64()
+		return 3
 	case "rx-dropped":
 		v.RxDropped = d.Uint64()
+		return 4
 	case "tx-bytes":
 		v.TxBytes = d.Uint64()
+		return 5
 	case "tx-packets":
 		v.TxPackets = d.Uint64()
+		return 6
 	case "tx-errs":
 		v.TxErrs = d.Uint64()
+		return 7
 	case "tx-dropped":
 		v.TxDropped = d.Uint64()
-	default:
-		return false
+		return 8
 	}
-	return true
+	return 0
 }
 
 // GuestNetworkInterface is the QAPI struct GuestNetworkInterface.
@@ -771,31 +781,33 @@ func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) b
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterface struct {
-	Name            string                     `json:"name,omitzero"`
+	Name            string                     `json:"name"`
 	HardwareAddress *string                    `json:"hardware-address,omitzero"`
 	IPAddresses     []GuestIpAddress           `json:"ip-addresses,omitzero"`
 	Statistics      *GuestNetworkInterfaceStat `json:"statistics,omitzero"`
 }
 
-func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "hardware-address":
 		v.HardwareAddress = new(d.String())
+		return 2
 	case "ip-addresses":
 		v.IPAddresses = make([]GuestIpAddress, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.IPAddresses = append(v.IPAddresses, GuestIpAddress{})
 			d.Object(&v.IPAddresses[len(v.IPAddresses)-1])
 		}
+		return 3
 	case "statistics":
 		v.Statistics = new(GuestNetworkInterfaceStat)
 		d.Object(v.Statistics)
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // GuestNetworkGetInterfaces is the QMP command guest-network-get-interfaces.
@@ -824,8 +836,8 @@ func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts 
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestLogicalProcessor struct {
-	LogicalID  int64 `json:"logical-id,omitzero"`
-	Online     bool  `json:"online,omitzero"`
+	LogicalID  int64 `json:"logical-id"`
+	Online     bool  `json:"online"`
 	CanOffline *bool `json:"can-offline,omitzero"`
 }
 
@@ -843,18 +855,19 @@ func (v GuestLogicalProcessor) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logical-id":
 		v.LogicalID = d.Int64()
+		return 1
 	case "online":
 		v.Online = d.Bool()
+		return 2
 	case "can-offline":
 		v.CanOffline = new(d.Bool())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // GuestGetVCPUs is the QMP command guest-get-vcpus.
@@ -948,26 +961,28 @@ const (
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestPCIAddress struct {
-	Domain   int64 `json:"domain,omitzero"`
-	Bus      int64 `json:"bus,omitzero"`
-	Slot     int64 `json:"slot,omitzero"`
-	Function int64 `json:"function,omitzero"`
+	Domain   int64 `json:"domain"`
+	Bus      int64 `json:"bus"`
+	Slot     int64 `json:"slot"`
+	Function int64 `json:"function"`
 }
 
-func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "domain":
 		v.Domain = d.Int64()
+		return 1
 	case "bus":
 		v.Bus = d.Int64()
+		return 2
 	case "slot":
 		v.Slot = d.Int64()
+		return 3
 	case "function":
 		v.Function = d.Int64()
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // GuestCCWAddress is the QAPI struct GuestCCWAddress.
@@ -976,26 +991,28 @@ func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestCCWAddress struct {
-	Cssid   int64 `json:"cssid,omitzero"`
-	Ssid    int64 `json:"ssid,omitzero"`
-	Subchno int64 `json:"subchno,omitzero"`
-	Devno   int64 `json:"devno,omitzero"`
+	Cssid   int64 `json:"cssid"`
+	Ssid    int64 `json:"ssid"`
+	Subchno int64 `json:"subchno"`
+	Devno   int64 `json:"devno"`
 }
 
-func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cssid":
 		v.Cssid = d.Int64()
+		return 1
 	case "ssid":
 		v.Ssid = d.Int64()
+		return 2
 	case "subchno":
 		v.Subchno = d.Int64()
+		return 3
 	case "devno":
 		v.Devno = d.Int64()
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // GuestDiskAddress is the QAPI struct GuestDiskAddress.
@@ -1004,39 +1021,45 @@ func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestDiskAddress struct {
-	PCIController GuestPCIAddress  `json:"pci-controller,omitzero"`
-	BusType       GuestDiskBusType `json:"bus-type,omitzero"`
-	Bus           int64            `json:"bus,omitzero"`
-	Target        int64            `json:"target,omitzero"`
-	Unit          int64            `json:"unit,omitzero"`
+	PCIController GuestPCIAddress  `json:"pci-controller"`
+	BusType       GuestDiskBusType `json:"bus-type"`
+	Bus           int64            `json:"bus"`
+	Target        int64            `json:"target"`
+	Unit          int64            `json:"unit"`
 	Serial        *string          `json:"serial,omitzero"`
 	Dev           *string          `json:"dev,omitzero"`
 	CcwAddress    *GuestCCWAddress `json:"ccw-address,omitzero"`
 }
 
-func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pci-controller":
 		d.Object(&v.PCIController)
+		return 1
 	case "bus-type":
 		v.BusType = GuestDiskBusType(d.Enum())
+		return 2
 	case "bus":
 		v.Bus = d.Int64()
+		return 3
 	case "target":
 		v.Target = d.Int64()
+		return 4
 	case "unit":
 		v.Unit = d.Int64()
+		return 5
 	case "serial":
 		v.Serial = new(d.String())
+		return 6
 	case "dev":
 		v.Dev = new(d.String())
+		return 7
 	case "ccw-address":
 		v.CcwAddress = new(GuestCCWAddress)
 		d.Object(v.CcwAddress)
-	default:
-		return false
+		return 8
 	}
-	return true
+	return 0
 }
 
 // GuestNVMeSmart is the QAPI struct GuestNVMeSmart.
@@ -1045,89 +1068,112 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestNVMeSmart struct {
-	CriticalWarning           int64  `json:"critical-warning,omitzero"`
-	Temperature               int64  `json:"temperature,omitzero"`
-	AvailableSpare            int64  `json:"available-spare,omitzero"`
-	AvailableSpareThreshold   int64  `json:"available-spare-threshold,omitzero"`
-	PercentageUsed            int64  `json:"percentage-used,omitzero"`
-	DataUnitsReadLo           uint64 `json:"data-units-read-lo,omitzero"`
-	DataUnitsReadHi           uint64 `json:"data-units-read-hi,omitzero"`
-	DataUnitsWrittenLo        uint64 `json:"data-units-written-lo,omitzero"`
-	DataUnitsWrittenHi        uint64 `json:"data-units-written-hi,omitzero"`
-	HostReadCommandsLo        uint64 `json:"host-read-commands-lo,omitzero"`
-	HostReadCommandsHi        uint64 `json:"host-read-commands-hi,omitzero"`
-	HostWriteCommandsLo       uint64 `json:"host-write-commands-lo,omitzero"`
-	HostWriteCommandsHi       uint64 `json:"host-write-commands-hi,omitzero"`
-	ControllerBusyTimeLo      uint64 `json:"controller-busy-time-lo,omitzero"`
-	ControllerBusyTimeHi      uint64 `json:"controller-busy-time-hi,omitzero"`
-	PowerCyclesLo             uint64 `json:"power-cycles-lo,omitzero"`
-	PowerCyclesHi             uint64 `json:"power-cycles-hi,omitzero"`
-	PowerOnHoursLo            uint64 `json:"power-on-hours-lo,omitzero"`
-	PowerOnHoursHi            uint64 `json:"power-on-hours-hi,omitzero"`
-	UnsafeShutdownsLo         uint64 `json:"unsafe-shutdowns-lo,omitzero"`
-	UnsafeShutdownsHi         uint64 `json:"unsafe-shutdowns-hi,omitzero"`
-	MediaErrorsLo             uint64 `json:"media-errors-lo,omitzero"`
-	MediaErrorsHi             uint64 `json:"media-errors-hi,omitzero"`
-	NumberOfErrorLogEntriesLo uint64 `json:"number-of-error-log-entries-lo,omitzero"`
-	NumberOfErrorLogEntriesHi uint64 `json:"number-of-error-log-entries-hi,omitzero"`
+	CriticalWarning           int64  `json:"critical-warning"`
+	Temperature               int64  `json:"temperature"`
+	AvailableSpare            int64  `json:"available-spare"`
+	AvailableSpareThreshold   int64  `json:"available-spare-threshold"`
+	PercentageUsed            int64  `json:"percentage-used"`
+	DataUnitsReadLo           uint64 `json:"data-units-read-lo"`
+	DataUnitsReadHi           uint64 `json:"data-units-read-hi"`
+	DataUnitsWrittenLo        uint64 `json:"data-units-written-lo"`
+	DataUnitsWrittenHi        uint64 `json:"data-units-written-hi"`
+	HostReadCommandsLo        uint64 `json:"host-read-commands-lo"`
+	HostReadCommandsHi        uint64 `json:"host-read-commands-hi"`
+	HostWriteCommandsLo       uint64 `json:"host-write-commands-lo"`
+	HostWriteCommandsHi       uint64 `json:"host-write-commands-hi"`
+	ControllerBusyTimeLo      uint64 `json:"controller-busy-time-lo"`
+	ControllerBusyTimeHi      uint64 `json:"controller-busy-time-hi"`
+	PowerCyclesLo             uint64 `json:"power-cycles-lo"`
+	PowerCyclesHi             uint64 `json:"power-cycles-hi"`
+	PowerOnHoursLo            uint64 `json:"power-on-hours-lo"`
+	PowerOnHoursHi            uint64 `json:"power-on-hours-hi"`
+	UnsafeShutdownsLo         uint64 `json:"unsafe-shutdowns-lo"`
+	UnsafeShutdownsHi         uint64 `json:"unsafe-shutdowns-hi"`
+	MediaErrorsLo             uint64 `json:"media-errors-lo"`
+	MediaErrorsHi             uint64 `json:"media-errors-hi"`
+	NumberOfErrorLogEntriesLo uint64 `json:"number-of-error-log-entries-lo"`
+	NumberOfErrorLogEntriesHi uint64 `json:"number-of-error-log-entries-hi"`
 }
 
-func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "critical-warning":
 		v.CriticalWarning = d.Int64()
+		return 1
 	case "temperature":
 		v.Temperature = d.Int64()
+		return 2
 	case "available-spare":
 		v.AvailableSpare = d.Int64()
+		return 3
 	case "available-spare-threshold":
 		v.AvailableSpareThreshold = d.Int64()
+		return 4
 	case "percentage-used":
 		v.PercentageUsed = d.Int64()
+		return 5
 	case "data-units-read-lo":
 		v.DataUnitsReadLo = d.Uint64()
+		return 6
 	case "data-units-read-hi":
 		v.DataUnitsReadHi = d.Uint64()
+		return 7
 	case "data-units-written-lo":
 		v.DataUnitsWrittenLo = d.Uint64()
+		return 8
 	case "data-units-written-hi":
 		v.DataUnitsWrittenHi = d.Uint64()
+		return 9
 	case "host-read-commands-lo":
 		v.HostReadCommandsLo = d.Uint64()
+		return 10
 	case "host-read-commands-hi":
 		v.HostReadCommandsHi = d.Uint64()
+		return 11
 	case "host-write-commands-lo":
 		v.HostWriteCommandsLo = d.Uint64()
+		return 12
 	case "host-write-commands-hi":
 		v.HostWriteCommandsHi = d.Uint64()
+		return 13
 	case "controller-busy-time-lo":
 		v.ControllerBusyTimeLo = d.Uint64()
+		return 14
 	case "controller-busy-time-hi":
 		v.ControllerBusyTimeHi = d.Uint64()
+		return 15
 	case "power-cycles-lo":
 		v.PowerCyclesLo = d.Uint64()
+		return 16
 	case "power-cycles-hi":
 		v.PowerCyclesHi = d.Uint64()
+		return 17
 	case "power-on-hours-lo":
 		v.PowerOnHoursLo = d.Uint64()
+		return 18
 	case "power-on-hours-hi":
 		v.PowerOnHoursHi = d.Uint64()
+		return 19
 	case "unsafe-shutdowns-lo":
 		v.UnsafeShutdownsLo = d.Uint64()
+		return 20
 	case "unsafe-shutdowns-hi":
 		v.UnsafeShutdownsHi = d.Uint64()
+		return 21
 	case "media-errors-lo":
 		v.MediaErrorsLo = d.Uint64()
+		return 22
 	case "media-errors-hi":
 		v.MediaErrorsHi = d.Uint64()
+		return 23
 	case "number-of-error-log-entries-lo":
 		v.NumberOfErrorLogEntriesLo = d.Uint64()
+		return 24
 	case "number-of-error-log-entries-hi":
 		v.NumberOfErrorLogEntriesHi = d.Uint64()
-	default:
-		return false
+		return 25
 	}
-	return true
+	return 0
 }
 
 // GuestDiskSmart is the QAPI union GuestDiskSmart.
@@ -1137,14 +1183,14 @@ func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) bool {
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskSmart struct {
 	// Decides what Branch holds.
-	Type   GuestDiskBusType     `json:"type,omitzero"`
+	Type   GuestDiskBusType     `json:"type"`
 	Branch GuestDiskSmartBranch `json:",omitzero"`
 }
 
 // GuestDiskSmartBranch is what the Type of GuestDiskSmart adds to it:
 //
 //   - *GuestNVMeSmart: nvme
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for ide, fdc, scsi, virtio, xen, usb, uml, sata, sd, unknown, ieee1394, ssa,
 // fibre, raid, iscsi, sas, mmc, virtual, file-backed-virtual.
@@ -1156,23 +1202,23 @@ type GuestDiskSmartBranch interface {
 func (*GuestNVMeSmart) isGuestDiskSmartBranch() {}
 func (*RawBranch) isGuestDiskSmartBranch()      {}
 
-func (v *GuestDiskSmart) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestDiskSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = GuestDiskBusType(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *GuestDiskSmart) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *GuestDiskSmart) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case GuestDiskBusTypeNVMe:
 		v.Branch = new(GuestNVMeSmart)
 	case GuestDiskBusTypeIDE, GuestDiskBusTypeFdc, GuestDiskBusTypeSCSI, GuestDiskBusTypeVirtio, GuestDiskBusTypeXen, GuestDiskBusTypeUSB, GuestDiskBusTypeUml, GuestDiskBusTypeSata, GuestDiskBusTypeSd, GuestDiskBusTypeUnknown, GuestDiskBusTypeIeee1394, GuestDiskBusTypeSsa, GuestDiskBusTypeFibre, GuestDiskBusTypeRaid, GuestDiskBusTypeISCSI, GuestDiskBusTypeSas, GuestDiskBusTypeMmc, GuestDiskBusTypeVirtual, GuestDiskBusTypeFileBackedVirtual:
@@ -1189,37 +1235,41 @@ func (v *GuestDiskSmart) DecodeBranch() (wire.MemberDecoder, bool) {
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskInfo struct {
-	Name         string            `json:"name,omitzero"`
-	Partition    bool              `json:"partition,omitzero"`
+	Name         string            `json:"name"`
+	Partition    bool              `json:"partition"`
 	Dependencies []string          `json:"dependencies,omitzero"`
 	Address      *GuestDiskAddress `json:"address,omitzero"`
 	Alias        *string           `json:"alias,omitzero"`
 	Smart        *GuestDiskSmart   `json:"smart,omitzero"`
 }
 
-func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "partition":
 		v.Partition = d.Bool()
+		return 2
 	case "dependencies":
 		v.Dependencies = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Dependencies = append(v.Dependencies, d.String())
 		}
+		return 3
 	case "address":
 		v.Address = new(GuestDiskAddress)
 		d.Object(v.Address)
+		return 4
 	case "alias":
 		v.Alias = new(d.String())
+		return 5
 	case "smart":
 		v.Smart = new(GuestDiskSmart)
 		d.Object(v.Smart)
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // GuestGetDisks is the QMP command guest-get-disks.
@@ -1248,39 +1298,44 @@ func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestFilesystemInfo struct {
-	Name                 string             `json:"name,omitzero"`
-	Mountpoint           string             `json:"mountpoint,omitzero"`
-	Type                 string             `json:"type,omitzero"`
+	Name                 string             `json:"name"`
+	Mountpoint           string             `json:"mountpoint"`
+	Type                 string             `json:"type"`
 	UsedBytes            *uint64            `json:"used-bytes,omitzero"`
 	TotalBytes           *uint64            `json:"total-bytes,omitzero"`
 	TotalBytesPrivileged *uint64            `json:"total-bytes-privileged,omitzero"`
-	Disk                 []GuestDiskAddress `json:"disk,omitzero"`
+	Disk                 []GuestDiskAddress `json:"disk"`
 }
 
-func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "mountpoint":
 		v.Mountpoint = d.String()
+		return 2
 	case "type":
 		v.Type = d.String()
+		return 3
 	case "used-bytes":
 		v.UsedBytes = new(d.Uint64())
+		return 4
 	case "total-bytes":
 		v.TotalBytes = new(d.Uint64())
+		return 5
 	case "total-bytes-privileged":
 		v.TotalBytesPrivileged = new(d.Uint64())
+		return 6
 	case "disk":
 		v.Disk = make([]GuestDiskAddress, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Disk = append(v.Disk, GuestDiskAddress{})
 			d.Object(&v.Disk[len(v.Disk)-1])
 		}
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // GuestGetFsinfo is the QMP command guest-get-fsinfo.
@@ -1340,8 +1395,8 @@ func (r GuestSetUserPassword) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlock struct {
-	PhysIndex  uint64 `json:"phys-index,omitzero"`
-	Online     bool   `json:"online,omitzero"`
+	PhysIndex  uint64 `json:"phys-index"`
+	Online     bool   `json:"online"`
 	CanOffline *bool  `json:"can-offline,omitzero"`
 }
 
@@ -1359,18 +1414,19 @@ func (v GuestMemoryBlock) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "phys-index":
 		v.PhysIndex = d.Uint64()
+		return 1
 	case "online":
 		v.Online = d.Bool()
+		return 2
 	case "can-offline":
 		v.CanOffline = new(d.Bool())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // GuestGetMemoryBlocks is the QMP command guest-get-memory-blocks.
@@ -1414,23 +1470,24 @@ const (
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockResponse struct {
-	PhysIndex uint64                       `json:"phys-index,omitzero"`
-	Response  GuestMemoryBlockResponseType `json:"response,omitzero"`
+	PhysIndex uint64                       `json:"phys-index"`
+	Response  GuestMemoryBlockResponseType `json:"response"`
 	ErrorCode *int64                       `json:"error-code,omitzero"`
 }
 
-func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "phys-index":
 		v.PhysIndex = d.Uint64()
+		return 1
 	case "response":
 		v.Response = GuestMemoryBlockResponseType(d.Enum())
+		return 2
 	case "error-code":
 		v.ErrorCode = new(d.Int64())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // GuestSetMemoryBlocks is the QMP command guest-set-memory-blocks.
@@ -1477,17 +1534,16 @@ func (r GuestSetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockInfo struct {
-	Size uint64 `json:"size,omitzero"`
+	Size uint64 `json:"size"`
 }
 
-func (v *GuestMemoryBlockInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestMemoryBlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "size":
 		v.Size = d.Uint64()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // GuestGetMemoryBlockInfo is the QMP command guest-get-memory-block-info.
@@ -1510,7 +1566,7 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 //
 // Since QEMU 2.5. See qapi-schema.json.
 type GuestExecStatus struct {
-	Exited       bool    `json:"exited,omitzero"`
+	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
 	Signal       *int64  `json:"signal,omitzero"`
 	OutData      *string `json:"out-data,omitzero"`
@@ -1519,26 +1575,31 @@ type GuestExecStatus struct {
 	ErrTruncated *bool   `json:"err-truncated,omitzero"`
 }
 
-func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "exited":
 		v.Exited = d.Bool()
+		return 1
 	case "exitcode":
 		v.Exitcode = new(d.Int64())
+		return 2
 	case "signal":
 		v.Signal = new(d.Int64())
+		return 3
 	case "out-data":
 		v.OutData = new(d.String())
+		return 4
 	case "err-data":
 		v.ErrData = new(d.String())
+		return 5
 	case "out-truncated":
 		v.OutTruncated = new(d.Bool())
+		return 6
 	case "err-truncated":
 		v.ErrTruncated = new(d.Bool())
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // GuestExecStatusCommand is the QMP command guest-exec-status.
@@ -1573,17 +1634,16 @@ func (r GuestExecStatusCommand) Do(ctx context.Context, x qmp.Executor, opts ...
 //
 // Since QEMU 2.5. See qapi-schema.json.
 type GuestExec struct {
-	PID int64 `json:"pid,omitzero"`
+	PID int64 `json:"pid"`
 }
 
-func (v *GuestExec) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestExec) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pid":
 		v.PID = d.Int64()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // GuestExecCaptureOutputMode is the QAPI enum GuestExecCaptureOutputMode.
@@ -1686,17 +1746,16 @@ func (r GuestExecCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Since QEMU 2.10. See qapi-schema.json.
 type GuestHostName struct {
-	HostName string `json:"host-name,omitzero"`
+	HostName string `json:"host-name"`
 }
 
-func (v *GuestHostName) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestHostName) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host-name":
 		v.HostName = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // GuestGetHostName is the QMP command guest-get-host-name.
@@ -1719,23 +1778,24 @@ func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
 type GuestUser struct {
-	User      string  `json:"user,omitzero"`
-	LoginTime float64 `json:"login-time,omitzero"`
+	User      string  `json:"user"`
+	LoginTime float64 `json:"login-time"`
 	Domain    *string `json:"domain,omitzero"`
 }
 
-func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "user":
 		v.User = d.String()
+		return 1
 	case "login-time":
 		v.LoginTime = d.Float64()
+		return 2
 	case "domain":
 		v.Domain = new(d.String())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // GuestGetUsers is the QMP command guest-get-users.
@@ -1763,19 +1823,19 @@ func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 // Since QEMU 2.10. See qapi-schema.json.
 type GuestTimezone struct {
 	Zone   *string `json:"zone,omitzero"`
-	Offset int64   `json:"offset,omitzero"`
+	Offset int64   `json:"offset"`
 }
 
-func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "zone":
 		v.Zone = new(d.String())
+		return 1
 	case "offset":
 		v.Offset = d.Int64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // GuestGetTimezone is the QMP command guest-get-timezone.
@@ -1808,32 +1868,40 @@ type GuestOSInfo struct {
 	VariantID     *string `json:"variant-id,omitzero"`
 }
 
-func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "kernel-release":
 		v.KernelRelease = new(d.String())
+		return 1
 	case "kernel-version":
 		v.KernelVersion = new(d.String())
+		return 2
 	case "machine":
 		v.Machine = new(d.String())
+		return 3
 	case "id":
 		v.ID = new(d.String())
+		return 4
 	case "name":
 		v.Name = new(d.String())
+		return 5
 	case "pretty-name":
 		v.PrettyName = new(d.String())
+		return 6
 	case "version":
 		v.Version = new(d.String())
+		return 7
 	case "version-id":
 		v.VersionID = new(d.String())
+		return 8
 	case "variant":
 		v.Variant = new(d.String())
+		return 9
 	case "variant-id":
 		v.VariantID = new(d.String())
-	default:
-		return false
+		return 10
 	}
-	return true
+	return 0
 }
 
 // GuestGetOsinfo is the QMP command guest-get-osinfo.
@@ -1868,20 +1936,20 @@ const (
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceIdPCI struct {
-	VendorID uint16 `json:"vendor-id,omitzero"`
-	DeviceID uint16 `json:"device-id,omitzero"`
+	VendorID uint16 `json:"vendor-id"`
+	DeviceID uint16 `json:"device-id"`
 }
 
-func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vendor-id":
 		v.VendorID = d.Uint16()
+		return 1
 	case "device-id":
 		v.DeviceID = d.Uint16()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // GuestDeviceId is the QAPI union GuestDeviceId.
@@ -1891,14 +1959,14 @@ func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) bool {
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceId struct {
 	// Decides what Branch holds.
-	Type   GuestDeviceType     `json:"type,omitzero"`
+	Type   GuestDeviceType     `json:"type"`
 	Branch GuestDeviceIdBranch `json:",omitzero"`
 }
 
 // GuestDeviceIdBranch is what the Type of GuestDeviceId adds to it:
 //
 //   - *GuestDeviceIdPCI: pci
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type GuestDeviceIdBranch interface {
 	wire.MemberDecoder
 	isGuestDeviceIdBranch()
@@ -1907,23 +1975,23 @@ type GuestDeviceIdBranch interface {
 func (*GuestDeviceIdPCI) isGuestDeviceIdBranch() {}
 func (*RawBranch) isGuestDeviceIdBranch()        {}
 
-func (v *GuestDeviceId) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = GuestDeviceType(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *GuestDeviceId) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *GuestDeviceId) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case GuestDeviceTypePCI:
 		v.Branch = new(GuestDeviceIdPCI)
 	default:
@@ -1938,27 +2006,29 @@ func (v *GuestDeviceId) DecodeBranch() (wire.MemberDecoder, bool) {
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceInfo struct {
-	DriverName    string         `json:"driver-name,omitzero"`
+	DriverName    string         `json:"driver-name"`
 	DriverDate    *int64         `json:"driver-date,omitzero"`
 	DriverVersion *string        `json:"driver-version,omitzero"`
 	ID            *GuestDeviceId `json:"id,omitzero"`
 }
 
-func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "driver-name":
 		v.DriverName = d.String()
+		return 1
 	case "driver-date":
 		v.DriverDate = new(d.Int64())
+		return 2
 	case "driver-version":
 		v.DriverVersion = new(d.String())
+		return 3
 	case "id":
 		v.ID = new(GuestDeviceId)
 		d.Object(v.ID)
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // GuestGetDevices is the QMP command guest-get-devices.
@@ -1985,20 +2055,19 @@ func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // Since QEMU 5.2. See qapi-schema.json.
 type GuestAuthorizedKeys struct {
-	Keys []string `json:"keys,omitzero"`
+	Keys []string `json:"keys"`
 }
 
-func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "keys":
 		v.Keys = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Keys = append(v.Keys, d.String())
 		}
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // GuestSSHGetAuthorizedKeys is the QMP command guest-ssh-get-authorized-keys.
@@ -2118,46 +2187,61 @@ type GuestDiskStats struct {
 	WeightTicks    *uint64 `json:"weight-ticks,omitzero"`
 }
 
-func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "read-sectors":
 		v.ReadSectors = new(d.Uint64())
+		return 1
 	case "read-ios":
 		v.ReadIos = new(d.Uint64())
+		return 2
 	case "read-merges":
 		v.ReadMerges = new(d.Uint64())
+		return 3
 	case "write-sectors":
 		v.WriteSectors = new(d.Uint64())
+		return 4
 	case "write-ios":
 		v.WriteIos = new(d.Uint64())
+		return 5
 	case "write-merges":
 		v.WriteMerges = new(d.Uint64())
+		return 6
 	case "discard-sectors":
 		v.DiscardSectors = new(d.Uint64())
+		return 7
 	case "discard-ios":
 		v.DiscardIos = new(d.Uint64())
+		return 8
 	case "discard-merges":
 		v.DiscardMerges = new(d.Uint64())
+		return 9
 	case "flush-ios":
 		v.FlushIos = new(d.Uint64())
+		return 10
 	case "read-ticks":
 		v.ReadTicks = new(d.Uint64())
+		return 11
 	case "write-ticks":
 		v.WriteTicks = new(d.Uint64())
+		return 12
 	case "discard-ticks":
 		v.DiscardTicks = new(d.Uint64())
+		return 13
 	case "flush-ticks":
 		v.FlushTicks = new(d.Uint64())
+		return 14
 	case "ios-pgr":
 		v.IosPgr = new(d.Uint64())
+		return 15
 	case "total-ticks":
 		v.TotalTicks = new(d.Uint64())
+		return 16
 	case "weight-ticks":
 		v.WeightTicks = new(d.Uint64())
-	default:
-		return false
+		return 17
 	}
-	return true
+	return 0
 }
 
 // GuestDiskStatsInfo is the QAPI struct GuestDiskStatsInfo.
@@ -2166,26 +2250,28 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStatsInfo struct {
-	Name  string         `json:"name,omitzero"`
-	Major uint64         `json:"major,omitzero"`
-	Minor uint64         `json:"minor,omitzero"`
-	Stats GuestDiskStats `json:"stats,omitzero"`
+	Name  string         `json:"name"`
+	Major uint64         `json:"major"`
+	Minor uint64         `json:"minor"`
+	Stats GuestDiskStats `json:"stats"`
 }
 
-func (v *GuestDiskStatsInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestDiskStatsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "major":
 		v.Major = d.Uint64()
+		return 2
 	case "minor":
 		v.Minor = d.Uint64()
+		return 3
 	case "stats":
 		d.Object(&v.Stats)
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // GuestGetDiskstats is the QMP command guest-get-diskstats.
@@ -2226,11 +2312,11 @@ const (
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestLinuxCpuStats struct {
-	CPU       int64   `json:"cpu,omitzero"`
-	User      uint64  `json:"user,omitzero"`
-	Nice      uint64  `json:"nice,omitzero"`
-	System    uint64  `json:"system,omitzero"`
-	Idle      uint64  `json:"idle,omitzero"`
+	CPU       int64   `json:"cpu"`
+	User      uint64  `json:"user"`
+	Nice      uint64  `json:"nice"`
+	System    uint64  `json:"system"`
+	Idle      uint64  `json:"idle"`
 	Iowait    *uint64 `json:"iowait,omitzero"`
 	IRQ       *uint64 `json:"irq,omitzero"`
 	Softirq   *uint64 `json:"softirq,omitzero"`
@@ -2239,34 +2325,43 @@ type GuestLinuxCpuStats struct {
 	Guestnice *uint64 `json:"guestnice,omitzero"`
 }
 
-func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu":
 		v.CPU = d.Int64()
+		return 1
 	case "user":
 		v.User = d.Uint64()
+		return 2
 	case "nice":
 		v.Nice = d.Uint64()
+		return 3
 	case "system":
 		v.System = d.Uint64()
+		return 4
 	case "idle":
 		v.Idle = d.Uint64()
+		return 5
 	case "iowait":
 		v.Iowait = new(d.Uint64())
+		return 6
 	case "irq":
 		v.IRQ = new(d.Uint64())
+		return 7
 	case "softirq":
 		v.Softirq = new(d.Uint64())
+		return 8
 	case "steal":
 		v.Steal = new(d.Uint64())
+		return 9
 	case "guest":
 		v.Guest = new(d.Uint64())
+		return 10
 	case "guestnice":
 		v.Guestnice = new(d.Uint64())
-	default:
-		return false
+		return 11
 	}
-	return true
+	return 0
 }
 
 // GuestCpuStats is the QAPI union GuestCpuStats.
@@ -2276,14 +2371,14 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) bool {
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestCpuStats struct {
 	// Decides what Branch holds.
-	Type   GuestCpuStatsType   `json:"type,omitzero"`
+	Type   GuestCpuStatsType   `json:"type"`
 	Branch GuestCpuStatsBranch `json:",omitzero"`
 }
 
 // GuestCpuStatsBranch is what the Type of GuestCpuStats adds to it:
 //
 //   - *GuestLinuxCpuStats: linux
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type GuestCpuStatsBranch interface {
 	wire.MemberDecoder
 	isGuestCpuStatsBranch()
@@ -2292,23 +2387,23 @@ type GuestCpuStatsBranch interface {
 func (*GuestLinuxCpuStats) isGuestCpuStatsBranch() {}
 func (*RawBranch) isGuestCpuStatsBranch()          {}
 
-func (v *GuestCpuStats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = GuestCpuStatsType(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *GuestCpuStats) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *GuestCpuStats) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case GuestCpuStatsTypeLinux:
 		v.Branch = new(GuestLinuxCpuStats)
 	default:
@@ -2343,23 +2438,24 @@ func (r GuestGetCpustats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_GETLOADAVG.
 type GuestLoadAverage struct {
-	Load1m  float64 `json:"load1m,omitzero"`
-	Load5m  float64 `json:"load5m,omitzero"`
-	Load15m float64 `json:"load15m,omitzero"`
+	Load1m  float64 `json:"load1m"`
+	Load5m  float64 `json:"load5m"`
+	Load15m float64 `json:"load15m"`
 }
 
-func (v *GuestLoadAverage) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestLoadAverage) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "load1m":
 		v.Load1m = d.Float64()
+		return 1
 	case "load5m":
 		v.Load5m = d.Float64()
+		return 2
 	case "load15m":
 		v.Load15m = d.Float64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // GuestGetLoad is the QMP command guest-get-load.
@@ -2384,9 +2480,9 @@ func (r GuestGetLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestNetworkRoute struct {
-	Iface        string  `json:"iface,omitzero"`
-	Destination  string  `json:"destination,omitzero"`
-	Metric       int64   `json:"metric,omitzero"`
+	Iface        string  `json:"iface"`
+	Destination  string  `json:"destination"`
+	Metric       int64   `json:"metric"`
 	Gateway      *string `json:"gateway,omitzero"`
 	Mask         *string `json:"mask,omitzero"`
 	Irtt         *int64  `json:"irtt,omitzero"`
@@ -2399,47 +2495,61 @@ type GuestNetworkRoute struct {
 	Source       *string `json:"source,omitzero"`
 	Srcprefixlen *string `json:"srcprefixlen,omitzero"`
 	Nexthop      *string `json:"nexthop,omitzero"`
-	Version      int64   `json:"version,omitzero"`
+	Version      int64   `json:"version"`
 }
 
-func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "iface":
 		v.Iface = d.String()
+		return 1
 	case "destination":
 		v.Destination = d.String()
+		return 2
 	case "metric":
 		v.Metric = d.Int64()
+		return 3
 	case "gateway":
 		v.Gateway = new(d.String())
+		return 4
 	case "mask":
 		v.Mask = new(d.String())
+		return 5
 	case "irtt":
 		v.Irtt = new(d.Int64())
+		return 6
 	case "flags":
 		v.Flags = new(d.Uint64())
+		return 7
 	case "refcnt":
 		v.Refcnt = new(d.Int64())
+		return 8
 	case "use":
 		v.Use = new(d.Int64())
+		return 9
 	case "window":
 		v.Window = new(d.Int64())
+		return 10
 	case "mtu":
 		v.MTU = new(d.Int64())
+		return 11
 	case "desprefixlen":
 		v.Desprefixlen = new(d.String())
+		return 12
 	case "source":
 		v.Source = new(d.String())
+		return 13
 	case "srcprefixlen":
 		v.Srcprefixlen = new(d.String())
+		return 14
 	case "nexthop":
 		v.Nexthop = new(d.String())
+		return 15
 	case "version":
 		v.Version = d.Int64()
-	default:
-		return false
+		return 16
 	}
-	return true
+	return 0
 }
 
 // GuestNetworkGetRoute is the QMP command guest-network-get-route.

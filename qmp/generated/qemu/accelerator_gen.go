@@ -12,20 +12,20 @@ import (
 //
 // Since QEMU 0.14. See accelerator.json.
 type KvmInfo struct {
-	Enabled bool `json:"enabled,omitzero"`
-	Present bool `json:"present,omitzero"`
+	Enabled bool `json:"enabled"`
+	Present bool `json:"present"`
 }
 
-func (v *KvmInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *KvmInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
+		return 1
 	case "present":
 		v.Present = d.Bool()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryKVM is the QMP command query-kvm.
@@ -81,23 +81,23 @@ const (
 //
 // Since QEMU 10.2.0. See accelerator.json.
 type AcceleratorInfo struct {
-	Enabled Accelerator   `json:"enabled,omitzero"`
-	Present []Accelerator `json:"present,omitzero"`
+	Enabled Accelerator   `json:"enabled"`
+	Present []Accelerator `json:"present"`
 }
 
-func (v *AcceleratorInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AcceleratorInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = Accelerator(d.Enum())
+		return 1
 	case "present":
 		v.Present = make([]Accelerator, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Present = append(v.Present, Accelerator(d.Enum()))
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryAccelerators is the QMP command query-accelerators.

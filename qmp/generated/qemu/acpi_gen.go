@@ -39,28 +39,31 @@ const (
 // Since QEMU 2.1. See acpi.json.
 type ACPIOSTInfo struct {
 	Device   *string      `json:"device,omitzero"`
-	Slot     string       `json:"slot,omitzero"`
-	SlotType ACPISlotType `json:"slot-type,omitzero"`
-	Source   int64        `json:"source,omitzero"`
-	Status   int64        `json:"status,omitzero"`
+	Slot     string       `json:"slot"`
+	SlotType ACPISlotType `json:"slot-type"`
+	Source   int64        `json:"source"`
+	Status   int64        `json:"status"`
 }
 
-func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = new(d.String())
+		return 1
 	case "slot":
 		v.Slot = d.String()
+		return 2
 	case "slot-type":
 		v.SlotType = ACPISlotType(d.Enum())
+		return 3
 	case "source":
 		v.Source = d.Int64()
+		return 4
 	case "status":
 		v.Status = d.Int64()
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // QueryACPIOspmStatus is the QMP command query-acpi-ospm-status.
@@ -85,17 +88,16 @@ func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Since QEMU 2.1. See acpi.json.
 type ACPIDeviceOstEvent struct {
-	Info ACPIOSTInfo `json:"info,omitzero"`
+	Info ACPIOSTInfo `json:"info"`
 }
 
-func (v *ACPIDeviceOstEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ACPIDeviceOstEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "info":
 		d.Object(&v.Info)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns ACPI_DEVICE_OST.

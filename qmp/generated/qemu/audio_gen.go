@@ -21,26 +21,31 @@ type AudiodevPerDirectionOptions struct {
 	BufferLength  *uint32      `json:"buffer-length,omitzero"`
 }
 
-func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		v.MixingEngine = new(d.Bool())
+		return 1
 	case "fixed-settings":
 		v.FixedSettings = new(d.Bool())
+		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
+		return 3
 	case "channels":
 		v.Channels = new(d.Uint32())
+		return 4
 	case "voices":
 		v.Voices = new(d.Uint32())
+		return 5
 	case "format":
 		v.Format = new(AudioFormat(d.Enum()))
+		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // AudiodevGenericOptions is the QAPI struct AudiodevGenericOptions.
@@ -51,18 +56,18 @@ type AudiodevGenericOptions struct {
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevGenericOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevGenericOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevPerDirectionOptions)
 		d.Object(v.Out)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // AudiodevDBusOptions is the QAPI struct AudiodevDBusOptions.
@@ -74,20 +79,21 @@ type AudiodevDBusOptions struct {
 	Nsamples *uint32                      `json:"nsamples,omitzero"`
 }
 
-func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevPerDirectionOptions)
 		d.Object(v.Out)
+		return 2
 	case "nsamples":
 		v.Nsamples = new(d.Uint32())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // AudiodevAlsaPerDirectionOptions is the QAPI struct AudiodevAlsaPerDirectionOptions.
@@ -106,32 +112,40 @@ type AudiodevAlsaPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
-func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		v.MixingEngine = new(d.Bool())
+		return 1
 	case "fixed-settings":
 		v.FixedSettings = new(d.Bool())
+		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
+		return 3
 	case "channels":
 		v.Channels = new(d.Uint32())
+		return 4
 	case "voices":
 		v.Voices = new(d.Uint32())
+		return 5
 	case "format":
 		v.Format = new(AudioFormat(d.Enum()))
+		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
+		return 7
 	case "dev":
 		v.Dev = new(d.String())
+		return 8
 	case "period-length":
 		v.PeriodLength = new(d.Uint32())
+		return 9
 	case "try-poll":
 		v.TryPoll = new(d.Bool())
-	default:
-		return false
+		return 10
 	}
-	return true
+	return 0
 }
 
 // AudiodevAlsaOptions is the QAPI struct AudiodevAlsaOptions.
@@ -143,20 +157,21 @@ type AudiodevAlsaOptions struct {
 	Threshold *uint32                          `json:"threshold,omitzero"`
 }
 
-func (v *AudiodevAlsaOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevAlsaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevAlsaPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevAlsaPerDirectionOptions)
 		d.Object(v.Out)
+		return 2
 	case "threshold":
 		v.Threshold = new(d.Uint32())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // AudiodevSndioOptions is the QAPI struct AudiodevSndioOptions.
@@ -169,22 +184,24 @@ type AudiodevSndioOptions struct {
 	Latency *uint32                      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevPerDirectionOptions)
 		d.Object(v.Out)
+		return 2
 	case "dev":
 		v.Dev = new(d.String())
+		return 3
 	case "latency":
 		v.Latency = new(d.Uint32())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // AudiodevCoreaudioPerDirectionOptions is the QAPI struct
@@ -202,28 +219,34 @@ type AudiodevCoreaudioPerDirectionOptions struct {
 	BufferCount   *uint32      `json:"buffer-count,omitzero"`
 }
 
-func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		v.MixingEngine = new(d.Bool())
+		return 1
 	case "fixed-settings":
 		v.FixedSettings = new(d.Bool())
+		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
+		return 3
 	case "channels":
 		v.Channels = new(d.Uint32())
+		return 4
 	case "voices":
 		v.Voices = new(d.Uint32())
+		return 5
 	case "format":
 		v.Format = new(AudioFormat(d.Enum()))
+		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
+		return 7
 	case "buffer-count":
 		v.BufferCount = new(d.Uint32())
-	default:
-		return false
+		return 8
 	}
-	return true
+	return 0
 }
 
 // AudiodevCoreaudioOptions is the QAPI struct AudiodevCoreaudioOptions.
@@ -234,18 +257,18 @@ type AudiodevCoreaudioOptions struct {
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevCoreaudioPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevCoreaudioPerDirectionOptions)
 		d.Object(v.Out)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // AudiodevDsoundOptions is the QAPI struct AudiodevDsoundOptions.
@@ -257,20 +280,21 @@ type AudiodevDsoundOptions struct {
 	Latency *uint32                      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevPerDirectionOptions)
 		d.Object(v.Out)
+		return 2
 	case "latency":
 		v.Latency = new(d.Uint32())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // AudiodevJackPerDirectionOptions is the QAPI struct AudiodevJackPerDirectionOptions.
@@ -291,36 +315,46 @@ type AudiodevJackPerDirectionOptions struct {
 	ExactName     *bool        `json:"exact-name,omitzero"`
 }
 
-func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		v.MixingEngine = new(d.Bool())
+		return 1
 	case "fixed-settings":
 		v.FixedSettings = new(d.Bool())
+		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
+		return 3
 	case "channels":
 		v.Channels = new(d.Uint32())
+		return 4
 	case "voices":
 		v.Voices = new(d.Uint32())
+		return 5
 	case "format":
 		v.Format = new(AudioFormat(d.Enum()))
+		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
+		return 7
 	case "server-name":
 		v.ServerName = new(d.String())
+		return 8
 	case "client-name":
 		v.ClientName = new(d.String())
+		return 9
 	case "connect-ports":
 		v.ConnectPorts = new(d.String())
+		return 10
 	case "start-server":
 		v.StartServer = new(d.Bool())
+		return 11
 	case "exact-name":
 		v.ExactName = new(d.Bool())
-	default:
-		return false
+		return 12
 	}
-	return true
+	return 0
 }
 
 // AudiodevJackOptions is the QAPI struct AudiodevJackOptions.
@@ -331,18 +365,18 @@ type AudiodevJackOptions struct {
 	Out *AudiodevJackPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevJackOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevJackOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevJackPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevJackPerDirectionOptions)
 		d.Object(v.Out)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // AudiodevOssPerDirectionOptions is the QAPI struct AudiodevOssPerDirectionOptions.
@@ -361,32 +395,40 @@ type AudiodevOssPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
-func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		v.MixingEngine = new(d.Bool())
+		return 1
 	case "fixed-settings":
 		v.FixedSettings = new(d.Bool())
+		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
+		return 3
 	case "channels":
 		v.Channels = new(d.Uint32())
+		return 4
 	case "voices":
 		v.Voices = new(d.Uint32())
+		return 5
 	case "format":
 		v.Format = new(AudioFormat(d.Enum()))
+		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
+		return 7
 	case "dev":
 		v.Dev = new(d.String())
+		return 8
 	case "buffer-count":
 		v.BufferCount = new(d.Uint32())
+		return 9
 	case "try-poll":
 		v.TryPoll = new(d.Bool())
-	default:
-		return false
+		return 10
 	}
-	return true
+	return 0
 }
 
 // AudiodevOssOptions is the QAPI struct AudiodevOssOptions.
@@ -400,24 +442,27 @@ type AudiodevOssOptions struct {
 	DspPolicy *uint32                         `json:"dsp-policy,omitzero"`
 }
 
-func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevOssPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevOssPerDirectionOptions)
 		d.Object(v.Out)
+		return 2
 	case "try-mmap":
 		v.TryMmap = new(d.Bool())
+		return 3
 	case "exclusive":
 		v.Exclusive = new(d.Bool())
+		return 4
 	case "dsp-policy":
 		v.DspPolicy = new(d.Uint32())
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // AudiodevPaPerDirectionOptions is the QAPI struct AudiodevPaPerDirectionOptions.
@@ -436,32 +481,40 @@ type AudiodevPaPerDirectionOptions struct {
 	Latency       *uint32      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		v.MixingEngine = new(d.Bool())
+		return 1
 	case "fixed-settings":
 		v.FixedSettings = new(d.Bool())
+		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
+		return 3
 	case "channels":
 		v.Channels = new(d.Uint32())
+		return 4
 	case "voices":
 		v.Voices = new(d.Uint32())
+		return 5
 	case "format":
 		v.Format = new(AudioFormat(d.Enum()))
+		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
+		return 7
 	case "name":
 		v.Name = new(d.String())
+		return 8
 	case "stream-name":
 		v.StreamName = new(d.String())
+		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
-	default:
-		return false
+		return 10
 	}
-	return true
+	return 0
 }
 
 // AudiodevPaOptions is the QAPI struct AudiodevPaOptions.
@@ -473,20 +526,21 @@ type AudiodevPaOptions struct {
 	Server *string                        `json:"server,omitzero"`
 }
 
-func (v *AudiodevPaOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevPaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevPaPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevPaPerDirectionOptions)
 		d.Object(v.Out)
+		return 2
 	case "server":
 		v.Server = new(d.String())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // AudiodevPipewirePerDirectionOptions is the QAPI struct AudiodevPipewirePerDirectionOptions.
@@ -505,32 +559,40 @@ type AudiodevPipewirePerDirectionOptions struct {
 	Latency       *uint32      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		v.MixingEngine = new(d.Bool())
+		return 1
 	case "fixed-settings":
 		v.FixedSettings = new(d.Bool())
+		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
+		return 3
 	case "channels":
 		v.Channels = new(d.Uint32())
+		return 4
 	case "voices":
 		v.Voices = new(d.Uint32())
+		return 5
 	case "format":
 		v.Format = new(AudioFormat(d.Enum()))
+		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
+		return 7
 	case "name":
 		v.Name = new(d.String())
+		return 8
 	case "stream-name":
 		v.StreamName = new(d.String())
+		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
-	default:
-		return false
+		return 10
 	}
-	return true
+	return 0
 }
 
 // AudiodevPipewireOptions is the QAPI struct AudiodevPipewireOptions.
@@ -541,18 +603,18 @@ type AudiodevPipewireOptions struct {
 	Out *AudiodevPipewirePerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevPipewirePerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevPipewirePerDirectionOptions)
 		d.Object(v.Out)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // AudiodevSdlPerDirectionOptions is the QAPI struct AudiodevSdlPerDirectionOptions.
@@ -569,28 +631,34 @@ type AudiodevSdlPerDirectionOptions struct {
 	BufferCount   *uint32      `json:"buffer-count,omitzero"`
 }
 
-func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		v.MixingEngine = new(d.Bool())
+		return 1
 	case "fixed-settings":
 		v.FixedSettings = new(d.Bool())
+		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
+		return 3
 	case "channels":
 		v.Channels = new(d.Uint32())
+		return 4
 	case "voices":
 		v.Voices = new(d.Uint32())
+		return 5
 	case "format":
 		v.Format = new(AudioFormat(d.Enum()))
+		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
+		return 7
 	case "buffer-count":
 		v.BufferCount = new(d.Uint32())
-	default:
-		return false
+		return 8
 	}
-	return true
+	return 0
 }
 
 // AudiodevSdlOptions is the QAPI struct AudiodevSdlOptions.
@@ -601,18 +669,18 @@ type AudiodevSdlOptions struct {
 	Out *AudiodevSdlPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevSdlOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevSdlOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevSdlPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevSdlPerDirectionOptions)
 		d.Object(v.Out)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // AudiodevWavOptions is the QAPI struct AudiodevWavOptions.
@@ -624,20 +692,21 @@ type AudiodevWavOptions struct {
 	Path *string                      `json:"path,omitzero"`
 }
 
-func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevPerDirectionOptions)
 		d.Object(v.In)
+		return 1
 	case "out":
 		v.Out = new(AudiodevPerDirectionOptions)
 		d.Object(v.Out)
+		return 2
 	case "path":
 		v.Path = new(d.String())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // AudioFormat is the QAPI enum AudioFormat.
@@ -693,9 +762,9 @@ const (
 //
 // Since QEMU 4.0. See audio.json.
 type Audiodev struct {
-	ID string `json:"id,omitzero"`
+	ID string `json:"id"`
 	// Decides what Branch holds.
-	Driver      AudiodevDriver `json:"driver,omitzero"`
+	Driver      AudiodevDriver `json:"driver"`
 	TimerPeriod *uint32        `json:"timer-period,omitzero"`
 	Branch      AudiodevBranch `json:",omitzero"`
 }
@@ -714,7 +783,7 @@ type Audiodev struct {
 //   - *AudiodevSdlOptions: sdl (CONFIG_AUDIO_SDL)
 //   - *AudiodevSndioOptions: sndio (CONFIG_AUDIO_SNDIO)
 //   - *AudiodevWavOptions: wav
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type AudiodevBranch interface {
 	wire.MemberDecoder
 	isAudiodevBranch()
@@ -734,27 +803,29 @@ func (*AudiodevSndioOptions) isAudiodevBranch()     {}
 func (*AudiodevWavOptions) isAudiodevBranch()       {}
 func (*RawBranch) isAudiodevBranch()                {}
 
-func (v *Audiodev) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *Audiodev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "driver":
 		v.Driver = AudiodevDriver(d.Enum())
+		return 2
 	case "timer-period":
 		v.TimerPeriod = new(d.Uint32())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
-func (v *Audiodev) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *Audiodev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Driver {
-	case "":
+	if v.Driver == "" && !end {
 		return nil, false
+	}
+	switch v.Driver {
 	case AudiodevDriverNone, AudiodevDriverSpice:
 		v.Branch = new(AudiodevGenericOptions)
 	case AudiodevDriverAlsa:

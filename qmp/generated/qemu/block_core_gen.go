@@ -12,38 +12,44 @@ import (
 //
 // Since QEMU 1.3. See block-core.json.
 type SnapshotInfo struct {
-	ID          string `json:"id,omitzero"`
-	Name        string `json:"name,omitzero"`
-	VMStateSize int64  `json:"vm-state-size,omitzero"`
-	DateSec     int64  `json:"date-sec,omitzero"`
-	DateNsec    int64  `json:"date-nsec,omitzero"`
-	VMClockSec  int64  `json:"vm-clock-sec,omitzero"`
-	VMClockNsec int64  `json:"vm-clock-nsec,omitzero"`
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	VMStateSize int64  `json:"vm-state-size"`
+	DateSec     int64  `json:"date-sec"`
+	DateNsec    int64  `json:"date-nsec"`
+	VMClockSec  int64  `json:"vm-clock-sec"`
+	VMClockNsec int64  `json:"vm-clock-nsec"`
 	Icount      *int64 `json:"icount,omitzero"`
 }
 
-func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "name":
 		v.Name = d.String()
+		return 2
 	case "vm-state-size":
 		v.VMStateSize = d.Int64()
+		return 3
 	case "date-sec":
 		v.DateSec = d.Int64()
+		return 4
 	case "date-nsec":
 		v.DateNsec = d.Int64()
+		return 5
 	case "vm-clock-sec":
 		v.VMClockSec = d.Int64()
+		return 6
 	case "vm-clock-nsec":
 		v.VMClockNsec = d.Int64()
+		return 7
 	case "icount":
 		v.Icount = new(d.Int64())
-	default:
-		return false
+		return 8
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecificQCow2EncryptionBase is the QAPI struct
@@ -59,7 +65,7 @@ type ImageInfoSpecificQCow2EncryptionBase struct {
 // Since QEMU 2.10. See block-core.json.
 type ImageInfoSpecificQCow2Encryption struct {
 	// Decides what Branch holds.
-	Format BlockdevQcow2EncryptionFormat          `json:"format,omitzero"`
+	Format BlockdevQcow2EncryptionFormat          `json:"format"`
 	Branch ImageInfoSpecificQCow2EncryptionBranch `json:",omitzero"`
 }
 
@@ -67,7 +73,7 @@ type ImageInfoSpecificQCow2Encryption struct {
 // ImageInfoSpecificQCow2Encryption adds to it:
 //
 //   - *QCryptoBlockInfoLUKS: luks
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for aes.
 type ImageInfoSpecificQCow2EncryptionBranch interface {
@@ -78,23 +84,23 @@ type ImageInfoSpecificQCow2EncryptionBranch interface {
 func (*QCryptoBlockInfoLUKS) isImageInfoSpecificQCow2EncryptionBranch() {}
 func (*RawBranch) isImageInfoSpecificQCow2EncryptionBranch()            {}
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = BlockdevQcow2EncryptionFormat(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Format {
-	case "":
+	if v.Format == "" && !end {
 		return nil, false
+	}
+	switch v.Format {
 	case BlockdevQcow2EncryptionFormatLUKS:
 		v.Branch = new(QCryptoBlockInfoLUKS)
 	case BlockdevQcow2EncryptionFormatAES:
@@ -109,108 +115,121 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch() (wire.MemberDecoder, b
 //
 // Since QEMU 1.7. See block-core.json.
 type ImageInfoSpecificQCow2 struct {
-	Compat          string                            `json:"compat,omitzero"`
+	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
 	DataFileRaw     *bool                             `json:"data-file-raw,omitzero"`
 	ExtendedL2      *bool                             `json:"extended-l2,omitzero"`
 	LazyRefcounts   *bool                             `json:"lazy-refcounts,omitzero"`
 	Corrupt         *bool                             `json:"corrupt,omitzero"`
-	RefcountBits    int64                             `json:"refcount-bits,omitzero"`
+	RefcountBits    int64                             `json:"refcount-bits"`
 	Encrypt         *ImageInfoSpecificQCow2Encryption `json:"encrypt,omitzero"`
 	Bitmaps         []Qcow2BitmapInfo                 `json:"bitmaps,omitzero"`
-	CompressionType Qcow2CompressionType              `json:"compression-type,omitzero"`
+	CompressionType Qcow2CompressionType              `json:"compression-type"`
 }
 
-func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "compat":
 		v.Compat = d.String()
+		return 1
 	case "data-file":
 		v.DataFile = new(d.String())
+		return 2
 	case "data-file-raw":
 		v.DataFileRaw = new(d.Bool())
+		return 3
 	case "extended-l2":
 		v.ExtendedL2 = new(d.Bool())
+		return 4
 	case "lazy-refcounts":
 		v.LazyRefcounts = new(d.Bool())
+		return 5
 	case "corrupt":
 		v.Corrupt = new(d.Bool())
+		return 6
 	case "refcount-bits":
 		v.RefcountBits = d.Int64()
+		return 7
 	case "encrypt":
 		v.Encrypt = new(ImageInfoSpecificQCow2Encryption)
 		d.Object(v.Encrypt)
+		return 8
 	case "bitmaps":
 		v.Bitmaps = make([]Qcow2BitmapInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Bitmaps = append(v.Bitmaps, Qcow2BitmapInfo{})
 			d.Object(&v.Bitmaps[len(v.Bitmaps)-1])
 		}
+		return 9
 	case "compression-type":
 		v.CompressionType = Qcow2CompressionType(d.Enum())
-	default:
-		return false
+		return 10
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecificVmdk is the QAPI struct ImageInfoSpecificVmdk.
 //
 // Since QEMU 1.7. See block-core.json.
 type ImageInfoSpecificVmdk struct {
-	CreateType string           `json:"create-type,omitzero"`
-	Cid        int64            `json:"cid,omitzero"`
-	ParentCid  int64            `json:"parent-cid,omitzero"`
-	Extents    []VmdkExtentInfo `json:"extents,omitzero"`
+	CreateType string           `json:"create-type"`
+	Cid        int64            `json:"cid"`
+	ParentCid  int64            `json:"parent-cid"`
+	Extents    []VmdkExtentInfo `json:"extents"`
 }
 
-func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "create-type":
 		v.CreateType = d.String()
+		return 1
 	case "cid":
 		v.Cid = d.Int64()
+		return 2
 	case "parent-cid":
 		v.ParentCid = d.Int64()
+		return 3
 	case "extents":
 		v.Extents = make([]VmdkExtentInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Extents = append(v.Extents, VmdkExtentInfo{})
 			d.Object(&v.Extents[len(v.Extents)-1])
 		}
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // VmdkExtentInfo is the QAPI struct VmdkExtentInfo.
 //
 // Since QEMU 8.0. See block-core.json.
 type VmdkExtentInfo struct {
-	Filename    string `json:"filename,omitzero"`
-	Format      string `json:"format,omitzero"`
-	VirtualSize int64  `json:"virtual-size,omitzero"`
+	Filename    string `json:"filename"`
+	Format      string `json:"format"`
+	VirtualSize int64  `json:"virtual-size"`
 	ClusterSize *int64 `json:"cluster-size,omitzero"`
 	Compressed  *bool  `json:"compressed,omitzero"`
 }
 
-func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
+		return 1
 	case "format":
 		v.Format = d.String()
+		return 2
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
+		return 3
 	case "cluster-size":
 		v.ClusterSize = new(d.Int64())
+		return 4
 	case "compressed":
 		v.Compressed = new(d.Bool())
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecificRbd is the QAPI struct ImageInfoSpecificRbd.
@@ -220,14 +239,13 @@ type ImageInfoSpecificRbd struct {
 	EncryptionFormat *RbdImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
 
-func (v *ImageInfoSpecificRbd) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificRbd) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "encryption-format":
 		v.EncryptionFormat = new(RbdImageEncryptionFormat(d.Enum()))
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecificFile is the QAPI struct ImageInfoSpecificFile.
@@ -237,14 +255,13 @@ type ImageInfoSpecificFile struct {
 	ExtentSizeHint *uint64 `json:"extent-size-hint,omitzero"`
 }
 
-func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "extent-size-hint":
 		v.ExtentSizeHint = new(d.Uint64())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecificKind is the QAPI enum ImageInfoSpecificKind.
@@ -265,85 +282,80 @@ const (
 //
 // Since QEMU 1.7. See block-core.json.
 type ImageInfoSpecificQCow2Wrapper struct {
-	Data ImageInfoSpecificQCow2 `json:"data,omitzero"`
+	Data ImageInfoSpecificQCow2 `json:"data"`
 }
 
-func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecificVmdkWrapper is the QAPI struct ImageInfoSpecificVmdkWrapper.
 //
 // Since QEMU 6.1. See block-core.json.
 type ImageInfoSpecificVmdkWrapper struct {
-	Data ImageInfoSpecificVmdk `json:"data,omitzero"`
+	Data ImageInfoSpecificVmdk `json:"data"`
 }
 
-func (v *ImageInfoSpecificVmdkWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificVmdkWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecificLUKSWrapper is the QAPI struct ImageInfoSpecificLUKSWrapper.
 //
 // Since QEMU 2.7. See block-core.json.
 type ImageInfoSpecificLUKSWrapper struct {
-	Data QCryptoBlockInfoLUKS `json:"data,omitzero"`
+	Data QCryptoBlockInfoLUKS `json:"data"`
 }
 
-func (v *ImageInfoSpecificLUKSWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificLUKSWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecificRbdWrapper is the QAPI struct ImageInfoSpecificRbdWrapper.
 //
 // Since QEMU 6.1. See block-core.json.
 type ImageInfoSpecificRbdWrapper struct {
-	Data ImageInfoSpecificRbd `json:"data,omitzero"`
+	Data ImageInfoSpecificRbd `json:"data"`
 }
 
-func (v *ImageInfoSpecificRbdWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificRbdWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecificFileWrapper is the QAPI struct ImageInfoSpecificFileWrapper.
 //
 // Since QEMU 8.0. See block-core.json.
 type ImageInfoSpecificFileWrapper struct {
-	Data ImageInfoSpecificFile `json:"data,omitzero"`
+	Data ImageInfoSpecificFile `json:"data"`
 }
 
-func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // ImageInfoSpecific is the QAPI union ImageInfoSpecific.
@@ -351,7 +363,7 @@ func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte
 // Since QEMU 1.7. See block-core.json.
 type ImageInfoSpecific struct {
 	// Decides what Branch holds.
-	Type   ImageInfoSpecificKind   `json:"type,omitzero"`
+	Type   ImageInfoSpecificKind   `json:"type"`
 	Branch ImageInfoSpecificBranch `json:",omitzero"`
 }
 
@@ -362,7 +374,7 @@ type ImageInfoSpecific struct {
 //   - *ImageInfoSpecificLUKSWrapper: luks
 //   - *ImageInfoSpecificRbdWrapper: rbd
 //   - *ImageInfoSpecificFileWrapper: file
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type ImageInfoSpecificBranch interface {
 	wire.MemberDecoder
 	isImageInfoSpecificBranch()
@@ -375,23 +387,23 @@ func (*ImageInfoSpecificRbdWrapper) isImageInfoSpecificBranch()   {}
 func (*ImageInfoSpecificFileWrapper) isImageInfoSpecificBranch()  {}
 func (*RawBranch) isImageInfoSpecificBranch()                     {}
 
-func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = ImageInfoSpecificKind(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *ImageInfoSpecific) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case ImageInfoSpecificKindQcow2:
 		v.Branch = new(ImageInfoSpecificQCow2Wrapper)
 	case ImageInfoSpecificKindVmdk:
@@ -412,7 +424,7 @@ func (v *ImageInfoSpecific) DecodeBranch() (wire.MemberDecoder, bool) {
 //
 // See block-core.json.
 type BlockLimitsInfo struct {
-	RequestAlignment     uint32  `json:"request-alignment,omitzero"`
+	RequestAlignment     uint32  `json:"request-alignment"`
 	MaxDiscard           *uint64 `json:"max-discard,omitzero"`
 	DiscardAlignment     *uint32 `json:"discard-alignment,omitzero"`
 	MaxWriteZeroes       *uint64 `json:"max-write-zeroes,omitzero"`
@@ -420,42 +432,52 @@ type BlockLimitsInfo struct {
 	OptTransfer          *uint32 `json:"opt-transfer,omitzero"`
 	MaxTransfer          *uint32 `json:"max-transfer,omitzero"`
 	MaxHwTransfer        *uint32 `json:"max-hw-transfer,omitzero"`
-	MaxIov               int64   `json:"max-iov,omitzero"`
+	MaxIov               int64   `json:"max-iov"`
 	MaxHwIov             *int64  `json:"max-hw-iov,omitzero"`
-	MinMemAlignment      uint64  `json:"min-mem-alignment,omitzero"`
-	OptMemAlignment      uint64  `json:"opt-mem-alignment,omitzero"`
+	MinMemAlignment      uint64  `json:"min-mem-alignment"`
+	OptMemAlignment      uint64  `json:"opt-mem-alignment"`
 }
 
-func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "request-alignment":
 		v.RequestAlignment = d.Uint32()
+		return 1
 	case "max-discard":
 		v.MaxDiscard = new(d.Uint64())
+		return 2
 	case "discard-alignment":
 		v.DiscardAlignment = new(d.Uint32())
+		return 3
 	case "max-write-zeroes":
 		v.MaxWriteZeroes = new(d.Uint64())
+		return 4
 	case "write-zeroes-alignment":
 		v.WriteZeroesAlignment = new(d.Uint32())
+		return 5
 	case "opt-transfer":
 		v.OptTransfer = new(d.Uint32())
+		return 6
 	case "max-transfer":
 		v.MaxTransfer = new(d.Uint32())
+		return 7
 	case "max-hw-transfer":
 		v.MaxHwTransfer = new(d.Uint32())
+		return 8
 	case "max-iov":
 		v.MaxIov = d.Int64()
+		return 9
 	case "max-hw-iov":
 		v.MaxHwIov = new(d.Int64())
+		return 10
 	case "min-mem-alignment":
 		v.MinMemAlignment = d.Uint64()
+		return 11
 	case "opt-mem-alignment":
 		v.OptMemAlignment = d.Uint64()
-	default:
-		return false
+		return 12
 	}
-	return true
+	return 0
 }
 
 // BlockNodeInfo is the QAPI struct BlockNodeInfo.
@@ -482,11 +504,11 @@ type BlockNodeInfo struct {
 //
 // Since QEMU 1.3. See block-core.json.
 type ImageInfo struct {
-	Filename              string             `json:"filename,omitzero"`
-	Format                string             `json:"format,omitzero"`
+	Filename              string             `json:"filename"`
+	Format                string             `json:"format"`
 	DirtyFlag             *bool              `json:"dirty-flag,omitzero"`
 	ActualSize            *int64             `json:"actual-size,omitzero"`
-	VirtualSize           int64              `json:"virtual-size,omitzero"`
+	VirtualSize           int64              `json:"virtual-size"`
 	ClusterSize           *int64             `json:"cluster-size,omitzero"`
 	Encrypted             *bool              `json:"encrypted,omitzero"`
 	Compressed            *bool              `json:"compressed,omitzero"`
@@ -499,49 +521,62 @@ type ImageInfo struct {
 	BackingImage          *ImageInfo         `json:"backing-image,omitzero"`
 }
 
-func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
+		return 1
 	case "format":
 		v.Format = d.String()
+		return 2
 	case "dirty-flag":
 		v.DirtyFlag = new(d.Bool())
+		return 3
 	case "actual-size":
 		v.ActualSize = new(d.Int64())
+		return 4
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
+		return 5
 	case "cluster-size":
 		v.ClusterSize = new(d.Int64())
+		return 6
 	case "encrypted":
 		v.Encrypted = new(d.Bool())
+		return 7
 	case "compressed":
 		v.Compressed = new(d.Bool())
+		return 8
 	case "backing-filename":
 		v.BackingFilename = new(d.String())
+		return 9
 	case "full-backing-filename":
 		v.FullBackingFilename = new(d.String())
+		return 10
 	case "backing-filename-format":
 		v.BackingFilenameFormat = new(d.String())
+		return 11
 	case "snapshots":
 		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Snapshots = append(v.Snapshots, SnapshotInfo{})
 			d.Object(&v.Snapshots[len(v.Snapshots)-1])
 		}
+		return 12
 	case "limits":
 		v.Limits = new(BlockLimitsInfo)
 		d.Object(v.Limits)
+		return 13
 	case "format-specific":
 		v.FormatSpecific = new(ImageInfoSpecific)
 		d.Object(v.FormatSpecific)
+		return 14
 	case "backing-image":
 		v.BackingImage = new(ImageInfo)
 		d.Object(v.BackingImage)
-	default:
-		return false
+		return 15
 	}
-	return true
+	return 0
 }
 
 // BlockChildInfo is the QAPI struct BlockChildInfo.
@@ -610,66 +645,67 @@ type MapEntry struct {
 //
 // Since QEMU 2.3. See block-core.json.
 type BlockdevCacheInfo struct {
-	Writeback bool `json:"writeback,omitzero"`
-	Direct    bool `json:"direct,omitzero"`
-	NoFlush   bool `json:"no-flush,omitzero"`
+	Writeback bool `json:"writeback"`
+	Direct    bool `json:"direct"`
+	NoFlush   bool `json:"no-flush"`
 }
 
-func (v *BlockdevCacheInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockdevCacheInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "writeback":
 		v.Writeback = d.Bool()
+		return 1
 	case "direct":
 		v.Direct = d.Bool()
+		return 2
 	case "no-flush":
 		v.NoFlush = d.Bool()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // BlockdevChild is the QAPI struct BlockdevChild.
 //
 // Since QEMU 10.1. See block-core.json.
 type BlockdevChild struct {
-	Child    string `json:"child,omitzero"`
-	NodeName string `json:"node-name,omitzero"`
+	Child    string `json:"child"`
+	NodeName string `json:"node-name"`
 }
 
-func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "child":
 		v.Child = d.String()
+		return 1
 	case "node-name":
 		v.NodeName = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // BlockDeviceInfo is the QAPI struct BlockDeviceInfo.
 //
 // Since QEMU 0.14. See block-core.json.
 type BlockDeviceInfo struct {
-	File             string                      `json:"file,omitzero"`
-	NodeName         string                      `json:"node-name,omitzero"`
-	Ro               bool                        `json:"ro,omitzero"`
-	Drv              string                      `json:"drv,omitzero"`
+	File             string                      `json:"file"`
+	NodeName         *string                     `json:"node-name,omitzero"`
+	Ro               bool                        `json:"ro"`
+	Drv              string                      `json:"drv"`
 	BackingFile      *string                     `json:"backing_file,omitzero"`
-	BackingFileDepth int64                       `json:"backing_file_depth,omitzero"`
+	BackingFileDepth int64                       `json:"backing_file_depth"`
 	Children         []BlockdevChild             `json:"children,omitzero"`
-	Active           bool                        `json:"active,omitzero"`
-	Encrypted        bool                        `json:"encrypted,omitzero"`
-	DetectZeroes     BlockdevDetectZeroesOptions `json:"detect_zeroes,omitzero"`
-	BPS              int64                       `json:"bps,omitzero"`
-	BPSRd            int64                       `json:"bps_rd,omitzero"`
-	BPSWr            int64                       `json:"bps_wr,omitzero"`
-	IOPS             int64                       `json:"iops,omitzero"`
-	IOPSRd           int64                       `json:"iops_rd,omitzero"`
-	IOPSWr           int64                       `json:"iops_wr,omitzero"`
-	Image            ImageInfo                   `json:"image,omitzero"`
+	Active           *bool                       `json:"active,omitzero"`
+	Encrypted        bool                        `json:"encrypted"`
+	DetectZeroes     BlockdevDetectZeroesOptions `json:"detect_zeroes"`
+	BPS              int64                       `json:"bps"`
+	BPSRd            int64                       `json:"bps_rd"`
+	BPSWr            int64                       `json:"bps_wr"`
+	IOPS             int64                       `json:"iops"`
+	IOPSRd           int64                       `json:"iops_rd"`
+	IOPSWr           int64                       `json:"iops_wr"`
+	Image            ImageInfo                   `json:"image"`
 	BPSMax           *int64                      `json:"bps_max,omitzero"`
 	BPSRdMax         *int64                      `json:"bps_rd_max,omitzero"`
 	BPSWrMax         *int64                      `json:"bps_wr_max,omitzero"`
@@ -684,93 +720,125 @@ type BlockDeviceInfo struct {
 	IOPSWrMaxLength  *int64                      `json:"iops_wr_max_length,omitzero"`
 	IOPSSize         *int64                      `json:"iops_size,omitzero"`
 	Group            *string                     `json:"group,omitzero"`
-	Cache            BlockdevCacheInfo           `json:"cache,omitzero"`
-	WriteThreshold   int64                       `json:"write_threshold,omitzero"`
+	Cache            BlockdevCacheInfo           `json:"cache"`
+	WriteThreshold   int64                       `json:"write_threshold"`
 	DirtyBitmaps     []BlockDirtyInfo            `json:"dirty-bitmaps,omitzero"`
 }
 
-func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File = d.String()
+		return 1
 	case "node-name":
-		v.NodeName = d.String()
+		v.NodeName = new(d.String())
+		return 2
 	case "ro":
 		v.Ro = d.Bool()
+		return 3
 	case "drv":
 		v.Drv = d.String()
+		return 4
 	case "backing_file":
 		v.BackingFile = new(d.String())
+		return 5
 	case "backing_file_depth":
 		v.BackingFileDepth = d.Int64()
+		return 6
 	case "children":
 		v.Children = make([]BlockdevChild, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Children = append(v.Children, BlockdevChild{})
 			d.Object(&v.Children[len(v.Children)-1])
 		}
+		return 7
 	case "active":
-		v.Active = d.Bool()
+		v.Active = new(d.Bool())
+		return 8
 	case "encrypted":
 		v.Encrypted = d.Bool()
+		return 9
 	case "detect_zeroes":
 		v.DetectZeroes = BlockdevDetectZeroesOptions(d.Enum())
+		return 10
 	case "bps":
 		v.BPS = d.Int64()
+		return 11
 	case "bps_rd":
 		v.BPSRd = d.Int64()
+		return 12
 	case "bps_wr":
 		v.BPSWr = d.Int64()
+		return 13
 	case "iops":
 		v.IOPS = d.Int64()
+		return 14
 	case "iops_rd":
 		v.IOPSRd = d.Int64()
+		return 15
 	case "iops_wr":
 		v.IOPSWr = d.Int64()
+		return 16
 	case "image":
 		d.Object(&v.Image)
+		return 17
 	case "bps_max":
 		v.BPSMax = new(d.Int64())
+		return 18
 	case "bps_rd_max":
 		v.BPSRdMax = new(d.Int64())
+		return 19
 	case "bps_wr_max":
 		v.BPSWrMax = new(d.Int64())
+		return 20
 	case "iops_max":
 		v.IOPSMax = new(d.Int64())
+		return 21
 	case "iops_rd_max":
 		v.IOPSRdMax = new(d.Int64())
+		return 22
 	case "iops_wr_max":
 		v.IOPSWrMax = new(d.Int64())
+		return 23
 	case "bps_max_length":
 		v.BPSMaxLength = new(d.Int64())
+		return 24
 	case "bps_rd_max_length":
 		v.BPSRdMaxLength = new(d.Int64())
+		return 25
 	case "bps_wr_max_length":
 		v.BPSWrMaxLength = new(d.Int64())
+		return 26
 	case "iops_max_length":
 		v.IOPSMaxLength = new(d.Int64())
+		return 27
 	case "iops_rd_max_length":
 		v.IOPSRdMaxLength = new(d.Int64())
+		return 28
 	case "iops_wr_max_length":
 		v.IOPSWrMaxLength = new(d.Int64())
+		return 29
 	case "iops_size":
 		v.IOPSSize = new(d.Int64())
+		return 30
 	case "group":
 		v.Group = new(d.String())
+		return 31
 	case "cache":
 		d.Object(&v.Cache)
+		return 32
 	case "write_threshold":
 		v.WriteThreshold = d.Int64()
+		return 33
 	case "dirty-bitmaps":
 		v.DirtyBitmaps = make([]BlockDirtyInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.DirtyBitmaps = append(v.DirtyBitmaps, BlockDirtyInfo{})
 			d.Object(&v.DirtyBitmaps[len(v.DirtyBitmaps)-1])
 		}
-	default:
-		return false
+		return 34
 	}
-	return true
+	return 0
 }
 
 // BlockDeviceIoStatus is the QAPI enum BlockDeviceIoStatus.
@@ -790,34 +858,39 @@ const (
 // Since QEMU 1.3. See block-core.json.
 type BlockDirtyInfo struct {
 	Name         *string `json:"name,omitzero"`
-	Count        int64   `json:"count,omitzero"`
-	Granularity  uint32  `json:"granularity,omitzero"`
-	Recording    bool    `json:"recording,omitzero"`
-	Busy         bool    `json:"busy,omitzero"`
-	Persistent   bool    `json:"persistent,omitzero"`
+	Count        int64   `json:"count"`
+	Granularity  uint32  `json:"granularity"`
+	Recording    bool    `json:"recording"`
+	Busy         bool    `json:"busy"`
+	Persistent   bool    `json:"persistent"`
 	Inconsistent *bool   `json:"inconsistent,omitzero"`
 }
 
-func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = new(d.String())
+		return 1
 	case "count":
 		v.Count = d.Int64()
+		return 2
 	case "granularity":
 		v.Granularity = d.Uint32()
+		return 3
 	case "recording":
 		v.Recording = d.Bool()
+		return 4
 	case "busy":
 		v.Busy = d.Bool()
+		return 5
 	case "persistent":
 		v.Persistent = d.Bool()
+		return 6
 	case "inconsistent":
 		v.Inconsistent = new(d.Bool())
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // Qcow2BitmapInfoFlags is the QAPI enum Qcow2BitmapInfoFlags.
@@ -835,91 +908,98 @@ const (
 //
 // Since QEMU 4.0. See block-core.json.
 type Qcow2BitmapInfo struct {
-	Name        string                 `json:"name,omitzero"`
-	Granularity uint32                 `json:"granularity,omitzero"`
-	Flags       []Qcow2BitmapInfoFlags `json:"flags,omitzero"`
+	Name        string                 `json:"name"`
+	Granularity uint32                 `json:"granularity"`
+	Flags       []Qcow2BitmapInfoFlags `json:"flags"`
 }
 
-func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "granularity":
 		v.Granularity = d.Uint32()
+		return 2
 	case "flags":
 		v.Flags = make([]Qcow2BitmapInfoFlags, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Flags = append(v.Flags, Qcow2BitmapInfoFlags(d.Enum()))
 		}
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // BlockLatencyHistogramInfo is the QAPI struct BlockLatencyHistogramInfo.
 //
 // Since QEMU 4.0. See block-core.json.
 type BlockLatencyHistogramInfo struct {
-	Boundaries []uint64 `json:"boundaries,omitzero"`
-	Bins       []uint64 `json:"bins,omitzero"`
+	Boundaries []uint64 `json:"boundaries"`
+	Bins       []uint64 `json:"bins"`
 }
 
-func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "boundaries":
 		v.Boundaries = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Boundaries = append(v.Boundaries, d.Uint64())
 		}
+		return 1
 	case "bins":
 		v.Bins = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Bins = append(v.Bins, d.Uint64())
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // BlockInfo is the QAPI struct BlockInfo.
 //
 // Since QEMU 0.14. See block-core.json.
 type BlockInfo struct {
-	Device    string               `json:"device,omitzero"`
+	Device    string               `json:"device"`
 	Qdev      *string              `json:"qdev,omitzero"`
-	Type      string               `json:"type,omitzero"`
-	Removable bool                 `json:"removable,omitzero"`
-	Locked    bool                 `json:"locked,omitzero"`
+	Type      string               `json:"type"`
+	Removable bool                 `json:"removable"`
+	Locked    bool                 `json:"locked"`
 	Inserted  *BlockDeviceInfo     `json:"inserted,omitzero"`
 	TrayOpen  *bool                `json:"tray_open,omitzero"`
 	IOStatus  *BlockDeviceIoStatus `json:"io-status,omitzero"`
 }
 
-func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.String()
+		return 1
 	case "qdev":
 		v.Qdev = new(d.String())
+		return 2
 	case "type":
 		v.Type = d.String()
+		return 3
 	case "removable":
 		v.Removable = d.Bool()
+		return 4
 	case "locked":
 		v.Locked = d.Bool()
+		return 5
 	case "inserted":
 		v.Inserted = new(BlockDeviceInfo)
 		d.Object(v.Inserted)
+		return 6
 	case "tray_open":
 		v.TrayOpen = new(d.Bool())
+		return 7
 	case "io-status":
 		v.IOStatus = new(BlockDeviceIoStatus(d.Enum()))
-	default:
-		return false
+		return 8
 	}
-	return true
+	return 0
 }
 
 // BlockMeasureInfo is the QAPI struct BlockMeasureInfo.
@@ -968,241 +1048,292 @@ func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 //
 // Since QEMU 2.5. See block-core.json.
 type BlockDeviceTimedStats struct {
-	IntervalLength          int64   `json:"interval_length,omitzero"`
-	MinRdLatencyNs          int64   `json:"min_rd_latency_ns,omitzero"`
-	MaxRdLatencyNs          int64   `json:"max_rd_latency_ns,omitzero"`
-	AvgRdLatencyNs          int64   `json:"avg_rd_latency_ns,omitzero"`
-	MinWrLatencyNs          int64   `json:"min_wr_latency_ns,omitzero"`
-	MaxWrLatencyNs          int64   `json:"max_wr_latency_ns,omitzero"`
-	AvgWrLatencyNs          int64   `json:"avg_wr_latency_ns,omitzero"`
-	MinZoneAppendLatencyNs  int64   `json:"min_zone_append_latency_ns,omitzero"`
-	MaxZoneAppendLatencyNs  int64   `json:"max_zone_append_latency_ns,omitzero"`
-	AvgZoneAppendLatencyNs  int64   `json:"avg_zone_append_latency_ns,omitzero"`
-	MinFlushLatencyNs       int64   `json:"min_flush_latency_ns,omitzero"`
-	MaxFlushLatencyNs       int64   `json:"max_flush_latency_ns,omitzero"`
-	AvgFlushLatencyNs       int64   `json:"avg_flush_latency_ns,omitzero"`
-	AvgRdQueueDepth         float64 `json:"avg_rd_queue_depth,omitzero"`
-	AvgWrQueueDepth         float64 `json:"avg_wr_queue_depth,omitzero"`
-	AvgZoneAppendQueueDepth float64 `json:"avg_zone_append_queue_depth,omitzero"`
+	IntervalLength          int64    `json:"interval_length"`
+	MinRdLatencyNs          int64    `json:"min_rd_latency_ns"`
+	MaxRdLatencyNs          int64    `json:"max_rd_latency_ns"`
+	AvgRdLatencyNs          int64    `json:"avg_rd_latency_ns"`
+	MinWrLatencyNs          int64    `json:"min_wr_latency_ns"`
+	MaxWrLatencyNs          int64    `json:"max_wr_latency_ns"`
+	AvgWrLatencyNs          int64    `json:"avg_wr_latency_ns"`
+	MinZoneAppendLatencyNs  *int64   `json:"min_zone_append_latency_ns,omitzero"`
+	MaxZoneAppendLatencyNs  *int64   `json:"max_zone_append_latency_ns,omitzero"`
+	AvgZoneAppendLatencyNs  *int64   `json:"avg_zone_append_latency_ns,omitzero"`
+	MinFlushLatencyNs       int64    `json:"min_flush_latency_ns"`
+	MaxFlushLatencyNs       int64    `json:"max_flush_latency_ns"`
+	AvgFlushLatencyNs       int64    `json:"avg_flush_latency_ns"`
+	AvgRdQueueDepth         float64  `json:"avg_rd_queue_depth"`
+	AvgWrQueueDepth         float64  `json:"avg_wr_queue_depth"`
+	AvgZoneAppendQueueDepth *float64 `json:"avg_zone_append_queue_depth,omitzero"`
 }
 
-func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "interval_length":
 		v.IntervalLength = d.Int64()
+		return 1
 	case "min_rd_latency_ns":
 		v.MinRdLatencyNs = d.Int64()
+		return 2
 	case "max_rd_latency_ns":
 		v.MaxRdLatencyNs = d.Int64()
+		return 3
 	case "avg_rd_latency_ns":
 		v.AvgRdLatencyNs = d.Int64()
+		return 4
 	case "min_wr_latency_ns":
 		v.MinWrLatencyNs = d.Int64()
+		return 5
 	case "max_wr_latency_ns":
 		v.MaxWrLatencyNs = d.Int64()
+		return 6
 	case "avg_wr_latency_ns":
 		v.AvgWrLatencyNs = d.Int64()
+		return 7
 	case "min_zone_append_latency_ns":
-		v.MinZoneAppendLatencyNs = d.Int64()
+		v.MinZoneAppendLatencyNs = new(d.Int64())
+		return 8
 	case "max_zone_append_latency_ns":
-		v.MaxZoneAppendLatencyNs = d.Int64()
+		v.MaxZoneAppendLatencyNs = new(d.Int64())
+		return 9
 	case "avg_zone_append_latency_ns":
-		v.AvgZoneAppendLatencyNs = d.Int64()
+		v.AvgZoneAppendLatencyNs = new(d.Int64())
+		return 10
 	case "min_flush_latency_ns":
 		v.MinFlushLatencyNs = d.Int64()
+		return 11
 	case "max_flush_latency_ns":
 		v.MaxFlushLatencyNs = d.Int64()
+		return 12
 	case "avg_flush_latency_ns":
 		v.AvgFlushLatencyNs = d.Int64()
+		return 13
 	case "avg_rd_queue_depth":
 		v.AvgRdQueueDepth = d.Float64()
+		return 14
 	case "avg_wr_queue_depth":
 		v.AvgWrQueueDepth = d.Float64()
+		return 15
 	case "avg_zone_append_queue_depth":
-		v.AvgZoneAppendQueueDepth = d.Float64()
-	default:
-		return false
+		v.AvgZoneAppendQueueDepth = new(d.Float64())
+		return 16
 	}
-	return true
+	return 0
 }
 
 // BlockDeviceStats is the QAPI struct BlockDeviceStats.
 //
 // Since QEMU 0.14. See block-core.json.
 type BlockDeviceStats struct {
-	RdBytes                     int64                      `json:"rd_bytes,omitzero"`
-	WrBytes                     int64                      `json:"wr_bytes,omitzero"`
-	ZoneAppendBytes             int64                      `json:"zone_append_bytes,omitzero"`
-	UnmapBytes                  int64                      `json:"unmap_bytes,omitzero"`
-	RdOperations                int64                      `json:"rd_operations,omitzero"`
-	WrOperations                int64                      `json:"wr_operations,omitzero"`
-	ZoneAppendOperations        int64                      `json:"zone_append_operations,omitzero"`
-	FlushOperations             int64                      `json:"flush_operations,omitzero"`
-	UnmapOperations             int64                      `json:"unmap_operations,omitzero"`
-	RdTotalTimeNs               int64                      `json:"rd_total_time_ns,omitzero"`
-	WrTotalTimeNs               int64                      `json:"wr_total_time_ns,omitzero"`
-	ZoneAppendTotalTimeNs       int64                      `json:"zone_append_total_time_ns,omitzero"`
-	FlushTotalTimeNs            int64                      `json:"flush_total_time_ns,omitzero"`
-	UnmapTotalTimeNs            int64                      `json:"unmap_total_time_ns,omitzero"`
-	WrHighestOffset             int64                      `json:"wr_highest_offset,omitzero"`
-	RdMerged                    int64                      `json:"rd_merged,omitzero"`
-	WrMerged                    int64                      `json:"wr_merged,omitzero"`
-	ZoneAppendMerged            int64                      `json:"zone_append_merged,omitzero"`
-	UnmapMerged                 int64                      `json:"unmap_merged,omitzero"`
+	RdBytes                     int64                      `json:"rd_bytes"`
+	WrBytes                     int64                      `json:"wr_bytes"`
+	ZoneAppendBytes             *int64                     `json:"zone_append_bytes,omitzero"`
+	UnmapBytes                  int64                      `json:"unmap_bytes"`
+	RdOperations                int64                      `json:"rd_operations"`
+	WrOperations                int64                      `json:"wr_operations"`
+	ZoneAppendOperations        *int64                     `json:"zone_append_operations,omitzero"`
+	FlushOperations             int64                      `json:"flush_operations"`
+	UnmapOperations             int64                      `json:"unmap_operations"`
+	RdTotalTimeNs               int64                      `json:"rd_total_time_ns"`
+	WrTotalTimeNs               int64                      `json:"wr_total_time_ns"`
+	ZoneAppendTotalTimeNs       *int64                     `json:"zone_append_total_time_ns,omitzero"`
+	FlushTotalTimeNs            int64                      `json:"flush_total_time_ns"`
+	UnmapTotalTimeNs            int64                      `json:"unmap_total_time_ns"`
+	WrHighestOffset             int64                      `json:"wr_highest_offset"`
+	RdMerged                    int64                      `json:"rd_merged"`
+	WrMerged                    int64                      `json:"wr_merged"`
+	ZoneAppendMerged            *int64                     `json:"zone_append_merged,omitzero"`
+	UnmapMerged                 int64                      `json:"unmap_merged"`
 	IdleTimeNs                  *int64                     `json:"idle_time_ns,omitzero"`
-	FailedRdOperations          int64                      `json:"failed_rd_operations,omitzero"`
-	FailedWrOperations          int64                      `json:"failed_wr_operations,omitzero"`
-	FailedZoneAppendOperations  int64                      `json:"failed_zone_append_operations,omitzero"`
-	FailedFlushOperations       int64                      `json:"failed_flush_operations,omitzero"`
-	FailedUnmapOperations       int64                      `json:"failed_unmap_operations,omitzero"`
-	InvalidRdOperations         int64                      `json:"invalid_rd_operations,omitzero"`
-	InvalidWrOperations         int64                      `json:"invalid_wr_operations,omitzero"`
-	InvalidZoneAppendOperations int64                      `json:"invalid_zone_append_operations,omitzero"`
-	InvalidFlushOperations      int64                      `json:"invalid_flush_operations,omitzero"`
-	InvalidUnmapOperations      int64                      `json:"invalid_unmap_operations,omitzero"`
-	AccountInvalid              bool                       `json:"account_invalid,omitzero"`
-	AccountFailed               bool                       `json:"account_failed,omitzero"`
-	TimedStats                  []BlockDeviceTimedStats    `json:"timed_stats,omitzero"`
+	FailedRdOperations          int64                      `json:"failed_rd_operations"`
+	FailedWrOperations          int64                      `json:"failed_wr_operations"`
+	FailedZoneAppendOperations  *int64                     `json:"failed_zone_append_operations,omitzero"`
+	FailedFlushOperations       int64                      `json:"failed_flush_operations"`
+	FailedUnmapOperations       int64                      `json:"failed_unmap_operations"`
+	InvalidRdOperations         int64                      `json:"invalid_rd_operations"`
+	InvalidWrOperations         int64                      `json:"invalid_wr_operations"`
+	InvalidZoneAppendOperations *int64                     `json:"invalid_zone_append_operations,omitzero"`
+	InvalidFlushOperations      int64                      `json:"invalid_flush_operations"`
+	InvalidUnmapOperations      int64                      `json:"invalid_unmap_operations"`
+	AccountInvalid              bool                       `json:"account_invalid"`
+	AccountFailed               bool                       `json:"account_failed"`
+	TimedStats                  []BlockDeviceTimedStats    `json:"timed_stats"`
 	RdLatencyHistogram          *BlockLatencyHistogramInfo `json:"rd_latency_histogram,omitzero"`
 	WrLatencyHistogram          *BlockLatencyHistogramInfo `json:"wr_latency_histogram,omitzero"`
 	ZoneAppendLatencyHistogram  *BlockLatencyHistogramInfo `json:"zone_append_latency_histogram,omitzero"`
 	FlushLatencyHistogram       *BlockLatencyHistogramInfo `json:"flush_latency_histogram,omitzero"`
 }
 
-func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rd_bytes":
 		v.RdBytes = d.Int64()
+		return 1
 	case "wr_bytes":
 		v.WrBytes = d.Int64()
+		return 2
 	case "zone_append_bytes":
-		v.ZoneAppendBytes = d.Int64()
+		v.ZoneAppendBytes = new(d.Int64())
+		return 3
 	case "unmap_bytes":
 		v.UnmapBytes = d.Int64()
+		return 4
 	case "rd_operations":
 		v.RdOperations = d.Int64()
+		return 5
 	case "wr_operations":
 		v.WrOperations = d.Int64()
+		return 6
 	case "zone_append_operations":
-		v.ZoneAppendOperations = d.Int64()
+		v.ZoneAppendOperations = new(d.Int64())
+		return 7
 	case "flush_operations":
 		v.FlushOperations = d.Int64()
+		return 8
 	case "unmap_operations":
 		v.UnmapOperations = d.Int64()
+		return 9
 	case "rd_total_time_ns":
 		v.RdTotalTimeNs = d.Int64()
+		return 10
 	case "wr_total_time_ns":
 		v.WrTotalTimeNs = d.Int64()
+		return 11
 	case "zone_append_total_time_ns":
-		v.ZoneAppendTotalTimeNs = d.Int64()
+		v.ZoneAppendTotalTimeNs = new(d.Int64())
+		return 12
 	case "flush_total_time_ns":
 		v.FlushTotalTimeNs = d.Int64()
+		return 13
 	case "unmap_total_time_ns":
 		v.UnmapTotalTimeNs = d.Int64()
+		return 14
 	case "wr_highest_offset":
 		v.WrHighestOffset = d.Int64()
+		return 15
 	case "rd_merged":
 		v.RdMerged = d.Int64()
+		return 16
 	case "wr_merged":
 		v.WrMerged = d.Int64()
+		return 17
 	case "zone_append_merged":
-		v.ZoneAppendMerged = d.Int64()
+		v.ZoneAppendMerged = new(d.Int64())
+		return 18
 	case "unmap_merged":
 		v.UnmapMerged = d.Int64()
+		return 19
 	case "idle_time_ns":
 		v.IdleTimeNs = new(d.Int64())
+		return 20
 	case "failed_rd_operations":
 		v.FailedRdOperations = d.Int64()
+		return 21
 	case "failed_wr_operations":
 		v.FailedWrOperations = d.Int64()
+		return 22
 	case "failed_zone_append_operations":
-		v.FailedZoneAppendOperations = d.Int64()
+		v.FailedZoneAppendOperations = new(d.Int64())
+		return 23
 	case "failed_flush_operations":
 		v.FailedFlushOperations = d.Int64()
+		return 24
 	case "failed_unmap_operations":
 		v.FailedUnmapOperations = d.Int64()
+		return 25
 	case "invalid_rd_operations":
 		v.InvalidRdOperations = d.Int64()
+		return 26
 	case "invalid_wr_operations":
 		v.InvalidWrOperations = d.Int64()
+		return 27
 	case "invalid_zone_append_operations":
-		v.InvalidZoneAppendOperations = d.Int64()
+		v.InvalidZoneAppendOperations = new(d.Int64())
+		return 28
 	case "invalid_flush_operations":
 		v.InvalidFlushOperations = d.Int64()
+		return 29
 	case "invalid_unmap_operations":
 		v.InvalidUnmapOperations = d.Int64()
+		return 30
 	case "account_invalid":
 		v.AccountInvalid = d.Bool()
+		return 31
 	case "account_failed":
 		v.AccountFailed = d.Bool()
+		return 32
 	case "timed_stats":
 		v.TimedStats = make([]BlockDeviceTimedStats, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.TimedStats = append(v.TimedStats, BlockDeviceTimedStats{})
 			d.Object(&v.TimedStats[len(v.TimedStats)-1])
 		}
+		return 33
 	case "rd_latency_histogram":
 		v.RdLatencyHistogram = new(BlockLatencyHistogramInfo)
 		d.Object(v.RdLatencyHistogram)
+		return 34
 	case "wr_latency_histogram":
 		v.WrLatencyHistogram = new(BlockLatencyHistogramInfo)
 		d.Object(v.WrLatencyHistogram)
+		return 35
 	case "zone_append_latency_histogram":
 		v.ZoneAppendLatencyHistogram = new(BlockLatencyHistogramInfo)
 		d.Object(v.ZoneAppendLatencyHistogram)
+		return 36
 	case "flush_latency_histogram":
 		v.FlushLatencyHistogram = new(BlockLatencyHistogramInfo)
 		d.Object(v.FlushLatencyHistogram)
-	default:
-		return false
+		return 37
 	}
-	return true
+	return 0
 }
 
 // BlockStatsSpecificFile is the QAPI struct BlockStatsSpecificFile.
 //
 // Since QEMU 4.2. See block-core.json.
 type BlockStatsSpecificFile struct {
-	DiscardNbOk     uint64 `json:"discard-nb-ok,omitzero"`
-	DiscardNbFailed uint64 `json:"discard-nb-failed,omitzero"`
-	DiscardBytesOk  uint64 `json:"discard-bytes-ok,omitzero"`
+	DiscardNbOk     uint64 `json:"discard-nb-ok"`
+	DiscardNbFailed uint64 `json:"discard-nb-failed"`
+	DiscardBytesOk  uint64 `json:"discard-bytes-ok"`
 }
 
-func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "discard-nb-ok":
 		v.DiscardNbOk = d.Uint64()
+		return 1
 	case "discard-nb-failed":
 		v.DiscardNbFailed = d.Uint64()
+		return 2
 	case "discard-bytes-ok":
 		v.DiscardBytesOk = d.Uint64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // BlockStatsSpecificNvme is the QAPI struct BlockStatsSpecificNvme.
 //
 // Since QEMU 5.2. See block-core.json.
 type BlockStatsSpecificNvme struct {
-	CompletionErrors  uint64 `json:"completion-errors,omitzero"`
-	AlignedAccesses   uint64 `json:"aligned-accesses,omitzero"`
-	UnalignedAccesses uint64 `json:"unaligned-accesses,omitzero"`
+	CompletionErrors  uint64 `json:"completion-errors"`
+	AlignedAccesses   uint64 `json:"aligned-accesses"`
+	UnalignedAccesses uint64 `json:"unaligned-accesses"`
 }
 
-func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "completion-errors":
 		v.CompletionErrors = d.Uint64()
+		return 1
 	case "aligned-accesses":
 		v.AlignedAccesses = d.Uint64()
+		return 2
 	case "unaligned-accesses":
 		v.UnalignedAccesses = d.Uint64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // BlockStatsSpecific is the QAPI union BlockStatsSpecific.
@@ -1210,7 +1341,7 @@ func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) bool
 // Since QEMU 4.2. See block-core.json.
 type BlockStatsSpecific struct {
 	// Decides what Branch holds.
-	Driver BlockdevDriver           `json:"driver,omitzero"`
+	Driver BlockdevDriver           `json:"driver"`
 	Branch BlockStatsSpecificBranch `json:",omitzero"`
 }
 
@@ -1218,7 +1349,7 @@ type BlockStatsSpecific struct {
 //
 //   - *BlockStatsSpecificFile: file, host_device (HAVE_HOST_BLOCK_DEVICE)
 //   - *BlockStatsSpecificNvme: nvme
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, gluster, host_cdrom
@@ -1236,23 +1367,23 @@ func (*BlockStatsSpecificFile) isBlockStatsSpecificBranch() {}
 func (*BlockStatsSpecificNvme) isBlockStatsSpecificBranch() {}
 func (*RawBranch) isBlockStatsSpecificBranch()              {}
 
-func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "driver":
 		v.Driver = BlockdevDriver(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *BlockStatsSpecific) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *BlockStatsSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Driver {
-	case "":
+	if v.Driver == "" && !end {
 		return nil, false
+	}
+	switch v.Driver {
 	case BlockdevDriverFile, BlockdevDriverHostDevice:
 		v.Branch = new(BlockStatsSpecificFile)
 	case BlockdevDriverNVMe:
@@ -1272,35 +1403,40 @@ type BlockStats struct {
 	Device         *string             `json:"device,omitzero"`
 	Qdev           *string             `json:"qdev,omitzero"`
 	NodeName       *string             `json:"node-name,omitzero"`
-	Stats          BlockDeviceStats    `json:"stats,omitzero"`
+	Stats          BlockDeviceStats    `json:"stats"`
 	DriverSpecific *BlockStatsSpecific `json:"driver-specific,omitzero"`
 	Parent         *BlockStats         `json:"parent,omitzero"`
 	Backing        *BlockStats         `json:"backing,omitzero"`
 }
 
-func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = new(d.String())
+		return 1
 	case "qdev":
 		v.Qdev = new(d.String())
+		return 2
 	case "node-name":
 		v.NodeName = new(d.String())
+		return 3
 	case "stats":
 		d.Object(&v.Stats)
+		return 4
 	case "driver-specific":
 		v.DriverSpecific = new(BlockStatsSpecific)
 		d.Object(v.DriverSpecific)
+		return 5
 	case "parent":
 		v.Parent = new(BlockStats)
 		d.Object(v.Parent)
+		return 6
 	case "backing":
 		v.Backing = new(BlockStats)
 		d.Object(v.Backing)
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // QueryBlockstats is the QMP command query-blockstats.
@@ -1390,17 +1526,16 @@ const (
 //
 // Since QEMU 8.2. See block-core.json.
 type BlockJobInfoMirror struct {
-	ActivelySynced bool `json:"actively-synced,omitzero"`
+	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
 
-func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actively-synced":
-		v.ActivelySynced = d.Bool()
-	default:
-		return false
+		v.ActivelySynced = new(d.Bool())
+		return 1
 	}
-	return true
+	return 0
 }
 
 // BlockJobInfo is the QAPI union BlockJobInfo.
@@ -1408,18 +1543,18 @@ func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) bool {
 // Since QEMU 1.1. See block-core.json.
 type BlockJobInfo struct {
 	// Decides what Branch holds.
-	Type         JobType             `json:"type,omitzero"`
-	Device       string              `json:"device,omitzero"`
-	Len          int64               `json:"len,omitzero"`
-	Offset       int64               `json:"offset,omitzero"`
-	Busy         bool                `json:"busy,omitzero"`
-	Paused       bool                `json:"paused,omitzero"`
-	Speed        int64               `json:"speed,omitzero"`
-	IOStatus     BlockDeviceIoStatus `json:"io-status,omitzero"`
-	Ready        bool                `json:"ready,omitzero"`
-	Status       JobStatus           `json:"status,omitzero"`
-	AutoFinalize bool                `json:"auto-finalize,omitzero"`
-	AutoDismiss  bool                `json:"auto-dismiss,omitzero"`
+	Type         JobType             `json:"type"`
+	Device       string              `json:"device"`
+	Len          int64               `json:"len"`
+	Offset       int64               `json:"offset"`
+	Busy         bool                `json:"busy"`
+	Paused       bool                `json:"paused"`
+	Speed        int64               `json:"speed"`
+	IOStatus     BlockDeviceIoStatus `json:"io-status"`
+	Ready        bool                `json:"ready"`
+	Status       JobStatus           `json:"status"`
+	AutoFinalize bool                `json:"auto-finalize"`
+	AutoDismiss  bool                `json:"auto-dismiss"`
 	Error        *string             `json:"error,omitzero"`
 	Branch       BlockJobInfoBranch  `json:",omitzero"`
 }
@@ -1427,7 +1562,7 @@ type BlockJobInfo struct {
 // BlockJobInfoBranch is what the Type of BlockJobInfo adds to it:
 //
 //   - *BlockJobInfoMirror: mirror
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
 // snapshot-delete.
@@ -1439,47 +1574,59 @@ type BlockJobInfoBranch interface {
 func (*BlockJobInfoMirror) isBlockJobInfoBranch() {}
 func (*RawBranch) isBlockJobInfoBranch()          {}
 
-func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = JobType(d.Enum())
+		return 1
 	case "device":
 		v.Device = d.String()
+		return 2
 	case "len":
 		v.Len = d.Int64()
+		return 3
 	case "offset":
 		v.Offset = d.Int64()
+		return 4
 	case "busy":
 		v.Busy = d.Bool()
+		return 5
 	case "paused":
 		v.Paused = d.Bool()
+		return 6
 	case "speed":
 		v.Speed = d.Int64()
+		return 7
 	case "io-status":
 		v.IOStatus = BlockDeviceIoStatus(d.Enum())
+		return 8
 	case "ready":
 		v.Ready = d.Bool()
+		return 9
 	case "status":
 		v.Status = JobStatus(d.Enum())
+		return 10
 	case "auto-finalize":
 		v.AutoFinalize = d.Bool()
+		return 11
 	case "auto-dismiss":
 		v.AutoDismiss = d.Bool()
+		return 12
 	case "error":
 		v.Error = new(d.String())
-	default:
-		return false
+		return 13
 	}
-	return true
+	return 0
 }
 
-func (v *BlockJobInfo) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *BlockJobInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case JobTypeMirror:
 		v.Branch = new(BlockJobInfoMirror)
 	case JobTypeCommit, JobTypeStream, JobTypeBackup, JobTypeCreate, JobTypeAmend, JobTypeSnapshotLoad, JobTypeSnapshotSave, JobTypeSnapshotDelete:
@@ -1910,23 +2057,24 @@ const (
 //
 // Since QEMU 4.0. See block-core.json.
 type XDbgBlockGraphNode struct {
-	ID   uint64                 `json:"id,omitzero"`
-	Type XDbgBlockGraphNodeType `json:"type,omitzero"`
-	Name string                 `json:"name,omitzero"`
+	ID   uint64                 `json:"id"`
+	Type XDbgBlockGraphNodeType `json:"type"`
+	Name string                 `json:"name"`
 }
 
-func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.Uint64()
+		return 1
 	case "type":
 		v.Type = XDbgBlockGraphNodeType(d.Enum())
+		return 2
 	case "name":
 		v.Name = d.String()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // BlockPermission is the QAPI enum BlockPermission.
@@ -1946,46 +2094,49 @@ const (
 //
 // Since QEMU 4.0. See block-core.json.
 type XDbgBlockGraphEdge struct {
-	Parent     uint64            `json:"parent,omitzero"`
-	Child      uint64            `json:"child,omitzero"`
-	Name       string            `json:"name,omitzero"`
-	Perm       []BlockPermission `json:"perm,omitzero"`
-	SharedPerm []BlockPermission `json:"shared-perm,omitzero"`
+	Parent     uint64            `json:"parent"`
+	Child      uint64            `json:"child"`
+	Name       string            `json:"name"`
+	Perm       []BlockPermission `json:"perm"`
+	SharedPerm []BlockPermission `json:"shared-perm"`
 }
 
-func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "parent":
 		v.Parent = d.Uint64()
+		return 1
 	case "child":
 		v.Child = d.Uint64()
+		return 2
 	case "name":
 		v.Name = d.String()
+		return 3
 	case "perm":
 		v.Perm = make([]BlockPermission, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Perm = append(v.Perm, BlockPermission(d.Enum()))
 		}
+		return 4
 	case "shared-perm":
 		v.SharedPerm = make([]BlockPermission, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.SharedPerm = append(v.SharedPerm, BlockPermission(d.Enum()))
 		}
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // XDbgBlockGraph is the QAPI struct XDbgBlockGraph.
 //
 // Since QEMU 4.0. See block-core.json.
 type XDbgBlockGraph struct {
-	Nodes []XDbgBlockGraphNode `json:"nodes,omitzero"`
-	Edges []XDbgBlockGraphEdge `json:"edges,omitzero"`
+	Nodes []XDbgBlockGraphNode `json:"nodes"`
+	Edges []XDbgBlockGraphEdge `json:"edges"`
 }
 
-func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "nodes":
 		v.Nodes = make([]XDbgBlockGraphNode, 0, d.Room())
@@ -1993,16 +2144,16 @@ func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) bool {
 			v.Nodes = append(v.Nodes, XDbgBlockGraphNode{})
 			d.Object(&v.Nodes[len(v.Nodes)-1])
 		}
+		return 1
 	case "edges":
 		v.Edges = make([]XDbgBlockGraphEdge, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Edges = append(v.Edges, XDbgBlockGraphEdge{})
 			d.Object(&v.Edges[len(v.Edges)-1])
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // XDebugQueryBlockGraph is the QMP command x-debug-query-block-graph.
@@ -2276,17 +2427,16 @@ func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...q
 //
 // Since QEMU 2.10. See block-core.json.
 type BlockDirtyBitmapSha256 struct {
-	SHA256 string `json:"sha256,omitzero"`
+	SHA256 string `json:"sha256"`
 }
 
-func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sha256":
 		v.SHA256 = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // XDebugBlockDirtyBitmapSHA256 is the QMP command x-debug-block-dirty-bitmap-sha256.
@@ -2822,7 +2972,7 @@ type BlockJobChangeOptions struct {
 // BlockJobChangeOptionsBranch is what the Type of BlockJobChangeOptions adds to it:
 //
 //   - *BlockJobChangeOptionsMirror: mirror
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
 // snapshot-delete.
@@ -3270,7 +3420,7 @@ type BlockdevQcowEncryption struct {
 // BlockdevQcowEncryptionBranch is what the Format of BlockdevQcowEncryption adds to it:
 //
 //   - *QCryptoBlockOptionsQCow: aes
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcowEncryptionBranch interface {
 	wire.MemberEncoder
 	isBlockdevQcowEncryptionBranch()
@@ -3352,7 +3502,7 @@ type BlockdevQcow2Encryption struct {
 //
 //   - *QCryptoBlockOptionsQCow: aes
 //   - *QCryptoBlockOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcow2EncryptionBranch interface {
 	wire.MemberEncoder
 	isBlockdevQcow2EncryptionBranch()
@@ -3521,7 +3671,7 @@ type SshHostKeyCheck struct {
 // SshHostKeyCheckBranch is what the Mode of SshHostKeyCheck adds to it:
 //
 //   - *SshHostKeyHash: hash
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for none, known_hosts.
 type SshHostKeyCheckBranch interface {
@@ -4245,7 +4395,7 @@ type RbdEncryptionOptions struct {
 //   - *RbdEncryptionOptionsLUKS: luks
 //   - *RbdEncryptionOptionsLUKS2: luks2
 //   - *RbdEncryptionOptionsLUKSAny: luks-any
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type RbdEncryptionOptionsBranch interface {
 	wire.MemberEncoder
 	isRbdEncryptionOptionsBranch()
@@ -4299,7 +4449,7 @@ type RbdEncryptionCreateOptions struct {
 //
 //   - *RbdEncryptionCreateOptionsLUKS: luks
 //   - *RbdEncryptionCreateOptionsLUKS2: luks2
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for luks-any.
 type RbdEncryptionCreateOptionsBranch interface {
@@ -4844,7 +4994,7 @@ type BlockdevOptions struct {
 //   - *BlockdevOptionsVirtioBlkVhostUser: virtio-blk-vhost-user (CONFIG_BLKIO)
 //   - *BlockdevOptionsVirtioBlkVhostVdpa: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
 //   - *BlockdevOptionsVVFAT: vvfat
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type BlockdevOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevOptionsBranch()
@@ -5647,7 +5797,7 @@ type BlockdevCreateOptions struct {
 //   - *BlockdevCreateOptionsVhdx: vhdx
 //   - *BlockdevCreateOptionsVmdk: vmdk
 //   - *BlockdevCreateOptionsVpc: vpc
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, host_cdrom
@@ -5814,7 +5964,7 @@ type BlockdevAmendOptions struct {
 //
 //   - *BlockdevAmendOptionsLUKS: luks
 //   - *BlockdevAmendOptionsQcow2: qcow2
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write, copy-on-read, dmg, file, snapshot-access, ftp, ftps, gluster, host_cdrom
@@ -5904,32 +6054,36 @@ const (
 //
 // Since QEMU 1.7. See block-core.json.
 type BlockImageCorruptedEvent struct {
-	Device   string  `json:"device,omitzero"`
+	Device   string  `json:"device"`
 	NodeName *string `json:"node-name,omitzero"`
-	Msg      string  `json:"msg,omitzero"`
+	Msg      string  `json:"msg"`
 	Offset   *int64  `json:"offset,omitzero"`
 	Size     *int64  `json:"size,omitzero"`
-	Fatal    bool    `json:"fatal,omitzero"`
+	Fatal    bool    `json:"fatal"`
 }
 
-func (v *BlockImageCorruptedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockImageCorruptedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.String()
+		return 1
 	case "node-name":
 		v.NodeName = new(d.String())
+		return 2
 	case "msg":
 		v.Msg = d.String()
+		return 3
 	case "offset":
 		v.Offset = new(d.Int64())
+		return 4
 	case "size":
 		v.Size = new(d.Int64())
+		return 5
 	case "fatal":
 		v.Fatal = d.Bool()
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // EventName returns BLOCK_IMAGE_CORRUPTED.
@@ -5941,35 +6095,40 @@ func (*BlockImageCorruptedEvent) EventName() string {
 //
 // Since QEMU 0.13. See block-core.json.
 type BlockIOErrorEvent struct {
-	QOMPath   string           `json:"qom-path,omitzero"`
-	Device    string           `json:"device,omitzero"`
+	QOMPath   *string          `json:"qom-path,omitzero"`
+	Device    string           `json:"device"`
 	NodeName  *string          `json:"node-name,omitzero"`
-	Operation IoOperationType  `json:"operation,omitzero"`
-	Action    BlockErrorAction `json:"action,omitzero"`
+	Operation IoOperationType  `json:"operation"`
+	Action    BlockErrorAction `json:"action"`
 	Nospace   *bool            `json:"nospace,omitzero"`
-	Reason    string           `json:"reason,omitzero"`
+	Reason    string           `json:"reason"`
 }
 
-func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qom-path":
-		v.QOMPath = d.String()
+		v.QOMPath = new(d.String())
+		return 1
 	case "device":
 		v.Device = d.String()
+		return 2
 	case "node-name":
 		v.NodeName = new(d.String())
+		return 3
 	case "operation":
 		v.Operation = IoOperationType(d.Enum())
+		return 4
 	case "action":
 		v.Action = BlockErrorAction(d.Enum())
+		return 5
 	case "nospace":
 		v.Nospace = new(d.Bool())
+		return 6
 	case "reason":
 		v.Reason = d.String()
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // EventName returns BLOCK_IO_ERROR.
@@ -5981,32 +6140,36 @@ func (*BlockIOErrorEvent) EventName() string {
 //
 // Since QEMU 1.1. See block-core.json.
 type BlockJobCompletedEvent struct {
-	Type   JobType `json:"type,omitzero"`
-	Device string  `json:"device,omitzero"`
-	Len    int64   `json:"len,omitzero"`
-	Offset int64   `json:"offset,omitzero"`
-	Speed  int64   `json:"speed,omitzero"`
+	Type   JobType `json:"type"`
+	Device string  `json:"device"`
+	Len    int64   `json:"len"`
+	Offset int64   `json:"offset"`
+	Speed  int64   `json:"speed"`
 	Error  *string `json:"error,omitzero"`
 }
 
-func (v *BlockJobCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockJobCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = JobType(d.Enum())
+		return 1
 	case "device":
 		v.Device = d.String()
+		return 2
 	case "len":
 		v.Len = d.Int64()
+		return 3
 	case "offset":
 		v.Offset = d.Int64()
+		return 4
 	case "speed":
 		v.Speed = d.Int64()
+		return 5
 	case "error":
 		v.Error = new(d.String())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // EventName returns BLOCK_JOB_COMPLETED.
@@ -6018,29 +6181,32 @@ func (*BlockJobCompletedEvent) EventName() string {
 //
 // Since QEMU 1.1. See block-core.json.
 type BlockJobCancelledEvent struct {
-	Type   JobType `json:"type,omitzero"`
-	Device string  `json:"device,omitzero"`
-	Len    int64   `json:"len,omitzero"`
-	Offset int64   `json:"offset,omitzero"`
-	Speed  int64   `json:"speed,omitzero"`
+	Type   JobType `json:"type"`
+	Device string  `json:"device"`
+	Len    int64   `json:"len"`
+	Offset int64   `json:"offset"`
+	Speed  int64   `json:"speed"`
 }
 
-func (v *BlockJobCancelledEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockJobCancelledEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = JobType(d.Enum())
+		return 1
 	case "device":
 		v.Device = d.String()
+		return 2
 	case "len":
 		v.Len = d.Int64()
+		return 3
 	case "offset":
 		v.Offset = d.Int64()
+		return 4
 	case "speed":
 		v.Speed = d.Int64()
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // EventName returns BLOCK_JOB_CANCELLED.
@@ -6052,23 +6218,24 @@ func (*BlockJobCancelledEvent) EventName() string {
 //
 // Since QEMU 1.3. See block-core.json.
 type BlockJobErrorEvent struct {
-	Device    string           `json:"device,omitzero"`
-	Operation IoOperationType  `json:"operation,omitzero"`
-	Action    BlockErrorAction `json:"action,omitzero"`
+	Device    string           `json:"device"`
+	Operation IoOperationType  `json:"operation"`
+	Action    BlockErrorAction `json:"action"`
 }
 
-func (v *BlockJobErrorEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockJobErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.String()
+		return 1
 	case "operation":
 		v.Operation = IoOperationType(d.Enum())
+		return 2
 	case "action":
 		v.Action = BlockErrorAction(d.Enum())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // EventName returns BLOCK_JOB_ERROR.
@@ -6080,29 +6247,32 @@ func (*BlockJobErrorEvent) EventName() string {
 //
 // Since QEMU 1.3. See block-core.json.
 type BlockJobReadyEvent struct {
-	Type   JobType `json:"type,omitzero"`
-	Device string  `json:"device,omitzero"`
-	Len    int64   `json:"len,omitzero"`
-	Offset int64   `json:"offset,omitzero"`
-	Speed  int64   `json:"speed,omitzero"`
+	Type   JobType `json:"type"`
+	Device string  `json:"device"`
+	Len    int64   `json:"len"`
+	Offset int64   `json:"offset"`
+	Speed  int64   `json:"speed"`
 }
 
-func (v *BlockJobReadyEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockJobReadyEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = JobType(d.Enum())
+		return 1
 	case "device":
 		v.Device = d.String()
+		return 2
 	case "len":
 		v.Len = d.Int64()
+		return 3
 	case "offset":
 		v.Offset = d.Int64()
+		return 4
 	case "speed":
 		v.Speed = d.Int64()
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // EventName returns BLOCK_JOB_READY.
@@ -6114,20 +6284,20 @@ func (*BlockJobReadyEvent) EventName() string {
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockJobPendingEvent struct {
-	Type JobType `json:"type,omitzero"`
-	ID   string  `json:"id,omitzero"`
+	Type JobType `json:"type"`
+	ID   string  `json:"id"`
 }
 
-func (v *BlockJobPendingEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockJobPendingEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = JobType(d.Enum())
+		return 1
 	case "id":
 		v.ID = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns BLOCK_JOB_PENDING.
@@ -6152,23 +6322,24 @@ const (
 //
 // Since QEMU 2.3. See block-core.json.
 type BlockWriteThresholdEvent struct {
-	NodeName       string `json:"node-name,omitzero"`
-	AmountExceeded uint64 `json:"amount-exceeded,omitzero"`
-	WriteThreshold uint64 `json:"write-threshold,omitzero"`
+	NodeName       string `json:"node-name"`
+	AmountExceeded uint64 `json:"amount-exceeded"`
+	WriteThreshold uint64 `json:"write-threshold"`
 }
 
-func (v *BlockWriteThresholdEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockWriteThresholdEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-name":
 		v.NodeName = d.String()
+		return 1
 	case "amount-exceeded":
 		v.AmountExceeded = d.Uint64()
+		return 2
 	case "write-threshold":
 		v.WriteThreshold = d.Uint64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // EventName returns BLOCK_WRITE_THRESHOLD.
@@ -6278,23 +6449,24 @@ const (
 //
 // Since QEMU 2.0. See block-core.json.
 type QuorumFailureEvent struct {
-	Reference    string `json:"reference,omitzero"`
-	SectorNum    int64  `json:"sector-num,omitzero"`
-	SectorsCount int64  `json:"sectors-count,omitzero"`
+	Reference    string `json:"reference"`
+	SectorNum    int64  `json:"sector-num"`
+	SectorsCount int64  `json:"sectors-count"`
 }
 
-func (v *QuorumFailureEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *QuorumFailureEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "reference":
 		v.Reference = d.String()
+		return 1
 	case "sector-num":
 		v.SectorNum = d.Int64()
+		return 2
 	case "sectors-count":
 		v.SectorsCount = d.Int64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // EventName returns QUORUM_FAILURE.
@@ -6306,29 +6478,32 @@ func (*QuorumFailureEvent) EventName() string {
 //
 // Since QEMU 2.0. See block-core.json.
 type QuorumReportBadEvent struct {
-	Type         QuorumOpType `json:"type,omitzero"`
+	Type         QuorumOpType `json:"type"`
 	Error        *string      `json:"error,omitzero"`
-	NodeName     string       `json:"node-name,omitzero"`
-	SectorNum    int64        `json:"sector-num,omitzero"`
-	SectorsCount int64        `json:"sectors-count,omitzero"`
+	NodeName     string       `json:"node-name"`
+	SectorNum    int64        `json:"sector-num"`
+	SectorsCount int64        `json:"sectors-count"`
 }
 
-func (v *QuorumReportBadEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *QuorumReportBadEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = QuorumOpType(d.Enum())
+		return 1
 	case "error":
 		v.Error = new(d.String())
+		return 2
 	case "node-name":
 		v.NodeName = d.String()
+		return 3
 	case "sector-num":
 		v.SectorNum = d.Int64()
+		return 4
 	case "sectors-count":
 		v.SectorsCount = d.Int64()
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // EventName returns QUORUM_REPORT_BAD.

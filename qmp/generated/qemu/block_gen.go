@@ -40,20 +40,20 @@ const (
 //
 // Since QEMU 3.0. See block.json.
 type PRManagerInfo struct {
-	ID        string `json:"id,omitzero"`
-	Connected bool   `json:"connected,omitzero"`
+	ID        string `json:"id"`
+	Connected bool   `json:"connected"`
 }
 
-func (v *PRManagerInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PRManagerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "connected":
 		v.Connected = d.Bool()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryPrManagers is the QMP command query-pr-managers.
@@ -260,23 +260,24 @@ func (r BlockdevChangeMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Since QEMU 1.1. See block.json.
 type DeviceTrayMovedEvent struct {
-	Device   string `json:"device,omitzero"`
-	ID       string `json:"id,omitzero"`
-	TrayOpen bool   `json:"tray-open,omitzero"`
+	Device   string `json:"device"`
+	ID       string `json:"id"`
+	TrayOpen bool   `json:"tray-open"`
 }
 
-func (v *DeviceTrayMovedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DeviceTrayMovedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.String()
+		return 1
 	case "id":
 		v.ID = d.String()
+		return 2
 	case "tray-open":
 		v.TrayOpen = d.Bool()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // EventName returns DEVICE_TRAY_MOVED.
@@ -288,20 +289,20 @@ func (*DeviceTrayMovedEvent) EventName() string {
 //
 // Since QEMU 3.0. See block.json.
 type PrManagerStatusChangedEvent struct {
-	ID        string `json:"id,omitzero"`
-	Connected bool   `json:"connected,omitzero"`
+	ID        string `json:"id"`
+	Connected bool   `json:"connected"`
 }
 
-func (v *PrManagerStatusChangedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PrManagerStatusChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "connected":
 		v.Connected = d.Bool()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns PR_MANAGER_STATUS_CHANGED.

@@ -175,17 +175,16 @@ const (
 //
 // Since QEMU 6.2. See common.json.
 type HumanReadableText struct {
-	HumanReadableText string `json:"human-readable-text,omitzero"`
+	HumanReadableText string `json:"human-readable-text"`
 }
 
-func (v *HumanReadableText) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *HumanReadableText) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "human-readable-text":
 		v.HumanReadableText = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EndianMode is the QAPI enum EndianMode.

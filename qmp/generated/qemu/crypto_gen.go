@@ -193,7 +193,7 @@ type QCryptoBlockOpenOptions struct {
 //
 //   - *QCryptoBlockOptionsQCow: qcow
 //   - *QCryptoBlockOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockOpenOptionsBranch interface {
 	isQCryptoBlockOpenOptionsBranch()
 }
@@ -215,7 +215,7 @@ type QCryptoBlockCreateOptions struct {
 //
 //   - *QCryptoBlockOptionsQCow: qcow
 //   - *QCryptoBlockCreateOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isQCryptoBlockCreateOptionsBranch()
@@ -260,74 +260,84 @@ type QCryptoBlockInfoBase struct {
 //
 // Since QEMU 2.7. See crypto.json.
 type QCryptoBlockInfoLUKSSlot struct {
-	Active    bool   `json:"active,omitzero"`
+	Active    bool   `json:"active"`
 	Iters     *int64 `json:"iters,omitzero"`
 	Stripes   *int64 `json:"stripes,omitzero"`
-	KeyOffset int64  `json:"key-offset,omitzero"`
+	KeyOffset int64  `json:"key-offset"`
 }
 
-func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "active":
 		v.Active = d.Bool()
+		return 1
 	case "iters":
 		v.Iters = new(d.Int64())
+		return 2
 	case "stripes":
 		v.Stripes = new(d.Int64())
+		return 3
 	case "key-offset":
 		v.KeyOffset = d.Int64()
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // QCryptoBlockInfoLUKS is the QAPI struct QCryptoBlockInfoLUKS.
 //
 // Since QEMU 2.7. See crypto.json.
 type QCryptoBlockInfoLUKS struct {
-	CipherAlg      QCryptoCipherAlgo          `json:"cipher-alg,omitzero"`
-	CipherMode     QCryptoCipherMode          `json:"cipher-mode,omitzero"`
-	IvgenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg,omitzero"`
+	CipherAlg      QCryptoCipherAlgo          `json:"cipher-alg"`
+	CipherMode     QCryptoCipherMode          `json:"cipher-mode"`
+	IvgenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg"`
 	IvgenHashAlg   *QCryptoHashAlgo           `json:"ivgen-hash-alg,omitzero"`
-	HashAlg        QCryptoHashAlgo            `json:"hash-alg,omitzero"`
-	DetachedHeader bool                       `json:"detached-header,omitzero"`
-	PayloadOffset  int64                      `json:"payload-offset,omitzero"`
-	MasterKeyIters int64                      `json:"master-key-iters,omitzero"`
-	UUID           string                     `json:"uuid,omitzero"`
-	Slots          []QCryptoBlockInfoLUKSSlot `json:"slots,omitzero"`
+	HashAlg        QCryptoHashAlgo            `json:"hash-alg"`
+	DetachedHeader *bool                      `json:"detached-header,omitzero"`
+	PayloadOffset  int64                      `json:"payload-offset"`
+	MasterKeyIters int64                      `json:"master-key-iters"`
+	UUID           string                     `json:"uuid"`
+	Slots          []QCryptoBlockInfoLUKSSlot `json:"slots"`
 }
 
-func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cipher-alg":
 		v.CipherAlg = QCryptoCipherAlgo(d.Enum())
+		return 1
 	case "cipher-mode":
 		v.CipherMode = QCryptoCipherMode(d.Enum())
+		return 2
 	case "ivgen-alg":
 		v.IvgenAlg = QCryptoIVGenAlgo(d.Enum())
+		return 3
 	case "ivgen-hash-alg":
 		v.IvgenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		return 4
 	case "hash-alg":
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
+		return 5
 	case "detached-header":
-		v.DetachedHeader = d.Bool()
+		v.DetachedHeader = new(d.Bool())
+		return 6
 	case "payload-offset":
 		v.PayloadOffset = d.Int64()
+		return 7
 	case "master-key-iters":
 		v.MasterKeyIters = d.Int64()
+		return 8
 	case "uuid":
 		v.UUID = d.String()
+		return 9
 	case "slots":
 		v.Slots = make([]QCryptoBlockInfoLUKSSlot, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Slots = append(v.Slots, QCryptoBlockInfoLUKSSlot{})
 			d.Object(&v.Slots[len(v.Slots)-1])
 		}
-	default:
-		return false
+		return 10
 	}
-	return true
+	return 0
 }
 
 // QCryptoBlockInfo is the QAPI union QCryptoBlockInfo.
@@ -342,7 +352,7 @@ type QCryptoBlockInfo struct {
 // QCryptoBlockInfoBranch is what the Format of QCryptoBlockInfo adds to it:
 //
 //   - *QCryptoBlockInfoLUKS: luks
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for qcow.
 type QCryptoBlockInfoBranch interface {
@@ -404,7 +414,7 @@ type QCryptoBlockAmendOptions struct {
 // QCryptoBlockAmendOptionsBranch is what the Format of QCryptoBlockAmendOptions adds to it:
 //
 //   - *QCryptoBlockAmendOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for qcow.
 type QCryptoBlockAmendOptionsBranch interface {
@@ -659,7 +669,7 @@ type QCryptoAkCipherOptions struct {
 // QCryptoAkCipherOptionsBranch is what the Alg of QCryptoAkCipherOptions adds to it:
 //
 //   - *QCryptoAkCipherOptionsRSA: rsa
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type QCryptoAkCipherOptionsBranch interface {
 	isQCryptoAkCipherOptionsBranch()
 }

@@ -49,50 +49,51 @@ const (
 //
 // Since QEMU 8.0. See cryptodev.json.
 type QCryptodevBackendClient struct {
-	Queue uint32                `json:"queue,omitzero"`
-	Type  QCryptodevBackendType `json:"type,omitzero"`
+	Queue uint32                `json:"queue"`
+	Type  QCryptodevBackendType `json:"type"`
 }
 
-func (v *QCryptodevBackendClient) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *QCryptodevBackendClient) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "queue":
 		v.Queue = d.Uint32()
+		return 1
 	case "type":
 		v.Type = QCryptodevBackendType(d.Enum())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QCryptodevInfo is the QAPI struct QCryptodevInfo.
 //
 // Since QEMU 8.0. See cryptodev.json.
 type QCryptodevInfo struct {
-	ID      string                         `json:"id,omitzero"`
-	Service []QCryptodevBackendServiceType `json:"service,omitzero"`
-	Client  []QCryptodevBackendClient      `json:"client,omitzero"`
+	ID      string                         `json:"id"`
+	Service []QCryptodevBackendServiceType `json:"service"`
+	Client  []QCryptodevBackendClient      `json:"client"`
 }
 
-func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "service":
 		v.Service = make([]QCryptodevBackendServiceType, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Service = append(v.Service, QCryptodevBackendServiceType(d.Enum()))
 		}
+		return 2
 	case "client":
 		v.Client = make([]QCryptodevBackendClient, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Client = append(v.Client, QCryptodevBackendClient{})
 			d.Object(&v.Client[len(v.Client)-1])
 		}
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryCryptodev is the QMP command query-cryptodev.

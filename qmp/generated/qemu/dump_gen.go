@@ -77,23 +77,24 @@ const (
 //
 // Since QEMU 2.6. See dump.json.
 type DumpQueryResult struct {
-	Status    DumpStatus `json:"status,omitzero"`
-	Completed int64      `json:"completed,omitzero"`
-	Total     int64      `json:"total,omitzero"`
+	Status    DumpStatus `json:"status"`
+	Completed int64      `json:"completed"`
+	Total     int64      `json:"total"`
 }
 
-func (v *DumpQueryResult) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DumpQueryResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "status":
 		v.Status = DumpStatus(d.Enum())
+		return 1
 	case "completed":
 		v.Completed = d.Int64()
+		return 2
 	case "total":
 		v.Total = d.Int64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryDump is the QMP command query-dump.
@@ -114,20 +115,20 @@ func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 2.6. See dump.json.
 type DumpCompletedEvent struct {
-	Result DumpQueryResult `json:"result,omitzero"`
+	Result DumpQueryResult `json:"result"`
 	Error  *string         `json:"error,omitzero"`
 }
 
-func (v *DumpCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DumpCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "result":
 		d.Object(&v.Result)
+		return 1
 	case "error":
 		v.Error = new(d.String())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns DUMP_COMPLETED.
@@ -139,20 +140,19 @@ func (*DumpCompletedEvent) EventName() string {
 //
 // Since QEMU 2.0. See dump.json.
 type DumpGuestMemoryCapability struct {
-	Formats []DumpGuestMemoryFormat `json:"formats,omitzero"`
+	Formats []DumpGuestMemoryFormat `json:"formats"`
 }
 
-func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "formats":
 		v.Formats = make([]DumpGuestMemoryFormat, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Formats = append(v.Formats, DumpGuestMemoryFormat(d.Enum()))
 		}
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryDumpGuestMemoryCapability is the QMP command query-dump-guest-memory-capability.

@@ -14,17 +14,16 @@ import (
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type EbpfObject struct {
-	Object string `json:"object,omitzero"`
+	Object string `json:"object"`
 }
 
-func (v *EbpfObject) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *EbpfObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "object":
 		v.Object = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EbpfProgramID is the QAPI enum EbpfProgramID.

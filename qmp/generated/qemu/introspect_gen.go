@@ -46,9 +46,9 @@ const (
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfo struct {
-	Name string `json:"name,omitzero"`
+	Name string `json:"name"`
 	// Decides what Branch holds.
-	MetaType SchemaMetaType   `json:"meta-type,omitzero"`
+	MetaType SchemaMetaType   `json:"meta-type"`
 	Features []string         `json:"features,omitzero"`
 	Branch   SchemaInfoBranch `json:",omitzero"`
 }
@@ -62,7 +62,7 @@ type SchemaInfo struct {
 //   - *SchemaInfoAlternate: alternate
 //   - *SchemaInfoCommand: command
 //   - *SchemaInfoEvent: event
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type SchemaInfoBranch interface {
 	wire.MemberDecoder
 	isSchemaInfoBranch()
@@ -77,30 +77,32 @@ func (*SchemaInfoCommand) isSchemaInfoBranch()   {}
 func (*SchemaInfoEvent) isSchemaInfoBranch()     {}
 func (*RawBranch) isSchemaInfoBranch()           {}
 
-func (v *SchemaInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "meta-type":
 		v.MetaType = SchemaMetaType(d.Enum())
+		return 2
 	case "features":
 		v.Features = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Features = append(v.Features, d.String())
 		}
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
-func (v *SchemaInfo) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *SchemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.MetaType {
-	case "":
+	if v.MetaType == "" && !end {
 		return nil, false
+	}
+	switch v.MetaType {
 	case SchemaMetaTypeBuiltin:
 		v.Branch = new(SchemaInfoBuiltin)
 	case SchemaMetaTypeEnum:
@@ -125,17 +127,16 @@ func (v *SchemaInfo) DecodeBranch() (wire.MemberDecoder, bool) {
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoBuiltin struct {
-	JSONType JSONType `json:"json-type,omitzero"`
+	JSONType JSONType `json:"json-type"`
 }
 
-func (v *SchemaInfoBuiltin) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoBuiltin) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "json-type":
 		v.JSONType = JSONType(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // JSONType is the QAPI enum JSONType.
@@ -161,10 +162,10 @@ const (
 type SchemaInfoEnum struct {
 	Members []SchemaInfoEnumMember `json:"members,omitzero"`
 	// Deprecated: QEMU will remove the member.
-	Values []string `json:"values,omitzero"`
+	Values []string `json:"values"`
 }
 
-func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
 		v.Members = make([]SchemaInfoEnumMember, 0, d.Room())
@@ -172,67 +173,66 @@ func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) bool {
 			v.Members = append(v.Members, SchemaInfoEnumMember{})
 			d.Object(&v.Members[len(v.Members)-1])
 		}
+		return 1
 	case "values":
 		v.Values = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Values = append(v.Values, d.String())
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // SchemaInfoEnumMember is the QAPI struct SchemaInfoEnumMember.
 //
 // Since QEMU 6.2. See introspect.json.
 type SchemaInfoEnumMember struct {
-	Name     string   `json:"name,omitzero"`
+	Name     string   `json:"name"`
 	Features []string `json:"features,omitzero"`
 }
 
-func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "features":
 		v.Features = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Features = append(v.Features, d.String())
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // SchemaInfoArray is the QAPI struct SchemaInfoArray.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoArray struct {
-	ElementType string `json:"element-type,omitzero"`
+	ElementType string `json:"element-type"`
 }
 
-func (v *SchemaInfoArray) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoArray) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "element-type":
 		v.ElementType = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // SchemaInfoObject is the QAPI struct SchemaInfoObject.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoObject struct {
-	Members  []SchemaInfoObjectMember  `json:"members,omitzero"`
+	Members  []SchemaInfoObjectMember  `json:"members"`
 	Tag      *string                   `json:"tag,omitzero"`
 	Variants []SchemaInfoObjectVariant `json:"variants,omitzero"`
 }
 
-func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
 		v.Members = make([]SchemaInfoObjectMember, 0, d.Room())
@@ -240,77 +240,80 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) bool {
 			v.Members = append(v.Members, SchemaInfoObjectMember{})
 			d.Object(&v.Members[len(v.Members)-1])
 		}
+		return 1
 	case "tag":
 		v.Tag = new(d.String())
+		return 2
 	case "variants":
 		v.Variants = make([]SchemaInfoObjectVariant, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Variants = append(v.Variants, SchemaInfoObjectVariant{})
 			d.Object(&v.Variants[len(v.Variants)-1])
 		}
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // SchemaInfoObjectMember is the QAPI struct SchemaInfoObjectMember.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoObjectMember struct {
-	Name     string      `json:"name,omitzero"`
-	Type     string      `json:"type,omitzero"`
+	Name     string      `json:"name"`
+	Type     string      `json:"type"`
 	Default  qmp.RawJSON `json:"default,omitzero"`
 	Features []string    `json:"features,omitzero"`
 }
 
-func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "type":
 		v.Type = d.String()
+		return 2
 	case "default":
 		v.Default = d.Raw()
+		return 3
 	case "features":
 		v.Features = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Features = append(v.Features, d.String())
 		}
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // SchemaInfoObjectVariant is the QAPI struct SchemaInfoObjectVariant.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoObjectVariant struct {
-	Case string `json:"case,omitzero"`
-	Type string `json:"type,omitzero"`
+	Case string `json:"case"`
+	Type string `json:"type"`
 }
 
-func (v *SchemaInfoObjectVariant) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoObjectVariant) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "case":
 		v.Case = d.String()
+		return 1
 	case "type":
 		v.Type = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // SchemaInfoAlternate is the QAPI struct SchemaInfoAlternate.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoAlternate struct {
-	Members []SchemaInfoAlternateMember `json:"members,omitzero"`
+	Members []SchemaInfoAlternateMember `json:"members"`
 }
 
-func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
 		v.Members = make([]SchemaInfoAlternateMember, 0, d.Room())
@@ -318,65 +321,63 @@ func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) bool {
 			v.Members = append(v.Members, SchemaInfoAlternateMember{})
 			d.Object(&v.Members[len(v.Members)-1])
 		}
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // SchemaInfoAlternateMember is the QAPI struct SchemaInfoAlternateMember.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoAlternateMember struct {
-	Type string `json:"type,omitzero"`
+	Type string `json:"type"`
 }
 
-func (v *SchemaInfoAlternateMember) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoAlternateMember) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // SchemaInfoCommand is the QAPI struct SchemaInfoCommand.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoCommand struct {
-	ArgType  string `json:"arg-type,omitzero"`
-	RetType  string `json:"ret-type,omitzero"`
+	ArgType  string `json:"arg-type"`
+	RetType  string `json:"ret-type"`
 	AllowOOB *bool  `json:"allow-oob,omitzero"`
 }
 
-func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arg-type":
 		v.ArgType = d.String()
+		return 1
 	case "ret-type":
 		v.RetType = d.String()
+		return 2
 	case "allow-oob":
 		v.AllowOOB = new(d.Bool())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // SchemaInfoEvent is the QAPI struct SchemaInfoEvent.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoEvent struct {
-	ArgType string `json:"arg-type,omitzero"`
+	ArgType string `json:"arg-type"`
 }
 
-func (v *SchemaInfoEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SchemaInfoEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arg-type":
 		v.ArgType = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }

@@ -67,20 +67,20 @@ const (
 //
 // Since QEMU 3.0. See job.json.
 type JobStatusChangeEvent struct {
-	ID     string    `json:"id,omitzero"`
-	Status JobStatus `json:"status,omitzero"`
+	ID     string    `json:"id"`
+	Status JobStatus `json:"status"`
 }
 
-func (v *JobStatusChangeEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *JobStatusChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "status":
 		v.Status = JobStatus(d.Enum())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns JOB_STATUS_CHANGE.
@@ -236,32 +236,36 @@ func (r JobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 3.0. See job.json.
 type JobInfo struct {
-	ID              string    `json:"id,omitzero"`
-	Type            JobType   `json:"type,omitzero"`
-	Status          JobStatus `json:"status,omitzero"`
-	CurrentProgress int64     `json:"current-progress,omitzero"`
-	TotalProgress   int64     `json:"total-progress,omitzero"`
+	ID              string    `json:"id"`
+	Type            JobType   `json:"type"`
+	Status          JobStatus `json:"status"`
+	CurrentProgress int64     `json:"current-progress"`
+	TotalProgress   int64     `json:"total-progress"`
 	Error           *string   `json:"error,omitzero"`
 }
 
-func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "type":
 		v.Type = JobType(d.Enum())
+		return 2
 	case "status":
 		v.Status = JobStatus(d.Enum())
+		return 3
 	case "current-progress":
 		v.CurrentProgress = d.Int64()
+		return 4
 	case "total-progress":
 		v.TotalProgress = d.Int64()
+		return 5
 	case "error":
 		v.Error = new(d.String())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // QueryJobs is the QMP command query-jobs.

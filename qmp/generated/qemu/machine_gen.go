@@ -66,43 +66,44 @@ const (
 //
 // Since QEMU 2.12. See machine.json.
 type CpuInfoS390 struct {
-	CPUState    S390CpuState        `json:"cpu-state,omitzero"`
+	CPUState    S390CpuState        `json:"cpu-state"`
 	Dedicated   *bool               `json:"dedicated,omitzero"`
 	Entitlement *S390CpuEntitlement `json:"entitlement,omitzero"`
 }
 
-func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-state":
 		v.CPUState = S390CpuState(d.Enum())
+		return 1
 	case "dedicated":
 		v.Dedicated = new(d.Bool())
+		return 2
 	case "entitlement":
 		v.Entitlement = new(S390CpuEntitlement(d.Enum()))
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // CpuInfoFast is the QAPI union CpuInfoFast.
 //
 // Since QEMU 2.12. See machine.json.
 type CpuInfoFast struct {
-	CPUIndex int64                  `json:"cpu-index,omitzero"`
-	QOMType  string                 `json:"qom-type,omitzero"`
-	QOMPath  string                 `json:"qom-path,omitzero"`
-	ThreadID int64                  `json:"thread-id,omitzero"`
+	CPUIndex int64                  `json:"cpu-index"`
+	QOMType  *string                `json:"qom-type,omitzero"`
+	QOMPath  string                 `json:"qom-path"`
+	ThreadID int64                  `json:"thread-id"`
 	Props    *CpuInstanceProperties `json:"props,omitzero"`
 	// Decides what Branch holds.
-	Target SysEmuTarget      `json:"target,omitzero"`
+	Target SysEmuTarget      `json:"target"`
 	Branch CpuInfoFastBranch `json:",omitzero"`
 }
 
 // CpuInfoFastBranch is what the Target of CpuInfoFast adds to it:
 //
 //   - *CpuInfoS390: s390x
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
 // microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
@@ -115,34 +116,39 @@ type CpuInfoFastBranch interface {
 func (*CpuInfoS390) isCpuInfoFastBranch() {}
 func (*RawBranch) isCpuInfoFastBranch()   {}
 
-func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-index":
 		v.CPUIndex = d.Int64()
+		return 1
 	case "qom-type":
-		v.QOMType = d.String()
+		v.QOMType = new(d.String())
+		return 2
 	case "qom-path":
 		v.QOMPath = d.String()
+		return 3
 	case "thread-id":
 		v.ThreadID = d.Int64()
+		return 4
 	case "props":
 		v.Props = new(CpuInstanceProperties)
 		d.Object(v.Props)
+		return 5
 	case "target":
 		v.Target = SysEmuTarget(d.Enum())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
-func (v *CpuInfoFast) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *CpuInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Target {
-	case "":
+	if v.Target == "" && !end {
 		return nil, false
+	}
+	switch v.Target {
 	case SysEmuTargetS390x:
 		v.Branch = new(CpuInfoS390)
 	case SysEmuTargetAarch64, SysEmuTargetAlpha, SysEmuTargetArm, SysEmuTargetAvr, SysEmuTargetHppa, SysEmuTargetI386, SysEmuTargetLoongarch64, SysEmuTargetM68k, SysEmuTargetMicroblaze, SysEmuTargetMicroblazeel, SysEmuTargetMips, SysEmuTargetMips64, SysEmuTargetMips64el, SysEmuTargetMipsel, SysEmuTargetOr1k, SysEmuTargetPpc, SysEmuTargetPpc64, SysEmuTargetRiscv32, SysEmuTargetRiscv64, SysEmuTargetRx, SysEmuTargetSh4, SysEmuTargetSh4eb, SysEmuTargetSparc, SysEmuTargetSparc64, SysEmuTargetTricore, SysEmuTargetX86_64, SysEmuTargetXtensa, SysEmuTargetXtensaeb, SysEmuTargetHexagon:
@@ -175,75 +181,85 @@ func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Since QEMU 9.1. See machine.json.
 type CompatProperty struct {
-	QOMType  string `json:"qom-type,omitzero"`
-	Property string `json:"property,omitzero"`
-	Value    string `json:"value,omitzero"`
+	QOMType  string `json:"qom-type"`
+	Property string `json:"property"`
+	Value    string `json:"value"`
 }
 
-func (v *CompatProperty) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CompatProperty) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qom-type":
 		v.QOMType = d.String()
+		return 1
 	case "property":
 		v.Property = d.String()
+		return 2
 	case "value":
 		v.Value = d.String()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // MachineInfo is the QAPI struct MachineInfo.
 //
 // Since QEMU 1.2. See machine.json.
 type MachineInfo struct {
-	Name             string  `json:"name,omitzero"`
+	Name             string  `json:"name"`
 	Alias            *string `json:"alias,omitzero"`
 	IsDefault        *bool   `json:"is-default,omitzero"`
-	CPUMax           int64   `json:"cpu-max,omitzero"`
-	HotpluggableCPUs bool    `json:"hotpluggable-cpus,omitzero"`
-	NUMAMemSupported bool    `json:"numa-mem-supported,omitzero"`
-	Deprecated       bool    `json:"deprecated,omitzero"`
+	CPUMax           int64   `json:"cpu-max"`
+	HotpluggableCPUs bool    `json:"hotpluggable-cpus"`
+	NUMAMemSupported bool    `json:"numa-mem-supported"`
+	Deprecated       bool    `json:"deprecated"`
 	DefaultCPUType   *string `json:"default-cpu-type,omitzero"`
 	DefaultRAMID     *string `json:"default-ram-id,omitzero"`
-	ACPI             bool    `json:"acpi,omitzero"`
+	ACPI             *bool   `json:"acpi,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
 	CompatProps []CompatProperty `json:"compat-props,omitzero"`
 }
 
-func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "alias":
 		v.Alias = new(d.String())
+		return 2
 	case "is-default":
 		v.IsDefault = new(d.Bool())
+		return 3
 	case "cpu-max":
 		v.CPUMax = d.Int64()
+		return 4
 	case "hotpluggable-cpus":
 		v.HotpluggableCPUs = d.Bool()
+		return 5
 	case "numa-mem-supported":
 		v.NUMAMemSupported = d.Bool()
+		return 6
 	case "deprecated":
 		v.Deprecated = d.Bool()
+		return 7
 	case "default-cpu-type":
 		v.DefaultCPUType = new(d.String())
+		return 8
 	case "default-ram-id":
 		v.DefaultRAMID = new(d.String())
+		return 9
 	case "acpi":
-		v.ACPI = d.Bool()
+		v.ACPI = new(d.Bool())
+		return 10
 	case "compat-props":
 		v.CompatProps = make([]CompatProperty, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.CompatProps = append(v.CompatProps, CompatProperty{})
 			d.Object(&v.CompatProps[len(v.CompatProps)-1])
 		}
-	default:
-		return false
+		return 11
 	}
-	return true
+	return 0
 }
 
 // QueryMachines is the QMP command query-machines.
@@ -283,17 +299,16 @@ func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Since QEMU 4.0. See machine.json.
 type CurrentMachineParams struct {
-	WakeupSuspendSupport bool `json:"wakeup-suspend-support,omitzero"`
+	WakeupSuspendSupport bool `json:"wakeup-suspend-support"`
 }
 
-func (v *CurrentMachineParams) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CurrentMachineParams) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "wakeup-suspend-support":
 		v.WakeupSuspendSupport = d.Bool()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryCurrentMachine is the QMP command query-current-machine.
@@ -314,17 +329,16 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Since QEMU 1.2. See machine.json.
 type QemuTargetInfo struct {
-	Arch SysEmuTarget `json:"arch,omitzero"`
+	Arch SysEmuTarget `json:"arch"`
 }
 
-func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arch":
 		v.Arch = SysEmuTarget(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryTarget is the QMP command query-target.
@@ -345,17 +359,16 @@ func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 0.14. See machine.json.
 type UuidInfo struct {
-	UUID string `json:"UUID,omitzero"`
+	UUID string `json:"UUID"`
 }
 
-func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "UUID":
 		v.UUID = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryUUID is the QMP command query-uuid.
@@ -376,17 +389,16 @@ func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 2.9. See machine.json.
 type GuidInfo struct {
-	GUID string `json:"guid,omitzero"`
+	GUID string `json:"guid"`
 }
 
-func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "guid":
 		v.GUID = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryVMGenerationID is the QMP command query-vm-generation-id.
@@ -485,7 +497,7 @@ type NumaOptions struct {
 //   - *NumaCpuOptions: cpu
 //   - *NumaHmatLBOptions: hmat-lb
 //   - *NumaHmatCacheOptions: hmat-cache
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type NumaOptionsBranch interface {
 	wire.MemberEncoder
 	isNumaOptionsBranch()
@@ -846,43 +858,50 @@ func (r Pmemsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 // Since QEMU 2.1. See machine.json.
 type Memdev struct {
 	ID        *string       `json:"id,omitzero"`
-	Size      uint64        `json:"size,omitzero"`
-	Merge     bool          `json:"merge,omitzero"`
-	Dump      bool          `json:"dump,omitzero"`
-	Prealloc  bool          `json:"prealloc,omitzero"`
-	Share     bool          `json:"share,omitzero"`
+	Size      uint64        `json:"size"`
+	Merge     bool          `json:"merge"`
+	Dump      bool          `json:"dump"`
+	Prealloc  bool          `json:"prealloc"`
+	Share     *bool         `json:"share,omitzero"`
 	Reserve   *bool         `json:"reserve,omitzero"`
-	HostNodes []uint16      `json:"host-nodes,omitzero"`
-	Policy    HostMemPolicy `json:"policy,omitzero"`
+	HostNodes []uint16      `json:"host-nodes"`
+	Policy    HostMemPolicy `json:"policy"`
 }
 
-func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
+		return 1
 	case "size":
 		v.Size = d.Uint64()
+		return 2
 	case "merge":
 		v.Merge = d.Bool()
+		return 3
 	case "dump":
 		v.Dump = d.Bool()
+		return 4
 	case "prealloc":
 		v.Prealloc = d.Bool()
+		return 5
 	case "share":
-		v.Share = d.Bool()
+		v.Share = new(d.Bool())
+		return 6
 	case "reserve":
 		v.Reserve = new(d.Bool())
+		return 7
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.HostNodes = append(v.HostNodes, d.Uint16())
 		}
+		return 8
 	case "policy":
 		v.Policy = HostMemPolicy(d.Enum())
-	default:
-		return false
+		return 9
 	}
-	return true
+	return 0
 }
 
 // QueryMemdev is the QMP command query-memdev.
@@ -918,56 +937,65 @@ type CpuInstanceProperties struct {
 	ThreadID  *int64 `json:"thread-id,omitzero"`
 }
 
-func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
 		v.NodeID = new(d.Int64())
+		return 1
 	case "drawer-id":
 		v.DrawerID = new(d.Int64())
+		return 2
 	case "book-id":
 		v.BookID = new(d.Int64())
+		return 3
 	case "socket-id":
 		v.SocketID = new(d.Int64())
+		return 4
 	case "die-id":
 		v.DieID = new(d.Int64())
+		return 5
 	case "cluster-id":
 		v.ClusterID = new(d.Int64())
+		return 6
 	case "module-id":
 		v.ModuleID = new(d.Int64())
+		return 7
 	case "core-id":
 		v.CoreID = new(d.Int64())
+		return 8
 	case "thread-id":
 		v.ThreadID = new(d.Int64())
-	default:
-		return false
+		return 9
 	}
-	return true
+	return 0
 }
 
 // HotpluggableCPU is the QAPI struct HotpluggableCPU.
 //
 // Since QEMU 2.7. See machine.json.
 type HotpluggableCPU struct {
-	Type       string                `json:"type,omitzero"`
-	VCPUsCount int64                 `json:"vcpus-count,omitzero"`
-	Props      CpuInstanceProperties `json:"props,omitzero"`
+	Type       string                `json:"type"`
+	VCPUsCount int64                 `json:"vcpus-count"`
+	Props      CpuInstanceProperties `json:"props"`
 	QOMPath    *string               `json:"qom-path,omitzero"`
 }
 
-func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = d.String()
+		return 1
 	case "vcpus-count":
 		v.VCPUsCount = d.Int64()
+		return 2
 	case "props":
 		d.Object(&v.Props)
+		return 3
 	case "qom-path":
 		v.QOMPath = new(d.String())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // QueryHotpluggableCPUs is the QMP command query-hotpluggable-cpus.
@@ -1034,17 +1062,16 @@ func (r Balloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 //
 // Since QEMU 0.14. See machine.json.
 type BalloonInfo struct {
-	Actual int64 `json:"actual,omitzero"`
+	Actual int64 `json:"actual"`
 }
 
-func (v *BalloonInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actual":
 		v.Actual = d.Int64()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryBalloon is the QMP command query-balloon.
@@ -1065,17 +1092,16 @@ func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 1.2. See machine.json.
 type BalloonChangeEvent struct {
-	Actual int64 `json:"actual,omitzero"`
+	Actual int64 `json:"actual"`
 }
 
-func (v *BalloonChangeEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BalloonChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actual":
 		v.Actual = d.Int64()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns BALLOON_CHANGE.
@@ -1087,20 +1113,20 @@ func (*BalloonChangeEvent) EventName() string {
 //
 // Since QEMU 8.2. See machine.json.
 type HvBalloonInfo struct {
-	Committed uint64 `json:"committed,omitzero"`
-	Available uint64 `json:"available,omitzero"`
+	Committed uint64 `json:"committed"`
+	Available uint64 `json:"available"`
 }
 
-func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "committed":
 		v.Committed = d.Uint64()
+		return 1
 	case "available":
 		v.Available = d.Uint64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryHvBalloonStatusReport is the QMP command query-hv-balloon-status-report.
@@ -1122,7 +1148,7 @@ func (r QueryHvBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts
 // Since QEMU 8.2. See machine.json.
 type HvBalloonStatusReportEvent HvBalloonInfo
 
-func (v *HvBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *HvBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return (*HvBalloonInfo)(v).DecodeMember(d, name)
 }
 
@@ -1135,20 +1161,20 @@ func (*HvBalloonStatusReportEvent) EventName() string {
 //
 // Since QEMU 2.11. See machine.json.
 type MemoryInfo struct {
-	BaseMemory    uint64  `json:"base-memory,omitzero"`
+	BaseMemory    uint64  `json:"base-memory"`
 	PluggedMemory *uint64 `json:"plugged-memory,omitzero"`
 }
 
-func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "base-memory":
 		v.BaseMemory = d.Uint64()
+		return 1
 	case "plugged-memory":
 		v.PluggedMemory = new(d.Uint64())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryMemorySizeSummary is the QMP command query-memory-size-summary.
@@ -1170,37 +1196,43 @@ func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...
 // Since QEMU 2.1. See machine.json.
 type PCDIMMDeviceInfo struct {
 	ID           *string `json:"id,omitzero"`
-	Addr         int64   `json:"addr,omitzero"`
-	Size         int64   `json:"size,omitzero"`
-	Slot         int64   `json:"slot,omitzero"`
-	Node         int64   `json:"node,omitzero"`
-	Memdev       string  `json:"memdev,omitzero"`
-	Hotplugged   bool    `json:"hotplugged,omitzero"`
-	Hotpluggable bool    `json:"hotpluggable,omitzero"`
+	Addr         int64   `json:"addr"`
+	Size         int64   `json:"size"`
+	Slot         int64   `json:"slot"`
+	Node         int64   `json:"node"`
+	Memdev       string  `json:"memdev"`
+	Hotplugged   bool    `json:"hotplugged"`
+	Hotpluggable bool    `json:"hotpluggable"`
 }
 
-func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
+		return 1
 	case "addr":
 		v.Addr = d.Int64()
+		return 2
 	case "size":
 		v.Size = d.Int64()
+		return 3
 	case "slot":
 		v.Slot = d.Int64()
+		return 4
 	case "node":
 		v.Node = d.Int64()
+		return 5
 	case "memdev":
 		v.Memdev = d.String()
+		return 6
 	case "hotplugged":
 		v.Hotplugged = d.Bool()
+		return 7
 	case "hotpluggable":
 		v.Hotpluggable = d.Bool()
-	default:
-		return false
+		return 8
 	}
-	return true
+	return 0
 }
 
 // VirtioPMEMDeviceInfo is the QAPI struct VirtioPMEMDeviceInfo.
@@ -1208,25 +1240,27 @@ func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 // Since QEMU 4.1. See machine.json.
 type VirtioPMEMDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
-	Memaddr uint64  `json:"memaddr,omitzero"`
-	Size    uint64  `json:"size,omitzero"`
-	Memdev  string  `json:"memdev,omitzero"`
+	Memaddr uint64  `json:"memaddr"`
+	Size    uint64  `json:"size"`
+	Memdev  string  `json:"memdev"`
 }
 
-func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
+		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
+		return 2
 	case "size":
 		v.Size = d.Uint64()
+		return 3
 	case "memdev":
 		v.Memdev = d.String()
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // VirtioMEMDeviceInfo is the QAPI struct VirtioMEMDeviceInfo.
@@ -1234,37 +1268,43 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 // Since QEMU 5.1. See machine.json.
 type VirtioMEMDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
-	Memaddr       uint64  `json:"memaddr,omitzero"`
-	RequestedSize uint64  `json:"requested-size,omitzero"`
-	Size          uint64  `json:"size,omitzero"`
-	MaxSize       uint64  `json:"max-size,omitzero"`
-	BlockSize     uint64  `json:"block-size,omitzero"`
-	Node          int64   `json:"node,omitzero"`
-	Memdev        string  `json:"memdev,omitzero"`
+	Memaddr       uint64  `json:"memaddr"`
+	RequestedSize uint64  `json:"requested-size"`
+	Size          uint64  `json:"size"`
+	MaxSize       uint64  `json:"max-size"`
+	BlockSize     uint64  `json:"block-size"`
+	Node          int64   `json:"node"`
+	Memdev        string  `json:"memdev"`
 }
 
-func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
+		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
+		return 2
 	case "requested-size":
 		v.RequestedSize = d.Uint64()
+		return 3
 	case "size":
 		v.Size = d.Uint64()
+		return 4
 	case "max-size":
 		v.MaxSize = d.Uint64()
+		return 5
 	case "block-size":
 		v.BlockSize = d.Uint64()
+		return 6
 	case "node":
 		v.Node = d.Int64()
+		return 7
 	case "memdev":
 		v.Memdev = d.String()
-	default:
-		return false
+		return 8
 	}
-	return true
+	return 0
 }
 
 // SgxEPCDeviceInfo is the QAPI struct SgxEPCDeviceInfo.
@@ -1272,28 +1312,31 @@ func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 // Since QEMU 6.2. See machine.json.
 type SgxEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
-	Memaddr uint64  `json:"memaddr,omitzero"`
-	Size    uint64  `json:"size,omitzero"`
-	Node    int64   `json:"node,omitzero"`
-	Memdev  string  `json:"memdev,omitzero"`
+	Memaddr uint64  `json:"memaddr"`
+	Size    uint64  `json:"size"`
+	Node    int64   `json:"node"`
+	Memdev  string  `json:"memdev"`
 }
 
-func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
+		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
+		return 2
 	case "size":
 		v.Size = d.Uint64()
+		return 3
 	case "node":
 		v.Node = d.Int64()
+		return 4
 	case "memdev":
 		v.Memdev = d.String()
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // HvBalloonDeviceInfo is the QAPI struct HvBalloonDeviceInfo.
@@ -1302,24 +1345,26 @@ func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 type HvBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
-	MaxSize uint64  `json:"max-size,omitzero"`
+	MaxSize uint64  `json:"max-size"`
 	Memdev  *string `json:"memdev,omitzero"`
 }
 
-func (v *HvBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *HvBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
+		return 1
 	case "memaddr":
 		v.Memaddr = new(d.Uint64())
+		return 2
 	case "max-size":
 		v.MaxSize = d.Uint64()
+		return 3
 	case "memdev":
 		v.Memdev = new(d.String())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // MemoryDeviceInfoKind is the QAPI enum MemoryDeviceInfoKind.
@@ -1343,85 +1388,80 @@ const (
 //
 // Since QEMU 2.1. See machine.json.
 type PCDIMMDeviceInfoWrapper struct {
-	Data PCDIMMDeviceInfo `json:"data,omitzero"`
+	Data PCDIMMDeviceInfo `json:"data"`
 }
 
-func (v *PCDIMMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PCDIMMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // VirtioPMEMDeviceInfoWrapper is the QAPI struct VirtioPMEMDeviceInfoWrapper.
 //
 // Since QEMU 2.1. See machine.json.
 type VirtioPMEMDeviceInfoWrapper struct {
-	Data VirtioPMEMDeviceInfo `json:"data,omitzero"`
+	Data VirtioPMEMDeviceInfo `json:"data"`
 }
 
-func (v *VirtioPMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioPMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // VirtioMEMDeviceInfoWrapper is the QAPI struct VirtioMEMDeviceInfoWrapper.
 //
 // Since QEMU 2.1. See machine.json.
 type VirtioMEMDeviceInfoWrapper struct {
-	Data VirtioMEMDeviceInfo `json:"data,omitzero"`
+	Data VirtioMEMDeviceInfo `json:"data"`
 }
 
-func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // SgxEPCDeviceInfoWrapper is the QAPI struct SgxEPCDeviceInfoWrapper.
 //
 // Since QEMU 6.2. See machine.json.
 type SgxEPCDeviceInfoWrapper struct {
-	Data SgxEPCDeviceInfo `json:"data,omitzero"`
+	Data SgxEPCDeviceInfo `json:"data"`
 }
 
-func (v *SgxEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SgxEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // HvBalloonDeviceInfoWrapper is the QAPI struct HvBalloonDeviceInfoWrapper.
 //
 // Since QEMU 8.2. See machine.json.
 type HvBalloonDeviceInfoWrapper struct {
-	Data HvBalloonDeviceInfo `json:"data,omitzero"`
+	Data HvBalloonDeviceInfo `json:"data"`
 }
 
-func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // MemoryDeviceInfo is the QAPI union MemoryDeviceInfo.
@@ -1429,7 +1469,7 @@ func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) 
 // Since QEMU 2.1. See machine.json.
 type MemoryDeviceInfo struct {
 	// Decides what Branch holds.
-	Type   MemoryDeviceInfoKind   `json:"type,omitzero"`
+	Type   MemoryDeviceInfoKind   `json:"type"`
 	Branch MemoryDeviceInfoBranch `json:",omitzero"`
 }
 
@@ -1441,7 +1481,7 @@ type MemoryDeviceInfo struct {
 //   - *SgxEPCDeviceInfoWrapper: sgx-epc
 //   - *HvBalloonDeviceInfoWrapper: hv-balloon
 //   - *MemoryDeviceInfoSpMemWrapper: sp-mem (seen first in QEMU 11.1)
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberDecoder
 	isMemoryDeviceInfoBranch()
@@ -1455,23 +1495,23 @@ func (*HvBalloonDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
 func (*MemoryDeviceInfoSpMemWrapper) isMemoryDeviceInfoBranch() {}
 func (*RawBranch) isMemoryDeviceInfoBranch()                    {}
 
-func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = MemoryDeviceInfoKind(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *MemoryDeviceInfo) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *MemoryDeviceInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case MemoryDeviceInfoKindDIMM, MemoryDeviceInfoKindNVDIMM:
 		v.Branch = new(PCDIMMDeviceInfoWrapper)
 	case MemoryDeviceInfoKindVirtioPmem:
@@ -1528,22 +1568,23 @@ func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 // Since QEMU 5.1. See machine.json.
 type MemoryDeviceSizeChangeEvent struct {
 	ID      *string `json:"id,omitzero"`
-	Size    uint64  `json:"size,omitzero"`
-	QOMPath string  `json:"qom-path,omitzero"`
+	Size    uint64  `json:"size"`
+	QOMPath *string `json:"qom-path,omitzero"`
 }
 
-func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
+		return 1
 	case "size":
 		v.Size = d.Uint64()
+		return 2
 	case "qom-path":
-		v.QOMPath = d.String()
-	default:
-		return false
+		v.QOMPath = new(d.String())
+		return 3
 	}
-	return true
+	return 0
 }
 
 // EventName returns MEMORY_DEVICE_SIZE_CHANGE.
@@ -1746,19 +1787,19 @@ func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts
 // Since QEMU 10.2. See machine.json.
 type FirmwareLog struct {
 	Version *string `json:"version,omitzero"`
-	Log     string  `json:"log,omitzero"`
+	Log     string  `json:"log"`
 }
 
-func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
 		v.Version = new(d.String())
+		return 1
 	case "log":
 		v.Log = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryFirmwareLog is the QMP command query-firmware-log.
@@ -1817,7 +1858,7 @@ func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 2.8. See machine.json.
 type CpuModelInfo struct {
-	Name  string      `json:"name,omitzero"`
+	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
 }
 
@@ -1836,16 +1877,16 @@ func (v CpuModelInfo) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "props":
 		v.Props = d.Raw()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // CpuModelExpansionType is the QAPI enum CpuModelExpansionType.
@@ -1876,40 +1917,39 @@ const (
 //
 // Since QEMU 2.8. See machine.json.
 type CpuModelBaselineInfo struct {
-	Model CpuModelInfo `json:"model,omitzero"`
+	Model CpuModelInfo `json:"model"`
 }
 
-func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "model":
 		d.Object(&v.Model)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // CpuModelCompareInfo is the QAPI struct CpuModelCompareInfo.
 //
 // Since QEMU 2.8. See machine.json.
 type CpuModelCompareInfo struct {
-	Result                CpuModelCompareResult `json:"result,omitzero"`
-	ResponsibleProperties []string              `json:"responsible-properties,omitzero"`
+	Result                CpuModelCompareResult `json:"result"`
+	ResponsibleProperties []string              `json:"responsible-properties"`
 }
 
-func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "result":
 		v.Result = CpuModelCompareResult(d.Enum())
+		return 1
 	case "responsible-properties":
 		v.ResponsibleProperties = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.ResponsibleProperties = append(v.ResponsibleProperties, d.String())
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryCPUModelComparison is the QMP command query-cpu-model-comparison.
@@ -1976,23 +2016,23 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 //
 // Since QEMU 2.8. See machine.json.
 type CpuModelExpansionInfo struct {
-	Model           CpuModelInfo `json:"model,omitzero"`
+	Model           CpuModelInfo `json:"model"`
 	DeprecatedProps []string     `json:"deprecated-props,omitzero"`
 }
 
-func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "model":
 		d.Object(&v.Model)
+		return 1
 	case "deprecated-props":
 		v.DeprecatedProps = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.DeprecatedProps = append(v.DeprecatedProps, d.String())
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryCPUModelExpansion is the QMP command query-cpu-model-expansion.
@@ -2029,38 +2069,43 @@ func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...
 //
 // Since QEMU 1.2. See machine.json.
 type CpuDefinitionInfo struct {
-	Name                string   `json:"name,omitzero"`
+	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
-	Static              bool     `json:"static,omitzero"`
+	Static              bool     `json:"static"`
 	UnavailableFeatures []string `json:"unavailable-features,omitzero"`
-	Typename            string   `json:"typename,omitzero"`
+	Typename            string   `json:"typename"`
 	AliasOf             *string  `json:"alias-of,omitzero"`
-	Deprecated          bool     `json:"deprecated,omitzero"`
+	Deprecated          bool     `json:"deprecated"`
 }
 
-func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "migration-safe":
 		v.MigrationSafe = new(d.Bool())
+		return 2
 	case "static":
 		v.Static = d.Bool()
+		return 3
 	case "unavailable-features":
 		v.UnavailableFeatures = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.UnavailableFeatures = append(v.UnavailableFeatures, d.String())
 		}
+		return 4
 	case "typename":
 		v.Typename = d.String()
+		return 5
 	case "alias-of":
 		v.AliasOf = new(d.String())
+		return 6
 	case "deprecated":
 		v.Deprecated = d.Bool()
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // QueryCPUDefinitions is the QMP command query-cpu-definitions.
@@ -2086,43 +2131,45 @@ func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 // Seen first in QEMU 11.1. See machine.json.
 type MemoryDeviceInfoSpMem struct {
 	ID     *string `json:"id,omitzero"`
-	Addr   int64   `json:"addr,omitzero"`
-	Size   int64   `json:"size,omitzero"`
-	Node   int64   `json:"node,omitzero"`
-	Memdev string  `json:"memdev,omitzero"`
+	Addr   int64   `json:"addr"`
+	Size   int64   `json:"size"`
+	Node   int64   `json:"node"`
+	Memdev string  `json:"memdev"`
 }
 
-func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
+		return 1
 	case "addr":
 		v.Addr = d.Int64()
+		return 2
 	case "size":
 		v.Size = d.Int64()
+		return 3
 	case "node":
 		v.Node = d.Int64()
+		return 4
 	case "memdev":
 		v.Memdev = d.String()
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // MemoryDeviceInfoSpMemWrapper is the QAPI struct MemoryDeviceInfoSpMemWrapper.
 //
 // Seen first in QEMU 11.1. See machine.json.
 type MemoryDeviceInfoSpMemWrapper struct {
-	Data MemoryDeviceInfoSpMem `json:"data,omitzero"`
+	Data MemoryDeviceInfoSpMem `json:"data"`
 }
 
-func (v *MemoryDeviceInfoSpMemWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MemoryDeviceInfoSpMemWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }

@@ -67,17 +67,16 @@ func (r SetCPUTopology) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Unstable: any release of QEMU may change or remove the event.
 type CPUPolarizationChangeEvent struct {
-	Polarization S390CpuPolarization `json:"polarization,omitzero"`
+	Polarization S390CpuPolarization `json:"polarization"`
 }
 
-func (v *CPUPolarizationChangeEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CPUPolarizationChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "polarization":
 		v.Polarization = S390CpuPolarization(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns CPU_POLARIZATION_CHANGE.
@@ -89,17 +88,16 @@ func (*CPUPolarizationChangeEvent) EventName() string {
 //
 // Since QEMU 8.2. See machine-s390x.json.
 type CpuPolarizationInfo struct {
-	Polarization S390CpuPolarization `json:"polarization,omitzero"`
+	Polarization S390CpuPolarization `json:"polarization"`
 }
 
-func (v *CpuPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CpuPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "polarization":
 		v.Polarization = S390CpuPolarization(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryS390xCPUPolarization is the QMP command query-s390x-cpu-polarization.
@@ -125,8 +123,8 @@ func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts 
 // Unstable: any release of QEMU may change or remove the event.
 type SclpCpiInfoAvailableEvent struct{}
 
-func (v *SclpCpiInfoAvailableEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
-	return false
+func (v *SclpCpiInfoAvailableEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // EventName returns SCLP_CPI_INFO_AVAILABLE.

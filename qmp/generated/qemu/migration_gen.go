@@ -12,100 +12,120 @@ import (
 //
 // Since QEMU 0.14. See migration.json.
 type MigrationStats struct {
-	Transferred             int64   `json:"transferred,omitzero"`
-	Remaining               int64   `json:"remaining,omitzero"`
-	Total                   int64   `json:"total,omitzero"`
-	Duplicate               int64   `json:"duplicate,omitzero"`
-	Normal                  int64   `json:"normal,omitzero"`
-	NormalBytes             int64   `json:"normal-bytes,omitzero"`
-	DirtyPagesRate          int64   `json:"dirty-pages-rate,omitzero"`
-	Mbps                    float64 `json:"mbps,omitzero"`
-	DirtySyncCount          int64   `json:"dirty-sync-count,omitzero"`
-	PostcopyRequests        int64   `json:"postcopy-requests,omitzero"`
-	PageSize                int64   `json:"page-size,omitzero"`
-	MultifdBytes            uint64  `json:"multifd-bytes,omitzero"`
-	PagesPerSecond          uint64  `json:"pages-per-second,omitzero"`
-	PrecopyBytes            uint64  `json:"precopy-bytes,omitzero"`
-	DowntimeBytes           uint64  `json:"downtime-bytes,omitzero"`
-	PostcopyBytes           uint64  `json:"postcopy-bytes,omitzero"`
-	DirtySyncMissedZeroCopy uint64  `json:"dirty-sync-missed-zero-copy,omitzero"`
+	Transferred             int64   `json:"transferred"`
+	Remaining               int64   `json:"remaining"`
+	Total                   int64   `json:"total"`
+	Duplicate               int64   `json:"duplicate"`
+	Normal                  int64   `json:"normal"`
+	NormalBytes             int64   `json:"normal-bytes"`
+	DirtyPagesRate          int64   `json:"dirty-pages-rate"`
+	Mbps                    float64 `json:"mbps"`
+	DirtySyncCount          int64   `json:"dirty-sync-count"`
+	PostcopyRequests        int64   `json:"postcopy-requests"`
+	PageSize                int64   `json:"page-size"`
+	MultifdBytes            uint64  `json:"multifd-bytes"`
+	PagesPerSecond          uint64  `json:"pages-per-second"`
+	PrecopyBytes            *uint64 `json:"precopy-bytes,omitzero"`
+	DowntimeBytes           *uint64 `json:"downtime-bytes,omitzero"`
+	PostcopyBytes           *uint64 `json:"postcopy-bytes,omitzero"`
+	DirtySyncMissedZeroCopy *uint64 `json:"dirty-sync-missed-zero-copy,omitzero"`
 }
 
-func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "transferred":
 		v.Transferred = d.Int64()
+		return 1
 	case "remaining":
 		v.Remaining = d.Int64()
+		return 2
 	case "total":
 		v.Total = d.Int64()
+		return 3
 	case "duplicate":
 		v.Duplicate = d.Int64()
+		return 4
 	case "normal":
 		v.Normal = d.Int64()
+		return 5
 	case "normal-bytes":
 		v.NormalBytes = d.Int64()
+		return 6
 	case "dirty-pages-rate":
 		v.DirtyPagesRate = d.Int64()
+		return 7
 	case "mbps":
 		v.Mbps = d.Float64()
+		return 8
 	case "dirty-sync-count":
 		v.DirtySyncCount = d.Int64()
+		return 9
 	case "postcopy-requests":
 		v.PostcopyRequests = d.Int64()
+		return 10
 	case "page-size":
 		v.PageSize = d.Int64()
+		return 11
 	case "multifd-bytes":
 		v.MultifdBytes = d.Uint64()
+		return 12
 	case "pages-per-second":
 		v.PagesPerSecond = d.Uint64()
+		return 13
 	case "precopy-bytes":
-		v.PrecopyBytes = d.Uint64()
+		v.PrecopyBytes = new(d.Uint64())
+		return 14
 	case "downtime-bytes":
-		v.DowntimeBytes = d.Uint64()
+		v.DowntimeBytes = new(d.Uint64())
+		return 15
 	case "postcopy-bytes":
-		v.PostcopyBytes = d.Uint64()
+		v.PostcopyBytes = new(d.Uint64())
+		return 16
 	case "dirty-sync-missed-zero-copy":
-		v.DirtySyncMissedZeroCopy = d.Uint64()
-	default:
-		return false
+		v.DirtySyncMissedZeroCopy = new(d.Uint64())
+		return 17
 	}
-	return true
+	return 0
 }
 
 // XBZRLECacheStats is the QAPI struct XBZRLECacheStats.
 //
 // Since QEMU 1.2. See migration.json.
 type XBZRLECacheStats struct {
-	CacheSize     uint64  `json:"cache-size,omitzero"`
-	Bytes         int64   `json:"bytes,omitzero"`
-	Pages         int64   `json:"pages,omitzero"`
-	CacheMiss     int64   `json:"cache-miss,omitzero"`
-	CacheMissRate float64 `json:"cache-miss-rate,omitzero"`
-	EncodingRate  float64 `json:"encoding-rate,omitzero"`
-	Overflow      int64   `json:"overflow,omitzero"`
+	CacheSize     uint64  `json:"cache-size"`
+	Bytes         int64   `json:"bytes"`
+	Pages         int64   `json:"pages"`
+	CacheMiss     int64   `json:"cache-miss"`
+	CacheMissRate float64 `json:"cache-miss-rate"`
+	EncodingRate  float64 `json:"encoding-rate"`
+	Overflow      int64   `json:"overflow"`
 }
 
-func (v *XBZRLECacheStats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *XBZRLECacheStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cache-size":
 		v.CacheSize = d.Uint64()
+		return 1
 	case "bytes":
 		v.Bytes = d.Int64()
+		return 2
 	case "pages":
 		v.Pages = d.Int64()
+		return 3
 	case "cache-miss":
 		v.CacheMiss = d.Int64()
+		return 4
 	case "cache-miss-rate":
 		v.CacheMissRate = d.Float64()
+		return 5
 	case "encoding-rate":
 		v.EncodingRate = d.Float64()
+		return 6
 	case "overflow":
 		v.Overflow = d.Int64()
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // CompressionStats is the QAPI struct CompressionStats.
@@ -150,17 +170,16 @@ const (
 //
 // Since QEMU 5.2. See migration.json.
 type VfioStats struct {
-	Transferred int64 `json:"transferred,omitzero"`
+	Transferred int64 `json:"transferred"`
 }
 
-func (v *VfioStats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VfioStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "transferred":
 		v.Transferred = d.Int64()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // MigrationInfo is the QAPI struct MigrationInfo.
@@ -195,73 +214,92 @@ type MigrationInfo struct {
 	Remaining *int64 `json:"remaining,omitzero"`
 }
 
-func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "status":
 		v.Status = new(MigrationStatus(d.Enum()))
+		return 1
 	case "ram":
 		v.RAM = new(MigrationStats)
 		d.Object(v.RAM)
+		return 2
 	case "vfio":
 		v.VFIO = new(VfioStats)
 		d.Object(v.VFIO)
+		return 3
 	case "xbzrle-cache":
 		v.XBZRLECache = new(XBZRLECacheStats)
 		d.Object(v.XBZRLECache)
+		return 4
 	case "total-time":
 		v.TotalTime = new(d.Int64())
+		return 5
 	case "expected-downtime":
 		v.ExpectedDowntime = new(d.Int64())
+		return 6
 	case "downtime":
 		v.Downtime = new(d.Int64())
+		return 7
 	case "setup-time":
 		v.SetupTime = new(d.Int64())
+		return 8
 	case "cpu-throttle-percentage":
 		v.CPUThrottlePercentage = new(d.Int64())
+		return 9
 	case "error-desc":
 		v.ErrorDesc = new(d.String())
+		return 10
 	case "blocked-reasons":
 		v.BlockedReasons = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.BlockedReasons = append(v.BlockedReasons, d.String())
 		}
+		return 11
 	case "postcopy-blocktime":
 		v.PostcopyBlocktime = new(d.Uint32())
+		return 12
 	case "postcopy-vcpu-blocktime":
 		v.PostcopyVCPUBlocktime = make([]uint32, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.PostcopyVCPUBlocktime = append(v.PostcopyVCPUBlocktime, d.Uint32())
 		}
+		return 13
 	case "postcopy-latency":
 		v.PostcopyLatency = new(d.Uint64())
+		return 14
 	case "postcopy-latency-dist":
 		v.PostcopyLatencyDist = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.PostcopyLatencyDist = append(v.PostcopyLatencyDist, d.Uint64())
 		}
+		return 15
 	case "postcopy-vcpu-latency":
 		v.PostcopyVCPULatency = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.PostcopyVCPULatency = append(v.PostcopyVCPULatency, d.Uint64())
 		}
+		return 16
 	case "postcopy-non-vcpu-latency":
 		v.PostcopyNonVCPULatency = new(d.Uint64())
+		return 17
 	case "socket-address":
 		v.SocketAddress = make([]SocketAddress, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.SocketAddress = append(v.SocketAddress, SocketAddress{})
 			d.Object(&v.SocketAddress[len(v.SocketAddress)-1])
 		}
+		return 18
 	case "dirty-limit-throttle-time-per-round":
 		v.DirtyLimitThrottleTimePerRound = new(d.Uint64())
+		return 19
 	case "dirty-limit-ring-full-time":
 		v.DirtyLimitRingFullTime = new(d.Uint64())
+		return 20
 	case "remaining":
 		v.Remaining = new(d.Int64())
-	default:
-		return false
+		return 21
 	}
-	return true
+	return 0
 }
 
 // QueryMigrate is the QMP command query-migrate.
@@ -316,8 +354,8 @@ const (
 //
 // Since QEMU 1.2. See migration.json.
 type MigrationCapabilityStatus struct {
-	Capability MigrationCapability `json:"capability,omitzero"`
-	State      bool                `json:"state,omitzero"`
+	Capability MigrationCapability `json:"capability"`
+	State      bool                `json:"state"`
 }
 
 func (v *MigrationCapabilityStatus) EncodeMembers(e *wire.Encoder) {
@@ -333,16 +371,16 @@ func (v MigrationCapabilityStatus) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "capability":
 		v.Capability = MigrationCapability(d.Enum())
+		return 1
 	case "state":
 		v.State = d.Bool()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // MigrateSetCapabilities is the QMP command migrate-set-capabilities.
@@ -454,22 +492,21 @@ func (v BitmapMigrationBitmapAliasTransform) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "persistent":
 		v.Persistent = new(d.Bool())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // BitmapMigrationBitmapAlias is the QAPI struct BitmapMigrationBitmapAlias.
 //
 // Since QEMU 5.2. See migration.json.
 type BitmapMigrationBitmapAlias struct {
-	Name      string                               `json:"name,omitzero"`
-	Alias     string                               `json:"alias,omitzero"`
+	Name      string                               `json:"name"`
+	Alias     string                               `json:"alias"`
 	Transform *BitmapMigrationBitmapAliasTransform `json:"transform,omitzero"`
 }
 
@@ -489,28 +526,29 @@ func (v BitmapMigrationBitmapAlias) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *BitmapMigrationBitmapAlias) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BitmapMigrationBitmapAlias) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "alias":
 		v.Alias = d.String()
+		return 2
 	case "transform":
 		v.Transform = new(BitmapMigrationBitmapAliasTransform)
 		d.Object(v.Transform)
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // BitmapMigrationNodeAlias is the QAPI struct BitmapMigrationNodeAlias.
 //
 // Since QEMU 5.2. See migration.json.
 type BitmapMigrationNodeAlias struct {
-	NodeName string                       `json:"node-name,omitzero"`
-	Alias    string                       `json:"alias,omitzero"`
-	Bitmaps  []BitmapMigrationBitmapAlias `json:"bitmaps,omitzero"`
+	NodeName string                       `json:"node-name"`
+	Alias    string                       `json:"alias"`
+	Bitmaps  []BitmapMigrationBitmapAlias `json:"bitmaps"`
 }
 
 func (v *BitmapMigrationNodeAlias) EncodeMembers(e *wire.Encoder) {
@@ -531,22 +569,23 @@ func (v BitmapMigrationNodeAlias) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-name":
 		v.NodeName = d.String()
+		return 1
 	case "alias":
 		v.Alias = d.String()
+		return 2
 	case "bitmaps":
 		v.Bitmaps = make([]BitmapMigrationBitmapAlias, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Bitmaps = append(v.Bitmaps, BitmapMigrationBitmapAlias{})
 			d.Object(&v.Bitmaps[len(v.Bitmaps)-1])
 		}
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // MigrationParameter is the QAPI enum MigrationParameter.
@@ -760,84 +799,113 @@ type MigrationParameters struct {
 	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
 }
 
-func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "announce-initial":
 		v.AnnounceInitial = new(d.Uint64())
+		return 1
 	case "announce-max":
 		v.AnnounceMax = new(d.Uint64())
+		return 2
 	case "announce-rounds":
 		v.AnnounceRounds = new(d.Uint64())
+		return 3
 	case "announce-step":
 		v.AnnounceStep = new(d.Uint64())
+		return 4
 	case "throttle-trigger-threshold":
 		v.ThrottleTriggerThreshold = new(d.Uint8())
+		return 5
 	case "cpu-throttle-initial":
 		v.CPUThrottleInitial = new(d.Uint8())
+		return 6
 	case "cpu-throttle-increment":
 		v.CPUThrottleIncrement = new(d.Uint8())
+		return 7
 	case "cpu-throttle-tailslow":
 		v.CPUThrottleTailslow = new(d.Bool())
+		return 8
 	case "tls-creds":
 		v.TLSCreds = new(StrOrNull)
 		v.TLSCreds.DecodeValue(d)
+		return 9
 	case "tls-hostname":
 		v.TLSHostname = new(StrOrNull)
 		v.TLSHostname.DecodeValue(d)
+		return 10
 	case "tls-authz":
 		v.TLSAuthz = new(StrOrNull)
 		v.TLSAuthz.DecodeValue(d)
+		return 11
 	case "max-bandwidth":
 		v.MaxBandwidth = new(d.Uint64())
+		return 12
 	case "avail-switchover-bandwidth":
 		v.AvailSwitchoverBandwidth = new(d.Uint64())
+		return 13
 	case "downtime-limit":
 		v.DowntimeLimit = new(d.Uint64())
+		return 14
 	case "x-checkpoint-delay":
 		v.XCheckpointDelay = new(d.Uint32())
+		return 15
 	case "multifd-channels":
 		v.MultifdChannels = new(d.Uint8())
+		return 16
 	case "xbzrle-cache-size":
 		v.XBZRLECacheSize = new(d.Uint64())
+		return 17
 	case "max-postcopy-bandwidth":
 		v.MaxPostcopyBandwidth = new(d.Uint64())
+		return 18
 	case "max-cpu-throttle":
 		v.MaxCPUThrottle = new(d.Uint8())
+		return 19
 	case "multifd-compression":
 		v.MultifdCompression = new(MultiFDCompression(d.Enum()))
+		return 20
 	case "multifd-zlib-level":
 		v.MultifdZlibLevel = new(d.Uint8())
+		return 21
 	case "multifd-qatzip-level":
 		v.MultifdQatzipLevel = new(d.Uint8())
+		return 22
 	case "multifd-zstd-level":
 		v.MultifdZstdLevel = new(d.Uint8())
+		return 23
 	case "block-bitmap-mapping":
 		v.BlockBitmapMapping = make([]BitmapMigrationNodeAlias, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.BlockBitmapMapping = append(v.BlockBitmapMapping, BitmapMigrationNodeAlias{})
 			d.Object(&v.BlockBitmapMapping[len(v.BlockBitmapMapping)-1])
 		}
+		return 24
 	case "x-vcpu-dirty-limit-period":
 		v.XVCPUDirtyLimitPeriod = new(d.Uint64())
+		return 25
 	case "vcpu-dirty-limit":
 		v.VCPUDirtyLimit = new(d.Uint64())
+		return 26
 	case "mode":
 		v.Mode = new(MigMode(d.Enum()))
+		return 27
 	case "zero-page-detection":
 		v.ZeroPageDetection = new(ZeroPageDetection(d.Enum()))
+		return 28
 	case "direct-io":
 		v.DirectIO = new(d.Bool())
+		return 29
 	case "cpr-exec-command":
 		v.CprExecCommand = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.CprExecCommand = append(v.CprExecCommand, d.String())
 		}
+		return 30
 	case "x-rdma-chunk-size":
 		v.XRDMAChunkSize = new(d.Int64())
-	default:
-		return false
+		return 31
 	}
-	return true
+	return 0
 }
 
 // QueryMigrateParameters is the QMP command query-migrate-parameters.
@@ -868,17 +936,16 @@ func (r MigrateStartPostcopy) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Since QEMU 2.4. See migration.json.
 type MigrationEvent struct {
-	Status MigrationStatus `json:"status,omitzero"`
+	Status MigrationStatus `json:"status"`
 }
 
-func (v *MigrationEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MigrationEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "status":
 		v.Status = MigrationStatus(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns MIGRATION.
@@ -890,17 +957,16 @@ func (*MigrationEvent) EventName() string {
 //
 // Since QEMU 2.6. See migration.json.
 type MigrationPassEvent struct {
-	Pass int64 `json:"pass,omitzero"`
+	Pass int64 `json:"pass"`
 }
 
-func (v *MigrationPassEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MigrationPassEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pass":
 		v.Pass = d.Int64()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns MIGRATION_PASS.
@@ -954,20 +1020,20 @@ const (
 //
 // Since QEMU 3.1. See migration.json.
 type ColoExitEvent struct {
-	Mode   COLOMode       `json:"mode,omitzero"`
-	Reason COLOExitReason `json:"reason,omitzero"`
+	Mode   COLOMode       `json:"mode"`
+	Reason COLOExitReason `json:"reason"`
 }
 
-func (v *ColoExitEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ColoExitEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mode":
 		v.Mode = COLOMode(d.Enum())
+		return 1
 	case "reason":
 		v.Reason = COLOExitReason(d.Enum())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns COLO_EXIT.
@@ -1109,7 +1175,7 @@ type MigrationAddress struct {
 //   - *MigrationExecCommand: exec
 //   - *InetSocketAddress: rdma
 //   - *FileMigrationArgs: file
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type MigrationAddressBranch interface {
 	wire.MemberEncoder
 	isMigrationAddressBranch()
@@ -1362,20 +1428,20 @@ func (r XenSetReplication) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type ReplicationStatus struct {
-	Error bool    `json:"error,omitzero"`
+	Error bool    `json:"error"`
 	Desc  *string `json:"desc,omitzero"`
 }
 
-func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "error":
 		v.Error = d.Bool()
+		return 1
 	case "desc":
 		v.Desc = new(d.String())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryXenReplicationStatus is the QMP command query-xen-replication-status.
@@ -1412,23 +1478,24 @@ func (r XenColoDoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type COLOStatus struct {
-	Mode     COLOMode       `json:"mode,omitzero"`
-	LastMode COLOMode       `json:"last-mode,omitzero"`
-	Reason   COLOExitReason `json:"reason,omitzero"`
+	Mode     COLOMode       `json:"mode"`
+	LastMode COLOMode       `json:"last-mode"`
+	Reason   COLOExitReason `json:"reason"`
 }
 
-func (v *COLOStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *COLOStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mode":
 		v.Mode = COLOMode(d.Enum())
+		return 1
 	case "last-mode":
 		v.LastMode = COLOMode(d.Enum())
+		return 2
 	case "reason":
 		v.Reason = COLOExitReason(d.Enum())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryColoStatus is the QMP command query-colo-status.
@@ -1485,17 +1552,16 @@ func (r MigratePause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 4.2. See migration.json.
 type UnplugPrimaryEvent struct {
-	DeviceID string `json:"device-id,omitzero"`
+	DeviceID string `json:"device-id"`
 }
 
-func (v *UnplugPrimaryEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *UnplugPrimaryEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device-id":
 		v.DeviceID = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns UNPLUG_PRIMARY.
@@ -1507,20 +1573,20 @@ func (*UnplugPrimaryEvent) EventName() string {
 //
 // Since QEMU 6.2. See migration.json.
 type DirtyRateVcpu struct {
-	ID        int64 `json:"id,omitzero"`
-	DirtyRate int64 `json:"dirty-rate,omitzero"`
+	ID        int64 `json:"id"`
+	DirtyRate int64 `json:"dirty-rate"`
 }
 
-func (v *DirtyRateVcpu) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DirtyRateVcpu) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.Int64()
+		return 1
 	case "dirty-rate":
 		v.DirtyRate = d.Int64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // DirtyRateStatus is the QAPI enum DirtyRateStatus.
@@ -1562,42 +1628,48 @@ const (
 //
 // Since QEMU 5.2. See migration.json.
 type DirtyRateInfo struct {
-	DirtyRate     *int64               `json:"dirty-rate,omitzero"`
-	Status        DirtyRateStatus      `json:"status,omitzero"`
-	StartTime     int64                `json:"start-time,omitzero"`
-	CalcTime      int64                `json:"calc-time,omitzero"`
-	CalcTimeUnit  TimeUnit             `json:"calc-time-unit,omitzero"`
-	SamplePages   uint64               `json:"sample-pages,omitzero"`
-	Mode          DirtyRateMeasureMode `json:"mode,omitzero"`
-	VCPUDirtyRate []DirtyRateVcpu      `json:"vcpu-dirty-rate,omitzero"`
+	DirtyRate     *int64                `json:"dirty-rate,omitzero"`
+	Status        DirtyRateStatus       `json:"status"`
+	StartTime     int64                 `json:"start-time"`
+	CalcTime      int64                 `json:"calc-time"`
+	CalcTimeUnit  *TimeUnit             `json:"calc-time-unit,omitzero"`
+	SamplePages   *uint64               `json:"sample-pages,omitzero"`
+	Mode          *DirtyRateMeasureMode `json:"mode,omitzero"`
+	VCPUDirtyRate []DirtyRateVcpu       `json:"vcpu-dirty-rate,omitzero"`
 }
 
-func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dirty-rate":
 		v.DirtyRate = new(d.Int64())
+		return 1
 	case "status":
 		v.Status = DirtyRateStatus(d.Enum())
+		return 2
 	case "start-time":
 		v.StartTime = d.Int64()
+		return 3
 	case "calc-time":
 		v.CalcTime = d.Int64()
+		return 4
 	case "calc-time-unit":
-		v.CalcTimeUnit = TimeUnit(d.Enum())
+		v.CalcTimeUnit = new(TimeUnit(d.Enum()))
+		return 5
 	case "sample-pages":
-		v.SamplePages = d.Uint64()
+		v.SamplePages = new(d.Uint64())
+		return 6
 	case "mode":
-		v.Mode = DirtyRateMeasureMode(d.Enum())
+		v.Mode = new(DirtyRateMeasureMode(d.Enum()))
+		return 7
 	case "vcpu-dirty-rate":
 		v.VCPUDirtyRate = make([]DirtyRateVcpu, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.VCPUDirtyRate = append(v.VCPUDirtyRate, DirtyRateVcpu{})
 			d.Object(&v.VCPUDirtyRate[len(v.VCPUDirtyRate)-1])
 		}
-	default:
-		return false
+		return 8
 	}
-	return true
+	return 0
 }
 
 // CalcDirtyRate is the QMP command calc-dirty-rate.
@@ -1662,23 +1734,24 @@ func (r QueryDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 7.1. See migration.json.
 type DirtyLimitInfo struct {
-	CPUIndex    int64  `json:"cpu-index,omitzero"`
-	LimitRate   uint64 `json:"limit-rate,omitzero"`
-	CurrentRate uint64 `json:"current-rate,omitzero"`
+	CPUIndex    int64  `json:"cpu-index"`
+	LimitRate   uint64 `json:"limit-rate"`
+	CurrentRate uint64 `json:"current-rate"`
 }
 
-func (v *DirtyLimitInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DirtyLimitInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-index":
 		v.CPUIndex = d.Int64()
+		return 1
 	case "limit-rate":
 		v.LimitRate = d.Uint64()
+		return 2
 	case "current-rate":
 		v.CurrentRate = d.Uint64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // SetVCPUDirtyLimit is the QMP command set-vcpu-dirty-limit.
@@ -1753,20 +1826,20 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Since QEMU 7.2. See migration.json.
 type MigrationThreadInfo struct {
-	Name     string `json:"name,omitzero"`
-	ThreadID int64  `json:"thread-id,omitzero"`
+	Name     string `json:"name"`
+	ThreadID int64  `json:"thread-id"`
 }
 
-func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "thread-id":
 		v.ThreadID = d.Int64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryMigrationthreads is the QMP command query-migrationthreads.

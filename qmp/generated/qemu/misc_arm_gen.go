@@ -12,23 +12,24 @@ import (
 //
 // Since QEMU 2.6. See misc-arm.json.
 type GICCapability struct {
-	Version  int64 `json:"version,omitzero"`
-	Emulated bool  `json:"emulated,omitzero"`
-	Kernel   bool  `json:"kernel,omitzero"`
+	Version  int64 `json:"version"`
+	Emulated bool  `json:"emulated"`
+	Kernel   bool  `json:"kernel"`
 }
 
-func (v *GICCapability) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GICCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
 		v.Version = d.Int64()
+		return 1
 	case "emulated":
 		v.Emulated = d.Bool()
+		return 2
 	case "kernel":
 		v.Kernel = d.Bool()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryGicCapabilities is the QMP command query-gic-capabilities.

@@ -45,14 +45,13 @@ type NameInfo struct {
 	Name *string `json:"name,omitzero"`
 }
 
-func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = new(d.String())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryName is the QMP command query-name.
@@ -73,36 +72,41 @@ func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 2.0. See misc.json.
 type IOThreadInfo struct {
-	ID          string `json:"id,omitzero"`
-	ThreadID    int64  `json:"thread-id,omitzero"`
-	PollMaxNs   int64  `json:"poll-max-ns,omitzero"`
-	PollGrow    int64  `json:"poll-grow,omitzero"`
-	PollShrink  int64  `json:"poll-shrink,omitzero"`
-	AIOMaxBatch int64  `json:"aio-max-batch,omitzero"`
+	ID          string `json:"id"`
+	ThreadID    int64  `json:"thread-id"`
+	PollMaxNs   int64  `json:"poll-max-ns"`
+	PollGrow    int64  `json:"poll-grow"`
+	PollShrink  int64  `json:"poll-shrink"`
+	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
 	// Seen first in QEMU 11.1.
 	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 
-func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "thread-id":
 		v.ThreadID = d.Int64()
+		return 2
 	case "poll-max-ns":
 		v.PollMaxNs = d.Int64()
+		return 3
 	case "poll-grow":
 		v.PollGrow = d.Int64()
+		return 4
 	case "poll-shrink":
 		v.PollShrink = d.Int64()
+		return 5
 	case "aio-max-batch":
-		v.AIOMaxBatch = d.Int64()
+		v.AIOMaxBatch = new(d.Int64())
+		return 6
 	case "poll-weight":
 		v.PollWeight = new(d.Int64())
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // QueryIothreads is the QMP command query-iothreads.
@@ -269,20 +273,20 @@ func (r Closefd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 //
 // Since QEMU 1.2. See misc.json.
 type AddfdInfo struct {
-	FdsetID int64 `json:"fdset-id,omitzero"`
-	Fd      int64 `json:"fd,omitzero"`
+	FdsetID int64 `json:"fdset-id"`
+	Fd      int64 `json:"fd"`
 }
 
-func (v *AddfdInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *AddfdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fdset-id":
 		v.FdsetID = d.Int64()
+		return 1
 	case "fd":
 		v.Fd = d.Int64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // AddFd is the QMP command add-fd.
@@ -345,44 +349,44 @@ func (r RemoveFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 //
 // Since QEMU 1.2. See misc.json.
 type FdsetFdInfo struct {
-	Fd     int64   `json:"fd,omitzero"`
+	Fd     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
 }
 
-func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
 		v.Fd = d.Int64()
+		return 1
 	case "opaque":
 		v.Opaque = new(d.String())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // FdsetInfo is the QAPI struct FdsetInfo.
 //
 // Since QEMU 1.2. See misc.json.
 type FdsetInfo struct {
-	FdsetID int64         `json:"fdset-id,omitzero"`
-	Fds     []FdsetFdInfo `json:"fds,omitzero"`
+	FdsetID int64         `json:"fdset-id"`
+	Fds     []FdsetFdInfo `json:"fds"`
 }
 
-func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fdset-id":
 		v.FdsetID = d.Int64()
+		return 1
 	case "fds":
 		v.Fds = make([]FdsetFdInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Fds = append(v.Fds, FdsetFdInfo{})
 			d.Object(&v.Fds[len(v.Fds)-1])
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryFdsets is the QMP command query-fdsets.
@@ -420,50 +424,52 @@ const (
 //
 // Since QEMU 1.5. See misc.json.
 type CommandLineParameterInfo struct {
-	Name    string                   `json:"name,omitzero"`
-	Type    CommandLineParameterType `json:"type,omitzero"`
+	Name    string                   `json:"name"`
+	Type    CommandLineParameterType `json:"type"`
 	Help    *string                  `json:"help,omitzero"`
 	Default *string                  `json:"default,omitzero"`
 }
 
-func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "type":
 		v.Type = CommandLineParameterType(d.Enum())
+		return 2
 	case "help":
 		v.Help = new(d.String())
+		return 3
 	case "default":
 		v.Default = new(d.String())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // CommandLineOptionInfo is the QAPI struct CommandLineOptionInfo.
 //
 // Since QEMU 1.5. See misc.json.
 type CommandLineOptionInfo struct {
-	Option     string                     `json:"option,omitzero"`
-	Parameters []CommandLineParameterInfo `json:"parameters,omitzero"`
+	Option     string                     `json:"option"`
+	Parameters []CommandLineParameterInfo `json:"parameters"`
 }
 
-func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "option":
 		v.Option = d.String()
+		return 1
 	case "parameters":
 		v.Parameters = make([]CommandLineParameterInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Parameters = append(v.Parameters, CommandLineParameterInfo{})
 			d.Object(&v.Parameters[len(v.Parameters)-1])
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryCommandLineOptions is the QMP command query-command-line-options.
@@ -502,20 +508,20 @@ func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ..
 //
 // Since QEMU 0.13. See misc.json.
 type RTCChangeEvent struct {
-	Offset  int64  `json:"offset,omitzero"`
-	QOMPath string `json:"qom-path,omitzero"`
+	Offset  int64   `json:"offset"`
+	QOMPath *string `json:"qom-path,omitzero"`
 }
 
-func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "offset":
 		v.Offset = d.Int64()
+		return 1
 	case "qom-path":
-		v.QOMPath = d.String()
-	default:
-		return false
+		v.QOMPath = new(d.String())
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns RTC_CHANGE.
@@ -527,26 +533,28 @@ func (*RTCChangeEvent) EventName() string {
 //
 // Since QEMU 7.1. See misc.json.
 type VfuClientHangupEvent struct {
-	VfuID      string `json:"vfu-id,omitzero"`
-	VfuQOMPath string `json:"vfu-qom-path,omitzero"`
-	DevID      string `json:"dev-id,omitzero"`
-	DevQOMPath string `json:"dev-qom-path,omitzero"`
+	VfuID      string `json:"vfu-id"`
+	VfuQOMPath string `json:"vfu-qom-path"`
+	DevID      string `json:"dev-id"`
+	DevQOMPath string `json:"dev-qom-path"`
 }
 
-func (v *VfuClientHangupEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VfuClientHangupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vfu-id":
 		v.VfuID = d.String()
+		return 1
 	case "vfu-qom-path":
 		v.VfuQOMPath = d.String()
+		return 2
 	case "dev-id":
 		v.DevID = d.String()
+		return 3
 	case "dev-qom-path":
 		v.DevQOMPath = d.String()
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // EventName returns VFU_CLIENT_HANGUP.

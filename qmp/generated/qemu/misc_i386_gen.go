@@ -48,50 +48,49 @@ const (
 //
 // Since QEMU 2.12. See misc-i386.json.
 type SevGuestInfo struct {
-	Policy uint32 `json:"policy,omitzero"`
-	Handle uint32 `json:"handle,omitzero"`
+	Policy uint32 `json:"policy"`
+	Handle uint32 `json:"handle"`
 }
 
-func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "policy":
 		v.Policy = d.Uint32()
+		return 1
 	case "handle":
 		v.Handle = d.Uint32()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // SevSnpGuestInfo is the QAPI struct SevSnpGuestInfo.
 //
 // Since QEMU 9.1. See misc-i386.json.
 type SevSnpGuestInfo struct {
-	SnpPolicy uint64 `json:"snp-policy,omitzero"`
+	SnpPolicy uint64 `json:"snp-policy"`
 }
 
-func (v *SevSnpGuestInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SevSnpGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "snp-policy":
 		v.SnpPolicy = d.Uint64()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // SevInfo is the QAPI union SevInfo.
 //
 // Since QEMU 2.12. See misc-i386.json.
 type SevInfo struct {
-	Enabled  bool     `json:"enabled,omitzero"`
-	APIMajor uint8    `json:"api-major,omitzero"`
-	APIMinor uint8    `json:"api-minor,omitzero"`
-	BuildID  uint8    `json:"build-id,omitzero"`
-	State    SevState `json:"state,omitzero"`
+	Enabled  bool     `json:"enabled"`
+	APIMajor uint8    `json:"api-major"`
+	APIMinor uint8    `json:"api-minor"`
+	BuildID  uint8    `json:"build-id"`
+	State    SevState `json:"state"`
 	// Decides what Branch holds.
-	SEVType SevGuestType  `json:"sev-type,omitzero"`
+	SEVType SevGuestType  `json:"sev-type"`
 	Branch  SevInfoBranch `json:",omitzero"`
 }
 
@@ -100,6 +99,9 @@ type SevInfo struct {
 //   - *SevGuestInfo: sev
 //   - *SevSnpGuestInfo: sev-snp
 //   - *RawBranch: a value that is not in this list
+//
+// If a server does not send sev-type, decoding sets it to sev: before QEMU 9.1, query-sev
+// reports SEV only, with the members of this branch.
 type SevInfoBranch interface {
 	wire.MemberDecoder
 	isSevInfoBranch()
@@ -109,33 +111,41 @@ func (*SevGuestInfo) isSevInfoBranch()    {}
 func (*SevSnpGuestInfo) isSevInfoBranch() {}
 func (*RawBranch) isSevInfoBranch()       {}
 
-func (v *SevInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
+		return 1
 	case "api-major":
 		v.APIMajor = d.Uint8()
+		return 2
 	case "api-minor":
 		v.APIMinor = d.Uint8()
+		return 3
 	case "build-id":
 		v.BuildID = d.Uint8()
+		return 4
 	case "state":
 		v.State = SevState(d.Enum())
+		return 5
 	case "sev-type":
 		v.SEVType = SevGuestType(d.Enum())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
-func (v *SevInfo) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *SevInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.SEVType {
-	case "":
+	if v.SEVType == "" && !end {
 		return nil, false
+	}
+	if v.SEVType == "" {
+		v.SEVType = SevGuestTypeSEV
+	}
+	switch v.SEVType {
 	case SevGuestTypeSEV:
 		v.Branch = new(SevGuestInfo)
 	case SevGuestTypeSEVSnp:
@@ -164,17 +174,16 @@ func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 //
 // Since QEMU 2.12. See misc-i386.json.
 type SevLaunchMeasureInfo struct {
-	Data string `json:"data,omitzero"`
+	Data string `json:"data"`
 }
 
-func (v *SevLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SevLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		v.Data = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QuerySEVLaunchMeasure is the QMP command query-sev-launch-measure.
@@ -195,29 +204,32 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 //
 // Since QEMU 2.12. See misc-i386.json.
 type SevCapability struct {
-	Pdh             string `json:"pdh,omitzero"`
-	CertChain       string `json:"cert-chain,omitzero"`
-	Cpu0ID          string `json:"cpu0-id,omitzero"`
-	Cbitpos         int64  `json:"cbitpos,omitzero"`
-	ReducedPhysBits int64  `json:"reduced-phys-bits,omitzero"`
+	Pdh             string  `json:"pdh"`
+	CertChain       string  `json:"cert-chain"`
+	Cpu0ID          *string `json:"cpu0-id,omitzero"`
+	Cbitpos         int64   `json:"cbitpos"`
+	ReducedPhysBits int64   `json:"reduced-phys-bits"`
 }
 
-func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pdh":
 		v.Pdh = d.String()
+		return 1
 	case "cert-chain":
 		v.CertChain = d.String()
+		return 2
 	case "cpu0-id":
-		v.Cpu0ID = d.String()
+		v.Cpu0ID = new(d.String())
+		return 3
 	case "cbitpos":
 		v.Cbitpos = d.Int64()
+		return 4
 	case "reduced-phys-bits":
 		v.ReducedPhysBits = d.Int64()
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // QuerySEVCapabilities is the QMP command query-sev-capabilities.
@@ -267,17 +279,16 @@ func (r SEVInjectLaunchSecret) Do(ctx context.Context, x qmp.Executor, opts ...q
 //
 // Since QEMU 6.1. See misc-i386.json.
 type SevAttestationReport struct {
-	Data string `json:"data,omitzero"`
+	Data string `json:"data"`
 }
 
-func (v *SevAttestationReport) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SevAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		v.Data = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QuerySEVAttestationReport is the QMP command query-sev-attestation-report.
@@ -312,53 +323,56 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 //
 // Since QEMU 7.0. See misc-i386.json.
 type SgxEpcSection struct {
-	Node int64  `json:"node,omitzero"`
-	Size uint64 `json:"size,omitzero"`
+	Node int64  `json:"node"`
+	Size uint64 `json:"size"`
 }
 
-func (v *SgxEpcSection) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SgxEpcSection) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node":
 		v.Node = d.Int64()
+		return 1
 	case "size":
 		v.Size = d.Uint64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // SgxInfo is the QAPI struct SgxInfo.
 //
 // Since QEMU 6.2. See misc-i386.json.
 type SgxInfo struct {
-	SGX      bool            `json:"sgx,omitzero"`
-	Sgx1     bool            `json:"sgx1,omitzero"`
-	Sgx2     bool            `json:"sgx2,omitzero"`
-	Flc      bool            `json:"flc,omitzero"`
-	Sections []SgxEpcSection `json:"sections,omitzero"`
+	SGX      bool            `json:"sgx"`
+	Sgx1     bool            `json:"sgx1"`
+	Sgx2     bool            `json:"sgx2"`
+	Flc      bool            `json:"flc"`
+	Sections []SgxEpcSection `json:"sections"`
 }
 
-func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sgx":
 		v.SGX = d.Bool()
+		return 1
 	case "sgx1":
 		v.Sgx1 = d.Bool()
+		return 2
 	case "sgx2":
 		v.Sgx2 = d.Bool()
+		return 3
 	case "flc":
 		v.Flc = d.Bool()
+		return 4
 	case "sections":
 		v.Sections = make([]SgxEpcSection, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Sections = append(v.Sections, SgxEpcSection{})
 			d.Object(&v.Sections[len(v.Sections)-1])
 		}
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // QuerySGX is the QMP command query-sgx.
@@ -408,35 +422,40 @@ const (
 //
 // Since QEMU 8.0. See misc-i386.json.
 type EvtchnInfo struct {
-	Port         uint16         `json:"port,omitzero"`
-	VCPU         uint32         `json:"vcpu,omitzero"`
-	Type         EvtchnPortType `json:"type,omitzero"`
-	RemoteDomain string         `json:"remote-domain,omitzero"`
-	Target       uint16         `json:"target,omitzero"`
-	Pending      bool           `json:"pending,omitzero"`
-	Masked       bool           `json:"masked,omitzero"`
+	Port         uint16         `json:"port"`
+	VCPU         uint32         `json:"vcpu"`
+	Type         EvtchnPortType `json:"type"`
+	RemoteDomain string         `json:"remote-domain"`
+	Target       uint16         `json:"target"`
+	Pending      bool           `json:"pending"`
+	Masked       bool           `json:"masked"`
 }
 
-func (v *EvtchnInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *EvtchnInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "port":
 		v.Port = d.Uint16()
+		return 1
 	case "vcpu":
 		v.VCPU = d.Uint32()
+		return 2
 	case "type":
 		v.Type = EvtchnPortType(d.Enum())
+		return 3
 	case "remote-domain":
 		v.RemoteDomain = d.String()
+		return 4
 	case "target":
 		v.Target = d.Uint16()
+		return 5
 	case "pending":
 		v.Pending = d.Bool()
+		return 6
 	case "masked":
 		v.Masked = d.Bool()
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // XenEventList is the QMP command xen-event-list.

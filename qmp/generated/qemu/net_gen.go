@@ -828,7 +828,7 @@ type Netdev struct {
 //   - *NetdevVmnetHostOptions: vmnet-host (CONFIG_VMNET)
 //   - *NetdevVmnetSharedOptions: vmnet-shared (CONFIG_VMNET)
 //   - *NetdevVmnetBridgedOptions: vmnet-bridged (CONFIG_VMNET)
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for none.
 type NetdevBranch interface {
@@ -929,59 +929,69 @@ const (
 //
 // Since QEMU 1.6. See net.json.
 type RxFilterInfo struct {
-	Name              string   `json:"name,omitzero"`
-	Promiscuous       bool     `json:"promiscuous,omitzero"`
-	Multicast         RxState  `json:"multicast,omitzero"`
-	Unicast           RxState  `json:"unicast,omitzero"`
-	VLAN              RxState  `json:"vlan,omitzero"`
-	BroadcastAllowed  bool     `json:"broadcast-allowed,omitzero"`
-	MulticastOverflow bool     `json:"multicast-overflow,omitzero"`
-	UnicastOverflow   bool     `json:"unicast-overflow,omitzero"`
-	MainMAC           string   `json:"main-mac,omitzero"`
-	VLANTable         []int64  `json:"vlan-table,omitzero"`
-	UnicastTable      []string `json:"unicast-table,omitzero"`
-	MulticastTable    []string `json:"multicast-table,omitzero"`
+	Name              string   `json:"name"`
+	Promiscuous       bool     `json:"promiscuous"`
+	Multicast         RxState  `json:"multicast"`
+	Unicast           RxState  `json:"unicast"`
+	VLAN              RxState  `json:"vlan"`
+	BroadcastAllowed  bool     `json:"broadcast-allowed"`
+	MulticastOverflow bool     `json:"multicast-overflow"`
+	UnicastOverflow   bool     `json:"unicast-overflow"`
+	MainMAC           string   `json:"main-mac"`
+	VLANTable         []int64  `json:"vlan-table"`
+	UnicastTable      []string `json:"unicast-table"`
+	MulticastTable    []string `json:"multicast-table"`
 }
 
-func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "promiscuous":
 		v.Promiscuous = d.Bool()
+		return 2
 	case "multicast":
 		v.Multicast = RxState(d.Enum())
+		return 3
 	case "unicast":
 		v.Unicast = RxState(d.Enum())
+		return 4
 	case "vlan":
 		v.VLAN = RxState(d.Enum())
+		return 5
 	case "broadcast-allowed":
 		v.BroadcastAllowed = d.Bool()
+		return 6
 	case "multicast-overflow":
 		v.MulticastOverflow = d.Bool()
+		return 7
 	case "unicast-overflow":
 		v.UnicastOverflow = d.Bool()
+		return 8
 	case "main-mac":
 		v.MainMAC = d.String()
+		return 9
 	case "vlan-table":
 		v.VLANTable = make([]int64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.VLANTable = append(v.VLANTable, d.Int64())
 		}
+		return 10
 	case "unicast-table":
 		v.UnicastTable = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.UnicastTable = append(v.UnicastTable, d.String())
 		}
+		return 11
 	case "multicast-table":
 		v.MulticastTable = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.MulticastTable = append(v.MulticastTable, d.String())
 		}
-	default:
-		return false
+		return 12
 	}
-	return true
+	return 0
 }
 
 // QueryRxFilter is the QMP command query-rx-filter.
@@ -1021,19 +1031,19 @@ func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 // Since QEMU 1.6. See net.json.
 type NICRxFilterChangedEvent struct {
 	Name *string `json:"name,omitzero"`
-	Path string  `json:"path,omitzero"`
+	Path string  `json:"path"`
 }
 
-func (v *NICRxFilterChangedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *NICRxFilterChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = new(d.String())
+		return 1
 	case "path":
 		v.Path = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns NIC_RX_FILTER_CHANGED.
@@ -1098,17 +1108,16 @@ func (r AnnounceSelf) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 4.2. See net.json.
 type FailoverNegotiatedEvent struct {
-	DeviceID string `json:"device-id,omitzero"`
+	DeviceID string `json:"device-id"`
 }
 
-func (v *FailoverNegotiatedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *FailoverNegotiatedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device-id":
 		v.DeviceID = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns FAILOVER_NEGOTIATED.
@@ -1120,20 +1129,20 @@ func (*FailoverNegotiatedEvent) EventName() string {
 //
 // Since QEMU 7.2. See net.json.
 type NetdevStreamConnectedEvent struct {
-	NetdevID string        `json:"netdev-id,omitzero"`
-	Addr     SocketAddress `json:"addr,omitzero"`
+	NetdevID string        `json:"netdev-id"`
+	Addr     SocketAddress `json:"addr"`
 }
 
-func (v *NetdevStreamConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *NetdevStreamConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev-id":
 		v.NetdevID = d.String()
+		return 1
 	case "addr":
 		d.Object(&v.Addr)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns NETDEV_STREAM_CONNECTED.
@@ -1145,17 +1154,16 @@ func (*NetdevStreamConnectedEvent) EventName() string {
 //
 // Since QEMU 7.2. See net.json.
 type NetdevStreamDisconnectedEvent struct {
-	NetdevID string `json:"netdev-id,omitzero"`
+	NetdevID string `json:"netdev-id"`
 }
 
-func (v *NetdevStreamDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *NetdevStreamDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev-id":
 		v.NetdevID = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns NETDEV_STREAM_DISCONNECTED.
@@ -1167,20 +1175,20 @@ func (*NetdevStreamDisconnectedEvent) EventName() string {
 //
 // Since QEMU 10.0. See net.json.
 type NetdevVhostUserConnectedEvent struct {
-	NetdevID  string `json:"netdev-id,omitzero"`
-	ChardevID string `json:"chardev-id,omitzero"`
+	NetdevID  string `json:"netdev-id"`
+	ChardevID string `json:"chardev-id"`
 }
 
-func (v *NetdevVhostUserConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *NetdevVhostUserConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev-id":
 		v.NetdevID = d.String()
+		return 1
 	case "chardev-id":
 		v.ChardevID = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns NETDEV_VHOST_USER_CONNECTED.
@@ -1192,17 +1200,16 @@ func (*NetdevVhostUserConnectedEvent) EventName() string {
 //
 // Since QEMU 10.0. See net.json.
 type NetdevVhostUserDisconnectedEvent struct {
-	NetdevID string `json:"netdev-id,omitzero"`
+	NetdevID string `json:"netdev-id"`
 }
 
-func (v *NetdevVhostUserDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *NetdevVhostUserDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev-id":
 		v.NetdevID = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns NETDEV_VHOST_USER_DISCONNECTED.

@@ -39,6 +39,27 @@ func TestNewest(t *testing.T) {
 	})
 }
 
+// TestMembersThatOlderServersLack tells a member that a server did not send from one that is false or
+// empty.
+func TestMembersThatOlderServersLack(t *testing.T) {
+	qemutest.Run(t, []string{"5.2", "7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
+		ctx := t.Context()
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-blockdev", "null-co,node-name=n"}}).Dial(t)
+		nodes, err := qemu.QueryNamedBlockNodes{}.Do(ctx, c)
+		require.NoError(t, err)
+		require.Len(t, nodes, 1)
+		require.Equal(t, "n", qmp.Value(nodes[0].NodeName))
+		if q.AtLeast(10, 0) {
+			require.Equal(t, new(true), nodes[0].Active)
+		} else {
+			require.Nil(t, nodes[0].Active)
+		}
+		cpus, err := qemu.QueryCPUsFast{}.Do(ctx, c)
+		require.NoError(t, err)
+		require.Equal(t, q.AtLeast(11, 1), cpus[0].QOMType != nil)
+	})
+}
+
 // TestLooserMember decodes a member that is a string up to QEMU 11.0, and null too from then on.
 func TestLooserMember(t *testing.T) {
 	qemutest.Run(t, []string{"5.2", "7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {

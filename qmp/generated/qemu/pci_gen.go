@@ -12,108 +12,116 @@ import (
 //
 // Since QEMU 0.14. See pci.json.
 type PciMemoryRange struct {
-	Base  int64 `json:"base,omitzero"`
-	Limit int64 `json:"limit,omitzero"`
+	Base  int64 `json:"base"`
+	Limit int64 `json:"limit"`
 }
 
-func (v *PciMemoryRange) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PciMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "base":
 		v.Base = d.Int64()
+		return 1
 	case "limit":
 		v.Limit = d.Int64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // PciMemoryRegion is the QAPI struct PciMemoryRegion.
 //
 // Since QEMU 0.14. See pci.json.
 type PciMemoryRegion struct {
-	Bar       int64  `json:"bar,omitzero"`
-	Type      string `json:"type,omitzero"`
-	Address   int64  `json:"address,omitzero"`
-	Size      int64  `json:"size,omitzero"`
+	Bar       int64  `json:"bar"`
+	Type      string `json:"type"`
+	Address   int64  `json:"address"`
+	Size      int64  `json:"size"`
 	Prefetch  *bool  `json:"prefetch,omitzero"`
 	MemType64 *bool  `json:"mem_type_64,omitzero"`
 }
 
-func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bar":
 		v.Bar = d.Int64()
+		return 1
 	case "type":
 		v.Type = d.String()
+		return 2
 	case "address":
 		v.Address = d.Int64()
+		return 3
 	case "size":
 		v.Size = d.Int64()
+		return 4
 	case "prefetch":
 		v.Prefetch = new(d.Bool())
+		return 5
 	case "mem_type_64":
 		v.MemType64 = new(d.Bool())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // PciBusInfo is the QAPI struct PciBusInfo.
 //
 // Since QEMU 2.4. See pci.json.
 type PciBusInfo struct {
-	Number            int64          `json:"number,omitzero"`
-	Secondary         int64          `json:"secondary,omitzero"`
-	Subordinate       int64          `json:"subordinate,omitzero"`
-	IORange           PciMemoryRange `json:"io_range,omitzero"`
-	MemoryRange       PciMemoryRange `json:"memory_range,omitzero"`
-	PrefetchableRange PciMemoryRange `json:"prefetchable_range,omitzero"`
+	Number            int64          `json:"number"`
+	Secondary         int64          `json:"secondary"`
+	Subordinate       int64          `json:"subordinate"`
+	IORange           PciMemoryRange `json:"io_range"`
+	MemoryRange       PciMemoryRange `json:"memory_range"`
+	PrefetchableRange PciMemoryRange `json:"prefetchable_range"`
 }
 
-func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "number":
 		v.Number = d.Int64()
+		return 1
 	case "secondary":
 		v.Secondary = d.Int64()
+		return 2
 	case "subordinate":
 		v.Subordinate = d.Int64()
+		return 3
 	case "io_range":
 		d.Object(&v.IORange)
+		return 4
 	case "memory_range":
 		d.Object(&v.MemoryRange)
+		return 5
 	case "prefetchable_range":
 		d.Object(&v.PrefetchableRange)
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // PciBridgeInfo is the QAPI struct PciBridgeInfo.
 //
 // Since QEMU 0.14. See pci.json.
 type PciBridgeInfo struct {
-	Bus     PciBusInfo      `json:"bus,omitzero"`
+	Bus     PciBusInfo      `json:"bus"`
 	Devices []PciDeviceInfo `json:"devices,omitzero"`
 }
 
-func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
 		d.Object(&v.Bus)
+		return 1
 	case "devices":
 		v.Devices = make([]PciDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Devices = append(v.Devices, PciDeviceInfo{})
 			d.Object(&v.Devices[len(v.Devices)-1])
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // PciDeviceClass is the QAPI struct PciDeviceClass.
@@ -121,118 +129,128 @@ func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 // Since QEMU 2.4. See pci.json.
 type PciDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
-	Class int64   `json:"class,omitzero"`
+	Class int64   `json:"class"`
 }
 
-func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "desc":
 		v.Desc = new(d.String())
+		return 1
 	case "class":
 		v.Class = d.Int64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // PciDeviceId is the QAPI struct PciDeviceId.
 //
 // Since QEMU 2.4. See pci.json.
 type PciDeviceId struct {
-	Device          int64  `json:"device,omitzero"`
-	Vendor          int64  `json:"vendor,omitzero"`
+	Device          int64  `json:"device"`
+	Vendor          int64  `json:"vendor"`
 	Subsystem       *int64 `json:"subsystem,omitzero"`
 	SubsystemVendor *int64 `json:"subsystem-vendor,omitzero"`
 }
 
-func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.Int64()
+		return 1
 	case "vendor":
 		v.Vendor = d.Int64()
+		return 2
 	case "subsystem":
 		v.Subsystem = new(d.Int64())
+		return 3
 	case "subsystem-vendor":
 		v.SubsystemVendor = new(d.Int64())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // PciDeviceInfo is the QAPI struct PciDeviceInfo.
 //
 // Since QEMU 0.14. See pci.json.
 type PciDeviceInfo struct {
-	Bus       int64             `json:"bus,omitzero"`
-	Slot      int64             `json:"slot,omitzero"`
-	Function  int64             `json:"function,omitzero"`
-	ClassInfo PciDeviceClass    `json:"class_info,omitzero"`
-	ID        PciDeviceId       `json:"id,omitzero"`
+	Bus       int64             `json:"bus"`
+	Slot      int64             `json:"slot"`
+	Function  int64             `json:"function"`
+	ClassInfo PciDeviceClass    `json:"class_info"`
+	ID        PciDeviceId       `json:"id"`
 	IRQ       *int64            `json:"irq,omitzero"`
-	IRQPin    int64             `json:"irq_pin,omitzero"`
-	QdevID    string            `json:"qdev_id,omitzero"`
+	IRQPin    int64             `json:"irq_pin"`
+	QdevID    string            `json:"qdev_id"`
 	PCIBridge *PciBridgeInfo    `json:"pci_bridge,omitzero"`
-	Regions   []PciMemoryRegion `json:"regions,omitzero"`
+	Regions   []PciMemoryRegion `json:"regions"`
 }
 
-func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
 		v.Bus = d.Int64()
+		return 1
 	case "slot":
 		v.Slot = d.Int64()
+		return 2
 	case "function":
 		v.Function = d.Int64()
+		return 3
 	case "class_info":
 		d.Object(&v.ClassInfo)
+		return 4
 	case "id":
 		d.Object(&v.ID)
+		return 5
 	case "irq":
 		v.IRQ = new(d.Int64())
+		return 6
 	case "irq_pin":
 		v.IRQPin = d.Int64()
+		return 7
 	case "qdev_id":
 		v.QdevID = d.String()
+		return 8
 	case "pci_bridge":
 		v.PCIBridge = new(PciBridgeInfo)
 		d.Object(v.PCIBridge)
+		return 9
 	case "regions":
 		v.Regions = make([]PciMemoryRegion, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Regions = append(v.Regions, PciMemoryRegion{})
 			d.Object(&v.Regions[len(v.Regions)-1])
 		}
-	default:
-		return false
+		return 10
 	}
-	return true
+	return 0
 }
 
 // PciInfo is the QAPI struct PciInfo.
 //
 // Since QEMU 0.14. See pci.json.
 type PciInfo struct {
-	Bus     int64           `json:"bus,omitzero"`
-	Devices []PciDeviceInfo `json:"devices,omitzero"`
+	Bus     int64           `json:"bus"`
+	Devices []PciDeviceInfo `json:"devices"`
 }
 
-func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
 		v.Bus = d.Int64()
+		return 1
 	case "devices":
 		v.Devices = make([]PciDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Devices = append(v.Devices, PciDeviceInfo{})
 			d.Object(&v.Devices[len(v.Devices)-1])
 		}
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryPCI is the QMP command query-pci.

@@ -102,19 +102,19 @@ func (r DeviceDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 // Since QEMU 1.5. See qdev.json.
 type DeviceDeletedEvent struct {
 	Device *string `json:"device,omitzero"`
-	Path   string  `json:"path,omitzero"`
+	Path   string  `json:"path"`
 }
 
-func (v *DeviceDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DeviceDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = new(d.String())
+		return 1
 	case "path":
 		v.Path = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns DEVICE_DELETED.
@@ -127,19 +127,19 @@ func (*DeviceDeletedEvent) EventName() string {
 // Since QEMU 6.2. See qdev.json.
 type DeviceUnplugGuestErrorEvent struct {
 	Device *string `json:"device,omitzero"`
-	Path   string  `json:"path,omitzero"`
+	Path   string  `json:"path"`
 }
 
-func (v *DeviceUnplugGuestErrorEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DeviceUnplugGuestErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = new(d.String())
+		return 1
 	case "path":
 		v.Path = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns DEVICE_UNPLUG_GUEST_ERROR.

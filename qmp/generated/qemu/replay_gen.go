@@ -24,23 +24,24 @@ const (
 //
 // Since QEMU 5.2. See replay.json.
 type ReplayInfo struct {
-	Mode     ReplayMode `json:"mode,omitzero"`
+	Mode     ReplayMode `json:"mode"`
 	Filename *string    `json:"filename,omitzero"`
-	Icount   int64      `json:"icount,omitzero"`
+	Icount   int64      `json:"icount"`
 }
 
-func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mode":
 		v.Mode = ReplayMode(d.Enum())
+		return 1
 	case "filename":
 		v.Filename = new(d.String())
+		return 2
 	case "icount":
 		v.Icount = d.Int64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryReplay is the QMP command query-replay.

@@ -12,23 +12,24 @@ import (
 //
 // Since QEMU 2.4. See rocker.json.
 type RockerSwitch struct {
-	Name  string `json:"name,omitzero"`
-	ID    uint64 `json:"id,omitzero"`
-	Ports uint32 `json:"ports,omitzero"`
+	Name  string `json:"name"`
+	ID    uint64 `json:"id"`
+	Ports uint32 `json:"ports"`
 }
 
-func (v *RockerSwitch) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *RockerSwitch) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "id":
 		v.ID = d.Uint64()
+		return 2
 	case "ports":
 		v.Ports = d.Uint32()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryRocker is the QMP command query-rocker.
@@ -85,32 +86,36 @@ const (
 //
 // Since QEMU 2.4. See rocker.json.
 type RockerPort struct {
-	Name    string            `json:"name,omitzero"`
-	Enabled bool              `json:"enabled,omitzero"`
-	LinkUp  bool              `json:"link-up,omitzero"`
-	Speed   uint32            `json:"speed,omitzero"`
-	Duplex  RockerPortDuplex  `json:"duplex,omitzero"`
-	Autoneg RockerPortAutoneg `json:"autoneg,omitzero"`
+	Name    string            `json:"name"`
+	Enabled bool              `json:"enabled"`
+	LinkUp  bool              `json:"link-up"`
+	Speed   uint32            `json:"speed"`
+	Duplex  RockerPortDuplex  `json:"duplex"`
+	Autoneg RockerPortAutoneg `json:"autoneg"`
 }
 
-func (v *RockerPort) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *RockerPort) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "enabled":
 		v.Enabled = d.Bool()
+		return 2
 	case "link-up":
 		v.LinkUp = d.Bool()
+		return 3
 	case "speed":
 		v.Speed = d.Uint32()
+		return 4
 	case "duplex":
 		v.Duplex = RockerPortDuplex(d.Enum())
+		return 5
 	case "autoneg":
 		v.Autoneg = RockerPortAutoneg(d.Enum())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // QueryRockerPorts is the QMP command query-rocker-ports.
@@ -149,8 +154,8 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Since QEMU 2.4. See rocker.json.
 type RockerOfDpaFlowKey struct {
-	Priority uint32  `json:"priority,omitzero"`
-	TblID    uint32  `json:"tbl-id,omitzero"`
+	Priority uint32  `json:"priority"`
+	TblID    uint32  `json:"tbl-id"`
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
 	VLANID   *uint16 `json:"vlan-id,omitzero"`
@@ -162,34 +167,43 @@ type RockerOfDpaFlowKey struct {
 	IPDst    *string `json:"ip-dst,omitzero"`
 }
 
-func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "priority":
 		v.Priority = d.Uint32()
+		return 1
 	case "tbl-id":
 		v.TblID = d.Uint32()
+		return 2
 	case "in-pport":
 		v.InPport = new(d.Uint32())
+		return 3
 	case "tunnel-id":
 		v.TunnelID = new(d.Uint32())
+		return 4
 	case "vlan-id":
 		v.VLANID = new(d.Uint16())
+		return 5
 	case "eth-type":
 		v.EthType = new(d.Uint16())
+		return 6
 	case "eth-src":
 		v.EthSrc = new(d.String())
+		return 7
 	case "eth-dst":
 		v.EthDst = new(d.String())
+		return 8
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
+		return 9
 	case "ip-tos":
 		v.IPTos = new(d.Uint8())
+		return 10
 	case "ip-dst":
 		v.IPDst = new(d.String())
-	default:
-		return false
+		return 11
 	}
-	return true
+	return 0
 }
 
 // RockerOfDpaFlowMask is the QAPI struct RockerOfDpaFlowMask.
@@ -205,26 +219,31 @@ type RockerOfDpaFlowMask struct {
 	IPTos    *uint8  `json:"ip-tos,omitzero"`
 }
 
-func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in-pport":
 		v.InPport = new(d.Uint32())
+		return 1
 	case "tunnel-id":
 		v.TunnelID = new(d.Uint32())
+		return 2
 	case "vlan-id":
 		v.VLANID = new(d.Uint16())
+		return 3
 	case "eth-src":
 		v.EthSrc = new(d.String())
+		return 4
 	case "eth-dst":
 		v.EthDst = new(d.String())
+		return 5
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
+		return 6
 	case "ip-tos":
 		v.IPTos = new(d.Uint8())
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // RockerOfDpaFlowAction is the QAPI struct RockerOfDpaFlowAction.
@@ -239,53 +258,60 @@ type RockerOfDpaFlowAction struct {
 	OutPport    *uint32 `json:"out-pport,omitzero"`
 }
 
-func (v *RockerOfDpaFlowAction) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *RockerOfDpaFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "goto-tbl":
 		v.GotoTbl = new(d.Uint32())
+		return 1
 	case "group-id":
 		v.GroupID = new(d.Uint32())
+		return 2
 	case "tunnel-lport":
 		v.TunnelLport = new(d.Uint32())
+		return 3
 	case "vlan-id":
 		v.VLANID = new(d.Uint16())
+		return 4
 	case "new-vlan-id":
 		v.NewVLANID = new(d.Uint16())
+		return 5
 	case "out-pport":
 		v.OutPport = new(d.Uint32())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // RockerOfDpaFlow is the QAPI struct RockerOfDpaFlow.
 //
 // Since QEMU 2.4. See rocker.json.
 type RockerOfDpaFlow struct {
-	Cookie uint64                `json:"cookie,omitzero"`
-	Hits   uint64                `json:"hits,omitzero"`
-	Key    RockerOfDpaFlowKey    `json:"key,omitzero"`
-	Mask   RockerOfDpaFlowMask   `json:"mask,omitzero"`
-	Action RockerOfDpaFlowAction `json:"action,omitzero"`
+	Cookie uint64                `json:"cookie"`
+	Hits   uint64                `json:"hits"`
+	Key    RockerOfDpaFlowKey    `json:"key"`
+	Mask   RockerOfDpaFlowMask   `json:"mask"`
+	Action RockerOfDpaFlowAction `json:"action"`
 }
 
-func (v *RockerOfDpaFlow) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *RockerOfDpaFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cookie":
 		v.Cookie = d.Uint64()
+		return 1
 	case "hits":
 		v.Hits = d.Uint64()
+		return 2
 	case "key":
 		d.Object(&v.Key)
+		return 3
 	case "mask":
 		d.Object(&v.Mask)
+		return 4
 	case "action":
 		d.Object(&v.Action)
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // QueryRockerOfDpaFlows is the QMP command query-rocker-of-dpa-flows.
@@ -328,8 +354,8 @@ func (r QueryRockerOfDpaFlows) Do(ctx context.Context, x qmp.Executor, opts ...q
 //
 // Since QEMU 2.4. See rocker.json.
 type RockerOfDpaGroup struct {
-	ID        uint32   `json:"id,omitzero"`
-	Type      uint8    `json:"type,omitzero"`
+	ID        uint32   `json:"id"`
+	Type      uint8    `json:"type"`
 	VLANID    *uint16  `json:"vlan-id,omitzero"`
 	Pport     *uint32  `json:"pport,omitzero"`
 	Index     *uint32  `json:"index,omitzero"`
@@ -343,41 +369,52 @@ type RockerOfDpaGroup struct {
 	TTLCheck  *uint8   `json:"ttl-check,omitzero"`
 }
 
-func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.Uint32()
+		return 1
 	case "type":
 		v.Type = d.Uint8()
+		return 2
 	case "vlan-id":
 		v.VLANID = new(d.Uint16())
+		return 3
 	case "pport":
 		v.Pport = new(d.Uint32())
+		return 4
 	case "index":
 		v.Index = new(d.Uint32())
+		return 5
 	case "out-pport":
 		v.OutPport = new(d.Uint32())
+		return 6
 	case "group-id":
 		v.GroupID = new(d.Uint32())
+		return 7
 	case "set-vlan-id":
 		v.SetVLANID = new(d.Uint16())
+		return 8
 	case "pop-vlan":
 		v.PopVLAN = new(d.Uint8())
+		return 9
 	case "group-ids":
 		v.GroupIDs = make([]uint32, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.GroupIDs = append(v.GroupIDs, d.Uint32())
 		}
+		return 10
 	case "set-eth-src":
 		v.SetEthSrc = new(d.String())
+		return 11
 	case "set-eth-dst":
 		v.SetEthDst = new(d.String())
+		return 12
 	case "ttl-check":
 		v.TTLCheck = new(d.Uint8())
-	default:
-		return false
+		return 13
 	}
-	return true
+	return 0
 }
 
 // QueryRockerOfDpaGroups is the QMP command query-rocker-of-dpa-groups.

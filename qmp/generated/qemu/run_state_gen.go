@@ -57,20 +57,20 @@ const (
 //
 // Since QEMU 0.14. See run-state.json.
 type StatusInfo struct {
-	Running bool     `json:"running,omitzero"`
-	Status  RunState `json:"status,omitzero"`
+	Running bool     `json:"running"`
+	Status  RunState `json:"status"`
 }
 
-func (v *StatusInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *StatusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "running":
 		v.Running = d.Bool()
+		return 1
 	case "status":
 		v.Status = RunState(d.Enum())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryStatus is the QMP command query-status.
@@ -91,20 +91,20 @@ func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 0.12. See run-state.json.
 type ShutdownEvent struct {
-	Guest  bool          `json:"guest,omitzero"`
-	Reason ShutdownCause `json:"reason,omitzero"`
+	Guest  bool          `json:"guest"`
+	Reason ShutdownCause `json:"reason"`
 }
 
-func (v *ShutdownEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ShutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "guest":
 		v.Guest = d.Bool()
+		return 1
 	case "reason":
 		v.Reason = ShutdownCause(d.Enum())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns SHUTDOWN.
@@ -117,8 +117,8 @@ func (*ShutdownEvent) EventName() string {
 // Since QEMU 0.12. See run-state.json.
 type PowerdownEvent struct{}
 
-func (v *PowerdownEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
-	return false
+func (v *PowerdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // EventName returns POWERDOWN.
@@ -130,20 +130,20 @@ func (*PowerdownEvent) EventName() string {
 //
 // Since QEMU 0.12. See run-state.json.
 type ResetEvent struct {
-	Guest  bool          `json:"guest,omitzero"`
-	Reason ShutdownCause `json:"reason,omitzero"`
+	Guest  bool          `json:"guest"`
+	Reason ShutdownCause `json:"reason"`
 }
 
-func (v *ResetEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ResetEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "guest":
 		v.Guest = d.Bool()
+		return 1
 	case "reason":
 		v.Reason = ShutdownCause(d.Enum())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns RESET.
@@ -156,8 +156,8 @@ func (*ResetEvent) EventName() string {
 // Since QEMU 0.12. See run-state.json.
 type StopEvent struct{}
 
-func (v *StopEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
-	return false
+func (v *StopEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // EventName returns STOP.
@@ -170,8 +170,8 @@ func (*StopEvent) EventName() string {
 // Since QEMU 0.12. See run-state.json.
 type ResumeEvent struct{}
 
-func (v *ResumeEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
-	return false
+func (v *ResumeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // EventName returns RESUME.
@@ -184,8 +184,8 @@ func (*ResumeEvent) EventName() string {
 // Since QEMU 1.1. See run-state.json.
 type SuspendEvent struct{}
 
-func (v *SuspendEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
-	return false
+func (v *SuspendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // EventName returns SUSPEND.
@@ -198,8 +198,8 @@ func (*SuspendEvent) EventName() string {
 // Since QEMU 1.2. See run-state.json.
 type SuspendDiskEvent struct{}
 
-func (v *SuspendDiskEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
-	return false
+func (v *SuspendDiskEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // EventName returns SUSPEND_DISK.
@@ -212,8 +212,8 @@ func (*SuspendDiskEvent) EventName() string {
 // Since QEMU 1.1. See run-state.json.
 type WakeupEvent struct{}
 
-func (v *WakeupEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
-	return false
+func (v *WakeupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // EventName returns WAKEUP.
@@ -225,17 +225,16 @@ func (*WakeupEvent) EventName() string {
 //
 // Since QEMU 0.13. See run-state.json.
 type WatchdogEvent struct {
-	Action WatchdogAction `json:"action,omitzero"`
+	Action WatchdogAction `json:"action"`
 }
 
-func (v *WatchdogEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *WatchdogEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "action":
 		v.Action = WatchdogAction(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns WATCHDOG.
@@ -352,21 +351,21 @@ func (r SetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 1.5. See run-state.json.
 type GuestPanickedEvent struct {
-	Action GuestPanicAction       `json:"action,omitzero"`
+	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
 }
 
-func (v *GuestPanickedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestPanickedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "action":
 		v.Action = GuestPanicAction(d.Enum())
+		return 1
 	case "info":
 		v.Info = new(GuestPanicInformation)
 		d.Object(v.Info)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns GUEST_PANICKED.
@@ -378,21 +377,21 @@ func (*GuestPanickedEvent) EventName() string {
 //
 // Since QEMU 5.0. See run-state.json.
 type GuestCrashloadedEvent struct {
-	Action GuestPanicAction       `json:"action,omitzero"`
+	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
 }
 
-func (v *GuestCrashloadedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestCrashloadedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "action":
 		v.Action = GuestPanicAction(d.Enum())
+		return 1
 	case "info":
 		v.Info = new(GuestPanicInformation)
 		d.Object(v.Info)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns GUEST_CRASHLOADED.
@@ -405,8 +404,8 @@ func (*GuestCrashloadedEvent) EventName() string {
 // Since QEMU 9.1. See run-state.json.
 type GuestPvshutdownEvent struct{}
 
-func (v *GuestPvshutdownEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
-	return false
+func (v *GuestPvshutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // EventName returns GUEST_PVSHUTDOWN.
@@ -445,7 +444,7 @@ const (
 // Since QEMU 2.9. See run-state.json.
 type GuestPanicInformation struct {
 	// Decides what Branch holds.
-	Type   GuestPanicInformationType   `json:"type,omitzero"`
+	Type   GuestPanicInformationType   `json:"type"`
 	Branch GuestPanicInformationBranch `json:",omitzero"`
 }
 
@@ -455,7 +454,7 @@ type GuestPanicInformation struct {
 //   - *GuestPanicInformationS390: s390
 //   - *GuestPanicInformationTdx: tdx
 //   - *GuestPanicInformationSev: sev (seen first in QEMU 11.1)
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type GuestPanicInformationBranch interface {
 	wire.MemberDecoder
 	isGuestPanicInformationBranch()
@@ -467,23 +466,23 @@ func (*GuestPanicInformationTdx) isGuestPanicInformationBranch()    {}
 func (*GuestPanicInformationSev) isGuestPanicInformationBranch()    {}
 func (*RawBranch) isGuestPanicInformationBranch()                   {}
 
-func (v *GuestPanicInformation) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestPanicInformation) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = GuestPanicInformationType(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *GuestPanicInformation) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *GuestPanicInformation) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case GuestPanicInformationTypeHyperV:
 		v.Branch = new(GuestPanicInformationHyperV)
 	case GuestPanicInformationTypeS390:
@@ -502,29 +501,32 @@ func (v *GuestPanicInformation) DecodeBranch() (wire.MemberDecoder, bool) {
 //
 // Since QEMU 2.9. See run-state.json.
 type GuestPanicInformationHyperV struct {
-	Arg1 uint64 `json:"arg1,omitzero"`
-	Arg2 uint64 `json:"arg2,omitzero"`
-	Arg3 uint64 `json:"arg3,omitzero"`
-	Arg4 uint64 `json:"arg4,omitzero"`
-	Arg5 uint64 `json:"arg5,omitzero"`
+	Arg1 uint64 `json:"arg1"`
+	Arg2 uint64 `json:"arg2"`
+	Arg3 uint64 `json:"arg3"`
+	Arg4 uint64 `json:"arg4"`
+	Arg5 uint64 `json:"arg5"`
 }
 
-func (v *GuestPanicInformationHyperV) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestPanicInformationHyperV) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arg1":
 		v.Arg1 = d.Uint64()
+		return 1
 	case "arg2":
 		v.Arg2 = d.Uint64()
+		return 2
 	case "arg3":
 		v.Arg3 = d.Uint64()
+		return 3
 	case "arg4":
 		v.Arg4 = d.Uint64()
+		return 4
 	case "arg5":
 		v.Arg5 = d.Uint64()
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // S390CrashReason is the QAPI enum S390CrashReason.
@@ -545,72 +547,76 @@ const (
 //
 // Since QEMU 2.12. See run-state.json.
 type GuestPanicInformationS390 struct {
-	Core    uint32          `json:"core,omitzero"`
-	PswMask uint64          `json:"psw-mask,omitzero"`
-	PswAddr uint64          `json:"psw-addr,omitzero"`
-	Reason  S390CrashReason `json:"reason,omitzero"`
+	Core    uint32          `json:"core"`
+	PswMask uint64          `json:"psw-mask"`
+	PswAddr uint64          `json:"psw-addr"`
+	Reason  S390CrashReason `json:"reason"`
 }
 
-func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "core":
 		v.Core = d.Uint32()
+		return 1
 	case "psw-mask":
 		v.PswMask = d.Uint64()
+		return 2
 	case "psw-addr":
 		v.PswAddr = d.Uint64()
+		return 3
 	case "reason":
 		v.Reason = S390CrashReason(d.Enum())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // GuestPanicInformationTdx is the QAPI struct GuestPanicInformationTdx.
 //
 // Since QEMU 10.1. See run-state.json.
 type GuestPanicInformationTdx struct {
-	ErrorCode uint32  `json:"error-code,omitzero"`
-	Message   string  `json:"message,omitzero"`
+	ErrorCode uint32  `json:"error-code"`
+	Message   string  `json:"message"`
 	Gpa       *uint64 `json:"gpa,omitzero"`
 }
 
-func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "error-code":
 		v.ErrorCode = d.Uint32()
+		return 1
 	case "message":
 		v.Message = d.String()
+		return 2
 	case "gpa":
 		v.Gpa = new(d.Uint64())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // MemoryFailureEvent is the event MEMORY_FAILURE.
 //
 // Since QEMU 5.2. See run-state.json.
 type MemoryFailureEvent struct {
-	Recipient MemoryFailureRecipient `json:"recipient,omitzero"`
-	Action    MemoryFailureAction    `json:"action,omitzero"`
-	Flags     MemoryFailureFlags     `json:"flags,omitzero"`
+	Recipient MemoryFailureRecipient `json:"recipient"`
+	Action    MemoryFailureAction    `json:"action"`
+	Flags     MemoryFailureFlags     `json:"flags"`
 }
 
-func (v *MemoryFailureEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MemoryFailureEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "recipient":
 		v.Recipient = MemoryFailureRecipient(d.Enum())
+		return 1
 	case "action":
 		v.Action = MemoryFailureAction(d.Enum())
+		return 2
 	case "flags":
 		d.Object(&v.Flags)
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // EventName returns MEMORY_FAILURE.
@@ -646,20 +652,20 @@ const (
 //
 // Since QEMU 5.2. See run-state.json.
 type MemoryFailureFlags struct {
-	ActionRequired bool `json:"action-required,omitzero"`
-	Recursive      bool `json:"recursive,omitzero"`
+	ActionRequired bool `json:"action-required"`
+	Recursive      bool `json:"recursive"`
 }
 
-func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "action-required":
 		v.ActionRequired = d.Bool()
+		return 1
 	case "recursive":
 		v.Recursive = d.Bool()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // NotifyVmexitOption is the QAPI enum NotifyVmexitOption.
@@ -678,18 +684,18 @@ const (
 //
 // Seen first in QEMU 11.1. See run-state.json.
 type GuestPanicInformationSev struct {
-	Set  int64 `json:"set,omitzero"`
-	Code int64 `json:"code,omitzero"`
+	Set  int64 `json:"set"`
+	Code int64 `json:"code"`
 }
 
-func (v *GuestPanicInformationSev) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *GuestPanicInformationSev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "set":
 		v.Set = d.Int64()
+		return 1
 	case "code":
 		v.Code = d.Int64()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }

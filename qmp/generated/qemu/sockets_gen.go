@@ -46,8 +46,8 @@ func (v InetSocketAddressBase) String() string {
 //
 // Since QEMU 1.3. See sockets.json.
 type InetSocketAddress struct {
-	Host      string  `json:"host,omitzero"`
-	Port      string  `json:"port,omitzero"`
+	Host      string  `json:"host"`
+	Port      string  `json:"port"`
 	Numeric   *bool   `json:"numeric,omitzero"`
 	To        *uint16 `json:"to,omitzero"`
 	IPv4      *bool   `json:"ipv4,omitzero"`
@@ -93,41 +93,50 @@ func (v InetSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
+		return 1
 	case "port":
 		v.Port = d.String()
+		return 2
 	case "numeric":
 		v.Numeric = new(d.Bool())
+		return 3
 	case "to":
 		v.To = new(d.Uint16())
+		return 4
 	case "ipv4":
 		v.IPv4 = new(d.Bool())
+		return 5
 	case "ipv6":
 		v.IPv6 = new(d.Bool())
+		return 6
 	case "keep-alive":
 		v.KeepAlive = new(d.Bool())
+		return 7
 	case "keep-alive-count":
 		v.KeepAliveCount = new(d.Uint32())
+		return 8
 	case "keep-alive-idle":
 		v.KeepAliveIdle = new(d.Uint32())
+		return 9
 	case "keep-alive-interval":
 		v.KeepAliveInterval = new(d.Uint32())
+		return 10
 	case "mptcp":
 		v.Mptcp = new(d.Bool())
-	default:
-		return false
+		return 11
 	}
-	return true
+	return 0
 }
 
 // UnixSocketAddress is the QAPI struct UnixSocketAddress.
 //
 // Since QEMU 1.3. See sockets.json.
 type UnixSocketAddress struct {
-	Path string `json:"path,omitzero"`
+	Path string `json:"path"`
 	// Only in a QEMU built with CONFIG_LINUX.
 	Abstract *bool `json:"abstract,omitzero"`
 	// Only in a QEMU built with CONFIG_LINUX.
@@ -148,26 +157,27 @@ func (v UnixSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
+		return 1
 	case "abstract":
 		v.Abstract = new(d.Bool())
+		return 2
 	case "tight":
 		v.Tight = new(d.Bool())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // VsockSocketAddress is the QAPI struct VsockSocketAddress.
 //
 // Since QEMU 2.8. See sockets.json.
 type VsockSocketAddress struct {
-	Cid  string `json:"cid,omitzero"`
-	Port string `json:"port,omitzero"`
+	Cid  string `json:"cid"`
+	Port string `json:"port"`
 }
 
 func (v *VsockSocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -183,23 +193,23 @@ func (v VsockSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cid":
 		v.Cid = d.String()
+		return 1
 	case "port":
 		v.Port = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // FdSocketAddress is the QAPI struct FdSocketAddress.
 //
 // Since QEMU 1.2. See sockets.json.
 type FdSocketAddress struct {
-	Str string `json:"str,omitzero"`
+	Str string `json:"str"`
 }
 
 func (v *FdSocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -214,14 +224,13 @@ func (v FdSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "str":
 		v.Str = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // InetSocketAddressWrapper is the QAPI struct InetSocketAddressWrapper.
@@ -315,7 +324,7 @@ type SocketAddressLegacy struct {
 //   - *UnixSocketAddressWrapper: unix
 //   - *VsockSocketAddressWrapper: vsock
 //   - *FdSocketAddressWrapper: fd
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
 	isSocketAddressLegacyBranch()
@@ -373,7 +382,7 @@ const (
 // Since QEMU 2.9. See sockets.json.
 type SocketAddress struct {
 	// Decides what Branch holds.
-	Type   SocketAddressType   `json:"type,omitzero"`
+	Type   SocketAddressType   `json:"type"`
 	Branch SocketAddressBranch `json:",omitzero"`
 }
 
@@ -383,7 +392,7 @@ type SocketAddress struct {
 //   - *UnixSocketAddress: unix
 //   - *VsockSocketAddress: vsock
 //   - *FdSocketAddress: fd
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
 	wire.MemberDecoder
@@ -424,23 +433,23 @@ func (v SocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *SocketAddress) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = SocketAddressType(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *SocketAddress) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *SocketAddress) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case SocketAddressTypeInet:
 		v.Branch = new(InetSocketAddress)
 	case SocketAddressTypeUnix:

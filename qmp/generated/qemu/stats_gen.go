@@ -123,7 +123,7 @@ type StatsFilter struct {
 // StatsFilterBranch is what the Target of StatsFilter adds to it:
 //
 //   - *StatsVCPUFilter: vcpu
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for vm, cryptodev.
 type StatsFilterBranch interface {
@@ -194,47 +194,48 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 //
 // Since QEMU 7.1. See stats.json.
 type Stats struct {
-	Name  string     `json:"name,omitzero"`
-	Value StatsValue `json:"value,omitzero"`
+	Name  string     `json:"name"`
+	Value StatsValue `json:"value"`
 }
 
-func (v *Stats) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *Stats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "value":
 		v.Value.DecodeValue(d)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // StatsResult is the QAPI struct StatsResult.
 //
 // Since QEMU 7.1. See stats.json.
 type StatsResult struct {
-	Provider StatsProvider `json:"provider,omitzero"`
+	Provider StatsProvider `json:"provider"`
 	QOMPath  *string       `json:"qom-path,omitzero"`
-	Stats    []Stats       `json:"stats,omitzero"`
+	Stats    []Stats       `json:"stats"`
 }
 
-func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "provider":
 		v.Provider = StatsProvider(d.Enum())
+		return 1
 	case "qom-path":
 		v.QOMPath = new(d.String())
+		return 2
 	case "stats":
 		v.Stats = make([]Stats, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Stats = append(v.Stats, Stats{})
 			d.Object(&v.Stats[len(v.Stats)-1])
 		}
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryStats is the QMP command query-stats.
@@ -267,59 +268,64 @@ func (r QueryStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 //
 // Since QEMU 7.1. See stats.json.
 type StatsSchemaValue struct {
-	Name       string     `json:"name,omitzero"`
-	Type       StatsType  `json:"type,omitzero"`
+	Name       string     `json:"name"`
+	Type       StatsType  `json:"type"`
 	Unit       *StatsUnit `json:"unit,omitzero"`
 	Base       *int8      `json:"base,omitzero"`
-	Exponent   int16      `json:"exponent,omitzero"`
+	Exponent   int16      `json:"exponent"`
 	BucketSize *uint32    `json:"bucket-size,omitzero"`
 }
 
-func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "type":
 		v.Type = StatsType(d.Enum())
+		return 2
 	case "unit":
 		v.Unit = new(StatsUnit(d.Enum()))
+		return 3
 	case "base":
 		v.Base = new(d.Int8())
+		return 4
 	case "exponent":
 		v.Exponent = d.Int16()
+		return 5
 	case "bucket-size":
 		v.BucketSize = new(d.Uint32())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // StatsSchema is the QAPI struct StatsSchema.
 //
 // Since QEMU 7.1. See stats.json.
 type StatsSchema struct {
-	Provider StatsProvider      `json:"provider,omitzero"`
-	Target   StatsTarget        `json:"target,omitzero"`
-	Stats    []StatsSchemaValue `json:"stats,omitzero"`
+	Provider StatsProvider      `json:"provider"`
+	Target   StatsTarget        `json:"target"`
+	Stats    []StatsSchemaValue `json:"stats"`
 }
 
-func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "provider":
 		v.Provider = StatsProvider(d.Enum())
+		return 1
 	case "target":
 		v.Target = StatsTarget(d.Enum())
+		return 2
 	case "stats":
 		v.Stats = make([]StatsSchemaValue, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Stats = append(v.Stats, StatsSchemaValue{})
 			d.Object(&v.Stats[len(v.Stats)-1])
 		}
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryStatsSchemas is the QMP command query-stats-schemas.

@@ -83,16 +83,16 @@ type TPMPassthroughOptions struct {
 	CancelPath *string `json:"cancel-path,omitzero"`
 }
 
-func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = new(d.String())
+		return 1
 	case "cancel-path":
 		v.CancelPath = new(d.String())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // TPMEmulatorOptions is the QAPI struct TPMEmulatorOptions.
@@ -101,17 +101,16 @@ func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) bool 
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMEmulatorOptions struct {
-	Chardev string `json:"chardev,omitzero"`
+	Chardev string `json:"chardev"`
 }
 
-func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "chardev":
 		v.Chardev = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // TPMPassthroughOptionsWrapper is the QAPI struct TPMPassthroughOptionsWrapper.
@@ -120,17 +119,16 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMPassthroughOptionsWrapper struct {
-	Data TPMPassthroughOptions `json:"data,omitzero"`
+	Data TPMPassthroughOptions `json:"data"`
 }
 
-func (v *TPMPassthroughOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *TPMPassthroughOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // TPMEmulatorOptionsWrapper is the QAPI struct TPMEmulatorOptionsWrapper.
@@ -139,17 +137,16 @@ func (v *TPMPassthroughOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMEmulatorOptionsWrapper struct {
-	Data TPMEmulatorOptions `json:"data,omitzero"`
+	Data TPMEmulatorOptions `json:"data"`
 }
 
-func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // TpmTypeOptions is the QAPI union TpmTypeOptions.
@@ -159,7 +156,7 @@ func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) b
 // Only in a QEMU built with CONFIG_TPM.
 type TpmTypeOptions struct {
 	// Decides what Branch holds.
-	Type   TpmType              `json:"type,omitzero"`
+	Type   TpmType              `json:"type"`
 	Branch TpmTypeOptionsBranch `json:",omitzero"`
 }
 
@@ -167,7 +164,7 @@ type TpmTypeOptions struct {
 //
 //   - *TPMPassthroughOptionsWrapper: passthrough
 //   - *TPMEmulatorOptionsWrapper: emulator
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type TpmTypeOptionsBranch interface {
 	wire.MemberDecoder
 	isTpmTypeOptionsBranch()
@@ -177,23 +174,23 @@ func (*TPMPassthroughOptionsWrapper) isTpmTypeOptionsBranch() {}
 func (*TPMEmulatorOptionsWrapper) isTpmTypeOptionsBranch()    {}
 func (*RawBranch) isTpmTypeOptionsBranch()                    {}
 
-func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = TpmType(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *TpmTypeOptions) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case TpmTypePassthrough:
 		v.Branch = new(TPMPassthroughOptionsWrapper)
 	case TpmTypeEmulator:
@@ -210,23 +207,24 @@ func (v *TpmTypeOptions) DecodeBranch() (wire.MemberDecoder, bool) {
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMInfo struct {
-	ID      string         `json:"id,omitzero"`
-	Model   TpmModel       `json:"model,omitzero"`
-	Options TpmTypeOptions `json:"options,omitzero"`
+	ID      string         `json:"id"`
+	Model   TpmModel       `json:"model"`
+	Options TpmTypeOptions `json:"options"`
 }
 
-func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "model":
 		v.Model = TpmModel(d.Enum())
+		return 2
 	case "options":
 		d.Object(&v.Options)
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryTPM is the QMP command query-tpm.

@@ -24,20 +24,20 @@ const (
 //
 // Since QEMU 2.2. See trace.json.
 type TraceEventInfo struct {
-	Name  string          `json:"name,omitzero"`
-	State TraceEventState `json:"state,omitzero"`
+	Name  string          `json:"name"`
+	State TraceEventState `json:"state"`
 }
 
-func (v *TraceEventInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *TraceEventInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "state":
 		v.State = TraceEventState(d.Enum())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // TraceEventGetState is the QMP command trace-event-get-state.

@@ -46,7 +46,7 @@ type SetPasswordOptions struct {
 // SetPasswordOptionsBranch is what the Protocol of SetPasswordOptions adds to it:
 //
 //   - *SetPasswordOptionsVnc: vnc
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for spice.
 type SetPasswordOptionsBranch interface {
@@ -131,7 +131,7 @@ type ExpirePasswordOptions struct {
 // ExpirePasswordOptionsBranch is what the Protocol of ExpirePasswordOptions adds to it:
 //
 //   - *ExpirePasswordOptionsVnc: vnc
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for spice.
 type ExpirePasswordOptionsBranch interface {
@@ -251,23 +251,24 @@ func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceBasicInfo struct {
-	Host   string               `json:"host,omitzero"`
-	Port   string               `json:"port,omitzero"`
-	Family NetworkAddressFamily `json:"family,omitzero"`
+	Host   string               `json:"host"`
+	Port   string               `json:"port"`
+	Family NetworkAddressFamily `json:"family"`
 }
 
-func (v *SpiceBasicInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SpiceBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
+		return 1
 	case "port":
 		v.Port = d.String()
+		return 2
 	case "family":
 		v.Family = NetworkAddressFamily(d.Enum())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // SpiceServerInfo is the QAPI struct SpiceServerInfo.
@@ -276,26 +277,28 @@ func (v *SpiceBasicInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceServerInfo struct {
-	Host   string               `json:"host,omitzero"`
-	Port   string               `json:"port,omitzero"`
-	Family NetworkAddressFamily `json:"family,omitzero"`
+	Host   string               `json:"host"`
+	Port   string               `json:"port"`
+	Family NetworkAddressFamily `json:"family"`
 	Auth   *string              `json:"auth,omitzero"`
 }
 
-func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
+		return 1
 	case "port":
 		v.Port = d.String()
+		return 2
 	case "family":
 		v.Family = NetworkAddressFamily(d.Enum())
+		return 3
 	case "auth":
 		v.Auth = new(d.String())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // SpiceChannel is the QAPI struct SpiceChannel.
@@ -304,35 +307,40 @@ func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceChannel struct {
-	Host         string               `json:"host,omitzero"`
-	Port         string               `json:"port,omitzero"`
-	Family       NetworkAddressFamily `json:"family,omitzero"`
-	ConnectionID int64                `json:"connection-id,omitzero"`
-	ChannelType  int64                `json:"channel-type,omitzero"`
-	ChannelID    int64                `json:"channel-id,omitzero"`
-	TLS          bool                 `json:"tls,omitzero"`
+	Host         string               `json:"host"`
+	Port         string               `json:"port"`
+	Family       NetworkAddressFamily `json:"family"`
+	ConnectionID int64                `json:"connection-id"`
+	ChannelType  int64                `json:"channel-type"`
+	ChannelID    int64                `json:"channel-id"`
+	TLS          bool                 `json:"tls"`
 }
 
-func (v *SpiceChannel) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SpiceChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
+		return 1
 	case "port":
 		v.Port = d.String()
+		return 2
 	case "family":
 		v.Family = NetworkAddressFamily(d.Enum())
+		return 3
 	case "connection-id":
 		v.ConnectionID = d.Int64()
+		return 4
 	case "channel-type":
 		v.ChannelType = d.Int64()
+		return 5
 	case "channel-id":
 		v.ChannelID = d.Int64()
+		return 6
 	case "tls":
 		v.TLS = d.Bool()
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // SpiceQueryMouseMode is the QAPI enum SpiceQueryMouseMode.
@@ -355,45 +363,52 @@ const (
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceInfo struct {
-	Enabled         bool                `json:"enabled,omitzero"`
-	Migrated        bool                `json:"migrated,omitzero"`
+	Enabled         bool                `json:"enabled"`
+	Migrated        bool                `json:"migrated"`
 	Host            *string             `json:"host,omitzero"`
 	Port            *int64              `json:"port,omitzero"`
 	TLSPort         *int64              `json:"tls-port,omitzero"`
 	Auth            *string             `json:"auth,omitzero"`
 	CompiledVersion *string             `json:"compiled-version,omitzero"`
-	MouseMode       SpiceQueryMouseMode `json:"mouse-mode,omitzero"`
+	MouseMode       SpiceQueryMouseMode `json:"mouse-mode"`
 	Channels        []SpiceChannel      `json:"channels,omitzero"`
 }
 
-func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
+		return 1
 	case "migrated":
 		v.Migrated = d.Bool()
+		return 2
 	case "host":
 		v.Host = new(d.String())
+		return 3
 	case "port":
 		v.Port = new(d.Int64())
+		return 4
 	case "tls-port":
 		v.TLSPort = new(d.Int64())
+		return 5
 	case "auth":
 		v.Auth = new(d.String())
+		return 6
 	case "compiled-version":
 		v.CompiledVersion = new(d.String())
+		return 7
 	case "mouse-mode":
 		v.MouseMode = SpiceQueryMouseMode(d.Enum())
+		return 8
 	case "channels":
 		v.Channels = make([]SpiceChannel, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Channels = append(v.Channels, SpiceChannel{})
 			d.Object(&v.Channels[len(v.Channels)-1])
 		}
-	default:
-		return false
+		return 9
 	}
-	return true
+	return 0
 }
 
 // QuerySpice is the QMP command query-spice.
@@ -418,20 +433,20 @@ func (r QuerySpice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceConnectedEvent struct {
-	Server SpiceBasicInfo `json:"server,omitzero"`
-	Client SpiceBasicInfo `json:"client,omitzero"`
+	Server SpiceBasicInfo `json:"server"`
+	Client SpiceBasicInfo `json:"client"`
 }
 
-func (v *SpiceConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SpiceConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
+		return 1
 	case "client":
 		d.Object(&v.Client)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns SPICE_CONNECTED.
@@ -445,20 +460,20 @@ func (*SpiceConnectedEvent) EventName() string {
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceInitializedEvent struct {
-	Server SpiceServerInfo `json:"server,omitzero"`
-	Client SpiceChannel    `json:"client,omitzero"`
+	Server SpiceServerInfo `json:"server"`
+	Client SpiceChannel    `json:"client"`
 }
 
-func (v *SpiceInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SpiceInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
+		return 1
 	case "client":
 		d.Object(&v.Client)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns SPICE_INITIALIZED.
@@ -472,20 +487,20 @@ func (*SpiceInitializedEvent) EventName() string {
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceDisconnectedEvent struct {
-	Server SpiceBasicInfo `json:"server,omitzero"`
-	Client SpiceBasicInfo `json:"client,omitzero"`
+	Server SpiceBasicInfo `json:"server"`
+	Client SpiceBasicInfo `json:"client"`
 }
 
-func (v *SpiceDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *SpiceDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
+		return 1
 	case "client":
 		d.Object(&v.Client)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns SPICE_DISCONNECTED.
@@ -500,8 +515,8 @@ func (*SpiceDisconnectedEvent) EventName() string {
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceMigrateCompletedEvent struct{}
 
-func (v *SpiceMigrateCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
-	return false
+func (v *SpiceMigrateCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // EventName returns SPICE_MIGRATE_COMPLETED.
@@ -515,26 +530,28 @@ func (*SpiceMigrateCompletedEvent) EventName() string {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncBasicInfo struct {
-	Host      string               `json:"host,omitzero"`
-	Service   string               `json:"service,omitzero"`
-	Family    NetworkAddressFamily `json:"family,omitzero"`
-	Websocket bool                 `json:"websocket,omitzero"`
+	Host      string               `json:"host"`
+	Service   string               `json:"service"`
+	Family    NetworkAddressFamily `json:"family"`
+	Websocket bool                 `json:"websocket"`
 }
 
-func (v *VncBasicInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VncBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
+		return 1
 	case "service":
 		v.Service = d.String()
+		return 2
 	case "family":
 		v.Family = NetworkAddressFamily(d.Enum())
+		return 3
 	case "websocket":
 		v.Websocket = d.Bool()
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // VncServerInfo is the QAPI struct VncServerInfo.
@@ -543,29 +560,32 @@ func (v *VncBasicInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncServerInfo struct {
-	Host      string               `json:"host,omitzero"`
-	Service   string               `json:"service,omitzero"`
-	Family    NetworkAddressFamily `json:"family,omitzero"`
-	Websocket bool                 `json:"websocket,omitzero"`
+	Host      string               `json:"host"`
+	Service   string               `json:"service"`
+	Family    NetworkAddressFamily `json:"family"`
+	Websocket bool                 `json:"websocket"`
 	Auth      *string              `json:"auth,omitzero"`
 }
 
-func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
+		return 1
 	case "service":
 		v.Service = d.String()
+		return 2
 	case "family":
 		v.Family = NetworkAddressFamily(d.Enum())
+		return 3
 	case "websocket":
 		v.Websocket = d.Bool()
+		return 4
 	case "auth":
 		v.Auth = new(d.String())
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // VncClientInfo is the QAPI struct VncClientInfo.
@@ -574,32 +594,36 @@ func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncClientInfo struct {
-	Host         string               `json:"host,omitzero"`
-	Service      string               `json:"service,omitzero"`
-	Family       NetworkAddressFamily `json:"family,omitzero"`
-	Websocket    bool                 `json:"websocket,omitzero"`
+	Host         string               `json:"host"`
+	Service      string               `json:"service"`
+	Family       NetworkAddressFamily `json:"family"`
+	Websocket    bool                 `json:"websocket"`
 	X509Dname    *string              `json:"x509_dname,omitzero"`
 	SASLUsername *string              `json:"sasl_username,omitzero"`
 }
 
-func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
+		return 1
 	case "service":
 		v.Service = d.String()
+		return 2
 	case "family":
 		v.Family = NetworkAddressFamily(d.Enum())
+		return 3
 	case "websocket":
 		v.Websocket = d.Bool()
+		return 4
 	case "x509_dname":
 		v.X509Dname = new(d.String())
+		return 5
 	case "sasl_username":
 		v.SASLUsername = new(d.String())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // VncInfo is the QAPI struct VncInfo.
@@ -608,7 +632,7 @@ func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncInfo struct {
-	Enabled bool                  `json:"enabled,omitzero"`
+	Enabled bool                  `json:"enabled"`
 	Host    *string               `json:"host,omitzero"`
 	Family  *NetworkAddressFamily `json:"family,omitzero"`
 	Service *string               `json:"service,omitzero"`
@@ -616,28 +640,32 @@ type VncInfo struct {
 	Clients []VncClientInfo       `json:"clients,omitzero"`
 }
 
-func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
+		return 1
 	case "host":
 		v.Host = new(d.String())
+		return 2
 	case "family":
 		v.Family = new(NetworkAddressFamily(d.Enum()))
+		return 3
 	case "service":
 		v.Service = new(d.String())
+		return 4
 	case "auth":
 		v.Auth = new(d.String())
+		return 5
 	case "clients":
 		v.Clients = make([]VncClientInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Clients = append(v.Clients, VncClientInfo{})
 			d.Object(&v.Clients[len(v.Clients)-1])
 		}
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // VncPrimaryAuth is the QAPI enum VncPrimaryAuth.
@@ -686,32 +714,36 @@ const (
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncServerInfo2 struct {
-	Host      string               `json:"host,omitzero"`
-	Service   string               `json:"service,omitzero"`
-	Family    NetworkAddressFamily `json:"family,omitzero"`
-	Websocket bool                 `json:"websocket,omitzero"`
-	Auth      VncPrimaryAuth       `json:"auth,omitzero"`
+	Host      string               `json:"host"`
+	Service   string               `json:"service"`
+	Family    NetworkAddressFamily `json:"family"`
+	Websocket bool                 `json:"websocket"`
+	Auth      VncPrimaryAuth       `json:"auth"`
 	Vencrypt  *VncVencryptSubAuth  `json:"vencrypt,omitzero"`
 }
 
-func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
+		return 1
 	case "service":
 		v.Service = d.String()
+		return 2
 	case "family":
 		v.Family = NetworkAddressFamily(d.Enum())
+		return 3
 	case "websocket":
 		v.Websocket = d.Bool()
+		return 4
 	case "auth":
 		v.Auth = VncPrimaryAuth(d.Enum())
+		return 5
 	case "vencrypt":
 		v.Vencrypt = new(VncVencryptSubAuth(d.Enum()))
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // VncInfo2 is the QAPI struct VncInfo2.
@@ -720,40 +752,44 @@ func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) bool {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncInfo2 struct {
-	ID       string              `json:"id,omitzero"`
-	Server   []VncServerInfo2    `json:"server,omitzero"`
-	Clients  []VncClientInfo     `json:"clients,omitzero"`
-	Auth     VncPrimaryAuth      `json:"auth,omitzero"`
+	ID       string              `json:"id"`
+	Server   []VncServerInfo2    `json:"server"`
+	Clients  []VncClientInfo     `json:"clients"`
+	Auth     VncPrimaryAuth      `json:"auth"`
 	Vencrypt *VncVencryptSubAuth `json:"vencrypt,omitzero"`
 	Display  *string             `json:"display,omitzero"`
 }
 
-func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "server":
 		v.Server = make([]VncServerInfo2, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Server = append(v.Server, VncServerInfo2{})
 			d.Object(&v.Server[len(v.Server)-1])
 		}
+		return 2
 	case "clients":
 		v.Clients = make([]VncClientInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Clients = append(v.Clients, VncClientInfo{})
 			d.Object(&v.Clients[len(v.Clients)-1])
 		}
+		return 3
 	case "auth":
 		v.Auth = VncPrimaryAuth(d.Enum())
+		return 4
 	case "vencrypt":
 		v.Vencrypt = new(VncVencryptSubAuth(d.Enum()))
+		return 5
 	case "display":
 		v.Display = new(d.String())
-	default:
-		return false
+		return 6
 	}
-	return true
+	return 0
 }
 
 // QueryVNC is the QMP command query-vnc.
@@ -825,20 +861,20 @@ func (r ChangeVNCPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCConnectedEvent struct {
-	Server VncServerInfo `json:"server,omitzero"`
-	Client VncBasicInfo  `json:"client,omitzero"`
+	Server VncServerInfo `json:"server"`
+	Client VncBasicInfo  `json:"client"`
 }
 
-func (v *VNCConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VNCConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
+		return 1
 	case "client":
 		d.Object(&v.Client)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns VNC_CONNECTED.
@@ -852,20 +888,20 @@ func (*VNCConnectedEvent) EventName() string {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInitializedEvent struct {
-	Server VncServerInfo `json:"server,omitzero"`
-	Client VncClientInfo `json:"client,omitzero"`
+	Server VncServerInfo `json:"server"`
+	Client VncClientInfo `json:"client"`
 }
 
-func (v *VNCInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VNCInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
+		return 1
 	case "client":
 		d.Object(&v.Client)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns VNC_INITIALIZED.
@@ -879,20 +915,20 @@ func (*VNCInitializedEvent) EventName() string {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCDisconnectedEvent struct {
-	Server VncServerInfo `json:"server,omitzero"`
-	Client VncClientInfo `json:"client,omitzero"`
+	Server VncServerInfo `json:"server"`
+	Client VncClientInfo `json:"client"`
 }
 
-func (v *VNCDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VNCDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
+		return 1
 	case "client":
 		d.Object(&v.Client)
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns VNC_DISCONNECTED.
@@ -904,26 +940,28 @@ func (*VNCDisconnectedEvent) EventName() string {
 //
 // Since QEMU 0.14. See ui.json.
 type MouseInfo struct {
-	Name     string `json:"name,omitzero"`
-	Index    int64  `json:"index,omitzero"`
-	Current  bool   `json:"current,omitzero"`
-	Absolute bool   `json:"absolute,omitzero"`
+	Name     string `json:"name"`
+	Index    int64  `json:"index"`
+	Current  bool   `json:"current"`
+	Absolute bool   `json:"absolute"`
 }
 
-func (v *MouseInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *MouseInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "index":
 		v.Index = d.Int64()
+		return 2
 	case "current":
 		v.Current = d.Bool()
+		return 3
 	case "absolute":
 		v.Absolute = d.Bool()
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // QueryMice is the QMP command query-mice.
@@ -1177,7 +1215,7 @@ type KeyValue struct {
 //
 //   - *IntWrapper: number
 //   - *QKeyCodeWrapper: qcode
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type KeyValueBranch interface {
 	wire.MemberEncoder
 	isKeyValueBranch()
@@ -1480,7 +1518,7 @@ type InputEvent struct {
 //   - *InputBtnEventWrapper: btn
 //   - *InputMoveEventWrapper: rel, abs
 //   - *InputMultiTouchEventWrapper: mtt
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type InputEventBranch interface {
 	wire.MemberEncoder
 	isInputEventBranch()
@@ -1566,26 +1604,31 @@ type DisplayGTK struct {
 	Clipboard *bool `json:"clipboard,omitzero"`
 }
 
-func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-on-hover":
 		v.GrabOnHover = new(d.Bool())
+		return 1
 	case "zoom-to-fit":
 		v.ZoomToFit = new(d.Bool())
+		return 2
 	case "show-tabs":
 		v.ShowTabs = new(d.Bool())
+		return 3
 	case "show-menubar":
 		v.ShowMenubar = new(d.Bool())
+		return 4
 	case "keep-aspect-ratio":
 		v.KeepAspectRatio = new(d.Bool())
+		return 5
 	case "scale":
 		v.Scale = new(d.Float64())
+		return 6
 	case "clipboard":
 		v.Clipboard = new(d.Bool())
-	default:
-		return false
+		return 7
 	}
-	return true
+	return 0
 }
 
 // DisplayEGLHeadless is the QAPI struct DisplayEGLHeadless.
@@ -1595,14 +1638,13 @@ type DisplayEGLHeadless struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 }
 
-func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
 		v.Rendernode = new(d.String())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // DisplayDBus is the QAPI struct DisplayDBus.
@@ -1615,20 +1657,22 @@ type DisplayDBus struct {
 	Audiodev   *string `json:"audiodev,omitzero"`
 }
 
-func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
 		v.Rendernode = new(d.String())
+		return 1
 	case "addr":
 		v.Addr = new(d.String())
+		return 2
 	case "p2p":
 		v.P2p = new(d.Bool())
+		return 3
 	case "audiodev":
 		v.Audiodev = new(d.String())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // DisplayGLMode is the QAPI enum DisplayGLMode.
@@ -1651,14 +1695,13 @@ type DisplayCurses struct {
 	Charset *string `json:"charset,omitzero"`
 }
 
-func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "charset":
 		v.Charset = new(d.String())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // DisplayCocoa is the QAPI struct DisplayCocoa.
@@ -1672,22 +1715,25 @@ type DisplayCocoa struct {
 	ZoomInterpolation *bool `json:"zoom-interpolation,omitzero"`
 }
 
-func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "left-command-key":
 		v.LeftCommandKey = new(d.Bool())
+		return 1
 	case "full-grab":
 		v.FullGrab = new(d.Bool())
+		return 2
 	case "swap-opt-cmd":
 		v.SwapOptCmd = new(d.Bool())
+		return 3
 	case "zoom-to-fit":
 		v.ZoomToFit = new(d.Bool())
+		return 4
 	case "zoom-interpolation":
 		v.ZoomInterpolation = new(d.Bool())
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // HotKeyMod is the QAPI enum HotKeyMod.
@@ -1709,14 +1755,13 @@ type DisplaySDL struct {
 	GrabMod *HotKeyMod `json:"grab-mod,omitzero"`
 }
 
-func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-mod":
 		v.GrabMod = new(HotKeyMod(d.Enum()))
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // DisplayType is the QAPI enum DisplayType.
@@ -1749,7 +1794,7 @@ const (
 // Since QEMU 2.12. See ui.json.
 type DisplayOptions struct {
 	// Decides what Branch holds.
-	Type        DisplayType          `json:"type,omitzero"`
+	Type        DisplayType          `json:"type"`
 	FullScreen  *bool                `json:"full-screen,omitzero"`
 	WindowClose *bool                `json:"window-close,omitzero"`
 	ShowCursor  *bool                `json:"show-cursor,omitzero"`
@@ -1765,7 +1810,7 @@ type DisplayOptions struct {
 //   - *DisplayEGLHeadless: egl-headless (CONFIG_OPENGL)
 //   - *DisplayDBus: dbus (CONFIG_DBUS_DISPLAY)
 //   - *DisplaySDL: sdl (CONFIG_SDL)
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for default, none, spice-app (CONFIG_SPICE).
 type DisplayOptionsBranch interface {
@@ -1781,31 +1826,35 @@ func (*DisplayDBus) isDisplayOptionsBranch()        {}
 func (*DisplaySDL) isDisplayOptionsBranch()         {}
 func (*RawBranch) isDisplayOptionsBranch()          {}
 
-func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = DisplayType(d.Enum())
+		return 1
 	case "full-screen":
 		v.FullScreen = new(d.Bool())
+		return 2
 	case "window-close":
 		v.WindowClose = new(d.Bool())
+		return 3
 	case "show-cursor":
 		v.ShowCursor = new(d.Bool())
+		return 4
 	case "gl":
 		v.Gl = new(DisplayGLMode(d.Enum()))
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
-func (v *DisplayOptions) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *DisplayOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case DisplayTypeGtk:
 		v.Branch = new(DisplayGTK)
 	case DisplayTypeCocoa:
@@ -1881,7 +1930,7 @@ type DisplayReloadOptions struct {
 // DisplayReloadOptionsBranch is what the Type of DisplayReloadOptions adds to it:
 //
 //   - *DisplayReloadOptionsVNC: vnc
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type DisplayReloadOptionsBranch interface {
 	wire.MemberEncoder
 	isDisplayReloadOptionsBranch()
@@ -1977,7 +2026,7 @@ type DisplayUpdateOptions struct {
 // DisplayUpdateOptionsBranch is what the Type of DisplayUpdateOptions adds to it:
 //
 //   - *DisplayUpdateOptionsVNC: vnc
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type DisplayUpdateOptionsBranch interface {
 	wire.MemberEncoder
 	isDisplayUpdateOptionsBranch()

@@ -26,23 +26,24 @@ const (
 //
 // Since QEMU 9.1. See vfio.json.
 type VFIOMigrationEvent struct {
-	DeviceID    string                 `json:"device-id,omitzero"`
-	QOMPath     string                 `json:"qom-path,omitzero"`
-	DeviceState QapiVfioMigrationState `json:"device-state,omitzero"`
+	DeviceID    string                 `json:"device-id"`
+	QOMPath     string                 `json:"qom-path"`
+	DeviceState QapiVfioMigrationState `json:"device-state"`
 }
 
-func (v *VFIOMigrationEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VFIOMigrationEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device-id":
 		v.DeviceID = d.String()
+		return 1
 	case "qom-path":
 		v.QOMPath = d.String()
+		return 2
 	case "device-state":
 		v.DeviceState = QapiVfioMigrationState(d.Enum())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // EventName returns VFIO_MIGRATION.

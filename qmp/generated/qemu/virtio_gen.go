@@ -12,20 +12,20 @@ import (
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtioInfo struct {
-	Path string `json:"path,omitzero"`
-	Name string `json:"name,omitzero"`
+	Path string `json:"path"`
+	Name string `json:"name"`
 }
 
-func (v *VirtioInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
+		return 1
 	case "name":
 		v.Name = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // XQueryVirtio is the QMP command x-query-virtio.
@@ -52,129 +52,158 @@ func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 7.2. See virtio.json.
 type VhostStatus struct {
-	NMemSections     int64                 `json:"n-mem-sections,omitzero"`
-	NTmpSections     int64                 `json:"n-tmp-sections,omitzero"`
-	Nvqs             uint32                `json:"nvqs,omitzero"`
-	VqIndex          int64                 `json:"vq-index,omitzero"`
-	Features         VirtioDeviceFeatures  `json:"features,omitzero"`
-	AckedFeatures    VirtioDeviceFeatures  `json:"acked-features,omitzero"`
+	NMemSections     int64                 `json:"n-mem-sections"`
+	NTmpSections     int64                 `json:"n-tmp-sections"`
+	Nvqs             uint32                `json:"nvqs"`
+	VqIndex          int64                 `json:"vq-index"`
+	Features         VirtioDeviceFeatures  `json:"features"`
+	AckedFeatures    VirtioDeviceFeatures  `json:"acked-features"`
 	BackendFeatures  *VirtioDeviceFeatures `json:"backend-features,omitzero"`
-	ProtocolFeatures VhostDeviceProtocols  `json:"protocol-features,omitzero"`
-	MaxQueues        uint64                `json:"max-queues,omitzero"`
-	BackendCap       uint64                `json:"backend-cap,omitzero"`
-	LogEnabled       bool                  `json:"log-enabled,omitzero"`
-	LogSize          uint64                `json:"log-size,omitzero"`
+	ProtocolFeatures VhostDeviceProtocols  `json:"protocol-features"`
+	MaxQueues        uint64                `json:"max-queues"`
+	BackendCap       uint64                `json:"backend-cap"`
+	LogEnabled       bool                  `json:"log-enabled"`
+	LogSize          uint64                `json:"log-size"`
 }
 
-func (v *VhostStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VhostStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "n-mem-sections":
 		v.NMemSections = d.Int64()
+		return 1
 	case "n-tmp-sections":
 		v.NTmpSections = d.Int64()
+		return 2
 	case "nvqs":
 		v.Nvqs = d.Uint32()
+		return 3
 	case "vq-index":
 		v.VqIndex = d.Int64()
+		return 4
 	case "features":
 		d.Object(&v.Features)
+		return 5
 	case "acked-features":
 		d.Object(&v.AckedFeatures)
+		return 6
 	case "backend-features":
 		v.BackendFeatures = new(VirtioDeviceFeatures)
 		d.Object(v.BackendFeatures)
+		return 7
 	case "protocol-features":
 		d.Object(&v.ProtocolFeatures)
+		return 8
 	case "max-queues":
 		v.MaxQueues = d.Uint64()
+		return 9
 	case "backend-cap":
 		v.BackendCap = d.Uint64()
+		return 10
 	case "log-enabled":
 		v.LogEnabled = d.Bool()
+		return 11
 	case "log-size":
 		v.LogSize = d.Uint64()
-	default:
-		return false
+		return 12
 	}
-	return true
+	return 0
 }
 
 // VirtioStatus is the QAPI struct VirtioStatus.
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtioStatus struct {
-	Name                 string               `json:"name,omitzero"`
-	DeviceID             uint16               `json:"device-id,omitzero"`
-	VhostStarted         bool                 `json:"vhost-started,omitzero"`
-	DeviceEndian         string               `json:"device-endian,omitzero"`
-	GuestFeatures        VirtioDeviceFeatures `json:"guest-features,omitzero"`
-	HostFeatures         VirtioDeviceFeatures `json:"host-features,omitzero"`
-	BackendFeatures      VirtioDeviceFeatures `json:"backend-features,omitzero"`
-	NumVqs               int64                `json:"num-vqs,omitzero"`
-	Status               VirtioDeviceStatus   `json:"status,omitzero"`
-	Isr                  uint8                `json:"isr,omitzero"`
-	QueueSel             uint16               `json:"queue-sel,omitzero"`
-	VMRunning            bool                 `json:"vm-running,omitzero"`
-	Broken               bool                 `json:"broken,omitzero"`
-	Disabled             bool                 `json:"disabled,omitzero"`
-	UseStarted           bool                 `json:"use-started,omitzero"`
-	Started              bool                 `json:"started,omitzero"`
-	StartOnKick          bool                 `json:"start-on-kick,omitzero"`
-	DisableLegacyCheck   bool                 `json:"disable-legacy-check,omitzero"`
-	BusName              string               `json:"bus-name,omitzero"`
-	UseGuestNotifierMask bool                 `json:"use-guest-notifier-mask,omitzero"`
+	Name                 string               `json:"name"`
+	DeviceID             uint16               `json:"device-id"`
+	VhostStarted         bool                 `json:"vhost-started"`
+	DeviceEndian         string               `json:"device-endian"`
+	GuestFeatures        VirtioDeviceFeatures `json:"guest-features"`
+	HostFeatures         VirtioDeviceFeatures `json:"host-features"`
+	BackendFeatures      VirtioDeviceFeatures `json:"backend-features"`
+	NumVqs               int64                `json:"num-vqs"`
+	Status               VirtioDeviceStatus   `json:"status"`
+	Isr                  uint8                `json:"isr"`
+	QueueSel             uint16               `json:"queue-sel"`
+	VMRunning            bool                 `json:"vm-running"`
+	Broken               bool                 `json:"broken"`
+	Disabled             bool                 `json:"disabled"`
+	UseStarted           bool                 `json:"use-started"`
+	Started              bool                 `json:"started"`
+	StartOnKick          bool                 `json:"start-on-kick"`
+	DisableLegacyCheck   bool                 `json:"disable-legacy-check"`
+	BusName              string               `json:"bus-name"`
+	UseGuestNotifierMask bool                 `json:"use-guest-notifier-mask"`
 	VhostDev             *VhostStatus         `json:"vhost-dev,omitzero"`
 }
 
-func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "device-id":
 		v.DeviceID = d.Uint16()
+		return 2
 	case "vhost-started":
 		v.VhostStarted = d.Bool()
+		return 3
 	case "device-endian":
 		v.DeviceEndian = d.String()
+		return 4
 	case "guest-features":
 		d.Object(&v.GuestFeatures)
+		return 5
 	case "host-features":
 		d.Object(&v.HostFeatures)
+		return 6
 	case "backend-features":
 		d.Object(&v.BackendFeatures)
+		return 7
 	case "num-vqs":
 		v.NumVqs = d.Int64()
+		return 8
 	case "status":
 		d.Object(&v.Status)
+		return 9
 	case "isr":
 		v.Isr = d.Uint8()
+		return 10
 	case "queue-sel":
 		v.QueueSel = d.Uint16()
+		return 11
 	case "vm-running":
 		v.VMRunning = d.Bool()
+		return 12
 	case "broken":
 		v.Broken = d.Bool()
+		return 13
 	case "disabled":
 		v.Disabled = d.Bool()
+		return 14
 	case "use-started":
 		v.UseStarted = d.Bool()
+		return 15
 	case "started":
 		v.Started = d.Bool()
+		return 16
 	case "start-on-kick":
 		v.StartOnKick = d.Bool()
+		return 17
 	case "disable-legacy-check":
 		v.DisableLegacyCheck = d.Bool()
+		return 18
 	case "bus-name":
 		v.BusName = d.String()
+		return 19
 	case "use-guest-notifier-mask":
 		v.UseGuestNotifierMask = d.Bool()
+		return 20
 	case "vhost-dev":
 		v.VhostDev = new(VhostStatus)
 		d.Object(v.VhostDev)
-	default:
-		return false
+		return 21
 	}
-	return true
+	return 0
 }
 
 // XQueryVirtioStatus is the QMP command x-query-virtio-status.
@@ -211,134 +240,148 @@ func (r XQueryVirtioStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtioDeviceStatus struct {
-	Statuses        []string `json:"statuses,omitzero"`
+	Statuses        []string `json:"statuses"`
 	UnknownStatuses *uint8   `json:"unknown-statuses,omitzero"`
 }
 
-func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "statuses":
 		v.Statuses = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Statuses = append(v.Statuses, d.String())
 		}
+		return 1
 	case "unknown-statuses":
 		v.UnknownStatuses = new(d.Uint8())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // VhostDeviceProtocols is the QAPI struct VhostDeviceProtocols.
 //
 // Since QEMU 7.2. See virtio.json.
 type VhostDeviceProtocols struct {
-	Protocols        []string `json:"protocols,omitzero"`
+	Protocols        []string `json:"protocols"`
 	UnknownProtocols *uint64  `json:"unknown-protocols,omitzero"`
 }
 
-func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "protocols":
 		v.Protocols = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Protocols = append(v.Protocols, d.String())
 		}
+		return 1
 	case "unknown-protocols":
 		v.UnknownProtocols = new(d.Uint64())
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // VirtioDeviceFeatures is the QAPI struct VirtioDeviceFeatures.
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtioDeviceFeatures struct {
-	Transports          []string `json:"transports,omitzero"`
+	Transports          []string `json:"transports"`
 	DevFeatures         []string `json:"dev-features,omitzero"`
 	UnknownDevFeatures  *uint64  `json:"unknown-dev-features,omitzero"`
 	UnknownDevFeatures2 *uint64  `json:"unknown-dev-features2,omitzero"`
 }
 
-func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "transports":
 		v.Transports = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Transports = append(v.Transports, d.String())
 		}
+		return 1
 	case "dev-features":
 		v.DevFeatures = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.DevFeatures = append(v.DevFeatures, d.String())
 		}
+		return 2
 	case "unknown-dev-features":
 		v.UnknownDevFeatures = new(d.Uint64())
+		return 3
 	case "unknown-dev-features2":
 		v.UnknownDevFeatures2 = new(d.Uint64())
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // VirtQueueStatus is the QAPI struct VirtQueueStatus.
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtQueueStatus struct {
-	Name               string  `json:"name,omitzero"`
-	QueueIndex         uint16  `json:"queue-index,omitzero"`
-	Inuse              uint32  `json:"inuse,omitzero"`
-	VringNum           uint32  `json:"vring-num,omitzero"`
-	VringNumDefault    uint32  `json:"vring-num-default,omitzero"`
-	VringAlign         uint32  `json:"vring-align,omitzero"`
-	VringDesc          uint64  `json:"vring-desc,omitzero"`
-	VringAvail         uint64  `json:"vring-avail,omitzero"`
-	VringUsed          uint64  `json:"vring-used,omitzero"`
+	Name               string  `json:"name"`
+	QueueIndex         uint16  `json:"queue-index"`
+	Inuse              uint32  `json:"inuse"`
+	VringNum           uint32  `json:"vring-num"`
+	VringNumDefault    uint32  `json:"vring-num-default"`
+	VringAlign         uint32  `json:"vring-align"`
+	VringDesc          uint64  `json:"vring-desc"`
+	VringAvail         uint64  `json:"vring-avail"`
+	VringUsed          uint64  `json:"vring-used"`
 	LastAvailIdx       *uint16 `json:"last-avail-idx,omitzero"`
 	ShadowAvailIdx     *uint16 `json:"shadow-avail-idx,omitzero"`
-	UsedIdx            uint16  `json:"used-idx,omitzero"`
-	SignalledUsed      uint16  `json:"signalled-used,omitzero"`
-	SignalledUsedValid bool    `json:"signalled-used-valid,omitzero"`
+	UsedIdx            uint16  `json:"used-idx"`
+	SignalledUsed      uint16  `json:"signalled-used"`
+	SignalledUsedValid bool    `json:"signalled-used-valid"`
 }
 
-func (v *VirtQueueStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "queue-index":
 		v.QueueIndex = d.Uint16()
+		return 2
 	case "inuse":
 		v.Inuse = d.Uint32()
+		return 3
 	case "vring-num":
 		v.VringNum = d.Uint32()
+		return 4
 	case "vring-num-default":
 		v.VringNumDefault = d.Uint32()
+		return 5
 	case "vring-align":
 		v.VringAlign = d.Uint32()
+		return 6
 	case "vring-desc":
 		v.VringDesc = d.Uint64()
+		return 7
 	case "vring-avail":
 		v.VringAvail = d.Uint64()
+		return 8
 	case "vring-used":
 		v.VringUsed = d.Uint64()
+		return 9
 	case "last-avail-idx":
 		v.LastAvailIdx = new(d.Uint16())
+		return 10
 	case "shadow-avail-idx":
 		v.ShadowAvailIdx = new(d.Uint16())
+		return 11
 	case "used-idx":
 		v.UsedIdx = d.Uint16()
+		return 12
 	case "signalled-used":
 		v.SignalledUsed = d.Uint16()
+		return 13
 	case "signalled-used-valid":
 		v.SignalledUsedValid = d.Bool()
-	default:
-		return false
+		return 14
 	}
-	return true
+	return 0
 }
 
 // XQueryVirtioQueueStatus is the QMP command x-query-virtio-queue-status.
@@ -377,53 +420,64 @@ func (r XQueryVirtioQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ..
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtVhostQueueStatus struct {
-	Name      string  `json:"name,omitzero"`
-	Kick      int64   `json:"kick,omitzero"`
-	Call      int64   `json:"call,omitzero"`
+	Name      string  `json:"name"`
+	Kick      int64   `json:"kick"`
+	Call      int64   `json:"call"`
 	Desc      *uint64 `json:"desc,omitzero"`
 	Avail     *uint64 `json:"avail,omitzero"`
 	Used      *uint64 `json:"used,omitzero"`
-	Num       int64   `json:"num,omitzero"`
-	DescPhys  uint64  `json:"desc-phys,omitzero"`
-	DescSize  uint32  `json:"desc-size,omitzero"`
-	AvailPhys uint64  `json:"avail-phys,omitzero"`
-	AvailSize uint32  `json:"avail-size,omitzero"`
-	UsedPhys  uint64  `json:"used-phys,omitzero"`
-	UsedSize  uint32  `json:"used-size,omitzero"`
+	Num       int64   `json:"num"`
+	DescPhys  uint64  `json:"desc-phys"`
+	DescSize  uint32  `json:"desc-size"`
+	AvailPhys uint64  `json:"avail-phys"`
+	AvailSize uint32  `json:"avail-size"`
+	UsedPhys  uint64  `json:"used-phys"`
+	UsedSize  uint32  `json:"used-size"`
 }
 
-func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "kick":
 		v.Kick = d.Int64()
+		return 2
 	case "call":
 		v.Call = d.Int64()
+		return 3
 	case "desc":
 		v.Desc = new(d.Uint64())
+		return 4
 	case "avail":
 		v.Avail = new(d.Uint64())
+		return 5
 	case "used":
 		v.Used = new(d.Uint64())
+		return 6
 	case "num":
 		v.Num = d.Int64()
+		return 7
 	case "desc-phys":
 		v.DescPhys = d.Uint64()
+		return 8
 	case "desc-size":
 		v.DescSize = d.Uint32()
+		return 9
 	case "avail-phys":
 		v.AvailPhys = d.Uint64()
+		return 10
 	case "avail-size":
 		v.AvailSize = d.Uint32()
+		return 11
 	case "used-phys":
 		v.UsedPhys = d.Uint64()
+		return 12
 	case "used-size":
 		v.UsedSize = d.Uint32()
-	default:
-		return false
+		return 13
 	}
-	return true
+	return 0
 }
 
 // XQueryVirtioVhostQueueStatus is the QMP command x-query-virtio-vhost-queue-status.
@@ -462,102 +516,107 @@ func (r XQueryVirtioVhostQueueStatus) Do(ctx context.Context, x qmp.Executor, op
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtioRingDesc struct {
-	Addr  uint64   `json:"addr,omitzero"`
-	Len   uint32   `json:"len,omitzero"`
-	Flags []string `json:"flags,omitzero"`
+	Addr  uint64   `json:"addr"`
+	Len   uint32   `json:"len"`
+	Flags []string `json:"flags"`
 }
 
-func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "addr":
 		v.Addr = d.Uint64()
+		return 1
 	case "len":
 		v.Len = d.Uint32()
+		return 2
 	case "flags":
 		v.Flags = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Flags = append(v.Flags, d.String())
 		}
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // VirtioRingAvail is the QAPI struct VirtioRingAvail.
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtioRingAvail struct {
-	Flags uint16 `json:"flags,omitzero"`
-	Idx   uint16 `json:"idx,omitzero"`
-	Ring  uint16 `json:"ring,omitzero"`
+	Flags uint16 `json:"flags"`
+	Idx   uint16 `json:"idx"`
+	Ring  uint16 `json:"ring"`
 }
 
-func (v *VirtioRingAvail) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioRingAvail) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "flags":
 		v.Flags = d.Uint16()
+		return 1
 	case "idx":
 		v.Idx = d.Uint16()
+		return 2
 	case "ring":
 		v.Ring = d.Uint16()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // VirtioRingUsed is the QAPI struct VirtioRingUsed.
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtioRingUsed struct {
-	Flags uint16 `json:"flags,omitzero"`
-	Idx   uint16 `json:"idx,omitzero"`
+	Flags uint16 `json:"flags"`
+	Idx   uint16 `json:"idx"`
 }
 
-func (v *VirtioRingUsed) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioRingUsed) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "flags":
 		v.Flags = d.Uint16()
+		return 1
 	case "idx":
 		v.Idx = d.Uint16()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // VirtioQueueElement is the QAPI struct VirtioQueueElement.
 //
 // Since QEMU 7.2. See virtio.json.
 type VirtioQueueElement struct {
-	Name  string           `json:"name,omitzero"`
-	Index uint32           `json:"index,omitzero"`
-	Descs []VirtioRingDesc `json:"descs,omitzero"`
-	Avail VirtioRingAvail  `json:"avail,omitzero"`
-	Used  VirtioRingUsed   `json:"used,omitzero"`
+	Name  string           `json:"name"`
+	Index uint32           `json:"index"`
+	Descs []VirtioRingDesc `json:"descs"`
+	Avail VirtioRingAvail  `json:"avail"`
+	Used  VirtioRingUsed   `json:"used"`
 }
 
-func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "index":
 		v.Index = d.Uint32()
+		return 2
 	case "descs":
 		v.Descs = make([]VirtioRingDesc, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Descs = append(v.Descs, VirtioRingDesc{})
 			d.Object(&v.Descs[len(v.Descs)-1])
 		}
+		return 3
 	case "avail":
 		d.Object(&v.Avail)
+		return 4
 	case "used":
 		d.Object(&v.Used)
-	default:
-		return false
+		return 5
 	}
-	return true
+	return 0
 }
 
 // XQueryVirtioQueueElement is the QMP command x-query-virtio-queue-element.

@@ -24,7 +24,7 @@ const (
 //
 // Since QEMU 6.0. See yank.json.
 type YankInstanceBlockNode struct {
-	NodeName string `json:"node-name,omitzero"`
+	NodeName string `json:"node-name"`
 }
 
 func (v *YankInstanceBlockNode) EncodeMembers(e *wire.Encoder) {
@@ -39,21 +39,20 @@ func (v YankInstanceBlockNode) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *YankInstanceBlockNode) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *YankInstanceBlockNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-name":
 		v.NodeName = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // YankInstanceChardev is the QAPI struct YankInstanceChardev.
 //
 // Since QEMU 6.0. See yank.json.
 type YankInstanceChardev struct {
-	ID string `json:"id,omitzero"`
+	ID string `json:"id"`
 }
 
 func (v *YankInstanceChardev) EncodeMembers(e *wire.Encoder) {
@@ -68,14 +67,13 @@ func (v YankInstanceChardev) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // YankInstance is the QAPI union YankInstance.
@@ -83,7 +81,7 @@ func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) bool {
 // Since QEMU 6.0. See yank.json.
 type YankInstance struct {
 	// Decides what Branch holds.
-	Type   YankInstanceType   `json:"type,omitzero"`
+	Type   YankInstanceType   `json:"type"`
 	Branch YankInstanceBranch `json:",omitzero"`
 }
 
@@ -91,7 +89,7 @@ type YankInstance struct {
 //
 //   - *YankInstanceBlockNode: block-node
 //   - *YankInstanceChardev: chardev
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for migration.
 type YankInstanceBranch interface {
@@ -128,23 +126,23 @@ func (v YankInstance) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *YankInstance) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *YankInstance) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = YankInstanceType(d.Enum())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
-func (v *YankInstance) DecodeBranch() (wire.MemberDecoder, bool) {
+func (v *YankInstance) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
-	switch v.Type {
-	case "":
+	if v.Type == "" && !end {
 		return nil, false
+	}
+	switch v.Type {
 	case YankInstanceTypeBlockNode:
 		v.Branch = new(YankInstanceBlockNode)
 	case YankInstanceTypeChardev:

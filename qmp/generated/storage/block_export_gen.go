@@ -344,7 +344,7 @@ type BlockExportOptions struct {
 //   - *BlockExportOptionsVhostUserBlk: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
 //   - *BlockExportOptionsFuse: fuse (CONFIG_FUSE)
 //   - *BlockExportOptionsVduseBlk: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockExportOptionsBranch()
@@ -441,17 +441,16 @@ func (r BlockExportDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 5.2. See block-export.json.
 type BlockExportDeletedEvent struct {
-	ID string `json:"id,omitzero"`
+	ID string `json:"id"`
 }
 
-func (v *BlockExportDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockExportDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // EventName returns BLOCK_EXPORT_DELETED.
@@ -463,26 +462,28 @@ func (*BlockExportDeletedEvent) EventName() string {
 //
 // Since QEMU 5.2. See block-export.json.
 type BlockExportInfo struct {
-	ID           string          `json:"id,omitzero"`
-	Type         BlockExportType `json:"type,omitzero"`
-	NodeName     string          `json:"node-name,omitzero"`
-	ShuttingDown bool            `json:"shutting-down,omitzero"`
+	ID           string          `json:"id"`
+	Type         BlockExportType `json:"type"`
+	NodeName     string          `json:"node-name"`
+	ShuttingDown bool            `json:"shutting-down"`
 }
 
-func (v *BlockExportInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *BlockExportInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "type":
 		v.Type = BlockExportType(d.Enum())
+		return 2
 	case "node-name":
 		v.NodeName = d.String()
+		return 3
 	case "shutting-down":
 		v.ShuttingDown = d.Bool()
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // QueryBlockExports is the QMP command query-block-exports.

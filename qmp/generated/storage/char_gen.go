@@ -12,23 +12,24 @@ import (
 //
 // Since QEMU 0.14. See char.json.
 type ChardevInfo struct {
-	Label        string `json:"label,omitzero"`
-	Filename     string `json:"filename,omitzero"`
-	FrontendOpen bool   `json:"frontend-open,omitzero"`
+	Label        string `json:"label"`
+	Filename     string `json:"filename"`
+	FrontendOpen bool   `json:"frontend-open"`
 }
 
-func (v *ChardevInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ChardevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "label":
 		v.Label = d.String()
+		return 1
 	case "filename":
 		v.Filename = d.String()
+		return 2
 	case "frontend-open":
 		v.FrontendOpen = d.Bool()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QueryChardev is the QMP command query-chardev.
@@ -53,17 +54,16 @@ func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 2.0. See char.json.
 type ChardevBackendInfo struct {
-	Name string `json:"name,omitzero"`
+	Name string `json:"name"`
 }
 
-func (v *ChardevBackendInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ChardevBackendInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryChardevBackends is the QMP command query-chardev-backends.
@@ -956,7 +956,7 @@ type ChardevBackend struct {
 //   - *ChardevDBusWrapper: dbus (CONFIG_DBUS_DISPLAY)
 //   - *ChardevVCWrapper: vc
 //   - *ChardevRingbufWrapper: ringbuf, memory
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder
 	isChardevBackendBranch()
@@ -1036,14 +1036,13 @@ type ChardevReturn struct {
 	PTY *string `json:"pty,omitzero"`
 }
 
-func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pty":
 		v.PTY = new(d.String())
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // ChardevAdd is the QMP command chardev-add.
@@ -1158,20 +1157,20 @@ func (r ChardevSendBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Since QEMU 2.1. See char.json.
 type VserportChangeEvent struct {
-	ID   string `json:"id,omitzero"`
-	Open bool   `json:"open,omitzero"`
+	ID   string `json:"id"`
+	Open bool   `json:"open"`
 }
 
-func (v *VserportChangeEvent) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VserportChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
+		return 1
 	case "open":
 		v.Open = d.Bool()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // EventName returns VSERPORT_CHANGE.

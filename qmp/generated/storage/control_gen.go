@@ -52,43 +52,44 @@ const (
 //
 // Since QEMU 2.4. See control.json.
 type VersionTriple struct {
-	Major int64 `json:"major,omitzero"`
-	Minor int64 `json:"minor,omitzero"`
-	Micro int64 `json:"micro,omitzero"`
+	Major int64 `json:"major"`
+	Minor int64 `json:"minor"`
+	Micro int64 `json:"micro"`
 }
 
-func (v *VersionTriple) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VersionTriple) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "major":
 		v.Major = d.Int64()
+		return 1
 	case "minor":
 		v.Minor = d.Int64()
+		return 2
 	case "micro":
 		v.Micro = d.Int64()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // VersionInfo is the QAPI struct VersionInfo.
 //
 // Since QEMU 0.14. See control.json.
 type VersionInfo struct {
-	QEMU    VersionTriple `json:"qemu,omitzero"`
-	Package string        `json:"package,omitzero"`
+	QEMU    VersionTriple `json:"qemu"`
+	Package string        `json:"package"`
 }
 
-func (v *VersionInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *VersionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qemu":
 		d.Object(&v.QEMU)
+		return 1
 	case "package":
 		v.Package = d.String()
-	default:
-		return false
+		return 2
 	}
-	return true
+	return 0
 }
 
 // QueryVersion is the QMP command query-version.
@@ -109,17 +110,16 @@ func (r QueryVersion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 0.14. See control.json.
 type CommandInfo struct {
-	Name string `json:"name,omitzero"`
+	Name string `json:"name"`
 }
 
-func (v *CommandInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *CommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QueryCommands is the QMP command query-commands.

@@ -3,12 +3,8 @@ package storage_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/qmpkit/qmpkit/internal/schematest"
-	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qmp/generated/storage"
-	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
 // FuzzDecoders gives any text to the decoders of all results and events.
@@ -18,10 +14,8 @@ func FuzzDecoders(f *testing.F) { schematest.Fuzz(f, decoders(f)) }
 func TestMemory(t *testing.T) { schematest.Memory(t, decoders(t)) }
 
 func decoders(tb testing.TB) schematest.Decoders {
-	s, err := qapi.LoadFS(schema.FS, schema.NewestStorage, nil)
-	require.NoError(tb, err)
 	return schematest.Decoders{
-		Schema:      s,
+		Schema:      schematest.Committed(tb, "storage"),
 		Requests:    allRequests,
 		DecodeEvent: storage.DecodeEvent,
 	}

@@ -12,59 +12,62 @@ import (
 //
 // Since QEMU 1.2. See qom.json.
 type ObjectPropertyInfo struct {
-	Name         string      `json:"name,omitzero"`
-	Type         string      `json:"type,omitzero"`
+	Name         string      `json:"name"`
+	Type         string      `json:"type"`
 	Description  *string     `json:"description,omitzero"`
 	DefaultValue qmp.RawJSON `json:"default-value,omitzero"`
 }
 
-func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "type":
 		v.Type = d.String()
+		return 2
 	case "description":
 		v.Description = new(d.String())
+		return 3
 	case "default-value":
 		v.DefaultValue = d.Raw()
-	default:
-		return false
+		return 4
 	}
-	return true
+	return 0
 }
 
 // ObjectPropertyValue is the QAPI struct ObjectPropertyValue.
 //
 // See qom.json.
 type ObjectPropertyValue struct {
-	Name  string      `json:"name,omitzero"`
-	Type  string      `json:"type,omitzero"`
+	Name  string      `json:"name"`
+	Type  string      `json:"type"`
 	Value qmp.RawJSON `json:"value,omitzero"`
 }
 
-func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "type":
 		v.Type = d.String()
+		return 2
 	case "value":
 		v.Value = d.Raw()
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // ObjectPropertiesValues is the QAPI struct ObjectPropertiesValues.
 //
 // See qom.json.
 type ObjectPropertiesValues struct {
-	Properties []ObjectPropertyValue `json:"properties,omitzero"`
+	Properties []ObjectPropertyValue `json:"properties"`
 }
 
-func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "properties":
 		v.Properties = make([]ObjectPropertyValue, 0, d.Room())
@@ -72,10 +75,9 @@ func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) bool
 			v.Properties = append(v.Properties, ObjectPropertyValue{})
 			d.Object(&v.Properties[len(v.Properties)-1])
 		}
-	default:
-		return false
+		return 1
 	}
-	return true
+	return 0
 }
 
 // QOMList is the QMP command qom-list.
@@ -208,23 +210,24 @@ func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 //
 // Since QEMU 1.1. See qom.json.
 type ObjectTypeInfo struct {
-	Name     string  `json:"name,omitzero"`
+	Name     string  `json:"name"`
 	Abstract *bool   `json:"abstract,omitzero"`
 	Parent   *string `json:"parent,omitzero"`
 }
 
-func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) bool {
+func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
+		return 1
 	case "abstract":
 		v.Abstract = new(d.Bool())
+		return 2
 	case "parent":
 		v.Parent = new(d.String())
-	default:
-		return false
+		return 3
 	}
-	return true
+	return 0
 }
 
 // QOMListTypes is the QMP command qom-list-types.
@@ -1533,7 +1536,7 @@ type ObjectOptions struct {
 //   - *VfioUserServerProperties: x-vfio-user-server
 //   - *ObjectOptionsMonitorHmp: monitor-hmp (seen first in QEMU 11.1)
 //   - *ObjectOptionsMonitorQmp: monitor-qmp (seen first in QEMU 11.1)
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for can-bus, pef-guest, s390-pv-guest.
 type ObjectOptionsBranch interface {

@@ -249,7 +249,7 @@ type SocketAddressLegacy struct {
 //   - *UnixSocketAddressWrapper: unix
 //   - *VsockSocketAddressWrapper: vsock
 //   - *FdSocketAddressWrapper: fd
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
 	isSocketAddressLegacyBranch()
@@ -317,7 +317,7 @@ type SocketAddress struct {
 //   - *UnixSocketAddress: unix
 //   - *VsockSocketAddress: vsock
 //   - *FdSocketAddress: fd
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
 	isSocketAddressBranch()

@@ -247,7 +247,7 @@ type TransactionAction struct {
 //   - *BlockdevSnapshotInternalWrapper: blockdev-snapshot-internal-sync
 //   - *BlockdevSnapshotSyncWrapper: blockdev-snapshot-sync
 //   - *DriveBackupWrapper: drive-backup
-//   - *RawBranch: a value that is not in this list
+//   - *RawBranch: a value that is not in this list, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder
 	isTransactionActionBranch()

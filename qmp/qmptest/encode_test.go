@@ -1,0 +1,103 @@
+package qmptest_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// TestReplyWithGeneratedValues replies with values of types that a server sends only: the bytes are
+// those of a server.
+func TestReplyWithGeneratedValues(t *testing.T) {
+	dimm := qemu.MemoryDeviceInfo{Type: "dimm", Branch: &qemu.PCDIMMDeviceInfoWrapper{
+		Data: qemu.PCDIMMDeviceInfo{ID: new("d0"), Size: 1 << 30, Memdev: "m0", Hotplugged: true},
+	}}
+	const dimmText = `{"type":"dimm","data":{"id":"d0","addr":0,"size":1073741824,"slot":0,"node":0,"memdev":"m0","hotplugged":true,"hotpluggable":false}}`
+	for name, test := range map[string]struct {
+		value any
+		want  string
+	}{
+		"zero":           {qemu.StatusInfo{Status: "paused"}, `{"running":false,"status":"paused"}`},
+		"a union":        {dimm, dimmText},
+		"in a slice":     {[]qemu.MemoryDeviceInfo{dimm}, `[` + dimmText + `]`},
+		"a pointer":      {&dimm, dimmText},
+		"in maps":        {map[string]any{"b": []any{dimm, 1}, "a": nil}, `{"a":null,"b":[` + dimmText + `,1]}`},
+		"an empty slice": {[]qemu.MemoryDeviceInfo{}, `[]`},
+		"a nil pointer":  {(*qemu.StatusInfo)(nil), `null`},
+		"an unknown branch": {qemu.ImageInfoSpecific{Type: "new", Branch: &qemu.RawBranch{Members: qmp.Args{"speedy": true}}},
+			`{"type":"new","speedy":true}`},
+		"no branch": {qemu.SevInfo{SEVType: "sev"},
+			`{"enabled":false,"api-major":0,"api-minor":0,"build-id":0,"state":"","sev-type":"sev"}`},
+		"an empty array of a mandatory member": {qemu.IOThreadInfo{}, `{"id":"","thread-id":0,"poll-max-ns":0,"poll-grow":0,"poll-shrink":0}`},
+		"an alternate":                         {[]qemu.BlockDirtyInfo{}, `[]`},
+		"no discriminator": {qemu.SevInfo{Branch: &qemu.RawBranch{Members: qmp.Args{"policy": 3}}},
+			`{"enabled":false,"api-major":0,"api-minor":0,"build-id":0,"state":"","policy":3}`},
+		"a type that is sent as well":     {qemu.SocketAddress{Type: "unix", Branch: &qemu.UnixSocketAddress{Path: "/s"}}, `{"type":"unix","path":"/s"}`},
+		"text that encoding/json escapes": {qemu.NameInfo{Name: new("<a&b>")}, `{"name":"<a&b>"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := qmptest.NewServer(t, nil)
+			s.Expect("x").Reply(test.value)
+			got, err := qmp.Raw{Command: "x"}.Do(t.Context(), s.Dial())
+			require.NoError(t, err)
+			require.Equal(t, test.want, string(got))
+		})
+	}
+}
+
+// TestReplyThatNoServerSends refuses values that would arrive as something else, and says why.
+func TestReplyThatNoServerSends(t *testing.T) {
+	type list struct{ Devices []qemu.MemoryDeviceInfo }
+	type own struct{ qemu.StatusInfo }
+	for name, test := range map[string]struct {
+		value any
+		want  string
+	}{
+		"no discriminator": {[]qemu.MemoryDeviceInfo{{Branch: &qemu.PCDIMMDeviceInfoWrapper{}}},
+			"[0]: discriminator is empty, and Branch holds a *qemu.PCDIMMDeviceInfoWrapper: set the discriminator"},
+		"nothing": {qemu.MemoryDeviceInfo{}, "discriminator is empty"},
+		"another branch": {qemu.MemoryDeviceInfo{Type: "virtio-mem", Branch: &qemu.PCDIMMDeviceInfoWrapper{}},
+			`discriminator "virtio-mem" disagrees with Branch, which holds a *qemu.PCDIMMDeviceInfoWrapper`},
+		"a nil branch":    {qemu.MemoryDeviceInfo{Type: "dimm", Branch: (*qemu.PCDIMMDeviceInfoWrapper)(nil)}, "Branch holds a nil pointer"},
+		"no UTF-8":        {qemu.NameInfo{Name: new("\xff")}, "name: string is not valid UTF-8"},
+		"a test's struct": {list{[]qemu.MemoryDeviceInfo{{}}}, "a qmptest_test.list holds a value of a generated package"},
+		"embedded":        {own{}, "field StatusInfo of qmptest_test.own has no json tag: qapigen did not make this type"},
+		"a map's keys":    {map[int]qemu.StatusInfo{1: {}}, "its keys are no strings"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, event := range []bool{false, true} {
+				f := newFakeTest(t)
+				s := qmptest.NewServer(f, nil)
+				s.Handle("x", qmptest.Return(test.value))
+				c := s.Dial()
+				if event {
+					s.Event("X", test.value)
+				} else {
+					_, err := qmp.Raw{Command: "x"}.Do(t.Context(), c)
+					require.Error(t, err)
+				}
+				errs := f.end()
+				require.Len(t, errs, 1)
+				require.Contains(t, errs[0], test.want)
+			}
+		})
+	}
+}
+
+// TestEventWithGeneratedValue sends an event with a union.
+func TestEventWithGeneratedValue(t *testing.T) {
+	want := qemu.GuestPanickedEvent{Action: "pause", Info: &qemu.GuestPanicInformation{
+		Type: "hyper-v", Branch: &qemu.GuestPanicInformationHyperV{Arg1: 7},
+	}}
+	s := qmptest.NewServer(t, nil)
+	panicked := qmp.Subscribe[qemu.GuestPanickedEvent](s.Dial())
+	defer panicked.Close()
+	s.Event("GUEST_PANICKED", want)
+	got, err := panicked.Next(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, got.Data)
+}
