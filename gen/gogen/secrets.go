@@ -12,7 +12,10 @@ type secret struct {
 	owner  string // the type or command that has the member
 	member string
 	reason string
-	until  string // the last version of QEMU that has it; empty: today's has
+
+	// versions are those of QEMU that have it: "..5.2" up to one, "10.2.." from one on in an owner
+	// that is older; empty if it is in each that has the owner.
+	versions string
 }
 
 // secrets are the members of QEMU's schemas that carry a secret itself, or what may be one. Members
@@ -28,16 +31,16 @@ type secret struct {
 // no version of QEMU has a use for the row.
 var secrets = []secret{
 	{"SetPasswordOptions", "password", "the VNC or SPICE password", ""},
-	{"set_password", "password", "the VNC or SPICE password", "5.2"},
-	{"block_passwd", "password", "the password of an encrypted image", "5.2"},
-	{"change", "arg", "the VNC password, when target is password", "5.2"},
+	{"set_password", "password", "the VNC or SPICE password", "..5.2"},
+	{"block_passwd", "password", "the password of an encrypted image", "..5.2"},
+	{"change", "arg", "the VNC password, when target is password", "..5.2"},
 	{"change-vnc-password", "password", "the VNC password", ""},
 	{"SecretProperties", "data", "the secret of a secret object", ""},
 	{"sev-inject-launch-secret", "secret", "what is to be known to the guest only", ""},
 	{"BlockdevOptionsCurlHttp", "cookie", "a session's cookie is as good as a password", ""},
 	{"BlockdevOptionsCurlHttps", "cookie", "a session's cookie is as good as a password", ""},
 	{"MigrationExecCommand", "args", "programs are given passwords as arguments", ""},
-	{"MigrateSetParameters", "cpr-exec-command", "programs are given passwords as arguments", ""},
+	{"MigrateSetParameters", "cpr-exec-command", "programs are given passwords as arguments", "10.2.."},
 	{"ringbuf-write", "data", "what is typed at a console, a password among it", ""},
 	{"guest-set-user-password", "password", "a password of the guest's", ""},
 	{"guest-exec", "arg", "programs are given passwords as arguments: sh -c 'echo … | chpasswd'", ""},
@@ -48,12 +51,12 @@ var secrets = []secret{
 	{"guest-ssh-remove-authorized-keys", "keys", "the options of a key have commands with their arguments", ""},
 }
 
-// checkSecrets checks that each row whose owner the schema has names a member of it. A row of an
-// old version is not asked for.
+// checkSecrets checks that each row whose owner the schema has names a member of it. A row of some
+// versions is not asked for.
 func checkSecrets(schema *qapi.Schema) error {
 	for _, s := range secrets {
 		d := schema.Lookup(s.owner)
-		if d == nil || s.until != "" || hasMember(d, s.member) {
+		if d == nil || s.versions != "" || hasMember(d, s.member) {
 			continue
 		}
 		return fmt.Errorf("%s has no member %s, which gen/gogen/secrets.go hides from logs: has it another name?",
