@@ -13,7 +13,8 @@ import (
 // error. A panic does not go on: which goroutine it would end depends on who reads the connection.
 //
 // These functions are [Options.Logger], [Options.Trace], the match function of
-// [Client.EventsFunc], and the methods of a [net.Conn] that is not package net's.
+// [Client.EventsFunc], and the methods of a [net.Conn] that is not package net's, or of the streams
+// that [Pipes] was given.
 type CallbackError struct {
 	Callback string // which function: "Options.Trace", "net.Conn.Read"
 	Value    any    // what the function panicked with; nil if it ended its goroutine

@@ -323,6 +323,7 @@ func TestNewFileClient(t *testing.T) {
 	f, err := conn.(*net.UnixConn).File()
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
+	require.NoError(t, f.SetDeadline(time.Unix(1, 0))) // it is the file's, and not the client's
 	c, err := qmp.NewFileClient(limit(t), f, nil)
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
