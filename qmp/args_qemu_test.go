@@ -3,6 +3,7 @@ package qmp_test
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,7 @@ import (
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
 // TestArgsOnQEMU sends values of Args where a QEMU looks at their types.
@@ -66,5 +68,51 @@ func TestArgsOnQEMU(t *testing.T) {
 				require.ErrorIs(t, execute("device_add", device("b2", nil)), qmp.ErrGeneric, "null is not nothing")
 			}
 		})
+	})
+}
+
+// TestSecretsOnQEMU looks for secrets in what is told of commands and of a QEMU's answers to them.
+func TestSecretsOnQEMU(t *testing.T) {
+	qemutest.Run(t, []string{"5.2", "7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
+		var tr tracer
+		ctx := limit(t)
+		c, err := qmp.Dial(ctx, q.Start(t, qemutest.Config{Machine: "pc"}).Socket(), tr.options())
+		require.NoError(t, err)
+		defer c.Close()
+		execute := func(command string, args qmp.Args) (result qmp.RawJSON, err error) {
+			err = c.Execute(ctx, &qmp.Call{Command: command, Args: args, Result: func(d *wire.Decoder) { result = d.Raw() }})
+			return result, err
+		}
+
+		_, err = execute("object-add", qmp.Args{"qom-type": "secret", "id": "s", "data": "geheim"})
+		require.NoError(t, err)
+		data, err := execute("qom-get", qmp.Args{"path": "/objects/s", "property": "data"})
+		require.NoError(t, err)
+		require.Equal(t, `"geheim"`, data.String())
+		_, err = qemu.HumanMonitorCommand{CommandLine: "object_add secret,id=s2,data=geheim"}.Do(ctx, c)
+		require.NoError(t, err)
+		line, err := qemu.HumanMonitorCommand{CommandLine: "qom-get /objects/s2 data"}.Do(ctx, c)
+		require.NoError(t, err)
+		require.Contains(t, line, "geheim")
+		_, err = execute("device_add", qmp.Args{"driver": "virtio-rng-pci", "password": "geheim"})
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+
+		// A QEMU repeats the filename.
+		for _, filename := range []string{"/geheim/d", `json:{"driver": "file", "filename": "/x", "cookie": "geheim"}`, "file:/x/http://u:geheim@h"} {
+			_, err = execute("blockdev-snapshot-sync", qmp.Args{"node-name": "n", "snapshot-file": filename})
+			require.ErrorIs(t, err, qmp.ErrGeneric)
+			_, err = execute("blockdev-add", qmp.Args{"driver": "qcow2", "node-name": "o", "file": qmp.Args{"driver": "null-co"},
+				"backing": qmp.Args{"driver": "file", "filename": filename}})
+			require.ErrorIs(t, err, qmp.ErrGeneric)
+			if filename[0] != '/' {
+				require.NotContains(t, err.Error(), "geheim")
+			}
+		}
+		for line := range strings.Lines(tr.text()) {
+			if !strings.Contains(line, "/geheim/d") { // which is no secret, and shows that this can be found
+				require.NotContains(t, line, "geheim")
+			}
+		}
+		require.Contains(t, tr.text(), "/geheim/d")
 	})
 }

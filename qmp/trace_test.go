@@ -48,6 +48,17 @@ func (tr *tracer) last(sent bool) string {
 	return ""
 }
 
+// text is all that was told, in lines.
+func (tr *tracer) text() string {
+	tr.log.mu.Lock()
+	defer tr.log.mu.Unlock()
+	text := tr.log.b.String()
+	for _, m := range tr.messages {
+		text += string(m.Text) + "\n"
+	}
+	return text
+}
+
 // twice marshals for the log and for the server, and not a third time.
 type twice struct{ calls int }
 
