@@ -49,7 +49,7 @@ FUZZTIME ?= 60s
 
 .PHONY: fuzz
 fuzz: ## every fuzz target of the tree for FUZZTIME=60s, one after the other; inputs that fail go to testdata/fuzz
-	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | { \
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | { failed=; \
 		while read -r folder target; do \
 			echo "$$folder $$target"; \
 			$(GO) test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=20x "$$folder" </dev/null || failed="$$failed $$folder:$$target"; \

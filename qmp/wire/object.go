@@ -24,6 +24,10 @@ type UnionDecoder interface {
 	DecodeBranch(end bool) (branch MemberDecoder, decided bool)
 }
 
+// maxNumber is the greatest number that has a bit of its own in a word, where number 0 has none.
+// Members with greater ones are compared by their names.
+const maxNumber = 63
+
 const endOfObject = "a comma or the end of the object"
 
 // Object reads an object into m, which should be zero: members that are missing are left as
@@ -43,11 +47,14 @@ func (d *Decoder) Object(m MemberDecoder) {
 			return
 		}
 		number := m.DecodeMember(d, name)
-		if bit := uint64(1) << uint(number); bit > 1 { // a number from 1 to 63
+		if uint(number-1) < maxNumber {
+			bit := uint64(1) << (number & maxNumber)
 			if numbers&bit != 0 {
 				d.failRepeated(start)
 			}
 			numbers |= bit
+		} else if names.at == 0 {
+			names.at, names.one = start, name
 		} else {
 			names.add(d, name, start)
 		}
@@ -71,9 +78,12 @@ func (d *Decoder) Object(m MemberDecoder) {
 	}
 }
 
-// names are the names of the members of one object that have no numbers.
+// names are the names of the members of one object that have no numbers. Most objects have none, or
+// one.
 type names struct {
-	first int             // of their offsets in Decoder.names
+	at    int             // the offset of the first name; 0: there is none
+	one   []byte          // that name
+	first int             // of the offsets in Decoder.names, if there are more
 	marks uint64          // of the names
 	many  map[string]bool // the names, if they are more than fewNames
 }
@@ -81,10 +91,15 @@ type names struct {
 // fewNames are found fast enough by looking at each of them.
 const fewNames = 32
 
-// add adds the name of the member at an offset. It fails if the name is among them already.
+// add adds the name of the member at an offset, which is not the first one. It fails if the name is
+// among them already.
 func (n *names) add(d *Decoder, name []byte, start int) {
 	if d.err != nil {
 		return
+	}
+	if len(d.names) == n.first {
+		n.marks = markOf(n.one)
+		d.names = append(d.names, n.at)
 	}
 	if len(d.names)-n.first == fewNames {
 		n.addToMany(d, name, start)
