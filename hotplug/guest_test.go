@@ -71,6 +71,7 @@ func TestGuestSeesDevices(t *testing.T) {
 					{"balloon", guestBalloon},
 					{"memory that changes", guestVirtioMem},
 					{"cpu", guestCPU},
+					{"cpu removed", guestCPURemoved},
 				} {
 					t.Run(step.name, func(t *testing.T) { step.test(t, m) })
 				}
