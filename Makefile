@@ -14,7 +14,7 @@ test: ## all tests, those against real QEMUs included, and a summary
 .PHONY: test-qemu
 test-qemu: ## hotplug and migration on QEMU 5.2 to 11.1, pc and q35; writes docs/operations.md's tables
 	@QMPKIT_MATRIX=all $(GO) run ./internal/testsummary -table docs/operations.md \
-		-count=1 -timeout=20m ./hotplug ./migration
+		-count=1 -timeout=90m ./hotplug ./migration
 
 .PHONY: race
 race: ## the tests of all that starts goroutines, with the race detector, on one QEMU each
