@@ -41,7 +41,7 @@ func TestServers(t *testing.T) {
 			return b.Qdev != nil && *b.Qdev == "/machine/peripheral/vd0/virtio-backend"
 		})
 		require.GreaterOrEqual(t, i, 0, "%+v", blocks)
-		require.Equal(t, "disk0", blocks[i].Inserted.NodeName)
+		require.Equal(t, "disk0", qmp.Value(blocks[i].Inserted.NodeName))
 		require.Equal(t, int64(1<<20), blocks[i].Inserted.Image.VirtualSize)
 
 		buses, err := qemu.QueryPCI{}.Do(ctx, c)
