@@ -17,7 +17,8 @@ import (
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Call it again.
 //   - [ErrUnplugRefused]: the guest refused. The device works as before.
 //   - [ErrNotAlone]: the device has a block node, a netdev, a character device or memory with its
-//     ID. The operation that added it has a counterpart that removes both.
+//     ID: the operation that added it has a counterpart that removes both. Or the device is a controller
+//     or a bridge with other devices on its buses: remove these first.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
 //   - [errors.ErrUnsupported]: the device is a CPU that QEMU cannot lose. See [VM.RemoveCPU].
 //
