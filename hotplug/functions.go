@@ -86,7 +86,10 @@ func (vm *VM) removalOf(ctx context.Context, id string) (device bool, rest func(
 	case err != nil || isNIC:
 		return true, vm.removeNICRest, err
 	}
-	return true, func(context.Context, string) error { return nil }, vm.checkAlone(ctx, id)
+	if err := vm.checkAlone(ctx, id); err != nil {
+		return true, nil, err
+	}
+	return true, func(context.Context, string) error { return nil }, vm.checkBridge(ctx, id)
 }
 
 // unplugSlot unplugs the functions of a slot together. QEMU is asked for the first function, which
