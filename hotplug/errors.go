@@ -41,7 +41,8 @@ var ErrNotCPU = errors.New("hotplug: not a CPU")
 var ErrNotMemory = errors.New("hotplug: not memory")
 
 // ErrNotAlone is matched by the error of [VM.RemoveDevice] for a device that has something of the
-// same name, which another operation removes with it. Nothing has been changed.
+// same name, which another operation removes with it, and of all removals for a device that has other
+// devices on its buses. QEMU would remove these with it. Nothing has been changed.
 var ErrNotAlone = errors.New("hotplug: the device is not alone")
 
 // ErrNoFreePlace is matched by the error of [VM.AddCPU] when all places for the CPU are taken.

@@ -24,7 +24,8 @@ import (
 //   - [ErrUnplugPending]: ctx ended before the guest released the slot.
 //   - [ErrUnplugRefused]: the guest refused. All devices work as before.
 //   - [ErrNotDisk], [ErrNotNIC]: a device uses a node or a netdev with another name.
-//   - [ErrNotAlone]: a device has memory or something else that another operation removes.
+//   - [ErrNotAlone]: a device has memory or something else that another operation removes, or other
+//     devices on its buses.
 //   - [ErrDescriptorsKept]: see [VM.RemoveDisk].
 func (vm *VM) RemoveFunctions(ctx context.Context, ids ...string) error {
 	return vm.removing(ctx, "functions", strings.Join(ids, ", "), func() error { return vm.removeFunctions(ctx, ids) })
@@ -85,7 +86,10 @@ func (vm *VM) removalOf(ctx context.Context, id string) (device bool, rest func(
 	case err != nil || isNIC:
 		return true, vm.removeNICRest, err
 	}
-	return true, func(context.Context, string) error { return nil }, vm.checkAlone(ctx, id)
+	if err := vm.checkAlone(ctx, id); err != nil {
+		return true, nil, err
+	}
+	return true, func(context.Context, string) error { return nil }, vm.checkBridge(ctx, id)
 }
 
 // unplugSlot unplugs the functions of a slot together. QEMU is asked for the first function, which
@@ -108,8 +112,47 @@ func (vm *VM) unplugSlot(ctx context.Context, functions []*PCIDevice) error {
 	if len(others) > 0 {
 		return &SharedSlotError{ID: first, Others: others}
 	}
+	for _, id := range ids {
+		if err := vm.checkBuses(ctx, id); err != nil {
+			return err
+		}
+	}
 	u := unplugging{vm: vm, ids: ids, kind: anyDevice}
 	return u.run(ctx)
+}
+
+// checkNeighbours makes sure that no other device leaves with this one.
+func (vm *VM) checkNeighbours(ctx context.Context, id string) error {
+	if err := vm.checkSlot(ctx, id); err != nil {
+		return err
+	}
+	return vm.checkBuses(ctx, id)
+}
+
+// checkBuses makes sure that there is no other device on the buses of this one: QEMU removes what is
+// behind a controller or a bridge with it.
+func (vm *VM) checkBuses(ctx context.Context, id string) error {
+	var others []string
+	for _, container := range []string{"/machine/peripheral", "/machine/peripheral-anon"} {
+		devices, err := vm.objects(ctx, container, "child")
+		if err != nil {
+			return err
+		}
+		for _, d := range devices {
+			var bus string
+			if _, err := vm.objectProperty(ctx, d.path, "parent_bus", &bus); err != nil {
+				return err
+			}
+			if strings.HasPrefix(bus, devicePath(id)+"/") {
+				others = append(others, strings.TrimPrefix(d.path, devicePath("")))
+			}
+		}
+	}
+	if len(others) > 0 {
+		slices.Sort(others)
+		return fmt.Errorf("%w: the buses of %s have other devices, remove these first: %s", ErrNotAlone, id, strings.Join(others, ", "))
+	}
+	return nil
 }
 
 // checkSlot makes sure that no other device leaves with this one. When a guest releases a PCI

@@ -2,8 +2,10 @@ package hotplug_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -154,4 +156,38 @@ func TestSharedSlotIsNotUndone(t *testing.T) {
 		require.Equal(t, []string{"device a", "device d", "node a", "node d"}, m.State())
 		return
 	}
+}
+
+// TestControllersOfQEMU has devices on the buses of others: a disk on a SCSI and on a USB bus, and a
+// device without an id. QEMU would remove them with their controller. It would never remove the bridge.
+func TestControllersOfQEMU(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
+			"-device", "virtio-scsi-pci,id=scsi", "-device", "qemu-xhci,id=usb",
+			"-device", "virtio-serial-pci,id=serial", "-device", "virtserialport",
+			"-device", "pci-bridge,id=bridge,chassis_nr=1",
+		}})
+		c, ctx := qvm.Dial(t), limit(t)
+		vm := hotplug.New(c, nil)
+		for id, bus := range map[string]string{"scsi-hd": "scsi.0", "usb-storage": "usb.0"} {
+			d := memory(id)
+			d.Driver, d.Bus = id, bus
+			require.NoError(t, vm.AddDisk(ctx, d))
+		}
+		before := stateOf(t, c)
+		for controller, other := range map[string]string{"scsi": "scsi-hd", "usb": "usb-storage", "serial": "/machine/peripheral-anon/"} {
+			err := vm.RemoveDevice(ctx, controller)
+			require.ErrorIs(t, err, hotplug.ErrNotAlone)
+			require.ErrorContains(t, err, other)
+			require.ErrorIs(t, vm.RemoveFunctions(ctx, controller), hotplug.ErrNotAlone)
+		}
+		require.Equal(t, before, stateOf(t, c))
+
+		require.ErrorIs(t, vm.RemoveDevice(ctx, "bridge"), errors.ErrUnsupported, "QEMU was started with it")
+		require.ErrorIs(t, vm.RemoveFunctions(ctx, "bridge"), errors.ErrUnsupported)
+		require.NoError(t, vm.RemoveDisk(ctx, "scsi-hd"))
+		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, vm.RemoveDevice(short, "scsi"), hotplug.ErrUnplugPending, "without a guest")
+	})
 }

@@ -2,7 +2,9 @@ package hotplug
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path"
 )
 
 // RemoveDevice hot-removes a device that AddDevice added, in any process, or that QEMU was started
@@ -17,9 +19,11 @@ import (
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Call it again.
 //   - [ErrUnplugRefused]: the guest refused. The device works as before.
 //   - [ErrNotAlone]: the device has a block node, a netdev, a character device or memory with its
-//     ID. The operation that added it has a counterpart that removes both.
+//     ID: the operation that added it has a counterpart that removes both. Or the device is a controller
+//     or a bridge with other devices on its buses: remove these first.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
-//   - [errors.ErrUnsupported]: the device is a CPU that QEMU cannot lose. See [VM.RemoveCPU].
+//   - [errors.ErrUnsupported]: the device is a CPU that QEMU cannot lose (see [VM.RemoveCPU]), or a
+//     bridge that QEMU was started with and that only a guest with ACPI could release: it stays.
 //
 // If QEMU can never unplug the device, RemoveDevice returns QEMU's refusal, a [*qmp.Error].
 //
@@ -37,6 +41,9 @@ func (vm *VM) removeDevice(ctx context.Context, id string) error {
 		return err
 	}
 	if err := vm.checkAlone(ctx, id); err != nil {
+		return err
+	}
+	if err := vm.checkBridge(ctx, id); err != nil {
 		return err
 	}
 	k, err := vm.kindOf(ctx, id)
@@ -78,6 +85,28 @@ func (vm *VM) checkAlone(ctx context.Context, id string) error {
 		}
 	}
 	return nil
+}
+
+// checkBridge makes sure that a device can leave. When a guest releases a slot by ACPI, QEMU keeps a
+// bridge in it that it was started with. It says nothing of that.
+func (vm *VM) checkBridge(ctx context.Context, id string) error {
+	hotplugged := true
+	if _, _, err := vm.property(ctx, id, "hotplugged", &hotplugged); err != nil || hotplugged {
+		return err
+	}
+	bus, handler := vm.busOf(ctx, id)
+	if handler == "" || handler == path.Dir(bus) { // no hotplug, or that of the port or bridge
+		return nil
+	}
+	bridges, err := vm.implementing(ctx, "base-pci-bridge")
+	if err != nil {
+		return err
+	}
+	var driver string
+	if _, _, err := vm.property(ctx, id, "type", &driver); err != nil || !bridges[driver] {
+		return err
+	}
+	return fmt.Errorf("%w: QEMU keeps a bridge that it was started with", errors.ErrUnsupported)
 }
 
 // checkNoNode makes sure that a device has no node of its name, unless it uses another by now. A

@@ -26,6 +26,7 @@ import (
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.
 //   - [ErrUnplugRefused]: the guest refused. The disk works as before.
 //   - [ErrNotDisk]: the device is not a disk, or uses a node with another name.
+//   - [ErrNotAlone]: the device has other devices on its buses, as an nvme can have namespaces.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
 //   - [ErrDescriptorsKept]: everything is removed except descriptors, which QEMU 5.2 and 7.2
 //     keep open while the VM is stopped. Call again when it runs.

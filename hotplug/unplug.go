@@ -55,7 +55,7 @@ func (vm *VM) unplug(ctx context.Context, id string) error {
 // unplugAs asks the guest to release a device of this kind, which may be gone already. It waits
 // until the device is gone, the guest refuses, or ctx ends.
 func (vm *VM) unplugAs(ctx context.Context, id string, k kind) error {
-	if err := vm.checkSlot(ctx, id); err != nil {
+	if err := vm.checkNeighbours(ctx, id); err != nil {
 		return err
 	}
 	if k.check != nil {

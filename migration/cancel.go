@@ -18,7 +18,8 @@ const notYet = "QEMU has not cancelled it yet"
 
 // Cancel cancels the migration that this QEMU sends, whoever began it (migrate_cancel), and waits until
 // QEMU has done so. A nil error means that the machine is here and no migration goes on. So there is
-// nothing wrong if there was none, or if it has failed: [Progress.Status] tells.
+// nothing wrong if there was none, if it has failed, or if the machine has come by it: [Progress.Status]
+// tells.
 //
 // If ctx ends first the error matches [ErrGoesOn] and the context's error; QEMU may still cancel. Give
 // ctx a deadline: QEMU cannot end a connection to a host that does not answer.
@@ -45,8 +46,10 @@ func Cancel(ctx context.Context, conn Conn) (Progress, error) {
 	p, err := w.cancel(ctx)
 	failed, _ := errors.AsType[*FailedError](err)
 	switch {
-	case err == nil:
+	case err == nil && !w.here:
 		return p, ErrCompleted
+	case err == nil:
+		return p, nil
 	case errors.Is(err, ErrCancelled), errors.Is(err, ErrNone), failed != nil && !failed.Postcopy && !failed.Halted:
 		return p, nil
 	}

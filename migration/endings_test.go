@@ -38,7 +38,11 @@ var modelCommands = []string{
 
 // sends makes a model whose migration will go through these states. If it is begun it is in the first.
 func sends(begun bool, path ...qemu.MigrationStatus) *model {
-	return &model{path: path, begun: begun, run: qemu.RunStateRunning}
+	m := &model{path: path, begun: begun, run: qemu.RunStateRunning}
+	if m.status() == "completed" {
+		m.run = qemu.RunStatePostmigrate
+	}
+	return m
 }
 
 // receives makes the model of a destination.

@@ -307,6 +307,15 @@ func TestCancelComesTooLate(t *testing.T) {
 		_, err = migration.WaitIncoming(limit(t), dst, nil)
 		require.NoError(t, err)
 		require.Equal(t, qemu.RunStateRunning, runState(t, dst))
+
+		_, err = migration.Cancel(limit(t), src)
+		require.ErrorIs(t, err, migration.ErrCompleted)
+		_, err = migration.Cancel(limit(t), dst)
+		require.NoError(t, err, "it has come, and is here")
+		require.NoError(t, dst.VM.Close())
+		require.NoError(t, qemu.Cont{}.Do(t.Context(), src))
+		_, err = migration.Cancel(limit(t), src)
+		require.NoError(t, err, "it runs here again")
 	})
 }
 

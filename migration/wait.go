@@ -33,6 +33,9 @@ func Run(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, er
 // Wait waits until the migration that this QEMU sends has ended, whoever began it, and returns how
 // far it came.
 //
+// If no migration goes on Wait returns how the last one has ended. A nil error does not mean that this
+// QEMU does not run the machine if cont was sent since, or if the machine has come by that migration.
+//
 // If ctx ends Wait returns at once an error that matches [ErrGoesOn] and the context's error, and
 // the migration goes on. [Cancel] cancels it. Only one thing that Wait is told cancels the migration:
 // [Options.PreSwitchover] returns an error while ctx has not ended. Otherwise the errors are those of

@@ -36,6 +36,7 @@ type watch struct {
 
 	expected  bool      // at a destination: there is none yet, and it waits for one
 	unsettled bool      // it has ended, but the run state is still that of a migration
+	here      bool      // it is completed, and the machine is here: it came by it, or cont was sent since
 	switched  bool      // the machine is, or was about to be, handed over
 	asked     bool      // for postcopy
 	paused    bool      // the callback before the switchover was called
@@ -84,7 +85,7 @@ func (w *watch) look(ctx context.Context) error {
 // means. If the migration has ended query waits until QEMU is done with it.
 func (w *watch) query(ctx context.Context) (Progress, error) {
 	for start, tries := time.Now(), 0; ; tries++ {
-		w.unsettled = false
+		w.unsettled, w.here = false, false
 		p, err := Query(ctx, w.conn)
 		if err == nil && w.incoming && p.Status == "" {
 			p, err = w.queryExpected(ctx)
@@ -104,6 +105,7 @@ func (w *watch) query(ctx context.Context) (Progress, error) {
 		}
 		completed := p.Status == qemu.MigrationStatusCompleted
 		w.unsettled = state == qemu.RunStateFinishMigrate && (completed || !w.switched)
+		w.here = completed && isHere(state, p)
 		switch {
 		case w.unsettled && time.Since(start) < ownLimit:
 		case completed && p.Elapsed == 0 && tries < figuresTries:
@@ -130,6 +132,17 @@ func (w *watch) queryExpected(ctx context.Context) (Progress, error) {
 		return Progress{}, nil
 	}
 	return Query(ctx, w.conn)
+}
+
+// isHere reports whether a QEMU in this run state has the machine, although its migration is completed.
+func isHere(state qemu.RunState, p Progress) bool {
+	switch state {
+	case "", qemu.RunStateFinishMigrate, qemu.RunStatePostmigrate:
+		return false
+	case qemu.RunStatePrelaunch: // of a source that was reset after it had sent the machine
+		return p.Info.RAM == nil
+	}
+	return true
 }
 
 // isFinal reports whether a migration stays in a state.
