@@ -44,7 +44,11 @@ func (r *receiver) whatArrived(err error) (text string) {
 	if len(r.arrived) == 0 {
 		return ""
 	}
-	if kind := kindOfServer(r.arrived); kind != "" && !(r.delimited && kind == guestChannel) {
+	wanted := qmpMonitor
+	if r.delimited {
+		wanted = guestChannel
+	}
+	if kind := kindOfServer(r.arrived); kind != "" && kind != wanted {
 		text = ": " + kind
 	}
 	if _, quoted := errors.AsType[*ProtocolError](err); !quoted {
@@ -69,7 +73,7 @@ func kindOfServer(b []byte) string {
 	for _, k := range []struct{ begin, kind string }{
 		{"QEMU ", humanMonitor},
 		{"(qemu)", humanMonitor},
-		{`{"QMP"`, "this is a QMP monitor (use Dial)"},
+		{`{"QMP"`, qmpMonitor},
 		{`{"return"`, guestChannel},
 		{`{"error"`, guestChannel},
 		{"\xff{", guestChannel},
@@ -87,6 +91,7 @@ func kindOfServer(b []byte) string {
 }
 
 const (
+	qmpMonitor   = "this is a QMP monitor (use Dial)"
 	humanMonitor = "this is QEMU's monitor for people, HMP (give the socket of -qmp, or of -mon with mode=control)"
 	guestChannel = "this is a guest agent's channel (use DialGuest), or a monitor that has greeted somebody else"
 	telnet       = "this is a telnet server (start QEMU without telnet=on)"

@@ -155,7 +155,7 @@ func TestNoGreetingSaysWhatArrived(t *testing.T) {
 		"SSH-2.0-OpenSSH_9.2\r\n":               {"this is an SSH server"},
 		"\xff\xfb\x01\xff\xfb\x03":              {"this is a telnet server", "telnet=on"},
 		"\xff\xfd\x01" + greeting:               {"this is a telnet server"},
-		`{"QMP": {"version": {"qemu": {`:        {"this is a QMP monitor (use Dial): the server has sent"},
+		`{"QMP": {"version": {"qemu": {`:        {"no greeting: the server has sent"},
 		"\r\n\r\n":                              {`no greeting: the server has sent "\r\n\r\n": context deadline exceeded`},
 		`{"hello": "` + strings.Repeat("x", 99): {`no greeting: the server has sent "{\"hello\": \"xxx`, `xx" and more: context deadline exceeded`},
 		`{"event": "STOP"}`:                     {`the server has sent "{\"event\": \"STOP\"}"`},
@@ -174,6 +174,19 @@ func TestNoGreetingSaysWhatArrived(t *testing.T) {
 			require.LessOrEqual(t, len(err.Error()), 400)
 		})
 	}
+}
+
+// TestNoGreetingOfASlowSocket: the client waits for a socket by reading one byte of it.
+func TestNoGreetingOfASlowSocket(t *testing.T) {
+	ends := qmp.SocketPair(t)
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		_, _ = ends[0].Write([]byte("QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) "))
+	}()
+	_, err := qmp.NewClient(limit(t), ends[1], nil)
+	require.ErrorContains(t, err, "this is QEMU's monitor for people, HMP")
+	require.ErrorContains(t, err, `"QEMU 10.0.2 monitor`)
+	require.NoError(t, ends[0].Close())
 }
 
 // TestNoGuestAgentSaysWhatArrived.

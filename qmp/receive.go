@@ -184,10 +184,7 @@ func (r *receiver) readFirst(fd uintptr) bool {
 // read reads once.
 func (r *receiver) read() (n int, err error) {
 	if r.hasFirst {
-		r.makeRoom()
-		r.in.b = append(r.in.b, r.first[0])
-		r.hasFirst = false
-		return 1, nil
+		return r.readBehindFirst()
 	}
 	if r.raw == nil {
 		r.makeRoom()
@@ -201,6 +198,19 @@ func (r *receiver) read() (n int, err error) {
 		err = r.err
 	}
 	return r.n, err
+}
+
+// readBehindFirst reads once, if there is something to read, and returns the first byte with it. A byte
+// alone does not identify a server of another protocol.
+func (r *receiver) readBehindFirst() (n int, err error) {
+	r.makeRoom()
+	r.in.b = append(r.in.b, r.first[0])
+	r.hasFirst = false
+	now := r.now
+	r.now = true
+	n, _ = r.read() // an error comes again
+	r.now = now
+	return 1 + n, nil
 }
 
 // readOnce is r.attempt. It returns false to be called again when there is something to read; no

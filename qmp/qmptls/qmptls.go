@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -36,8 +37,9 @@ func Dial(ctx context.Context, address string, config *tls.Config, opts *qmp.Opt
 }
 
 // NewClient agrees on TLS over a connection of any kind, and makes a client of it, as
-// [qmp.NewClient] does. Config must have the server's name, or say that it is not verified. The
-// connection is closed when NewClient fails.
+// [qmp.NewClient] does; both until ctx ends. Config must have the server's name, or say that it is not
+// verified. Deadlines that the connection has are cleared. The connection is closed when NewClient
+// fails.
 func NewClient(ctx context.Context, conn net.Conn, config *tls.Config, opts *qmp.Options) (*qmp.Client, error) {
 	if config == nil || config.ServerName == "" && !config.InsecureSkipVerify {
 		_ = conn.Close()
@@ -50,6 +52,7 @@ func NewClient(ctx context.Context, conn net.Conn, config *tls.Config, opts *qmp
 			_ = conn.Close()
 		}
 	}()
+	_ = conn.SetDeadline(time.Time{}) // as qmp.NewClient does: ctx is the limit
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, failed("", err)
 	}
