@@ -132,27 +132,60 @@ func (vm *VM) checkNeighbours(ctx context.Context, id string) error {
 // checkBuses makes sure that there is no other device on the buses of this one: QEMU removes what is
 // behind a controller or a bridge with it.
 func (vm *VM) checkBuses(ctx context.Context, id string) error {
-	var others []string
-	for _, container := range []string{"/machine/peripheral", "/machine/peripheral-anon"} {
-		devices, err := vm.objects(ctx, container, "child")
-		if err != nil {
-			return err
-		}
-		for _, d := range devices {
-			var bus string
-			if _, err := vm.objectProperty(ctx, d.path, "parent_bus", &bus); err != nil {
-				return err
-			}
-			if strings.HasPrefix(bus, devicePath(id)+"/") {
-				others = append(others, strings.TrimPrefix(d.path, devicePath("")))
-			}
-		}
-	}
-	if len(others) > 0 {
+	others, err := vm.behind(ctx, id, devicePath(id))
+	if err == nil && len(others) > 0 {
 		slices.Sort(others)
-		return fmt.Errorf("%w: the buses of %s have other devices, remove these first: %s", ErrNotAlone, id, strings.Join(others, ", "))
+		err = fmt.Errorf("%w: the buses of %s have other devices, remove these first: %s", ErrNotAlone, id, strings.Join(others, ", "))
 	}
-	return nil
+	return err
+}
+
+// behind lists the devices on the buses that are parts of an object, which is a device or the
+// part of one. The number of commands depends on what is there, and not on the machine.
+func (vm *VM) behind(ctx context.Context, id, object string) (others []string, err error) {
+	parts, err := vm.objects(ctx, object, "child")
+	if err != nil || len(parts) == 0 {
+		return nil, err
+	}
+	buses, err := vm.busTypes.get(ctx, func() (kinds, error) { return vm.implementing(ctx, "bus") })
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range parts {
+		var found []string
+		switch {
+		case buses[part.kind]:
+			found, err = vm.onBus(ctx, id, part.path)
+		case part.name == "virtio-backend": // has the buses of a virtio device of PCI
+			found, err = vm.behind(ctx, id, part.path)
+		}
+		if err != nil {
+			return nil, err
+		}
+		others = append(others, found...)
+	}
+	return others, nil
+}
+
+// onBus lists the devices on a bus, without the parts of the device that has this id.
+func (vm *VM) onBus(ctx context.Context, id, bus string) (others []string, err error) {
+	links, err := vm.objects(ctx, bus, "link")
+	if err != nil {
+		return nil, err
+	}
+	for _, link := range links {
+		if !strings.HasPrefix(link.name, "child[") {
+			continue
+		}
+		var device string
+		if _, err := vm.objectProperty(ctx, bus, link.name, &device); err != nil {
+			return nil, err
+		}
+		if device != "" && !strings.HasPrefix(device, devicePath(id)+"/") {
+			others = append(others, strings.TrimPrefix(device, devicePath("")))
+		}
+	}
+	return others, nil
 }
 
 // checkSlot makes sure that no other device leaves with this one. When a guest releases a PCI

@@ -33,6 +33,7 @@ type VM struct {
 
 	commands            kept[map[string]bool]
 	dynamicAutoReadOnly kept[bool]
+	busTypes            kept[kinds]
 }
 
 // New returns the VM at the other end of a connection, which remains the caller's. opts may be nil.
@@ -46,6 +47,7 @@ func New(conn Conn, opts *Options) *VM {
 		turn:                make(chan struct{}, 1),
 		commands:            newKept[map[string]bool](),
 		dynamicAutoReadOnly: newKept[bool](),
+		busTypes:            newKept[kinds](),
 	}
 }
 
