@@ -67,6 +67,8 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 		var used uint64
 		device, _, err := vm.property(ctx, id, usedSize, &used)
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return fmt.Errorf("%w: it was asked to use %d bytes: %w", ErrResizePending, size, err)
 		case err != nil:
 			return err
 		case !device:
