@@ -24,6 +24,8 @@
 //
 // The guest releases a whole PCI slot. A device that shares its slot with other functions is not
 // removed alone: the error is a [*SharedSlotError], and [VM.RemoveFunctions] removes them together.
+// A controller or a bridge is not removed while other devices are on its buses: QEMU would remove them
+// with it. The error matches [ErrNotAlone].
 //
 // Without KVM, QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged: CPUs are not removed there.
 //
