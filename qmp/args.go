@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
@@ -85,7 +86,7 @@ func encodeValue(e *wire.Encoder, v reflect.Value) {
 	v, isNil := follow(v)
 	switch {
 	case isNil:
-		e.Fail("value is a nil pointer, which only a member can be: it is left out")
+		e.Fail("an element that is a nil pointer cannot be left out: use nil to send null")
 	case !v.IsValid():
 		e.Null()
 	case !encodeByMethod(e, v):
@@ -180,7 +181,7 @@ type (
 func encodeMarshaled(e *wire.Encoder, text []byte, err error) {
 	switch {
 	case err != nil:
-		e.Fail(err.Error())
+		e.Fail(strings.TrimPrefix(err.Error(), "qmp: not sent: ")) // of an *EncodeError
 	case len(text) == 0:
 		e.Fail("MarshalJSON returned nothing")
 	default:

@@ -75,6 +75,11 @@ type empty struct{}
 
 func (empty) MarshalJSON() ([]byte, error) { return nil, nil }
 
+// inside is a type with a method that returns an *EncodeError.
+type inside map[string]any
+
+func (i inside) MarshalJSON() ([]byte, error) { return qmp.Args(i).MarshalJSON() }
+
 // numbers has the methods of json.Number, and is no string.
 type numbers struct{ json.Number }
 
@@ -239,11 +244,12 @@ var refusedArgs = []struct {
 	{"generated with a fault inside a slice", []login{{}, {User: "\xff"}}, "v[1].user", "string is not valid UTF-8"},
 	{"alternate of nothing", ref{}, "v", "exactly one of Name must be set, not 0"},
 	{"marshaler that fails", angry{}, "v", "no"},
+	{"marshaler with Args inside", inside{"a": []any{func() {}}}, "v", "a[0]: a value of type func() cannot be sent: JSON has no such value"},
 	{"marshaler that returns nothing", empty{}, "v", "MarshalJSON returned nothing"},
 	{"text that fails", weird{}, "v", "no text"},
 
-	{"nil pointer in a slice", []*int{&one, nil}, "v[1]", "value is a nil pointer, which only a member can be: it is left out"},
-	{"nil pointer in a slice of any", []any{(*login)(nil)}, "v[0]", "value is a nil pointer, which only a member can be: it is left out"},
+	{"nil pointer in a slice", []*int{&one, nil}, "v[1]", "an element that is a nil pointer cannot be left out: use nil to send null"},
+	{"nil pointer in a slice of any", []any{(*login)(nil)}, "v[0]", "an element that is a nil pointer cannot be left out: use nil to send null"},
 	{"pointer that leads to itself", aroundItself(), "v", "the pointer leads to itself"},
 	{"pointer type that leads to itself", aroundItsType(), "v", "the pointer leads to itself"},
 }

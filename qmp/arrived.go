@@ -12,16 +12,15 @@ import (
 // error can say what it is.
 const mostArrived = 64
 
-// arrive keeps the first bytes that a server has sent. Behind the greeting, if there is one, they
-// are of no use.
+// arrive keeps the first bytes that a server has sent.
 func (r *receiver) arrive(b []byte) {
 	if n := min(len(b), mostArrived-len(r.arrived)); n > 0 {
 		r.arrived = append(r.arrived, b[:n]...)
 	}
 }
 
-// greeted forgets what came before the greeting. A guest agent does not greet: there the greeting is
-// what tells that this is none.
+// greeted forgets what came before the greeting. On the channel of a guest agent, which does not greet,
+// the bytes are kept: they show that the server is not an agent.
 func (r *receiver) greeted() {
 	if !r.delimited {
 		r.hasGreeted, r.arrived = true, nil
@@ -38,8 +37,8 @@ func (r *receiver) noGreeting(err error) error {
 	return wrap("qmp: no greeting"+r.whatArrived(err), err)
 }
 
-// whatArrived says what a server has sent, if that is worth a word, and what it seems to be. It is put
-// before the text of err, which may have the bytes already.
+// whatArrived returns what a server seems to be and the bytes that it has sent, to be put before the
+// text of err. It leaves out the bytes if err has them, and returns "" if none came.
 func (r *receiver) whatArrived(err error) (text string) {
 	if len(r.arrived) == 0 {
 		return ""
@@ -57,7 +56,7 @@ func (r *receiver) whatArrived(err error) (text string) {
 	return text
 }
 
-// quoteCut quotes the first bytes of all that came.
+// quoteCut quotes b, the first of total bytes.
 func quoteCut(b []byte, total int64) string {
 	quoted := strconv.QuoteToASCII(string(b))
 	if total > int64(len(b)) {

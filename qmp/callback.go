@@ -7,14 +7,15 @@ import (
 	"strconv"
 )
 
-// A CallbackError says that a function of the program, which the client called, did not return: it
-// panicked, or it ended its goroutine with [runtime.Goexit], as t.FailNow does. The client cannot go
-// on after that, so the connection has ended: [Client.Err], commands and subscriptions return the
-// error. A panic does not go on: which goroutine it would end depends on who reads the connection.
+// A CallbackError reports that the client called a function of the program and the function did not
+// return: it panicked, or it ended its goroutine with [runtime.Goexit], as t.FailNow does. The client
+// then ends the connection: [Client.Err], commands and subscriptions return the error. The client
+// stops the panic, because it may have happened on the goroutine of a caller that has nothing to do
+// with it: callers read the connection for each other.
 //
 // These functions are [Options.Logger], [Options.Trace], the match function of
-// [Client.EventsFunc], and the methods of a [net.Conn] that is not package net's, or of the streams
-// that [Pipes] was given.
+// [Client.EventsFunc], the methods of a [net.Conn] that is not package net's, and those of the
+// streams that [Pipes] was given.
 type CallbackError struct {
 	Callback string // which function: "Options.Trace", "net.Conn.Read"
 	Value    any    // what the function panicked with; nil if it ended its goroutine
@@ -40,8 +41,8 @@ func (e *CallbackError) Error() string {
 	return "qmp: " + e.Callback + " panicked: " + panicText(e.Value)
 }
 
-// newCallbackError makes the error of a function that has not returned. It is called by the deferred
-// function that has recovered value.
+// newCallbackError makes the error of a function that has not returned. The caller is the deferred
+// function that has recovered value, so that the stack is still there.
 func newCallbackError(callback string, value any) *CallbackError {
 	stack := make([]byte, 16<<10)
 	return &CallbackError{callback, value, string(stack[:runtime.Stack(stack, false)])}
@@ -70,17 +71,23 @@ func panicText(value any) (text string) {
 	return "a value of type " + v.Type().String()
 }
 
-// guard calls f, which calls a function of the program. If that does not return, guard ends the
-// connection.
-func (c *Client) guard(callback string, f func()) {
+// protect calls f, which calls a function of the program. If that function panics or ends its
+// goroutine, protect calls failed with the value of the panic, which is nil for the latter.
+func protect(f func(), failed func(value any)) {
 	returned := false
 	defer func() {
 		if !returned {
-			c.end(newCallbackError(callback, recover()))
+			failed(recover())
 		}
 	}()
 	f()
 	returned = true
+}
+
+// guard calls f, which calls a function of the program. If that function does not return, guard ends
+// the connection.
+func (c *Client) guard(callback string, f func()) {
+	protect(f, func(value any) { c.end(newCallbackError(callback, value)) })
 }
 
 // apart calls f, which calls a function of the program, on another goroutine, and waits for it. So
@@ -89,14 +96,7 @@ func apart(callback string, f func()) (failed error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		returned := false
-		defer func() {
-			if !returned {
-				failed = newCallbackError(callback, recover())
-			}
-		}()
-		f()
-		returned = true
+		protect(f, func(value any) { failed = newCallbackError(callback, value) })
 	}()
 	<-done
 	return failed

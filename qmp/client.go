@@ -17,8 +17,8 @@ import (
 type Client struct {
 	conn    net.Conn
 	options Options
-	in      receiver // of who has the turn to read
-	calling string   // the program's function that who has the turn is calling, "" for none
+	in      receiver // used by the goroutine that has the turn to read
+	calling string   // the function of the program that this goroutine is calling, "" for none
 	out     sender   // the writing goroutine's, see inflight
 	calls   inflight
 

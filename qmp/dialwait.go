@@ -21,9 +21,9 @@ var errProcessEnded = errors.New("the process has ended before its socket could 
 // that is not there yet, that nobody listens on yet, or whose queue is full.
 //
 // exited, if it is not nil, is a channel that is closed when the server's process has ended. DialWait
-// then stops to wait: for the socket, and for the greeting of a server that has ended since somebody
-// accepted the connection, or keeps the socket open. The error matches that of the last attempt to
-// connect, [os.ErrNotExist] or [syscall.ECONNREFUSED], and that of ctx if that has ended.
+// then stops waiting, for the socket as well as for the greeting: another process may keep the socket
+// open. If DialWait has not connected, its error matches that of the last attempt, [os.ErrNotExist] or
+// [syscall.ECONNREFUSED]. If ctx has ended, the error matches that of ctx, too.
 func DialWait(ctx context.Context, address string, exited <-chan struct{}, opts *Options) (*Client, error) {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -97,5 +97,5 @@ func redacted(encode func(*wire.Encoder)) ([]byte, error) {
 	if err := e.Err(); err != nil {
 		return nil, err
 	}
-	return Redact(e.Bytes()), nil
+	return redact(e.Bytes(), nameOfAny), nil
 }

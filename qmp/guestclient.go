@@ -123,9 +123,9 @@ func (g *GuestClient) sync(ctx context.Context) error {
 	}
 }
 
-// A repetition sends the same request every few seconds until it is answered. The agent answers each
-// copy that it reads. The first answer counts; those to the other copies come before anything that
-// the client asks for later, and answer nothing, since that has other ids.
+// A repetition sends the same request every few seconds until the agent answers it. The agent answers
+// each copy that it reads. The first answer counts, and the client drops the others: they come before
+// the reply to any later command, which has another id.
 type repetition struct {
 	text  []byte // of the request
 	timer *time.Timer
@@ -151,8 +151,8 @@ func (c *Client) repeat(call *Call, p *pending) (stop func()) {
 	}
 }
 
-// sendAgain queues a copy of p, unless p has ended. It returns false if there is nothing to be
-// written: while the last copy is, another one is of no use.
+// sendAgain queues a copy of p, and reports whether it did. It queues none if p has ended, or while
+// the last copy still waits to be written.
 func (f *inflight) sendAgain(p *pending) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

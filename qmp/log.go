@@ -9,7 +9,7 @@ import (
 // Logger takes messages about what a client does. [*log/slog.Logger] is one.
 //
 // It is called by several goroutines at once, with messages that begin with "qmp: " and
-// pairs of keys and values as slog's. It must not call the client. If it panics the connection
+// pairs of keys and values as slog's. It must not call the client. If it panics, the connection
 // ends with a [*CallbackError].
 type Logger interface {
 	DebugContext(ctx context.Context, msg string, args ...any)
@@ -42,7 +42,7 @@ func (c *Client) executeLogged(ctx context.Context, call *Call) error {
 	return err
 }
 
-// logDropped tells the logger of a message that is dropped. It is called by who has the turn.
+// logDropped tells the logger of a message that is dropped. The caller has the turn to read.
 func (c *Client) logDropped(m *message, why string) {
 	if log := c.options.Logger; log != nil {
 		c.calling = callLogger
@@ -52,7 +52,8 @@ func (c *Client) logDropped(m *message, why string) {
 	}
 }
 
-// logEnd tells the logger that the connection has ended. It returns what went wrong in the logger.
+// logEnd tells the logger that the connection has ended. It returns an error if the logger does not
+// return.
 func (c *Client) logEnd(err error) error {
 	log := c.options.Logger
 	if log == nil {

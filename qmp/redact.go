@@ -9,9 +9,9 @@ import (
 // hidden stands for a secret in what people read.
 const hidden = "***"
 
-// Redact returns JSON text without secrets: "***" is written in their place. The text is a value or
-// a message of the protocol, sent or received. Text without a secret is returned as it is, other
-// text as a copy; valid JSON remains valid. [Options.Logger], [Options.Trace] and the String methods
+// Redact returns JSON text without secrets: "***" is written in their place. The text is a message of
+// the protocol, the arguments of a command or its result. Text without a secret is returned as it is,
+// other text as a copy; valid JSON remains valid. [Options.Logger], [Options.Trace] and the String methods
 // of everything that is sent use it. Use it for what you log yourself: a result, or what
 // [Call.AppendArgs] returns.
 //
@@ -20,16 +20,19 @@ const hidden = "***"
 //     cookie, token, key and the like, and names under which QEMU and the guest agent take or
 //     return data that may be secret: data, env, arg, input-data, buf-b64. The IDs of secret objects
 //     (key-secret, password-secret, passwordid) are shown;
-//   - strings that are the value of a property or the whole result of a command, as of qom-get,
-//     ringbuf-read and human-monitor-command;
+//   - strings that are the value of a property or the whole result of a command, alone or in an
+//     array, as of qom-get, ringbuf-read and human-monitor-command;
 //   - in a human-monitor-command line all but the command, unless that is info;
 //   - in all strings: passwords in URLs, and the query of those of http and ftp; what follows
 //     "password=" or another name of a secret; a command behind "exec:"; and all of this in the
 //     JSON of a "json:" filename.
 //
 // It hides too much rather than too little, and cannot know a secret in any other place.
-func Redact(text []byte) []byte {
-	r := redactor{text: text}
+func Redact(text []byte) []byte { return redact(text, nameOfValue) }
+
+// redact is Redact for text that has a member's name of that kind before it.
+func redact(text []byte, is nameKind) []byte {
+	r := redactor{text: text, is: is}
 	for i := 0; i < len(text); {
 		i = r.step(i)
 	}
@@ -240,7 +243,7 @@ func redactText(text string) string {
 	}
 	json := jsonAt(text)
 	before := redactOptions(redactURLs(text[:json]))
-	return before + string(Redact([]byte(text[json:])))
+	return before + string(redact([]byte(text[json:]), nameOfAny))
 }
 
 // jsonAt returns the offset of the "json:{" that a filename begins with, which may be in the midst

@@ -78,7 +78,7 @@ func TestRedactStrings(t *testing.T) {
 		`json:no`:                                                                `json:no`,
 		`json:{"key-secret":"s0","size":5,"read-only":true,"filename":"/srv/d"}`: `json:{"key-secret":"s0","size":5,"read-only":true,"filename":"/srv/d"}`,
 	} {
-		require.Equal(t, quote(want), string(qmp.Redact([]byte(quote(text)))), text)
+		require.Equal(t, `{"desc": `+quote(want)+`}`, string(qmp.Redact([]byte(`{"desc": `+quote(text)+`}`))), text)
 		require.Equal(t, `{"filename":`+quote(want)+`,"n":1}`, qmp.Args{"filename": text, "n": 1}.String(), "in Args: %s", text)
 		require.Equal(t, `{"filename":[`+quote(want)+`]}`, qmp.Args{"filename": qmp.RawJSON(`[` + quote(text) + `]`)}.String(), "in RawJSON: %s", text)
 	}
@@ -120,22 +120,25 @@ func TestRedactNames(t *testing.T) {
 		`{"property":"size","value":5}`:                    `{"property":"size","value":5}`,
 		`{"return": "geheim", "id": 7}`:                    `{"return": "***", "id": 7}`,
 		`{"return": 5, "id": 7}`:                           `{"return": 5, "id": 7}`,
+		`"geheim"`:                                         `"***"`, // the result of qom-get by itself
+		` ["geheim", 5]`:                                   ` ["***", 5]`,
+		`[{"type": "string"}]`:                             `[{"type": "string"}]`,
 		`{"return": {"status": "running"}, "id": 7}`:       `{"return": {"status": "running"}, "id": 7}`,
 		`{"return": [{"name": "a", "value": "geheim"}]}`:   `{"return": [{"name": "a", "value": "***"}]}`,
 		`{"return": {"count": 6, "buf-b64": "Z2VoZWlt"}}`:  `{"return": {"count": 6, "buf-b64": "***"}}`,
 		`{"return": {"exited": true, "out-data": "Z2Vo"}}`: `{"return": {"exited": true, "out-data": "***"}}`,
 		// What is no JSON.
-		`{"password": "geheim`:      `{"password": "***"`,
-		`]}"a"`:                     `]}"a"`,
-		"{\"password\": \"\xff\"}":  `{"password": "***"}`,
-		"\"password=\xff geheim\"":  `"password=***"`,
-		"\"\xff password=geheim\"":  `"***"`,
-		`{"return": inf, "id": 1}`:  `{"return": inf, "id": 1}`,
-		`{"password": -`:            `{"password": "***"`,
-		`{"a": 'x'}`:                `{"a": 'x'}`,
-		`{"password": "a", "b": "`:  `{"password": "***", "b": "`,
-		`{"password": "a\`:          `{"password": "***"`,
-		`{"x": "password=geheim\"}`: `{"x": "password=***"`,
+		`{"password": "geheim`:             `{"password": "***"`,
+		`]}"a"`:                            `]}"***"`,
+		"{\"password\": \"\xff\"}":         `{"password": "***"}`,
+		"{\"a\": \"password=\xff geheim\"": `{"a": "password=***"`,
+		"{\"a\": \"\xff password=geheim\"": `{"a": "***"`,
+		`{"return": inf, "id": 1}`:         `{"return": inf, "id": 1}`,
+		`{"password": -`:                   `{"password": "***"`,
+		`{"a": 'x'}`:                       `{"a": 'x'}`,
+		`{"password": "a", "b": "`:         `{"password": "***", "b": "`,
+		`{"password": "a\`:                 `{"password": "***"`,
+		`{"x": "password=geheim\"}`:        `{"x": "password=***"`,
 	} {
 		require.Equal(t, want, string(qmp.Redact([]byte(text))), text)
 	}
@@ -178,7 +181,7 @@ func TestRedactKeepsText(t *testing.T) {
 func FuzzRedact(f *testing.F) {
 	for _, text := range []string{
 		`{"password": "geheim", "a": ["json:{'cookie':\"x\"}", -1.5e3, true, null], "data": {"key": 1}}`,
-		`"http://user:geheim@host/a?b=c exec: password=x json:{\"a\":\"http://b:c@d\"}"`,
+		`{"a": "http://user:geheim@host/a?b=c exec: password=x json:{\"a\":\"http://b:c@d\"}"}`,
 		`{"command-line": "set_password vnc x", "value": "y", "return": "z"}`,
 	} {
 		f.Add([]byte(text))

@@ -175,16 +175,11 @@ func (c *Client) readFor(p *pending) {
 // reading calls read, which reads with the turn. If a function of the program does not return to
 // it, the connection ends, and with it the turn.
 func (c *Client) reading(read func()) {
-	returned := false
-	defer func() {
-		if !returned {
-			failed := newCallbackError(cmp.Or(c.calling, callRead), recover())
-			c.flushEvents() // the hub may be locked
-			c.readingFailed(failed)
-		}
-	}()
-	read()
-	returned = true
+	protect(read, func(value any) {
+		failed := newCallbackError(cmp.Or(c.calling, callRead), value)
+		c.flushEvents() // the hub may be locked
+		c.readingFailed(failed)
+	})
 }
 
 // isInterrupted reports whether the leader's reading was ended by interrupt, and not by a deadline

@@ -41,20 +41,16 @@ func (c *Client) finishWriting(b *batch, n int) {
 	}
 }
 
-// writeRest writes a batch from n on. If the connection's Write does not return, all of the batch
-// counts as sent, since nobody knows how much of it was, and the connection ends.
+// writeRest writes a batch from n on. If the connection's Write does not return, nobody knows how much
+// of the batch was sent: all of it counts as sent, and the connection ends.
 func (c *Client) writeRest(b *batch, n int) {
-	returned := false
-	defer func() {
-		if !returned {
-			failed := newCallbackError(callWrite, recover())
-			c.calls.wrote(len(b.text.b), failed)
-			c.end(failed)
-		}
-	}()
-	sent, err := c.out.write(b, n)
-	returned = true
-	c.wrote(sent, err)
+	protect(func() {
+		c.wrote(c.out.write(b, n))
+	}, func(value any) {
+		failed := newCallbackError(callWrite, value)
+		c.calls.wrote(len(b.text.b), failed)
+		c.end(failed)
+	})
 }
 
 // wrote ends the writing of a batch.

@@ -29,8 +29,9 @@ func (b *bindings) sent(g *generator, s subject, turn int) error {
 	if want := b.encode(s, v, false); string(got) != string(want) {
 		return fmt.Errorf("MarshalJSON gives\n%s, want\n%s", got, want)
 	}
-	shown := v.Interface().(fmt.Stringer).String()
-	if want := qmp.Redact(b.encode(s, v, true)); shown != string(want) {
+	// As a member: an alternate by itself may be a string, which Redact takes for a result.
+	shown := fmt.Sprintf(`{"v":%s}`, v)
+	if want := qmp.Redact(fmt.Appendf(nil, `{"v":%s}`, b.encode(s, v, true))); shown != string(want) {
 		return fmt.Errorf("String gives\n%s, want\n%s", shown, want)
 	}
 	return nil
