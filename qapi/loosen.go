@@ -3,8 +3,9 @@ package qapi
 import "github.com/qmpkit/qmpkit/qapi/introspect"
 
 // Loosen makes each member optional that a server of another version does not send, or not always:
-// one that is missing or optional at the same place of its schema. What is made of s then serves
-// that server as well. Results and the data of events are compared, and nothing is added to s.
+// one that is missing or optional at the same place of its schema. A package that is generated from
+// s then serves that server as well. Loosen compares results and the data of events. It adds nothing
+// to s.
 //
 // Types that are also sent become as loose for sending. A discriminator stays mandatory, since
 // QAPI has no other.

@@ -4,13 +4,12 @@ package qmp
 // absent: no member of a message begins at offset 0.
 type span struct{ start, end int }
 
-// present tells whether the message has the part.
+// present reports whether the message has the part.
 func (s span) present() bool { return s.start != 0 }
 
-// An envelope tells where in a message the members are that the protocol knows, at the top
-// level of the message. The framer fills it in while it looks for the message's end, so that
-// a message is looked through once before its value is decoded. Of a member that comes twice
-// the last one counts; unknown members are ignored, as the protocol asks.
+// An envelope holds the places of the members that the protocol knows, at the top level of a
+// message. The framer fills it in while it looks for the message's end, so that it reads a message
+// once before its value is decoded. Unknown members are ignored, as the protocol asks.
 type envelope struct {
 	ret       span // return
 	err       span // error
@@ -21,24 +20,32 @@ type envelope struct {
 	greeting  span // QMP
 }
 
-// set records the value of the member name.
-func (e *envelope) set(name []byte, value span) {
+// set records the value of the member name. It returns false if the message has such a member already.
+func (e *envelope) set(name []byte, value span) bool {
+	var member *span
 	switch string(name) {
 	case "return":
-		e.ret = value
+		member = &e.ret
 	case "error":
-		e.err = value
+		member = &e.err
 	case "id":
-		e.id = value
+		member = &e.id
 	case "event":
-		e.event = value
+		member = &e.event
 	case "data":
-		e.data = value
+		member = &e.data
 	case "timestamp":
-		e.timestamp = value
+		member = &e.timestamp
 	case "QMP":
-		e.greeting = value
+		member = &e.greeting
+	default:
+		return true
 	}
+	if member.present() {
+		return false
+	}
+	*member = value
+	return true
 }
 
 // isReply tells whether the message answers a command.

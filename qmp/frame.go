@@ -91,7 +91,10 @@ func (f *framer) scan(b []byte) (done bool, err error) {
 			if f.pos == len(b) {
 				return false, nil
 			}
-			f.envelope.set(b[f.name.start:f.name.end], trim(b, f.value, f.pos))
+			if !f.envelope.set(b[f.name.start:f.name.end], trim(b, f.value, f.pos)) {
+				f.pos = f.name.start - 1
+				return false, errRepeated
+			}
 			f.state = frameNextName
 			f.pos++
 			if b[f.pos-1] == '}' {

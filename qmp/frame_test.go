@@ -66,13 +66,13 @@ func TestFramesAreFoundHoweverTheyArrive(t *testing.T) {
 func TestEnvelopeHoldsTheMembers(t *testing.T) {
 	r := receiver{max: 1 << 10, from: strings.NewReader(
 		`{ "return" : [1, 2] ,"error":{},"id":1,"event":"A","data":  inf  ,"timestamp":{"seconds":1},` +
-			`"QMP":"x","unknown":{"id":3},"id":17}`)}
+			`"QMP":"x","unknown":{"id":3},"unknown":{"id":17}}`)}
 	m, err := next(&r)
 	require.NoError(t, err)
 	part := func(s span) string { return string(m.part(s)) }
 	require.Equal(t, `[1, 2]`, part(m.ret))
 	require.Equal(t, `{}`, part(m.err))
-	require.Equal(t, `17`, part(m.id), "the last one counts")
+	require.Equal(t, `1`, part(m.id))
 	require.Equal(t, `"A"`, part(m.event))
 	require.Equal(t, `inf`, part(m.data))
 	require.Equal(t, `{"seconds":1}`, part(m.timestamp))
@@ -98,25 +98,33 @@ func TestReplyIDs(t *testing.T) {
 func TestWhatIsNoMessageEndsTheConnection(t *testing.T) {
 	const before = "{\"return\":{},\"id\":1}\r\n" // 22 bytes
 	for text, want := range map[string]ProtocolError{
-		"QEMU 7.2.0 monitor\n":     {Offset: 0, Reason: errNotObject.Error()},
-		"\xff{}":                   {Offset: 0, Reason: errNotObject.Error()},
-		"[]":                       {Offset: 0, Reason: errNotObject.Error()},
-		`"text"`:                   {Offset: 0, Reason: errNotObject.Error()},
-		`7 `:                       {Offset: 0, Reason: errNotObject.Error()},
-		`{,`:                       {Offset: 1, Reason: errNoName.Error()},
-		`{a`:                       {Offset: 1, Reason: errNoName.Error()},
-		`{"a":1,}`:                 {Offset: 7, Reason: errNoName.Error()},
-		`{"a" 1}`:                  {Offset: 5, Reason: errNoColon.Error()},
-		`{"a":[}`:                  {Offset: 6, Reason: errBrackets.Error()},
-		`{"a":{]`:                  {Offset: 6, Reason: errBrackets.Error()},
-		`{"a":]`:                   {Offset: 5, Reason: errBrackets.Error()},
-		`{"a":[{"b":[]]`:           {Offset: 13, Reason: errBrackets.Error()},
-		`{"a":1}}`:                 {Offset: 7, Reason: errNotObject.Error()},
-		`{`:                        {Offset: 1, Reason: errCut.Error()},
-		`{"a`:                      {Offset: 3, Reason: errCut.Error()},
-		`{"a":"\`:                  {Offset: 7, Reason: errCut.Error()},
-		`{"a":[[1,2]`:              {Offset: 11, Reason: errCut.Error()},
-		`{"a":"` + bigString + `"`: {Offset: int64(len(bigString)) + 7, Reason: errTooLong.Error()},
+		"QEMU 7.2.0 monitor\n":              {Offset: 0, Reason: errNotObject.Error()},
+		"\xff{}":                            {Offset: 0, Reason: errNotObject.Error()},
+		"[]":                                {Offset: 0, Reason: errNotObject.Error()},
+		`"text"`:                            {Offset: 0, Reason: errNotObject.Error()},
+		`7 `:                                {Offset: 0, Reason: errNotObject.Error()},
+		`{,`:                                {Offset: 1, Reason: errNoName.Error()},
+		`{a`:                                {Offset: 1, Reason: errNoName.Error()},
+		`{"a":1,}`:                          {Offset: 7, Reason: errNoName.Error()},
+		`{"a" 1}`:                           {Offset: 5, Reason: errNoColon.Error()},
+		`{"id":1,"id":1}`:                   {Offset: 8, Reason: errRepeated.Error()},
+		`{"return":{}, "return":[`:          {Offset: 24, Reason: errCut.Error()},
+		`{"return":{}, "return":7,`:         {Offset: 14, Reason: errRepeated.Error()},
+		`{"error":{},"id":1,"error":{}}`:    {Offset: 19, Reason: errRepeated.Error()},
+		`{"event":"A","event":"A"}`:         {Offset: 13, Reason: errRepeated.Error()},
+		`{"event":"A","data":{},"data":{}}`: {Offset: 23, Reason: errRepeated.Error()},
+		`{"timestamp":{},"event":"A","timestamp":{}}`: {Offset: 28, Reason: errRepeated.Error()},
+		`{"QMP":{},"x":1,"QMP":{}}`:                   {Offset: 16, Reason: errRepeated.Error()},
+		`{"a":[}`:                                     {Offset: 6, Reason: errBrackets.Error()},
+		`{"a":{]`:                                     {Offset: 6, Reason: errBrackets.Error()},
+		`{"a":]`:                                      {Offset: 5, Reason: errBrackets.Error()},
+		`{"a":[{"b":[]]`:                              {Offset: 13, Reason: errBrackets.Error()},
+		`{"a":1}}`:                                    {Offset: 7, Reason: errNotObject.Error()},
+		`{`:                                           {Offset: 1, Reason: errCut.Error()},
+		`{"a`:                                         {Offset: 3, Reason: errCut.Error()},
+		`{"a":"\`:                                     {Offset: 7, Reason: errCut.Error()},
+		`{"a":[[1,2]`:                                 {Offset: 11, Reason: errCut.Error()},
+		`{"a":"` + bigString + `"`:                    {Offset: int64(len(bigString)) + 7, Reason: errTooLong.Error()},
 	} {
 		for _, r := range []io.Reader{
 			strings.NewReader(before + text),

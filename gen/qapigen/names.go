@@ -24,8 +24,8 @@ is said on standard error.`
 // alsoHelp says what -also does, for the help of generate.
 const alsoHelp = `A package is for the servers of one schema. A member that is mandatory in it is a plain field, which
 is zero if a server of another version does not send it. For each such server, -also names its schema,
-its captured answer or its address: what this server may leave out of results and events becomes
-optional. Nothing is added to the package.`
+its captured answer or its address: members of results and events that this server may leave out
+become optional. Nothing is added to the package.`
 
 // loosen makes optional what other servers do not send, and returns their versions, or the names of
 // those whose version is not known.

@@ -40,9 +40,8 @@ func (s *Server) Expect(command string) *Expectation {
 	return e
 }
 
-// With says what the command's arguments must be: anything that [Expectation.Reply] takes. Other
-// arguments fail the test, and the server answers them with a GenericError. Without With any arguments
-// will do.
+// With sets the arguments that the command must have: anything that [Expectation.Reply] takes. Other
+// arguments fail the test, and the server answers them with a GenericError. Without With any will do.
 func (e *Expectation) With(args any) *Expectation {
 	return e.change(func() { e.args, e.checked = args, true })
 }

@@ -14,7 +14,8 @@
 // A union has its common members, the discriminator among them, and a field Branch with a
 // pointer to the type that the discriminator stands for. An empty discriminator is filled in
 // when the branch's type leaves no choice. A value or a branch that the package does not know
-// is kept, as a [RawBranch], and so is what a server sent without the discriminator.
+// is kept, as a [RawBranch]. If a server does not send the discriminator, a [RawBranch] has
+// the members that are not common.
 //
 // An alternate has a pointer for each alternative, of which one is set.
 //
