@@ -67,7 +67,7 @@ func TestDiskOfAnotherNode(t *testing.T) {
 			require.NoError(t, err)
 			require.NotNil(t, info.Block, id)
 			require.EqualValues(t, 3<<20, info.Block.Inserted.Image.VirtualSize, id)
-			require.Equal(t, info.Block.Inserted.NodeName, info.Node, id)
+			require.Equal(t, qmp.Value(info.Block.Inserted.NodeName), info.Node, id)
 			require.ErrorIs(t, vm.RemoveDisk(ctx, id), hotplug.ErrNotDisk, id)
 		}
 		for _, id := range []string{"cd", "rng"} {
