@@ -3,6 +3,7 @@ package schematest
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -15,27 +16,41 @@ type testServer struct {
 	testing.TB
 	server *qmptest.Server
 	client *qmp.Client
-	value  any    // the next reply
-	text   string // of the last error
+
+	mu    sync.Mutex // the server's goroutine reads value and writes text
+	value any        // the next reply
+	text  string     // of the last error
 }
 
 func newTestServer(t *testing.T) *testServer {
 	s := &testServer{TB: t}
 	s.server = qmptest.NewServer(s, nil)
-	s.server.Handle("x", func(*qmptest.Request) (any, error) { return s.value, nil })
+	s.server.Handle("x", func(*qmptest.Request) (any, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.value, nil
+	})
 	s.client = s.server.Dial()
 	return s
 }
 
 // Errorf keeps an error of the server.
-func (s *testServer) Errorf(format string, args ...any) { s.text = fmt.Sprintf(format, args...) }
+func (s *testServer) Errorf(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = fmt.Sprintf(format, args...)
+}
 
 // reply returns the bytes of a reply.
 func (s *testServer) reply(value any) (qmp.RawJSON, error) {
+	s.mu.Lock()
 	s.value = value
+	s.mu.Unlock()
 	text, err := qmp.Raw{Command: "x"}.Do(context.Background(), s.client)
 	if err != nil { // the server has ended the connection
+		s.mu.Lock()
 		err = fmt.Errorf("%w: %s", err, s.text)
+		s.mu.Unlock()
 		s.client = s.server.Dial()
 	}
 	return text, err
