@@ -41,7 +41,7 @@ func (m *guestMachine) unansweredThenDone(t *testing.T, remove func(context.Cont
 	ctx := limit(t)
 	before := stateOf(t, m.c)
 	require.NoError(t, qemu.Stop{}.Do(ctx, m.c))
-	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	short, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	err := remove(short, hotplug.New(m.c, nil))
 	require.ErrorIs(t, err, hotplug.ErrUnplugPending)

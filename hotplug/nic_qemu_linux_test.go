@@ -205,7 +205,7 @@ func TestVhostUser(t *testing.T) {
 
 		require.NoError(t, vm.AddNIC(ctx, nic))
 		require.Contains(t, chardevs(t, c), "d-chardev")
-		short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		require.ErrorIs(t, vm.RemoveNIC(short, "d"), hotplug.ErrUnplugPending)
 		require.NoError(t, qemu.SystemReset{}.Do(ctx, c))

@@ -99,7 +99,7 @@ func unplugPending(t *testing.T, m *unplugMachine) {
 	m.add(t)
 	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
 	require.NoError(t, qemu.Stop{}.Do(ctx, m.c))
-	pending(50 * time.Millisecond)
+	pending(time.Second)
 	pending(2500 * time.Millisecond) // what QEMU answers to a second request is not the end
 	require.NoError(t, qemu.Cont{}.Do(ctx, m.c))
 	require.NoError(t, m.vm.RemoveDisk(ctx, "d"))
