@@ -96,7 +96,7 @@ func TestNoMigration(t *testing.T) {
 		require.ErrorIs(t, err, migration.ErrNone)
 
 		for range 2 {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			_, err = migration.WaitIncoming(ctx, waiting, nil)
 			require.ErrorIs(t, err, migration.ErrGoesOn)
