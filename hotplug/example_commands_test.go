@@ -43,7 +43,7 @@ func powerDown(ctx context.Context, client *qmp.Client) (qemu.ShutdownEvent, err
 	raw, err := qmp.Await(ctx, client,
 		func(ctx context.Context) error { return qemu.SystemPowerdown{}.Do(ctx, client) },
 		func(qmp.RawEvent) (bool, error) { return true, nil },
-		(*qemu.ShutdownEvent)(nil).EventName())
+		qemu.EventShutdown)
 	if err != nil {
 		return qemu.ShutdownEvent{}, err
 	}
@@ -80,7 +80,7 @@ func setBalloon(ctx context.Context, client *qmp.Client, bytes int64) error {
 			event, _, err := qmp.EventAs[qemu.BalloonChangeEvent](raw)
 			return event.Actual == bytes, err
 		},
-		(*qemu.BalloonChangeEvent)(nil).EventName())
+		qemu.EventBalloonChange)
 	return err
 }
 
