@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 func ExampleDial() {
@@ -92,4 +93,16 @@ func ExampleArgs() {
 	// Output:
 	// {"bootindex":2,"drive":"data1","driver":"virtio-blk-pci","iothreads":[{"iothread":"io0"},{"iothread":"io1"}]}
 	// qmp: not sent: data: a value of type []uint8 cannot be sent: use a string for text, base64 in a string for binary data, RawJSON for JSON
+}
+
+// An empty bus is left out, so that QEMU chooses one.
+func ExampleNonZero() {
+	add := func(id, bus string) qemu.DeviceAdd {
+		return qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new(id), Bus: qmp.NonZero(bus)}
+	}
+	fmt.Println(add("rng0", "pci.1"))
+	fmt.Println(add("rng1", ""))
+	// Output:
+	// {"driver":"virtio-rng-pci","bus":"pci.1","id":"rng0"}
+	// {"driver":"virtio-rng-pci","id":"rng1"}
 }
