@@ -48,8 +48,8 @@ func (p *pkg) comment() comment {
 	c = append(c, p.opts.Selection.comment()...)
 	c = append(c,
 		"A command is a request type with a Do method, which executes it and returns its result.",
-		"An optional member is a pointer, nil if it is absent; new makes one of a value and "+
-			"qmp.Value reads it. An optional array is absent if it is nil and empty if it is not.",
+		"An optional member is a pointer, nil if it is absent; new makes one of a value, qmp.NonZero "+
+			"leaves it out if the value is zero, and qmp.Value reads it. An optional array is absent if it is nil and empty if it is not.",
 		p.mandatory(),
 		"A union has its common members, the discriminator among them, and a field Branch with a "+
 			"pointer to the type that the discriminator stands for. An empty discriminator is "+
