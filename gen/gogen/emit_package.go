@@ -64,7 +64,7 @@ func (p *pkg) comment() comment {
 	)
 	if len(p.events) > 0 {
 		e := p.events[0]
-		c = append(c, "An event is a type such as ["+e.name+"], for [qmp.Subscribe]. Its name is a "+
+		c = append(c, "An event is a type such as ["+e.name+"], for [qmp.AwaitEvent] and [qmp.Subscribe]. Its name is a "+
 			"constant, ["+e.constant+"].")
 	}
 	return c
