@@ -25,8 +25,8 @@
 // secrets. What cannot be sent (a discriminator that disagrees with its branch, an alternate
 // without a value, a string that is not UTF-8) is a *qmp.EncodeError.
 //
-// An event is a type such as [JobStatusChangeEvent], for [qmp.Subscribe]. Its name is a
-// constant, [EventJobStatusChange].
+// An event is a type such as [JobStatusChangeEvent], for [qmp.AwaitEvent] and [qmp.Subscribe].
+// Its name is a constant, [EventJobStatusChange].
 package storage
 
 import (
