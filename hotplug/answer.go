@@ -31,22 +31,18 @@ var (
 	aMemory   = kind{answer: answerOf}
 )
 
-// The events that may be an answer.
-var (
-	deviceDeleted = (*qemu.DeviceDeletedEvent)(nil).EventName()
-	unplugRefused = (*qemu.DeviceUnplugGuestErrorEvent)(nil).EventName()
-	acpiStatus    = (*qemu.ACPIDeviceOstEvent)(nil).EventName()
-)
-
 // memoryUnplugError is what QEMU up to 7.2 sends for memory that does not go.
 const memoryUnplugError = "MEM_UNPLUG_ERROR"
 
-var answers = []string{deviceDeleted, unplugRefused, acpiStatus, memoryUnplugError}
+// answers are the events that may be an answer.
+var answers = []string{
+	qemu.EventDeviceDeleted, qemu.EventDeviceUnplugGuestError, qemu.EventACPIDeviceOst, memoryUnplugError,
+}
 
 // answerOf hears of all but CPUs. A part of a device, which has a path below the device's and no
 // id, is none: when QEMU tells of it, it may not be done with the whole.
 func answerOf(raw qmp.RawEvent, id string) answer {
-	if raw.Name == acpiStatus {
+	if raw.Name == qemu.EventACPIDeviceOst {
 		return answerOfACPI(raw, id)
 	}
 	var data qemu.DeviceDeletedEvent // the other events' members are the same
@@ -56,7 +52,7 @@ func answerOf(raw qmp.RawEvent, id string) answer {
 	path := devicePath(id)
 	whole := qmp.Value(data.Device) == id || data.Path == path
 	switch {
-	case whole && raw.Name == deviceDeleted:
+	case whole && raw.Name == qemu.EventDeviceDeleted:
 		return gone
 	case whole:
 		return refusal
@@ -68,7 +64,7 @@ func answerOf(raw qmp.RawEvent, id string) answer {
 // controller.
 func answerOfCPU(raw qmp.RawEvent, id string) answer {
 	var data qemu.DeviceDeletedEvent
-	if raw.Name == deviceDeleted && qmp.DecodeEventData(raw.Data, &data) == nil &&
+	if raw.Name == qemu.EventDeviceDeleted && qmp.DecodeEventData(raw.Data, &data) == nil &&
 		strings.HasPrefix(data.Path, devicePath(id)+"/") {
 		return partGone
 	}

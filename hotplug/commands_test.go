@@ -23,7 +23,7 @@ func TestPause(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc"}).Dial(t)
 		ctx := limit(t)
-		events := c.Events("STOP", "RESUME")
+		events := c.Events(qemu.EventStop, qemu.EventResume)
 		defer events.Close()
 		status := func() qemu.StatusInfo {
 			s, err := qemu.QueryStatus{}.Do(ctx, c)
@@ -36,18 +36,18 @@ func TestPause(t *testing.T) {
 			return e.Name
 		}
 		require.NoError(t, whilePaused(ctx, c, func() error {
-			require.Equal(t, "STOP", next())
+			require.Equal(t, qemu.EventStop, next())
 			require.False(t, status().Running)
 			require.Equal(t, qemu.RunStatePaused, status().Status)
 			require.ErrorContains(t, whilePaused(ctx, c, nil), "the machine does not run: it is paused")
 			return nil
 		}))
-		require.Equal(t, "RESUME", next())
+		require.Equal(t, qemu.EventResume, next())
 		require.True(t, status().Running)
 
 		wrong := errors.New("wrong")
 		require.ErrorIs(t, whilePaused(ctx, c, func() error { return wrong }), wrong)
-		require.Equal(t, "STOP", next())
+		require.Equal(t, qemu.EventStop, next())
 		require.False(t, status().Running)
 	})
 }
@@ -55,7 +55,7 @@ func TestPause(t *testing.T) {
 // guestPowerdown has the guest shut down, which ends QEMU.
 func guestPowerdown(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
-	pressed := m.c.Events("POWERDOWN")
+	pressed := m.c.Events(qemu.EventPowerdown)
 	defer pressed.Close()
 	event, err := powerDown(ctx, m.c)
 	require.NoError(t, err)

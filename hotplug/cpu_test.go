@@ -211,7 +211,7 @@ func TestGuestThatMissesTheRequest(t *testing.T) {
 						return nil, c.second(m)
 					}
 					if asked == 3 {
-						m.Event("DEVICE_DELETED", map[string]string{"device": "c", "path": "/machine/peripheral/c"})
+						m.Event(qemu.EventDeviceDeleted, map[string]string{"device": "c", "path": "/machine/peripheral/c"})
 					}
 					return nil, nil
 				})
@@ -240,16 +240,16 @@ func TestEventsThatAreNoAnswer(t *testing.T) {
 		go func() { removed <- vm.RemoveCPU(t.Context(), "c") }()
 		synctest.Wait()
 		ost := func(device string, source, status int) {
-			m.Event("ACPI_DEVICE_OST", map[string]any{"info": map[string]any{
+			m.Event(qemu.EventACPIDeviceOst, map[string]any{"info": map[string]any{
 				"device": device, "slot": "0", "slot-type": "CPU", "source": source, "status": status}})
 		}
-		ost("c", 1, 0)                               // it was told of the CPU
-		ost("c", 1, 1)                               // and could not use it
-		ost("c", 3, 0x84)                            // it is about to let go
-		ost("c2", 3, 1)                              // it keeps the other
-		m.Event("ACPI_DEVICE_OST", map[string]any{}) // nonsense
-		m.Event("DEVICE_DELETED", map[string]any{"path": "/machine/peripheral/c2/lapic"})
-		m.Event("DEVICE_DELETED", map[string]any{"path": "/machine/peripheral/c/timer"}) // it is still there
+		ost("c", 1, 0)                                     // it was told of the CPU
+		ost("c", 1, 1)                                     // and could not use it
+		ost("c", 3, 0x84)                                  // it is about to let go
+		ost("c2", 3, 1)                                    // it keeps the other
+		m.Event(qemu.EventACPIDeviceOst, map[string]any{}) // nonsense
+		m.Event(qemu.EventDeviceDeleted, map[string]any{"path": "/machine/peripheral/c2/lapic"})
+		m.Event(qemu.EventDeviceDeleted, map[string]any{"path": "/machine/peripheral/c/timer"}) // it is still there
 		synctest.Wait()
 		require.Empty(t, removed)
 		ost("c", 3, 1)

@@ -203,7 +203,7 @@ func (d *Disk) pathNode() *qemu.BlockdevOptions {
 
 // device is the request for the device.
 func (d *Disk) device() qemu.DeviceAdd {
-	add := qemu.DeviceAdd{Driver: d.Driver, ID: new(d.ID), Props: qmp.Args{}}
+	add := qemu.DeviceAdd{Driver: d.Driver, ID: new(d.ID), Bus: qmp.NonZero(d.Bus), Props: qmp.Args{}}
 	usual := defaultDiskDriver
 	if d.Chardev != nil {
 		usual = vhostUserDriver + "-pci"
@@ -213,9 +213,6 @@ func (d *Disk) device() qemu.DeviceAdd {
 	}
 	if add.Driver == "" {
 		add.Driver = usual
-	}
-	if d.Bus != "" {
-		add.Bus = new(d.Bus)
 	}
 	if d.WriteCache != nil {
 		add.Props["write-cache"] = onOff(*d.WriteCache)

@@ -40,15 +40,7 @@ func Example_powerDown() {
 }
 
 func powerDown(ctx context.Context, client *qmp.Client) (qemu.ShutdownEvent, error) {
-	raw, err := qmp.Await(ctx, client,
-		func(ctx context.Context) error { return qemu.SystemPowerdown{}.Do(ctx, client) },
-		func(qmp.RawEvent) (bool, error) { return true, nil },
-		(*qemu.ShutdownEvent)(nil).EventName())
-	if err != nil {
-		return qemu.ShutdownEvent{}, err
-	}
-	event, _, err := qmp.EventAs[qemu.ShutdownEvent](raw)
-	return event, err
+	return qmp.AwaitEvent[qemu.ShutdownEvent](ctx, client, nil, qemu.SystemPowerdown{})
 }
 
 // What each virtual CPU is, and the host's thread that runs it.
@@ -74,13 +66,9 @@ func Example_balloon() {
 }
 
 func setBalloon(ctx context.Context, client *qmp.Client, bytes int64) error {
-	_, err := qmp.Await(ctx, client,
-		func(ctx context.Context) error { return qemu.Balloon{Value: bytes}.Do(ctx, client) },
-		func(raw qmp.RawEvent) (bool, error) {
-			event, _, err := qmp.EventAs[qemu.BalloonChangeEvent](raw)
-			return event.Actual == bytes, err
-		},
-		(*qemu.BalloonChangeEvent)(nil).EventName())
+	_, err := qmp.AwaitEvent(ctx, client, func(e qemu.BalloonChangeEvent) bool {
+		return e.Actual == bytes
+	}, qemu.Balloon{Value: bytes})
 	return err
 }
 

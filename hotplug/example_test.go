@@ -67,16 +67,19 @@ func ExampleVM_AddDisk_node() {
 	_ = add
 }
 
-// TestREADME checks that the code in the README is the example, which compiles.
+// TestREADME checks that the code in the README is of examples, which compile.
 func TestREADME(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
-	_, code, _ := strings.Cut(string(readme), "```go\n")
-	code, _, found := strings.Cut(code, "```")
-	require.True(t, found)
-
-	self, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
-	require.NotEmpty(t, code)
-	require.Contains(t, strings.ReplaceAll(string(self), "\n\t\t", "\n"), code)
+	blocks := strings.Split(string(readme), "```go\n")[1:]
+	examples := []string{"example_test.go", "../qmp/example_test.go"}
+	require.Len(t, blocks, len(examples))
+	for i, path := range examples {
+		code, _, found := strings.Cut(blocks[i], "```")
+		require.True(t, found)
+		example, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NotEmpty(t, code)
+		require.Contains(t, strings.ReplaceAll(string(example), "\n\t\t", "\n"), code)
+	}
 }

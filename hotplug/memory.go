@@ -103,12 +103,9 @@ func (m *Memory) object() qemu.ObjectAdd {
 
 // device is the request for the device.
 func (m *Memory) device() qemu.DeviceAdd {
-	add := qemu.DeviceAdd{Driver: m.Driver, ID: new(m.ID), Props: qmp.Args{"memdev": m.ID}}
+	add := qemu.DeviceAdd{Driver: m.Driver, ID: new(m.ID), Bus: qmp.NonZero(m.Bus), Props: qmp.Args{"memdev": m.ID}}
 	if add.Driver == "" {
 		add.Driver = defaultMemoryDriver
-	}
-	if m.Bus != "" {
-		add.Bus = new(m.Bus)
 	}
 	for name, value := range m.Props {
 		add.Props[name] = value

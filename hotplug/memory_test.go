@@ -179,7 +179,7 @@ func TestMemoryThatTheGuestKeeps(t *testing.T) {
 		},
 		"QEMU 10": func(m *fakeqemu.Machine) {
 			m.Handle("device_del", func(*qmptest.Request) (any, error) {
-				m.Event("DEVICE_UNPLUG_GUEST_ERROR", map[string]string{"device": "m", "path": "/machine/peripheral/m"})
+				m.Event(qemu.EventDeviceUnplugGuestError, map[string]string{"device": "m", "path": "/machine/peripheral/m"})
 				return nil, nil
 			})
 		},
@@ -248,7 +248,7 @@ func TestMemoryThatTheGuestDoesNotResize(t *testing.T) {
 		go func() { resized <- vm.ResizeMemory(ctx, "m", 32*mib) }()
 		synctest.Wait()
 		for range 3 { // more than the queue holds
-			m.Event("MEMORY_DEVICE_SIZE_CHANGE", map[string]any{"id": "other", "size": 0, "qom-path": "/other"})
+			m.Event(qemu.EventMemoryDeviceSizeChange, map[string]any{"id": "other", "size": 0, "qom-path": "/other"})
 		}
 		synctest.Wait()
 		require.Empty(t, resized)
@@ -286,7 +286,7 @@ func TestMemoryThatGoesWhileItIsResized(t *testing.T) {
 					})
 				}
 				m.Handle("object-del", func(*qmptest.Request) (any, error) { return nil, nil })
-				m.Event("DEVICE_DELETED", map[string]string{"device": "m", "path": "/machine/peripheral/m"})
+				m.Event(qemu.EventDeviceDeleted, map[string]string{"device": "m", "path": "/machine/peripheral/m"})
 				require.ErrorIs(t, <-ended, operation.want)
 			})
 		})

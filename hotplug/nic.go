@@ -212,12 +212,9 @@ func (n *NIC) queues() int64 {
 
 // device is the request for the device.
 func (n *NIC) device() qemu.DeviceAdd {
-	add := qemu.DeviceAdd{Driver: n.Driver, ID: new(n.ID), Props: qmp.Args{"netdev": n.ID}}
+	add := qemu.DeviceAdd{Driver: n.Driver, ID: new(n.ID), Bus: qmp.NonZero(n.Bus), Props: qmp.Args{"netdev": n.ID}}
 	if add.Driver == "" {
 		add.Driver = defaultNICDriver
-	}
-	if n.Bus != "" {
-		add.Bus = new(n.Bus)
 	}
 	if n.MAC != "" {
 		add.Props["mac"] = n.MAC

@@ -16,8 +16,6 @@ const (
 	usedSize      = "size"
 )
 
-var memorySizeChange = (*qemu.MemoryDeviceSizeChangeEvent)(nil).EventName()
-
 // ResizeMemory changes how much of a virtio-mem device the guest uses, in bytes, and waits until
 // it does. It sets the property requested-size (qom-set); QEMU refuses one that is no multiple of
 // the device's block-size or more than it has.
@@ -54,7 +52,7 @@ func (vm *VM) resizeMemory(ctx context.Context, id string, size uint64) error {
 
 // setMemory asks the guest to use so much of a virtio-mem device, and waits until it does.
 func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
-	events := vm.conn.Events(memorySizeChange, deviceDeleted) // before qom-set causes any
+	events := vm.conn.Events(qemu.EventMemoryDeviceSizeChange, qemu.EventDeviceDeleted) // before qom-set causes any
 	defer events.Close()
 
 	err := qemu.QOMSet{

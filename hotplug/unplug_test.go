@@ -263,10 +263,10 @@ func TestEventsOfOthers(t *testing.T) {
 		m, c, vm := deaf(t, nil)
 		go func() {
 			time.Sleep(time.Second)
-			m.Event("DEVICE_DELETED", map[string]string{"device": "other", "path": "/machine/peripheral/other"})
-			m.Event("DEVICE_DELETED", map[string]string{"path": "/machine/peripheral/d/virtio-backend"})
-			m.Event("DEVICE_UNPLUG_GUEST_ERROR", map[string]string{"device": "d2", "path": "/machine/peripheral/d2"})
-			m.Event("DEVICE_DELETED", "no object")
+			m.Event(qemu.EventDeviceDeleted, map[string]string{"device": "other", "path": "/machine/peripheral/other"})
+			m.Event(qemu.EventDeviceDeleted, map[string]string{"path": "/machine/peripheral/d/virtio-backend"})
+			m.Event(qemu.EventDeviceUnplugGuestError, map[string]string{"device": "d2", "path": "/machine/peripheral/d2"})
+			m.Event(qemu.EventDeviceDeleted, "no object")
 			time.Sleep(time.Second)
 			_ = qemu.SystemReset{}.Do(t.Context(), c)
 		}()
@@ -283,7 +283,7 @@ func TestEventsLost(t *testing.T) {
 		m, _, vm := deaf(t, &qmp.Options{EventQueue: 1})
 		m.Handle("device_del", func(*qmptest.Request) (any, error) {
 			for range 3 { // before the reply, so that nobody takes them
-				m.Event("DEVICE_DELETED", map[string]string{"path": "/machine/peripheral/x"})
+				m.Event(qemu.EventDeviceDeleted, map[string]string{"path": "/machine/peripheral/x"})
 			}
 			return nil, nil
 		})

@@ -56,7 +56,7 @@ func exampleQEMU(f func(ctx context.Context, client *qmp.Client) error, states .
 		status := states[0]
 		if len(states) > 1 { // there is more to be asked for
 			states = states[1:]
-			s.Event("MIGRATION", map[string]any{"status": status})
+			s.Event(qemu.EventMigration, map[string]any{"status": status})
 		}
 		return exampleInfo(status), nil
 	})

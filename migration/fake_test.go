@@ -73,7 +73,7 @@ func (f *fake) is(status string, more ...any) {
 // becomes changes the state and tells.
 func (f *fake) becomes(status string, more ...any) {
 	f.is(status, more...)
-	f.Event("MIGRATION", map[string]string{"status": status})
+	f.Event(qemu.EventMigration, map[string]string{"status": status})
 }
 
 // isIn changes the run state.
@@ -347,7 +347,7 @@ func TestHowItFails(t *testing.T) {
 			"migration: failed in postcopy: it was cancelled; ask both sides whether they run the machine"},
 		{"in postcopy, of which only the event tells", func(f *fake) {
 			f.is("failed")
-			f.Event("MIGRATION", map[string]string{"status": "postcopy-active"})
+			f.Event(qemu.EventMigration, map[string]string{"status": "postcopy-active"})
 		}, migration.FailedError{Postcopy: true},
 			"migration: failed in postcopy: QEMU gives no reason; ask both sides whether they run the machine"},
 		{"in postcopy, of which only bytes tell", func(f *fake) {

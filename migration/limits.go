@@ -34,9 +34,9 @@ func SetLimits(ctx context.Context, x qmp.Executor, l Limits) error {
 	if l == (Limits{}) {
 		return nil
 	}
-	set := qemu.MigrateSetParameters{MaxBandwidth: given(l.Bandwidth)}
+	set := qemu.MigrateSetParameters{MaxBandwidth: qmp.NonZero(l.Bandwidth)}
 	const millisecond = uint64(time.Millisecond)
-	set.DowntimeLimit = given((uint64(l.Downtime) + millisecond - 1) / millisecond)
+	set.DowntimeLimit = qmp.NonZero((uint64(l.Downtime) + millisecond - 1) / millisecond)
 
 	postcopy := l.PostcopyBandwidth
 	if postcopy == 0 {
@@ -54,12 +54,4 @@ func SetLimits(ctx context.Context, x qmp.Executor, l Limits) error {
 		}
 	}
 	return set.Do(ctx, x)
-}
-
-// given returns nil for what is zero.
-func given[T comparable](v T) *T {
-	if v == *new(T) {
-		return nil
-	}
-	return &v
 }

@@ -111,7 +111,7 @@ func begin(ctx context.Context, conn Conn, t Target, send func(ctx context.Conte
 			return unstarted(unanswered(ctx, err))
 		}
 	}
-	err := send(ctx, given(uri))
+	err := send(ctx, qmp.NonZero(uri))
 	if err == nil {
 		return nil
 	}

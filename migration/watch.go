@@ -48,7 +48,7 @@ func follow(conn Conn, opts *Options) *watch {
 	return &watch{
 		conn:   conn,
 		opts:   opts.withDefaults(),
-		events: conn.Events((*qemu.MigrationEvent)(nil).EventName()),
+		events: conn.Events(qemu.EventMigration),
 	}
 }
 

@@ -2,38 +2,66 @@ package qmp
 
 import "context"
 
-// Await executes a command, or whatever do does, and waits for an event that it causes: the first
-// one of those with the given names, or of all, for which match returns true. It has subscribed
-// before do is called, so that no event is missed, however early it comes.
+// A Request is the request of a command without a result: a generated type such as qemu.DeviceDel.
+type Request interface {
+	Do(ctx context.Context, x Executor, opts ...CallOption) error
+}
+
+// AwaitEvent executes a command and waits for an event that the command causes: the first event of
+// type T for which match returns true. It returns the event's data.
 //
-//	e, err := qmp.Await(ctx, c, func(ctx context.Context) error {
-//		return qemu.DeviceDel{ID: "disk1"}.Do(ctx, c)
-//	}, func(e qmp.RawEvent) (bool, error) {
-//		gone, ok, err := qmp.EventAs[qemu.DeviceDeletedEvent](e)
-//		return ok && qmp.Value(gone.Device) == "disk1", err
-//	}, "DEVICE_DELETED")
+//	gone, err := qmp.AwaitEvent(ctx, c, func(e qemu.DeviceDeletedEvent) bool {
+//		return qmp.Value(e.Device) == "disk1"
+//	}, qemu.DeviceDel{ID: "disk1"})
 //
-// Several names wait for this event or that, and the event that is returned tells which it was.
-// match is called on the caller's goroutine; an error of its ends the wait. When do fails its
-// error is returned, and nothing is waited for. The other errors are those of [EventStream]:
-// ctx has ended, the connection has, or events were lost, one of which may have been the one that
-// is waited for.
-func Await(ctx context.Context, src EventSource, do func(context.Context) error,
-	match func(RawEvent) (bool, error), names ...string) (RawEvent, error) {
-	events := src.Events(names...)
+// AwaitEvent subscribes before it sends the command, so it also sees an event that comes before the
+// reply. An event of the same type can have another cause: match must recognize the right one. A nil
+// match takes the first event of type T. match is called on the caller's goroutine.
+//
+//	_, err := qmp.AwaitEvent[qemu.ShutdownEvent](ctx, c, nil, qemu.SystemPowerdown{})
+//
+// Give ctx a deadline. Some events never come, for example if the guest refuses to release a device.
+//
+// If the command fails, AwaitEvent returns the command's error (see [Client.Execute]) and does not
+// wait. Any other error means that the command succeeded and that the event was not seen. The event
+// may still come, or was missed: query the server for its state. The error matches:
+//   - the error of ctx: ctx ended first.
+//   - [Client.Err]: the connection ended first.
+//   - [ErrEventsLost]: the subscription's queue was full ([Options.EventQueue]). A lost event may have
+//     been the right one.
+//   - [*DecodeError]: an event of type T cannot be decoded. It may have been the right one.
+//
+// To execute a command with a result or several commands, use [Subscribe]. To wait for events of
+// several types, use [Client.Events] and [EventAs].
+func AwaitEvent[T any, P interface {
+	*T
+	EventData
+}](ctx context.Context, conn interface {
+	Executor
+	EventSource
+}, match func(T) bool, request Request, opts ...CallOption) (data T, err error) {
+	events := Subscribe[T, P](conn)
 	defer events.Close()
-	if err := do(ctx); err != nil {
-		return RawEvent{}, err
+	if err := request.Do(ctx, conn, opts...); err != nil {
+		return data, err
 	}
 	for {
 		e, err := events.Next(ctx)
 		if err != nil {
-			return RawEvent{}, err
+			return data, awaitError(P(&data).EventName(), err)
 		}
-		if found, err := match(e); found || err != nil {
-			return e, err
+		if match == nil || match(e.Data) {
+			return e.Data, nil
 		}
 	}
+}
+
+// awaitError puts the event's name before an error that does not have it.
+func awaitError(event string, err error) error {
+	if _, named := err.(*DecodeError); named {
+		return err
+	}
+	return wrap("qmp: await "+event, err)
 }
 
 // EventAs decodes a raw event if it is of the type T:

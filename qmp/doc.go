@@ -49,17 +49,15 @@
 //
 // # Events
 //
-// [Subscribe] subscribes to the events of one type, [Client.Events] to any by name. A program
-// that waits for what a command causes subscribes before it sends the command:
+// [AwaitEvent] executes a command and waits for an event that the command causes:
 //
-//	gone := qmp.Subscribe[qemu.DeviceDeletedEvent](c)
-//	defer gone.Close()
-//	if err := (qemu.DeviceDel{ID: "disk1"}).Do(ctx, c); err != nil {
-//		return err
-//	}
-//	e, err := gone.Next(ctx)
+//	gone, err := qmp.AwaitEvent(ctx, c, func(e qemu.DeviceDeletedEvent) bool {
+//		return qmp.Value(e.Device) == "disk1"
+//	}, qemu.DeviceDel{ID: "disk1"})
 //
-// [Await] does so for the first event that is the one, [Client.EventsFunc] leaves out what is not.
+// [Subscribe] subscribes to the events of one type, [Client.Events] to events by name, for which
+// generated packages have constants, and [Client.EventsFunc] to those events that a function
+// selects. A program that waits for what a command causes subscribes before it sends the command.
 //
 // Events and replies keep their order: an event that the server sent before a reply can be
 // had, without waiting, when the command has returned. A consumer that is slow never holds up

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 func ExampleDial() {
@@ -55,6 +56,55 @@ func ExampleClient_Events() {
 	_ = watch
 }
 
+// The guest is asked to release a disk. It has 30 seconds: it may refuse, or never answer.
+func ExampleAwaitEvent() {
+	unplug := func(ctx context.Context, client *qmp.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		gone, err := qmp.AwaitEvent(ctx, client, func(e qemu.DeviceDeletedEvent) bool {
+			return qmp.Value(e.Device) == "disk1"
+		}, qemu.DeviceDel{ID: "disk1"})
+		if err != nil {
+			return err
+		}
+		fmt.Println(gone.Path, "is gone")
+		return nil
+	}
+	_ = unplug
+}
+
+// An answer of either of two types is waited for.
+func ExampleEventAs() {
+	unplug := func(ctx context.Context, c *qmp.Client) error {
+		events := c.Events(qemu.EventDeviceDeleted, qemu.EventDeviceUnplugGuestError)
+		defer events.Close()
+		if err := (qemu.DeviceDel{ID: "disk1"}).Do(ctx, c); err != nil {
+			return err
+		}
+		for {
+			raw, err := events.Next(ctx)
+			if err != nil {
+				return err
+			}
+			gone, ok, err := qmp.EventAs[qemu.DeviceDeletedEvent](raw)
+			if err != nil {
+				return err
+			}
+			if ok && qmp.Value(gone.Device) == "disk1" {
+				return nil
+			}
+			refused, ok, err := qmp.EventAs[qemu.DeviceUnplugGuestErrorEvent](raw)
+			if err != nil {
+				return err
+			}
+			if ok && qmp.Value(refused.Device) == "disk1" {
+				return errors.New("the guest keeps disk1")
+			}
+		}
+	}
+	_ = unplug
+}
+
 func ExampleWithFile() {
 	add := func(ctx context.Context, c *qmp.Client, path string) error {
 		f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -92,4 +142,16 @@ func ExampleArgs() {
 	// Output:
 	// {"bootindex":2,"drive":"data1","driver":"virtio-blk-pci","iothreads":[{"iothread":"io0"},{"iothread":"io1"}]}
 	// qmp: not sent: data: a value of type []uint8 cannot be sent: use a string for text, base64 in a string for binary data, RawJSON for JSON
+}
+
+// An empty bus is left out, so that QEMU chooses one.
+func ExampleNonZero() {
+	add := func(id, bus string) qemu.DeviceAdd {
+		return qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new(id), Bus: qmp.NonZero(bus)}
+	}
+	fmt.Println(add("rng0", "pci.1"))
+	fmt.Println(add("rng1", ""))
+	// Output:
+	// {"driver":"virtio-rng-pci","bus":"pci.1","id":"rng0"}
+	// {"driver":"virtio-rng-pci","id":"rng1"}
 }

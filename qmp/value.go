@@ -1,11 +1,26 @@
 package qmp
 
 // Value returns *p, and the zero value when p is nil: it reads an optional member when absent
-// and zero mean the same. To set one, write new(v).
+// and zero mean the same. To set one, write new(v), or [NonZero](v) to leave it out if v is zero.
 func Value[T any](p *T) T {
 	if p == nil {
 		var zero T
 		return zero
 	}
 	return *p
+}
+
+// NonZero returns a pointer to a copy of v, and nil if v is the zero value: it sets an optional
+// member that a request leaves out if the value is zero.
+//
+//	add := qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new(id), Bus: qmp.NonZero(bus)}
+//
+// QEMU then uses its default, which can be another value than zero. To send false, 0 or "", write
+// new(v).
+func NonZero[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
 }

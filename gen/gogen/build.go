@@ -20,29 +20,32 @@ type builder struct {
 	claimed, done map[qapi.Definition]bool
 	commands      map[*qapi.Command]string // their names
 	events        map[*qapi.Event]string
-	constantsOf   map[*qapi.Enum]map[string]string // see constants
-	merged        map[string]*qapi.Command         // those that are one type with their argument, by name
-	cycles        cycles
-	failed        error // the first type without a Go type
-	pkg           *pkg
+	// eventConstants are the constants for the events' names.
+	eventConstants map[*qapi.Event]string
+	constantsOf    map[*qapi.Enum]map[string]string // see constants
+	merged         map[string]*qapi.Command         // those that are one type with their argument, by name
+	cycles         cycles
+	failed         error // the first type without a Go type
+	pkg            *pkg
 }
 
 func build(whole, part *qapi.Schema, opts Options) (*pkg, error) {
 	b := &builder{
-		whole:       whole,
-		schema:      part,
-		opts:        opts,
-		reach:       reached(part),
-		scope:       names{},
-		types:       map[qapi.Type]goType{},
-		claimed:     map[qapi.Definition]bool{},
-		done:        map[qapi.Definition]bool{},
-		events:      map[*qapi.Event]string{},
-		commands:    map[*qapi.Command]string{},
-		constantsOf: map[*qapi.Enum]map[string]string{},
-		merged:      map[string]*qapi.Command{},
-		cycles:      findCycles(part),
-		pkg:         &pkg{opts: opts},
+		whole:          whole,
+		schema:         part,
+		opts:           opts,
+		reach:          reached(part),
+		scope:          names{},
+		types:          map[qapi.Type]goType{},
+		claimed:        map[qapi.Definition]bool{},
+		done:           map[qapi.Definition]bool{},
+		events:         map[*qapi.Event]string{},
+		eventConstants: map[*qapi.Event]string{},
+		commands:       map[*qapi.Command]string{},
+		constantsOf:    map[*qapi.Enum]map[string]string{},
+		merged:         map[string]*qapi.Command{},
+		cycles:         findCycles(part),
+		pkg:            &pkg{opts: opts},
 	}
 	if err := b.claim(); err != nil {
 		return nil, err
@@ -293,8 +296,11 @@ func (b *builder) extraField(o *object) string {
 }
 
 func (b *builder) event(d *qapi.Event) (*event, error) {
-	e := &event{name: b.events[d], wire: d.Name}
+	e := &event{name: b.events[d], constant: b.eventConstants[d], wire: d.Name, since: b.since(d)}
 	e.doc = b.definitionComment(fmt.Sprintf("%s is the event %s.", e.name, d.Name), d)
+	if qapi.HasFeature(d.Features, qapi.Deprecated) {
+		e.deprecated = b.prose(d).labelled("Deprecated", qapi.Deprecated, "QEMU will remove the event.")
+	}
 	b.pkg.events = append(b.pkg.events, e)
 	if d.Arg != nil && !d.Arg.Head().Implicit {
 		_, e.dataUnion = d.Arg.(*qapi.Union)

@@ -54,12 +54,7 @@ func (b *builder) claimDefinition(d qapi.Definition) error {
 	case *qapi.Command:
 		return nil
 	case *qapi.Event:
-		name := eventName(d)
-		if b.whole.ServerNames {
-			name = b.scope.free(name, name)
-		}
-		b.events[d] = name
-		return b.scope.take(name, describe(d))
+		return b.claimEvent(d)
 	case *qapi.Enum:
 		return b.claimEnum(d)
 	case *qapi.Union:
@@ -81,6 +76,18 @@ func (b *builder) claimDefinition(d qapi.Definition) error {
 		return nil
 	}
 	return b.scope.take(typeName(d), describe(d))
+}
+
+func (b *builder) claimEvent(d *qapi.Event) error {
+	name, constant := eventName(d), eventConstant(d)
+	if b.whole.ServerNames {
+		name, constant = b.scope.free(name, name), b.scope.free(constant, constant)
+	}
+	b.events[d], b.eventConstants[d] = name, constant
+	if err := b.scope.take(name, describe(d)); err != nil {
+		return err
+	}
+	return b.scope.take(constant, "the name of "+describe(d))
 }
 
 func (b *builder) claimEnum(d *qapi.Enum) error {

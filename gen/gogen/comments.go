@@ -72,10 +72,8 @@ func (b *builder) definitionComment(first string, d qapi.Definition) comment {
 	p := b.prose(d)
 	c := append(comment{first}, p.definition()...)
 	var where []string
-	if since := p.since(h.Doc); since != "" {
-		where = append(where, "Since QEMU "+strings.TrimSuffix(since, ".")+".")
-	} else if seen := h.Doc.Seen(""); seen != "" {
-		where = append(where, seenFirst(seen))
+	if since := b.since(d); since != "" {
+		where = append(where, since)
 	}
 	if h.Module != nil {
 		where = append(where, "See "+baseName(h.Module)+".")
@@ -84,6 +82,19 @@ func (b *builder) definitionComment(first string, d qapi.Definition) comment {
 		c = append(c, strings.Join(where, " "))
 	}
 	return append(c, p.remarks("the "+kindOf(d), h.If, h.Features)...)
+}
+
+// since is the sentence that says since when QEMU has what a definition defines; empty if the
+// schema does not say so.
+func (b *builder) since(d qapi.Definition) string {
+	doc := d.Head().Doc
+	if since := b.prose(d).since(doc); since != "" {
+		return "Since QEMU " + strings.TrimSuffix(since, ".") + "."
+	}
+	if seen := doc.Seen(""); seen != "" {
+		return seenFirst(seen)
+	}
+	return ""
 }
 
 // partComment is the comment of what a definition's member, value or alternative becomes; what is

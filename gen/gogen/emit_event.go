@@ -12,7 +12,7 @@ func (e *event) emit(f *file) {
 	}
 	f.code.Line()
 	comment{"EventName returns " + e.wire + "."}.emit(f.code.Group)
-	f.code.Func().Params(jen.Op("*").Id(e.name)).Id("EventName").Params().String().Block(jen.Return(jen.Lit(e.wire)))
+	f.code.Func().Params(jen.Op("*").Id(e.name)).Id("EventName").Params().String().Block(jen.Return(jen.Id(e.constant)))
 }
 
 // emitDelegation adds decoding by the methods of the type that the event's data is of.

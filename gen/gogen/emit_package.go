@@ -32,6 +32,7 @@ func (p *pkg) packageFile() *file {
 		emitRawBranch(f)
 	}
 	if len(p.events) > 0 {
+		p.emitEventNames(f)
 		p.emitDecodeEvent(f)
 	}
 	return f
@@ -45,10 +46,10 @@ func (p *pkg) comment() comment {
 	}
 	c := comment{fmt.Sprintf("Package %s holds the commands, events and types of %s.", p.opts.Package, of)}
 	c = append(c, p.opts.Selection.comment()...)
-	return append(c,
+	c = append(c,
 		"A command is a request type with a Do method, which executes it and returns its result.",
-		"An optional member is a pointer, nil if it is absent; new makes one of a value and "+
-			"qmp.Value reads it. An optional array is absent if it is nil and empty if it is not.",
+		"An optional member is a pointer, nil if it is absent; new makes one of a value, qmp.NonZero "+
+			"leaves it out if the value is zero, and qmp.Value reads it. An optional array is absent if it is nil and empty if it is not.",
 		p.mandatory(),
 		"A union has its common members, the discriminator among them, and a field Branch with a "+
 			"pointer to the type that the discriminator stands for. An empty discriminator is "+
@@ -61,6 +62,12 @@ func (p *pkg) comment() comment {
 			"secrets. What cannot be sent (a discriminator that disagrees with its branch, an "+
 			"alternate without a value, a string that is not UTF-8) is a *qmp.EncodeError.",
 	)
+	if len(p.events) > 0 {
+		e := p.events[0]
+		c = append(c, "An event is a type such as ["+e.name+"], for [qmp.AwaitEvent] and [qmp.Subscribe]. Its name is a "+
+			"constant, ["+e.constant+"].")
+	}
+	return c
 }
 
 // mandatory says which servers send a mandatory member.
@@ -96,6 +103,21 @@ func emitRawBranch(f *file) {
 	f.printing("b", rawBranch, "", func() *jen.Statement { return jen.Id("&b") })
 }
 
+// emitEventNames adds the constants for the names of events.
+func (p *pkg) emitEventNames(f *file) {
+	f.declare(comment{
+		"The names of events, for subscriptions by name ([qmp.Client.Events]).",
+	}, jen.Const().DefsFunc(func(g *jen.Group) {
+		for _, e := range p.events {
+			e.deprecated.emit(g)
+			name := g.Id(e.constant).Op("=").Lit(e.wire)
+			if e.since != "" {
+				name.Comment(e.since)
+			}
+		}
+	}))
+}
+
 // emitDecodeEvent adds the one table from the names of events to their types.
 func (p *pkg) emitDecodeEvent(f *file) {
 	f.declare(comment{
@@ -106,7 +128,7 @@ func (p *pkg) emitDecodeEvent(f *file) {
 		g.Var().Id("v").Qual(qmpPath, "EventData")
 		g.Switch(jen.Id("raw.Name")).BlockFunc(func(g *jen.Group) {
 			for _, e := range p.events {
-				g.Case(jen.Lit(e.wire)).Block(jen.Id("v").Op("=").Id("new").Call(jen.Id(e.name)))
+				g.Case(jen.Id(e.constant)).Block(jen.Id("v").Op("=").Id("new").Call(jen.Id(e.name)))
 			}
 			g.Default().Block(jen.Return(jen.Nil(), jen.Qual(qmpPath, "ErrUnknownEvent")))
 		})

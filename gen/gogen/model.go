@@ -124,10 +124,14 @@ type command struct {
 
 // event is a type for the data of an event.
 type event struct {
-	name string
-	wire string
-	doc  comment
-	data *object // nil if the data is of the named type dataType
+	name     string
+	constant string // for wire
+	wire     string
+	since    string // a sentence; empty: the schema does not say
+	doc      comment
+	// deprecated is the paragraph for an event that QEMU will remove.
+	deprecated comment
+	data       *object // nil if the data is of the named type dataType
 	// dataType is that type, with branches if dataUnion.
 	dataType  string
 	dataUnion bool

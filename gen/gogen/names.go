@@ -19,7 +19,8 @@ import (
 //     query-qmp-schema QueryQMPSchema.
 //   - An enum value's constant is the type's name and the value's: RunStatePaused. A digit
 //     that separates digits is kept apart: 2_5 of PCIELinkSpeed is PCIELinkSpeed2_5.
-//   - An event is a type with the suffix Event, so that STOP does not meet stop.
+//   - An event is a type with the suffix Event, so that STOP does not meet stop: StopEvent. The
+//     constant for its name has Event as a prefix: EventStop.
 //   - A command whose argument is a type of the same Go name is one type with it
 //     (BlockdevBackup). Where the name is taken by something else the command has the suffix
 //     Command (GuestExecCommand, since GuestExec is what guest-exec returns). All else is named
@@ -108,6 +109,9 @@ func constantName(enum, value string) string {
 func commandName(c *qapi.Command) string { return exported(goName(c.Name)) }
 
 func eventName(e *qapi.Event) string { return exported(goName(e.Name)) + "Event" }
+
+// eventConstant is the name of the constant for an event's name.
+func eventConstant(e *qapi.Event) string { return "Event" + exported(goName(e.Name)) }
 
 // exported makes a Go name of one that begins with a digit: a vendor's prefix may, as in
 // __3com.com_reset.

@@ -42,7 +42,7 @@ func (m *Machine) queryCPUs(*arguments) (any, error) {
 
 // refusedByACPI tells what a guest does that keeps a CPU or memory.
 func (m *Machine) refusedByACPI(id string) {
-	m.Event("ACPI_DEVICE_OST", map[string]any{"info": map[string]any{
+	m.Event(qemu.EventACPIDeviceOst, map[string]any{"info": map[string]any{
 		"device": id, "slot": "0", "slot-type": "CPU", "source": 3, "status": 0x80,
 	}})
 }

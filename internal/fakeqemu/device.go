@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 type device struct {
@@ -123,7 +125,7 @@ func (m *Machine) deviceDel(args *arguments) (any, error) {
 			m.refusedByACPI(args.ID)
 			break
 		}
-		m.Event("DEVICE_UNPLUG_GUEST_ERROR", map[string]string{
+		m.Event(qemu.EventDeviceUnplugGuestError, map[string]string{
 			"device": args.ID, "path": "/machine/peripheral/" + args.ID,
 		})
 	}
@@ -193,11 +195,11 @@ func (m *Machine) unplugged(id string) {
 		return
 	}
 	if cpu { // of which QEMU tells no more under TCG
-		m.Event("DEVICE_DELETED", map[string]string{"path": path + "/lapic"})
+		m.Event(qemu.EventDeviceDeleted, map[string]string{"path": path + "/lapic"})
 		return
 	}
-	m.Event("DEVICE_DELETED", map[string]string{"path": path + "/virtio-backend"})
-	m.Event("DEVICE_DELETED", map[string]string{"path": path, "device": id})
+	m.Event(qemu.EventDeviceDeleted, map[string]string{"path": path + "/virtio-backend"})
+	m.Event(qemu.EventDeviceDeleted, map[string]string{"path": path, "device": id})
 }
 
 // drives returns the ids of the devices that use a node.

@@ -3,6 +3,8 @@ package fakeqemu
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // VirtioMem is the driver of memory whose size can be changed.
@@ -24,7 +26,7 @@ func (m *Machine) setMemory(id string, size uint64) {
 		return
 	}
 	d.size = size
-	m.Event("MEMORY_DEVICE_SIZE_CHANGE", map[string]any{
+	m.Event(qemu.EventMemoryDeviceSizeChange, map[string]any{
 		"id": id, "size": size, "qom-path": "/machine/peripheral/" + id,
 	})
 }

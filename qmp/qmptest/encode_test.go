@@ -100,7 +100,7 @@ func TestEventWithGeneratedValue(t *testing.T) {
 	s := qmptest.NewServer(t, nil)
 	panicked := qmp.Subscribe[qemu.GuestPanickedEvent](s.Dial())
 	defer panicked.Close()
-	s.Event("GUEST_PANICKED", want)
+	s.Event(qemu.EventGuestPanicked, want)
 	got, err := panicked.Next(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, want, got.Data)

@@ -5,17 +5,13 @@ import (
 	"testing"
 
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 // powerOff is the code under test: it asks the guest to power off and waits until it has.
 func powerOff(ctx context.Context, c *qmp.Client) error {
-	events := c.Events("SHUTDOWN")
-	defer events.Close()
-	if _, err := (qmp.Raw{Command: "system_powerdown"}).Do(ctx, c); err != nil {
-		return err
-	}
-	_, err := events.Next(ctx)
+	_, err := qmp.AwaitEvent[qemu.ShutdownEvent](ctx, c, nil, qemu.SystemPowerdown{})
 	return err
 }
 
@@ -23,7 +19,7 @@ func Example() {
 	testPowerOff := func(t *testing.T) {
 		s := qmptest.NewServer(t, nil)
 		s.Expect("system_powerdown").Handle(func(*qmptest.Request) (any, error) {
-			s.Event("SHUTDOWN", map[string]any{"guest": true, "reason": "guest-shutdown"})
+			s.Event(qemu.EventShutdown, map[string]any{"guest": true, "reason": "guest-shutdown"})
 			return nil, nil
 		})
 		if err := powerOff(t.Context(), s.Dial()); err != nil {

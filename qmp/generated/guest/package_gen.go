@@ -4,8 +4,9 @@
 //
 // A command is a request type with a Do method, which executes it and returns its result.
 //
-// An optional member is a pointer, nil if it is absent; new makes one of a value and qmp.Value
-// reads it. An optional array is absent if it is nil and empty if it is not.
+// An optional member is a pointer, nil if it is absent; new makes one of a value, qmp.NonZero
+// leaves it out if the value is zero, and qmp.Value reads it. An optional array is absent if
+// it is nil and empty if it is not.
 //
 // A member is mandatory if it is so in QEMU 10.2.2. If a server of another version does not
 // send it, its field is zero, as if zero had come. qapigen generate -also makes optional what

@@ -102,5 +102,5 @@ func (v *ACPIDeviceOstEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns ACPI_DEVICE_OST.
 func (*ACPIDeviceOstEvent) EventName() string {
-	return "ACPI_DEVICE_OST"
+	return EventACPIDeviceOst
 }

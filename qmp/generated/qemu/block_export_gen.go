@@ -455,7 +455,7 @@ func (v *BlockExportDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) int
 
 // EventName returns BLOCK_EXPORT_DELETED.
 func (*BlockExportDeletedEvent) EventName() string {
-	return "BLOCK_EXPORT_DELETED"
+	return EventBlockExportDeleted
 }
 
 // BlockExportInfo is the QAPI struct BlockExportInfo.

@@ -282,7 +282,7 @@ func (v *DeviceTrayMovedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns DEVICE_TRAY_MOVED.
 func (*DeviceTrayMovedEvent) EventName() string {
-	return "DEVICE_TRAY_MOVED"
+	return EventDeviceTrayMoved
 }
 
 // PrManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED.
@@ -307,7 +307,7 @@ func (v *PrManagerStatusChangedEvent) DecodeMember(d *wire.Decoder, name []byte)
 
 // EventName returns PR_MANAGER_STATUS_CHANGED.
 func (*PrManagerStatusChangedEvent) EventName() string {
-	return "PR_MANAGER_STATUS_CHANGED"
+	return EventPrManagerStatusChanged
 }
 
 // BlockSetIOThrottle is the QMP command block_set_io_throttle.

@@ -1175,7 +1175,7 @@ func (v *VserportChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns VSERPORT_CHANGE.
 func (*VserportChangeEvent) EventName() string {
-	return "VSERPORT_CHANGE"
+	return EventVserportChange
 }
 
 // ChardevDBusEncoding is the QAPI enum ChardevDBusEncoding.

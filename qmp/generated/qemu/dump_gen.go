@@ -133,7 +133,7 @@ func (v *DumpCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns DUMP_COMPLETED.
 func (*DumpCompletedEvent) EventName() string {
-	return "DUMP_COMPLETED"
+	return EventDumpCompleted
 }
 
 // DumpGuestMemoryCapability is the QAPI struct DumpGuestMemoryCapability.

@@ -85,7 +85,7 @@ func (v *JobStatusChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns JOB_STATUS_CHANGE.
 func (*JobStatusChangeEvent) EventName() string {
-	return "JOB_STATUS_CHANGE"
+	return EventJobStatusChange
 }
 
 // JobPause is the QMP command job-pause.

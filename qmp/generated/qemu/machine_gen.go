@@ -1106,7 +1106,7 @@ func (v *BalloonChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns BALLOON_CHANGE.
 func (*BalloonChangeEvent) EventName() string {
-	return "BALLOON_CHANGE"
+	return EventBalloonChange
 }
 
 // HvBalloonInfo is the QAPI struct HvBalloonInfo.
@@ -1154,7 +1154,7 @@ func (v *HvBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) 
 
 // EventName returns HV_BALLOON_STATUS_REPORT.
 func (*HvBalloonStatusReportEvent) EventName() string {
-	return "HV_BALLOON_STATUS_REPORT"
+	return EventHvBalloonStatusReport
 }
 
 // MemoryInfo is the QAPI struct MemoryInfo.
@@ -1589,7 +1589,7 @@ func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte)
 
 // EventName returns MEMORY_DEVICE_SIZE_CHANGE.
 func (*MemoryDeviceSizeChangeEvent) EventName() string {
-	return "MEMORY_DEVICE_SIZE_CHANGE"
+	return EventMemoryDeviceSizeChange
 }
 
 // BootConfiguration is the QAPI struct BootConfiguration.

@@ -81,7 +81,7 @@ func (v *CPUPolarizationChangeEvent) DecodeMember(d *wire.Decoder, name []byte) 
 
 // EventName returns CPU_POLARIZATION_CHANGE.
 func (*CPUPolarizationChangeEvent) EventName() string {
-	return "CPU_POLARIZATION_CHANGE"
+	return EventCPUPolarizationChange
 }
 
 // CpuPolarizationInfo is the QAPI struct CpuPolarizationInfo.
@@ -129,5 +129,5 @@ func (v *SclpCpiInfoAvailableEvent) DecodeMember(d *wire.Decoder, name []byte) i
 
 // EventName returns SCLP_CPI_INFO_AVAILABLE.
 func (*SclpCpiInfoAvailableEvent) EventName() string {
-	return "SCLP_CPI_INFO_AVAILABLE"
+	return EventSclpCpiInfoAvailable
 }

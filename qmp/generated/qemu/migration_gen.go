@@ -950,7 +950,7 @@ func (v *MigrationEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns MIGRATION.
 func (*MigrationEvent) EventName() string {
-	return "MIGRATION"
+	return EventMigration
 }
 
 // MigrationPassEvent is the event MIGRATION_PASS.
@@ -971,7 +971,7 @@ func (v *MigrationPassEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns MIGRATION_PASS.
 func (*MigrationPassEvent) EventName() string {
-	return "MIGRATION_PASS"
+	return EventMigrationPass
 }
 
 // COLOMessage is the QAPI enum COLOMessage.
@@ -1038,7 +1038,7 @@ func (v *ColoExitEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns COLO_EXIT.
 func (*ColoExitEvent) EventName() string {
-	return "COLO_EXIT"
+	return EventColoExit
 }
 
 // COLOExitReason is the QAPI enum COLOExitReason.
@@ -1566,7 +1566,7 @@ func (v *UnplugPrimaryEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns UNPLUG_PRIMARY.
 func (*UnplugPrimaryEvent) EventName() string {
-	return "UNPLUG_PRIMARY"
+	return EventUnplugPrimary
 }
 
 // DirtyRateVcpu is the QAPI struct DirtyRateVcpu.

@@ -526,7 +526,7 @@ func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns RTC_CHANGE.
 func (*RTCChangeEvent) EventName() string {
-	return "RTC_CHANGE"
+	return EventRTCChange
 }
 
 // VfuClientHangupEvent is the event VFU_CLIENT_HANGUP.
@@ -559,5 +559,5 @@ func (v *VfuClientHangupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns VFU_CLIENT_HANGUP.
 func (*VfuClientHangupEvent) EventName() string {
-	return "VFU_CLIENT_HANGUP"
+	return EventVfuClientHangup
 }

@@ -1048,7 +1048,7 @@ func (v *NICRxFilterChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int
 
 // EventName returns NIC_RX_FILTER_CHANGED.
 func (*NICRxFilterChangedEvent) EventName() string {
-	return "NIC_RX_FILTER_CHANGED"
+	return EventNICRxFilterChanged
 }
 
 // AnnounceParameters is the QAPI struct AnnounceParameters.
@@ -1122,7 +1122,7 @@ func (v *FailoverNegotiatedEvent) DecodeMember(d *wire.Decoder, name []byte) int
 
 // EventName returns FAILOVER_NEGOTIATED.
 func (*FailoverNegotiatedEvent) EventName() string {
-	return "FAILOVER_NEGOTIATED"
+	return EventFailoverNegotiated
 }
 
 // NetdevStreamConnectedEvent is the event NETDEV_STREAM_CONNECTED.
@@ -1147,7 +1147,7 @@ func (v *NetdevStreamConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) 
 
 // EventName returns NETDEV_STREAM_CONNECTED.
 func (*NetdevStreamConnectedEvent) EventName() string {
-	return "NETDEV_STREAM_CONNECTED"
+	return EventNetdevStreamConnected
 }
 
 // NetdevStreamDisconnectedEvent is the event NETDEV_STREAM_DISCONNECTED.
@@ -1168,7 +1168,7 @@ func (v *NetdevStreamDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byt
 
 // EventName returns NETDEV_STREAM_DISCONNECTED.
 func (*NetdevStreamDisconnectedEvent) EventName() string {
-	return "NETDEV_STREAM_DISCONNECTED"
+	return EventNetdevStreamDisconnected
 }
 
 // NetdevVhostUserConnectedEvent is the event NETDEV_VHOST_USER_CONNECTED.
@@ -1193,7 +1193,7 @@ func (v *NetdevVhostUserConnectedEvent) DecodeMember(d *wire.Decoder, name []byt
 
 // EventName returns NETDEV_VHOST_USER_CONNECTED.
 func (*NetdevVhostUserConnectedEvent) EventName() string {
-	return "NETDEV_VHOST_USER_CONNECTED"
+	return EventNetdevVhostUserConnected
 }
 
 // NetdevVhostUserDisconnectedEvent is the event NETDEV_VHOST_USER_DISCONNECTED.
@@ -1214,5 +1214,5 @@ func (v *NetdevVhostUserDisconnectedEvent) DecodeMember(d *wire.Decoder, name []
 
 // EventName returns NETDEV_VHOST_USER_DISCONNECTED.
 func (*NetdevVhostUserDisconnectedEvent) EventName() string {
-	return "NETDEV_VHOST_USER_DISCONNECTED"
+	return EventNetdevVhostUserDisconnected
 }

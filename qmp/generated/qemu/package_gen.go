@@ -4,8 +4,9 @@
 //
 // A command is a request type with a Do method, which executes it and returns its result.
 //
-// An optional member is a pointer, nil if it is absent; new makes one of a value and qmp.Value
-// reads it. An optional array is absent if it is nil and empty if it is not.
+// An optional member is a pointer, nil if it is absent; new makes one of a value, qmp.NonZero
+// leaves it out if the value is zero, and qmp.Value reads it. An optional array is absent if
+// it is nil and empty if it is not.
 //
 // A member is mandatory if QEMU 11.1.3, 5.2.0, 7.2.22 and 10.0.2 all send it. If a server of
 // another version does not send it, its field is zero, as if zero had come.
@@ -23,6 +24,9 @@
 // What is sent has MarshalJSON, which gives the bytes for the wire, and String, which hides
 // secrets. What cannot be sent (a discriminator that disagrees with its branch, an alternate
 // without a value, a string that is not UTF-8) is a *qmp.EncodeError.
+//
+// An event is a type such as [ShutdownEvent], for [qmp.AwaitEvent] and [qmp.Subscribe]. Its
+// name is a constant, [EventShutdown].
 package qemu
 
 import (
@@ -61,124 +65,185 @@ func (b RawBranch) String() string {
 	return qmp.Format(&b)
 }
 
+// The names of events, for subscriptions by name ([qmp.Client.Events]).
+const (
+	EventShutdown                    = "SHUTDOWN"                       // Since QEMU 0.12.
+	EventPowerdown                   = "POWERDOWN"                      // Since QEMU 0.12.
+	EventReset                       = "RESET"                          // Since QEMU 0.12.
+	EventStop                        = "STOP"                           // Since QEMU 0.12.
+	EventResume                      = "RESUME"                         // Since QEMU 0.12.
+	EventSuspend                     = "SUSPEND"                        // Since QEMU 1.1.
+	EventSuspendDisk                 = "SUSPEND_DISK"                   // Since QEMU 1.2.
+	EventWakeup                      = "WAKEUP"                         // Since QEMU 1.1.
+	EventWatchdog                    = "WATCHDOG"                       // Since QEMU 0.13.
+	EventGuestPanicked               = "GUEST_PANICKED"                 // Since QEMU 1.5.
+	EventGuestCrashloaded            = "GUEST_CRASHLOADED"              // Since QEMU 5.0.
+	EventGuestPvshutdown             = "GUEST_PVSHUTDOWN"               // Since QEMU 9.1.
+	EventMemoryFailure               = "MEMORY_FAILURE"                 // Since QEMU 5.2.
+	EventJobStatusChange             = "JOB_STATUS_CHANGE"              // Since QEMU 3.0.
+	EventDeviceTrayMoved             = "DEVICE_TRAY_MOVED"              // Since QEMU 1.1.
+	EventPrManagerStatusChanged      = "PR_MANAGER_STATUS_CHANGED"      // Since QEMU 3.0.
+	EventBlockImageCorrupted         = "BLOCK_IMAGE_CORRUPTED"          // Since QEMU 1.7.
+	EventBlockIOError                = "BLOCK_IO_ERROR"                 // Since QEMU 0.13.
+	EventBlockJobCompleted           = "BLOCK_JOB_COMPLETED"            // Since QEMU 1.1.
+	EventBlockJobCancelled           = "BLOCK_JOB_CANCELLED"            // Since QEMU 1.1.
+	EventBlockJobError               = "BLOCK_JOB_ERROR"                // Since QEMU 1.3.
+	EventBlockJobReady               = "BLOCK_JOB_READY"                // Since QEMU 1.3.
+	EventBlockJobPending             = "BLOCK_JOB_PENDING"              // Since QEMU 2.12.
+	EventBlockWriteThreshold         = "BLOCK_WRITE_THRESHOLD"          // Since QEMU 2.3.
+	EventQuorumFailure               = "QUORUM_FAILURE"                 // Since QEMU 2.0.
+	EventQuorumReportBad             = "QUORUM_REPORT_BAD"              // Since QEMU 2.0.
+	EventBlockExportDeleted          = "BLOCK_EXPORT_DELETED"           // Since QEMU 5.2.
+	EventVserportChange              = "VSERPORT_CHANGE"                // Since QEMU 2.1.
+	EventDumpCompleted               = "DUMP_COMPLETED"                 // Since QEMU 2.6.
+	EventNICRxFilterChanged          = "NIC_RX_FILTER_CHANGED"          // Since QEMU 1.6.
+	EventFailoverNegotiated          = "FAILOVER_NEGOTIATED"            // Since QEMU 4.2.
+	EventNetdevStreamConnected       = "NETDEV_STREAM_CONNECTED"        // Since QEMU 7.2.
+	EventNetdevStreamDisconnected    = "NETDEV_STREAM_DISCONNECTED"     // Since QEMU 7.2.
+	EventNetdevVhostUserConnected    = "NETDEV_VHOST_USER_CONNECTED"    // Since QEMU 10.0.
+	EventNetdevVhostUserDisconnected = "NETDEV_VHOST_USER_DISCONNECTED" // Since QEMU 10.0.
+	EventSpiceConnected              = "SPICE_CONNECTED"                // Since QEMU 0.14.
+	EventSpiceInitialized            = "SPICE_INITIALIZED"              // Since QEMU 0.14.
+	EventSpiceDisconnected           = "SPICE_DISCONNECTED"             // Since QEMU 0.14.
+	EventSpiceMigrateCompleted       = "SPICE_MIGRATE_COMPLETED"        // Since QEMU 1.3.
+	EventVNCConnected                = "VNC_CONNECTED"                  // Since QEMU 0.13.
+	EventVNCInitialized              = "VNC_INITIALIZED"                // Since QEMU 0.13.
+	EventVNCDisconnected             = "VNC_DISCONNECTED"               // Since QEMU 0.13.
+	EventMigration                   = "MIGRATION"                      // Since QEMU 2.4.
+	EventMigrationPass               = "MIGRATION_PASS"                 // Since QEMU 2.6.
+	EventColoExit                    = "COLO_EXIT"                      // Since QEMU 3.1.
+	EventUnplugPrimary               = "UNPLUG_PRIMARY"                 // Since QEMU 4.2.
+	EventDeviceDeleted               = "DEVICE_DELETED"                 // Since QEMU 1.5.
+	EventDeviceUnplugGuestError      = "DEVICE_UNPLUG_GUEST_ERROR"      // Since QEMU 6.2.
+	EventBalloonChange               = "BALLOON_CHANGE"                 // Since QEMU 1.2.
+	EventHvBalloonStatusReport       = "HV_BALLOON_STATUS_REPORT"       // Since QEMU 8.2.
+	EventMemoryDeviceSizeChange      = "MEMORY_DEVICE_SIZE_CHANGE"      // Since QEMU 5.1.
+	EventCPUPolarizationChange       = "CPU_POLARIZATION_CHANGE"        // Since QEMU 8.2.
+	EventSclpCpiInfoAvailable        = "SCLP_CPI_INFO_AVAILABLE"        // Since QEMU 10.2.
+	EventRTCChange                   = "RTC_CHANGE"                     // Since QEMU 0.13.
+	EventVfuClientHangup             = "VFU_CLIENT_HANGUP"              // Since QEMU 7.1.
+	EventACPIDeviceOst               = "ACPI_DEVICE_OST"                // Since QEMU 2.1.
+	EventVFIOMigration               = "VFIO_MIGRATION"                 // Since QEMU 9.1.
+)
+
 // DecodeEvent returns the event as the type of its name, such as a *ShutdownEvent. The error
 // is qmp.ErrUnknownEvent for a name that this package has no type for.
 func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 	var v qmp.EventData
 	switch raw.Name {
-	case "SHUTDOWN":
+	case EventShutdown:
 		v = new(ShutdownEvent)
-	case "POWERDOWN":
+	case EventPowerdown:
 		v = new(PowerdownEvent)
-	case "RESET":
+	case EventReset:
 		v = new(ResetEvent)
-	case "STOP":
+	case EventStop:
 		v = new(StopEvent)
-	case "RESUME":
+	case EventResume:
 		v = new(ResumeEvent)
-	case "SUSPEND":
+	case EventSuspend:
 		v = new(SuspendEvent)
-	case "SUSPEND_DISK":
+	case EventSuspendDisk:
 		v = new(SuspendDiskEvent)
-	case "WAKEUP":
+	case EventWakeup:
 		v = new(WakeupEvent)
-	case "WATCHDOG":
+	case EventWatchdog:
 		v = new(WatchdogEvent)
-	case "GUEST_PANICKED":
+	case EventGuestPanicked:
 		v = new(GuestPanickedEvent)
-	case "GUEST_CRASHLOADED":
+	case EventGuestCrashloaded:
 		v = new(GuestCrashloadedEvent)
-	case "GUEST_PVSHUTDOWN":
+	case EventGuestPvshutdown:
 		v = new(GuestPvshutdownEvent)
-	case "MEMORY_FAILURE":
+	case EventMemoryFailure:
 		v = new(MemoryFailureEvent)
-	case "JOB_STATUS_CHANGE":
+	case EventJobStatusChange:
 		v = new(JobStatusChangeEvent)
-	case "DEVICE_TRAY_MOVED":
+	case EventDeviceTrayMoved:
 		v = new(DeviceTrayMovedEvent)
-	case "PR_MANAGER_STATUS_CHANGED":
+	case EventPrManagerStatusChanged:
 		v = new(PrManagerStatusChangedEvent)
-	case "BLOCK_IMAGE_CORRUPTED":
+	case EventBlockImageCorrupted:
 		v = new(BlockImageCorruptedEvent)
-	case "BLOCK_IO_ERROR":
+	case EventBlockIOError:
 		v = new(BlockIOErrorEvent)
-	case "BLOCK_JOB_COMPLETED":
+	case EventBlockJobCompleted:
 		v = new(BlockJobCompletedEvent)
-	case "BLOCK_JOB_CANCELLED":
+	case EventBlockJobCancelled:
 		v = new(BlockJobCancelledEvent)
-	case "BLOCK_JOB_ERROR":
+	case EventBlockJobError:
 		v = new(BlockJobErrorEvent)
-	case "BLOCK_JOB_READY":
+	case EventBlockJobReady:
 		v = new(BlockJobReadyEvent)
-	case "BLOCK_JOB_PENDING":
+	case EventBlockJobPending:
 		v = new(BlockJobPendingEvent)
-	case "BLOCK_WRITE_THRESHOLD":
+	case EventBlockWriteThreshold:
 		v = new(BlockWriteThresholdEvent)
-	case "QUORUM_FAILURE":
+	case EventQuorumFailure:
 		v = new(QuorumFailureEvent)
-	case "QUORUM_REPORT_BAD":
+	case EventQuorumReportBad:
 		v = new(QuorumReportBadEvent)
-	case "BLOCK_EXPORT_DELETED":
+	case EventBlockExportDeleted:
 		v = new(BlockExportDeletedEvent)
-	case "VSERPORT_CHANGE":
+	case EventVserportChange:
 		v = new(VserportChangeEvent)
-	case "DUMP_COMPLETED":
+	case EventDumpCompleted:
 		v = new(DumpCompletedEvent)
-	case "NIC_RX_FILTER_CHANGED":
+	case EventNICRxFilterChanged:
 		v = new(NICRxFilterChangedEvent)
-	case "FAILOVER_NEGOTIATED":
+	case EventFailoverNegotiated:
 		v = new(FailoverNegotiatedEvent)
-	case "NETDEV_STREAM_CONNECTED":
+	case EventNetdevStreamConnected:
 		v = new(NetdevStreamConnectedEvent)
-	case "NETDEV_STREAM_DISCONNECTED":
+	case EventNetdevStreamDisconnected:
 		v = new(NetdevStreamDisconnectedEvent)
-	case "NETDEV_VHOST_USER_CONNECTED":
+	case EventNetdevVhostUserConnected:
 		v = new(NetdevVhostUserConnectedEvent)
-	case "NETDEV_VHOST_USER_DISCONNECTED":
+	case EventNetdevVhostUserDisconnected:
 		v = new(NetdevVhostUserDisconnectedEvent)
-	case "SPICE_CONNECTED":
+	case EventSpiceConnected:
 		v = new(SpiceConnectedEvent)
-	case "SPICE_INITIALIZED":
+	case EventSpiceInitialized:
 		v = new(SpiceInitializedEvent)
-	case "SPICE_DISCONNECTED":
+	case EventSpiceDisconnected:
 		v = new(SpiceDisconnectedEvent)
-	case "SPICE_MIGRATE_COMPLETED":
+	case EventSpiceMigrateCompleted:
 		v = new(SpiceMigrateCompletedEvent)
-	case "VNC_CONNECTED":
+	case EventVNCConnected:
 		v = new(VNCConnectedEvent)
-	case "VNC_INITIALIZED":
+	case EventVNCInitialized:
 		v = new(VNCInitializedEvent)
-	case "VNC_DISCONNECTED":
+	case EventVNCDisconnected:
 		v = new(VNCDisconnectedEvent)
-	case "MIGRATION":
+	case EventMigration:
 		v = new(MigrationEvent)
-	case "MIGRATION_PASS":
+	case EventMigrationPass:
 		v = new(MigrationPassEvent)
-	case "COLO_EXIT":
+	case EventColoExit:
 		v = new(ColoExitEvent)
-	case "UNPLUG_PRIMARY":
+	case EventUnplugPrimary:
 		v = new(UnplugPrimaryEvent)
-	case "DEVICE_DELETED":
+	case EventDeviceDeleted:
 		v = new(DeviceDeletedEvent)
-	case "DEVICE_UNPLUG_GUEST_ERROR":
+	case EventDeviceUnplugGuestError:
 		v = new(DeviceUnplugGuestErrorEvent)
-	case "BALLOON_CHANGE":
+	case EventBalloonChange:
 		v = new(BalloonChangeEvent)
-	case "HV_BALLOON_STATUS_REPORT":
+	case EventHvBalloonStatusReport:
 		v = new(HvBalloonStatusReportEvent)
-	case "MEMORY_DEVICE_SIZE_CHANGE":
+	case EventMemoryDeviceSizeChange:
 		v = new(MemoryDeviceSizeChangeEvent)
-	case "CPU_POLARIZATION_CHANGE":
+	case EventCPUPolarizationChange:
 		v = new(CPUPolarizationChangeEvent)
-	case "SCLP_CPI_INFO_AVAILABLE":
+	case EventSclpCpiInfoAvailable:
 		v = new(SclpCpiInfoAvailableEvent)
-	case "RTC_CHANGE":
+	case EventRTCChange:
 		v = new(RTCChangeEvent)
-	case "VFU_CLIENT_HANGUP":
+	case EventVfuClientHangup:
 		v = new(VfuClientHangupEvent)
-	case "ACPI_DEVICE_OST":
+	case EventACPIDeviceOst:
 		v = new(ACPIDeviceOstEvent)
-	case "VFIO_MIGRATION":
+	case EventVFIOMigration:
 		v = new(VFIOMigrationEvent)
 	default:
 		return nil, qmp.ErrUnknownEvent

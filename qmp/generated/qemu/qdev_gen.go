@@ -119,7 +119,7 @@ func (v *DeviceDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns DEVICE_DELETED.
 func (*DeviceDeletedEvent) EventName() string {
-	return "DEVICE_DELETED"
+	return EventDeviceDeleted
 }
 
 // DeviceUnplugGuestErrorEvent is the event DEVICE_UNPLUG_GUEST_ERROR.
@@ -144,7 +144,7 @@ func (v *DeviceUnplugGuestErrorEvent) DecodeMember(d *wire.Decoder, name []byte)
 
 // EventName returns DEVICE_UNPLUG_GUEST_ERROR.
 func (*DeviceUnplugGuestErrorEvent) EventName() string {
-	return "DEVICE_UNPLUG_GUEST_ERROR"
+	return EventDeviceUnplugGuestError
 }
 
 // DeviceSyncConfig is the QMP command device-sync-config.

@@ -109,7 +109,7 @@ func (v *ShutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns SHUTDOWN.
 func (*ShutdownEvent) EventName() string {
-	return "SHUTDOWN"
+	return EventShutdown
 }
 
 // PowerdownEvent is the event POWERDOWN.
@@ -123,7 +123,7 @@ func (v *PowerdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns POWERDOWN.
 func (*PowerdownEvent) EventName() string {
-	return "POWERDOWN"
+	return EventPowerdown
 }
 
 // ResetEvent is the event RESET.
@@ -148,7 +148,7 @@ func (v *ResetEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns RESET.
 func (*ResetEvent) EventName() string {
-	return "RESET"
+	return EventReset
 }
 
 // StopEvent is the event STOP.
@@ -162,7 +162,7 @@ func (v *StopEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns STOP.
 func (*StopEvent) EventName() string {
-	return "STOP"
+	return EventStop
 }
 
 // ResumeEvent is the event RESUME.
@@ -176,7 +176,7 @@ func (v *ResumeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns RESUME.
 func (*ResumeEvent) EventName() string {
-	return "RESUME"
+	return EventResume
 }
 
 // SuspendEvent is the event SUSPEND.
@@ -190,7 +190,7 @@ func (v *SuspendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns SUSPEND.
 func (*SuspendEvent) EventName() string {
-	return "SUSPEND"
+	return EventSuspend
 }
 
 // SuspendDiskEvent is the event SUSPEND_DISK.
@@ -204,7 +204,7 @@ func (v *SuspendDiskEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns SUSPEND_DISK.
 func (*SuspendDiskEvent) EventName() string {
-	return "SUSPEND_DISK"
+	return EventSuspendDisk
 }
 
 // WakeupEvent is the event WAKEUP.
@@ -218,7 +218,7 @@ func (v *WakeupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns WAKEUP.
 func (*WakeupEvent) EventName() string {
-	return "WAKEUP"
+	return EventWakeup
 }
 
 // WatchdogEvent is the event WATCHDOG.
@@ -239,7 +239,7 @@ func (v *WatchdogEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns WATCHDOG.
 func (*WatchdogEvent) EventName() string {
-	return "WATCHDOG"
+	return EventWatchdog
 }
 
 // WatchdogAction is the QAPI enum WatchdogAction.
@@ -370,7 +370,7 @@ func (v *GuestPanickedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns GUEST_PANICKED.
 func (*GuestPanickedEvent) EventName() string {
-	return "GUEST_PANICKED"
+	return EventGuestPanicked
 }
 
 // GuestCrashloadedEvent is the event GUEST_CRASHLOADED.
@@ -396,7 +396,7 @@ func (v *GuestCrashloadedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns GUEST_CRASHLOADED.
 func (*GuestCrashloadedEvent) EventName() string {
-	return "GUEST_CRASHLOADED"
+	return EventGuestCrashloaded
 }
 
 // GuestPvshutdownEvent is the event GUEST_PVSHUTDOWN.
@@ -410,7 +410,7 @@ func (v *GuestPvshutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns GUEST_PVSHUTDOWN.
 func (*GuestPvshutdownEvent) EventName() string {
-	return "GUEST_PVSHUTDOWN"
+	return EventGuestPvshutdown
 }
 
 // GuestPanicAction is the QAPI enum GuestPanicAction.
@@ -621,7 +621,7 @@ func (v *MemoryFailureEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns MEMORY_FAILURE.
 func (*MemoryFailureEvent) EventName() string {
-	return "MEMORY_FAILURE"
+	return EventMemoryFailure
 }
 
 // MemoryFailureRecipient is the QAPI enum MemoryFailureRecipient.

@@ -451,7 +451,7 @@ func (v *SpiceConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns SPICE_CONNECTED.
 func (*SpiceConnectedEvent) EventName() string {
-	return "SPICE_CONNECTED"
+	return EventSpiceConnected
 }
 
 // SpiceInitializedEvent is the event SPICE_INITIALIZED.
@@ -478,7 +478,7 @@ func (v *SpiceInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns SPICE_INITIALIZED.
 func (*SpiceInitializedEvent) EventName() string {
-	return "SPICE_INITIALIZED"
+	return EventSpiceInitialized
 }
 
 // SpiceDisconnectedEvent is the event SPICE_DISCONNECTED.
@@ -505,7 +505,7 @@ func (v *SpiceDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 
 // EventName returns SPICE_DISCONNECTED.
 func (*SpiceDisconnectedEvent) EventName() string {
-	return "SPICE_DISCONNECTED"
+	return EventSpiceDisconnected
 }
 
 // SpiceMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED.
@@ -521,7 +521,7 @@ func (v *SpiceMigrateCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) 
 
 // EventName returns SPICE_MIGRATE_COMPLETED.
 func (*SpiceMigrateCompletedEvent) EventName() string {
-	return "SPICE_MIGRATE_COMPLETED"
+	return EventSpiceMigrateCompleted
 }
 
 // VncBasicInfo is the QAPI struct VncBasicInfo.
@@ -879,7 +879,7 @@ func (v *VNCConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns VNC_CONNECTED.
 func (*VNCConnectedEvent) EventName() string {
-	return "VNC_CONNECTED"
+	return EventVNCConnected
 }
 
 // VNCInitializedEvent is the event VNC_INITIALIZED.
@@ -906,7 +906,7 @@ func (v *VNCInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns VNC_INITIALIZED.
 func (*VNCInitializedEvent) EventName() string {
-	return "VNC_INITIALIZED"
+	return EventVNCInitialized
 }
 
 // VNCDisconnectedEvent is the event VNC_DISCONNECTED.
@@ -933,7 +933,7 @@ func (v *VNCDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns VNC_DISCONNECTED.
 func (*VNCDisconnectedEvent) EventName() string {
-	return "VNC_DISCONNECTED"
+	return EventVNCDisconnected
 }
 
 // MouseInfo is the QAPI struct MouseInfo.

@@ -48,5 +48,5 @@ func (v *VFIOMigrationEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns VFIO_MIGRATION.
 func (*VFIOMigrationEvent) EventName() string {
-	return "VFIO_MIGRATION"
+	return EventVFIOMigration
 }

@@ -6055,7 +6055,7 @@ func (v *BlockImageCorruptedEvent) DecodeMember(d *wire.Decoder, name []byte) in
 
 // EventName returns BLOCK_IMAGE_CORRUPTED.
 func (*BlockImageCorruptedEvent) EventName() string {
-	return "BLOCK_IMAGE_CORRUPTED"
+	return EventBlockImageCorrupted
 }
 
 // BlockIOErrorEvent is the event BLOCK_IO_ERROR.
@@ -6100,7 +6100,7 @@ func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns BLOCK_IO_ERROR.
 func (*BlockIOErrorEvent) EventName() string {
-	return "BLOCK_IO_ERROR"
+	return EventBlockIOError
 }
 
 // BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED.
@@ -6141,7 +6141,7 @@ func (v *BlockJobCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 
 // EventName returns BLOCK_JOB_COMPLETED.
 func (*BlockJobCompletedEvent) EventName() string {
-	return "BLOCK_JOB_COMPLETED"
+	return EventBlockJobCompleted
 }
 
 // BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED.
@@ -6178,7 +6178,7 @@ func (v *BlockJobCancelledEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 
 // EventName returns BLOCK_JOB_CANCELLED.
 func (*BlockJobCancelledEvent) EventName() string {
-	return "BLOCK_JOB_CANCELLED"
+	return EventBlockJobCancelled
 }
 
 // BlockJobErrorEvent is the event BLOCK_JOB_ERROR.
@@ -6207,7 +6207,7 @@ func (v *BlockJobErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns BLOCK_JOB_ERROR.
 func (*BlockJobErrorEvent) EventName() string {
-	return "BLOCK_JOB_ERROR"
+	return EventBlockJobError
 }
 
 // BlockJobReadyEvent is the event BLOCK_JOB_READY.
@@ -6244,7 +6244,7 @@ func (v *BlockJobReadyEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns BLOCK_JOB_READY.
 func (*BlockJobReadyEvent) EventName() string {
-	return "BLOCK_JOB_READY"
+	return EventBlockJobReady
 }
 
 // BlockJobPendingEvent is the event BLOCK_JOB_PENDING.
@@ -6269,7 +6269,7 @@ func (v *BlockJobPendingEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns BLOCK_JOB_PENDING.
 func (*BlockJobPendingEvent) EventName() string {
-	return "BLOCK_JOB_PENDING"
+	return EventBlockJobPending
 }
 
 // PreallocMode is the QAPI enum PreallocMode.
@@ -6311,7 +6311,7 @@ func (v *BlockWriteThresholdEvent) DecodeMember(d *wire.Decoder, name []byte) in
 
 // EventName returns BLOCK_WRITE_THRESHOLD.
 func (*BlockWriteThresholdEvent) EventName() string {
-	return "BLOCK_WRITE_THRESHOLD"
+	return EventBlockWriteThreshold
 }
 
 // BlockSetWriteThreshold is the QMP command block-set-write-threshold.
@@ -6438,7 +6438,7 @@ func (v *QuorumFailureEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns QUORUM_FAILURE.
 func (*QuorumFailureEvent) EventName() string {
-	return "QUORUM_FAILURE"
+	return EventQuorumFailure
 }
 
 // QuorumReportBadEvent is the event QUORUM_REPORT_BAD.
@@ -6475,7 +6475,7 @@ func (v *QuorumReportBadEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // EventName returns QUORUM_REPORT_BAD.
 func (*QuorumReportBadEvent) EventName() string {
-	return "QUORUM_REPORT_BAD"
+	return EventQuorumReportBad
 }
 
 // BlockdevSnapshotInternal is the QAPI struct BlockdevSnapshotInternal.

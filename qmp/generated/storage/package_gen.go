@@ -4,8 +4,9 @@
 //
 // A command is a request type with a Do method, which executes it and returns its result.
 //
-// An optional member is a pointer, nil if it is absent; new makes one of a value and qmp.Value
-// reads it. An optional array is absent if it is nil and empty if it is not.
+// An optional member is a pointer, nil if it is absent; new makes one of a value, qmp.NonZero
+// leaves it out if the value is zero, and qmp.Value reads it. An optional array is absent if
+// it is nil and empty if it is not.
 //
 // A member is mandatory if QEMU 11.1.3, 5.2.0, 7.2.22 and 10.0.2 all send it. If a server of
 // another version does not send it, its field is zero, as if zero had come.
@@ -23,6 +24,9 @@
 // What is sent has MarshalJSON, which gives the bytes for the wire, and String, which hides
 // secrets. What cannot be sent (a discriminator that disagrees with its branch, an alternate
 // without a value, a string that is not UTF-8) is a *qmp.EncodeError.
+//
+// An event is a type such as [JobStatusChangeEvent], for [qmp.AwaitEvent] and [qmp.Subscribe].
+// Its name is a constant, [EventJobStatusChange].
 package storage
 
 import (
@@ -61,36 +65,53 @@ func (b RawBranch) String() string {
 	return qmp.Format(&b)
 }
 
+// The names of events, for subscriptions by name ([qmp.Client.Events]).
+const (
+	EventJobStatusChange     = "JOB_STATUS_CHANGE"     // Since QEMU 3.0.
+	EventBlockImageCorrupted = "BLOCK_IMAGE_CORRUPTED" // Since QEMU 1.7.
+	EventBlockIOError        = "BLOCK_IO_ERROR"        // Since QEMU 0.13.
+	EventBlockJobCompleted   = "BLOCK_JOB_COMPLETED"   // Since QEMU 1.1.
+	EventBlockJobCancelled   = "BLOCK_JOB_CANCELLED"   // Since QEMU 1.1.
+	EventBlockJobError       = "BLOCK_JOB_ERROR"       // Since QEMU 1.3.
+	EventBlockJobReady       = "BLOCK_JOB_READY"       // Since QEMU 1.3.
+	EventBlockJobPending     = "BLOCK_JOB_PENDING"     // Since QEMU 2.12.
+	EventBlockWriteThreshold = "BLOCK_WRITE_THRESHOLD" // Since QEMU 2.3.
+	EventQuorumFailure       = "QUORUM_FAILURE"        // Since QEMU 2.0.
+	EventQuorumReportBad     = "QUORUM_REPORT_BAD"     // Since QEMU 2.0.
+	EventBlockExportDeleted  = "BLOCK_EXPORT_DELETED"  // Since QEMU 5.2.
+	EventVserportChange      = "VSERPORT_CHANGE"       // Since QEMU 2.1.
+)
+
 // DecodeEvent returns the event as the type of its name, such as a *JobStatusChangeEvent. The
 // error is qmp.ErrUnknownEvent for a name that this package has no type for.
 func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 	var v qmp.EventData
 	switch raw.Name {
-	case "JOB_STATUS_CHANGE":
+	case EventJobStatusChange:
 		v = new(JobStatusChangeEvent)
-	case "BLOCK_IMAGE_CORRUPTED":
+	case EventBlockImageCorrupted:
 		v = new(BlockImageCorruptedEvent)
-	case "BLOCK_IO_ERROR":
+	case EventBlockIOError:
 		v = new(BlockIOErrorEvent)
-	case "BLOCK_JOB_COMPLETED":
+	case EventBlockJobCompleted:
 		v = new(BlockJobCompletedEvent)
-	case "BLOCK_JOB_CANCELLED":
+	case EventBlockJobCancelled:
 		v = new(BlockJobCancelledEvent)
-	case "BLOCK_JOB_ERROR":
+	case EventBlockJobError:
 		v = new(BlockJobErrorEvent)
-	case "BLOCK_JOB_READY":
+	case EventBlockJobReady:
 		v = new(BlockJobReadyEvent)
-	case "BLOCK_JOB_PENDING":
+	case EventBlockJobPending:
 		v = new(BlockJobPendingEvent)
-	case "BLOCK_WRITE_THRESHOLD":
+	case EventBlockWriteThreshold:
 		v = new(BlockWriteThresholdEvent)
-	case "QUORUM_FAILURE":
+	case EventQuorumFailure:
 		v = new(QuorumFailureEvent)
-	case "QUORUM_REPORT_BAD":
+	case EventQuorumReportBad:
 		v = new(QuorumReportBadEvent)
-	case "BLOCK_EXPORT_DELETED":
+	case EventBlockExportDeleted:
 		v = new(BlockExportDeletedEvent)
-	case "VSERPORT_CHANGE":
+	case EventVserportChange:
 		v = new(VserportChangeEvent)
 	default:
 		return nil, qmp.ErrUnknownEvent
