@@ -31,8 +31,8 @@ type Request interface {
 //     been the right one.
 //   - [*DecodeError]: an event of type T cannot be decoded. It may have been the right one.
 //
-// To execute a command with a result or several commands, use [Subscribe]. To wait for events of
-// several types, use [Client.Events] and [EventAs].
+// To execute a command with a result or several commands, or to wait for events of several types, use
+// [Await].
 func AwaitEvent[T any, P interface {
 	*T
 	EventData
@@ -62,6 +62,39 @@ func awaitError(event string, err error) error {
 		return err
 	}
 	return wrap("qmp: await "+event, err)
+}
+
+// Await calls do, which executes any number of commands, and waits for an event that they cause: the
+// first event with one of the names, or of all events if there are no names, for which match returns
+// true. Use it instead of [AwaitEvent] for a command with a result, for several commands, or if either
+// of several events ends the wait.
+//
+//	e, err := qmp.Await(ctx, c, func(ctx context.Context) error {
+//		return qemu.DeviceDel{ID: "disk1"}.Do(ctx, c)
+//	}, func(e qmp.RawEvent) (bool, error) {
+//		gone, ok, err := qmp.EventAs[qemu.DeviceDeletedEvent](e)
+//		return !ok || qmp.Value(gone.Device) == "disk1", err
+//	}, qemu.EventDeviceDeleted, qemu.EventShutdown)
+//
+// Await subscribes before it calls do. It calls match on the caller's goroutine; an error of match ends
+// the wait. If do fails, Await returns the error and does not wait. The other errors are those of
+// [EventStream]: ctx has ended, the connection has, or events were lost.
+func Await(ctx context.Context, src EventSource, do func(context.Context) error,
+	match func(RawEvent) (bool, error), names ...string) (RawEvent, error) {
+	events := src.Events(names...)
+	defer events.Close()
+	if err := do(ctx); err != nil {
+		return RawEvent{}, err
+	}
+	for {
+		e, err := events.Next(ctx)
+		if err != nil {
+			return RawEvent{}, err
+		}
+		if found, err := match(e); found || err != nil {
+			return e, err
+		}
+	}
 }
 
 // EventAs decodes a raw event if it is of the type T:
