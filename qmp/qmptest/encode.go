@@ -3,6 +3,7 @@ package qmptest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -17,6 +18,9 @@ import (
 // tags.
 func marshal(value any) (json.RawMessage, error) {
 	v := reflect.ValueOf(value)
+	if isTooDeep(v) {
+		return nil, errors.New("the value contains itself, or is nested too deeply")
+	}
 	if !holdsReceived(v) {
 		return toJSON(value)
 	}
@@ -52,30 +56,44 @@ func isReceived(t reflect.Type) bool {
 
 // holdsReceived reports whether a value is, or holds, one of a type that is received only.
 func holdsReceived(v reflect.Value) bool {
+	return holds(v, 0, func(v reflect.Value, _ int) bool { return isReceived(v.Type()) })
+}
+
+// maxDepth is how deeply a value may be nested. One that contains itself has no end.
+const maxDepth = 1000
+
+func isTooDeep(v reflect.Value) bool {
+	return holds(v, 0, func(_ reflect.Value, depth int) bool { return depth > maxDepth })
+}
+
+// holds reports whether found is true of a value or of one inside it. It does not look into values
+// that have MarshalJSON.
+func holds(v reflect.Value, depth int, found func(v reflect.Value, depth int) bool) bool {
 	if !v.IsValid() || v.Type().Implements(marshaler) {
 		return false
 	}
+	if found(v, depth) {
+		return true
+	}
+	depth++
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
-		return holdsReceived(v.Elem())
+		return holds(v.Elem(), depth, found)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if holdsReceived(v.Index(i)) {
+			if holds(v.Index(i), depth, found) {
 				return true
 			}
 		}
 	case reflect.Map:
 		for _, value := range v.Seq2() {
-			if holdsReceived(value) {
+			if holds(value, depth, found) {
 				return true
 			}
 		}
 	case reflect.Struct:
-		if isReceived(v.Type()) {
-			return true
-		}
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() && holdsReceived(v.Field(i)) {
+			if v.Type().Field(i).IsExported() && holds(v.Field(i), depth, found) {
 				return true
 			}
 		}

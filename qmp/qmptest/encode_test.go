@@ -54,6 +54,8 @@ func TestReplyWithGeneratedValues(t *testing.T) {
 func TestReplyThatNoServerSends(t *testing.T) {
 	type list struct{ Devices []qemu.MemoryDeviceInfo }
 	type own struct{ qemu.StatusInfo }
+	cycle := []any{qemu.StatusInfo{}, nil}
+	cycle[1] = cycle
 	for name, test := range map[string]struct {
 		value any
 		want  string
@@ -70,6 +72,7 @@ func TestReplyThatNoServerSends(t *testing.T) {
 		"no UTF-8":        {qemu.NameInfo{Name: new("\xff")}, "name: string is not valid UTF-8"},
 		"a test's struct": {list{[]qemu.MemoryDeviceInfo{{}}}, "a qmptest_test.list holds a value of a generated package"},
 		"embedded":        {own{}, "field StatusInfo of qmptest_test.own has no json tag: qapigen did not make this type"},
+		"a cycle":         {cycle, "the value contains itself"},
 		"a map's keys":    {map[int]qemu.StatusInfo{1: {}}, "its keys are no strings"},
 	} {
 		t.Run(name, func(t *testing.T) {
