@@ -61,12 +61,16 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 	if err != nil {
 		return err
 	}
+	uses := "it " // and how much, once that is known
+	pending := func(err error) error {
+		return fmt.Errorf("%w: %swas asked to use %d: %w", ErrResizePending, uses, size, err)
+	}
 	for {
 		var used uint64
 		device, _, err := vm.property(ctx, id, usedSize, &used)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return fmt.Errorf("%w: it was asked to use %d bytes: %w", ErrResizePending, size, err)
+			return pending(err)
 		case err != nil:
 			return err
 		case !device:
@@ -74,6 +78,7 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 		case used == size:
 			return nil
 		}
+		uses = fmt.Sprintf("it uses %d bytes and ", used)
 		short, cancel := context.WithTimeout(ctx, lookInterval)
 		_, err = events.Next(short) // an event is a reason to look, and so is none for a second
 		waited := short.Err()
@@ -82,7 +87,7 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 		case err == nil || errors.Is(err, qmp.ErrEventsLost):
 		case waited != nil && ctx.Err() == nil:
 		case ctx.Err() != nil:
-			return fmt.Errorf("%w: it uses %d bytes and was asked to use %d: %w", ErrResizePending, used, size, err)
+			return pending(err)
 		default:
 			return err
 		}
