@@ -149,9 +149,8 @@ func (u *unplugging) await(ctx context.Context, events qmp.EventStream, limit ti
 // QEMU tells of every device.
 func (u *unplugging) awaitRelease(ctx context.Context, events qmp.EventStream) {
 	end := time.Now().Add(goneGrace)
-	for {
-		a, err := u.nextAnswer(ctx, events, end)
-		if a == gone || err != nil || !time.Now().Before(end) {
+	for ctx.Err() == nil && time.Now().Before(end) {
+		if a, err := u.nextAnswer(ctx, events, end); a == gone || err != nil {
 			return
 		}
 	}

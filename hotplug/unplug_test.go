@@ -219,6 +219,25 @@ func TestRequestThatTheGuestLoses(t *testing.T) {
 	}
 }
 
+// TestContextEndsBeforeTheRelease has a device that a look does not find any more, and a context that
+// ends while QEMU is given the time to tell.
+func TestContextEndsBeforeTheRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, c, vm := deaf(t, nil)
+		m.Mute(true)
+		time.AfterFunc(500*time.Millisecond, func() { _ = qemu.SystemReset{}.Do(t.Context(), c) })
+		short, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		err := vm.RemoveDisk(short, "d")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, hotplug.ErrUnplugPending, "it is gone")
+		require.Equal(t, 1500*time.Millisecond, time.Since(start))
+		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.Empty(t, m.State())
+	})
+}
+
 // TestRemovalWithoutAnEvent has a QEMU that does not tell of the device's end, as 7.2 and 10.0 do
 // for a qemu-xhci.
 func TestRemovalWithoutAnEvent(t *testing.T) {
