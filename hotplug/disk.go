@@ -16,7 +16,7 @@ type Disk struct {
 	ID string
 
 	// Path is a file or a block device of the host. AddDisk opens it and gives QEMU the descriptor:
-	// QEMU needs no access of its own, and does not learn the name, which need not be UTF-8. See also
+	// QEMU needs no access to the file and does not learn its name. The name need not be UTF-8. See also
 	// Open.
 	Path string
 

@@ -182,8 +182,8 @@ func (l *lived) save(t *testing.T) {
 	l.requireWritable(t)
 }
 
-// refused sends the machine to one that lacks the disk, and so fails when it has everything: the
-// source has given up its disks by then, and takes them back.
+// refused sends the machine to a QEMU without the disk. That QEMU fails when it has received everything:
+// the source has given up its disks by then, and takes them back.
 func (l *lived) refused(t *testing.T) {
 	t.Helper()
 	destination := l.q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-incoming", "defer"}})

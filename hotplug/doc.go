@@ -11,10 +11,10 @@
 //
 // # When something fails
 //
-// An operation that adds undoes, when one of its steps fails or the context ends, what it has
-// done so far, and returns the error of that step. Undoing does not end with the context but
-// has a limit of its own, 30 seconds. Where it fails as well the error is a [*RollbackError],
-// which has both errors and lists what is left.
+// If a step of an operation that adds fails, or the context ends, the operation undoes the steps before
+// it and returns the error of that step. Undoing does not end with the context: it may take 30
+// seconds. If undoing fails too, the error is a [*RollbackError], which has both errors and lists what
+// is left.
 //
 // An operation that removes cannot be undone, since the guest takes part in it. It can be
 // called again: parts that are gone are not an error, and the rest is removed. If the guest refuses

@@ -35,7 +35,7 @@ func (vm *VM) removeFunctions(ctx context.Context, ids []string) error {
 	if len(ids) == 0 {
 		return errors.New("needs the IDs of the devices")
 	}
-	var functions []*PCIDevice // those that are there
+	var functions []*PCIDevice // the devices that exist
 	var rest []func() error    // removes what belongs to each device
 	for _, id := range ids {
 		if err := checkID(id); err != nil {

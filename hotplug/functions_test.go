@@ -39,7 +39,7 @@ func TestSharedSlotOfQEMU(t *testing.T) {
 		bus, slot := qemutest.HotplugBus(machine), "9"
 		if machine == "q35" {
 			if !q.AtLeast(6, 0) {
-				t.Skip("root ports of 5.2 let go of devices that nobody has asked for")
+				t.Skip("root ports of 5.2 release devices unasked")
 			}
 			slot = "0"
 		}

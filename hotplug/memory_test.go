@@ -355,7 +355,7 @@ func guestMemoryFaults(t *testing.T, m *guestMachine) {
 // device; a 5.2 lets go of one on a root port when nobody has asked it.
 func guestVirtioMem(t *testing.T, m *guestMachine) {
 	if !m.QEMU.AtLeast(7, 2) && m.machine == "q35" {
-		t.Skip("root ports of 5.2 let go of devices that nobody has asked for")
+		t.Skip("root ports of 5.2 release devices unasked")
 	}
 	ctx := limit(t)
 	before := stateOf(t, m.c)

@@ -30,7 +30,7 @@ func TestUnplug(t *testing.T) {
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
 		if machine == "q35" && !q.AtLeast(6, 1) {
-			t.Skip("root ports of 5.2 let go of devices that nobody has asked for")
+			t.Skip("root ports of 5.2 release devices unasked")
 		}
 		unplugSteps(t, q, qemutest.Config{Machine: machine, Guest: true})
 		if machine == "q35" {

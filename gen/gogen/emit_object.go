@@ -85,8 +85,8 @@ func (o *object) emitEncode(g *jen.Group, field *field) {
 	field.typ.encode(g, member(field.wire), p)
 }
 
-// emitDecoder adds the method that reads one member and returns its number, 0 for one that it does
-// not know.
+// emitDecoder adds the method that reads one member. The method returns the member's number, or 0 if
+// it does not know the member.
 func (o *object) emitDecoder(f *file) {
 	f.method(o.receiver, "*"+o.name, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {
 		if len(o.fields) > 0 {

@@ -131,8 +131,8 @@ func (w *featureWalk) visit(s step) error {
 	return nil
 }
 
-// component returns a member's name as a path has it: with a blank before one that does not begin
-// with a letter, such as "__com.example_fast".
+// component returns a member's name as a component of a path. If the name does not begin with a letter,
+// as "__com.example_fast", a blank stands before it.
 func component(member string) string {
 	if member != "" && unicode.IsLetter(rune(member[0])) {
 		return member

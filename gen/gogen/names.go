@@ -180,8 +180,8 @@ func (b *builder) fieldNames(t qapi.ObjectType) map[string]string {
 	return keepApart(b, t.AllMembers(), func(m *qapi.Member) (string, string) { return m.Name, fieldName(m.Name) })
 }
 
-// keepApart returns Go names by the schema's. In a schema with a server's names those that would be
-// the same have numbers.
+// keepApart returns Go names by the schema's names. In a schema with a server's names, equal Go names
+// get numbers.
 func keepApart[T any](b *builder, all []T, name func(T) (wire, goName string)) map[string]string {
 	scope, found := names{}, map[string]string{}
 	for _, t := range all {
