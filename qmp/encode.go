@@ -49,8 +49,8 @@ func encodeError(command string, err error) *EncodeError {
 	return e
 }
 
-// Marshal returns the JSON of a sent type. It is MarshalJSON of generated types: the bytes are
-// those that a command sends. The error is an [*EncodeError].
+// Marshal returns the JSON of a generated type, as it is on the wire. It is the MarshalJSON method of
+// such types. The error is an [*EncodeError].
 func Marshal(m wire.MemberEncoder) ([]byte, error) {
 	e := wire.NewEncoder(nil)
 	e.Object(m)
@@ -71,7 +71,31 @@ func marshalled(e *wire.Encoder) ([]byte, error) {
 	return e.Bytes(), nil
 }
 
-// Format returns the JSON of a sent type for people, without its secrets; see [Redact]. It is String
+// Unmarshal decodes JSON into m, which should be zero. It is the UnmarshalJSON method of generated
+// types. It is as strict as the client: null is no object, integers must be in the range of their
+// types, and no member may be there twice. Members that m does not know are skipped. The error is
+// a [*DecodeError].
+func Unmarshal(text []byte, m wire.MemberDecoder) error {
+	d := wire.NewDecoder(text)
+	d.Object(m)
+	return unmarshalled(d)
+}
+
+// UnmarshalValue is Unmarshal for alternates.
+func UnmarshalValue(text []byte, v interface{ DecodeValue(d *wire.Decoder) }) error {
+	d := wire.NewDecoder(text)
+	v.DecodeValue(d)
+	return unmarshalled(d)
+}
+
+func unmarshalled(d *wire.Decoder) error {
+	if err := d.End(); err != nil {
+		return decodeError("", err)
+	}
+	return nil
+}
+
+// Format returns the JSON of a generated type for people, without its secrets; see [Redact]. It is String
 // of generated types. If the value cannot be encoded, Format returns the reason instead.
 func Format(m wire.MemberEncoder) string {
 	return formatted(func(e *wire.Encoder) { e.Object(m) })

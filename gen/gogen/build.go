@@ -12,7 +12,7 @@ type builder struct {
 	whole  *qapi.Schema // all that names are given by, so that none depends on what is selected
 	schema *qapi.Schema // the part of it that is generated
 	opts   Options
-	reach  *reach
+	codecs *codecs
 	scope  names // of the package
 	types  map[qapi.Type]goType
 	// claimed and done hold the implicit types whose names were claimed, and those that were
@@ -34,7 +34,6 @@ func build(whole, part *qapi.Schema, opts Options) (*pkg, error) {
 		whole:          whole,
 		schema:         part,
 		opts:           opts,
-		reach:          reached(part),
 		scope:          names{},
 		types:          map[qapi.Type]goType{},
 		claimed:        map[qapi.Definition]bool{},
@@ -47,6 +46,7 @@ func build(whole, part *qapi.Schema, opts Options) (*pkg, error) {
 		cycles:         findCycles(part),
 		pkg:            &pkg{opts: opts},
 	}
+	b.codecs = findCodecs(part, b.cycles)
 	if err := b.claim(); err != nil {
 		return nil, err
 	}
@@ -82,14 +82,6 @@ func kindOf(d qapi.Definition) string {
 	default:
 		return "event"
 	}
-}
-
-// both is c, or all there is if that is asked for.
-func (b *builder) both(c codec) codec {
-	if b.opts.Codec == CodecBoth {
-		return codec{sent: true, received: true}
-	}
-	return c
 }
 
 func baseName(m *qapi.Module) string { return path.Base(m.Name) }
@@ -159,7 +151,7 @@ func (b *builder) object(d qapi.ObjectType) (*object, error) {
 	o := &object{
 		name:     name,
 		doc:      b.definitionComment(fmt.Sprintf("%s is the QAPI %s %s.", name, kindOf(d), d.Head().Name), d),
-		codec:    b.both(b.reach.codec(d)),
+		codec:    b.codecs.of(d),
 		receiver: "v",
 	}
 	return o, b.fields(o, d, d)
@@ -242,7 +234,7 @@ func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 		doc: b.definitionComment(fmt.Sprintf(
 			"%s is the QAPI alternate %s: exactly one of its fields is set. Decoding sets none "+
 				"for a kind of value that is not among them.", name, d.Name), d),
-		codec: b.both(b.reach.codec(d)),
+		codec: b.codecs.of(d),
 	}
 	scope := names{}
 	for _, alt := range d.Alternatives {
@@ -262,7 +254,7 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 		c.result = b.goType(d.Returns)
 	}
 	if hasNamedArg(d) {
-		c.argType = typeName(d.Arg)
+		c.argType, c.argCodec = typeName(d.Arg), b.codecs.of(d.Arg)
 		c.merged = b.merged[c.name] == d
 	}
 	first := fmt.Sprintf("%s is the QMP command %s.", c.name, d.Name)
@@ -273,7 +265,7 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 	if hasNamedArg(d) && !d.NoGen {
 		return c, nil
 	}
-	c.args = &object{name: c.name, receiver: "r", codec: b.both(codec{sent: d.Arg != nil})}
+	c.args = &object{name: c.name, receiver: "r", codec: b.codecs.ofRequest(d)}
 	if d.Arg != nil {
 		if err := b.fields(c.args, d.Arg, d); err != nil {
 			return nil, err
@@ -304,10 +296,10 @@ func (b *builder) event(d *qapi.Event) (*event, error) {
 	b.pkg.events = append(b.pkg.events, e)
 	if d.Arg != nil && !d.Arg.Head().Implicit {
 		_, e.dataUnion = d.Arg.(*qapi.Union)
-		e.dataType = typeName(d.Arg)
+		e.dataType, e.dataCodec = typeName(d.Arg), b.codecs.of(d.Arg)
 		return e, nil
 	}
-	e.data = &object{name: e.name, receiver: "v", codec: b.both(codec{received: true})}
+	e.data = &object{name: e.name, receiver: "v", codec: b.codecs.ofEvent(d)}
 	if d.Arg != nil {
 		return e, b.fields(e.data, d.Arg, d)
 	}

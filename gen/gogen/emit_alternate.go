@@ -17,18 +17,15 @@ func (a *alternate) emit(f *file) {
 				s.Op("*")
 			}
 			s.Add(alt.typ.code())
-			if a.received {
-				s.Tag(map[string]string{"json": ",omitzero"})
-			}
 		}
 	}))
 	if a.sent {
 		a.emitEncoder(f)
-		f.printing("v", a.name, "Value", func() *jen.Statement { return jen.Id("&v") })
 	}
 	if a.received {
 		a.emitDecoder(f)
 	}
+	f.json("v", a.name, "Value", a.codec)
 }
 
 func (a *alternate) emitEncoder(f *file) {

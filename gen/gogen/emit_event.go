@@ -9,6 +9,7 @@ func (e *event) emit(f *file) {
 	} else {
 		f.declare(e.doc, jen.Type().Id(e.name).Id(e.dataType))
 		e.emitDelegation(f)
+		f.convertedJSON("v", e.name, e.dataType, e.dataCodec)
 	}
 	f.code.Line()
 	comment{"EventName returns " + e.wire + "."}.emit(f.code.Group)

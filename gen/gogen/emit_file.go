@@ -70,14 +70,54 @@ var (
 	branchResults = []jen.Code{jen.Qual(wirePath, "MemberDecoder"), jen.Bool()}
 )
 
-// printing adds the methods by which a sent type is printed: with its secrets for the wire,
-// without them for people. The pointer to it is given as a conversion to another type where
-// the methods of encoding are that type's.
-func (f *file) printing(receiver, typ, suffix string, pointer func() *jen.Statement) {
-	f.method(receiver, typ, "MarshalJSON", nil, []jen.Code{jen.Index().Byte(), jen.Error()}, func(g *jen.Group) {
-		g.Return(jen.Qual(qmpPath, "Marshal"+suffix).Call(pointer()))
-	})
-	f.method(receiver, typ, "String", nil, []jen.Code{jen.String()}, func(g *jen.Group) {
-		g.Return(jen.Qual(qmpPath, "Format"+suffix).Call(pointer()))
-	})
+// The parameters of the methods that other packages call.
+var (
+	textParam     = []jen.Code{jen.Id("text").Index().Byte()}
+	textResults   = []jen.Code{jen.Index().Byte(), jen.Error()}
+	errorResult   = []jen.Code{jen.Error()}
+	stringResults = []jen.Code{jen.String()}
+)
+
+// json adds the methods by which a type is JSON and text. The suffix is that of the functions that
+// they call.
+func (f *file) json(receiver, typ, suffix string, c codec) {
+	if c.json {
+		f.unmarshalJSON(receiver, typ, func(g *jen.Group) {
+			g.Id("*" + receiver).Op("=").Id(typ).Values()
+			g.Return(jen.Qual(qmpPath, "Unmarshal"+suffix).Call(jen.Id("text"), jen.Id(receiver)))
+		})
+	}
+	f.marshalJSON(receiver, typ, suffix, c)
+}
+
+// convertedJSON is json for a type that is defined by another one, whose methods do the work.
+func (f *file) convertedJSON(receiver, typ, other string, c codec) {
+	converted := func() *jen.Statement { return jen.Parens(jen.Op("*").Id(other)).Call(jen.Id(receiver)) }
+	if c.json || c.text {
+		f.method(receiver, "*"+typ, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
+			g.Add(converted().Dot("EncodeMembers").Call(jen.Id("e")))
+		})
+	}
+	if c.json {
+		f.unmarshalJSON(receiver, typ, func(g *jen.Group) {
+			g.Return(converted().Dot("UnmarshalJSON").Call(jen.Id("text")))
+		})
+	}
+	f.marshalJSON(receiver, typ, "", c)
+}
+
+func (f *file) unmarshalJSON(receiver, typ string, body func(g *jen.Group)) {
+	f.method(receiver, "*"+typ, "UnmarshalJSON", textParam, errorResult, body)
+}
+
+func (f *file) marshalJSON(receiver, typ, suffix string, c codec) {
+	calls := func(name string) func(g *jen.Group) {
+		return func(g *jen.Group) { g.Return(jen.Qual(qmpPath, name+suffix).Call(jen.Id("&" + receiver))) }
+	}
+	if c.json {
+		f.method(receiver, typ, "MarshalJSON", nil, textResults, calls("Marshal"))
+	}
+	if c.text {
+		f.method(receiver, typ, "String", nil, stringResults, calls("Format"))
+	}
 }

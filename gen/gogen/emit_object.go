@@ -9,7 +9,6 @@ func (o *object) emit(f *file) {
 	}
 	if o.sent {
 		o.emitEncoder(f)
-		f.printing(o.receiver, o.name, "", func() *jen.Statement { return jen.Id("&" + o.receiver) })
 	}
 	if o.received {
 		o.emitDecoder(f)
@@ -17,6 +16,7 @@ func (o *object) emit(f *file) {
 			o.union.emitDecodeBranch(f, o)
 		}
 	}
+	f.json(o.receiver, o.name, "", o.codec)
 }
 
 func (o *object) emitFields(g *jen.Group) {
@@ -26,20 +26,14 @@ func (o *object) emitFields(g *jen.Group) {
 		if field.pointer {
 			s.Op("*")
 		}
-		s.Add(field.typ.code())
-		if o.received {
-			s.Tag(map[string]string{"json": field.tag()})
-		}
+		s.Add(field.typ.code()).Tag(map[string]string{"json": field.tag()})
 	}
 	if o.extra != "" {
 		comment{"Members that the schema does not declare."}.emit(g)
 		g.Id(o.extra).Qual(qmpPath, "Args")
 	}
 	if u := o.union; u != nil {
-		s := g.Id(u.field).Id(u.iface)
-		if o.received {
-			s.Tag(map[string]string{"json": ",omitzero"})
-		}
+		g.Id(u.field).Id(u.iface)
 	}
 }
 
@@ -98,6 +92,10 @@ func (o *object) emitDecoder(f *file) {
 					})
 				}
 			})
+		}
+		if o.extra != "" {
+			g.Return(jen.Id(o.receiver + "." + o.extra + ".DecodeMember").Call(jen.Id("d"), jen.Id("name")))
+			return
 		}
 		g.Return(jen.Lit(0))
 	})

@@ -24,9 +24,6 @@ type module struct {
 // or *event.
 type decl interface{ emit(f *file) }
 
-// codec tells which code for the wire a type has.
-type codec struct{ sent, received bool }
-
 // enum is a string type with constants.
 type enum struct {
 	name   string
@@ -114,7 +111,8 @@ type command struct {
 	// args is the request type itself. It is nil if the arguments are the named type
 	// argType.
 	args    *object
-	argType string
+	argType  string
+	argCodec codec
 	// merged says that argType has the command's own name, so that one type is both.
 	merged   bool
 	result   goType // nil: none
@@ -134,6 +132,7 @@ type event struct {
 	data       *object // nil if the data is of the named type dataType
 	// dataType is that type, with branches if dataUnion.
 	dataType  string
+	dataCodec codec
 	dataUnion bool
 }
 

@@ -115,6 +115,15 @@ func (t *scalar) encodeOptional(g *jen.Group, name string, p place) {
 	g.Id("e").Dot(t.opt).Call(jen.Lit(name), jen.Id(p.expr))
 }
 
+// decodeNew uses the decoder's method for an optional member, if it has one.
+func (t *scalar) decodeNew(g *jen.Group, p place) {
+	if t.opt == "" || t.opt == "OptSecret" {
+		t.value.decodeNew(g, p)
+		return
+	}
+	g.Id("d").Dot(t.opt).Call(p.address())
+}
+
 func (t *scalar) withOptional(method string) *scalar {
 	t.opt = method
 	return t

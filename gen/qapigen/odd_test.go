@@ -72,7 +72,7 @@ func TestOddNames(t *testing.T) {
 
 	module := newModule(t)
 	for name, args := range map[string][]string{
-		"odd":  {"generate", "-codec", "both", "-schema", answer},
+		"odd":  {"generate", "-schema", answer},
 		"live": {"generate", "-schema", "unix:" + s.Addr()},
 		"some": {"generate", "-schema", answer, "-only", "3com_reset,gone.now"},
 	} {

@@ -12,19 +12,11 @@ import (
 //
 // Since QEMU 1.1. See qapi-schema.json.
 type GuestSyncDelimited struct {
-	ID int64
+	ID int64 `json:"id"`
 }
 
 func (r *GuestSyncDelimited) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").Int(r.ID)
-}
-
-func (r GuestSyncDelimited) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestSyncDelimited) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -40,19 +32,11 @@ func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestSync struct {
-	ID int64
+	ID int64 `json:"id"`
 }
 
 func (r *GuestSync) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").Int(r.ID)
-}
-
-func (r GuestSync) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestSync) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -92,19 +76,11 @@ func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 1.5. See qapi-schema.json.
 type GuestSetTime struct {
-	Time *int64
+	Time *int64 `json:"time,omitzero"`
 }
 
 func (r *GuestSetTime) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("time", r.Time)
-}
-
-func (r GuestSetTime) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestSetTime) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -119,6 +95,12 @@ type GuestAgentCommandInfo struct {
 	Name            string `json:"name"`
 	Enabled         bool   `json:"enabled"`
 	SuccessResponse bool   `json:"success-response"`
+}
+
+func (v *GuestAgentCommandInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("enabled").Bool(v.Enabled)
+	e.Name("success-response").Bool(v.SuccessResponse)
 }
 
 func (v *GuestAgentCommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -144,6 +126,15 @@ type GuestAgentInfo struct {
 	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands"`
 }
 
+func (v *GuestAgentInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("version").String(v.Version)
+	e.Name("supported_commands").BeginArray()
+	for i := range v.SupportedCommands {
+		e.Elem().Object(&v.SupportedCommands[i])
+	}
+	e.EndArray()
+}
+
 func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
@@ -158,6 +149,19 @@ func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	}
 	return 0
+}
+
+func (v *GuestAgentInfo) UnmarshalJSON(text []byte) error {
+	*v = GuestAgentInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestAgentInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestAgentInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestInfo is the QMP command guest-info.
@@ -178,19 +182,11 @@ func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestShutdown struct {
-	Mode *string
+	Mode *string `json:"mode,omitzero"`
 }
 
 func (r *GuestShutdown) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", r.Mode)
-}
-
-func (r GuestShutdown) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestShutdown) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -202,21 +198,13 @@ func (r GuestShutdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileOpen struct {
-	Path string
-	Mode *string
+	Path string  `json:"path"`
+	Mode *string `json:"mode,omitzero"`
 }
 
 func (r *GuestFileOpen) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.OptString("mode", r.Mode)
-}
-
-func (r GuestFileOpen) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileOpen) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -232,19 +220,11 @@ func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileClose struct {
-	Handle int64
+	Handle int64 `json:"handle"`
 }
 
 func (r *GuestFileClose) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
-}
-
-func (r GuestFileClose) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileClose) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -280,21 +260,13 @@ func (v *GuestFileRead) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileReadCommand struct {
-	Handle int64
-	Count  *int64
+	Handle int64  `json:"handle"`
+	Count  *int64 `json:"count,omitzero"`
 }
 
 func (r *GuestFileReadCommand) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 	e.OptInt("count", r.Count)
-}
-
-func (r GuestFileReadCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileReadCommand) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -330,20 +302,16 @@ func (v *GuestFileWrite) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileWriteCommand struct {
-	Handle int64
+	Handle int64 `json:"handle"`
 	// A secret: String hides it.
-	BufB64 string
-	Count  *int64
+	BufB64 string `json:"buf-b64"`
+	Count  *int64 `json:"count,omitzero"`
 }
 
 func (r *GuestFileWriteCommand) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 	e.Name("buf-b64").Secret(r.BufB64)
 	e.OptInt("count", r.Count)
-}
-
-func (r GuestFileWriteCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r GuestFileWriteCommand) String() string {
@@ -411,6 +379,23 @@ func (v *GuestFileWhence) EncodeValue(e *wire.Encoder) {
 	}
 }
 
+func (v *GuestFileWhence) DecodeValue(d *wire.Decoder) {
+	*v = GuestFileWhence{}
+	switch d.Kind() {
+	case wire.KindNumber:
+		d.OptInt(&v.Value)
+	case wire.KindString:
+		v.Name = new(QGASeek(d.Enum()))
+	default:
+		d.Skip()
+	}
+}
+
+func (v *GuestFileWhence) UnmarshalJSON(text []byte) error {
+	*v = GuestFileWhence{}
+	return qmp.UnmarshalValue(text, v)
+}
+
 func (v GuestFileWhence) MarshalJSON() ([]byte, error) {
 	return qmp.MarshalValue(&v)
 }
@@ -423,23 +408,15 @@ func (v GuestFileWhence) String() string {
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileSeekCommand struct {
-	Handle int64
-	Offset int64
-	Whence GuestFileWhence
+	Handle int64           `json:"handle"`
+	Offset int64           `json:"offset"`
+	Whence GuestFileWhence `json:"whence"`
 }
 
 func (r *GuestFileSeekCommand) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 	e.Name("offset").Int(r.Offset)
 	r.Whence.EncodeValue(e.Name("whence"))
-}
-
-func (r GuestFileSeekCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileSeekCommand) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -455,19 +432,11 @@ func (r GuestFileSeekCommand) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileFlush struct {
-	Handle int64
+	Handle int64 `json:"handle"`
 }
 
 func (r *GuestFileFlush) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
-}
-
-func (r GuestFileFlush) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileFlush) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -526,7 +495,7 @@ func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreezeList struct {
-	Mountpoints []string
+	Mountpoints []string `json:"mountpoints,omitzero"`
 }
 
 func (r *GuestFsfreezeFreezeList) EncodeMembers(e *wire.Encoder) {
@@ -537,14 +506,6 @@ func (r *GuestFsfreezeFreezeList) EncodeMembers(e *wire.Encoder) {
 		}
 		e.EndArray()
 	}
-}
-
-func (r GuestFsfreezeFreezeList) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFsfreezeFreezeList) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -584,19 +545,26 @@ type GuestFilesystemTrimResult struct {
 	Error   *string `json:"error,omitzero"`
 }
 
+func (v *GuestFilesystemTrimResult) EncodeMembers(e *wire.Encoder) {
+	e.Name("path").String(v.Path)
+	e.OptInt("trimmed", v.Trimmed)
+	e.OptInt("minimum", v.Minimum)
+	e.OptString("error", v.Error)
+}
+
 func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
 		return 1
 	case "trimmed":
-		v.Trimmed = new(d.Int64())
+		d.OptInt(&v.Trimmed)
 		return 2
 	case "minimum":
-		v.Minimum = new(d.Int64())
+		d.OptInt(&v.Minimum)
 		return 3
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 4
 	}
 	return 0
@@ -609,6 +577,14 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResponse struct {
 	Paths []GuestFilesystemTrimResult `json:"paths"`
+}
+
+func (v *GuestFilesystemTrimResponse) EncodeMembers(e *wire.Encoder) {
+	e.Name("paths").BeginArray()
+	for i := range v.Paths {
+		e.Elem().Object(&v.Paths[i])
+	}
+	e.EndArray()
 }
 
 func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -624,25 +600,30 @@ func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
+func (v *GuestFilesystemTrimResponse) UnmarshalJSON(text []byte) error {
+	*v = GuestFilesystemTrimResponse{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestFilesystemTrimResponse) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestFilesystemTrimResponse) String() string {
+	return qmp.Format(&v)
+}
+
 // GuestFstrim is the QMP command guest-fstrim.
 //
 // Since QEMU 1.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFstrim struct {
-	Minimum *int64
+	Minimum *int64 `json:"minimum,omitzero"`
 }
 
 func (r *GuestFstrim) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("minimum", r.Minimum)
-}
-
-func (r GuestFstrim) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFstrim) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -793,7 +774,7 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "hardware-address":
-		v.HardwareAddress = new(d.String())
+		d.OptString(&v.HardwareAddress)
 		return 2
 	case "ip-addresses":
 		v.IPAddresses = make([]GuestIpAddress, 0, d.Room())
@@ -847,14 +828,6 @@ func (v *GuestLogicalProcessor) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("can-offline", v.CanOffline)
 }
 
-func (v GuestLogicalProcessor) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v GuestLogicalProcessor) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logical-id":
@@ -864,7 +837,7 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		v.CanOffline = new(d.Bool())
+		d.OptBool(&v.CanOffline)
 		return 3
 	}
 	return 0
@@ -896,7 +869,7 @@ func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetVCPUs struct {
-	VCPUs []GuestLogicalProcessor
+	VCPUs []GuestLogicalProcessor `json:"vcpus"`
 }
 
 func (r *GuestSetVCPUs) EncodeMembers(e *wire.Encoder) {
@@ -905,6 +878,24 @@ func (r *GuestSetVCPUs) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Object(&r.VCPUs[i])
 	}
 	e.EndArray()
+}
+
+func (r *GuestSetVCPUs) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "vcpus":
+		r.VCPUs = make([]GuestLogicalProcessor, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.VCPUs = append(r.VCPUs, GuestLogicalProcessor{})
+			d.Object(&r.VCPUs[len(r.VCPUs)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (r *GuestSetVCPUs) UnmarshalJSON(text []byte) error {
+	*r = GuestSetVCPUs{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r GuestSetVCPUs) MarshalJSON() ([]byte, error) {
@@ -967,6 +958,13 @@ type GuestPCIAddress struct {
 	Function int64 `json:"function"`
 }
 
+func (v *GuestPCIAddress) EncodeMembers(e *wire.Encoder) {
+	e.Name("domain").Int(v.Domain)
+	e.Name("bus").Int(v.Bus)
+	e.Name("slot").Int(v.Slot)
+	e.Name("function").Int(v.Function)
+}
+
 func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "domain":
@@ -995,6 +993,13 @@ type GuestCCWAddress struct {
 	Ssid    int64 `json:"ssid"`
 	Subchno int64 `json:"subchno"`
 	Devno   int64 `json:"devno"`
+}
+
+func (v *GuestCCWAddress) EncodeMembers(e *wire.Encoder) {
+	e.Name("cssid").Int(v.Cssid)
+	e.Name("ssid").Int(v.Ssid)
+	e.Name("subchno").Int(v.Subchno)
+	e.Name("devno").Int(v.Devno)
 }
 
 func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1031,6 +1036,19 @@ type GuestDiskAddress struct {
 	CcwAddress    *GuestCCWAddress `json:"ccw-address,omitzero"`
 }
 
+func (v *GuestDiskAddress) EncodeMembers(e *wire.Encoder) {
+	e.Name("pci-controller").Object(&v.PCIController)
+	e.Name("bus-type").String(string(v.BusType))
+	e.Name("bus").Int(v.Bus)
+	e.Name("target").Int(v.Target)
+	e.Name("unit").Int(v.Unit)
+	e.OptString("serial", v.Serial)
+	e.OptString("dev", v.Dev)
+	if v.CcwAddress != nil {
+		e.Name("ccw-address").Object(v.CcwAddress)
+	}
+}
+
 func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pci-controller":
@@ -1049,10 +1067,10 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Unit = d.Int64()
 		return 5
 	case "serial":
-		v.Serial = new(d.String())
+		d.OptString(&v.Serial)
 		return 6
 	case "dev":
-		v.Dev = new(d.String())
+		d.OptString(&v.Dev)
 		return 7
 	case "ccw-address":
 		v.CcwAddress = new(GuestCCWAddress)
@@ -1093,6 +1111,34 @@ type GuestNVMeSmart struct {
 	MediaErrorsHi             uint64 `json:"media-errors-hi"`
 	NumberOfErrorLogEntriesLo uint64 `json:"number-of-error-log-entries-lo"`
 	NumberOfErrorLogEntriesHi uint64 `json:"number-of-error-log-entries-hi"`
+}
+
+func (v *GuestNVMeSmart) EncodeMembers(e *wire.Encoder) {
+	e.Name("critical-warning").Int(v.CriticalWarning)
+	e.Name("temperature").Int(v.Temperature)
+	e.Name("available-spare").Int(v.AvailableSpare)
+	e.Name("available-spare-threshold").Int(v.AvailableSpareThreshold)
+	e.Name("percentage-used").Int(v.PercentageUsed)
+	e.Name("data-units-read-lo").Uint(v.DataUnitsReadLo)
+	e.Name("data-units-read-hi").Uint(v.DataUnitsReadHi)
+	e.Name("data-units-written-lo").Uint(v.DataUnitsWrittenLo)
+	e.Name("data-units-written-hi").Uint(v.DataUnitsWrittenHi)
+	e.Name("host-read-commands-lo").Uint(v.HostReadCommandsLo)
+	e.Name("host-read-commands-hi").Uint(v.HostReadCommandsHi)
+	e.Name("host-write-commands-lo").Uint(v.HostWriteCommandsLo)
+	e.Name("host-write-commands-hi").Uint(v.HostWriteCommandsHi)
+	e.Name("controller-busy-time-lo").Uint(v.ControllerBusyTimeLo)
+	e.Name("controller-busy-time-hi").Uint(v.ControllerBusyTimeHi)
+	e.Name("power-cycles-lo").Uint(v.PowerCyclesLo)
+	e.Name("power-cycles-hi").Uint(v.PowerCyclesHi)
+	e.Name("power-on-hours-lo").Uint(v.PowerOnHoursLo)
+	e.Name("power-on-hours-hi").Uint(v.PowerOnHoursHi)
+	e.Name("unsafe-shutdowns-lo").Uint(v.UnsafeShutdownsLo)
+	e.Name("unsafe-shutdowns-hi").Uint(v.UnsafeShutdownsHi)
+	e.Name("media-errors-lo").Uint(v.MediaErrorsLo)
+	e.Name("media-errors-hi").Uint(v.MediaErrorsHi)
+	e.Name("number-of-error-log-entries-lo").Uint(v.NumberOfErrorLogEntriesLo)
+	e.Name("number-of-error-log-entries-hi").Uint(v.NumberOfErrorLogEntriesHi)
 }
 
 func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1183,8 +1229,8 @@ func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskSmart struct {
 	// Decides what Branch holds.
-	Type   GuestDiskBusType     `json:"type"`
-	Branch GuestDiskSmartBranch `json:",omitzero"`
+	Type   GuestDiskBusType `json:"type"`
+	Branch GuestDiskSmartBranch
 }
 
 // GuestDiskSmartBranch is what the Type of GuestDiskSmart adds to it:
@@ -1195,12 +1241,27 @@ type GuestDiskSmart struct {
 // It is nil for ide, fdc, scsi, virtio, xen, usb, uml, sata, sd, unknown, ieee1394, ssa,
 // fibre, raid, iscsi, sas, mmc, virtual, file-backed-virtual.
 type GuestDiskSmartBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isGuestDiskSmartBranch()
 }
 
 func (*GuestNVMeSmart) isGuestDiskSmartBranch() {}
 func (*RawBranch) isGuestDiskSmartBranch()      {}
+
+func (v *GuestDiskSmart) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *GuestNVMeSmart:
+		tag = e.Tag(tag, b == nil, "nvme")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *GuestDiskSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -1227,6 +1288,19 @@ func (v *GuestDiskSmart) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch, true
+}
+
+func (v *GuestDiskSmart) UnmarshalJSON(text []byte) error {
+	*v = GuestDiskSmart{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestDiskSmart) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestDiskSmart) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestDiskInfo is the QAPI struct GuestDiskInfo.
@@ -1262,7 +1336,7 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Address)
 		return 4
 	case "alias":
-		v.Alias = new(d.String())
+		d.OptString(&v.Alias)
 		return 5
 	case "smart":
 		v.Smart = new(GuestDiskSmart)
@@ -1307,6 +1381,20 @@ type GuestFilesystemInfo struct {
 	Disk                 []GuestDiskAddress `json:"disk"`
 }
 
+func (v *GuestFilesystemInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("mountpoint").String(v.Mountpoint)
+	e.Name("type").String(v.Type)
+	e.OptUint("used-bytes", v.UsedBytes)
+	e.OptUint("total-bytes", v.TotalBytes)
+	e.OptUint("total-bytes-privileged", v.TotalBytesPrivileged)
+	e.Name("disk").BeginArray()
+	for i := range v.Disk {
+		e.Elem().Object(&v.Disk[i])
+	}
+	e.EndArray()
+}
+
 func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
@@ -1319,13 +1407,13 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 3
 	case "used-bytes":
-		v.UsedBytes = new(d.Uint64())
+		d.OptUint(&v.UsedBytes)
 		return 4
 	case "total-bytes":
-		v.TotalBytes = new(d.Uint64())
+		d.OptUint(&v.TotalBytes)
 		return 5
 	case "total-bytes-privileged":
-		v.TotalBytesPrivileged = new(d.Uint64())
+		d.OptUint(&v.TotalBytesPrivileged)
 		return 6
 	case "disk":
 		v.Disk = make([]GuestDiskAddress, 0, d.Room())
@@ -1336,6 +1424,19 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 7
 	}
 	return 0
+}
+
+func (v *GuestFilesystemInfo) UnmarshalJSON(text []byte) error {
+	*v = GuestFilesystemInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestFilesystemInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestFilesystemInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestGetFsinfo is the QMP command guest-get-fsinfo.
@@ -1364,20 +1465,16 @@ func (r GuestGetFsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX || CONFIG_FREEBSD.
 type GuestSetUserPassword struct {
-	Username string
+	Username string `json:"username"`
 	// A secret: String hides it.
-	Password string
-	Crypted  bool
+	Password string `json:"password"`
+	Crypted  bool   `json:"crypted"`
 }
 
 func (r *GuestSetUserPassword) EncodeMembers(e *wire.Encoder) {
 	e.Name("username").String(r.Username)
 	e.Name("password").Secret(r.Password)
 	e.Name("crypted").Bool(r.Crypted)
-}
-
-func (r GuestSetUserPassword) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r GuestSetUserPassword) String() string {
@@ -1406,14 +1503,6 @@ func (v *GuestMemoryBlock) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("can-offline", v.CanOffline)
 }
 
-func (v GuestMemoryBlock) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v GuestMemoryBlock) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "phys-index":
@@ -1423,7 +1512,7 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		v.CanOffline = new(d.Bool())
+		d.OptBool(&v.CanOffline)
 		return 3
 	}
 	return 0
@@ -1484,7 +1573,7 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Response = GuestMemoryBlockResponseType(d.Enum())
 		return 2
 	case "error-code":
-		v.ErrorCode = new(d.Int64())
+		d.OptInt(&v.ErrorCode)
 		return 3
 	}
 	return 0
@@ -1496,7 +1585,7 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetMemoryBlocks struct {
-	MemBlks []GuestMemoryBlock
+	MemBlks []GuestMemoryBlock `json:"mem-blks"`
 }
 
 func (r *GuestSetMemoryBlocks) EncodeMembers(e *wire.Encoder) {
@@ -1505,6 +1594,24 @@ func (r *GuestSetMemoryBlocks) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Object(&r.MemBlks[i])
 	}
 	e.EndArray()
+}
+
+func (r *GuestSetMemoryBlocks) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "mem-blks":
+		r.MemBlks = make([]GuestMemoryBlock, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.MemBlks = append(r.MemBlks, GuestMemoryBlock{})
+			d.Object(&r.MemBlks[len(r.MemBlks)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (r *GuestSetMemoryBlocks) UnmarshalJSON(text []byte) error {
+	*r = GuestSetMemoryBlocks{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r GuestSetMemoryBlocks) MarshalJSON() ([]byte, error) {
@@ -1581,22 +1688,22 @@ func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Exited = d.Bool()
 		return 1
 	case "exitcode":
-		v.Exitcode = new(d.Int64())
+		d.OptInt(&v.Exitcode)
 		return 2
 	case "signal":
-		v.Signal = new(d.Int64())
+		d.OptInt(&v.Signal)
 		return 3
 	case "out-data":
-		v.OutData = new(d.String())
+		d.OptString(&v.OutData)
 		return 4
 	case "err-data":
-		v.ErrData = new(d.String())
+		d.OptString(&v.ErrData)
 		return 5
 	case "out-truncated":
-		v.OutTruncated = new(d.Bool())
+		d.OptBool(&v.OutTruncated)
 		return 6
 	case "err-truncated":
-		v.ErrTruncated = new(d.Bool())
+		d.OptBool(&v.ErrTruncated)
 		return 7
 	}
 	return 0
@@ -1606,19 +1713,11 @@ func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.5. See qapi-schema.json.
 type GuestExecStatusCommand struct {
-	PID int64
+	PID int64 `json:"pid"`
 }
 
 func (r *GuestExecStatusCommand) EncodeMembers(e *wire.Encoder) {
 	e.Name("pid").Int(r.PID)
-}
-
-func (r GuestExecStatusCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestExecStatusCommand) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1681,6 +1780,23 @@ func (v *GuestExecCaptureOutput) EncodeValue(e *wire.Encoder) {
 	}
 }
 
+func (v *GuestExecCaptureOutput) DecodeValue(d *wire.Decoder) {
+	*v = GuestExecCaptureOutput{}
+	switch d.Kind() {
+	case wire.KindBool:
+		d.OptBool(&v.Flag)
+	case wire.KindString:
+		v.Mode = new(GuestExecCaptureOutputMode(d.Enum()))
+	default:
+		d.Skip()
+	}
+}
+
+func (v *GuestExecCaptureOutput) UnmarshalJSON(text []byte) error {
+	*v = GuestExecCaptureOutput{}
+	return qmp.UnmarshalValue(text, v)
+}
+
 func (v GuestExecCaptureOutput) MarshalJSON() ([]byte, error) {
 	return qmp.MarshalValue(&v)
 }
@@ -1693,14 +1809,14 @@ func (v GuestExecCaptureOutput) String() string {
 //
 // Since QEMU 2.5. See qapi-schema.json.
 type GuestExecCommand struct {
-	Path string
+	Path string `json:"path"`
 	// A secret: String hides it.
-	Arg []string
+	Arg []string `json:"arg,omitzero"`
 	// A secret: String hides it.
-	Env []string
+	Env []string `json:"env,omitzero"`
 	// A secret: String hides it.
-	InputData     *string
-	CaptureOutput *GuestExecCaptureOutput
+	InputData     *string                 `json:"input-data,omitzero"`
+	CaptureOutput *GuestExecCaptureOutput `json:"capture-output,omitzero"`
 }
 
 func (r *GuestExecCommand) EncodeMembers(e *wire.Encoder) {
@@ -1723,10 +1839,6 @@ func (r *GuestExecCommand) EncodeMembers(e *wire.Encoder) {
 	if r.CaptureOutput != nil {
 		r.CaptureOutput.EncodeValue(e.Name("capture-output"))
 	}
-}
-
-func (r GuestExecCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r GuestExecCommand) String() string {
@@ -1783,6 +1895,12 @@ type GuestUser struct {
 	Domain    *string `json:"domain,omitzero"`
 }
 
+func (v *GuestUser) EncodeMembers(e *wire.Encoder) {
+	e.Name("user").String(v.User)
+	e.Name("login-time").Float(v.LoginTime)
+	e.OptString("domain", v.Domain)
+}
+
 func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "user":
@@ -1792,10 +1910,23 @@ func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.LoginTime = d.Float64()
 		return 2
 	case "domain":
-		v.Domain = new(d.String())
+		d.OptString(&v.Domain)
 		return 3
 	}
 	return 0
+}
+
+func (v *GuestUser) UnmarshalJSON(text []byte) error {
+	*v = GuestUser{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestUser) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestUser) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestGetUsers is the QMP command guest-get-users.
@@ -1829,7 +1960,7 @@ type GuestTimezone struct {
 func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "zone":
-		v.Zone = new(d.String())
+		d.OptString(&v.Zone)
 		return 1
 	case "offset":
 		v.Offset = d.Int64()
@@ -1871,34 +2002,34 @@ type GuestOSInfo struct {
 func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "kernel-release":
-		v.KernelRelease = new(d.String())
+		d.OptString(&v.KernelRelease)
 		return 1
 	case "kernel-version":
-		v.KernelVersion = new(d.String())
+		d.OptString(&v.KernelVersion)
 		return 2
 	case "machine":
-		v.Machine = new(d.String())
+		d.OptString(&v.Machine)
 		return 3
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 4
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 5
 	case "pretty-name":
-		v.PrettyName = new(d.String())
+		d.OptString(&v.PrettyName)
 		return 6
 	case "version":
-		v.Version = new(d.String())
+		d.OptString(&v.Version)
 		return 7
 	case "version-id":
-		v.VersionID = new(d.String())
+		d.OptString(&v.VersionID)
 		return 8
 	case "variant":
-		v.Variant = new(d.String())
+		d.OptString(&v.Variant)
 		return 9
 	case "variant-id":
-		v.VariantID = new(d.String())
+		d.OptString(&v.VariantID)
 		return 10
 	}
 	return 0
@@ -1940,6 +2071,11 @@ type GuestDeviceIdPCI struct {
 	DeviceID uint16 `json:"device-id"`
 }
 
+func (v *GuestDeviceIdPCI) EncodeMembers(e *wire.Encoder) {
+	e.Name("vendor-id").Uint(uint64(v.VendorID))
+	e.Name("device-id").Uint(uint64(v.DeviceID))
+}
+
 func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vendor-id":
@@ -1959,8 +2095,8 @@ func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceId struct {
 	// Decides what Branch holds.
-	Type   GuestDeviceType     `json:"type"`
-	Branch GuestDeviceIdBranch `json:",omitzero"`
+	Type   GuestDeviceType `json:"type"`
+	Branch GuestDeviceIdBranch
 }
 
 // GuestDeviceIdBranch is what the Type of GuestDeviceId adds to it:
@@ -1968,12 +2104,27 @@ type GuestDeviceId struct {
 //   - *GuestDeviceIdPCI: pci
 //   - *RawBranch: a value that is not in this list, or none
 type GuestDeviceIdBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isGuestDeviceIdBranch()
 }
 
 func (*GuestDeviceIdPCI) isGuestDeviceIdBranch() {}
 func (*RawBranch) isGuestDeviceIdBranch()        {}
+
+func (v *GuestDeviceId) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *GuestDeviceIdPCI:
+		tag = e.Tag(tag, b == nil, "pci")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *GuestDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -2000,6 +2151,19 @@ func (v *GuestDeviceId) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
+func (v *GuestDeviceId) UnmarshalJSON(text []byte) error {
+	*v = GuestDeviceId{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestDeviceId) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestDeviceId) String() string {
+	return qmp.Format(&v)
+}
+
 // GuestDeviceInfo is the QAPI struct GuestDeviceInfo.
 //
 // Since QEMU 5.2. See qapi-schema.json.
@@ -2018,10 +2182,10 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.DriverName = d.String()
 		return 1
 	case "driver-date":
-		v.DriverDate = new(d.Int64())
+		d.OptInt(&v.DriverDate)
 		return 2
 	case "driver-version":
-		v.DriverVersion = new(d.String())
+		d.OptString(&v.DriverVersion)
 		return 3
 	case "id":
 		v.ID = new(GuestDeviceId)
@@ -2058,6 +2222,14 @@ type GuestAuthorizedKeys struct {
 	Keys []string `json:"keys"`
 }
 
+func (v *GuestAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
+	e.Name("keys").BeginArray()
+	for i := range v.Keys {
+		e.Elem().String(v.Keys[i])
+	}
+	e.EndArray()
+}
+
 func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "keys":
@@ -2070,23 +2242,28 @@ func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *GuestAuthorizedKeys) UnmarshalJSON(text []byte) error {
+	*v = GuestAuthorizedKeys{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestAuthorizedKeys) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestAuthorizedKeys) String() string {
+	return qmp.Format(&v)
+}
+
 // GuestSSHGetAuthorizedKeys is the QMP command guest-ssh-get-authorized-keys.
 //
 // Since QEMU 5.2. See qapi-schema.json.
 type GuestSSHGetAuthorizedKeys struct {
-	Username string
+	Username string `json:"username"`
 }
 
 func (r *GuestSSHGetAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	e.Name("username").String(r.Username)
-}
-
-func (r GuestSSHGetAuthorizedKeys) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestSSHGetAuthorizedKeys) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2102,10 +2279,10 @@ func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 //
 // Since QEMU 5.2. See qapi-schema.json.
 type GuestSSHAddAuthorizedKeys struct {
-	Username string
+	Username string `json:"username"`
 	// A secret: String hides it.
-	Keys  []string
-	Reset *bool
+	Keys  []string `json:"keys"`
+	Reset *bool    `json:"reset,omitzero"`
 }
 
 func (r *GuestSSHAddAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
@@ -2116,6 +2293,29 @@ func (r *GuestSSHAddAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	}
 	e.EndArray()
 	e.OptBool("reset", r.Reset)
+}
+
+func (r *GuestSSHAddAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "username":
+		r.Username = d.String()
+		return 1
+	case "keys":
+		r.Keys = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Keys = append(r.Keys, d.String())
+		}
+		return 2
+	case "reset":
+		d.OptBool(&r.Reset)
+		return 3
+	}
+	return 0
+}
+
+func (r *GuestSSHAddAuthorizedKeys) UnmarshalJSON(text []byte) error {
+	*r = GuestSSHAddAuthorizedKeys{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r GuestSSHAddAuthorizedKeys) MarshalJSON() ([]byte, error) {
@@ -2135,9 +2335,9 @@ func (r GuestSSHAddAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 //
 // Since QEMU 5.2. See qapi-schema.json.
 type GuestSSHRemoveAuthorizedKeys struct {
-	Username string
+	Username string `json:"username"`
 	// A secret: String hides it.
-	Keys []string
+	Keys []string `json:"keys"`
 }
 
 func (r *GuestSSHRemoveAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
@@ -2147,6 +2347,26 @@ func (r *GuestSSHRemoveAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Secret(r.Keys[i])
 	}
 	e.EndArray()
+}
+
+func (r *GuestSSHRemoveAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "username":
+		r.Username = d.String()
+		return 1
+	case "keys":
+		r.Keys = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Keys = append(r.Keys, d.String())
+		}
+		return 2
+	}
+	return 0
+}
+
+func (r *GuestSSHRemoveAuthorizedKeys) UnmarshalJSON(text []byte) error {
+	*r = GuestSSHRemoveAuthorizedKeys{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r GuestSSHRemoveAuthorizedKeys) MarshalJSON() ([]byte, error) {
@@ -2190,55 +2410,55 @@ type GuestDiskStats struct {
 func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "read-sectors":
-		v.ReadSectors = new(d.Uint64())
+		d.OptUint(&v.ReadSectors)
 		return 1
 	case "read-ios":
-		v.ReadIos = new(d.Uint64())
+		d.OptUint(&v.ReadIos)
 		return 2
 	case "read-merges":
-		v.ReadMerges = new(d.Uint64())
+		d.OptUint(&v.ReadMerges)
 		return 3
 	case "write-sectors":
-		v.WriteSectors = new(d.Uint64())
+		d.OptUint(&v.WriteSectors)
 		return 4
 	case "write-ios":
-		v.WriteIos = new(d.Uint64())
+		d.OptUint(&v.WriteIos)
 		return 5
 	case "write-merges":
-		v.WriteMerges = new(d.Uint64())
+		d.OptUint(&v.WriteMerges)
 		return 6
 	case "discard-sectors":
-		v.DiscardSectors = new(d.Uint64())
+		d.OptUint(&v.DiscardSectors)
 		return 7
 	case "discard-ios":
-		v.DiscardIos = new(d.Uint64())
+		d.OptUint(&v.DiscardIos)
 		return 8
 	case "discard-merges":
-		v.DiscardMerges = new(d.Uint64())
+		d.OptUint(&v.DiscardMerges)
 		return 9
 	case "flush-ios":
-		v.FlushIos = new(d.Uint64())
+		d.OptUint(&v.FlushIos)
 		return 10
 	case "read-ticks":
-		v.ReadTicks = new(d.Uint64())
+		d.OptUint(&v.ReadTicks)
 		return 11
 	case "write-ticks":
-		v.WriteTicks = new(d.Uint64())
+		d.OptUint(&v.WriteTicks)
 		return 12
 	case "discard-ticks":
-		v.DiscardTicks = new(d.Uint64())
+		d.OptUint(&v.DiscardTicks)
 		return 13
 	case "flush-ticks":
-		v.FlushTicks = new(d.Uint64())
+		d.OptUint(&v.FlushTicks)
 		return 14
 	case "ios-pgr":
-		v.IosPgr = new(d.Uint64())
+		d.OptUint(&v.IosPgr)
 		return 15
 	case "total-ticks":
-		v.TotalTicks = new(d.Uint64())
+		d.OptUint(&v.TotalTicks)
 		return 16
 	case "weight-ticks":
-		v.WeightTicks = new(d.Uint64())
+		d.OptUint(&v.WeightTicks)
 		return 17
 	}
 	return 0
@@ -2325,6 +2545,20 @@ type GuestLinuxCpuStats struct {
 	Guestnice *uint64 `json:"guestnice,omitzero"`
 }
 
+func (v *GuestLinuxCpuStats) EncodeMembers(e *wire.Encoder) {
+	e.Name("cpu").Int(v.CPU)
+	e.Name("user").Uint(v.User)
+	e.Name("nice").Uint(v.Nice)
+	e.Name("system").Uint(v.System)
+	e.Name("idle").Uint(v.Idle)
+	e.OptUint("iowait", v.Iowait)
+	e.OptUint("irq", v.IRQ)
+	e.OptUint("softirq", v.Softirq)
+	e.OptUint("steal", v.Steal)
+	e.OptUint("guest", v.Guest)
+	e.OptUint("guestnice", v.Guestnice)
+}
+
 func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu":
@@ -2343,22 +2577,22 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Idle = d.Uint64()
 		return 5
 	case "iowait":
-		v.Iowait = new(d.Uint64())
+		d.OptUint(&v.Iowait)
 		return 6
 	case "irq":
-		v.IRQ = new(d.Uint64())
+		d.OptUint(&v.IRQ)
 		return 7
 	case "softirq":
-		v.Softirq = new(d.Uint64())
+		d.OptUint(&v.Softirq)
 		return 8
 	case "steal":
-		v.Steal = new(d.Uint64())
+		d.OptUint(&v.Steal)
 		return 9
 	case "guest":
-		v.Guest = new(d.Uint64())
+		d.OptUint(&v.Guest)
 		return 10
 	case "guestnice":
-		v.Guestnice = new(d.Uint64())
+		d.OptUint(&v.Guestnice)
 		return 11
 	}
 	return 0
@@ -2371,8 +2605,8 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestCpuStats struct {
 	// Decides what Branch holds.
-	Type   GuestCpuStatsType   `json:"type"`
-	Branch GuestCpuStatsBranch `json:",omitzero"`
+	Type   GuestCpuStatsType `json:"type"`
+	Branch GuestCpuStatsBranch
 }
 
 // GuestCpuStatsBranch is what the Type of GuestCpuStats adds to it:
@@ -2380,12 +2614,27 @@ type GuestCpuStats struct {
 //   - *GuestLinuxCpuStats: linux
 //   - *RawBranch: a value that is not in this list, or none
 type GuestCpuStatsBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isGuestCpuStatsBranch()
 }
 
 func (*GuestLinuxCpuStats) isGuestCpuStatsBranch() {}
 func (*RawBranch) isGuestCpuStatsBranch()          {}
+
+func (v *GuestCpuStats) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *GuestLinuxCpuStats:
+		tag = e.Tag(tag, b == nil, "linux")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *GuestCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -2410,6 +2659,19 @@ func (v *GuestCpuStats) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch, true
+}
+
+func (v *GuestCpuStats) UnmarshalJSON(text []byte) error {
+	*v = GuestCpuStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestCpuStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestCpuStats) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestGetCpustats is the QMP command guest-get-cpustats.
@@ -2443,6 +2705,12 @@ type GuestLoadAverage struct {
 	Load15m float64 `json:"load15m"`
 }
 
+func (v *GuestLoadAverage) EncodeMembers(e *wire.Encoder) {
+	e.Name("load1m").Float(v.Load1m)
+	e.Name("load5m").Float(v.Load5m)
+	e.Name("load15m").Float(v.Load15m)
+}
+
 func (v *GuestLoadAverage) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "load1m":
@@ -2456,6 +2724,19 @@ func (v *GuestLoadAverage) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 3
 	}
 	return 0
+}
+
+func (v *GuestLoadAverage) UnmarshalJSON(text []byte) error {
+	*v = GuestLoadAverage{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestLoadAverage) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestLoadAverage) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestGetLoad is the QMP command guest-get-load.
@@ -2510,40 +2791,40 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Metric = d.Int64()
 		return 3
 	case "gateway":
-		v.Gateway = new(d.String())
+		d.OptString(&v.Gateway)
 		return 4
 	case "mask":
-		v.Mask = new(d.String())
+		d.OptString(&v.Mask)
 		return 5
 	case "irtt":
-		v.Irtt = new(d.Int64())
+		d.OptInt(&v.Irtt)
 		return 6
 	case "flags":
-		v.Flags = new(d.Uint64())
+		d.OptUint(&v.Flags)
 		return 7
 	case "refcnt":
-		v.Refcnt = new(d.Int64())
+		d.OptInt(&v.Refcnt)
 		return 8
 	case "use":
-		v.Use = new(d.Int64())
+		d.OptInt(&v.Use)
 		return 9
 	case "window":
-		v.Window = new(d.Int64())
+		d.OptInt(&v.Window)
 		return 10
 	case "mtu":
-		v.MTU = new(d.Int64())
+		d.OptInt(&v.MTU)
 		return 11
 	case "desprefixlen":
-		v.Desprefixlen = new(d.String())
+		d.OptString(&v.Desprefixlen)
 		return 12
 	case "source":
-		v.Source = new(d.String())
+		d.OptString(&v.Source)
 		return 13
 	case "srcprefixlen":
-		v.Srcprefixlen = new(d.String())
+		d.OptString(&v.Srcprefixlen)
 		return 14
 	case "nexthop":
-		v.Nexthop = new(d.String())
+		d.OptString(&v.Nexthop)
 		return 15
 	case "version":
 		v.Version = d.Int64()

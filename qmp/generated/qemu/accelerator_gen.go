@@ -85,6 +85,15 @@ type AcceleratorInfo struct {
 	Present []Accelerator `json:"present"`
 }
 
+func (v *AcceleratorInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("enabled").String(string(v.Enabled))
+	e.Name("present").BeginArray()
+	for i := range v.Present {
+		e.Elem().String(string(v.Present[i]))
+	}
+	e.EndArray()
+}
+
 func (v *AcceleratorInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
@@ -98,6 +107,19 @@ func (v *AcceleratorInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	}
 	return 0
+}
+
+func (v *AcceleratorInfo) UnmarshalJSON(text []byte) error {
+	*v = AcceleratorInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v AcceleratorInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v AcceleratorInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryAccelerators is the QMP command query-accelerators.

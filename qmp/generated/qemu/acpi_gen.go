@@ -12,15 +12,15 @@ import (
 //
 // Since QEMU 1.5. See acpi.json.
 type AcpiTableOptions struct {
-	Sig            *string
-	Rev            *uint8
-	OEMID          *string
-	OEMTableID     *string
-	OEMRev         *uint32
-	AslCompilerID  *string
-	AslCompilerRev *uint32
-	File           *string
-	Data           *string
+	Sig            *string `json:"sig,omitzero"`
+	Rev            *uint8  `json:"rev,omitzero"`
+	OEMID          *string `json:"oem_id,omitzero"`
+	OEMTableID     *string `json:"oem_table_id,omitzero"`
+	OEMRev         *uint32 `json:"oem_rev,omitzero"`
+	AslCompilerID  *string `json:"asl_compiler_id,omitzero"`
+	AslCompilerRev *uint32 `json:"asl_compiler_rev,omitzero"`
+	File           *string `json:"file,omitzero"`
+	Data           *string `json:"data,omitzero"`
 }
 
 // ACPISlotType is the QAPI enum ACPISlotType.
@@ -48,7 +48,7 @@ type ACPIOSTInfo struct {
 func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		d.OptString(&v.Device)
 		return 1
 	case "slot":
 		v.Slot = d.String()

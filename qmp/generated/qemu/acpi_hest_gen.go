@@ -14,19 +14,11 @@ import (
 //
 // Unstable: any release of QEMU may change or remove the command.
 type InjectGhesV2Error struct {
-	Cper string
+	Cper string `json:"cper"`
 }
 
 func (r *InjectGhesV2Error) EncodeMembers(e *wire.Encoder) {
 	e.Name("cper").String(r.Cper)
-}
-
-func (r InjectGhesV2Error) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r InjectGhesV2Error) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

@@ -21,13 +21,31 @@ type AudiodevPerDirectionOptions struct {
 	BufferLength  *uint32      `json:"buffer-length,omitzero"`
 }
 
+func (v *AudiodevPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+}
+
 func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -56,6 +74,15 @@ type AudiodevGenericOptions struct {
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
 }
 
+func (v *AudiodevGenericOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+}
+
 func (v *AudiodevGenericOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -77,6 +104,18 @@ type AudiodevDBusOptions struct {
 	In       *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out      *AudiodevPerDirectionOptions `json:"out,omitzero"`
 	Nsamples *uint32                      `json:"nsamples,omitzero"`
+}
+
+func (v *AudiodevDBusOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+	if v.Nsamples != nil {
+		e.Name("nsamples").Uint(uint64(*v.Nsamples))
+	}
 }
 
 func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -112,13 +151,36 @@ type AudiodevAlsaPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
+func (v *AudiodevAlsaPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("dev", v.Dev)
+	if v.PeriodLength != nil {
+		e.Name("period-length").Uint(uint64(*v.PeriodLength))
+	}
+	e.OptBool("try-poll", v.TryPoll)
+}
+
 func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -136,13 +198,13 @@ func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		v.Dev = new(d.String())
+		d.OptString(&v.Dev)
 		return 8
 	case "period-length":
 		v.PeriodLength = new(d.Uint32())
 		return 9
 	case "try-poll":
-		v.TryPoll = new(d.Bool())
+		d.OptBool(&v.TryPoll)
 		return 10
 	}
 	return 0
@@ -155,6 +217,18 @@ type AudiodevAlsaOptions struct {
 	In        *AudiodevAlsaPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevAlsaPerDirectionOptions `json:"out,omitzero"`
 	Threshold *uint32                          `json:"threshold,omitzero"`
+}
+
+func (v *AudiodevAlsaOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+	if v.Threshold != nil {
+		e.Name("threshold").Uint(uint64(*v.Threshold))
+	}
 }
 
 func (v *AudiodevAlsaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -184,6 +258,19 @@ type AudiodevSndioOptions struct {
 	Latency *uint32                      `json:"latency,omitzero"`
 }
 
+func (v *AudiodevSndioOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+	e.OptString("dev", v.Dev)
+	if v.Latency != nil {
+		e.Name("latency").Uint(uint64(*v.Latency))
+	}
+}
+
 func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -195,7 +282,7 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "dev":
-		v.Dev = new(d.String())
+		d.OptString(&v.Dev)
 		return 3
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -219,13 +306,34 @@ type AudiodevCoreaudioPerDirectionOptions struct {
 	BufferCount   *uint32      `json:"buffer-count,omitzero"`
 }
 
+func (v *AudiodevCoreaudioPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	if v.BufferCount != nil {
+		e.Name("buffer-count").Uint(uint64(*v.BufferCount))
+	}
+}
+
 func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -257,6 +365,15 @@ type AudiodevCoreaudioOptions struct {
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
 }
 
+func (v *AudiodevCoreaudioOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+}
+
 func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -278,6 +395,18 @@ type AudiodevDsoundOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
 	Latency *uint32                      `json:"latency,omitzero"`
+}
+
+func (v *AudiodevDsoundOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+	if v.Latency != nil {
+		e.Name("latency").Uint(uint64(*v.Latency))
+	}
 }
 
 func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -315,13 +444,36 @@ type AudiodevJackPerDirectionOptions struct {
 	ExactName     *bool        `json:"exact-name,omitzero"`
 }
 
+func (v *AudiodevJackPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("server-name", v.ServerName)
+	e.OptString("client-name", v.ClientName)
+	e.OptString("connect-ports", v.ConnectPorts)
+	e.OptBool("start-server", v.StartServer)
+	e.OptBool("exact-name", v.ExactName)
+}
+
 func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -339,19 +491,19 @@ func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "server-name":
-		v.ServerName = new(d.String())
+		d.OptString(&v.ServerName)
 		return 8
 	case "client-name":
-		v.ClientName = new(d.String())
+		d.OptString(&v.ClientName)
 		return 9
 	case "connect-ports":
-		v.ConnectPorts = new(d.String())
+		d.OptString(&v.ConnectPorts)
 		return 10
 	case "start-server":
-		v.StartServer = new(d.Bool())
+		d.OptBool(&v.StartServer)
 		return 11
 	case "exact-name":
-		v.ExactName = new(d.Bool())
+		d.OptBool(&v.ExactName)
 		return 12
 	}
 	return 0
@@ -363,6 +515,15 @@ func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 type AudiodevJackOptions struct {
 	In  *AudiodevJackPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevJackPerDirectionOptions `json:"out,omitzero"`
+}
+
+func (v *AudiodevJackOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
 }
 
 func (v *AudiodevJackOptions) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -395,13 +556,36 @@ type AudiodevOssPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
+func (v *AudiodevOssPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("dev", v.Dev)
+	if v.BufferCount != nil {
+		e.Name("buffer-count").Uint(uint64(*v.BufferCount))
+	}
+	e.OptBool("try-poll", v.TryPoll)
+}
+
 func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -419,13 +603,13 @@ func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		v.Dev = new(d.String())
+		d.OptString(&v.Dev)
 		return 8
 	case "buffer-count":
 		v.BufferCount = new(d.Uint32())
 		return 9
 	case "try-poll":
-		v.TryPoll = new(d.Bool())
+		d.OptBool(&v.TryPoll)
 		return 10
 	}
 	return 0
@@ -442,6 +626,20 @@ type AudiodevOssOptions struct {
 	DspPolicy *uint32                         `json:"dsp-policy,omitzero"`
 }
 
+func (v *AudiodevOssOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+	e.OptBool("try-mmap", v.TryMmap)
+	e.OptBool("exclusive", v.Exclusive)
+	if v.DspPolicy != nil {
+		e.Name("dsp-policy").Uint(uint64(*v.DspPolicy))
+	}
+}
+
 func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -453,10 +651,10 @@ func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "try-mmap":
-		v.TryMmap = new(d.Bool())
+		d.OptBool(&v.TryMmap)
 		return 3
 	case "exclusive":
-		v.Exclusive = new(d.Bool())
+		d.OptBool(&v.Exclusive)
 		return 4
 	case "dsp-policy":
 		v.DspPolicy = new(d.Uint32())
@@ -481,13 +679,36 @@ type AudiodevPaPerDirectionOptions struct {
 	Latency       *uint32      `json:"latency,omitzero"`
 }
 
+func (v *AudiodevPaPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("name", v.Name)
+	e.OptString("stream-name", v.StreamName)
+	if v.Latency != nil {
+		e.Name("latency").Uint(uint64(*v.Latency))
+	}
+}
+
 func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -505,10 +726,10 @@ func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 8
 	case "stream-name":
-		v.StreamName = new(d.String())
+		d.OptString(&v.StreamName)
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -526,6 +747,16 @@ type AudiodevPaOptions struct {
 	Server *string                        `json:"server,omitzero"`
 }
 
+func (v *AudiodevPaOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+	e.OptString("server", v.Server)
+}
+
 func (v *AudiodevPaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -537,7 +768,7 @@ func (v *AudiodevPaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "server":
-		v.Server = new(d.String())
+		d.OptString(&v.Server)
 		return 3
 	}
 	return 0
@@ -559,13 +790,36 @@ type AudiodevPipewirePerDirectionOptions struct {
 	Latency       *uint32      `json:"latency,omitzero"`
 }
 
+func (v *AudiodevPipewirePerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("name", v.Name)
+	e.OptString("stream-name", v.StreamName)
+	if v.Latency != nil {
+		e.Name("latency").Uint(uint64(*v.Latency))
+	}
+}
+
 func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -583,10 +837,10 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 8
 	case "stream-name":
-		v.StreamName = new(d.String())
+		d.OptString(&v.StreamName)
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -601,6 +855,15 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 type AudiodevPipewireOptions struct {
 	In  *AudiodevPipewirePerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPipewirePerDirectionOptions `json:"out,omitzero"`
+}
+
+func (v *AudiodevPipewireOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
 }
 
 func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -631,13 +894,34 @@ type AudiodevSdlPerDirectionOptions struct {
 	BufferCount   *uint32      `json:"buffer-count,omitzero"`
 }
 
+func (v *AudiodevSdlPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	if v.BufferCount != nil {
+		e.Name("buffer-count").Uint(uint64(*v.BufferCount))
+	}
+}
+
 func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -669,6 +953,15 @@ type AudiodevSdlOptions struct {
 	Out *AudiodevSdlPerDirectionOptions `json:"out,omitzero"`
 }
 
+func (v *AudiodevSdlOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+}
+
 func (v *AudiodevSdlOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -692,6 +985,16 @@ type AudiodevWavOptions struct {
 	Path *string                      `json:"path,omitzero"`
 }
 
+func (v *AudiodevWavOptions) EncodeMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Object(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Object(v.Out)
+	}
+	e.OptString("path", v.Path)
+}
+
 func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -703,7 +1006,7 @@ func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "path":
-		v.Path = new(d.String())
+		d.OptString(&v.Path)
 		return 3
 	}
 	return 0
@@ -766,7 +1069,7 @@ type Audiodev struct {
 	// Decides what Branch holds.
 	Driver      AudiodevDriver `json:"driver"`
 	TimerPeriod *uint32        `json:"timer-period,omitzero"`
-	Branch      AudiodevBranch `json:",omitzero"`
+	Branch      AudiodevBranch
 }
 
 // AudiodevBranch is what the Driver of Audiodev adds to it:
@@ -785,6 +1088,7 @@ type Audiodev struct {
 //   - *AudiodevWavOptions: wav
 //   - *RawBranch: a value that is not in this list, or none
 type AudiodevBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isAudiodevBranch()
 }
@@ -802,6 +1106,46 @@ func (*AudiodevSdlOptions) isAudiodevBranch()       {}
 func (*AudiodevSndioOptions) isAudiodevBranch()     {}
 func (*AudiodevWavOptions) isAudiodevBranch()       {}
 func (*RawBranch) isAudiodevBranch()                {}
+
+func (v *Audiodev) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Driver)
+	switch b := v.Branch.(type) {
+	case *AudiodevGenericOptions:
+		tag = e.Tag(tag, b == nil, "none", "spice")
+	case *AudiodevAlsaOptions:
+		tag = e.Tag(tag, b == nil, "alsa")
+	case *AudiodevCoreaudioOptions:
+		tag = e.Tag(tag, b == nil, "coreaudio")
+	case *AudiodevDBusOptions:
+		tag = e.Tag(tag, b == nil, "dbus")
+	case *AudiodevDsoundOptions:
+		tag = e.Tag(tag, b == nil, "dsound")
+	case *AudiodevJackOptions:
+		tag = e.Tag(tag, b == nil, "jack")
+	case *AudiodevOssOptions:
+		tag = e.Tag(tag, b == nil, "oss")
+	case *AudiodevPaOptions:
+		tag = e.Tag(tag, b == nil, "pa")
+	case *AudiodevPipewireOptions:
+		tag = e.Tag(tag, b == nil, "pipewire")
+	case *AudiodevSdlOptions:
+		tag = e.Tag(tag, b == nil, "sdl")
+	case *AudiodevSndioOptions:
+		tag = e.Tag(tag, b == nil, "sndio")
+	case *AudiodevWavOptions:
+		tag = e.Tag(tag, b == nil, "wav")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Name("id").String(v.ID)
+	e.Discriminator("driver", tag)
+	if v.TimerPeriod != nil {
+		e.Name("timer-period").Uint(uint64(*v.TimerPeriod))
+	}
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *Audiodev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -854,6 +1198,19 @@ func (v *Audiodev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch, true
+}
+
+func (v *Audiodev) UnmarshalJSON(text []byte) error {
+	*v = Audiodev{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v Audiodev) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v Audiodev) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryAudiodevs is the QMP command query-audiodevs.

@@ -22,6 +22,17 @@ type SnapshotInfo struct {
 	Icount      *int64 `json:"icount,omitzero"`
 }
 
+func (v *SnapshotInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("id").String(v.ID)
+	e.Name("name").String(v.Name)
+	e.Name("vm-state-size").Int(v.VMStateSize)
+	e.Name("date-sec").Int(v.DateSec)
+	e.Name("date-nsec").Int(v.DateNsec)
+	e.Name("vm-clock-sec").Int(v.VMClockSec)
+	e.Name("vm-clock-nsec").Int(v.VMClockNsec)
+	e.OptInt("icount", v.Icount)
+}
+
 func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
@@ -46,7 +57,7 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VMClockNsec = d.Int64()
 		return 7
 	case "icount":
-		v.Icount = new(d.Int64())
+		d.OptInt(&v.Icount)
 		return 8
 	}
 	return 0
@@ -57,7 +68,7 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.10. See block-core.json.
 type ImageInfoSpecificQCow2EncryptionBase struct {
-	Format BlockdevQcow2EncryptionFormat
+	Format BlockdevQcow2EncryptionFormat `json:"format"`
 }
 
 // ImageInfoSpecificQCow2Encryption is the QAPI union ImageInfoSpecificQCow2Encryption.
@@ -65,8 +76,8 @@ type ImageInfoSpecificQCow2EncryptionBase struct {
 // Since QEMU 2.10. See block-core.json.
 type ImageInfoSpecificQCow2Encryption struct {
 	// Decides what Branch holds.
-	Format BlockdevQcow2EncryptionFormat          `json:"format"`
-	Branch ImageInfoSpecificQCow2EncryptionBranch `json:",omitzero"`
+	Format BlockdevQcow2EncryptionFormat `json:"format"`
+	Branch ImageInfoSpecificQCow2EncryptionBranch
 }
 
 // ImageInfoSpecificQCow2EncryptionBranch is what the Format of
@@ -77,12 +88,27 @@ type ImageInfoSpecificQCow2Encryption struct {
 //
 // It is nil for aes.
 type ImageInfoSpecificQCow2EncryptionBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isImageInfoSpecificQCow2EncryptionBranch()
 }
 
 func (*QCryptoBlockInfoLUKS) isImageInfoSpecificQCow2EncryptionBranch() {}
 func (*RawBranch) isImageInfoSpecificQCow2EncryptionBranch()            {}
+
+func (v *ImageInfoSpecificQCow2Encryption) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Format)
+	switch b := v.Branch.(type) {
+	case *QCryptoBlockInfoLUKS:
+		tag = e.Tag(tag, b == nil, "luks")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("format", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -111,6 +137,19 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch(end bool) (wire.MemberDe
 	return v.Branch, true
 }
 
+func (v *ImageInfoSpecificQCow2Encryption) UnmarshalJSON(text []byte) error {
+	*v = ImageInfoSpecificQCow2Encryption{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v ImageInfoSpecificQCow2Encryption) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v ImageInfoSpecificQCow2Encryption) String() string {
+	return qmp.Format(&v)
+}
+
 // ImageInfoSpecificQCow2 is the QAPI struct ImageInfoSpecificQCow2.
 //
 // Since QEMU 1.7. See block-core.json.
@@ -127,25 +166,46 @@ type ImageInfoSpecificQCow2 struct {
 	CompressionType Qcow2CompressionType              `json:"compression-type"`
 }
 
+func (v *ImageInfoSpecificQCow2) EncodeMembers(e *wire.Encoder) {
+	e.Name("compat").String(v.Compat)
+	e.OptString("data-file", v.DataFile)
+	e.OptBool("data-file-raw", v.DataFileRaw)
+	e.OptBool("extended-l2", v.ExtendedL2)
+	e.OptBool("lazy-refcounts", v.LazyRefcounts)
+	e.OptBool("corrupt", v.Corrupt)
+	e.Name("refcount-bits").Int(v.RefcountBits)
+	if v.Encrypt != nil {
+		e.Name("encrypt").Object(v.Encrypt)
+	}
+	if v.Bitmaps != nil {
+		e.Name("bitmaps").BeginArray()
+		for i := range v.Bitmaps {
+			e.Elem().Object(&v.Bitmaps[i])
+		}
+		e.EndArray()
+	}
+	e.Name("compression-type").String(string(v.CompressionType))
+}
+
 func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "compat":
 		v.Compat = d.String()
 		return 1
 	case "data-file":
-		v.DataFile = new(d.String())
+		d.OptString(&v.DataFile)
 		return 2
 	case "data-file-raw":
-		v.DataFileRaw = new(d.Bool())
+		d.OptBool(&v.DataFileRaw)
 		return 3
 	case "extended-l2":
-		v.ExtendedL2 = new(d.Bool())
+		d.OptBool(&v.ExtendedL2)
 		return 4
 	case "lazy-refcounts":
-		v.LazyRefcounts = new(d.Bool())
+		d.OptBool(&v.LazyRefcounts)
 		return 5
 	case "corrupt":
-		v.Corrupt = new(d.Bool())
+		d.OptBool(&v.Corrupt)
 		return 6
 	case "refcount-bits":
 		v.RefcountBits = d.Int64()
@@ -178,6 +238,17 @@ type ImageInfoSpecificVmdk struct {
 	Extents    []VmdkExtentInfo `json:"extents"`
 }
 
+func (v *ImageInfoSpecificVmdk) EncodeMembers(e *wire.Encoder) {
+	e.Name("create-type").String(v.CreateType)
+	e.Name("cid").Int(v.Cid)
+	e.Name("parent-cid").Int(v.ParentCid)
+	e.Name("extents").BeginArray()
+	for i := range v.Extents {
+		e.Elem().Object(&v.Extents[i])
+	}
+	e.EndArray()
+}
+
 func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "create-type":
@@ -200,6 +271,19 @@ func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *ImageInfoSpecificVmdk) UnmarshalJSON(text []byte) error {
+	*v = ImageInfoSpecificVmdk{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v ImageInfoSpecificVmdk) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v ImageInfoSpecificVmdk) String() string {
+	return qmp.Format(&v)
+}
+
 // VmdkExtentInfo is the QAPI struct VmdkExtentInfo.
 //
 // Since QEMU 8.0. See block-core.json.
@@ -209,6 +293,14 @@ type VmdkExtentInfo struct {
 	VirtualSize int64  `json:"virtual-size"`
 	ClusterSize *int64 `json:"cluster-size,omitzero"`
 	Compressed  *bool  `json:"compressed,omitzero"`
+}
+
+func (v *VmdkExtentInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("filename").String(v.Filename)
+	e.Name("format").String(v.Format)
+	e.Name("virtual-size").Int(v.VirtualSize)
+	e.OptInt("cluster-size", v.ClusterSize)
+	e.OptBool("compressed", v.Compressed)
 }
 
 func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -223,10 +315,10 @@ func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VirtualSize = d.Int64()
 		return 3
 	case "cluster-size":
-		v.ClusterSize = new(d.Int64())
+		d.OptInt(&v.ClusterSize)
 		return 4
 	case "compressed":
-		v.Compressed = new(d.Bool())
+		d.OptBool(&v.Compressed)
 		return 5
 	}
 	return 0
@@ -237,6 +329,10 @@ func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 6.1. See block-core.json.
 type ImageInfoSpecificRbd struct {
 	EncryptionFormat *RbdImageEncryptionFormat `json:"encryption-format,omitzero"`
+}
+
+func (v *ImageInfoSpecificRbd) EncodeMembers(e *wire.Encoder) {
+	e.OptString("encryption-format", (*string)(v.EncryptionFormat))
 }
 
 func (v *ImageInfoSpecificRbd) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -255,10 +351,14 @@ type ImageInfoSpecificFile struct {
 	ExtentSizeHint *uint64 `json:"extent-size-hint,omitzero"`
 }
 
+func (v *ImageInfoSpecificFile) EncodeMembers(e *wire.Encoder) {
+	e.OptUint("extent-size-hint", v.ExtentSizeHint)
+}
+
 func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "extent-size-hint":
-		v.ExtentSizeHint = new(d.Uint64())
+		d.OptUint(&v.ExtentSizeHint)
 		return 1
 	}
 	return 0
@@ -285,6 +385,10 @@ type ImageInfoSpecificQCow2Wrapper struct {
 	Data ImageInfoSpecificQCow2 `json:"data"`
 }
 
+func (v *ImageInfoSpecificQCow2Wrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
+}
+
 func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
@@ -299,6 +403,10 @@ func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byt
 // Since QEMU 6.1. See block-core.json.
 type ImageInfoSpecificVmdkWrapper struct {
 	Data ImageInfoSpecificVmdk `json:"data"`
+}
+
+func (v *ImageInfoSpecificVmdkWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
 }
 
 func (v *ImageInfoSpecificVmdkWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -317,6 +425,10 @@ type ImageInfoSpecificLUKSWrapper struct {
 	Data QCryptoBlockInfoLUKS `json:"data"`
 }
 
+func (v *ImageInfoSpecificLUKSWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
+}
+
 func (v *ImageInfoSpecificLUKSWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
@@ -331,6 +443,10 @@ func (v *ImageInfoSpecificLUKSWrapper) DecodeMember(d *wire.Decoder, name []byte
 // Since QEMU 6.1. See block-core.json.
 type ImageInfoSpecificRbdWrapper struct {
 	Data ImageInfoSpecificRbd `json:"data"`
+}
+
+func (v *ImageInfoSpecificRbdWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
 }
 
 func (v *ImageInfoSpecificRbdWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -349,6 +465,10 @@ type ImageInfoSpecificFileWrapper struct {
 	Data ImageInfoSpecificFile `json:"data"`
 }
 
+func (v *ImageInfoSpecificFileWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
+}
+
 func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
@@ -363,8 +483,8 @@ func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte
 // Since QEMU 1.7. See block-core.json.
 type ImageInfoSpecific struct {
 	// Decides what Branch holds.
-	Type   ImageInfoSpecificKind   `json:"type"`
-	Branch ImageInfoSpecificBranch `json:",omitzero"`
+	Type   ImageInfoSpecificKind `json:"type"`
+	Branch ImageInfoSpecificBranch
 }
 
 // ImageInfoSpecificBranch is what the Type of ImageInfoSpecific adds to it:
@@ -376,6 +496,7 @@ type ImageInfoSpecific struct {
 //   - *ImageInfoSpecificFileWrapper: file
 //   - *RawBranch: a value that is not in this list, or none
 type ImageInfoSpecificBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isImageInfoSpecificBranch()
 }
@@ -386,6 +507,28 @@ func (*ImageInfoSpecificLUKSWrapper) isImageInfoSpecificBranch()  {}
 func (*ImageInfoSpecificRbdWrapper) isImageInfoSpecificBranch()   {}
 func (*ImageInfoSpecificFileWrapper) isImageInfoSpecificBranch()  {}
 func (*RawBranch) isImageInfoSpecificBranch()                     {}
+
+func (v *ImageInfoSpecific) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *ImageInfoSpecificQCow2Wrapper:
+		tag = e.Tag(tag, b == nil, "qcow2")
+	case *ImageInfoSpecificVmdkWrapper:
+		tag = e.Tag(tag, b == nil, "vmdk")
+	case *ImageInfoSpecificLUKSWrapper:
+		tag = e.Tag(tag, b == nil, "luks")
+	case *ImageInfoSpecificRbdWrapper:
+		tag = e.Tag(tag, b == nil, "rbd")
+	case *ImageInfoSpecificFileWrapper:
+		tag = e.Tag(tag, b == nil, "file")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -420,6 +563,19 @@ func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
+func (v *ImageInfoSpecific) UnmarshalJSON(text []byte) error {
+	*v = ImageInfoSpecific{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v ImageInfoSpecific) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v ImageInfoSpecific) String() string {
+	return qmp.Format(&v)
+}
+
 // BlockLimitsInfo is the QAPI struct BlockLimitsInfo.
 //
 // See block-core.json.
@@ -438,19 +594,44 @@ type BlockLimitsInfo struct {
 	OptMemAlignment      uint64  `json:"opt-mem-alignment"`
 }
 
+func (v *BlockLimitsInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("request-alignment").Uint(uint64(v.RequestAlignment))
+	e.OptUint("max-discard", v.MaxDiscard)
+	if v.DiscardAlignment != nil {
+		e.Name("discard-alignment").Uint(uint64(*v.DiscardAlignment))
+	}
+	e.OptUint("max-write-zeroes", v.MaxWriteZeroes)
+	if v.WriteZeroesAlignment != nil {
+		e.Name("write-zeroes-alignment").Uint(uint64(*v.WriteZeroesAlignment))
+	}
+	if v.OptTransfer != nil {
+		e.Name("opt-transfer").Uint(uint64(*v.OptTransfer))
+	}
+	if v.MaxTransfer != nil {
+		e.Name("max-transfer").Uint(uint64(*v.MaxTransfer))
+	}
+	if v.MaxHwTransfer != nil {
+		e.Name("max-hw-transfer").Uint(uint64(*v.MaxHwTransfer))
+	}
+	e.Name("max-iov").Int(v.MaxIov)
+	e.OptInt("max-hw-iov", v.MaxHwIov)
+	e.Name("min-mem-alignment").Uint(v.MinMemAlignment)
+	e.Name("opt-mem-alignment").Uint(v.OptMemAlignment)
+}
+
 func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "request-alignment":
 		v.RequestAlignment = d.Uint32()
 		return 1
 	case "max-discard":
-		v.MaxDiscard = new(d.Uint64())
+		d.OptUint(&v.MaxDiscard)
 		return 2
 	case "discard-alignment":
 		v.DiscardAlignment = new(d.Uint32())
 		return 3
 	case "max-write-zeroes":
-		v.MaxWriteZeroes = new(d.Uint64())
+		d.OptUint(&v.MaxWriteZeroes)
 		return 4
 	case "write-zeroes-alignment":
 		v.WriteZeroesAlignment = new(d.Uint32())
@@ -468,7 +649,7 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MaxIov = d.Int64()
 		return 9
 	case "max-hw-iov":
-		v.MaxHwIov = new(d.Int64())
+		d.OptInt(&v.MaxHwIov)
 		return 10
 	case "min-mem-alignment":
 		v.MinMemAlignment = d.Uint64()
@@ -484,20 +665,20 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 8.0. See block-core.json.
 type BlockNodeInfo struct {
-	Filename              string
-	Format                string
-	DirtyFlag             *bool
-	ActualSize            *int64
-	VirtualSize           int64
-	ClusterSize           *int64
-	Encrypted             *bool
-	Compressed            *bool
-	BackingFilename       *string
-	FullBackingFilename   *string
-	BackingFilenameFormat *string
-	Snapshots             []SnapshotInfo
-	Limits                *BlockLimitsInfo
-	FormatSpecific        *ImageInfoSpecific
+	Filename              string             `json:"filename"`
+	Format                string             `json:"format"`
+	DirtyFlag             *bool              `json:"dirty-flag,omitzero"`
+	ActualSize            *int64             `json:"actual-size,omitzero"`
+	VirtualSize           int64              `json:"virtual-size"`
+	ClusterSize           *int64             `json:"cluster-size,omitzero"`
+	Encrypted             *bool              `json:"encrypted,omitzero"`
+	Compressed            *bool              `json:"compressed,omitzero"`
+	BackingFilename       *string            `json:"backing-filename,omitzero"`
+	FullBackingFilename   *string            `json:"full-backing-filename,omitzero"`
+	BackingFilenameFormat *string            `json:"backing-filename-format,omitzero"`
+	Snapshots             []SnapshotInfo     `json:"snapshots,omitzero"`
+	Limits                *BlockLimitsInfo   `json:"limits,omitzero"`
+	FormatSpecific        *ImageInfoSpecific `json:"format-specific,omitzero"`
 }
 
 // ImageInfo is the QAPI struct ImageInfo.
@@ -530,31 +711,31 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Format = d.String()
 		return 2
 	case "dirty-flag":
-		v.DirtyFlag = new(d.Bool())
+		d.OptBool(&v.DirtyFlag)
 		return 3
 	case "actual-size":
-		v.ActualSize = new(d.Int64())
+		d.OptInt(&v.ActualSize)
 		return 4
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
 		return 5
 	case "cluster-size":
-		v.ClusterSize = new(d.Int64())
+		d.OptInt(&v.ClusterSize)
 		return 6
 	case "encrypted":
-		v.Encrypted = new(d.Bool())
+		d.OptBool(&v.Encrypted)
 		return 7
 	case "compressed":
-		v.Compressed = new(d.Bool())
+		d.OptBool(&v.Compressed)
 		return 8
 	case "backing-filename":
-		v.BackingFilename = new(d.String())
+		d.OptString(&v.BackingFilename)
 		return 9
 	case "full-backing-filename":
-		v.FullBackingFilename = new(d.String())
+		d.OptString(&v.FullBackingFilename)
 		return 10
 	case "backing-filename-format":
-		v.BackingFilenameFormat = new(d.String())
+		d.OptString(&v.BackingFilenameFormat)
 		return 11
 	case "snapshots":
 		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
@@ -583,62 +764,185 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 8.0. See block-core.json.
 type BlockChildInfo struct {
-	Name string
-	Info BlockGraphInfo
+	Name string         `json:"name"`
+	Info BlockGraphInfo `json:"info"`
+}
+
+func (v *BlockChildInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("info").Object(&v.Info)
+}
+
+func (v *BlockChildInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+		return 1
+	case "info":
+		d.Object(&v.Info)
+		return 2
+	}
+	return 0
 }
 
 // BlockGraphInfo is the QAPI struct BlockGraphInfo.
 //
 // Since QEMU 8.0. See block-core.json.
 type BlockGraphInfo struct {
-	Filename              string
-	Format                string
-	DirtyFlag             *bool
-	ActualSize            *int64
-	VirtualSize           int64
-	ClusterSize           *int64
-	Encrypted             *bool
-	Compressed            *bool
-	BackingFilename       *string
-	FullBackingFilename   *string
-	BackingFilenameFormat *string
-	Snapshots             []SnapshotInfo
-	Limits                *BlockLimitsInfo
-	FormatSpecific        *ImageInfoSpecific
-	Children              []BlockChildInfo
+	Filename              string             `json:"filename"`
+	Format                string             `json:"format"`
+	DirtyFlag             *bool              `json:"dirty-flag,omitzero"`
+	ActualSize            *int64             `json:"actual-size,omitzero"`
+	VirtualSize           int64              `json:"virtual-size"`
+	ClusterSize           *int64             `json:"cluster-size,omitzero"`
+	Encrypted             *bool              `json:"encrypted,omitzero"`
+	Compressed            *bool              `json:"compressed,omitzero"`
+	BackingFilename       *string            `json:"backing-filename,omitzero"`
+	FullBackingFilename   *string            `json:"full-backing-filename,omitzero"`
+	BackingFilenameFormat *string            `json:"backing-filename-format,omitzero"`
+	Snapshots             []SnapshotInfo     `json:"snapshots,omitzero"`
+	Limits                *BlockLimitsInfo   `json:"limits,omitzero"`
+	FormatSpecific        *ImageInfoSpecific `json:"format-specific,omitzero"`
+	Children              []BlockChildInfo   `json:"children"`
+}
+
+func (v *BlockGraphInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("filename").String(v.Filename)
+	e.Name("format").String(v.Format)
+	e.OptBool("dirty-flag", v.DirtyFlag)
+	e.OptInt("actual-size", v.ActualSize)
+	e.Name("virtual-size").Int(v.VirtualSize)
+	e.OptInt("cluster-size", v.ClusterSize)
+	e.OptBool("encrypted", v.Encrypted)
+	e.OptBool("compressed", v.Compressed)
+	e.OptString("backing-filename", v.BackingFilename)
+	e.OptString("full-backing-filename", v.FullBackingFilename)
+	e.OptString("backing-filename-format", v.BackingFilenameFormat)
+	if v.Snapshots != nil {
+		e.Name("snapshots").BeginArray()
+		for i := range v.Snapshots {
+			e.Elem().Object(&v.Snapshots[i])
+		}
+		e.EndArray()
+	}
+	if v.Limits != nil {
+		e.Name("limits").Object(v.Limits)
+	}
+	if v.FormatSpecific != nil {
+		e.Name("format-specific").Object(v.FormatSpecific)
+	}
+	e.Name("children").BeginArray()
+	for i := range v.Children {
+		e.Elem().Object(&v.Children[i])
+	}
+	e.EndArray()
+}
+
+func (v *BlockGraphInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "format":
+		v.Format = d.String()
+		return 2
+	case "dirty-flag":
+		d.OptBool(&v.DirtyFlag)
+		return 3
+	case "actual-size":
+		d.OptInt(&v.ActualSize)
+		return 4
+	case "virtual-size":
+		v.VirtualSize = d.Int64()
+		return 5
+	case "cluster-size":
+		d.OptInt(&v.ClusterSize)
+		return 6
+	case "encrypted":
+		d.OptBool(&v.Encrypted)
+		return 7
+	case "compressed":
+		d.OptBool(&v.Compressed)
+		return 8
+	case "backing-filename":
+		d.OptString(&v.BackingFilename)
+		return 9
+	case "full-backing-filename":
+		d.OptString(&v.FullBackingFilename)
+		return 10
+	case "backing-filename-format":
+		d.OptString(&v.BackingFilenameFormat)
+		return 11
+	case "snapshots":
+		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Snapshots = append(v.Snapshots, SnapshotInfo{})
+			d.Object(&v.Snapshots[len(v.Snapshots)-1])
+		}
+		return 12
+	case "limits":
+		v.Limits = new(BlockLimitsInfo)
+		d.Object(v.Limits)
+		return 13
+	case "format-specific":
+		v.FormatSpecific = new(ImageInfoSpecific)
+		d.Object(v.FormatSpecific)
+		return 14
+	case "children":
+		v.Children = make([]BlockChildInfo, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Children = append(v.Children, BlockChildInfo{})
+			d.Object(&v.Children[len(v.Children)-1])
+		}
+		return 15
+	}
+	return 0
+}
+
+func (v *BlockGraphInfo) UnmarshalJSON(text []byte) error {
+	*v = BlockGraphInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockGraphInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v BlockGraphInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // ImageCheck is the QAPI struct ImageCheck.
 //
 // Since QEMU 1.4. See block-core.json.
 type ImageCheck struct {
-	Filename           string
-	Format             string
-	CheckErrors        int64
-	ImageEndOffset     *int64
-	Corruptions        *int64
-	Leaks              *int64
-	CorruptionsFixed   *int64
-	LeaksFixed         *int64
-	TotalClusters      *int64
-	AllocatedClusters  *int64
-	FragmentedClusters *int64
-	CompressedClusters *int64
+	Filename           string `json:"filename"`
+	Format             string `json:"format"`
+	CheckErrors        int64  `json:"check-errors"`
+	ImageEndOffset     *int64 `json:"image-end-offset,omitzero"`
+	Corruptions        *int64 `json:"corruptions,omitzero"`
+	Leaks              *int64 `json:"leaks,omitzero"`
+	CorruptionsFixed   *int64 `json:"corruptions-fixed,omitzero"`
+	LeaksFixed         *int64 `json:"leaks-fixed,omitzero"`
+	TotalClusters      *int64 `json:"total-clusters,omitzero"`
+	AllocatedClusters  *int64 `json:"allocated-clusters,omitzero"`
+	FragmentedClusters *int64 `json:"fragmented-clusters,omitzero"`
+	CompressedClusters *int64 `json:"compressed-clusters,omitzero"`
 }
 
 // MapEntry is the QAPI struct MapEntry.
 //
 // Since QEMU 2.6. See block-core.json.
 type MapEntry struct {
-	Start      int64
-	Length     int64
-	Data       bool
-	Zero       bool
-	Compressed bool
-	Depth      int64
-	Present    bool
-	Offset     *int64
-	Filename   *string
+	Start      int64   `json:"start"`
+	Length     int64   `json:"length"`
+	Data       bool    `json:"data"`
+	Zero       bool    `json:"zero"`
+	Compressed bool    `json:"compressed"`
+	Depth      int64   `json:"depth"`
+	Present    bool    `json:"present"`
+	Offset     *int64  `json:"offset,omitzero"`
+	Filename   *string `json:"filename,omitzero"`
 }
 
 // BlockdevCacheInfo is the QAPI struct BlockdevCacheInfo.
@@ -731,7 +1035,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.File = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = new(d.String())
+		d.OptString(&v.NodeName)
 		return 2
 	case "ro":
 		v.Ro = d.Bool()
@@ -740,7 +1044,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Drv = d.String()
 		return 4
 	case "backing_file":
-		v.BackingFile = new(d.String())
+		d.OptString(&v.BackingFile)
 		return 5
 	case "backing_file_depth":
 		v.BackingFileDepth = d.Int64()
@@ -753,7 +1057,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 7
 	case "active":
-		v.Active = new(d.Bool())
+		d.OptBool(&v.Active)
 		return 8
 	case "encrypted":
 		v.Encrypted = d.Bool()
@@ -783,46 +1087,46 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Image)
 		return 17
 	case "bps_max":
-		v.BPSMax = new(d.Int64())
+		d.OptInt(&v.BPSMax)
 		return 18
 	case "bps_rd_max":
-		v.BPSRdMax = new(d.Int64())
+		d.OptInt(&v.BPSRdMax)
 		return 19
 	case "bps_wr_max":
-		v.BPSWrMax = new(d.Int64())
+		d.OptInt(&v.BPSWrMax)
 		return 20
 	case "iops_max":
-		v.IOPSMax = new(d.Int64())
+		d.OptInt(&v.IOPSMax)
 		return 21
 	case "iops_rd_max":
-		v.IOPSRdMax = new(d.Int64())
+		d.OptInt(&v.IOPSRdMax)
 		return 22
 	case "iops_wr_max":
-		v.IOPSWrMax = new(d.Int64())
+		d.OptInt(&v.IOPSWrMax)
 		return 23
 	case "bps_max_length":
-		v.BPSMaxLength = new(d.Int64())
+		d.OptInt(&v.BPSMaxLength)
 		return 24
 	case "bps_rd_max_length":
-		v.BPSRdMaxLength = new(d.Int64())
+		d.OptInt(&v.BPSRdMaxLength)
 		return 25
 	case "bps_wr_max_length":
-		v.BPSWrMaxLength = new(d.Int64())
+		d.OptInt(&v.BPSWrMaxLength)
 		return 26
 	case "iops_max_length":
-		v.IOPSMaxLength = new(d.Int64())
+		d.OptInt(&v.IOPSMaxLength)
 		return 27
 	case "iops_rd_max_length":
-		v.IOPSRdMaxLength = new(d.Int64())
+		d.OptInt(&v.IOPSRdMaxLength)
 		return 28
 	case "iops_wr_max_length":
-		v.IOPSWrMaxLength = new(d.Int64())
+		d.OptInt(&v.IOPSWrMaxLength)
 		return 29
 	case "iops_size":
-		v.IOPSSize = new(d.Int64())
+		d.OptInt(&v.IOPSSize)
 		return 30
 	case "group":
-		v.Group = new(d.String())
+		d.OptString(&v.Group)
 		return 31
 	case "cache":
 		d.Object(&v.Cache)
@@ -869,7 +1173,7 @@ type BlockDirtyInfo struct {
 func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 1
 	case "count":
 		v.Count = d.Int64()
@@ -887,7 +1191,7 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Persistent = d.Bool()
 		return 6
 	case "inconsistent":
-		v.Inconsistent = new(d.Bool())
+		d.OptBool(&v.Inconsistent)
 		return 7
 	}
 	return 0
@@ -913,6 +1217,16 @@ type Qcow2BitmapInfo struct {
 	Flags       []Qcow2BitmapInfoFlags `json:"flags"`
 }
 
+func (v *Qcow2BitmapInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("granularity").Uint(uint64(v.Granularity))
+	e.Name("flags").BeginArray()
+	for i := range v.Flags {
+		e.Elem().String(string(v.Flags[i]))
+	}
+	e.EndArray()
+}
+
 func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
@@ -931,12 +1245,38 @@ func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *Qcow2BitmapInfo) UnmarshalJSON(text []byte) error {
+	*v = Qcow2BitmapInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v Qcow2BitmapInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v Qcow2BitmapInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // BlockLatencyHistogramInfo is the QAPI struct BlockLatencyHistogramInfo.
 //
 // Since QEMU 4.0. See block-core.json.
 type BlockLatencyHistogramInfo struct {
 	Boundaries []uint64 `json:"boundaries"`
 	Bins       []uint64 `json:"bins"`
+}
+
+func (v *BlockLatencyHistogramInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("boundaries").BeginArray()
+	for i := range v.Boundaries {
+		e.Elem().Uint(v.Boundaries[i])
+	}
+	e.EndArray()
+	e.Name("bins").BeginArray()
+	for i := range v.Bins {
+		e.Elem().Uint(v.Bins[i])
+	}
+	e.EndArray()
 }
 
 func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -955,6 +1295,19 @@ func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) i
 		return 2
 	}
 	return 0
+}
+
+func (v *BlockLatencyHistogramInfo) UnmarshalJSON(text []byte) error {
+	*v = BlockLatencyHistogramInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockLatencyHistogramInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v BlockLatencyHistogramInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // BlockInfo is the QAPI struct BlockInfo.
@@ -977,7 +1330,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "qdev":
-		v.Qdev = new(d.String())
+		d.OptString(&v.Qdev)
 		return 2
 	case "type":
 		v.Type = d.String()
@@ -993,7 +1346,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Inserted)
 		return 6
 	case "tray_open":
-		v.TrayOpen = new(d.Bool())
+		d.OptBool(&v.TrayOpen)
 		return 7
 	case "io-status":
 		v.IOStatus = new(BlockDeviceIoStatus(d.Enum()))
@@ -1006,9 +1359,9 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.10. See block-core.json.
 type BlockMeasureInfo struct {
-	Required       int64
-	FullyAllocated int64
-	Bitmaps        *int64
+	Required       int64  `json:"required"`
+	FullyAllocated int64  `json:"fully-allocated"`
+	Bitmaps        *int64 `json:"bitmaps,omitzero"`
 }
 
 // QueryBlock is the QMP command query-block.
@@ -1016,19 +1369,11 @@ type BlockMeasureInfo struct {
 // Since QEMU 0.14. See block-core.json.
 type QueryBlock struct {
 	// Seen first in QEMU 11.1.
-	Flat *bool
+	Flat *bool `json:"flat,omitzero"`
 }
 
 func (r *QueryBlock) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("flat", r.Flat)
-}
-
-func (r QueryBlock) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryBlock) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1066,6 +1411,27 @@ type BlockDeviceTimedStats struct {
 	AvgZoneAppendQueueDepth *float64 `json:"avg_zone_append_queue_depth,omitzero"`
 }
 
+func (v *BlockDeviceTimedStats) EncodeMembers(e *wire.Encoder) {
+	e.Name("interval_length").Int(v.IntervalLength)
+	e.Name("min_rd_latency_ns").Int(v.MinRdLatencyNs)
+	e.Name("max_rd_latency_ns").Int(v.MaxRdLatencyNs)
+	e.Name("avg_rd_latency_ns").Int(v.AvgRdLatencyNs)
+	e.Name("min_wr_latency_ns").Int(v.MinWrLatencyNs)
+	e.Name("max_wr_latency_ns").Int(v.MaxWrLatencyNs)
+	e.Name("avg_wr_latency_ns").Int(v.AvgWrLatencyNs)
+	e.OptInt("min_zone_append_latency_ns", v.MinZoneAppendLatencyNs)
+	e.OptInt("max_zone_append_latency_ns", v.MaxZoneAppendLatencyNs)
+	e.OptInt("avg_zone_append_latency_ns", v.AvgZoneAppendLatencyNs)
+	e.Name("min_flush_latency_ns").Int(v.MinFlushLatencyNs)
+	e.Name("max_flush_latency_ns").Int(v.MaxFlushLatencyNs)
+	e.Name("avg_flush_latency_ns").Int(v.AvgFlushLatencyNs)
+	e.Name("avg_rd_queue_depth").Float(v.AvgRdQueueDepth)
+	e.Name("avg_wr_queue_depth").Float(v.AvgWrQueueDepth)
+	if v.AvgZoneAppendQueueDepth != nil {
+		e.Name("avg_zone_append_queue_depth").Float(*v.AvgZoneAppendQueueDepth)
+	}
+}
+
 func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "interval_length":
@@ -1090,13 +1456,13 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AvgWrLatencyNs = d.Int64()
 		return 7
 	case "min_zone_append_latency_ns":
-		v.MinZoneAppendLatencyNs = new(d.Int64())
+		d.OptInt(&v.MinZoneAppendLatencyNs)
 		return 8
 	case "max_zone_append_latency_ns":
-		v.MaxZoneAppendLatencyNs = new(d.Int64())
+		d.OptInt(&v.MaxZoneAppendLatencyNs)
 		return 9
 	case "avg_zone_append_latency_ns":
-		v.AvgZoneAppendLatencyNs = new(d.Int64())
+		d.OptInt(&v.AvgZoneAppendLatencyNs)
 		return 10
 	case "min_flush_latency_ns":
 		v.MinFlushLatencyNs = d.Int64()
@@ -1118,6 +1484,19 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 16
 	}
 	return 0
+}
+
+func (v *BlockDeviceTimedStats) UnmarshalJSON(text []byte) error {
+	*v = BlockDeviceTimedStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockDeviceTimedStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v BlockDeviceTimedStats) String() string {
+	return qmp.Format(&v)
 }
 
 // BlockDeviceStats is the QAPI struct BlockDeviceStats.
@@ -1163,6 +1542,58 @@ type BlockDeviceStats struct {
 	FlushLatencyHistogram       *BlockLatencyHistogramInfo `json:"flush_latency_histogram,omitzero"`
 }
 
+func (v *BlockDeviceStats) EncodeMembers(e *wire.Encoder) {
+	e.Name("rd_bytes").Int(v.RdBytes)
+	e.Name("wr_bytes").Int(v.WrBytes)
+	e.OptInt("zone_append_bytes", v.ZoneAppendBytes)
+	e.Name("unmap_bytes").Int(v.UnmapBytes)
+	e.Name("rd_operations").Int(v.RdOperations)
+	e.Name("wr_operations").Int(v.WrOperations)
+	e.OptInt("zone_append_operations", v.ZoneAppendOperations)
+	e.Name("flush_operations").Int(v.FlushOperations)
+	e.Name("unmap_operations").Int(v.UnmapOperations)
+	e.Name("rd_total_time_ns").Int(v.RdTotalTimeNs)
+	e.Name("wr_total_time_ns").Int(v.WrTotalTimeNs)
+	e.OptInt("zone_append_total_time_ns", v.ZoneAppendTotalTimeNs)
+	e.Name("flush_total_time_ns").Int(v.FlushTotalTimeNs)
+	e.Name("unmap_total_time_ns").Int(v.UnmapTotalTimeNs)
+	e.Name("wr_highest_offset").Int(v.WrHighestOffset)
+	e.Name("rd_merged").Int(v.RdMerged)
+	e.Name("wr_merged").Int(v.WrMerged)
+	e.OptInt("zone_append_merged", v.ZoneAppendMerged)
+	e.Name("unmap_merged").Int(v.UnmapMerged)
+	e.OptInt("idle_time_ns", v.IdleTimeNs)
+	e.Name("failed_rd_operations").Int(v.FailedRdOperations)
+	e.Name("failed_wr_operations").Int(v.FailedWrOperations)
+	e.OptInt("failed_zone_append_operations", v.FailedZoneAppendOperations)
+	e.Name("failed_flush_operations").Int(v.FailedFlushOperations)
+	e.Name("failed_unmap_operations").Int(v.FailedUnmapOperations)
+	e.Name("invalid_rd_operations").Int(v.InvalidRdOperations)
+	e.Name("invalid_wr_operations").Int(v.InvalidWrOperations)
+	e.OptInt("invalid_zone_append_operations", v.InvalidZoneAppendOperations)
+	e.Name("invalid_flush_operations").Int(v.InvalidFlushOperations)
+	e.Name("invalid_unmap_operations").Int(v.InvalidUnmapOperations)
+	e.Name("account_invalid").Bool(v.AccountInvalid)
+	e.Name("account_failed").Bool(v.AccountFailed)
+	e.Name("timed_stats").BeginArray()
+	for i := range v.TimedStats {
+		e.Elem().Object(&v.TimedStats[i])
+	}
+	e.EndArray()
+	if v.RdLatencyHistogram != nil {
+		e.Name("rd_latency_histogram").Object(v.RdLatencyHistogram)
+	}
+	if v.WrLatencyHistogram != nil {
+		e.Name("wr_latency_histogram").Object(v.WrLatencyHistogram)
+	}
+	if v.ZoneAppendLatencyHistogram != nil {
+		e.Name("zone_append_latency_histogram").Object(v.ZoneAppendLatencyHistogram)
+	}
+	if v.FlushLatencyHistogram != nil {
+		e.Name("flush_latency_histogram").Object(v.FlushLatencyHistogram)
+	}
+}
+
 func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rd_bytes":
@@ -1172,7 +1603,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrBytes = d.Int64()
 		return 2
 	case "zone_append_bytes":
-		v.ZoneAppendBytes = new(d.Int64())
+		d.OptInt(&v.ZoneAppendBytes)
 		return 3
 	case "unmap_bytes":
 		v.UnmapBytes = d.Int64()
@@ -1184,7 +1615,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrOperations = d.Int64()
 		return 6
 	case "zone_append_operations":
-		v.ZoneAppendOperations = new(d.Int64())
+		d.OptInt(&v.ZoneAppendOperations)
 		return 7
 	case "flush_operations":
 		v.FlushOperations = d.Int64()
@@ -1199,7 +1630,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrTotalTimeNs = d.Int64()
 		return 11
 	case "zone_append_total_time_ns":
-		v.ZoneAppendTotalTimeNs = new(d.Int64())
+		d.OptInt(&v.ZoneAppendTotalTimeNs)
 		return 12
 	case "flush_total_time_ns":
 		v.FlushTotalTimeNs = d.Int64()
@@ -1217,13 +1648,13 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrMerged = d.Int64()
 		return 17
 	case "zone_append_merged":
-		v.ZoneAppendMerged = new(d.Int64())
+		d.OptInt(&v.ZoneAppendMerged)
 		return 18
 	case "unmap_merged":
 		v.UnmapMerged = d.Int64()
 		return 19
 	case "idle_time_ns":
-		v.IdleTimeNs = new(d.Int64())
+		d.OptInt(&v.IdleTimeNs)
 		return 20
 	case "failed_rd_operations":
 		v.FailedRdOperations = d.Int64()
@@ -1232,7 +1663,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.FailedWrOperations = d.Int64()
 		return 22
 	case "failed_zone_append_operations":
-		v.FailedZoneAppendOperations = new(d.Int64())
+		d.OptInt(&v.FailedZoneAppendOperations)
 		return 23
 	case "failed_flush_operations":
 		v.FailedFlushOperations = d.Int64()
@@ -1247,7 +1678,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.InvalidWrOperations = d.Int64()
 		return 27
 	case "invalid_zone_append_operations":
-		v.InvalidZoneAppendOperations = new(d.Int64())
+		d.OptInt(&v.InvalidZoneAppendOperations)
 		return 28
 	case "invalid_flush_operations":
 		v.InvalidFlushOperations = d.Int64()
@@ -1288,6 +1719,19 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *BlockDeviceStats) UnmarshalJSON(text []byte) error {
+	*v = BlockDeviceStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockDeviceStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v BlockDeviceStats) String() string {
+	return qmp.Format(&v)
+}
+
 // BlockStatsSpecificFile is the QAPI struct BlockStatsSpecificFile.
 //
 // Since QEMU 4.2. See block-core.json.
@@ -1295,6 +1739,12 @@ type BlockStatsSpecificFile struct {
 	DiscardNbOk     uint64 `json:"discard-nb-ok"`
 	DiscardNbFailed uint64 `json:"discard-nb-failed"`
 	DiscardBytesOk  uint64 `json:"discard-bytes-ok"`
+}
+
+func (v *BlockStatsSpecificFile) EncodeMembers(e *wire.Encoder) {
+	e.Name("discard-nb-ok").Uint(v.DiscardNbOk)
+	e.Name("discard-nb-failed").Uint(v.DiscardNbFailed)
+	e.Name("discard-bytes-ok").Uint(v.DiscardBytesOk)
 }
 
 func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1321,6 +1771,12 @@ type BlockStatsSpecificNvme struct {
 	UnalignedAccesses uint64 `json:"unaligned-accesses"`
 }
 
+func (v *BlockStatsSpecificNvme) EncodeMembers(e *wire.Encoder) {
+	e.Name("completion-errors").Uint(v.CompletionErrors)
+	e.Name("aligned-accesses").Uint(v.AlignedAccesses)
+	e.Name("unaligned-accesses").Uint(v.UnalignedAccesses)
+}
+
 func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "completion-errors":
@@ -1341,8 +1797,8 @@ func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int 
 // Since QEMU 4.2. See block-core.json.
 type BlockStatsSpecific struct {
 	// Decides what Branch holds.
-	Driver BlockdevDriver           `json:"driver"`
-	Branch BlockStatsSpecificBranch `json:",omitzero"`
+	Driver BlockdevDriver `json:"driver"`
+	Branch BlockStatsSpecificBranch
 }
 
 // BlockStatsSpecificBranch is what the Driver of BlockStatsSpecific adds to it:
@@ -1359,6 +1815,7 @@ type BlockStatsSpecific struct {
 // virtio-blk-vfio-pci (CONFIG_BLKIO), virtio-blk-vhost-user (CONFIG_BLKIO),
 // virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
 type BlockStatsSpecificBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isBlockStatsSpecificBranch()
 }
@@ -1366,6 +1823,22 @@ type BlockStatsSpecificBranch interface {
 func (*BlockStatsSpecificFile) isBlockStatsSpecificBranch() {}
 func (*BlockStatsSpecificNvme) isBlockStatsSpecificBranch() {}
 func (*RawBranch) isBlockStatsSpecificBranch()              {}
+
+func (v *BlockStatsSpecific) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Driver)
+	switch b := v.Branch.(type) {
+	case *BlockStatsSpecificFile:
+		tag = e.Tag(tag, b == nil, "file", "host_device")
+	case *BlockStatsSpecificNvme:
+		tag = e.Tag(tag, b == nil, "nvme")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("driver", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -1396,6 +1869,19 @@ func (v *BlockStatsSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
+func (v *BlockStatsSpecific) UnmarshalJSON(text []byte) error {
+	*v = BlockStatsSpecific{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockStatsSpecific) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v BlockStatsSpecific) String() string {
+	return qmp.Format(&v)
+}
+
 // BlockStats is the QAPI struct BlockStats.
 //
 // Since QEMU 0.14. See block-core.json.
@@ -1412,13 +1898,13 @@ type BlockStats struct {
 func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		d.OptString(&v.Device)
 		return 1
 	case "qdev":
-		v.Qdev = new(d.String())
+		d.OptString(&v.Qdev)
 		return 2
 	case "node-name":
-		v.NodeName = new(d.String())
+		d.OptString(&v.NodeName)
 		return 3
 	case "stats":
 		d.Object(&v.Stats)
@@ -1443,19 +1929,11 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 0.14. See block-core.json.
 type QueryBlockstats struct {
-	QueryNodes *bool
+	QueryNodes *bool `json:"query-nodes,omitzero"`
 }
 
 func (r *QueryBlockstats) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("query-nodes", r.QueryNodes)
-}
-
-func (r QueryBlockstats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryBlockstats) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1529,10 +2007,14 @@ type BlockJobInfoMirror struct {
 	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
 
+func (v *BlockJobInfoMirror) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("actively-synced", v.ActivelySynced)
+}
+
 func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actively-synced":
-		v.ActivelySynced = new(d.Bool())
+		d.OptBool(&v.ActivelySynced)
 		return 1
 	}
 	return 0
@@ -1556,7 +2038,7 @@ type BlockJobInfo struct {
 	AutoFinalize bool                `json:"auto-finalize"`
 	AutoDismiss  bool                `json:"auto-dismiss"`
 	Error        *string             `json:"error,omitzero"`
-	Branch       BlockJobInfoBranch  `json:",omitzero"`
+	Branch       BlockJobInfoBranch
 }
 
 // BlockJobInfoBranch is what the Type of BlockJobInfo adds to it:
@@ -1567,12 +2049,39 @@ type BlockJobInfo struct {
 // It is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
 // snapshot-delete.
 type BlockJobInfoBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isBlockJobInfoBranch()
 }
 
 func (*BlockJobInfoMirror) isBlockJobInfoBranch() {}
 func (*RawBranch) isBlockJobInfoBranch()          {}
+
+func (v *BlockJobInfo) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *BlockJobInfoMirror:
+		tag = e.Tag(tag, b == nil, "mirror")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	e.Name("device").String(v.Device)
+	e.Name("len").Int(v.Len)
+	e.Name("offset").Int(v.Offset)
+	e.Name("busy").Bool(v.Busy)
+	e.Name("paused").Bool(v.Paused)
+	e.Name("speed").Int(v.Speed)
+	e.Name("io-status").String(string(v.IOStatus))
+	e.Name("ready").Bool(v.Ready)
+	e.Name("status").String(string(v.Status))
+	e.Name("auto-finalize").Bool(v.AutoFinalize)
+	e.Name("auto-dismiss").Bool(v.AutoDismiss)
+	e.OptString("error", v.Error)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -1613,7 +2122,7 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AutoDismiss = d.Bool()
 		return 12
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 13
 	}
 	return 0
@@ -1635,6 +2144,19 @@ func (v *BlockJobInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch, true
+}
+
+func (v *BlockJobInfo) UnmarshalJSON(text []byte) error {
+	*v = BlockJobInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockJobInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v BlockJobInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryBlockJobs is the QMP command query-block-jobs.
@@ -1659,23 +2181,15 @@ func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 0.14. See block-core.json.
 type BlockResize struct {
-	Device   *string
-	NodeName *string
-	Size     int64
+	Device   *string `json:"device,omitzero"`
+	NodeName *string `json:"node-name,omitzero"`
+	Size     int64   `json:"size"`
 }
 
 func (r *BlockResize) EncodeMembers(e *wire.Encoder) {
 	e.OptString("device", r.Device)
 	e.OptString("node-name", r.NodeName)
 	e.Name("size").Int(r.Size)
-}
-
-func (r BlockResize) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockResize) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1698,12 +2212,12 @@ const (
 //
 // See block-core.json.
 type BlockdevSnapshotSync struct {
-	Device           *string
-	NodeName         *string
-	SnapshotFile     string
-	SnapshotNodeName *string
-	Format           *string
-	Mode             *NewImageMode
+	Device           *string       `json:"device,omitzero"`
+	NodeName         *string       `json:"node-name,omitzero"`
+	SnapshotFile     string        `json:"snapshot-file"`
+	SnapshotNodeName *string       `json:"snapshot-node-name,omitzero"`
+	Format           *string       `json:"format,omitzero"`
+	Mode             *NewImageMode `json:"mode,omitzero"`
 }
 
 func (v *BlockdevSnapshotSync) EncodeMembers(e *wire.Encoder) {
@@ -1715,20 +2229,36 @@ func (v *BlockdevSnapshotSync) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(v.Mode))
 }
 
-func (v BlockdevSnapshotSync) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotSync) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevSnapshotSync) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "device":
+		d.OptString(&v.Device)
+		return 1
+	case "node-name":
+		d.OptString(&v.NodeName)
+		return 2
+	case "snapshot-file":
+		v.SnapshotFile = d.String()
+		return 3
+	case "snapshot-node-name":
+		d.OptString(&v.SnapshotNodeName)
+		return 4
+	case "format":
+		d.OptString(&v.Format)
+		return 5
+	case "mode":
+		v.Mode = new(NewImageMode(d.Enum()))
+		return 6
+	}
+	return 0
 }
 
 // BlockdevSnapshot is the QAPI struct BlockdevSnapshot.
 //
 // Since QEMU 2.5. See block-core.json.
 type BlockdevSnapshot struct {
-	Node    string
-	Overlay string
+	Node    string `json:"node"`
+	Overlay string `json:"overlay"`
 }
 
 func (v *BlockdevSnapshot) EncodeMembers(e *wire.Encoder) {
@@ -1736,22 +2266,26 @@ func (v *BlockdevSnapshot) EncodeMembers(e *wire.Encoder) {
 	e.Name("overlay").String(v.Overlay)
 }
 
-func (v BlockdevSnapshot) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshot) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevSnapshot) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node":
+		v.Node = d.String()
+		return 1
+	case "overlay":
+		v.Overlay = d.String()
+		return 2
+	}
+	return 0
 }
 
 // BackupPerf is the QAPI struct BackupPerf.
 //
 // Since QEMU 6.0. See block-core.json.
 type BackupPerf struct {
-	UseCopyRange   *bool
-	MaxWorkers     *int64
-	MaxChunk       *int64
-	MinClusterSize *uint64
+	UseCopyRange   *bool   `json:"use-copy-range,omitzero"`
+	MaxWorkers     *int64  `json:"max-workers,omitzero"`
+	MaxChunk       *int64  `json:"max-chunk,omitzero"`
+	MinClusterSize *uint64 `json:"min-cluster-size,omitzero"`
 }
 
 func (v *BackupPerf) EncodeMembers(e *wire.Encoder) {
@@ -1761,59 +2295,69 @@ func (v *BackupPerf) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("min-cluster-size", v.MinClusterSize)
 }
 
-func (v BackupPerf) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BackupPerf) String() string {
-	return qmp.Format(&v)
+func (v *BackupPerf) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "use-copy-range":
+		d.OptBool(&v.UseCopyRange)
+		return 1
+	case "max-workers":
+		d.OptInt(&v.MaxWorkers)
+		return 2
+	case "max-chunk":
+		d.OptInt(&v.MaxChunk)
+		return 3
+	case "min-cluster-size":
+		d.OptUint(&v.MinClusterSize)
+		return 4
+	}
+	return 0
 }
 
 // BackupCommon is the QAPI struct BackupCommon.
 //
 // Since QEMU 4.2. See block-core.json.
 type BackupCommon struct {
-	JobID          *string
-	Device         string
-	Sync           MirrorSyncMode
-	Speed          *int64
-	Bitmap         *string
-	BitmapMode     *BitmapSyncMode
-	Compress       *bool
-	OnSourceError  *BlockdevOnError
-	OnTargetError  *BlockdevOnError
-	OnCbwError     *OnCbwError
-	AutoFinalize   *bool
-	AutoDismiss    *bool
-	FilterNodeName *string
-	DiscardSource  *bool
+	JobID          *string          `json:"job-id,omitzero"`
+	Device         string           `json:"device"`
+	Sync           MirrorSyncMode   `json:"sync"`
+	Speed          *int64           `json:"speed,omitzero"`
+	Bitmap         *string          `json:"bitmap,omitzero"`
+	BitmapMode     *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
+	Compress       *bool            `json:"compress,omitzero"`
+	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
+	OnCbwError     *OnCbwError      `json:"on-cbw-error,omitzero"`
+	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
+	FilterNodeName *string          `json:"filter-node-name,omitzero"`
+	DiscardSource  *bool            `json:"discard-source,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XPerf *BackupPerf
+	XPerf *BackupPerf `json:"x-perf,omitzero"`
 }
 
 // DriveBackup is the QAPI struct DriveBackup.
 //
 // Since QEMU 1.6. See block-core.json.
 type DriveBackup struct {
-	JobID          *string
-	Device         string
-	Sync           MirrorSyncMode
-	Speed          *int64
-	Bitmap         *string
-	BitmapMode     *BitmapSyncMode
-	Compress       *bool
-	OnSourceError  *BlockdevOnError
-	OnTargetError  *BlockdevOnError
-	OnCbwError     *OnCbwError
-	AutoFinalize   *bool
-	AutoDismiss    *bool
-	FilterNodeName *string
-	DiscardSource  *bool
+	JobID          *string          `json:"job-id,omitzero"`
+	Device         string           `json:"device"`
+	Sync           MirrorSyncMode   `json:"sync"`
+	Speed          *int64           `json:"speed,omitzero"`
+	Bitmap         *string          `json:"bitmap,omitzero"`
+	BitmapMode     *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
+	Compress       *bool            `json:"compress,omitzero"`
+	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
+	OnCbwError     *OnCbwError      `json:"on-cbw-error,omitzero"`
+	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
+	FilterNodeName *string          `json:"filter-node-name,omitzero"`
+	DiscardSource  *bool            `json:"discard-source,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XPerf  *BackupPerf
-	Target string
-	Format *string
-	Mode   *NewImageMode
+	XPerf  *BackupPerf   `json:"x-perf,omitzero"`
+	Target string        `json:"target"`
+	Format *string       `json:"format,omitzero"`
+	Mode   *NewImageMode `json:"mode,omitzero"`
 }
 
 func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
@@ -1839,35 +2383,88 @@ func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(v.Mode))
 }
 
-func (v DriveBackup) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DriveBackup) String() string {
-	return qmp.Format(&v)
+func (v *DriveBackup) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		d.OptString(&v.JobID)
+		return 1
+	case "device":
+		v.Device = d.String()
+		return 2
+	case "sync":
+		v.Sync = MirrorSyncMode(d.Enum())
+		return 3
+	case "speed":
+		d.OptInt(&v.Speed)
+		return 4
+	case "bitmap":
+		d.OptString(&v.Bitmap)
+		return 5
+	case "bitmap-mode":
+		v.BitmapMode = new(BitmapSyncMode(d.Enum()))
+		return 6
+	case "compress":
+		d.OptBool(&v.Compress)
+		return 7
+	case "on-source-error":
+		v.OnSourceError = new(BlockdevOnError(d.Enum()))
+		return 8
+	case "on-target-error":
+		v.OnTargetError = new(BlockdevOnError(d.Enum()))
+		return 9
+	case "on-cbw-error":
+		v.OnCbwError = new(OnCbwError(d.Enum()))
+		return 10
+	case "auto-finalize":
+		d.OptBool(&v.AutoFinalize)
+		return 11
+	case "auto-dismiss":
+		d.OptBool(&v.AutoDismiss)
+		return 12
+	case "filter-node-name":
+		d.OptString(&v.FilterNodeName)
+		return 13
+	case "discard-source":
+		d.OptBool(&v.DiscardSource)
+		return 14
+	case "x-perf":
+		v.XPerf = new(BackupPerf)
+		d.Object(v.XPerf)
+		return 15
+	case "target":
+		v.Target = d.String()
+		return 16
+	case "format":
+		d.OptString(&v.Format)
+		return 17
+	case "mode":
+		v.Mode = new(NewImageMode(d.Enum()))
+		return 18
+	}
+	return 0
 }
 
 // BlockdevBackup is the QAPI struct BlockdevBackup.
 //
 // Since QEMU 2.3. See block-core.json.
 type BlockdevBackup struct {
-	JobID          *string
-	Device         string
-	Sync           MirrorSyncMode
-	Speed          *int64
-	Bitmap         *string
-	BitmapMode     *BitmapSyncMode
-	Compress       *bool
-	OnSourceError  *BlockdevOnError
-	OnTargetError  *BlockdevOnError
-	OnCbwError     *OnCbwError
-	AutoFinalize   *bool
-	AutoDismiss    *bool
-	FilterNodeName *string
-	DiscardSource  *bool
+	JobID          *string          `json:"job-id,omitzero"`
+	Device         string           `json:"device"`
+	Sync           MirrorSyncMode   `json:"sync"`
+	Speed          *int64           `json:"speed,omitzero"`
+	Bitmap         *string          `json:"bitmap,omitzero"`
+	BitmapMode     *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
+	Compress       *bool            `json:"compress,omitzero"`
+	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
+	OnCbwError     *OnCbwError      `json:"on-cbw-error,omitzero"`
+	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
+	FilterNodeName *string          `json:"filter-node-name,omitzero"`
+	DiscardSource  *bool            `json:"discard-source,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XPerf  *BackupPerf
-	Target string
+	XPerf  *BackupPerf `json:"x-perf,omitzero"`
+	Target string      `json:"target"`
 }
 
 func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
@@ -1891,12 +2488,59 @@ func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
 	e.Name("target").String(v.Target)
 }
 
-func (v BlockdevBackup) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevBackup) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevBackup) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		d.OptString(&v.JobID)
+		return 1
+	case "device":
+		v.Device = d.String()
+		return 2
+	case "sync":
+		v.Sync = MirrorSyncMode(d.Enum())
+		return 3
+	case "speed":
+		d.OptInt(&v.Speed)
+		return 4
+	case "bitmap":
+		d.OptString(&v.Bitmap)
+		return 5
+	case "bitmap-mode":
+		v.BitmapMode = new(BitmapSyncMode(d.Enum()))
+		return 6
+	case "compress":
+		d.OptBool(&v.Compress)
+		return 7
+	case "on-source-error":
+		v.OnSourceError = new(BlockdevOnError(d.Enum()))
+		return 8
+	case "on-target-error":
+		v.OnTargetError = new(BlockdevOnError(d.Enum()))
+		return 9
+	case "on-cbw-error":
+		v.OnCbwError = new(OnCbwError(d.Enum()))
+		return 10
+	case "auto-finalize":
+		d.OptBool(&v.AutoFinalize)
+		return 11
+	case "auto-dismiss":
+		d.OptBool(&v.AutoDismiss)
+		return 12
+	case "filter-node-name":
+		d.OptString(&v.FilterNodeName)
+		return 13
+	case "discard-source":
+		d.OptBool(&v.DiscardSource)
+		return 14
+	case "x-perf":
+		v.XPerf = new(BackupPerf)
+		d.Object(v.XPerf)
+		return 15
+	case "target":
+		v.Target = d.String()
+		return 16
+	}
+	return 0
 }
 
 // Do executes the QMP command blockdev-snapshot-sync.
@@ -1919,23 +2563,15 @@ func (v BlockdevSnapshot) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Since QEMU 2.1. See block-core.json.
 type ChangeBackingFile struct {
-	Device        string
-	ImageNodeName string
-	BackingFile   string
+	Device        string `json:"device"`
+	ImageNodeName string `json:"image-node-name"`
+	BackingFile   string `json:"backing-file"`
 }
 
 func (r *ChangeBackingFile) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.Name("image-node-name").String(r.ImageNodeName)
 	e.Name("backing-file").String(r.BackingFile)
-}
-
-func (r ChangeBackingFile) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChangeBackingFile) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1947,21 +2583,21 @@ func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Since QEMU 1.3. See block-core.json.
 type BlockCommit struct {
-	JobID    *string
-	Device   string
-	BaseNode *string
+	JobID    *string `json:"job-id,omitzero"`
+	Device   string  `json:"device"`
+	BaseNode *string `json:"base-node,omitzero"`
 	// Deprecated: QEMU will remove the member.
-	Base    *string
-	TopNode *string
+	Base    *string `json:"base,omitzero"`
+	TopNode *string `json:"top-node,omitzero"`
 	// Deprecated: QEMU will remove the member.
-	Top                 *string
-	BackingFile         *string
-	BackingMaskProtocol *bool
-	Speed               *int64
-	OnError             *BlockdevOnError
-	FilterNodeName      *string
-	AutoFinalize        *bool
-	AutoDismiss         *bool
+	Top                 *string          `json:"top,omitzero"`
+	BackingFile         *string          `json:"backing-file,omitzero"`
+	BackingMaskProtocol *bool            `json:"backing-mask-protocol,omitzero"`
+	Speed               *int64           `json:"speed,omitzero"`
+	OnError             *BlockdevOnError `json:"on-error,omitzero"`
+	FilterNodeName      *string          `json:"filter-node-name,omitzero"`
+	AutoFinalize        *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss         *bool            `json:"auto-dismiss,omitzero"`
 }
 
 func (r *BlockCommit) EncodeMembers(e *wire.Encoder) {
@@ -1978,14 +2614,6 @@ func (r *BlockCommit) EncodeMembers(e *wire.Encoder) {
 	e.OptString("filter-node-name", r.FilterNodeName)
 	e.OptBool("auto-finalize", r.AutoFinalize)
 	e.OptBool("auto-dismiss", r.AutoDismiss)
-}
-
-func (r BlockCommit) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockCommit) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2013,19 +2641,11 @@ func (v BlockdevBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 2.0. See block-core.json.
 type QueryNamedBlockNodes struct {
-	Flat *bool
+	Flat *bool `json:"flat,omitzero"`
 }
 
 func (r *QueryNamedBlockNodes) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("flat", r.Flat)
-}
-
-func (r QueryNamedBlockNodes) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryNamedBlockNodes) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2060,6 +2680,12 @@ type XDbgBlockGraphNode struct {
 	ID   uint64                 `json:"id"`
 	Type XDbgBlockGraphNodeType `json:"type"`
 	Name string                 `json:"name"`
+}
+
+func (v *XDbgBlockGraphNode) EncodeMembers(e *wire.Encoder) {
+	e.Name("id").Uint(v.ID)
+	e.Name("type").String(string(v.Type))
+	e.Name("name").String(v.Name)
 }
 
 func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -2101,6 +2727,22 @@ type XDbgBlockGraphEdge struct {
 	SharedPerm []BlockPermission `json:"shared-perm"`
 }
 
+func (v *XDbgBlockGraphEdge) EncodeMembers(e *wire.Encoder) {
+	e.Name("parent").Uint(v.Parent)
+	e.Name("child").Uint(v.Child)
+	e.Name("name").String(v.Name)
+	e.Name("perm").BeginArray()
+	for i := range v.Perm {
+		e.Elem().String(string(v.Perm[i]))
+	}
+	e.EndArray()
+	e.Name("shared-perm").BeginArray()
+	for i := range v.SharedPerm {
+		e.Elem().String(string(v.SharedPerm[i]))
+	}
+	e.EndArray()
+}
+
 func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "parent":
@@ -2128,12 +2770,38 @@ func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *XDbgBlockGraphEdge) UnmarshalJSON(text []byte) error {
+	*v = XDbgBlockGraphEdge{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v XDbgBlockGraphEdge) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v XDbgBlockGraphEdge) String() string {
+	return qmp.Format(&v)
+}
+
 // XDbgBlockGraph is the QAPI struct XDbgBlockGraph.
 //
 // Since QEMU 4.0. See block-core.json.
 type XDbgBlockGraph struct {
 	Nodes []XDbgBlockGraphNode `json:"nodes"`
 	Edges []XDbgBlockGraphEdge `json:"edges"`
+}
+
+func (v *XDbgBlockGraph) EncodeMembers(e *wire.Encoder) {
+	e.Name("nodes").BeginArray()
+	for i := range v.Nodes {
+		e.Elem().Object(&v.Nodes[i])
+	}
+	e.EndArray()
+	e.Name("edges").BeginArray()
+	for i := range v.Edges {
+		e.Elem().Object(&v.Edges[i])
+	}
+	e.EndArray()
 }
 
 func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -2154,6 +2822,19 @@ func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	}
 	return 0
+}
+
+func (v *XDbgBlockGraph) UnmarshalJSON(text []byte) error {
+	*v = XDbgBlockGraph{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v XDbgBlockGraph) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v XDbgBlockGraph) String() string {
+	return qmp.Format(&v)
 }
 
 // XDebugQueryBlockGraph is the QMP command x-debug-query-block-graph.
@@ -2183,23 +2864,23 @@ func (v DriveMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 1.3. See block-core.json.
 type DriveMirror struct {
-	JobID         *string
-	Device        string
-	Target        string
-	Format        *string
-	NodeName      *string
-	Replaces      *string
-	Sync          MirrorSyncMode
-	Mode          *NewImageMode
-	Speed         *int64
-	Granularity   *uint32
-	BufSize       *int64
-	OnSourceError *BlockdevOnError
-	OnTargetError *BlockdevOnError
-	Unmap         *bool
-	CopyMode      *MirrorCopyMode
-	AutoFinalize  *bool
-	AutoDismiss   *bool
+	JobID         *string          `json:"job-id,omitzero"`
+	Device        string           `json:"device"`
+	Target        string           `json:"target"`
+	Format        *string          `json:"format,omitzero"`
+	NodeName      *string          `json:"node-name,omitzero"`
+	Replaces      *string          `json:"replaces,omitzero"`
+	Sync          MirrorSyncMode   `json:"sync"`
+	Mode          *NewImageMode    `json:"mode,omitzero"`
+	Speed         *int64           `json:"speed,omitzero"`
+	Granularity   *uint32          `json:"granularity,omitzero"`
+	BufSize       *int64           `json:"buf-size,omitzero"`
+	OnSourceError *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError *BlockdevOnError `json:"on-target-error,omitzero"`
+	Unmap         *bool            `json:"unmap,omitzero"`
+	CopyMode      *MirrorCopyMode  `json:"copy-mode,omitzero"`
+	AutoFinalize  *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss   *bool            `json:"auto-dismiss,omitzero"`
 }
 
 func (v *DriveMirror) EncodeMembers(e *wire.Encoder) {
@@ -2224,20 +2905,12 @@ func (v *DriveMirror) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 }
 
-func (v DriveMirror) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DriveMirror) String() string {
-	return qmp.Format(&v)
-}
-
 // BlockDirtyBitmap is the QAPI struct BlockDirtyBitmap.
 //
 // Since QEMU 2.4. See block-core.json.
 type BlockDirtyBitmap struct {
-	Node string
-	Name string
+	Node string `json:"node"`
+	Name string `json:"name"`
 }
 
 func (v *BlockDirtyBitmap) EncodeMembers(e *wire.Encoder) {
@@ -2245,23 +2918,27 @@ func (v *BlockDirtyBitmap) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 }
 
-func (v BlockDirtyBitmap) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmap) String() string {
-	return qmp.Format(&v)
+func (v *BlockDirtyBitmap) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node":
+		v.Node = d.String()
+		return 1
+	case "name":
+		v.Name = d.String()
+		return 2
+	}
+	return 0
 }
 
 // BlockDirtyBitmapAdd is the QAPI struct BlockDirtyBitmapAdd.
 //
 // Since QEMU 2.4. See block-core.json.
 type BlockDirtyBitmapAdd struct {
-	Node        string
-	Name        string
-	Granularity *uint32
-	Persistent  *bool
-	Disabled    *bool
+	Node        string  `json:"node"`
+	Name        string  `json:"name"`
+	Granularity *uint32 `json:"granularity,omitzero"`
+	Persistent  *bool   `json:"persistent,omitzero"`
+	Disabled    *bool   `json:"disabled,omitzero"`
 }
 
 func (v *BlockDirtyBitmapAdd) EncodeMembers(e *wire.Encoder) {
@@ -2274,12 +2951,25 @@ func (v *BlockDirtyBitmapAdd) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("disabled", v.Disabled)
 }
 
-func (v BlockDirtyBitmapAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmapAdd) String() string {
-	return qmp.Format(&v)
+func (v *BlockDirtyBitmapAdd) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node":
+		v.Node = d.String()
+		return 1
+	case "name":
+		v.Name = d.String()
+		return 2
+	case "granularity":
+		v.Granularity = new(d.Uint32())
+		return 3
+	case "persistent":
+		d.OptBool(&v.Persistent)
+		return 4
+	case "disabled":
+		d.OptBool(&v.Disabled)
+		return 5
+	}
+	return 0
 }
 
 // BlockDirtyBitmapOrStr is the QAPI alternate BlockDirtyBitmapOrStr: exactly one of its fields
@@ -2302,6 +2992,24 @@ func (v *BlockDirtyBitmapOrStr) EncodeValue(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockDirtyBitmapOrStr) DecodeValue(d *wire.Decoder) {
+	*v = BlockDirtyBitmapOrStr{}
+	switch d.Kind() {
+	case wire.KindString:
+		d.OptString(&v.Local)
+	case wire.KindObject:
+		v.External = new(BlockDirtyBitmap)
+		d.Object(v.External)
+	default:
+		d.Skip()
+	}
+}
+
+func (v *BlockDirtyBitmapOrStr) UnmarshalJSON(text []byte) error {
+	*v = BlockDirtyBitmapOrStr{}
+	return qmp.UnmarshalValue(text, v)
+}
+
 func (v BlockDirtyBitmapOrStr) MarshalJSON() ([]byte, error) {
 	return qmp.MarshalValue(&v)
 }
@@ -2314,9 +3022,9 @@ func (v BlockDirtyBitmapOrStr) String() string {
 //
 // Since QEMU 4.0. See block-core.json.
 type BlockDirtyBitmapMerge struct {
-	Node    string
-	Target  string
-	Bitmaps []BlockDirtyBitmapOrStr
+	Node    string                  `json:"node"`
+	Target  string                  `json:"target"`
+	Bitmaps []BlockDirtyBitmapOrStr `json:"bitmaps"`
 }
 
 func (v *BlockDirtyBitmapMerge) EncodeMembers(e *wire.Encoder) {
@@ -2327,6 +3035,30 @@ func (v *BlockDirtyBitmapMerge) EncodeMembers(e *wire.Encoder) {
 		v.Bitmaps[i].EncodeValue(e.Elem())
 	}
 	e.EndArray()
+}
+
+func (v *BlockDirtyBitmapMerge) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node":
+		v.Node = d.String()
+		return 1
+	case "target":
+		v.Target = d.String()
+		return 2
+	case "bitmaps":
+		v.Bitmaps = make([]BlockDirtyBitmapOrStr, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Bitmaps = append(v.Bitmaps, BlockDirtyBitmapOrStr{})
+			v.Bitmaps[len(v.Bitmaps)-1].DecodeValue(d)
+		}
+		return 3
+	}
+	return 0
+}
+
+func (v *BlockDirtyBitmapMerge) UnmarshalJSON(text []byte) error {
+	*v = BlockDirtyBitmapMerge{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockDirtyBitmapMerge) MarshalJSON() ([]byte, error) {
@@ -2349,14 +3081,6 @@ func (v BlockDirtyBitmapAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 // Since QEMU 2.4. See block-core.json.
 type BlockDirtyBitmapRemove BlockDirtyBitmap
 
-func (r BlockDirtyBitmapRemove) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r BlockDirtyBitmapRemove) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
-
 // Do executes the command.
 func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-remove", Args: (*BlockDirtyBitmap)(&r)}, opts)
@@ -2366,14 +3090,6 @@ func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...
 //
 // Since QEMU 2.4. See block-core.json.
 type BlockDirtyBitmapClear BlockDirtyBitmap
-
-func (r BlockDirtyBitmapClear) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r BlockDirtyBitmapClear) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
 
 // Do executes the command.
 func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2385,14 +3101,6 @@ func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...q
 // Since QEMU 4.0. See block-core.json.
 type BlockDirtyBitmapEnable BlockDirtyBitmap
 
-func (r BlockDirtyBitmapEnable) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r BlockDirtyBitmapEnable) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
-
 // Do executes the command.
 func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-enable", Args: (*BlockDirtyBitmap)(&r)}, opts)
@@ -2402,14 +3110,6 @@ func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...
 //
 // Since QEMU 4.0. See block-core.json.
 type BlockDirtyBitmapDisable BlockDirtyBitmap
-
-func (r BlockDirtyBitmapDisable) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r BlockDirtyBitmapDisable) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
 
 // Do executes the command.
 func (r BlockDirtyBitmapDisable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2446,14 +3146,6 @@ func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) int 
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugBlockDirtyBitmapSHA256 BlockDirtyBitmap
 
-func (r XDebugBlockDirtyBitmapSHA256) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r XDebugBlockDirtyBitmapSHA256) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
-
 // Do executes the command.
 func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSha256, error) {
 	var v BlockDirtyBitmapSha256
@@ -2467,21 +3159,21 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 //
 // Since QEMU 2.6. See block-core.json.
 type BlockdevMirror struct {
-	JobID          *string
-	Device         string
-	Target         string
-	Replaces       *string
-	Sync           MirrorSyncMode
-	Speed          *int64
-	Granularity    *uint32
-	BufSize        *int64
-	OnSourceError  *BlockdevOnError
-	OnTargetError  *BlockdevOnError
-	FilterNodeName *string
-	CopyMode       *MirrorCopyMode
-	AutoFinalize   *bool
-	AutoDismiss    *bool
-	TargetIsZero   *bool
+	JobID          *string          `json:"job-id,omitzero"`
+	Device         string           `json:"device"`
+	Target         string           `json:"target"`
+	Replaces       *string          `json:"replaces,omitzero"`
+	Sync           MirrorSyncMode   `json:"sync"`
+	Speed          *int64           `json:"speed,omitzero"`
+	Granularity    *uint32          `json:"granularity,omitzero"`
+	BufSize        *int64           `json:"buf-size,omitzero"`
+	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
+	FilterNodeName *string          `json:"filter-node-name,omitzero"`
+	CopyMode       *MirrorCopyMode  `json:"copy-mode,omitzero"`
+	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
+	TargetIsZero   *bool            `json:"target-is-zero,omitzero"`
 }
 
 func (r *BlockdevMirror) EncodeMembers(e *wire.Encoder) {
@@ -2504,14 +3196,6 @@ func (r *BlockdevMirror) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("target-is-zero", r.TargetIsZero)
 }
 
-func (r BlockdevMirror) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevMirror) String() string {
-	return qmp.Format(&r)
-}
-
 // Do executes the command.
 func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-mirror", Args: &r}, opts)
@@ -2522,28 +3206,28 @@ func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // Since QEMU 1.1. See block-core.json.
 type BlockIOThrottle struct {
 	// Deprecated: QEMU will remove the member.
-	Device          *string
-	ID              *string
-	BPS             int64
-	BPSRd           int64
-	BPSWr           int64
-	IOPS            int64
-	IOPSRd          int64
-	IOPSWr          int64
-	BPSMax          *int64
-	BPSRdMax        *int64
-	BPSWrMax        *int64
-	IOPSMax         *int64
-	IOPSRdMax       *int64
-	IOPSWrMax       *int64
-	BPSMaxLength    *int64
-	BPSRdMaxLength  *int64
-	BPSWrMaxLength  *int64
-	IOPSMaxLength   *int64
-	IOPSRdMaxLength *int64
-	IOPSWrMaxLength *int64
-	IOPSSize        *int64
-	Group           *string
+	Device          *string `json:"device,omitzero"`
+	ID              *string `json:"id,omitzero"`
+	BPS             int64   `json:"bps"`
+	BPSRd           int64   `json:"bps_rd"`
+	BPSWr           int64   `json:"bps_wr"`
+	IOPS            int64   `json:"iops"`
+	IOPSRd          int64   `json:"iops_rd"`
+	IOPSWr          int64   `json:"iops_wr"`
+	BPSMax          *int64  `json:"bps_max,omitzero"`
+	BPSRdMax        *int64  `json:"bps_rd_max,omitzero"`
+	BPSWrMax        *int64  `json:"bps_wr_max,omitzero"`
+	IOPSMax         *int64  `json:"iops_max,omitzero"`
+	IOPSRdMax       *int64  `json:"iops_rd_max,omitzero"`
+	IOPSWrMax       *int64  `json:"iops_wr_max,omitzero"`
+	BPSMaxLength    *int64  `json:"bps_max_length,omitzero"`
+	BPSRdMaxLength  *int64  `json:"bps_rd_max_length,omitzero"`
+	BPSWrMaxLength  *int64  `json:"bps_wr_max_length,omitzero"`
+	IOPSMaxLength   *int64  `json:"iops_max_length,omitzero"`
+	IOPSRdMaxLength *int64  `json:"iops_rd_max_length,omitzero"`
+	IOPSWrMaxLength *int64  `json:"iops_wr_max_length,omitzero"`
+	IOPSSize        *int64  `json:"iops_size,omitzero"`
+	Group           *string `json:"group,omitzero"`
 }
 
 func (v *BlockIOThrottle) EncodeMembers(e *wire.Encoder) {
@@ -2571,37 +3255,29 @@ func (v *BlockIOThrottle) EncodeMembers(e *wire.Encoder) {
 	e.OptString("group", v.Group)
 }
 
-func (v BlockIOThrottle) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockIOThrottle) String() string {
-	return qmp.Format(&v)
-}
-
 // ThrottleLimits is the QAPI struct ThrottleLimits.
 //
 // Since QEMU 2.11. See block-core.json.
 type ThrottleLimits struct {
-	IOPSTotal          *int64
-	IOPSTotalMax       *int64
-	IOPSTotalMaxLength *int64
-	IOPSRead           *int64
-	IOPSReadMax        *int64
-	IOPSReadMaxLength  *int64
-	IOPSWrite          *int64
-	IOPSWriteMax       *int64
-	IOPSWriteMaxLength *int64
-	BPSTotal           *int64
-	BPSTotalMax        *int64
-	BPSTotalMaxLength  *int64
-	BPSRead            *int64
-	BPSReadMax         *int64
-	BPSReadMaxLength   *int64
-	BPSWrite           *int64
-	BPSWriteMax        *int64
-	BPSWriteMaxLength  *int64
-	IOPSSize           *int64
+	IOPSTotal          *int64 `json:"iops-total,omitzero"`
+	IOPSTotalMax       *int64 `json:"iops-total-max,omitzero"`
+	IOPSTotalMaxLength *int64 `json:"iops-total-max-length,omitzero"`
+	IOPSRead           *int64 `json:"iops-read,omitzero"`
+	IOPSReadMax        *int64 `json:"iops-read-max,omitzero"`
+	IOPSReadMaxLength  *int64 `json:"iops-read-max-length,omitzero"`
+	IOPSWrite          *int64 `json:"iops-write,omitzero"`
+	IOPSWriteMax       *int64 `json:"iops-write-max,omitzero"`
+	IOPSWriteMaxLength *int64 `json:"iops-write-max-length,omitzero"`
+	BPSTotal           *int64 `json:"bps-total,omitzero"`
+	BPSTotalMax        *int64 `json:"bps-total-max,omitzero"`
+	BPSTotalMaxLength  *int64 `json:"bps-total-max-length,omitzero"`
+	BPSRead            *int64 `json:"bps-read,omitzero"`
+	BPSReadMax         *int64 `json:"bps-read-max,omitzero"`
+	BPSReadMaxLength   *int64 `json:"bps-read-max-length,omitzero"`
+	BPSWrite           *int64 `json:"bps-write,omitzero"`
+	BPSWriteMax        *int64 `json:"bps-write-max,omitzero"`
+	BPSWriteMaxLength  *int64 `json:"bps-write-max-length,omitzero"`
+	IOPSSize           *int64 `json:"iops-size,omitzero"`
 }
 
 func (v *ThrottleLimits) EncodeMembers(e *wire.Encoder) {
@@ -2626,57 +3302,112 @@ func (v *ThrottleLimits) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("iops-size", v.IOPSSize)
 }
 
-func (v ThrottleLimits) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ThrottleLimits) String() string {
-	return qmp.Format(&v)
+func (v *ThrottleLimits) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "iops-total":
+		d.OptInt(&v.IOPSTotal)
+		return 1
+	case "iops-total-max":
+		d.OptInt(&v.IOPSTotalMax)
+		return 2
+	case "iops-total-max-length":
+		d.OptInt(&v.IOPSTotalMaxLength)
+		return 3
+	case "iops-read":
+		d.OptInt(&v.IOPSRead)
+		return 4
+	case "iops-read-max":
+		d.OptInt(&v.IOPSReadMax)
+		return 5
+	case "iops-read-max-length":
+		d.OptInt(&v.IOPSReadMaxLength)
+		return 6
+	case "iops-write":
+		d.OptInt(&v.IOPSWrite)
+		return 7
+	case "iops-write-max":
+		d.OptInt(&v.IOPSWriteMax)
+		return 8
+	case "iops-write-max-length":
+		d.OptInt(&v.IOPSWriteMaxLength)
+		return 9
+	case "bps-total":
+		d.OptInt(&v.BPSTotal)
+		return 10
+	case "bps-total-max":
+		d.OptInt(&v.BPSTotalMax)
+		return 11
+	case "bps-total-max-length":
+		d.OptInt(&v.BPSTotalMaxLength)
+		return 12
+	case "bps-read":
+		d.OptInt(&v.BPSRead)
+		return 13
+	case "bps-read-max":
+		d.OptInt(&v.BPSReadMax)
+		return 14
+	case "bps-read-max-length":
+		d.OptInt(&v.BPSReadMaxLength)
+		return 15
+	case "bps-write":
+		d.OptInt(&v.BPSWrite)
+		return 16
+	case "bps-write-max":
+		d.OptInt(&v.BPSWriteMax)
+		return 17
+	case "bps-write-max-length":
+		d.OptInt(&v.BPSWriteMaxLength)
+		return 18
+	case "iops-size":
+		d.OptInt(&v.IOPSSize)
+		return 19
+	}
+	return 0
 }
 
 // ThrottleGroupProperties is the QAPI struct ThrottleGroupProperties.
 //
 // Since QEMU 2.11. See block-core.json.
 type ThrottleGroupProperties struct {
-	Limits *ThrottleLimits
+	Limits *ThrottleLimits `json:"limits,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSTotal *int64
+	XIOPSTotal *int64 `json:"x-iops-total,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSTotalMax *int64
+	XIOPSTotalMax *int64 `json:"x-iops-total-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSTotalMaxLength *int64
+	XIOPSTotalMaxLength *int64 `json:"x-iops-total-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSRead *int64
+	XIOPSRead *int64 `json:"x-iops-read,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSReadMax *int64
+	XIOPSReadMax *int64 `json:"x-iops-read-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSReadMaxLength *int64
+	XIOPSReadMaxLength *int64 `json:"x-iops-read-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSWrite *int64
+	XIOPSWrite *int64 `json:"x-iops-write,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSWriteMax *int64
+	XIOPSWriteMax *int64 `json:"x-iops-write-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSWriteMaxLength *int64
+	XIOPSWriteMaxLength *int64 `json:"x-iops-write-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSTotal *int64
+	XBPSTotal *int64 `json:"x-bps-total,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSTotalMax *int64
+	XBPSTotalMax *int64 `json:"x-bps-total-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSTotalMaxLength *int64
+	XBPSTotalMaxLength *int64 `json:"x-bps-total-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSRead *int64
+	XBPSRead *int64 `json:"x-bps-read,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSReadMax *int64
+	XBPSReadMax *int64 `json:"x-bps-read-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSReadMaxLength *int64
+	XBPSReadMaxLength *int64 `json:"x-bps-read-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSWrite *int64
+	XBPSWrite *int64 `json:"x-bps-write,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSWriteMax *int64
+	XBPSWriteMax *int64 `json:"x-bps-write-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSWriteMaxLength *int64
+	XBPSWriteMaxLength *int64 `json:"x-bps-write-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSSize *int64
+	XIOPSSize *int64 `json:"x-iops-size,omitzero"`
 }
 
 func (v *ThrottleGroupProperties) EncodeMembers(e *wire.Encoder) {
@@ -2704,30 +3435,89 @@ func (v *ThrottleGroupProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("x-iops-size", v.XIOPSSize)
 }
 
-func (v ThrottleGroupProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ThrottleGroupProperties) String() string {
-	return qmp.Format(&v)
+func (v *ThrottleGroupProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "limits":
+		v.Limits = new(ThrottleLimits)
+		d.Object(v.Limits)
+		return 1
+	case "x-iops-total":
+		d.OptInt(&v.XIOPSTotal)
+		return 2
+	case "x-iops-total-max":
+		d.OptInt(&v.XIOPSTotalMax)
+		return 3
+	case "x-iops-total-max-length":
+		d.OptInt(&v.XIOPSTotalMaxLength)
+		return 4
+	case "x-iops-read":
+		d.OptInt(&v.XIOPSRead)
+		return 5
+	case "x-iops-read-max":
+		d.OptInt(&v.XIOPSReadMax)
+		return 6
+	case "x-iops-read-max-length":
+		d.OptInt(&v.XIOPSReadMaxLength)
+		return 7
+	case "x-iops-write":
+		d.OptInt(&v.XIOPSWrite)
+		return 8
+	case "x-iops-write-max":
+		d.OptInt(&v.XIOPSWriteMax)
+		return 9
+	case "x-iops-write-max-length":
+		d.OptInt(&v.XIOPSWriteMaxLength)
+		return 10
+	case "x-bps-total":
+		d.OptInt(&v.XBPSTotal)
+		return 11
+	case "x-bps-total-max":
+		d.OptInt(&v.XBPSTotalMax)
+		return 12
+	case "x-bps-total-max-length":
+		d.OptInt(&v.XBPSTotalMaxLength)
+		return 13
+	case "x-bps-read":
+		d.OptInt(&v.XBPSRead)
+		return 14
+	case "x-bps-read-max":
+		d.OptInt(&v.XBPSReadMax)
+		return 15
+	case "x-bps-read-max-length":
+		d.OptInt(&v.XBPSReadMaxLength)
+		return 16
+	case "x-bps-write":
+		d.OptInt(&v.XBPSWrite)
+		return 17
+	case "x-bps-write-max":
+		d.OptInt(&v.XBPSWriteMax)
+		return 18
+	case "x-bps-write-max-length":
+		d.OptInt(&v.XBPSWriteMaxLength)
+		return 19
+	case "x-iops-size":
+		d.OptInt(&v.XIOPSSize)
+		return 20
+	}
+	return 0
 }
 
 // BlockStream is the QMP command block-stream.
 //
 // Since QEMU 1.1. See block-core.json.
 type BlockStream struct {
-	JobID               *string
-	Device              string
-	Base                *string
-	BaseNode            *string
-	BackingFile         *string
-	BackingMaskProtocol *bool
-	Bottom              *string
-	Speed               *int64
-	OnError             *BlockdevOnError
-	FilterNodeName      *string
-	AutoFinalize        *bool
-	AutoDismiss         *bool
+	JobID               *string          `json:"job-id,omitzero"`
+	Device              string           `json:"device"`
+	Base                *string          `json:"base,omitzero"`
+	BaseNode            *string          `json:"base-node,omitzero"`
+	BackingFile         *string          `json:"backing-file,omitzero"`
+	BackingMaskProtocol *bool            `json:"backing-mask-protocol,omitzero"`
+	Bottom              *string          `json:"bottom,omitzero"`
+	Speed               *int64           `json:"speed,omitzero"`
+	OnError             *BlockdevOnError `json:"on-error,omitzero"`
+	FilterNodeName      *string          `json:"filter-node-name,omitzero"`
+	AutoFinalize        *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss         *bool            `json:"auto-dismiss,omitzero"`
 }
 
 func (r *BlockStream) EncodeMembers(e *wire.Encoder) {
@@ -2745,14 +3535,6 @@ func (r *BlockStream) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("auto-dismiss", r.AutoDismiss)
 }
 
-func (r BlockStream) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockStream) String() string {
-	return qmp.Format(&r)
-}
-
 // Do executes the command.
 func (r BlockStream) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-stream", Args: &r}, opts)
@@ -2762,21 +3544,13 @@ func (r BlockStream) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 1.1. See block-core.json.
 type BlockJobSetSpeed struct {
-	Device string
-	Speed  int64
+	Device string `json:"device"`
+	Speed  int64  `json:"speed"`
 }
 
 func (r *BlockJobSetSpeed) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.Name("speed").Int(r.Speed)
-}
-
-func (r BlockJobSetSpeed) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobSetSpeed) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2788,21 +3562,13 @@ func (r BlockJobSetSpeed) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Since QEMU 1.1. See block-core.json.
 type BlockJobCancel struct {
-	Device string
-	Force  *bool
+	Device string `json:"device"`
+	Force  *bool  `json:"force,omitzero"`
 }
 
 func (r *BlockJobCancel) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.OptBool("force", r.Force)
-}
-
-func (r BlockJobCancel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobCancel) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2816,19 +3582,11 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobPause struct {
-	Device string
+	Device string `json:"device"`
 }
 
 func (r *BlockJobPause) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
-}
-
-func (r BlockJobPause) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobPause) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2842,19 +3600,11 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobResume struct {
-	Device string
+	Device string `json:"device"`
 }
 
 func (r *BlockJobResume) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
-}
-
-func (r BlockJobResume) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobResume) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2868,19 +3618,11 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobComplete struct {
-	Device string
+	Device string `json:"device"`
 }
 
 func (r *BlockJobComplete) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
-}
-
-func (r BlockJobComplete) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobComplete) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2894,19 +3636,11 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobDismiss struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *BlockJobDismiss) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r BlockJobDismiss) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobDismiss) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2920,19 +3654,11 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobFinalize struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *BlockJobFinalize) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r BlockJobFinalize) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobFinalize) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2944,28 +3670,29 @@ func (r BlockJobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Since QEMU 8.2. See block-core.json.
 type BlockJobChangeOptionsMirror struct {
-	CopyMode MirrorCopyMode
+	CopyMode MirrorCopyMode `json:"copy-mode"`
 }
 
 func (v *BlockJobChangeOptionsMirror) EncodeMembers(e *wire.Encoder) {
 	e.Name("copy-mode").String(string(v.CopyMode))
 }
 
-func (v BlockJobChangeOptionsMirror) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockJobChangeOptionsMirror) String() string {
-	return qmp.Format(&v)
+func (v *BlockJobChangeOptionsMirror) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "copy-mode":
+		v.CopyMode = MirrorCopyMode(d.Enum())
+		return 1
+	}
+	return 0
 }
 
 // BlockJobChangeOptions is the QAPI union BlockJobChangeOptions.
 //
 // Since QEMU 8.2. See block-core.json.
 type BlockJobChangeOptions struct {
-	ID string
+	ID string `json:"id"`
 	// Decides what Branch holds.
-	Type   JobType
+	Type   JobType `json:"type"`
 	Branch BlockJobChangeOptionsBranch
 }
 
@@ -2978,6 +3705,7 @@ type BlockJobChangeOptions struct {
 // snapshot-delete.
 type BlockJobChangeOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isBlockJobChangeOptionsBranch()
 }
 
@@ -2999,6 +3727,41 @@ func (v *BlockJobChangeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockJobChangeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "id":
+		v.ID = d.String()
+		return 1
+	case "type":
+		v.Type = JobType(d.Enum())
+		return 2
+	}
+	return 0
+}
+
+func (v *BlockJobChangeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case JobTypeMirror:
+		v.Branch = new(BlockJobChangeOptionsMirror)
+	case JobTypeCommit, JobTypeStream, JobTypeBackup, JobTypeCreate, JobTypeAmend, JobTypeSnapshotLoad, JobTypeSnapshotSave, JobTypeSnapshotDelete:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *BlockJobChangeOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockJobChangeOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v BlockJobChangeOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -3012,12 +3775,20 @@ func (v BlockJobChangeOptions) String() string {
 // Since QEMU 8.2. See block-core.json.
 type BlockJobChange BlockJobChangeOptions
 
+func (r *BlockJobChange) EncodeMembers(e *wire.Encoder) {
+	(*BlockJobChangeOptions)(r).EncodeMembers(e)
+}
+
+func (r *BlockJobChange) UnmarshalJSON(text []byte) error {
+	return (*BlockJobChangeOptions)(r).UnmarshalJSON(text)
+}
+
 func (r BlockJobChange) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockJobChangeOptions)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r BlockJobChange) String() string {
-	return qmp.Format((*BlockJobChangeOptions)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -3065,8 +3836,8 @@ const (
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevCacheOptions struct {
-	Direct  *bool
-	NoFlush *bool
+	Direct  *bool `json:"direct,omitzero"`
+	NoFlush *bool `json:"no-flush,omitzero"`
 }
 
 func (v *BlockdevCacheOptions) EncodeMembers(e *wire.Encoder) {
@@ -3074,12 +3845,16 @@ func (v *BlockdevCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("no-flush", v.NoFlush)
 }
 
-func (v BlockdevCacheOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCacheOptions) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCacheOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "direct":
+		d.OptBool(&v.Direct)
+		return 1
+	case "no-flush":
+		d.OptBool(&v.NoFlush)
+		return 2
+	}
+	return 0
 }
 
 // BlockdevDriver is the QAPI enum BlockdevDriver.
@@ -3153,15 +3928,15 @@ const (
 //
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
-	Filename    string
-	PrManager   *string
-	Locking     *OnOffAuto
-	AIO         *BlockdevAioOptions
-	AIOMaxBatch *int64
+	Filename    string              `json:"filename"`
+	PrManager   *string             `json:"pr-manager,omitzero"`
+	Locking     *OnOffAuto          `json:"locking,omitzero"`
+	AIO         *BlockdevAioOptions `json:"aio,omitzero"`
+	AIOMaxBatch *int64              `json:"aio-max-batch,omitzero"`
 	// Only in a QEMU built with CONFIG_LINUX.
-	DropCache *bool
+	DropCache *bool `json:"drop-cache,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XCheckCacheDropped *bool
+	XCheckCacheDropped *bool `json:"x-check-cache-dropped,omitzero"`
 }
 
 func (v *BlockdevOptionsFile) EncodeMembers(e *wire.Encoder) {
@@ -3174,21 +3949,40 @@ func (v *BlockdevOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-check-cache-dropped", v.XCheckCacheDropped)
 }
 
-func (v BlockdevOptionsFile) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsFile) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsFile) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "pr-manager":
+		d.OptString(&v.PrManager)
+		return 2
+	case "locking":
+		v.Locking = new(OnOffAuto(d.Enum()))
+		return 3
+	case "aio":
+		v.AIO = new(BlockdevAioOptions(d.Enum()))
+		return 4
+	case "aio-max-batch":
+		d.OptInt(&v.AIOMaxBatch)
+		return 5
+	case "drop-cache":
+		d.OptBool(&v.DropCache)
+		return 6
+	case "x-check-cache-dropped":
+		d.OptBool(&v.XCheckCacheDropped)
+		return 7
+	}
+	return 0
 }
 
 // BlockdevOptionsNull is the QAPI struct BlockdevOptionsNull.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsNull struct {
-	Size       *int64
-	LatencyNs  *uint64
-	ReadZeroes *bool
+	Size       *int64  `json:"size,omitzero"`
+	LatencyNs  *uint64 `json:"latency-ns,omitzero"`
+	ReadZeroes *bool   `json:"read-zeroes,omitzero"`
 }
 
 func (v *BlockdevOptionsNull) EncodeMembers(e *wire.Encoder) {
@@ -3197,20 +3991,27 @@ func (v *BlockdevOptionsNull) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("read-zeroes", v.ReadZeroes)
 }
 
-func (v BlockdevOptionsNull) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsNull) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsNull) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "size":
+		d.OptInt(&v.Size)
+		return 1
+	case "latency-ns":
+		d.OptUint(&v.LatencyNs)
+		return 2
+	case "read-zeroes":
+		d.OptBool(&v.ReadZeroes)
+		return 3
+	}
+	return 0
 }
 
 // BlockdevOptionsNVMe is the QAPI struct BlockdevOptionsNVMe.
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevOptionsNVMe struct {
-	Device    string
-	Namespace int64
+	Device    string `json:"device"`
+	Namespace int64  `json:"namespace"`
 }
 
 func (v *BlockdevOptionsNVMe) EncodeMembers(e *wire.Encoder) {
@@ -3218,23 +4019,27 @@ func (v *BlockdevOptionsNVMe) EncodeMembers(e *wire.Encoder) {
 	e.Name("namespace").Int(v.Namespace)
 }
 
-func (v BlockdevOptionsNVMe) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsNVMe) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsNVMe) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "device":
+		v.Device = d.String()
+		return 1
+	case "namespace":
+		v.Namespace = d.Int64()
+		return 2
+	}
+	return 0
 }
 
 // BlockdevOptionsVVFAT is the QAPI struct BlockdevOptionsVVFAT.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsVVFAT struct {
-	Dir     string
-	FatType *int64
-	Floppy  *bool
-	Label   *string
-	Rw      *bool
+	Dir     string  `json:"dir"`
+	FatType *int64  `json:"fat-type,omitzero"`
+	Floppy  *bool   `json:"floppy,omitzero"`
+	Label   *string `json:"label,omitzero"`
+	Rw      *bool   `json:"rw,omitzero"`
 }
 
 func (v *BlockdevOptionsVVFAT) EncodeMembers(e *wire.Encoder) {
@@ -3245,27 +4050,45 @@ func (v *BlockdevOptionsVVFAT) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("rw", v.Rw)
 }
 
-func (v BlockdevOptionsVVFAT) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsVVFAT) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsVVFAT) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dir":
+		v.Dir = d.String()
+		return 1
+	case "fat-type":
+		d.OptInt(&v.FatType)
+		return 2
+	case "floppy":
+		d.OptBool(&v.Floppy)
+		return 3
+	case "label":
+		d.OptString(&v.Label)
+		return 4
+	case "rw":
+		d.OptBool(&v.Rw)
+		return 5
+	}
+	return 0
 }
 
 // BlockdevOptionsGenericFormat is the QAPI struct BlockdevOptionsGenericFormat.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsGenericFormat struct {
-	File BlockdevRef
+	File BlockdevRef `json:"file"`
 }
 
 func (v *BlockdevOptionsGenericFormat) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 }
 
-func (v BlockdevOptionsGenericFormat) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsGenericFormat) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	}
+	return 0
 }
 
 func (v BlockdevOptionsGenericFormat) String() string {
@@ -3276,9 +4099,9 @@ func (v BlockdevOptionsGenericFormat) String() string {
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsLUKS struct {
-	File      BlockdevRef
-	KeySecret *string
-	Header    *BlockdevRef
+	File      BlockdevRef  `json:"file"`
+	KeySecret *string      `json:"key-secret,omitzero"`
+	Header    *BlockdevRef `json:"header,omitzero"`
 }
 
 func (v *BlockdevOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -3289,8 +4112,20 @@ func (v *BlockdevOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 2
+	case "header":
+		v.Header = new(BlockdevRef)
+		v.Header.DecodeValue(d)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevOptionsLUKS) String() string {
@@ -3301,8 +4136,8 @@ func (v BlockdevOptionsLUKS) String() string {
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsGenericCOWFormat struct {
-	File    BlockdevRef
-	Backing *BlockdevRefOrNull
+	File    BlockdevRef        `json:"file"`
+	Backing *BlockdevRefOrNull `json:"backing,omitzero"`
 }
 
 func (v *BlockdevOptionsGenericCOWFormat) EncodeMembers(e *wire.Encoder) {
@@ -3310,6 +4145,24 @@ func (v *BlockdevOptionsGenericCOWFormat) EncodeMembers(e *wire.Encoder) {
 	if v.Backing != nil {
 		v.Backing.EncodeValue(e.Name("backing"))
 	}
+}
+
+func (v *BlockdevOptionsGenericCOWFormat) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "backing":
+		v.Backing = new(BlockdevRefOrNull)
+		v.Backing.DecodeValue(d)
+		return 2
+	}
+	return 0
+}
+
+func (v *BlockdevOptionsGenericCOWFormat) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsGenericCOWFormat{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptionsGenericCOWFormat) MarshalJSON() ([]byte, error) {
@@ -3337,16 +4190,16 @@ const (
 //
 // Since QEMU 2.9. See block-core.json.
 type Qcow2OverlapCheckFlags struct {
-	Template        *Qcow2OverlapCheckMode
-	MainHeader      *bool
-	ActiveL1        *bool
-	ActiveL2        *bool
-	RefcountTable   *bool
-	RefcountBlock   *bool
-	SnapshotTable   *bool
-	InactiveL1      *bool
-	InactiveL2      *bool
-	BitmapDirectory *bool
+	Template        *Qcow2OverlapCheckMode `json:"template,omitzero"`
+	MainHeader      *bool                  `json:"main-header,omitzero"`
+	ActiveL1        *bool                  `json:"active-l1,omitzero"`
+	ActiveL2        *bool                  `json:"active-l2,omitzero"`
+	RefcountTable   *bool                  `json:"refcount-table,omitzero"`
+	RefcountBlock   *bool                  `json:"refcount-block,omitzero"`
+	SnapshotTable   *bool                  `json:"snapshot-table,omitzero"`
+	InactiveL1      *bool                  `json:"inactive-l1,omitzero"`
+	InactiveL2      *bool                  `json:"inactive-l2,omitzero"`
+	BitmapDirectory *bool                  `json:"bitmap-directory,omitzero"`
 }
 
 func (v *Qcow2OverlapCheckFlags) EncodeMembers(e *wire.Encoder) {
@@ -3362,12 +4215,40 @@ func (v *Qcow2OverlapCheckFlags) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("bitmap-directory", v.BitmapDirectory)
 }
 
-func (v Qcow2OverlapCheckFlags) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v Qcow2OverlapCheckFlags) String() string {
-	return qmp.Format(&v)
+func (v *Qcow2OverlapCheckFlags) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "template":
+		v.Template = new(Qcow2OverlapCheckMode(d.Enum()))
+		return 1
+	case "main-header":
+		d.OptBool(&v.MainHeader)
+		return 2
+	case "active-l1":
+		d.OptBool(&v.ActiveL1)
+		return 3
+	case "active-l2":
+		d.OptBool(&v.ActiveL2)
+		return 4
+	case "refcount-table":
+		d.OptBool(&v.RefcountTable)
+		return 5
+	case "refcount-block":
+		d.OptBool(&v.RefcountBlock)
+		return 6
+	case "snapshot-table":
+		d.OptBool(&v.SnapshotTable)
+		return 7
+	case "inactive-l1":
+		d.OptBool(&v.InactiveL1)
+		return 8
+	case "inactive-l2":
+		d.OptBool(&v.InactiveL2)
+		return 9
+	case "bitmap-directory":
+		d.OptBool(&v.BitmapDirectory)
+		return 10
+	}
+	return 0
 }
 
 // Qcow2OverlapChecks is the QAPI alternate Qcow2OverlapChecks: exactly one of its fields is
@@ -3388,6 +4269,24 @@ func (v *Qcow2OverlapChecks) EncodeValue(e *wire.Encoder) {
 	default:
 		e.Fail("exactly one of Flags, Mode must be set")
 	}
+}
+
+func (v *Qcow2OverlapChecks) DecodeValue(d *wire.Decoder) {
+	*v = Qcow2OverlapChecks{}
+	switch d.Kind() {
+	case wire.KindObject:
+		v.Flags = new(Qcow2OverlapCheckFlags)
+		d.Object(v.Flags)
+	case wire.KindString:
+		v.Mode = new(Qcow2OverlapCheckMode(d.Enum()))
+	default:
+		d.Skip()
+	}
+}
+
+func (v *Qcow2OverlapChecks) UnmarshalJSON(text []byte) error {
+	*v = Qcow2OverlapChecks{}
+	return qmp.UnmarshalValue(text, v)
 }
 
 func (v Qcow2OverlapChecks) MarshalJSON() ([]byte, error) {
@@ -3413,7 +4312,7 @@ const (
 // Since QEMU 2.10. See block-core.json.
 type BlockdevQcowEncryption struct {
 	// Decides what Branch holds.
-	Format BlockdevQcowEncryptionFormat
+	Format BlockdevQcowEncryptionFormat `json:"format"`
 	Branch BlockdevQcowEncryptionBranch
 }
 
@@ -3423,6 +4322,7 @@ type BlockdevQcowEncryption struct {
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcowEncryptionBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isBlockdevQcowEncryptionBranch()
 }
 
@@ -3443,6 +4343,36 @@ func (v *BlockdevQcowEncryption) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevQcowEncryption) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = BlockdevQcowEncryptionFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *BlockdevQcowEncryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Format == "" && !end {
+		return nil, false
+	}
+	switch v.Format {
+	case BlockdevQcowEncryptionFormatAES:
+		v.Branch = new(QCryptoBlockOptionsQCow)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *BlockdevQcowEncryption) UnmarshalJSON(text []byte) error {
+	*v = BlockdevQcowEncryption{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v BlockdevQcowEncryption) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -3455,9 +4385,9 @@ func (v BlockdevQcowEncryption) String() string {
 //
 // Since QEMU 2.10. See block-core.json.
 type BlockdevOptionsQcow struct {
-	File    BlockdevRef
-	Backing *BlockdevRefOrNull
-	Encrypt *BlockdevQcowEncryption
+	File    BlockdevRef             `json:"file"`
+	Backing *BlockdevRefOrNull      `json:"backing,omitzero"`
+	Encrypt *BlockdevQcowEncryption `json:"encrypt,omitzero"`
 }
 
 func (v *BlockdevOptionsQcow) EncodeMembers(e *wire.Encoder) {
@@ -3468,6 +4398,28 @@ func (v *BlockdevOptionsQcow) EncodeMembers(e *wire.Encoder) {
 	if v.Encrypt != nil {
 		e.Name("encrypt").Object(v.Encrypt)
 	}
+}
+
+func (v *BlockdevOptionsQcow) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "backing":
+		v.Backing = new(BlockdevRefOrNull)
+		v.Backing.DecodeValue(d)
+		return 2
+	case "encrypt":
+		v.Encrypt = new(BlockdevQcowEncryption)
+		d.Object(v.Encrypt)
+		return 3
+	}
+	return 0
+}
+
+func (v *BlockdevOptionsQcow) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsQcow{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptionsQcow) MarshalJSON() ([]byte, error) {
@@ -3494,7 +4446,7 @@ const (
 // Since QEMU 2.10. See block-core.json.
 type BlockdevQcow2Encryption struct {
 	// Decides what Branch holds.
-	Format BlockdevQcow2EncryptionFormat
+	Format BlockdevQcow2EncryptionFormat `json:"format"`
 	Branch BlockdevQcow2EncryptionBranch
 }
 
@@ -3505,6 +4457,7 @@ type BlockdevQcow2Encryption struct {
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcow2EncryptionBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isBlockdevQcow2EncryptionBranch()
 }
 
@@ -3528,6 +4481,38 @@ func (v *BlockdevQcow2Encryption) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevQcow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = BlockdevQcow2EncryptionFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *BlockdevQcow2Encryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Format == "" && !end {
+		return nil, false
+	}
+	switch v.Format {
+	case BlockdevQcow2EncryptionFormatAES:
+		v.Branch = new(QCryptoBlockOptionsQCow)
+	case BlockdevQcow2EncryptionFormatLUKS:
+		v.Branch = new(QCryptoBlockOptionsLUKS)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *BlockdevQcow2Encryption) UnmarshalJSON(text []byte) error {
+	*v = BlockdevQcow2Encryption{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v BlockdevQcow2Encryption) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -3540,9 +4525,9 @@ func (v BlockdevQcow2Encryption) String() string {
 //
 // Since QEMU 6.0. See block-core.json.
 type BlockdevOptionsPreallocate struct {
-	File          BlockdevRef
-	PreallocAlign *int64
-	PreallocSize  *int64
+	File          BlockdevRef `json:"file"`
+	PreallocAlign *int64      `json:"prealloc-align,omitzero"`
+	PreallocSize  *int64      `json:"prealloc-size,omitzero"`
 }
 
 func (v *BlockdevOptionsPreallocate) EncodeMembers(e *wire.Encoder) {
@@ -3551,8 +4536,19 @@ func (v *BlockdevOptionsPreallocate) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("prealloc-size", v.PreallocSize)
 }
 
-func (v BlockdevOptionsPreallocate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsPreallocate) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "prealloc-align":
+		d.OptInt(&v.PreallocAlign)
+		return 2
+	case "prealloc-size":
+		d.OptInt(&v.PreallocSize)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevOptionsPreallocate) String() string {
@@ -3563,21 +4559,21 @@ func (v BlockdevOptionsPreallocate) String() string {
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsQcow2 struct {
-	File                BlockdevRef
-	Backing             *BlockdevRefOrNull
-	LazyRefcounts       *bool
-	PassDiscardRequest  *bool
-	PassDiscardSnapshot *bool
-	PassDiscardOther    *bool
-	DiscardNoUnref      *bool
-	OverlapCheck        *Qcow2OverlapChecks
-	CacheSize           *int64
-	L2CacheSize         *int64
-	L2CacheEntrySize    *int64
-	RefcountCacheSize   *int64
-	CacheCleanInterval  *int64
-	Encrypt             *BlockdevQcow2Encryption
-	DataFile            *BlockdevRef
+	File                BlockdevRef              `json:"file"`
+	Backing             *BlockdevRefOrNull       `json:"backing,omitzero"`
+	LazyRefcounts       *bool                    `json:"lazy-refcounts,omitzero"`
+	PassDiscardRequest  *bool                    `json:"pass-discard-request,omitzero"`
+	PassDiscardSnapshot *bool                    `json:"pass-discard-snapshot,omitzero"`
+	PassDiscardOther    *bool                    `json:"pass-discard-other,omitzero"`
+	DiscardNoUnref      *bool                    `json:"discard-no-unref,omitzero"`
+	OverlapCheck        *Qcow2OverlapChecks      `json:"overlap-check,omitzero"`
+	CacheSize           *int64                   `json:"cache-size,omitzero"`
+	L2CacheSize         *int64                   `json:"l2-cache-size,omitzero"`
+	L2CacheEntrySize    *int64                   `json:"l2-cache-entry-size,omitzero"`
+	RefcountCacheSize   *int64                   `json:"refcount-cache-size,omitzero"`
+	CacheCleanInterval  *int64                   `json:"cache-clean-interval,omitzero"`
+	Encrypt             *BlockdevQcow2Encryption `json:"encrypt,omitzero"`
+	DataFile            *BlockdevRef             `json:"data-file,omitzero"`
 }
 
 func (v *BlockdevOptionsQcow2) EncodeMembers(e *wire.Encoder) {
@@ -3604,6 +4600,66 @@ func (v *BlockdevOptionsQcow2) EncodeMembers(e *wire.Encoder) {
 	if v.DataFile != nil {
 		v.DataFile.EncodeValue(e.Name("data-file"))
 	}
+}
+
+func (v *BlockdevOptionsQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "backing":
+		v.Backing = new(BlockdevRefOrNull)
+		v.Backing.DecodeValue(d)
+		return 2
+	case "lazy-refcounts":
+		d.OptBool(&v.LazyRefcounts)
+		return 3
+	case "pass-discard-request":
+		d.OptBool(&v.PassDiscardRequest)
+		return 4
+	case "pass-discard-snapshot":
+		d.OptBool(&v.PassDiscardSnapshot)
+		return 5
+	case "pass-discard-other":
+		d.OptBool(&v.PassDiscardOther)
+		return 6
+	case "discard-no-unref":
+		d.OptBool(&v.DiscardNoUnref)
+		return 7
+	case "overlap-check":
+		v.OverlapCheck = new(Qcow2OverlapChecks)
+		v.OverlapCheck.DecodeValue(d)
+		return 8
+	case "cache-size":
+		d.OptInt(&v.CacheSize)
+		return 9
+	case "l2-cache-size":
+		d.OptInt(&v.L2CacheSize)
+		return 10
+	case "l2-cache-entry-size":
+		d.OptInt(&v.L2CacheEntrySize)
+		return 11
+	case "refcount-cache-size":
+		d.OptInt(&v.RefcountCacheSize)
+		return 12
+	case "cache-clean-interval":
+		d.OptInt(&v.CacheCleanInterval)
+		return 13
+	case "encrypt":
+		v.Encrypt = new(BlockdevQcow2Encryption)
+		d.Object(v.Encrypt)
+		return 14
+	case "data-file":
+		v.DataFile = new(BlockdevRef)
+		v.DataFile.DecodeValue(d)
+		return 15
+	}
+	return 0
+}
+
+func (v *BlockdevOptionsQcow2) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsQcow2{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptionsQcow2) MarshalJSON() ([]byte, error) {
@@ -3642,8 +4698,8 @@ const (
 //
 // Since QEMU 2.12. See block-core.json.
 type SshHostKeyHash struct {
-	Type SshHostKeyCheckHashType
-	Hash string
+	Type SshHostKeyCheckHashType `json:"type"`
+	Hash string                  `json:"hash"`
 }
 
 func (v *SshHostKeyHash) EncodeMembers(e *wire.Encoder) {
@@ -3651,12 +4707,16 @@ func (v *SshHostKeyHash) EncodeMembers(e *wire.Encoder) {
 	e.Name("hash").String(v.Hash)
 }
 
-func (v SshHostKeyHash) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v SshHostKeyHash) String() string {
-	return qmp.Format(&v)
+func (v *SshHostKeyHash) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = SshHostKeyCheckHashType(d.Enum())
+		return 1
+	case "hash":
+		v.Hash = d.String()
+		return 2
+	}
+	return 0
 }
 
 // SshHostKeyCheck is the QAPI union SshHostKeyCheck.
@@ -3664,7 +4724,7 @@ func (v SshHostKeyHash) String() string {
 // Since QEMU 2.12. See block-core.json.
 type SshHostKeyCheck struct {
 	// Decides what Branch holds.
-	Mode   SshHostKeyCheckMode
+	Mode   SshHostKeyCheckMode `json:"mode"`
 	Branch SshHostKeyCheckBranch
 }
 
@@ -3676,6 +4736,7 @@ type SshHostKeyCheck struct {
 // It is nil for none, known_hosts.
 type SshHostKeyCheckBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isSshHostKeyCheckBranch()
 }
 
@@ -3696,6 +4757,38 @@ func (v *SshHostKeyCheck) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *SshHostKeyCheck) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "mode":
+		v.Mode = SshHostKeyCheckMode(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *SshHostKeyCheck) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Mode == "" && !end {
+		return nil, false
+	}
+	switch v.Mode {
+	case SshHostKeyCheckModeHash:
+		v.Branch = new(SshHostKeyHash)
+	case SshHostKeyCheckModeNone, SshHostKeyCheckModeKnownHosts:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *SshHostKeyCheck) UnmarshalJSON(text []byte) error {
+	*v = SshHostKeyCheck{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v SshHostKeyCheck) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -3708,10 +4801,10 @@ func (v SshHostKeyCheck) String() string {
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsSsh struct {
-	Server       InetSocketAddress
-	Path         string
-	User         *string
-	HostKeyCheck *SshHostKeyCheck
+	Server       InetSocketAddress `json:"server"`
+	Path         string            `json:"path"`
+	User         *string           `json:"user,omitzero"`
+	HostKeyCheck *SshHostKeyCheck  `json:"host-key-check,omitzero"`
 }
 
 func (v *BlockdevOptionsSsh) EncodeMembers(e *wire.Encoder) {
@@ -3723,12 +4816,23 @@ func (v *BlockdevOptionsSsh) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsSsh) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsSsh) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsSsh) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "server":
+		d.Object(&v.Server)
+		return 1
+	case "path":
+		v.Path = d.String()
+		return 2
+	case "user":
+		d.OptString(&v.User)
+		return 3
+	case "host-key-check":
+		v.HostKeyCheck = new(SshHostKeyCheck)
+		d.Object(v.HostKeyCheck)
+		return 4
+	}
+	return 0
 }
 
 // BlkdebugEvent is the QAPI enum BlkdebugEvent.
@@ -3807,15 +4911,15 @@ const (
 //
 // Since QEMU 2.9. See block-core.json.
 type BlkdebugInjectErrorOptions struct {
-	Event       BlkdebugEvent
-	State       *int64
-	Iotype      *BlkdebugIOType
-	Errno       *int64
-	Sector      *int64
-	Once        *bool
-	Immediately *bool
+	Event       BlkdebugEvent   `json:"event"`
+	State       *int64          `json:"state,omitzero"`
+	Iotype      *BlkdebugIOType `json:"iotype,omitzero"`
+	Errno       *int64          `json:"errno,omitzero"`
+	Sector      *int64          `json:"sector,omitzero"`
+	Once        *bool           `json:"once,omitzero"`
+	Immediately *bool           `json:"immediately,omitzero"`
 	// Seen first in QEMU 11.1.
-	DelayNs *int64
+	DelayNs *int64 `json:"delay-ns,omitzero"`
 }
 
 func (v *BlkdebugInjectErrorOptions) EncodeMembers(e *wire.Encoder) {
@@ -3829,21 +4933,43 @@ func (v *BlkdebugInjectErrorOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("delay-ns", v.DelayNs)
 }
 
-func (v BlkdebugInjectErrorOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlkdebugInjectErrorOptions) String() string {
-	return qmp.Format(&v)
+func (v *BlkdebugInjectErrorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "event":
+		v.Event = BlkdebugEvent(d.Enum())
+		return 1
+	case "state":
+		d.OptInt(&v.State)
+		return 2
+	case "iotype":
+		v.Iotype = new(BlkdebugIOType(d.Enum()))
+		return 3
+	case "errno":
+		d.OptInt(&v.Errno)
+		return 4
+	case "sector":
+		d.OptInt(&v.Sector)
+		return 5
+	case "once":
+		d.OptBool(&v.Once)
+		return 6
+	case "immediately":
+		d.OptBool(&v.Immediately)
+		return 7
+	case "delay-ns":
+		d.OptInt(&v.DelayNs)
+		return 8
+	}
+	return 0
 }
 
 // BlkdebugSetStateOptions is the QAPI struct BlkdebugSetStateOptions.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlkdebugSetStateOptions struct {
-	Event    BlkdebugEvent
-	State    *int64
-	NewState int64
+	Event    BlkdebugEvent `json:"event"`
+	State    *int64        `json:"state,omitzero"`
+	NewState int64         `json:"new_state"`
 }
 
 func (v *BlkdebugSetStateOptions) EncodeMembers(e *wire.Encoder) {
@@ -3852,30 +4978,37 @@ func (v *BlkdebugSetStateOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("new_state").Int(v.NewState)
 }
 
-func (v BlkdebugSetStateOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlkdebugSetStateOptions) String() string {
-	return qmp.Format(&v)
+func (v *BlkdebugSetStateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "event":
+		v.Event = BlkdebugEvent(d.Enum())
+		return 1
+	case "state":
+		d.OptInt(&v.State)
+		return 2
+	case "new_state":
+		v.NewState = d.Int64()
+		return 3
+	}
+	return 0
 }
 
 // BlockdevOptionsBlkdebug is the QAPI struct BlockdevOptionsBlkdebug.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsBlkdebug struct {
-	Image             BlockdevRef
-	Config            *string
-	Align             *int64
-	MaxTransfer       *int32
-	OptWriteZero      *int32
-	MaxWriteZero      *int32
-	OptDiscard        *int32
-	MaxDiscard        *int32
-	InjectError       []BlkdebugInjectErrorOptions
-	SetState          []BlkdebugSetStateOptions
-	TakeChildPerms    []BlockPermission
-	UnshareChildPerms []BlockPermission
+	Image             BlockdevRef                  `json:"image"`
+	Config            *string                      `json:"config,omitzero"`
+	Align             *int64                       `json:"align,omitzero"`
+	MaxTransfer       *int32                       `json:"max-transfer,omitzero"`
+	OptWriteZero      *int32                       `json:"opt-write-zero,omitzero"`
+	MaxWriteZero      *int32                       `json:"max-write-zero,omitzero"`
+	OptDiscard        *int32                       `json:"opt-discard,omitzero"`
+	MaxDiscard        *int32                       `json:"max-discard,omitzero"`
+	InjectError       []BlkdebugInjectErrorOptions `json:"inject-error,omitzero"`
+	SetState          []BlkdebugSetStateOptions    `json:"set-state,omitzero"`
+	TakeChildPerms    []BlockPermission            `json:"take-child-perms,omitzero"`
+	UnshareChildPerms []BlockPermission            `json:"unshare-child-perms,omitzero"`
 }
 
 func (v *BlockdevOptionsBlkdebug) EncodeMembers(e *wire.Encoder) {
@@ -3927,8 +5060,60 @@ func (v *BlockdevOptionsBlkdebug) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsBlkdebug) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsBlkdebug) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "image":
+		v.Image.DecodeValue(d)
+		return 1
+	case "config":
+		d.OptString(&v.Config)
+		return 2
+	case "align":
+		d.OptInt(&v.Align)
+		return 3
+	case "max-transfer":
+		v.MaxTransfer = new(d.Int32())
+		return 4
+	case "opt-write-zero":
+		v.OptWriteZero = new(d.Int32())
+		return 5
+	case "max-write-zero":
+		v.MaxWriteZero = new(d.Int32())
+		return 6
+	case "opt-discard":
+		v.OptDiscard = new(d.Int32())
+		return 7
+	case "max-discard":
+		v.MaxDiscard = new(d.Int32())
+		return 8
+	case "inject-error":
+		v.InjectError = make([]BlkdebugInjectErrorOptions, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.InjectError = append(v.InjectError, BlkdebugInjectErrorOptions{})
+			d.Object(&v.InjectError[len(v.InjectError)-1])
+		}
+		return 9
+	case "set-state":
+		v.SetState = make([]BlkdebugSetStateOptions, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.SetState = append(v.SetState, BlkdebugSetStateOptions{})
+			d.Object(&v.SetState[len(v.SetState)-1])
+		}
+		return 10
+	case "take-child-perms":
+		v.TakeChildPerms = make([]BlockPermission, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.TakeChildPerms = append(v.TakeChildPerms, BlockPermission(d.Enum()))
+		}
+		return 11
+	case "unshare-child-perms":
+		v.UnshareChildPerms = make([]BlockPermission, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UnshareChildPerms = append(v.UnshareChildPerms, BlockPermission(d.Enum()))
+		}
+		return 12
+	}
+	return 0
 }
 
 func (v BlockdevOptionsBlkdebug) String() string {
@@ -3939,11 +5124,11 @@ func (v BlockdevOptionsBlkdebug) String() string {
 //
 // Since QEMU 3.0. See block-core.json.
 type BlockdevOptionsBlklogwrites struct {
-	File                   BlockdevRef
-	Log                    BlockdevRef
-	LogSectorSize          *uint32
-	LogAppend              *bool
-	LogSuperUpdateInterval *uint64
+	File                   BlockdevRef `json:"file"`
+	Log                    BlockdevRef `json:"log"`
+	LogSectorSize          *uint32     `json:"log-sector-size,omitzero"`
+	LogAppend              *bool       `json:"log-append,omitzero"`
+	LogSuperUpdateInterval *uint64     `json:"log-super-update-interval,omitzero"`
 }
 
 func (v *BlockdevOptionsBlklogwrites) EncodeMembers(e *wire.Encoder) {
@@ -3956,8 +5141,25 @@ func (v *BlockdevOptionsBlklogwrites) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("log-super-update-interval", v.LogSuperUpdateInterval)
 }
 
-func (v BlockdevOptionsBlklogwrites) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsBlklogwrites) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "log":
+		v.Log.DecodeValue(d)
+		return 2
+	case "log-sector-size":
+		v.LogSectorSize = new(d.Uint32())
+		return 3
+	case "log-append":
+		d.OptBool(&v.LogAppend)
+		return 4
+	case "log-super-update-interval":
+		d.OptUint(&v.LogSuperUpdateInterval)
+		return 5
+	}
+	return 0
 }
 
 func (v BlockdevOptionsBlklogwrites) String() string {
@@ -3968,8 +5170,8 @@ func (v BlockdevOptionsBlklogwrites) String() string {
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsBlkverify struct {
-	Test BlockdevRef
-	Raw  BlockdevRef
+	Test BlockdevRef `json:"test"`
+	Raw  BlockdevRef `json:"raw"`
 }
 
 func (v *BlockdevOptionsBlkverify) EncodeMembers(e *wire.Encoder) {
@@ -3977,8 +5179,16 @@ func (v *BlockdevOptionsBlkverify) EncodeMembers(e *wire.Encoder) {
 	v.Raw.EncodeValue(e.Name("raw"))
 }
 
-func (v BlockdevOptionsBlkverify) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsBlkverify) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "test":
+		v.Test.DecodeValue(d)
+		return 1
+	case "raw":
+		v.Raw.DecodeValue(d)
+		return 2
+	}
+	return 0
 }
 
 func (v BlockdevOptionsBlkverify) String() string {
@@ -3989,15 +5199,20 @@ func (v BlockdevOptionsBlkverify) String() string {
 //
 // Since QEMU 4.2. See block-core.json.
 type BlockdevOptionsBlkreplay struct {
-	Image BlockdevRef
+	Image BlockdevRef `json:"image"`
 }
 
 func (v *BlockdevOptionsBlkreplay) EncodeMembers(e *wire.Encoder) {
 	v.Image.EncodeValue(e.Name("image"))
 }
 
-func (v BlockdevOptionsBlkreplay) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsBlkreplay) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "image":
+		v.Image.DecodeValue(d)
+		return 1
+	}
+	return 0
 }
 
 func (v BlockdevOptionsBlkreplay) String() string {
@@ -4019,11 +5234,11 @@ const (
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsQuorum struct {
-	Blkverify        *bool
-	Children         []BlockdevRef
-	VoteThreshold    int64
-	RewriteCorrupted *bool
-	ReadPattern      *QuorumReadPattern
+	Blkverify        *bool              `json:"blkverify,omitzero"`
+	Children         []BlockdevRef      `json:"children"`
+	VoteThreshold    int64              `json:"vote-threshold"`
+	RewriteCorrupted *bool              `json:"rewrite-corrupted,omitzero"`
+	ReadPattern      *QuorumReadPattern `json:"read-pattern,omitzero"`
 }
 
 func (v *BlockdevOptionsQuorum) EncodeMembers(e *wire.Encoder) {
@@ -4038,6 +5253,36 @@ func (v *BlockdevOptionsQuorum) EncodeMembers(e *wire.Encoder) {
 	e.OptString("read-pattern", (*string)(v.ReadPattern))
 }
 
+func (v *BlockdevOptionsQuorum) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "blkverify":
+		d.OptBool(&v.Blkverify)
+		return 1
+	case "children":
+		v.Children = make([]BlockdevRef, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Children = append(v.Children, BlockdevRef{})
+			v.Children[len(v.Children)-1].DecodeValue(d)
+		}
+		return 2
+	case "vote-threshold":
+		v.VoteThreshold = d.Int64()
+		return 3
+	case "rewrite-corrupted":
+		d.OptBool(&v.RewriteCorrupted)
+		return 4
+	case "read-pattern":
+		v.ReadPattern = new(QuorumReadPattern(d.Enum()))
+		return 5
+	}
+	return 0
+}
+
+func (v *BlockdevOptionsQuorum) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsQuorum{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v BlockdevOptionsQuorum) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -4050,11 +5295,11 @@ func (v BlockdevOptionsQuorum) String() string {
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsGluster struct {
-	Volume  string
-	Path    string
-	Server  []SocketAddress
-	Debug   *int64
-	Logfile *string
+	Volume  string          `json:"volume"`
+	Path    string          `json:"path"`
+	Server  []SocketAddress `json:"server"`
+	Debug   *int64          `json:"debug,omitzero"`
+	Logfile *string         `json:"logfile,omitzero"`
 }
 
 func (v *BlockdevOptionsGluster) EncodeMembers(e *wire.Encoder) {
@@ -4067,6 +5312,36 @@ func (v *BlockdevOptionsGluster) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 	e.OptInt("debug", v.Debug)
 	e.OptString("logfile", v.Logfile)
+}
+
+func (v *BlockdevOptionsGluster) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "volume":
+		v.Volume = d.String()
+		return 1
+	case "path":
+		v.Path = d.String()
+		return 2
+	case "server":
+		v.Server = make([]SocketAddress, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Server = append(v.Server, SocketAddress{})
+			d.Object(&v.Server[len(v.Server)-1])
+		}
+		return 3
+	case "debug":
+		d.OptInt(&v.Debug)
+		return 4
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 5
+	}
+	return 0
+}
+
+func (v *BlockdevOptionsGluster) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsGluster{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptionsGluster) MarshalJSON() ([]byte, error) {
@@ -4083,19 +5358,20 @@ func (v BlockdevOptionsGluster) String() string {
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsIoUring struct {
-	Filename string
+	Filename string `json:"filename"`
 }
 
 func (v *BlockdevOptionsIoUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 }
 
-func (v BlockdevOptionsIoUring) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsIoUring) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsIoUring) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	}
+	return 0
 }
 
 // BlockdevOptionsNvmeIoUring is the QAPI struct BlockdevOptionsNvmeIoUring.
@@ -4104,19 +5380,20 @@ func (v BlockdevOptionsIoUring) String() string {
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsNvmeIoUring struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (v *BlockdevOptionsNvmeIoUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsNvmeIoUring) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsNvmeIoUring) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsNvmeIoUring) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
 // BlockdevOptionsVirtioBlkVfioPci is the QAPI struct BlockdevOptionsVirtioBlkVfioPci.
@@ -4125,19 +5402,20 @@ func (v BlockdevOptionsNvmeIoUring) String() string {
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsVirtioBlkVfioPci struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (v *BlockdevOptionsVirtioBlkVfioPci) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsVirtioBlkVfioPci) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsVirtioBlkVfioPci) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsVirtioBlkVfioPci) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
 // BlockdevOptionsVirtioBlkVhostUser is the QAPI struct BlockdevOptionsVirtioBlkVhostUser.
@@ -4146,19 +5424,20 @@ func (v BlockdevOptionsVirtioBlkVfioPci) String() string {
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsVirtioBlkVhostUser struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (v *BlockdevOptionsVirtioBlkVhostUser) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsVirtioBlkVhostUser) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsVirtioBlkVhostUser) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsVirtioBlkVhostUser) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
 // BlockdevOptionsVirtioBlkVhostVdpa is the QAPI struct BlockdevOptionsVirtioBlkVhostVdpa.
@@ -4169,19 +5448,20 @@ func (v BlockdevOptionsVirtioBlkVhostUser) String() string {
 //
 // Features: fdset (CONFIG_BLKIO_VHOST_VDPA_FD).
 type BlockdevOptionsVirtioBlkVhostVdpa struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (v *BlockdevOptionsVirtioBlkVhostVdpa) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsVirtioBlkVhostVdpa) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsVirtioBlkVhostVdpa) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsVirtioBlkVhostVdpa) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
 // IscsiTransport is the QAPI enum IscsiTransport.
@@ -4212,15 +5492,15 @@ const (
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsIscsi struct {
-	Transport      IscsiTransport
-	Portal         string
-	Target         string
-	LUN            *int64
-	User           *string
-	PasswordSecret *string
-	InitiatorName  *string
-	HeaderDigest   *IscsiHeaderDigest
-	Timeout        *int64
+	Transport      IscsiTransport     `json:"transport"`
+	Portal         string             `json:"portal"`
+	Target         string             `json:"target"`
+	LUN            *int64             `json:"lun,omitzero"`
+	User           *string            `json:"user,omitzero"`
+	PasswordSecret *string            `json:"password-secret,omitzero"`
+	InitiatorName  *string            `json:"initiator-name,omitzero"`
+	HeaderDigest   *IscsiHeaderDigest `json:"header-digest,omitzero"`
+	Timeout        *int64             `json:"timeout,omitzero"`
 }
 
 func (v *BlockdevOptionsIscsi) EncodeMembers(e *wire.Encoder) {
@@ -4235,12 +5515,37 @@ func (v *BlockdevOptionsIscsi) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("timeout", v.Timeout)
 }
 
-func (v BlockdevOptionsIscsi) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsIscsi) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsIscsi) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "transport":
+		v.Transport = IscsiTransport(d.Enum())
+		return 1
+	case "portal":
+		v.Portal = d.String()
+		return 2
+	case "target":
+		v.Target = d.String()
+		return 3
+	case "lun":
+		d.OptInt(&v.LUN)
+		return 4
+	case "user":
+		d.OptString(&v.User)
+		return 5
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 6
+	case "initiator-name":
+		d.OptString(&v.InitiatorName)
+		return 7
+	case "header-digest":
+		v.HeaderDigest = new(IscsiHeaderDigest(d.Enum()))
+		return 8
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 9
+	}
+	return 0
 }
 
 // RbdAuthMode is the QAPI enum RbdAuthMode.
@@ -4270,80 +5575,83 @@ const (
 //
 // Since QEMU 6.1. See block-core.json.
 type RbdEncryptionOptionsLUKSBase struct {
-	KeySecret string
+	KeySecret string `json:"key-secret"`
 }
 
 // RbdEncryptionCreateOptionsLUKSBase is the QAPI struct RbdEncryptionCreateOptionsLUKSBase.
 //
 // Since QEMU 6.1. See block-core.json.
 type RbdEncryptionCreateOptionsLUKSBase struct {
-	KeySecret string
-	CipherAlg *QCryptoCipherAlgo
+	KeySecret string             `json:"key-secret"`
+	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
 // RbdEncryptionOptionsLUKS is the QAPI struct RbdEncryptionOptionsLUKS.
 //
 // Since QEMU 6.1. See block-core.json.
 type RbdEncryptionOptionsLUKS struct {
-	KeySecret string
+	KeySecret string `json:"key-secret"`
 }
 
 func (v *RbdEncryptionOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v RbdEncryptionOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RbdEncryptionOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *RbdEncryptionOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	}
+	return 0
 }
 
 // RbdEncryptionOptionsLUKS2 is the QAPI struct RbdEncryptionOptionsLUKS2.
 //
 // Since QEMU 6.1. See block-core.json.
 type RbdEncryptionOptionsLUKS2 struct {
-	KeySecret string
+	KeySecret string `json:"key-secret"`
 }
 
 func (v *RbdEncryptionOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v RbdEncryptionOptionsLUKS2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RbdEncryptionOptionsLUKS2) String() string {
-	return qmp.Format(&v)
+func (v *RbdEncryptionOptionsLUKS2) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	}
+	return 0
 }
 
 // RbdEncryptionOptionsLUKSAny is the QAPI struct RbdEncryptionOptionsLUKSAny.
 //
 // Since QEMU 8.0. See block-core.json.
 type RbdEncryptionOptionsLUKSAny struct {
-	KeySecret string
+	KeySecret string `json:"key-secret"`
 }
 
 func (v *RbdEncryptionOptionsLUKSAny) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v RbdEncryptionOptionsLUKSAny) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RbdEncryptionOptionsLUKSAny) String() string {
-	return qmp.Format(&v)
+func (v *RbdEncryptionOptionsLUKSAny) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	}
+	return 0
 }
 
 // RbdEncryptionCreateOptionsLUKS is the QAPI struct RbdEncryptionCreateOptionsLUKS.
 //
 // Since QEMU 6.1. See block-core.json.
 type RbdEncryptionCreateOptionsLUKS struct {
-	KeySecret string
-	CipherAlg *QCryptoCipherAlgo
+	KeySecret string             `json:"key-secret"`
+	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
 func (v *RbdEncryptionCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -4351,20 +5659,24 @@ func (v *RbdEncryptionCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 }
 
-func (v RbdEncryptionCreateOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RbdEncryptionCreateOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *RbdEncryptionCreateOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	case "cipher-alg":
+		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		return 2
+	}
+	return 0
 }
 
 // RbdEncryptionCreateOptionsLUKS2 is the QAPI struct RbdEncryptionCreateOptionsLUKS2.
 //
 // Since QEMU 6.1. See block-core.json.
 type RbdEncryptionCreateOptionsLUKS2 struct {
-	KeySecret string
-	CipherAlg *QCryptoCipherAlgo
+	KeySecret string             `json:"key-secret"`
+	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
 func (v *RbdEncryptionCreateOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
@@ -4372,12 +5684,16 @@ func (v *RbdEncryptionCreateOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 }
 
-func (v RbdEncryptionCreateOptionsLUKS2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RbdEncryptionCreateOptionsLUKS2) String() string {
-	return qmp.Format(&v)
+func (v *RbdEncryptionCreateOptionsLUKS2) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	case "cipher-alg":
+		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		return 2
+	}
+	return 0
 }
 
 // RbdEncryptionOptions is the QAPI union RbdEncryptionOptions.
@@ -4385,8 +5701,8 @@ func (v RbdEncryptionCreateOptionsLUKS2) String() string {
 // Since QEMU 6.1. See block-core.json.
 type RbdEncryptionOptions struct {
 	// Decides what Branch holds.
-	Format RbdImageEncryptionFormat
-	Parent *RbdEncryptionOptions
+	Format RbdImageEncryptionFormat `json:"format"`
+	Parent *RbdEncryptionOptions    `json:"parent,omitzero"`
 	Branch RbdEncryptionOptionsBranch
 }
 
@@ -4398,6 +5714,7 @@ type RbdEncryptionOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type RbdEncryptionOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isRbdEncryptionOptionsBranch()
 }
 
@@ -4427,6 +5744,44 @@ func (v *RbdEncryptionOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *RbdEncryptionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = RbdImageEncryptionFormat(d.Enum())
+		return 1
+	case "parent":
+		v.Parent = new(RbdEncryptionOptions)
+		d.Object(v.Parent)
+		return 2
+	}
+	return 0
+}
+
+func (v *RbdEncryptionOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Format == "" && !end {
+		return nil, false
+	}
+	switch v.Format {
+	case RbdImageEncryptionFormatLUKS:
+		v.Branch = new(RbdEncryptionOptionsLUKS)
+	case RbdImageEncryptionFormatLuks2:
+		v.Branch = new(RbdEncryptionOptionsLUKS2)
+	case RbdImageEncryptionFormatLUKSAny:
+		v.Branch = new(RbdEncryptionOptionsLUKSAny)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *RbdEncryptionOptions) UnmarshalJSON(text []byte) error {
+	*v = RbdEncryptionOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v RbdEncryptionOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -4440,7 +5795,7 @@ func (v RbdEncryptionOptions) String() string {
 // Since QEMU 6.1. See block-core.json.
 type RbdEncryptionCreateOptions struct {
 	// Decides what Branch holds.
-	Format RbdImageEncryptionFormat
+	Format RbdImageEncryptionFormat `json:"format"`
 	Branch RbdEncryptionCreateOptionsBranch
 }
 
@@ -4454,6 +5809,7 @@ type RbdEncryptionCreateOptions struct {
 // It is nil for luks-any.
 type RbdEncryptionCreateOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isRbdEncryptionCreateOptionsBranch()
 }
 
@@ -4477,6 +5833,40 @@ func (v *RbdEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *RbdEncryptionCreateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = RbdImageEncryptionFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *RbdEncryptionCreateOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Format == "" && !end {
+		return nil, false
+	}
+	switch v.Format {
+	case RbdImageEncryptionFormatLUKS:
+		v.Branch = new(RbdEncryptionCreateOptionsLUKS)
+	case RbdImageEncryptionFormatLuks2:
+		v.Branch = new(RbdEncryptionCreateOptionsLUKS2)
+	case RbdImageEncryptionFormatLUKSAny:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *RbdEncryptionCreateOptions) UnmarshalJSON(text []byte) error {
+	*v = RbdEncryptionCreateOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v RbdEncryptionCreateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -4489,16 +5879,16 @@ func (v RbdEncryptionCreateOptions) String() string {
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsRbd struct {
-	Pool               string
-	Namespace          *string
-	Image              string
-	Conf               *string
-	Snapshot           *string
-	Encrypt            *RbdEncryptionOptions
-	User               *string
-	AuthClientRequired []RbdAuthMode
-	KeySecret          *string
-	Server             []InetSocketAddressBase
+	Pool               string                  `json:"pool"`
+	Namespace          *string                 `json:"namespace,omitzero"`
+	Image              string                  `json:"image"`
+	Conf               *string                 `json:"conf,omitzero"`
+	Snapshot           *string                 `json:"snapshot,omitzero"`
+	Encrypt            *RbdEncryptionOptions   `json:"encrypt,omitzero"`
+	User               *string                 `json:"user,omitzero"`
+	AuthClientRequired []RbdAuthMode           `json:"auth-client-required,omitzero"`
+	KeySecret          *string                 `json:"key-secret,omitzero"`
+	Server             []InetSocketAddressBase `json:"server,omitzero"`
 }
 
 func (v *BlockdevOptionsRbd) EncodeMembers(e *wire.Encoder) {
@@ -4528,12 +5918,48 @@ func (v *BlockdevOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsRbd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsRbd) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsRbd) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "pool":
+		v.Pool = d.String()
+		return 1
+	case "namespace":
+		d.OptString(&v.Namespace)
+		return 2
+	case "image":
+		v.Image = d.String()
+		return 3
+	case "conf":
+		d.OptString(&v.Conf)
+		return 4
+	case "snapshot":
+		d.OptString(&v.Snapshot)
+		return 5
+	case "encrypt":
+		v.Encrypt = new(RbdEncryptionOptions)
+		d.Object(v.Encrypt)
+		return 6
+	case "user":
+		d.OptString(&v.User)
+		return 7
+	case "auth-client-required":
+		v.AuthClientRequired = make([]RbdAuthMode, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.AuthClientRequired = append(v.AuthClientRequired, RbdAuthMode(d.Enum()))
+		}
+		return 8
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 9
+	case "server":
+		v.Server = make([]InetSocketAddressBase, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Server = append(v.Server, InetSocketAddressBase{})
+			d.Object(&v.Server[len(v.Server)-1])
+		}
+		return 10
+	}
+	return 0
 }
 
 // ReplicationMode is the QAPI enum ReplicationMode.
@@ -4555,9 +5981,9 @@ const (
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type BlockdevOptionsReplication struct {
-	File  BlockdevRef
-	Mode  ReplicationMode
-	TopID *string
+	File  BlockdevRef     `json:"file"`
+	Mode  ReplicationMode `json:"mode"`
+	TopID *string         `json:"top-id,omitzero"`
 }
 
 func (v *BlockdevOptionsReplication) EncodeMembers(e *wire.Encoder) {
@@ -4566,8 +5992,19 @@ func (v *BlockdevOptionsReplication) EncodeMembers(e *wire.Encoder) {
 	e.OptString("top-id", v.TopID)
 }
 
-func (v BlockdevOptionsReplication) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsReplication) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "mode":
+		v.Mode = ReplicationMode(d.Enum())
+		return 2
+	case "top-id":
+		d.OptString(&v.TopID)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevOptionsReplication) String() string {
@@ -4588,8 +6025,8 @@ const (
 //
 // Since QEMU 2.9. See block-core.json.
 type NFSServer struct {
-	Type NFSTransport
-	Host string
+	Type NFSTransport `json:"type"`
+	Host string       `json:"host"`
 }
 
 func (v *NFSServer) EncodeMembers(e *wire.Encoder) {
@@ -4597,26 +6034,30 @@ func (v *NFSServer) EncodeMembers(e *wire.Encoder) {
 	e.Name("host").String(v.Host)
 }
 
-func (v NFSServer) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NFSServer) String() string {
-	return qmp.Format(&v)
+func (v *NFSServer) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = NFSTransport(d.Enum())
+		return 1
+	case "host":
+		v.Host = d.String()
+		return 2
+	}
+	return 0
 }
 
 // BlockdevOptionsNfs is the QAPI struct BlockdevOptionsNfs.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsNfs struct {
-	Server        NFSServer
-	Path          string
-	User          *int64
-	Group         *int64
-	TCPSynCount   *int64
-	ReadaheadSize *int64
-	PageCacheSize *int64
-	Debug         *int64
+	Server        NFSServer `json:"server"`
+	Path          string    `json:"path"`
+	User          *int64    `json:"user,omitzero"`
+	Group         *int64    `json:"group,omitzero"`
+	TCPSynCount   *int64    `json:"tcp-syn-count,omitzero"`
+	ReadaheadSize *int64    `json:"readahead-size,omitzero"`
+	PageCacheSize *int64    `json:"page-cache-size,omitzero"`
+	Debug         *int64    `json:"debug,omitzero"`
 }
 
 func (v *BlockdevOptionsNfs) EncodeMembers(e *wire.Encoder) {
@@ -4630,43 +6071,65 @@ func (v *BlockdevOptionsNfs) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("debug", v.Debug)
 }
 
-func (v BlockdevOptionsNfs) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsNfs) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsNfs) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "server":
+		d.Object(&v.Server)
+		return 1
+	case "path":
+		v.Path = d.String()
+		return 2
+	case "user":
+		d.OptInt(&v.User)
+		return 3
+	case "group":
+		d.OptInt(&v.Group)
+		return 4
+	case "tcp-syn-count":
+		d.OptInt(&v.TCPSynCount)
+		return 5
+	case "readahead-size":
+		d.OptInt(&v.ReadaheadSize)
+		return 6
+	case "page-cache-size":
+		d.OptInt(&v.PageCacheSize)
+		return 7
+	case "debug":
+		d.OptInt(&v.Debug)
+		return 8
+	}
+	return 0
 }
 
 // BlockdevOptionsCurlBase is the QAPI struct BlockdevOptionsCurlBase.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsCurlBase struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
 // BlockdevOptionsCurlHttp is the QAPI struct BlockdevOptionsCurlHttp.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsCurlHttp struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 	// A secret: String hides it.
-	Cookie       *string
-	CookieSecret *string
+	Cookie       *string `json:"cookie,omitzero"`
+	CookieSecret *string `json:"cookie-secret,omitzero"`
 	// Seen first in QEMU 11.1.
-	ForceRange *bool
+	ForceRange *bool `json:"force-range,omitzero"`
 }
 
 func (v *BlockdevOptionsCurlHttp) EncodeMembers(e *wire.Encoder) {
@@ -4682,8 +6145,40 @@ func (v *BlockdevOptionsCurlHttp) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v BlockdevOptionsCurlHttp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCurlHttp) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "url":
+		v.URL = d.String()
+		return 1
+	case "readahead":
+		d.OptInt(&v.Readahead)
+		return 2
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 3
+	case "username":
+		d.OptString(&v.Username)
+		return 4
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 5
+	case "proxy-username":
+		d.OptString(&v.ProxyUsername)
+		return 6
+	case "proxy-password-secret":
+		d.OptString(&v.ProxyPasswordSecret)
+		return 7
+	case "cookie":
+		v.Cookie = new(d.String())
+		return 8
+	case "cookie-secret":
+		d.OptString(&v.CookieSecret)
+		return 9
+	case "force-range":
+		d.OptBool(&v.ForceRange)
+		return 10
+	}
+	return 0
 }
 
 func (v BlockdevOptionsCurlHttp) String() string {
@@ -4694,19 +6189,19 @@ func (v BlockdevOptionsCurlHttp) String() string {
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsCurlHttps struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 	// A secret: String hides it.
-	Cookie       *string
-	Sslverify    *bool
-	CookieSecret *string
+	Cookie       *string `json:"cookie,omitzero"`
+	Sslverify    *bool   `json:"sslverify,omitzero"`
+	CookieSecret *string `json:"cookie-secret,omitzero"`
 	// Seen first in QEMU 11.1.
-	ForceRange *bool
+	ForceRange *bool `json:"force-range,omitzero"`
 }
 
 func (v *BlockdevOptionsCurlHttps) EncodeMembers(e *wire.Encoder) {
@@ -4723,8 +6218,43 @@ func (v *BlockdevOptionsCurlHttps) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v BlockdevOptionsCurlHttps) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCurlHttps) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "url":
+		v.URL = d.String()
+		return 1
+	case "readahead":
+		d.OptInt(&v.Readahead)
+		return 2
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 3
+	case "username":
+		d.OptString(&v.Username)
+		return 4
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 5
+	case "proxy-username":
+		d.OptString(&v.ProxyUsername)
+		return 6
+	case "proxy-password-secret":
+		d.OptString(&v.ProxyPasswordSecret)
+		return 7
+	case "cookie":
+		v.Cookie = new(d.String())
+		return 8
+	case "sslverify":
+		d.OptBool(&v.Sslverify)
+		return 9
+	case "cookie-secret":
+		d.OptString(&v.CookieSecret)
+		return 10
+	case "force-range":
+		d.OptBool(&v.ForceRange)
+		return 11
+	}
+	return 0
 }
 
 func (v BlockdevOptionsCurlHttps) String() string {
@@ -4735,13 +6265,13 @@ func (v BlockdevOptionsCurlHttps) String() string {
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsCurlFtp struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
 func (v *BlockdevOptionsCurlFtp) EncodeMembers(e *wire.Encoder) {
@@ -4754,26 +6284,45 @@ func (v *BlockdevOptionsCurlFtp) EncodeMembers(e *wire.Encoder) {
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
 }
 
-func (v BlockdevOptionsCurlFtp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsCurlFtp) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsCurlFtp) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "url":
+		v.URL = d.String()
+		return 1
+	case "readahead":
+		d.OptInt(&v.Readahead)
+		return 2
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 3
+	case "username":
+		d.OptString(&v.Username)
+		return 4
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 5
+	case "proxy-username":
+		d.OptString(&v.ProxyUsername)
+		return 6
+	case "proxy-password-secret":
+		d.OptString(&v.ProxyPasswordSecret)
+		return 7
+	}
+	return 0
 }
 
 // BlockdevOptionsCurlFtps is the QAPI struct BlockdevOptionsCurlFtps.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsCurlFtps struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
-	Sslverify           *bool
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
+	Sslverify           *bool   `json:"sslverify,omitzero"`
 }
 
 func (v *BlockdevOptionsCurlFtps) EncodeMembers(e *wire.Encoder) {
@@ -4787,26 +6336,48 @@ func (v *BlockdevOptionsCurlFtps) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("sslverify", v.Sslverify)
 }
 
-func (v BlockdevOptionsCurlFtps) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsCurlFtps) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsCurlFtps) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "url":
+		v.URL = d.String()
+		return 1
+	case "readahead":
+		d.OptInt(&v.Readahead)
+		return 2
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 3
+	case "username":
+		d.OptString(&v.Username)
+		return 4
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 5
+	case "proxy-username":
+		d.OptString(&v.ProxyUsername)
+		return 6
+	case "proxy-password-secret":
+		d.OptString(&v.ProxyPasswordSecret)
+		return 7
+	case "sslverify":
+		d.OptBool(&v.Sslverify)
+		return 8
+	}
+	return 0
 }
 
 // BlockdevOptionsNbd is the QAPI struct BlockdevOptionsNbd.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsNbd struct {
-	Server      SocketAddress
-	Export      *string
-	TLSCreds    *string
-	TLSHostname *string
+	Server      SocketAddress `json:"server"`
+	Export      *string       `json:"export,omitzero"`
+	TLSCreds    *string       `json:"tls-creds,omitzero"`
+	TLSHostname *string       `json:"tls-hostname,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XDirtyBitmap   *string
-	ReconnectDelay *uint32
-	OpenTimeout    *uint32
+	XDirtyBitmap   *string `json:"x-dirty-bitmap,omitzero"`
+	ReconnectDelay *uint32 `json:"reconnect-delay,omitzero"`
+	OpenTimeout    *uint32 `json:"open-timeout,omitzero"`
 }
 
 func (v *BlockdevOptionsNbd) EncodeMembers(e *wire.Encoder) {
@@ -4823,21 +6394,40 @@ func (v *BlockdevOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsNbd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsNbd) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsNbd) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "server":
+		d.Object(&v.Server)
+		return 1
+	case "export":
+		d.OptString(&v.Export)
+		return 2
+	case "tls-creds":
+		d.OptString(&v.TLSCreds)
+		return 3
+	case "tls-hostname":
+		d.OptString(&v.TLSHostname)
+		return 4
+	case "x-dirty-bitmap":
+		d.OptString(&v.XDirtyBitmap)
+		return 5
+	case "reconnect-delay":
+		v.ReconnectDelay = new(d.Uint32())
+		return 6
+	case "open-timeout":
+		v.OpenTimeout = new(d.Uint32())
+		return 7
+	}
+	return 0
 }
 
 // BlockdevOptionsRaw is the QAPI struct BlockdevOptionsRaw.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsRaw struct {
-	File   BlockdevRef
-	Offset *int64
-	Size   *int64
+	File   BlockdevRef `json:"file"`
+	Offset *int64      `json:"offset,omitzero"`
+	Size   *int64      `json:"size,omitzero"`
 }
 
 func (v *BlockdevOptionsRaw) EncodeMembers(e *wire.Encoder) {
@@ -4846,8 +6436,19 @@ func (v *BlockdevOptionsRaw) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("size", v.Size)
 }
 
-func (v BlockdevOptionsRaw) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsRaw) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "offset":
+		d.OptInt(&v.Offset)
+		return 2
+	case "size":
+		d.OptInt(&v.Size)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevOptionsRaw) String() string {
@@ -4858,8 +6459,8 @@ func (v BlockdevOptionsRaw) String() string {
 //
 // Since QEMU 2.11. See block-core.json.
 type BlockdevOptionsThrottle struct {
-	ThrottleGroup string
-	File          BlockdevRef
+	ThrottleGroup string      `json:"throttle-group"`
+	File          BlockdevRef `json:"file"`
 }
 
 func (v *BlockdevOptionsThrottle) EncodeMembers(e *wire.Encoder) {
@@ -4867,8 +6468,16 @@ func (v *BlockdevOptionsThrottle) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 }
 
-func (v BlockdevOptionsThrottle) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsThrottle) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "throttle-group":
+		v.ThrottleGroup = d.String()
+		return 1
+	case "file":
+		v.File.DecodeValue(d)
+		return 2
+	}
+	return 0
 }
 
 func (v BlockdevOptionsThrottle) String() string {
@@ -4879,8 +6488,8 @@ func (v BlockdevOptionsThrottle) String() string {
 //
 // Since QEMU 6.0. See block-core.json.
 type BlockdevOptionsCor struct {
-	File   BlockdevRef
-	Bottom *string
+	File   BlockdevRef `json:"file"`
+	Bottom *string     `json:"bottom,omitzero"`
 }
 
 func (v *BlockdevOptionsCor) EncodeMembers(e *wire.Encoder) {
@@ -4888,8 +6497,16 @@ func (v *BlockdevOptionsCor) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bottom", v.Bottom)
 }
 
-func (v BlockdevOptionsCor) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCor) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "bottom":
+		d.OptString(&v.Bottom)
+		return 2
+	}
+	return 0
 }
 
 func (v BlockdevOptionsCor) String() string {
@@ -4911,12 +6528,12 @@ const (
 //
 // Since QEMU 6.2. See block-core.json.
 type BlockdevOptionsCbw struct {
-	File           BlockdevRef
-	Target         BlockdevRef
-	Bitmap         *BlockDirtyBitmap
-	OnCbwError     *OnCbwError
-	CbwTimeout     *uint32
-	MinClusterSize *uint64
+	File           BlockdevRef       `json:"file"`
+	Target         BlockdevRef       `json:"target"`
+	Bitmap         *BlockDirtyBitmap `json:"bitmap,omitzero"`
+	OnCbwError     *OnCbwError       `json:"on-cbw-error,omitzero"`
+	CbwTimeout     *uint32           `json:"cbw-timeout,omitzero"`
+	MinClusterSize *uint64           `json:"min-cluster-size,omitzero"`
 }
 
 func (v *BlockdevOptionsCbw) EncodeMembers(e *wire.Encoder) {
@@ -4932,8 +6549,29 @@ func (v *BlockdevOptionsCbw) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("min-cluster-size", v.MinClusterSize)
 }
 
-func (v BlockdevOptionsCbw) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCbw) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "target":
+		v.Target.DecodeValue(d)
+		return 2
+	case "bitmap":
+		v.Bitmap = new(BlockDirtyBitmap)
+		d.Object(v.Bitmap)
+		return 3
+	case "on-cbw-error":
+		v.OnCbwError = new(OnCbwError(d.Enum()))
+		return 4
+	case "cbw-timeout":
+		v.CbwTimeout = new(d.Uint32())
+		return 5
+	case "min-cluster-size":
+		d.OptUint(&v.MinClusterSize)
+		return 6
+	}
+	return 0
 }
 
 func (v BlockdevOptionsCbw) String() string {
@@ -4945,15 +6583,15 @@ func (v BlockdevOptionsCbw) String() string {
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptions struct {
 	// Decides what Branch holds.
-	Driver       BlockdevDriver
-	NodeName     *string
-	Discard      *BlockdevDiscardOptions
-	Cache        *BlockdevCacheOptions
-	Active       *bool
-	ReadOnly     *bool
-	AutoReadOnly *bool
-	ForceShare   *bool
-	DetectZeroes *BlockdevDetectZeroesOptions
+	Driver       BlockdevDriver               `json:"driver"`
+	NodeName     *string                      `json:"node-name,omitzero"`
+	Discard      *BlockdevDiscardOptions      `json:"discard,omitzero"`
+	Cache        *BlockdevCacheOptions        `json:"cache,omitzero"`
+	Active       *bool                        `json:"active,omitzero"`
+	ReadOnly     *bool                        `json:"read-only,omitzero"`
+	AutoReadOnly *bool                        `json:"auto-read-only,omitzero"`
+	ForceShare   *bool                        `json:"force-share,omitzero"`
+	DetectZeroes *BlockdevDetectZeroesOptions `json:"detect-zeroes,omitzero"`
 	Branch       BlockdevOptionsBranch
 }
 
@@ -4997,6 +6635,7 @@ type BlockdevOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isBlockdevOptionsBranch()
 }
 
@@ -5129,6 +6768,129 @@ func (v *BlockdevOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "driver":
+		v.Driver = BlockdevDriver(d.Enum())
+		return 1
+	case "node-name":
+		d.OptString(&v.NodeName)
+		return 2
+	case "discard":
+		v.Discard = new(BlockdevDiscardOptions(d.Enum()))
+		return 3
+	case "cache":
+		v.Cache = new(BlockdevCacheOptions)
+		d.Object(v.Cache)
+		return 4
+	case "active":
+		d.OptBool(&v.Active)
+		return 5
+	case "read-only":
+		d.OptBool(&v.ReadOnly)
+		return 6
+	case "auto-read-only":
+		d.OptBool(&v.AutoReadOnly)
+		return 7
+	case "force-share":
+		d.OptBool(&v.ForceShare)
+		return 8
+	case "detect-zeroes":
+		v.DetectZeroes = new(BlockdevDetectZeroesOptions(d.Enum()))
+		return 9
+	}
+	return 0
+}
+
+func (v *BlockdevOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Driver == "" && !end {
+		return nil, false
+	}
+	switch v.Driver {
+	case BlockdevDriverBlkdebug:
+		v.Branch = new(BlockdevOptionsBlkdebug)
+	case BlockdevDriverBlklogwrites:
+		v.Branch = new(BlockdevOptionsBlklogwrites)
+	case BlockdevDriverBlkverify:
+		v.Branch = new(BlockdevOptionsBlkverify)
+	case BlockdevDriverBlkreplay:
+		v.Branch = new(BlockdevOptionsBlkreplay)
+	case BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverDmg, BlockdevDriverParallels, BlockdevDriverSnapshotAccess, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVpc:
+		v.Branch = new(BlockdevOptionsGenericFormat)
+	case BlockdevDriverCopyBeforeWrite:
+		v.Branch = new(BlockdevOptionsCbw)
+	case BlockdevDriverCopyOnRead:
+		v.Branch = new(BlockdevOptionsCor)
+	case BlockdevDriverFile, BlockdevDriverHostCdrom, BlockdevDriverHostDevice:
+		v.Branch = new(BlockdevOptionsFile)
+	case BlockdevDriverFTP:
+		v.Branch = new(BlockdevOptionsCurlFtp)
+	case BlockdevDriverFTPS:
+		v.Branch = new(BlockdevOptionsCurlFtps)
+	case BlockdevDriverGluster:
+		v.Branch = new(BlockdevOptionsGluster)
+	case BlockdevDriverHTTP:
+		v.Branch = new(BlockdevOptionsCurlHttp)
+	case BlockdevDriverHTTPS:
+		v.Branch = new(BlockdevOptionsCurlHttps)
+	case BlockdevDriverIOUring:
+		v.Branch = new(BlockdevOptionsIoUring)
+	case BlockdevDriverISCSI:
+		v.Branch = new(BlockdevOptionsIscsi)
+	case BlockdevDriverLUKS:
+		v.Branch = new(BlockdevOptionsLUKS)
+	case BlockdevDriverNBD:
+		v.Branch = new(BlockdevOptionsNbd)
+	case BlockdevDriverNFS:
+		v.Branch = new(BlockdevOptionsNfs)
+	case BlockdevDriverNullAIO, BlockdevDriverNullCo:
+		v.Branch = new(BlockdevOptionsNull)
+	case BlockdevDriverNVMe:
+		v.Branch = new(BlockdevOptionsNVMe)
+	case BlockdevDriverNVMeIOUring:
+		v.Branch = new(BlockdevOptionsNvmeIoUring)
+	case BlockdevDriverPreallocate:
+		v.Branch = new(BlockdevOptionsPreallocate)
+	case BlockdevDriverQcow2:
+		v.Branch = new(BlockdevOptionsQcow2)
+	case BlockdevDriverQcow:
+		v.Branch = new(BlockdevOptionsQcow)
+	case BlockdevDriverQed, BlockdevDriverVmdk:
+		v.Branch = new(BlockdevOptionsGenericCOWFormat)
+	case BlockdevDriverQuorum:
+		v.Branch = new(BlockdevOptionsQuorum)
+	case BlockdevDriverRaw:
+		v.Branch = new(BlockdevOptionsRaw)
+	case BlockdevDriverRBD:
+		v.Branch = new(BlockdevOptionsRbd)
+	case BlockdevDriverReplication:
+		v.Branch = new(BlockdevOptionsReplication)
+	case BlockdevDriverSSH:
+		v.Branch = new(BlockdevOptionsSsh)
+	case BlockdevDriverThrottle:
+		v.Branch = new(BlockdevOptionsThrottle)
+	case BlockdevDriverVirtioBlkVFIOPCI:
+		v.Branch = new(BlockdevOptionsVirtioBlkVfioPci)
+	case BlockdevDriverVirtioBlkVhostUser:
+		v.Branch = new(BlockdevOptionsVirtioBlkVhostUser)
+	case BlockdevDriverVirtioBlkVhostVdpa:
+		v.Branch = new(BlockdevOptionsVirtioBlkVhostVdpa)
+	case BlockdevDriverVvfat:
+		v.Branch = new(BlockdevOptionsVVFAT)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *BlockdevOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v BlockdevOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -5155,6 +6917,24 @@ func (v *BlockdevRef) EncodeValue(e *wire.Encoder) {
 	default:
 		e.Fail("exactly one of Definition, Reference must be set")
 	}
+}
+
+func (v *BlockdevRef) DecodeValue(d *wire.Decoder) {
+	*v = BlockdevRef{}
+	switch d.Kind() {
+	case wire.KindObject:
+		v.Definition = new(BlockdevOptions)
+		d.Object(v.Definition)
+	case wire.KindString:
+		d.OptString(&v.Reference)
+	default:
+		d.Skip()
+	}
+}
+
+func (v *BlockdevRef) UnmarshalJSON(text []byte) error {
+	*v = BlockdevRef{}
+	return qmp.UnmarshalValue(text, v)
 }
 
 func (v BlockdevRef) MarshalJSON() ([]byte, error) {
@@ -5188,6 +6968,27 @@ func (v *BlockdevRefOrNull) EncodeValue(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevRefOrNull) DecodeValue(d *wire.Decoder) {
+	*v = BlockdevRefOrNull{}
+	switch d.Kind() {
+	case wire.KindObject:
+		v.Definition = new(BlockdevOptions)
+		d.Object(v.Definition)
+	case wire.KindString:
+		d.OptString(&v.Reference)
+	case wire.KindNull:
+		d.Null()
+		v.Null = new(qmp.Null)
+	default:
+		d.Skip()
+	}
+}
+
+func (v *BlockdevRefOrNull) UnmarshalJSON(text []byte) error {
+	*v = BlockdevRefOrNull{}
+	return qmp.UnmarshalValue(text, v)
+}
+
 func (v BlockdevRefOrNull) MarshalJSON() ([]byte, error) {
 	return qmp.MarshalValue(&v)
 }
@@ -5201,12 +7002,20 @@ func (v BlockdevRefOrNull) String() string {
 // Since QEMU 2.9. See block-core.json.
 type BlockdevAdd BlockdevOptions
 
+func (r *BlockdevAdd) EncodeMembers(e *wire.Encoder) {
+	(*BlockdevOptions)(r).EncodeMembers(e)
+}
+
+func (r *BlockdevAdd) UnmarshalJSON(text []byte) error {
+	return (*BlockdevOptions)(r).UnmarshalJSON(text)
+}
+
 func (r BlockdevAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockdevOptions)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r BlockdevAdd) String() string {
-	return qmp.Format((*BlockdevOptions)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -5218,7 +7027,7 @@ func (r BlockdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 6.1. See block-core.json.
 type BlockdevReopen struct {
-	Options []BlockdevOptions
+	Options []BlockdevOptions `json:"options"`
 }
 
 func (r *BlockdevReopen) EncodeMembers(e *wire.Encoder) {
@@ -5227,6 +7036,24 @@ func (r *BlockdevReopen) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Object(&r.Options[i])
 	}
 	e.EndArray()
+}
+
+func (r *BlockdevReopen) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "options":
+		r.Options = make([]BlockdevOptions, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Options = append(r.Options, BlockdevOptions{})
+			d.Object(&r.Options[len(r.Options)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (r *BlockdevReopen) UnmarshalJSON(text []byte) error {
+	*r = BlockdevReopen{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r BlockdevReopen) MarshalJSON() ([]byte, error) {
@@ -5246,19 +7073,11 @@ func (r BlockdevReopen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevDel struct {
-	NodeName string
+	NodeName string `json:"node-name"`
 }
 
 func (r *BlockdevDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
-}
-
-func (r BlockdevDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevDel) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -5270,21 +7089,13 @@ func (r BlockdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 10.0. See block-core.json.
 type BlockdevSetActive struct {
-	NodeName *string
-	Active   bool
+	NodeName *string `json:"node-name,omitzero"`
+	Active   bool    `json:"active"`
 }
 
 func (r *BlockdevSetActive) EncodeMembers(e *wire.Encoder) {
 	e.OptString("node-name", r.NodeName)
 	e.Name("active").Bool(r.Active)
-}
-
-func (r BlockdevSetActive) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevSetActive) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -5296,11 +7107,11 @@ func (r BlockdevSetActive) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsFile struct {
-	Filename       string
-	Size           uint64
-	Preallocation  *PreallocMode
-	Nocow          *bool
-	ExtentSizeHint *uint64
+	Filename       string        `json:"filename"`
+	Size           uint64        `json:"size"`
+	Preallocation  *PreallocMode `json:"preallocation,omitzero"`
+	Nocow          *bool         `json:"nocow,omitzero"`
+	ExtentSizeHint *uint64       `json:"extent-size-hint,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsFile) EncodeMembers(e *wire.Encoder) {
@@ -5311,21 +7122,34 @@ func (v *BlockdevCreateOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("extent-size-hint", v.ExtentSizeHint)
 }
 
-func (v BlockdevCreateOptionsFile) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCreateOptionsFile) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCreateOptionsFile) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 3
+	case "nocow":
+		d.OptBool(&v.Nocow)
+		return 4
+	case "extent-size-hint":
+		d.OptUint(&v.ExtentSizeHint)
+		return 5
+	}
+	return 0
 }
 
 // BlockdevCreateOptionsGluster is the QAPI struct BlockdevCreateOptionsGluster.
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsGluster struct {
-	Location      BlockdevOptionsGluster
-	Size          uint64
-	Preallocation *PreallocMode
+	Location      BlockdevOptionsGluster `json:"location"`
+	Size          uint64                 `json:"size"`
+	Preallocation *PreallocMode          `json:"preallocation,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsGluster) EncodeMembers(e *wire.Encoder) {
@@ -5334,29 +7158,36 @@ func (v *BlockdevCreateOptionsGluster) EncodeMembers(e *wire.Encoder) {
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v BlockdevCreateOptionsGluster) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCreateOptionsGluster) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCreateOptionsGluster) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "location":
+		d.Object(&v.Location)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
 // BlockdevCreateOptionsLUKS is the QAPI struct BlockdevCreateOptionsLUKS.
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsLUKS struct {
-	KeySecret     *string
-	CipherAlg     *QCryptoCipherAlgo
-	CipherMode    *QCryptoCipherMode
-	IvgenAlg      *QCryptoIVGenAlgo
-	IvgenHashAlg  *QCryptoHashAlgo
-	HashAlg       *QCryptoHashAlgo
-	IterTime      *int64
-	File          *BlockdevRef
-	Header        *BlockdevRef
-	Size          uint64
-	Preallocation *PreallocMode
+	KeySecret     *string            `json:"key-secret,omitzero"`
+	CipherAlg     *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
+	CipherMode    *QCryptoCipherMode `json:"cipher-mode,omitzero"`
+	IvgenAlg      *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
+	IvgenHashAlg  *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
+	HashAlg       *QCryptoHashAlgo   `json:"hash-alg,omitzero"`
+	IterTime      *int64             `json:"iter-time,omitzero"`
+	File          *BlockdevRef       `json:"file,omitzero"`
+	Header        *BlockdevRef       `json:"header,omitzero"`
+	Size          uint64             `json:"size"`
+	Preallocation *PreallocMode      `json:"preallocation,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -5377,8 +7208,45 @@ func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v BlockdevCreateOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 1
+	case "cipher-alg":
+		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		return 2
+	case "cipher-mode":
+		v.CipherMode = new(QCryptoCipherMode(d.Enum()))
+		return 3
+	case "ivgen-alg":
+		v.IvgenAlg = new(QCryptoIVGenAlgo(d.Enum()))
+		return 4
+	case "ivgen-hash-alg":
+		v.IvgenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		return 5
+	case "hash-alg":
+		v.HashAlg = new(QCryptoHashAlgo(d.Enum()))
+		return 6
+	case "iter-time":
+		d.OptInt(&v.IterTime)
+		return 7
+	case "file":
+		v.File = new(BlockdevRef)
+		v.File.DecodeValue(d)
+		return 8
+	case "header":
+		v.Header = new(BlockdevRef)
+		v.Header.DecodeValue(d)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 11
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsLUKS) String() string {
@@ -5389,8 +7257,8 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsNfs struct {
-	Location BlockdevOptionsNfs
-	Size     uint64
+	Location BlockdevOptionsNfs `json:"location"`
+	Size     uint64             `json:"size"`
 }
 
 func (v *BlockdevCreateOptionsNfs) EncodeMembers(e *wire.Encoder) {
@@ -5398,21 +7266,25 @@ func (v *BlockdevCreateOptionsNfs) EncodeMembers(e *wire.Encoder) {
 	e.Name("size").Uint(v.Size)
 }
 
-func (v BlockdevCreateOptionsNfs) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCreateOptionsNfs) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCreateOptionsNfs) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "location":
+		d.Object(&v.Location)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	}
+	return 0
 }
 
 // BlockdevCreateOptionsParallels is the QAPI struct BlockdevCreateOptionsParallels.
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsParallels struct {
-	File        BlockdevRef
-	Size        uint64
-	ClusterSize *uint64
+	File        BlockdevRef `json:"file"`
+	Size        uint64      `json:"size"`
+	ClusterSize *uint64     `json:"cluster-size,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsParallels) EncodeMembers(e *wire.Encoder) {
@@ -5421,8 +7293,19 @@ func (v *BlockdevCreateOptionsParallels) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("cluster-size", v.ClusterSize)
 }
 
-func (v BlockdevCreateOptionsParallels) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsParallels) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "cluster-size":
+		d.OptUint(&v.ClusterSize)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsParallels) String() string {
@@ -5433,10 +7316,10 @@ func (v BlockdevCreateOptionsParallels) String() string {
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsQcow struct {
-	File        BlockdevRef
-	Size        uint64
-	BackingFile *string
-	Encrypt     *QCryptoBlockCreateOptions
+	File        BlockdevRef                `json:"file"`
+	Size        uint64                     `json:"size"`
+	BackingFile *string                    `json:"backing-file,omitzero"`
+	Encrypt     *QCryptoBlockCreateOptions `json:"encrypt,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsQcow) EncodeMembers(e *wire.Encoder) {
@@ -5448,8 +7331,23 @@ func (v *BlockdevCreateOptionsQcow) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevCreateOptionsQcow) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsQcow) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "backing-file":
+		d.OptString(&v.BackingFile)
+		return 3
+	case "encrypt":
+		v.Encrypt = new(QCryptoBlockCreateOptions)
+		d.Object(v.Encrypt)
+		return 4
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsQcow) String() string {
@@ -5483,20 +7381,20 @@ const (
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsQcow2 struct {
-	File            BlockdevRef
-	DataFile        *BlockdevRef
-	DataFileRaw     *bool
-	ExtendedL2      *bool
-	Size            uint64
-	Version         *BlockdevQcow2Version
-	BackingFile     *string
-	BackingFmt      *BlockdevDriver
-	Encrypt         *QCryptoBlockCreateOptions
-	ClusterSize     *uint64
-	Preallocation   *PreallocMode
-	LazyRefcounts   *bool
-	RefcountBits    *int64
-	CompressionType *Qcow2CompressionType
+	File            BlockdevRef                `json:"file"`
+	DataFile        *BlockdevRef               `json:"data-file,omitzero"`
+	DataFileRaw     *bool                      `json:"data-file-raw,omitzero"`
+	ExtendedL2      *bool                      `json:"extended-l2,omitzero"`
+	Size            uint64                     `json:"size"`
+	Version         *BlockdevQcow2Version      `json:"version,omitzero"`
+	BackingFile     *string                    `json:"backing-file,omitzero"`
+	BackingFmt      *BlockdevDriver            `json:"backing-fmt,omitzero"`
+	Encrypt         *QCryptoBlockCreateOptions `json:"encrypt,omitzero"`
+	ClusterSize     *uint64                    `json:"cluster-size,omitzero"`
+	Preallocation   *PreallocMode              `json:"preallocation,omitzero"`
+	LazyRefcounts   *bool                      `json:"lazy-refcounts,omitzero"`
+	RefcountBits    *int64                     `json:"refcount-bits,omitzero"`
+	CompressionType *Qcow2CompressionType      `json:"compression-type,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsQcow2) EncodeMembers(e *wire.Encoder) {
@@ -5520,8 +7418,54 @@ func (v *BlockdevCreateOptionsQcow2) EncodeMembers(e *wire.Encoder) {
 	e.OptString("compression-type", (*string)(v.CompressionType))
 }
 
-func (v BlockdevCreateOptionsQcow2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "data-file":
+		v.DataFile = new(BlockdevRef)
+		v.DataFile.DecodeValue(d)
+		return 2
+	case "data-file-raw":
+		d.OptBool(&v.DataFileRaw)
+		return 3
+	case "extended-l2":
+		d.OptBool(&v.ExtendedL2)
+		return 4
+	case "size":
+		v.Size = d.Uint64()
+		return 5
+	case "version":
+		v.Version = new(BlockdevQcow2Version(d.Enum()))
+		return 6
+	case "backing-file":
+		d.OptString(&v.BackingFile)
+		return 7
+	case "backing-fmt":
+		v.BackingFmt = new(BlockdevDriver(d.Enum()))
+		return 8
+	case "encrypt":
+		v.Encrypt = new(QCryptoBlockCreateOptions)
+		d.Object(v.Encrypt)
+		return 9
+	case "cluster-size":
+		d.OptUint(&v.ClusterSize)
+		return 10
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 11
+	case "lazy-refcounts":
+		d.OptBool(&v.LazyRefcounts)
+		return 12
+	case "refcount-bits":
+		d.OptInt(&v.RefcountBits)
+		return 13
+	case "compression-type":
+		v.CompressionType = new(Qcow2CompressionType(d.Enum()))
+		return 14
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsQcow2) String() string {
@@ -5532,12 +7476,12 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsQed struct {
-	File        BlockdevRef
-	Size        uint64
-	BackingFile *string
-	BackingFmt  *BlockdevDriver
-	ClusterSize *uint64
-	TableSize   *int64
+	File        BlockdevRef     `json:"file"`
+	Size        uint64          `json:"size"`
+	BackingFile *string         `json:"backing-file,omitzero"`
+	BackingFmt  *BlockdevDriver `json:"backing-fmt,omitzero"`
+	ClusterSize *uint64         `json:"cluster-size,omitzero"`
+	TableSize   *int64          `json:"table-size,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsQed) EncodeMembers(e *wire.Encoder) {
@@ -5549,8 +7493,28 @@ func (v *BlockdevCreateOptionsQed) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("table-size", v.TableSize)
 }
 
-func (v BlockdevCreateOptionsQed) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsQed) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "backing-file":
+		d.OptString(&v.BackingFile)
+		return 3
+	case "backing-fmt":
+		v.BackingFmt = new(BlockdevDriver(d.Enum()))
+		return 4
+	case "cluster-size":
+		d.OptUint(&v.ClusterSize)
+		return 5
+	case "table-size":
+		d.OptInt(&v.TableSize)
+		return 6
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsQed) String() string {
@@ -5561,10 +7525,10 @@ func (v BlockdevCreateOptionsQed) String() string {
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsRbd struct {
-	Location    BlockdevOptionsRbd
-	Size        uint64
-	ClusterSize *uint64
-	Encrypt     *RbdEncryptionCreateOptions
+	Location    BlockdevOptionsRbd          `json:"location"`
+	Size        uint64                      `json:"size"`
+	ClusterSize *uint64                     `json:"cluster-size,omitzero"`
+	Encrypt     *RbdEncryptionCreateOptions `json:"encrypt,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsRbd) EncodeMembers(e *wire.Encoder) {
@@ -5576,12 +7540,23 @@ func (v *BlockdevCreateOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevCreateOptionsRbd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCreateOptionsRbd) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCreateOptionsRbd) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "location":
+		d.Object(&v.Location)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "cluster-size":
+		d.OptUint(&v.ClusterSize)
+		return 3
+	case "encrypt":
+		v.Encrypt = new(RbdEncryptionCreateOptions)
+		d.Object(v.Encrypt)
+		return 4
+	}
+	return 0
 }
 
 // BlockdevVmdkSubformat is the QAPI enum BlockdevVmdkSubformat.
@@ -5615,15 +7590,15 @@ const (
 //
 // Since QEMU 4.0. See block-core.json.
 type BlockdevCreateOptionsVmdk struct {
-	File         BlockdevRef
-	Size         uint64
-	Extents      []BlockdevRef
-	Subformat    *BlockdevVmdkSubformat
-	BackingFile  *string
-	AdapterType  *BlockdevVmdkAdapterType
-	Hwversion    *string
-	Toolsversion *string
-	ZeroedGrain  *bool
+	File         BlockdevRef              `json:"file"`
+	Size         uint64                   `json:"size"`
+	Extents      []BlockdevRef            `json:"extents,omitzero"`
+	Subformat    *BlockdevVmdkSubformat   `json:"subformat,omitzero"`
+	BackingFile  *string                  `json:"backing-file,omitzero"`
+	AdapterType  *BlockdevVmdkAdapterType `json:"adapter-type,omitzero"`
+	Hwversion    *string                  `json:"hwversion,omitzero"`
+	Toolsversion *string                  `json:"toolsversion,omitzero"`
+	ZeroedGrain  *bool                    `json:"zeroed-grain,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsVmdk) EncodeMembers(e *wire.Encoder) {
@@ -5644,8 +7619,41 @@ func (v *BlockdevCreateOptionsVmdk) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("zeroed-grain", v.ZeroedGrain)
 }
 
-func (v BlockdevCreateOptionsVmdk) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "extents":
+		v.Extents = make([]BlockdevRef, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Extents = append(v.Extents, BlockdevRef{})
+			v.Extents[len(v.Extents)-1].DecodeValue(d)
+		}
+		return 3
+	case "subformat":
+		v.Subformat = new(BlockdevVmdkSubformat(d.Enum()))
+		return 4
+	case "backing-file":
+		d.OptString(&v.BackingFile)
+		return 5
+	case "adapter-type":
+		v.AdapterType = new(BlockdevVmdkAdapterType(d.Enum()))
+		return 6
+	case "hwversion":
+		d.OptString(&v.Hwversion)
+		return 7
+	case "toolsversion":
+		d.OptString(&v.Toolsversion)
+		return 8
+	case "zeroed-grain":
+		d.OptBool(&v.ZeroedGrain)
+		return 9
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsVmdk) String() string {
@@ -5656,8 +7664,8 @@ func (v BlockdevCreateOptionsVmdk) String() string {
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsSsh struct {
-	Location BlockdevOptionsSsh
-	Size     uint64
+	Location BlockdevOptionsSsh `json:"location"`
+	Size     uint64             `json:"size"`
 }
 
 func (v *BlockdevCreateOptionsSsh) EncodeMembers(e *wire.Encoder) {
@@ -5665,21 +7673,25 @@ func (v *BlockdevCreateOptionsSsh) EncodeMembers(e *wire.Encoder) {
 	e.Name("size").Uint(v.Size)
 }
 
-func (v BlockdevCreateOptionsSsh) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCreateOptionsSsh) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCreateOptionsSsh) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "location":
+		d.Object(&v.Location)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	}
+	return 0
 }
 
 // BlockdevCreateOptionsVdi is the QAPI struct BlockdevCreateOptionsVdi.
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsVdi struct {
-	File          BlockdevRef
-	Size          uint64
-	Preallocation *PreallocMode
+	File          BlockdevRef   `json:"file"`
+	Size          uint64        `json:"size"`
+	Preallocation *PreallocMode `json:"preallocation,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsVdi) EncodeMembers(e *wire.Encoder) {
@@ -5688,8 +7700,19 @@ func (v *BlockdevCreateOptionsVdi) EncodeMembers(e *wire.Encoder) {
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v BlockdevCreateOptionsVdi) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsVdi) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsVdi) String() string {
@@ -5711,12 +7734,12 @@ const (
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsVhdx struct {
-	File           BlockdevRef
-	Size           uint64
-	LogSize        *uint64
-	BlockSize      *uint64
-	Subformat      *BlockdevVhdxSubformat
-	BlockStateZero *bool
+	File           BlockdevRef            `json:"file"`
+	Size           uint64                 `json:"size"`
+	LogSize        *uint64                `json:"log-size,omitzero"`
+	BlockSize      *uint64                `json:"block-size,omitzero"`
+	Subformat      *BlockdevVhdxSubformat `json:"subformat,omitzero"`
+	BlockStateZero *bool                  `json:"block-state-zero,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsVhdx) EncodeMembers(e *wire.Encoder) {
@@ -5728,8 +7751,28 @@ func (v *BlockdevCreateOptionsVhdx) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("block-state-zero", v.BlockStateZero)
 }
 
-func (v BlockdevCreateOptionsVhdx) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsVhdx) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "log-size":
+		d.OptUint(&v.LogSize)
+		return 3
+	case "block-size":
+		d.OptUint(&v.BlockSize)
+		return 4
+	case "subformat":
+		v.Subformat = new(BlockdevVhdxSubformat(d.Enum()))
+		return 5
+	case "block-state-zero":
+		d.OptBool(&v.BlockStateZero)
+		return 6
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsVhdx) String() string {
@@ -5751,10 +7794,10 @@ const (
 //
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptionsVpc struct {
-	File      BlockdevRef
-	Size      uint64
-	Subformat *BlockdevVpcSubformat
-	ForceSize *bool
+	File      BlockdevRef           `json:"file"`
+	Size      uint64                `json:"size"`
+	Subformat *BlockdevVpcSubformat `json:"subformat,omitzero"`
+	ForceSize *bool                 `json:"force-size,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsVpc) EncodeMembers(e *wire.Encoder) {
@@ -5764,8 +7807,22 @@ func (v *BlockdevCreateOptionsVpc) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force-size", v.ForceSize)
 }
 
-func (v BlockdevCreateOptionsVpc) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsVpc) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "subformat":
+		v.Subformat = new(BlockdevVpcSubformat(d.Enum()))
+		return 3
+	case "force-size":
+		d.OptBool(&v.ForceSize)
+		return 4
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsVpc) String() string {
@@ -5777,7 +7834,7 @@ func (v BlockdevCreateOptionsVpc) String() string {
 // Since QEMU 2.12. See block-core.json.
 type BlockdevCreateOptions struct {
 	// Decides what Branch holds.
-	Driver BlockdevDriver
+	Driver BlockdevDriver `json:"driver"`
 	Branch BlockdevCreateOptionsBranch
 }
 
@@ -5808,6 +7865,7 @@ type BlockdevCreateOptions struct {
 // vvfat.
 type BlockdevCreateOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isBlockdevCreateOptionsBranch()
 }
 
@@ -5867,6 +7925,64 @@ func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevCreateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "driver":
+		v.Driver = BlockdevDriver(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *BlockdevCreateOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Driver == "" && !end {
+		return nil, false
+	}
+	switch v.Driver {
+	case BlockdevDriverFile:
+		v.Branch = new(BlockdevCreateOptionsFile)
+	case BlockdevDriverGluster:
+		v.Branch = new(BlockdevCreateOptionsGluster)
+	case BlockdevDriverLUKS:
+		v.Branch = new(BlockdevCreateOptionsLUKS)
+	case BlockdevDriverNFS:
+		v.Branch = new(BlockdevCreateOptionsNfs)
+	case BlockdevDriverParallels:
+		v.Branch = new(BlockdevCreateOptionsParallels)
+	case BlockdevDriverQcow:
+		v.Branch = new(BlockdevCreateOptionsQcow)
+	case BlockdevDriverQcow2:
+		v.Branch = new(BlockdevCreateOptionsQcow2)
+	case BlockdevDriverQed:
+		v.Branch = new(BlockdevCreateOptionsQed)
+	case BlockdevDriverRBD:
+		v.Branch = new(BlockdevCreateOptionsRbd)
+	case BlockdevDriverSSH:
+		v.Branch = new(BlockdevCreateOptionsSsh)
+	case BlockdevDriverVdi:
+		v.Branch = new(BlockdevCreateOptionsVdi)
+	case BlockdevDriverVhdx:
+		v.Branch = new(BlockdevCreateOptionsVhdx)
+	case BlockdevDriverVmdk:
+		v.Branch = new(BlockdevCreateOptionsVmdk)
+	case BlockdevDriverVpc:
+		v.Branch = new(BlockdevCreateOptionsVpc)
+	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverHostCdrom, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverPreallocate, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverReplication, BlockdevDriverThrottle, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVvfat:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *BlockdevCreateOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockdevCreateOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v BlockdevCreateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -5879,17 +7995,13 @@ func (v BlockdevCreateOptions) String() string {
 //
 // Since QEMU 3.0. See block-core.json.
 type BlockdevCreate struct {
-	JobID   string
-	Options BlockdevCreateOptions
+	JobID   string                `json:"job-id"`
+	Options BlockdevCreateOptions `json:"options"`
 }
 
 func (r *BlockdevCreate) EncodeMembers(e *wire.Encoder) {
 	e.Name("job-id").String(r.JobID)
 	e.Name("options").Object(&r.Options)
-}
-
-func (r BlockdevCreate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r BlockdevCreate) String() string {
@@ -5905,12 +8017,12 @@ func (r BlockdevCreate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 5.1. See block-core.json.
 type BlockdevAmendOptionsLUKS struct {
-	State     QCryptoBlockLUKSKeyslotState
-	NewSecret *string
-	OldSecret *string
-	Keyslot   *int64
-	IterTime  *int64
-	Secret    *string
+	State     QCryptoBlockLUKSKeyslotState `json:"state"`
+	NewSecret *string                      `json:"new-secret,omitzero"`
+	OldSecret *string                      `json:"old-secret,omitzero"`
+	Keyslot   *int64                       `json:"keyslot,omitzero"`
+	IterTime  *int64                       `json:"iter-time,omitzero"`
+	Secret    *string                      `json:"secret,omitzero"`
 }
 
 func (v *BlockdevAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -5922,19 +8034,35 @@ func (v *BlockdevAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("secret", v.Secret)
 }
 
-func (v BlockdevAmendOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevAmendOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevAmendOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "state":
+		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
+		return 1
+	case "new-secret":
+		d.OptString(&v.NewSecret)
+		return 2
+	case "old-secret":
+		d.OptString(&v.OldSecret)
+		return 3
+	case "keyslot":
+		d.OptInt(&v.Keyslot)
+		return 4
+	case "iter-time":
+		d.OptInt(&v.IterTime)
+		return 5
+	case "secret":
+		d.OptString(&v.Secret)
+		return 6
+	}
+	return 0
 }
 
 // BlockdevAmendOptionsQcow2 is the QAPI struct BlockdevAmendOptionsQcow2.
 //
 // Since QEMU 5.1. See block-core.json.
 type BlockdevAmendOptionsQcow2 struct {
-	Encrypt *QCryptoBlockAmendOptions
+	Encrypt *QCryptoBlockAmendOptions `json:"encrypt,omitzero"`
 }
 
 func (v *BlockdevAmendOptionsQcow2) EncodeMembers(e *wire.Encoder) {
@@ -5943,12 +8071,14 @@ func (v *BlockdevAmendOptionsQcow2) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevAmendOptionsQcow2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevAmendOptionsQcow2) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevAmendOptionsQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "encrypt":
+		v.Encrypt = new(QCryptoBlockAmendOptions)
+		d.Object(v.Encrypt)
+		return 1
+	}
+	return 0
 }
 
 // BlockdevAmendOptions is the QAPI union BlockdevAmendOptions.
@@ -5956,7 +8086,7 @@ func (v BlockdevAmendOptionsQcow2) String() string {
 // Since QEMU 5.1. See block-core.json.
 type BlockdevAmendOptions struct {
 	// Decides what Branch holds.
-	Driver BlockdevDriver
+	Driver BlockdevDriver `json:"driver"`
 	Branch BlockdevAmendOptionsBranch
 }
 
@@ -5975,6 +8105,7 @@ type BlockdevAmendOptions struct {
 // (CONFIG_BLKIO), virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
 type BlockdevAmendOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isBlockdevAmendOptionsBranch()
 }
 
@@ -5998,6 +8129,40 @@ func (v *BlockdevAmendOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevAmendOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "driver":
+		v.Driver = BlockdevDriver(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *BlockdevAmendOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Driver == "" && !end {
+		return nil, false
+	}
+	switch v.Driver {
+	case BlockdevDriverLUKS:
+		v.Branch = new(BlockdevAmendOptionsLUKS)
+	case BlockdevDriverQcow2:
+		v.Branch = new(BlockdevAmendOptionsQcow2)
+	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverFile, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCdrom, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQed, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVmdk, BlockdevDriverVpc, BlockdevDriverVvfat:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *BlockdevAmendOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockdevAmendOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v BlockdevAmendOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -6012,10 +8177,10 @@ func (v BlockdevAmendOptions) String() string {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevAmend struct {
-	JobID    string
-	NodeName string
-	Options  BlockdevAmendOptions
-	Force    *bool
+	JobID    string               `json:"job-id"`
+	NodeName string               `json:"node-name"`
+	Options  BlockdevAmendOptions `json:"options"`
+	Force    *bool                `json:"force,omitzero"`
 }
 
 func (r *XBlockdevAmend) EncodeMembers(e *wire.Encoder) {
@@ -6023,14 +8188,6 @@ func (r *XBlockdevAmend) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
 	e.Name("options").Object(&r.Options)
 	e.OptBool("force", r.Force)
-}
-
-func (r XBlockdevAmend) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XBlockdevAmend) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -6068,16 +8225,16 @@ func (v *BlockImageCorruptedEvent) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Device = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = new(d.String())
+		d.OptString(&v.NodeName)
 		return 2
 	case "msg":
 		v.Msg = d.String()
 		return 3
 	case "offset":
-		v.Offset = new(d.Int64())
+		d.OptInt(&v.Offset)
 		return 4
 	case "size":
-		v.Size = new(d.Int64())
+		d.OptInt(&v.Size)
 		return 5
 	case "fatal":
 		v.Fatal = d.Bool()
@@ -6107,13 +8264,13 @@ type BlockIOErrorEvent struct {
 func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 1
 	case "device":
 		v.Device = d.String()
 		return 2
 	case "node-name":
-		v.NodeName = new(d.String())
+		d.OptString(&v.NodeName)
 		return 3
 	case "operation":
 		v.Operation = IoOperationType(d.Enum())
@@ -6122,7 +8279,7 @@ func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Action = BlockErrorAction(d.Enum())
 		return 5
 	case "nospace":
-		v.Nospace = new(d.Bool())
+		d.OptBool(&v.Nospace)
 		return 6
 	case "reason":
 		v.Reason = d.String()
@@ -6166,7 +8323,7 @@ func (v *BlockJobCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.Speed = d.Int64()
 		return 5
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 6
 	}
 	return 0
@@ -6351,21 +8508,13 @@ func (*BlockWriteThresholdEvent) EventName() string {
 //
 // Since QEMU 2.3. See block-core.json.
 type BlockSetWriteThreshold struct {
-	NodeName       string
-	WriteThreshold uint64
+	NodeName       string `json:"node-name"`
+	WriteThreshold uint64 `json:"write-threshold"`
 }
 
 func (r *BlockSetWriteThreshold) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
 	e.Name("write-threshold").Uint(r.WriteThreshold)
-}
-
-func (r BlockSetWriteThreshold) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockSetWriteThreshold) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -6379,23 +8528,15 @@ func (r BlockSetWriteThreshold) Do(ctx context.Context, x qmp.Executor, opts ...
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevChange struct {
-	Parent string
-	Child  *string
-	Node   *string
+	Parent string  `json:"parent"`
+	Child  *string `json:"child,omitzero"`
+	Node   *string `json:"node,omitzero"`
 }
 
 func (r *XBlockdevChange) EncodeMembers(e *wire.Encoder) {
 	e.Name("parent").String(r.Parent)
 	e.OptString("child", r.Child)
 	e.OptString("node", r.Node)
-}
-
-func (r XBlockdevChange) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XBlockdevChange) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -6409,23 +8550,15 @@ func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevSetIothread struct {
-	NodeName string
-	Iothread StrOrNull
-	Force    *bool
+	NodeName string    `json:"node-name"`
+	Iothread StrOrNull `json:"iothread"`
+	Force    *bool     `json:"force,omitzero"`
 }
 
 func (r *XBlockdevSetIothread) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
 	r.Iothread.EncodeValue(e.Name("iothread"))
 	e.OptBool("force", r.Force)
-}
-
-func (r XBlockdevSetIothread) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XBlockdevSetIothread) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -6491,7 +8624,7 @@ func (v *QuorumReportBadEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = QuorumOpType(d.Enum())
 		return 1
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 2
 	case "node-name":
 		v.NodeName = d.String()
@@ -6515,8 +8648,8 @@ func (*QuorumReportBadEvent) EventName() string {
 //
 // Since QEMU 1.7. See block-core.json.
 type BlockdevSnapshotInternal struct {
-	Device string
-	Name   string
+	Device string `json:"device"`
+	Name   string `json:"name"`
 }
 
 func (v *BlockdevSnapshotInternal) EncodeMembers(e *wire.Encoder) {
@@ -6524,26 +8657,22 @@ func (v *BlockdevSnapshotInternal) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 }
 
-func (v BlockdevSnapshotInternal) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotInternal) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevSnapshotInternal) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "device":
+		v.Device = d.String()
+		return 1
+	case "name":
+		v.Name = d.String()
+		return 2
+	}
+	return 0
 }
 
 // BlockdevSnapshotInternalSync is the QMP command blockdev-snapshot-internal-sync.
 //
 // Since QEMU 1.7. See block-core.json.
 type BlockdevSnapshotInternalSync BlockdevSnapshotInternal
-
-func (r BlockdevSnapshotInternalSync) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockdevSnapshotInternal)(&r))
-}
-
-func (r BlockdevSnapshotInternalSync) String() string {
-	return qmp.Format((*BlockdevSnapshotInternal)(&r))
-}
 
 // Do executes the command.
 func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -6555,23 +8684,15 @@ func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, op
 //
 // Since QEMU 1.7. See block-core.json.
 type BlockdevSnapshotDeleteInternalSync struct {
-	Device string
-	ID     *string
-	Name   *string
+	Device string  `json:"device"`
+	ID     *string `json:"id,omitzero"`
+	Name   *string `json:"name,omitzero"`
 }
 
 func (r *BlockdevSnapshotDeleteInternalSync) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.OptString("id", r.ID)
 	e.OptString("name", r.Name)
-}
-
-func (r BlockdevSnapshotDeleteInternalSync) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevSnapshotDeleteInternalSync) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -6587,5 +8708,39 @@ func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Execut
 //
 // Since QEMU 8.0. See block-core.json.
 type DummyBlockCoreForceArrays struct {
-	UnusedBlockGraphInfo []BlockGraphInfo
+	UnusedBlockGraphInfo []BlockGraphInfo `json:"unused-block-graph-info"`
+}
+
+func (v *DummyBlockCoreForceArrays) EncodeMembers(e *wire.Encoder) {
+	e.Name("unused-block-graph-info").BeginArray()
+	for i := range v.UnusedBlockGraphInfo {
+		e.Elem().Object(&v.UnusedBlockGraphInfo[i])
+	}
+	e.EndArray()
+}
+
+func (v *DummyBlockCoreForceArrays) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "unused-block-graph-info":
+		v.UnusedBlockGraphInfo = make([]BlockGraphInfo, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UnusedBlockGraphInfo = append(v.UnusedBlockGraphInfo, BlockGraphInfo{})
+			d.Object(&v.UnusedBlockGraphInfo[len(v.UnusedBlockGraphInfo)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v *DummyBlockCoreForceArrays) UnmarshalJSON(text []byte) error {
+	*v = DummyBlockCoreForceArrays{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DummyBlockCoreForceArrays) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v DummyBlockCoreForceArrays) String() string {
+	return qmp.Format(&v)
 }

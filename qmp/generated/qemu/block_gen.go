@@ -79,23 +79,15 @@ func (r QueryPrManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 // Since QEMU 0.14. See block.json.
 type Eject struct {
 	// Deprecated: QEMU will remove the member.
-	Device *string
-	ID     *string
-	Force  *bool
+	Device *string `json:"device,omitzero"`
+	ID     *string `json:"id,omitzero"`
+	Force  *bool   `json:"force,omitzero"`
 }
 
 func (r *Eject) EncodeMembers(e *wire.Encoder) {
 	e.OptString("device", r.Device)
 	e.OptString("id", r.ID)
 	e.OptBool("force", r.Force)
-}
-
-func (r Eject) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Eject) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -108,23 +100,15 @@ func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 // Since QEMU 2.5. See block.json.
 type BlockdevOpenTray struct {
 	// Deprecated: QEMU will remove the member.
-	Device *string
-	ID     *string
-	Force  *bool
+	Device *string `json:"device,omitzero"`
+	ID     *string `json:"id,omitzero"`
+	Force  *bool   `json:"force,omitzero"`
 }
 
 func (r *BlockdevOpenTray) EncodeMembers(e *wire.Encoder) {
 	e.OptString("device", r.Device)
 	e.OptString("id", r.ID)
 	e.OptBool("force", r.Force)
-}
-
-func (r BlockdevOpenTray) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevOpenTray) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -137,21 +121,13 @@ func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 // Since QEMU 2.5. See block.json.
 type BlockdevCloseTray struct {
 	// Deprecated: QEMU will remove the member.
-	Device *string
-	ID     *string
+	Device *string `json:"device,omitzero"`
+	ID     *string `json:"id,omitzero"`
 }
 
 func (r *BlockdevCloseTray) EncodeMembers(e *wire.Encoder) {
 	e.OptString("device", r.Device)
 	e.OptString("id", r.ID)
-}
-
-func (r BlockdevCloseTray) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevCloseTray) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -163,19 +139,11 @@ func (r BlockdevCloseTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Since QEMU 2.12. See block.json.
 type BlockdevRemoveMedium struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *BlockdevRemoveMedium) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r BlockdevRemoveMedium) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevRemoveMedium) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -187,21 +155,13 @@ func (r BlockdevRemoveMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Since QEMU 2.12. See block.json.
 type BlockdevInsertMedium struct {
-	ID       string
-	NodeName string
+	ID       string `json:"id"`
+	NodeName string `json:"node-name"`
 }
 
 func (r *BlockdevInsertMedium) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 	e.Name("node-name").String(r.NodeName)
-}
-
-func (r BlockdevInsertMedium) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevInsertMedium) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -226,12 +186,12 @@ const (
 // Since QEMU 2.5. See block.json.
 type BlockdevChangeMedium struct {
 	// Deprecated: QEMU will remove the member.
-	Device       *string
-	ID           *string
-	Filename     string
-	Format       *string
-	Force        *bool
-	ReadOnlyMode *BlockdevChangeReadOnlyMode
+	Device       *string                     `json:"device,omitzero"`
+	ID           *string                     `json:"id,omitzero"`
+	Filename     string                      `json:"filename"`
+	Format       *string                     `json:"format,omitzero"`
+	Force        *bool                       `json:"force,omitzero"`
+	ReadOnlyMode *BlockdevChangeReadOnlyMode `json:"read-only-mode,omitzero"`
 }
 
 func (r *BlockdevChangeMedium) EncodeMembers(e *wire.Encoder) {
@@ -241,14 +201,6 @@ func (r *BlockdevChangeMedium) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", r.Format)
 	e.OptBool("force", r.Force)
 	e.OptString("read-only-mode", (*string)(r.ReadOnlyMode))
-}
-
-func (r BlockdevChangeMedium) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevChangeMedium) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -315,14 +267,6 @@ func (*PrManagerStatusChangedEvent) EventName() string {
 // Since QEMU 1.1. See block.json.
 type BlockSetIOThrottle BlockIOThrottle
 
-func (r BlockSetIOThrottle) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockIOThrottle)(&r))
-}
-
-func (r BlockSetIOThrottle) String() string {
-	return qmp.Format((*BlockIOThrottle)(&r))
-}
-
 // Do executes the command.
 func (r BlockSetIOThrottle) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_set_io_throttle", Args: (*BlockIOThrottle)(&r)}, opts)
@@ -332,12 +276,12 @@ func (r BlockSetIOThrottle) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 //
 // Since QEMU 4.0. See block.json.
 type BlockLatencyHistogramSet struct {
-	ID              string
-	Boundaries      []uint64
-	BoundariesRead  []uint64
-	BoundariesWrite []uint64
-	BoundariesZap   []uint64
-	BoundariesFlush []uint64
+	ID              string   `json:"id"`
+	Boundaries      []uint64 `json:"boundaries,omitzero"`
+	BoundariesRead  []uint64 `json:"boundaries-read,omitzero"`
+	BoundariesWrite []uint64 `json:"boundaries-write,omitzero"`
+	BoundariesZap   []uint64 `json:"boundaries-zap,omitzero"`
+	BoundariesFlush []uint64 `json:"boundaries-flush,omitzero"`
 }
 
 func (r *BlockLatencyHistogramSet) EncodeMembers(e *wire.Encoder) {
@@ -377,14 +321,6 @@ func (r *BlockLatencyHistogramSet) EncodeMembers(e *wire.Encoder) {
 		}
 		e.EndArray()
 	}
-}
-
-func (r BlockLatencyHistogramSet) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockLatencyHistogramSet) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

@@ -47,8 +47,8 @@ const (
 //
 // Since QEMU 2.10. See common.json.
 type StrOrNull struct {
-	S *string   `json:",omitzero"`
-	N *qmp.Null `json:",omitzero"`
+	S *string
+	N *qmp.Null
 }
 
 func (v *StrOrNull) EncodeValue(e *wire.Encoder) {
@@ -62,25 +62,30 @@ func (v *StrOrNull) EncodeValue(e *wire.Encoder) {
 	}
 }
 
-func (v StrOrNull) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
-}
-
-func (v StrOrNull) String() string {
-	return qmp.FormatValue(&v)
-}
-
 func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
 	*v = StrOrNull{}
 	switch d.Kind() {
 	case wire.KindString:
-		v.S = new(d.String())
+		d.OptString(&v.S)
 	case wire.KindNull:
 		d.Null()
 		v.N = new(qmp.Null)
 	default:
 		d.Skip()
 	}
+}
+
+func (v *StrOrNull) UnmarshalJSON(text []byte) error {
+	*v = StrOrNull{}
+	return qmp.UnmarshalValue(text, v)
+}
+
+func (v StrOrNull) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
+func (v StrOrNull) String() string {
+	return qmp.FormatValue(&v)
 }
 
 // OffAutoPCIBAR is the QAPI enum OffAutoPCIBAR.

@@ -29,8 +29,8 @@ const (
 //
 // Since QEMU 6.0. See compat.json.
 type CompatPolicy struct {
-	DeprecatedInput  *CompatPolicyInput
-	DeprecatedOutput *CompatPolicyOutput
-	UnstableInput    *CompatPolicyInput
-	UnstableOutput   *CompatPolicyOutput
+	DeprecatedInput  *CompatPolicyInput  `json:"deprecated-input,omitzero"`
+	DeprecatedOutput *CompatPolicyOutput `json:"deprecated-output,omitzero"`
+	UnstableInput    *CompatPolicyInput  `json:"unstable-input,omitzero"`
+	UnstableOutput   *CompatPolicyOutput `json:"unstable-output,omitzero"`
 }

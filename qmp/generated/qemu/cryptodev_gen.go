@@ -53,6 +53,11 @@ type QCryptodevBackendClient struct {
 	Type  QCryptodevBackendType `json:"type"`
 }
 
+func (v *QCryptodevBackendClient) EncodeMembers(e *wire.Encoder) {
+	e.Name("queue").Uint(uint64(v.Queue))
+	e.Name("type").String(string(v.Type))
+}
+
 func (v *QCryptodevBackendClient) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "queue":
@@ -72,6 +77,20 @@ type QCryptodevInfo struct {
 	ID      string                         `json:"id"`
 	Service []QCryptodevBackendServiceType `json:"service"`
 	Client  []QCryptodevBackendClient      `json:"client"`
+}
+
+func (v *QCryptodevInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("id").String(v.ID)
+	e.Name("service").BeginArray()
+	for i := range v.Service {
+		e.Elem().String(string(v.Service[i]))
+	}
+	e.EndArray()
+	e.Name("client").BeginArray()
+	for i := range v.Client {
+		e.Elem().Object(&v.Client[i])
+	}
+	e.EndArray()
 }
 
 func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -94,6 +113,19 @@ func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 3
 	}
 	return 0
+}
+
+func (v *QCryptodevInfo) UnmarshalJSON(text []byte) error {
+	*v = QCryptodevInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptodevInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v QCryptodevInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryCryptodev is the QMP command query-cryptodev.

@@ -25,33 +25,33 @@ const (
 //
 // Since QEMU 8.1. See cxl.json.
 type CXLInjectGeneralMediaEvent struct {
-	Path            string
-	Log             CxlEventLog
-	Flags           uint8
-	Dpa             uint64
-	Descriptor      uint8
-	Type            uint8
-	TransactionType uint8
-	Channel         *uint8
-	Rank            *uint8
-	Device          *uint32
-	ComponentID     *string
+	Path            string      `json:"path"`
+	Log             CxlEventLog `json:"log"`
+	Flags           uint8       `json:"flags"`
+	Dpa             uint64      `json:"dpa"`
+	Descriptor      uint8       `json:"descriptor"`
+	Type            uint8       `json:"type"`
+	TransactionType uint8       `json:"transaction-type"`
+	Channel         *uint8      `json:"channel,omitzero"`
+	Rank            *uint8      `json:"rank,omitzero"`
+	Device          *uint32     `json:"device,omitzero"`
+	ComponentID     *string     `json:"component-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpClass *int64
+	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpSubclass *int64
+	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
 	// Seen first in QEMU 11.1.
-	LdID *int64
+	LdID *int64 `json:"ld-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	HeadID *int64
+	HeadID *int64 `json:"head-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool
+	IsCompIDPldm *bool `json:"is-comp-id-pldm,omitzero"`
 	// Seen first in QEMU 11.1.
-	CmeEvFlags *int64
+	CmeEvFlags *int64 `json:"cme-ev-flags,omitzero"`
 	// Seen first in QEMU 11.1.
-	CmeCount *int64
+	CmeCount *int64 `json:"cme-count,omitzero"`
 	// Seen first in QEMU 11.1.
-	SubType *int64
+	SubType *int64 `json:"sub-type,omitzero"`
 }
 
 func (r *CXLInjectGeneralMediaEvent) EncodeMembers(e *wire.Encoder) {
@@ -82,14 +82,6 @@ func (r *CXLInjectGeneralMediaEvent) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("sub-type", r.SubType)
 }
 
-func (r CXLInjectGeneralMediaEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectGeneralMediaEvent) String() string {
-	return qmp.Format(&r)
-}
-
 // Do executes the command.
 func (r CXLInjectGeneralMediaEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-general-media-event", Args: &r}, opts)
@@ -99,41 +91,41 @@ func (r CXLInjectGeneralMediaEvent) Do(ctx context.Context, x qmp.Executor, opts
 //
 // Since QEMU 8.1. See cxl.json.
 type CXLInjectDramEvent struct {
-	Path            string
-	Log             CxlEventLog
-	Flags           uint8
-	Dpa             uint64
-	Descriptor      uint8
-	Type            uint8
-	TransactionType uint8
-	Channel         *uint8
-	Rank            *uint8
-	NibbleMask      *uint32
-	BankGroup       *uint8
-	Bank            *uint8
-	Row             *uint32
-	Column          *uint16
-	CorrectionMask  []uint64
+	Path            string      `json:"path"`
+	Log             CxlEventLog `json:"log"`
+	Flags           uint8       `json:"flags"`
+	Dpa             uint64      `json:"dpa"`
+	Descriptor      uint8       `json:"descriptor"`
+	Type            uint8       `json:"type"`
+	TransactionType uint8       `json:"transaction-type"`
+	Channel         *uint8      `json:"channel,omitzero"`
+	Rank            *uint8      `json:"rank,omitzero"`
+	NibbleMask      *uint32     `json:"nibble-mask,omitzero"`
+	BankGroup       *uint8      `json:"bank-group,omitzero"`
+	Bank            *uint8      `json:"bank,omitzero"`
+	Row             *uint32     `json:"row,omitzero"`
+	Column          *uint16     `json:"column,omitzero"`
+	CorrectionMask  []uint64    `json:"correction-mask,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpClass *int64
+	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpSubclass *int64
+	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
 	// Seen first in QEMU 11.1.
-	LdID *int64
+	LdID *int64 `json:"ld-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	HeadID *int64
+	HeadID *int64 `json:"head-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	ComponentID *string
+	ComponentID *string `json:"component-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool
+	IsCompIDPldm *bool `json:"is-comp-id-pldm,omitzero"`
 	// Seen first in QEMU 11.1.
-	SubChannel *int64
+	SubChannel *int64 `json:"sub-channel,omitzero"`
 	// Seen first in QEMU 11.1.
-	CmeEvFlags *int64
+	CmeEvFlags *int64 `json:"cme-ev-flags,omitzero"`
 	// Seen first in QEMU 11.1.
-	CvmeCount *int64
+	CvmeCount *int64 `json:"cvme-count,omitzero"`
 	// Seen first in QEMU 11.1.
-	SubType *int64
+	SubType *int64 `json:"sub-type,omitzero"`
 }
 
 func (r *CXLInjectDramEvent) EncodeMembers(e *wire.Encoder) {
@@ -184,14 +176,6 @@ func (r *CXLInjectDramEvent) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("sub-type", r.SubType)
 }
 
-func (r CXLInjectDramEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectDramEvent) String() string {
-	return qmp.Format(&r)
-}
-
 // Do executes the command.
 func (r CXLInjectDramEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-dram-event", Args: &r}, opts)
@@ -201,32 +185,32 @@ func (r CXLInjectDramEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 //
 // Since QEMU 8.1. See cxl.json.
 type CXLInjectMemoryModuleEvent struct {
-	Path                          string
-	Log                           CxlEventLog
-	Flags                         uint8
-	Type                          uint8
-	HealthStatus                  uint8
-	MediaStatus                   uint8
-	AdditionalStatus              uint8
-	LifeUsed                      uint8
-	Temperature                   int16
-	DirtyShutdownCount            uint32
-	CorrectedVolatileErrorCount   uint32
-	CorrectedPersistentErrorCount uint32
+	Path                          string      `json:"path"`
+	Log                           CxlEventLog `json:"log"`
+	Flags                         uint8       `json:"flags"`
+	Type                          uint8       `json:"type"`
+	HealthStatus                  uint8       `json:"health-status"`
+	MediaStatus                   uint8       `json:"media-status"`
+	AdditionalStatus              uint8       `json:"additional-status"`
+	LifeUsed                      uint8       `json:"life-used"`
+	Temperature                   int16       `json:"temperature"`
+	DirtyShutdownCount            uint32      `json:"dirty-shutdown-count"`
+	CorrectedVolatileErrorCount   uint32      `json:"corrected-volatile-error-count"`
+	CorrectedPersistentErrorCount uint32      `json:"corrected-persistent-error-count"`
 	// Seen first in QEMU 11.1.
-	MaintOpClass *int64
+	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpSubclass *int64
+	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
 	// Seen first in QEMU 11.1.
-	LdID *int64
+	LdID *int64 `json:"ld-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	HeadID *int64
+	HeadID *int64 `json:"head-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	ComponentID *string
+	ComponentID *string `json:"component-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool
+	IsCompIDPldm *bool `json:"is-comp-id-pldm,omitzero"`
 	// Seen first in QEMU 11.1.
-	SubType *int64
+	SubType *int64 `json:"sub-type,omitzero"`
 }
 
 func (r *CXLInjectMemoryModuleEvent) EncodeMembers(e *wire.Encoder) {
@@ -251,14 +235,6 @@ func (r *CXLInjectMemoryModuleEvent) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("sub-type", r.SubType)
 }
 
-func (r CXLInjectMemoryModuleEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectMemoryModuleEvent) String() string {
-	return qmp.Format(&r)
-}
-
 // Do executes the command.
 func (r CXLInjectMemoryModuleEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-memory-module-event", Args: &r}, opts)
@@ -268,23 +244,15 @@ func (r CXLInjectMemoryModuleEvent) Do(ctx context.Context, x qmp.Executor, opts
 //
 // Since QEMU 8.1. See cxl.json.
 type CXLInjectPoison struct {
-	Path   string
-	Start  uint64
-	Length uint64
+	Path   string `json:"path"`
+	Start  uint64 `json:"start"`
+	Length uint64 `json:"length"`
 }
 
 func (r *CXLInjectPoison) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("start").Uint(r.Start)
 	e.Name("length").Uint(r.Length)
-}
-
-func (r CXLInjectPoison) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectPoison) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -320,8 +288,8 @@ const (
 //
 // Since QEMU 8.0. See cxl.json.
 type CXLUncorErrorRecord struct {
-	Type   CxlUncorErrorType
-	Header []uint32
+	Type   CxlUncorErrorType `json:"type"`
+	Header []uint32          `json:"header"`
 }
 
 func (v *CXLUncorErrorRecord) EncodeMembers(e *wire.Encoder) {
@@ -331,6 +299,26 @@ func (v *CXLUncorErrorRecord) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Uint(uint64(v.Header[i]))
 	}
 	e.EndArray()
+}
+
+func (v *CXLUncorErrorRecord) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = CxlUncorErrorType(d.Enum())
+		return 1
+	case "header":
+		v.Header = make([]uint32, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Header = append(v.Header, d.Uint32())
+		}
+		return 2
+	}
+	return 0
+}
+
+func (v *CXLUncorErrorRecord) UnmarshalJSON(text []byte) error {
+	*v = CXLUncorErrorRecord{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v CXLUncorErrorRecord) MarshalJSON() ([]byte, error) {
@@ -345,8 +333,8 @@ func (v CXLUncorErrorRecord) String() string {
 //
 // Since QEMU 8.0. See cxl.json.
 type CXLInjectUncorrectableErrors struct {
-	Path   string
-	Errors []CXLUncorErrorRecord
+	Path   string                `json:"path"`
+	Errors []CXLUncorErrorRecord `json:"errors"`
 }
 
 func (r *CXLInjectUncorrectableErrors) EncodeMembers(e *wire.Encoder) {
@@ -356,6 +344,27 @@ func (r *CXLInjectUncorrectableErrors) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Object(&r.Errors[i])
 	}
 	e.EndArray()
+}
+
+func (r *CXLInjectUncorrectableErrors) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		r.Path = d.String()
+		return 1
+	case "errors":
+		r.Errors = make([]CXLUncorErrorRecord, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Errors = append(r.Errors, CXLUncorErrorRecord{})
+			d.Object(&r.Errors[len(r.Errors)-1])
+		}
+		return 2
+	}
+	return 0
+}
+
+func (r *CXLInjectUncorrectableErrors) UnmarshalJSON(text []byte) error {
+	*r = CXLInjectUncorrectableErrors{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r CXLInjectUncorrectableErrors) MarshalJSON() ([]byte, error) {
@@ -391,21 +400,13 @@ const (
 //
 // Since QEMU 8.0. See cxl.json.
 type CXLInjectCorrectableError struct {
-	Path string
-	Type CxlCorErrorType
+	Path string          `json:"path"`
+	Type CxlCorErrorType `json:"type"`
 }
 
 func (r *CXLInjectCorrectableError) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("type").String(string(r.Type))
-}
-
-func (r CXLInjectCorrectableError) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectCorrectableError) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -417,8 +418,8 @@ func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts 
 //
 // Since QEMU 9.1. See cxl.json.
 type CxlDynamicCapacityExtent struct {
-	Offset uint64
-	Len    uint64
+	Offset uint64 `json:"offset"`
+	Len    uint64 `json:"len"`
 }
 
 func (v *CxlDynamicCapacityExtent) EncodeMembers(e *wire.Encoder) {
@@ -426,12 +427,16 @@ func (v *CxlDynamicCapacityExtent) EncodeMembers(e *wire.Encoder) {
 	e.Name("len").Uint(v.Len)
 }
 
-func (v CxlDynamicCapacityExtent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v CxlDynamicCapacityExtent) String() string {
-	return qmp.Format(&v)
+func (v *CxlDynamicCapacityExtent) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "offset":
+		v.Offset = d.Uint64()
+		return 1
+	case "len":
+		v.Len = d.Uint64()
+		return 2
+	}
+	return 0
 }
 
 // CxlExtentSelectionPolicy is the QAPI enum CxlExtentSelectionPolicy.
@@ -453,12 +458,12 @@ const (
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLAddDynamicCapacity struct {
-	Path            string
-	HostID          uint16
-	SelectionPolicy CxlExtentSelectionPolicy
-	Region          uint8
-	Tag             *string
-	Extents         []CxlDynamicCapacityExtent
+	Path            string                     `json:"path"`
+	HostID          uint16                     `json:"host-id"`
+	SelectionPolicy CxlExtentSelectionPolicy   `json:"selection-policy"`
+	Region          uint8                      `json:"region"`
+	Tag             *string                    `json:"tag,omitzero"`
+	Extents         []CxlDynamicCapacityExtent `json:"extents"`
 }
 
 func (r *CXLAddDynamicCapacity) EncodeMembers(e *wire.Encoder) {
@@ -472,6 +477,39 @@ func (r *CXLAddDynamicCapacity) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Object(&r.Extents[i])
 	}
 	e.EndArray()
+}
+
+func (r *CXLAddDynamicCapacity) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		r.Path = d.String()
+		return 1
+	case "host-id":
+		r.HostID = d.Uint16()
+		return 2
+	case "selection-policy":
+		r.SelectionPolicy = CxlExtentSelectionPolicy(d.Enum())
+		return 3
+	case "region":
+		r.Region = d.Uint8()
+		return 4
+	case "tag":
+		d.OptString(&r.Tag)
+		return 5
+	case "extents":
+		r.Extents = make([]CxlDynamicCapacityExtent, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Extents = append(r.Extents, CxlDynamicCapacityExtent{})
+			d.Object(&r.Extents[len(r.Extents)-1])
+		}
+		return 6
+	}
+	return 0
+}
+
+func (r *CXLAddDynamicCapacity) UnmarshalJSON(text []byte) error {
+	*r = CXLAddDynamicCapacity{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r CXLAddDynamicCapacity) MarshalJSON() ([]byte, error) {
@@ -504,14 +542,14 @@ const (
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLReleaseDynamicCapacity struct {
-	Path              string
-	HostID            uint16
-	RemovalPolicy     CxlExtentRemovalPolicy
-	ForcedRemoval     *bool
-	SanitizeOnRelease *bool
-	Region            uint8
-	Tag               *string
-	Extents           []CxlDynamicCapacityExtent
+	Path              string                     `json:"path"`
+	HostID            uint16                     `json:"host-id"`
+	RemovalPolicy     CxlExtentRemovalPolicy     `json:"removal-policy"`
+	ForcedRemoval     *bool                      `json:"forced-removal,omitzero"`
+	SanitizeOnRelease *bool                      `json:"sanitize-on-release,omitzero"`
+	Region            uint8                      `json:"region"`
+	Tag               *string                    `json:"tag,omitzero"`
+	Extents           []CxlDynamicCapacityExtent `json:"extents"`
 }
 
 func (r *CXLReleaseDynamicCapacity) EncodeMembers(e *wire.Encoder) {
@@ -527,6 +565,45 @@ func (r *CXLReleaseDynamicCapacity) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Object(&r.Extents[i])
 	}
 	e.EndArray()
+}
+
+func (r *CXLReleaseDynamicCapacity) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		r.Path = d.String()
+		return 1
+	case "host-id":
+		r.HostID = d.Uint16()
+		return 2
+	case "removal-policy":
+		r.RemovalPolicy = CxlExtentRemovalPolicy(d.Enum())
+		return 3
+	case "forced-removal":
+		d.OptBool(&r.ForcedRemoval)
+		return 4
+	case "sanitize-on-release":
+		d.OptBool(&r.SanitizeOnRelease)
+		return 5
+	case "region":
+		r.Region = d.Uint8()
+		return 6
+	case "tag":
+		d.OptString(&r.Tag)
+		return 7
+	case "extents":
+		r.Extents = make([]CxlDynamicCapacityExtent, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Extents = append(r.Extents, CxlDynamicCapacityExtent{})
+			d.Object(&r.Extents[len(r.Extents)-1])
+		}
+		return 8
+	}
+	return 0
+}
+
+func (r *CXLReleaseDynamicCapacity) UnmarshalJSON(text []byte) error {
+	*r = CXLReleaseDynamicCapacity{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r CXLReleaseDynamicCapacity) MarshalJSON() ([]byte, error) {

@@ -30,12 +30,12 @@ const (
 //
 // Since QEMU 1.2. See dump.json.
 type DumpGuestMemory struct {
-	Paging   bool
-	Protocol string
-	Detach   *bool
-	Begin    *int64
-	Length   *int64
-	Format   *DumpGuestMemoryFormat
+	Paging   bool                   `json:"paging"`
+	Protocol string                 `json:"protocol"`
+	Detach   *bool                  `json:"detach,omitzero"`
+	Begin    *int64                 `json:"begin,omitzero"`
+	Length   *int64                 `json:"length,omitzero"`
+	Format   *DumpGuestMemoryFormat `json:"format,omitzero"`
 }
 
 func (r *DumpGuestMemory) EncodeMembers(e *wire.Encoder) {
@@ -45,14 +45,6 @@ func (r *DumpGuestMemory) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("begin", r.Begin)
 	e.OptInt("length", r.Length)
 	e.OptString("format", (*string)(r.Format))
-}
-
-func (r DumpGuestMemory) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DumpGuestMemory) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -125,7 +117,7 @@ func (v *DumpCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Result)
 		return 1
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 2
 	}
 	return 0
@@ -143,6 +135,14 @@ type DumpGuestMemoryCapability struct {
 	Formats []DumpGuestMemoryFormat `json:"formats"`
 }
 
+func (v *DumpGuestMemoryCapability) EncodeMembers(e *wire.Encoder) {
+	e.Name("formats").BeginArray()
+	for i := range v.Formats {
+		e.Elem().String(string(v.Formats[i]))
+	}
+	e.EndArray()
+}
+
 func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "formats":
@@ -153,6 +153,19 @@ func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) i
 		return 1
 	}
 	return 0
+}
+
+func (v *DumpGuestMemoryCapability) UnmarshalJSON(text []byte) error {
+	*v = DumpGuestMemoryCapability{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DumpGuestMemoryCapability) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v DumpGuestMemoryCapability) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryDumpGuestMemoryCapability is the QMP command query-dump-guest-memory-capability.

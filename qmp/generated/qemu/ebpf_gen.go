@@ -44,19 +44,11 @@ const (
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type RequestEBPF struct {
-	ID EbpfProgramID
+	ID EbpfProgramID `json:"id"`
 }
 
 func (r *RequestEBPF) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(string(r.ID))
-}
-
-func (r RequestEBPF) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r RequestEBPF) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

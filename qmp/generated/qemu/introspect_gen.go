@@ -48,9 +48,9 @@ const (
 type SchemaInfo struct {
 	Name string `json:"name"`
 	// Decides what Branch holds.
-	MetaType SchemaMetaType   `json:"meta-type"`
-	Features []string         `json:"features,omitzero"`
-	Branch   SchemaInfoBranch `json:",omitzero"`
+	MetaType SchemaMetaType `json:"meta-type"`
+	Features []string       `json:"features,omitzero"`
+	Branch   SchemaInfoBranch
 }
 
 // SchemaInfoBranch is what the MetaType of SchemaInfo adds to it:
@@ -64,6 +64,7 @@ type SchemaInfo struct {
 //   - *SchemaInfoEvent: event
 //   - *RawBranch: a value that is not in this list, or none
 type SchemaInfoBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isSchemaInfoBranch()
 }
@@ -76,6 +77,40 @@ func (*SchemaInfoAlternate) isSchemaInfoBranch() {}
 func (*SchemaInfoCommand) isSchemaInfoBranch()   {}
 func (*SchemaInfoEvent) isSchemaInfoBranch()     {}
 func (*RawBranch) isSchemaInfoBranch()           {}
+
+func (v *SchemaInfo) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.MetaType)
+	switch b := v.Branch.(type) {
+	case *SchemaInfoBuiltin:
+		tag = e.Tag(tag, b == nil, "builtin")
+	case *SchemaInfoEnum:
+		tag = e.Tag(tag, b == nil, "enum")
+	case *SchemaInfoArray:
+		tag = e.Tag(tag, b == nil, "array")
+	case *SchemaInfoObject:
+		tag = e.Tag(tag, b == nil, "object")
+	case *SchemaInfoAlternate:
+		tag = e.Tag(tag, b == nil, "alternate")
+	case *SchemaInfoCommand:
+		tag = e.Tag(tag, b == nil, "command")
+	case *SchemaInfoEvent:
+		tag = e.Tag(tag, b == nil, "event")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Name("name").String(v.Name)
+	e.Discriminator("meta-type", tag)
+	if v.Features != nil {
+		e.Name("features").BeginArray()
+		for i := range v.Features {
+			e.Elem().String(v.Features[i])
+		}
+		e.EndArray()
+	}
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *SchemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -123,11 +158,28 @@ func (v *SchemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
+func (v *SchemaInfo) UnmarshalJSON(text []byte) error {
+	*v = SchemaInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SchemaInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v SchemaInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // SchemaInfoBuiltin is the QAPI struct SchemaInfoBuiltin.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoBuiltin struct {
 	JSONType JSONType `json:"json-type"`
+}
+
+func (v *SchemaInfoBuiltin) EncodeMembers(e *wire.Encoder) {
+	e.Name("json-type").String(string(v.JSONType))
 }
 
 func (v *SchemaInfoBuiltin) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -165,6 +217,21 @@ type SchemaInfoEnum struct {
 	Values []string `json:"values"`
 }
 
+func (v *SchemaInfoEnum) EncodeMembers(e *wire.Encoder) {
+	if v.Members != nil {
+		e.Name("members").BeginArray()
+		for i := range v.Members {
+			e.Elem().Object(&v.Members[i])
+		}
+		e.EndArray()
+	}
+	e.Name("values").BeginArray()
+	for i := range v.Values {
+		e.Elem().String(v.Values[i])
+	}
+	e.EndArray()
+}
+
 func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
@@ -184,12 +251,36 @@ func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *SchemaInfoEnum) UnmarshalJSON(text []byte) error {
+	*v = SchemaInfoEnum{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SchemaInfoEnum) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v SchemaInfoEnum) String() string {
+	return qmp.Format(&v)
+}
+
 // SchemaInfoEnumMember is the QAPI struct SchemaInfoEnumMember.
 //
 // Since QEMU 6.2. See introspect.json.
 type SchemaInfoEnumMember struct {
 	Name     string   `json:"name"`
 	Features []string `json:"features,omitzero"`
+}
+
+func (v *SchemaInfoEnumMember) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	if v.Features != nil {
+		e.Name("features").BeginArray()
+		for i := range v.Features {
+			e.Elem().String(v.Features[i])
+		}
+		e.EndArray()
+	}
 }
 
 func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -214,6 +305,10 @@ type SchemaInfoArray struct {
 	ElementType string `json:"element-type"`
 }
 
+func (v *SchemaInfoArray) EncodeMembers(e *wire.Encoder) {
+	e.Name("element-type").String(v.ElementType)
+}
+
 func (v *SchemaInfoArray) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "element-type":
@@ -232,6 +327,22 @@ type SchemaInfoObject struct {
 	Variants []SchemaInfoObjectVariant `json:"variants,omitzero"`
 }
 
+func (v *SchemaInfoObject) EncodeMembers(e *wire.Encoder) {
+	e.Name("members").BeginArray()
+	for i := range v.Members {
+		e.Elem().Object(&v.Members[i])
+	}
+	e.EndArray()
+	e.OptString("tag", v.Tag)
+	if v.Variants != nil {
+		e.Name("variants").BeginArray()
+		for i := range v.Variants {
+			e.Elem().Object(&v.Variants[i])
+		}
+		e.EndArray()
+	}
+}
+
 func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
@@ -242,7 +353,7 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "tag":
-		v.Tag = new(d.String())
+		d.OptString(&v.Tag)
 		return 2
 	case "variants":
 		v.Variants = make([]SchemaInfoObjectVariant, 0, d.Room())
@@ -255,6 +366,19 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *SchemaInfoObject) UnmarshalJSON(text []byte) error {
+	*v = SchemaInfoObject{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SchemaInfoObject) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v SchemaInfoObject) String() string {
+	return qmp.Format(&v)
+}
+
 // SchemaInfoObjectMember is the QAPI struct SchemaInfoObjectMember.
 //
 // Since QEMU 2.5. See introspect.json.
@@ -263,6 +387,21 @@ type SchemaInfoObjectMember struct {
 	Type     string      `json:"type"`
 	Default  qmp.RawJSON `json:"default,omitzero"`
 	Features []string    `json:"features,omitzero"`
+}
+
+func (v *SchemaInfoObjectMember) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("type").String(v.Type)
+	if v.Default != nil {
+		e.Name("default").Raw(v.Default)
+	}
+	if v.Features != nil {
+		e.Name("features").BeginArray()
+		for i := range v.Features {
+			e.Elem().String(v.Features[i])
+		}
+		e.EndArray()
+	}
 }
 
 func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -294,6 +433,11 @@ type SchemaInfoObjectVariant struct {
 	Type string `json:"type"`
 }
 
+func (v *SchemaInfoObjectVariant) EncodeMembers(e *wire.Encoder) {
+	e.Name("case").String(v.Case)
+	e.Name("type").String(v.Type)
+}
+
 func (v *SchemaInfoObjectVariant) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "case":
@@ -313,6 +457,14 @@ type SchemaInfoAlternate struct {
 	Members []SchemaInfoAlternateMember `json:"members"`
 }
 
+func (v *SchemaInfoAlternate) EncodeMembers(e *wire.Encoder) {
+	e.Name("members").BeginArray()
+	for i := range v.Members {
+		e.Elem().Object(&v.Members[i])
+	}
+	e.EndArray()
+}
+
 func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
@@ -326,11 +478,28 @@ func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *SchemaInfoAlternate) UnmarshalJSON(text []byte) error {
+	*v = SchemaInfoAlternate{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SchemaInfoAlternate) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v SchemaInfoAlternate) String() string {
+	return qmp.Format(&v)
+}
+
 // SchemaInfoAlternateMember is the QAPI struct SchemaInfoAlternateMember.
 //
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoAlternateMember struct {
 	Type string `json:"type"`
+}
+
+func (v *SchemaInfoAlternateMember) EncodeMembers(e *wire.Encoder) {
+	e.Name("type").String(v.Type)
 }
 
 func (v *SchemaInfoAlternateMember) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -351,6 +520,12 @@ type SchemaInfoCommand struct {
 	AllowOOB *bool  `json:"allow-oob,omitzero"`
 }
 
+func (v *SchemaInfoCommand) EncodeMembers(e *wire.Encoder) {
+	e.Name("arg-type").String(v.ArgType)
+	e.Name("ret-type").String(v.RetType)
+	e.OptBool("allow-oob", v.AllowOOB)
+}
+
 func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arg-type":
@@ -360,7 +535,7 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.RetType = d.String()
 		return 2
 	case "allow-oob":
-		v.AllowOOB = new(d.Bool())
+		d.OptBool(&v.AllowOOB)
 		return 3
 	}
 	return 0
@@ -371,6 +546,10 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 2.5. See introspect.json.
 type SchemaInfoEvent struct {
 	ArgType string `json:"arg-type"`
+}
+
+func (v *SchemaInfoEvent) EncodeMembers(e *wire.Encoder) {
+	e.Name("arg-type").String(v.ArgType)
 }
 
 func (v *SchemaInfoEvent) DecodeMember(d *wire.Decoder, name []byte) int {

@@ -92,19 +92,11 @@ func (*JobStatusChangeEvent) EventName() string {
 //
 // Since QEMU 3.0. See job.json.
 type JobPause struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobPause) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobPause) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobPause) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -116,19 +108,11 @@ func (r JobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 //
 // Since QEMU 3.0. See job.json.
 type JobResume struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobResume) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobResume) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobResume) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -140,19 +124,11 @@ func (r JobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 3.0. See job.json.
 type JobCancel struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobCancel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobCancel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobCancel) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -164,19 +140,11 @@ func (r JobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 3.0. See job.json.
 type JobComplete struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobComplete) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobComplete) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobComplete) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -188,19 +156,11 @@ func (r JobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 3.0. See job.json.
 type JobDismiss struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobDismiss) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobDismiss) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobDismiss) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -212,19 +172,11 @@ func (r JobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 //
 // Since QEMU 3.0. See job.json.
 type JobFinalize struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobFinalize) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobFinalize) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobFinalize) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -262,7 +214,7 @@ func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TotalProgress = d.Int64()
 		return 5
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 6
 	}
 	return 0

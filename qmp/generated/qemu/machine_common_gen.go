@@ -2,6 +2,11 @@
 
 package qemu
 
+import (
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
 // S390CpuEntitlement is the QAPI enum S390CpuEntitlement.
 //
 // Since QEMU 8.2. See machine-common.json.
@@ -50,13 +55,64 @@ const (
 //
 // Since QEMU 9.2. See machine-common.json.
 type SmpCacheProperties struct {
-	Cache    CacheLevelAndType
-	Topology CpuTopologyLevel
+	Cache    CacheLevelAndType `json:"cache"`
+	Topology CpuTopologyLevel  `json:"topology"`
+}
+
+func (v *SmpCacheProperties) EncodeMembers(e *wire.Encoder) {
+	e.Name("cache").String(string(v.Cache))
+	e.Name("topology").String(string(v.Topology))
+}
+
+func (v *SmpCacheProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "cache":
+		v.Cache = CacheLevelAndType(d.Enum())
+		return 1
+	case "topology":
+		v.Topology = CpuTopologyLevel(d.Enum())
+		return 2
+	}
+	return 0
 }
 
 // SmpCachePropertiesWrapper is the QAPI struct SmpCachePropertiesWrapper.
 //
 // See machine-common.json.
 type SmpCachePropertiesWrapper struct {
-	Caches []SmpCacheProperties
+	Caches []SmpCacheProperties `json:"caches"`
+}
+
+func (v *SmpCachePropertiesWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("caches").BeginArray()
+	for i := range v.Caches {
+		e.Elem().Object(&v.Caches[i])
+	}
+	e.EndArray()
+}
+
+func (v *SmpCachePropertiesWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "caches":
+		v.Caches = make([]SmpCacheProperties, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Caches = append(v.Caches, SmpCacheProperties{})
+			d.Object(&v.Caches[len(v.Caches)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v *SmpCachePropertiesWrapper) UnmarshalJSON(text []byte) error {
+	*v = SmpCachePropertiesWrapper{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SmpCachePropertiesWrapper) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v SmpCachePropertiesWrapper) String() string {
+	return qmp.Format(&v)
 }

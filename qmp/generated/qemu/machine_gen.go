@@ -71,13 +71,19 @@ type CpuInfoS390 struct {
 	Entitlement *S390CpuEntitlement `json:"entitlement,omitzero"`
 }
 
+func (v *CpuInfoS390) EncodeMembers(e *wire.Encoder) {
+	e.Name("cpu-state").String(string(v.CPUState))
+	e.OptBool("dedicated", v.Dedicated)
+	e.OptString("entitlement", (*string)(v.Entitlement))
+}
+
 func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-state":
 		v.CPUState = S390CpuState(d.Enum())
 		return 1
 	case "dedicated":
-		v.Dedicated = new(d.Bool())
+		d.OptBool(&v.Dedicated)
 		return 2
 	case "entitlement":
 		v.Entitlement = new(S390CpuEntitlement(d.Enum()))
@@ -96,8 +102,8 @@ type CpuInfoFast struct {
 	ThreadID int64                  `json:"thread-id"`
 	Props    *CpuInstanceProperties `json:"props,omitzero"`
 	// Decides what Branch holds.
-	Target SysEmuTarget      `json:"target"`
-	Branch CpuInfoFastBranch `json:",omitzero"`
+	Target SysEmuTarget `json:"target"`
+	Branch CpuInfoFastBranch
 }
 
 // CpuInfoFastBranch is what the Target of CpuInfoFast adds to it:
@@ -109,6 +115,7 @@ type CpuInfoFast struct {
 // microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
 // sh4eb, sparc, sparc64, tricore, x86_64, xtensa, xtensaeb, hexagon.
 type CpuInfoFastBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isCpuInfoFastBranch()
 }
@@ -116,13 +123,34 @@ type CpuInfoFastBranch interface {
 func (*CpuInfoS390) isCpuInfoFastBranch() {}
 func (*RawBranch) isCpuInfoFastBranch()   {}
 
+func (v *CpuInfoFast) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Target)
+	switch b := v.Branch.(type) {
+	case *CpuInfoS390:
+		tag = e.Tag(tag, b == nil, "s390x")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Name("cpu-index").Int(v.CPUIndex)
+	e.OptString("qom-type", v.QOMType)
+	e.Name("qom-path").String(v.QOMPath)
+	e.Name("thread-id").Int(v.ThreadID)
+	if v.Props != nil {
+		e.Name("props").Object(v.Props)
+	}
+	e.Discriminator("target", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
+
 func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-index":
 		v.CPUIndex = d.Int64()
 		return 1
 	case "qom-type":
-		v.QOMType = new(d.String())
+		d.OptString(&v.QOMType)
 		return 2
 	case "qom-path":
 		v.QOMPath = d.String()
@@ -157,6 +185,19 @@ func (v *CpuInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch, true
+}
+
+func (v *CpuInfoFast) UnmarshalJSON(text []byte) error {
+	*v = CpuInfoFast{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CpuInfoFast) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v CpuInfoFast) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryCPUsFast is the QMP command query-cpus-fast.
@@ -225,10 +266,10 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "alias":
-		v.Alias = new(d.String())
+		d.OptString(&v.Alias)
 		return 2
 	case "is-default":
-		v.IsDefault = new(d.Bool())
+		d.OptBool(&v.IsDefault)
 		return 3
 	case "cpu-max":
 		v.CPUMax = d.Int64()
@@ -243,13 +284,13 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Deprecated = d.Bool()
 		return 7
 	case "default-cpu-type":
-		v.DefaultCPUType = new(d.String())
+		d.OptString(&v.DefaultCPUType)
 		return 8
 	case "default-ram-id":
-		v.DefaultRAMID = new(d.String())
+		d.OptString(&v.DefaultRAMID)
 		return 9
 	case "acpi":
-		v.ACPI = new(d.Bool())
+		d.OptBool(&v.ACPI)
 		return 10
 	case "compat-props":
 		v.CompatProps = make([]CompatProperty, 0, d.Room())
@@ -267,19 +308,11 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 1.2. See machine.json.
 type QueryMachines struct {
 	// Unstable: any release of QEMU may change or remove the member.
-	CompatProps *bool
+	CompatProps *bool `json:"compat-props,omitzero"`
 }
 
 func (r *QueryMachines) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("compat-props", r.CompatProps)
-}
-
-func (r QueryMachines) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryMachines) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -486,7 +519,7 @@ const (
 // Since QEMU 2.1. See machine.json.
 type NumaOptions struct {
 	// Decides what Branch holds.
-	Type   NumaOptionsType
+	Type   NumaOptionsType `json:"type"`
 	Branch NumaOptionsBranch
 }
 
@@ -500,6 +533,7 @@ type NumaOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type NumaOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isNumaOptionsBranch()
 }
 
@@ -532,6 +566,44 @@ func (v *NumaOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *NumaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = NumaOptionsType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *NumaOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case NumaOptionsTypeNode:
+		v.Branch = new(NumaNodeOptions)
+	case NumaOptionsTypeDist:
+		v.Branch = new(NumaDistOptions)
+	case NumaOptionsTypeCPU:
+		v.Branch = new(NumaCpuOptions)
+	case NumaOptionsTypeHMATLb:
+		v.Branch = new(NumaHmatLBOptions)
+	case NumaOptionsTypeHMATCache:
+		v.Branch = new(NumaHmatCacheOptions)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *NumaOptions) UnmarshalJSON(text []byte) error {
+	*v = NumaOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v NumaOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -544,11 +616,11 @@ func (v NumaOptions) String() string {
 //
 // Since QEMU 2.1. See machine.json.
 type NumaNodeOptions struct {
-	Nodeid    *uint16
-	CPUs      []uint16
-	Mem       *uint64
-	Memdev    *string
-	Initiator *uint16
+	Nodeid    *uint16  `json:"nodeid,omitzero"`
+	CPUs      []uint16 `json:"cpus,omitzero"`
+	Mem       *uint64  `json:"mem,omitzero"`
+	Memdev    *string  `json:"memdev,omitzero"`
+	Initiator *uint16  `json:"initiator,omitzero"`
 }
 
 func (v *NumaNodeOptions) EncodeMembers(e *wire.Encoder) {
@@ -569,21 +641,37 @@ func (v *NumaNodeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NumaNodeOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NumaNodeOptions) String() string {
-	return qmp.Format(&v)
+func (v *NumaNodeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "nodeid":
+		v.Nodeid = new(d.Uint16())
+		return 1
+	case "cpus":
+		v.CPUs = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.CPUs = append(v.CPUs, d.Uint16())
+		}
+		return 2
+	case "mem":
+		d.OptUint(&v.Mem)
+		return 3
+	case "memdev":
+		d.OptString(&v.Memdev)
+		return 4
+	case "initiator":
+		v.Initiator = new(d.Uint16())
+		return 5
+	}
+	return 0
 }
 
 // NumaDistOptions is the QAPI struct NumaDistOptions.
 //
 // Since QEMU 2.10. See machine.json.
 type NumaDistOptions struct {
-	Src uint16
-	Dst uint16
-	Val uint8
+	Src uint16 `json:"src"`
+	Dst uint16 `json:"dst"`
+	Val uint8  `json:"val"`
 }
 
 func (v *NumaDistOptions) EncodeMembers(e *wire.Encoder) {
@@ -592,28 +680,110 @@ func (v *NumaDistOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("val").Uint(uint64(v.Val))
 }
 
-func (v NumaDistOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NumaDistOptions) String() string {
-	return qmp.Format(&v)
+func (v *NumaDistOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "src":
+		v.Src = d.Uint16()
+		return 1
+	case "dst":
+		v.Dst = d.Uint16()
+		return 2
+	case "val":
+		v.Val = d.Uint8()
+		return 3
+	}
+	return 0
 }
 
 // CXLFixedMemoryWindowOptions is the QAPI struct CXLFixedMemoryWindowOptions.
 //
 // Since QEMU 7.1. See machine.json.
 type CXLFixedMemoryWindowOptions struct {
-	Size                  uint64
-	InterleaveGranularity *uint64
-	Targets               []string
+	Size                  uint64   `json:"size"`
+	InterleaveGranularity *uint64  `json:"interleave-granularity,omitzero"`
+	Targets               []string `json:"targets"`
+}
+
+func (v *CXLFixedMemoryWindowOptions) EncodeMembers(e *wire.Encoder) {
+	e.Name("size").Uint(v.Size)
+	e.OptUint("interleave-granularity", v.InterleaveGranularity)
+	e.Name("targets").BeginArray()
+	for i := range v.Targets {
+		e.Elem().String(v.Targets[i])
+	}
+	e.EndArray()
+}
+
+func (v *CXLFixedMemoryWindowOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "size":
+		v.Size = d.Uint64()
+		return 1
+	case "interleave-granularity":
+		d.OptUint(&v.InterleaveGranularity)
+		return 2
+	case "targets":
+		v.Targets = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Targets = append(v.Targets, d.String())
+		}
+		return 3
+	}
+	return 0
+}
+
+func (v *CXLFixedMemoryWindowOptions) UnmarshalJSON(text []byte) error {
+	*v = CXLFixedMemoryWindowOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CXLFixedMemoryWindowOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v CXLFixedMemoryWindowOptions) String() string {
+	return qmp.Format(&v)
 }
 
 // CXLFMWProperties is the QAPI struct CXLFMWProperties.
 //
 // Since QEMU 7.1. See machine.json.
 type CXLFMWProperties struct {
-	CXLFmw []CXLFixedMemoryWindowOptions
+	CXLFmw []CXLFixedMemoryWindowOptions `json:"cxl-fmw"`
+}
+
+func (v *CXLFMWProperties) EncodeMembers(e *wire.Encoder) {
+	e.Name("cxl-fmw").BeginArray()
+	for i := range v.CXLFmw {
+		e.Elem().Object(&v.CXLFmw[i])
+	}
+	e.EndArray()
+}
+
+func (v *CXLFMWProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "cxl-fmw":
+		v.CXLFmw = make([]CXLFixedMemoryWindowOptions, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.CXLFmw = append(v.CXLFmw, CXLFixedMemoryWindowOptions{})
+			d.Object(&v.CXLFmw[len(v.CXLFmw)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v *CXLFMWProperties) UnmarshalJSON(text []byte) error {
+	*v = CXLFMWProperties{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CXLFMWProperties) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v CXLFMWProperties) String() string {
+	return qmp.Format(&v)
 }
 
 // X86CPURegister32 is the QAPI enum X86CPURegister32.
@@ -637,32 +807,91 @@ const (
 //
 // Since QEMU 1.5. See machine.json.
 type X86CPUFeatureWordInfo struct {
-	CPUIDInputEax int64
-	CPUIDInputEcx *int64
-	CPUIDRegister X86CPURegister32
-	Features      int64
+	CPUIDInputEax int64            `json:"cpuid-input-eax"`
+	CPUIDInputEcx *int64           `json:"cpuid-input-ecx,omitzero"`
+	CPUIDRegister X86CPURegister32 `json:"cpuid-register"`
+	Features      int64            `json:"features"`
+}
+
+func (v *X86CPUFeatureWordInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("cpuid-input-eax").Int(v.CPUIDInputEax)
+	e.OptInt("cpuid-input-ecx", v.CPUIDInputEcx)
+	e.Name("cpuid-register").String(string(v.CPUIDRegister))
+	e.Name("features").Int(v.Features)
+}
+
+func (v *X86CPUFeatureWordInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "cpuid-input-eax":
+		v.CPUIDInputEax = d.Int64()
+		return 1
+	case "cpuid-input-ecx":
+		d.OptInt(&v.CPUIDInputEcx)
+		return 2
+	case "cpuid-register":
+		v.CPUIDRegister = X86CPURegister32(d.Enum())
+		return 3
+	case "features":
+		v.Features = d.Int64()
+		return 4
+	}
+	return 0
 }
 
 // DummyForceArrays is the QAPI struct DummyForceArrays.
 //
 // Since QEMU 2.5. See machine.json.
 type DummyForceArrays struct {
-	Unused []X86CPUFeatureWordInfo
+	Unused []X86CPUFeatureWordInfo `json:"unused"`
+}
+
+func (v *DummyForceArrays) EncodeMembers(e *wire.Encoder) {
+	e.Name("unused").BeginArray()
+	for i := range v.Unused {
+		e.Elem().Object(&v.Unused[i])
+	}
+	e.EndArray()
+}
+
+func (v *DummyForceArrays) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "unused":
+		v.Unused = make([]X86CPUFeatureWordInfo, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Unused = append(v.Unused, X86CPUFeatureWordInfo{})
+			d.Object(&v.Unused[len(v.Unused)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v *DummyForceArrays) UnmarshalJSON(text []byte) error {
+	*v = DummyForceArrays{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DummyForceArrays) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v DummyForceArrays) String() string {
+	return qmp.Format(&v)
 }
 
 // NumaCpuOptions is the QAPI struct NumaCpuOptions.
 //
 // Since QEMU 2.10. See machine.json.
 type NumaCpuOptions struct {
-	NodeID    *int64
-	DrawerID  *int64
-	BookID    *int64
-	SocketID  *int64
-	DieID     *int64
-	ClusterID *int64
-	ModuleID  *int64
-	CoreID    *int64
-	ThreadID  *int64
+	NodeID    *int64 `json:"node-id,omitzero"`
+	DrawerID  *int64 `json:"drawer-id,omitzero"`
+	BookID    *int64 `json:"book-id,omitzero"`
+	SocketID  *int64 `json:"socket-id,omitzero"`
+	DieID     *int64 `json:"die-id,omitzero"`
+	ClusterID *int64 `json:"cluster-id,omitzero"`
+	ModuleID  *int64 `json:"module-id,omitzero"`
+	CoreID    *int64 `json:"core-id,omitzero"`
+	ThreadID  *int64 `json:"thread-id,omitzero"`
 }
 
 func (v *NumaCpuOptions) EncodeMembers(e *wire.Encoder) {
@@ -677,12 +906,37 @@ func (v *NumaCpuOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("thread-id", v.ThreadID)
 }
 
-func (v NumaCpuOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NumaCpuOptions) String() string {
-	return qmp.Format(&v)
+func (v *NumaCpuOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node-id":
+		d.OptInt(&v.NodeID)
+		return 1
+	case "drawer-id":
+		d.OptInt(&v.DrawerID)
+		return 2
+	case "book-id":
+		d.OptInt(&v.BookID)
+		return 3
+	case "socket-id":
+		d.OptInt(&v.SocketID)
+		return 4
+	case "die-id":
+		d.OptInt(&v.DieID)
+		return 5
+	case "cluster-id":
+		d.OptInt(&v.ClusterID)
+		return 6
+	case "module-id":
+		d.OptInt(&v.ModuleID)
+		return 7
+	case "core-id":
+		d.OptInt(&v.CoreID)
+		return 8
+	case "thread-id":
+		d.OptInt(&v.ThreadID)
+		return 9
+	}
+	return 0
 }
 
 // HmatLBMemoryHierarchy is the QAPI enum HmatLBMemoryHierarchy.
@@ -717,12 +971,12 @@ const (
 //
 // Since QEMU 5.0. See machine.json.
 type NumaHmatLBOptions struct {
-	Initiator uint16
-	Target    uint16
-	Hierarchy HmatLBMemoryHierarchy
-	DataType  HmatLBDataType
-	Latency   *uint64
-	Bandwidth *uint64
+	Initiator uint16                `json:"initiator"`
+	Target    uint16                `json:"target"`
+	Hierarchy HmatLBMemoryHierarchy `json:"hierarchy"`
+	DataType  HmatLBDataType        `json:"data-type"`
+	Latency   *uint64               `json:"latency,omitzero"`
+	Bandwidth *uint64               `json:"bandwidth,omitzero"`
 }
 
 func (v *NumaHmatLBOptions) EncodeMembers(e *wire.Encoder) {
@@ -734,12 +988,28 @@ func (v *NumaHmatLBOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("bandwidth", v.Bandwidth)
 }
 
-func (v NumaHmatLBOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NumaHmatLBOptions) String() string {
-	return qmp.Format(&v)
+func (v *NumaHmatLBOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "initiator":
+		v.Initiator = d.Uint16()
+		return 1
+	case "target":
+		v.Target = d.Uint16()
+		return 2
+	case "hierarchy":
+		v.Hierarchy = HmatLBMemoryHierarchy(d.Enum())
+		return 3
+	case "data-type":
+		v.DataType = HmatLBDataType(d.Enum())
+		return 4
+	case "latency":
+		d.OptUint(&v.Latency)
+		return 5
+	case "bandwidth":
+		d.OptUint(&v.Bandwidth)
+		return 6
+	}
+	return 0
 }
 
 // HmatCacheAssociativity is the QAPI enum HmatCacheAssociativity.
@@ -770,12 +1040,12 @@ const (
 //
 // Since QEMU 5.0. See machine.json.
 type NumaHmatCacheOptions struct {
-	NodeID        uint32
-	Size          uint64
-	Level         uint8
-	Associativity HmatCacheAssociativity
-	Policy        HmatCacheWritePolicy
-	Line          uint16
+	NodeID        uint32                 `json:"node-id"`
+	Size          uint64                 `json:"size"`
+	Level         uint8                  `json:"level"`
+	Associativity HmatCacheAssociativity `json:"associativity"`
+	Policy        HmatCacheWritePolicy   `json:"policy"`
+	Line          uint16                 `json:"line"`
 }
 
 func (v *NumaHmatCacheOptions) EncodeMembers(e *wire.Encoder) {
@@ -787,22 +1057,38 @@ func (v *NumaHmatCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("line").Uint(uint64(v.Line))
 }
 
-func (v NumaHmatCacheOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NumaHmatCacheOptions) String() string {
-	return qmp.Format(&v)
+func (v *NumaHmatCacheOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node-id":
+		v.NodeID = d.Uint32()
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "level":
+		v.Level = d.Uint8()
+		return 3
+	case "associativity":
+		v.Associativity = HmatCacheAssociativity(d.Enum())
+		return 4
+	case "policy":
+		v.Policy = HmatCacheWritePolicy(d.Enum())
+		return 5
+	case "line":
+		v.Line = d.Uint16()
+		return 6
+	}
+	return 0
 }
 
 // Memsave is the QMP command memsave.
 //
 // Since QEMU 0.14. See machine.json.
 type Memsave struct {
-	Val      uint64
-	Size     uint64
-	Filename string
-	CPUIndex *int64
+	Val      uint64 `json:"val"`
+	Size     uint64 `json:"size"`
+	Filename string `json:"filename"`
+	CPUIndex *int64 `json:"cpu-index,omitzero"`
 }
 
 func (r *Memsave) EncodeMembers(e *wire.Encoder) {
@@ -810,14 +1096,6 @@ func (r *Memsave) EncodeMembers(e *wire.Encoder) {
 	e.Name("size").Uint(r.Size)
 	e.Name("filename").String(r.Filename)
 	e.OptInt("cpu-index", r.CPUIndex)
-}
-
-func (r Memsave) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Memsave) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -829,23 +1107,15 @@ func (r Memsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 //
 // Since QEMU 0.14. See machine.json.
 type Pmemsave struct {
-	Val      uint64
-	Size     uint64
-	Filename string
+	Val      uint64 `json:"val"`
+	Size     uint64 `json:"size"`
+	Filename string `json:"filename"`
 }
 
 func (r *Pmemsave) EncodeMembers(e *wire.Encoder) {
 	e.Name("val").Uint(r.Val)
 	e.Name("size").Uint(r.Size)
 	e.Name("filename").String(r.Filename)
-}
-
-func (r Pmemsave) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Pmemsave) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -868,10 +1138,26 @@ type Memdev struct {
 	Policy    HostMemPolicy `json:"policy"`
 }
 
+func (v *Memdev) EncodeMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("size").Uint(v.Size)
+	e.Name("merge").Bool(v.Merge)
+	e.Name("dump").Bool(v.Dump)
+	e.Name("prealloc").Bool(v.Prealloc)
+	e.OptBool("share", v.Share)
+	e.OptBool("reserve", v.Reserve)
+	e.Name("host-nodes").BeginArray()
+	for i := range v.HostNodes {
+		e.Elem().Uint(uint64(v.HostNodes[i]))
+	}
+	e.EndArray()
+	e.Name("policy").String(string(v.Policy))
+}
+
 func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
@@ -886,10 +1172,10 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Prealloc = d.Bool()
 		return 5
 	case "share":
-		v.Share = new(d.Bool())
+		d.OptBool(&v.Share)
 		return 6
 	case "reserve":
-		v.Reserve = new(d.Bool())
+		d.OptBool(&v.Reserve)
 		return 7
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -902,6 +1188,19 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 9
 	}
 	return 0
+}
+
+func (v *Memdev) UnmarshalJSON(text []byte) error {
+	*v = Memdev{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v Memdev) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v Memdev) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryMemdev is the QMP command query-memdev.
@@ -937,34 +1236,46 @@ type CpuInstanceProperties struct {
 	ThreadID  *int64 `json:"thread-id,omitzero"`
 }
 
+func (v *CpuInstanceProperties) EncodeMembers(e *wire.Encoder) {
+	e.OptInt("node-id", v.NodeID)
+	e.OptInt("drawer-id", v.DrawerID)
+	e.OptInt("book-id", v.BookID)
+	e.OptInt("socket-id", v.SocketID)
+	e.OptInt("die-id", v.DieID)
+	e.OptInt("cluster-id", v.ClusterID)
+	e.OptInt("module-id", v.ModuleID)
+	e.OptInt("core-id", v.CoreID)
+	e.OptInt("thread-id", v.ThreadID)
+}
+
 func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
-		v.NodeID = new(d.Int64())
+		d.OptInt(&v.NodeID)
 		return 1
 	case "drawer-id":
-		v.DrawerID = new(d.Int64())
+		d.OptInt(&v.DrawerID)
 		return 2
 	case "book-id":
-		v.BookID = new(d.Int64())
+		d.OptInt(&v.BookID)
 		return 3
 	case "socket-id":
-		v.SocketID = new(d.Int64())
+		d.OptInt(&v.SocketID)
 		return 4
 	case "die-id":
-		v.DieID = new(d.Int64())
+		d.OptInt(&v.DieID)
 		return 5
 	case "cluster-id":
-		v.ClusterID = new(d.Int64())
+		d.OptInt(&v.ClusterID)
 		return 6
 	case "module-id":
-		v.ModuleID = new(d.Int64())
+		d.OptInt(&v.ModuleID)
 		return 7
 	case "core-id":
-		v.CoreID = new(d.Int64())
+		d.OptInt(&v.CoreID)
 		return 8
 	case "thread-id":
-		v.ThreadID = new(d.Int64())
+		d.OptInt(&v.ThreadID)
 		return 9
 	}
 	return 0
@@ -992,7 +1303,7 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Props)
 		return 3
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 4
 	}
 	return 0
@@ -1021,12 +1332,20 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 // Since QEMU 3.0. See machine.json.
 type SetNUMANode NumaOptions
 
+func (r *SetNUMANode) EncodeMembers(e *wire.Encoder) {
+	(*NumaOptions)(r).EncodeMembers(e)
+}
+
+func (r *SetNUMANode) UnmarshalJSON(text []byte) error {
+	return (*NumaOptions)(r).UnmarshalJSON(text)
+}
+
 func (r SetNUMANode) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*NumaOptions)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r SetNUMANode) String() string {
-	return qmp.Format((*NumaOptions)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1038,19 +1357,11 @@ func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 0.14. See machine.json.
 type Balloon struct {
-	Value int64
+	Value int64 `json:"value"`
 }
 
 func (r *Balloon) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Int(r.Value)
-}
-
-func (r Balloon) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Balloon) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1171,7 +1482,7 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.BaseMemory = d.Uint64()
 		return 1
 	case "plugged-memory":
-		v.PluggedMemory = new(d.Uint64())
+		d.OptUint(&v.PluggedMemory)
 		return 2
 	}
 	return 0
@@ -1205,10 +1516,21 @@ type PCDIMMDeviceInfo struct {
 	Hotpluggable bool    `json:"hotpluggable"`
 }
 
+func (v *PCDIMMDeviceInfo) EncodeMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("addr").Int(v.Addr)
+	e.Name("size").Int(v.Size)
+	e.Name("slot").Int(v.Slot)
+	e.Name("node").Int(v.Node)
+	e.Name("memdev").String(v.Memdev)
+	e.Name("hotplugged").Bool(v.Hotplugged)
+	e.Name("hotpluggable").Bool(v.Hotpluggable)
+}
+
 func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "addr":
 		v.Addr = d.Int64()
@@ -1245,10 +1567,17 @@ type VirtioPMEMDeviceInfo struct {
 	Memdev  string  `json:"memdev"`
 }
 
+func (v *VirtioPMEMDeviceInfo) EncodeMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("memaddr").Uint(v.Memaddr)
+	e.Name("size").Uint(v.Size)
+	e.Name("memdev").String(v.Memdev)
+}
+
 func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1277,10 +1606,21 @@ type VirtioMEMDeviceInfo struct {
 	Memdev        string  `json:"memdev"`
 }
 
+func (v *VirtioMEMDeviceInfo) EncodeMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("memaddr").Uint(v.Memaddr)
+	e.Name("requested-size").Uint(v.RequestedSize)
+	e.Name("size").Uint(v.Size)
+	e.Name("max-size").Uint(v.MaxSize)
+	e.Name("block-size").Uint(v.BlockSize)
+	e.Name("node").Int(v.Node)
+	e.Name("memdev").String(v.Memdev)
+}
+
 func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1318,10 +1658,18 @@ type SgxEPCDeviceInfo struct {
 	Memdev  string  `json:"memdev"`
 }
 
+func (v *SgxEPCDeviceInfo) EncodeMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("memaddr").Uint(v.Memaddr)
+	e.Name("size").Uint(v.Size)
+	e.Name("node").Int(v.Node)
+	e.Name("memdev").String(v.Memdev)
+}
+
 func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1349,19 +1697,26 @@ type HvBalloonDeviceInfo struct {
 	Memdev  *string `json:"memdev,omitzero"`
 }
 
+func (v *HvBalloonDeviceInfo) EncodeMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.OptUint("memaddr", v.Memaddr)
+	e.Name("max-size").Uint(v.MaxSize)
+	e.OptString("memdev", v.Memdev)
+}
+
 func (v *HvBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
-		v.Memaddr = new(d.Uint64())
+		d.OptUint(&v.Memaddr)
 		return 2
 	case "max-size":
 		v.MaxSize = d.Uint64()
 		return 3
 	case "memdev":
-		v.Memdev = new(d.String())
+		d.OptString(&v.Memdev)
 		return 4
 	}
 	return 0
@@ -1391,6 +1746,10 @@ type PCDIMMDeviceInfoWrapper struct {
 	Data PCDIMMDeviceInfo `json:"data"`
 }
 
+func (v *PCDIMMDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
+}
+
 func (v *PCDIMMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
@@ -1405,6 +1764,10 @@ func (v *PCDIMMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int
 // Since QEMU 2.1. See machine.json.
 type VirtioPMEMDeviceInfoWrapper struct {
 	Data VirtioPMEMDeviceInfo `json:"data"`
+}
+
+func (v *VirtioPMEMDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
 }
 
 func (v *VirtioPMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1423,6 +1786,10 @@ type VirtioMEMDeviceInfoWrapper struct {
 	Data VirtioMEMDeviceInfo `json:"data"`
 }
 
+func (v *VirtioMEMDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
+}
+
 func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
@@ -1437,6 +1804,10 @@ func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) 
 // Since QEMU 6.2. See machine.json.
 type SgxEPCDeviceInfoWrapper struct {
 	Data SgxEPCDeviceInfo `json:"data"`
+}
+
+func (v *SgxEPCDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
 }
 
 func (v *SgxEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1455,6 +1826,10 @@ type HvBalloonDeviceInfoWrapper struct {
 	Data HvBalloonDeviceInfo `json:"data"`
 }
 
+func (v *HvBalloonDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
+}
+
 func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
@@ -1469,8 +1844,8 @@ func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) 
 // Since QEMU 2.1. See machine.json.
 type MemoryDeviceInfo struct {
 	// Decides what Branch holds.
-	Type   MemoryDeviceInfoKind   `json:"type"`
-	Branch MemoryDeviceInfoBranch `json:",omitzero"`
+	Type   MemoryDeviceInfoKind `json:"type"`
+	Branch MemoryDeviceInfoBranch
 }
 
 // MemoryDeviceInfoBranch is what the Type of MemoryDeviceInfo adds to it:
@@ -1483,6 +1858,7 @@ type MemoryDeviceInfo struct {
 //   - *MemoryDeviceInfoSpMemWrapper: sp-mem (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 type MemoryDeviceInfoBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isMemoryDeviceInfoBranch()
 }
@@ -1494,6 +1870,30 @@ func (*SgxEPCDeviceInfoWrapper) isMemoryDeviceInfoBranch()      {}
 func (*HvBalloonDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
 func (*MemoryDeviceInfoSpMemWrapper) isMemoryDeviceInfoBranch() {}
 func (*RawBranch) isMemoryDeviceInfoBranch()                    {}
+
+func (v *MemoryDeviceInfo) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *PCDIMMDeviceInfoWrapper:
+		tag = e.Tag(tag, b == nil, "dimm", "nvdimm")
+	case *VirtioPMEMDeviceInfoWrapper:
+		tag = e.Tag(tag, b == nil, "virtio-pmem")
+	case *VirtioMEMDeviceInfoWrapper:
+		tag = e.Tag(tag, b == nil, "virtio-mem")
+	case *SgxEPCDeviceInfoWrapper:
+		tag = e.Tag(tag, b == nil, "sgx-epc")
+	case *HvBalloonDeviceInfoWrapper:
+		tag = e.Tag(tag, b == nil, "hv-balloon")
+	case *MemoryDeviceInfoSpMemWrapper:
+		tag = e.Tag(tag, b == nil, "sp-mem")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -1530,19 +1930,83 @@ func (v *MemoryDeviceInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
+func (v *MemoryDeviceInfo) UnmarshalJSON(text []byte) error {
+	*v = MemoryDeviceInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v MemoryDeviceInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v MemoryDeviceInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // SgxEPC is the QAPI struct SgxEPC.
 //
 // Since QEMU 6.2. See machine.json.
 type SgxEPC struct {
-	Memdev string
-	Node   int64
+	Memdev string `json:"memdev"`
+	Node   int64  `json:"node"`
+}
+
+func (v *SgxEPC) EncodeMembers(e *wire.Encoder) {
+	e.Name("memdev").String(v.Memdev)
+	e.Name("node").Int(v.Node)
+}
+
+func (v *SgxEPC) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "memdev":
+		v.Memdev = d.String()
+		return 1
+	case "node":
+		v.Node = d.Int64()
+		return 2
+	}
+	return 0
 }
 
 // SgxEPCProperties is the QAPI struct SgxEPCProperties.
 //
 // Since QEMU 6.2. See machine.json.
 type SgxEPCProperties struct {
-	SGXEpc []SgxEPC
+	SGXEpc []SgxEPC `json:"sgx-epc"`
+}
+
+func (v *SgxEPCProperties) EncodeMembers(e *wire.Encoder) {
+	e.Name("sgx-epc").BeginArray()
+	for i := range v.SGXEpc {
+		e.Elem().Object(&v.SGXEpc[i])
+	}
+	e.EndArray()
+}
+
+func (v *SgxEPCProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "sgx-epc":
+		v.SGXEpc = make([]SgxEPC, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.SGXEpc = append(v.SGXEpc, SgxEPC{})
+			d.Object(&v.SGXEpc[len(v.SGXEpc)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v *SgxEPCProperties) UnmarshalJSON(text []byte) error {
+	*v = SgxEPCProperties{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SgxEPCProperties) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v SgxEPCProperties) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryMemoryDevices is the QMP command query-memory-devices.
@@ -1575,13 +2039,13 @@ type MemoryDeviceSizeChangeEvent struct {
 func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
 		return 2
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 3
 	}
 	return 0
@@ -1596,29 +2060,29 @@ func (*MemoryDeviceSizeChangeEvent) EventName() string {
 //
 // Since QEMU 7.1. See machine.json.
 type BootConfiguration struct {
-	Order         *string
-	Once          *string
-	Menu          *bool
-	Splash        *string
-	SplashTime    *int64
-	RebootTimeout *int64
-	Strict        *bool
+	Order         *string `json:"order,omitzero"`
+	Once          *string `json:"once,omitzero"`
+	Menu          *bool   `json:"menu,omitzero"`
+	Splash        *string `json:"splash,omitzero"`
+	SplashTime    *int64  `json:"splash-time,omitzero"`
+	RebootTimeout *int64  `json:"reboot-timeout,omitzero"`
+	Strict        *bool   `json:"strict,omitzero"`
 }
 
 // SMPConfiguration is the QAPI struct SMPConfiguration.
 //
 // Since QEMU 6.1. See machine.json.
 type SMPConfiguration struct {
-	CPUs     *int64
-	Drawers  *int64
-	Books    *int64
-	Sockets  *int64
-	Dies     *int64
-	Clusters *int64
-	Modules  *int64
-	Cores    *int64
-	Threads  *int64
-	Maxcpus  *int64
+	CPUs     *int64 `json:"cpus,omitzero"`
+	Drawers  *int64 `json:"drawers,omitzero"`
+	Books    *int64 `json:"books,omitzero"`
+	Sockets  *int64 `json:"sockets,omitzero"`
+	Dies     *int64 `json:"dies,omitzero"`
+	Clusters *int64 `json:"clusters,omitzero"`
+	Modules  *int64 `json:"modules,omitzero"`
+	Cores    *int64 `json:"cores,omitzero"`
+	Threads  *int64 `json:"threads,omitzero"`
+	Maxcpus  *int64 `json:"maxcpus,omitzero"`
 }
 
 // XQueryIRQ is the QMP command x-query-irq.
@@ -1735,9 +2199,9 @@ const (
 //
 // Since QEMU 7.1. See machine.json.
 type MemorySizeConfiguration struct {
-	Size    *uint64
-	MaxSize *uint64
-	Slots   *uint64
+	Size    *uint64 `json:"size,omitzero"`
+	MaxSize *uint64 `json:"max-size,omitzero"`
+	Slots   *uint64 `json:"slots,omitzero"`
 }
 
 // Dumpdtb is the QMP command dumpdtb.
@@ -1746,19 +2210,11 @@ type MemorySizeConfiguration struct {
 //
 // Only in a QEMU built with CONFIG_FDT.
 type Dumpdtb struct {
-	Filename string
+	Filename string `json:"filename"`
 }
 
 func (r *Dumpdtb) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
-}
-
-func (r Dumpdtb) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Dumpdtb) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1793,7 +2249,7 @@ type FirmwareLog struct {
 func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
-		v.Version = new(d.String())
+		d.OptString(&v.Version)
 		return 1
 	case "log":
 		v.Log = d.String()
@@ -1806,19 +2262,11 @@ func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 10.2. See machine.json.
 type QueryFirmwareLog struct {
-	MaxSize *uint64
+	MaxSize *uint64 `json:"max-size,omitzero"`
 }
 
 func (r *QueryFirmwareLog) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("max-size", r.MaxSize)
-}
-
-func (r QueryFirmwareLog) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryFirmwareLog) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1834,19 +2282,11 @@ func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Since QEMU 2.5. See machine.json.
 type DumpSkeys struct {
-	Filename string
+	Filename string `json:"filename"`
 }
 
 func (r *DumpSkeys) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
-}
-
-func (r DumpSkeys) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DumpSkeys) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1867,14 +2307,6 @@ func (v *CpuModelInfo) EncodeMembers(e *wire.Encoder) {
 	if v.Props != nil {
 		e.Name("props").Raw(v.Props)
 	}
-}
-
-func (v CpuModelInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v CpuModelInfo) String() string {
-	return qmp.Format(&v)
 }
 
 func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1937,6 +2369,15 @@ type CpuModelCompareInfo struct {
 	ResponsibleProperties []string              `json:"responsible-properties"`
 }
 
+func (v *CpuModelCompareInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("result").String(string(v.Result))
+	e.Name("responsible-properties").BeginArray()
+	for i := range v.ResponsibleProperties {
+		e.Elem().String(v.ResponsibleProperties[i])
+	}
+	e.EndArray()
+}
+
 func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "result":
@@ -1952,25 +2393,30 @@ func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *CpuModelCompareInfo) UnmarshalJSON(text []byte) error {
+	*v = CpuModelCompareInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CpuModelCompareInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v CpuModelCompareInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryCPUModelComparison is the QMP command query-cpu-model-comparison.
 //
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelComparison struct {
-	Modela CpuModelInfo
-	Modelb CpuModelInfo
+	Modela CpuModelInfo `json:"modela"`
+	Modelb CpuModelInfo `json:"modelb"`
 }
 
 func (r *QueryCPUModelComparison) EncodeMembers(e *wire.Encoder) {
 	e.Name("modela").Object(&r.Modela)
 	e.Name("modelb").Object(&r.Modelb)
-}
-
-func (r QueryCPUModelComparison) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryCPUModelComparison) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1986,21 +2432,13 @@ func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ..
 //
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelBaseline struct {
-	Modela CpuModelInfo
-	Modelb CpuModelInfo
+	Modela CpuModelInfo `json:"modela"`
+	Modelb CpuModelInfo `json:"modelb"`
 }
 
 func (r *QueryCPUModelBaseline) EncodeMembers(e *wire.Encoder) {
 	e.Name("modela").Object(&r.Modela)
 	e.Name("modelb").Object(&r.Modelb)
-}
-
-func (r QueryCPUModelBaseline) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryCPUModelBaseline) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2039,21 +2477,13 @@ func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelExpansion struct {
-	Type  CpuModelExpansionType
-	Model CpuModelInfo
+	Type  CpuModelExpansionType `json:"type"`
+	Model CpuModelInfo          `json:"model"`
 }
 
 func (r *QueryCPUModelExpansion) EncodeMembers(e *wire.Encoder) {
 	e.Name("type").String(string(r.Type))
 	e.Name("model").Object(&r.Model)
-}
-
-func (r QueryCPUModelExpansion) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryCPUModelExpansion) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2084,7 +2514,7 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "migration-safe":
-		v.MigrationSafe = new(d.Bool())
+		d.OptBool(&v.MigrationSafe)
 		return 2
 	case "static":
 		v.Static = d.Bool()
@@ -2099,7 +2529,7 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Typename = d.String()
 		return 5
 	case "alias-of":
-		v.AliasOf = new(d.String())
+		d.OptString(&v.AliasOf)
 		return 6
 	case "deprecated":
 		v.Deprecated = d.Bool()
@@ -2137,10 +2567,18 @@ type MemoryDeviceInfoSpMem struct {
 	Memdev string  `json:"memdev"`
 }
 
+func (v *MemoryDeviceInfoSpMem) EncodeMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("addr").Int(v.Addr)
+	e.Name("size").Int(v.Size)
+	e.Name("node").Int(v.Node)
+	e.Name("memdev").String(v.Memdev)
+}
+
 func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "addr":
 		v.Addr = d.Int64()
@@ -2163,6 +2601,10 @@ func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
 // Seen first in QEMU 11.1. See machine.json.
 type MemoryDeviceInfoSpMemWrapper struct {
 	Data MemoryDeviceInfoSpMem `json:"data"`
+}
+
+func (v *MemoryDeviceInfoSpMemWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
 }
 
 func (v *MemoryDeviceInfoSpMemWrapper) DecodeMember(d *wire.Decoder, name []byte) int {

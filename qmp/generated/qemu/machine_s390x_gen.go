@@ -25,12 +25,12 @@ const (
 //
 // Unstable: any release of QEMU may change or remove the command.
 type SetCPUTopology struct {
-	CoreID      uint16
-	SocketID    *uint16
-	BookID      *uint16
-	DrawerID    *uint16
-	Entitlement *S390CpuEntitlement
-	Dedicated   *bool
+	CoreID      uint16              `json:"core-id"`
+	SocketID    *uint16             `json:"socket-id,omitzero"`
+	BookID      *uint16             `json:"book-id,omitzero"`
+	DrawerID    *uint16             `json:"drawer-id,omitzero"`
+	Entitlement *S390CpuEntitlement `json:"entitlement,omitzero"`
+	Dedicated   *bool               `json:"dedicated,omitzero"`
 }
 
 func (r *SetCPUTopology) EncodeMembers(e *wire.Encoder) {
@@ -46,14 +46,6 @@ func (r *SetCPUTopology) EncodeMembers(e *wire.Encoder) {
 	}
 	e.OptString("entitlement", (*string)(r.Entitlement))
 	e.OptBool("dedicated", r.Dedicated)
-}
-
-func (r SetCPUTopology) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r SetCPUTopology) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

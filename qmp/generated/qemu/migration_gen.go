@@ -31,6 +31,26 @@ type MigrationStats struct {
 	DirtySyncMissedZeroCopy *uint64 `json:"dirty-sync-missed-zero-copy,omitzero"`
 }
 
+func (v *MigrationStats) EncodeMembers(e *wire.Encoder) {
+	e.Name("transferred").Int(v.Transferred)
+	e.Name("remaining").Int(v.Remaining)
+	e.Name("total").Int(v.Total)
+	e.Name("duplicate").Int(v.Duplicate)
+	e.Name("normal").Int(v.Normal)
+	e.Name("normal-bytes").Int(v.NormalBytes)
+	e.Name("dirty-pages-rate").Int(v.DirtyPagesRate)
+	e.Name("mbps").Float(v.Mbps)
+	e.Name("dirty-sync-count").Int(v.DirtySyncCount)
+	e.Name("postcopy-requests").Int(v.PostcopyRequests)
+	e.Name("page-size").Int(v.PageSize)
+	e.Name("multifd-bytes").Uint(v.MultifdBytes)
+	e.Name("pages-per-second").Uint(v.PagesPerSecond)
+	e.OptUint("precopy-bytes", v.PrecopyBytes)
+	e.OptUint("downtime-bytes", v.DowntimeBytes)
+	e.OptUint("postcopy-bytes", v.PostcopyBytes)
+	e.OptUint("dirty-sync-missed-zero-copy", v.DirtySyncMissedZeroCopy)
+}
+
 func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "transferred":
@@ -73,19 +93,32 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PagesPerSecond = d.Uint64()
 		return 13
 	case "precopy-bytes":
-		v.PrecopyBytes = new(d.Uint64())
+		d.OptUint(&v.PrecopyBytes)
 		return 14
 	case "downtime-bytes":
-		v.DowntimeBytes = new(d.Uint64())
+		d.OptUint(&v.DowntimeBytes)
 		return 15
 	case "postcopy-bytes":
-		v.PostcopyBytes = new(d.Uint64())
+		d.OptUint(&v.PostcopyBytes)
 		return 16
 	case "dirty-sync-missed-zero-copy":
-		v.DirtySyncMissedZeroCopy = new(d.Uint64())
+		d.OptUint(&v.DirtySyncMissedZeroCopy)
 		return 17
 	}
 	return 0
+}
+
+func (v *MigrationStats) UnmarshalJSON(text []byte) error {
+	*v = MigrationStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v MigrationStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v MigrationStats) String() string {
+	return qmp.Format(&v)
 }
 
 // XBZRLECacheStats is the QAPI struct XBZRLECacheStats.
@@ -99,6 +132,16 @@ type XBZRLECacheStats struct {
 	CacheMissRate float64 `json:"cache-miss-rate"`
 	EncodingRate  float64 `json:"encoding-rate"`
 	Overflow      int64   `json:"overflow"`
+}
+
+func (v *XBZRLECacheStats) EncodeMembers(e *wire.Encoder) {
+	e.Name("cache-size").Uint(v.CacheSize)
+	e.Name("bytes").Int(v.Bytes)
+	e.Name("pages").Int(v.Pages)
+	e.Name("cache-miss").Int(v.CacheMiss)
+	e.Name("cache-miss-rate").Float(v.CacheMissRate)
+	e.Name("encoding-rate").Float(v.EncodingRate)
+	e.Name("overflow").Int(v.Overflow)
 }
 
 func (v *XBZRLECacheStats) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -128,15 +171,70 @@ func (v *XBZRLECacheStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *XBZRLECacheStats) UnmarshalJSON(text []byte) error {
+	*v = XBZRLECacheStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v XBZRLECacheStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v XBZRLECacheStats) String() string {
+	return qmp.Format(&v)
+}
+
 // CompressionStats is the QAPI struct CompressionStats.
 //
 // Since QEMU 3.1. See migration.json.
 type CompressionStats struct {
-	Pages           int64
-	Busy            int64
-	BusyRate        float64
-	CompressedSize  int64
-	CompressionRate float64
+	Pages           int64   `json:"pages"`
+	Busy            int64   `json:"busy"`
+	BusyRate        float64 `json:"busy-rate"`
+	CompressedSize  int64   `json:"compressed-size"`
+	CompressionRate float64 `json:"compression-rate"`
+}
+
+func (v *CompressionStats) EncodeMembers(e *wire.Encoder) {
+	e.Name("pages").Int(v.Pages)
+	e.Name("busy").Int(v.Busy)
+	e.Name("busy-rate").Float(v.BusyRate)
+	e.Name("compressed-size").Int(v.CompressedSize)
+	e.Name("compression-rate").Float(v.CompressionRate)
+}
+
+func (v *CompressionStats) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "pages":
+		v.Pages = d.Int64()
+		return 1
+	case "busy":
+		v.Busy = d.Int64()
+		return 2
+	case "busy-rate":
+		v.BusyRate = d.Float64()
+		return 3
+	case "compressed-size":
+		v.CompressedSize = d.Int64()
+		return 4
+	case "compression-rate":
+		v.CompressionRate = d.Float64()
+		return 5
+	}
+	return 0
+}
+
+func (v *CompressionStats) UnmarshalJSON(text []byte) error {
+	*v = CompressionStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CompressionStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v CompressionStats) String() string {
+	return qmp.Format(&v)
 }
 
 // MigrationStatus is the QAPI enum MigrationStatus.
@@ -232,22 +330,22 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.XBZRLECache)
 		return 4
 	case "total-time":
-		v.TotalTime = new(d.Int64())
+		d.OptInt(&v.TotalTime)
 		return 5
 	case "expected-downtime":
-		v.ExpectedDowntime = new(d.Int64())
+		d.OptInt(&v.ExpectedDowntime)
 		return 6
 	case "downtime":
-		v.Downtime = new(d.Int64())
+		d.OptInt(&v.Downtime)
 		return 7
 	case "setup-time":
-		v.SetupTime = new(d.Int64())
+		d.OptInt(&v.SetupTime)
 		return 8
 	case "cpu-throttle-percentage":
-		v.CPUThrottlePercentage = new(d.Int64())
+		d.OptInt(&v.CPUThrottlePercentage)
 		return 9
 	case "error-desc":
-		v.ErrorDesc = new(d.String())
+		d.OptString(&v.ErrorDesc)
 		return 10
 	case "blocked-reasons":
 		v.BlockedReasons = make([]string, 0, d.Room())
@@ -265,7 +363,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 13
 	case "postcopy-latency":
-		v.PostcopyLatency = new(d.Uint64())
+		d.OptUint(&v.PostcopyLatency)
 		return 14
 	case "postcopy-latency-dist":
 		v.PostcopyLatencyDist = make([]uint64, 0, d.Room())
@@ -280,7 +378,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 16
 	case "postcopy-non-vcpu-latency":
-		v.PostcopyNonVCPULatency = new(d.Uint64())
+		d.OptUint(&v.PostcopyNonVCPULatency)
 		return 17
 	case "socket-address":
 		v.SocketAddress = make([]SocketAddress, 0, d.Room())
@@ -290,13 +388,13 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 18
 	case "dirty-limit-throttle-time-per-round":
-		v.DirtyLimitThrottleTimePerRound = new(d.Uint64())
+		d.OptUint(&v.DirtyLimitThrottleTimePerRound)
 		return 19
 	case "dirty-limit-ring-full-time":
-		v.DirtyLimitRingFullTime = new(d.Uint64())
+		d.OptUint(&v.DirtyLimitRingFullTime)
 		return 20
 	case "remaining":
-		v.Remaining = new(d.Int64())
+		d.OptInt(&v.Remaining)
 		return 21
 	}
 	return 0
@@ -363,14 +461,6 @@ func (v *MigrationCapabilityStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("state").Bool(v.State)
 }
 
-func (v MigrationCapabilityStatus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MigrationCapabilityStatus) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "capability":
@@ -387,7 +477,7 @@ func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) i
 //
 // Since QEMU 1.2. See migration.json.
 type MigrateSetCapabilities struct {
-	Capabilities []MigrationCapabilityStatus
+	Capabilities []MigrationCapabilityStatus `json:"capabilities"`
 }
 
 func (r *MigrateSetCapabilities) EncodeMembers(e *wire.Encoder) {
@@ -396,6 +486,24 @@ func (r *MigrateSetCapabilities) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Object(&r.Capabilities[i])
 	}
 	e.EndArray()
+}
+
+func (r *MigrateSetCapabilities) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "capabilities":
+		r.Capabilities = make([]MigrationCapabilityStatus, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Capabilities = append(r.Capabilities, MigrationCapabilityStatus{})
+			d.Object(&r.Capabilities[len(r.Capabilities)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (r *MigrateSetCapabilities) UnmarshalJSON(text []byte) error {
+	*r = MigrateSetCapabilities{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r MigrateSetCapabilities) MarshalJSON() ([]byte, error) {
@@ -484,18 +592,10 @@ func (v *BitmapMigrationBitmapAliasTransform) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("persistent", v.Persistent)
 }
 
-func (v BitmapMigrationBitmapAliasTransform) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BitmapMigrationBitmapAliasTransform) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "persistent":
-		v.Persistent = new(d.Bool())
+		d.OptBool(&v.Persistent)
 		return 1
 	}
 	return 0
@@ -516,14 +616,6 @@ func (v *BitmapMigrationBitmapAlias) EncodeMembers(e *wire.Encoder) {
 	if v.Transform != nil {
 		e.Name("transform").Object(v.Transform)
 	}
-}
-
-func (v BitmapMigrationBitmapAlias) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BitmapMigrationBitmapAlias) String() string {
-	return qmp.Format(&v)
 }
 
 func (v *BitmapMigrationBitmapAlias) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -561,14 +653,6 @@ func (v *BitmapMigrationNodeAlias) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v BitmapMigrationNodeAlias) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BitmapMigrationNodeAlias) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-name":
@@ -586,6 +670,19 @@ func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) in
 		return 3
 	}
 	return 0
+}
+
+func (v *BitmapMigrationNodeAlias) UnmarshalJSON(text []byte) error {
+	*v = BitmapMigrationNodeAlias{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BitmapMigrationNodeAlias) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v BitmapMigrationNodeAlias) String() string {
+	return qmp.Format(&v)
 }
 
 // MigrationParameter is the QAPI enum MigrationParameter.
@@ -633,43 +730,43 @@ const (
 //
 // Since QEMU 2.4. See migration.json.
 type MigrateSetParameters struct {
-	AnnounceInitial          *uint64
-	AnnounceMax              *uint64
-	AnnounceRounds           *uint64
-	AnnounceStep             *uint64
-	ThrottleTriggerThreshold *uint8
-	CPUThrottleInitial       *uint8
-	CPUThrottleIncrement     *uint8
-	CPUThrottleTailslow      *bool
-	TLSCreds                 *StrOrNull
-	TLSHostname              *StrOrNull
-	TLSAuthz                 *StrOrNull
-	MaxBandwidth             *uint64
-	AvailSwitchoverBandwidth *uint64
-	DowntimeLimit            *uint64
+	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
+	AnnounceMax              *uint64    `json:"announce-max,omitzero"`
+	AnnounceRounds           *uint64    `json:"announce-rounds,omitzero"`
+	AnnounceStep             *uint64    `json:"announce-step,omitzero"`
+	ThrottleTriggerThreshold *uint8     `json:"throttle-trigger-threshold,omitzero"`
+	CPUThrottleInitial       *uint8     `json:"cpu-throttle-initial,omitzero"`
+	CPUThrottleIncrement     *uint8     `json:"cpu-throttle-increment,omitzero"`
+	CPUThrottleTailslow      *bool      `json:"cpu-throttle-tailslow,omitzero"`
+	TLSCreds                 *StrOrNull `json:"tls-creds,omitzero"`
+	TLSHostname              *StrOrNull `json:"tls-hostname,omitzero"`
+	TLSAuthz                 *StrOrNull `json:"tls-authz,omitzero"`
+	MaxBandwidth             *uint64    `json:"max-bandwidth,omitzero"`
+	AvailSwitchoverBandwidth *uint64    `json:"avail-switchover-bandwidth,omitzero"`
+	DowntimeLimit            *uint64    `json:"downtime-limit,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XCheckpointDelay     *uint32
-	MultifdChannels      *uint8
-	XBZRLECacheSize      *uint64
-	MaxPostcopyBandwidth *uint64
-	MaxCPUThrottle       *uint8
-	MultifdCompression   *MultiFDCompression
-	MultifdZlibLevel     *uint8
-	MultifdQatzipLevel   *uint8
-	MultifdZstdLevel     *uint8
-	BlockBitmapMapping   []BitmapMigrationNodeAlias
+	XCheckpointDelay     *uint32                    `json:"x-checkpoint-delay,omitzero"`
+	MultifdChannels      *uint8                     `json:"multifd-channels,omitzero"`
+	XBZRLECacheSize      *uint64                    `json:"xbzrle-cache-size,omitzero"`
+	MaxPostcopyBandwidth *uint64                    `json:"max-postcopy-bandwidth,omitzero"`
+	MaxCPUThrottle       *uint8                     `json:"max-cpu-throttle,omitzero"`
+	MultifdCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
+	MultifdZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
+	MultifdQatzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
+	MultifdZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
+	BlockBitmapMapping   []BitmapMigrationNodeAlias `json:"block-bitmap-mapping,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XVCPUDirtyLimitPeriod *uint64
-	VCPUDirtyLimit        *uint64
-	Mode                  *MigMode
-	ZeroPageDetection     *ZeroPageDetection
-	DirectIO              *bool
+	XVCPUDirtyLimitPeriod *uint64            `json:"x-vcpu-dirty-limit-period,omitzero"`
+	VCPUDirtyLimit        *uint64            `json:"vcpu-dirty-limit,omitzero"`
+	Mode                  *MigMode           `json:"mode,omitzero"`
+	ZeroPageDetection     *ZeroPageDetection `json:"zero-page-detection,omitzero"`
+	DirectIO              *bool              `json:"direct-io,omitzero"`
 	// A secret: String hides it.
-	CprExecCommand []string
+	CprExecCommand []string `json:"cpr-exec-command,omitzero"`
 	// Seen first in QEMU 11.1.
 	//
 	// Unstable: any release of QEMU may change or remove the member.
-	XRDMAChunkSize *int64
+	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
 }
 
 func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
@@ -742,6 +839,120 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("x-rdma-chunk-size", v.XRDMAChunkSize)
 }
 
+func (v *MigrateSetParameters) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "announce-initial":
+		d.OptUint(&v.AnnounceInitial)
+		return 1
+	case "announce-max":
+		d.OptUint(&v.AnnounceMax)
+		return 2
+	case "announce-rounds":
+		d.OptUint(&v.AnnounceRounds)
+		return 3
+	case "announce-step":
+		d.OptUint(&v.AnnounceStep)
+		return 4
+	case "throttle-trigger-threshold":
+		v.ThrottleTriggerThreshold = new(d.Uint8())
+		return 5
+	case "cpu-throttle-initial":
+		v.CPUThrottleInitial = new(d.Uint8())
+		return 6
+	case "cpu-throttle-increment":
+		v.CPUThrottleIncrement = new(d.Uint8())
+		return 7
+	case "cpu-throttle-tailslow":
+		d.OptBool(&v.CPUThrottleTailslow)
+		return 8
+	case "tls-creds":
+		v.TLSCreds = new(StrOrNull)
+		v.TLSCreds.DecodeValue(d)
+		return 9
+	case "tls-hostname":
+		v.TLSHostname = new(StrOrNull)
+		v.TLSHostname.DecodeValue(d)
+		return 10
+	case "tls-authz":
+		v.TLSAuthz = new(StrOrNull)
+		v.TLSAuthz.DecodeValue(d)
+		return 11
+	case "max-bandwidth":
+		d.OptUint(&v.MaxBandwidth)
+		return 12
+	case "avail-switchover-bandwidth":
+		d.OptUint(&v.AvailSwitchoverBandwidth)
+		return 13
+	case "downtime-limit":
+		d.OptUint(&v.DowntimeLimit)
+		return 14
+	case "x-checkpoint-delay":
+		v.XCheckpointDelay = new(d.Uint32())
+		return 15
+	case "multifd-channels":
+		v.MultifdChannels = new(d.Uint8())
+		return 16
+	case "xbzrle-cache-size":
+		d.OptUint(&v.XBZRLECacheSize)
+		return 17
+	case "max-postcopy-bandwidth":
+		d.OptUint(&v.MaxPostcopyBandwidth)
+		return 18
+	case "max-cpu-throttle":
+		v.MaxCPUThrottle = new(d.Uint8())
+		return 19
+	case "multifd-compression":
+		v.MultifdCompression = new(MultiFDCompression(d.Enum()))
+		return 20
+	case "multifd-zlib-level":
+		v.MultifdZlibLevel = new(d.Uint8())
+		return 21
+	case "multifd-qatzip-level":
+		v.MultifdQatzipLevel = new(d.Uint8())
+		return 22
+	case "multifd-zstd-level":
+		v.MultifdZstdLevel = new(d.Uint8())
+		return 23
+	case "block-bitmap-mapping":
+		v.BlockBitmapMapping = make([]BitmapMigrationNodeAlias, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.BlockBitmapMapping = append(v.BlockBitmapMapping, BitmapMigrationNodeAlias{})
+			d.Object(&v.BlockBitmapMapping[len(v.BlockBitmapMapping)-1])
+		}
+		return 24
+	case "x-vcpu-dirty-limit-period":
+		d.OptUint(&v.XVCPUDirtyLimitPeriod)
+		return 25
+	case "vcpu-dirty-limit":
+		d.OptUint(&v.VCPUDirtyLimit)
+		return 26
+	case "mode":
+		v.Mode = new(MigMode(d.Enum()))
+		return 27
+	case "zero-page-detection":
+		v.ZeroPageDetection = new(ZeroPageDetection(d.Enum()))
+		return 28
+	case "direct-io":
+		d.OptBool(&v.DirectIO)
+		return 29
+	case "cpr-exec-command":
+		v.CprExecCommand = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.CprExecCommand = append(v.CprExecCommand, d.String())
+		}
+		return 30
+	case "x-rdma-chunk-size":
+		d.OptInt(&v.XRDMAChunkSize)
+		return 31
+	}
+	return 0
+}
+
+func (v *MigrateSetParameters) UnmarshalJSON(text []byte) error {
+	*v = MigrateSetParameters{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v MigrateSetParameters) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -799,19 +1010,89 @@ type MigrationParameters struct {
 	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
 }
 
+func (v *MigrationParameters) EncodeMembers(e *wire.Encoder) {
+	e.OptUint("announce-initial", v.AnnounceInitial)
+	e.OptUint("announce-max", v.AnnounceMax)
+	e.OptUint("announce-rounds", v.AnnounceRounds)
+	e.OptUint("announce-step", v.AnnounceStep)
+	if v.ThrottleTriggerThreshold != nil {
+		e.Name("throttle-trigger-threshold").Uint(uint64(*v.ThrottleTriggerThreshold))
+	}
+	if v.CPUThrottleInitial != nil {
+		e.Name("cpu-throttle-initial").Uint(uint64(*v.CPUThrottleInitial))
+	}
+	if v.CPUThrottleIncrement != nil {
+		e.Name("cpu-throttle-increment").Uint(uint64(*v.CPUThrottleIncrement))
+	}
+	e.OptBool("cpu-throttle-tailslow", v.CPUThrottleTailslow)
+	if v.TLSCreds != nil {
+		v.TLSCreds.EncodeValue(e.Name("tls-creds"))
+	}
+	if v.TLSHostname != nil {
+		v.TLSHostname.EncodeValue(e.Name("tls-hostname"))
+	}
+	if v.TLSAuthz != nil {
+		v.TLSAuthz.EncodeValue(e.Name("tls-authz"))
+	}
+	e.OptUint("max-bandwidth", v.MaxBandwidth)
+	e.OptUint("avail-switchover-bandwidth", v.AvailSwitchoverBandwidth)
+	e.OptUint("downtime-limit", v.DowntimeLimit)
+	if v.XCheckpointDelay != nil {
+		e.Name("x-checkpoint-delay").Uint(uint64(*v.XCheckpointDelay))
+	}
+	if v.MultifdChannels != nil {
+		e.Name("multifd-channels").Uint(uint64(*v.MultifdChannels))
+	}
+	e.OptUint("xbzrle-cache-size", v.XBZRLECacheSize)
+	e.OptUint("max-postcopy-bandwidth", v.MaxPostcopyBandwidth)
+	if v.MaxCPUThrottle != nil {
+		e.Name("max-cpu-throttle").Uint(uint64(*v.MaxCPUThrottle))
+	}
+	e.OptString("multifd-compression", (*string)(v.MultifdCompression))
+	if v.MultifdZlibLevel != nil {
+		e.Name("multifd-zlib-level").Uint(uint64(*v.MultifdZlibLevel))
+	}
+	if v.MultifdQatzipLevel != nil {
+		e.Name("multifd-qatzip-level").Uint(uint64(*v.MultifdQatzipLevel))
+	}
+	if v.MultifdZstdLevel != nil {
+		e.Name("multifd-zstd-level").Uint(uint64(*v.MultifdZstdLevel))
+	}
+	if v.BlockBitmapMapping != nil {
+		e.Name("block-bitmap-mapping").BeginArray()
+		for i := range v.BlockBitmapMapping {
+			e.Elem().Object(&v.BlockBitmapMapping[i])
+		}
+		e.EndArray()
+	}
+	e.OptUint("x-vcpu-dirty-limit-period", v.XVCPUDirtyLimitPeriod)
+	e.OptUint("vcpu-dirty-limit", v.VCPUDirtyLimit)
+	e.OptString("mode", (*string)(v.Mode))
+	e.OptString("zero-page-detection", (*string)(v.ZeroPageDetection))
+	e.OptBool("direct-io", v.DirectIO)
+	if v.CprExecCommand != nil {
+		e.Name("cpr-exec-command").BeginArray()
+		for i := range v.CprExecCommand {
+			e.Elem().String(v.CprExecCommand[i])
+		}
+		e.EndArray()
+	}
+	e.OptInt("x-rdma-chunk-size", v.XRDMAChunkSize)
+}
+
 func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "announce-initial":
-		v.AnnounceInitial = new(d.Uint64())
+		d.OptUint(&v.AnnounceInitial)
 		return 1
 	case "announce-max":
-		v.AnnounceMax = new(d.Uint64())
+		d.OptUint(&v.AnnounceMax)
 		return 2
 	case "announce-rounds":
-		v.AnnounceRounds = new(d.Uint64())
+		d.OptUint(&v.AnnounceRounds)
 		return 3
 	case "announce-step":
-		v.AnnounceStep = new(d.Uint64())
+		d.OptUint(&v.AnnounceStep)
 		return 4
 	case "throttle-trigger-threshold":
 		v.ThrottleTriggerThreshold = new(d.Uint8())
@@ -823,7 +1104,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUThrottleIncrement = new(d.Uint8())
 		return 7
 	case "cpu-throttle-tailslow":
-		v.CPUThrottleTailslow = new(d.Bool())
+		d.OptBool(&v.CPUThrottleTailslow)
 		return 8
 	case "tls-creds":
 		v.TLSCreds = new(StrOrNull)
@@ -838,13 +1119,13 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TLSAuthz.DecodeValue(d)
 		return 11
 	case "max-bandwidth":
-		v.MaxBandwidth = new(d.Uint64())
+		d.OptUint(&v.MaxBandwidth)
 		return 12
 	case "avail-switchover-bandwidth":
-		v.AvailSwitchoverBandwidth = new(d.Uint64())
+		d.OptUint(&v.AvailSwitchoverBandwidth)
 		return 13
 	case "downtime-limit":
-		v.DowntimeLimit = new(d.Uint64())
+		d.OptUint(&v.DowntimeLimit)
 		return 14
 	case "x-checkpoint-delay":
 		v.XCheckpointDelay = new(d.Uint32())
@@ -853,10 +1134,10 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MultifdChannels = new(d.Uint8())
 		return 16
 	case "xbzrle-cache-size":
-		v.XBZRLECacheSize = new(d.Uint64())
+		d.OptUint(&v.XBZRLECacheSize)
 		return 17
 	case "max-postcopy-bandwidth":
-		v.MaxPostcopyBandwidth = new(d.Uint64())
+		d.OptUint(&v.MaxPostcopyBandwidth)
 		return 18
 	case "max-cpu-throttle":
 		v.MaxCPUThrottle = new(d.Uint8())
@@ -881,10 +1162,10 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 24
 	case "x-vcpu-dirty-limit-period":
-		v.XVCPUDirtyLimitPeriod = new(d.Uint64())
+		d.OptUint(&v.XVCPUDirtyLimitPeriod)
 		return 25
 	case "vcpu-dirty-limit":
-		v.VCPUDirtyLimit = new(d.Uint64())
+		d.OptUint(&v.VCPUDirtyLimit)
 		return 26
 	case "mode":
 		v.Mode = new(MigMode(d.Enum()))
@@ -893,7 +1174,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.ZeroPageDetection = new(ZeroPageDetection(d.Enum()))
 		return 28
 	case "direct-io":
-		v.DirectIO = new(d.Bool())
+		d.OptBool(&v.DirectIO)
 		return 29
 	case "cpr-exec-command":
 		v.CprExecCommand = make([]string, 0, d.Room())
@@ -902,10 +1183,23 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 30
 	case "x-rdma-chunk-size":
-		v.XRDMAChunkSize = new(d.Int64())
+		d.OptInt(&v.XRDMAChunkSize)
 		return 31
 	}
 	return 0
+}
+
+func (v *MigrationParameters) UnmarshalJSON(text []byte) error {
+	*v = MigrationParameters{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v MigrationParameters) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v MigrationParameters) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryMigrateParameters is the QMP command query-migrate-parameters.
@@ -1082,19 +1376,11 @@ func (r MigrateCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Since QEMU 2.11. See migration.json.
 type MigrateContinue struct {
-	State MigrationStatus
+	State MigrationStatus `json:"state"`
 }
 
 func (r *MigrateContinue) EncodeMembers(e *wire.Encoder) {
 	e.Name("state").String(string(r.State))
-}
-
-func (r MigrateContinue) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r MigrateContinue) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1119,8 +1405,8 @@ const (
 //
 // Since QEMU 8.2. See migration.json.
 type FileMigrationArgs struct {
-	Filename string
-	Offset   uint64
+	Filename string `json:"filename"`
+	Offset   uint64 `json:"offset"`
 }
 
 func (v *FileMigrationArgs) EncodeMembers(e *wire.Encoder) {
@@ -1128,12 +1414,16 @@ func (v *FileMigrationArgs) EncodeMembers(e *wire.Encoder) {
 	e.Name("offset").Uint(v.Offset)
 }
 
-func (v FileMigrationArgs) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FileMigrationArgs) String() string {
-	return qmp.Format(&v)
+func (v *FileMigrationArgs) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "offset":
+		v.Offset = d.Uint64()
+		return 2
+	}
+	return 0
 }
 
 // MigrationExecCommand is the QAPI struct MigrationExecCommand.
@@ -1141,7 +1431,7 @@ func (v FileMigrationArgs) String() string {
 // Since QEMU 8.2. See migration.json.
 type MigrationExecCommand struct {
 	// A secret: String hides it.
-	Args []string
+	Args []string `json:"args"`
 }
 
 func (v *MigrationExecCommand) EncodeMembers(e *wire.Encoder) {
@@ -1150,6 +1440,23 @@ func (v *MigrationExecCommand) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Secret(v.Args[i])
 	}
 	e.EndArray()
+}
+
+func (v *MigrationExecCommand) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "args":
+		v.Args = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Args = append(v.Args, d.String())
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v *MigrationExecCommand) UnmarshalJSON(text []byte) error {
+	*v = MigrationExecCommand{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v MigrationExecCommand) MarshalJSON() ([]byte, error) {
@@ -1165,7 +1472,7 @@ func (v MigrationExecCommand) String() string {
 // Since QEMU 8.2. See migration.json.
 type MigrationAddress struct {
 	// Decides what Branch holds.
-	Transport MigrationAddressType
+	Transport MigrationAddressType `json:"transport"`
 	Branch    MigrationAddressBranch
 }
 
@@ -1178,6 +1485,7 @@ type MigrationAddress struct {
 //   - *RawBranch: a value that is not in this list, or none
 type MigrationAddressBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isMigrationAddressBranch()
 }
 
@@ -1207,6 +1515,42 @@ func (v *MigrationAddress) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *MigrationAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "transport":
+		v.Transport = MigrationAddressType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *MigrationAddress) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Transport == "" && !end {
+		return nil, false
+	}
+	switch v.Transport {
+	case MigrationAddressTypeSocket:
+		v.Branch = new(SocketAddress)
+	case MigrationAddressTypeExec:
+		v.Branch = new(MigrationExecCommand)
+	case MigrationAddressTypeRDMA:
+		v.Branch = new(InetSocketAddress)
+	case MigrationAddressTypeFile:
+		v.Branch = new(FileMigrationArgs)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *MigrationAddress) UnmarshalJSON(text []byte) error {
+	*v = MigrationAddress{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v MigrationAddress) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -1230,17 +1574,13 @@ const (
 //
 // Since QEMU 8.1. See migration.json.
 type MigrationChannel struct {
-	ChannelType MigrationChannelType
-	Addr        MigrationAddress
+	ChannelType MigrationChannelType `json:"channel-type"`
+	Addr        MigrationAddress     `json:"addr"`
 }
 
 func (v *MigrationChannel) EncodeMembers(e *wire.Encoder) {
 	e.Name("channel-type").String(string(v.ChannelType))
 	e.Name("addr").Object(&v.Addr)
-}
-
-func (v MigrationChannel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v MigrationChannel) String() string {
@@ -1251,11 +1591,11 @@ func (v MigrationChannel) String() string {
 //
 // Since QEMU 0.14. See migration.json.
 type Migrate struct {
-	URI      *string
-	Channels []MigrationChannel
+	URI      *string            `json:"uri,omitzero"`
+	Channels []MigrationChannel `json:"channels,omitzero"`
 	// Deprecated: QEMU will remove the member.
-	Detach *bool
-	Resume *bool
+	Detach *bool `json:"detach,omitzero"`
+	Resume *bool `json:"resume,omitzero"`
 }
 
 func (r *Migrate) EncodeMembers(e *wire.Encoder) {
@@ -1271,10 +1611,6 @@ func (r *Migrate) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("resume", r.Resume)
 }
 
-func (r Migrate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
 func (r Migrate) String() string {
 	return qmp.Format(&r)
 }
@@ -1288,9 +1624,9 @@ func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 //
 // Since QEMU 2.3. See migration.json.
 type MigrateIncoming struct {
-	URI         *string
-	Channels    []MigrationChannel
-	ExitOnError *bool
+	URI         *string            `json:"uri,omitzero"`
+	Channels    []MigrationChannel `json:"channels,omitzero"`
+	ExitOnError *bool              `json:"exit-on-error,omitzero"`
 }
 
 func (r *MigrateIncoming) EncodeMembers(e *wire.Encoder) {
@@ -1303,10 +1639,6 @@ func (r *MigrateIncoming) EncodeMembers(e *wire.Encoder) {
 		e.EndArray()
 	}
 	e.OptBool("exit-on-error", r.ExitOnError)
-}
-
-func (r MigrateIncoming) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r MigrateIncoming) String() string {
@@ -1322,21 +1654,13 @@ func (r MigrateIncoming) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // Since QEMU 1.1. See migration.json.
 type XenSaveDevicesState struct {
-	Filename string
-	Live     *bool
+	Filename string `json:"filename"`
+	Live     *bool  `json:"live,omitzero"`
 }
 
 func (r *XenSaveDevicesState) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 	e.OptBool("live", r.Live)
-}
-
-func (r XenSaveDevicesState) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenSaveDevicesState) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1348,19 +1672,11 @@ func (r XenSaveDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Since QEMU 1.3. See migration.json.
 type XenSetGlobalDirtyLog struct {
-	Enable bool
+	Enable bool `json:"enable"`
 }
 
 func (r *XenSetGlobalDirtyLog) EncodeMembers(e *wire.Encoder) {
 	e.Name("enable").Bool(r.Enable)
-}
-
-func (r XenSetGlobalDirtyLog) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenSetGlobalDirtyLog) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1372,19 +1688,11 @@ func (r XenSetGlobalDirtyLog) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Since QEMU 2.7. See migration.json.
 type XenLoadDevicesState struct {
-	Filename string
+	Filename string `json:"filename"`
 }
 
 func (r *XenLoadDevicesState) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
-}
-
-func (r XenLoadDevicesState) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenLoadDevicesState) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1398,23 +1706,15 @@ func (r XenLoadDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenSetReplication struct {
-	Enable   bool
-	Primary  bool
-	Failover *bool
+	Enable   bool  `json:"enable"`
+	Primary  bool  `json:"primary"`
+	Failover *bool `json:"failover,omitzero"`
 }
 
 func (r *XenSetReplication) EncodeMembers(e *wire.Encoder) {
 	e.Name("enable").Bool(r.Enable)
 	e.Name("primary").Bool(r.Primary)
 	e.OptBool("failover", r.Failover)
-}
-
-func (r XenSetReplication) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenSetReplication) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1438,7 +1738,7 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Error = d.Bool()
 		return 1
 	case "desc":
-		v.Desc = new(d.String())
+		d.OptString(&v.Desc)
 		return 2
 	}
 	return 0
@@ -1518,19 +1818,11 @@ func (r QueryColoStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // Since QEMU 3.0. See migration.json.
 type MigrateRecover struct {
-	URI string
+	URI string `json:"uri"`
 }
 
 func (r *MigrateRecover) EncodeMembers(e *wire.Encoder) {
 	e.Name("uri").String(r.URI)
-}
-
-func (r MigrateRecover) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r MigrateRecover) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1641,7 +1933,7 @@ type DirtyRateInfo struct {
 func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dirty-rate":
-		v.DirtyRate = new(d.Int64())
+		d.OptInt(&v.DirtyRate)
 		return 1
 	case "status":
 		v.Status = DirtyRateStatus(d.Enum())
@@ -1656,7 +1948,7 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CalcTimeUnit = new(TimeUnit(d.Enum()))
 		return 5
 	case "sample-pages":
-		v.SamplePages = new(d.Uint64())
+		d.OptUint(&v.SamplePages)
 		return 6
 	case "mode":
 		v.Mode = new(DirtyRateMeasureMode(d.Enum()))
@@ -1676,10 +1968,10 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 5.2. See migration.json.
 type CalcDirtyRate struct {
-	CalcTime     int64
-	CalcTimeUnit *TimeUnit
-	SamplePages  *int64
-	Mode         *DirtyRateMeasureMode
+	CalcTime     int64                 `json:"calc-time"`
+	CalcTimeUnit *TimeUnit             `json:"calc-time-unit,omitzero"`
+	SamplePages  *int64                `json:"sample-pages,omitzero"`
+	Mode         *DirtyRateMeasureMode `json:"mode,omitzero"`
 }
 
 func (r *CalcDirtyRate) EncodeMembers(e *wire.Encoder) {
@@ -1687,14 +1979,6 @@ func (r *CalcDirtyRate) EncodeMembers(e *wire.Encoder) {
 	e.OptString("calc-time-unit", (*string)(r.CalcTimeUnit))
 	e.OptInt("sample-pages", r.SamplePages)
 	e.OptString("mode", (*string)(r.Mode))
-}
-
-func (r CalcDirtyRate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CalcDirtyRate) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1706,19 +1990,11 @@ func (r CalcDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Since QEMU 5.2. See migration.json.
 type QueryDirtyRate struct {
-	CalcTimeUnit *TimeUnit
+	CalcTimeUnit *TimeUnit `json:"calc-time-unit,omitzero"`
 }
 
 func (r *QueryDirtyRate) EncodeMembers(e *wire.Encoder) {
 	e.OptString("calc-time-unit", (*string)(r.CalcTimeUnit))
-}
-
-func (r QueryDirtyRate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryDirtyRate) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1758,21 +2034,13 @@ func (v *DirtyLimitInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 7.1. See migration.json.
 type SetVCPUDirtyLimit struct {
-	CPUIndex  *int64
-	DirtyRate uint64
+	CPUIndex  *int64 `json:"cpu-index,omitzero"`
+	DirtyRate uint64 `json:"dirty-rate"`
 }
 
 func (r *SetVCPUDirtyLimit) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("cpu-index", r.CPUIndex)
 	e.Name("dirty-rate").Uint(r.DirtyRate)
-}
-
-func (r SetVCPUDirtyLimit) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r SetVCPUDirtyLimit) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1784,19 +2052,11 @@ func (r SetVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Since QEMU 7.1. See migration.json.
 type CancelVCPUDirtyLimit struct {
-	CPUIndex *int64
+	CPUIndex *int64 `json:"cpu-index,omitzero"`
 }
 
 func (r *CancelVCPUDirtyLimit) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("cpu-index", r.CPUIndex)
-}
-
-func (r CancelVCPUDirtyLimit) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CancelVCPUDirtyLimit) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1866,10 +2126,10 @@ func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...q
 //
 // Since QEMU 6.0. See migration.json.
 type SnapshotSave struct {
-	JobID   string
-	Tag     string
-	Vmstate string
-	Devices []string
+	JobID   string   `json:"job-id"`
+	Tag     string   `json:"tag"`
+	Vmstate string   `json:"vmstate"`
+	Devices []string `json:"devices"`
 }
 
 func (r *SnapshotSave) EncodeMembers(e *wire.Encoder) {
@@ -1881,6 +2141,32 @@ func (r *SnapshotSave) EncodeMembers(e *wire.Encoder) {
 		e.Elem().String(r.Devices[i])
 	}
 	e.EndArray()
+}
+
+func (r *SnapshotSave) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		r.JobID = d.String()
+		return 1
+	case "tag":
+		r.Tag = d.String()
+		return 2
+	case "vmstate":
+		r.Vmstate = d.String()
+		return 3
+	case "devices":
+		r.Devices = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Devices = append(r.Devices, d.String())
+		}
+		return 4
+	}
+	return 0
+}
+
+func (r *SnapshotSave) UnmarshalJSON(text []byte) error {
+	*r = SnapshotSave{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r SnapshotSave) MarshalJSON() ([]byte, error) {
@@ -1900,10 +2186,10 @@ func (r SnapshotSave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 6.0. See migration.json.
 type SnapshotLoad struct {
-	JobID   string
-	Tag     string
-	Vmstate string
-	Devices []string
+	JobID   string   `json:"job-id"`
+	Tag     string   `json:"tag"`
+	Vmstate string   `json:"vmstate"`
+	Devices []string `json:"devices"`
 }
 
 func (r *SnapshotLoad) EncodeMembers(e *wire.Encoder) {
@@ -1915,6 +2201,32 @@ func (r *SnapshotLoad) EncodeMembers(e *wire.Encoder) {
 		e.Elem().String(r.Devices[i])
 	}
 	e.EndArray()
+}
+
+func (r *SnapshotLoad) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		r.JobID = d.String()
+		return 1
+	case "tag":
+		r.Tag = d.String()
+		return 2
+	case "vmstate":
+		r.Vmstate = d.String()
+		return 3
+	case "devices":
+		r.Devices = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Devices = append(r.Devices, d.String())
+		}
+		return 4
+	}
+	return 0
+}
+
+func (r *SnapshotLoad) UnmarshalJSON(text []byte) error {
+	*r = SnapshotLoad{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r SnapshotLoad) MarshalJSON() ([]byte, error) {
@@ -1934,9 +2246,9 @@ func (r SnapshotLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 6.0. See migration.json.
 type SnapshotDelete struct {
-	JobID   string
-	Tag     string
-	Devices []string
+	JobID   string   `json:"job-id"`
+	Tag     string   `json:"tag"`
+	Devices []string `json:"devices"`
 }
 
 func (r *SnapshotDelete) EncodeMembers(e *wire.Encoder) {
@@ -1947,6 +2259,29 @@ func (r *SnapshotDelete) EncodeMembers(e *wire.Encoder) {
 		e.Elem().String(r.Devices[i])
 	}
 	e.EndArray()
+}
+
+func (r *SnapshotDelete) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		r.JobID = d.String()
+		return 1
+	case "tag":
+		r.Tag = d.String()
+		return 2
+	case "devices":
+		r.Devices = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Devices = append(r.Devices, d.String())
+		}
+		return 3
+	}
+	return 0
+}
+
+func (r *SnapshotDelete) UnmarshalJSON(text []byte) error {
+	*r = SnapshotDelete{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r SnapshotDelete) MarshalJSON() ([]byte, error) {

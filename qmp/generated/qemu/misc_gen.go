@@ -12,10 +12,10 @@ import (
 //
 // Since QEMU 0.14. See misc.json.
 type AddClient struct {
-	Protocol string
-	Fdname   string
-	Skipauth *bool
-	TLS      *bool
+	Protocol string `json:"protocol"`
+	Fdname   string `json:"fdname"`
+	Skipauth *bool  `json:"skipauth,omitzero"`
+	TLS      *bool  `json:"tls,omitzero"`
 }
 
 func (r *AddClient) EncodeMembers(e *wire.Encoder) {
@@ -23,14 +23,6 @@ func (r *AddClient) EncodeMembers(e *wire.Encoder) {
 	e.Name("fdname").String(r.Fdname)
 	e.OptBool("skipauth", r.Skipauth)
 	e.OptBool("tls", r.TLS)
-}
-
-func (r AddClient) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r AddClient) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -48,7 +40,7 @@ type NameInfo struct {
 func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 1
 	}
 	return 0
@@ -100,10 +92,10 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PollShrink = d.Int64()
 		return 5
 	case "aio-max-batch":
-		v.AIOMaxBatch = new(d.Int64())
+		d.OptInt(&v.AIOMaxBatch)
 		return 6
 	case "poll-weight":
-		v.PollWeight = new(d.Int64())
+		d.OptInt(&v.PollWeight)
 		return 7
 	}
 	return 0
@@ -165,21 +157,13 @@ func (r XExitPreconfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Features: savevm-monitor-nodes.
 type HumanMonitorCommand struct {
-	CommandLine string
-	CPUIndex    *int64
+	CommandLine string `json:"command-line"`
+	CPUIndex    *int64 `json:"cpu-index,omitzero"`
 }
 
 func (r *HumanMonitorCommand) EncodeMembers(e *wire.Encoder) {
 	e.Name("command-line").String(r.CommandLine)
 	e.OptInt("cpu-index", r.CPUIndex)
-}
-
-func (r HumanMonitorCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r HumanMonitorCommand) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -197,19 +181,11 @@ func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type Getfd struct {
-	Fdname string
+	Fdname string `json:"fdname"`
 }
 
 func (r *Getfd) EncodeMembers(e *wire.Encoder) {
 	e.Name("fdname").String(r.Fdname)
-}
-
-func (r Getfd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Getfd) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -223,21 +199,13 @@ func (r Getfd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GetWin32Socket struct {
-	Info   string
-	Fdname string
+	Info   string `json:"info"`
+	Fdname string `json:"fdname"`
 }
 
 func (r *GetWin32Socket) EncodeMembers(e *wire.Encoder) {
 	e.Name("info").String(r.Info)
 	e.Name("fdname").String(r.Fdname)
-}
-
-func (r GetWin32Socket) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GetWin32Socket) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -249,19 +217,11 @@ func (r GetWin32Socket) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 0.14. See misc.json.
 type Closefd struct {
-	Fdname string
+	Fdname string `json:"fdname"`
 }
 
 func (r *Closefd) EncodeMembers(e *wire.Encoder) {
 	e.Name("fdname").String(r.Fdname)
-}
-
-func (r Closefd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Closefd) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -293,21 +253,13 @@ func (v *AddfdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 1.2. See misc.json.
 type AddFd struct {
-	FdsetID *int64
-	Opaque  *string
+	FdsetID *int64  `json:"fdset-id,omitzero"`
+	Opaque  *string `json:"opaque,omitzero"`
 }
 
 func (r *AddFd) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("fdset-id", r.FdsetID)
 	e.OptString("opaque", r.Opaque)
-}
-
-func (r AddFd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r AddFd) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -323,21 +275,13 @@ func (r AddFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (
 //
 // Since QEMU 1.2. See misc.json.
 type RemoveFd struct {
-	FdsetID int64
-	Fd      *int64
+	FdsetID int64  `json:"fdset-id"`
+	Fd      *int64 `json:"fd,omitzero"`
 }
 
 func (r *RemoveFd) EncodeMembers(e *wire.Encoder) {
 	e.Name("fdset-id").Int(r.FdsetID)
 	e.OptInt("fd", r.Fd)
-}
-
-func (r RemoveFd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r RemoveFd) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -353,13 +297,18 @@ type FdsetFdInfo struct {
 	Opaque *string `json:"opaque,omitzero"`
 }
 
+func (v *FdsetFdInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("fd").Int(v.Fd)
+	e.OptString("opaque", v.Opaque)
+}
+
 func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
 		v.Fd = d.Int64()
 		return 1
 	case "opaque":
-		v.Opaque = new(d.String())
+		d.OptString(&v.Opaque)
 		return 2
 	}
 	return 0
@@ -371,6 +320,15 @@ func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type FdsetInfo struct {
 	FdsetID int64         `json:"fdset-id"`
 	Fds     []FdsetFdInfo `json:"fds"`
+}
+
+func (v *FdsetInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("fdset-id").Int(v.FdsetID)
+	e.Name("fds").BeginArray()
+	for i := range v.Fds {
+		e.Elem().Object(&v.Fds[i])
+	}
+	e.EndArray()
 }
 
 func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -387,6 +345,19 @@ func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	}
 	return 0
+}
+
+func (v *FdsetInfo) UnmarshalJSON(text []byte) error {
+	*v = FdsetInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v FdsetInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v FdsetInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryFdsets is the QMP command query-fdsets.
@@ -430,6 +401,13 @@ type CommandLineParameterInfo struct {
 	Default *string                  `json:"default,omitzero"`
 }
 
+func (v *CommandLineParameterInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("type").String(string(v.Type))
+	e.OptString("help", v.Help)
+	e.OptString("default", v.Default)
+}
+
 func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
@@ -439,10 +417,10 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Type = CommandLineParameterType(d.Enum())
 		return 2
 	case "help":
-		v.Help = new(d.String())
+		d.OptString(&v.Help)
 		return 3
 	case "default":
-		v.Default = new(d.String())
+		d.OptString(&v.Default)
 		return 4
 	}
 	return 0
@@ -454,6 +432,15 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 type CommandLineOptionInfo struct {
 	Option     string                     `json:"option"`
 	Parameters []CommandLineParameterInfo `json:"parameters"`
+}
+
+func (v *CommandLineOptionInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("option").String(v.Option)
+	e.Name("parameters").BeginArray()
+	for i := range v.Parameters {
+		e.Elem().Object(&v.Parameters[i])
+	}
+	e.EndArray()
 }
 
 func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -472,23 +459,28 @@ func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *CommandLineOptionInfo) UnmarshalJSON(text []byte) error {
+	*v = CommandLineOptionInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CommandLineOptionInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v CommandLineOptionInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryCommandLineOptions is the QMP command query-command-line-options.
 //
 // Since QEMU 1.5. See misc.json.
 type QueryCommandLineOptions struct {
-	Option *string
+	Option *string `json:"option,omitzero"`
 }
 
 func (r *QueryCommandLineOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("option", r.Option)
-}
-
-func (r QueryCommandLineOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryCommandLineOptions) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -518,7 +510,7 @@ func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Offset = d.Int64()
 		return 1
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 2
 	}
 	return 0

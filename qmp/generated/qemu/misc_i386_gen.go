@@ -52,6 +52,11 @@ type SevGuestInfo struct {
 	Handle uint32 `json:"handle"`
 }
 
+func (v *SevGuestInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("policy").Uint(uint64(v.Policy))
+	e.Name("handle").Uint(uint64(v.Handle))
+}
+
 func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "policy":
@@ -69,6 +74,10 @@ func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 9.1. See misc-i386.json.
 type SevSnpGuestInfo struct {
 	SnpPolicy uint64 `json:"snp-policy"`
+}
+
+func (v *SevSnpGuestInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("snp-policy").Uint(v.SnpPolicy)
 }
 
 func (v *SevSnpGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -90,8 +99,8 @@ type SevInfo struct {
 	BuildID  uint8    `json:"build-id"`
 	State    SevState `json:"state"`
 	// Decides what Branch holds.
-	SEVType SevGuestType  `json:"sev-type"`
-	Branch  SevInfoBranch `json:",omitzero"`
+	SEVType SevGuestType `json:"sev-type"`
+	Branch  SevInfoBranch
 }
 
 // SevInfoBranch is what the SEVType of SevInfo adds to it:
@@ -103,6 +112,7 @@ type SevInfo struct {
 // If a server does not send sev-type, decoding sets it to sev: before QEMU 9.1, query-sev
 // reports SEV only, with the members of this branch.
 type SevInfoBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isSevInfoBranch()
 }
@@ -110,6 +120,27 @@ type SevInfoBranch interface {
 func (*SevGuestInfo) isSevInfoBranch()    {}
 func (*SevSnpGuestInfo) isSevInfoBranch() {}
 func (*RawBranch) isSevInfoBranch()       {}
+
+func (v *SevInfo) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.SEVType)
+	switch b := v.Branch.(type) {
+	case *SevGuestInfo:
+		tag = e.Tag(tag, b == nil, "sev")
+	case *SevSnpGuestInfo:
+		tag = e.Tag(tag, b == nil, "sev-snp")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Name("enabled").Bool(v.Enabled)
+	e.Name("api-major").Uint(uint64(v.APIMajor))
+	e.Name("api-minor").Uint(uint64(v.APIMinor))
+	e.Name("build-id").Uint(uint64(v.BuildID))
+	e.Name("state").String(string(v.State))
+	e.Discriminator("sev-type", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *SevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -154,6 +185,19 @@ func (v *SevInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch, true
+}
+
+func (v *SevInfo) UnmarshalJSON(text []byte) error {
+	*v = SevInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SevInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v SevInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QuerySEV is the QMP command query-sev.
@@ -220,7 +264,7 @@ func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CertChain = d.String()
 		return 2
 	case "cpu0-id":
-		v.Cpu0ID = new(d.String())
+		d.OptString(&v.Cpu0ID)
 		return 3
 	case "cbitpos":
 		v.Cbitpos = d.Int64()
@@ -250,20 +294,16 @@ func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Since QEMU 6.0. See misc-i386.json.
 type SEVInjectLaunchSecret struct {
-	PacketHeader string
+	PacketHeader string `json:"packet-header"`
 	// A secret: String hides it.
-	Secret string
-	Gpa    *uint64
+	Secret string  `json:"secret"`
+	Gpa    *uint64 `json:"gpa,omitzero"`
 }
 
 func (r *SEVInjectLaunchSecret) EncodeMembers(e *wire.Encoder) {
 	e.Name("packet-header").String(r.PacketHeader)
 	e.Name("secret").Secret(r.Secret)
 	e.OptUint("gpa", r.Gpa)
-}
-
-func (r SEVInjectLaunchSecret) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r SEVInjectLaunchSecret) String() string {
@@ -295,19 +335,11 @@ func (v *SevAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 6.1. See misc-i386.json.
 type QuerySEVAttestationReport struct {
-	Mnonce string
+	Mnonce string `json:"mnonce"`
 }
 
 func (r *QuerySEVAttestationReport) EncodeMembers(e *wire.Encoder) {
 	e.Name("mnonce").String(r.Mnonce)
-}
-
-func (r QuerySEVAttestationReport) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QuerySEVAttestationReport) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -325,6 +357,11 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 type SgxEpcSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
+}
+
+func (v *SgxEpcSection) EncodeMembers(e *wire.Encoder) {
+	e.Name("node").Int(v.Node)
+	e.Name("size").Uint(v.Size)
 }
 
 func (v *SgxEpcSection) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -350,6 +387,18 @@ type SgxInfo struct {
 	Sections []SgxEpcSection `json:"sections"`
 }
 
+func (v *SgxInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("sgx").Bool(v.SGX)
+	e.Name("sgx1").Bool(v.Sgx1)
+	e.Name("sgx2").Bool(v.Sgx2)
+	e.Name("flc").Bool(v.Flc)
+	e.Name("sections").BeginArray()
+	for i := range v.Sections {
+		e.Elem().Object(&v.Sections[i])
+	}
+	e.EndArray()
+}
+
 func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sgx":
@@ -373,6 +422,19 @@ func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 5
 	}
 	return 0
+}
+
+func (v *SgxInfo) UnmarshalJSON(text []byte) error {
+	*v = SgxInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SgxInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v SgxInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QuerySGX is the QMP command query-sgx.
@@ -480,19 +542,11 @@ func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 8.0. See misc-i386.json.
 type XenEventInject struct {
-	Port uint32
+	Port uint32 `json:"port"`
 }
 
 func (r *XenEventInject) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").Uint(uint64(r.Port))
-}
-
-func (r XenEventInject) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenEventInject) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

@@ -12,21 +12,13 @@ import (
 //
 // Since QEMU 0.14. See net.json.
 type SetLink struct {
-	Name string
-	Up   bool
+	Name string `json:"name"`
+	Up   bool   `json:"up"`
 }
 
 func (r *SetLink) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 	e.Name("up").Bool(r.Up)
-}
-
-func (r SetLink) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r SetLink) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -39,12 +31,20 @@ func (r SetLink) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 // Since QEMU 0.14. See net.json.
 type NetdevAdd Netdev
 
+func (r *NetdevAdd) EncodeMembers(e *wire.Encoder) {
+	(*Netdev)(r).EncodeMembers(e)
+}
+
+func (r *NetdevAdd) UnmarshalJSON(text []byte) error {
+	return (*Netdev)(r).UnmarshalJSON(text)
+}
+
 func (r NetdevAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*Netdev)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r NetdevAdd) String() string {
-	return qmp.Format((*Netdev)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -56,19 +56,11 @@ func (r NetdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 0.14. See net.json.
 type NetdevDel struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *NetdevDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r NetdevDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r NetdevDel) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -80,11 +72,11 @@ func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 1.2. See net.json.
 type NetLegacyNicOptions struct {
-	Netdev  *string
-	Macaddr *string
-	Model   *string
-	Addr    *string
-	Vectors *uint32
+	Netdev  *string `json:"netdev,omitzero"`
+	Macaddr *string `json:"macaddr,omitzero"`
+	Model   *string `json:"model,omitzero"`
+	Addr    *string `json:"addr,omitzero"`
+	Vectors *uint32 `json:"vectors,omitzero"`
 }
 
 func (v *NetLegacyNicOptions) EncodeMembers(e *wire.Encoder) {
@@ -97,31 +89,45 @@ func (v *NetLegacyNicOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetLegacyNicOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetLegacyNicOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetLegacyNicOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		d.OptString(&v.Netdev)
+		return 1
+	case "macaddr":
+		d.OptString(&v.Macaddr)
+		return 2
+	case "model":
+		d.OptString(&v.Model)
+		return 3
+	case "addr":
+		d.OptString(&v.Addr)
+		return 4
+	case "vectors":
+		v.Vectors = new(d.Uint32())
+		return 5
+	}
+	return 0
 }
 
 // String is the QAPI struct String.
 //
 // Since QEMU 1.2. See net.json.
 type String struct {
-	Str string
+	Str string `json:"str"`
 }
 
 func (v *String) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v String) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v String) String() string {
-	return qmp.Format(&v)
+func (v *String) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "str":
+		v.Str = d.String()
+		return 1
+	}
+	return 0
 }
 
 // NetDevPasstOptions is the QAPI struct NetDevPasstOptions.
@@ -130,40 +136,40 @@ func (v String) String() string {
 //
 // Only in a QEMU built with CONFIG_PASST.
 type NetDevPasstOptions struct {
-	Path            *string
-	Quiet           *bool
-	VhostUser       *bool
-	MTU             *int64
-	Address         *string
-	Netmask         *string
-	MAC             *string
-	Gateway         *string
-	Interface       *string
-	Outbound        *string
-	OutboundIf4     *string
-	OutboundIf6     *string
-	DNS             *string
-	Search          []String
-	FQDN            *string
-	DHCPDNS         *bool
-	DHCPSearch      *bool
-	MapHostLoopback *string
-	MapGuestAddr    *string
-	DNSForward      *string
-	DNSHost         *string
-	TCP             *bool
-	UDP             *bool
-	Icmp            *bool
-	DHCP            *bool
-	Ndp             *bool
-	Dhcpv6          *bool
-	Ra              *bool
-	Freebind        *bool
-	IPv4            *bool
-	IPv6            *bool
-	TCPPorts        []String
-	UDPPorts        []String
-	Param           []String
+	Path            *string  `json:"path,omitzero"`
+	Quiet           *bool    `json:"quiet,omitzero"`
+	VhostUser       *bool    `json:"vhost-user,omitzero"`
+	MTU             *int64   `json:"mtu,omitzero"`
+	Address         *string  `json:"address,omitzero"`
+	Netmask         *string  `json:"netmask,omitzero"`
+	MAC             *string  `json:"mac,omitzero"`
+	Gateway         *string  `json:"gateway,omitzero"`
+	Interface       *string  `json:"interface,omitzero"`
+	Outbound        *string  `json:"outbound,omitzero"`
+	OutboundIf4     *string  `json:"outbound-if4,omitzero"`
+	OutboundIf6     *string  `json:"outbound-if6,omitzero"`
+	DNS             *string  `json:"dns,omitzero"`
+	Search          []String `json:"search,omitzero"`
+	FQDN            *string  `json:"fqdn,omitzero"`
+	DHCPDNS         *bool    `json:"dhcp-dns,omitzero"`
+	DHCPSearch      *bool    `json:"dhcp-search,omitzero"`
+	MapHostLoopback *string  `json:"map-host-loopback,omitzero"`
+	MapGuestAddr    *string  `json:"map-guest-addr,omitzero"`
+	DNSForward      *string  `json:"dns-forward,omitzero"`
+	DNSHost         *string  `json:"dns-host,omitzero"`
+	TCP             *bool    `json:"tcp,omitzero"`
+	UDP             *bool    `json:"udp,omitzero"`
+	Icmp            *bool    `json:"icmp,omitzero"`
+	DHCP            *bool    `json:"dhcp,omitzero"`
+	Ndp             *bool    `json:"ndp,omitzero"`
+	Dhcpv6          *bool    `json:"dhcpv6,omitzero"`
+	Ra              *bool    `json:"ra,omitzero"`
+	Freebind        *bool    `json:"freebind,omitzero"`
+	IPv4            *bool    `json:"ipv4,omitzero"`
+	IPv6            *bool    `json:"ipv6,omitzero"`
+	TCPPorts        []String `json:"tcp-ports,omitzero"`
+	UDPPorts        []String `json:"udp-ports,omitzero"`
+	Param           []String `json:"param,omitzero"`
 }
 
 func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
@@ -227,40 +233,156 @@ func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetDevPasstOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetDevPasstOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetDevPasstOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		d.OptString(&v.Path)
+		return 1
+	case "quiet":
+		d.OptBool(&v.Quiet)
+		return 2
+	case "vhost-user":
+		d.OptBool(&v.VhostUser)
+		return 3
+	case "mtu":
+		d.OptInt(&v.MTU)
+		return 4
+	case "address":
+		d.OptString(&v.Address)
+		return 5
+	case "netmask":
+		d.OptString(&v.Netmask)
+		return 6
+	case "mac":
+		d.OptString(&v.MAC)
+		return 7
+	case "gateway":
+		d.OptString(&v.Gateway)
+		return 8
+	case "interface":
+		d.OptString(&v.Interface)
+		return 9
+	case "outbound":
+		d.OptString(&v.Outbound)
+		return 10
+	case "outbound-if4":
+		d.OptString(&v.OutboundIf4)
+		return 11
+	case "outbound-if6":
+		d.OptString(&v.OutboundIf6)
+		return 12
+	case "dns":
+		d.OptString(&v.DNS)
+		return 13
+	case "search":
+		v.Search = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Search = append(v.Search, String{})
+			d.Object(&v.Search[len(v.Search)-1])
+		}
+		return 14
+	case "fqdn":
+		d.OptString(&v.FQDN)
+		return 15
+	case "dhcp-dns":
+		d.OptBool(&v.DHCPDNS)
+		return 16
+	case "dhcp-search":
+		d.OptBool(&v.DHCPSearch)
+		return 17
+	case "map-host-loopback":
+		d.OptString(&v.MapHostLoopback)
+		return 18
+	case "map-guest-addr":
+		d.OptString(&v.MapGuestAddr)
+		return 19
+	case "dns-forward":
+		d.OptString(&v.DNSForward)
+		return 20
+	case "dns-host":
+		d.OptString(&v.DNSHost)
+		return 21
+	case "tcp":
+		d.OptBool(&v.TCP)
+		return 22
+	case "udp":
+		d.OptBool(&v.UDP)
+		return 23
+	case "icmp":
+		d.OptBool(&v.Icmp)
+		return 24
+	case "dhcp":
+		d.OptBool(&v.DHCP)
+		return 25
+	case "ndp":
+		d.OptBool(&v.Ndp)
+		return 26
+	case "dhcpv6":
+		d.OptBool(&v.Dhcpv6)
+		return 27
+	case "ra":
+		d.OptBool(&v.Ra)
+		return 28
+	case "freebind":
+		d.OptBool(&v.Freebind)
+		return 29
+	case "ipv4":
+		d.OptBool(&v.IPv4)
+		return 30
+	case "ipv6":
+		d.OptBool(&v.IPv6)
+		return 31
+	case "tcp-ports":
+		v.TCPPorts = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.TCPPorts = append(v.TCPPorts, String{})
+			d.Object(&v.TCPPorts[len(v.TCPPorts)-1])
+		}
+		return 32
+	case "udp-ports":
+		v.UDPPorts = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UDPPorts = append(v.UDPPorts, String{})
+			d.Object(&v.UDPPorts[len(v.UDPPorts)-1])
+		}
+		return 33
+	case "param":
+		v.Param = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Param = append(v.Param, String{})
+			d.Object(&v.Param[len(v.Param)-1])
+		}
+		return 34
+	}
+	return 0
 }
 
 // NetdevUserOptions is the QAPI struct NetdevUserOptions.
 //
 // Since QEMU 1.2. See net.json.
 type NetdevUserOptions struct {
-	Hostname       *string
-	Restrict       *bool
-	IPv4           *bool
-	IPv6           *bool
-	IP             *string
-	Net            *string
-	Host           *string
-	Tftp           *string
-	Bootfile       *string
-	Dhcpstart      *string
-	DNS            *string
-	Dnssearch      []String
-	Domainname     *string
-	IPv6Prefix     *string
-	IPv6Prefixlen  *int64
-	IPv6Host       *string
-	IPv6DNS        *string
-	Smb            *string
-	Smbserver      *string
-	Hostfwd        []String
-	Guestfwd       []String
-	TftpServerName *string
+	Hostname       *string  `json:"hostname,omitzero"`
+	Restrict       *bool    `json:"restrict,omitzero"`
+	IPv4           *bool    `json:"ipv4,omitzero"`
+	IPv6           *bool    `json:"ipv6,omitzero"`
+	IP             *string  `json:"ip,omitzero"`
+	Net            *string  `json:"net,omitzero"`
+	Host           *string  `json:"host,omitzero"`
+	Tftp           *string  `json:"tftp,omitzero"`
+	Bootfile       *string  `json:"bootfile,omitzero"`
+	Dhcpstart      *string  `json:"dhcpstart,omitzero"`
+	DNS            *string  `json:"dns,omitzero"`
+	Dnssearch      []String `json:"dnssearch,omitzero"`
+	Domainname     *string  `json:"domainname,omitzero"`
+	IPv6Prefix     *string  `json:"ipv6-prefix,omitzero"`
+	IPv6Prefixlen  *int64   `json:"ipv6-prefixlen,omitzero"`
+	IPv6Host       *string  `json:"ipv6-host,omitzero"`
+	IPv6DNS        *string  `json:"ipv6-dns,omitzero"`
+	Smb            *string  `json:"smb,omitzero"`
+	Smbserver      *string  `json:"smbserver,omitzero"`
+	Hostfwd        []String `json:"hostfwd,omitzero"`
+	Guestfwd       []String `json:"guestfwd,omitzero"`
+	TftpServerName *string  `json:"tftp-server-name,omitzero"`
 }
 
 func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
@@ -306,33 +428,109 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("tftp-server-name", v.TftpServerName)
 }
 
-func (v NetdevUserOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevUserOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevUserOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "hostname":
+		d.OptString(&v.Hostname)
+		return 1
+	case "restrict":
+		d.OptBool(&v.Restrict)
+		return 2
+	case "ipv4":
+		d.OptBool(&v.IPv4)
+		return 3
+	case "ipv6":
+		d.OptBool(&v.IPv6)
+		return 4
+	case "ip":
+		d.OptString(&v.IP)
+		return 5
+	case "net":
+		d.OptString(&v.Net)
+		return 6
+	case "host":
+		d.OptString(&v.Host)
+		return 7
+	case "tftp":
+		d.OptString(&v.Tftp)
+		return 8
+	case "bootfile":
+		d.OptString(&v.Bootfile)
+		return 9
+	case "dhcpstart":
+		d.OptString(&v.Dhcpstart)
+		return 10
+	case "dns":
+		d.OptString(&v.DNS)
+		return 11
+	case "dnssearch":
+		v.Dnssearch = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Dnssearch = append(v.Dnssearch, String{})
+			d.Object(&v.Dnssearch[len(v.Dnssearch)-1])
+		}
+		return 12
+	case "domainname":
+		d.OptString(&v.Domainname)
+		return 13
+	case "ipv6-prefix":
+		d.OptString(&v.IPv6Prefix)
+		return 14
+	case "ipv6-prefixlen":
+		d.OptInt(&v.IPv6Prefixlen)
+		return 15
+	case "ipv6-host":
+		d.OptString(&v.IPv6Host)
+		return 16
+	case "ipv6-dns":
+		d.OptString(&v.IPv6DNS)
+		return 17
+	case "smb":
+		d.OptString(&v.Smb)
+		return 18
+	case "smbserver":
+		d.OptString(&v.Smbserver)
+		return 19
+	case "hostfwd":
+		v.Hostfwd = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Hostfwd = append(v.Hostfwd, String{})
+			d.Object(&v.Hostfwd[len(v.Hostfwd)-1])
+		}
+		return 20
+	case "guestfwd":
+		v.Guestfwd = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Guestfwd = append(v.Guestfwd, String{})
+			d.Object(&v.Guestfwd[len(v.Guestfwd)-1])
+		}
+		return 21
+	case "tftp-server-name":
+		d.OptString(&v.TftpServerName)
+		return 22
+	}
+	return 0
 }
 
 // NetdevTapOptions is the QAPI struct NetdevTapOptions.
 //
 // Since QEMU 1.2. See net.json.
 type NetdevTapOptions struct {
-	Ifname     *string
-	Fd         *string
-	Fds        *string
-	Script     *string
-	Downscript *string
-	Br         *string
-	Helper     *string
-	Sndbuf     *uint64
-	VnetHdr    *bool
-	Vhost      *bool
-	Vhostfd    *string
-	Vhostfds   *string
-	Vhostforce *bool
-	Queues     *uint32
-	PollUs     *uint32
+	Ifname     *string `json:"ifname,omitzero"`
+	Fd         *string `json:"fd,omitzero"`
+	Fds        *string `json:"fds,omitzero"`
+	Script     *string `json:"script,omitzero"`
+	Downscript *string `json:"downscript,omitzero"`
+	Br         *string `json:"br,omitzero"`
+	Helper     *string `json:"helper,omitzero"`
+	Sndbuf     *uint64 `json:"sndbuf,omitzero"`
+	VnetHdr    *bool   `json:"vnet_hdr,omitzero"`
+	Vhost      *bool   `json:"vhost,omitzero"`
+	Vhostfd    *string `json:"vhostfd,omitzero"`
+	Vhostfds   *string `json:"vhostfds,omitzero"`
+	Vhostforce *bool   `json:"vhostforce,omitzero"`
+	Queues     *uint32 `json:"queues,omitzero"`
+	PollUs     *uint32 `json:"poll-us,omitzero"`
 }
 
 func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
@@ -357,24 +555,67 @@ func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevTapOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevTapOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevTapOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "ifname":
+		d.OptString(&v.Ifname)
+		return 1
+	case "fd":
+		d.OptString(&v.Fd)
+		return 2
+	case "fds":
+		d.OptString(&v.Fds)
+		return 3
+	case "script":
+		d.OptString(&v.Script)
+		return 4
+	case "downscript":
+		d.OptString(&v.Downscript)
+		return 5
+	case "br":
+		d.OptString(&v.Br)
+		return 6
+	case "helper":
+		d.OptString(&v.Helper)
+		return 7
+	case "sndbuf":
+		d.OptUint(&v.Sndbuf)
+		return 8
+	case "vnet_hdr":
+		d.OptBool(&v.VnetHdr)
+		return 9
+	case "vhost":
+		d.OptBool(&v.Vhost)
+		return 10
+	case "vhostfd":
+		d.OptString(&v.Vhostfd)
+		return 11
+	case "vhostfds":
+		d.OptString(&v.Vhostfds)
+		return 12
+	case "vhostforce":
+		d.OptBool(&v.Vhostforce)
+		return 13
+	case "queues":
+		v.Queues = new(d.Uint32())
+		return 14
+	case "poll-us":
+		v.PollUs = new(d.Uint32())
+		return 15
+	}
+	return 0
 }
 
 // NetdevSocketOptions is the QAPI struct NetdevSocketOptions.
 //
 // Since QEMU 1.2. See net.json.
 type NetdevSocketOptions struct {
-	Fd        *string
-	Listen    *string
-	Connect   *string
-	Mcast     *string
-	Localaddr *string
-	UDP       *string
+	Fd        *string `json:"fd,omitzero"`
+	Listen    *string `json:"listen,omitzero"`
+	Connect   *string `json:"connect,omitzero"`
+	Mcast     *string `json:"mcast,omitzero"`
+	Localaddr *string `json:"localaddr,omitzero"`
+	UDP       *string `json:"udp,omitzero"`
 }
 
 func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
@@ -386,32 +627,48 @@ func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("udp", v.UDP)
 }
 
-func (v NetdevSocketOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevSocketOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevSocketOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "fd":
+		d.OptString(&v.Fd)
+		return 1
+	case "listen":
+		d.OptString(&v.Listen)
+		return 2
+	case "connect":
+		d.OptString(&v.Connect)
+		return 3
+	case "mcast":
+		d.OptString(&v.Mcast)
+		return 4
+	case "localaddr":
+		d.OptString(&v.Localaddr)
+		return 5
+	case "udp":
+		d.OptString(&v.UDP)
+		return 6
+	}
+	return 0
 }
 
 // NetdevL2TPv3Options is the QAPI struct NetdevL2TPv3Options.
 //
 // Since QEMU 2.1. See net.json.
 type NetdevL2TPv3Options struct {
-	Src        string
-	Dst        string
-	Srcport    *string
-	Dstport    *string
-	IPv6       *bool
-	UDP        *bool
-	Cookie64   *bool
-	Counter    *bool
-	Pincounter *bool
-	Txcookie   *uint64
-	Rxcookie   *uint64
-	Txsession  uint32
-	Rxsession  *uint32
-	Offset     *uint32
+	Src        string  `json:"src"`
+	Dst        string  `json:"dst"`
+	Srcport    *string `json:"srcport,omitzero"`
+	Dstport    *string `json:"dstport,omitzero"`
+	IPv6       *bool   `json:"ipv6,omitzero"`
+	UDP        *bool   `json:"udp,omitzero"`
+	Cookie64   *bool   `json:"cookie64,omitzero"`
+	Counter    *bool   `json:"counter,omitzero"`
+	Pincounter *bool   `json:"pincounter,omitzero"`
+	Txcookie   *uint64 `json:"txcookie,omitzero"`
+	Rxcookie   *uint64 `json:"rxcookie,omitzero"`
+	Txsession  uint32  `json:"txsession"`
+	Rxsession  *uint32 `json:"rxsession,omitzero"`
+	Offset     *uint32 `json:"offset,omitzero"`
 }
 
 func (v *NetdevL2TPv3Options) EncodeMembers(e *wire.Encoder) {
@@ -435,22 +692,62 @@ func (v *NetdevL2TPv3Options) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevL2TPv3Options) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevL2TPv3Options) String() string {
-	return qmp.Format(&v)
+func (v *NetdevL2TPv3Options) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "src":
+		v.Src = d.String()
+		return 1
+	case "dst":
+		v.Dst = d.String()
+		return 2
+	case "srcport":
+		d.OptString(&v.Srcport)
+		return 3
+	case "dstport":
+		d.OptString(&v.Dstport)
+		return 4
+	case "ipv6":
+		d.OptBool(&v.IPv6)
+		return 5
+	case "udp":
+		d.OptBool(&v.UDP)
+		return 6
+	case "cookie64":
+		d.OptBool(&v.Cookie64)
+		return 7
+	case "counter":
+		d.OptBool(&v.Counter)
+		return 8
+	case "pincounter":
+		d.OptBool(&v.Pincounter)
+		return 9
+	case "txcookie":
+		d.OptUint(&v.Txcookie)
+		return 10
+	case "rxcookie":
+		d.OptUint(&v.Rxcookie)
+		return 11
+	case "txsession":
+		v.Txsession = d.Uint32()
+		return 12
+	case "rxsession":
+		v.Rxsession = new(d.Uint32())
+		return 13
+	case "offset":
+		v.Offset = new(d.Uint32())
+		return 14
+	}
+	return 0
 }
 
 // NetdevVdeOptions is the QAPI struct NetdevVdeOptions.
 //
 // Since QEMU 1.2. See net.json.
 type NetdevVdeOptions struct {
-	Sock  *string
-	Port  *uint16
-	Group *string
-	Mode  *uint16
+	Sock  *string `json:"sock,omitzero"`
+	Port  *uint16 `json:"port,omitzero"`
+	Group *string `json:"group,omitzero"`
+	Mode  *uint16 `json:"mode,omitzero"`
 }
 
 func (v *NetdevVdeOptions) EncodeMembers(e *wire.Encoder) {
@@ -464,20 +761,30 @@ func (v *NetdevVdeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevVdeOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVdeOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVdeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "sock":
+		d.OptString(&v.Sock)
+		return 1
+	case "port":
+		v.Port = new(d.Uint16())
+		return 2
+	case "group":
+		d.OptString(&v.Group)
+		return 3
+	case "mode":
+		v.Mode = new(d.Uint16())
+		return 4
+	}
+	return 0
 }
 
 // NetdevBridgeOptions is the QAPI struct NetdevBridgeOptions.
 //
 // Since QEMU 1.2. See net.json.
 type NetdevBridgeOptions struct {
-	Br     *string
-	Helper *string
+	Br     *string `json:"br,omitzero"`
+	Helper *string `json:"helper,omitzero"`
 }
 
 func (v *NetdevBridgeOptions) EncodeMembers(e *wire.Encoder) {
@@ -485,20 +792,24 @@ func (v *NetdevBridgeOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("helper", v.Helper)
 }
 
-func (v NetdevBridgeOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevBridgeOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevBridgeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "br":
+		d.OptString(&v.Br)
+		return 1
+	case "helper":
+		d.OptString(&v.Helper)
+		return 2
+	}
+	return 0
 }
 
 // NetdevHubPortOptions is the QAPI struct NetdevHubPortOptions.
 //
 // Since QEMU 1.2. See net.json.
 type NetdevHubPortOptions struct {
-	Hubid  int32
-	Netdev *string
+	Hubid  int32   `json:"hubid"`
+	Netdev *string `json:"netdev,omitzero"`
 }
 
 func (v *NetdevHubPortOptions) EncodeMembers(e *wire.Encoder) {
@@ -506,20 +817,24 @@ func (v *NetdevHubPortOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("netdev", v.Netdev)
 }
 
-func (v NetdevHubPortOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevHubPortOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevHubPortOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "hubid":
+		v.Hubid = d.Int32()
+		return 1
+	case "netdev":
+		d.OptString(&v.Netdev)
+		return 2
+	}
+	return 0
 }
 
 // NetdevNetmapOptions is the QAPI struct NetdevNetmapOptions.
 //
 // Since QEMU 2.0. See net.json.
 type NetdevNetmapOptions struct {
-	Ifname  string
-	Devname *string
+	Ifname  string  `json:"ifname"`
+	Devname *string `json:"devname,omitzero"`
 }
 
 func (v *NetdevNetmapOptions) EncodeMembers(e *wire.Encoder) {
@@ -527,12 +842,16 @@ func (v *NetdevNetmapOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("devname", v.Devname)
 }
 
-func (v NetdevNetmapOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevNetmapOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevNetmapOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "ifname":
+		v.Ifname = d.String()
+		return 1
+	case "devname":
+		d.OptString(&v.Devname)
+		return 2
+	}
+	return 0
 }
 
 // AFXDPMode is the QAPI enum AFXDPMode.
@@ -554,15 +873,15 @@ const (
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
 type NetdevAFXDPOptions struct {
-	Ifname        string
-	Mode          *AFXDPMode
-	ForceCopy     *bool
-	Queues        *int64
-	StartQueue    *int64
-	Inhibit       *bool
-	SockFds       *string
-	MapPath       *string
-	MapStartIndex *int32
+	Ifname        string     `json:"ifname"`
+	Mode          *AFXDPMode `json:"mode,omitzero"`
+	ForceCopy     *bool      `json:"force-copy,omitzero"`
+	Queues        *int64     `json:"queues,omitzero"`
+	StartQueue    *int64     `json:"start-queue,omitzero"`
+	Inhibit       *bool      `json:"inhibit,omitzero"`
+	SockFds       *string    `json:"sock-fds,omitzero"`
+	MapPath       *string    `json:"map-path,omitzero"`
+	MapStartIndex *int32     `json:"map-start-index,omitzero"`
 }
 
 func (v *NetdevAFXDPOptions) EncodeMembers(e *wire.Encoder) {
@@ -579,21 +898,46 @@ func (v *NetdevAFXDPOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevAFXDPOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevAFXDPOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevAFXDPOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "ifname":
+		v.Ifname = d.String()
+		return 1
+	case "mode":
+		v.Mode = new(AFXDPMode(d.Enum()))
+		return 2
+	case "force-copy":
+		d.OptBool(&v.ForceCopy)
+		return 3
+	case "queues":
+		d.OptInt(&v.Queues)
+		return 4
+	case "start-queue":
+		d.OptInt(&v.StartQueue)
+		return 5
+	case "inhibit":
+		d.OptBool(&v.Inhibit)
+		return 6
+	case "sock-fds":
+		d.OptString(&v.SockFds)
+		return 7
+	case "map-path":
+		d.OptString(&v.MapPath)
+		return 8
+	case "map-start-index":
+		v.MapStartIndex = new(d.Int32())
+		return 9
+	}
+	return 0
 }
 
 // NetdevVhostUserOptions is the QAPI struct NetdevVhostUserOptions.
 //
 // Since QEMU 2.1. See net.json.
 type NetdevVhostUserOptions struct {
-	Chardev    string
-	Vhostforce *bool
-	Queues     *int64
+	Chardev    string `json:"chardev"`
+	Vhostforce *bool  `json:"vhostforce,omitzero"`
+	Queues     *int64 `json:"queues,omitzero"`
 }
 
 func (v *NetdevVhostUserOptions) EncodeMembers(e *wire.Encoder) {
@@ -602,23 +946,30 @@ func (v *NetdevVhostUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("queues", v.Queues)
 }
 
-func (v NetdevVhostUserOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVhostUserOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVhostUserOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "chardev":
+		v.Chardev = d.String()
+		return 1
+	case "vhostforce":
+		d.OptBool(&v.Vhostforce)
+		return 2
+	case "queues":
+		d.OptInt(&v.Queues)
+		return 3
+	}
+	return 0
 }
 
 // NetdevVhostVDPAOptions is the QAPI struct NetdevVhostVDPAOptions.
 //
 // Since QEMU 5.1. See net.json.
 type NetdevVhostVDPAOptions struct {
-	Vhostdev *string
-	Vhostfd  *string
-	Queues   *int64
+	Vhostdev *string `json:"vhostdev,omitzero"`
+	Vhostfd  *string `json:"vhostfd,omitzero"`
+	Queues   *int64  `json:"queues,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XSvq *bool
+	XSvq *bool `json:"x-svq,omitzero"`
 }
 
 func (v *NetdevVhostVDPAOptions) EncodeMembers(e *wire.Encoder) {
@@ -628,12 +979,22 @@ func (v *NetdevVhostVDPAOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-svq", v.XSvq)
 }
 
-func (v NetdevVhostVDPAOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVhostVDPAOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVhostVDPAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "vhostdev":
+		d.OptString(&v.Vhostdev)
+		return 1
+	case "vhostfd":
+		d.OptString(&v.Vhostfd)
+		return 2
+	case "queues":
+		d.OptInt(&v.Queues)
+		return 3
+	case "x-svq":
+		d.OptBool(&v.XSvq)
+		return 4
+	}
+	return 0
 }
 
 // NetdevVmnetHostOptions is the QAPI struct NetdevVmnetHostOptions.
@@ -642,11 +1003,11 @@ func (v NetdevVhostVDPAOptions) String() string {
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetHostOptions struct {
-	StartAddress *string
-	EndAddress   *string
-	SubnetMask   *string
-	Isolated     *bool
-	NetUUID      *string
+	StartAddress *string `json:"start-address,omitzero"`
+	EndAddress   *string `json:"end-address,omitzero"`
+	SubnetMask   *string `json:"subnet-mask,omitzero"`
+	Isolated     *bool   `json:"isolated,omitzero"`
+	NetUUID      *string `json:"net-uuid,omitzero"`
 }
 
 func (v *NetdevVmnetHostOptions) EncodeMembers(e *wire.Encoder) {
@@ -657,12 +1018,25 @@ func (v *NetdevVmnetHostOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("net-uuid", v.NetUUID)
 }
 
-func (v NetdevVmnetHostOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVmnetHostOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVmnetHostOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "start-address":
+		d.OptString(&v.StartAddress)
+		return 1
+	case "end-address":
+		d.OptString(&v.EndAddress)
+		return 2
+	case "subnet-mask":
+		d.OptString(&v.SubnetMask)
+		return 3
+	case "isolated":
+		d.OptBool(&v.Isolated)
+		return 4
+	case "net-uuid":
+		d.OptString(&v.NetUUID)
+		return 5
+	}
+	return 0
 }
 
 // NetdevVmnetSharedOptions is the QAPI struct NetdevVmnetSharedOptions.
@@ -671,11 +1045,11 @@ func (v NetdevVmnetHostOptions) String() string {
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetSharedOptions struct {
-	StartAddress *string
-	EndAddress   *string
-	SubnetMask   *string
-	Isolated     *bool
-	Nat66Prefix  *string
+	StartAddress *string `json:"start-address,omitzero"`
+	EndAddress   *string `json:"end-address,omitzero"`
+	SubnetMask   *string `json:"subnet-mask,omitzero"`
+	Isolated     *bool   `json:"isolated,omitzero"`
+	Nat66Prefix  *string `json:"nat66-prefix,omitzero"`
 }
 
 func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
@@ -686,12 +1060,25 @@ func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("nat66-prefix", v.Nat66Prefix)
 }
 
-func (v NetdevVmnetSharedOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVmnetSharedOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVmnetSharedOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "start-address":
+		d.OptString(&v.StartAddress)
+		return 1
+	case "end-address":
+		d.OptString(&v.EndAddress)
+		return 2
+	case "subnet-mask":
+		d.OptString(&v.SubnetMask)
+		return 3
+	case "isolated":
+		d.OptBool(&v.Isolated)
+		return 4
+	case "nat66-prefix":
+		d.OptString(&v.Nat66Prefix)
+		return 5
+	}
+	return 0
 }
 
 // NetdevVmnetBridgedOptions is the QAPI struct NetdevVmnetBridgedOptions.
@@ -700,8 +1087,8 @@ func (v NetdevVmnetSharedOptions) String() string {
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetBridgedOptions struct {
-	Ifname   string
-	Isolated *bool
+	Ifname   string `json:"ifname"`
+	Isolated *bool  `json:"isolated,omitzero"`
 }
 
 func (v *NetdevVmnetBridgedOptions) EncodeMembers(e *wire.Encoder) {
@@ -709,21 +1096,25 @@ func (v *NetdevVmnetBridgedOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("isolated", v.Isolated)
 }
 
-func (v NetdevVmnetBridgedOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVmnetBridgedOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVmnetBridgedOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "ifname":
+		v.Ifname = d.String()
+		return 1
+	case "isolated":
+		d.OptBool(&v.Isolated)
+		return 2
+	}
+	return 0
 }
 
 // NetdevStreamOptions is the QAPI struct NetdevStreamOptions.
 //
 // Since QEMU 7.2. See net.json.
 type NetdevStreamOptions struct {
-	Addr        SocketAddress
-	Server      *bool
-	ReconnectMs *int64
+	Addr        SocketAddress `json:"addr"`
+	Server      *bool         `json:"server,omitzero"`
+	ReconnectMs *int64        `json:"reconnect-ms,omitzero"`
 }
 
 func (v *NetdevStreamOptions) EncodeMembers(e *wire.Encoder) {
@@ -732,20 +1123,27 @@ func (v *NetdevStreamOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("reconnect-ms", v.ReconnectMs)
 }
 
-func (v NetdevStreamOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevStreamOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevStreamOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "addr":
+		d.Object(&v.Addr)
+		return 1
+	case "server":
+		d.OptBool(&v.Server)
+		return 2
+	case "reconnect-ms":
+		d.OptInt(&v.ReconnectMs)
+		return 3
+	}
+	return 0
 }
 
 // NetdevDgramOptions is the QAPI struct NetdevDgramOptions.
 //
 // Since QEMU 7.2. See net.json.
 type NetdevDgramOptions struct {
-	Local  *SocketAddress
-	Remote *SocketAddress
+	Local  *SocketAddress `json:"local,omitzero"`
+	Remote *SocketAddress `json:"remote,omitzero"`
 }
 
 func (v *NetdevDgramOptions) EncodeMembers(e *wire.Encoder) {
@@ -757,12 +1155,18 @@ func (v *NetdevDgramOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevDgramOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevDgramOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevDgramOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "local":
+		v.Local = new(SocketAddress)
+		d.Object(v.Local)
+		return 1
+	case "remote":
+		v.Remote = new(SocketAddress)
+		d.Object(v.Remote)
+		return 2
+	}
+	return 0
 }
 
 // NetClientDriver is the QAPI enum NetClientDriver.
@@ -802,9 +1206,9 @@ const (
 //
 // Since QEMU 1.2. See net.json.
 type Netdev struct {
-	ID string
+	ID string `json:"id"`
 	// Decides what Branch holds.
-	Type   NetClientDriver
+	Type   NetClientDriver `json:"type"`
 	Branch NetdevBranch
 }
 
@@ -833,6 +1237,7 @@ type Netdev struct {
 // It is nil for none.
 type NetdevBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isNetdevBranch()
 }
 
@@ -905,6 +1310,75 @@ func (v *Netdev) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *Netdev) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "id":
+		v.ID = d.String()
+		return 1
+	case "type":
+		v.Type = NetClientDriver(d.Enum())
+		return 2
+	}
+	return 0
+}
+
+func (v *Netdev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case NetClientDriverNIC:
+		v.Branch = new(NetLegacyNicOptions)
+	case NetClientDriverPasst:
+		v.Branch = new(NetDevPasstOptions)
+	case NetClientDriverUser:
+		v.Branch = new(NetdevUserOptions)
+	case NetClientDriverTap:
+		v.Branch = new(NetdevTapOptions)
+	case NetClientDriverL2tpv3:
+		v.Branch = new(NetdevL2TPv3Options)
+	case NetClientDriverSocket:
+		v.Branch = new(NetdevSocketOptions)
+	case NetClientDriverStream:
+		v.Branch = new(NetdevStreamOptions)
+	case NetClientDriverDgram:
+		v.Branch = new(NetdevDgramOptions)
+	case NetClientDriverVde:
+		v.Branch = new(NetdevVdeOptions)
+	case NetClientDriverBridge:
+		v.Branch = new(NetdevBridgeOptions)
+	case NetClientDriverHubport:
+		v.Branch = new(NetdevHubPortOptions)
+	case NetClientDriverNetmap:
+		v.Branch = new(NetdevNetmapOptions)
+	case NetClientDriverAfXdp:
+		v.Branch = new(NetdevAFXDPOptions)
+	case NetClientDriverVhostUser:
+		v.Branch = new(NetdevVhostUserOptions)
+	case NetClientDriverVhostVdpa:
+		v.Branch = new(NetdevVhostVDPAOptions)
+	case NetClientDriverVmnetHost:
+		v.Branch = new(NetdevVmnetHostOptions)
+	case NetClientDriverVmnetShared:
+		v.Branch = new(NetdevVmnetSharedOptions)
+	case NetClientDriverVmnetBridged:
+		v.Branch = new(NetdevVmnetBridgedOptions)
+	case NetClientDriverNone:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *Netdev) UnmarshalJSON(text []byte) error {
+	*v = Netdev{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v Netdev) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -941,6 +1415,33 @@ type RxFilterInfo struct {
 	VLANTable         []int64  `json:"vlan-table"`
 	UnicastTable      []string `json:"unicast-table"`
 	MulticastTable    []string `json:"multicast-table"`
+}
+
+func (v *RxFilterInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("promiscuous").Bool(v.Promiscuous)
+	e.Name("multicast").String(string(v.Multicast))
+	e.Name("unicast").String(string(v.Unicast))
+	e.Name("vlan").String(string(v.VLAN))
+	e.Name("broadcast-allowed").Bool(v.BroadcastAllowed)
+	e.Name("multicast-overflow").Bool(v.MulticastOverflow)
+	e.Name("unicast-overflow").Bool(v.UnicastOverflow)
+	e.Name("main-mac").String(v.MainMAC)
+	e.Name("vlan-table").BeginArray()
+	for i := range v.VLANTable {
+		e.Elem().Int(v.VLANTable[i])
+	}
+	e.EndArray()
+	e.Name("unicast-table").BeginArray()
+	for i := range v.UnicastTable {
+		e.Elem().String(v.UnicastTable[i])
+	}
+	e.EndArray()
+	e.Name("multicast-table").BeginArray()
+	for i := range v.MulticastTable {
+		e.Elem().String(v.MulticastTable[i])
+	}
+	e.EndArray()
 }
 
 func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -994,23 +1495,28 @@ func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *RxFilterInfo) UnmarshalJSON(text []byte) error {
+	*v = RxFilterInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v RxFilterInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v RxFilterInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryRxFilter is the QMP command query-rx-filter.
 //
 // Since QEMU 1.6. See net.json.
 type QueryRxFilter struct {
-	Name *string
+	Name *string `json:"name,omitzero"`
 }
 
 func (r *QueryRxFilter) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", r.Name)
-}
-
-func (r QueryRxFilter) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRxFilter) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1037,7 +1543,7 @@ type NICRxFilterChangedEvent struct {
 func (v *NICRxFilterChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -1055,12 +1561,12 @@ func (*NICRxFilterChangedEvent) EventName() string {
 //
 // Since QEMU 4.0. See net.json.
 type AnnounceParameters struct {
-	Initial    int64
-	Max        int64
-	Rounds     int64
-	Step       int64
-	Interfaces []string
-	ID         *string
+	Initial    int64    `json:"initial"`
+	Max        int64    `json:"max"`
+	Rounds     int64    `json:"rounds"`
+	Step       int64    `json:"step"`
+	Interfaces []string `json:"interfaces,omitzero"`
+	ID         *string  `json:"id,omitzero"`
 }
 
 func (v *AnnounceParameters) EncodeMembers(e *wire.Encoder) {
@@ -1078,26 +1584,10 @@ func (v *AnnounceParameters) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 }
 
-func (v AnnounceParameters) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AnnounceParameters) String() string {
-	return qmp.Format(&v)
-}
-
 // AnnounceSelf is the QMP command announce-self.
 //
 // Since QEMU 4.0. See net.json.
 type AnnounceSelf AnnounceParameters
-
-func (r AnnounceSelf) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*AnnounceParameters)(&r))
-}
-
-func (r AnnounceSelf) String() string {
-	return qmp.Format((*AnnounceParameters)(&r))
-}
 
 // Do executes the command.
 func (r AnnounceSelf) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {

@@ -50,11 +50,12 @@ func (b *RawBranch) EncodeMembers(e *wire.Encoder) {
 }
 
 func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
-	if b.Members == nil {
-		b.Members = make(qmp.Args)
-	}
-	b.Members[string(name)] = qmp.RawJSON(d.Raw())
-	return wire.Unnumbered
+	return b.Members.DecodeMember(d, name)
+}
+
+func (b *RawBranch) UnmarshalJSON(text []byte) error {
+	*b = RawBranch{}
+	return qmp.Unmarshal(text, b)
 }
 
 func (b RawBranch) MarshalJSON() ([]byte, error) {

@@ -16,6 +16,11 @@ type PciMemoryRange struct {
 	Limit int64 `json:"limit"`
 }
 
+func (v *PciMemoryRange) EncodeMembers(e *wire.Encoder) {
+	e.Name("base").Int(v.Base)
+	e.Name("limit").Int(v.Limit)
+}
+
 func (v *PciMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "base":
@@ -40,6 +45,15 @@ type PciMemoryRegion struct {
 	MemType64 *bool  `json:"mem_type_64,omitzero"`
 }
 
+func (v *PciMemoryRegion) EncodeMembers(e *wire.Encoder) {
+	e.Name("bar").Int(v.Bar)
+	e.Name("type").String(v.Type)
+	e.Name("address").Int(v.Address)
+	e.Name("size").Int(v.Size)
+	e.OptBool("prefetch", v.Prefetch)
+	e.OptBool("mem_type_64", v.MemType64)
+}
+
 func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bar":
@@ -55,10 +69,10 @@ func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Size = d.Int64()
 		return 4
 	case "prefetch":
-		v.Prefetch = new(d.Bool())
+		d.OptBool(&v.Prefetch)
 		return 5
 	case "mem_type_64":
-		v.MemType64 = new(d.Bool())
+		d.OptBool(&v.MemType64)
 		return 6
 	}
 	return 0
@@ -74,6 +88,15 @@ type PciBusInfo struct {
 	IORange           PciMemoryRange `json:"io_range"`
 	MemoryRange       PciMemoryRange `json:"memory_range"`
 	PrefetchableRange PciMemoryRange `json:"prefetchable_range"`
+}
+
+func (v *PciBusInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("number").Int(v.Number)
+	e.Name("secondary").Int(v.Secondary)
+	e.Name("subordinate").Int(v.Subordinate)
+	e.Name("io_range").Object(&v.IORange)
+	e.Name("memory_range").Object(&v.MemoryRange)
+	e.Name("prefetchable_range").Object(&v.PrefetchableRange)
 }
 
 func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -108,6 +131,17 @@ type PciBridgeInfo struct {
 	Devices []PciDeviceInfo `json:"devices,omitzero"`
 }
 
+func (v *PciBridgeInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("bus").Object(&v.Bus)
+	if v.Devices != nil {
+		e.Name("devices").BeginArray()
+		for i := range v.Devices {
+			e.Elem().Object(&v.Devices[i])
+		}
+		e.EndArray()
+	}
+}
+
 func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
@@ -132,10 +166,15 @@ type PciDeviceClass struct {
 	Class int64   `json:"class"`
 }
 
+func (v *PciDeviceClass) EncodeMembers(e *wire.Encoder) {
+	e.OptString("desc", v.Desc)
+	e.Name("class").Int(v.Class)
+}
+
 func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "desc":
-		v.Desc = new(d.String())
+		d.OptString(&v.Desc)
 		return 1
 	case "class":
 		v.Class = d.Int64()
@@ -154,6 +193,13 @@ type PciDeviceId struct {
 	SubsystemVendor *int64 `json:"subsystem-vendor,omitzero"`
 }
 
+func (v *PciDeviceId) EncodeMembers(e *wire.Encoder) {
+	e.Name("device").Int(v.Device)
+	e.Name("vendor").Int(v.Vendor)
+	e.OptInt("subsystem", v.Subsystem)
+	e.OptInt("subsystem-vendor", v.SubsystemVendor)
+}
+
 func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
@@ -163,10 +209,10 @@ func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Vendor = d.Int64()
 		return 2
 	case "subsystem":
-		v.Subsystem = new(d.Int64())
+		d.OptInt(&v.Subsystem)
 		return 3
 	case "subsystem-vendor":
-		v.SubsystemVendor = new(d.Int64())
+		d.OptInt(&v.SubsystemVendor)
 		return 4
 	}
 	return 0
@@ -188,6 +234,25 @@ type PciDeviceInfo struct {
 	Regions   []PciMemoryRegion `json:"regions"`
 }
 
+func (v *PciDeviceInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("bus").Int(v.Bus)
+	e.Name("slot").Int(v.Slot)
+	e.Name("function").Int(v.Function)
+	e.Name("class_info").Object(&v.ClassInfo)
+	e.Name("id").Object(&v.ID)
+	e.OptInt("irq", v.IRQ)
+	e.Name("irq_pin").Int(v.IRQPin)
+	e.Name("qdev_id").String(v.QdevID)
+	if v.PCIBridge != nil {
+		e.Name("pci_bridge").Object(v.PCIBridge)
+	}
+	e.Name("regions").BeginArray()
+	for i := range v.Regions {
+		e.Elem().Object(&v.Regions[i])
+	}
+	e.EndArray()
+}
+
 func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
@@ -206,7 +271,7 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.ID)
 		return 5
 	case "irq":
-		v.IRQ = new(d.Int64())
+		d.OptInt(&v.IRQ)
 		return 6
 	case "irq_pin":
 		v.IRQPin = d.Int64()
@@ -229,12 +294,34 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *PciDeviceInfo) UnmarshalJSON(text []byte) error {
+	*v = PciDeviceInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v PciDeviceInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v PciDeviceInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // PciInfo is the QAPI struct PciInfo.
 //
 // Since QEMU 0.14. See pci.json.
 type PciInfo struct {
 	Bus     int64           `json:"bus"`
 	Devices []PciDeviceInfo `json:"devices"`
+}
+
+func (v *PciInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("bus").Int(v.Bus)
+	e.Name("devices").BeginArray()
+	for i := range v.Devices {
+		e.Elem().Object(&v.Devices[i])
+	}
+	e.EndArray()
 }
 
 func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -251,6 +338,19 @@ func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	}
 	return 0
+}
+
+func (v *PciInfo) UnmarshalJSON(text []byte) error {
+	*v = PciInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v PciInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v PciInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryPCI is the QMP command query-pci.

@@ -12,19 +12,11 @@ import (
 //
 // Since QEMU 1.2. See qdev.json.
 type DeviceListProperties struct {
-	Typename string
+	Typename string `json:"typename"`
 }
 
 func (r *DeviceListProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("typename").String(r.Typename)
-}
-
-func (r DeviceListProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DeviceListProperties) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -46,9 +38,9 @@ func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Features: json-cli, json-cli-hotplug.
 type DeviceAdd struct {
-	Driver string
-	Bus    *string
-	ID     *string
+	Driver string  `json:"driver"`
+	Bus    *string `json:"bus,omitzero"`
+	ID     *string `json:"id,omitzero"`
 	// Members that the schema does not declare.
 	Props qmp.Args
 }
@@ -58,6 +50,26 @@ func (r *DeviceAdd) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bus", r.Bus)
 	e.OptString("id", r.ID)
 	r.Props.EncodeMembers(e)
+}
+
+func (r *DeviceAdd) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "driver":
+		r.Driver = d.String()
+		return 1
+	case "bus":
+		d.OptString(&r.Bus)
+		return 2
+	case "id":
+		d.OptString(&r.ID)
+		return 3
+	}
+	return r.Props.DecodeMember(d, name)
+}
+
+func (r *DeviceAdd) UnmarshalJSON(text []byte) error {
+	*r = DeviceAdd{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r DeviceAdd) MarshalJSON() ([]byte, error) {
@@ -77,19 +89,11 @@ func (r DeviceAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 0.14. See qdev.json.
 type DeviceDel struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *DeviceDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r DeviceDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DeviceDel) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -108,7 +112,7 @@ type DeviceDeletedEvent struct {
 func (v *DeviceDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		d.OptString(&v.Device)
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -133,7 +137,7 @@ type DeviceUnplugGuestErrorEvent struct {
 func (v *DeviceUnplugGuestErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		d.OptString(&v.Device)
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -153,19 +157,11 @@ func (*DeviceUnplugGuestErrorEvent) EventName() string {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type DeviceSyncConfig struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *DeviceSyncConfig) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r DeviceSyncConfig) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DeviceSyncConfig) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

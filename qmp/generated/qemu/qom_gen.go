@@ -27,7 +27,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 2
 	case "description":
-		v.Description = new(d.String())
+		d.OptString(&v.Description)
 		return 3
 	case "default-value":
 		v.DefaultValue = d.Raw()
@@ -43,6 +43,14 @@ type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
 	Value qmp.RawJSON `json:"value,omitzero"`
+}
+
+func (v *ObjectPropertyValue) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("type").String(v.Type)
+	if v.Value != nil {
+		e.Name("value").Raw(v.Value)
+	}
 }
 
 func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -67,6 +75,14 @@ type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
 
+func (v *ObjectPropertiesValues) EncodeMembers(e *wire.Encoder) {
+	e.Name("properties").BeginArray()
+	for i := range v.Properties {
+		e.Elem().Object(&v.Properties[i])
+	}
+	e.EndArray()
+}
+
 func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "properties":
@@ -80,23 +96,28 @@ func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
+func (v *ObjectPropertiesValues) UnmarshalJSON(text []byte) error {
+	*v = ObjectPropertiesValues{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v ObjectPropertiesValues) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v ObjectPropertiesValues) String() string {
+	return qmp.Format(&v)
+}
+
 // QOMList is the QMP command qom-list.
 //
 // Since QEMU 1.2. See qom.json.
 type QOMList struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (r *QOMList) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
-}
-
-func (r QOMList) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMList) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -116,21 +137,13 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 //
 // Since QEMU 1.2. See qom.json.
 type QOMGet struct {
-	Path     string
-	Property string
+	Path     string `json:"path"`
+	Property string `json:"property"`
 }
 
 func (r *QOMGet) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("property").String(r.Property)
-}
-
-func (r QOMGet) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMGet) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -146,7 +159,7 @@ func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 //
 // See qom.json.
 type QOMListGet struct {
-	Paths []string
+	Paths []string `json:"paths"`
 }
 
 func (r *QOMListGet) EncodeMembers(e *wire.Encoder) {
@@ -155,6 +168,23 @@ func (r *QOMListGet) EncodeMembers(e *wire.Encoder) {
 		e.Elem().String(r.Paths[i])
 	}
 	e.EndArray()
+}
+
+func (r *QOMListGet) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "paths":
+		r.Paths = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Paths = append(r.Paths, d.String())
+		}
+		return 1
+	}
+	return 0
+}
+
+func (r *QOMListGet) UnmarshalJSON(text []byte) error {
+	*r = QOMListGet{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r QOMListGet) MarshalJSON() ([]byte, error) {
@@ -182,23 +212,15 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 //
 // Since QEMU 1.2. See qom.json.
 type QOMSet struct {
-	Path     string
-	Property string
-	Value    qmp.RawJSON
+	Path     string      `json:"path"`
+	Property string      `json:"property"`
+	Value    qmp.RawJSON `json:"value"`
 }
 
 func (r *QOMSet) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("property").String(r.Property)
 	e.Name("value").Raw(r.Value)
-}
-
-func (r QOMSet) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMSet) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -221,10 +243,10 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = new(d.Bool())
+		d.OptBool(&v.Abstract)
 		return 2
 	case "parent":
-		v.Parent = new(d.String())
+		d.OptString(&v.Parent)
 		return 3
 	}
 	return 0
@@ -234,21 +256,13 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 1.1. See qom.json.
 type QOMListTypes struct {
-	Implements *string
-	Abstract   *bool
+	Implements *string `json:"implements,omitzero"`
+	Abstract   *bool   `json:"abstract,omitzero"`
 }
 
 func (r *QOMListTypes) EncodeMembers(e *wire.Encoder) {
 	e.OptString("implements", r.Implements)
 	e.OptBool("abstract", r.Abstract)
-}
-
-func (r QOMListTypes) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMListTypes) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -268,19 +282,11 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 2.12. See qom.json.
 type QOMListProperties struct {
-	Typename string
+	Typename string `json:"typename"`
 }
 
 func (r *QOMListProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("typename").String(r.Typename)
-}
-
-func (r QOMListProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMListProperties) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -302,8 +308,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type CanHostSocketcanProperties struct {
-	If     string
-	Canbus string
+	If     string `json:"if"`
+	Canbus string `json:"canbus"`
 }
 
 func (v *CanHostSocketcanProperties) EncodeMembers(e *wire.Encoder) {
@@ -311,27 +317,31 @@ func (v *CanHostSocketcanProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("canbus").String(v.Canbus)
 }
 
-func (v CanHostSocketcanProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v CanHostSocketcanProperties) String() string {
-	return qmp.Format(&v)
+func (v *CanHostSocketcanProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "if":
+		v.If = d.String()
+		return 1
+	case "canbus":
+		v.Canbus = d.String()
+		return 2
+	}
+	return 0
 }
 
 // ColoCompareProperties is the QAPI struct ColoCompareProperties.
 //
 // Since QEMU 2.8. See qom.json.
 type ColoCompareProperties struct {
-	PrimaryIn        string
-	SecondaryIn      string
-	Outdev           string
-	Iothread         string
-	NotifyDev        *string
-	CompareTimeout   *uint64
-	ExpiredScanCycle *uint32
-	MaxQueueSize     *uint32
-	VnetHdrSupport   *bool
+	PrimaryIn        string  `json:"primary_in"`
+	SecondaryIn      string  `json:"secondary_in"`
+	Outdev           string  `json:"outdev"`
+	Iothread         string  `json:"iothread"`
+	NotifyDev        *string `json:"notify_dev,omitzero"`
+	CompareTimeout   *uint64 `json:"compare_timeout,omitzero"`
+	ExpiredScanCycle *uint32 `json:"expired_scan_cycle,omitzero"`
+	MaxQueueSize     *uint32 `json:"max_queue_size,omitzero"`
+	VnetHdrSupport   *bool   `json:"vnet_hdr_support,omitzero"`
 }
 
 func (v *ColoCompareProperties) EncodeMembers(e *wire.Encoder) {
@@ -350,21 +360,46 @@ func (v *ColoCompareProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v ColoCompareProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ColoCompareProperties) String() string {
-	return qmp.Format(&v)
+func (v *ColoCompareProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "primary_in":
+		v.PrimaryIn = d.String()
+		return 1
+	case "secondary_in":
+		v.SecondaryIn = d.String()
+		return 2
+	case "outdev":
+		v.Outdev = d.String()
+		return 3
+	case "iothread":
+		v.Iothread = d.String()
+		return 4
+	case "notify_dev":
+		d.OptString(&v.NotifyDev)
+		return 5
+	case "compare_timeout":
+		d.OptUint(&v.CompareTimeout)
+		return 6
+	case "expired_scan_cycle":
+		v.ExpiredScanCycle = new(d.Uint32())
+		return 7
+	case "max_queue_size":
+		v.MaxQueueSize = new(d.Uint32())
+		return 8
+	case "vnet_hdr_support":
+		d.OptBool(&v.VnetHdrSupport)
+		return 9
+	}
+	return 0
 }
 
 // CryptodevBackendProperties is the QAPI struct CryptodevBackendProperties.
 //
 // Since QEMU 2.8. See qom.json.
 type CryptodevBackendProperties struct {
-	Queues      *uint32
-	ThrottleBPS *uint64
-	ThrottleOps *uint64
+	Queues      *uint32 `json:"queues,omitzero"`
+	ThrottleBPS *uint64 `json:"throttle-bps,omitzero"`
+	ThrottleOps *uint64 `json:"throttle-ops,omitzero"`
 }
 
 func (v *CryptodevBackendProperties) EncodeMembers(e *wire.Encoder) {
@@ -375,12 +410,19 @@ func (v *CryptodevBackendProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("throttle-ops", v.ThrottleOps)
 }
 
-func (v CryptodevBackendProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v CryptodevBackendProperties) String() string {
-	return qmp.Format(&v)
+func (v *CryptodevBackendProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "queues":
+		v.Queues = new(d.Uint32())
+		return 1
+	case "throttle-bps":
+		d.OptUint(&v.ThrottleBPS)
+		return 2
+	case "throttle-ops":
+		d.OptUint(&v.ThrottleOps)
+		return 3
+	}
+	return 0
 }
 
 // CryptodevVhostUserProperties is the QAPI struct CryptodevVhostUserProperties.
@@ -389,10 +431,10 @@ func (v CryptodevBackendProperties) String() string {
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 type CryptodevVhostUserProperties struct {
-	Queues      *uint32
-	ThrottleBPS *uint64
-	ThrottleOps *uint64
-	Chardev     string
+	Queues      *uint32 `json:"queues,omitzero"`
+	ThrottleBPS *uint64 `json:"throttle-bps,omitzero"`
+	ThrottleOps *uint64 `json:"throttle-ops,omitzero"`
+	Chardev     string  `json:"chardev"`
 }
 
 func (v *CryptodevVhostUserProperties) EncodeMembers(e *wire.Encoder) {
@@ -404,20 +446,30 @@ func (v *CryptodevVhostUserProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v CryptodevVhostUserProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v CryptodevVhostUserProperties) String() string {
-	return qmp.Format(&v)
+func (v *CryptodevVhostUserProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "queues":
+		v.Queues = new(d.Uint32())
+		return 1
+	case "throttle-bps":
+		d.OptUint(&v.ThrottleBPS)
+		return 2
+	case "throttle-ops":
+		d.OptUint(&v.ThrottleOps)
+		return 3
+	case "chardev":
+		v.Chardev = d.String()
+		return 4
+	}
+	return 0
 }
 
 // DBusVMStateProperties is the QAPI struct DBusVMStateProperties.
 //
 // Since QEMU 5.0. See qom.json.
 type DBusVMStateProperties struct {
-	Addr   string
-	IDList *string
+	Addr   string  `json:"addr"`
+	IDList *string `json:"id-list,omitzero"`
 }
 
 func (v *DBusVMStateProperties) EncodeMembers(e *wire.Encoder) {
@@ -425,12 +477,16 @@ func (v *DBusVMStateProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id-list", v.IDList)
 }
 
-func (v DBusVMStateProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DBusVMStateProperties) String() string {
-	return qmp.Format(&v)
+func (v *DBusVMStateProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "addr":
+		v.Addr = d.String()
+		return 1
+	case "id-list":
+		d.OptString(&v.IDList)
+		return 2
+	}
+	return 0
 }
 
 // NetfilterInsert is the QAPI enum NetfilterInsert.
@@ -448,11 +504,11 @@ const (
 //
 // Since QEMU 2.5. See qom.json.
 type NetfilterProperties struct {
-	Netdev   string
-	Queue    *NetFilterDirection
-	Status   *string
-	Position *string
-	Insert   *NetfilterInsert
+	Netdev   string              `json:"netdev"`
+	Queue    *NetFilterDirection `json:"queue,omitzero"`
+	Status   *string             `json:"status,omitzero"`
+	Position *string             `json:"position,omitzero"`
+	Insert   *NetfilterInsert    `json:"insert,omitzero"`
 }
 
 func (v *NetfilterProperties) EncodeMembers(e *wire.Encoder) {
@@ -463,24 +519,37 @@ func (v *NetfilterProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("insert", (*string)(v.Insert))
 }
 
-func (v NetfilterProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetfilterProperties) String() string {
-	return qmp.Format(&v)
+func (v *NetfilterProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetFilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	}
+	return 0
 }
 
 // FilterBufferProperties is the QAPI struct FilterBufferProperties.
 //
 // Since QEMU 2.5. See qom.json.
 type FilterBufferProperties struct {
-	Netdev   string
-	Queue    *NetFilterDirection
-	Status   *string
-	Position *string
-	Insert   *NetfilterInsert
-	Interval uint32
+	Netdev   string              `json:"netdev"`
+	Queue    *NetFilterDirection `json:"queue,omitzero"`
+	Status   *string             `json:"status,omitzero"`
+	Position *string             `json:"position,omitzero"`
+	Insert   *NetfilterInsert    `json:"insert,omitzero"`
+	Interval uint32              `json:"interval"`
 }
 
 func (v *FilterBufferProperties) EncodeMembers(e *wire.Encoder) {
@@ -492,25 +561,41 @@ func (v *FilterBufferProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("interval").Uint(uint64(v.Interval))
 }
 
-func (v FilterBufferProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterBufferProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterBufferProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetFilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "interval":
+		v.Interval = d.Uint32()
+		return 6
+	}
+	return 0
 }
 
 // FilterDumpProperties is the QAPI struct FilterDumpProperties.
 //
 // Since QEMU 2.5. See qom.json.
 type FilterDumpProperties struct {
-	Netdev   string
-	Queue    *NetFilterDirection
-	Status   *string
-	Position *string
-	Insert   *NetfilterInsert
-	File     string
-	Maxlen   *uint32
+	Netdev   string              `json:"netdev"`
+	Queue    *NetFilterDirection `json:"queue,omitzero"`
+	Status   *string             `json:"status,omitzero"`
+	Position *string             `json:"position,omitzero"`
+	Insert   *NetfilterInsert    `json:"insert,omitzero"`
+	File     string              `json:"file"`
+	Maxlen   *uint32             `json:"maxlen,omitzero"`
 }
 
 func (v *FilterDumpProperties) EncodeMembers(e *wire.Encoder) {
@@ -525,25 +610,44 @@ func (v *FilterDumpProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v FilterDumpProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterDumpProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterDumpProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetFilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "file":
+		v.File = d.String()
+		return 6
+	case "maxlen":
+		v.Maxlen = new(d.Uint32())
+		return 7
+	}
+	return 0
 }
 
 // FilterMirrorProperties is the QAPI struct FilterMirrorProperties.
 //
 // Since QEMU 2.6. See qom.json.
 type FilterMirrorProperties struct {
-	Netdev         string
-	Queue          *NetFilterDirection
-	Status         *string
-	Position       *string
-	Insert         *NetfilterInsert
-	Outdev         string
-	VnetHdrSupport *bool
+	Netdev         string              `json:"netdev"`
+	Queue          *NetFilterDirection `json:"queue,omitzero"`
+	Status         *string             `json:"status,omitzero"`
+	Position       *string             `json:"position,omitzero"`
+	Insert         *NetfilterInsert    `json:"insert,omitzero"`
+	Outdev         string              `json:"outdev"`
+	VnetHdrSupport *bool               `json:"vnet_hdr_support,omitzero"`
 }
 
 func (v *FilterMirrorProperties) EncodeMembers(e *wire.Encoder) {
@@ -556,26 +660,45 @@ func (v *FilterMirrorProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v FilterMirrorProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterMirrorProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterMirrorProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetFilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "outdev":
+		v.Outdev = d.String()
+		return 6
+	case "vnet_hdr_support":
+		d.OptBool(&v.VnetHdrSupport)
+		return 7
+	}
+	return 0
 }
 
 // FilterRedirectorProperties is the QAPI struct FilterRedirectorProperties.
 //
 // Since QEMU 2.6. See qom.json.
 type FilterRedirectorProperties struct {
-	Netdev         string
-	Queue          *NetFilterDirection
-	Status         *string
-	Position       *string
-	Insert         *NetfilterInsert
-	Indev          *string
-	Outdev         *string
-	VnetHdrSupport *bool
+	Netdev         string              `json:"netdev"`
+	Queue          *NetFilterDirection `json:"queue,omitzero"`
+	Status         *string             `json:"status,omitzero"`
+	Position       *string             `json:"position,omitzero"`
+	Insert         *NetfilterInsert    `json:"insert,omitzero"`
+	Indev          *string             `json:"indev,omitzero"`
+	Outdev         *string             `json:"outdev,omitzero"`
+	VnetHdrSupport *bool               `json:"vnet_hdr_support,omitzero"`
 }
 
 func (v *FilterRedirectorProperties) EncodeMembers(e *wire.Encoder) {
@@ -589,24 +712,46 @@ func (v *FilterRedirectorProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v FilterRedirectorProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterRedirectorProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterRedirectorProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetFilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "indev":
+		d.OptString(&v.Indev)
+		return 6
+	case "outdev":
+		d.OptString(&v.Outdev)
+		return 7
+	case "vnet_hdr_support":
+		d.OptBool(&v.VnetHdrSupport)
+		return 8
+	}
+	return 0
 }
 
 // FilterRewriterProperties is the QAPI struct FilterRewriterProperties.
 //
 // Since QEMU 2.8. See qom.json.
 type FilterRewriterProperties struct {
-	Netdev         string
-	Queue          *NetFilterDirection
-	Status         *string
-	Position       *string
-	Insert         *NetfilterInsert
-	VnetHdrSupport *bool
+	Netdev         string              `json:"netdev"`
+	Queue          *NetFilterDirection `json:"queue,omitzero"`
+	Status         *string             `json:"status,omitzero"`
+	Position       *string             `json:"position,omitzero"`
+	Insert         *NetfilterInsert    `json:"insert,omitzero"`
+	VnetHdrSupport *bool               `json:"vnet_hdr_support,omitzero"`
 }
 
 func (v *FilterRewriterProperties) EncodeMembers(e *wire.Encoder) {
@@ -618,25 +763,41 @@ func (v *FilterRewriterProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v FilterRewriterProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterRewriterProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterRewriterProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetFilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "vnet_hdr_support":
+		d.OptBool(&v.VnetHdrSupport)
+		return 6
+	}
+	return 0
 }
 
 // InputBarrierProperties is the QAPI struct InputBarrierProperties.
 //
 // Since QEMU 4.2. See qom.json.
 type InputBarrierProperties struct {
-	Name    string
-	Server  *string
-	Port    *string
-	XOrigin *string
-	YOrigin *string
-	Width   *string
-	Height  *string
+	Name    string  `json:"name"`
+	Server  *string `json:"server,omitzero"`
+	Port    *string `json:"port,omitzero"`
+	XOrigin *string `json:"x-origin,omitzero"`
+	YOrigin *string `json:"y-origin,omitzero"`
+	Width   *string `json:"width,omitzero"`
+	Height  *string `json:"height,omitzero"`
 }
 
 func (v *InputBarrierProperties) EncodeMembers(e *wire.Encoder) {
@@ -649,12 +810,31 @@ func (v *InputBarrierProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("height", v.Height)
 }
 
-func (v InputBarrierProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputBarrierProperties) String() string {
-	return qmp.Format(&v)
+func (v *InputBarrierProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+		return 1
+	case "server":
+		d.OptString(&v.Server)
+		return 2
+	case "port":
+		d.OptString(&v.Port)
+		return 3
+	case "x-origin":
+		d.OptString(&v.XOrigin)
+		return 4
+	case "y-origin":
+		d.OptString(&v.YOrigin)
+		return 5
+	case "width":
+		d.OptString(&v.Width)
+		return 6
+	case "height":
+		d.OptString(&v.Height)
+		return 7
+	}
+	return 0
 }
 
 // InputLinuxProperties is the QAPI struct InputLinuxProperties.
@@ -663,10 +843,10 @@ func (v InputBarrierProperties) String() string {
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type InputLinuxProperties struct {
-	Evdev      string
-	GrabAll    *bool
-	Repeat     *bool
-	GrabToggle *GrabToggleKeys
+	Evdev      string          `json:"evdev"`
+	GrabAll    *bool           `json:"grab_all,omitzero"`
+	Repeat     *bool           `json:"repeat,omitzero"`
+	GrabToggle *GrabToggleKeys `json:"grab-toggle,omitzero"`
 }
 
 func (v *InputLinuxProperties) EncodeMembers(e *wire.Encoder) {
@@ -676,35 +856,45 @@ func (v *InputLinuxProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("grab-toggle", (*string)(v.GrabToggle))
 }
 
-func (v InputLinuxProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputLinuxProperties) String() string {
-	return qmp.Format(&v)
+func (v *InputLinuxProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "evdev":
+		v.Evdev = d.String()
+		return 1
+	case "grab_all":
+		d.OptBool(&v.GrabAll)
+		return 2
+	case "repeat":
+		d.OptBool(&v.Repeat)
+		return 3
+	case "grab-toggle":
+		v.GrabToggle = new(GrabToggleKeys(d.Enum()))
+		return 4
+	}
+	return 0
 }
 
 // EventLoopBaseProperties is the QAPI struct EventLoopBaseProperties.
 //
 // Since QEMU 7.1. See qom.json.
 type EventLoopBaseProperties struct {
-	AIOMaxBatch   *int64
-	ThreadPoolMin *int64
-	ThreadPoolMax *int64
+	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
+	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
+	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
 // IothreadProperties is the QAPI struct IothreadProperties.
 //
 // Since QEMU 2.0. See qom.json.
 type IothreadProperties struct {
-	AIOMaxBatch   *int64
-	ThreadPoolMin *int64
-	ThreadPoolMax *int64
-	PollMaxNs     *int64
-	PollGrow      *int64
-	PollShrink    *int64
+	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
+	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
+	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
+	PollMaxNs     *int64 `json:"poll-max-ns,omitzero"`
+	PollGrow      *int64 `json:"poll-grow,omitzero"`
+	PollShrink    *int64 `json:"poll-shrink,omitzero"`
 	// Seen first in QEMU 11.1.
-	PollWeight *int64
+	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 
 func (v *IothreadProperties) EncodeMembers(e *wire.Encoder) {
@@ -717,21 +907,40 @@ func (v *IothreadProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("poll-weight", v.PollWeight)
 }
 
-func (v IothreadProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v IothreadProperties) String() string {
-	return qmp.Format(&v)
+func (v *IothreadProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "aio-max-batch":
+		d.OptInt(&v.AIOMaxBatch)
+		return 1
+	case "thread-pool-min":
+		d.OptInt(&v.ThreadPoolMin)
+		return 2
+	case "thread-pool-max":
+		d.OptInt(&v.ThreadPoolMax)
+		return 3
+	case "poll-max-ns":
+		d.OptInt(&v.PollMaxNs)
+		return 4
+	case "poll-grow":
+		d.OptInt(&v.PollGrow)
+		return 5
+	case "poll-shrink":
+		d.OptInt(&v.PollShrink)
+		return 6
+	case "poll-weight":
+		d.OptInt(&v.PollWeight)
+		return 7
+	}
+	return 0
 }
 
 // MainLoopProperties is the QAPI struct MainLoopProperties.
 //
 // Since QEMU 7.1. See qom.json.
 type MainLoopProperties struct {
-	AIOMaxBatch   *int64
-	ThreadPoolMin *int64
-	ThreadPoolMax *int64
+	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
+	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
+	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
 func (v *MainLoopProperties) EncodeMembers(e *wire.Encoder) {
@@ -740,29 +949,36 @@ func (v *MainLoopProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("thread-pool-max", v.ThreadPoolMax)
 }
 
-func (v MainLoopProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MainLoopProperties) String() string {
-	return qmp.Format(&v)
+func (v *MainLoopProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "aio-max-batch":
+		d.OptInt(&v.AIOMaxBatch)
+		return 1
+	case "thread-pool-min":
+		d.OptInt(&v.ThreadPoolMin)
+		return 2
+	case "thread-pool-max":
+		d.OptInt(&v.ThreadPoolMax)
+		return 3
+	}
+	return 0
 }
 
 // MemoryBackendProperties is the QAPI struct MemoryBackendProperties.
 //
 // Since QEMU 2.1. See qom.json.
 type MemoryBackendProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
 func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
@@ -787,37 +1003,71 @@ func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
 }
 
-func (v MemoryBackendProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MemoryBackendProperties) String() string {
-	return qmp.Format(&v)
+func (v *MemoryBackendProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		return 11
+	}
+	return 0
 }
 
 // MemoryBackendFileProperties is the QAPI struct MemoryBackendFileProperties.
 //
 // Since QEMU 2.1. See qom.json.
 type MemoryBackendFileProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
-	Align                          *uint64
-	Offset                         *uint64
-	DiscardData                    *bool
-	MemPath                        string
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	Align                          *uint64        `json:"align,omitzero"`
+	Offset                         *uint64        `json:"offset,omitzero"`
+	DiscardData                    *bool          `json:"discard-data,omitzero"`
+	MemPath                        string         `json:"mem-path"`
 	// Only in a QEMU built with CONFIG_LIBPMEM.
-	Pmem     *bool
-	Readonly *bool
-	ROM      *OnOffAuto
+	Pmem     *bool      `json:"pmem,omitzero"`
+	Readonly *bool      `json:"readonly,omitzero"`
+	ROM      *OnOffAuto `json:"rom,omitzero"`
 }
 
 func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
@@ -849,12 +1099,67 @@ func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("rom", (*string)(v.ROM))
 }
 
-func (v MemoryBackendFileProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MemoryBackendFileProperties) String() string {
-	return qmp.Format(&v)
+func (v *MemoryBackendFileProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		return 11
+	case "align":
+		d.OptUint(&v.Align)
+		return 12
+	case "offset":
+		d.OptUint(&v.Offset)
+		return 13
+	case "discard-data":
+		d.OptBool(&v.DiscardData)
+		return 14
+	case "mem-path":
+		v.MemPath = d.String()
+		return 15
+	case "pmem":
+		d.OptBool(&v.Pmem)
+		return 16
+	case "readonly":
+		d.OptBool(&v.Readonly)
+		return 17
+	case "rom":
+		v.ROM = new(OnOffAuto(d.Enum()))
+		return 18
+	}
+	return 0
 }
 
 // MemoryBackendMemfdProperties is the QAPI struct MemoryBackendMemfdProperties.
@@ -863,20 +1168,20 @@ func (v MemoryBackendFileProperties) String() string {
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendMemfdProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
-	Hugetlb                        *bool
-	Hugetlbsize                    *uint64
-	Seal                           *bool
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	Hugetlb                        *bool          `json:"hugetlb,omitzero"`
+	Hugetlbsize                    *uint64        `json:"hugetlbsize,omitzero"`
+	Seal                           *bool          `json:"seal,omitzero"`
 }
 
 func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
@@ -904,12 +1209,55 @@ func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("seal", v.Seal)
 }
 
-func (v MemoryBackendMemfdProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MemoryBackendMemfdProperties) String() string {
-	return qmp.Format(&v)
+func (v *MemoryBackendMemfdProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		return 11
+	case "hugetlb":
+		d.OptBool(&v.Hugetlb)
+		return 12
+	case "hugetlbsize":
+		d.OptUint(&v.Hugetlbsize)
+		return 13
+	case "seal":
+		d.OptBool(&v.Seal)
+		return 14
+	}
+	return 0
 }
 
 // MemoryBackendShmProperties is the QAPI struct MemoryBackendShmProperties.
@@ -918,17 +1266,17 @@ func (v MemoryBackendMemfdProperties) String() string {
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type MemoryBackendShmProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
 func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
@@ -953,12 +1301,46 @@ func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
 }
 
-func (v MemoryBackendShmProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MemoryBackendShmProperties) String() string {
-	return qmp.Format(&v)
+func (v *MemoryBackendShmProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		return 11
+	}
+	return 0
 }
 
 // MemoryBackendEpcProperties is the QAPI struct MemoryBackendEpcProperties.
@@ -967,17 +1349,17 @@ func (v MemoryBackendShmProperties) String() string {
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendEpcProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
 func (v *MemoryBackendEpcProperties) EncodeMembers(e *wire.Encoder) {
@@ -1002,12 +1384,46 @@ func (v *MemoryBackendEpcProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
 }
 
-func (v MemoryBackendEpcProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MemoryBackendEpcProperties) String() string {
-	return qmp.Format(&v)
+func (v *MemoryBackendEpcProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		return 11
+	}
+	return 0
 }
 
 // PrManagerHelperProperties is the QAPI struct PrManagerHelperProperties.
@@ -1016,27 +1432,28 @@ func (v MemoryBackendEpcProperties) String() string {
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type PrManagerHelperProperties struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (v *PrManagerHelperProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v PrManagerHelperProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v PrManagerHelperProperties) String() string {
-	return qmp.Format(&v)
+func (v *PrManagerHelperProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
 // QtestProperties is the QAPI struct QtestProperties.
 //
 // Since QEMU 6.0. See qom.json.
 type QtestProperties struct {
-	Chardev string
-	Log     *string
+	Chardev string  `json:"chardev"`
+	Log     *string `json:"log,omitzero"`
 }
 
 func (v *QtestProperties) EncodeMembers(e *wire.Encoder) {
@@ -1044,20 +1461,24 @@ func (v *QtestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("log", v.Log)
 }
 
-func (v QtestProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QtestProperties) String() string {
-	return qmp.Format(&v)
+func (v *QtestProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "chardev":
+		v.Chardev = d.String()
+		return 1
+	case "log":
+		d.OptString(&v.Log)
+		return 2
+	}
+	return 0
 }
 
 // RemoteObjectProperties is the QAPI struct RemoteObjectProperties.
 //
 // Since QEMU 6.0. See qom.json.
 type RemoteObjectProperties struct {
-	Fd    string
-	Devid string
+	Fd    string `json:"fd"`
+	Devid string `json:"devid"`
 }
 
 func (v *RemoteObjectProperties) EncodeMembers(e *wire.Encoder) {
@@ -1065,20 +1486,24 @@ func (v *RemoteObjectProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("devid").String(v.Devid)
 }
 
-func (v RemoteObjectProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RemoteObjectProperties) String() string {
-	return qmp.Format(&v)
+func (v *RemoteObjectProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "fd":
+		v.Fd = d.String()
+		return 1
+	case "devid":
+		v.Devid = d.String()
+		return 2
+	}
+	return 0
 }
 
 // VfioUserServerProperties is the QAPI struct VfioUserServerProperties.
 //
 // Since QEMU 7.1. See qom.json.
 type VfioUserServerProperties struct {
-	Socket SocketAddress
-	Device string
+	Socket SocketAddress `json:"socket"`
+	Device string        `json:"device"`
 }
 
 func (v *VfioUserServerProperties) EncodeMembers(e *wire.Encoder) {
@@ -1086,39 +1511,44 @@ func (v *VfioUserServerProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(v.Device)
 }
 
-func (v VfioUserServerProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v VfioUserServerProperties) String() string {
-	return qmp.Format(&v)
+func (v *VfioUserServerProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "socket":
+		d.Object(&v.Socket)
+		return 1
+	case "device":
+		v.Device = d.String()
+		return 2
+	}
+	return 0
 }
 
 // IOMMUFDProperties is the QAPI struct IOMMUFDProperties.
 //
 // Since QEMU 9.0. See qom.json.
 type IOMMUFDProperties struct {
-	Fd *string
+	Fd *string `json:"fd,omitzero"`
 }
 
 func (v *IOMMUFDProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("fd", v.Fd)
 }
 
-func (v IOMMUFDProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v IOMMUFDProperties) String() string {
-	return qmp.Format(&v)
+func (v *IOMMUFDProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "fd":
+		d.OptString(&v.Fd)
+		return 1
+	}
+	return 0
 }
 
 // AcpiGenericInitiatorProperties is the QAPI struct AcpiGenericInitiatorProperties.
 //
 // Since QEMU 9.0. See qom.json.
 type AcpiGenericInitiatorProperties struct {
-	PCIDev string
-	Node   uint32
+	PCIDev string `json:"pci-dev"`
+	Node   uint32 `json:"node"`
 }
 
 func (v *AcpiGenericInitiatorProperties) EncodeMembers(e *wire.Encoder) {
@@ -1126,20 +1556,24 @@ func (v *AcpiGenericInitiatorProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v AcpiGenericInitiatorProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AcpiGenericInitiatorProperties) String() string {
-	return qmp.Format(&v)
+func (v *AcpiGenericInitiatorProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "pci-dev":
+		v.PCIDev = d.String()
+		return 1
+	case "node":
+		v.Node = d.Uint32()
+		return 2
+	}
+	return 0
 }
 
 // AcpiGenericPortProperties is the QAPI struct AcpiGenericPortProperties.
 //
 // Since QEMU 9.2. See qom.json.
 type AcpiGenericPortProperties struct {
-	PCIBus string
-	Node   uint32
+	PCIBus string `json:"pci-bus"`
+	Node   uint32 `json:"node"`
 }
 
 func (v *AcpiGenericPortProperties) EncodeMembers(e *wire.Encoder) {
@@ -1147,12 +1581,16 @@ func (v *AcpiGenericPortProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v AcpiGenericPortProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AcpiGenericPortProperties) String() string {
-	return qmp.Format(&v)
+func (v *AcpiGenericPortProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "pci-bus":
+		v.PCIBus = d.String()
+		return 1
+	case "node":
+		v.Node = d.Uint32()
+		return 2
+	}
+	return 0
 }
 
 // RngProperties is the QAPI struct RngProperties.
@@ -1160,19 +1598,20 @@ func (v AcpiGenericPortProperties) String() string {
 // Since QEMU 1.3. See qom.json.
 type RngProperties struct {
 	// Deprecated: QEMU will remove the member.
-	Opened *bool
+	Opened *bool `json:"opened,omitzero"`
 }
 
 func (v *RngProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 }
 
-func (v RngProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RngProperties) String() string {
-	return qmp.Format(&v)
+func (v *RngProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "opened":
+		d.OptBool(&v.Opened)
+		return 1
+	}
+	return 0
 }
 
 // RngEgdProperties is the QAPI struct RngEgdProperties.
@@ -1180,8 +1619,8 @@ func (v RngProperties) String() string {
 // Since QEMU 1.3. See qom.json.
 type RngEgdProperties struct {
 	// Deprecated: QEMU will remove the member.
-	Opened  *bool
-	Chardev string
+	Opened  *bool  `json:"opened,omitzero"`
+	Chardev string `json:"chardev"`
 }
 
 func (v *RngEgdProperties) EncodeMembers(e *wire.Encoder) {
@@ -1189,12 +1628,16 @@ func (v *RngEgdProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v RngEgdProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RngEgdProperties) String() string {
-	return qmp.Format(&v)
+func (v *RngEgdProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "opened":
+		d.OptBool(&v.Opened)
+		return 1
+	case "chardev":
+		v.Chardev = d.String()
+		return 2
+	}
+	return 0
 }
 
 // RngRandomProperties is the QAPI struct RngRandomProperties.
@@ -1204,8 +1647,8 @@ func (v RngEgdProperties) String() string {
 // Only in a QEMU built with CONFIG_POSIX.
 type RngRandomProperties struct {
 	// Deprecated: QEMU will remove the member.
-	Opened   *bool
-	Filename *string
+	Opened   *bool   `json:"opened,omitzero"`
+	Filename *string `json:"filename,omitzero"`
 }
 
 func (v *RngRandomProperties) EncodeMembers(e *wire.Encoder) {
@@ -1213,12 +1656,16 @@ func (v *RngRandomProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("filename", v.Filename)
 }
 
-func (v RngRandomProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RngRandomProperties) String() string {
-	return qmp.Format(&v)
+func (v *RngRandomProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "opened":
+		d.OptBool(&v.Opened)
+		return 1
+	case "filename":
+		d.OptString(&v.Filename)
+		return 2
+	}
+	return 0
 }
 
 // IgvmCfgProperties is the QAPI struct IgvmCfgProperties.
@@ -1227,44 +1674,45 @@ func (v RngRandomProperties) String() string {
 //
 // Only in a QEMU built with CONFIG_IGVM.
 type IgvmCfgProperties struct {
-	File string
+	File string `json:"file"`
 }
 
 func (v *IgvmCfgProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("file").String(v.File)
 }
 
-func (v IgvmCfgProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v IgvmCfgProperties) String() string {
-	return qmp.Format(&v)
+func (v *IgvmCfgProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File = d.String()
+		return 1
+	}
+	return 0
 }
 
 // SevCommonProperties is the QAPI struct SevCommonProperties.
 //
 // Since QEMU 9.1. See qom.json.
 type SevCommonProperties struct {
-	SEVDevice       *string
-	Cbitpos         *uint32
-	ReducedPhysBits uint32
-	KernelHashes    *bool
+	SEVDevice       *string `json:"sev-device,omitzero"`
+	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
+	ReducedPhysBits uint32  `json:"reduced-phys-bits"`
+	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
 // SevGuestProperties is the QAPI struct SevGuestProperties.
 //
 // Since QEMU 2.12. See qom.json.
 type SevGuestProperties struct {
-	SEVDevice       *string
-	Cbitpos         *uint32
-	ReducedPhysBits uint32
-	KernelHashes    *bool
-	DhCertFile      *string
-	SessionFile     *string
-	Policy          *uint32
-	Handle          *uint32
-	LegacyVMType    *OnOffAuto
+	SEVDevice       *string    `json:"sev-device,omitzero"`
+	Cbitpos         *uint32    `json:"cbitpos,omitzero"`
+	ReducedPhysBits uint32     `json:"reduced-phys-bits"`
+	KernelHashes    *bool      `json:"kernel-hashes,omitzero"`
+	DhCertFile      *string    `json:"dh-cert-file,omitzero"`
+	SessionFile     *string    `json:"session-file,omitzero"`
+	Policy          *uint32    `json:"policy,omitzero"`
+	Handle          *uint32    `json:"handle,omitzero"`
+	LegacyVMType    *OnOffAuto `json:"legacy-vm-type,omitzero"`
 }
 
 func (v *SevGuestProperties) EncodeMembers(e *wire.Encoder) {
@@ -1285,29 +1733,54 @@ func (v *SevGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("legacy-vm-type", (*string)(v.LegacyVMType))
 }
 
-func (v SevGuestProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v SevGuestProperties) String() string {
-	return qmp.Format(&v)
+func (v *SevGuestProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "sev-device":
+		d.OptString(&v.SEVDevice)
+		return 1
+	case "cbitpos":
+		v.Cbitpos = new(d.Uint32())
+		return 2
+	case "reduced-phys-bits":
+		v.ReducedPhysBits = d.Uint32()
+		return 3
+	case "kernel-hashes":
+		d.OptBool(&v.KernelHashes)
+		return 4
+	case "dh-cert-file":
+		d.OptString(&v.DhCertFile)
+		return 5
+	case "session-file":
+		d.OptString(&v.SessionFile)
+		return 6
+	case "policy":
+		v.Policy = new(d.Uint32())
+		return 7
+	case "handle":
+		v.Handle = new(d.Uint32())
+		return 8
+	case "legacy-vm-type":
+		v.LegacyVMType = new(OnOffAuto(d.Enum()))
+		return 9
+	}
+	return 0
 }
 
 // SevSnpGuestProperties is the QAPI struct SevSnpGuestProperties.
 //
 // Since QEMU 9.1. See qom.json.
 type SevSnpGuestProperties struct {
-	SEVDevice               *string
-	Cbitpos                 *uint32
-	ReducedPhysBits         uint32
-	KernelHashes            *bool
-	Policy                  *uint64
-	GuestVisibleWorkarounds *string
-	IDBlock                 *string
-	IDAuth                  *string
-	AuthorKeyEnabled        *bool
-	HostData                *string
-	VcekDisabled            *bool
+	SEVDevice               *string `json:"sev-device,omitzero"`
+	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
+	ReducedPhysBits         uint32  `json:"reduced-phys-bits"`
+	KernelHashes            *bool   `json:"kernel-hashes,omitzero"`
+	Policy                  *uint64 `json:"policy,omitzero"`
+	GuestVisibleWorkarounds *string `json:"guest-visible-workarounds,omitzero"`
+	IDBlock                 *string `json:"id-block,omitzero"`
+	IDAuth                  *string `json:"id-auth,omitzero"`
+	AuthorKeyEnabled        *bool   `json:"author-key-enabled,omitzero"`
+	HostData                *string `json:"host-data,omitzero"`
+	VcekDisabled            *bool   `json:"vcek-disabled,omitzero"`
 }
 
 func (v *SevSnpGuestProperties) EncodeMembers(e *wire.Encoder) {
@@ -1326,12 +1799,43 @@ func (v *SevSnpGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vcek-disabled", v.VcekDisabled)
 }
 
-func (v SevSnpGuestProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v SevSnpGuestProperties) String() string {
-	return qmp.Format(&v)
+func (v *SevSnpGuestProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "sev-device":
+		d.OptString(&v.SEVDevice)
+		return 1
+	case "cbitpos":
+		v.Cbitpos = new(d.Uint32())
+		return 2
+	case "reduced-phys-bits":
+		v.ReducedPhysBits = d.Uint32()
+		return 3
+	case "kernel-hashes":
+		d.OptBool(&v.KernelHashes)
+		return 4
+	case "policy":
+		d.OptUint(&v.Policy)
+		return 5
+	case "guest-visible-workarounds":
+		d.OptString(&v.GuestVisibleWorkarounds)
+		return 6
+	case "id-block":
+		d.OptString(&v.IDBlock)
+		return 7
+	case "id-auth":
+		d.OptString(&v.IDAuth)
+		return 8
+	case "author-key-enabled":
+		d.OptBool(&v.AuthorKeyEnabled)
+		return 9
+	case "host-data":
+		d.OptString(&v.HostData)
+		return 10
+	case "vcek-disabled":
+		d.OptBool(&v.VcekDisabled)
+		return 11
+	}
+	return 0
 }
 
 // TdxGuestProperties is the QAPI struct TdxGuestProperties.
@@ -1340,12 +1844,12 @@ func (v SevSnpGuestProperties) String() string {
 //
 // Features: confidential-guest-reset.
 type TdxGuestProperties struct {
-	Attributes            *uint64
-	SeptVeDisable         *bool
-	Mrconfigid            *string
-	Mrowner               *string
-	Mrownerconfig         *string
-	QuoteGenerationSocket *SocketAddress
+	Attributes            *uint64        `json:"attributes,omitzero"`
+	SeptVeDisable         *bool          `json:"sept-ve-disable,omitzero"`
+	Mrconfigid            *string        `json:"mrconfigid,omitzero"`
+	Mrowner               *string        `json:"mrowner,omitzero"`
+	Mrownerconfig         *string        `json:"mrownerconfig,omitzero"`
+	QuoteGenerationSocket *SocketAddress `json:"quote-generation-socket,omitzero"`
 }
 
 func (v *TdxGuestProperties) EncodeMembers(e *wire.Encoder) {
@@ -1359,20 +1863,37 @@ func (v *TdxGuestProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v TdxGuestProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v TdxGuestProperties) String() string {
-	return qmp.Format(&v)
+func (v *TdxGuestProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "attributes":
+		d.OptUint(&v.Attributes)
+		return 1
+	case "sept-ve-disable":
+		d.OptBool(&v.SeptVeDisable)
+		return 2
+	case "mrconfigid":
+		d.OptString(&v.Mrconfigid)
+		return 3
+	case "mrowner":
+		d.OptString(&v.Mrowner)
+		return 4
+	case "mrownerconfig":
+		d.OptString(&v.Mrownerconfig)
+		return 5
+	case "quote-generation-socket":
+		v.QuoteGenerationSocket = new(SocketAddress)
+		d.Object(v.QuoteGenerationSocket)
+		return 6
+	}
+	return 0
 }
 
 // ThreadContextProperties is the QAPI struct ThreadContextProperties.
 //
 // Since QEMU 7.2. See qom.json.
 type ThreadContextProperties struct {
-	CPUAffinity  []uint16
-	NodeAffinity []uint16
+	CPUAffinity  []uint16 `json:"cpu-affinity,omitzero"`
+	NodeAffinity []uint16 `json:"node-affinity,omitzero"`
 }
 
 func (v *ThreadContextProperties) EncodeMembers(e *wire.Encoder) {
@@ -1392,12 +1913,22 @@ func (v *ThreadContextProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v ThreadContextProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ThreadContextProperties) String() string {
-	return qmp.Format(&v)
+func (v *ThreadContextProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "cpu-affinity":
+		v.CPUAffinity = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.CPUAffinity = append(v.CPUAffinity, d.Uint16())
+		}
+		return 1
+	case "node-affinity":
+		v.NodeAffinity = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.NodeAffinity = append(v.NodeAffinity, d.Uint16())
+		}
+		return 2
+	}
+	return 0
 }
 
 // ObjectType is the QAPI enum ObjectType.
@@ -1481,8 +2012,8 @@ const (
 // Since QEMU 6.0. See qom.json.
 type ObjectOptions struct {
 	// Decides what Branch holds.
-	QOMType ObjectType
-	ID      string
+	QOMType ObjectType `json:"qom-type"`
+	ID      string     `json:"id"`
 	Branch  ObjectOptionsBranch
 }
 
@@ -1541,6 +2072,7 @@ type ObjectOptions struct {
 // It is nil for can-bus, pef-guest, s390-pv-guest.
 type ObjectOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isObjectOptionsBranch()
 }
 
@@ -1703,6 +2235,135 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *ObjectOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "qom-type":
+		v.QOMType = ObjectType(d.Enum())
+		return 1
+	case "id":
+		v.ID = d.String()
+		return 2
+	}
+	return 0
+}
+
+func (v *ObjectOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.QOMType == "" && !end {
+		return nil, false
+	}
+	switch v.QOMType {
+	case ObjectTypeACPIGenericInitiator:
+		v.Branch = new(AcpiGenericInitiatorProperties)
+	case ObjectTypeACPIGenericPort:
+		v.Branch = new(AcpiGenericPortProperties)
+	case ObjectTypeAuthzList:
+		v.Branch = new(AuthZListProperties)
+	case ObjectTypeAuthzListfile:
+		v.Branch = new(AuthZListFileProperties)
+	case ObjectTypeAuthzPam:
+		v.Branch = new(AuthZPAMProperties)
+	case ObjectTypeAuthzSimple:
+		v.Branch = new(AuthZSimpleProperties)
+	case ObjectTypeCanHostSocketcan:
+		v.Branch = new(CanHostSocketcanProperties)
+	case ObjectTypeColoCompare:
+		v.Branch = new(ColoCompareProperties)
+	case ObjectTypeCryptodevBackend, ObjectTypeCryptodevBackendBuiltin, ObjectTypeCryptodevBackendLkcf:
+		v.Branch = new(CryptodevBackendProperties)
+	case ObjectTypeCryptodevVhostUser:
+		v.Branch = new(CryptodevVhostUserProperties)
+	case ObjectTypeDbusVmstate:
+		v.Branch = new(DBusVMStateProperties)
+	case ObjectTypeFilterBuffer:
+		v.Branch = new(FilterBufferProperties)
+	case ObjectTypeFilterDump:
+		v.Branch = new(FilterDumpProperties)
+	case ObjectTypeFilterMirror:
+		v.Branch = new(FilterMirrorProperties)
+	case ObjectTypeFilterRedirector:
+		v.Branch = new(FilterRedirectorProperties)
+	case ObjectTypeFilterReplay:
+		v.Branch = new(NetfilterProperties)
+	case ObjectTypeFilterRewriter:
+		v.Branch = new(FilterRewriterProperties)
+	case ObjectTypeIgvmCfg:
+		v.Branch = new(IgvmCfgProperties)
+	case ObjectTypeInputBarrier:
+		v.Branch = new(InputBarrierProperties)
+	case ObjectTypeInputLinux:
+		v.Branch = new(InputLinuxProperties)
+	case ObjectTypeIommufd:
+		v.Branch = new(IOMMUFDProperties)
+	case ObjectTypeIothread:
+		v.Branch = new(IothreadProperties)
+	case ObjectTypeMainLoop:
+		v.Branch = new(MainLoopProperties)
+	case ObjectTypeMemoryBackendEpc:
+		v.Branch = new(MemoryBackendEpcProperties)
+	case ObjectTypeMemoryBackendFile:
+		v.Branch = new(MemoryBackendFileProperties)
+	case ObjectTypeMemoryBackendMemfd:
+		v.Branch = new(MemoryBackendMemfdProperties)
+	case ObjectTypeMemoryBackendRAM:
+		v.Branch = new(MemoryBackendProperties)
+	case ObjectTypeMemoryBackendShm:
+		v.Branch = new(MemoryBackendShmProperties)
+	case ObjectTypePrManagerHelper:
+		v.Branch = new(PrManagerHelperProperties)
+	case ObjectTypeQtest:
+		v.Branch = new(QtestProperties)
+	case ObjectTypeRNGBuiltin:
+		v.Branch = new(RngProperties)
+	case ObjectTypeRNGEgd:
+		v.Branch = new(RngEgdProperties)
+	case ObjectTypeRNGRandom:
+		v.Branch = new(RngRandomProperties)
+	case ObjectTypeSecret:
+		v.Branch = new(SecretProperties)
+	case ObjectTypeSecretKeyring:
+		v.Branch = new(SecretKeyringProperties)
+	case ObjectTypeSEVGuest:
+		v.Branch = new(SevGuestProperties)
+	case ObjectTypeSEVSnpGuest:
+		v.Branch = new(SevSnpGuestProperties)
+	case ObjectTypeTDXGuest:
+		v.Branch = new(TdxGuestProperties)
+	case ObjectTypeThreadContext:
+		v.Branch = new(ThreadContextProperties)
+	case ObjectTypeThrottleGroup:
+		v.Branch = new(ThrottleGroupProperties)
+	case ObjectTypeTLSCredsAnon:
+		v.Branch = new(TlsCredsAnonProperties)
+	case ObjectTypeTLSCredsPsk:
+		v.Branch = new(TlsCredsPskProperties)
+	case ObjectTypeTLSCredsX509:
+		v.Branch = new(TlsCredsX509Properties)
+	case ObjectTypeTLSCipherSuites:
+		v.Branch = new(TlsCredsProperties)
+	case ObjectTypeXRemoteObject:
+		v.Branch = new(RemoteObjectProperties)
+	case ObjectTypeXVFIOUserServer:
+		v.Branch = new(VfioUserServerProperties)
+	case ObjectTypeMonitorHMP:
+		v.Branch = new(ObjectOptionsMonitorHmp)
+	case ObjectTypeMonitorQMP:
+		v.Branch = new(ObjectOptionsMonitorQmp)
+	case ObjectTypeCanBus, ObjectTypePefGuest, ObjectTypeS390PvGuest:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *ObjectOptions) UnmarshalJSON(text []byte) error {
+	*v = ObjectOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v ObjectOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -1716,12 +2377,20 @@ func (v ObjectOptions) String() string {
 // Since QEMU 2.0. See qom.json.
 type ObjectAdd ObjectOptions
 
+func (r *ObjectAdd) EncodeMembers(e *wire.Encoder) {
+	(*ObjectOptions)(r).EncodeMembers(e)
+}
+
+func (r *ObjectAdd) UnmarshalJSON(text []byte) error {
+	return (*ObjectOptions)(r).UnmarshalJSON(text)
+}
+
 func (r ObjectAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*ObjectOptions)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r ObjectAdd) String() string {
-	return qmp.Format((*ObjectOptions)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1733,19 +2402,11 @@ func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Since QEMU 2.0. See qom.json.
 type ObjectDel struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *ObjectDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r ObjectDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ObjectDel) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1757,8 +2418,8 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //
 // Seen first in QEMU 11.1. See qom.json.
 type ObjectOptionsMonitorHmp struct {
-	Chardev  string
-	Readline *bool
+	Chardev  string `json:"chardev"`
+	Readline *bool  `json:"readline,omitzero"`
 }
 
 func (v *ObjectOptionsMonitorHmp) EncodeMembers(e *wire.Encoder) {
@@ -1766,21 +2427,25 @@ func (v *ObjectOptionsMonitorHmp) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("readline", v.Readline)
 }
 
-func (v ObjectOptionsMonitorHmp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ObjectOptionsMonitorHmp) String() string {
-	return qmp.Format(&v)
+func (v *ObjectOptionsMonitorHmp) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "chardev":
+		v.Chardev = d.String()
+		return 1
+	case "readline":
+		d.OptBool(&v.Readline)
+		return 2
+	}
+	return 0
 }
 
 // ObjectOptionsMonitorQmp is the QAPI struct ObjectOptionsMonitorQmp.
 //
 // Seen first in QEMU 11.1. See qom.json.
 type ObjectOptionsMonitorQmp struct {
-	Chardev     string
-	Pretty      *bool
-	CloseAction *ObjectOptionsMonitorQmpCloseAction
+	Chardev     string                              `json:"chardev"`
+	Pretty      *bool                               `json:"pretty,omitzero"`
+	CloseAction *ObjectOptionsMonitorQmpCloseAction `json:"close-action,omitzero"`
 }
 
 func (v *ObjectOptionsMonitorQmp) EncodeMembers(e *wire.Encoder) {
@@ -1789,12 +2454,19 @@ func (v *ObjectOptionsMonitorQmp) EncodeMembers(e *wire.Encoder) {
 	e.OptString("close-action", (*string)(v.CloseAction))
 }
 
-func (v ObjectOptionsMonitorQmp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ObjectOptionsMonitorQmp) String() string {
-	return qmp.Format(&v)
+func (v *ObjectOptionsMonitorQmp) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "chardev":
+		v.Chardev = d.String()
+		return 1
+	case "pretty":
+		d.OptBool(&v.Pretty)
+		return 2
+	case "close-action":
+		v.CloseAction = new(ObjectOptionsMonitorQmpCloseAction(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
 // ObjectOptionsMonitorQmpCloseAction is the QAPI enum ObjectOptionsMonitorQmpCloseAction.

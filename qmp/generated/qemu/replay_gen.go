@@ -35,7 +35,7 @@ func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Mode = ReplayMode(d.Enum())
 		return 1
 	case "filename":
-		v.Filename = new(d.String())
+		d.OptString(&v.Filename)
 		return 2
 	case "icount":
 		v.Icount = d.Int64()
@@ -62,19 +62,11 @@ func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 5.2. See replay.json.
 type ReplayBreak struct {
-	Icount int64
+	Icount int64 `json:"icount"`
 }
 
 func (r *ReplayBreak) EncodeMembers(e *wire.Encoder) {
 	e.Name("icount").Int(r.Icount)
-}
-
-func (r ReplayBreak) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ReplayBreak) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -96,19 +88,11 @@ func (r ReplayDeleteBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Since QEMU 5.2. See replay.json.
 type ReplaySeek struct {
-	Icount int64
+	Icount int64 `json:"icount"`
 }
 
 func (r *ReplaySeek) EncodeMembers(e *wire.Encoder) {
 	e.Name("icount").Int(r.Icount)
-}
-
-func (r ReplaySeek) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ReplaySeek) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

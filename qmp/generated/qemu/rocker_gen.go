@@ -36,19 +36,11 @@ func (v *RockerSwitch) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.4. See rocker.json.
 type QueryRocker struct {
-	Name string
+	Name string `json:"name"`
 }
 
 func (r *QueryRocker) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
-}
-
-func (r QueryRocker) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRocker) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -122,19 +114,11 @@ func (v *RockerPort) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.4. See rocker.json.
 type QueryRockerPorts struct {
-	Name string
+	Name string `json:"name"`
 }
 
 func (r *QueryRockerPorts) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
-}
-
-func (r QueryRockerPorts) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRockerPorts) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -188,10 +172,10 @@ func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.EthType = new(d.Uint16())
 		return 6
 	case "eth-src":
-		v.EthSrc = new(d.String())
+		d.OptString(&v.EthSrc)
 		return 7
 	case "eth-dst":
-		v.EthDst = new(d.String())
+		d.OptString(&v.EthDst)
 		return 8
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
@@ -200,7 +184,7 @@ func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.IPTos = new(d.Uint8())
 		return 10
 	case "ip-dst":
-		v.IPDst = new(d.String())
+		d.OptString(&v.IPDst)
 		return 11
 	}
 	return 0
@@ -231,10 +215,10 @@ func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VLANID = new(d.Uint16())
 		return 3
 	case "eth-src":
-		v.EthSrc = new(d.String())
+		d.OptString(&v.EthSrc)
 		return 4
 	case "eth-dst":
-		v.EthDst = new(d.String())
+		d.OptString(&v.EthDst)
 		return 5
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
@@ -318,8 +302,8 @@ func (v *RockerOfDpaFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.4. See rocker.json.
 type QueryRockerOfDpaFlows struct {
-	Name  string
-	TblID *uint32
+	Name  string  `json:"name"`
+	TblID *uint32 `json:"tbl-id,omitzero"`
 }
 
 func (r *QueryRockerOfDpaFlows) EncodeMembers(e *wire.Encoder) {
@@ -327,14 +311,6 @@ func (r *QueryRockerOfDpaFlows) EncodeMembers(e *wire.Encoder) {
 	if r.TblID != nil {
 		e.Name("tbl-id").Uint(uint64(*r.TblID))
 	}
-}
-
-func (r QueryRockerOfDpaFlows) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRockerOfDpaFlows) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -405,10 +381,10 @@ func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 10
 	case "set-eth-src":
-		v.SetEthSrc = new(d.String())
+		d.OptString(&v.SetEthSrc)
 		return 11
 	case "set-eth-dst":
-		v.SetEthDst = new(d.String())
+		d.OptString(&v.SetEthDst)
 		return 12
 	case "ttl-check":
 		v.TTLCheck = new(d.Uint8())
@@ -421,8 +397,8 @@ func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.4. See rocker.json.
 type QueryRockerOfDpaGroups struct {
-	Name string
-	Type *uint8
+	Name string `json:"name"`
+	Type *uint8 `json:"type,omitzero"`
 }
 
 func (r *QueryRockerOfDpaGroups) EncodeMembers(e *wire.Encoder) {
@@ -430,14 +406,6 @@ func (r *QueryRockerOfDpaGroups) EncodeMembers(e *wire.Encoder) {
 	if r.Type != nil {
 		e.Name("type").Uint(uint64(*r.Type))
 	}
-}
-
-func (r QueryRockerOfDpaGroups) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRockerOfDpaGroups) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

@@ -297,19 +297,11 @@ const (
 //
 // Since QEMU 2.11. See run-state.json.
 type WatchdogSetAction struct {
-	Action WatchdogAction
+	Action WatchdogAction `json:"action"`
 }
 
 func (r *WatchdogSetAction) EncodeMembers(e *wire.Encoder) {
 	e.Name("action").String(string(r.Action))
-}
-
-func (r WatchdogSetAction) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r WatchdogSetAction) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -321,10 +313,10 @@ func (r WatchdogSetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Since QEMU 6.0. See run-state.json.
 type SetAction struct {
-	Reboot   *RebootAction
-	Shutdown *ShutdownAction
-	Panic    *PanicAction
-	Watchdog *WatchdogAction
+	Reboot   *RebootAction   `json:"reboot,omitzero"`
+	Shutdown *ShutdownAction `json:"shutdown,omitzero"`
+	Panic    *PanicAction    `json:"panic,omitzero"`
+	Watchdog *WatchdogAction `json:"watchdog,omitzero"`
 }
 
 func (r *SetAction) EncodeMembers(e *wire.Encoder) {
@@ -332,14 +324,6 @@ func (r *SetAction) EncodeMembers(e *wire.Encoder) {
 	e.OptString("shutdown", (*string)(r.Shutdown))
 	e.OptString("panic", (*string)(r.Panic))
 	e.OptString("watchdog", (*string)(r.Watchdog))
-}
-
-func (r SetAction) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r SetAction) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -444,8 +428,8 @@ const (
 // Since QEMU 2.9. See run-state.json.
 type GuestPanicInformation struct {
 	// Decides what Branch holds.
-	Type   GuestPanicInformationType   `json:"type"`
-	Branch GuestPanicInformationBranch `json:",omitzero"`
+	Type   GuestPanicInformationType `json:"type"`
+	Branch GuestPanicInformationBranch
 }
 
 // GuestPanicInformationBranch is what the Type of GuestPanicInformation adds to it:
@@ -456,6 +440,7 @@ type GuestPanicInformation struct {
 //   - *GuestPanicInformationSev: sev (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 type GuestPanicInformationBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isGuestPanicInformationBranch()
 }
@@ -465,6 +450,26 @@ func (*GuestPanicInformationS390) isGuestPanicInformationBranch()   {}
 func (*GuestPanicInformationTdx) isGuestPanicInformationBranch()    {}
 func (*GuestPanicInformationSev) isGuestPanicInformationBranch()    {}
 func (*RawBranch) isGuestPanicInformationBranch()                   {}
+
+func (v *GuestPanicInformation) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *GuestPanicInformationHyperV:
+		tag = e.Tag(tag, b == nil, "hyper-v")
+	case *GuestPanicInformationS390:
+		tag = e.Tag(tag, b == nil, "s390")
+	case *GuestPanicInformationTdx:
+		tag = e.Tag(tag, b == nil, "tdx")
+	case *GuestPanicInformationSev:
+		tag = e.Tag(tag, b == nil, "sev")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *GuestPanicInformation) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -497,6 +502,19 @@ func (v *GuestPanicInformation) DecodeBranch(end bool) (wire.MemberDecoder, bool
 	return v.Branch, true
 }
 
+func (v *GuestPanicInformation) UnmarshalJSON(text []byte) error {
+	*v = GuestPanicInformation{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestPanicInformation) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v GuestPanicInformation) String() string {
+	return qmp.Format(&v)
+}
+
 // GuestPanicInformationHyperV is the QAPI struct GuestPanicInformationHyperV.
 //
 // Since QEMU 2.9. See run-state.json.
@@ -506,6 +524,14 @@ type GuestPanicInformationHyperV struct {
 	Arg3 uint64 `json:"arg3"`
 	Arg4 uint64 `json:"arg4"`
 	Arg5 uint64 `json:"arg5"`
+}
+
+func (v *GuestPanicInformationHyperV) EncodeMembers(e *wire.Encoder) {
+	e.Name("arg1").Uint(v.Arg1)
+	e.Name("arg2").Uint(v.Arg2)
+	e.Name("arg3").Uint(v.Arg3)
+	e.Name("arg4").Uint(v.Arg4)
+	e.Name("arg5").Uint(v.Arg5)
 }
 
 func (v *GuestPanicInformationHyperV) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -553,6 +579,13 @@ type GuestPanicInformationS390 struct {
 	Reason  S390CrashReason `json:"reason"`
 }
 
+func (v *GuestPanicInformationS390) EncodeMembers(e *wire.Encoder) {
+	e.Name("core").Uint(uint64(v.Core))
+	e.Name("psw-mask").Uint(v.PswMask)
+	e.Name("psw-addr").Uint(v.PswAddr)
+	e.Name("reason").String(string(v.Reason))
+}
+
 func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "core":
@@ -580,6 +613,12 @@ type GuestPanicInformationTdx struct {
 	Gpa       *uint64 `json:"gpa,omitzero"`
 }
 
+func (v *GuestPanicInformationTdx) EncodeMembers(e *wire.Encoder) {
+	e.Name("error-code").Uint(uint64(v.ErrorCode))
+	e.Name("message").String(v.Message)
+	e.OptUint("gpa", v.Gpa)
+}
+
 func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "error-code":
@@ -589,7 +628,7 @@ func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Message = d.String()
 		return 2
 	case "gpa":
-		v.Gpa = new(d.Uint64())
+		d.OptUint(&v.Gpa)
 		return 3
 	}
 	return 0
@@ -686,6 +725,11 @@ const (
 type GuestPanicInformationSev struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`
+}
+
+func (v *GuestPanicInformationSev) EncodeMembers(e *wire.Encoder) {
+	e.Name("set").Int(v.Set)
+	e.Name("code").Int(v.Code)
 }
 
 func (v *GuestPanicInformationSev) DecodeMember(d *wire.Decoder, name []byte) int {

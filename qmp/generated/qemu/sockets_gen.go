@@ -25,8 +25,8 @@ const (
 //
 // See sockets.json.
 type InetSocketAddressBase struct {
-	Host string
-	Port string
+	Host string `json:"host"`
+	Port string `json:"port"`
 }
 
 func (v *InetSocketAddressBase) EncodeMembers(e *wire.Encoder) {
@@ -34,12 +34,16 @@ func (v *InetSocketAddressBase) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").String(v.Port)
 }
 
-func (v InetSocketAddressBase) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InetSocketAddressBase) String() string {
-	return qmp.Format(&v)
+func (v *InetSocketAddressBase) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "host":
+		v.Host = d.String()
+		return 1
+	case "port":
+		v.Port = d.String()
+		return 2
+	}
+	return 0
 }
 
 // InetSocketAddress is the QAPI struct InetSocketAddress.
@@ -85,14 +89,6 @@ func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("mptcp", v.Mptcp)
 }
 
-func (v InetSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InetSocketAddress) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
@@ -102,19 +98,19 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Port = d.String()
 		return 2
 	case "numeric":
-		v.Numeric = new(d.Bool())
+		d.OptBool(&v.Numeric)
 		return 3
 	case "to":
 		v.To = new(d.Uint16())
 		return 4
 	case "ipv4":
-		v.IPv4 = new(d.Bool())
+		d.OptBool(&v.IPv4)
 		return 5
 	case "ipv6":
-		v.IPv6 = new(d.Bool())
+		d.OptBool(&v.IPv6)
 		return 6
 	case "keep-alive":
-		v.KeepAlive = new(d.Bool())
+		d.OptBool(&v.KeepAlive)
 		return 7
 	case "keep-alive-count":
 		v.KeepAliveCount = new(d.Uint32())
@@ -126,7 +122,7 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.KeepAliveInterval = new(d.Uint32())
 		return 10
 	case "mptcp":
-		v.Mptcp = new(d.Bool())
+		d.OptBool(&v.Mptcp)
 		return 11
 	}
 	return 0
@@ -149,24 +145,16 @@ func (v *UnixSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("tight", v.Tight)
 }
 
-func (v UnixSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v UnixSocketAddress) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = new(d.Bool())
+		d.OptBool(&v.Abstract)
 		return 2
 	case "tight":
-		v.Tight = new(d.Bool())
+		d.OptBool(&v.Tight)
 		return 3
 	}
 	return 0
@@ -183,14 +171,6 @@ type VsockSocketAddress struct {
 func (v *VsockSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("cid").String(v.Cid)
 	e.Name("port").String(v.Port)
-}
-
-func (v VsockSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v VsockSocketAddress) String() string {
-	return qmp.Format(&v)
 }
 
 func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -216,14 +196,6 @@ func (v *FdSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v FdSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FdSocketAddress) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "str":
@@ -237,76 +209,80 @@ func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 1.3. See sockets.json.
 type InetSocketAddressWrapper struct {
-	Data InetSocketAddress
+	Data InetSocketAddress `json:"data"`
 }
 
 func (v *InetSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v InetSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InetSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
+func (v *InetSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // UnixSocketAddressWrapper is the QAPI struct UnixSocketAddressWrapper.
 //
 // Since QEMU 1.3. See sockets.json.
 type UnixSocketAddressWrapper struct {
-	Data UnixSocketAddress
+	Data UnixSocketAddress `json:"data"`
 }
 
 func (v *UnixSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v UnixSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v UnixSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
+func (v *UnixSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // VsockSocketAddressWrapper is the QAPI struct VsockSocketAddressWrapper.
 //
 // Since QEMU 2.8. See sockets.json.
 type VsockSocketAddressWrapper struct {
-	Data VsockSocketAddress
+	Data VsockSocketAddress `json:"data"`
 }
 
 func (v *VsockSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v VsockSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v VsockSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
+func (v *VsockSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // FdSocketAddressWrapper is the QAPI struct FdSocketAddressWrapper.
 //
 // Since QEMU 1.3. See sockets.json.
 type FdSocketAddressWrapper struct {
-	Data FdSocketAddress
+	Data FdSocketAddress `json:"data"`
 }
 
 func (v *FdSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v FdSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FdSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
+func (v *FdSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // SocketAddressLegacy is the QAPI union SocketAddressLegacy.
@@ -314,7 +290,7 @@ func (v FdSocketAddressWrapper) String() string {
 // Since QEMU 1.3. See sockets.json.
 type SocketAddressLegacy struct {
 	// Decides what Branch holds.
-	Type   SocketAddressType
+	Type   SocketAddressType `json:"type"`
 	Branch SocketAddressLegacyBranch
 }
 
@@ -327,6 +303,7 @@ type SocketAddressLegacy struct {
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isSocketAddressLegacyBranch()
 }
 
@@ -356,6 +333,42 @@ func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *SocketAddressLegacy) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = SocketAddressType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *SocketAddressLegacy) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case SocketAddressTypeInet:
+		v.Branch = new(InetSocketAddressWrapper)
+	case SocketAddressTypeUnix:
+		v.Branch = new(UnixSocketAddressWrapper)
+	case SocketAddressTypeVSOCK:
+		v.Branch = new(VsockSocketAddressWrapper)
+	case SocketAddressTypeFd:
+		v.Branch = new(FdSocketAddressWrapper)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *SocketAddressLegacy) UnmarshalJSON(text []byte) error {
+	*v = SocketAddressLegacy{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v SocketAddressLegacy) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -382,8 +395,8 @@ const (
 // Since QEMU 2.9. See sockets.json.
 type SocketAddress struct {
 	// Decides what Branch holds.
-	Type   SocketAddressType   `json:"type"`
-	Branch SocketAddressBranch `json:",omitzero"`
+	Type   SocketAddressType `json:"type"`
+	Branch SocketAddressBranch
 }
 
 // SocketAddressBranch is what the Type of SocketAddress adds to it:
@@ -425,14 +438,6 @@ func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v SocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v SocketAddress) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *SocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
@@ -462,4 +467,17 @@ func (v *SocketAddress) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch, true
+}
+
+func (v *SocketAddress) UnmarshalJSON(text []byte) error {
+	*v = SocketAddress{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SocketAddress) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v SocketAddress) String() string {
+	return qmp.Format(&v)
 }

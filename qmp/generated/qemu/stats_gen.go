@@ -62,8 +62,8 @@ const (
 //
 // Since QEMU 7.1. See stats.json.
 type StatsRequest struct {
-	Provider StatsProvider
-	Names    []string
+	Provider StatsProvider `json:"provider"`
+	Names    []string      `json:"names,omitzero"`
 }
 
 func (v *StatsRequest) EncodeMembers(e *wire.Encoder) {
@@ -77,19 +77,26 @@ func (v *StatsRequest) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v StatsRequest) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v StatsRequest) String() string {
-	return qmp.Format(&v)
+func (v *StatsRequest) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "provider":
+		v.Provider = StatsProvider(d.Enum())
+		return 1
+	case "names":
+		v.Names = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Names = append(v.Names, d.String())
+		}
+		return 2
+	}
+	return 0
 }
 
 // StatsVCPUFilter is the QAPI struct StatsVCPUFilter.
 //
 // Since QEMU 7.1. See stats.json.
 type StatsVCPUFilter struct {
-	VCPUs []string
+	VCPUs []string `json:"vcpus,omitzero"`
 }
 
 func (v *StatsVCPUFilter) EncodeMembers(e *wire.Encoder) {
@@ -102,12 +109,16 @@ func (v *StatsVCPUFilter) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v StatsVCPUFilter) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v StatsVCPUFilter) String() string {
-	return qmp.Format(&v)
+func (v *StatsVCPUFilter) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "vcpus":
+		v.VCPUs = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.VCPUs = append(v.VCPUs, d.String())
+		}
+		return 1
+	}
+	return 0
 }
 
 // StatsFilter is the QAPI union StatsFilter.
@@ -115,8 +126,8 @@ func (v StatsVCPUFilter) String() string {
 // Since QEMU 7.1. See stats.json.
 type StatsFilter struct {
 	// Decides what Branch holds.
-	Target    StatsTarget
-	Providers []StatsRequest
+	Target    StatsTarget    `json:"target"`
+	Providers []StatsRequest `json:"providers,omitzero"`
 	Branch    StatsFilterBranch
 }
 
@@ -128,6 +139,7 @@ type StatsFilter struct {
 // It is nil for vm, cryptodev.
 type StatsFilterBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isStatsFilterBranch()
 }
 
@@ -155,6 +167,45 @@ func (v *StatsFilter) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *StatsFilter) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "target":
+		v.Target = StatsTarget(d.Enum())
+		return 1
+	case "providers":
+		v.Providers = make([]StatsRequest, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Providers = append(v.Providers, StatsRequest{})
+			d.Object(&v.Providers[len(v.Providers)-1])
+		}
+		return 2
+	}
+	return 0
+}
+
+func (v *StatsFilter) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Target == "" && !end {
+		return nil, false
+	}
+	switch v.Target {
+	case StatsTargetVCPU:
+		v.Branch = new(StatsVCPUFilter)
+	case StatsTargetVM, StatsTargetCryptodev:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *StatsFilter) UnmarshalJSON(text []byte) error {
+	*v = StatsFilter{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v StatsFilter) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -168,18 +219,35 @@ func (v StatsFilter) String() string {
 //
 // Since QEMU 7.1. See stats.json.
 type StatsValue struct {
-	Scalar  *uint64  `json:",omitzero"`
-	Boolean *bool    `json:",omitzero"`
-	List    []uint64 `json:",omitzero"`
+	Scalar  *uint64
+	Boolean *bool
+	List    []uint64
+}
+
+func (v *StatsValue) EncodeValue(e *wire.Encoder) {
+	switch {
+	case v.Scalar != nil && v.Boolean == nil && v.List == nil:
+		e.Uint(*v.Scalar)
+	case v.Boolean != nil && v.Scalar == nil && v.List == nil:
+		e.Bool(*v.Boolean)
+	case v.List != nil && v.Scalar == nil && v.Boolean == nil:
+		e.BeginArray()
+		for i := range v.List {
+			e.Elem().Uint(v.List[i])
+		}
+		e.EndArray()
+	default:
+		e.Fail("exactly one of Scalar, Boolean, List must be set")
+	}
 }
 
 func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	*v = StatsValue{}
 	switch d.Kind() {
 	case wire.KindNumber:
-		v.Scalar = new(d.Uint64())
+		d.OptUint(&v.Scalar)
 	case wire.KindBool:
-		v.Boolean = new(d.Bool())
+		d.OptBool(&v.Boolean)
 	case wire.KindArray:
 		v.List = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
@@ -190,12 +258,30 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v *StatsValue) UnmarshalJSON(text []byte) error {
+	*v = StatsValue{}
+	return qmp.UnmarshalValue(text, v)
+}
+
+func (v StatsValue) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
+func (v StatsValue) String() string {
+	return qmp.FormatValue(&v)
+}
+
 // Stats is the QAPI struct Stats.
 //
 // Since QEMU 7.1. See stats.json.
 type Stats struct {
 	Name  string     `json:"name"`
 	Value StatsValue `json:"value"`
+}
+
+func (v *Stats) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	v.Value.EncodeValue(e.Name("value"))
 }
 
 func (v *Stats) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -219,13 +305,23 @@ type StatsResult struct {
 	Stats    []Stats       `json:"stats"`
 }
 
+func (v *StatsResult) EncodeMembers(e *wire.Encoder) {
+	e.Name("provider").String(string(v.Provider))
+	e.OptString("qom-path", v.QOMPath)
+	e.Name("stats").BeginArray()
+	for i := range v.Stats {
+		e.Elem().Object(&v.Stats[i])
+	}
+	e.EndArray()
+}
+
 func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "provider":
 		v.Provider = StatsProvider(d.Enum())
 		return 1
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 2
 	case "stats":
 		v.Stats = make([]Stats, 0, d.Room())
@@ -238,17 +334,38 @@ func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *StatsResult) UnmarshalJSON(text []byte) error {
+	*v = StatsResult{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v StatsResult) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v StatsResult) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryStats is the QMP command query-stats.
 //
 // Since QEMU 7.1. See stats.json.
 type QueryStats StatsFilter
 
+func (r *QueryStats) EncodeMembers(e *wire.Encoder) {
+	(*StatsFilter)(r).EncodeMembers(e)
+}
+
+func (r *QueryStats) UnmarshalJSON(text []byte) error {
+	return (*StatsFilter)(r).UnmarshalJSON(text)
+}
+
 func (r QueryStats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*StatsFilter)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r QueryStats) String() string {
-	return qmp.Format((*StatsFilter)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -274,6 +391,19 @@ type StatsSchemaValue struct {
 	Base       *int8      `json:"base,omitzero"`
 	Exponent   int16      `json:"exponent"`
 	BucketSize *uint32    `json:"bucket-size,omitzero"`
+}
+
+func (v *StatsSchemaValue) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("type").String(string(v.Type))
+	e.OptString("unit", (*string)(v.Unit))
+	if v.Base != nil {
+		e.Name("base").Int(int64(*v.Base))
+	}
+	e.Name("exponent").Int(int64(v.Exponent))
+	if v.BucketSize != nil {
+		e.Name("bucket-size").Uint(uint64(*v.BucketSize))
+	}
 }
 
 func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -309,6 +439,16 @@ type StatsSchema struct {
 	Stats    []StatsSchemaValue `json:"stats"`
 }
 
+func (v *StatsSchema) EncodeMembers(e *wire.Encoder) {
+	e.Name("provider").String(string(v.Provider))
+	e.Name("target").String(string(v.Target))
+	e.Name("stats").BeginArray()
+	for i := range v.Stats {
+		e.Elem().Object(&v.Stats[i])
+	}
+	e.EndArray()
+}
+
 func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "provider":
@@ -328,23 +468,28 @@ func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *StatsSchema) UnmarshalJSON(text []byte) error {
+	*v = StatsSchema{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v StatsSchema) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v StatsSchema) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryStatsSchemas is the QMP command query-stats-schemas.
 //
 // Since QEMU 7.1. See stats.json.
 type QueryStatsSchemas struct {
-	Provider *StatsProvider
+	Provider *StatsProvider `json:"provider,omitzero"`
 }
 
 func (r *QueryStatsSchemas) EncodeMembers(e *wire.Encoder) {
 	e.OptString("provider", (*string)(r.Provider))
-}
-
-func (r QueryStatsSchemas) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryStatsSchemas) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

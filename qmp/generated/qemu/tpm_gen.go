@@ -83,13 +83,18 @@ type TPMPassthroughOptions struct {
 	CancelPath *string `json:"cancel-path,omitzero"`
 }
 
+func (v *TPMPassthroughOptions) EncodeMembers(e *wire.Encoder) {
+	e.OptString("path", v.Path)
+	e.OptString("cancel-path", v.CancelPath)
+}
+
 func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
-		v.Path = new(d.String())
+		d.OptString(&v.Path)
 		return 1
 	case "cancel-path":
-		v.CancelPath = new(d.String())
+		d.OptString(&v.CancelPath)
 		return 2
 	}
 	return 0
@@ -102,6 +107,10 @@ func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_TPM.
 type TPMEmulatorOptions struct {
 	Chardev string `json:"chardev"`
+}
+
+func (v *TPMEmulatorOptions) EncodeMembers(e *wire.Encoder) {
+	e.Name("chardev").String(v.Chardev)
 }
 
 func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -122,6 +131,10 @@ type TPMPassthroughOptionsWrapper struct {
 	Data TPMPassthroughOptions `json:"data"`
 }
 
+func (v *TPMPassthroughOptionsWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
+}
+
 func (v *TPMPassthroughOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
@@ -140,6 +153,10 @@ type TPMEmulatorOptionsWrapper struct {
 	Data TPMEmulatorOptions `json:"data"`
 }
 
+func (v *TPMEmulatorOptionsWrapper) EncodeMembers(e *wire.Encoder) {
+	e.Name("data").Object(&v.Data)
+}
+
 func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
@@ -156,8 +173,8 @@ func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) i
 // Only in a QEMU built with CONFIG_TPM.
 type TpmTypeOptions struct {
 	// Decides what Branch holds.
-	Type   TpmType              `json:"type"`
-	Branch TpmTypeOptionsBranch `json:",omitzero"`
+	Type   TpmType `json:"type"`
+	Branch TpmTypeOptionsBranch
 }
 
 // TpmTypeOptionsBranch is what the Type of TpmTypeOptions adds to it:
@@ -166,6 +183,7 @@ type TpmTypeOptions struct {
 //   - *TPMEmulatorOptionsWrapper: emulator
 //   - *RawBranch: a value that is not in this list, or none
 type TpmTypeOptionsBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isTpmTypeOptionsBranch()
 }
@@ -173,6 +191,22 @@ type TpmTypeOptionsBranch interface {
 func (*TPMPassthroughOptionsWrapper) isTpmTypeOptionsBranch() {}
 func (*TPMEmulatorOptionsWrapper) isTpmTypeOptionsBranch()    {}
 func (*RawBranch) isTpmTypeOptionsBranch()                    {}
+
+func (v *TpmTypeOptions) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *TPMPassthroughOptionsWrapper:
+		tag = e.Tag(tag, b == nil, "passthrough")
+	case *TPMEmulatorOptionsWrapper:
+		tag = e.Tag(tag, b == nil, "emulator")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
 
 func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -199,6 +233,19 @@ func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch, true
+}
+
+func (v *TpmTypeOptions) UnmarshalJSON(text []byte) error {
+	*v = TpmTypeOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v TpmTypeOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v TpmTypeOptions) String() string {
+	return qmp.Format(&v)
 }
 
 // TPMInfo is the QAPI struct TPMInfo.

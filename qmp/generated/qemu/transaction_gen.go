@@ -15,12 +15,8 @@ type Abort struct{}
 
 func (v *Abort) EncodeMembers(e *wire.Encoder) {}
 
-func (v Abort) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v Abort) String() string {
-	return qmp.Format(&v)
+func (v *Abort) DecodeMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // ActionCompletionMode is the QAPI enum ActionCompletionMode.
@@ -60,171 +56,180 @@ const (
 //
 // Since QEMU 1.6. See transaction.json.
 type AbortWrapper struct {
-	Data Abort
+	Data Abort `json:"data"`
 }
 
 func (v *AbortWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v AbortWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AbortWrapper) String() string {
-	return qmp.Format(&v)
+func (v *AbortWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // BlockDirtyBitmapAddWrapper is the QAPI struct BlockDirtyBitmapAddWrapper.
 //
 // Since QEMU 2.5. See transaction.json.
 type BlockDirtyBitmapAddWrapper struct {
-	Data BlockDirtyBitmapAdd
+	Data BlockDirtyBitmapAdd `json:"data"`
 }
 
 func (v *BlockDirtyBitmapAddWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v BlockDirtyBitmapAddWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmapAddWrapper) String() string {
-	return qmp.Format(&v)
+func (v *BlockDirtyBitmapAddWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // BlockDirtyBitmapWrapper is the QAPI struct BlockDirtyBitmapWrapper.
 //
 // Since QEMU 2.5. See transaction.json.
 type BlockDirtyBitmapWrapper struct {
-	Data BlockDirtyBitmap
+	Data BlockDirtyBitmap `json:"data"`
 }
 
 func (v *BlockDirtyBitmapWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v BlockDirtyBitmapWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmapWrapper) String() string {
-	return qmp.Format(&v)
+func (v *BlockDirtyBitmapWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // BlockDirtyBitmapMergeWrapper is the QAPI struct BlockDirtyBitmapMergeWrapper.
 //
 // Since QEMU 4.0. See transaction.json.
 type BlockDirtyBitmapMergeWrapper struct {
-	Data BlockDirtyBitmapMerge
+	Data BlockDirtyBitmapMerge `json:"data"`
 }
 
 func (v *BlockDirtyBitmapMergeWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v BlockDirtyBitmapMergeWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmapMergeWrapper) String() string {
-	return qmp.Format(&v)
+func (v *BlockDirtyBitmapMergeWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // BlockdevBackupWrapper is the QAPI struct BlockdevBackupWrapper.
 //
 // Since QEMU 2.3. See transaction.json.
 type BlockdevBackupWrapper struct {
-	Data BlockdevBackup
+	Data BlockdevBackup `json:"data"`
 }
 
 func (v *BlockdevBackupWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v BlockdevBackupWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevBackupWrapper) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevBackupWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // BlockdevSnapshotWrapper is the QAPI struct BlockdevSnapshotWrapper.
 //
 // Since QEMU 2.5. See transaction.json.
 type BlockdevSnapshotWrapper struct {
-	Data BlockdevSnapshot
+	Data BlockdevSnapshot `json:"data"`
 }
 
 func (v *BlockdevSnapshotWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v BlockdevSnapshotWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotWrapper) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevSnapshotWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // BlockdevSnapshotInternalWrapper is the QAPI struct BlockdevSnapshotInternalWrapper.
 //
 // Since QEMU 1.7. See transaction.json.
 type BlockdevSnapshotInternalWrapper struct {
-	Data BlockdevSnapshotInternal
+	Data BlockdevSnapshotInternal `json:"data"`
 }
 
 func (v *BlockdevSnapshotInternalWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v BlockdevSnapshotInternalWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotInternalWrapper) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevSnapshotInternalWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // BlockdevSnapshotSyncWrapper is the QAPI struct BlockdevSnapshotSyncWrapper.
 //
 // Since QEMU 1.1. See transaction.json.
 type BlockdevSnapshotSyncWrapper struct {
-	Data BlockdevSnapshotSync
+	Data BlockdevSnapshotSync `json:"data"`
 }
 
 func (v *BlockdevSnapshotSyncWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v BlockdevSnapshotSyncWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotSyncWrapper) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevSnapshotSyncWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // DriveBackupWrapper is the QAPI struct DriveBackupWrapper.
 //
 // Since QEMU 1.6. See transaction.json.
 type DriveBackupWrapper struct {
-	Data DriveBackup
+	Data DriveBackup `json:"data"`
 }
 
 func (v *DriveBackupWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v DriveBackupWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DriveBackupWrapper) String() string {
-	return qmp.Format(&v)
+func (v *DriveBackupWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // TransactionAction is the QAPI union TransactionAction.
@@ -232,7 +237,7 @@ func (v DriveBackupWrapper) String() string {
 // Since QEMU 1.1. See transaction.json.
 type TransactionAction struct {
 	// Decides what Branch holds.
-	Type   TransactionActionKind
+	Type   TransactionActionKind `json:"type"`
 	Branch TransactionActionBranch
 }
 
@@ -250,6 +255,7 @@ type TransactionAction struct {
 //   - *RawBranch: a value that is not in this list, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isTransactionActionBranch()
 }
 
@@ -294,6 +300,52 @@ func (v *TransactionAction) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *TransactionAction) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = TransactionActionKind(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *TransactionAction) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case TransactionActionKindAbort:
+		v.Branch = new(AbortWrapper)
+	case TransactionActionKindBlockDirtyBitmapAdd:
+		v.Branch = new(BlockDirtyBitmapAddWrapper)
+	case TransactionActionKindBlockDirtyBitmapRemove, TransactionActionKindBlockDirtyBitmapClear, TransactionActionKindBlockDirtyBitmapEnable, TransactionActionKindBlockDirtyBitmapDisable:
+		v.Branch = new(BlockDirtyBitmapWrapper)
+	case TransactionActionKindBlockDirtyBitmapMerge:
+		v.Branch = new(BlockDirtyBitmapMergeWrapper)
+	case TransactionActionKindBlockdevBackup:
+		v.Branch = new(BlockdevBackupWrapper)
+	case TransactionActionKindBlockdevSnapshot:
+		v.Branch = new(BlockdevSnapshotWrapper)
+	case TransactionActionKindBlockdevSnapshotInternalSync:
+		v.Branch = new(BlockdevSnapshotInternalWrapper)
+	case TransactionActionKindBlockdevSnapshotSync:
+		v.Branch = new(BlockdevSnapshotSyncWrapper)
+	case TransactionActionKindDriveBackup:
+		v.Branch = new(DriveBackupWrapper)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *TransactionAction) UnmarshalJSON(text []byte) error {
+	*v = TransactionAction{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v TransactionAction) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -306,27 +358,28 @@ func (v TransactionAction) String() string {
 //
 // Since QEMU 2.5. See transaction.json.
 type TransactionProperties struct {
-	CompletionMode *ActionCompletionMode
+	CompletionMode *ActionCompletionMode `json:"completion-mode,omitzero"`
 }
 
 func (v *TransactionProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("completion-mode", (*string)(v.CompletionMode))
 }
 
-func (v TransactionProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v TransactionProperties) String() string {
-	return qmp.Format(&v)
+func (v *TransactionProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "completion-mode":
+		v.CompletionMode = new(ActionCompletionMode(d.Enum()))
+		return 1
+	}
+	return 0
 }
 
 // Transaction is the QMP command transaction.
 //
 // Since QEMU 1.1. See transaction.json.
 type Transaction struct {
-	Actions    []TransactionAction
-	Properties *TransactionProperties
+	Actions    []TransactionAction    `json:"actions"`
+	Properties *TransactionProperties `json:"properties,omitzero"`
 }
 
 func (r *Transaction) EncodeMembers(e *wire.Encoder) {
@@ -338,6 +391,28 @@ func (r *Transaction) EncodeMembers(e *wire.Encoder) {
 	if r.Properties != nil {
 		e.Name("properties").Object(r.Properties)
 	}
+}
+
+func (r *Transaction) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "actions":
+		r.Actions = make([]TransactionAction, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Actions = append(r.Actions, TransactionAction{})
+			d.Object(&r.Actions[len(r.Actions)-1])
+		}
+		return 1
+	case "properties":
+		r.Properties = new(TransactionProperties)
+		d.Object(r.Properties)
+		return 2
+	}
+	return 0
+}
+
+func (r *Transaction) UnmarshalJSON(text []byte) error {
+	*r = Transaction{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r Transaction) MarshalJSON() ([]byte, error) {

@@ -2,22 +2,98 @@
 
 package qemu
 
+import (
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
 // UefiVariable is the QAPI struct UefiVariable.
 //
 // Since QEMU 10.0. See uefi.json.
 type UefiVariable struct {
-	GUID   string
-	Name   string
-	Attr   int64
-	Data   string
-	Time   *string
-	Digest *string
+	GUID   string  `json:"guid"`
+	Name   string  `json:"name"`
+	Attr   int64   `json:"attr"`
+	Data   string  `json:"data"`
+	Time   *string `json:"time,omitzero"`
+	Digest *string `json:"digest,omitzero"`
+}
+
+func (v *UefiVariable) EncodeMembers(e *wire.Encoder) {
+	e.Name("guid").String(v.GUID)
+	e.Name("name").String(v.Name)
+	e.Name("attr").Int(v.Attr)
+	e.Name("data").String(v.Data)
+	e.OptString("time", v.Time)
+	e.OptString("digest", v.Digest)
+}
+
+func (v *UefiVariable) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "guid":
+		v.GUID = d.String()
+		return 1
+	case "name":
+		v.Name = d.String()
+		return 2
+	case "attr":
+		v.Attr = d.Int64()
+		return 3
+	case "data":
+		v.Data = d.String()
+		return 4
+	case "time":
+		d.OptString(&v.Time)
+		return 5
+	case "digest":
+		d.OptString(&v.Digest)
+		return 6
+	}
+	return 0
 }
 
 // UefiVarStore is the QAPI struct UefiVarStore.
 //
 // Since QEMU 10.0. See uefi.json.
 type UefiVarStore struct {
-	Version   int64
-	Variables []UefiVariable
+	Version   int64          `json:"version"`
+	Variables []UefiVariable `json:"variables"`
+}
+
+func (v *UefiVarStore) EncodeMembers(e *wire.Encoder) {
+	e.Name("version").Int(v.Version)
+	e.Name("variables").BeginArray()
+	for i := range v.Variables {
+		e.Elem().Object(&v.Variables[i])
+	}
+	e.EndArray()
+}
+
+func (v *UefiVarStore) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "version":
+		v.Version = d.Int64()
+		return 1
+	case "variables":
+		v.Variables = make([]UefiVariable, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Variables = append(v.Variables, UefiVariable{})
+			d.Object(&v.Variables[len(v.Variables)-1])
+		}
+		return 2
+	}
+	return 0
+}
+
+func (v *UefiVarStore) UnmarshalJSON(text []byte) error {
+	*v = UefiVarStore{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v UefiVarStore) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v UefiVarStore) String() string {
+	return qmp.Format(&v)
 }

@@ -36,10 +36,10 @@ const (
 // Since QEMU 7.0. See ui.json.
 type SetPasswordOptions struct {
 	// Decides what Branch holds.
-	Protocol DisplayProtocol
+	Protocol DisplayProtocol `json:"protocol"`
 	// A secret: String hides it.
-	Password  string
-	Connected *SetPasswordAction
+	Password  string             `json:"password"`
+	Connected *SetPasswordAction `json:"connected,omitzero"`
 	Branch    SetPasswordOptionsBranch
 }
 
@@ -51,6 +51,7 @@ type SetPasswordOptions struct {
 // It is nil for spice.
 type SetPasswordOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isSetPasswordOptionsBranch()
 }
 
@@ -73,6 +74,44 @@ func (v *SetPasswordOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *SetPasswordOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "protocol":
+		v.Protocol = DisplayProtocol(d.Enum())
+		return 1
+	case "password":
+		v.Password = d.String()
+		return 2
+	case "connected":
+		v.Connected = new(SetPasswordAction(d.Enum()))
+		return 3
+	}
+	return 0
+}
+
+func (v *SetPasswordOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Protocol == "" && !end {
+		return nil, false
+	}
+	switch v.Protocol {
+	case DisplayProtocolVNC:
+		v.Branch = new(SetPasswordOptionsVnc)
+	case DisplayProtocolSpice:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *SetPasswordOptions) UnmarshalJSON(text []byte) error {
+	*v = SetPasswordOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v SetPasswordOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -85,19 +124,20 @@ func (v SetPasswordOptions) String() string {
 //
 // Since QEMU 7.0. See ui.json.
 type SetPasswordOptionsVnc struct {
-	Display *string
+	Display *string `json:"display,omitzero"`
 }
 
 func (v *SetPasswordOptionsVnc) EncodeMembers(e *wire.Encoder) {
 	e.OptString("display", v.Display)
 }
 
-func (v SetPasswordOptionsVnc) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v SetPasswordOptionsVnc) String() string {
-	return qmp.Format(&v)
+func (v *SetPasswordOptionsVnc) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "display":
+		d.OptString(&v.Display)
+		return 1
+	}
+	return 0
 }
 
 // SetPassword is the QMP command set_password.
@@ -105,12 +145,20 @@ func (v SetPasswordOptionsVnc) String() string {
 // Since QEMU 0.14. See ui.json.
 type SetPassword SetPasswordOptions
 
+func (r *SetPassword) EncodeMembers(e *wire.Encoder) {
+	(*SetPasswordOptions)(r).EncodeMembers(e)
+}
+
+func (r *SetPassword) UnmarshalJSON(text []byte) error {
+	return (*SetPasswordOptions)(r).UnmarshalJSON(text)
+}
+
 func (r SetPassword) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*SetPasswordOptions)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r SetPassword) String() string {
-	return qmp.Format((*SetPasswordOptions)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -123,8 +171,8 @@ func (r SetPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 // Since QEMU 7.0. See ui.json.
 type ExpirePasswordOptions struct {
 	// Decides what Branch holds.
-	Protocol DisplayProtocol
-	Time     string
+	Protocol DisplayProtocol `json:"protocol"`
+	Time     string          `json:"time"`
 	Branch   ExpirePasswordOptionsBranch
 }
 
@@ -136,6 +184,7 @@ type ExpirePasswordOptions struct {
 // It is nil for spice.
 type ExpirePasswordOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isExpirePasswordOptionsBranch()
 }
 
@@ -157,6 +206,41 @@ func (v *ExpirePasswordOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *ExpirePasswordOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "protocol":
+		v.Protocol = DisplayProtocol(d.Enum())
+		return 1
+	case "time":
+		v.Time = d.String()
+		return 2
+	}
+	return 0
+}
+
+func (v *ExpirePasswordOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Protocol == "" && !end {
+		return nil, false
+	}
+	switch v.Protocol {
+	case DisplayProtocolVNC:
+		v.Branch = new(ExpirePasswordOptionsVnc)
+	case DisplayProtocolSpice:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *ExpirePasswordOptions) UnmarshalJSON(text []byte) error {
+	*v = ExpirePasswordOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v ExpirePasswordOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -169,19 +253,20 @@ func (v ExpirePasswordOptions) String() string {
 //
 // Since QEMU 7.0. See ui.json.
 type ExpirePasswordOptionsVnc struct {
-	Display *string
+	Display *string `json:"display,omitzero"`
 }
 
 func (v *ExpirePasswordOptionsVnc) EncodeMembers(e *wire.Encoder) {
 	e.OptString("display", v.Display)
 }
 
-func (v ExpirePasswordOptionsVnc) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ExpirePasswordOptionsVnc) String() string {
-	return qmp.Format(&v)
+func (v *ExpirePasswordOptionsVnc) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "display":
+		d.OptString(&v.Display)
+		return 1
+	}
+	return 0
 }
 
 // ExpirePassword is the QMP command expire_password.
@@ -189,12 +274,20 @@ func (v ExpirePasswordOptionsVnc) String() string {
 // Since QEMU 0.14. See ui.json.
 type ExpirePassword ExpirePasswordOptions
 
+func (r *ExpirePassword) EncodeMembers(e *wire.Encoder) {
+	(*ExpirePasswordOptions)(r).EncodeMembers(e)
+}
+
+func (r *ExpirePassword) UnmarshalJSON(text []byte) error {
+	return (*ExpirePasswordOptions)(r).UnmarshalJSON(text)
+}
+
 func (r ExpirePassword) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*ExpirePasswordOptions)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r ExpirePassword) String() string {
-	return qmp.Format((*ExpirePasswordOptions)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -219,10 +312,10 @@ const (
 //
 // Only in a QEMU built with CONFIG_PIXMAN.
 type Screendump struct {
-	Filename string
-	Device   *string
-	Head     *int64
-	Format   *ImageFormat
+	Filename string       `json:"filename"`
+	Device   *string      `json:"device,omitzero"`
+	Head     *int64       `json:"head,omitzero"`
+	Format   *ImageFormat `json:"format,omitzero"`
 }
 
 func (r *Screendump) EncodeMembers(e *wire.Encoder) {
@@ -230,14 +323,6 @@ func (r *Screendump) EncodeMembers(e *wire.Encoder) {
 	e.OptString("device", r.Device)
 	e.OptInt("head", r.Head)
 	e.OptString("format", (*string)(r.Format))
-}
-
-func (r Screendump) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Screendump) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -295,7 +380,7 @@ func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Family = NetworkAddressFamily(d.Enum())
 		return 3
 	case "auth":
-		v.Auth = new(d.String())
+		d.OptString(&v.Auth)
 		return 4
 	}
 	return 0
@@ -383,19 +468,19 @@ func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Migrated = d.Bool()
 		return 2
 	case "host":
-		v.Host = new(d.String())
+		d.OptString(&v.Host)
 		return 3
 	case "port":
-		v.Port = new(d.Int64())
+		d.OptInt(&v.Port)
 		return 4
 	case "tls-port":
-		v.TLSPort = new(d.Int64())
+		d.OptInt(&v.TLSPort)
 		return 5
 	case "auth":
-		v.Auth = new(d.String())
+		d.OptString(&v.Auth)
 		return 6
 	case "compiled-version":
-		v.CompiledVersion = new(d.String())
+		d.OptString(&v.CompiledVersion)
 		return 7
 	case "mouse-mode":
 		v.MouseMode = SpiceQueryMouseMode(d.Enum())
@@ -582,7 +667,7 @@ func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "auth":
-		v.Auth = new(d.String())
+		d.OptString(&v.Auth)
 		return 5
 	}
 	return 0
@@ -602,6 +687,15 @@ type VncClientInfo struct {
 	SASLUsername *string              `json:"sasl_username,omitzero"`
 }
 
+func (v *VncClientInfo) EncodeMembers(e *wire.Encoder) {
+	e.Name("host").String(v.Host)
+	e.Name("service").String(v.Service)
+	e.Name("family").String(string(v.Family))
+	e.Name("websocket").Bool(v.Websocket)
+	e.OptString("x509_dname", v.X509Dname)
+	e.OptString("sasl_username", v.SASLUsername)
+}
+
 func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
@@ -617,10 +711,10 @@ func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "x509_dname":
-		v.X509Dname = new(d.String())
+		d.OptString(&v.X509Dname)
 		return 5
 	case "sasl_username":
-		v.SASLUsername = new(d.String())
+		d.OptString(&v.SASLUsername)
 		return 6
 	}
 	return 0
@@ -646,16 +740,16 @@ func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Enabled = d.Bool()
 		return 1
 	case "host":
-		v.Host = new(d.String())
+		d.OptString(&v.Host)
 		return 2
 	case "family":
 		v.Family = new(NetworkAddressFamily(d.Enum()))
 		return 3
 	case "service":
-		v.Service = new(d.String())
+		d.OptString(&v.Service)
 		return 4
 	case "auth":
-		v.Auth = new(d.String())
+		d.OptString(&v.Auth)
 		return 5
 	case "clients":
 		v.Clients = make([]VncClientInfo, 0, d.Room())
@@ -722,6 +816,15 @@ type VncServerInfo2 struct {
 	Vencrypt  *VncVencryptSubAuth  `json:"vencrypt,omitzero"`
 }
 
+func (v *VncServerInfo2) EncodeMembers(e *wire.Encoder) {
+	e.Name("host").String(v.Host)
+	e.Name("service").String(v.Service)
+	e.Name("family").String(string(v.Family))
+	e.Name("websocket").Bool(v.Websocket)
+	e.Name("auth").String(string(v.Auth))
+	e.OptString("vencrypt", (*string)(v.Vencrypt))
+}
+
 func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
@@ -760,6 +863,23 @@ type VncInfo2 struct {
 	Display  *string             `json:"display,omitzero"`
 }
 
+func (v *VncInfo2) EncodeMembers(e *wire.Encoder) {
+	e.Name("id").String(v.ID)
+	e.Name("server").BeginArray()
+	for i := range v.Server {
+		e.Elem().Object(&v.Server[i])
+	}
+	e.EndArray()
+	e.Name("clients").BeginArray()
+	for i := range v.Clients {
+		e.Elem().Object(&v.Clients[i])
+	}
+	e.EndArray()
+	e.Name("auth").String(string(v.Auth))
+	e.OptString("vencrypt", (*string)(v.Vencrypt))
+	e.OptString("display", v.Display)
+}
+
 func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
@@ -786,10 +906,23 @@ func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Vencrypt = new(VncVencryptSubAuth(d.Enum()))
 		return 5
 	case "display":
-		v.Display = new(d.String())
+		d.OptString(&v.Display)
 		return 6
 	}
 	return 0
+}
+
+func (v *VncInfo2) UnmarshalJSON(text []byte) error {
+	*v = VncInfo2{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VncInfo2) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v VncInfo2) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryVNC is the QMP command query-vnc.
@@ -835,15 +968,11 @@ func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 // Only in a QEMU built with CONFIG_VNC.
 type ChangeVNCPassword struct {
 	// A secret: String hides it.
-	Password string
+	Password string `json:"password"`
 }
 
 func (r *ChangeVNCPassword) EncodeMembers(e *wire.Encoder) {
 	e.Name("password").Secret(r.Password)
-}
-
-func (r ChangeVNCPassword) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r ChangeVNCPassword) String() string {
@@ -1168,38 +1297,40 @@ const (
 //
 // Since QEMU 1.3. See ui.json.
 type IntWrapper struct {
-	Data int64
+	Data int64 `json:"data"`
 }
 
 func (v *IntWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Int(v.Data)
 }
 
-func (v IntWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v IntWrapper) String() string {
-	return qmp.Format(&v)
+func (v *IntWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		v.Data = d.Int64()
+		return 1
+	}
+	return 0
 }
 
 // QKeyCodeWrapper is the QAPI struct QKeyCodeWrapper.
 //
 // Since QEMU 1.3. See ui.json.
 type QKeyCodeWrapper struct {
-	Data QKeyCode
+	Data QKeyCode `json:"data"`
 }
 
 func (v *QKeyCodeWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").String(string(v.Data))
 }
 
-func (v QKeyCodeWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QKeyCodeWrapper) String() string {
-	return qmp.Format(&v)
+func (v *QKeyCodeWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		v.Data = QKeyCode(d.Enum())
+		return 1
+	}
+	return 0
 }
 
 // KeyValue is the QAPI union KeyValue.
@@ -1207,7 +1338,7 @@ func (v QKeyCodeWrapper) String() string {
 // Since QEMU 1.3. See ui.json.
 type KeyValue struct {
 	// Decides what Branch holds.
-	Type   KeyValueKind
+	Type   KeyValueKind `json:"type"`
 	Branch KeyValueBranch
 }
 
@@ -1218,6 +1349,7 @@ type KeyValue struct {
 //   - *RawBranch: a value that is not in this list, or none
 type KeyValueBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isKeyValueBranch()
 }
 
@@ -1241,6 +1373,38 @@ func (v *KeyValue) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *KeyValue) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = KeyValueKind(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *KeyValue) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case KeyValueKindNumber:
+		v.Branch = new(IntWrapper)
+	case KeyValueKindQcode:
+		v.Branch = new(QKeyCodeWrapper)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *KeyValue) UnmarshalJSON(text []byte) error {
+	*v = KeyValue{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v KeyValue) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -1253,8 +1417,8 @@ func (v KeyValue) String() string {
 //
 // Since QEMU 1.3. See ui.json.
 type SendKey struct {
-	Keys     []KeyValue
-	HoldTime *int64
+	Keys     []KeyValue `json:"keys"`
+	HoldTime *int64     `json:"hold-time,omitzero"`
 }
 
 func (r *SendKey) EncodeMembers(e *wire.Encoder) {
@@ -1264,6 +1428,27 @@ func (r *SendKey) EncodeMembers(e *wire.Encoder) {
 	}
 	e.EndArray()
 	e.OptInt("hold-time", r.HoldTime)
+}
+
+func (r *SendKey) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "keys":
+		r.Keys = make([]KeyValue, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Keys = append(r.Keys, KeyValue{})
+			d.Object(&r.Keys[len(r.Keys)-1])
+		}
+		return 1
+	case "hold-time":
+		d.OptInt(&r.HoldTime)
+		return 2
+	}
+	return 0
+}
+
+func (r *SendKey) UnmarshalJSON(text []byte) error {
+	*r = SendKey{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r SendKey) MarshalJSON() ([]byte, error) {
@@ -1327,8 +1512,8 @@ const (
 //
 // Since QEMU 2.0. See ui.json.
 type InputKeyEvent struct {
-	Key  KeyValue
-	Down bool
+	Key  KeyValue `json:"key"`
+	Down bool     `json:"down"`
 }
 
 func (v *InputKeyEvent) EncodeMembers(e *wire.Encoder) {
@@ -1336,20 +1521,24 @@ func (v *InputKeyEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("down").Bool(v.Down)
 }
 
-func (v InputKeyEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputKeyEvent) String() string {
-	return qmp.Format(&v)
+func (v *InputKeyEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key":
+		d.Object(&v.Key)
+		return 1
+	case "down":
+		v.Down = d.Bool()
+		return 2
+	}
+	return 0
 }
 
 // InputBtnEvent is the QAPI struct InputBtnEvent.
 //
 // Since QEMU 2.0. See ui.json.
 type InputBtnEvent struct {
-	Button InputButton
-	Down   bool
+	Button InputButton `json:"button"`
+	Down   bool        `json:"down"`
 }
 
 func (v *InputBtnEvent) EncodeMembers(e *wire.Encoder) {
@@ -1357,20 +1546,24 @@ func (v *InputBtnEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("down").Bool(v.Down)
 }
 
-func (v InputBtnEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputBtnEvent) String() string {
-	return qmp.Format(&v)
+func (v *InputBtnEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "button":
+		v.Button = InputButton(d.Enum())
+		return 1
+	case "down":
+		v.Down = d.Bool()
+		return 2
+	}
+	return 0
 }
 
 // InputMoveEvent is the QAPI struct InputMoveEvent.
 //
 // Since QEMU 2.0. See ui.json.
 type InputMoveEvent struct {
-	Axis  InputAxis
-	Value int64
+	Axis  InputAxis `json:"axis"`
+	Value int64     `json:"value"`
 }
 
 func (v *InputMoveEvent) EncodeMembers(e *wire.Encoder) {
@@ -1378,23 +1571,27 @@ func (v *InputMoveEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Int(v.Value)
 }
 
-func (v InputMoveEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputMoveEvent) String() string {
-	return qmp.Format(&v)
+func (v *InputMoveEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "axis":
+		v.Axis = InputAxis(d.Enum())
+		return 1
+	case "value":
+		v.Value = d.Int64()
+		return 2
+	}
+	return 0
 }
 
 // InputMultiTouchEvent is the QAPI struct InputMultiTouchEvent.
 //
 // Since QEMU 8.1. See ui.json.
 type InputMultiTouchEvent struct {
-	Type       InputMultiTouchType
-	Slot       int64
-	TrackingID int64
-	Axis       InputAxis
-	Value      int64
+	Type       InputMultiTouchType `json:"type"`
+	Slot       int64               `json:"slot"`
+	TrackingID int64               `json:"tracking-id"`
+	Axis       InputAxis           `json:"axis"`
+	Value      int64               `json:"value"`
 }
 
 func (v *InputMultiTouchEvent) EncodeMembers(e *wire.Encoder) {
@@ -1405,12 +1602,25 @@ func (v *InputMultiTouchEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Int(v.Value)
 }
 
-func (v InputMultiTouchEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputMultiTouchEvent) String() string {
-	return qmp.Format(&v)
+func (v *InputMultiTouchEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = InputMultiTouchType(d.Enum())
+		return 1
+	case "slot":
+		v.Slot = d.Int64()
+		return 2
+	case "tracking-id":
+		v.TrackingID = d.Int64()
+		return 3
+	case "axis":
+		v.Axis = InputAxis(d.Enum())
+		return 4
+	case "value":
+		v.Value = d.Int64()
+		return 5
+	}
+	return 0
 }
 
 // InputEventKind is the QAPI enum InputEventKind.
@@ -1431,76 +1641,80 @@ const (
 //
 // Since QEMU 2.0. See ui.json.
 type InputKeyEventWrapper struct {
-	Data InputKeyEvent
+	Data InputKeyEvent `json:"data"`
 }
 
 func (v *InputKeyEventWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v InputKeyEventWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputKeyEventWrapper) String() string {
-	return qmp.Format(&v)
+func (v *InputKeyEventWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // InputBtnEventWrapper is the QAPI struct InputBtnEventWrapper.
 //
 // Since QEMU 2.0. See ui.json.
 type InputBtnEventWrapper struct {
-	Data InputBtnEvent
+	Data InputBtnEvent `json:"data"`
 }
 
 func (v *InputBtnEventWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v InputBtnEventWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputBtnEventWrapper) String() string {
-	return qmp.Format(&v)
+func (v *InputBtnEventWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // InputMoveEventWrapper is the QAPI struct InputMoveEventWrapper.
 //
 // Since QEMU 2.0. See ui.json.
 type InputMoveEventWrapper struct {
-	Data InputMoveEvent
+	Data InputMoveEvent `json:"data"`
 }
 
 func (v *InputMoveEventWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v InputMoveEventWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputMoveEventWrapper) String() string {
-	return qmp.Format(&v)
+func (v *InputMoveEventWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // InputMultiTouchEventWrapper is the QAPI struct InputMultiTouchEventWrapper.
 //
 // Since QEMU 8.1. See ui.json.
 type InputMultiTouchEventWrapper struct {
-	Data InputMultiTouchEvent
+	Data InputMultiTouchEvent `json:"data"`
 }
 
 func (v *InputMultiTouchEventWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v InputMultiTouchEventWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputMultiTouchEventWrapper) String() string {
-	return qmp.Format(&v)
+func (v *InputMultiTouchEventWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // InputEvent is the QAPI union InputEvent.
@@ -1508,7 +1722,7 @@ func (v InputMultiTouchEventWrapper) String() string {
 // Since QEMU 2.0. See ui.json.
 type InputEvent struct {
 	// Decides what Branch holds.
-	Type   InputEventKind
+	Type   InputEventKind `json:"type"`
 	Branch InputEventBranch
 }
 
@@ -1521,6 +1735,7 @@ type InputEvent struct {
 //   - *RawBranch: a value that is not in this list, or none
 type InputEventBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isInputEventBranch()
 }
 
@@ -1550,6 +1765,42 @@ func (v *InputEvent) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *InputEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = InputEventKind(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *InputEvent) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case InputEventKindKey:
+		v.Branch = new(InputKeyEventWrapper)
+	case InputEventKindBtn:
+		v.Branch = new(InputBtnEventWrapper)
+	case InputEventKindRel, InputEventKindAbs:
+		v.Branch = new(InputMoveEventWrapper)
+	case InputEventKindMtt:
+		v.Branch = new(InputMultiTouchEventWrapper)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *InputEvent) UnmarshalJSON(text []byte) error {
+	*v = InputEvent{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v InputEvent) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -1562,9 +1813,9 @@ func (v InputEvent) String() string {
 //
 // Since QEMU 2.6. See ui.json.
 type InputSendEvent struct {
-	Device *string
-	Head   *int64
-	Events []InputEvent
+	Device *string      `json:"device,omitzero"`
+	Head   *int64       `json:"head,omitzero"`
+	Events []InputEvent `json:"events"`
 }
 
 func (r *InputSendEvent) EncodeMembers(e *wire.Encoder) {
@@ -1575,6 +1826,30 @@ func (r *InputSendEvent) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Object(&r.Events[i])
 	}
 	e.EndArray()
+}
+
+func (r *InputSendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "device":
+		d.OptString(&r.Device)
+		return 1
+	case "head":
+		d.OptInt(&r.Head)
+		return 2
+	case "events":
+		r.Events = make([]InputEvent, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Events = append(r.Events, InputEvent{})
+			d.Object(&r.Events[len(r.Events)-1])
+		}
+		return 3
+	}
+	return 0
+}
+
+func (r *InputSendEvent) UnmarshalJSON(text []byte) error {
+	*r = InputSendEvent{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r InputSendEvent) MarshalJSON() ([]byte, error) {
@@ -1604,31 +1879,56 @@ type DisplayGTK struct {
 	Clipboard *bool `json:"clipboard,omitzero"`
 }
 
+func (v *DisplayGTK) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("grab-on-hover", v.GrabOnHover)
+	e.OptBool("zoom-to-fit", v.ZoomToFit)
+	e.OptBool("show-tabs", v.ShowTabs)
+	e.OptBool("show-menubar", v.ShowMenubar)
+	e.OptBool("keep-aspect-ratio", v.KeepAspectRatio)
+	if v.Scale != nil {
+		e.Name("scale").Float(*v.Scale)
+	}
+	e.OptBool("clipboard", v.Clipboard)
+}
+
 func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-on-hover":
-		v.GrabOnHover = new(d.Bool())
+		d.OptBool(&v.GrabOnHover)
 		return 1
 	case "zoom-to-fit":
-		v.ZoomToFit = new(d.Bool())
+		d.OptBool(&v.ZoomToFit)
 		return 2
 	case "show-tabs":
-		v.ShowTabs = new(d.Bool())
+		d.OptBool(&v.ShowTabs)
 		return 3
 	case "show-menubar":
-		v.ShowMenubar = new(d.Bool())
+		d.OptBool(&v.ShowMenubar)
 		return 4
 	case "keep-aspect-ratio":
-		v.KeepAspectRatio = new(d.Bool())
+		d.OptBool(&v.KeepAspectRatio)
 		return 5
 	case "scale":
 		v.Scale = new(d.Float64())
 		return 6
 	case "clipboard":
-		v.Clipboard = new(d.Bool())
+		d.OptBool(&v.Clipboard)
 		return 7
 	}
 	return 0
+}
+
+func (v *DisplayGTK) UnmarshalJSON(text []byte) error {
+	*v = DisplayGTK{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DisplayGTK) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v DisplayGTK) String() string {
+	return qmp.Format(&v)
 }
 
 // DisplayEGLHeadless is the QAPI struct DisplayEGLHeadless.
@@ -1638,10 +1938,14 @@ type DisplayEGLHeadless struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 }
 
+func (v *DisplayEGLHeadless) EncodeMembers(e *wire.Encoder) {
+	e.OptString("rendernode", v.Rendernode)
+}
+
 func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		v.Rendernode = new(d.String())
+		d.OptString(&v.Rendernode)
 		return 1
 	}
 	return 0
@@ -1657,19 +1961,26 @@ type DisplayDBus struct {
 	Audiodev   *string `json:"audiodev,omitzero"`
 }
 
+func (v *DisplayDBus) EncodeMembers(e *wire.Encoder) {
+	e.OptString("rendernode", v.Rendernode)
+	e.OptString("addr", v.Addr)
+	e.OptBool("p2p", v.P2p)
+	e.OptString("audiodev", v.Audiodev)
+}
+
 func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		v.Rendernode = new(d.String())
+		d.OptString(&v.Rendernode)
 		return 1
 	case "addr":
-		v.Addr = new(d.String())
+		d.OptString(&v.Addr)
 		return 2
 	case "p2p":
-		v.P2p = new(d.Bool())
+		d.OptBool(&v.P2p)
 		return 3
 	case "audiodev":
-		v.Audiodev = new(d.String())
+		d.OptString(&v.Audiodev)
 		return 4
 	}
 	return 0
@@ -1695,10 +2006,14 @@ type DisplayCurses struct {
 	Charset *string `json:"charset,omitzero"`
 }
 
+func (v *DisplayCurses) EncodeMembers(e *wire.Encoder) {
+	e.OptString("charset", v.Charset)
+}
+
 func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "charset":
-		v.Charset = new(d.String())
+		d.OptString(&v.Charset)
 		return 1
 	}
 	return 0
@@ -1715,22 +2030,30 @@ type DisplayCocoa struct {
 	ZoomInterpolation *bool `json:"zoom-interpolation,omitzero"`
 }
 
+func (v *DisplayCocoa) EncodeMembers(e *wire.Encoder) {
+	e.OptBool("left-command-key", v.LeftCommandKey)
+	e.OptBool("full-grab", v.FullGrab)
+	e.OptBool("swap-opt-cmd", v.SwapOptCmd)
+	e.OptBool("zoom-to-fit", v.ZoomToFit)
+	e.OptBool("zoom-interpolation", v.ZoomInterpolation)
+}
+
 func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "left-command-key":
-		v.LeftCommandKey = new(d.Bool())
+		d.OptBool(&v.LeftCommandKey)
 		return 1
 	case "full-grab":
-		v.FullGrab = new(d.Bool())
+		d.OptBool(&v.FullGrab)
 		return 2
 	case "swap-opt-cmd":
-		v.SwapOptCmd = new(d.Bool())
+		d.OptBool(&v.SwapOptCmd)
 		return 3
 	case "zoom-to-fit":
-		v.ZoomToFit = new(d.Bool())
+		d.OptBool(&v.ZoomToFit)
 		return 4
 	case "zoom-interpolation":
-		v.ZoomInterpolation = new(d.Bool())
+		d.OptBool(&v.ZoomInterpolation)
 		return 5
 	}
 	return 0
@@ -1753,6 +2076,10 @@ const (
 // Since QEMU 7.1. See ui.json.
 type DisplaySDL struct {
 	GrabMod *HotKeyMod `json:"grab-mod,omitzero"`
+}
+
+func (v *DisplaySDL) EncodeMembers(e *wire.Encoder) {
+	e.OptString("grab-mod", (*string)(v.GrabMod))
 }
 
 func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1794,12 +2121,12 @@ const (
 // Since QEMU 2.12. See ui.json.
 type DisplayOptions struct {
 	// Decides what Branch holds.
-	Type        DisplayType          `json:"type"`
-	FullScreen  *bool                `json:"full-screen,omitzero"`
-	WindowClose *bool                `json:"window-close,omitzero"`
-	ShowCursor  *bool                `json:"show-cursor,omitzero"`
-	Gl          *DisplayGLMode       `json:"gl,omitzero"`
-	Branch      DisplayOptionsBranch `json:",omitzero"`
+	Type        DisplayType    `json:"type"`
+	FullScreen  *bool          `json:"full-screen,omitzero"`
+	WindowClose *bool          `json:"window-close,omitzero"`
+	ShowCursor  *bool          `json:"show-cursor,omitzero"`
+	Gl          *DisplayGLMode `json:"gl,omitzero"`
+	Branch      DisplayOptionsBranch
 }
 
 // DisplayOptionsBranch is what the Type of DisplayOptions adds to it:
@@ -1814,6 +2141,7 @@ type DisplayOptions struct {
 //
 // It is nil for default, none, spice-app (CONFIG_SPICE).
 type DisplayOptionsBranch interface {
+	wire.MemberEncoder
 	wire.MemberDecoder
 	isDisplayOptionsBranch()
 }
@@ -1826,19 +2154,47 @@ func (*DisplayDBus) isDisplayOptionsBranch()        {}
 func (*DisplaySDL) isDisplayOptionsBranch()         {}
 func (*RawBranch) isDisplayOptionsBranch()          {}
 
+func (v *DisplayOptions) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *DisplayGTK:
+		tag = e.Tag(tag, b == nil, "gtk")
+	case *DisplayCocoa:
+		tag = e.Tag(tag, b == nil, "cocoa")
+	case *DisplayCurses:
+		tag = e.Tag(tag, b == nil, "curses")
+	case *DisplayEGLHeadless:
+		tag = e.Tag(tag, b == nil, "egl-headless")
+	case *DisplayDBus:
+		tag = e.Tag(tag, b == nil, "dbus")
+	case *DisplaySDL:
+		tag = e.Tag(tag, b == nil, "sdl")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	e.OptBool("full-screen", v.FullScreen)
+	e.OptBool("window-close", v.WindowClose)
+	e.OptBool("show-cursor", v.ShowCursor)
+	e.OptString("gl", (*string)(v.Gl))
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
+
 func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = DisplayType(d.Enum())
 		return 1
 	case "full-screen":
-		v.FullScreen = new(d.Bool())
+		d.OptBool(&v.FullScreen)
 		return 2
 	case "window-close":
-		v.WindowClose = new(d.Bool())
+		d.OptBool(&v.WindowClose)
 		return 3
 	case "show-cursor":
-		v.ShowCursor = new(d.Bool())
+		d.OptBool(&v.ShowCursor)
 		return 4
 	case "gl":
 		v.Gl = new(DisplayGLMode(d.Enum()))
@@ -1875,6 +2231,19 @@ func (v *DisplayOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
+func (v *DisplayOptions) UnmarshalJSON(text []byte) error {
+	*v = DisplayOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DisplayOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v DisplayOptions) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryDisplayOptions is the QMP command query-display-options.
 //
 // Since QEMU 3.1. See ui.json.
@@ -1903,19 +2272,20 @@ const (
 //
 // Since QEMU 6.0. See ui.json.
 type DisplayReloadOptionsVNC struct {
-	TLSCerts *bool
+	TLSCerts *bool `json:"tls-certs,omitzero"`
 }
 
 func (v *DisplayReloadOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("tls-certs", v.TLSCerts)
 }
 
-func (v DisplayReloadOptionsVNC) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DisplayReloadOptionsVNC) String() string {
-	return qmp.Format(&v)
+func (v *DisplayReloadOptionsVNC) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "tls-certs":
+		d.OptBool(&v.TLSCerts)
+		return 1
+	}
+	return 0
 }
 
 // DisplayReloadOptions is the QAPI union DisplayReloadOptions.
@@ -1923,7 +2293,7 @@ func (v DisplayReloadOptionsVNC) String() string {
 // Since QEMU 6.0. See ui.json.
 type DisplayReloadOptions struct {
 	// Decides what Branch holds.
-	Type   DisplayReloadType
+	Type   DisplayReloadType `json:"type"`
 	Branch DisplayReloadOptionsBranch
 }
 
@@ -1933,6 +2303,7 @@ type DisplayReloadOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type DisplayReloadOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isDisplayReloadOptionsBranch()
 }
 
@@ -1953,6 +2324,36 @@ func (v *DisplayReloadOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *DisplayReloadOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = DisplayReloadType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *DisplayReloadOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case DisplayReloadTypeVNC:
+		v.Branch = new(DisplayReloadOptionsVNC)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *DisplayReloadOptions) UnmarshalJSON(text []byte) error {
+	*v = DisplayReloadOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v DisplayReloadOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -1966,12 +2367,20 @@ func (v DisplayReloadOptions) String() string {
 // Since QEMU 6.0. See ui.json.
 type DisplayReload DisplayReloadOptions
 
+func (r *DisplayReload) EncodeMembers(e *wire.Encoder) {
+	(*DisplayReloadOptions)(r).EncodeMembers(e)
+}
+
+func (r *DisplayReload) UnmarshalJSON(text []byte) error {
+	return (*DisplayReloadOptions)(r).UnmarshalJSON(text)
+}
+
 func (r DisplayReload) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*DisplayReloadOptions)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r DisplayReload) String() string {
-	return qmp.Format((*DisplayReloadOptions)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1993,7 +2402,7 @@ const (
 //
 // Since QEMU 7.1. See ui.json.
 type DisplayUpdateOptionsVNC struct {
-	Addresses []SocketAddress
+	Addresses []SocketAddress `json:"addresses,omitzero"`
 }
 
 func (v *DisplayUpdateOptionsVNC) EncodeMembers(e *wire.Encoder) {
@@ -2006,12 +2415,17 @@ func (v *DisplayUpdateOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v DisplayUpdateOptionsVNC) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DisplayUpdateOptionsVNC) String() string {
-	return qmp.Format(&v)
+func (v *DisplayUpdateOptionsVNC) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "addresses":
+		v.Addresses = make([]SocketAddress, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Addresses = append(v.Addresses, SocketAddress{})
+			d.Object(&v.Addresses[len(v.Addresses)-1])
+		}
+		return 1
+	}
+	return 0
 }
 
 // DisplayUpdateOptions is the QAPI union DisplayUpdateOptions.
@@ -2019,7 +2433,7 @@ func (v DisplayUpdateOptionsVNC) String() string {
 // Since QEMU 7.1. See ui.json.
 type DisplayUpdateOptions struct {
 	// Decides what Branch holds.
-	Type   DisplayUpdateType
+	Type   DisplayUpdateType `json:"type"`
 	Branch DisplayUpdateOptionsBranch
 }
 
@@ -2029,6 +2443,7 @@ type DisplayUpdateOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type DisplayUpdateOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isDisplayUpdateOptionsBranch()
 }
 
@@ -2049,6 +2464,36 @@ func (v *DisplayUpdateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *DisplayUpdateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = DisplayUpdateType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *DisplayUpdateOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case DisplayUpdateTypeVNC:
+		v.Branch = new(DisplayUpdateOptionsVNC)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *DisplayUpdateOptions) UnmarshalJSON(text []byte) error {
+	*v = DisplayUpdateOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v DisplayUpdateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -2062,12 +2507,20 @@ func (v DisplayUpdateOptions) String() string {
 // Since QEMU 7.1. See ui.json.
 type DisplayUpdate DisplayUpdateOptions
 
+func (r *DisplayUpdate) EncodeMembers(e *wire.Encoder) {
+	(*DisplayUpdateOptions)(r).EncodeMembers(e)
+}
+
+func (r *DisplayUpdate) UnmarshalJSON(text []byte) error {
+	return (*DisplayUpdateOptions)(r).UnmarshalJSON(text)
+}
+
 func (r DisplayUpdate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*DisplayUpdateOptions)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r DisplayUpdate) String() string {
-	return qmp.Format((*DisplayUpdateOptions)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -2079,11 +2532,11 @@ func (r DisplayUpdate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Since QEMU 0.14. See ui.json.
 type ClientMigrateInfo struct {
-	Protocol    string
-	Hostname    string
-	Port        *int64
-	TLSPort     *int64
-	CertSubject *string
+	Protocol    string  `json:"protocol"`
+	Hostname    string  `json:"hostname"`
+	Port        *int64  `json:"port,omitzero"`
+	TLSPort     *int64  `json:"tls-port,omitzero"`
+	CertSubject *string `json:"cert-subject,omitzero"`
 }
 
 func (r *ClientMigrateInfo) EncodeMembers(e *wire.Encoder) {
@@ -2092,14 +2545,6 @@ func (r *ClientMigrateInfo) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("port", r.Port)
 	e.OptInt("tls-port", r.TLSPort)
 	e.OptString("cert-subject", r.CertSubject)
-}
-
-func (r ClientMigrateInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ClientMigrateInfo) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

@@ -212,19 +212,11 @@ func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioStatus struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (r *XQueryVirtioStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
-}
-
-func (r XQueryVirtioStatus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XQueryVirtioStatus) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -244,6 +236,17 @@ type VirtioDeviceStatus struct {
 	UnknownStatuses *uint8   `json:"unknown-statuses,omitzero"`
 }
 
+func (v *VirtioDeviceStatus) EncodeMembers(e *wire.Encoder) {
+	e.Name("statuses").BeginArray()
+	for i := range v.Statuses {
+		e.Elem().String(v.Statuses[i])
+	}
+	e.EndArray()
+	if v.UnknownStatuses != nil {
+		e.Name("unknown-statuses").Uint(uint64(*v.UnknownStatuses))
+	}
+}
+
 func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "statuses":
@@ -259,12 +262,34 @@ func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *VirtioDeviceStatus) UnmarshalJSON(text []byte) error {
+	*v = VirtioDeviceStatus{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VirtioDeviceStatus) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v VirtioDeviceStatus) String() string {
+	return qmp.Format(&v)
+}
+
 // VhostDeviceProtocols is the QAPI struct VhostDeviceProtocols.
 //
 // Since QEMU 7.2. See virtio.json.
 type VhostDeviceProtocols struct {
 	Protocols        []string `json:"protocols"`
 	UnknownProtocols *uint64  `json:"unknown-protocols,omitzero"`
+}
+
+func (v *VhostDeviceProtocols) EncodeMembers(e *wire.Encoder) {
+	e.Name("protocols").BeginArray()
+	for i := range v.Protocols {
+		e.Elem().String(v.Protocols[i])
+	}
+	e.EndArray()
+	e.OptUint("unknown-protocols", v.UnknownProtocols)
 }
 
 func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -276,10 +301,23 @@ func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "unknown-protocols":
-		v.UnknownProtocols = new(d.Uint64())
+		d.OptUint(&v.UnknownProtocols)
 		return 2
 	}
 	return 0
+}
+
+func (v *VhostDeviceProtocols) UnmarshalJSON(text []byte) error {
+	*v = VhostDeviceProtocols{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VhostDeviceProtocols) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v VhostDeviceProtocols) String() string {
+	return qmp.Format(&v)
 }
 
 // VirtioDeviceFeatures is the QAPI struct VirtioDeviceFeatures.
@@ -290,6 +328,23 @@ type VirtioDeviceFeatures struct {
 	DevFeatures         []string `json:"dev-features,omitzero"`
 	UnknownDevFeatures  *uint64  `json:"unknown-dev-features,omitzero"`
 	UnknownDevFeatures2 *uint64  `json:"unknown-dev-features2,omitzero"`
+}
+
+func (v *VirtioDeviceFeatures) EncodeMembers(e *wire.Encoder) {
+	e.Name("transports").BeginArray()
+	for i := range v.Transports {
+		e.Elem().String(v.Transports[i])
+	}
+	e.EndArray()
+	if v.DevFeatures != nil {
+		e.Name("dev-features").BeginArray()
+		for i := range v.DevFeatures {
+			e.Elem().String(v.DevFeatures[i])
+		}
+		e.EndArray()
+	}
+	e.OptUint("unknown-dev-features", v.UnknownDevFeatures)
+	e.OptUint("unknown-dev-features2", v.UnknownDevFeatures2)
 }
 
 func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -307,13 +362,26 @@ func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 2
 	case "unknown-dev-features":
-		v.UnknownDevFeatures = new(d.Uint64())
+		d.OptUint(&v.UnknownDevFeatures)
 		return 3
 	case "unknown-dev-features2":
-		v.UnknownDevFeatures2 = new(d.Uint64())
+		d.OptUint(&v.UnknownDevFeatures2)
 		return 4
 	}
 	return 0
+}
+
+func (v *VirtioDeviceFeatures) UnmarshalJSON(text []byte) error {
+	*v = VirtioDeviceFeatures{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VirtioDeviceFeatures) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v VirtioDeviceFeatures) String() string {
+	return qmp.Format(&v)
 }
 
 // VirtQueueStatus is the QAPI struct VirtQueueStatus.
@@ -390,21 +458,13 @@ func (v *VirtQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioQueueStatus struct {
-	Path  string
-	Queue uint16
+	Path  string `json:"path"`
+	Queue uint16 `json:"queue"`
 }
 
 func (r *XQueryVirtioQueueStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("queue").Uint(uint64(r.Queue))
-}
-
-func (r XQueryVirtioQueueStatus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XQueryVirtioQueueStatus) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -447,13 +507,13 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Call = d.Int64()
 		return 3
 	case "desc":
-		v.Desc = new(d.Uint64())
+		d.OptUint(&v.Desc)
 		return 4
 	case "avail":
-		v.Avail = new(d.Uint64())
+		d.OptUint(&v.Avail)
 		return 5
 	case "used":
-		v.Used = new(d.Uint64())
+		d.OptUint(&v.Used)
 		return 6
 	case "num":
 		v.Num = d.Int64()
@@ -486,21 +546,13 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioVhostQueueStatus struct {
-	Path  string
-	Queue uint16
+	Path  string `json:"path"`
+	Queue uint16 `json:"queue"`
 }
 
 func (r *XQueryVirtioVhostQueueStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("queue").Uint(uint64(r.Queue))
-}
-
-func (r XQueryVirtioVhostQueueStatus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XQueryVirtioVhostQueueStatus) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -521,6 +573,16 @@ type VirtioRingDesc struct {
 	Flags []string `json:"flags"`
 }
 
+func (v *VirtioRingDesc) EncodeMembers(e *wire.Encoder) {
+	e.Name("addr").Uint(v.Addr)
+	e.Name("len").Uint(uint64(v.Len))
+	e.Name("flags").BeginArray()
+	for i := range v.Flags {
+		e.Elem().String(v.Flags[i])
+	}
+	e.EndArray()
+}
+
 func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "addr":
@@ -539,6 +601,19 @@ func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *VirtioRingDesc) UnmarshalJSON(text []byte) error {
+	*v = VirtioRingDesc{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VirtioRingDesc) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v VirtioRingDesc) String() string {
+	return qmp.Format(&v)
+}
+
 // VirtioRingAvail is the QAPI struct VirtioRingAvail.
 //
 // Since QEMU 7.2. See virtio.json.
@@ -546,6 +621,12 @@ type VirtioRingAvail struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
 	Ring  uint16 `json:"ring"`
+}
+
+func (v *VirtioRingAvail) EncodeMembers(e *wire.Encoder) {
+	e.Name("flags").Uint(uint64(v.Flags))
+	e.Name("idx").Uint(uint64(v.Idx))
+	e.Name("ring").Uint(uint64(v.Ring))
 }
 
 func (v *VirtioRingAvail) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -571,6 +652,11 @@ type VirtioRingUsed struct {
 	Idx   uint16 `json:"idx"`
 }
 
+func (v *VirtioRingUsed) EncodeMembers(e *wire.Encoder) {
+	e.Name("flags").Uint(uint64(v.Flags))
+	e.Name("idx").Uint(uint64(v.Idx))
+}
+
 func (v *VirtioRingUsed) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "flags":
@@ -592,6 +678,18 @@ type VirtioQueueElement struct {
 	Descs []VirtioRingDesc `json:"descs"`
 	Avail VirtioRingAvail  `json:"avail"`
 	Used  VirtioRingUsed   `json:"used"`
+}
+
+func (v *VirtioQueueElement) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("index").Uint(uint64(v.Index))
+	e.Name("descs").BeginArray()
+	for i := range v.Descs {
+		e.Elem().Object(&v.Descs[i])
+	}
+	e.EndArray()
+	e.Name("avail").Object(&v.Avail)
+	e.Name("used").Object(&v.Used)
 }
 
 func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -619,15 +717,28 @@ func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *VirtioQueueElement) UnmarshalJSON(text []byte) error {
+	*v = VirtioQueueElement{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VirtioQueueElement) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v VirtioQueueElement) String() string {
+	return qmp.Format(&v)
+}
+
 // XQueryVirtioQueueElement is the QMP command x-query-virtio-queue-element.
 //
 // Since QEMU 7.2. See virtio.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioQueueElement struct {
-	Path  string
-	Queue uint16
-	Index *uint16
+	Path  string  `json:"path"`
+	Queue uint16  `json:"queue"`
+	Index *uint16 `json:"index,omitzero"`
 }
 
 func (r *XQueryVirtioQueueElement) EncodeMembers(e *wire.Encoder) {
@@ -636,14 +747,6 @@ func (r *XQueryVirtioQueueElement) EncodeMembers(e *wire.Encoder) {
 	if r.Index != nil {
 		e.Name("index").Uint(uint64(*r.Index))
 	}
-}
-
-func (r XQueryVirtioQueueElement) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XQueryVirtioQueueElement) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -659,23 +762,108 @@ func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts .
 //
 // Since QEMU 9.0. See virtio.json.
 type IOThreadVirtQueueMapping struct {
-	Iothread string
-	Vqs      []uint16
+	Iothread string   `json:"iothread"`
+	Vqs      []uint16 `json:"vqs,omitzero"`
+}
+
+func (v *IOThreadVirtQueueMapping) EncodeMembers(e *wire.Encoder) {
+	e.Name("iothread").String(v.Iothread)
+	if v.Vqs != nil {
+		e.Name("vqs").BeginArray()
+		for i := range v.Vqs {
+			e.Elem().Uint(uint64(v.Vqs[i]))
+		}
+		e.EndArray()
+	}
+}
+
+func (v *IOThreadVirtQueueMapping) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "iothread":
+		v.Iothread = d.String()
+		return 1
+	case "vqs":
+		v.Vqs = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Vqs = append(v.Vqs, d.Uint16())
+		}
+		return 2
+	}
+	return 0
 }
 
 // VirtIOGPUOutput is the QAPI struct VirtIOGPUOutput.
 //
 // Since QEMU 10.1. See virtio.json.
 type VirtIOGPUOutput struct {
-	Name string
+	Name string `json:"name"`
+}
+
+func (v *VirtIOGPUOutput) EncodeMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+}
+
+func (v *VirtIOGPUOutput) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+		return 1
+	}
+	return 0
 }
 
 // DummyVirtioForceArrays is the QAPI struct DummyVirtioForceArrays.
 //
 // Since QEMU 9.0. See virtio.json.
 type DummyVirtioForceArrays struct {
-	UnusedIothreadVqMapping []IOThreadVirtQueueMapping
-	UnusedVirtioGPUOutput   []VirtIOGPUOutput
+	UnusedIothreadVqMapping []IOThreadVirtQueueMapping `json:"unused-iothread-vq-mapping"`
+	UnusedVirtioGPUOutput   []VirtIOGPUOutput          `json:"unused-virtio-gpu-output"`
+}
+
+func (v *DummyVirtioForceArrays) EncodeMembers(e *wire.Encoder) {
+	e.Name("unused-iothread-vq-mapping").BeginArray()
+	for i := range v.UnusedIothreadVqMapping {
+		e.Elem().Object(&v.UnusedIothreadVqMapping[i])
+	}
+	e.EndArray()
+	e.Name("unused-virtio-gpu-output").BeginArray()
+	for i := range v.UnusedVirtioGPUOutput {
+		e.Elem().Object(&v.UnusedVirtioGPUOutput[i])
+	}
+	e.EndArray()
+}
+
+func (v *DummyVirtioForceArrays) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "unused-iothread-vq-mapping":
+		v.UnusedIothreadVqMapping = make([]IOThreadVirtQueueMapping, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UnusedIothreadVqMapping = append(v.UnusedIothreadVqMapping, IOThreadVirtQueueMapping{})
+			d.Object(&v.UnusedIothreadVqMapping[len(v.UnusedIothreadVqMapping)-1])
+		}
+		return 1
+	case "unused-virtio-gpu-output":
+		v.UnusedVirtioGPUOutput = make([]VirtIOGPUOutput, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UnusedVirtioGPUOutput = append(v.UnusedVirtioGPUOutput, VirtIOGPUOutput{})
+			d.Object(&v.UnusedVirtioGPUOutput[len(v.UnusedVirtioGPUOutput)-1])
+		}
+		return 2
+	}
+	return 0
+}
+
+func (v *DummyVirtioForceArrays) UnmarshalJSON(text []byte) error {
+	*v = DummyVirtioForceArrays{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DummyVirtioForceArrays) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v DummyVirtioForceArrays) String() string {
+	return qmp.Format(&v)
 }
 
 // GranuleMode is the QAPI enum GranuleMode.

@@ -31,14 +31,6 @@ func (v *YankInstanceBlockNode) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(v.NodeName)
 }
 
-func (v YankInstanceBlockNode) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v YankInstanceBlockNode) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *YankInstanceBlockNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-name":
@@ -59,14 +51,6 @@ func (v *YankInstanceChardev) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(v.ID)
 }
 
-func (v YankInstanceChardev) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v YankInstanceChardev) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
@@ -81,8 +65,8 @@ func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 6.0. See yank.json.
 type YankInstance struct {
 	// Decides what Branch holds.
-	Type   YankInstanceType   `json:"type"`
-	Branch YankInstanceBranch `json:",omitzero"`
+	Type   YankInstanceType `json:"type"`
+	Branch YankInstanceBranch
 }
 
 // YankInstanceBranch is what the Type of YankInstance adds to it:
@@ -118,14 +102,6 @@ func (v *YankInstance) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v YankInstance) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v YankInstance) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *YankInstance) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
@@ -155,11 +131,24 @@ func (v *YankInstance) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
+func (v *YankInstance) UnmarshalJSON(text []byte) error {
+	*v = YankInstance{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v YankInstance) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v YankInstance) String() string {
+	return qmp.Format(&v)
+}
+
 // Yank is the QMP command yank.
 //
 // Since QEMU 6.0. See yank.json.
 type Yank struct {
-	Instances []YankInstance
+	Instances []YankInstance `json:"instances"`
 }
 
 func (r *Yank) EncodeMembers(e *wire.Encoder) {
@@ -168,6 +157,24 @@ func (r *Yank) EncodeMembers(e *wire.Encoder) {
 		e.Elem().Object(&r.Instances[i])
 	}
 	e.EndArray()
+}
+
+func (r *Yank) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "instances":
+		r.Instances = make([]YankInstance, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Instances = append(r.Instances, YankInstance{})
+			d.Object(&r.Instances[len(r.Instances)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (r *Yank) UnmarshalJSON(text []byte) error {
+	*r = Yank{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r Yank) MarshalJSON() ([]byte, error) {

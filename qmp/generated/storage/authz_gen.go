@@ -2,10 +2,7 @@
 
 package storage
 
-import (
-	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/wire"
-)
+import "github.com/qmpkit/qmpkit/qmp/wire"
 
 // QAuthZListPolicy is the QAPI enum QAuthZListPolicy.
 //
@@ -33,9 +30,9 @@ const (
 //
 // Since QEMU 4.0. See authz.json.
 type QAuthZListRule struct {
-	Match  string
-	Policy QAuthZListPolicy
-	Format *QAuthZListFormat
+	Match  string            `json:"match"`
+	Policy QAuthZListPolicy  `json:"policy"`
+	Format *QAuthZListFormat `json:"format,omitzero"`
 }
 
 func (v *QAuthZListRule) EncodeMembers(e *wire.Encoder) {
@@ -44,20 +41,27 @@ func (v *QAuthZListRule) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(v.Format))
 }
 
-func (v QAuthZListRule) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QAuthZListRule) String() string {
-	return qmp.Format(&v)
+func (v *QAuthZListRule) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "match":
+		v.Match = d.String()
+		return 1
+	case "policy":
+		v.Policy = QAuthZListPolicy(d.Enum())
+		return 2
+	case "format":
+		v.Format = new(QAuthZListFormat(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
 // AuthZListProperties is the QAPI struct AuthZListProperties.
 //
 // Since QEMU 4.0. See authz.json.
 type AuthZListProperties struct {
-	Policy *QAuthZListPolicy
-	Rules  []QAuthZListRule
+	Policy *QAuthZListPolicy `json:"policy,omitzero"`
+	Rules  []QAuthZListRule  `json:"rules,omitzero"`
 }
 
 func (v *AuthZListProperties) EncodeMembers(e *wire.Encoder) {
@@ -71,20 +75,28 @@ func (v *AuthZListProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v AuthZListProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AuthZListProperties) String() string {
-	return qmp.Format(&v)
+func (v *AuthZListProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "policy":
+		v.Policy = new(QAuthZListPolicy(d.Enum()))
+		return 1
+	case "rules":
+		v.Rules = make([]QAuthZListRule, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Rules = append(v.Rules, QAuthZListRule{})
+			d.Object(&v.Rules[len(v.Rules)-1])
+		}
+		return 2
+	}
+	return 0
 }
 
 // AuthZListFileProperties is the QAPI struct AuthZListFileProperties.
 //
 // Since QEMU 4.0. See authz.json.
 type AuthZListFileProperties struct {
-	Filename string
-	Refresh  *bool
+	Filename string `json:"filename"`
+	Refresh  *bool  `json:"refresh,omitzero"`
 }
 
 func (v *AuthZListFileProperties) EncodeMembers(e *wire.Encoder) {
@@ -92,48 +104,54 @@ func (v *AuthZListFileProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("refresh", v.Refresh)
 }
 
-func (v AuthZListFileProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AuthZListFileProperties) String() string {
-	return qmp.Format(&v)
+func (v *AuthZListFileProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "refresh":
+		d.OptBool(&v.Refresh)
+		return 2
+	}
+	return 0
 }
 
 // AuthZPAMProperties is the QAPI struct AuthZPAMProperties.
 //
 // Since QEMU 4.0. See authz.json.
 type AuthZPAMProperties struct {
-	Service string
+	Service string `json:"service"`
 }
 
 func (v *AuthZPAMProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("service").String(v.Service)
 }
 
-func (v AuthZPAMProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AuthZPAMProperties) String() string {
-	return qmp.Format(&v)
+func (v *AuthZPAMProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "service":
+		v.Service = d.String()
+		return 1
+	}
+	return 0
 }
 
 // AuthZSimpleProperties is the QAPI struct AuthZSimpleProperties.
 //
 // Since QEMU 4.0. See authz.json.
 type AuthZSimpleProperties struct {
-	Identity string
+	Identity string `json:"identity"`
 }
 
 func (v *AuthZSimpleProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("identity").String(v.Identity)
 }
 
-func (v AuthZSimpleProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AuthZSimpleProperties) String() string {
-	return qmp.Format(&v)
+func (v *AuthZSimpleProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "identity":
+		v.Identity = d.String()
+		return 1
+	}
+	return 0
 }

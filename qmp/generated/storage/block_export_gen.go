@@ -12,32 +12,32 @@ import (
 //
 // See block-export.json.
 type NbdServerOptionsBase struct {
-	HandshakeMaxSeconds *uint32
-	TLSCreds            *string
-	TLSAuthz            *string
-	MaxConnections      *uint32
+	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
+	TLSCreds            *string `json:"tls-creds,omitzero"`
+	TLSAuthz            *string `json:"tls-authz,omitzero"`
+	MaxConnections      *uint32 `json:"max-connections,omitzero"`
 }
 
 // NbdServerOptions is the QAPI struct NbdServerOptions.
 //
 // See block-export.json.
 type NbdServerOptions struct {
-	HandshakeMaxSeconds *uint32
-	TLSCreds            *string
-	TLSAuthz            *string
-	MaxConnections      *uint32
-	Addr                SocketAddress
+	HandshakeMaxSeconds *uint32       `json:"handshake-max-seconds,omitzero"`
+	TLSCreds            *string       `json:"tls-creds,omitzero"`
+	TLSAuthz            *string       `json:"tls-authz,omitzero"`
+	MaxConnections      *uint32       `json:"max-connections,omitzero"`
+	Addr                SocketAddress `json:"addr"`
 }
 
 // NbdServerOptionsLegacy is the QAPI struct NbdServerOptionsLegacy.
 //
 // See block-export.json.
 type NbdServerOptionsLegacy struct {
-	HandshakeMaxSeconds *uint32
-	TLSCreds            *string
-	TLSAuthz            *string
-	MaxConnections      *uint32
-	Addr                SocketAddressLegacy
+	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
+	TLSCreds            *string             `json:"tls-creds,omitzero"`
+	TLSAuthz            *string             `json:"tls-authz,omitzero"`
+	MaxConnections      *uint32             `json:"max-connections,omitzero"`
+	Addr                SocketAddressLegacy `json:"addr"`
 }
 
 func (v *NbdServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
@@ -52,26 +52,10 @@ func (v *NbdServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
 	e.Name("addr").Object(&v.Addr)
 }
 
-func (v NbdServerOptionsLegacy) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NbdServerOptionsLegacy) String() string {
-	return qmp.Format(&v)
-}
-
 // NBDServerStart is the QMP command nbd-server-start.
 //
 // Since QEMU 1.3. See block-export.json.
 type NBDServerStart NbdServerOptionsLegacy
-
-func (r NBDServerStart) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*NbdServerOptionsLegacy)(&r))
-}
-
-func (r NBDServerStart) String() string {
-	return qmp.Format((*NbdServerOptionsLegacy)(&r))
-}
 
 // Do executes the command.
 func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -82,18 +66,18 @@ func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 5.0. See block-export.json.
 type BlockExportOptionsNbdBase struct {
-	Name        *string
-	Description *string
+	Name        *string `json:"name,omitzero"`
+	Description *string `json:"description,omitzero"`
 }
 
 // BlockExportOptionsNbd is the QAPI struct BlockExportOptionsNbd.
 //
 // Since QEMU 5.2. See block-export.json.
 type BlockExportOptionsNbd struct {
-	Name            *string
-	Description     *string
-	Bitmaps         []BlockDirtyBitmapOrStr
-	AllocationDepth *bool
+	Name            *string                 `json:"name,omitzero"`
+	Description     *string                 `json:"description,omitzero"`
+	Bitmaps         []BlockDirtyBitmapOrStr `json:"bitmaps,omitzero"`
+	AllocationDepth *bool                   `json:"allocation-depth,omitzero"`
 }
 
 func (v *BlockExportOptionsNbd) EncodeMembers(e *wire.Encoder) {
@@ -109,21 +93,35 @@ func (v *BlockExportOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("allocation-depth", v.AllocationDepth)
 }
 
-func (v BlockExportOptionsNbd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockExportOptionsNbd) String() string {
-	return qmp.Format(&v)
+func (v *BlockExportOptionsNbd) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		d.OptString(&v.Name)
+		return 1
+	case "description":
+		d.OptString(&v.Description)
+		return 2
+	case "bitmaps":
+		v.Bitmaps = make([]BlockDirtyBitmapOrStr, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Bitmaps = append(v.Bitmaps, BlockDirtyBitmapOrStr{})
+			v.Bitmaps[len(v.Bitmaps)-1].DecodeValue(d)
+		}
+		return 3
+	case "allocation-depth":
+		d.OptBool(&v.AllocationDepth)
+		return 4
+	}
+	return 0
 }
 
 // BlockExportOptionsVhostUserBlk is the QAPI struct BlockExportOptionsVhostUserBlk.
 //
 // Since QEMU 5.2. See block-export.json.
 type BlockExportOptionsVhostUserBlk struct {
-	Addr             SocketAddress
-	LogicalBlockSize *uint64
-	NumQueues        *uint16
+	Addr             SocketAddress `json:"addr"`
+	LogicalBlockSize *uint64       `json:"logical-block-size,omitzero"`
+	NumQueues        *uint16       `json:"num-queues,omitzero"`
 }
 
 func (v *BlockExportOptionsVhostUserBlk) EncodeMembers(e *wire.Encoder) {
@@ -134,12 +132,19 @@ func (v *BlockExportOptionsVhostUserBlk) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockExportOptionsVhostUserBlk) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockExportOptionsVhostUserBlk) String() string {
-	return qmp.Format(&v)
+func (v *BlockExportOptionsVhostUserBlk) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "addr":
+		d.Object(&v.Addr)
+		return 1
+	case "logical-block-size":
+		d.OptUint(&v.LogicalBlockSize)
+		return 2
+	case "num-queues":
+		v.NumQueues = new(d.Uint16())
+		return 3
+	}
+	return 0
 }
 
 // FuseExportAllowOther is the QAPI enum FuseExportAllowOther.
@@ -160,9 +165,9 @@ const (
 //
 // Only in a QEMU built with CONFIG_FUSE.
 type BlockExportOptionsFuse struct {
-	Mountpoint string
-	Growable   *bool
-	AllowOther *FuseExportAllowOther
+	Mountpoint string                `json:"mountpoint"`
+	Growable   *bool                 `json:"growable,omitzero"`
+	AllowOther *FuseExportAllowOther `json:"allow-other,omitzero"`
 }
 
 func (v *BlockExportOptionsFuse) EncodeMembers(e *wire.Encoder) {
@@ -171,23 +176,30 @@ func (v *BlockExportOptionsFuse) EncodeMembers(e *wire.Encoder) {
 	e.OptString("allow-other", (*string)(v.AllowOther))
 }
 
-func (v BlockExportOptionsFuse) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockExportOptionsFuse) String() string {
-	return qmp.Format(&v)
+func (v *BlockExportOptionsFuse) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "mountpoint":
+		v.Mountpoint = d.String()
+		return 1
+	case "growable":
+		d.OptBool(&v.Growable)
+		return 2
+	case "allow-other":
+		v.AllowOther = new(FuseExportAllowOther(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
 // BlockExportOptionsVduseBlk is the QAPI struct BlockExportOptionsVduseBlk.
 //
 // Since QEMU 7.1. See block-export.json.
 type BlockExportOptionsVduseBlk struct {
-	Name             string
-	NumQueues        *uint16
-	QueueSize        *uint16
-	LogicalBlockSize *uint64
-	Serial           *string
+	Name             string  `json:"name"`
+	NumQueues        *uint16 `json:"num-queues,omitzero"`
+	QueueSize        *uint16 `json:"queue-size,omitzero"`
+	LogicalBlockSize *uint64 `json:"logical-block-size,omitzero"`
+	Serial           *string `json:"serial,omitzero"`
 }
 
 func (v *BlockExportOptionsVduseBlk) EncodeMembers(e *wire.Encoder) {
@@ -202,23 +214,36 @@ func (v *BlockExportOptionsVduseBlk) EncodeMembers(e *wire.Encoder) {
 	e.OptString("serial", v.Serial)
 }
 
-func (v BlockExportOptionsVduseBlk) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockExportOptionsVduseBlk) String() string {
-	return qmp.Format(&v)
+func (v *BlockExportOptionsVduseBlk) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+		return 1
+	case "num-queues":
+		v.NumQueues = new(d.Uint16())
+		return 2
+	case "queue-size":
+		v.QueueSize = new(d.Uint16())
+		return 3
+	case "logical-block-size":
+		d.OptUint(&v.LogicalBlockSize)
+		return 4
+	case "serial":
+		d.OptString(&v.Serial)
+		return 5
+	}
+	return 0
 }
 
 // NbdServerAddOptions is the QAPI struct NbdServerAddOptions.
 //
 // Since QEMU 5.0. See block-export.json.
 type NbdServerAddOptions struct {
-	Name        *string
-	Description *string
-	Device      string
-	Writable    *bool
-	Bitmap      *string
+	Name        *string `json:"name,omitzero"`
+	Description *string `json:"description,omitzero"`
+	Device      string  `json:"device"`
+	Writable    *bool   `json:"writable,omitzero"`
+	Bitmap      *string `json:"bitmap,omitzero"`
 }
 
 func (v *NbdServerAddOptions) EncodeMembers(e *wire.Encoder) {
@@ -229,28 +254,12 @@ func (v *NbdServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bitmap", v.Bitmap)
 }
 
-func (v NbdServerAddOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NbdServerAddOptions) String() string {
-	return qmp.Format(&v)
-}
-
 // NBDServerAdd is the QMP command nbd-server-add.
 //
 // Since QEMU 1.3. See block-export.json.
 //
 // Deprecated: QEMU will remove the command.
 type NBDServerAdd NbdServerAddOptions
-
-func (r NBDServerAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*NbdServerAddOptions)(&r))
-}
-
-func (r NBDServerAdd) String() string {
-	return qmp.Format((*NbdServerAddOptions)(&r))
-}
 
 // Do executes the command.
 func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -274,21 +283,13 @@ const (
 //
 // Deprecated: QEMU will remove the command.
 type NBDServerRemove struct {
-	Name string
-	Mode *BlockExportRemoveMode
+	Name string                 `json:"name"`
+	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
 }
 
 func (r *NBDServerRemove) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 	e.OptString("mode", (*string)(r.Mode))
-}
-
-func (r NBDServerRemove) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r NBDServerRemove) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -327,14 +328,14 @@ const (
 // Since QEMU 4.2. See block-export.json.
 type BlockExportOptions struct {
 	// Decides what Branch holds.
-	Type          BlockExportType
-	ID            string
-	FixedIothread *bool
-	Iothread      *BlockExportOptionsIothread
-	NodeName      string
-	Writable      *bool
-	Writethrough  *bool
-	AllowInactive *bool
+	Type          BlockExportType             `json:"type"`
+	ID            string                      `json:"id"`
+	FixedIothread *bool                       `json:"fixed-iothread,omitzero"`
+	Iothread      *BlockExportOptionsIothread `json:"iothread,omitzero"`
+	NodeName      string                      `json:"node-name"`
+	Writable      *bool                       `json:"writable,omitzero"`
+	Writethrough  *bool                       `json:"writethrough,omitzero"`
+	AllowInactive *bool                       `json:"allow-inactive,omitzero"`
 	Branch        BlockExportOptionsBranch
 }
 
@@ -347,6 +348,7 @@ type BlockExportOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isBlockExportOptionsBranch()
 }
 
@@ -385,6 +387,64 @@ func (v *BlockExportOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockExportOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = BlockExportType(d.Enum())
+		return 1
+	case "id":
+		v.ID = d.String()
+		return 2
+	case "fixed-iothread":
+		d.OptBool(&v.FixedIothread)
+		return 3
+	case "iothread":
+		v.Iothread = new(BlockExportOptionsIothread)
+		v.Iothread.DecodeValue(d)
+		return 4
+	case "node-name":
+		v.NodeName = d.String()
+		return 5
+	case "writable":
+		d.OptBool(&v.Writable)
+		return 6
+	case "writethrough":
+		d.OptBool(&v.Writethrough)
+		return 7
+	case "allow-inactive":
+		d.OptBool(&v.AllowInactive)
+		return 8
+	}
+	return 0
+}
+
+func (v *BlockExportOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case BlockExportTypeNBD:
+		v.Branch = new(BlockExportOptionsNbd)
+	case BlockExportTypeVhostUserBlk:
+		v.Branch = new(BlockExportOptionsVhostUserBlk)
+	case BlockExportTypeFuse:
+		v.Branch = new(BlockExportOptionsFuse)
+	case BlockExportTypeVduseBlk:
+		v.Branch = new(BlockExportOptionsVduseBlk)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *BlockExportOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockExportOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v BlockExportOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -398,12 +458,20 @@ func (v BlockExportOptions) String() string {
 // Since QEMU 5.2. See block-export.json.
 type BlockExportAdd BlockExportOptions
 
+func (r *BlockExportAdd) EncodeMembers(e *wire.Encoder) {
+	(*BlockExportOptions)(r).EncodeMembers(e)
+}
+
+func (r *BlockExportAdd) UnmarshalJSON(text []byte) error {
+	return (*BlockExportOptions)(r).UnmarshalJSON(text)
+}
+
 func (r BlockExportAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockExportOptions)(&r))
+	return qmp.Marshal(&r)
 }
 
 func (r BlockExportAdd) String() string {
-	return qmp.Format((*BlockExportOptions)(&r))
+	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -415,21 +483,13 @@ func (r BlockExportAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Since QEMU 5.2. See block-export.json.
 type BlockExportDel struct {
-	ID   string
-	Mode *BlockExportRemoveMode
+	ID   string                 `json:"id"`
+	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
 }
 
 func (r *BlockExportDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 	e.OptString("mode", (*string)(r.Mode))
-}
-
-func (r BlockExportDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockExportDel) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -526,6 +586,26 @@ func (v *BlockExportOptionsIothread) EncodeValue(e *wire.Encoder) {
 	default:
 		e.Fail("exactly one of Str, List must be set")
 	}
+}
+
+func (v *BlockExportOptionsIothread) DecodeValue(d *wire.Decoder) {
+	*v = BlockExportOptionsIothread{}
+	switch d.Kind() {
+	case wire.KindString:
+		d.OptString(&v.Str)
+	case wire.KindArray:
+		v.List = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.List = append(v.List, d.String())
+		}
+	default:
+		d.Skip()
+	}
+}
+
+func (v *BlockExportOptionsIothread) UnmarshalJSON(text []byte) error {
+	*v = BlockExportOptionsIothread{}
+	return qmp.UnmarshalValue(text, v)
 }
 
 func (v BlockExportOptionsIothread) MarshalJSON() ([]byte, error) {

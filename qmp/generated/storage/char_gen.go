@@ -99,20 +99,16 @@ const (
 //
 // Since QEMU 1.4. See char.json.
 type RingbufWrite struct {
-	Device string
+	Device string `json:"device"`
 	// A secret: String hides it.
-	Data   string
-	Format *DataFormat
+	Data   string      `json:"data"`
+	Format *DataFormat `json:"format,omitzero"`
 }
 
 func (r *RingbufWrite) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.Name("data").Secret(r.Data)
 	e.OptString("format", (*string)(r.Format))
-}
-
-func (r RingbufWrite) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r RingbufWrite) String() string {
@@ -128,23 +124,15 @@ func (r RingbufWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // Since QEMU 1.4. See char.json.
 type RingbufRead struct {
-	Device string
-	Size   int64
-	Format *DataFormat
+	Device string      `json:"device"`
+	Size   int64       `json:"size"`
+	Format *DataFormat `json:"format,omitzero"`
 }
 
 func (r *RingbufRead) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.Name("size").Int(r.Size)
 	e.OptString("format", (*string)(r.Format))
-}
-
-func (r RingbufRead) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r RingbufRead) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -160,10 +148,10 @@ func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Since QEMU 2.6. See char.json.
 type ChardevCommon struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
+	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 }
 
 func (v *ChardevCommon) EncodeMembers(e *wire.Encoder) {
@@ -172,25 +160,32 @@ func (v *ChardevCommon) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("logtimestamp", v.Logtimestamp)
 }
 
-func (v ChardevCommon) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevCommon) String() string {
-	return qmp.Format(&v)
+func (v *ChardevCommon) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	}
+	return 0
 }
 
 // ChardevFile is the QAPI struct ChardevFile.
 //
 // Since QEMU 1.4. See char.json.
 type ChardevFile struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	In           *string
-	Out          string
-	Append       *bool
+	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
+	In           *string `json:"in,omitzero"`
+	Out          string  `json:"out"`
+	Append       *bool   `json:"append,omitzero"`
 }
 
 func (v *ChardevFile) EncodeMembers(e *wire.Encoder) {
@@ -202,23 +197,39 @@ func (v *ChardevFile) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("append", v.Append)
 }
 
-func (v ChardevFile) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevFile) String() string {
-	return qmp.Format(&v)
+func (v *ChardevFile) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "in":
+		d.OptString(&v.In)
+		return 4
+	case "out":
+		v.Out = d.String()
+		return 5
+	case "append":
+		d.OptBool(&v.Append)
+		return 6
+	}
+	return 0
 }
 
 // ChardevHostdev is the QAPI struct ChardevHostdev.
 //
 // Since QEMU 1.4. See char.json.
 type ChardevHostdev struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Device       string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Device       string `json:"device"`
 }
 
 func (v *ChardevHostdev) EncodeMembers(e *wire.Encoder) {
@@ -228,32 +239,42 @@ func (v *ChardevHostdev) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(v.Device)
 }
 
-func (v ChardevHostdev) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevHostdev) String() string {
-	return qmp.Format(&v)
+func (v *ChardevHostdev) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "device":
+		v.Device = d.String()
+		return 4
+	}
+	return 0
 }
 
 // ChardevSocket is the QAPI struct ChardevSocket.
 //
 // Since QEMU 1.4. See char.json.
 type ChardevSocket struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Addr         SocketAddressLegacy
-	TLSCreds     *string
-	TLSAuthz     *string
-	Server       *bool
-	Wait         *bool
-	Nodelay      *bool
-	Telnet       *bool
-	Tn3270       *bool
-	Websocket    *bool
-	ReconnectMs  *int64
+	Logtimestamp *bool               `json:"logtimestamp,omitzero"`
+	Addr         SocketAddressLegacy `json:"addr"`
+	TLSCreds     *string             `json:"tls-creds,omitzero"`
+	TLSAuthz     *string             `json:"tls-authz,omitzero"`
+	Server       *bool               `json:"server,omitzero"`
+	Wait         *bool               `json:"wait,omitzero"`
+	Nodelay      *bool               `json:"nodelay,omitzero"`
+	Telnet       *bool               `json:"telnet,omitzero"`
+	Tn3270       *bool               `json:"tn3270,omitzero"`
+	Websocket    *bool               `json:"websocket,omitzero"`
+	ReconnectMs  *int64              `json:"reconnect-ms,omitzero"`
 }
 
 func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
@@ -272,24 +293,61 @@ func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("reconnect-ms", v.ReconnectMs)
 }
 
-func (v ChardevSocket) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSocket) String() string {
-	return qmp.Format(&v)
+func (v *ChardevSocket) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "addr":
+		d.Object(&v.Addr)
+		return 4
+	case "tls-creds":
+		d.OptString(&v.TLSCreds)
+		return 5
+	case "tls-authz":
+		d.OptString(&v.TLSAuthz)
+		return 6
+	case "server":
+		d.OptBool(&v.Server)
+		return 7
+	case "wait":
+		d.OptBool(&v.Wait)
+		return 8
+	case "nodelay":
+		d.OptBool(&v.Nodelay)
+		return 9
+	case "telnet":
+		d.OptBool(&v.Telnet)
+		return 10
+	case "tn3270":
+		d.OptBool(&v.Tn3270)
+		return 11
+	case "websocket":
+		d.OptBool(&v.Websocket)
+		return 12
+	case "reconnect-ms":
+		d.OptInt(&v.ReconnectMs)
+		return 13
+	}
+	return 0
 }
 
 // ChardevUdp is the QAPI struct ChardevUdp.
 //
 // Since QEMU 1.5. See char.json.
 type ChardevUdp struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Remote       SocketAddressLegacy
-	Local        *SocketAddressLegacy
+	Logtimestamp *bool                `json:"logtimestamp,omitzero"`
+	Remote       SocketAddressLegacy  `json:"remote"`
+	Local        *SocketAddressLegacy `json:"local,omitzero"`
 }
 
 func (v *ChardevUdp) EncodeMembers(e *wire.Encoder) {
@@ -302,23 +360,37 @@ func (v *ChardevUdp) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v ChardevUdp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevUdp) String() string {
-	return qmp.Format(&v)
+func (v *ChardevUdp) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "remote":
+		d.Object(&v.Remote)
+		return 4
+	case "local":
+		v.Local = new(SocketAddressLegacy)
+		d.Object(v.Local)
+		return 5
+	}
+	return 0
 }
 
 // ChardevMux is the QAPI struct ChardevMux.
 //
 // Since QEMU 1.5. See char.json.
 type ChardevMux struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Chardev      string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Chardev      string `json:"chardev"`
 }
 
 func (v *ChardevMux) EncodeMembers(e *wire.Encoder) {
@@ -328,23 +400,33 @@ func (v *ChardevMux) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v ChardevMux) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevMux) String() string {
-	return qmp.Format(&v)
+func (v *ChardevMux) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "chardev":
+		v.Chardev = d.String()
+		return 4
+	}
+	return 0
 }
 
 // ChardevHub is the QAPI struct ChardevHub.
 //
 // Since QEMU 10.0. See char.json.
 type ChardevHub struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Chardevs     []string
+	Logtimestamp *bool    `json:"logtimestamp,omitzero"`
+	Chardevs     []string `json:"chardevs"`
 }
 
 func (v *ChardevHub) EncodeMembers(e *wire.Encoder) {
@@ -356,6 +438,32 @@ func (v *ChardevHub) EncodeMembers(e *wire.Encoder) {
 		e.Elem().String(v.Chardevs[i])
 	}
 	e.EndArray()
+}
+
+func (v *ChardevHub) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "chardevs":
+		v.Chardevs = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Chardevs = append(v.Chardevs, d.String())
+		}
+		return 4
+	}
+	return 0
+}
+
+func (v *ChardevHub) UnmarshalJSON(text []byte) error {
+	*v = ChardevHub{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v ChardevHub) MarshalJSON() ([]byte, error) {
@@ -370,11 +478,11 @@ func (v ChardevHub) String() string {
 //
 // Since QEMU 1.5. See char.json.
 type ChardevStdio struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Signal       *bool
+	Logtimestamp *bool `json:"logtimestamp,omitzero"`
+	Signal       *bool `json:"signal,omitzero"`
 }
 
 func (v *ChardevStdio) EncodeMembers(e *wire.Encoder) {
@@ -384,12 +492,22 @@ func (v *ChardevStdio) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("signal", v.Signal)
 }
 
-func (v ChardevStdio) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevStdio) String() string {
-	return qmp.Format(&v)
+func (v *ChardevStdio) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "signal":
+		d.OptBool(&v.Signal)
+		return 4
+	}
+	return 0
 }
 
 // ChardevSpiceChannel is the QAPI struct ChardevSpiceChannel.
@@ -398,11 +516,11 @@ func (v ChardevStdio) String() string {
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpiceChannel struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Type         string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Type         string `json:"type"`
 }
 
 func (v *ChardevSpiceChannel) EncodeMembers(e *wire.Encoder) {
@@ -412,12 +530,22 @@ func (v *ChardevSpiceChannel) EncodeMembers(e *wire.Encoder) {
 	e.Name("type").String(v.Type)
 }
 
-func (v ChardevSpiceChannel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSpiceChannel) String() string {
-	return qmp.Format(&v)
+func (v *ChardevSpiceChannel) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "type":
+		v.Type = d.String()
+		return 4
+	}
+	return 0
 }
 
 // ChardevSpicePort is the QAPI struct ChardevSpicePort.
@@ -426,11 +554,11 @@ func (v ChardevSpiceChannel) String() string {
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpicePort struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	FQDN         string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	FQDN         string `json:"fqdn"`
 }
 
 func (v *ChardevSpicePort) EncodeMembers(e *wire.Encoder) {
@@ -440,12 +568,22 @@ func (v *ChardevSpicePort) EncodeMembers(e *wire.Encoder) {
 	e.Name("fqdn").String(v.FQDN)
 }
 
-func (v ChardevSpicePort) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSpicePort) String() string {
-	return qmp.Format(&v)
+func (v *ChardevSpicePort) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "fqdn":
+		v.FQDN = d.String()
+		return 4
+	}
+	return 0
 }
 
 // ChardevDBus is the QAPI struct ChardevDBus.
@@ -454,13 +592,13 @@ func (v ChardevSpicePort) String() string {
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 type ChardevDBus struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Name         string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Name         string `json:"name"`
 	// Seen first in QEMU 11.1.
-	Encoding *ChardevDBusEncoding
+	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
 func (v *ChardevDBus) EncodeMembers(e *wire.Encoder) {
@@ -471,28 +609,41 @@ func (v *ChardevDBus) EncodeMembers(e *wire.Encoder) {
 	e.OptString("encoding", (*string)(v.Encoding))
 }
 
-func (v ChardevDBus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevDBus) String() string {
-	return qmp.Format(&v)
+func (v *ChardevDBus) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "name":
+		v.Name = d.String()
+		return 4
+	case "encoding":
+		v.Encoding = new(ChardevDBusEncoding(d.Enum()))
+		return 5
+	}
+	return 0
 }
 
 // ChardevVC is the QAPI struct ChardevVC.
 //
 // Since QEMU 1.5. See char.json.
 type ChardevVC struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Width        *int64
-	Height       *int64
-	Cols         *int64
-	Rows         *int64
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Width        *int64 `json:"width,omitzero"`
+	Height       *int64 `json:"height,omitzero"`
+	Cols         *int64 `json:"cols,omitzero"`
+	Rows         *int64 `json:"rows,omitzero"`
 	// Seen first in QEMU 11.1.
-	Encoding *ChardevDBusEncoding
+	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
 func (v *ChardevVC) EncodeMembers(e *wire.Encoder) {
@@ -506,23 +657,45 @@ func (v *ChardevVC) EncodeMembers(e *wire.Encoder) {
 	e.OptString("encoding", (*string)(v.Encoding))
 }
 
-func (v ChardevVC) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevVC) String() string {
-	return qmp.Format(&v)
+func (v *ChardevVC) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "width":
+		d.OptInt(&v.Width)
+		return 4
+	case "height":
+		d.OptInt(&v.Height)
+		return 5
+	case "cols":
+		d.OptInt(&v.Cols)
+		return 6
+	case "rows":
+		d.OptInt(&v.Rows)
+		return 7
+	case "encoding":
+		v.Encoding = new(ChardevDBusEncoding(d.Enum()))
+		return 8
+	}
+	return 0
 }
 
 // ChardevRingbuf is the QAPI struct ChardevRingbuf.
 //
 // Since QEMU 1.5. See char.json.
 type ChardevRingbuf struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Size         *int64
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Size         *int64 `json:"size,omitzero"`
 }
 
 func (v *ChardevRingbuf) EncodeMembers(e *wire.Encoder) {
@@ -532,12 +705,22 @@ func (v *ChardevRingbuf) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("size", v.Size)
 }
 
-func (v ChardevRingbuf) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevRingbuf) String() string {
-	return qmp.Format(&v)
+func (v *ChardevRingbuf) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "size":
+		d.OptInt(&v.Size)
+		return 4
+	}
+	return 0
 }
 
 // ChardevQemuVDAgent is the QAPI struct ChardevQemuVDAgent.
@@ -546,12 +729,12 @@ func (v ChardevRingbuf) String() string {
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
 type ChardevQemuVDAgent struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Mouse        *bool
-	Clipboard    *bool
+	Logtimestamp *bool `json:"logtimestamp,omitzero"`
+	Mouse        *bool `json:"mouse,omitzero"`
+	Clipboard    *bool `json:"clipboard,omitzero"`
 }
 
 func (v *ChardevQemuVDAgent) EncodeMembers(e *wire.Encoder) {
@@ -562,23 +745,36 @@ func (v *ChardevQemuVDAgent) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("clipboard", v.Clipboard)
 }
 
-func (v ChardevQemuVDAgent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevQemuVDAgent) String() string {
-	return qmp.Format(&v)
+func (v *ChardevQemuVDAgent) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "mouse":
+		d.OptBool(&v.Mouse)
+		return 4
+	case "clipboard":
+		d.OptBool(&v.Clipboard)
+		return 5
+	}
+	return 0
 }
 
 // ChardevPty is the QAPI struct ChardevPty.
 //
 // Since QEMU 9.2. See char.json.
 type ChardevPty struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Path         *string
+	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
+	Path         *string `json:"path,omitzero"`
 }
 
 func (v *ChardevPty) EncodeMembers(e *wire.Encoder) {
@@ -588,12 +784,22 @@ func (v *ChardevPty) EncodeMembers(e *wire.Encoder) {
 	e.OptString("path", v.Path)
 }
 
-func (v ChardevPty) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevPty) String() string {
-	return qmp.Format(&v)
+func (v *ChardevPty) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "path":
+		d.OptString(&v.Path)
+		return 4
+	}
+	return 0
 }
 
 // ChardevBackendKind is the QAPI enum ChardevBackendKind.
@@ -641,152 +847,160 @@ const (
 //
 // Since QEMU 1.4. See char.json.
 type ChardevFileWrapper struct {
-	Data ChardevFile
+	Data ChardevFile `json:"data"`
 }
 
 func (v *ChardevFileWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevFileWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevFileWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevFileWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevHostdevWrapper is the QAPI struct ChardevHostdevWrapper.
 //
 // Since QEMU 1.4. See char.json.
 type ChardevHostdevWrapper struct {
-	Data ChardevHostdev
+	Data ChardevHostdev `json:"data"`
 }
 
 func (v *ChardevHostdevWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevHostdevWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevHostdevWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevHostdevWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevSocketWrapper is the QAPI struct ChardevSocketWrapper.
 //
 // Since QEMU 1.4. See char.json.
 type ChardevSocketWrapper struct {
-	Data ChardevSocket
+	Data ChardevSocket `json:"data"`
 }
 
 func (v *ChardevSocketWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevSocketWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSocketWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevSocketWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevUdpWrapper is the QAPI struct ChardevUdpWrapper.
 //
 // Since QEMU 1.5. See char.json.
 type ChardevUdpWrapper struct {
-	Data ChardevUdp
+	Data ChardevUdp `json:"data"`
 }
 
 func (v *ChardevUdpWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevUdpWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevUdpWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevUdpWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevCommonWrapper is the QAPI struct ChardevCommonWrapper.
 //
 // Since QEMU 2.6. See char.json.
 type ChardevCommonWrapper struct {
-	Data ChardevCommon
+	Data ChardevCommon `json:"data"`
 }
 
 func (v *ChardevCommonWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevCommonWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevCommonWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevCommonWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevMuxWrapper is the QAPI struct ChardevMuxWrapper.
 //
 // Since QEMU 1.5. See char.json.
 type ChardevMuxWrapper struct {
-	Data ChardevMux
+	Data ChardevMux `json:"data"`
 }
 
 func (v *ChardevMuxWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevMuxWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevMuxWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevMuxWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevHubWrapper is the QAPI struct ChardevHubWrapper.
 //
 // Since QEMU 10.0. See char.json.
 type ChardevHubWrapper struct {
-	Data ChardevHub
+	Data ChardevHub `json:"data"`
 }
 
 func (v *ChardevHubWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevHubWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevHubWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevHubWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevStdioWrapper is the QAPI struct ChardevStdioWrapper.
 //
 // Since QEMU 1.5. See char.json.
 type ChardevStdioWrapper struct {
-	Data ChardevStdio
+	Data ChardevStdio `json:"data"`
 }
 
 func (v *ChardevStdioWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevStdioWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevStdioWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevStdioWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevSpiceChannelWrapper is the QAPI struct ChardevSpiceChannelWrapper.
@@ -795,19 +1009,20 @@ func (v ChardevStdioWrapper) String() string {
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpiceChannelWrapper struct {
-	Data ChardevSpiceChannel
+	Data ChardevSpiceChannel `json:"data"`
 }
 
 func (v *ChardevSpiceChannelWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevSpiceChannelWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSpiceChannelWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevSpiceChannelWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevSpicePortWrapper is the QAPI struct ChardevSpicePortWrapper.
@@ -816,19 +1031,20 @@ func (v ChardevSpiceChannelWrapper) String() string {
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpicePortWrapper struct {
-	Data ChardevSpicePort
+	Data ChardevSpicePort `json:"data"`
 }
 
 func (v *ChardevSpicePortWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevSpicePortWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSpicePortWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevSpicePortWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevQemuVDAgentWrapper is the QAPI struct ChardevQemuVDAgentWrapper.
@@ -837,19 +1053,20 @@ func (v ChardevSpicePortWrapper) String() string {
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
 type ChardevQemuVDAgentWrapper struct {
-	Data ChardevQemuVDAgent
+	Data ChardevQemuVDAgent `json:"data"`
 }
 
 func (v *ChardevQemuVDAgentWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevQemuVDAgentWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevQemuVDAgentWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevQemuVDAgentWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevDBusWrapper is the QAPI struct ChardevDBusWrapper.
@@ -858,76 +1075,80 @@ func (v ChardevQemuVDAgentWrapper) String() string {
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 type ChardevDBusWrapper struct {
-	Data ChardevDBus
+	Data ChardevDBus `json:"data"`
 }
 
 func (v *ChardevDBusWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevDBusWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevDBusWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevDBusWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevVCWrapper is the QAPI struct ChardevVCWrapper.
 //
 // Since QEMU 1.5. See char.json.
 type ChardevVCWrapper struct {
-	Data ChardevVC
+	Data ChardevVC `json:"data"`
 }
 
 func (v *ChardevVCWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevVCWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevVCWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevVCWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevRingbufWrapper is the QAPI struct ChardevRingbufWrapper.
 //
 // Since QEMU 1.5. See char.json.
 type ChardevRingbufWrapper struct {
-	Data ChardevRingbuf
+	Data ChardevRingbuf `json:"data"`
 }
 
 func (v *ChardevRingbufWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevRingbufWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevRingbufWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevRingbufWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevPtyWrapper is the QAPI struct ChardevPtyWrapper.
 //
 // Since QEMU 9.2. See char.json.
 type ChardevPtyWrapper struct {
-	Data ChardevPty
+	Data ChardevPty `json:"data"`
 }
 
 func (v *ChardevPtyWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevPtyWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevPtyWrapper) String() string {
-	return qmp.Format(&v)
+func (v *ChardevPtyWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // ChardevBackend is the QAPI union ChardevBackend.
@@ -935,7 +1156,7 @@ func (v ChardevPtyWrapper) String() string {
 // Since QEMU 1.4. See char.json.
 type ChardevBackend struct {
 	// Decides what Branch holds.
-	Type   ChardevBackendKind
+	Type   ChardevBackendKind `json:"type"`
 	Branch ChardevBackendBranch
 }
 
@@ -959,6 +1180,7 @@ type ChardevBackend struct {
 //   - *RawBranch: a value that is not in this list, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isChardevBackendBranch()
 }
 
@@ -1021,6 +1243,64 @@ func (v *ChardevBackend) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *ChardevBackend) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = ChardevBackendKind(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *ChardevBackend) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case ChardevBackendKindFile:
+		v.Branch = new(ChardevFileWrapper)
+	case ChardevBackendKindSerial, ChardevBackendKindParallel, ChardevBackendKindPipe:
+		v.Branch = new(ChardevHostdevWrapper)
+	case ChardevBackendKindSocket:
+		v.Branch = new(ChardevSocketWrapper)
+	case ChardevBackendKindUDP:
+		v.Branch = new(ChardevUdpWrapper)
+	case ChardevBackendKindPTY:
+		v.Branch = new(ChardevPtyWrapper)
+	case ChardevBackendKindNull, ChardevBackendKindMsmouse, ChardevBackendKindWctablet, ChardevBackendKindBraille, ChardevBackendKindTestdev, ChardevBackendKindConsole:
+		v.Branch = new(ChardevCommonWrapper)
+	case ChardevBackendKindMux:
+		v.Branch = new(ChardevMuxWrapper)
+	case ChardevBackendKindHub:
+		v.Branch = new(ChardevHubWrapper)
+	case ChardevBackendKindStdio:
+		v.Branch = new(ChardevStdioWrapper)
+	case ChardevBackendKindSpicevmc:
+		v.Branch = new(ChardevSpiceChannelWrapper)
+	case ChardevBackendKindSpiceport:
+		v.Branch = new(ChardevSpicePortWrapper)
+	case ChardevBackendKindQEMUVdagent:
+		v.Branch = new(ChardevQemuVDAgentWrapper)
+	case ChardevBackendKindDbus:
+		v.Branch = new(ChardevDBusWrapper)
+	case ChardevBackendKindVc:
+		v.Branch = new(ChardevVCWrapper)
+	case ChardevBackendKindRingbuf, ChardevBackendKindMemory:
+		v.Branch = new(ChardevRingbufWrapper)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *ChardevBackend) UnmarshalJSON(text []byte) error {
+	*v = ChardevBackend{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v ChardevBackend) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -1039,7 +1319,7 @@ type ChardevReturn struct {
 func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pty":
-		v.PTY = new(d.String())
+		d.OptString(&v.PTY)
 		return 1
 	}
 	return 0
@@ -1049,21 +1329,13 @@ func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 1.4. See char.json.
 type ChardevAdd struct {
-	ID      string
-	Backend ChardevBackend
+	ID      string         `json:"id"`
+	Backend ChardevBackend `json:"backend"`
 }
 
 func (r *ChardevAdd) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 	e.Name("backend").Object(&r.Backend)
-}
-
-func (r ChardevAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChardevAdd) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1079,21 +1351,13 @@ func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 //
 // Since QEMU 2.10. See char.json.
 type ChardevChange struct {
-	ID      string
-	Backend ChardevBackend
+	ID      string         `json:"id"`
+	Backend ChardevBackend `json:"backend"`
 }
 
 func (r *ChardevChange) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 	e.Name("backend").Object(&r.Backend)
-}
-
-func (r ChardevChange) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChardevChange) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1109,19 +1373,11 @@ func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Since QEMU 1.4. See char.json.
 type ChardevRemove struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *ChardevRemove) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r ChardevRemove) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChardevRemove) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -1133,19 +1389,11 @@ func (r ChardevRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Since QEMU 2.10. See char.json.
 type ChardevSendBreak struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *ChardevSendBreak) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r ChardevSendBreak) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChardevSendBreak) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.

@@ -62,6 +62,24 @@ func (v *StrOrNull) EncodeValue(e *wire.Encoder) {
 	}
 }
 
+func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
+	*v = StrOrNull{}
+	switch d.Kind() {
+	case wire.KindString:
+		d.OptString(&v.S)
+	case wire.KindNull:
+		d.Null()
+		v.N = new(qmp.Null)
+	default:
+		d.Skip()
+	}
+}
+
+func (v *StrOrNull) UnmarshalJSON(text []byte) error {
+	*v = StrOrNull{}
+	return qmp.UnmarshalValue(text, v)
+}
+
 func (v StrOrNull) MarshalJSON() ([]byte, error) {
 	return qmp.MarshalValue(&v)
 }
@@ -162,7 +180,7 @@ const (
 //
 // Since QEMU 6.2. See common.json.
 type HumanReadableText struct {
-	HumanReadableText string
+	HumanReadableText string `json:"human-readable-text"`
 }
 
 // EndianMode is the QAPI enum EndianMode.

@@ -12,7 +12,7 @@ import (
 //
 // Since QEMU 0.13. See control.json.
 type QMPCapabilities struct {
-	Enable []QMPCapability
+	Enable []QMPCapability `json:"enable,omitzero"`
 }
 
 func (r *QMPCapabilities) EncodeMembers(e *wire.Encoder) {
@@ -23,14 +23,6 @@ func (r *QMPCapabilities) EncodeMembers(e *wire.Encoder) {
 		}
 		e.EndArray()
 	}
-}
-
-func (r QMPCapabilities) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QMPCapabilities) String() string {
-	return qmp.Format(&r)
 }
 
 // Do executes the command.
@@ -165,8 +157,8 @@ const (
 //
 // Since QEMU 5.0. See control.json.
 type MonitorOptions struct {
-	ID      *string
-	Mode    *MonitorMode
-	Pretty  *bool
-	Chardev string
+	ID      *string      `json:"id,omitzero"`
+	Mode    *MonitorMode `json:"mode,omitzero"`
+	Pretty  *bool        `json:"pretty,omitzero"`
+	Chardev string       `json:"chardev"`
 }

@@ -108,58 +108,60 @@ const (
 //
 // Since QEMU 2.6. See crypto.json.
 type QCryptoBlockOptionsBase struct {
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 }
 
 // QCryptoBlockOptionsQCow is the QAPI struct QCryptoBlockOptionsQCow.
 //
 // Since QEMU 2.6. See crypto.json.
 type QCryptoBlockOptionsQCow struct {
-	KeySecret *string
+	KeySecret *string `json:"key-secret,omitzero"`
 }
 
 func (v *QCryptoBlockOptionsQCow) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 }
 
-func (v QCryptoBlockOptionsQCow) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QCryptoBlockOptionsQCow) String() string {
-	return qmp.Format(&v)
+func (v *QCryptoBlockOptionsQCow) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 1
+	}
+	return 0
 }
 
 // QCryptoBlockOptionsLUKS is the QAPI struct QCryptoBlockOptionsLUKS.
 //
 // Since QEMU 2.6. See crypto.json.
 type QCryptoBlockOptionsLUKS struct {
-	KeySecret *string
+	KeySecret *string `json:"key-secret,omitzero"`
 }
 
 func (v *QCryptoBlockOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 }
 
-func (v QCryptoBlockOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QCryptoBlockOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *QCryptoBlockOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 1
+	}
+	return 0
 }
 
 // QCryptoBlockCreateOptionsLUKS is the QAPI struct QCryptoBlockCreateOptionsLUKS.
 //
 // Since QEMU 2.6. See crypto.json.
 type QCryptoBlockCreateOptionsLUKS struct {
-	KeySecret    *string
-	CipherAlg    *QCryptoCipherAlgo
-	CipherMode   *QCryptoCipherMode
-	IvgenAlg     *QCryptoIVGenAlgo
-	IvgenHashAlg *QCryptoHashAlgo
-	HashAlg      *QCryptoHashAlgo
-	IterTime     *int64
+	KeySecret    *string            `json:"key-secret,omitzero"`
+	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
+	CipherMode   *QCryptoCipherMode `json:"cipher-mode,omitzero"`
+	IvgenAlg     *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
+	IvgenHashAlg *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
+	HashAlg      *QCryptoHashAlgo   `json:"hash-alg,omitzero"`
+	IterTime     *int64             `json:"iter-time,omitzero"`
 }
 
 func (v *QCryptoBlockCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -172,12 +174,31 @@ func (v *QCryptoBlockCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("iter-time", v.IterTime)
 }
 
-func (v QCryptoBlockCreateOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QCryptoBlockCreateOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *QCryptoBlockCreateOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 1
+	case "cipher-alg":
+		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		return 2
+	case "cipher-mode":
+		v.CipherMode = new(QCryptoCipherMode(d.Enum()))
+		return 3
+	case "ivgen-alg":
+		v.IvgenAlg = new(QCryptoIVGenAlgo(d.Enum()))
+		return 4
+	case "ivgen-hash-alg":
+		v.IvgenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		return 5
+	case "hash-alg":
+		v.HashAlg = new(QCryptoHashAlgo(d.Enum()))
+		return 6
+	case "iter-time":
+		d.OptInt(&v.IterTime)
+		return 7
+	}
+	return 0
 }
 
 // QCryptoBlockOpenOptions is the QAPI union QCryptoBlockOpenOptions.
@@ -185,7 +206,7 @@ func (v QCryptoBlockCreateOptionsLUKS) String() string {
 // Since QEMU 2.6. See crypto.json.
 type QCryptoBlockOpenOptions struct {
 	// Decides what Branch holds.
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 	Branch QCryptoBlockOpenOptionsBranch
 }
 
@@ -195,6 +216,8 @@ type QCryptoBlockOpenOptions struct {
 //   - *QCryptoBlockOptionsLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockOpenOptionsBranch interface {
+	wire.MemberEncoder
+	wire.MemberDecoder
 	isQCryptoBlockOpenOptionsBranch()
 }
 
@@ -202,12 +225,68 @@ func (*QCryptoBlockOptionsQCow) isQCryptoBlockOpenOptionsBranch() {}
 func (*QCryptoBlockOptionsLUKS) isQCryptoBlockOpenOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockOpenOptionsBranch()               {}
 
+func (v *QCryptoBlockOpenOptions) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Format)
+	switch b := v.Branch.(type) {
+	case *QCryptoBlockOptionsQCow:
+		tag = e.Tag(tag, b == nil, "qcow")
+	case *QCryptoBlockOptionsLUKS:
+		tag = e.Tag(tag, b == nil, "luks")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("format", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
+
+func (v *QCryptoBlockOpenOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = QCryptoBlockFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *QCryptoBlockOpenOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Format == "" && !end {
+		return nil, false
+	}
+	switch v.Format {
+	case QCryptoBlockFormatQcow:
+		v.Branch = new(QCryptoBlockOptionsQCow)
+	case QCryptoBlockFormatLUKS:
+		v.Branch = new(QCryptoBlockOptionsLUKS)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *QCryptoBlockOpenOptions) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockOpenOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptoBlockOpenOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v QCryptoBlockOpenOptions) String() string {
+	return qmp.Format(&v)
+}
+
 // QCryptoBlockCreateOptions is the QAPI union QCryptoBlockCreateOptions.
 //
 // Since QEMU 2.6. See crypto.json.
 type QCryptoBlockCreateOptions struct {
 	// Decides what Branch holds.
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 	Branch QCryptoBlockCreateOptionsBranch
 }
 
@@ -218,6 +297,7 @@ type QCryptoBlockCreateOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockCreateOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isQCryptoBlockCreateOptionsBranch()
 }
 
@@ -241,6 +321,38 @@ func (v *QCryptoBlockCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *QCryptoBlockCreateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = QCryptoBlockFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *QCryptoBlockCreateOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Format == "" && !end {
+		return nil, false
+	}
+	switch v.Format {
+	case QCryptoBlockFormatQcow:
+		v.Branch = new(QCryptoBlockOptionsQCow)
+	case QCryptoBlockFormatLUKS:
+		v.Branch = new(QCryptoBlockCreateOptionsLUKS)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *QCryptoBlockCreateOptions) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockCreateOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v QCryptoBlockCreateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -253,7 +365,7 @@ func (v QCryptoBlockCreateOptions) String() string {
 //
 // Since QEMU 2.7. See crypto.json.
 type QCryptoBlockInfoBase struct {
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 }
 
 // QCryptoBlockInfoLUKSSlot is the QAPI struct QCryptoBlockInfoLUKSSlot.
@@ -266,16 +378,23 @@ type QCryptoBlockInfoLUKSSlot struct {
 	KeyOffset int64  `json:"key-offset"`
 }
 
+func (v *QCryptoBlockInfoLUKSSlot) EncodeMembers(e *wire.Encoder) {
+	e.Name("active").Bool(v.Active)
+	e.OptInt("iters", v.Iters)
+	e.OptInt("stripes", v.Stripes)
+	e.Name("key-offset").Int(v.KeyOffset)
+}
+
 func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "active":
 		v.Active = d.Bool()
 		return 1
 	case "iters":
-		v.Iters = new(d.Int64())
+		d.OptInt(&v.Iters)
 		return 2
 	case "stripes":
-		v.Stripes = new(d.Int64())
+		d.OptInt(&v.Stripes)
 		return 3
 	case "key-offset":
 		v.KeyOffset = d.Int64()
@@ -300,6 +419,23 @@ type QCryptoBlockInfoLUKS struct {
 	Slots          []QCryptoBlockInfoLUKSSlot `json:"slots"`
 }
 
+func (v *QCryptoBlockInfoLUKS) EncodeMembers(e *wire.Encoder) {
+	e.Name("cipher-alg").String(string(v.CipherAlg))
+	e.Name("cipher-mode").String(string(v.CipherMode))
+	e.Name("ivgen-alg").String(string(v.IvgenAlg))
+	e.OptString("ivgen-hash-alg", (*string)(v.IvgenHashAlg))
+	e.Name("hash-alg").String(string(v.HashAlg))
+	e.OptBool("detached-header", v.DetachedHeader)
+	e.Name("payload-offset").Int(v.PayloadOffset)
+	e.Name("master-key-iters").Int(v.MasterKeyIters)
+	e.Name("uuid").String(v.UUID)
+	e.Name("slots").BeginArray()
+	for i := range v.Slots {
+		e.Elem().Object(&v.Slots[i])
+	}
+	e.EndArray()
+}
+
 func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cipher-alg":
@@ -318,7 +454,7 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
 		return 5
 	case "detached-header":
-		v.DetachedHeader = new(d.Bool())
+		d.OptBool(&v.DetachedHeader)
 		return 6
 	case "payload-offset":
 		v.PayloadOffset = d.Int64()
@@ -340,12 +476,25 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v *QCryptoBlockInfoLUKS) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockInfoLUKS{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptoBlockInfoLUKS) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v QCryptoBlockInfoLUKS) String() string {
+	return qmp.Format(&v)
+}
+
 // QCryptoBlockInfo is the QAPI union QCryptoBlockInfo.
 //
 // Since QEMU 2.7. See crypto.json.
 type QCryptoBlockInfo struct {
 	// Decides what Branch holds.
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 	Branch QCryptoBlockInfoBranch
 }
 
@@ -356,11 +505,67 @@ type QCryptoBlockInfo struct {
 //
 // It is nil for qcow.
 type QCryptoBlockInfoBranch interface {
+	wire.MemberEncoder
+	wire.MemberDecoder
 	isQCryptoBlockInfoBranch()
 }
 
 func (*QCryptoBlockInfoLUKS) isQCryptoBlockInfoBranch() {}
 func (*RawBranch) isQCryptoBlockInfoBranch()            {}
+
+func (v *QCryptoBlockInfo) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Format)
+	switch b := v.Branch.(type) {
+	case *QCryptoBlockInfoLUKS:
+		tag = e.Tag(tag, b == nil, "luks")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("format", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
+
+func (v *QCryptoBlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = QCryptoBlockFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *QCryptoBlockInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Format == "" && !end {
+		return nil, false
+	}
+	switch v.Format {
+	case QCryptoBlockFormatLUKS:
+		v.Branch = new(QCryptoBlockInfoLUKS)
+	case QCryptoBlockFormatQcow:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *QCryptoBlockInfo) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptoBlockInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v QCryptoBlockInfo) String() string {
+	return qmp.Format(&v)
+}
 
 // QCryptoBlockLUKSKeyslotState is the QAPI enum QCryptoBlockLUKSKeyslotState.
 //
@@ -377,12 +582,12 @@ const (
 //
 // Since QEMU 5.1. See crypto.json.
 type QCryptoBlockAmendOptionsLUKS struct {
-	State     QCryptoBlockLUKSKeyslotState
-	NewSecret *string
-	OldSecret *string
-	Keyslot   *int64
-	IterTime  *int64
-	Secret    *string
+	State     QCryptoBlockLUKSKeyslotState `json:"state"`
+	NewSecret *string                      `json:"new-secret,omitzero"`
+	OldSecret *string                      `json:"old-secret,omitzero"`
+	Keyslot   *int64                       `json:"keyslot,omitzero"`
+	IterTime  *int64                       `json:"iter-time,omitzero"`
+	Secret    *string                      `json:"secret,omitzero"`
 }
 
 func (v *QCryptoBlockAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -394,12 +599,28 @@ func (v *QCryptoBlockAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("secret", v.Secret)
 }
 
-func (v QCryptoBlockAmendOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QCryptoBlockAmendOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *QCryptoBlockAmendOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "state":
+		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
+		return 1
+	case "new-secret":
+		d.OptString(&v.NewSecret)
+		return 2
+	case "old-secret":
+		d.OptString(&v.OldSecret)
+		return 3
+	case "keyslot":
+		d.OptInt(&v.Keyslot)
+		return 4
+	case "iter-time":
+		d.OptInt(&v.IterTime)
+		return 5
+	case "secret":
+		d.OptString(&v.Secret)
+		return 6
+	}
+	return 0
 }
 
 // QCryptoBlockAmendOptions is the QAPI union QCryptoBlockAmendOptions.
@@ -407,7 +628,7 @@ func (v QCryptoBlockAmendOptionsLUKS) String() string {
 // Since QEMU 5.1. See crypto.json.
 type QCryptoBlockAmendOptions struct {
 	// Decides what Branch holds.
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 	Branch QCryptoBlockAmendOptionsBranch
 }
 
@@ -419,6 +640,7 @@ type QCryptoBlockAmendOptions struct {
 // It is nil for qcow.
 type QCryptoBlockAmendOptionsBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isQCryptoBlockAmendOptionsBranch()
 }
 
@@ -439,6 +661,38 @@ func (v *QCryptoBlockAmendOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *QCryptoBlockAmendOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = QCryptoBlockFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *QCryptoBlockAmendOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Format == "" && !end {
+		return nil, false
+	}
+	switch v.Format {
+	case QCryptoBlockFormatLUKS:
+		v.Branch = new(QCryptoBlockAmendOptionsLUKS)
+	case QCryptoBlockFormatQcow:
+		return nil, true
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *QCryptoBlockAmendOptions) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockAmendOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v QCryptoBlockAmendOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -451,21 +705,21 @@ func (v QCryptoBlockAmendOptions) String() string {
 //
 // Since QEMU 2.6. See crypto.json.
 type SecretCommonProperties struct {
-	Format *QCryptoSecretFormat
-	Keyid  *string
-	Iv     *string
+	Format *QCryptoSecretFormat `json:"format,omitzero"`
+	Keyid  *string              `json:"keyid,omitzero"`
+	Iv     *string              `json:"iv,omitzero"`
 }
 
 // SecretProperties is the QAPI struct SecretProperties.
 //
 // Since QEMU 2.6. See crypto.json.
 type SecretProperties struct {
-	Format *QCryptoSecretFormat
-	Keyid  *string
-	Iv     *string
+	Format *QCryptoSecretFormat `json:"format,omitzero"`
+	Keyid  *string              `json:"keyid,omitzero"`
+	Iv     *string              `json:"iv,omitzero"`
 	// A secret: String hides it.
-	Data *string
-	File *string
+	Data *string `json:"data,omitzero"`
+	File *string `json:"file,omitzero"`
 }
 
 func (v *SecretProperties) EncodeMembers(e *wire.Encoder) {
@@ -476,8 +730,25 @@ func (v *SecretProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("file", v.File)
 }
 
-func (v SecretProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *SecretProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = new(QCryptoSecretFormat(d.Enum()))
+		return 1
+	case "keyid":
+		d.OptString(&v.Keyid)
+		return 2
+	case "iv":
+		d.OptString(&v.Iv)
+		return 3
+	case "data":
+		v.Data = new(d.String())
+		return 4
+	case "file":
+		d.OptString(&v.File)
+		return 5
+	}
+	return 0
 }
 
 func (v SecretProperties) String() string {
@@ -490,10 +761,10 @@ func (v SecretProperties) String() string {
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 type SecretKeyringProperties struct {
-	Format *QCryptoSecretFormat
-	Keyid  *string
-	Iv     *string
-	Serial int32
+	Format *QCryptoSecretFormat `json:"format,omitzero"`
+	Keyid  *string              `json:"keyid,omitzero"`
+	Iv     *string              `json:"iv,omitzero"`
+	Serial int32                `json:"serial"`
 }
 
 func (v *SecretKeyringProperties) EncodeMembers(e *wire.Encoder) {
@@ -503,22 +774,32 @@ func (v *SecretKeyringProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("serial").Int(int64(v.Serial))
 }
 
-func (v SecretKeyringProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v SecretKeyringProperties) String() string {
-	return qmp.Format(&v)
+func (v *SecretKeyringProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = new(QCryptoSecretFormat(d.Enum()))
+		return 1
+	case "keyid":
+		d.OptString(&v.Keyid)
+		return 2
+	case "iv":
+		d.OptString(&v.Iv)
+		return 3
+	case "serial":
+		v.Serial = d.Int32()
+		return 4
+	}
+	return 0
 }
 
 // TlsCredsProperties is the QAPI struct TlsCredsProperties.
 //
 // Since QEMU 2.5. See crypto.json.
 type TlsCredsProperties struct {
-	VerifyPeer *bool
-	Dir        *string
-	Endpoint   *QCryptoTLSCredsEndpoint
-	Priority   *string
+	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
+	Dir        *string                  `json:"dir,omitzero"`
+	Endpoint   *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
+	Priority   *string                  `json:"priority,omitzero"`
 }
 
 func (v *TlsCredsProperties) EncodeMembers(e *wire.Encoder) {
@@ -528,22 +809,32 @@ func (v *TlsCredsProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("priority", v.Priority)
 }
 
-func (v TlsCredsProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v TlsCredsProperties) String() string {
-	return qmp.Format(&v)
+func (v *TlsCredsProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "verify-peer":
+		d.OptBool(&v.VerifyPeer)
+		return 1
+	case "dir":
+		d.OptString(&v.Dir)
+		return 2
+	case "endpoint":
+		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		return 3
+	case "priority":
+		d.OptString(&v.Priority)
+		return 4
+	}
+	return 0
 }
 
 // TlsCredsAnonProperties is the QAPI struct TlsCredsAnonProperties.
 //
 // Since QEMU 2.5. See crypto.json.
 type TlsCredsAnonProperties struct {
-	VerifyPeer *bool
-	Dir        *string
-	Endpoint   *QCryptoTLSCredsEndpoint
-	Priority   *string
+	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
+	Dir        *string                  `json:"dir,omitzero"`
+	Endpoint   *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
+	Priority   *string                  `json:"priority,omitzero"`
 }
 
 func (v *TlsCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
@@ -553,23 +844,33 @@ func (v *TlsCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("priority", v.Priority)
 }
 
-func (v TlsCredsAnonProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v TlsCredsAnonProperties) String() string {
-	return qmp.Format(&v)
+func (v *TlsCredsAnonProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "verify-peer":
+		d.OptBool(&v.VerifyPeer)
+		return 1
+	case "dir":
+		d.OptString(&v.Dir)
+		return 2
+	case "endpoint":
+		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		return 3
+	case "priority":
+		d.OptString(&v.Priority)
+		return 4
+	}
+	return 0
 }
 
 // TlsCredsPskProperties is the QAPI struct TlsCredsPskProperties.
 //
 // Since QEMU 3.0. See crypto.json.
 type TlsCredsPskProperties struct {
-	VerifyPeer *bool
-	Dir        *string
-	Endpoint   *QCryptoTLSCredsEndpoint
-	Priority   *string
-	Username   *string
+	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
+	Dir        *string                  `json:"dir,omitzero"`
+	Endpoint   *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
+	Priority   *string                  `json:"priority,omitzero"`
+	Username   *string                  `json:"username,omitzero"`
 }
 
 func (v *TlsCredsPskProperties) EncodeMembers(e *wire.Encoder) {
@@ -580,24 +881,37 @@ func (v *TlsCredsPskProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("username", v.Username)
 }
 
-func (v TlsCredsPskProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v TlsCredsPskProperties) String() string {
-	return qmp.Format(&v)
+func (v *TlsCredsPskProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "verify-peer":
+		d.OptBool(&v.VerifyPeer)
+		return 1
+	case "dir":
+		d.OptString(&v.Dir)
+		return 2
+	case "endpoint":
+		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		return 3
+	case "priority":
+		d.OptString(&v.Priority)
+		return 4
+	case "username":
+		d.OptString(&v.Username)
+		return 5
+	}
+	return 0
 }
 
 // TlsCredsX509Properties is the QAPI struct TlsCredsX509Properties.
 //
 // Since QEMU 2.5. See crypto.json.
 type TlsCredsX509Properties struct {
-	VerifyPeer  *bool
-	Dir         *string
-	Endpoint    *QCryptoTLSCredsEndpoint
-	Priority    *string
-	SanityCheck *bool
-	Passwordid  *string
+	VerifyPeer  *bool                    `json:"verify-peer,omitzero"`
+	Dir         *string                  `json:"dir,omitzero"`
+	Endpoint    *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
+	Priority    *string                  `json:"priority,omitzero"`
+	SanityCheck *bool                    `json:"sanity-check,omitzero"`
+	Passwordid  *string                  `json:"passwordid,omitzero"`
 }
 
 func (v *TlsCredsX509Properties) EncodeMembers(e *wire.Encoder) {
@@ -609,12 +923,28 @@ func (v *TlsCredsX509Properties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("passwordid", v.Passwordid)
 }
 
-func (v TlsCredsX509Properties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v TlsCredsX509Properties) String() string {
-	return qmp.Format(&v)
+func (v *TlsCredsX509Properties) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "verify-peer":
+		d.OptBool(&v.VerifyPeer)
+		return 1
+	case "dir":
+		d.OptString(&v.Dir)
+		return 2
+	case "endpoint":
+		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		return 3
+	case "priority":
+		d.OptString(&v.Priority)
+		return 4
+	case "sanity-check":
+		d.OptBool(&v.SanityCheck)
+		return 5
+	case "passwordid":
+		d.OptString(&v.Passwordid)
+		return 6
+	}
+	return 0
 }
 
 // QCryptoAkCipherAlgo is the QAPI enum QCryptoAkCipherAlgo.
@@ -653,8 +983,25 @@ const (
 //
 // Since QEMU 7.1. See crypto.json.
 type QCryptoAkCipherOptionsRSA struct {
-	HashAlg    QCryptoHashAlgo
-	PaddingAlg QCryptoRSAPaddingAlgo
+	HashAlg    QCryptoHashAlgo       `json:"hash-alg"`
+	PaddingAlg QCryptoRSAPaddingAlgo `json:"padding-alg"`
+}
+
+func (v *QCryptoAkCipherOptionsRSA) EncodeMembers(e *wire.Encoder) {
+	e.Name("hash-alg").String(string(v.HashAlg))
+	e.Name("padding-alg").String(string(v.PaddingAlg))
+}
+
+func (v *QCryptoAkCipherOptionsRSA) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "hash-alg":
+		v.HashAlg = QCryptoHashAlgo(d.Enum())
+		return 1
+	case "padding-alg":
+		v.PaddingAlg = QCryptoRSAPaddingAlgo(d.Enum())
+		return 2
+	}
+	return 0
 }
 
 // QCryptoAkCipherOptions is the QAPI union QCryptoAkCipherOptions.
@@ -662,7 +1009,7 @@ type QCryptoAkCipherOptionsRSA struct {
 // Since QEMU 7.1. See crypto.json.
 type QCryptoAkCipherOptions struct {
 	// Decides what Branch holds.
-	Alg    QCryptoAkCipherAlgo
+	Alg    QCryptoAkCipherAlgo `json:"alg"`
 	Branch QCryptoAkCipherOptionsBranch
 }
 
@@ -671,8 +1018,62 @@ type QCryptoAkCipherOptions struct {
 //   - *QCryptoAkCipherOptionsRSA: rsa
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoAkCipherOptionsBranch interface {
+	wire.MemberEncoder
+	wire.MemberDecoder
 	isQCryptoAkCipherOptionsBranch()
 }
 
 func (*QCryptoAkCipherOptionsRSA) isQCryptoAkCipherOptionsBranch() {}
 func (*RawBranch) isQCryptoAkCipherOptionsBranch()                 {}
+
+func (v *QCryptoAkCipherOptions) EncodeMembers(e *wire.Encoder) {
+	tag := string(v.Alg)
+	switch b := v.Branch.(type) {
+	case *QCryptoAkCipherOptionsRSA:
+		tag = e.Tag(tag, b == nil, "rsa")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("alg", tag)
+	if v.Branch != nil && e.OK() {
+		v.Branch.EncodeMembers(e)
+	}
+}
+
+func (v *QCryptoAkCipherOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "alg":
+		v.Alg = QCryptoAkCipherAlgo(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *QCryptoAkCipherOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Alg == "" && !end {
+		return nil, false
+	}
+	switch v.Alg {
+	case QCryptoAkCipherAlgoRSA:
+		v.Branch = new(QCryptoAkCipherOptionsRSA)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *QCryptoAkCipherOptions) UnmarshalJSON(text []byte) error {
+	*v = QCryptoAkCipherOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptoAkCipherOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v QCryptoAkCipherOptions) String() string {
+	return qmp.Format(&v)
+}

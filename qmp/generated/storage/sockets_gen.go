@@ -25,8 +25,8 @@ const (
 //
 // See sockets.json.
 type InetSocketAddressBase struct {
-	Host string
-	Port string
+	Host string `json:"host"`
+	Port string `json:"port"`
 }
 
 func (v *InetSocketAddressBase) EncodeMembers(e *wire.Encoder) {
@@ -34,33 +34,37 @@ func (v *InetSocketAddressBase) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").String(v.Port)
 }
 
-func (v InetSocketAddressBase) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InetSocketAddressBase) String() string {
-	return qmp.Format(&v)
+func (v *InetSocketAddressBase) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "host":
+		v.Host = d.String()
+		return 1
+	case "port":
+		v.Port = d.String()
+		return 2
+	}
+	return 0
 }
 
 // InetSocketAddress is the QAPI struct InetSocketAddress.
 //
 // Since QEMU 1.3. See sockets.json.
 type InetSocketAddress struct {
-	Host      string
-	Port      string
-	Numeric   *bool
-	To        *uint16
-	IPv4      *bool
-	IPv6      *bool
-	KeepAlive *bool
+	Host      string  `json:"host"`
+	Port      string  `json:"port"`
+	Numeric   *bool   `json:"numeric,omitzero"`
+	To        *uint16 `json:"to,omitzero"`
+	IPv4      *bool   `json:"ipv4,omitzero"`
+	IPv6      *bool   `json:"ipv6,omitzero"`
+	KeepAlive *bool   `json:"keep-alive,omitzero"`
 	// Only in a QEMU built with HAVE_TCP_KEEPCNT.
-	KeepAliveCount *uint32
+	KeepAliveCount *uint32 `json:"keep-alive-count,omitzero"`
 	// Only in a QEMU built with HAVE_TCP_KEEPIDLE.
-	KeepAliveIdle *uint32
+	KeepAliveIdle *uint32 `json:"keep-alive-idle,omitzero"`
 	// Only in a QEMU built with HAVE_TCP_KEEPINTVL.
-	KeepAliveInterval *uint32
+	KeepAliveInterval *uint32 `json:"keep-alive-interval,omitzero"`
 	// Only in a QEMU built with HAVE_IPPROTO_MPTCP.
-	Mptcp *bool
+	Mptcp *bool `json:"mptcp,omitzero"`
 }
 
 func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -85,23 +89,54 @@ func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("mptcp", v.Mptcp)
 }
 
-func (v InetSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InetSocketAddress) String() string {
-	return qmp.Format(&v)
+func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "host":
+		v.Host = d.String()
+		return 1
+	case "port":
+		v.Port = d.String()
+		return 2
+	case "numeric":
+		d.OptBool(&v.Numeric)
+		return 3
+	case "to":
+		v.To = new(d.Uint16())
+		return 4
+	case "ipv4":
+		d.OptBool(&v.IPv4)
+		return 5
+	case "ipv6":
+		d.OptBool(&v.IPv6)
+		return 6
+	case "keep-alive":
+		d.OptBool(&v.KeepAlive)
+		return 7
+	case "keep-alive-count":
+		v.KeepAliveCount = new(d.Uint32())
+		return 8
+	case "keep-alive-idle":
+		v.KeepAliveIdle = new(d.Uint32())
+		return 9
+	case "keep-alive-interval":
+		v.KeepAliveInterval = new(d.Uint32())
+		return 10
+	case "mptcp":
+		d.OptBool(&v.Mptcp)
+		return 11
+	}
+	return 0
 }
 
 // UnixSocketAddress is the QAPI struct UnixSocketAddress.
 //
 // Since QEMU 1.3. See sockets.json.
 type UnixSocketAddress struct {
-	Path string
+	Path string `json:"path"`
 	// Only in a QEMU built with CONFIG_LINUX.
-	Abstract *bool
+	Abstract *bool `json:"abstract,omitzero"`
 	// Only in a QEMU built with CONFIG_LINUX.
-	Tight *bool
+	Tight *bool `json:"tight,omitzero"`
 }
 
 func (v *UnixSocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -110,20 +145,27 @@ func (v *UnixSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("tight", v.Tight)
 }
 
-func (v UnixSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v UnixSocketAddress) String() string {
-	return qmp.Format(&v)
+func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	case "abstract":
+		d.OptBool(&v.Abstract)
+		return 2
+	case "tight":
+		d.OptBool(&v.Tight)
+		return 3
+	}
+	return 0
 }
 
 // VsockSocketAddress is the QAPI struct VsockSocketAddress.
 //
 // Since QEMU 2.8. See sockets.json.
 type VsockSocketAddress struct {
-	Cid  string
-	Port string
+	Cid  string `json:"cid"`
+	Port string `json:"port"`
 }
 
 func (v *VsockSocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -131,107 +173,116 @@ func (v *VsockSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").String(v.Port)
 }
 
-func (v VsockSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v VsockSocketAddress) String() string {
-	return qmp.Format(&v)
+func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "cid":
+		v.Cid = d.String()
+		return 1
+	case "port":
+		v.Port = d.String()
+		return 2
+	}
+	return 0
 }
 
 // FdSocketAddress is the QAPI struct FdSocketAddress.
 //
 // Since QEMU 1.2. See sockets.json.
 type FdSocketAddress struct {
-	Str string
+	Str string `json:"str"`
 }
 
 func (v *FdSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v FdSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FdSocketAddress) String() string {
-	return qmp.Format(&v)
+func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "str":
+		v.Str = d.String()
+		return 1
+	}
+	return 0
 }
 
 // InetSocketAddressWrapper is the QAPI struct InetSocketAddressWrapper.
 //
 // Since QEMU 1.3. See sockets.json.
 type InetSocketAddressWrapper struct {
-	Data InetSocketAddress
+	Data InetSocketAddress `json:"data"`
 }
 
 func (v *InetSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v InetSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InetSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
+func (v *InetSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // UnixSocketAddressWrapper is the QAPI struct UnixSocketAddressWrapper.
 //
 // Since QEMU 1.3. See sockets.json.
 type UnixSocketAddressWrapper struct {
-	Data UnixSocketAddress
+	Data UnixSocketAddress `json:"data"`
 }
 
 func (v *UnixSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v UnixSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v UnixSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
+func (v *UnixSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // VsockSocketAddressWrapper is the QAPI struct VsockSocketAddressWrapper.
 //
 // Since QEMU 2.8. See sockets.json.
 type VsockSocketAddressWrapper struct {
-	Data VsockSocketAddress
+	Data VsockSocketAddress `json:"data"`
 }
 
 func (v *VsockSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v VsockSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v VsockSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
+func (v *VsockSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // FdSocketAddressWrapper is the QAPI struct FdSocketAddressWrapper.
 //
 // Since QEMU 1.3. See sockets.json.
 type FdSocketAddressWrapper struct {
-	Data FdSocketAddress
+	Data FdSocketAddress `json:"data"`
 }
 
 func (v *FdSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v FdSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FdSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
+func (v *FdSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "data":
+		d.Object(&v.Data)
+		return 1
+	}
+	return 0
 }
 
 // SocketAddressLegacy is the QAPI union SocketAddressLegacy.
@@ -239,7 +290,7 @@ func (v FdSocketAddressWrapper) String() string {
 // Since QEMU 1.3. See sockets.json.
 type SocketAddressLegacy struct {
 	// Decides what Branch holds.
-	Type   SocketAddressType
+	Type   SocketAddressType `json:"type"`
 	Branch SocketAddressLegacyBranch
 }
 
@@ -252,6 +303,7 @@ type SocketAddressLegacy struct {
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isSocketAddressLegacyBranch()
 }
 
@@ -281,6 +333,42 @@ func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *SocketAddressLegacy) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = SocketAddressType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *SocketAddressLegacy) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case SocketAddressTypeInet:
+		v.Branch = new(InetSocketAddressWrapper)
+	case SocketAddressTypeUnix:
+		v.Branch = new(UnixSocketAddressWrapper)
+	case SocketAddressTypeVSOCK:
+		v.Branch = new(VsockSocketAddressWrapper)
+	case SocketAddressTypeFd:
+		v.Branch = new(FdSocketAddressWrapper)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *SocketAddressLegacy) UnmarshalJSON(text []byte) error {
+	*v = SocketAddressLegacy{}
+	return qmp.Unmarshal(text, v)
+}
+
 func (v SocketAddressLegacy) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
@@ -307,7 +395,7 @@ const (
 // Since QEMU 2.9. See sockets.json.
 type SocketAddress struct {
 	// Decides what Branch holds.
-	Type   SocketAddressType
+	Type   SocketAddressType `json:"type"`
 	Branch SocketAddressBranch
 }
 
@@ -320,6 +408,7 @@ type SocketAddress struct {
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
+	wire.MemberDecoder
 	isSocketAddressBranch()
 }
 
@@ -347,6 +436,42 @@ func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
 	if v.Branch != nil && e.OK() {
 		v.Branch.EncodeMembers(e)
 	}
+}
+
+func (v *SocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = SocketAddressType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (v *SocketAddress) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+	if v.Branch != nil {
+		return v.Branch, true
+	}
+	if v.Type == "" && !end {
+		return nil, false
+	}
+	switch v.Type {
+	case SocketAddressTypeInet:
+		v.Branch = new(InetSocketAddress)
+	case SocketAddressTypeUnix:
+		v.Branch = new(UnixSocketAddress)
+	case SocketAddressTypeVSOCK:
+		v.Branch = new(VsockSocketAddress)
+	case SocketAddressTypeFd:
+		v.Branch = new(FdSocketAddress)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch, true
+}
+
+func (v *SocketAddress) UnmarshalJSON(text []byte) error {
+	*v = SocketAddress{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v SocketAddress) MarshalJSON() ([]byte, error) {
