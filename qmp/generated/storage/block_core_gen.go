@@ -93,22 +93,20 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []
 	return 0
 }
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*ImageInfoSpecificQCow2Encryption) Discriminator() string {
+	return "format"
+}
+
+func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case BlockdevQcow2EncryptionFormatLUKS:
 		v.Branch = new(QCryptoBlockInfoLUKS)
 	case BlockdevQcow2EncryptionFormatAES:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 // ImageInfoSpecificQCow2 is the QAPI struct ImageInfoSpecificQCow2.
@@ -396,13 +394,11 @@ func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*ImageInfoSpecific) Discriminator() string {
+	return "type"
+}
+
+func (v *ImageInfoSpecific) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case ImageInfoSpecificKindQcow2:
 		v.Branch = new(ImageInfoSpecificQCow2Wrapper)
@@ -417,7 +413,7 @@ func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 // BlockLimitsInfo is the QAPI struct BlockLimitsInfo.
@@ -1376,24 +1372,22 @@ func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockStatsSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Driver == "" && !end {
-		return nil, false
-	}
+func (*BlockStatsSpecific) Discriminator() string {
+	return "driver"
+}
+
+func (v *BlockStatsSpecific) DecodeBranch() wire.MemberDecoder {
 	switch v.Driver {
 	case BlockdevDriverFile, BlockdevDriverHostDevice:
 		v.Branch = new(BlockStatsSpecificFile)
 	case BlockdevDriverNVMe:
 		v.Branch = new(BlockStatsSpecificNvme)
 	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCdrom, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverLUKS, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQcow2, BlockdevDriverQed, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVmdk, BlockdevDriverVpc, BlockdevDriverVvfat:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 // BlockStats is the QAPI struct BlockStats.
@@ -1619,22 +1613,20 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockJobInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*BlockJobInfo) Discriminator() string {
+	return "type"
+}
+
+func (v *BlockJobInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case JobTypeMirror:
 		v.Branch = new(BlockJobInfoMirror)
 	case JobTypeCommit, JobTypeStream, JobTypeBackup, JobTypeCreate, JobTypeAmend, JobTypeSnapshotLoad, JobTypeSnapshotSave, JobTypeSnapshotDelete:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 // QueryBlockJobs is the QMP command query-block-jobs.
