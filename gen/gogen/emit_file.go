@@ -64,10 +64,9 @@ var (
 	encoderParam = []jen.Code{jen.Id("e").Op("*").Qual(wirePath, "Encoder")}
 	decoderParam = []jen.Code{jen.Id("d").Op("*").Qual(wirePath, "Decoder")}
 	memberParams = []jen.Code{jen.Id("d").Op("*").Qual(wirePath, "Decoder"), jen.Id("name").Index().Byte()}
-	branchParams = []jen.Code{jen.Id("end").Bool()}
 
 	memberResults = []jen.Code{jen.Int()}
-	branchResults = []jen.Code{jen.Qual(wirePath, "MemberDecoder"), jen.Bool()}
+	branchResults = []jen.Code{jen.Qual(wirePath, "MemberDecoder")}
 )
 
 // The parameters of the methods that other packages call.

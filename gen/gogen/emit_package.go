@@ -27,7 +27,7 @@ func (p *pkg) packageFile() *file {
 	for _, line := range fits {
 		f.code.Comment(line)
 	}
-	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV2")
+	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV3")
 	if p.unions {
 		emitRawBranch(f)
 	}

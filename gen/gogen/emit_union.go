@@ -77,13 +77,12 @@ func tag(values []enumValue) jen.Code {
 	return jen.Id("tag").Op("=").Id("e.Tag").Call(args...)
 }
 
-// emitDecodeBranch adds the method that makes the branch once the discriminator is known, or the
-// object has ended without it.
+// emitDecodeBranch adds the methods that name the discriminator and that make the branch for it.
 func (u *union) emitDecodeBranch(f *file, o *object) {
+	f.code.Line()
+	f.code.Func().Params(jen.Op("*").Id(o.name)).Id("Discriminator").Params().String().Block(jen.Return(jen.Lit(u.tag.wire)))
 	branch, tag := o.receiver+"."+u.field, o.receiver+"."+u.tag.name
-	f.method(o.receiver, "*"+o.name, "DecodeBranch", branchParams, branchResults, func(g *jen.Group) {
-		g.If(jen.Id(branch).Op("!=").Nil()).Block(jen.Return(jen.Id(branch), jen.True()))
-		g.If(jen.Id(tag).Op("==").Lit("").Op("&&").Op("!").Id("end")).Block(jen.Return(jen.Nil(), jen.False()))
+	f.method(o.receiver, "*"+o.name, "DecodeBranch", nil, branchResults, func(g *jen.Group) {
 		if u.unsent != nil {
 			g.If(jen.Id(tag).Op("==").Lit("")).Block(jen.Id(tag).Op("=").Id(u.unsent.name))
 		}
@@ -92,11 +91,11 @@ func (u *union) emitDecodeBranch(f *file, o *object) {
 				g.Case(constants(b.values)...).Block(jen.Id(branch).Op("=").Id("new").Call(jen.Id(b.typ)))
 			}
 			if len(u.empty) > 0 {
-				g.Case(constants(u.empty)...).Block(jen.Return(jen.Nil(), jen.True()))
+				g.Case(constants(u.empty)...).Block(jen.Return(jen.Nil()))
 			}
 			g.Default().Block(jen.Id(branch).Op("=").Id("new").Call(jen.Id(rawBranch)))
 		})
-		g.Return(jen.Id(branch), jen.True())
+		g.Return(jen.Id(branch))
 	})
 }
 

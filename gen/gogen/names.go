@@ -152,7 +152,7 @@ func fileName(module string) string {
 var methodNames = map[string]bool{
 	"Do": true, "MarshalJSON": true, "String": true, "EventName": true,
 	"EncodeMembers": true, "EncodeValue": true, "DecodeMember": true, "DecodeValue": true,
-	"DecodeBranch": true,
+	"DecodeBranch": true, "Discriminator": true,
 }
 
 // fieldName is the name of the field for a member or an alternative.

@@ -212,41 +212,53 @@ func (v *Choice) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "kind":
 		v.Kind = Kind(d.Enum())
+		if fault == "the discriminator has to come first" {
+			v.Branch = v.newBranch()
+		}
 		return 1
 	case "id":
 		v.ID = new(d.Int64())
 		return 2
 	default:
-		// So that a member before the discriminator gets no second chance.
-		if fault == "the discriminator has to come first" && v.Kind == "" {
-			d.Skip()
+		if fault == "the discriminator has to come first" && v.Branch != nil && v.Branch.DecodeMember(d, name) != 0 {
 			return wire.Unnumbered
 		}
 	}
 	return 0
 }
 
-func (v *Choice) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
+func (v *Choice) Discriminator() string {
+	if fault == "the discriminator has to come first" {
+		return "the kind, which is not looked for"
 	}
-	if v.Kind == "" && (!end || fault == "members without a discriminator are lost") {
-		return nil, false
+	return "kind"
+}
+
+func (v *Choice) DecodeBranch() wire.MemberDecoder {
+	if fault == "the discriminator has to come first" {
+		return nil
 	}
+	v.Branch = v.newBranch()
+	return v.Branch
+}
+
+func (v *Choice) newBranch() ChoiceBranch {
 	switch v.Kind {
-	case "a", "b":
-		v.Branch = new(Extra)
-	case "c":
-		v.Branch = new(Named)
-	case "none":
-		return nil, true
-	default:
-		if fault == "an unknown branch is dropped" {
-			return nil, true
+	case "":
+		if fault == "members without a discriminator are lost" {
+			return nil
 		}
-		v.Branch = new(RawBranch)
+	case "a", "b":
+		return new(Extra)
+	case "c":
+		return new(Named)
+	case "none":
+		return nil
 	}
-	return v.Branch, true
+	if fault == "an unknown branch is dropped" {
+		return nil
+	}
+	return new(RawBranch)
 }
 
 func (v Choice) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }

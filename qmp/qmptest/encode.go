@@ -242,35 +242,26 @@ type union struct {
 	want                  reflect.Type  // of a pointer that it holds for the discriminator; nil: none
 }
 
-// unionOf returns the union that a value is, nil if it is none. The discriminator is the field on which
-// the branch depends.
+// unionOf returns the union that a value is, nil if it is none.
 func unionOf(v reflect.Value) *union {
 	t := v.Type()
-	if !reflect.PointerTo(t).Implements(reflect.TypeFor[wire.UnionDecoder]()) {
+	p := reflect.New(t)
+	decoder, ok := p.Interface().(wire.UnionDecoder)
+	if !ok {
 		return nil
 	}
 	u := &union{}
 	for i := range t.NumField() {
-		switch t.Field(i).Type.Kind() {
-		case reflect.Interface:
+		switch f := t.Field(i); {
+		case f.Type.Kind() == reflect.Interface:
 			u.branchField, u.branch = i, v.Field(i)
-		case reflect.String:
-			if _, decides := branchFor(t, i, "any"); decides {
-				u.tagField, u.tag = i, v.Field(i).String()
-			}
+		case f.Tag.Get("json") == decoder.Discriminator():
+			u.tagField, u.tag = i, v.Field(i).String()
 		}
 	}
-	u.want, _ = branchFor(t, u.tagField, u.tag)
+	p.Elem().Field(u.tagField).SetString(u.tag)
+	u.want = reflect.TypeOf(decoder.DecodeBranch())
 	return u
-}
-
-// branchFor returns the type of a union's branch if the union has nothing but a value in one field,
-// and whether that value decides it.
-func branchFor(t reflect.Type, field int, value string) (reflect.Type, bool) {
-	p := reflect.New(t)
-	p.Elem().Field(field).SetString(value)
-	branch, decided := p.Interface().(wire.UnionDecoder).DecodeBranch(false)
-	return reflect.TypeOf(branch), decided
 }
 
 // fits fails if the branch is none for the discriminator. A RawBranch is one for any, and for a

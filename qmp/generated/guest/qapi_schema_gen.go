@@ -1272,22 +1272,20 @@ func (v *GuestDiskSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *GuestDiskSmart) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*GuestDiskSmart) Discriminator() string {
+	return "type"
+}
+
+func (v *GuestDiskSmart) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case GuestDiskBusTypeNVMe:
 		v.Branch = new(GuestNVMeSmart)
 	case GuestDiskBusTypeIDE, GuestDiskBusTypeFdc, GuestDiskBusTypeSCSI, GuestDiskBusTypeVirtio, GuestDiskBusTypeXen, GuestDiskBusTypeUSB, GuestDiskBusTypeUml, GuestDiskBusTypeSata, GuestDiskBusTypeSd, GuestDiskBusTypeUnknown, GuestDiskBusTypeIeee1394, GuestDiskBusTypeSsa, GuestDiskBusTypeFibre, GuestDiskBusTypeRaid, GuestDiskBusTypeISCSI, GuestDiskBusTypeSas, GuestDiskBusTypeMmc, GuestDiskBusTypeVirtual, GuestDiskBusTypeFileBackedVirtual:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *GuestDiskSmart) UnmarshalJSON(text []byte) error {
@@ -2135,20 +2133,18 @@ func (v *GuestDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *GuestDeviceId) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*GuestDeviceId) Discriminator() string {
+	return "type"
+}
+
+func (v *GuestDeviceId) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case GuestDeviceTypePCI:
 		v.Branch = new(GuestDeviceIdPCI)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *GuestDeviceId) UnmarshalJSON(text []byte) error {
@@ -2645,20 +2641,18 @@ func (v *GuestCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *GuestCpuStats) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*GuestCpuStats) Discriminator() string {
+	return "type"
+}
+
+func (v *GuestCpuStats) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case GuestCpuStatsTypeLinux:
 		v.Branch = new(GuestLinuxCpuStats)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *GuestCpuStats) UnmarshalJSON(text []byte) error {

@@ -1162,13 +1162,11 @@ func (v *Audiodev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *Audiodev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Driver == "" && !end {
-		return nil, false
-	}
+func (*Audiodev) Discriminator() string {
+	return "driver"
+}
+
+func (v *Audiodev) DecodeBranch() wire.MemberDecoder {
 	switch v.Driver {
 	case AudiodevDriverNone, AudiodevDriverSpice:
 		v.Branch = new(AudiodevGenericOptions)
@@ -1197,7 +1195,7 @@ func (v *Audiodev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *Audiodev) UnmarshalJSON(text []byte) error {

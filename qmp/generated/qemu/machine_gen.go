@@ -169,22 +169,20 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *CpuInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Target == "" && !end {
-		return nil, false
-	}
+func (*CpuInfoFast) Discriminator() string {
+	return "target"
+}
+
+func (v *CpuInfoFast) DecodeBranch() wire.MemberDecoder {
 	switch v.Target {
 	case SysEmuTargetS390x:
 		v.Branch = new(CpuInfoS390)
 	case SysEmuTargetAarch64, SysEmuTargetAlpha, SysEmuTargetArm, SysEmuTargetAvr, SysEmuTargetHppa, SysEmuTargetI386, SysEmuTargetLoongarch64, SysEmuTargetM68k, SysEmuTargetMicroblaze, SysEmuTargetMicroblazeel, SysEmuTargetMips, SysEmuTargetMips64, SysEmuTargetMips64el, SysEmuTargetMipsel, SysEmuTargetOr1k, SysEmuTargetPpc, SysEmuTargetPpc64, SysEmuTargetRiscv32, SysEmuTargetRiscv64, SysEmuTargetRx, SysEmuTargetSh4, SysEmuTargetSh4eb, SysEmuTargetSparc, SysEmuTargetSparc64, SysEmuTargetTricore, SysEmuTargetX86_64, SysEmuTargetXtensa, SysEmuTargetXtensaeb, SysEmuTargetHexagon:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *CpuInfoFast) UnmarshalJSON(text []byte) error {
@@ -1904,13 +1902,11 @@ func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *MemoryDeviceInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*MemoryDeviceInfo) Discriminator() string {
+	return "type"
+}
+
+func (v *MemoryDeviceInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case MemoryDeviceInfoKindDIMM, MemoryDeviceInfoKindNVDIMM:
 		v.Branch = new(PCDIMMDeviceInfoWrapper)
@@ -1927,7 +1923,7 @@ func (v *MemoryDeviceInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *MemoryDeviceInfo) UnmarshalJSON(text []byte) error {

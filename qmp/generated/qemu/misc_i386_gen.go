@@ -166,13 +166,11 @@ func (v *SevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *SevInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.SEVType == "" && !end {
-		return nil, false
-	}
+func (*SevInfo) Discriminator() string {
+	return "sev-type"
+}
+
+func (v *SevInfo) DecodeBranch() wire.MemberDecoder {
 	if v.SEVType == "" {
 		v.SEVType = SevGuestTypeSEV
 	}
@@ -184,7 +182,7 @@ func (v *SevInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *SevInfo) UnmarshalJSON(text []byte) error {

@@ -480,13 +480,11 @@ func (v *GuestPanicInformation) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *GuestPanicInformation) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*GuestPanicInformation) Discriminator() string {
+	return "type"
+}
+
+func (v *GuestPanicInformation) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case GuestPanicInformationTypeHyperV:
 		v.Branch = new(GuestPanicInformationHyperV)
@@ -499,7 +497,7 @@ func (v *GuestPanicInformation) DecodeBranch(end bool) (wire.MemberDecoder, bool
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *GuestPanicInformation) UnmarshalJSON(text []byte) error {

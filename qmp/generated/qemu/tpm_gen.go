@@ -217,13 +217,11 @@ func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*TpmTypeOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *TpmTypeOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case TpmTypePassthrough:
 		v.Branch = new(TPMPassthroughOptionsWrapper)
@@ -232,7 +230,7 @@ func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *TpmTypeOptions) UnmarshalJSON(text []byte) error {

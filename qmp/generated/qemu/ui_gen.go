@@ -2203,13 +2203,11 @@ func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *DisplayOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*DisplayOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *DisplayOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case DisplayTypeGtk:
 		v.Branch = new(DisplayGTK)
@@ -2224,11 +2222,11 @@ func (v *DisplayOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	case DisplayTypeSdl:
 		v.Branch = new(DisplaySDL)
 	case DisplayTypeDefault, DisplayTypeNone, DisplayTypeSpiceApp:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *DisplayOptions) UnmarshalJSON(text []byte) error {

@@ -111,24 +111,22 @@ func (v *YankInstance) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *YankInstance) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*YankInstance) Discriminator() string {
+	return "type"
+}
+
+func (v *YankInstance) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case YankInstanceTypeBlockNode:
 		v.Branch = new(YankInstanceBlockNode)
 	case YankInstanceTypeChardev:
 		v.Branch = new(YankInstanceChardev)
 	case YankInstanceTypeMigration:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *YankInstance) UnmarshalJSON(text []byte) error {

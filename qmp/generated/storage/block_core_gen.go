@@ -119,22 +119,20 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []
 	return 0
 }
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*ImageInfoSpecificQCow2Encryption) Discriminator() string {
+	return "format"
+}
+
+func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case BlockdevQcow2EncryptionFormatLUKS:
 		v.Branch = new(QCryptoBlockInfoLUKS)
 	case BlockdevQcow2EncryptionFormatAES:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *ImageInfoSpecificQCow2Encryption) UnmarshalJSON(text []byte) error {
@@ -539,13 +537,11 @@ func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*ImageInfoSpecific) Discriminator() string {
+	return "type"
+}
+
+func (v *ImageInfoSpecific) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case ImageInfoSpecificKindQcow2:
 		v.Branch = new(ImageInfoSpecificQCow2Wrapper)
@@ -560,7 +556,7 @@ func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *ImageInfoSpecific) UnmarshalJSON(text []byte) error {
@@ -1849,24 +1845,22 @@ func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockStatsSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Driver == "" && !end {
-		return nil, false
-	}
+func (*BlockStatsSpecific) Discriminator() string {
+	return "driver"
+}
+
+func (v *BlockStatsSpecific) DecodeBranch() wire.MemberDecoder {
 	switch v.Driver {
 	case BlockdevDriverFile, BlockdevDriverHostDevice:
 		v.Branch = new(BlockStatsSpecificFile)
 	case BlockdevDriverNVMe:
 		v.Branch = new(BlockStatsSpecificNvme)
 	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCdrom, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverLUKS, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQcow2, BlockdevDriverQed, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVmdk, BlockdevDriverVpc, BlockdevDriverVvfat:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *BlockStatsSpecific) UnmarshalJSON(text []byte) error {
@@ -2128,22 +2122,20 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockJobInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*BlockJobInfo) Discriminator() string {
+	return "type"
+}
+
+func (v *BlockJobInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case JobTypeMirror:
 		v.Branch = new(BlockJobInfoMirror)
 	case JobTypeCommit, JobTypeStream, JobTypeBackup, JobTypeCreate, JobTypeAmend, JobTypeSnapshotLoad, JobTypeSnapshotSave, JobTypeSnapshotDelete:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *BlockJobInfo) UnmarshalJSON(text []byte) error {

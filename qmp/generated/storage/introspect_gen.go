@@ -130,13 +130,11 @@ func (v *SchemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *SchemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.MetaType == "" && !end {
-		return nil, false
-	}
+func (*SchemaInfo) Discriminator() string {
+	return "meta-type"
+}
+
+func (v *SchemaInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.MetaType {
 	case SchemaMetaTypeBuiltin:
 		v.Branch = new(SchemaInfoBuiltin)
@@ -155,7 +153,7 @@ func (v *SchemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *SchemaInfo) UnmarshalJSON(text []byte) error {

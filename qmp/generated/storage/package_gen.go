@@ -37,7 +37,7 @@ import (
 // The generated code and the library that it stands on are of releases that fit. If this line does
 // not compile, they are not. Run go generate, or, where the generated code is another's, get a newer
 // library with go get github.com/qmpkit/qmpkit@latest.
-const _ = wire.GeneratedV2
+const _ = wire.GeneratedV3
 
 // RawBranch is the branch of any union for a discriminator that this package has no type for,
 // or that a server did not send.
