@@ -418,13 +418,11 @@ func (v *BlockExportOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockExportOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*BlockExportOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *BlockExportOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case BlockExportTypeNBD:
 		v.Branch = new(BlockExportOptionsNbd)
@@ -437,7 +435,7 @@ func (v *BlockExportOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *BlockExportOptions) UnmarshalJSON(text []byte) error {

@@ -1252,13 +1252,11 @@ func (v *ChardevBackend) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *ChardevBackend) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*ChardevBackend) Discriminator() string {
+	return "type"
+}
+
+func (v *ChardevBackend) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case ChardevBackendKindFile:
 		v.Branch = new(ChardevFileWrapper)
@@ -1293,7 +1291,7 @@ func (v *ChardevBackend) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *ChardevBackend) UnmarshalJSON(text []byte) error {

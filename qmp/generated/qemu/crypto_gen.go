@@ -250,13 +250,11 @@ func (v *QCryptoBlockOpenOptions) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-func (v *QCryptoBlockOpenOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*QCryptoBlockOpenOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *QCryptoBlockOpenOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case QCryptoBlockFormatQcow:
 		v.Branch = new(QCryptoBlockOptionsQCow)
@@ -265,7 +263,7 @@ func (v *QCryptoBlockOpenOptions) DecodeBranch(end bool) (wire.MemberDecoder, bo
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *QCryptoBlockOpenOptions) UnmarshalJSON(text []byte) error {
@@ -330,13 +328,11 @@ func (v *QCryptoBlockCreateOptions) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-func (v *QCryptoBlockCreateOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*QCryptoBlockCreateOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *QCryptoBlockCreateOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case QCryptoBlockFormatQcow:
 		v.Branch = new(QCryptoBlockOptionsQCow)
@@ -345,7 +341,7 @@ func (v *QCryptoBlockCreateOptions) DecodeBranch(end bool) (wire.MemberDecoder, 
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *QCryptoBlockCreateOptions) UnmarshalJSON(text []byte) error {
@@ -536,22 +532,20 @@ func (v *QCryptoBlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *QCryptoBlockInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*QCryptoBlockInfo) Discriminator() string {
+	return "format"
+}
+
+func (v *QCryptoBlockInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case QCryptoBlockFormatLUKS:
 		v.Branch = new(QCryptoBlockInfoLUKS)
 	case QCryptoBlockFormatQcow:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *QCryptoBlockInfo) UnmarshalJSON(text []byte) error {
@@ -670,22 +664,20 @@ func (v *QCryptoBlockAmendOptions) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-func (v *QCryptoBlockAmendOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*QCryptoBlockAmendOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *QCryptoBlockAmendOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case QCryptoBlockFormatLUKS:
 		v.Branch = new(QCryptoBlockAmendOptionsLUKS)
 	case QCryptoBlockFormatQcow:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *QCryptoBlockAmendOptions) UnmarshalJSON(text []byte) error {
@@ -1049,20 +1041,18 @@ func (v *QCryptoAkCipherOptions) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-func (v *QCryptoAkCipherOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Alg == "" && !end {
-		return nil, false
-	}
+func (*QCryptoAkCipherOptions) Discriminator() string {
+	return "alg"
+}
+
+func (v *QCryptoAkCipherOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Alg {
 	case QCryptoAkCipherAlgoRSA:
 		v.Branch = new(QCryptoAkCipherOptionsRSA)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *QCryptoAkCipherOptions) UnmarshalJSON(text []byte) error {

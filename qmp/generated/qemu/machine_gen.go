@@ -573,13 +573,11 @@ func (v *NumaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *NumaOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*NumaOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *NumaOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case NumaOptionsTypeNode:
 		v.Branch = new(NumaNodeOptions)
@@ -594,7 +592,7 @@ func (v *NumaOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *NumaOptions) UnmarshalJSON(text []byte) error {

@@ -1524,13 +1524,11 @@ func (v *MigrationAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *MigrationAddress) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Transport == "" && !end {
-		return nil, false
-	}
+func (*MigrationAddress) Discriminator() string {
+	return "transport"
+}
+
+func (v *MigrationAddress) DecodeBranch() wire.MemberDecoder {
 	switch v.Transport {
 	case MigrationAddressTypeSocket:
 		v.Branch = new(SocketAddress)
@@ -1543,7 +1541,7 @@ func (v *MigrationAddress) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *MigrationAddress) UnmarshalJSON(text []byte) error {

@@ -1322,13 +1322,11 @@ func (v *Netdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *Netdev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*Netdev) Discriminator() string {
+	return "type"
+}
+
+func (v *Netdev) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case NetClientDriverNIC:
 		v.Branch = new(NetLegacyNicOptions)
@@ -1367,11 +1365,11 @@ func (v *Netdev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	case NetClientDriverVmnetBridged:
 		v.Branch = new(NetdevVmnetBridgedOptions)
 	case NetClientDriverNone:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *Netdev) UnmarshalJSON(text []byte) error {

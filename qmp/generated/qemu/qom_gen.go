@@ -2247,13 +2247,11 @@ func (v *ObjectOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *ObjectOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.QOMType == "" && !end {
-		return nil, false
-	}
+func (*ObjectOptions) Discriminator() string {
+	return "qom-type"
+}
+
+func (v *ObjectOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.QOMType {
 	case ObjectTypeACPIGenericInitiator:
 		v.Branch = new(AcpiGenericInitiatorProperties)
@@ -2352,11 +2350,11 @@ func (v *ObjectOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	case ObjectTypeMonitorQMP:
 		v.Branch = new(ObjectOptionsMonitorQmp)
 	case ObjectTypeCanBus, ObjectTypePefGuest, ObjectTypeS390PvGuest:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *ObjectOptions) UnmarshalJSON(text []byte) error {

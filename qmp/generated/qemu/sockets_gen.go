@@ -342,13 +342,11 @@ func (v *SocketAddressLegacy) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *SocketAddressLegacy) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*SocketAddressLegacy) Discriminator() string {
+	return "type"
+}
+
+func (v *SocketAddressLegacy) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case SocketAddressTypeInet:
 		v.Branch = new(InetSocketAddressWrapper)
@@ -361,7 +359,7 @@ func (v *SocketAddressLegacy) DecodeBranch(end bool) (wire.MemberDecoder, bool) 
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *SocketAddressLegacy) UnmarshalJSON(text []byte) error {

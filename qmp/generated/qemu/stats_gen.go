@@ -183,22 +183,20 @@ func (v *StatsFilter) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *StatsFilter) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Target == "" && !end {
-		return nil, false
-	}
+func (*StatsFilter) Discriminator() string {
+	return "target"
+}
+
+func (v *StatsFilter) DecodeBranch() wire.MemberDecoder {
 	switch v.Target {
 	case StatsTargetVCPU:
 		v.Branch = new(StatsVCPUFilter)
 	case StatsTargetVM, StatsTargetCryptodev:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *StatsFilter) UnmarshalJSON(text []byte) error {

@@ -89,22 +89,20 @@ func (v *SetPasswordOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *SetPasswordOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Protocol == "" && !end {
-		return nil, false
-	}
+func (*SetPasswordOptions) Discriminator() string {
+	return "protocol"
+}
+
+func (v *SetPasswordOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Protocol {
 	case DisplayProtocolVNC:
 		v.Branch = new(SetPasswordOptionsVnc)
 	case DisplayProtocolSpice:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *SetPasswordOptions) UnmarshalJSON(text []byte) error {
@@ -218,22 +216,20 @@ func (v *ExpirePasswordOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *ExpirePasswordOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Protocol == "" && !end {
-		return nil, false
-	}
+func (*ExpirePasswordOptions) Discriminator() string {
+	return "protocol"
+}
+
+func (v *ExpirePasswordOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Protocol {
 	case DisplayProtocolVNC:
 		v.Branch = new(ExpirePasswordOptionsVnc)
 	case DisplayProtocolSpice:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *ExpirePasswordOptions) UnmarshalJSON(text []byte) error {
@@ -1382,13 +1378,11 @@ func (v *KeyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *KeyValue) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*KeyValue) Discriminator() string {
+	return "type"
+}
+
+func (v *KeyValue) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case KeyValueKindNumber:
 		v.Branch = new(IntWrapper)
@@ -1397,7 +1391,7 @@ func (v *KeyValue) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *KeyValue) UnmarshalJSON(text []byte) error {
@@ -1774,13 +1768,11 @@ func (v *InputEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *InputEvent) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*InputEvent) Discriminator() string {
+	return "type"
+}
+
+func (v *InputEvent) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case InputEventKindKey:
 		v.Branch = new(InputKeyEventWrapper)
@@ -1793,7 +1785,7 @@ func (v *InputEvent) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *InputEvent) UnmarshalJSON(text []byte) error {
@@ -2331,20 +2323,18 @@ func (v *DisplayReloadOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *DisplayReloadOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*DisplayReloadOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *DisplayReloadOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case DisplayReloadTypeVNC:
 		v.Branch = new(DisplayReloadOptionsVNC)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *DisplayReloadOptions) UnmarshalJSON(text []byte) error {
@@ -2471,20 +2461,18 @@ func (v *DisplayUpdateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *DisplayUpdateOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*DisplayUpdateOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *DisplayUpdateOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case DisplayUpdateTypeVNC:
 		v.Branch = new(DisplayUpdateOptionsVNC)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *DisplayUpdateOptions) UnmarshalJSON(text []byte) error {

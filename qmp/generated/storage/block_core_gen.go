@@ -3706,22 +3706,20 @@ func (v *BlockJobChangeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockJobChangeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*BlockJobChangeOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *BlockJobChangeOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case JobTypeMirror:
 		v.Branch = new(BlockJobChangeOptionsMirror)
 	case JobTypeCommit, JobTypeStream, JobTypeBackup, JobTypeCreate, JobTypeAmend, JobTypeSnapshotLoad, JobTypeSnapshotSave, JobTypeSnapshotDelete:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *BlockJobChangeOptions) UnmarshalJSON(text []byte) error {
@@ -4319,20 +4317,18 @@ func (v *BlockdevQcowEncryption) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-func (v *BlockdevQcowEncryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*BlockdevQcowEncryption) Discriminator() string {
+	return "format"
+}
+
+func (v *BlockdevQcowEncryption) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case BlockdevQcowEncryptionFormatAES:
 		v.Branch = new(QCryptoBlockOptionsQCow)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *BlockdevQcowEncryption) UnmarshalJSON(text []byte) error {
@@ -4457,13 +4453,11 @@ func (v *BlockdevQcow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-func (v *BlockdevQcow2Encryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*BlockdevQcow2Encryption) Discriminator() string {
+	return "format"
+}
+
+func (v *BlockdevQcow2Encryption) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case BlockdevQcow2EncryptionFormatAES:
 		v.Branch = new(QCryptoBlockOptionsQCow)
@@ -4472,7 +4466,7 @@ func (v *BlockdevQcow2Encryption) DecodeBranch(end bool) (wire.MemberDecoder, bo
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *BlockdevQcow2Encryption) UnmarshalJSON(text []byte) error {
@@ -4733,22 +4727,20 @@ func (v *SshHostKeyCheck) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *SshHostKeyCheck) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Mode == "" && !end {
-		return nil, false
-	}
+func (*SshHostKeyCheck) Discriminator() string {
+	return "mode"
+}
+
+func (v *SshHostKeyCheck) DecodeBranch() wire.MemberDecoder {
 	switch v.Mode {
 	case SshHostKeyCheckModeHash:
 		v.Branch = new(SshHostKeyHash)
 	case SshHostKeyCheckModeNone, SshHostKeyCheckModeKnownHosts:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *SshHostKeyCheck) UnmarshalJSON(text []byte) error {
@@ -5724,13 +5716,11 @@ func (v *RbdEncryptionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *RbdEncryptionOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*RbdEncryptionOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *RbdEncryptionOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case RbdImageEncryptionFormatLUKS:
 		v.Branch = new(RbdEncryptionOptionsLUKS)
@@ -5741,7 +5731,7 @@ func (v *RbdEncryptionOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *RbdEncryptionOptions) UnmarshalJSON(text []byte) error {
@@ -5809,24 +5799,22 @@ func (v *RbdEncryptionCreateOptions) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-func (v *RbdEncryptionCreateOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*RbdEncryptionCreateOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *RbdEncryptionCreateOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case RbdImageEncryptionFormatLUKS:
 		v.Branch = new(RbdEncryptionCreateOptionsLUKS)
 	case RbdImageEncryptionFormatLuks2:
 		v.Branch = new(RbdEncryptionCreateOptionsLUKS2)
 	case RbdImageEncryptionFormatLUKSAny:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *RbdEncryptionCreateOptions) UnmarshalJSON(text []byte) error {
@@ -6769,13 +6757,11 @@ func (v *BlockdevOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockdevOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Driver == "" && !end {
-		return nil, false
-	}
+func (*BlockdevOptions) Discriminator() string {
+	return "driver"
+}
+
+func (v *BlockdevOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Driver {
 	case BlockdevDriverBlkdebug:
 		v.Branch = new(BlockdevOptionsBlkdebug)
@@ -6850,7 +6836,7 @@ func (v *BlockdevOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *BlockdevOptions) UnmarshalJSON(text []byte) error {
@@ -7901,13 +7887,11 @@ func (v *BlockdevCreateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockdevCreateOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Driver == "" && !end {
-		return nil, false
-	}
+func (*BlockdevCreateOptions) Discriminator() string {
+	return "driver"
+}
+
+func (v *BlockdevCreateOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Driver {
 	case BlockdevDriverFile:
 		v.Branch = new(BlockdevCreateOptionsFile)
@@ -7938,11 +7922,11 @@ func (v *BlockdevCreateOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool
 	case BlockdevDriverVpc:
 		v.Branch = new(BlockdevCreateOptionsVpc)
 	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverHostCdrom, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverPreallocate, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverReplication, BlockdevDriverThrottle, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVvfat:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *BlockdevCreateOptions) UnmarshalJSON(text []byte) error {
@@ -8105,24 +8089,22 @@ func (v *BlockdevAmendOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockdevAmendOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Driver == "" && !end {
-		return nil, false
-	}
+func (*BlockdevAmendOptions) Discriminator() string {
+	return "driver"
+}
+
+func (v *BlockdevAmendOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Driver {
 	case BlockdevDriverLUKS:
 		v.Branch = new(BlockdevAmendOptionsLUKS)
 	case BlockdevDriverQcow2:
 		v.Branch = new(BlockdevAmendOptionsQcow2)
 	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverFile, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCdrom, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQed, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVmdk, BlockdevDriverVpc, BlockdevDriverVvfat:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *BlockdevAmendOptions) UnmarshalJSON(text []byte) error {

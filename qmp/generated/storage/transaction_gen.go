@@ -309,13 +309,11 @@ func (v *TransactionAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *TransactionAction) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*TransactionAction) Discriminator() string {
+	return "type"
+}
+
+func (v *TransactionAction) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case TransactionActionKindAbort:
 		v.Branch = new(AbortWrapper)
@@ -338,7 +336,7 @@ func (v *TransactionAction) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 func (v *TransactionAction) UnmarshalJSON(text []byte) error {
