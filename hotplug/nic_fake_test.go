@@ -49,10 +49,10 @@ func userNet(id string) hotplug.NIC {
 
 // client is a socket that connects to what serves a vhost-user.
 func client(path string) *qemu.ChardevBackend {
-	return &qemu.ChardevBackend{Branch: &qemu.ChardevSocketWrapper{Data: qemu.ChardevSocket{
-		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddressWrapper{Data: qemu.UnixSocketAddress{Path: path}}},
+	return &qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
+		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: path}},
 		Server: new(false),
-	}}}
+	}}
 }
 
 func TestAddAndRemoveNIC(t *testing.T) {

@@ -251,7 +251,7 @@ type (
 func encodeMarshaled(e *wire.Encoder, text []byte, err error) {
 	switch {
 	case err != nil:
-		e.Fail(strings.TrimPrefix(err.Error(), "qmp: not sent: ")) // of an *EncodeError
+		e.Fail(strings.TrimPrefix(err.Error(), "qmp: cannot encode: ")) // of an *EncodeError
 	case len(text) == 0:
 		e.Fail("MarshalJSON returned nothing")
 	default:

@@ -26,11 +26,10 @@ type EncodeError struct {
 
 // Error returns all the fields in one line.
 func (e *EncodeError) Error() string {
-	text := "qmp: "
+	text := "qmp: cannot encode: "
 	if e.Command != "" {
-		text += e.Command + ": "
+		text = "qmp: " + e.Command + ": not sent: "
 	}
-	text += "not sent: "
 	if e.Path != "" {
 		text += e.Path + ": "
 	}

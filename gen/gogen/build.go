@@ -24,6 +24,7 @@ type builder struct {
 	eventConstants map[*qapi.Event]string
 	constantsOf    map[*qapi.Enum]map[string]string // see constants
 	merged         map[string]*qapi.Command         // those that are one type with their argument, by name
+	wrappers       map[qapi.Type]bool               // those that vanish
 	cycles         cycles
 	failed         error // the first type without a Go type
 	pkg            *pkg
@@ -47,6 +48,7 @@ func build(whole, part *qapi.Schema, opts Options) (*pkg, error) {
 		pkg:            &pkg{opts: opts},
 	}
 	b.codecs = findCodecs(part, b.cycles)
+	b.findWrappers()
 	if err := b.claim(); err != nil {
 		return nil, err
 	}
@@ -101,6 +103,9 @@ func (b *builder) declare() error {
 			b.pkg.modules = append(b.pkg.modules, file)
 		}
 		for _, d := range m.Definitions {
+			if b.vanishes(d) {
+				continue
+			}
 			decls, err := b.declaration(d)
 			if err != nil {
 				return err

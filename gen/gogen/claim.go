@@ -50,6 +50,9 @@ func (b *builder) claimCommand(c *qapi.Command) error {
 func hasNamedArg(c *qapi.Command) bool { return c.Arg != nil && !c.Arg.Head().Implicit }
 
 func (b *builder) claimDefinition(d qapi.Definition) error {
+	if b.vanishes(d) {
+		return nil
+	}
 	switch d := d.(type) {
 	case *qapi.Command:
 		return nil
@@ -64,6 +67,9 @@ func (b *builder) claimDefinition(d qapi.Definition) error {
 		if err := b.scope.take(branchInterface(d), "the branches of "+describe(d)); err != nil {
 			return err
 		}
+		if err := b.claimData(d); err != nil {
+			return err
+		}
 		for _, t := range implicitTypes(d) {
 			if b.claimed[t] {
 				continue
@@ -76,6 +82,23 @@ func (b *builder) claimDefinition(d qapi.Definition) error {
 		return nil
 	}
 	return b.scope.take(typeName(d), describe(d))
+}
+
+// claimData claims the names of the types that are defined for the data of branches.
+func (b *builder) claimData(u *qapi.Union) error {
+	for _, br := range u.Branches {
+		if br.Type == nil || !b.vanishes(br.Type) {
+			continue
+		}
+		t := dataMember(br.Type).Type
+		if _, ok := t.(qapi.Definition); ok {
+			continue
+		}
+		if err := b.scope.take(dataName(u, br, t), fmt.Sprintf("the data of branch %s of %s", br.Value, describe(u))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *builder) claimEvent(d *qapi.Event) error {

@@ -132,6 +132,17 @@ func (c *codecs) defiesTags(owner *qapi.Struct, m *qapi.Member) bool {
 
 func isArray(t qapi.Type) bool { _, ok := t.(*qapi.Array); return ok }
 
+// elementOf returns the type of what an array of any depth holds, or the type itself.
+func elementOf(t qapi.Type) qapi.Type {
+	for {
+		a, ok := t.(*qapi.Array)
+		if !ok {
+			return t
+		}
+		t = a.Element
+	}
+}
+
 func isBuiltin(t qapi.Type, names ...string) bool {
 	b, ok := t.(*qapi.Builtin)
 	return ok && slices.Contains(names, b.TypeName())
@@ -165,8 +176,6 @@ func allTypes(schema *qapi.Schema) (all []qapi.Definition) {
 // holdsSecret reports whether String of a type, or of the owner of its members, has to hide something.
 func (c *codecs) holdsSecret(t qapi.Type, owner qapi.Definition) bool {
 	switch t := t.(type) {
-	case *qapi.Array:
-		return c.holdsSecret(t.Element, owner)
 	case *qapi.Alternate:
 		return slices.ContainsFunc(t.Alternatives, func(a *qapi.Alternative) bool { return c.isHolder(a.Type) })
 	case qapi.ObjectType:
@@ -182,9 +191,4 @@ func (c *codecs) holdsSecret(t qapi.Type, owner qapi.Definition) bool {
 }
 
 // isHolder reports whether a type is known to hold a secret.
-func (c *codecs) isHolder(t qapi.Type) bool {
-	if a, ok := t.(*qapi.Array); ok {
-		return c.isHolder(a.Element)
-	}
-	return c.holds[t]
-}
+func (c *codecs) isHolder(t qapi.Type) bool { return c.holds[elementOf(t)] }

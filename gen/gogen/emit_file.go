@@ -80,13 +80,10 @@ var (
 // json adds the methods by which a type is JSON and text. The suffix is that of the functions that
 // they call.
 func (f *file) json(receiver, typ, suffix string, c codec) {
-	if c.json {
-		f.unmarshalJSON(receiver, typ, func(g *jen.Group) {
-			g.Id("*" + receiver).Op("=").Id(typ).Values()
-			g.Return(jen.Qual(qmpPath, "Unmarshal"+suffix).Call(jen.Id("text"), jen.Id(receiver)))
-		})
-	}
-	f.marshalJSON(receiver, typ, suffix, c)
+	f.jsonMethods(receiver, typ, suffix, c, func(g *jen.Group) {
+		g.Id("*" + receiver).Op("=").Id(typ).Values()
+		g.Return(jen.Qual(qmpPath, "Unmarshal"+suffix).Call(jen.Id("text"), jen.Id(receiver)))
+	})
 }
 
 // convertedJSON is json for a type that is defined by another one, whose methods do the work.
@@ -97,24 +94,18 @@ func (f *file) convertedJSON(receiver, typ, other string, c codec) {
 			g.Add(converted().Dot("EncodeMembers").Call(jen.Id("e")))
 		})
 	}
-	if c.json {
-		f.unmarshalJSON(receiver, typ, func(g *jen.Group) {
-			g.Return(converted().Dot("UnmarshalJSON").Call(jen.Id("text")))
-		})
-	}
-	f.marshalJSON(receiver, typ, "", c)
+	f.jsonMethods(receiver, typ, "", c, func(g *jen.Group) {
+		g.Return(converted().Dot("UnmarshalJSON").Call(jen.Id("text")))
+	})
 }
 
-func (f *file) unmarshalJSON(receiver, typ string, body func(g *jen.Group)) {
-	f.method(receiver, "*"+typ, "UnmarshalJSON", textParam, errorResult, body)
-}
-
-func (f *file) marshalJSON(receiver, typ, suffix string, c codec) {
+func (f *file) jsonMethods(receiver, typ, suffix string, c codec, unmarshal func(g *jen.Group)) {
 	calls := func(name string) func(g *jen.Group) {
 		return func(g *jen.Group) { g.Return(jen.Qual(qmpPath, name+suffix).Call(jen.Id("&" + receiver))) }
 	}
 	if c.json {
 		f.method(receiver, typ, "MarshalJSON", nil, textResults, calls("Marshal"))
+		f.method(receiver, "*"+typ, "UnmarshalJSON", textParam, errorResult, unmarshal)
 	}
 	if c.text {
 		f.method(receiver, typ, "String", nil, stringResults, calls("Format"))

@@ -54,9 +54,7 @@ func (o *object) emitEncoder(f *file) {
 			g.Id(o.receiver + "." + o.extra + ".EncodeMembers").Call(jen.Id("e"))
 		}
 		if u := o.union; u != nil {
-			branch := o.receiver + "." + u.field
-			g.If(jen.Id(branch).Op("!=").Nil().Op("&&").Id("e.OK").Call()).Block(
-				jen.Id(branch + ".EncodeMembers").Call(jen.Id("e")))
+			u.emitEncodeBranch(g, o.receiver+"."+u.field)
 		}
 	})
 }
@@ -91,10 +89,13 @@ func (o *object) emitDecoder(f *file) {
 						g.Return(jen.Lit(i + 1))
 					})
 				}
+				if o.union != nil {
+					o.union.emitDecodeData(g, o.receiver+"."+o.union.field, len(o.fields)+1)
+				}
 			})
 		}
 		if o.extra != "" {
-			g.Return(jen.Id(o.receiver + "." + o.extra + ".DecodeMember").Call(jen.Id("d"), jen.Id("name")))
+			g.Return(jen.Id(o.receiver+"."+o.extra+".DecodeMember").Call(jen.Id("d"), jen.Id("name")))
 			return
 		}
 		g.Return(jen.Lit(0))

@@ -2,6 +2,7 @@ package gogen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -10,18 +11,42 @@ import (
 // emitInterface adds the sealed interface of the union's branches, and its method on each.
 func (u *union) emitInterface(f *file, o *object) {
 	f.declare(u.comment(o), jen.Type().Id(u.iface).InterfaceFunc(func(g *jen.Group) {
-		if o.sent {
+		if u.objects() {
 			g.Qual(wirePath, "MemberEncoder")
-		}
-		if o.received {
 			g.Qual(wirePath, "MemberDecoder")
 		}
 		g.Id(u.marker).Params()
 	}))
+	for _, b := range u.branches {
+		if b.isDefined() {
+			f.declare(comment{fmt.Sprintf("%s is the branch of %s for %s.", b.typ, o.name, list(b.values))},
+				jen.Type().Id(b.typ).Add(b.data.code()))
+		}
+	}
 	f.code.Line()
 	for _, typ := range u.types() {
 		f.code.Func().Params(jen.Op("*").Id(typ)).Id(u.marker).Params().Block()
 	}
+}
+
+// objects reports whether all branches are objects.
+func (u *union) objects() bool {
+	return !slices.ContainsFunc(u.branches, func(b branch) bool { return !b.isObject() })
+}
+
+// isObject reports whether the type of a branch is an object's.
+func (b *branch) isObject() bool {
+	s, ok := b.data.(*structType)
+	return b.data == nil || ok && !s.alternate
+}
+
+// isDefined reports whether the type of a branch is defined by the type of its data.
+func (b *branch) isDefined() bool {
+	switch b.data.(type) {
+	case nil, *structType, *enumType:
+		return false
+	}
+	return true
 }
 
 // types are those that implement the interface.
@@ -88,15 +113,86 @@ func (u *union) emitDecodeBranch(f *file, o *object) {
 		}
 		g.Switch(jen.Id(tag)).BlockFunc(func(g *jen.Group) {
 			for _, b := range u.branches {
-				g.Case(constants(b.values)...).Block(jen.Id(branch).Op("=").Id("new").Call(jen.Id(b.typ)))
+				g.Case(constants(b.values)...).BlockFunc(func(g *jen.Group) {
+					g.Add(jen.Id(branch).Op("=").Id("new").Call(jen.Id(b.typ)))
+					if b.data != nil {
+						g.Return(jen.Nil())
+					}
+				})
 			}
 			if len(u.empty) > 0 {
 				g.Case(constants(u.empty)...).Block(jen.Return(jen.Nil()))
 			}
 			g.Default().Block(jen.Id(branch).Op("=").Id("new").Call(jen.Id(rawBranch)))
 		})
+		if !u.objects() {
+			g.Return(jen.Id(branch).Assert(jen.Qual(wirePath, "MemberDecoder")))
+			return
+		}
 		g.Return(jen.Id(branch))
 	})
+}
+
+// emitEncodeBranch adds the statements that write the branch.
+func (u *union) emitEncodeBranch(g *jen.Group, field string) {
+	if !slices.ContainsFunc(u.branches, func(b branch) bool { return b.data != nil }) {
+		g.If(jen.Id(field).Op("!=").Nil().Op("&&").Id("e.OK").Call()).Block(jen.Id(field + ".EncodeMembers").Call(jen.Id("e")))
+		return
+	}
+	g.If(jen.Op("!").Id("e.OK").Call()).Block(jen.Return())
+	g.Switch(jen.Id("b").Op(":=").Id(field).Assert(jen.Type())).BlockFunc(func(g *jen.Group) {
+		for _, b := range u.branches {
+			g.Case(jen.Op("*").Id(b.typ)).BlockFunc(func(g *jen.Group) { b.encode(g) })
+		}
+		g.Case(jen.Op("*").Id(rawBranch)).Block(jen.Id("b.EncodeMembers").Call(jen.Id("e")))
+	})
+}
+
+// encode adds the statements that write a branch b of the type: its members, or its data.
+func (b *branch) encode(g *jen.Group) {
+	switch {
+	case b.data == nil:
+		g.Id("b.EncodeMembers").Call(jen.Id("e"))
+	case b.isDefined():
+		b.data.encode(g, member("data"), place{expr: b.data.code().GoString() + "(*b)"})
+	default:
+		b.data.encode(g, member("data"), place{expr: "b", pointer: true})
+	}
+}
+
+// emitDecodeData adds the case of DecodeMember for the data of branches.
+func (u *union) emitDecodeData(g *jen.Group, field string, number int) {
+	var wrapped []branch
+	for _, b := range u.branches {
+		if b.data != nil {
+			wrapped = append(wrapped, b)
+		}
+	}
+	if wrapped == nil {
+		return
+	}
+	g.Case(jen.Lit("data")).Block(jen.Switch(jen.Id("b").Op(":=").Id(field).Assert(jen.Type())).BlockFunc(func(g *jen.Group) {
+		for _, b := range wrapped {
+			g.Case(jen.Op("*").Id(b.typ)).BlockFunc(func(g *jen.Group) {
+				b.decode(g)
+				g.Return(jen.Lit(number))
+			})
+		}
+	}))
+}
+
+// decode adds the statements that read the data of a branch b of the type.
+func (b *branch) decode(g *jen.Group) {
+	switch data := b.data.(type) {
+	case *structType:
+		data.decode(g, place{expr: "b", pointer: true})
+	case *scalar:
+		g.Id("*b").Op("=").Id(b.typ).Call(data.read())
+	case *enumType:
+		data.decode(g, place{expr: "*b"})
+	default:
+		data.decode(g, place{expr: "(*b)"})
+	}
 }
 
 func constants(values []enumValue) []jen.Code {

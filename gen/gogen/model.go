@@ -64,9 +64,12 @@ type union struct {
 	reason   string      // for that value
 }
 
-// branch is a type that serves one or several values of a union's discriminator.
+// branch is a type that serves one or several values of a union's discriminator. Its members are
+// the object's own, or, if data is not nil, a value of that type is the member "data" of the object. The
+// type is data's own, or one that is defined by it.
 type branch struct {
 	typ    string
+	data   goType
 	values []enumValue
 }
 
@@ -110,7 +113,7 @@ type command struct {
 	doc  comment
 	// args is the request type itself. It is nil if the arguments are the named type
 	// argType.
-	args    *object
+	args     *object
 	argType  string
 	argCodec codec
 	// merged says that argType has the command's own name, so that one type is both.

@@ -154,7 +154,7 @@ func {{.Name}}Talk(ctx context.Context, c *qmp.Client) error {
 		return fmt.Errorf("nodes: %v", nodes)
 	}
 {{if .New}}	_, err = {{.Name}}.ChardevAdd{ID: "chardev", Backend: {{.Name}}.ChardevBackend{
-		Type: {{.Name}}.ChardevBackendKindNull, Branch: &{{.Name}}.ChardevCommonWrapper{},
+		Type: {{.Name}}.ChardevBackendKindNull, Branch: &{{.Name}}.ChardevCommon{},
 	}}.Do(ctx, c)
 	if err != nil {
 		return err

@@ -51,13 +51,13 @@ func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
 	return b.Members.DecodeMember(d, name)
 }
 
+func (b RawBranch) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&b)
+}
+
 func (b *RawBranch) UnmarshalJSON(text []byte) error {
 	*b = RawBranch{}
 	return qmp.Unmarshal(text, b)
-}
-
-func (b RawBranch) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&b)
 }
 
 func (b RawBranch) String() string {

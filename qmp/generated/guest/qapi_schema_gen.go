@@ -151,13 +151,13 @@ func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v GuestAgentInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestAgentInfo) UnmarshalJSON(text []byte) error {
 	*v = GuestAgentInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestAgentInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestAgentInfo) String() string {
@@ -391,13 +391,13 @@ func (v *GuestFileWhence) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v GuestFileWhence) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
 func (v *GuestFileWhence) UnmarshalJSON(text []byte) error {
 	*v = GuestFileWhence{}
 	return qmp.UnmarshalValue(text, v)
-}
-
-func (v GuestFileWhence) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
 }
 
 func (v GuestFileWhence) String() string {
@@ -600,13 +600,13 @@ func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
+func (v GuestFilesystemTrimResponse) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestFilesystemTrimResponse) UnmarshalJSON(text []byte) error {
 	*v = GuestFilesystemTrimResponse{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestFilesystemTrimResponse) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestFilesystemTrimResponse) String() string {
@@ -893,13 +893,13 @@ func (r *GuestSetVCPUs) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r GuestSetVCPUs) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *GuestSetVCPUs) UnmarshalJSON(text []byte) error {
 	*r = GuestSetVCPUs{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r GuestSetVCPUs) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r GuestSetVCPUs) String() string {
@@ -1288,13 +1288,13 @@ func (v *GuestDiskSmart) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v GuestDiskSmart) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestDiskSmart) UnmarshalJSON(text []byte) error {
 	*v = GuestDiskSmart{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestDiskSmart) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestDiskSmart) String() string {
@@ -1424,13 +1424,13 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v GuestFilesystemInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestFilesystemInfo) UnmarshalJSON(text []byte) error {
 	*v = GuestFilesystemInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestFilesystemInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestFilesystemInfo) String() string {
@@ -1607,13 +1607,13 @@ func (r *GuestSetMemoryBlocks) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r GuestSetMemoryBlocks) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *GuestSetMemoryBlocks) UnmarshalJSON(text []byte) error {
 	*r = GuestSetMemoryBlocks{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r GuestSetMemoryBlocks) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r GuestSetMemoryBlocks) String() string {
@@ -1790,13 +1790,13 @@ func (v *GuestExecCaptureOutput) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v GuestExecCaptureOutput) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
 func (v *GuestExecCaptureOutput) UnmarshalJSON(text []byte) error {
 	*v = GuestExecCaptureOutput{}
 	return qmp.UnmarshalValue(text, v)
-}
-
-func (v GuestExecCaptureOutput) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
 }
 
 func (v GuestExecCaptureOutput) String() string {
@@ -1914,13 +1914,13 @@ func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v GuestUser) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestUser) UnmarshalJSON(text []byte) error {
 	*v = GuestUser{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestUser) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestUser) String() string {
@@ -2147,13 +2147,13 @@ func (v *GuestDeviceId) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v GuestDeviceId) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestDeviceId) UnmarshalJSON(text []byte) error {
 	*v = GuestDeviceId{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestDeviceId) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestDeviceId) String() string {
@@ -2238,13 +2238,13 @@ func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v GuestAuthorizedKeys) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestAuthorizedKeys) UnmarshalJSON(text []byte) error {
 	*v = GuestAuthorizedKeys{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestAuthorizedKeys) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestAuthorizedKeys) String() string {
@@ -2309,13 +2309,13 @@ func (r *GuestSSHAddAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
+func (r GuestSSHAddAuthorizedKeys) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *GuestSSHAddAuthorizedKeys) UnmarshalJSON(text []byte) error {
 	*r = GuestSSHAddAuthorizedKeys{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r GuestSSHAddAuthorizedKeys) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r GuestSSHAddAuthorizedKeys) String() string {
@@ -2360,13 +2360,13 @@ func (r *GuestSSHRemoveAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
+func (r GuestSSHRemoveAuthorizedKeys) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *GuestSSHRemoveAuthorizedKeys) UnmarshalJSON(text []byte) error {
 	*r = GuestSSHRemoveAuthorizedKeys{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r GuestSSHRemoveAuthorizedKeys) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r GuestSSHRemoveAuthorizedKeys) String() string {
@@ -2655,13 +2655,13 @@ func (v *GuestCpuStats) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v GuestCpuStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestCpuStats) UnmarshalJSON(text []byte) error {
 	*v = GuestCpuStats{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestCpuStats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestCpuStats) String() string {
@@ -2720,13 +2720,13 @@ func (v *GuestLoadAverage) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v GuestLoadAverage) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestLoadAverage) UnmarshalJSON(text []byte) error {
 	*v = GuestLoadAverage{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestLoadAverage) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestLoadAverage) String() string {

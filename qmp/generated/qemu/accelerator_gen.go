@@ -109,13 +109,13 @@ func (v *AcceleratorInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v AcceleratorInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *AcceleratorInfo) UnmarshalJSON(text []byte) error {
 	*v = AcceleratorInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v AcceleratorInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v AcceleratorInfo) String() string {

@@ -1198,13 +1198,13 @@ func (v *Audiodev) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v Audiodev) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *Audiodev) UnmarshalJSON(text []byte) error {
 	*v = Audiodev{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v Audiodev) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v Audiodev) String() string {

@@ -135,13 +135,13 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v ImageInfoSpecificQCow2Encryption) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *ImageInfoSpecificQCow2Encryption) UnmarshalJSON(text []byte) error {
 	*v = ImageInfoSpecificQCow2Encryption{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v ImageInfoSpecificQCow2Encryption) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v ImageInfoSpecificQCow2Encryption) String() string {
@@ -269,13 +269,13 @@ func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v ImageInfoSpecificVmdk) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *ImageInfoSpecificVmdk) UnmarshalJSON(text []byte) error {
 	*v = ImageInfoSpecificVmdk{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v ImageInfoSpecificVmdk) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v ImageInfoSpecificVmdk) String() string {
@@ -376,106 +376,6 @@ const (
 	ImageInfoSpecificKindFile  ImageInfoSpecificKind = "file"
 )
 
-// ImageInfoSpecificQCow2Wrapper is the QAPI struct ImageInfoSpecificQCow2Wrapper.
-//
-// Since QEMU 1.7. See block-core.json.
-type ImageInfoSpecificQCow2Wrapper struct {
-	Data ImageInfoSpecificQCow2 `json:"data"`
-}
-
-func (v *ImageInfoSpecificQCow2Wrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ImageInfoSpecificVmdkWrapper is the QAPI struct ImageInfoSpecificVmdkWrapper.
-//
-// Since QEMU 6.1. See block-core.json.
-type ImageInfoSpecificVmdkWrapper struct {
-	Data ImageInfoSpecificVmdk `json:"data"`
-}
-
-func (v *ImageInfoSpecificVmdkWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ImageInfoSpecificVmdkWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ImageInfoSpecificLUKSWrapper is the QAPI struct ImageInfoSpecificLUKSWrapper.
-//
-// Since QEMU 2.7. See block-core.json.
-type ImageInfoSpecificLUKSWrapper struct {
-	Data QCryptoBlockInfoLUKS `json:"data"`
-}
-
-func (v *ImageInfoSpecificLUKSWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ImageInfoSpecificLUKSWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ImageInfoSpecificRbdWrapper is the QAPI struct ImageInfoSpecificRbdWrapper.
-//
-// Since QEMU 6.1. See block-core.json.
-type ImageInfoSpecificRbdWrapper struct {
-	Data ImageInfoSpecificRbd `json:"data"`
-}
-
-func (v *ImageInfoSpecificRbdWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ImageInfoSpecificRbdWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ImageInfoSpecificFileWrapper is the QAPI struct ImageInfoSpecificFileWrapper.
-//
-// Since QEMU 8.0. See block-core.json.
-type ImageInfoSpecificFileWrapper struct {
-	Data ImageInfoSpecificFile `json:"data"`
-}
-
-func (v *ImageInfoSpecificFileWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
 // ImageInfoSpecific is the QAPI union ImageInfoSpecific.
 //
 // Since QEMU 1.7. See block-core.json.
@@ -487,11 +387,11 @@ type ImageInfoSpecific struct {
 
 // ImageInfoSpecificBranch is what the Type of ImageInfoSpecific adds to it:
 //
-//   - *ImageInfoSpecificQCow2Wrapper: qcow2
-//   - *ImageInfoSpecificVmdkWrapper: vmdk
-//   - *ImageInfoSpecificLUKSWrapper: luks
-//   - *ImageInfoSpecificRbdWrapper: rbd
-//   - *ImageInfoSpecificFileWrapper: file
+//   - *ImageInfoSpecificQCow2: qcow2
+//   - *ImageInfoSpecificVmdk: vmdk
+//   - *QCryptoBlockInfoLUKS: luks
+//   - *ImageInfoSpecificRbd: rbd
+//   - *ImageInfoSpecificFile: file
 //   - *RawBranch: a value that is not in this list, or none
 type ImageInfoSpecificBranch interface {
 	wire.MemberEncoder
@@ -499,32 +399,46 @@ type ImageInfoSpecificBranch interface {
 	isImageInfoSpecificBranch()
 }
 
-func (*ImageInfoSpecificQCow2Wrapper) isImageInfoSpecificBranch() {}
-func (*ImageInfoSpecificVmdkWrapper) isImageInfoSpecificBranch()  {}
-func (*ImageInfoSpecificLUKSWrapper) isImageInfoSpecificBranch()  {}
-func (*ImageInfoSpecificRbdWrapper) isImageInfoSpecificBranch()   {}
-func (*ImageInfoSpecificFileWrapper) isImageInfoSpecificBranch()  {}
-func (*RawBranch) isImageInfoSpecificBranch()                     {}
+func (*ImageInfoSpecificQCow2) isImageInfoSpecificBranch() {}
+func (*ImageInfoSpecificVmdk) isImageInfoSpecificBranch()  {}
+func (*QCryptoBlockInfoLUKS) isImageInfoSpecificBranch()   {}
+func (*ImageInfoSpecificRbd) isImageInfoSpecificBranch()   {}
+func (*ImageInfoSpecificFile) isImageInfoSpecificBranch()  {}
+func (*RawBranch) isImageInfoSpecificBranch()              {}
 
 func (v *ImageInfoSpecific) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *ImageInfoSpecificQCow2Wrapper:
+	case *ImageInfoSpecificQCow2:
 		tag = e.Tag(tag, b == nil, "qcow2")
-	case *ImageInfoSpecificVmdkWrapper:
+	case *ImageInfoSpecificVmdk:
 		tag = e.Tag(tag, b == nil, "vmdk")
-	case *ImageInfoSpecificLUKSWrapper:
+	case *QCryptoBlockInfoLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *ImageInfoSpecificRbdWrapper:
+	case *ImageInfoSpecificRbd:
 		tag = e.Tag(tag, b == nil, "rbd")
-	case *ImageInfoSpecificFileWrapper:
+	case *ImageInfoSpecificFile:
 		tag = e.Tag(tag, b == nil, "file")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *ImageInfoSpecificQCow2:
+		e.Name("data").Object(b)
+	case *ImageInfoSpecificVmdk:
+		e.Name("data").Object(b)
+	case *QCryptoBlockInfoLUKS:
+		e.Name("data").Object(b)
+	case *ImageInfoSpecificRbd:
+		e.Name("data").Object(b)
+	case *ImageInfoSpecificFile:
+		e.Name("data").Object(b)
+	case *RawBranch:
+		b.EncodeMembers(e)
 	}
 }
 
@@ -533,6 +447,24 @@ func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "type":
 		v.Type = ImageInfoSpecificKind(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *ImageInfoSpecificQCow2:
+			d.Object(b)
+			return 2
+		case *ImageInfoSpecificVmdk:
+			d.Object(b)
+			return 2
+		case *QCryptoBlockInfoLUKS:
+			d.Object(b)
+			return 2
+		case *ImageInfoSpecificRbd:
+			d.Object(b)
+			return 2
+		case *ImageInfoSpecificFile:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
@@ -544,28 +476,33 @@ func (*ImageInfoSpecific) Discriminator() string {
 func (v *ImageInfoSpecific) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case ImageInfoSpecificKindQcow2:
-		v.Branch = new(ImageInfoSpecificQCow2Wrapper)
+		v.Branch = new(ImageInfoSpecificQCow2)
+		return nil
 	case ImageInfoSpecificKindVmdk:
-		v.Branch = new(ImageInfoSpecificVmdkWrapper)
+		v.Branch = new(ImageInfoSpecificVmdk)
+		return nil
 	case ImageInfoSpecificKindLUKS:
-		v.Branch = new(ImageInfoSpecificLUKSWrapper)
+		v.Branch = new(QCryptoBlockInfoLUKS)
+		return nil
 	case ImageInfoSpecificKindRBD:
-		v.Branch = new(ImageInfoSpecificRbdWrapper)
+		v.Branch = new(ImageInfoSpecificRbd)
+		return nil
 	case ImageInfoSpecificKindFile:
-		v.Branch = new(ImageInfoSpecificFileWrapper)
+		v.Branch = new(ImageInfoSpecificFile)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
+func (v ImageInfoSpecific) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *ImageInfoSpecific) UnmarshalJSON(text []byte) error {
 	*v = ImageInfoSpecific{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v ImageInfoSpecific) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v ImageInfoSpecific) String() string {
@@ -895,13 +832,13 @@ func (v *BlockGraphInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v BlockGraphInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockGraphInfo) UnmarshalJSON(text []byte) error {
 	*v = BlockGraphInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockGraphInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockGraphInfo) String() string {
@@ -1241,13 +1178,13 @@ func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v Qcow2BitmapInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *Qcow2BitmapInfo) UnmarshalJSON(text []byte) error {
 	*v = Qcow2BitmapInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v Qcow2BitmapInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v Qcow2BitmapInfo) String() string {
@@ -1293,13 +1230,13 @@ func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
+func (v BlockLatencyHistogramInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockLatencyHistogramInfo) UnmarshalJSON(text []byte) error {
 	*v = BlockLatencyHistogramInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockLatencyHistogramInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockLatencyHistogramInfo) String() string {
@@ -1482,13 +1419,13 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v BlockDeviceTimedStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockDeviceTimedStats) UnmarshalJSON(text []byte) error {
 	*v = BlockDeviceTimedStats{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockDeviceTimedStats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockDeviceTimedStats) String() string {
@@ -1715,13 +1652,13 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v BlockDeviceStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockDeviceStats) UnmarshalJSON(text []byte) error {
 	*v = BlockDeviceStats{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockDeviceStats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockDeviceStats) String() string {
@@ -1863,13 +1800,13 @@ func (v *BlockStatsSpecific) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v BlockStatsSpecific) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockStatsSpecific) UnmarshalJSON(text []byte) error {
 	*v = BlockStatsSpecific{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockStatsSpecific) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockStatsSpecific) String() string {
@@ -2138,13 +2075,13 @@ func (v *BlockJobInfo) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v BlockJobInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockJobInfo) UnmarshalJSON(text []byte) error {
 	*v = BlockJobInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockJobInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockJobInfo) String() string {
@@ -2762,13 +2699,13 @@ func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v XDbgBlockGraphEdge) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *XDbgBlockGraphEdge) UnmarshalJSON(text []byte) error {
 	*v = XDbgBlockGraphEdge{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v XDbgBlockGraphEdge) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v XDbgBlockGraphEdge) String() string {
@@ -2816,13 +2753,13 @@ func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v XDbgBlockGraph) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *XDbgBlockGraph) UnmarshalJSON(text []byte) error {
 	*v = XDbgBlockGraph{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v XDbgBlockGraph) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v XDbgBlockGraph) String() string {
@@ -2997,13 +2934,13 @@ func (v *BlockDirtyBitmapOrStr) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v BlockDirtyBitmapOrStr) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
 func (v *BlockDirtyBitmapOrStr) UnmarshalJSON(text []byte) error {
 	*v = BlockDirtyBitmapOrStr{}
 	return qmp.UnmarshalValue(text, v)
-}
-
-func (v BlockDirtyBitmapOrStr) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
 }
 
 func (v BlockDirtyBitmapOrStr) String() string {
@@ -3048,13 +2985,13 @@ func (v *BlockDirtyBitmapMerge) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v BlockDirtyBitmapMerge) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockDirtyBitmapMerge) UnmarshalJSON(text []byte) error {
 	*v = BlockDirtyBitmapMerge{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockDirtyBitmapMerge) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockDirtyBitmapMerge) String() string {
@@ -3747,13 +3684,13 @@ func (v *BlockJobChangeOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v BlockJobChangeOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockJobChangeOptions) UnmarshalJSON(text []byte) error {
 	*v = BlockJobChangeOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockJobChangeOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockJobChangeOptions) String() string {
@@ -3769,12 +3706,12 @@ func (r *BlockJobChange) EncodeMembers(e *wire.Encoder) {
 	(*BlockJobChangeOptions)(r).EncodeMembers(e)
 }
 
-func (r *BlockJobChange) UnmarshalJSON(text []byte) error {
-	return (*BlockJobChangeOptions)(r).UnmarshalJSON(text)
-}
-
 func (r BlockJobChange) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *BlockJobChange) UnmarshalJSON(text []byte) error {
+	return (*BlockJobChangeOptions)(r).UnmarshalJSON(text)
 }
 
 func (r BlockJobChange) String() string {
@@ -4150,13 +4087,13 @@ func (v *BlockdevOptionsGenericCOWFormat) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
+func (v BlockdevOptionsGenericCOWFormat) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevOptionsGenericCOWFormat) UnmarshalJSON(text []byte) error {
 	*v = BlockdevOptionsGenericCOWFormat{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevOptionsGenericCOWFormat) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevOptionsGenericCOWFormat) String() string {
@@ -4274,13 +4211,13 @@ func (v *Qcow2OverlapChecks) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v Qcow2OverlapChecks) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
 func (v *Qcow2OverlapChecks) UnmarshalJSON(text []byte) error {
 	*v = Qcow2OverlapChecks{}
 	return qmp.UnmarshalValue(text, v)
-}
-
-func (v Qcow2OverlapChecks) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
 }
 
 func (v Qcow2OverlapChecks) String() string {
@@ -4356,13 +4293,13 @@ func (v *BlockdevQcowEncryption) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v BlockdevQcowEncryption) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevQcowEncryption) UnmarshalJSON(text []byte) error {
 	*v = BlockdevQcowEncryption{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevQcowEncryption) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevQcowEncryption) String() string {
@@ -4405,13 +4342,13 @@ func (v *BlockdevOptionsQcow) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v BlockdevOptionsQcow) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevOptionsQcow) UnmarshalJSON(text []byte) error {
 	*v = BlockdevOptionsQcow{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevOptionsQcow) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevOptionsQcow) String() string {
@@ -4494,13 +4431,13 @@ func (v *BlockdevQcow2Encryption) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v BlockdevQcow2Encryption) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevQcow2Encryption) UnmarshalJSON(text []byte) error {
 	*v = BlockdevQcow2Encryption{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevQcow2Encryption) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevQcow2Encryption) String() string {
@@ -4643,13 +4580,13 @@ func (v *BlockdevOptionsQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v BlockdevOptionsQcow2) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevOptionsQcow2) UnmarshalJSON(text []byte) error {
 	*v = BlockdevOptionsQcow2{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevOptionsQcow2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevOptionsQcow2) String() string {
@@ -4768,13 +4705,13 @@ func (v *SshHostKeyCheck) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v SshHostKeyCheck) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SshHostKeyCheck) UnmarshalJSON(text []byte) error {
 	*v = SshHostKeyCheck{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SshHostKeyCheck) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SshHostKeyCheck) String() string {
@@ -5262,13 +5199,13 @@ func (v *BlockdevOptionsQuorum) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v BlockdevOptionsQuorum) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevOptionsQuorum) UnmarshalJSON(text []byte) error {
 	*v = BlockdevOptionsQuorum{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevOptionsQuorum) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevOptionsQuorum) String() string {
@@ -5323,13 +5260,13 @@ func (v *BlockdevOptionsGluster) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
+func (v BlockdevOptionsGluster) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevOptionsGluster) UnmarshalJSON(text []byte) error {
 	*v = BlockdevOptionsGluster{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevOptionsGluster) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevOptionsGluster) String() string {
@@ -5759,13 +5696,13 @@ func (v *RbdEncryptionOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v RbdEncryptionOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *RbdEncryptionOptions) UnmarshalJSON(text []byte) error {
 	*v = RbdEncryptionOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v RbdEncryptionOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v RbdEncryptionOptions) String() string {
@@ -5842,13 +5779,13 @@ func (v *RbdEncryptionCreateOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v RbdEncryptionCreateOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *RbdEncryptionCreateOptions) UnmarshalJSON(text []byte) error {
 	*v = RbdEncryptionCreateOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v RbdEncryptionCreateOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v RbdEncryptionCreateOptions) String() string {
@@ -6864,13 +6801,13 @@ func (v *BlockdevOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v BlockdevOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevOptions) UnmarshalJSON(text []byte) error {
 	*v = BlockdevOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevOptions) String() string {
@@ -6910,13 +6847,13 @@ func (v *BlockdevRef) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v BlockdevRef) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
 func (v *BlockdevRef) UnmarshalJSON(text []byte) error {
 	*v = BlockdevRef{}
 	return qmp.UnmarshalValue(text, v)
-}
-
-func (v BlockdevRef) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
 }
 
 func (v BlockdevRef) String() string {
@@ -6962,13 +6899,13 @@ func (v *BlockdevRefOrNull) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v BlockdevRefOrNull) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
 func (v *BlockdevRefOrNull) UnmarshalJSON(text []byte) error {
 	*v = BlockdevRefOrNull{}
 	return qmp.UnmarshalValue(text, v)
-}
-
-func (v BlockdevRefOrNull) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
 }
 
 func (v BlockdevRefOrNull) String() string {
@@ -6984,12 +6921,12 @@ func (r *BlockdevAdd) EncodeMembers(e *wire.Encoder) {
 	(*BlockdevOptions)(r).EncodeMembers(e)
 }
 
-func (r *BlockdevAdd) UnmarshalJSON(text []byte) error {
-	return (*BlockdevOptions)(r).UnmarshalJSON(text)
-}
-
 func (r BlockdevAdd) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *BlockdevAdd) UnmarshalJSON(text []byte) error {
+	return (*BlockdevOptions)(r).UnmarshalJSON(text)
 }
 
 func (r BlockdevAdd) String() string {
@@ -7029,13 +6966,13 @@ func (r *BlockdevReopen) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r BlockdevReopen) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *BlockdevReopen) UnmarshalJSON(text []byte) error {
 	*r = BlockdevReopen{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r BlockdevReopen) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r BlockdevReopen) String() string {
@@ -7954,13 +7891,13 @@ func (v *BlockdevCreateOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v BlockdevCreateOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevCreateOptions) UnmarshalJSON(text []byte) error {
 	*v = BlockdevCreateOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevCreateOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevCreateOptions) String() string {
@@ -8132,13 +8069,13 @@ func (v *BlockdevAmendOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v BlockdevAmendOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockdevAmendOptions) UnmarshalJSON(text []byte) error {
 	*v = BlockdevAmendOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockdevAmendOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockdevAmendOptions) String() string {
@@ -8706,13 +8643,13 @@ func (v *DummyBlockCoreForceArrays) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
+func (v DummyBlockCoreForceArrays) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *DummyBlockCoreForceArrays) UnmarshalJSON(text []byte) error {
 	*v = DummyBlockCoreForceArrays{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v DummyBlockCoreForceArrays) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v DummyBlockCoreForceArrays) String() string {

@@ -438,13 +438,13 @@ func (v *BlockExportOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v BlockExportOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BlockExportOptions) UnmarshalJSON(text []byte) error {
 	*v = BlockExportOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BlockExportOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BlockExportOptions) String() string {
@@ -460,12 +460,12 @@ func (r *BlockExportAdd) EncodeMembers(e *wire.Encoder) {
 	(*BlockExportOptions)(r).EncodeMembers(e)
 }
 
-func (r *BlockExportAdd) UnmarshalJSON(text []byte) error {
-	return (*BlockExportOptions)(r).UnmarshalJSON(text)
-}
-
 func (r BlockExportAdd) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *BlockExportAdd) UnmarshalJSON(text []byte) error {
+	return (*BlockExportOptions)(r).UnmarshalJSON(text)
 }
 
 func (r BlockExportAdd) String() string {
@@ -601,13 +601,13 @@ func (v *BlockExportOptionsIothread) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v BlockExportOptionsIothread) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
 func (v *BlockExportOptionsIothread) UnmarshalJSON(text []byte) error {
 	*v = BlockExportOptionsIothread{}
 	return qmp.UnmarshalValue(text, v)
-}
-
-func (v BlockExportOptionsIothread) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
 }
 
 func (v BlockExportOptionsIothread) String() string {

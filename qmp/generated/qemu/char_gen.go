@@ -461,13 +461,13 @@ func (v *ChardevHub) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v ChardevHub) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *ChardevHub) UnmarshalJSON(text []byte) error {
 	*v = ChardevHub{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v ChardevHub) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v ChardevHub) String() string {
@@ -843,314 +843,6 @@ const (
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 
-// ChardevFileWrapper is the QAPI struct ChardevFileWrapper.
-//
-// Since QEMU 1.4. See char.json.
-type ChardevFileWrapper struct {
-	Data ChardevFile `json:"data"`
-}
-
-func (v *ChardevFileWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevFileWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevHostdevWrapper is the QAPI struct ChardevHostdevWrapper.
-//
-// Since QEMU 1.4. See char.json.
-type ChardevHostdevWrapper struct {
-	Data ChardevHostdev `json:"data"`
-}
-
-func (v *ChardevHostdevWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevHostdevWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevSocketWrapper is the QAPI struct ChardevSocketWrapper.
-//
-// Since QEMU 1.4. See char.json.
-type ChardevSocketWrapper struct {
-	Data ChardevSocket `json:"data"`
-}
-
-func (v *ChardevSocketWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevSocketWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevUdpWrapper is the QAPI struct ChardevUdpWrapper.
-//
-// Since QEMU 1.5. See char.json.
-type ChardevUdpWrapper struct {
-	Data ChardevUdp `json:"data"`
-}
-
-func (v *ChardevUdpWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevUdpWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevCommonWrapper is the QAPI struct ChardevCommonWrapper.
-//
-// Since QEMU 2.6. See char.json.
-type ChardevCommonWrapper struct {
-	Data ChardevCommon `json:"data"`
-}
-
-func (v *ChardevCommonWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevCommonWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevMuxWrapper is the QAPI struct ChardevMuxWrapper.
-//
-// Since QEMU 1.5. See char.json.
-type ChardevMuxWrapper struct {
-	Data ChardevMux `json:"data"`
-}
-
-func (v *ChardevMuxWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevMuxWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevHubWrapper is the QAPI struct ChardevHubWrapper.
-//
-// Since QEMU 10.0. See char.json.
-type ChardevHubWrapper struct {
-	Data ChardevHub `json:"data"`
-}
-
-func (v *ChardevHubWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevHubWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevStdioWrapper is the QAPI struct ChardevStdioWrapper.
-//
-// Since QEMU 1.5. See char.json.
-type ChardevStdioWrapper struct {
-	Data ChardevStdio `json:"data"`
-}
-
-func (v *ChardevStdioWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevStdioWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevSpiceChannelWrapper is the QAPI struct ChardevSpiceChannelWrapper.
-//
-// Since QEMU 1.5. See char.json.
-//
-// Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpiceChannelWrapper struct {
-	Data ChardevSpiceChannel `json:"data"`
-}
-
-func (v *ChardevSpiceChannelWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevSpiceChannelWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevSpicePortWrapper is the QAPI struct ChardevSpicePortWrapper.
-//
-// Since QEMU 1.5. See char.json.
-//
-// Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpicePortWrapper struct {
-	Data ChardevSpicePort `json:"data"`
-}
-
-func (v *ChardevSpicePortWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevSpicePortWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevQemuVDAgentWrapper is the QAPI struct ChardevQemuVDAgentWrapper.
-//
-// Since QEMU 6.1. See char.json.
-//
-// Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
-type ChardevQemuVDAgentWrapper struct {
-	Data ChardevQemuVDAgent `json:"data"`
-}
-
-func (v *ChardevQemuVDAgentWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevQemuVDAgentWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevDBusWrapper is the QAPI struct ChardevDBusWrapper.
-//
-// Since QEMU 7.0. See char.json.
-//
-// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
-type ChardevDBusWrapper struct {
-	Data ChardevDBus `json:"data"`
-}
-
-func (v *ChardevDBusWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevDBusWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevVCWrapper is the QAPI struct ChardevVCWrapper.
-//
-// Since QEMU 1.5. See char.json.
-type ChardevVCWrapper struct {
-	Data ChardevVC `json:"data"`
-}
-
-func (v *ChardevVCWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevVCWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevRingbufWrapper is the QAPI struct ChardevRingbufWrapper.
-//
-// Since QEMU 1.5. See char.json.
-type ChardevRingbufWrapper struct {
-	Data ChardevRingbuf `json:"data"`
-}
-
-func (v *ChardevRingbufWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevRingbufWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ChardevPtyWrapper is the QAPI struct ChardevPtyWrapper.
-//
-// Since QEMU 9.2. See char.json.
-type ChardevPtyWrapper struct {
-	Data ChardevPty `json:"data"`
-}
-
-func (v *ChardevPtyWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *ChardevPtyWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
 // ChardevBackend is the QAPI union ChardevBackend.
 //
 // Since QEMU 1.4. See char.json.
@@ -1162,21 +854,21 @@ type ChardevBackend struct {
 
 // ChardevBackendBranch is what the Type of ChardevBackend adds to it:
 //
-//   - *ChardevFileWrapper: file
-//   - *ChardevHostdevWrapper: serial (HAVE_CHARDEV_SERIAL), parallel (HAVE_CHARDEV_PARALLEL), pipe
-//   - *ChardevSocketWrapper: socket
-//   - *ChardevUdpWrapper: udp
-//   - *ChardevPtyWrapper: pty
-//   - *ChardevCommonWrapper: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console (CONFIG_WIN32)
-//   - *ChardevMuxWrapper: mux
-//   - *ChardevHubWrapper: hub
-//   - *ChardevStdioWrapper: stdio
-//   - *ChardevSpiceChannelWrapper: spicevmc (CONFIG_SPICE)
-//   - *ChardevSpicePortWrapper: spiceport (CONFIG_SPICE)
-//   - *ChardevQemuVDAgentWrapper: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
-//   - *ChardevDBusWrapper: dbus (CONFIG_DBUS_DISPLAY)
-//   - *ChardevVCWrapper: vc
-//   - *ChardevRingbufWrapper: ringbuf, memory
+//   - *ChardevFile: file
+//   - *ChardevHostdev: serial (HAVE_CHARDEV_SERIAL), parallel (HAVE_CHARDEV_PARALLEL), pipe
+//   - *ChardevSocket: socket
+//   - *ChardevUdp: udp
+//   - *ChardevPty: pty
+//   - *ChardevCommon: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console (CONFIG_WIN32)
+//   - *ChardevMux: mux
+//   - *ChardevHub: hub
+//   - *ChardevStdio: stdio
+//   - *ChardevSpiceChannel: spicevmc (CONFIG_SPICE)
+//   - *ChardevSpicePort: spiceport (CONFIG_SPICE)
+//   - *ChardevQemuVDAgent: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
+//   - *ChardevDBus: dbus (CONFIG_DBUS_DISPLAY)
+//   - *ChardevVC: vc
+//   - *ChardevRingbuf: ringbuf, memory
 //   - *RawBranch: a value that is not in this list, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder
@@ -1184,62 +876,96 @@ type ChardevBackendBranch interface {
 	isChardevBackendBranch()
 }
 
-func (*ChardevFileWrapper) isChardevBackendBranch()         {}
-func (*ChardevHostdevWrapper) isChardevBackendBranch()      {}
-func (*ChardevSocketWrapper) isChardevBackendBranch()       {}
-func (*ChardevUdpWrapper) isChardevBackendBranch()          {}
-func (*ChardevPtyWrapper) isChardevBackendBranch()          {}
-func (*ChardevCommonWrapper) isChardevBackendBranch()       {}
-func (*ChardevMuxWrapper) isChardevBackendBranch()          {}
-func (*ChardevHubWrapper) isChardevBackendBranch()          {}
-func (*ChardevStdioWrapper) isChardevBackendBranch()        {}
-func (*ChardevSpiceChannelWrapper) isChardevBackendBranch() {}
-func (*ChardevSpicePortWrapper) isChardevBackendBranch()    {}
-func (*ChardevQemuVDAgentWrapper) isChardevBackendBranch()  {}
-func (*ChardevDBusWrapper) isChardevBackendBranch()         {}
-func (*ChardevVCWrapper) isChardevBackendBranch()           {}
-func (*ChardevRingbufWrapper) isChardevBackendBranch()      {}
-func (*RawBranch) isChardevBackendBranch()                  {}
+func (*ChardevFile) isChardevBackendBranch()         {}
+func (*ChardevHostdev) isChardevBackendBranch()      {}
+func (*ChardevSocket) isChardevBackendBranch()       {}
+func (*ChardevUdp) isChardevBackendBranch()          {}
+func (*ChardevPty) isChardevBackendBranch()          {}
+func (*ChardevCommon) isChardevBackendBranch()       {}
+func (*ChardevMux) isChardevBackendBranch()          {}
+func (*ChardevHub) isChardevBackendBranch()          {}
+func (*ChardevStdio) isChardevBackendBranch()        {}
+func (*ChardevSpiceChannel) isChardevBackendBranch() {}
+func (*ChardevSpicePort) isChardevBackendBranch()    {}
+func (*ChardevQemuVDAgent) isChardevBackendBranch()  {}
+func (*ChardevDBus) isChardevBackendBranch()         {}
+func (*ChardevVC) isChardevBackendBranch()           {}
+func (*ChardevRingbuf) isChardevBackendBranch()      {}
+func (*RawBranch) isChardevBackendBranch()           {}
 
 func (v *ChardevBackend) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *ChardevFileWrapper:
+	case *ChardevFile:
 		tag = e.Tag(tag, b == nil, "file")
-	case *ChardevHostdevWrapper:
+	case *ChardevHostdev:
 		tag = e.Tag(tag, b == nil, "serial", "parallel", "pipe")
-	case *ChardevSocketWrapper:
+	case *ChardevSocket:
 		tag = e.Tag(tag, b == nil, "socket")
-	case *ChardevUdpWrapper:
+	case *ChardevUdp:
 		tag = e.Tag(tag, b == nil, "udp")
-	case *ChardevPtyWrapper:
+	case *ChardevPty:
 		tag = e.Tag(tag, b == nil, "pty")
-	case *ChardevCommonWrapper:
+	case *ChardevCommon:
 		tag = e.Tag(tag, b == nil, "null", "msmouse", "wctablet", "braille", "testdev", "console")
-	case *ChardevMuxWrapper:
+	case *ChardevMux:
 		tag = e.Tag(tag, b == nil, "mux")
-	case *ChardevHubWrapper:
+	case *ChardevHub:
 		tag = e.Tag(tag, b == nil, "hub")
-	case *ChardevStdioWrapper:
+	case *ChardevStdio:
 		tag = e.Tag(tag, b == nil, "stdio")
-	case *ChardevSpiceChannelWrapper:
+	case *ChardevSpiceChannel:
 		tag = e.Tag(tag, b == nil, "spicevmc")
-	case *ChardevSpicePortWrapper:
+	case *ChardevSpicePort:
 		tag = e.Tag(tag, b == nil, "spiceport")
-	case *ChardevQemuVDAgentWrapper:
+	case *ChardevQemuVDAgent:
 		tag = e.Tag(tag, b == nil, "qemu-vdagent")
-	case *ChardevDBusWrapper:
+	case *ChardevDBus:
 		tag = e.Tag(tag, b == nil, "dbus")
-	case *ChardevVCWrapper:
+	case *ChardevVC:
 		tag = e.Tag(tag, b == nil, "vc")
-	case *ChardevRingbufWrapper:
+	case *ChardevRingbuf:
 		tag = e.Tag(tag, b == nil, "ringbuf", "memory")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *ChardevFile:
+		e.Name("data").Object(b)
+	case *ChardevHostdev:
+		e.Name("data").Object(b)
+	case *ChardevSocket:
+		e.Name("data").Object(b)
+	case *ChardevUdp:
+		e.Name("data").Object(b)
+	case *ChardevPty:
+		e.Name("data").Object(b)
+	case *ChardevCommon:
+		e.Name("data").Object(b)
+	case *ChardevMux:
+		e.Name("data").Object(b)
+	case *ChardevHub:
+		e.Name("data").Object(b)
+	case *ChardevStdio:
+		e.Name("data").Object(b)
+	case *ChardevSpiceChannel:
+		e.Name("data").Object(b)
+	case *ChardevSpicePort:
+		e.Name("data").Object(b)
+	case *ChardevQemuVDAgent:
+		e.Name("data").Object(b)
+	case *ChardevDBus:
+		e.Name("data").Object(b)
+	case *ChardevVC:
+		e.Name("data").Object(b)
+	case *ChardevRingbuf:
+		e.Name("data").Object(b)
+	case *RawBranch:
+		b.EncodeMembers(e)
 	}
 }
 
@@ -1248,6 +974,54 @@ func (v *ChardevBackend) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "type":
 		v.Type = ChardevBackendKind(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *ChardevFile:
+			d.Object(b)
+			return 2
+		case *ChardevHostdev:
+			d.Object(b)
+			return 2
+		case *ChardevSocket:
+			d.Object(b)
+			return 2
+		case *ChardevUdp:
+			d.Object(b)
+			return 2
+		case *ChardevPty:
+			d.Object(b)
+			return 2
+		case *ChardevCommon:
+			d.Object(b)
+			return 2
+		case *ChardevMux:
+			d.Object(b)
+			return 2
+		case *ChardevHub:
+			d.Object(b)
+			return 2
+		case *ChardevStdio:
+			d.Object(b)
+			return 2
+		case *ChardevSpiceChannel:
+			d.Object(b)
+			return 2
+		case *ChardevSpicePort:
+			d.Object(b)
+			return 2
+		case *ChardevQemuVDAgent:
+			d.Object(b)
+			return 2
+		case *ChardevDBus:
+			d.Object(b)
+			return 2
+		case *ChardevVC:
+			d.Object(b)
+			return 2
+		case *ChardevRingbuf:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
@@ -1259,48 +1033,63 @@ func (*ChardevBackend) Discriminator() string {
 func (v *ChardevBackend) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case ChardevBackendKindFile:
-		v.Branch = new(ChardevFileWrapper)
+		v.Branch = new(ChardevFile)
+		return nil
 	case ChardevBackendKindSerial, ChardevBackendKindParallel, ChardevBackendKindPipe:
-		v.Branch = new(ChardevHostdevWrapper)
+		v.Branch = new(ChardevHostdev)
+		return nil
 	case ChardevBackendKindSocket:
-		v.Branch = new(ChardevSocketWrapper)
+		v.Branch = new(ChardevSocket)
+		return nil
 	case ChardevBackendKindUDP:
-		v.Branch = new(ChardevUdpWrapper)
+		v.Branch = new(ChardevUdp)
+		return nil
 	case ChardevBackendKindPTY:
-		v.Branch = new(ChardevPtyWrapper)
+		v.Branch = new(ChardevPty)
+		return nil
 	case ChardevBackendKindNull, ChardevBackendKindMsmouse, ChardevBackendKindWctablet, ChardevBackendKindBraille, ChardevBackendKindTestdev, ChardevBackendKindConsole:
-		v.Branch = new(ChardevCommonWrapper)
+		v.Branch = new(ChardevCommon)
+		return nil
 	case ChardevBackendKindMux:
-		v.Branch = new(ChardevMuxWrapper)
+		v.Branch = new(ChardevMux)
+		return nil
 	case ChardevBackendKindHub:
-		v.Branch = new(ChardevHubWrapper)
+		v.Branch = new(ChardevHub)
+		return nil
 	case ChardevBackendKindStdio:
-		v.Branch = new(ChardevStdioWrapper)
+		v.Branch = new(ChardevStdio)
+		return nil
 	case ChardevBackendKindSpicevmc:
-		v.Branch = new(ChardevSpiceChannelWrapper)
+		v.Branch = new(ChardevSpiceChannel)
+		return nil
 	case ChardevBackendKindSpiceport:
-		v.Branch = new(ChardevSpicePortWrapper)
+		v.Branch = new(ChardevSpicePort)
+		return nil
 	case ChardevBackendKindQEMUVdagent:
-		v.Branch = new(ChardevQemuVDAgentWrapper)
+		v.Branch = new(ChardevQemuVDAgent)
+		return nil
 	case ChardevBackendKindDbus:
-		v.Branch = new(ChardevDBusWrapper)
+		v.Branch = new(ChardevDBus)
+		return nil
 	case ChardevBackendKindVc:
-		v.Branch = new(ChardevVCWrapper)
+		v.Branch = new(ChardevVC)
+		return nil
 	case ChardevBackendKindRingbuf, ChardevBackendKindMemory:
-		v.Branch = new(ChardevRingbufWrapper)
+		v.Branch = new(ChardevRingbuf)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
+func (v ChardevBackend) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *ChardevBackend) UnmarshalJSON(text []byte) error {
 	*v = ChardevBackend{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v ChardevBackend) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v ChardevBackend) String() string {

@@ -266,13 +266,13 @@ func (v *QCryptoBlockOpenOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v QCryptoBlockOpenOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *QCryptoBlockOpenOptions) UnmarshalJSON(text []byte) error {
 	*v = QCryptoBlockOpenOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v QCryptoBlockOpenOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v QCryptoBlockOpenOptions) String() string {
@@ -344,13 +344,13 @@ func (v *QCryptoBlockCreateOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v QCryptoBlockCreateOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *QCryptoBlockCreateOptions) UnmarshalJSON(text []byte) error {
 	*v = QCryptoBlockCreateOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v QCryptoBlockCreateOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v QCryptoBlockCreateOptions) String() string {
@@ -472,13 +472,13 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v QCryptoBlockInfoLUKS) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *QCryptoBlockInfoLUKS) UnmarshalJSON(text []byte) error {
 	*v = QCryptoBlockInfoLUKS{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v QCryptoBlockInfoLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v QCryptoBlockInfoLUKS) String() string {
@@ -548,13 +548,13 @@ func (v *QCryptoBlockInfo) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v QCryptoBlockInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *QCryptoBlockInfo) UnmarshalJSON(text []byte) error {
 	*v = QCryptoBlockInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v QCryptoBlockInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v QCryptoBlockInfo) String() string {
@@ -680,13 +680,13 @@ func (v *QCryptoBlockAmendOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v QCryptoBlockAmendOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *QCryptoBlockAmendOptions) UnmarshalJSON(text []byte) error {
 	*v = QCryptoBlockAmendOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v QCryptoBlockAmendOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v QCryptoBlockAmendOptions) String() string {
@@ -1055,13 +1055,13 @@ func (v *QCryptoAkCipherOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v QCryptoAkCipherOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *QCryptoAkCipherOptions) UnmarshalJSON(text []byte) error {
 	*v = QCryptoAkCipherOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v QCryptoAkCipherOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v QCryptoAkCipherOptions) String() string {

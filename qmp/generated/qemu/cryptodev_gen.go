@@ -115,13 +115,13 @@ func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v QCryptodevInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *QCryptodevInfo) UnmarshalJSON(text []byte) error {
 	*v = QCryptodevInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v QCryptodevInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v QCryptodevInfo) String() string {

@@ -316,13 +316,13 @@ func (v *CXLUncorErrorRecord) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v CXLUncorErrorRecord) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *CXLUncorErrorRecord) UnmarshalJSON(text []byte) error {
 	*v = CXLUncorErrorRecord{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v CXLUncorErrorRecord) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v CXLUncorErrorRecord) String() string {
@@ -362,13 +362,13 @@ func (r *CXLInjectUncorrectableErrors) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
+func (r CXLInjectUncorrectableErrors) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *CXLInjectUncorrectableErrors) UnmarshalJSON(text []byte) error {
 	*r = CXLInjectUncorrectableErrors{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r CXLInjectUncorrectableErrors) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r CXLInjectUncorrectableErrors) String() string {
@@ -507,13 +507,13 @@ func (r *CXLAddDynamicCapacity) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r CXLAddDynamicCapacity) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *CXLAddDynamicCapacity) UnmarshalJSON(text []byte) error {
 	*r = CXLAddDynamicCapacity{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r CXLAddDynamicCapacity) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r CXLAddDynamicCapacity) String() string {
@@ -601,13 +601,13 @@ func (r *CXLReleaseDynamicCapacity) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
+func (r CXLReleaseDynamicCapacity) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *CXLReleaseDynamicCapacity) UnmarshalJSON(text []byte) error {
 	*r = CXLReleaseDynamicCapacity{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r CXLReleaseDynamicCapacity) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r CXLReleaseDynamicCapacity) String() string {

@@ -155,13 +155,13 @@ func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
+func (v DumpGuestMemoryCapability) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *DumpGuestMemoryCapability) UnmarshalJSON(text []byte) error {
 	*v = DumpGuestMemoryCapability{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v DumpGuestMemoryCapability) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v DumpGuestMemoryCapability) String() string {

@@ -156,13 +156,13 @@ func (v *SchemaInfo) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v SchemaInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SchemaInfo) UnmarshalJSON(text []byte) error {
 	*v = SchemaInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SchemaInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SchemaInfo) String() string {
@@ -249,13 +249,13 @@ func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v SchemaInfoEnum) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SchemaInfoEnum) UnmarshalJSON(text []byte) error {
 	*v = SchemaInfoEnum{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SchemaInfoEnum) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SchemaInfoEnum) String() string {
@@ -364,13 +364,13 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v SchemaInfoObject) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SchemaInfoObject) UnmarshalJSON(text []byte) error {
 	*v = SchemaInfoObject{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SchemaInfoObject) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SchemaInfoObject) String() string {
@@ -476,13 +476,13 @@ func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v SchemaInfoAlternate) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SchemaInfoAlternate) UnmarshalJSON(text []byte) error {
 	*v = SchemaInfoAlternate{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SchemaInfoAlternate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SchemaInfoAlternate) String() string {

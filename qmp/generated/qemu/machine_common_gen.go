@@ -104,13 +104,13 @@ func (v *SmpCachePropertiesWrapper) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
+func (v SmpCachePropertiesWrapper) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SmpCachePropertiesWrapper) UnmarshalJSON(text []byte) error {
 	*v = SmpCachePropertiesWrapper{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SmpCachePropertiesWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SmpCachePropertiesWrapper) String() string {

@@ -185,13 +185,13 @@ func (v *CpuInfoFast) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v CpuInfoFast) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *CpuInfoFast) UnmarshalJSON(text []byte) error {
 	*v = CpuInfoFast{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v CpuInfoFast) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v CpuInfoFast) String() string {
@@ -595,13 +595,13 @@ func (v *NumaOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v NumaOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *NumaOptions) UnmarshalJSON(text []byte) error {
 	*v = NumaOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v NumaOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v NumaOptions) String() string {
@@ -728,13 +728,13 @@ func (v *CXLFixedMemoryWindowOptions) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
+func (v CXLFixedMemoryWindowOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *CXLFixedMemoryWindowOptions) UnmarshalJSON(text []byte) error {
 	*v = CXLFixedMemoryWindowOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v CXLFixedMemoryWindowOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v CXLFixedMemoryWindowOptions) String() string {
@@ -769,13 +769,13 @@ func (v *CXLFMWProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v CXLFMWProperties) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *CXLFMWProperties) UnmarshalJSON(text []byte) error {
 	*v = CXLFMWProperties{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v CXLFMWProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v CXLFMWProperties) String() string {
@@ -862,13 +862,13 @@ func (v *DummyForceArrays) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v DummyForceArrays) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *DummyForceArrays) UnmarshalJSON(text []byte) error {
 	*v = DummyForceArrays{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v DummyForceArrays) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v DummyForceArrays) String() string {
@@ -1186,13 +1186,13 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v Memdev) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *Memdev) UnmarshalJSON(text []byte) error {
 	*v = Memdev{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v Memdev) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v Memdev) String() string {
@@ -1332,12 +1332,12 @@ func (r *SetNUMANode) EncodeMembers(e *wire.Encoder) {
 	(*NumaOptions)(r).EncodeMembers(e)
 }
 
-func (r *SetNUMANode) UnmarshalJSON(text []byte) error {
-	return (*NumaOptions)(r).UnmarshalJSON(text)
-}
-
 func (r SetNUMANode) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *SetNUMANode) UnmarshalJSON(text []byte) error {
+	return (*NumaOptions)(r).UnmarshalJSON(text)
 }
 
 func (r SetNUMANode) String() string {
@@ -1735,106 +1735,6 @@ const (
 	MemoryDeviceInfoKindSpMem MemoryDeviceInfoKind = "sp-mem"
 )
 
-// PCDIMMDeviceInfoWrapper is the QAPI struct PCDIMMDeviceInfoWrapper.
-//
-// Since QEMU 2.1. See machine.json.
-type PCDIMMDeviceInfoWrapper struct {
-	Data PCDIMMDeviceInfo `json:"data"`
-}
-
-func (v *PCDIMMDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *PCDIMMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// VirtioPMEMDeviceInfoWrapper is the QAPI struct VirtioPMEMDeviceInfoWrapper.
-//
-// Since QEMU 2.1. See machine.json.
-type VirtioPMEMDeviceInfoWrapper struct {
-	Data VirtioPMEMDeviceInfo `json:"data"`
-}
-
-func (v *VirtioPMEMDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *VirtioPMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// VirtioMEMDeviceInfoWrapper is the QAPI struct VirtioMEMDeviceInfoWrapper.
-//
-// Since QEMU 2.1. See machine.json.
-type VirtioMEMDeviceInfoWrapper struct {
-	Data VirtioMEMDeviceInfo `json:"data"`
-}
-
-func (v *VirtioMEMDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// SgxEPCDeviceInfoWrapper is the QAPI struct SgxEPCDeviceInfoWrapper.
-//
-// Since QEMU 6.2. See machine.json.
-type SgxEPCDeviceInfoWrapper struct {
-	Data SgxEPCDeviceInfo `json:"data"`
-}
-
-func (v *SgxEPCDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *SgxEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// HvBalloonDeviceInfoWrapper is the QAPI struct HvBalloonDeviceInfoWrapper.
-//
-// Since QEMU 8.2. See machine.json.
-type HvBalloonDeviceInfoWrapper struct {
-	Data HvBalloonDeviceInfo `json:"data"`
-}
-
-func (v *HvBalloonDeviceInfoWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
 // MemoryDeviceInfo is the QAPI union MemoryDeviceInfo.
 //
 // Since QEMU 2.1. See machine.json.
@@ -1846,12 +1746,12 @@ type MemoryDeviceInfo struct {
 
 // MemoryDeviceInfoBranch is what the Type of MemoryDeviceInfo adds to it:
 //
-//   - *PCDIMMDeviceInfoWrapper: dimm, nvdimm
-//   - *VirtioPMEMDeviceInfoWrapper: virtio-pmem
-//   - *VirtioMEMDeviceInfoWrapper: virtio-mem
-//   - *SgxEPCDeviceInfoWrapper: sgx-epc
-//   - *HvBalloonDeviceInfoWrapper: hv-balloon
-//   - *MemoryDeviceInfoSpMemWrapper: sp-mem (seen first in QEMU 11.1)
+//   - *PCDIMMDeviceInfo: dimm, nvdimm
+//   - *VirtioPMEMDeviceInfo: virtio-pmem
+//   - *VirtioMEMDeviceInfo: virtio-mem
+//   - *SgxEPCDeviceInfo: sgx-epc
+//   - *HvBalloonDeviceInfo: hv-balloon
+//   - *MemoryDeviceInfoSpMem: sp-mem (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberEncoder
@@ -1859,35 +1759,51 @@ type MemoryDeviceInfoBranch interface {
 	isMemoryDeviceInfoBranch()
 }
 
-func (*PCDIMMDeviceInfoWrapper) isMemoryDeviceInfoBranch()      {}
-func (*VirtioPMEMDeviceInfoWrapper) isMemoryDeviceInfoBranch()  {}
-func (*VirtioMEMDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
-func (*SgxEPCDeviceInfoWrapper) isMemoryDeviceInfoBranch()      {}
-func (*HvBalloonDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
-func (*MemoryDeviceInfoSpMemWrapper) isMemoryDeviceInfoBranch() {}
-func (*RawBranch) isMemoryDeviceInfoBranch()                    {}
+func (*PCDIMMDeviceInfo) isMemoryDeviceInfoBranch()      {}
+func (*VirtioPMEMDeviceInfo) isMemoryDeviceInfoBranch()  {}
+func (*VirtioMEMDeviceInfo) isMemoryDeviceInfoBranch()   {}
+func (*SgxEPCDeviceInfo) isMemoryDeviceInfoBranch()      {}
+func (*HvBalloonDeviceInfo) isMemoryDeviceInfoBranch()   {}
+func (*MemoryDeviceInfoSpMem) isMemoryDeviceInfoBranch() {}
+func (*RawBranch) isMemoryDeviceInfoBranch()             {}
 
 func (v *MemoryDeviceInfo) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *PCDIMMDeviceInfoWrapper:
+	case *PCDIMMDeviceInfo:
 		tag = e.Tag(tag, b == nil, "dimm", "nvdimm")
-	case *VirtioPMEMDeviceInfoWrapper:
+	case *VirtioPMEMDeviceInfo:
 		tag = e.Tag(tag, b == nil, "virtio-pmem")
-	case *VirtioMEMDeviceInfoWrapper:
+	case *VirtioMEMDeviceInfo:
 		tag = e.Tag(tag, b == nil, "virtio-mem")
-	case *SgxEPCDeviceInfoWrapper:
+	case *SgxEPCDeviceInfo:
 		tag = e.Tag(tag, b == nil, "sgx-epc")
-	case *HvBalloonDeviceInfoWrapper:
+	case *HvBalloonDeviceInfo:
 		tag = e.Tag(tag, b == nil, "hv-balloon")
-	case *MemoryDeviceInfoSpMemWrapper:
+	case *MemoryDeviceInfoSpMem:
 		tag = e.Tag(tag, b == nil, "sp-mem")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *PCDIMMDeviceInfo:
+		e.Name("data").Object(b)
+	case *VirtioPMEMDeviceInfo:
+		e.Name("data").Object(b)
+	case *VirtioMEMDeviceInfo:
+		e.Name("data").Object(b)
+	case *SgxEPCDeviceInfo:
+		e.Name("data").Object(b)
+	case *HvBalloonDeviceInfo:
+		e.Name("data").Object(b)
+	case *MemoryDeviceInfoSpMem:
+		e.Name("data").Object(b)
+	case *RawBranch:
+		b.EncodeMembers(e)
 	}
 }
 
@@ -1896,6 +1812,27 @@ func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "type":
 		v.Type = MemoryDeviceInfoKind(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *PCDIMMDeviceInfo:
+			d.Object(b)
+			return 2
+		case *VirtioPMEMDeviceInfo:
+			d.Object(b)
+			return 2
+		case *VirtioMEMDeviceInfo:
+			d.Object(b)
+			return 2
+		case *SgxEPCDeviceInfo:
+			d.Object(b)
+			return 2
+		case *HvBalloonDeviceInfo:
+			d.Object(b)
+			return 2
+		case *MemoryDeviceInfoSpMem:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
@@ -1907,30 +1844,36 @@ func (*MemoryDeviceInfo) Discriminator() string {
 func (v *MemoryDeviceInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case MemoryDeviceInfoKindDIMM, MemoryDeviceInfoKindNVDIMM:
-		v.Branch = new(PCDIMMDeviceInfoWrapper)
+		v.Branch = new(PCDIMMDeviceInfo)
+		return nil
 	case MemoryDeviceInfoKindVirtioPmem:
-		v.Branch = new(VirtioPMEMDeviceInfoWrapper)
+		v.Branch = new(VirtioPMEMDeviceInfo)
+		return nil
 	case MemoryDeviceInfoKindVirtioMem:
-		v.Branch = new(VirtioMEMDeviceInfoWrapper)
+		v.Branch = new(VirtioMEMDeviceInfo)
+		return nil
 	case MemoryDeviceInfoKindSGXEpc:
-		v.Branch = new(SgxEPCDeviceInfoWrapper)
+		v.Branch = new(SgxEPCDeviceInfo)
+		return nil
 	case MemoryDeviceInfoKindHvBalloon:
-		v.Branch = new(HvBalloonDeviceInfoWrapper)
+		v.Branch = new(HvBalloonDeviceInfo)
+		return nil
 	case MemoryDeviceInfoKindSpMem:
-		v.Branch = new(MemoryDeviceInfoSpMemWrapper)
+		v.Branch = new(MemoryDeviceInfoSpMem)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
+func (v MemoryDeviceInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *MemoryDeviceInfo) UnmarshalJSON(text []byte) error {
 	*v = MemoryDeviceInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v MemoryDeviceInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v MemoryDeviceInfo) String() string {
@@ -1990,13 +1933,13 @@ func (v *SgxEPCProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v SgxEPCProperties) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SgxEPCProperties) UnmarshalJSON(text []byte) error {
 	*v = SgxEPCProperties{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SgxEPCProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SgxEPCProperties) String() string {
@@ -2387,13 +2330,13 @@ func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v CpuModelCompareInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *CpuModelCompareInfo) UnmarshalJSON(text []byte) error {
 	*v = CpuModelCompareInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v CpuModelCompareInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v CpuModelCompareInfo) String() string {
@@ -2586,26 +2529,6 @@ func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "memdev":
 		v.Memdev = d.String()
 		return 5
-	}
-	return 0
-}
-
-// MemoryDeviceInfoSpMemWrapper is the QAPI struct MemoryDeviceInfoSpMemWrapper.
-//
-// Seen first in QEMU 11.1. See machine.json.
-type MemoryDeviceInfoSpMemWrapper struct {
-	Data MemoryDeviceInfoSpMem `json:"data"`
-}
-
-func (v *MemoryDeviceInfoSpMemWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *MemoryDeviceInfoSpMemWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
 	}
 	return 0
 }

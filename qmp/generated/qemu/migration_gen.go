@@ -108,13 +108,13 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v MigrationStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *MigrationStats) UnmarshalJSON(text []byte) error {
 	*v = MigrationStats{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v MigrationStats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v MigrationStats) String() string {
@@ -171,13 +171,13 @@ func (v *XBZRLECacheStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v XBZRLECacheStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *XBZRLECacheStats) UnmarshalJSON(text []byte) error {
 	*v = XBZRLECacheStats{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v XBZRLECacheStats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v XBZRLECacheStats) String() string {
@@ -224,13 +224,13 @@ func (v *CompressionStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v CompressionStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *CompressionStats) UnmarshalJSON(text []byte) error {
 	*v = CompressionStats{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v CompressionStats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v CompressionStats) String() string {
@@ -501,13 +501,13 @@ func (r *MigrateSetCapabilities) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
+func (r MigrateSetCapabilities) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *MigrateSetCapabilities) UnmarshalJSON(text []byte) error {
 	*r = MigrateSetCapabilities{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r MigrateSetCapabilities) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r MigrateSetCapabilities) String() string {
@@ -672,13 +672,13 @@ func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
+func (v BitmapMigrationNodeAlias) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *BitmapMigrationNodeAlias) UnmarshalJSON(text []byte) error {
 	*v = BitmapMigrationNodeAlias{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v BitmapMigrationNodeAlias) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v BitmapMigrationNodeAlias) String() string {
@@ -948,13 +948,13 @@ func (v *MigrateSetParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v MigrateSetParameters) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *MigrateSetParameters) UnmarshalJSON(text []byte) error {
 	*v = MigrateSetParameters{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v MigrateSetParameters) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v MigrateSetParameters) String() string {
@@ -1189,13 +1189,13 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v MigrationParameters) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *MigrationParameters) UnmarshalJSON(text []byte) error {
 	*v = MigrationParameters{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v MigrationParameters) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v MigrationParameters) String() string {
@@ -1454,13 +1454,13 @@ func (v *MigrationExecCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v MigrationExecCommand) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *MigrationExecCommand) UnmarshalJSON(text []byte) error {
 	*v = MigrationExecCommand{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v MigrationExecCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v MigrationExecCommand) String() string {
@@ -1544,13 +1544,13 @@ func (v *MigrationAddress) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v MigrationAddress) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *MigrationAddress) UnmarshalJSON(text []byte) error {
 	*v = MigrationAddress{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v MigrationAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v MigrationAddress) String() string {
@@ -2162,13 +2162,13 @@ func (r *SnapshotSave) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r SnapshotSave) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *SnapshotSave) UnmarshalJSON(text []byte) error {
 	*r = SnapshotSave{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r SnapshotSave) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r SnapshotSave) String() string {
@@ -2222,13 +2222,13 @@ func (r *SnapshotLoad) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r SnapshotLoad) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *SnapshotLoad) UnmarshalJSON(text []byte) error {
 	*r = SnapshotLoad{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r SnapshotLoad) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r SnapshotLoad) String() string {
@@ -2277,13 +2277,13 @@ func (r *SnapshotDelete) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r SnapshotDelete) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *SnapshotDelete) UnmarshalJSON(text []byte) error {
 	*r = SnapshotDelete{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r SnapshotDelete) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r SnapshotDelete) String() string {

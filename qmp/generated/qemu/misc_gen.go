@@ -347,13 +347,13 @@ func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v FdsetInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *FdsetInfo) UnmarshalJSON(text []byte) error {
 	*v = FdsetInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v FdsetInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v FdsetInfo) String() string {
@@ -459,13 +459,13 @@ func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v CommandLineOptionInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *CommandLineOptionInfo) UnmarshalJSON(text []byte) error {
 	*v = CommandLineOptionInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v CommandLineOptionInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v CommandLineOptionInfo) String() string {

@@ -185,13 +185,13 @@ func (v *SevInfo) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v SevInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SevInfo) UnmarshalJSON(text []byte) error {
 	*v = SevInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SevInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SevInfo) String() string {
@@ -422,13 +422,13 @@ func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v SgxInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SgxInfo) UnmarshalJSON(text []byte) error {
 	*v = SgxInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SgxInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SgxInfo) String() string {

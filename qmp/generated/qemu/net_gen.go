@@ -35,12 +35,12 @@ func (r *NetdevAdd) EncodeMembers(e *wire.Encoder) {
 	(*Netdev)(r).EncodeMembers(e)
 }
 
-func (r *NetdevAdd) UnmarshalJSON(text []byte) error {
-	return (*Netdev)(r).UnmarshalJSON(text)
-}
-
 func (r NetdevAdd) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *NetdevAdd) UnmarshalJSON(text []byte) error {
+	return (*Netdev)(r).UnmarshalJSON(text)
 }
 
 func (r NetdevAdd) String() string {
@@ -1372,13 +1372,13 @@ func (v *Netdev) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v Netdev) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *Netdev) UnmarshalJSON(text []byte) error {
 	*v = Netdev{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v Netdev) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v Netdev) String() string {
@@ -1493,13 +1493,13 @@ func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v RxFilterInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *RxFilterInfo) UnmarshalJSON(text []byte) error {
 	*v = RxFilterInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v RxFilterInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v RxFilterInfo) String() string {

@@ -294,13 +294,13 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v PciDeviceInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *PciDeviceInfo) UnmarshalJSON(text []byte) error {
 	*v = PciDeviceInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v PciDeviceInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v PciDeviceInfo) String() string {
@@ -340,13 +340,13 @@ func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v PciInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *PciInfo) UnmarshalJSON(text []byte) error {
 	*v = PciInfo{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v PciInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v PciInfo) String() string {

@@ -67,13 +67,13 @@ func (r *DeviceAdd) DecodeMember(d *wire.Decoder, name []byte) int {
 	return r.Props.DecodeMember(d, name)
 }
 
+func (r DeviceAdd) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *DeviceAdd) UnmarshalJSON(text []byte) error {
 	*r = DeviceAdd{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r DeviceAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r DeviceAdd) String() string {

@@ -500,13 +500,13 @@ func (v *GuestPanicInformation) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v GuestPanicInformation) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *GuestPanicInformation) UnmarshalJSON(text []byte) error {
 	*v = GuestPanicInformation{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v GuestPanicInformation) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v GuestPanicInformation) String() string {

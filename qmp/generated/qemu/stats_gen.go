@@ -199,13 +199,13 @@ func (v *StatsFilter) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v StatsFilter) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *StatsFilter) UnmarshalJSON(text []byte) error {
 	*v = StatsFilter{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v StatsFilter) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v StatsFilter) String() string {
@@ -256,13 +256,13 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v StatsValue) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
 func (v *StatsValue) UnmarshalJSON(text []byte) error {
 	*v = StatsValue{}
 	return qmp.UnmarshalValue(text, v)
-}
-
-func (v StatsValue) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
 }
 
 func (v StatsValue) String() string {
@@ -332,13 +332,13 @@ func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v StatsResult) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *StatsResult) UnmarshalJSON(text []byte) error {
 	*v = StatsResult{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v StatsResult) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v StatsResult) String() string {
@@ -354,12 +354,12 @@ func (r *QueryStats) EncodeMembers(e *wire.Encoder) {
 	(*StatsFilter)(r).EncodeMembers(e)
 }
 
-func (r *QueryStats) UnmarshalJSON(text []byte) error {
-	return (*StatsFilter)(r).UnmarshalJSON(text)
-}
-
 func (r QueryStats) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *QueryStats) UnmarshalJSON(text []byte) error {
+	return (*StatsFilter)(r).UnmarshalJSON(text)
 }
 
 func (r QueryStats) String() string {
@@ -466,13 +466,13 @@ func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v StatsSchema) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *StatsSchema) UnmarshalJSON(text []byte) error {
 	*v = StatsSchema{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v StatsSchema) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v StatsSchema) String() string {

@@ -122,50 +122,6 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMPassthroughOptionsWrapper is the QAPI struct TPMPassthroughOptionsWrapper.
-//
-// Since QEMU 1.5. See tpm.json.
-//
-// Only in a QEMU built with CONFIG_TPM.
-type TPMPassthroughOptionsWrapper struct {
-	Data TPMPassthroughOptions `json:"data"`
-}
-
-func (v *TPMPassthroughOptionsWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *TPMPassthroughOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// TPMEmulatorOptionsWrapper is the QAPI struct TPMEmulatorOptionsWrapper.
-//
-// Since QEMU 2.11. See tpm.json.
-//
-// Only in a QEMU built with CONFIG_TPM.
-type TPMEmulatorOptionsWrapper struct {
-	Data TPMEmulatorOptions `json:"data"`
-}
-
-func (v *TPMEmulatorOptionsWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
 // TpmTypeOptions is the QAPI union TpmTypeOptions.
 //
 // Since QEMU 1.5. See tpm.json.
@@ -179,8 +135,8 @@ type TpmTypeOptions struct {
 
 // TpmTypeOptionsBranch is what the Type of TpmTypeOptions adds to it:
 //
-//   - *TPMPassthroughOptionsWrapper: passthrough
-//   - *TPMEmulatorOptionsWrapper: emulator
+//   - *TPMPassthroughOptions: passthrough
+//   - *TPMEmulatorOptions: emulator
 //   - *RawBranch: a value that is not in this list, or none
 type TpmTypeOptionsBranch interface {
 	wire.MemberEncoder
@@ -188,23 +144,31 @@ type TpmTypeOptionsBranch interface {
 	isTpmTypeOptionsBranch()
 }
 
-func (*TPMPassthroughOptionsWrapper) isTpmTypeOptionsBranch() {}
-func (*TPMEmulatorOptionsWrapper) isTpmTypeOptionsBranch()    {}
-func (*RawBranch) isTpmTypeOptionsBranch()                    {}
+func (*TPMPassthroughOptions) isTpmTypeOptionsBranch() {}
+func (*TPMEmulatorOptions) isTpmTypeOptionsBranch()    {}
+func (*RawBranch) isTpmTypeOptionsBranch()             {}
 
 func (v *TpmTypeOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *TPMPassthroughOptionsWrapper:
+	case *TPMPassthroughOptions:
 		tag = e.Tag(tag, b == nil, "passthrough")
-	case *TPMEmulatorOptionsWrapper:
+	case *TPMEmulatorOptions:
 		tag = e.Tag(tag, b == nil, "emulator")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *TPMPassthroughOptions:
+		e.Name("data").Object(b)
+	case *TPMEmulatorOptions:
+		e.Name("data").Object(b)
+	case *RawBranch:
+		b.EncodeMembers(e)
 	}
 }
 
@@ -213,6 +177,15 @@ func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "type":
 		v.Type = TpmType(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *TPMPassthroughOptions:
+			d.Object(b)
+			return 2
+		case *TPMEmulatorOptions:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
@@ -224,22 +197,24 @@ func (*TpmTypeOptions) Discriminator() string {
 func (v *TpmTypeOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case TpmTypePassthrough:
-		v.Branch = new(TPMPassthroughOptionsWrapper)
+		v.Branch = new(TPMPassthroughOptions)
+		return nil
 	case TpmTypeEmulator:
-		v.Branch = new(TPMEmulatorOptionsWrapper)
+		v.Branch = new(TPMEmulatorOptions)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
+func (v TpmTypeOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *TpmTypeOptions) UnmarshalJSON(text []byte) error {
 	*v = TpmTypeOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v TpmTypeOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v TpmTypeOptions) String() string {

@@ -52,186 +52,6 @@ const (
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
 
-// AbortWrapper is the QAPI struct AbortWrapper.
-//
-// Since QEMU 1.6. See transaction.json.
-type AbortWrapper struct {
-	Data Abort `json:"data"`
-}
-
-func (v *AbortWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *AbortWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// BlockDirtyBitmapAddWrapper is the QAPI struct BlockDirtyBitmapAddWrapper.
-//
-// Since QEMU 2.5. See transaction.json.
-type BlockDirtyBitmapAddWrapper struct {
-	Data BlockDirtyBitmapAdd `json:"data"`
-}
-
-func (v *BlockDirtyBitmapAddWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *BlockDirtyBitmapAddWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// BlockDirtyBitmapWrapper is the QAPI struct BlockDirtyBitmapWrapper.
-//
-// Since QEMU 2.5. See transaction.json.
-type BlockDirtyBitmapWrapper struct {
-	Data BlockDirtyBitmap `json:"data"`
-}
-
-func (v *BlockDirtyBitmapWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *BlockDirtyBitmapWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// BlockDirtyBitmapMergeWrapper is the QAPI struct BlockDirtyBitmapMergeWrapper.
-//
-// Since QEMU 4.0. See transaction.json.
-type BlockDirtyBitmapMergeWrapper struct {
-	Data BlockDirtyBitmapMerge `json:"data"`
-}
-
-func (v *BlockDirtyBitmapMergeWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *BlockDirtyBitmapMergeWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// BlockdevBackupWrapper is the QAPI struct BlockdevBackupWrapper.
-//
-// Since QEMU 2.3. See transaction.json.
-type BlockdevBackupWrapper struct {
-	Data BlockdevBackup `json:"data"`
-}
-
-func (v *BlockdevBackupWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *BlockdevBackupWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// BlockdevSnapshotWrapper is the QAPI struct BlockdevSnapshotWrapper.
-//
-// Since QEMU 2.5. See transaction.json.
-type BlockdevSnapshotWrapper struct {
-	Data BlockdevSnapshot `json:"data"`
-}
-
-func (v *BlockdevSnapshotWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *BlockdevSnapshotWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// BlockdevSnapshotInternalWrapper is the QAPI struct BlockdevSnapshotInternalWrapper.
-//
-// Since QEMU 1.7. See transaction.json.
-type BlockdevSnapshotInternalWrapper struct {
-	Data BlockdevSnapshotInternal `json:"data"`
-}
-
-func (v *BlockdevSnapshotInternalWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *BlockdevSnapshotInternalWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// BlockdevSnapshotSyncWrapper is the QAPI struct BlockdevSnapshotSyncWrapper.
-//
-// Since QEMU 1.1. See transaction.json.
-type BlockdevSnapshotSyncWrapper struct {
-	Data BlockdevSnapshotSync `json:"data"`
-}
-
-func (v *BlockdevSnapshotSyncWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *BlockdevSnapshotSyncWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// DriveBackupWrapper is the QAPI struct DriveBackupWrapper.
-//
-// Since QEMU 1.6. See transaction.json.
-type DriveBackupWrapper struct {
-	Data DriveBackup `json:"data"`
-}
-
-func (v *DriveBackupWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *DriveBackupWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
 // TransactionAction is the QAPI union TransactionAction.
 //
 // Since QEMU 1.1. See transaction.json.
@@ -243,15 +63,15 @@ type TransactionAction struct {
 
 // TransactionActionBranch is what the Type of TransactionAction adds to it:
 //
-//   - *AbortWrapper: abort
-//   - *BlockDirtyBitmapAddWrapper: block-dirty-bitmap-add
-//   - *BlockDirtyBitmapWrapper: block-dirty-bitmap-remove, block-dirty-bitmap-clear, block-dirty-bitmap-enable, block-dirty-bitmap-disable
-//   - *BlockDirtyBitmapMergeWrapper: block-dirty-bitmap-merge
-//   - *BlockdevBackupWrapper: blockdev-backup
-//   - *BlockdevSnapshotWrapper: blockdev-snapshot
-//   - *BlockdevSnapshotInternalWrapper: blockdev-snapshot-internal-sync
-//   - *BlockdevSnapshotSyncWrapper: blockdev-snapshot-sync
-//   - *DriveBackupWrapper: drive-backup
+//   - *Abort: abort
+//   - *BlockDirtyBitmapAdd: block-dirty-bitmap-add
+//   - *BlockDirtyBitmap: block-dirty-bitmap-remove, block-dirty-bitmap-clear, block-dirty-bitmap-enable, block-dirty-bitmap-disable
+//   - *BlockDirtyBitmapMerge: block-dirty-bitmap-merge
+//   - *BlockdevBackup: blockdev-backup
+//   - *BlockdevSnapshot: blockdev-snapshot
+//   - *BlockdevSnapshotInternal: blockdev-snapshot-internal-sync
+//   - *BlockdevSnapshotSync: blockdev-snapshot-sync
+//   - *DriveBackup: drive-backup
 //   - *RawBranch: a value that is not in this list, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder
@@ -259,44 +79,66 @@ type TransactionActionBranch interface {
 	isTransactionActionBranch()
 }
 
-func (*AbortWrapper) isTransactionActionBranch()                    {}
-func (*BlockDirtyBitmapAddWrapper) isTransactionActionBranch()      {}
-func (*BlockDirtyBitmapWrapper) isTransactionActionBranch()         {}
-func (*BlockDirtyBitmapMergeWrapper) isTransactionActionBranch()    {}
-func (*BlockdevBackupWrapper) isTransactionActionBranch()           {}
-func (*BlockdevSnapshotWrapper) isTransactionActionBranch()         {}
-func (*BlockdevSnapshotInternalWrapper) isTransactionActionBranch() {}
-func (*BlockdevSnapshotSyncWrapper) isTransactionActionBranch()     {}
-func (*DriveBackupWrapper) isTransactionActionBranch()              {}
-func (*RawBranch) isTransactionActionBranch()                       {}
+func (*Abort) isTransactionActionBranch()                    {}
+func (*BlockDirtyBitmapAdd) isTransactionActionBranch()      {}
+func (*BlockDirtyBitmap) isTransactionActionBranch()         {}
+func (*BlockDirtyBitmapMerge) isTransactionActionBranch()    {}
+func (*BlockdevBackup) isTransactionActionBranch()           {}
+func (*BlockdevSnapshot) isTransactionActionBranch()         {}
+func (*BlockdevSnapshotInternal) isTransactionActionBranch() {}
+func (*BlockdevSnapshotSync) isTransactionActionBranch()     {}
+func (*DriveBackup) isTransactionActionBranch()              {}
+func (*RawBranch) isTransactionActionBranch()                {}
 
 func (v *TransactionAction) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *AbortWrapper:
+	case *Abort:
 		tag = e.Tag(tag, b == nil, "abort")
-	case *BlockDirtyBitmapAddWrapper:
+	case *BlockDirtyBitmapAdd:
 		tag = e.Tag(tag, b == nil, "block-dirty-bitmap-add")
-	case *BlockDirtyBitmapWrapper:
+	case *BlockDirtyBitmap:
 		tag = e.Tag(tag, b == nil, "block-dirty-bitmap-remove", "block-dirty-bitmap-clear", "block-dirty-bitmap-enable", "block-dirty-bitmap-disable")
-	case *BlockDirtyBitmapMergeWrapper:
+	case *BlockDirtyBitmapMerge:
 		tag = e.Tag(tag, b == nil, "block-dirty-bitmap-merge")
-	case *BlockdevBackupWrapper:
+	case *BlockdevBackup:
 		tag = e.Tag(tag, b == nil, "blockdev-backup")
-	case *BlockdevSnapshotWrapper:
+	case *BlockdevSnapshot:
 		tag = e.Tag(tag, b == nil, "blockdev-snapshot")
-	case *BlockdevSnapshotInternalWrapper:
+	case *BlockdevSnapshotInternal:
 		tag = e.Tag(tag, b == nil, "blockdev-snapshot-internal-sync")
-	case *BlockdevSnapshotSyncWrapper:
+	case *BlockdevSnapshotSync:
 		tag = e.Tag(tag, b == nil, "blockdev-snapshot-sync")
-	case *DriveBackupWrapper:
+	case *DriveBackup:
 		tag = e.Tag(tag, b == nil, "drive-backup")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *Abort:
+		e.Name("data").Object(b)
+	case *BlockDirtyBitmapAdd:
+		e.Name("data").Object(b)
+	case *BlockDirtyBitmap:
+		e.Name("data").Object(b)
+	case *BlockDirtyBitmapMerge:
+		e.Name("data").Object(b)
+	case *BlockdevBackup:
+		e.Name("data").Object(b)
+	case *BlockdevSnapshot:
+		e.Name("data").Object(b)
+	case *BlockdevSnapshotInternal:
+		e.Name("data").Object(b)
+	case *BlockdevSnapshotSync:
+		e.Name("data").Object(b)
+	case *DriveBackup:
+		e.Name("data").Object(b)
+	case *RawBranch:
+		b.EncodeMembers(e)
 	}
 }
 
@@ -305,6 +147,36 @@ func (v *TransactionAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "type":
 		v.Type = TransactionActionKind(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *Abort:
+			d.Object(b)
+			return 2
+		case *BlockDirtyBitmapAdd:
+			d.Object(b)
+			return 2
+		case *BlockDirtyBitmap:
+			d.Object(b)
+			return 2
+		case *BlockDirtyBitmapMerge:
+			d.Object(b)
+			return 2
+		case *BlockdevBackup:
+			d.Object(b)
+			return 2
+		case *BlockdevSnapshot:
+			d.Object(b)
+			return 2
+		case *BlockdevSnapshotInternal:
+			d.Object(b)
+			return 2
+		case *BlockdevSnapshotSync:
+			d.Object(b)
+			return 2
+		case *DriveBackup:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
@@ -316,36 +188,45 @@ func (*TransactionAction) Discriminator() string {
 func (v *TransactionAction) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case TransactionActionKindAbort:
-		v.Branch = new(AbortWrapper)
+		v.Branch = new(Abort)
+		return nil
 	case TransactionActionKindBlockDirtyBitmapAdd:
-		v.Branch = new(BlockDirtyBitmapAddWrapper)
+		v.Branch = new(BlockDirtyBitmapAdd)
+		return nil
 	case TransactionActionKindBlockDirtyBitmapRemove, TransactionActionKindBlockDirtyBitmapClear, TransactionActionKindBlockDirtyBitmapEnable, TransactionActionKindBlockDirtyBitmapDisable:
-		v.Branch = new(BlockDirtyBitmapWrapper)
+		v.Branch = new(BlockDirtyBitmap)
+		return nil
 	case TransactionActionKindBlockDirtyBitmapMerge:
-		v.Branch = new(BlockDirtyBitmapMergeWrapper)
+		v.Branch = new(BlockDirtyBitmapMerge)
+		return nil
 	case TransactionActionKindBlockdevBackup:
-		v.Branch = new(BlockdevBackupWrapper)
+		v.Branch = new(BlockdevBackup)
+		return nil
 	case TransactionActionKindBlockdevSnapshot:
-		v.Branch = new(BlockdevSnapshotWrapper)
+		v.Branch = new(BlockdevSnapshot)
+		return nil
 	case TransactionActionKindBlockdevSnapshotInternalSync:
-		v.Branch = new(BlockdevSnapshotInternalWrapper)
+		v.Branch = new(BlockdevSnapshotInternal)
+		return nil
 	case TransactionActionKindBlockdevSnapshotSync:
-		v.Branch = new(BlockdevSnapshotSyncWrapper)
+		v.Branch = new(BlockdevSnapshotSync)
+		return nil
 	case TransactionActionKindDriveBackup:
-		v.Branch = new(DriveBackupWrapper)
+		v.Branch = new(DriveBackup)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
+func (v TransactionAction) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *TransactionAction) UnmarshalJSON(text []byte) error {
 	*v = TransactionAction{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v TransactionAction) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v TransactionAction) String() string {
@@ -408,13 +289,13 @@ func (r *Transaction) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r Transaction) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *Transaction) UnmarshalJSON(text []byte) error {
 	*r = Transaction{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r Transaction) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r Transaction) String() string {

@@ -85,13 +85,13 @@ func (v *UefiVarStore) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v UefiVarStore) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *UefiVarStore) UnmarshalJSON(text []byte) error {
 	*v = UefiVarStore{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v UefiVarStore) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v UefiVarStore) String() string {

@@ -105,13 +105,13 @@ func (v *SetPasswordOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v SetPasswordOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SetPasswordOptions) UnmarshalJSON(text []byte) error {
 	*v = SetPasswordOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SetPasswordOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SetPasswordOptions) String() string {
@@ -147,12 +147,12 @@ func (r *SetPassword) EncodeMembers(e *wire.Encoder) {
 	(*SetPasswordOptions)(r).EncodeMembers(e)
 }
 
-func (r *SetPassword) UnmarshalJSON(text []byte) error {
-	return (*SetPasswordOptions)(r).UnmarshalJSON(text)
-}
-
 func (r SetPassword) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *SetPassword) UnmarshalJSON(text []byte) error {
+	return (*SetPasswordOptions)(r).UnmarshalJSON(text)
 }
 
 func (r SetPassword) String() string {
@@ -232,13 +232,13 @@ func (v *ExpirePasswordOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v ExpirePasswordOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *ExpirePasswordOptions) UnmarshalJSON(text []byte) error {
 	*v = ExpirePasswordOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v ExpirePasswordOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v ExpirePasswordOptions) String() string {
@@ -274,12 +274,12 @@ func (r *ExpirePassword) EncodeMembers(e *wire.Encoder) {
 	(*ExpirePasswordOptions)(r).EncodeMembers(e)
 }
 
-func (r *ExpirePassword) UnmarshalJSON(text []byte) error {
-	return (*ExpirePasswordOptions)(r).UnmarshalJSON(text)
-}
-
 func (r ExpirePassword) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *ExpirePassword) UnmarshalJSON(text []byte) error {
+	return (*ExpirePasswordOptions)(r).UnmarshalJSON(text)
 }
 
 func (r ExpirePassword) String() string {
@@ -908,13 +908,13 @@ func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v VncInfo2) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *VncInfo2) UnmarshalJSON(text []byte) error {
 	*v = VncInfo2{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v VncInfo2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v VncInfo2) String() string {
@@ -1289,46 +1289,6 @@ const (
 	KeyValueKindQcode  KeyValueKind = "qcode"
 )
 
-// IntWrapper is the QAPI struct IntWrapper.
-//
-// Since QEMU 1.3. See ui.json.
-type IntWrapper struct {
-	Data int64 `json:"data"`
-}
-
-func (v *IntWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Int(v.Data)
-}
-
-func (v *IntWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		v.Data = d.Int64()
-		return 1
-	}
-	return 0
-}
-
-// QKeyCodeWrapper is the QAPI struct QKeyCodeWrapper.
-//
-// Since QEMU 1.3. See ui.json.
-type QKeyCodeWrapper struct {
-	Data QKeyCode `json:"data"`
-}
-
-func (v *QKeyCodeWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").String(string(v.Data))
-}
-
-func (v *QKeyCodeWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		v.Data = QKeyCode(d.Enum())
-		return 1
-	}
-	return 0
-}
-
 // KeyValue is the QAPI union KeyValue.
 //
 // Since QEMU 1.3. See ui.json.
@@ -1340,32 +1300,41 @@ type KeyValue struct {
 
 // KeyValueBranch is what the Type of KeyValue adds to it:
 //
-//   - *IntWrapper: number
-//   - *QKeyCodeWrapper: qcode
+//   - *KeyValueNumber: number
+//   - *QKeyCode: qcode
 //   - *RawBranch: a value that is not in this list, or none
 type KeyValueBranch interface {
-	wire.MemberEncoder
-	wire.MemberDecoder
 	isKeyValueBranch()
 }
 
-func (*IntWrapper) isKeyValueBranch()      {}
-func (*QKeyCodeWrapper) isKeyValueBranch() {}
-func (*RawBranch) isKeyValueBranch()       {}
+// KeyValueNumber is the branch of KeyValue for number.
+type KeyValueNumber int64
+
+func (*KeyValueNumber) isKeyValueBranch() {}
+func (*QKeyCode) isKeyValueBranch()       {}
+func (*RawBranch) isKeyValueBranch()      {}
 
 func (v *KeyValue) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *IntWrapper:
+	case *KeyValueNumber:
 		tag = e.Tag(tag, b == nil, "number")
-	case *QKeyCodeWrapper:
+	case *QKeyCode:
 		tag = e.Tag(tag, b == nil, "qcode")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *KeyValueNumber:
+		e.Name("data").Int(int64(*b))
+	case *QKeyCode:
+		e.Name("data").String(string(*b))
+	case *RawBranch:
+		b.EncodeMembers(e)
 	}
 }
 
@@ -1374,6 +1343,15 @@ func (v *KeyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "type":
 		v.Type = KeyValueKind(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *KeyValueNumber:
+			*b = KeyValueNumber(d.Int64())
+			return 2
+		case *QKeyCode:
+			*b = QKeyCode(d.Enum())
+			return 2
+		}
 	}
 	return 0
 }
@@ -1385,22 +1363,24 @@ func (*KeyValue) Discriminator() string {
 func (v *KeyValue) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case KeyValueKindNumber:
-		v.Branch = new(IntWrapper)
+		v.Branch = new(KeyValueNumber)
+		return nil
 	case KeyValueKindQcode:
-		v.Branch = new(QKeyCodeWrapper)
+		v.Branch = new(QKeyCode)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch
+	return v.Branch.(wire.MemberDecoder)
+}
+
+func (v KeyValue) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
 }
 
 func (v *KeyValue) UnmarshalJSON(text []byte) error {
 	*v = KeyValue{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v KeyValue) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v KeyValue) String() string {
@@ -1440,13 +1420,13 @@ func (r *SendKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r SendKey) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *SendKey) UnmarshalJSON(text []byte) error {
 	*r = SendKey{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r SendKey) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r SendKey) String() string {
@@ -1631,86 +1611,6 @@ const (
 	InputEventKindMtt InputEventKind = "mtt"
 )
 
-// InputKeyEventWrapper is the QAPI struct InputKeyEventWrapper.
-//
-// Since QEMU 2.0. See ui.json.
-type InputKeyEventWrapper struct {
-	Data InputKeyEvent `json:"data"`
-}
-
-func (v *InputKeyEventWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *InputKeyEventWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// InputBtnEventWrapper is the QAPI struct InputBtnEventWrapper.
-//
-// Since QEMU 2.0. See ui.json.
-type InputBtnEventWrapper struct {
-	Data InputBtnEvent `json:"data"`
-}
-
-func (v *InputBtnEventWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *InputBtnEventWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// InputMoveEventWrapper is the QAPI struct InputMoveEventWrapper.
-//
-// Since QEMU 2.0. See ui.json.
-type InputMoveEventWrapper struct {
-	Data InputMoveEvent `json:"data"`
-}
-
-func (v *InputMoveEventWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *InputMoveEventWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// InputMultiTouchEventWrapper is the QAPI struct InputMultiTouchEventWrapper.
-//
-// Since QEMU 8.1. See ui.json.
-type InputMultiTouchEventWrapper struct {
-	Data InputMultiTouchEvent `json:"data"`
-}
-
-func (v *InputMultiTouchEventWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *InputMultiTouchEventWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
 // InputEvent is the QAPI union InputEvent.
 //
 // Since QEMU 2.0. See ui.json.
@@ -1722,10 +1622,10 @@ type InputEvent struct {
 
 // InputEventBranch is what the Type of InputEvent adds to it:
 //
-//   - *InputKeyEventWrapper: key
-//   - *InputBtnEventWrapper: btn
-//   - *InputMoveEventWrapper: rel, abs
-//   - *InputMultiTouchEventWrapper: mtt
+//   - *InputKeyEvent: key
+//   - *InputBtnEvent: btn
+//   - *InputMoveEvent: rel, abs
+//   - *InputMultiTouchEvent: mtt
 //   - *RawBranch: a value that is not in this list, or none
 type InputEventBranch interface {
 	wire.MemberEncoder
@@ -1733,29 +1633,41 @@ type InputEventBranch interface {
 	isInputEventBranch()
 }
 
-func (*InputKeyEventWrapper) isInputEventBranch()        {}
-func (*InputBtnEventWrapper) isInputEventBranch()        {}
-func (*InputMoveEventWrapper) isInputEventBranch()       {}
-func (*InputMultiTouchEventWrapper) isInputEventBranch() {}
-func (*RawBranch) isInputEventBranch()                   {}
+func (*InputKeyEvent) isInputEventBranch()        {}
+func (*InputBtnEvent) isInputEventBranch()        {}
+func (*InputMoveEvent) isInputEventBranch()       {}
+func (*InputMultiTouchEvent) isInputEventBranch() {}
+func (*RawBranch) isInputEventBranch()            {}
 
 func (v *InputEvent) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *InputKeyEventWrapper:
+	case *InputKeyEvent:
 		tag = e.Tag(tag, b == nil, "key")
-	case *InputBtnEventWrapper:
+	case *InputBtnEvent:
 		tag = e.Tag(tag, b == nil, "btn")
-	case *InputMoveEventWrapper:
+	case *InputMoveEvent:
 		tag = e.Tag(tag, b == nil, "rel", "abs")
-	case *InputMultiTouchEventWrapper:
+	case *InputMultiTouchEvent:
 		tag = e.Tag(tag, b == nil, "mtt")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *InputKeyEvent:
+		e.Name("data").Object(b)
+	case *InputBtnEvent:
+		e.Name("data").Object(b)
+	case *InputMoveEvent:
+		e.Name("data").Object(b)
+	case *InputMultiTouchEvent:
+		e.Name("data").Object(b)
+	case *RawBranch:
+		b.EncodeMembers(e)
 	}
 }
 
@@ -1764,6 +1676,21 @@ func (v *InputEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "type":
 		v.Type = InputEventKind(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *InputKeyEvent:
+			d.Object(b)
+			return 2
+		case *InputBtnEvent:
+			d.Object(b)
+			return 2
+		case *InputMoveEvent:
+			d.Object(b)
+			return 2
+		case *InputMultiTouchEvent:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
@@ -1775,26 +1702,30 @@ func (*InputEvent) Discriminator() string {
 func (v *InputEvent) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case InputEventKindKey:
-		v.Branch = new(InputKeyEventWrapper)
+		v.Branch = new(InputKeyEvent)
+		return nil
 	case InputEventKindBtn:
-		v.Branch = new(InputBtnEventWrapper)
+		v.Branch = new(InputBtnEvent)
+		return nil
 	case InputEventKindRel, InputEventKindAbs:
-		v.Branch = new(InputMoveEventWrapper)
+		v.Branch = new(InputMoveEvent)
+		return nil
 	case InputEventKindMtt:
-		v.Branch = new(InputMultiTouchEventWrapper)
+		v.Branch = new(InputMultiTouchEvent)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
+func (v InputEvent) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *InputEvent) UnmarshalJSON(text []byte) error {
 	*v = InputEvent{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v InputEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v InputEvent) String() string {
@@ -1839,13 +1770,13 @@ func (r *InputSendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r InputSendEvent) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *InputSendEvent) UnmarshalJSON(text []byte) error {
 	*r = InputSendEvent{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r InputSendEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r InputSendEvent) String() string {
@@ -1910,13 +1841,13 @@ func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v DisplayGTK) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *DisplayGTK) UnmarshalJSON(text []byte) error {
 	*v = DisplayGTK{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v DisplayGTK) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v DisplayGTK) String() string {
@@ -2221,13 +2152,13 @@ func (v *DisplayOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v DisplayOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *DisplayOptions) UnmarshalJSON(text []byte) error {
 	*v = DisplayOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v DisplayOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v DisplayOptions) String() string {
@@ -2337,13 +2268,13 @@ func (v *DisplayReloadOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v DisplayReloadOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *DisplayReloadOptions) UnmarshalJSON(text []byte) error {
 	*v = DisplayReloadOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v DisplayReloadOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v DisplayReloadOptions) String() string {
@@ -2359,12 +2290,12 @@ func (r *DisplayReload) EncodeMembers(e *wire.Encoder) {
 	(*DisplayReloadOptions)(r).EncodeMembers(e)
 }
 
-func (r *DisplayReload) UnmarshalJSON(text []byte) error {
-	return (*DisplayReloadOptions)(r).UnmarshalJSON(text)
-}
-
 func (r DisplayReload) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *DisplayReload) UnmarshalJSON(text []byte) error {
+	return (*DisplayReloadOptions)(r).UnmarshalJSON(text)
 }
 
 func (r DisplayReload) String() string {
@@ -2475,13 +2406,13 @@ func (v *DisplayUpdateOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v DisplayUpdateOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *DisplayUpdateOptions) UnmarshalJSON(text []byte) error {
 	*v = DisplayUpdateOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v DisplayUpdateOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v DisplayUpdateOptions) String() string {
@@ -2497,12 +2428,12 @@ func (r *DisplayUpdate) EncodeMembers(e *wire.Encoder) {
 	(*DisplayUpdateOptions)(r).EncodeMembers(e)
 }
 
-func (r *DisplayUpdate) UnmarshalJSON(text []byte) error {
-	return (*DisplayUpdateOptions)(r).UnmarshalJSON(text)
-}
-
 func (r DisplayUpdate) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *DisplayUpdate) UnmarshalJSON(text []byte) error {
+	return (*DisplayUpdateOptions)(r).UnmarshalJSON(text)
 }
 
 func (r DisplayUpdate) String() string {

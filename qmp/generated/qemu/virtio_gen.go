@@ -262,13 +262,13 @@ func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v VirtioDeviceStatus) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *VirtioDeviceStatus) UnmarshalJSON(text []byte) error {
 	*v = VirtioDeviceStatus{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v VirtioDeviceStatus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v VirtioDeviceStatus) String() string {
@@ -307,13 +307,13 @@ func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v VhostDeviceProtocols) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *VhostDeviceProtocols) UnmarshalJSON(text []byte) error {
 	*v = VhostDeviceProtocols{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v VhostDeviceProtocols) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v VhostDeviceProtocols) String() string {
@@ -371,13 +371,13 @@ func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v VirtioDeviceFeatures) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *VirtioDeviceFeatures) UnmarshalJSON(text []byte) error {
 	*v = VirtioDeviceFeatures{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v VirtioDeviceFeatures) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v VirtioDeviceFeatures) String() string {
@@ -601,13 +601,13 @@ func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v VirtioRingDesc) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *VirtioRingDesc) UnmarshalJSON(text []byte) error {
 	*v = VirtioRingDesc{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v VirtioRingDesc) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v VirtioRingDesc) String() string {
@@ -717,13 +717,13 @@ func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v VirtioQueueElement) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *VirtioQueueElement) UnmarshalJSON(text []byte) error {
 	*v = VirtioQueueElement{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v VirtioQueueElement) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v VirtioQueueElement) String() string {
@@ -853,13 +853,13 @@ func (v *DummyVirtioForceArrays) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
+func (v DummyVirtioForceArrays) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *DummyVirtioForceArrays) UnmarshalJSON(text []byte) error {
 	*v = DummyVirtioForceArrays{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v DummyVirtioForceArrays) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v DummyVirtioForceArrays) String() string {

@@ -87,10 +87,10 @@ var requests = []struct {
 	{"set_password", qemu.SetPassword{Protocol: qemu.DisplayProtocolVNC, Password: "geheim"},
 		`{"protocol":"vnc","password":"geheim"}`},
 	{"transaction", qemu.Transaction{Actions: []qemu.TransactionAction{
-		{Branch: &qemu.BlockdevSnapshotWrapper{Data: qemu.BlockdevSnapshot{Node: "a", Overlay: "b"}}},
-		{Type: qemu.TransactionActionKindAbort, Branch: &qemu.AbortWrapper{}},
+		{Branch: &qemu.BlockdevSnapshot{Node: "a", Overlay: "b"}},
+		{Type: qemu.TransactionActionKindAbort, Branch: &qemu.Abort{}},
 	}}, `{"actions":[{"type":"blockdev-snapshot","data":{"node":"a","overlay":"b"}},{"type":"abort","data":{}}]}`},
-	{"send-key", qemu.SendKey{Keys: []qemu.KeyValue{{Branch: &qemu.QKeyCodeWrapper{Data: qemu.QKeyCodeCtrl}}}},
+	{"send-key", qemu.SendKey{Keys: []qemu.KeyValue{{Branch: new(qemu.QKeyCodeCtrl)}}},
 		`{"keys":[{"type":"qcode","data":"ctrl"}]}`},
 	{"float", qemu.InputSendEvent{Events: []qemu.InputEvent{}}, `{"events":[]}`},
 	{"qmp_capabilities", qemu.QMPCapabilities{Enable: []qemu.QMPCapability{qemu.QMPCapabilityOOB}}, `{"enable":["oob"]}`},

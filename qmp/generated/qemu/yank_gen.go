@@ -129,13 +129,13 @@ func (v *YankInstance) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v YankInstance) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *YankInstance) UnmarshalJSON(text []byte) error {
 	*v = YankInstance{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v YankInstance) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v YankInstance) String() string {
@@ -170,13 +170,13 @@ func (r *Yank) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r Yank) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *Yank) UnmarshalJSON(text []byte) error {
 	*r = Yank{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r Yank) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r Yank) String() string {

@@ -75,13 +75,13 @@ func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
 	}
 }
 
+func (v StrOrNull) MarshalJSON() ([]byte, error) {
+	return qmp.MarshalValue(&v)
+}
+
 func (v *StrOrNull) UnmarshalJSON(text []byte) error {
 	*v = StrOrNull{}
 	return qmp.UnmarshalValue(text, v)
-}
-
-func (v StrOrNull) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
 }
 
 func (v StrOrNull) String() string {

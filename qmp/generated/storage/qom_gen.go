@@ -96,13 +96,13 @@ func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
+func (v ObjectPropertiesValues) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *ObjectPropertiesValues) UnmarshalJSON(text []byte) error {
 	*v = ObjectPropertiesValues{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v ObjectPropertiesValues) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v ObjectPropertiesValues) String() string {
@@ -182,13 +182,13 @@ func (r *QOMListGet) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (r QOMListGet) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&r)
+}
+
 func (r *QOMListGet) UnmarshalJSON(text []byte) error {
 	*r = QOMListGet{}
 	return qmp.Unmarshal(text, r)
-}
-
-func (r QOMListGet) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r QOMListGet) String() string {
@@ -2357,13 +2357,13 @@ func (v *ObjectOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v ObjectOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *ObjectOptions) UnmarshalJSON(text []byte) error {
 	*v = ObjectOptions{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v ObjectOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v ObjectOptions) String() string {
@@ -2379,12 +2379,12 @@ func (r *ObjectAdd) EncodeMembers(e *wire.Encoder) {
 	(*ObjectOptions)(r).EncodeMembers(e)
 }
 
-func (r *ObjectAdd) UnmarshalJSON(text []byte) error {
-	return (*ObjectOptions)(r).UnmarshalJSON(text)
-}
-
 func (r ObjectAdd) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *ObjectAdd) UnmarshalJSON(text []byte) error {
+	return (*ObjectOptions)(r).UnmarshalJSON(text)
 }
 
 func (r ObjectAdd) String() string {

@@ -205,86 +205,6 @@ func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InetSocketAddressWrapper is the QAPI struct InetSocketAddressWrapper.
-//
-// Since QEMU 1.3. See sockets.json.
-type InetSocketAddressWrapper struct {
-	Data InetSocketAddress `json:"data"`
-}
-
-func (v *InetSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *InetSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// UnixSocketAddressWrapper is the QAPI struct UnixSocketAddressWrapper.
-//
-// Since QEMU 1.3. See sockets.json.
-type UnixSocketAddressWrapper struct {
-	Data UnixSocketAddress `json:"data"`
-}
-
-func (v *UnixSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *UnixSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// VsockSocketAddressWrapper is the QAPI struct VsockSocketAddressWrapper.
-//
-// Since QEMU 2.8. See sockets.json.
-type VsockSocketAddressWrapper struct {
-	Data VsockSocketAddress `json:"data"`
-}
-
-func (v *VsockSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *VsockSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// FdSocketAddressWrapper is the QAPI struct FdSocketAddressWrapper.
-//
-// Since QEMU 1.3. See sockets.json.
-type FdSocketAddressWrapper struct {
-	Data FdSocketAddress `json:"data"`
-}
-
-func (v *FdSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v *FdSocketAddressWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
 // SocketAddressLegacy is the QAPI union SocketAddressLegacy.
 //
 // Since QEMU 1.3. See sockets.json.
@@ -296,10 +216,10 @@ type SocketAddressLegacy struct {
 
 // SocketAddressLegacyBranch is what the Type of SocketAddressLegacy adds to it:
 //
-//   - *InetSocketAddressWrapper: inet
-//   - *UnixSocketAddressWrapper: unix
-//   - *VsockSocketAddressWrapper: vsock
-//   - *FdSocketAddressWrapper: fd
+//   - *InetSocketAddress: inet
+//   - *UnixSocketAddress: unix
+//   - *VsockSocketAddress: vsock
+//   - *FdSocketAddress: fd
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
@@ -307,29 +227,41 @@ type SocketAddressLegacyBranch interface {
 	isSocketAddressLegacyBranch()
 }
 
-func (*InetSocketAddressWrapper) isSocketAddressLegacyBranch()  {}
-func (*UnixSocketAddressWrapper) isSocketAddressLegacyBranch()  {}
-func (*VsockSocketAddressWrapper) isSocketAddressLegacyBranch() {}
-func (*FdSocketAddressWrapper) isSocketAddressLegacyBranch()    {}
-func (*RawBranch) isSocketAddressLegacyBranch()                 {}
+func (*InetSocketAddress) isSocketAddressLegacyBranch()  {}
+func (*UnixSocketAddress) isSocketAddressLegacyBranch()  {}
+func (*VsockSocketAddress) isSocketAddressLegacyBranch() {}
+func (*FdSocketAddress) isSocketAddressLegacyBranch()    {}
+func (*RawBranch) isSocketAddressLegacyBranch()          {}
 
 func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *InetSocketAddressWrapper:
+	case *InetSocketAddress:
 		tag = e.Tag(tag, b == nil, "inet")
-	case *UnixSocketAddressWrapper:
+	case *UnixSocketAddress:
 		tag = e.Tag(tag, b == nil, "unix")
-	case *VsockSocketAddressWrapper:
+	case *VsockSocketAddress:
 		tag = e.Tag(tag, b == nil, "vsock")
-	case *FdSocketAddressWrapper:
+	case *FdSocketAddress:
 		tag = e.Tag(tag, b == nil, "fd")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *InetSocketAddress:
+		e.Name("data").Object(b)
+	case *UnixSocketAddress:
+		e.Name("data").Object(b)
+	case *VsockSocketAddress:
+		e.Name("data").Object(b)
+	case *FdSocketAddress:
+		e.Name("data").Object(b)
+	case *RawBranch:
+		b.EncodeMembers(e)
 	}
 }
 
@@ -338,6 +270,21 @@ func (v *SocketAddressLegacy) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "type":
 		v.Type = SocketAddressType(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *InetSocketAddress:
+			d.Object(b)
+			return 2
+		case *UnixSocketAddress:
+			d.Object(b)
+			return 2
+		case *VsockSocketAddress:
+			d.Object(b)
+			return 2
+		case *FdSocketAddress:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
@@ -349,26 +296,30 @@ func (*SocketAddressLegacy) Discriminator() string {
 func (v *SocketAddressLegacy) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case SocketAddressTypeInet:
-		v.Branch = new(InetSocketAddressWrapper)
+		v.Branch = new(InetSocketAddress)
+		return nil
 	case SocketAddressTypeUnix:
-		v.Branch = new(UnixSocketAddressWrapper)
+		v.Branch = new(UnixSocketAddress)
+		return nil
 	case SocketAddressTypeVSOCK:
-		v.Branch = new(VsockSocketAddressWrapper)
+		v.Branch = new(VsockSocketAddress)
+		return nil
 	case SocketAddressTypeFd:
-		v.Branch = new(FdSocketAddressWrapper)
+		v.Branch = new(FdSocketAddress)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
+func (v SocketAddressLegacy) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SocketAddressLegacy) UnmarshalJSON(text []byte) error {
 	*v = SocketAddressLegacy{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SocketAddressLegacy) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SocketAddressLegacy) String() string {
@@ -465,13 +416,13 @@ func (v *SocketAddress) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
+func (v SocketAddress) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
 func (v *SocketAddress) UnmarshalJSON(text []byte) error {
 	*v = SocketAddress{}
 	return qmp.Unmarshal(text, v)
-}
-
-func (v SocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v SocketAddress) String() string {
