@@ -237,8 +237,7 @@ func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 	a := &alternate{
 		name: name,
 		doc: b.definitionComment(fmt.Sprintf(
-			"%s is the QAPI alternate %s: exactly one of its fields is set. Decoding sets none "+
-				"for a kind of value that is not among them.", name, d.Name), d),
+			"%s is the QAPI alternate %s: exactly one of its fields is set.", name, d.Name), d),
 		codec: b.codecs.of(d),
 	}
 	scope := names{}
@@ -250,6 +249,7 @@ func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 		}
 		a.alternatives = append(a.alternatives, f)
 	}
+	a.other = scope.free("Other", "OtherKind")
 	return a, nil
 }
 

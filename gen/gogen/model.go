@@ -91,11 +91,12 @@ func (f *field) tag() string {
 	return f.wire
 }
 
-// alternate is a struct with one pointer for each alternative.
+// alternate is a struct with one pointer for each alternative, and a field for values of other kinds.
 type alternate struct {
 	name         string
 	doc          comment
 	alternatives []alternative
+	other        string // the field's name
 	codec
 }
 

@@ -103,7 +103,11 @@ func sentMembers(s *qapi.Schema) (all []sentMember) {
 			add(c.Arg, c)
 		}
 	}
-	for t := range reached(s).sent {
+	sent := qapi.Reach{}
+	for _, c := range s.Commands() {
+		sent.Add(c.Arg)
+	}
+	for t := range sent {
 		if o, ok := t.(qapi.ObjectType); ok && !o.Head().Implicit {
 			add(o, o)
 		}

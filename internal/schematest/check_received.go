@@ -1,6 +1,7 @@
 package schematest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -67,6 +68,19 @@ func (b *bindings) undecided(g *generator, s subject, turn int) error {
 	}
 	if d := diff(got, b.value(s, doc)); d != "" {
 		return fmt.Errorf("%s\nin %s", d, text)
+	}
+	if !s.need.json {
+		return nil
+	}
+	again := reflect.New(s.goType)
+	if text, err = toJSON(got.Interface()); err == nil {
+		err = json.Unmarshal(text, again.Interface())
+	}
+	if err != nil {
+		return err
+	}
+	if d := diff(settled(again.Elem()), settled(got)); d != "" {
+		return fmt.Errorf("after JSON: %s\nin %s", d, text)
 	}
 	return nil
 }

@@ -13,6 +13,13 @@ import (
 func (b *bindings) layouts(subjects []subject) error {
 	var wrong []error
 	owned := map[reflect.Type]bool{b.rawBranch: true}
+	for _, u := range b.Schema.Unions() {
+		for _, branch := range u.Branches {
+			if branch.Type != nil {
+				owned[b.branchType(u, branch)] = true
+			}
+		}
+	}
 	for _, s := range subjects {
 		owned[s.goType] = true
 		if err := b.layout(s); err != nil {
@@ -56,7 +63,7 @@ func (b *bindings) layout(s subject) error {
 		if !w.mandatory {
 			want += ",omitzero"
 		}
-		if tag := f.Tag.Get("json"); s.received && tag != want && f.Type != extraType {
+		if tag := f.Tag.Get("json"); tag != want && w.member != "" {
 			return fmt.Errorf("field %s for %s has the tag %q", f.Name, w.member, tag)
 		}
 	}
@@ -69,15 +76,23 @@ func (b *bindings) layout(s subject) error {
 // extraType is the type of the field for members that the schema does not declare.
 var extraType = reflect.TypeFor[qmp.Args]()
 
+// rawType is the type of the field of an alternate for values of other kinds.
+var rawType = reflect.TypeFor[qmp.RawJSON]()
+
 func (b *bindings) codecs(s subject) error {
-	sent := s.goType.Implements(marshaler) && s.goType.Implements(stringer)
-	decodes := memberDecoder
+	encodes, decodes := memberEncoder, memberDecoder
 	if _, ok := s.typ.(*qapi.Alternate); ok {
-		decodes = valueDecoder
+		encodes, decodes = valueEncoder, valueDecoder
 	}
-	received := reflect.PointerTo(s.goType).Implements(decodes)
-	if sent != s.sent || received != s.received {
-		return fmt.Errorf("is encoded: %v, want %v; is decoded: %v, want %v", sent, s.sent, received, s.received)
+	p := reflect.PointerTo(s.goType)
+	has := need{
+		sent:     p.Implements(encodes),
+		received: p.Implements(decodes),
+		json:     s.goType.Implements(marshaler) && p.Implements(unmarshaler),
+		text:     s.goType.Implements(stringer),
+	}
+	if has != s.need {
+		return fmt.Errorf("has the methods %+v, and should have %+v", has, s.need)
 	}
 	return nil
 }
@@ -96,6 +111,7 @@ func (b *bindings) fields(s subject) []field {
 		for _, a := range t.Alternatives {
 			fields = append(fields, field{"", b.optional(a.Type), false})
 		}
+		fields = append(fields, field{"", rawType, false})
 	case qapi.ObjectType:
 		for _, m := range t.AllMembers() {
 			typ := b.goType(m.Type)
@@ -132,7 +148,7 @@ func (b *bindings) branches(u *qapi.Union, f reflect.StructField) error {
 		if branch.Type == nil {
 			continue
 		}
-		if t := b.goType(branch.Type); t == nil || !reflect.PointerTo(t).Implements(f.Type) {
+		if t := b.branchType(u, branch); t == nil || !reflect.PointerTo(t).Implements(f.Type) {
 			return fmt.Errorf("branch %s: field %s does not take a %s", branch.Value, f.Name, branch.Type.TypeName())
 		}
 	}

@@ -24,10 +24,6 @@ type Package struct {
 	// DecodeEvent is the function of that name; nil if the schema has no events.
 	DecodeEvent func(qmp.RawEvent) (qmp.EventData, error)
 
-	// Both says that every type has code for both directions, not only for what is sent or
-	// received.
-	Both bool
-
 	// Unsent holds the value that decoding gives the discriminator of a union if a server did not
 	// send it, by the name of the union; those that get a RawBranch are not in it.
 	Unsent map[string]string
@@ -42,13 +38,16 @@ type Secret struct{ Owner, Member string }
 // The interfaces that tell what a type can do.
 var (
 	marshaler     = reflect.TypeFor[json.Marshaler]()
+	unmarshaler   = reflect.TypeFor[json.Unmarshaler]()
 	stringer      = reflect.TypeFor[fmt.Stringer]()
+	memberEncoder = reflect.TypeFor[wire.MemberEncoder]()
+	valueEncoder  = reflect.TypeFor[wire.ValueEncoder]()
 	eventData     = reflect.TypeFor[qmp.EventData]()
 	memberDecoder = reflect.TypeFor[wire.MemberDecoder]()
 	valueDecoder  = reflect.TypeFor[decoder]()
 )
 
-// decoder is an alternate that is received.
+// decoder is an alternate.
 type decoder interface{ DecodeValue(d *wire.Decoder) }
 
 // bindings is the way from definitions of a schema to Go types.
@@ -59,8 +58,7 @@ type bindings struct {
 	events    map[string]reflect.Type // by the event's name
 	rawBranch reflect.Type
 	secrets   map[Secret]bool
-	reach     reach
-	server    *testServer
+	needs     needs
 }
 
 // bind finds out which Go type is whose. Commands and events say so themselves; a type has its
@@ -72,7 +70,6 @@ func bind(p *Package) (*bindings, error) {
 		commands: map[string]reflect.Type{},
 		events:   map[string]reflect.Type{},
 		secrets:  map[Secret]bool{},
-		reach:    reached(p.Schema),
 	}
 	for _, t := range p.Types {
 		b.byName[t.Name()] = t
@@ -94,6 +91,7 @@ func bind(p *Package) (*bindings, error) {
 	for _, s := range p.Secrets {
 		b.secrets[s] = true
 	}
+	b.needs = b.findNeeds()
 	return b, nil
 }
 

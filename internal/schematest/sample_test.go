@@ -107,7 +107,13 @@ func (v *Item) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 func (v Item) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v Item) String() string               { return qmp.Format(&v) }
+func (v *Item) UnmarshalJSON(text []byte) error {
+	if fault != "what was there before stays" {
+		*v = Item{}
+	}
+	return qmp.Unmarshal(text, v)
+}
+func (v Item) String() string { return qmp.Format(&v) }
 
 type Extra struct {
 	X qmp.RawJSON `json:"x"`
@@ -134,7 +140,11 @@ func (v *Extra) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 func (v Extra) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v Extra) String() string               { return qmp.Format(&v) }
+func (v *Extra) UnmarshalJSON(text []byte) error {
+	*v = Extra{}
+	return qmp.Unmarshal(text, v)
+}
+func (v Extra) String() string { return qmp.Format(&v) }
 
 type Named struct {
 	Name string `json:"name"`
@@ -150,25 +160,18 @@ func (v *Named) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 1
 }
 
-func (v Named) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v Named) String() string               { return qmp.Format(&v) }
-
 type RawBranch struct{ Members qmp.Args }
 
 func (b *RawBranch) EncodeMembers(e *wire.Encoder) { b.Members.EncodeMembers(e) }
 
 func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
-	if b.Members == nil {
-		b.Members = qmp.Args{}
-	}
-	b.Members[string(name)] = qmp.RawJSON(d.Raw())
-	return wire.Unnumbered
+	return b.Members.DecodeMember(d, name)
 }
 
 type Choice struct {
-	Kind   Kind         `json:"kind"`
-	ID     *int64       `json:"id,omitzero"`
-	Branch ChoiceBranch `json:",omitzero"`
+	Kind   Kind   `json:"kind"`
+	ID     *int64 `json:"id,omitzero"`
+	Branch ChoiceBranch
 }
 
 type ChoiceBranch interface {
@@ -262,24 +265,31 @@ func (v *Choice) newBranch() ChoiceBranch {
 }
 
 func (v Choice) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v Choice) String() string               { return qmp.Format(&v) }
+func (v *Choice) UnmarshalJSON(text []byte) error {
+	*v = Choice{}
+	return qmp.Unmarshal(text, v)
+}
+func (v Choice) String() string { return qmp.Format(&v) }
 
 type Either struct {
-	S *string   `json:",omitzero"`
-	I *Item     `json:",omitzero"`
-	N *qmp.Null `json:",omitzero"`
+	S     *string
+	I     *Item
+	N     *qmp.Null
+	Other qmp.RawJSON
 }
 
 func (v *Either) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.S != nil && (v.I == nil && v.N == nil || fault == "two alternatives are sent as one"):
+	case v.S != nil && (v.I == nil && v.N == nil && v.Other == nil || fault == "two alternatives are sent as one"):
 		e.String(*v.S)
-	case v.I != nil && v.S == nil && v.N == nil:
+	case v.I != nil && v.S == nil && v.N == nil && v.Other == nil:
 		e.Object(v.I)
-	case v.N != nil && v.S == nil && v.I == nil:
+	case v.N != nil && v.S == nil && v.I == nil && v.Other == nil:
 		e.Null()
+	case v.Other != nil && v.S == nil && v.I == nil && v.N == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of S, I, N must be set")
+		e.Fail("exactly one of S, I, N, Other must be set")
 	}
 }
 
@@ -300,19 +310,26 @@ func (v *Either) DecodeValue(d *wire.Decoder) {
 		if fault == "there is a panic" {
 			panic("a number")
 		}
-		d.Skip()
+		v.Other = d.Raw()
 	default:
-		d.Skip()
+		if fault == "a value of another kind is lost" {
+			d.Skip()
+			return
+		}
+		v.Other = d.Raw()
 	}
 }
 
-func (v Either) MarshalJSON() ([]byte, error) { return qmp.MarshalValue(&v) }
-func (v Either) String() string               { return qmp.FormatValue(&v) }
+func (v Either) MarshalJSON() ([]byte, error)     { return qmp.MarshalValue(&v) }
+func (v *Either) UnmarshalJSON(text []byte) error { return qmp.UnmarshalValue(text, v) }
+func (v Either) String() string                   { return qmp.FormatValue(&v) }
 
 type Pick Choice
 
-func (r Pick) MarshalJSON() ([]byte, error) { return qmp.Marshal((*Choice)(&r)) }
-func (r Pick) String() string               { return qmp.Format((*Choice)(&r)) }
+func (r *Pick) EncodeMembers(e *wire.Encoder)   { (*Choice)(r).EncodeMembers(e) }
+func (r Pick) MarshalJSON() ([]byte, error)     { return qmp.Marshal(&r) }
+func (r *Pick) UnmarshalJSON(text []byte) error { return (*Choice)(r).UnmarshalJSON(text) }
+func (r Pick) String() string                   { return qmp.Format(&r) }
 
 func (r Pick) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Either, error) {
 	var v []Either
@@ -339,8 +356,6 @@ type PickedEvent struct {
 	What Kind `json:"what"`
 }
 
-func (v *PickedEvent) EncodeMembers(e *wire.Encoder) { e.Name("what").String(string(v.What)) }
-
 func (v *PickedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	if string(name) != "what" {
 		return 0
@@ -349,9 +364,7 @@ func (v *PickedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 1
 }
 
-func (*PickedEvent) EventName() string             { return "PICKED" }
-func (v PickedEvent) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v PickedEvent) String() string               { return qmp.Format(&v) }
+func (*PickedEvent) EventName() string { return "PICKED" }
 
 func decodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 	if raw.Name != "PICKED" || fault == "an event is not in the table" {
@@ -374,7 +387,6 @@ func sample(t testing.TB) *Package {
 			reflect.TypeFor[Either](), reflect.TypeFor[Pick](), reflect.TypeFor[PickedEvent](),
 		},
 		DecodeEvent: decodeEvent,
-		Both:        true,
 		Secrets:     []Secret{{"Item", "key"}},
 	}
 }

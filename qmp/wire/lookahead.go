@@ -14,7 +14,11 @@ func (d *Decoder) decodeBranches(union UnionDecoder) {
 		if d.pos = seekMember(data, pos, union.Discriminator()); d.pos >= 0 {
 			union.DecodeMember(d, d.name())
 		}
+		failed := d.err != err
 		d.data, d.pos, d.depth, d.err = data, pos, depth, err
+		if failed {
+			break // as the members will, at the discriminator or before it
+		}
 		branch := union.DecodeBranch()
 		if branch == nil {
 			break

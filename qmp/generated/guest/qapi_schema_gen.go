@@ -360,22 +360,25 @@ const (
 )
 
 // GuestFileWhence is the QAPI alternate GuestFileWhence: exactly one of its fields is set.
-// Decoding sets none for a kind of value that is not among them.
 //
 // Since QEMU 2.6. See qapi-schema.json.
 type GuestFileWhence struct {
 	Value *int64
 	Name  *QGASeek
+	// A value that is of none of these kinds.
+	Other qmp.RawJSON
 }
 
 func (v *GuestFileWhence) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Value != nil && v.Name == nil:
+	case v.Value != nil && v.Name == nil && v.Other == nil:
 		e.Int(*v.Value)
-	case v.Name != nil && v.Value == nil:
+	case v.Name != nil && v.Value == nil && v.Other == nil:
 		e.String(string(*v.Name))
+	case v.Other != nil && v.Value == nil && v.Name == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Value, Name must be set")
+		e.Fail("exactly one of Value, Name, Other must be set")
 	}
 }
 
@@ -387,7 +390,7 @@ func (v *GuestFileWhence) DecodeValue(d *wire.Decoder) {
 	case wire.KindString:
 		v.Name = new(QGASeek(d.Enum()))
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
 }
 
@@ -1759,22 +1762,26 @@ const (
 )
 
 // GuestExecCaptureOutput is the QAPI alternate GuestExecCaptureOutput: exactly one of its
-// fields is set. Decoding sets none for a kind of value that is not among them.
+// fields is set.
 //
 // Since QEMU 8.0. See qapi-schema.json.
 type GuestExecCaptureOutput struct {
 	Flag *bool
 	Mode *GuestExecCaptureOutputMode
+	// A value that is of none of these kinds.
+	Other qmp.RawJSON
 }
 
 func (v *GuestExecCaptureOutput) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Flag != nil && v.Mode == nil:
+	case v.Flag != nil && v.Mode == nil && v.Other == nil:
 		e.Bool(*v.Flag)
-	case v.Mode != nil && v.Flag == nil:
+	case v.Mode != nil && v.Flag == nil && v.Other == nil:
 		e.String(string(*v.Mode))
+	case v.Other != nil && v.Flag == nil && v.Mode == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Flag, Mode must be set")
+		e.Fail("exactly one of Flag, Mode, Other must be set")
 	}
 }
 
@@ -1786,7 +1793,7 @@ func (v *GuestExecCaptureOutput) DecodeValue(d *wire.Decoder) {
 	case wire.KindString:
 		v.Mode = new(GuestExecCaptureOutputMode(d.Enum()))
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
 }
 

@@ -2902,22 +2902,26 @@ func (v *BlockDirtyBitmapAdd) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // BlockDirtyBitmapOrStr is the QAPI alternate BlockDirtyBitmapOrStr: exactly one of its fields
-// is set. Decoding sets none for a kind of value that is not among them.
+// is set.
 //
 // Since QEMU 4.1. See block-core.json.
 type BlockDirtyBitmapOrStr struct {
 	Local    *string
 	External *BlockDirtyBitmap
+	// A value that is of none of these kinds.
+	Other qmp.RawJSON
 }
 
 func (v *BlockDirtyBitmapOrStr) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Local != nil && v.External == nil:
+	case v.Local != nil && v.External == nil && v.Other == nil:
 		e.String(*v.Local)
-	case v.External != nil && v.Local == nil:
+	case v.External != nil && v.Local == nil && v.Other == nil:
 		e.Object(v.External)
+	case v.Other != nil && v.Local == nil && v.External == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Local, External must be set")
+		e.Fail("exactly one of Local, External, Other must be set")
 	}
 }
 
@@ -2930,7 +2934,7 @@ func (v *BlockDirtyBitmapOrStr) DecodeValue(d *wire.Decoder) {
 		v.External = new(BlockDirtyBitmap)
 		d.Object(v.External)
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
 }
 
@@ -4179,22 +4183,26 @@ func (v *Qcow2OverlapCheckFlags) DecodeMember(d *wire.Decoder, name []byte) int 
 }
 
 // Qcow2OverlapChecks is the QAPI alternate Qcow2OverlapChecks: exactly one of its fields is
-// set. Decoding sets none for a kind of value that is not among them.
+// set.
 //
 // Since QEMU 2.9. See block-core.json.
 type Qcow2OverlapChecks struct {
 	Flags *Qcow2OverlapCheckFlags
 	Mode  *Qcow2OverlapCheckMode
+	// A value that is of none of these kinds.
+	Other qmp.RawJSON
 }
 
 func (v *Qcow2OverlapChecks) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Flags != nil && v.Mode == nil:
+	case v.Flags != nil && v.Mode == nil && v.Other == nil:
 		e.Object(v.Flags)
-	case v.Mode != nil && v.Flags == nil:
+	case v.Mode != nil && v.Flags == nil && v.Other == nil:
 		e.String(string(*v.Mode))
+	case v.Other != nil && v.Flags == nil && v.Mode == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Flags, Mode must be set")
+		e.Fail("exactly one of Flags, Mode, Other must be set")
 	}
 }
 
@@ -4207,7 +4215,7 @@ func (v *Qcow2OverlapChecks) DecodeValue(d *wire.Decoder) {
 	case wire.KindString:
 		v.Mode = new(Qcow2OverlapCheckMode(d.Enum()))
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
 }
 
@@ -6814,23 +6822,26 @@ func (v BlockdevOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRef is the QAPI alternate BlockdevRef: exactly one of its fields is set. Decoding
-// sets none for a kind of value that is not among them.
+// BlockdevRef is the QAPI alternate BlockdevRef: exactly one of its fields is set.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevRef struct {
 	Definition *BlockdevOptions
 	Reference  *string
+	// A value that is of none of these kinds.
+	Other qmp.RawJSON
 }
 
 func (v *BlockdevRef) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Definition != nil && v.Reference == nil:
+	case v.Definition != nil && v.Reference == nil && v.Other == nil:
 		e.Object(v.Definition)
-	case v.Reference != nil && v.Definition == nil:
+	case v.Reference != nil && v.Definition == nil && v.Other == nil:
 		e.String(*v.Reference)
+	case v.Other != nil && v.Definition == nil && v.Reference == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Definition, Reference must be set")
+		e.Fail("exactly one of Definition, Reference, Other must be set")
 	}
 }
 
@@ -6843,7 +6854,7 @@ func (v *BlockdevRef) DecodeValue(d *wire.Decoder) {
 	case wire.KindString:
 		d.OptString(&v.Reference)
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
 }
 
@@ -6861,25 +6872,28 @@ func (v BlockdevRef) String() string {
 }
 
 // BlockdevRefOrNull is the QAPI alternate BlockdevRefOrNull: exactly one of its fields is set.
-// Decoding sets none for a kind of value that is not among them.
 //
 // Since QEMU 2.9. See block-core.json.
 type BlockdevRefOrNull struct {
 	Definition *BlockdevOptions
 	Reference  *string
 	Null       *qmp.Null
+	// A value that is of none of these kinds.
+	Other qmp.RawJSON
 }
 
 func (v *BlockdevRefOrNull) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Definition != nil && v.Reference == nil && v.Null == nil:
+	case v.Definition != nil && v.Reference == nil && v.Null == nil && v.Other == nil:
 		e.Object(v.Definition)
-	case v.Reference != nil && v.Definition == nil && v.Null == nil:
+	case v.Reference != nil && v.Definition == nil && v.Null == nil && v.Other == nil:
 		e.String(*v.Reference)
-	case v.Null != nil && v.Definition == nil && v.Reference == nil:
+	case v.Null != nil && v.Definition == nil && v.Reference == nil && v.Other == nil:
 		e.Null()
+	case v.Other != nil && v.Definition == nil && v.Reference == nil && v.Null == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Definition, Reference, Null must be set")
+		e.Fail("exactly one of Definition, Reference, Null, Other must be set")
 	}
 }
 
@@ -6895,7 +6909,7 @@ func (v *BlockdevRefOrNull) DecodeValue(d *wire.Decoder) {
 		d.Null()
 		v.Null = new(qmp.Null)
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
 }
 

@@ -563,26 +563,30 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 }
 
 // BlockExportOptionsIothread is the QAPI alternate BlockExportOptionsIothread: exactly one of
-// its fields is set. Decoding sets none for a kind of value that is not among them.
+// its fields is set.
 //
 // Seen first in QEMU 11.1. See block-export.json.
 type BlockExportOptionsIothread struct {
 	Str  *string
 	List []string
+	// A value that is of none of these kinds.
+	Other qmp.RawJSON
 }
 
 func (v *BlockExportOptionsIothread) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Str != nil && v.List == nil:
+	case v.Str != nil && v.List == nil && v.Other == nil:
 		e.String(*v.Str)
-	case v.List != nil && v.Str == nil:
+	case v.List != nil && v.Str == nil && v.Other == nil:
 		e.BeginArray()
 		for i := range v.List {
 			e.Elem().String(v.List[i])
 		}
 		e.EndArray()
+	case v.Other != nil && v.Str == nil && v.List == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Str, List must be set")
+		e.Fail("exactly one of Str, List, Other must be set")
 	}
 }
 
@@ -597,7 +601,7 @@ func (v *BlockExportOptionsIothread) DecodeValue(d *wire.Decoder) {
 			v.List = append(v.List, d.String())
 		}
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
 }
 

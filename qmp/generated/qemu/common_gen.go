@@ -42,23 +42,26 @@ const (
 	OnOffSplitSplit OnOffSplit = "split"
 )
 
-// StrOrNull is the QAPI alternate StrOrNull: exactly one of its fields is set. Decoding sets
-// none for a kind of value that is not among them.
+// StrOrNull is the QAPI alternate StrOrNull: exactly one of its fields is set.
 //
 // Since QEMU 2.10. See common.json.
 type StrOrNull struct {
 	S *string
 	N *qmp.Null
+	// A value that is of none of these kinds.
+	Other qmp.RawJSON
 }
 
 func (v *StrOrNull) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.S != nil && v.N == nil:
+	case v.S != nil && v.N == nil && v.Other == nil:
 		e.String(*v.S)
-	case v.N != nil && v.S == nil:
+	case v.N != nil && v.S == nil && v.Other == nil:
 		e.Null()
+	case v.Other != nil && v.S == nil && v.N == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of S, N must be set")
+		e.Fail("exactly one of S, N, Other must be set")
 	}
 }
 
@@ -71,7 +74,7 @@ func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
 		d.Null()
 		v.N = new(qmp.Null)
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
 }
 

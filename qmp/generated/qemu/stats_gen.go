@@ -212,30 +212,33 @@ func (v StatsFilter) String() string {
 	return qmp.Format(&v)
 }
 
-// StatsValue is the QAPI alternate StatsValue: exactly one of its fields is set. Decoding sets
-// none for a kind of value that is not among them.
+// StatsValue is the QAPI alternate StatsValue: exactly one of its fields is set.
 //
 // Since QEMU 7.1. See stats.json.
 type StatsValue struct {
 	Scalar  *uint64
 	Boolean *bool
 	List    []uint64
+	// A value that is of none of these kinds.
+	Other qmp.RawJSON
 }
 
 func (v *StatsValue) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Scalar != nil && v.Boolean == nil && v.List == nil:
+	case v.Scalar != nil && v.Boolean == nil && v.List == nil && v.Other == nil:
 		e.Uint(*v.Scalar)
-	case v.Boolean != nil && v.Scalar == nil && v.List == nil:
+	case v.Boolean != nil && v.Scalar == nil && v.List == nil && v.Other == nil:
 		e.Bool(*v.Boolean)
-	case v.List != nil && v.Scalar == nil && v.Boolean == nil:
+	case v.List != nil && v.Scalar == nil && v.Boolean == nil && v.Other == nil:
 		e.BeginArray()
 		for i := range v.List {
 			e.Elem().Uint(v.List[i])
 		}
 		e.EndArray()
+	case v.Other != nil && v.Scalar == nil && v.Boolean == nil && v.List == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Scalar, Boolean, List must be set")
+		e.Fail("exactly one of Scalar, Boolean, List, Other must be set")
 	}
 }
 
@@ -252,7 +255,7 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 			v.List = append(v.List, d.Uint64())
 		}
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
 }
 

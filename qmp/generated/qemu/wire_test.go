@@ -1,8 +1,11 @@
 package qemu_test
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +18,7 @@ import (
 // hand.
 var requests = []struct {
 	name    string
-	request json.Marshaler
+	request any
 	wire    string
 }{
 	{"one member", qemu.DeviceDel{ID: "disk1"}, `{"id":"disk1"}`},
@@ -102,12 +105,39 @@ var requests = []struct {
 func TestRequestBytes(t *testing.T) {
 	for _, r := range requests {
 		t.Run(r.name, func(t *testing.T) {
-			got, err := r.request.MarshalJSON()
+			got, err := sent(r.request)
 			require.NoError(t, err)
-			require.Equal(t, r.wire, string(got))
+			require.Equal(t, r.wire, cmp.Or(string(got), "{}"))
+
+			// The same is its JSON, and that of what is decoded from it.
+			text, err := json.Marshal(r.request)
+			require.NoError(t, err)
+			require.JSONEq(t, r.wire, string(text))
+			again := reflect.New(reflect.TypeOf(r.request))
+			require.NoError(t, json.Unmarshal(text, again.Interface()))
+			got, err = sent(again.Elem().Interface())
+			require.NoError(t, err)
+			require.Equal(t, r.wire, cmp.Or(string(got), "{}"))
 		})
 	}
 }
+
+// sent returns the arguments that a request sends.
+func sent(request any) (arguments []byte, err error) {
+	out := reflect.ValueOf(request).MethodByName("Do").Call([]reflect.Value{
+		reflect.ValueOf(context.Background()), reflect.ValueOf(executor(func(call *qmp.Call) (err error) {
+			arguments, err = call.AppendArgs(nil)
+			return err
+		})),
+	})
+	err, _ = out[len(out)-1].Interface().(error)
+	return arguments, err
+}
+
+// executor is a qmp.Executor.
+type executor func(call *qmp.Call) error
+
+func (x executor) Execute(_ context.Context, call *qmp.Call) error { return x(call) }
 
 // TestSecretsAreHidden looks at what logs print.
 func TestSecretsAreHidden(t *testing.T) {
@@ -120,7 +150,7 @@ func TestSecretsAreHidden(t *testing.T) {
 func TestEncodeErrors(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		request json.Marshaler
+		request any
 		path    string
 	}{
 		{"discriminator empty", qemu.BlockdevAdd{}, "driver"},
@@ -140,7 +170,7 @@ func TestEncodeErrors(t *testing.T) {
 		{"in an array", qemu.Migrate{Channels: []qemu.MigrationChannel{{Addr: qemu.MigrationAddress{Transport: "exec"}}, {}}}, "channels[1].addr.transport"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := c.request.MarshalJSON()
+			_, err := sent(c.request)
 			var encode *qmp.EncodeError
 			require.ErrorAs(t, err, &encode)
 			require.ErrorIs(t, err, qmp.ErrNotSent)
