@@ -85,8 +85,8 @@ func (a *Args) UnmarshalJSON(text []byte) error {
 	return Unmarshal(text, a)
 }
 
-// DecodeMember adds a member.
-func (a *Args) DecodeMember(d *wire.Decoder, name []byte) int {
+// UnmarshalMember adds a member.
+func (a *Args) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	if *a == nil {
 		*a = Args{}
 	}
@@ -111,7 +111,7 @@ func decodeAny(d *wire.Decoder) any {
 		return elements
 	case wire.KindObject:
 		members := Args{}
-		d.Object(&members)
+		d.Unmarshal(&members)
 		return members
 	default:
 		d.Null()
@@ -206,10 +206,8 @@ func encodeByMethod(e *wire.Encoder, v reflect.Value) bool {
 	switch m := v.Addr().Interface().(type) {
 	case *Null:
 		e.Null()
-	case wire.MemberEncoder:
-		e.Object(m)
-	case wire.ValueEncoder:
-		m.EncodeValue(e)
+	case wire.MemberEncoder, wire.ValueEncoder, wire.MemberMarshaler:
+		e.Generated(m)
 	case jsonMarshaler:
 		text, err := m.MarshalJSON()
 		encodeMarshaled(e, text, err)

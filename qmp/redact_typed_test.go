@@ -18,7 +18,7 @@ func TestRedactRequests(t *testing.T) {
 	curl := &qemu.BlockdevOptionsCurlHttps{URL: "https://u:geheim@h/d?t=geheim", Cookie: new("geheim"), PasswordSecret: new("shown")}
 	for _, c := range []struct {
 		request any
-		shown string // the place of what is hidden
+		shown   string // the place of what is hidden
 	}{
 		{qemu.SetPassword{Password: "geheim", Branch: &qemu.SetPasswordOptionsVnc{}}, `"password":"***"`},
 		{qemu.ChangeVNCPassword{Password: "geheim"}, `"password":"***"`},

@@ -220,13 +220,13 @@ func (b *builder) newGoType(t qapi.Type) goType {
 		}
 		return newEnumType(typeName(t))
 	case *qapi.Alternate:
-		return &structType{typeName(t), true}
+		return &structType{typeName(t), true, b.codecs.of(t)}
 	case qapi.ObjectType:
 		if t.Head().Implicit && !b.claimed[t] && b.failed == nil {
 			b.failed = fmt.Errorf("%s is used by its name, which QEMU makes for its own use: qapigen has no Go type for it",
 				t.Head().Name)
 		}
-		return &structType{typeName(t), false}
+		return &structType{typeName(t), false, b.codecs.of(t)}
 	default:
 		return builtinTypes[t.TypeName()]
 	}

@@ -8,10 +8,39 @@ import (
 
 // A codec says which methods a type has.
 type codec struct {
-	sent     bool // EncodeMembers or EncodeValue
-	received bool // DecodeMember or DecodeValue
-	json     bool // MarshalJSON and UnmarshalJSON
-	text     bool // String
+	sent        bool // EncodeMembers
+	received    bool // DecodeMember
+	marshaled   bool // MarshalMembers, as it is not sent
+	unmarshaled bool // UnmarshalMember, as it is not received
+	json        bool // MarshalJSON and UnmarshalJSON
+	text        bool // String
+}
+
+// both returns c with what it needs to be encoded or decoded for JSON.
+func (c codec) both(encoded, decoded bool) codec {
+	c.marshaled = encoded && !c.sent
+	c.unmarshaled = decoded && !c.received
+	return c
+}
+
+func (c codec) encodes() bool { return c.sent || c.marshaled }
+
+func (c codec) decodes() bool { return c.received || c.unmarshaled }
+
+// encoder is the name of the method that writes the members.
+func (c codec) encoder() string {
+	if c.sent {
+		return "EncodeMembers"
+	}
+	return "MarshalMembers"
+}
+
+// decoder is the name of the method that reads a member.
+func (c codec) decoder() string {
+	if c.received {
+		return "DecodeMember"
+	}
+	return "UnmarshalMember"
 }
 
 // codecs decides which methods each type has. Methods are what it costs to compile a package, so a
@@ -20,7 +49,8 @@ type codec struct {
 //   - What commands send has an encoder; results and events have a decoder.
 //   - encoding/json writes and reads a struct by the tags of its fields. A type for which tags do not
 //     suffice has MarshalJSON and UnmarshalJSON. They use the encoder and the decoder, and so
-//     the type and all that it holds have both.
+//     the type and all that it holds have both. What a program does not need but for JSON has other names
+//     (see wire.MemberMarshaler), so that only a program that needs it links it.
 //   - These types and those that hold a secret have String, which uses the encoder.
 type codecs struct {
 	sent, received qapi.Reach // reached from arguments; from results and the data of events
@@ -73,11 +103,11 @@ func (c *codecs) add(t qapi.Type, owner qapi.Definition) {
 func (c *codecs) of(t qapi.Definition) codec {
 	typ := t.(qapi.Type)
 	return codec{
-		sent:     c.sent[typ] || c.json[typ] || c.secret[typ],
-		received: c.received[typ] || c.json[typ],
+		sent:     c.sent[typ],
+		received: c.received[typ],
 		json:     c.needsJSON(typ, t),
 		text:     c.needsJSON(typ, t) || c.holdsSecret(typ, t),
-	}
+	}.both(c.json[typ] || c.secret[typ], c.json[typ])
 }
 
 // ofRequest returns the methods of the type for a command whose arguments are not of a named type.
@@ -86,7 +116,7 @@ func (c *codecs) ofRequest(d *qapi.Command) codec {
 		return codec{}
 	}
 	json := c.needsJSON(d.Arg, d)
-	return codec{sent: true, received: json, json: json, text: json || c.holdsSecret(d.Arg, d)}
+	return codec{sent: true, json: json, text: json || c.holdsSecret(d.Arg, d)}.both(false, json)
 }
 
 // ofEvent returns the methods of the type for an event whose data are not of a named type.
@@ -95,7 +125,7 @@ func (c *codecs) ofEvent(d *qapi.Event) codec {
 		return codec{received: true}
 	}
 	json := c.needsJSON(d.Arg, d)
-	return codec{received: true, sent: json, json: json, text: json}
+	return codec{received: true, json: json, text: json}.both(json, false)
 }
 
 // needsJSON reports whether tags do not suffice for encoding/json to write a type as QEMU does, and to

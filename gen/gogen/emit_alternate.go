@@ -21,13 +21,13 @@ func (a *alternate) emit(f *file) {
 		comment{"A value that is of none of these kinds."}.emit(g)
 		g.Id(a.other).Qual(qmpPath, "RawJSON")
 	}))
-	if a.sent {
+	if a.encodes() {
 		a.emitEncoder(f)
 	}
-	if a.received {
+	if a.decodes() {
 		a.emitDecoder(f)
 	}
-	f.json("v", a.name, "Value", a.codec)
+	f.json("v", a.name, a.codec)
 }
 
 func (a *alternate) emitEncoder(f *file) {

@@ -77,31 +77,30 @@ var (
 	stringResults = []jen.Code{jen.String()}
 )
 
-// json adds the methods by which a type is JSON and text. The suffix is that of the functions that
-// they call.
-func (f *file) json(receiver, typ, suffix string, c codec) {
-	f.jsonMethods(receiver, typ, suffix, c, func(g *jen.Group) {
+// json adds the methods by which a type is JSON and text.
+func (f *file) json(receiver, typ string, c codec) {
+	f.jsonMethods(receiver, typ, c, func(g *jen.Group) {
 		g.Id("*" + receiver).Op("=").Id(typ).Values()
-		g.Return(jen.Qual(qmpPath, "Unmarshal"+suffix).Call(jen.Id("text"), jen.Id(receiver)))
+		g.Return(jen.Qual(qmpPath, "Unmarshal").Call(jen.Id("text"), jen.Id(receiver)))
 	})
 }
 
 // convertedJSON is json for a type that is defined by another one, whose methods do the work.
 func (f *file) convertedJSON(receiver, typ, other string, c codec) {
 	converted := func() *jen.Statement { return jen.Parens(jen.Op("*").Id(other)).Call(jen.Id(receiver)) }
-	if c.json || c.text {
-		f.method(receiver, "*"+typ, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
-			g.Add(converted().Dot("EncodeMembers").Call(jen.Id("e")))
+	if name := c.encoder(); c.json || c.text {
+		f.method(receiver, "*"+typ, name, encoderParam, nil, func(g *jen.Group) {
+			g.Add(converted().Dot(name).Call(jen.Id("e")))
 		})
 	}
-	f.jsonMethods(receiver, typ, "", c, func(g *jen.Group) {
+	f.jsonMethods(receiver, typ, c, func(g *jen.Group) {
 		g.Return(converted().Dot("UnmarshalJSON").Call(jen.Id("text")))
 	})
 }
 
-func (f *file) jsonMethods(receiver, typ, suffix string, c codec, unmarshal func(g *jen.Group)) {
+func (f *file) jsonMethods(receiver, typ string, c codec, unmarshal func(g *jen.Group)) {
 	calls := func(name string) func(g *jen.Group) {
-		return func(g *jen.Group) { g.Return(jen.Qual(qmpPath, name+suffix).Call(jen.Id("&" + receiver))) }
+		return func(g *jen.Group) { g.Return(jen.Qual(qmpPath, name).Call(jen.Id("&" + receiver))) }
 	}
 	if c.json {
 		f.method(receiver, typ, "MarshalJSON", nil, textResults, calls("Marshal"))

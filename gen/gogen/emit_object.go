@@ -7,16 +7,16 @@ func (o *object) emit(f *file) {
 	if o.union != nil {
 		o.union.emitInterface(f, o)
 	}
-	if o.sent {
+	if o.encodes() {
 		o.emitEncoder(f)
 	}
-	if o.received {
+	if o.decodes() {
 		o.emitDecoder(f)
 		if o.union != nil {
 			o.union.emitDecodeBranch(f, o)
 		}
 	}
-	f.json(o.receiver, o.name, "", o.codec)
+	f.json(o.receiver, o.name, o.codec)
 }
 
 func (o *object) emitFields(g *jen.Group) {
@@ -43,7 +43,7 @@ func (o *object) place(f *field) place { return place{o.receiver + "." + f.name,
 // emitEncoder adds the method that writes the members, those of a base or a branch among
 // them, without braces.
 func (o *object) emitEncoder(f *file) {
-	f.method(o.receiver, "*"+o.name, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
+	f.method(o.receiver, "*"+o.name, o.encoder(), encoderParam, nil, func(g *jen.Group) {
 		if o.union != nil {
 			o.union.emitTag(g, o)
 		}
@@ -54,7 +54,7 @@ func (o *object) emitEncoder(f *file) {
 			g.Id(o.receiver + "." + o.extra + ".EncodeMembers").Call(jen.Id("e"))
 		}
 		if u := o.union; u != nil {
-			u.emitEncodeBranch(g, o.receiver+"."+u.field)
+			u.emitEncodeBranch(g, o)
 		}
 	})
 }
@@ -80,7 +80,7 @@ func (o *object) emitEncode(g *jen.Group, field *field) {
 // emitDecoder adds the method that reads one member. The method returns the member's number, or 0 if
 // it does not know the member.
 func (o *object) emitDecoder(f *file) {
-	f.method(o.receiver, "*"+o.name, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {
+	f.method(o.receiver, "*"+o.name, o.decoder(), memberParams, memberResults, func(g *jen.Group) {
 		if len(o.fields) > 0 {
 			g.Switch(jen.String().Call(jen.Id("name"))).BlockFunc(func(g *jen.Group) {
 				for i, field := range o.fields {
@@ -90,12 +90,12 @@ func (o *object) emitDecoder(f *file) {
 					})
 				}
 				if o.union != nil {
-					o.union.emitDecodeData(g, o.receiver+"."+o.union.field, len(o.fields)+1)
+					o.union.emitDecodeData(g, o, len(o.fields)+1)
 				}
 			})
 		}
 		if o.extra != "" {
-			g.Return(jen.Id(o.receiver+"."+o.extra+".DecodeMember").Call(jen.Id("d"), jen.Id("name")))
+			g.Return(jen.Id(o.receiver+"."+o.extra+".UnmarshalMember").Call(jen.Id("d"), jen.Id("name")))
 			return
 		}
 		g.Return(jen.Lit(0))

@@ -94,9 +94,9 @@ func emitRawBranch(f *file) {
 		g.Id("b.Members.EncodeMembers").Call(jen.Id("e"))
 	})
 	f.method("b", "*"+rawBranch, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {
-		g.Return(jen.Id("b.Members.DecodeMember").Call(jen.Id("d"), jen.Id("name")))
+		g.Return(jen.Id("b.Members.UnmarshalMember").Call(jen.Id("d"), jen.Id("name")))
 	})
-	f.json("b", rawBranch, "", codec{json: true, text: true})
+	f.json("b", rawBranch, codec{json: true, text: true})
 }
 
 // emitEventNames adds the constants for the names of events.

@@ -11,8 +11,10 @@ import (
 // emitInterface adds the sealed interface of the union's branches, and its method on each.
 func (u *union) emitInterface(f *file, o *object) {
 	f.declare(u.comment(o), jen.Type().Id(u.iface).InterfaceFunc(func(g *jen.Group) {
-		if u.objects() {
+		if o.sent && u.objects() {
 			g.Qual(wirePath, "MemberEncoder")
+		}
+		if o.received && u.objects() {
 			g.Qual(wirePath, "MemberDecoder")
 		}
 		g.Id(u.marker).Params()
@@ -107,7 +109,11 @@ func (u *union) emitDecodeBranch(f *file, o *object) {
 	f.code.Line()
 	f.code.Func().Params(jen.Op("*").Id(o.name)).Id("Discriminator").Params().String().Block(jen.Return(jen.Lit(u.tag.wire)))
 	branch, tag := o.receiver+"."+u.field, o.receiver+"."+u.tag.name
-	f.method(o.receiver, "*"+o.name, "DecodeBranch", nil, branchResults, func(g *jen.Group) {
+	name, results := "DecodeBranch", branchResults
+	if o.unmarshaled {
+		name, results = "UnmarshalBranch", []jen.Code{jen.Any()}
+	}
+	f.method(o.receiver, "*"+o.name, name, nil, results, func(g *jen.Group) {
 		if u.unsent != nil {
 			g.If(jen.Id(tag).Op("==").Lit("")).Block(jen.Id(tag).Op("=").Id(u.unsent.name))
 		}
@@ -125,7 +131,7 @@ func (u *union) emitDecodeBranch(f *file, o *object) {
 			}
 			g.Default().Block(jen.Id(branch).Op("=").Id("new").Call(jen.Id(rawBranch)))
 		})
-		if !u.objects() {
+		if o.received && !u.objects() {
 			g.Return(jen.Id(branch).Assert(jen.Qual(wirePath, "MemberDecoder")))
 			return
 		}
@@ -133,50 +139,77 @@ func (u *union) emitDecodeBranch(f *file, o *object) {
 	})
 }
 
-// emitEncodeBranch adds the statements that write the branch.
-func (u *union) emitEncodeBranch(g *jen.Group, field string) {
-	if !slices.ContainsFunc(u.branches, func(b branch) bool { return b.data != nil }) {
-		g.If(jen.Id(field).Op("!=").Nil().Op("&&").Id("e.OK").Call()).Block(jen.Id(field + ".EncodeMembers").Call(jen.Id("e")))
+// emitEncodeBranch adds the statements that write the branch. They call the methods of branches by interfaces
+// only: a program links the methods of a type if it makes a branch of it.
+func (u *union) emitEncodeBranch(g *jen.Group, o *object) {
+	branch := o.receiver + "." + u.field
+	members := jen.Id("e.MarshalBranch").Call(jen.Id(branch))
+	if o.sent && u.objects() {
+		members = jen.Id(branch + ".EncodeMembers").Call(jen.Id("e"))
+	}
+	flat := []jen.Code{jen.Op("*").Id(rawBranch)}
+	for _, b := range u.branches {
+		if b.data == nil {
+			flat = append(flat, jen.Op("*").Id(b.typ))
+		}
+	}
+	if len(flat) > len(u.branches) { // all of them
+		g.If(jen.Id(branch).Op("!=").Nil().Op("&&").Id("e.OK").Call()).Block(members)
 		return
 	}
 	g.If(jen.Op("!").Id("e.OK").Call()).Block(jen.Return())
-	g.Switch(jen.Id("b").Op(":=").Id(field).Assert(jen.Type())).BlockFunc(func(g *jen.Group) {
-		for _, b := range u.branches {
-			g.Case(jen.Op("*").Id(b.typ)).BlockFunc(func(g *jen.Group) { b.encode(g) })
+	g.Switch(jen.Id("b").Op(":=").Id(branch).Assert(jen.Type())).BlockFunc(func(g *jen.Group) {
+		g.Case(flat...).Block(members)
+		if o.sent && u.objects() {
+			g.Case(u.dataTypes()...).Block(member("data").Dot("Object").Call(jen.Id("b")))
+			return
 		}
-		g.Case(jen.Op("*").Id(rawBranch)).Block(jen.Id("b.EncodeMembers").Call(jen.Id("e")))
+		for _, b := range u.branches {
+			if b.data != nil {
+				g.Case(jen.Op("*").Id(b.typ)).BlockFunc(func(g *jen.Group) { b.encodeData(g) })
+			}
+		}
 	})
 }
 
-// encode adds the statements that write a branch b of the type: its members, or its data.
-func (b *branch) encode(g *jen.Group) {
-	switch {
-	case b.data == nil:
-		g.Id("b.EncodeMembers").Call(jen.Id("e"))
-	case b.isDefined():
-		b.data.encode(g, member("data"), place{expr: b.data.code().GoString() + "(*b)"})
-	default:
-		b.data.encode(g, member("data"), place{expr: "b", pointer: true})
-	}
-}
-
-// emitDecodeData adds the case of DecodeMember for the data of branches.
-func (u *union) emitDecodeData(g *jen.Group, field string, number int) {
-	var wrapped []branch
+// dataTypes are pointers to the types of the branches that are data.
+func (u *union) dataTypes() (types []jen.Code) {
 	for _, b := range u.branches {
 		if b.data != nil {
-			wrapped = append(wrapped, b)
+			types = append(types, jen.Op("*").Id(b.typ))
 		}
 	}
-	if wrapped == nil {
+	return types
+}
+
+// encodeData adds the statements that write the data of a branch b of the type.
+func (b *branch) encodeData(g *jen.Group) {
+	if b.isDefined() {
+		b.data.encode(g, member("data"), place{expr: b.data.code().GoString() + "(*b)"})
 		return
 	}
-	g.Case(jen.Lit("data")).Block(jen.Switch(jen.Id("b").Op(":=").Id(field).Assert(jen.Type())).BlockFunc(func(g *jen.Group) {
-		for _, b := range wrapped {
-			g.Case(jen.Op("*").Id(b.typ)).BlockFunc(func(g *jen.Group) {
-				b.decode(g)
-				g.Return(jen.Lit(number))
-			})
+	b.data.encode(g, member("data"), place{expr: "b", pointer: true})
+}
+
+// emitDecodeData adds the case of DecodeMember for the data of branches, if there are such.
+func (u *union) emitDecodeData(g *jen.Group, o *object, number int) {
+	types := u.dataTypes()
+	if types == nil {
+		return
+	}
+	branch := jen.Id("b").Op(":=").Id(o.receiver + "." + u.field).Assert(jen.Type())
+	g.Case(jen.Lit("data")).Block(jen.Switch(branch).BlockFunc(func(g *jen.Group) {
+		if o.received && u.objects() {
+			g.Case(types...).Block(jen.Id("d.Object").Call(jen.Id("b")), jen.Return(jen.Lit(number)))
+			return
+		}
+		for _, b := range u.branches {
+			if b.data != nil {
+				g.Case(jen.Op("*").Id(b.typ)).BlockFunc(func(g *jen.Group) {
+					b.decode(g)
+					g.Return(jen.Lit(number))
+				})
+			}
 		}
 	}))
 }

@@ -240,6 +240,7 @@ func (t *enumType) encodeOptional(g *jen.Group, name string, p place) {
 type structType struct {
 	name      string
 	alternate bool
+	codec
 }
 
 func (t *structType) code() *jen.Statement { return jen.Id(t.name) }
@@ -249,7 +250,11 @@ func (t *structType) encode(g *jen.Group, chain *jen.Statement, p place) {
 		g.Id(p.expr + ".EncodeValue").Call(chain)
 		return
 	}
-	g.Add(chain.Dot("Object").Call(p.address()))
+	method := "Marshal"
+	if t.sent {
+		method = "Object"
+	}
+	g.Add(chain.Dot(method).Call(p.address()))
 }
 
 func (t *structType) encodeOptional(g *jen.Group, name string, p place) { encodeIf(t, g, name, p) }
@@ -259,7 +264,11 @@ func (t *structType) decode(g *jen.Group, p place) {
 		g.Id(p.expr + ".DecodeValue").Call(jen.Id("d"))
 		return
 	}
-	g.Id("d.Object").Call(p.address())
+	method := "d.Unmarshal"
+	if t.received {
+		method = "d.Object"
+	}
+	g.Id(method).Call(p.address())
 }
 
 func (t *structType) decodeNew(g *jen.Group, p place) {

@@ -79,8 +79,8 @@ type trial struct {
 	run   func(g *generator, turn int) error
 }
 
-func isSent(s subject) bool     { return s.need.sent }
-func isReceived(s subject) bool { return s.need.received }
+func isSent(s subject) bool     { return s.need.encodes() }
+func isReceived(s subject) bool { return s.need.decodes() }
 func isAny(subject) bool        { return true }
 
 // checks lists all checks for the package.

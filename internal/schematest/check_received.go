@@ -23,12 +23,7 @@ func decode(s subject, text []byte) (reflect.Value, error) {
 	}()
 	p := reflect.New(s.goType)
 	d := wire.NewDecoder(text)
-	switch v := p.Interface().(type) {
-	case wire.MemberDecoder:
-		d.Object(v)
-	case decoder:
-		v.DecodeValue(d)
-	}
+	d.Generated(p.Interface())
 	return p.Elem(), d.End()
 }
 

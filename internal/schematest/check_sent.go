@@ -9,7 +9,6 @@ import (
 
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
 // request is a value that a program could send.
@@ -23,12 +22,7 @@ func (b *bindings) request(g *generator, s subject, turn int) reflect.Value {
 }
 
 // marshal returns the bytes of a value that has an encoder.
-func marshal(v reflect.Value) ([]byte, error) {
-	if m, ok := pointerTo(v).(wire.MemberEncoder); ok {
-		return qmp.Marshal(m)
-	}
-	return qmp.MarshalValue(pointerTo(v).(wire.ValueEncoder))
-}
+func marshal(v reflect.Value) ([]byte, error) { return qmp.Marshal(pointerTo(v)) }
 
 // pointerTo returns a pointer to a copy of a value.
 func pointerTo(v reflect.Value) any {

@@ -83,7 +83,7 @@ func TestLayouts(t *testing.T) {
 		{"a command is missing", func(p *Package) { p.Types = without(p.Types, "Pick") }, "pick has no Go type"},
 		{"an event is missing", func(p *Package) { p.Types = without(p.Types, "PickedEvent") }, "PICKED has no Go type"},
 		{"RawBranch is missing", func(p *Package) { p.Types = without(p.Types, "RawBranch") }, "does not take a RawBranch"},
-		{"code that is not needed", func(p *Package) { item(p).Members[2].Optional = true }, "has the methods {sent:true received:true json:true"},
+		{"code that is not needed", func(p *Package) { item(p).Members[2].Optional = true }, "should have {sent:false received:true marshaled:true unmarshaled:false json:false"},
 		{"a member is missing", func(p *Package) { item(p).Members = append(item(p).Members, item(p).Members[0]) }, "has 4 fields, not 5"},
 		{"a member has another type", func(p *Package) { item(p).Members[0].Type = item(p) }, "field ID for id is a string"},
 		{"an optional member is none", func(p *Package) { item(p).Members[1].Optional = false }, "field Size for size is a *uint8"},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
 // layouts checks all types: each is as it should be, and is somebody's.
@@ -80,19 +81,24 @@ var extraType = reflect.TypeFor[qmp.Args]()
 var rawType = reflect.TypeFor[qmp.RawJSON]()
 
 func (b *bindings) codecs(s subject) error {
-	encodes, decodes := memberEncoder, memberDecoder
-	if _, ok := s.typ.(*qapi.Alternate); ok {
-		encodes, decodes = valueEncoder, valueDecoder
-	}
 	p := reflect.PointerTo(s.goType)
 	has := need{
-		sent:     p.Implements(encodes),
-		received: p.Implements(decodes),
-		json:     s.goType.Implements(marshaler) && p.Implements(unmarshaler),
-		text:     s.goType.Implements(stringer),
+		sent:        p.Implements(reflect.TypeFor[wire.MemberEncoder]()),
+		received:    p.Implements(reflect.TypeFor[wire.MemberDecoder]()),
+		marshaled:   p.Implements(reflect.TypeFor[wire.MemberMarshaler]()),
+		unmarshaled: p.Implements(reflect.TypeFor[wire.MemberUnmarshaler]()),
+		json:        s.goType.Implements(marshaler) && p.Implements(unmarshaler),
+		text:        s.goType.Implements(stringer),
 	}
-	if has != s.need {
-		return fmt.Errorf("has the methods %+v, and should have %+v", has, s.need)
+	want := s.need
+	if _, ok := s.typ.(*qapi.Alternate); ok {
+		if !p.Implements(valueEncoder) || !p.Implements(valueDecoder) {
+			return errors.New("is not encoded, or not decoded")
+		}
+		want = need{json: want.json, text: want.text}
+	}
+	if has != want {
+		return fmt.Errorf("has the methods %+v, and should have %+v", has, want)
 	}
 	return nil
 }

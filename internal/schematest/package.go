@@ -37,18 +37,13 @@ type Secret struct{ Owner, Member string }
 
 // The interfaces that tell what a type can do.
 var (
-	marshaler     = reflect.TypeFor[json.Marshaler]()
-	unmarshaler   = reflect.TypeFor[json.Unmarshaler]()
-	stringer      = reflect.TypeFor[fmt.Stringer]()
-	memberEncoder = reflect.TypeFor[wire.MemberEncoder]()
-	valueEncoder  = reflect.TypeFor[wire.ValueEncoder]()
-	eventData     = reflect.TypeFor[qmp.EventData]()
-	memberDecoder = reflect.TypeFor[wire.MemberDecoder]()
-	valueDecoder  = reflect.TypeFor[decoder]()
+	marshaler    = reflect.TypeFor[json.Marshaler]()
+	unmarshaler  = reflect.TypeFor[json.Unmarshaler]()
+	stringer     = reflect.TypeFor[fmt.Stringer]()
+	valueEncoder = reflect.TypeFor[wire.ValueEncoder]()
+	eventData    = reflect.TypeFor[qmp.EventData]()
+	valueDecoder = reflect.TypeFor[wire.ValueDecoder]()
 )
-
-// decoder is an alternate.
-type decoder interface{ DecodeValue(d *wire.Decoder) }
 
 // bindings is the way from definitions of a schema to Go types.
 type bindings struct {

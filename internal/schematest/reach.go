@@ -51,16 +51,21 @@ func markMembers(set map[qapi.Type]bool, t qapi.ObjectType) {
 
 // need is what methods a type has to have.
 type need struct {
-	sent, received bool // an encoder, a decoder
-	json, text     bool // MarshalJSON and UnmarshalJSON, String
+	sent, received         bool // EncodeMembers, DecodeMember
+	marshaled, unmarshaled bool // MarshalMembers, UnmarshalMember
+	json, text             bool // MarshalJSON and UnmarshalJSON, String
 }
+
+func (n need) encodes() bool { return n.sent || n.marshaled }
+func (n need) decodes() bool { return n.received || n.unmarshaled }
 
 // needs are those of all definitions.
 type needs map[qapi.Definition]need
 
 // findNeeds finds out which methods each type needs. What is sent has an encoder and what is received a
 // decoder. What encoding/json cannot write and read by tags has JSON methods, and these need an encoder and a
-// decoder of all that they come to. What holds a secret has String, which needs an encoder of all.
+// decoder of all that they come to, of names of their own. What holds a secret has String, which needs an
+// encoder of all.
 func (b *bindings) findNeeds() needs {
 	all := needs{}
 	reach := reached(b.Schema)
@@ -95,19 +100,22 @@ func (b *bindings) findNeeds() needs {
 		switch d := d.(type) {
 		case *qapi.Command:
 			if d.Arg != nil && !d.Arg.Head().Implicit && !d.NoGen {
-				n = all[d.Arg] // the type is another name of it
-				n.sent, n.received = n.text, false
+				n = need{json: all[d.Arg].json, text: all[d.Arg].text} // the type is another name of it
+				n.sent = n.text
 				break
 			}
-			n.sent, n.received = d.Arg != nil, n.json
+			n.sent, n.unmarshaled = d.Arg != nil, n.json
 		case *qapi.Event:
+			n.received = true
 			if d.Arg != nil && !d.Arg.Head().Implicit {
-				n = all[d.Arg]
+				n = need{json: all[d.Arg].json, text: all[d.Arg].text, received: true}
+				n.sent = n.text && reach.sent[typ]
 			}
-			n.sent, n.received = n.text, true
+			n.marshaled = n.text && !n.sent
 		default:
-			n.sent = reach.sent[typ] || json[typ] || text[typ]
-			n.received = reach.received[typ] || json[typ]
+			n.sent, n.received = reach.sent[typ], reach.received[typ]
+			n.marshaled = (json[typ] || text[typ]) && !n.sent
+			n.unmarshaled = json[typ] && !n.received
 		}
 		all[d] = n
 	}

@@ -25,7 +25,7 @@ const sampleSchema = `
 { 'struct': 'Named', 'data': { 'name': 'str' } }
 { 'alternate': 'Either', 'data': { 's': 'str', 'i': 'Item', 'n': 'null' } }
 { 'command': 'pick', 'data': 'Choice', 'boxed': true, 'returns': ['Either'], 'allow-oob': true }
-{ 'event': 'PICKED', 'data': { 'what': 'Kind' } }
+{ 'event': 'PICKED', 'data': { 'what': 'Kind', '*choice': 'Choice' } }
 `
 
 // fault is the mistake that the code below makes.
@@ -43,7 +43,7 @@ type Item struct {
 	Key  *string  `json:"key,omitzero"`
 }
 
-func (v *Item) EncodeMembers(e *wire.Encoder) {
+func (v *Item) MarshalMembers(e *wire.Encoder) {
 	if fault == "a member has another name" {
 		e.Name("ident").String(v.ID)
 	} else {
@@ -165,7 +165,7 @@ type RawBranch struct{ Members qmp.Args }
 func (b *RawBranch) EncodeMembers(e *wire.Encoder) { b.Members.EncodeMembers(e) }
 
 func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
-	return b.Members.DecodeMember(d, name)
+	return b.Members.UnmarshalMember(d, name)
 }
 
 type Choice struct {
@@ -283,7 +283,7 @@ func (v *Either) EncodeValue(e *wire.Encoder) {
 	case v.S != nil && (v.I == nil && v.N == nil && v.Other == nil || fault == "two alternatives are sent as one"):
 		e.String(*v.S)
 	case v.I != nil && v.S == nil && v.N == nil && v.Other == nil:
-		e.Object(v.I)
+		e.Marshal(v.I)
 	case v.N != nil && v.S == nil && v.I == nil && v.Other == nil:
 		e.Null()
 	case v.Other != nil && v.S == nil && v.I == nil && v.N == nil:
@@ -320,9 +320,9 @@ func (v *Either) DecodeValue(d *wire.Decoder) {
 	}
 }
 
-func (v Either) MarshalJSON() ([]byte, error)     { return qmp.MarshalValue(&v) }
-func (v *Either) UnmarshalJSON(text []byte) error { return qmp.UnmarshalValue(text, v) }
-func (v Either) String() string                   { return qmp.FormatValue(&v) }
+func (v Either) MarshalJSON() ([]byte, error)     { return qmp.Marshal(&v) }
+func (v *Either) UnmarshalJSON(text []byte) error { return qmp.Unmarshal(text, v) }
+func (v Either) String() string                   { return qmp.Format(&v) }
 
 type Pick Choice
 
@@ -353,15 +353,21 @@ func (r Pick) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([
 }
 
 type PickedEvent struct {
-	What Kind `json:"what"`
+	What   Kind    `json:"what"`
+	Choice *Choice `json:"choice,omitzero"`
 }
 
 func (v *PickedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
-	if string(name) != "what" {
-		return 0
+	switch string(name) {
+	case "what":
+		v.What = Kind(d.Enum())
+		return 1
+	case "choice":
+		v.Choice = new(Choice)
+		d.Object(v.Choice)
+		return 2
 	}
-	v.What = Kind(d.Enum())
-	return 1
+	return 0
 }
 
 func (*PickedEvent) EventName() string { return "PICKED" }

@@ -97,7 +97,7 @@ type GuestAgentCommandInfo struct {
 	SuccessResponse bool   `json:"success-response"`
 }
 
-func (v *GuestAgentCommandInfo) EncodeMembers(e *wire.Encoder) {
+func (v *GuestAgentCommandInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	e.Name("enabled").Bool(v.Enabled)
 	e.Name("success-response").Bool(v.SuccessResponse)
@@ -126,11 +126,11 @@ type GuestAgentInfo struct {
 	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands"`
 }
 
-func (v *GuestAgentInfo) EncodeMembers(e *wire.Encoder) {
+func (v *GuestAgentInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("version").String(v.Version)
 	e.Name("supported_commands").BeginArray()
 	for i := range v.SupportedCommands {
-		e.Elem().Object(&v.SupportedCommands[i])
+		e.Elem().Marshal(&v.SupportedCommands[i])
 	}
 	e.EndArray()
 }
@@ -395,16 +395,16 @@ func (v *GuestFileWhence) DecodeValue(d *wire.Decoder) {
 }
 
 func (v GuestFileWhence) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
 }
 
 func (v *GuestFileWhence) UnmarshalJSON(text []byte) error {
 	*v = GuestFileWhence{}
-	return qmp.UnmarshalValue(text, v)
+	return qmp.Unmarshal(text, v)
 }
 
 func (v GuestFileWhence) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // GuestFileSeekCommand is the QMP command guest-file-seek.
@@ -548,7 +548,7 @@ type GuestFilesystemTrimResult struct {
 	Error   *string `json:"error,omitzero"`
 }
 
-func (v *GuestFilesystemTrimResult) EncodeMembers(e *wire.Encoder) {
+func (v *GuestFilesystemTrimResult) MarshalMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 	e.OptInt("trimmed", v.Trimmed)
 	e.OptInt("minimum", v.Minimum)
@@ -582,10 +582,10 @@ type GuestFilesystemTrimResponse struct {
 	Paths []GuestFilesystemTrimResult `json:"paths"`
 }
 
-func (v *GuestFilesystemTrimResponse) EncodeMembers(e *wire.Encoder) {
+func (v *GuestFilesystemTrimResponse) MarshalMembers(e *wire.Encoder) {
 	e.Name("paths").BeginArray()
 	for i := range v.Paths {
-		e.Elem().Object(&v.Paths[i])
+		e.Elem().Marshal(&v.Paths[i])
 	}
 	e.EndArray()
 }
@@ -883,7 +883,7 @@ func (r *GuestSetVCPUs) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *GuestSetVCPUs) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *GuestSetVCPUs) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vcpus":
 		r.VCPUs = make([]GuestLogicalProcessor, 0, d.Room())
@@ -961,7 +961,7 @@ type GuestPCIAddress struct {
 	Function int64 `json:"function"`
 }
 
-func (v *GuestPCIAddress) EncodeMembers(e *wire.Encoder) {
+func (v *GuestPCIAddress) MarshalMembers(e *wire.Encoder) {
 	e.Name("domain").Int(v.Domain)
 	e.Name("bus").Int(v.Bus)
 	e.Name("slot").Int(v.Slot)
@@ -998,7 +998,7 @@ type GuestCCWAddress struct {
 	Devno   int64 `json:"devno"`
 }
 
-func (v *GuestCCWAddress) EncodeMembers(e *wire.Encoder) {
+func (v *GuestCCWAddress) MarshalMembers(e *wire.Encoder) {
 	e.Name("cssid").Int(v.Cssid)
 	e.Name("ssid").Int(v.Ssid)
 	e.Name("subchno").Int(v.Subchno)
@@ -1039,8 +1039,8 @@ type GuestDiskAddress struct {
 	CcwAddress    *GuestCCWAddress `json:"ccw-address,omitzero"`
 }
 
-func (v *GuestDiskAddress) EncodeMembers(e *wire.Encoder) {
-	e.Name("pci-controller").Object(&v.PCIController)
+func (v *GuestDiskAddress) MarshalMembers(e *wire.Encoder) {
+	e.Name("pci-controller").Marshal(&v.PCIController)
 	e.Name("bus-type").String(string(v.BusType))
 	e.Name("bus").Int(v.Bus)
 	e.Name("target").Int(v.Target)
@@ -1048,7 +1048,7 @@ func (v *GuestDiskAddress) EncodeMembers(e *wire.Encoder) {
 	e.OptString("serial", v.Serial)
 	e.OptString("dev", v.Dev)
 	if v.CcwAddress != nil {
-		e.Name("ccw-address").Object(v.CcwAddress)
+		e.Name("ccw-address").Marshal(v.CcwAddress)
 	}
 }
 
@@ -1116,7 +1116,7 @@ type GuestNVMeSmart struct {
 	NumberOfErrorLogEntriesHi uint64 `json:"number-of-error-log-entries-hi"`
 }
 
-func (v *GuestNVMeSmart) EncodeMembers(e *wire.Encoder) {
+func (v *GuestNVMeSmart) MarshalMembers(e *wire.Encoder) {
 	e.Name("critical-warning").Int(v.CriticalWarning)
 	e.Name("temperature").Int(v.Temperature)
 	e.Name("available-spare").Int(v.AvailableSpare)
@@ -1244,7 +1244,6 @@ type GuestDiskSmart struct {
 // It is nil for ide, fdc, scsi, virtio, xen, usb, uml, sata, sd, unknown, ieee1394, ssa,
 // fibre, raid, iscsi, sas, mmc, virtual, file-backed-virtual.
 type GuestDiskSmartBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isGuestDiskSmartBranch()
 }
@@ -1252,7 +1251,7 @@ type GuestDiskSmartBranch interface {
 func (*GuestNVMeSmart) isGuestDiskSmartBranch() {}
 func (*RawBranch) isGuestDiskSmartBranch()      {}
 
-func (v *GuestDiskSmart) EncodeMembers(e *wire.Encoder) {
+func (v *GuestDiskSmart) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *GuestNVMeSmart:
@@ -1262,7 +1261,7 @@ func (v *GuestDiskSmart) EncodeMembers(e *wire.Encoder) {
 	}
 	e.Discriminator("type", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -1382,7 +1381,7 @@ type GuestFilesystemInfo struct {
 	Disk                 []GuestDiskAddress `json:"disk"`
 }
 
-func (v *GuestFilesystemInfo) EncodeMembers(e *wire.Encoder) {
+func (v *GuestFilesystemInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	e.Name("mountpoint").String(v.Mountpoint)
 	e.Name("type").String(v.Type)
@@ -1391,7 +1390,7 @@ func (v *GuestFilesystemInfo) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("total-bytes-privileged", v.TotalBytesPrivileged)
 	e.Name("disk").BeginArray()
 	for i := range v.Disk {
-		e.Elem().Object(&v.Disk[i])
+		e.Elem().Marshal(&v.Disk[i])
 	}
 	e.EndArray()
 }
@@ -1597,7 +1596,7 @@ func (r *GuestSetMemoryBlocks) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *GuestSetMemoryBlocks) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *GuestSetMemoryBlocks) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mem-blks":
 		r.MemBlks = make([]GuestMemoryBlock, 0, d.Room())
@@ -1798,16 +1797,16 @@ func (v *GuestExecCaptureOutput) DecodeValue(d *wire.Decoder) {
 }
 
 func (v GuestExecCaptureOutput) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
 }
 
 func (v *GuestExecCaptureOutput) UnmarshalJSON(text []byte) error {
 	*v = GuestExecCaptureOutput{}
-	return qmp.UnmarshalValue(text, v)
+	return qmp.Unmarshal(text, v)
 }
 
 func (v GuestExecCaptureOutput) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // GuestExecCommand is the QMP command guest-exec.
@@ -1900,7 +1899,7 @@ type GuestUser struct {
 	Domain    *string `json:"domain,omitzero"`
 }
 
-func (v *GuestUser) EncodeMembers(e *wire.Encoder) {
+func (v *GuestUser) MarshalMembers(e *wire.Encoder) {
 	e.Name("user").String(v.User)
 	e.Name("login-time").Float(v.LoginTime)
 	e.OptString("domain", v.Domain)
@@ -2076,7 +2075,7 @@ type GuestDeviceIdPCI struct {
 	DeviceID uint16 `json:"device-id"`
 }
 
-func (v *GuestDeviceIdPCI) EncodeMembers(e *wire.Encoder) {
+func (v *GuestDeviceIdPCI) MarshalMembers(e *wire.Encoder) {
 	e.Name("vendor-id").Uint(uint64(v.VendorID))
 	e.Name("device-id").Uint(uint64(v.DeviceID))
 }
@@ -2109,7 +2108,6 @@ type GuestDeviceId struct {
 //   - *GuestDeviceIdPCI: pci
 //   - *RawBranch: a value that is not in this list, or none
 type GuestDeviceIdBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isGuestDeviceIdBranch()
 }
@@ -2117,7 +2115,7 @@ type GuestDeviceIdBranch interface {
 func (*GuestDeviceIdPCI) isGuestDeviceIdBranch() {}
 func (*RawBranch) isGuestDeviceIdBranch()        {}
 
-func (v *GuestDeviceId) EncodeMembers(e *wire.Encoder) {
+func (v *GuestDeviceId) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *GuestDeviceIdPCI:
@@ -2127,7 +2125,7 @@ func (v *GuestDeviceId) EncodeMembers(e *wire.Encoder) {
 	}
 	e.Discriminator("type", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -2225,7 +2223,7 @@ type GuestAuthorizedKeys struct {
 	Keys []string `json:"keys"`
 }
 
-func (v *GuestAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
+func (v *GuestAuthorizedKeys) MarshalMembers(e *wire.Encoder) {
 	e.Name("keys").BeginArray()
 	for i := range v.Keys {
 		e.Elem().String(v.Keys[i])
@@ -2298,7 +2296,7 @@ func (r *GuestSSHAddAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("reset", r.Reset)
 }
 
-func (r *GuestSSHAddAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *GuestSSHAddAuthorizedKeys) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "username":
 		r.Username = d.String()
@@ -2352,7 +2350,7 @@ func (r *GuestSSHRemoveAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *GuestSSHRemoveAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *GuestSSHRemoveAuthorizedKeys) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "username":
 		r.Username = d.String()
@@ -2548,7 +2546,7 @@ type GuestLinuxCpuStats struct {
 	Guestnice *uint64 `json:"guestnice,omitzero"`
 }
 
-func (v *GuestLinuxCpuStats) EncodeMembers(e *wire.Encoder) {
+func (v *GuestLinuxCpuStats) MarshalMembers(e *wire.Encoder) {
 	e.Name("cpu").Int(v.CPU)
 	e.Name("user").Uint(v.User)
 	e.Name("nice").Uint(v.Nice)
@@ -2617,7 +2615,6 @@ type GuestCpuStats struct {
 //   - *GuestLinuxCpuStats: linux
 //   - *RawBranch: a value that is not in this list, or none
 type GuestCpuStatsBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isGuestCpuStatsBranch()
 }
@@ -2625,7 +2622,7 @@ type GuestCpuStatsBranch interface {
 func (*GuestLinuxCpuStats) isGuestCpuStatsBranch() {}
 func (*RawBranch) isGuestCpuStatsBranch()          {}
 
-func (v *GuestCpuStats) EncodeMembers(e *wire.Encoder) {
+func (v *GuestCpuStats) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *GuestLinuxCpuStats:
@@ -2635,7 +2632,7 @@ func (v *GuestCpuStats) EncodeMembers(e *wire.Encoder) {
 	}
 	e.Discriminator("type", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -2706,7 +2703,7 @@ type GuestLoadAverage struct {
 	Load15m float64 `json:"load15m"`
 }
 
-func (v *GuestLoadAverage) EncodeMembers(e *wire.Encoder) {
+func (v *GuestLoadAverage) MarshalMembers(e *wire.Encoder) {
 	e.Name("load1m").Float(v.Load1m)
 	e.Name("load5m").Float(v.Load5m)
 	e.Name("load15m").Float(v.Load15m)

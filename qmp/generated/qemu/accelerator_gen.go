@@ -85,7 +85,7 @@ type AcceleratorInfo struct {
 	Present []Accelerator `json:"present"`
 }
 
-func (v *AcceleratorInfo) EncodeMembers(e *wire.Encoder) {
+func (v *AcceleratorInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("enabled").String(string(v.Enabled))
 	e.Name("present").BeginArray()
 	for i := range v.Present {

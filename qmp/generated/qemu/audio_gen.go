@@ -21,7 +21,7 @@ type AudiodevPerDirectionOptions struct {
 	BufferLength  *uint32      `json:"buffer-length,omitzero"`
 }
 
-func (v *AudiodevPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -74,12 +74,12 @@ type AudiodevGenericOptions struct {
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevGenericOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevGenericOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 }
 
@@ -106,12 +106,12 @@ type AudiodevDBusOptions struct {
 	Nsamples *uint32                      `json:"nsamples,omitzero"`
 }
 
-func (v *AudiodevDBusOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevDBusOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 	if v.Nsamples != nil {
 		e.Name("nsamples").Uint(uint64(*v.Nsamples))
@@ -151,7 +151,7 @@ type AudiodevAlsaPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
-func (v *AudiodevAlsaPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevAlsaPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -219,12 +219,12 @@ type AudiodevAlsaOptions struct {
 	Threshold *uint32                          `json:"threshold,omitzero"`
 }
 
-func (v *AudiodevAlsaOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevAlsaOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 	if v.Threshold != nil {
 		e.Name("threshold").Uint(uint64(*v.Threshold))
@@ -258,12 +258,12 @@ type AudiodevSndioOptions struct {
 	Latency *uint32                      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevSndioOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevSndioOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 	e.OptString("dev", v.Dev)
 	if v.Latency != nil {
@@ -306,7 +306,7 @@ type AudiodevCoreaudioPerDirectionOptions struct {
 	BufferCount   *uint32      `json:"buffer-count,omitzero"`
 }
 
-func (v *AudiodevCoreaudioPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevCoreaudioPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -365,12 +365,12 @@ type AudiodevCoreaudioOptions struct {
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevCoreaudioOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevCoreaudioOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 }
 
@@ -397,12 +397,12 @@ type AudiodevDsoundOptions struct {
 	Latency *uint32                      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevDsoundOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevDsoundOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 	if v.Latency != nil {
 		e.Name("latency").Uint(uint64(*v.Latency))
@@ -444,7 +444,7 @@ type AudiodevJackPerDirectionOptions struct {
 	ExactName     *bool        `json:"exact-name,omitzero"`
 }
 
-func (v *AudiodevJackPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevJackPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -517,12 +517,12 @@ type AudiodevJackOptions struct {
 	Out *AudiodevJackPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevJackOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevJackOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 }
 
@@ -556,7 +556,7 @@ type AudiodevOssPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
-func (v *AudiodevOssPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevOssPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -626,12 +626,12 @@ type AudiodevOssOptions struct {
 	DspPolicy *uint32                         `json:"dsp-policy,omitzero"`
 }
 
-func (v *AudiodevOssOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevOssOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 	e.OptBool("try-mmap", v.TryMmap)
 	e.OptBool("exclusive", v.Exclusive)
@@ -679,7 +679,7 @@ type AudiodevPaPerDirectionOptions struct {
 	Latency       *uint32      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevPaPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevPaPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -747,12 +747,12 @@ type AudiodevPaOptions struct {
 	Server *string                        `json:"server,omitzero"`
 }
 
-func (v *AudiodevPaOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevPaOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 	e.OptString("server", v.Server)
 }
@@ -790,7 +790,7 @@ type AudiodevPipewirePerDirectionOptions struct {
 	Latency       *uint32      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevPipewirePerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevPipewirePerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -857,12 +857,12 @@ type AudiodevPipewireOptions struct {
 	Out *AudiodevPipewirePerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevPipewireOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevPipewireOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 }
 
@@ -894,7 +894,7 @@ type AudiodevSdlPerDirectionOptions struct {
 	BufferCount   *uint32      `json:"buffer-count,omitzero"`
 }
 
-func (v *AudiodevSdlPerDirectionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevSdlPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -953,12 +953,12 @@ type AudiodevSdlOptions struct {
 	Out *AudiodevSdlPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevSdlOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevSdlOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 }
 
@@ -985,12 +985,12 @@ type AudiodevWavOptions struct {
 	Path *string                      `json:"path,omitzero"`
 }
 
-func (v *AudiodevWavOptions) EncodeMembers(e *wire.Encoder) {
+func (v *AudiodevWavOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
-		e.Name("in").Object(v.In)
+		e.Name("in").Marshal(v.In)
 	}
 	if v.Out != nil {
-		e.Name("out").Object(v.Out)
+		e.Name("out").Marshal(v.Out)
 	}
 	e.OptString("path", v.Path)
 }
@@ -1088,7 +1088,6 @@ type Audiodev struct {
 //   - *AudiodevWavOptions: wav
 //   - *RawBranch: a value that is not in this list, or none
 type AudiodevBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isAudiodevBranch()
 }
@@ -1107,7 +1106,7 @@ func (*AudiodevSndioOptions) isAudiodevBranch()     {}
 func (*AudiodevWavOptions) isAudiodevBranch()       {}
 func (*RawBranch) isAudiodevBranch()                {}
 
-func (v *Audiodev) EncodeMembers(e *wire.Encoder) {
+func (v *Audiodev) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Driver)
 	switch b := v.Branch.(type) {
 	case *AudiodevGenericOptions:
@@ -1143,7 +1142,7 @@ func (v *Audiodev) EncodeMembers(e *wire.Encoder) {
 		e.Name("timer-period").Uint(uint64(*v.TimerPeriod))
 	}
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 

@@ -41,7 +41,7 @@ func (v *QAuthZListRule) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(v.Format))
 }
 
-func (v *QAuthZListRule) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QAuthZListRule) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "match":
 		v.Match = d.String()
@@ -75,7 +75,7 @@ func (v *AuthZListProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *AuthZListProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AuthZListProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "policy":
 		v.Policy = new(QAuthZListPolicy(d.Enum()))
@@ -84,7 +84,7 @@ func (v *AuthZListProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Rules = make([]QAuthZListRule, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Rules = append(v.Rules, QAuthZListRule{})
-			d.Object(&v.Rules[len(v.Rules)-1])
+			d.Unmarshal(&v.Rules[len(v.Rules)-1])
 		}
 		return 2
 	}
@@ -104,7 +104,7 @@ func (v *AuthZListFileProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("refresh", v.Refresh)
 }
 
-func (v *AuthZListFileProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -127,7 +127,7 @@ func (v *AuthZPAMProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("service").String(v.Service)
 }
 
-func (v *AuthZPAMProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AuthZPAMProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "service":
 		v.Service = d.String()
@@ -147,7 +147,7 @@ func (v *AuthZSimpleProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("identity").String(v.Identity)
 }
 
-func (v *AuthZSimpleProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AuthZSimpleProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "identity":
 		v.Identity = d.String()

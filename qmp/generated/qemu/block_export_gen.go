@@ -93,7 +93,7 @@ func (v *BlockExportOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("allocation-depth", v.AllocationDepth)
 }
 
-func (v *BlockExportOptionsNbd) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockExportOptionsNbd) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		d.OptString(&v.Name)
@@ -132,7 +132,7 @@ func (v *BlockExportOptionsVhostUserBlk) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockExportOptionsVhostUserBlk) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "addr":
 		d.Object(&v.Addr)
@@ -176,7 +176,7 @@ func (v *BlockExportOptionsFuse) EncodeMembers(e *wire.Encoder) {
 	e.OptString("allow-other", (*string)(v.AllowOther))
 }
 
-func (v *BlockExportOptionsFuse) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockExportOptionsFuse) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mountpoint":
 		v.Mountpoint = d.String()
@@ -214,7 +214,7 @@ func (v *BlockExportOptionsVduseBlk) EncodeMembers(e *wire.Encoder) {
 	e.OptString("serial", v.Serial)
 }
 
-func (v *BlockExportOptionsVduseBlk) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockExportOptionsVduseBlk) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -348,7 +348,6 @@ type BlockExportOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isBlockExportOptionsBranch()
 }
 
@@ -387,7 +386,7 @@ func (v *BlockExportOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockExportOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockExportOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = BlockExportType(d.Enum())
@@ -422,7 +421,7 @@ func (*BlockExportOptions) Discriminator() string {
 	return "type"
 }
 
-func (v *BlockExportOptions) DecodeBranch() wire.MemberDecoder {
+func (v *BlockExportOptions) UnmarshalBranch() any {
 	switch v.Type {
 	case BlockExportTypeNBD:
 		v.Branch = new(BlockExportOptionsNbd)
@@ -606,14 +605,14 @@ func (v *BlockExportOptionsIothread) DecodeValue(d *wire.Decoder) {
 }
 
 func (v BlockExportOptionsIothread) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
 }
 
 func (v *BlockExportOptionsIothread) UnmarshalJSON(text []byte) error {
 	*v = BlockExportOptionsIothread{}
-	return qmp.UnmarshalValue(text, v)
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockExportOptionsIothread) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }

@@ -160,7 +160,7 @@ func (v *ChardevCommon) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("logtimestamp", v.Logtimestamp)
 }
 
-func (v *ChardevCommon) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevCommon) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -197,7 +197,7 @@ func (v *ChardevFile) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("append", v.Append)
 }
 
-func (v *ChardevFile) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -239,7 +239,7 @@ func (v *ChardevHostdev) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(v.Device)
 }
 
-func (v *ChardevHostdev) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevHostdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -293,7 +293,7 @@ func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("reconnect-ms", v.ReconnectMs)
 }
 
-func (v *ChardevSocket) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -305,7 +305,7 @@ func (v *ChardevSocket) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "addr":
-		d.Object(&v.Addr)
+		d.Unmarshal(&v.Addr)
 		return 4
 	case "tls-creds":
 		d.OptString(&v.TLSCreds)
@@ -360,7 +360,7 @@ func (v *ChardevUdp) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *ChardevUdp) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevUdp) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -372,11 +372,11 @@ func (v *ChardevUdp) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "remote":
-		d.Object(&v.Remote)
+		d.Unmarshal(&v.Remote)
 		return 4
 	case "local":
 		v.Local = new(SocketAddressLegacy)
-		d.Object(v.Local)
+		d.Unmarshal(v.Local)
 		return 5
 	}
 	return 0
@@ -400,7 +400,7 @@ func (v *ChardevMux) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v *ChardevMux) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevMux) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -440,7 +440,7 @@ func (v *ChardevHub) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *ChardevHub) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevHub) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -492,7 +492,7 @@ func (v *ChardevStdio) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("signal", v.Signal)
 }
 
-func (v *ChardevStdio) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -530,7 +530,7 @@ func (v *ChardevSpiceChannel) EncodeMembers(e *wire.Encoder) {
 	e.Name("type").String(v.Type)
 }
 
-func (v *ChardevSpiceChannel) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevSpiceChannel) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -568,7 +568,7 @@ func (v *ChardevSpicePort) EncodeMembers(e *wire.Encoder) {
 	e.Name("fqdn").String(v.FQDN)
 }
 
-func (v *ChardevSpicePort) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevSpicePort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -609,7 +609,7 @@ func (v *ChardevDBus) EncodeMembers(e *wire.Encoder) {
 	e.OptString("encoding", (*string)(v.Encoding))
 }
 
-func (v *ChardevDBus) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevDBus) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -657,7 +657,7 @@ func (v *ChardevVC) EncodeMembers(e *wire.Encoder) {
 	e.OptString("encoding", (*string)(v.Encoding))
 }
 
-func (v *ChardevVC) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevVC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -705,7 +705,7 @@ func (v *ChardevRingbuf) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("size", v.Size)
 }
 
-func (v *ChardevRingbuf) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -745,7 +745,7 @@ func (v *ChardevQemuVDAgent) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("clipboard", v.Clipboard)
 }
 
-func (v *ChardevQemuVDAgent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevQemuVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -784,7 +784,7 @@ func (v *ChardevPty) EncodeMembers(e *wire.Encoder) {
 	e.OptString("path", v.Path)
 }
 
-func (v *ChardevPty) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevPty) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -872,7 +872,6 @@ type ChardevBackend struct {
 //   - *RawBranch: a value that is not in this list, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isChardevBackendBranch()
 }
 
@@ -934,42 +933,14 @@ func (v *ChardevBackend) EncodeMembers(e *wire.Encoder) {
 		return
 	}
 	switch b := v.Branch.(type) {
-	case *ChardevFile:
-		e.Name("data").Object(b)
-	case *ChardevHostdev:
-		e.Name("data").Object(b)
-	case *ChardevSocket:
-		e.Name("data").Object(b)
-	case *ChardevUdp:
-		e.Name("data").Object(b)
-	case *ChardevPty:
-		e.Name("data").Object(b)
-	case *ChardevCommon:
-		e.Name("data").Object(b)
-	case *ChardevMux:
-		e.Name("data").Object(b)
-	case *ChardevHub:
-		e.Name("data").Object(b)
-	case *ChardevStdio:
-		e.Name("data").Object(b)
-	case *ChardevSpiceChannel:
-		e.Name("data").Object(b)
-	case *ChardevSpicePort:
-		e.Name("data").Object(b)
-	case *ChardevQemuVDAgent:
-		e.Name("data").Object(b)
-	case *ChardevDBus:
-		e.Name("data").Object(b)
-	case *ChardevVC:
-		e.Name("data").Object(b)
-	case *ChardevRingbuf:
-		e.Name("data").Object(b)
 	case *RawBranch:
-		b.EncodeMembers(e)
+		v.Branch.EncodeMembers(e)
+	case *ChardevFile, *ChardevHostdev, *ChardevSocket, *ChardevUdp, *ChardevPty, *ChardevCommon, *ChardevMux, *ChardevHub, *ChardevStdio, *ChardevSpiceChannel, *ChardevSpicePort, *ChardevQemuVDAgent, *ChardevDBus, *ChardevVC, *ChardevRingbuf:
+		e.Name("data").Object(b)
 	}
 }
 
-func (v *ChardevBackend) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevBackend) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = ChardevBackendKind(d.Enum())
@@ -977,49 +948,49 @@ func (v *ChardevBackend) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "data":
 		switch b := v.Branch.(type) {
 		case *ChardevFile:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevHostdev:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevSocket:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevUdp:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevPty:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevCommon:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevMux:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevHub:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevStdio:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevSpiceChannel:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevSpicePort:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevQemuVDAgent:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevDBus:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevVC:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *ChardevRingbuf:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		}
 	}
@@ -1030,7 +1001,7 @@ func (*ChardevBackend) Discriminator() string {
 	return "type"
 }
 
-func (v *ChardevBackend) DecodeBranch() wire.MemberDecoder {
+func (v *ChardevBackend) UnmarshalBranch() any {
 	switch v.Type {
 	case ChardevBackendKindFile:
 		v.Branch = new(ChardevFile)

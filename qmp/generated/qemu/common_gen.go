@@ -79,16 +79,16 @@ func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
 }
 
 func (v StrOrNull) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
 }
 
 func (v *StrOrNull) UnmarshalJSON(text []byte) error {
 	*v = StrOrNull{}
-	return qmp.UnmarshalValue(text, v)
+	return qmp.Unmarshal(text, v)
 }
 
 func (v StrOrNull) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // OffAutoPCIBAR is the QAPI enum OffAutoPCIBAR.

@@ -122,7 +122,7 @@ func (v *QCryptoBlockOptionsQCow) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 }
 
-func (v *QCryptoBlockOptionsQCow) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoBlockOptionsQCow) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		d.OptString(&v.KeySecret)
@@ -142,7 +142,7 @@ func (v *QCryptoBlockOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 }
 
-func (v *QCryptoBlockOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoBlockOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		d.OptString(&v.KeySecret)
@@ -174,7 +174,7 @@ func (v *QCryptoBlockCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("iter-time", v.IterTime)
 }
 
-func (v *QCryptoBlockCreateOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		d.OptString(&v.KeySecret)
@@ -216,8 +216,6 @@ type QCryptoBlockOpenOptions struct {
 //   - *QCryptoBlockOptionsLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockOpenOptionsBranch interface {
-	wire.MemberEncoder
-	wire.MemberDecoder
 	isQCryptoBlockOpenOptionsBranch()
 }
 
@@ -225,7 +223,7 @@ func (*QCryptoBlockOptionsQCow) isQCryptoBlockOpenOptionsBranch() {}
 func (*QCryptoBlockOptionsLUKS) isQCryptoBlockOpenOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockOpenOptionsBranch()               {}
 
-func (v *QCryptoBlockOpenOptions) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptoBlockOpenOptions) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
 	case *QCryptoBlockOptionsQCow:
@@ -237,11 +235,11 @@ func (v *QCryptoBlockOpenOptions) EncodeMembers(e *wire.Encoder) {
 	}
 	e.Discriminator("format", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
-func (v *QCryptoBlockOpenOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoBlockOpenOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = QCryptoBlockFormat(d.Enum())
@@ -254,7 +252,7 @@ func (*QCryptoBlockOpenOptions) Discriminator() string {
 	return "format"
 }
 
-func (v *QCryptoBlockOpenOptions) DecodeBranch() wire.MemberDecoder {
+func (v *QCryptoBlockOpenOptions) UnmarshalBranch() any {
 	switch v.Format {
 	case QCryptoBlockFormatQcow:
 		v.Branch = new(QCryptoBlockOptionsQCow)
@@ -295,7 +293,6 @@ type QCryptoBlockCreateOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockCreateOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isQCryptoBlockCreateOptionsBranch()
 }
 
@@ -319,7 +316,7 @@ func (v *QCryptoBlockCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *QCryptoBlockCreateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoBlockCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = QCryptoBlockFormat(d.Enum())
@@ -332,7 +329,7 @@ func (*QCryptoBlockCreateOptions) Discriminator() string {
 	return "format"
 }
 
-func (v *QCryptoBlockCreateOptions) DecodeBranch() wire.MemberDecoder {
+func (v *QCryptoBlockCreateOptions) UnmarshalBranch() any {
 	switch v.Format {
 	case QCryptoBlockFormatQcow:
 		v.Branch = new(QCryptoBlockOptionsQCow)
@@ -374,7 +371,7 @@ type QCryptoBlockInfoLUKSSlot struct {
 	KeyOffset int64  `json:"key-offset"`
 }
 
-func (v *QCryptoBlockInfoLUKSSlot) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptoBlockInfoLUKSSlot) MarshalMembers(e *wire.Encoder) {
 	e.Name("active").Bool(v.Active)
 	e.OptInt("iters", v.Iters)
 	e.OptInt("stripes", v.Stripes)
@@ -415,7 +412,7 @@ type QCryptoBlockInfoLUKS struct {
 	Slots          []QCryptoBlockInfoLUKSSlot `json:"slots"`
 }
 
-func (v *QCryptoBlockInfoLUKS) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptoBlockInfoLUKS) MarshalMembers(e *wire.Encoder) {
 	e.Name("cipher-alg").String(string(v.CipherAlg))
 	e.Name("cipher-mode").String(string(v.CipherMode))
 	e.Name("ivgen-alg").String(string(v.IvgenAlg))
@@ -427,7 +424,7 @@ func (v *QCryptoBlockInfoLUKS) EncodeMembers(e *wire.Encoder) {
 	e.Name("uuid").String(v.UUID)
 	e.Name("slots").BeginArray()
 	for i := range v.Slots {
-		e.Elem().Object(&v.Slots[i])
+		e.Elem().Marshal(&v.Slots[i])
 	}
 	e.EndArray()
 }
@@ -501,15 +498,13 @@ type QCryptoBlockInfo struct {
 //
 // It is nil for qcow.
 type QCryptoBlockInfoBranch interface {
-	wire.MemberEncoder
-	wire.MemberDecoder
 	isQCryptoBlockInfoBranch()
 }
 
 func (*QCryptoBlockInfoLUKS) isQCryptoBlockInfoBranch() {}
 func (*RawBranch) isQCryptoBlockInfoBranch()            {}
 
-func (v *QCryptoBlockInfo) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptoBlockInfo) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
 	case *QCryptoBlockInfoLUKS:
@@ -519,11 +514,11 @@ func (v *QCryptoBlockInfo) EncodeMembers(e *wire.Encoder) {
 	}
 	e.Discriminator("format", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
-func (v *QCryptoBlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoBlockInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = QCryptoBlockFormat(d.Enum())
@@ -536,7 +531,7 @@ func (*QCryptoBlockInfo) Discriminator() string {
 	return "format"
 }
 
-func (v *QCryptoBlockInfo) DecodeBranch() wire.MemberDecoder {
+func (v *QCryptoBlockInfo) UnmarshalBranch() any {
 	switch v.Format {
 	case QCryptoBlockFormatLUKS:
 		v.Branch = new(QCryptoBlockInfoLUKS)
@@ -593,7 +588,7 @@ func (v *QCryptoBlockAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("secret", v.Secret)
 }
 
-func (v *QCryptoBlockAmendOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "state":
 		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
@@ -634,7 +629,6 @@ type QCryptoBlockAmendOptions struct {
 // It is nil for qcow.
 type QCryptoBlockAmendOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isQCryptoBlockAmendOptionsBranch()
 }
 
@@ -655,7 +649,7 @@ func (v *QCryptoBlockAmendOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *QCryptoBlockAmendOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoBlockAmendOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = QCryptoBlockFormat(d.Enum())
@@ -668,7 +662,7 @@ func (*QCryptoBlockAmendOptions) Discriminator() string {
 	return "format"
 }
 
-func (v *QCryptoBlockAmendOptions) DecodeBranch() wire.MemberDecoder {
+func (v *QCryptoBlockAmendOptions) UnmarshalBranch() any {
 	switch v.Format {
 	case QCryptoBlockFormatLUKS:
 		v.Branch = new(QCryptoBlockAmendOptionsLUKS)
@@ -722,7 +716,7 @@ func (v *SecretProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("file", v.File)
 }
 
-func (v *SecretProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SecretProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = new(QCryptoSecretFormat(d.Enum()))
@@ -766,7 +760,7 @@ func (v *SecretKeyringProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("serial").Int(int64(v.Serial))
 }
 
-func (v *SecretKeyringProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = new(QCryptoSecretFormat(d.Enum()))
@@ -801,7 +795,7 @@ func (v *TlsCredsProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("priority", v.Priority)
 }
 
-func (v *TlsCredsProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TlsCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
 		d.OptBool(&v.VerifyPeer)
@@ -836,7 +830,7 @@ func (v *TlsCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("priority", v.Priority)
 }
 
-func (v *TlsCredsAnonProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TlsCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
 		d.OptBool(&v.VerifyPeer)
@@ -873,7 +867,7 @@ func (v *TlsCredsPskProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("username", v.Username)
 }
 
-func (v *TlsCredsPskProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TlsCredsPskProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
 		d.OptBool(&v.VerifyPeer)
@@ -915,7 +909,7 @@ func (v *TlsCredsX509Properties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("passwordid", v.Passwordid)
 }
 
-func (v *TlsCredsX509Properties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TlsCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
 		d.OptBool(&v.VerifyPeer)
@@ -979,12 +973,12 @@ type QCryptoAkCipherOptionsRSA struct {
 	PaddingAlg QCryptoRSAPaddingAlgo `json:"padding-alg"`
 }
 
-func (v *QCryptoAkCipherOptionsRSA) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptoAkCipherOptionsRSA) MarshalMembers(e *wire.Encoder) {
 	e.Name("hash-alg").String(string(v.HashAlg))
 	e.Name("padding-alg").String(string(v.PaddingAlg))
 }
 
-func (v *QCryptoAkCipherOptionsRSA) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoAkCipherOptionsRSA) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "hash-alg":
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
@@ -1010,15 +1004,13 @@ type QCryptoAkCipherOptions struct {
 //   - *QCryptoAkCipherOptionsRSA: rsa
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoAkCipherOptionsBranch interface {
-	wire.MemberEncoder
-	wire.MemberDecoder
 	isQCryptoAkCipherOptionsBranch()
 }
 
 func (*QCryptoAkCipherOptionsRSA) isQCryptoAkCipherOptionsBranch() {}
 func (*RawBranch) isQCryptoAkCipherOptionsBranch()                 {}
 
-func (v *QCryptoAkCipherOptions) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptoAkCipherOptions) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Alg)
 	switch b := v.Branch.(type) {
 	case *QCryptoAkCipherOptionsRSA:
@@ -1028,11 +1020,11 @@ func (v *QCryptoAkCipherOptions) EncodeMembers(e *wire.Encoder) {
 	}
 	e.Discriminator("alg", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
-func (v *QCryptoAkCipherOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoAkCipherOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "alg":
 		v.Alg = QCryptoAkCipherAlgo(d.Enum())
@@ -1045,7 +1037,7 @@ func (*QCryptoAkCipherOptions) Discriminator() string {
 	return "alg"
 }
 
-func (v *QCryptoAkCipherOptions) DecodeBranch() wire.MemberDecoder {
+func (v *QCryptoAkCipherOptions) UnmarshalBranch() any {
 	switch v.Alg {
 	case QCryptoAkCipherAlgoRSA:
 		v.Branch = new(QCryptoAkCipherOptionsRSA)

@@ -53,7 +53,7 @@ type QCryptodevBackendClient struct {
 	Type  QCryptodevBackendType `json:"type"`
 }
 
-func (v *QCryptodevBackendClient) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptodevBackendClient) MarshalMembers(e *wire.Encoder) {
 	e.Name("queue").Uint(uint64(v.Queue))
 	e.Name("type").String(string(v.Type))
 }
@@ -79,7 +79,7 @@ type QCryptodevInfo struct {
 	Client  []QCryptodevBackendClient      `json:"client"`
 }
 
-func (v *QCryptodevInfo) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptodevInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("id").String(v.ID)
 	e.Name("service").BeginArray()
 	for i := range v.Service {
@@ -88,7 +88,7 @@ func (v *QCryptodevInfo) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 	e.Name("client").BeginArray()
 	for i := range v.Client {
-		e.Elem().Object(&v.Client[i])
+		e.Elem().Marshal(&v.Client[i])
 	}
 	e.EndArray()
 }

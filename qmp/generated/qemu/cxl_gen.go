@@ -301,7 +301,7 @@ func (v *CXLUncorErrorRecord) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *CXLUncorErrorRecord) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CXLUncorErrorRecord) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = CxlUncorErrorType(d.Enum())
@@ -346,7 +346,7 @@ func (r *CXLInjectUncorrectableErrors) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *CXLInjectUncorrectableErrors) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *CXLInjectUncorrectableErrors) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		r.Path = d.String()
@@ -355,7 +355,7 @@ func (r *CXLInjectUncorrectableErrors) DecodeMember(d *wire.Decoder, name []byte
 		r.Errors = make([]CXLUncorErrorRecord, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			r.Errors = append(r.Errors, CXLUncorErrorRecord{})
-			d.Object(&r.Errors[len(r.Errors)-1])
+			d.Unmarshal(&r.Errors[len(r.Errors)-1])
 		}
 		return 2
 	}
@@ -427,7 +427,7 @@ func (v *CxlDynamicCapacityExtent) EncodeMembers(e *wire.Encoder) {
 	e.Name("len").Uint(v.Len)
 }
 
-func (v *CxlDynamicCapacityExtent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CxlDynamicCapacityExtent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "offset":
 		v.Offset = d.Uint64()
@@ -479,7 +479,7 @@ func (r *CXLAddDynamicCapacity) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *CXLAddDynamicCapacity) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *CXLAddDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		r.Path = d.String()
@@ -500,7 +500,7 @@ func (r *CXLAddDynamicCapacity) DecodeMember(d *wire.Decoder, name []byte) int {
 		r.Extents = make([]CxlDynamicCapacityExtent, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			r.Extents = append(r.Extents, CxlDynamicCapacityExtent{})
-			d.Object(&r.Extents[len(r.Extents)-1])
+			d.Unmarshal(&r.Extents[len(r.Extents)-1])
 		}
 		return 6
 	}
@@ -567,7 +567,7 @@ func (r *CXLReleaseDynamicCapacity) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *CXLReleaseDynamicCapacity) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *CXLReleaseDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		r.Path = d.String()
@@ -594,7 +594,7 @@ func (r *CXLReleaseDynamicCapacity) DecodeMember(d *wire.Decoder, name []byte) i
 		r.Extents = make([]CxlDynamicCapacityExtent, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			r.Extents = append(r.Extents, CxlDynamicCapacityExtent{})
-			d.Object(&r.Extents[len(r.Extents)-1])
+			d.Unmarshal(&r.Extents[len(r.Extents)-1])
 		}
 		return 8
 	}

@@ -135,7 +135,7 @@ type DumpGuestMemoryCapability struct {
 	Formats []DumpGuestMemoryFormat `json:"formats"`
 }
 
-func (v *DumpGuestMemoryCapability) EncodeMembers(e *wire.Encoder) {
+func (v *DumpGuestMemoryCapability) MarshalMembers(e *wire.Encoder) {
 	e.Name("formats").BeginArray()
 	for i := range v.Formats {
 		e.Elem().String(string(v.Formats[i]))

@@ -64,7 +64,6 @@ type SchemaInfo struct {
 //   - *SchemaInfoEvent: event
 //   - *RawBranch: a value that is not in this list, or none
 type SchemaInfoBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isSchemaInfoBranch()
 }
@@ -78,7 +77,7 @@ func (*SchemaInfoCommand) isSchemaInfoBranch()   {}
 func (*SchemaInfoEvent) isSchemaInfoBranch()     {}
 func (*RawBranch) isSchemaInfoBranch()           {}
 
-func (v *SchemaInfo) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfo) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.MetaType)
 	switch b := v.Branch.(type) {
 	case *SchemaInfoBuiltin:
@@ -108,7 +107,7 @@ func (v *SchemaInfo) EncodeMembers(e *wire.Encoder) {
 		e.EndArray()
 	}
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -176,7 +175,7 @@ type SchemaInfoBuiltin struct {
 	JSONType JSONType `json:"json-type"`
 }
 
-func (v *SchemaInfoBuiltin) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoBuiltin) MarshalMembers(e *wire.Encoder) {
 	e.Name("json-type").String(string(v.JSONType))
 }
 
@@ -215,11 +214,11 @@ type SchemaInfoEnum struct {
 	Values []string `json:"values"`
 }
 
-func (v *SchemaInfoEnum) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoEnum) MarshalMembers(e *wire.Encoder) {
 	if v.Members != nil {
 		e.Name("members").BeginArray()
 		for i := range v.Members {
-			e.Elem().Object(&v.Members[i])
+			e.Elem().Marshal(&v.Members[i])
 		}
 		e.EndArray()
 	}
@@ -270,7 +269,7 @@ type SchemaInfoEnumMember struct {
 	Features []string `json:"features,omitzero"`
 }
 
-func (v *SchemaInfoEnumMember) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoEnumMember) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	if v.Features != nil {
 		e.Name("features").BeginArray()
@@ -303,7 +302,7 @@ type SchemaInfoArray struct {
 	ElementType string `json:"element-type"`
 }
 
-func (v *SchemaInfoArray) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoArray) MarshalMembers(e *wire.Encoder) {
 	e.Name("element-type").String(v.ElementType)
 }
 
@@ -325,17 +324,17 @@ type SchemaInfoObject struct {
 	Variants []SchemaInfoObjectVariant `json:"variants,omitzero"`
 }
 
-func (v *SchemaInfoObject) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoObject) MarshalMembers(e *wire.Encoder) {
 	e.Name("members").BeginArray()
 	for i := range v.Members {
-		e.Elem().Object(&v.Members[i])
+		e.Elem().Marshal(&v.Members[i])
 	}
 	e.EndArray()
 	e.OptString("tag", v.Tag)
 	if v.Variants != nil {
 		e.Name("variants").BeginArray()
 		for i := range v.Variants {
-			e.Elem().Object(&v.Variants[i])
+			e.Elem().Marshal(&v.Variants[i])
 		}
 		e.EndArray()
 	}
@@ -387,7 +386,7 @@ type SchemaInfoObjectMember struct {
 	Features []string    `json:"features,omitzero"`
 }
 
-func (v *SchemaInfoObjectMember) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoObjectMember) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	e.Name("type").String(v.Type)
 	if v.Default != nil {
@@ -431,7 +430,7 @@ type SchemaInfoObjectVariant struct {
 	Type string `json:"type"`
 }
 
-func (v *SchemaInfoObjectVariant) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoObjectVariant) MarshalMembers(e *wire.Encoder) {
 	e.Name("case").String(v.Case)
 	e.Name("type").String(v.Type)
 }
@@ -455,10 +454,10 @@ type SchemaInfoAlternate struct {
 	Members []SchemaInfoAlternateMember `json:"members"`
 }
 
-func (v *SchemaInfoAlternate) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoAlternate) MarshalMembers(e *wire.Encoder) {
 	e.Name("members").BeginArray()
 	for i := range v.Members {
-		e.Elem().Object(&v.Members[i])
+		e.Elem().Marshal(&v.Members[i])
 	}
 	e.EndArray()
 }
@@ -496,7 +495,7 @@ type SchemaInfoAlternateMember struct {
 	Type string `json:"type"`
 }
 
-func (v *SchemaInfoAlternateMember) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoAlternateMember) MarshalMembers(e *wire.Encoder) {
 	e.Name("type").String(v.Type)
 }
 
@@ -518,7 +517,7 @@ type SchemaInfoCommand struct {
 	AllowOOB *bool  `json:"allow-oob,omitzero"`
 }
 
-func (v *SchemaInfoCommand) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoCommand) MarshalMembers(e *wire.Encoder) {
 	e.Name("arg-type").String(v.ArgType)
 	e.Name("ret-type").String(v.RetType)
 	e.OptBool("allow-oob", v.AllowOOB)
@@ -546,7 +545,7 @@ type SchemaInfoEvent struct {
 	ArgType string `json:"arg-type"`
 }
 
-func (v *SchemaInfoEvent) EncodeMembers(e *wire.Encoder) {
+func (v *SchemaInfoEvent) MarshalMembers(e *wire.Encoder) {
 	e.Name("arg-type").String(v.ArgType)
 }
 

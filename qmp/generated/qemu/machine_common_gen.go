@@ -59,12 +59,12 @@ type SmpCacheProperties struct {
 	Topology CpuTopologyLevel  `json:"topology"`
 }
 
-func (v *SmpCacheProperties) EncodeMembers(e *wire.Encoder) {
+func (v *SmpCacheProperties) MarshalMembers(e *wire.Encoder) {
 	e.Name("cache").String(string(v.Cache))
 	e.Name("topology").String(string(v.Topology))
 }
 
-func (v *SmpCacheProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SmpCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cache":
 		v.Cache = CacheLevelAndType(d.Enum())
@@ -83,21 +83,21 @@ type SmpCachePropertiesWrapper struct {
 	Caches []SmpCacheProperties `json:"caches"`
 }
 
-func (v *SmpCachePropertiesWrapper) EncodeMembers(e *wire.Encoder) {
+func (v *SmpCachePropertiesWrapper) MarshalMembers(e *wire.Encoder) {
 	e.Name("caches").BeginArray()
 	for i := range v.Caches {
-		e.Elem().Object(&v.Caches[i])
+		e.Elem().Marshal(&v.Caches[i])
 	}
 	e.EndArray()
 }
 
-func (v *SmpCachePropertiesWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SmpCachePropertiesWrapper) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "caches":
 		v.Caches = make([]SmpCacheProperties, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Caches = append(v.Caches, SmpCacheProperties{})
-			d.Object(&v.Caches[len(v.Caches)-1])
+			d.Unmarshal(&v.Caches[len(v.Caches)-1])
 		}
 		return 1
 	}

@@ -71,7 +71,7 @@ type CpuInfoS390 struct {
 	Entitlement *S390CpuEntitlement `json:"entitlement,omitzero"`
 }
 
-func (v *CpuInfoS390) EncodeMembers(e *wire.Encoder) {
+func (v *CpuInfoS390) MarshalMembers(e *wire.Encoder) {
 	e.Name("cpu-state").String(string(v.CPUState))
 	e.OptBool("dedicated", v.Dedicated)
 	e.OptString("entitlement", (*string)(v.Entitlement))
@@ -115,7 +115,6 @@ type CpuInfoFast struct {
 // microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
 // sh4eb, sparc, sparc64, tricore, x86_64, xtensa, xtensaeb, hexagon.
 type CpuInfoFastBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isCpuInfoFastBranch()
 }
@@ -123,7 +122,7 @@ type CpuInfoFastBranch interface {
 func (*CpuInfoS390) isCpuInfoFastBranch() {}
 func (*RawBranch) isCpuInfoFastBranch()   {}
 
-func (v *CpuInfoFast) EncodeMembers(e *wire.Encoder) {
+func (v *CpuInfoFast) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Target)
 	switch b := v.Branch.(type) {
 	case *CpuInfoS390:
@@ -136,11 +135,11 @@ func (v *CpuInfoFast) EncodeMembers(e *wire.Encoder) {
 	e.Name("qom-path").String(v.QOMPath)
 	e.Name("thread-id").Int(v.ThreadID)
 	if v.Props != nil {
-		e.Name("props").Object(v.Props)
+		e.Name("props").Marshal(v.Props)
 	}
 	e.Discriminator("target", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -531,7 +530,6 @@ type NumaOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type NumaOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isNumaOptionsBranch()
 }
 
@@ -564,7 +562,7 @@ func (v *NumaOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NumaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NumaOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = NumaOptionsType(d.Enum())
@@ -577,7 +575,7 @@ func (*NumaOptions) Discriminator() string {
 	return "type"
 }
 
-func (v *NumaOptions) DecodeBranch() wire.MemberDecoder {
+func (v *NumaOptions) UnmarshalBranch() any {
 	switch v.Type {
 	case NumaOptionsTypeNode:
 		v.Branch = new(NumaNodeOptions)
@@ -637,7 +635,7 @@ func (v *NumaNodeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NumaNodeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NumaNodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "nodeid":
 		v.Nodeid = new(d.Uint16())
@@ -676,7 +674,7 @@ func (v *NumaDistOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("val").Uint(uint64(v.Val))
 }
 
-func (v *NumaDistOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NumaDistOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "src":
 		v.Src = d.Uint16()
@@ -700,7 +698,7 @@ type CXLFixedMemoryWindowOptions struct {
 	Targets               []string `json:"targets"`
 }
 
-func (v *CXLFixedMemoryWindowOptions) EncodeMembers(e *wire.Encoder) {
+func (v *CXLFixedMemoryWindowOptions) MarshalMembers(e *wire.Encoder) {
 	e.Name("size").Uint(v.Size)
 	e.OptUint("interleave-granularity", v.InterleaveGranularity)
 	e.Name("targets").BeginArray()
@@ -710,7 +708,7 @@ func (v *CXLFixedMemoryWindowOptions) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *CXLFixedMemoryWindowOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CXLFixedMemoryWindowOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "size":
 		v.Size = d.Uint64()
@@ -748,21 +746,21 @@ type CXLFMWProperties struct {
 	CXLFmw []CXLFixedMemoryWindowOptions `json:"cxl-fmw"`
 }
 
-func (v *CXLFMWProperties) EncodeMembers(e *wire.Encoder) {
+func (v *CXLFMWProperties) MarshalMembers(e *wire.Encoder) {
 	e.Name("cxl-fmw").BeginArray()
 	for i := range v.CXLFmw {
-		e.Elem().Object(&v.CXLFmw[i])
+		e.Elem().Marshal(&v.CXLFmw[i])
 	}
 	e.EndArray()
 }
 
-func (v *CXLFMWProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CXLFMWProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cxl-fmw":
 		v.CXLFmw = make([]CXLFixedMemoryWindowOptions, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.CXLFmw = append(v.CXLFmw, CXLFixedMemoryWindowOptions{})
-			d.Object(&v.CXLFmw[len(v.CXLFmw)-1])
+			d.Unmarshal(&v.CXLFmw[len(v.CXLFmw)-1])
 		}
 		return 1
 	}
@@ -809,14 +807,14 @@ type X86CPUFeatureWordInfo struct {
 	Features      int64            `json:"features"`
 }
 
-func (v *X86CPUFeatureWordInfo) EncodeMembers(e *wire.Encoder) {
+func (v *X86CPUFeatureWordInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("cpuid-input-eax").Int(v.CPUIDInputEax)
 	e.OptInt("cpuid-input-ecx", v.CPUIDInputEcx)
 	e.Name("cpuid-register").String(string(v.CPUIDRegister))
 	e.Name("features").Int(v.Features)
 }
 
-func (v *X86CPUFeatureWordInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *X86CPUFeatureWordInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpuid-input-eax":
 		v.CPUIDInputEax = d.Int64()
@@ -841,21 +839,21 @@ type DummyForceArrays struct {
 	Unused []X86CPUFeatureWordInfo `json:"unused"`
 }
 
-func (v *DummyForceArrays) EncodeMembers(e *wire.Encoder) {
+func (v *DummyForceArrays) MarshalMembers(e *wire.Encoder) {
 	e.Name("unused").BeginArray()
 	for i := range v.Unused {
-		e.Elem().Object(&v.Unused[i])
+		e.Elem().Marshal(&v.Unused[i])
 	}
 	e.EndArray()
 }
 
-func (v *DummyForceArrays) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DummyForceArrays) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "unused":
 		v.Unused = make([]X86CPUFeatureWordInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Unused = append(v.Unused, X86CPUFeatureWordInfo{})
-			d.Object(&v.Unused[len(v.Unused)-1])
+			d.Unmarshal(&v.Unused[len(v.Unused)-1])
 		}
 		return 1
 	}
@@ -902,7 +900,7 @@ func (v *NumaCpuOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("thread-id", v.ThreadID)
 }
 
-func (v *NumaCpuOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NumaCpuOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
 		d.OptInt(&v.NodeID)
@@ -984,7 +982,7 @@ func (v *NumaHmatLBOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("bandwidth", v.Bandwidth)
 }
 
-func (v *NumaHmatLBOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NumaHmatLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "initiator":
 		v.Initiator = d.Uint16()
@@ -1053,7 +1051,7 @@ func (v *NumaHmatCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("line").Uint(uint64(v.Line))
 }
 
-func (v *NumaHmatCacheOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NumaHmatCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
 		v.NodeID = d.Uint32()
@@ -1134,7 +1132,7 @@ type Memdev struct {
 	Policy    HostMemPolicy `json:"policy"`
 }
 
-func (v *Memdev) EncodeMembers(e *wire.Encoder) {
+func (v *Memdev) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.Name("size").Uint(v.Size)
 	e.Name("merge").Bool(v.Merge)
@@ -1232,7 +1230,7 @@ type CpuInstanceProperties struct {
 	ThreadID  *int64 `json:"thread-id,omitzero"`
 }
 
-func (v *CpuInstanceProperties) EncodeMembers(e *wire.Encoder) {
+func (v *CpuInstanceProperties) MarshalMembers(e *wire.Encoder) {
 	e.OptInt("node-id", v.NodeID)
 	e.OptInt("drawer-id", v.DrawerID)
 	e.OptInt("book-id", v.BookID)
@@ -1512,7 +1510,7 @@ type PCDIMMDeviceInfo struct {
 	Hotpluggable bool    `json:"hotpluggable"`
 }
 
-func (v *PCDIMMDeviceInfo) EncodeMembers(e *wire.Encoder) {
+func (v *PCDIMMDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.Name("addr").Int(v.Addr)
 	e.Name("size").Int(v.Size)
@@ -1563,7 +1561,7 @@ type VirtioPMEMDeviceInfo struct {
 	Memdev  string  `json:"memdev"`
 }
 
-func (v *VirtioPMEMDeviceInfo) EncodeMembers(e *wire.Encoder) {
+func (v *VirtioPMEMDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.Name("memaddr").Uint(v.Memaddr)
 	e.Name("size").Uint(v.Size)
@@ -1602,7 +1600,7 @@ type VirtioMEMDeviceInfo struct {
 	Memdev        string  `json:"memdev"`
 }
 
-func (v *VirtioMEMDeviceInfo) EncodeMembers(e *wire.Encoder) {
+func (v *VirtioMEMDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.Name("memaddr").Uint(v.Memaddr)
 	e.Name("requested-size").Uint(v.RequestedSize)
@@ -1654,7 +1652,7 @@ type SgxEPCDeviceInfo struct {
 	Memdev  string  `json:"memdev"`
 }
 
-func (v *SgxEPCDeviceInfo) EncodeMembers(e *wire.Encoder) {
+func (v *SgxEPCDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.Name("memaddr").Uint(v.Memaddr)
 	e.Name("size").Uint(v.Size)
@@ -1693,7 +1691,7 @@ type HvBalloonDeviceInfo struct {
 	Memdev  *string `json:"memdev,omitzero"`
 }
 
-func (v *HvBalloonDeviceInfo) EncodeMembers(e *wire.Encoder) {
+func (v *HvBalloonDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.OptUint("memaddr", v.Memaddr)
 	e.Name("max-size").Uint(v.MaxSize)
@@ -1754,7 +1752,6 @@ type MemoryDeviceInfo struct {
 //   - *MemoryDeviceInfoSpMem: sp-mem (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 type MemoryDeviceInfoBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isMemoryDeviceInfoBranch()
 }
@@ -1767,7 +1764,7 @@ func (*HvBalloonDeviceInfo) isMemoryDeviceInfoBranch()   {}
 func (*MemoryDeviceInfoSpMem) isMemoryDeviceInfoBranch() {}
 func (*RawBranch) isMemoryDeviceInfoBranch()             {}
 
-func (v *MemoryDeviceInfo) EncodeMembers(e *wire.Encoder) {
+func (v *MemoryDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *PCDIMMDeviceInfo:
@@ -1790,20 +1787,20 @@ func (v *MemoryDeviceInfo) EncodeMembers(e *wire.Encoder) {
 		return
 	}
 	switch b := v.Branch.(type) {
-	case *PCDIMMDeviceInfo:
-		e.Name("data").Object(b)
-	case *VirtioPMEMDeviceInfo:
-		e.Name("data").Object(b)
-	case *VirtioMEMDeviceInfo:
-		e.Name("data").Object(b)
-	case *SgxEPCDeviceInfo:
-		e.Name("data").Object(b)
-	case *HvBalloonDeviceInfo:
-		e.Name("data").Object(b)
-	case *MemoryDeviceInfoSpMem:
-		e.Name("data").Object(b)
 	case *RawBranch:
-		b.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
+	case *PCDIMMDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *VirtioPMEMDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *VirtioMEMDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *SgxEPCDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *HvBalloonDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *MemoryDeviceInfoSpMem:
+		e.Name("data").Marshal(b)
 	}
 }
 
@@ -1814,22 +1811,7 @@ func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 1
 	case "data":
 		switch b := v.Branch.(type) {
-		case *PCDIMMDeviceInfo:
-			d.Object(b)
-			return 2
-		case *VirtioPMEMDeviceInfo:
-			d.Object(b)
-			return 2
-		case *VirtioMEMDeviceInfo:
-			d.Object(b)
-			return 2
-		case *SgxEPCDeviceInfo:
-			d.Object(b)
-			return 2
-		case *HvBalloonDeviceInfo:
-			d.Object(b)
-			return 2
-		case *MemoryDeviceInfoSpMem:
+		case *PCDIMMDeviceInfo, *VirtioPMEMDeviceInfo, *VirtioMEMDeviceInfo, *SgxEPCDeviceInfo, *HvBalloonDeviceInfo, *MemoryDeviceInfoSpMem:
 			d.Object(b)
 			return 2
 		}
@@ -1888,12 +1870,12 @@ type SgxEPC struct {
 	Node   int64  `json:"node"`
 }
 
-func (v *SgxEPC) EncodeMembers(e *wire.Encoder) {
+func (v *SgxEPC) MarshalMembers(e *wire.Encoder) {
 	e.Name("memdev").String(v.Memdev)
 	e.Name("node").Int(v.Node)
 }
 
-func (v *SgxEPC) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SgxEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "memdev":
 		v.Memdev = d.String()
@@ -1912,21 +1894,21 @@ type SgxEPCProperties struct {
 	SGXEpc []SgxEPC `json:"sgx-epc"`
 }
 
-func (v *SgxEPCProperties) EncodeMembers(e *wire.Encoder) {
+func (v *SgxEPCProperties) MarshalMembers(e *wire.Encoder) {
 	e.Name("sgx-epc").BeginArray()
 	for i := range v.SGXEpc {
-		e.Elem().Object(&v.SGXEpc[i])
+		e.Elem().Marshal(&v.SGXEpc[i])
 	}
 	e.EndArray()
 }
 
-func (v *SgxEPCProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SgxEPCProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sgx-epc":
 		v.SGXEpc = make([]SgxEPC, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.SGXEpc = append(v.SGXEpc, SgxEPC{})
-			d.Object(&v.SGXEpc[len(v.SGXEpc)-1])
+			d.Unmarshal(&v.SGXEpc[len(v.SGXEpc)-1])
 		}
 		return 1
 	}
@@ -2306,7 +2288,7 @@ type CpuModelCompareInfo struct {
 	ResponsibleProperties []string              `json:"responsible-properties"`
 }
 
-func (v *CpuModelCompareInfo) EncodeMembers(e *wire.Encoder) {
+func (v *CpuModelCompareInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("result").String(string(v.Result))
 	e.Name("responsible-properties").BeginArray()
 	for i := range v.ResponsibleProperties {
@@ -2504,7 +2486,7 @@ type MemoryDeviceInfoSpMem struct {
 	Memdev string  `json:"memdev"`
 }
 
-func (v *MemoryDeviceInfoSpMem) EncodeMembers(e *wire.Encoder) {
+func (v *MemoryDeviceInfoSpMem) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.Name("addr").Int(v.Addr)
 	e.Name("size").Int(v.Size)

@@ -31,7 +31,7 @@ type MigrationStats struct {
 	DirtySyncMissedZeroCopy *uint64 `json:"dirty-sync-missed-zero-copy,omitzero"`
 }
 
-func (v *MigrationStats) EncodeMembers(e *wire.Encoder) {
+func (v *MigrationStats) MarshalMembers(e *wire.Encoder) {
 	e.Name("transferred").Int(v.Transferred)
 	e.Name("remaining").Int(v.Remaining)
 	e.Name("total").Int(v.Total)
@@ -134,7 +134,7 @@ type XBZRLECacheStats struct {
 	Overflow      int64   `json:"overflow"`
 }
 
-func (v *XBZRLECacheStats) EncodeMembers(e *wire.Encoder) {
+func (v *XBZRLECacheStats) MarshalMembers(e *wire.Encoder) {
 	e.Name("cache-size").Uint(v.CacheSize)
 	e.Name("bytes").Int(v.Bytes)
 	e.Name("pages").Int(v.Pages)
@@ -195,7 +195,7 @@ type CompressionStats struct {
 	CompressionRate float64 `json:"compression-rate"`
 }
 
-func (v *CompressionStats) EncodeMembers(e *wire.Encoder) {
+func (v *CompressionStats) MarshalMembers(e *wire.Encoder) {
 	e.Name("pages").Int(v.Pages)
 	e.Name("busy").Int(v.Busy)
 	e.Name("busy-rate").Float(v.BusyRate)
@@ -203,7 +203,7 @@ func (v *CompressionStats) EncodeMembers(e *wire.Encoder) {
 	e.Name("compression-rate").Float(v.CompressionRate)
 }
 
-func (v *CompressionStats) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CompressionStats) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pages":
 		v.Pages = d.Int64()
@@ -488,7 +488,7 @@ func (r *MigrateSetCapabilities) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *MigrateSetCapabilities) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *MigrateSetCapabilities) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "capabilities":
 		r.Capabilities = make([]MigrationCapabilityStatus, 0, d.Room())
@@ -839,7 +839,7 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("x-rdma-chunk-size", v.XRDMAChunkSize)
 }
 
-func (v *MigrateSetParameters) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "announce-initial":
 		d.OptUint(&v.AnnounceInitial)
@@ -1010,7 +1010,7 @@ type MigrationParameters struct {
 	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
 }
 
-func (v *MigrationParameters) EncodeMembers(e *wire.Encoder) {
+func (v *MigrationParameters) MarshalMembers(e *wire.Encoder) {
 	e.OptUint("announce-initial", v.AnnounceInitial)
 	e.OptUint("announce-max", v.AnnounceMax)
 	e.OptUint("announce-rounds", v.AnnounceRounds)
@@ -1414,7 +1414,7 @@ func (v *FileMigrationArgs) EncodeMembers(e *wire.Encoder) {
 	e.Name("offset").Uint(v.Offset)
 }
 
-func (v *FileMigrationArgs) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FileMigrationArgs) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -1442,7 +1442,7 @@ func (v *MigrationExecCommand) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *MigrationExecCommand) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MigrationExecCommand) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "args":
 		v.Args = make([]string, 0, d.Room())
@@ -1485,7 +1485,6 @@ type MigrationAddress struct {
 //   - *RawBranch: a value that is not in this list, or none
 type MigrationAddressBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isMigrationAddressBranch()
 }
 
@@ -1515,7 +1514,7 @@ func (v *MigrationAddress) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *MigrationAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MigrationAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "transport":
 		v.Transport = MigrationAddressType(d.Enum())
@@ -1528,7 +1527,7 @@ func (*MigrationAddress) Discriminator() string {
 	return "transport"
 }
 
-func (v *MigrationAddress) DecodeBranch() wire.MemberDecoder {
+func (v *MigrationAddress) UnmarshalBranch() any {
 	switch v.Transport {
 	case MigrationAddressTypeSocket:
 		v.Branch = new(SocketAddress)
@@ -2141,7 +2140,7 @@ func (r *SnapshotSave) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *SnapshotSave) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *SnapshotSave) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "job-id":
 		r.JobID = d.String()
@@ -2201,7 +2200,7 @@ func (r *SnapshotLoad) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *SnapshotLoad) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *SnapshotLoad) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "job-id":
 		r.JobID = d.String()
@@ -2259,7 +2258,7 @@ func (r *SnapshotDelete) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *SnapshotDelete) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *SnapshotDelete) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "job-id":
 		r.JobID = d.String()

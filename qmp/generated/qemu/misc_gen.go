@@ -297,7 +297,7 @@ type FdsetFdInfo struct {
 	Opaque *string `json:"opaque,omitzero"`
 }
 
-func (v *FdsetFdInfo) EncodeMembers(e *wire.Encoder) {
+func (v *FdsetFdInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("fd").Int(v.Fd)
 	e.OptString("opaque", v.Opaque)
 }
@@ -322,11 +322,11 @@ type FdsetInfo struct {
 	Fds     []FdsetFdInfo `json:"fds"`
 }
 
-func (v *FdsetInfo) EncodeMembers(e *wire.Encoder) {
+func (v *FdsetInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("fdset-id").Int(v.FdsetID)
 	e.Name("fds").BeginArray()
 	for i := range v.Fds {
-		e.Elem().Object(&v.Fds[i])
+		e.Elem().Marshal(&v.Fds[i])
 	}
 	e.EndArray()
 }
@@ -401,7 +401,7 @@ type CommandLineParameterInfo struct {
 	Default *string                  `json:"default,omitzero"`
 }
 
-func (v *CommandLineParameterInfo) EncodeMembers(e *wire.Encoder) {
+func (v *CommandLineParameterInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	e.Name("type").String(string(v.Type))
 	e.OptString("help", v.Help)
@@ -434,11 +434,11 @@ type CommandLineOptionInfo struct {
 	Parameters []CommandLineParameterInfo `json:"parameters"`
 }
 
-func (v *CommandLineOptionInfo) EncodeMembers(e *wire.Encoder) {
+func (v *CommandLineOptionInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("option").String(v.Option)
 	e.Name("parameters").BeginArray()
 	for i := range v.Parameters {
-		e.Elem().Object(&v.Parameters[i])
+		e.Elem().Marshal(&v.Parameters[i])
 	}
 	e.EndArray()
 }

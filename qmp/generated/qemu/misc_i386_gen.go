@@ -52,7 +52,7 @@ type SevGuestInfo struct {
 	Handle uint32 `json:"handle"`
 }
 
-func (v *SevGuestInfo) EncodeMembers(e *wire.Encoder) {
+func (v *SevGuestInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("policy").Uint(uint64(v.Policy))
 	e.Name("handle").Uint(uint64(v.Handle))
 }
@@ -76,7 +76,7 @@ type SevSnpGuestInfo struct {
 	SnpPolicy uint64 `json:"snp-policy"`
 }
 
-func (v *SevSnpGuestInfo) EncodeMembers(e *wire.Encoder) {
+func (v *SevSnpGuestInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("snp-policy").Uint(v.SnpPolicy)
 }
 
@@ -112,7 +112,6 @@ type SevInfo struct {
 // If a server does not send sev-type, decoding sets it to sev: before QEMU 9.1, query-sev
 // reports SEV only, with the members of this branch.
 type SevInfoBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isSevInfoBranch()
 }
@@ -121,7 +120,7 @@ func (*SevGuestInfo) isSevInfoBranch()    {}
 func (*SevSnpGuestInfo) isSevInfoBranch() {}
 func (*RawBranch) isSevInfoBranch()       {}
 
-func (v *SevInfo) EncodeMembers(e *wire.Encoder) {
+func (v *SevInfo) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.SEVType)
 	switch b := v.Branch.(type) {
 	case *SevGuestInfo:
@@ -138,7 +137,7 @@ func (v *SevInfo) EncodeMembers(e *wire.Encoder) {
 	e.Name("state").String(string(v.State))
 	e.Discriminator("sev-type", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -357,7 +356,7 @@ type SgxEpcSection struct {
 	Size uint64 `json:"size"`
 }
 
-func (v *SgxEpcSection) EncodeMembers(e *wire.Encoder) {
+func (v *SgxEpcSection) MarshalMembers(e *wire.Encoder) {
 	e.Name("node").Int(v.Node)
 	e.Name("size").Uint(v.Size)
 }
@@ -385,14 +384,14 @@ type SgxInfo struct {
 	Sections []SgxEpcSection `json:"sections"`
 }
 
-func (v *SgxInfo) EncodeMembers(e *wire.Encoder) {
+func (v *SgxInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("sgx").Bool(v.SGX)
 	e.Name("sgx1").Bool(v.Sgx1)
 	e.Name("sgx2").Bool(v.Sgx2)
 	e.Name("flc").Bool(v.Flc)
 	e.Name("sections").BeginArray()
 	for i := range v.Sections {
-		e.Elem().Object(&v.Sections[i])
+		e.Elem().Marshal(&v.Sections[i])
 	}
 	e.EndArray()
 }

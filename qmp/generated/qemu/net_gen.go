@@ -89,7 +89,7 @@ func (v *NetLegacyNicOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetLegacyNicOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetLegacyNicOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
 		d.OptString(&v.Netdev)
@@ -121,7 +121,7 @@ func (v *String) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v *String) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *String) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "str":
 		v.Str = d.String()
@@ -233,7 +233,7 @@ func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetDevPasstOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetDevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		d.OptString(&v.Path)
@@ -278,7 +278,7 @@ func (v *NetDevPasstOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Search = make([]String, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Search = append(v.Search, String{})
-			d.Object(&v.Search[len(v.Search)-1])
+			d.Unmarshal(&v.Search[len(v.Search)-1])
 		}
 		return 14
 	case "fqdn":
@@ -336,21 +336,21 @@ func (v *NetDevPasstOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TCPPorts = make([]String, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.TCPPorts = append(v.TCPPorts, String{})
-			d.Object(&v.TCPPorts[len(v.TCPPorts)-1])
+			d.Unmarshal(&v.TCPPorts[len(v.TCPPorts)-1])
 		}
 		return 32
 	case "udp-ports":
 		v.UDPPorts = make([]String, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.UDPPorts = append(v.UDPPorts, String{})
-			d.Object(&v.UDPPorts[len(v.UDPPorts)-1])
+			d.Unmarshal(&v.UDPPorts[len(v.UDPPorts)-1])
 		}
 		return 33
 	case "param":
 		v.Param = make([]String, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Param = append(v.Param, String{})
-			d.Object(&v.Param[len(v.Param)-1])
+			d.Unmarshal(&v.Param[len(v.Param)-1])
 		}
 		return 34
 	}
@@ -428,7 +428,7 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("tftp-server-name", v.TftpServerName)
 }
 
-func (v *NetdevUserOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "hostname":
 		d.OptString(&v.Hostname)
@@ -467,7 +467,7 @@ func (v *NetdevUserOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Dnssearch = make([]String, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Dnssearch = append(v.Dnssearch, String{})
-			d.Object(&v.Dnssearch[len(v.Dnssearch)-1])
+			d.Unmarshal(&v.Dnssearch[len(v.Dnssearch)-1])
 		}
 		return 12
 	case "domainname":
@@ -495,14 +495,14 @@ func (v *NetdevUserOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Hostfwd = make([]String, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Hostfwd = append(v.Hostfwd, String{})
-			d.Object(&v.Hostfwd[len(v.Hostfwd)-1])
+			d.Unmarshal(&v.Hostfwd[len(v.Hostfwd)-1])
 		}
 		return 20
 	case "guestfwd":
 		v.Guestfwd = make([]String, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Guestfwd = append(v.Guestfwd, String{})
-			d.Object(&v.Guestfwd[len(v.Guestfwd)-1])
+			d.Unmarshal(&v.Guestfwd[len(v.Guestfwd)-1])
 		}
 		return 21
 	case "tftp-server-name":
@@ -555,7 +555,7 @@ func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetdevTapOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "ifname":
 		d.OptString(&v.Ifname)
@@ -627,7 +627,7 @@ func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("udp", v.UDP)
 }
 
-func (v *NetdevSocketOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevSocketOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
 		d.OptString(&v.Fd)
@@ -692,7 +692,7 @@ func (v *NetdevL2TPv3Options) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetdevL2TPv3Options) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevL2TPv3Options) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "src":
 		v.Src = d.String()
@@ -761,7 +761,7 @@ func (v *NetdevVdeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetdevVdeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevVdeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sock":
 		d.OptString(&v.Sock)
@@ -792,7 +792,7 @@ func (v *NetdevBridgeOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("helper", v.Helper)
 }
 
-func (v *NetdevBridgeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevBridgeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "br":
 		d.OptString(&v.Br)
@@ -817,7 +817,7 @@ func (v *NetdevHubPortOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("netdev", v.Netdev)
 }
 
-func (v *NetdevHubPortOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevHubPortOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "hubid":
 		v.Hubid = d.Int32()
@@ -842,7 +842,7 @@ func (v *NetdevNetmapOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("devname", v.Devname)
 }
 
-func (v *NetdevNetmapOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevNetmapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "ifname":
 		v.Ifname = d.String()
@@ -898,7 +898,7 @@ func (v *NetdevAFXDPOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetdevAFXDPOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevAFXDPOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "ifname":
 		v.Ifname = d.String()
@@ -946,7 +946,7 @@ func (v *NetdevVhostUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("queues", v.Queues)
 }
 
-func (v *NetdevVhostUserOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "chardev":
 		v.Chardev = d.String()
@@ -979,7 +979,7 @@ func (v *NetdevVhostVDPAOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-svq", v.XSvq)
 }
 
-func (v *NetdevVhostVDPAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevVhostVDPAOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vhostdev":
 		d.OptString(&v.Vhostdev)
@@ -1018,7 +1018,7 @@ func (v *NetdevVmnetHostOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("net-uuid", v.NetUUID)
 }
 
-func (v *NetdevVmnetHostOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevVmnetHostOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "start-address":
 		d.OptString(&v.StartAddress)
@@ -1060,7 +1060,7 @@ func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("nat66-prefix", v.Nat66Prefix)
 }
 
-func (v *NetdevVmnetSharedOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevVmnetSharedOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "start-address":
 		d.OptString(&v.StartAddress)
@@ -1096,7 +1096,7 @@ func (v *NetdevVmnetBridgedOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("isolated", v.Isolated)
 }
 
-func (v *NetdevVmnetBridgedOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevVmnetBridgedOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "ifname":
 		v.Ifname = d.String()
@@ -1123,7 +1123,7 @@ func (v *NetdevStreamOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("reconnect-ms", v.ReconnectMs)
 }
 
-func (v *NetdevStreamOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevStreamOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "addr":
 		d.Object(&v.Addr)
@@ -1155,7 +1155,7 @@ func (v *NetdevDgramOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetdevDgramOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevDgramOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "local":
 		v.Local = new(SocketAddress)
@@ -1237,7 +1237,6 @@ type Netdev struct {
 // It is nil for none.
 type NetdevBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isNetdevBranch()
 }
 
@@ -1310,7 +1309,7 @@ func (v *Netdev) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *Netdev) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *Netdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
@@ -1326,7 +1325,7 @@ func (*Netdev) Discriminator() string {
 	return "type"
 }
 
-func (v *Netdev) DecodeBranch() wire.MemberDecoder {
+func (v *Netdev) UnmarshalBranch() any {
 	switch v.Type {
 	case NetClientDriverNIC:
 		v.Branch = new(NetLegacyNicOptions)
@@ -1415,7 +1414,7 @@ type RxFilterInfo struct {
 	MulticastTable    []string `json:"multicast-table"`
 }
 
-func (v *RxFilterInfo) EncodeMembers(e *wire.Encoder) {
+func (v *RxFilterInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	e.Name("promiscuous").Bool(v.Promiscuous)
 	e.Name("multicast").String(string(v.Multicast))

@@ -50,7 +50,7 @@ func (b *RawBranch) EncodeMembers(e *wire.Encoder) {
 }
 
 func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
-	return b.Members.DecodeMember(d, name)
+	return b.Members.UnmarshalMember(d, name)
 }
 
 func (b RawBranch) MarshalJSON() ([]byte, error) {

@@ -16,7 +16,7 @@ type PciMemoryRange struct {
 	Limit int64 `json:"limit"`
 }
 
-func (v *PciMemoryRange) EncodeMembers(e *wire.Encoder) {
+func (v *PciMemoryRange) MarshalMembers(e *wire.Encoder) {
 	e.Name("base").Int(v.Base)
 	e.Name("limit").Int(v.Limit)
 }
@@ -45,7 +45,7 @@ type PciMemoryRegion struct {
 	MemType64 *bool  `json:"mem_type_64,omitzero"`
 }
 
-func (v *PciMemoryRegion) EncodeMembers(e *wire.Encoder) {
+func (v *PciMemoryRegion) MarshalMembers(e *wire.Encoder) {
 	e.Name("bar").Int(v.Bar)
 	e.Name("type").String(v.Type)
 	e.Name("address").Int(v.Address)
@@ -90,13 +90,13 @@ type PciBusInfo struct {
 	PrefetchableRange PciMemoryRange `json:"prefetchable_range"`
 }
 
-func (v *PciBusInfo) EncodeMembers(e *wire.Encoder) {
+func (v *PciBusInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("number").Int(v.Number)
 	e.Name("secondary").Int(v.Secondary)
 	e.Name("subordinate").Int(v.Subordinate)
-	e.Name("io_range").Object(&v.IORange)
-	e.Name("memory_range").Object(&v.MemoryRange)
-	e.Name("prefetchable_range").Object(&v.PrefetchableRange)
+	e.Name("io_range").Marshal(&v.IORange)
+	e.Name("memory_range").Marshal(&v.MemoryRange)
+	e.Name("prefetchable_range").Marshal(&v.PrefetchableRange)
 }
 
 func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -131,12 +131,12 @@ type PciBridgeInfo struct {
 	Devices []PciDeviceInfo `json:"devices,omitzero"`
 }
 
-func (v *PciBridgeInfo) EncodeMembers(e *wire.Encoder) {
-	e.Name("bus").Object(&v.Bus)
+func (v *PciBridgeInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("bus").Marshal(&v.Bus)
 	if v.Devices != nil {
 		e.Name("devices").BeginArray()
 		for i := range v.Devices {
-			e.Elem().Object(&v.Devices[i])
+			e.Elem().Marshal(&v.Devices[i])
 		}
 		e.EndArray()
 	}
@@ -166,7 +166,7 @@ type PciDeviceClass struct {
 	Class int64   `json:"class"`
 }
 
-func (v *PciDeviceClass) EncodeMembers(e *wire.Encoder) {
+func (v *PciDeviceClass) MarshalMembers(e *wire.Encoder) {
 	e.OptString("desc", v.Desc)
 	e.Name("class").Int(v.Class)
 }
@@ -193,7 +193,7 @@ type PciDeviceId struct {
 	SubsystemVendor *int64 `json:"subsystem-vendor,omitzero"`
 }
 
-func (v *PciDeviceId) EncodeMembers(e *wire.Encoder) {
+func (v *PciDeviceId) MarshalMembers(e *wire.Encoder) {
 	e.Name("device").Int(v.Device)
 	e.Name("vendor").Int(v.Vendor)
 	e.OptInt("subsystem", v.Subsystem)
@@ -234,21 +234,21 @@ type PciDeviceInfo struct {
 	Regions   []PciMemoryRegion `json:"regions"`
 }
 
-func (v *PciDeviceInfo) EncodeMembers(e *wire.Encoder) {
+func (v *PciDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("bus").Int(v.Bus)
 	e.Name("slot").Int(v.Slot)
 	e.Name("function").Int(v.Function)
-	e.Name("class_info").Object(&v.ClassInfo)
-	e.Name("id").Object(&v.ID)
+	e.Name("class_info").Marshal(&v.ClassInfo)
+	e.Name("id").Marshal(&v.ID)
 	e.OptInt("irq", v.IRQ)
 	e.Name("irq_pin").Int(v.IRQPin)
 	e.Name("qdev_id").String(v.QdevID)
 	if v.PCIBridge != nil {
-		e.Name("pci_bridge").Object(v.PCIBridge)
+		e.Name("pci_bridge").Marshal(v.PCIBridge)
 	}
 	e.Name("regions").BeginArray()
 	for i := range v.Regions {
-		e.Elem().Object(&v.Regions[i])
+		e.Elem().Marshal(&v.Regions[i])
 	}
 	e.EndArray()
 }
@@ -315,11 +315,11 @@ type PciInfo struct {
 	Devices []PciDeviceInfo `json:"devices"`
 }
 
-func (v *PciInfo) EncodeMembers(e *wire.Encoder) {
+func (v *PciInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("bus").Int(v.Bus)
 	e.Name("devices").BeginArray()
 	for i := range v.Devices {
-		e.Elem().Object(&v.Devices[i])
+		e.Elem().Marshal(&v.Devices[i])
 	}
 	e.EndArray()
 }

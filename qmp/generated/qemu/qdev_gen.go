@@ -52,7 +52,7 @@ func (r *DeviceAdd) EncodeMembers(e *wire.Encoder) {
 	r.Props.EncodeMembers(e)
 }
 
-func (r *DeviceAdd) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *DeviceAdd) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "driver":
 		r.Driver = d.String()
@@ -64,7 +64,7 @@ func (r *DeviceAdd) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&r.ID)
 		return 3
 	}
-	return r.Props.DecodeMember(d, name)
+	return r.Props.UnmarshalMember(d, name)
 }
 
 func (r DeviceAdd) MarshalJSON() ([]byte, error) {

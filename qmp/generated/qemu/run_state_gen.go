@@ -440,7 +440,6 @@ type GuestPanicInformation struct {
 //   - *GuestPanicInformationSev: sev (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 type GuestPanicInformationBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isGuestPanicInformationBranch()
 }
@@ -451,7 +450,7 @@ func (*GuestPanicInformationTdx) isGuestPanicInformationBranch()    {}
 func (*GuestPanicInformationSev) isGuestPanicInformationBranch()    {}
 func (*RawBranch) isGuestPanicInformationBranch()                   {}
 
-func (v *GuestPanicInformation) EncodeMembers(e *wire.Encoder) {
+func (v *GuestPanicInformation) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *GuestPanicInformationHyperV:
@@ -467,7 +466,7 @@ func (v *GuestPanicInformation) EncodeMembers(e *wire.Encoder) {
 	}
 	e.Discriminator("type", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -524,7 +523,7 @@ type GuestPanicInformationHyperV struct {
 	Arg5 uint64 `json:"arg5"`
 }
 
-func (v *GuestPanicInformationHyperV) EncodeMembers(e *wire.Encoder) {
+func (v *GuestPanicInformationHyperV) MarshalMembers(e *wire.Encoder) {
 	e.Name("arg1").Uint(v.Arg1)
 	e.Name("arg2").Uint(v.Arg2)
 	e.Name("arg3").Uint(v.Arg3)
@@ -577,7 +576,7 @@ type GuestPanicInformationS390 struct {
 	Reason  S390CrashReason `json:"reason"`
 }
 
-func (v *GuestPanicInformationS390) EncodeMembers(e *wire.Encoder) {
+func (v *GuestPanicInformationS390) MarshalMembers(e *wire.Encoder) {
 	e.Name("core").Uint(uint64(v.Core))
 	e.Name("psw-mask").Uint(v.PswMask)
 	e.Name("psw-addr").Uint(v.PswAddr)
@@ -611,7 +610,7 @@ type GuestPanicInformationTdx struct {
 	Gpa       *uint64 `json:"gpa,omitzero"`
 }
 
-func (v *GuestPanicInformationTdx) EncodeMembers(e *wire.Encoder) {
+func (v *GuestPanicInformationTdx) MarshalMembers(e *wire.Encoder) {
 	e.Name("error-code").Uint(uint64(v.ErrorCode))
 	e.Name("message").String(v.Message)
 	e.OptUint("gpa", v.Gpa)
@@ -725,7 +724,7 @@ type GuestPanicInformationSev struct {
 	Code int64 `json:"code"`
 }
 
-func (v *GuestPanicInformationSev) EncodeMembers(e *wire.Encoder) {
+func (v *GuestPanicInformationSev) MarshalMembers(e *wire.Encoder) {
 	e.Name("set").Int(v.Set)
 	e.Name("code").Int(v.Code)
 }

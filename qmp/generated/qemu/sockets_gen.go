@@ -34,7 +34,7 @@ func (v *InetSocketAddressBase) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").String(v.Port)
 }
 
-func (v *InetSocketAddressBase) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InetSocketAddressBase) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -223,7 +223,6 @@ type SocketAddressLegacy struct {
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isSocketAddressLegacyBranch()
 }
 
@@ -252,20 +251,14 @@ func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 		return
 	}
 	switch b := v.Branch.(type) {
-	case *InetSocketAddress:
-		e.Name("data").Object(b)
-	case *UnixSocketAddress:
-		e.Name("data").Object(b)
-	case *VsockSocketAddress:
-		e.Name("data").Object(b)
-	case *FdSocketAddress:
-		e.Name("data").Object(b)
 	case *RawBranch:
-		b.EncodeMembers(e)
+		v.Branch.EncodeMembers(e)
+	case *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress, *FdSocketAddress:
+		e.Name("data").Object(b)
 	}
 }
 
-func (v *SocketAddressLegacy) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SocketAddressLegacy) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = SocketAddressType(d.Enum())
@@ -293,7 +286,7 @@ func (*SocketAddressLegacy) Discriminator() string {
 	return "type"
 }
 
-func (v *SocketAddressLegacy) DecodeBranch() wire.MemberDecoder {
+func (v *SocketAddressLegacy) UnmarshalBranch() any {
 	switch v.Type {
 	case SocketAddressTypeInet:
 		v.Branch = new(InetSocketAddress)

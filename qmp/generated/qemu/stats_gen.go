@@ -77,7 +77,7 @@ func (v *StatsRequest) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *StatsRequest) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *StatsRequest) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "provider":
 		v.Provider = StatsProvider(d.Enum())
@@ -109,7 +109,7 @@ func (v *StatsVCPUFilter) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *StatsVCPUFilter) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *StatsVCPUFilter) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vcpus":
 		v.VCPUs = make([]string, 0, d.Room())
@@ -139,7 +139,6 @@ type StatsFilter struct {
 // It is nil for vm, cryptodev.
 type StatsFilterBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isStatsFilterBranch()
 }
 
@@ -167,7 +166,7 @@ func (v *StatsFilter) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *StatsFilter) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *StatsFilter) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "target":
 		v.Target = StatsTarget(d.Enum())
@@ -176,7 +175,7 @@ func (v *StatsFilter) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Providers = make([]StatsRequest, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Providers = append(v.Providers, StatsRequest{})
-			d.Object(&v.Providers[len(v.Providers)-1])
+			d.Unmarshal(&v.Providers[len(v.Providers)-1])
 		}
 		return 2
 	}
@@ -187,7 +186,7 @@ func (*StatsFilter) Discriminator() string {
 	return "target"
 }
 
-func (v *StatsFilter) DecodeBranch() wire.MemberDecoder {
+func (v *StatsFilter) UnmarshalBranch() any {
 	switch v.Target {
 	case StatsTargetVCPU:
 		v.Branch = new(StatsVCPUFilter)
@@ -260,16 +259,16 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 }
 
 func (v StatsValue) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
 }
 
 func (v *StatsValue) UnmarshalJSON(text []byte) error {
 	*v = StatsValue{}
-	return qmp.UnmarshalValue(text, v)
+	return qmp.Unmarshal(text, v)
 }
 
 func (v StatsValue) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // Stats is the QAPI struct Stats.
@@ -280,7 +279,7 @@ type Stats struct {
 	Value StatsValue `json:"value"`
 }
 
-func (v *Stats) EncodeMembers(e *wire.Encoder) {
+func (v *Stats) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	v.Value.EncodeValue(e.Name("value"))
 }
@@ -306,12 +305,12 @@ type StatsResult struct {
 	Stats    []Stats       `json:"stats"`
 }
 
-func (v *StatsResult) EncodeMembers(e *wire.Encoder) {
+func (v *StatsResult) MarshalMembers(e *wire.Encoder) {
 	e.Name("provider").String(string(v.Provider))
 	e.OptString("qom-path", v.QOMPath)
 	e.Name("stats").BeginArray()
 	for i := range v.Stats {
-		e.Elem().Object(&v.Stats[i])
+		e.Elem().Marshal(&v.Stats[i])
 	}
 	e.EndArray()
 }
@@ -394,7 +393,7 @@ type StatsSchemaValue struct {
 	BucketSize *uint32    `json:"bucket-size,omitzero"`
 }
 
-func (v *StatsSchemaValue) EncodeMembers(e *wire.Encoder) {
+func (v *StatsSchemaValue) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	e.Name("type").String(string(v.Type))
 	e.OptString("unit", (*string)(v.Unit))
@@ -440,12 +439,12 @@ type StatsSchema struct {
 	Stats    []StatsSchemaValue `json:"stats"`
 }
 
-func (v *StatsSchema) EncodeMembers(e *wire.Encoder) {
+func (v *StatsSchema) MarshalMembers(e *wire.Encoder) {
 	e.Name("provider").String(string(v.Provider))
 	e.Name("target").String(string(v.Target))
 	e.Name("stats").BeginArray()
 	for i := range v.Stats {
-		e.Elem().Object(&v.Stats[i])
+		e.Elem().Marshal(&v.Stats[i])
 	}
 	e.EndArray()
 }

@@ -83,7 +83,7 @@ type TPMPassthroughOptions struct {
 	CancelPath *string `json:"cancel-path,omitzero"`
 }
 
-func (v *TPMPassthroughOptions) EncodeMembers(e *wire.Encoder) {
+func (v *TPMPassthroughOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptString("path", v.Path)
 	e.OptString("cancel-path", v.CancelPath)
 }
@@ -109,7 +109,7 @@ type TPMEmulatorOptions struct {
 	Chardev string `json:"chardev"`
 }
 
-func (v *TPMEmulatorOptions) EncodeMembers(e *wire.Encoder) {
+func (v *TPMEmulatorOptions) MarshalMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 }
 
@@ -139,7 +139,6 @@ type TpmTypeOptions struct {
 //   - *TPMEmulatorOptions: emulator
 //   - *RawBranch: a value that is not in this list, or none
 type TpmTypeOptionsBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isTpmTypeOptionsBranch()
 }
@@ -148,7 +147,7 @@ func (*TPMPassthroughOptions) isTpmTypeOptionsBranch() {}
 func (*TPMEmulatorOptions) isTpmTypeOptionsBranch()    {}
 func (*RawBranch) isTpmTypeOptionsBranch()             {}
 
-func (v *TpmTypeOptions) EncodeMembers(e *wire.Encoder) {
+func (v *TpmTypeOptions) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *TPMPassthroughOptions:
@@ -163,12 +162,12 @@ func (v *TpmTypeOptions) EncodeMembers(e *wire.Encoder) {
 		return
 	}
 	switch b := v.Branch.(type) {
-	case *TPMPassthroughOptions:
-		e.Name("data").Object(b)
-	case *TPMEmulatorOptions:
-		e.Name("data").Object(b)
 	case *RawBranch:
-		b.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
+	case *TPMPassthroughOptions:
+		e.Name("data").Marshal(b)
+	case *TPMEmulatorOptions:
+		e.Name("data").Marshal(b)
 	}
 }
 
@@ -179,10 +178,7 @@ func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 1
 	case "data":
 		switch b := v.Branch.(type) {
-		case *TPMPassthroughOptions:
-			d.Object(b)
-			return 2
-		case *TPMEmulatorOptions:
+		case *TPMPassthroughOptions, *TPMEmulatorOptions:
 			d.Object(b)
 			return 2
 		}

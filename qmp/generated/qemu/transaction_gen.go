@@ -15,7 +15,7 @@ type Abort struct{}
 
 func (v *Abort) EncodeMembers(e *wire.Encoder) {}
 
-func (v *Abort) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *Abort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
@@ -75,7 +75,6 @@ type TransactionAction struct {
 //   - *RawBranch: a value that is not in this list, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isTransactionActionBranch()
 }
 
@@ -119,30 +118,14 @@ func (v *TransactionAction) EncodeMembers(e *wire.Encoder) {
 		return
 	}
 	switch b := v.Branch.(type) {
-	case *Abort:
-		e.Name("data").Object(b)
-	case *BlockDirtyBitmapAdd:
-		e.Name("data").Object(b)
-	case *BlockDirtyBitmap:
-		e.Name("data").Object(b)
-	case *BlockDirtyBitmapMerge:
-		e.Name("data").Object(b)
-	case *BlockdevBackup:
-		e.Name("data").Object(b)
-	case *BlockdevSnapshot:
-		e.Name("data").Object(b)
-	case *BlockdevSnapshotInternal:
-		e.Name("data").Object(b)
-	case *BlockdevSnapshotSync:
-		e.Name("data").Object(b)
-	case *DriveBackup:
-		e.Name("data").Object(b)
 	case *RawBranch:
-		b.EncodeMembers(e)
+		v.Branch.EncodeMembers(e)
+	case *Abort, *BlockDirtyBitmapAdd, *BlockDirtyBitmap, *BlockDirtyBitmapMerge, *BlockdevBackup, *BlockdevSnapshot, *BlockdevSnapshotInternal, *BlockdevSnapshotSync, *DriveBackup:
+		e.Name("data").Object(b)
 	}
 }
 
-func (v *TransactionAction) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TransactionAction) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = TransactionActionKind(d.Enum())
@@ -150,31 +133,31 @@ func (v *TransactionAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "data":
 		switch b := v.Branch.(type) {
 		case *Abort:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *BlockDirtyBitmapAdd:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *BlockDirtyBitmap:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *BlockDirtyBitmapMerge:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *BlockdevBackup:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *BlockdevSnapshot:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *BlockdevSnapshotInternal:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *BlockdevSnapshotSync:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *DriveBackup:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		}
 	}
@@ -185,7 +168,7 @@ func (*TransactionAction) Discriminator() string {
 	return "type"
 }
 
-func (v *TransactionAction) DecodeBranch() wire.MemberDecoder {
+func (v *TransactionAction) UnmarshalBranch() any {
 	switch v.Type {
 	case TransactionActionKindAbort:
 		v.Branch = new(Abort)
@@ -244,7 +227,7 @@ func (v *TransactionProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("completion-mode", (*string)(v.CompletionMode))
 }
 
-func (v *TransactionProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TransactionProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "completion-mode":
 		v.CompletionMode = new(ActionCompletionMode(d.Enum()))
@@ -272,18 +255,18 @@ func (r *Transaction) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (r *Transaction) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *Transaction) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actions":
 		r.Actions = make([]TransactionAction, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			r.Actions = append(r.Actions, TransactionAction{})
-			d.Object(&r.Actions[len(r.Actions)-1])
+			d.Unmarshal(&r.Actions[len(r.Actions)-1])
 		}
 		return 1
 	case "properties":
 		r.Properties = new(TransactionProperties)
-		d.Object(r.Properties)
+		d.Unmarshal(r.Properties)
 		return 2
 	}
 	return 0

@@ -19,7 +19,7 @@ type UefiVariable struct {
 	Digest *string `json:"digest,omitzero"`
 }
 
-func (v *UefiVariable) EncodeMembers(e *wire.Encoder) {
+func (v *UefiVariable) MarshalMembers(e *wire.Encoder) {
 	e.Name("guid").String(v.GUID)
 	e.Name("name").String(v.Name)
 	e.Name("attr").Int(v.Attr)
@@ -28,7 +28,7 @@ func (v *UefiVariable) EncodeMembers(e *wire.Encoder) {
 	e.OptString("digest", v.Digest)
 }
 
-func (v *UefiVariable) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *UefiVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "guid":
 		v.GUID = d.String()
@@ -60,16 +60,16 @@ type UefiVarStore struct {
 	Variables []UefiVariable `json:"variables"`
 }
 
-func (v *UefiVarStore) EncodeMembers(e *wire.Encoder) {
+func (v *UefiVarStore) MarshalMembers(e *wire.Encoder) {
 	e.Name("version").Int(v.Version)
 	e.Name("variables").BeginArray()
 	for i := range v.Variables {
-		e.Elem().Object(&v.Variables[i])
+		e.Elem().Marshal(&v.Variables[i])
 	}
 	e.EndArray()
 }
 
-func (v *UefiVarStore) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *UefiVarStore) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
 		v.Version = d.Int64()
@@ -78,7 +78,7 @@ func (v *UefiVarStore) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Variables = make([]UefiVariable, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Variables = append(v.Variables, UefiVariable{})
-			d.Object(&v.Variables[len(v.Variables)-1])
+			d.Unmarshal(&v.Variables[len(v.Variables)-1])
 		}
 		return 2
 	}

@@ -51,7 +51,6 @@ type SetPasswordOptions struct {
 // It is nil for spice.
 type SetPasswordOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isSetPasswordOptionsBranch()
 }
 
@@ -74,7 +73,7 @@ func (v *SetPasswordOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *SetPasswordOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SetPasswordOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "protocol":
 		v.Protocol = DisplayProtocol(d.Enum())
@@ -93,7 +92,7 @@ func (*SetPasswordOptions) Discriminator() string {
 	return "protocol"
 }
 
-func (v *SetPasswordOptions) DecodeBranch() wire.MemberDecoder {
+func (v *SetPasswordOptions) UnmarshalBranch() any {
 	switch v.Protocol {
 	case DisplayProtocolVNC:
 		v.Branch = new(SetPasswordOptionsVnc)
@@ -129,7 +128,7 @@ func (v *SetPasswordOptionsVnc) EncodeMembers(e *wire.Encoder) {
 	e.OptString("display", v.Display)
 }
 
-func (v *SetPasswordOptionsVnc) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SetPasswordOptionsVnc) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "display":
 		d.OptString(&v.Display)
@@ -182,7 +181,6 @@ type ExpirePasswordOptions struct {
 // It is nil for spice.
 type ExpirePasswordOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isExpirePasswordOptionsBranch()
 }
 
@@ -204,7 +202,7 @@ func (v *ExpirePasswordOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *ExpirePasswordOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ExpirePasswordOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "protocol":
 		v.Protocol = DisplayProtocol(d.Enum())
@@ -220,7 +218,7 @@ func (*ExpirePasswordOptions) Discriminator() string {
 	return "protocol"
 }
 
-func (v *ExpirePasswordOptions) DecodeBranch() wire.MemberDecoder {
+func (v *ExpirePasswordOptions) UnmarshalBranch() any {
 	switch v.Protocol {
 	case DisplayProtocolVNC:
 		v.Branch = new(ExpirePasswordOptionsVnc)
@@ -256,7 +254,7 @@ func (v *ExpirePasswordOptionsVnc) EncodeMembers(e *wire.Encoder) {
 	e.OptString("display", v.Display)
 }
 
-func (v *ExpirePasswordOptionsVnc) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ExpirePasswordOptionsVnc) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "display":
 		d.OptString(&v.Display)
@@ -683,7 +681,7 @@ type VncClientInfo struct {
 	SASLUsername *string              `json:"sasl_username,omitzero"`
 }
 
-func (v *VncClientInfo) EncodeMembers(e *wire.Encoder) {
+func (v *VncClientInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("host").String(v.Host)
 	e.Name("service").String(v.Service)
 	e.Name("family").String(string(v.Family))
@@ -812,7 +810,7 @@ type VncServerInfo2 struct {
 	Vencrypt  *VncVencryptSubAuth  `json:"vencrypt,omitzero"`
 }
 
-func (v *VncServerInfo2) EncodeMembers(e *wire.Encoder) {
+func (v *VncServerInfo2) MarshalMembers(e *wire.Encoder) {
 	e.Name("host").String(v.Host)
 	e.Name("service").String(v.Service)
 	e.Name("family").String(string(v.Family))
@@ -859,16 +857,16 @@ type VncInfo2 struct {
 	Display  *string             `json:"display,omitzero"`
 }
 
-func (v *VncInfo2) EncodeMembers(e *wire.Encoder) {
+func (v *VncInfo2) MarshalMembers(e *wire.Encoder) {
 	e.Name("id").String(v.ID)
 	e.Name("server").BeginArray()
 	for i := range v.Server {
-		e.Elem().Object(&v.Server[i])
+		e.Elem().Marshal(&v.Server[i])
 	}
 	e.EndArray()
 	e.Name("clients").BeginArray()
 	for i := range v.Clients {
-		e.Elem().Object(&v.Clients[i])
+		e.Elem().Marshal(&v.Clients[i])
 	}
 	e.EndArray()
 	e.Name("auth").String(string(v.Auth))
@@ -1329,16 +1327,16 @@ func (v *KeyValue) EncodeMembers(e *wire.Encoder) {
 		return
 	}
 	switch b := v.Branch.(type) {
+	case *RawBranch:
+		e.MarshalBranch(v.Branch)
 	case *KeyValueNumber:
 		e.Name("data").Int(int64(*b))
 	case *QKeyCode:
 		e.Name("data").String(string(*b))
-	case *RawBranch:
-		b.EncodeMembers(e)
 	}
 }
 
-func (v *KeyValue) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *KeyValue) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = KeyValueKind(d.Enum())
@@ -1360,7 +1358,7 @@ func (*KeyValue) Discriminator() string {
 	return "type"
 }
 
-func (v *KeyValue) DecodeBranch() wire.MemberDecoder {
+func (v *KeyValue) UnmarshalBranch() any {
 	switch v.Type {
 	case KeyValueKindNumber:
 		v.Branch = new(KeyValueNumber)
@@ -1371,7 +1369,7 @@ func (v *KeyValue) DecodeBranch() wire.MemberDecoder {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch.(wire.MemberDecoder)
+	return v.Branch
 }
 
 func (v KeyValue) MarshalJSON() ([]byte, error) {
@@ -1404,13 +1402,13 @@ func (r *SendKey) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("hold-time", r.HoldTime)
 }
 
-func (r *SendKey) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *SendKey) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "keys":
 		r.Keys = make([]KeyValue, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			r.Keys = append(r.Keys, KeyValue{})
-			d.Object(&r.Keys[len(r.Keys)-1])
+			d.Unmarshal(&r.Keys[len(r.Keys)-1])
 		}
 		return 1
 	case "hold-time":
@@ -1495,10 +1493,10 @@ func (v *InputKeyEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("down").Bool(v.Down)
 }
 
-func (v *InputKeyEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InputKeyEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key":
-		d.Object(&v.Key)
+		d.Unmarshal(&v.Key)
 		return 1
 	case "down":
 		v.Down = d.Bool()
@@ -1520,7 +1518,7 @@ func (v *InputBtnEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("down").Bool(v.Down)
 }
 
-func (v *InputBtnEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InputBtnEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "button":
 		v.Button = InputButton(d.Enum())
@@ -1545,7 +1543,7 @@ func (v *InputMoveEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Int(v.Value)
 }
 
-func (v *InputMoveEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InputMoveEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "axis":
 		v.Axis = InputAxis(d.Enum())
@@ -1576,7 +1574,7 @@ func (v *InputMultiTouchEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Int(v.Value)
 }
 
-func (v *InputMultiTouchEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InputMultiTouchEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = InputMultiTouchType(d.Enum())
@@ -1629,7 +1627,6 @@ type InputEvent struct {
 //   - *RawBranch: a value that is not in this list, or none
 type InputEventBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isInputEventBranch()
 }
 
@@ -1658,20 +1655,14 @@ func (v *InputEvent) EncodeMembers(e *wire.Encoder) {
 		return
 	}
 	switch b := v.Branch.(type) {
-	case *InputKeyEvent:
-		e.Name("data").Object(b)
-	case *InputBtnEvent:
-		e.Name("data").Object(b)
-	case *InputMoveEvent:
-		e.Name("data").Object(b)
-	case *InputMultiTouchEvent:
-		e.Name("data").Object(b)
 	case *RawBranch:
-		b.EncodeMembers(e)
+		v.Branch.EncodeMembers(e)
+	case *InputKeyEvent, *InputBtnEvent, *InputMoveEvent, *InputMultiTouchEvent:
+		e.Name("data").Object(b)
 	}
 }
 
-func (v *InputEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InputEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = InputEventKind(d.Enum())
@@ -1679,16 +1670,16 @@ func (v *InputEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "data":
 		switch b := v.Branch.(type) {
 		case *InputKeyEvent:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *InputBtnEvent:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *InputMoveEvent:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *InputMultiTouchEvent:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		}
 	}
@@ -1699,7 +1690,7 @@ func (*InputEvent) Discriminator() string {
 	return "type"
 }
 
-func (v *InputEvent) DecodeBranch() wire.MemberDecoder {
+func (v *InputEvent) UnmarshalBranch() any {
 	switch v.Type {
 	case InputEventKindKey:
 		v.Branch = new(InputKeyEvent)
@@ -1751,7 +1742,7 @@ func (r *InputSendEvent) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *InputSendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *InputSendEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		d.OptString(&r.Device)
@@ -1763,7 +1754,7 @@ func (r *InputSendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		r.Events = make([]InputEvent, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			r.Events = append(r.Events, InputEvent{})
-			d.Object(&r.Events[len(r.Events)-1])
+			d.Unmarshal(&r.Events[len(r.Events)-1])
 		}
 		return 3
 	}
@@ -1802,7 +1793,7 @@ type DisplayGTK struct {
 	Clipboard *bool `json:"clipboard,omitzero"`
 }
 
-func (v *DisplayGTK) EncodeMembers(e *wire.Encoder) {
+func (v *DisplayGTK) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("grab-on-hover", v.GrabOnHover)
 	e.OptBool("zoom-to-fit", v.ZoomToFit)
 	e.OptBool("show-tabs", v.ShowTabs)
@@ -1861,7 +1852,7 @@ type DisplayEGLHeadless struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 }
 
-func (v *DisplayEGLHeadless) EncodeMembers(e *wire.Encoder) {
+func (v *DisplayEGLHeadless) MarshalMembers(e *wire.Encoder) {
 	e.OptString("rendernode", v.Rendernode)
 }
 
@@ -1884,7 +1875,7 @@ type DisplayDBus struct {
 	Audiodev   *string `json:"audiodev,omitzero"`
 }
 
-func (v *DisplayDBus) EncodeMembers(e *wire.Encoder) {
+func (v *DisplayDBus) MarshalMembers(e *wire.Encoder) {
 	e.OptString("rendernode", v.Rendernode)
 	e.OptString("addr", v.Addr)
 	e.OptBool("p2p", v.P2p)
@@ -1929,7 +1920,7 @@ type DisplayCurses struct {
 	Charset *string `json:"charset,omitzero"`
 }
 
-func (v *DisplayCurses) EncodeMembers(e *wire.Encoder) {
+func (v *DisplayCurses) MarshalMembers(e *wire.Encoder) {
 	e.OptString("charset", v.Charset)
 }
 
@@ -1953,7 +1944,7 @@ type DisplayCocoa struct {
 	ZoomInterpolation *bool `json:"zoom-interpolation,omitzero"`
 }
 
-func (v *DisplayCocoa) EncodeMembers(e *wire.Encoder) {
+func (v *DisplayCocoa) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("left-command-key", v.LeftCommandKey)
 	e.OptBool("full-grab", v.FullGrab)
 	e.OptBool("swap-opt-cmd", v.SwapOptCmd)
@@ -2001,7 +1992,7 @@ type DisplaySDL struct {
 	GrabMod *HotKeyMod `json:"grab-mod,omitzero"`
 }
 
-func (v *DisplaySDL) EncodeMembers(e *wire.Encoder) {
+func (v *DisplaySDL) MarshalMembers(e *wire.Encoder) {
 	e.OptString("grab-mod", (*string)(v.GrabMod))
 }
 
@@ -2064,7 +2055,6 @@ type DisplayOptions struct {
 //
 // It is nil for default, none, spice-app (CONFIG_SPICE).
 type DisplayOptionsBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isDisplayOptionsBranch()
 }
@@ -2077,7 +2067,7 @@ func (*DisplayDBus) isDisplayOptionsBranch()        {}
 func (*DisplaySDL) isDisplayOptionsBranch()         {}
 func (*RawBranch) isDisplayOptionsBranch()          {}
 
-func (v *DisplayOptions) EncodeMembers(e *wire.Encoder) {
+func (v *DisplayOptions) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *DisplayGTK:
@@ -2101,7 +2091,7 @@ func (v *DisplayOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("show-cursor", v.ShowCursor)
 	e.OptString("gl", (*string)(v.Gl))
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -2200,7 +2190,7 @@ func (v *DisplayReloadOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("tls-certs", v.TLSCerts)
 }
 
-func (v *DisplayReloadOptionsVNC) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DisplayReloadOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "tls-certs":
 		d.OptBool(&v.TLSCerts)
@@ -2224,7 +2214,6 @@ type DisplayReloadOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type DisplayReloadOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isDisplayReloadOptionsBranch()
 }
 
@@ -2245,7 +2234,7 @@ func (v *DisplayReloadOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *DisplayReloadOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DisplayReloadOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = DisplayReloadType(d.Enum())
@@ -2258,7 +2247,7 @@ func (*DisplayReloadOptions) Discriminator() string {
 	return "type"
 }
 
-func (v *DisplayReloadOptions) DecodeBranch() wire.MemberDecoder {
+func (v *DisplayReloadOptions) UnmarshalBranch() any {
 	switch v.Type {
 	case DisplayReloadTypeVNC:
 		v.Branch = new(DisplayReloadOptionsVNC)
@@ -2334,7 +2323,7 @@ func (v *DisplayUpdateOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *DisplayUpdateOptionsVNC) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DisplayUpdateOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "addresses":
 		v.Addresses = make([]SocketAddress, 0, d.Room())
@@ -2362,7 +2351,6 @@ type DisplayUpdateOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type DisplayUpdateOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isDisplayUpdateOptionsBranch()
 }
 
@@ -2383,7 +2371,7 @@ func (v *DisplayUpdateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *DisplayUpdateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DisplayUpdateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = DisplayUpdateType(d.Enum())
@@ -2396,7 +2384,7 @@ func (*DisplayUpdateOptions) Discriminator() string {
 	return "type"
 }
 
-func (v *DisplayUpdateOptions) DecodeBranch() wire.MemberDecoder {
+func (v *DisplayUpdateOptions) UnmarshalBranch() any {
 	switch v.Type {
 	case DisplayUpdateTypeVNC:
 		v.Branch = new(DisplayUpdateOptionsVNC)

@@ -236,7 +236,7 @@ type VirtioDeviceStatus struct {
 	UnknownStatuses *uint8   `json:"unknown-statuses,omitzero"`
 }
 
-func (v *VirtioDeviceStatus) EncodeMembers(e *wire.Encoder) {
+func (v *VirtioDeviceStatus) MarshalMembers(e *wire.Encoder) {
 	e.Name("statuses").BeginArray()
 	for i := range v.Statuses {
 		e.Elem().String(v.Statuses[i])
@@ -283,7 +283,7 @@ type VhostDeviceProtocols struct {
 	UnknownProtocols *uint64  `json:"unknown-protocols,omitzero"`
 }
 
-func (v *VhostDeviceProtocols) EncodeMembers(e *wire.Encoder) {
+func (v *VhostDeviceProtocols) MarshalMembers(e *wire.Encoder) {
 	e.Name("protocols").BeginArray()
 	for i := range v.Protocols {
 		e.Elem().String(v.Protocols[i])
@@ -330,7 +330,7 @@ type VirtioDeviceFeatures struct {
 	UnknownDevFeatures2 *uint64  `json:"unknown-dev-features2,omitzero"`
 }
 
-func (v *VirtioDeviceFeatures) EncodeMembers(e *wire.Encoder) {
+func (v *VirtioDeviceFeatures) MarshalMembers(e *wire.Encoder) {
 	e.Name("transports").BeginArray()
 	for i := range v.Transports {
 		e.Elem().String(v.Transports[i])
@@ -573,7 +573,7 @@ type VirtioRingDesc struct {
 	Flags []string `json:"flags"`
 }
 
-func (v *VirtioRingDesc) EncodeMembers(e *wire.Encoder) {
+func (v *VirtioRingDesc) MarshalMembers(e *wire.Encoder) {
 	e.Name("addr").Uint(v.Addr)
 	e.Name("len").Uint(uint64(v.Len))
 	e.Name("flags").BeginArray()
@@ -623,7 +623,7 @@ type VirtioRingAvail struct {
 	Ring  uint16 `json:"ring"`
 }
 
-func (v *VirtioRingAvail) EncodeMembers(e *wire.Encoder) {
+func (v *VirtioRingAvail) MarshalMembers(e *wire.Encoder) {
 	e.Name("flags").Uint(uint64(v.Flags))
 	e.Name("idx").Uint(uint64(v.Idx))
 	e.Name("ring").Uint(uint64(v.Ring))
@@ -652,7 +652,7 @@ type VirtioRingUsed struct {
 	Idx   uint16 `json:"idx"`
 }
 
-func (v *VirtioRingUsed) EncodeMembers(e *wire.Encoder) {
+func (v *VirtioRingUsed) MarshalMembers(e *wire.Encoder) {
 	e.Name("flags").Uint(uint64(v.Flags))
 	e.Name("idx").Uint(uint64(v.Idx))
 }
@@ -680,16 +680,16 @@ type VirtioQueueElement struct {
 	Used  VirtioRingUsed   `json:"used"`
 }
 
-func (v *VirtioQueueElement) EncodeMembers(e *wire.Encoder) {
+func (v *VirtioQueueElement) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	e.Name("index").Uint(uint64(v.Index))
 	e.Name("descs").BeginArray()
 	for i := range v.Descs {
-		e.Elem().Object(&v.Descs[i])
+		e.Elem().Marshal(&v.Descs[i])
 	}
 	e.EndArray()
-	e.Name("avail").Object(&v.Avail)
-	e.Name("used").Object(&v.Used)
+	e.Name("avail").Marshal(&v.Avail)
+	e.Name("used").Marshal(&v.Used)
 }
 
 func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -766,7 +766,7 @@ type IOThreadVirtQueueMapping struct {
 	Vqs      []uint16 `json:"vqs,omitzero"`
 }
 
-func (v *IOThreadVirtQueueMapping) EncodeMembers(e *wire.Encoder) {
+func (v *IOThreadVirtQueueMapping) MarshalMembers(e *wire.Encoder) {
 	e.Name("iothread").String(v.Iothread)
 	if v.Vqs != nil {
 		e.Name("vqs").BeginArray()
@@ -777,7 +777,7 @@ func (v *IOThreadVirtQueueMapping) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *IOThreadVirtQueueMapping) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *IOThreadVirtQueueMapping) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "iothread":
 		v.Iothread = d.String()
@@ -799,11 +799,11 @@ type VirtIOGPUOutput struct {
 	Name string `json:"name"`
 }
 
-func (v *VirtIOGPUOutput) EncodeMembers(e *wire.Encoder) {
+func (v *VirtIOGPUOutput) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 }
 
-func (v *VirtIOGPUOutput) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VirtIOGPUOutput) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -820,33 +820,33 @@ type DummyVirtioForceArrays struct {
 	UnusedVirtioGPUOutput   []VirtIOGPUOutput          `json:"unused-virtio-gpu-output"`
 }
 
-func (v *DummyVirtioForceArrays) EncodeMembers(e *wire.Encoder) {
+func (v *DummyVirtioForceArrays) MarshalMembers(e *wire.Encoder) {
 	e.Name("unused-iothread-vq-mapping").BeginArray()
 	for i := range v.UnusedIothreadVqMapping {
-		e.Elem().Object(&v.UnusedIothreadVqMapping[i])
+		e.Elem().Marshal(&v.UnusedIothreadVqMapping[i])
 	}
 	e.EndArray()
 	e.Name("unused-virtio-gpu-output").BeginArray()
 	for i := range v.UnusedVirtioGPUOutput {
-		e.Elem().Object(&v.UnusedVirtioGPUOutput[i])
+		e.Elem().Marshal(&v.UnusedVirtioGPUOutput[i])
 	}
 	e.EndArray()
 }
 
-func (v *DummyVirtioForceArrays) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DummyVirtioForceArrays) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "unused-iothread-vq-mapping":
 		v.UnusedIothreadVqMapping = make([]IOThreadVirtQueueMapping, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.UnusedIothreadVqMapping = append(v.UnusedIothreadVqMapping, IOThreadVirtQueueMapping{})
-			d.Object(&v.UnusedIothreadVqMapping[len(v.UnusedIothreadVqMapping)-1])
+			d.Unmarshal(&v.UnusedIothreadVqMapping[len(v.UnusedIothreadVqMapping)-1])
 		}
 		return 1
 	case "unused-virtio-gpu-output":
 		v.UnusedVirtioGPUOutput = make([]VirtIOGPUOutput, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.UnusedVirtioGPUOutput = append(v.UnusedVirtioGPUOutput, VirtIOGPUOutput{})
-			d.Object(&v.UnusedVirtioGPUOutput[len(v.UnusedVirtioGPUOutput)-1])
+			d.Unmarshal(&v.UnusedVirtioGPUOutput[len(v.UnusedVirtioGPUOutput)-1])
 		}
 		return 2
 	}

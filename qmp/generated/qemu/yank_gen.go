@@ -157,7 +157,7 @@ func (r *Yank) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *Yank) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *Yank) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "instances":
 		r.Instances = make([]YankInstance, 0, d.Room())

@@ -22,7 +22,7 @@ type SnapshotInfo struct {
 	Icount      *int64 `json:"icount,omitzero"`
 }
 
-func (v *SnapshotInfo) EncodeMembers(e *wire.Encoder) {
+func (v *SnapshotInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("id").String(v.ID)
 	e.Name("name").String(v.Name)
 	e.Name("vm-state-size").Int(v.VMStateSize)
@@ -88,7 +88,6 @@ type ImageInfoSpecificQCow2Encryption struct {
 //
 // It is nil for aes.
 type ImageInfoSpecificQCow2EncryptionBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isImageInfoSpecificQCow2EncryptionBranch()
 }
@@ -96,7 +95,7 @@ type ImageInfoSpecificQCow2EncryptionBranch interface {
 func (*QCryptoBlockInfoLUKS) isImageInfoSpecificQCow2EncryptionBranch() {}
 func (*RawBranch) isImageInfoSpecificQCow2EncryptionBranch()            {}
 
-func (v *ImageInfoSpecificQCow2Encryption) EncodeMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecificQCow2Encryption) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
 	case *QCryptoBlockInfoLUKS:
@@ -106,7 +105,7 @@ func (v *ImageInfoSpecificQCow2Encryption) EncodeMembers(e *wire.Encoder) {
 	}
 	e.Discriminator("format", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -164,7 +163,7 @@ type ImageInfoSpecificQCow2 struct {
 	CompressionType Qcow2CompressionType              `json:"compression-type"`
 }
 
-func (v *ImageInfoSpecificQCow2) EncodeMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecificQCow2) MarshalMembers(e *wire.Encoder) {
 	e.Name("compat").String(v.Compat)
 	e.OptString("data-file", v.DataFile)
 	e.OptBool("data-file-raw", v.DataFileRaw)
@@ -173,12 +172,12 @@ func (v *ImageInfoSpecificQCow2) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("corrupt", v.Corrupt)
 	e.Name("refcount-bits").Int(v.RefcountBits)
 	if v.Encrypt != nil {
-		e.Name("encrypt").Object(v.Encrypt)
+		e.Name("encrypt").Marshal(v.Encrypt)
 	}
 	if v.Bitmaps != nil {
 		e.Name("bitmaps").BeginArray()
 		for i := range v.Bitmaps {
-			e.Elem().Object(&v.Bitmaps[i])
+			e.Elem().Marshal(&v.Bitmaps[i])
 		}
 		e.EndArray()
 	}
@@ -236,13 +235,13 @@ type ImageInfoSpecificVmdk struct {
 	Extents    []VmdkExtentInfo `json:"extents"`
 }
 
-func (v *ImageInfoSpecificVmdk) EncodeMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecificVmdk) MarshalMembers(e *wire.Encoder) {
 	e.Name("create-type").String(v.CreateType)
 	e.Name("cid").Int(v.Cid)
 	e.Name("parent-cid").Int(v.ParentCid)
 	e.Name("extents").BeginArray()
 	for i := range v.Extents {
-		e.Elem().Object(&v.Extents[i])
+		e.Elem().Marshal(&v.Extents[i])
 	}
 	e.EndArray()
 }
@@ -293,7 +292,7 @@ type VmdkExtentInfo struct {
 	Compressed  *bool  `json:"compressed,omitzero"`
 }
 
-func (v *VmdkExtentInfo) EncodeMembers(e *wire.Encoder) {
+func (v *VmdkExtentInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 	e.Name("format").String(v.Format)
 	e.Name("virtual-size").Int(v.VirtualSize)
@@ -329,7 +328,7 @@ type ImageInfoSpecificRbd struct {
 	EncryptionFormat *RbdImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
 
-func (v *ImageInfoSpecificRbd) EncodeMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecificRbd) MarshalMembers(e *wire.Encoder) {
 	e.OptString("encryption-format", (*string)(v.EncryptionFormat))
 }
 
@@ -349,7 +348,7 @@ type ImageInfoSpecificFile struct {
 	ExtentSizeHint *uint64 `json:"extent-size-hint,omitzero"`
 }
 
-func (v *ImageInfoSpecificFile) EncodeMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecificFile) MarshalMembers(e *wire.Encoder) {
 	e.OptUint("extent-size-hint", v.ExtentSizeHint)
 }
 
@@ -394,7 +393,6 @@ type ImageInfoSpecific struct {
 //   - *ImageInfoSpecificFile: file
 //   - *RawBranch: a value that is not in this list, or none
 type ImageInfoSpecificBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isImageInfoSpecificBranch()
 }
@@ -406,7 +404,7 @@ func (*ImageInfoSpecificRbd) isImageInfoSpecificBranch()   {}
 func (*ImageInfoSpecificFile) isImageInfoSpecificBranch()  {}
 func (*RawBranch) isImageInfoSpecificBranch()              {}
 
-func (v *ImageInfoSpecific) EncodeMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecific) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *ImageInfoSpecificQCow2:
@@ -427,18 +425,18 @@ func (v *ImageInfoSpecific) EncodeMembers(e *wire.Encoder) {
 		return
 	}
 	switch b := v.Branch.(type) {
-	case *ImageInfoSpecificQCow2:
-		e.Name("data").Object(b)
-	case *ImageInfoSpecificVmdk:
-		e.Name("data").Object(b)
-	case *QCryptoBlockInfoLUKS:
-		e.Name("data").Object(b)
-	case *ImageInfoSpecificRbd:
-		e.Name("data").Object(b)
-	case *ImageInfoSpecificFile:
-		e.Name("data").Object(b)
 	case *RawBranch:
-		b.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
+	case *ImageInfoSpecificQCow2:
+		e.Name("data").Marshal(b)
+	case *ImageInfoSpecificVmdk:
+		e.Name("data").Marshal(b)
+	case *QCryptoBlockInfoLUKS:
+		e.Name("data").Marshal(b)
+	case *ImageInfoSpecificRbd:
+		e.Name("data").Marshal(b)
+	case *ImageInfoSpecificFile:
+		e.Name("data").Marshal(b)
 	}
 }
 
@@ -449,19 +447,7 @@ func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 1
 	case "data":
 		switch b := v.Branch.(type) {
-		case *ImageInfoSpecificQCow2:
-			d.Object(b)
-			return 2
-		case *ImageInfoSpecificVmdk:
-			d.Object(b)
-			return 2
-		case *QCryptoBlockInfoLUKS:
-			d.Object(b)
-			return 2
-		case *ImageInfoSpecificRbd:
-			d.Object(b)
-			return 2
-		case *ImageInfoSpecificFile:
+		case *ImageInfoSpecificQCow2, *ImageInfoSpecificVmdk, *QCryptoBlockInfoLUKS, *ImageInfoSpecificRbd, *ImageInfoSpecificFile:
 			d.Object(b)
 			return 2
 		}
@@ -527,7 +513,7 @@ type BlockLimitsInfo struct {
 	OptMemAlignment      uint64  `json:"opt-mem-alignment"`
 }
 
-func (v *BlockLimitsInfo) EncodeMembers(e *wire.Encoder) {
+func (v *BlockLimitsInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("request-alignment").Uint(uint64(v.RequestAlignment))
 	e.OptUint("max-discard", v.MaxDiscard)
 	if v.DiscardAlignment != nil {
@@ -701,18 +687,18 @@ type BlockChildInfo struct {
 	Info BlockGraphInfo `json:"info"`
 }
 
-func (v *BlockChildInfo) EncodeMembers(e *wire.Encoder) {
+func (v *BlockChildInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
-	e.Name("info").Object(&v.Info)
+	e.Name("info").Marshal(&v.Info)
 }
 
-func (v *BlockChildInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockChildInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
 		return 1
 	case "info":
-		d.Object(&v.Info)
+		d.Unmarshal(&v.Info)
 		return 2
 	}
 	return 0
@@ -739,7 +725,7 @@ type BlockGraphInfo struct {
 	Children              []BlockChildInfo   `json:"children"`
 }
 
-func (v *BlockGraphInfo) EncodeMembers(e *wire.Encoder) {
+func (v *BlockGraphInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 	e.Name("format").String(v.Format)
 	e.OptBool("dirty-flag", v.DirtyFlag)
@@ -754,24 +740,24 @@ func (v *BlockGraphInfo) EncodeMembers(e *wire.Encoder) {
 	if v.Snapshots != nil {
 		e.Name("snapshots").BeginArray()
 		for i := range v.Snapshots {
-			e.Elem().Object(&v.Snapshots[i])
+			e.Elem().Marshal(&v.Snapshots[i])
 		}
 		e.EndArray()
 	}
 	if v.Limits != nil {
-		e.Name("limits").Object(v.Limits)
+		e.Name("limits").Marshal(v.Limits)
 	}
 	if v.FormatSpecific != nil {
-		e.Name("format-specific").Object(v.FormatSpecific)
+		e.Name("format-specific").Marshal(v.FormatSpecific)
 	}
 	e.Name("children").BeginArray()
 	for i := range v.Children {
-		e.Elem().Object(&v.Children[i])
+		e.Elem().Marshal(&v.Children[i])
 	}
 	e.EndArray()
 }
 
-func (v *BlockGraphInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockGraphInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -825,7 +811,7 @@ func (v *BlockGraphInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Children = make([]BlockChildInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Children = append(v.Children, BlockChildInfo{})
-			d.Object(&v.Children[len(v.Children)-1])
+			d.Unmarshal(&v.Children[len(v.Children)-1])
 		}
 		return 15
 	}
@@ -1150,7 +1136,7 @@ type Qcow2BitmapInfo struct {
 	Flags       []Qcow2BitmapInfoFlags `json:"flags"`
 }
 
-func (v *Qcow2BitmapInfo) EncodeMembers(e *wire.Encoder) {
+func (v *Qcow2BitmapInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	e.Name("granularity").Uint(uint64(v.Granularity))
 	e.Name("flags").BeginArray()
@@ -1199,7 +1185,7 @@ type BlockLatencyHistogramInfo struct {
 	Bins       []uint64 `json:"bins"`
 }
 
-func (v *BlockLatencyHistogramInfo) EncodeMembers(e *wire.Encoder) {
+func (v *BlockLatencyHistogramInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("boundaries").BeginArray()
 	for i := range v.Boundaries {
 		e.Elem().Uint(v.Boundaries[i])
@@ -1344,7 +1330,7 @@ type BlockDeviceTimedStats struct {
 	AvgZoneAppendQueueDepth *float64 `json:"avg_zone_append_queue_depth,omitzero"`
 }
 
-func (v *BlockDeviceTimedStats) EncodeMembers(e *wire.Encoder) {
+func (v *BlockDeviceTimedStats) MarshalMembers(e *wire.Encoder) {
 	e.Name("interval_length").Int(v.IntervalLength)
 	e.Name("min_rd_latency_ns").Int(v.MinRdLatencyNs)
 	e.Name("max_rd_latency_ns").Int(v.MaxRdLatencyNs)
@@ -1475,7 +1461,7 @@ type BlockDeviceStats struct {
 	FlushLatencyHistogram       *BlockLatencyHistogramInfo `json:"flush_latency_histogram,omitzero"`
 }
 
-func (v *BlockDeviceStats) EncodeMembers(e *wire.Encoder) {
+func (v *BlockDeviceStats) MarshalMembers(e *wire.Encoder) {
 	e.Name("rd_bytes").Int(v.RdBytes)
 	e.Name("wr_bytes").Int(v.WrBytes)
 	e.OptInt("zone_append_bytes", v.ZoneAppendBytes)
@@ -1510,20 +1496,20 @@ func (v *BlockDeviceStats) EncodeMembers(e *wire.Encoder) {
 	e.Name("account_failed").Bool(v.AccountFailed)
 	e.Name("timed_stats").BeginArray()
 	for i := range v.TimedStats {
-		e.Elem().Object(&v.TimedStats[i])
+		e.Elem().Marshal(&v.TimedStats[i])
 	}
 	e.EndArray()
 	if v.RdLatencyHistogram != nil {
-		e.Name("rd_latency_histogram").Object(v.RdLatencyHistogram)
+		e.Name("rd_latency_histogram").Marshal(v.RdLatencyHistogram)
 	}
 	if v.WrLatencyHistogram != nil {
-		e.Name("wr_latency_histogram").Object(v.WrLatencyHistogram)
+		e.Name("wr_latency_histogram").Marshal(v.WrLatencyHistogram)
 	}
 	if v.ZoneAppendLatencyHistogram != nil {
-		e.Name("zone_append_latency_histogram").Object(v.ZoneAppendLatencyHistogram)
+		e.Name("zone_append_latency_histogram").Marshal(v.ZoneAppendLatencyHistogram)
 	}
 	if v.FlushLatencyHistogram != nil {
-		e.Name("flush_latency_histogram").Object(v.FlushLatencyHistogram)
+		e.Name("flush_latency_histogram").Marshal(v.FlushLatencyHistogram)
 	}
 }
 
@@ -1674,7 +1660,7 @@ type BlockStatsSpecificFile struct {
 	DiscardBytesOk  uint64 `json:"discard-bytes-ok"`
 }
 
-func (v *BlockStatsSpecificFile) EncodeMembers(e *wire.Encoder) {
+func (v *BlockStatsSpecificFile) MarshalMembers(e *wire.Encoder) {
 	e.Name("discard-nb-ok").Uint(v.DiscardNbOk)
 	e.Name("discard-nb-failed").Uint(v.DiscardNbFailed)
 	e.Name("discard-bytes-ok").Uint(v.DiscardBytesOk)
@@ -1704,7 +1690,7 @@ type BlockStatsSpecificNvme struct {
 	UnalignedAccesses uint64 `json:"unaligned-accesses"`
 }
 
-func (v *BlockStatsSpecificNvme) EncodeMembers(e *wire.Encoder) {
+func (v *BlockStatsSpecificNvme) MarshalMembers(e *wire.Encoder) {
 	e.Name("completion-errors").Uint(v.CompletionErrors)
 	e.Name("aligned-accesses").Uint(v.AlignedAccesses)
 	e.Name("unaligned-accesses").Uint(v.UnalignedAccesses)
@@ -1748,7 +1734,6 @@ type BlockStatsSpecific struct {
 // virtio-blk-vfio-pci (CONFIG_BLKIO), virtio-blk-vhost-user (CONFIG_BLKIO),
 // virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
 type BlockStatsSpecificBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isBlockStatsSpecificBranch()
 }
@@ -1757,7 +1742,7 @@ func (*BlockStatsSpecificFile) isBlockStatsSpecificBranch() {}
 func (*BlockStatsSpecificNvme) isBlockStatsSpecificBranch() {}
 func (*RawBranch) isBlockStatsSpecificBranch()              {}
 
-func (v *BlockStatsSpecific) EncodeMembers(e *wire.Encoder) {
+func (v *BlockStatsSpecific) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Driver)
 	switch b := v.Branch.(type) {
 	case *BlockStatsSpecificFile:
@@ -1769,7 +1754,7 @@ func (v *BlockStatsSpecific) EncodeMembers(e *wire.Encoder) {
 	}
 	e.Discriminator("driver", tag)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -1938,7 +1923,7 @@ type BlockJobInfoMirror struct {
 	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
 
-func (v *BlockJobInfoMirror) EncodeMembers(e *wire.Encoder) {
+func (v *BlockJobInfoMirror) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("actively-synced", v.ActivelySynced)
 }
 
@@ -1980,7 +1965,6 @@ type BlockJobInfo struct {
 // It is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
 // snapshot-delete.
 type BlockJobInfoBranch interface {
-	wire.MemberEncoder
 	wire.MemberDecoder
 	isBlockJobInfoBranch()
 }
@@ -1988,7 +1972,7 @@ type BlockJobInfoBranch interface {
 func (*BlockJobInfoMirror) isBlockJobInfoBranch() {}
 func (*RawBranch) isBlockJobInfoBranch()          {}
 
-func (v *BlockJobInfo) EncodeMembers(e *wire.Encoder) {
+func (v *BlockJobInfo) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *BlockJobInfoMirror:
@@ -2010,7 +1994,7 @@ func (v *BlockJobInfo) EncodeMembers(e *wire.Encoder) {
 	e.Name("auto-dismiss").Bool(v.AutoDismiss)
 	e.OptString("error", v.Error)
 	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+		e.MarshalBranch(v.Branch)
 	}
 }
 
@@ -2158,7 +2142,7 @@ func (v *BlockdevSnapshotSync) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(v.Mode))
 }
 
-func (v *BlockdevSnapshotSync) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevSnapshotSync) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		d.OptString(&v.Device)
@@ -2195,7 +2179,7 @@ func (v *BlockdevSnapshot) EncodeMembers(e *wire.Encoder) {
 	e.Name("overlay").String(v.Overlay)
 }
 
-func (v *BlockdevSnapshot) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevSnapshot) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node":
 		v.Node = d.String()
@@ -2224,7 +2208,7 @@ func (v *BackupPerf) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("min-cluster-size", v.MinClusterSize)
 }
 
-func (v *BackupPerf) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BackupPerf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "use-copy-range":
 		d.OptBool(&v.UseCopyRange)
@@ -2312,7 +2296,7 @@ func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(v.Mode))
 }
 
-func (v *DriveBackup) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "job-id":
 		d.OptString(&v.JobID)
@@ -2358,7 +2342,7 @@ func (v *DriveBackup) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 14
 	case "x-perf":
 		v.XPerf = new(BackupPerf)
-		d.Object(v.XPerf)
+		d.Unmarshal(v.XPerf)
 		return 15
 	case "target":
 		v.Target = d.String()
@@ -2417,7 +2401,7 @@ func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
 	e.Name("target").String(v.Target)
 }
 
-func (v *BlockdevBackup) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "job-id":
 		d.OptString(&v.JobID)
@@ -2463,7 +2447,7 @@ func (v *BlockdevBackup) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 14
 	case "x-perf":
 		v.XPerf = new(BackupPerf)
-		d.Object(v.XPerf)
+		d.Unmarshal(v.XPerf)
 		return 15
 	case "target":
 		v.Target = d.String()
@@ -2611,7 +2595,7 @@ type XDbgBlockGraphNode struct {
 	Name string                 `json:"name"`
 }
 
-func (v *XDbgBlockGraphNode) EncodeMembers(e *wire.Encoder) {
+func (v *XDbgBlockGraphNode) MarshalMembers(e *wire.Encoder) {
 	e.Name("id").Uint(v.ID)
 	e.Name("type").String(string(v.Type))
 	e.Name("name").String(v.Name)
@@ -2656,7 +2640,7 @@ type XDbgBlockGraphEdge struct {
 	SharedPerm []BlockPermission `json:"shared-perm"`
 }
 
-func (v *XDbgBlockGraphEdge) EncodeMembers(e *wire.Encoder) {
+func (v *XDbgBlockGraphEdge) MarshalMembers(e *wire.Encoder) {
 	e.Name("parent").Uint(v.Parent)
 	e.Name("child").Uint(v.Child)
 	e.Name("name").String(v.Name)
@@ -2720,15 +2704,15 @@ type XDbgBlockGraph struct {
 	Edges []XDbgBlockGraphEdge `json:"edges"`
 }
 
-func (v *XDbgBlockGraph) EncodeMembers(e *wire.Encoder) {
+func (v *XDbgBlockGraph) MarshalMembers(e *wire.Encoder) {
 	e.Name("nodes").BeginArray()
 	for i := range v.Nodes {
-		e.Elem().Object(&v.Nodes[i])
+		e.Elem().Marshal(&v.Nodes[i])
 	}
 	e.EndArray()
 	e.Name("edges").BeginArray()
 	for i := range v.Edges {
-		e.Elem().Object(&v.Edges[i])
+		e.Elem().Marshal(&v.Edges[i])
 	}
 	e.EndArray()
 }
@@ -2847,7 +2831,7 @@ func (v *BlockDirtyBitmap) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 }
 
-func (v *BlockDirtyBitmap) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockDirtyBitmap) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node":
 		v.Node = d.String()
@@ -2880,7 +2864,7 @@ func (v *BlockDirtyBitmapAdd) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("disabled", v.Disabled)
 }
 
-func (v *BlockDirtyBitmapAdd) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockDirtyBitmapAdd) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node":
 		v.Node = d.String()
@@ -2932,23 +2916,23 @@ func (v *BlockDirtyBitmapOrStr) DecodeValue(d *wire.Decoder) {
 		d.OptString(&v.Local)
 	case wire.KindObject:
 		v.External = new(BlockDirtyBitmap)
-		d.Object(v.External)
+		d.Unmarshal(v.External)
 	default:
 		v.Other = d.Raw()
 	}
 }
 
 func (v BlockDirtyBitmapOrStr) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
 }
 
 func (v *BlockDirtyBitmapOrStr) UnmarshalJSON(text []byte) error {
 	*v = BlockDirtyBitmapOrStr{}
-	return qmp.UnmarshalValue(text, v)
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockDirtyBitmapOrStr) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // BlockDirtyBitmapMerge is the QAPI struct BlockDirtyBitmapMerge.
@@ -2970,7 +2954,7 @@ func (v *BlockDirtyBitmapMerge) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *BlockDirtyBitmapMerge) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockDirtyBitmapMerge) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node":
 		v.Node = d.String()
@@ -3210,7 +3194,7 @@ func (v *ThrottleLimits) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("iops-size", v.IOPSSize)
 }
 
-func (v *ThrottleLimits) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "iops-total":
 		d.OptInt(&v.IOPSTotal)
@@ -3343,11 +3327,11 @@ func (v *ThrottleGroupProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("x-iops-size", v.XIOPSSize)
 }
 
-func (v *ThrottleGroupProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "limits":
 		v.Limits = new(ThrottleLimits)
-		d.Object(v.Limits)
+		d.Unmarshal(v.Limits)
 		return 1
 	case "x-iops-total":
 		d.OptInt(&v.XIOPSTotal)
@@ -3585,7 +3569,7 @@ func (v *BlockJobChangeOptionsMirror) EncodeMembers(e *wire.Encoder) {
 	e.Name("copy-mode").String(string(v.CopyMode))
 }
 
-func (v *BlockJobChangeOptionsMirror) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockJobChangeOptionsMirror) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "copy-mode":
 		v.CopyMode = MirrorCopyMode(d.Enum())
@@ -3613,7 +3597,6 @@ type BlockJobChangeOptions struct {
 // snapshot-delete.
 type BlockJobChangeOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isBlockJobChangeOptionsBranch()
 }
 
@@ -3635,7 +3618,7 @@ func (v *BlockJobChangeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockJobChangeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockJobChangeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
@@ -3651,7 +3634,7 @@ func (*BlockJobChangeOptions) Discriminator() string {
 	return "type"
 }
 
-func (v *BlockJobChangeOptions) DecodeBranch() wire.MemberDecoder {
+func (v *BlockJobChangeOptions) UnmarshalBranch() any {
 	switch v.Type {
 	case JobTypeMirror:
 		v.Branch = new(BlockJobChangeOptionsMirror)
@@ -3751,7 +3734,7 @@ func (v *BlockdevCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("no-flush", v.NoFlush)
 }
 
-func (v *BlockdevCacheOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "direct":
 		d.OptBool(&v.Direct)
@@ -3855,7 +3838,7 @@ func (v *BlockdevOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-check-cache-dropped", v.XCheckCacheDropped)
 }
 
-func (v *BlockdevOptionsFile) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -3897,7 +3880,7 @@ func (v *BlockdevOptionsNull) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("read-zeroes", v.ReadZeroes)
 }
 
-func (v *BlockdevOptionsNull) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsNull) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "size":
 		d.OptInt(&v.Size)
@@ -3925,7 +3908,7 @@ func (v *BlockdevOptionsNVMe) EncodeMembers(e *wire.Encoder) {
 	e.Name("namespace").Int(v.Namespace)
 }
 
-func (v *BlockdevOptionsNVMe) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsNVMe) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.String()
@@ -3956,7 +3939,7 @@ func (v *BlockdevOptionsVVFAT) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("rw", v.Rw)
 }
 
-func (v *BlockdevOptionsVVFAT) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dir":
 		v.Dir = d.String()
@@ -3988,7 +3971,7 @@ func (v *BlockdevOptionsGenericFormat) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 }
 
-func (v *BlockdevOptionsGenericFormat) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsGenericFormat) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -4018,7 +4001,7 @@ func (v *BlockdevOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -4053,7 +4036,7 @@ func (v *BlockdevOptionsGenericCOWFormat) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsGenericCOWFormat) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsGenericCOWFormat) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -4121,7 +4104,7 @@ func (v *Qcow2OverlapCheckFlags) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("bitmap-directory", v.BitmapDirectory)
 }
 
-func (v *Qcow2OverlapCheckFlags) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *Qcow2OverlapCheckFlags) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "template":
 		v.Template = new(Qcow2OverlapCheckMode(d.Enum()))
@@ -4186,7 +4169,7 @@ func (v *Qcow2OverlapChecks) DecodeValue(d *wire.Decoder) {
 	switch d.Kind() {
 	case wire.KindObject:
 		v.Flags = new(Qcow2OverlapCheckFlags)
-		d.Object(v.Flags)
+		d.Unmarshal(v.Flags)
 	case wire.KindString:
 		v.Mode = new(Qcow2OverlapCheckMode(d.Enum()))
 	default:
@@ -4195,16 +4178,16 @@ func (v *Qcow2OverlapChecks) DecodeValue(d *wire.Decoder) {
 }
 
 func (v Qcow2OverlapChecks) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
 }
 
 func (v *Qcow2OverlapChecks) UnmarshalJSON(text []byte) error {
 	*v = Qcow2OverlapChecks{}
-	return qmp.UnmarshalValue(text, v)
+	return qmp.Unmarshal(text, v)
 }
 
 func (v Qcow2OverlapChecks) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // BlockdevQcowEncryptionFormat is the QAPI enum BlockdevQcowEncryptionFormat.
@@ -4232,7 +4215,6 @@ type BlockdevQcowEncryption struct {
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcowEncryptionBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isBlockdevQcowEncryptionBranch()
 }
 
@@ -4253,7 +4235,7 @@ func (v *BlockdevQcowEncryption) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevQcowEncryption) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevQcowEncryption) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = BlockdevQcowEncryptionFormat(d.Enum())
@@ -4266,7 +4248,7 @@ func (*BlockdevQcowEncryption) Discriminator() string {
 	return "format"
 }
 
-func (v *BlockdevQcowEncryption) DecodeBranch() wire.MemberDecoder {
+func (v *BlockdevQcowEncryption) UnmarshalBranch() any {
 	switch v.Format {
 	case BlockdevQcowEncryptionFormatAES:
 		v.Branch = new(QCryptoBlockOptionsQCow)
@@ -4308,7 +4290,7 @@ func (v *BlockdevOptionsQcow) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsQcow) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -4319,7 +4301,7 @@ func (v *BlockdevOptionsQcow) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	case "encrypt":
 		v.Encrypt = new(BlockdevQcowEncryption)
-		d.Object(v.Encrypt)
+		d.Unmarshal(v.Encrypt)
 		return 3
 	}
 	return 0
@@ -4365,7 +4347,6 @@ type BlockdevQcow2Encryption struct {
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcow2EncryptionBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isBlockdevQcow2EncryptionBranch()
 }
 
@@ -4389,7 +4370,7 @@ func (v *BlockdevQcow2Encryption) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevQcow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevQcow2Encryption) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = BlockdevQcow2EncryptionFormat(d.Enum())
@@ -4402,7 +4383,7 @@ func (*BlockdevQcow2Encryption) Discriminator() string {
 	return "format"
 }
 
-func (v *BlockdevQcow2Encryption) DecodeBranch() wire.MemberDecoder {
+func (v *BlockdevQcow2Encryption) UnmarshalBranch() any {
 	switch v.Format {
 	case BlockdevQcow2EncryptionFormatAES:
 		v.Branch = new(QCryptoBlockOptionsQCow)
@@ -4442,7 +4423,7 @@ func (v *BlockdevOptionsPreallocate) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("prealloc-size", v.PreallocSize)
 }
 
-func (v *BlockdevOptionsPreallocate) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsPreallocate) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -4508,7 +4489,7 @@ func (v *BlockdevOptionsQcow2) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -4553,7 +4534,7 @@ func (v *BlockdevOptionsQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 13
 	case "encrypt":
 		v.Encrypt = new(BlockdevQcow2Encryption)
-		d.Object(v.Encrypt)
+		d.Unmarshal(v.Encrypt)
 		return 14
 	case "data-file":
 		v.DataFile = new(BlockdevRef)
@@ -4613,7 +4594,7 @@ func (v *SshHostKeyHash) EncodeMembers(e *wire.Encoder) {
 	e.Name("hash").String(v.Hash)
 }
 
-func (v *SshHostKeyHash) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SshHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = SshHostKeyCheckHashType(d.Enum())
@@ -4642,7 +4623,6 @@ type SshHostKeyCheck struct {
 // It is nil for none, known_hosts.
 type SshHostKeyCheckBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isSshHostKeyCheckBranch()
 }
 
@@ -4663,7 +4643,7 @@ func (v *SshHostKeyCheck) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *SshHostKeyCheck) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SshHostKeyCheck) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mode":
 		v.Mode = SshHostKeyCheckMode(d.Enum())
@@ -4676,7 +4656,7 @@ func (*SshHostKeyCheck) Discriminator() string {
 	return "mode"
 }
 
-func (v *SshHostKeyCheck) DecodeBranch() wire.MemberDecoder {
+func (v *SshHostKeyCheck) UnmarshalBranch() any {
 	switch v.Mode {
 	case SshHostKeyCheckModeHash:
 		v.Branch = new(SshHostKeyHash)
@@ -4720,10 +4700,10 @@ func (v *BlockdevOptionsSsh) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsSsh) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsSsh) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
-		d.Object(&v.Server)
+		d.Unmarshal(&v.Server)
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -4733,7 +4713,7 @@ func (v *BlockdevOptionsSsh) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 3
 	case "host-key-check":
 		v.HostKeyCheck = new(SshHostKeyCheck)
-		d.Object(v.HostKeyCheck)
+		d.Unmarshal(v.HostKeyCheck)
 		return 4
 	}
 	return 0
@@ -4837,7 +4817,7 @@ func (v *BlkdebugInjectErrorOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("delay-ns", v.DelayNs)
 }
 
-func (v *BlkdebugInjectErrorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlkdebugInjectErrorOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "event":
 		v.Event = BlkdebugEvent(d.Enum())
@@ -4882,7 +4862,7 @@ func (v *BlkdebugSetStateOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("new_state").Int(v.NewState)
 }
 
-func (v *BlkdebugSetStateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlkdebugSetStateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "event":
 		v.Event = BlkdebugEvent(d.Enum())
@@ -4964,7 +4944,7 @@ func (v *BlockdevOptionsBlkdebug) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsBlkdebug) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsBlkdebug) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "image":
 		v.Image.DecodeValue(d)
@@ -4994,14 +4974,14 @@ func (v *BlockdevOptionsBlkdebug) DecodeMember(d *wire.Decoder, name []byte) int
 		v.InjectError = make([]BlkdebugInjectErrorOptions, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.InjectError = append(v.InjectError, BlkdebugInjectErrorOptions{})
-			d.Object(&v.InjectError[len(v.InjectError)-1])
+			d.Unmarshal(&v.InjectError[len(v.InjectError)-1])
 		}
 		return 9
 	case "set-state":
 		v.SetState = make([]BlkdebugSetStateOptions, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.SetState = append(v.SetState, BlkdebugSetStateOptions{})
-			d.Object(&v.SetState[len(v.SetState)-1])
+			d.Unmarshal(&v.SetState[len(v.SetState)-1])
 		}
 		return 10
 	case "take-child-perms":
@@ -5045,7 +5025,7 @@ func (v *BlockdevOptionsBlklogwrites) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("log-super-update-interval", v.LogSuperUpdateInterval)
 }
 
-func (v *BlockdevOptionsBlklogwrites) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsBlklogwrites) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -5083,7 +5063,7 @@ func (v *BlockdevOptionsBlkverify) EncodeMembers(e *wire.Encoder) {
 	v.Raw.EncodeValue(e.Name("raw"))
 }
 
-func (v *BlockdevOptionsBlkverify) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsBlkverify) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "test":
 		v.Test.DecodeValue(d)
@@ -5110,7 +5090,7 @@ func (v *BlockdevOptionsBlkreplay) EncodeMembers(e *wire.Encoder) {
 	v.Image.EncodeValue(e.Name("image"))
 }
 
-func (v *BlockdevOptionsBlkreplay) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsBlkreplay) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "image":
 		v.Image.DecodeValue(d)
@@ -5157,7 +5137,7 @@ func (v *BlockdevOptionsQuorum) EncodeMembers(e *wire.Encoder) {
 	e.OptString("read-pattern", (*string)(v.ReadPattern))
 }
 
-func (v *BlockdevOptionsQuorum) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsQuorum) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "blkverify":
 		d.OptBool(&v.Blkverify)
@@ -5218,7 +5198,7 @@ func (v *BlockdevOptionsGluster) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 }
 
-func (v *BlockdevOptionsGluster) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsGluster) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "volume":
 		v.Volume = d.String()
@@ -5230,7 +5210,7 @@ func (v *BlockdevOptionsGluster) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.Server = make([]SocketAddress, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Server = append(v.Server, SocketAddress{})
-			d.Object(&v.Server[len(v.Server)-1])
+			d.Unmarshal(&v.Server[len(v.Server)-1])
 		}
 		return 3
 	case "debug":
@@ -5269,7 +5249,7 @@ func (v *BlockdevOptionsIoUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 }
 
-func (v *BlockdevOptionsIoUring) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsIoUring) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -5291,7 +5271,7 @@ func (v *BlockdevOptionsNvmeIoUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v *BlockdevOptionsNvmeIoUring) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsNvmeIoUring) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -5313,7 +5293,7 @@ func (v *BlockdevOptionsVirtioBlkVfioPci) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v *BlockdevOptionsVirtioBlkVfioPci) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsVirtioBlkVfioPci) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -5335,7 +5315,7 @@ func (v *BlockdevOptionsVirtioBlkVhostUser) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v *BlockdevOptionsVirtioBlkVhostUser) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsVirtioBlkVhostUser) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -5359,7 +5339,7 @@ func (v *BlockdevOptionsVirtioBlkVhostVdpa) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v *BlockdevOptionsVirtioBlkVhostVdpa) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsVirtioBlkVhostVdpa) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -5419,7 +5399,7 @@ func (v *BlockdevOptionsIscsi) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("timeout", v.Timeout)
 }
 
-func (v *BlockdevOptionsIscsi) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsIscsi) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "transport":
 		v.Transport = IscsiTransport(d.Enum())
@@ -5501,7 +5481,7 @@ func (v *RbdEncryptionOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v *RbdEncryptionOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RbdEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5521,7 +5501,7 @@ func (v *RbdEncryptionOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v *RbdEncryptionOptionsLUKS2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RbdEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5541,7 +5521,7 @@ func (v *RbdEncryptionOptionsLUKSAny) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v *RbdEncryptionOptionsLUKSAny) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RbdEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5563,7 +5543,7 @@ func (v *RbdEncryptionCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 }
 
-func (v *RbdEncryptionCreateOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RbdEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5588,7 +5568,7 @@ func (v *RbdEncryptionCreateOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 }
 
-func (v *RbdEncryptionCreateOptionsLUKS2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RbdEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5618,7 +5598,6 @@ type RbdEncryptionOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type RbdEncryptionOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isRbdEncryptionOptionsBranch()
 }
 
@@ -5648,14 +5627,14 @@ func (v *RbdEncryptionOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *RbdEncryptionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RbdEncryptionOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = RbdImageEncryptionFormat(d.Enum())
 		return 1
 	case "parent":
 		v.Parent = new(RbdEncryptionOptions)
-		d.Object(v.Parent)
+		d.Unmarshal(v.Parent)
 		return 2
 	}
 	return 0
@@ -5665,7 +5644,7 @@ func (*RbdEncryptionOptions) Discriminator() string {
 	return "format"
 }
 
-func (v *RbdEncryptionOptions) DecodeBranch() wire.MemberDecoder {
+func (v *RbdEncryptionOptions) UnmarshalBranch() any {
 	switch v.Format {
 	case RbdImageEncryptionFormatLUKS:
 		v.Branch = new(RbdEncryptionOptionsLUKS)
@@ -5711,7 +5690,6 @@ type RbdEncryptionCreateOptions struct {
 // It is nil for luks-any.
 type RbdEncryptionCreateOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isRbdEncryptionCreateOptionsBranch()
 }
 
@@ -5735,7 +5713,7 @@ func (v *RbdEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *RbdEncryptionCreateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RbdEncryptionCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = RbdImageEncryptionFormat(d.Enum())
@@ -5748,7 +5726,7 @@ func (*RbdEncryptionCreateOptions) Discriminator() string {
 	return "format"
 }
 
-func (v *RbdEncryptionCreateOptions) DecodeBranch() wire.MemberDecoder {
+func (v *RbdEncryptionCreateOptions) UnmarshalBranch() any {
 	switch v.Format {
 	case RbdImageEncryptionFormatLUKS:
 		v.Branch = new(RbdEncryptionCreateOptionsLUKS)
@@ -5818,7 +5796,7 @@ func (v *BlockdevOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsRbd) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsRbd) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pool":
 		v.Pool = d.String()
@@ -5837,7 +5815,7 @@ func (v *BlockdevOptionsRbd) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 5
 	case "encrypt":
 		v.Encrypt = new(RbdEncryptionOptions)
-		d.Object(v.Encrypt)
+		d.Unmarshal(v.Encrypt)
 		return 6
 	case "user":
 		d.OptString(&v.User)
@@ -5855,7 +5833,7 @@ func (v *BlockdevOptionsRbd) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Server = make([]InetSocketAddressBase, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.Server = append(v.Server, InetSocketAddressBase{})
-			d.Object(&v.Server[len(v.Server)-1])
+			d.Unmarshal(&v.Server[len(v.Server)-1])
 		}
 		return 10
 	}
@@ -5892,7 +5870,7 @@ func (v *BlockdevOptionsReplication) EncodeMembers(e *wire.Encoder) {
 	e.OptString("top-id", v.TopID)
 }
 
-func (v *BlockdevOptionsReplication) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsReplication) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -5934,7 +5912,7 @@ func (v *NFSServer) EncodeMembers(e *wire.Encoder) {
 	e.Name("host").String(v.Host)
 }
 
-func (v *NFSServer) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NFSServer) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = NFSTransport(d.Enum())
@@ -5971,10 +5949,10 @@ func (v *BlockdevOptionsNfs) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("debug", v.Debug)
 }
 
-func (v *BlockdevOptionsNfs) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsNfs) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
-		d.Object(&v.Server)
+		d.Unmarshal(&v.Server)
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -6045,7 +6023,7 @@ func (v *BlockdevOptionsCurlHttp) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v *BlockdevOptionsCurlHttp) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCurlHttp) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "url":
 		v.URL = d.String()
@@ -6118,7 +6096,7 @@ func (v *BlockdevOptionsCurlHttps) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v *BlockdevOptionsCurlHttps) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCurlHttps) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "url":
 		v.URL = d.String()
@@ -6184,7 +6162,7 @@ func (v *BlockdevOptionsCurlFtp) EncodeMembers(e *wire.Encoder) {
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
 }
 
-func (v *BlockdevOptionsCurlFtp) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCurlFtp) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "url":
 		v.URL = d.String()
@@ -6236,7 +6214,7 @@ func (v *BlockdevOptionsCurlFtps) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("sslverify", v.Sslverify)
 }
 
-func (v *BlockdevOptionsCurlFtps) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCurlFtps) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "url":
 		v.URL = d.String()
@@ -6294,10 +6272,10 @@ func (v *BlockdevOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsNbd) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsNbd) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
-		d.Object(&v.Server)
+		d.Unmarshal(&v.Server)
 		return 1
 	case "export":
 		d.OptString(&v.Export)
@@ -6336,7 +6314,7 @@ func (v *BlockdevOptionsRaw) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("size", v.Size)
 }
 
-func (v *BlockdevOptionsRaw) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsRaw) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -6368,7 +6346,7 @@ func (v *BlockdevOptionsThrottle) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 }
 
-func (v *BlockdevOptionsThrottle) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsThrottle) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "throttle-group":
 		v.ThrottleGroup = d.String()
@@ -6397,7 +6375,7 @@ func (v *BlockdevOptionsCor) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bottom", v.Bottom)
 }
 
-func (v *BlockdevOptionsCor) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCor) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -6449,7 +6427,7 @@ func (v *BlockdevOptionsCbw) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("min-cluster-size", v.MinClusterSize)
 }
 
-func (v *BlockdevOptionsCbw) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCbw) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -6459,7 +6437,7 @@ func (v *BlockdevOptionsCbw) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	case "bitmap":
 		v.Bitmap = new(BlockDirtyBitmap)
-		d.Object(v.Bitmap)
+		d.Unmarshal(v.Bitmap)
 		return 3
 	case "on-cbw-error":
 		v.OnCbwError = new(OnCbwError(d.Enum()))
@@ -6535,7 +6513,6 @@ type BlockdevOptions struct {
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isBlockdevOptionsBranch()
 }
 
@@ -6668,7 +6645,7 @@ func (v *BlockdevOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "driver":
 		v.Driver = BlockdevDriver(d.Enum())
@@ -6681,7 +6658,7 @@ func (v *BlockdevOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 3
 	case "cache":
 		v.Cache = new(BlockdevCacheOptions)
-		d.Object(v.Cache)
+		d.Unmarshal(v.Cache)
 		return 4
 	case "active":
 		d.OptBool(&v.Active)
@@ -6706,7 +6683,7 @@ func (*BlockdevOptions) Discriminator() string {
 	return "driver"
 }
 
-func (v *BlockdevOptions) DecodeBranch() wire.MemberDecoder {
+func (v *BlockdevOptions) UnmarshalBranch() any {
 	switch v.Driver {
 	case BlockdevDriverBlkdebug:
 		v.Branch = new(BlockdevOptionsBlkdebug)
@@ -6825,7 +6802,7 @@ func (v *BlockdevRef) DecodeValue(d *wire.Decoder) {
 	switch d.Kind() {
 	case wire.KindObject:
 		v.Definition = new(BlockdevOptions)
-		d.Object(v.Definition)
+		d.Unmarshal(v.Definition)
 	case wire.KindString:
 		d.OptString(&v.Reference)
 	default:
@@ -6834,16 +6811,16 @@ func (v *BlockdevRef) DecodeValue(d *wire.Decoder) {
 }
 
 func (v BlockdevRef) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
 }
 
 func (v *BlockdevRef) UnmarshalJSON(text []byte) error {
 	*v = BlockdevRef{}
-	return qmp.UnmarshalValue(text, v)
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevRef) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // BlockdevRefOrNull is the QAPI alternate BlockdevRefOrNull: exactly one of its fields is set.
@@ -6877,7 +6854,7 @@ func (v *BlockdevRefOrNull) DecodeValue(d *wire.Decoder) {
 	switch d.Kind() {
 	case wire.KindObject:
 		v.Definition = new(BlockdevOptions)
-		d.Object(v.Definition)
+		d.Unmarshal(v.Definition)
 	case wire.KindString:
 		d.OptString(&v.Reference)
 	case wire.KindNull:
@@ -6889,16 +6866,16 @@ func (v *BlockdevRefOrNull) DecodeValue(d *wire.Decoder) {
 }
 
 func (v BlockdevRefOrNull) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
 }
 
 func (v *BlockdevRefOrNull) UnmarshalJSON(text []byte) error {
 	*v = BlockdevRefOrNull{}
-	return qmp.UnmarshalValue(text, v)
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevRefOrNull) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // BlockdevAdd is the QMP command blockdev-add.
@@ -6942,13 +6919,13 @@ func (r *BlockdevReopen) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *BlockdevReopen) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *BlockdevReopen) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "options":
 		r.Options = make([]BlockdevOptions, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			r.Options = append(r.Options, BlockdevOptions{})
-			d.Object(&r.Options[len(r.Options)-1])
+			d.Unmarshal(&r.Options[len(r.Options)-1])
 		}
 		return 1
 	}
@@ -7026,7 +7003,7 @@ func (v *BlockdevCreateOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("extent-size-hint", v.ExtentSizeHint)
 }
 
-func (v *BlockdevCreateOptionsFile) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -7062,10 +7039,10 @@ func (v *BlockdevCreateOptionsGluster) EncodeMembers(e *wire.Encoder) {
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v *BlockdevCreateOptionsGluster) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsGluster) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "location":
-		d.Object(&v.Location)
+		d.Unmarshal(&v.Location)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
@@ -7112,7 +7089,7 @@ func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v *BlockdevCreateOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		d.OptString(&v.KeySecret)
@@ -7170,10 +7147,10 @@ func (v *BlockdevCreateOptionsNfs) EncodeMembers(e *wire.Encoder) {
 	e.Name("size").Uint(v.Size)
 }
 
-func (v *BlockdevCreateOptionsNfs) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsNfs) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "location":
-		d.Object(&v.Location)
+		d.Unmarshal(&v.Location)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
@@ -7197,7 +7174,7 @@ func (v *BlockdevCreateOptionsParallels) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("cluster-size", v.ClusterSize)
 }
 
-func (v *BlockdevCreateOptionsParallels) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsParallels) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7235,7 +7212,7 @@ func (v *BlockdevCreateOptionsQcow) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevCreateOptionsQcow) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7248,7 +7225,7 @@ func (v *BlockdevCreateOptionsQcow) DecodeMember(d *wire.Decoder, name []byte) i
 		return 3
 	case "encrypt":
 		v.Encrypt = new(QCryptoBlockCreateOptions)
-		d.Object(v.Encrypt)
+		d.Unmarshal(v.Encrypt)
 		return 4
 	}
 	return 0
@@ -7322,7 +7299,7 @@ func (v *BlockdevCreateOptionsQcow2) EncodeMembers(e *wire.Encoder) {
 	e.OptString("compression-type", (*string)(v.CompressionType))
 }
 
-func (v *BlockdevCreateOptionsQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7351,7 +7328,7 @@ func (v *BlockdevCreateOptionsQcow2) DecodeMember(d *wire.Decoder, name []byte) 
 		return 8
 	case "encrypt":
 		v.Encrypt = new(QCryptoBlockCreateOptions)
-		d.Object(v.Encrypt)
+		d.Unmarshal(v.Encrypt)
 		return 9
 	case "cluster-size":
 		d.OptUint(&v.ClusterSize)
@@ -7397,7 +7374,7 @@ func (v *BlockdevCreateOptionsQed) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("table-size", v.TableSize)
 }
 
-func (v *BlockdevCreateOptionsQed) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsQed) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7444,10 +7421,10 @@ func (v *BlockdevCreateOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevCreateOptionsRbd) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsRbd) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "location":
-		d.Object(&v.Location)
+		d.Unmarshal(&v.Location)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
@@ -7457,7 +7434,7 @@ func (v *BlockdevCreateOptionsRbd) DecodeMember(d *wire.Decoder, name []byte) in
 		return 3
 	case "encrypt":
 		v.Encrypt = new(RbdEncryptionCreateOptions)
-		d.Object(v.Encrypt)
+		d.Unmarshal(v.Encrypt)
 		return 4
 	}
 	return 0
@@ -7523,7 +7500,7 @@ func (v *BlockdevCreateOptionsVmdk) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("zeroed-grain", v.ZeroedGrain)
 }
 
-func (v *BlockdevCreateOptionsVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsVmdk) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7577,10 +7554,10 @@ func (v *BlockdevCreateOptionsSsh) EncodeMembers(e *wire.Encoder) {
 	e.Name("size").Uint(v.Size)
 }
 
-func (v *BlockdevCreateOptionsSsh) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsSsh) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "location":
-		d.Object(&v.Location)
+		d.Unmarshal(&v.Location)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
@@ -7604,7 +7581,7 @@ func (v *BlockdevCreateOptionsVdi) EncodeMembers(e *wire.Encoder) {
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v *BlockdevCreateOptionsVdi) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsVdi) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7655,7 +7632,7 @@ func (v *BlockdevCreateOptionsVhdx) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("block-state-zero", v.BlockStateZero)
 }
 
-func (v *BlockdevCreateOptionsVhdx) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsVhdx) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7711,7 +7688,7 @@ func (v *BlockdevCreateOptionsVpc) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force-size", v.ForceSize)
 }
 
-func (v *BlockdevCreateOptionsVpc) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsVpc) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7769,7 +7746,6 @@ type BlockdevCreateOptions struct {
 // vvfat.
 type BlockdevCreateOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isBlockdevCreateOptionsBranch()
 }
 
@@ -7829,7 +7805,7 @@ func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevCreateOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "driver":
 		v.Driver = BlockdevDriver(d.Enum())
@@ -7842,7 +7818,7 @@ func (*BlockdevCreateOptions) Discriminator() string {
 	return "driver"
 }
 
-func (v *BlockdevCreateOptions) DecodeBranch() wire.MemberDecoder {
+func (v *BlockdevCreateOptions) UnmarshalBranch() any {
 	switch v.Driver {
 	case BlockdevDriverFile:
 		v.Branch = new(BlockdevCreateOptionsFile)
@@ -7936,7 +7912,7 @@ func (v *BlockdevAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("secret", v.Secret)
 }
 
-func (v *BlockdevAmendOptionsLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "state":
 		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
@@ -7973,11 +7949,11 @@ func (v *BlockdevAmendOptionsQcow2) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevAmendOptionsQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevAmendOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "encrypt":
 		v.Encrypt = new(QCryptoBlockAmendOptions)
-		d.Object(v.Encrypt)
+		d.Unmarshal(v.Encrypt)
 		return 1
 	}
 	return 0
@@ -8007,7 +7983,6 @@ type BlockdevAmendOptions struct {
 // (CONFIG_BLKIO), virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
 type BlockdevAmendOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isBlockdevAmendOptionsBranch()
 }
 
@@ -8031,7 +8006,7 @@ func (v *BlockdevAmendOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevAmendOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevAmendOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "driver":
 		v.Driver = BlockdevDriver(d.Enum())
@@ -8044,7 +8019,7 @@ func (*BlockdevAmendOptions) Discriminator() string {
 	return "driver"
 }
 
-func (v *BlockdevAmendOptions) DecodeBranch() wire.MemberDecoder {
+func (v *BlockdevAmendOptions) UnmarshalBranch() any {
 	switch v.Driver {
 	case BlockdevDriverLUKS:
 		v.Branch = new(BlockdevAmendOptionsLUKS)
@@ -8557,7 +8532,7 @@ func (v *BlockdevSnapshotInternal) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 }
 
-func (v *BlockdevSnapshotInternal) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevSnapshotInternal) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.String()
@@ -8611,21 +8586,21 @@ type DummyBlockCoreForceArrays struct {
 	UnusedBlockGraphInfo []BlockGraphInfo `json:"unused-block-graph-info"`
 }
 
-func (v *DummyBlockCoreForceArrays) EncodeMembers(e *wire.Encoder) {
+func (v *DummyBlockCoreForceArrays) MarshalMembers(e *wire.Encoder) {
 	e.Name("unused-block-graph-info").BeginArray()
 	for i := range v.UnusedBlockGraphInfo {
-		e.Elem().Object(&v.UnusedBlockGraphInfo[i])
+		e.Elem().Marshal(&v.UnusedBlockGraphInfo[i])
 	}
 	e.EndArray()
 }
 
-func (v *DummyBlockCoreForceArrays) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DummyBlockCoreForceArrays) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "unused-block-graph-info":
 		v.UnusedBlockGraphInfo = make([]BlockGraphInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.UnusedBlockGraphInfo = append(v.UnusedBlockGraphInfo, BlockGraphInfo{})
-			d.Object(&v.UnusedBlockGraphInfo[len(v.UnusedBlockGraphInfo)-1])
+			d.Unmarshal(&v.UnusedBlockGraphInfo[len(v.UnusedBlockGraphInfo)-1])
 		}
 		return 1
 	}

@@ -45,7 +45,7 @@ type ObjectPropertyValue struct {
 	Value qmp.RawJSON `json:"value,omitzero"`
 }
 
-func (v *ObjectPropertyValue) EncodeMembers(e *wire.Encoder) {
+func (v *ObjectPropertyValue) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	e.Name("type").String(v.Type)
 	if v.Value != nil {
@@ -75,10 +75,10 @@ type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
 
-func (v *ObjectPropertiesValues) EncodeMembers(e *wire.Encoder) {
+func (v *ObjectPropertiesValues) MarshalMembers(e *wire.Encoder) {
 	e.Name("properties").BeginArray()
 	for i := range v.Properties {
-		e.Elem().Object(&v.Properties[i])
+		e.Elem().Marshal(&v.Properties[i])
 	}
 	e.EndArray()
 }
@@ -170,7 +170,7 @@ func (r *QOMListGet) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (r *QOMListGet) DecodeMember(d *wire.Decoder, name []byte) int {
+func (r *QOMListGet) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "paths":
 		r.Paths = make([]string, 0, d.Room())
@@ -317,7 +317,7 @@ func (v *CanHostSocketcanProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("canbus").String(v.Canbus)
 }
 
-func (v *CanHostSocketcanProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CanHostSocketcanProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "if":
 		v.If = d.String()
@@ -360,7 +360,7 @@ func (v *ColoCompareProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v *ColoCompareProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ColoCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "primary_in":
 		v.PrimaryIn = d.String()
@@ -410,7 +410,7 @@ func (v *CryptodevBackendProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("throttle-ops", v.ThrottleOps)
 }
 
-func (v *CryptodevBackendProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "queues":
 		v.Queues = new(d.Uint32())
@@ -446,7 +446,7 @@ func (v *CryptodevVhostUserProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v *CryptodevVhostUserProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "queues":
 		v.Queues = new(d.Uint32())
@@ -477,7 +477,7 @@ func (v *DBusVMStateProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id-list", v.IDList)
 }
 
-func (v *DBusVMStateProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "addr":
 		v.Addr = d.String()
@@ -519,7 +519,7 @@ func (v *NetfilterProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("insert", (*string)(v.Insert))
 }
 
-func (v *NetfilterProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
 		v.Netdev = d.String()
@@ -561,7 +561,7 @@ func (v *FilterBufferProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("interval").Uint(uint64(v.Interval))
 }
 
-func (v *FilterBufferProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
 		v.Netdev = d.String()
@@ -610,7 +610,7 @@ func (v *FilterDumpProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *FilterDumpProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
 		v.Netdev = d.String()
@@ -660,7 +660,7 @@ func (v *FilterMirrorProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v *FilterMirrorProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
 		v.Netdev = d.String()
@@ -712,7 +712,7 @@ func (v *FilterRedirectorProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v *FilterRedirectorProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
 		v.Netdev = d.String()
@@ -763,7 +763,7 @@ func (v *FilterRewriterProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v *FilterRewriterProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
 		v.Netdev = d.String()
@@ -810,7 +810,7 @@ func (v *InputBarrierProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("height", v.Height)
 }
 
-func (v *InputBarrierProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -856,7 +856,7 @@ func (v *InputLinuxProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("grab-toggle", (*string)(v.GrabToggle))
 }
 
-func (v *InputLinuxProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InputLinuxProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "evdev":
 		v.Evdev = d.String()
@@ -907,7 +907,7 @@ func (v *IothreadProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("poll-weight", v.PollWeight)
 }
 
-func (v *IothreadProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *IothreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "aio-max-batch":
 		d.OptInt(&v.AIOMaxBatch)
@@ -949,7 +949,7 @@ func (v *MainLoopProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("thread-pool-max", v.ThreadPoolMax)
 }
 
-func (v *MainLoopProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "aio-max-batch":
 		d.OptInt(&v.AIOMaxBatch)
@@ -1003,7 +1003,7 @@ func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
 }
 
-func (v *MemoryBackendProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
 		d.OptBool(&v.Dump)
@@ -1099,7 +1099,7 @@ func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("rom", (*string)(v.ROM))
 }
 
-func (v *MemoryBackendFileProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
 		d.OptBool(&v.Dump)
@@ -1209,7 +1209,7 @@ func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("seal", v.Seal)
 }
 
-func (v *MemoryBackendMemfdProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
 		d.OptBool(&v.Dump)
@@ -1301,7 +1301,7 @@ func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
 }
 
-func (v *MemoryBackendShmProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
 		d.OptBool(&v.Dump)
@@ -1384,7 +1384,7 @@ func (v *MemoryBackendEpcProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
 }
 
-func (v *MemoryBackendEpcProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryBackendEpcProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
 		d.OptBool(&v.Dump)
@@ -1439,7 +1439,7 @@ func (v *PrManagerHelperProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v *PrManagerHelperProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PrManagerHelperProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -1461,7 +1461,7 @@ func (v *QtestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("log", v.Log)
 }
 
-func (v *QtestProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QtestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "chardev":
 		v.Chardev = d.String()
@@ -1486,7 +1486,7 @@ func (v *RemoteObjectProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("devid").String(v.Devid)
 }
 
-func (v *RemoteObjectProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
 		v.Fd = d.String()
@@ -1511,10 +1511,10 @@ func (v *VfioUserServerProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(v.Device)
 }
 
-func (v *VfioUserServerProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VfioUserServerProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "socket":
-		d.Object(&v.Socket)
+		d.Unmarshal(&v.Socket)
 		return 1
 	case "device":
 		v.Device = d.String()
@@ -1534,7 +1534,7 @@ func (v *IOMMUFDProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("fd", v.Fd)
 }
 
-func (v *IOMMUFDProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
 		d.OptString(&v.Fd)
@@ -1556,7 +1556,7 @@ func (v *AcpiGenericInitiatorProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v *AcpiGenericInitiatorProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AcpiGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pci-dev":
 		v.PCIDev = d.String()
@@ -1581,7 +1581,7 @@ func (v *AcpiGenericPortProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v *AcpiGenericPortProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AcpiGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pci-bus":
 		v.PCIBus = d.String()
@@ -1605,7 +1605,7 @@ func (v *RngProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 }
 
-func (v *RngProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RngProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
 		d.OptBool(&v.Opened)
@@ -1628,7 +1628,7 @@ func (v *RngEgdProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v *RngEgdProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RngEgdProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
 		d.OptBool(&v.Opened)
@@ -1656,7 +1656,7 @@ func (v *RngRandomProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("filename", v.Filename)
 }
 
-func (v *RngRandomProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RngRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
 		d.OptBool(&v.Opened)
@@ -1681,7 +1681,7 @@ func (v *IgvmCfgProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("file").String(v.File)
 }
 
-func (v *IgvmCfgProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *IgvmCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File = d.String()
@@ -1733,7 +1733,7 @@ func (v *SevGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("legacy-vm-type", (*string)(v.LegacyVMType))
 }
 
-func (v *SevGuestProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SevGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sev-device":
 		d.OptString(&v.SEVDevice)
@@ -1799,7 +1799,7 @@ func (v *SevSnpGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vcek-disabled", v.VcekDisabled)
 }
 
-func (v *SevSnpGuestProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SevSnpGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sev-device":
 		d.OptString(&v.SEVDevice)
@@ -1863,7 +1863,7 @@ func (v *TdxGuestProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *TdxGuestProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TdxGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "attributes":
 		d.OptUint(&v.Attributes)
@@ -1882,7 +1882,7 @@ func (v *TdxGuestProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 5
 	case "quote-generation-socket":
 		v.QuoteGenerationSocket = new(SocketAddress)
-		d.Object(v.QuoteGenerationSocket)
+		d.Unmarshal(v.QuoteGenerationSocket)
 		return 6
 	}
 	return 0
@@ -1913,7 +1913,7 @@ func (v *ThreadContextProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *ThreadContextProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ThreadContextProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-affinity":
 		v.CPUAffinity = make([]uint16, 0, d.Room())
@@ -2072,7 +2072,6 @@ type ObjectOptions struct {
 // It is nil for can-bus, pef-guest, s390-pv-guest.
 type ObjectOptionsBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isObjectOptionsBranch()
 }
 
@@ -2235,7 +2234,7 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *ObjectOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ObjectOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qom-type":
 		v.QOMType = ObjectType(d.Enum())
@@ -2251,7 +2250,7 @@ func (*ObjectOptions) Discriminator() string {
 	return "qom-type"
 }
 
-func (v *ObjectOptions) DecodeBranch() wire.MemberDecoder {
+func (v *ObjectOptions) UnmarshalBranch() any {
 	switch v.QOMType {
 	case ObjectTypeACPIGenericInitiator:
 		v.Branch = new(AcpiGenericInitiatorProperties)
@@ -2425,7 +2424,7 @@ func (v *ObjectOptionsMonitorHmp) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("readline", v.Readline)
 }
 
-func (v *ObjectOptionsMonitorHmp) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ObjectOptionsMonitorHmp) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "chardev":
 		v.Chardev = d.String()
@@ -2452,7 +2451,7 @@ func (v *ObjectOptionsMonitorQmp) EncodeMembers(e *wire.Encoder) {
 	e.OptString("close-action", (*string)(v.CloseAction))
 }
 
-func (v *ObjectOptionsMonitorQmp) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ObjectOptionsMonitorQmp) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "chardev":
 		v.Chardev = d.String()

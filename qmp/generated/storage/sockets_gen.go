@@ -34,7 +34,7 @@ func (v *InetSocketAddressBase) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").String(v.Port)
 }
 
-func (v *InetSocketAddressBase) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InetSocketAddressBase) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -89,7 +89,7 @@ func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("mptcp", v.Mptcp)
 }
 
-func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *InetSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -145,7 +145,7 @@ func (v *UnixSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("tight", v.Tight)
 }
 
-func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *UnixSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -173,7 +173,7 @@ func (v *VsockSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").String(v.Port)
 }
 
-func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VsockSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cid":
 		v.Cid = d.String()
@@ -196,7 +196,7 @@ func (v *FdSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FdSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "str":
 		v.Str = d.String()
@@ -223,7 +223,6 @@ type SocketAddressLegacy struct {
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isSocketAddressLegacyBranch()
 }
 
@@ -252,20 +251,14 @@ func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 		return
 	}
 	switch b := v.Branch.(type) {
-	case *InetSocketAddress:
-		e.Name("data").Object(b)
-	case *UnixSocketAddress:
-		e.Name("data").Object(b)
-	case *VsockSocketAddress:
-		e.Name("data").Object(b)
-	case *FdSocketAddress:
-		e.Name("data").Object(b)
 	case *RawBranch:
-		b.EncodeMembers(e)
+		v.Branch.EncodeMembers(e)
+	case *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress, *FdSocketAddress:
+		e.Name("data").Object(b)
 	}
 }
 
-func (v *SocketAddressLegacy) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SocketAddressLegacy) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = SocketAddressType(d.Enum())
@@ -273,16 +266,16 @@ func (v *SocketAddressLegacy) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "data":
 		switch b := v.Branch.(type) {
 		case *InetSocketAddress:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *UnixSocketAddress:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *VsockSocketAddress:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		case *FdSocketAddress:
-			d.Object(b)
+			d.Unmarshal(b)
 			return 2
 		}
 	}
@@ -293,7 +286,7 @@ func (*SocketAddressLegacy) Discriminator() string {
 	return "type"
 }
 
-func (v *SocketAddressLegacy) DecodeBranch() wire.MemberDecoder {
+func (v *SocketAddressLegacy) UnmarshalBranch() any {
 	switch v.Type {
 	case SocketAddressTypeInet:
 		v.Branch = new(InetSocketAddress)
@@ -357,7 +350,6 @@ type SocketAddress struct {
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
-	wire.MemberDecoder
 	isSocketAddressBranch()
 }
 
@@ -387,7 +379,7 @@ func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *SocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = SocketAddressType(d.Enum())
@@ -400,7 +392,7 @@ func (*SocketAddress) Discriminator() string {
 	return "type"
 }
 
-func (v *SocketAddress) DecodeBranch() wire.MemberDecoder {
+func (v *SocketAddress) UnmarshalBranch() any {
 	switch v.Type {
 	case SocketAddressTypeInet:
 		v.Branch = new(InetSocketAddress)
