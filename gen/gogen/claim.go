@@ -8,7 +8,7 @@ import (
 
 // claim claims the names of everything: of types, those that the language makes for the branches
 // of simple unions among them, of the values of enums, of branches, and of events; then of
-// commands, so that these can see which are taken.
+// commands, so that a server's commands can be numbered.
 func (b *builder) claim() error {
 	if err := b.scope.take(rawBranch, "the branch of unknown members"); err != nil {
 		return err
@@ -31,18 +31,14 @@ func (b *builder) claim() error {
 
 func (b *builder) claimCommand(c *qapi.Command) error {
 	name := commandName(c)
-	b.commands[c] = name
-	if hasNamedArg(c) && typeName(c.Arg) == name && !c.NoGen && b.merged[name] == nil {
-		b.merged[name] = c
+	if hasNamedArg(c) && b.commandArgs[name] == c.Arg.Head().Name && b.merged[name] == nil {
+		b.commands[c], b.merged[name] = name, c
 		return nil
 	}
-	if _, taken := b.scope[name]; taken {
-		name += "Command"
-		if b.whole.ServerNames {
-			name = b.scope.free(name, name)
-		}
-		b.commands[c] = name
+	if b.whole.ServerNames {
+		name = b.scope.free(name)
 	}
+	b.commands[c] = name
 	return b.scope.take(name, describe(c))
 }
 
@@ -58,10 +54,10 @@ func (b *builder) claimDefinition(d qapi.Definition) error {
 	case *qapi.Enum:
 		return b.claimEnum(d)
 	case *qapi.Union:
-		if err := b.scope.take(typeName(d), describe(d)); err != nil {
+		if err := b.scope.take(b.typeName(d), describe(d)); err != nil {
 			return err
 		}
-		if err := b.scope.take(branchInterface(d), "the branches of "+describe(d)); err != nil {
+		if err := b.scope.take(b.branchInterface(d), "the branches of "+describe(d)); err != nil {
 			return err
 		}
 		for _, t := range implicitTypes(d) {
@@ -75,13 +71,13 @@ func (b *builder) claimDefinition(d qapi.Definition) error {
 		}
 		return nil
 	}
-	return b.scope.take(typeName(d), describe(d))
+	return b.scope.take(b.typeName(d), describe(d))
 }
 
 func (b *builder) claimEvent(d *qapi.Event) error {
 	name, constant := eventName(d), eventConstant(d)
 	if b.whole.ServerNames {
-		name, constant = b.scope.free(name, name), b.scope.free(constant, constant)
+		name, constant = b.scope.free(name), b.scope.free(constant)
 	}
 	b.events[d], b.eventConstants[d] = name, constant
 	if err := b.scope.take(name, describe(d)); err != nil {
@@ -91,7 +87,7 @@ func (b *builder) claimEvent(d *qapi.Event) error {
 }
 
 func (b *builder) claimEnum(d *qapi.Enum) error {
-	name := typeName(d)
+	name := b.typeName(d)
 	if err := b.scope.take(name, describe(d)); err != nil {
 		return err
 	}

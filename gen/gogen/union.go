@@ -31,7 +31,7 @@ func (b *builder) unionWithImplicit(d *qapi.Union) ([]decl, error) {
 }
 
 // branchInterface is the name of the interface of a union's branches.
-func branchInterface(d *qapi.Union) string { return typeName(d) + "Branch" }
+func (b *builder) branchInterface(d *qapi.Union) string { return b.typeName(d) + "Branch" }
 
 func (b *builder) union(d *qapi.Union) (*object, error) {
 	o, err := b.object(d)
@@ -44,7 +44,7 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 		return nil, fmt.Errorf("%s: union %s has the discriminator %s of the type %s, which qapigen has no Go enum for",
 			d.Pos, d.Name, d.Discriminator.Name, tag.Name)
 	}
-	u := &union{iface: branchInterface(d), marker: "is" + o.name + "Branch"}
+	u := &union{iface: b.branchInterface(d), marker: "is" + o.name + "Branch"}
 	for _, f := range o.fields {
 		scope[f.name] = f.wire
 		if f.wire == d.Discriminator.Name {
@@ -70,7 +70,7 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 			continue
 		}
 		value.seen = cmp.Or(qapi.SeenIn(tag, br.Value), br.Type.Head().Doc.Seen(""))
-		typ := typeName(br.Type)
+		typ := b.typeName(br.Type)
 		i, ok := index[typ]
 		if !ok {
 			i = len(u.branches)

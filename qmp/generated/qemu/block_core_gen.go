@@ -52,39 +52,39 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificQCow2EncryptionBase is the QAPI struct
+// ImageInfoSpecificQcow2EncryptionBase is the QAPI struct
 // ImageInfoSpecificQCow2EncryptionBase.
 //
 // Since QEMU 2.10. See block-core.json.
-type ImageInfoSpecificQCow2EncryptionBase struct {
+type ImageInfoSpecificQcow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat
 }
 
-// ImageInfoSpecificQCow2Encryption is the QAPI union ImageInfoSpecificQCow2Encryption.
+// ImageInfoSpecificQcow2Encryption is the QAPI union ImageInfoSpecificQCow2Encryption.
 //
 // Since QEMU 2.10. See block-core.json.
-type ImageInfoSpecificQCow2Encryption struct {
+type ImageInfoSpecificQcow2Encryption struct {
 	// Decides what Branch holds.
 	Format BlockdevQcow2EncryptionFormat          `json:"format"`
-	Branch ImageInfoSpecificQCow2EncryptionBranch `json:",omitzero"`
+	Branch ImageInfoSpecificQcow2EncryptionBranch `json:",omitzero"`
 }
 
-// ImageInfoSpecificQCow2EncryptionBranch is what the Format of
-// ImageInfoSpecificQCow2Encryption adds to it:
+// ImageInfoSpecificQcow2EncryptionBranch is what the Format of
+// ImageInfoSpecificQcow2Encryption adds to it:
 //
 //   - *QCryptoBlockInfoLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for aes.
-type ImageInfoSpecificQCow2EncryptionBranch interface {
+type ImageInfoSpecificQcow2EncryptionBranch interface {
 	wire.MemberDecoder
-	isImageInfoSpecificQCow2EncryptionBranch()
+	isImageInfoSpecificQcow2EncryptionBranch()
 }
 
-func (*QCryptoBlockInfoLUKS) isImageInfoSpecificQCow2EncryptionBranch() {}
-func (*RawBranch) isImageInfoSpecificQCow2EncryptionBranch()            {}
+func (*QCryptoBlockInfoLUKS) isImageInfoSpecificQcow2EncryptionBranch() {}
+func (*RawBranch) isImageInfoSpecificQcow2EncryptionBranch()            {}
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificQcow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = BlockdevQcow2EncryptionFormat(d.Enum())
@@ -93,7 +93,7 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []
 	return 0
 }
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+func (v *ImageInfoSpecificQcow2Encryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
@@ -111,10 +111,10 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch(end bool) (wire.MemberDe
 	return v.Branch, true
 }
 
-// ImageInfoSpecificQCow2 is the QAPI struct ImageInfoSpecificQCow2.
+// ImageInfoSpecificQcow2 is the QAPI struct ImageInfoSpecificQCow2.
 //
 // Since QEMU 1.7. See block-core.json.
-type ImageInfoSpecificQCow2 struct {
+type ImageInfoSpecificQcow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
 	DataFileRaw     *bool                             `json:"data-file-raw,omitzero"`
@@ -122,12 +122,12 @@ type ImageInfoSpecificQCow2 struct {
 	LazyRefcounts   *bool                             `json:"lazy-refcounts,omitzero"`
 	Corrupt         *bool                             `json:"corrupt,omitzero"`
 	RefcountBits    int64                             `json:"refcount-bits"`
-	Encrypt         *ImageInfoSpecificQCow2Encryption `json:"encrypt,omitzero"`
+	Encrypt         *ImageInfoSpecificQcow2Encryption `json:"encrypt,omitzero"`
 	Bitmaps         []Qcow2BitmapInfo                 `json:"bitmaps,omitzero"`
 	CompressionType Qcow2CompressionType              `json:"compression-type"`
 }
 
-func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "compat":
 		v.Compat = d.String()
@@ -151,7 +151,7 @@ func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.RefcountBits = d.Int64()
 		return 7
 	case "encrypt":
-		v.Encrypt = new(ImageInfoSpecificQCow2Encryption)
+		v.Encrypt = new(ImageInfoSpecificQcow2Encryption)
 		d.Object(v.Encrypt)
 		return 8
 	case "bitmaps":
@@ -168,31 +168,31 @@ func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ImageInfoSpecificVmdk is the QAPI struct ImageInfoSpecificVmdk.
+// ImageInfoSpecificVMDK is the QAPI struct ImageInfoSpecificVmdk.
 //
 // Since QEMU 1.7. See block-core.json.
-type ImageInfoSpecificVmdk struct {
+type ImageInfoSpecificVMDK struct {
 	CreateType string           `json:"create-type"`
-	Cid        int64            `json:"cid"`
-	ParentCid  int64            `json:"parent-cid"`
-	Extents    []VmdkExtentInfo `json:"extents"`
+	CID        int64            `json:"cid"`
+	ParentCID  int64            `json:"parent-cid"`
+	Extents    []VMDKExtentInfo `json:"extents"`
 }
 
-func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificVMDK) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "create-type":
 		v.CreateType = d.String()
 		return 1
 	case "cid":
-		v.Cid = d.Int64()
+		v.CID = d.Int64()
 		return 2
 	case "parent-cid":
-		v.ParentCid = d.Int64()
+		v.ParentCID = d.Int64()
 		return 3
 	case "extents":
-		v.Extents = make([]VmdkExtentInfo, 0, d.Room())
+		v.Extents = make([]VMDKExtentInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Extents = append(v.Extents, VmdkExtentInfo{})
+			v.Extents = append(v.Extents, VMDKExtentInfo{})
 			d.Object(&v.Extents[len(v.Extents)-1])
 		}
 		return 4
@@ -200,10 +200,10 @@ func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VmdkExtentInfo is the QAPI struct VmdkExtentInfo.
+// VMDKExtentInfo is the QAPI struct VmdkExtentInfo.
 //
 // Since QEMU 8.0. See block-core.json.
-type VmdkExtentInfo struct {
+type VMDKExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
 	VirtualSize int64  `json:"virtual-size"`
@@ -211,7 +211,7 @@ type VmdkExtentInfo struct {
 	Compressed  *bool  `json:"compressed,omitzero"`
 }
 
-func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -232,17 +232,17 @@ func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificRbd is the QAPI struct ImageInfoSpecificRbd.
+// ImageInfoSpecificRBD is the QAPI struct ImageInfoSpecificRbd.
 //
 // Since QEMU 6.1. See block-core.json.
-type ImageInfoSpecificRbd struct {
-	EncryptionFormat *RbdImageEncryptionFormat `json:"encryption-format,omitzero"`
+type ImageInfoSpecificRBD struct {
+	EncryptionFormat *RBDImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
 
-func (v *ImageInfoSpecificRbd) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificRBD) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "encryption-format":
-		v.EncryptionFormat = new(RbdImageEncryptionFormat(d.Enum()))
+		v.EncryptionFormat = new(RBDImageEncryptionFormat(d.Enum()))
 		return 1
 	}
 	return 0
@@ -272,20 +272,20 @@ type ImageInfoSpecificKind string
 // The values of ImageInfoSpecificKind.
 const (
 	ImageInfoSpecificKindQcow2 ImageInfoSpecificKind = "qcow2"
-	ImageInfoSpecificKindVmdk  ImageInfoSpecificKind = "vmdk"
+	ImageInfoSpecificKindVMDK  ImageInfoSpecificKind = "vmdk"
 	ImageInfoSpecificKindLUKS  ImageInfoSpecificKind = "luks"
 	ImageInfoSpecificKindRBD   ImageInfoSpecificKind = "rbd"
 	ImageInfoSpecificKindFile  ImageInfoSpecificKind = "file"
 )
 
-// ImageInfoSpecificQCow2Wrapper is the QAPI struct ImageInfoSpecificQCow2Wrapper.
+// ImageInfoSpecificQcow2Wrapper is the QAPI struct ImageInfoSpecificQCow2Wrapper.
 //
 // Since QEMU 1.7. See block-core.json.
-type ImageInfoSpecificQCow2Wrapper struct {
-	Data ImageInfoSpecificQCow2 `json:"data"`
+type ImageInfoSpecificQcow2Wrapper struct {
+	Data ImageInfoSpecificQcow2 `json:"data"`
 }
 
-func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificQcow2Wrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
@@ -294,14 +294,14 @@ func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// ImageInfoSpecificVmdkWrapper is the QAPI struct ImageInfoSpecificVmdkWrapper.
+// ImageInfoSpecificVMDKWrapper is the QAPI struct ImageInfoSpecificVmdkWrapper.
 //
 // Since QEMU 6.1. See block-core.json.
-type ImageInfoSpecificVmdkWrapper struct {
-	Data ImageInfoSpecificVmdk `json:"data"`
+type ImageInfoSpecificVMDKWrapper struct {
+	Data ImageInfoSpecificVMDK `json:"data"`
 }
 
-func (v *ImageInfoSpecificVmdkWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificVMDKWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
@@ -326,14 +326,14 @@ func (v *ImageInfoSpecificLUKSWrapper) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// ImageInfoSpecificRbdWrapper is the QAPI struct ImageInfoSpecificRbdWrapper.
+// ImageInfoSpecificRBDWrapper is the QAPI struct ImageInfoSpecificRbdWrapper.
 //
 // Since QEMU 6.1. See block-core.json.
-type ImageInfoSpecificRbdWrapper struct {
-	Data ImageInfoSpecificRbd `json:"data"`
+type ImageInfoSpecificRBDWrapper struct {
+	Data ImageInfoSpecificRBD `json:"data"`
 }
 
-func (v *ImageInfoSpecificRbdWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificRBDWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
@@ -369,10 +369,10 @@ type ImageInfoSpecific struct {
 
 // ImageInfoSpecificBranch is what the Type of ImageInfoSpecific adds to it:
 //
-//   - *ImageInfoSpecificQCow2Wrapper: qcow2
-//   - *ImageInfoSpecificVmdkWrapper: vmdk
+//   - *ImageInfoSpecificQcow2Wrapper: qcow2
+//   - *ImageInfoSpecificVMDKWrapper: vmdk
 //   - *ImageInfoSpecificLUKSWrapper: luks
-//   - *ImageInfoSpecificRbdWrapper: rbd
+//   - *ImageInfoSpecificRBDWrapper: rbd
 //   - *ImageInfoSpecificFileWrapper: file
 //   - *RawBranch: a value that is not in this list, or none
 type ImageInfoSpecificBranch interface {
@@ -380,10 +380,10 @@ type ImageInfoSpecificBranch interface {
 	isImageInfoSpecificBranch()
 }
 
-func (*ImageInfoSpecificQCow2Wrapper) isImageInfoSpecificBranch() {}
-func (*ImageInfoSpecificVmdkWrapper) isImageInfoSpecificBranch()  {}
+func (*ImageInfoSpecificQcow2Wrapper) isImageInfoSpecificBranch() {}
+func (*ImageInfoSpecificVMDKWrapper) isImageInfoSpecificBranch()  {}
 func (*ImageInfoSpecificLUKSWrapper) isImageInfoSpecificBranch()  {}
-func (*ImageInfoSpecificRbdWrapper) isImageInfoSpecificBranch()   {}
+func (*ImageInfoSpecificRBDWrapper) isImageInfoSpecificBranch()   {}
 func (*ImageInfoSpecificFileWrapper) isImageInfoSpecificBranch()  {}
 func (*RawBranch) isImageInfoSpecificBranch()                     {}
 
@@ -405,13 +405,13 @@ func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	}
 	switch v.Type {
 	case ImageInfoSpecificKindQcow2:
-		v.Branch = new(ImageInfoSpecificQCow2Wrapper)
-	case ImageInfoSpecificKindVmdk:
-		v.Branch = new(ImageInfoSpecificVmdkWrapper)
+		v.Branch = new(ImageInfoSpecificQcow2Wrapper)
+	case ImageInfoSpecificKindVMDK:
+		v.Branch = new(ImageInfoSpecificVMDKWrapper)
 	case ImageInfoSpecificKindLUKS:
 		v.Branch = new(ImageInfoSpecificLUKSWrapper)
 	case ImageInfoSpecificKindRBD:
-		v.Branch = new(ImageInfoSpecificRbdWrapper)
+		v.Branch = new(ImageInfoSpecificRBDWrapper)
 	case ImageInfoSpecificKindFile:
 		v.Branch = new(ImageInfoSpecificFileWrapper)
 	default:
@@ -431,9 +431,9 @@ type BlockLimitsInfo struct {
 	WriteZeroesAlignment *uint32 `json:"write-zeroes-alignment,omitzero"`
 	OptTransfer          *uint32 `json:"opt-transfer,omitzero"`
 	MaxTransfer          *uint32 `json:"max-transfer,omitzero"`
-	MaxHwTransfer        *uint32 `json:"max-hw-transfer,omitzero"`
-	MaxIov               int64   `json:"max-iov"`
-	MaxHwIov             *int64  `json:"max-hw-iov,omitzero"`
+	MaxHWTransfer        *uint32 `json:"max-hw-transfer,omitzero"`
+	MaxIOV               int64   `json:"max-iov"`
+	MaxHWIOV             *int64  `json:"max-hw-iov,omitzero"`
 	MinMemAlignment      uint64  `json:"min-mem-alignment"`
 	OptMemAlignment      uint64  `json:"opt-mem-alignment"`
 }
@@ -462,13 +462,13 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MaxTransfer = new(d.Uint32())
 		return 7
 	case "max-hw-transfer":
-		v.MaxHwTransfer = new(d.Uint32())
+		v.MaxHWTransfer = new(d.Uint32())
 		return 8
 	case "max-iov":
-		v.MaxIov = d.Int64()
+		v.MaxIOV = d.Int64()
 		return 9
 	case "max-hw-iov":
-		v.MaxHwIov = new(d.Int64())
+		v.MaxHWIOV = new(d.Int64())
 		return 10
 	case "min-mem-alignment":
 		v.MinMemAlignment = d.Uint64()
@@ -691,7 +691,7 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 type BlockDeviceInfo struct {
 	File             string                      `json:"file"`
 	NodeName         *string                     `json:"node-name,omitzero"`
-	Ro               bool                        `json:"ro"`
+	RO               bool                        `json:"ro"`
 	Drv              string                      `json:"drv"`
 	BackingFile      *string                     `json:"backing_file,omitzero"`
 	BackingFileDepth int64                       `json:"backing_file_depth"`
@@ -734,7 +734,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.NodeName = new(d.String())
 		return 2
 	case "ro":
-		v.Ro = d.Bool()
+		v.RO = d.Bool()
 		return 3
 	case "drv":
 		v.Drv = d.String()
@@ -841,16 +841,16 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceIoStatus is the QAPI enum BlockDeviceIoStatus.
+// BlockDeviceIOStatus is the QAPI enum BlockDeviceIoStatus.
 //
 // Since QEMU 1.0. See block-core.json.
-type BlockDeviceIoStatus string
+type BlockDeviceIOStatus string
 
-// The values of BlockDeviceIoStatus.
+// The values of BlockDeviceIOStatus.
 const (
-	BlockDeviceIoStatusOk      BlockDeviceIoStatus = "ok"
-	BlockDeviceIoStatusFailed  BlockDeviceIoStatus = "failed"
-	BlockDeviceIoStatusNospace BlockDeviceIoStatus = "nospace"
+	BlockDeviceIOStatusOk      BlockDeviceIOStatus = "ok"
+	BlockDeviceIOStatusFailed  BlockDeviceIOStatus = "failed"
+	BlockDeviceIOStatusNospace BlockDeviceIOStatus = "nospace"
 )
 
 // BlockDirtyInfo is the QAPI struct BlockDirtyInfo.
@@ -968,7 +968,7 @@ type BlockInfo struct {
 	Locked    bool                 `json:"locked"`
 	Inserted  *BlockDeviceInfo     `json:"inserted,omitzero"`
 	TrayOpen  *bool                `json:"tray_open,omitzero"`
-	IOStatus  *BlockDeviceIoStatus `json:"io-status,omitzero"`
+	IOStatus  *BlockDeviceIOStatus `json:"io-status,omitzero"`
 }
 
 func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -996,7 +996,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TrayOpen = new(d.Bool())
 		return 7
 	case "io-status":
-		v.IOStatus = new(BlockDeviceIoStatus(d.Enum()))
+		v.IOStatus = new(BlockDeviceIOStatus(d.Enum()))
 		return 8
 	}
 	return 0
@@ -1312,16 +1312,16 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecificNvme is the QAPI struct BlockStatsSpecificNvme.
+// BlockStatsSpecificNVMe is the QAPI struct BlockStatsSpecificNvme.
 //
 // Since QEMU 5.2. See block-core.json.
-type BlockStatsSpecificNvme struct {
+type BlockStatsSpecificNVMe struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
 	UnalignedAccesses uint64 `json:"unaligned-accesses"`
 }
 
-func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockStatsSpecificNVMe) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "completion-errors":
 		v.CompletionErrors = d.Uint64()
@@ -1348,7 +1348,7 @@ type BlockStatsSpecific struct {
 // BlockStatsSpecificBranch is what the Driver of BlockStatsSpecific adds to it:
 //
 //   - *BlockStatsSpecificFile: file, host_device (HAVE_HOST_BLOCK_DEVICE)
-//   - *BlockStatsSpecificNvme: nvme
+//   - *BlockStatsSpecificNVMe: nvme
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
@@ -1364,7 +1364,7 @@ type BlockStatsSpecificBranch interface {
 }
 
 func (*BlockStatsSpecificFile) isBlockStatsSpecificBranch() {}
-func (*BlockStatsSpecificNvme) isBlockStatsSpecificBranch() {}
+func (*BlockStatsSpecificNVMe) isBlockStatsSpecificBranch() {}
 func (*RawBranch) isBlockStatsSpecificBranch()              {}
 
 func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1387,8 +1387,8 @@ func (v *BlockStatsSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	case BlockdevDriverFile, BlockdevDriverHostDevice:
 		v.Branch = new(BlockStatsSpecificFile)
 	case BlockdevDriverNVMe:
-		v.Branch = new(BlockStatsSpecificNvme)
-	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCdrom, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverLUKS, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQcow2, BlockdevDriverQed, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVmdk, BlockdevDriverVpc, BlockdevDriverVvfat:
+		v.Branch = new(BlockStatsSpecificNVMe)
+	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDMG, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCDROM, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverLUKS, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQcow2, BlockdevDriverQED, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVDI, BlockdevDriverVHDX, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVDPA, BlockdevDriverVMDK, BlockdevDriverVPC, BlockdevDriverVVFAT:
 		return nil, true
 	default:
 		v.Branch = new(RawBranch)
@@ -1439,27 +1439,27 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockstats is the QMP command query-blockstats.
+// QueryBlockStats is the QMP command query-blockstats.
 //
 // Since QEMU 0.14. See block-core.json.
-type QueryBlockstats struct {
+type QueryBlockStats struct {
 	QueryNodes *bool
 }
 
-func (r *QueryBlockstats) EncodeMembers(e *wire.Encoder) {
+func (r *QueryBlockStats) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("query-nodes", r.QueryNodes)
 }
 
-func (r QueryBlockstats) MarshalJSON() ([]byte, error) {
+func (r QueryBlockStats) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
 }
 
-func (r QueryBlockstats) String() string {
+func (r QueryBlockStats) String() string {
 	return qmp.Format(&r)
 }
 
 // Do executes the command.
-func (r QueryBlockstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockStats, error) {
+func (r QueryBlockStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockStats, error) {
 	var v []BlockStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-blockstats", Args: &r, Result: func(d *wire.Decoder) {
 		v = make([]BlockStats, 0, d.Room())
@@ -1480,7 +1480,7 @@ type BlockdevOnError string
 const (
 	BlockdevOnErrorReport BlockdevOnError = "report"
 	BlockdevOnErrorIgnore BlockdevOnError = "ignore"
-	BlockdevOnErrorEnospc BlockdevOnError = "enospc"
+	BlockdevOnErrorENOSPC BlockdevOnError = "enospc"
 	BlockdevOnErrorStop   BlockdevOnError = "stop"
 	BlockdevOnErrorAuto   BlockdevOnError = "auto"
 )
@@ -1550,7 +1550,7 @@ type BlockJobInfo struct {
 	Busy         bool                `json:"busy"`
 	Paused       bool                `json:"paused"`
 	Speed        int64               `json:"speed"`
-	IOStatus     BlockDeviceIoStatus `json:"io-status"`
+	IOStatus     BlockDeviceIOStatus `json:"io-status"`
 	Ready        bool                `json:"ready"`
 	Status       JobStatus           `json:"status"`
 	AutoFinalize bool                `json:"auto-finalize"`
@@ -1598,7 +1598,7 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Speed = d.Int64()
 		return 7
 	case "io-status":
-		v.IOStatus = BlockDeviceIoStatus(d.Enum())
+		v.IOStatus = BlockDeviceIOStatus(d.Enum())
 		return 8
 	case "ready":
 		v.Ready = d.Bool()
@@ -1782,7 +1782,7 @@ type BackupCommon struct {
 	Compress       *bool
 	OnSourceError  *BlockdevOnError
 	OnTargetError  *BlockdevOnError
-	OnCbwError     *OnCbwError
+	OnCBWError     *OnCBWError
 	AutoFinalize   *bool
 	AutoDismiss    *bool
 	FilterNodeName *string
@@ -1804,7 +1804,7 @@ type DriveBackup struct {
 	Compress       *bool
 	OnSourceError  *BlockdevOnError
 	OnTargetError  *BlockdevOnError
-	OnCbwError     *OnCbwError
+	OnCBWError     *OnCBWError
 	AutoFinalize   *bool
 	AutoDismiss    *bool
 	FilterNodeName *string
@@ -1826,7 +1826,7 @@ func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("compress", v.Compress)
 	e.OptString("on-source-error", (*string)(v.OnSourceError))
 	e.OptString("on-target-error", (*string)(v.OnTargetError))
-	e.OptString("on-cbw-error", (*string)(v.OnCbwError))
+	e.OptString("on-cbw-error", (*string)(v.OnCBWError))
 	e.OptBool("auto-finalize", v.AutoFinalize)
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 	e.OptString("filter-node-name", v.FilterNodeName)
@@ -1860,7 +1860,7 @@ type BlockdevBackup struct {
 	Compress       *bool
 	OnSourceError  *BlockdevOnError
 	OnTargetError  *BlockdevOnError
-	OnCbwError     *OnCbwError
+	OnCBWError     *OnCBWError
 	AutoFinalize   *bool
 	AutoDismiss    *bool
 	FilterNodeName *string
@@ -1880,7 +1880,7 @@ func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("compress", v.Compress)
 	e.OptString("on-source-error", (*string)(v.OnSourceError))
 	e.OptString("on-target-error", (*string)(v.OnTargetError))
-	e.OptString("on-cbw-error", (*string)(v.OnCbwError))
+	e.OptString("on-cbw-error", (*string)(v.OnCBWError))
 	e.OptBool("auto-finalize", v.AutoFinalize)
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 	e.OptString("filter-node-name", v.FilterNodeName)
@@ -2423,14 +2423,14 @@ func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapSha256 is the QAPI struct BlockDirtyBitmapSha256.
+// BlockDirtyBitmapSHA256 is the QAPI struct BlockDirtyBitmapSha256.
 //
 // Since QEMU 2.10. See block-core.json.
-type BlockDirtyBitmapSha256 struct {
+type BlockDirtyBitmapSHA256 struct {
 	SHA256 string `json:"sha256"`
 }
 
-func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockDirtyBitmapSHA256) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sha256":
 		v.SHA256 = d.String()
@@ -2455,8 +2455,8 @@ func (r XDebugBlockDirtyBitmapSHA256) String() string {
 }
 
 // Do executes the command.
-func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSha256, error) {
-	var v BlockDirtyBitmapSha256
+func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSHA256, error) {
+	var v BlockDirtyBitmapSHA256
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-debug-block-dirty-bitmap-sha256", Args: (*BlockDirtyBitmap)(&r), Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -3048,17 +3048,17 @@ const (
 	BlockdevDetectZeroesOptionsUnmap BlockdevDetectZeroesOptions = "unmap"
 )
 
-// BlockdevAioOptions is the QAPI enum BlockdevAioOptions.
+// BlockdevAIOOptions is the QAPI enum BlockdevAioOptions.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevAioOptions string
+type BlockdevAIOOptions string
 
-// The values of BlockdevAioOptions.
+// The values of BlockdevAIOOptions.
 const (
-	BlockdevAioOptionsThreads BlockdevAioOptions = "threads"
-	BlockdevAioOptionsNative  BlockdevAioOptions = "native"
+	BlockdevAIOOptionsThreads BlockdevAIOOptions = "threads"
+	BlockdevAIOOptionsNative  BlockdevAIOOptions = "native"
 	// Only in a QEMU built with CONFIG_LINUX_IO_URING.
-	BlockdevAioOptionsIOUring BlockdevAioOptions = "io_uring"
+	BlockdevAIOOptionsIOUring BlockdevAIOOptions = "io_uring"
 )
 
 // BlockdevCacheOptions is the QAPI struct BlockdevCacheOptions.
@@ -3098,7 +3098,7 @@ const (
 	BlockdevDriverCompress        BlockdevDriver = "compress"
 	BlockdevDriverCopyBeforeWrite BlockdevDriver = "copy-before-write"
 	BlockdevDriverCopyOnRead      BlockdevDriver = "copy-on-read"
-	BlockdevDriverDmg             BlockdevDriver = "dmg"
+	BlockdevDriverDMG             BlockdevDriver = "dmg"
 	BlockdevDriverFile            BlockdevDriver = "file"
 	BlockdevDriverSnapshotAccess  BlockdevDriver = "snapshot-access"
 	BlockdevDriverFTP             BlockdevDriver = "ftp"
@@ -3106,7 +3106,7 @@ const (
 	// Deprecated: QEMU will remove the value.
 	BlockdevDriverGluster BlockdevDriver = "gluster"
 	// Only in a QEMU built with HAVE_HOST_BLOCK_DEVICE.
-	BlockdevDriverHostCdrom BlockdevDriver = "host_cdrom"
+	BlockdevDriverHostCDROM BlockdevDriver = "host_cdrom"
 	// Only in a QEMU built with HAVE_HOST_BLOCK_DEVICE.
 	BlockdevDriverHostDevice BlockdevDriver = "host_device"
 	BlockdevDriverHTTP       BlockdevDriver = "http"
@@ -3126,7 +3126,7 @@ const (
 	BlockdevDriverPreallocate BlockdevDriver = "preallocate"
 	BlockdevDriverQcow        BlockdevDriver = "qcow"
 	BlockdevDriverQcow2       BlockdevDriver = "qcow2"
-	BlockdevDriverQed         BlockdevDriver = "qed"
+	BlockdevDriverQED         BlockdevDriver = "qed"
 	BlockdevDriverQuorum      BlockdevDriver = "quorum"
 	BlockdevDriverRaw         BlockdevDriver = "raw"
 	BlockdevDriverRBD         BlockdevDriver = "rbd"
@@ -3134,17 +3134,17 @@ const (
 	BlockdevDriverReplication BlockdevDriver = "replication"
 	BlockdevDriverSSH         BlockdevDriver = "ssh"
 	BlockdevDriverThrottle    BlockdevDriver = "throttle"
-	BlockdevDriverVdi         BlockdevDriver = "vdi"
-	BlockdevDriverVhdx        BlockdevDriver = "vhdx"
+	BlockdevDriverVDI         BlockdevDriver = "vdi"
+	BlockdevDriverVHDX        BlockdevDriver = "vhdx"
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverVirtioBlkVFIOPCI BlockdevDriver = "virtio-blk-vfio-pci"
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverVirtioBlkVhostUser BlockdevDriver = "virtio-blk-vhost-user"
 	// Only in a QEMU built with CONFIG_BLKIO.
-	BlockdevDriverVirtioBlkVhostVdpa BlockdevDriver = "virtio-blk-vhost-vdpa"
-	BlockdevDriverVmdk               BlockdevDriver = "vmdk"
-	BlockdevDriverVpc                BlockdevDriver = "vpc"
-	BlockdevDriverVvfat              BlockdevDriver = "vvfat"
+	BlockdevDriverVirtioBlkVhostVDPA BlockdevDriver = "virtio-blk-vhost-vdpa"
+	BlockdevDriverVMDK               BlockdevDriver = "vmdk"
+	BlockdevDriverVPC                BlockdevDriver = "vpc"
+	BlockdevDriverVVFAT              BlockdevDriver = "vvfat"
 )
 
 // BlockdevOptionsFile is the QAPI struct BlockdevOptionsFile.
@@ -3154,9 +3154,9 @@ const (
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
 	Filename    string
-	PrManager   *string
+	PRManager   *string
 	Locking     *OnOffAuto
-	AIO         *BlockdevAioOptions
+	AIO         *BlockdevAIOOptions
 	AIOMaxBatch *int64
 	// Only in a QEMU built with CONFIG_LINUX.
 	DropCache *bool
@@ -3166,7 +3166,7 @@ type BlockdevOptionsFile struct {
 
 func (v *BlockdevOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
-	e.OptString("pr-manager", v.PrManager)
+	e.OptString("pr-manager", v.PRManager)
 	e.OptString("locking", (*string)(v.Locking))
 	e.OptString("aio", (*string)(v.AIO))
 	e.OptInt("aio-max-batch", v.AIOMaxBatch)
@@ -3231,18 +3231,18 @@ func (v BlockdevOptionsNVMe) String() string {
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsVVFAT struct {
 	Dir     string
-	FatType *int64
+	FATType *int64
 	Floppy  *bool
 	Label   *string
-	Rw      *bool
+	RW      *bool
 }
 
 func (v *BlockdevOptionsVVFAT) EncodeMembers(e *wire.Encoder) {
 	e.Name("dir").String(v.Dir)
-	e.OptInt("fat-type", v.FatType)
+	e.OptInt("fat-type", v.FATType)
 	e.OptBool("floppy", v.Floppy)
 	e.OptString("label", v.Label)
-	e.OptBool("rw", v.Rw)
+	e.OptBool("rw", v.RW)
 }
 
 func (v BlockdevOptionsVVFAT) MarshalJSON() ([]byte, error) {
@@ -3419,20 +3419,20 @@ type BlockdevQcowEncryption struct {
 
 // BlockdevQcowEncryptionBranch is what the Format of BlockdevQcowEncryption adds to it:
 //
-//   - *QCryptoBlockOptionsQCow: aes
+//   - *QCryptoBlockOptionsQcow: aes
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcowEncryptionBranch interface {
 	wire.MemberEncoder
 	isBlockdevQcowEncryptionBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isBlockdevQcowEncryptionBranch() {}
+func (*QCryptoBlockOptionsQcow) isBlockdevQcowEncryptionBranch() {}
 func (*RawBranch) isBlockdevQcowEncryptionBranch()               {}
 
 func (v *BlockdevQcowEncryption) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "aes")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -3500,7 +3500,7 @@ type BlockdevQcow2Encryption struct {
 
 // BlockdevQcow2EncryptionBranch is what the Format of BlockdevQcow2Encryption adds to it:
 //
-//   - *QCryptoBlockOptionsQCow: aes
+//   - *QCryptoBlockOptionsQcow: aes
 //   - *QCryptoBlockOptionsLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcow2EncryptionBranch interface {
@@ -3508,14 +3508,14 @@ type BlockdevQcow2EncryptionBranch interface {
 	isBlockdevQcow2EncryptionBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isBlockdevQcow2EncryptionBranch() {}
+func (*QCryptoBlockOptionsQcow) isBlockdevQcow2EncryptionBranch() {}
 func (*QCryptoBlockOptionsLUKS) isBlockdevQcow2EncryptionBranch() {}
 func (*RawBranch) isBlockdevQcow2EncryptionBranch()               {}
 
 func (v *BlockdevQcow2Encryption) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "aes")
 	case *QCryptoBlockOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
@@ -3614,78 +3614,78 @@ func (v BlockdevOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// SshHostKeyCheckMode is the QAPI enum SshHostKeyCheckMode.
+// SSHHostKeyCheckMode is the QAPI enum SshHostKeyCheckMode.
 //
 // Since QEMU 2.12. See block-core.json.
-type SshHostKeyCheckMode string
+type SSHHostKeyCheckMode string
 
-// The values of SshHostKeyCheckMode.
+// The values of SSHHostKeyCheckMode.
 const (
-	SshHostKeyCheckModeNone       SshHostKeyCheckMode = "none"
-	SshHostKeyCheckModeHash       SshHostKeyCheckMode = "hash"
-	SshHostKeyCheckModeKnownHosts SshHostKeyCheckMode = "known_hosts"
+	SSHHostKeyCheckModeNone       SSHHostKeyCheckMode = "none"
+	SSHHostKeyCheckModeHash       SSHHostKeyCheckMode = "hash"
+	SSHHostKeyCheckModeKnownHosts SSHHostKeyCheckMode = "known_hosts"
 )
 
-// SshHostKeyCheckHashType is the QAPI enum SshHostKeyCheckHashType.
+// SSHHostKeyCheckHashType is the QAPI enum SshHostKeyCheckHashType.
 //
 // Since QEMU 2.12. See block-core.json.
-type SshHostKeyCheckHashType string
+type SSHHostKeyCheckHashType string
 
-// The values of SshHostKeyCheckHashType.
+// The values of SSHHostKeyCheckHashType.
 const (
-	SshHostKeyCheckHashTypeMD5    SshHostKeyCheckHashType = "md5"
-	SshHostKeyCheckHashTypeSHA1   SshHostKeyCheckHashType = "sha1"
-	SshHostKeyCheckHashTypeSHA256 SshHostKeyCheckHashType = "sha256"
+	SSHHostKeyCheckHashTypeMD5    SSHHostKeyCheckHashType = "md5"
+	SSHHostKeyCheckHashTypeSHA1   SSHHostKeyCheckHashType = "sha1"
+	SSHHostKeyCheckHashTypeSHA256 SSHHostKeyCheckHashType = "sha256"
 )
 
-// SshHostKeyHash is the QAPI struct SshHostKeyHash.
+// SSHHostKeyHash is the QAPI struct SshHostKeyHash.
 //
 // Since QEMU 2.12. See block-core.json.
-type SshHostKeyHash struct {
-	Type SshHostKeyCheckHashType
+type SSHHostKeyHash struct {
+	Type SSHHostKeyCheckHashType
 	Hash string
 }
 
-func (v *SshHostKeyHash) EncodeMembers(e *wire.Encoder) {
+func (v *SSHHostKeyHash) EncodeMembers(e *wire.Encoder) {
 	e.Name("type").String(string(v.Type))
 	e.Name("hash").String(v.Hash)
 }
 
-func (v SshHostKeyHash) MarshalJSON() ([]byte, error) {
+func (v SSHHostKeyHash) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v SshHostKeyHash) String() string {
+func (v SSHHostKeyHash) String() string {
 	return qmp.Format(&v)
 }
 
-// SshHostKeyCheck is the QAPI union SshHostKeyCheck.
+// SSHHostKeyCheck is the QAPI union SshHostKeyCheck.
 //
 // Since QEMU 2.12. See block-core.json.
-type SshHostKeyCheck struct {
+type SSHHostKeyCheck struct {
 	// Decides what Branch holds.
-	Mode   SshHostKeyCheckMode
-	Branch SshHostKeyCheckBranch
+	Mode   SSHHostKeyCheckMode
+	Branch SSHHostKeyCheckBranch
 }
 
-// SshHostKeyCheckBranch is what the Mode of SshHostKeyCheck adds to it:
+// SSHHostKeyCheckBranch is what the Mode of SSHHostKeyCheck adds to it:
 //
-//   - *SshHostKeyHash: hash
+//   - *SSHHostKeyHash: hash
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for none, known_hosts.
-type SshHostKeyCheckBranch interface {
+type SSHHostKeyCheckBranch interface {
 	wire.MemberEncoder
-	isSshHostKeyCheckBranch()
+	isSSHHostKeyCheckBranch()
 }
 
-func (*SshHostKeyHash) isSshHostKeyCheckBranch() {}
-func (*RawBranch) isSshHostKeyCheckBranch()      {}
+func (*SSHHostKeyHash) isSSHHostKeyCheckBranch() {}
+func (*RawBranch) isSSHHostKeyCheckBranch()      {}
 
-func (v *SshHostKeyCheck) EncodeMembers(e *wire.Encoder) {
+func (v *SSHHostKeyCheck) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Mode)
 	switch b := v.Branch.(type) {
-	case *SshHostKeyHash:
+	case *SSHHostKeyHash:
 		tag = e.Tag(tag, b == nil, "hash")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -3696,25 +3696,25 @@ func (v *SshHostKeyCheck) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v SshHostKeyCheck) MarshalJSON() ([]byte, error) {
+func (v SSHHostKeyCheck) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v SshHostKeyCheck) String() string {
+func (v SSHHostKeyCheck) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsSsh is the QAPI struct BlockdevOptionsSsh.
+// BlockdevOptionsSSH is the QAPI struct BlockdevOptionsSsh.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsSsh struct {
+type BlockdevOptionsSSH struct {
 	Server       InetSocketAddress
 	Path         string
 	User         *string
-	HostKeyCheck *SshHostKeyCheck
+	HostKeyCheck *SSHHostKeyCheck
 }
 
-func (v *BlockdevOptionsSsh) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsSSH) EncodeMembers(e *wire.Encoder) {
 	e.Name("server").Object(&v.Server)
 	e.Name("path").String(v.Path)
 	e.OptString("user", v.User)
@@ -3723,11 +3723,11 @@ func (v *BlockdevOptionsSsh) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsSsh) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsSSH) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsSsh) String() string {
+func (v BlockdevOptionsSSH) String() string {
 	return qmp.Format(&v)
 }
 
@@ -3745,17 +3745,17 @@ const (
 	BlkdebugEventL2Load                   BlkdebugEvent = "l2_load"
 	BlkdebugEventL2Update                 BlkdebugEvent = "l2_update"
 	BlkdebugEventL2UpdateCompressed       BlkdebugEvent = "l2_update_compressed"
-	BlkdebugEventL2AllocCowRead           BlkdebugEvent = "l2_alloc_cow_read"
+	BlkdebugEventL2AllocCOWRead           BlkdebugEvent = "l2_alloc_cow_read"
 	BlkdebugEventL2AllocWrite             BlkdebugEvent = "l2_alloc_write"
 	BlkdebugEventReadAIO                  BlkdebugEvent = "read_aio"
 	BlkdebugEventReadBackingAIO           BlkdebugEvent = "read_backing_aio"
 	BlkdebugEventReadCompressed           BlkdebugEvent = "read_compressed"
 	BlkdebugEventWriteAIO                 BlkdebugEvent = "write_aio"
 	BlkdebugEventWriteCompressed          BlkdebugEvent = "write_compressed"
-	BlkdebugEventVmstateLoad              BlkdebugEvent = "vmstate_load"
-	BlkdebugEventVmstateSave              BlkdebugEvent = "vmstate_save"
-	BlkdebugEventCowRead                  BlkdebugEvent = "cow_read"
-	BlkdebugEventCowWrite                 BlkdebugEvent = "cow_write"
+	BlkdebugEventVMStateLoad              BlkdebugEvent = "vmstate_load"
+	BlkdebugEventVMStateSave              BlkdebugEvent = "vmstate_save"
+	BlkdebugEventCOWRead                  BlkdebugEvent = "cow_read"
+	BlkdebugEventCOWWrite                 BlkdebugEvent = "cow_write"
 	BlkdebugEventReftableLoad             BlkdebugEvent = "reftable_load"
 	BlkdebugEventReftableGrow             BlkdebugEvent = "reftable_grow"
 	BlkdebugEventReftableUpdate           BlkdebugEvent = "reftable_update"
@@ -3773,17 +3773,17 @@ const (
 	BlkdebugEventClusterFree              BlkdebugEvent = "cluster_free"
 	BlkdebugEventFlushToOS                BlkdebugEvent = "flush_to_os"
 	BlkdebugEventFlushToDisk              BlkdebugEvent = "flush_to_disk"
-	BlkdebugEventPwritevRmwHead           BlkdebugEvent = "pwritev_rmw_head"
-	BlkdebugEventPwritevRmwAfterHead      BlkdebugEvent = "pwritev_rmw_after_head"
-	BlkdebugEventPwritevRmwTail           BlkdebugEvent = "pwritev_rmw_tail"
-	BlkdebugEventPwritevRmwAfterTail      BlkdebugEvent = "pwritev_rmw_after_tail"
+	BlkdebugEventPwritevRMWHead           BlkdebugEvent = "pwritev_rmw_head"
+	BlkdebugEventPwritevRMWAfterHead      BlkdebugEvent = "pwritev_rmw_after_head"
+	BlkdebugEventPwritevRMWTail           BlkdebugEvent = "pwritev_rmw_tail"
+	BlkdebugEventPwritevRMWAfterTail      BlkdebugEvent = "pwritev_rmw_after_tail"
 	BlkdebugEventPwritev                  BlkdebugEvent = "pwritev"
 	BlkdebugEventPwritevZero              BlkdebugEvent = "pwritev_zero"
 	BlkdebugEventPwritevDone              BlkdebugEvent = "pwritev_done"
 	BlkdebugEventEmptyImagePrepare        BlkdebugEvent = "empty_image_prepare"
 	BlkdebugEventL1ShrinkWriteTable       BlkdebugEvent = "l1_shrink_write_table"
 	BlkdebugEventL1ShrinkFreeL2Clusters   BlkdebugEvent = "l1_shrink_free_l2_clusters"
-	BlkdebugEventCorWrite                 BlkdebugEvent = "cor_write"
+	BlkdebugEventCORWrite                 BlkdebugEvent = "cor_write"
 	BlkdebugEventClusterAllocSpace        BlkdebugEvent = "cluster_alloc_space"
 	BlkdebugEventNone                     BlkdebugEvent = "none"
 )
@@ -3809,7 +3809,7 @@ const (
 type BlkdebugInjectErrorOptions struct {
 	Event       BlkdebugEvent
 	State       *int64
-	Iotype      *BlkdebugIOType
+	IOType      *BlkdebugIOType
 	Errno       *int64
 	Sector      *int64
 	Once        *bool
@@ -3821,7 +3821,7 @@ type BlkdebugInjectErrorOptions struct {
 func (v *BlkdebugInjectErrorOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("event").String(string(v.Event))
 	e.OptInt("state", v.State)
-	e.OptString("iotype", (*string)(v.Iotype))
+	e.OptString("iotype", (*string)(v.IOType))
 	e.OptInt("errno", v.Errno)
 	e.OptInt("sector", v.Sector)
 	e.OptBool("once", v.Once)
@@ -4012,7 +4012,7 @@ type QuorumReadPattern string
 // The values of QuorumReadPattern.
 const (
 	QuorumReadPatternQuorum QuorumReadPattern = "quorum"
-	QuorumReadPatternFifo   QuorumReadPattern = "fifo"
+	QuorumReadPatternFIFO   QuorumReadPattern = "fifo"
 )
 
 // BlockdevOptionsQuorum is the QAPI struct BlockdevOptionsQuorum.
@@ -4077,66 +4077,66 @@ func (v BlockdevOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsIoUring is the QAPI struct BlockdevOptionsIoUring.
+// BlockdevOptionsIOUring is the QAPI struct BlockdevOptionsIoUring.
 //
 // Since QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
-type BlockdevOptionsIoUring struct {
+type BlockdevOptionsIOUring struct {
 	Filename string
 }
 
-func (v *BlockdevOptionsIoUring) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsIOUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 }
 
-func (v BlockdevOptionsIoUring) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsIOUring) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsIoUring) String() string {
+func (v BlockdevOptionsIOUring) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNvmeIoUring is the QAPI struct BlockdevOptionsNvmeIoUring.
+// BlockdevOptionsNVMeIOUring is the QAPI struct BlockdevOptionsNvmeIoUring.
 //
 // Since QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
-type BlockdevOptionsNvmeIoUring struct {
+type BlockdevOptionsNVMeIOUring struct {
 	Path string
 }
 
-func (v *BlockdevOptionsNvmeIoUring) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsNVMeIOUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsNvmeIoUring) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsNVMeIOUring) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsNvmeIoUring) String() string {
+func (v BlockdevOptionsNVMeIOUring) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVirtioBlkVfioPci is the QAPI struct BlockdevOptionsVirtioBlkVfioPci.
+// BlockdevOptionsVirtioBlkVFIOPCI is the QAPI struct BlockdevOptionsVirtioBlkVfioPci.
 //
 // Since QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
-type BlockdevOptionsVirtioBlkVfioPci struct {
+type BlockdevOptionsVirtioBlkVFIOPCI struct {
 	Path string
 }
 
-func (v *BlockdevOptionsVirtioBlkVfioPci) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsVirtioBlkVFIOPCI) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsVirtioBlkVfioPci) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsVirtioBlkVFIOPCI) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsVirtioBlkVfioPci) String() string {
+func (v BlockdevOptionsVirtioBlkVFIOPCI) String() string {
 	return qmp.Format(&v)
 }
 
@@ -4161,69 +4161,69 @@ func (v BlockdevOptionsVirtioBlkVhostUser) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVirtioBlkVhostVdpa is the QAPI struct BlockdevOptionsVirtioBlkVhostVdpa.
+// BlockdevOptionsVirtioBlkVhostVDPA is the QAPI struct BlockdevOptionsVirtioBlkVhostVdpa.
 //
 // Since QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 //
 // Features: fdset (CONFIG_BLKIO_VHOST_VDPA_FD).
-type BlockdevOptionsVirtioBlkVhostVdpa struct {
+type BlockdevOptionsVirtioBlkVhostVDPA struct {
 	Path string
 }
 
-func (v *BlockdevOptionsVirtioBlkVhostVdpa) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsVirtioBlkVhostVDPA) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsVirtioBlkVhostVdpa) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsVirtioBlkVhostVDPA) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsVirtioBlkVhostVdpa) String() string {
+func (v BlockdevOptionsVirtioBlkVhostVDPA) String() string {
 	return qmp.Format(&v)
 }
 
-// IscsiTransport is the QAPI enum IscsiTransport.
+// ISCSITransport is the QAPI enum IscsiTransport.
 //
 // Since QEMU 2.9. See block-core.json.
-type IscsiTransport string
+type ISCSITransport string
 
-// The values of IscsiTransport.
+// The values of ISCSITransport.
 const (
-	IscsiTransportTCP  IscsiTransport = "tcp"
-	IscsiTransportIser IscsiTransport = "iser"
+	ISCSITransportTCP  ISCSITransport = "tcp"
+	ISCSITransportISER ISCSITransport = "iser"
 )
 
-// IscsiHeaderDigest is the QAPI enum IscsiHeaderDigest.
+// ISCSIHeaderDigest is the QAPI enum IscsiHeaderDigest.
 //
 // Since QEMU 2.9. See block-core.json.
-type IscsiHeaderDigest string
+type ISCSIHeaderDigest string
 
-// The values of IscsiHeaderDigest.
+// The values of ISCSIHeaderDigest.
 const (
-	IscsiHeaderDigestCRC32C     IscsiHeaderDigest = "crc32c"
-	IscsiHeaderDigestNone       IscsiHeaderDigest = "none"
-	IscsiHeaderDigestCRC32CNone IscsiHeaderDigest = "crc32c-none"
-	IscsiHeaderDigestNoneCRC32C IscsiHeaderDigest = "none-crc32c"
+	ISCSIHeaderDigestCRC32C     ISCSIHeaderDigest = "crc32c"
+	ISCSIHeaderDigestNone       ISCSIHeaderDigest = "none"
+	ISCSIHeaderDigestCRC32CNone ISCSIHeaderDigest = "crc32c-none"
+	ISCSIHeaderDigestNoneCRC32C ISCSIHeaderDigest = "none-crc32c"
 )
 
-// BlockdevOptionsIscsi is the QAPI struct BlockdevOptionsIscsi.
+// BlockdevOptionsISCSI is the QAPI struct BlockdevOptionsIscsi.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsIscsi struct {
-	Transport      IscsiTransport
+type BlockdevOptionsISCSI struct {
+	Transport      ISCSITransport
 	Portal         string
 	Target         string
 	LUN            *int64
 	User           *string
 	PasswordSecret *string
 	InitiatorName  *string
-	HeaderDigest   *IscsiHeaderDigest
+	HeaderDigest   *ISCSIHeaderDigest
 	Timeout        *int64
 }
 
-func (v *BlockdevOptionsIscsi) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsISCSI) EncodeMembers(e *wire.Encoder) {
 	e.Name("transport").String(string(v.Transport))
 	e.Name("portal").String(v.Portal)
 	e.Name("target").String(v.Target)
@@ -4235,185 +4235,185 @@ func (v *BlockdevOptionsIscsi) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("timeout", v.Timeout)
 }
 
-func (v BlockdevOptionsIscsi) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsISCSI) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsIscsi) String() string {
+func (v BlockdevOptionsISCSI) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdAuthMode is the QAPI enum RbdAuthMode.
+// RBDAuthMode is the QAPI enum RbdAuthMode.
 //
 // Since QEMU 3.0. See block-core.json.
-type RbdAuthMode string
+type RBDAuthMode string
 
-// The values of RbdAuthMode.
+// The values of RBDAuthMode.
 const (
-	RbdAuthModeCephx RbdAuthMode = "cephx"
-	RbdAuthModeNone  RbdAuthMode = "none"
+	RBDAuthModeCephx RBDAuthMode = "cephx"
+	RBDAuthModeNone  RBDAuthMode = "none"
 )
 
-// RbdImageEncryptionFormat is the QAPI enum RbdImageEncryptionFormat.
+// RBDImageEncryptionFormat is the QAPI enum RbdImageEncryptionFormat.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdImageEncryptionFormat string
+type RBDImageEncryptionFormat string
 
-// The values of RbdImageEncryptionFormat.
+// The values of RBDImageEncryptionFormat.
 const (
-	RbdImageEncryptionFormatLUKS    RbdImageEncryptionFormat = "luks"
-	RbdImageEncryptionFormatLuks2   RbdImageEncryptionFormat = "luks2"
-	RbdImageEncryptionFormatLUKSAny RbdImageEncryptionFormat = "luks-any"
+	RBDImageEncryptionFormatLUKS    RBDImageEncryptionFormat = "luks"
+	RBDImageEncryptionFormatLUKS2   RBDImageEncryptionFormat = "luks2"
+	RBDImageEncryptionFormatLUKSAny RBDImageEncryptionFormat = "luks-any"
 )
 
-// RbdEncryptionOptionsLUKSBase is the QAPI struct RbdEncryptionOptionsLUKSBase.
+// RBDEncryptionOptionsLUKSBase is the QAPI struct RbdEncryptionOptionsLUKSBase.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionOptionsLUKSBase struct {
+type RBDEncryptionOptionsLUKSBase struct {
 	KeySecret string
 }
 
-// RbdEncryptionCreateOptionsLUKSBase is the QAPI struct RbdEncryptionCreateOptionsLUKSBase.
+// RBDEncryptionCreateOptionsLUKSBase is the QAPI struct RbdEncryptionCreateOptionsLUKSBase.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionCreateOptionsLUKSBase struct {
+type RBDEncryptionCreateOptionsLUKSBase struct {
 	KeySecret string
 	CipherAlg *QCryptoCipherAlgo
 }
 
-// RbdEncryptionOptionsLUKS is the QAPI struct RbdEncryptionOptionsLUKS.
+// RBDEncryptionOptionsLUKS is the QAPI struct RbdEncryptionOptionsLUKS.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionOptionsLUKS struct {
+type RBDEncryptionOptionsLUKS struct {
 	KeySecret string
 }
 
-func (v *RbdEncryptionOptionsLUKS) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v RbdEncryptionOptionsLUKS) MarshalJSON() ([]byte, error) {
+func (v RBDEncryptionOptionsLUKS) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RbdEncryptionOptionsLUKS) String() string {
+func (v RBDEncryptionOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionOptionsLUKS2 is the QAPI struct RbdEncryptionOptionsLUKS2.
+// RBDEncryptionOptionsLUKS2 is the QAPI struct RbdEncryptionOptionsLUKS2.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionOptionsLUKS2 struct {
+type RBDEncryptionOptionsLUKS2 struct {
 	KeySecret string
 }
 
-func (v *RbdEncryptionOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v RbdEncryptionOptionsLUKS2) MarshalJSON() ([]byte, error) {
+func (v RBDEncryptionOptionsLUKS2) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RbdEncryptionOptionsLUKS2) String() string {
+func (v RBDEncryptionOptionsLUKS2) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionOptionsLUKSAny is the QAPI struct RbdEncryptionOptionsLUKSAny.
+// RBDEncryptionOptionsLUKSAny is the QAPI struct RbdEncryptionOptionsLUKSAny.
 //
 // Since QEMU 8.0. See block-core.json.
-type RbdEncryptionOptionsLUKSAny struct {
+type RBDEncryptionOptionsLUKSAny struct {
 	KeySecret string
 }
 
-func (v *RbdEncryptionOptionsLUKSAny) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptionsLUKSAny) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v RbdEncryptionOptionsLUKSAny) MarshalJSON() ([]byte, error) {
+func (v RBDEncryptionOptionsLUKSAny) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RbdEncryptionOptionsLUKSAny) String() string {
+func (v RBDEncryptionOptionsLUKSAny) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptionsLUKS is the QAPI struct RbdEncryptionCreateOptionsLUKS.
+// RBDEncryptionCreateOptionsLUKS is the QAPI struct RbdEncryptionCreateOptionsLUKS.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionCreateOptionsLUKS struct {
-	KeySecret string
-	CipherAlg *QCryptoCipherAlgo
-}
-
-func (v *RbdEncryptionCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
-	e.Name("key-secret").String(v.KeySecret)
-	e.OptString("cipher-alg", (*string)(v.CipherAlg))
-}
-
-func (v RbdEncryptionCreateOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v RbdEncryptionCreateOptionsLUKS) String() string {
-	return qmp.Format(&v)
-}
-
-// RbdEncryptionCreateOptionsLUKS2 is the QAPI struct RbdEncryptionCreateOptionsLUKS2.
-//
-// Since QEMU 6.1. See block-core.json.
-type RbdEncryptionCreateOptionsLUKS2 struct {
+type RBDEncryptionCreateOptionsLUKS struct {
 	KeySecret string
 	CipherAlg *QCryptoCipherAlgo
 }
 
-func (v *RbdEncryptionCreateOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 }
 
-func (v RbdEncryptionCreateOptionsLUKS2) MarshalJSON() ([]byte, error) {
+func (v RBDEncryptionCreateOptionsLUKS) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RbdEncryptionCreateOptionsLUKS2) String() string {
+func (v RBDEncryptionCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionOptions is the QAPI union RbdEncryptionOptions.
+// RBDEncryptionCreateOptionsLUKS2 is the QAPI struct RbdEncryptionCreateOptionsLUKS2.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionOptions struct {
+type RBDEncryptionCreateOptionsLUKS2 struct {
+	KeySecret string
+	CipherAlg *QCryptoCipherAlgo
+}
+
+func (v *RBDEncryptionCreateOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
+	e.Name("key-secret").String(v.KeySecret)
+	e.OptString("cipher-alg", (*string)(v.CipherAlg))
+}
+
+func (v RBDEncryptionCreateOptionsLUKS2) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v RBDEncryptionCreateOptionsLUKS2) String() string {
+	return qmp.Format(&v)
+}
+
+// RBDEncryptionOptions is the QAPI union RbdEncryptionOptions.
+//
+// Since QEMU 6.1. See block-core.json.
+type RBDEncryptionOptions struct {
 	// Decides what Branch holds.
-	Format RbdImageEncryptionFormat
-	Parent *RbdEncryptionOptions
-	Branch RbdEncryptionOptionsBranch
+	Format RBDImageEncryptionFormat
+	Parent *RBDEncryptionOptions
+	Branch RBDEncryptionOptionsBranch
 }
 
-// RbdEncryptionOptionsBranch is what the Format of RbdEncryptionOptions adds to it:
+// RBDEncryptionOptionsBranch is what the Format of RBDEncryptionOptions adds to it:
 //
-//   - *RbdEncryptionOptionsLUKS: luks
-//   - *RbdEncryptionOptionsLUKS2: luks2
-//   - *RbdEncryptionOptionsLUKSAny: luks-any
+//   - *RBDEncryptionOptionsLUKS: luks
+//   - *RBDEncryptionOptionsLUKS2: luks2
+//   - *RBDEncryptionOptionsLUKSAny: luks-any
 //   - *RawBranch: a value that is not in this list, or none
-type RbdEncryptionOptionsBranch interface {
+type RBDEncryptionOptionsBranch interface {
 	wire.MemberEncoder
-	isRbdEncryptionOptionsBranch()
+	isRBDEncryptionOptionsBranch()
 }
 
-func (*RbdEncryptionOptionsLUKS) isRbdEncryptionOptionsBranch()    {}
-func (*RbdEncryptionOptionsLUKS2) isRbdEncryptionOptionsBranch()   {}
-func (*RbdEncryptionOptionsLUKSAny) isRbdEncryptionOptionsBranch() {}
-func (*RawBranch) isRbdEncryptionOptionsBranch()                   {}
+func (*RBDEncryptionOptionsLUKS) isRBDEncryptionOptionsBranch()    {}
+func (*RBDEncryptionOptionsLUKS2) isRBDEncryptionOptionsBranch()   {}
+func (*RBDEncryptionOptionsLUKSAny) isRBDEncryptionOptionsBranch() {}
+func (*RawBranch) isRBDEncryptionOptionsBranch()                   {}
 
-func (v *RbdEncryptionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *RbdEncryptionOptionsLUKS:
+	case *RBDEncryptionOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *RbdEncryptionOptionsLUKS2:
+	case *RBDEncryptionOptionsLUKS2:
 		tag = e.Tag(tag, b == nil, "luks2")
-	case *RbdEncryptionOptionsLUKSAny:
+	case *RBDEncryptionOptionsLUKSAny:
 		tag = e.Tag(tag, b == nil, "luks-any")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -4427,46 +4427,46 @@ func (v *RbdEncryptionOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v RbdEncryptionOptions) MarshalJSON() ([]byte, error) {
+func (v RBDEncryptionOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RbdEncryptionOptions) String() string {
+func (v RBDEncryptionOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptions is the QAPI union RbdEncryptionCreateOptions.
+// RBDEncryptionCreateOptions is the QAPI union RbdEncryptionCreateOptions.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionCreateOptions struct {
+type RBDEncryptionCreateOptions struct {
 	// Decides what Branch holds.
-	Format RbdImageEncryptionFormat
-	Branch RbdEncryptionCreateOptionsBranch
+	Format RBDImageEncryptionFormat
+	Branch RBDEncryptionCreateOptionsBranch
 }
 
-// RbdEncryptionCreateOptionsBranch is what the Format of RbdEncryptionCreateOptions adds to
+// RBDEncryptionCreateOptionsBranch is what the Format of RBDEncryptionCreateOptions adds to
 // it:
 //
-//   - *RbdEncryptionCreateOptionsLUKS: luks
-//   - *RbdEncryptionCreateOptionsLUKS2: luks2
+//   - *RBDEncryptionCreateOptionsLUKS: luks
+//   - *RBDEncryptionCreateOptionsLUKS2: luks2
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for luks-any.
-type RbdEncryptionCreateOptionsBranch interface {
+type RBDEncryptionCreateOptionsBranch interface {
 	wire.MemberEncoder
-	isRbdEncryptionCreateOptionsBranch()
+	isRBDEncryptionCreateOptionsBranch()
 }
 
-func (*RbdEncryptionCreateOptionsLUKS) isRbdEncryptionCreateOptionsBranch()  {}
-func (*RbdEncryptionCreateOptionsLUKS2) isRbdEncryptionCreateOptionsBranch() {}
-func (*RawBranch) isRbdEncryptionCreateOptionsBranch()                       {}
+func (*RBDEncryptionCreateOptionsLUKS) isRBDEncryptionCreateOptionsBranch()  {}
+func (*RBDEncryptionCreateOptionsLUKS2) isRBDEncryptionCreateOptionsBranch() {}
+func (*RawBranch) isRBDEncryptionCreateOptionsBranch()                       {}
 
-func (v *RbdEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *RbdEncryptionCreateOptionsLUKS:
+	case *RBDEncryptionCreateOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *RbdEncryptionCreateOptionsLUKS2:
+	case *RBDEncryptionCreateOptionsLUKS2:
 		tag = e.Tag(tag, b == nil, "luks2")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -4477,31 +4477,31 @@ func (v *RbdEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v RbdEncryptionCreateOptions) MarshalJSON() ([]byte, error) {
+func (v RBDEncryptionCreateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RbdEncryptionCreateOptions) String() string {
+func (v RBDEncryptionCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRbd is the QAPI struct BlockdevOptionsRbd.
+// BlockdevOptionsRBD is the QAPI struct BlockdevOptionsRbd.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsRbd struct {
+type BlockdevOptionsRBD struct {
 	Pool               string
 	Namespace          *string
 	Image              string
 	Conf               *string
 	Snapshot           *string
-	Encrypt            *RbdEncryptionOptions
+	Encrypt            *RBDEncryptionOptions
 	User               *string
-	AuthClientRequired []RbdAuthMode
+	AuthClientRequired []RBDAuthMode
 	KeySecret          *string
 	Server             []InetSocketAddressBase
 }
 
-func (v *BlockdevOptionsRbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsRBD) EncodeMembers(e *wire.Encoder) {
 	e.Name("pool").String(v.Pool)
 	e.OptString("namespace", v.Namespace)
 	e.Name("image").String(v.Image)
@@ -4528,11 +4528,11 @@ func (v *BlockdevOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsRbd) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsRBD) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsRbd) String() string {
+func (v BlockdevOptionsRBD) String() string {
 	return qmp.Format(&v)
 }
 
@@ -4605,36 +4605,36 @@ func (v NFSServer) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNfs is the QAPI struct BlockdevOptionsNfs.
+// BlockdevOptionsNFS is the QAPI struct BlockdevOptionsNfs.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsNfs struct {
+type BlockdevOptionsNFS struct {
 	Server        NFSServer
 	Path          string
 	User          *int64
 	Group         *int64
-	TCPSynCount   *int64
+	TCPSYNCount   *int64
 	ReadaheadSize *int64
 	PageCacheSize *int64
 	Debug         *int64
 }
 
-func (v *BlockdevOptionsNfs) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsNFS) EncodeMembers(e *wire.Encoder) {
 	e.Name("server").Object(&v.Server)
 	e.Name("path").String(v.Path)
 	e.OptInt("user", v.User)
 	e.OptInt("group", v.Group)
-	e.OptInt("tcp-syn-count", v.TCPSynCount)
+	e.OptInt("tcp-syn-count", v.TCPSYNCount)
 	e.OptInt("readahead-size", v.ReadaheadSize)
 	e.OptInt("page-cache-size", v.PageCacheSize)
 	e.OptInt("debug", v.Debug)
 }
 
-func (v BlockdevOptionsNfs) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsNFS) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsNfs) String() string {
+func (v BlockdevOptionsNFS) String() string {
 	return qmp.Format(&v)
 }
 
@@ -4651,10 +4651,10 @@ type BlockdevOptionsCurlBase struct {
 	ProxyPasswordSecret *string
 }
 
-// BlockdevOptionsCurlHttp is the QAPI struct BlockdevOptionsCurlHttp.
+// BlockdevOptionsCurlHTTP is the QAPI struct BlockdevOptionsCurlHttp.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsCurlHttp struct {
+type BlockdevOptionsCurlHTTP struct {
 	URL                 string
 	Readahead           *int64
 	Timeout             *int64
@@ -4669,7 +4669,7 @@ type BlockdevOptionsCurlHttp struct {
 	ForceRange *bool
 }
 
-func (v *BlockdevOptionsCurlHttp) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlHTTP) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -4682,18 +4682,18 @@ func (v *BlockdevOptionsCurlHttp) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v BlockdevOptionsCurlHttp) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsCurlHTTP) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsCurlHttp) String() string {
+func (v BlockdevOptionsCurlHTTP) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlHttps is the QAPI struct BlockdevOptionsCurlHttps.
+// BlockdevOptionsCurlHTTPS is the QAPI struct BlockdevOptionsCurlHttps.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsCurlHttps struct {
+type BlockdevOptionsCurlHTTPS struct {
 	URL                 string
 	Readahead           *int64
 	Timeout             *int64
@@ -4703,13 +4703,13 @@ type BlockdevOptionsCurlHttps struct {
 	ProxyPasswordSecret *string
 	// A secret: String hides it.
 	Cookie       *string
-	Sslverify    *bool
+	SSLVerify    *bool
 	CookieSecret *string
 	// Seen first in QEMU 11.1.
 	ForceRange *bool
 }
 
-func (v *BlockdevOptionsCurlHttps) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlHTTPS) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -4718,23 +4718,23 @@ func (v *BlockdevOptionsCurlHttps) EncodeMembers(e *wire.Encoder) {
 	e.OptString("proxy-username", v.ProxyUsername)
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
 	e.OptSecret("cookie", v.Cookie)
-	e.OptBool("sslverify", v.Sslverify)
+	e.OptBool("sslverify", v.SSLVerify)
 	e.OptString("cookie-secret", v.CookieSecret)
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v BlockdevOptionsCurlHttps) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsCurlHTTPS) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsCurlHttps) String() string {
+func (v BlockdevOptionsCurlHTTPS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFtp is the QAPI struct BlockdevOptionsCurlFtp.
+// BlockdevOptionsCurlFTP is the QAPI struct BlockdevOptionsCurlFtp.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsCurlFtp struct {
+type BlockdevOptionsCurlFTP struct {
 	URL                 string
 	Readahead           *int64
 	Timeout             *int64
@@ -4744,7 +4744,7 @@ type BlockdevOptionsCurlFtp struct {
 	ProxyPasswordSecret *string
 }
 
-func (v *BlockdevOptionsCurlFtp) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlFTP) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -4754,18 +4754,18 @@ func (v *BlockdevOptionsCurlFtp) EncodeMembers(e *wire.Encoder) {
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
 }
 
-func (v BlockdevOptionsCurlFtp) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsCurlFTP) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsCurlFtp) String() string {
+func (v BlockdevOptionsCurlFTP) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFtps is the QAPI struct BlockdevOptionsCurlFtps.
+// BlockdevOptionsCurlFTPS is the QAPI struct BlockdevOptionsCurlFtps.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsCurlFtps struct {
+type BlockdevOptionsCurlFTPS struct {
 	URL                 string
 	Readahead           *int64
 	Timeout             *int64
@@ -4773,10 +4773,10 @@ type BlockdevOptionsCurlFtps struct {
 	PasswordSecret      *string
 	ProxyUsername       *string
 	ProxyPasswordSecret *string
-	Sslverify           *bool
+	SSLVerify           *bool
 }
 
-func (v *BlockdevOptionsCurlFtps) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlFTPS) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -4784,21 +4784,21 @@ func (v *BlockdevOptionsCurlFtps) EncodeMembers(e *wire.Encoder) {
 	e.OptString("password-secret", v.PasswordSecret)
 	e.OptString("proxy-username", v.ProxyUsername)
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
-	e.OptBool("sslverify", v.Sslverify)
+	e.OptBool("sslverify", v.SSLVerify)
 }
 
-func (v BlockdevOptionsCurlFtps) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsCurlFTPS) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsCurlFtps) String() string {
+func (v BlockdevOptionsCurlFTPS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNbd is the QAPI struct BlockdevOptionsNbd.
+// BlockdevOptionsNBD is the QAPI struct BlockdevOptionsNbd.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsNbd struct {
+type BlockdevOptionsNBD struct {
 	Server      SocketAddress
 	Export      *string
 	TLSCreds    *string
@@ -4809,7 +4809,7 @@ type BlockdevOptionsNbd struct {
 	OpenTimeout    *uint32
 }
 
-func (v *BlockdevOptionsNbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsNBD) EncodeMembers(e *wire.Encoder) {
 	e.Name("server").Object(&v.Server)
 	e.OptString("export", v.Export)
 	e.OptString("tls-creds", v.TLSCreds)
@@ -4823,11 +4823,11 @@ func (v *BlockdevOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsNbd) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsNBD) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsNbd) String() string {
+func (v BlockdevOptionsNBD) String() string {
 	return qmp.Format(&v)
 }
 
@@ -4875,68 +4875,68 @@ func (v BlockdevOptionsThrottle) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCor is the QAPI struct BlockdevOptionsCor.
+// BlockdevOptionsCOR is the QAPI struct BlockdevOptionsCor.
 //
 // Since QEMU 6.0. See block-core.json.
-type BlockdevOptionsCor struct {
+type BlockdevOptionsCOR struct {
 	File   BlockdevRef
 	Bottom *string
 }
 
-func (v *BlockdevOptionsCor) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCOR) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.OptString("bottom", v.Bottom)
 }
 
-func (v BlockdevOptionsCor) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsCOR) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsCor) String() string {
+func (v BlockdevOptionsCOR) String() string {
 	return qmp.Format(&v)
 }
 
-// OnCbwError is the QAPI enum OnCbwError.
+// OnCBWError is the QAPI enum OnCbwError.
 //
 // Since QEMU 7.1. See block-core.json.
-type OnCbwError string
+type OnCBWError string
 
-// The values of OnCbwError.
+// The values of OnCBWError.
 const (
-	OnCbwErrorBreakGuestWrite OnCbwError = "break-guest-write"
-	OnCbwErrorBreakSnapshot   OnCbwError = "break-snapshot"
+	OnCBWErrorBreakGuestWrite OnCBWError = "break-guest-write"
+	OnCBWErrorBreakSnapshot   OnCBWError = "break-snapshot"
 )
 
-// BlockdevOptionsCbw is the QAPI struct BlockdevOptionsCbw.
+// BlockdevOptionsCBW is the QAPI struct BlockdevOptionsCbw.
 //
 // Since QEMU 6.2. See block-core.json.
-type BlockdevOptionsCbw struct {
+type BlockdevOptionsCBW struct {
 	File           BlockdevRef
 	Target         BlockdevRef
 	Bitmap         *BlockDirtyBitmap
-	OnCbwError     *OnCbwError
-	CbwTimeout     *uint32
+	OnCBWError     *OnCBWError
+	CBWTimeout     *uint32
 	MinClusterSize *uint64
 }
 
-func (v *BlockdevOptionsCbw) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCBW) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	v.Target.EncodeValue(e.Name("target"))
 	if v.Bitmap != nil {
 		e.Name("bitmap").Object(v.Bitmap)
 	}
-	e.OptString("on-cbw-error", (*string)(v.OnCbwError))
-	if v.CbwTimeout != nil {
-		e.Name("cbw-timeout").Uint(uint64(*v.CbwTimeout))
+	e.OptString("on-cbw-error", (*string)(v.OnCBWError))
+	if v.CBWTimeout != nil {
+		e.Name("cbw-timeout").Uint(uint64(*v.CBWTimeout))
 	}
 	e.OptUint("min-cluster-size", v.MinClusterSize)
 }
 
-func (v BlockdevOptionsCbw) MarshalJSON() ([]byte, error) {
+func (v BlockdevOptionsCBW) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevOptionsCbw) String() string {
+func (v BlockdevOptionsCBW) String() string {
 	return qmp.Format(&v)
 }
 
@@ -4964,35 +4964,35 @@ type BlockdevOptions struct {
 //   - *BlockdevOptionsBlkverify: blkverify
 //   - *BlockdevOptionsBlkreplay: blkreplay
 //   - *BlockdevOptionsGenericFormat: bochs, cloop, compress, dmg, parallels, snapshot-access, vdi, vhdx, vpc
-//   - *BlockdevOptionsCbw: copy-before-write
-//   - *BlockdevOptionsCor: copy-on-read
+//   - *BlockdevOptionsCBW: copy-before-write
+//   - *BlockdevOptionsCOR: copy-on-read
 //   - *BlockdevOptionsFile: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE)
-//   - *BlockdevOptionsCurlFtp: ftp
-//   - *BlockdevOptionsCurlFtps: ftps
+//   - *BlockdevOptionsCurlFTP: ftp
+//   - *BlockdevOptionsCurlFTPS: ftps
 //   - *BlockdevOptionsGluster: gluster
-//   - *BlockdevOptionsCurlHttp: http
-//   - *BlockdevOptionsCurlHttps: https
-//   - *BlockdevOptionsIoUring: io_uring (CONFIG_BLKIO)
-//   - *BlockdevOptionsIscsi: iscsi
+//   - *BlockdevOptionsCurlHTTP: http
+//   - *BlockdevOptionsCurlHTTPS: https
+//   - *BlockdevOptionsIOUring: io_uring (CONFIG_BLKIO)
+//   - *BlockdevOptionsISCSI: iscsi
 //   - *BlockdevOptionsLUKS: luks
-//   - *BlockdevOptionsNbd: nbd
-//   - *BlockdevOptionsNfs: nfs
+//   - *BlockdevOptionsNBD: nbd
+//   - *BlockdevOptionsNFS: nfs
 //   - *BlockdevOptionsNull: null-aio, null-co
 //   - *BlockdevOptionsNVMe: nvme
-//   - *BlockdevOptionsNvmeIoUring: nvme-io_uring (CONFIG_BLKIO)
+//   - *BlockdevOptionsNVMeIOUring: nvme-io_uring (CONFIG_BLKIO)
 //   - *BlockdevOptionsPreallocate: preallocate
 //   - *BlockdevOptionsQcow2: qcow2
 //   - *BlockdevOptionsQcow: qcow
 //   - *BlockdevOptionsGenericCOWFormat: qed, vmdk
 //   - *BlockdevOptionsQuorum: quorum
 //   - *BlockdevOptionsRaw: raw
-//   - *BlockdevOptionsRbd: rbd
+//   - *BlockdevOptionsRBD: rbd
 //   - *BlockdevOptionsReplication: replication (CONFIG_REPLICATION)
-//   - *BlockdevOptionsSsh: ssh
+//   - *BlockdevOptionsSSH: ssh
 //   - *BlockdevOptionsThrottle: throttle
-//   - *BlockdevOptionsVirtioBlkVfioPci: virtio-blk-vfio-pci (CONFIG_BLKIO)
+//   - *BlockdevOptionsVirtioBlkVFIOPCI: virtio-blk-vfio-pci (CONFIG_BLKIO)
 //   - *BlockdevOptionsVirtioBlkVhostUser: virtio-blk-vhost-user (CONFIG_BLKIO)
-//   - *BlockdevOptionsVirtioBlkVhostVdpa: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
+//   - *BlockdevOptionsVirtioBlkVhostVDPA: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
 //   - *BlockdevOptionsVVFAT: vvfat
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevOptionsBranch interface {
@@ -5005,35 +5005,35 @@ func (*BlockdevOptionsBlklogwrites) isBlockdevOptionsBranch()       {}
 func (*BlockdevOptionsBlkverify) isBlockdevOptionsBranch()          {}
 func (*BlockdevOptionsBlkreplay) isBlockdevOptionsBranch()          {}
 func (*BlockdevOptionsGenericFormat) isBlockdevOptionsBranch()      {}
-func (*BlockdevOptionsCbw) isBlockdevOptionsBranch()                {}
-func (*BlockdevOptionsCor) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsCBW) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsCOR) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsFile) isBlockdevOptionsBranch()               {}
-func (*BlockdevOptionsCurlFtp) isBlockdevOptionsBranch()            {}
-func (*BlockdevOptionsCurlFtps) isBlockdevOptionsBranch()           {}
+func (*BlockdevOptionsCurlFTP) isBlockdevOptionsBranch()            {}
+func (*BlockdevOptionsCurlFTPS) isBlockdevOptionsBranch()           {}
 func (*BlockdevOptionsGluster) isBlockdevOptionsBranch()            {}
-func (*BlockdevOptionsCurlHttp) isBlockdevOptionsBranch()           {}
-func (*BlockdevOptionsCurlHttps) isBlockdevOptionsBranch()          {}
-func (*BlockdevOptionsIoUring) isBlockdevOptionsBranch()            {}
-func (*BlockdevOptionsIscsi) isBlockdevOptionsBranch()              {}
+func (*BlockdevOptionsCurlHTTP) isBlockdevOptionsBranch()           {}
+func (*BlockdevOptionsCurlHTTPS) isBlockdevOptionsBranch()          {}
+func (*BlockdevOptionsIOUring) isBlockdevOptionsBranch()            {}
+func (*BlockdevOptionsISCSI) isBlockdevOptionsBranch()              {}
 func (*BlockdevOptionsLUKS) isBlockdevOptionsBranch()               {}
-func (*BlockdevOptionsNbd) isBlockdevOptionsBranch()                {}
-func (*BlockdevOptionsNfs) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsNBD) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsNFS) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsNull) isBlockdevOptionsBranch()               {}
 func (*BlockdevOptionsNVMe) isBlockdevOptionsBranch()               {}
-func (*BlockdevOptionsNvmeIoUring) isBlockdevOptionsBranch()        {}
+func (*BlockdevOptionsNVMeIOUring) isBlockdevOptionsBranch()        {}
 func (*BlockdevOptionsPreallocate) isBlockdevOptionsBranch()        {}
 func (*BlockdevOptionsQcow2) isBlockdevOptionsBranch()              {}
 func (*BlockdevOptionsQcow) isBlockdevOptionsBranch()               {}
 func (*BlockdevOptionsGenericCOWFormat) isBlockdevOptionsBranch()   {}
 func (*BlockdevOptionsQuorum) isBlockdevOptionsBranch()             {}
 func (*BlockdevOptionsRaw) isBlockdevOptionsBranch()                {}
-func (*BlockdevOptionsRbd) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsRBD) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsReplication) isBlockdevOptionsBranch()        {}
-func (*BlockdevOptionsSsh) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsSSH) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsThrottle) isBlockdevOptionsBranch()           {}
-func (*BlockdevOptionsVirtioBlkVfioPci) isBlockdevOptionsBranch()   {}
+func (*BlockdevOptionsVirtioBlkVFIOPCI) isBlockdevOptionsBranch()   {}
 func (*BlockdevOptionsVirtioBlkVhostUser) isBlockdevOptionsBranch() {}
-func (*BlockdevOptionsVirtioBlkVhostVdpa) isBlockdevOptionsBranch() {}
+func (*BlockdevOptionsVirtioBlkVhostVDPA) isBlockdevOptionsBranch() {}
 func (*BlockdevOptionsVVFAT) isBlockdevOptionsBranch()              {}
 func (*RawBranch) isBlockdevOptionsBranch()                         {}
 
@@ -5050,37 +5050,37 @@ func (v *BlockdevOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "blkreplay")
 	case *BlockdevOptionsGenericFormat:
 		tag = e.Tag(tag, b == nil, "bochs", "cloop", "compress", "dmg", "parallels", "snapshot-access", "vdi", "vhdx", "vpc")
-	case *BlockdevOptionsCbw:
+	case *BlockdevOptionsCBW:
 		tag = e.Tag(tag, b == nil, "copy-before-write")
-	case *BlockdevOptionsCor:
+	case *BlockdevOptionsCOR:
 		tag = e.Tag(tag, b == nil, "copy-on-read")
 	case *BlockdevOptionsFile:
 		tag = e.Tag(tag, b == nil, "file", "host_cdrom", "host_device")
-	case *BlockdevOptionsCurlFtp:
+	case *BlockdevOptionsCurlFTP:
 		tag = e.Tag(tag, b == nil, "ftp")
-	case *BlockdevOptionsCurlFtps:
+	case *BlockdevOptionsCurlFTPS:
 		tag = e.Tag(tag, b == nil, "ftps")
 	case *BlockdevOptionsGluster:
 		tag = e.Tag(tag, b == nil, "gluster")
-	case *BlockdevOptionsCurlHttp:
+	case *BlockdevOptionsCurlHTTP:
 		tag = e.Tag(tag, b == nil, "http")
-	case *BlockdevOptionsCurlHttps:
+	case *BlockdevOptionsCurlHTTPS:
 		tag = e.Tag(tag, b == nil, "https")
-	case *BlockdevOptionsIoUring:
+	case *BlockdevOptionsIOUring:
 		tag = e.Tag(tag, b == nil, "io_uring")
-	case *BlockdevOptionsIscsi:
+	case *BlockdevOptionsISCSI:
 		tag = e.Tag(tag, b == nil, "iscsi")
 	case *BlockdevOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *BlockdevOptionsNbd:
+	case *BlockdevOptionsNBD:
 		tag = e.Tag(tag, b == nil, "nbd")
-	case *BlockdevOptionsNfs:
+	case *BlockdevOptionsNFS:
 		tag = e.Tag(tag, b == nil, "nfs")
 	case *BlockdevOptionsNull:
 		tag = e.Tag(tag, b == nil, "null-aio", "null-co")
 	case *BlockdevOptionsNVMe:
 		tag = e.Tag(tag, b == nil, "nvme")
-	case *BlockdevOptionsNvmeIoUring:
+	case *BlockdevOptionsNVMeIOUring:
 		tag = e.Tag(tag, b == nil, "nvme-io_uring")
 	case *BlockdevOptionsPreallocate:
 		tag = e.Tag(tag, b == nil, "preallocate")
@@ -5094,19 +5094,19 @@ func (v *BlockdevOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "quorum")
 	case *BlockdevOptionsRaw:
 		tag = e.Tag(tag, b == nil, "raw")
-	case *BlockdevOptionsRbd:
+	case *BlockdevOptionsRBD:
 		tag = e.Tag(tag, b == nil, "rbd")
 	case *BlockdevOptionsReplication:
 		tag = e.Tag(tag, b == nil, "replication")
-	case *BlockdevOptionsSsh:
+	case *BlockdevOptionsSSH:
 		tag = e.Tag(tag, b == nil, "ssh")
 	case *BlockdevOptionsThrottle:
 		tag = e.Tag(tag, b == nil, "throttle")
-	case *BlockdevOptionsVirtioBlkVfioPci:
+	case *BlockdevOptionsVirtioBlkVFIOPCI:
 		tag = e.Tag(tag, b == nil, "virtio-blk-vfio-pci")
 	case *BlockdevOptionsVirtioBlkVhostUser:
 		tag = e.Tag(tag, b == nil, "virtio-blk-vhost-user")
-	case *BlockdevOptionsVirtioBlkVhostVdpa:
+	case *BlockdevOptionsVirtioBlkVhostVDPA:
 		tag = e.Tag(tag, b == nil, "virtio-blk-vhost-vdpa")
 	case *BlockdevOptionsVVFAT:
 		tag = e.Tag(tag, b == nil, "vvfat")
@@ -5299,7 +5299,7 @@ type BlockdevCreateOptionsFile struct {
 	Filename       string
 	Size           uint64
 	Preallocation  *PreallocMode
-	Nocow          *bool
+	NoCOW          *bool
 	ExtentSizeHint *uint64
 }
 
@@ -5307,7 +5307,7 @@ func (v *BlockdevCreateOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 	e.Name("size").Uint(v.Size)
 	e.OptString("preallocation", (*string)(v.Preallocation))
-	e.OptBool("nocow", v.Nocow)
+	e.OptBool("nocow", v.NoCOW)
 	e.OptUint("extent-size-hint", v.ExtentSizeHint)
 }
 
@@ -5349,8 +5349,8 @@ type BlockdevCreateOptionsLUKS struct {
 	KeySecret     *string
 	CipherAlg     *QCryptoCipherAlgo
 	CipherMode    *QCryptoCipherMode
-	IvgenAlg      *QCryptoIVGenAlgo
-	IvgenHashAlg  *QCryptoHashAlgo
+	IVGenAlg      *QCryptoIVGenAlgo
+	IVGenHashAlg  *QCryptoHashAlgo
 	HashAlg       *QCryptoHashAlgo
 	IterTime      *int64
 	File          *BlockdevRef
@@ -5363,8 +5363,8 @@ func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 	e.OptString("cipher-mode", (*string)(v.CipherMode))
-	e.OptString("ivgen-alg", (*string)(v.IvgenAlg))
-	e.OptString("ivgen-hash-alg", (*string)(v.IvgenHashAlg))
+	e.OptString("ivgen-alg", (*string)(v.IVGenAlg))
+	e.OptString("ivgen-hash-alg", (*string)(v.IVGenHashAlg))
 	e.OptString("hash-alg", (*string)(v.HashAlg))
 	e.OptInt("iter-time", v.IterTime)
 	if v.File != nil {
@@ -5385,24 +5385,24 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsNfs is the QAPI struct BlockdevCreateOptionsNfs.
+// BlockdevCreateOptionsNFS is the QAPI struct BlockdevCreateOptionsNfs.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsNfs struct {
-	Location BlockdevOptionsNfs
+type BlockdevCreateOptionsNFS struct {
+	Location BlockdevOptionsNFS
 	Size     uint64
 }
 
-func (v *BlockdevCreateOptionsNfs) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsNFS) EncodeMembers(e *wire.Encoder) {
 	e.Name("location").Object(&v.Location)
 	e.Name("size").Uint(v.Size)
 }
 
-func (v BlockdevCreateOptionsNfs) MarshalJSON() ([]byte, error) {
+func (v BlockdevCreateOptionsNFS) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevCreateOptionsNfs) String() string {
+func (v BlockdevCreateOptionsNFS) String() string {
 	return qmp.Format(&v)
 }
 
@@ -5528,10 +5528,10 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQed is the QAPI struct BlockdevCreateOptionsQed.
+// BlockdevCreateOptionsQED is the QAPI struct BlockdevCreateOptionsQed.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsQed struct {
+type BlockdevCreateOptionsQED struct {
 	File        BlockdevRef
 	Size        uint64
 	BackingFile *string
@@ -5540,7 +5540,7 @@ type BlockdevCreateOptionsQed struct {
 	TableSize   *int64
 }
 
-func (v *BlockdevCreateOptionsQed) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsQED) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptString("backing-file", v.BackingFile)
@@ -5549,25 +5549,25 @@ func (v *BlockdevCreateOptionsQed) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("table-size", v.TableSize)
 }
 
-func (v BlockdevCreateOptionsQed) MarshalJSON() ([]byte, error) {
+func (v BlockdevCreateOptionsQED) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevCreateOptionsQed) String() string {
+func (v BlockdevCreateOptionsQED) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsRbd is the QAPI struct BlockdevCreateOptionsRbd.
+// BlockdevCreateOptionsRBD is the QAPI struct BlockdevCreateOptionsRbd.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsRbd struct {
-	Location    BlockdevOptionsRbd
+type BlockdevCreateOptionsRBD struct {
+	Location    BlockdevOptionsRBD
 	Size        uint64
 	ClusterSize *uint64
-	Encrypt     *RbdEncryptionCreateOptions
+	Encrypt     *RBDEncryptionCreateOptions
 }
 
-func (v *BlockdevCreateOptionsRbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsRBD) EncodeMembers(e *wire.Encoder) {
 	e.Name("location").Object(&v.Location)
 	e.Name("size").Uint(v.Size)
 	e.OptUint("cluster-size", v.ClusterSize)
@@ -5576,57 +5576,57 @@ func (v *BlockdevCreateOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevCreateOptionsRbd) MarshalJSON() ([]byte, error) {
+func (v BlockdevCreateOptionsRBD) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevCreateOptionsRbd) String() string {
+func (v BlockdevCreateOptionsRBD) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVmdkSubformat is the QAPI enum BlockdevVmdkSubformat.
+// BlockdevVMDKSubformat is the QAPI enum BlockdevVmdkSubformat.
 //
 // Since QEMU 4.0. See block-core.json.
-type BlockdevVmdkSubformat string
+type BlockdevVMDKSubformat string
 
-// The values of BlockdevVmdkSubformat.
+// The values of BlockdevVMDKSubformat.
 const (
-	BlockdevVmdkSubformatMonolithicSparse     BlockdevVmdkSubformat = "monolithicSparse"
-	BlockdevVmdkSubformatMonolithicFlat       BlockdevVmdkSubformat = "monolithicFlat"
-	BlockdevVmdkSubformatTwoGbMaxExtentSparse BlockdevVmdkSubformat = "twoGbMaxExtentSparse"
-	BlockdevVmdkSubformatTwoGbMaxExtentFlat   BlockdevVmdkSubformat = "twoGbMaxExtentFlat"
-	BlockdevVmdkSubformatStreamOptimized      BlockdevVmdkSubformat = "streamOptimized"
+	BlockdevVMDKSubformatMonolithicSparse     BlockdevVMDKSubformat = "monolithicSparse"
+	BlockdevVMDKSubformatMonolithicFlat       BlockdevVMDKSubformat = "monolithicFlat"
+	BlockdevVMDKSubformatTwoGBMaxExtentSparse BlockdevVMDKSubformat = "twoGbMaxExtentSparse"
+	BlockdevVMDKSubformatTwoGBMaxExtentFlat   BlockdevVMDKSubformat = "twoGbMaxExtentFlat"
+	BlockdevVMDKSubformatStreamOptimized      BlockdevVMDKSubformat = "streamOptimized"
 )
 
-// BlockdevVmdkAdapterType is the QAPI enum BlockdevVmdkAdapterType.
+// BlockdevVMDKAdapterType is the QAPI enum BlockdevVmdkAdapterType.
 //
 // Since QEMU 4.0. See block-core.json.
-type BlockdevVmdkAdapterType string
+type BlockdevVMDKAdapterType string
 
-// The values of BlockdevVmdkAdapterType.
+// The values of BlockdevVMDKAdapterType.
 const (
-	BlockdevVmdkAdapterTypeIDE       BlockdevVmdkAdapterType = "ide"
-	BlockdevVmdkAdapterTypeBuslogic  BlockdevVmdkAdapterType = "buslogic"
-	BlockdevVmdkAdapterTypeLsilogic  BlockdevVmdkAdapterType = "lsilogic"
-	BlockdevVmdkAdapterTypeLegacyESX BlockdevVmdkAdapterType = "legacyESX"
+	BlockdevVMDKAdapterTypeIDE       BlockdevVMDKAdapterType = "ide"
+	BlockdevVMDKAdapterTypeBuslogic  BlockdevVMDKAdapterType = "buslogic"
+	BlockdevVMDKAdapterTypeLsilogic  BlockdevVMDKAdapterType = "lsilogic"
+	BlockdevVMDKAdapterTypeLegacyESX BlockdevVMDKAdapterType = "legacyESX"
 )
 
-// BlockdevCreateOptionsVmdk is the QAPI struct BlockdevCreateOptionsVmdk.
+// BlockdevCreateOptionsVMDK is the QAPI struct BlockdevCreateOptionsVmdk.
 //
 // Since QEMU 4.0. See block-core.json.
-type BlockdevCreateOptionsVmdk struct {
+type BlockdevCreateOptionsVMDK struct {
 	File         BlockdevRef
 	Size         uint64
 	Extents      []BlockdevRef
-	Subformat    *BlockdevVmdkSubformat
+	Subformat    *BlockdevVMDKSubformat
 	BackingFile  *string
-	AdapterType  *BlockdevVmdkAdapterType
-	Hwversion    *string
+	AdapterType  *BlockdevVMDKAdapterType
+	HWVersion    *string
 	Toolsversion *string
 	ZeroedGrain  *bool
 }
 
-func (v *BlockdevCreateOptionsVmdk) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVMDK) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	if v.Extents != nil {
@@ -5639,87 +5639,87 @@ func (v *BlockdevCreateOptionsVmdk) EncodeMembers(e *wire.Encoder) {
 	e.OptString("subformat", (*string)(v.Subformat))
 	e.OptString("backing-file", v.BackingFile)
 	e.OptString("adapter-type", (*string)(v.AdapterType))
-	e.OptString("hwversion", v.Hwversion)
+	e.OptString("hwversion", v.HWVersion)
 	e.OptString("toolsversion", v.Toolsversion)
 	e.OptBool("zeroed-grain", v.ZeroedGrain)
 }
 
-func (v BlockdevCreateOptionsVmdk) MarshalJSON() ([]byte, error) {
+func (v BlockdevCreateOptionsVMDK) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevCreateOptionsVmdk) String() string {
+func (v BlockdevCreateOptionsVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsSsh is the QAPI struct BlockdevCreateOptionsSsh.
+// BlockdevCreateOptionsSSH is the QAPI struct BlockdevCreateOptionsSsh.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsSsh struct {
-	Location BlockdevOptionsSsh
+type BlockdevCreateOptionsSSH struct {
+	Location BlockdevOptionsSSH
 	Size     uint64
 }
 
-func (v *BlockdevCreateOptionsSsh) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsSSH) EncodeMembers(e *wire.Encoder) {
 	e.Name("location").Object(&v.Location)
 	e.Name("size").Uint(v.Size)
 }
 
-func (v BlockdevCreateOptionsSsh) MarshalJSON() ([]byte, error) {
+func (v BlockdevCreateOptionsSSH) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevCreateOptionsSsh) String() string {
+func (v BlockdevCreateOptionsSSH) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsVdi is the QAPI struct BlockdevCreateOptionsVdi.
+// BlockdevCreateOptionsVDI is the QAPI struct BlockdevCreateOptionsVdi.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsVdi struct {
+type BlockdevCreateOptionsVDI struct {
 	File          BlockdevRef
 	Size          uint64
 	Preallocation *PreallocMode
 }
 
-func (v *BlockdevCreateOptionsVdi) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVDI) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v BlockdevCreateOptionsVdi) MarshalJSON() ([]byte, error) {
+func (v BlockdevCreateOptionsVDI) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevCreateOptionsVdi) String() string {
+func (v BlockdevCreateOptionsVDI) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVhdxSubformat is the QAPI enum BlockdevVhdxSubformat.
+// BlockdevVHDXSubformat is the QAPI enum BlockdevVhdxSubformat.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevVhdxSubformat string
+type BlockdevVHDXSubformat string
 
-// The values of BlockdevVhdxSubformat.
+// The values of BlockdevVHDXSubformat.
 const (
-	BlockdevVhdxSubformatDynamic BlockdevVhdxSubformat = "dynamic"
-	BlockdevVhdxSubformatFixed   BlockdevVhdxSubformat = "fixed"
+	BlockdevVHDXSubformatDynamic BlockdevVHDXSubformat = "dynamic"
+	BlockdevVHDXSubformatFixed   BlockdevVHDXSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVhdx is the QAPI struct BlockdevCreateOptionsVhdx.
+// BlockdevCreateOptionsVHDX is the QAPI struct BlockdevCreateOptionsVhdx.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsVhdx struct {
+type BlockdevCreateOptionsVHDX struct {
 	File           BlockdevRef
 	Size           uint64
 	LogSize        *uint64
 	BlockSize      *uint64
-	Subformat      *BlockdevVhdxSubformat
+	Subformat      *BlockdevVHDXSubformat
 	BlockStateZero *bool
 }
 
-func (v *BlockdevCreateOptionsVhdx) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVHDX) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptUint("log-size", v.LogSize)
@@ -5728,47 +5728,47 @@ func (v *BlockdevCreateOptionsVhdx) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("block-state-zero", v.BlockStateZero)
 }
 
-func (v BlockdevCreateOptionsVhdx) MarshalJSON() ([]byte, error) {
+func (v BlockdevCreateOptionsVHDX) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevCreateOptionsVhdx) String() string {
+func (v BlockdevCreateOptionsVHDX) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVpcSubformat is the QAPI enum BlockdevVpcSubformat.
+// BlockdevVPCSubformat is the QAPI enum BlockdevVpcSubformat.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevVpcSubformat string
+type BlockdevVPCSubformat string
 
-// The values of BlockdevVpcSubformat.
+// The values of BlockdevVPCSubformat.
 const (
-	BlockdevVpcSubformatDynamic BlockdevVpcSubformat = "dynamic"
-	BlockdevVpcSubformatFixed   BlockdevVpcSubformat = "fixed"
+	BlockdevVPCSubformatDynamic BlockdevVPCSubformat = "dynamic"
+	BlockdevVPCSubformatFixed   BlockdevVPCSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVpc is the QAPI struct BlockdevCreateOptionsVpc.
+// BlockdevCreateOptionsVPC is the QAPI struct BlockdevCreateOptionsVpc.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsVpc struct {
+type BlockdevCreateOptionsVPC struct {
 	File      BlockdevRef
 	Size      uint64
-	Subformat *BlockdevVpcSubformat
+	Subformat *BlockdevVPCSubformat
 	ForceSize *bool
 }
 
-func (v *BlockdevCreateOptionsVpc) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVPC) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptString("subformat", (*string)(v.Subformat))
 	e.OptBool("force-size", v.ForceSize)
 }
 
-func (v BlockdevCreateOptionsVpc) MarshalJSON() ([]byte, error) {
+func (v BlockdevCreateOptionsVPC) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockdevCreateOptionsVpc) String() string {
+func (v BlockdevCreateOptionsVPC) String() string {
 	return qmp.Format(&v)
 }
 
@@ -5786,17 +5786,17 @@ type BlockdevCreateOptions struct {
 //   - *BlockdevCreateOptionsFile: file
 //   - *BlockdevCreateOptionsGluster: gluster
 //   - *BlockdevCreateOptionsLUKS: luks
-//   - *BlockdevCreateOptionsNfs: nfs
+//   - *BlockdevCreateOptionsNFS: nfs
 //   - *BlockdevCreateOptionsParallels: parallels
 //   - *BlockdevCreateOptionsQcow: qcow
 //   - *BlockdevCreateOptionsQcow2: qcow2
-//   - *BlockdevCreateOptionsQed: qed
-//   - *BlockdevCreateOptionsRbd: rbd
-//   - *BlockdevCreateOptionsSsh: ssh
-//   - *BlockdevCreateOptionsVdi: vdi
-//   - *BlockdevCreateOptionsVhdx: vhdx
-//   - *BlockdevCreateOptionsVmdk: vmdk
-//   - *BlockdevCreateOptionsVpc: vpc
+//   - *BlockdevCreateOptionsQED: qed
+//   - *BlockdevCreateOptionsRBD: rbd
+//   - *BlockdevCreateOptionsSSH: ssh
+//   - *BlockdevCreateOptionsVDI: vdi
+//   - *BlockdevCreateOptionsVHDX: vhdx
+//   - *BlockdevCreateOptionsVMDK: vmdk
+//   - *BlockdevCreateOptionsVPC: vpc
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
@@ -5814,17 +5814,17 @@ type BlockdevCreateOptionsBranch interface {
 func (*BlockdevCreateOptionsFile) isBlockdevCreateOptionsBranch()      {}
 func (*BlockdevCreateOptionsGluster) isBlockdevCreateOptionsBranch()   {}
 func (*BlockdevCreateOptionsLUKS) isBlockdevCreateOptionsBranch()      {}
-func (*BlockdevCreateOptionsNfs) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsNFS) isBlockdevCreateOptionsBranch()       {}
 func (*BlockdevCreateOptionsParallels) isBlockdevCreateOptionsBranch() {}
 func (*BlockdevCreateOptionsQcow) isBlockdevCreateOptionsBranch()      {}
 func (*BlockdevCreateOptionsQcow2) isBlockdevCreateOptionsBranch()     {}
-func (*BlockdevCreateOptionsQed) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsRbd) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsSsh) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsVdi) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsVhdx) isBlockdevCreateOptionsBranch()      {}
-func (*BlockdevCreateOptionsVmdk) isBlockdevCreateOptionsBranch()      {}
-func (*BlockdevCreateOptionsVpc) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsQED) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsRBD) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsSSH) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsVDI) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsVHDX) isBlockdevCreateOptionsBranch()      {}
+func (*BlockdevCreateOptionsVMDK) isBlockdevCreateOptionsBranch()      {}
+func (*BlockdevCreateOptionsVPC) isBlockdevCreateOptionsBranch()       {}
 func (*RawBranch) isBlockdevCreateOptionsBranch()                      {}
 
 func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
@@ -5836,7 +5836,7 @@ func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "gluster")
 	case *BlockdevCreateOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *BlockdevCreateOptionsNfs:
+	case *BlockdevCreateOptionsNFS:
 		tag = e.Tag(tag, b == nil, "nfs")
 	case *BlockdevCreateOptionsParallels:
 		tag = e.Tag(tag, b == nil, "parallels")
@@ -5844,19 +5844,19 @@ func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "qcow")
 	case *BlockdevCreateOptionsQcow2:
 		tag = e.Tag(tag, b == nil, "qcow2")
-	case *BlockdevCreateOptionsQed:
+	case *BlockdevCreateOptionsQED:
 		tag = e.Tag(tag, b == nil, "qed")
-	case *BlockdevCreateOptionsRbd:
+	case *BlockdevCreateOptionsRBD:
 		tag = e.Tag(tag, b == nil, "rbd")
-	case *BlockdevCreateOptionsSsh:
+	case *BlockdevCreateOptionsSSH:
 		tag = e.Tag(tag, b == nil, "ssh")
-	case *BlockdevCreateOptionsVdi:
+	case *BlockdevCreateOptionsVDI:
 		tag = e.Tag(tag, b == nil, "vdi")
-	case *BlockdevCreateOptionsVhdx:
+	case *BlockdevCreateOptionsVHDX:
 		tag = e.Tag(tag, b == nil, "vhdx")
-	case *BlockdevCreateOptionsVmdk:
+	case *BlockdevCreateOptionsVMDK:
 		tag = e.Tag(tag, b == nil, "vmdk")
-	case *BlockdevCreateOptionsVpc:
+	case *BlockdevCreateOptionsVPC:
 		tag = e.Tag(tag, b == nil, "vpc")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -6098,7 +6098,7 @@ type BlockIOErrorEvent struct {
 	QOMPath   *string          `json:"qom-path,omitzero"`
 	Device    string           `json:"device"`
 	NodeName  *string          `json:"node-name,omitzero"`
-	Operation IoOperationType  `json:"operation"`
+	Operation IOOperationType  `json:"operation"`
 	Action    BlockErrorAction `json:"action"`
 	Nospace   *bool            `json:"nospace,omitzero"`
 	Reason    string           `json:"reason"`
@@ -6116,7 +6116,7 @@ func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.NodeName = new(d.String())
 		return 3
 	case "operation":
-		v.Operation = IoOperationType(d.Enum())
+		v.Operation = IOOperationType(d.Enum())
 		return 4
 	case "action":
 		v.Action = BlockErrorAction(d.Enum())
@@ -6219,7 +6219,7 @@ func (*BlockJobCancelledEvent) EventName() string {
 // Since QEMU 1.3. See block-core.json.
 type BlockJobErrorEvent struct {
 	Device    string           `json:"device"`
-	Operation IoOperationType  `json:"operation"`
+	Operation IOOperationType  `json:"operation"`
 	Action    BlockErrorAction `json:"action"`
 }
 
@@ -6229,7 +6229,7 @@ func (v *BlockJobErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "operation":
-		v.Operation = IoOperationType(d.Enum())
+		v.Operation = IOOperationType(d.Enum())
 		return 2
 	case "action":
 		v.Action = BlockErrorAction(d.Enum())
@@ -6403,33 +6403,33 @@ func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-change", Args: &r}, opts)
 }
 
-// XBlockdevSetIothread is the QMP command x-blockdev-set-iothread.
+// XBlockdevSetIOThread is the QMP command x-blockdev-set-iothread.
 //
 // Since QEMU 2.12. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XBlockdevSetIothread struct {
+type XBlockdevSetIOThread struct {
 	NodeName string
-	Iothread StrOrNull
+	IOThread StrOrNull
 	Force    *bool
 }
 
-func (r *XBlockdevSetIothread) EncodeMembers(e *wire.Encoder) {
+func (r *XBlockdevSetIOThread) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
-	r.Iothread.EncodeValue(e.Name("iothread"))
+	r.IOThread.EncodeValue(e.Name("iothread"))
 	e.OptBool("force", r.Force)
 }
 
-func (r XBlockdevSetIothread) MarshalJSON() ([]byte, error) {
+func (r XBlockdevSetIOThread) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
 }
 
-func (r XBlockdevSetIothread) String() string {
+func (r XBlockdevSetIOThread) String() string {
 	return qmp.Format(&r)
 }
 
 // Do executes the command.
-func (r XBlockdevSetIothread) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r XBlockdevSetIOThread) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-set-iothread", Args: &r}, opts)
 }
 

@@ -246,12 +246,12 @@ type ChardevSocket struct {
 	Logtimestamp *bool
 	Addr         SocketAddressLegacy
 	TLSCreds     *string
-	TLSAuthz     *string
+	TLSAuthZ     *string
 	Server       *bool
 	Wait         *bool
 	Nodelay      *bool
 	Telnet       *bool
-	Tn3270       *bool
+	TN3270       *bool
 	Websocket    *bool
 	ReconnectMs  *int64
 }
@@ -262,12 +262,12 @@ func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.Name("addr").Object(&v.Addr)
 	e.OptString("tls-creds", v.TLSCreds)
-	e.OptString("tls-authz", v.TLSAuthz)
+	e.OptString("tls-authz", v.TLSAuthZ)
 	e.OptBool("server", v.Server)
 	e.OptBool("wait", v.Wait)
 	e.OptBool("nodelay", v.Nodelay)
 	e.OptBool("telnet", v.Telnet)
-	e.OptBool("tn3270", v.Tn3270)
+	e.OptBool("tn3270", v.TN3270)
 	e.OptBool("websocket", v.Websocket)
 	e.OptInt("reconnect-ms", v.ReconnectMs)
 }
@@ -280,10 +280,10 @@ func (v ChardevSocket) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevUdp is the QAPI struct ChardevUdp.
+// ChardevUDP is the QAPI struct ChardevUdp.
 //
 // Since QEMU 1.5. See char.json.
-type ChardevUdp struct {
+type ChardevUDP struct {
 	Logfile   *string
 	Logappend *bool
 	// Seen first in QEMU 11.1.
@@ -292,7 +292,7 @@ type ChardevUdp struct {
 	Local        *SocketAddressLegacy
 }
 
-func (v *ChardevUdp) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevUDP) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
@@ -302,11 +302,11 @@ func (v *ChardevUdp) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v ChardevUdp) MarshalJSON() ([]byte, error) {
+func (v ChardevUDP) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevUdp) String() string {
+func (v ChardevUDP) String() string {
 	return qmp.Format(&v)
 }
 
@@ -392,12 +392,12 @@ func (v ChardevStdio) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpiceChannel is the QAPI struct ChardevSpiceChannel.
+// ChardevSPICEChannel is the QAPI struct ChardevSpiceChannel.
 //
 // Since QEMU 1.5. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpiceChannel struct {
+type ChardevSPICEChannel struct {
 	Logfile   *string
 	Logappend *bool
 	// Seen first in QEMU 11.1.
@@ -405,27 +405,27 @@ type ChardevSpiceChannel struct {
 	Type         string
 }
 
-func (v *ChardevSpiceChannel) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevSPICEChannel) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.Name("type").String(v.Type)
 }
 
-func (v ChardevSpiceChannel) MarshalJSON() ([]byte, error) {
+func (v ChardevSPICEChannel) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevSpiceChannel) String() string {
+func (v ChardevSPICEChannel) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpicePort is the QAPI struct ChardevSpicePort.
+// ChardevSPICEPort is the QAPI struct ChardevSpicePort.
 //
 // Since QEMU 1.5. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpicePort struct {
+type ChardevSPICEPort struct {
 	Logfile   *string
 	Logappend *bool
 	// Seen first in QEMU 11.1.
@@ -433,18 +433,18 @@ type ChardevSpicePort struct {
 	FQDN         string
 }
 
-func (v *ChardevSpicePort) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevSPICEPort) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.Name("fqdn").String(v.FQDN)
 }
 
-func (v ChardevSpicePort) MarshalJSON() ([]byte, error) {
+func (v ChardevSPICEPort) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevSpicePort) String() string {
+func (v ChardevSPICEPort) String() string {
 	return qmp.Format(&v)
 }
 
@@ -540,12 +540,12 @@ func (v ChardevRingbuf) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevQemuVDAgent is the QAPI struct ChardevQemuVDAgent.
+// ChardevQEMUVDAgent is the QAPI struct ChardevQemuVDAgent.
 //
 // Since QEMU 6.1. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
-type ChardevQemuVDAgent struct {
+type ChardevQEMUVDAgent struct {
 	Logfile   *string
 	Logappend *bool
 	// Seen first in QEMU 11.1.
@@ -554,7 +554,7 @@ type ChardevQemuVDAgent struct {
 	Clipboard    *bool
 }
 
-func (v *ChardevQemuVDAgent) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevQEMUVDAgent) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
@@ -562,18 +562,18 @@ func (v *ChardevQemuVDAgent) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("clipboard", v.Clipboard)
 }
 
-func (v ChardevQemuVDAgent) MarshalJSON() ([]byte, error) {
+func (v ChardevQEMUVDAgent) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevQemuVDAgent) String() string {
+func (v ChardevQEMUVDAgent) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevPty is the QAPI struct ChardevPty.
+// ChardevPTY is the QAPI struct ChardevPty.
 //
 // Since QEMU 9.2. See char.json.
-type ChardevPty struct {
+type ChardevPTY struct {
 	Logfile   *string
 	Logappend *bool
 	// Seen first in QEMU 11.1.
@@ -581,18 +581,18 @@ type ChardevPty struct {
 	Path         *string
 }
 
-func (v *ChardevPty) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevPTY) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.OptString("path", v.Path)
 }
 
-func (v ChardevPty) MarshalJSON() ([]byte, error) {
+func (v ChardevPTY) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevPty) String() string {
+func (v ChardevPTY) String() string {
 	return qmp.Format(&v)
 }
 
@@ -624,14 +624,14 @@ const (
 	// Only in a QEMU built with CONFIG_WIN32.
 	ChardevBackendKindConsole ChardevBackendKind = "console"
 	// Only in a QEMU built with CONFIG_SPICE.
-	ChardevBackendKindSpicevmc ChardevBackendKind = "spicevmc"
+	ChardevBackendKindSPICEVMC ChardevBackendKind = "spicevmc"
 	// Only in a QEMU built with CONFIG_SPICE.
-	ChardevBackendKindSpiceport ChardevBackendKind = "spiceport"
+	ChardevBackendKindSPICEPort ChardevBackendKind = "spiceport"
 	// Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
-	ChardevBackendKindQEMUVdagent ChardevBackendKind = "qemu-vdagent"
+	ChardevBackendKindQEMUVDAgent ChardevBackendKind = "qemu-vdagent"
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
-	ChardevBackendKindDbus    ChardevBackendKind = "dbus"
-	ChardevBackendKindVc      ChardevBackendKind = "vc"
+	ChardevBackendKindDBus    ChardevBackendKind = "dbus"
+	ChardevBackendKindVC      ChardevBackendKind = "vc"
 	ChardevBackendKindRingbuf ChardevBackendKind = "ringbuf"
 	// Deprecated: QEMU will remove the value.
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
@@ -694,22 +694,22 @@ func (v ChardevSocketWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevUdpWrapper is the QAPI struct ChardevUdpWrapper.
+// ChardevUDPWrapper is the QAPI struct ChardevUdpWrapper.
 //
 // Since QEMU 1.5. See char.json.
-type ChardevUdpWrapper struct {
-	Data ChardevUdp
+type ChardevUDPWrapper struct {
+	Data ChardevUDP
 }
 
-func (v *ChardevUdpWrapper) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevUDPWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevUdpWrapper) MarshalJSON() ([]byte, error) {
+func (v ChardevUDPWrapper) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevUdpWrapper) String() string {
+func (v ChardevUDPWrapper) String() string {
 	return qmp.Format(&v)
 }
 
@@ -789,66 +789,66 @@ func (v ChardevStdioWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpiceChannelWrapper is the QAPI struct ChardevSpiceChannelWrapper.
+// ChardevSPICEChannelWrapper is the QAPI struct ChardevSpiceChannelWrapper.
 //
 // Since QEMU 1.5. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpiceChannelWrapper struct {
-	Data ChardevSpiceChannel
+type ChardevSPICEChannelWrapper struct {
+	Data ChardevSPICEChannel
 }
 
-func (v *ChardevSpiceChannelWrapper) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevSPICEChannelWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevSpiceChannelWrapper) MarshalJSON() ([]byte, error) {
+func (v ChardevSPICEChannelWrapper) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevSpiceChannelWrapper) String() string {
+func (v ChardevSPICEChannelWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpicePortWrapper is the QAPI struct ChardevSpicePortWrapper.
+// ChardevSPICEPortWrapper is the QAPI struct ChardevSpicePortWrapper.
 //
 // Since QEMU 1.5. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpicePortWrapper struct {
-	Data ChardevSpicePort
+type ChardevSPICEPortWrapper struct {
+	Data ChardevSPICEPort
 }
 
-func (v *ChardevSpicePortWrapper) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevSPICEPortWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevSpicePortWrapper) MarshalJSON() ([]byte, error) {
+func (v ChardevSPICEPortWrapper) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevSpicePortWrapper) String() string {
+func (v ChardevSPICEPortWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevQemuVDAgentWrapper is the QAPI struct ChardevQemuVDAgentWrapper.
+// ChardevQEMUVDAgentWrapper is the QAPI struct ChardevQemuVDAgentWrapper.
 //
 // Since QEMU 6.1. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
-type ChardevQemuVDAgentWrapper struct {
-	Data ChardevQemuVDAgent
+type ChardevQEMUVDAgentWrapper struct {
+	Data ChardevQEMUVDAgent
 }
 
-func (v *ChardevQemuVDAgentWrapper) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevQEMUVDAgentWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevQemuVDAgentWrapper) MarshalJSON() ([]byte, error) {
+func (v ChardevQEMUVDAgentWrapper) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevQemuVDAgentWrapper) String() string {
+func (v ChardevQEMUVDAgentWrapper) String() string {
 	return qmp.Format(&v)
 }
 
@@ -911,22 +911,22 @@ func (v ChardevRingbufWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevPtyWrapper is the QAPI struct ChardevPtyWrapper.
+// ChardevPTYWrapper is the QAPI struct ChardevPtyWrapper.
 //
 // Since QEMU 9.2. See char.json.
-type ChardevPtyWrapper struct {
-	Data ChardevPty
+type ChardevPTYWrapper struct {
+	Data ChardevPTY
 }
 
-func (v *ChardevPtyWrapper) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevPTYWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v ChardevPtyWrapper) MarshalJSON() ([]byte, error) {
+func (v ChardevPTYWrapper) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ChardevPtyWrapper) String() string {
+func (v ChardevPTYWrapper) String() string {
 	return qmp.Format(&v)
 }
 
@@ -944,15 +944,15 @@ type ChardevBackend struct {
 //   - *ChardevFileWrapper: file
 //   - *ChardevHostdevWrapper: serial (HAVE_CHARDEV_SERIAL), parallel (HAVE_CHARDEV_PARALLEL), pipe
 //   - *ChardevSocketWrapper: socket
-//   - *ChardevUdpWrapper: udp
-//   - *ChardevPtyWrapper: pty
+//   - *ChardevUDPWrapper: udp
+//   - *ChardevPTYWrapper: pty
 //   - *ChardevCommonWrapper: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console (CONFIG_WIN32)
 //   - *ChardevMuxWrapper: mux
 //   - *ChardevHubWrapper: hub
 //   - *ChardevStdioWrapper: stdio
-//   - *ChardevSpiceChannelWrapper: spicevmc (CONFIG_SPICE)
-//   - *ChardevSpicePortWrapper: spiceport (CONFIG_SPICE)
-//   - *ChardevQemuVDAgentWrapper: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
+//   - *ChardevSPICEChannelWrapper: spicevmc (CONFIG_SPICE)
+//   - *ChardevSPICEPortWrapper: spiceport (CONFIG_SPICE)
+//   - *ChardevQEMUVDAgentWrapper: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
 //   - *ChardevDBusWrapper: dbus (CONFIG_DBUS_DISPLAY)
 //   - *ChardevVCWrapper: vc
 //   - *ChardevRingbufWrapper: ringbuf, memory
@@ -965,15 +965,15 @@ type ChardevBackendBranch interface {
 func (*ChardevFileWrapper) isChardevBackendBranch()         {}
 func (*ChardevHostdevWrapper) isChardevBackendBranch()      {}
 func (*ChardevSocketWrapper) isChardevBackendBranch()       {}
-func (*ChardevUdpWrapper) isChardevBackendBranch()          {}
-func (*ChardevPtyWrapper) isChardevBackendBranch()          {}
+func (*ChardevUDPWrapper) isChardevBackendBranch()          {}
+func (*ChardevPTYWrapper) isChardevBackendBranch()          {}
 func (*ChardevCommonWrapper) isChardevBackendBranch()       {}
 func (*ChardevMuxWrapper) isChardevBackendBranch()          {}
 func (*ChardevHubWrapper) isChardevBackendBranch()          {}
 func (*ChardevStdioWrapper) isChardevBackendBranch()        {}
-func (*ChardevSpiceChannelWrapper) isChardevBackendBranch() {}
-func (*ChardevSpicePortWrapper) isChardevBackendBranch()    {}
-func (*ChardevQemuVDAgentWrapper) isChardevBackendBranch()  {}
+func (*ChardevSPICEChannelWrapper) isChardevBackendBranch() {}
+func (*ChardevSPICEPortWrapper) isChardevBackendBranch()    {}
+func (*ChardevQEMUVDAgentWrapper) isChardevBackendBranch()  {}
 func (*ChardevDBusWrapper) isChardevBackendBranch()         {}
 func (*ChardevVCWrapper) isChardevBackendBranch()           {}
 func (*ChardevRingbufWrapper) isChardevBackendBranch()      {}
@@ -988,9 +988,9 @@ func (v *ChardevBackend) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "serial", "parallel", "pipe")
 	case *ChardevSocketWrapper:
 		tag = e.Tag(tag, b == nil, "socket")
-	case *ChardevUdpWrapper:
+	case *ChardevUDPWrapper:
 		tag = e.Tag(tag, b == nil, "udp")
-	case *ChardevPtyWrapper:
+	case *ChardevPTYWrapper:
 		tag = e.Tag(tag, b == nil, "pty")
 	case *ChardevCommonWrapper:
 		tag = e.Tag(tag, b == nil, "null", "msmouse", "wctablet", "braille", "testdev", "console")
@@ -1000,11 +1000,11 @@ func (v *ChardevBackend) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "hub")
 	case *ChardevStdioWrapper:
 		tag = e.Tag(tag, b == nil, "stdio")
-	case *ChardevSpiceChannelWrapper:
+	case *ChardevSPICEChannelWrapper:
 		tag = e.Tag(tag, b == nil, "spicevmc")
-	case *ChardevSpicePortWrapper:
+	case *ChardevSPICEPortWrapper:
 		tag = e.Tag(tag, b == nil, "spiceport")
-	case *ChardevQemuVDAgentWrapper:
+	case *ChardevQEMUVDAgentWrapper:
 		tag = e.Tag(tag, b == nil, "qemu-vdagent")
 	case *ChardevDBusWrapper:
 		tag = e.Tag(tag, b == nil, "dbus")
@@ -1185,6 +1185,6 @@ type ChardevDBusEncoding string
 
 // The values of ChardevDBusEncoding.
 const (
-	ChardevDBusEncodingCp437 ChardevDBusEncoding = "cp437"
+	ChardevDBusEncodingCP437 ChardevDBusEncoding = "cp437"
 	ChardevDBusEncodingUTF8  ChardevDBusEncoding = "utf8"
 )

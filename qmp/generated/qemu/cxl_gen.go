@@ -8,17 +8,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// CxlEventLog is the QAPI enum CxlEventLog.
+// CXLEventLog is the QAPI enum CxlEventLog.
 //
 // Since QEMU 8.1. See cxl.json.
-type CxlEventLog string
+type CXLEventLog string
 
-// The values of CxlEventLog.
+// The values of CXLEventLog.
 const (
-	CxlEventLogInformational CxlEventLog = "informational"
-	CxlEventLogWarning       CxlEventLog = "warning"
-	CxlEventLogFailure       CxlEventLog = "failure"
-	CxlEventLogFatal         CxlEventLog = "fatal"
+	CXLEventLogInformational CXLEventLog = "informational"
+	CXLEventLogWarning       CXLEventLog = "warning"
+	CXLEventLogFailure       CXLEventLog = "failure"
+	CXLEventLogFatal         CXLEventLog = "fatal"
 )
 
 // CXLInjectGeneralMediaEvent is the QMP command cxl-inject-general-media-event.
@@ -26,9 +26,9 @@ const (
 // Since QEMU 8.1. See cxl.json.
 type CXLInjectGeneralMediaEvent struct {
 	Path            string
-	Log             CxlEventLog
+	Log             CXLEventLog
 	Flags           uint8
-	Dpa             uint64
+	DPA             uint64
 	Descriptor      uint8
 	Type            uint8
 	TransactionType uint8
@@ -41,15 +41,15 @@ type CXLInjectGeneralMediaEvent struct {
 	// Seen first in QEMU 11.1.
 	MaintOpSubclass *int64
 	// Seen first in QEMU 11.1.
-	LdID *int64
+	LDID *int64
 	// Seen first in QEMU 11.1.
 	HeadID *int64
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool
+	IsCompIDPLDM *bool
 	// Seen first in QEMU 11.1.
-	CmeEvFlags *int64
+	CMEEvFlags *int64
 	// Seen first in QEMU 11.1.
-	CmeCount *int64
+	CMECount *int64
 	// Seen first in QEMU 11.1.
 	SubType *int64
 }
@@ -58,7 +58,7 @@ func (r *CXLInjectGeneralMediaEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("log").String(string(r.Log))
 	e.Name("flags").Uint(uint64(r.Flags))
-	e.Name("dpa").Uint(r.Dpa)
+	e.Name("dpa").Uint(r.DPA)
 	e.Name("descriptor").Uint(uint64(r.Descriptor))
 	e.Name("type").Uint(uint64(r.Type))
 	e.Name("transaction-type").Uint(uint64(r.TransactionType))
@@ -74,11 +74,11 @@ func (r *CXLInjectGeneralMediaEvent) EncodeMembers(e *wire.Encoder) {
 	e.OptString("component-id", r.ComponentID)
 	e.OptInt("maint-op-class", r.MaintOpClass)
 	e.OptInt("maint-op-subclass", r.MaintOpSubclass)
-	e.OptInt("ld-id", r.LdID)
+	e.OptInt("ld-id", r.LDID)
 	e.OptInt("head-id", r.HeadID)
-	e.OptBool("is-comp-id-pldm", r.IsCompIDPldm)
-	e.OptInt("cme-ev-flags", r.CmeEvFlags)
-	e.OptInt("cme-count", r.CmeCount)
+	e.OptBool("is-comp-id-pldm", r.IsCompIDPLDM)
+	e.OptInt("cme-ev-flags", r.CMEEvFlags)
+	e.OptInt("cme-count", r.CMECount)
 	e.OptInt("sub-type", r.SubType)
 }
 
@@ -95,14 +95,14 @@ func (r CXLInjectGeneralMediaEvent) Do(ctx context.Context, x qmp.Executor, opts
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-general-media-event", Args: &r}, opts)
 }
 
-// CXLInjectDramEvent is the QMP command cxl-inject-dram-event.
+// CXLInjectDRAMEvent is the QMP command cxl-inject-dram-event.
 //
 // Since QEMU 8.1. See cxl.json.
-type CXLInjectDramEvent struct {
+type CXLInjectDRAMEvent struct {
 	Path            string
-	Log             CxlEventLog
+	Log             CXLEventLog
 	Flags           uint8
-	Dpa             uint64
+	DPA             uint64
 	Descriptor      uint8
 	Type            uint8
 	TransactionType uint8
@@ -119,28 +119,28 @@ type CXLInjectDramEvent struct {
 	// Seen first in QEMU 11.1.
 	MaintOpSubclass *int64
 	// Seen first in QEMU 11.1.
-	LdID *int64
+	LDID *int64
 	// Seen first in QEMU 11.1.
 	HeadID *int64
 	// Seen first in QEMU 11.1.
 	ComponentID *string
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool
+	IsCompIDPLDM *bool
 	// Seen first in QEMU 11.1.
 	SubChannel *int64
 	// Seen first in QEMU 11.1.
-	CmeEvFlags *int64
+	CMEEvFlags *int64
 	// Seen first in QEMU 11.1.
-	CvmeCount *int64
+	CVMECount *int64
 	// Seen first in QEMU 11.1.
 	SubType *int64
 }
 
-func (r *CXLInjectDramEvent) EncodeMembers(e *wire.Encoder) {
+func (r *CXLInjectDRAMEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("log").String(string(r.Log))
 	e.Name("flags").Uint(uint64(r.Flags))
-	e.Name("dpa").Uint(r.Dpa)
+	e.Name("dpa").Uint(r.DPA)
 	e.Name("descriptor").Uint(uint64(r.Descriptor))
 	e.Name("type").Uint(uint64(r.Type))
 	e.Name("transaction-type").Uint(uint64(r.TransactionType))
@@ -174,26 +174,26 @@ func (r *CXLInjectDramEvent) EncodeMembers(e *wire.Encoder) {
 	}
 	e.OptInt("maint-op-class", r.MaintOpClass)
 	e.OptInt("maint-op-subclass", r.MaintOpSubclass)
-	e.OptInt("ld-id", r.LdID)
+	e.OptInt("ld-id", r.LDID)
 	e.OptInt("head-id", r.HeadID)
 	e.OptString("component-id", r.ComponentID)
-	e.OptBool("is-comp-id-pldm", r.IsCompIDPldm)
+	e.OptBool("is-comp-id-pldm", r.IsCompIDPLDM)
 	e.OptInt("sub-channel", r.SubChannel)
-	e.OptInt("cme-ev-flags", r.CmeEvFlags)
-	e.OptInt("cvme-count", r.CvmeCount)
+	e.OptInt("cme-ev-flags", r.CMEEvFlags)
+	e.OptInt("cvme-count", r.CVMECount)
 	e.OptInt("sub-type", r.SubType)
 }
 
-func (r CXLInjectDramEvent) MarshalJSON() ([]byte, error) {
+func (r CXLInjectDRAMEvent) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
 }
 
-func (r CXLInjectDramEvent) String() string {
+func (r CXLInjectDRAMEvent) String() string {
 	return qmp.Format(&r)
 }
 
 // Do executes the command.
-func (r CXLInjectDramEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r CXLInjectDRAMEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-dram-event", Args: &r}, opts)
 }
 
@@ -202,7 +202,7 @@ func (r CXLInjectDramEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 // Since QEMU 8.1. See cxl.json.
 type CXLInjectMemoryModuleEvent struct {
 	Path                          string
-	Log                           CxlEventLog
+	Log                           CXLEventLog
 	Flags                         uint8
 	Type                          uint8
 	HealthStatus                  uint8
@@ -218,13 +218,13 @@ type CXLInjectMemoryModuleEvent struct {
 	// Seen first in QEMU 11.1.
 	MaintOpSubclass *int64
 	// Seen first in QEMU 11.1.
-	LdID *int64
+	LDID *int64
 	// Seen first in QEMU 11.1.
 	HeadID *int64
 	// Seen first in QEMU 11.1.
 	ComponentID *string
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool
+	IsCompIDPLDM *bool
 	// Seen first in QEMU 11.1.
 	SubType *int64
 }
@@ -244,10 +244,10 @@ func (r *CXLInjectMemoryModuleEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("corrected-persistent-error-count").Uint(uint64(r.CorrectedPersistentErrorCount))
 	e.OptInt("maint-op-class", r.MaintOpClass)
 	e.OptInt("maint-op-subclass", r.MaintOpSubclass)
-	e.OptInt("ld-id", r.LdID)
+	e.OptInt("ld-id", r.LDID)
 	e.OptInt("head-id", r.HeadID)
 	e.OptString("component-id", r.ComponentID)
-	e.OptBool("is-comp-id-pldm", r.IsCompIDPldm)
+	e.OptBool("is-comp-id-pldm", r.IsCompIDPLDM)
 	e.OptInt("sub-type", r.SubType)
 }
 
@@ -292,35 +292,35 @@ func (r CXLInjectPoison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-poison", Args: &r}, opts)
 }
 
-// CxlUncorErrorType is the QAPI enum CxlUncorErrorType.
+// CXLUncorErrorType is the QAPI enum CxlUncorErrorType.
 //
 // Since QEMU 8.0. See cxl.json.
-type CxlUncorErrorType string
+type CXLUncorErrorType string
 
-// The values of CxlUncorErrorType.
+// The values of CXLUncorErrorType.
 const (
-	CxlUncorErrorTypeCacheDataParity    CxlUncorErrorType = "cache-data-parity"
-	CxlUncorErrorTypeCacheAddressParity CxlUncorErrorType = "cache-address-parity"
-	CxlUncorErrorTypeCacheBeParity      CxlUncorErrorType = "cache-be-parity"
-	CxlUncorErrorTypeCacheDataEcc       CxlUncorErrorType = "cache-data-ecc"
-	CxlUncorErrorTypeMemDataParity      CxlUncorErrorType = "mem-data-parity"
-	CxlUncorErrorTypeMemAddressParity   CxlUncorErrorType = "mem-address-parity"
-	CxlUncorErrorTypeMemBeParity        CxlUncorErrorType = "mem-be-parity"
-	CxlUncorErrorTypeMemDataEcc         CxlUncorErrorType = "mem-data-ecc"
-	CxlUncorErrorTypeReinitThreshold    CxlUncorErrorType = "reinit-threshold"
-	CxlUncorErrorTypeRsvdEncoding       CxlUncorErrorType = "rsvd-encoding"
-	CxlUncorErrorTypePoisonReceived     CxlUncorErrorType = "poison-received"
-	CxlUncorErrorTypeReceiverOverflow   CxlUncorErrorType = "receiver-overflow"
-	CxlUncorErrorTypeInternal           CxlUncorErrorType = "internal"
-	CxlUncorErrorTypeCXLIDETx           CxlUncorErrorType = "cxl-ide-tx"
-	CxlUncorErrorTypeCXLIDERx           CxlUncorErrorType = "cxl-ide-rx"
+	CXLUncorErrorTypeCacheDataParity    CXLUncorErrorType = "cache-data-parity"
+	CXLUncorErrorTypeCacheAddressParity CXLUncorErrorType = "cache-address-parity"
+	CXLUncorErrorTypeCacheBEParity      CXLUncorErrorType = "cache-be-parity"
+	CXLUncorErrorTypeCacheDataECC       CXLUncorErrorType = "cache-data-ecc"
+	CXLUncorErrorTypeMemDataParity      CXLUncorErrorType = "mem-data-parity"
+	CXLUncorErrorTypeMemAddressParity   CXLUncorErrorType = "mem-address-parity"
+	CXLUncorErrorTypeMemBEParity        CXLUncorErrorType = "mem-be-parity"
+	CXLUncorErrorTypeMemDataECC         CXLUncorErrorType = "mem-data-ecc"
+	CXLUncorErrorTypeReinitThreshold    CXLUncorErrorType = "reinit-threshold"
+	CXLUncorErrorTypeRsvdEncoding       CXLUncorErrorType = "rsvd-encoding"
+	CXLUncorErrorTypePoisonReceived     CXLUncorErrorType = "poison-received"
+	CXLUncorErrorTypeReceiverOverflow   CXLUncorErrorType = "receiver-overflow"
+	CXLUncorErrorTypeInternal           CXLUncorErrorType = "internal"
+	CXLUncorErrorTypeCXLIDETx           CXLUncorErrorType = "cxl-ide-tx"
+	CXLUncorErrorTypeCXLIDERx           CXLUncorErrorType = "cxl-ide-rx"
 )
 
 // CXLUncorErrorRecord is the QAPI struct CXLUncorErrorRecord.
 //
 // Since QEMU 8.0. See cxl.json.
 type CXLUncorErrorRecord struct {
-	Type   CxlUncorErrorType
+	Type   CXLUncorErrorType
 	Header []uint32
 }
 
@@ -371,20 +371,20 @@ func (r CXLInjectUncorrectableErrors) Do(ctx context.Context, x qmp.Executor, op
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-uncorrectable-errors", Args: &r}, opts)
 }
 
-// CxlCorErrorType is the QAPI enum CxlCorErrorType.
+// CXLCorErrorType is the QAPI enum CxlCorErrorType.
 //
 // Since QEMU 8.0. See cxl.json.
-type CxlCorErrorType string
+type CXLCorErrorType string
 
-// The values of CxlCorErrorType.
+// The values of CXLCorErrorType.
 const (
-	CxlCorErrorTypeCacheDataEcc        CxlCorErrorType = "cache-data-ecc"
-	CxlCorErrorTypeMemDataEcc          CxlCorErrorType = "mem-data-ecc"
-	CxlCorErrorTypeCrcThreshold        CxlCorErrorType = "crc-threshold"
-	CxlCorErrorTypeRetryThreshold      CxlCorErrorType = "retry-threshold"
-	CxlCorErrorTypeCachePoisonReceived CxlCorErrorType = "cache-poison-received"
-	CxlCorErrorTypeMemPoisonReceived   CxlCorErrorType = "mem-poison-received"
-	CxlCorErrorTypePhysical            CxlCorErrorType = "physical"
+	CXLCorErrorTypeCacheDataECC        CXLCorErrorType = "cache-data-ecc"
+	CXLCorErrorTypeMemDataECC          CXLCorErrorType = "mem-data-ecc"
+	CXLCorErrorTypeCRCThreshold        CXLCorErrorType = "crc-threshold"
+	CXLCorErrorTypeRetryThreshold      CXLCorErrorType = "retry-threshold"
+	CXLCorErrorTypeCachePoisonReceived CXLCorErrorType = "cache-poison-received"
+	CXLCorErrorTypeMemPoisonReceived   CXLCorErrorType = "mem-poison-received"
+	CXLCorErrorTypePhysical            CXLCorErrorType = "physical"
 )
 
 // CXLInjectCorrectableError is the QMP command cxl-inject-correctable-error.
@@ -392,7 +392,7 @@ const (
 // Since QEMU 8.0. See cxl.json.
 type CXLInjectCorrectableError struct {
 	Path string
-	Type CxlCorErrorType
+	Type CXLCorErrorType
 }
 
 func (r *CXLInjectCorrectableError) EncodeMembers(e *wire.Encoder) {
@@ -413,38 +413,38 @@ func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-correctable-error", Args: &r}, opts)
 }
 
-// CxlDynamicCapacityExtent is the QAPI struct CxlDynamicCapacityExtent.
+// CXLDynamicCapacityExtent is the QAPI struct CxlDynamicCapacityExtent.
 //
 // Since QEMU 9.1. See cxl.json.
-type CxlDynamicCapacityExtent struct {
+type CXLDynamicCapacityExtent struct {
 	Offset uint64
 	Len    uint64
 }
 
-func (v *CxlDynamicCapacityExtent) EncodeMembers(e *wire.Encoder) {
+func (v *CXLDynamicCapacityExtent) EncodeMembers(e *wire.Encoder) {
 	e.Name("offset").Uint(v.Offset)
 	e.Name("len").Uint(v.Len)
 }
 
-func (v CxlDynamicCapacityExtent) MarshalJSON() ([]byte, error) {
+func (v CXLDynamicCapacityExtent) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v CxlDynamicCapacityExtent) String() string {
+func (v CXLDynamicCapacityExtent) String() string {
 	return qmp.Format(&v)
 }
 
-// CxlExtentSelectionPolicy is the QAPI enum CxlExtentSelectionPolicy.
+// CXLExtentSelectionPolicy is the QAPI enum CxlExtentSelectionPolicy.
 //
 // Since QEMU 9.1. See cxl.json.
-type CxlExtentSelectionPolicy string
+type CXLExtentSelectionPolicy string
 
-// The values of CxlExtentSelectionPolicy.
+// The values of CXLExtentSelectionPolicy.
 const (
-	CxlExtentSelectionPolicyFree               CxlExtentSelectionPolicy = "free"
-	CxlExtentSelectionPolicyContiguous         CxlExtentSelectionPolicy = "contiguous"
-	CxlExtentSelectionPolicyPrescriptive       CxlExtentSelectionPolicy = "prescriptive"
-	CxlExtentSelectionPolicyEnableSharedAccess CxlExtentSelectionPolicy = "enable-shared-access"
+	CXLExtentSelectionPolicyFree               CXLExtentSelectionPolicy = "free"
+	CXLExtentSelectionPolicyContiguous         CXLExtentSelectionPolicy = "contiguous"
+	CXLExtentSelectionPolicyPrescriptive       CXLExtentSelectionPolicy = "prescriptive"
+	CXLExtentSelectionPolicyEnableSharedAccess CXLExtentSelectionPolicy = "enable-shared-access"
 )
 
 // CXLAddDynamicCapacity is the QMP command cxl-add-dynamic-capacity.
@@ -455,10 +455,10 @@ const (
 type CXLAddDynamicCapacity struct {
 	Path            string
 	HostID          uint16
-	SelectionPolicy CxlExtentSelectionPolicy
+	SelectionPolicy CXLExtentSelectionPolicy
 	Region          uint8
 	Tag             *string
-	Extents         []CxlDynamicCapacityExtent
+	Extents         []CXLDynamicCapacityExtent
 }
 
 func (r *CXLAddDynamicCapacity) EncodeMembers(e *wire.Encoder) {
@@ -487,15 +487,15 @@ func (r CXLAddDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-add-dynamic-capacity", Args: &r}, opts)
 }
 
-// CxlExtentRemovalPolicy is the QAPI enum CxlExtentRemovalPolicy.
+// CXLExtentRemovalPolicy is the QAPI enum CxlExtentRemovalPolicy.
 //
 // Since QEMU 9.1. See cxl.json.
-type CxlExtentRemovalPolicy string
+type CXLExtentRemovalPolicy string
 
-// The values of CxlExtentRemovalPolicy.
+// The values of CXLExtentRemovalPolicy.
 const (
-	CxlExtentRemovalPolicyTagBased     CxlExtentRemovalPolicy = "tag-based"
-	CxlExtentRemovalPolicyPrescriptive CxlExtentRemovalPolicy = "prescriptive"
+	CXLExtentRemovalPolicyTagBased     CXLExtentRemovalPolicy = "tag-based"
+	CXLExtentRemovalPolicyPrescriptive CXLExtentRemovalPolicy = "prescriptive"
 )
 
 // CXLReleaseDynamicCapacity is the QMP command cxl-release-dynamic-capacity.
@@ -506,12 +506,12 @@ const (
 type CXLReleaseDynamicCapacity struct {
 	Path              string
 	HostID            uint16
-	RemovalPolicy     CxlExtentRemovalPolicy
+	RemovalPolicy     CXLExtentRemovalPolicy
 	ForcedRemoval     *bool
 	SanitizeOnRelease *bool
 	Region            uint8
 	Tag               *string
-	Extents           []CxlDynamicCapacityExtent
+	Extents           []CXLDynamicCapacityExtent
 }
 
 func (r *CXLReleaseDynamicCapacity) EncodeMembers(e *wire.Encoder) {

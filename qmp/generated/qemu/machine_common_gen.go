@@ -2,35 +2,35 @@
 
 package qemu
 
-// S390CpuEntitlement is the QAPI enum S390CpuEntitlement.
+// S390CPUEntitlement is the QAPI enum S390CpuEntitlement.
 //
 // Since QEMU 8.2. See machine-common.json.
-type S390CpuEntitlement string
+type S390CPUEntitlement string
 
-// The values of S390CpuEntitlement.
+// The values of S390CPUEntitlement.
 const (
-	S390CpuEntitlementAuto   S390CpuEntitlement = "auto"
-	S390CpuEntitlementLow    S390CpuEntitlement = "low"
-	S390CpuEntitlementMedium S390CpuEntitlement = "medium"
-	S390CpuEntitlementHigh   S390CpuEntitlement = "high"
+	S390CPUEntitlementAuto   S390CPUEntitlement = "auto"
+	S390CPUEntitlementLow    S390CPUEntitlement = "low"
+	S390CPUEntitlementMedium S390CPUEntitlement = "medium"
+	S390CPUEntitlementHigh   S390CPUEntitlement = "high"
 )
 
-// CpuTopologyLevel is the QAPI enum CpuTopologyLevel.
+// CPUTopologyLevel is the QAPI enum CpuTopologyLevel.
 //
 // Since QEMU 9.2. See machine-common.json.
-type CpuTopologyLevel string
+type CPUTopologyLevel string
 
-// The values of CpuTopologyLevel.
+// The values of CPUTopologyLevel.
 const (
-	CpuTopologyLevelThread  CpuTopologyLevel = "thread"
-	CpuTopologyLevelCore    CpuTopologyLevel = "core"
-	CpuTopologyLevelModule  CpuTopologyLevel = "module"
-	CpuTopologyLevelCluster CpuTopologyLevel = "cluster"
-	CpuTopologyLevelDie     CpuTopologyLevel = "die"
-	CpuTopologyLevelSocket  CpuTopologyLevel = "socket"
-	CpuTopologyLevelBook    CpuTopologyLevel = "book"
-	CpuTopologyLevelDrawer  CpuTopologyLevel = "drawer"
-	CpuTopologyLevelDefault CpuTopologyLevel = "default"
+	CPUTopologyLevelThread  CPUTopologyLevel = "thread"
+	CPUTopologyLevelCore    CPUTopologyLevel = "core"
+	CPUTopologyLevelModule  CPUTopologyLevel = "module"
+	CPUTopologyLevelCluster CPUTopologyLevel = "cluster"
+	CPUTopologyLevelDie     CPUTopologyLevel = "die"
+	CPUTopologyLevelSocket  CPUTopologyLevel = "socket"
+	CPUTopologyLevelBook    CPUTopologyLevel = "book"
+	CPUTopologyLevelDrawer  CPUTopologyLevel = "drawer"
+	CPUTopologyLevelDefault CPUTopologyLevel = "default"
 )
 
 // CacheLevelAndType is the QAPI enum CacheLevelAndType.
@@ -46,17 +46,17 @@ const (
 	CacheLevelAndTypeL3  CacheLevelAndType = "l3"
 )
 
-// SmpCacheProperties is the QAPI struct SmpCacheProperties.
+// SMPCacheProperties is the QAPI struct SmpCacheProperties.
 //
 // Since QEMU 9.2. See machine-common.json.
-type SmpCacheProperties struct {
+type SMPCacheProperties struct {
 	Cache    CacheLevelAndType
-	Topology CpuTopologyLevel
+	Topology CPUTopologyLevel
 }
 
-// SmpCachePropertiesWrapper is the QAPI struct SmpCachePropertiesWrapper.
+// SMPCachePropertiesWrapper is the QAPI struct SmpCachePropertiesWrapper.
 //
 // See machine-common.json.
-type SmpCachePropertiesWrapper struct {
-	Caches []SmpCacheProperties
+type SMPCachePropertiesWrapper struct {
+	Caches []SMPCacheProperties
 }

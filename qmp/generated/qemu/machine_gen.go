@@ -15,31 +15,31 @@ type SysEmuTarget string
 
 // The values of SysEmuTarget.
 const (
-	SysEmuTargetAarch64      SysEmuTarget = "aarch64"
+	SysEmuTargetAArch64      SysEmuTarget = "aarch64"
 	SysEmuTargetAlpha        SysEmuTarget = "alpha"
-	SysEmuTargetArm          SysEmuTarget = "arm"
-	SysEmuTargetAvr          SysEmuTarget = "avr"
-	SysEmuTargetHppa         SysEmuTarget = "hppa"
+	SysEmuTargetARM          SysEmuTarget = "arm"
+	SysEmuTargetAVR          SysEmuTarget = "avr"
+	SysEmuTargetHPPA         SysEmuTarget = "hppa"
 	SysEmuTargetI386         SysEmuTarget = "i386"
-	SysEmuTargetLoongarch64  SysEmuTarget = "loongarch64"
+	SysEmuTargetLoongArch64  SysEmuTarget = "loongarch64"
 	SysEmuTargetM68k         SysEmuTarget = "m68k"
 	SysEmuTargetMicroblaze   SysEmuTarget = "microblaze"
 	SysEmuTargetMicroblazeel SysEmuTarget = "microblazeel"
-	SysEmuTargetMips         SysEmuTarget = "mips"
-	SysEmuTargetMips64       SysEmuTarget = "mips64"
-	SysEmuTargetMips64el     SysEmuTarget = "mips64el"
-	SysEmuTargetMipsel       SysEmuTarget = "mipsel"
-	SysEmuTargetOr1k         SysEmuTarget = "or1k"
-	SysEmuTargetPpc          SysEmuTarget = "ppc"
-	SysEmuTargetPpc64        SysEmuTarget = "ppc64"
-	SysEmuTargetRiscv32      SysEmuTarget = "riscv32"
-	SysEmuTargetRiscv64      SysEmuTarget = "riscv64"
+	SysEmuTargetMIPS         SysEmuTarget = "mips"
+	SysEmuTargetMIPS64       SysEmuTarget = "mips64"
+	SysEmuTargetMIPS64el     SysEmuTarget = "mips64el"
+	SysEmuTargetMIPSel       SysEmuTarget = "mipsel"
+	SysEmuTargetOR1K         SysEmuTarget = "or1k"
+	SysEmuTargetPPC          SysEmuTarget = "ppc"
+	SysEmuTargetPPC64        SysEmuTarget = "ppc64"
+	SysEmuTargetRISCV32      SysEmuTarget = "riscv32"
+	SysEmuTargetRISCV64      SysEmuTarget = "riscv64"
 	SysEmuTargetRx           SysEmuTarget = "rx"
 	SysEmuTargetS390x        SysEmuTarget = "s390x"
-	SysEmuTargetSh4          SysEmuTarget = "sh4"
-	SysEmuTargetSh4eb        SysEmuTarget = "sh4eb"
-	SysEmuTargetSparc        SysEmuTarget = "sparc"
-	SysEmuTargetSparc64      SysEmuTarget = "sparc64"
+	SysEmuTargetSH4          SysEmuTarget = "sh4"
+	SysEmuTargetSH4eb        SysEmuTarget = "sh4eb"
+	SysEmuTargetSPARC        SysEmuTarget = "sparc"
+	SysEmuTargetSPARC64      SysEmuTarget = "sparc64"
 	SysEmuTargetTricore      SysEmuTarget = "tricore"
 	SysEmuTargetX86_64       SysEmuTarget = "x86_64"
 	SysEmuTargetXtensa       SysEmuTarget = "xtensa"
@@ -48,75 +48,75 @@ const (
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CpuState is the QAPI enum S390CpuState.
+// S390CPUState is the QAPI enum S390CpuState.
 //
 // Since QEMU 2.12. See machine.json.
-type S390CpuState string
+type S390CPUState string
 
-// The values of S390CpuState.
+// The values of S390CPUState.
 const (
-	S390CpuStateUninitialized S390CpuState = "uninitialized"
-	S390CpuStateStopped       S390CpuState = "stopped"
-	S390CpuStateCheckStop     S390CpuState = "check-stop"
-	S390CpuStateOperating     S390CpuState = "operating"
-	S390CpuStateLoad          S390CpuState = "load"
+	S390CPUStateUninitialized S390CPUState = "uninitialized"
+	S390CPUStateStopped       S390CPUState = "stopped"
+	S390CPUStateCheckStop     S390CPUState = "check-stop"
+	S390CPUStateOperating     S390CPUState = "operating"
+	S390CPUStateLoad          S390CPUState = "load"
 )
 
-// CpuInfoS390 is the QAPI struct CpuInfoS390.
+// CPUInfoS390 is the QAPI struct CpuInfoS390.
 //
 // Since QEMU 2.12. See machine.json.
-type CpuInfoS390 struct {
-	CPUState    S390CpuState        `json:"cpu-state"`
+type CPUInfoS390 struct {
+	CPUState    S390CPUState        `json:"cpu-state"`
 	Dedicated   *bool               `json:"dedicated,omitzero"`
-	Entitlement *S390CpuEntitlement `json:"entitlement,omitzero"`
+	Entitlement *S390CPUEntitlement `json:"entitlement,omitzero"`
 }
 
-func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-state":
-		v.CPUState = S390CpuState(d.Enum())
+		v.CPUState = S390CPUState(d.Enum())
 		return 1
 	case "dedicated":
 		v.Dedicated = new(d.Bool())
 		return 2
 	case "entitlement":
-		v.Entitlement = new(S390CpuEntitlement(d.Enum()))
+		v.Entitlement = new(S390CPUEntitlement(d.Enum()))
 		return 3
 	}
 	return 0
 }
 
-// CpuInfoFast is the QAPI union CpuInfoFast.
+// CPUInfoFast is the QAPI union CpuInfoFast.
 //
 // Since QEMU 2.12. See machine.json.
-type CpuInfoFast struct {
+type CPUInfoFast struct {
 	CPUIndex int64                  `json:"cpu-index"`
 	QOMType  *string                `json:"qom-type,omitzero"`
 	QOMPath  string                 `json:"qom-path"`
 	ThreadID int64                  `json:"thread-id"`
-	Props    *CpuInstanceProperties `json:"props,omitzero"`
+	Props    *CPUInstanceProperties `json:"props,omitzero"`
 	// Decides what Branch holds.
 	Target SysEmuTarget      `json:"target"`
-	Branch CpuInfoFastBranch `json:",omitzero"`
+	Branch CPUInfoFastBranch `json:",omitzero"`
 }
 
-// CpuInfoFastBranch is what the Target of CpuInfoFast adds to it:
+// CPUInfoFastBranch is what the Target of CPUInfoFast adds to it:
 //
-//   - *CpuInfoS390: s390x
+//   - *CPUInfoS390: s390x
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
 // microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
 // sh4eb, sparc, sparc64, tricore, x86_64, xtensa, xtensaeb, hexagon.
-type CpuInfoFastBranch interface {
+type CPUInfoFastBranch interface {
 	wire.MemberDecoder
-	isCpuInfoFastBranch()
+	isCPUInfoFastBranch()
 }
 
-func (*CpuInfoS390) isCpuInfoFastBranch() {}
-func (*RawBranch) isCpuInfoFastBranch()   {}
+func (*CPUInfoS390) isCPUInfoFastBranch() {}
+func (*RawBranch) isCPUInfoFastBranch()   {}
 
-func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-index":
 		v.CPUIndex = d.Int64()
@@ -131,7 +131,7 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.ThreadID = d.Int64()
 		return 4
 	case "props":
-		v.Props = new(CpuInstanceProperties)
+		v.Props = new(CPUInstanceProperties)
 		d.Object(v.Props)
 		return 5
 	case "target":
@@ -141,7 +141,7 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *CpuInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+func (v *CPUInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
@@ -150,8 +150,8 @@ func (v *CpuInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	}
 	switch v.Target {
 	case SysEmuTargetS390x:
-		v.Branch = new(CpuInfoS390)
-	case SysEmuTargetAarch64, SysEmuTargetAlpha, SysEmuTargetArm, SysEmuTargetAvr, SysEmuTargetHppa, SysEmuTargetI386, SysEmuTargetLoongarch64, SysEmuTargetM68k, SysEmuTargetMicroblaze, SysEmuTargetMicroblazeel, SysEmuTargetMips, SysEmuTargetMips64, SysEmuTargetMips64el, SysEmuTargetMipsel, SysEmuTargetOr1k, SysEmuTargetPpc, SysEmuTargetPpc64, SysEmuTargetRiscv32, SysEmuTargetRiscv64, SysEmuTargetRx, SysEmuTargetSh4, SysEmuTargetSh4eb, SysEmuTargetSparc, SysEmuTargetSparc64, SysEmuTargetTricore, SysEmuTargetX86_64, SysEmuTargetXtensa, SysEmuTargetXtensaeb, SysEmuTargetHexagon:
+		v.Branch = new(CPUInfoS390)
+	case SysEmuTargetAArch64, SysEmuTargetAlpha, SysEmuTargetARM, SysEmuTargetAVR, SysEmuTargetHPPA, SysEmuTargetI386, SysEmuTargetLoongArch64, SysEmuTargetM68k, SysEmuTargetMicroblaze, SysEmuTargetMicroblazeel, SysEmuTargetMIPS, SysEmuTargetMIPS64, SysEmuTargetMIPS64el, SysEmuTargetMIPSel, SysEmuTargetOR1K, SysEmuTargetPPC, SysEmuTargetPPC64, SysEmuTargetRISCV32, SysEmuTargetRISCV64, SysEmuTargetRx, SysEmuTargetSH4, SysEmuTargetSH4eb, SysEmuTargetSPARC, SysEmuTargetSPARC64, SysEmuTargetTricore, SysEmuTargetX86_64, SysEmuTargetXtensa, SysEmuTargetXtensaeb, SysEmuTargetHexagon:
 		return nil, true
 	default:
 		v.Branch = new(RawBranch)
@@ -165,12 +165,12 @@ func (v *CpuInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 type QueryCPUsFast struct{}
 
 // Do executes the command.
-func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuInfoFast, error) {
-	var v []CpuInfoFast
+func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUInfoFast, error) {
+	var v []CPUInfoFast
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpus-fast", Result: func(d *wire.Decoder) {
-		v = make([]CpuInfoFast, 0, d.Room())
+		v = make([]CPUInfoFast, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, CpuInfoFast{})
+			v = append(v, CPUInfoFast{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
@@ -325,14 +325,14 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// QemuTargetInfo is the QAPI struct QemuTargetInfo.
+// QEMUTargetInfo is the QAPI struct QemuTargetInfo.
 //
 // Since QEMU 1.2. See machine.json.
-type QemuTargetInfo struct {
+type QEMUTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
 
-func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QEMUTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arch":
 		v.Arch = SysEmuTarget(d.Enum())
@@ -347,22 +347,22 @@ func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryTarget struct{}
 
 // Do executes the command.
-func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QemuTargetInfo, error) {
-	var v QemuTargetInfo
+func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QEMUTargetInfo, error) {
+	var v QEMUTargetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-target", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// UuidInfo is the QAPI struct UuidInfo.
+// UUIDInfo is the QAPI struct UuidInfo.
 //
 // Since QEMU 0.14. See machine.json.
-type UuidInfo struct {
+type UUIDInfo struct {
 	UUID string `json:"UUID"`
 }
 
-func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *UUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "UUID":
 		v.UUID = d.String()
@@ -377,22 +377,22 @@ func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryUUID struct{}
 
 // Do executes the command.
-func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UuidInfo, error) {
-	var v UuidInfo
+func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UUIDInfo, error) {
+	var v UUIDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-uuid", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// GuidInfo is the QAPI struct GuidInfo.
+// GUIDInfo is the QAPI struct GuidInfo.
 //
 // Since QEMU 2.9. See machine.json.
-type GuidInfo struct {
+type GUIDInfo struct {
 	GUID string `json:"guid"`
 }
 
-func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "guid":
 		v.GUID = d.String()
@@ -407,8 +407,8 @@ func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryVMGenerationID struct{}
 
 // Do executes the command.
-func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuidInfo, error) {
-	var v GuidInfo
+func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GUIDInfo, error) {
+	var v GUIDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vm-generation-id", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -467,61 +467,61 @@ func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-nmi"}, opts)
 }
 
-// NumaOptionsType is the QAPI enum NumaOptionsType.
+// NUMAOptionsType is the QAPI enum NumaOptionsType.
 //
 // Since QEMU 2.1. See machine.json.
-type NumaOptionsType string
+type NUMAOptionsType string
 
-// The values of NumaOptionsType.
+// The values of NUMAOptionsType.
 const (
-	NumaOptionsTypeNode      NumaOptionsType = "node"
-	NumaOptionsTypeDist      NumaOptionsType = "dist"
-	NumaOptionsTypeCPU       NumaOptionsType = "cpu"
-	NumaOptionsTypeHMATLb    NumaOptionsType = "hmat-lb"
-	NumaOptionsTypeHMATCache NumaOptionsType = "hmat-cache"
+	NUMAOptionsTypeNode      NUMAOptionsType = "node"
+	NUMAOptionsTypeDist      NUMAOptionsType = "dist"
+	NUMAOptionsTypeCPU       NUMAOptionsType = "cpu"
+	NUMAOptionsTypeHMATLB    NUMAOptionsType = "hmat-lb"
+	NUMAOptionsTypeHMATCache NUMAOptionsType = "hmat-cache"
 )
 
-// NumaOptions is the QAPI union NumaOptions.
+// NUMAOptions is the QAPI union NumaOptions.
 //
 // Since QEMU 2.1. See machine.json.
-type NumaOptions struct {
+type NUMAOptions struct {
 	// Decides what Branch holds.
-	Type   NumaOptionsType
-	Branch NumaOptionsBranch
+	Type   NUMAOptionsType
+	Branch NUMAOptionsBranch
 }
 
-// NumaOptionsBranch is what the Type of NumaOptions adds to it:
+// NUMAOptionsBranch is what the Type of NUMAOptions adds to it:
 //
-//   - *NumaNodeOptions: node
-//   - *NumaDistOptions: dist
-//   - *NumaCpuOptions: cpu
-//   - *NumaHmatLBOptions: hmat-lb
-//   - *NumaHmatCacheOptions: hmat-cache
+//   - *NUMANodeOptions: node
+//   - *NUMADistOptions: dist
+//   - *NUMACPUOptions: cpu
+//   - *NUMAHMATLBOptions: hmat-lb
+//   - *NUMAHMATCacheOptions: hmat-cache
 //   - *RawBranch: a value that is not in this list, or none
-type NumaOptionsBranch interface {
+type NUMAOptionsBranch interface {
 	wire.MemberEncoder
-	isNumaOptionsBranch()
+	isNUMAOptionsBranch()
 }
 
-func (*NumaNodeOptions) isNumaOptionsBranch()      {}
-func (*NumaDistOptions) isNumaOptionsBranch()      {}
-func (*NumaCpuOptions) isNumaOptionsBranch()       {}
-func (*NumaHmatLBOptions) isNumaOptionsBranch()    {}
-func (*NumaHmatCacheOptions) isNumaOptionsBranch() {}
-func (*RawBranch) isNumaOptionsBranch()            {}
+func (*NUMANodeOptions) isNUMAOptionsBranch()      {}
+func (*NUMADistOptions) isNUMAOptionsBranch()      {}
+func (*NUMACPUOptions) isNUMAOptionsBranch()       {}
+func (*NUMAHMATLBOptions) isNUMAOptionsBranch()    {}
+func (*NUMAHMATCacheOptions) isNUMAOptionsBranch() {}
+func (*RawBranch) isNUMAOptionsBranch()            {}
 
-func (v *NumaOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMAOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *NumaNodeOptions:
+	case *NUMANodeOptions:
 		tag = e.Tag(tag, b == nil, "node")
-	case *NumaDistOptions:
+	case *NUMADistOptions:
 		tag = e.Tag(tag, b == nil, "dist")
-	case *NumaCpuOptions:
+	case *NUMACPUOptions:
 		tag = e.Tag(tag, b == nil, "cpu")
-	case *NumaHmatLBOptions:
+	case *NUMAHMATLBOptions:
 		tag = e.Tag(tag, b == nil, "hmat-lb")
-	case *NumaHmatCacheOptions:
+	case *NUMAHMATCacheOptions:
 		tag = e.Tag(tag, b == nil, "hmat-cache")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -532,28 +532,28 @@ func (v *NumaOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NumaOptions) MarshalJSON() ([]byte, error) {
+func (v NUMAOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NumaOptions) String() string {
+func (v NUMAOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NumaNodeOptions is the QAPI struct NumaNodeOptions.
+// NUMANodeOptions is the QAPI struct NumaNodeOptions.
 //
 // Since QEMU 2.1. See machine.json.
-type NumaNodeOptions struct {
-	Nodeid    *uint16
+type NUMANodeOptions struct {
+	NodeID    *uint16
 	CPUs      []uint16
 	Mem       *uint64
 	Memdev    *string
 	Initiator *uint16
 }
 
-func (v *NumaNodeOptions) EncodeMembers(e *wire.Encoder) {
-	if v.Nodeid != nil {
-		e.Name("nodeid").Uint(uint64(*v.Nodeid))
+func (v *NUMANodeOptions) EncodeMembers(e *wire.Encoder) {
+	if v.NodeID != nil {
+		e.Name("nodeid").Uint(uint64(*v.NodeID))
 	}
 	if v.CPUs != nil {
 		e.Name("cpus").BeginArray()
@@ -569,34 +569,34 @@ func (v *NumaNodeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NumaNodeOptions) MarshalJSON() ([]byte, error) {
+func (v NUMANodeOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NumaNodeOptions) String() string {
+func (v NUMANodeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NumaDistOptions is the QAPI struct NumaDistOptions.
+// NUMADistOptions is the QAPI struct NumaDistOptions.
 //
 // Since QEMU 2.10. See machine.json.
-type NumaDistOptions struct {
+type NUMADistOptions struct {
 	Src uint16
 	Dst uint16
 	Val uint8
 }
 
-func (v *NumaDistOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMADistOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("src").Uint(uint64(v.Src))
 	e.Name("dst").Uint(uint64(v.Dst))
 	e.Name("val").Uint(uint64(v.Val))
 }
 
-func (v NumaDistOptions) MarshalJSON() ([]byte, error) {
+func (v NUMADistOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NumaDistOptions) String() string {
+func (v NUMADistOptions) String() string {
 	return qmp.Format(&v)
 }
 
@@ -613,7 +613,7 @@ type CXLFixedMemoryWindowOptions struct {
 //
 // Since QEMU 7.1. See machine.json.
 type CXLFMWProperties struct {
-	CXLFmw []CXLFixedMemoryWindowOptions
+	CXLFMW []CXLFixedMemoryWindowOptions
 }
 
 // X86CPURegister32 is the QAPI enum X86CPURegister32.
@@ -623,22 +623,22 @@ type X86CPURegister32 string
 
 // The values of X86CPURegister32.
 const (
-	X86CPURegister32Eax X86CPURegister32 = "EAX"
-	X86CPURegister32Ebx X86CPURegister32 = "EBX"
-	X86CPURegister32Ecx X86CPURegister32 = "ECX"
-	X86CPURegister32Edx X86CPURegister32 = "EDX"
-	X86CPURegister32Esp X86CPURegister32 = "ESP"
-	X86CPURegister32Ebp X86CPURegister32 = "EBP"
-	X86CPURegister32Esi X86CPURegister32 = "ESI"
-	X86CPURegister32Edi X86CPURegister32 = "EDI"
+	X86CPURegister32EAX X86CPURegister32 = "EAX"
+	X86CPURegister32EBX X86CPURegister32 = "EBX"
+	X86CPURegister32ECX X86CPURegister32 = "ECX"
+	X86CPURegister32EDX X86CPURegister32 = "EDX"
+	X86CPURegister32ESP X86CPURegister32 = "ESP"
+	X86CPURegister32EBP X86CPURegister32 = "EBP"
+	X86CPURegister32ESI X86CPURegister32 = "ESI"
+	X86CPURegister32EDI X86CPURegister32 = "EDI"
 )
 
 // X86CPUFeatureWordInfo is the QAPI struct X86CPUFeatureWordInfo.
 //
 // Since QEMU 1.5. See machine.json.
 type X86CPUFeatureWordInfo struct {
-	CPUIDInputEax int64
-	CPUIDInputEcx *int64
+	CPUIDInputEAX int64
+	CPUIDInputECX *int64
 	CPUIDRegister X86CPURegister32
 	Features      int64
 }
@@ -650,10 +650,10 @@ type DummyForceArrays struct {
 	Unused []X86CPUFeatureWordInfo
 }
 
-// NumaCpuOptions is the QAPI struct NumaCpuOptions.
+// NUMACPUOptions is the QAPI struct NumaCpuOptions.
 //
 // Since QEMU 2.10. See machine.json.
-type NumaCpuOptions struct {
+type NUMACPUOptions struct {
 	NodeID    *int64
 	DrawerID  *int64
 	BookID    *int64
@@ -665,7 +665,7 @@ type NumaCpuOptions struct {
 	ThreadID  *int64
 }
 
-func (v *NumaCpuOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMACPUOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("node-id", v.NodeID)
 	e.OptInt("drawer-id", v.DrawerID)
 	e.OptInt("book-id", v.BookID)
@@ -677,55 +677,55 @@ func (v *NumaCpuOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("thread-id", v.ThreadID)
 }
 
-func (v NumaCpuOptions) MarshalJSON() ([]byte, error) {
+func (v NUMACPUOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NumaCpuOptions) String() string {
+func (v NUMACPUOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// HmatLBMemoryHierarchy is the QAPI enum HmatLBMemoryHierarchy.
+// HMATLBMemoryHierarchy is the QAPI enum HmatLBMemoryHierarchy.
 //
 // Since QEMU 5.0. See machine.json.
-type HmatLBMemoryHierarchy string
+type HMATLBMemoryHierarchy string
 
-// The values of HmatLBMemoryHierarchy.
+// The values of HMATLBMemoryHierarchy.
 const (
-	HmatLBMemoryHierarchyMemory      HmatLBMemoryHierarchy = "memory"
-	HmatLBMemoryHierarchyFirstLevel  HmatLBMemoryHierarchy = "first-level"
-	HmatLBMemoryHierarchySecondLevel HmatLBMemoryHierarchy = "second-level"
-	HmatLBMemoryHierarchyThirdLevel  HmatLBMemoryHierarchy = "third-level"
+	HMATLBMemoryHierarchyMemory      HMATLBMemoryHierarchy = "memory"
+	HMATLBMemoryHierarchyFirstLevel  HMATLBMemoryHierarchy = "first-level"
+	HMATLBMemoryHierarchySecondLevel HMATLBMemoryHierarchy = "second-level"
+	HMATLBMemoryHierarchyThirdLevel  HMATLBMemoryHierarchy = "third-level"
 )
 
-// HmatLBDataType is the QAPI enum HmatLBDataType.
+// HMATLBDataType is the QAPI enum HmatLBDataType.
 //
 // Since QEMU 5.0. See machine.json.
-type HmatLBDataType string
+type HMATLBDataType string
 
-// The values of HmatLBDataType.
+// The values of HMATLBDataType.
 const (
-	HmatLBDataTypeAccessLatency   HmatLBDataType = "access-latency"
-	HmatLBDataTypeReadLatency     HmatLBDataType = "read-latency"
-	HmatLBDataTypeWriteLatency    HmatLBDataType = "write-latency"
-	HmatLBDataTypeAccessBandwidth HmatLBDataType = "access-bandwidth"
-	HmatLBDataTypeReadBandwidth   HmatLBDataType = "read-bandwidth"
-	HmatLBDataTypeWriteBandwidth  HmatLBDataType = "write-bandwidth"
+	HMATLBDataTypeAccessLatency   HMATLBDataType = "access-latency"
+	HMATLBDataTypeReadLatency     HMATLBDataType = "read-latency"
+	HMATLBDataTypeWriteLatency    HMATLBDataType = "write-latency"
+	HMATLBDataTypeAccessBandwidth HMATLBDataType = "access-bandwidth"
+	HMATLBDataTypeReadBandwidth   HMATLBDataType = "read-bandwidth"
+	HMATLBDataTypeWriteBandwidth  HMATLBDataType = "write-bandwidth"
 )
 
-// NumaHmatLBOptions is the QAPI struct NumaHmatLBOptions.
+// NUMAHMATLBOptions is the QAPI struct NumaHmatLBOptions.
 //
 // Since QEMU 5.0. See machine.json.
-type NumaHmatLBOptions struct {
+type NUMAHMATLBOptions struct {
 	Initiator uint16
 	Target    uint16
-	Hierarchy HmatLBMemoryHierarchy
-	DataType  HmatLBDataType
+	Hierarchy HMATLBMemoryHierarchy
+	DataType  HMATLBDataType
 	Latency   *uint64
 	Bandwidth *uint64
 }
 
-func (v *NumaHmatLBOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMAHMATLBOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("initiator").Uint(uint64(v.Initiator))
 	e.Name("target").Uint(uint64(v.Target))
 	e.Name("hierarchy").String(string(v.Hierarchy))
@@ -734,51 +734,51 @@ func (v *NumaHmatLBOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("bandwidth", v.Bandwidth)
 }
 
-func (v NumaHmatLBOptions) MarshalJSON() ([]byte, error) {
+func (v NUMAHMATLBOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NumaHmatLBOptions) String() string {
+func (v NUMAHMATLBOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// HmatCacheAssociativity is the QAPI enum HmatCacheAssociativity.
+// HMATCacheAssociativity is the QAPI enum HmatCacheAssociativity.
 //
 // Since QEMU 5.0. See machine.json.
-type HmatCacheAssociativity string
+type HMATCacheAssociativity string
 
-// The values of HmatCacheAssociativity.
+// The values of HMATCacheAssociativity.
 const (
-	HmatCacheAssociativityNone    HmatCacheAssociativity = "none"
-	HmatCacheAssociativityDirect  HmatCacheAssociativity = "direct"
-	HmatCacheAssociativityComplex HmatCacheAssociativity = "complex"
+	HMATCacheAssociativityNone    HMATCacheAssociativity = "none"
+	HMATCacheAssociativityDirect  HMATCacheAssociativity = "direct"
+	HMATCacheAssociativityComplex HMATCacheAssociativity = "complex"
 )
 
-// HmatCacheWritePolicy is the QAPI enum HmatCacheWritePolicy.
+// HMATCacheWritePolicy is the QAPI enum HmatCacheWritePolicy.
 //
 // Since QEMU 5.0. See machine.json.
-type HmatCacheWritePolicy string
+type HMATCacheWritePolicy string
 
-// The values of HmatCacheWritePolicy.
+// The values of HMATCacheWritePolicy.
 const (
-	HmatCacheWritePolicyNone         HmatCacheWritePolicy = "none"
-	HmatCacheWritePolicyWriteBack    HmatCacheWritePolicy = "write-back"
-	HmatCacheWritePolicyWriteThrough HmatCacheWritePolicy = "write-through"
+	HMATCacheWritePolicyNone         HMATCacheWritePolicy = "none"
+	HMATCacheWritePolicyWriteBack    HMATCacheWritePolicy = "write-back"
+	HMATCacheWritePolicyWriteThrough HMATCacheWritePolicy = "write-through"
 )
 
-// NumaHmatCacheOptions is the QAPI struct NumaHmatCacheOptions.
+// NUMAHMATCacheOptions is the QAPI struct NumaHmatCacheOptions.
 //
 // Since QEMU 5.0. See machine.json.
-type NumaHmatCacheOptions struct {
+type NUMAHMATCacheOptions struct {
 	NodeID        uint32
 	Size          uint64
 	Level         uint8
-	Associativity HmatCacheAssociativity
-	Policy        HmatCacheWritePolicy
+	Associativity HMATCacheAssociativity
+	Policy        HMATCacheWritePolicy
 	Line          uint16
 }
 
-func (v *NumaHmatCacheOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMAHMATCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-id").Uint(uint64(v.NodeID))
 	e.Name("size").Uint(v.Size)
 	e.Name("level").Uint(uint64(v.Level))
@@ -787,11 +787,11 @@ func (v *NumaHmatCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("line").Uint(uint64(v.Line))
 }
 
-func (v NumaHmatCacheOptions) MarshalJSON() ([]byte, error) {
+func (v NUMAHMATCacheOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NumaHmatCacheOptions) String() string {
+func (v NUMAHMATCacheOptions) String() string {
 	return qmp.Format(&v)
 }
 
@@ -922,10 +922,10 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CpuInstanceProperties is the QAPI struct CpuInstanceProperties.
+// CPUInstanceProperties is the QAPI struct CpuInstanceProperties.
 //
 // Since QEMU 2.7. See machine.json.
-type CpuInstanceProperties struct {
+type CPUInstanceProperties struct {
 	NodeID    *int64 `json:"node-id,omitzero"`
 	DrawerID  *int64 `json:"drawer-id,omitzero"`
 	BookID    *int64 `json:"book-id,omitzero"`
@@ -937,7 +937,7 @@ type CpuInstanceProperties struct {
 	ThreadID  *int64 `json:"thread-id,omitzero"`
 }
 
-func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
 		v.NodeID = new(d.Int64())
@@ -976,7 +976,7 @@ func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 type HotpluggableCPU struct {
 	Type       string                `json:"type"`
 	VCPUsCount int64                 `json:"vcpus-count"`
-	Props      CpuInstanceProperties `json:"props"`
+	Props      CPUInstanceProperties `json:"props"`
 	QOMPath    *string               `json:"qom-path,omitzero"`
 }
 
@@ -1019,19 +1019,19 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 // SetNUMANode is the QMP command set-numa-node.
 //
 // Since QEMU 3.0. See machine.json.
-type SetNUMANode NumaOptions
+type SetNUMANode NUMAOptions
 
 func (r SetNUMANode) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*NumaOptions)(&r))
+	return qmp.Marshal((*NUMAOptions)(&r))
 }
 
 func (r SetNUMANode) String() string {
-	return qmp.Format((*NumaOptions)(&r))
+	return qmp.Format((*NUMAOptions)(&r))
 }
 
 // Do executes the command.
 func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
-	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NumaOptions)(&r)}, opts)
+	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NUMAOptions)(&r)}, opts)
 }
 
 // Balloon is the QMP command balloon.
@@ -1109,15 +1109,15 @@ func (*BalloonChangeEvent) EventName() string {
 	return EventBalloonChange
 }
 
-// HvBalloonInfo is the QAPI struct HvBalloonInfo.
+// HVBalloonInfo is the QAPI struct HvBalloonInfo.
 //
 // Since QEMU 8.2. See machine.json.
-type HvBalloonInfo struct {
+type HVBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
 }
 
-func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *HVBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "committed":
 		v.Committed = d.Uint64()
@@ -1129,32 +1129,32 @@ func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHvBalloonStatusReport is the QMP command query-hv-balloon-status-report.
+// QueryHVBalloonStatusReport is the QMP command query-hv-balloon-status-report.
 //
 // Since QEMU 8.2. See machine.json.
-type QueryHvBalloonStatusReport struct{}
+type QueryHVBalloonStatusReport struct{}
 
 // Do executes the command.
-func (r QueryHvBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HvBalloonInfo, error) {
-	var v HvBalloonInfo
+func (r QueryHVBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HVBalloonInfo, error) {
+	var v HVBalloonInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-hv-balloon-status-report", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// HvBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT.
+// HVBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT.
 //
 // Since QEMU 8.2. See machine.json.
-type HvBalloonStatusReportEvent HvBalloonInfo
+type HVBalloonStatusReportEvent HVBalloonInfo
 
-func (v *HvBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
-	return (*HvBalloonInfo)(v).DecodeMember(d, name)
+func (v *HVBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return (*HVBalloonInfo)(v).DecodeMember(d, name)
 }
 
 // EventName returns HV_BALLOON_STATUS_REPORT.
-func (*HvBalloonStatusReportEvent) EventName() string {
-	return EventHvBalloonStatusReport
+func (*HVBalloonStatusReportEvent) EventName() string {
+	return EventHVBalloonStatusReport
 }
 
 // MemoryInfo is the QAPI struct MemoryInfo.
@@ -1263,10 +1263,10 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioMEMDeviceInfo is the QAPI struct VirtioMEMDeviceInfo.
+// VirtioMemDeviceInfo is the QAPI struct VirtioMEMDeviceInfo.
 //
 // Since QEMU 5.1. See machine.json.
-type VirtioMEMDeviceInfo struct {
+type VirtioMemDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
 	RequestedSize uint64  `json:"requested-size"`
@@ -1277,7 +1277,7 @@ type VirtioMEMDeviceInfo struct {
 	Memdev        string  `json:"memdev"`
 }
 
-func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
@@ -1307,10 +1307,10 @@ func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxEPCDeviceInfo is the QAPI struct SgxEPCDeviceInfo.
+// SGXEPCDeviceInfo is the QAPI struct SgxEPCDeviceInfo.
 //
 // Since QEMU 6.2. See machine.json.
-type SgxEPCDeviceInfo struct {
+type SGXEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
 	Size    uint64  `json:"size"`
@@ -1318,7 +1318,7 @@ type SgxEPCDeviceInfo struct {
 	Memdev  string  `json:"memdev"`
 }
 
-func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
@@ -1339,17 +1339,17 @@ func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HvBalloonDeviceInfo is the QAPI struct HvBalloonDeviceInfo.
+// HVBalloonDeviceInfo is the QAPI struct HvBalloonDeviceInfo.
 //
 // Since QEMU 8.2. See machine.json.
-type HvBalloonDeviceInfo struct {
+type HVBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
 	MaxSize uint64  `json:"max-size"`
 	Memdev  *string `json:"memdev,omitzero"`
 }
 
-func (v *HvBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *HVBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
@@ -1376,12 +1376,12 @@ type MemoryDeviceInfoKind string
 const (
 	MemoryDeviceInfoKindDIMM       MemoryDeviceInfoKind = "dimm"
 	MemoryDeviceInfoKindNVDIMM     MemoryDeviceInfoKind = "nvdimm"
-	MemoryDeviceInfoKindVirtioPmem MemoryDeviceInfoKind = "virtio-pmem"
+	MemoryDeviceInfoKindVirtioPMEM MemoryDeviceInfoKind = "virtio-pmem"
 	MemoryDeviceInfoKindVirtioMem  MemoryDeviceInfoKind = "virtio-mem"
-	MemoryDeviceInfoKindSGXEpc     MemoryDeviceInfoKind = "sgx-epc"
-	MemoryDeviceInfoKindHvBalloon  MemoryDeviceInfoKind = "hv-balloon"
+	MemoryDeviceInfoKindSGXEPC     MemoryDeviceInfoKind = "sgx-epc"
+	MemoryDeviceInfoKindHVBalloon  MemoryDeviceInfoKind = "hv-balloon"
 	// Seen first in QEMU 11.1.
-	MemoryDeviceInfoKindSpMem MemoryDeviceInfoKind = "sp-mem"
+	MemoryDeviceInfoKindSPMem MemoryDeviceInfoKind = "sp-mem"
 )
 
 // PCDIMMDeviceInfoWrapper is the QAPI struct PCDIMMDeviceInfoWrapper.
@@ -1416,14 +1416,14 @@ func (v *VirtioPMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// VirtioMEMDeviceInfoWrapper is the QAPI struct VirtioMEMDeviceInfoWrapper.
+// VirtioMemDeviceInfoWrapper is the QAPI struct VirtioMEMDeviceInfoWrapper.
 //
 // Since QEMU 2.1. See machine.json.
-type VirtioMEMDeviceInfoWrapper struct {
-	Data VirtioMEMDeviceInfo `json:"data"`
+type VirtioMemDeviceInfoWrapper struct {
+	Data VirtioMemDeviceInfo `json:"data"`
 }
 
-func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VirtioMemDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
@@ -1432,14 +1432,14 @@ func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// SgxEPCDeviceInfoWrapper is the QAPI struct SgxEPCDeviceInfoWrapper.
+// SGXEPCDeviceInfoWrapper is the QAPI struct SgxEPCDeviceInfoWrapper.
 //
 // Since QEMU 6.2. See machine.json.
-type SgxEPCDeviceInfoWrapper struct {
-	Data SgxEPCDeviceInfo `json:"data"`
+type SGXEPCDeviceInfoWrapper struct {
+	Data SGXEPCDeviceInfo `json:"data"`
 }
 
-func (v *SgxEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SGXEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
@@ -1448,14 +1448,14 @@ func (v *SgxEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// HvBalloonDeviceInfoWrapper is the QAPI struct HvBalloonDeviceInfoWrapper.
+// HVBalloonDeviceInfoWrapper is the QAPI struct HvBalloonDeviceInfoWrapper.
 //
 // Since QEMU 8.2. See machine.json.
-type HvBalloonDeviceInfoWrapper struct {
-	Data HvBalloonDeviceInfo `json:"data"`
+type HVBalloonDeviceInfoWrapper struct {
+	Data HVBalloonDeviceInfo `json:"data"`
 }
 
-func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *HVBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)
@@ -1477,10 +1477,10 @@ type MemoryDeviceInfo struct {
 //
 //   - *PCDIMMDeviceInfoWrapper: dimm, nvdimm
 //   - *VirtioPMEMDeviceInfoWrapper: virtio-pmem
-//   - *VirtioMEMDeviceInfoWrapper: virtio-mem
-//   - *SgxEPCDeviceInfoWrapper: sgx-epc
-//   - *HvBalloonDeviceInfoWrapper: hv-balloon
-//   - *MemoryDeviceInfoSpMemWrapper: sp-mem (seen first in QEMU 11.1)
+//   - *VirtioMemDeviceInfoWrapper: virtio-mem
+//   - *SGXEPCDeviceInfoWrapper: sgx-epc
+//   - *HVBalloonDeviceInfoWrapper: hv-balloon
+//   - *MemoryDeviceInfoSPMemWrapper: sp-mem (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberDecoder
@@ -1489,10 +1489,10 @@ type MemoryDeviceInfoBranch interface {
 
 func (*PCDIMMDeviceInfoWrapper) isMemoryDeviceInfoBranch()      {}
 func (*VirtioPMEMDeviceInfoWrapper) isMemoryDeviceInfoBranch()  {}
-func (*VirtioMEMDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
-func (*SgxEPCDeviceInfoWrapper) isMemoryDeviceInfoBranch()      {}
-func (*HvBalloonDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
-func (*MemoryDeviceInfoSpMemWrapper) isMemoryDeviceInfoBranch() {}
+func (*VirtioMemDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
+func (*SGXEPCDeviceInfoWrapper) isMemoryDeviceInfoBranch()      {}
+func (*HVBalloonDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
+func (*MemoryDeviceInfoSPMemWrapper) isMemoryDeviceInfoBranch() {}
 func (*RawBranch) isMemoryDeviceInfoBranch()                    {}
 
 func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1514,35 +1514,35 @@ func (v *MemoryDeviceInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	switch v.Type {
 	case MemoryDeviceInfoKindDIMM, MemoryDeviceInfoKindNVDIMM:
 		v.Branch = new(PCDIMMDeviceInfoWrapper)
-	case MemoryDeviceInfoKindVirtioPmem:
+	case MemoryDeviceInfoKindVirtioPMEM:
 		v.Branch = new(VirtioPMEMDeviceInfoWrapper)
 	case MemoryDeviceInfoKindVirtioMem:
-		v.Branch = new(VirtioMEMDeviceInfoWrapper)
-	case MemoryDeviceInfoKindSGXEpc:
-		v.Branch = new(SgxEPCDeviceInfoWrapper)
-	case MemoryDeviceInfoKindHvBalloon:
-		v.Branch = new(HvBalloonDeviceInfoWrapper)
-	case MemoryDeviceInfoKindSpMem:
-		v.Branch = new(MemoryDeviceInfoSpMemWrapper)
+		v.Branch = new(VirtioMemDeviceInfoWrapper)
+	case MemoryDeviceInfoKindSGXEPC:
+		v.Branch = new(SGXEPCDeviceInfoWrapper)
+	case MemoryDeviceInfoKindHVBalloon:
+		v.Branch = new(HVBalloonDeviceInfoWrapper)
+	case MemoryDeviceInfoKindSPMem:
+		v.Branch = new(MemoryDeviceInfoSPMemWrapper)
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch, true
 }
 
-// SgxEPC is the QAPI struct SgxEPC.
+// SGXEPC is the QAPI struct SgxEPC.
 //
 // Since QEMU 6.2. See machine.json.
-type SgxEPC struct {
+type SGXEPC struct {
 	Memdev string
 	Node   int64
 }
 
-// SgxEPCProperties is the QAPI struct SgxEPCProperties.
+// SGXEPCProperties is the QAPI struct SgxEPCProperties.
 //
 // Since QEMU 6.2. See machine.json.
-type SgxEPCProperties struct {
-	SGXEpc []SgxEPC
+type SGXEPCProperties struct {
+	SGXEPC []SGXEPC
 }
 
 // QueryMemoryDevices is the QMP command query-memory-devices.
@@ -1618,7 +1618,7 @@ type SMPConfiguration struct {
 	Modules  *int64
 	Cores    *int64
 	Threads  *int64
-	Maxcpus  *int64
+	MaxCPUs  *int64
 }
 
 // XQueryIRQ is the QMP command x-query-irq.
@@ -1637,17 +1637,17 @@ func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryJit is the QMP command x-query-jit.
+// XQueryJIT is the QMP command x-query-jit.
 //
 // Since QEMU 6.2. See machine.json.
 //
 // Only in a QEMU built with CONFIG_TCG.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XQueryJit struct{}
+type XQueryJIT struct{}
 
 // Do executes the command.
-func (r XQueryJit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
+func (r XQueryJIT) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-jit", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -1671,15 +1671,15 @@ func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryRamblock is the QMP command x-query-ramblock.
+// XQueryRAMBlock is the QMP command x-query-ramblock.
 //
 // Since QEMU 6.2. See machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XQueryRamblock struct{}
+type XQueryRAMBlock struct{}
 
 // Do executes the command.
-func (r XQueryRamblock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
+func (r XQueryRAMBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-ramblock", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -1687,15 +1687,15 @@ func (r XQueryRamblock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// XQueryRoms is the QMP command x-query-roms.
+// XQueryROMs is the QMP command x-query-roms.
 //
 // Since QEMU 6.2. See machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XQueryRoms struct{}
+type XQueryROMs struct{}
 
 // Do executes the command.
-func (r XQueryRoms) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
+func (r XQueryROMs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-roms", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -1719,16 +1719,16 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// SmbiosEntryPointType is the QAPI enum SmbiosEntryPointType.
+// SMBIOSEntryPointType is the QAPI enum SmbiosEntryPointType.
 //
 // Since QEMU 7.0. See machine.json.
-type SmbiosEntryPointType string
+type SMBIOSEntryPointType string
 
-// The values of SmbiosEntryPointType.
+// The values of SMBIOSEntryPointType.
 const (
-	SmbiosEntryPointType32   SmbiosEntryPointType = "32"
-	SmbiosEntryPointType64   SmbiosEntryPointType = "64"
-	SmbiosEntryPointTypeAuto SmbiosEntryPointType = "auto"
+	SMBIOSEntryPointType32   SMBIOSEntryPointType = "32"
+	SMBIOSEntryPointType64   SMBIOSEntryPointType = "64"
+	SMBIOSEntryPointTypeAuto SMBIOSEntryPointType = "auto"
 )
 
 // MemorySizeConfiguration is the QAPI struct MemorySizeConfiguration.
@@ -1740,29 +1740,29 @@ type MemorySizeConfiguration struct {
 	Slots   *uint64
 }
 
-// Dumpdtb is the QMP command dumpdtb.
+// DumpDTB is the QMP command dumpdtb.
 //
 // Since QEMU 7.2. See machine.json.
 //
 // Only in a QEMU built with CONFIG_FDT.
-type Dumpdtb struct {
+type DumpDTB struct {
 	Filename string
 }
 
-func (r *Dumpdtb) EncodeMembers(e *wire.Encoder) {
+func (r *DumpDTB) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 }
 
-func (r Dumpdtb) MarshalJSON() ([]byte, error) {
+func (r DumpDTB) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
 }
 
-func (r Dumpdtb) String() string {
+func (r DumpDTB) String() string {
 	return qmp.Format(&r)
 }
 
 // Do executes the command.
-func (r Dumpdtb) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r DumpDTB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dumpdtb", Args: &r}, opts)
 }
 
@@ -1854,30 +1854,30 @@ func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-skeys", Args: &r}, opts)
 }
 
-// CpuModelInfo is the QAPI struct CpuModelInfo.
+// CPUModelInfo is the QAPI struct CpuModelInfo.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelInfo struct {
+type CPUModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
 }
 
-func (v *CpuModelInfo) EncodeMembers(e *wire.Encoder) {
+func (v *CPUModelInfo) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	if v.Props != nil {
 		e.Name("props").Raw(v.Props)
 	}
 }
 
-func (v CpuModelInfo) MarshalJSON() ([]byte, error) {
+func (v CPUModelInfo) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v CpuModelInfo) String() string {
+func (v CPUModelInfo) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -1889,38 +1889,38 @@ func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelExpansionType is the QAPI enum CpuModelExpansionType.
+// CPUModelExpansionType is the QAPI enum CpuModelExpansionType.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelExpansionType string
+type CPUModelExpansionType string
 
-// The values of CpuModelExpansionType.
+// The values of CPUModelExpansionType.
 const (
-	CpuModelExpansionTypeStatic CpuModelExpansionType = "static"
-	CpuModelExpansionTypeFull   CpuModelExpansionType = "full"
+	CPUModelExpansionTypeStatic CPUModelExpansionType = "static"
+	CPUModelExpansionTypeFull   CPUModelExpansionType = "full"
 )
 
-// CpuModelCompareResult is the QAPI enum CpuModelCompareResult.
+// CPUModelCompareResult is the QAPI enum CpuModelCompareResult.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelCompareResult string
+type CPUModelCompareResult string
 
-// The values of CpuModelCompareResult.
+// The values of CPUModelCompareResult.
 const (
-	CpuModelCompareResultIncompatible CpuModelCompareResult = "incompatible"
-	CpuModelCompareResultIdentical    CpuModelCompareResult = "identical"
-	CpuModelCompareResultSuperset     CpuModelCompareResult = "superset"
-	CpuModelCompareResultSubset       CpuModelCompareResult = "subset"
+	CPUModelCompareResultIncompatible CPUModelCompareResult = "incompatible"
+	CPUModelCompareResultIdentical    CPUModelCompareResult = "identical"
+	CPUModelCompareResultSuperset     CPUModelCompareResult = "superset"
+	CPUModelCompareResultSubset       CPUModelCompareResult = "subset"
 )
 
-// CpuModelBaselineInfo is the QAPI struct CpuModelBaselineInfo.
+// CPUModelBaselineInfo is the QAPI struct CpuModelBaselineInfo.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelBaselineInfo struct {
-	Model CpuModelInfo `json:"model"`
+type CPUModelBaselineInfo struct {
+	Model CPUModelInfo `json:"model"`
 }
 
-func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "model":
 		d.Object(&v.Model)
@@ -1929,18 +1929,18 @@ func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelCompareInfo is the QAPI struct CpuModelCompareInfo.
+// CPUModelCompareInfo is the QAPI struct CpuModelCompareInfo.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelCompareInfo struct {
-	Result                CpuModelCompareResult `json:"result"`
+type CPUModelCompareInfo struct {
+	Result                CPUModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
 }
 
-func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "result":
-		v.Result = CpuModelCompareResult(d.Enum())
+		v.Result = CPUModelCompareResult(d.Enum())
 		return 1
 	case "responsible-properties":
 		v.ResponsibleProperties = make([]string, 0, d.Room())
@@ -1956,8 +1956,8 @@ func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelComparison struct {
-	Modela CpuModelInfo
-	Modelb CpuModelInfo
+	Modela CPUModelInfo
+	Modelb CPUModelInfo
 }
 
 func (r *QueryCPUModelComparison) EncodeMembers(e *wire.Encoder) {
@@ -1974,8 +1974,8 @@ func (r QueryCPUModelComparison) String() string {
 }
 
 // Do executes the command.
-func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelCompareInfo, error) {
-	var v CpuModelCompareInfo
+func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelCompareInfo, error) {
+	var v CPUModelCompareInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-comparison", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -1986,8 +1986,8 @@ func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ..
 //
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelBaseline struct {
-	Modela CpuModelInfo
-	Modelb CpuModelInfo
+	Modela CPUModelInfo
+	Modelb CPUModelInfo
 }
 
 func (r *QueryCPUModelBaseline) EncodeMembers(e *wire.Encoder) {
@@ -2004,23 +2004,23 @@ func (r QueryCPUModelBaseline) String() string {
 }
 
 // Do executes the command.
-func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelBaselineInfo, error) {
-	var v CpuModelBaselineInfo
+func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelBaselineInfo, error) {
+	var v CPUModelBaselineInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-baseline", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// CpuModelExpansionInfo is the QAPI struct CpuModelExpansionInfo.
+// CPUModelExpansionInfo is the QAPI struct CpuModelExpansionInfo.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelExpansionInfo struct {
-	Model           CpuModelInfo `json:"model"`
+type CPUModelExpansionInfo struct {
+	Model           CPUModelInfo `json:"model"`
 	DeprecatedProps []string     `json:"deprecated-props,omitzero"`
 }
 
-func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "model":
 		d.Object(&v.Model)
@@ -2039,8 +2039,8 @@ func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelExpansion struct {
-	Type  CpuModelExpansionType
-	Model CpuModelInfo
+	Type  CPUModelExpansionType
+	Model CPUModelInfo
 }
 
 func (r *QueryCPUModelExpansion) EncodeMembers(e *wire.Encoder) {
@@ -2057,18 +2057,18 @@ func (r QueryCPUModelExpansion) String() string {
 }
 
 // Do executes the command.
-func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelExpansionInfo, error) {
-	var v CpuModelExpansionInfo
+func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelExpansionInfo, error) {
+	var v CPUModelExpansionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-expansion", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// CpuDefinitionInfo is the QAPI struct CpuDefinitionInfo.
+// CPUDefinitionInfo is the QAPI struct CpuDefinitionInfo.
 //
 // Since QEMU 1.2. See machine.json.
-type CpuDefinitionInfo struct {
+type CPUDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
 	Static              bool     `json:"static"`
@@ -2078,7 +2078,7 @@ type CpuDefinitionInfo struct {
 	Deprecated          bool     `json:"deprecated"`
 }
 
-func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -2114,22 +2114,22 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryCPUDefinitions struct{}
 
 // Do executes the command.
-func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuDefinitionInfo, error) {
-	var v []CpuDefinitionInfo
+func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUDefinitionInfo, error) {
+	var v []CPUDefinitionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-definitions", Result: func(d *wire.Decoder) {
-		v = make([]CpuDefinitionInfo, 0, d.Room())
+		v = make([]CPUDefinitionInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, CpuDefinitionInfo{})
+			v = append(v, CPUDefinitionInfo{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
 	return v, err
 }
 
-// MemoryDeviceInfoSpMem is the QAPI struct MemoryDeviceInfoSpMem.
+// MemoryDeviceInfoSPMem is the QAPI struct MemoryDeviceInfoSpMem.
 //
 // Seen first in QEMU 11.1. See machine.json.
-type MemoryDeviceInfoSpMem struct {
+type MemoryDeviceInfoSPMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`
 	Size   int64   `json:"size"`
@@ -2137,7 +2137,7 @@ type MemoryDeviceInfoSpMem struct {
 	Memdev string  `json:"memdev"`
 }
 
-func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryDeviceInfoSPMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = new(d.String())
@@ -2158,14 +2158,14 @@ func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryDeviceInfoSpMemWrapper is the QAPI struct MemoryDeviceInfoSpMemWrapper.
+// MemoryDeviceInfoSPMemWrapper is the QAPI struct MemoryDeviceInfoSpMemWrapper.
 //
 // Seen first in QEMU 11.1. See machine.json.
-type MemoryDeviceInfoSpMemWrapper struct {
-	Data MemoryDeviceInfoSpMem `json:"data"`
+type MemoryDeviceInfoSPMemWrapper struct {
+	Data MemoryDeviceInfoSPMem `json:"data"`
 }
 
-func (v *MemoryDeviceInfoSpMemWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryDeviceInfoSPMemWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		d.Object(&v.Data)

@@ -76,20 +76,20 @@ func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_del", Args: &r}, opts)
 }
 
-// NetLegacyNicOptions is the QAPI struct NetLegacyNicOptions.
+// NetLegacyNICOptions is the QAPI struct NetLegacyNicOptions.
 //
 // Since QEMU 1.2. See net.json.
-type NetLegacyNicOptions struct {
+type NetLegacyNICOptions struct {
 	Netdev  *string
-	Macaddr *string
+	MACAddr *string
 	Model   *string
 	Addr    *string
 	Vectors *uint32
 }
 
-func (v *NetLegacyNicOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NetLegacyNICOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("netdev", v.Netdev)
-	e.OptString("macaddr", v.Macaddr)
+	e.OptString("macaddr", v.MACAddr)
 	e.OptString("model", v.Model)
 	e.OptString("addr", v.Addr)
 	if v.Vectors != nil {
@@ -97,11 +97,11 @@ func (v *NetLegacyNicOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetLegacyNicOptions) MarshalJSON() ([]byte, error) {
+func (v NetLegacyNICOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NetLegacyNicOptions) String() string {
+func (v NetLegacyNICOptions) String() string {
 	return qmp.Format(&v)
 }
 
@@ -124,12 +124,12 @@ func (v String) String() string {
 	return qmp.Format(&v)
 }
 
-// NetDevPasstOptions is the QAPI struct NetDevPasstOptions.
+// NetdevPasstOptions is the QAPI struct NetDevPasstOptions.
 //
 // Since QEMU 10.1. See net.json.
 //
 // Only in a QEMU built with CONFIG_PASST.
-type NetDevPasstOptions struct {
+type NetdevPasstOptions struct {
 	Path            *string
 	Quiet           *bool
 	VhostUser       *bool
@@ -153,11 +153,11 @@ type NetDevPasstOptions struct {
 	DNSHost         *string
 	TCP             *bool
 	UDP             *bool
-	Icmp            *bool
+	ICMP            *bool
 	DHCP            *bool
-	Ndp             *bool
-	Dhcpv6          *bool
-	Ra              *bool
+	NDP             *bool
+	DHCPv6          *bool
+	RA              *bool
 	Freebind        *bool
 	IPv4            *bool
 	IPv6            *bool
@@ -166,7 +166,7 @@ type NetDevPasstOptions struct {
 	Param           []String
 }
 
-func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NetdevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("path", v.Path)
 	e.OptBool("quiet", v.Quiet)
 	e.OptBool("vhost-user", v.VhostUser)
@@ -196,11 +196,11 @@ func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("dns-host", v.DNSHost)
 	e.OptBool("tcp", v.TCP)
 	e.OptBool("udp", v.UDP)
-	e.OptBool("icmp", v.Icmp)
+	e.OptBool("icmp", v.ICMP)
 	e.OptBool("dhcp", v.DHCP)
-	e.OptBool("ndp", v.Ndp)
-	e.OptBool("dhcpv6", v.Dhcpv6)
-	e.OptBool("ra", v.Ra)
+	e.OptBool("ndp", v.NDP)
+	e.OptBool("dhcpv6", v.DHCPv6)
+	e.OptBool("ra", v.RA)
 	e.OptBool("freebind", v.Freebind)
 	e.OptBool("ipv4", v.IPv4)
 	e.OptBool("ipv6", v.IPv6)
@@ -227,11 +227,11 @@ func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetDevPasstOptions) MarshalJSON() ([]byte, error) {
+func (v NetdevPasstOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NetDevPasstOptions) String() string {
+func (v NetdevPasstOptions) String() string {
 	return qmp.Format(&v)
 }
 
@@ -246,21 +246,21 @@ type NetdevUserOptions struct {
 	IP             *string
 	Net            *string
 	Host           *string
-	Tftp           *string
+	TFTP           *string
 	Bootfile       *string
-	Dhcpstart      *string
+	DHCPStart      *string
 	DNS            *string
-	Dnssearch      []String
+	DNSSearch      []String
 	Domainname     *string
 	IPv6Prefix     *string
 	IPv6Prefixlen  *int64
 	IPv6Host       *string
 	IPv6DNS        *string
-	Smb            *string
-	Smbserver      *string
+	SMB            *string
+	SMBServer      *string
 	Hostfwd        []String
 	Guestfwd       []String
-	TftpServerName *string
+	TFTPServerName *string
 }
 
 func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
@@ -271,14 +271,14 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("ip", v.IP)
 	e.OptString("net", v.Net)
 	e.OptString("host", v.Host)
-	e.OptString("tftp", v.Tftp)
+	e.OptString("tftp", v.TFTP)
 	e.OptString("bootfile", v.Bootfile)
-	e.OptString("dhcpstart", v.Dhcpstart)
+	e.OptString("dhcpstart", v.DHCPStart)
 	e.OptString("dns", v.DNS)
-	if v.Dnssearch != nil {
+	if v.DNSSearch != nil {
 		e.Name("dnssearch").BeginArray()
-		for i := range v.Dnssearch {
-			e.Elem().Object(&v.Dnssearch[i])
+		for i := range v.DNSSearch {
+			e.Elem().Object(&v.DNSSearch[i])
 		}
 		e.EndArray()
 	}
@@ -287,8 +287,8 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("ipv6-prefixlen", v.IPv6Prefixlen)
 	e.OptString("ipv6-host", v.IPv6Host)
 	e.OptString("ipv6-dns", v.IPv6DNS)
-	e.OptString("smb", v.Smb)
-	e.OptString("smbserver", v.Smbserver)
+	e.OptString("smb", v.SMB)
+	e.OptString("smbserver", v.SMBServer)
 	if v.Hostfwd != nil {
 		e.Name("hostfwd").BeginArray()
 		for i := range v.Hostfwd {
@@ -303,7 +303,7 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 		}
 		e.EndArray()
 	}
-	e.OptString("tftp-server-name", v.TftpServerName)
+	e.OptString("tftp-server-name", v.TFTPServerName)
 }
 
 func (v NetdevUserOptions) MarshalJSON() ([]byte, error) {
@@ -319,8 +319,8 @@ func (v NetdevUserOptions) String() string {
 // Since QEMU 1.2. See net.json.
 type NetdevTapOptions struct {
 	Ifname     *string
-	Fd         *string
-	Fds        *string
+	FD         *string
+	FDs        *string
 	Script     *string
 	Downscript *string
 	Br         *string
@@ -328,8 +328,8 @@ type NetdevTapOptions struct {
 	Sndbuf     *uint64
 	VnetHdr    *bool
 	Vhost      *bool
-	Vhostfd    *string
-	Vhostfds   *string
+	VhostFD    *string
+	VhostFDs   *string
 	Vhostforce *bool
 	Queues     *uint32
 	PollUs     *uint32
@@ -337,8 +337,8 @@ type NetdevTapOptions struct {
 
 func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("ifname", v.Ifname)
-	e.OptString("fd", v.Fd)
-	e.OptString("fds", v.Fds)
+	e.OptString("fd", v.FD)
+	e.OptString("fds", v.FDs)
 	e.OptString("script", v.Script)
 	e.OptString("downscript", v.Downscript)
 	e.OptString("br", v.Br)
@@ -346,8 +346,8 @@ func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("sndbuf", v.Sndbuf)
 	e.OptBool("vnet_hdr", v.VnetHdr)
 	e.OptBool("vhost", v.Vhost)
-	e.OptString("vhostfd", v.Vhostfd)
-	e.OptString("vhostfds", v.Vhostfds)
+	e.OptString("vhostfd", v.VhostFD)
+	e.OptString("vhostfds", v.VhostFDs)
 	e.OptBool("vhostforce", v.Vhostforce)
 	if v.Queues != nil {
 		e.Name("queues").Uint(uint64(*v.Queues))
@@ -369,7 +369,7 @@ func (v NetdevTapOptions) String() string {
 //
 // Since QEMU 1.2. See net.json.
 type NetdevSocketOptions struct {
-	Fd        *string
+	FD        *string
 	Listen    *string
 	Connect   *string
 	Mcast     *string
@@ -378,7 +378,7 @@ type NetdevSocketOptions struct {
 }
 
 func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
-	e.OptString("fd", v.Fd)
+	e.OptString("fd", v.FD)
 	e.OptString("listen", v.Listen)
 	e.OptString("connect", v.Connect)
 	e.OptString("mcast", v.Mcast)
@@ -443,17 +443,17 @@ func (v NetdevL2TPv3Options) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVdeOptions is the QAPI struct NetdevVdeOptions.
+// NetdevVDEOptions is the QAPI struct NetdevVdeOptions.
 //
 // Since QEMU 1.2. See net.json.
-type NetdevVdeOptions struct {
+type NetdevVDEOptions struct {
 	Sock  *string
 	Port  *uint16
 	Group *string
 	Mode  *uint16
 }
 
-func (v *NetdevVdeOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NetdevVDEOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("sock", v.Sock)
 	if v.Port != nil {
 		e.Name("port").Uint(uint64(*v.Port))
@@ -464,11 +464,11 @@ func (v *NetdevVdeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevVdeOptions) MarshalJSON() ([]byte, error) {
+func (v NetdevVDEOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NetdevVdeOptions) String() string {
+func (v NetdevVDEOptions) String() string {
 	return qmp.Format(&v)
 }
 
@@ -497,12 +497,12 @@ func (v NetdevBridgeOptions) String() string {
 //
 // Since QEMU 1.2. See net.json.
 type NetdevHubPortOptions struct {
-	Hubid  int32
+	HubID  int32
 	Netdev *string
 }
 
 func (v *NetdevHubPortOptions) EncodeMembers(e *wire.Encoder) {
-	e.Name("hubid").Int(int64(v.Hubid))
+	e.Name("hubid").Int(int64(v.HubID))
 	e.OptString("netdev", v.Netdev)
 }
 
@@ -545,7 +545,7 @@ type AFXDPMode string
 // The values of AFXDPMode.
 const (
 	AFXDPModeNative AFXDPMode = "native"
-	AFXDPModeSkb    AFXDPMode = "skb"
+	AFXDPModeSKB    AFXDPMode = "skb"
 )
 
 // NetdevAFXDPOptions is the QAPI struct NetdevAFXDPOptions.
@@ -560,7 +560,7 @@ type NetdevAFXDPOptions struct {
 	Queues        *int64
 	StartQueue    *int64
 	Inhibit       *bool
-	SockFds       *string
+	SockFDs       *string
 	MapPath       *string
 	MapStartIndex *int32
 }
@@ -572,7 +572,7 @@ func (v *NetdevAFXDPOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("queues", v.Queues)
 	e.OptInt("start-queue", v.StartQueue)
 	e.OptBool("inhibit", v.Inhibit)
-	e.OptString("sock-fds", v.SockFds)
+	e.OptString("sock-fds", v.SockFDs)
 	e.OptString("map-path", v.MapPath)
 	if v.MapStartIndex != nil {
 		e.Name("map-start-index").Int(int64(*v.MapStartIndex))
@@ -615,17 +615,17 @@ func (v NetdevVhostUserOptions) String() string {
 // Since QEMU 5.1. See net.json.
 type NetdevVhostVDPAOptions struct {
 	Vhostdev *string
-	Vhostfd  *string
+	VhostFD  *string
 	Queues   *int64
 	// Unstable: any release of QEMU may change or remove the member.
-	XSvq *bool
+	XSVQ *bool
 }
 
 func (v *NetdevVhostVDPAOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("vhostdev", v.Vhostdev)
-	e.OptString("vhostfd", v.Vhostfd)
+	e.OptString("vhostfd", v.VhostFD)
 	e.OptInt("queues", v.Queues)
-	e.OptBool("x-svq", v.XSvq)
+	e.OptBool("x-svq", v.XSVQ)
 }
 
 func (v NetdevVhostVDPAOptions) MarshalJSON() ([]byte, error) {
@@ -675,7 +675,7 @@ type NetdevVmnetSharedOptions struct {
 	EndAddress   *string
 	SubnetMask   *string
 	Isolated     *bool
-	Nat66Prefix  *string
+	NAT66Prefix  *string
 }
 
 func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
@@ -683,7 +683,7 @@ func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("end-address", v.EndAddress)
 	e.OptString("subnet-mask", v.SubnetMask)
 	e.OptBool("isolated", v.Isolated)
-	e.OptString("nat66-prefix", v.Nat66Prefix)
+	e.OptString("nat66-prefix", v.NAT66Prefix)
 }
 
 func (v NetdevVmnetSharedOptions) MarshalJSON() ([]byte, error) {
@@ -776,20 +776,20 @@ const (
 	NetClientDriverNIC       NetClientDriver = "nic"
 	NetClientDriverUser      NetClientDriver = "user"
 	NetClientDriverTap       NetClientDriver = "tap"
-	NetClientDriverL2tpv3    NetClientDriver = "l2tpv3"
+	NetClientDriverL2TPv3    NetClientDriver = "l2tpv3"
 	NetClientDriverSocket    NetClientDriver = "socket"
 	NetClientDriverStream    NetClientDriver = "stream"
 	NetClientDriverDgram     NetClientDriver = "dgram"
-	NetClientDriverVde       NetClientDriver = "vde"
+	NetClientDriverVDE       NetClientDriver = "vde"
 	NetClientDriverBridge    NetClientDriver = "bridge"
-	NetClientDriverHubport   NetClientDriver = "hubport"
+	NetClientDriverHubPort   NetClientDriver = "hubport"
 	NetClientDriverNetmap    NetClientDriver = "netmap"
 	NetClientDriverVhostUser NetClientDriver = "vhost-user"
-	NetClientDriverVhostVdpa NetClientDriver = "vhost-vdpa"
+	NetClientDriverVhostVDPA NetClientDriver = "vhost-vdpa"
 	// Only in a QEMU built with CONFIG_PASST.
 	NetClientDriverPasst NetClientDriver = "passt"
 	// Only in a QEMU built with CONFIG_AF_XDP.
-	NetClientDriverAfXdp NetClientDriver = "af-xdp"
+	NetClientDriverAFXDP NetClientDriver = "af-xdp"
 	// Only in a QEMU built with CONFIG_VMNET.
 	NetClientDriverVmnetHost NetClientDriver = "vmnet-host"
 	// Only in a QEMU built with CONFIG_VMNET.
@@ -810,15 +810,15 @@ type Netdev struct {
 
 // NetdevBranch is what the Type of Netdev adds to it:
 //
-//   - *NetLegacyNicOptions: nic
-//   - *NetDevPasstOptions: passt (CONFIG_PASST)
+//   - *NetLegacyNICOptions: nic
+//   - *NetdevPasstOptions: passt (CONFIG_PASST)
 //   - *NetdevUserOptions: user
 //   - *NetdevTapOptions: tap
 //   - *NetdevL2TPv3Options: l2tpv3
 //   - *NetdevSocketOptions: socket
 //   - *NetdevStreamOptions: stream
 //   - *NetdevDgramOptions: dgram
-//   - *NetdevVdeOptions: vde
+//   - *NetdevVDEOptions: vde
 //   - *NetdevBridgeOptions: bridge
 //   - *NetdevHubPortOptions: hubport
 //   - *NetdevNetmapOptions: netmap
@@ -836,15 +836,15 @@ type NetdevBranch interface {
 	isNetdevBranch()
 }
 
-func (*NetLegacyNicOptions) isNetdevBranch()       {}
-func (*NetDevPasstOptions) isNetdevBranch()        {}
+func (*NetLegacyNICOptions) isNetdevBranch()       {}
+func (*NetdevPasstOptions) isNetdevBranch()        {}
 func (*NetdevUserOptions) isNetdevBranch()         {}
 func (*NetdevTapOptions) isNetdevBranch()          {}
 func (*NetdevL2TPv3Options) isNetdevBranch()       {}
 func (*NetdevSocketOptions) isNetdevBranch()       {}
 func (*NetdevStreamOptions) isNetdevBranch()       {}
 func (*NetdevDgramOptions) isNetdevBranch()        {}
-func (*NetdevVdeOptions) isNetdevBranch()          {}
+func (*NetdevVDEOptions) isNetdevBranch()          {}
 func (*NetdevBridgeOptions) isNetdevBranch()       {}
 func (*NetdevHubPortOptions) isNetdevBranch()      {}
 func (*NetdevNetmapOptions) isNetdevBranch()       {}
@@ -859,9 +859,9 @@ func (*RawBranch) isNetdevBranch()                 {}
 func (v *Netdev) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *NetLegacyNicOptions:
+	case *NetLegacyNICOptions:
 		tag = e.Tag(tag, b == nil, "nic")
-	case *NetDevPasstOptions:
+	case *NetdevPasstOptions:
 		tag = e.Tag(tag, b == nil, "passt")
 	case *NetdevUserOptions:
 		tag = e.Tag(tag, b == nil, "user")
@@ -875,7 +875,7 @@ func (v *Netdev) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "stream")
 	case *NetdevDgramOptions:
 		tag = e.Tag(tag, b == nil, "dgram")
-	case *NetdevVdeOptions:
+	case *NetdevVDEOptions:
 		tag = e.Tag(tag, b == nil, "vde")
 	case *NetdevBridgeOptions:
 		tag = e.Tag(tag, b == nil, "bridge")

@@ -296,37 +296,37 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CanHostSocketcanProperties is the QAPI struct CanHostSocketcanProperties.
+// CANHostSocketCANProperties is the QAPI struct CanHostSocketcanProperties.
 //
 // Since QEMU 2.12. See qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type CanHostSocketcanProperties struct {
+type CANHostSocketCANProperties struct {
 	If     string
-	Canbus string
+	CANBus string
 }
 
-func (v *CanHostSocketcanProperties) EncodeMembers(e *wire.Encoder) {
+func (v *CANHostSocketCANProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("if").String(v.If)
-	e.Name("canbus").String(v.Canbus)
+	e.Name("canbus").String(v.CANBus)
 }
 
-func (v CanHostSocketcanProperties) MarshalJSON() ([]byte, error) {
+func (v CANHostSocketCANProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v CanHostSocketcanProperties) String() string {
+func (v CANHostSocketCANProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ColoCompareProperties is the QAPI struct ColoCompareProperties.
+// COLOCompareProperties is the QAPI struct ColoCompareProperties.
 //
 // Since QEMU 2.8. See qom.json.
-type ColoCompareProperties struct {
+type COLOCompareProperties struct {
 	PrimaryIn        string
 	SecondaryIn      string
 	Outdev           string
-	Iothread         string
+	IOThread         string
 	NotifyDev        *string
 	CompareTimeout   *uint64
 	ExpiredScanCycle *uint32
@@ -334,11 +334,11 @@ type ColoCompareProperties struct {
 	VnetHdrSupport   *bool
 }
 
-func (v *ColoCompareProperties) EncodeMembers(e *wire.Encoder) {
+func (v *COLOCompareProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("primary_in").String(v.PrimaryIn)
 	e.Name("secondary_in").String(v.SecondaryIn)
 	e.Name("outdev").String(v.Outdev)
-	e.Name("iothread").String(v.Iothread)
+	e.Name("iothread").String(v.IOThread)
 	e.OptString("notify_dev", v.NotifyDev)
 	e.OptUint("compare_timeout", v.CompareTimeout)
 	if v.ExpiredScanCycle != nil {
@@ -350,11 +350,11 @@ func (v *ColoCompareProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v ColoCompareProperties) MarshalJSON() ([]byte, error) {
+func (v COLOCompareProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ColoCompareProperties) String() string {
+func (v COLOCompareProperties) String() string {
 	return qmp.Format(&v)
 }
 
@@ -449,7 +449,7 @@ const (
 // Since QEMU 2.5. See qom.json.
 type NetfilterProperties struct {
 	Netdev   string
-	Queue    *NetFilterDirection
+	Queue    *NetfilterDirection
 	Status   *string
 	Position *string
 	Insert   *NetfilterInsert
@@ -476,7 +476,7 @@ func (v NetfilterProperties) String() string {
 // Since QEMU 2.5. See qom.json.
 type FilterBufferProperties struct {
 	Netdev   string
-	Queue    *NetFilterDirection
+	Queue    *NetfilterDirection
 	Status   *string
 	Position *string
 	Insert   *NetfilterInsert
@@ -505,7 +505,7 @@ func (v FilterBufferProperties) String() string {
 // Since QEMU 2.5. See qom.json.
 type FilterDumpProperties struct {
 	Netdev   string
-	Queue    *NetFilterDirection
+	Queue    *NetfilterDirection
 	Status   *string
 	Position *string
 	Insert   *NetfilterInsert
@@ -538,7 +538,7 @@ func (v FilterDumpProperties) String() string {
 // Since QEMU 2.6. See qom.json.
 type FilterMirrorProperties struct {
 	Netdev         string
-	Queue          *NetFilterDirection
+	Queue          *NetfilterDirection
 	Status         *string
 	Position       *string
 	Insert         *NetfilterInsert
@@ -569,7 +569,7 @@ func (v FilterMirrorProperties) String() string {
 // Since QEMU 2.6. See qom.json.
 type FilterRedirectorProperties struct {
 	Netdev         string
-	Queue          *NetFilterDirection
+	Queue          *NetfilterDirection
 	Status         *string
 	Position       *string
 	Insert         *NetfilterInsert
@@ -602,7 +602,7 @@ func (v FilterRedirectorProperties) String() string {
 // Since QEMU 2.8. See qom.json.
 type FilterRewriterProperties struct {
 	Netdev         string
-	Queue          *NetFilterDirection
+	Queue          *NetfilterDirection
 	Status         *string
 	Position       *string
 	Insert         *NetfilterInsert
@@ -693,10 +693,10 @@ type EventLoopBaseProperties struct {
 	ThreadPoolMax *int64
 }
 
-// IothreadProperties is the QAPI struct IothreadProperties.
+// IOThreadProperties is the QAPI struct IothreadProperties.
 //
 // Since QEMU 2.0. See qom.json.
-type IothreadProperties struct {
+type IOThreadProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
 	ThreadPoolMax *int64
@@ -707,7 +707,7 @@ type IothreadProperties struct {
 	PollWeight *int64
 }
 
-func (v *IothreadProperties) EncodeMembers(e *wire.Encoder) {
+func (v *IOThreadProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("aio-max-batch", v.AIOMaxBatch)
 	e.OptInt("thread-pool-min", v.ThreadPoolMin)
 	e.OptInt("thread-pool-max", v.ThreadPoolMax)
@@ -717,11 +717,11 @@ func (v *IothreadProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("poll-weight", v.PollWeight)
 }
 
-func (v IothreadProperties) MarshalJSON() ([]byte, error) {
+func (v IOThreadProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v IothreadProperties) String() string {
+func (v IOThreadProperties) String() string {
 	return qmp.Format(&v)
 }
 
@@ -762,7 +762,7 @@ type MemoryBackendProperties struct {
 	Share                          *bool
 	Reserve                        *bool
 	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	XUseCanonicalPathForRAMBlockID *bool
 }
 
 func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
@@ -784,7 +784,7 @@ func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 }
 
 func (v MemoryBackendProperties) MarshalJSON() ([]byte, error) {
@@ -809,14 +809,14 @@ type MemoryBackendFileProperties struct {
 	Share                          *bool
 	Reserve                        *bool
 	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	XUseCanonicalPathForRAMBlockID *bool
 	Align                          *uint64
 	Offset                         *uint64
 	DiscardData                    *bool
 	MemPath                        string
 	// Only in a QEMU built with CONFIG_LIBPMEM.
-	Pmem     *bool
-	Readonly *bool
+	PMEM     *bool
+	ReadOnly *bool
 	ROM      *OnOffAuto
 }
 
@@ -839,13 +839,13 @@ func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 	e.OptUint("align", v.Align)
 	e.OptUint("offset", v.Offset)
 	e.OptBool("discard-data", v.DiscardData)
 	e.Name("mem-path").String(v.MemPath)
-	e.OptBool("pmem", v.Pmem)
-	e.OptBool("readonly", v.Readonly)
+	e.OptBool("pmem", v.PMEM)
+	e.OptBool("readonly", v.ReadOnly)
 	e.OptString("rom", (*string)(v.ROM))
 }
 
@@ -873,7 +873,7 @@ type MemoryBackendMemfdProperties struct {
 	Share                          *bool
 	Reserve                        *bool
 	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	XUseCanonicalPathForRAMBlockID *bool
 	Hugetlb                        *bool
 	Hugetlbsize                    *uint64
 	Seal                           *bool
@@ -898,7 +898,7 @@ func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 	e.OptBool("hugetlb", v.Hugetlb)
 	e.OptUint("hugetlbsize", v.Hugetlbsize)
 	e.OptBool("seal", v.Seal)
@@ -928,7 +928,7 @@ type MemoryBackendShmProperties struct {
 	Share                          *bool
 	Reserve                        *bool
 	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	XUseCanonicalPathForRAMBlockID *bool
 }
 
 func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
@@ -950,7 +950,7 @@ func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 }
 
 func (v MemoryBackendShmProperties) MarshalJSON() ([]byte, error) {
@@ -961,12 +961,12 @@ func (v MemoryBackendShmProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendEpcProperties is the QAPI struct MemoryBackendEpcProperties.
+// MemoryBackendEPCProperties is the QAPI struct MemoryBackendEpcProperties.
 //
 // Since QEMU 6.2. See qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type MemoryBackendEpcProperties struct {
+type MemoryBackendEPCProperties struct {
 	Dump                           *bool
 	HostNodes                      []uint16
 	Merge                          *bool
@@ -977,10 +977,10 @@ type MemoryBackendEpcProperties struct {
 	Share                          *bool
 	Reserve                        *bool
 	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	XUseCanonicalPathForRAMBlockID *bool
 }
 
-func (v *MemoryBackendEpcProperties) EncodeMembers(e *wire.Encoder) {
+func (v *MemoryBackendEPCProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("dump", v.Dump)
 	if v.HostNodes != nil {
 		e.Name("host-nodes").BeginArray()
@@ -999,35 +999,35 @@ func (v *MemoryBackendEpcProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 }
 
-func (v MemoryBackendEpcProperties) MarshalJSON() ([]byte, error) {
+func (v MemoryBackendEPCProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v MemoryBackendEpcProperties) String() string {
+func (v MemoryBackendEPCProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// PrManagerHelperProperties is the QAPI struct PrManagerHelperProperties.
+// PRManagerHelperProperties is the QAPI struct PrManagerHelperProperties.
 //
 // Since QEMU 2.11. See qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type PrManagerHelperProperties struct {
+type PRManagerHelperProperties struct {
 	Path string
 }
 
-func (v *PrManagerHelperProperties) EncodeMembers(e *wire.Encoder) {
+func (v *PRManagerHelperProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v PrManagerHelperProperties) MarshalJSON() ([]byte, error) {
+func (v PRManagerHelperProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v PrManagerHelperProperties) String() string {
+func (v PRManagerHelperProperties) String() string {
 	return qmp.Format(&v)
 }
 
@@ -1056,13 +1056,13 @@ func (v QtestProperties) String() string {
 //
 // Since QEMU 6.0. See qom.json.
 type RemoteObjectProperties struct {
-	Fd    string
-	Devid string
+	FD    string
+	DevID string
 }
 
 func (v *RemoteObjectProperties) EncodeMembers(e *wire.Encoder) {
-	e.Name("fd").String(v.Fd)
-	e.Name("devid").String(v.Devid)
+	e.Name("fd").String(v.FD)
+	e.Name("devid").String(v.DevID)
 }
 
 func (v RemoteObjectProperties) MarshalJSON() ([]byte, error) {
@@ -1073,24 +1073,24 @@ func (v RemoteObjectProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// VfioUserServerProperties is the QAPI struct VfioUserServerProperties.
+// VFIOUserServerProperties is the QAPI struct VfioUserServerProperties.
 //
 // Since QEMU 7.1. See qom.json.
-type VfioUserServerProperties struct {
+type VFIOUserServerProperties struct {
 	Socket SocketAddress
 	Device string
 }
 
-func (v *VfioUserServerProperties) EncodeMembers(e *wire.Encoder) {
+func (v *VFIOUserServerProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("socket").Object(&v.Socket)
 	e.Name("device").String(v.Device)
 }
 
-func (v VfioUserServerProperties) MarshalJSON() ([]byte, error) {
+func (v VFIOUserServerProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v VfioUserServerProperties) String() string {
+func (v VFIOUserServerProperties) String() string {
 	return qmp.Format(&v)
 }
 
@@ -1098,11 +1098,11 @@ func (v VfioUserServerProperties) String() string {
 //
 // Since QEMU 9.0. See qom.json.
 type IOMMUFDProperties struct {
-	Fd *string
+	FD *string
 }
 
 func (v *IOMMUFDProperties) EncodeMembers(e *wire.Encoder) {
-	e.OptString("fd", v.Fd)
+	e.OptString("fd", v.FD)
 }
 
 func (v IOMMUFDProperties) MarshalJSON() ([]byte, error) {
@@ -1113,168 +1113,168 @@ func (v IOMMUFDProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AcpiGenericInitiatorProperties is the QAPI struct AcpiGenericInitiatorProperties.
+// ACPIGenericInitiatorProperties is the QAPI struct AcpiGenericInitiatorProperties.
 //
 // Since QEMU 9.0. See qom.json.
-type AcpiGenericInitiatorProperties struct {
+type ACPIGenericInitiatorProperties struct {
 	PCIDev string
 	Node   uint32
 }
 
-func (v *AcpiGenericInitiatorProperties) EncodeMembers(e *wire.Encoder) {
+func (v *ACPIGenericInitiatorProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("pci-dev").String(v.PCIDev)
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v AcpiGenericInitiatorProperties) MarshalJSON() ([]byte, error) {
+func (v ACPIGenericInitiatorProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v AcpiGenericInitiatorProperties) String() string {
+func (v ACPIGenericInitiatorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AcpiGenericPortProperties is the QAPI struct AcpiGenericPortProperties.
+// ACPIGenericPortProperties is the QAPI struct AcpiGenericPortProperties.
 //
 // Since QEMU 9.2. See qom.json.
-type AcpiGenericPortProperties struct {
+type ACPIGenericPortProperties struct {
 	PCIBus string
 	Node   uint32
 }
 
-func (v *AcpiGenericPortProperties) EncodeMembers(e *wire.Encoder) {
+func (v *ACPIGenericPortProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("pci-bus").String(v.PCIBus)
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v AcpiGenericPortProperties) MarshalJSON() ([]byte, error) {
+func (v ACPIGenericPortProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v AcpiGenericPortProperties) String() string {
+func (v ACPIGenericPortProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngProperties is the QAPI struct RngProperties.
+// RNGProperties is the QAPI struct RngProperties.
 //
 // Since QEMU 1.3. See qom.json.
-type RngProperties struct {
+type RNGProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened *bool
 }
 
-func (v *RngProperties) EncodeMembers(e *wire.Encoder) {
+func (v *RNGProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 }
 
-func (v RngProperties) MarshalJSON() ([]byte, error) {
+func (v RNGProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RngProperties) String() string {
+func (v RNGProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngEgdProperties is the QAPI struct RngEgdProperties.
+// RNGEGDProperties is the QAPI struct RngEgdProperties.
 //
 // Since QEMU 1.3. See qom.json.
-type RngEgdProperties struct {
+type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened  *bool
 	Chardev string
 }
 
-func (v *RngEgdProperties) EncodeMembers(e *wire.Encoder) {
+func (v *RNGEGDProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v RngEgdProperties) MarshalJSON() ([]byte, error) {
+func (v RNGEGDProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RngEgdProperties) String() string {
+func (v RNGEGDProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngRandomProperties is the QAPI struct RngRandomProperties.
+// RNGRandomProperties is the QAPI struct RngRandomProperties.
 //
 // Since QEMU 1.3. See qom.json.
 //
 // Only in a QEMU built with CONFIG_POSIX.
-type RngRandomProperties struct {
+type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened   *bool
 	Filename *string
 }
 
-func (v *RngRandomProperties) EncodeMembers(e *wire.Encoder) {
+func (v *RNGRandomProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 	e.OptString("filename", v.Filename)
 }
 
-func (v RngRandomProperties) MarshalJSON() ([]byte, error) {
+func (v RNGRandomProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RngRandomProperties) String() string {
+func (v RNGRandomProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// IgvmCfgProperties is the QAPI struct IgvmCfgProperties.
+// IGVMCfgProperties is the QAPI struct IgvmCfgProperties.
 //
 // Since QEMU 10.1. See qom.json.
 //
 // Only in a QEMU built with CONFIG_IGVM.
-type IgvmCfgProperties struct {
+type IGVMCfgProperties struct {
 	File string
 }
 
-func (v *IgvmCfgProperties) EncodeMembers(e *wire.Encoder) {
+func (v *IGVMCfgProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("file").String(v.File)
 }
 
-func (v IgvmCfgProperties) MarshalJSON() ([]byte, error) {
+func (v IGVMCfgProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v IgvmCfgProperties) String() string {
+func (v IGVMCfgProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SevCommonProperties is the QAPI struct SevCommonProperties.
+// SEVCommonProperties is the QAPI struct SevCommonProperties.
 //
 // Since QEMU 9.1. See qom.json.
-type SevCommonProperties struct {
+type SEVCommonProperties struct {
 	SEVDevice       *string
 	Cbitpos         *uint32
 	ReducedPhysBits uint32
 	KernelHashes    *bool
 }
 
-// SevGuestProperties is the QAPI struct SevGuestProperties.
+// SEVGuestProperties is the QAPI struct SevGuestProperties.
 //
 // Since QEMU 2.12. See qom.json.
-type SevGuestProperties struct {
+type SEVGuestProperties struct {
 	SEVDevice       *string
 	Cbitpos         *uint32
 	ReducedPhysBits uint32
 	KernelHashes    *bool
-	DhCertFile      *string
+	DHCertFile      *string
 	SessionFile     *string
 	Policy          *uint32
 	Handle          *uint32
 	LegacyVMType    *OnOffAuto
 }
 
-func (v *SevGuestProperties) EncodeMembers(e *wire.Encoder) {
+func (v *SEVGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("sev-device", v.SEVDevice)
 	if v.Cbitpos != nil {
 		e.Name("cbitpos").Uint(uint64(*v.Cbitpos))
 	}
 	e.Name("reduced-phys-bits").Uint(uint64(v.ReducedPhysBits))
 	e.OptBool("kernel-hashes", v.KernelHashes)
-	e.OptString("dh-cert-file", v.DhCertFile)
+	e.OptString("dh-cert-file", v.DHCertFile)
 	e.OptString("session-file", v.SessionFile)
 	if v.Policy != nil {
 		e.Name("policy").Uint(uint64(*v.Policy))
@@ -1285,18 +1285,18 @@ func (v *SevGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("legacy-vm-type", (*string)(v.LegacyVMType))
 }
 
-func (v SevGuestProperties) MarshalJSON() ([]byte, error) {
+func (v SEVGuestProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v SevGuestProperties) String() string {
+func (v SEVGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SevSnpGuestProperties is the QAPI struct SevSnpGuestProperties.
+// SEVSNPGuestProperties is the QAPI struct SevSnpGuestProperties.
 //
 // Since QEMU 9.1. See qom.json.
-type SevSnpGuestProperties struct {
+type SEVSNPGuestProperties struct {
 	SEVDevice               *string
 	Cbitpos                 *uint32
 	ReducedPhysBits         uint32
@@ -1307,10 +1307,10 @@ type SevSnpGuestProperties struct {
 	IDAuth                  *string
 	AuthorKeyEnabled        *bool
 	HostData                *string
-	VcekDisabled            *bool
+	VCEKDisabled            *bool
 }
 
-func (v *SevSnpGuestProperties) EncodeMembers(e *wire.Encoder) {
+func (v *SEVSNPGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("sev-device", v.SEVDevice)
 	if v.Cbitpos != nil {
 		e.Name("cbitpos").Uint(uint64(*v.Cbitpos))
@@ -1323,47 +1323,47 @@ func (v *SevSnpGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id-auth", v.IDAuth)
 	e.OptBool("author-key-enabled", v.AuthorKeyEnabled)
 	e.OptString("host-data", v.HostData)
-	e.OptBool("vcek-disabled", v.VcekDisabled)
+	e.OptBool("vcek-disabled", v.VCEKDisabled)
 }
 
-func (v SevSnpGuestProperties) MarshalJSON() ([]byte, error) {
+func (v SEVSNPGuestProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v SevSnpGuestProperties) String() string {
+func (v SEVSNPGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TdxGuestProperties is the QAPI struct TdxGuestProperties.
+// TDXGuestProperties is the QAPI struct TdxGuestProperties.
 //
 // Since QEMU 10.1. See qom.json.
 //
 // Features: confidential-guest-reset.
-type TdxGuestProperties struct {
+type TDXGuestProperties struct {
 	Attributes            *uint64
-	SeptVeDisable         *bool
-	Mrconfigid            *string
-	Mrowner               *string
-	Mrownerconfig         *string
+	SEPTVEDisable         *bool
+	MRConfigID            *string
+	MROwner               *string
+	MROwnerConfig         *string
 	QuoteGenerationSocket *SocketAddress
 }
 
-func (v *TdxGuestProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TDXGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("attributes", v.Attributes)
-	e.OptBool("sept-ve-disable", v.SeptVeDisable)
-	e.OptString("mrconfigid", v.Mrconfigid)
-	e.OptString("mrowner", v.Mrowner)
-	e.OptString("mrownerconfig", v.Mrownerconfig)
+	e.OptBool("sept-ve-disable", v.SEPTVEDisable)
+	e.OptString("mrconfigid", v.MRConfigID)
+	e.OptString("mrowner", v.MROwner)
+	e.OptString("mrownerconfig", v.MROwnerConfig)
 	if v.QuoteGenerationSocket != nil {
 		e.Name("quote-generation-socket").Object(v.QuoteGenerationSocket)
 	}
 }
 
-func (v TdxGuestProperties) MarshalJSON() ([]byte, error) {
+func (v TDXGuestProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v TdxGuestProperties) String() string {
+func (v TDXGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
@@ -1409,20 +1409,20 @@ type ObjectType string
 const (
 	ObjectTypeACPIGenericInitiator ObjectType = "acpi-generic-initiator"
 	ObjectTypeACPIGenericPort      ObjectType = "acpi-generic-port"
-	ObjectTypeAuthzList            ObjectType = "authz-list"
-	ObjectTypeAuthzListfile        ObjectType = "authz-listfile"
-	ObjectTypeAuthzPam             ObjectType = "authz-pam"
-	ObjectTypeAuthzSimple          ObjectType = "authz-simple"
-	ObjectTypeCanBus               ObjectType = "can-bus"
+	ObjectTypeAuthZList            ObjectType = "authz-list"
+	ObjectTypeAuthZListFile        ObjectType = "authz-listfile"
+	ObjectTypeAuthZPAM             ObjectType = "authz-pam"
+	ObjectTypeAuthZSimple          ObjectType = "authz-simple"
+	ObjectTypeCANBus               ObjectType = "can-bus"
 	// Only in a QEMU built with CONFIG_LINUX.
-	ObjectTypeCanHostSocketcan        ObjectType = "can-host-socketcan"
-	ObjectTypeColoCompare             ObjectType = "colo-compare"
+	ObjectTypeCANHostSocketCAN        ObjectType = "can-host-socketcan"
+	ObjectTypeCOLOCompare             ObjectType = "colo-compare"
 	ObjectTypeCryptodevBackend        ObjectType = "cryptodev-backend"
 	ObjectTypeCryptodevBackendBuiltin ObjectType = "cryptodev-backend-builtin"
-	ObjectTypeCryptodevBackendLkcf    ObjectType = "cryptodev-backend-lkcf"
+	ObjectTypeCryptodevBackendLKCF    ObjectType = "cryptodev-backend-lkcf"
 	// Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 	ObjectTypeCryptodevVhostUser ObjectType = "cryptodev-vhost-user"
-	ObjectTypeDbusVmstate        ObjectType = "dbus-vmstate"
+	ObjectTypeDBusVMState        ObjectType = "dbus-vmstate"
 	ObjectTypeFilterBuffer       ObjectType = "filter-buffer"
 	ObjectTypeFilterDump         ObjectType = "filter-dump"
 	ObjectTypeFilterMirror       ObjectType = "filter-mirror"
@@ -1430,40 +1430,40 @@ const (
 	ObjectTypeFilterReplay       ObjectType = "filter-replay"
 	ObjectTypeFilterRewriter     ObjectType = "filter-rewriter"
 	// Only in a QEMU built with CONFIG_IGVM.
-	ObjectTypeIgvmCfg      ObjectType = "igvm-cfg"
+	ObjectTypeIGVMCfg      ObjectType = "igvm-cfg"
 	ObjectTypeInputBarrier ObjectType = "input-barrier"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeInputLinux ObjectType = "input-linux"
-	ObjectTypeIommufd    ObjectType = "iommufd"
-	ObjectTypeIothread   ObjectType = "iothread"
+	ObjectTypeIOMMUFD    ObjectType = "iommufd"
+	ObjectTypeIOThread   ObjectType = "iothread"
 	ObjectTypeMainLoop   ObjectType = "main-loop"
 	// Only in a QEMU built with CONFIG_LINUX.
-	ObjectTypeMemoryBackendEpc  ObjectType = "memory-backend-epc"
+	ObjectTypeMemoryBackendEPC  ObjectType = "memory-backend-epc"
 	ObjectTypeMemoryBackendFile ObjectType = "memory-backend-file"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeMemoryBackendMemfd ObjectType = "memory-backend-memfd"
 	ObjectTypeMemoryBackendRAM   ObjectType = "memory-backend-ram"
 	// Only in a QEMU built with CONFIG_POSIX.
 	ObjectTypeMemoryBackendShm ObjectType = "memory-backend-shm"
-	ObjectTypePefGuest         ObjectType = "pef-guest"
+	ObjectTypePEFGuest         ObjectType = "pef-guest"
 	// Only in a QEMU built with CONFIG_LINUX.
-	ObjectTypePrManagerHelper ObjectType = "pr-manager-helper"
+	ObjectTypePRManagerHelper ObjectType = "pr-manager-helper"
 	ObjectTypeQtest           ObjectType = "qtest"
 	ObjectTypeRNGBuiltin      ObjectType = "rng-builtin"
-	ObjectTypeRNGEgd          ObjectType = "rng-egd"
+	ObjectTypeRNGEGD          ObjectType = "rng-egd"
 	// Only in a QEMU built with CONFIG_POSIX.
 	ObjectTypeRNGRandom ObjectType = "rng-random"
 	ObjectTypeSecret    ObjectType = "secret"
 	// Only in a QEMU built with CONFIG_SECRET_KEYRING.
 	ObjectTypeSecretKeyring   ObjectType = "secret_keyring"
 	ObjectTypeSEVGuest        ObjectType = "sev-guest"
-	ObjectTypeSEVSnpGuest     ObjectType = "sev-snp-guest"
+	ObjectTypeSEVSNPGuest     ObjectType = "sev-snp-guest"
 	ObjectTypeThreadContext   ObjectType = "thread-context"
-	ObjectTypeS390PvGuest     ObjectType = "s390-pv-guest"
+	ObjectTypeS390PVGuest     ObjectType = "s390-pv-guest"
 	ObjectTypeTDXGuest        ObjectType = "tdx-guest"
 	ObjectTypeThrottleGroup   ObjectType = "throttle-group"
 	ObjectTypeTLSCredsAnon    ObjectType = "tls-creds-anon"
-	ObjectTypeTLSCredsPsk     ObjectType = "tls-creds-psk"
+	ObjectTypeTLSCredsPSK     ObjectType = "tls-creds-psk"
 	ObjectTypeTLSCredsX509    ObjectType = "tls-creds-x509"
 	ObjectTypeTLSCipherSuites ObjectType = "tls-cipher-suites"
 	// Unstable: any release of QEMU may change or remove the value.
@@ -1488,14 +1488,14 @@ type ObjectOptions struct {
 
 // ObjectOptionsBranch is what the QOMType of ObjectOptions adds to it:
 //
-//   - *AcpiGenericInitiatorProperties: acpi-generic-initiator
-//   - *AcpiGenericPortProperties: acpi-generic-port
+//   - *ACPIGenericInitiatorProperties: acpi-generic-initiator
+//   - *ACPIGenericPortProperties: acpi-generic-port
 //   - *AuthZListProperties: authz-list
 //   - *AuthZListFileProperties: authz-listfile
 //   - *AuthZPAMProperties: authz-pam
 //   - *AuthZSimpleProperties: authz-simple
-//   - *CanHostSocketcanProperties: can-host-socketcan (CONFIG_LINUX)
-//   - *ColoCompareProperties: colo-compare
+//   - *CANHostSocketCANProperties: can-host-socketcan (CONFIG_LINUX)
+//   - *COLOCompareProperties: colo-compare
 //   - *CryptodevBackendProperties: cryptodev-backend, cryptodev-backend-builtin, cryptodev-backend-lkcf
 //   - *CryptodevVhostUserProperties: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
 //   - *DBusVMStateProperties: dbus-vmstate
@@ -1505,37 +1505,37 @@ type ObjectOptions struct {
 //   - *FilterRedirectorProperties: filter-redirector
 //   - *NetfilterProperties: filter-replay
 //   - *FilterRewriterProperties: filter-rewriter
-//   - *IgvmCfgProperties: igvm-cfg (CONFIG_IGVM)
+//   - *IGVMCfgProperties: igvm-cfg (CONFIG_IGVM)
 //   - *InputBarrierProperties: input-barrier
 //   - *InputLinuxProperties: input-linux (CONFIG_LINUX)
 //   - *IOMMUFDProperties: iommufd
-//   - *IothreadProperties: iothread
+//   - *IOThreadProperties: iothread
 //   - *MainLoopProperties: main-loop
-//   - *MemoryBackendEpcProperties: memory-backend-epc (CONFIG_LINUX)
+//   - *MemoryBackendEPCProperties: memory-backend-epc (CONFIG_LINUX)
 //   - *MemoryBackendFileProperties: memory-backend-file
 //   - *MemoryBackendMemfdProperties: memory-backend-memfd (CONFIG_LINUX)
 //   - *MemoryBackendProperties: memory-backend-ram
 //   - *MemoryBackendShmProperties: memory-backend-shm (CONFIG_POSIX)
-//   - *PrManagerHelperProperties: pr-manager-helper (CONFIG_LINUX)
+//   - *PRManagerHelperProperties: pr-manager-helper (CONFIG_LINUX)
 //   - *QtestProperties: qtest
-//   - *RngProperties: rng-builtin
-//   - *RngEgdProperties: rng-egd
-//   - *RngRandomProperties: rng-random (CONFIG_POSIX)
+//   - *RNGProperties: rng-builtin
+//   - *RNGEGDProperties: rng-egd
+//   - *RNGRandomProperties: rng-random (CONFIG_POSIX)
 //   - *SecretProperties: secret
 //   - *SecretKeyringProperties: secret_keyring (CONFIG_SECRET_KEYRING)
-//   - *SevGuestProperties: sev-guest
-//   - *SevSnpGuestProperties: sev-snp-guest
-//   - *TdxGuestProperties: tdx-guest
+//   - *SEVGuestProperties: sev-guest
+//   - *SEVSNPGuestProperties: sev-snp-guest
+//   - *TDXGuestProperties: tdx-guest
 //   - *ThreadContextProperties: thread-context
 //   - *ThrottleGroupProperties: throttle-group
-//   - *TlsCredsAnonProperties: tls-creds-anon
-//   - *TlsCredsPskProperties: tls-creds-psk
-//   - *TlsCredsX509Properties: tls-creds-x509
-//   - *TlsCredsProperties: tls-cipher-suites
+//   - *TLSCredsAnonProperties: tls-creds-anon
+//   - *TLSCredsPSKProperties: tls-creds-psk
+//   - *TLSCredsX509Properties: tls-creds-x509
+//   - *TLSCredsProperties: tls-cipher-suites
 //   - *RemoteObjectProperties: x-remote-object
-//   - *VfioUserServerProperties: x-vfio-user-server
-//   - *ObjectOptionsMonitorHmp: monitor-hmp (seen first in QEMU 11.1)
-//   - *ObjectOptionsMonitorQmp: monitor-qmp (seen first in QEMU 11.1)
+//   - *VFIOUserServerProperties: x-vfio-user-server
+//   - *ObjectOptionsMonitorHMP: monitor-hmp (seen first in QEMU 11.1)
+//   - *ObjectOptionsMonitorQMP: monitor-qmp (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for can-bus, pef-guest, s390-pv-guest.
@@ -1544,14 +1544,14 @@ type ObjectOptionsBranch interface {
 	isObjectOptionsBranch()
 }
 
-func (*AcpiGenericInitiatorProperties) isObjectOptionsBranch() {}
-func (*AcpiGenericPortProperties) isObjectOptionsBranch()      {}
+func (*ACPIGenericInitiatorProperties) isObjectOptionsBranch() {}
+func (*ACPIGenericPortProperties) isObjectOptionsBranch()      {}
 func (*AuthZListProperties) isObjectOptionsBranch()            {}
 func (*AuthZListFileProperties) isObjectOptionsBranch()        {}
 func (*AuthZPAMProperties) isObjectOptionsBranch()             {}
 func (*AuthZSimpleProperties) isObjectOptionsBranch()          {}
-func (*CanHostSocketcanProperties) isObjectOptionsBranch()     {}
-func (*ColoCompareProperties) isObjectOptionsBranch()          {}
+func (*CANHostSocketCANProperties) isObjectOptionsBranch()     {}
+func (*COLOCompareProperties) isObjectOptionsBranch()          {}
 func (*CryptodevBackendProperties) isObjectOptionsBranch()     {}
 func (*CryptodevVhostUserProperties) isObjectOptionsBranch()   {}
 func (*DBusVMStateProperties) isObjectOptionsBranch()          {}
@@ -1561,45 +1561,45 @@ func (*FilterMirrorProperties) isObjectOptionsBranch()         {}
 func (*FilterRedirectorProperties) isObjectOptionsBranch()     {}
 func (*NetfilterProperties) isObjectOptionsBranch()            {}
 func (*FilterRewriterProperties) isObjectOptionsBranch()       {}
-func (*IgvmCfgProperties) isObjectOptionsBranch()              {}
+func (*IGVMCfgProperties) isObjectOptionsBranch()              {}
 func (*InputBarrierProperties) isObjectOptionsBranch()         {}
 func (*InputLinuxProperties) isObjectOptionsBranch()           {}
 func (*IOMMUFDProperties) isObjectOptionsBranch()              {}
-func (*IothreadProperties) isObjectOptionsBranch()             {}
+func (*IOThreadProperties) isObjectOptionsBranch()             {}
 func (*MainLoopProperties) isObjectOptionsBranch()             {}
-func (*MemoryBackendEpcProperties) isObjectOptionsBranch()     {}
+func (*MemoryBackendEPCProperties) isObjectOptionsBranch()     {}
 func (*MemoryBackendFileProperties) isObjectOptionsBranch()    {}
 func (*MemoryBackendMemfdProperties) isObjectOptionsBranch()   {}
 func (*MemoryBackendProperties) isObjectOptionsBranch()        {}
 func (*MemoryBackendShmProperties) isObjectOptionsBranch()     {}
-func (*PrManagerHelperProperties) isObjectOptionsBranch()      {}
+func (*PRManagerHelperProperties) isObjectOptionsBranch()      {}
 func (*QtestProperties) isObjectOptionsBranch()                {}
-func (*RngProperties) isObjectOptionsBranch()                  {}
-func (*RngEgdProperties) isObjectOptionsBranch()               {}
-func (*RngRandomProperties) isObjectOptionsBranch()            {}
+func (*RNGProperties) isObjectOptionsBranch()                  {}
+func (*RNGEGDProperties) isObjectOptionsBranch()               {}
+func (*RNGRandomProperties) isObjectOptionsBranch()            {}
 func (*SecretProperties) isObjectOptionsBranch()               {}
 func (*SecretKeyringProperties) isObjectOptionsBranch()        {}
-func (*SevGuestProperties) isObjectOptionsBranch()             {}
-func (*SevSnpGuestProperties) isObjectOptionsBranch()          {}
-func (*TdxGuestProperties) isObjectOptionsBranch()             {}
+func (*SEVGuestProperties) isObjectOptionsBranch()             {}
+func (*SEVSNPGuestProperties) isObjectOptionsBranch()          {}
+func (*TDXGuestProperties) isObjectOptionsBranch()             {}
 func (*ThreadContextProperties) isObjectOptionsBranch()        {}
 func (*ThrottleGroupProperties) isObjectOptionsBranch()        {}
-func (*TlsCredsAnonProperties) isObjectOptionsBranch()         {}
-func (*TlsCredsPskProperties) isObjectOptionsBranch()          {}
-func (*TlsCredsX509Properties) isObjectOptionsBranch()         {}
-func (*TlsCredsProperties) isObjectOptionsBranch()             {}
+func (*TLSCredsAnonProperties) isObjectOptionsBranch()         {}
+func (*TLSCredsPSKProperties) isObjectOptionsBranch()          {}
+func (*TLSCredsX509Properties) isObjectOptionsBranch()         {}
+func (*TLSCredsProperties) isObjectOptionsBranch()             {}
 func (*RemoteObjectProperties) isObjectOptionsBranch()         {}
-func (*VfioUserServerProperties) isObjectOptionsBranch()       {}
-func (*ObjectOptionsMonitorHmp) isObjectOptionsBranch()        {}
-func (*ObjectOptionsMonitorQmp) isObjectOptionsBranch()        {}
+func (*VFIOUserServerProperties) isObjectOptionsBranch()       {}
+func (*ObjectOptionsMonitorHMP) isObjectOptionsBranch()        {}
+func (*ObjectOptionsMonitorQMP) isObjectOptionsBranch()        {}
 func (*RawBranch) isObjectOptionsBranch()                      {}
 
 func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.QOMType)
 	switch b := v.Branch.(type) {
-	case *AcpiGenericInitiatorProperties:
+	case *ACPIGenericInitiatorProperties:
 		tag = e.Tag(tag, b == nil, "acpi-generic-initiator")
-	case *AcpiGenericPortProperties:
+	case *ACPIGenericPortProperties:
 		tag = e.Tag(tag, b == nil, "acpi-generic-port")
 	case *AuthZListProperties:
 		tag = e.Tag(tag, b == nil, "authz-list")
@@ -1609,9 +1609,9 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "authz-pam")
 	case *AuthZSimpleProperties:
 		tag = e.Tag(tag, b == nil, "authz-simple")
-	case *CanHostSocketcanProperties:
+	case *CANHostSocketCANProperties:
 		tag = e.Tag(tag, b == nil, "can-host-socketcan")
-	case *ColoCompareProperties:
+	case *COLOCompareProperties:
 		tag = e.Tag(tag, b == nil, "colo-compare")
 	case *CryptodevBackendProperties:
 		tag = e.Tag(tag, b == nil, "cryptodev-backend", "cryptodev-backend-builtin", "cryptodev-backend-lkcf")
@@ -1631,7 +1631,7 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "filter-replay")
 	case *FilterRewriterProperties:
 		tag = e.Tag(tag, b == nil, "filter-rewriter")
-	case *IgvmCfgProperties:
+	case *IGVMCfgProperties:
 		tag = e.Tag(tag, b == nil, "igvm-cfg")
 	case *InputBarrierProperties:
 		tag = e.Tag(tag, b == nil, "input-barrier")
@@ -1639,11 +1639,11 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "input-linux")
 	case *IOMMUFDProperties:
 		tag = e.Tag(tag, b == nil, "iommufd")
-	case *IothreadProperties:
+	case *IOThreadProperties:
 		tag = e.Tag(tag, b == nil, "iothread")
 	case *MainLoopProperties:
 		tag = e.Tag(tag, b == nil, "main-loop")
-	case *MemoryBackendEpcProperties:
+	case *MemoryBackendEPCProperties:
 		tag = e.Tag(tag, b == nil, "memory-backend-epc")
 	case *MemoryBackendFileProperties:
 		tag = e.Tag(tag, b == nil, "memory-backend-file")
@@ -1653,45 +1653,45 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "memory-backend-ram")
 	case *MemoryBackendShmProperties:
 		tag = e.Tag(tag, b == nil, "memory-backend-shm")
-	case *PrManagerHelperProperties:
+	case *PRManagerHelperProperties:
 		tag = e.Tag(tag, b == nil, "pr-manager-helper")
 	case *QtestProperties:
 		tag = e.Tag(tag, b == nil, "qtest")
-	case *RngProperties:
+	case *RNGProperties:
 		tag = e.Tag(tag, b == nil, "rng-builtin")
-	case *RngEgdProperties:
+	case *RNGEGDProperties:
 		tag = e.Tag(tag, b == nil, "rng-egd")
-	case *RngRandomProperties:
+	case *RNGRandomProperties:
 		tag = e.Tag(tag, b == nil, "rng-random")
 	case *SecretProperties:
 		tag = e.Tag(tag, b == nil, "secret")
 	case *SecretKeyringProperties:
 		tag = e.Tag(tag, b == nil, "secret_keyring")
-	case *SevGuestProperties:
+	case *SEVGuestProperties:
 		tag = e.Tag(tag, b == nil, "sev-guest")
-	case *SevSnpGuestProperties:
+	case *SEVSNPGuestProperties:
 		tag = e.Tag(tag, b == nil, "sev-snp-guest")
-	case *TdxGuestProperties:
+	case *TDXGuestProperties:
 		tag = e.Tag(tag, b == nil, "tdx-guest")
 	case *ThreadContextProperties:
 		tag = e.Tag(tag, b == nil, "thread-context")
 	case *ThrottleGroupProperties:
 		tag = e.Tag(tag, b == nil, "throttle-group")
-	case *TlsCredsAnonProperties:
+	case *TLSCredsAnonProperties:
 		tag = e.Tag(tag, b == nil, "tls-creds-anon")
-	case *TlsCredsPskProperties:
+	case *TLSCredsPSKProperties:
 		tag = e.Tag(tag, b == nil, "tls-creds-psk")
-	case *TlsCredsX509Properties:
+	case *TLSCredsX509Properties:
 		tag = e.Tag(tag, b == nil, "tls-creds-x509")
-	case *TlsCredsProperties:
+	case *TLSCredsProperties:
 		tag = e.Tag(tag, b == nil, "tls-cipher-suites")
 	case *RemoteObjectProperties:
 		tag = e.Tag(tag, b == nil, "x-remote-object")
-	case *VfioUserServerProperties:
+	case *VFIOUserServerProperties:
 		tag = e.Tag(tag, b == nil, "x-vfio-user-server")
-	case *ObjectOptionsMonitorHmp:
+	case *ObjectOptionsMonitorHMP:
 		tag = e.Tag(tag, b == nil, "monitor-hmp")
-	case *ObjectOptionsMonitorQmp:
+	case *ObjectOptionsMonitorQMP:
 		tag = e.Tag(tag, b == nil, "monitor-qmp")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -1753,57 +1753,57 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHmp is the QAPI struct ObjectOptionsMonitorHmp.
+// ObjectOptionsMonitorHMP is the QAPI struct ObjectOptionsMonitorHmp.
 //
 // Seen first in QEMU 11.1. See qom.json.
-type ObjectOptionsMonitorHmp struct {
+type ObjectOptionsMonitorHMP struct {
 	Chardev  string
 	Readline *bool
 }
 
-func (v *ObjectOptionsMonitorHmp) EncodeMembers(e *wire.Encoder) {
+func (v *ObjectOptionsMonitorHMP) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 	e.OptBool("readline", v.Readline)
 }
 
-func (v ObjectOptionsMonitorHmp) MarshalJSON() ([]byte, error) {
+func (v ObjectOptionsMonitorHMP) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ObjectOptionsMonitorHmp) String() string {
+func (v ObjectOptionsMonitorHMP) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectOptionsMonitorQmp is the QAPI struct ObjectOptionsMonitorQmp.
+// ObjectOptionsMonitorQMP is the QAPI struct ObjectOptionsMonitorQmp.
 //
 // Seen first in QEMU 11.1. See qom.json.
-type ObjectOptionsMonitorQmp struct {
+type ObjectOptionsMonitorQMP struct {
 	Chardev     string
 	Pretty      *bool
-	CloseAction *ObjectOptionsMonitorQmpCloseAction
+	CloseAction *ObjectOptionsMonitorQMPCloseAction
 }
 
-func (v *ObjectOptionsMonitorQmp) EncodeMembers(e *wire.Encoder) {
+func (v *ObjectOptionsMonitorQMP) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 	e.OptBool("pretty", v.Pretty)
 	e.OptString("close-action", (*string)(v.CloseAction))
 }
 
-func (v ObjectOptionsMonitorQmp) MarshalJSON() ([]byte, error) {
+func (v ObjectOptionsMonitorQMP) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v ObjectOptionsMonitorQmp) String() string {
+func (v ObjectOptionsMonitorQMP) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectOptionsMonitorQmpCloseAction is the QAPI enum ObjectOptionsMonitorQmpCloseAction.
+// ObjectOptionsMonitorQMPCloseAction is the QAPI enum ObjectOptionsMonitorQmpCloseAction.
 //
 // Seen first in QEMU 11.1. See qom.json.
-type ObjectOptionsMonitorQmpCloseAction string
+type ObjectOptionsMonitorQMPCloseAction string
 
-// The values of ObjectOptionsMonitorQmpCloseAction.
+// The values of ObjectOptionsMonitorQMPCloseAction.
 const (
-	ObjectOptionsMonitorQmpCloseActionNone   ObjectOptionsMonitorQmpCloseAction = "none"
-	ObjectOptionsMonitorQmpCloseActionDelete ObjectOptionsMonitorQmpCloseAction = "delete"
+	ObjectOptionsMonitorQMPCloseActionNone   ObjectOptionsMonitorQMPCloseAction = "none"
+	ObjectOptionsMonitorQMPCloseActionDelete ObjectOptionsMonitorQMPCloseAction = "delete"
 )

@@ -30,7 +30,7 @@ const (
 	RunStateSuspended     RunState = "suspended"
 	RunStateWatchdog      RunState = "watchdog"
 	RunStateGuestPanicked RunState = "guest-panicked"
-	RunStateColo          RunState = "colo"
+	RunStateCOLO          RunState = "colo"
 )
 
 // ShutdownCause is the QAPI enum ShutdownCause.
@@ -399,18 +399,18 @@ func (*GuestCrashloadedEvent) EventName() string {
 	return EventGuestCrashloaded
 }
 
-// GuestPvshutdownEvent is the event GUEST_PVSHUTDOWN.
+// GuestPVShutdownEvent is the event GUEST_PVSHUTDOWN.
 //
 // Since QEMU 9.1. See run-state.json.
-type GuestPvshutdownEvent struct{}
+type GuestPVShutdownEvent struct{}
 
-func (v *GuestPvshutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestPVShutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
 // EventName returns GUEST_PVSHUTDOWN.
-func (*GuestPvshutdownEvent) EventName() string {
-	return EventGuestPvshutdown
+func (*GuestPVShutdownEvent) EventName() string {
+	return EventGuestPVShutdown
 }
 
 // GuestPanicAction is the QAPI enum GuestPanicAction.
@@ -452,8 +452,8 @@ type GuestPanicInformation struct {
 //
 //   - *GuestPanicInformationHyperV: hyper-v
 //   - *GuestPanicInformationS390: s390
-//   - *GuestPanicInformationTdx: tdx
-//   - *GuestPanicInformationSev: sev (seen first in QEMU 11.1)
+//   - *GuestPanicInformationTDX: tdx
+//   - *GuestPanicInformationSEV: sev (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 type GuestPanicInformationBranch interface {
 	wire.MemberDecoder
@@ -462,8 +462,8 @@ type GuestPanicInformationBranch interface {
 
 func (*GuestPanicInformationHyperV) isGuestPanicInformationBranch() {}
 func (*GuestPanicInformationS390) isGuestPanicInformationBranch()   {}
-func (*GuestPanicInformationTdx) isGuestPanicInformationBranch()    {}
-func (*GuestPanicInformationSev) isGuestPanicInformationBranch()    {}
+func (*GuestPanicInformationTDX) isGuestPanicInformationBranch()    {}
+func (*GuestPanicInformationSEV) isGuestPanicInformationBranch()    {}
 func (*RawBranch) isGuestPanicInformationBranch()                   {}
 
 func (v *GuestPanicInformation) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -488,9 +488,9 @@ func (v *GuestPanicInformation) DecodeBranch(end bool) (wire.MemberDecoder, bool
 	case GuestPanicInformationTypeS390:
 		v.Branch = new(GuestPanicInformationS390)
 	case GuestPanicInformationTypeTDX:
-		v.Branch = new(GuestPanicInformationTdx)
+		v.Branch = new(GuestPanicInformationTDX)
 	case GuestPanicInformationTypeSEV:
-		v.Branch = new(GuestPanicInformationSev)
+		v.Branch = new(GuestPanicInformationSEV)
 	default:
 		v.Branch = new(RawBranch)
 	}
@@ -548,8 +548,8 @@ const (
 // Since QEMU 2.12. See run-state.json.
 type GuestPanicInformationS390 struct {
 	Core    uint32          `json:"core"`
-	PswMask uint64          `json:"psw-mask"`
-	PswAddr uint64          `json:"psw-addr"`
+	PSWMask uint64          `json:"psw-mask"`
+	PSWAddr uint64          `json:"psw-addr"`
 	Reason  S390CrashReason `json:"reason"`
 }
 
@@ -559,10 +559,10 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 		v.Core = d.Uint32()
 		return 1
 	case "psw-mask":
-		v.PswMask = d.Uint64()
+		v.PSWMask = d.Uint64()
 		return 2
 	case "psw-addr":
-		v.PswAddr = d.Uint64()
+		v.PSWAddr = d.Uint64()
 		return 3
 	case "reason":
 		v.Reason = S390CrashReason(d.Enum())
@@ -571,16 +571,16 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestPanicInformationTdx is the QAPI struct GuestPanicInformationTdx.
+// GuestPanicInformationTDX is the QAPI struct GuestPanicInformationTdx.
 //
 // Since QEMU 10.1. See run-state.json.
-type GuestPanicInformationTdx struct {
+type GuestPanicInformationTDX struct {
 	ErrorCode uint32  `json:"error-code"`
 	Message   string  `json:"message"`
-	Gpa       *uint64 `json:"gpa,omitzero"`
+	GPA       *uint64 `json:"gpa,omitzero"`
 }
 
-func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestPanicInformationTDX) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "error-code":
 		v.ErrorCode = d.Uint32()
@@ -589,7 +589,7 @@ func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Message = d.String()
 		return 2
 	case "gpa":
-		v.Gpa = new(d.Uint64())
+		v.GPA = new(d.Uint64())
 		return 3
 	}
 	return 0
@@ -668,27 +668,27 @@ func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NotifyVmexitOption is the QAPI enum NotifyVmexitOption.
+// NotifyVMExitOption is the QAPI enum NotifyVmexitOption.
 //
 // Since QEMU 7.2. See run-state.json.
-type NotifyVmexitOption string
+type NotifyVMExitOption string
 
-// The values of NotifyVmexitOption.
+// The values of NotifyVMExitOption.
 const (
-	NotifyVmexitOptionRun           NotifyVmexitOption = "run"
-	NotifyVmexitOptionInternalError NotifyVmexitOption = "internal-error"
-	NotifyVmexitOptionDisable       NotifyVmexitOption = "disable"
+	NotifyVMExitOptionRun           NotifyVMExitOption = "run"
+	NotifyVMExitOptionInternalError NotifyVMExitOption = "internal-error"
+	NotifyVMExitOptionDisable       NotifyVMExitOption = "disable"
 )
 
-// GuestPanicInformationSev is the QAPI struct GuestPanicInformationSev.
+// GuestPanicInformationSEV is the QAPI struct GuestPanicInformationSev.
 //
 // Seen first in QEMU 11.1. See run-state.json.
-type GuestPanicInformationSev struct {
+type GuestPanicInformationSEV struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`
 }
 
-func (v *GuestPanicInformationSev) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestPanicInformationSEV) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "set":
 		v.Set = d.Int64()

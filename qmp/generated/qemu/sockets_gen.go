@@ -17,7 +17,7 @@ const (
 	NetworkAddressFamilyIPv4    NetworkAddressFamily = "ipv4"
 	NetworkAddressFamilyIPv6    NetworkAddressFamily = "ipv6"
 	NetworkAddressFamilyUnix    NetworkAddressFamily = "unix"
-	NetworkAddressFamilyVSOCK   NetworkAddressFamily = "vsock"
+	NetworkAddressFamilyVsock   NetworkAddressFamily = "vsock"
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
@@ -60,7 +60,7 @@ type InetSocketAddress struct {
 	// Only in a QEMU built with HAVE_TCP_KEEPINTVL.
 	KeepAliveInterval *uint32 `json:"keep-alive-interval,omitzero"`
 	// Only in a QEMU built with HAVE_IPPROTO_MPTCP.
-	Mptcp *bool `json:"mptcp,omitzero"`
+	MPTCP *bool `json:"mptcp,omitzero"`
 }
 
 func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -82,7 +82,7 @@ func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
 	if v.KeepAliveInterval != nil {
 		e.Name("keep-alive-interval").Uint(uint64(*v.KeepAliveInterval))
 	}
-	e.OptBool("mptcp", v.Mptcp)
+	e.OptBool("mptcp", v.MPTCP)
 }
 
 func (v InetSocketAddress) MarshalJSON() ([]byte, error) {
@@ -126,7 +126,7 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.KeepAliveInterval = new(d.Uint32())
 		return 10
 	case "mptcp":
-		v.Mptcp = new(d.Bool())
+		v.MPTCP = new(d.Bool())
 		return 11
 	}
 	return 0
@@ -176,12 +176,12 @@ func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.8. See sockets.json.
 type VsockSocketAddress struct {
-	Cid  string `json:"cid"`
+	CID  string `json:"cid"`
 	Port string `json:"port"`
 }
 
 func (v *VsockSocketAddress) EncodeMembers(e *wire.Encoder) {
-	e.Name("cid").String(v.Cid)
+	e.Name("cid").String(v.CID)
 	e.Name("port").String(v.Port)
 }
 
@@ -196,7 +196,7 @@ func (v VsockSocketAddress) String() string {
 func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cid":
-		v.Cid = d.String()
+		v.CID = d.String()
 		return 1
 	case "port":
 		v.Port = d.String()
@@ -205,26 +205,26 @@ func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FdSocketAddress is the QAPI struct FdSocketAddress.
+// FDSocketAddress is the QAPI struct FdSocketAddress.
 //
 // Since QEMU 1.2. See sockets.json.
-type FdSocketAddress struct {
+type FDSocketAddress struct {
 	Str string `json:"str"`
 }
 
-func (v *FdSocketAddress) EncodeMembers(e *wire.Encoder) {
+func (v *FDSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v FdSocketAddress) MarshalJSON() ([]byte, error) {
+func (v FDSocketAddress) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v FdSocketAddress) String() string {
+func (v FDSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FDSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "str":
 		v.Str = d.String()
@@ -290,22 +290,22 @@ func (v VsockSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// FdSocketAddressWrapper is the QAPI struct FdSocketAddressWrapper.
+// FDSocketAddressWrapper is the QAPI struct FdSocketAddressWrapper.
 //
 // Since QEMU 1.3. See sockets.json.
-type FdSocketAddressWrapper struct {
-	Data FdSocketAddress
+type FDSocketAddressWrapper struct {
+	Data FDSocketAddress
 }
 
-func (v *FdSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
+func (v *FDSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v FdSocketAddressWrapper) MarshalJSON() ([]byte, error) {
+func (v FDSocketAddressWrapper) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v FdSocketAddressWrapper) String() string {
+func (v FDSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
@@ -323,7 +323,7 @@ type SocketAddressLegacy struct {
 //   - *InetSocketAddressWrapper: inet
 //   - *UnixSocketAddressWrapper: unix
 //   - *VsockSocketAddressWrapper: vsock
-//   - *FdSocketAddressWrapper: fd
+//   - *FDSocketAddressWrapper: fd
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
@@ -333,7 +333,7 @@ type SocketAddressLegacyBranch interface {
 func (*InetSocketAddressWrapper) isSocketAddressLegacyBranch()  {}
 func (*UnixSocketAddressWrapper) isSocketAddressLegacyBranch()  {}
 func (*VsockSocketAddressWrapper) isSocketAddressLegacyBranch() {}
-func (*FdSocketAddressWrapper) isSocketAddressLegacyBranch()    {}
+func (*FDSocketAddressWrapper) isSocketAddressLegacyBranch()    {}
 func (*RawBranch) isSocketAddressLegacyBranch()                 {}
 
 func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
@@ -345,7 +345,7 @@ func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "unix")
 	case *VsockSocketAddressWrapper:
 		tag = e.Tag(tag, b == nil, "vsock")
-	case *FdSocketAddressWrapper:
+	case *FDSocketAddressWrapper:
 		tag = e.Tag(tag, b == nil, "fd")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -373,8 +373,8 @@ type SocketAddressType string
 const (
 	SocketAddressTypeInet  SocketAddressType = "inet"
 	SocketAddressTypeUnix  SocketAddressType = "unix"
-	SocketAddressTypeVSOCK SocketAddressType = "vsock"
-	SocketAddressTypeFd    SocketAddressType = "fd"
+	SocketAddressTypeVsock SocketAddressType = "vsock"
+	SocketAddressTypeFD    SocketAddressType = "fd"
 )
 
 // SocketAddress is the QAPI union SocketAddress.
@@ -391,7 +391,7 @@ type SocketAddress struct {
 //   - *InetSocketAddress: inet
 //   - *UnixSocketAddress: unix
 //   - *VsockSocketAddress: vsock
-//   - *FdSocketAddress: fd
+//   - *FDSocketAddress: fd
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
@@ -402,7 +402,7 @@ type SocketAddressBranch interface {
 func (*InetSocketAddress) isSocketAddressBranch()  {}
 func (*UnixSocketAddress) isSocketAddressBranch()  {}
 func (*VsockSocketAddress) isSocketAddressBranch() {}
-func (*FdSocketAddress) isSocketAddressBranch()    {}
+func (*FDSocketAddress) isSocketAddressBranch()    {}
 func (*RawBranch) isSocketAddressBranch()          {}
 
 func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -414,7 +414,7 @@ func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "unix")
 	case *VsockSocketAddress:
 		tag = e.Tag(tag, b == nil, "vsock")
-	case *FdSocketAddress:
+	case *FDSocketAddress:
 		tag = e.Tag(tag, b == nil, "fd")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -454,10 +454,10 @@ func (v *SocketAddress) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(InetSocketAddress)
 	case SocketAddressTypeUnix:
 		v.Branch = new(UnixSocketAddress)
-	case SocketAddressTypeVSOCK:
+	case SocketAddressTypeVsock:
 		v.Branch = new(VsockSocketAddress)
-	case SocketAddressTypeFd:
-		v.Branch = new(FdSocketAddress)
+	case SocketAddressTypeFD:
+		v.Branch = new(FDSocketAddress)
 	default:
 		v.Branch = new(RawBranch)
 	}

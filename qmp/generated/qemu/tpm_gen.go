@@ -8,18 +8,18 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TpmModel is the QAPI enum TpmModel.
+// TPMModel is the QAPI enum TpmModel.
 //
 // Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
-type TpmModel string
+type TPMModel string
 
-// The values of TpmModel.
+// The values of TPMModel.
 const (
-	TpmModelTPMTis   TpmModel = "tpm-tis"
-	TpmModelTPMCrb   TpmModel = "tpm-crb"
-	TpmModelTPMSpapr TpmModel = "tpm-spapr"
+	TPMModelTPMTIS   TPMModel = "tpm-tis"
+	TPMModelTPMCRB   TPMModel = "tpm-crb"
+	TPMModelTPMSPAPR TPMModel = "tpm-spapr"
 )
 
 // QueryTPMModels is the QMP command query-tpm-models.
@@ -30,28 +30,28 @@ const (
 type QueryTPMModels struct{}
 
 // Do executes the command.
-func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmModel, error) {
-	var v []TpmModel
+func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMModel, error) {
+	var v []TPMModel
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-models", Result: func(d *wire.Decoder) {
-		v = make([]TpmModel, 0, d.Room())
+		v = make([]TPMModel, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, TpmModel(d.Enum()))
+			v = append(v, TPMModel(d.Enum()))
 		}
 	}}, opts)
 	return v, err
 }
 
-// TpmType is the QAPI enum TpmType.
+// TPMType is the QAPI enum TpmType.
 //
 // Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
-type TpmType string
+type TPMType string
 
-// The values of TpmType.
+// The values of TPMType.
 const (
-	TpmTypePassthrough TpmType = "passthrough"
-	TpmTypeEmulator    TpmType = "emulator"
+	TPMTypePassthrough TPMType = "passthrough"
+	TPMTypeEmulator    TPMType = "emulator"
 )
 
 // QueryTPMTypes is the QMP command query-tpm-types.
@@ -62,12 +62,12 @@ const (
 type QueryTPMTypes struct{}
 
 // Do executes the command.
-func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmType, error) {
-	var v []TpmType
+func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMType, error) {
+	var v []TPMType
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-types", Result: func(d *wire.Decoder) {
-		v = make([]TpmType, 0, d.Room())
+		v = make([]TPMType, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, TpmType(d.Enum()))
+			v = append(v, TPMType(d.Enum()))
 		}
 	}}, opts)
 	return v, err
@@ -149,41 +149,41 @@ func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TpmTypeOptions is the QAPI union TpmTypeOptions.
+// TPMTypeOptions is the QAPI union TpmTypeOptions.
 //
 // Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
-type TpmTypeOptions struct {
+type TPMTypeOptions struct {
 	// Decides what Branch holds.
-	Type   TpmType              `json:"type"`
-	Branch TpmTypeOptionsBranch `json:",omitzero"`
+	Type   TPMType              `json:"type"`
+	Branch TPMTypeOptionsBranch `json:",omitzero"`
 }
 
-// TpmTypeOptionsBranch is what the Type of TpmTypeOptions adds to it:
+// TPMTypeOptionsBranch is what the Type of TPMTypeOptions adds to it:
 //
 //   - *TPMPassthroughOptionsWrapper: passthrough
 //   - *TPMEmulatorOptionsWrapper: emulator
 //   - *RawBranch: a value that is not in this list, or none
-type TpmTypeOptionsBranch interface {
+type TPMTypeOptionsBranch interface {
 	wire.MemberDecoder
-	isTpmTypeOptionsBranch()
+	isTPMTypeOptionsBranch()
 }
 
-func (*TPMPassthroughOptionsWrapper) isTpmTypeOptionsBranch() {}
-func (*TPMEmulatorOptionsWrapper) isTpmTypeOptionsBranch()    {}
-func (*RawBranch) isTpmTypeOptionsBranch()                    {}
+func (*TPMPassthroughOptionsWrapper) isTPMTypeOptionsBranch() {}
+func (*TPMEmulatorOptionsWrapper) isTPMTypeOptionsBranch()    {}
+func (*RawBranch) isTPMTypeOptionsBranch()                    {}
 
-func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TPMTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
-		v.Type = TpmType(d.Enum())
+		v.Type = TPMType(d.Enum())
 		return 1
 	}
 	return 0
 }
 
-func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
+func (v *TPMTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	if v.Branch != nil {
 		return v.Branch, true
 	}
@@ -191,9 +191,9 @@ func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		return nil, false
 	}
 	switch v.Type {
-	case TpmTypePassthrough:
+	case TPMTypePassthrough:
 		v.Branch = new(TPMPassthroughOptionsWrapper)
-	case TpmTypeEmulator:
+	case TPMTypeEmulator:
 		v.Branch = new(TPMEmulatorOptionsWrapper)
 	default:
 		v.Branch = new(RawBranch)
@@ -208,8 +208,8 @@ func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 // Only in a QEMU built with CONFIG_TPM.
 type TPMInfo struct {
 	ID      string         `json:"id"`
-	Model   TpmModel       `json:"model"`
-	Options TpmTypeOptions `json:"options"`
+	Model   TPMModel       `json:"model"`
+	Options TPMTypeOptions `json:"options"`
 }
 
 func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -218,7 +218,7 @@ func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.ID = d.String()
 		return 1
 	case "model":
-		v.Model = TpmModel(d.Enum())
+		v.Model = TPMModel(d.Enum())
 		return 2
 	case "options":
 		d.Object(&v.Options)

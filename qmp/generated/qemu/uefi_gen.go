@@ -2,10 +2,10 @@
 
 package qemu
 
-// UefiVariable is the QAPI struct UefiVariable.
+// UEFIVariable is the QAPI struct UefiVariable.
 //
 // Since QEMU 10.0. See uefi.json.
-type UefiVariable struct {
+type UEFIVariable struct {
 	GUID   string
 	Name   string
 	Attr   int64
@@ -14,10 +14,10 @@ type UefiVariable struct {
 	Digest *string
 }
 
-// UefiVarStore is the QAPI struct UefiVarStore.
+// UEFIVarStore is the QAPI struct UefiVarStore.
 //
 // Since QEMU 10.0. See uefi.json.
-type UefiVarStore struct {
+type UEFIVarStore struct {
 	Version   int64
-	Variables []UefiVariable
+	Variables []UEFIVariable
 }

@@ -54,8 +54,8 @@ func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 type VhostStatus struct {
 	NMemSections     int64                 `json:"n-mem-sections"`
 	NTmpSections     int64                 `json:"n-tmp-sections"`
-	Nvqs             uint32                `json:"nvqs"`
-	VqIndex          int64                 `json:"vq-index"`
+	NVQs             uint32                `json:"nvqs"`
+	VQIndex          int64                 `json:"vq-index"`
 	Features         VirtioDeviceFeatures  `json:"features"`
 	AckedFeatures    VirtioDeviceFeatures  `json:"acked-features"`
 	BackendFeatures  *VirtioDeviceFeatures `json:"backend-features,omitzero"`
@@ -75,10 +75,10 @@ func (v *VhostStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.NTmpSections = d.Int64()
 		return 2
 	case "nvqs":
-		v.Nvqs = d.Uint32()
+		v.NVQs = d.Uint32()
 		return 3
 	case "vq-index":
-		v.VqIndex = d.Int64()
+		v.VQIndex = d.Int64()
 		return 4
 	case "features":
 		d.Object(&v.Features)
@@ -120,9 +120,9 @@ type VirtioStatus struct {
 	GuestFeatures        VirtioDeviceFeatures `json:"guest-features"`
 	HostFeatures         VirtioDeviceFeatures `json:"host-features"`
 	BackendFeatures      VirtioDeviceFeatures `json:"backend-features"`
-	NumVqs               int64                `json:"num-vqs"`
+	NumVQs               int64                `json:"num-vqs"`
 	Status               VirtioDeviceStatus   `json:"status"`
-	Isr                  uint8                `json:"isr"`
+	ISR                  uint8                `json:"isr"`
 	QueueSel             uint16               `json:"queue-sel"`
 	VMRunning            bool                 `json:"vm-running"`
 	Broken               bool                 `json:"broken"`
@@ -160,13 +160,13 @@ func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.BackendFeatures)
 		return 7
 	case "num-vqs":
-		v.NumVqs = d.Int64()
+		v.NumVQs = d.Int64()
 		return 8
 	case "status":
 		d.Object(&v.Status)
 		return 9
 	case "isr":
-		v.Isr = d.Uint8()
+		v.ISR = d.Uint8()
 		return 10
 	case "queue-sel":
 		v.QueueSel = d.Uint16()
@@ -659,14 +659,14 @@ func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts .
 //
 // Since QEMU 9.0. See virtio.json.
 type IOThreadVirtQueueMapping struct {
-	Iothread string
-	Vqs      []uint16
+	IOThread string
+	VQs      []uint16
 }
 
-// VirtIOGPUOutput is the QAPI struct VirtIOGPUOutput.
+// VirtioGPUOutput is the QAPI struct VirtIOGPUOutput.
 //
 // Since QEMU 10.1. See virtio.json.
-type VirtIOGPUOutput struct {
+type VirtioGPUOutput struct {
 	Name string
 }
 
@@ -674,8 +674,8 @@ type VirtIOGPUOutput struct {
 //
 // Since QEMU 9.0. See virtio.json.
 type DummyVirtioForceArrays struct {
-	UnusedIothreadVqMapping []IOThreadVirtQueueMapping
-	UnusedVirtioGPUOutput   []VirtIOGPUOutput
+	UnusedIOThreadVQMapping []IOThreadVirtQueueMapping
+	UnusedVirtioGPUOutput   []VirtioGPUOutput
 }
 
 // GranuleMode is the QAPI enum GranuleMode.

@@ -8,95 +8,95 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NbdServerOptionsBase is the QAPI struct NbdServerOptionsBase.
+// NBDServerOptionsBase is the QAPI struct NbdServerOptionsBase.
 //
 // See block-export.json.
-type NbdServerOptionsBase struct {
+type NBDServerOptionsBase struct {
 	HandshakeMaxSeconds *uint32
 	TLSCreds            *string
-	TLSAuthz            *string
+	TLSAuthZ            *string
 	MaxConnections      *uint32
 }
 
-// NbdServerOptions is the QAPI struct NbdServerOptions.
+// NBDServerOptions is the QAPI struct NbdServerOptions.
 //
 // See block-export.json.
-type NbdServerOptions struct {
+type NBDServerOptions struct {
 	HandshakeMaxSeconds *uint32
 	TLSCreds            *string
-	TLSAuthz            *string
+	TLSAuthZ            *string
 	MaxConnections      *uint32
 	Addr                SocketAddress
 }
 
-// NbdServerOptionsLegacy is the QAPI struct NbdServerOptionsLegacy.
+// NBDServerOptionsLegacy is the QAPI struct NbdServerOptionsLegacy.
 //
 // See block-export.json.
-type NbdServerOptionsLegacy struct {
+type NBDServerOptionsLegacy struct {
 	HandshakeMaxSeconds *uint32
 	TLSCreds            *string
-	TLSAuthz            *string
+	TLSAuthZ            *string
 	MaxConnections      *uint32
 	Addr                SocketAddressLegacy
 }
 
-func (v *NbdServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
+func (v *NBDServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
 	if v.HandshakeMaxSeconds != nil {
 		e.Name("handshake-max-seconds").Uint(uint64(*v.HandshakeMaxSeconds))
 	}
 	e.OptString("tls-creds", v.TLSCreds)
-	e.OptString("tls-authz", v.TLSAuthz)
+	e.OptString("tls-authz", v.TLSAuthZ)
 	if v.MaxConnections != nil {
 		e.Name("max-connections").Uint(uint64(*v.MaxConnections))
 	}
 	e.Name("addr").Object(&v.Addr)
 }
 
-func (v NbdServerOptionsLegacy) MarshalJSON() ([]byte, error) {
+func (v NBDServerOptionsLegacy) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NbdServerOptionsLegacy) String() string {
+func (v NBDServerOptionsLegacy) String() string {
 	return qmp.Format(&v)
 }
 
 // NBDServerStart is the QMP command nbd-server-start.
 //
 // Since QEMU 1.3. See block-export.json.
-type NBDServerStart NbdServerOptionsLegacy
+type NBDServerStart NBDServerOptionsLegacy
 
 func (r NBDServerStart) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*NbdServerOptionsLegacy)(&r))
+	return qmp.Marshal((*NBDServerOptionsLegacy)(&r))
 }
 
 func (r NBDServerStart) String() string {
-	return qmp.Format((*NbdServerOptionsLegacy)(&r))
+	return qmp.Format((*NBDServerOptionsLegacy)(&r))
 }
 
 // Do executes the command.
 func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
-	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NbdServerOptionsLegacy)(&r)}, opts)
+	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NBDServerOptionsLegacy)(&r)}, opts)
 }
 
-// BlockExportOptionsNbdBase is the QAPI struct BlockExportOptionsNbdBase.
+// BlockExportOptionsNBDBase is the QAPI struct BlockExportOptionsNbdBase.
 //
 // Since QEMU 5.0. See block-export.json.
-type BlockExportOptionsNbdBase struct {
+type BlockExportOptionsNBDBase struct {
 	Name        *string
 	Description *string
 }
 
-// BlockExportOptionsNbd is the QAPI struct BlockExportOptionsNbd.
+// BlockExportOptionsNBD is the QAPI struct BlockExportOptionsNbd.
 //
 // Since QEMU 5.2. See block-export.json.
-type BlockExportOptionsNbd struct {
+type BlockExportOptionsNBD struct {
 	Name            *string
 	Description     *string
 	Bitmaps         []BlockDirtyBitmapOrStr
 	AllocationDepth *bool
 }
 
-func (v *BlockExportOptionsNbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockExportOptionsNBD) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", v.Name)
 	e.OptString("description", v.Description)
 	if v.Bitmaps != nil {
@@ -109,11 +109,11 @@ func (v *BlockExportOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("allocation-depth", v.AllocationDepth)
 }
 
-func (v BlockExportOptionsNbd) MarshalJSON() ([]byte, error) {
+func (v BlockExportOptionsNBD) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockExportOptionsNbd) String() string {
+func (v BlockExportOptionsNBD) String() string {
 	return qmp.Format(&v)
 }
 
@@ -142,47 +142,47 @@ func (v BlockExportOptionsVhostUserBlk) String() string {
 	return qmp.Format(&v)
 }
 
-// FuseExportAllowOther is the QAPI enum FuseExportAllowOther.
+// FUSEExportAllowOther is the QAPI enum FuseExportAllowOther.
 //
 // Since QEMU 6.1. See block-export.json.
-type FuseExportAllowOther string
+type FUSEExportAllowOther string
 
-// The values of FuseExportAllowOther.
+// The values of FUSEExportAllowOther.
 const (
-	FuseExportAllowOtherOff  FuseExportAllowOther = "off"
-	FuseExportAllowOtherOn   FuseExportAllowOther = "on"
-	FuseExportAllowOtherAuto FuseExportAllowOther = "auto"
+	FUSEExportAllowOtherOff  FUSEExportAllowOther = "off"
+	FUSEExportAllowOtherOn   FUSEExportAllowOther = "on"
+	FUSEExportAllowOtherAuto FUSEExportAllowOther = "auto"
 )
 
-// BlockExportOptionsFuse is the QAPI struct BlockExportOptionsFuse.
+// BlockExportOptionsFUSE is the QAPI struct BlockExportOptionsFuse.
 //
 // Since QEMU 6.0. See block-export.json.
 //
 // Only in a QEMU built with CONFIG_FUSE.
-type BlockExportOptionsFuse struct {
+type BlockExportOptionsFUSE struct {
 	Mountpoint string
 	Growable   *bool
-	AllowOther *FuseExportAllowOther
+	AllowOther *FUSEExportAllowOther
 }
 
-func (v *BlockExportOptionsFuse) EncodeMembers(e *wire.Encoder) {
+func (v *BlockExportOptionsFUSE) EncodeMembers(e *wire.Encoder) {
 	e.Name("mountpoint").String(v.Mountpoint)
 	e.OptBool("growable", v.Growable)
 	e.OptString("allow-other", (*string)(v.AllowOther))
 }
 
-func (v BlockExportOptionsFuse) MarshalJSON() ([]byte, error) {
+func (v BlockExportOptionsFUSE) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockExportOptionsFuse) String() string {
+func (v BlockExportOptionsFUSE) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportOptionsVduseBlk is the QAPI struct BlockExportOptionsVduseBlk.
+// BlockExportOptionsVDUSEBlk is the QAPI struct BlockExportOptionsVduseBlk.
 //
 // Since QEMU 7.1. See block-export.json.
-type BlockExportOptionsVduseBlk struct {
+type BlockExportOptionsVDUSEBlk struct {
 	Name             string
 	NumQueues        *uint16
 	QueueSize        *uint16
@@ -190,7 +190,7 @@ type BlockExportOptionsVduseBlk struct {
 	Serial           *string
 }
 
-func (v *BlockExportOptionsVduseBlk) EncodeMembers(e *wire.Encoder) {
+func (v *BlockExportOptionsVDUSEBlk) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	if v.NumQueues != nil {
 		e.Name("num-queues").Uint(uint64(*v.NumQueues))
@@ -202,18 +202,18 @@ func (v *BlockExportOptionsVduseBlk) EncodeMembers(e *wire.Encoder) {
 	e.OptString("serial", v.Serial)
 }
 
-func (v BlockExportOptionsVduseBlk) MarshalJSON() ([]byte, error) {
+func (v BlockExportOptionsVDUSEBlk) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v BlockExportOptionsVduseBlk) String() string {
+func (v BlockExportOptionsVDUSEBlk) String() string {
 	return qmp.Format(&v)
 }
 
-// NbdServerAddOptions is the QAPI struct NbdServerAddOptions.
+// NBDServerAddOptions is the QAPI struct NbdServerAddOptions.
 //
 // Since QEMU 5.0. See block-export.json.
-type NbdServerAddOptions struct {
+type NBDServerAddOptions struct {
 	Name        *string
 	Description *string
 	Device      string
@@ -221,7 +221,7 @@ type NbdServerAddOptions struct {
 	Bitmap      *string
 }
 
-func (v *NbdServerAddOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", v.Name)
 	e.OptString("description", v.Description)
 	e.Name("device").String(v.Device)
@@ -229,11 +229,11 @@ func (v *NbdServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bitmap", v.Bitmap)
 }
 
-func (v NbdServerAddOptions) MarshalJSON() ([]byte, error) {
+func (v NBDServerAddOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NbdServerAddOptions) String() string {
+func (v NBDServerAddOptions) String() string {
 	return qmp.Format(&v)
 }
 
@@ -242,19 +242,19 @@ func (v NbdServerAddOptions) String() string {
 // Since QEMU 1.3. See block-export.json.
 //
 // Deprecated: QEMU will remove the command.
-type NBDServerAdd NbdServerAddOptions
+type NBDServerAdd NBDServerAddOptions
 
 func (r NBDServerAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*NbdServerAddOptions)(&r))
+	return qmp.Marshal((*NBDServerAddOptions)(&r))
 }
 
 func (r NBDServerAdd) String() string {
-	return qmp.Format((*NbdServerAddOptions)(&r))
+	return qmp.Format((*NBDServerAddOptions)(&r))
 }
 
 // Do executes the command.
 func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
-	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NbdServerAddOptions)(&r)}, opts)
+	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NBDServerAddOptions)(&r)}, opts)
 }
 
 // BlockExportRemoveMode is the QAPI enum BlockExportRemoveMode.
@@ -317,9 +317,9 @@ const (
 	// Only in a QEMU built with CONFIG_VHOST_USER_BLK_SERVER.
 	BlockExportTypeVhostUserBlk BlockExportType = "vhost-user-blk"
 	// Only in a QEMU built with CONFIG_FUSE.
-	BlockExportTypeFuse BlockExportType = "fuse"
+	BlockExportTypeFUSE BlockExportType = "fuse"
 	// Only in a QEMU built with CONFIG_VDUSE_BLK_EXPORT.
-	BlockExportTypeVduseBlk BlockExportType = "vduse-blk"
+	BlockExportTypeVDUSEBlk BlockExportType = "vduse-blk"
 )
 
 // BlockExportOptions is the QAPI union BlockExportOptions.
@@ -329,8 +329,8 @@ type BlockExportOptions struct {
 	// Decides what Branch holds.
 	Type          BlockExportType
 	ID            string
-	FixedIothread *bool
-	Iothread      *BlockExportOptionsIothread
+	FixedIOThread *bool
+	IOThread      *BlockExportOptionsIOThread
 	NodeName      string
 	Writable      *bool
 	Writethrough  *bool
@@ -340,41 +340,41 @@ type BlockExportOptions struct {
 
 // BlockExportOptionsBranch is what the Type of BlockExportOptions adds to it:
 //
-//   - *BlockExportOptionsNbd: nbd
+//   - *BlockExportOptionsNBD: nbd
 //   - *BlockExportOptionsVhostUserBlk: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
-//   - *BlockExportOptionsFuse: fuse (CONFIG_FUSE)
-//   - *BlockExportOptionsVduseBlk: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
+//   - *BlockExportOptionsFUSE: fuse (CONFIG_FUSE)
+//   - *BlockExportOptionsVDUSEBlk: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
 //   - *RawBranch: a value that is not in this list, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockExportOptionsBranch()
 }
 
-func (*BlockExportOptionsNbd) isBlockExportOptionsBranch()          {}
+func (*BlockExportOptionsNBD) isBlockExportOptionsBranch()          {}
 func (*BlockExportOptionsVhostUserBlk) isBlockExportOptionsBranch() {}
-func (*BlockExportOptionsFuse) isBlockExportOptionsBranch()         {}
-func (*BlockExportOptionsVduseBlk) isBlockExportOptionsBranch()     {}
+func (*BlockExportOptionsFUSE) isBlockExportOptionsBranch()         {}
+func (*BlockExportOptionsVDUSEBlk) isBlockExportOptionsBranch()     {}
 func (*RawBranch) isBlockExportOptionsBranch()                      {}
 
 func (v *BlockExportOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *BlockExportOptionsNbd:
+	case *BlockExportOptionsNBD:
 		tag = e.Tag(tag, b == nil, "nbd")
 	case *BlockExportOptionsVhostUserBlk:
 		tag = e.Tag(tag, b == nil, "vhost-user-blk")
-	case *BlockExportOptionsFuse:
+	case *BlockExportOptionsFUSE:
 		tag = e.Tag(tag, b == nil, "fuse")
-	case *BlockExportOptionsVduseBlk:
+	case *BlockExportOptionsVDUSEBlk:
 		tag = e.Tag(tag, b == nil, "vduse-blk")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	e.Name("id").String(v.ID)
-	e.OptBool("fixed-iothread", v.FixedIothread)
-	if v.Iothread != nil {
-		v.Iothread.EncodeValue(e.Name("iothread"))
+	e.OptBool("fixed-iothread", v.FixedIOThread)
+	if v.IOThread != nil {
+		v.IOThread.EncodeValue(e.Name("iothread"))
 	}
 	e.Name("node-name").String(v.NodeName)
 	e.OptBool("writable", v.Writable)
@@ -504,16 +504,16 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// BlockExportOptionsIothread is the QAPI alternate BlockExportOptionsIothread: exactly one of
+// BlockExportOptionsIOThread is the QAPI alternate BlockExportOptionsIothread: exactly one of
 // its fields is set. Decoding sets none for a kind of value that is not among them.
 //
 // Seen first in QEMU 11.1. See block-export.json.
-type BlockExportOptionsIothread struct {
+type BlockExportOptionsIOThread struct {
 	Str  *string
 	List []string
 }
 
-func (v *BlockExportOptionsIothread) EncodeValue(e *wire.Encoder) {
+func (v *BlockExportOptionsIOThread) EncodeValue(e *wire.Encoder) {
 	switch {
 	case v.Str != nil && v.List == nil:
 		e.String(*v.Str)
@@ -528,10 +528,10 @@ func (v *BlockExportOptionsIothread) EncodeValue(e *wire.Encoder) {
 	}
 }
 
-func (v BlockExportOptionsIothread) MarshalJSON() ([]byte, error) {
+func (v BlockExportOptionsIOThread) MarshalJSON() ([]byte, error) {
 	return qmp.MarshalValue(&v)
 }
 
-func (v BlockExportOptionsIothread) String() string {
+func (v BlockExportOptionsIOThread) String() string {
 	return qmp.FormatValue(&v)
 }

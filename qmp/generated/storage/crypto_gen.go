@@ -42,8 +42,8 @@ const (
 	QCryptoHashAlgoSHA256    QCryptoHashAlgo = "sha256"
 	QCryptoHashAlgoSHA384    QCryptoHashAlgo = "sha384"
 	QCryptoHashAlgoSHA512    QCryptoHashAlgo = "sha512"
-	QCryptoHashAlgoRipemd160 QCryptoHashAlgo = "ripemd160"
-	QCryptoHashAlgoSm3       QCryptoHashAlgo = "sm3"
+	QCryptoHashAlgoRIPEMD160 QCryptoHashAlgo = "ripemd160"
+	QCryptoHashAlgoSM3       QCryptoHashAlgo = "sm3"
 )
 
 // QCryptoCipherAlgo is the QAPI enum QCryptoCipherAlgo.
@@ -56,16 +56,16 @@ const (
 	QCryptoCipherAlgoAES128     QCryptoCipherAlgo = "aes-128"
 	QCryptoCipherAlgoAES192     QCryptoCipherAlgo = "aes-192"
 	QCryptoCipherAlgoAES256     QCryptoCipherAlgo = "aes-256"
-	QCryptoCipherAlgoDes        QCryptoCipherAlgo = "des"
-	QCryptoCipherAlgo3des       QCryptoCipherAlgo = "3des"
-	QCryptoCipherAlgoCast5_128  QCryptoCipherAlgo = "cast5-128"
+	QCryptoCipherAlgoDES        QCryptoCipherAlgo = "des"
+	QCryptoCipherAlgo3DES       QCryptoCipherAlgo = "3des"
+	QCryptoCipherAlgoCAST5_128  QCryptoCipherAlgo = "cast5-128"
 	QCryptoCipherAlgoSerpent128 QCryptoCipherAlgo = "serpent-128"
 	QCryptoCipherAlgoSerpent192 QCryptoCipherAlgo = "serpent-192"
 	QCryptoCipherAlgoSerpent256 QCryptoCipherAlgo = "serpent-256"
 	QCryptoCipherAlgoTwofish128 QCryptoCipherAlgo = "twofish-128"
 	QCryptoCipherAlgoTwofish192 QCryptoCipherAlgo = "twofish-192"
 	QCryptoCipherAlgoTwofish256 QCryptoCipherAlgo = "twofish-256"
-	QCryptoCipherAlgoSm4        QCryptoCipherAlgo = "sm4"
+	QCryptoCipherAlgoSM4        QCryptoCipherAlgo = "sm4"
 )
 
 // QCryptoCipherMode is the QAPI enum QCryptoCipherMode.
@@ -78,7 +78,7 @@ const (
 	QCryptoCipherModeECB QCryptoCipherMode = "ecb"
 	QCryptoCipherModeCBC QCryptoCipherMode = "cbc"
 	QCryptoCipherModeXTS QCryptoCipherMode = "xts"
-	QCryptoCipherModeCtr QCryptoCipherMode = "ctr"
+	QCryptoCipherModeCTR QCryptoCipherMode = "ctr"
 )
 
 // QCryptoIVGenAlgo is the QAPI enum QCryptoIVGenAlgo.
@@ -90,7 +90,7 @@ type QCryptoIVGenAlgo string
 const (
 	QCryptoIVGenAlgoPlain   QCryptoIVGenAlgo = "plain"
 	QCryptoIVGenAlgoPlain64 QCryptoIVGenAlgo = "plain64"
-	QCryptoIVGenAlgoEssiv   QCryptoIVGenAlgo = "essiv"
+	QCryptoIVGenAlgoESSIV   QCryptoIVGenAlgo = "essiv"
 )
 
 // QCryptoBlockFormat is the QAPI enum QCryptoBlockFormat.
@@ -111,22 +111,22 @@ type QCryptoBlockOptionsBase struct {
 	Format QCryptoBlockFormat
 }
 
-// QCryptoBlockOptionsQCow is the QAPI struct QCryptoBlockOptionsQCow.
+// QCryptoBlockOptionsQcow is the QAPI struct QCryptoBlockOptionsQCow.
 //
 // Since QEMU 2.6. See crypto.json.
-type QCryptoBlockOptionsQCow struct {
+type QCryptoBlockOptionsQcow struct {
 	KeySecret *string
 }
 
-func (v *QCryptoBlockOptionsQCow) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptoBlockOptionsQcow) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 }
 
-func (v QCryptoBlockOptionsQCow) MarshalJSON() ([]byte, error) {
+func (v QCryptoBlockOptionsQcow) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v QCryptoBlockOptionsQCow) String() string {
+func (v QCryptoBlockOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
@@ -156,8 +156,8 @@ type QCryptoBlockCreateOptionsLUKS struct {
 	KeySecret    *string
 	CipherAlg    *QCryptoCipherAlgo
 	CipherMode   *QCryptoCipherMode
-	IvgenAlg     *QCryptoIVGenAlgo
-	IvgenHashAlg *QCryptoHashAlgo
+	IVGenAlg     *QCryptoIVGenAlgo
+	IVGenHashAlg *QCryptoHashAlgo
 	HashAlg      *QCryptoHashAlgo
 	IterTime     *int64
 }
@@ -166,8 +166,8 @@ func (v *QCryptoBlockCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 	e.OptString("cipher-mode", (*string)(v.CipherMode))
-	e.OptString("ivgen-alg", (*string)(v.IvgenAlg))
-	e.OptString("ivgen-hash-alg", (*string)(v.IvgenHashAlg))
+	e.OptString("ivgen-alg", (*string)(v.IVGenAlg))
+	e.OptString("ivgen-hash-alg", (*string)(v.IVGenHashAlg))
 	e.OptString("hash-alg", (*string)(v.HashAlg))
 	e.OptInt("iter-time", v.IterTime)
 }
@@ -191,14 +191,14 @@ type QCryptoBlockOpenOptions struct {
 
 // QCryptoBlockOpenOptionsBranch is what the Format of QCryptoBlockOpenOptions adds to it:
 //
-//   - *QCryptoBlockOptionsQCow: qcow
+//   - *QCryptoBlockOptionsQcow: qcow
 //   - *QCryptoBlockOptionsLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockOpenOptionsBranch interface {
 	isQCryptoBlockOpenOptionsBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isQCryptoBlockOpenOptionsBranch() {}
+func (*QCryptoBlockOptionsQcow) isQCryptoBlockOpenOptionsBranch() {}
 func (*QCryptoBlockOptionsLUKS) isQCryptoBlockOpenOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockOpenOptionsBranch()               {}
 
@@ -213,7 +213,7 @@ type QCryptoBlockCreateOptions struct {
 
 // QCryptoBlockCreateOptionsBranch is what the Format of QCryptoBlockCreateOptions adds to it:
 //
-//   - *QCryptoBlockOptionsQCow: qcow
+//   - *QCryptoBlockOptionsQcow: qcow
 //   - *QCryptoBlockCreateOptionsLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockCreateOptionsBranch interface {
@@ -221,14 +221,14 @@ type QCryptoBlockCreateOptionsBranch interface {
 	isQCryptoBlockCreateOptionsBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isQCryptoBlockCreateOptionsBranch()       {}
+func (*QCryptoBlockOptionsQcow) isQCryptoBlockCreateOptionsBranch()       {}
 func (*QCryptoBlockCreateOptionsLUKS) isQCryptoBlockCreateOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockCreateOptionsBranch()                     {}
 
 func (v *QCryptoBlockCreateOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "qcow")
 	case *QCryptoBlockCreateOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
@@ -290,8 +290,8 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 type QCryptoBlockInfoLUKS struct {
 	CipherAlg      QCryptoCipherAlgo          `json:"cipher-alg"`
 	CipherMode     QCryptoCipherMode          `json:"cipher-mode"`
-	IvgenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg"`
-	IvgenHashAlg   *QCryptoHashAlgo           `json:"ivgen-hash-alg,omitzero"`
+	IVGenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg"`
+	IVGenHashAlg   *QCryptoHashAlgo           `json:"ivgen-hash-alg,omitzero"`
 	HashAlg        QCryptoHashAlgo            `json:"hash-alg"`
 	DetachedHeader *bool                      `json:"detached-header,omitzero"`
 	PayloadOffset  int64                      `json:"payload-offset"`
@@ -309,10 +309,10 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CipherMode = QCryptoCipherMode(d.Enum())
 		return 2
 	case "ivgen-alg":
-		v.IvgenAlg = QCryptoIVGenAlgo(d.Enum())
+		v.IVGenAlg = QCryptoIVGenAlgo(d.Enum())
 		return 3
 	case "ivgen-hash-alg":
-		v.IvgenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
 		return 4
 	case "hash-alg":
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
@@ -452,8 +452,8 @@ func (v QCryptoBlockAmendOptions) String() string {
 // Since QEMU 2.6. See crypto.json.
 type SecretCommonProperties struct {
 	Format *QCryptoSecretFormat
-	Keyid  *string
-	Iv     *string
+	KeyID  *string
+	IV     *string
 }
 
 // SecretProperties is the QAPI struct SecretProperties.
@@ -461,8 +461,8 @@ type SecretCommonProperties struct {
 // Since QEMU 2.6. See crypto.json.
 type SecretProperties struct {
 	Format *QCryptoSecretFormat
-	Keyid  *string
-	Iv     *string
+	KeyID  *string
+	IV     *string
 	// A secret: String hides it.
 	Data *string
 	File *string
@@ -470,8 +470,8 @@ type SecretProperties struct {
 
 func (v *SecretProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(v.Format))
-	e.OptString("keyid", v.Keyid)
-	e.OptString("iv", v.Iv)
+	e.OptString("keyid", v.KeyID)
+	e.OptString("iv", v.IV)
 	e.OptSecret("data", v.Data)
 	e.OptString("file", v.File)
 }
@@ -491,15 +491,15 @@ func (v SecretProperties) String() string {
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 type SecretKeyringProperties struct {
 	Format *QCryptoSecretFormat
-	Keyid  *string
-	Iv     *string
+	KeyID  *string
+	IV     *string
 	Serial int32
 }
 
 func (v *SecretKeyringProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(v.Format))
-	e.OptString("keyid", v.Keyid)
-	e.OptString("iv", v.Iv)
+	e.OptString("keyid", v.KeyID)
+	e.OptString("iv", v.IV)
 	e.Name("serial").Int(int64(v.Serial))
 }
 
@@ -511,60 +511,60 @@ func (v SecretKeyringProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsProperties is the QAPI struct TlsCredsProperties.
+// TLSCredsProperties is the QAPI struct TlsCredsProperties.
 //
 // Since QEMU 2.5. See crypto.json.
-type TlsCredsProperties struct {
+type TLSCredsProperties struct {
 	VerifyPeer *bool
 	Dir        *string
 	Endpoint   *QCryptoTLSCredsEndpoint
 	Priority   *string
 }
 
-func (v *TlsCredsProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
 	e.OptString("priority", v.Priority)
 }
 
-func (v TlsCredsProperties) MarshalJSON() ([]byte, error) {
+func (v TLSCredsProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v TlsCredsProperties) String() string {
+func (v TLSCredsProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsAnonProperties is the QAPI struct TlsCredsAnonProperties.
+// TLSCredsAnonProperties is the QAPI struct TlsCredsAnonProperties.
 //
 // Since QEMU 2.5. See crypto.json.
-type TlsCredsAnonProperties struct {
+type TLSCredsAnonProperties struct {
 	VerifyPeer *bool
 	Dir        *string
 	Endpoint   *QCryptoTLSCredsEndpoint
 	Priority   *string
 }
 
-func (v *TlsCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
 	e.OptString("priority", v.Priority)
 }
 
-func (v TlsCredsAnonProperties) MarshalJSON() ([]byte, error) {
+func (v TLSCredsAnonProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v TlsCredsAnonProperties) String() string {
+func (v TLSCredsAnonProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsPskProperties is the QAPI struct TlsCredsPskProperties.
+// TLSCredsPSKProperties is the QAPI struct TlsCredsPskProperties.
 //
 // Since QEMU 3.0. See crypto.json.
-type TlsCredsPskProperties struct {
+type TLSCredsPSKProperties struct {
 	VerifyPeer *bool
 	Dir        *string
 	Endpoint   *QCryptoTLSCredsEndpoint
@@ -572,7 +572,7 @@ type TlsCredsPskProperties struct {
 	Username   *string
 }
 
-func (v *TlsCredsPskProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsPSKProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
@@ -580,40 +580,40 @@ func (v *TlsCredsPskProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("username", v.Username)
 }
 
-func (v TlsCredsPskProperties) MarshalJSON() ([]byte, error) {
+func (v TLSCredsPSKProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v TlsCredsPskProperties) String() string {
+func (v TLSCredsPSKProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsX509Properties is the QAPI struct TlsCredsX509Properties.
+// TLSCredsX509Properties is the QAPI struct TlsCredsX509Properties.
 //
 // Since QEMU 2.5. See crypto.json.
-type TlsCredsX509Properties struct {
+type TLSCredsX509Properties struct {
 	VerifyPeer  *bool
 	Dir         *string
 	Endpoint    *QCryptoTLSCredsEndpoint
 	Priority    *string
 	SanityCheck *bool
-	Passwordid  *string
+	PasswordID  *string
 }
 
-func (v *TlsCredsX509Properties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsX509Properties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
 	e.OptString("priority", v.Priority)
 	e.OptBool("sanity-check", v.SanityCheck)
-	e.OptString("passwordid", v.Passwordid)
+	e.OptString("passwordid", v.PasswordID)
 }
 
-func (v TlsCredsX509Properties) MarshalJSON() ([]byte, error) {
+func (v TLSCredsX509Properties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v TlsCredsX509Properties) String() string {
+func (v TLSCredsX509Properties) String() string {
 	return qmp.Format(&v)
 }
 
@@ -646,7 +646,7 @@ type QCryptoRSAPaddingAlgo string
 // The values of QCryptoRSAPaddingAlgo.
 const (
 	QCryptoRSAPaddingAlgoRaw   QCryptoRSAPaddingAlgo = "raw"
-	QCryptoRSAPaddingAlgoPkcs1 QCryptoRSAPaddingAlgo = "pkcs1"
+	QCryptoRSAPaddingAlgoPKCS1 QCryptoRSAPaddingAlgo = "pkcs1"
 )
 
 // QCryptoAkCipherOptionsRSA is the QAPI struct QCryptoAkCipherOptionsRSA.

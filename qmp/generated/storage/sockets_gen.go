@@ -17,7 +17,7 @@ const (
 	NetworkAddressFamilyIPv4    NetworkAddressFamily = "ipv4"
 	NetworkAddressFamilyIPv6    NetworkAddressFamily = "ipv6"
 	NetworkAddressFamilyUnix    NetworkAddressFamily = "unix"
-	NetworkAddressFamilyVSOCK   NetworkAddressFamily = "vsock"
+	NetworkAddressFamilyVsock   NetworkAddressFamily = "vsock"
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
@@ -60,7 +60,7 @@ type InetSocketAddress struct {
 	// Only in a QEMU built with HAVE_TCP_KEEPINTVL.
 	KeepAliveInterval *uint32
 	// Only in a QEMU built with HAVE_IPPROTO_MPTCP.
-	Mptcp *bool
+	MPTCP *bool
 }
 
 func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -82,7 +82,7 @@ func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
 	if v.KeepAliveInterval != nil {
 		e.Name("keep-alive-interval").Uint(uint64(*v.KeepAliveInterval))
 	}
-	e.OptBool("mptcp", v.Mptcp)
+	e.OptBool("mptcp", v.MPTCP)
 }
 
 func (v InetSocketAddress) MarshalJSON() ([]byte, error) {
@@ -122,12 +122,12 @@ func (v UnixSocketAddress) String() string {
 //
 // Since QEMU 2.8. See sockets.json.
 type VsockSocketAddress struct {
-	Cid  string
+	CID  string
 	Port string
 }
 
 func (v *VsockSocketAddress) EncodeMembers(e *wire.Encoder) {
-	e.Name("cid").String(v.Cid)
+	e.Name("cid").String(v.CID)
 	e.Name("port").String(v.Port)
 }
 
@@ -139,22 +139,22 @@ func (v VsockSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// FdSocketAddress is the QAPI struct FdSocketAddress.
+// FDSocketAddress is the QAPI struct FdSocketAddress.
 //
 // Since QEMU 1.2. See sockets.json.
-type FdSocketAddress struct {
+type FDSocketAddress struct {
 	Str string
 }
 
-func (v *FdSocketAddress) EncodeMembers(e *wire.Encoder) {
+func (v *FDSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v FdSocketAddress) MarshalJSON() ([]byte, error) {
+func (v FDSocketAddress) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v FdSocketAddress) String() string {
+func (v FDSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
@@ -215,22 +215,22 @@ func (v VsockSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// FdSocketAddressWrapper is the QAPI struct FdSocketAddressWrapper.
+// FDSocketAddressWrapper is the QAPI struct FdSocketAddressWrapper.
 //
 // Since QEMU 1.3. See sockets.json.
-type FdSocketAddressWrapper struct {
-	Data FdSocketAddress
+type FDSocketAddressWrapper struct {
+	Data FDSocketAddress
 }
 
-func (v *FdSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
+func (v *FDSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
 	e.Name("data").Object(&v.Data)
 }
 
-func (v FdSocketAddressWrapper) MarshalJSON() ([]byte, error) {
+func (v FDSocketAddressWrapper) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v FdSocketAddressWrapper) String() string {
+func (v FDSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
@@ -248,7 +248,7 @@ type SocketAddressLegacy struct {
 //   - *InetSocketAddressWrapper: inet
 //   - *UnixSocketAddressWrapper: unix
 //   - *VsockSocketAddressWrapper: vsock
-//   - *FdSocketAddressWrapper: fd
+//   - *FDSocketAddressWrapper: fd
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
@@ -258,7 +258,7 @@ type SocketAddressLegacyBranch interface {
 func (*InetSocketAddressWrapper) isSocketAddressLegacyBranch()  {}
 func (*UnixSocketAddressWrapper) isSocketAddressLegacyBranch()  {}
 func (*VsockSocketAddressWrapper) isSocketAddressLegacyBranch() {}
-func (*FdSocketAddressWrapper) isSocketAddressLegacyBranch()    {}
+func (*FDSocketAddressWrapper) isSocketAddressLegacyBranch()    {}
 func (*RawBranch) isSocketAddressLegacyBranch()                 {}
 
 func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
@@ -270,7 +270,7 @@ func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "unix")
 	case *VsockSocketAddressWrapper:
 		tag = e.Tag(tag, b == nil, "vsock")
-	case *FdSocketAddressWrapper:
+	case *FDSocketAddressWrapper:
 		tag = e.Tag(tag, b == nil, "fd")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -298,8 +298,8 @@ type SocketAddressType string
 const (
 	SocketAddressTypeInet  SocketAddressType = "inet"
 	SocketAddressTypeUnix  SocketAddressType = "unix"
-	SocketAddressTypeVSOCK SocketAddressType = "vsock"
-	SocketAddressTypeFd    SocketAddressType = "fd"
+	SocketAddressTypeVsock SocketAddressType = "vsock"
+	SocketAddressTypeFD    SocketAddressType = "fd"
 )
 
 // SocketAddress is the QAPI union SocketAddress.
@@ -316,7 +316,7 @@ type SocketAddress struct {
 //   - *InetSocketAddress: inet
 //   - *UnixSocketAddress: unix
 //   - *VsockSocketAddress: vsock
-//   - *FdSocketAddress: fd
+//   - *FDSocketAddress: fd
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
@@ -326,7 +326,7 @@ type SocketAddressBranch interface {
 func (*InetSocketAddress) isSocketAddressBranch()  {}
 func (*UnixSocketAddress) isSocketAddressBranch()  {}
 func (*VsockSocketAddress) isSocketAddressBranch() {}
-func (*FdSocketAddress) isSocketAddressBranch()    {}
+func (*FDSocketAddress) isSocketAddressBranch()    {}
 func (*RawBranch) isSocketAddressBranch()          {}
 
 func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -338,7 +338,7 @@ func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "unix")
 	case *VsockSocketAddress:
 		tag = e.Tag(tag, b == nil, "vsock")
-	case *FdSocketAddress:
+	case *FDSocketAddress:
 		tag = e.Tag(tag, b == nil, "fd")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
