@@ -131,7 +131,7 @@ func TestVhostThatQEMUWouldOpen(t *testing.T) {
 		require.NoError(t, vm.AddNIC(t.Context(), nic))
 		require.NoError(t, vm.RemoveNIC(t.Context(), "d"))
 	}
-	with := tap(qemu.NetdevTapOptions{Vhost: new(true), Vhostfd: new("mine")})
+	with := tap(qemu.NetdevTapOptions{Vhost: new(true), VhostFD: new("mine")})
 	hotplug.FakeVhost(t, os.DevNull+"/none")
 	require.ErrorContains(t, vm.AddNIC(t.Context(), with), "'mine' has not been found", "it is not opened")
 }

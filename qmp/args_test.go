@@ -41,8 +41,8 @@ func (r *ref) EncodeValue(e *wire.Encoder) {
 	e.String(*r.Name)
 }
 
-func (r ref) MarshalJSON() ([]byte, error) { return qmp.MarshalValue(&r) }
-func (r ref) String() string               { return qmp.FormatValue(&r) }
+func (r ref) MarshalJSON() ([]byte, error) { return qmp.Marshal(&r) }
+func (r ref) String() string               { return qmp.Format(&r) }
 
 // angry is not a type that can be sent, though it looks like one.
 type angry struct{}

@@ -15,12 +15,12 @@ import (
 // TestRedactRequests sends "geheim" wherever a request takes a secret. Redacted, String and a Raw with the
 // same arguments hide it; JSON has it.
 func TestRedactRequests(t *testing.T) {
-	curl := &qemu.BlockdevOptionsCurlHttps{URL: "https://u:geheim@h/d?t=geheim", Cookie: new("geheim"), PasswordSecret: new("shown")}
+	curl := &qemu.BlockdevOptionsCurlHTTPS{URL: "https://u:geheim@h/d?t=geheim", Cookie: new("geheim"), PasswordSecret: new("shown")}
 	for _, c := range []struct {
 		request any
 		shown   string // the place of what is hidden
 	}{
-		{qemu.SetPassword{Password: "geheim", Branch: &qemu.SetPasswordOptionsVnc{}}, `"password":"***"`},
+		{qemu.SetPassword{Password: "geheim", Branch: &qemu.SetPasswordOptionsVNC{}}, `"password":"***"`},
 		{qemu.ChangeVNCPassword{Password: "geheim"}, `"password":"***"`},
 		{qemu.HumanMonitorCommand{CommandLine: "set_password vnc geheim"}, `"set_password ***"`},
 		{qemu.HumanMonitorCommand{CommandLine: "change vnc password geheim"}, `"change ***"`},
@@ -39,7 +39,7 @@ func TestRedactRequests(t *testing.T) {
 		{qemu.Migrate{Channels: []qemu.MigrationChannel{{ChannelType: "main",
 			Addr: qemu.MigrationAddress{Branch: &qemu.MigrationExecCommand{Args: []string{"nc", "geheim"}}}}}},
 			`"args":["***","***"]`},
-		{qemu.MigrateSetParameters{CprExecCommand: []string{"qemu", "geheim"}}, `"cpr-exec-command":["***","***"]`},
+		{qemu.MigrateSetParameters{CPRExecCommand: []string{"qemu", "geheim"}}, `"cpr-exec-command":["***","***"]`},
 		{qemu.NetdevAdd{ID: "n", Branch: &qemu.NetdevUserOptions{Guestfwd: []qemu.String{{Str: "tcp:10.0.2.100:1-cmd:nc geheim"}}}},
 			`"tcp:10.0.2.100:1-cmd:***"`},
 		{qemu.SendKey{Keys: []qemu.KeyValue{{Branch: new(qemu.QKeyCode("geheim"))}, {Branch: new(qemu.KeyValueNumber(30))}}},
@@ -50,8 +50,8 @@ func TestRedactRequests(t *testing.T) {
 		{qemu.RingbufWrite{Device: "c", Data: "geheim"}, `"data":"***"`},
 		{guest.GuestSSHAddAuthorizedKeys{Username: "me", Keys: []string{`command="geheim" ssh-rsa AAAA`}}, `"username":"me","keys":["***"]`},
 		{guest.GuestSetUserPassword{Username: "me", Password: "geheim"}, `"username":"me","password":"***"`},
-		{guest.GuestFileWriteCommand{BufB64: "geheim"}, `"buf-b64":"***"`},
-		{guest.GuestExecCommand{Path: "/bin/sh", Arg: []string{"-c", "geheim"}, Env: []string{"P=geheim"}, InputData: new("geheim")},
+		{guest.GuestFileWrite{BufB64: "geheim"}, `"buf-b64":"***"`},
+		{guest.GuestExec{Path: "/bin/sh", Arg: []string{"-c", "geheim"}, Env: []string{"P=geheim"}, InputData: new("geheim")},
 			`"path":"/bin/sh","arg":["***","***"],"env":["***"],"input-data":"***"`},
 	} {
 		sent, err := json.Marshal(c.request)

@@ -18,6 +18,7 @@ type builder struct {
 	// claimed and done hold the implicit types whose names were claimed, and those that were
 	// declared.
 	claimed, done map[qapi.Definition]bool
+	commandArgs   map[string]string        // see commandArgs
 	commands      map[*qapi.Command]string // their names
 	events        map[*qapi.Event]string
 	// eventConstants are the constants for the events' names.
@@ -30,12 +31,14 @@ type builder struct {
 	pkg            *pkg
 }
 
-func build(whole, part *qapi.Schema, opts Options) (*pkg, error) {
+// build makes the model of a part of the schema of a build, named as if there were no other build.
+func build(schema, whole, part *qapi.Schema, opts Options) (*pkg, error) {
 	b := &builder{
 		whole:          whole,
 		schema:         part,
 		opts:           opts,
 		scope:          names{},
+		commandArgs:    commandArgs(schema),
 		types:          map[qapi.Type]goType{},
 		claimed:        map[qapi.Definition]bool{},
 		done:           map[qapi.Definition]bool{},
@@ -139,7 +142,7 @@ func (b *builder) declaration(d qapi.Definition) ([]decl, error) {
 func one[D decl](d D, err error) ([]decl, error) { return []decl{d}, err }
 
 func (b *builder) enum(d *qapi.Enum) (*enum, error) {
-	name := typeName(d)
+	name := b.typeName(d)
 	e := &enum{name: name, doc: b.definitionComment(fmt.Sprintf("%s is the QAPI enum %s.", name, d.Name), d)}
 	for _, v := range d.Values {
 		e.values = append(e.values, enumValue{
@@ -152,7 +155,7 @@ func (b *builder) enum(d *qapi.Enum) (*enum, error) {
 
 // object makes the declaration of a named struct, or of the part that a union shares with it.
 func (b *builder) object(d qapi.ObjectType) (*object, error) {
-	name := typeName(d)
+	name := b.typeName(d)
 	o := &object{
 		name:     name,
 		doc:      b.definitionComment(fmt.Sprintf("%s is the QAPI %s %s.", name, kindOf(d), d.Head().Name), d),
@@ -218,22 +221,22 @@ func (b *builder) newGoType(t qapi.Type) goType {
 		if t.Module == nil {
 			return stringType // QType, which the language predefines
 		}
-		return newEnumType(typeName(t))
+		return newEnumType(b.typeName(t))
 	case *qapi.Alternate:
-		return &structType{typeName(t), true, b.codecs.of(t)}
+		return &structType{b.typeName(t), true, b.codecs.of(t)}
 	case qapi.ObjectType:
 		if t.Head().Implicit && !b.claimed[t] && b.failed == nil {
 			b.failed = fmt.Errorf("%s is used by its name, which QEMU makes for its own use: qapigen has no Go type for it",
 				t.Head().Name)
 		}
-		return &structType{typeName(t), false, b.codecs.of(t)}
+		return &structType{b.typeName(t), false, b.codecs.of(t)}
 	default:
 		return builtinTypes[t.TypeName()]
 	}
 }
 
 func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
-	name := typeName(d)
+	name := b.typeName(d)
 	a := &alternate{
 		name: name,
 		doc: b.definitionComment(fmt.Sprintf(
@@ -259,7 +262,7 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 		c.result = b.goType(d.Returns)
 	}
 	if hasNamedArg(d) {
-		c.argType, c.argCodec = typeName(d.Arg), b.codecs.of(d.Arg)
+		c.argType, c.argCodec = b.typeName(d.Arg), b.codecs.of(d.Arg)
 		c.merged = b.merged[c.name] == d
 	}
 	first := fmt.Sprintf("%s is the QMP command %s.", c.name, d.Name)
@@ -301,7 +304,7 @@ func (b *builder) event(d *qapi.Event) (*event, error) {
 	b.pkg.events = append(b.pkg.events, e)
 	if d.Arg != nil && !d.Arg.Head().Implicit {
 		_, e.dataUnion = d.Arg.(*qapi.Union)
-		e.dataType, e.dataCodec = typeName(d.Arg), b.codecs.of(d.Arg)
+		e.dataType, e.dataCodec = b.typeName(d.Arg), b.codecs.of(d.Arg)
 		return e, nil
 	}
 	e.data = &object{name: e.name, receiver: "v", codec: b.codecs.ofEvent(d)}

@@ -46,7 +46,7 @@ func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 		return nil, err
 	}
 	// 2. The Go-side model: names, types, what is sent and what is received.
-	model, err := build(whole, part, opts)
+	model, err := build(schema, whole, part, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func (b *builder) unionWithImplicit(d *qapi.Union) ([]decl, error) {
 }
 
 // branchInterface is the name of the interface of a union's branches.
-func branchInterface(d *qapi.Union) string { return typeName(d) + "Branch" }
+func (b *builder) branchInterface(d *qapi.Union) string { return b.typeName(d) + "Branch" }
 
 func (b *builder) union(d *qapi.Union) (*object, error) {
 	o, err := b.object(d)
@@ -44,7 +44,7 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 		return nil, fmt.Errorf("%s: union %s has the discriminator %s of the type %s, which qapigen has no Go enum for",
 			d.Pos, d.Name, d.Discriminator.Name, tag.Name)
 	}
-	u := &union{iface: branchInterface(d), marker: "is" + o.name + "Branch"}
+	u := &union{iface: b.branchInterface(d), marker: "is" + o.name + "Branch"}
 	for _, f := range o.fields {
 		scope[f.name] = f.wire
 		if f.wire == d.Discriminator.Name {
@@ -70,10 +70,10 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 			continue
 		}
 		value.seen = cmp.Or(qapi.SeenIn(tag, br.Value), br.Type.Head().Doc.Seen(""))
-		typ, data := typeName(br.Type), goType(nil)
+		typ, data := b.typeName(br.Type), goType(nil)
 		if b.vanishes(br.Type) {
 			m := dataMember(br.Type)
-			data, typ = b.goType(m.Type), dataName(d, br, m.Type)
+			data, typ = b.goType(m.Type), b.dataName(d, br, m.Type)
 		}
 		i, ok := index[typ]
 		if !ok {
@@ -171,11 +171,11 @@ func (b *builder) vanishes(d any) bool {
 
 // dataName is the name of the type of a branch's data. For data whose type has no name in Go, which cannot
 // have methods, one is defined.
-func dataName(u *qapi.Union, br *qapi.Branch, t qapi.Type) string {
+func (b *builder) dataName(u *qapi.Union, br *qapi.Branch, t qapi.Type) string {
 	if d, ok := t.(qapi.Definition); ok {
-		return typeName(d)
+		return b.typeName(d)
 	}
-	return typeName(u) + exported(goName(br.Value))
+	return b.typeName(u) + exported(goName(br.Value))
 }
 
 // unsent are the values that discriminators have if a server does not send them: there the union

@@ -161,7 +161,7 @@ func {{.Name}}Talk(ctx context.Context, c *qmp.Client) error {
 	}
 	err = {{.Name}}.ObjectAdd{
 		QOMType: {{.Name}}.ObjectTypeMonitorHMP, ID: "monitor",
-		Branch: &{{.Name}}.ObjectOptionsMonitorHmp{Chardev: "chardev"},
+		Branch: &{{.Name}}.ObjectOptionsMonitorHMP{Chardev: "chardev"},
 	}.Do(ctx, c)
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 // vanished reports whether a definition is such a struct, and has no type in Go.
 func (b *bindings) vanished(d qapi.Definition) bool {
 	s, ok := d.(*qapi.Struct)
-	if !ok || !strings.HasSuffix(strings.ToLower(s.Name), "wrapper") || b.byName[typeName(s.Name)] != nil {
+	if !ok || !strings.HasSuffix(strings.ToLower(s.Name), "wrapper") || b.goType(s) != nil {
 		return false
 	}
 	members := s.AllMembers()
@@ -37,13 +37,11 @@ func (b *bindings) branchType(u *qapi.Union, branch *qapi.Branch) reflect.Type {
 	case isDefinition(m.Type):
 		return b.goType(m.Type)
 	}
-	name := typeName(u.Name) + strings.ReplaceAll(branch.Value, "-", "")
-	for _, t := range b.Types {
-		if strings.EqualFold(t.Name(), name) && t.Kind() == b.goType(m.Type).Kind() {
-			return t
-		}
+	t := b.byName[squash(u.Name+branch.Value)]
+	if t == nil || t.Kind() != b.goType(m.Type).Kind() {
+		return nil
 	}
-	return nil
+	return t
 }
 
 func isDefinition(t qapi.Type) bool { _, ok := t.(qapi.Definition); return ok }

@@ -232,16 +232,16 @@ func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-close", Args: &r}, opts)
 }
 
-// GuestFileRead is the QAPI struct GuestFileRead.
+// GuestFileReadResult is the QAPI struct GuestFileRead.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
-type GuestFileRead struct {
+type GuestFileReadResult struct {
 	Count  int64  `json:"count"`
 	BufB64 string `json:"buf-b64"`
-	Eof    bool   `json:"eof"`
+	EOF    bool   `json:"eof"`
 }
 
-func (v *GuestFileRead) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestFileReadResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "count":
 		v.Count = d.Int64()
@@ -250,98 +250,98 @@ func (v *GuestFileRead) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.BufB64 = d.String()
 		return 2
 	case "eof":
-		v.Eof = d.Bool()
+		v.EOF = d.Bool()
 		return 3
 	}
 	return 0
 }
 
-// GuestFileReadCommand is the QMP command guest-file-read.
+// GuestFileRead is the QMP command guest-file-read.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
-type GuestFileReadCommand struct {
+type GuestFileRead struct {
 	Handle int64  `json:"handle"`
 	Count  *int64 `json:"count,omitzero"`
 }
 
-func (r *GuestFileReadCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestFileRead) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 	e.OptInt("count", r.Count)
 }
 
 // Do executes the command.
-func (r GuestFileReadCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileRead, error) {
-	var v GuestFileRead
+func (r GuestFileRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileReadResult, error) {
+	var v GuestFileReadResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-read", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// GuestFileWrite is the QAPI struct GuestFileWrite.
+// GuestFileWriteResult is the QAPI struct GuestFileWrite.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
-type GuestFileWrite struct {
+type GuestFileWriteResult struct {
 	Count int64 `json:"count"`
-	Eof   bool  `json:"eof"`
+	EOF   bool  `json:"eof"`
 }
 
-func (v *GuestFileWrite) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestFileWriteResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "count":
 		v.Count = d.Int64()
 		return 1
 	case "eof":
-		v.Eof = d.Bool()
+		v.EOF = d.Bool()
 		return 2
 	}
 	return 0
 }
 
-// GuestFileWriteCommand is the QMP command guest-file-write.
+// GuestFileWrite is the QMP command guest-file-write.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
-type GuestFileWriteCommand struct {
+type GuestFileWrite struct {
 	Handle int64 `json:"handle"`
 	// A secret: String hides it.
 	BufB64 string `json:"buf-b64"`
 	Count  *int64 `json:"count,omitzero"`
 }
 
-func (r *GuestFileWriteCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestFileWrite) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 	e.Name("buf-b64").Secret(r.BufB64)
 	e.OptInt("count", r.Count)
 }
 
-func (r GuestFileWriteCommand) String() string {
+func (r GuestFileWrite) String() string {
 	return qmp.Format(&r)
 }
 
 // Do executes the command.
-func (r GuestFileWriteCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileWrite, error) {
-	var v GuestFileWrite
+func (r GuestFileWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileWriteResult, error) {
+	var v GuestFileWriteResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-write", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// GuestFileSeek is the QAPI struct GuestFileSeek.
+// GuestFileSeekResult is the QAPI struct GuestFileSeek.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
-type GuestFileSeek struct {
+type GuestFileSeekResult struct {
 	Position int64 `json:"position"`
-	Eof      bool  `json:"eof"`
+	EOF      bool  `json:"eof"`
 }
 
-func (v *GuestFileSeek) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestFileSeekResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "position":
 		v.Position = d.Int64()
 		return 1
 	case "eof":
-		v.Eof = d.Bool()
+		v.EOF = d.Bool()
 		return 2
 	}
 	return 0
@@ -407,24 +407,24 @@ func (v GuestFileWhence) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestFileSeekCommand is the QMP command guest-file-seek.
+// GuestFileSeek is the QMP command guest-file-seek.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
-type GuestFileSeekCommand struct {
+type GuestFileSeek struct {
 	Handle int64           `json:"handle"`
 	Offset int64           `json:"offset"`
 	Whence GuestFileWhence `json:"whence"`
 }
 
-func (r *GuestFileSeekCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestFileSeek) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 	e.Name("offset").Int(r.Offset)
 	r.Whence.EncodeValue(e.Name("whence"))
 }
 
 // Do executes the command.
-func (r GuestFileSeekCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileSeek, error) {
-	var v GuestFileSeek
+func (r GuestFileSeek) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileSeekResult, error) {
+	var v GuestFileSeekResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-seek", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -447,31 +447,31 @@ func (r GuestFileFlush) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-flush", Args: &r}, opts)
 }
 
-// GuestFsfreezeStatus is the QAPI enum GuestFsfreezeStatus.
+// GuestFsfreezeStatusResult is the QAPI enum GuestFsfreezeStatus.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
-type GuestFsfreezeStatus string
+type GuestFsfreezeStatusResult string
 
-// The values of GuestFsfreezeStatus.
+// The values of GuestFsfreezeStatusResult.
 const (
-	GuestFsfreezeStatusThawed GuestFsfreezeStatus = "thawed"
-	GuestFsfreezeStatusFrozen GuestFsfreezeStatus = "frozen"
+	GuestFsfreezeStatusResultThawed GuestFsfreezeStatusResult = "thawed"
+	GuestFsfreezeStatusResultFrozen GuestFsfreezeStatusResult = "frozen"
 )
 
-// GuestFsfreezeStatusCommand is the QMP command guest-fsfreeze-status.
+// GuestFsfreezeStatus is the QMP command guest-fsfreeze-status.
 //
 // Since QEMU 0.15.0. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
-type GuestFsfreezeStatusCommand struct{}
+type GuestFsfreezeStatus struct{}
 
 // Do executes the command.
-func (r GuestFsfreezeStatusCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFsfreezeStatus, error) {
-	var v GuestFsfreezeStatus
+func (r GuestFsfreezeStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFsfreezeStatusResult, error) {
+	var v GuestFsfreezeStatusResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-status", Result: func(d *wire.Decoder) {
-		v = GuestFsfreezeStatus(d.Enum())
+		v = GuestFsfreezeStatusResult(d.Enum())
 	}}, opts)
 	return v, err
 }
@@ -674,37 +674,37 @@ func (r GuestSuspendHybrid) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-hybrid", NoReply: true}, opts)
 }
 
-// GuestIpAddressType is the QAPI enum GuestIpAddressType.
+// GuestIPAddressType is the QAPI enum GuestIpAddressType.
 //
 // Since QEMU 1.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
-type GuestIpAddressType string
+type GuestIPAddressType string
 
-// The values of GuestIpAddressType.
+// The values of GuestIPAddressType.
 const (
-	GuestIpAddressTypeIPv4 GuestIpAddressType = "ipv4"
-	GuestIpAddressTypeIPv6 GuestIpAddressType = "ipv6"
+	GuestIPAddressTypeIPv4 GuestIPAddressType = "ipv4"
+	GuestIPAddressTypeIPv6 GuestIPAddressType = "ipv6"
 )
 
-// GuestIpAddress is the QAPI struct GuestIpAddress.
+// GuestIPAddress is the QAPI struct GuestIpAddress.
 //
 // Since QEMU 1.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
-type GuestIpAddress struct {
+type GuestIPAddress struct {
 	IPAddress     string             `json:"ip-address"`
-	IPAddressType GuestIpAddressType `json:"ip-address-type"`
+	IPAddressType GuestIPAddressType `json:"ip-address-type"`
 	Prefix        int64              `json:"prefix"`
 }
 
-func (v *GuestIpAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestIPAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "ip-address":
 		v.IPAddress = d.String()
 		return 1
 	case "ip-address-type":
-		v.IPAddressType = GuestIpAddressType(d.Enum())
+		v.IPAddressType = GuestIPAddressType(d.Enum())
 		return 2
 	case "prefix":
 		v.Prefix = d.Int64()
@@ -767,7 +767,7 @@ func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) i
 type GuestNetworkInterface struct {
 	Name            string                     `json:"name"`
 	HardwareAddress *string                    `json:"hardware-address,omitzero"`
-	IPAddresses     []GuestIpAddress           `json:"ip-addresses,omitzero"`
+	IPAddresses     []GuestIPAddress           `json:"ip-addresses,omitzero"`
 	Statistics      *GuestNetworkInterfaceStat `json:"statistics,omitzero"`
 }
 
@@ -780,9 +780,9 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.HardwareAddress)
 		return 2
 	case "ip-addresses":
-		v.IPAddresses = make([]GuestIpAddress, 0, d.Room())
+		v.IPAddresses = make([]GuestIPAddress, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.IPAddresses = append(v.IPAddresses, GuestIpAddress{})
+			v.IPAddresses = append(v.IPAddresses, GuestIPAddress{})
 			d.Object(&v.IPAddresses[len(v.IPAddresses)-1])
 		}
 		return 3
@@ -928,22 +928,22 @@ type GuestDiskBusType string
 // The values of GuestDiskBusType.
 const (
 	GuestDiskBusTypeIDE               GuestDiskBusType = "ide"
-	GuestDiskBusTypeFdc               GuestDiskBusType = "fdc"
+	GuestDiskBusTypeFDC               GuestDiskBusType = "fdc"
 	GuestDiskBusTypeSCSI              GuestDiskBusType = "scsi"
 	GuestDiskBusTypeVirtio            GuestDiskBusType = "virtio"
 	GuestDiskBusTypeXen               GuestDiskBusType = "xen"
 	GuestDiskBusTypeUSB               GuestDiskBusType = "usb"
-	GuestDiskBusTypeUml               GuestDiskBusType = "uml"
-	GuestDiskBusTypeSata              GuestDiskBusType = "sata"
-	GuestDiskBusTypeSd                GuestDiskBusType = "sd"
+	GuestDiskBusTypeUML               GuestDiskBusType = "uml"
+	GuestDiskBusTypeSATA              GuestDiskBusType = "sata"
+	GuestDiskBusTypeSD                GuestDiskBusType = "sd"
 	GuestDiskBusTypeUnknown           GuestDiskBusType = "unknown"
-	GuestDiskBusTypeIeee1394          GuestDiskBusType = "ieee1394"
-	GuestDiskBusTypeSsa               GuestDiskBusType = "ssa"
+	GuestDiskBusTypeIEEE1394          GuestDiskBusType = "ieee1394"
+	GuestDiskBusTypeSSA               GuestDiskBusType = "ssa"
 	GuestDiskBusTypeFibre             GuestDiskBusType = "fibre"
-	GuestDiskBusTypeRaid              GuestDiskBusType = "raid"
+	GuestDiskBusTypeRAID              GuestDiskBusType = "raid"
 	GuestDiskBusTypeISCSI             GuestDiskBusType = "iscsi"
-	GuestDiskBusTypeSas               GuestDiskBusType = "sas"
-	GuestDiskBusTypeMmc               GuestDiskBusType = "mmc"
+	GuestDiskBusTypeSAS               GuestDiskBusType = "sas"
+	GuestDiskBusTypeMMC               GuestDiskBusType = "mmc"
 	GuestDiskBusTypeVirtual           GuestDiskBusType = "virtual"
 	GuestDiskBusTypeFileBackedVirtual GuestDiskBusType = "file-backed-virtual"
 	GuestDiskBusTypeNVMe              GuestDiskBusType = "nvme"
@@ -992,15 +992,15 @@ func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestCCWAddress struct {
-	Cssid   int64 `json:"cssid"`
-	Ssid    int64 `json:"ssid"`
+	CSSID   int64 `json:"cssid"`
+	SSID    int64 `json:"ssid"`
 	Subchno int64 `json:"subchno"`
 	Devno   int64 `json:"devno"`
 }
 
 func (v *GuestCCWAddress) MarshalMembers(e *wire.Encoder) {
-	e.Name("cssid").Int(v.Cssid)
-	e.Name("ssid").Int(v.Ssid)
+	e.Name("cssid").Int(v.CSSID)
+	e.Name("ssid").Int(v.SSID)
 	e.Name("subchno").Int(v.Subchno)
 	e.Name("devno").Int(v.Devno)
 }
@@ -1008,10 +1008,10 @@ func (v *GuestCCWAddress) MarshalMembers(e *wire.Encoder) {
 func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cssid":
-		v.Cssid = d.Int64()
+		v.CSSID = d.Int64()
 		return 1
 	case "ssid":
-		v.Ssid = d.Int64()
+		v.SSID = d.Int64()
 		return 2
 	case "subchno":
 		v.Subchno = d.Int64()
@@ -1036,7 +1036,7 @@ type GuestDiskAddress struct {
 	Unit          int64            `json:"unit"`
 	Serial        *string          `json:"serial,omitzero"`
 	Dev           *string          `json:"dev,omitzero"`
-	CcwAddress    *GuestCCWAddress `json:"ccw-address,omitzero"`
+	CCWAddress    *GuestCCWAddress `json:"ccw-address,omitzero"`
 }
 
 func (v *GuestDiskAddress) MarshalMembers(e *wire.Encoder) {
@@ -1047,8 +1047,8 @@ func (v *GuestDiskAddress) MarshalMembers(e *wire.Encoder) {
 	e.Name("unit").Int(v.Unit)
 	e.OptString("serial", v.Serial)
 	e.OptString("dev", v.Dev)
-	if v.CcwAddress != nil {
-		e.Name("ccw-address").Marshal(v.CcwAddress)
+	if v.CCWAddress != nil {
+		e.Name("ccw-address").Marshal(v.CCWAddress)
 	}
 }
 
@@ -1076,19 +1076,19 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.Dev)
 		return 7
 	case "ccw-address":
-		v.CcwAddress = new(GuestCCWAddress)
-		d.Object(v.CcwAddress)
+		v.CCWAddress = new(GuestCCWAddress)
+		d.Object(v.CCWAddress)
 		return 8
 	}
 	return 0
 }
 
-// GuestNVMeSmart is the QAPI struct GuestNVMeSmart.
+// GuestNVMeSMART is the QAPI struct GuestNVMeSmart.
 //
 // Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
-type GuestNVMeSmart struct {
+type GuestNVMeSMART struct {
 	CriticalWarning           int64  `json:"critical-warning"`
 	Temperature               int64  `json:"temperature"`
 	AvailableSpare            int64  `json:"available-spare"`
@@ -1116,7 +1116,7 @@ type GuestNVMeSmart struct {
 	NumberOfErrorLogEntriesHi uint64 `json:"number-of-error-log-entries-hi"`
 }
 
-func (v *GuestNVMeSmart) MarshalMembers(e *wire.Encoder) {
+func (v *GuestNVMeSMART) MarshalMembers(e *wire.Encoder) {
 	e.Name("critical-warning").Int(v.CriticalWarning)
 	e.Name("temperature").Int(v.Temperature)
 	e.Name("available-spare").Int(v.AvailableSpare)
@@ -1144,7 +1144,7 @@ func (v *GuestNVMeSmart) MarshalMembers(e *wire.Encoder) {
 	e.Name("number-of-error-log-entries-hi").Uint(v.NumberOfErrorLogEntriesHi)
 }
 
-func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestNVMeSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "critical-warning":
 		v.CriticalWarning = d.Int64()
@@ -1225,36 +1225,36 @@ func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskSmart is the QAPI union GuestDiskSmart.
+// GuestDiskSMART is the QAPI union GuestDiskSmart.
 //
 // Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
-type GuestDiskSmart struct {
+type GuestDiskSMART struct {
 	// Decides what Branch holds.
 	Type   GuestDiskBusType `json:"type"`
-	Branch GuestDiskSmartBranch
+	Branch GuestDiskSMARTBranch
 }
 
-// GuestDiskSmartBranch is what the Type of GuestDiskSmart adds to it:
+// GuestDiskSMARTBranch is what the Type of GuestDiskSMART adds to it:
 //
-//   - *GuestNVMeSmart: nvme
+//   - *GuestNVMeSMART: nvme
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for ide, fdc, scsi, virtio, xen, usb, uml, sata, sd, unknown, ieee1394, ssa,
 // fibre, raid, iscsi, sas, mmc, virtual, file-backed-virtual.
-type GuestDiskSmartBranch interface {
+type GuestDiskSMARTBranch interface {
 	wire.MemberDecoder
-	isGuestDiskSmartBranch()
+	isGuestDiskSMARTBranch()
 }
 
-func (*GuestNVMeSmart) isGuestDiskSmartBranch() {}
-func (*RawBranch) isGuestDiskSmartBranch()      {}
+func (*GuestNVMeSMART) isGuestDiskSMARTBranch() {}
+func (*RawBranch) isGuestDiskSMARTBranch()      {}
 
-func (v *GuestDiskSmart) MarshalMembers(e *wire.Encoder) {
+func (v *GuestDiskSMART) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *GuestNVMeSmart:
+	case *GuestNVMeSMART:
 		tag = e.Tag(tag, b == nil, "nvme")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -1265,7 +1265,7 @@ func (v *GuestDiskSmart) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *GuestDiskSmart) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestDiskSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = GuestDiskBusType(d.Enum())
@@ -1274,15 +1274,15 @@ func (v *GuestDiskSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestDiskSmart) Discriminator() string {
+func (*GuestDiskSMART) Discriminator() string {
 	return "type"
 }
 
-func (v *GuestDiskSmart) DecodeBranch() wire.MemberDecoder {
+func (v *GuestDiskSMART) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case GuestDiskBusTypeNVMe:
-		v.Branch = new(GuestNVMeSmart)
-	case GuestDiskBusTypeIDE, GuestDiskBusTypeFdc, GuestDiskBusTypeSCSI, GuestDiskBusTypeVirtio, GuestDiskBusTypeXen, GuestDiskBusTypeUSB, GuestDiskBusTypeUml, GuestDiskBusTypeSata, GuestDiskBusTypeSd, GuestDiskBusTypeUnknown, GuestDiskBusTypeIeee1394, GuestDiskBusTypeSsa, GuestDiskBusTypeFibre, GuestDiskBusTypeRaid, GuestDiskBusTypeISCSI, GuestDiskBusTypeSas, GuestDiskBusTypeMmc, GuestDiskBusTypeVirtual, GuestDiskBusTypeFileBackedVirtual:
+		v.Branch = new(GuestNVMeSMART)
+	case GuestDiskBusTypeIDE, GuestDiskBusTypeFDC, GuestDiskBusTypeSCSI, GuestDiskBusTypeVirtio, GuestDiskBusTypeXen, GuestDiskBusTypeUSB, GuestDiskBusTypeUML, GuestDiskBusTypeSATA, GuestDiskBusTypeSD, GuestDiskBusTypeUnknown, GuestDiskBusTypeIEEE1394, GuestDiskBusTypeSSA, GuestDiskBusTypeFibre, GuestDiskBusTypeRAID, GuestDiskBusTypeISCSI, GuestDiskBusTypeSAS, GuestDiskBusTypeMMC, GuestDiskBusTypeVirtual, GuestDiskBusTypeFileBackedVirtual:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -1290,16 +1290,16 @@ func (v *GuestDiskSmart) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
-func (v GuestDiskSmart) MarshalJSON() ([]byte, error) {
+func (v GuestDiskSMART) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *GuestDiskSmart) UnmarshalJSON(text []byte) error {
-	*v = GuestDiskSmart{}
+func (v *GuestDiskSMART) UnmarshalJSON(text []byte) error {
+	*v = GuestDiskSMART{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v GuestDiskSmart) String() string {
+func (v GuestDiskSMART) String() string {
 	return qmp.Format(&v)
 }
 
@@ -1314,7 +1314,7 @@ type GuestDiskInfo struct {
 	Dependencies []string          `json:"dependencies,omitzero"`
 	Address      *GuestDiskAddress `json:"address,omitzero"`
 	Alias        *string           `json:"alias,omitzero"`
-	Smart        *GuestDiskSmart   `json:"smart,omitzero"`
+	SMART        *GuestDiskSMART   `json:"smart,omitzero"`
 }
 
 func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1339,8 +1339,8 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.Alias)
 		return 5
 	case "smart":
-		v.Smart = new(GuestDiskSmart)
-		d.Object(v.Smart)
+		v.SMART = new(GuestDiskSMART)
+		d.Object(v.SMART)
 		return 6
 	}
 	return 0
@@ -1439,15 +1439,15 @@ func (v GuestFilesystemInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetFsinfo is the QMP command guest-get-fsinfo.
+// GuestGetFSInfo is the QMP command guest-get-fsinfo.
 //
 // Since QEMU 2.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
-type GuestGetFsinfo struct{}
+type GuestGetFSInfo struct{}
 
 // Do executes the command.
-func (r GuestGetFsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestFilesystemInfo, error) {
+func (r GuestGetFSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestFilesystemInfo, error) {
 	var v []GuestFilesystemInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-fsinfo", Result: func(d *wire.Decoder) {
 		v = make([]GuestFilesystemInfo, 0, d.Room())
@@ -1669,10 +1669,10 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestExecStatus is the QAPI struct GuestExecStatus.
+// GuestExecStatusResult is the QAPI struct GuestExecStatus.
 //
 // Since QEMU 2.5. See qapi-schema.json.
-type GuestExecStatus struct {
+type GuestExecStatusResult struct {
 	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
 	Signal       *int64  `json:"signal,omitzero"`
@@ -1682,7 +1682,7 @@ type GuestExecStatus struct {
 	ErrTruncated *bool   `json:"err-truncated,omitzero"`
 }
 
-func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestExecStatusResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "exited":
 		v.Exited = d.Bool()
@@ -1709,34 +1709,34 @@ func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecStatusCommand is the QMP command guest-exec-status.
+// GuestExecStatus is the QMP command guest-exec-status.
 //
 // Since QEMU 2.5. See qapi-schema.json.
-type GuestExecStatusCommand struct {
+type GuestExecStatus struct {
 	PID int64 `json:"pid"`
 }
 
-func (r *GuestExecStatusCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestExecStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("pid").Int(r.PID)
 }
 
 // Do executes the command.
-func (r GuestExecStatusCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExecStatus, error) {
-	var v GuestExecStatus
+func (r GuestExecStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExecStatusResult, error) {
+	var v GuestExecStatusResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-exec-status", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// GuestExec is the QAPI struct GuestExec.
+// GuestExecResult is the QAPI struct GuestExec.
 //
 // Since QEMU 2.5. See qapi-schema.json.
-type GuestExec struct {
+type GuestExecResult struct {
 	PID int64 `json:"pid"`
 }
 
-func (v *GuestExec) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestExecResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pid":
 		v.PID = d.Int64()
@@ -1809,10 +1809,10 @@ func (v GuestExecCaptureOutput) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestExecCommand is the QMP command guest-exec.
+// GuestExec is the QMP command guest-exec.
 //
 // Since QEMU 2.5. See qapi-schema.json.
-type GuestExecCommand struct {
+type GuestExec struct {
 	Path string `json:"path"`
 	// A secret: String hides it.
 	Arg []string `json:"arg,omitzero"`
@@ -1823,7 +1823,7 @@ type GuestExecCommand struct {
 	CaptureOutput *GuestExecCaptureOutput `json:"capture-output,omitzero"`
 }
 
-func (r *GuestExecCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestExec) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	if r.Arg != nil {
 		e.Name("arg").BeginArray()
@@ -1845,13 +1845,13 @@ func (r *GuestExecCommand) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (r GuestExecCommand) String() string {
+func (r GuestExec) String() string {
 	return qmp.Format(&r)
 }
 
 // Do executes the command.
-func (r GuestExecCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExec, error) {
-	var v GuestExec
+func (r GuestExec) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExecResult, error) {
+	var v GuestExecResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-exec", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -2039,13 +2039,13 @@ func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetOsinfo is the QMP command guest-get-osinfo.
+// GuestGetOSInfo is the QMP command guest-get-osinfo.
 //
 // Since QEMU 2.10. See qapi-schema.json.
-type GuestGetOsinfo struct{}
+type GuestGetOSInfo struct{}
 
 // Do executes the command.
-func (r GuestGetOsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestOSInfo, error) {
+func (r GuestGetOSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestOSInfo, error) {
 	var v GuestOSInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-osinfo", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -2065,22 +2065,22 @@ const (
 	GuestDeviceTypePCI GuestDeviceType = "pci"
 )
 
-// GuestDeviceIdPCI is the QAPI struct GuestDeviceIdPCI.
+// GuestDeviceIDPCI is the QAPI struct GuestDeviceIdPCI.
 //
 // Since QEMU 5.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
-type GuestDeviceIdPCI struct {
+type GuestDeviceIDPCI struct {
 	VendorID uint16 `json:"vendor-id"`
 	DeviceID uint16 `json:"device-id"`
 }
 
-func (v *GuestDeviceIdPCI) MarshalMembers(e *wire.Encoder) {
+func (v *GuestDeviceIDPCI) MarshalMembers(e *wire.Encoder) {
 	e.Name("vendor-id").Uint(uint64(v.VendorID))
 	e.Name("device-id").Uint(uint64(v.DeviceID))
 }
 
-func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestDeviceIDPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vendor-id":
 		v.VendorID = d.Uint16()
@@ -2092,33 +2092,33 @@ func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDeviceId is the QAPI union GuestDeviceId.
+// GuestDeviceID is the QAPI union GuestDeviceId.
 //
 // Since QEMU 5.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
-type GuestDeviceId struct {
+type GuestDeviceID struct {
 	// Decides what Branch holds.
 	Type   GuestDeviceType `json:"type"`
-	Branch GuestDeviceIdBranch
+	Branch GuestDeviceIDBranch
 }
 
-// GuestDeviceIdBranch is what the Type of GuestDeviceId adds to it:
+// GuestDeviceIDBranch is what the Type of GuestDeviceID adds to it:
 //
-//   - *GuestDeviceIdPCI: pci
+//   - *GuestDeviceIDPCI: pci
 //   - *RawBranch: a value that is not in this list, or none
-type GuestDeviceIdBranch interface {
+type GuestDeviceIDBranch interface {
 	wire.MemberDecoder
-	isGuestDeviceIdBranch()
+	isGuestDeviceIDBranch()
 }
 
-func (*GuestDeviceIdPCI) isGuestDeviceIdBranch() {}
-func (*RawBranch) isGuestDeviceIdBranch()        {}
+func (*GuestDeviceIDPCI) isGuestDeviceIDBranch() {}
+func (*RawBranch) isGuestDeviceIDBranch()        {}
 
-func (v *GuestDeviceId) MarshalMembers(e *wire.Encoder) {
+func (v *GuestDeviceID) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *GuestDeviceIdPCI:
+	case *GuestDeviceIDPCI:
 		tag = e.Tag(tag, b == nil, "pci")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -2129,7 +2129,7 @@ func (v *GuestDeviceId) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *GuestDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = GuestDeviceType(d.Enum())
@@ -2138,30 +2138,30 @@ func (v *GuestDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestDeviceId) Discriminator() string {
+func (*GuestDeviceID) Discriminator() string {
 	return "type"
 }
 
-func (v *GuestDeviceId) DecodeBranch() wire.MemberDecoder {
+func (v *GuestDeviceID) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case GuestDeviceTypePCI:
-		v.Branch = new(GuestDeviceIdPCI)
+		v.Branch = new(GuestDeviceIDPCI)
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
-func (v GuestDeviceId) MarshalJSON() ([]byte, error) {
+func (v GuestDeviceID) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *GuestDeviceId) UnmarshalJSON(text []byte) error {
-	*v = GuestDeviceId{}
+func (v *GuestDeviceID) UnmarshalJSON(text []byte) error {
+	*v = GuestDeviceID{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v GuestDeviceId) String() string {
+func (v GuestDeviceID) String() string {
 	return qmp.Format(&v)
 }
 
@@ -2174,7 +2174,7 @@ type GuestDeviceInfo struct {
 	DriverName    string         `json:"driver-name"`
 	DriverDate    *int64         `json:"driver-date,omitzero"`
 	DriverVersion *string        `json:"driver-version,omitzero"`
-	ID            *GuestDeviceId `json:"id,omitzero"`
+	ID            *GuestDeviceID `json:"id,omitzero"`
 }
 
 func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -2189,7 +2189,7 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.DriverVersion)
 		return 3
 	case "id":
-		v.ID = new(GuestDeviceId)
+		v.ID = new(GuestDeviceID)
 		d.Object(v.ID)
 		return 4
 	}
@@ -2390,20 +2390,20 @@ func (r GuestSSHRemoveAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, op
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStats struct {
 	ReadSectors    *uint64 `json:"read-sectors,omitzero"`
-	ReadIos        *uint64 `json:"read-ios,omitzero"`
+	ReadIOs        *uint64 `json:"read-ios,omitzero"`
 	ReadMerges     *uint64 `json:"read-merges,omitzero"`
 	WriteSectors   *uint64 `json:"write-sectors,omitzero"`
-	WriteIos       *uint64 `json:"write-ios,omitzero"`
+	WriteIOs       *uint64 `json:"write-ios,omitzero"`
 	WriteMerges    *uint64 `json:"write-merges,omitzero"`
 	DiscardSectors *uint64 `json:"discard-sectors,omitzero"`
-	DiscardIos     *uint64 `json:"discard-ios,omitzero"`
+	DiscardIOs     *uint64 `json:"discard-ios,omitzero"`
 	DiscardMerges  *uint64 `json:"discard-merges,omitzero"`
-	FlushIos       *uint64 `json:"flush-ios,omitzero"`
+	FlushIOs       *uint64 `json:"flush-ios,omitzero"`
 	ReadTicks      *uint64 `json:"read-ticks,omitzero"`
 	WriteTicks     *uint64 `json:"write-ticks,omitzero"`
 	DiscardTicks   *uint64 `json:"discard-ticks,omitzero"`
 	FlushTicks     *uint64 `json:"flush-ticks,omitzero"`
-	IosPgr         *uint64 `json:"ios-pgr,omitzero"`
+	IOsPgr         *uint64 `json:"ios-pgr,omitzero"`
 	TotalTicks     *uint64 `json:"total-ticks,omitzero"`
 	WeightTicks    *uint64 `json:"weight-ticks,omitzero"`
 }
@@ -2414,7 +2414,7 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptUint(&v.ReadSectors)
 		return 1
 	case "read-ios":
-		d.OptUint(&v.ReadIos)
+		d.OptUint(&v.ReadIOs)
 		return 2
 	case "read-merges":
 		d.OptUint(&v.ReadMerges)
@@ -2423,7 +2423,7 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptUint(&v.WriteSectors)
 		return 4
 	case "write-ios":
-		d.OptUint(&v.WriteIos)
+		d.OptUint(&v.WriteIOs)
 		return 5
 	case "write-merges":
 		d.OptUint(&v.WriteMerges)
@@ -2432,13 +2432,13 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptUint(&v.DiscardSectors)
 		return 7
 	case "discard-ios":
-		d.OptUint(&v.DiscardIos)
+		d.OptUint(&v.DiscardIOs)
 		return 8
 	case "discard-merges":
 		d.OptUint(&v.DiscardMerges)
 		return 9
 	case "flush-ios":
-		d.OptUint(&v.FlushIos)
+		d.OptUint(&v.FlushIOs)
 		return 10
 	case "read-ticks":
 		d.OptUint(&v.ReadTicks)
@@ -2453,7 +2453,7 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptUint(&v.FlushTicks)
 		return 14
 	case "ios-pgr":
-		d.OptUint(&v.IosPgr)
+		d.OptUint(&v.IOsPgr)
 		return 15
 	case "total-ticks":
 		d.OptUint(&v.TotalTicks)
@@ -2495,15 +2495,15 @@ func (v *GuestDiskStatsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDiskstats is the QMP command guest-get-diskstats.
+// GuestGetDiskStats is the QMP command guest-get-diskstats.
 //
 // Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestGetDiskstats struct{}
+type GuestGetDiskStats struct{}
 
 // Do executes the command.
-func (r GuestGetDiskstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskStatsInfo, error) {
+func (r GuestGetDiskStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskStatsInfo, error) {
 	var v []GuestDiskStatsInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-diskstats", Result: func(d *wire.Decoder) {
 		v = make([]GuestDiskStatsInfo, 0, d.Room())
@@ -2515,52 +2515,52 @@ func (r GuestGetDiskstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestCpuStatsType is the QAPI enum GuestCpuStatsType.
+// GuestCPUStatsType is the QAPI enum GuestCpuStatsType.
 //
 // Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestCpuStatsType string
+type GuestCPUStatsType string
 
-// The values of GuestCpuStatsType.
+// The values of GuestCPUStatsType.
 const (
-	GuestCpuStatsTypeLinux GuestCpuStatsType = "linux"
+	GuestCPUStatsTypeLinux GuestCPUStatsType = "linux"
 )
 
-// GuestLinuxCpuStats is the QAPI struct GuestLinuxCpuStats.
+// GuestLinuxCPUStats is the QAPI struct GuestLinuxCpuStats.
 //
 // Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestLinuxCpuStats struct {
+type GuestLinuxCPUStats struct {
 	CPU       int64   `json:"cpu"`
 	User      uint64  `json:"user"`
 	Nice      uint64  `json:"nice"`
 	System    uint64  `json:"system"`
 	Idle      uint64  `json:"idle"`
-	Iowait    *uint64 `json:"iowait,omitzero"`
+	IOWait    *uint64 `json:"iowait,omitzero"`
 	IRQ       *uint64 `json:"irq,omitzero"`
-	Softirq   *uint64 `json:"softirq,omitzero"`
+	SoftIRQ   *uint64 `json:"softirq,omitzero"`
 	Steal     *uint64 `json:"steal,omitzero"`
 	Guest     *uint64 `json:"guest,omitzero"`
 	Guestnice *uint64 `json:"guestnice,omitzero"`
 }
 
-func (v *GuestLinuxCpuStats) MarshalMembers(e *wire.Encoder) {
+func (v *GuestLinuxCPUStats) MarshalMembers(e *wire.Encoder) {
 	e.Name("cpu").Int(v.CPU)
 	e.Name("user").Uint(v.User)
 	e.Name("nice").Uint(v.Nice)
 	e.Name("system").Uint(v.System)
 	e.Name("idle").Uint(v.Idle)
-	e.OptUint("iowait", v.Iowait)
+	e.OptUint("iowait", v.IOWait)
 	e.OptUint("irq", v.IRQ)
-	e.OptUint("softirq", v.Softirq)
+	e.OptUint("softirq", v.SoftIRQ)
 	e.OptUint("steal", v.Steal)
 	e.OptUint("guest", v.Guest)
 	e.OptUint("guestnice", v.Guestnice)
 }
 
-func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestLinuxCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu":
 		v.CPU = d.Int64()
@@ -2578,13 +2578,13 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Idle = d.Uint64()
 		return 5
 	case "iowait":
-		d.OptUint(&v.Iowait)
+		d.OptUint(&v.IOWait)
 		return 6
 	case "irq":
 		d.OptUint(&v.IRQ)
 		return 7
 	case "softirq":
-		d.OptUint(&v.Softirq)
+		d.OptUint(&v.SoftIRQ)
 		return 8
 	case "steal":
 		d.OptUint(&v.Steal)
@@ -2599,33 +2599,33 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestCpuStats is the QAPI union GuestCpuStats.
+// GuestCPUStats is the QAPI union GuestCpuStats.
 //
 // Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestCpuStats struct {
+type GuestCPUStats struct {
 	// Decides what Branch holds.
-	Type   GuestCpuStatsType `json:"type"`
-	Branch GuestCpuStatsBranch
+	Type   GuestCPUStatsType `json:"type"`
+	Branch GuestCPUStatsBranch
 }
 
-// GuestCpuStatsBranch is what the Type of GuestCpuStats adds to it:
+// GuestCPUStatsBranch is what the Type of GuestCPUStats adds to it:
 //
-//   - *GuestLinuxCpuStats: linux
+//   - *GuestLinuxCPUStats: linux
 //   - *RawBranch: a value that is not in this list, or none
-type GuestCpuStatsBranch interface {
+type GuestCPUStatsBranch interface {
 	wire.MemberDecoder
-	isGuestCpuStatsBranch()
+	isGuestCPUStatsBranch()
 }
 
-func (*GuestLinuxCpuStats) isGuestCpuStatsBranch() {}
-func (*RawBranch) isGuestCpuStatsBranch()          {}
+func (*GuestLinuxCPUStats) isGuestCPUStatsBranch() {}
+func (*RawBranch) isGuestCPUStatsBranch()          {}
 
-func (v *GuestCpuStats) MarshalMembers(e *wire.Encoder) {
+func (v *GuestCPUStats) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *GuestLinuxCpuStats:
+	case *GuestLinuxCPUStats:
 		tag = e.Tag(tag, b == nil, "linux")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -2636,56 +2636,56 @@ func (v *GuestCpuStats) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *GuestCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
-		v.Type = GuestCpuStatsType(d.Enum())
+		v.Type = GuestCPUStatsType(d.Enum())
 		return 1
 	}
 	return 0
 }
 
-func (*GuestCpuStats) Discriminator() string {
+func (*GuestCPUStats) Discriminator() string {
 	return "type"
 }
 
-func (v *GuestCpuStats) DecodeBranch() wire.MemberDecoder {
+func (v *GuestCPUStats) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
-	case GuestCpuStatsTypeLinux:
-		v.Branch = new(GuestLinuxCpuStats)
+	case GuestCPUStatsTypeLinux:
+		v.Branch = new(GuestLinuxCPUStats)
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
-func (v GuestCpuStats) MarshalJSON() ([]byte, error) {
+func (v GuestCPUStats) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *GuestCpuStats) UnmarshalJSON(text []byte) error {
-	*v = GuestCpuStats{}
+func (v *GuestCPUStats) UnmarshalJSON(text []byte) error {
+	*v = GuestCPUStats{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v GuestCpuStats) String() string {
+func (v GuestCPUStats) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetCpustats is the QMP command guest-get-cpustats.
+// GuestGetCPUStats is the QMP command guest-get-cpustats.
 //
 // Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestGetCpustats struct{}
+type GuestGetCPUStats struct{}
 
 // Do executes the command.
-func (r GuestGetCpustats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestCpuStats, error) {
-	var v []GuestCpuStats
+func (r GuestGetCPUStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestCPUStats, error) {
+	var v []GuestCPUStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-cpustats", Result: func(d *wire.Decoder) {
-		v = make([]GuestCpuStats, 0, d.Room())
+		v = make([]GuestCPUStats, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, GuestCpuStats{})
+			v = append(v, GuestCPUStats{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
@@ -2764,7 +2764,7 @@ type GuestNetworkRoute struct {
 	Metric       int64   `json:"metric"`
 	Gateway      *string `json:"gateway,omitzero"`
 	Mask         *string `json:"mask,omitzero"`
-	Irtt         *int64  `json:"irtt,omitzero"`
+	IRTT         *int64  `json:"irtt,omitzero"`
 	Flags        *uint64 `json:"flags,omitzero"`
 	Refcnt       *int64  `json:"refcnt,omitzero"`
 	Use          *int64  `json:"use,omitzero"`
@@ -2795,7 +2795,7 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.Mask)
 		return 5
 	case "irtt":
-		d.OptInt(&v.Irtt)
+		d.OptInt(&v.IRTT)
 		return 6
 	case "flags":
 		d.OptUint(&v.Flags)

@@ -8,15 +8,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// KvmInfo is the QAPI struct KvmInfo.
+// KVMInfo is the QAPI struct KvmInfo.
 //
 // Since QEMU 0.14. See accelerator.json.
-type KvmInfo struct {
+type KVMInfo struct {
 	Enabled bool `json:"enabled"`
 	Present bool `json:"present"`
 }
 
-func (v *KvmInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *KVMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
@@ -36,8 +36,8 @@ func (v *KvmInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryKVM struct{}
 
 // Do executes the command.
-func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (KvmInfo, error) {
-	var v KvmInfo
+func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (KVMInfo, error) {
+	var v KVMInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-kvm", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -67,13 +67,13 @@ type Accelerator string
 
 // The values of Accelerator.
 const (
-	AcceleratorHvf   Accelerator = "hvf"
+	AcceleratorHVF   Accelerator = "hvf"
 	AcceleratorKVM   Accelerator = "kvm"
-	AcceleratorMshv  Accelerator = "mshv"
-	AcceleratorNvmm  Accelerator = "nvmm"
+	AcceleratorMSHV  Accelerator = "mshv"
+	AcceleratorNVMM  Accelerator = "nvmm"
 	AcceleratorQtest Accelerator = "qtest"
 	AcceleratorTCG   Accelerator = "tcg"
-	AcceleratorWhpx  Accelerator = "whpx"
+	AcceleratorWHPX  Accelerator = "whpx"
 	AcceleratorXen   Accelerator = "xen"
 )
 

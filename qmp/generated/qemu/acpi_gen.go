@@ -8,17 +8,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AcpiTableOptions is the QAPI struct AcpiTableOptions.
+// ACPITableOptions is the QAPI struct AcpiTableOptions.
 //
 // Since QEMU 1.5. See acpi.json.
-type AcpiTableOptions struct {
+type ACPITableOptions struct {
 	Sig            *string `json:"sig,omitzero"`
 	Rev            *uint8  `json:"rev,omitzero"`
 	OEMID          *string `json:"oem_id,omitzero"`
 	OEMTableID     *string `json:"oem_table_id,omitzero"`
 	OEMRev         *uint32 `json:"oem_rev,omitzero"`
-	AslCompilerID  *string `json:"asl_compiler_id,omitzero"`
-	AslCompilerRev *uint32 `json:"asl_compiler_rev,omitzero"`
+	ASLCompilerID  *string `json:"asl_compiler_id,omitzero"`
+	ASLCompilerRev *uint32 `json:"asl_compiler_rev,omitzero"`
 	File           *string `json:"file,omitzero"`
 	Data           *string `json:"data,omitzero"`
 }
@@ -66,13 +66,13 @@ func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryACPIOspmStatus is the QMP command query-acpi-ospm-status.
+// QueryACPIOSPMStatus is the QMP command query-acpi-ospm-status.
 //
 // Since QEMU 2.1. See acpi.json.
-type QueryACPIOspmStatus struct{}
+type QueryACPIOSPMStatus struct{}
 
 // Do executes the command.
-func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
+func (r QueryACPIOSPMStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
 	var v []ACPIOSTInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-acpi-ospm-status", Result: func(d *wire.Decoder) {
 		v = make([]ACPIOSTInfo, 0, d.Room())
@@ -84,14 +84,14 @@ func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// ACPIDeviceOstEvent is the event ACPI_DEVICE_OST.
+// ACPIDeviceOSTEvent is the event ACPI_DEVICE_OST.
 //
 // Since QEMU 2.1. See acpi.json.
-type ACPIDeviceOstEvent struct {
+type ACPIDeviceOSTEvent struct {
 	Info ACPIOSTInfo `json:"info"`
 }
 
-func (v *ACPIDeviceOstEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ACPIDeviceOSTEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "info":
 		d.Object(&v.Info)
@@ -101,6 +101,6 @@ func (v *ACPIDeviceOstEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns ACPI_DEVICE_OST.
-func (*ACPIDeviceOstEvent) EventName() string {
-	return EventACPIDeviceOst
+func (*ACPIDeviceOSTEvent) EventName() string {
+	return EventACPIDeviceOST
 }

@@ -8,20 +8,20 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// InjectGhesV2Error is the QMP command inject-ghes-v2-error.
+// InjectGHESV2Error is the QMP command inject-ghes-v2-error.
 //
 // Since QEMU 10.2. See acpi-hest.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type InjectGhesV2Error struct {
-	Cper string `json:"cper"`
+type InjectGHESV2Error struct {
+	CPER string `json:"cper"`
 }
 
-func (r *InjectGhesV2Error) EncodeMembers(e *wire.Encoder) {
-	e.Name("cper").String(r.Cper)
+func (r *InjectGHESV2Error) EncodeMembers(e *wire.Encoder) {
+	e.Name("cper").String(r.CPER)
 }
 
 // Do executes the command.
-func (r InjectGhesV2Error) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r InjectGHESV2Error) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-ghes-v2-error", Args: &r}, opts)
 }

@@ -135,10 +135,10 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevAlsaPerDirectionOptions is the QAPI struct AudiodevAlsaPerDirectionOptions.
+// AudiodevALSAPerDirectionOptions is the QAPI struct AudiodevAlsaPerDirectionOptions.
 //
 // Since QEMU 4.0. See audio.json.
-type AudiodevAlsaPerDirectionOptions struct {
+type AudiodevALSAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -151,7 +151,7 @@ type AudiodevAlsaPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
-func (v *AudiodevAlsaPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevALSAPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -174,7 +174,7 @@ func (v *AudiodevAlsaPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("try-poll", v.TryPoll)
 }
 
-func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		d.OptBool(&v.MixingEngine)
@@ -210,16 +210,16 @@ func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevAlsaOptions is the QAPI struct AudiodevAlsaOptions.
+// AudiodevALSAOptions is the QAPI struct AudiodevAlsaOptions.
 //
 // Since QEMU 4.0. See audio.json.
-type AudiodevAlsaOptions struct {
-	In        *AudiodevAlsaPerDirectionOptions `json:"in,omitzero"`
-	Out       *AudiodevAlsaPerDirectionOptions `json:"out,omitzero"`
+type AudiodevALSAOptions struct {
+	In        *AudiodevALSAPerDirectionOptions `json:"in,omitzero"`
+	Out       *AudiodevALSAPerDirectionOptions `json:"out,omitzero"`
 	Threshold *uint32                          `json:"threshold,omitzero"`
 }
 
-func (v *AudiodevAlsaOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevALSAOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
 		e.Name("in").Marshal(v.In)
 	}
@@ -231,14 +231,14 @@ func (v *AudiodevAlsaOptions) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *AudiodevAlsaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevALSAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevAlsaPerDirectionOptions)
+		v.In = new(AudiodevALSAPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevAlsaPerDirectionOptions)
+		v.Out = new(AudiodevALSAPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	case "threshold":
@@ -426,10 +426,10 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevJackPerDirectionOptions is the QAPI struct AudiodevJackPerDirectionOptions.
+// AudiodevJACKPerDirectionOptions is the QAPI struct AudiodevJackPerDirectionOptions.
 //
 // Since QEMU 5.1. See audio.json.
-type AudiodevJackPerDirectionOptions struct {
+type AudiodevJACKPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -444,7 +444,7 @@ type AudiodevJackPerDirectionOptions struct {
 	ExactName     *bool        `json:"exact-name,omitzero"`
 }
 
-func (v *AudiodevJackPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevJACKPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -467,7 +467,7 @@ func (v *AudiodevJackPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("exact-name", v.ExactName)
 }
 
-func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		d.OptBool(&v.MixingEngine)
@@ -509,15 +509,15 @@ func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevJackOptions is the QAPI struct AudiodevJackOptions.
+// AudiodevJACKOptions is the QAPI struct AudiodevJackOptions.
 //
 // Since QEMU 5.1. See audio.json.
-type AudiodevJackOptions struct {
-	In  *AudiodevJackPerDirectionOptions `json:"in,omitzero"`
-	Out *AudiodevJackPerDirectionOptions `json:"out,omitzero"`
+type AudiodevJACKOptions struct {
+	In  *AudiodevJACKPerDirectionOptions `json:"in,omitzero"`
+	Out *AudiodevJACKPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevJackOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevJACKOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
 		e.Name("in").Marshal(v.In)
 	}
@@ -526,24 +526,24 @@ func (v *AudiodevJackOptions) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *AudiodevJackOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevJACKOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevJackPerDirectionOptions)
+		v.In = new(AudiodevJACKPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevJackPerDirectionOptions)
+		v.Out = new(AudiodevJACKPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	}
 	return 0
 }
 
-// AudiodevOssPerDirectionOptions is the QAPI struct AudiodevOssPerDirectionOptions.
+// AudiodevOSSPerDirectionOptions is the QAPI struct AudiodevOssPerDirectionOptions.
 //
 // Since QEMU 4.0. See audio.json.
-type AudiodevOssPerDirectionOptions struct {
+type AudiodevOSSPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -556,7 +556,7 @@ type AudiodevOssPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
-func (v *AudiodevOssPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevOSSPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -579,7 +579,7 @@ func (v *AudiodevOssPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("try-poll", v.TryPoll)
 }
 
-func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		d.OptBool(&v.MixingEngine)
@@ -615,18 +615,18 @@ func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevOssOptions is the QAPI struct AudiodevOssOptions.
+// AudiodevOSSOptions is the QAPI struct AudiodevOssOptions.
 //
 // Since QEMU 4.0. See audio.json.
-type AudiodevOssOptions struct {
-	In        *AudiodevOssPerDirectionOptions `json:"in,omitzero"`
-	Out       *AudiodevOssPerDirectionOptions `json:"out,omitzero"`
+type AudiodevOSSOptions struct {
+	In        *AudiodevOSSPerDirectionOptions `json:"in,omitzero"`
+	Out       *AudiodevOSSPerDirectionOptions `json:"out,omitzero"`
 	TryMmap   *bool                           `json:"try-mmap,omitzero"`
 	Exclusive *bool                           `json:"exclusive,omitzero"`
-	DspPolicy *uint32                         `json:"dsp-policy,omitzero"`
+	DSPPolicy *uint32                         `json:"dsp-policy,omitzero"`
 }
 
-func (v *AudiodevOssOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevOSSOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
 		e.Name("in").Marshal(v.In)
 	}
@@ -635,19 +635,19 @@ func (v *AudiodevOssOptions) MarshalMembers(e *wire.Encoder) {
 	}
 	e.OptBool("try-mmap", v.TryMmap)
 	e.OptBool("exclusive", v.Exclusive)
-	if v.DspPolicy != nil {
-		e.Name("dsp-policy").Uint(uint64(*v.DspPolicy))
+	if v.DSPPolicy != nil {
+		e.Name("dsp-policy").Uint(uint64(*v.DSPPolicy))
 	}
 }
 
-func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevOssPerDirectionOptions)
+		v.In = new(AudiodevOSSPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevOssPerDirectionOptions)
+		v.Out = new(AudiodevOSSPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	case "try-mmap":
@@ -657,16 +657,16 @@ func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.Exclusive)
 		return 4
 	case "dsp-policy":
-		v.DspPolicy = new(d.Uint32())
+		v.DSPPolicy = new(d.Uint32())
 		return 5
 	}
 	return 0
 }
 
-// AudiodevPaPerDirectionOptions is the QAPI struct AudiodevPaPerDirectionOptions.
+// AudiodevPAPerDirectionOptions is the QAPI struct AudiodevPaPerDirectionOptions.
 //
 // Since QEMU 4.0. See audio.json.
-type AudiodevPaPerDirectionOptions struct {
+type AudiodevPAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -679,7 +679,7 @@ type AudiodevPaPerDirectionOptions struct {
 	Latency       *uint32      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevPaPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevPAPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -702,7 +702,7 @@ func (v *AudiodevPaPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		d.OptBool(&v.MixingEngine)
@@ -738,16 +738,16 @@ func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// AudiodevPaOptions is the QAPI struct AudiodevPaOptions.
+// AudiodevPAOptions is the QAPI struct AudiodevPaOptions.
 //
 // Since QEMU 4.0. See audio.json.
-type AudiodevPaOptions struct {
-	In     *AudiodevPaPerDirectionOptions `json:"in,omitzero"`
-	Out    *AudiodevPaPerDirectionOptions `json:"out,omitzero"`
+type AudiodevPAOptions struct {
+	In     *AudiodevPAPerDirectionOptions `json:"in,omitzero"`
+	Out    *AudiodevPAPerDirectionOptions `json:"out,omitzero"`
 	Server *string                        `json:"server,omitzero"`
 }
 
-func (v *AudiodevPaOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevPAOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
 		e.Name("in").Marshal(v.In)
 	}
@@ -757,14 +757,14 @@ func (v *AudiodevPaOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptString("server", v.Server)
 }
 
-func (v *AudiodevPaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevPAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevPaPerDirectionOptions)
+		v.In = new(AudiodevPAPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevPaPerDirectionOptions)
+		v.Out = new(AudiodevPAPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	case "server":
@@ -880,10 +880,10 @@ func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// AudiodevSdlPerDirectionOptions is the QAPI struct AudiodevSdlPerDirectionOptions.
+// AudiodevSDLPerDirectionOptions is the QAPI struct AudiodevSdlPerDirectionOptions.
 //
 // Since QEMU 6.0. See audio.json.
-type AudiodevSdlPerDirectionOptions struct {
+type AudiodevSDLPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -894,7 +894,7 @@ type AudiodevSdlPerDirectionOptions struct {
 	BufferCount   *uint32      `json:"buffer-count,omitzero"`
 }
 
-func (v *AudiodevSdlPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevSDLPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mixing-engine", v.MixingEngine)
 	e.OptBool("fixed-settings", v.FixedSettings)
 	if v.Frequency != nil {
@@ -915,7 +915,7 @@ func (v *AudiodevSdlPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
 		d.OptBool(&v.MixingEngine)
@@ -945,15 +945,15 @@ func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevSdlOptions is the QAPI struct AudiodevSdlOptions.
+// AudiodevSDLOptions is the QAPI struct AudiodevSdlOptions.
 //
 // Since QEMU 6.0. See audio.json.
-type AudiodevSdlOptions struct {
-	In  *AudiodevSdlPerDirectionOptions `json:"in,omitzero"`
-	Out *AudiodevSdlPerDirectionOptions `json:"out,omitzero"`
+type AudiodevSDLOptions struct {
+	In  *AudiodevSDLPerDirectionOptions `json:"in,omitzero"`
+	Out *AudiodevSDLPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevSdlOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevSDLOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
 		e.Name("in").Marshal(v.In)
 	}
@@ -962,30 +962,30 @@ func (v *AudiodevSdlOptions) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *AudiodevSdlOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevSDLOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevSdlPerDirectionOptions)
+		v.In = new(AudiodevSDLPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevSdlPerDirectionOptions)
+		v.Out = new(AudiodevSDLPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	}
 	return 0
 }
 
-// AudiodevWavOptions is the QAPI struct AudiodevWavOptions.
+// AudiodevWAVOptions is the QAPI struct AudiodevWavOptions.
 //
 // Since QEMU 4.0. See audio.json.
-type AudiodevWavOptions struct {
+type AudiodevWAVOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`
 	Path *string                      `json:"path,omitzero"`
 }
 
-func (v *AudiodevWavOptions) MarshalMembers(e *wire.Encoder) {
+func (v *AudiodevWAVOptions) MarshalMembers(e *wire.Encoder) {
 	if v.In != nil {
 		e.Name("in").Marshal(v.In)
 	}
@@ -995,7 +995,7 @@ func (v *AudiodevWavOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptString("path", v.Path)
 }
 
-func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevWAVOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevPerDirectionOptions)
@@ -1037,28 +1037,28 @@ type AudiodevDriver string
 const (
 	AudiodevDriverNone AudiodevDriver = "none"
 	// Only in a QEMU built with CONFIG_AUDIO_ALSA.
-	AudiodevDriverAlsa AudiodevDriver = "alsa"
+	AudiodevDriverALSA AudiodevDriver = "alsa"
 	// Only in a QEMU built with CONFIG_AUDIO_COREAUDIO.
 	AudiodevDriverCoreaudio AudiodevDriver = "coreaudio"
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
-	AudiodevDriverDbus AudiodevDriver = "dbus"
+	AudiodevDriverDBus AudiodevDriver = "dbus"
 	// Only in a QEMU built with CONFIG_AUDIO_DSOUND.
 	AudiodevDriverDsound AudiodevDriver = "dsound"
 	// Only in a QEMU built with CONFIG_AUDIO_JACK.
-	AudiodevDriverJack AudiodevDriver = "jack"
+	AudiodevDriverJACK AudiodevDriver = "jack"
 	// Only in a QEMU built with CONFIG_AUDIO_OSS.
-	AudiodevDriverOss AudiodevDriver = "oss"
+	AudiodevDriverOSS AudiodevDriver = "oss"
 	// Only in a QEMU built with CONFIG_AUDIO_PA.
-	AudiodevDriverPa AudiodevDriver = "pa"
+	AudiodevDriverPA AudiodevDriver = "pa"
 	// Only in a QEMU built with CONFIG_AUDIO_PIPEWIRE.
 	AudiodevDriverPipewire AudiodevDriver = "pipewire"
 	// Only in a QEMU built with CONFIG_AUDIO_SDL.
-	AudiodevDriverSdl AudiodevDriver = "sdl"
+	AudiodevDriverSDL AudiodevDriver = "sdl"
 	// Only in a QEMU built with CONFIG_AUDIO_SNDIO.
 	AudiodevDriverSndio AudiodevDriver = "sndio"
 	// Only in a QEMU built with CONFIG_SPICE.
-	AudiodevDriverSpice AudiodevDriver = "spice"
-	AudiodevDriverWav   AudiodevDriver = "wav"
+	AudiodevDriverSPICE AudiodevDriver = "spice"
+	AudiodevDriverWAV   AudiodevDriver = "wav"
 )
 
 // Audiodev is the QAPI union Audiodev.
@@ -1075,17 +1075,17 @@ type Audiodev struct {
 // AudiodevBranch is what the Driver of Audiodev adds to it:
 //
 //   - *AudiodevGenericOptions: none, spice (CONFIG_SPICE)
-//   - *AudiodevAlsaOptions: alsa (CONFIG_AUDIO_ALSA)
+//   - *AudiodevALSAOptions: alsa (CONFIG_AUDIO_ALSA)
 //   - *AudiodevCoreaudioOptions: coreaudio (CONFIG_AUDIO_COREAUDIO)
 //   - *AudiodevDBusOptions: dbus (CONFIG_DBUS_DISPLAY)
 //   - *AudiodevDsoundOptions: dsound (CONFIG_AUDIO_DSOUND)
-//   - *AudiodevJackOptions: jack (CONFIG_AUDIO_JACK)
-//   - *AudiodevOssOptions: oss (CONFIG_AUDIO_OSS)
-//   - *AudiodevPaOptions: pa (CONFIG_AUDIO_PA)
+//   - *AudiodevJACKOptions: jack (CONFIG_AUDIO_JACK)
+//   - *AudiodevOSSOptions: oss (CONFIG_AUDIO_OSS)
+//   - *AudiodevPAOptions: pa (CONFIG_AUDIO_PA)
 //   - *AudiodevPipewireOptions: pipewire (CONFIG_AUDIO_PIPEWIRE)
-//   - *AudiodevSdlOptions: sdl (CONFIG_AUDIO_SDL)
+//   - *AudiodevSDLOptions: sdl (CONFIG_AUDIO_SDL)
 //   - *AudiodevSndioOptions: sndio (CONFIG_AUDIO_SNDIO)
-//   - *AudiodevWavOptions: wav
+//   - *AudiodevWAVOptions: wav
 //   - *RawBranch: a value that is not in this list, or none
 type AudiodevBranch interface {
 	wire.MemberDecoder
@@ -1093,17 +1093,17 @@ type AudiodevBranch interface {
 }
 
 func (*AudiodevGenericOptions) isAudiodevBranch()   {}
-func (*AudiodevAlsaOptions) isAudiodevBranch()      {}
+func (*AudiodevALSAOptions) isAudiodevBranch()      {}
 func (*AudiodevCoreaudioOptions) isAudiodevBranch() {}
 func (*AudiodevDBusOptions) isAudiodevBranch()      {}
 func (*AudiodevDsoundOptions) isAudiodevBranch()    {}
-func (*AudiodevJackOptions) isAudiodevBranch()      {}
-func (*AudiodevOssOptions) isAudiodevBranch()       {}
-func (*AudiodevPaOptions) isAudiodevBranch()        {}
+func (*AudiodevJACKOptions) isAudiodevBranch()      {}
+func (*AudiodevOSSOptions) isAudiodevBranch()       {}
+func (*AudiodevPAOptions) isAudiodevBranch()        {}
 func (*AudiodevPipewireOptions) isAudiodevBranch()  {}
-func (*AudiodevSdlOptions) isAudiodevBranch()       {}
+func (*AudiodevSDLOptions) isAudiodevBranch()       {}
 func (*AudiodevSndioOptions) isAudiodevBranch()     {}
-func (*AudiodevWavOptions) isAudiodevBranch()       {}
+func (*AudiodevWAVOptions) isAudiodevBranch()       {}
 func (*RawBranch) isAudiodevBranch()                {}
 
 func (v *Audiodev) MarshalMembers(e *wire.Encoder) {
@@ -1111,7 +1111,7 @@ func (v *Audiodev) MarshalMembers(e *wire.Encoder) {
 	switch b := v.Branch.(type) {
 	case *AudiodevGenericOptions:
 		tag = e.Tag(tag, b == nil, "none", "spice")
-	case *AudiodevAlsaOptions:
+	case *AudiodevALSAOptions:
 		tag = e.Tag(tag, b == nil, "alsa")
 	case *AudiodevCoreaudioOptions:
 		tag = e.Tag(tag, b == nil, "coreaudio")
@@ -1119,19 +1119,19 @@ func (v *Audiodev) MarshalMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "dbus")
 	case *AudiodevDsoundOptions:
 		tag = e.Tag(tag, b == nil, "dsound")
-	case *AudiodevJackOptions:
+	case *AudiodevJACKOptions:
 		tag = e.Tag(tag, b == nil, "jack")
-	case *AudiodevOssOptions:
+	case *AudiodevOSSOptions:
 		tag = e.Tag(tag, b == nil, "oss")
-	case *AudiodevPaOptions:
+	case *AudiodevPAOptions:
 		tag = e.Tag(tag, b == nil, "pa")
 	case *AudiodevPipewireOptions:
 		tag = e.Tag(tag, b == nil, "pipewire")
-	case *AudiodevSdlOptions:
+	case *AudiodevSDLOptions:
 		tag = e.Tag(tag, b == nil, "sdl")
 	case *AudiodevSndioOptions:
 		tag = e.Tag(tag, b == nil, "sndio")
-	case *AudiodevWavOptions:
+	case *AudiodevWAVOptions:
 		tag = e.Tag(tag, b == nil, "wav")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -1167,30 +1167,30 @@ func (*Audiodev) Discriminator() string {
 
 func (v *Audiodev) DecodeBranch() wire.MemberDecoder {
 	switch v.Driver {
-	case AudiodevDriverNone, AudiodevDriverSpice:
+	case AudiodevDriverNone, AudiodevDriverSPICE:
 		v.Branch = new(AudiodevGenericOptions)
-	case AudiodevDriverAlsa:
-		v.Branch = new(AudiodevAlsaOptions)
+	case AudiodevDriverALSA:
+		v.Branch = new(AudiodevALSAOptions)
 	case AudiodevDriverCoreaudio:
 		v.Branch = new(AudiodevCoreaudioOptions)
-	case AudiodevDriverDbus:
+	case AudiodevDriverDBus:
 		v.Branch = new(AudiodevDBusOptions)
 	case AudiodevDriverDsound:
 		v.Branch = new(AudiodevDsoundOptions)
-	case AudiodevDriverJack:
-		v.Branch = new(AudiodevJackOptions)
-	case AudiodevDriverOss:
-		v.Branch = new(AudiodevOssOptions)
-	case AudiodevDriverPa:
-		v.Branch = new(AudiodevPaOptions)
+	case AudiodevDriverJACK:
+		v.Branch = new(AudiodevJACKOptions)
+	case AudiodevDriverOSS:
+		v.Branch = new(AudiodevOSSOptions)
+	case AudiodevDriverPA:
+		v.Branch = new(AudiodevPAOptions)
 	case AudiodevDriverPipewire:
 		v.Branch = new(AudiodevPipewireOptions)
-	case AudiodevDriverSdl:
-		v.Branch = new(AudiodevSdlOptions)
+	case AudiodevDriverSDL:
+		v.Branch = new(AudiodevSDLOptions)
 	case AudiodevDriverSndio:
 		v.Branch = new(AudiodevSndioOptions)
-	case AudiodevDriverWav:
-		v.Branch = new(AudiodevWavOptions)
+	case AudiodevDriverWAV:
+		v.Branch = new(AudiodevWAVOptions)
 	default:
 		v.Branch = new(RawBranch)
 	}

@@ -8,44 +8,44 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NbdServerOptionsBase is the QAPI struct NbdServerOptionsBase.
+// NBDServerOptionsBase is the QAPI struct NbdServerOptionsBase.
 //
 // See block-export.json.
-type NbdServerOptionsBase struct {
+type NBDServerOptionsBase struct {
 	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string `json:"tls-creds,omitzero"`
-	TLSAuthz            *string `json:"tls-authz,omitzero"`
+	TLSAuthZ            *string `json:"tls-authz,omitzero"`
 	MaxConnections      *uint32 `json:"max-connections,omitzero"`
 }
 
-// NbdServerOptions is the QAPI struct NbdServerOptions.
+// NBDServerOptions is the QAPI struct NbdServerOptions.
 //
 // See block-export.json.
-type NbdServerOptions struct {
+type NBDServerOptions struct {
 	HandshakeMaxSeconds *uint32       `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string       `json:"tls-creds,omitzero"`
-	TLSAuthz            *string       `json:"tls-authz,omitzero"`
+	TLSAuthZ            *string       `json:"tls-authz,omitzero"`
 	MaxConnections      *uint32       `json:"max-connections,omitzero"`
 	Addr                SocketAddress `json:"addr"`
 }
 
-// NbdServerOptionsLegacy is the QAPI struct NbdServerOptionsLegacy.
+// NBDServerOptionsLegacy is the QAPI struct NbdServerOptionsLegacy.
 //
 // See block-export.json.
-type NbdServerOptionsLegacy struct {
+type NBDServerOptionsLegacy struct {
 	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string             `json:"tls-creds,omitzero"`
-	TLSAuthz            *string             `json:"tls-authz,omitzero"`
+	TLSAuthZ            *string             `json:"tls-authz,omitzero"`
 	MaxConnections      *uint32             `json:"max-connections,omitzero"`
 	Addr                SocketAddressLegacy `json:"addr"`
 }
 
-func (v *NbdServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
+func (v *NBDServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
 	if v.HandshakeMaxSeconds != nil {
 		e.Name("handshake-max-seconds").Uint(uint64(*v.HandshakeMaxSeconds))
 	}
 	e.OptString("tls-creds", v.TLSCreds)
-	e.OptString("tls-authz", v.TLSAuthz)
+	e.OptString("tls-authz", v.TLSAuthZ)
 	if v.MaxConnections != nil {
 		e.Name("max-connections").Uint(uint64(*v.MaxConnections))
 	}
@@ -55,32 +55,32 @@ func (v *NbdServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
 // NBDServerStart is the QMP command nbd-server-start.
 //
 // Since QEMU 1.3. See block-export.json.
-type NBDServerStart NbdServerOptionsLegacy
+type NBDServerStart NBDServerOptionsLegacy
 
 // Do executes the command.
 func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
-	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NbdServerOptionsLegacy)(&r)}, opts)
+	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NBDServerOptionsLegacy)(&r)}, opts)
 }
 
-// BlockExportOptionsNbdBase is the QAPI struct BlockExportOptionsNbdBase.
+// BlockExportOptionsNBDBase is the QAPI struct BlockExportOptionsNbdBase.
 //
 // Since QEMU 5.0. See block-export.json.
-type BlockExportOptionsNbdBase struct {
+type BlockExportOptionsNBDBase struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
 }
 
-// BlockExportOptionsNbd is the QAPI struct BlockExportOptionsNbd.
+// BlockExportOptionsNBD is the QAPI struct BlockExportOptionsNbd.
 //
 // Since QEMU 5.2. See block-export.json.
-type BlockExportOptionsNbd struct {
+type BlockExportOptionsNBD struct {
 	Name            *string                 `json:"name,omitzero"`
 	Description     *string                 `json:"description,omitzero"`
 	Bitmaps         []BlockDirtyBitmapOrStr `json:"bitmaps,omitzero"`
 	AllocationDepth *bool                   `json:"allocation-depth,omitzero"`
 }
 
-func (v *BlockExportOptionsNbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockExportOptionsNBD) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", v.Name)
 	e.OptString("description", v.Description)
 	if v.Bitmaps != nil {
@@ -93,7 +93,7 @@ func (v *BlockExportOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("allocation-depth", v.AllocationDepth)
 }
 
-func (v *BlockExportOptionsNbd) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		d.OptString(&v.Name)
@@ -147,36 +147,36 @@ func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// FuseExportAllowOther is the QAPI enum FuseExportAllowOther.
+// FUSEExportAllowOther is the QAPI enum FuseExportAllowOther.
 //
 // Since QEMU 6.1. See block-export.json.
-type FuseExportAllowOther string
+type FUSEExportAllowOther string
 
-// The values of FuseExportAllowOther.
+// The values of FUSEExportAllowOther.
 const (
-	FuseExportAllowOtherOff  FuseExportAllowOther = "off"
-	FuseExportAllowOtherOn   FuseExportAllowOther = "on"
-	FuseExportAllowOtherAuto FuseExportAllowOther = "auto"
+	FUSEExportAllowOtherOff  FUSEExportAllowOther = "off"
+	FUSEExportAllowOtherOn   FUSEExportAllowOther = "on"
+	FUSEExportAllowOtherAuto FUSEExportAllowOther = "auto"
 )
 
-// BlockExportOptionsFuse is the QAPI struct BlockExportOptionsFuse.
+// BlockExportOptionsFUSE is the QAPI struct BlockExportOptionsFuse.
 //
 // Since QEMU 6.0. See block-export.json.
 //
 // Only in a QEMU built with CONFIG_FUSE.
-type BlockExportOptionsFuse struct {
+type BlockExportOptionsFUSE struct {
 	Mountpoint string                `json:"mountpoint"`
 	Growable   *bool                 `json:"growable,omitzero"`
-	AllowOther *FuseExportAllowOther `json:"allow-other,omitzero"`
+	AllowOther *FUSEExportAllowOther `json:"allow-other,omitzero"`
 }
 
-func (v *BlockExportOptionsFuse) EncodeMembers(e *wire.Encoder) {
+func (v *BlockExportOptionsFUSE) EncodeMembers(e *wire.Encoder) {
 	e.Name("mountpoint").String(v.Mountpoint)
 	e.OptBool("growable", v.Growable)
 	e.OptString("allow-other", (*string)(v.AllowOther))
 }
 
-func (v *BlockExportOptionsFuse) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockExportOptionsFUSE) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mountpoint":
 		v.Mountpoint = d.String()
@@ -185,16 +185,16 @@ func (v *BlockExportOptionsFuse) UnmarshalMember(d *wire.Decoder, name []byte) i
 		d.OptBool(&v.Growable)
 		return 2
 	case "allow-other":
-		v.AllowOther = new(FuseExportAllowOther(d.Enum()))
+		v.AllowOther = new(FUSEExportAllowOther(d.Enum()))
 		return 3
 	}
 	return 0
 }
 
-// BlockExportOptionsVduseBlk is the QAPI struct BlockExportOptionsVduseBlk.
+// BlockExportOptionsVDUSEBlk is the QAPI struct BlockExportOptionsVduseBlk.
 //
 // Since QEMU 7.1. See block-export.json.
-type BlockExportOptionsVduseBlk struct {
+type BlockExportOptionsVDUSEBlk struct {
 	Name             string  `json:"name"`
 	NumQueues        *uint16 `json:"num-queues,omitzero"`
 	QueueSize        *uint16 `json:"queue-size,omitzero"`
@@ -202,7 +202,7 @@ type BlockExportOptionsVduseBlk struct {
 	Serial           *string `json:"serial,omitzero"`
 }
 
-func (v *BlockExportOptionsVduseBlk) EncodeMembers(e *wire.Encoder) {
+func (v *BlockExportOptionsVDUSEBlk) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	if v.NumQueues != nil {
 		e.Name("num-queues").Uint(uint64(*v.NumQueues))
@@ -214,7 +214,7 @@ func (v *BlockExportOptionsVduseBlk) EncodeMembers(e *wire.Encoder) {
 	e.OptString("serial", v.Serial)
 }
 
-func (v *BlockExportOptionsVduseBlk) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -235,10 +235,10 @@ func (v *BlockExportOptionsVduseBlk) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// NbdServerAddOptions is the QAPI struct NbdServerAddOptions.
+// NBDServerAddOptions is the QAPI struct NbdServerAddOptions.
 //
 // Since QEMU 5.0. See block-export.json.
-type NbdServerAddOptions struct {
+type NBDServerAddOptions struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
 	Device      string  `json:"device"`
@@ -246,7 +246,7 @@ type NbdServerAddOptions struct {
 	Bitmap      *string `json:"bitmap,omitzero"`
 }
 
-func (v *NbdServerAddOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", v.Name)
 	e.OptString("description", v.Description)
 	e.Name("device").String(v.Device)
@@ -259,11 +259,11 @@ func (v *NbdServerAddOptions) EncodeMembers(e *wire.Encoder) {
 // Since QEMU 1.3. See block-export.json.
 //
 // Deprecated: QEMU will remove the command.
-type NBDServerAdd NbdServerAddOptions
+type NBDServerAdd NBDServerAddOptions
 
 // Do executes the command.
 func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
-	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NbdServerAddOptions)(&r)}, opts)
+	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NBDServerAddOptions)(&r)}, opts)
 }
 
 // BlockExportRemoveMode is the QAPI enum BlockExportRemoveMode.
@@ -318,9 +318,9 @@ const (
 	// Only in a QEMU built with CONFIG_VHOST_USER_BLK_SERVER.
 	BlockExportTypeVhostUserBlk BlockExportType = "vhost-user-blk"
 	// Only in a QEMU built with CONFIG_FUSE.
-	BlockExportTypeFuse BlockExportType = "fuse"
+	BlockExportTypeFUSE BlockExportType = "fuse"
 	// Only in a QEMU built with CONFIG_VDUSE_BLK_EXPORT.
-	BlockExportTypeVduseBlk BlockExportType = "vduse-blk"
+	BlockExportTypeVDUSEBlk BlockExportType = "vduse-blk"
 )
 
 // BlockExportOptions is the QAPI union BlockExportOptions.
@@ -330,8 +330,8 @@ type BlockExportOptions struct {
 	// Decides what Branch holds.
 	Type          BlockExportType             `json:"type"`
 	ID            string                      `json:"id"`
-	FixedIothread *bool                       `json:"fixed-iothread,omitzero"`
-	Iothread      *BlockExportOptionsIothread `json:"iothread,omitzero"`
+	FixedIOThread *bool                       `json:"fixed-iothread,omitzero"`
+	IOThread      *BlockExportOptionsIOThread `json:"iothread,omitzero"`
 	NodeName      string                      `json:"node-name"`
 	Writable      *bool                       `json:"writable,omitzero"`
 	Writethrough  *bool                       `json:"writethrough,omitzero"`
@@ -341,41 +341,41 @@ type BlockExportOptions struct {
 
 // BlockExportOptionsBranch is what the Type of BlockExportOptions adds to it:
 //
-//   - *BlockExportOptionsNbd: nbd
+//   - *BlockExportOptionsNBD: nbd
 //   - *BlockExportOptionsVhostUserBlk: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
-//   - *BlockExportOptionsFuse: fuse (CONFIG_FUSE)
-//   - *BlockExportOptionsVduseBlk: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
+//   - *BlockExportOptionsFUSE: fuse (CONFIG_FUSE)
+//   - *BlockExportOptionsVDUSEBlk: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
 //   - *RawBranch: a value that is not in this list, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockExportOptionsBranch()
 }
 
-func (*BlockExportOptionsNbd) isBlockExportOptionsBranch()          {}
+func (*BlockExportOptionsNBD) isBlockExportOptionsBranch()          {}
 func (*BlockExportOptionsVhostUserBlk) isBlockExportOptionsBranch() {}
-func (*BlockExportOptionsFuse) isBlockExportOptionsBranch()         {}
-func (*BlockExportOptionsVduseBlk) isBlockExportOptionsBranch()     {}
+func (*BlockExportOptionsFUSE) isBlockExportOptionsBranch()         {}
+func (*BlockExportOptionsVDUSEBlk) isBlockExportOptionsBranch()     {}
 func (*RawBranch) isBlockExportOptionsBranch()                      {}
 
 func (v *BlockExportOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *BlockExportOptionsNbd:
+	case *BlockExportOptionsNBD:
 		tag = e.Tag(tag, b == nil, "nbd")
 	case *BlockExportOptionsVhostUserBlk:
 		tag = e.Tag(tag, b == nil, "vhost-user-blk")
-	case *BlockExportOptionsFuse:
+	case *BlockExportOptionsFUSE:
 		tag = e.Tag(tag, b == nil, "fuse")
-	case *BlockExportOptionsVduseBlk:
+	case *BlockExportOptionsVDUSEBlk:
 		tag = e.Tag(tag, b == nil, "vduse-blk")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	e.Name("id").String(v.ID)
-	e.OptBool("fixed-iothread", v.FixedIothread)
-	if v.Iothread != nil {
-		v.Iothread.EncodeValue(e.Name("iothread"))
+	e.OptBool("fixed-iothread", v.FixedIOThread)
+	if v.IOThread != nil {
+		v.IOThread.EncodeValue(e.Name("iothread"))
 	}
 	e.Name("node-name").String(v.NodeName)
 	e.OptBool("writable", v.Writable)
@@ -395,11 +395,11 @@ func (v *BlockExportOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.ID = d.String()
 		return 2
 	case "fixed-iothread":
-		d.OptBool(&v.FixedIothread)
+		d.OptBool(&v.FixedIOThread)
 		return 3
 	case "iothread":
-		v.Iothread = new(BlockExportOptionsIothread)
-		v.Iothread.DecodeValue(d)
+		v.IOThread = new(BlockExportOptionsIOThread)
+		v.IOThread.DecodeValue(d)
 		return 4
 	case "node-name":
 		v.NodeName = d.String()
@@ -424,13 +424,13 @@ func (*BlockExportOptions) Discriminator() string {
 func (v *BlockExportOptions) UnmarshalBranch() any {
 	switch v.Type {
 	case BlockExportTypeNBD:
-		v.Branch = new(BlockExportOptionsNbd)
+		v.Branch = new(BlockExportOptionsNBD)
 	case BlockExportTypeVhostUserBlk:
 		v.Branch = new(BlockExportOptionsVhostUserBlk)
-	case BlockExportTypeFuse:
-		v.Branch = new(BlockExportOptionsFuse)
-	case BlockExportTypeVduseBlk:
-		v.Branch = new(BlockExportOptionsVduseBlk)
+	case BlockExportTypeFUSE:
+		v.Branch = new(BlockExportOptionsFUSE)
+	case BlockExportTypeVDUSEBlk:
+		v.Branch = new(BlockExportOptionsVDUSEBlk)
 	default:
 		v.Branch = new(RawBranch)
 	}
@@ -561,18 +561,18 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// BlockExportOptionsIothread is the QAPI alternate BlockExportOptionsIothread: exactly one of
+// BlockExportOptionsIOThread is the QAPI alternate BlockExportOptionsIothread: exactly one of
 // its fields is set.
 //
 // Seen first in QEMU 11.1. See block-export.json.
-type BlockExportOptionsIothread struct {
+type BlockExportOptionsIOThread struct {
 	Str  *string
 	List []string
 	// A value that is of none of these kinds.
 	Other qmp.RawJSON
 }
 
-func (v *BlockExportOptionsIothread) EncodeValue(e *wire.Encoder) {
+func (v *BlockExportOptionsIOThread) EncodeValue(e *wire.Encoder) {
 	switch {
 	case v.Str != nil && v.List == nil && v.Other == nil:
 		e.String(*v.Str)
@@ -589,8 +589,8 @@ func (v *BlockExportOptionsIothread) EncodeValue(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockExportOptionsIothread) DecodeValue(d *wire.Decoder) {
-	*v = BlockExportOptionsIothread{}
+func (v *BlockExportOptionsIOThread) DecodeValue(d *wire.Decoder) {
+	*v = BlockExportOptionsIOThread{}
 	switch d.Kind() {
 	case wire.KindString:
 		d.OptString(&v.Str)
@@ -604,15 +604,15 @@ func (v *BlockExportOptionsIothread) DecodeValue(d *wire.Decoder) {
 	}
 }
 
-func (v BlockExportOptionsIothread) MarshalJSON() ([]byte, error) {
+func (v BlockExportOptionsIOThread) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *BlockExportOptionsIothread) UnmarshalJSON(text []byte) error {
-	*v = BlockExportOptionsIothread{}
+func (v *BlockExportOptionsIOThread) UnmarshalJSON(text []byte) error {
+	*v = BlockExportOptionsIOThread{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v BlockExportOptionsIothread) String() string {
+func (v BlockExportOptionsIOThread) String() string {
 	return qmp.Format(&v)
 }

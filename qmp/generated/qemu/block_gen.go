@@ -8,18 +8,18 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// BiosAtaTranslation is the QAPI enum BiosAtaTranslation.
+// BIOSATATranslation is the QAPI enum BiosAtaTranslation.
 //
 // Since QEMU 2.0. See block.json.
-type BiosAtaTranslation string
+type BIOSATATranslation string
 
-// The values of BiosAtaTranslation.
+// The values of BIOSATATranslation.
 const (
-	BiosAtaTranslationAuto  BiosAtaTranslation = "auto"
-	BiosAtaTranslationNone  BiosAtaTranslation = "none"
-	BiosAtaTranslationLBA   BiosAtaTranslation = "lba"
-	BiosAtaTranslationLarge BiosAtaTranslation = "large"
-	BiosAtaTranslationRechs BiosAtaTranslation = "rechs"
+	BIOSATATranslationAuto  BIOSATATranslation = "auto"
+	BIOSATATranslationNone  BIOSATATranslation = "none"
+	BIOSATATranslationLBA   BIOSATATranslation = "lba"
+	BIOSATATranslationLarge BIOSATATranslation = "large"
+	BIOSATATranslationRechs BIOSATATranslation = "rechs"
 )
 
 // FloppyDriveType is the QAPI enum FloppyDriveType.
@@ -56,13 +56,13 @@ func (v *PRManagerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryPrManagers is the QMP command query-pr-managers.
+// QueryPRManagers is the QMP command query-pr-managers.
 //
 // Since QEMU 3.0. See block.json.
-type QueryPrManagers struct{}
+type QueryPRManagers struct{}
 
 // Do executes the command.
-func (r QueryPrManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
+func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
 	var v []PRManagerInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pr-managers", Result: func(d *wire.Decoder) {
 		v = make([]PRManagerInfo, 0, d.Room())
@@ -237,15 +237,15 @@ func (*DeviceTrayMovedEvent) EventName() string {
 	return EventDeviceTrayMoved
 }
 
-// PrManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED.
+// PRManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED.
 //
 // Since QEMU 3.0. See block.json.
-type PrManagerStatusChangedEvent struct {
+type PRManagerStatusChangedEvent struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
 }
 
-func (v *PrManagerStatusChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PRManagerStatusChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
@@ -258,8 +258,8 @@ func (v *PrManagerStatusChangedEvent) DecodeMember(d *wire.Decoder, name []byte)
 }
 
 // EventName returns PR_MANAGER_STATUS_CHANGED.
-func (*PrManagerStatusChangedEvent) EventName() string {
-	return EventPrManagerStatusChanged
+func (*PRManagerStatusChangedEvent) EventName() string {
+	return EventPRManagerStatusChanged
 }
 
 // BlockSetIOThrottle is the QMP command block_set_io_throttle.

@@ -267,12 +267,12 @@ type ChardevSocket struct {
 	Logtimestamp *bool               `json:"logtimestamp,omitzero"`
 	Addr         SocketAddressLegacy `json:"addr"`
 	TLSCreds     *string             `json:"tls-creds,omitzero"`
-	TLSAuthz     *string             `json:"tls-authz,omitzero"`
+	TLSAuthZ     *string             `json:"tls-authz,omitzero"`
 	Server       *bool               `json:"server,omitzero"`
 	Wait         *bool               `json:"wait,omitzero"`
 	Nodelay      *bool               `json:"nodelay,omitzero"`
 	Telnet       *bool               `json:"telnet,omitzero"`
-	Tn3270       *bool               `json:"tn3270,omitzero"`
+	TN3270       *bool               `json:"tn3270,omitzero"`
 	Websocket    *bool               `json:"websocket,omitzero"`
 	ReconnectMs  *int64              `json:"reconnect-ms,omitzero"`
 }
@@ -283,12 +283,12 @@ func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.Name("addr").Object(&v.Addr)
 	e.OptString("tls-creds", v.TLSCreds)
-	e.OptString("tls-authz", v.TLSAuthz)
+	e.OptString("tls-authz", v.TLSAuthZ)
 	e.OptBool("server", v.Server)
 	e.OptBool("wait", v.Wait)
 	e.OptBool("nodelay", v.Nodelay)
 	e.OptBool("telnet", v.Telnet)
-	e.OptBool("tn3270", v.Tn3270)
+	e.OptBool("tn3270", v.TN3270)
 	e.OptBool("websocket", v.Websocket)
 	e.OptInt("reconnect-ms", v.ReconnectMs)
 }
@@ -311,7 +311,7 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.TLSCreds)
 		return 5
 	case "tls-authz":
-		d.OptString(&v.TLSAuthz)
+		d.OptString(&v.TLSAuthZ)
 		return 6
 	case "server":
 		d.OptBool(&v.Server)
@@ -326,7 +326,7 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.Telnet)
 		return 10
 	case "tn3270":
-		d.OptBool(&v.Tn3270)
+		d.OptBool(&v.TN3270)
 		return 11
 	case "websocket":
 		d.OptBool(&v.Websocket)
@@ -338,10 +338,10 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevUdp is the QAPI struct ChardevUdp.
+// ChardevUDP is the QAPI struct ChardevUdp.
 //
 // Since QEMU 1.5. See char.json.
-type ChardevUdp struct {
+type ChardevUDP struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
@@ -350,7 +350,7 @@ type ChardevUdp struct {
 	Local        *SocketAddressLegacy `json:"local,omitzero"`
 }
 
-func (v *ChardevUdp) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevUDP) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
@@ -360,7 +360,7 @@ func (v *ChardevUdp) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *ChardevUdp) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevUDP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -510,12 +510,12 @@ func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevSpiceChannel is the QAPI struct ChardevSpiceChannel.
+// ChardevSPICEChannel is the QAPI struct ChardevSpiceChannel.
 //
 // Since QEMU 1.5. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpiceChannel struct {
+type ChardevSPICEChannel struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
@@ -523,14 +523,14 @@ type ChardevSpiceChannel struct {
 	Type         string `json:"type"`
 }
 
-func (v *ChardevSpiceChannel) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevSPICEChannel) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.Name("type").String(v.Type)
 }
 
-func (v *ChardevSpiceChannel) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -548,12 +548,12 @@ func (v *ChardevSpiceChannel) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ChardevSpicePort is the QAPI struct ChardevSpicePort.
+// ChardevSPICEPort is the QAPI struct ChardevSpicePort.
 //
 // Since QEMU 1.5. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpicePort struct {
+type ChardevSPICEPort struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
@@ -561,14 +561,14 @@ type ChardevSpicePort struct {
 	FQDN         string `json:"fqdn"`
 }
 
-func (v *ChardevSpicePort) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevSPICEPort) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.Name("fqdn").String(v.FQDN)
 }
 
-func (v *ChardevSpicePort) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevSPICEPort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -723,12 +723,12 @@ func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevQemuVDAgent is the QAPI struct ChardevQemuVDAgent.
+// ChardevQEMUVDAgent is the QAPI struct ChardevQemuVDAgent.
 //
 // Since QEMU 6.1. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
-type ChardevQemuVDAgent struct {
+type ChardevQEMUVDAgent struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
@@ -737,7 +737,7 @@ type ChardevQemuVDAgent struct {
 	Clipboard    *bool `json:"clipboard,omitzero"`
 }
 
-func (v *ChardevQemuVDAgent) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevQEMUVDAgent) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
@@ -745,7 +745,7 @@ func (v *ChardevQemuVDAgent) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("clipboard", v.Clipboard)
 }
 
-func (v *ChardevQemuVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -766,10 +766,10 @@ func (v *ChardevQemuVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevPty is the QAPI struct ChardevPty.
+// ChardevPTY is the QAPI struct ChardevPty.
 //
 // Since QEMU 9.2. See char.json.
-type ChardevPty struct {
+type ChardevPTY struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
@@ -777,14 +777,14 @@ type ChardevPty struct {
 	Path         *string `json:"path,omitzero"`
 }
 
-func (v *ChardevPty) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevPTY) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.OptString("path", v.Path)
 }
 
-func (v *ChardevPty) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ChardevPTY) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
 		d.OptString(&v.Logfile)
@@ -830,14 +830,14 @@ const (
 	// Only in a QEMU built with CONFIG_WIN32.
 	ChardevBackendKindConsole ChardevBackendKind = "console"
 	// Only in a QEMU built with CONFIG_SPICE.
-	ChardevBackendKindSpicevmc ChardevBackendKind = "spicevmc"
+	ChardevBackendKindSPICEVMC ChardevBackendKind = "spicevmc"
 	// Only in a QEMU built with CONFIG_SPICE.
-	ChardevBackendKindSpiceport ChardevBackendKind = "spiceport"
+	ChardevBackendKindSPICEPort ChardevBackendKind = "spiceport"
 	// Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
-	ChardevBackendKindQEMUVdagent ChardevBackendKind = "qemu-vdagent"
+	ChardevBackendKindQEMUVDAgent ChardevBackendKind = "qemu-vdagent"
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
-	ChardevBackendKindDbus    ChardevBackendKind = "dbus"
-	ChardevBackendKindVc      ChardevBackendKind = "vc"
+	ChardevBackendKindDBus    ChardevBackendKind = "dbus"
+	ChardevBackendKindVC      ChardevBackendKind = "vc"
 	ChardevBackendKindRingbuf ChardevBackendKind = "ringbuf"
 	// Deprecated: QEMU will remove the value.
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
@@ -857,15 +857,15 @@ type ChardevBackend struct {
 //   - *ChardevFile: file
 //   - *ChardevHostdev: serial (HAVE_CHARDEV_SERIAL), parallel (HAVE_CHARDEV_PARALLEL), pipe
 //   - *ChardevSocket: socket
-//   - *ChardevUdp: udp
-//   - *ChardevPty: pty
+//   - *ChardevUDP: udp
+//   - *ChardevPTY: pty
 //   - *ChardevCommon: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console (CONFIG_WIN32)
 //   - *ChardevMux: mux
 //   - *ChardevHub: hub
 //   - *ChardevStdio: stdio
-//   - *ChardevSpiceChannel: spicevmc (CONFIG_SPICE)
-//   - *ChardevSpicePort: spiceport (CONFIG_SPICE)
-//   - *ChardevQemuVDAgent: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
+//   - *ChardevSPICEChannel: spicevmc (CONFIG_SPICE)
+//   - *ChardevSPICEPort: spiceport (CONFIG_SPICE)
+//   - *ChardevQEMUVDAgent: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
 //   - *ChardevDBus: dbus (CONFIG_DBUS_DISPLAY)
 //   - *ChardevVC: vc
 //   - *ChardevRingbuf: ringbuf, memory
@@ -878,15 +878,15 @@ type ChardevBackendBranch interface {
 func (*ChardevFile) isChardevBackendBranch()         {}
 func (*ChardevHostdev) isChardevBackendBranch()      {}
 func (*ChardevSocket) isChardevBackendBranch()       {}
-func (*ChardevUdp) isChardevBackendBranch()          {}
-func (*ChardevPty) isChardevBackendBranch()          {}
+func (*ChardevUDP) isChardevBackendBranch()          {}
+func (*ChardevPTY) isChardevBackendBranch()          {}
 func (*ChardevCommon) isChardevBackendBranch()       {}
 func (*ChardevMux) isChardevBackendBranch()          {}
 func (*ChardevHub) isChardevBackendBranch()          {}
 func (*ChardevStdio) isChardevBackendBranch()        {}
-func (*ChardevSpiceChannel) isChardevBackendBranch() {}
-func (*ChardevSpicePort) isChardevBackendBranch()    {}
-func (*ChardevQemuVDAgent) isChardevBackendBranch()  {}
+func (*ChardevSPICEChannel) isChardevBackendBranch() {}
+func (*ChardevSPICEPort) isChardevBackendBranch()    {}
+func (*ChardevQEMUVDAgent) isChardevBackendBranch()  {}
 func (*ChardevDBus) isChardevBackendBranch()         {}
 func (*ChardevVC) isChardevBackendBranch()           {}
 func (*ChardevRingbuf) isChardevBackendBranch()      {}
@@ -901,9 +901,9 @@ func (v *ChardevBackend) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "serial", "parallel", "pipe")
 	case *ChardevSocket:
 		tag = e.Tag(tag, b == nil, "socket")
-	case *ChardevUdp:
+	case *ChardevUDP:
 		tag = e.Tag(tag, b == nil, "udp")
-	case *ChardevPty:
+	case *ChardevPTY:
 		tag = e.Tag(tag, b == nil, "pty")
 	case *ChardevCommon:
 		tag = e.Tag(tag, b == nil, "null", "msmouse", "wctablet", "braille", "testdev", "console")
@@ -913,11 +913,11 @@ func (v *ChardevBackend) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "hub")
 	case *ChardevStdio:
 		tag = e.Tag(tag, b == nil, "stdio")
-	case *ChardevSpiceChannel:
+	case *ChardevSPICEChannel:
 		tag = e.Tag(tag, b == nil, "spicevmc")
-	case *ChardevSpicePort:
+	case *ChardevSPICEPort:
 		tag = e.Tag(tag, b == nil, "spiceport")
-	case *ChardevQemuVDAgent:
+	case *ChardevQEMUVDAgent:
 		tag = e.Tag(tag, b == nil, "qemu-vdagent")
 	case *ChardevDBus:
 		tag = e.Tag(tag, b == nil, "dbus")
@@ -935,7 +935,7 @@ func (v *ChardevBackend) EncodeMembers(e *wire.Encoder) {
 	switch b := v.Branch.(type) {
 	case *RawBranch:
 		v.Branch.EncodeMembers(e)
-	case *ChardevFile, *ChardevHostdev, *ChardevSocket, *ChardevUdp, *ChardevPty, *ChardevCommon, *ChardevMux, *ChardevHub, *ChardevStdio, *ChardevSpiceChannel, *ChardevSpicePort, *ChardevQemuVDAgent, *ChardevDBus, *ChardevVC, *ChardevRingbuf:
+	case *ChardevFile, *ChardevHostdev, *ChardevSocket, *ChardevUDP, *ChardevPTY, *ChardevCommon, *ChardevMux, *ChardevHub, *ChardevStdio, *ChardevSPICEChannel, *ChardevSPICEPort, *ChardevQEMUVDAgent, *ChardevDBus, *ChardevVC, *ChardevRingbuf:
 		e.Name("data").Object(b)
 	}
 }
@@ -956,10 +956,10 @@ func (v *ChardevBackend) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		case *ChardevSocket:
 			d.Unmarshal(b)
 			return 2
-		case *ChardevUdp:
+		case *ChardevUDP:
 			d.Unmarshal(b)
 			return 2
-		case *ChardevPty:
+		case *ChardevPTY:
 			d.Unmarshal(b)
 			return 2
 		case *ChardevCommon:
@@ -974,13 +974,13 @@ func (v *ChardevBackend) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		case *ChardevStdio:
 			d.Unmarshal(b)
 			return 2
-		case *ChardevSpiceChannel:
+		case *ChardevSPICEChannel:
 			d.Unmarshal(b)
 			return 2
-		case *ChardevSpicePort:
+		case *ChardevSPICEPort:
 			d.Unmarshal(b)
 			return 2
-		case *ChardevQemuVDAgent:
+		case *ChardevQEMUVDAgent:
 			d.Unmarshal(b)
 			return 2
 		case *ChardevDBus:
@@ -1013,10 +1013,10 @@ func (v *ChardevBackend) UnmarshalBranch() any {
 		v.Branch = new(ChardevSocket)
 		return nil
 	case ChardevBackendKindUDP:
-		v.Branch = new(ChardevUdp)
+		v.Branch = new(ChardevUDP)
 		return nil
 	case ChardevBackendKindPTY:
-		v.Branch = new(ChardevPty)
+		v.Branch = new(ChardevPTY)
 		return nil
 	case ChardevBackendKindNull, ChardevBackendKindMsmouse, ChardevBackendKindWctablet, ChardevBackendKindBraille, ChardevBackendKindTestdev, ChardevBackendKindConsole:
 		v.Branch = new(ChardevCommon)
@@ -1030,19 +1030,19 @@ func (v *ChardevBackend) UnmarshalBranch() any {
 	case ChardevBackendKindStdio:
 		v.Branch = new(ChardevStdio)
 		return nil
-	case ChardevBackendKindSpicevmc:
-		v.Branch = new(ChardevSpiceChannel)
+	case ChardevBackendKindSPICEVMC:
+		v.Branch = new(ChardevSPICEChannel)
 		return nil
-	case ChardevBackendKindSpiceport:
-		v.Branch = new(ChardevSpicePort)
+	case ChardevBackendKindSPICEPort:
+		v.Branch = new(ChardevSPICEPort)
 		return nil
-	case ChardevBackendKindQEMUVdagent:
-		v.Branch = new(ChardevQemuVDAgent)
+	case ChardevBackendKindQEMUVDAgent:
+		v.Branch = new(ChardevQEMUVDAgent)
 		return nil
-	case ChardevBackendKindDbus:
+	case ChardevBackendKindDBus:
 		v.Branch = new(ChardevDBus)
 		return nil
-	case ChardevBackendKindVc:
+	case ChardevBackendKindVC:
 		v.Branch = new(ChardevVC)
 		return nil
 	case ChardevBackendKindRingbuf, ChardevBackendKindMemory:
@@ -1191,6 +1191,6 @@ type ChardevDBusEncoding string
 
 // The values of ChardevDBusEncoding.
 const (
-	ChardevDBusEncodingCp437 ChardevDBusEncoding = "cp437"
+	ChardevDBusEncodingCP437 ChardevDBusEncoding = "cp437"
 	ChardevDBusEncodingUTF8  ChardevDBusEncoding = "utf8"
 )

@@ -7,15 +7,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// IoOperationType is the QAPI enum IoOperationType.
+// IOOperationType is the QAPI enum IoOperationType.
 //
 // Since QEMU 2.1. See common.json.
-type IoOperationType string
+type IOOperationType string
 
-// The values of IoOperationType.
+// The values of IOOperationType.
 const (
-	IoOperationTypeRead  IoOperationType = "read"
-	IoOperationTypeWrite IoOperationType = "write"
+	IOOperationTypeRead  IOOperationType = "read"
+	IOOperationTypeWrite IOOperationType = "write"
 )
 
 // OnOffAuto is the QAPI enum OnOffAuto.
@@ -100,12 +100,12 @@ type OffAutoPCIBAR string
 const (
 	OffAutoPCIBAROff  OffAutoPCIBAR = "off"
 	OffAutoPCIBARAuto OffAutoPCIBAR = "auto"
-	OffAutoPCIBARBar0 OffAutoPCIBAR = "bar0"
-	OffAutoPCIBARBar1 OffAutoPCIBAR = "bar1"
-	OffAutoPCIBARBar2 OffAutoPCIBAR = "bar2"
-	OffAutoPCIBARBar3 OffAutoPCIBAR = "bar3"
-	OffAutoPCIBARBar4 OffAutoPCIBAR = "bar4"
-	OffAutoPCIBARBar5 OffAutoPCIBAR = "bar5"
+	OffAutoPCIBARBAR0 OffAutoPCIBAR = "bar0"
+	OffAutoPCIBARBAR1 OffAutoPCIBAR = "bar1"
+	OffAutoPCIBARBAR2 OffAutoPCIBAR = "bar2"
+	OffAutoPCIBARBAR3 OffAutoPCIBAR = "bar3"
+	OffAutoPCIBARBAR4 OffAutoPCIBAR = "bar4"
+	OffAutoPCIBARBAR5 OffAutoPCIBAR = "bar5"
 )
 
 // PCIELinkSpeed is the QAPI enum PCIELinkSpeed.
@@ -152,16 +152,16 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetFilterDirection is the QAPI enum NetFilterDirection.
+// NetfilterDirection is the QAPI enum NetFilterDirection.
 //
 // Since QEMU 2.5. See common.json.
-type NetFilterDirection string
+type NetfilterDirection string
 
-// The values of NetFilterDirection.
+// The values of NetfilterDirection.
 const (
-	NetFilterDirectionAll NetFilterDirection = "all"
-	NetFilterDirectionRx  NetFilterDirection = "rx"
-	NetFilterDirectionTx  NetFilterDirection = "tx"
+	NetfilterDirectionAll NetfilterDirection = "all"
+	NetfilterDirectionRx  NetfilterDirection = "rx"
+	NetfilterDirectionTx  NetfilterDirection = "tx"
 )
 
 // GrabToggleKeys is the QAPI enum GrabToggleKeys.

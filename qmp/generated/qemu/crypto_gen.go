@@ -42,8 +42,8 @@ const (
 	QCryptoHashAlgoSHA256    QCryptoHashAlgo = "sha256"
 	QCryptoHashAlgoSHA384    QCryptoHashAlgo = "sha384"
 	QCryptoHashAlgoSHA512    QCryptoHashAlgo = "sha512"
-	QCryptoHashAlgoRipemd160 QCryptoHashAlgo = "ripemd160"
-	QCryptoHashAlgoSm3       QCryptoHashAlgo = "sm3"
+	QCryptoHashAlgoRIPEMD160 QCryptoHashAlgo = "ripemd160"
+	QCryptoHashAlgoSM3       QCryptoHashAlgo = "sm3"
 )
 
 // QCryptoCipherAlgo is the QAPI enum QCryptoCipherAlgo.
@@ -56,16 +56,16 @@ const (
 	QCryptoCipherAlgoAES128     QCryptoCipherAlgo = "aes-128"
 	QCryptoCipherAlgoAES192     QCryptoCipherAlgo = "aes-192"
 	QCryptoCipherAlgoAES256     QCryptoCipherAlgo = "aes-256"
-	QCryptoCipherAlgoDes        QCryptoCipherAlgo = "des"
-	QCryptoCipherAlgo3des       QCryptoCipherAlgo = "3des"
-	QCryptoCipherAlgoCast5_128  QCryptoCipherAlgo = "cast5-128"
+	QCryptoCipherAlgoDES        QCryptoCipherAlgo = "des"
+	QCryptoCipherAlgo3DES       QCryptoCipherAlgo = "3des"
+	QCryptoCipherAlgoCAST5_128  QCryptoCipherAlgo = "cast5-128"
 	QCryptoCipherAlgoSerpent128 QCryptoCipherAlgo = "serpent-128"
 	QCryptoCipherAlgoSerpent192 QCryptoCipherAlgo = "serpent-192"
 	QCryptoCipherAlgoSerpent256 QCryptoCipherAlgo = "serpent-256"
 	QCryptoCipherAlgoTwofish128 QCryptoCipherAlgo = "twofish-128"
 	QCryptoCipherAlgoTwofish192 QCryptoCipherAlgo = "twofish-192"
 	QCryptoCipherAlgoTwofish256 QCryptoCipherAlgo = "twofish-256"
-	QCryptoCipherAlgoSm4        QCryptoCipherAlgo = "sm4"
+	QCryptoCipherAlgoSM4        QCryptoCipherAlgo = "sm4"
 )
 
 // QCryptoCipherMode is the QAPI enum QCryptoCipherMode.
@@ -78,7 +78,7 @@ const (
 	QCryptoCipherModeECB QCryptoCipherMode = "ecb"
 	QCryptoCipherModeCBC QCryptoCipherMode = "cbc"
 	QCryptoCipherModeXTS QCryptoCipherMode = "xts"
-	QCryptoCipherModeCtr QCryptoCipherMode = "ctr"
+	QCryptoCipherModeCTR QCryptoCipherMode = "ctr"
 )
 
 // QCryptoIVGenAlgo is the QAPI enum QCryptoIVGenAlgo.
@@ -90,7 +90,7 @@ type QCryptoIVGenAlgo string
 const (
 	QCryptoIVGenAlgoPlain   QCryptoIVGenAlgo = "plain"
 	QCryptoIVGenAlgoPlain64 QCryptoIVGenAlgo = "plain64"
-	QCryptoIVGenAlgoEssiv   QCryptoIVGenAlgo = "essiv"
+	QCryptoIVGenAlgoESSIV   QCryptoIVGenAlgo = "essiv"
 )
 
 // QCryptoBlockFormat is the QAPI enum QCryptoBlockFormat.
@@ -111,18 +111,18 @@ type QCryptoBlockOptionsBase struct {
 	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockOptionsQCow is the QAPI struct QCryptoBlockOptionsQCow.
+// QCryptoBlockOptionsQcow is the QAPI struct QCryptoBlockOptionsQCow.
 //
 // Since QEMU 2.6. See crypto.json.
-type QCryptoBlockOptionsQCow struct {
+type QCryptoBlockOptionsQcow struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
 
-func (v *QCryptoBlockOptionsQCow) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptoBlockOptionsQcow) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 }
 
-func (v *QCryptoBlockOptionsQCow) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *QCryptoBlockOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		d.OptString(&v.KeySecret)
@@ -158,8 +158,8 @@ type QCryptoBlockCreateOptionsLUKS struct {
 	KeySecret    *string            `json:"key-secret,omitzero"`
 	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 	CipherMode   *QCryptoCipherMode `json:"cipher-mode,omitzero"`
-	IvgenAlg     *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
-	IvgenHashAlg *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
+	IVGenAlg     *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
+	IVGenHashAlg *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
 	HashAlg      *QCryptoHashAlgo   `json:"hash-alg,omitzero"`
 	IterTime     *int64             `json:"iter-time,omitzero"`
 }
@@ -168,8 +168,8 @@ func (v *QCryptoBlockCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 	e.OptString("cipher-mode", (*string)(v.CipherMode))
-	e.OptString("ivgen-alg", (*string)(v.IvgenAlg))
-	e.OptString("ivgen-hash-alg", (*string)(v.IvgenHashAlg))
+	e.OptString("ivgen-alg", (*string)(v.IVGenAlg))
+	e.OptString("ivgen-hash-alg", (*string)(v.IVGenHashAlg))
 	e.OptString("hash-alg", (*string)(v.HashAlg))
 	e.OptInt("iter-time", v.IterTime)
 }
@@ -186,10 +186,10 @@ func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []
 		v.CipherMode = new(QCryptoCipherMode(d.Enum()))
 		return 3
 	case "ivgen-alg":
-		v.IvgenAlg = new(QCryptoIVGenAlgo(d.Enum()))
+		v.IVGenAlg = new(QCryptoIVGenAlgo(d.Enum()))
 		return 4
 	case "ivgen-hash-alg":
-		v.IvgenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
 		return 5
 	case "hash-alg":
 		v.HashAlg = new(QCryptoHashAlgo(d.Enum()))
@@ -212,21 +212,21 @@ type QCryptoBlockOpenOptions struct {
 
 // QCryptoBlockOpenOptionsBranch is what the Format of QCryptoBlockOpenOptions adds to it:
 //
-//   - *QCryptoBlockOptionsQCow: qcow
+//   - *QCryptoBlockOptionsQcow: qcow
 //   - *QCryptoBlockOptionsLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockOpenOptionsBranch interface {
 	isQCryptoBlockOpenOptionsBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isQCryptoBlockOpenOptionsBranch() {}
+func (*QCryptoBlockOptionsQcow) isQCryptoBlockOpenOptionsBranch() {}
 func (*QCryptoBlockOptionsLUKS) isQCryptoBlockOpenOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockOpenOptionsBranch()               {}
 
 func (v *QCryptoBlockOpenOptions) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "qcow")
 	case *QCryptoBlockOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
@@ -255,7 +255,7 @@ func (*QCryptoBlockOpenOptions) Discriminator() string {
 func (v *QCryptoBlockOpenOptions) UnmarshalBranch() any {
 	switch v.Format {
 	case QCryptoBlockFormatQcow:
-		v.Branch = new(QCryptoBlockOptionsQCow)
+		v.Branch = new(QCryptoBlockOptionsQcow)
 	case QCryptoBlockFormatLUKS:
 		v.Branch = new(QCryptoBlockOptionsLUKS)
 	default:
@@ -288,7 +288,7 @@ type QCryptoBlockCreateOptions struct {
 
 // QCryptoBlockCreateOptionsBranch is what the Format of QCryptoBlockCreateOptions adds to it:
 //
-//   - *QCryptoBlockOptionsQCow: qcow
+//   - *QCryptoBlockOptionsQcow: qcow
 //   - *QCryptoBlockCreateOptionsLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 type QCryptoBlockCreateOptionsBranch interface {
@@ -296,14 +296,14 @@ type QCryptoBlockCreateOptionsBranch interface {
 	isQCryptoBlockCreateOptionsBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isQCryptoBlockCreateOptionsBranch()       {}
+func (*QCryptoBlockOptionsQcow) isQCryptoBlockCreateOptionsBranch()       {}
 func (*QCryptoBlockCreateOptionsLUKS) isQCryptoBlockCreateOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockCreateOptionsBranch()                     {}
 
 func (v *QCryptoBlockCreateOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "qcow")
 	case *QCryptoBlockCreateOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
@@ -332,7 +332,7 @@ func (*QCryptoBlockCreateOptions) Discriminator() string {
 func (v *QCryptoBlockCreateOptions) UnmarshalBranch() any {
 	switch v.Format {
 	case QCryptoBlockFormatQcow:
-		v.Branch = new(QCryptoBlockOptionsQCow)
+		v.Branch = new(QCryptoBlockOptionsQcow)
 	case QCryptoBlockFormatLUKS:
 		v.Branch = new(QCryptoBlockCreateOptionsLUKS)
 	default:
@@ -402,8 +402,8 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 type QCryptoBlockInfoLUKS struct {
 	CipherAlg      QCryptoCipherAlgo          `json:"cipher-alg"`
 	CipherMode     QCryptoCipherMode          `json:"cipher-mode"`
-	IvgenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg"`
-	IvgenHashAlg   *QCryptoHashAlgo           `json:"ivgen-hash-alg,omitzero"`
+	IVGenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg"`
+	IVGenHashAlg   *QCryptoHashAlgo           `json:"ivgen-hash-alg,omitzero"`
 	HashAlg        QCryptoHashAlgo            `json:"hash-alg"`
 	DetachedHeader *bool                      `json:"detached-header,omitzero"`
 	PayloadOffset  int64                      `json:"payload-offset"`
@@ -415,8 +415,8 @@ type QCryptoBlockInfoLUKS struct {
 func (v *QCryptoBlockInfoLUKS) MarshalMembers(e *wire.Encoder) {
 	e.Name("cipher-alg").String(string(v.CipherAlg))
 	e.Name("cipher-mode").String(string(v.CipherMode))
-	e.Name("ivgen-alg").String(string(v.IvgenAlg))
-	e.OptString("ivgen-hash-alg", (*string)(v.IvgenHashAlg))
+	e.Name("ivgen-alg").String(string(v.IVGenAlg))
+	e.OptString("ivgen-hash-alg", (*string)(v.IVGenHashAlg))
 	e.Name("hash-alg").String(string(v.HashAlg))
 	e.OptBool("detached-header", v.DetachedHeader)
 	e.Name("payload-offset").Int(v.PayloadOffset)
@@ -438,10 +438,10 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CipherMode = QCryptoCipherMode(d.Enum())
 		return 2
 	case "ivgen-alg":
-		v.IvgenAlg = QCryptoIVGenAlgo(d.Enum())
+		v.IVGenAlg = QCryptoIVGenAlgo(d.Enum())
 		return 3
 	case "ivgen-hash-alg":
-		v.IvgenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
 		return 4
 	case "hash-alg":
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
@@ -692,8 +692,8 @@ func (v QCryptoBlockAmendOptions) String() string {
 // Since QEMU 2.6. See crypto.json.
 type SecretCommonProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
-	Keyid  *string              `json:"keyid,omitzero"`
-	Iv     *string              `json:"iv,omitzero"`
+	KeyID  *string              `json:"keyid,omitzero"`
+	IV     *string              `json:"iv,omitzero"`
 }
 
 // SecretProperties is the QAPI struct SecretProperties.
@@ -701,8 +701,8 @@ type SecretCommonProperties struct {
 // Since QEMU 2.6. See crypto.json.
 type SecretProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
-	Keyid  *string              `json:"keyid,omitzero"`
-	Iv     *string              `json:"iv,omitzero"`
+	KeyID  *string              `json:"keyid,omitzero"`
+	IV     *string              `json:"iv,omitzero"`
 	// A secret: String hides it.
 	Data *string `json:"data,omitzero"`
 	File *string `json:"file,omitzero"`
@@ -710,8 +710,8 @@ type SecretProperties struct {
 
 func (v *SecretProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(v.Format))
-	e.OptString("keyid", v.Keyid)
-	e.OptString("iv", v.Iv)
+	e.OptString("keyid", v.KeyID)
+	e.OptString("iv", v.IV)
 	e.OptSecret("data", v.Data)
 	e.OptString("file", v.File)
 }
@@ -722,10 +722,10 @@ func (v *SecretProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Format = new(QCryptoSecretFormat(d.Enum()))
 		return 1
 	case "keyid":
-		d.OptString(&v.Keyid)
+		d.OptString(&v.KeyID)
 		return 2
 	case "iv":
-		d.OptString(&v.Iv)
+		d.OptString(&v.IV)
 		return 3
 	case "data":
 		v.Data = new(d.String())
@@ -748,15 +748,15 @@ func (v SecretProperties) String() string {
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 type SecretKeyringProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
-	Keyid  *string              `json:"keyid,omitzero"`
-	Iv     *string              `json:"iv,omitzero"`
+	KeyID  *string              `json:"keyid,omitzero"`
+	IV     *string              `json:"iv,omitzero"`
 	Serial int32                `json:"serial"`
 }
 
 func (v *SecretKeyringProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(v.Format))
-	e.OptString("keyid", v.Keyid)
-	e.OptString("iv", v.Iv)
+	e.OptString("keyid", v.KeyID)
+	e.OptString("iv", v.IV)
 	e.Name("serial").Int(int64(v.Serial))
 }
 
@@ -766,10 +766,10 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Format = new(QCryptoSecretFormat(d.Enum()))
 		return 1
 	case "keyid":
-		d.OptString(&v.Keyid)
+		d.OptString(&v.KeyID)
 		return 2
 	case "iv":
-		d.OptString(&v.Iv)
+		d.OptString(&v.IV)
 		return 3
 	case "serial":
 		v.Serial = d.Int32()
@@ -778,24 +778,24 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// TlsCredsProperties is the QAPI struct TlsCredsProperties.
+// TLSCredsProperties is the QAPI struct TlsCredsProperties.
 //
 // Since QEMU 2.5. See crypto.json.
-type TlsCredsProperties struct {
+type TLSCredsProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
 	Endpoint   *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
 	Priority   *string                  `json:"priority,omitzero"`
 }
 
-func (v *TlsCredsProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
 	e.OptString("priority", v.Priority)
 }
 
-func (v *TlsCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
 		d.OptBool(&v.VerifyPeer)
@@ -813,24 +813,24 @@ func (v *TlsCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TlsCredsAnonProperties is the QAPI struct TlsCredsAnonProperties.
+// TLSCredsAnonProperties is the QAPI struct TlsCredsAnonProperties.
 //
 // Since QEMU 2.5. See crypto.json.
-type TlsCredsAnonProperties struct {
+type TLSCredsAnonProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
 	Endpoint   *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
 	Priority   *string                  `json:"priority,omitzero"`
 }
 
-func (v *TlsCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
 	e.OptString("priority", v.Priority)
 }
 
-func (v *TlsCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
 		d.OptBool(&v.VerifyPeer)
@@ -848,10 +848,10 @@ func (v *TlsCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TlsCredsPskProperties is the QAPI struct TlsCredsPskProperties.
+// TLSCredsPSKProperties is the QAPI struct TlsCredsPskProperties.
 //
 // Since QEMU 3.0. See crypto.json.
-type TlsCredsPskProperties struct {
+type TLSCredsPSKProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
 	Endpoint   *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
@@ -859,7 +859,7 @@ type TlsCredsPskProperties struct {
 	Username   *string                  `json:"username,omitzero"`
 }
 
-func (v *TlsCredsPskProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsPSKProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
@@ -867,7 +867,7 @@ func (v *TlsCredsPskProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("username", v.Username)
 }
 
-func (v *TlsCredsPskProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
 		d.OptBool(&v.VerifyPeer)
@@ -888,28 +888,28 @@ func (v *TlsCredsPskProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TlsCredsX509Properties is the QAPI struct TlsCredsX509Properties.
+// TLSCredsX509Properties is the QAPI struct TlsCredsX509Properties.
 //
 // Since QEMU 2.5. See crypto.json.
-type TlsCredsX509Properties struct {
+type TLSCredsX509Properties struct {
 	VerifyPeer  *bool                    `json:"verify-peer,omitzero"`
 	Dir         *string                  `json:"dir,omitzero"`
 	Endpoint    *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
 	Priority    *string                  `json:"priority,omitzero"`
 	SanityCheck *bool                    `json:"sanity-check,omitzero"`
-	Passwordid  *string                  `json:"passwordid,omitzero"`
+	PasswordID  *string                  `json:"passwordid,omitzero"`
 }
 
-func (v *TlsCredsX509Properties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsX509Properties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
 	e.OptString("priority", v.Priority)
 	e.OptBool("sanity-check", v.SanityCheck)
-	e.OptString("passwordid", v.Passwordid)
+	e.OptString("passwordid", v.PasswordID)
 }
 
-func (v *TlsCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
 		d.OptBool(&v.VerifyPeer)
@@ -927,7 +927,7 @@ func (v *TlsCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		d.OptBool(&v.SanityCheck)
 		return 5
 	case "passwordid":
-		d.OptString(&v.Passwordid)
+		d.OptString(&v.PasswordID)
 		return 6
 	}
 	return 0
@@ -962,7 +962,7 @@ type QCryptoRSAPaddingAlgo string
 // The values of QCryptoRSAPaddingAlgo.
 const (
 	QCryptoRSAPaddingAlgoRaw   QCryptoRSAPaddingAlgo = "raw"
-	QCryptoRSAPaddingAlgoPkcs1 QCryptoRSAPaddingAlgo = "pkcs1"
+	QCryptoRSAPaddingAlgoPKCS1 QCryptoRSAPaddingAlgo = "pkcs1"
 )
 
 // QCryptoAkCipherOptionsRSA is the QAPI struct QCryptoAkCipherOptionsRSA.

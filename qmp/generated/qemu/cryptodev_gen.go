@@ -29,8 +29,8 @@ const (
 	QCryptodevBackendServiceTypeCipher   QCryptodevBackendServiceType = "cipher"
 	QCryptodevBackendServiceTypeHash     QCryptodevBackendServiceType = "hash"
 	QCryptodevBackendServiceTypeMAC      QCryptodevBackendServiceType = "mac"
-	QCryptodevBackendServiceTypeAead     QCryptodevBackendServiceType = "aead"
-	QCryptodevBackendServiceTypeAkcipher QCryptodevBackendServiceType = "akcipher"
+	QCryptodevBackendServiceTypeAEAD     QCryptodevBackendServiceType = "aead"
+	QCryptodevBackendServiceTypeAkCipher QCryptodevBackendServiceType = "akcipher"
 )
 
 // QCryptodevBackendType is the QAPI enum QCryptodevBackendType.
@@ -42,7 +42,7 @@ type QCryptodevBackendType string
 const (
 	QCryptodevBackendTypeBuiltin   QCryptodevBackendType = "builtin"
 	QCryptodevBackendTypeVhostUser QCryptodevBackendType = "vhost-user"
-	QCryptodevBackendTypeLkcf      QCryptodevBackendType = "lkcf"
+	QCryptodevBackendTypeLKCF      QCryptodevBackendType = "lkcf"
 )
 
 // QCryptodevBackendClient is the QAPI struct QCryptodevBackendClient.

@@ -8,17 +8,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// CxlEventLog is the QAPI enum CxlEventLog.
+// CXLEventLog is the QAPI enum CxlEventLog.
 //
 // Since QEMU 8.1. See cxl.json.
-type CxlEventLog string
+type CXLEventLog string
 
-// The values of CxlEventLog.
+// The values of CXLEventLog.
 const (
-	CxlEventLogInformational CxlEventLog = "informational"
-	CxlEventLogWarning       CxlEventLog = "warning"
-	CxlEventLogFailure       CxlEventLog = "failure"
-	CxlEventLogFatal         CxlEventLog = "fatal"
+	CXLEventLogInformational CXLEventLog = "informational"
+	CXLEventLogWarning       CXLEventLog = "warning"
+	CXLEventLogFailure       CXLEventLog = "failure"
+	CXLEventLogFatal         CXLEventLog = "fatal"
 )
 
 // CXLInjectGeneralMediaEvent is the QMP command cxl-inject-general-media-event.
@@ -26,9 +26,9 @@ const (
 // Since QEMU 8.1. See cxl.json.
 type CXLInjectGeneralMediaEvent struct {
 	Path            string      `json:"path"`
-	Log             CxlEventLog `json:"log"`
+	Log             CXLEventLog `json:"log"`
 	Flags           uint8       `json:"flags"`
-	Dpa             uint64      `json:"dpa"`
+	DPA             uint64      `json:"dpa"`
 	Descriptor      uint8       `json:"descriptor"`
 	Type            uint8       `json:"type"`
 	TransactionType uint8       `json:"transaction-type"`
@@ -41,15 +41,15 @@ type CXLInjectGeneralMediaEvent struct {
 	// Seen first in QEMU 11.1.
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
 	// Seen first in QEMU 11.1.
-	LdID *int64 `json:"ld-id,omitzero"`
+	LDID *int64 `json:"ld-id,omitzero"`
 	// Seen first in QEMU 11.1.
 	HeadID *int64 `json:"head-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool `json:"is-comp-id-pldm,omitzero"`
+	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
 	// Seen first in QEMU 11.1.
-	CmeEvFlags *int64 `json:"cme-ev-flags,omitzero"`
+	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
 	// Seen first in QEMU 11.1.
-	CmeCount *int64 `json:"cme-count,omitzero"`
+	CMECount *int64 `json:"cme-count,omitzero"`
 	// Seen first in QEMU 11.1.
 	SubType *int64 `json:"sub-type,omitzero"`
 }
@@ -58,7 +58,7 @@ func (r *CXLInjectGeneralMediaEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("log").String(string(r.Log))
 	e.Name("flags").Uint(uint64(r.Flags))
-	e.Name("dpa").Uint(r.Dpa)
+	e.Name("dpa").Uint(r.DPA)
 	e.Name("descriptor").Uint(uint64(r.Descriptor))
 	e.Name("type").Uint(uint64(r.Type))
 	e.Name("transaction-type").Uint(uint64(r.TransactionType))
@@ -74,11 +74,11 @@ func (r *CXLInjectGeneralMediaEvent) EncodeMembers(e *wire.Encoder) {
 	e.OptString("component-id", r.ComponentID)
 	e.OptInt("maint-op-class", r.MaintOpClass)
 	e.OptInt("maint-op-subclass", r.MaintOpSubclass)
-	e.OptInt("ld-id", r.LdID)
+	e.OptInt("ld-id", r.LDID)
 	e.OptInt("head-id", r.HeadID)
-	e.OptBool("is-comp-id-pldm", r.IsCompIDPldm)
-	e.OptInt("cme-ev-flags", r.CmeEvFlags)
-	e.OptInt("cme-count", r.CmeCount)
+	e.OptBool("is-comp-id-pldm", r.IsCompIDPLDM)
+	e.OptInt("cme-ev-flags", r.CMEEvFlags)
+	e.OptInt("cme-count", r.CMECount)
 	e.OptInt("sub-type", r.SubType)
 }
 
@@ -87,14 +87,14 @@ func (r CXLInjectGeneralMediaEvent) Do(ctx context.Context, x qmp.Executor, opts
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-general-media-event", Args: &r}, opts)
 }
 
-// CXLInjectDramEvent is the QMP command cxl-inject-dram-event.
+// CXLInjectDRAMEvent is the QMP command cxl-inject-dram-event.
 //
 // Since QEMU 8.1. See cxl.json.
-type CXLInjectDramEvent struct {
+type CXLInjectDRAMEvent struct {
 	Path            string      `json:"path"`
-	Log             CxlEventLog `json:"log"`
+	Log             CXLEventLog `json:"log"`
 	Flags           uint8       `json:"flags"`
-	Dpa             uint64      `json:"dpa"`
+	DPA             uint64      `json:"dpa"`
 	Descriptor      uint8       `json:"descriptor"`
 	Type            uint8       `json:"type"`
 	TransactionType uint8       `json:"transaction-type"`
@@ -111,28 +111,28 @@ type CXLInjectDramEvent struct {
 	// Seen first in QEMU 11.1.
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
 	// Seen first in QEMU 11.1.
-	LdID *int64 `json:"ld-id,omitzero"`
+	LDID *int64 `json:"ld-id,omitzero"`
 	// Seen first in QEMU 11.1.
 	HeadID *int64 `json:"head-id,omitzero"`
 	// Seen first in QEMU 11.1.
 	ComponentID *string `json:"component-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool `json:"is-comp-id-pldm,omitzero"`
+	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
 	// Seen first in QEMU 11.1.
 	SubChannel *int64 `json:"sub-channel,omitzero"`
 	// Seen first in QEMU 11.1.
-	CmeEvFlags *int64 `json:"cme-ev-flags,omitzero"`
+	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
 	// Seen first in QEMU 11.1.
-	CvmeCount *int64 `json:"cvme-count,omitzero"`
+	CVMECount *int64 `json:"cvme-count,omitzero"`
 	// Seen first in QEMU 11.1.
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 
-func (r *CXLInjectDramEvent) EncodeMembers(e *wire.Encoder) {
+func (r *CXLInjectDRAMEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("log").String(string(r.Log))
 	e.Name("flags").Uint(uint64(r.Flags))
-	e.Name("dpa").Uint(r.Dpa)
+	e.Name("dpa").Uint(r.DPA)
 	e.Name("descriptor").Uint(uint64(r.Descriptor))
 	e.Name("type").Uint(uint64(r.Type))
 	e.Name("transaction-type").Uint(uint64(r.TransactionType))
@@ -166,18 +166,18 @@ func (r *CXLInjectDramEvent) EncodeMembers(e *wire.Encoder) {
 	}
 	e.OptInt("maint-op-class", r.MaintOpClass)
 	e.OptInt("maint-op-subclass", r.MaintOpSubclass)
-	e.OptInt("ld-id", r.LdID)
+	e.OptInt("ld-id", r.LDID)
 	e.OptInt("head-id", r.HeadID)
 	e.OptString("component-id", r.ComponentID)
-	e.OptBool("is-comp-id-pldm", r.IsCompIDPldm)
+	e.OptBool("is-comp-id-pldm", r.IsCompIDPLDM)
 	e.OptInt("sub-channel", r.SubChannel)
-	e.OptInt("cme-ev-flags", r.CmeEvFlags)
-	e.OptInt("cvme-count", r.CvmeCount)
+	e.OptInt("cme-ev-flags", r.CMEEvFlags)
+	e.OptInt("cvme-count", r.CVMECount)
 	e.OptInt("sub-type", r.SubType)
 }
 
 // Do executes the command.
-func (r CXLInjectDramEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r CXLInjectDRAMEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-dram-event", Args: &r}, opts)
 }
 
@@ -186,7 +186,7 @@ func (r CXLInjectDramEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 // Since QEMU 8.1. See cxl.json.
 type CXLInjectMemoryModuleEvent struct {
 	Path                          string      `json:"path"`
-	Log                           CxlEventLog `json:"log"`
+	Log                           CXLEventLog `json:"log"`
 	Flags                         uint8       `json:"flags"`
 	Type                          uint8       `json:"type"`
 	HealthStatus                  uint8       `json:"health-status"`
@@ -202,13 +202,13 @@ type CXLInjectMemoryModuleEvent struct {
 	// Seen first in QEMU 11.1.
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
 	// Seen first in QEMU 11.1.
-	LdID *int64 `json:"ld-id,omitzero"`
+	LDID *int64 `json:"ld-id,omitzero"`
 	// Seen first in QEMU 11.1.
 	HeadID *int64 `json:"head-id,omitzero"`
 	// Seen first in QEMU 11.1.
 	ComponentID *string `json:"component-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool `json:"is-comp-id-pldm,omitzero"`
+	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
 	// Seen first in QEMU 11.1.
 	SubType *int64 `json:"sub-type,omitzero"`
 }
@@ -228,10 +228,10 @@ func (r *CXLInjectMemoryModuleEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("corrected-persistent-error-count").Uint(uint64(r.CorrectedPersistentErrorCount))
 	e.OptInt("maint-op-class", r.MaintOpClass)
 	e.OptInt("maint-op-subclass", r.MaintOpSubclass)
-	e.OptInt("ld-id", r.LdID)
+	e.OptInt("ld-id", r.LDID)
 	e.OptInt("head-id", r.HeadID)
 	e.OptString("component-id", r.ComponentID)
-	e.OptBool("is-comp-id-pldm", r.IsCompIDPldm)
+	e.OptBool("is-comp-id-pldm", r.IsCompIDPLDM)
 	e.OptInt("sub-type", r.SubType)
 }
 
@@ -260,35 +260,35 @@ func (r CXLInjectPoison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-poison", Args: &r}, opts)
 }
 
-// CxlUncorErrorType is the QAPI enum CxlUncorErrorType.
+// CXLUncorErrorType is the QAPI enum CxlUncorErrorType.
 //
 // Since QEMU 8.0. See cxl.json.
-type CxlUncorErrorType string
+type CXLUncorErrorType string
 
-// The values of CxlUncorErrorType.
+// The values of CXLUncorErrorType.
 const (
-	CxlUncorErrorTypeCacheDataParity    CxlUncorErrorType = "cache-data-parity"
-	CxlUncorErrorTypeCacheAddressParity CxlUncorErrorType = "cache-address-parity"
-	CxlUncorErrorTypeCacheBeParity      CxlUncorErrorType = "cache-be-parity"
-	CxlUncorErrorTypeCacheDataEcc       CxlUncorErrorType = "cache-data-ecc"
-	CxlUncorErrorTypeMemDataParity      CxlUncorErrorType = "mem-data-parity"
-	CxlUncorErrorTypeMemAddressParity   CxlUncorErrorType = "mem-address-parity"
-	CxlUncorErrorTypeMemBeParity        CxlUncorErrorType = "mem-be-parity"
-	CxlUncorErrorTypeMemDataEcc         CxlUncorErrorType = "mem-data-ecc"
-	CxlUncorErrorTypeReinitThreshold    CxlUncorErrorType = "reinit-threshold"
-	CxlUncorErrorTypeRsvdEncoding       CxlUncorErrorType = "rsvd-encoding"
-	CxlUncorErrorTypePoisonReceived     CxlUncorErrorType = "poison-received"
-	CxlUncorErrorTypeReceiverOverflow   CxlUncorErrorType = "receiver-overflow"
-	CxlUncorErrorTypeInternal           CxlUncorErrorType = "internal"
-	CxlUncorErrorTypeCXLIDETx           CxlUncorErrorType = "cxl-ide-tx"
-	CxlUncorErrorTypeCXLIDERx           CxlUncorErrorType = "cxl-ide-rx"
+	CXLUncorErrorTypeCacheDataParity    CXLUncorErrorType = "cache-data-parity"
+	CXLUncorErrorTypeCacheAddressParity CXLUncorErrorType = "cache-address-parity"
+	CXLUncorErrorTypeCacheBEParity      CXLUncorErrorType = "cache-be-parity"
+	CXLUncorErrorTypeCacheDataECC       CXLUncorErrorType = "cache-data-ecc"
+	CXLUncorErrorTypeMemDataParity      CXLUncorErrorType = "mem-data-parity"
+	CXLUncorErrorTypeMemAddressParity   CXLUncorErrorType = "mem-address-parity"
+	CXLUncorErrorTypeMemBEParity        CXLUncorErrorType = "mem-be-parity"
+	CXLUncorErrorTypeMemDataECC         CXLUncorErrorType = "mem-data-ecc"
+	CXLUncorErrorTypeReinitThreshold    CXLUncorErrorType = "reinit-threshold"
+	CXLUncorErrorTypeRsvdEncoding       CXLUncorErrorType = "rsvd-encoding"
+	CXLUncorErrorTypePoisonReceived     CXLUncorErrorType = "poison-received"
+	CXLUncorErrorTypeReceiverOverflow   CXLUncorErrorType = "receiver-overflow"
+	CXLUncorErrorTypeInternal           CXLUncorErrorType = "internal"
+	CXLUncorErrorTypeCXLIDETx           CXLUncorErrorType = "cxl-ide-tx"
+	CXLUncorErrorTypeCXLIDERx           CXLUncorErrorType = "cxl-ide-rx"
 )
 
 // CXLUncorErrorRecord is the QAPI struct CXLUncorErrorRecord.
 //
 // Since QEMU 8.0. See cxl.json.
 type CXLUncorErrorRecord struct {
-	Type   CxlUncorErrorType `json:"type"`
+	Type   CXLUncorErrorType `json:"type"`
 	Header []uint32          `json:"header"`
 }
 
@@ -304,7 +304,7 @@ func (v *CXLUncorErrorRecord) EncodeMembers(e *wire.Encoder) {
 func (v *CXLUncorErrorRecord) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
-		v.Type = CxlUncorErrorType(d.Enum())
+		v.Type = CXLUncorErrorType(d.Enum())
 		return 1
 	case "header":
 		v.Header = make([]uint32, 0, d.Room())
@@ -380,20 +380,20 @@ func (r CXLInjectUncorrectableErrors) Do(ctx context.Context, x qmp.Executor, op
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-uncorrectable-errors", Args: &r}, opts)
 }
 
-// CxlCorErrorType is the QAPI enum CxlCorErrorType.
+// CXLCorErrorType is the QAPI enum CxlCorErrorType.
 //
 // Since QEMU 8.0. See cxl.json.
-type CxlCorErrorType string
+type CXLCorErrorType string
 
-// The values of CxlCorErrorType.
+// The values of CXLCorErrorType.
 const (
-	CxlCorErrorTypeCacheDataEcc        CxlCorErrorType = "cache-data-ecc"
-	CxlCorErrorTypeMemDataEcc          CxlCorErrorType = "mem-data-ecc"
-	CxlCorErrorTypeCrcThreshold        CxlCorErrorType = "crc-threshold"
-	CxlCorErrorTypeRetryThreshold      CxlCorErrorType = "retry-threshold"
-	CxlCorErrorTypeCachePoisonReceived CxlCorErrorType = "cache-poison-received"
-	CxlCorErrorTypeMemPoisonReceived   CxlCorErrorType = "mem-poison-received"
-	CxlCorErrorTypePhysical            CxlCorErrorType = "physical"
+	CXLCorErrorTypeCacheDataECC        CXLCorErrorType = "cache-data-ecc"
+	CXLCorErrorTypeMemDataECC          CXLCorErrorType = "mem-data-ecc"
+	CXLCorErrorTypeCRCThreshold        CXLCorErrorType = "crc-threshold"
+	CXLCorErrorTypeRetryThreshold      CXLCorErrorType = "retry-threshold"
+	CXLCorErrorTypeCachePoisonReceived CXLCorErrorType = "cache-poison-received"
+	CXLCorErrorTypeMemPoisonReceived   CXLCorErrorType = "mem-poison-received"
+	CXLCorErrorTypePhysical            CXLCorErrorType = "physical"
 )
 
 // CXLInjectCorrectableError is the QMP command cxl-inject-correctable-error.
@@ -401,7 +401,7 @@ const (
 // Since QEMU 8.0. See cxl.json.
 type CXLInjectCorrectableError struct {
 	Path string          `json:"path"`
-	Type CxlCorErrorType `json:"type"`
+	Type CXLCorErrorType `json:"type"`
 }
 
 func (r *CXLInjectCorrectableError) EncodeMembers(e *wire.Encoder) {
@@ -414,20 +414,20 @@ func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-correctable-error", Args: &r}, opts)
 }
 
-// CxlDynamicCapacityExtent is the QAPI struct CxlDynamicCapacityExtent.
+// CXLDynamicCapacityExtent is the QAPI struct CxlDynamicCapacityExtent.
 //
 // Since QEMU 9.1. See cxl.json.
-type CxlDynamicCapacityExtent struct {
+type CXLDynamicCapacityExtent struct {
 	Offset uint64 `json:"offset"`
 	Len    uint64 `json:"len"`
 }
 
-func (v *CxlDynamicCapacityExtent) EncodeMembers(e *wire.Encoder) {
+func (v *CXLDynamicCapacityExtent) EncodeMembers(e *wire.Encoder) {
 	e.Name("offset").Uint(v.Offset)
 	e.Name("len").Uint(v.Len)
 }
 
-func (v *CxlDynamicCapacityExtent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *CXLDynamicCapacityExtent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "offset":
 		v.Offset = d.Uint64()
@@ -439,17 +439,17 @@ func (v *CxlDynamicCapacityExtent) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// CxlExtentSelectionPolicy is the QAPI enum CxlExtentSelectionPolicy.
+// CXLExtentSelectionPolicy is the QAPI enum CxlExtentSelectionPolicy.
 //
 // Since QEMU 9.1. See cxl.json.
-type CxlExtentSelectionPolicy string
+type CXLExtentSelectionPolicy string
 
-// The values of CxlExtentSelectionPolicy.
+// The values of CXLExtentSelectionPolicy.
 const (
-	CxlExtentSelectionPolicyFree               CxlExtentSelectionPolicy = "free"
-	CxlExtentSelectionPolicyContiguous         CxlExtentSelectionPolicy = "contiguous"
-	CxlExtentSelectionPolicyPrescriptive       CxlExtentSelectionPolicy = "prescriptive"
-	CxlExtentSelectionPolicyEnableSharedAccess CxlExtentSelectionPolicy = "enable-shared-access"
+	CXLExtentSelectionPolicyFree               CXLExtentSelectionPolicy = "free"
+	CXLExtentSelectionPolicyContiguous         CXLExtentSelectionPolicy = "contiguous"
+	CXLExtentSelectionPolicyPrescriptive       CXLExtentSelectionPolicy = "prescriptive"
+	CXLExtentSelectionPolicyEnableSharedAccess CXLExtentSelectionPolicy = "enable-shared-access"
 )
 
 // CXLAddDynamicCapacity is the QMP command cxl-add-dynamic-capacity.
@@ -460,10 +460,10 @@ const (
 type CXLAddDynamicCapacity struct {
 	Path            string                     `json:"path"`
 	HostID          uint16                     `json:"host-id"`
-	SelectionPolicy CxlExtentSelectionPolicy   `json:"selection-policy"`
+	SelectionPolicy CXLExtentSelectionPolicy   `json:"selection-policy"`
 	Region          uint8                      `json:"region"`
 	Tag             *string                    `json:"tag,omitzero"`
-	Extents         []CxlDynamicCapacityExtent `json:"extents"`
+	Extents         []CXLDynamicCapacityExtent `json:"extents"`
 }
 
 func (r *CXLAddDynamicCapacity) EncodeMembers(e *wire.Encoder) {
@@ -488,7 +488,7 @@ func (r *CXLAddDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte) in
 		r.HostID = d.Uint16()
 		return 2
 	case "selection-policy":
-		r.SelectionPolicy = CxlExtentSelectionPolicy(d.Enum())
+		r.SelectionPolicy = CXLExtentSelectionPolicy(d.Enum())
 		return 3
 	case "region":
 		r.Region = d.Uint8()
@@ -497,9 +497,9 @@ func (r *CXLAddDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte) in
 		d.OptString(&r.Tag)
 		return 5
 	case "extents":
-		r.Extents = make([]CxlDynamicCapacityExtent, 0, d.Room())
+		r.Extents = make([]CXLDynamicCapacityExtent, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			r.Extents = append(r.Extents, CxlDynamicCapacityExtent{})
+			r.Extents = append(r.Extents, CXLDynamicCapacityExtent{})
 			d.Unmarshal(&r.Extents[len(r.Extents)-1])
 		}
 		return 6
@@ -525,15 +525,15 @@ func (r CXLAddDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-add-dynamic-capacity", Args: &r}, opts)
 }
 
-// CxlExtentRemovalPolicy is the QAPI enum CxlExtentRemovalPolicy.
+// CXLExtentRemovalPolicy is the QAPI enum CxlExtentRemovalPolicy.
 //
 // Since QEMU 9.1. See cxl.json.
-type CxlExtentRemovalPolicy string
+type CXLExtentRemovalPolicy string
 
-// The values of CxlExtentRemovalPolicy.
+// The values of CXLExtentRemovalPolicy.
 const (
-	CxlExtentRemovalPolicyTagBased     CxlExtentRemovalPolicy = "tag-based"
-	CxlExtentRemovalPolicyPrescriptive CxlExtentRemovalPolicy = "prescriptive"
+	CXLExtentRemovalPolicyTagBased     CXLExtentRemovalPolicy = "tag-based"
+	CXLExtentRemovalPolicyPrescriptive CXLExtentRemovalPolicy = "prescriptive"
 )
 
 // CXLReleaseDynamicCapacity is the QMP command cxl-release-dynamic-capacity.
@@ -544,12 +544,12 @@ const (
 type CXLReleaseDynamicCapacity struct {
 	Path              string                     `json:"path"`
 	HostID            uint16                     `json:"host-id"`
-	RemovalPolicy     CxlExtentRemovalPolicy     `json:"removal-policy"`
+	RemovalPolicy     CXLExtentRemovalPolicy     `json:"removal-policy"`
 	ForcedRemoval     *bool                      `json:"forced-removal,omitzero"`
 	SanitizeOnRelease *bool                      `json:"sanitize-on-release,omitzero"`
 	Region            uint8                      `json:"region"`
 	Tag               *string                    `json:"tag,omitzero"`
-	Extents           []CxlDynamicCapacityExtent `json:"extents"`
+	Extents           []CXLDynamicCapacityExtent `json:"extents"`
 }
 
 func (r *CXLReleaseDynamicCapacity) EncodeMembers(e *wire.Encoder) {
@@ -576,7 +576,7 @@ func (r *CXLReleaseDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte
 		r.HostID = d.Uint16()
 		return 2
 	case "removal-policy":
-		r.RemovalPolicy = CxlExtentRemovalPolicy(d.Enum())
+		r.RemovalPolicy = CXLExtentRemovalPolicy(d.Enum())
 		return 3
 	case "forced-removal":
 		d.OptBool(&r.ForcedRemoval)
@@ -591,9 +591,9 @@ func (r *CXLReleaseDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte
 		d.OptString(&r.Tag)
 		return 7
 	case "extents":
-		r.Extents = make([]CxlDynamicCapacityExtent, 0, d.Room())
+		r.Extents = make([]CXLDynamicCapacityExtent, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			r.Extents = append(r.Extents, CxlDynamicCapacityExtent{})
+			r.Extents = append(r.Extents, CXLDynamicCapacityExtent{})
 			d.Unmarshal(&r.Extents[len(r.Extents)-1])
 		}
 		return 8

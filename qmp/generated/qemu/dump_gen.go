@@ -15,12 +15,12 @@ type DumpGuestMemoryFormat string
 
 // The values of DumpGuestMemoryFormat.
 const (
-	DumpGuestMemoryFormatElf            DumpGuestMemoryFormat = "elf"
+	DumpGuestMemoryFormatELF            DumpGuestMemoryFormat = "elf"
 	DumpGuestMemoryFormatKdumpZlib      DumpGuestMemoryFormat = "kdump-zlib"
-	DumpGuestMemoryFormatKdumpLzo       DumpGuestMemoryFormat = "kdump-lzo"
+	DumpGuestMemoryFormatKdumpLZO       DumpGuestMemoryFormat = "kdump-lzo"
 	DumpGuestMemoryFormatKdumpSnappy    DumpGuestMemoryFormat = "kdump-snappy"
 	DumpGuestMemoryFormatKdumpRawZlib   DumpGuestMemoryFormat = "kdump-raw-zlib"
-	DumpGuestMemoryFormatKdumpRawLzo    DumpGuestMemoryFormat = "kdump-raw-lzo"
+	DumpGuestMemoryFormatKdumpRawLZO    DumpGuestMemoryFormat = "kdump-raw-lzo"
 	DumpGuestMemoryFormatKdumpRawSnappy DumpGuestMemoryFormat = "kdump-raw-snappy"
 	// Features: allowed-by-guest.
 	DumpGuestMemoryFormatWinDmp DumpGuestMemoryFormat = "win-dmp"

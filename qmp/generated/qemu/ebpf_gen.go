@@ -8,16 +8,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// EbpfObject is the QAPI struct EbpfObject.
+// EBPFObject is the QAPI struct EbpfObject.
 //
 // Since QEMU 9.0. See ebpf.json.
 //
 // Only in a QEMU built with CONFIG_EBPF.
-type EbpfObject struct {
+type EBPFObject struct {
 	Object string `json:"object"`
 }
 
-func (v *EbpfObject) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *EBPFObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "object":
 		v.Object = d.String()
@@ -26,16 +26,16 @@ func (v *EbpfObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// EbpfProgramID is the QAPI enum EbpfProgramID.
+// EBPFProgramID is the QAPI enum EbpfProgramID.
 //
 // Since QEMU 9.0. See ebpf.json.
 //
 // Only in a QEMU built with CONFIG_EBPF.
-type EbpfProgramID string
+type EBPFProgramID string
 
-// The values of EbpfProgramID.
+// The values of EBPFProgramID.
 const (
-	EbpfProgramIDRss EbpfProgramID = "rss"
+	EBPFProgramIDRSS EBPFProgramID = "rss"
 )
 
 // RequestEBPF is the QMP command request-ebpf.
@@ -44,7 +44,7 @@ const (
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type RequestEBPF struct {
-	ID EbpfProgramID `json:"id"`
+	ID EBPFProgramID `json:"id"`
 }
 
 func (r *RequestEBPF) EncodeMembers(e *wire.Encoder) {
@@ -52,8 +52,8 @@ func (r *RequestEBPF) EncodeMembers(e *wire.Encoder) {
 }
 
 // Do executes the command.
-func (r RequestEBPF) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (EbpfObject, error) {
-	var v EbpfObject
+func (r RequestEBPF) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (EBPFObject, error) {
+	var v EBPFObject
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "request-ebpf", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)

@@ -2,16 +2,16 @@
 
 package qemu
 
-// QapiErrorClass is the QAPI enum QapiErrorClass.
+// QAPIErrorClass is the QAPI enum QapiErrorClass.
 //
 // Since QEMU 1.2. See error.json.
-type QapiErrorClass string
+type QAPIErrorClass string
 
-// The values of QapiErrorClass.
+// The values of QAPIErrorClass.
 const (
-	QapiErrorClassGenericError    QapiErrorClass = "GenericError"
-	QapiErrorClassCommandNotFound QapiErrorClass = "CommandNotFound"
-	QapiErrorClassDeviceNotActive QapiErrorClass = "DeviceNotActive"
-	QapiErrorClassDeviceNotFound  QapiErrorClass = "DeviceNotFound"
-	QapiErrorClassKVMMissingCap   QapiErrorClass = "KVMMissingCap"
+	QAPIErrorClassGenericError    QAPIErrorClass = "GenericError"
+	QAPIErrorClassCommandNotFound QAPIErrorClass = "CommandNotFound"
+	QAPIErrorClassDeviceNotActive QAPIErrorClass = "DeviceNotActive"
+	QAPIErrorClassDeviceNotFound  QAPIErrorClass = "DeviceNotFound"
+	QAPIErrorClassKVMMissingCap   QAPIErrorClass = "KVMMissingCap"
 )

@@ -7,35 +7,35 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// S390CpuEntitlement is the QAPI enum S390CpuEntitlement.
+// S390CPUEntitlement is the QAPI enum S390CpuEntitlement.
 //
 // Since QEMU 8.2. See machine-common.json.
-type S390CpuEntitlement string
+type S390CPUEntitlement string
 
-// The values of S390CpuEntitlement.
+// The values of S390CPUEntitlement.
 const (
-	S390CpuEntitlementAuto   S390CpuEntitlement = "auto"
-	S390CpuEntitlementLow    S390CpuEntitlement = "low"
-	S390CpuEntitlementMedium S390CpuEntitlement = "medium"
-	S390CpuEntitlementHigh   S390CpuEntitlement = "high"
+	S390CPUEntitlementAuto   S390CPUEntitlement = "auto"
+	S390CPUEntitlementLow    S390CPUEntitlement = "low"
+	S390CPUEntitlementMedium S390CPUEntitlement = "medium"
+	S390CPUEntitlementHigh   S390CPUEntitlement = "high"
 )
 
-// CpuTopologyLevel is the QAPI enum CpuTopologyLevel.
+// CPUTopologyLevel is the QAPI enum CpuTopologyLevel.
 //
 // Since QEMU 9.2. See machine-common.json.
-type CpuTopologyLevel string
+type CPUTopologyLevel string
 
-// The values of CpuTopologyLevel.
+// The values of CPUTopologyLevel.
 const (
-	CpuTopologyLevelThread  CpuTopologyLevel = "thread"
-	CpuTopologyLevelCore    CpuTopologyLevel = "core"
-	CpuTopologyLevelModule  CpuTopologyLevel = "module"
-	CpuTopologyLevelCluster CpuTopologyLevel = "cluster"
-	CpuTopologyLevelDie     CpuTopologyLevel = "die"
-	CpuTopologyLevelSocket  CpuTopologyLevel = "socket"
-	CpuTopologyLevelBook    CpuTopologyLevel = "book"
-	CpuTopologyLevelDrawer  CpuTopologyLevel = "drawer"
-	CpuTopologyLevelDefault CpuTopologyLevel = "default"
+	CPUTopologyLevelThread  CPUTopologyLevel = "thread"
+	CPUTopologyLevelCore    CPUTopologyLevel = "core"
+	CPUTopologyLevelModule  CPUTopologyLevel = "module"
+	CPUTopologyLevelCluster CPUTopologyLevel = "cluster"
+	CPUTopologyLevelDie     CPUTopologyLevel = "die"
+	CPUTopologyLevelSocket  CPUTopologyLevel = "socket"
+	CPUTopologyLevelBook    CPUTopologyLevel = "book"
+	CPUTopologyLevelDrawer  CPUTopologyLevel = "drawer"
+	CPUTopologyLevelDefault CPUTopologyLevel = "default"
 )
 
 // CacheLevelAndType is the QAPI enum CacheLevelAndType.
@@ -51,39 +51,39 @@ const (
 	CacheLevelAndTypeL3  CacheLevelAndType = "l3"
 )
 
-// SmpCacheProperties is the QAPI struct SmpCacheProperties.
+// SMPCacheProperties is the QAPI struct SmpCacheProperties.
 //
 // Since QEMU 9.2. See machine-common.json.
-type SmpCacheProperties struct {
+type SMPCacheProperties struct {
 	Cache    CacheLevelAndType `json:"cache"`
-	Topology CpuTopologyLevel  `json:"topology"`
+	Topology CPUTopologyLevel  `json:"topology"`
 }
 
-func (v *SmpCacheProperties) MarshalMembers(e *wire.Encoder) {
+func (v *SMPCacheProperties) MarshalMembers(e *wire.Encoder) {
 	e.Name("cache").String(string(v.Cache))
 	e.Name("topology").String(string(v.Topology))
 }
 
-func (v *SmpCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *SMPCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cache":
 		v.Cache = CacheLevelAndType(d.Enum())
 		return 1
 	case "topology":
-		v.Topology = CpuTopologyLevel(d.Enum())
+		v.Topology = CPUTopologyLevel(d.Enum())
 		return 2
 	}
 	return 0
 }
 
-// SmpCachePropertiesWrapper is the QAPI struct SmpCachePropertiesWrapper.
+// SMPCachePropertiesWrapper is the QAPI struct SmpCachePropertiesWrapper.
 //
 // See machine-common.json.
-type SmpCachePropertiesWrapper struct {
-	Caches []SmpCacheProperties `json:"caches"`
+type SMPCachePropertiesWrapper struct {
+	Caches []SMPCacheProperties `json:"caches"`
 }
 
-func (v *SmpCachePropertiesWrapper) MarshalMembers(e *wire.Encoder) {
+func (v *SMPCachePropertiesWrapper) MarshalMembers(e *wire.Encoder) {
 	e.Name("caches").BeginArray()
 	for i := range v.Caches {
 		e.Elem().Marshal(&v.Caches[i])
@@ -91,12 +91,12 @@ func (v *SmpCachePropertiesWrapper) MarshalMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *SmpCachePropertiesWrapper) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *SMPCachePropertiesWrapper) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "caches":
-		v.Caches = make([]SmpCacheProperties, 0, d.Room())
+		v.Caches = make([]SMPCacheProperties, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Caches = append(v.Caches, SmpCacheProperties{})
+			v.Caches = append(v.Caches, SMPCacheProperties{})
 			d.Unmarshal(&v.Caches[len(v.Caches)-1])
 		}
 		return 1
@@ -104,15 +104,15 @@ func (v *SmpCachePropertiesWrapper) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-func (v SmpCachePropertiesWrapper) MarshalJSON() ([]byte, error) {
+func (v SMPCachePropertiesWrapper) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *SmpCachePropertiesWrapper) UnmarshalJSON(text []byte) error {
-	*v = SmpCachePropertiesWrapper{}
+func (v *SMPCachePropertiesWrapper) UnmarshalJSON(text []byte) error {
+	*v = SMPCachePropertiesWrapper{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v SmpCachePropertiesWrapper) String() string {
+func (v SMPCachePropertiesWrapper) String() string {
 	return qmp.Format(&v)
 }

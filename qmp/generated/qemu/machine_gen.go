@@ -15,31 +15,31 @@ type SysEmuTarget string
 
 // The values of SysEmuTarget.
 const (
-	SysEmuTargetAarch64      SysEmuTarget = "aarch64"
+	SysEmuTargetAArch64      SysEmuTarget = "aarch64"
 	SysEmuTargetAlpha        SysEmuTarget = "alpha"
-	SysEmuTargetArm          SysEmuTarget = "arm"
-	SysEmuTargetAvr          SysEmuTarget = "avr"
-	SysEmuTargetHppa         SysEmuTarget = "hppa"
+	SysEmuTargetARM          SysEmuTarget = "arm"
+	SysEmuTargetAVR          SysEmuTarget = "avr"
+	SysEmuTargetHPPA         SysEmuTarget = "hppa"
 	SysEmuTargetI386         SysEmuTarget = "i386"
-	SysEmuTargetLoongarch64  SysEmuTarget = "loongarch64"
+	SysEmuTargetLoongArch64  SysEmuTarget = "loongarch64"
 	SysEmuTargetM68k         SysEmuTarget = "m68k"
 	SysEmuTargetMicroblaze   SysEmuTarget = "microblaze"
 	SysEmuTargetMicroblazeel SysEmuTarget = "microblazeel"
-	SysEmuTargetMips         SysEmuTarget = "mips"
-	SysEmuTargetMips64       SysEmuTarget = "mips64"
-	SysEmuTargetMips64el     SysEmuTarget = "mips64el"
-	SysEmuTargetMipsel       SysEmuTarget = "mipsel"
-	SysEmuTargetOr1k         SysEmuTarget = "or1k"
-	SysEmuTargetPpc          SysEmuTarget = "ppc"
-	SysEmuTargetPpc64        SysEmuTarget = "ppc64"
-	SysEmuTargetRiscv32      SysEmuTarget = "riscv32"
-	SysEmuTargetRiscv64      SysEmuTarget = "riscv64"
+	SysEmuTargetMIPS         SysEmuTarget = "mips"
+	SysEmuTargetMIPS64       SysEmuTarget = "mips64"
+	SysEmuTargetMIPS64el     SysEmuTarget = "mips64el"
+	SysEmuTargetMIPSel       SysEmuTarget = "mipsel"
+	SysEmuTargetOR1K         SysEmuTarget = "or1k"
+	SysEmuTargetPPC          SysEmuTarget = "ppc"
+	SysEmuTargetPPC64        SysEmuTarget = "ppc64"
+	SysEmuTargetRISCV32      SysEmuTarget = "riscv32"
+	SysEmuTargetRISCV64      SysEmuTarget = "riscv64"
 	SysEmuTargetRx           SysEmuTarget = "rx"
 	SysEmuTargetS390x        SysEmuTarget = "s390x"
-	SysEmuTargetSh4          SysEmuTarget = "sh4"
-	SysEmuTargetSh4eb        SysEmuTarget = "sh4eb"
-	SysEmuTargetSparc        SysEmuTarget = "sparc"
-	SysEmuTargetSparc64      SysEmuTarget = "sparc64"
+	SysEmuTargetSH4          SysEmuTarget = "sh4"
+	SysEmuTargetSH4eb        SysEmuTarget = "sh4eb"
+	SysEmuTargetSPARC        SysEmuTarget = "sparc"
+	SysEmuTargetSPARC64      SysEmuTarget = "sparc64"
 	SysEmuTargetTricore      SysEmuTarget = "tricore"
 	SysEmuTargetX86_64       SysEmuTarget = "x86_64"
 	SysEmuTargetXtensa       SysEmuTarget = "xtensa"
@@ -48,84 +48,84 @@ const (
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CpuState is the QAPI enum S390CpuState.
+// S390CPUState is the QAPI enum S390CpuState.
 //
 // Since QEMU 2.12. See machine.json.
-type S390CpuState string
+type S390CPUState string
 
-// The values of S390CpuState.
+// The values of S390CPUState.
 const (
-	S390CpuStateUninitialized S390CpuState = "uninitialized"
-	S390CpuStateStopped       S390CpuState = "stopped"
-	S390CpuStateCheckStop     S390CpuState = "check-stop"
-	S390CpuStateOperating     S390CpuState = "operating"
-	S390CpuStateLoad          S390CpuState = "load"
+	S390CPUStateUninitialized S390CPUState = "uninitialized"
+	S390CPUStateStopped       S390CPUState = "stopped"
+	S390CPUStateCheckStop     S390CPUState = "check-stop"
+	S390CPUStateOperating     S390CPUState = "operating"
+	S390CPUStateLoad          S390CPUState = "load"
 )
 
-// CpuInfoS390 is the QAPI struct CpuInfoS390.
+// CPUInfoS390 is the QAPI struct CpuInfoS390.
 //
 // Since QEMU 2.12. See machine.json.
-type CpuInfoS390 struct {
-	CPUState    S390CpuState        `json:"cpu-state"`
+type CPUInfoS390 struct {
+	CPUState    S390CPUState        `json:"cpu-state"`
 	Dedicated   *bool               `json:"dedicated,omitzero"`
-	Entitlement *S390CpuEntitlement `json:"entitlement,omitzero"`
+	Entitlement *S390CPUEntitlement `json:"entitlement,omitzero"`
 }
 
-func (v *CpuInfoS390) MarshalMembers(e *wire.Encoder) {
+func (v *CPUInfoS390) MarshalMembers(e *wire.Encoder) {
 	e.Name("cpu-state").String(string(v.CPUState))
 	e.OptBool("dedicated", v.Dedicated)
 	e.OptString("entitlement", (*string)(v.Entitlement))
 }
 
-func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-state":
-		v.CPUState = S390CpuState(d.Enum())
+		v.CPUState = S390CPUState(d.Enum())
 		return 1
 	case "dedicated":
 		d.OptBool(&v.Dedicated)
 		return 2
 	case "entitlement":
-		v.Entitlement = new(S390CpuEntitlement(d.Enum()))
+		v.Entitlement = new(S390CPUEntitlement(d.Enum()))
 		return 3
 	}
 	return 0
 }
 
-// CpuInfoFast is the QAPI union CpuInfoFast.
+// CPUInfoFast is the QAPI union CpuInfoFast.
 //
 // Since QEMU 2.12. See machine.json.
-type CpuInfoFast struct {
+type CPUInfoFast struct {
 	CPUIndex int64                  `json:"cpu-index"`
 	QOMType  *string                `json:"qom-type,omitzero"`
 	QOMPath  string                 `json:"qom-path"`
 	ThreadID int64                  `json:"thread-id"`
-	Props    *CpuInstanceProperties `json:"props,omitzero"`
+	Props    *CPUInstanceProperties `json:"props,omitzero"`
 	// Decides what Branch holds.
 	Target SysEmuTarget `json:"target"`
-	Branch CpuInfoFastBranch
+	Branch CPUInfoFastBranch
 }
 
-// CpuInfoFastBranch is what the Target of CpuInfoFast adds to it:
+// CPUInfoFastBranch is what the Target of CPUInfoFast adds to it:
 //
-//   - *CpuInfoS390: s390x
+//   - *CPUInfoS390: s390x
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
 // microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
 // sh4eb, sparc, sparc64, tricore, x86_64, xtensa, xtensaeb, hexagon.
-type CpuInfoFastBranch interface {
+type CPUInfoFastBranch interface {
 	wire.MemberDecoder
-	isCpuInfoFastBranch()
+	isCPUInfoFastBranch()
 }
 
-func (*CpuInfoS390) isCpuInfoFastBranch() {}
-func (*RawBranch) isCpuInfoFastBranch()   {}
+func (*CPUInfoS390) isCPUInfoFastBranch() {}
+func (*RawBranch) isCPUInfoFastBranch()   {}
 
-func (v *CpuInfoFast) MarshalMembers(e *wire.Encoder) {
+func (v *CPUInfoFast) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Target)
 	switch b := v.Branch.(type) {
-	case *CpuInfoS390:
+	case *CPUInfoS390:
 		tag = e.Tag(tag, b == nil, "s390x")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -143,7 +143,7 @@ func (v *CpuInfoFast) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-index":
 		v.CPUIndex = d.Int64()
@@ -158,7 +158,7 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.ThreadID = d.Int64()
 		return 4
 	case "props":
-		v.Props = new(CpuInstanceProperties)
+		v.Props = new(CPUInstanceProperties)
 		d.Object(v.Props)
 		return 5
 	case "target":
@@ -168,15 +168,15 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*CpuInfoFast) Discriminator() string {
+func (*CPUInfoFast) Discriminator() string {
 	return "target"
 }
 
-func (v *CpuInfoFast) DecodeBranch() wire.MemberDecoder {
+func (v *CPUInfoFast) DecodeBranch() wire.MemberDecoder {
 	switch v.Target {
 	case SysEmuTargetS390x:
-		v.Branch = new(CpuInfoS390)
-	case SysEmuTargetAarch64, SysEmuTargetAlpha, SysEmuTargetArm, SysEmuTargetAvr, SysEmuTargetHppa, SysEmuTargetI386, SysEmuTargetLoongarch64, SysEmuTargetM68k, SysEmuTargetMicroblaze, SysEmuTargetMicroblazeel, SysEmuTargetMips, SysEmuTargetMips64, SysEmuTargetMips64el, SysEmuTargetMipsel, SysEmuTargetOr1k, SysEmuTargetPpc, SysEmuTargetPpc64, SysEmuTargetRiscv32, SysEmuTargetRiscv64, SysEmuTargetRx, SysEmuTargetSh4, SysEmuTargetSh4eb, SysEmuTargetSparc, SysEmuTargetSparc64, SysEmuTargetTricore, SysEmuTargetX86_64, SysEmuTargetXtensa, SysEmuTargetXtensaeb, SysEmuTargetHexagon:
+		v.Branch = new(CPUInfoS390)
+	case SysEmuTargetAArch64, SysEmuTargetAlpha, SysEmuTargetARM, SysEmuTargetAVR, SysEmuTargetHPPA, SysEmuTargetI386, SysEmuTargetLoongArch64, SysEmuTargetM68k, SysEmuTargetMicroblaze, SysEmuTargetMicroblazeel, SysEmuTargetMIPS, SysEmuTargetMIPS64, SysEmuTargetMIPS64el, SysEmuTargetMIPSel, SysEmuTargetOR1K, SysEmuTargetPPC, SysEmuTargetPPC64, SysEmuTargetRISCV32, SysEmuTargetRISCV64, SysEmuTargetRx, SysEmuTargetSH4, SysEmuTargetSH4eb, SysEmuTargetSPARC, SysEmuTargetSPARC64, SysEmuTargetTricore, SysEmuTargetX86_64, SysEmuTargetXtensa, SysEmuTargetXtensaeb, SysEmuTargetHexagon:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -184,16 +184,16 @@ func (v *CpuInfoFast) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
-func (v CpuInfoFast) MarshalJSON() ([]byte, error) {
+func (v CPUInfoFast) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *CpuInfoFast) UnmarshalJSON(text []byte) error {
-	*v = CpuInfoFast{}
+func (v *CPUInfoFast) UnmarshalJSON(text []byte) error {
+	*v = CPUInfoFast{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v CpuInfoFast) String() string {
+func (v CPUInfoFast) String() string {
 	return qmp.Format(&v)
 }
 
@@ -203,12 +203,12 @@ func (v CpuInfoFast) String() string {
 type QueryCPUsFast struct{}
 
 // Do executes the command.
-func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuInfoFast, error) {
-	var v []CpuInfoFast
+func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUInfoFast, error) {
+	var v []CPUInfoFast
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpus-fast", Result: func(d *wire.Decoder) {
-		v = make([]CpuInfoFast, 0, d.Room())
+		v = make([]CPUInfoFast, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, CpuInfoFast{})
+			v = append(v, CPUInfoFast{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
@@ -355,14 +355,14 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// QemuTargetInfo is the QAPI struct QemuTargetInfo.
+// QEMUTargetInfo is the QAPI struct QemuTargetInfo.
 //
 // Since QEMU 1.2. See machine.json.
-type QemuTargetInfo struct {
+type QEMUTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
 
-func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QEMUTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arch":
 		v.Arch = SysEmuTarget(d.Enum())
@@ -377,22 +377,22 @@ func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryTarget struct{}
 
 // Do executes the command.
-func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QemuTargetInfo, error) {
-	var v QemuTargetInfo
+func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QEMUTargetInfo, error) {
+	var v QEMUTargetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-target", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// UuidInfo is the QAPI struct UuidInfo.
+// UUIDInfo is the QAPI struct UuidInfo.
 //
 // Since QEMU 0.14. See machine.json.
-type UuidInfo struct {
+type UUIDInfo struct {
 	UUID string `json:"UUID"`
 }
 
-func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *UUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "UUID":
 		v.UUID = d.String()
@@ -407,22 +407,22 @@ func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryUUID struct{}
 
 // Do executes the command.
-func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UuidInfo, error) {
-	var v UuidInfo
+func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UUIDInfo, error) {
+	var v UUIDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-uuid", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// GuidInfo is the QAPI struct GuidInfo.
+// GUIDInfo is the QAPI struct GuidInfo.
 //
 // Since QEMU 2.9. See machine.json.
-type GuidInfo struct {
+type GUIDInfo struct {
 	GUID string `json:"guid"`
 }
 
-func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "guid":
 		v.GUID = d.String()
@@ -437,8 +437,8 @@ func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryVMGenerationID struct{}
 
 // Do executes the command.
-func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuidInfo, error) {
-	var v GuidInfo
+func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GUIDInfo, error) {
+	var v GUIDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vm-generation-id", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -497,61 +497,61 @@ func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-nmi"}, opts)
 }
 
-// NumaOptionsType is the QAPI enum NumaOptionsType.
+// NUMAOptionsType is the QAPI enum NumaOptionsType.
 //
 // Since QEMU 2.1. See machine.json.
-type NumaOptionsType string
+type NUMAOptionsType string
 
-// The values of NumaOptionsType.
+// The values of NUMAOptionsType.
 const (
-	NumaOptionsTypeNode      NumaOptionsType = "node"
-	NumaOptionsTypeDist      NumaOptionsType = "dist"
-	NumaOptionsTypeCPU       NumaOptionsType = "cpu"
-	NumaOptionsTypeHMATLb    NumaOptionsType = "hmat-lb"
-	NumaOptionsTypeHMATCache NumaOptionsType = "hmat-cache"
+	NUMAOptionsTypeNode      NUMAOptionsType = "node"
+	NUMAOptionsTypeDist      NUMAOptionsType = "dist"
+	NUMAOptionsTypeCPU       NUMAOptionsType = "cpu"
+	NUMAOptionsTypeHMATLB    NUMAOptionsType = "hmat-lb"
+	NUMAOptionsTypeHMATCache NUMAOptionsType = "hmat-cache"
 )
 
-// NumaOptions is the QAPI union NumaOptions.
+// NUMAOptions is the QAPI union NumaOptions.
 //
 // Since QEMU 2.1. See machine.json.
-type NumaOptions struct {
+type NUMAOptions struct {
 	// Decides what Branch holds.
-	Type   NumaOptionsType `json:"type"`
-	Branch NumaOptionsBranch
+	Type   NUMAOptionsType `json:"type"`
+	Branch NUMAOptionsBranch
 }
 
-// NumaOptionsBranch is what the Type of NumaOptions adds to it:
+// NUMAOptionsBranch is what the Type of NUMAOptions adds to it:
 //
-//   - *NumaNodeOptions: node
-//   - *NumaDistOptions: dist
-//   - *NumaCpuOptions: cpu
-//   - *NumaHmatLBOptions: hmat-lb
-//   - *NumaHmatCacheOptions: hmat-cache
+//   - *NUMANodeOptions: node
+//   - *NUMADistOptions: dist
+//   - *NUMACPUOptions: cpu
+//   - *NUMAHMATLBOptions: hmat-lb
+//   - *NUMAHMATCacheOptions: hmat-cache
 //   - *RawBranch: a value that is not in this list, or none
-type NumaOptionsBranch interface {
+type NUMAOptionsBranch interface {
 	wire.MemberEncoder
-	isNumaOptionsBranch()
+	isNUMAOptionsBranch()
 }
 
-func (*NumaNodeOptions) isNumaOptionsBranch()      {}
-func (*NumaDistOptions) isNumaOptionsBranch()      {}
-func (*NumaCpuOptions) isNumaOptionsBranch()       {}
-func (*NumaHmatLBOptions) isNumaOptionsBranch()    {}
-func (*NumaHmatCacheOptions) isNumaOptionsBranch() {}
-func (*RawBranch) isNumaOptionsBranch()            {}
+func (*NUMANodeOptions) isNUMAOptionsBranch()      {}
+func (*NUMADistOptions) isNUMAOptionsBranch()      {}
+func (*NUMACPUOptions) isNUMAOptionsBranch()       {}
+func (*NUMAHMATLBOptions) isNUMAOptionsBranch()    {}
+func (*NUMAHMATCacheOptions) isNUMAOptionsBranch() {}
+func (*RawBranch) isNUMAOptionsBranch()            {}
 
-func (v *NumaOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMAOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *NumaNodeOptions:
+	case *NUMANodeOptions:
 		tag = e.Tag(tag, b == nil, "node")
-	case *NumaDistOptions:
+	case *NUMADistOptions:
 		tag = e.Tag(tag, b == nil, "dist")
-	case *NumaCpuOptions:
+	case *NUMACPUOptions:
 		tag = e.Tag(tag, b == nil, "cpu")
-	case *NumaHmatLBOptions:
+	case *NUMAHMATLBOptions:
 		tag = e.Tag(tag, b == nil, "hmat-lb")
-	case *NumaHmatCacheOptions:
+	case *NUMAHMATCacheOptions:
 		tag = e.Tag(tag, b == nil, "hmat-cache")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -562,64 +562,64 @@ func (v *NumaOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NumaOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *NUMAOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
-		v.Type = NumaOptionsType(d.Enum())
+		v.Type = NUMAOptionsType(d.Enum())
 		return 1
 	}
 	return 0
 }
 
-func (*NumaOptions) Discriminator() string {
+func (*NUMAOptions) Discriminator() string {
 	return "type"
 }
 
-func (v *NumaOptions) UnmarshalBranch() any {
+func (v *NUMAOptions) UnmarshalBranch() any {
 	switch v.Type {
-	case NumaOptionsTypeNode:
-		v.Branch = new(NumaNodeOptions)
-	case NumaOptionsTypeDist:
-		v.Branch = new(NumaDistOptions)
-	case NumaOptionsTypeCPU:
-		v.Branch = new(NumaCpuOptions)
-	case NumaOptionsTypeHMATLb:
-		v.Branch = new(NumaHmatLBOptions)
-	case NumaOptionsTypeHMATCache:
-		v.Branch = new(NumaHmatCacheOptions)
+	case NUMAOptionsTypeNode:
+		v.Branch = new(NUMANodeOptions)
+	case NUMAOptionsTypeDist:
+		v.Branch = new(NUMADistOptions)
+	case NUMAOptionsTypeCPU:
+		v.Branch = new(NUMACPUOptions)
+	case NUMAOptionsTypeHMATLB:
+		v.Branch = new(NUMAHMATLBOptions)
+	case NUMAOptionsTypeHMATCache:
+		v.Branch = new(NUMAHMATCacheOptions)
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
-func (v NumaOptions) MarshalJSON() ([]byte, error) {
+func (v NUMAOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *NumaOptions) UnmarshalJSON(text []byte) error {
-	*v = NumaOptions{}
+func (v *NUMAOptions) UnmarshalJSON(text []byte) error {
+	*v = NUMAOptions{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v NumaOptions) String() string {
+func (v NUMAOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NumaNodeOptions is the QAPI struct NumaNodeOptions.
+// NUMANodeOptions is the QAPI struct NumaNodeOptions.
 //
 // Since QEMU 2.1. See machine.json.
-type NumaNodeOptions struct {
-	Nodeid    *uint16  `json:"nodeid,omitzero"`
+type NUMANodeOptions struct {
+	NodeID    *uint16  `json:"nodeid,omitzero"`
 	CPUs      []uint16 `json:"cpus,omitzero"`
 	Mem       *uint64  `json:"mem,omitzero"`
 	Memdev    *string  `json:"memdev,omitzero"`
 	Initiator *uint16  `json:"initiator,omitzero"`
 }
 
-func (v *NumaNodeOptions) EncodeMembers(e *wire.Encoder) {
-	if v.Nodeid != nil {
-		e.Name("nodeid").Uint(uint64(*v.Nodeid))
+func (v *NUMANodeOptions) EncodeMembers(e *wire.Encoder) {
+	if v.NodeID != nil {
+		e.Name("nodeid").Uint(uint64(*v.NodeID))
 	}
 	if v.CPUs != nil {
 		e.Name("cpus").BeginArray()
@@ -635,10 +635,10 @@ func (v *NumaNodeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NumaNodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "nodeid":
-		v.Nodeid = new(d.Uint16())
+		v.NodeID = new(d.Uint16())
 		return 1
 	case "cpus":
 		v.CPUs = make([]uint16, 0, d.Room())
@@ -659,22 +659,22 @@ func (v *NumaNodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NumaDistOptions is the QAPI struct NumaDistOptions.
+// NUMADistOptions is the QAPI struct NumaDistOptions.
 //
 // Since QEMU 2.10. See machine.json.
-type NumaDistOptions struct {
+type NUMADistOptions struct {
 	Src uint16 `json:"src"`
 	Dst uint16 `json:"dst"`
 	Val uint8  `json:"val"`
 }
 
-func (v *NumaDistOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMADistOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("src").Uint(uint64(v.Src))
 	e.Name("dst").Uint(uint64(v.Dst))
 	e.Name("val").Uint(uint64(v.Val))
 }
 
-func (v *NumaDistOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *NUMADistOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "src":
 		v.Src = d.Uint16()
@@ -743,13 +743,13 @@ func (v CXLFixedMemoryWindowOptions) String() string {
 //
 // Since QEMU 7.1. See machine.json.
 type CXLFMWProperties struct {
-	CXLFmw []CXLFixedMemoryWindowOptions `json:"cxl-fmw"`
+	CXLFMW []CXLFixedMemoryWindowOptions `json:"cxl-fmw"`
 }
 
 func (v *CXLFMWProperties) MarshalMembers(e *wire.Encoder) {
 	e.Name("cxl-fmw").BeginArray()
-	for i := range v.CXLFmw {
-		e.Elem().Marshal(&v.CXLFmw[i])
+	for i := range v.CXLFMW {
+		e.Elem().Marshal(&v.CXLFMW[i])
 	}
 	e.EndArray()
 }
@@ -757,10 +757,10 @@ func (v *CXLFMWProperties) MarshalMembers(e *wire.Encoder) {
 func (v *CXLFMWProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cxl-fmw":
-		v.CXLFmw = make([]CXLFixedMemoryWindowOptions, 0, d.Room())
+		v.CXLFMW = make([]CXLFixedMemoryWindowOptions, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.CXLFmw = append(v.CXLFmw, CXLFixedMemoryWindowOptions{})
-			d.Unmarshal(&v.CXLFmw[len(v.CXLFmw)-1])
+			v.CXLFMW = append(v.CXLFMW, CXLFixedMemoryWindowOptions{})
+			d.Unmarshal(&v.CXLFMW[len(v.CXLFMW)-1])
 		}
 		return 1
 	}
@@ -787,29 +787,29 @@ type X86CPURegister32 string
 
 // The values of X86CPURegister32.
 const (
-	X86CPURegister32Eax X86CPURegister32 = "EAX"
-	X86CPURegister32Ebx X86CPURegister32 = "EBX"
-	X86CPURegister32Ecx X86CPURegister32 = "ECX"
-	X86CPURegister32Edx X86CPURegister32 = "EDX"
-	X86CPURegister32Esp X86CPURegister32 = "ESP"
-	X86CPURegister32Ebp X86CPURegister32 = "EBP"
-	X86CPURegister32Esi X86CPURegister32 = "ESI"
-	X86CPURegister32Edi X86CPURegister32 = "EDI"
+	X86CPURegister32EAX X86CPURegister32 = "EAX"
+	X86CPURegister32EBX X86CPURegister32 = "EBX"
+	X86CPURegister32ECX X86CPURegister32 = "ECX"
+	X86CPURegister32EDX X86CPURegister32 = "EDX"
+	X86CPURegister32ESP X86CPURegister32 = "ESP"
+	X86CPURegister32EBP X86CPURegister32 = "EBP"
+	X86CPURegister32ESI X86CPURegister32 = "ESI"
+	X86CPURegister32EDI X86CPURegister32 = "EDI"
 )
 
 // X86CPUFeatureWordInfo is the QAPI struct X86CPUFeatureWordInfo.
 //
 // Since QEMU 1.5. See machine.json.
 type X86CPUFeatureWordInfo struct {
-	CPUIDInputEax int64            `json:"cpuid-input-eax"`
-	CPUIDInputEcx *int64           `json:"cpuid-input-ecx,omitzero"`
+	CPUIDInputEAX int64            `json:"cpuid-input-eax"`
+	CPUIDInputECX *int64           `json:"cpuid-input-ecx,omitzero"`
 	CPUIDRegister X86CPURegister32 `json:"cpuid-register"`
 	Features      int64            `json:"features"`
 }
 
 func (v *X86CPUFeatureWordInfo) MarshalMembers(e *wire.Encoder) {
-	e.Name("cpuid-input-eax").Int(v.CPUIDInputEax)
-	e.OptInt("cpuid-input-ecx", v.CPUIDInputEcx)
+	e.Name("cpuid-input-eax").Int(v.CPUIDInputEAX)
+	e.OptInt("cpuid-input-ecx", v.CPUIDInputECX)
 	e.Name("cpuid-register").String(string(v.CPUIDRegister))
 	e.Name("features").Int(v.Features)
 }
@@ -817,10 +817,10 @@ func (v *X86CPUFeatureWordInfo) MarshalMembers(e *wire.Encoder) {
 func (v *X86CPUFeatureWordInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpuid-input-eax":
-		v.CPUIDInputEax = d.Int64()
+		v.CPUIDInputEAX = d.Int64()
 		return 1
 	case "cpuid-input-ecx":
-		d.OptInt(&v.CPUIDInputEcx)
+		d.OptInt(&v.CPUIDInputECX)
 		return 2
 	case "cpuid-register":
 		v.CPUIDRegister = X86CPURegister32(d.Enum())
@@ -873,10 +873,10 @@ func (v DummyForceArrays) String() string {
 	return qmp.Format(&v)
 }
 
-// NumaCpuOptions is the QAPI struct NumaCpuOptions.
+// NUMACPUOptions is the QAPI struct NumaCpuOptions.
 //
 // Since QEMU 2.10. See machine.json.
-type NumaCpuOptions struct {
+type NUMACPUOptions struct {
 	NodeID    *int64 `json:"node-id,omitzero"`
 	DrawerID  *int64 `json:"drawer-id,omitzero"`
 	BookID    *int64 `json:"book-id,omitzero"`
@@ -888,7 +888,7 @@ type NumaCpuOptions struct {
 	ThreadID  *int64 `json:"thread-id,omitzero"`
 }
 
-func (v *NumaCpuOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMACPUOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("node-id", v.NodeID)
 	e.OptInt("drawer-id", v.DrawerID)
 	e.OptInt("book-id", v.BookID)
@@ -900,7 +900,7 @@ func (v *NumaCpuOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("thread-id", v.ThreadID)
 }
 
-func (v *NumaCpuOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
 		d.OptInt(&v.NodeID)
@@ -933,47 +933,47 @@ func (v *NumaCpuOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HmatLBMemoryHierarchy is the QAPI enum HmatLBMemoryHierarchy.
+// HMATLBMemoryHierarchy is the QAPI enum HmatLBMemoryHierarchy.
 //
 // Since QEMU 5.0. See machine.json.
-type HmatLBMemoryHierarchy string
+type HMATLBMemoryHierarchy string
 
-// The values of HmatLBMemoryHierarchy.
+// The values of HMATLBMemoryHierarchy.
 const (
-	HmatLBMemoryHierarchyMemory      HmatLBMemoryHierarchy = "memory"
-	HmatLBMemoryHierarchyFirstLevel  HmatLBMemoryHierarchy = "first-level"
-	HmatLBMemoryHierarchySecondLevel HmatLBMemoryHierarchy = "second-level"
-	HmatLBMemoryHierarchyThirdLevel  HmatLBMemoryHierarchy = "third-level"
+	HMATLBMemoryHierarchyMemory      HMATLBMemoryHierarchy = "memory"
+	HMATLBMemoryHierarchyFirstLevel  HMATLBMemoryHierarchy = "first-level"
+	HMATLBMemoryHierarchySecondLevel HMATLBMemoryHierarchy = "second-level"
+	HMATLBMemoryHierarchyThirdLevel  HMATLBMemoryHierarchy = "third-level"
 )
 
-// HmatLBDataType is the QAPI enum HmatLBDataType.
+// HMATLBDataType is the QAPI enum HmatLBDataType.
 //
 // Since QEMU 5.0. See machine.json.
-type HmatLBDataType string
+type HMATLBDataType string
 
-// The values of HmatLBDataType.
+// The values of HMATLBDataType.
 const (
-	HmatLBDataTypeAccessLatency   HmatLBDataType = "access-latency"
-	HmatLBDataTypeReadLatency     HmatLBDataType = "read-latency"
-	HmatLBDataTypeWriteLatency    HmatLBDataType = "write-latency"
-	HmatLBDataTypeAccessBandwidth HmatLBDataType = "access-bandwidth"
-	HmatLBDataTypeReadBandwidth   HmatLBDataType = "read-bandwidth"
-	HmatLBDataTypeWriteBandwidth  HmatLBDataType = "write-bandwidth"
+	HMATLBDataTypeAccessLatency   HMATLBDataType = "access-latency"
+	HMATLBDataTypeReadLatency     HMATLBDataType = "read-latency"
+	HMATLBDataTypeWriteLatency    HMATLBDataType = "write-latency"
+	HMATLBDataTypeAccessBandwidth HMATLBDataType = "access-bandwidth"
+	HMATLBDataTypeReadBandwidth   HMATLBDataType = "read-bandwidth"
+	HMATLBDataTypeWriteBandwidth  HMATLBDataType = "write-bandwidth"
 )
 
-// NumaHmatLBOptions is the QAPI struct NumaHmatLBOptions.
+// NUMAHMATLBOptions is the QAPI struct NumaHmatLBOptions.
 //
 // Since QEMU 5.0. See machine.json.
-type NumaHmatLBOptions struct {
+type NUMAHMATLBOptions struct {
 	Initiator uint16                `json:"initiator"`
 	Target    uint16                `json:"target"`
-	Hierarchy HmatLBMemoryHierarchy `json:"hierarchy"`
-	DataType  HmatLBDataType        `json:"data-type"`
+	Hierarchy HMATLBMemoryHierarchy `json:"hierarchy"`
+	DataType  HMATLBDataType        `json:"data-type"`
 	Latency   *uint64               `json:"latency,omitzero"`
 	Bandwidth *uint64               `json:"bandwidth,omitzero"`
 }
 
-func (v *NumaHmatLBOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMAHMATLBOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("initiator").Uint(uint64(v.Initiator))
 	e.Name("target").Uint(uint64(v.Target))
 	e.Name("hierarchy").String(string(v.Hierarchy))
@@ -982,7 +982,7 @@ func (v *NumaHmatLBOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("bandwidth", v.Bandwidth)
 }
 
-func (v *NumaHmatLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "initiator":
 		v.Initiator = d.Uint16()
@@ -991,10 +991,10 @@ func (v *NumaHmatLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Target = d.Uint16()
 		return 2
 	case "hierarchy":
-		v.Hierarchy = HmatLBMemoryHierarchy(d.Enum())
+		v.Hierarchy = HMATLBMemoryHierarchy(d.Enum())
 		return 3
 	case "data-type":
-		v.DataType = HmatLBDataType(d.Enum())
+		v.DataType = HMATLBDataType(d.Enum())
 		return 4
 	case "latency":
 		d.OptUint(&v.Latency)
@@ -1006,43 +1006,43 @@ func (v *NumaHmatLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HmatCacheAssociativity is the QAPI enum HmatCacheAssociativity.
+// HMATCacheAssociativity is the QAPI enum HmatCacheAssociativity.
 //
 // Since QEMU 5.0. See machine.json.
-type HmatCacheAssociativity string
+type HMATCacheAssociativity string
 
-// The values of HmatCacheAssociativity.
+// The values of HMATCacheAssociativity.
 const (
-	HmatCacheAssociativityNone    HmatCacheAssociativity = "none"
-	HmatCacheAssociativityDirect  HmatCacheAssociativity = "direct"
-	HmatCacheAssociativityComplex HmatCacheAssociativity = "complex"
+	HMATCacheAssociativityNone    HMATCacheAssociativity = "none"
+	HMATCacheAssociativityDirect  HMATCacheAssociativity = "direct"
+	HMATCacheAssociativityComplex HMATCacheAssociativity = "complex"
 )
 
-// HmatCacheWritePolicy is the QAPI enum HmatCacheWritePolicy.
+// HMATCacheWritePolicy is the QAPI enum HmatCacheWritePolicy.
 //
 // Since QEMU 5.0. See machine.json.
-type HmatCacheWritePolicy string
+type HMATCacheWritePolicy string
 
-// The values of HmatCacheWritePolicy.
+// The values of HMATCacheWritePolicy.
 const (
-	HmatCacheWritePolicyNone         HmatCacheWritePolicy = "none"
-	HmatCacheWritePolicyWriteBack    HmatCacheWritePolicy = "write-back"
-	HmatCacheWritePolicyWriteThrough HmatCacheWritePolicy = "write-through"
+	HMATCacheWritePolicyNone         HMATCacheWritePolicy = "none"
+	HMATCacheWritePolicyWriteBack    HMATCacheWritePolicy = "write-back"
+	HMATCacheWritePolicyWriteThrough HMATCacheWritePolicy = "write-through"
 )
 
-// NumaHmatCacheOptions is the QAPI struct NumaHmatCacheOptions.
+// NUMAHMATCacheOptions is the QAPI struct NumaHmatCacheOptions.
 //
 // Since QEMU 5.0. See machine.json.
-type NumaHmatCacheOptions struct {
+type NUMAHMATCacheOptions struct {
 	NodeID        uint32                 `json:"node-id"`
 	Size          uint64                 `json:"size"`
 	Level         uint8                  `json:"level"`
-	Associativity HmatCacheAssociativity `json:"associativity"`
-	Policy        HmatCacheWritePolicy   `json:"policy"`
+	Associativity HMATCacheAssociativity `json:"associativity"`
+	Policy        HMATCacheWritePolicy   `json:"policy"`
 	Line          uint16                 `json:"line"`
 }
 
-func (v *NumaHmatCacheOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMAHMATCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-id").Uint(uint64(v.NodeID))
 	e.Name("size").Uint(v.Size)
 	e.Name("level").Uint(uint64(v.Level))
@@ -1051,7 +1051,7 @@ func (v *NumaHmatCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("line").Uint(uint64(v.Line))
 }
 
-func (v *NumaHmatCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *NUMAHMATCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
 		v.NodeID = d.Uint32()
@@ -1063,10 +1063,10 @@ func (v *NumaHmatCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Level = d.Uint8()
 		return 3
 	case "associativity":
-		v.Associativity = HmatCacheAssociativity(d.Enum())
+		v.Associativity = HMATCacheAssociativity(d.Enum())
 		return 4
 	case "policy":
-		v.Policy = HmatCacheWritePolicy(d.Enum())
+		v.Policy = HMATCacheWritePolicy(d.Enum())
 		return 5
 	case "line":
 		v.Line = d.Uint16()
@@ -1215,10 +1215,10 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CpuInstanceProperties is the QAPI struct CpuInstanceProperties.
+// CPUInstanceProperties is the QAPI struct CpuInstanceProperties.
 //
 // Since QEMU 2.7. See machine.json.
-type CpuInstanceProperties struct {
+type CPUInstanceProperties struct {
 	NodeID    *int64 `json:"node-id,omitzero"`
 	DrawerID  *int64 `json:"drawer-id,omitzero"`
 	BookID    *int64 `json:"book-id,omitzero"`
@@ -1230,7 +1230,7 @@ type CpuInstanceProperties struct {
 	ThreadID  *int64 `json:"thread-id,omitzero"`
 }
 
-func (v *CpuInstanceProperties) MarshalMembers(e *wire.Encoder) {
+func (v *CPUInstanceProperties) MarshalMembers(e *wire.Encoder) {
 	e.OptInt("node-id", v.NodeID)
 	e.OptInt("drawer-id", v.DrawerID)
 	e.OptInt("book-id", v.BookID)
@@ -1242,7 +1242,7 @@ func (v *CpuInstanceProperties) MarshalMembers(e *wire.Encoder) {
 	e.OptInt("thread-id", v.ThreadID)
 }
 
-func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
 		d.OptInt(&v.NodeID)
@@ -1281,7 +1281,7 @@ func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 type HotpluggableCPU struct {
 	Type       string                `json:"type"`
 	VCPUsCount int64                 `json:"vcpus-count"`
-	Props      CpuInstanceProperties `json:"props"`
+	Props      CPUInstanceProperties `json:"props"`
 	QOMPath    *string               `json:"qom-path,omitzero"`
 }
 
@@ -1324,10 +1324,10 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 // SetNUMANode is the QMP command set-numa-node.
 //
 // Since QEMU 3.0. See machine.json.
-type SetNUMANode NumaOptions
+type SetNUMANode NUMAOptions
 
 func (r *SetNUMANode) EncodeMembers(e *wire.Encoder) {
-	(*NumaOptions)(r).EncodeMembers(e)
+	(*NUMAOptions)(r).EncodeMembers(e)
 }
 
 func (r SetNUMANode) MarshalJSON() ([]byte, error) {
@@ -1335,7 +1335,7 @@ func (r SetNUMANode) MarshalJSON() ([]byte, error) {
 }
 
 func (r *SetNUMANode) UnmarshalJSON(text []byte) error {
-	return (*NumaOptions)(r).UnmarshalJSON(text)
+	return (*NUMAOptions)(r).UnmarshalJSON(text)
 }
 
 func (r SetNUMANode) String() string {
@@ -1344,7 +1344,7 @@ func (r SetNUMANode) String() string {
 
 // Do executes the command.
 func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
-	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NumaOptions)(&r)}, opts)
+	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NUMAOptions)(&r)}, opts)
 }
 
 // Balloon is the QMP command balloon.
@@ -1414,15 +1414,15 @@ func (*BalloonChangeEvent) EventName() string {
 	return EventBalloonChange
 }
 
-// HvBalloonInfo is the QAPI struct HvBalloonInfo.
+// HVBalloonInfo is the QAPI struct HvBalloonInfo.
 //
 // Since QEMU 8.2. See machine.json.
-type HvBalloonInfo struct {
+type HVBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
 }
 
-func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *HVBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "committed":
 		v.Committed = d.Uint64()
@@ -1434,32 +1434,32 @@ func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHvBalloonStatusReport is the QMP command query-hv-balloon-status-report.
+// QueryHVBalloonStatusReport is the QMP command query-hv-balloon-status-report.
 //
 // Since QEMU 8.2. See machine.json.
-type QueryHvBalloonStatusReport struct{}
+type QueryHVBalloonStatusReport struct{}
 
 // Do executes the command.
-func (r QueryHvBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HvBalloonInfo, error) {
-	var v HvBalloonInfo
+func (r QueryHVBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HVBalloonInfo, error) {
+	var v HVBalloonInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-hv-balloon-status-report", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// HvBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT.
+// HVBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT.
 //
 // Since QEMU 8.2. See machine.json.
-type HvBalloonStatusReportEvent HvBalloonInfo
+type HVBalloonStatusReportEvent HVBalloonInfo
 
-func (v *HvBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
-	return (*HvBalloonInfo)(v).DecodeMember(d, name)
+func (v *HVBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return (*HVBalloonInfo)(v).DecodeMember(d, name)
 }
 
 // EventName returns HV_BALLOON_STATUS_REPORT.
-func (*HvBalloonStatusReportEvent) EventName() string {
-	return EventHvBalloonStatusReport
+func (*HVBalloonStatusReportEvent) EventName() string {
+	return EventHVBalloonStatusReport
 }
 
 // MemoryInfo is the QAPI struct MemoryInfo.
@@ -1586,10 +1586,10 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioMEMDeviceInfo is the QAPI struct VirtioMEMDeviceInfo.
+// VirtioMemDeviceInfo is the QAPI struct VirtioMEMDeviceInfo.
 //
 // Since QEMU 5.1. See machine.json.
-type VirtioMEMDeviceInfo struct {
+type VirtioMemDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
 	RequestedSize uint64  `json:"requested-size"`
@@ -1600,7 +1600,7 @@ type VirtioMEMDeviceInfo struct {
 	Memdev        string  `json:"memdev"`
 }
 
-func (v *VirtioMEMDeviceInfo) MarshalMembers(e *wire.Encoder) {
+func (v *VirtioMemDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.Name("memaddr").Uint(v.Memaddr)
 	e.Name("requested-size").Uint(v.RequestedSize)
@@ -1611,7 +1611,7 @@ func (v *VirtioMEMDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("memdev").String(v.Memdev)
 }
 
-func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		d.OptString(&v.ID)
@@ -1641,10 +1641,10 @@ func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxEPCDeviceInfo is the QAPI struct SgxEPCDeviceInfo.
+// SGXEPCDeviceInfo is the QAPI struct SgxEPCDeviceInfo.
 //
 // Since QEMU 6.2. See machine.json.
-type SgxEPCDeviceInfo struct {
+type SGXEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
 	Size    uint64  `json:"size"`
@@ -1652,7 +1652,7 @@ type SgxEPCDeviceInfo struct {
 	Memdev  string  `json:"memdev"`
 }
 
-func (v *SgxEPCDeviceInfo) MarshalMembers(e *wire.Encoder) {
+func (v *SGXEPCDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.Name("memaddr").Uint(v.Memaddr)
 	e.Name("size").Uint(v.Size)
@@ -1660,7 +1660,7 @@ func (v *SgxEPCDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("memdev").String(v.Memdev)
 }
 
-func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		d.OptString(&v.ID)
@@ -1681,24 +1681,24 @@ func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HvBalloonDeviceInfo is the QAPI struct HvBalloonDeviceInfo.
+// HVBalloonDeviceInfo is the QAPI struct HvBalloonDeviceInfo.
 //
 // Since QEMU 8.2. See machine.json.
-type HvBalloonDeviceInfo struct {
+type HVBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
 	MaxSize uint64  `json:"max-size"`
 	Memdev  *string `json:"memdev,omitzero"`
 }
 
-func (v *HvBalloonDeviceInfo) MarshalMembers(e *wire.Encoder) {
+func (v *HVBalloonDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.OptUint("memaddr", v.Memaddr)
 	e.Name("max-size").Uint(v.MaxSize)
 	e.OptString("memdev", v.Memdev)
 }
 
-func (v *HvBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *HVBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		d.OptString(&v.ID)
@@ -1725,12 +1725,12 @@ type MemoryDeviceInfoKind string
 const (
 	MemoryDeviceInfoKindDIMM       MemoryDeviceInfoKind = "dimm"
 	MemoryDeviceInfoKindNVDIMM     MemoryDeviceInfoKind = "nvdimm"
-	MemoryDeviceInfoKindVirtioPmem MemoryDeviceInfoKind = "virtio-pmem"
+	MemoryDeviceInfoKindVirtioPMEM MemoryDeviceInfoKind = "virtio-pmem"
 	MemoryDeviceInfoKindVirtioMem  MemoryDeviceInfoKind = "virtio-mem"
-	MemoryDeviceInfoKindSGXEpc     MemoryDeviceInfoKind = "sgx-epc"
-	MemoryDeviceInfoKindHvBalloon  MemoryDeviceInfoKind = "hv-balloon"
+	MemoryDeviceInfoKindSGXEPC     MemoryDeviceInfoKind = "sgx-epc"
+	MemoryDeviceInfoKindHVBalloon  MemoryDeviceInfoKind = "hv-balloon"
 	// Seen first in QEMU 11.1.
-	MemoryDeviceInfoKindSpMem MemoryDeviceInfoKind = "sp-mem"
+	MemoryDeviceInfoKindSPMem MemoryDeviceInfoKind = "sp-mem"
 )
 
 // MemoryDeviceInfo is the QAPI union MemoryDeviceInfo.
@@ -1746,10 +1746,10 @@ type MemoryDeviceInfo struct {
 //
 //   - *PCDIMMDeviceInfo: dimm, nvdimm
 //   - *VirtioPMEMDeviceInfo: virtio-pmem
-//   - *VirtioMEMDeviceInfo: virtio-mem
-//   - *SgxEPCDeviceInfo: sgx-epc
-//   - *HvBalloonDeviceInfo: hv-balloon
-//   - *MemoryDeviceInfoSpMem: sp-mem (seen first in QEMU 11.1)
+//   - *VirtioMemDeviceInfo: virtio-mem
+//   - *SGXEPCDeviceInfo: sgx-epc
+//   - *HVBalloonDeviceInfo: hv-balloon
+//   - *MemoryDeviceInfoSPMem: sp-mem (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberDecoder
@@ -1758,10 +1758,10 @@ type MemoryDeviceInfoBranch interface {
 
 func (*PCDIMMDeviceInfo) isMemoryDeviceInfoBranch()      {}
 func (*VirtioPMEMDeviceInfo) isMemoryDeviceInfoBranch()  {}
-func (*VirtioMEMDeviceInfo) isMemoryDeviceInfoBranch()   {}
-func (*SgxEPCDeviceInfo) isMemoryDeviceInfoBranch()      {}
-func (*HvBalloonDeviceInfo) isMemoryDeviceInfoBranch()   {}
-func (*MemoryDeviceInfoSpMem) isMemoryDeviceInfoBranch() {}
+func (*VirtioMemDeviceInfo) isMemoryDeviceInfoBranch()   {}
+func (*SGXEPCDeviceInfo) isMemoryDeviceInfoBranch()      {}
+func (*HVBalloonDeviceInfo) isMemoryDeviceInfoBranch()   {}
+func (*MemoryDeviceInfoSPMem) isMemoryDeviceInfoBranch() {}
 func (*RawBranch) isMemoryDeviceInfoBranch()             {}
 
 func (v *MemoryDeviceInfo) MarshalMembers(e *wire.Encoder) {
@@ -1771,13 +1771,13 @@ func (v *MemoryDeviceInfo) MarshalMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "dimm", "nvdimm")
 	case *VirtioPMEMDeviceInfo:
 		tag = e.Tag(tag, b == nil, "virtio-pmem")
-	case *VirtioMEMDeviceInfo:
+	case *VirtioMemDeviceInfo:
 		tag = e.Tag(tag, b == nil, "virtio-mem")
-	case *SgxEPCDeviceInfo:
+	case *SGXEPCDeviceInfo:
 		tag = e.Tag(tag, b == nil, "sgx-epc")
-	case *HvBalloonDeviceInfo:
+	case *HVBalloonDeviceInfo:
 		tag = e.Tag(tag, b == nil, "hv-balloon")
-	case *MemoryDeviceInfoSpMem:
+	case *MemoryDeviceInfoSPMem:
 		tag = e.Tag(tag, b == nil, "sp-mem")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -1793,13 +1793,13 @@ func (v *MemoryDeviceInfo) MarshalMembers(e *wire.Encoder) {
 		e.Name("data").Marshal(b)
 	case *VirtioPMEMDeviceInfo:
 		e.Name("data").Marshal(b)
-	case *VirtioMEMDeviceInfo:
+	case *VirtioMemDeviceInfo:
 		e.Name("data").Marshal(b)
-	case *SgxEPCDeviceInfo:
+	case *SGXEPCDeviceInfo:
 		e.Name("data").Marshal(b)
-	case *HvBalloonDeviceInfo:
+	case *HVBalloonDeviceInfo:
 		e.Name("data").Marshal(b)
-	case *MemoryDeviceInfoSpMem:
+	case *MemoryDeviceInfoSPMem:
 		e.Name("data").Marshal(b)
 	}
 }
@@ -1811,7 +1811,7 @@ func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 1
 	case "data":
 		switch b := v.Branch.(type) {
-		case *PCDIMMDeviceInfo, *VirtioPMEMDeviceInfo, *VirtioMEMDeviceInfo, *SgxEPCDeviceInfo, *HvBalloonDeviceInfo, *MemoryDeviceInfoSpMem:
+		case *PCDIMMDeviceInfo, *VirtioPMEMDeviceInfo, *VirtioMemDeviceInfo, *SGXEPCDeviceInfo, *HVBalloonDeviceInfo, *MemoryDeviceInfoSPMem:
 			d.Object(b)
 			return 2
 		}
@@ -1828,20 +1828,20 @@ func (v *MemoryDeviceInfo) DecodeBranch() wire.MemberDecoder {
 	case MemoryDeviceInfoKindDIMM, MemoryDeviceInfoKindNVDIMM:
 		v.Branch = new(PCDIMMDeviceInfo)
 		return nil
-	case MemoryDeviceInfoKindVirtioPmem:
+	case MemoryDeviceInfoKindVirtioPMEM:
 		v.Branch = new(VirtioPMEMDeviceInfo)
 		return nil
 	case MemoryDeviceInfoKindVirtioMem:
-		v.Branch = new(VirtioMEMDeviceInfo)
+		v.Branch = new(VirtioMemDeviceInfo)
 		return nil
-	case MemoryDeviceInfoKindSGXEpc:
-		v.Branch = new(SgxEPCDeviceInfo)
+	case MemoryDeviceInfoKindSGXEPC:
+		v.Branch = new(SGXEPCDeviceInfo)
 		return nil
-	case MemoryDeviceInfoKindHvBalloon:
-		v.Branch = new(HvBalloonDeviceInfo)
+	case MemoryDeviceInfoKindHVBalloon:
+		v.Branch = new(HVBalloonDeviceInfo)
 		return nil
-	case MemoryDeviceInfoKindSpMem:
-		v.Branch = new(MemoryDeviceInfoSpMem)
+	case MemoryDeviceInfoKindSPMem:
+		v.Branch = new(MemoryDeviceInfoSPMem)
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -1862,20 +1862,20 @@ func (v MemoryDeviceInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// SgxEPC is the QAPI struct SgxEPC.
+// SGXEPC is the QAPI struct SgxEPC.
 //
 // Since QEMU 6.2. See machine.json.
-type SgxEPC struct {
+type SGXEPC struct {
 	Memdev string `json:"memdev"`
 	Node   int64  `json:"node"`
 }
 
-func (v *SgxEPC) MarshalMembers(e *wire.Encoder) {
+func (v *SGXEPC) MarshalMembers(e *wire.Encoder) {
 	e.Name("memdev").String(v.Memdev)
 	e.Name("node").Int(v.Node)
 }
 
-func (v *SgxEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *SGXEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "memdev":
 		v.Memdev = d.String()
@@ -1887,44 +1887,44 @@ func (v *SgxEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxEPCProperties is the QAPI struct SgxEPCProperties.
+// SGXEPCProperties is the QAPI struct SgxEPCProperties.
 //
 // Since QEMU 6.2. See machine.json.
-type SgxEPCProperties struct {
-	SGXEpc []SgxEPC `json:"sgx-epc"`
+type SGXEPCProperties struct {
+	SGXEPC []SGXEPC `json:"sgx-epc"`
 }
 
-func (v *SgxEPCProperties) MarshalMembers(e *wire.Encoder) {
+func (v *SGXEPCProperties) MarshalMembers(e *wire.Encoder) {
 	e.Name("sgx-epc").BeginArray()
-	for i := range v.SGXEpc {
-		e.Elem().Marshal(&v.SGXEpc[i])
+	for i := range v.SGXEPC {
+		e.Elem().Marshal(&v.SGXEPC[i])
 	}
 	e.EndArray()
 }
 
-func (v *SgxEPCProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *SGXEPCProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sgx-epc":
-		v.SGXEpc = make([]SgxEPC, 0, d.Room())
+		v.SGXEPC = make([]SGXEPC, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.SGXEpc = append(v.SGXEpc, SgxEPC{})
-			d.Unmarshal(&v.SGXEpc[len(v.SGXEpc)-1])
+			v.SGXEPC = append(v.SGXEPC, SGXEPC{})
+			d.Unmarshal(&v.SGXEPC[len(v.SGXEPC)-1])
 		}
 		return 1
 	}
 	return 0
 }
 
-func (v SgxEPCProperties) MarshalJSON() ([]byte, error) {
+func (v SGXEPCProperties) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *SgxEPCProperties) UnmarshalJSON(text []byte) error {
-	*v = SgxEPCProperties{}
+func (v *SGXEPCProperties) UnmarshalJSON(text []byte) error {
+	*v = SGXEPCProperties{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v SgxEPCProperties) String() string {
+func (v SGXEPCProperties) String() string {
 	return qmp.Format(&v)
 }
 
@@ -2001,7 +2001,7 @@ type SMPConfiguration struct {
 	Modules  *int64 `json:"modules,omitzero"`
 	Cores    *int64 `json:"cores,omitzero"`
 	Threads  *int64 `json:"threads,omitzero"`
-	Maxcpus  *int64 `json:"maxcpus,omitzero"`
+	MaxCPUs  *int64 `json:"maxcpus,omitzero"`
 }
 
 // XQueryIRQ is the QMP command x-query-irq.
@@ -2020,17 +2020,17 @@ func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryJit is the QMP command x-query-jit.
+// XQueryJIT is the QMP command x-query-jit.
 //
 // Since QEMU 6.2. See machine.json.
 //
 // Only in a QEMU built with CONFIG_TCG.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XQueryJit struct{}
+type XQueryJIT struct{}
 
 // Do executes the command.
-func (r XQueryJit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
+func (r XQueryJIT) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-jit", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -2054,15 +2054,15 @@ func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryRamblock is the QMP command x-query-ramblock.
+// XQueryRAMBlock is the QMP command x-query-ramblock.
 //
 // Since QEMU 6.2. See machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XQueryRamblock struct{}
+type XQueryRAMBlock struct{}
 
 // Do executes the command.
-func (r XQueryRamblock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
+func (r XQueryRAMBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-ramblock", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -2070,15 +2070,15 @@ func (r XQueryRamblock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// XQueryRoms is the QMP command x-query-roms.
+// XQueryROMs is the QMP command x-query-roms.
 //
 // Since QEMU 6.2. See machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XQueryRoms struct{}
+type XQueryROMs struct{}
 
 // Do executes the command.
-func (r XQueryRoms) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
+func (r XQueryROMs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-roms", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -2102,16 +2102,16 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// SmbiosEntryPointType is the QAPI enum SmbiosEntryPointType.
+// SMBIOSEntryPointType is the QAPI enum SmbiosEntryPointType.
 //
 // Since QEMU 7.0. See machine.json.
-type SmbiosEntryPointType string
+type SMBIOSEntryPointType string
 
-// The values of SmbiosEntryPointType.
+// The values of SMBIOSEntryPointType.
 const (
-	SmbiosEntryPointType32   SmbiosEntryPointType = "32"
-	SmbiosEntryPointType64   SmbiosEntryPointType = "64"
-	SmbiosEntryPointTypeAuto SmbiosEntryPointType = "auto"
+	SMBIOSEntryPointType32   SMBIOSEntryPointType = "32"
+	SMBIOSEntryPointType64   SMBIOSEntryPointType = "64"
+	SMBIOSEntryPointTypeAuto SMBIOSEntryPointType = "auto"
 )
 
 // MemorySizeConfiguration is the QAPI struct MemorySizeConfiguration.
@@ -2123,21 +2123,21 @@ type MemorySizeConfiguration struct {
 	Slots   *uint64 `json:"slots,omitzero"`
 }
 
-// Dumpdtb is the QMP command dumpdtb.
+// DumpDTB is the QMP command dumpdtb.
 //
 // Since QEMU 7.2. See machine.json.
 //
 // Only in a QEMU built with CONFIG_FDT.
-type Dumpdtb struct {
+type DumpDTB struct {
 	Filename string `json:"filename"`
 }
 
-func (r *Dumpdtb) EncodeMembers(e *wire.Encoder) {
+func (r *DumpDTB) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 }
 
 // Do executes the command.
-func (r Dumpdtb) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r DumpDTB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dumpdtb", Args: &r}, opts)
 }
 
@@ -2213,22 +2213,22 @@ func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-skeys", Args: &r}, opts)
 }
 
-// CpuModelInfo is the QAPI struct CpuModelInfo.
+// CPUModelInfo is the QAPI struct CpuModelInfo.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelInfo struct {
+type CPUModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
 }
 
-func (v *CpuModelInfo) EncodeMembers(e *wire.Encoder) {
+func (v *CPUModelInfo) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	if v.Props != nil {
 		e.Name("props").Raw(v.Props)
 	}
 }
 
-func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -2240,38 +2240,38 @@ func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelExpansionType is the QAPI enum CpuModelExpansionType.
+// CPUModelExpansionType is the QAPI enum CpuModelExpansionType.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelExpansionType string
+type CPUModelExpansionType string
 
-// The values of CpuModelExpansionType.
+// The values of CPUModelExpansionType.
 const (
-	CpuModelExpansionTypeStatic CpuModelExpansionType = "static"
-	CpuModelExpansionTypeFull   CpuModelExpansionType = "full"
+	CPUModelExpansionTypeStatic CPUModelExpansionType = "static"
+	CPUModelExpansionTypeFull   CPUModelExpansionType = "full"
 )
 
-// CpuModelCompareResult is the QAPI enum CpuModelCompareResult.
+// CPUModelCompareResult is the QAPI enum CpuModelCompareResult.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelCompareResult string
+type CPUModelCompareResult string
 
-// The values of CpuModelCompareResult.
+// The values of CPUModelCompareResult.
 const (
-	CpuModelCompareResultIncompatible CpuModelCompareResult = "incompatible"
-	CpuModelCompareResultIdentical    CpuModelCompareResult = "identical"
-	CpuModelCompareResultSuperset     CpuModelCompareResult = "superset"
-	CpuModelCompareResultSubset       CpuModelCompareResult = "subset"
+	CPUModelCompareResultIncompatible CPUModelCompareResult = "incompatible"
+	CPUModelCompareResultIdentical    CPUModelCompareResult = "identical"
+	CPUModelCompareResultSuperset     CPUModelCompareResult = "superset"
+	CPUModelCompareResultSubset       CPUModelCompareResult = "subset"
 )
 
-// CpuModelBaselineInfo is the QAPI struct CpuModelBaselineInfo.
+// CPUModelBaselineInfo is the QAPI struct CpuModelBaselineInfo.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelBaselineInfo struct {
-	Model CpuModelInfo `json:"model"`
+type CPUModelBaselineInfo struct {
+	Model CPUModelInfo `json:"model"`
 }
 
-func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "model":
 		d.Object(&v.Model)
@@ -2280,15 +2280,15 @@ func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelCompareInfo is the QAPI struct CpuModelCompareInfo.
+// CPUModelCompareInfo is the QAPI struct CpuModelCompareInfo.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelCompareInfo struct {
-	Result                CpuModelCompareResult `json:"result"`
+type CPUModelCompareInfo struct {
+	Result                CPUModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
 }
 
-func (v *CpuModelCompareInfo) MarshalMembers(e *wire.Encoder) {
+func (v *CPUModelCompareInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("result").String(string(v.Result))
 	e.Name("responsible-properties").BeginArray()
 	for i := range v.ResponsibleProperties {
@@ -2297,10 +2297,10 @@ func (v *CpuModelCompareInfo) MarshalMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "result":
-		v.Result = CpuModelCompareResult(d.Enum())
+		v.Result = CPUModelCompareResult(d.Enum())
 		return 1
 	case "responsible-properties":
 		v.ResponsibleProperties = make([]string, 0, d.Room())
@@ -2312,16 +2312,16 @@ func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v CpuModelCompareInfo) MarshalJSON() ([]byte, error) {
+func (v CPUModelCompareInfo) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *CpuModelCompareInfo) UnmarshalJSON(text []byte) error {
-	*v = CpuModelCompareInfo{}
+func (v *CPUModelCompareInfo) UnmarshalJSON(text []byte) error {
+	*v = CPUModelCompareInfo{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v CpuModelCompareInfo) String() string {
+func (v CPUModelCompareInfo) String() string {
 	return qmp.Format(&v)
 }
 
@@ -2329,8 +2329,8 @@ func (v CpuModelCompareInfo) String() string {
 //
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelComparison struct {
-	Modela CpuModelInfo `json:"modela"`
-	Modelb CpuModelInfo `json:"modelb"`
+	Modela CPUModelInfo `json:"modela"`
+	Modelb CPUModelInfo `json:"modelb"`
 }
 
 func (r *QueryCPUModelComparison) EncodeMembers(e *wire.Encoder) {
@@ -2339,8 +2339,8 @@ func (r *QueryCPUModelComparison) EncodeMembers(e *wire.Encoder) {
 }
 
 // Do executes the command.
-func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelCompareInfo, error) {
-	var v CpuModelCompareInfo
+func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelCompareInfo, error) {
+	var v CPUModelCompareInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-comparison", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -2351,8 +2351,8 @@ func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ..
 //
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelBaseline struct {
-	Modela CpuModelInfo `json:"modela"`
-	Modelb CpuModelInfo `json:"modelb"`
+	Modela CPUModelInfo `json:"modela"`
+	Modelb CPUModelInfo `json:"modelb"`
 }
 
 func (r *QueryCPUModelBaseline) EncodeMembers(e *wire.Encoder) {
@@ -2361,23 +2361,23 @@ func (r *QueryCPUModelBaseline) EncodeMembers(e *wire.Encoder) {
 }
 
 // Do executes the command.
-func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelBaselineInfo, error) {
-	var v CpuModelBaselineInfo
+func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelBaselineInfo, error) {
+	var v CPUModelBaselineInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-baseline", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// CpuModelExpansionInfo is the QAPI struct CpuModelExpansionInfo.
+// CPUModelExpansionInfo is the QAPI struct CpuModelExpansionInfo.
 //
 // Since QEMU 2.8. See machine.json.
-type CpuModelExpansionInfo struct {
-	Model           CpuModelInfo `json:"model"`
+type CPUModelExpansionInfo struct {
+	Model           CPUModelInfo `json:"model"`
 	DeprecatedProps []string     `json:"deprecated-props,omitzero"`
 }
 
-func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "model":
 		d.Object(&v.Model)
@@ -2396,8 +2396,8 @@ func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelExpansion struct {
-	Type  CpuModelExpansionType `json:"type"`
-	Model CpuModelInfo          `json:"model"`
+	Type  CPUModelExpansionType `json:"type"`
+	Model CPUModelInfo          `json:"model"`
 }
 
 func (r *QueryCPUModelExpansion) EncodeMembers(e *wire.Encoder) {
@@ -2406,18 +2406,18 @@ func (r *QueryCPUModelExpansion) EncodeMembers(e *wire.Encoder) {
 }
 
 // Do executes the command.
-func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelExpansionInfo, error) {
-	var v CpuModelExpansionInfo
+func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelExpansionInfo, error) {
+	var v CPUModelExpansionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-expansion", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// CpuDefinitionInfo is the QAPI struct CpuDefinitionInfo.
+// CPUDefinitionInfo is the QAPI struct CpuDefinitionInfo.
 //
 // Since QEMU 1.2. See machine.json.
-type CpuDefinitionInfo struct {
+type CPUDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
 	Static              bool     `json:"static"`
@@ -2427,7 +2427,7 @@ type CpuDefinitionInfo struct {
 	Deprecated          bool     `json:"deprecated"`
 }
 
-func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -2463,22 +2463,22 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryCPUDefinitions struct{}
 
 // Do executes the command.
-func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuDefinitionInfo, error) {
-	var v []CpuDefinitionInfo
+func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUDefinitionInfo, error) {
+	var v []CPUDefinitionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-definitions", Result: func(d *wire.Decoder) {
-		v = make([]CpuDefinitionInfo, 0, d.Room())
+		v = make([]CPUDefinitionInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, CpuDefinitionInfo{})
+			v = append(v, CPUDefinitionInfo{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
 	return v, err
 }
 
-// MemoryDeviceInfoSpMem is the QAPI struct MemoryDeviceInfoSpMem.
+// MemoryDeviceInfoSPMem is the QAPI struct MemoryDeviceInfoSpMem.
 //
 // Seen first in QEMU 11.1. See machine.json.
-type MemoryDeviceInfoSpMem struct {
+type MemoryDeviceInfoSPMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`
 	Size   int64   `json:"size"`
@@ -2486,7 +2486,7 @@ type MemoryDeviceInfoSpMem struct {
 	Memdev string  `json:"memdev"`
 }
 
-func (v *MemoryDeviceInfoSpMem) MarshalMembers(e *wire.Encoder) {
+func (v *MemoryDeviceInfoSPMem) MarshalMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 	e.Name("addr").Int(v.Addr)
 	e.Name("size").Int(v.Size)
@@ -2494,7 +2494,7 @@ func (v *MemoryDeviceInfoSpMem) MarshalMembers(e *wire.Encoder) {
 	e.Name("memdev").String(v.Memdev)
 }
 
-func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryDeviceInfoSPMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		d.OptString(&v.ID)

@@ -8,15 +8,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// S390CpuPolarization is the QAPI enum S390CpuPolarization.
+// S390CPUPolarization is the QAPI enum S390CpuPolarization.
 //
 // Since QEMU 8.2. See machine-s390x.json.
-type S390CpuPolarization string
+type S390CPUPolarization string
 
-// The values of S390CpuPolarization.
+// The values of S390CPUPolarization.
 const (
-	S390CpuPolarizationHorizontal S390CpuPolarization = "horizontal"
-	S390CpuPolarizationVertical   S390CpuPolarization = "vertical"
+	S390CPUPolarizationHorizontal S390CPUPolarization = "horizontal"
+	S390CPUPolarizationVertical   S390CPUPolarization = "vertical"
 )
 
 // SetCPUTopology is the QMP command set-cpu-topology.
@@ -29,7 +29,7 @@ type SetCPUTopology struct {
 	SocketID    *uint16             `json:"socket-id,omitzero"`
 	BookID      *uint16             `json:"book-id,omitzero"`
 	DrawerID    *uint16             `json:"drawer-id,omitzero"`
-	Entitlement *S390CpuEntitlement `json:"entitlement,omitzero"`
+	Entitlement *S390CPUEntitlement `json:"entitlement,omitzero"`
 	Dedicated   *bool               `json:"dedicated,omitzero"`
 }
 
@@ -59,13 +59,13 @@ func (r SetCPUTopology) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Unstable: any release of QEMU may change or remove the event.
 type CPUPolarizationChangeEvent struct {
-	Polarization S390CpuPolarization `json:"polarization"`
+	Polarization S390CPUPolarization `json:"polarization"`
 }
 
 func (v *CPUPolarizationChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "polarization":
-		v.Polarization = S390CpuPolarization(d.Enum())
+		v.Polarization = S390CPUPolarization(d.Enum())
 		return 1
 	}
 	return 0
@@ -76,17 +76,17 @@ func (*CPUPolarizationChangeEvent) EventName() string {
 	return EventCPUPolarizationChange
 }
 
-// CpuPolarizationInfo is the QAPI struct CpuPolarizationInfo.
+// CPUPolarizationInfo is the QAPI struct CpuPolarizationInfo.
 //
 // Since QEMU 8.2. See machine-s390x.json.
-type CpuPolarizationInfo struct {
-	Polarization S390CpuPolarization `json:"polarization"`
+type CPUPolarizationInfo struct {
+	Polarization S390CPUPolarization `json:"polarization"`
 }
 
-func (v *CpuPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "polarization":
-		v.Polarization = S390CpuPolarization(d.Enum())
+		v.Polarization = S390CPUPolarization(d.Enum())
 		return 1
 	}
 	return 0
@@ -100,26 +100,26 @@ func (v *CpuPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QueryS390xCPUPolarization struct{}
 
 // Do executes the command.
-func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuPolarizationInfo, error) {
-	var v CpuPolarizationInfo
+func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUPolarizationInfo, error) {
+	var v CPUPolarizationInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-s390x-cpu-polarization", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SclpCpiInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE.
+// SCLPCPIInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE.
 //
 // Since QEMU 10.2. See machine-s390x.json.
 //
 // Unstable: any release of QEMU may change or remove the event.
-type SclpCpiInfoAvailableEvent struct{}
+type SCLPCPIInfoAvailableEvent struct{}
 
-func (v *SclpCpiInfoAvailableEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SCLPCPIInfoAvailableEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
 // EventName returns SCLP_CPI_INFO_AVAILABLE.
-func (*SclpCpiInfoAvailableEvent) EventName() string {
-	return EventSclpCpiInfoAvailable
+func (*SCLPCPIInfoAvailableEvent) EventName() string {
+	return EventSCLPCPIInfoAvailable
 }

@@ -23,7 +23,7 @@ type MigrationStats struct {
 	DirtySyncCount          int64   `json:"dirty-sync-count"`
 	PostcopyRequests        int64   `json:"postcopy-requests"`
 	PageSize                int64   `json:"page-size"`
-	MultifdBytes            uint64  `json:"multifd-bytes"`
+	MultiFDBytes            uint64  `json:"multifd-bytes"`
 	PagesPerSecond          uint64  `json:"pages-per-second"`
 	PrecopyBytes            *uint64 `json:"precopy-bytes,omitzero"`
 	DowntimeBytes           *uint64 `json:"downtime-bytes,omitzero"`
@@ -43,7 +43,7 @@ func (v *MigrationStats) MarshalMembers(e *wire.Encoder) {
 	e.Name("dirty-sync-count").Int(v.DirtySyncCount)
 	e.Name("postcopy-requests").Int(v.PostcopyRequests)
 	e.Name("page-size").Int(v.PageSize)
-	e.Name("multifd-bytes").Uint(v.MultifdBytes)
+	e.Name("multifd-bytes").Uint(v.MultiFDBytes)
 	e.Name("pages-per-second").Uint(v.PagesPerSecond)
 	e.OptUint("precopy-bytes", v.PrecopyBytes)
 	e.OptUint("downtime-bytes", v.DowntimeBytes)
@@ -87,7 +87,7 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PageSize = d.Int64()
 		return 11
 	case "multifd-bytes":
-		v.MultifdBytes = d.Uint64()
+		v.MultiFDBytes = d.Uint64()
 		return 12
 	case "pages-per-second":
 		v.PagesPerSecond = d.Uint64()
@@ -256,7 +256,7 @@ const (
 	MigrationStatusPostcopyRecover      MigrationStatus = "postcopy-recover"
 	MigrationStatusCompleted            MigrationStatus = "completed"
 	MigrationStatusFailed               MigrationStatus = "failed"
-	MigrationStatusColo                 MigrationStatus = "colo"
+	MigrationStatusCOLO                 MigrationStatus = "colo"
 	MigrationStatusPreSwitchover        MigrationStatus = "pre-switchover"
 	MigrationStatusDevice               MigrationStatus = "device"
 	MigrationStatusWaitUnplug           MigrationStatus = "wait-unplug"
@@ -264,14 +264,14 @@ const (
 	MigrationStatusFailing MigrationStatus = "failing"
 )
 
-// VfioStats is the QAPI struct VfioStats.
+// VFIOStats is the QAPI struct VfioStats.
 //
 // Since QEMU 5.2. See migration.json.
-type VfioStats struct {
+type VFIOStats struct {
 	Transferred int64 `json:"transferred"`
 }
 
-func (v *VfioStats) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VFIOStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "transferred":
 		v.Transferred = d.Int64()
@@ -286,7 +286,7 @@ func (v *VfioStats) DecodeMember(d *wire.Decoder, name []byte) int {
 type MigrationInfo struct {
 	Status                *MigrationStatus  `json:"status,omitzero"`
 	RAM                   *MigrationStats   `json:"ram,omitzero"`
-	VFIO                  *VfioStats        `json:"vfio,omitzero"`
+	VFIO                  *VFIOStats        `json:"vfio,omitzero"`
 	XBZRLECache           *XBZRLECacheStats `json:"xbzrle-cache,omitzero"`
 	TotalTime             *int64            `json:"total-time,omitzero"`
 	ExpectedDowntime      *int64            `json:"expected-downtime,omitzero"`
@@ -322,7 +322,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.RAM)
 		return 2
 	case "vfio":
-		v.VFIO = new(VfioStats)
+		v.VFIO = new(VFIOStats)
 		d.Object(v.VFIO)
 		return 3
 	case "xbzrle-cache":
@@ -429,11 +429,11 @@ const (
 	MigrationCapabilityEvents      MigrationCapability = "events"
 	MigrationCapabilityPostcopyRAM MigrationCapability = "postcopy-ram"
 	// Unstable: any release of QEMU may change or remove the value.
-	MigrationCapabilityXColo                 MigrationCapability = "x-colo"
+	MigrationCapabilityXCOLO                 MigrationCapability = "x-colo"
 	MigrationCapabilityReleaseRAM            MigrationCapability = "release-ram"
 	MigrationCapabilityReturnPath            MigrationCapability = "return-path"
 	MigrationCapabilityPauseBeforeSwitchover MigrationCapability = "pause-before-switchover"
-	MigrationCapabilityMultifd               MigrationCapability = "multifd"
+	MigrationCapabilityMultiFD               MigrationCapability = "multifd"
 	MigrationCapabilityDirtyBitmaps          MigrationCapability = "dirty-bitmaps"
 	MigrationCapabilityPostcopyBlocktime     MigrationCapability = "postcopy-blocktime"
 	MigrationCapabilityLateBlockActivate     MigrationCapability = "late-block-activate"
@@ -549,11 +549,11 @@ const (
 	// Only in a QEMU built with CONFIG_ZSTD.
 	MultiFDCompressionZstd MultiFDCompression = "zstd"
 	// Only in a QEMU built with CONFIG_QATZIP.
-	MultiFDCompressionQatzip MultiFDCompression = "qatzip"
+	MultiFDCompressionQATzip MultiFDCompression = "qatzip"
 	// Only in a QEMU built with CONFIG_QPL.
-	MultiFDCompressionQpl MultiFDCompression = "qpl"
+	MultiFDCompressionQPL MultiFDCompression = "qpl"
 	// Only in a QEMU built with CONFIG_UADK.
-	MultiFDCompressionUadk MultiFDCompression = "uadk"
+	MultiFDCompressionUADK MultiFDCompression = "uadk"
 )
 
 // MigMode is the QAPI enum MigMode.
@@ -564,9 +564,9 @@ type MigMode string
 // The values of MigMode.
 const (
 	MigModeNormal      MigMode = "normal"
-	MigModeCprReboot   MigMode = "cpr-reboot"
-	MigModeCprTransfer MigMode = "cpr-transfer"
-	MigModeCprExec     MigMode = "cpr-exec"
+	MigModeCPRReboot   MigMode = "cpr-reboot"
+	MigModeCPRTransfer MigMode = "cpr-transfer"
+	MigModeCPRExec     MigMode = "cpr-exec"
 )
 
 // ZeroPageDetection is the QAPI enum ZeroPageDetection.
@@ -578,7 +578,7 @@ type ZeroPageDetection string
 const (
 	ZeroPageDetectionNone    ZeroPageDetection = "none"
 	ZeroPageDetectionLegacy  ZeroPageDetection = "legacy"
-	ZeroPageDetectionMultifd ZeroPageDetection = "multifd"
+	ZeroPageDetectionMultiFD ZeroPageDetection = "multifd"
 )
 
 // BitmapMigrationBitmapAliasTransform is the QAPI struct BitmapMigrationBitmapAliasTransform.
@@ -702,20 +702,20 @@ const (
 	MigrationParameterCPUThrottleTailslow      MigrationParameter = "cpu-throttle-tailslow"
 	MigrationParameterTLSCreds                 MigrationParameter = "tls-creds"
 	MigrationParameterTLSHostname              MigrationParameter = "tls-hostname"
-	MigrationParameterTLSAuthz                 MigrationParameter = "tls-authz"
+	MigrationParameterTLSAuthZ                 MigrationParameter = "tls-authz"
 	MigrationParameterMaxBandwidth             MigrationParameter = "max-bandwidth"
 	MigrationParameterAvailSwitchoverBandwidth MigrationParameter = "avail-switchover-bandwidth"
 	MigrationParameterDowntimeLimit            MigrationParameter = "downtime-limit"
 	// Unstable: any release of QEMU may change or remove the value.
 	MigrationParameterXCheckpointDelay     MigrationParameter = "x-checkpoint-delay"
-	MigrationParameterMultifdChannels      MigrationParameter = "multifd-channels"
+	MigrationParameterMultiFDChannels      MigrationParameter = "multifd-channels"
 	MigrationParameterXBZRLECacheSize      MigrationParameter = "xbzrle-cache-size"
 	MigrationParameterMaxPostcopyBandwidth MigrationParameter = "max-postcopy-bandwidth"
 	MigrationParameterMaxCPUThrottle       MigrationParameter = "max-cpu-throttle"
-	MigrationParameterMultifdCompression   MigrationParameter = "multifd-compression"
-	MigrationParameterMultifdZlibLevel     MigrationParameter = "multifd-zlib-level"
-	MigrationParameterMultifdZstdLevel     MigrationParameter = "multifd-zstd-level"
-	MigrationParameterMultifdQatzipLevel   MigrationParameter = "multifd-qatzip-level"
+	MigrationParameterMultiFDCompression   MigrationParameter = "multifd-compression"
+	MigrationParameterMultiFDZlibLevel     MigrationParameter = "multifd-zlib-level"
+	MigrationParameterMultiFDZstdLevel     MigrationParameter = "multifd-zstd-level"
+	MigrationParameterMultiFDQATzipLevel   MigrationParameter = "multifd-qatzip-level"
 	MigrationParameterBlockBitmapMapping   MigrationParameter = "block-bitmap-mapping"
 	// Unstable: any release of QEMU may change or remove the value.
 	MigrationParameterXVCPUDirtyLimitPeriod MigrationParameter = "x-vcpu-dirty-limit-period"
@@ -723,7 +723,7 @@ const (
 	MigrationParameterMode                  MigrationParameter = "mode"
 	MigrationParameterZeroPageDetection     MigrationParameter = "zero-page-detection"
 	MigrationParameterDirectIO              MigrationParameter = "direct-io"
-	MigrationParameterCprExecCommand        MigrationParameter = "cpr-exec-command"
+	MigrationParameterCPRExecCommand        MigrationParameter = "cpr-exec-command"
 )
 
 // MigrateSetParameters is the QAPI struct MigrateSetParameters.
@@ -740,20 +740,20 @@ type MigrateSetParameters struct {
 	CPUThrottleTailslow      *bool      `json:"cpu-throttle-tailslow,omitzero"`
 	TLSCreds                 *StrOrNull `json:"tls-creds,omitzero"`
 	TLSHostname              *StrOrNull `json:"tls-hostname,omitzero"`
-	TLSAuthz                 *StrOrNull `json:"tls-authz,omitzero"`
+	TLSAuthZ                 *StrOrNull `json:"tls-authz,omitzero"`
 	MaxBandwidth             *uint64    `json:"max-bandwidth,omitzero"`
 	AvailSwitchoverBandwidth *uint64    `json:"avail-switchover-bandwidth,omitzero"`
 	DowntimeLimit            *uint64    `json:"downtime-limit,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
 	XCheckpointDelay     *uint32                    `json:"x-checkpoint-delay,omitzero"`
-	MultifdChannels      *uint8                     `json:"multifd-channels,omitzero"`
+	MultiFDChannels      *uint8                     `json:"multifd-channels,omitzero"`
 	XBZRLECacheSize      *uint64                    `json:"xbzrle-cache-size,omitzero"`
 	MaxPostcopyBandwidth *uint64                    `json:"max-postcopy-bandwidth,omitzero"`
 	MaxCPUThrottle       *uint8                     `json:"max-cpu-throttle,omitzero"`
-	MultifdCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
-	MultifdZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
-	MultifdQatzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
-	MultifdZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
+	MultiFDCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
+	MultiFDZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
+	MultiFDQATzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
+	MultiFDZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
 	BlockBitmapMapping   []BitmapMigrationNodeAlias `json:"block-bitmap-mapping,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
 	XVCPUDirtyLimitPeriod *uint64            `json:"x-vcpu-dirty-limit-period,omitzero"`
@@ -762,7 +762,7 @@ type MigrateSetParameters struct {
 	ZeroPageDetection     *ZeroPageDetection `json:"zero-page-detection,omitzero"`
 	DirectIO              *bool              `json:"direct-io,omitzero"`
 	// A secret: String hides it.
-	CprExecCommand []string `json:"cpr-exec-command,omitzero"`
+	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
 	// Seen first in QEMU 11.1.
 	//
 	// Unstable: any release of QEMU may change or remove the member.
@@ -790,8 +790,8 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 	if v.TLSHostname != nil {
 		v.TLSHostname.EncodeValue(e.Name("tls-hostname"))
 	}
-	if v.TLSAuthz != nil {
-		v.TLSAuthz.EncodeValue(e.Name("tls-authz"))
+	if v.TLSAuthZ != nil {
+		v.TLSAuthZ.EncodeValue(e.Name("tls-authz"))
 	}
 	e.OptUint("max-bandwidth", v.MaxBandwidth)
 	e.OptUint("avail-switchover-bandwidth", v.AvailSwitchoverBandwidth)
@@ -799,23 +799,23 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 	if v.XCheckpointDelay != nil {
 		e.Name("x-checkpoint-delay").Uint(uint64(*v.XCheckpointDelay))
 	}
-	if v.MultifdChannels != nil {
-		e.Name("multifd-channels").Uint(uint64(*v.MultifdChannels))
+	if v.MultiFDChannels != nil {
+		e.Name("multifd-channels").Uint(uint64(*v.MultiFDChannels))
 	}
 	e.OptUint("xbzrle-cache-size", v.XBZRLECacheSize)
 	e.OptUint("max-postcopy-bandwidth", v.MaxPostcopyBandwidth)
 	if v.MaxCPUThrottle != nil {
 		e.Name("max-cpu-throttle").Uint(uint64(*v.MaxCPUThrottle))
 	}
-	e.OptString("multifd-compression", (*string)(v.MultifdCompression))
-	if v.MultifdZlibLevel != nil {
-		e.Name("multifd-zlib-level").Uint(uint64(*v.MultifdZlibLevel))
+	e.OptString("multifd-compression", (*string)(v.MultiFDCompression))
+	if v.MultiFDZlibLevel != nil {
+		e.Name("multifd-zlib-level").Uint(uint64(*v.MultiFDZlibLevel))
 	}
-	if v.MultifdQatzipLevel != nil {
-		e.Name("multifd-qatzip-level").Uint(uint64(*v.MultifdQatzipLevel))
+	if v.MultiFDQATzipLevel != nil {
+		e.Name("multifd-qatzip-level").Uint(uint64(*v.MultiFDQATzipLevel))
 	}
-	if v.MultifdZstdLevel != nil {
-		e.Name("multifd-zstd-level").Uint(uint64(*v.MultifdZstdLevel))
+	if v.MultiFDZstdLevel != nil {
+		e.Name("multifd-zstd-level").Uint(uint64(*v.MultiFDZstdLevel))
 	}
 	if v.BlockBitmapMapping != nil {
 		e.Name("block-bitmap-mapping").BeginArray()
@@ -829,10 +829,10 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(v.Mode))
 	e.OptString("zero-page-detection", (*string)(v.ZeroPageDetection))
 	e.OptBool("direct-io", v.DirectIO)
-	if v.CprExecCommand != nil {
+	if v.CPRExecCommand != nil {
 		e.Name("cpr-exec-command").BeginArray()
-		for i := range v.CprExecCommand {
-			e.Elem().Secret(v.CprExecCommand[i])
+		for i := range v.CPRExecCommand {
+			e.Elem().Secret(v.CPRExecCommand[i])
 		}
 		e.EndArray()
 	}
@@ -874,8 +874,8 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.TLSHostname.DecodeValue(d)
 		return 10
 	case "tls-authz":
-		v.TLSAuthz = new(StrOrNull)
-		v.TLSAuthz.DecodeValue(d)
+		v.TLSAuthZ = new(StrOrNull)
+		v.TLSAuthZ.DecodeValue(d)
 		return 11
 	case "max-bandwidth":
 		d.OptUint(&v.MaxBandwidth)
@@ -890,7 +890,7 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.XCheckpointDelay = new(d.Uint32())
 		return 15
 	case "multifd-channels":
-		v.MultifdChannels = new(d.Uint8())
+		v.MultiFDChannels = new(d.Uint8())
 		return 16
 	case "xbzrle-cache-size":
 		d.OptUint(&v.XBZRLECacheSize)
@@ -902,16 +902,16 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.MaxCPUThrottle = new(d.Uint8())
 		return 19
 	case "multifd-compression":
-		v.MultifdCompression = new(MultiFDCompression(d.Enum()))
+		v.MultiFDCompression = new(MultiFDCompression(d.Enum()))
 		return 20
 	case "multifd-zlib-level":
-		v.MultifdZlibLevel = new(d.Uint8())
+		v.MultiFDZlibLevel = new(d.Uint8())
 		return 21
 	case "multifd-qatzip-level":
-		v.MultifdQatzipLevel = new(d.Uint8())
+		v.MultiFDQATzipLevel = new(d.Uint8())
 		return 22
 	case "multifd-zstd-level":
-		v.MultifdZstdLevel = new(d.Uint8())
+		v.MultiFDZstdLevel = new(d.Uint8())
 		return 23
 	case "block-bitmap-mapping":
 		v.BlockBitmapMapping = make([]BitmapMigrationNodeAlias, 0, d.Room())
@@ -936,9 +936,9 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		d.OptBool(&v.DirectIO)
 		return 29
 	case "cpr-exec-command":
-		v.CprExecCommand = make([]string, 0, d.Room())
+		v.CPRExecCommand = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.CprExecCommand = append(v.CprExecCommand, d.String())
+			v.CPRExecCommand = append(v.CPRExecCommand, d.String())
 		}
 		return 30
 	case "x-rdma-chunk-size":
@@ -982,20 +982,20 @@ type MigrationParameters struct {
 	CPUThrottleTailslow      *bool      `json:"cpu-throttle-tailslow,omitzero"`
 	TLSCreds                 *StrOrNull `json:"tls-creds,omitzero"`
 	TLSHostname              *StrOrNull `json:"tls-hostname,omitzero"`
-	TLSAuthz                 *StrOrNull `json:"tls-authz,omitzero"`
+	TLSAuthZ                 *StrOrNull `json:"tls-authz,omitzero"`
 	MaxBandwidth             *uint64    `json:"max-bandwidth,omitzero"`
 	AvailSwitchoverBandwidth *uint64    `json:"avail-switchover-bandwidth,omitzero"`
 	DowntimeLimit            *uint64    `json:"downtime-limit,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
 	XCheckpointDelay     *uint32                    `json:"x-checkpoint-delay,omitzero"`
-	MultifdChannels      *uint8                     `json:"multifd-channels,omitzero"`
+	MultiFDChannels      *uint8                     `json:"multifd-channels,omitzero"`
 	XBZRLECacheSize      *uint64                    `json:"xbzrle-cache-size,omitzero"`
 	MaxPostcopyBandwidth *uint64                    `json:"max-postcopy-bandwidth,omitzero"`
 	MaxCPUThrottle       *uint8                     `json:"max-cpu-throttle,omitzero"`
-	MultifdCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
-	MultifdZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
-	MultifdQatzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
-	MultifdZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
+	MultiFDCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
+	MultiFDZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
+	MultiFDQATzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
+	MultiFDZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
 	BlockBitmapMapping   []BitmapMigrationNodeAlias `json:"block-bitmap-mapping,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
 	XVCPUDirtyLimitPeriod *uint64            `json:"x-vcpu-dirty-limit-period,omitzero"`
@@ -1003,7 +1003,7 @@ type MigrationParameters struct {
 	Mode                  *MigMode           `json:"mode,omitzero"`
 	ZeroPageDetection     *ZeroPageDetection `json:"zero-page-detection,omitzero"`
 	DirectIO              *bool              `json:"direct-io,omitzero"`
-	CprExecCommand        []string           `json:"cpr-exec-command,omitzero"`
+	CPRExecCommand        []string           `json:"cpr-exec-command,omitzero"`
 	// Seen first in QEMU 11.1.
 	//
 	// Unstable: any release of QEMU may change or remove the member.
@@ -1031,8 +1031,8 @@ func (v *MigrationParameters) MarshalMembers(e *wire.Encoder) {
 	if v.TLSHostname != nil {
 		v.TLSHostname.EncodeValue(e.Name("tls-hostname"))
 	}
-	if v.TLSAuthz != nil {
-		v.TLSAuthz.EncodeValue(e.Name("tls-authz"))
+	if v.TLSAuthZ != nil {
+		v.TLSAuthZ.EncodeValue(e.Name("tls-authz"))
 	}
 	e.OptUint("max-bandwidth", v.MaxBandwidth)
 	e.OptUint("avail-switchover-bandwidth", v.AvailSwitchoverBandwidth)
@@ -1040,23 +1040,23 @@ func (v *MigrationParameters) MarshalMembers(e *wire.Encoder) {
 	if v.XCheckpointDelay != nil {
 		e.Name("x-checkpoint-delay").Uint(uint64(*v.XCheckpointDelay))
 	}
-	if v.MultifdChannels != nil {
-		e.Name("multifd-channels").Uint(uint64(*v.MultifdChannels))
+	if v.MultiFDChannels != nil {
+		e.Name("multifd-channels").Uint(uint64(*v.MultiFDChannels))
 	}
 	e.OptUint("xbzrle-cache-size", v.XBZRLECacheSize)
 	e.OptUint("max-postcopy-bandwidth", v.MaxPostcopyBandwidth)
 	if v.MaxCPUThrottle != nil {
 		e.Name("max-cpu-throttle").Uint(uint64(*v.MaxCPUThrottle))
 	}
-	e.OptString("multifd-compression", (*string)(v.MultifdCompression))
-	if v.MultifdZlibLevel != nil {
-		e.Name("multifd-zlib-level").Uint(uint64(*v.MultifdZlibLevel))
+	e.OptString("multifd-compression", (*string)(v.MultiFDCompression))
+	if v.MultiFDZlibLevel != nil {
+		e.Name("multifd-zlib-level").Uint(uint64(*v.MultiFDZlibLevel))
 	}
-	if v.MultifdQatzipLevel != nil {
-		e.Name("multifd-qatzip-level").Uint(uint64(*v.MultifdQatzipLevel))
+	if v.MultiFDQATzipLevel != nil {
+		e.Name("multifd-qatzip-level").Uint(uint64(*v.MultiFDQATzipLevel))
 	}
-	if v.MultifdZstdLevel != nil {
-		e.Name("multifd-zstd-level").Uint(uint64(*v.MultifdZstdLevel))
+	if v.MultiFDZstdLevel != nil {
+		e.Name("multifd-zstd-level").Uint(uint64(*v.MultiFDZstdLevel))
 	}
 	if v.BlockBitmapMapping != nil {
 		e.Name("block-bitmap-mapping").BeginArray()
@@ -1070,10 +1070,10 @@ func (v *MigrationParameters) MarshalMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(v.Mode))
 	e.OptString("zero-page-detection", (*string)(v.ZeroPageDetection))
 	e.OptBool("direct-io", v.DirectIO)
-	if v.CprExecCommand != nil {
+	if v.CPRExecCommand != nil {
 		e.Name("cpr-exec-command").BeginArray()
-		for i := range v.CprExecCommand {
-			e.Elem().String(v.CprExecCommand[i])
+		for i := range v.CPRExecCommand {
+			e.Elem().String(v.CPRExecCommand[i])
 		}
 		e.EndArray()
 	}
@@ -1115,8 +1115,8 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TLSHostname.DecodeValue(d)
 		return 10
 	case "tls-authz":
-		v.TLSAuthz = new(StrOrNull)
-		v.TLSAuthz.DecodeValue(d)
+		v.TLSAuthZ = new(StrOrNull)
+		v.TLSAuthZ.DecodeValue(d)
 		return 11
 	case "max-bandwidth":
 		d.OptUint(&v.MaxBandwidth)
@@ -1131,7 +1131,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.XCheckpointDelay = new(d.Uint32())
 		return 15
 	case "multifd-channels":
-		v.MultifdChannels = new(d.Uint8())
+		v.MultiFDChannels = new(d.Uint8())
 		return 16
 	case "xbzrle-cache-size":
 		d.OptUint(&v.XBZRLECacheSize)
@@ -1143,16 +1143,16 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MaxCPUThrottle = new(d.Uint8())
 		return 19
 	case "multifd-compression":
-		v.MultifdCompression = new(MultiFDCompression(d.Enum()))
+		v.MultiFDCompression = new(MultiFDCompression(d.Enum()))
 		return 20
 	case "multifd-zlib-level":
-		v.MultifdZlibLevel = new(d.Uint8())
+		v.MultiFDZlibLevel = new(d.Uint8())
 		return 21
 	case "multifd-qatzip-level":
-		v.MultifdQatzipLevel = new(d.Uint8())
+		v.MultiFDQATzipLevel = new(d.Uint8())
 		return 22
 	case "multifd-zstd-level":
-		v.MultifdZstdLevel = new(d.Uint8())
+		v.MultiFDZstdLevel = new(d.Uint8())
 		return 23
 	case "block-bitmap-mapping":
 		v.BlockBitmapMapping = make([]BitmapMigrationNodeAlias, 0, d.Room())
@@ -1177,9 +1177,9 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.DirectIO)
 		return 29
 	case "cpr-exec-command":
-		v.CprExecCommand = make([]string, 0, d.Room())
+		v.CPRExecCommand = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.CprExecCommand = append(v.CprExecCommand, d.String())
+			v.CPRExecCommand = append(v.CPRExecCommand, d.String())
 		}
 		return 30
 	case "x-rdma-chunk-size":
@@ -1278,10 +1278,10 @@ const (
 	COLOMessageCheckpointReady   COLOMessage = "checkpoint-ready"
 	COLOMessageCheckpointRequest COLOMessage = "checkpoint-request"
 	COLOMessageCheckpointReply   COLOMessage = "checkpoint-reply"
-	COLOMessageVmstateSend       COLOMessage = "vmstate-send"
-	COLOMessageVmstateSize       COLOMessage = "vmstate-size"
-	COLOMessageVmstateReceived   COLOMessage = "vmstate-received"
-	COLOMessageVmstateLoaded     COLOMessage = "vmstate-loaded"
+	COLOMessageVMStateSend       COLOMessage = "vmstate-send"
+	COLOMessageVMStateSize       COLOMessage = "vmstate-size"
+	COLOMessageVMStateReceived   COLOMessage = "vmstate-received"
+	COLOMessageVMStateLoaded     COLOMessage = "vmstate-loaded"
 )
 
 // COLOMode is the QAPI enum COLOMode.
@@ -1310,15 +1310,15 @@ const (
 	FailoverStatusRelaunch  FailoverStatus = "relaunch"
 )
 
-// ColoExitEvent is the event COLO_EXIT.
+// COLOExitEvent is the event COLO_EXIT.
 //
 // Since QEMU 3.1. See migration.json.
-type ColoExitEvent struct {
+type COLOExitEvent struct {
 	Mode   COLOMode       `json:"mode"`
 	Reason COLOExitReason `json:"reason"`
 }
 
-func (v *ColoExitEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *COLOExitEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mode":
 		v.Mode = COLOMode(d.Enum())
@@ -1331,8 +1331,8 @@ func (v *ColoExitEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns COLO_EXIT.
-func (*ColoExitEvent) EventName() string {
-	return EventColoExit
+func (*COLOExitEvent) EventName() string {
+	return EventCOLOExit
 }
 
 // COLOExitReason is the QAPI enum COLOExitReason.
@@ -1348,17 +1348,17 @@ const (
 	COLOExitReasonProcessing COLOExitReason = "processing"
 )
 
-// XColoLostHeartbeat is the QMP command x-colo-lost-heartbeat.
+// XCOLOLostHeartbeat is the QMP command x-colo-lost-heartbeat.
 //
 // Since QEMU 2.8. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XColoLostHeartbeat struct{}
+type XCOLOLostHeartbeat struct{}
 
 // Do executes the command.
-func (r XColoLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r XCOLOLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-colo-lost-heartbeat"}, opts)
 }
 
@@ -1564,7 +1564,7 @@ type MigrationChannelType string
 // The values of MigrationChannelType.
 const (
 	MigrationChannelTypeMain MigrationChannelType = "main"
-	MigrationChannelTypeCpr  MigrationChannelType = "cpr"
+	MigrationChannelTypeCPR  MigrationChannelType = "cpr"
 )
 
 // MigrationChannel is the QAPI struct MigrationChannel.
@@ -1757,15 +1757,15 @@ func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// XenColoDoCheckpoint is the QMP command xen-colo-do-checkpoint.
+// XenCOLODoCheckpoint is the QMP command xen-colo-do-checkpoint.
 //
 // Since QEMU 2.9. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
-type XenColoDoCheckpoint struct{}
+type XenCOLODoCheckpoint struct{}
 
 // Do executes the command.
-func (r XenColoDoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r XenCOLODoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-colo-do-checkpoint"}, opts)
 }
 
@@ -1795,15 +1795,15 @@ func (v *COLOStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryColoStatus is the QMP command query-colo-status.
+// QueryCOLOStatus is the QMP command query-colo-status.
 //
 // Since QEMU 3.1. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
-type QueryColoStatus struct{}
+type QueryCOLOStatus struct{}
 
 // Do executes the command.
-func (r QueryColoStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (COLOStatus, error) {
+func (r QueryCOLOStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (COLOStatus, error) {
 	var v COLOStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-colo-status", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -1858,15 +1858,15 @@ func (*UnplugPrimaryEvent) EventName() string {
 	return EventUnplugPrimary
 }
 
-// DirtyRateVcpu is the QAPI struct DirtyRateVcpu.
+// DirtyRateVCPU is the QAPI struct DirtyRateVcpu.
 //
 // Since QEMU 6.2. See migration.json.
-type DirtyRateVcpu struct {
+type DirtyRateVCPU struct {
 	ID        int64 `json:"id"`
 	DirtyRate int64 `json:"dirty-rate"`
 }
 
-func (v *DirtyRateVcpu) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DirtyRateVCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.Int64()
@@ -1924,7 +1924,7 @@ type DirtyRateInfo struct {
 	CalcTimeUnit  *TimeUnit             `json:"calc-time-unit,omitzero"`
 	SamplePages   *uint64               `json:"sample-pages,omitzero"`
 	Mode          *DirtyRateMeasureMode `json:"mode,omitzero"`
-	VCPUDirtyRate []DirtyRateVcpu       `json:"vcpu-dirty-rate,omitzero"`
+	VCPUDirtyRate []DirtyRateVCPU       `json:"vcpu-dirty-rate,omitzero"`
 }
 
 func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1951,9 +1951,9 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Mode = new(DirtyRateMeasureMode(d.Enum()))
 		return 7
 	case "vcpu-dirty-rate":
-		v.VCPUDirtyRate = make([]DirtyRateVcpu, 0, d.Room())
+		v.VCPUDirtyRate = make([]DirtyRateVCPU, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.VCPUDirtyRate = append(v.VCPUDirtyRate, DirtyRateVcpu{})
+			v.VCPUDirtyRate = append(v.VCPUDirtyRate, DirtyRateVCPU{})
 			d.Object(&v.VCPUDirtyRate[len(v.VCPUDirtyRate)-1])
 		}
 		return 8
@@ -2125,14 +2125,14 @@ func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...q
 type SnapshotSave struct {
 	JobID   string   `json:"job-id"`
 	Tag     string   `json:"tag"`
-	Vmstate string   `json:"vmstate"`
+	VMState string   `json:"vmstate"`
 	Devices []string `json:"devices"`
 }
 
 func (r *SnapshotSave) EncodeMembers(e *wire.Encoder) {
 	e.Name("job-id").String(r.JobID)
 	e.Name("tag").String(r.Tag)
-	e.Name("vmstate").String(r.Vmstate)
+	e.Name("vmstate").String(r.VMState)
 	e.Name("devices").BeginArray()
 	for i := range r.Devices {
 		e.Elem().String(r.Devices[i])
@@ -2149,7 +2149,7 @@ func (r *SnapshotSave) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		r.Tag = d.String()
 		return 2
 	case "vmstate":
-		r.Vmstate = d.String()
+		r.VMState = d.String()
 		return 3
 	case "devices":
 		r.Devices = make([]string, 0, d.Room())
@@ -2185,14 +2185,14 @@ func (r SnapshotSave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 type SnapshotLoad struct {
 	JobID   string   `json:"job-id"`
 	Tag     string   `json:"tag"`
-	Vmstate string   `json:"vmstate"`
+	VMState string   `json:"vmstate"`
 	Devices []string `json:"devices"`
 }
 
 func (r *SnapshotLoad) EncodeMembers(e *wire.Encoder) {
 	e.Name("job-id").String(r.JobID)
 	e.Name("tag").String(r.Tag)
-	e.Name("vmstate").String(r.Vmstate)
+	e.Name("vmstate").String(r.VMState)
 	e.Name("devices").BeginArray()
 	for i := range r.Devices {
 		e.Elem().String(r.Devices[i])
@@ -2209,7 +2209,7 @@ func (r *SnapshotLoad) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		r.Tag = d.String()
 		return 2
 	case "vmstate":
-		r.Vmstate = d.String()
+		r.VMState = d.String()
 		return 3
 	case "devices":
 		r.Devices = make([]string, 0, d.Room())

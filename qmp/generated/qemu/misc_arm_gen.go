@@ -32,13 +32,13 @@ func (v *GICCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryGicCapabilities is the QMP command query-gic-capabilities.
+// QueryGICCapabilities is the QMP command query-gic-capabilities.
 //
 // Since QEMU 2.6. See misc-arm.json.
-type QueryGicCapabilities struct{}
+type QueryGICCapabilities struct{}
 
 // Do executes the command.
-func (r QueryGicCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {
+func (r QueryGICCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {
 	var v []GICCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-gic-capabilities", Result: func(d *wire.Decoder) {
 		v = make([]GICCapability, 0, d.Room())

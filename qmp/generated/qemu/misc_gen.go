@@ -13,14 +13,14 @@ import (
 // Since QEMU 0.14. See misc.json.
 type AddClient struct {
 	Protocol string `json:"protocol"`
-	Fdname   string `json:"fdname"`
+	FDName   string `json:"fdname"`
 	Skipauth *bool  `json:"skipauth,omitzero"`
 	TLS      *bool  `json:"tls,omitzero"`
 }
 
 func (r *AddClient) EncodeMembers(e *wire.Encoder) {
 	e.Name("protocol").String(r.Protocol)
-	e.Name("fdname").String(r.Fdname)
+	e.Name("fdname").String(r.FDName)
 	e.OptBool("skipauth", r.Skipauth)
 	e.OptBool("tls", r.TLS)
 }
@@ -101,13 +101,13 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryIothreads is the QMP command query-iothreads.
+// QueryIOThreads is the QMP command query-iothreads.
 //
 // Since QEMU 2.0. See misc.json.
-type QueryIothreads struct{}
+type QueryIOThreads struct{}
 
 // Do executes the command.
-func (r QueryIothreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
+func (r QueryIOThreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
 	var v []IOThreadInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-iothreads", Result: func(d *wire.Decoder) {
 		v = make([]IOThreadInfo, 0, d.Room())
@@ -175,21 +175,21 @@ func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// Getfd is the QMP command getfd.
+// GetFD is the QMP command getfd.
 //
 // Since QEMU 0.14. See misc.json.
 //
 // Only in a QEMU built with CONFIG_POSIX.
-type Getfd struct {
-	Fdname string `json:"fdname"`
+type GetFD struct {
+	FDName string `json:"fdname"`
 }
 
-func (r *Getfd) EncodeMembers(e *wire.Encoder) {
-	e.Name("fdname").String(r.Fdname)
+func (r *GetFD) EncodeMembers(e *wire.Encoder) {
+	e.Name("fdname").String(r.FDName)
 }
 
 // Do executes the command.
-func (r Getfd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r GetFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "getfd", Args: &r}, opts)
 }
 
@@ -200,12 +200,12 @@ func (r Getfd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 // Only in a QEMU built with CONFIG_WIN32.
 type GetWin32Socket struct {
 	Info   string `json:"info"`
-	Fdname string `json:"fdname"`
+	FDName string `json:"fdname"`
 }
 
 func (r *GetWin32Socket) EncodeMembers(e *wire.Encoder) {
 	e.Name("info").String(r.Info)
-	e.Name("fdname").String(r.Fdname)
+	e.Name("fdname").String(r.FDName)
 }
 
 // Do executes the command.
@@ -213,99 +213,99 @@ func (r GetWin32Socket) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "get-win32-socket", Args: &r}, opts)
 }
 
-// Closefd is the QMP command closefd.
+// CloseFD is the QMP command closefd.
 //
 // Since QEMU 0.14. See misc.json.
-type Closefd struct {
-	Fdname string `json:"fdname"`
+type CloseFD struct {
+	FDName string `json:"fdname"`
 }
 
-func (r *Closefd) EncodeMembers(e *wire.Encoder) {
-	e.Name("fdname").String(r.Fdname)
+func (r *CloseFD) EncodeMembers(e *wire.Encoder) {
+	e.Name("fdname").String(r.FDName)
 }
 
 // Do executes the command.
-func (r Closefd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r CloseFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "closefd", Args: &r}, opts)
 }
 
-// AddfdInfo is the QAPI struct AddfdInfo.
+// AddFDInfo is the QAPI struct AddfdInfo.
 //
 // Since QEMU 1.2. See misc.json.
-type AddfdInfo struct {
-	FdsetID int64 `json:"fdset-id"`
-	Fd      int64 `json:"fd"`
+type AddFDInfo struct {
+	FDSetID int64 `json:"fdset-id"`
+	FD      int64 `json:"fd"`
 }
 
-func (v *AddfdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AddFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fdset-id":
-		v.FdsetID = d.Int64()
+		v.FDSetID = d.Int64()
 		return 1
 	case "fd":
-		v.Fd = d.Int64()
+		v.FD = d.Int64()
 		return 2
 	}
 	return 0
 }
 
-// AddFd is the QMP command add-fd.
+// AddFD is the QMP command add-fd.
 //
 // Since QEMU 1.2. See misc.json.
-type AddFd struct {
-	FdsetID *int64  `json:"fdset-id,omitzero"`
+type AddFD struct {
+	FDSetID *int64  `json:"fdset-id,omitzero"`
 	Opaque  *string `json:"opaque,omitzero"`
 }
 
-func (r *AddFd) EncodeMembers(e *wire.Encoder) {
-	e.OptInt("fdset-id", r.FdsetID)
+func (r *AddFD) EncodeMembers(e *wire.Encoder) {
+	e.OptInt("fdset-id", r.FDSetID)
 	e.OptString("opaque", r.Opaque)
 }
 
 // Do executes the command.
-func (r AddFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (AddfdInfo, error) {
-	var v AddfdInfo
+func (r AddFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (AddFDInfo, error) {
+	var v AddFDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "add-fd", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// RemoveFd is the QMP command remove-fd.
+// RemoveFD is the QMP command remove-fd.
 //
 // Since QEMU 1.2. See misc.json.
-type RemoveFd struct {
-	FdsetID int64  `json:"fdset-id"`
-	Fd      *int64 `json:"fd,omitzero"`
+type RemoveFD struct {
+	FDSetID int64  `json:"fdset-id"`
+	FD      *int64 `json:"fd,omitzero"`
 }
 
-func (r *RemoveFd) EncodeMembers(e *wire.Encoder) {
-	e.Name("fdset-id").Int(r.FdsetID)
-	e.OptInt("fd", r.Fd)
+func (r *RemoveFD) EncodeMembers(e *wire.Encoder) {
+	e.Name("fdset-id").Int(r.FDSetID)
+	e.OptInt("fd", r.FD)
 }
 
 // Do executes the command.
-func (r RemoveFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r RemoveFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "remove-fd", Args: &r}, opts)
 }
 
-// FdsetFdInfo is the QAPI struct FdsetFdInfo.
+// FDSetFDInfo is the QAPI struct FdsetFdInfo.
 //
 // Since QEMU 1.2. See misc.json.
-type FdsetFdInfo struct {
-	Fd     int64   `json:"fd"`
+type FDSetFDInfo struct {
+	FD     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
 }
 
-func (v *FdsetFdInfo) MarshalMembers(e *wire.Encoder) {
-	e.Name("fd").Int(v.Fd)
+func (v *FDSetFDInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("fd").Int(v.FD)
 	e.OptString("opaque", v.Opaque)
 }
 
-func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FDSetFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
-		v.Fd = d.Int64()
+		v.FD = d.Int64()
 		return 1
 	case "opaque":
 		d.OptString(&v.Opaque)
@@ -314,64 +314,64 @@ func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FdsetInfo is the QAPI struct FdsetInfo.
+// FDSetInfo is the QAPI struct FdsetInfo.
 //
 // Since QEMU 1.2. See misc.json.
-type FdsetInfo struct {
-	FdsetID int64         `json:"fdset-id"`
-	Fds     []FdsetFdInfo `json:"fds"`
+type FDSetInfo struct {
+	FDSetID int64         `json:"fdset-id"`
+	FDs     []FDSetFDInfo `json:"fds"`
 }
 
-func (v *FdsetInfo) MarshalMembers(e *wire.Encoder) {
-	e.Name("fdset-id").Int(v.FdsetID)
+func (v *FDSetInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("fdset-id").Int(v.FDSetID)
 	e.Name("fds").BeginArray()
-	for i := range v.Fds {
-		e.Elem().Marshal(&v.Fds[i])
+	for i := range v.FDs {
+		e.Elem().Marshal(&v.FDs[i])
 	}
 	e.EndArray()
 }
 
-func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FDSetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fdset-id":
-		v.FdsetID = d.Int64()
+		v.FDSetID = d.Int64()
 		return 1
 	case "fds":
-		v.Fds = make([]FdsetFdInfo, 0, d.Room())
+		v.FDs = make([]FDSetFDInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Fds = append(v.Fds, FdsetFdInfo{})
-			d.Object(&v.Fds[len(v.Fds)-1])
+			v.FDs = append(v.FDs, FDSetFDInfo{})
+			d.Object(&v.FDs[len(v.FDs)-1])
 		}
 		return 2
 	}
 	return 0
 }
 
-func (v FdsetInfo) MarshalJSON() ([]byte, error) {
+func (v FDSetInfo) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *FdsetInfo) UnmarshalJSON(text []byte) error {
-	*v = FdsetInfo{}
+func (v *FDSetInfo) UnmarshalJSON(text []byte) error {
+	*v = FDSetInfo{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v FdsetInfo) String() string {
+func (v FDSetInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryFdsets is the QMP command query-fdsets.
+// QueryFDSets is the QMP command query-fdsets.
 //
 // Since QEMU 1.2. See misc.json.
-type QueryFdsets struct{}
+type QueryFDSets struct{}
 
 // Do executes the command.
-func (r QueryFdsets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FdsetInfo, error) {
-	var v []FdsetInfo
+func (r QueryFDSets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FDSetInfo, error) {
+	var v []FDSetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-fdsets", Result: func(d *wire.Decoder) {
-		v = make([]FdsetInfo, 0, d.Room())
+		v = make([]FDSetInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, FdsetInfo{})
+			v = append(v, FDSetInfo{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
@@ -521,23 +521,23 @@ func (*RTCChangeEvent) EventName() string {
 	return EventRTCChange
 }
 
-// VfuClientHangupEvent is the event VFU_CLIENT_HANGUP.
+// VFUClientHangupEvent is the event VFU_CLIENT_HANGUP.
 //
 // Since QEMU 7.1. See misc.json.
-type VfuClientHangupEvent struct {
-	VfuID      string `json:"vfu-id"`
-	VfuQOMPath string `json:"vfu-qom-path"`
+type VFUClientHangupEvent struct {
+	VFUID      string `json:"vfu-id"`
+	VFUQOMPath string `json:"vfu-qom-path"`
 	DevID      string `json:"dev-id"`
 	DevQOMPath string `json:"dev-qom-path"`
 }
 
-func (v *VfuClientHangupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VFUClientHangupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vfu-id":
-		v.VfuID = d.String()
+		v.VFUID = d.String()
 		return 1
 	case "vfu-qom-path":
-		v.VfuQOMPath = d.String()
+		v.VFUQOMPath = d.String()
 		return 2
 	case "dev-id":
 		v.DevID = d.String()
@@ -550,6 +550,6 @@ func (v *VfuClientHangupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns VFU_CLIENT_HANGUP.
-func (*VfuClientHangupEvent) EventName() string {
-	return EventVfuClientHangup
+func (*VFUClientHangupEvent) EventName() string {
+	return EventVFUClientHangup
 }

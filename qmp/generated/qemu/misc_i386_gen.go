@@ -18,46 +18,46 @@ func (r RTCResetReinjection) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "rtc-reset-reinjection"}, opts)
 }
 
-// SevState is the QAPI enum SevState.
+// SEVState is the QAPI enum SevState.
 //
 // Since QEMU 2.12. See misc-i386.json.
-type SevState string
+type SEVState string
 
-// The values of SevState.
+// The values of SEVState.
 const (
-	SevStateUninit        SevState = "uninit"
-	SevStateLaunchUpdate  SevState = "launch-update"
-	SevStateLaunchSecret  SevState = "launch-secret"
-	SevStateRunning       SevState = "running"
-	SevStateSendUpdate    SevState = "send-update"
-	SevStateReceiveUpdate SevState = "receive-update"
+	SEVStateUninit        SEVState = "uninit"
+	SEVStateLaunchUpdate  SEVState = "launch-update"
+	SEVStateLaunchSecret  SEVState = "launch-secret"
+	SEVStateRunning       SEVState = "running"
+	SEVStateSendUpdate    SEVState = "send-update"
+	SEVStateReceiveUpdate SEVState = "receive-update"
 )
 
-// SevGuestType is the QAPI enum SevGuestType.
+// SEVGuestType is the QAPI enum SevGuestType.
 //
 // Since QEMU 6.2. See misc-i386.json.
-type SevGuestType string
+type SEVGuestType string
 
-// The values of SevGuestType.
+// The values of SEVGuestType.
 const (
-	SevGuestTypeSEV    SevGuestType = "sev"
-	SevGuestTypeSEVSnp SevGuestType = "sev-snp"
+	SEVGuestTypeSEV    SEVGuestType = "sev"
+	SEVGuestTypeSEVSNP SEVGuestType = "sev-snp"
 )
 
-// SevGuestInfo is the QAPI struct SevGuestInfo.
+// SEVGuestInfo is the QAPI struct SevGuestInfo.
 //
 // Since QEMU 2.12. See misc-i386.json.
-type SevGuestInfo struct {
+type SEVGuestInfo struct {
 	Policy uint32 `json:"policy"`
 	Handle uint32 `json:"handle"`
 }
 
-func (v *SevGuestInfo) MarshalMembers(e *wire.Encoder) {
+func (v *SEVGuestInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("policy").Uint(uint64(v.Policy))
 	e.Name("handle").Uint(uint64(v.Handle))
 }
 
-func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "policy":
 		v.Policy = d.Uint32()
@@ -69,63 +69,63 @@ func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SevSnpGuestInfo is the QAPI struct SevSnpGuestInfo.
+// SEVSNPGuestInfo is the QAPI struct SevSnpGuestInfo.
 //
 // Since QEMU 9.1. See misc-i386.json.
-type SevSnpGuestInfo struct {
-	SnpPolicy uint64 `json:"snp-policy"`
+type SEVSNPGuestInfo struct {
+	SNPPolicy uint64 `json:"snp-policy"`
 }
 
-func (v *SevSnpGuestInfo) MarshalMembers(e *wire.Encoder) {
-	e.Name("snp-policy").Uint(v.SnpPolicy)
+func (v *SEVSNPGuestInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("snp-policy").Uint(v.SNPPolicy)
 }
 
-func (v *SevSnpGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVSNPGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "snp-policy":
-		v.SnpPolicy = d.Uint64()
+		v.SNPPolicy = d.Uint64()
 		return 1
 	}
 	return 0
 }
 
-// SevInfo is the QAPI union SevInfo.
+// SEVInfo is the QAPI union SevInfo.
 //
 // Since QEMU 2.12. See misc-i386.json.
-type SevInfo struct {
+type SEVInfo struct {
 	Enabled  bool     `json:"enabled"`
 	APIMajor uint8    `json:"api-major"`
 	APIMinor uint8    `json:"api-minor"`
 	BuildID  uint8    `json:"build-id"`
-	State    SevState `json:"state"`
+	State    SEVState `json:"state"`
 	// Decides what Branch holds.
-	SEVType SevGuestType `json:"sev-type"`
-	Branch  SevInfoBranch
+	SEVType SEVGuestType `json:"sev-type"`
+	Branch  SEVInfoBranch
 }
 
-// SevInfoBranch is what the SEVType of SevInfo adds to it:
+// SEVInfoBranch is what the SEVType of SEVInfo adds to it:
 //
-//   - *SevGuestInfo: sev
-//   - *SevSnpGuestInfo: sev-snp
+//   - *SEVGuestInfo: sev
+//   - *SEVSNPGuestInfo: sev-snp
 //   - *RawBranch: a value that is not in this list
 //
 // If a server does not send sev-type, decoding sets it to sev: before QEMU 9.1, query-sev
 // reports SEV only, with the members of this branch.
-type SevInfoBranch interface {
+type SEVInfoBranch interface {
 	wire.MemberDecoder
-	isSevInfoBranch()
+	isSEVInfoBranch()
 }
 
-func (*SevGuestInfo) isSevInfoBranch()    {}
-func (*SevSnpGuestInfo) isSevInfoBranch() {}
-func (*RawBranch) isSevInfoBranch()       {}
+func (*SEVGuestInfo) isSEVInfoBranch()    {}
+func (*SEVSNPGuestInfo) isSEVInfoBranch() {}
+func (*RawBranch) isSEVInfoBranch()       {}
 
-func (v *SevInfo) MarshalMembers(e *wire.Encoder) {
+func (v *SEVInfo) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.SEVType)
 	switch b := v.Branch.(type) {
-	case *SevGuestInfo:
+	case *SEVGuestInfo:
 		tag = e.Tag(tag, b == nil, "sev")
-	case *SevSnpGuestInfo:
+	case *SEVSNPGuestInfo:
 		tag = e.Tag(tag, b == nil, "sev-snp")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -141,7 +141,7 @@ func (v *SevInfo) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *SevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
@@ -156,44 +156,44 @@ func (v *SevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.BuildID = d.Uint8()
 		return 4
 	case "state":
-		v.State = SevState(d.Enum())
+		v.State = SEVState(d.Enum())
 		return 5
 	case "sev-type":
-		v.SEVType = SevGuestType(d.Enum())
+		v.SEVType = SEVGuestType(d.Enum())
 		return 6
 	}
 	return 0
 }
 
-func (*SevInfo) Discriminator() string {
+func (*SEVInfo) Discriminator() string {
 	return "sev-type"
 }
 
-func (v *SevInfo) DecodeBranch() wire.MemberDecoder {
+func (v *SEVInfo) DecodeBranch() wire.MemberDecoder {
 	if v.SEVType == "" {
-		v.SEVType = SevGuestTypeSEV
+		v.SEVType = SEVGuestTypeSEV
 	}
 	switch v.SEVType {
-	case SevGuestTypeSEV:
-		v.Branch = new(SevGuestInfo)
-	case SevGuestTypeSEVSnp:
-		v.Branch = new(SevSnpGuestInfo)
+	case SEVGuestTypeSEV:
+		v.Branch = new(SEVGuestInfo)
+	case SEVGuestTypeSEVSNP:
+		v.Branch = new(SEVSNPGuestInfo)
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
-func (v SevInfo) MarshalJSON() ([]byte, error) {
+func (v SEVInfo) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *SevInfo) UnmarshalJSON(text []byte) error {
-	*v = SevInfo{}
+func (v *SEVInfo) UnmarshalJSON(text []byte) error {
+	*v = SEVInfo{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v SevInfo) String() string {
+func (v SEVInfo) String() string {
 	return qmp.Format(&v)
 }
 
@@ -203,22 +203,22 @@ func (v SevInfo) String() string {
 type QuerySEV struct{}
 
 // Do executes the command.
-func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevInfo, error) {
-	var v SevInfo
+func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVInfo, error) {
+	var v SEVInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SevLaunchMeasureInfo is the QAPI struct SevLaunchMeasureInfo.
+// SEVLaunchMeasureInfo is the QAPI struct SevLaunchMeasureInfo.
 //
 // Since QEMU 2.12. See misc-i386.json.
-type SevLaunchMeasureInfo struct {
+type SEVLaunchMeasureInfo struct {
 	Data string `json:"data"`
 }
 
-func (v *SevLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		v.Data = d.String()
@@ -233,35 +233,35 @@ func (v *SevLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 type QuerySEVLaunchMeasure struct{}
 
 // Do executes the command.
-func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevLaunchMeasureInfo, error) {
-	var v SevLaunchMeasureInfo
+func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVLaunchMeasureInfo, error) {
+	var v SEVLaunchMeasureInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-launch-measure", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SevCapability is the QAPI struct SevCapability.
+// SEVCapability is the QAPI struct SevCapability.
 //
 // Since QEMU 2.12. See misc-i386.json.
-type SevCapability struct {
-	Pdh             string  `json:"pdh"`
+type SEVCapability struct {
+	PDH             string  `json:"pdh"`
 	CertChain       string  `json:"cert-chain"`
-	Cpu0ID          *string `json:"cpu0-id,omitzero"`
+	CPU0ID          *string `json:"cpu0-id,omitzero"`
 	Cbitpos         int64   `json:"cbitpos"`
 	ReducedPhysBits int64   `json:"reduced-phys-bits"`
 }
 
-func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pdh":
-		v.Pdh = d.String()
+		v.PDH = d.String()
 		return 1
 	case "cert-chain":
 		v.CertChain = d.String()
 		return 2
 	case "cpu0-id":
-		d.OptString(&v.Cpu0ID)
+		d.OptString(&v.CPU0ID)
 		return 3
 	case "cbitpos":
 		v.Cbitpos = d.Int64()
@@ -279,8 +279,8 @@ func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 type QuerySEVCapabilities struct{}
 
 // Do executes the command.
-func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevCapability, error) {
-	var v SevCapability
+func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVCapability, error) {
+	var v SEVCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-capabilities", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -294,13 +294,13 @@ type SEVInjectLaunchSecret struct {
 	PacketHeader string `json:"packet-header"`
 	// A secret: String hides it.
 	Secret string  `json:"secret"`
-	Gpa    *uint64 `json:"gpa,omitzero"`
+	GPA    *uint64 `json:"gpa,omitzero"`
 }
 
 func (r *SEVInjectLaunchSecret) EncodeMembers(e *wire.Encoder) {
 	e.Name("packet-header").String(r.PacketHeader)
 	e.Name("secret").Secret(r.Secret)
-	e.OptUint("gpa", r.Gpa)
+	e.OptUint("gpa", r.GPA)
 }
 
 func (r SEVInjectLaunchSecret) String() string {
@@ -312,14 +312,14 @@ func (r SEVInjectLaunchSecret) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "sev-inject-launch-secret", Args: &r}, opts)
 }
 
-// SevAttestationReport is the QAPI struct SevAttestationReport.
+// SEVAttestationReport is the QAPI struct SevAttestationReport.
 //
 // Since QEMU 6.1. See misc-i386.json.
-type SevAttestationReport struct {
+type SEVAttestationReport struct {
 	Data string `json:"data"`
 }
 
-func (v *SevAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		v.Data = d.String()
@@ -340,28 +340,28 @@ func (r *QuerySEVAttestationReport) EncodeMembers(e *wire.Encoder) {
 }
 
 // Do executes the command.
-func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevAttestationReport, error) {
-	var v SevAttestationReport
+func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVAttestationReport, error) {
+	var v SEVAttestationReport
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-attestation-report", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SgxEpcSection is the QAPI struct SgxEpcSection.
+// SGXEPCSection is the QAPI struct SgxEpcSection.
 //
 // Since QEMU 7.0. See misc-i386.json.
-type SgxEpcSection struct {
+type SGXEPCSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
 }
 
-func (v *SgxEpcSection) MarshalMembers(e *wire.Encoder) {
+func (v *SGXEPCSection) MarshalMembers(e *wire.Encoder) {
 	e.Name("node").Int(v.Node)
 	e.Name("size").Uint(v.Size)
 }
 
-func (v *SgxEpcSection) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node":
 		v.Node = d.Int64()
@@ -373,22 +373,22 @@ func (v *SgxEpcSection) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxInfo is the QAPI struct SgxInfo.
+// SGXInfo is the QAPI struct SgxInfo.
 //
 // Since QEMU 6.2. See misc-i386.json.
-type SgxInfo struct {
+type SGXInfo struct {
 	SGX      bool            `json:"sgx"`
-	Sgx1     bool            `json:"sgx1"`
-	Sgx2     bool            `json:"sgx2"`
-	Flc      bool            `json:"flc"`
-	Sections []SgxEpcSection `json:"sections"`
+	SGX1     bool            `json:"sgx1"`
+	SGX2     bool            `json:"sgx2"`
+	FLC      bool            `json:"flc"`
+	Sections []SGXEPCSection `json:"sections"`
 }
 
-func (v *SgxInfo) MarshalMembers(e *wire.Encoder) {
+func (v *SGXInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("sgx").Bool(v.SGX)
-	e.Name("sgx1").Bool(v.Sgx1)
-	e.Name("sgx2").Bool(v.Sgx2)
-	e.Name("flc").Bool(v.Flc)
+	e.Name("sgx1").Bool(v.SGX1)
+	e.Name("sgx2").Bool(v.SGX2)
+	e.Name("flc").Bool(v.FLC)
 	e.Name("sections").BeginArray()
 	for i := range v.Sections {
 		e.Elem().Marshal(&v.Sections[i])
@@ -396,24 +396,24 @@ func (v *SgxInfo) MarshalMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SGXInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sgx":
 		v.SGX = d.Bool()
 		return 1
 	case "sgx1":
-		v.Sgx1 = d.Bool()
+		v.SGX1 = d.Bool()
 		return 2
 	case "sgx2":
-		v.Sgx2 = d.Bool()
+		v.SGX2 = d.Bool()
 		return 3
 	case "flc":
-		v.Flc = d.Bool()
+		v.FLC = d.Bool()
 		return 4
 	case "sections":
-		v.Sections = make([]SgxEpcSection, 0, d.Room())
+		v.Sections = make([]SGXEPCSection, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Sections = append(v.Sections, SgxEpcSection{})
+			v.Sections = append(v.Sections, SGXEPCSection{})
 			d.Object(&v.Sections[len(v.Sections)-1])
 		}
 		return 5
@@ -421,16 +421,16 @@ func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v SgxInfo) MarshalJSON() ([]byte, error) {
+func (v SGXInfo) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *SgxInfo) UnmarshalJSON(text []byte) error {
-	*v = SgxInfo{}
+func (v *SGXInfo) UnmarshalJSON(text []byte) error {
+	*v = SGXInfo{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v SgxInfo) String() string {
+func (v SGXInfo) String() string {
 	return qmp.Format(&v)
 }
 
@@ -440,8 +440,8 @@ func (v SgxInfo) String() string {
 type QuerySGX struct{}
 
 // Do executes the command.
-func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SgxInfo, error) {
-	var v SgxInfo
+func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SGXInfo, error) {
+	var v SGXInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sgx", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -454,8 +454,8 @@ func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 type QuerySGXCapabilities struct{}
 
 // Do executes the command.
-func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SgxInfo, error) {
-	var v SgxInfo
+func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SGXInfo, error) {
+	var v SGXInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sgx-capabilities", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -472,9 +472,9 @@ const (
 	EvtchnPortTypeClosed      EvtchnPortType = "closed"
 	EvtchnPortTypeUnbound     EvtchnPortType = "unbound"
 	EvtchnPortTypeInterdomain EvtchnPortType = "interdomain"
-	EvtchnPortTypePirq        EvtchnPortType = "pirq"
-	EvtchnPortTypeVirq        EvtchnPortType = "virq"
-	EvtchnPortTypeIpi         EvtchnPortType = "ipi"
+	EvtchnPortTypePIRQ        EvtchnPortType = "pirq"
+	EvtchnPortTypeVIRQ        EvtchnPortType = "virq"
+	EvtchnPortTypeIPI         EvtchnPortType = "ipi"
 )
 
 // EvtchnInfo is the QAPI struct EvtchnInfo.

@@ -68,20 +68,20 @@ func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_del", Args: &r}, opts)
 }
 
-// NetLegacyNicOptions is the QAPI struct NetLegacyNicOptions.
+// NetLegacyNICOptions is the QAPI struct NetLegacyNicOptions.
 //
 // Since QEMU 1.2. See net.json.
-type NetLegacyNicOptions struct {
+type NetLegacyNICOptions struct {
 	Netdev  *string `json:"netdev,omitzero"`
-	Macaddr *string `json:"macaddr,omitzero"`
+	MACAddr *string `json:"macaddr,omitzero"`
 	Model   *string `json:"model,omitzero"`
 	Addr    *string `json:"addr,omitzero"`
 	Vectors *uint32 `json:"vectors,omitzero"`
 }
 
-func (v *NetLegacyNicOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NetLegacyNICOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("netdev", v.Netdev)
-	e.OptString("macaddr", v.Macaddr)
+	e.OptString("macaddr", v.MACAddr)
 	e.OptString("model", v.Model)
 	e.OptString("addr", v.Addr)
 	if v.Vectors != nil {
@@ -89,13 +89,13 @@ func (v *NetLegacyNicOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetLegacyNicOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *NetLegacyNICOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
 		d.OptString(&v.Netdev)
 		return 1
 	case "macaddr":
-		d.OptString(&v.Macaddr)
+		d.OptString(&v.MACAddr)
 		return 2
 	case "model":
 		d.OptString(&v.Model)
@@ -130,12 +130,12 @@ func (v *String) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetDevPasstOptions is the QAPI struct NetDevPasstOptions.
+// NetdevPasstOptions is the QAPI struct NetDevPasstOptions.
 //
 // Since QEMU 10.1. See net.json.
 //
 // Only in a QEMU built with CONFIG_PASST.
-type NetDevPasstOptions struct {
+type NetdevPasstOptions struct {
 	Path            *string  `json:"path,omitzero"`
 	Quiet           *bool    `json:"quiet,omitzero"`
 	VhostUser       *bool    `json:"vhost-user,omitzero"`
@@ -159,11 +159,11 @@ type NetDevPasstOptions struct {
 	DNSHost         *string  `json:"dns-host,omitzero"`
 	TCP             *bool    `json:"tcp,omitzero"`
 	UDP             *bool    `json:"udp,omitzero"`
-	Icmp            *bool    `json:"icmp,omitzero"`
+	ICMP            *bool    `json:"icmp,omitzero"`
 	DHCP            *bool    `json:"dhcp,omitzero"`
-	Ndp             *bool    `json:"ndp,omitzero"`
-	Dhcpv6          *bool    `json:"dhcpv6,omitzero"`
-	Ra              *bool    `json:"ra,omitzero"`
+	NDP             *bool    `json:"ndp,omitzero"`
+	DHCPv6          *bool    `json:"dhcpv6,omitzero"`
+	RA              *bool    `json:"ra,omitzero"`
 	Freebind        *bool    `json:"freebind,omitzero"`
 	IPv4            *bool    `json:"ipv4,omitzero"`
 	IPv6            *bool    `json:"ipv6,omitzero"`
@@ -172,7 +172,7 @@ type NetDevPasstOptions struct {
 	Param           []String `json:"param,omitzero"`
 }
 
-func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NetdevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("path", v.Path)
 	e.OptBool("quiet", v.Quiet)
 	e.OptBool("vhost-user", v.VhostUser)
@@ -202,11 +202,11 @@ func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("dns-host", v.DNSHost)
 	e.OptBool("tcp", v.TCP)
 	e.OptBool("udp", v.UDP)
-	e.OptBool("icmp", v.Icmp)
+	e.OptBool("icmp", v.ICMP)
 	e.OptBool("dhcp", v.DHCP)
-	e.OptBool("ndp", v.Ndp)
-	e.OptBool("dhcpv6", v.Dhcpv6)
-	e.OptBool("ra", v.Ra)
+	e.OptBool("ndp", v.NDP)
+	e.OptBool("dhcpv6", v.DHCPv6)
+	e.OptBool("ra", v.RA)
 	e.OptBool("freebind", v.Freebind)
 	e.OptBool("ipv4", v.IPv4)
 	e.OptBool("ipv6", v.IPv6)
@@ -233,7 +233,7 @@ func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetDevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		d.OptString(&v.Path)
@@ -309,19 +309,19 @@ func (v *NetDevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.UDP)
 		return 23
 	case "icmp":
-		d.OptBool(&v.Icmp)
+		d.OptBool(&v.ICMP)
 		return 24
 	case "dhcp":
 		d.OptBool(&v.DHCP)
 		return 25
 	case "ndp":
-		d.OptBool(&v.Ndp)
+		d.OptBool(&v.NDP)
 		return 26
 	case "dhcpv6":
-		d.OptBool(&v.Dhcpv6)
+		d.OptBool(&v.DHCPv6)
 		return 27
 	case "ra":
-		d.OptBool(&v.Ra)
+		d.OptBool(&v.RA)
 		return 28
 	case "freebind":
 		d.OptBool(&v.Freebind)
@@ -368,21 +368,21 @@ type NetdevUserOptions struct {
 	IP             *string  `json:"ip,omitzero"`
 	Net            *string  `json:"net,omitzero"`
 	Host           *string  `json:"host,omitzero"`
-	Tftp           *string  `json:"tftp,omitzero"`
+	TFTP           *string  `json:"tftp,omitzero"`
 	Bootfile       *string  `json:"bootfile,omitzero"`
-	Dhcpstart      *string  `json:"dhcpstart,omitzero"`
+	DHCPStart      *string  `json:"dhcpstart,omitzero"`
 	DNS            *string  `json:"dns,omitzero"`
-	Dnssearch      []String `json:"dnssearch,omitzero"`
+	DNSSearch      []String `json:"dnssearch,omitzero"`
 	Domainname     *string  `json:"domainname,omitzero"`
 	IPv6Prefix     *string  `json:"ipv6-prefix,omitzero"`
 	IPv6Prefixlen  *int64   `json:"ipv6-prefixlen,omitzero"`
 	IPv6Host       *string  `json:"ipv6-host,omitzero"`
 	IPv6DNS        *string  `json:"ipv6-dns,omitzero"`
-	Smb            *string  `json:"smb,omitzero"`
-	Smbserver      *string  `json:"smbserver,omitzero"`
+	SMB            *string  `json:"smb,omitzero"`
+	SMBServer      *string  `json:"smbserver,omitzero"`
 	Hostfwd        []String `json:"hostfwd,omitzero"`
 	Guestfwd       []String `json:"guestfwd,omitzero"`
-	TftpServerName *string  `json:"tftp-server-name,omitzero"`
+	TFTPServerName *string  `json:"tftp-server-name,omitzero"`
 }
 
 func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
@@ -393,14 +393,14 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("ip", v.IP)
 	e.OptString("net", v.Net)
 	e.OptString("host", v.Host)
-	e.OptString("tftp", v.Tftp)
+	e.OptString("tftp", v.TFTP)
 	e.OptString("bootfile", v.Bootfile)
-	e.OptString("dhcpstart", v.Dhcpstart)
+	e.OptString("dhcpstart", v.DHCPStart)
 	e.OptString("dns", v.DNS)
-	if v.Dnssearch != nil {
+	if v.DNSSearch != nil {
 		e.Name("dnssearch").BeginArray()
-		for i := range v.Dnssearch {
-			e.Elem().Object(&v.Dnssearch[i])
+		for i := range v.DNSSearch {
+			e.Elem().Object(&v.DNSSearch[i])
 		}
 		e.EndArray()
 	}
@@ -409,8 +409,8 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("ipv6-prefixlen", v.IPv6Prefixlen)
 	e.OptString("ipv6-host", v.IPv6Host)
 	e.OptString("ipv6-dns", v.IPv6DNS)
-	e.OptString("smb", v.Smb)
-	e.OptString("smbserver", v.Smbserver)
+	e.OptString("smb", v.SMB)
+	e.OptString("smbserver", v.SMBServer)
 	if v.Hostfwd != nil {
 		e.Name("hostfwd").BeginArray()
 		for i := range v.Hostfwd {
@@ -425,7 +425,7 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 		}
 		e.EndArray()
 	}
-	e.OptString("tftp-server-name", v.TftpServerName)
+	e.OptString("tftp-server-name", v.TFTPServerName)
 }
 
 func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
@@ -452,22 +452,22 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.Host)
 		return 7
 	case "tftp":
-		d.OptString(&v.Tftp)
+		d.OptString(&v.TFTP)
 		return 8
 	case "bootfile":
 		d.OptString(&v.Bootfile)
 		return 9
 	case "dhcpstart":
-		d.OptString(&v.Dhcpstart)
+		d.OptString(&v.DHCPStart)
 		return 10
 	case "dns":
 		d.OptString(&v.DNS)
 		return 11
 	case "dnssearch":
-		v.Dnssearch = make([]String, 0, d.Room())
+		v.DNSSearch = make([]String, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Dnssearch = append(v.Dnssearch, String{})
-			d.Unmarshal(&v.Dnssearch[len(v.Dnssearch)-1])
+			v.DNSSearch = append(v.DNSSearch, String{})
+			d.Unmarshal(&v.DNSSearch[len(v.DNSSearch)-1])
 		}
 		return 12
 	case "domainname":
@@ -486,10 +486,10 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.IPv6DNS)
 		return 17
 	case "smb":
-		d.OptString(&v.Smb)
+		d.OptString(&v.SMB)
 		return 18
 	case "smbserver":
-		d.OptString(&v.Smbserver)
+		d.OptString(&v.SMBServer)
 		return 19
 	case "hostfwd":
 		v.Hostfwd = make([]String, 0, d.Room())
@@ -506,7 +506,7 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 21
 	case "tftp-server-name":
-		d.OptString(&v.TftpServerName)
+		d.OptString(&v.TFTPServerName)
 		return 22
 	}
 	return 0
@@ -517,8 +517,8 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 1.2. See net.json.
 type NetdevTapOptions struct {
 	Ifname     *string `json:"ifname,omitzero"`
-	Fd         *string `json:"fd,omitzero"`
-	Fds        *string `json:"fds,omitzero"`
+	FD         *string `json:"fd,omitzero"`
+	FDs        *string `json:"fds,omitzero"`
 	Script     *string `json:"script,omitzero"`
 	Downscript *string `json:"downscript,omitzero"`
 	Br         *string `json:"br,omitzero"`
@@ -526,8 +526,8 @@ type NetdevTapOptions struct {
 	Sndbuf     *uint64 `json:"sndbuf,omitzero"`
 	VnetHdr    *bool   `json:"vnet_hdr,omitzero"`
 	Vhost      *bool   `json:"vhost,omitzero"`
-	Vhostfd    *string `json:"vhostfd,omitzero"`
-	Vhostfds   *string `json:"vhostfds,omitzero"`
+	VhostFD    *string `json:"vhostfd,omitzero"`
+	VhostFDs   *string `json:"vhostfds,omitzero"`
 	Vhostforce *bool   `json:"vhostforce,omitzero"`
 	Queues     *uint32 `json:"queues,omitzero"`
 	PollUs     *uint32 `json:"poll-us,omitzero"`
@@ -535,8 +535,8 @@ type NetdevTapOptions struct {
 
 func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("ifname", v.Ifname)
-	e.OptString("fd", v.Fd)
-	e.OptString("fds", v.Fds)
+	e.OptString("fd", v.FD)
+	e.OptString("fds", v.FDs)
 	e.OptString("script", v.Script)
 	e.OptString("downscript", v.Downscript)
 	e.OptString("br", v.Br)
@@ -544,8 +544,8 @@ func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("sndbuf", v.Sndbuf)
 	e.OptBool("vnet_hdr", v.VnetHdr)
 	e.OptBool("vhost", v.Vhost)
-	e.OptString("vhostfd", v.Vhostfd)
-	e.OptString("vhostfds", v.Vhostfds)
+	e.OptString("vhostfd", v.VhostFD)
+	e.OptString("vhostfds", v.VhostFDs)
 	e.OptBool("vhostforce", v.Vhostforce)
 	if v.Queues != nil {
 		e.Name("queues").Uint(uint64(*v.Queues))
@@ -561,10 +561,10 @@ func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.Ifname)
 		return 1
 	case "fd":
-		d.OptString(&v.Fd)
+		d.OptString(&v.FD)
 		return 2
 	case "fds":
-		d.OptString(&v.Fds)
+		d.OptString(&v.FDs)
 		return 3
 	case "script":
 		d.OptString(&v.Script)
@@ -588,10 +588,10 @@ func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.Vhost)
 		return 10
 	case "vhostfd":
-		d.OptString(&v.Vhostfd)
+		d.OptString(&v.VhostFD)
 		return 11
 	case "vhostfds":
-		d.OptString(&v.Vhostfds)
+		d.OptString(&v.VhostFDs)
 		return 12
 	case "vhostforce":
 		d.OptBool(&v.Vhostforce)
@@ -610,7 +610,7 @@ func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 1.2. See net.json.
 type NetdevSocketOptions struct {
-	Fd        *string `json:"fd,omitzero"`
+	FD        *string `json:"fd,omitzero"`
 	Listen    *string `json:"listen,omitzero"`
 	Connect   *string `json:"connect,omitzero"`
 	Mcast     *string `json:"mcast,omitzero"`
@@ -619,7 +619,7 @@ type NetdevSocketOptions struct {
 }
 
 func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
-	e.OptString("fd", v.Fd)
+	e.OptString("fd", v.FD)
 	e.OptString("listen", v.Listen)
 	e.OptString("connect", v.Connect)
 	e.OptString("mcast", v.Mcast)
@@ -630,7 +630,7 @@ func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevSocketOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
-		d.OptString(&v.Fd)
+		d.OptString(&v.FD)
 		return 1
 	case "listen":
 		d.OptString(&v.Listen)
@@ -740,17 +740,17 @@ func (v *NetdevL2TPv3Options) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevVdeOptions is the QAPI struct NetdevVdeOptions.
+// NetdevVDEOptions is the QAPI struct NetdevVdeOptions.
 //
 // Since QEMU 1.2. See net.json.
-type NetdevVdeOptions struct {
+type NetdevVDEOptions struct {
 	Sock  *string `json:"sock,omitzero"`
 	Port  *uint16 `json:"port,omitzero"`
 	Group *string `json:"group,omitzero"`
 	Mode  *uint16 `json:"mode,omitzero"`
 }
 
-func (v *NetdevVdeOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NetdevVDEOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("sock", v.Sock)
 	if v.Port != nil {
 		e.Name("port").Uint(uint64(*v.Port))
@@ -761,7 +761,7 @@ func (v *NetdevVdeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *NetdevVdeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *NetdevVDEOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sock":
 		d.OptString(&v.Sock)
@@ -808,19 +808,19 @@ func (v *NetdevBridgeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 //
 // Since QEMU 1.2. See net.json.
 type NetdevHubPortOptions struct {
-	Hubid  int32   `json:"hubid"`
+	HubID  int32   `json:"hubid"`
 	Netdev *string `json:"netdev,omitzero"`
 }
 
 func (v *NetdevHubPortOptions) EncodeMembers(e *wire.Encoder) {
-	e.Name("hubid").Int(int64(v.Hubid))
+	e.Name("hubid").Int(int64(v.HubID))
 	e.OptString("netdev", v.Netdev)
 }
 
 func (v *NetdevHubPortOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "hubid":
-		v.Hubid = d.Int32()
+		v.HubID = d.Int32()
 		return 1
 	case "netdev":
 		d.OptString(&v.Netdev)
@@ -864,7 +864,7 @@ type AFXDPMode string
 // The values of AFXDPMode.
 const (
 	AFXDPModeNative AFXDPMode = "native"
-	AFXDPModeSkb    AFXDPMode = "skb"
+	AFXDPModeSKB    AFXDPMode = "skb"
 )
 
 // NetdevAFXDPOptions is the QAPI struct NetdevAFXDPOptions.
@@ -879,7 +879,7 @@ type NetdevAFXDPOptions struct {
 	Queues        *int64     `json:"queues,omitzero"`
 	StartQueue    *int64     `json:"start-queue,omitzero"`
 	Inhibit       *bool      `json:"inhibit,omitzero"`
-	SockFds       *string    `json:"sock-fds,omitzero"`
+	SockFDs       *string    `json:"sock-fds,omitzero"`
 	MapPath       *string    `json:"map-path,omitzero"`
 	MapStartIndex *int32     `json:"map-start-index,omitzero"`
 }
@@ -891,7 +891,7 @@ func (v *NetdevAFXDPOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("queues", v.Queues)
 	e.OptInt("start-queue", v.StartQueue)
 	e.OptBool("inhibit", v.Inhibit)
-	e.OptString("sock-fds", v.SockFds)
+	e.OptString("sock-fds", v.SockFDs)
 	e.OptString("map-path", v.MapPath)
 	if v.MapStartIndex != nil {
 		e.Name("map-start-index").Int(int64(*v.MapStartIndex))
@@ -919,7 +919,7 @@ func (v *NetdevAFXDPOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.Inhibit)
 		return 6
 	case "sock-fds":
-		d.OptString(&v.SockFds)
+		d.OptString(&v.SockFDs)
 		return 7
 	case "map-path":
 		d.OptString(&v.MapPath)
@@ -966,17 +966,17 @@ func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 // Since QEMU 5.1. See net.json.
 type NetdevVhostVDPAOptions struct {
 	Vhostdev *string `json:"vhostdev,omitzero"`
-	Vhostfd  *string `json:"vhostfd,omitzero"`
+	VhostFD  *string `json:"vhostfd,omitzero"`
 	Queues   *int64  `json:"queues,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XSvq *bool `json:"x-svq,omitzero"`
+	XSVQ *bool `json:"x-svq,omitzero"`
 }
 
 func (v *NetdevVhostVDPAOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("vhostdev", v.Vhostdev)
-	e.OptString("vhostfd", v.Vhostfd)
+	e.OptString("vhostfd", v.VhostFD)
 	e.OptInt("queues", v.Queues)
-	e.OptBool("x-svq", v.XSvq)
+	e.OptBool("x-svq", v.XSVQ)
 }
 
 func (v *NetdevVhostVDPAOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
@@ -985,13 +985,13 @@ func (v *NetdevVhostVDPAOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 		d.OptString(&v.Vhostdev)
 		return 1
 	case "vhostfd":
-		d.OptString(&v.Vhostfd)
+		d.OptString(&v.VhostFD)
 		return 2
 	case "queues":
 		d.OptInt(&v.Queues)
 		return 3
 	case "x-svq":
-		d.OptBool(&v.XSvq)
+		d.OptBool(&v.XSVQ)
 		return 4
 	}
 	return 0
@@ -1049,7 +1049,7 @@ type NetdevVmnetSharedOptions struct {
 	EndAddress   *string `json:"end-address,omitzero"`
 	SubnetMask   *string `json:"subnet-mask,omitzero"`
 	Isolated     *bool   `json:"isolated,omitzero"`
-	Nat66Prefix  *string `json:"nat66-prefix,omitzero"`
+	NAT66Prefix  *string `json:"nat66-prefix,omitzero"`
 }
 
 func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
@@ -1057,7 +1057,7 @@ func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("end-address", v.EndAddress)
 	e.OptString("subnet-mask", v.SubnetMask)
 	e.OptBool("isolated", v.Isolated)
-	e.OptString("nat66-prefix", v.Nat66Prefix)
+	e.OptString("nat66-prefix", v.NAT66Prefix)
 }
 
 func (v *NetdevVmnetSharedOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
@@ -1075,7 +1075,7 @@ func (v *NetdevVmnetSharedOptions) UnmarshalMember(d *wire.Decoder, name []byte)
 		d.OptBool(&v.Isolated)
 		return 4
 	case "nat66-prefix":
-		d.OptString(&v.Nat66Prefix)
+		d.OptString(&v.NAT66Prefix)
 		return 5
 	}
 	return 0
@@ -1180,20 +1180,20 @@ const (
 	NetClientDriverNIC       NetClientDriver = "nic"
 	NetClientDriverUser      NetClientDriver = "user"
 	NetClientDriverTap       NetClientDriver = "tap"
-	NetClientDriverL2tpv3    NetClientDriver = "l2tpv3"
+	NetClientDriverL2TPv3    NetClientDriver = "l2tpv3"
 	NetClientDriverSocket    NetClientDriver = "socket"
 	NetClientDriverStream    NetClientDriver = "stream"
 	NetClientDriverDgram     NetClientDriver = "dgram"
-	NetClientDriverVde       NetClientDriver = "vde"
+	NetClientDriverVDE       NetClientDriver = "vde"
 	NetClientDriverBridge    NetClientDriver = "bridge"
-	NetClientDriverHubport   NetClientDriver = "hubport"
+	NetClientDriverHubPort   NetClientDriver = "hubport"
 	NetClientDriverNetmap    NetClientDriver = "netmap"
 	NetClientDriverVhostUser NetClientDriver = "vhost-user"
-	NetClientDriverVhostVdpa NetClientDriver = "vhost-vdpa"
+	NetClientDriverVhostVDPA NetClientDriver = "vhost-vdpa"
 	// Only in a QEMU built with CONFIG_PASST.
 	NetClientDriverPasst NetClientDriver = "passt"
 	// Only in a QEMU built with CONFIG_AF_XDP.
-	NetClientDriverAfXdp NetClientDriver = "af-xdp"
+	NetClientDriverAFXDP NetClientDriver = "af-xdp"
 	// Only in a QEMU built with CONFIG_VMNET.
 	NetClientDriverVmnetHost NetClientDriver = "vmnet-host"
 	// Only in a QEMU built with CONFIG_VMNET.
@@ -1214,15 +1214,15 @@ type Netdev struct {
 
 // NetdevBranch is what the Type of Netdev adds to it:
 //
-//   - *NetLegacyNicOptions: nic
-//   - *NetDevPasstOptions: passt (CONFIG_PASST)
+//   - *NetLegacyNICOptions: nic
+//   - *NetdevPasstOptions: passt (CONFIG_PASST)
 //   - *NetdevUserOptions: user
 //   - *NetdevTapOptions: tap
 //   - *NetdevL2TPv3Options: l2tpv3
 //   - *NetdevSocketOptions: socket
 //   - *NetdevStreamOptions: stream
 //   - *NetdevDgramOptions: dgram
-//   - *NetdevVdeOptions: vde
+//   - *NetdevVDEOptions: vde
 //   - *NetdevBridgeOptions: bridge
 //   - *NetdevHubPortOptions: hubport
 //   - *NetdevNetmapOptions: netmap
@@ -1240,15 +1240,15 @@ type NetdevBranch interface {
 	isNetdevBranch()
 }
 
-func (*NetLegacyNicOptions) isNetdevBranch()       {}
-func (*NetDevPasstOptions) isNetdevBranch()        {}
+func (*NetLegacyNICOptions) isNetdevBranch()       {}
+func (*NetdevPasstOptions) isNetdevBranch()        {}
 func (*NetdevUserOptions) isNetdevBranch()         {}
 func (*NetdevTapOptions) isNetdevBranch()          {}
 func (*NetdevL2TPv3Options) isNetdevBranch()       {}
 func (*NetdevSocketOptions) isNetdevBranch()       {}
 func (*NetdevStreamOptions) isNetdevBranch()       {}
 func (*NetdevDgramOptions) isNetdevBranch()        {}
-func (*NetdevVdeOptions) isNetdevBranch()          {}
+func (*NetdevVDEOptions) isNetdevBranch()          {}
 func (*NetdevBridgeOptions) isNetdevBranch()       {}
 func (*NetdevHubPortOptions) isNetdevBranch()      {}
 func (*NetdevNetmapOptions) isNetdevBranch()       {}
@@ -1263,9 +1263,9 @@ func (*RawBranch) isNetdevBranch()                 {}
 func (v *Netdev) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *NetLegacyNicOptions:
+	case *NetLegacyNICOptions:
 		tag = e.Tag(tag, b == nil, "nic")
-	case *NetDevPasstOptions:
+	case *NetdevPasstOptions:
 		tag = e.Tag(tag, b == nil, "passt")
 	case *NetdevUserOptions:
 		tag = e.Tag(tag, b == nil, "user")
@@ -1279,7 +1279,7 @@ func (v *Netdev) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "stream")
 	case *NetdevDgramOptions:
 		tag = e.Tag(tag, b == nil, "dgram")
-	case *NetdevVdeOptions:
+	case *NetdevVDEOptions:
 		tag = e.Tag(tag, b == nil, "vde")
 	case *NetdevBridgeOptions:
 		tag = e.Tag(tag, b == nil, "bridge")
@@ -1328,14 +1328,14 @@ func (*Netdev) Discriminator() string {
 func (v *Netdev) UnmarshalBranch() any {
 	switch v.Type {
 	case NetClientDriverNIC:
-		v.Branch = new(NetLegacyNicOptions)
+		v.Branch = new(NetLegacyNICOptions)
 	case NetClientDriverPasst:
-		v.Branch = new(NetDevPasstOptions)
+		v.Branch = new(NetdevPasstOptions)
 	case NetClientDriverUser:
 		v.Branch = new(NetdevUserOptions)
 	case NetClientDriverTap:
 		v.Branch = new(NetdevTapOptions)
-	case NetClientDriverL2tpv3:
+	case NetClientDriverL2TPv3:
 		v.Branch = new(NetdevL2TPv3Options)
 	case NetClientDriverSocket:
 		v.Branch = new(NetdevSocketOptions)
@@ -1343,19 +1343,19 @@ func (v *Netdev) UnmarshalBranch() any {
 		v.Branch = new(NetdevStreamOptions)
 	case NetClientDriverDgram:
 		v.Branch = new(NetdevDgramOptions)
-	case NetClientDriverVde:
-		v.Branch = new(NetdevVdeOptions)
+	case NetClientDriverVDE:
+		v.Branch = new(NetdevVDEOptions)
 	case NetClientDriverBridge:
 		v.Branch = new(NetdevBridgeOptions)
-	case NetClientDriverHubport:
+	case NetClientDriverHubPort:
 		v.Branch = new(NetdevHubPortOptions)
 	case NetClientDriverNetmap:
 		v.Branch = new(NetdevNetmapOptions)
-	case NetClientDriverAfXdp:
+	case NetClientDriverAFXDP:
 		v.Branch = new(NetdevAFXDPOptions)
 	case NetClientDriverVhostUser:
 		v.Branch = new(NetdevVhostUserOptions)
-	case NetClientDriverVhostVdpa:
+	case NetClientDriverVhostVDPA:
 		v.Branch = new(NetdevVhostVDPAOptions)
 	case NetClientDriverVmnetHost:
 		v.Branch = new(NetdevVmnetHostOptions)

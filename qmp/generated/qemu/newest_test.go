@@ -23,7 +23,7 @@ func TestNewest(t *testing.T) {
 		require.NoError(t, err)
 		added := qemu.ObjectAdd{
 			QOMType: qemu.ObjectTypeMonitorHMP, ID: "monitor",
-			Branch: &qemu.ObjectOptionsMonitorHmp{Chardev: "chardev"},
+			Branch: &qemu.ObjectOptionsMonitorHMP{Chardev: "chardev"},
 		}.Do(ctx, c)
 		if !q.AtLeast(11, 1) {
 			require.ErrorIs(t, flat, qmp.ErrGeneric)

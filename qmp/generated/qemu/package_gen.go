@@ -79,11 +79,11 @@ const (
 	EventWatchdog                    = "WATCHDOG"                       // Since QEMU 0.13.
 	EventGuestPanicked               = "GUEST_PANICKED"                 // Since QEMU 1.5.
 	EventGuestCrashloaded            = "GUEST_CRASHLOADED"              // Since QEMU 5.0.
-	EventGuestPvshutdown             = "GUEST_PVSHUTDOWN"               // Since QEMU 9.1.
+	EventGuestPVShutdown             = "GUEST_PVSHUTDOWN"               // Since QEMU 9.1.
 	EventMemoryFailure               = "MEMORY_FAILURE"                 // Since QEMU 5.2.
 	EventJobStatusChange             = "JOB_STATUS_CHANGE"              // Since QEMU 3.0.
 	EventDeviceTrayMoved             = "DEVICE_TRAY_MOVED"              // Since QEMU 1.1.
-	EventPrManagerStatusChanged      = "PR_MANAGER_STATUS_CHANGED"      // Since QEMU 3.0.
+	EventPRManagerStatusChanged      = "PR_MANAGER_STATUS_CHANGED"      // Since QEMU 3.0.
 	EventBlockImageCorrupted         = "BLOCK_IMAGE_CORRUPTED"          // Since QEMU 1.7.
 	EventBlockIOError                = "BLOCK_IO_ERROR"                 // Since QEMU 0.13.
 	EventBlockJobCompleted           = "BLOCK_JOB_COMPLETED"            // Since QEMU 1.1.
@@ -103,27 +103,27 @@ const (
 	EventNetdevStreamDisconnected    = "NETDEV_STREAM_DISCONNECTED"     // Since QEMU 7.2.
 	EventNetdevVhostUserConnected    = "NETDEV_VHOST_USER_CONNECTED"    // Since QEMU 10.0.
 	EventNetdevVhostUserDisconnected = "NETDEV_VHOST_USER_DISCONNECTED" // Since QEMU 10.0.
-	EventSpiceConnected              = "SPICE_CONNECTED"                // Since QEMU 0.14.
-	EventSpiceInitialized            = "SPICE_INITIALIZED"              // Since QEMU 0.14.
-	EventSpiceDisconnected           = "SPICE_DISCONNECTED"             // Since QEMU 0.14.
-	EventSpiceMigrateCompleted       = "SPICE_MIGRATE_COMPLETED"        // Since QEMU 1.3.
+	EventSPICEConnected              = "SPICE_CONNECTED"                // Since QEMU 0.14.
+	EventSPICEInitialized            = "SPICE_INITIALIZED"              // Since QEMU 0.14.
+	EventSPICEDisconnected           = "SPICE_DISCONNECTED"             // Since QEMU 0.14.
+	EventSPICEMigrateCompleted       = "SPICE_MIGRATE_COMPLETED"        // Since QEMU 1.3.
 	EventVNCConnected                = "VNC_CONNECTED"                  // Since QEMU 0.13.
 	EventVNCInitialized              = "VNC_INITIALIZED"                // Since QEMU 0.13.
 	EventVNCDisconnected             = "VNC_DISCONNECTED"               // Since QEMU 0.13.
 	EventMigration                   = "MIGRATION"                      // Since QEMU 2.4.
 	EventMigrationPass               = "MIGRATION_PASS"                 // Since QEMU 2.6.
-	EventColoExit                    = "COLO_EXIT"                      // Since QEMU 3.1.
+	EventCOLOExit                    = "COLO_EXIT"                      // Since QEMU 3.1.
 	EventUnplugPrimary               = "UNPLUG_PRIMARY"                 // Since QEMU 4.2.
 	EventDeviceDeleted               = "DEVICE_DELETED"                 // Since QEMU 1.5.
 	EventDeviceUnplugGuestError      = "DEVICE_UNPLUG_GUEST_ERROR"      // Since QEMU 6.2.
 	EventBalloonChange               = "BALLOON_CHANGE"                 // Since QEMU 1.2.
-	EventHvBalloonStatusReport       = "HV_BALLOON_STATUS_REPORT"       // Since QEMU 8.2.
+	EventHVBalloonStatusReport       = "HV_BALLOON_STATUS_REPORT"       // Since QEMU 8.2.
 	EventMemoryDeviceSizeChange      = "MEMORY_DEVICE_SIZE_CHANGE"      // Since QEMU 5.1.
 	EventCPUPolarizationChange       = "CPU_POLARIZATION_CHANGE"        // Since QEMU 8.2.
-	EventSclpCpiInfoAvailable        = "SCLP_CPI_INFO_AVAILABLE"        // Since QEMU 10.2.
+	EventSCLPCPIInfoAvailable        = "SCLP_CPI_INFO_AVAILABLE"        // Since QEMU 10.2.
 	EventRTCChange                   = "RTC_CHANGE"                     // Since QEMU 0.13.
-	EventVfuClientHangup             = "VFU_CLIENT_HANGUP"              // Since QEMU 7.1.
-	EventACPIDeviceOst               = "ACPI_DEVICE_OST"                // Since QEMU 2.1.
+	EventVFUClientHangup             = "VFU_CLIENT_HANGUP"              // Since QEMU 7.1.
+	EventACPIDeviceOST               = "ACPI_DEVICE_OST"                // Since QEMU 2.1.
 	EventVFIOMigration               = "VFIO_MIGRATION"                 // Since QEMU 9.1.
 )
 
@@ -154,16 +154,16 @@ func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 		v = new(GuestPanickedEvent)
 	case EventGuestCrashloaded:
 		v = new(GuestCrashloadedEvent)
-	case EventGuestPvshutdown:
-		v = new(GuestPvshutdownEvent)
+	case EventGuestPVShutdown:
+		v = new(GuestPVShutdownEvent)
 	case EventMemoryFailure:
 		v = new(MemoryFailureEvent)
 	case EventJobStatusChange:
 		v = new(JobStatusChangeEvent)
 	case EventDeviceTrayMoved:
 		v = new(DeviceTrayMovedEvent)
-	case EventPrManagerStatusChanged:
-		v = new(PrManagerStatusChangedEvent)
+	case EventPRManagerStatusChanged:
+		v = new(PRManagerStatusChangedEvent)
 	case EventBlockImageCorrupted:
 		v = new(BlockImageCorruptedEvent)
 	case EventBlockIOError:
@@ -202,14 +202,14 @@ func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 		v = new(NetdevVhostUserConnectedEvent)
 	case EventNetdevVhostUserDisconnected:
 		v = new(NetdevVhostUserDisconnectedEvent)
-	case EventSpiceConnected:
-		v = new(SpiceConnectedEvent)
-	case EventSpiceInitialized:
-		v = new(SpiceInitializedEvent)
-	case EventSpiceDisconnected:
-		v = new(SpiceDisconnectedEvent)
-	case EventSpiceMigrateCompleted:
-		v = new(SpiceMigrateCompletedEvent)
+	case EventSPICEConnected:
+		v = new(SPICEConnectedEvent)
+	case EventSPICEInitialized:
+		v = new(SPICEInitializedEvent)
+	case EventSPICEDisconnected:
+		v = new(SPICEDisconnectedEvent)
+	case EventSPICEMigrateCompleted:
+		v = new(SPICEMigrateCompletedEvent)
 	case EventVNCConnected:
 		v = new(VNCConnectedEvent)
 	case EventVNCInitialized:
@@ -220,8 +220,8 @@ func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 		v = new(MigrationEvent)
 	case EventMigrationPass:
 		v = new(MigrationPassEvent)
-	case EventColoExit:
-		v = new(ColoExitEvent)
+	case EventCOLOExit:
+		v = new(COLOExitEvent)
 	case EventUnplugPrimary:
 		v = new(UnplugPrimaryEvent)
 	case EventDeviceDeleted:
@@ -230,20 +230,20 @@ func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 		v = new(DeviceUnplugGuestErrorEvent)
 	case EventBalloonChange:
 		v = new(BalloonChangeEvent)
-	case EventHvBalloonStatusReport:
-		v = new(HvBalloonStatusReportEvent)
+	case EventHVBalloonStatusReport:
+		v = new(HVBalloonStatusReportEvent)
 	case EventMemoryDeviceSizeChange:
 		v = new(MemoryDeviceSizeChangeEvent)
 	case EventCPUPolarizationChange:
 		v = new(CPUPolarizationChangeEvent)
-	case EventSclpCpiInfoAvailable:
-		v = new(SclpCpiInfoAvailableEvent)
+	case EventSCLPCPIInfoAvailable:
+		v = new(SCLPCPIInfoAvailableEvent)
 	case EventRTCChange:
 		v = new(RTCChangeEvent)
-	case EventVfuClientHangup:
-		v = new(VfuClientHangupEvent)
-	case EventACPIDeviceOst:
-		v = new(ACPIDeviceOstEvent)
+	case EventVFUClientHangup:
+		v = new(VFUClientHangupEvent)
+	case EventACPIDeviceOST:
+		v = new(ACPIDeviceOSTEvent)
 	case EventVFIOMigration:
 		v = new(VFIOMigrationEvent)
 	default:

@@ -8,20 +8,20 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// PciMemoryRange is the QAPI struct PciMemoryRange.
+// PCIMemoryRange is the QAPI struct PciMemoryRange.
 //
 // Since QEMU 0.14. See pci.json.
-type PciMemoryRange struct {
+type PCIMemoryRange struct {
 	Base  int64 `json:"base"`
 	Limit int64 `json:"limit"`
 }
 
-func (v *PciMemoryRange) MarshalMembers(e *wire.Encoder) {
+func (v *PCIMemoryRange) MarshalMembers(e *wire.Encoder) {
 	e.Name("base").Int(v.Base)
 	e.Name("limit").Int(v.Limit)
 }
 
-func (v *PciMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "base":
 		v.Base = d.Int64()
@@ -33,11 +33,11 @@ func (v *PciMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciMemoryRegion is the QAPI struct PciMemoryRegion.
+// PCIMemoryRegion is the QAPI struct PciMemoryRegion.
 //
 // Since QEMU 0.14. See pci.json.
-type PciMemoryRegion struct {
-	Bar       int64  `json:"bar"`
+type PCIMemoryRegion struct {
+	BAR       int64  `json:"bar"`
 	Type      string `json:"type"`
 	Address   int64  `json:"address"`
 	Size      int64  `json:"size"`
@@ -45,8 +45,8 @@ type PciMemoryRegion struct {
 	MemType64 *bool  `json:"mem_type_64,omitzero"`
 }
 
-func (v *PciMemoryRegion) MarshalMembers(e *wire.Encoder) {
-	e.Name("bar").Int(v.Bar)
+func (v *PCIMemoryRegion) MarshalMembers(e *wire.Encoder) {
+	e.Name("bar").Int(v.BAR)
 	e.Name("type").String(v.Type)
 	e.Name("address").Int(v.Address)
 	e.Name("size").Int(v.Size)
@@ -54,10 +54,10 @@ func (v *PciMemoryRegion) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("mem_type_64", v.MemType64)
 }
 
-func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bar":
-		v.Bar = d.Int64()
+		v.BAR = d.Int64()
 		return 1
 	case "type":
 		v.Type = d.String()
@@ -78,19 +78,19 @@ func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciBusInfo is the QAPI struct PciBusInfo.
+// PCIBusInfo is the QAPI struct PciBusInfo.
 //
 // Since QEMU 2.4. See pci.json.
-type PciBusInfo struct {
+type PCIBusInfo struct {
 	Number            int64          `json:"number"`
 	Secondary         int64          `json:"secondary"`
 	Subordinate       int64          `json:"subordinate"`
-	IORange           PciMemoryRange `json:"io_range"`
-	MemoryRange       PciMemoryRange `json:"memory_range"`
-	PrefetchableRange PciMemoryRange `json:"prefetchable_range"`
+	IORange           PCIMemoryRange `json:"io_range"`
+	MemoryRange       PCIMemoryRange `json:"memory_range"`
+	PrefetchableRange PCIMemoryRange `json:"prefetchable_range"`
 }
 
-func (v *PciBusInfo) MarshalMembers(e *wire.Encoder) {
+func (v *PCIBusInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("number").Int(v.Number)
 	e.Name("secondary").Int(v.Secondary)
 	e.Name("subordinate").Int(v.Subordinate)
@@ -99,7 +99,7 @@ func (v *PciBusInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("prefetchable_range").Marshal(&v.PrefetchableRange)
 }
 
-func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "number":
 		v.Number = d.Int64()
@@ -123,15 +123,15 @@ func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciBridgeInfo is the QAPI struct PciBridgeInfo.
+// PCIBridgeInfo is the QAPI struct PciBridgeInfo.
 //
 // Since QEMU 0.14. See pci.json.
-type PciBridgeInfo struct {
-	Bus     PciBusInfo      `json:"bus"`
-	Devices []PciDeviceInfo `json:"devices,omitzero"`
+type PCIBridgeInfo struct {
+	Bus     PCIBusInfo      `json:"bus"`
+	Devices []PCIDeviceInfo `json:"devices,omitzero"`
 }
 
-func (v *PciBridgeInfo) MarshalMembers(e *wire.Encoder) {
+func (v *PCIBridgeInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("bus").Marshal(&v.Bus)
 	if v.Devices != nil {
 		e.Name("devices").BeginArray()
@@ -142,15 +142,15 @@ func (v *PciBridgeInfo) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
 		d.Object(&v.Bus)
 		return 1
 	case "devices":
-		v.Devices = make([]PciDeviceInfo, 0, d.Room())
+		v.Devices = make([]PCIDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Devices = append(v.Devices, PciDeviceInfo{})
+			v.Devices = append(v.Devices, PCIDeviceInfo{})
 			d.Object(&v.Devices[len(v.Devices)-1])
 		}
 		return 2
@@ -158,20 +158,20 @@ func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceClass is the QAPI struct PciDeviceClass.
+// PCIDeviceClass is the QAPI struct PciDeviceClass.
 //
 // Since QEMU 2.4. See pci.json.
-type PciDeviceClass struct {
+type PCIDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
 	Class int64   `json:"class"`
 }
 
-func (v *PciDeviceClass) MarshalMembers(e *wire.Encoder) {
+func (v *PCIDeviceClass) MarshalMembers(e *wire.Encoder) {
 	e.OptString("desc", v.Desc)
 	e.Name("class").Int(v.Class)
 }
 
-func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "desc":
 		d.OptString(&v.Desc)
@@ -183,24 +183,24 @@ func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceId is the QAPI struct PciDeviceId.
+// PCIDeviceID is the QAPI struct PciDeviceId.
 //
 // Since QEMU 2.4. See pci.json.
-type PciDeviceId struct {
+type PCIDeviceID struct {
 	Device          int64  `json:"device"`
 	Vendor          int64  `json:"vendor"`
 	Subsystem       *int64 `json:"subsystem,omitzero"`
 	SubsystemVendor *int64 `json:"subsystem-vendor,omitzero"`
 }
 
-func (v *PciDeviceId) MarshalMembers(e *wire.Encoder) {
+func (v *PCIDeviceID) MarshalMembers(e *wire.Encoder) {
 	e.Name("device").Int(v.Device)
 	e.Name("vendor").Int(v.Vendor)
 	e.OptInt("subsystem", v.Subsystem)
 	e.OptInt("subsystem-vendor", v.SubsystemVendor)
 }
 
-func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.Int64()
@@ -218,23 +218,23 @@ func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceInfo is the QAPI struct PciDeviceInfo.
+// PCIDeviceInfo is the QAPI struct PciDeviceInfo.
 //
 // Since QEMU 0.14. See pci.json.
-type PciDeviceInfo struct {
+type PCIDeviceInfo struct {
 	Bus       int64             `json:"bus"`
 	Slot      int64             `json:"slot"`
 	Function  int64             `json:"function"`
-	ClassInfo PciDeviceClass    `json:"class_info"`
-	ID        PciDeviceId       `json:"id"`
+	ClassInfo PCIDeviceClass    `json:"class_info"`
+	ID        PCIDeviceID       `json:"id"`
 	IRQ       *int64            `json:"irq,omitzero"`
 	IRQPin    int64             `json:"irq_pin"`
 	QdevID    string            `json:"qdev_id"`
-	PCIBridge *PciBridgeInfo    `json:"pci_bridge,omitzero"`
-	Regions   []PciMemoryRegion `json:"regions"`
+	PCIBridge *PCIBridgeInfo    `json:"pci_bridge,omitzero"`
+	Regions   []PCIMemoryRegion `json:"regions"`
 }
 
-func (v *PciDeviceInfo) MarshalMembers(e *wire.Encoder) {
+func (v *PCIDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("bus").Int(v.Bus)
 	e.Name("slot").Int(v.Slot)
 	e.Name("function").Int(v.Function)
@@ -253,7 +253,7 @@ func (v *PciDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
 		v.Bus = d.Int64()
@@ -280,13 +280,13 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.QdevID = d.String()
 		return 8
 	case "pci_bridge":
-		v.PCIBridge = new(PciBridgeInfo)
+		v.PCIBridge = new(PCIBridgeInfo)
 		d.Object(v.PCIBridge)
 		return 9
 	case "regions":
-		v.Regions = make([]PciMemoryRegion, 0, d.Room())
+		v.Regions = make([]PCIMemoryRegion, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Regions = append(v.Regions, PciMemoryRegion{})
+			v.Regions = append(v.Regions, PCIMemoryRegion{})
 			d.Object(&v.Regions[len(v.Regions)-1])
 		}
 		return 10
@@ -294,28 +294,28 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v PciDeviceInfo) MarshalJSON() ([]byte, error) {
+func (v PCIDeviceInfo) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *PciDeviceInfo) UnmarshalJSON(text []byte) error {
-	*v = PciDeviceInfo{}
+func (v *PCIDeviceInfo) UnmarshalJSON(text []byte) error {
+	*v = PCIDeviceInfo{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v PciDeviceInfo) String() string {
+func (v PCIDeviceInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// PciInfo is the QAPI struct PciInfo.
+// PCIInfo is the QAPI struct PciInfo.
 //
 // Since QEMU 0.14. See pci.json.
-type PciInfo struct {
+type PCIInfo struct {
 	Bus     int64           `json:"bus"`
-	Devices []PciDeviceInfo `json:"devices"`
+	Devices []PCIDeviceInfo `json:"devices"`
 }
 
-func (v *PciInfo) MarshalMembers(e *wire.Encoder) {
+func (v *PCIInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("bus").Int(v.Bus)
 	e.Name("devices").BeginArray()
 	for i := range v.Devices {
@@ -324,15 +324,15 @@ func (v *PciInfo) MarshalMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
 		v.Bus = d.Int64()
 		return 1
 	case "devices":
-		v.Devices = make([]PciDeviceInfo, 0, d.Room())
+		v.Devices = make([]PCIDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Devices = append(v.Devices, PciDeviceInfo{})
+			v.Devices = append(v.Devices, PCIDeviceInfo{})
 			d.Object(&v.Devices[len(v.Devices)-1])
 		}
 		return 2
@@ -340,16 +340,16 @@ func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v PciInfo) MarshalJSON() ([]byte, error) {
+func (v PCIInfo) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *PciInfo) UnmarshalJSON(text []byte) error {
-	*v = PciInfo{}
+func (v *PCIInfo) UnmarshalJSON(text []byte) error {
+	*v = PCIInfo{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v PciInfo) String() string {
+func (v PCIInfo) String() string {
 	return qmp.Format(&v)
 }
 
@@ -359,12 +359,12 @@ func (v PciInfo) String() string {
 type QueryPCI struct{}
 
 // Do executes the command.
-func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PciInfo, error) {
-	var v []PciInfo
+func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PCIInfo, error) {
+	var v []PCIInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pci", Result: func(d *wire.Decoder) {
-		v = make([]PciInfo, 0, d.Room())
+		v = make([]PCIInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, PciInfo{})
+			v = append(v, PCIInfo{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)

@@ -302,41 +302,41 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CanHostSocketcanProperties is the QAPI struct CanHostSocketcanProperties.
+// CANHostSocketCANProperties is the QAPI struct CanHostSocketcanProperties.
 //
 // Since QEMU 2.12. See qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type CanHostSocketcanProperties struct {
+type CANHostSocketCANProperties struct {
 	If     string `json:"if"`
-	Canbus string `json:"canbus"`
+	CANBus string `json:"canbus"`
 }
 
-func (v *CanHostSocketcanProperties) EncodeMembers(e *wire.Encoder) {
+func (v *CANHostSocketCANProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("if").String(v.If)
-	e.Name("canbus").String(v.Canbus)
+	e.Name("canbus").String(v.CANBus)
 }
 
-func (v *CanHostSocketcanProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "if":
 		v.If = d.String()
 		return 1
 	case "canbus":
-		v.Canbus = d.String()
+		v.CANBus = d.String()
 		return 2
 	}
 	return 0
 }
 
-// ColoCompareProperties is the QAPI struct ColoCompareProperties.
+// COLOCompareProperties is the QAPI struct ColoCompareProperties.
 //
 // Since QEMU 2.8. See qom.json.
-type ColoCompareProperties struct {
+type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
 	Outdev           string  `json:"outdev"`
-	Iothread         string  `json:"iothread"`
+	IOThread         string  `json:"iothread"`
 	NotifyDev        *string `json:"notify_dev,omitzero"`
 	CompareTimeout   *uint64 `json:"compare_timeout,omitzero"`
 	ExpiredScanCycle *uint32 `json:"expired_scan_cycle,omitzero"`
@@ -344,11 +344,11 @@ type ColoCompareProperties struct {
 	VnetHdrSupport   *bool   `json:"vnet_hdr_support,omitzero"`
 }
 
-func (v *ColoCompareProperties) EncodeMembers(e *wire.Encoder) {
+func (v *COLOCompareProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("primary_in").String(v.PrimaryIn)
 	e.Name("secondary_in").String(v.SecondaryIn)
 	e.Name("outdev").String(v.Outdev)
-	e.Name("iothread").String(v.Iothread)
+	e.Name("iothread").String(v.IOThread)
 	e.OptString("notify_dev", v.NotifyDev)
 	e.OptUint("compare_timeout", v.CompareTimeout)
 	if v.ExpiredScanCycle != nil {
@@ -360,7 +360,7 @@ func (v *ColoCompareProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v *ColoCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "primary_in":
 		v.PrimaryIn = d.String()
@@ -372,7 +372,7 @@ func (v *ColoCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.Outdev = d.String()
 		return 3
 	case "iothread":
-		v.Iothread = d.String()
+		v.IOThread = d.String()
 		return 4
 	case "notify_dev":
 		d.OptString(&v.NotifyDev)
@@ -505,7 +505,7 @@ const (
 // Since QEMU 2.5. See qom.json.
 type NetfilterProperties struct {
 	Netdev   string              `json:"netdev"`
-	Queue    *NetFilterDirection `json:"queue,omitzero"`
+	Queue    *NetfilterDirection `json:"queue,omitzero"`
 	Status   *string             `json:"status,omitzero"`
 	Position *string             `json:"position,omitzero"`
 	Insert   *NetfilterInsert    `json:"insert,omitzero"`
@@ -525,7 +525,7 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetFilterDirection(d.Enum()))
+		v.Queue = new(NetfilterDirection(d.Enum()))
 		return 2
 	case "status":
 		d.OptString(&v.Status)
@@ -545,7 +545,7 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 // Since QEMU 2.5. See qom.json.
 type FilterBufferProperties struct {
 	Netdev   string              `json:"netdev"`
-	Queue    *NetFilterDirection `json:"queue,omitzero"`
+	Queue    *NetfilterDirection `json:"queue,omitzero"`
 	Status   *string             `json:"status,omitzero"`
 	Position *string             `json:"position,omitzero"`
 	Insert   *NetfilterInsert    `json:"insert,omitzero"`
@@ -567,7 +567,7 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetFilterDirection(d.Enum()))
+		v.Queue = new(NetfilterDirection(d.Enum()))
 		return 2
 	case "status":
 		d.OptString(&v.Status)
@@ -590,7 +590,7 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 // Since QEMU 2.5. See qom.json.
 type FilterDumpProperties struct {
 	Netdev   string              `json:"netdev"`
-	Queue    *NetFilterDirection `json:"queue,omitzero"`
+	Queue    *NetfilterDirection `json:"queue,omitzero"`
 	Status   *string             `json:"status,omitzero"`
 	Position *string             `json:"position,omitzero"`
 	Insert   *NetfilterInsert    `json:"insert,omitzero"`
@@ -616,7 +616,7 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetFilterDirection(d.Enum()))
+		v.Queue = new(NetfilterDirection(d.Enum()))
 		return 2
 	case "status":
 		d.OptString(&v.Status)
@@ -642,7 +642,7 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 // Since QEMU 2.6. See qom.json.
 type FilterMirrorProperties struct {
 	Netdev         string              `json:"netdev"`
-	Queue          *NetFilterDirection `json:"queue,omitzero"`
+	Queue          *NetfilterDirection `json:"queue,omitzero"`
 	Status         *string             `json:"status,omitzero"`
 	Position       *string             `json:"position,omitzero"`
 	Insert         *NetfilterInsert    `json:"insert,omitzero"`
@@ -666,7 +666,7 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetFilterDirection(d.Enum()))
+		v.Queue = new(NetfilterDirection(d.Enum()))
 		return 2
 	case "status":
 		d.OptString(&v.Status)
@@ -692,7 +692,7 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 // Since QEMU 2.6. See qom.json.
 type FilterRedirectorProperties struct {
 	Netdev         string              `json:"netdev"`
-	Queue          *NetFilterDirection `json:"queue,omitzero"`
+	Queue          *NetfilterDirection `json:"queue,omitzero"`
 	Status         *string             `json:"status,omitzero"`
 	Position       *string             `json:"position,omitzero"`
 	Insert         *NetfilterInsert    `json:"insert,omitzero"`
@@ -718,7 +718,7 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetFilterDirection(d.Enum()))
+		v.Queue = new(NetfilterDirection(d.Enum()))
 		return 2
 	case "status":
 		d.OptString(&v.Status)
@@ -747,7 +747,7 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // Since QEMU 2.8. See qom.json.
 type FilterRewriterProperties struct {
 	Netdev         string              `json:"netdev"`
-	Queue          *NetFilterDirection `json:"queue,omitzero"`
+	Queue          *NetfilterDirection `json:"queue,omitzero"`
 	Status         *string             `json:"status,omitzero"`
 	Position       *string             `json:"position,omitzero"`
 	Insert         *NetfilterInsert    `json:"insert,omitzero"`
@@ -769,7 +769,7 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetFilterDirection(d.Enum()))
+		v.Queue = new(NetfilterDirection(d.Enum()))
 		return 2
 	case "status":
 		d.OptString(&v.Status)
@@ -883,10 +883,10 @@ type EventLoopBaseProperties struct {
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IothreadProperties is the QAPI struct IothreadProperties.
+// IOThreadProperties is the QAPI struct IothreadProperties.
 //
 // Since QEMU 2.0. See qom.json.
-type IothreadProperties struct {
+type IOThreadProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
@@ -897,7 +897,7 @@ type IothreadProperties struct {
 	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 
-func (v *IothreadProperties) EncodeMembers(e *wire.Encoder) {
+func (v *IOThreadProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("aio-max-batch", v.AIOMaxBatch)
 	e.OptInt("thread-pool-min", v.ThreadPoolMin)
 	e.OptInt("thread-pool-max", v.ThreadPoolMax)
@@ -907,7 +907,7 @@ func (v *IothreadProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("poll-weight", v.PollWeight)
 }
 
-func (v *IothreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *IOThreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "aio-max-batch":
 		d.OptInt(&v.AIOMaxBatch)
@@ -978,7 +978,7 @@ type MemoryBackendProperties struct {
 	Share                          *bool          `json:"share,omitzero"`
 	Reserve                        *bool          `json:"reserve,omitzero"`
 	Size                           uint64         `json:"size"`
-	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
 func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
@@ -1000,7 +1000,7 @@ func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 }
 
 func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
@@ -1039,7 +1039,7 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	}
 	return 0
@@ -1059,14 +1059,14 @@ type MemoryBackendFileProperties struct {
 	Share                          *bool          `json:"share,omitzero"`
 	Reserve                        *bool          `json:"reserve,omitzero"`
 	Size                           uint64         `json:"size"`
-	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 	Align                          *uint64        `json:"align,omitzero"`
 	Offset                         *uint64        `json:"offset,omitzero"`
 	DiscardData                    *bool          `json:"discard-data,omitzero"`
 	MemPath                        string         `json:"mem-path"`
 	// Only in a QEMU built with CONFIG_LIBPMEM.
-	Pmem     *bool      `json:"pmem,omitzero"`
-	Readonly *bool      `json:"readonly,omitzero"`
+	PMEM     *bool      `json:"pmem,omitzero"`
+	ReadOnly *bool      `json:"readonly,omitzero"`
 	ROM      *OnOffAuto `json:"rom,omitzero"`
 }
 
@@ -1089,13 +1089,13 @@ func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 	e.OptUint("align", v.Align)
 	e.OptUint("offset", v.Offset)
 	e.OptBool("discard-data", v.DiscardData)
 	e.Name("mem-path").String(v.MemPath)
-	e.OptBool("pmem", v.Pmem)
-	e.OptBool("readonly", v.Readonly)
+	e.OptBool("pmem", v.PMEM)
+	e.OptBool("readonly", v.ReadOnly)
 	e.OptString("rom", (*string)(v.ROM))
 }
 
@@ -1135,7 +1135,7 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	case "align":
 		d.OptUint(&v.Align)
@@ -1150,10 +1150,10 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 		v.MemPath = d.String()
 		return 15
 	case "pmem":
-		d.OptBool(&v.Pmem)
+		d.OptBool(&v.PMEM)
 		return 16
 	case "readonly":
-		d.OptBool(&v.Readonly)
+		d.OptBool(&v.ReadOnly)
 		return 17
 	case "rom":
 		v.ROM = new(OnOffAuto(d.Enum()))
@@ -1178,7 +1178,7 @@ type MemoryBackendMemfdProperties struct {
 	Share                          *bool          `json:"share,omitzero"`
 	Reserve                        *bool          `json:"reserve,omitzero"`
 	Size                           uint64         `json:"size"`
-	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 	Hugetlb                        *bool          `json:"hugetlb,omitzero"`
 	Hugetlbsize                    *uint64        `json:"hugetlbsize,omitzero"`
 	Seal                           *bool          `json:"seal,omitzero"`
@@ -1203,7 +1203,7 @@ func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 	e.OptBool("hugetlb", v.Hugetlb)
 	e.OptUint("hugetlbsize", v.Hugetlbsize)
 	e.OptBool("seal", v.Seal)
@@ -1245,7 +1245,7 @@ func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []b
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	case "hugetlb":
 		d.OptBool(&v.Hugetlb)
@@ -1276,7 +1276,7 @@ type MemoryBackendShmProperties struct {
 	Share                          *bool          `json:"share,omitzero"`
 	Reserve                        *bool          `json:"reserve,omitzero"`
 	Size                           uint64         `json:"size"`
-	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
 func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
@@ -1298,7 +1298,7 @@ func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 }
 
 func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
@@ -1337,18 +1337,18 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	}
 	return 0
 }
 
-// MemoryBackendEpcProperties is the QAPI struct MemoryBackendEpcProperties.
+// MemoryBackendEPCProperties is the QAPI struct MemoryBackendEpcProperties.
 //
 // Since QEMU 6.2. See qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type MemoryBackendEpcProperties struct {
+type MemoryBackendEPCProperties struct {
 	Dump                           *bool          `json:"dump,omitzero"`
 	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
 	Merge                          *bool          `json:"merge,omitzero"`
@@ -1359,10 +1359,10 @@ type MemoryBackendEpcProperties struct {
 	Share                          *bool          `json:"share,omitzero"`
 	Reserve                        *bool          `json:"reserve,omitzero"`
 	Size                           uint64         `json:"size"`
-	XUseCanonicalPathForRamblockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
-func (v *MemoryBackendEpcProperties) EncodeMembers(e *wire.Encoder) {
+func (v *MemoryBackendEPCProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("dump", v.Dump)
 	if v.HostNodes != nil {
 		e.Name("host-nodes").BeginArray()
@@ -1381,10 +1381,10 @@ func (v *MemoryBackendEpcProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 }
 
-func (v *MemoryBackendEpcProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
 		d.OptBool(&v.Dump)
@@ -1420,26 +1420,26 @@ func (v *MemoryBackendEpcProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRamblockID)
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	}
 	return 0
 }
 
-// PrManagerHelperProperties is the QAPI struct PrManagerHelperProperties.
+// PRManagerHelperProperties is the QAPI struct PrManagerHelperProperties.
 //
 // Since QEMU 2.11. See qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type PrManagerHelperProperties struct {
+type PRManagerHelperProperties struct {
 	Path string `json:"path"`
 }
 
-func (v *PrManagerHelperProperties) EncodeMembers(e *wire.Encoder) {
+func (v *PRManagerHelperProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v *PrManagerHelperProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *PRManagerHelperProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -1477,41 +1477,41 @@ func (v *QtestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 6.0. See qom.json.
 type RemoteObjectProperties struct {
-	Fd    string `json:"fd"`
-	Devid string `json:"devid"`
+	FD    string `json:"fd"`
+	DevID string `json:"devid"`
 }
 
 func (v *RemoteObjectProperties) EncodeMembers(e *wire.Encoder) {
-	e.Name("fd").String(v.Fd)
-	e.Name("devid").String(v.Devid)
+	e.Name("fd").String(v.FD)
+	e.Name("devid").String(v.DevID)
 }
 
 func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
-		v.Fd = d.String()
+		v.FD = d.String()
 		return 1
 	case "devid":
-		v.Devid = d.String()
+		v.DevID = d.String()
 		return 2
 	}
 	return 0
 }
 
-// VfioUserServerProperties is the QAPI struct VfioUserServerProperties.
+// VFIOUserServerProperties is the QAPI struct VfioUserServerProperties.
 //
 // Since QEMU 7.1. See qom.json.
-type VfioUserServerProperties struct {
+type VFIOUserServerProperties struct {
 	Socket SocketAddress `json:"socket"`
 	Device string        `json:"device"`
 }
 
-func (v *VfioUserServerProperties) EncodeMembers(e *wire.Encoder) {
+func (v *VFIOUserServerProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("socket").Object(&v.Socket)
 	e.Name("device").String(v.Device)
 }
 
-func (v *VfioUserServerProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *VFIOUserServerProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "socket":
 		d.Object(&v.Socket)
@@ -1527,36 +1527,36 @@ func (v *VfioUserServerProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 //
 // Since QEMU 9.0. See qom.json.
 type IOMMUFDProperties struct {
-	Fd *string `json:"fd,omitzero"`
+	FD *string `json:"fd,omitzero"`
 }
 
 func (v *IOMMUFDProperties) EncodeMembers(e *wire.Encoder) {
-	e.OptString("fd", v.Fd)
+	e.OptString("fd", v.FD)
 }
 
 func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
-		d.OptString(&v.Fd)
+		d.OptString(&v.FD)
 		return 1
 	}
 	return 0
 }
 
-// AcpiGenericInitiatorProperties is the QAPI struct AcpiGenericInitiatorProperties.
+// ACPIGenericInitiatorProperties is the QAPI struct AcpiGenericInitiatorProperties.
 //
 // Since QEMU 9.0. See qom.json.
-type AcpiGenericInitiatorProperties struct {
+type ACPIGenericInitiatorProperties struct {
 	PCIDev string `json:"pci-dev"`
 	Node   uint32 `json:"node"`
 }
 
-func (v *AcpiGenericInitiatorProperties) EncodeMembers(e *wire.Encoder) {
+func (v *ACPIGenericInitiatorProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("pci-dev").String(v.PCIDev)
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v *AcpiGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pci-dev":
 		v.PCIDev = d.String()
@@ -1568,20 +1568,20 @@ func (v *AcpiGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// AcpiGenericPortProperties is the QAPI struct AcpiGenericPortProperties.
+// ACPIGenericPortProperties is the QAPI struct AcpiGenericPortProperties.
 //
 // Since QEMU 9.2. See qom.json.
-type AcpiGenericPortProperties struct {
+type ACPIGenericPortProperties struct {
 	PCIBus string `json:"pci-bus"`
 	Node   uint32 `json:"node"`
 }
 
-func (v *AcpiGenericPortProperties) EncodeMembers(e *wire.Encoder) {
+func (v *ACPIGenericPortProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("pci-bus").String(v.PCIBus)
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v *AcpiGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pci-bus":
 		v.PCIBus = d.String()
@@ -1593,19 +1593,19 @@ func (v *AcpiGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RngProperties is the QAPI struct RngProperties.
+// RNGProperties is the QAPI struct RngProperties.
 //
 // Since QEMU 1.3. See qom.json.
-type RngProperties struct {
+type RNGProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened *bool `json:"opened,omitzero"`
 }
 
-func (v *RngProperties) EncodeMembers(e *wire.Encoder) {
+func (v *RNGProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 }
 
-func (v *RngProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
 		d.OptBool(&v.Opened)
@@ -1614,21 +1614,21 @@ func (v *RngProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RngEgdProperties is the QAPI struct RngEgdProperties.
+// RNGEGDProperties is the QAPI struct RngEgdProperties.
 //
 // Since QEMU 1.3. See qom.json.
-type RngEgdProperties struct {
+type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened  *bool  `json:"opened,omitzero"`
 	Chardev string `json:"chardev"`
 }
 
-func (v *RngEgdProperties) EncodeMembers(e *wire.Encoder) {
+func (v *RNGEGDProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v *RngEgdProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
 		d.OptBool(&v.Opened)
@@ -1640,23 +1640,23 @@ func (v *RngEgdProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RngRandomProperties is the QAPI struct RngRandomProperties.
+// RNGRandomProperties is the QAPI struct RngRandomProperties.
 //
 // Since QEMU 1.3. See qom.json.
 //
 // Only in a QEMU built with CONFIG_POSIX.
-type RngRandomProperties struct {
+type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened   *bool   `json:"opened,omitzero"`
 	Filename *string `json:"filename,omitzero"`
 }
 
-func (v *RngRandomProperties) EncodeMembers(e *wire.Encoder) {
+func (v *RNGRandomProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 	e.OptString("filename", v.Filename)
 }
 
-func (v *RngRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
 		d.OptBool(&v.Opened)
@@ -1668,20 +1668,20 @@ func (v *RngRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// IgvmCfgProperties is the QAPI struct IgvmCfgProperties.
+// IGVMCfgProperties is the QAPI struct IgvmCfgProperties.
 //
 // Since QEMU 10.1. See qom.json.
 //
 // Only in a QEMU built with CONFIG_IGVM.
-type IgvmCfgProperties struct {
+type IGVMCfgProperties struct {
 	File string `json:"file"`
 }
 
-func (v *IgvmCfgProperties) EncodeMembers(e *wire.Encoder) {
+func (v *IGVMCfgProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("file").String(v.File)
 }
 
-func (v *IgvmCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File = d.String()
@@ -1690,39 +1690,39 @@ func (v *IgvmCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SevCommonProperties is the QAPI struct SevCommonProperties.
+// SEVCommonProperties is the QAPI struct SevCommonProperties.
 //
 // Since QEMU 9.1. See qom.json.
-type SevCommonProperties struct {
+type SEVCommonProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
 	ReducedPhysBits uint32  `json:"reduced-phys-bits"`
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SevGuestProperties is the QAPI struct SevGuestProperties.
+// SEVGuestProperties is the QAPI struct SevGuestProperties.
 //
 // Since QEMU 2.12. See qom.json.
-type SevGuestProperties struct {
+type SEVGuestProperties struct {
 	SEVDevice       *string    `json:"sev-device,omitzero"`
 	Cbitpos         *uint32    `json:"cbitpos,omitzero"`
 	ReducedPhysBits uint32     `json:"reduced-phys-bits"`
 	KernelHashes    *bool      `json:"kernel-hashes,omitzero"`
-	DhCertFile      *string    `json:"dh-cert-file,omitzero"`
+	DHCertFile      *string    `json:"dh-cert-file,omitzero"`
 	SessionFile     *string    `json:"session-file,omitzero"`
 	Policy          *uint32    `json:"policy,omitzero"`
 	Handle          *uint32    `json:"handle,omitzero"`
 	LegacyVMType    *OnOffAuto `json:"legacy-vm-type,omitzero"`
 }
 
-func (v *SevGuestProperties) EncodeMembers(e *wire.Encoder) {
+func (v *SEVGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("sev-device", v.SEVDevice)
 	if v.Cbitpos != nil {
 		e.Name("cbitpos").Uint(uint64(*v.Cbitpos))
 	}
 	e.Name("reduced-phys-bits").Uint(uint64(v.ReducedPhysBits))
 	e.OptBool("kernel-hashes", v.KernelHashes)
-	e.OptString("dh-cert-file", v.DhCertFile)
+	e.OptString("dh-cert-file", v.DHCertFile)
 	e.OptString("session-file", v.SessionFile)
 	if v.Policy != nil {
 		e.Name("policy").Uint(uint64(*v.Policy))
@@ -1733,7 +1733,7 @@ func (v *SevGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("legacy-vm-type", (*string)(v.LegacyVMType))
 }
 
-func (v *SevGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sev-device":
 		d.OptString(&v.SEVDevice)
@@ -1748,7 +1748,7 @@ func (v *SevGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.KernelHashes)
 		return 4
 	case "dh-cert-file":
-		d.OptString(&v.DhCertFile)
+		d.OptString(&v.DHCertFile)
 		return 5
 	case "session-file":
 		d.OptString(&v.SessionFile)
@@ -1766,10 +1766,10 @@ func (v *SevGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SevSnpGuestProperties is the QAPI struct SevSnpGuestProperties.
+// SEVSNPGuestProperties is the QAPI struct SevSnpGuestProperties.
 //
 // Since QEMU 9.1. See qom.json.
-type SevSnpGuestProperties struct {
+type SEVSNPGuestProperties struct {
 	SEVDevice               *string `json:"sev-device,omitzero"`
 	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
 	ReducedPhysBits         uint32  `json:"reduced-phys-bits"`
@@ -1780,10 +1780,10 @@ type SevSnpGuestProperties struct {
 	IDAuth                  *string `json:"id-auth,omitzero"`
 	AuthorKeyEnabled        *bool   `json:"author-key-enabled,omitzero"`
 	HostData                *string `json:"host-data,omitzero"`
-	VcekDisabled            *bool   `json:"vcek-disabled,omitzero"`
+	VCEKDisabled            *bool   `json:"vcek-disabled,omitzero"`
 }
 
-func (v *SevSnpGuestProperties) EncodeMembers(e *wire.Encoder) {
+func (v *SEVSNPGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("sev-device", v.SEVDevice)
 	if v.Cbitpos != nil {
 		e.Name("cbitpos").Uint(uint64(*v.Cbitpos))
@@ -1796,10 +1796,10 @@ func (v *SevSnpGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id-auth", v.IDAuth)
 	e.OptBool("author-key-enabled", v.AuthorKeyEnabled)
 	e.OptString("host-data", v.HostData)
-	e.OptBool("vcek-disabled", v.VcekDisabled)
+	e.OptBool("vcek-disabled", v.VCEKDisabled)
 }
 
-func (v *SevSnpGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sev-device":
 		d.OptString(&v.SEVDevice)
@@ -1832,53 +1832,53 @@ func (v *SevSnpGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		d.OptString(&v.HostData)
 		return 10
 	case "vcek-disabled":
-		d.OptBool(&v.VcekDisabled)
+		d.OptBool(&v.VCEKDisabled)
 		return 11
 	}
 	return 0
 }
 
-// TdxGuestProperties is the QAPI struct TdxGuestProperties.
+// TDXGuestProperties is the QAPI struct TdxGuestProperties.
 //
 // Since QEMU 10.1. See qom.json.
 //
 // Features: confidential-guest-reset.
-type TdxGuestProperties struct {
+type TDXGuestProperties struct {
 	Attributes            *uint64        `json:"attributes,omitzero"`
-	SeptVeDisable         *bool          `json:"sept-ve-disable,omitzero"`
-	Mrconfigid            *string        `json:"mrconfigid,omitzero"`
-	Mrowner               *string        `json:"mrowner,omitzero"`
-	Mrownerconfig         *string        `json:"mrownerconfig,omitzero"`
+	SEPTVEDisable         *bool          `json:"sept-ve-disable,omitzero"`
+	MRConfigID            *string        `json:"mrconfigid,omitzero"`
+	MROwner               *string        `json:"mrowner,omitzero"`
+	MROwnerConfig         *string        `json:"mrownerconfig,omitzero"`
 	QuoteGenerationSocket *SocketAddress `json:"quote-generation-socket,omitzero"`
 }
 
-func (v *TdxGuestProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TDXGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("attributes", v.Attributes)
-	e.OptBool("sept-ve-disable", v.SeptVeDisable)
-	e.OptString("mrconfigid", v.Mrconfigid)
-	e.OptString("mrowner", v.Mrowner)
-	e.OptString("mrownerconfig", v.Mrownerconfig)
+	e.OptBool("sept-ve-disable", v.SEPTVEDisable)
+	e.OptString("mrconfigid", v.MRConfigID)
+	e.OptString("mrowner", v.MROwner)
+	e.OptString("mrownerconfig", v.MROwnerConfig)
 	if v.QuoteGenerationSocket != nil {
 		e.Name("quote-generation-socket").Object(v.QuoteGenerationSocket)
 	}
 }
 
-func (v *TdxGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *TDXGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "attributes":
 		d.OptUint(&v.Attributes)
 		return 1
 	case "sept-ve-disable":
-		d.OptBool(&v.SeptVeDisable)
+		d.OptBool(&v.SEPTVEDisable)
 		return 2
 	case "mrconfigid":
-		d.OptString(&v.Mrconfigid)
+		d.OptString(&v.MRConfigID)
 		return 3
 	case "mrowner":
-		d.OptString(&v.Mrowner)
+		d.OptString(&v.MROwner)
 		return 4
 	case "mrownerconfig":
-		d.OptString(&v.Mrownerconfig)
+		d.OptString(&v.MROwnerConfig)
 		return 5
 	case "quote-generation-socket":
 		v.QuoteGenerationSocket = new(SocketAddress)
@@ -1940,20 +1940,20 @@ type ObjectType string
 const (
 	ObjectTypeACPIGenericInitiator ObjectType = "acpi-generic-initiator"
 	ObjectTypeACPIGenericPort      ObjectType = "acpi-generic-port"
-	ObjectTypeAuthzList            ObjectType = "authz-list"
-	ObjectTypeAuthzListfile        ObjectType = "authz-listfile"
-	ObjectTypeAuthzPam             ObjectType = "authz-pam"
-	ObjectTypeAuthzSimple          ObjectType = "authz-simple"
-	ObjectTypeCanBus               ObjectType = "can-bus"
+	ObjectTypeAuthZList            ObjectType = "authz-list"
+	ObjectTypeAuthZListFile        ObjectType = "authz-listfile"
+	ObjectTypeAuthZPAM             ObjectType = "authz-pam"
+	ObjectTypeAuthZSimple          ObjectType = "authz-simple"
+	ObjectTypeCANBus               ObjectType = "can-bus"
 	// Only in a QEMU built with CONFIG_LINUX.
-	ObjectTypeCanHostSocketcan        ObjectType = "can-host-socketcan"
-	ObjectTypeColoCompare             ObjectType = "colo-compare"
+	ObjectTypeCANHostSocketCAN        ObjectType = "can-host-socketcan"
+	ObjectTypeCOLOCompare             ObjectType = "colo-compare"
 	ObjectTypeCryptodevBackend        ObjectType = "cryptodev-backend"
 	ObjectTypeCryptodevBackendBuiltin ObjectType = "cryptodev-backend-builtin"
-	ObjectTypeCryptodevBackendLkcf    ObjectType = "cryptodev-backend-lkcf"
+	ObjectTypeCryptodevBackendLKCF    ObjectType = "cryptodev-backend-lkcf"
 	// Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 	ObjectTypeCryptodevVhostUser ObjectType = "cryptodev-vhost-user"
-	ObjectTypeDbusVmstate        ObjectType = "dbus-vmstate"
+	ObjectTypeDBusVMState        ObjectType = "dbus-vmstate"
 	ObjectTypeFilterBuffer       ObjectType = "filter-buffer"
 	ObjectTypeFilterDump         ObjectType = "filter-dump"
 	ObjectTypeFilterMirror       ObjectType = "filter-mirror"
@@ -1961,40 +1961,40 @@ const (
 	ObjectTypeFilterReplay       ObjectType = "filter-replay"
 	ObjectTypeFilterRewriter     ObjectType = "filter-rewriter"
 	// Only in a QEMU built with CONFIG_IGVM.
-	ObjectTypeIgvmCfg      ObjectType = "igvm-cfg"
+	ObjectTypeIGVMCfg      ObjectType = "igvm-cfg"
 	ObjectTypeInputBarrier ObjectType = "input-barrier"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeInputLinux ObjectType = "input-linux"
-	ObjectTypeIommufd    ObjectType = "iommufd"
-	ObjectTypeIothread   ObjectType = "iothread"
+	ObjectTypeIOMMUFD    ObjectType = "iommufd"
+	ObjectTypeIOThread   ObjectType = "iothread"
 	ObjectTypeMainLoop   ObjectType = "main-loop"
 	// Only in a QEMU built with CONFIG_LINUX.
-	ObjectTypeMemoryBackendEpc  ObjectType = "memory-backend-epc"
+	ObjectTypeMemoryBackendEPC  ObjectType = "memory-backend-epc"
 	ObjectTypeMemoryBackendFile ObjectType = "memory-backend-file"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeMemoryBackendMemfd ObjectType = "memory-backend-memfd"
 	ObjectTypeMemoryBackendRAM   ObjectType = "memory-backend-ram"
 	// Only in a QEMU built with CONFIG_POSIX.
 	ObjectTypeMemoryBackendShm ObjectType = "memory-backend-shm"
-	ObjectTypePefGuest         ObjectType = "pef-guest"
+	ObjectTypePEFGuest         ObjectType = "pef-guest"
 	// Only in a QEMU built with CONFIG_LINUX.
-	ObjectTypePrManagerHelper ObjectType = "pr-manager-helper"
+	ObjectTypePRManagerHelper ObjectType = "pr-manager-helper"
 	ObjectTypeQtest           ObjectType = "qtest"
 	ObjectTypeRNGBuiltin      ObjectType = "rng-builtin"
-	ObjectTypeRNGEgd          ObjectType = "rng-egd"
+	ObjectTypeRNGEGD          ObjectType = "rng-egd"
 	// Only in a QEMU built with CONFIG_POSIX.
 	ObjectTypeRNGRandom ObjectType = "rng-random"
 	ObjectTypeSecret    ObjectType = "secret"
 	// Only in a QEMU built with CONFIG_SECRET_KEYRING.
 	ObjectTypeSecretKeyring   ObjectType = "secret_keyring"
 	ObjectTypeSEVGuest        ObjectType = "sev-guest"
-	ObjectTypeSEVSnpGuest     ObjectType = "sev-snp-guest"
+	ObjectTypeSEVSNPGuest     ObjectType = "sev-snp-guest"
 	ObjectTypeThreadContext   ObjectType = "thread-context"
-	ObjectTypeS390PvGuest     ObjectType = "s390-pv-guest"
+	ObjectTypeS390PVGuest     ObjectType = "s390-pv-guest"
 	ObjectTypeTDXGuest        ObjectType = "tdx-guest"
 	ObjectTypeThrottleGroup   ObjectType = "throttle-group"
 	ObjectTypeTLSCredsAnon    ObjectType = "tls-creds-anon"
-	ObjectTypeTLSCredsPsk     ObjectType = "tls-creds-psk"
+	ObjectTypeTLSCredsPSK     ObjectType = "tls-creds-psk"
 	ObjectTypeTLSCredsX509    ObjectType = "tls-creds-x509"
 	ObjectTypeTLSCipherSuites ObjectType = "tls-cipher-suites"
 	// Unstable: any release of QEMU may change or remove the value.
@@ -2019,14 +2019,14 @@ type ObjectOptions struct {
 
 // ObjectOptionsBranch is what the QOMType of ObjectOptions adds to it:
 //
-//   - *AcpiGenericInitiatorProperties: acpi-generic-initiator
-//   - *AcpiGenericPortProperties: acpi-generic-port
+//   - *ACPIGenericInitiatorProperties: acpi-generic-initiator
+//   - *ACPIGenericPortProperties: acpi-generic-port
 //   - *AuthZListProperties: authz-list
 //   - *AuthZListFileProperties: authz-listfile
 //   - *AuthZPAMProperties: authz-pam
 //   - *AuthZSimpleProperties: authz-simple
-//   - *CanHostSocketcanProperties: can-host-socketcan (CONFIG_LINUX)
-//   - *ColoCompareProperties: colo-compare
+//   - *CANHostSocketCANProperties: can-host-socketcan (CONFIG_LINUX)
+//   - *COLOCompareProperties: colo-compare
 //   - *CryptodevBackendProperties: cryptodev-backend, cryptodev-backend-builtin, cryptodev-backend-lkcf
 //   - *CryptodevVhostUserProperties: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
 //   - *DBusVMStateProperties: dbus-vmstate
@@ -2036,37 +2036,37 @@ type ObjectOptions struct {
 //   - *FilterRedirectorProperties: filter-redirector
 //   - *NetfilterProperties: filter-replay
 //   - *FilterRewriterProperties: filter-rewriter
-//   - *IgvmCfgProperties: igvm-cfg (CONFIG_IGVM)
+//   - *IGVMCfgProperties: igvm-cfg (CONFIG_IGVM)
 //   - *InputBarrierProperties: input-barrier
 //   - *InputLinuxProperties: input-linux (CONFIG_LINUX)
 //   - *IOMMUFDProperties: iommufd
-//   - *IothreadProperties: iothread
+//   - *IOThreadProperties: iothread
 //   - *MainLoopProperties: main-loop
-//   - *MemoryBackendEpcProperties: memory-backend-epc (CONFIG_LINUX)
+//   - *MemoryBackendEPCProperties: memory-backend-epc (CONFIG_LINUX)
 //   - *MemoryBackendFileProperties: memory-backend-file
 //   - *MemoryBackendMemfdProperties: memory-backend-memfd (CONFIG_LINUX)
 //   - *MemoryBackendProperties: memory-backend-ram
 //   - *MemoryBackendShmProperties: memory-backend-shm (CONFIG_POSIX)
-//   - *PrManagerHelperProperties: pr-manager-helper (CONFIG_LINUX)
+//   - *PRManagerHelperProperties: pr-manager-helper (CONFIG_LINUX)
 //   - *QtestProperties: qtest
-//   - *RngProperties: rng-builtin
-//   - *RngEgdProperties: rng-egd
-//   - *RngRandomProperties: rng-random (CONFIG_POSIX)
+//   - *RNGProperties: rng-builtin
+//   - *RNGEGDProperties: rng-egd
+//   - *RNGRandomProperties: rng-random (CONFIG_POSIX)
 //   - *SecretProperties: secret
 //   - *SecretKeyringProperties: secret_keyring (CONFIG_SECRET_KEYRING)
-//   - *SevGuestProperties: sev-guest
-//   - *SevSnpGuestProperties: sev-snp-guest
-//   - *TdxGuestProperties: tdx-guest
+//   - *SEVGuestProperties: sev-guest
+//   - *SEVSNPGuestProperties: sev-snp-guest
+//   - *TDXGuestProperties: tdx-guest
 //   - *ThreadContextProperties: thread-context
 //   - *ThrottleGroupProperties: throttle-group
-//   - *TlsCredsAnonProperties: tls-creds-anon
-//   - *TlsCredsPskProperties: tls-creds-psk
-//   - *TlsCredsX509Properties: tls-creds-x509
-//   - *TlsCredsProperties: tls-cipher-suites
+//   - *TLSCredsAnonProperties: tls-creds-anon
+//   - *TLSCredsPSKProperties: tls-creds-psk
+//   - *TLSCredsX509Properties: tls-creds-x509
+//   - *TLSCredsProperties: tls-cipher-suites
 //   - *RemoteObjectProperties: x-remote-object
-//   - *VfioUserServerProperties: x-vfio-user-server
-//   - *ObjectOptionsMonitorHmp: monitor-hmp (seen first in QEMU 11.1)
-//   - *ObjectOptionsMonitorQmp: monitor-qmp (seen first in QEMU 11.1)
+//   - *VFIOUserServerProperties: x-vfio-user-server
+//   - *ObjectOptionsMonitorHMP: monitor-hmp (seen first in QEMU 11.1)
+//   - *ObjectOptionsMonitorQMP: monitor-qmp (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for can-bus, pef-guest, s390-pv-guest.
@@ -2075,14 +2075,14 @@ type ObjectOptionsBranch interface {
 	isObjectOptionsBranch()
 }
 
-func (*AcpiGenericInitiatorProperties) isObjectOptionsBranch() {}
-func (*AcpiGenericPortProperties) isObjectOptionsBranch()      {}
+func (*ACPIGenericInitiatorProperties) isObjectOptionsBranch() {}
+func (*ACPIGenericPortProperties) isObjectOptionsBranch()      {}
 func (*AuthZListProperties) isObjectOptionsBranch()            {}
 func (*AuthZListFileProperties) isObjectOptionsBranch()        {}
 func (*AuthZPAMProperties) isObjectOptionsBranch()             {}
 func (*AuthZSimpleProperties) isObjectOptionsBranch()          {}
-func (*CanHostSocketcanProperties) isObjectOptionsBranch()     {}
-func (*ColoCompareProperties) isObjectOptionsBranch()          {}
+func (*CANHostSocketCANProperties) isObjectOptionsBranch()     {}
+func (*COLOCompareProperties) isObjectOptionsBranch()          {}
 func (*CryptodevBackendProperties) isObjectOptionsBranch()     {}
 func (*CryptodevVhostUserProperties) isObjectOptionsBranch()   {}
 func (*DBusVMStateProperties) isObjectOptionsBranch()          {}
@@ -2092,45 +2092,45 @@ func (*FilterMirrorProperties) isObjectOptionsBranch()         {}
 func (*FilterRedirectorProperties) isObjectOptionsBranch()     {}
 func (*NetfilterProperties) isObjectOptionsBranch()            {}
 func (*FilterRewriterProperties) isObjectOptionsBranch()       {}
-func (*IgvmCfgProperties) isObjectOptionsBranch()              {}
+func (*IGVMCfgProperties) isObjectOptionsBranch()              {}
 func (*InputBarrierProperties) isObjectOptionsBranch()         {}
 func (*InputLinuxProperties) isObjectOptionsBranch()           {}
 func (*IOMMUFDProperties) isObjectOptionsBranch()              {}
-func (*IothreadProperties) isObjectOptionsBranch()             {}
+func (*IOThreadProperties) isObjectOptionsBranch()             {}
 func (*MainLoopProperties) isObjectOptionsBranch()             {}
-func (*MemoryBackendEpcProperties) isObjectOptionsBranch()     {}
+func (*MemoryBackendEPCProperties) isObjectOptionsBranch()     {}
 func (*MemoryBackendFileProperties) isObjectOptionsBranch()    {}
 func (*MemoryBackendMemfdProperties) isObjectOptionsBranch()   {}
 func (*MemoryBackendProperties) isObjectOptionsBranch()        {}
 func (*MemoryBackendShmProperties) isObjectOptionsBranch()     {}
-func (*PrManagerHelperProperties) isObjectOptionsBranch()      {}
+func (*PRManagerHelperProperties) isObjectOptionsBranch()      {}
 func (*QtestProperties) isObjectOptionsBranch()                {}
-func (*RngProperties) isObjectOptionsBranch()                  {}
-func (*RngEgdProperties) isObjectOptionsBranch()               {}
-func (*RngRandomProperties) isObjectOptionsBranch()            {}
+func (*RNGProperties) isObjectOptionsBranch()                  {}
+func (*RNGEGDProperties) isObjectOptionsBranch()               {}
+func (*RNGRandomProperties) isObjectOptionsBranch()            {}
 func (*SecretProperties) isObjectOptionsBranch()               {}
 func (*SecretKeyringProperties) isObjectOptionsBranch()        {}
-func (*SevGuestProperties) isObjectOptionsBranch()             {}
-func (*SevSnpGuestProperties) isObjectOptionsBranch()          {}
-func (*TdxGuestProperties) isObjectOptionsBranch()             {}
+func (*SEVGuestProperties) isObjectOptionsBranch()             {}
+func (*SEVSNPGuestProperties) isObjectOptionsBranch()          {}
+func (*TDXGuestProperties) isObjectOptionsBranch()             {}
 func (*ThreadContextProperties) isObjectOptionsBranch()        {}
 func (*ThrottleGroupProperties) isObjectOptionsBranch()        {}
-func (*TlsCredsAnonProperties) isObjectOptionsBranch()         {}
-func (*TlsCredsPskProperties) isObjectOptionsBranch()          {}
-func (*TlsCredsX509Properties) isObjectOptionsBranch()         {}
-func (*TlsCredsProperties) isObjectOptionsBranch()             {}
+func (*TLSCredsAnonProperties) isObjectOptionsBranch()         {}
+func (*TLSCredsPSKProperties) isObjectOptionsBranch()          {}
+func (*TLSCredsX509Properties) isObjectOptionsBranch()         {}
+func (*TLSCredsProperties) isObjectOptionsBranch()             {}
 func (*RemoteObjectProperties) isObjectOptionsBranch()         {}
-func (*VfioUserServerProperties) isObjectOptionsBranch()       {}
-func (*ObjectOptionsMonitorHmp) isObjectOptionsBranch()        {}
-func (*ObjectOptionsMonitorQmp) isObjectOptionsBranch()        {}
+func (*VFIOUserServerProperties) isObjectOptionsBranch()       {}
+func (*ObjectOptionsMonitorHMP) isObjectOptionsBranch()        {}
+func (*ObjectOptionsMonitorQMP) isObjectOptionsBranch()        {}
 func (*RawBranch) isObjectOptionsBranch()                      {}
 
 func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.QOMType)
 	switch b := v.Branch.(type) {
-	case *AcpiGenericInitiatorProperties:
+	case *ACPIGenericInitiatorProperties:
 		tag = e.Tag(tag, b == nil, "acpi-generic-initiator")
-	case *AcpiGenericPortProperties:
+	case *ACPIGenericPortProperties:
 		tag = e.Tag(tag, b == nil, "acpi-generic-port")
 	case *AuthZListProperties:
 		tag = e.Tag(tag, b == nil, "authz-list")
@@ -2140,9 +2140,9 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "authz-pam")
 	case *AuthZSimpleProperties:
 		tag = e.Tag(tag, b == nil, "authz-simple")
-	case *CanHostSocketcanProperties:
+	case *CANHostSocketCANProperties:
 		tag = e.Tag(tag, b == nil, "can-host-socketcan")
-	case *ColoCompareProperties:
+	case *COLOCompareProperties:
 		tag = e.Tag(tag, b == nil, "colo-compare")
 	case *CryptodevBackendProperties:
 		tag = e.Tag(tag, b == nil, "cryptodev-backend", "cryptodev-backend-builtin", "cryptodev-backend-lkcf")
@@ -2162,7 +2162,7 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "filter-replay")
 	case *FilterRewriterProperties:
 		tag = e.Tag(tag, b == nil, "filter-rewriter")
-	case *IgvmCfgProperties:
+	case *IGVMCfgProperties:
 		tag = e.Tag(tag, b == nil, "igvm-cfg")
 	case *InputBarrierProperties:
 		tag = e.Tag(tag, b == nil, "input-barrier")
@@ -2170,11 +2170,11 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "input-linux")
 	case *IOMMUFDProperties:
 		tag = e.Tag(tag, b == nil, "iommufd")
-	case *IothreadProperties:
+	case *IOThreadProperties:
 		tag = e.Tag(tag, b == nil, "iothread")
 	case *MainLoopProperties:
 		tag = e.Tag(tag, b == nil, "main-loop")
-	case *MemoryBackendEpcProperties:
+	case *MemoryBackendEPCProperties:
 		tag = e.Tag(tag, b == nil, "memory-backend-epc")
 	case *MemoryBackendFileProperties:
 		tag = e.Tag(tag, b == nil, "memory-backend-file")
@@ -2184,45 +2184,45 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "memory-backend-ram")
 	case *MemoryBackendShmProperties:
 		tag = e.Tag(tag, b == nil, "memory-backend-shm")
-	case *PrManagerHelperProperties:
+	case *PRManagerHelperProperties:
 		tag = e.Tag(tag, b == nil, "pr-manager-helper")
 	case *QtestProperties:
 		tag = e.Tag(tag, b == nil, "qtest")
-	case *RngProperties:
+	case *RNGProperties:
 		tag = e.Tag(tag, b == nil, "rng-builtin")
-	case *RngEgdProperties:
+	case *RNGEGDProperties:
 		tag = e.Tag(tag, b == nil, "rng-egd")
-	case *RngRandomProperties:
+	case *RNGRandomProperties:
 		tag = e.Tag(tag, b == nil, "rng-random")
 	case *SecretProperties:
 		tag = e.Tag(tag, b == nil, "secret")
 	case *SecretKeyringProperties:
 		tag = e.Tag(tag, b == nil, "secret_keyring")
-	case *SevGuestProperties:
+	case *SEVGuestProperties:
 		tag = e.Tag(tag, b == nil, "sev-guest")
-	case *SevSnpGuestProperties:
+	case *SEVSNPGuestProperties:
 		tag = e.Tag(tag, b == nil, "sev-snp-guest")
-	case *TdxGuestProperties:
+	case *TDXGuestProperties:
 		tag = e.Tag(tag, b == nil, "tdx-guest")
 	case *ThreadContextProperties:
 		tag = e.Tag(tag, b == nil, "thread-context")
 	case *ThrottleGroupProperties:
 		tag = e.Tag(tag, b == nil, "throttle-group")
-	case *TlsCredsAnonProperties:
+	case *TLSCredsAnonProperties:
 		tag = e.Tag(tag, b == nil, "tls-creds-anon")
-	case *TlsCredsPskProperties:
+	case *TLSCredsPSKProperties:
 		tag = e.Tag(tag, b == nil, "tls-creds-psk")
-	case *TlsCredsX509Properties:
+	case *TLSCredsX509Properties:
 		tag = e.Tag(tag, b == nil, "tls-creds-x509")
-	case *TlsCredsProperties:
+	case *TLSCredsProperties:
 		tag = e.Tag(tag, b == nil, "tls-cipher-suites")
 	case *RemoteObjectProperties:
 		tag = e.Tag(tag, b == nil, "x-remote-object")
-	case *VfioUserServerProperties:
+	case *VFIOUserServerProperties:
 		tag = e.Tag(tag, b == nil, "x-vfio-user-server")
-	case *ObjectOptionsMonitorHmp:
+	case *ObjectOptionsMonitorHMP:
 		tag = e.Tag(tag, b == nil, "monitor-hmp")
-	case *ObjectOptionsMonitorQmp:
+	case *ObjectOptionsMonitorQMP:
 		tag = e.Tag(tag, b == nil, "monitor-qmp")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -2253,26 +2253,26 @@ func (*ObjectOptions) Discriminator() string {
 func (v *ObjectOptions) UnmarshalBranch() any {
 	switch v.QOMType {
 	case ObjectTypeACPIGenericInitiator:
-		v.Branch = new(AcpiGenericInitiatorProperties)
+		v.Branch = new(ACPIGenericInitiatorProperties)
 	case ObjectTypeACPIGenericPort:
-		v.Branch = new(AcpiGenericPortProperties)
-	case ObjectTypeAuthzList:
+		v.Branch = new(ACPIGenericPortProperties)
+	case ObjectTypeAuthZList:
 		v.Branch = new(AuthZListProperties)
-	case ObjectTypeAuthzListfile:
+	case ObjectTypeAuthZListFile:
 		v.Branch = new(AuthZListFileProperties)
-	case ObjectTypeAuthzPam:
+	case ObjectTypeAuthZPAM:
 		v.Branch = new(AuthZPAMProperties)
-	case ObjectTypeAuthzSimple:
+	case ObjectTypeAuthZSimple:
 		v.Branch = new(AuthZSimpleProperties)
-	case ObjectTypeCanHostSocketcan:
-		v.Branch = new(CanHostSocketcanProperties)
-	case ObjectTypeColoCompare:
-		v.Branch = new(ColoCompareProperties)
-	case ObjectTypeCryptodevBackend, ObjectTypeCryptodevBackendBuiltin, ObjectTypeCryptodevBackendLkcf:
+	case ObjectTypeCANHostSocketCAN:
+		v.Branch = new(CANHostSocketCANProperties)
+	case ObjectTypeCOLOCompare:
+		v.Branch = new(COLOCompareProperties)
+	case ObjectTypeCryptodevBackend, ObjectTypeCryptodevBackendBuiltin, ObjectTypeCryptodevBackendLKCF:
 		v.Branch = new(CryptodevBackendProperties)
 	case ObjectTypeCryptodevVhostUser:
 		v.Branch = new(CryptodevVhostUserProperties)
-	case ObjectTypeDbusVmstate:
+	case ObjectTypeDBusVMState:
 		v.Branch = new(DBusVMStateProperties)
 	case ObjectTypeFilterBuffer:
 		v.Branch = new(FilterBufferProperties)
@@ -2286,20 +2286,20 @@ func (v *ObjectOptions) UnmarshalBranch() any {
 		v.Branch = new(NetfilterProperties)
 	case ObjectTypeFilterRewriter:
 		v.Branch = new(FilterRewriterProperties)
-	case ObjectTypeIgvmCfg:
-		v.Branch = new(IgvmCfgProperties)
+	case ObjectTypeIGVMCfg:
+		v.Branch = new(IGVMCfgProperties)
 	case ObjectTypeInputBarrier:
 		v.Branch = new(InputBarrierProperties)
 	case ObjectTypeInputLinux:
 		v.Branch = new(InputLinuxProperties)
-	case ObjectTypeIommufd:
+	case ObjectTypeIOMMUFD:
 		v.Branch = new(IOMMUFDProperties)
-	case ObjectTypeIothread:
-		v.Branch = new(IothreadProperties)
+	case ObjectTypeIOThread:
+		v.Branch = new(IOThreadProperties)
 	case ObjectTypeMainLoop:
 		v.Branch = new(MainLoopProperties)
-	case ObjectTypeMemoryBackendEpc:
-		v.Branch = new(MemoryBackendEpcProperties)
+	case ObjectTypeMemoryBackendEPC:
+		v.Branch = new(MemoryBackendEPCProperties)
 	case ObjectTypeMemoryBackendFile:
 		v.Branch = new(MemoryBackendFileProperties)
 	case ObjectTypeMemoryBackendMemfd:
@@ -2308,47 +2308,47 @@ func (v *ObjectOptions) UnmarshalBranch() any {
 		v.Branch = new(MemoryBackendProperties)
 	case ObjectTypeMemoryBackendShm:
 		v.Branch = new(MemoryBackendShmProperties)
-	case ObjectTypePrManagerHelper:
-		v.Branch = new(PrManagerHelperProperties)
+	case ObjectTypePRManagerHelper:
+		v.Branch = new(PRManagerHelperProperties)
 	case ObjectTypeQtest:
 		v.Branch = new(QtestProperties)
 	case ObjectTypeRNGBuiltin:
-		v.Branch = new(RngProperties)
-	case ObjectTypeRNGEgd:
-		v.Branch = new(RngEgdProperties)
+		v.Branch = new(RNGProperties)
+	case ObjectTypeRNGEGD:
+		v.Branch = new(RNGEGDProperties)
 	case ObjectTypeRNGRandom:
-		v.Branch = new(RngRandomProperties)
+		v.Branch = new(RNGRandomProperties)
 	case ObjectTypeSecret:
 		v.Branch = new(SecretProperties)
 	case ObjectTypeSecretKeyring:
 		v.Branch = new(SecretKeyringProperties)
 	case ObjectTypeSEVGuest:
-		v.Branch = new(SevGuestProperties)
-	case ObjectTypeSEVSnpGuest:
-		v.Branch = new(SevSnpGuestProperties)
+		v.Branch = new(SEVGuestProperties)
+	case ObjectTypeSEVSNPGuest:
+		v.Branch = new(SEVSNPGuestProperties)
 	case ObjectTypeTDXGuest:
-		v.Branch = new(TdxGuestProperties)
+		v.Branch = new(TDXGuestProperties)
 	case ObjectTypeThreadContext:
 		v.Branch = new(ThreadContextProperties)
 	case ObjectTypeThrottleGroup:
 		v.Branch = new(ThrottleGroupProperties)
 	case ObjectTypeTLSCredsAnon:
-		v.Branch = new(TlsCredsAnonProperties)
-	case ObjectTypeTLSCredsPsk:
-		v.Branch = new(TlsCredsPskProperties)
+		v.Branch = new(TLSCredsAnonProperties)
+	case ObjectTypeTLSCredsPSK:
+		v.Branch = new(TLSCredsPSKProperties)
 	case ObjectTypeTLSCredsX509:
-		v.Branch = new(TlsCredsX509Properties)
+		v.Branch = new(TLSCredsX509Properties)
 	case ObjectTypeTLSCipherSuites:
-		v.Branch = new(TlsCredsProperties)
+		v.Branch = new(TLSCredsProperties)
 	case ObjectTypeXRemoteObject:
 		v.Branch = new(RemoteObjectProperties)
 	case ObjectTypeXVFIOUserServer:
-		v.Branch = new(VfioUserServerProperties)
+		v.Branch = new(VFIOUserServerProperties)
 	case ObjectTypeMonitorHMP:
-		v.Branch = new(ObjectOptionsMonitorHmp)
+		v.Branch = new(ObjectOptionsMonitorHMP)
 	case ObjectTypeMonitorQMP:
-		v.Branch = new(ObjectOptionsMonitorQmp)
-	case ObjectTypeCanBus, ObjectTypePefGuest, ObjectTypeS390PvGuest:
+		v.Branch = new(ObjectOptionsMonitorQMP)
+	case ObjectTypeCANBus, ObjectTypePEFGuest, ObjectTypeS390PVGuest:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -2411,20 +2411,20 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHmp is the QAPI struct ObjectOptionsMonitorHmp.
+// ObjectOptionsMonitorHMP is the QAPI struct ObjectOptionsMonitorHmp.
 //
 // Seen first in QEMU 11.1. See qom.json.
-type ObjectOptionsMonitorHmp struct {
+type ObjectOptionsMonitorHMP struct {
 	Chardev  string `json:"chardev"`
 	Readline *bool  `json:"readline,omitzero"`
 }
 
-func (v *ObjectOptionsMonitorHmp) EncodeMembers(e *wire.Encoder) {
+func (v *ObjectOptionsMonitorHMP) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 	e.OptBool("readline", v.Readline)
 }
 
-func (v *ObjectOptionsMonitorHmp) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "chardev":
 		v.Chardev = d.String()
@@ -2436,22 +2436,22 @@ func (v *ObjectOptionsMonitorHmp) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectOptionsMonitorQmp is the QAPI struct ObjectOptionsMonitorQmp.
+// ObjectOptionsMonitorQMP is the QAPI struct ObjectOptionsMonitorQmp.
 //
 // Seen first in QEMU 11.1. See qom.json.
-type ObjectOptionsMonitorQmp struct {
+type ObjectOptionsMonitorQMP struct {
 	Chardev     string                              `json:"chardev"`
 	Pretty      *bool                               `json:"pretty,omitzero"`
-	CloseAction *ObjectOptionsMonitorQmpCloseAction `json:"close-action,omitzero"`
+	CloseAction *ObjectOptionsMonitorQMPCloseAction `json:"close-action,omitzero"`
 }
 
-func (v *ObjectOptionsMonitorQmp) EncodeMembers(e *wire.Encoder) {
+func (v *ObjectOptionsMonitorQMP) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 	e.OptBool("pretty", v.Pretty)
 	e.OptString("close-action", (*string)(v.CloseAction))
 }
 
-func (v *ObjectOptionsMonitorQmp) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "chardev":
 		v.Chardev = d.String()
@@ -2460,19 +2460,19 @@ func (v *ObjectOptionsMonitorQmp) UnmarshalMember(d *wire.Decoder, name []byte) 
 		d.OptBool(&v.Pretty)
 		return 2
 	case "close-action":
-		v.CloseAction = new(ObjectOptionsMonitorQmpCloseAction(d.Enum()))
+		v.CloseAction = new(ObjectOptionsMonitorQMPCloseAction(d.Enum()))
 		return 3
 	}
 	return 0
 }
 
-// ObjectOptionsMonitorQmpCloseAction is the QAPI enum ObjectOptionsMonitorQmpCloseAction.
+// ObjectOptionsMonitorQMPCloseAction is the QAPI enum ObjectOptionsMonitorQmpCloseAction.
 //
 // Seen first in QEMU 11.1. See qom.json.
-type ObjectOptionsMonitorQmpCloseAction string
+type ObjectOptionsMonitorQMPCloseAction string
 
-// The values of ObjectOptionsMonitorQmpCloseAction.
+// The values of ObjectOptionsMonitorQMPCloseAction.
 const (
-	ObjectOptionsMonitorQmpCloseActionNone   ObjectOptionsMonitorQmpCloseAction = "none"
-	ObjectOptionsMonitorQmpCloseActionDelete ObjectOptionsMonitorQmpCloseAction = "delete"
+	ObjectOptionsMonitorQMPCloseActionNone   ObjectOptionsMonitorQMPCloseAction = "none"
+	ObjectOptionsMonitorQMPCloseActionDelete ObjectOptionsMonitorQMPCloseAction = "delete"
 )

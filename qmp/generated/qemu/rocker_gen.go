@@ -134,10 +134,10 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// RockerOfDpaFlowKey is the QAPI struct RockerOfDpaFlowKey.
+// RockerOfDPAFlowKey is the QAPI struct RockerOfDpaFlowKey.
 //
 // Since QEMU 2.4. See rocker.json.
-type RockerOfDpaFlowKey struct {
+type RockerOfDPAFlowKey struct {
 	Priority uint32  `json:"priority"`
 	TblID    uint32  `json:"tbl-id"`
 	InPport  *uint32 `json:"in-pport,omitzero"`
@@ -147,11 +147,11 @@ type RockerOfDpaFlowKey struct {
 	EthSrc   *string `json:"eth-src,omitzero"`
 	EthDst   *string `json:"eth-dst,omitzero"`
 	IPProto  *uint8  `json:"ip-proto,omitzero"`
-	IPTos    *uint8  `json:"ip-tos,omitzero"`
+	IPTOS    *uint8  `json:"ip-tos,omitzero"`
 	IPDst    *string `json:"ip-dst,omitzero"`
 }
 
-func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "priority":
 		v.Priority = d.Uint32()
@@ -181,7 +181,7 @@ func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.IPProto = new(d.Uint8())
 		return 9
 	case "ip-tos":
-		v.IPTos = new(d.Uint8())
+		v.IPTOS = new(d.Uint8())
 		return 10
 	case "ip-dst":
 		d.OptString(&v.IPDst)
@@ -190,20 +190,20 @@ func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDpaFlowMask is the QAPI struct RockerOfDpaFlowMask.
+// RockerOfDPAFlowMask is the QAPI struct RockerOfDpaFlowMask.
 //
 // Since QEMU 2.4. See rocker.json.
-type RockerOfDpaFlowMask struct {
+type RockerOfDPAFlowMask struct {
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
 	VLANID   *uint16 `json:"vlan-id,omitzero"`
 	EthSrc   *string `json:"eth-src,omitzero"`
 	EthDst   *string `json:"eth-dst,omitzero"`
 	IPProto  *uint8  `json:"ip-proto,omitzero"`
-	IPTos    *uint8  `json:"ip-tos,omitzero"`
+	IPTOS    *uint8  `json:"ip-tos,omitzero"`
 }
 
-func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in-pport":
 		v.InPport = new(d.Uint32())
@@ -224,16 +224,16 @@ func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.IPProto = new(d.Uint8())
 		return 6
 	case "ip-tos":
-		v.IPTos = new(d.Uint8())
+		v.IPTOS = new(d.Uint8())
 		return 7
 	}
 	return 0
 }
 
-// RockerOfDpaFlowAction is the QAPI struct RockerOfDpaFlowAction.
+// RockerOfDPAFlowAction is the QAPI struct RockerOfDpaFlowAction.
 //
 // Since QEMU 2.4. See rocker.json.
-type RockerOfDpaFlowAction struct {
+type RockerOfDPAFlowAction struct {
 	GotoTbl     *uint32 `json:"goto-tbl,omitzero"`
 	GroupID     *uint32 `json:"group-id,omitzero"`
 	TunnelLport *uint32 `json:"tunnel-lport,omitzero"`
@@ -242,7 +242,7 @@ type RockerOfDpaFlowAction struct {
 	OutPport    *uint32 `json:"out-pport,omitzero"`
 }
 
-func (v *RockerOfDpaFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "goto-tbl":
 		v.GotoTbl = new(d.Uint32())
@@ -266,18 +266,18 @@ func (v *RockerOfDpaFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDpaFlow is the QAPI struct RockerOfDpaFlow.
+// RockerOfDPAFlow is the QAPI struct RockerOfDpaFlow.
 //
 // Since QEMU 2.4. See rocker.json.
-type RockerOfDpaFlow struct {
+type RockerOfDPAFlow struct {
 	Cookie uint64                `json:"cookie"`
 	Hits   uint64                `json:"hits"`
-	Key    RockerOfDpaFlowKey    `json:"key"`
-	Mask   RockerOfDpaFlowMask   `json:"mask"`
-	Action RockerOfDpaFlowAction `json:"action"`
+	Key    RockerOfDPAFlowKey    `json:"key"`
+	Mask   RockerOfDPAFlowMask   `json:"mask"`
+	Action RockerOfDPAFlowAction `json:"action"`
 }
 
-func (v *RockerOfDpaFlow) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cookie":
 		v.Cookie = d.Uint64()
@@ -298,15 +298,15 @@ func (v *RockerOfDpaFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDpaFlows is the QMP command query-rocker-of-dpa-flows.
+// QueryRockerOfDPAFlows is the QMP command query-rocker-of-dpa-flows.
 //
 // Since QEMU 2.4. See rocker.json.
-type QueryRockerOfDpaFlows struct {
+type QueryRockerOfDPAFlows struct {
 	Name  string  `json:"name"`
 	TblID *uint32 `json:"tbl-id,omitzero"`
 }
 
-func (r *QueryRockerOfDpaFlows) EncodeMembers(e *wire.Encoder) {
+func (r *QueryRockerOfDPAFlows) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 	if r.TblID != nil {
 		e.Name("tbl-id").Uint(uint64(*r.TblID))
@@ -314,22 +314,22 @@ func (r *QueryRockerOfDpaFlows) EncodeMembers(e *wire.Encoder) {
 }
 
 // Do executes the command.
-func (r QueryRockerOfDpaFlows) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDpaFlow, error) {
-	var v []RockerOfDpaFlow
+func (r QueryRockerOfDPAFlows) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDPAFlow, error) {
+	var v []RockerOfDPAFlow
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-flows", Args: &r, Result: func(d *wire.Decoder) {
-		v = make([]RockerOfDpaFlow, 0, d.Room())
+		v = make([]RockerOfDPAFlow, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, RockerOfDpaFlow{})
+			v = append(v, RockerOfDPAFlow{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
 	return v, err
 }
 
-// RockerOfDpaGroup is the QAPI struct RockerOfDpaGroup.
+// RockerOfDPAGroup is the QAPI struct RockerOfDpaGroup.
 //
 // Since QEMU 2.4. See rocker.json.
-type RockerOfDpaGroup struct {
+type RockerOfDPAGroup struct {
 	ID        uint32   `json:"id"`
 	Type      uint8    `json:"type"`
 	VLANID    *uint16  `json:"vlan-id,omitzero"`
@@ -345,7 +345,7 @@ type RockerOfDpaGroup struct {
 	TTLCheck  *uint8   `json:"ttl-check,omitzero"`
 }
 
-func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.Uint32()
@@ -393,15 +393,15 @@ func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDpaGroups is the QMP command query-rocker-of-dpa-groups.
+// QueryRockerOfDPAGroups is the QMP command query-rocker-of-dpa-groups.
 //
 // Since QEMU 2.4. See rocker.json.
-type QueryRockerOfDpaGroups struct {
+type QueryRockerOfDPAGroups struct {
 	Name string `json:"name"`
 	Type *uint8 `json:"type,omitzero"`
 }
 
-func (r *QueryRockerOfDpaGroups) EncodeMembers(e *wire.Encoder) {
+func (r *QueryRockerOfDPAGroups) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 	if r.Type != nil {
 		e.Name("type").Uint(uint64(*r.Type))
@@ -409,12 +409,12 @@ func (r *QueryRockerOfDpaGroups) EncodeMembers(e *wire.Encoder) {
 }
 
 // Do executes the command.
-func (r QueryRockerOfDpaGroups) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDpaGroup, error) {
-	var v []RockerOfDpaGroup
+func (r QueryRockerOfDPAGroups) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDPAGroup, error) {
+	var v []RockerOfDPAGroup
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-groups", Args: &r, Result: func(d *wire.Decoder) {
-		v = make([]RockerOfDpaGroup, 0, d.Room())
+		v = make([]RockerOfDPAGroup, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, RockerOfDpaGroup{})
+			v = append(v, RockerOfDPAGroup{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)

@@ -30,7 +30,7 @@ const (
 	RunStateSuspended     RunState = "suspended"
 	RunStateWatchdog      RunState = "watchdog"
 	RunStateGuestPanicked RunState = "guest-panicked"
-	RunStateColo          RunState = "colo"
+	RunStateCOLO          RunState = "colo"
 )
 
 // ShutdownCause is the QAPI enum ShutdownCause.
@@ -383,18 +383,18 @@ func (*GuestCrashloadedEvent) EventName() string {
 	return EventGuestCrashloaded
 }
 
-// GuestPvshutdownEvent is the event GUEST_PVSHUTDOWN.
+// GuestPVShutdownEvent is the event GUEST_PVSHUTDOWN.
 //
 // Since QEMU 9.1. See run-state.json.
-type GuestPvshutdownEvent struct{}
+type GuestPVShutdownEvent struct{}
 
-func (v *GuestPvshutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestPVShutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
 // EventName returns GUEST_PVSHUTDOWN.
-func (*GuestPvshutdownEvent) EventName() string {
-	return EventGuestPvshutdown
+func (*GuestPVShutdownEvent) EventName() string {
+	return EventGuestPVShutdown
 }
 
 // GuestPanicAction is the QAPI enum GuestPanicAction.
@@ -436,8 +436,8 @@ type GuestPanicInformation struct {
 //
 //   - *GuestPanicInformationHyperV: hyper-v
 //   - *GuestPanicInformationS390: s390
-//   - *GuestPanicInformationTdx: tdx
-//   - *GuestPanicInformationSev: sev (seen first in QEMU 11.1)
+//   - *GuestPanicInformationTDX: tdx
+//   - *GuestPanicInformationSEV: sev (seen first in QEMU 11.1)
 //   - *RawBranch: a value that is not in this list, or none
 type GuestPanicInformationBranch interface {
 	wire.MemberDecoder
@@ -446,8 +446,8 @@ type GuestPanicInformationBranch interface {
 
 func (*GuestPanicInformationHyperV) isGuestPanicInformationBranch() {}
 func (*GuestPanicInformationS390) isGuestPanicInformationBranch()   {}
-func (*GuestPanicInformationTdx) isGuestPanicInformationBranch()    {}
-func (*GuestPanicInformationSev) isGuestPanicInformationBranch()    {}
+func (*GuestPanicInformationTDX) isGuestPanicInformationBranch()    {}
+func (*GuestPanicInformationSEV) isGuestPanicInformationBranch()    {}
 func (*RawBranch) isGuestPanicInformationBranch()                   {}
 
 func (v *GuestPanicInformation) MarshalMembers(e *wire.Encoder) {
@@ -457,9 +457,9 @@ func (v *GuestPanicInformation) MarshalMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "hyper-v")
 	case *GuestPanicInformationS390:
 		tag = e.Tag(tag, b == nil, "s390")
-	case *GuestPanicInformationTdx:
+	case *GuestPanicInformationTDX:
 		tag = e.Tag(tag, b == nil, "tdx")
-	case *GuestPanicInformationSev:
+	case *GuestPanicInformationSEV:
 		tag = e.Tag(tag, b == nil, "sev")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -490,9 +490,9 @@ func (v *GuestPanicInformation) DecodeBranch() wire.MemberDecoder {
 	case GuestPanicInformationTypeS390:
 		v.Branch = new(GuestPanicInformationS390)
 	case GuestPanicInformationTypeTDX:
-		v.Branch = new(GuestPanicInformationTdx)
+		v.Branch = new(GuestPanicInformationTDX)
 	case GuestPanicInformationTypeSEV:
-		v.Branch = new(GuestPanicInformationSev)
+		v.Branch = new(GuestPanicInformationSEV)
 	default:
 		v.Branch = new(RawBranch)
 	}
@@ -571,15 +571,15 @@ const (
 // Since QEMU 2.12. See run-state.json.
 type GuestPanicInformationS390 struct {
 	Core    uint32          `json:"core"`
-	PswMask uint64          `json:"psw-mask"`
-	PswAddr uint64          `json:"psw-addr"`
+	PSWMask uint64          `json:"psw-mask"`
+	PSWAddr uint64          `json:"psw-addr"`
 	Reason  S390CrashReason `json:"reason"`
 }
 
 func (v *GuestPanicInformationS390) MarshalMembers(e *wire.Encoder) {
 	e.Name("core").Uint(uint64(v.Core))
-	e.Name("psw-mask").Uint(v.PswMask)
-	e.Name("psw-addr").Uint(v.PswAddr)
+	e.Name("psw-mask").Uint(v.PSWMask)
+	e.Name("psw-addr").Uint(v.PSWAddr)
 	e.Name("reason").String(string(v.Reason))
 }
 
@@ -589,10 +589,10 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 		v.Core = d.Uint32()
 		return 1
 	case "psw-mask":
-		v.PswMask = d.Uint64()
+		v.PSWMask = d.Uint64()
 		return 2
 	case "psw-addr":
-		v.PswAddr = d.Uint64()
+		v.PSWAddr = d.Uint64()
 		return 3
 	case "reason":
 		v.Reason = S390CrashReason(d.Enum())
@@ -601,22 +601,22 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestPanicInformationTdx is the QAPI struct GuestPanicInformationTdx.
+// GuestPanicInformationTDX is the QAPI struct GuestPanicInformationTdx.
 //
 // Since QEMU 10.1. See run-state.json.
-type GuestPanicInformationTdx struct {
+type GuestPanicInformationTDX struct {
 	ErrorCode uint32  `json:"error-code"`
 	Message   string  `json:"message"`
-	Gpa       *uint64 `json:"gpa,omitzero"`
+	GPA       *uint64 `json:"gpa,omitzero"`
 }
 
-func (v *GuestPanicInformationTdx) MarshalMembers(e *wire.Encoder) {
+func (v *GuestPanicInformationTDX) MarshalMembers(e *wire.Encoder) {
 	e.Name("error-code").Uint(uint64(v.ErrorCode))
 	e.Name("message").String(v.Message)
-	e.OptUint("gpa", v.Gpa)
+	e.OptUint("gpa", v.GPA)
 }
 
-func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestPanicInformationTDX) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "error-code":
 		v.ErrorCode = d.Uint32()
@@ -625,7 +625,7 @@ func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Message = d.String()
 		return 2
 	case "gpa":
-		d.OptUint(&v.Gpa)
+		d.OptUint(&v.GPA)
 		return 3
 	}
 	return 0
@@ -704,32 +704,32 @@ func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NotifyVmexitOption is the QAPI enum NotifyVmexitOption.
+// NotifyVMExitOption is the QAPI enum NotifyVmexitOption.
 //
 // Since QEMU 7.2. See run-state.json.
-type NotifyVmexitOption string
+type NotifyVMExitOption string
 
-// The values of NotifyVmexitOption.
+// The values of NotifyVMExitOption.
 const (
-	NotifyVmexitOptionRun           NotifyVmexitOption = "run"
-	NotifyVmexitOptionInternalError NotifyVmexitOption = "internal-error"
-	NotifyVmexitOptionDisable       NotifyVmexitOption = "disable"
+	NotifyVMExitOptionRun           NotifyVMExitOption = "run"
+	NotifyVMExitOptionInternalError NotifyVMExitOption = "internal-error"
+	NotifyVMExitOptionDisable       NotifyVMExitOption = "disable"
 )
 
-// GuestPanicInformationSev is the QAPI struct GuestPanicInformationSev.
+// GuestPanicInformationSEV is the QAPI struct GuestPanicInformationSev.
 //
 // Seen first in QEMU 11.1. See run-state.json.
-type GuestPanicInformationSev struct {
+type GuestPanicInformationSEV struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`
 }
 
-func (v *GuestPanicInformationSev) MarshalMembers(e *wire.Encoder) {
+func (v *GuestPanicInformationSEV) MarshalMembers(e *wire.Encoder) {
 	e.Name("set").Int(v.Set)
 	e.Name("code").Int(v.Code)
 }
 
-func (v *GuestPanicInformationSev) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestPanicInformationSEV) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "set":
 		v.Set = d.Int64()

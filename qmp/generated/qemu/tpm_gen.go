@@ -8,18 +8,18 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TpmModel is the QAPI enum TpmModel.
+// TPMModel is the QAPI enum TpmModel.
 //
 // Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
-type TpmModel string
+type TPMModel string
 
-// The values of TpmModel.
+// The values of TPMModel.
 const (
-	TpmModelTPMTis   TpmModel = "tpm-tis"
-	TpmModelTPMCrb   TpmModel = "tpm-crb"
-	TpmModelTPMSpapr TpmModel = "tpm-spapr"
+	TPMModelTPMTIS   TPMModel = "tpm-tis"
+	TPMModelTPMCRB   TPMModel = "tpm-crb"
+	TPMModelTPMSPAPR TPMModel = "tpm-spapr"
 )
 
 // QueryTPMModels is the QMP command query-tpm-models.
@@ -30,28 +30,28 @@ const (
 type QueryTPMModels struct{}
 
 // Do executes the command.
-func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmModel, error) {
-	var v []TpmModel
+func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMModel, error) {
+	var v []TPMModel
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-models", Result: func(d *wire.Decoder) {
-		v = make([]TpmModel, 0, d.Room())
+		v = make([]TPMModel, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, TpmModel(d.Enum()))
+			v = append(v, TPMModel(d.Enum()))
 		}
 	}}, opts)
 	return v, err
 }
 
-// TpmType is the QAPI enum TpmType.
+// TPMType is the QAPI enum TpmType.
 //
 // Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
-type TpmType string
+type TPMType string
 
-// The values of TpmType.
+// The values of TPMType.
 const (
-	TpmTypePassthrough TpmType = "passthrough"
-	TpmTypeEmulator    TpmType = "emulator"
+	TPMTypePassthrough TPMType = "passthrough"
+	TPMTypeEmulator    TPMType = "emulator"
 )
 
 // QueryTPMTypes is the QMP command query-tpm-types.
@@ -62,12 +62,12 @@ const (
 type QueryTPMTypes struct{}
 
 // Do executes the command.
-func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmType, error) {
-	var v []TpmType
+func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMType, error) {
+	var v []TPMType
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-types", Result: func(d *wire.Decoder) {
-		v = make([]TpmType, 0, d.Room())
+		v = make([]TPMType, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, TpmType(d.Enum()))
+			v = append(v, TPMType(d.Enum()))
 		}
 	}}, opts)
 	return v, err
@@ -122,32 +122,32 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TpmTypeOptions is the QAPI union TpmTypeOptions.
+// TPMTypeOptions is the QAPI union TpmTypeOptions.
 //
 // Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
-type TpmTypeOptions struct {
+type TPMTypeOptions struct {
 	// Decides what Branch holds.
-	Type   TpmType `json:"type"`
-	Branch TpmTypeOptionsBranch
+	Type   TPMType `json:"type"`
+	Branch TPMTypeOptionsBranch
 }
 
-// TpmTypeOptionsBranch is what the Type of TpmTypeOptions adds to it:
+// TPMTypeOptionsBranch is what the Type of TPMTypeOptions adds to it:
 //
 //   - *TPMPassthroughOptions: passthrough
 //   - *TPMEmulatorOptions: emulator
 //   - *RawBranch: a value that is not in this list, or none
-type TpmTypeOptionsBranch interface {
+type TPMTypeOptionsBranch interface {
 	wire.MemberDecoder
-	isTpmTypeOptionsBranch()
+	isTPMTypeOptionsBranch()
 }
 
-func (*TPMPassthroughOptions) isTpmTypeOptionsBranch() {}
-func (*TPMEmulatorOptions) isTpmTypeOptionsBranch()    {}
-func (*RawBranch) isTpmTypeOptionsBranch()             {}
+func (*TPMPassthroughOptions) isTPMTypeOptionsBranch() {}
+func (*TPMEmulatorOptions) isTPMTypeOptionsBranch()    {}
+func (*RawBranch) isTPMTypeOptionsBranch()             {}
 
-func (v *TpmTypeOptions) MarshalMembers(e *wire.Encoder) {
+func (v *TPMTypeOptions) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
 	case *TPMPassthroughOptions:
@@ -171,10 +171,10 @@ func (v *TpmTypeOptions) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TPMTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
-		v.Type = TpmType(d.Enum())
+		v.Type = TPMType(d.Enum())
 		return 1
 	case "data":
 		switch b := v.Branch.(type) {
@@ -186,16 +186,16 @@ func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*TpmTypeOptions) Discriminator() string {
+func (*TPMTypeOptions) Discriminator() string {
 	return "type"
 }
 
-func (v *TpmTypeOptions) DecodeBranch() wire.MemberDecoder {
+func (v *TPMTypeOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
-	case TpmTypePassthrough:
+	case TPMTypePassthrough:
 		v.Branch = new(TPMPassthroughOptions)
 		return nil
-	case TpmTypeEmulator:
+	case TPMTypeEmulator:
 		v.Branch = new(TPMEmulatorOptions)
 		return nil
 	default:
@@ -204,16 +204,16 @@ func (v *TpmTypeOptions) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
-func (v TpmTypeOptions) MarshalJSON() ([]byte, error) {
+func (v TPMTypeOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *TpmTypeOptions) UnmarshalJSON(text []byte) error {
-	*v = TpmTypeOptions{}
+func (v *TPMTypeOptions) UnmarshalJSON(text []byte) error {
+	*v = TPMTypeOptions{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v TpmTypeOptions) String() string {
+func (v TPMTypeOptions) String() string {
 	return qmp.Format(&v)
 }
 
@@ -224,8 +224,8 @@ func (v TpmTypeOptions) String() string {
 // Only in a QEMU built with CONFIG_TPM.
 type TPMInfo struct {
 	ID      string         `json:"id"`
-	Model   TpmModel       `json:"model"`
-	Options TpmTypeOptions `json:"options"`
+	Model   TPMModel       `json:"model"`
+	Options TPMTypeOptions `json:"options"`
 }
 
 func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -234,7 +234,7 @@ func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.ID = d.String()
 		return 1
 	case "model":
-		v.Model = TpmModel(d.Enum())
+		v.Model = TPMModel(d.Enum())
 		return 2
 	case "options":
 		d.Object(&v.Options)

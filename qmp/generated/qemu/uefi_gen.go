@@ -7,10 +7,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// UefiVariable is the QAPI struct UefiVariable.
+// UEFIVariable is the QAPI struct UefiVariable.
 //
 // Since QEMU 10.0. See uefi.json.
-type UefiVariable struct {
+type UEFIVariable struct {
 	GUID   string  `json:"guid"`
 	Name   string  `json:"name"`
 	Attr   int64   `json:"attr"`
@@ -19,7 +19,7 @@ type UefiVariable struct {
 	Digest *string `json:"digest,omitzero"`
 }
 
-func (v *UefiVariable) MarshalMembers(e *wire.Encoder) {
+func (v *UEFIVariable) MarshalMembers(e *wire.Encoder) {
 	e.Name("guid").String(v.GUID)
 	e.Name("name").String(v.Name)
 	e.Name("attr").Int(v.Attr)
@@ -28,7 +28,7 @@ func (v *UefiVariable) MarshalMembers(e *wire.Encoder) {
 	e.OptString("digest", v.Digest)
 }
 
-func (v *UefiVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *UEFIVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "guid":
 		v.GUID = d.String()
@@ -52,15 +52,15 @@ func (v *UefiVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// UefiVarStore is the QAPI struct UefiVarStore.
+// UEFIVarStore is the QAPI struct UefiVarStore.
 //
 // Since QEMU 10.0. See uefi.json.
-type UefiVarStore struct {
+type UEFIVarStore struct {
 	Version   int64          `json:"version"`
-	Variables []UefiVariable `json:"variables"`
+	Variables []UEFIVariable `json:"variables"`
 }
 
-func (v *UefiVarStore) MarshalMembers(e *wire.Encoder) {
+func (v *UEFIVarStore) MarshalMembers(e *wire.Encoder) {
 	e.Name("version").Int(v.Version)
 	e.Name("variables").BeginArray()
 	for i := range v.Variables {
@@ -69,15 +69,15 @@ func (v *UefiVarStore) MarshalMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *UefiVarStore) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *UEFIVarStore) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
 		v.Version = d.Int64()
 		return 1
 	case "variables":
-		v.Variables = make([]UefiVariable, 0, d.Room())
+		v.Variables = make([]UEFIVariable, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Variables = append(v.Variables, UefiVariable{})
+			v.Variables = append(v.Variables, UEFIVariable{})
 			d.Unmarshal(&v.Variables[len(v.Variables)-1])
 		}
 		return 2
@@ -85,15 +85,15 @@ func (v *UefiVarStore) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v UefiVarStore) MarshalJSON() ([]byte, error) {
+func (v UEFIVarStore) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *UefiVarStore) UnmarshalJSON(text []byte) error {
-	*v = UefiVarStore{}
+func (v *UEFIVarStore) UnmarshalJSON(text []byte) error {
+	*v = UEFIVarStore{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v UefiVarStore) String() string {
+func (v UEFIVarStore) String() string {
 	return qmp.Format(&v)
 }

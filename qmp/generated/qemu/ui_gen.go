@@ -16,7 +16,7 @@ type DisplayProtocol string
 // The values of DisplayProtocol.
 const (
 	DisplayProtocolVNC   DisplayProtocol = "vnc"
-	DisplayProtocolSpice DisplayProtocol = "spice"
+	DisplayProtocolSPICE DisplayProtocol = "spice"
 )
 
 // SetPasswordAction is the QAPI enum SetPasswordAction.
@@ -45,7 +45,7 @@ type SetPasswordOptions struct {
 
 // SetPasswordOptionsBranch is what the Protocol of SetPasswordOptions adds to it:
 //
-//   - *SetPasswordOptionsVnc: vnc
+//   - *SetPasswordOptionsVNC: vnc
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for spice.
@@ -54,13 +54,13 @@ type SetPasswordOptionsBranch interface {
 	isSetPasswordOptionsBranch()
 }
 
-func (*SetPasswordOptionsVnc) isSetPasswordOptionsBranch() {}
+func (*SetPasswordOptionsVNC) isSetPasswordOptionsBranch() {}
 func (*RawBranch) isSetPasswordOptionsBranch()             {}
 
 func (v *SetPasswordOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Protocol)
 	switch b := v.Branch.(type) {
-	case *SetPasswordOptionsVnc:
+	case *SetPasswordOptionsVNC:
 		tag = e.Tag(tag, b == nil, "vnc")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -95,8 +95,8 @@ func (*SetPasswordOptions) Discriminator() string {
 func (v *SetPasswordOptions) UnmarshalBranch() any {
 	switch v.Protocol {
 	case DisplayProtocolVNC:
-		v.Branch = new(SetPasswordOptionsVnc)
-	case DisplayProtocolSpice:
+		v.Branch = new(SetPasswordOptionsVNC)
+	case DisplayProtocolSPICE:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -117,18 +117,18 @@ func (v SetPasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SetPasswordOptionsVnc is the QAPI struct SetPasswordOptionsVnc.
+// SetPasswordOptionsVNC is the QAPI struct SetPasswordOptionsVnc.
 //
 // Since QEMU 7.0. See ui.json.
-type SetPasswordOptionsVnc struct {
+type SetPasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
 
-func (v *SetPasswordOptionsVnc) EncodeMembers(e *wire.Encoder) {
+func (v *SetPasswordOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	e.OptString("display", v.Display)
 }
 
-func (v *SetPasswordOptionsVnc) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *SetPasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "display":
 		d.OptString(&v.Display)
@@ -175,7 +175,7 @@ type ExpirePasswordOptions struct {
 
 // ExpirePasswordOptionsBranch is what the Protocol of ExpirePasswordOptions adds to it:
 //
-//   - *ExpirePasswordOptionsVnc: vnc
+//   - *ExpirePasswordOptionsVNC: vnc
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for spice.
@@ -184,13 +184,13 @@ type ExpirePasswordOptionsBranch interface {
 	isExpirePasswordOptionsBranch()
 }
 
-func (*ExpirePasswordOptionsVnc) isExpirePasswordOptionsBranch() {}
+func (*ExpirePasswordOptionsVNC) isExpirePasswordOptionsBranch() {}
 func (*RawBranch) isExpirePasswordOptionsBranch()                {}
 
 func (v *ExpirePasswordOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Protocol)
 	switch b := v.Branch.(type) {
-	case *ExpirePasswordOptionsVnc:
+	case *ExpirePasswordOptionsVNC:
 		tag = e.Tag(tag, b == nil, "vnc")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -221,8 +221,8 @@ func (*ExpirePasswordOptions) Discriminator() string {
 func (v *ExpirePasswordOptions) UnmarshalBranch() any {
 	switch v.Protocol {
 	case DisplayProtocolVNC:
-		v.Branch = new(ExpirePasswordOptionsVnc)
-	case DisplayProtocolSpice:
+		v.Branch = new(ExpirePasswordOptionsVNC)
+	case DisplayProtocolSPICE:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -243,18 +243,18 @@ func (v ExpirePasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ExpirePasswordOptionsVnc is the QAPI struct ExpirePasswordOptionsVnc.
+// ExpirePasswordOptionsVNC is the QAPI struct ExpirePasswordOptionsVnc.
 //
 // Since QEMU 7.0. See ui.json.
-type ExpirePasswordOptionsVnc struct {
+type ExpirePasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
 
-func (v *ExpirePasswordOptionsVnc) EncodeMembers(e *wire.Encoder) {
+func (v *ExpirePasswordOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	e.OptString("display", v.Display)
 }
 
-func (v *ExpirePasswordOptionsVnc) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *ExpirePasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "display":
 		d.OptString(&v.Display)
@@ -296,7 +296,7 @@ type ImageFormat string
 
 // The values of ImageFormat.
 const (
-	ImageFormatPpm ImageFormat = "ppm"
+	ImageFormatPPM ImageFormat = "ppm"
 	ImageFormatPNG ImageFormat = "png"
 )
 
@@ -324,18 +324,18 @@ func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return qmp.Do(ctx, x, &qmp.Call{Command: "screendump", Args: &r}, opts)
 }
 
-// SpiceBasicInfo is the QAPI struct SpiceBasicInfo.
+// SPICEBasicInfo is the QAPI struct SpiceBasicInfo.
 //
 // Since QEMU 2.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceBasicInfo struct {
+type SPICEBasicInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
 	Family NetworkAddressFamily `json:"family"`
 }
 
-func (v *SpiceBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -350,19 +350,19 @@ func (v *SpiceBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceServerInfo is the QAPI struct SpiceServerInfo.
+// SPICEServerInfo is the QAPI struct SpiceServerInfo.
 //
 // Since QEMU 2.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceServerInfo struct {
+type SPICEServerInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
 	Family NetworkAddressFamily `json:"family"`
 	Auth   *string              `json:"auth,omitzero"`
 }
 
-func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -380,12 +380,12 @@ func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceChannel is the QAPI struct SpiceChannel.
+// SPICEChannel is the QAPI struct SpiceChannel.
 //
 // Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceChannel struct {
+type SPICEChannel struct {
 	Host         string               `json:"host"`
 	Port         string               `json:"port"`
 	Family       NetworkAddressFamily `json:"family"`
@@ -395,7 +395,7 @@ type SpiceChannel struct {
 	TLS          bool                 `json:"tls"`
 }
 
-func (v *SpiceChannel) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -422,26 +422,26 @@ func (v *SpiceChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceQueryMouseMode is the QAPI enum SpiceQueryMouseMode.
+// SPICEQueryMouseMode is the QAPI enum SpiceQueryMouseMode.
 //
 // Since QEMU 1.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceQueryMouseMode string
+type SPICEQueryMouseMode string
 
-// The values of SpiceQueryMouseMode.
+// The values of SPICEQueryMouseMode.
 const (
-	SpiceQueryMouseModeClient  SpiceQueryMouseMode = "client"
-	SpiceQueryMouseModeServer  SpiceQueryMouseMode = "server"
-	SpiceQueryMouseModeUnknown SpiceQueryMouseMode = "unknown"
+	SPICEQueryMouseModeClient  SPICEQueryMouseMode = "client"
+	SPICEQueryMouseModeServer  SPICEQueryMouseMode = "server"
+	SPICEQueryMouseModeUnknown SPICEQueryMouseMode = "unknown"
 )
 
-// SpiceInfo is the QAPI struct SpiceInfo.
+// SPICEInfo is the QAPI struct SpiceInfo.
 //
 // Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceInfo struct {
+type SPICEInfo struct {
 	Enabled         bool                `json:"enabled"`
 	Migrated        bool                `json:"migrated"`
 	Host            *string             `json:"host,omitzero"`
@@ -449,11 +449,11 @@ type SpiceInfo struct {
 	TLSPort         *int64              `json:"tls-port,omitzero"`
 	Auth            *string             `json:"auth,omitzero"`
 	CompiledVersion *string             `json:"compiled-version,omitzero"`
-	MouseMode       SpiceQueryMouseMode `json:"mouse-mode"`
-	Channels        []SpiceChannel      `json:"channels,omitzero"`
+	MouseMode       SPICEQueryMouseMode `json:"mouse-mode"`
+	Channels        []SPICEChannel      `json:"channels,omitzero"`
 }
 
-func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
@@ -477,12 +477,12 @@ func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.CompiledVersion)
 		return 7
 	case "mouse-mode":
-		v.MouseMode = SpiceQueryMouseMode(d.Enum())
+		v.MouseMode = SPICEQueryMouseMode(d.Enum())
 		return 8
 	case "channels":
-		v.Channels = make([]SpiceChannel, 0, d.Room())
+		v.Channels = make([]SPICEChannel, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Channels = append(v.Channels, SpiceChannel{})
+			v.Channels = append(v.Channels, SPICEChannel{})
 			d.Object(&v.Channels[len(v.Channels)-1])
 		}
 		return 9
@@ -490,33 +490,33 @@ func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySpice is the QMP command query-spice.
+// QuerySPICE is the QMP command query-spice.
 //
 // Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type QuerySpice struct{}
+type QuerySPICE struct{}
 
 // Do executes the command.
-func (r QuerySpice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SpiceInfo, error) {
-	var v SpiceInfo
+func (r QuerySPICE) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SPICEInfo, error) {
+	var v SPICEInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-spice", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SpiceConnectedEvent is the event SPICE_CONNECTED.
+// SPICEConnectedEvent is the event SPICE_CONNECTED.
 //
 // Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceConnectedEvent struct {
-	Server SpiceBasicInfo `json:"server"`
-	Client SpiceBasicInfo `json:"client"`
+type SPICEConnectedEvent struct {
+	Server SPICEBasicInfo `json:"server"`
+	Client SPICEBasicInfo `json:"client"`
 }
 
-func (v *SpiceConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
@@ -529,21 +529,21 @@ func (v *SpiceConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns SPICE_CONNECTED.
-func (*SpiceConnectedEvent) EventName() string {
-	return EventSpiceConnected
+func (*SPICEConnectedEvent) EventName() string {
+	return EventSPICEConnected
 }
 
-// SpiceInitializedEvent is the event SPICE_INITIALIZED.
+// SPICEInitializedEvent is the event SPICE_INITIALIZED.
 //
 // Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceInitializedEvent struct {
-	Server SpiceServerInfo `json:"server"`
-	Client SpiceChannel    `json:"client"`
+type SPICEInitializedEvent struct {
+	Server SPICEServerInfo `json:"server"`
+	Client SPICEChannel    `json:"client"`
 }
 
-func (v *SpiceInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
@@ -556,21 +556,21 @@ func (v *SpiceInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns SPICE_INITIALIZED.
-func (*SpiceInitializedEvent) EventName() string {
-	return EventSpiceInitialized
+func (*SPICEInitializedEvent) EventName() string {
+	return EventSPICEInitialized
 }
 
-// SpiceDisconnectedEvent is the event SPICE_DISCONNECTED.
+// SPICEDisconnectedEvent is the event SPICE_DISCONNECTED.
 //
 // Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceDisconnectedEvent struct {
-	Server SpiceBasicInfo `json:"server"`
-	Client SpiceBasicInfo `json:"client"`
+type SPICEDisconnectedEvent struct {
+	Server SPICEBasicInfo `json:"server"`
+	Client SPICEBasicInfo `json:"client"`
 }
 
-func (v *SpiceDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
@@ -583,39 +583,39 @@ func (v *SpiceDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 }
 
 // EventName returns SPICE_DISCONNECTED.
-func (*SpiceDisconnectedEvent) EventName() string {
-	return EventSpiceDisconnected
+func (*SPICEDisconnectedEvent) EventName() string {
+	return EventSPICEDisconnected
 }
 
-// SpiceMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED.
+// SPICEMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED.
 //
 // Since QEMU 1.3. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceMigrateCompletedEvent struct{}
+type SPICEMigrateCompletedEvent struct{}
 
-func (v *SpiceMigrateCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEMigrateCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
 // EventName returns SPICE_MIGRATE_COMPLETED.
-func (*SpiceMigrateCompletedEvent) EventName() string {
-	return EventSpiceMigrateCompleted
+func (*SPICEMigrateCompletedEvent) EventName() string {
+	return EventSPICEMigrateCompleted
 }
 
-// VncBasicInfo is the QAPI struct VncBasicInfo.
+// VNCBasicInfo is the QAPI struct VncBasicInfo.
 //
 // Since QEMU 2.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncBasicInfo struct {
+type VNCBasicInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
 	Family    NetworkAddressFamily `json:"family"`
 	Websocket bool                 `json:"websocket"`
 }
 
-func (v *VncBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -633,12 +633,12 @@ func (v *VncBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncServerInfo is the QAPI struct VncServerInfo.
+// VNCServerInfo is the QAPI struct VncServerInfo.
 //
 // Since QEMU 2.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncServerInfo struct {
+type VNCServerInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
 	Family    NetworkAddressFamily `json:"family"`
@@ -646,7 +646,7 @@ type VncServerInfo struct {
 	Auth      *string              `json:"auth,omitzero"`
 }
 
-func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -667,12 +667,12 @@ func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncClientInfo is the QAPI struct VncClientInfo.
+// VNCClientInfo is the QAPI struct VncClientInfo.
 //
 // Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncClientInfo struct {
+type VNCClientInfo struct {
 	Host         string               `json:"host"`
 	Service      string               `json:"service"`
 	Family       NetworkAddressFamily `json:"family"`
@@ -681,7 +681,7 @@ type VncClientInfo struct {
 	SASLUsername *string              `json:"sasl_username,omitzero"`
 }
 
-func (v *VncClientInfo) MarshalMembers(e *wire.Encoder) {
+func (v *VNCClientInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("host").String(v.Host)
 	e.Name("service").String(v.Service)
 	e.Name("family").String(string(v.Family))
@@ -690,7 +690,7 @@ func (v *VncClientInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptString("sasl_username", v.SASLUsername)
 }
 
-func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -714,21 +714,21 @@ func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncInfo is the QAPI struct VncInfo.
+// VNCInfo is the QAPI struct VncInfo.
 //
 // Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncInfo struct {
+type VNCInfo struct {
 	Enabled bool                  `json:"enabled"`
 	Host    *string               `json:"host,omitzero"`
 	Family  *NetworkAddressFamily `json:"family,omitzero"`
 	Service *string               `json:"service,omitzero"`
 	Auth    *string               `json:"auth,omitzero"`
-	Clients []VncClientInfo       `json:"clients,omitzero"`
+	Clients []VNCClientInfo       `json:"clients,omitzero"`
 }
 
-func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
@@ -746,9 +746,9 @@ func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.Auth)
 		return 5
 	case "clients":
-		v.Clients = make([]VncClientInfo, 0, d.Room())
+		v.Clients = make([]VNCClientInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Clients = append(v.Clients, VncClientInfo{})
+			v.Clients = append(v.Clients, VNCClientInfo{})
 			d.Object(&v.Clients[len(v.Clients)-1])
 		}
 		return 6
@@ -756,61 +756,61 @@ func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncPrimaryAuth is the QAPI enum VncPrimaryAuth.
+// VNCPrimaryAuth is the QAPI enum VncPrimaryAuth.
 //
 // Since QEMU 2.3. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncPrimaryAuth string
+type VNCPrimaryAuth string
 
-// The values of VncPrimaryAuth.
+// The values of VNCPrimaryAuth.
 const (
-	VncPrimaryAuthNone     VncPrimaryAuth = "none"
-	VncPrimaryAuthVNC      VncPrimaryAuth = "vnc"
-	VncPrimaryAuthRa2      VncPrimaryAuth = "ra2"
-	VncPrimaryAuthRa2ne    VncPrimaryAuth = "ra2ne"
-	VncPrimaryAuthTight    VncPrimaryAuth = "tight"
-	VncPrimaryAuthUltra    VncPrimaryAuth = "ultra"
-	VncPrimaryAuthTLS      VncPrimaryAuth = "tls"
-	VncPrimaryAuthVencrypt VncPrimaryAuth = "vencrypt"
-	VncPrimaryAuthSASL     VncPrimaryAuth = "sasl"
+	VNCPrimaryAuthNone     VNCPrimaryAuth = "none"
+	VNCPrimaryAuthVNC      VNCPrimaryAuth = "vnc"
+	VNCPrimaryAuthRA2      VNCPrimaryAuth = "ra2"
+	VNCPrimaryAuthRA2ne    VNCPrimaryAuth = "ra2ne"
+	VNCPrimaryAuthTight    VNCPrimaryAuth = "tight"
+	VNCPrimaryAuthUltra    VNCPrimaryAuth = "ultra"
+	VNCPrimaryAuthTLS      VNCPrimaryAuth = "tls"
+	VNCPrimaryAuthVencrypt VNCPrimaryAuth = "vencrypt"
+	VNCPrimaryAuthSASL     VNCPrimaryAuth = "sasl"
 )
 
-// VncVencryptSubAuth is the QAPI enum VncVencryptSubAuth.
+// VNCVencryptSubAuth is the QAPI enum VncVencryptSubAuth.
 //
 // Since QEMU 2.3. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncVencryptSubAuth string
+type VNCVencryptSubAuth string
 
-// The values of VncVencryptSubAuth.
+// The values of VNCVencryptSubAuth.
 const (
-	VncVencryptSubAuthPlain     VncVencryptSubAuth = "plain"
-	VncVencryptSubAuthTLSNone   VncVencryptSubAuth = "tls-none"
-	VncVencryptSubAuthX509None  VncVencryptSubAuth = "x509-none"
-	VncVencryptSubAuthTLSVNC    VncVencryptSubAuth = "tls-vnc"
-	VncVencryptSubAuthX509VNC   VncVencryptSubAuth = "x509-vnc"
-	VncVencryptSubAuthTLSPlain  VncVencryptSubAuth = "tls-plain"
-	VncVencryptSubAuthX509Plain VncVencryptSubAuth = "x509-plain"
-	VncVencryptSubAuthTLSSASL   VncVencryptSubAuth = "tls-sasl"
-	VncVencryptSubAuthX509SASL  VncVencryptSubAuth = "x509-sasl"
+	VNCVencryptSubAuthPlain     VNCVencryptSubAuth = "plain"
+	VNCVencryptSubAuthTLSNone   VNCVencryptSubAuth = "tls-none"
+	VNCVencryptSubAuthX509None  VNCVencryptSubAuth = "x509-none"
+	VNCVencryptSubAuthTLSVNC    VNCVencryptSubAuth = "tls-vnc"
+	VNCVencryptSubAuthX509VNC   VNCVencryptSubAuth = "x509-vnc"
+	VNCVencryptSubAuthTLSPlain  VNCVencryptSubAuth = "tls-plain"
+	VNCVencryptSubAuthX509Plain VNCVencryptSubAuth = "x509-plain"
+	VNCVencryptSubAuthTLSSASL   VNCVencryptSubAuth = "tls-sasl"
+	VNCVencryptSubAuthX509SASL  VNCVencryptSubAuth = "x509-sasl"
 )
 
-// VncServerInfo2 is the QAPI struct VncServerInfo2.
+// VNCServerInfo2 is the QAPI struct VncServerInfo2.
 //
 // Since QEMU 2.9. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncServerInfo2 struct {
+type VNCServerInfo2 struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
 	Family    NetworkAddressFamily `json:"family"`
 	Websocket bool                 `json:"websocket"`
-	Auth      VncPrimaryAuth       `json:"auth"`
-	Vencrypt  *VncVencryptSubAuth  `json:"vencrypt,omitzero"`
+	Auth      VNCPrimaryAuth       `json:"auth"`
+	Vencrypt  *VNCVencryptSubAuth  `json:"vencrypt,omitzero"`
 }
 
-func (v *VncServerInfo2) MarshalMembers(e *wire.Encoder) {
+func (v *VNCServerInfo2) MarshalMembers(e *wire.Encoder) {
 	e.Name("host").String(v.Host)
 	e.Name("service").String(v.Service)
 	e.Name("family").String(string(v.Family))
@@ -819,7 +819,7 @@ func (v *VncServerInfo2) MarshalMembers(e *wire.Encoder) {
 	e.OptString("vencrypt", (*string)(v.Vencrypt))
 }
 
-func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -834,30 +834,30 @@ func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "auth":
-		v.Auth = VncPrimaryAuth(d.Enum())
+		v.Auth = VNCPrimaryAuth(d.Enum())
 		return 5
 	case "vencrypt":
-		v.Vencrypt = new(VncVencryptSubAuth(d.Enum()))
+		v.Vencrypt = new(VNCVencryptSubAuth(d.Enum()))
 		return 6
 	}
 	return 0
 }
 
-// VncInfo2 is the QAPI struct VncInfo2.
+// VNCInfo2 is the QAPI struct VncInfo2.
 //
 // Since QEMU 2.3. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncInfo2 struct {
+type VNCInfo2 struct {
 	ID       string              `json:"id"`
-	Server   []VncServerInfo2    `json:"server"`
-	Clients  []VncClientInfo     `json:"clients"`
-	Auth     VncPrimaryAuth      `json:"auth"`
-	Vencrypt *VncVencryptSubAuth `json:"vencrypt,omitzero"`
+	Server   []VNCServerInfo2    `json:"server"`
+	Clients  []VNCClientInfo     `json:"clients"`
+	Auth     VNCPrimaryAuth      `json:"auth"`
+	Vencrypt *VNCVencryptSubAuth `json:"vencrypt,omitzero"`
 	Display  *string             `json:"display,omitzero"`
 }
 
-func (v *VncInfo2) MarshalMembers(e *wire.Encoder) {
+func (v *VNCInfo2) MarshalMembers(e *wire.Encoder) {
 	e.Name("id").String(v.ID)
 	e.Name("server").BeginArray()
 	for i := range v.Server {
@@ -874,30 +874,30 @@ func (v *VncInfo2) MarshalMembers(e *wire.Encoder) {
 	e.OptString("display", v.Display)
 }
 
-func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
 		return 1
 	case "server":
-		v.Server = make([]VncServerInfo2, 0, d.Room())
+		v.Server = make([]VNCServerInfo2, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Server = append(v.Server, VncServerInfo2{})
+			v.Server = append(v.Server, VNCServerInfo2{})
 			d.Object(&v.Server[len(v.Server)-1])
 		}
 		return 2
 	case "clients":
-		v.Clients = make([]VncClientInfo, 0, d.Room())
+		v.Clients = make([]VNCClientInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Clients = append(v.Clients, VncClientInfo{})
+			v.Clients = append(v.Clients, VNCClientInfo{})
 			d.Object(&v.Clients[len(v.Clients)-1])
 		}
 		return 3
 	case "auth":
-		v.Auth = VncPrimaryAuth(d.Enum())
+		v.Auth = VNCPrimaryAuth(d.Enum())
 		return 4
 	case "vencrypt":
-		v.Vencrypt = new(VncVencryptSubAuth(d.Enum()))
+		v.Vencrypt = new(VNCVencryptSubAuth(d.Enum()))
 		return 5
 	case "display":
 		d.OptString(&v.Display)
@@ -906,16 +906,16 @@ func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v VncInfo2) MarshalJSON() ([]byte, error) {
+func (v VNCInfo2) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *VncInfo2) UnmarshalJSON(text []byte) error {
-	*v = VncInfo2{}
+func (v *VNCInfo2) UnmarshalJSON(text []byte) error {
+	*v = VNCInfo2{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v VncInfo2) String() string {
+func (v VNCInfo2) String() string {
 	return qmp.Format(&v)
 }
 
@@ -927,8 +927,8 @@ func (v VncInfo2) String() string {
 type QueryVNC struct{}
 
 // Do executes the command.
-func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VncInfo, error) {
-	var v VncInfo
+func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VNCInfo, error) {
+	var v VNCInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vnc", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -943,12 +943,12 @@ func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 type QueryVNCServers struct{}
 
 // Do executes the command.
-func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VncInfo2, error) {
-	var v []VncInfo2
+func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VNCInfo2, error) {
+	var v []VNCInfo2
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vnc-servers", Result: func(d *wire.Decoder) {
-		v = make([]VncInfo2, 0, d.Room())
+		v = make([]VNCInfo2, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, VncInfo2{})
+			v = append(v, VNCInfo2{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
@@ -984,8 +984,8 @@ func (r ChangeVNCPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCConnectedEvent struct {
-	Server VncServerInfo `json:"server"`
-	Client VncBasicInfo  `json:"client"`
+	Server VNCServerInfo `json:"server"`
+	Client VNCBasicInfo  `json:"client"`
 }
 
 func (v *VNCConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1011,8 +1011,8 @@ func (*VNCConnectedEvent) EventName() string {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInitializedEvent struct {
-	Server VncServerInfo `json:"server"`
-	Client VncClientInfo `json:"client"`
+	Server VNCServerInfo `json:"server"`
+	Client VNCClientInfo `json:"client"`
 }
 
 func (v *VNCInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1038,8 +1038,8 @@ func (*VNCInitializedEvent) EventName() string {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCDisconnectedEvent struct {
-	Server VncServerInfo `json:"server"`
-	Client VncClientInfo `json:"client"`
+	Server VNCServerInfo `json:"server"`
+	Client VNCClientInfo `json:"client"`
 }
 
 func (v *VNCDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1186,23 +1186,23 @@ const (
 	QKeyCodeF10              QKeyCode = "f10"
 	QKeyCodeNumLock          QKeyCode = "num_lock"
 	QKeyCodeScrollLock       QKeyCode = "scroll_lock"
-	QKeyCodeKpDivide         QKeyCode = "kp_divide"
-	QKeyCodeKpMultiply       QKeyCode = "kp_multiply"
-	QKeyCodeKpSubtract       QKeyCode = "kp_subtract"
-	QKeyCodeKpAdd            QKeyCode = "kp_add"
-	QKeyCodeKpEnter          QKeyCode = "kp_enter"
-	QKeyCodeKpDecimal        QKeyCode = "kp_decimal"
+	QKeyCodeKPDivide         QKeyCode = "kp_divide"
+	QKeyCodeKPMultiply       QKeyCode = "kp_multiply"
+	QKeyCodeKPSubtract       QKeyCode = "kp_subtract"
+	QKeyCodeKPAdd            QKeyCode = "kp_add"
+	QKeyCodeKPEnter          QKeyCode = "kp_enter"
+	QKeyCodeKPDecimal        QKeyCode = "kp_decimal"
 	QKeyCodeSysrq            QKeyCode = "sysrq"
-	QKeyCodeKp0              QKeyCode = "kp_0"
-	QKeyCodeKp1              QKeyCode = "kp_1"
-	QKeyCodeKp2              QKeyCode = "kp_2"
-	QKeyCodeKp3              QKeyCode = "kp_3"
-	QKeyCodeKp4              QKeyCode = "kp_4"
-	QKeyCodeKp5              QKeyCode = "kp_5"
-	QKeyCodeKp6              QKeyCode = "kp_6"
-	QKeyCodeKp7              QKeyCode = "kp_7"
-	QKeyCodeKp8              QKeyCode = "kp_8"
-	QKeyCodeKp9              QKeyCode = "kp_9"
+	QKeyCodeKP0              QKeyCode = "kp_0"
+	QKeyCodeKP1              QKeyCode = "kp_1"
+	QKeyCodeKP2              QKeyCode = "kp_2"
+	QKeyCodeKP3              QKeyCode = "kp_3"
+	QKeyCodeKP4              QKeyCode = "kp_4"
+	QKeyCodeKP5              QKeyCode = "kp_5"
+	QKeyCodeKP6              QKeyCode = "kp_6"
+	QKeyCodeKP7              QKeyCode = "kp_7"
+	QKeyCodeKP8              QKeyCode = "kp_8"
+	QKeyCodeKP9              QKeyCode = "kp_9"
 	QKeyCodeLess             QKeyCode = "less"
 	QKeyCodeF11              QKeyCode = "f11"
 	QKeyCodeF12              QKeyCode = "f12"
@@ -1227,20 +1227,20 @@ const (
 	QKeyCodePaste            QKeyCode = "paste"
 	QKeyCodeFind             QKeyCode = "find"
 	QKeyCodeCut              QKeyCode = "cut"
-	QKeyCodeLf               QKeyCode = "lf"
+	QKeyCodeLF               QKeyCode = "lf"
 	QKeyCodeHelp             QKeyCode = "help"
 	QKeyCodeMetaL            QKeyCode = "meta_l"
 	QKeyCodeMetaR            QKeyCode = "meta_r"
 	QKeyCodeCompose          QKeyCode = "compose"
 	QKeyCodePause            QKeyCode = "pause"
-	QKeyCodeRo               QKeyCode = "ro"
+	QKeyCodeRO               QKeyCode = "ro"
 	QKeyCodeHiragana         QKeyCode = "hiragana"
 	QKeyCodeHenkan           QKeyCode = "henkan"
 	QKeyCodeYen              QKeyCode = "yen"
 	QKeyCodeMuhenkan         QKeyCode = "muhenkan"
 	QKeyCodeKatakanahiragana QKeyCode = "katakanahiragana"
-	QKeyCodeKpComma          QKeyCode = "kp_comma"
-	QKeyCodeKpEquals         QKeyCode = "kp_equals"
+	QKeyCodeKPComma          QKeyCode = "kp_comma"
+	QKeyCodeKPEquals         QKeyCode = "kp_equals"
 	QKeyCodePower            QKeyCode = "power"
 	QKeyCodeSleep            QKeyCode = "sleep"
 	QKeyCodeWake             QKeyCode = "wake"
@@ -1255,11 +1255,11 @@ const (
 	QKeyCodeMail             QKeyCode = "mail"
 	QKeyCodeCalculator       QKeyCode = "calculator"
 	QKeyCodeComputer         QKeyCode = "computer"
-	QKeyCodeAcHome           QKeyCode = "ac_home"
-	QKeyCodeAcBack           QKeyCode = "ac_back"
-	QKeyCodeAcForward        QKeyCode = "ac_forward"
-	QKeyCodeAcRefresh        QKeyCode = "ac_refresh"
-	QKeyCodeAcBookmarks      QKeyCode = "ac_bookmarks"
+	QKeyCodeACHome           QKeyCode = "ac_home"
+	QKeyCodeACBack           QKeyCode = "ac_back"
+	QKeyCodeACForward        QKeyCode = "ac_forward"
+	QKeyCodeACRefresh        QKeyCode = "ac_refresh"
+	QKeyCodeACBookmarks      QKeyCode = "ac_bookmarks"
 	QKeyCodeLang1            QKeyCode = "lang1"
 	QKeyCodeLang2            QKeyCode = "lang2"
 	QKeyCodeF13              QKeyCode = "f13"
@@ -1606,7 +1606,7 @@ const (
 	InputEventKindBtn InputEventKind = "btn"
 	InputEventKindRel InputEventKind = "rel"
 	InputEventKindAbs InputEventKind = "abs"
-	InputEventKindMtt InputEventKind = "mtt"
+	InputEventKindMTT InputEventKind = "mtt"
 )
 
 // InputEvent is the QAPI union InputEvent.
@@ -1701,7 +1701,7 @@ func (v *InputEvent) UnmarshalBranch() any {
 	case InputEventKindRel, InputEventKindAbs:
 		v.Branch = new(InputMoveEvent)
 		return nil
-	case InputEventKindMtt:
+	case InputEventKindMTT:
 		v.Branch = new(InputMultiTouchEvent)
 		return nil
 	default:
@@ -1871,14 +1871,14 @@ func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 type DisplayDBus struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 	Addr       *string `json:"addr,omitzero"`
-	P2p        *bool   `json:"p2p,omitzero"`
+	P2P        *bool   `json:"p2p,omitzero"`
 	Audiodev   *string `json:"audiodev,omitzero"`
 }
 
 func (v *DisplayDBus) MarshalMembers(e *wire.Encoder) {
 	e.OptString("rendernode", v.Rendernode)
 	e.OptString("addr", v.Addr)
-	e.OptBool("p2p", v.P2p)
+	e.OptBool("p2p", v.P2P)
 	e.OptString("audiodev", v.Audiodev)
 }
 
@@ -1891,7 +1891,7 @@ func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.Addr)
 		return 2
 	case "p2p":
-		d.OptBool(&v.P2p)
+		d.OptBool(&v.P2P)
 		return 3
 	case "audiodev":
 		d.OptString(&v.Audiodev)
@@ -1910,7 +1910,7 @@ const (
 	DisplayGLModeOff  DisplayGLMode = "off"
 	DisplayGLModeOn   DisplayGLMode = "on"
 	DisplayGLModeCore DisplayGLMode = "core"
-	DisplayGLModeEs   DisplayGLMode = "es"
+	DisplayGLModeES   DisplayGLMode = "es"
 )
 
 // DisplayCurses is the QAPI struct DisplayCurses.
@@ -2015,19 +2015,19 @@ const (
 	DisplayTypeDefault DisplayType = "default"
 	DisplayTypeNone    DisplayType = "none"
 	// Only in a QEMU built with CONFIG_GTK.
-	DisplayTypeGtk DisplayType = "gtk"
+	DisplayTypeGTK DisplayType = "gtk"
 	// Only in a QEMU built with CONFIG_SDL.
-	DisplayTypeSdl DisplayType = "sdl"
+	DisplayTypeSDL DisplayType = "sdl"
 	// Only in a QEMU built with CONFIG_OPENGL.
-	DisplayTypeEglHeadless DisplayType = "egl-headless"
+	DisplayTypeEGLHeadless DisplayType = "egl-headless"
 	// Only in a QEMU built with CONFIG_CURSES.
 	DisplayTypeCurses DisplayType = "curses"
 	// Only in a QEMU built with CONFIG_COCOA.
 	DisplayTypeCocoa DisplayType = "cocoa"
 	// Only in a QEMU built with CONFIG_SPICE.
-	DisplayTypeSpiceApp DisplayType = "spice-app"
+	DisplayTypeSPICEApp DisplayType = "spice-app"
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
-	DisplayTypeDbus DisplayType = "dbus"
+	DisplayTypeDBus DisplayType = "dbus"
 )
 
 // DisplayOptions is the QAPI union DisplayOptions.
@@ -2039,7 +2039,7 @@ type DisplayOptions struct {
 	FullScreen  *bool          `json:"full-screen,omitzero"`
 	WindowClose *bool          `json:"window-close,omitzero"`
 	ShowCursor  *bool          `json:"show-cursor,omitzero"`
-	Gl          *DisplayGLMode `json:"gl,omitzero"`
+	GL          *DisplayGLMode `json:"gl,omitzero"`
 	Branch      DisplayOptionsBranch
 }
 
@@ -2089,7 +2089,7 @@ func (v *DisplayOptions) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("full-screen", v.FullScreen)
 	e.OptBool("window-close", v.WindowClose)
 	e.OptBool("show-cursor", v.ShowCursor)
-	e.OptString("gl", (*string)(v.Gl))
+	e.OptString("gl", (*string)(v.GL))
 	if v.Branch != nil && e.OK() {
 		e.MarshalBranch(v.Branch)
 	}
@@ -2110,7 +2110,7 @@ func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.ShowCursor)
 		return 4
 	case "gl":
-		v.Gl = new(DisplayGLMode(d.Enum()))
+		v.GL = new(DisplayGLMode(d.Enum()))
 		return 5
 	}
 	return 0
@@ -2122,19 +2122,19 @@ func (*DisplayOptions) Discriminator() string {
 
 func (v *DisplayOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
-	case DisplayTypeGtk:
+	case DisplayTypeGTK:
 		v.Branch = new(DisplayGTK)
 	case DisplayTypeCocoa:
 		v.Branch = new(DisplayCocoa)
 	case DisplayTypeCurses:
 		v.Branch = new(DisplayCurses)
-	case DisplayTypeEglHeadless:
+	case DisplayTypeEGLHeadless:
 		v.Branch = new(DisplayEGLHeadless)
-	case DisplayTypeDbus:
+	case DisplayTypeDBus:
 		v.Branch = new(DisplayDBus)
-	case DisplayTypeSdl:
+	case DisplayTypeSDL:
 		v.Branch = new(DisplaySDL)
-	case DisplayTypeDefault, DisplayTypeNone, DisplayTypeSpiceApp:
+	case DisplayTypeDefault, DisplayTypeNone, DisplayTypeSPICEApp:
 		return nil
 	default:
 		v.Branch = new(RawBranch)

@@ -54,8 +54,8 @@ func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 type VhostStatus struct {
 	NMemSections     int64                 `json:"n-mem-sections"`
 	NTmpSections     int64                 `json:"n-tmp-sections"`
-	Nvqs             uint32                `json:"nvqs"`
-	VqIndex          int64                 `json:"vq-index"`
+	NVQs             uint32                `json:"nvqs"`
+	VQIndex          int64                 `json:"vq-index"`
 	Features         VirtioDeviceFeatures  `json:"features"`
 	AckedFeatures    VirtioDeviceFeatures  `json:"acked-features"`
 	BackendFeatures  *VirtioDeviceFeatures `json:"backend-features,omitzero"`
@@ -75,10 +75,10 @@ func (v *VhostStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.NTmpSections = d.Int64()
 		return 2
 	case "nvqs":
-		v.Nvqs = d.Uint32()
+		v.NVQs = d.Uint32()
 		return 3
 	case "vq-index":
-		v.VqIndex = d.Int64()
+		v.VQIndex = d.Int64()
 		return 4
 	case "features":
 		d.Object(&v.Features)
@@ -120,9 +120,9 @@ type VirtioStatus struct {
 	GuestFeatures        VirtioDeviceFeatures `json:"guest-features"`
 	HostFeatures         VirtioDeviceFeatures `json:"host-features"`
 	BackendFeatures      VirtioDeviceFeatures `json:"backend-features"`
-	NumVqs               int64                `json:"num-vqs"`
+	NumVQs               int64                `json:"num-vqs"`
 	Status               VirtioDeviceStatus   `json:"status"`
-	Isr                  uint8                `json:"isr"`
+	ISR                  uint8                `json:"isr"`
 	QueueSel             uint16               `json:"queue-sel"`
 	VMRunning            bool                 `json:"vm-running"`
 	Broken               bool                 `json:"broken"`
@@ -160,13 +160,13 @@ func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.BackendFeatures)
 		return 7
 	case "num-vqs":
-		v.NumVqs = d.Int64()
+		v.NumVQs = d.Int64()
 		return 8
 	case "status":
 		d.Object(&v.Status)
 		return 9
 	case "isr":
-		v.Isr = d.Uint8()
+		v.ISR = d.Uint8()
 		return 10
 	case "queue-sel":
 		v.QueueSel = d.Uint16()
@@ -762,16 +762,16 @@ func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts .
 //
 // Since QEMU 9.0. See virtio.json.
 type IOThreadVirtQueueMapping struct {
-	Iothread string   `json:"iothread"`
-	Vqs      []uint16 `json:"vqs,omitzero"`
+	IOThread string   `json:"iothread"`
+	VQs      []uint16 `json:"vqs,omitzero"`
 }
 
 func (v *IOThreadVirtQueueMapping) MarshalMembers(e *wire.Encoder) {
-	e.Name("iothread").String(v.Iothread)
-	if v.Vqs != nil {
+	e.Name("iothread").String(v.IOThread)
+	if v.VQs != nil {
 		e.Name("vqs").BeginArray()
-		for i := range v.Vqs {
-			e.Elem().Uint(uint64(v.Vqs[i]))
+		for i := range v.VQs {
+			e.Elem().Uint(uint64(v.VQs[i]))
 		}
 		e.EndArray()
 	}
@@ -780,30 +780,30 @@ func (v *IOThreadVirtQueueMapping) MarshalMembers(e *wire.Encoder) {
 func (v *IOThreadVirtQueueMapping) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "iothread":
-		v.Iothread = d.String()
+		v.IOThread = d.String()
 		return 1
 	case "vqs":
-		v.Vqs = make([]uint16, 0, d.Room())
+		v.VQs = make([]uint16, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Vqs = append(v.Vqs, d.Uint16())
+			v.VQs = append(v.VQs, d.Uint16())
 		}
 		return 2
 	}
 	return 0
 }
 
-// VirtIOGPUOutput is the QAPI struct VirtIOGPUOutput.
+// VirtioGPUOutput is the QAPI struct VirtIOGPUOutput.
 //
 // Since QEMU 10.1. See virtio.json.
-type VirtIOGPUOutput struct {
+type VirtioGPUOutput struct {
 	Name string `json:"name"`
 }
 
-func (v *VirtIOGPUOutput) MarshalMembers(e *wire.Encoder) {
+func (v *VirtioGPUOutput) MarshalMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 }
 
-func (v *VirtIOGPUOutput) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *VirtioGPUOutput) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -816,14 +816,14 @@ func (v *VirtIOGPUOutput) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 9.0. See virtio.json.
 type DummyVirtioForceArrays struct {
-	UnusedIothreadVqMapping []IOThreadVirtQueueMapping `json:"unused-iothread-vq-mapping"`
-	UnusedVirtioGPUOutput   []VirtIOGPUOutput          `json:"unused-virtio-gpu-output"`
+	UnusedIOThreadVQMapping []IOThreadVirtQueueMapping `json:"unused-iothread-vq-mapping"`
+	UnusedVirtioGPUOutput   []VirtioGPUOutput          `json:"unused-virtio-gpu-output"`
 }
 
 func (v *DummyVirtioForceArrays) MarshalMembers(e *wire.Encoder) {
 	e.Name("unused-iothread-vq-mapping").BeginArray()
-	for i := range v.UnusedIothreadVqMapping {
-		e.Elem().Marshal(&v.UnusedIothreadVqMapping[i])
+	for i := range v.UnusedIOThreadVQMapping {
+		e.Elem().Marshal(&v.UnusedIOThreadVQMapping[i])
 	}
 	e.EndArray()
 	e.Name("unused-virtio-gpu-output").BeginArray()
@@ -836,16 +836,16 @@ func (v *DummyVirtioForceArrays) MarshalMembers(e *wire.Encoder) {
 func (v *DummyVirtioForceArrays) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "unused-iothread-vq-mapping":
-		v.UnusedIothreadVqMapping = make([]IOThreadVirtQueueMapping, 0, d.Room())
+		v.UnusedIOThreadVQMapping = make([]IOThreadVirtQueueMapping, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.UnusedIothreadVqMapping = append(v.UnusedIothreadVqMapping, IOThreadVirtQueueMapping{})
-			d.Unmarshal(&v.UnusedIothreadVqMapping[len(v.UnusedIothreadVqMapping)-1])
+			v.UnusedIOThreadVQMapping = append(v.UnusedIOThreadVQMapping, IOThreadVirtQueueMapping{})
+			d.Unmarshal(&v.UnusedIOThreadVQMapping[len(v.UnusedIOThreadVQMapping)-1])
 		}
 		return 1
 	case "unused-virtio-gpu-output":
-		v.UnusedVirtioGPUOutput = make([]VirtIOGPUOutput, 0, d.Room())
+		v.UnusedVirtioGPUOutput = make([]VirtioGPUOutput, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.UnusedVirtioGPUOutput = append(v.UnusedVirtioGPUOutput, VirtIOGPUOutput{})
+			v.UnusedVirtioGPUOutput = append(v.UnusedVirtioGPUOutput, VirtioGPUOutput{})
 			d.Unmarshal(&v.UnusedVirtioGPUOutput[len(v.UnusedVirtioGPUOutput)-1])
 		}
 		return 2

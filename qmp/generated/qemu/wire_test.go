@@ -29,12 +29,12 @@ var requests = []struct {
 	{"integer", qemu.BlockResize{NodeName: new("disk1"), Size: 1 << 40}, `{"node-name":"disk1","size":1099511627776}`},
 	{"negative integer", qemu.BlockResize{Size: -1}, `{"size":-1}`},
 	{"least integer", qemu.BlockResize{Size: math.MinInt64}, `{"size":-9223372036854775808}`},
-	{"greatest unsigned", qemu.SEVInjectLaunchSecret{PacketHeader: "aA==", Secret: "cw==", Gpa: new(uint64(math.MaxUint64))},
+	{"greatest unsigned", qemu.SEVInjectLaunchSecret{PacketHeader: "aA==", Secret: "cw==", GPA: new(uint64(math.MaxUint64))},
 		`{"packet-header":"aA==","secret":"cw==","gpa":18446744073709551615}`},
 	{"enum", qemu.SetAction{Reboot: new(qemu.RebootActionShutdown)}, `{"reboot":"shutdown"}`},
 	{"unknown enum value", qemu.SetAction{Panic: new(qemu.PanicAction("dance"))}, `{"panic":"dance"}`},
-	{"getfd", qemu.Getfd{Fdname: "tap0"}, `{"fdname":"tap0"}`},
-	{"add-fd", qemu.AddFd{FdsetID: new(int64(0)), Opaque: new("disk")}, `{"fdset-id":0,"opaque":"disk"}`},
+	{"getfd", qemu.GetFD{FDName: "tap0"}, `{"fdname":"tap0"}`},
+	{"add-fd", qemu.AddFD{FDSetID: new(int64(0)), Opaque: new("disk")}, `{"fdset-id":0,"opaque":"disk"}`},
 	{"device_add", qemu.DeviceAdd{
 		Driver: "virtio-net-pci", ID: new("net1"), Bus: new("pci.0"),
 		Props: qmp.Args{"netdev": "n1", "mq": true, "vectors": 10, "mac": "52:54:00:12:34:56", "romfile": ""},
@@ -46,7 +46,7 @@ var requests = []struct {
 	{"blockdev-add of a file", qemu.BlockdevAdd{
 		Driver: qemu.BlockdevDriverFile, NodeName: new("d0"),
 		Cache:  &qemu.BlockdevCacheOptions{Direct: new(true)},
-		Branch: &qemu.BlockdevOptionsFile{Filename: "/dev/fdset/0", AIO: new(qemu.BlockdevAioOptionsNative)},
+		Branch: &qemu.BlockdevOptionsFile{Filename: "/dev/fdset/0", AIO: new(qemu.BlockdevAIOOptionsNative)},
 	}, `{"driver":"file","node-name":"d0","cache":{"direct":true},"filename":"/dev/fdset/0","aio":"native"}`},
 	{"the type that serves several drivers", qemu.BlockdevAdd{
 		Driver: qemu.BlockdevDriverHostDevice,
@@ -70,7 +70,7 @@ var requests = []struct {
 	{"nil branch", qemu.BlockdevAdd{Driver: qemu.BlockdevDriverFile}, `{"driver":"file"}`},
 	{"conversion from the argument's type", qemu.BlockdevAdd(qemu.BlockdevOptions{Driver: "null-co",
 		Branch: &qemu.BlockdevOptionsNull{Size: new(int64(512))}}), `{"driver":"null-co","size":512}`},
-	{"netdev_add", qemu.NetdevAdd{ID: "n0", Branch: &qemu.NetdevTapOptions{Fds: new("a:b"), Vhost: new(true)}},
+	{"netdev_add", qemu.NetdevAdd{ID: "n0", Branch: &qemu.NetdevTapOptions{FDs: new("a:b"), Vhost: new(true)}},
 		`{"id":"n0","type":"tap","fds":"a:b","vhost":true}`},
 	{"object-add", qemu.ObjectAdd{ID: "s0", Branch: &qemu.SecretProperties{Data: new("geheim")}},
 		`{"qom-type":"secret","id":"s0","data":"geheim"}`},

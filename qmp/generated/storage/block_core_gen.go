@@ -63,39 +63,39 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificQCow2EncryptionBase is the QAPI struct
+// ImageInfoSpecificQcow2EncryptionBase is the QAPI struct
 // ImageInfoSpecificQCow2EncryptionBase.
 //
 // Since QEMU 2.10. See block-core.json.
-type ImageInfoSpecificQCow2EncryptionBase struct {
+type ImageInfoSpecificQcow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 }
 
-// ImageInfoSpecificQCow2Encryption is the QAPI union ImageInfoSpecificQCow2Encryption.
+// ImageInfoSpecificQcow2Encryption is the QAPI union ImageInfoSpecificQCow2Encryption.
 //
 // Since QEMU 2.10. See block-core.json.
-type ImageInfoSpecificQCow2Encryption struct {
+type ImageInfoSpecificQcow2Encryption struct {
 	// Decides what Branch holds.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
-	Branch ImageInfoSpecificQCow2EncryptionBranch
+	Branch ImageInfoSpecificQcow2EncryptionBranch
 }
 
-// ImageInfoSpecificQCow2EncryptionBranch is what the Format of
-// ImageInfoSpecificQCow2Encryption adds to it:
+// ImageInfoSpecificQcow2EncryptionBranch is what the Format of
+// ImageInfoSpecificQcow2Encryption adds to it:
 //
 //   - *QCryptoBlockInfoLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for aes.
-type ImageInfoSpecificQCow2EncryptionBranch interface {
+type ImageInfoSpecificQcow2EncryptionBranch interface {
 	wire.MemberDecoder
-	isImageInfoSpecificQCow2EncryptionBranch()
+	isImageInfoSpecificQcow2EncryptionBranch()
 }
 
-func (*QCryptoBlockInfoLUKS) isImageInfoSpecificQCow2EncryptionBranch() {}
-func (*RawBranch) isImageInfoSpecificQCow2EncryptionBranch()            {}
+func (*QCryptoBlockInfoLUKS) isImageInfoSpecificQcow2EncryptionBranch() {}
+func (*RawBranch) isImageInfoSpecificQcow2EncryptionBranch()            {}
 
-func (v *ImageInfoSpecificQCow2Encryption) MarshalMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecificQcow2Encryption) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
 	case *QCryptoBlockInfoLUKS:
@@ -109,7 +109,7 @@ func (v *ImageInfoSpecificQCow2Encryption) MarshalMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificQcow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = BlockdevQcow2EncryptionFormat(d.Enum())
@@ -118,11 +118,11 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []
 	return 0
 }
 
-func (*ImageInfoSpecificQCow2Encryption) Discriminator() string {
+func (*ImageInfoSpecificQcow2Encryption) Discriminator() string {
 	return "format"
 }
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch() wire.MemberDecoder {
+func (v *ImageInfoSpecificQcow2Encryption) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case BlockdevQcow2EncryptionFormatLUKS:
 		v.Branch = new(QCryptoBlockInfoLUKS)
@@ -134,23 +134,23 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch() wire.MemberDecoder {
 	return v.Branch
 }
 
-func (v ImageInfoSpecificQCow2Encryption) MarshalJSON() ([]byte, error) {
+func (v ImageInfoSpecificQcow2Encryption) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *ImageInfoSpecificQCow2Encryption) UnmarshalJSON(text []byte) error {
-	*v = ImageInfoSpecificQCow2Encryption{}
+func (v *ImageInfoSpecificQcow2Encryption) UnmarshalJSON(text []byte) error {
+	*v = ImageInfoSpecificQcow2Encryption{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v ImageInfoSpecificQCow2Encryption) String() string {
+func (v ImageInfoSpecificQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// ImageInfoSpecificQCow2 is the QAPI struct ImageInfoSpecificQCow2.
+// ImageInfoSpecificQcow2 is the QAPI struct ImageInfoSpecificQCow2.
 //
 // Since QEMU 1.7. See block-core.json.
-type ImageInfoSpecificQCow2 struct {
+type ImageInfoSpecificQcow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
 	DataFileRaw     *bool                             `json:"data-file-raw,omitzero"`
@@ -158,12 +158,12 @@ type ImageInfoSpecificQCow2 struct {
 	LazyRefcounts   *bool                             `json:"lazy-refcounts,omitzero"`
 	Corrupt         *bool                             `json:"corrupt,omitzero"`
 	RefcountBits    int64                             `json:"refcount-bits"`
-	Encrypt         *ImageInfoSpecificQCow2Encryption `json:"encrypt,omitzero"`
+	Encrypt         *ImageInfoSpecificQcow2Encryption `json:"encrypt,omitzero"`
 	Bitmaps         []Qcow2BitmapInfo                 `json:"bitmaps,omitzero"`
 	CompressionType Qcow2CompressionType              `json:"compression-type"`
 }
 
-func (v *ImageInfoSpecificQCow2) MarshalMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecificQcow2) MarshalMembers(e *wire.Encoder) {
 	e.Name("compat").String(v.Compat)
 	e.OptString("data-file", v.DataFile)
 	e.OptBool("data-file-raw", v.DataFileRaw)
@@ -184,7 +184,7 @@ func (v *ImageInfoSpecificQCow2) MarshalMembers(e *wire.Encoder) {
 	e.Name("compression-type").String(string(v.CompressionType))
 }
 
-func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "compat":
 		v.Compat = d.String()
@@ -208,7 +208,7 @@ func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.RefcountBits = d.Int64()
 		return 7
 	case "encrypt":
-		v.Encrypt = new(ImageInfoSpecificQCow2Encryption)
+		v.Encrypt = new(ImageInfoSpecificQcow2Encryption)
 		d.Object(v.Encrypt)
 		return 8
 	case "bitmaps":
@@ -225,20 +225,20 @@ func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ImageInfoSpecificVmdk is the QAPI struct ImageInfoSpecificVmdk.
+// ImageInfoSpecificVMDK is the QAPI struct ImageInfoSpecificVmdk.
 //
 // Since QEMU 1.7. See block-core.json.
-type ImageInfoSpecificVmdk struct {
+type ImageInfoSpecificVMDK struct {
 	CreateType string           `json:"create-type"`
-	Cid        int64            `json:"cid"`
-	ParentCid  int64            `json:"parent-cid"`
-	Extents    []VmdkExtentInfo `json:"extents"`
+	CID        int64            `json:"cid"`
+	ParentCID  int64            `json:"parent-cid"`
+	Extents    []VMDKExtentInfo `json:"extents"`
 }
 
-func (v *ImageInfoSpecificVmdk) MarshalMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecificVMDK) MarshalMembers(e *wire.Encoder) {
 	e.Name("create-type").String(v.CreateType)
-	e.Name("cid").Int(v.Cid)
-	e.Name("parent-cid").Int(v.ParentCid)
+	e.Name("cid").Int(v.CID)
+	e.Name("parent-cid").Int(v.ParentCID)
 	e.Name("extents").BeginArray()
 	for i := range v.Extents {
 		e.Elem().Marshal(&v.Extents[i])
@@ -246,21 +246,21 @@ func (v *ImageInfoSpecificVmdk) MarshalMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificVMDK) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "create-type":
 		v.CreateType = d.String()
 		return 1
 	case "cid":
-		v.Cid = d.Int64()
+		v.CID = d.Int64()
 		return 2
 	case "parent-cid":
-		v.ParentCid = d.Int64()
+		v.ParentCID = d.Int64()
 		return 3
 	case "extents":
-		v.Extents = make([]VmdkExtentInfo, 0, d.Room())
+		v.Extents = make([]VMDKExtentInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Extents = append(v.Extents, VmdkExtentInfo{})
+			v.Extents = append(v.Extents, VMDKExtentInfo{})
 			d.Object(&v.Extents[len(v.Extents)-1])
 		}
 		return 4
@@ -268,23 +268,23 @@ func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v ImageInfoSpecificVmdk) MarshalJSON() ([]byte, error) {
+func (v ImageInfoSpecificVMDK) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *ImageInfoSpecificVmdk) UnmarshalJSON(text []byte) error {
-	*v = ImageInfoSpecificVmdk{}
+func (v *ImageInfoSpecificVMDK) UnmarshalJSON(text []byte) error {
+	*v = ImageInfoSpecificVMDK{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v ImageInfoSpecificVmdk) String() string {
+func (v ImageInfoSpecificVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// VmdkExtentInfo is the QAPI struct VmdkExtentInfo.
+// VMDKExtentInfo is the QAPI struct VmdkExtentInfo.
 //
 // Since QEMU 8.0. See block-core.json.
-type VmdkExtentInfo struct {
+type VMDKExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
 	VirtualSize int64  `json:"virtual-size"`
@@ -292,7 +292,7 @@ type VmdkExtentInfo struct {
 	Compressed  *bool  `json:"compressed,omitzero"`
 }
 
-func (v *VmdkExtentInfo) MarshalMembers(e *wire.Encoder) {
+func (v *VMDKExtentInfo) MarshalMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 	e.Name("format").String(v.Format)
 	e.Name("virtual-size").Int(v.VirtualSize)
@@ -300,7 +300,7 @@ func (v *VmdkExtentInfo) MarshalMembers(e *wire.Encoder) {
 	e.OptBool("compressed", v.Compressed)
 }
 
-func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -321,21 +321,21 @@ func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificRbd is the QAPI struct ImageInfoSpecificRbd.
+// ImageInfoSpecificRBD is the QAPI struct ImageInfoSpecificRbd.
 //
 // Since QEMU 6.1. See block-core.json.
-type ImageInfoSpecificRbd struct {
-	EncryptionFormat *RbdImageEncryptionFormat `json:"encryption-format,omitzero"`
+type ImageInfoSpecificRBD struct {
+	EncryptionFormat *RBDImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
 
-func (v *ImageInfoSpecificRbd) MarshalMembers(e *wire.Encoder) {
+func (v *ImageInfoSpecificRBD) MarshalMembers(e *wire.Encoder) {
 	e.OptString("encryption-format", (*string)(v.EncryptionFormat))
 }
 
-func (v *ImageInfoSpecificRbd) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificRBD) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "encryption-format":
-		v.EncryptionFormat = new(RbdImageEncryptionFormat(d.Enum()))
+		v.EncryptionFormat = new(RBDImageEncryptionFormat(d.Enum()))
 		return 1
 	}
 	return 0
@@ -369,7 +369,7 @@ type ImageInfoSpecificKind string
 // The values of ImageInfoSpecificKind.
 const (
 	ImageInfoSpecificKindQcow2 ImageInfoSpecificKind = "qcow2"
-	ImageInfoSpecificKindVmdk  ImageInfoSpecificKind = "vmdk"
+	ImageInfoSpecificKindVMDK  ImageInfoSpecificKind = "vmdk"
 	ImageInfoSpecificKindLUKS  ImageInfoSpecificKind = "luks"
 	ImageInfoSpecificKindRBD   ImageInfoSpecificKind = "rbd"
 	ImageInfoSpecificKindFile  ImageInfoSpecificKind = "file"
@@ -386,10 +386,10 @@ type ImageInfoSpecific struct {
 
 // ImageInfoSpecificBranch is what the Type of ImageInfoSpecific adds to it:
 //
-//   - *ImageInfoSpecificQCow2: qcow2
-//   - *ImageInfoSpecificVmdk: vmdk
+//   - *ImageInfoSpecificQcow2: qcow2
+//   - *ImageInfoSpecificVMDK: vmdk
 //   - *QCryptoBlockInfoLUKS: luks
-//   - *ImageInfoSpecificRbd: rbd
+//   - *ImageInfoSpecificRBD: rbd
 //   - *ImageInfoSpecificFile: file
 //   - *RawBranch: a value that is not in this list, or none
 type ImageInfoSpecificBranch interface {
@@ -397,23 +397,23 @@ type ImageInfoSpecificBranch interface {
 	isImageInfoSpecificBranch()
 }
 
-func (*ImageInfoSpecificQCow2) isImageInfoSpecificBranch() {}
-func (*ImageInfoSpecificVmdk) isImageInfoSpecificBranch()  {}
+func (*ImageInfoSpecificQcow2) isImageInfoSpecificBranch() {}
+func (*ImageInfoSpecificVMDK) isImageInfoSpecificBranch()  {}
 func (*QCryptoBlockInfoLUKS) isImageInfoSpecificBranch()   {}
-func (*ImageInfoSpecificRbd) isImageInfoSpecificBranch()   {}
+func (*ImageInfoSpecificRBD) isImageInfoSpecificBranch()   {}
 func (*ImageInfoSpecificFile) isImageInfoSpecificBranch()  {}
 func (*RawBranch) isImageInfoSpecificBranch()              {}
 
 func (v *ImageInfoSpecific) MarshalMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *ImageInfoSpecificQCow2:
+	case *ImageInfoSpecificQcow2:
 		tag = e.Tag(tag, b == nil, "qcow2")
-	case *ImageInfoSpecificVmdk:
+	case *ImageInfoSpecificVMDK:
 		tag = e.Tag(tag, b == nil, "vmdk")
 	case *QCryptoBlockInfoLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *ImageInfoSpecificRbd:
+	case *ImageInfoSpecificRBD:
 		tag = e.Tag(tag, b == nil, "rbd")
 	case *ImageInfoSpecificFile:
 		tag = e.Tag(tag, b == nil, "file")
@@ -427,13 +427,13 @@ func (v *ImageInfoSpecific) MarshalMembers(e *wire.Encoder) {
 	switch b := v.Branch.(type) {
 	case *RawBranch:
 		e.MarshalBranch(v.Branch)
-	case *ImageInfoSpecificQCow2:
+	case *ImageInfoSpecificQcow2:
 		e.Name("data").Marshal(b)
-	case *ImageInfoSpecificVmdk:
+	case *ImageInfoSpecificVMDK:
 		e.Name("data").Marshal(b)
 	case *QCryptoBlockInfoLUKS:
 		e.Name("data").Marshal(b)
-	case *ImageInfoSpecificRbd:
+	case *ImageInfoSpecificRBD:
 		e.Name("data").Marshal(b)
 	case *ImageInfoSpecificFile:
 		e.Name("data").Marshal(b)
@@ -447,7 +447,7 @@ func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 1
 	case "data":
 		switch b := v.Branch.(type) {
-		case *ImageInfoSpecificQCow2, *ImageInfoSpecificVmdk, *QCryptoBlockInfoLUKS, *ImageInfoSpecificRbd, *ImageInfoSpecificFile:
+		case *ImageInfoSpecificQcow2, *ImageInfoSpecificVMDK, *QCryptoBlockInfoLUKS, *ImageInfoSpecificRBD, *ImageInfoSpecificFile:
 			d.Object(b)
 			return 2
 		}
@@ -462,16 +462,16 @@ func (*ImageInfoSpecific) Discriminator() string {
 func (v *ImageInfoSpecific) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case ImageInfoSpecificKindQcow2:
-		v.Branch = new(ImageInfoSpecificQCow2)
+		v.Branch = new(ImageInfoSpecificQcow2)
 		return nil
-	case ImageInfoSpecificKindVmdk:
-		v.Branch = new(ImageInfoSpecificVmdk)
+	case ImageInfoSpecificKindVMDK:
+		v.Branch = new(ImageInfoSpecificVMDK)
 		return nil
 	case ImageInfoSpecificKindLUKS:
 		v.Branch = new(QCryptoBlockInfoLUKS)
 		return nil
 	case ImageInfoSpecificKindRBD:
-		v.Branch = new(ImageInfoSpecificRbd)
+		v.Branch = new(ImageInfoSpecificRBD)
 		return nil
 	case ImageInfoSpecificKindFile:
 		v.Branch = new(ImageInfoSpecificFile)
@@ -506,9 +506,9 @@ type BlockLimitsInfo struct {
 	WriteZeroesAlignment *uint32 `json:"write-zeroes-alignment,omitzero"`
 	OptTransfer          *uint32 `json:"opt-transfer,omitzero"`
 	MaxTransfer          *uint32 `json:"max-transfer,omitzero"`
-	MaxHwTransfer        *uint32 `json:"max-hw-transfer,omitzero"`
-	MaxIov               int64   `json:"max-iov"`
-	MaxHwIov             *int64  `json:"max-hw-iov,omitzero"`
+	MaxHWTransfer        *uint32 `json:"max-hw-transfer,omitzero"`
+	MaxIOV               int64   `json:"max-iov"`
+	MaxHWIOV             *int64  `json:"max-hw-iov,omitzero"`
 	MinMemAlignment      uint64  `json:"min-mem-alignment"`
 	OptMemAlignment      uint64  `json:"opt-mem-alignment"`
 }
@@ -529,11 +529,11 @@ func (v *BlockLimitsInfo) MarshalMembers(e *wire.Encoder) {
 	if v.MaxTransfer != nil {
 		e.Name("max-transfer").Uint(uint64(*v.MaxTransfer))
 	}
-	if v.MaxHwTransfer != nil {
-		e.Name("max-hw-transfer").Uint(uint64(*v.MaxHwTransfer))
+	if v.MaxHWTransfer != nil {
+		e.Name("max-hw-transfer").Uint(uint64(*v.MaxHWTransfer))
 	}
-	e.Name("max-iov").Int(v.MaxIov)
-	e.OptInt("max-hw-iov", v.MaxHwIov)
+	e.Name("max-iov").Int(v.MaxIOV)
+	e.OptInt("max-hw-iov", v.MaxHWIOV)
 	e.Name("min-mem-alignment").Uint(v.MinMemAlignment)
 	e.Name("opt-mem-alignment").Uint(v.OptMemAlignment)
 }
@@ -562,13 +562,13 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MaxTransfer = new(d.Uint32())
 		return 7
 	case "max-hw-transfer":
-		v.MaxHwTransfer = new(d.Uint32())
+		v.MaxHWTransfer = new(d.Uint32())
 		return 8
 	case "max-iov":
-		v.MaxIov = d.Int64()
+		v.MaxIOV = d.Int64()
 		return 9
 	case "max-hw-iov":
-		d.OptInt(&v.MaxHwIov)
+		d.OptInt(&v.MaxHWIOV)
 		return 10
 	case "min-mem-alignment":
 		v.MinMemAlignment = d.Uint64()
@@ -914,7 +914,7 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 type BlockDeviceInfo struct {
 	File             string                      `json:"file"`
 	NodeName         *string                     `json:"node-name,omitzero"`
-	Ro               bool                        `json:"ro"`
+	RO               bool                        `json:"ro"`
 	Drv              string                      `json:"drv"`
 	BackingFile      *string                     `json:"backing_file,omitzero"`
 	BackingFileDepth int64                       `json:"backing_file_depth"`
@@ -957,7 +957,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.NodeName)
 		return 2
 	case "ro":
-		v.Ro = d.Bool()
+		v.RO = d.Bool()
 		return 3
 	case "drv":
 		v.Drv = d.String()
@@ -1064,16 +1064,16 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceIoStatus is the QAPI enum BlockDeviceIoStatus.
+// BlockDeviceIOStatus is the QAPI enum BlockDeviceIoStatus.
 //
 // Since QEMU 1.0. See block-core.json.
-type BlockDeviceIoStatus string
+type BlockDeviceIOStatus string
 
-// The values of BlockDeviceIoStatus.
+// The values of BlockDeviceIOStatus.
 const (
-	BlockDeviceIoStatusOk      BlockDeviceIoStatus = "ok"
-	BlockDeviceIoStatusFailed  BlockDeviceIoStatus = "failed"
-	BlockDeviceIoStatusNospace BlockDeviceIoStatus = "nospace"
+	BlockDeviceIOStatusOk      BlockDeviceIOStatus = "ok"
+	BlockDeviceIOStatusFailed  BlockDeviceIOStatus = "failed"
+	BlockDeviceIOStatusNospace BlockDeviceIOStatus = "nospace"
 )
 
 // BlockDirtyInfo is the QAPI struct BlockDirtyInfo.
@@ -1240,7 +1240,7 @@ type BlockInfo struct {
 	Locked    bool                 `json:"locked"`
 	Inserted  *BlockDeviceInfo     `json:"inserted,omitzero"`
 	TrayOpen  *bool                `json:"tray_open,omitzero"`
-	IOStatus  *BlockDeviceIoStatus `json:"io-status,omitzero"`
+	IOStatus  *BlockDeviceIOStatus `json:"io-status,omitzero"`
 }
 
 func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1268,7 +1268,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptBool(&v.TrayOpen)
 		return 7
 	case "io-status":
-		v.IOStatus = new(BlockDeviceIoStatus(d.Enum()))
+		v.IOStatus = new(BlockDeviceIOStatus(d.Enum()))
 		return 8
 	}
 	return 0
@@ -1681,22 +1681,22 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecificNvme is the QAPI struct BlockStatsSpecificNvme.
+// BlockStatsSpecificNVMe is the QAPI struct BlockStatsSpecificNvme.
 //
 // Since QEMU 5.2. See block-core.json.
-type BlockStatsSpecificNvme struct {
+type BlockStatsSpecificNVMe struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
 	UnalignedAccesses uint64 `json:"unaligned-accesses"`
 }
 
-func (v *BlockStatsSpecificNvme) MarshalMembers(e *wire.Encoder) {
+func (v *BlockStatsSpecificNVMe) MarshalMembers(e *wire.Encoder) {
 	e.Name("completion-errors").Uint(v.CompletionErrors)
 	e.Name("aligned-accesses").Uint(v.AlignedAccesses)
 	e.Name("unaligned-accesses").Uint(v.UnalignedAccesses)
 }
 
-func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockStatsSpecificNVMe) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "completion-errors":
 		v.CompletionErrors = d.Uint64()
@@ -1723,7 +1723,7 @@ type BlockStatsSpecific struct {
 // BlockStatsSpecificBranch is what the Driver of BlockStatsSpecific adds to it:
 //
 //   - *BlockStatsSpecificFile: file, host_device (HAVE_HOST_BLOCK_DEVICE)
-//   - *BlockStatsSpecificNvme: nvme
+//   - *BlockStatsSpecificNVMe: nvme
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
@@ -1739,7 +1739,7 @@ type BlockStatsSpecificBranch interface {
 }
 
 func (*BlockStatsSpecificFile) isBlockStatsSpecificBranch() {}
-func (*BlockStatsSpecificNvme) isBlockStatsSpecificBranch() {}
+func (*BlockStatsSpecificNVMe) isBlockStatsSpecificBranch() {}
 func (*RawBranch) isBlockStatsSpecificBranch()              {}
 
 func (v *BlockStatsSpecific) MarshalMembers(e *wire.Encoder) {
@@ -1747,7 +1747,7 @@ func (v *BlockStatsSpecific) MarshalMembers(e *wire.Encoder) {
 	switch b := v.Branch.(type) {
 	case *BlockStatsSpecificFile:
 		tag = e.Tag(tag, b == nil, "file", "host_device")
-	case *BlockStatsSpecificNvme:
+	case *BlockStatsSpecificNVMe:
 		tag = e.Tag(tag, b == nil, "nvme")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -1776,8 +1776,8 @@ func (v *BlockStatsSpecific) DecodeBranch() wire.MemberDecoder {
 	case BlockdevDriverFile, BlockdevDriverHostDevice:
 		v.Branch = new(BlockStatsSpecificFile)
 	case BlockdevDriverNVMe:
-		v.Branch = new(BlockStatsSpecificNvme)
-	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCdrom, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverLUKS, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQcow2, BlockdevDriverQed, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVmdk, BlockdevDriverVpc, BlockdevDriverVvfat:
+		v.Branch = new(BlockStatsSpecificNVMe)
+	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDMG, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCDROM, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverLUKS, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQcow2, BlockdevDriverQED, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVDI, BlockdevDriverVHDX, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVDPA, BlockdevDriverVMDK, BlockdevDriverVPC, BlockdevDriverVVFAT:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -1841,19 +1841,19 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockstats is the QMP command query-blockstats.
+// QueryBlockStats is the QMP command query-blockstats.
 //
 // Since QEMU 0.14. See block-core.json.
-type QueryBlockstats struct {
+type QueryBlockStats struct {
 	QueryNodes *bool `json:"query-nodes,omitzero"`
 }
 
-func (r *QueryBlockstats) EncodeMembers(e *wire.Encoder) {
+func (r *QueryBlockStats) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("query-nodes", r.QueryNodes)
 }
 
 // Do executes the command.
-func (r QueryBlockstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockStats, error) {
+func (r QueryBlockStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockStats, error) {
 	var v []BlockStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-blockstats", Args: &r, Result: func(d *wire.Decoder) {
 		v = make([]BlockStats, 0, d.Room())
@@ -1874,7 +1874,7 @@ type BlockdevOnError string
 const (
 	BlockdevOnErrorReport BlockdevOnError = "report"
 	BlockdevOnErrorIgnore BlockdevOnError = "ignore"
-	BlockdevOnErrorEnospc BlockdevOnError = "enospc"
+	BlockdevOnErrorENOSPC BlockdevOnError = "enospc"
 	BlockdevOnErrorStop   BlockdevOnError = "stop"
 	BlockdevOnErrorAuto   BlockdevOnError = "auto"
 )
@@ -1948,7 +1948,7 @@ type BlockJobInfo struct {
 	Busy         bool                `json:"busy"`
 	Paused       bool                `json:"paused"`
 	Speed        int64               `json:"speed"`
-	IOStatus     BlockDeviceIoStatus `json:"io-status"`
+	IOStatus     BlockDeviceIOStatus `json:"io-status"`
 	Ready        bool                `json:"ready"`
 	Status       JobStatus           `json:"status"`
 	AutoFinalize bool                `json:"auto-finalize"`
@@ -2022,7 +2022,7 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Speed = d.Int64()
 		return 7
 	case "io-status":
-		v.IOStatus = BlockDeviceIoStatus(d.Enum())
+		v.IOStatus = BlockDeviceIOStatus(d.Enum())
 		return 8
 	case "ready":
 		v.Ready = d.Bool()
@@ -2239,7 +2239,7 @@ type BackupCommon struct {
 	Compress       *bool            `json:"compress,omitzero"`
 	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
 	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
-	OnCbwError     *OnCbwError      `json:"on-cbw-error,omitzero"`
+	OnCBWError     *OnCBWError      `json:"on-cbw-error,omitzero"`
 	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
 	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
 	FilterNodeName *string          `json:"filter-node-name,omitzero"`
@@ -2261,7 +2261,7 @@ type DriveBackup struct {
 	Compress       *bool            `json:"compress,omitzero"`
 	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
 	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
-	OnCbwError     *OnCbwError      `json:"on-cbw-error,omitzero"`
+	OnCBWError     *OnCBWError      `json:"on-cbw-error,omitzero"`
 	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
 	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
 	FilterNodeName *string          `json:"filter-node-name,omitzero"`
@@ -2283,7 +2283,7 @@ func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("compress", v.Compress)
 	e.OptString("on-source-error", (*string)(v.OnSourceError))
 	e.OptString("on-target-error", (*string)(v.OnTargetError))
-	e.OptString("on-cbw-error", (*string)(v.OnCbwError))
+	e.OptString("on-cbw-error", (*string)(v.OnCBWError))
 	e.OptBool("auto-finalize", v.AutoFinalize)
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 	e.OptString("filter-node-name", v.FilterNodeName)
@@ -2326,7 +2326,7 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.OnTargetError = new(BlockdevOnError(d.Enum()))
 		return 9
 	case "on-cbw-error":
-		v.OnCbwError = new(OnCbwError(d.Enum()))
+		v.OnCBWError = new(OnCBWError(d.Enum()))
 		return 10
 	case "auto-finalize":
 		d.OptBool(&v.AutoFinalize)
@@ -2370,7 +2370,7 @@ type BlockdevBackup struct {
 	Compress       *bool            `json:"compress,omitzero"`
 	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
 	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
-	OnCbwError     *OnCbwError      `json:"on-cbw-error,omitzero"`
+	OnCBWError     *OnCBWError      `json:"on-cbw-error,omitzero"`
 	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
 	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
 	FilterNodeName *string          `json:"filter-node-name,omitzero"`
@@ -2390,7 +2390,7 @@ func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("compress", v.Compress)
 	e.OptString("on-source-error", (*string)(v.OnSourceError))
 	e.OptString("on-target-error", (*string)(v.OnTargetError))
-	e.OptString("on-cbw-error", (*string)(v.OnCbwError))
+	e.OptString("on-cbw-error", (*string)(v.OnCBWError))
 	e.OptBool("auto-finalize", v.AutoFinalize)
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 	e.OptString("filter-node-name", v.FilterNodeName)
@@ -2431,7 +2431,7 @@ func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.OnTargetError = new(BlockdevOnError(d.Enum()))
 		return 9
 	case "on-cbw-error":
-		v.OnCbwError = new(OnCbwError(d.Enum()))
+		v.OnCBWError = new(OnCBWError(d.Enum()))
 		return 10
 	case "auto-finalize":
 		d.OptBool(&v.AutoFinalize)
@@ -3040,14 +3040,14 @@ func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapSha256 is the QAPI struct BlockDirtyBitmapSha256.
+// BlockDirtyBitmapSHA256 is the QAPI struct BlockDirtyBitmapSha256.
 //
 // Since QEMU 2.10. See block-core.json.
-type BlockDirtyBitmapSha256 struct {
+type BlockDirtyBitmapSHA256 struct {
 	SHA256 string `json:"sha256"`
 }
 
-func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockDirtyBitmapSHA256) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sha256":
 		v.SHA256 = d.String()
@@ -3064,8 +3064,8 @@ func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) int 
 type XDebugBlockDirtyBitmapSHA256 BlockDirtyBitmap
 
 // Do executes the command.
-func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSha256, error) {
-	var v BlockDirtyBitmapSha256
+func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSHA256, error) {
+	var v BlockDirtyBitmapSHA256
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-debug-block-dirty-bitmap-sha256", Args: (*BlockDirtyBitmap)(&r), Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -3708,17 +3708,17 @@ const (
 	BlockdevDetectZeroesOptionsUnmap BlockdevDetectZeroesOptions = "unmap"
 )
 
-// BlockdevAioOptions is the QAPI enum BlockdevAioOptions.
+// BlockdevAIOOptions is the QAPI enum BlockdevAioOptions.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevAioOptions string
+type BlockdevAIOOptions string
 
-// The values of BlockdevAioOptions.
+// The values of BlockdevAIOOptions.
 const (
-	BlockdevAioOptionsThreads BlockdevAioOptions = "threads"
-	BlockdevAioOptionsNative  BlockdevAioOptions = "native"
+	BlockdevAIOOptionsThreads BlockdevAIOOptions = "threads"
+	BlockdevAIOOptionsNative  BlockdevAIOOptions = "native"
 	// Only in a QEMU built with CONFIG_LINUX_IO_URING.
-	BlockdevAioOptionsIOUring BlockdevAioOptions = "io_uring"
+	BlockdevAIOOptionsIOUring BlockdevAIOOptions = "io_uring"
 )
 
 // BlockdevCacheOptions is the QAPI struct BlockdevCacheOptions.
@@ -3762,7 +3762,7 @@ const (
 	BlockdevDriverCompress        BlockdevDriver = "compress"
 	BlockdevDriverCopyBeforeWrite BlockdevDriver = "copy-before-write"
 	BlockdevDriverCopyOnRead      BlockdevDriver = "copy-on-read"
-	BlockdevDriverDmg             BlockdevDriver = "dmg"
+	BlockdevDriverDMG             BlockdevDriver = "dmg"
 	BlockdevDriverFile            BlockdevDriver = "file"
 	BlockdevDriverSnapshotAccess  BlockdevDriver = "snapshot-access"
 	BlockdevDriverFTP             BlockdevDriver = "ftp"
@@ -3770,7 +3770,7 @@ const (
 	// Deprecated: QEMU will remove the value.
 	BlockdevDriverGluster BlockdevDriver = "gluster"
 	// Only in a QEMU built with HAVE_HOST_BLOCK_DEVICE.
-	BlockdevDriverHostCdrom BlockdevDriver = "host_cdrom"
+	BlockdevDriverHostCDROM BlockdevDriver = "host_cdrom"
 	// Only in a QEMU built with HAVE_HOST_BLOCK_DEVICE.
 	BlockdevDriverHostDevice BlockdevDriver = "host_device"
 	BlockdevDriverHTTP       BlockdevDriver = "http"
@@ -3790,7 +3790,7 @@ const (
 	BlockdevDriverPreallocate BlockdevDriver = "preallocate"
 	BlockdevDriverQcow        BlockdevDriver = "qcow"
 	BlockdevDriverQcow2       BlockdevDriver = "qcow2"
-	BlockdevDriverQed         BlockdevDriver = "qed"
+	BlockdevDriverQED         BlockdevDriver = "qed"
 	BlockdevDriverQuorum      BlockdevDriver = "quorum"
 	BlockdevDriverRaw         BlockdevDriver = "raw"
 	BlockdevDriverRBD         BlockdevDriver = "rbd"
@@ -3798,17 +3798,17 @@ const (
 	BlockdevDriverReplication BlockdevDriver = "replication"
 	BlockdevDriverSSH         BlockdevDriver = "ssh"
 	BlockdevDriverThrottle    BlockdevDriver = "throttle"
-	BlockdevDriverVdi         BlockdevDriver = "vdi"
-	BlockdevDriverVhdx        BlockdevDriver = "vhdx"
+	BlockdevDriverVDI         BlockdevDriver = "vdi"
+	BlockdevDriverVHDX        BlockdevDriver = "vhdx"
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverVirtioBlkVFIOPCI BlockdevDriver = "virtio-blk-vfio-pci"
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverVirtioBlkVhostUser BlockdevDriver = "virtio-blk-vhost-user"
 	// Only in a QEMU built with CONFIG_BLKIO.
-	BlockdevDriverVirtioBlkVhostVdpa BlockdevDriver = "virtio-blk-vhost-vdpa"
-	BlockdevDriverVmdk               BlockdevDriver = "vmdk"
-	BlockdevDriverVpc                BlockdevDriver = "vpc"
-	BlockdevDriverVvfat              BlockdevDriver = "vvfat"
+	BlockdevDriverVirtioBlkVhostVDPA BlockdevDriver = "virtio-blk-vhost-vdpa"
+	BlockdevDriverVMDK               BlockdevDriver = "vmdk"
+	BlockdevDriverVPC                BlockdevDriver = "vpc"
+	BlockdevDriverVVFAT              BlockdevDriver = "vvfat"
 )
 
 // BlockdevOptionsFile is the QAPI struct BlockdevOptionsFile.
@@ -3818,9 +3818,9 @@ const (
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
 	Filename    string              `json:"filename"`
-	PrManager   *string             `json:"pr-manager,omitzero"`
+	PRManager   *string             `json:"pr-manager,omitzero"`
 	Locking     *OnOffAuto          `json:"locking,omitzero"`
-	AIO         *BlockdevAioOptions `json:"aio,omitzero"`
+	AIO         *BlockdevAIOOptions `json:"aio,omitzero"`
 	AIOMaxBatch *int64              `json:"aio-max-batch,omitzero"`
 	// Only in a QEMU built with CONFIG_LINUX.
 	DropCache *bool `json:"drop-cache,omitzero"`
@@ -3830,7 +3830,7 @@ type BlockdevOptionsFile struct {
 
 func (v *BlockdevOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
-	e.OptString("pr-manager", v.PrManager)
+	e.OptString("pr-manager", v.PRManager)
 	e.OptString("locking", (*string)(v.Locking))
 	e.OptString("aio", (*string)(v.AIO))
 	e.OptInt("aio-max-batch", v.AIOMaxBatch)
@@ -3844,13 +3844,13 @@ func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Filename = d.String()
 		return 1
 	case "pr-manager":
-		d.OptString(&v.PrManager)
+		d.OptString(&v.PRManager)
 		return 2
 	case "locking":
 		v.Locking = new(OnOffAuto(d.Enum()))
 		return 3
 	case "aio":
-		v.AIO = new(BlockdevAioOptions(d.Enum()))
+		v.AIO = new(BlockdevAIOOptions(d.Enum()))
 		return 4
 	case "aio-max-batch":
 		d.OptInt(&v.AIOMaxBatch)
@@ -3925,18 +3925,18 @@ func (v *BlockdevOptionsNVMe) UnmarshalMember(d *wire.Decoder, name []byte) int 
 // Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsVVFAT struct {
 	Dir     string  `json:"dir"`
-	FatType *int64  `json:"fat-type,omitzero"`
+	FATType *int64  `json:"fat-type,omitzero"`
 	Floppy  *bool   `json:"floppy,omitzero"`
 	Label   *string `json:"label,omitzero"`
-	Rw      *bool   `json:"rw,omitzero"`
+	RW      *bool   `json:"rw,omitzero"`
 }
 
 func (v *BlockdevOptionsVVFAT) EncodeMembers(e *wire.Encoder) {
 	e.Name("dir").String(v.Dir)
-	e.OptInt("fat-type", v.FatType)
+	e.OptInt("fat-type", v.FATType)
 	e.OptBool("floppy", v.Floppy)
 	e.OptString("label", v.Label)
-	e.OptBool("rw", v.Rw)
+	e.OptBool("rw", v.RW)
 }
 
 func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int {
@@ -3945,7 +3945,7 @@ func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Dir = d.String()
 		return 1
 	case "fat-type":
-		d.OptInt(&v.FatType)
+		d.OptInt(&v.FATType)
 		return 2
 	case "floppy":
 		d.OptBool(&v.Floppy)
@@ -3954,7 +3954,7 @@ func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int
 		d.OptString(&v.Label)
 		return 4
 	case "rw":
-		d.OptBool(&v.Rw)
+		d.OptBool(&v.RW)
 		return 5
 	}
 	return 0
@@ -4211,20 +4211,20 @@ type BlockdevQcowEncryption struct {
 
 // BlockdevQcowEncryptionBranch is what the Format of BlockdevQcowEncryption adds to it:
 //
-//   - *QCryptoBlockOptionsQCow: aes
+//   - *QCryptoBlockOptionsQcow: aes
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcowEncryptionBranch interface {
 	wire.MemberEncoder
 	isBlockdevQcowEncryptionBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isBlockdevQcowEncryptionBranch() {}
+func (*QCryptoBlockOptionsQcow) isBlockdevQcowEncryptionBranch() {}
 func (*RawBranch) isBlockdevQcowEncryptionBranch()               {}
 
 func (v *BlockdevQcowEncryption) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "aes")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -4251,7 +4251,7 @@ func (*BlockdevQcowEncryption) Discriminator() string {
 func (v *BlockdevQcowEncryption) UnmarshalBranch() any {
 	switch v.Format {
 	case BlockdevQcowEncryptionFormatAES:
-		v.Branch = new(QCryptoBlockOptionsQCow)
+		v.Branch = new(QCryptoBlockOptionsQcow)
 	default:
 		v.Branch = new(RawBranch)
 	}
@@ -4342,7 +4342,7 @@ type BlockdevQcow2Encryption struct {
 
 // BlockdevQcow2EncryptionBranch is what the Format of BlockdevQcow2Encryption adds to it:
 //
-//   - *QCryptoBlockOptionsQCow: aes
+//   - *QCryptoBlockOptionsQcow: aes
 //   - *QCryptoBlockOptionsLUKS: luks
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevQcow2EncryptionBranch interface {
@@ -4350,14 +4350,14 @@ type BlockdevQcow2EncryptionBranch interface {
 	isBlockdevQcow2EncryptionBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isBlockdevQcow2EncryptionBranch() {}
+func (*QCryptoBlockOptionsQcow) isBlockdevQcow2EncryptionBranch() {}
 func (*QCryptoBlockOptionsLUKS) isBlockdevQcow2EncryptionBranch() {}
 func (*RawBranch) isBlockdevQcow2EncryptionBranch()               {}
 
 func (v *BlockdevQcow2Encryption) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "aes")
 	case *QCryptoBlockOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
@@ -4386,7 +4386,7 @@ func (*BlockdevQcow2Encryption) Discriminator() string {
 func (v *BlockdevQcow2Encryption) UnmarshalBranch() any {
 	switch v.Format {
 	case BlockdevQcow2EncryptionFormatAES:
-		v.Branch = new(QCryptoBlockOptionsQCow)
+		v.Branch = new(QCryptoBlockOptionsQcow)
 	case BlockdevQcow2EncryptionFormatLUKS:
 		v.Branch = new(QCryptoBlockOptionsLUKS)
 	default:
@@ -4557,47 +4557,47 @@ func (v BlockdevOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// SshHostKeyCheckMode is the QAPI enum SshHostKeyCheckMode.
+// SSHHostKeyCheckMode is the QAPI enum SshHostKeyCheckMode.
 //
 // Since QEMU 2.12. See block-core.json.
-type SshHostKeyCheckMode string
+type SSHHostKeyCheckMode string
 
-// The values of SshHostKeyCheckMode.
+// The values of SSHHostKeyCheckMode.
 const (
-	SshHostKeyCheckModeNone       SshHostKeyCheckMode = "none"
-	SshHostKeyCheckModeHash       SshHostKeyCheckMode = "hash"
-	SshHostKeyCheckModeKnownHosts SshHostKeyCheckMode = "known_hosts"
+	SSHHostKeyCheckModeNone       SSHHostKeyCheckMode = "none"
+	SSHHostKeyCheckModeHash       SSHHostKeyCheckMode = "hash"
+	SSHHostKeyCheckModeKnownHosts SSHHostKeyCheckMode = "known_hosts"
 )
 
-// SshHostKeyCheckHashType is the QAPI enum SshHostKeyCheckHashType.
+// SSHHostKeyCheckHashType is the QAPI enum SshHostKeyCheckHashType.
 //
 // Since QEMU 2.12. See block-core.json.
-type SshHostKeyCheckHashType string
+type SSHHostKeyCheckHashType string
 
-// The values of SshHostKeyCheckHashType.
+// The values of SSHHostKeyCheckHashType.
 const (
-	SshHostKeyCheckHashTypeMD5    SshHostKeyCheckHashType = "md5"
-	SshHostKeyCheckHashTypeSHA1   SshHostKeyCheckHashType = "sha1"
-	SshHostKeyCheckHashTypeSHA256 SshHostKeyCheckHashType = "sha256"
+	SSHHostKeyCheckHashTypeMD5    SSHHostKeyCheckHashType = "md5"
+	SSHHostKeyCheckHashTypeSHA1   SSHHostKeyCheckHashType = "sha1"
+	SSHHostKeyCheckHashTypeSHA256 SSHHostKeyCheckHashType = "sha256"
 )
 
-// SshHostKeyHash is the QAPI struct SshHostKeyHash.
+// SSHHostKeyHash is the QAPI struct SshHostKeyHash.
 //
 // Since QEMU 2.12. See block-core.json.
-type SshHostKeyHash struct {
-	Type SshHostKeyCheckHashType `json:"type"`
+type SSHHostKeyHash struct {
+	Type SSHHostKeyCheckHashType `json:"type"`
 	Hash string                  `json:"hash"`
 }
 
-func (v *SshHostKeyHash) EncodeMembers(e *wire.Encoder) {
+func (v *SSHHostKeyHash) EncodeMembers(e *wire.Encoder) {
 	e.Name("type").String(string(v.Type))
 	e.Name("hash").String(v.Hash)
 }
 
-func (v *SshHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
-		v.Type = SshHostKeyCheckHashType(d.Enum())
+		v.Type = SSHHostKeyCheckHashType(d.Enum())
 		return 1
 	case "hash":
 		v.Hash = d.String()
@@ -4606,33 +4606,33 @@ func (v *SshHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SshHostKeyCheck is the QAPI union SshHostKeyCheck.
+// SSHHostKeyCheck is the QAPI union SshHostKeyCheck.
 //
 // Since QEMU 2.12. See block-core.json.
-type SshHostKeyCheck struct {
+type SSHHostKeyCheck struct {
 	// Decides what Branch holds.
-	Mode   SshHostKeyCheckMode `json:"mode"`
-	Branch SshHostKeyCheckBranch
+	Mode   SSHHostKeyCheckMode `json:"mode"`
+	Branch SSHHostKeyCheckBranch
 }
 
-// SshHostKeyCheckBranch is what the Mode of SshHostKeyCheck adds to it:
+// SSHHostKeyCheckBranch is what the Mode of SSHHostKeyCheck adds to it:
 //
-//   - *SshHostKeyHash: hash
+//   - *SSHHostKeyHash: hash
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for none, known_hosts.
-type SshHostKeyCheckBranch interface {
+type SSHHostKeyCheckBranch interface {
 	wire.MemberEncoder
-	isSshHostKeyCheckBranch()
+	isSSHHostKeyCheckBranch()
 }
 
-func (*SshHostKeyHash) isSshHostKeyCheckBranch() {}
-func (*RawBranch) isSshHostKeyCheckBranch()      {}
+func (*SSHHostKeyHash) isSSHHostKeyCheckBranch() {}
+func (*RawBranch) isSSHHostKeyCheckBranch()      {}
 
-func (v *SshHostKeyCheck) EncodeMembers(e *wire.Encoder) {
+func (v *SSHHostKeyCheck) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Mode)
 	switch b := v.Branch.(type) {
-	case *SshHostKeyHash:
+	case *SSHHostKeyHash:
 		tag = e.Tag(tag, b == nil, "hash")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -4643,24 +4643,24 @@ func (v *SshHostKeyCheck) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *SshHostKeyCheck) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *SSHHostKeyCheck) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mode":
-		v.Mode = SshHostKeyCheckMode(d.Enum())
+		v.Mode = SSHHostKeyCheckMode(d.Enum())
 		return 1
 	}
 	return 0
 }
 
-func (*SshHostKeyCheck) Discriminator() string {
+func (*SSHHostKeyCheck) Discriminator() string {
 	return "mode"
 }
 
-func (v *SshHostKeyCheck) UnmarshalBranch() any {
+func (v *SSHHostKeyCheck) UnmarshalBranch() any {
 	switch v.Mode {
-	case SshHostKeyCheckModeHash:
-		v.Branch = new(SshHostKeyHash)
-	case SshHostKeyCheckModeNone, SshHostKeyCheckModeKnownHosts:
+	case SSHHostKeyCheckModeHash:
+		v.Branch = new(SSHHostKeyHash)
+	case SSHHostKeyCheckModeNone, SSHHostKeyCheckModeKnownHosts:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -4668,30 +4668,30 @@ func (v *SshHostKeyCheck) UnmarshalBranch() any {
 	return v.Branch
 }
 
-func (v SshHostKeyCheck) MarshalJSON() ([]byte, error) {
+func (v SSHHostKeyCheck) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *SshHostKeyCheck) UnmarshalJSON(text []byte) error {
-	*v = SshHostKeyCheck{}
+func (v *SSHHostKeyCheck) UnmarshalJSON(text []byte) error {
+	*v = SSHHostKeyCheck{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v SshHostKeyCheck) String() string {
+func (v SSHHostKeyCheck) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsSsh is the QAPI struct BlockdevOptionsSsh.
+// BlockdevOptionsSSH is the QAPI struct BlockdevOptionsSsh.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsSsh struct {
+type BlockdevOptionsSSH struct {
 	Server       InetSocketAddress `json:"server"`
 	Path         string            `json:"path"`
 	User         *string           `json:"user,omitzero"`
-	HostKeyCheck *SshHostKeyCheck  `json:"host-key-check,omitzero"`
+	HostKeyCheck *SSHHostKeyCheck  `json:"host-key-check,omitzero"`
 }
 
-func (v *BlockdevOptionsSsh) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsSSH) EncodeMembers(e *wire.Encoder) {
 	e.Name("server").Object(&v.Server)
 	e.Name("path").String(v.Path)
 	e.OptString("user", v.User)
@@ -4700,7 +4700,7 @@ func (v *BlockdevOptionsSsh) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsSsh) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Unmarshal(&v.Server)
@@ -4712,7 +4712,7 @@ func (v *BlockdevOptionsSsh) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.User)
 		return 3
 	case "host-key-check":
-		v.HostKeyCheck = new(SshHostKeyCheck)
+		v.HostKeyCheck = new(SSHHostKeyCheck)
 		d.Unmarshal(v.HostKeyCheck)
 		return 4
 	}
@@ -4733,17 +4733,17 @@ const (
 	BlkdebugEventL2Load                   BlkdebugEvent = "l2_load"
 	BlkdebugEventL2Update                 BlkdebugEvent = "l2_update"
 	BlkdebugEventL2UpdateCompressed       BlkdebugEvent = "l2_update_compressed"
-	BlkdebugEventL2AllocCowRead           BlkdebugEvent = "l2_alloc_cow_read"
+	BlkdebugEventL2AllocCOWRead           BlkdebugEvent = "l2_alloc_cow_read"
 	BlkdebugEventL2AllocWrite             BlkdebugEvent = "l2_alloc_write"
 	BlkdebugEventReadAIO                  BlkdebugEvent = "read_aio"
 	BlkdebugEventReadBackingAIO           BlkdebugEvent = "read_backing_aio"
 	BlkdebugEventReadCompressed           BlkdebugEvent = "read_compressed"
 	BlkdebugEventWriteAIO                 BlkdebugEvent = "write_aio"
 	BlkdebugEventWriteCompressed          BlkdebugEvent = "write_compressed"
-	BlkdebugEventVmstateLoad              BlkdebugEvent = "vmstate_load"
-	BlkdebugEventVmstateSave              BlkdebugEvent = "vmstate_save"
-	BlkdebugEventCowRead                  BlkdebugEvent = "cow_read"
-	BlkdebugEventCowWrite                 BlkdebugEvent = "cow_write"
+	BlkdebugEventVMStateLoad              BlkdebugEvent = "vmstate_load"
+	BlkdebugEventVMStateSave              BlkdebugEvent = "vmstate_save"
+	BlkdebugEventCOWRead                  BlkdebugEvent = "cow_read"
+	BlkdebugEventCOWWrite                 BlkdebugEvent = "cow_write"
 	BlkdebugEventReftableLoad             BlkdebugEvent = "reftable_load"
 	BlkdebugEventReftableGrow             BlkdebugEvent = "reftable_grow"
 	BlkdebugEventReftableUpdate           BlkdebugEvent = "reftable_update"
@@ -4761,17 +4761,17 @@ const (
 	BlkdebugEventClusterFree              BlkdebugEvent = "cluster_free"
 	BlkdebugEventFlushToOS                BlkdebugEvent = "flush_to_os"
 	BlkdebugEventFlushToDisk              BlkdebugEvent = "flush_to_disk"
-	BlkdebugEventPwritevRmwHead           BlkdebugEvent = "pwritev_rmw_head"
-	BlkdebugEventPwritevRmwAfterHead      BlkdebugEvent = "pwritev_rmw_after_head"
-	BlkdebugEventPwritevRmwTail           BlkdebugEvent = "pwritev_rmw_tail"
-	BlkdebugEventPwritevRmwAfterTail      BlkdebugEvent = "pwritev_rmw_after_tail"
+	BlkdebugEventPwritevRMWHead           BlkdebugEvent = "pwritev_rmw_head"
+	BlkdebugEventPwritevRMWAfterHead      BlkdebugEvent = "pwritev_rmw_after_head"
+	BlkdebugEventPwritevRMWTail           BlkdebugEvent = "pwritev_rmw_tail"
+	BlkdebugEventPwritevRMWAfterTail      BlkdebugEvent = "pwritev_rmw_after_tail"
 	BlkdebugEventPwritev                  BlkdebugEvent = "pwritev"
 	BlkdebugEventPwritevZero              BlkdebugEvent = "pwritev_zero"
 	BlkdebugEventPwritevDone              BlkdebugEvent = "pwritev_done"
 	BlkdebugEventEmptyImagePrepare        BlkdebugEvent = "empty_image_prepare"
 	BlkdebugEventL1ShrinkWriteTable       BlkdebugEvent = "l1_shrink_write_table"
 	BlkdebugEventL1ShrinkFreeL2Clusters   BlkdebugEvent = "l1_shrink_free_l2_clusters"
-	BlkdebugEventCorWrite                 BlkdebugEvent = "cor_write"
+	BlkdebugEventCORWrite                 BlkdebugEvent = "cor_write"
 	BlkdebugEventClusterAllocSpace        BlkdebugEvent = "cluster_alloc_space"
 	BlkdebugEventNone                     BlkdebugEvent = "none"
 )
@@ -4797,7 +4797,7 @@ const (
 type BlkdebugInjectErrorOptions struct {
 	Event       BlkdebugEvent   `json:"event"`
 	State       *int64          `json:"state,omitzero"`
-	Iotype      *BlkdebugIOType `json:"iotype,omitzero"`
+	IOType      *BlkdebugIOType `json:"iotype,omitzero"`
 	Errno       *int64          `json:"errno,omitzero"`
 	Sector      *int64          `json:"sector,omitzero"`
 	Once        *bool           `json:"once,omitzero"`
@@ -4809,7 +4809,7 @@ type BlkdebugInjectErrorOptions struct {
 func (v *BlkdebugInjectErrorOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("event").String(string(v.Event))
 	e.OptInt("state", v.State)
-	e.OptString("iotype", (*string)(v.Iotype))
+	e.OptString("iotype", (*string)(v.IOType))
 	e.OptInt("errno", v.Errno)
 	e.OptInt("sector", v.Sector)
 	e.OptBool("once", v.Once)
@@ -4826,7 +4826,7 @@ func (v *BlkdebugInjectErrorOptions) UnmarshalMember(d *wire.Decoder, name []byt
 		d.OptInt(&v.State)
 		return 2
 	case "iotype":
-		v.Iotype = new(BlkdebugIOType(d.Enum()))
+		v.IOType = new(BlkdebugIOType(d.Enum()))
 		return 3
 	case "errno":
 		d.OptInt(&v.Errno)
@@ -5111,7 +5111,7 @@ type QuorumReadPattern string
 // The values of QuorumReadPattern.
 const (
 	QuorumReadPatternQuorum QuorumReadPattern = "quorum"
-	QuorumReadPatternFifo   QuorumReadPattern = "fifo"
+	QuorumReadPatternFIFO   QuorumReadPattern = "fifo"
 )
 
 // BlockdevOptionsQuorum is the QAPI struct BlockdevOptionsQuorum.
@@ -5236,20 +5236,20 @@ func (v BlockdevOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsIoUring is the QAPI struct BlockdevOptionsIoUring.
+// BlockdevOptionsIOUring is the QAPI struct BlockdevOptionsIoUring.
 //
 // Since QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
-type BlockdevOptionsIoUring struct {
+type BlockdevOptionsIOUring struct {
 	Filename string `json:"filename"`
 }
 
-func (v *BlockdevOptionsIoUring) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsIOUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 }
 
-func (v *BlockdevOptionsIoUring) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsIOUring) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -5258,20 +5258,20 @@ func (v *BlockdevOptionsIoUring) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockdevOptionsNvmeIoUring is the QAPI struct BlockdevOptionsNvmeIoUring.
+// BlockdevOptionsNVMeIOUring is the QAPI struct BlockdevOptionsNvmeIoUring.
 //
 // Since QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
-type BlockdevOptionsNvmeIoUring struct {
+type BlockdevOptionsNVMeIOUring struct {
 	Path string `json:"path"`
 }
 
-func (v *BlockdevOptionsNvmeIoUring) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsNVMeIOUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v *BlockdevOptionsNvmeIoUring) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsNVMeIOUring) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -5280,20 +5280,20 @@ func (v *BlockdevOptionsNvmeIoUring) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVfioPci is the QAPI struct BlockdevOptionsVirtioBlkVfioPci.
+// BlockdevOptionsVirtioBlkVFIOPCI is the QAPI struct BlockdevOptionsVirtioBlkVfioPci.
 //
 // Since QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
-type BlockdevOptionsVirtioBlkVfioPci struct {
+type BlockdevOptionsVirtioBlkVFIOPCI struct {
 	Path string `json:"path"`
 }
 
-func (v *BlockdevOptionsVirtioBlkVfioPci) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsVirtioBlkVFIOPCI) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v *BlockdevOptionsVirtioBlkVfioPci) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsVirtioBlkVFIOPCI) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -5324,22 +5324,22 @@ func (v *BlockdevOptionsVirtioBlkVhostUser) UnmarshalMember(d *wire.Decoder, nam
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVhostVdpa is the QAPI struct BlockdevOptionsVirtioBlkVhostVdpa.
+// BlockdevOptionsVirtioBlkVhostVDPA is the QAPI struct BlockdevOptionsVirtioBlkVhostVdpa.
 //
 // Since QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 //
 // Features: fdset (CONFIG_BLKIO_VHOST_VDPA_FD).
-type BlockdevOptionsVirtioBlkVhostVdpa struct {
+type BlockdevOptionsVirtioBlkVhostVDPA struct {
 	Path string `json:"path"`
 }
 
-func (v *BlockdevOptionsVirtioBlkVhostVdpa) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsVirtioBlkVhostVDPA) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v *BlockdevOptionsVirtioBlkVhostVdpa) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsVirtioBlkVhostVDPA) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
@@ -5348,46 +5348,46 @@ func (v *BlockdevOptionsVirtioBlkVhostVdpa) UnmarshalMember(d *wire.Decoder, nam
 	return 0
 }
 
-// IscsiTransport is the QAPI enum IscsiTransport.
+// ISCSITransport is the QAPI enum IscsiTransport.
 //
 // Since QEMU 2.9. See block-core.json.
-type IscsiTransport string
+type ISCSITransport string
 
-// The values of IscsiTransport.
+// The values of ISCSITransport.
 const (
-	IscsiTransportTCP  IscsiTransport = "tcp"
-	IscsiTransportIser IscsiTransport = "iser"
+	ISCSITransportTCP  ISCSITransport = "tcp"
+	ISCSITransportISER ISCSITransport = "iser"
 )
 
-// IscsiHeaderDigest is the QAPI enum IscsiHeaderDigest.
+// ISCSIHeaderDigest is the QAPI enum IscsiHeaderDigest.
 //
 // Since QEMU 2.9. See block-core.json.
-type IscsiHeaderDigest string
+type ISCSIHeaderDigest string
 
-// The values of IscsiHeaderDigest.
+// The values of ISCSIHeaderDigest.
 const (
-	IscsiHeaderDigestCRC32C     IscsiHeaderDigest = "crc32c"
-	IscsiHeaderDigestNone       IscsiHeaderDigest = "none"
-	IscsiHeaderDigestCRC32CNone IscsiHeaderDigest = "crc32c-none"
-	IscsiHeaderDigestNoneCRC32C IscsiHeaderDigest = "none-crc32c"
+	ISCSIHeaderDigestCRC32C     ISCSIHeaderDigest = "crc32c"
+	ISCSIHeaderDigestNone       ISCSIHeaderDigest = "none"
+	ISCSIHeaderDigestCRC32CNone ISCSIHeaderDigest = "crc32c-none"
+	ISCSIHeaderDigestNoneCRC32C ISCSIHeaderDigest = "none-crc32c"
 )
 
-// BlockdevOptionsIscsi is the QAPI struct BlockdevOptionsIscsi.
+// BlockdevOptionsISCSI is the QAPI struct BlockdevOptionsIscsi.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsIscsi struct {
-	Transport      IscsiTransport     `json:"transport"`
+type BlockdevOptionsISCSI struct {
+	Transport      ISCSITransport     `json:"transport"`
 	Portal         string             `json:"portal"`
 	Target         string             `json:"target"`
 	LUN            *int64             `json:"lun,omitzero"`
 	User           *string            `json:"user,omitzero"`
 	PasswordSecret *string            `json:"password-secret,omitzero"`
 	InitiatorName  *string            `json:"initiator-name,omitzero"`
-	HeaderDigest   *IscsiHeaderDigest `json:"header-digest,omitzero"`
+	HeaderDigest   *ISCSIHeaderDigest `json:"header-digest,omitzero"`
 	Timeout        *int64             `json:"timeout,omitzero"`
 }
 
-func (v *BlockdevOptionsIscsi) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsISCSI) EncodeMembers(e *wire.Encoder) {
 	e.Name("transport").String(string(v.Transport))
 	e.Name("portal").String(v.Portal)
 	e.Name("target").String(v.Target)
@@ -5399,10 +5399,10 @@ func (v *BlockdevOptionsIscsi) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("timeout", v.Timeout)
 }
 
-func (v *BlockdevOptionsIscsi) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "transport":
-		v.Transport = IscsiTransport(d.Enum())
+		v.Transport = ISCSITransport(d.Enum())
 		return 1
 	case "portal":
 		v.Portal = d.String()
@@ -5423,7 +5423,7 @@ func (v *BlockdevOptionsIscsi) UnmarshalMember(d *wire.Decoder, name []byte) int
 		d.OptString(&v.InitiatorName)
 		return 7
 	case "header-digest":
-		v.HeaderDigest = new(IscsiHeaderDigest(d.Enum()))
+		v.HeaderDigest = new(ISCSIHeaderDigest(d.Enum()))
 		return 8
 	case "timeout":
 		d.OptInt(&v.Timeout)
@@ -5432,56 +5432,56 @@ func (v *BlockdevOptionsIscsi) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// RbdAuthMode is the QAPI enum RbdAuthMode.
+// RBDAuthMode is the QAPI enum RbdAuthMode.
 //
 // Since QEMU 3.0. See block-core.json.
-type RbdAuthMode string
+type RBDAuthMode string
 
-// The values of RbdAuthMode.
+// The values of RBDAuthMode.
 const (
-	RbdAuthModeCephx RbdAuthMode = "cephx"
-	RbdAuthModeNone  RbdAuthMode = "none"
+	RBDAuthModeCephx RBDAuthMode = "cephx"
+	RBDAuthModeNone  RBDAuthMode = "none"
 )
 
-// RbdImageEncryptionFormat is the QAPI enum RbdImageEncryptionFormat.
+// RBDImageEncryptionFormat is the QAPI enum RbdImageEncryptionFormat.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdImageEncryptionFormat string
+type RBDImageEncryptionFormat string
 
-// The values of RbdImageEncryptionFormat.
+// The values of RBDImageEncryptionFormat.
 const (
-	RbdImageEncryptionFormatLUKS    RbdImageEncryptionFormat = "luks"
-	RbdImageEncryptionFormatLuks2   RbdImageEncryptionFormat = "luks2"
-	RbdImageEncryptionFormatLUKSAny RbdImageEncryptionFormat = "luks-any"
+	RBDImageEncryptionFormatLUKS    RBDImageEncryptionFormat = "luks"
+	RBDImageEncryptionFormatLUKS2   RBDImageEncryptionFormat = "luks2"
+	RBDImageEncryptionFormatLUKSAny RBDImageEncryptionFormat = "luks-any"
 )
 
-// RbdEncryptionOptionsLUKSBase is the QAPI struct RbdEncryptionOptionsLUKSBase.
+// RBDEncryptionOptionsLUKSBase is the QAPI struct RbdEncryptionOptionsLUKSBase.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionOptionsLUKSBase struct {
+type RBDEncryptionOptionsLUKSBase struct {
 	KeySecret string `json:"key-secret"`
 }
 
-// RbdEncryptionCreateOptionsLUKSBase is the QAPI struct RbdEncryptionCreateOptionsLUKSBase.
+// RBDEncryptionCreateOptionsLUKSBase is the QAPI struct RbdEncryptionCreateOptionsLUKSBase.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionCreateOptionsLUKSBase struct {
+type RBDEncryptionCreateOptionsLUKSBase struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
-// RbdEncryptionOptionsLUKS is the QAPI struct RbdEncryptionOptionsLUKS.
+// RBDEncryptionOptionsLUKS is the QAPI struct RbdEncryptionOptionsLUKS.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionOptionsLUKS struct {
+type RBDEncryptionOptionsLUKS struct {
 	KeySecret string `json:"key-secret"`
 }
 
-func (v *RbdEncryptionOptionsLUKS) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v *RbdEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RBDEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5490,18 +5490,18 @@ func (v *RbdEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// RbdEncryptionOptionsLUKS2 is the QAPI struct RbdEncryptionOptionsLUKS2.
+// RBDEncryptionOptionsLUKS2 is the QAPI struct RbdEncryptionOptionsLUKS2.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionOptionsLUKS2 struct {
+type RBDEncryptionOptionsLUKS2 struct {
 	KeySecret string `json:"key-secret"`
 }
 
-func (v *RbdEncryptionOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v *RbdEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RBDEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5510,18 +5510,18 @@ func (v *RbdEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RbdEncryptionOptionsLUKSAny is the QAPI struct RbdEncryptionOptionsLUKSAny.
+// RBDEncryptionOptionsLUKSAny is the QAPI struct RbdEncryptionOptionsLUKSAny.
 //
 // Since QEMU 8.0. See block-core.json.
-type RbdEncryptionOptionsLUKSAny struct {
+type RBDEncryptionOptionsLUKSAny struct {
 	KeySecret string `json:"key-secret"`
 }
 
-func (v *RbdEncryptionOptionsLUKSAny) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptionsLUKSAny) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v *RbdEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RBDEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5530,20 +5530,20 @@ func (v *RbdEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// RbdEncryptionCreateOptionsLUKS is the QAPI struct RbdEncryptionCreateOptionsLUKS.
+// RBDEncryptionCreateOptionsLUKS is the QAPI struct RbdEncryptionCreateOptionsLUKS.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionCreateOptionsLUKS struct {
+type RBDEncryptionCreateOptionsLUKS struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
-func (v *RbdEncryptionCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 }
 
-func (v *RbdEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RBDEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5555,20 +5555,20 @@ func (v *RbdEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// RbdEncryptionCreateOptionsLUKS2 is the QAPI struct RbdEncryptionCreateOptionsLUKS2.
+// RBDEncryptionCreateOptionsLUKS2 is the QAPI struct RbdEncryptionCreateOptionsLUKS2.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionCreateOptionsLUKS2 struct {
+type RBDEncryptionCreateOptionsLUKS2 struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
-func (v *RbdEncryptionCreateOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionCreateOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 }
 
-func (v *RbdEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
 		v.KeySecret = d.String()
@@ -5580,40 +5580,40 @@ func (v *RbdEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 	return 0
 }
 
-// RbdEncryptionOptions is the QAPI union RbdEncryptionOptions.
+// RBDEncryptionOptions is the QAPI union RbdEncryptionOptions.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionOptions struct {
+type RBDEncryptionOptions struct {
 	// Decides what Branch holds.
-	Format RbdImageEncryptionFormat `json:"format"`
-	Parent *RbdEncryptionOptions    `json:"parent,omitzero"`
-	Branch RbdEncryptionOptionsBranch
+	Format RBDImageEncryptionFormat `json:"format"`
+	Parent *RBDEncryptionOptions    `json:"parent,omitzero"`
+	Branch RBDEncryptionOptionsBranch
 }
 
-// RbdEncryptionOptionsBranch is what the Format of RbdEncryptionOptions adds to it:
+// RBDEncryptionOptionsBranch is what the Format of RBDEncryptionOptions adds to it:
 //
-//   - *RbdEncryptionOptionsLUKS: luks
-//   - *RbdEncryptionOptionsLUKS2: luks2
-//   - *RbdEncryptionOptionsLUKSAny: luks-any
+//   - *RBDEncryptionOptionsLUKS: luks
+//   - *RBDEncryptionOptionsLUKS2: luks2
+//   - *RBDEncryptionOptionsLUKSAny: luks-any
 //   - *RawBranch: a value that is not in this list, or none
-type RbdEncryptionOptionsBranch interface {
+type RBDEncryptionOptionsBranch interface {
 	wire.MemberEncoder
-	isRbdEncryptionOptionsBranch()
+	isRBDEncryptionOptionsBranch()
 }
 
-func (*RbdEncryptionOptionsLUKS) isRbdEncryptionOptionsBranch()    {}
-func (*RbdEncryptionOptionsLUKS2) isRbdEncryptionOptionsBranch()   {}
-func (*RbdEncryptionOptionsLUKSAny) isRbdEncryptionOptionsBranch() {}
-func (*RawBranch) isRbdEncryptionOptionsBranch()                   {}
+func (*RBDEncryptionOptionsLUKS) isRBDEncryptionOptionsBranch()    {}
+func (*RBDEncryptionOptionsLUKS2) isRBDEncryptionOptionsBranch()   {}
+func (*RBDEncryptionOptionsLUKSAny) isRBDEncryptionOptionsBranch() {}
+func (*RawBranch) isRBDEncryptionOptionsBranch()                   {}
 
-func (v *RbdEncryptionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *RbdEncryptionOptionsLUKS:
+	case *RBDEncryptionOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *RbdEncryptionOptionsLUKS2:
+	case *RBDEncryptionOptionsLUKS2:
 		tag = e.Tag(tag, b == nil, "luks2")
-	case *RbdEncryptionOptionsLUKSAny:
+	case *RBDEncryptionOptionsLUKSAny:
 		tag = e.Tag(tag, b == nil, "luks-any")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -5627,82 +5627,82 @@ func (v *RbdEncryptionOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *RbdEncryptionOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RBDEncryptionOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
-		v.Format = RbdImageEncryptionFormat(d.Enum())
+		v.Format = RBDImageEncryptionFormat(d.Enum())
 		return 1
 	case "parent":
-		v.Parent = new(RbdEncryptionOptions)
+		v.Parent = new(RBDEncryptionOptions)
 		d.Unmarshal(v.Parent)
 		return 2
 	}
 	return 0
 }
 
-func (*RbdEncryptionOptions) Discriminator() string {
+func (*RBDEncryptionOptions) Discriminator() string {
 	return "format"
 }
 
-func (v *RbdEncryptionOptions) UnmarshalBranch() any {
+func (v *RBDEncryptionOptions) UnmarshalBranch() any {
 	switch v.Format {
-	case RbdImageEncryptionFormatLUKS:
-		v.Branch = new(RbdEncryptionOptionsLUKS)
-	case RbdImageEncryptionFormatLuks2:
-		v.Branch = new(RbdEncryptionOptionsLUKS2)
-	case RbdImageEncryptionFormatLUKSAny:
-		v.Branch = new(RbdEncryptionOptionsLUKSAny)
+	case RBDImageEncryptionFormatLUKS:
+		v.Branch = new(RBDEncryptionOptionsLUKS)
+	case RBDImageEncryptionFormatLUKS2:
+		v.Branch = new(RBDEncryptionOptionsLUKS2)
+	case RBDImageEncryptionFormatLUKSAny:
+		v.Branch = new(RBDEncryptionOptionsLUKSAny)
 	default:
 		v.Branch = new(RawBranch)
 	}
 	return v.Branch
 }
 
-func (v RbdEncryptionOptions) MarshalJSON() ([]byte, error) {
+func (v RBDEncryptionOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *RbdEncryptionOptions) UnmarshalJSON(text []byte) error {
-	*v = RbdEncryptionOptions{}
+func (v *RBDEncryptionOptions) UnmarshalJSON(text []byte) error {
+	*v = RBDEncryptionOptions{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v RbdEncryptionOptions) String() string {
+func (v RBDEncryptionOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptions is the QAPI union RbdEncryptionCreateOptions.
+// RBDEncryptionCreateOptions is the QAPI union RbdEncryptionCreateOptions.
 //
 // Since QEMU 6.1. See block-core.json.
-type RbdEncryptionCreateOptions struct {
+type RBDEncryptionCreateOptions struct {
 	// Decides what Branch holds.
-	Format RbdImageEncryptionFormat `json:"format"`
-	Branch RbdEncryptionCreateOptionsBranch
+	Format RBDImageEncryptionFormat `json:"format"`
+	Branch RBDEncryptionCreateOptionsBranch
 }
 
-// RbdEncryptionCreateOptionsBranch is what the Format of RbdEncryptionCreateOptions adds to
+// RBDEncryptionCreateOptionsBranch is what the Format of RBDEncryptionCreateOptions adds to
 // it:
 //
-//   - *RbdEncryptionCreateOptionsLUKS: luks
-//   - *RbdEncryptionCreateOptionsLUKS2: luks2
+//   - *RBDEncryptionCreateOptionsLUKS: luks
+//   - *RBDEncryptionCreateOptionsLUKS2: luks2
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for luks-any.
-type RbdEncryptionCreateOptionsBranch interface {
+type RBDEncryptionCreateOptionsBranch interface {
 	wire.MemberEncoder
-	isRbdEncryptionCreateOptionsBranch()
+	isRBDEncryptionCreateOptionsBranch()
 }
 
-func (*RbdEncryptionCreateOptionsLUKS) isRbdEncryptionCreateOptionsBranch()  {}
-func (*RbdEncryptionCreateOptionsLUKS2) isRbdEncryptionCreateOptionsBranch() {}
-func (*RawBranch) isRbdEncryptionCreateOptionsBranch()                       {}
+func (*RBDEncryptionCreateOptionsLUKS) isRBDEncryptionCreateOptionsBranch()  {}
+func (*RBDEncryptionCreateOptionsLUKS2) isRBDEncryptionCreateOptionsBranch() {}
+func (*RawBranch) isRBDEncryptionCreateOptionsBranch()                       {}
 
-func (v *RbdEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *RbdEncryptionCreateOptionsLUKS:
+	case *RBDEncryptionCreateOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *RbdEncryptionCreateOptionsLUKS2:
+	case *RBDEncryptionCreateOptionsLUKS2:
 		tag = e.Tag(tag, b == nil, "luks2")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -5713,26 +5713,26 @@ func (v *RbdEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *RbdEncryptionCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *RBDEncryptionCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
-		v.Format = RbdImageEncryptionFormat(d.Enum())
+		v.Format = RBDImageEncryptionFormat(d.Enum())
 		return 1
 	}
 	return 0
 }
 
-func (*RbdEncryptionCreateOptions) Discriminator() string {
+func (*RBDEncryptionCreateOptions) Discriminator() string {
 	return "format"
 }
 
-func (v *RbdEncryptionCreateOptions) UnmarshalBranch() any {
+func (v *RBDEncryptionCreateOptions) UnmarshalBranch() any {
 	switch v.Format {
-	case RbdImageEncryptionFormatLUKS:
-		v.Branch = new(RbdEncryptionCreateOptionsLUKS)
-	case RbdImageEncryptionFormatLuks2:
-		v.Branch = new(RbdEncryptionCreateOptionsLUKS2)
-	case RbdImageEncryptionFormatLUKSAny:
+	case RBDImageEncryptionFormatLUKS:
+		v.Branch = new(RBDEncryptionCreateOptionsLUKS)
+	case RBDImageEncryptionFormatLUKS2:
+		v.Branch = new(RBDEncryptionCreateOptionsLUKS2)
+	case RBDImageEncryptionFormatLUKSAny:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -5740,36 +5740,36 @@ func (v *RbdEncryptionCreateOptions) UnmarshalBranch() any {
 	return v.Branch
 }
 
-func (v RbdEncryptionCreateOptions) MarshalJSON() ([]byte, error) {
+func (v RBDEncryptionCreateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v *RbdEncryptionCreateOptions) UnmarshalJSON(text []byte) error {
-	*v = RbdEncryptionCreateOptions{}
+func (v *RBDEncryptionCreateOptions) UnmarshalJSON(text []byte) error {
+	*v = RBDEncryptionCreateOptions{}
 	return qmp.Unmarshal(text, v)
 }
 
-func (v RbdEncryptionCreateOptions) String() string {
+func (v RBDEncryptionCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRbd is the QAPI struct BlockdevOptionsRbd.
+// BlockdevOptionsRBD is the QAPI struct BlockdevOptionsRbd.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsRbd struct {
+type BlockdevOptionsRBD struct {
 	Pool               string                  `json:"pool"`
 	Namespace          *string                 `json:"namespace,omitzero"`
 	Image              string                  `json:"image"`
 	Conf               *string                 `json:"conf,omitzero"`
 	Snapshot           *string                 `json:"snapshot,omitzero"`
-	Encrypt            *RbdEncryptionOptions   `json:"encrypt,omitzero"`
+	Encrypt            *RBDEncryptionOptions   `json:"encrypt,omitzero"`
 	User               *string                 `json:"user,omitzero"`
-	AuthClientRequired []RbdAuthMode           `json:"auth-client-required,omitzero"`
+	AuthClientRequired []RBDAuthMode           `json:"auth-client-required,omitzero"`
 	KeySecret          *string                 `json:"key-secret,omitzero"`
 	Server             []InetSocketAddressBase `json:"server,omitzero"`
 }
 
-func (v *BlockdevOptionsRbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsRBD) EncodeMembers(e *wire.Encoder) {
 	e.Name("pool").String(v.Pool)
 	e.OptString("namespace", v.Namespace)
 	e.Name("image").String(v.Image)
@@ -5796,7 +5796,7 @@ func (v *BlockdevOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsRbd) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pool":
 		v.Pool = d.String()
@@ -5814,16 +5814,16 @@ func (v *BlockdevOptionsRbd) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.Snapshot)
 		return 5
 	case "encrypt":
-		v.Encrypt = new(RbdEncryptionOptions)
+		v.Encrypt = new(RBDEncryptionOptions)
 		d.Unmarshal(v.Encrypt)
 		return 6
 	case "user":
 		d.OptString(&v.User)
 		return 7
 	case "auth-client-required":
-		v.AuthClientRequired = make([]RbdAuthMode, 0, d.Room())
+		v.AuthClientRequired = make([]RBDAuthMode, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.AuthClientRequired = append(v.AuthClientRequired, RbdAuthMode(d.Enum()))
+			v.AuthClientRequired = append(v.AuthClientRequired, RBDAuthMode(d.Enum()))
 		}
 		return 8
 	case "key-secret":
@@ -5924,32 +5924,32 @@ func (v *NFSServer) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsNfs is the QAPI struct BlockdevOptionsNfs.
+// BlockdevOptionsNFS is the QAPI struct BlockdevOptionsNfs.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsNfs struct {
+type BlockdevOptionsNFS struct {
 	Server        NFSServer `json:"server"`
 	Path          string    `json:"path"`
 	User          *int64    `json:"user,omitzero"`
 	Group         *int64    `json:"group,omitzero"`
-	TCPSynCount   *int64    `json:"tcp-syn-count,omitzero"`
+	TCPSYNCount   *int64    `json:"tcp-syn-count,omitzero"`
 	ReadaheadSize *int64    `json:"readahead-size,omitzero"`
 	PageCacheSize *int64    `json:"page-cache-size,omitzero"`
 	Debug         *int64    `json:"debug,omitzero"`
 }
 
-func (v *BlockdevOptionsNfs) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsNFS) EncodeMembers(e *wire.Encoder) {
 	e.Name("server").Object(&v.Server)
 	e.Name("path").String(v.Path)
 	e.OptInt("user", v.User)
 	e.OptInt("group", v.Group)
-	e.OptInt("tcp-syn-count", v.TCPSynCount)
+	e.OptInt("tcp-syn-count", v.TCPSYNCount)
 	e.OptInt("readahead-size", v.ReadaheadSize)
 	e.OptInt("page-cache-size", v.PageCacheSize)
 	e.OptInt("debug", v.Debug)
 }
 
-func (v *BlockdevOptionsNfs) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Unmarshal(&v.Server)
@@ -5964,7 +5964,7 @@ func (v *BlockdevOptionsNfs) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.OptInt(&v.Group)
 		return 4
 	case "tcp-syn-count":
-		d.OptInt(&v.TCPSynCount)
+		d.OptInt(&v.TCPSYNCount)
 		return 5
 	case "readahead-size":
 		d.OptInt(&v.ReadaheadSize)
@@ -5992,10 +5992,10 @@ type BlockdevOptionsCurlBase struct {
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
-// BlockdevOptionsCurlHttp is the QAPI struct BlockdevOptionsCurlHttp.
+// BlockdevOptionsCurlHTTP is the QAPI struct BlockdevOptionsCurlHttp.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsCurlHttp struct {
+type BlockdevOptionsCurlHTTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
 	Timeout             *int64  `json:"timeout,omitzero"`
@@ -6010,7 +6010,7 @@ type BlockdevOptionsCurlHttp struct {
 	ForceRange *bool `json:"force-range,omitzero"`
 }
 
-func (v *BlockdevOptionsCurlHttp) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlHTTP) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -6023,7 +6023,7 @@ func (v *BlockdevOptionsCurlHttp) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v *BlockdevOptionsCurlHttp) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCurlHTTP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "url":
 		v.URL = d.String()
@@ -6059,14 +6059,14 @@ func (v *BlockdevOptionsCurlHttp) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-func (v BlockdevOptionsCurlHttp) String() string {
+func (v BlockdevOptionsCurlHTTP) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlHttps is the QAPI struct BlockdevOptionsCurlHttps.
+// BlockdevOptionsCurlHTTPS is the QAPI struct BlockdevOptionsCurlHttps.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsCurlHttps struct {
+type BlockdevOptionsCurlHTTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
 	Timeout             *int64  `json:"timeout,omitzero"`
@@ -6076,13 +6076,13 @@ type BlockdevOptionsCurlHttps struct {
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 	// A secret: String hides it.
 	Cookie       *string `json:"cookie,omitzero"`
-	Sslverify    *bool   `json:"sslverify,omitzero"`
+	SSLVerify    *bool   `json:"sslverify,omitzero"`
 	CookieSecret *string `json:"cookie-secret,omitzero"`
 	// Seen first in QEMU 11.1.
 	ForceRange *bool `json:"force-range,omitzero"`
 }
 
-func (v *BlockdevOptionsCurlHttps) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlHTTPS) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -6091,12 +6091,12 @@ func (v *BlockdevOptionsCurlHttps) EncodeMembers(e *wire.Encoder) {
 	e.OptString("proxy-username", v.ProxyUsername)
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
 	e.OptSecret("cookie", v.Cookie)
-	e.OptBool("sslverify", v.Sslverify)
+	e.OptBool("sslverify", v.SSLVerify)
 	e.OptString("cookie-secret", v.CookieSecret)
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v *BlockdevOptionsCurlHttps) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCurlHTTPS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "url":
 		v.URL = d.String()
@@ -6123,7 +6123,7 @@ func (v *BlockdevOptionsCurlHttps) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Cookie = new(d.String())
 		return 8
 	case "sslverify":
-		d.OptBool(&v.Sslverify)
+		d.OptBool(&v.SSLVerify)
 		return 9
 	case "cookie-secret":
 		d.OptString(&v.CookieSecret)
@@ -6135,14 +6135,14 @@ func (v *BlockdevOptionsCurlHttps) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-func (v BlockdevOptionsCurlHttps) String() string {
+func (v BlockdevOptionsCurlHTTPS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFtp is the QAPI struct BlockdevOptionsCurlFtp.
+// BlockdevOptionsCurlFTP is the QAPI struct BlockdevOptionsCurlFtp.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsCurlFtp struct {
+type BlockdevOptionsCurlFTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
 	Timeout             *int64  `json:"timeout,omitzero"`
@@ -6152,7 +6152,7 @@ type BlockdevOptionsCurlFtp struct {
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
-func (v *BlockdevOptionsCurlFtp) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlFTP) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -6162,7 +6162,7 @@ func (v *BlockdevOptionsCurlFtp) EncodeMembers(e *wire.Encoder) {
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
 }
 
-func (v *BlockdevOptionsCurlFtp) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "url":
 		v.URL = d.String()
@@ -6189,10 +6189,10 @@ func (v *BlockdevOptionsCurlFtp) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockdevOptionsCurlFtps is the QAPI struct BlockdevOptionsCurlFtps.
+// BlockdevOptionsCurlFTPS is the QAPI struct BlockdevOptionsCurlFtps.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsCurlFtps struct {
+type BlockdevOptionsCurlFTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
 	Timeout             *int64  `json:"timeout,omitzero"`
@@ -6200,10 +6200,10 @@ type BlockdevOptionsCurlFtps struct {
 	PasswordSecret      *string `json:"password-secret,omitzero"`
 	ProxyUsername       *string `json:"proxy-username,omitzero"`
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
-	Sslverify           *bool   `json:"sslverify,omitzero"`
+	SSLVerify           *bool   `json:"sslverify,omitzero"`
 }
 
-func (v *BlockdevOptionsCurlFtps) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlFTPS) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -6211,10 +6211,10 @@ func (v *BlockdevOptionsCurlFtps) EncodeMembers(e *wire.Encoder) {
 	e.OptString("password-secret", v.PasswordSecret)
 	e.OptString("proxy-username", v.ProxyUsername)
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
-	e.OptBool("sslverify", v.Sslverify)
+	e.OptBool("sslverify", v.SSLVerify)
 }
 
-func (v *BlockdevOptionsCurlFtps) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "url":
 		v.URL = d.String()
@@ -6238,16 +6238,16 @@ func (v *BlockdevOptionsCurlFtps) UnmarshalMember(d *wire.Decoder, name []byte) 
 		d.OptString(&v.ProxyPasswordSecret)
 		return 7
 	case "sslverify":
-		d.OptBool(&v.Sslverify)
+		d.OptBool(&v.SSLVerify)
 		return 8
 	}
 	return 0
 }
 
-// BlockdevOptionsNbd is the QAPI struct BlockdevOptionsNbd.
+// BlockdevOptionsNBD is the QAPI struct BlockdevOptionsNbd.
 //
 // Since QEMU 2.9. See block-core.json.
-type BlockdevOptionsNbd struct {
+type BlockdevOptionsNBD struct {
 	Server      SocketAddress `json:"server"`
 	Export      *string       `json:"export,omitzero"`
 	TLSCreds    *string       `json:"tls-creds,omitzero"`
@@ -6258,7 +6258,7 @@ type BlockdevOptionsNbd struct {
 	OpenTimeout    *uint32 `json:"open-timeout,omitzero"`
 }
 
-func (v *BlockdevOptionsNbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsNBD) EncodeMembers(e *wire.Encoder) {
 	e.Name("server").Object(&v.Server)
 	e.OptString("export", v.Export)
 	e.OptString("tls-creds", v.TLSCreds)
@@ -6272,7 +6272,7 @@ func (v *BlockdevOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevOptionsNbd) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Unmarshal(&v.Server)
@@ -6362,20 +6362,20 @@ func (v BlockdevOptionsThrottle) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCor is the QAPI struct BlockdevOptionsCor.
+// BlockdevOptionsCOR is the QAPI struct BlockdevOptionsCor.
 //
 // Since QEMU 6.0. See block-core.json.
-type BlockdevOptionsCor struct {
+type BlockdevOptionsCOR struct {
 	File   BlockdevRef `json:"file"`
 	Bottom *string     `json:"bottom,omitzero"`
 }
 
-func (v *BlockdevOptionsCor) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCOR) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.OptString("bottom", v.Bottom)
 }
 
-func (v *BlockdevOptionsCor) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCOR) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -6387,47 +6387,47 @@ func (v *BlockdevOptionsCor) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v BlockdevOptionsCor) String() string {
+func (v BlockdevOptionsCOR) String() string {
 	return qmp.Format(&v)
 }
 
-// OnCbwError is the QAPI enum OnCbwError.
+// OnCBWError is the QAPI enum OnCbwError.
 //
 // Since QEMU 7.1. See block-core.json.
-type OnCbwError string
+type OnCBWError string
 
-// The values of OnCbwError.
+// The values of OnCBWError.
 const (
-	OnCbwErrorBreakGuestWrite OnCbwError = "break-guest-write"
-	OnCbwErrorBreakSnapshot   OnCbwError = "break-snapshot"
+	OnCBWErrorBreakGuestWrite OnCBWError = "break-guest-write"
+	OnCBWErrorBreakSnapshot   OnCBWError = "break-snapshot"
 )
 
-// BlockdevOptionsCbw is the QAPI struct BlockdevOptionsCbw.
+// BlockdevOptionsCBW is the QAPI struct BlockdevOptionsCbw.
 //
 // Since QEMU 6.2. See block-core.json.
-type BlockdevOptionsCbw struct {
+type BlockdevOptionsCBW struct {
 	File           BlockdevRef       `json:"file"`
 	Target         BlockdevRef       `json:"target"`
 	Bitmap         *BlockDirtyBitmap `json:"bitmap,omitzero"`
-	OnCbwError     *OnCbwError       `json:"on-cbw-error,omitzero"`
-	CbwTimeout     *uint32           `json:"cbw-timeout,omitzero"`
+	OnCBWError     *OnCBWError       `json:"on-cbw-error,omitzero"`
+	CBWTimeout     *uint32           `json:"cbw-timeout,omitzero"`
 	MinClusterSize *uint64           `json:"min-cluster-size,omitzero"`
 }
 
-func (v *BlockdevOptionsCbw) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCBW) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	v.Target.EncodeValue(e.Name("target"))
 	if v.Bitmap != nil {
 		e.Name("bitmap").Object(v.Bitmap)
 	}
-	e.OptString("on-cbw-error", (*string)(v.OnCbwError))
-	if v.CbwTimeout != nil {
-		e.Name("cbw-timeout").Uint(uint64(*v.CbwTimeout))
+	e.OptString("on-cbw-error", (*string)(v.OnCBWError))
+	if v.CBWTimeout != nil {
+		e.Name("cbw-timeout").Uint(uint64(*v.CBWTimeout))
 	}
 	e.OptUint("min-cluster-size", v.MinClusterSize)
 }
 
-func (v *BlockdevOptionsCbw) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevOptionsCBW) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -6440,10 +6440,10 @@ func (v *BlockdevOptionsCbw) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.Unmarshal(v.Bitmap)
 		return 3
 	case "on-cbw-error":
-		v.OnCbwError = new(OnCbwError(d.Enum()))
+		v.OnCBWError = new(OnCBWError(d.Enum()))
 		return 4
 	case "cbw-timeout":
-		v.CbwTimeout = new(d.Uint32())
+		v.CBWTimeout = new(d.Uint32())
 		return 5
 	case "min-cluster-size":
 		d.OptUint(&v.MinClusterSize)
@@ -6452,7 +6452,7 @@ func (v *BlockdevOptionsCbw) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v BlockdevOptionsCbw) String() string {
+func (v BlockdevOptionsCBW) String() string {
 	return qmp.Format(&v)
 }
 
@@ -6480,35 +6480,35 @@ type BlockdevOptions struct {
 //   - *BlockdevOptionsBlkverify: blkverify
 //   - *BlockdevOptionsBlkreplay: blkreplay
 //   - *BlockdevOptionsGenericFormat: bochs, cloop, compress, dmg, parallels, snapshot-access, vdi, vhdx, vpc
-//   - *BlockdevOptionsCbw: copy-before-write
-//   - *BlockdevOptionsCor: copy-on-read
+//   - *BlockdevOptionsCBW: copy-before-write
+//   - *BlockdevOptionsCOR: copy-on-read
 //   - *BlockdevOptionsFile: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE)
-//   - *BlockdevOptionsCurlFtp: ftp
-//   - *BlockdevOptionsCurlFtps: ftps
+//   - *BlockdevOptionsCurlFTP: ftp
+//   - *BlockdevOptionsCurlFTPS: ftps
 //   - *BlockdevOptionsGluster: gluster
-//   - *BlockdevOptionsCurlHttp: http
-//   - *BlockdevOptionsCurlHttps: https
-//   - *BlockdevOptionsIoUring: io_uring (CONFIG_BLKIO)
-//   - *BlockdevOptionsIscsi: iscsi
+//   - *BlockdevOptionsCurlHTTP: http
+//   - *BlockdevOptionsCurlHTTPS: https
+//   - *BlockdevOptionsIOUring: io_uring (CONFIG_BLKIO)
+//   - *BlockdevOptionsISCSI: iscsi
 //   - *BlockdevOptionsLUKS: luks
-//   - *BlockdevOptionsNbd: nbd
-//   - *BlockdevOptionsNfs: nfs
+//   - *BlockdevOptionsNBD: nbd
+//   - *BlockdevOptionsNFS: nfs
 //   - *BlockdevOptionsNull: null-aio, null-co
 //   - *BlockdevOptionsNVMe: nvme
-//   - *BlockdevOptionsNvmeIoUring: nvme-io_uring (CONFIG_BLKIO)
+//   - *BlockdevOptionsNVMeIOUring: nvme-io_uring (CONFIG_BLKIO)
 //   - *BlockdevOptionsPreallocate: preallocate
 //   - *BlockdevOptionsQcow2: qcow2
 //   - *BlockdevOptionsQcow: qcow
 //   - *BlockdevOptionsGenericCOWFormat: qed, vmdk
 //   - *BlockdevOptionsQuorum: quorum
 //   - *BlockdevOptionsRaw: raw
-//   - *BlockdevOptionsRbd: rbd
+//   - *BlockdevOptionsRBD: rbd
 //   - *BlockdevOptionsReplication: replication (CONFIG_REPLICATION)
-//   - *BlockdevOptionsSsh: ssh
+//   - *BlockdevOptionsSSH: ssh
 //   - *BlockdevOptionsThrottle: throttle
-//   - *BlockdevOptionsVirtioBlkVfioPci: virtio-blk-vfio-pci (CONFIG_BLKIO)
+//   - *BlockdevOptionsVirtioBlkVFIOPCI: virtio-blk-vfio-pci (CONFIG_BLKIO)
 //   - *BlockdevOptionsVirtioBlkVhostUser: virtio-blk-vhost-user (CONFIG_BLKIO)
-//   - *BlockdevOptionsVirtioBlkVhostVdpa: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
+//   - *BlockdevOptionsVirtioBlkVhostVDPA: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
 //   - *BlockdevOptionsVVFAT: vvfat
 //   - *RawBranch: a value that is not in this list, or none
 type BlockdevOptionsBranch interface {
@@ -6521,35 +6521,35 @@ func (*BlockdevOptionsBlklogwrites) isBlockdevOptionsBranch()       {}
 func (*BlockdevOptionsBlkverify) isBlockdevOptionsBranch()          {}
 func (*BlockdevOptionsBlkreplay) isBlockdevOptionsBranch()          {}
 func (*BlockdevOptionsGenericFormat) isBlockdevOptionsBranch()      {}
-func (*BlockdevOptionsCbw) isBlockdevOptionsBranch()                {}
-func (*BlockdevOptionsCor) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsCBW) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsCOR) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsFile) isBlockdevOptionsBranch()               {}
-func (*BlockdevOptionsCurlFtp) isBlockdevOptionsBranch()            {}
-func (*BlockdevOptionsCurlFtps) isBlockdevOptionsBranch()           {}
+func (*BlockdevOptionsCurlFTP) isBlockdevOptionsBranch()            {}
+func (*BlockdevOptionsCurlFTPS) isBlockdevOptionsBranch()           {}
 func (*BlockdevOptionsGluster) isBlockdevOptionsBranch()            {}
-func (*BlockdevOptionsCurlHttp) isBlockdevOptionsBranch()           {}
-func (*BlockdevOptionsCurlHttps) isBlockdevOptionsBranch()          {}
-func (*BlockdevOptionsIoUring) isBlockdevOptionsBranch()            {}
-func (*BlockdevOptionsIscsi) isBlockdevOptionsBranch()              {}
+func (*BlockdevOptionsCurlHTTP) isBlockdevOptionsBranch()           {}
+func (*BlockdevOptionsCurlHTTPS) isBlockdevOptionsBranch()          {}
+func (*BlockdevOptionsIOUring) isBlockdevOptionsBranch()            {}
+func (*BlockdevOptionsISCSI) isBlockdevOptionsBranch()              {}
 func (*BlockdevOptionsLUKS) isBlockdevOptionsBranch()               {}
-func (*BlockdevOptionsNbd) isBlockdevOptionsBranch()                {}
-func (*BlockdevOptionsNfs) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsNBD) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsNFS) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsNull) isBlockdevOptionsBranch()               {}
 func (*BlockdevOptionsNVMe) isBlockdevOptionsBranch()               {}
-func (*BlockdevOptionsNvmeIoUring) isBlockdevOptionsBranch()        {}
+func (*BlockdevOptionsNVMeIOUring) isBlockdevOptionsBranch()        {}
 func (*BlockdevOptionsPreallocate) isBlockdevOptionsBranch()        {}
 func (*BlockdevOptionsQcow2) isBlockdevOptionsBranch()              {}
 func (*BlockdevOptionsQcow) isBlockdevOptionsBranch()               {}
 func (*BlockdevOptionsGenericCOWFormat) isBlockdevOptionsBranch()   {}
 func (*BlockdevOptionsQuorum) isBlockdevOptionsBranch()             {}
 func (*BlockdevOptionsRaw) isBlockdevOptionsBranch()                {}
-func (*BlockdevOptionsRbd) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsRBD) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsReplication) isBlockdevOptionsBranch()        {}
-func (*BlockdevOptionsSsh) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsSSH) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsThrottle) isBlockdevOptionsBranch()           {}
-func (*BlockdevOptionsVirtioBlkVfioPci) isBlockdevOptionsBranch()   {}
+func (*BlockdevOptionsVirtioBlkVFIOPCI) isBlockdevOptionsBranch()   {}
 func (*BlockdevOptionsVirtioBlkVhostUser) isBlockdevOptionsBranch() {}
-func (*BlockdevOptionsVirtioBlkVhostVdpa) isBlockdevOptionsBranch() {}
+func (*BlockdevOptionsVirtioBlkVhostVDPA) isBlockdevOptionsBranch() {}
 func (*BlockdevOptionsVVFAT) isBlockdevOptionsBranch()              {}
 func (*RawBranch) isBlockdevOptionsBranch()                         {}
 
@@ -6566,37 +6566,37 @@ func (v *BlockdevOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "blkreplay")
 	case *BlockdevOptionsGenericFormat:
 		tag = e.Tag(tag, b == nil, "bochs", "cloop", "compress", "dmg", "parallels", "snapshot-access", "vdi", "vhdx", "vpc")
-	case *BlockdevOptionsCbw:
+	case *BlockdevOptionsCBW:
 		tag = e.Tag(tag, b == nil, "copy-before-write")
-	case *BlockdevOptionsCor:
+	case *BlockdevOptionsCOR:
 		tag = e.Tag(tag, b == nil, "copy-on-read")
 	case *BlockdevOptionsFile:
 		tag = e.Tag(tag, b == nil, "file", "host_cdrom", "host_device")
-	case *BlockdevOptionsCurlFtp:
+	case *BlockdevOptionsCurlFTP:
 		tag = e.Tag(tag, b == nil, "ftp")
-	case *BlockdevOptionsCurlFtps:
+	case *BlockdevOptionsCurlFTPS:
 		tag = e.Tag(tag, b == nil, "ftps")
 	case *BlockdevOptionsGluster:
 		tag = e.Tag(tag, b == nil, "gluster")
-	case *BlockdevOptionsCurlHttp:
+	case *BlockdevOptionsCurlHTTP:
 		tag = e.Tag(tag, b == nil, "http")
-	case *BlockdevOptionsCurlHttps:
+	case *BlockdevOptionsCurlHTTPS:
 		tag = e.Tag(tag, b == nil, "https")
-	case *BlockdevOptionsIoUring:
+	case *BlockdevOptionsIOUring:
 		tag = e.Tag(tag, b == nil, "io_uring")
-	case *BlockdevOptionsIscsi:
+	case *BlockdevOptionsISCSI:
 		tag = e.Tag(tag, b == nil, "iscsi")
 	case *BlockdevOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *BlockdevOptionsNbd:
+	case *BlockdevOptionsNBD:
 		tag = e.Tag(tag, b == nil, "nbd")
-	case *BlockdevOptionsNfs:
+	case *BlockdevOptionsNFS:
 		tag = e.Tag(tag, b == nil, "nfs")
 	case *BlockdevOptionsNull:
 		tag = e.Tag(tag, b == nil, "null-aio", "null-co")
 	case *BlockdevOptionsNVMe:
 		tag = e.Tag(tag, b == nil, "nvme")
-	case *BlockdevOptionsNvmeIoUring:
+	case *BlockdevOptionsNVMeIOUring:
 		tag = e.Tag(tag, b == nil, "nvme-io_uring")
 	case *BlockdevOptionsPreallocate:
 		tag = e.Tag(tag, b == nil, "preallocate")
@@ -6610,19 +6610,19 @@ func (v *BlockdevOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "quorum")
 	case *BlockdevOptionsRaw:
 		tag = e.Tag(tag, b == nil, "raw")
-	case *BlockdevOptionsRbd:
+	case *BlockdevOptionsRBD:
 		tag = e.Tag(tag, b == nil, "rbd")
 	case *BlockdevOptionsReplication:
 		tag = e.Tag(tag, b == nil, "replication")
-	case *BlockdevOptionsSsh:
+	case *BlockdevOptionsSSH:
 		tag = e.Tag(tag, b == nil, "ssh")
 	case *BlockdevOptionsThrottle:
 		tag = e.Tag(tag, b == nil, "throttle")
-	case *BlockdevOptionsVirtioBlkVfioPci:
+	case *BlockdevOptionsVirtioBlkVFIOPCI:
 		tag = e.Tag(tag, b == nil, "virtio-blk-vfio-pci")
 	case *BlockdevOptionsVirtioBlkVhostUser:
 		tag = e.Tag(tag, b == nil, "virtio-blk-vhost-user")
-	case *BlockdevOptionsVirtioBlkVhostVdpa:
+	case *BlockdevOptionsVirtioBlkVhostVDPA:
 		tag = e.Tag(tag, b == nil, "virtio-blk-vhost-vdpa")
 	case *BlockdevOptionsVVFAT:
 		tag = e.Tag(tag, b == nil, "vvfat")
@@ -6693,67 +6693,67 @@ func (v *BlockdevOptions) UnmarshalBranch() any {
 		v.Branch = new(BlockdevOptionsBlkverify)
 	case BlockdevDriverBlkreplay:
 		v.Branch = new(BlockdevOptionsBlkreplay)
-	case BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverDmg, BlockdevDriverParallels, BlockdevDriverSnapshotAccess, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVpc:
+	case BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverDMG, BlockdevDriverParallels, BlockdevDriverSnapshotAccess, BlockdevDriverVDI, BlockdevDriverVHDX, BlockdevDriverVPC:
 		v.Branch = new(BlockdevOptionsGenericFormat)
 	case BlockdevDriverCopyBeforeWrite:
-		v.Branch = new(BlockdevOptionsCbw)
+		v.Branch = new(BlockdevOptionsCBW)
 	case BlockdevDriverCopyOnRead:
-		v.Branch = new(BlockdevOptionsCor)
-	case BlockdevDriverFile, BlockdevDriverHostCdrom, BlockdevDriverHostDevice:
+		v.Branch = new(BlockdevOptionsCOR)
+	case BlockdevDriverFile, BlockdevDriverHostCDROM, BlockdevDriverHostDevice:
 		v.Branch = new(BlockdevOptionsFile)
 	case BlockdevDriverFTP:
-		v.Branch = new(BlockdevOptionsCurlFtp)
+		v.Branch = new(BlockdevOptionsCurlFTP)
 	case BlockdevDriverFTPS:
-		v.Branch = new(BlockdevOptionsCurlFtps)
+		v.Branch = new(BlockdevOptionsCurlFTPS)
 	case BlockdevDriverGluster:
 		v.Branch = new(BlockdevOptionsGluster)
 	case BlockdevDriverHTTP:
-		v.Branch = new(BlockdevOptionsCurlHttp)
+		v.Branch = new(BlockdevOptionsCurlHTTP)
 	case BlockdevDriverHTTPS:
-		v.Branch = new(BlockdevOptionsCurlHttps)
+		v.Branch = new(BlockdevOptionsCurlHTTPS)
 	case BlockdevDriverIOUring:
-		v.Branch = new(BlockdevOptionsIoUring)
+		v.Branch = new(BlockdevOptionsIOUring)
 	case BlockdevDriverISCSI:
-		v.Branch = new(BlockdevOptionsIscsi)
+		v.Branch = new(BlockdevOptionsISCSI)
 	case BlockdevDriverLUKS:
 		v.Branch = new(BlockdevOptionsLUKS)
 	case BlockdevDriverNBD:
-		v.Branch = new(BlockdevOptionsNbd)
+		v.Branch = new(BlockdevOptionsNBD)
 	case BlockdevDriverNFS:
-		v.Branch = new(BlockdevOptionsNfs)
+		v.Branch = new(BlockdevOptionsNFS)
 	case BlockdevDriverNullAIO, BlockdevDriverNullCo:
 		v.Branch = new(BlockdevOptionsNull)
 	case BlockdevDriverNVMe:
 		v.Branch = new(BlockdevOptionsNVMe)
 	case BlockdevDriverNVMeIOUring:
-		v.Branch = new(BlockdevOptionsNvmeIoUring)
+		v.Branch = new(BlockdevOptionsNVMeIOUring)
 	case BlockdevDriverPreallocate:
 		v.Branch = new(BlockdevOptionsPreallocate)
 	case BlockdevDriverQcow2:
 		v.Branch = new(BlockdevOptionsQcow2)
 	case BlockdevDriverQcow:
 		v.Branch = new(BlockdevOptionsQcow)
-	case BlockdevDriverQed, BlockdevDriverVmdk:
+	case BlockdevDriverQED, BlockdevDriverVMDK:
 		v.Branch = new(BlockdevOptionsGenericCOWFormat)
 	case BlockdevDriverQuorum:
 		v.Branch = new(BlockdevOptionsQuorum)
 	case BlockdevDriverRaw:
 		v.Branch = new(BlockdevOptionsRaw)
 	case BlockdevDriverRBD:
-		v.Branch = new(BlockdevOptionsRbd)
+		v.Branch = new(BlockdevOptionsRBD)
 	case BlockdevDriverReplication:
 		v.Branch = new(BlockdevOptionsReplication)
 	case BlockdevDriverSSH:
-		v.Branch = new(BlockdevOptionsSsh)
+		v.Branch = new(BlockdevOptionsSSH)
 	case BlockdevDriverThrottle:
 		v.Branch = new(BlockdevOptionsThrottle)
 	case BlockdevDriverVirtioBlkVFIOPCI:
-		v.Branch = new(BlockdevOptionsVirtioBlkVfioPci)
+		v.Branch = new(BlockdevOptionsVirtioBlkVFIOPCI)
 	case BlockdevDriverVirtioBlkVhostUser:
 		v.Branch = new(BlockdevOptionsVirtioBlkVhostUser)
-	case BlockdevDriverVirtioBlkVhostVdpa:
-		v.Branch = new(BlockdevOptionsVirtioBlkVhostVdpa)
-	case BlockdevDriverVvfat:
+	case BlockdevDriverVirtioBlkVhostVDPA:
+		v.Branch = new(BlockdevOptionsVirtioBlkVhostVDPA)
+	case BlockdevDriverVVFAT:
 		v.Branch = new(BlockdevOptionsVVFAT)
 	default:
 		v.Branch = new(RawBranch)
@@ -6991,7 +6991,7 @@ type BlockdevCreateOptionsFile struct {
 	Filename       string        `json:"filename"`
 	Size           uint64        `json:"size"`
 	Preallocation  *PreallocMode `json:"preallocation,omitzero"`
-	Nocow          *bool         `json:"nocow,omitzero"`
+	NoCOW          *bool         `json:"nocow,omitzero"`
 	ExtentSizeHint *uint64       `json:"extent-size-hint,omitzero"`
 }
 
@@ -6999,7 +6999,7 @@ func (v *BlockdevCreateOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 	e.Name("size").Uint(v.Size)
 	e.OptString("preallocation", (*string)(v.Preallocation))
-	e.OptBool("nocow", v.Nocow)
+	e.OptBool("nocow", v.NoCOW)
 	e.OptUint("extent-size-hint", v.ExtentSizeHint)
 }
 
@@ -7015,7 +7015,7 @@ func (v *BlockdevCreateOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Preallocation = new(PreallocMode(d.Enum()))
 		return 3
 	case "nocow":
-		d.OptBool(&v.Nocow)
+		d.OptBool(&v.NoCOW)
 		return 4
 	case "extent-size-hint":
 		d.OptUint(&v.ExtentSizeHint)
@@ -7061,8 +7061,8 @@ type BlockdevCreateOptionsLUKS struct {
 	KeySecret     *string            `json:"key-secret,omitzero"`
 	CipherAlg     *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 	CipherMode    *QCryptoCipherMode `json:"cipher-mode,omitzero"`
-	IvgenAlg      *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
-	IvgenHashAlg  *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
+	IVGenAlg      *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
+	IVGenHashAlg  *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
 	HashAlg       *QCryptoHashAlgo   `json:"hash-alg,omitzero"`
 	IterTime      *int64             `json:"iter-time,omitzero"`
 	File          *BlockdevRef       `json:"file,omitzero"`
@@ -7075,8 +7075,8 @@ func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 	e.OptString("cipher-mode", (*string)(v.CipherMode))
-	e.OptString("ivgen-alg", (*string)(v.IvgenAlg))
-	e.OptString("ivgen-hash-alg", (*string)(v.IvgenHashAlg))
+	e.OptString("ivgen-alg", (*string)(v.IVGenAlg))
+	e.OptString("ivgen-hash-alg", (*string)(v.IVGenHashAlg))
 	e.OptString("hash-alg", (*string)(v.HashAlg))
 	e.OptInt("iter-time", v.IterTime)
 	if v.File != nil {
@@ -7101,10 +7101,10 @@ func (v *BlockdevCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte
 		v.CipherMode = new(QCryptoCipherMode(d.Enum()))
 		return 3
 	case "ivgen-alg":
-		v.IvgenAlg = new(QCryptoIVGenAlgo(d.Enum()))
+		v.IVGenAlg = new(QCryptoIVGenAlgo(d.Enum()))
 		return 4
 	case "ivgen-hash-alg":
-		v.IvgenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
 		return 5
 	case "hash-alg":
 		v.HashAlg = new(QCryptoHashAlgo(d.Enum()))
@@ -7134,20 +7134,20 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsNfs is the QAPI struct BlockdevCreateOptionsNfs.
+// BlockdevCreateOptionsNFS is the QAPI struct BlockdevCreateOptionsNfs.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsNfs struct {
-	Location BlockdevOptionsNfs `json:"location"`
+type BlockdevCreateOptionsNFS struct {
+	Location BlockdevOptionsNFS `json:"location"`
 	Size     uint64             `json:"size"`
 }
 
-func (v *BlockdevCreateOptionsNfs) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsNFS) EncodeMembers(e *wire.Encoder) {
 	e.Name("location").Object(&v.Location)
 	e.Name("size").Uint(v.Size)
 }
 
-func (v *BlockdevCreateOptionsNfs) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "location":
 		d.Unmarshal(&v.Location)
@@ -7353,10 +7353,10 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQed is the QAPI struct BlockdevCreateOptionsQed.
+// BlockdevCreateOptionsQED is the QAPI struct BlockdevCreateOptionsQed.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsQed struct {
+type BlockdevCreateOptionsQED struct {
 	File        BlockdevRef     `json:"file"`
 	Size        uint64          `json:"size"`
 	BackingFile *string         `json:"backing-file,omitzero"`
@@ -7365,7 +7365,7 @@ type BlockdevCreateOptionsQed struct {
 	TableSize   *int64          `json:"table-size,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsQed) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsQED) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptString("backing-file", v.BackingFile)
@@ -7374,7 +7374,7 @@ func (v *BlockdevCreateOptionsQed) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("table-size", v.TableSize)
 }
 
-func (v *BlockdevCreateOptionsQed) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsQED) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7398,21 +7398,21 @@ func (v *BlockdevCreateOptionsQed) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-func (v BlockdevCreateOptionsQed) String() string {
+func (v BlockdevCreateOptionsQED) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsRbd is the QAPI struct BlockdevCreateOptionsRbd.
+// BlockdevCreateOptionsRBD is the QAPI struct BlockdevCreateOptionsRbd.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsRbd struct {
-	Location    BlockdevOptionsRbd          `json:"location"`
+type BlockdevCreateOptionsRBD struct {
+	Location    BlockdevOptionsRBD          `json:"location"`
 	Size        uint64                      `json:"size"`
 	ClusterSize *uint64                     `json:"cluster-size,omitzero"`
-	Encrypt     *RbdEncryptionCreateOptions `json:"encrypt,omitzero"`
+	Encrypt     *RBDEncryptionCreateOptions `json:"encrypt,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsRbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsRBD) EncodeMembers(e *wire.Encoder) {
 	e.Name("location").Object(&v.Location)
 	e.Name("size").Uint(v.Size)
 	e.OptUint("cluster-size", v.ClusterSize)
@@ -7421,7 +7421,7 @@ func (v *BlockdevCreateOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v *BlockdevCreateOptionsRbd) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "location":
 		d.Unmarshal(&v.Location)
@@ -7433,56 +7433,56 @@ func (v *BlockdevCreateOptionsRbd) UnmarshalMember(d *wire.Decoder, name []byte)
 		d.OptUint(&v.ClusterSize)
 		return 3
 	case "encrypt":
-		v.Encrypt = new(RbdEncryptionCreateOptions)
+		v.Encrypt = new(RBDEncryptionCreateOptions)
 		d.Unmarshal(v.Encrypt)
 		return 4
 	}
 	return 0
 }
 
-// BlockdevVmdkSubformat is the QAPI enum BlockdevVmdkSubformat.
+// BlockdevVMDKSubformat is the QAPI enum BlockdevVmdkSubformat.
 //
 // Since QEMU 4.0. See block-core.json.
-type BlockdevVmdkSubformat string
+type BlockdevVMDKSubformat string
 
-// The values of BlockdevVmdkSubformat.
+// The values of BlockdevVMDKSubformat.
 const (
-	BlockdevVmdkSubformatMonolithicSparse     BlockdevVmdkSubformat = "monolithicSparse"
-	BlockdevVmdkSubformatMonolithicFlat       BlockdevVmdkSubformat = "monolithicFlat"
-	BlockdevVmdkSubformatTwoGbMaxExtentSparse BlockdevVmdkSubformat = "twoGbMaxExtentSparse"
-	BlockdevVmdkSubformatTwoGbMaxExtentFlat   BlockdevVmdkSubformat = "twoGbMaxExtentFlat"
-	BlockdevVmdkSubformatStreamOptimized      BlockdevVmdkSubformat = "streamOptimized"
+	BlockdevVMDKSubformatMonolithicSparse     BlockdevVMDKSubformat = "monolithicSparse"
+	BlockdevVMDKSubformatMonolithicFlat       BlockdevVMDKSubformat = "monolithicFlat"
+	BlockdevVMDKSubformatTwoGBMaxExtentSparse BlockdevVMDKSubformat = "twoGbMaxExtentSparse"
+	BlockdevVMDKSubformatTwoGBMaxExtentFlat   BlockdevVMDKSubformat = "twoGbMaxExtentFlat"
+	BlockdevVMDKSubformatStreamOptimized      BlockdevVMDKSubformat = "streamOptimized"
 )
 
-// BlockdevVmdkAdapterType is the QAPI enum BlockdevVmdkAdapterType.
+// BlockdevVMDKAdapterType is the QAPI enum BlockdevVmdkAdapterType.
 //
 // Since QEMU 4.0. See block-core.json.
-type BlockdevVmdkAdapterType string
+type BlockdevVMDKAdapterType string
 
-// The values of BlockdevVmdkAdapterType.
+// The values of BlockdevVMDKAdapterType.
 const (
-	BlockdevVmdkAdapterTypeIDE       BlockdevVmdkAdapterType = "ide"
-	BlockdevVmdkAdapterTypeBuslogic  BlockdevVmdkAdapterType = "buslogic"
-	BlockdevVmdkAdapterTypeLsilogic  BlockdevVmdkAdapterType = "lsilogic"
-	BlockdevVmdkAdapterTypeLegacyESX BlockdevVmdkAdapterType = "legacyESX"
+	BlockdevVMDKAdapterTypeIDE       BlockdevVMDKAdapterType = "ide"
+	BlockdevVMDKAdapterTypeBuslogic  BlockdevVMDKAdapterType = "buslogic"
+	BlockdevVMDKAdapterTypeLsilogic  BlockdevVMDKAdapterType = "lsilogic"
+	BlockdevVMDKAdapterTypeLegacyESX BlockdevVMDKAdapterType = "legacyESX"
 )
 
-// BlockdevCreateOptionsVmdk is the QAPI struct BlockdevCreateOptionsVmdk.
+// BlockdevCreateOptionsVMDK is the QAPI struct BlockdevCreateOptionsVmdk.
 //
 // Since QEMU 4.0. See block-core.json.
-type BlockdevCreateOptionsVmdk struct {
+type BlockdevCreateOptionsVMDK struct {
 	File         BlockdevRef              `json:"file"`
 	Size         uint64                   `json:"size"`
 	Extents      []BlockdevRef            `json:"extents,omitzero"`
-	Subformat    *BlockdevVmdkSubformat   `json:"subformat,omitzero"`
+	Subformat    *BlockdevVMDKSubformat   `json:"subformat,omitzero"`
 	BackingFile  *string                  `json:"backing-file,omitzero"`
-	AdapterType  *BlockdevVmdkAdapterType `json:"adapter-type,omitzero"`
-	Hwversion    *string                  `json:"hwversion,omitzero"`
+	AdapterType  *BlockdevVMDKAdapterType `json:"adapter-type,omitzero"`
+	HWVersion    *string                  `json:"hwversion,omitzero"`
 	Toolsversion *string                  `json:"toolsversion,omitzero"`
 	ZeroedGrain  *bool                    `json:"zeroed-grain,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsVmdk) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVMDK) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	if v.Extents != nil {
@@ -7495,12 +7495,12 @@ func (v *BlockdevCreateOptionsVmdk) EncodeMembers(e *wire.Encoder) {
 	e.OptString("subformat", (*string)(v.Subformat))
 	e.OptString("backing-file", v.BackingFile)
 	e.OptString("adapter-type", (*string)(v.AdapterType))
-	e.OptString("hwversion", v.Hwversion)
+	e.OptString("hwversion", v.HWVersion)
 	e.OptString("toolsversion", v.Toolsversion)
 	e.OptBool("zeroed-grain", v.ZeroedGrain)
 }
 
-func (v *BlockdevCreateOptionsVmdk) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsVMDK) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7516,16 +7516,16 @@ func (v *BlockdevCreateOptionsVmdk) UnmarshalMember(d *wire.Decoder, name []byte
 		}
 		return 3
 	case "subformat":
-		v.Subformat = new(BlockdevVmdkSubformat(d.Enum()))
+		v.Subformat = new(BlockdevVMDKSubformat(d.Enum()))
 		return 4
 	case "backing-file":
 		d.OptString(&v.BackingFile)
 		return 5
 	case "adapter-type":
-		v.AdapterType = new(BlockdevVmdkAdapterType(d.Enum()))
+		v.AdapterType = new(BlockdevVMDKAdapterType(d.Enum()))
 		return 6
 	case "hwversion":
-		d.OptString(&v.Hwversion)
+		d.OptString(&v.HWVersion)
 		return 7
 	case "toolsversion":
 		d.OptString(&v.Toolsversion)
@@ -7537,24 +7537,24 @@ func (v *BlockdevCreateOptionsVmdk) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-func (v BlockdevCreateOptionsVmdk) String() string {
+func (v BlockdevCreateOptionsVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsSsh is the QAPI struct BlockdevCreateOptionsSsh.
+// BlockdevCreateOptionsSSH is the QAPI struct BlockdevCreateOptionsSsh.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsSsh struct {
-	Location BlockdevOptionsSsh `json:"location"`
+type BlockdevCreateOptionsSSH struct {
+	Location BlockdevOptionsSSH `json:"location"`
 	Size     uint64             `json:"size"`
 }
 
-func (v *BlockdevCreateOptionsSsh) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsSSH) EncodeMembers(e *wire.Encoder) {
 	e.Name("location").Object(&v.Location)
 	e.Name("size").Uint(v.Size)
 }
 
-func (v *BlockdevCreateOptionsSsh) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "location":
 		d.Unmarshal(&v.Location)
@@ -7566,22 +7566,22 @@ func (v *BlockdevCreateOptionsSsh) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevCreateOptionsVdi is the QAPI struct BlockdevCreateOptionsVdi.
+// BlockdevCreateOptionsVDI is the QAPI struct BlockdevCreateOptionsVdi.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsVdi struct {
+type BlockdevCreateOptionsVDI struct {
 	File          BlockdevRef   `json:"file"`
 	Size          uint64        `json:"size"`
 	Preallocation *PreallocMode `json:"preallocation,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsVdi) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVDI) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v *BlockdevCreateOptionsVdi) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsVDI) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7596,34 +7596,34 @@ func (v *BlockdevCreateOptionsVdi) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-func (v BlockdevCreateOptionsVdi) String() string {
+func (v BlockdevCreateOptionsVDI) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVhdxSubformat is the QAPI enum BlockdevVhdxSubformat.
+// BlockdevVHDXSubformat is the QAPI enum BlockdevVhdxSubformat.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevVhdxSubformat string
+type BlockdevVHDXSubformat string
 
-// The values of BlockdevVhdxSubformat.
+// The values of BlockdevVHDXSubformat.
 const (
-	BlockdevVhdxSubformatDynamic BlockdevVhdxSubformat = "dynamic"
-	BlockdevVhdxSubformatFixed   BlockdevVhdxSubformat = "fixed"
+	BlockdevVHDXSubformatDynamic BlockdevVHDXSubformat = "dynamic"
+	BlockdevVHDXSubformatFixed   BlockdevVHDXSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVhdx is the QAPI struct BlockdevCreateOptionsVhdx.
+// BlockdevCreateOptionsVHDX is the QAPI struct BlockdevCreateOptionsVhdx.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsVhdx struct {
+type BlockdevCreateOptionsVHDX struct {
 	File           BlockdevRef            `json:"file"`
 	Size           uint64                 `json:"size"`
 	LogSize        *uint64                `json:"log-size,omitzero"`
 	BlockSize      *uint64                `json:"block-size,omitzero"`
-	Subformat      *BlockdevVhdxSubformat `json:"subformat,omitzero"`
+	Subformat      *BlockdevVHDXSubformat `json:"subformat,omitzero"`
 	BlockStateZero *bool                  `json:"block-state-zero,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsVhdx) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVHDX) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptUint("log-size", v.LogSize)
@@ -7632,7 +7632,7 @@ func (v *BlockdevCreateOptionsVhdx) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("block-state-zero", v.BlockStateZero)
 }
 
-func (v *BlockdevCreateOptionsVhdx) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsVHDX) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7647,7 +7647,7 @@ func (v *BlockdevCreateOptionsVhdx) UnmarshalMember(d *wire.Decoder, name []byte
 		d.OptUint(&v.BlockSize)
 		return 4
 	case "subformat":
-		v.Subformat = new(BlockdevVhdxSubformat(d.Enum()))
+		v.Subformat = new(BlockdevVHDXSubformat(d.Enum()))
 		return 5
 	case "block-state-zero":
 		d.OptBool(&v.BlockStateZero)
@@ -7656,39 +7656,39 @@ func (v *BlockdevCreateOptionsVhdx) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-func (v BlockdevCreateOptionsVhdx) String() string {
+func (v BlockdevCreateOptionsVHDX) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVpcSubformat is the QAPI enum BlockdevVpcSubformat.
+// BlockdevVPCSubformat is the QAPI enum BlockdevVpcSubformat.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevVpcSubformat string
+type BlockdevVPCSubformat string
 
-// The values of BlockdevVpcSubformat.
+// The values of BlockdevVPCSubformat.
 const (
-	BlockdevVpcSubformatDynamic BlockdevVpcSubformat = "dynamic"
-	BlockdevVpcSubformatFixed   BlockdevVpcSubformat = "fixed"
+	BlockdevVPCSubformatDynamic BlockdevVPCSubformat = "dynamic"
+	BlockdevVPCSubformatFixed   BlockdevVPCSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVpc is the QAPI struct BlockdevCreateOptionsVpc.
+// BlockdevCreateOptionsVPC is the QAPI struct BlockdevCreateOptionsVpc.
 //
 // Since QEMU 2.12. See block-core.json.
-type BlockdevCreateOptionsVpc struct {
+type BlockdevCreateOptionsVPC struct {
 	File      BlockdevRef           `json:"file"`
 	Size      uint64                `json:"size"`
-	Subformat *BlockdevVpcSubformat `json:"subformat,omitzero"`
+	Subformat *BlockdevVPCSubformat `json:"subformat,omitzero"`
 	ForceSize *bool                 `json:"force-size,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsVpc) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVPC) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptString("subformat", (*string)(v.Subformat))
 	e.OptBool("force-size", v.ForceSize)
 }
 
-func (v *BlockdevCreateOptionsVpc) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *BlockdevCreateOptionsVPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "file":
 		v.File.DecodeValue(d)
@@ -7697,7 +7697,7 @@ func (v *BlockdevCreateOptionsVpc) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Size = d.Uint64()
 		return 2
 	case "subformat":
-		v.Subformat = new(BlockdevVpcSubformat(d.Enum()))
+		v.Subformat = new(BlockdevVPCSubformat(d.Enum()))
 		return 3
 	case "force-size":
 		d.OptBool(&v.ForceSize)
@@ -7706,7 +7706,7 @@ func (v *BlockdevCreateOptionsVpc) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-func (v BlockdevCreateOptionsVpc) String() string {
+func (v BlockdevCreateOptionsVPC) String() string {
 	return qmp.Format(&v)
 }
 
@@ -7724,17 +7724,17 @@ type BlockdevCreateOptions struct {
 //   - *BlockdevCreateOptionsFile: file
 //   - *BlockdevCreateOptionsGluster: gluster
 //   - *BlockdevCreateOptionsLUKS: luks
-//   - *BlockdevCreateOptionsNfs: nfs
+//   - *BlockdevCreateOptionsNFS: nfs
 //   - *BlockdevCreateOptionsParallels: parallels
 //   - *BlockdevCreateOptionsQcow: qcow
 //   - *BlockdevCreateOptionsQcow2: qcow2
-//   - *BlockdevCreateOptionsQed: qed
-//   - *BlockdevCreateOptionsRbd: rbd
-//   - *BlockdevCreateOptionsSsh: ssh
-//   - *BlockdevCreateOptionsVdi: vdi
-//   - *BlockdevCreateOptionsVhdx: vhdx
-//   - *BlockdevCreateOptionsVmdk: vmdk
-//   - *BlockdevCreateOptionsVpc: vpc
+//   - *BlockdevCreateOptionsQED: qed
+//   - *BlockdevCreateOptionsRBD: rbd
+//   - *BlockdevCreateOptionsSSH: ssh
+//   - *BlockdevCreateOptionsVDI: vdi
+//   - *BlockdevCreateOptionsVHDX: vhdx
+//   - *BlockdevCreateOptionsVMDK: vmdk
+//   - *BlockdevCreateOptionsVPC: vpc
 //   - *RawBranch: a value that is not in this list, or none
 //
 // It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
@@ -7752,17 +7752,17 @@ type BlockdevCreateOptionsBranch interface {
 func (*BlockdevCreateOptionsFile) isBlockdevCreateOptionsBranch()      {}
 func (*BlockdevCreateOptionsGluster) isBlockdevCreateOptionsBranch()   {}
 func (*BlockdevCreateOptionsLUKS) isBlockdevCreateOptionsBranch()      {}
-func (*BlockdevCreateOptionsNfs) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsNFS) isBlockdevCreateOptionsBranch()       {}
 func (*BlockdevCreateOptionsParallels) isBlockdevCreateOptionsBranch() {}
 func (*BlockdevCreateOptionsQcow) isBlockdevCreateOptionsBranch()      {}
 func (*BlockdevCreateOptionsQcow2) isBlockdevCreateOptionsBranch()     {}
-func (*BlockdevCreateOptionsQed) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsRbd) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsSsh) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsVdi) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsVhdx) isBlockdevCreateOptionsBranch()      {}
-func (*BlockdevCreateOptionsVmdk) isBlockdevCreateOptionsBranch()      {}
-func (*BlockdevCreateOptionsVpc) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsQED) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsRBD) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsSSH) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsVDI) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsVHDX) isBlockdevCreateOptionsBranch()      {}
+func (*BlockdevCreateOptionsVMDK) isBlockdevCreateOptionsBranch()      {}
+func (*BlockdevCreateOptionsVPC) isBlockdevCreateOptionsBranch()       {}
 func (*RawBranch) isBlockdevCreateOptionsBranch()                      {}
 
 func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
@@ -7774,7 +7774,7 @@ func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "gluster")
 	case *BlockdevCreateOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *BlockdevCreateOptionsNfs:
+	case *BlockdevCreateOptionsNFS:
 		tag = e.Tag(tag, b == nil, "nfs")
 	case *BlockdevCreateOptionsParallels:
 		tag = e.Tag(tag, b == nil, "parallels")
@@ -7782,19 +7782,19 @@ func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "qcow")
 	case *BlockdevCreateOptionsQcow2:
 		tag = e.Tag(tag, b == nil, "qcow2")
-	case *BlockdevCreateOptionsQed:
+	case *BlockdevCreateOptionsQED:
 		tag = e.Tag(tag, b == nil, "qed")
-	case *BlockdevCreateOptionsRbd:
+	case *BlockdevCreateOptionsRBD:
 		tag = e.Tag(tag, b == nil, "rbd")
-	case *BlockdevCreateOptionsSsh:
+	case *BlockdevCreateOptionsSSH:
 		tag = e.Tag(tag, b == nil, "ssh")
-	case *BlockdevCreateOptionsVdi:
+	case *BlockdevCreateOptionsVDI:
 		tag = e.Tag(tag, b == nil, "vdi")
-	case *BlockdevCreateOptionsVhdx:
+	case *BlockdevCreateOptionsVHDX:
 		tag = e.Tag(tag, b == nil, "vhdx")
-	case *BlockdevCreateOptionsVmdk:
+	case *BlockdevCreateOptionsVMDK:
 		tag = e.Tag(tag, b == nil, "vmdk")
-	case *BlockdevCreateOptionsVpc:
+	case *BlockdevCreateOptionsVPC:
 		tag = e.Tag(tag, b == nil, "vpc")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -7827,28 +7827,28 @@ func (v *BlockdevCreateOptions) UnmarshalBranch() any {
 	case BlockdevDriverLUKS:
 		v.Branch = new(BlockdevCreateOptionsLUKS)
 	case BlockdevDriverNFS:
-		v.Branch = new(BlockdevCreateOptionsNfs)
+		v.Branch = new(BlockdevCreateOptionsNFS)
 	case BlockdevDriverParallels:
 		v.Branch = new(BlockdevCreateOptionsParallels)
 	case BlockdevDriverQcow:
 		v.Branch = new(BlockdevCreateOptionsQcow)
 	case BlockdevDriverQcow2:
 		v.Branch = new(BlockdevCreateOptionsQcow2)
-	case BlockdevDriverQed:
-		v.Branch = new(BlockdevCreateOptionsQed)
+	case BlockdevDriverQED:
+		v.Branch = new(BlockdevCreateOptionsQED)
 	case BlockdevDriverRBD:
-		v.Branch = new(BlockdevCreateOptionsRbd)
+		v.Branch = new(BlockdevCreateOptionsRBD)
 	case BlockdevDriverSSH:
-		v.Branch = new(BlockdevCreateOptionsSsh)
-	case BlockdevDriverVdi:
-		v.Branch = new(BlockdevCreateOptionsVdi)
-	case BlockdevDriverVhdx:
-		v.Branch = new(BlockdevCreateOptionsVhdx)
-	case BlockdevDriverVmdk:
-		v.Branch = new(BlockdevCreateOptionsVmdk)
-	case BlockdevDriverVpc:
-		v.Branch = new(BlockdevCreateOptionsVpc)
-	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverHostCdrom, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverPreallocate, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverReplication, BlockdevDriverThrottle, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVvfat:
+		v.Branch = new(BlockdevCreateOptionsSSH)
+	case BlockdevDriverVDI:
+		v.Branch = new(BlockdevCreateOptionsVDI)
+	case BlockdevDriverVHDX:
+		v.Branch = new(BlockdevCreateOptionsVHDX)
+	case BlockdevDriverVMDK:
+		v.Branch = new(BlockdevCreateOptionsVMDK)
+	case BlockdevDriverVPC:
+		v.Branch = new(BlockdevCreateOptionsVPC)
+	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDMG, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverHostCDROM, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverPreallocate, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverReplication, BlockdevDriverThrottle, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVDPA, BlockdevDriverVVFAT:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -8025,7 +8025,7 @@ func (v *BlockdevAmendOptions) UnmarshalBranch() any {
 		v.Branch = new(BlockdevAmendOptionsLUKS)
 	case BlockdevDriverQcow2:
 		v.Branch = new(BlockdevAmendOptionsQcow2)
-	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverFile, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCdrom, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQed, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVmdk, BlockdevDriverVpc, BlockdevDriverVvfat:
+	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDMG, BlockdevDriverFile, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCDROM, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQED, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVDI, BlockdevDriverVHDX, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVDPA, BlockdevDriverVMDK, BlockdevDriverVPC, BlockdevDriverVVFAT:
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -8130,7 +8130,7 @@ type BlockIOErrorEvent struct {
 	QOMPath   *string          `json:"qom-path,omitzero"`
 	Device    string           `json:"device"`
 	NodeName  *string          `json:"node-name,omitzero"`
-	Operation IoOperationType  `json:"operation"`
+	Operation IOOperationType  `json:"operation"`
 	Action    BlockErrorAction `json:"action"`
 	Nospace   *bool            `json:"nospace,omitzero"`
 	Reason    string           `json:"reason"`
@@ -8148,7 +8148,7 @@ func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.OptString(&v.NodeName)
 		return 3
 	case "operation":
-		v.Operation = IoOperationType(d.Enum())
+		v.Operation = IOOperationType(d.Enum())
 		return 4
 	case "action":
 		v.Action = BlockErrorAction(d.Enum())
@@ -8251,7 +8251,7 @@ func (*BlockJobCancelledEvent) EventName() string {
 // Since QEMU 1.3. See block-core.json.
 type BlockJobErrorEvent struct {
 	Device    string           `json:"device"`
-	Operation IoOperationType  `json:"operation"`
+	Operation IOOperationType  `json:"operation"`
 	Action    BlockErrorAction `json:"action"`
 }
 
@@ -8261,7 +8261,7 @@ func (v *BlockJobErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "operation":
-		v.Operation = IoOperationType(d.Enum())
+		v.Operation = IOOperationType(d.Enum())
 		return 2
 	case "action":
 		v.Action = BlockErrorAction(d.Enum())
@@ -8419,25 +8419,25 @@ func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-change", Args: &r}, opts)
 }
 
-// XBlockdevSetIothread is the QMP command x-blockdev-set-iothread.
+// XBlockdevSetIOThread is the QMP command x-blockdev-set-iothread.
 //
 // Since QEMU 2.12. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XBlockdevSetIothread struct {
+type XBlockdevSetIOThread struct {
 	NodeName string    `json:"node-name"`
-	Iothread StrOrNull `json:"iothread"`
+	IOThread StrOrNull `json:"iothread"`
 	Force    *bool     `json:"force,omitzero"`
 }
 
-func (r *XBlockdevSetIothread) EncodeMembers(e *wire.Encoder) {
+func (r *XBlockdevSetIOThread) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
-	r.Iothread.EncodeValue(e.Name("iothread"))
+	r.IOThread.EncodeValue(e.Name("iothread"))
 	e.OptBool("force", r.Force)
 }
 
 // Do executes the command.
-func (r XBlockdevSetIothread) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r XBlockdevSetIOThread) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-set-iothread", Args: &r}, opts)
 }
 

@@ -17,7 +17,7 @@ const (
 	NetworkAddressFamilyIPv4    NetworkAddressFamily = "ipv4"
 	NetworkAddressFamilyIPv6    NetworkAddressFamily = "ipv6"
 	NetworkAddressFamilyUnix    NetworkAddressFamily = "unix"
-	NetworkAddressFamilyVSOCK   NetworkAddressFamily = "vsock"
+	NetworkAddressFamilyVsock   NetworkAddressFamily = "vsock"
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
@@ -64,7 +64,7 @@ type InetSocketAddress struct {
 	// Only in a QEMU built with HAVE_TCP_KEEPINTVL.
 	KeepAliveInterval *uint32 `json:"keep-alive-interval,omitzero"`
 	// Only in a QEMU built with HAVE_IPPROTO_MPTCP.
-	Mptcp *bool `json:"mptcp,omitzero"`
+	MPTCP *bool `json:"mptcp,omitzero"`
 }
 
 func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -86,7 +86,7 @@ func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
 	if v.KeepAliveInterval != nil {
 		e.Name("keep-alive-interval").Uint(uint64(*v.KeepAliveInterval))
 	}
-	e.OptBool("mptcp", v.Mptcp)
+	e.OptBool("mptcp", v.MPTCP)
 }
 
 func (v *InetSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
@@ -122,7 +122,7 @@ func (v *InetSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.KeepAliveInterval = new(d.Uint32())
 		return 10
 	case "mptcp":
-		d.OptBool(&v.Mptcp)
+		d.OptBool(&v.MPTCP)
 		return 11
 	}
 	return 0
@@ -164,19 +164,19 @@ func (v *UnixSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 // Since QEMU 2.8. See sockets.json.
 type VsockSocketAddress struct {
-	Cid  string `json:"cid"`
+	CID  string `json:"cid"`
 	Port string `json:"port"`
 }
 
 func (v *VsockSocketAddress) EncodeMembers(e *wire.Encoder) {
-	e.Name("cid").String(v.Cid)
+	e.Name("cid").String(v.CID)
 	e.Name("port").String(v.Port)
 }
 
 func (v *VsockSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cid":
-		v.Cid = d.String()
+		v.CID = d.String()
 		return 1
 	case "port":
 		v.Port = d.String()
@@ -185,18 +185,18 @@ func (v *VsockSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FdSocketAddress is the QAPI struct FdSocketAddress.
+// FDSocketAddress is the QAPI struct FdSocketAddress.
 //
 // Since QEMU 1.2. See sockets.json.
-type FdSocketAddress struct {
+type FDSocketAddress struct {
 	Str string `json:"str"`
 }
 
-func (v *FdSocketAddress) EncodeMembers(e *wire.Encoder) {
+func (v *FDSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v *FdSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
+func (v *FDSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "str":
 		v.Str = d.String()
@@ -219,7 +219,7 @@ type SocketAddressLegacy struct {
 //   - *InetSocketAddress: inet
 //   - *UnixSocketAddress: unix
 //   - *VsockSocketAddress: vsock
-//   - *FdSocketAddress: fd
+//   - *FDSocketAddress: fd
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
@@ -229,7 +229,7 @@ type SocketAddressLegacyBranch interface {
 func (*InetSocketAddress) isSocketAddressLegacyBranch()  {}
 func (*UnixSocketAddress) isSocketAddressLegacyBranch()  {}
 func (*VsockSocketAddress) isSocketAddressLegacyBranch() {}
-func (*FdSocketAddress) isSocketAddressLegacyBranch()    {}
+func (*FDSocketAddress) isSocketAddressLegacyBranch()    {}
 func (*RawBranch) isSocketAddressLegacyBranch()          {}
 
 func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
@@ -241,7 +241,7 @@ func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "unix")
 	case *VsockSocketAddress:
 		tag = e.Tag(tag, b == nil, "vsock")
-	case *FdSocketAddress:
+	case *FDSocketAddress:
 		tag = e.Tag(tag, b == nil, "fd")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -253,7 +253,7 @@ func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 	switch b := v.Branch.(type) {
 	case *RawBranch:
 		v.Branch.EncodeMembers(e)
-	case *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress, *FdSocketAddress:
+	case *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress, *FDSocketAddress:
 		e.Name("data").Object(b)
 	}
 }
@@ -274,7 +274,7 @@ func (v *SocketAddressLegacy) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		case *VsockSocketAddress:
 			d.Unmarshal(b)
 			return 2
-		case *FdSocketAddress:
+		case *FDSocketAddress:
 			d.Unmarshal(b)
 			return 2
 		}
@@ -294,11 +294,11 @@ func (v *SocketAddressLegacy) UnmarshalBranch() any {
 	case SocketAddressTypeUnix:
 		v.Branch = new(UnixSocketAddress)
 		return nil
-	case SocketAddressTypeVSOCK:
+	case SocketAddressTypeVsock:
 		v.Branch = new(VsockSocketAddress)
 		return nil
-	case SocketAddressTypeFd:
-		v.Branch = new(FdSocketAddress)
+	case SocketAddressTypeFD:
+		v.Branch = new(FDSocketAddress)
 		return nil
 	default:
 		v.Branch = new(RawBranch)
@@ -328,8 +328,8 @@ type SocketAddressType string
 const (
 	SocketAddressTypeInet  SocketAddressType = "inet"
 	SocketAddressTypeUnix  SocketAddressType = "unix"
-	SocketAddressTypeVSOCK SocketAddressType = "vsock"
-	SocketAddressTypeFd    SocketAddressType = "fd"
+	SocketAddressTypeVsock SocketAddressType = "vsock"
+	SocketAddressTypeFD    SocketAddressType = "fd"
 )
 
 // SocketAddress is the QAPI union SocketAddress.
@@ -346,7 +346,7 @@ type SocketAddress struct {
 //   - *InetSocketAddress: inet
 //   - *UnixSocketAddress: unix
 //   - *VsockSocketAddress: vsock
-//   - *FdSocketAddress: fd
+//   - *FDSocketAddress: fd
 //   - *RawBranch: a value that is not in this list, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
@@ -356,7 +356,7 @@ type SocketAddressBranch interface {
 func (*InetSocketAddress) isSocketAddressBranch()  {}
 func (*UnixSocketAddress) isSocketAddressBranch()  {}
 func (*VsockSocketAddress) isSocketAddressBranch() {}
-func (*FdSocketAddress) isSocketAddressBranch()    {}
+func (*FDSocketAddress) isSocketAddressBranch()    {}
 func (*RawBranch) isSocketAddressBranch()          {}
 
 func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -368,7 +368,7 @@ func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "unix")
 	case *VsockSocketAddress:
 		tag = e.Tag(tag, b == nil, "vsock")
-	case *FdSocketAddress:
+	case *FDSocketAddress:
 		tag = e.Tag(tag, b == nil, "fd")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -398,10 +398,10 @@ func (v *SocketAddress) UnmarshalBranch() any {
 		v.Branch = new(InetSocketAddress)
 	case SocketAddressTypeUnix:
 		v.Branch = new(UnixSocketAddress)
-	case SocketAddressTypeVSOCK:
+	case SocketAddressTypeVsock:
 		v.Branch = new(VsockSocketAddress)
-	case SocketAddressTypeFd:
-		v.Branch = new(FdSocketAddress)
+	case SocketAddressTypeFD:
+		v.Branch = new(FDSocketAddress)
 	default:
 		v.Branch = new(RawBranch)
 	}
