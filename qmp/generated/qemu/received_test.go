@@ -34,7 +34,7 @@ func TestResultsWithoutDiscriminator(t *testing.T) {
 
 	job, err := decodeAs[qemu.BlockJobInfo](`{"actively-synced": true, "device": "d"}`)
 	require.NoError(t, err)
-	require.Equal(t, &qemu.RawBranch{Members: qmp.Args{"actively-synced": qmp.RawJSON("true")}}, job.Branch)
+	require.Equal(t, &qemu.RawBranch{Members: qmp.Args{"actively-synced": true}}, job.Branch)
 	require.Equal(t, "d", job.Device)
 }
 
