@@ -2,9 +2,12 @@ package hotplug_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"os"
+	"path/filepath"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -80,4 +83,58 @@ func ExampleNew() {
 		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img"})
 	}
 	_ = add
+}
+
+// Generated values are JSON as it is on the wire, both ways: the tree of a disk can be kept in a file, and
+// the disk be plugged again by another process.
+func ExampleVM_AddDisk_json() {
+	keep := func(path string, tree *qemu.BlockdevOptions) error {
+		text, err := json.MarshalIndent(tree, "", "  ")
+		if err != nil {
+			return err // for example of a file name that is not UTF-8
+		}
+		fmt.Println(string(text))
+		return os.WriteFile(path, text, 0o600)
+	}
+	plug := func(ctx context.Context, vm *hotplug.VM, id, path string) error {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		tree := new(qemu.BlockdevOptions)
+		if err := json.Unmarshal(text, tree); err != nil {
+			return err // for example of a member that is there twice
+		}
+		return vm.AddDisk(ctx, hotplug.Disk{ID: id, Node: tree})
+	}
+	_ = plug
+
+	dir, err := os.MkdirTemp("", "disks")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	err = keep(filepath.Join(dir, "data1.json"), &qemu.BlockdevOptions{
+		ReadOnly: new(true),
+		Branch: &qemu.BlockdevOptionsQcow2{
+			File: qemu.BlockdevRef{Definition: &qemu.BlockdevOptions{
+				Branch: &qemu.BlockdevOptionsNVMe{Device: "0000:01:00.0", Namespace: 1},
+			}},
+			Backing: &qemu.BlockdevRefOrNull{Null: &qmp.Null{}},
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// {
+	//   "driver": "qcow2",
+	//   "read-only": true,
+	//   "file": {
+	//     "driver": "nvme",
+	//     "device": "0000:01:00.0",
+	//     "namespace": 1
+	//   },
+	//   "backing": null
+	// }
 }

@@ -1,10 +1,12 @@
 package hotplug_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -193,4 +195,36 @@ func named(name string, node *qemu.BlockdevOptions) qemu.BlockdevOptions {
 	with := *node
 	with.NodeName = &name
 	return with
+}
+
+// TestTreeFromJSON keeps the tree of a disk as JSON and adds the disk by it again: the nodes are the same.
+func TestTreeFromJSON(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-S", "-device", "virtio-scsi-pci,id=scsi0"}}).Dial(t)
+		vm := hotplug.New(c, nil)
+		p := chain(t, q, 3)
+		tree := overlay(p[0], overlay(p[1], overlay(p[2], nil)))
+		tree.Cache = &qemu.BlockdevCacheOptions{NoFlush: new(true)}
+
+		nodes := func(tree *qemu.BlockdevOptions) string {
+			require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: tree, Driver: "scsi-hd", Bus: "scsi0.0"}))
+			all, err := qemu.QueryNamedBlockNodes{Flat: new(true)}.Do(t.Context(), c)
+			require.NoError(t, err)
+			require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+			slices.SortFunc(all, func(a, b qemu.BlockDeviceInfo) int { return strings.Compare(a.File+a.Drv, b.File+b.Drv) })
+			for i := range all {
+				all[i].NodeName = nil // QEMU's own numbers
+				all[i].Children = nil
+			}
+			return qmp.Redacted(all).String()
+		}
+		first := nodes(tree)
+		require.Equal(t, 6, strings.Count(first, `"no-flush"`))
+
+		text, err := json.Marshal(tree)
+		require.NoError(t, err)
+		again := new(qemu.BlockdevOptions)
+		require.NoError(t, json.Unmarshal(text, again))
+		require.Equal(t, first, nodes(again))
+	})
 }
