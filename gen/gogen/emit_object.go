@@ -36,6 +36,7 @@ func (o *object) emitFields(g *jen.Group) {
 		g.Id(o.extra).Qual(qmpPath, "Args")
 	}
 	if u := o.union; u != nil {
+		u.branchComment().emit(g)
 		s := g.Id(u.field).Id(u.iface)
 		if o.received {
 			s.Tag(map[string]string{"json": ",omitzero"})

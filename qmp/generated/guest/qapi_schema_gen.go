@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GuestSyncDelimited is the QMP command guest-sync-delimited.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestSyncDelimited executes guest-sync-delimited and returns an int64. Since QEMU 1.1. See
+// qapi-schema.json.
 type GuestSyncDelimited struct {
 	ID int64
 }
@@ -27,7 +26,6 @@ func (r GuestSyncDelimited) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-sync-delimited", Args: &r, Result: func(d *wire.Decoder) {
@@ -36,9 +34,7 @@ func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// GuestSync is the QMP command guest-sync.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestSync executes guest-sync and returns an int64. Since QEMU 0.15.0. See qapi-schema.json.
 type GuestSync struct {
 	ID int64
 }
@@ -55,7 +51,6 @@ func (r GuestSync) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-sync", Args: &r, Result: func(d *wire.Decoder) {
@@ -64,22 +59,17 @@ func (r GuestSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestPing is the QMP command guest-ping.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestPing executes guest-ping. Since QEMU 0.15.0. See qapi-schema.json.
 type GuestPing struct{}
 
-// Do executes the command.
 func (r GuestPing) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ping"}, opts)
 }
 
-// GuestGetTime is the QMP command guest-get-time.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestGetTime executes guest-get-time and returns an int64. Since QEMU 1.5. See
+// qapi-schema.json.
 type GuestGetTime struct{}
 
-// Do executes the command.
 func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-time", Result: func(d *wire.Decoder) {
@@ -88,9 +78,7 @@ func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// GuestSetTime is the QMP command guest-set-time.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestSetTime executes guest-set-time. Since QEMU 1.5. See qapi-schema.json.
 type GuestSetTime struct {
 	Time *int64
 }
@@ -107,14 +95,12 @@ func (r GuestSetTime) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-time", Args: &r}, opts)
 }
 
-// GuestAgentCommandInfo is the QAPI struct GuestAgentCommandInfo.
-//
-// Since QEMU 1.1.0. See qapi-schema.json.
+// GuestAgentCommandInfo is the struct GuestAgentCommandInfo. Since QEMU 1.1.0. See
+// qapi-schema.json.
 type GuestAgentCommandInfo struct {
 	Name            string `json:"name"`
 	Enabled         bool   `json:"enabled"`
@@ -136,9 +122,8 @@ func (v *GuestAgentCommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestAgentInfo is the QAPI struct GuestAgentInfo.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestAgentInfo is the struct GuestAgentInfo. [GuestInfo] returns it. Since QEMU 0.15.0. See
+// qapi-schema.json.
 type GuestAgentInfo struct {
 	Version           string                  `json:"version"`
 	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands"`
@@ -160,12 +145,10 @@ func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestInfo is the QMP command guest-info.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestInfo executes guest-info and returns [GuestAgentInfo]. Since QEMU 0.15.0. See
+// qapi-schema.json.
 type GuestInfo struct{}
 
-// Do executes the command.
 func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestAgentInfo, error) {
 	var v GuestAgentInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-info", Result: func(d *wire.Decoder) {
@@ -174,9 +157,10 @@ func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestShutdown is the QMP command guest-shutdown.
+// GuestShutdown executes guest-shutdown. Since QEMU 0.15.0. See qapi-schema.json.
 //
-// Since QEMU 0.15.0. See qapi-schema.json.
+// The server sends no reply if the command succeeds. Give ctx a deadline: Do returns nil when
+// the deadline passes, or the connection ends, without an error having come.
 type GuestShutdown struct {
 	Mode *string
 }
@@ -193,14 +177,12 @@ func (r GuestShutdown) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestShutdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-shutdown", Args: &r, NoReply: true}, opts)
 }
 
-// GuestFileOpen is the QMP command guest-file-open.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileOpen executes guest-file-open and returns an int64. Since QEMU 0.15.0. See
+// qapi-schema.json.
 type GuestFileOpen struct {
 	Path string
 	Mode *string
@@ -219,7 +201,6 @@ func (r GuestFileOpen) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-open", Args: &r, Result: func(d *wire.Decoder) {
@@ -228,9 +209,7 @@ func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileClose is the QMP command guest-file-close.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileClose executes guest-file-close. Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileClose struct {
 	Handle int64
 }
@@ -247,14 +226,12 @@ func (r GuestFileClose) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-close", Args: &r}, opts)
 }
 
-// GuestFileRead is the QAPI struct GuestFileRead.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileRead is the struct GuestFileRead. [GuestFileReadCommand] returns it. Since QEMU
+// 0.15.0. See qapi-schema.json.
 type GuestFileRead struct {
 	Count  int64  `json:"count"`
 	BufB64 string `json:"buf-b64"`
@@ -276,9 +253,8 @@ func (v *GuestFileRead) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestFileReadCommand is the QMP command guest-file-read.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileReadCommand executes guest-file-read and returns [GuestFileRead]. Since QEMU
+// 0.15.0. See qapi-schema.json.
 type GuestFileReadCommand struct {
 	Handle int64
 	Count  *int64
@@ -297,7 +273,6 @@ func (r GuestFileReadCommand) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestFileReadCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileRead, error) {
 	var v GuestFileRead
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-read", Args: &r, Result: func(d *wire.Decoder) {
@@ -306,9 +281,8 @@ func (r GuestFileReadCommand) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestFileWrite is the QAPI struct GuestFileWrite.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileWrite is the struct GuestFileWrite. [GuestFileWriteCommand] returns it. Since QEMU
+// 0.15.0. See qapi-schema.json.
 type GuestFileWrite struct {
 	Count int64 `json:"count"`
 	Eof   bool  `json:"eof"`
@@ -326,12 +300,11 @@ func (v *GuestFileWrite) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestFileWriteCommand is the QMP command guest-file-write.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileWriteCommand executes guest-file-write and returns [GuestFileWrite]. Since QEMU
+// 0.15.0. See qapi-schema.json.
 type GuestFileWriteCommand struct {
 	Handle int64
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	BufB64 string
 	Count  *int64
 }
@@ -350,7 +323,6 @@ func (r GuestFileWriteCommand) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestFileWriteCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileWrite, error) {
 	var v GuestFileWrite
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-write", Args: &r, Result: func(d *wire.Decoder) {
@@ -359,9 +331,8 @@ func (r GuestFileWriteCommand) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// GuestFileSeek is the QAPI struct GuestFileSeek.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileSeek is the struct GuestFileSeek. [GuestFileSeekCommand] returns it. Since QEMU
+// 0.15.0. See qapi-schema.json.
 type GuestFileSeek struct {
 	Position int64 `json:"position"`
 	Eof      bool  `json:"eof"`
@@ -379,9 +350,7 @@ func (v *GuestFileSeek) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QGASeek is the QAPI enum QGASeek.
-//
-// Since QEMU 2.6. See qapi-schema.json.
+// QGASeek is the enum QGASeek. Since QEMU 2.6. See qapi-schema.json.
 type QGASeek string
 
 // The values of QGASeek.
@@ -391,10 +360,8 @@ const (
 	QGASeekEnd QGASeek = "end"
 )
 
-// GuestFileWhence is the QAPI alternate GuestFileWhence: exactly one of its fields is set.
-// Decoding sets none for a kind of value that is not among them.
-//
-// Since QEMU 2.6. See qapi-schema.json.
+// GuestFileWhence is the alternate GuestFileWhence. Exactly one of its fields is set. Since
+// QEMU 2.6. See qapi-schema.json.
 type GuestFileWhence struct {
 	Value *int64
 	Name  *QGASeek
@@ -419,9 +386,8 @@ func (v GuestFileWhence) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// GuestFileSeekCommand is the QMP command guest-file-seek.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileSeekCommand executes guest-file-seek and returns [GuestFileSeek]. Since QEMU
+// 0.15.0. See qapi-schema.json.
 type GuestFileSeekCommand struct {
 	Handle int64
 	Offset int64
@@ -442,7 +408,6 @@ func (r GuestFileSeekCommand) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestFileSeekCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileSeek, error) {
 	var v GuestFileSeek
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-seek", Args: &r, Result: func(d *wire.Decoder) {
@@ -451,9 +416,7 @@ func (r GuestFileSeekCommand) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestFileFlush is the QMP command guest-file-flush.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileFlush executes guest-file-flush. Since QEMU 0.15.0. See qapi-schema.json.
 type GuestFileFlush struct {
 	Handle int64
 }
@@ -470,14 +433,12 @@ func (r GuestFileFlush) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestFileFlush) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-flush", Args: &r}, opts)
 }
 
-// GuestFsfreezeStatus is the QAPI enum GuestFsfreezeStatus.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFsfreezeStatus is the enum GuestFsfreezeStatus. [GuestFsfreezeStatusCommand] returns
+// it. Since QEMU 0.15.0. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeStatus string
@@ -488,14 +449,12 @@ const (
 	GuestFsfreezeStatusFrozen GuestFsfreezeStatus = "frozen"
 )
 
-// GuestFsfreezeStatusCommand is the QMP command guest-fsfreeze-status.
-//
+// GuestFsfreezeStatusCommand executes guest-fsfreeze-status and returns [GuestFsfreezeStatus].
 // Since QEMU 0.15.0. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeStatusCommand struct{}
 
-// Do executes the command.
 func (r GuestFsfreezeStatusCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFsfreezeStatus, error) {
 	var v GuestFsfreezeStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-status", Result: func(d *wire.Decoder) {
@@ -504,14 +463,12 @@ func (r GuestFsfreezeStatusCommand) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// GuestFsfreezeFreeze is the QMP command guest-fsfreeze-freeze.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFsfreezeFreeze executes guest-fsfreeze-freeze and returns an int64. Since QEMU 0.15.0.
+// See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreeze struct{}
 
-// Do executes the command.
 func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-freeze", Result: func(d *wire.Decoder) {
@@ -520,9 +477,8 @@ func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// GuestFsfreezeFreezeList is the QMP command guest-fsfreeze-freeze-list.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestFsfreezeFreezeList executes guest-fsfreeze-freeze-list and returns an int64. Since QEMU
+// 2.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreezeList struct {
@@ -547,7 +503,6 @@ func (r GuestFsfreezeFreezeList) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestFsfreezeFreezeList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-freeze-list", Args: &r, Result: func(d *wire.Decoder) {
@@ -556,14 +511,12 @@ func (r GuestFsfreezeFreezeList) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestFsfreezeThaw is the QMP command guest-fsfreeze-thaw.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFsfreezeThaw executes guest-fsfreeze-thaw and returns an int64. Since QEMU 0.15.0. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeThaw struct{}
 
-// Do executes the command.
 func (r GuestFsfreezeThaw) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-thaw", Result: func(d *wire.Decoder) {
@@ -572,9 +525,8 @@ func (r GuestFsfreezeThaw) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestFilesystemTrimResult is the QAPI struct GuestFilesystemTrimResult.
-//
-// Since QEMU 2.4. See qapi-schema.json.
+// GuestFilesystemTrimResult is the struct GuestFilesystemTrimResult. Since QEMU 2.4. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResult struct {
@@ -602,9 +554,8 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestFilesystemTrimResponse is the QAPI struct GuestFilesystemTrimResponse.
-//
-// Since QEMU 2.4. See qapi-schema.json.
+// GuestFilesystemTrimResponse is the struct GuestFilesystemTrimResponse. [GuestFstrim] returns
+// it. Since QEMU 2.4. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResponse struct {
@@ -624,9 +575,8 @@ func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// GuestFstrim is the QMP command guest-fstrim.
-//
-// Since QEMU 1.2. See qapi-schema.json.
+// GuestFstrim executes guest-fstrim and returns [GuestFilesystemTrimResponse]. Since QEMU 1.2.
+// See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFstrim struct {
@@ -645,7 +595,6 @@ func (r GuestFstrim) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestFstrim) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFilesystemTrimResponse, error) {
 	var v GuestFilesystemTrimResponse
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fstrim", Args: &r, Result: func(d *wire.Decoder) {
@@ -654,45 +603,43 @@ func (r GuestFstrim) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// GuestSuspendDisk is the QMP command guest-suspend-disk.
+// GuestSuspendDisk executes guest-suspend-disk. Since QEMU 1.1. See qapi-schema.json.
 //
-// Since QEMU 1.1. See qapi-schema.json.
+// The server sends no reply if the command succeeds. Give ctx a deadline: Do returns nil when
+// the deadline passes, or the connection ends, without an error having come.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestSuspendDisk struct{}
 
-// Do executes the command.
 func (r GuestSuspendDisk) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-disk", NoReply: true}, opts)
 }
 
-// GuestSuspendRAM is the QMP command guest-suspend-ram.
+// GuestSuspendRAM executes guest-suspend-ram. Since QEMU 1.1. See qapi-schema.json.
 //
-// Since QEMU 1.1. See qapi-schema.json.
+// The server sends no reply if the command succeeds. Give ctx a deadline: Do returns nil when
+// the deadline passes, or the connection ends, without an error having come.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestSuspendRAM struct{}
 
-// Do executes the command.
 func (r GuestSuspendRAM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-ram", NoReply: true}, opts)
 }
 
-// GuestSuspendHybrid is the QMP command guest-suspend-hybrid.
+// GuestSuspendHybrid executes guest-suspend-hybrid. Since QEMU 1.1. See qapi-schema.json.
 //
-// Since QEMU 1.1. See qapi-schema.json.
+// The server sends no reply if the command succeeds. Give ctx a deadline: Do returns nil when
+// the deadline passes, or the connection ends, without an error having come.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSuspendHybrid struct{}
 
-// Do executes the command.
 func (r GuestSuspendHybrid) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-hybrid", NoReply: true}, opts)
 }
 
-// GuestIpAddressType is the QAPI enum GuestIpAddressType.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestIpAddressType is the enum GuestIpAddressType. Since QEMU 1.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestIpAddressType string
@@ -703,9 +650,7 @@ const (
 	GuestIpAddressTypeIPv6 GuestIpAddressType = "ipv6"
 )
 
-// GuestIpAddress is the QAPI struct GuestIpAddress.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestIpAddress is the struct GuestIpAddress. Since QEMU 1.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestIpAddress struct {
@@ -729,9 +674,8 @@ func (v *GuestIpAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkInterfaceStat is the QAPI struct GuestNetworkInterfaceStat.
-//
-// Since QEMU 2.11. See qapi-schema.json.
+// GuestNetworkInterfaceStat is the struct GuestNetworkInterfaceStat. Since QEMU 2.11. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterfaceStat struct {
@@ -775,9 +719,8 @@ func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestNetworkInterface is the QAPI struct GuestNetworkInterface.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestNetworkInterface is the struct GuestNetworkInterface. [GuestNetworkGetInterfaces]
+// returns it. Since QEMU 1.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterface struct {
@@ -810,14 +753,12 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkGetInterfaces is the QMP command guest-network-get-interfaces.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestNetworkGetInterfaces executes guest-network-get-interfaces and returns a list of
+// [GuestNetworkInterface]. Since QEMU 1.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkGetInterfaces struct{}
 
-// Do executes the command.
 func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestNetworkInterface, error) {
 	var v []GuestNetworkInterface
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-network-get-interfaces", Result: func(d *wire.Decoder) {
@@ -830,9 +771,8 @@ func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// GuestLogicalProcessor is the QAPI struct GuestLogicalProcessor.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestLogicalProcessor is the struct GuestLogicalProcessor. [GuestGetVCPUs] returns it. Since
+// QEMU 1.5. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestLogicalProcessor struct {
@@ -870,14 +810,12 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetVCPUs is the QMP command guest-get-vcpus.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestGetVCPUs executes guest-get-vcpus and returns a list of [GuestLogicalProcessor]. Since
+// QEMU 1.5. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestGetVCPUs struct{}
 
-// Do executes the command.
 func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestLogicalProcessor, error) {
 	var v []GuestLogicalProcessor
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-vcpus", Result: func(d *wire.Decoder) {
@@ -890,9 +828,8 @@ func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestSetVCPUs is the QMP command guest-set-vcpus.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestSetVCPUs executes guest-set-vcpus and returns an int64. Since QEMU 1.5. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetVCPUs struct {
@@ -915,7 +852,6 @@ func (r GuestSetVCPUs) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-vcpus", Args: &r, Result: func(d *wire.Decoder) {
@@ -924,9 +860,7 @@ func (r GuestSetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestDiskBusType is the QAPI enum GuestDiskBusType.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestDiskBusType is the enum GuestDiskBusType. Since QEMU 2.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestDiskBusType string
@@ -955,9 +889,7 @@ const (
 	GuestDiskBusTypeNVMe              GuestDiskBusType = "nvme"
 )
 
-// GuestPCIAddress is the QAPI struct GuestPCIAddress.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestPCIAddress is the struct GuestPCIAddress. Since QEMU 2.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestPCIAddress struct {
@@ -985,9 +917,7 @@ func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestCCWAddress is the QAPI struct GuestCCWAddress.
-//
-// Since QEMU 6.0. See qapi-schema.json.
+// GuestCCWAddress is the struct GuestCCWAddress. Since QEMU 6.0. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestCCWAddress struct {
@@ -1015,9 +945,7 @@ func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskAddress is the QAPI struct GuestDiskAddress.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestDiskAddress is the struct GuestDiskAddress. Since QEMU 2.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestDiskAddress struct {
@@ -1062,9 +990,7 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNVMeSmart is the QAPI struct GuestNVMeSmart.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestNVMeSmart is the struct GuestNVMeSmart. Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestNVMeSmart struct {
@@ -1176,24 +1102,23 @@ func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskSmart is the QAPI union GuestDiskSmart.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestDiskSmart is the union GuestDiskSmart. Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskSmart struct {
-	// Decides what Branch holds.
-	Type   GuestDiskBusType     `json:"type"`
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Type GuestDiskBusType `json:"type"`
+	// What Type selects: *GuestNVMeSmart or *RawBranch; nil for a value that adds nothing.
 	Branch GuestDiskSmartBranch `json:",omitzero"`
 }
 
-// GuestDiskSmartBranch is what the Type of GuestDiskSmart adds to it:
+// GuestDiskSmartBranch is the branch of [GuestDiskSmart] that Type selects:
 //
-//   - *GuestNVMeSmart: nvme
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*GuestNVMeSmart]: nvme
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for ide, fdc, scsi, virtio, xen, usb, uml, sata, sd, unknown, ieee1394, ssa,
-// fibre, raid, iscsi, sas, mmc, virtual, file-backed-virtual.
+// The branch is nil for ide, fdc, scsi, virtio, xen, usb, uml, sata, sd, unknown, ieee1394,
+// ssa, fibre, raid, iscsi, sas, mmc, virtual, file-backed-virtual.
 type GuestDiskSmartBranch interface {
 	wire.MemberDecoder
 	isGuestDiskSmartBranch()
@@ -1229,9 +1154,8 @@ func (v *GuestDiskSmart) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// GuestDiskInfo is the QAPI struct GuestDiskInfo.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestDiskInfo is the struct GuestDiskInfo. [GuestGetDisks] returns it. Since QEMU 5.2. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskInfo struct {
@@ -1272,14 +1196,12 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDisks is the QMP command guest-get-disks.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestGetDisks executes guest-get-disks and returns a list of [GuestDiskInfo]. Since QEMU
+// 5.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestGetDisks struct{}
 
-// Do executes the command.
 func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskInfo, error) {
 	var v []GuestDiskInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-disks", Result: func(d *wire.Decoder) {
@@ -1292,9 +1214,8 @@ func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFilesystemInfo is the QAPI struct GuestFilesystemInfo.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestFilesystemInfo is the struct GuestFilesystemInfo. [GuestGetFsinfo] returns it. Since
+// QEMU 2.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestFilesystemInfo struct {
@@ -1338,14 +1259,12 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetFsinfo is the QMP command guest-get-fsinfo.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestGetFsinfo executes guest-get-fsinfo and returns a list of [GuestFilesystemInfo]. Since
+// QEMU 2.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestGetFsinfo struct{}
 
-// Do executes the command.
 func (r GuestGetFsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestFilesystemInfo, error) {
 	var v []GuestFilesystemInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-fsinfo", Result: func(d *wire.Decoder) {
@@ -1358,14 +1277,12 @@ func (r GuestGetFsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestSetUserPassword is the QMP command guest-set-user-password.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestSetUserPassword executes guest-set-user-password. Since QEMU 2.3. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX || CONFIG_FREEBSD.
 type GuestSetUserPassword struct {
 	Username string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Password string
 	Crypted  bool
 }
@@ -1384,14 +1301,12 @@ func (r GuestSetUserPassword) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSetUserPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-user-password", Args: &r}, opts)
 }
 
-// GuestMemoryBlock is the QAPI struct GuestMemoryBlock.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlock is the struct GuestMemoryBlock. [GuestGetMemoryBlocks] returns it. Since
+// QEMU 2.3. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlock struct {
@@ -1429,14 +1344,12 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetMemoryBlocks is the QMP command guest-get-memory-blocks.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestGetMemoryBlocks executes guest-get-memory-blocks and returns a list of
+// [GuestMemoryBlock]. Since QEMU 2.3. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetMemoryBlocks struct{}
 
-// Do executes the command.
 func (r GuestGetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestMemoryBlock, error) {
 	var v []GuestMemoryBlock
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-memory-blocks", Result: func(d *wire.Decoder) {
@@ -1449,9 +1362,8 @@ func (r GuestGetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestMemoryBlockResponseType is the QAPI enum GuestMemoryBlockResponseType.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlockResponseType is the enum GuestMemoryBlockResponseType. Since QEMU 2.3. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockResponseType string
@@ -1464,9 +1376,8 @@ const (
 	GuestMemoryBlockResponseTypeOperationFailed       GuestMemoryBlockResponseType = "operation-failed"
 )
 
-// GuestMemoryBlockResponse is the QAPI struct GuestMemoryBlockResponse.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlockResponse is the struct GuestMemoryBlockResponse. [GuestSetMemoryBlocks]
+// returns it. Since QEMU 2.3. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockResponse struct {
@@ -1490,9 +1401,8 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// GuestSetMemoryBlocks is the QMP command guest-set-memory-blocks.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestSetMemoryBlocks executes guest-set-memory-blocks and returns a list of
+// [GuestMemoryBlockResponse]. Since QEMU 2.3. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetMemoryBlocks struct {
@@ -1515,7 +1425,6 @@ func (r GuestSetMemoryBlocks) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestMemoryBlockResponse, error) {
 	var v []GuestMemoryBlockResponse
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-memory-blocks", Args: &r, Result: func(d *wire.Decoder) {
@@ -1528,9 +1437,8 @@ func (r GuestSetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestMemoryBlockInfo is the QAPI struct GuestMemoryBlockInfo.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlockInfo is the struct GuestMemoryBlockInfo. [GuestGetMemoryBlockInfo] returns
+// it. Since QEMU 2.3. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockInfo struct {
@@ -1546,14 +1454,12 @@ func (v *GuestMemoryBlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetMemoryBlockInfo is the QMP command guest-get-memory-block-info.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestGetMemoryBlockInfo executes guest-get-memory-block-info and returns
+// [GuestMemoryBlockInfo]. Since QEMU 2.3. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetMemoryBlockInfo struct{}
 
-// Do executes the command.
 func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestMemoryBlockInfo, error) {
 	var v GuestMemoryBlockInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-memory-block-info", Result: func(d *wire.Decoder) {
@@ -1562,9 +1468,8 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestExecStatus is the QAPI struct GuestExecStatus.
-//
-// Since QEMU 2.5. See qapi-schema.json.
+// GuestExecStatus is the struct GuestExecStatus. [GuestExecStatusCommand] returns it. Since
+// QEMU 2.5. See qapi-schema.json.
 type GuestExecStatus struct {
 	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
@@ -1602,9 +1507,8 @@ func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecStatusCommand is the QMP command guest-exec-status.
-//
-// Since QEMU 2.5. See qapi-schema.json.
+// GuestExecStatusCommand executes guest-exec-status and returns [GuestExecStatus]. Since QEMU
+// 2.5. See qapi-schema.json.
 type GuestExecStatusCommand struct {
 	PID int64
 }
@@ -1621,7 +1525,6 @@ func (r GuestExecStatusCommand) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestExecStatusCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExecStatus, error) {
 	var v GuestExecStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-exec-status", Args: &r, Result: func(d *wire.Decoder) {
@@ -1630,9 +1533,8 @@ func (r GuestExecStatusCommand) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// GuestExec is the QAPI struct GuestExec.
-//
-// Since QEMU 2.5. See qapi-schema.json.
+// GuestExec is the struct GuestExec. [GuestExecCommand] returns it. Since QEMU 2.5. See
+// qapi-schema.json.
 type GuestExec struct {
 	PID int64 `json:"pid"`
 }
@@ -1646,9 +1548,8 @@ func (v *GuestExec) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecCaptureOutputMode is the QAPI enum GuestExecCaptureOutputMode.
-//
-// Since QEMU 8.0. See qapi-schema.json.
+// GuestExecCaptureOutputMode is the enum GuestExecCaptureOutputMode. Since QEMU 8.0. See
+// qapi-schema.json.
 type GuestExecCaptureOutputMode string
 
 // The values of GuestExecCaptureOutputMode.
@@ -1661,10 +1562,8 @@ const (
 	GuestExecCaptureOutputModeMerged GuestExecCaptureOutputMode = "merged"
 )
 
-// GuestExecCaptureOutput is the QAPI alternate GuestExecCaptureOutput: exactly one of its
-// fields is set. Decoding sets none for a kind of value that is not among them.
-//
-// Since QEMU 8.0. See qapi-schema.json.
+// GuestExecCaptureOutput is the alternate GuestExecCaptureOutput. Exactly one of its fields is
+// set. Since QEMU 8.0. See qapi-schema.json.
 type GuestExecCaptureOutput struct {
 	Flag *bool
 	Mode *GuestExecCaptureOutputMode
@@ -1689,16 +1588,15 @@ func (v GuestExecCaptureOutput) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// GuestExecCommand is the QMP command guest-exec.
-//
-// Since QEMU 2.5. See qapi-schema.json.
+// GuestExecCommand executes guest-exec and returns [GuestExec]. Since QEMU 2.5. See
+// qapi-schema.json.
 type GuestExecCommand struct {
 	Path string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Arg []string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Env []string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	InputData     *string
 	CaptureOutput *GuestExecCaptureOutput
 }
@@ -1733,7 +1631,6 @@ func (r GuestExecCommand) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestExecCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExec, error) {
 	var v GuestExec
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-exec", Args: &r, Result: func(d *wire.Decoder) {
@@ -1742,9 +1639,8 @@ func (r GuestExecCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestHostName is the QAPI struct GuestHostName.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestHostName is the struct GuestHostName. [GuestGetHostName] returns it. Since QEMU 2.10.
+// See qapi-schema.json.
 type GuestHostName struct {
 	HostName string `json:"host-name"`
 }
@@ -1758,12 +1654,10 @@ func (v *GuestHostName) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetHostName is the QMP command guest-get-host-name.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestGetHostName executes guest-get-host-name and returns [GuestHostName]. Since QEMU 2.10.
+// See qapi-schema.json.
 type GuestGetHostName struct{}
 
-// Do executes the command.
 func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestHostName, error) {
 	var v GuestHostName
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-host-name", Result: func(d *wire.Decoder) {
@@ -1772,9 +1666,8 @@ func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestUser is the QAPI struct GuestUser.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestUser is the struct GuestUser. [GuestGetUsers] returns it. Since QEMU 2.10. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
 type GuestUser struct {
@@ -1798,14 +1691,12 @@ func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetUsers is the QMP command guest-get-users.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestGetUsers executes guest-get-users and returns a list of [GuestUser]. Since QEMU 2.10.
+// See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
 type GuestGetUsers struct{}
 
-// Do executes the command.
 func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestUser, error) {
 	var v []GuestUser
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-users", Result: func(d *wire.Decoder) {
@@ -1818,9 +1709,8 @@ func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestTimezone is the QAPI struct GuestTimezone.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestTimezone is the struct GuestTimezone. [GuestGetTimezone] returns it. Since QEMU 2.10.
+// See qapi-schema.json.
 type GuestTimezone struct {
 	Zone   *string `json:"zone,omitzero"`
 	Offset int64   `json:"offset"`
@@ -1838,12 +1728,10 @@ func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetTimezone is the QMP command guest-get-timezone.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestGetTimezone executes guest-get-timezone and returns [GuestTimezone]. Since QEMU 2.10.
+// See qapi-schema.json.
 type GuestGetTimezone struct{}
 
-// Do executes the command.
 func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestTimezone, error) {
 	var v GuestTimezone
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-timezone", Result: func(d *wire.Decoder) {
@@ -1852,9 +1740,8 @@ func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestOSInfo is the QAPI struct GuestOSInfo.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestOSInfo is the struct GuestOSInfo. [GuestGetOsinfo] returns it. Since QEMU 2.10. See
+// qapi-schema.json.
 type GuestOSInfo struct {
 	KernelRelease *string `json:"kernel-release,omitzero"`
 	KernelVersion *string `json:"kernel-version,omitzero"`
@@ -1904,12 +1791,10 @@ func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetOsinfo is the QMP command guest-get-osinfo.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestGetOsinfo executes guest-get-osinfo and returns [GuestOSInfo]. Since QEMU 2.10. See
+// qapi-schema.json.
 type GuestGetOsinfo struct{}
 
-// Do executes the command.
 func (r GuestGetOsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestOSInfo, error) {
 	var v GuestOSInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-osinfo", Result: func(d *wire.Decoder) {
@@ -1918,9 +1803,7 @@ func (r GuestGetOsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestDeviceType is the QAPI enum GuestDeviceType.
-//
-// See qapi-schema.json.
+// GuestDeviceType is the enum GuestDeviceType. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceType string
@@ -1930,9 +1813,7 @@ const (
 	GuestDeviceTypePCI GuestDeviceType = "pci"
 )
 
-// GuestDeviceIdPCI is the QAPI struct GuestDeviceIdPCI.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestDeviceIdPCI is the struct GuestDeviceIdPCI. Since QEMU 5.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceIdPCI struct {
@@ -1952,21 +1833,20 @@ func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDeviceId is the QAPI union GuestDeviceId.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestDeviceId is the union GuestDeviceId. Since QEMU 5.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceId struct {
-	// Decides what Branch holds.
-	Type   GuestDeviceType     `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type GuestDeviceType `json:"type"`
+	// What Type selects: *GuestDeviceIdPCI or *RawBranch.
 	Branch GuestDeviceIdBranch `json:",omitzero"`
 }
 
-// GuestDeviceIdBranch is what the Type of GuestDeviceId adds to it:
+// GuestDeviceIdBranch is the branch of [GuestDeviceId] that Type selects:
 //
-//   - *GuestDeviceIdPCI: pci
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*GuestDeviceIdPCI]: pci
+//   - [*RawBranch]: any other value, or none
 type GuestDeviceIdBranch interface {
 	wire.MemberDecoder
 	isGuestDeviceIdBranch()
@@ -2000,9 +1880,8 @@ func (v *GuestDeviceId) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// GuestDeviceInfo is the QAPI struct GuestDeviceInfo.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestDeviceInfo is the struct GuestDeviceInfo. [GuestGetDevices] returns it. Since QEMU 5.2.
+// See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceInfo struct {
@@ -2031,14 +1910,12 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDevices is the QMP command guest-get-devices.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestGetDevices executes guest-get-devices and returns a list of [GuestDeviceInfo]. Since
+// QEMU 5.2. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestGetDevices struct{}
 
-// Do executes the command.
 func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDeviceInfo, error) {
 	var v []GuestDeviceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-devices", Result: func(d *wire.Decoder) {
@@ -2051,9 +1928,8 @@ func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// GuestAuthorizedKeys is the QAPI struct GuestAuthorizedKeys.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestAuthorizedKeys is the struct GuestAuthorizedKeys. [GuestSSHGetAuthorizedKeys] returns
+// it. Since QEMU 5.2. See qapi-schema.json.
 type GuestAuthorizedKeys struct {
 	Keys []string `json:"keys"`
 }
@@ -2070,9 +1946,8 @@ func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestSSHGetAuthorizedKeys is the QMP command guest-ssh-get-authorized-keys.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestSSHGetAuthorizedKeys executes guest-ssh-get-authorized-keys and returns
+// [GuestAuthorizedKeys]. Since QEMU 5.2. See qapi-schema.json.
 type GuestSSHGetAuthorizedKeys struct {
 	Username string
 }
@@ -2089,7 +1964,6 @@ func (r GuestSSHGetAuthorizedKeys) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestAuthorizedKeys, error) {
 	var v GuestAuthorizedKeys
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-get-authorized-keys", Args: &r, Result: func(d *wire.Decoder) {
@@ -2098,12 +1972,11 @@ func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// GuestSSHAddAuthorizedKeys is the QMP command guest-ssh-add-authorized-keys.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestSSHAddAuthorizedKeys executes guest-ssh-add-authorized-keys. Since QEMU 5.2. See
+// qapi-schema.json.
 type GuestSSHAddAuthorizedKeys struct {
 	Username string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Keys  []string
 	Reset *bool
 }
@@ -2126,17 +1999,15 @@ func (r GuestSSHAddAuthorizedKeys) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSSHAddAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-add-authorized-keys", Args: &r}, opts)
 }
 
-// GuestSSHRemoveAuthorizedKeys is the QMP command guest-ssh-remove-authorized-keys.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestSSHRemoveAuthorizedKeys executes guest-ssh-remove-authorized-keys. Since QEMU 5.2. See
+// qapi-schema.json.
 type GuestSSHRemoveAuthorizedKeys struct {
 	Username string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Keys []string
 }
 
@@ -2157,14 +2028,11 @@ func (r GuestSSHRemoveAuthorizedKeys) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSSHRemoveAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-remove-authorized-keys", Args: &r}, opts)
 }
 
-// GuestDiskStats is the QAPI struct GuestDiskStats.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestDiskStats is the struct GuestDiskStats. Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStats struct {
@@ -2244,9 +2112,8 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskStatsInfo is the QAPI struct GuestDiskStatsInfo.
-//
-// See qapi-schema.json.
+// GuestDiskStatsInfo is the struct GuestDiskStatsInfo. [GuestGetDiskstats] returns it. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStatsInfo struct {
@@ -2274,14 +2141,12 @@ func (v *GuestDiskStatsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDiskstats is the QMP command guest-get-diskstats.
-//
+// GuestGetDiskstats executes guest-get-diskstats and returns a list of [GuestDiskStatsInfo].
 // Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetDiskstats struct{}
 
-// Do executes the command.
 func (r GuestGetDiskstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskStatsInfo, error) {
 	var v []GuestDiskStatsInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-diskstats", Result: func(d *wire.Decoder) {
@@ -2294,9 +2159,7 @@ func (r GuestGetDiskstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestCpuStatsType is the QAPI enum GuestCpuStatsType.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestCpuStatsType is the enum GuestCpuStatsType. Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestCpuStatsType string
@@ -2306,9 +2169,7 @@ const (
 	GuestCpuStatsTypeLinux GuestCpuStatsType = "linux"
 )
 
-// GuestLinuxCpuStats is the QAPI struct GuestLinuxCpuStats.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestLinuxCpuStats is the struct GuestLinuxCpuStats. Since QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestLinuxCpuStats struct {
@@ -2364,21 +2225,21 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestCpuStats is the QAPI union GuestCpuStats.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestCpuStats is the union GuestCpuStats. [GuestGetCpustats] returns it. Since QEMU 7.1. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestCpuStats struct {
-	// Decides what Branch holds.
-	Type   GuestCpuStatsType   `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type GuestCpuStatsType `json:"type"`
+	// What Type selects: *GuestLinuxCpuStats or *RawBranch.
 	Branch GuestCpuStatsBranch `json:",omitzero"`
 }
 
-// GuestCpuStatsBranch is what the Type of GuestCpuStats adds to it:
+// GuestCpuStatsBranch is the branch of [GuestCpuStats] that Type selects:
 //
-//   - *GuestLinuxCpuStats: linux
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*GuestLinuxCpuStats]: linux
+//   - [*RawBranch]: any other value, or none
 type GuestCpuStatsBranch interface {
 	wire.MemberDecoder
 	isGuestCpuStatsBranch()
@@ -2412,14 +2273,12 @@ func (v *GuestCpuStats) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// GuestGetCpustats is the QMP command guest-get-cpustats.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestGetCpustats executes guest-get-cpustats and returns a list of [GuestCpuStats]. Since
+// QEMU 7.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetCpustats struct{}
 
-// Do executes the command.
 func (r GuestGetCpustats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestCpuStats, error) {
 	var v []GuestCpuStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-cpustats", Result: func(d *wire.Decoder) {
@@ -2432,9 +2291,8 @@ func (r GuestGetCpustats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestLoadAverage is the QAPI struct GuestLoadAverage.
-//
-// Since QEMU 10.0. See qapi-schema.json.
+// GuestLoadAverage is the struct GuestLoadAverage. [GuestGetLoad] returns it. Since QEMU 10.0.
+// See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_GETLOADAVG.
 type GuestLoadAverage struct {
@@ -2458,14 +2316,12 @@ func (v *GuestLoadAverage) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetLoad is the QMP command guest-get-load.
-//
-// Since QEMU 10.0. See qapi-schema.json.
+// GuestGetLoad executes guest-get-load and returns [GuestLoadAverage]. Since QEMU 10.0. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_GETLOADAVG.
 type GuestGetLoad struct{}
 
-// Do executes the command.
 func (r GuestGetLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestLoadAverage, error) {
 	var v GuestLoadAverage
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-load", Result: func(d *wire.Decoder) {
@@ -2474,9 +2330,8 @@ func (r GuestGetLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// GuestNetworkRoute is the QAPI struct GuestNetworkRoute.
-//
-// Since QEMU 9.1. See qapi-schema.json.
+// GuestNetworkRoute is the struct GuestNetworkRoute. [GuestNetworkGetRoute] returns it. Since
+// QEMU 9.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestNetworkRoute struct {
@@ -2552,14 +2407,12 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkGetRoute is the QMP command guest-network-get-route.
-//
-// Since QEMU 9.1. See qapi-schema.json.
+// GuestNetworkGetRoute executes guest-network-get-route and returns a list of
+// [GuestNetworkRoute]. Since QEMU 9.1. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestNetworkGetRoute struct{}
 
-// Do executes the command.
 func (r GuestNetworkGetRoute) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestNetworkRoute, error) {
 	var v []GuestNetworkRoute
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-network-get-route", Result: func(d *wire.Decoder) {

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AcpiTableOptions is the QAPI struct AcpiTableOptions.
-//
-// Since QEMU 1.5. See acpi.json.
+// AcpiTableOptions is the struct AcpiTableOptions. Since QEMU 1.5. See acpi.json.
 type AcpiTableOptions struct {
 	Sig            *string
 	Rev            *uint8
@@ -23,9 +21,7 @@ type AcpiTableOptions struct {
 	Data           *string
 }
 
-// ACPISlotType is the QAPI enum ACPISlotType.
-//
-// See acpi.json.
+// ACPISlotType is the enum ACPISlotType. See acpi.json.
 type ACPISlotType string
 
 // The values of ACPISlotType.
@@ -34,9 +30,8 @@ const (
 	ACPISlotTypeCPU  ACPISlotType = "CPU"
 )
 
-// ACPIOSTInfo is the QAPI struct ACPIOSTInfo.
-//
-// Since QEMU 2.1. See acpi.json.
+// ACPIOSTInfo is the struct ACPIOSTInfo. [QueryACPIOspmStatus] returns it. Since QEMU 2.1. See
+// acpi.json.
 type ACPIOSTInfo struct {
 	Device   *string      `json:"device,omitzero"`
 	Slot     string       `json:"slot"`
@@ -66,12 +61,10 @@ func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryACPIOspmStatus is the QMP command query-acpi-ospm-status.
-//
+// QueryACPIOspmStatus executes query-acpi-ospm-status and returns a list of [ACPIOSTInfo].
 // Since QEMU 2.1. See acpi.json.
 type QueryACPIOspmStatus struct{}
 
-// Do executes the command.
 func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
 	var v []ACPIOSTInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-acpi-ospm-status", Result: func(d *wire.Decoder) {
@@ -84,9 +77,7 @@ func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// ACPIDeviceOstEvent is the event ACPI_DEVICE_OST.
-//
-// Since QEMU 2.1. See acpi.json.
+// ACPIDeviceOstEvent is the event ACPI_DEVICE_OST. Since QEMU 2.1. See acpi.json.
 type ACPIDeviceOstEvent struct {
 	Info ACPIOSTInfo `json:"info"`
 }

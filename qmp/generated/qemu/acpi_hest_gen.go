@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// InjectGhesV2Error is the QMP command inject-ghes-v2-error.
-//
-// Since QEMU 10.2. See acpi-hest.json.
+// InjectGhesV2Error executes inject-ghes-v2-error. Since QEMU 10.2. See acpi-hest.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type InjectGhesV2Error struct {
@@ -29,7 +27,6 @@ func (r InjectGhesV2Error) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r InjectGhesV2Error) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-ghes-v2-error", Args: &r}, opts)
 }

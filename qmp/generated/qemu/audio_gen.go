@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AudiodevPerDirectionOptions is the QAPI struct AudiodevPerDirectionOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevPerDirectionOptions is the struct AudiodevPerDirectionOptions. Since QEMU 4.0. See
+// audio.json.
 type AudiodevPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -48,9 +47,7 @@ func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// AudiodevGenericOptions is the QAPI struct AudiodevGenericOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevGenericOptions is the struct AudiodevGenericOptions. Since QEMU 4.0. See audio.json.
 type AudiodevGenericOptions struct {
 	In  *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -70,9 +67,7 @@ func (v *AudiodevGenericOptions) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AudiodevDBusOptions is the QAPI struct AudiodevDBusOptions.
-//
-// Since QEMU 10.0. See audio.json.
+// AudiodevDBusOptions is the struct AudiodevDBusOptions. Since QEMU 10.0. See audio.json.
 type AudiodevDBusOptions struct {
 	In       *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out      *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -96,9 +91,8 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevAlsaPerDirectionOptions is the QAPI struct AudiodevAlsaPerDirectionOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevAlsaPerDirectionOptions is the struct AudiodevAlsaPerDirectionOptions. Since QEMU
+// 4.0. See audio.json.
 type AudiodevAlsaPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -148,9 +142,7 @@ func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevAlsaOptions is the QAPI struct AudiodevAlsaOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevAlsaOptions is the struct AudiodevAlsaOptions. Since QEMU 4.0. See audio.json.
 type AudiodevAlsaOptions struct {
 	In        *AudiodevAlsaPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevAlsaPerDirectionOptions `json:"out,omitzero"`
@@ -174,9 +166,7 @@ func (v *AudiodevAlsaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevSndioOptions is the QAPI struct AudiodevSndioOptions.
-//
-// Since QEMU 7.2. See audio.json.
+// AudiodevSndioOptions is the struct AudiodevSndioOptions. Since QEMU 7.2. See audio.json.
 type AudiodevSndioOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -204,9 +194,7 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevCoreaudioPerDirectionOptions is the QAPI struct
-// AudiodevCoreaudioPerDirectionOptions.
-//
+// AudiodevCoreaudioPerDirectionOptions is the struct AudiodevCoreaudioPerDirectionOptions.
 // Since QEMU 4.0. See audio.json.
 type AudiodevCoreaudioPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
@@ -249,9 +237,8 @@ func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, nam
 	return 0
 }
 
-// AudiodevCoreaudioOptions is the QAPI struct AudiodevCoreaudioOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevCoreaudioOptions is the struct AudiodevCoreaudioOptions. Since QEMU 4.0. See
+// audio.json.
 type AudiodevCoreaudioOptions struct {
 	In  *AudiodevCoreaudioPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
@@ -271,9 +258,7 @@ func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// AudiodevDsoundOptions is the QAPI struct AudiodevDsoundOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevDsoundOptions is the struct AudiodevDsoundOptions. Since QEMU 4.0. See audio.json.
 type AudiodevDsoundOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -297,9 +282,8 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevJackPerDirectionOptions is the QAPI struct AudiodevJackPerDirectionOptions.
-//
-// Since QEMU 5.1. See audio.json.
+// AudiodevJackPerDirectionOptions is the struct AudiodevJackPerDirectionOptions. Since QEMU
+// 5.1. See audio.json.
 type AudiodevJackPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -357,9 +341,7 @@ func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevJackOptions is the QAPI struct AudiodevJackOptions.
-//
-// Since QEMU 5.1. See audio.json.
+// AudiodevJackOptions is the struct AudiodevJackOptions. Since QEMU 5.1. See audio.json.
 type AudiodevJackOptions struct {
 	In  *AudiodevJackPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevJackPerDirectionOptions `json:"out,omitzero"`
@@ -379,9 +361,8 @@ func (v *AudiodevJackOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevOssPerDirectionOptions is the QAPI struct AudiodevOssPerDirectionOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevOssPerDirectionOptions is the struct AudiodevOssPerDirectionOptions. Since QEMU 4.0.
+// See audio.json.
 type AudiodevOssPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -431,9 +412,7 @@ func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevOssOptions is the QAPI struct AudiodevOssOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevOssOptions is the struct AudiodevOssOptions. Since QEMU 4.0. See audio.json.
 type AudiodevOssOptions struct {
 	In        *AudiodevOssPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevOssPerDirectionOptions `json:"out,omitzero"`
@@ -465,9 +444,8 @@ func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPaPerDirectionOptions is the QAPI struct AudiodevPaPerDirectionOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevPaPerDirectionOptions is the struct AudiodevPaPerDirectionOptions. Since QEMU 4.0.
+// See audio.json.
 type AudiodevPaPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -517,9 +495,7 @@ func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// AudiodevPaOptions is the QAPI struct AudiodevPaOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevPaOptions is the struct AudiodevPaOptions. Since QEMU 4.0. See audio.json.
 type AudiodevPaOptions struct {
 	In     *AudiodevPaPerDirectionOptions `json:"in,omitzero"`
 	Out    *AudiodevPaPerDirectionOptions `json:"out,omitzero"`
@@ -543,9 +519,8 @@ func (v *AudiodevPaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPipewirePerDirectionOptions is the QAPI struct AudiodevPipewirePerDirectionOptions.
-//
-// Since QEMU 8.1. See audio.json.
+// AudiodevPipewirePerDirectionOptions is the struct AudiodevPipewirePerDirectionOptions. Since
+// QEMU 8.1. See audio.json.
 type AudiodevPipewirePerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -595,9 +570,8 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// AudiodevPipewireOptions is the QAPI struct AudiodevPipewireOptions.
-//
-// Since QEMU 8.1. See audio.json.
+// AudiodevPipewireOptions is the struct AudiodevPipewireOptions. Since QEMU 8.1. See
+// audio.json.
 type AudiodevPipewireOptions struct {
 	In  *AudiodevPipewirePerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPipewirePerDirectionOptions `json:"out,omitzero"`
@@ -617,9 +591,8 @@ func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// AudiodevSdlPerDirectionOptions is the QAPI struct AudiodevSdlPerDirectionOptions.
-//
-// Since QEMU 6.0. See audio.json.
+// AudiodevSdlPerDirectionOptions is the struct AudiodevSdlPerDirectionOptions. Since QEMU 6.0.
+// See audio.json.
 type AudiodevSdlPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -661,9 +634,7 @@ func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevSdlOptions is the QAPI struct AudiodevSdlOptions.
-//
-// Since QEMU 6.0. See audio.json.
+// AudiodevSdlOptions is the struct AudiodevSdlOptions. Since QEMU 6.0. See audio.json.
 type AudiodevSdlOptions struct {
 	In  *AudiodevSdlPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevSdlPerDirectionOptions `json:"out,omitzero"`
@@ -683,9 +654,7 @@ func (v *AudiodevSdlOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevWavOptions is the QAPI struct AudiodevWavOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevWavOptions is the struct AudiodevWavOptions. Since QEMU 4.0. See audio.json.
 type AudiodevWavOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -709,9 +678,7 @@ func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudioFormat is the QAPI enum AudioFormat.
-//
-// Since QEMU 4.0. See audio.json.
+// AudioFormat is the enum AudioFormat. Since QEMU 4.0. See audio.json.
 type AudioFormat string
 
 // The values of AudioFormat.
@@ -725,9 +692,7 @@ const (
 	AudioFormatF32 AudioFormat = "f32"
 )
 
-// AudiodevDriver is the QAPI enum AudiodevDriver.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevDriver is the enum AudiodevDriver. Since QEMU 4.0. See audio.json.
 type AudiodevDriver string
 
 // The values of AudiodevDriver.
@@ -758,32 +723,34 @@ const (
 	AudiodevDriverWav   AudiodevDriver = "wav"
 )
 
-// Audiodev is the QAPI union Audiodev.
-//
-// Since QEMU 4.0. See audio.json.
+// Audiodev is the union Audiodev. [QueryAudiodevs] returns it. Since QEMU 4.0. See audio.json.
 type Audiodev struct {
 	ID string `json:"id"`
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *AudiodevGenericOptions or *RawBranch.
 	Driver      AudiodevDriver `json:"driver"`
 	TimerPeriod *uint32        `json:"timer-period,omitzero"`
-	Branch      AudiodevBranch `json:",omitzero"`
+	// What Driver selects: *AudiodevGenericOptions, *AudiodevAlsaOptions,
+	// *AudiodevCoreaudioOptions, *AudiodevDBusOptions, *AudiodevDsoundOptions,
+	// *AudiodevJackOptions, *AudiodevOssOptions, *AudiodevPaOptions, *AudiodevPipewireOptions,
+	// *AudiodevSdlOptions, *AudiodevSndioOptions, *AudiodevWavOptions or *RawBranch.
+	Branch AudiodevBranch `json:",omitzero"`
 }
 
-// AudiodevBranch is what the Driver of Audiodev adds to it:
+// AudiodevBranch is the branch of [Audiodev] that Driver selects:
 //
-//   - *AudiodevGenericOptions: none, spice (CONFIG_SPICE)
-//   - *AudiodevAlsaOptions: alsa (CONFIG_AUDIO_ALSA)
-//   - *AudiodevCoreaudioOptions: coreaudio (CONFIG_AUDIO_COREAUDIO)
-//   - *AudiodevDBusOptions: dbus (CONFIG_DBUS_DISPLAY)
-//   - *AudiodevDsoundOptions: dsound (CONFIG_AUDIO_DSOUND)
-//   - *AudiodevJackOptions: jack (CONFIG_AUDIO_JACK)
-//   - *AudiodevOssOptions: oss (CONFIG_AUDIO_OSS)
-//   - *AudiodevPaOptions: pa (CONFIG_AUDIO_PA)
-//   - *AudiodevPipewireOptions: pipewire (CONFIG_AUDIO_PIPEWIRE)
-//   - *AudiodevSdlOptions: sdl (CONFIG_AUDIO_SDL)
-//   - *AudiodevSndioOptions: sndio (CONFIG_AUDIO_SNDIO)
-//   - *AudiodevWavOptions: wav
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*AudiodevGenericOptions]: none, spice (CONFIG_SPICE)
+//   - [*AudiodevAlsaOptions]: alsa (CONFIG_AUDIO_ALSA)
+//   - [*AudiodevCoreaudioOptions]: coreaudio (CONFIG_AUDIO_COREAUDIO)
+//   - [*AudiodevDBusOptions]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*AudiodevDsoundOptions]: dsound (CONFIG_AUDIO_DSOUND)
+//   - [*AudiodevJackOptions]: jack (CONFIG_AUDIO_JACK)
+//   - [*AudiodevOssOptions]: oss (CONFIG_AUDIO_OSS)
+//   - [*AudiodevPaOptions]: pa (CONFIG_AUDIO_PA)
+//   - [*AudiodevPipewireOptions]: pipewire (CONFIG_AUDIO_PIPEWIRE)
+//   - [*AudiodevSdlOptions]: sdl (CONFIG_AUDIO_SDL)
+//   - [*AudiodevSndioOptions]: sndio (CONFIG_AUDIO_SNDIO)
+//   - [*AudiodevWavOptions]: wav
+//   - [*RawBranch]: any other value, or none
 type AudiodevBranch interface {
 	wire.MemberDecoder
 	isAudiodevBranch()
@@ -856,12 +823,10 @@ func (v *Audiodev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QueryAudiodevs is the QMP command query-audiodevs.
-//
-// Since QEMU 8.0. See audio.json.
+// QueryAudiodevs executes query-audiodevs and returns a list of [Audiodev]. Since QEMU 8.0.
+// See audio.json.
 type QueryAudiodevs struct{}
 
-// Do executes the command.
 func (r QueryAudiodevs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Audiodev, error) {
 	var v []Audiodev
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-audiodevs", Result: func(d *wire.Decoder) {

@@ -7,9 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QAuthZListPolicy is the QAPI enum QAuthZListPolicy.
-//
-// Since QEMU 4.0. See authz.json.
+// QAuthZListPolicy is the enum QAuthZListPolicy. Since QEMU 4.0. See authz.json.
 type QAuthZListPolicy string
 
 // The values of QAuthZListPolicy.
@@ -18,9 +16,7 @@ const (
 	QAuthZListPolicyAllow QAuthZListPolicy = "allow"
 )
 
-// QAuthZListFormat is the QAPI enum QAuthZListFormat.
-//
-// Since QEMU 4.0. See authz.json.
+// QAuthZListFormat is the enum QAuthZListFormat. Since QEMU 4.0. See authz.json.
 type QAuthZListFormat string
 
 // The values of QAuthZListFormat.
@@ -29,9 +25,7 @@ const (
 	QAuthZListFormatGlob  QAuthZListFormat = "glob"
 )
 
-// QAuthZListRule is the QAPI struct QAuthZListRule.
-//
-// Since QEMU 4.0. See authz.json.
+// QAuthZListRule is the struct QAuthZListRule. Since QEMU 4.0. See authz.json.
 type QAuthZListRule struct {
 	Match  string
 	Policy QAuthZListPolicy
@@ -52,9 +46,7 @@ func (v QAuthZListRule) String() string {
 	return qmp.Format(&v)
 }
 
-// AuthZListProperties is the QAPI struct AuthZListProperties.
-//
-// Since QEMU 4.0. See authz.json.
+// AuthZListProperties is the struct AuthZListProperties. Since QEMU 4.0. See authz.json.
 type AuthZListProperties struct {
 	Policy *QAuthZListPolicy
 	Rules  []QAuthZListRule
@@ -79,9 +71,8 @@ func (v AuthZListProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AuthZListFileProperties is the QAPI struct AuthZListFileProperties.
-//
-// Since QEMU 4.0. See authz.json.
+// AuthZListFileProperties is the struct AuthZListFileProperties. Since QEMU 4.0. See
+// authz.json.
 type AuthZListFileProperties struct {
 	Filename string
 	Refresh  *bool
@@ -100,9 +91,7 @@ func (v AuthZListFileProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AuthZPAMProperties is the QAPI struct AuthZPAMProperties.
-//
-// Since QEMU 4.0. See authz.json.
+// AuthZPAMProperties is the struct AuthZPAMProperties. Since QEMU 4.0. See authz.json.
 type AuthZPAMProperties struct {
 	Service string
 }
@@ -119,9 +108,7 @@ func (v AuthZPAMProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AuthZSimpleProperties is the QAPI struct AuthZSimpleProperties.
-//
-// Since QEMU 4.0. See authz.json.
+// AuthZSimpleProperties is the struct AuthZSimpleProperties. Since QEMU 4.0. See authz.json.
 type AuthZSimpleProperties struct {
 	Identity string
 }

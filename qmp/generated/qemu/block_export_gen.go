@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NbdServerOptionsBase is the QAPI struct NbdServerOptionsBase.
-//
-// See block-export.json.
+// NbdServerOptionsBase is the struct NbdServerOptionsBase. See block-export.json.
 type NbdServerOptionsBase struct {
 	HandshakeMaxSeconds *uint32
 	TLSCreds            *string
@@ -18,9 +16,7 @@ type NbdServerOptionsBase struct {
 	MaxConnections      *uint32
 }
 
-// NbdServerOptions is the QAPI struct NbdServerOptions.
-//
-// See block-export.json.
+// NbdServerOptions is the struct NbdServerOptions. See block-export.json.
 type NbdServerOptions struct {
 	HandshakeMaxSeconds *uint32
 	TLSCreds            *string
@@ -29,9 +25,8 @@ type NbdServerOptions struct {
 	Addr                SocketAddress
 }
 
-// NbdServerOptionsLegacy is the QAPI struct NbdServerOptionsLegacy.
-//
-// See block-export.json.
+// NbdServerOptionsLegacy is the struct NbdServerOptionsLegacy. [NBDServerStart] sends it. See
+// block-export.json.
 type NbdServerOptionsLegacy struct {
 	HandshakeMaxSeconds *uint32
 	TLSCreds            *string
@@ -60,9 +55,7 @@ func (v NbdServerOptionsLegacy) String() string {
 	return qmp.Format(&v)
 }
 
-// NBDServerStart is the QMP command nbd-server-start.
-//
-// Since QEMU 1.3. See block-export.json.
+// NBDServerStart executes nbd-server-start. Since QEMU 1.3. See block-export.json.
 type NBDServerStart NbdServerOptionsLegacy
 
 func (r NBDServerStart) MarshalJSON() ([]byte, error) {
@@ -73,22 +66,19 @@ func (r NBDServerStart) String() string {
 	return qmp.Format((*NbdServerOptionsLegacy)(&r))
 }
 
-// Do executes the command.
 func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NbdServerOptionsLegacy)(&r)}, opts)
 }
 
-// BlockExportOptionsNbdBase is the QAPI struct BlockExportOptionsNbdBase.
-//
-// Since QEMU 5.0. See block-export.json.
+// BlockExportOptionsNbdBase is the struct BlockExportOptionsNbdBase. Since QEMU 5.0. See
+// block-export.json.
 type BlockExportOptionsNbdBase struct {
 	Name        *string
 	Description *string
 }
 
-// BlockExportOptionsNbd is the QAPI struct BlockExportOptionsNbd.
-//
-// Since QEMU 5.2. See block-export.json.
+// BlockExportOptionsNbd is the struct BlockExportOptionsNbd. Since QEMU 5.2. See
+// block-export.json.
 type BlockExportOptionsNbd struct {
 	Name            *string
 	Description     *string
@@ -117,9 +107,8 @@ func (v BlockExportOptionsNbd) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportOptionsVhostUserBlk is the QAPI struct BlockExportOptionsVhostUserBlk.
-//
-// Since QEMU 5.2. See block-export.json.
+// BlockExportOptionsVhostUserBlk is the struct BlockExportOptionsVhostUserBlk. Since QEMU 5.2.
+// See block-export.json.
 type BlockExportOptionsVhostUserBlk struct {
 	Addr             SocketAddress
 	LogicalBlockSize *uint64
@@ -142,9 +131,8 @@ func (v BlockExportOptionsVhostUserBlk) String() string {
 	return qmp.Format(&v)
 }
 
-// FuseExportAllowOther is the QAPI enum FuseExportAllowOther.
-//
-// Since QEMU 6.1. See block-export.json.
+// FuseExportAllowOther is the enum FuseExportAllowOther. Since QEMU 6.1. See
+// block-export.json.
 type FuseExportAllowOther string
 
 // The values of FuseExportAllowOther.
@@ -154,9 +142,8 @@ const (
 	FuseExportAllowOtherAuto FuseExportAllowOther = "auto"
 )
 
-// BlockExportOptionsFuse is the QAPI struct BlockExportOptionsFuse.
-//
-// Since QEMU 6.0. See block-export.json.
+// BlockExportOptionsFuse is the struct BlockExportOptionsFuse. Since QEMU 6.0. See
+// block-export.json.
 //
 // Only in a QEMU built with CONFIG_FUSE.
 type BlockExportOptionsFuse struct {
@@ -179,9 +166,8 @@ func (v BlockExportOptionsFuse) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportOptionsVduseBlk is the QAPI struct BlockExportOptionsVduseBlk.
-//
-// Since QEMU 7.1. See block-export.json.
+// BlockExportOptionsVduseBlk is the struct BlockExportOptionsVduseBlk. Since QEMU 7.1. See
+// block-export.json.
 type BlockExportOptionsVduseBlk struct {
 	Name             string
 	NumQueues        *uint16
@@ -210,9 +196,8 @@ func (v BlockExportOptionsVduseBlk) String() string {
 	return qmp.Format(&v)
 }
 
-// NbdServerAddOptions is the QAPI struct NbdServerAddOptions.
-//
-// Since QEMU 5.0. See block-export.json.
+// NbdServerAddOptions is the struct NbdServerAddOptions. [NBDServerAdd] sends it. Since QEMU
+// 5.0. See block-export.json.
 type NbdServerAddOptions struct {
 	Name        *string
 	Description *string
@@ -237,9 +222,7 @@ func (v NbdServerAddOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NBDServerAdd is the QMP command nbd-server-add.
-//
-// Since QEMU 1.3. See block-export.json.
+// NBDServerAdd executes nbd-server-add. Since QEMU 1.3. See block-export.json.
 //
 // Deprecated: QEMU will remove the command.
 type NBDServerAdd NbdServerAddOptions
@@ -252,14 +235,12 @@ func (r NBDServerAdd) String() string {
 	return qmp.Format((*NbdServerAddOptions)(&r))
 }
 
-// Do executes the command.
 func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NbdServerAddOptions)(&r)}, opts)
 }
 
-// BlockExportRemoveMode is the QAPI enum BlockExportRemoveMode.
-//
-// Since QEMU 2.12. See block-export.json.
+// BlockExportRemoveMode is the enum BlockExportRemoveMode. Since QEMU 2.12. See
+// block-export.json.
 type BlockExportRemoveMode string
 
 // The values of BlockExportRemoveMode.
@@ -268,9 +249,9 @@ const (
 	BlockExportRemoveModeHard BlockExportRemoveMode = "hard"
 )
 
-// NBDServerRemove is the QMP command nbd-server-remove.
+// NBDServerRemove executes nbd-server-remove. Since QEMU 2.12. See block-export.json.
 //
-// Since QEMU 2.12. See block-export.json.
+// [BlockExportDeletedEvent] follows when an export is gone.
 //
 // Deprecated: QEMU will remove the command.
 type NBDServerRemove struct {
@@ -291,24 +272,20 @@ func (r NBDServerRemove) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r NBDServerRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-remove", Args: &r}, opts)
 }
 
-// NBDServerStop is the QMP command nbd-server-stop.
+// NBDServerStop executes nbd-server-stop. Since QEMU 1.3. See block-export.json.
 //
-// Since QEMU 1.3. See block-export.json.
+// [BlockExportDeletedEvent] follows when an export is gone.
 type NBDServerStop struct{}
 
-// Do executes the command.
 func (r NBDServerStop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-stop"}, opts)
 }
 
-// BlockExportType is the QAPI enum BlockExportType.
-//
-// Since QEMU 4.2. See block-export.json.
+// BlockExportType is the enum BlockExportType. Since QEMU 4.2. See block-export.json.
 type BlockExportType string
 
 // The values of BlockExportType.
@@ -322,11 +299,10 @@ const (
 	BlockExportTypeVduseBlk BlockExportType = "vduse-blk"
 )
 
-// BlockExportOptions is the QAPI union BlockExportOptions.
-//
-// Since QEMU 4.2. See block-export.json.
+// BlockExportOptions is the union BlockExportOptions. [BlockExportAdd] sends it. Since QEMU
+// 4.2. See block-export.json.
 type BlockExportOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type          BlockExportType
 	ID            string
 	FixedIothread *bool
@@ -335,16 +311,18 @@ type BlockExportOptions struct {
 	Writable      *bool
 	Writethrough  *bool
 	AllowInactive *bool
-	Branch        BlockExportOptionsBranch
+	// What Type selects: *BlockExportOptionsNbd, *BlockExportOptionsVhostUserBlk,
+	// *BlockExportOptionsFuse, *BlockExportOptionsVduseBlk or *RawBranch.
+	Branch BlockExportOptionsBranch
 }
 
-// BlockExportOptionsBranch is what the Type of BlockExportOptions adds to it:
+// BlockExportOptionsBranch is the branch of [BlockExportOptions] that Type selects:
 //
-//   - *BlockExportOptionsNbd: nbd
-//   - *BlockExportOptionsVhostUserBlk: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
-//   - *BlockExportOptionsFuse: fuse (CONFIG_FUSE)
-//   - *BlockExportOptionsVduseBlk: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockExportOptionsNbd]: nbd
+//   - [*BlockExportOptionsVhostUserBlk]: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
+//   - [*BlockExportOptionsFuse]: fuse (CONFIG_FUSE)
+//   - [*BlockExportOptionsVduseBlk]: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
+//   - [*RawBranch]: any other value, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockExportOptionsBranch()
@@ -393,9 +371,7 @@ func (v BlockExportOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportAdd is the QMP command block-export-add.
-//
-// Since QEMU 5.2. See block-export.json.
+// BlockExportAdd executes block-export-add. Since QEMU 5.2. See block-export.json.
 type BlockExportAdd BlockExportOptions
 
 func (r BlockExportAdd) MarshalJSON() ([]byte, error) {
@@ -406,14 +382,13 @@ func (r BlockExportAdd) String() string {
 	return qmp.Format((*BlockExportOptions)(&r))
 }
 
-// Do executes the command.
 func (r BlockExportAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-add", Args: (*BlockExportOptions)(&r)}, opts)
 }
 
-// BlockExportDel is the QMP command block-export-del.
+// BlockExportDel executes block-export-del. Since QEMU 5.2. See block-export.json.
 //
-// Since QEMU 5.2. See block-export.json.
+// [BlockExportDeletedEvent] follows when an export is gone.
 type BlockExportDel struct {
 	ID   string
 	Mode *BlockExportRemoveMode
@@ -432,14 +407,14 @@ func (r BlockExportDel) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockExportDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-del", Args: &r}, opts)
 }
 
-// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED.
+// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED. Since QEMU 5.2. See
+// block-export.json.
 //
-// Since QEMU 5.2. See block-export.json.
+// It can follow [NBDServerRemove], [NBDServerStop] and [BlockExportDel].
 type BlockExportDeletedEvent struct {
 	ID string `json:"id"`
 }
@@ -458,9 +433,8 @@ func (*BlockExportDeletedEvent) EventName() string {
 	return EventBlockExportDeleted
 }
 
-// BlockExportInfo is the QAPI struct BlockExportInfo.
-//
-// Since QEMU 5.2. See block-export.json.
+// BlockExportInfo is the struct BlockExportInfo. [QueryBlockExports] returns it. Since QEMU
+// 5.2. See block-export.json.
 type BlockExportInfo struct {
 	ID           string          `json:"id"`
 	Type         BlockExportType `json:"type"`
@@ -486,12 +460,10 @@ func (v *BlockExportInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockExports is the QMP command query-block-exports.
-//
+// QueryBlockExports executes query-block-exports and returns a list of [BlockExportInfo].
 // Since QEMU 5.2. See block-export.json.
 type QueryBlockExports struct{}
 
-// Do executes the command.
 func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockExportInfo, error) {
 	var v []BlockExportInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-block-exports", Result: func(d *wire.Decoder) {
@@ -504,10 +476,8 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// BlockExportOptionsIothread is the QAPI alternate BlockExportOptionsIothread: exactly one of
-// its fields is set. Decoding sets none for a kind of value that is not among them.
-//
-// Seen first in QEMU 11.1. See block-export.json.
+// BlockExportOptionsIothread is the alternate BlockExportOptionsIothread. Exactly one of its
+// fields is set. Seen first in QEMU 11.1. See block-export.json.
 type BlockExportOptionsIothread struct {
 	Str  *string
 	List []string

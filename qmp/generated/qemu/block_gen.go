@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// BiosAtaTranslation is the QAPI enum BiosAtaTranslation.
-//
-// Since QEMU 2.0. See block.json.
+// BiosAtaTranslation is the enum BiosAtaTranslation. Since QEMU 2.0. See block.json.
 type BiosAtaTranslation string
 
 // The values of BiosAtaTranslation.
@@ -22,9 +20,7 @@ const (
 	BiosAtaTranslationRechs BiosAtaTranslation = "rechs"
 )
 
-// FloppyDriveType is the QAPI enum FloppyDriveType.
-//
-// Since QEMU 2.6. See block.json.
+// FloppyDriveType is the enum FloppyDriveType. Since QEMU 2.6. See block.json.
 type FloppyDriveType string
 
 // The values of FloppyDriveType.
@@ -36,9 +32,8 @@ const (
 	FloppyDriveTypeAuto FloppyDriveType = "auto"
 )
 
-// PRManagerInfo is the QAPI struct PRManagerInfo.
-//
-// Since QEMU 3.0. See block.json.
+// PRManagerInfo is the struct PRManagerInfo. [QueryPrManagers] returns it. Since QEMU 3.0. See
+// block.json.
 type PRManagerInfo struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -56,12 +51,10 @@ func (v *PRManagerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryPrManagers is the QMP command query-pr-managers.
-//
-// Since QEMU 3.0. See block.json.
+// QueryPrManagers executes query-pr-managers and returns a list of [PRManagerInfo]. Since QEMU
+// 3.0. See block.json.
 type QueryPrManagers struct{}
 
-// Do executes the command.
 func (r QueryPrManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
 	var v []PRManagerInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pr-managers", Result: func(d *wire.Decoder) {
@@ -74,9 +67,9 @@ func (r QueryPrManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// Eject is the QMP command eject.
+// Eject executes eject. Since QEMU 0.14. See block.json.
 //
-// Since QEMU 0.14. See block.json.
+// [DeviceTrayMovedEvent] follows when the tray has moved.
 type Eject struct {
 	// Deprecated: QEMU will remove the member.
 	Device *string
@@ -98,14 +91,13 @@ func (r Eject) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "eject", Args: &r}, opts)
 }
 
-// BlockdevOpenTray is the QMP command blockdev-open-tray.
+// BlockdevOpenTray executes blockdev-open-tray. Since QEMU 2.5. See block.json.
 //
-// Since QEMU 2.5. See block.json.
+// [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevOpenTray struct {
 	// Deprecated: QEMU will remove the member.
 	Device *string
@@ -127,14 +119,13 @@ func (r BlockdevOpenTray) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-open-tray", Args: &r}, opts)
 }
 
-// BlockdevCloseTray is the QMP command blockdev-close-tray.
+// BlockdevCloseTray executes blockdev-close-tray. Since QEMU 2.5. See block.json.
 //
-// Since QEMU 2.5. See block.json.
+// [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevCloseTray struct {
 	// Deprecated: QEMU will remove the member.
 	Device *string
@@ -154,14 +145,11 @@ func (r BlockdevCloseTray) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevCloseTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-close-tray", Args: &r}, opts)
 }
 
-// BlockdevRemoveMedium is the QMP command blockdev-remove-medium.
-//
-// Since QEMU 2.12. See block.json.
+// BlockdevRemoveMedium executes blockdev-remove-medium. Since QEMU 2.12. See block.json.
 type BlockdevRemoveMedium struct {
 	ID string
 }
@@ -178,14 +166,11 @@ func (r BlockdevRemoveMedium) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevRemoveMedium) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-remove-medium", Args: &r}, opts)
 }
 
-// BlockdevInsertMedium is the QMP command blockdev-insert-medium.
-//
-// Since QEMU 2.12. See block.json.
+// BlockdevInsertMedium executes blockdev-insert-medium. Since QEMU 2.12. See block.json.
 type BlockdevInsertMedium struct {
 	ID       string
 	NodeName string
@@ -204,14 +189,12 @@ func (r BlockdevInsertMedium) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevInsertMedium) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-insert-medium", Args: &r}, opts)
 }
 
-// BlockdevChangeReadOnlyMode is the QAPI enum BlockdevChangeReadOnlyMode.
-//
-// Since QEMU 2.3. See block.json.
+// BlockdevChangeReadOnlyMode is the enum BlockdevChangeReadOnlyMode. Since QEMU 2.3. See
+// block.json.
 type BlockdevChangeReadOnlyMode string
 
 // The values of BlockdevChangeReadOnlyMode.
@@ -221,9 +204,9 @@ const (
 	BlockdevChangeReadOnlyModeReadWrite BlockdevChangeReadOnlyMode = "read-write"
 )
 
-// BlockdevChangeMedium is the QMP command blockdev-change-medium.
+// BlockdevChangeMedium executes blockdev-change-medium. Since QEMU 2.5. See block.json.
 //
-// Since QEMU 2.5. See block.json.
+// [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevChangeMedium struct {
 	// Deprecated: QEMU will remove the member.
 	Device       *string
@@ -251,14 +234,13 @@ func (r BlockdevChangeMedium) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevChangeMedium) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-change-medium", Args: &r}, opts)
 }
 
-// DeviceTrayMovedEvent is the event DEVICE_TRAY_MOVED.
+// DeviceTrayMovedEvent is the event DEVICE_TRAY_MOVED. Since QEMU 1.1. See block.json.
 //
-// Since QEMU 1.1. See block.json.
+// It can follow [Eject], [BlockdevOpenTray], [BlockdevCloseTray] and [BlockdevChangeMedium].
 type DeviceTrayMovedEvent struct {
 	Device   string `json:"device"`
 	ID       string `json:"id"`
@@ -285,9 +267,8 @@ func (*DeviceTrayMovedEvent) EventName() string {
 	return EventDeviceTrayMoved
 }
 
-// PrManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED.
-//
-// Since QEMU 3.0. See block.json.
+// PrManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED. Since QEMU 3.0. See
+// block.json.
 type PrManagerStatusChangedEvent struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -310,9 +291,7 @@ func (*PrManagerStatusChangedEvent) EventName() string {
 	return EventPrManagerStatusChanged
 }
 
-// BlockSetIOThrottle is the QMP command block_set_io_throttle.
-//
-// Since QEMU 1.1. See block.json.
+// BlockSetIOThrottle executes block_set_io_throttle. Since QEMU 1.1. See block.json.
 type BlockSetIOThrottle BlockIOThrottle
 
 func (r BlockSetIOThrottle) MarshalJSON() ([]byte, error) {
@@ -323,14 +302,12 @@ func (r BlockSetIOThrottle) String() string {
 	return qmp.Format((*BlockIOThrottle)(&r))
 }
 
-// Do executes the command.
 func (r BlockSetIOThrottle) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_set_io_throttle", Args: (*BlockIOThrottle)(&r)}, opts)
 }
 
-// BlockLatencyHistogramSet is the QMP command block-latency-histogram-set.
-//
-// Since QEMU 4.0. See block.json.
+// BlockLatencyHistogramSet executes block-latency-histogram-set. Since QEMU 4.0. See
+// block.json.
 type BlockLatencyHistogramSet struct {
 	ID              string
 	Boundaries      []uint64
@@ -387,7 +364,6 @@ func (r BlockLatencyHistogramSet) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockLatencyHistogramSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-latency-histogram-set", Args: &r}, opts)
 }

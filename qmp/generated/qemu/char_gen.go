@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ChardevInfo is the QAPI struct ChardevInfo.
-//
-// Since QEMU 0.14. See char.json.
+// ChardevInfo is the struct ChardevInfo. [QueryChardev] returns it. Since QEMU 0.14. See
+// char.json.
 type ChardevInfo struct {
 	Label        string `json:"label"`
 	Filename     string `json:"filename"`
@@ -32,12 +31,10 @@ func (v *ChardevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryChardev is the QMP command query-chardev.
-//
-// Since QEMU 0.14. See char.json.
+// QueryChardev executes query-chardev and returns a list of [ChardevInfo]. Since QEMU 0.14.
+// See char.json.
 type QueryChardev struct{}
 
-// Do executes the command.
 func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevInfo, error) {
 	var v []ChardevInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-chardev", Result: func(d *wire.Decoder) {
@@ -50,8 +47,7 @@ func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// ChardevBackendInfo is the QAPI struct ChardevBackendInfo.
-//
+// ChardevBackendInfo is the struct ChardevBackendInfo. [QueryChardevBackends] returns it.
 // Since QEMU 2.0. See char.json.
 type ChardevBackendInfo struct {
 	Name string `json:"name"`
@@ -66,12 +62,10 @@ func (v *ChardevBackendInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryChardevBackends is the QMP command query-chardev-backends.
-//
-// Since QEMU 2.0. See char.json.
+// QueryChardevBackends executes query-chardev-backends and returns a list of
+// [ChardevBackendInfo]. Since QEMU 2.0. See char.json.
 type QueryChardevBackends struct{}
 
-// Do executes the command.
 func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevBackendInfo, error) {
 	var v []ChardevBackendInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-chardev-backends", Result: func(d *wire.Decoder) {
@@ -84,9 +78,7 @@ func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DataFormat is the QAPI enum DataFormat.
-//
-// Since QEMU 1.4. See char.json.
+// DataFormat is the enum DataFormat. Since QEMU 1.4. See char.json.
 type DataFormat string
 
 // The values of DataFormat.
@@ -95,12 +87,10 @@ const (
 	DataFormatBase64 DataFormat = "base64"
 )
 
-// RingbufWrite is the QMP command ringbuf-write.
-//
-// Since QEMU 1.4. See char.json.
+// RingbufWrite executes ringbuf-write. Since QEMU 1.4. See char.json.
 type RingbufWrite struct {
 	Device string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Data   string
 	Format *DataFormat
 }
@@ -119,14 +109,11 @@ func (r RingbufWrite) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r RingbufWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "ringbuf-write", Args: &r}, opts)
 }
 
-// RingbufRead is the QMP command ringbuf-read.
-//
-// Since QEMU 1.4. See char.json.
+// RingbufRead executes ringbuf-read and returns a string. Since QEMU 1.4. See char.json.
 type RingbufRead struct {
 	Device string
 	Size   int64
@@ -147,7 +134,6 @@ func (r RingbufRead) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (string, error) {
 	var v string
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "ringbuf-read", Args: &r, Result: func(d *wire.Decoder) {
@@ -156,9 +142,7 @@ func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ChardevCommon is the QAPI struct ChardevCommon.
-//
-// Since QEMU 2.6. See char.json.
+// ChardevCommon is the struct ChardevCommon. Since QEMU 2.6. See char.json.
 type ChardevCommon struct {
 	Logfile   *string
 	Logappend *bool
@@ -180,9 +164,7 @@ func (v ChardevCommon) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevFile is the QAPI struct ChardevFile.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevFile is the struct ChardevFile. Since QEMU 1.4. See char.json.
 type ChardevFile struct {
 	Logfile   *string
 	Logappend *bool
@@ -210,9 +192,7 @@ func (v ChardevFile) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevHostdev is the QAPI struct ChardevHostdev.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevHostdev is the struct ChardevHostdev. Since QEMU 1.4. See char.json.
 type ChardevHostdev struct {
 	Logfile   *string
 	Logappend *bool
@@ -236,9 +216,7 @@ func (v ChardevHostdev) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSocket is the QAPI struct ChardevSocket.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevSocket is the struct ChardevSocket. Since QEMU 1.4. See char.json.
 type ChardevSocket struct {
 	Logfile   *string
 	Logappend *bool
@@ -280,9 +258,7 @@ func (v ChardevSocket) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevUdp is the QAPI struct ChardevUdp.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevUdp is the struct ChardevUdp. Since QEMU 1.5. See char.json.
 type ChardevUdp struct {
 	Logfile   *string
 	Logappend *bool
@@ -310,9 +286,7 @@ func (v ChardevUdp) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevMux is the QAPI struct ChardevMux.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevMux is the struct ChardevMux. Since QEMU 1.5. See char.json.
 type ChardevMux struct {
 	Logfile   *string
 	Logappend *bool
@@ -336,9 +310,7 @@ func (v ChardevMux) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevHub is the QAPI struct ChardevHub.
-//
-// Since QEMU 10.0. See char.json.
+// ChardevHub is the struct ChardevHub. Since QEMU 10.0. See char.json.
 type ChardevHub struct {
 	Logfile   *string
 	Logappend *bool
@@ -366,9 +338,7 @@ func (v ChardevHub) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevStdio is the QAPI struct ChardevStdio.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevStdio is the struct ChardevStdio. Since QEMU 1.5. See char.json.
 type ChardevStdio struct {
 	Logfile   *string
 	Logappend *bool
@@ -392,9 +362,7 @@ func (v ChardevStdio) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpiceChannel is the QAPI struct ChardevSpiceChannel.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevSpiceChannel is the struct ChardevSpiceChannel. Since QEMU 1.5. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpiceChannel struct {
@@ -420,9 +388,7 @@ func (v ChardevSpiceChannel) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpicePort is the QAPI struct ChardevSpicePort.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevSpicePort is the struct ChardevSpicePort. Since QEMU 1.5. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpicePort struct {
@@ -448,9 +414,7 @@ func (v ChardevSpicePort) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevDBus is the QAPI struct ChardevDBus.
-//
-// Since QEMU 7.0. See char.json.
+// ChardevDBus is the struct ChardevDBus. Since QEMU 7.0. See char.json.
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 type ChardevDBus struct {
@@ -479,9 +443,7 @@ func (v ChardevDBus) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevVC is the QAPI struct ChardevVC.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevVC is the struct ChardevVC. Since QEMU 1.5. See char.json.
 type ChardevVC struct {
 	Logfile   *string
 	Logappend *bool
@@ -514,9 +476,7 @@ func (v ChardevVC) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevRingbuf is the QAPI struct ChardevRingbuf.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevRingbuf is the struct ChardevRingbuf. Since QEMU 1.5. See char.json.
 type ChardevRingbuf struct {
 	Logfile   *string
 	Logappend *bool
@@ -540,9 +500,7 @@ func (v ChardevRingbuf) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevQemuVDAgent is the QAPI struct ChardevQemuVDAgent.
-//
-// Since QEMU 6.1. See char.json.
+// ChardevQemuVDAgent is the struct ChardevQemuVDAgent. Since QEMU 6.1. See char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
 type ChardevQemuVDAgent struct {
@@ -570,9 +528,7 @@ func (v ChardevQemuVDAgent) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevPty is the QAPI struct ChardevPty.
-//
-// Since QEMU 9.2. See char.json.
+// ChardevPty is the struct ChardevPty. Since QEMU 9.2. See char.json.
 type ChardevPty struct {
 	Logfile   *string
 	Logappend *bool
@@ -596,9 +552,7 @@ func (v ChardevPty) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevBackendKind is the QAPI enum ChardevBackendKind.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevBackendKind is the enum ChardevBackendKind. Since QEMU 1.4. See char.json.
 type ChardevBackendKind string
 
 // The values of ChardevBackendKind.
@@ -637,9 +591,7 @@ const (
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 
-// ChardevFileWrapper is the QAPI struct ChardevFileWrapper.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevFileWrapper is the struct ChardevFileWrapper. Since QEMU 1.4. See char.json.
 type ChardevFileWrapper struct {
 	Data ChardevFile
 }
@@ -656,9 +608,7 @@ func (v ChardevFileWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevHostdevWrapper is the QAPI struct ChardevHostdevWrapper.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevHostdevWrapper is the struct ChardevHostdevWrapper. Since QEMU 1.4. See char.json.
 type ChardevHostdevWrapper struct {
 	Data ChardevHostdev
 }
@@ -675,9 +625,7 @@ func (v ChardevHostdevWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSocketWrapper is the QAPI struct ChardevSocketWrapper.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevSocketWrapper is the struct ChardevSocketWrapper. Since QEMU 1.4. See char.json.
 type ChardevSocketWrapper struct {
 	Data ChardevSocket
 }
@@ -694,9 +642,7 @@ func (v ChardevSocketWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevUdpWrapper is the QAPI struct ChardevUdpWrapper.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevUdpWrapper is the struct ChardevUdpWrapper. Since QEMU 1.5. See char.json.
 type ChardevUdpWrapper struct {
 	Data ChardevUdp
 }
@@ -713,9 +659,7 @@ func (v ChardevUdpWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevCommonWrapper is the QAPI struct ChardevCommonWrapper.
-//
-// Since QEMU 2.6. See char.json.
+// ChardevCommonWrapper is the struct ChardevCommonWrapper. Since QEMU 2.6. See char.json.
 type ChardevCommonWrapper struct {
 	Data ChardevCommon
 }
@@ -732,9 +676,7 @@ func (v ChardevCommonWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevMuxWrapper is the QAPI struct ChardevMuxWrapper.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevMuxWrapper is the struct ChardevMuxWrapper. Since QEMU 1.5. See char.json.
 type ChardevMuxWrapper struct {
 	Data ChardevMux
 }
@@ -751,9 +693,7 @@ func (v ChardevMuxWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevHubWrapper is the QAPI struct ChardevHubWrapper.
-//
-// Since QEMU 10.0. See char.json.
+// ChardevHubWrapper is the struct ChardevHubWrapper. Since QEMU 10.0. See char.json.
 type ChardevHubWrapper struct {
 	Data ChardevHub
 }
@@ -770,9 +710,7 @@ func (v ChardevHubWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevStdioWrapper is the QAPI struct ChardevStdioWrapper.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevStdioWrapper is the struct ChardevStdioWrapper. Since QEMU 1.5. See char.json.
 type ChardevStdioWrapper struct {
 	Data ChardevStdio
 }
@@ -789,9 +727,8 @@ func (v ChardevStdioWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpiceChannelWrapper is the QAPI struct ChardevSpiceChannelWrapper.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevSpiceChannelWrapper is the struct ChardevSpiceChannelWrapper. Since QEMU 1.5. See
+// char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpiceChannelWrapper struct {
@@ -810,9 +747,8 @@ func (v ChardevSpiceChannelWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpicePortWrapper is the QAPI struct ChardevSpicePortWrapper.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevSpicePortWrapper is the struct ChardevSpicePortWrapper. Since QEMU 1.5. See
+// char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpicePortWrapper struct {
@@ -831,9 +767,8 @@ func (v ChardevSpicePortWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevQemuVDAgentWrapper is the QAPI struct ChardevQemuVDAgentWrapper.
-//
-// Since QEMU 6.1. See char.json.
+// ChardevQemuVDAgentWrapper is the struct ChardevQemuVDAgentWrapper. Since QEMU 6.1. See
+// char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
 type ChardevQemuVDAgentWrapper struct {
@@ -852,9 +787,7 @@ func (v ChardevQemuVDAgentWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevDBusWrapper is the QAPI struct ChardevDBusWrapper.
-//
-// Since QEMU 7.0. See char.json.
+// ChardevDBusWrapper is the struct ChardevDBusWrapper. Since QEMU 7.0. See char.json.
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 type ChardevDBusWrapper struct {
@@ -873,9 +806,7 @@ func (v ChardevDBusWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevVCWrapper is the QAPI struct ChardevVCWrapper.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevVCWrapper is the struct ChardevVCWrapper. Since QEMU 1.5. See char.json.
 type ChardevVCWrapper struct {
 	Data ChardevVC
 }
@@ -892,9 +823,7 @@ func (v ChardevVCWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevRingbufWrapper is the QAPI struct ChardevRingbufWrapper.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevRingbufWrapper is the struct ChardevRingbufWrapper. Since QEMU 1.5. See char.json.
 type ChardevRingbufWrapper struct {
 	Data ChardevRingbuf
 }
@@ -911,9 +840,7 @@ func (v ChardevRingbufWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevPtyWrapper is the QAPI struct ChardevPtyWrapper.
-//
-// Since QEMU 9.2. See char.json.
+// ChardevPtyWrapper is the struct ChardevPtyWrapper. Since QEMU 9.2. See char.json.
 type ChardevPtyWrapper struct {
 	Data ChardevPty
 }
@@ -930,33 +857,39 @@ func (v ChardevPtyWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevBackend is the QAPI union ChardevBackend.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevBackend is the union ChardevBackend. Since QEMU 1.4. See char.json.
 type ChardevBackend struct {
-	// Decides what Branch holds.
-	Type   ChardevBackendKind
+	// Selects Branch. It may be empty unless Branch is *ChardevHostdevWrapper,
+	// *ChardevCommonWrapper, *ChardevRingbufWrapper or *RawBranch.
+	Type ChardevBackendKind
+	// What Type selects: *ChardevFileWrapper, *ChardevHostdevWrapper, *ChardevSocketWrapper,
+	// *ChardevUdpWrapper, *ChardevPtyWrapper, *ChardevCommonWrapper, *ChardevMuxWrapper,
+	// *ChardevHubWrapper, *ChardevStdioWrapper, *ChardevSpiceChannelWrapper,
+	// *ChardevSpicePortWrapper, *ChardevQemuVDAgentWrapper, *ChardevDBusWrapper,
+	// *ChardevVCWrapper, *ChardevRingbufWrapper or *RawBranch.
 	Branch ChardevBackendBranch
 }
 
-// ChardevBackendBranch is what the Type of ChardevBackend adds to it:
+// ChardevBackendBranch is the branch of [ChardevBackend] that Type selects:
 //
-//   - *ChardevFileWrapper: file
-//   - *ChardevHostdevWrapper: serial (HAVE_CHARDEV_SERIAL), parallel (HAVE_CHARDEV_PARALLEL), pipe
-//   - *ChardevSocketWrapper: socket
-//   - *ChardevUdpWrapper: udp
-//   - *ChardevPtyWrapper: pty
-//   - *ChardevCommonWrapper: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console (CONFIG_WIN32)
-//   - *ChardevMuxWrapper: mux
-//   - *ChardevHubWrapper: hub
-//   - *ChardevStdioWrapper: stdio
-//   - *ChardevSpiceChannelWrapper: spicevmc (CONFIG_SPICE)
-//   - *ChardevSpicePortWrapper: spiceport (CONFIG_SPICE)
-//   - *ChardevQemuVDAgentWrapper: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
-//   - *ChardevDBusWrapper: dbus (CONFIG_DBUS_DISPLAY)
-//   - *ChardevVCWrapper: vc
-//   - *ChardevRingbufWrapper: ringbuf, memory
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*ChardevFileWrapper]: file
+//   - [*ChardevHostdevWrapper]: serial (HAVE_CHARDEV_SERIAL), parallel
+//     (HAVE_CHARDEV_PARALLEL), pipe
+//   - [*ChardevSocketWrapper]: socket
+//   - [*ChardevUdpWrapper]: udp
+//   - [*ChardevPtyWrapper]: pty
+//   - [*ChardevCommonWrapper]: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev,
+//     console (CONFIG_WIN32)
+//   - [*ChardevMuxWrapper]: mux
+//   - [*ChardevHubWrapper]: hub
+//   - [*ChardevStdioWrapper]: stdio
+//   - [*ChardevSpiceChannelWrapper]: spicevmc (CONFIG_SPICE)
+//   - [*ChardevSpicePortWrapper]: spiceport (CONFIG_SPICE)
+//   - [*ChardevQemuVDAgentWrapper]: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
+//   - [*ChardevDBusWrapper]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*ChardevVCWrapper]: vc
+//   - [*ChardevRingbufWrapper]: ringbuf, memory
+//   - [*RawBranch]: any other value, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder
 	isChardevBackendBranch()
@@ -1029,9 +962,8 @@ func (v ChardevBackend) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevReturn is the QAPI struct ChardevReturn.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevReturn is the struct ChardevReturn. [ChardevAdd] and [ChardevChange] return it. Since
+// QEMU 1.4. See char.json.
 type ChardevReturn struct {
 	PTY *string `json:"pty,omitzero"`
 }
@@ -1045,9 +977,7 @@ func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevAdd is the QMP command chardev-add.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevAdd executes chardev-add and returns [ChardevReturn]. Since QEMU 1.4. See char.json.
 type ChardevAdd struct {
 	ID      string
 	Backend ChardevBackend
@@ -1066,7 +996,6 @@ func (r ChardevAdd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ChardevReturn, error) {
 	var v ChardevReturn
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "chardev-add", Args: &r, Result: func(d *wire.Decoder) {
@@ -1075,9 +1004,8 @@ func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// ChardevChange is the QMP command chardev-change.
-//
-// Since QEMU 2.10. See char.json.
+// ChardevChange executes chardev-change and returns [ChardevReturn]. Since QEMU 2.10. See
+// char.json.
 type ChardevChange struct {
 	ID      string
 	Backend ChardevBackend
@@ -1096,7 +1024,6 @@ func (r ChardevChange) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ChardevReturn, error) {
 	var v ChardevReturn
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "chardev-change", Args: &r, Result: func(d *wire.Decoder) {
@@ -1105,9 +1032,7 @@ func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// ChardevRemove is the QMP command chardev-remove.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevRemove executes chardev-remove. Since QEMU 1.4. See char.json.
 type ChardevRemove struct {
 	ID string
 }
@@ -1124,14 +1049,11 @@ func (r ChardevRemove) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ChardevRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-remove", Args: &r}, opts)
 }
 
-// ChardevSendBreak is the QMP command chardev-send-break.
-//
-// Since QEMU 2.10. See char.json.
+// ChardevSendBreak executes chardev-send-break. Since QEMU 2.10. See char.json.
 type ChardevSendBreak struct {
 	ID string
 }
@@ -1148,14 +1070,11 @@ func (r ChardevSendBreak) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ChardevSendBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-send-break", Args: &r}, opts)
 }
 
-// VserportChangeEvent is the event VSERPORT_CHANGE.
-//
-// Since QEMU 2.1. See char.json.
+// VserportChangeEvent is the event VSERPORT_CHANGE. Since QEMU 2.1. See char.json.
 type VserportChangeEvent struct {
 	ID   string `json:"id"`
 	Open bool   `json:"open"`
@@ -1178,9 +1097,7 @@ func (*VserportChangeEvent) EventName() string {
 	return EventVserportChange
 }
 
-// ChardevDBusEncoding is the QAPI enum ChardevDBusEncoding.
-//
-// Seen first in QEMU 11.1. See char.json.
+// ChardevDBusEncoding is the enum ChardevDBusEncoding. Seen first in QEMU 11.1. See char.json.
 type ChardevDBusEncoding string
 
 // The values of ChardevDBusEncoding.

@@ -7,9 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// IoOperationType is the QAPI enum IoOperationType.
-//
-// Since QEMU 2.1. See common.json.
+// IoOperationType is the enum IoOperationType. Since QEMU 2.1. See common.json.
 type IoOperationType string
 
 // The values of IoOperationType.
@@ -18,9 +16,7 @@ const (
 	IoOperationTypeWrite IoOperationType = "write"
 )
 
-// OnOffAuto is the QAPI enum OnOffAuto.
-//
-// Since QEMU 2.2. See common.json.
+// OnOffAuto is the enum OnOffAuto. Since QEMU 2.2. See common.json.
 type OnOffAuto string
 
 // The values of OnOffAuto.
@@ -30,9 +26,7 @@ const (
 	OnOffAutoOff  OnOffAuto = "off"
 )
 
-// OnOffSplit is the QAPI enum OnOffSplit.
-//
-// Since QEMU 2.6. See common.json.
+// OnOffSplit is the enum OnOffSplit. Since QEMU 2.6. See common.json.
 type OnOffSplit string
 
 // The values of OnOffSplit.
@@ -42,10 +36,8 @@ const (
 	OnOffSplitSplit OnOffSplit = "split"
 )
 
-// StrOrNull is the QAPI alternate StrOrNull: exactly one of its fields is set. Decoding sets
-// none for a kind of value that is not among them.
-//
-// Since QEMU 2.10. See common.json.
+// StrOrNull is the alternate StrOrNull. Exactly one of its fields is set. Since QEMU 2.10. See
+// common.json.
 type StrOrNull struct {
 	S *string   `json:",omitzero"`
 	N *qmp.Null `json:",omitzero"`
@@ -83,9 +75,7 @@ func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
 	}
 }
 
-// OffAutoPCIBAR is the QAPI enum OffAutoPCIBAR.
-//
-// Since QEMU 2.12. See common.json.
+// OffAutoPCIBAR is the enum OffAutoPCIBAR. Since QEMU 2.12. See common.json.
 type OffAutoPCIBAR string
 
 // The values of OffAutoPCIBAR.
@@ -100,9 +90,7 @@ const (
 	OffAutoPCIBARBar5 OffAutoPCIBAR = "bar5"
 )
 
-// PCIELinkSpeed is the QAPI enum PCIELinkSpeed.
-//
-// Since QEMU 4.0. See common.json.
+// PCIELinkSpeed is the enum PCIELinkSpeed. Since QEMU 4.0. See common.json.
 type PCIELinkSpeed string
 
 // The values of PCIELinkSpeed.
@@ -115,9 +103,7 @@ const (
 	PCIELinkSpeed64  PCIELinkSpeed = "64"
 )
 
-// PCIELinkWidth is the QAPI enum PCIELinkWidth.
-//
-// Since QEMU 4.0. See common.json.
+// PCIELinkWidth is the enum PCIELinkWidth. Since QEMU 4.0. See common.json.
 type PCIELinkWidth string
 
 // The values of PCIELinkWidth.
@@ -131,9 +117,7 @@ const (
 	PCIELinkWidth32 PCIELinkWidth = "32"
 )
 
-// HostMemPolicy is the QAPI enum HostMemPolicy.
-//
-// Since QEMU 2.1. See common.json.
+// HostMemPolicy is the enum HostMemPolicy. Since QEMU 2.1. See common.json.
 type HostMemPolicy string
 
 // The values of HostMemPolicy.
@@ -144,9 +128,7 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetFilterDirection is the QAPI enum NetFilterDirection.
-//
-// Since QEMU 2.5. See common.json.
+// NetFilterDirection is the enum NetFilterDirection. Since QEMU 2.5. See common.json.
 type NetFilterDirection string
 
 // The values of NetFilterDirection.
@@ -156,9 +138,7 @@ const (
 	NetFilterDirectionTx  NetFilterDirection = "tx"
 )
 
-// GrabToggleKeys is the QAPI enum GrabToggleKeys.
-//
-// Since QEMU 4.0. See common.json.
+// GrabToggleKeys is the enum GrabToggleKeys. Since QEMU 4.0. See common.json.
 type GrabToggleKeys string
 
 // The values of GrabToggleKeys.
@@ -171,9 +151,9 @@ const (
 	GrabToggleKeysCtrlScrolllock GrabToggleKeys = "ctrl-scrolllock"
 )
 
-// HumanReadableText is the QAPI struct HumanReadableText.
-//
-// Since QEMU 6.2. See common.json.
+// HumanReadableText is the struct HumanReadableText. [XAccelStats], [XQueryIRQ], [XQueryJit],
+// [XQueryNUMA], [XQueryRamblock], [XQueryRoms], [XQueryUSB] and [XQueryInterruptControllers]
+// return it. Since QEMU 6.2. See common.json.
 type HumanReadableText struct {
 	HumanReadableText string `json:"human-readable-text"`
 }
@@ -187,9 +167,7 @@ func (v *HumanReadableText) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// EndianMode is the QAPI enum EndianMode.
-//
-// Since QEMU 10.0. See common.json.
+// EndianMode is the enum EndianMode. Since QEMU 10.0. See common.json.
 type EndianMode string
 
 // The values of EndianMode.

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QMPCapabilities is the QMP command qmp_capabilities.
-//
-// Since QEMU 0.13. See control.json.
+// QMPCapabilities executes qmp_capabilities. Since QEMU 0.13. See control.json.
 type QMPCapabilities struct {
 	Enable []QMPCapability
 }
@@ -33,14 +31,11 @@ func (r QMPCapabilities) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QMPCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qmp_capabilities", Args: &r}, opts)
 }
 
-// QMPCapability is the QAPI enum QMPCapability.
-//
-// Since QEMU 2.12. See control.json.
+// QMPCapability is the enum QMPCapability. Since QEMU 2.12. See control.json.
 type QMPCapability string
 
 // The values of QMPCapability.
@@ -48,9 +43,7 @@ const (
 	QMPCapabilityOOB QMPCapability = "oob"
 )
 
-// VersionTriple is the QAPI struct VersionTriple.
-//
-// Since QEMU 2.4. See control.json.
+// VersionTriple is the struct VersionTriple. Since QEMU 2.4. See control.json.
 type VersionTriple struct {
 	Major int64 `json:"major"`
 	Minor int64 `json:"minor"`
@@ -72,9 +65,8 @@ func (v *VersionTriple) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VersionInfo is the QAPI struct VersionInfo.
-//
-// Since QEMU 0.14. See control.json.
+// VersionInfo is the struct VersionInfo. [QueryVersion] returns it. Since QEMU 0.14. See
+// control.json.
 type VersionInfo struct {
 	QEMU    VersionTriple `json:"qemu"`
 	Package string        `json:"package"`
@@ -92,12 +84,10 @@ func (v *VersionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVersion is the QMP command query-version.
-//
-// Since QEMU 0.14. See control.json.
+// QueryVersion executes query-version and returns [VersionInfo]. Since QEMU 0.14. See
+// control.json.
 type QueryVersion struct{}
 
-// Do executes the command.
 func (r QueryVersion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VersionInfo, error) {
 	var v VersionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-version", Result: func(d *wire.Decoder) {
@@ -106,9 +96,8 @@ func (r QueryVersion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// CommandInfo is the QAPI struct CommandInfo.
-//
-// Since QEMU 0.14. See control.json.
+// CommandInfo is the struct CommandInfo. [QueryCommands] returns it. Since QEMU 0.14. See
+// control.json.
 type CommandInfo struct {
 	Name string `json:"name"`
 }
@@ -122,12 +111,10 @@ func (v *CommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCommands is the QMP command query-commands.
-//
-// Since QEMU 0.14. See control.json.
+// QueryCommands executes query-commands and returns a list of [CommandInfo]. Since QEMU 0.14.
+// See control.json.
 type QueryCommands struct{}
 
-// Do executes the command.
 func (r QueryCommands) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CommandInfo, error) {
 	var v []CommandInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-commands", Result: func(d *wire.Decoder) {
@@ -140,19 +127,16 @@ func (r QueryCommands) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// Quit is the QMP command quit.
+// Quit executes quit. Since QEMU 0.14. See control.json.
 //
-// Since QEMU 0.14. See control.json.
+// [ShutdownEvent] follows before or after the reply.
 type Quit struct{}
 
-// Do executes the command.
 func (r Quit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "quit"}, opts)
 }
 
-// MonitorMode is the QAPI enum MonitorMode.
-//
-// Since QEMU 5.0. See control.json.
+// MonitorMode is the enum MonitorMode. Since QEMU 5.0. See control.json.
 type MonitorMode string
 
 // The values of MonitorMode.
@@ -161,9 +145,7 @@ const (
 	MonitorModeControl  MonitorMode = "control"
 )
 
-// MonitorOptions is the QAPI struct MonitorOptions.
-//
-// Since QEMU 5.0. See control.json.
+// MonitorOptions is the struct MonitorOptions. Since QEMU 5.0. See control.json.
 type MonitorOptions struct {
 	ID      *string
 	Mode    *MonitorMode

@@ -7,9 +7,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptoTLSCredsEndpoint is the QAPI enum QCryptoTLSCredsEndpoint.
-//
-// Since QEMU 2.5. See crypto.json.
+// QCryptoTLSCredsEndpoint is the enum QCryptoTLSCredsEndpoint. Since QEMU 2.5. See
+// crypto.json.
 type QCryptoTLSCredsEndpoint string
 
 // The values of QCryptoTLSCredsEndpoint.
@@ -18,9 +17,7 @@ const (
 	QCryptoTLSCredsEndpointServer QCryptoTLSCredsEndpoint = "server"
 )
 
-// QCryptoSecretFormat is the QAPI enum QCryptoSecretFormat.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoSecretFormat is the enum QCryptoSecretFormat. Since QEMU 2.6. See crypto.json.
 type QCryptoSecretFormat string
 
 // The values of QCryptoSecretFormat.
@@ -29,9 +26,7 @@ const (
 	QCryptoSecretFormatBase64 QCryptoSecretFormat = "base64"
 )
 
-// QCryptoHashAlgo is the QAPI enum QCryptoHashAlgo.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoHashAlgo is the enum QCryptoHashAlgo. Since QEMU 2.6. See crypto.json.
 type QCryptoHashAlgo string
 
 // The values of QCryptoHashAlgo.
@@ -46,9 +41,7 @@ const (
 	QCryptoHashAlgoSm3       QCryptoHashAlgo = "sm3"
 )
 
-// QCryptoCipherAlgo is the QAPI enum QCryptoCipherAlgo.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoCipherAlgo is the enum QCryptoCipherAlgo. Since QEMU 2.6. See crypto.json.
 type QCryptoCipherAlgo string
 
 // The values of QCryptoCipherAlgo.
@@ -68,9 +61,7 @@ const (
 	QCryptoCipherAlgoSm4        QCryptoCipherAlgo = "sm4"
 )
 
-// QCryptoCipherMode is the QAPI enum QCryptoCipherMode.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoCipherMode is the enum QCryptoCipherMode. Since QEMU 2.6. See crypto.json.
 type QCryptoCipherMode string
 
 // The values of QCryptoCipherMode.
@@ -81,9 +72,7 @@ const (
 	QCryptoCipherModeCtr QCryptoCipherMode = "ctr"
 )
 
-// QCryptoIVGenAlgo is the QAPI enum QCryptoIVGenAlgo.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoIVGenAlgo is the enum QCryptoIVGenAlgo. Since QEMU 2.6. See crypto.json.
 type QCryptoIVGenAlgo string
 
 // The values of QCryptoIVGenAlgo.
@@ -93,9 +82,7 @@ const (
 	QCryptoIVGenAlgoEssiv   QCryptoIVGenAlgo = "essiv"
 )
 
-// QCryptoBlockFormat is the QAPI enum QCryptoBlockFormat.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockFormat is the enum QCryptoBlockFormat. Since QEMU 2.6. See crypto.json.
 type QCryptoBlockFormat string
 
 // The values of QCryptoBlockFormat.
@@ -104,16 +91,14 @@ const (
 	QCryptoBlockFormatLUKS QCryptoBlockFormat = "luks"
 )
 
-// QCryptoBlockOptionsBase is the QAPI struct QCryptoBlockOptionsBase.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockOptionsBase is the struct QCryptoBlockOptionsBase. Since QEMU 2.6. See
+// crypto.json.
 type QCryptoBlockOptionsBase struct {
 	Format QCryptoBlockFormat
 }
 
-// QCryptoBlockOptionsQCow is the QAPI struct QCryptoBlockOptionsQCow.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockOptionsQCow is the struct QCryptoBlockOptionsQCow. Since QEMU 2.6. See
+// crypto.json.
 type QCryptoBlockOptionsQCow struct {
 	KeySecret *string
 }
@@ -130,9 +115,8 @@ func (v QCryptoBlockOptionsQCow) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockOptionsLUKS is the QAPI struct QCryptoBlockOptionsLUKS.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockOptionsLUKS is the struct QCryptoBlockOptionsLUKS. Since QEMU 2.6. See
+// crypto.json.
 type QCryptoBlockOptionsLUKS struct {
 	KeySecret *string
 }
@@ -149,9 +133,8 @@ func (v QCryptoBlockOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockCreateOptionsLUKS is the QAPI struct QCryptoBlockCreateOptionsLUKS.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockCreateOptionsLUKS is the struct QCryptoBlockCreateOptionsLUKS. Since QEMU 2.6.
+// See crypto.json.
 type QCryptoBlockCreateOptionsLUKS struct {
 	KeySecret    *string
 	CipherAlg    *QCryptoCipherAlgo
@@ -180,20 +163,21 @@ func (v QCryptoBlockCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockOpenOptions is the QAPI union QCryptoBlockOpenOptions.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockOpenOptions is the union QCryptoBlockOpenOptions. Since QEMU 2.6. See
+// crypto.json.
 type QCryptoBlockOpenOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat
+	// What Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockOptionsLUKS or *RawBranch.
 	Branch QCryptoBlockOpenOptionsBranch
 }
 
-// QCryptoBlockOpenOptionsBranch is what the Format of QCryptoBlockOpenOptions adds to it:
+// QCryptoBlockOpenOptionsBranch is the branch of [QCryptoBlockOpenOptions] that Format
+// selects:
 //
-//   - *QCryptoBlockOptionsQCow: qcow
-//   - *QCryptoBlockOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockOptionsQCow]: qcow
+//   - [*QCryptoBlockOptionsLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 type QCryptoBlockOpenOptionsBranch interface {
 	isQCryptoBlockOpenOptionsBranch()
 }
@@ -202,20 +186,21 @@ func (*QCryptoBlockOptionsQCow) isQCryptoBlockOpenOptionsBranch() {}
 func (*QCryptoBlockOptionsLUKS) isQCryptoBlockOpenOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockOpenOptionsBranch()               {}
 
-// QCryptoBlockCreateOptions is the QAPI union QCryptoBlockCreateOptions.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockCreateOptions is the union QCryptoBlockCreateOptions. Since QEMU 2.6. See
+// crypto.json.
 type QCryptoBlockCreateOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat
+	// What Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockCreateOptionsLUKS or *RawBranch.
 	Branch QCryptoBlockCreateOptionsBranch
 }
 
-// QCryptoBlockCreateOptionsBranch is what the Format of QCryptoBlockCreateOptions adds to it:
+// QCryptoBlockCreateOptionsBranch is the branch of [QCryptoBlockCreateOptions] that Format
+// selects:
 //
-//   - *QCryptoBlockOptionsQCow: qcow
-//   - *QCryptoBlockCreateOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockOptionsQCow]: qcow
+//   - [*QCryptoBlockCreateOptionsLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 type QCryptoBlockCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isQCryptoBlockCreateOptionsBranch()
@@ -249,16 +234,13 @@ func (v QCryptoBlockCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfoBase is the QAPI struct QCryptoBlockInfoBase.
-//
-// Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfoBase is the struct QCryptoBlockInfoBase. Since QEMU 2.7. See crypto.json.
 type QCryptoBlockInfoBase struct {
 	Format QCryptoBlockFormat
 }
 
-// QCryptoBlockInfoLUKSSlot is the QAPI struct QCryptoBlockInfoLUKSSlot.
-//
-// Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfoLUKSSlot is the struct QCryptoBlockInfoLUKSSlot. Since QEMU 2.7. See
+// crypto.json.
 type QCryptoBlockInfoLUKSSlot struct {
 	Active    bool   `json:"active"`
 	Iters     *int64 `json:"iters,omitzero"`
@@ -284,9 +266,7 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// QCryptoBlockInfoLUKS is the QAPI struct QCryptoBlockInfoLUKS.
-//
-// Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfoLUKS is the struct QCryptoBlockInfoLUKS. Since QEMU 2.7. See crypto.json.
 type QCryptoBlockInfoLUKS struct {
 	CipherAlg      QCryptoCipherAlgo          `json:"cipher-alg"`
 	CipherMode     QCryptoCipherMode          `json:"cipher-mode"`
@@ -340,21 +320,20 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QCryptoBlockInfo is the QAPI union QCryptoBlockInfo.
-//
-// Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfo is the union QCryptoBlockInfo. Since QEMU 2.7. See crypto.json.
 type QCryptoBlockInfo struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat
+	// What Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that adds nothing.
 	Branch QCryptoBlockInfoBranch
 }
 
-// QCryptoBlockInfoBranch is what the Format of QCryptoBlockInfo adds to it:
+// QCryptoBlockInfoBranch is the branch of [QCryptoBlockInfo] that Format selects:
 //
-//   - *QCryptoBlockInfoLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockInfoLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for qcow.
+// The branch is nil for qcow.
 type QCryptoBlockInfoBranch interface {
 	isQCryptoBlockInfoBranch()
 }
@@ -362,9 +341,8 @@ type QCryptoBlockInfoBranch interface {
 func (*QCryptoBlockInfoLUKS) isQCryptoBlockInfoBranch() {}
 func (*RawBranch) isQCryptoBlockInfoBranch()            {}
 
-// QCryptoBlockLUKSKeyslotState is the QAPI enum QCryptoBlockLUKSKeyslotState.
-//
-// Since QEMU 5.1. See crypto.json.
+// QCryptoBlockLUKSKeyslotState is the enum QCryptoBlockLUKSKeyslotState. Since QEMU 5.1. See
+// crypto.json.
 type QCryptoBlockLUKSKeyslotState string
 
 // The values of QCryptoBlockLUKSKeyslotState.
@@ -373,9 +351,8 @@ const (
 	QCryptoBlockLUKSKeyslotStateInactive QCryptoBlockLUKSKeyslotState = "inactive"
 )
 
-// QCryptoBlockAmendOptionsLUKS is the QAPI struct QCryptoBlockAmendOptionsLUKS.
-//
-// Since QEMU 5.1. See crypto.json.
+// QCryptoBlockAmendOptionsLUKS is the struct QCryptoBlockAmendOptionsLUKS. Since QEMU 5.1. See
+// crypto.json.
 type QCryptoBlockAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState
 	NewSecret *string
@@ -402,21 +379,23 @@ func (v QCryptoBlockAmendOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockAmendOptions is the QAPI union QCryptoBlockAmendOptions.
-//
-// Since QEMU 5.1. See crypto.json.
+// QCryptoBlockAmendOptions is the union QCryptoBlockAmendOptions. Since QEMU 5.1. See
+// crypto.json.
 type QCryptoBlockAmendOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat
+	// What Format selects: *QCryptoBlockAmendOptionsLUKS or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch QCryptoBlockAmendOptionsBranch
 }
 
-// QCryptoBlockAmendOptionsBranch is what the Format of QCryptoBlockAmendOptions adds to it:
+// QCryptoBlockAmendOptionsBranch is the branch of [QCryptoBlockAmendOptions] that Format
+// selects:
 //
-//   - *QCryptoBlockAmendOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockAmendOptionsLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for qcow.
+// The branch is nil for qcow.
 type QCryptoBlockAmendOptionsBranch interface {
 	wire.MemberEncoder
 	isQCryptoBlockAmendOptionsBranch()
@@ -447,23 +426,20 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is the QAPI struct SecretCommonProperties.
-//
-// Since QEMU 2.6. See crypto.json.
+// SecretCommonProperties is the struct SecretCommonProperties. Since QEMU 2.6. See
+// crypto.json.
 type SecretCommonProperties struct {
 	Format *QCryptoSecretFormat
 	Keyid  *string
 	Iv     *string
 }
 
-// SecretProperties is the QAPI struct SecretProperties.
-//
-// Since QEMU 2.6. See crypto.json.
+// SecretProperties is the struct SecretProperties. Since QEMU 2.6. See crypto.json.
 type SecretProperties struct {
 	Format *QCryptoSecretFormat
 	Keyid  *string
 	Iv     *string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Data *string
 	File *string
 }
@@ -484,9 +460,8 @@ func (v SecretProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretKeyringProperties is the QAPI struct SecretKeyringProperties.
-//
-// Since QEMU 5.1. See crypto.json.
+// SecretKeyringProperties is the struct SecretKeyringProperties. Since QEMU 5.1. See
+// crypto.json.
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 type SecretKeyringProperties struct {
@@ -511,9 +486,7 @@ func (v SecretKeyringProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsProperties is the QAPI struct TlsCredsProperties.
-//
-// Since QEMU 2.5. See crypto.json.
+// TlsCredsProperties is the struct TlsCredsProperties. Since QEMU 2.5. See crypto.json.
 type TlsCredsProperties struct {
 	VerifyPeer *bool
 	Dir        *string
@@ -536,9 +509,8 @@ func (v TlsCredsProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsAnonProperties is the QAPI struct TlsCredsAnonProperties.
-//
-// Since QEMU 2.5. See crypto.json.
+// TlsCredsAnonProperties is the struct TlsCredsAnonProperties. Since QEMU 2.5. See
+// crypto.json.
 type TlsCredsAnonProperties struct {
 	VerifyPeer *bool
 	Dir        *string
@@ -561,9 +533,7 @@ func (v TlsCredsAnonProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsPskProperties is the QAPI struct TlsCredsPskProperties.
-//
-// Since QEMU 3.0. See crypto.json.
+// TlsCredsPskProperties is the struct TlsCredsPskProperties. Since QEMU 3.0. See crypto.json.
 type TlsCredsPskProperties struct {
 	VerifyPeer *bool
 	Dir        *string
@@ -588,9 +558,8 @@ func (v TlsCredsPskProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsX509Properties is the QAPI struct TlsCredsX509Properties.
-//
-// Since QEMU 2.5. See crypto.json.
+// TlsCredsX509Properties is the struct TlsCredsX509Properties. Since QEMU 2.5. See
+// crypto.json.
 type TlsCredsX509Properties struct {
 	VerifyPeer  *bool
 	Dir         *string
@@ -617,9 +586,7 @@ func (v TlsCredsX509Properties) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoAkCipherAlgo is the QAPI enum QCryptoAkCipherAlgo.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherAlgo is the enum QCryptoAkCipherAlgo. Since QEMU 7.1. See crypto.json.
 type QCryptoAkCipherAlgo string
 
 // The values of QCryptoAkCipherAlgo.
@@ -627,9 +594,7 @@ const (
 	QCryptoAkCipherAlgoRSA QCryptoAkCipherAlgo = "rsa"
 )
 
-// QCryptoAkCipherKeyType is the QAPI enum QCryptoAkCipherKeyType.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherKeyType is the enum QCryptoAkCipherKeyType. Since QEMU 7.1. See crypto.json.
 type QCryptoAkCipherKeyType string
 
 // The values of QCryptoAkCipherKeyType.
@@ -638,9 +603,7 @@ const (
 	QCryptoAkCipherKeyTypePrivate QCryptoAkCipherKeyType = "private"
 )
 
-// QCryptoRSAPaddingAlgo is the QAPI enum QCryptoRSAPaddingAlgo.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoRSAPaddingAlgo is the enum QCryptoRSAPaddingAlgo. Since QEMU 7.1. See crypto.json.
 type QCryptoRSAPaddingAlgo string
 
 // The values of QCryptoRSAPaddingAlgo.
@@ -649,27 +612,25 @@ const (
 	QCryptoRSAPaddingAlgoPkcs1 QCryptoRSAPaddingAlgo = "pkcs1"
 )
 
-// QCryptoAkCipherOptionsRSA is the QAPI struct QCryptoAkCipherOptionsRSA.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherOptionsRSA is the struct QCryptoAkCipherOptionsRSA. Since QEMU 7.1. See
+// crypto.json.
 type QCryptoAkCipherOptionsRSA struct {
 	HashAlg    QCryptoHashAlgo
 	PaddingAlg QCryptoRSAPaddingAlgo
 }
 
-// QCryptoAkCipherOptions is the QAPI union QCryptoAkCipherOptions.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherOptions is the union QCryptoAkCipherOptions. Since QEMU 7.1. See crypto.json.
 type QCryptoAkCipherOptions struct {
-	// Decides what Branch holds.
-	Alg    QCryptoAkCipherAlgo
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Alg QCryptoAkCipherAlgo
+	// What Alg selects: *QCryptoAkCipherOptionsRSA or *RawBranch.
 	Branch QCryptoAkCipherOptionsBranch
 }
 
-// QCryptoAkCipherOptionsBranch is what the Alg of QCryptoAkCipherOptions adds to it:
+// QCryptoAkCipherOptionsBranch is the branch of [QCryptoAkCipherOptions] that Alg selects:
 //
-//   - *QCryptoAkCipherOptionsRSA: rsa
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoAkCipherOptionsRSA]: rsa
+//   - [*RawBranch]: any other value, or none
 type QCryptoAkCipherOptionsBranch interface {
 	isQCryptoAkCipherOptionsBranch()
 }

@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptodevBackendAlgoType is the QAPI enum QCryptodevBackendAlgoType.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevBackendAlgoType is the enum QCryptodevBackendAlgoType. Since QEMU 8.0. See
+// cryptodev.json.
 type QCryptodevBackendAlgoType string
 
 // The values of QCryptodevBackendAlgoType.
@@ -19,9 +18,8 @@ const (
 	QCryptodevBackendAlgoTypeAsym QCryptodevBackendAlgoType = "asym"
 )
 
-// QCryptodevBackendServiceType is the QAPI enum QCryptodevBackendServiceType.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevBackendServiceType is the enum QCryptodevBackendServiceType. Since QEMU 8.0. See
+// cryptodev.json.
 type QCryptodevBackendServiceType string
 
 // The values of QCryptodevBackendServiceType.
@@ -33,9 +31,7 @@ const (
 	QCryptodevBackendServiceTypeAkcipher QCryptodevBackendServiceType = "akcipher"
 )
 
-// QCryptodevBackendType is the QAPI enum QCryptodevBackendType.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevBackendType is the enum QCryptodevBackendType. Since QEMU 8.0. See cryptodev.json.
 type QCryptodevBackendType string
 
 // The values of QCryptodevBackendType.
@@ -45,9 +41,8 @@ const (
 	QCryptodevBackendTypeLkcf      QCryptodevBackendType = "lkcf"
 )
 
-// QCryptodevBackendClient is the QAPI struct QCryptodevBackendClient.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevBackendClient is the struct QCryptodevBackendClient. Since QEMU 8.0. See
+// cryptodev.json.
 type QCryptodevBackendClient struct {
 	Queue uint32                `json:"queue"`
 	Type  QCryptodevBackendType `json:"type"`
@@ -65,9 +60,8 @@ func (v *QCryptodevBackendClient) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// QCryptodevInfo is the QAPI struct QCryptodevInfo.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevInfo is the struct QCryptodevInfo. [QueryCryptodev] returns it. Since QEMU 8.0.
+// See cryptodev.json.
 type QCryptodevInfo struct {
 	ID      string                         `json:"id"`
 	Service []QCryptodevBackendServiceType `json:"service"`
@@ -96,12 +90,10 @@ func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCryptodev is the QMP command query-cryptodev.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QueryCryptodev executes query-cryptodev and returns a list of [QCryptodevInfo]. Since QEMU
+// 8.0. See cryptodev.json.
 type QueryCryptodev struct{}
 
-// Do executes the command.
 func (r QueryCryptodev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]QCryptodevInfo, error) {
 	var v []QCryptodevInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cryptodev", Result: func(d *wire.Decoder) {

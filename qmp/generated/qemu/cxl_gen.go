@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// CxlEventLog is the QAPI enum CxlEventLog.
-//
-// Since QEMU 8.1. See cxl.json.
+// CxlEventLog is the enum CxlEventLog. Since QEMU 8.1. See cxl.json.
 type CxlEventLog string
 
 // The values of CxlEventLog.
@@ -21,9 +19,8 @@ const (
 	CxlEventLogFatal         CxlEventLog = "fatal"
 )
 
-// CXLInjectGeneralMediaEvent is the QMP command cxl-inject-general-media-event.
-//
-// Since QEMU 8.1. See cxl.json.
+// CXLInjectGeneralMediaEvent executes cxl-inject-general-media-event. Since QEMU 8.1. See
+// cxl.json.
 type CXLInjectGeneralMediaEvent struct {
 	Path            string
 	Log             CxlEventLog
@@ -90,14 +87,11 @@ func (r CXLInjectGeneralMediaEvent) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLInjectGeneralMediaEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-general-media-event", Args: &r}, opts)
 }
 
-// CXLInjectDramEvent is the QMP command cxl-inject-dram-event.
-//
-// Since QEMU 8.1. See cxl.json.
+// CXLInjectDramEvent executes cxl-inject-dram-event. Since QEMU 8.1. See cxl.json.
 type CXLInjectDramEvent struct {
 	Path            string
 	Log             CxlEventLog
@@ -192,14 +186,12 @@ func (r CXLInjectDramEvent) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLInjectDramEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-dram-event", Args: &r}, opts)
 }
 
-// CXLInjectMemoryModuleEvent is the QMP command cxl-inject-memory-module-event.
-//
-// Since QEMU 8.1. See cxl.json.
+// CXLInjectMemoryModuleEvent executes cxl-inject-memory-module-event. Since QEMU 8.1. See
+// cxl.json.
 type CXLInjectMemoryModuleEvent struct {
 	Path                          string
 	Log                           CxlEventLog
@@ -259,14 +251,11 @@ func (r CXLInjectMemoryModuleEvent) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLInjectMemoryModuleEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-memory-module-event", Args: &r}, opts)
 }
 
-// CXLInjectPoison is the QMP command cxl-inject-poison.
-//
-// Since QEMU 8.1. See cxl.json.
+// CXLInjectPoison executes cxl-inject-poison. Since QEMU 8.1. See cxl.json.
 type CXLInjectPoison struct {
 	Path   string
 	Start  uint64
@@ -287,14 +276,11 @@ func (r CXLInjectPoison) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLInjectPoison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-poison", Args: &r}, opts)
 }
 
-// CxlUncorErrorType is the QAPI enum CxlUncorErrorType.
-//
-// Since QEMU 8.0. See cxl.json.
+// CxlUncorErrorType is the enum CxlUncorErrorType. Since QEMU 8.0. See cxl.json.
 type CxlUncorErrorType string
 
 // The values of CxlUncorErrorType.
@@ -316,9 +302,7 @@ const (
 	CxlUncorErrorTypeCXLIDERx           CxlUncorErrorType = "cxl-ide-rx"
 )
 
-// CXLUncorErrorRecord is the QAPI struct CXLUncorErrorRecord.
-//
-// Since QEMU 8.0. See cxl.json.
+// CXLUncorErrorRecord is the struct CXLUncorErrorRecord. Since QEMU 8.0. See cxl.json.
 type CXLUncorErrorRecord struct {
 	Type   CxlUncorErrorType
 	Header []uint32
@@ -341,9 +325,8 @@ func (v CXLUncorErrorRecord) String() string {
 	return qmp.Format(&v)
 }
 
-// CXLInjectUncorrectableErrors is the QMP command cxl-inject-uncorrectable-errors.
-//
-// Since QEMU 8.0. See cxl.json.
+// CXLInjectUncorrectableErrors executes cxl-inject-uncorrectable-errors. Since QEMU 8.0. See
+// cxl.json.
 type CXLInjectUncorrectableErrors struct {
 	Path   string
 	Errors []CXLUncorErrorRecord
@@ -366,14 +349,11 @@ func (r CXLInjectUncorrectableErrors) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLInjectUncorrectableErrors) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-uncorrectable-errors", Args: &r}, opts)
 }
 
-// CxlCorErrorType is the QAPI enum CxlCorErrorType.
-//
-// Since QEMU 8.0. See cxl.json.
+// CxlCorErrorType is the enum CxlCorErrorType. Since QEMU 8.0. See cxl.json.
 type CxlCorErrorType string
 
 // The values of CxlCorErrorType.
@@ -387,9 +367,8 @@ const (
 	CxlCorErrorTypePhysical            CxlCorErrorType = "physical"
 )
 
-// CXLInjectCorrectableError is the QMP command cxl-inject-correctable-error.
-//
-// Since QEMU 8.0. See cxl.json.
+// CXLInjectCorrectableError executes cxl-inject-correctable-error. Since QEMU 8.0. See
+// cxl.json.
 type CXLInjectCorrectableError struct {
 	Path string
 	Type CxlCorErrorType
@@ -408,14 +387,12 @@ func (r CXLInjectCorrectableError) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-correctable-error", Args: &r}, opts)
 }
 
-// CxlDynamicCapacityExtent is the QAPI struct CxlDynamicCapacityExtent.
-//
-// Since QEMU 9.1. See cxl.json.
+// CxlDynamicCapacityExtent is the struct CxlDynamicCapacityExtent. Since QEMU 9.1. See
+// cxl.json.
 type CxlDynamicCapacityExtent struct {
 	Offset uint64
 	Len    uint64
@@ -434,9 +411,7 @@ func (v CxlDynamicCapacityExtent) String() string {
 	return qmp.Format(&v)
 }
 
-// CxlExtentSelectionPolicy is the QAPI enum CxlExtentSelectionPolicy.
-//
-// Since QEMU 9.1. See cxl.json.
+// CxlExtentSelectionPolicy is the enum CxlExtentSelectionPolicy. Since QEMU 9.1. See cxl.json.
 type CxlExtentSelectionPolicy string
 
 // The values of CxlExtentSelectionPolicy.
@@ -447,9 +422,7 @@ const (
 	CxlExtentSelectionPolicyEnableSharedAccess CxlExtentSelectionPolicy = "enable-shared-access"
 )
 
-// CXLAddDynamicCapacity is the QMP command cxl-add-dynamic-capacity.
-//
-// Since QEMU 9.1. See cxl.json.
+// CXLAddDynamicCapacity executes cxl-add-dynamic-capacity. Since QEMU 9.1. See cxl.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLAddDynamicCapacity struct {
@@ -482,14 +455,11 @@ func (r CXLAddDynamicCapacity) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLAddDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-add-dynamic-capacity", Args: &r}, opts)
 }
 
-// CxlExtentRemovalPolicy is the QAPI enum CxlExtentRemovalPolicy.
-//
-// Since QEMU 9.1. See cxl.json.
+// CxlExtentRemovalPolicy is the enum CxlExtentRemovalPolicy. Since QEMU 9.1. See cxl.json.
 type CxlExtentRemovalPolicy string
 
 // The values of CxlExtentRemovalPolicy.
@@ -498,9 +468,8 @@ const (
 	CxlExtentRemovalPolicyPrescriptive CxlExtentRemovalPolicy = "prescriptive"
 )
 
-// CXLReleaseDynamicCapacity is the QMP command cxl-release-dynamic-capacity.
-//
-// Since QEMU 9.1. See cxl.json.
+// CXLReleaseDynamicCapacity executes cxl-release-dynamic-capacity. Since QEMU 9.1. See
+// cxl.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLReleaseDynamicCapacity struct {
@@ -537,7 +506,6 @@ func (r CXLReleaseDynamicCapacity) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLReleaseDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-release-dynamic-capacity", Args: &r}, opts)
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DumpGuestMemoryFormat is the QAPI enum DumpGuestMemoryFormat.
-//
-// Since QEMU 2.0. See dump.json.
+// DumpGuestMemoryFormat is the enum DumpGuestMemoryFormat. Since QEMU 2.0. See dump.json.
 type DumpGuestMemoryFormat string
 
 // The values of DumpGuestMemoryFormat.
@@ -26,9 +24,13 @@ const (
 	DumpGuestMemoryFormatWinDmp DumpGuestMemoryFormat = "win-dmp"
 )
 
-// DumpGuestMemory is the QMP command dump-guest-memory.
+// DumpGuestMemory executes dump-guest-memory. Since QEMU 1.2. See dump.json.
 //
-// Since QEMU 1.2. See dump.json.
+// Events follow:
+//
+//   - [StopEvent]: if the guest was running
+//   - [DumpCompletedEvent]: when the dump has ended, also if it failed
+//   - [ResumeEvent]: after that, if the guest was running
 type DumpGuestMemory struct {
 	Paging   bool
 	Protocol string
@@ -55,14 +57,11 @@ func (r DumpGuestMemory) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r DumpGuestMemory) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-guest-memory", Args: &r}, opts)
 }
 
-// DumpStatus is the QAPI enum DumpStatus.
-//
-// Since QEMU 2.6. See dump.json.
+// DumpStatus is the enum DumpStatus. Since QEMU 2.6. See dump.json.
 type DumpStatus string
 
 // The values of DumpStatus.
@@ -73,9 +72,8 @@ const (
 	DumpStatusFailed    DumpStatus = "failed"
 )
 
-// DumpQueryResult is the QAPI struct DumpQueryResult.
-//
-// Since QEMU 2.6. See dump.json.
+// DumpQueryResult is the struct DumpQueryResult. [QueryDump] returns it. Since QEMU 2.6. See
+// dump.json.
 type DumpQueryResult struct {
 	Status    DumpStatus `json:"status"`
 	Completed int64      `json:"completed"`
@@ -97,12 +95,9 @@ func (v *DumpQueryResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryDump is the QMP command query-dump.
-//
-// Since QEMU 2.6. See dump.json.
+// QueryDump executes query-dump and returns [DumpQueryResult]. Since QEMU 2.6. See dump.json.
 type QueryDump struct{}
 
-// Do executes the command.
 func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpQueryResult, error) {
 	var v DumpQueryResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-dump", Result: func(d *wire.Decoder) {
@@ -111,9 +106,9 @@ func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// DumpCompletedEvent is the event DUMP_COMPLETED.
+// DumpCompletedEvent is the event DUMP_COMPLETED. Since QEMU 2.6. See dump.json.
 //
-// Since QEMU 2.6. See dump.json.
+// It can follow [DumpGuestMemory].
 type DumpCompletedEvent struct {
 	Result DumpQueryResult `json:"result"`
 	Error  *string         `json:"error,omitzero"`
@@ -136,9 +131,8 @@ func (*DumpCompletedEvent) EventName() string {
 	return EventDumpCompleted
 }
 
-// DumpGuestMemoryCapability is the QAPI struct DumpGuestMemoryCapability.
-//
-// Since QEMU 2.0. See dump.json.
+// DumpGuestMemoryCapability is the struct DumpGuestMemoryCapability.
+// [QueryDumpGuestMemoryCapability] returns it. Since QEMU 2.0. See dump.json.
 type DumpGuestMemoryCapability struct {
 	Formats []DumpGuestMemoryFormat `json:"formats"`
 }
@@ -155,12 +149,10 @@ func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// QueryDumpGuestMemoryCapability is the QMP command query-dump-guest-memory-capability.
-//
-// Since QEMU 2.0. See dump.json.
+// QueryDumpGuestMemoryCapability executes query-dump-guest-memory-capability and returns
+// [DumpGuestMemoryCapability]. Since QEMU 2.0. See dump.json.
 type QueryDumpGuestMemoryCapability struct{}
 
-// Do executes the command.
 func (r QueryDumpGuestMemoryCapability) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpGuestMemoryCapability, error) {
 	var v DumpGuestMemoryCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-dump-guest-memory-capability", Result: func(d *wire.Decoder) {

@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// EbpfObject is the QAPI struct EbpfObject.
-//
-// Since QEMU 9.0. See ebpf.json.
+// EbpfObject is the struct EbpfObject. [RequestEBPF] returns it. Since QEMU 9.0. See
+// ebpf.json.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type EbpfObject struct {
@@ -26,9 +25,7 @@ func (v *EbpfObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// EbpfProgramID is the QAPI enum EbpfProgramID.
-//
-// Since QEMU 9.0. See ebpf.json.
+// EbpfProgramID is the enum EbpfProgramID. Since QEMU 9.0. See ebpf.json.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type EbpfProgramID string
@@ -38,9 +35,7 @@ const (
 	EbpfProgramIDRss EbpfProgramID = "rss"
 )
 
-// RequestEBPF is the QMP command request-ebpf.
-//
-// Since QEMU 9.0. See ebpf.json.
+// RequestEBPF executes request-ebpf and returns [EbpfObject]. Since QEMU 9.0. See ebpf.json.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type RequestEBPF struct {
@@ -59,7 +54,6 @@ func (r RequestEBPF) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r RequestEBPF) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (EbpfObject, error) {
 	var v EbpfObject
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "request-ebpf", Args: &r, Result: func(d *wire.Decoder) {

@@ -2,9 +2,7 @@
 
 package qemu
 
-// QapiErrorClass is the QAPI enum QapiErrorClass.
-//
-// Since QEMU 1.2. See error.json.
+// QapiErrorClass is the enum QapiErrorClass. Since QEMU 1.2. See error.json.
 type QapiErrorClass string
 
 // The values of QapiErrorClass.

@@ -8,12 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QueryQMPSchema is the QMP command query-qmp-schema.
-//
-// Since QEMU 2.5. See introspect.json.
+// QueryQMPSchema executes query-qmp-schema and returns a list of [SchemaInfo]. Since QEMU 2.5.
+// See introspect.json.
 type QueryQMPSchema struct{}
 
-// Do executes the command.
 func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]SchemaInfo, error) {
 	var v []SchemaInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-qmp-schema", Result: func(d *wire.Decoder) {
@@ -26,9 +24,7 @@ func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// SchemaMetaType is the QAPI enum SchemaMetaType.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaMetaType is the enum SchemaMetaType. Since QEMU 2.5. See introspect.json.
 type SchemaMetaType string
 
 // The values of SchemaMetaType.
@@ -42,27 +38,28 @@ const (
 	SchemaMetaTypeEvent     SchemaMetaType = "event"
 )
 
-// SchemaInfo is the QAPI union SchemaInfo.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfo is the union SchemaInfo. [QueryQMPSchema] returns it. Since QEMU 2.5. See
+// introspect.json.
 type SchemaInfo struct {
 	Name string `json:"name"`
-	// Decides what Branch holds.
-	MetaType SchemaMetaType   `json:"meta-type"`
-	Features []string         `json:"features,omitzero"`
-	Branch   SchemaInfoBranch `json:",omitzero"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	MetaType SchemaMetaType `json:"meta-type"`
+	Features []string       `json:"features,omitzero"`
+	// What MetaType selects: *SchemaInfoBuiltin, *SchemaInfoEnum, *SchemaInfoArray,
+	// *SchemaInfoObject, *SchemaInfoAlternate, *SchemaInfoCommand, *SchemaInfoEvent or *RawBranch.
+	Branch SchemaInfoBranch `json:",omitzero"`
 }
 
-// SchemaInfoBranch is what the MetaType of SchemaInfo adds to it:
+// SchemaInfoBranch is the branch of [SchemaInfo] that MetaType selects:
 //
-//   - *SchemaInfoBuiltin: builtin
-//   - *SchemaInfoEnum: enum
-//   - *SchemaInfoArray: array
-//   - *SchemaInfoObject: object
-//   - *SchemaInfoAlternate: alternate
-//   - *SchemaInfoCommand: command
-//   - *SchemaInfoEvent: event
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*SchemaInfoBuiltin]: builtin
+//   - [*SchemaInfoEnum]: enum
+//   - [*SchemaInfoArray]: array
+//   - [*SchemaInfoObject]: object
+//   - [*SchemaInfoAlternate]: alternate
+//   - [*SchemaInfoCommand]: command
+//   - [*SchemaInfoEvent]: event
+//   - [*RawBranch]: any other value, or none
 type SchemaInfoBranch interface {
 	wire.MemberDecoder
 	isSchemaInfoBranch()
@@ -123,9 +120,7 @@ func (v *SchemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// SchemaInfoBuiltin is the QAPI struct SchemaInfoBuiltin.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoBuiltin is the struct SchemaInfoBuiltin. Since QEMU 2.5. See introspect.json.
 type SchemaInfoBuiltin struct {
 	JSONType JSONType `json:"json-type"`
 }
@@ -139,9 +134,7 @@ func (v *SchemaInfoBuiltin) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// JSONType is the QAPI enum JSONType.
-//
-// Since QEMU 2.5. See introspect.json.
+// JSONType is the enum JSONType. Since QEMU 2.5. See introspect.json.
 type JSONType string
 
 // The values of JSONType.
@@ -156,9 +149,7 @@ const (
 	JSONTypeValue   JSONType = "value"
 )
 
-// SchemaInfoEnum is the QAPI struct SchemaInfoEnum.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoEnum is the struct SchemaInfoEnum. Since QEMU 2.5. See introspect.json.
 type SchemaInfoEnum struct {
 	Members []SchemaInfoEnumMember `json:"members,omitzero"`
 	// Deprecated: QEMU will remove the member.
@@ -184,9 +175,8 @@ func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoEnumMember is the QAPI struct SchemaInfoEnumMember.
-//
-// Since QEMU 6.2. See introspect.json.
+// SchemaInfoEnumMember is the struct SchemaInfoEnumMember. Since QEMU 6.2. See
+// introspect.json.
 type SchemaInfoEnumMember struct {
 	Name     string   `json:"name"`
 	Features []string `json:"features,omitzero"`
@@ -207,9 +197,7 @@ func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoArray is the QAPI struct SchemaInfoArray.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoArray is the struct SchemaInfoArray. Since QEMU 2.5. See introspect.json.
 type SchemaInfoArray struct {
 	ElementType string `json:"element-type"`
 }
@@ -223,9 +211,7 @@ func (v *SchemaInfoArray) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoObject is the QAPI struct SchemaInfoObject.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoObject is the struct SchemaInfoObject. Since QEMU 2.5. See introspect.json.
 type SchemaInfoObject struct {
 	Members  []SchemaInfoObjectMember  `json:"members"`
 	Tag      *string                   `json:"tag,omitzero"`
@@ -255,9 +241,8 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoObjectMember is the QAPI struct SchemaInfoObjectMember.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoObjectMember is the struct SchemaInfoObjectMember. Since QEMU 2.5. See
+// introspect.json.
 type SchemaInfoObjectMember struct {
 	Name     string      `json:"name"`
 	Type     string      `json:"type"`
@@ -286,9 +271,8 @@ func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// SchemaInfoObjectVariant is the QAPI struct SchemaInfoObjectVariant.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoObjectVariant is the struct SchemaInfoObjectVariant. Since QEMU 2.5. See
+// introspect.json.
 type SchemaInfoObjectVariant struct {
 	Case string `json:"case"`
 	Type string `json:"type"`
@@ -306,9 +290,7 @@ func (v *SchemaInfoObjectVariant) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// SchemaInfoAlternate is the QAPI struct SchemaInfoAlternate.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoAlternate is the struct SchemaInfoAlternate. Since QEMU 2.5. See introspect.json.
 type SchemaInfoAlternate struct {
 	Members []SchemaInfoAlternateMember `json:"members"`
 }
@@ -326,9 +308,8 @@ func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoAlternateMember is the QAPI struct SchemaInfoAlternateMember.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoAlternateMember is the struct SchemaInfoAlternateMember. Since QEMU 2.5. See
+// introspect.json.
 type SchemaInfoAlternateMember struct {
 	Type string `json:"type"`
 }
@@ -342,9 +323,7 @@ func (v *SchemaInfoAlternateMember) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// SchemaInfoCommand is the QAPI struct SchemaInfoCommand.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoCommand is the struct SchemaInfoCommand. Since QEMU 2.5. See introspect.json.
 type SchemaInfoCommand struct {
 	ArgType  string `json:"arg-type"`
 	RetType  string `json:"ret-type"`
@@ -366,9 +345,7 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoEvent is the QAPI struct SchemaInfoEvent.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoEvent is the struct SchemaInfoEvent. Since QEMU 2.5. See introspect.json.
 type SchemaInfoEvent struct {
 	ArgType string `json:"arg-type"`
 }

@@ -2,9 +2,7 @@
 
 package qemu
 
-// S390CpuEntitlement is the QAPI enum S390CpuEntitlement.
-//
-// Since QEMU 8.2. See machine-common.json.
+// S390CpuEntitlement is the enum S390CpuEntitlement. Since QEMU 8.2. See machine-common.json.
 type S390CpuEntitlement string
 
 // The values of S390CpuEntitlement.
@@ -15,9 +13,7 @@ const (
 	S390CpuEntitlementHigh   S390CpuEntitlement = "high"
 )
 
-// CpuTopologyLevel is the QAPI enum CpuTopologyLevel.
-//
-// Since QEMU 9.2. See machine-common.json.
+// CpuTopologyLevel is the enum CpuTopologyLevel. Since QEMU 9.2. See machine-common.json.
 type CpuTopologyLevel string
 
 // The values of CpuTopologyLevel.
@@ -33,9 +29,7 @@ const (
 	CpuTopologyLevelDefault CpuTopologyLevel = "default"
 )
 
-// CacheLevelAndType is the QAPI enum CacheLevelAndType.
-//
-// Since QEMU 9.2. See machine-common.json.
+// CacheLevelAndType is the enum CacheLevelAndType. Since QEMU 9.2. See machine-common.json.
 type CacheLevelAndType string
 
 // The values of CacheLevelAndType.
@@ -46,17 +40,14 @@ const (
 	CacheLevelAndTypeL3  CacheLevelAndType = "l3"
 )
 
-// SmpCacheProperties is the QAPI struct SmpCacheProperties.
-//
-// Since QEMU 9.2. See machine-common.json.
+// SmpCacheProperties is the struct SmpCacheProperties. Since QEMU 9.2. See
+// machine-common.json.
 type SmpCacheProperties struct {
 	Cache    CacheLevelAndType
 	Topology CpuTopologyLevel
 }
 
-// SmpCachePropertiesWrapper is the QAPI struct SmpCachePropertiesWrapper.
-//
-// See machine-common.json.
+// SmpCachePropertiesWrapper is the struct SmpCachePropertiesWrapper. See machine-common.json.
 type SmpCachePropertiesWrapper struct {
 	Caches []SmpCacheProperties
 }

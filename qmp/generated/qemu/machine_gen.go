@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SysEmuTarget is the QAPI enum SysEmuTarget.
-//
-// Since QEMU 3.0. See machine.json.
+// SysEmuTarget is the enum SysEmuTarget. Since QEMU 3.0. See machine.json.
 type SysEmuTarget string
 
 // The values of SysEmuTarget.
@@ -48,9 +46,7 @@ const (
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CpuState is the QAPI enum S390CpuState.
-//
-// Since QEMU 2.12. See machine.json.
+// S390CpuState is the enum S390CpuState. Since QEMU 2.12. See machine.json.
 type S390CpuState string
 
 // The values of S390CpuState.
@@ -62,9 +58,7 @@ const (
 	S390CpuStateLoad          S390CpuState = "load"
 )
 
-// CpuInfoS390 is the QAPI struct CpuInfoS390.
-//
-// Since QEMU 2.12. See machine.json.
+// CpuInfoS390 is the struct CpuInfoS390. Since QEMU 2.12. See machine.json.
 type CpuInfoS390 struct {
 	CPUState    S390CpuState        `json:"cpu-state"`
 	Dedicated   *bool               `json:"dedicated,omitzero"`
@@ -86,26 +80,26 @@ func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuInfoFast is the QAPI union CpuInfoFast.
-//
-// Since QEMU 2.12. See machine.json.
+// CpuInfoFast is the union CpuInfoFast. [QueryCPUsFast] returns it. Since QEMU 2.12. See
+// machine.json.
 type CpuInfoFast struct {
 	CPUIndex int64                  `json:"cpu-index"`
 	QOMType  *string                `json:"qom-type,omitzero"`
 	QOMPath  string                 `json:"qom-path"`
 	ThreadID int64                  `json:"thread-id"`
 	Props    *CpuInstanceProperties `json:"props,omitzero"`
-	// Decides what Branch holds.
-	Target SysEmuTarget      `json:"target"`
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Target SysEmuTarget `json:"target"`
+	// What Target selects: *CpuInfoS390 or *RawBranch; nil for a value that adds nothing.
 	Branch CpuInfoFastBranch `json:",omitzero"`
 }
 
-// CpuInfoFastBranch is what the Target of CpuInfoFast adds to it:
+// CpuInfoFastBranch is the branch of [CpuInfoFast] that Target selects:
 //
-//   - *CpuInfoS390: s390x
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*CpuInfoS390]: s390x
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
+// The branch is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
 // microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
 // sh4eb, sparc, sparc64, tricore, x86_64, xtensa, xtensaeb, hexagon.
 type CpuInfoFastBranch interface {
@@ -159,12 +153,10 @@ func (v *CpuInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QueryCPUsFast is the QMP command query-cpus-fast.
-//
-// Since QEMU 2.12. See machine.json.
+// QueryCPUsFast executes query-cpus-fast and returns a list of [CpuInfoFast]. Since QEMU 2.12.
+// See machine.json.
 type QueryCPUsFast struct{}
 
-// Do executes the command.
 func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuInfoFast, error) {
 	var v []CpuInfoFast
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpus-fast", Result: func(d *wire.Decoder) {
@@ -177,9 +169,7 @@ func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CompatProperty is the QAPI struct CompatProperty.
-//
-// Since QEMU 9.1. See machine.json.
+// CompatProperty is the struct CompatProperty. Since QEMU 9.1. See machine.json.
 type CompatProperty struct {
 	QOMType  string `json:"qom-type"`
 	Property string `json:"property"`
@@ -201,9 +191,8 @@ func (v *CompatProperty) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MachineInfo is the QAPI struct MachineInfo.
-//
-// Since QEMU 1.2. See machine.json.
+// MachineInfo is the struct MachineInfo. [QueryMachines] returns it. Since QEMU 1.2. See
+// machine.json.
 type MachineInfo struct {
 	Name             string  `json:"name"`
 	Alias            *string `json:"alias,omitzero"`
@@ -262,9 +251,8 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMachines is the QMP command query-machines.
-//
-// Since QEMU 1.2. See machine.json.
+// QueryMachines executes query-machines and returns a list of [MachineInfo]. Since QEMU 1.2.
+// See machine.json.
 type QueryMachines struct {
 	// Unstable: any release of QEMU may change or remove the member.
 	CompatProps *bool
@@ -282,7 +270,6 @@ func (r QueryMachines) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MachineInfo, error) {
 	var v []MachineInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-machines", Args: &r, Result: func(d *wire.Decoder) {
@@ -295,8 +282,7 @@ func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CurrentMachineParams is the QAPI struct CurrentMachineParams.
-//
+// CurrentMachineParams is the struct CurrentMachineParams. [QueryCurrentMachine] returns it.
 // Since QEMU 4.0. See machine.json.
 type CurrentMachineParams struct {
 	WakeupSuspendSupport bool `json:"wakeup-suspend-support"`
@@ -311,12 +297,10 @@ func (v *CurrentMachineParams) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCurrentMachine is the QMP command query-current-machine.
-//
-// Since QEMU 4.0. See machine.json.
+// QueryCurrentMachine executes query-current-machine and returns [CurrentMachineParams]. Since
+// QEMU 4.0. See machine.json.
 type QueryCurrentMachine struct{}
 
-// Do executes the command.
 func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CurrentMachineParams, error) {
 	var v CurrentMachineParams
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-current-machine", Result: func(d *wire.Decoder) {
@@ -325,9 +309,8 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// QemuTargetInfo is the QAPI struct QemuTargetInfo.
-//
-// Since QEMU 1.2. See machine.json.
+// QemuTargetInfo is the struct QemuTargetInfo. [QueryTarget] returns it. Since QEMU 1.2. See
+// machine.json.
 type QemuTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
@@ -341,12 +324,10 @@ func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTarget is the QMP command query-target.
-//
-// Since QEMU 1.2. See machine.json.
+// QueryTarget executes query-target and returns [QemuTargetInfo]. Since QEMU 1.2. See
+// machine.json.
 type QueryTarget struct{}
 
-// Do executes the command.
 func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QemuTargetInfo, error) {
 	var v QemuTargetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-target", Result: func(d *wire.Decoder) {
@@ -355,9 +336,7 @@ func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// UuidInfo is the QAPI struct UuidInfo.
-//
-// Since QEMU 0.14. See machine.json.
+// UuidInfo is the struct UuidInfo. [QueryUUID] returns it. Since QEMU 0.14. See machine.json.
 type UuidInfo struct {
 	UUID string `json:"UUID"`
 }
@@ -371,12 +350,9 @@ func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryUUID is the QMP command query-uuid.
-//
-// Since QEMU 0.14. See machine.json.
+// QueryUUID executes query-uuid and returns [UuidInfo]. Since QEMU 0.14. See machine.json.
 type QueryUUID struct{}
 
-// Do executes the command.
 func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UuidInfo, error) {
 	var v UuidInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-uuid", Result: func(d *wire.Decoder) {
@@ -385,9 +361,8 @@ func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuidInfo is the QAPI struct GuidInfo.
-//
-// Since QEMU 2.9. See machine.json.
+// GuidInfo is the struct GuidInfo. [QueryVMGenerationID] returns it. Since QEMU 2.9. See
+// machine.json.
 type GuidInfo struct {
 	GUID string `json:"guid"`
 }
@@ -401,12 +376,10 @@ func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVMGenerationID is the QMP command query-vm-generation-id.
-//
-// Since QEMU 2.9. See machine.json.
+// QueryVMGenerationID executes query-vm-generation-id and returns [GuidInfo]. Since QEMU 2.9.
+// See machine.json.
 type QueryVMGenerationID struct{}
 
-// Do executes the command.
 func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuidInfo, error) {
 	var v GuidInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vm-generation-id", Result: func(d *wire.Decoder) {
@@ -415,39 +388,41 @@ func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// SystemReset is the QMP command system_reset.
+// SystemReset executes system_reset. Since QEMU 0.14. See machine.json.
 //
-// Since QEMU 0.14. See machine.json.
+// Events follow:
+//
+//   - [DeviceDeletedEvent]: for a device that the guest had not released: the reset removes it
+//   - [ResetEvent]: at once, and again when the firmware resets the machine
+//   - [ShutdownEvent]: instead, if QEMU was started with -no-reboot
 type SystemReset struct{}
 
-// Do executes the command.
 func (r SystemReset) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_reset"}, opts)
 }
 
-// SystemPowerdown is the QMP command system_powerdown.
+// SystemPowerdown executes system_powerdown. Since QEMU 0.14. See machine.json.
 //
-// Since QEMU 0.14. See machine.json.
+// Events follow:
+//
+//   - [PowerdownEvent]: at once
+//   - [ShutdownEvent]: when the guest has shut down
 type SystemPowerdown struct{}
 
-// Do executes the command.
 func (r SystemPowerdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_powerdown"}, opts)
 }
 
-// SystemWakeup is the QMP command system_wakeup.
+// SystemWakeup executes system_wakeup. Since QEMU 1.1. See machine.json.
 //
-// Since QEMU 1.1. See machine.json.
+// [WakeupEvent] follows if the guest was suspended.
 type SystemWakeup struct{}
 
-// Do executes the command.
 func (r SystemWakeup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_wakeup"}, opts)
 }
 
-// LostTickPolicy is the QAPI enum LostTickPolicy.
-//
-// Since QEMU 2.0. See machine.json.
+// LostTickPolicy is the enum LostTickPolicy. Since QEMU 2.0. See machine.json.
 type LostTickPolicy string
 
 // The values of LostTickPolicy.
@@ -457,19 +432,14 @@ const (
 	LostTickPolicySlew    LostTickPolicy = "slew"
 )
 
-// InjectNMI is the QMP command inject-nmi.
-//
-// Since QEMU 0.14. See machine.json.
+// InjectNMI executes inject-nmi. Since QEMU 0.14. See machine.json.
 type InjectNMI struct{}
 
-// Do executes the command.
 func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-nmi"}, opts)
 }
 
-// NumaOptionsType is the QAPI enum NumaOptionsType.
-//
-// Since QEMU 2.1. See machine.json.
+// NumaOptionsType is the enum NumaOptionsType. Since QEMU 2.1. See machine.json.
 type NumaOptionsType string
 
 // The values of NumaOptionsType.
@@ -481,23 +451,24 @@ const (
 	NumaOptionsTypeHMATCache NumaOptionsType = "hmat-cache"
 )
 
-// NumaOptions is the QAPI union NumaOptions.
-//
-// Since QEMU 2.1. See machine.json.
+// NumaOptions is the union NumaOptions. [SetNUMANode] sends it. Since QEMU 2.1. See
+// machine.json.
 type NumaOptions struct {
-	// Decides what Branch holds.
-	Type   NumaOptionsType
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type NumaOptionsType
+	// What Type selects: *NumaNodeOptions, *NumaDistOptions, *NumaCpuOptions, *NumaHmatLBOptions,
+	// *NumaHmatCacheOptions or *RawBranch.
 	Branch NumaOptionsBranch
 }
 
-// NumaOptionsBranch is what the Type of NumaOptions adds to it:
+// NumaOptionsBranch is the branch of [NumaOptions] that Type selects:
 //
-//   - *NumaNodeOptions: node
-//   - *NumaDistOptions: dist
-//   - *NumaCpuOptions: cpu
-//   - *NumaHmatLBOptions: hmat-lb
-//   - *NumaHmatCacheOptions: hmat-cache
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*NumaNodeOptions]: node
+//   - [*NumaDistOptions]: dist
+//   - [*NumaCpuOptions]: cpu
+//   - [*NumaHmatLBOptions]: hmat-lb
+//   - [*NumaHmatCacheOptions]: hmat-cache
+//   - [*RawBranch]: any other value, or none
 type NumaOptionsBranch interface {
 	wire.MemberEncoder
 	isNumaOptionsBranch()
@@ -540,9 +511,7 @@ func (v NumaOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NumaNodeOptions is the QAPI struct NumaNodeOptions.
-//
-// Since QEMU 2.1. See machine.json.
+// NumaNodeOptions is the struct NumaNodeOptions. Since QEMU 2.1. See machine.json.
 type NumaNodeOptions struct {
 	Nodeid    *uint16
 	CPUs      []uint16
@@ -577,9 +546,7 @@ func (v NumaNodeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NumaDistOptions is the QAPI struct NumaDistOptions.
-//
-// Since QEMU 2.10. See machine.json.
+// NumaDistOptions is the struct NumaDistOptions. Since QEMU 2.10. See machine.json.
 type NumaDistOptions struct {
 	Src uint16
 	Dst uint16
@@ -600,25 +567,20 @@ func (v NumaDistOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// CXLFixedMemoryWindowOptions is the QAPI struct CXLFixedMemoryWindowOptions.
-//
-// Since QEMU 7.1. See machine.json.
+// CXLFixedMemoryWindowOptions is the struct CXLFixedMemoryWindowOptions. Since QEMU 7.1. See
+// machine.json.
 type CXLFixedMemoryWindowOptions struct {
 	Size                  uint64
 	InterleaveGranularity *uint64
 	Targets               []string
 }
 
-// CXLFMWProperties is the QAPI struct CXLFMWProperties.
-//
-// Since QEMU 7.1. See machine.json.
+// CXLFMWProperties is the struct CXLFMWProperties. Since QEMU 7.1. See machine.json.
 type CXLFMWProperties struct {
 	CXLFmw []CXLFixedMemoryWindowOptions
 }
 
-// X86CPURegister32 is the QAPI enum X86CPURegister32.
-//
-// Since QEMU 1.5. See machine.json.
+// X86CPURegister32 is the enum X86CPURegister32. Since QEMU 1.5. See machine.json.
 type X86CPURegister32 string
 
 // The values of X86CPURegister32.
@@ -633,9 +595,7 @@ const (
 	X86CPURegister32Edi X86CPURegister32 = "EDI"
 )
 
-// X86CPUFeatureWordInfo is the QAPI struct X86CPUFeatureWordInfo.
-//
-// Since QEMU 1.5. See machine.json.
+// X86CPUFeatureWordInfo is the struct X86CPUFeatureWordInfo. Since QEMU 1.5. See machine.json.
 type X86CPUFeatureWordInfo struct {
 	CPUIDInputEax int64
 	CPUIDInputEcx *int64
@@ -643,16 +603,12 @@ type X86CPUFeatureWordInfo struct {
 	Features      int64
 }
 
-// DummyForceArrays is the QAPI struct DummyForceArrays.
-//
-// Since QEMU 2.5. See machine.json.
+// DummyForceArrays is the struct DummyForceArrays. Since QEMU 2.5. See machine.json.
 type DummyForceArrays struct {
 	Unused []X86CPUFeatureWordInfo
 }
 
-// NumaCpuOptions is the QAPI struct NumaCpuOptions.
-//
-// Since QEMU 2.10. See machine.json.
+// NumaCpuOptions is the struct NumaCpuOptions. Since QEMU 2.10. See machine.json.
 type NumaCpuOptions struct {
 	NodeID    *int64
 	DrawerID  *int64
@@ -685,9 +641,7 @@ func (v NumaCpuOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// HmatLBMemoryHierarchy is the QAPI enum HmatLBMemoryHierarchy.
-//
-// Since QEMU 5.0. See machine.json.
+// HmatLBMemoryHierarchy is the enum HmatLBMemoryHierarchy. Since QEMU 5.0. See machine.json.
 type HmatLBMemoryHierarchy string
 
 // The values of HmatLBMemoryHierarchy.
@@ -698,9 +652,7 @@ const (
 	HmatLBMemoryHierarchyThirdLevel  HmatLBMemoryHierarchy = "third-level"
 )
 
-// HmatLBDataType is the QAPI enum HmatLBDataType.
-//
-// Since QEMU 5.0. See machine.json.
+// HmatLBDataType is the enum HmatLBDataType. Since QEMU 5.0. See machine.json.
 type HmatLBDataType string
 
 // The values of HmatLBDataType.
@@ -713,9 +665,7 @@ const (
 	HmatLBDataTypeWriteBandwidth  HmatLBDataType = "write-bandwidth"
 )
 
-// NumaHmatLBOptions is the QAPI struct NumaHmatLBOptions.
-//
-// Since QEMU 5.0. See machine.json.
+// NumaHmatLBOptions is the struct NumaHmatLBOptions. Since QEMU 5.0. See machine.json.
 type NumaHmatLBOptions struct {
 	Initiator uint16
 	Target    uint16
@@ -742,9 +692,7 @@ func (v NumaHmatLBOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// HmatCacheAssociativity is the QAPI enum HmatCacheAssociativity.
-//
-// Since QEMU 5.0. See machine.json.
+// HmatCacheAssociativity is the enum HmatCacheAssociativity. Since QEMU 5.0. See machine.json.
 type HmatCacheAssociativity string
 
 // The values of HmatCacheAssociativity.
@@ -754,9 +702,7 @@ const (
 	HmatCacheAssociativityComplex HmatCacheAssociativity = "complex"
 )
 
-// HmatCacheWritePolicy is the QAPI enum HmatCacheWritePolicy.
-//
-// Since QEMU 5.0. See machine.json.
+// HmatCacheWritePolicy is the enum HmatCacheWritePolicy. Since QEMU 5.0. See machine.json.
 type HmatCacheWritePolicy string
 
 // The values of HmatCacheWritePolicy.
@@ -766,9 +712,7 @@ const (
 	HmatCacheWritePolicyWriteThrough HmatCacheWritePolicy = "write-through"
 )
 
-// NumaHmatCacheOptions is the QAPI struct NumaHmatCacheOptions.
-//
-// Since QEMU 5.0. See machine.json.
+// NumaHmatCacheOptions is the struct NumaHmatCacheOptions. Since QEMU 5.0. See machine.json.
 type NumaHmatCacheOptions struct {
 	NodeID        uint32
 	Size          uint64
@@ -795,9 +739,7 @@ func (v NumaHmatCacheOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// Memsave is the QMP command memsave.
-//
-// Since QEMU 0.14. See machine.json.
+// Memsave executes memsave. Since QEMU 0.14. See machine.json.
 type Memsave struct {
 	Val      uint64
 	Size     uint64
@@ -820,14 +762,11 @@ func (r Memsave) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Memsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "memsave", Args: &r}, opts)
 }
 
-// Pmemsave is the QMP command pmemsave.
-//
-// Since QEMU 0.14. See machine.json.
+// Pmemsave executes pmemsave. Since QEMU 0.14. See machine.json.
 type Pmemsave struct {
 	Val      uint64
 	Size     uint64
@@ -848,14 +787,11 @@ func (r Pmemsave) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Pmemsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "pmemsave", Args: &r}, opts)
 }
 
-// Memdev is the QAPI struct Memdev.
-//
-// Since QEMU 2.1. See machine.json.
+// Memdev is the struct Memdev. [QueryMemdev] returns it. Since QEMU 2.1. See machine.json.
 type Memdev struct {
 	ID        *string       `json:"id,omitzero"`
 	Size      uint64        `json:"size"`
@@ -904,12 +840,10 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMemdev is the QMP command query-memdev.
-//
-// Since QEMU 2.1. See machine.json.
+// QueryMemdev executes query-memdev and returns a list of [Memdev]. Since QEMU 2.1. See
+// machine.json.
 type QueryMemdev struct{}
 
-// Do executes the command.
 func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Memdev, error) {
 	var v []Memdev
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-memdev", Result: func(d *wire.Decoder) {
@@ -922,9 +856,7 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CpuInstanceProperties is the QAPI struct CpuInstanceProperties.
-//
-// Since QEMU 2.7. See machine.json.
+// CpuInstanceProperties is the struct CpuInstanceProperties. Since QEMU 2.7. See machine.json.
 type CpuInstanceProperties struct {
 	NodeID    *int64 `json:"node-id,omitzero"`
 	DrawerID  *int64 `json:"drawer-id,omitzero"`
@@ -970,9 +902,8 @@ func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotpluggableCPU is the QAPI struct HotpluggableCPU.
-//
-// Since QEMU 2.7. See machine.json.
+// HotpluggableCPU is the struct HotpluggableCPU. [QueryHotpluggableCPUs] returns it. Since
+// QEMU 2.7. See machine.json.
 type HotpluggableCPU struct {
 	Type       string                `json:"type"`
 	VCPUsCount int64                 `json:"vcpus-count"`
@@ -998,12 +929,10 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHotpluggableCPUs is the QMP command query-hotpluggable-cpus.
-//
-// Since QEMU 2.7. See machine.json.
+// QueryHotpluggableCPUs executes query-hotpluggable-cpus and returns a list of
+// [HotpluggableCPU]. Since QEMU 2.7. See machine.json.
 type QueryHotpluggableCPUs struct{}
 
-// Do executes the command.
 func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]HotpluggableCPU, error) {
 	var v []HotpluggableCPU
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-hotpluggable-cpus", Result: func(d *wire.Decoder) {
@@ -1016,9 +945,7 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SetNUMANode is the QMP command set-numa-node.
-//
-// Since QEMU 3.0. See machine.json.
+// SetNUMANode executes set-numa-node. Since QEMU 3.0. See machine.json.
 type SetNUMANode NumaOptions
 
 func (r SetNUMANode) MarshalJSON() ([]byte, error) {
@@ -1029,14 +956,13 @@ func (r SetNUMANode) String() string {
 	return qmp.Format((*NumaOptions)(&r))
 }
 
-// Do executes the command.
 func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NumaOptions)(&r)}, opts)
 }
 
-// Balloon is the QMP command balloon.
+// Balloon executes balloon. Since QEMU 0.14. See machine.json.
 //
-// Since QEMU 0.14. See machine.json.
+// [BalloonChangeEvent] follows when the size of the guest's memory changes.
 type Balloon struct {
 	Value int64
 }
@@ -1053,14 +979,12 @@ func (r Balloon) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Balloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "balloon", Args: &r}, opts)
 }
 
-// BalloonInfo is the QAPI struct BalloonInfo.
-//
-// Since QEMU 0.14. See machine.json.
+// BalloonInfo is the struct BalloonInfo. [QueryBalloon] returns it. Since QEMU 0.14. See
+// machine.json.
 type BalloonInfo struct {
 	Actual int64 `json:"actual"`
 }
@@ -1074,12 +998,10 @@ func (v *BalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBalloon is the QMP command query-balloon.
-//
-// Since QEMU 0.14. See machine.json.
+// QueryBalloon executes query-balloon and returns [BalloonInfo]. Since QEMU 0.14. See
+// machine.json.
 type QueryBalloon struct{}
 
-// Do executes the command.
 func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BalloonInfo, error) {
 	var v BalloonInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-balloon", Result: func(d *wire.Decoder) {
@@ -1088,9 +1010,9 @@ func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// BalloonChangeEvent is the event BALLOON_CHANGE.
+// BalloonChangeEvent is the event BALLOON_CHANGE. Since QEMU 1.2. See machine.json.
 //
-// Since QEMU 1.2. See machine.json.
+// It can follow [Balloon].
 type BalloonChangeEvent struct {
 	Actual int64 `json:"actual"`
 }
@@ -1109,9 +1031,8 @@ func (*BalloonChangeEvent) EventName() string {
 	return EventBalloonChange
 }
 
-// HvBalloonInfo is the QAPI struct HvBalloonInfo.
-//
-// Since QEMU 8.2. See machine.json.
+// HvBalloonInfo is the struct HvBalloonInfo. [QueryHvBalloonStatusReport] returns it. Since
+// QEMU 8.2. See machine.json.
 type HvBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
@@ -1129,12 +1050,10 @@ func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHvBalloonStatusReport is the QMP command query-hv-balloon-status-report.
-//
-// Since QEMU 8.2. See machine.json.
+// QueryHvBalloonStatusReport executes query-hv-balloon-status-report and returns
+// [HvBalloonInfo]. Since QEMU 8.2. See machine.json.
 type QueryHvBalloonStatusReport struct{}
 
-// Do executes the command.
 func (r QueryHvBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HvBalloonInfo, error) {
 	var v HvBalloonInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-hv-balloon-status-report", Result: func(d *wire.Decoder) {
@@ -1143,9 +1062,8 @@ func (r QueryHvBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// HvBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT.
-//
-// Since QEMU 8.2. See machine.json.
+// HvBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT. Since QEMU 8.2. See
+// machine.json.
 type HvBalloonStatusReportEvent HvBalloonInfo
 
 func (v *HvBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1157,9 +1075,8 @@ func (*HvBalloonStatusReportEvent) EventName() string {
 	return EventHvBalloonStatusReport
 }
 
-// MemoryInfo is the QAPI struct MemoryInfo.
-//
-// Since QEMU 2.11. See machine.json.
+// MemoryInfo is the struct MemoryInfo. [QueryMemorySizeSummary] returns it. Since QEMU 2.11.
+// See machine.json.
 type MemoryInfo struct {
 	BaseMemory    uint64  `json:"base-memory"`
 	PluggedMemory *uint64 `json:"plugged-memory,omitzero"`
@@ -1177,12 +1094,10 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMemorySizeSummary is the QMP command query-memory-size-summary.
-//
-// Since QEMU 2.11. See machine.json.
+// QueryMemorySizeSummary executes query-memory-size-summary and returns [MemoryInfo]. Since
+// QEMU 2.11. See machine.json.
 type QueryMemorySizeSummary struct{}
 
-// Do executes the command.
 func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MemoryInfo, error) {
 	var v MemoryInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-memory-size-summary", Result: func(d *wire.Decoder) {
@@ -1191,9 +1106,7 @@ func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// PCDIMMDeviceInfo is the QAPI struct PCDIMMDeviceInfo.
-//
-// Since QEMU 2.1. See machine.json.
+// PCDIMMDeviceInfo is the struct PCDIMMDeviceInfo. Since QEMU 2.1. See machine.json.
 type PCDIMMDeviceInfo struct {
 	ID           *string `json:"id,omitzero"`
 	Addr         int64   `json:"addr"`
@@ -1235,9 +1148,7 @@ func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioPMEMDeviceInfo is the QAPI struct VirtioPMEMDeviceInfo.
-//
-// Since QEMU 4.1. See machine.json.
+// VirtioPMEMDeviceInfo is the struct VirtioPMEMDeviceInfo. Since QEMU 4.1. See machine.json.
 type VirtioPMEMDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1263,9 +1174,7 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioMEMDeviceInfo is the QAPI struct VirtioMEMDeviceInfo.
-//
-// Since QEMU 5.1. See machine.json.
+// VirtioMEMDeviceInfo is the struct VirtioMEMDeviceInfo. Since QEMU 5.1. See machine.json.
 type VirtioMEMDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
@@ -1307,9 +1216,7 @@ func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxEPCDeviceInfo is the QAPI struct SgxEPCDeviceInfo.
-//
-// Since QEMU 6.2. See machine.json.
+// SgxEPCDeviceInfo is the struct SgxEPCDeviceInfo. Since QEMU 6.2. See machine.json.
 type SgxEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1339,9 +1246,7 @@ func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HvBalloonDeviceInfo is the QAPI struct HvBalloonDeviceInfo.
-//
-// Since QEMU 8.2. See machine.json.
+// HvBalloonDeviceInfo is the struct HvBalloonDeviceInfo. Since QEMU 8.2. See machine.json.
 type HvBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
@@ -1367,9 +1272,7 @@ func (v *HvBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryDeviceInfoKind is the QAPI enum MemoryDeviceInfoKind.
-//
-// Since QEMU 2.1. See machine.json.
+// MemoryDeviceInfoKind is the enum MemoryDeviceInfoKind. Since QEMU 2.1. See machine.json.
 type MemoryDeviceInfoKind string
 
 // The values of MemoryDeviceInfoKind.
@@ -1384,9 +1287,8 @@ const (
 	MemoryDeviceInfoKindSpMem MemoryDeviceInfoKind = "sp-mem"
 )
 
-// PCDIMMDeviceInfoWrapper is the QAPI struct PCDIMMDeviceInfoWrapper.
-//
-// Since QEMU 2.1. See machine.json.
+// PCDIMMDeviceInfoWrapper is the struct PCDIMMDeviceInfoWrapper. Since QEMU 2.1. See
+// machine.json.
 type PCDIMMDeviceInfoWrapper struct {
 	Data PCDIMMDeviceInfo `json:"data"`
 }
@@ -1400,9 +1302,8 @@ func (v *PCDIMMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// VirtioPMEMDeviceInfoWrapper is the QAPI struct VirtioPMEMDeviceInfoWrapper.
-//
-// Since QEMU 2.1. See machine.json.
+// VirtioPMEMDeviceInfoWrapper is the struct VirtioPMEMDeviceInfoWrapper. Since QEMU 2.1. See
+// machine.json.
 type VirtioPMEMDeviceInfoWrapper struct {
 	Data VirtioPMEMDeviceInfo `json:"data"`
 }
@@ -1416,9 +1317,8 @@ func (v *VirtioPMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// VirtioMEMDeviceInfoWrapper is the QAPI struct VirtioMEMDeviceInfoWrapper.
-//
-// Since QEMU 2.1. See machine.json.
+// VirtioMEMDeviceInfoWrapper is the struct VirtioMEMDeviceInfoWrapper. Since QEMU 2.1. See
+// machine.json.
 type VirtioMEMDeviceInfoWrapper struct {
 	Data VirtioMEMDeviceInfo `json:"data"`
 }
@@ -1432,9 +1332,8 @@ func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// SgxEPCDeviceInfoWrapper is the QAPI struct SgxEPCDeviceInfoWrapper.
-//
-// Since QEMU 6.2. See machine.json.
+// SgxEPCDeviceInfoWrapper is the struct SgxEPCDeviceInfoWrapper. Since QEMU 6.2. See
+// machine.json.
 type SgxEPCDeviceInfoWrapper struct {
 	Data SgxEPCDeviceInfo `json:"data"`
 }
@@ -1448,9 +1347,8 @@ func (v *SgxEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// HvBalloonDeviceInfoWrapper is the QAPI struct HvBalloonDeviceInfoWrapper.
-//
-// Since QEMU 8.2. See machine.json.
+// HvBalloonDeviceInfoWrapper is the struct HvBalloonDeviceInfoWrapper. Since QEMU 8.2. See
+// machine.json.
 type HvBalloonDeviceInfoWrapper struct {
 	Data HvBalloonDeviceInfo `json:"data"`
 }
@@ -1464,24 +1362,26 @@ func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryDeviceInfo is the QAPI union MemoryDeviceInfo.
-//
-// Since QEMU 2.1. See machine.json.
+// MemoryDeviceInfo is the union MemoryDeviceInfo. [QueryMemoryDevices] returns it. Since QEMU
+// 2.1. See machine.json.
 type MemoryDeviceInfo struct {
-	// Decides what Branch holds.
-	Type   MemoryDeviceInfoKind   `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *PCDIMMDeviceInfoWrapper or *RawBranch.
+	Type MemoryDeviceInfoKind `json:"type"`
+	// What Type selects: *PCDIMMDeviceInfoWrapper, *VirtioPMEMDeviceInfoWrapper,
+	// *VirtioMEMDeviceInfoWrapper, *SgxEPCDeviceInfoWrapper, *HvBalloonDeviceInfoWrapper,
+	// *MemoryDeviceInfoSpMemWrapper or *RawBranch.
 	Branch MemoryDeviceInfoBranch `json:",omitzero"`
 }
 
-// MemoryDeviceInfoBranch is what the Type of MemoryDeviceInfo adds to it:
+// MemoryDeviceInfoBranch is the branch of [MemoryDeviceInfo] that Type selects:
 //
-//   - *PCDIMMDeviceInfoWrapper: dimm, nvdimm
-//   - *VirtioPMEMDeviceInfoWrapper: virtio-pmem
-//   - *VirtioMEMDeviceInfoWrapper: virtio-mem
-//   - *SgxEPCDeviceInfoWrapper: sgx-epc
-//   - *HvBalloonDeviceInfoWrapper: hv-balloon
-//   - *MemoryDeviceInfoSpMemWrapper: sp-mem (seen first in QEMU 11.1)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*PCDIMMDeviceInfoWrapper]: dimm, nvdimm
+//   - [*VirtioPMEMDeviceInfoWrapper]: virtio-pmem
+//   - [*VirtioMEMDeviceInfoWrapper]: virtio-mem
+//   - [*SgxEPCDeviceInfoWrapper]: sgx-epc
+//   - [*HvBalloonDeviceInfoWrapper]: hv-balloon
+//   - [*MemoryDeviceInfoSpMemWrapper]: sp-mem (seen first in QEMU 11.1)
+//   - [*RawBranch]: any other value, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberDecoder
 	isMemoryDeviceInfoBranch()
@@ -1530,27 +1430,21 @@ func (v *MemoryDeviceInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// SgxEPC is the QAPI struct SgxEPC.
-//
-// Since QEMU 6.2. See machine.json.
+// SgxEPC is the struct SgxEPC. Since QEMU 6.2. See machine.json.
 type SgxEPC struct {
 	Memdev string
 	Node   int64
 }
 
-// SgxEPCProperties is the QAPI struct SgxEPCProperties.
-//
-// Since QEMU 6.2. See machine.json.
+// SgxEPCProperties is the struct SgxEPCProperties. Since QEMU 6.2. See machine.json.
 type SgxEPCProperties struct {
 	SGXEpc []SgxEPC
 }
 
-// QueryMemoryDevices is the QMP command query-memory-devices.
-//
+// QueryMemoryDevices executes query-memory-devices and returns a list of [MemoryDeviceInfo].
 // Since QEMU 2.1. See machine.json.
 type QueryMemoryDevices struct{}
 
-// Do executes the command.
 func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MemoryDeviceInfo, error) {
 	var v []MemoryDeviceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-memory-devices", Result: func(d *wire.Decoder) {
@@ -1563,9 +1457,10 @@ func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE.
+// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE. Since QEMU 5.1. See
+// machine.json.
 //
-// Since QEMU 5.1. See machine.json.
+// It can follow [QOMSet].
 type MemoryDeviceSizeChangeEvent struct {
 	ID      *string `json:"id,omitzero"`
 	Size    uint64  `json:"size"`
@@ -1592,9 +1487,7 @@ func (*MemoryDeviceSizeChangeEvent) EventName() string {
 	return EventMemoryDeviceSizeChange
 }
 
-// BootConfiguration is the QAPI struct BootConfiguration.
-//
-// Since QEMU 7.1. See machine.json.
+// BootConfiguration is the struct BootConfiguration. Since QEMU 7.1. See machine.json.
 type BootConfiguration struct {
 	Order         *string
 	Once          *string
@@ -1605,9 +1498,7 @@ type BootConfiguration struct {
 	Strict        *bool
 }
 
-// SMPConfiguration is the QAPI struct SMPConfiguration.
-//
-// Since QEMU 6.1. See machine.json.
+// SMPConfiguration is the struct SMPConfiguration. Since QEMU 6.1. See machine.json.
 type SMPConfiguration struct {
 	CPUs     *int64
 	Drawers  *int64
@@ -1621,14 +1512,12 @@ type SMPConfiguration struct {
 	Maxcpus  *int64
 }
 
-// XQueryIRQ is the QMP command x-query-irq.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryIRQ executes x-query-irq and returns [HumanReadableText]. Since QEMU 6.2. See
+// machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryIRQ struct{}
 
-// Do executes the command.
 func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-irq", Result: func(d *wire.Decoder) {
@@ -1637,16 +1526,14 @@ func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryJit is the QMP command x-query-jit.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryJit executes x-query-jit and returns [HumanReadableText]. Since QEMU 6.2. See
+// machine.json.
 //
 // Only in a QEMU built with CONFIG_TCG.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryJit struct{}
 
-// Do executes the command.
 func (r XQueryJit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-jit", Result: func(d *wire.Decoder) {
@@ -1655,14 +1542,12 @@ func (r XQueryJit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryNUMA is the QMP command x-query-numa.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryNUMA executes x-query-numa and returns [HumanReadableText]. Since QEMU 6.2. See
+// machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryNUMA struct{}
 
-// Do executes the command.
 func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-numa", Result: func(d *wire.Decoder) {
@@ -1671,14 +1556,12 @@ func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryRamblock is the QMP command x-query-ramblock.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryRamblock executes x-query-ramblock and returns [HumanReadableText]. Since QEMU 6.2.
+// See machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryRamblock struct{}
 
-// Do executes the command.
 func (r XQueryRamblock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-ramblock", Result: func(d *wire.Decoder) {
@@ -1687,14 +1570,12 @@ func (r XQueryRamblock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// XQueryRoms is the QMP command x-query-roms.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryRoms executes x-query-roms and returns [HumanReadableText]. Since QEMU 6.2. See
+// machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryRoms struct{}
 
-// Do executes the command.
 func (r XQueryRoms) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-roms", Result: func(d *wire.Decoder) {
@@ -1703,14 +1584,12 @@ func (r XQueryRoms) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryUSB is the QMP command x-query-usb.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryUSB executes x-query-usb and returns [HumanReadableText]. Since QEMU 6.2. See
+// machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryUSB struct{}
 
-// Do executes the command.
 func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-usb", Result: func(d *wire.Decoder) {
@@ -1719,9 +1598,7 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// SmbiosEntryPointType is the QAPI enum SmbiosEntryPointType.
-//
-// Since QEMU 7.0. See machine.json.
+// SmbiosEntryPointType is the enum SmbiosEntryPointType. Since QEMU 7.0. See machine.json.
 type SmbiosEntryPointType string
 
 // The values of SmbiosEntryPointType.
@@ -1731,18 +1608,15 @@ const (
 	SmbiosEntryPointTypeAuto SmbiosEntryPointType = "auto"
 )
 
-// MemorySizeConfiguration is the QAPI struct MemorySizeConfiguration.
-//
-// Since QEMU 7.1. See machine.json.
+// MemorySizeConfiguration is the struct MemorySizeConfiguration. Since QEMU 7.1. See
+// machine.json.
 type MemorySizeConfiguration struct {
 	Size    *uint64
 	MaxSize *uint64
 	Slots   *uint64
 }
 
-// Dumpdtb is the QMP command dumpdtb.
-//
-// Since QEMU 7.2. See machine.json.
+// Dumpdtb executes dumpdtb. Since QEMU 7.2. See machine.json.
 //
 // Only in a QEMU built with CONFIG_FDT.
 type Dumpdtb struct {
@@ -1761,19 +1635,16 @@ func (r Dumpdtb) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Dumpdtb) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dumpdtb", Args: &r}, opts)
 }
 
-// XQueryInterruptControllers is the QMP command x-query-interrupt-controllers.
-//
-// Since QEMU 9.1. See machine.json.
+// XQueryInterruptControllers executes x-query-interrupt-controllers and returns
+// [HumanReadableText]. Since QEMU 9.1. See machine.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryInterruptControllers struct{}
 
-// Do executes the command.
 func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-interrupt-controllers", Result: func(d *wire.Decoder) {
@@ -1782,9 +1653,8 @@ func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// FirmwareLog is the QAPI struct FirmwareLog.
-//
-// Since QEMU 10.2. See machine.json.
+// FirmwareLog is the struct FirmwareLog. [QueryFirmwareLog] returns it. Since QEMU 10.2. See
+// machine.json.
 type FirmwareLog struct {
 	Version *string `json:"version,omitzero"`
 	Log     string  `json:"log"`
@@ -1802,9 +1672,8 @@ func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryFirmwareLog is the QMP command query-firmware-log.
-//
-// Since QEMU 10.2. See machine.json.
+// QueryFirmwareLog executes query-firmware-log and returns [FirmwareLog]. Since QEMU 10.2. See
+// machine.json.
 type QueryFirmwareLog struct {
 	MaxSize *uint64
 }
@@ -1821,7 +1690,6 @@ func (r QueryFirmwareLog) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (FirmwareLog, error) {
 	var v FirmwareLog
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-firmware-log", Args: &r, Result: func(d *wire.Decoder) {
@@ -1830,9 +1698,7 @@ func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// DumpSkeys is the QMP command dump-skeys.
-//
-// Since QEMU 2.5. See machine.json.
+// DumpSkeys executes dump-skeys. Since QEMU 2.5. See machine.json.
 type DumpSkeys struct {
 	Filename string
 }
@@ -1849,14 +1715,11 @@ func (r DumpSkeys) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-skeys", Args: &r}, opts)
 }
 
-// CpuModelInfo is the QAPI struct CpuModelInfo.
-//
-// Since QEMU 2.8. See machine.json.
+// CpuModelInfo is the struct CpuModelInfo. Since QEMU 2.8. See machine.json.
 type CpuModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
@@ -1889,9 +1752,7 @@ func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelExpansionType is the QAPI enum CpuModelExpansionType.
-//
-// Since QEMU 2.8. See machine.json.
+// CpuModelExpansionType is the enum CpuModelExpansionType. Since QEMU 2.8. See machine.json.
 type CpuModelExpansionType string
 
 // The values of CpuModelExpansionType.
@@ -1900,9 +1761,7 @@ const (
 	CpuModelExpansionTypeFull   CpuModelExpansionType = "full"
 )
 
-// CpuModelCompareResult is the QAPI enum CpuModelCompareResult.
-//
-// Since QEMU 2.8. See machine.json.
+// CpuModelCompareResult is the enum CpuModelCompareResult. Since QEMU 2.8. See machine.json.
 type CpuModelCompareResult string
 
 // The values of CpuModelCompareResult.
@@ -1913,8 +1772,7 @@ const (
 	CpuModelCompareResultSubset       CpuModelCompareResult = "subset"
 )
 
-// CpuModelBaselineInfo is the QAPI struct CpuModelBaselineInfo.
-//
+// CpuModelBaselineInfo is the struct CpuModelBaselineInfo. [QueryCPUModelBaseline] returns it.
 // Since QEMU 2.8. See machine.json.
 type CpuModelBaselineInfo struct {
 	Model CpuModelInfo `json:"model"`
@@ -1929,8 +1787,7 @@ func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelCompareInfo is the QAPI struct CpuModelCompareInfo.
-//
+// CpuModelCompareInfo is the struct CpuModelCompareInfo. [QueryCPUModelComparison] returns it.
 // Since QEMU 2.8. See machine.json.
 type CpuModelCompareInfo struct {
 	Result                CpuModelCompareResult `json:"result"`
@@ -1952,9 +1809,8 @@ func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCPUModelComparison is the QMP command query-cpu-model-comparison.
-//
-// Since QEMU 2.8. See machine.json.
+// QueryCPUModelComparison executes query-cpu-model-comparison and returns
+// [CpuModelCompareInfo]. Since QEMU 2.8. See machine.json.
 type QueryCPUModelComparison struct {
 	Modela CpuModelInfo
 	Modelb CpuModelInfo
@@ -1973,7 +1829,6 @@ func (r QueryCPUModelComparison) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelCompareInfo, error) {
 	var v CpuModelCompareInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-comparison", Args: &r, Result: func(d *wire.Decoder) {
@@ -1982,8 +1837,7 @@ func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// QueryCPUModelBaseline is the QMP command query-cpu-model-baseline.
-//
+// QueryCPUModelBaseline executes query-cpu-model-baseline and returns [CpuModelBaselineInfo].
 // Since QEMU 2.8. See machine.json.
 type QueryCPUModelBaseline struct {
 	Modela CpuModelInfo
@@ -2003,7 +1857,6 @@ func (r QueryCPUModelBaseline) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelBaselineInfo, error) {
 	var v CpuModelBaselineInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-baseline", Args: &r, Result: func(d *wire.Decoder) {
@@ -2012,9 +1865,8 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// CpuModelExpansionInfo is the QAPI struct CpuModelExpansionInfo.
-//
-// Since QEMU 2.8. See machine.json.
+// CpuModelExpansionInfo is the struct CpuModelExpansionInfo. [QueryCPUModelExpansion] returns
+// it. Since QEMU 2.8. See machine.json.
 type CpuModelExpansionInfo struct {
 	Model           CpuModelInfo `json:"model"`
 	DeprecatedProps []string     `json:"deprecated-props,omitzero"`
@@ -2035,9 +1887,8 @@ func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCPUModelExpansion is the QMP command query-cpu-model-expansion.
-//
-// Since QEMU 2.8. See machine.json.
+// QueryCPUModelExpansion executes query-cpu-model-expansion and returns
+// [CpuModelExpansionInfo]. Since QEMU 2.8. See machine.json.
 type QueryCPUModelExpansion struct {
 	Type  CpuModelExpansionType
 	Model CpuModelInfo
@@ -2056,7 +1907,6 @@ func (r QueryCPUModelExpansion) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelExpansionInfo, error) {
 	var v CpuModelExpansionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-expansion", Args: &r, Result: func(d *wire.Decoder) {
@@ -2065,9 +1915,8 @@ func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// CpuDefinitionInfo is the QAPI struct CpuDefinitionInfo.
-//
-// Since QEMU 1.2. See machine.json.
+// CpuDefinitionInfo is the struct CpuDefinitionInfo. [QueryCPUDefinitions] returns it. Since
+// QEMU 1.2. See machine.json.
 type CpuDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
@@ -2108,12 +1957,10 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCPUDefinitions is the QMP command query-cpu-definitions.
-//
-// Since QEMU 1.2. See machine.json.
+// QueryCPUDefinitions executes query-cpu-definitions and returns a list of
+// [CpuDefinitionInfo]. Since QEMU 1.2. See machine.json.
 type QueryCPUDefinitions struct{}
 
-// Do executes the command.
 func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuDefinitionInfo, error) {
 	var v []CpuDefinitionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-definitions", Result: func(d *wire.Decoder) {
@@ -2126,9 +1973,8 @@ func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MemoryDeviceInfoSpMem is the QAPI struct MemoryDeviceInfoSpMem.
-//
-// Seen first in QEMU 11.1. See machine.json.
+// MemoryDeviceInfoSpMem is the struct MemoryDeviceInfoSpMem. Seen first in QEMU 11.1. See
+// machine.json.
 type MemoryDeviceInfoSpMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`
@@ -2158,9 +2004,8 @@ func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryDeviceInfoSpMemWrapper is the QAPI struct MemoryDeviceInfoSpMemWrapper.
-//
-// Seen first in QEMU 11.1. See machine.json.
+// MemoryDeviceInfoSpMemWrapper is the struct MemoryDeviceInfoSpMemWrapper. Seen first in QEMU
+// 11.1. See machine.json.
 type MemoryDeviceInfoSpMemWrapper struct {
 	Data MemoryDeviceInfoSpMem `json:"data"`
 }

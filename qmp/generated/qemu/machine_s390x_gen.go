@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// S390CpuPolarization is the QAPI enum S390CpuPolarization.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// S390CpuPolarization is the enum S390CpuPolarization. Since QEMU 8.2. See machine-s390x.json.
 type S390CpuPolarization string
 
 // The values of S390CpuPolarization.
@@ -19,9 +17,7 @@ const (
 	S390CpuPolarizationVertical   S390CpuPolarization = "vertical"
 )
 
-// SetCPUTopology is the QMP command set-cpu-topology.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// SetCPUTopology executes set-cpu-topology. Since QEMU 8.2. See machine-s390x.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type SetCPUTopology struct {
@@ -56,14 +52,12 @@ func (r SetCPUTopology) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SetCPUTopology) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-cpu-topology", Args: &r}, opts)
 }
 
-// CPUPolarizationChangeEvent is the event CPU_POLARIZATION_CHANGE.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// CPUPolarizationChangeEvent is the event CPU_POLARIZATION_CHANGE. Since QEMU 8.2. See
+// machine-s390x.json.
 //
 // Unstable: any release of QEMU may change or remove the event.
 type CPUPolarizationChangeEvent struct {
@@ -84,9 +78,8 @@ func (*CPUPolarizationChangeEvent) EventName() string {
 	return EventCPUPolarizationChange
 }
 
-// CpuPolarizationInfo is the QAPI struct CpuPolarizationInfo.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// CpuPolarizationInfo is the struct CpuPolarizationInfo. [QueryS390xCPUPolarization] returns
+// it. Since QEMU 8.2. See machine-s390x.json.
 type CpuPolarizationInfo struct {
 	Polarization S390CpuPolarization `json:"polarization"`
 }
@@ -100,14 +93,12 @@ func (v *CpuPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryS390xCPUPolarization is the QMP command query-s390x-cpu-polarization.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// QueryS390xCPUPolarization executes query-s390x-cpu-polarization and returns
+// [CpuPolarizationInfo]. Since QEMU 8.2. See machine-s390x.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type QueryS390xCPUPolarization struct{}
 
-// Do executes the command.
 func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuPolarizationInfo, error) {
 	var v CpuPolarizationInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-s390x-cpu-polarization", Result: func(d *wire.Decoder) {
@@ -116,9 +107,8 @@ func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SclpCpiInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE.
-//
-// Since QEMU 10.2. See machine-s390x.json.
+// SclpCpiInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE. Since QEMU 10.2. See
+// machine-s390x.json.
 //
 // Unstable: any release of QEMU may change or remove the event.
 type SclpCpiInfoAvailableEvent struct{}

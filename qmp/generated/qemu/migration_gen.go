@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// MigrationStats is the QAPI struct MigrationStats.
-//
-// Since QEMU 0.14. See migration.json.
+// MigrationStats is the struct MigrationStats. Since QEMU 0.14. See migration.json.
 type MigrationStats struct {
 	Transferred             int64   `json:"transferred"`
 	Remaining               int64   `json:"remaining"`
@@ -88,9 +86,7 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XBZRLECacheStats is the QAPI struct XBZRLECacheStats.
-//
-// Since QEMU 1.2. See migration.json.
+// XBZRLECacheStats is the struct XBZRLECacheStats. Since QEMU 1.2. See migration.json.
 type XBZRLECacheStats struct {
 	CacheSize     uint64  `json:"cache-size"`
 	Bytes         int64   `json:"bytes"`
@@ -128,9 +124,7 @@ func (v *XBZRLECacheStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CompressionStats is the QAPI struct CompressionStats.
-//
-// Since QEMU 3.1. See migration.json.
+// CompressionStats is the struct CompressionStats. Since QEMU 3.1. See migration.json.
 type CompressionStats struct {
 	Pages           int64
 	Busy            int64
@@ -139,9 +133,7 @@ type CompressionStats struct {
 	CompressionRate float64
 }
 
-// MigrationStatus is the QAPI enum MigrationStatus.
-//
-// Since QEMU 2.3. See migration.json.
+// MigrationStatus is the enum MigrationStatus. Since QEMU 2.3. See migration.json.
 type MigrationStatus string
 
 // The values of MigrationStatus.
@@ -166,9 +158,7 @@ const (
 	MigrationStatusFailing MigrationStatus = "failing"
 )
 
-// VfioStats is the QAPI struct VfioStats.
-//
-// Since QEMU 5.2. See migration.json.
+// VfioStats is the struct VfioStats. Since QEMU 5.2. See migration.json.
 type VfioStats struct {
 	Transferred int64 `json:"transferred"`
 }
@@ -182,9 +172,8 @@ func (v *VfioStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MigrationInfo is the QAPI struct MigrationInfo.
-//
-// Since QEMU 0.14. See migration.json.
+// MigrationInfo is the struct MigrationInfo. [QueryMigrate] returns it. Since QEMU 0.14. See
+// migration.json.
 type MigrationInfo struct {
 	Status                *MigrationStatus  `json:"status,omitzero"`
 	RAM                   *MigrationStats   `json:"ram,omitzero"`
@@ -302,12 +291,10 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMigrate is the QMP command query-migrate.
-//
-// Since QEMU 0.14. See migration.json.
+// QueryMigrate executes query-migrate and returns [MigrationInfo]. Since QEMU 0.14. See
+// migration.json.
 type QueryMigrate struct{}
 
-// Do executes the command.
 func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationInfo, error) {
 	var v MigrationInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrate", Result: func(d *wire.Decoder) {
@@ -316,9 +303,7 @@ func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// MigrationCapability is the QAPI enum MigrationCapability.
-//
-// Since QEMU 1.2. See migration.json.
+// MigrationCapability is the enum MigrationCapability. Since QEMU 1.2. See migration.json.
 type MigrationCapability string
 
 // The values of MigrationCapability.
@@ -350,9 +335,8 @@ const (
 	MigrationCapabilityMappedRAM          MigrationCapability = "mapped-ram"
 )
 
-// MigrationCapabilityStatus is the QAPI struct MigrationCapabilityStatus.
-//
-// Since QEMU 1.2. See migration.json.
+// MigrationCapabilityStatus is the struct MigrationCapabilityStatus.
+// [QueryMigrateCapabilities] returns it. Since QEMU 1.2. See migration.json.
 type MigrationCapabilityStatus struct {
 	Capability MigrationCapability `json:"capability"`
 	State      bool                `json:"state"`
@@ -383,9 +367,8 @@ func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// MigrateSetCapabilities is the QMP command migrate-set-capabilities.
-//
-// Since QEMU 1.2. See migration.json.
+// MigrateSetCapabilities executes migrate-set-capabilities. Since QEMU 1.2. See
+// migration.json.
 type MigrateSetCapabilities struct {
 	Capabilities []MigrationCapabilityStatus
 }
@@ -406,17 +389,14 @@ func (r MigrateSetCapabilities) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r MigrateSetCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-set-capabilities", Args: &r}, opts)
 }
 
-// QueryMigrateCapabilities is the QMP command query-migrate-capabilities.
-//
-// Since QEMU 1.2. See migration.json.
+// QueryMigrateCapabilities executes query-migrate-capabilities and returns a list of
+// [MigrationCapabilityStatus]. Since QEMU 1.2. See migration.json.
 type QueryMigrateCapabilities struct{}
 
-// Do executes the command.
 func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationCapabilityStatus, error) {
 	var v []MigrationCapabilityStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrate-capabilities", Result: func(d *wire.Decoder) {
@@ -429,9 +409,7 @@ func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts .
 	return v, err
 }
 
-// MultiFDCompression is the QAPI enum MultiFDCompression.
-//
-// Since QEMU 5.0. See migration.json.
+// MultiFDCompression is the enum MultiFDCompression. Since QEMU 5.0. See migration.json.
 type MultiFDCompression string
 
 // The values of MultiFDCompression.
@@ -448,9 +426,7 @@ const (
 	MultiFDCompressionUadk MultiFDCompression = "uadk"
 )
 
-// MigMode is the QAPI enum MigMode.
-//
-// See migration.json.
+// MigMode is the enum MigMode. See migration.json.
 type MigMode string
 
 // The values of MigMode.
@@ -461,9 +437,7 @@ const (
 	MigModeCprExec     MigMode = "cpr-exec"
 )
 
-// ZeroPageDetection is the QAPI enum ZeroPageDetection.
-//
-// Since QEMU 9.0. See migration.json.
+// ZeroPageDetection is the enum ZeroPageDetection. Since QEMU 9.0. See migration.json.
 type ZeroPageDetection string
 
 // The values of ZeroPageDetection.
@@ -473,9 +447,8 @@ const (
 	ZeroPageDetectionMultifd ZeroPageDetection = "multifd"
 )
 
-// BitmapMigrationBitmapAliasTransform is the QAPI struct BitmapMigrationBitmapAliasTransform.
-//
-// Since QEMU 6.0. See migration.json.
+// BitmapMigrationBitmapAliasTransform is the struct BitmapMigrationBitmapAliasTransform. Since
+// QEMU 6.0. See migration.json.
 type BitmapMigrationBitmapAliasTransform struct {
 	Persistent *bool `json:"persistent,omitzero"`
 }
@@ -501,9 +474,8 @@ func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// BitmapMigrationBitmapAlias is the QAPI struct BitmapMigrationBitmapAlias.
-//
-// Since QEMU 5.2. See migration.json.
+// BitmapMigrationBitmapAlias is the struct BitmapMigrationBitmapAlias. Since QEMU 5.2. See
+// migration.json.
 type BitmapMigrationBitmapAlias struct {
 	Name      string                               `json:"name"`
 	Alias     string                               `json:"alias"`
@@ -542,9 +514,8 @@ func (v *BitmapMigrationBitmapAlias) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BitmapMigrationNodeAlias is the QAPI struct BitmapMigrationNodeAlias.
-//
-// Since QEMU 5.2. See migration.json.
+// BitmapMigrationNodeAlias is the struct BitmapMigrationNodeAlias. Since QEMU 5.2. See
+// migration.json.
 type BitmapMigrationNodeAlias struct {
 	NodeName string                       `json:"node-name"`
 	Alias    string                       `json:"alias"`
@@ -588,9 +559,7 @@ func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// MigrationParameter is the QAPI enum MigrationParameter.
-//
-// Since QEMU 2.4. See migration.json.
+// MigrationParameter is the enum MigrationParameter. Since QEMU 2.4. See migration.json.
 type MigrationParameter string
 
 // The values of MigrationParameter.
@@ -629,9 +598,8 @@ const (
 	MigrationParameterCprExecCommand        MigrationParameter = "cpr-exec-command"
 )
 
-// MigrateSetParameters is the QAPI struct MigrateSetParameters.
-//
-// Since QEMU 2.4. See migration.json.
+// MigrateSetParameters is the struct MigrateSetParameters. Its method Do executes it as the
+// command migrate-set-parameters. Since QEMU 2.4. See migration.json.
 type MigrateSetParameters struct {
 	AnnounceInitial          *uint64
 	AnnounceMax              *uint64
@@ -664,7 +632,7 @@ type MigrateSetParameters struct {
 	Mode                  *MigMode
 	ZeroPageDetection     *ZeroPageDetection
 	DirectIO              *bool
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	CprExecCommand []string
 	// Seen first in QEMU 11.1.
 	//
@@ -750,15 +718,12 @@ func (v MigrateSetParameters) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes the QMP command migrate-set-parameters.
-//
-// Since QEMU 2.4. See migration.json.
+// Do executes migrate-set-parameters. Since QEMU 2.4. See migration.json.
 func (v MigrateSetParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-set-parameters", Args: &v}, opts)
 }
 
-// MigrationParameters is the QAPI struct MigrationParameters.
-//
+// MigrationParameters is the struct MigrationParameters. [QueryMigrateParameters] returns it.
 // Since QEMU 2.4. See migration.json.
 type MigrationParameters struct {
 	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
@@ -908,12 +873,10 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMigrateParameters is the QMP command query-migrate-parameters.
-//
+// QueryMigrateParameters executes query-migrate-parameters and returns [MigrationParameters].
 // Since QEMU 2.4. See migration.json.
 type QueryMigrateParameters struct{}
 
-// Do executes the command.
 func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationParameters, error) {
 	var v MigrationParameters
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrate-parameters", Result: func(d *wire.Decoder) {
@@ -922,19 +885,20 @@ func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// MigrateStartPostcopy is the QMP command migrate-start-postcopy.
+// MigrateStartPostcopy executes migrate-start-postcopy. Since QEMU 2.5. See migration.json.
 //
-// Since QEMU 2.5. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// is on.
 type MigrateStartPostcopy struct{}
 
-// Do executes the command.
 func (r MigrateStartPostcopy) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-start-postcopy"}, opts)
 }
 
-// MigrationEvent is the event MIGRATION.
+// MigrationEvent is the event MIGRATION. Since QEMU 2.4. See migration.json.
 //
-// Since QEMU 2.4. See migration.json.
+// It can follow [MigrateStartPostcopy], [MigrateCancel], [MigrateContinue], [Migrate],
+// [MigrateIncoming], [MigrateRecover] and [MigratePause].
 type MigrationEvent struct {
 	Status MigrationStatus `json:"status"`
 }
@@ -953,9 +917,9 @@ func (*MigrationEvent) EventName() string {
 	return EventMigration
 }
 
-// MigrationPassEvent is the event MIGRATION_PASS.
+// MigrationPassEvent is the event MIGRATION_PASS. Since QEMU 2.6. See migration.json.
 //
-// Since QEMU 2.6. See migration.json.
+// It can follow [Migrate].
 type MigrationPassEvent struct {
 	Pass int64 `json:"pass"`
 }
@@ -974,9 +938,7 @@ func (*MigrationPassEvent) EventName() string {
 	return EventMigrationPass
 }
 
-// COLOMessage is the QAPI enum COLOMessage.
-//
-// Since QEMU 2.8. See migration.json.
+// COLOMessage is the enum COLOMessage. Since QEMU 2.8. See migration.json.
 type COLOMessage string
 
 // The values of COLOMessage.
@@ -990,9 +952,7 @@ const (
 	COLOMessageVmstateLoaded     COLOMessage = "vmstate-loaded"
 )
 
-// COLOMode is the QAPI enum COLOMode.
-//
-// Since QEMU 2.8. See migration.json.
+// COLOMode is the enum COLOMode. Since QEMU 2.8. See migration.json.
 type COLOMode string
 
 // The values of COLOMode.
@@ -1002,9 +962,7 @@ const (
 	COLOModeSecondary COLOMode = "secondary"
 )
 
-// FailoverStatus is the QAPI enum FailoverStatus.
-//
-// Since QEMU 2.8. See migration.json.
+// FailoverStatus is the enum FailoverStatus. Since QEMU 2.8. See migration.json.
 type FailoverStatus string
 
 // The values of FailoverStatus.
@@ -1016,9 +974,9 @@ const (
 	FailoverStatusRelaunch  FailoverStatus = "relaunch"
 )
 
-// ColoExitEvent is the event COLO_EXIT.
+// ColoExitEvent is the event COLO_EXIT. Since QEMU 3.1. See migration.json.
 //
-// Since QEMU 3.1. See migration.json.
+// It can follow [XColoLostHeartbeat].
 type ColoExitEvent struct {
 	Mode   COLOMode       `json:"mode"`
 	Reason COLOExitReason `json:"reason"`
@@ -1041,9 +999,7 @@ func (*ColoExitEvent) EventName() string {
 	return EventColoExit
 }
 
-// COLOExitReason is the QAPI enum COLOExitReason.
-//
-// Since QEMU 3.1. See migration.json.
+// COLOExitReason is the enum COLOExitReason. Since QEMU 3.1. See migration.json.
 type COLOExitReason string
 
 // The values of COLOExitReason.
@@ -1054,33 +1010,33 @@ const (
 	COLOExitReasonProcessing COLOExitReason = "processing"
 )
 
-// XColoLostHeartbeat is the QMP command x-colo-lost-heartbeat.
+// XColoLostHeartbeat executes x-colo-lost-heartbeat. Since QEMU 2.8. See migration.json.
 //
-// Since QEMU 2.8. See migration.json.
+// [ColoExitEvent] follows when COLO has ended.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XColoLostHeartbeat struct{}
 
-// Do executes the command.
 func (r XColoLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-colo-lost-heartbeat"}, opts)
 }
 
-// MigrateCancel is the QMP command migrate_cancel.
+// MigrateCancel executes migrate_cancel. Since QEMU 0.14. See migration.json.
 //
-// Since QEMU 0.14. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// is on.
 type MigrateCancel struct{}
 
-// Do executes the command.
 func (r MigrateCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate_cancel"}, opts)
 }
 
-// MigrateContinue is the QMP command migrate-continue.
+// MigrateContinue executes migrate-continue. Since QEMU 2.11. See migration.json.
 //
-// Since QEMU 2.11. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// is on.
 type MigrateContinue struct {
 	State MigrationStatus
 }
@@ -1097,14 +1053,11 @@ func (r MigrateContinue) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r MigrateContinue) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-continue", Args: &r}, opts)
 }
 
-// MigrationAddressType is the QAPI enum MigrationAddressType.
-//
-// Since QEMU 8.2. See migration.json.
+// MigrationAddressType is the enum MigrationAddressType. Since QEMU 8.2. See migration.json.
 type MigrationAddressType string
 
 // The values of MigrationAddressType.
@@ -1115,9 +1068,7 @@ const (
 	MigrationAddressTypeFile   MigrationAddressType = "file"
 )
 
-// FileMigrationArgs is the QAPI struct FileMigrationArgs.
-//
-// Since QEMU 8.2. See migration.json.
+// FileMigrationArgs is the struct FileMigrationArgs. Since QEMU 8.2. See migration.json.
 type FileMigrationArgs struct {
 	Filename string
 	Offset   uint64
@@ -1136,11 +1087,9 @@ func (v FileMigrationArgs) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationExecCommand is the QAPI struct MigrationExecCommand.
-//
-// Since QEMU 8.2. See migration.json.
+// MigrationExecCommand is the struct MigrationExecCommand. Since QEMU 8.2. See migration.json.
 type MigrationExecCommand struct {
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Args []string
 }
 
@@ -1160,22 +1109,22 @@ func (v MigrationExecCommand) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationAddress is the QAPI union MigrationAddress.
-//
-// Since QEMU 8.2. See migration.json.
+// MigrationAddress is the union MigrationAddress. Since QEMU 8.2. See migration.json.
 type MigrationAddress struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Transport MigrationAddressType
-	Branch    MigrationAddressBranch
+	// What Transport selects: *SocketAddress, *MigrationExecCommand, *InetSocketAddress,
+	// *FileMigrationArgs or *RawBranch.
+	Branch MigrationAddressBranch
 }
 
-// MigrationAddressBranch is what the Transport of MigrationAddress adds to it:
+// MigrationAddressBranch is the branch of [MigrationAddress] that Transport selects:
 //
-//   - *SocketAddress: socket
-//   - *MigrationExecCommand: exec
-//   - *InetSocketAddress: rdma
-//   - *FileMigrationArgs: file
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*SocketAddress]: socket
+//   - [*MigrationExecCommand]: exec
+//   - [*InetSocketAddress]: rdma
+//   - [*FileMigrationArgs]: file
+//   - [*RawBranch]: any other value, or none
 type MigrationAddressBranch interface {
 	wire.MemberEncoder
 	isMigrationAddressBranch()
@@ -1215,9 +1164,7 @@ func (v MigrationAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationChannelType is the QAPI enum MigrationChannelType.
-//
-// Since QEMU 8.1. See migration.json.
+// MigrationChannelType is the enum MigrationChannelType. Since QEMU 8.1. See migration.json.
 type MigrationChannelType string
 
 // The values of MigrationChannelType.
@@ -1226,9 +1173,7 @@ const (
 	MigrationChannelTypeCpr  MigrationChannelType = "cpr"
 )
 
-// MigrationChannel is the QAPI struct MigrationChannel.
-//
-// Since QEMU 8.1. See migration.json.
+// MigrationChannel is the struct MigrationChannel. Since QEMU 8.1. See migration.json.
 type MigrationChannel struct {
 	ChannelType MigrationChannelType
 	Addr        MigrationAddress
@@ -1247,9 +1192,16 @@ func (v MigrationChannel) String() string {
 	return qmp.Format(&v)
 }
 
-// Migrate is the QMP command migrate.
+// Migrate executes migrate. Since QEMU 0.14. See migration.json.
 //
-// Since QEMU 0.14. See migration.json.
+// Events follow:
+//
+//   - [MigrationEvent]: at each change of the migration's state, if the capability events is
+//     on
+//   - [MigrationPassEvent]: at each pass over the guest's memory, if the capability events is
+//     on
+//   - [StopEvent]: when the guest stops here, to go on at the destination
+//   - [UnplugPrimaryEvent]: when QEMU has to unplug a failover primary device first
 type Migrate struct {
 	URI      *string
 	Channels []MigrationChannel
@@ -1279,14 +1231,17 @@ func (r Migrate) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate", Args: &r}, opts)
 }
 
-// MigrateIncoming is the QMP command migrate-incoming.
+// MigrateIncoming executes migrate-incoming. Since QEMU 2.3. See migration.json.
 //
-// Since QEMU 2.3. See migration.json.
+// Events follow:
+//
+//   - [MigrationEvent]: at each change of the migration's state, if the capability events is
+//     on
+//   - [ResumeEvent]: when the guest goes on here, unless QEMU was started with -S
 type MigrateIncoming struct {
 	URI         *string
 	Channels    []MigrationChannel
@@ -1313,14 +1268,11 @@ func (r MigrateIncoming) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r MigrateIncoming) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-incoming", Args: &r}, opts)
 }
 
-// XenSaveDevicesState is the QMP command xen-save-devices-state.
-//
-// Since QEMU 1.1. See migration.json.
+// XenSaveDevicesState executes xen-save-devices-state. Since QEMU 1.1. See migration.json.
 type XenSaveDevicesState struct {
 	Filename string
 	Live     *bool
@@ -1339,14 +1291,11 @@ func (r XenSaveDevicesState) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XenSaveDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-save-devices-state", Args: &r}, opts)
 }
 
-// XenSetGlobalDirtyLog is the QMP command xen-set-global-dirty-log.
-//
-// Since QEMU 1.3. See migration.json.
+// XenSetGlobalDirtyLog executes xen-set-global-dirty-log. Since QEMU 1.3. See migration.json.
 type XenSetGlobalDirtyLog struct {
 	Enable bool
 }
@@ -1363,14 +1312,11 @@ func (r XenSetGlobalDirtyLog) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XenSetGlobalDirtyLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-set-global-dirty-log", Args: &r}, opts)
 }
 
-// XenLoadDevicesState is the QMP command xen-load-devices-state.
-//
-// Since QEMU 2.7. See migration.json.
+// XenLoadDevicesState executes xen-load-devices-state. Since QEMU 2.7. See migration.json.
 type XenLoadDevicesState struct {
 	Filename string
 }
@@ -1387,14 +1333,11 @@ func (r XenLoadDevicesState) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XenLoadDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-load-devices-state", Args: &r}, opts)
 }
 
-// XenSetReplication is the QMP command xen-set-replication.
-//
-// Since QEMU 2.9. See migration.json.
+// XenSetReplication executes xen-set-replication. Since QEMU 2.9. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenSetReplication struct {
@@ -1417,13 +1360,11 @@ func (r XenSetReplication) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XenSetReplication) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-set-replication", Args: &r}, opts)
 }
 
-// ReplicationStatus is the QAPI struct ReplicationStatus.
-//
+// ReplicationStatus is the struct ReplicationStatus. [QueryXenReplicationStatus] returns it.
 // Since QEMU 2.9. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
@@ -1444,14 +1385,12 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryXenReplicationStatus is the QMP command query-xen-replication-status.
-//
-// Since QEMU 2.9. See migration.json.
+// QueryXenReplicationStatus executes query-xen-replication-status and returns
+// [ReplicationStatus]. Since QEMU 2.9. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type QueryXenReplicationStatus struct{}
 
-// Do executes the command.
 func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ReplicationStatus, error) {
 	var v ReplicationStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-xen-replication-status", Result: func(d *wire.Decoder) {
@@ -1460,21 +1399,17 @@ func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// XenColoDoCheckpoint is the QMP command xen-colo-do-checkpoint.
-//
-// Since QEMU 2.9. See migration.json.
+// XenColoDoCheckpoint executes xen-colo-do-checkpoint. Since QEMU 2.9. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenColoDoCheckpoint struct{}
 
-// Do executes the command.
 func (r XenColoDoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-colo-do-checkpoint"}, opts)
 }
 
-// COLOStatus is the QAPI struct COLOStatus.
-//
-// Since QEMU 3.1. See migration.json.
+// COLOStatus is the struct COLOStatus. [QueryColoStatus] returns it. Since QEMU 3.1. See
+// migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type COLOStatus struct {
@@ -1498,14 +1433,12 @@ func (v *COLOStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryColoStatus is the QMP command query-colo-status.
-//
-// Since QEMU 3.1. See migration.json.
+// QueryColoStatus executes query-colo-status and returns [COLOStatus]. Since QEMU 3.1. See
+// migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type QueryColoStatus struct{}
 
-// Do executes the command.
 func (r QueryColoStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (COLOStatus, error) {
 	var v COLOStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-colo-status", Result: func(d *wire.Decoder) {
@@ -1514,9 +1447,12 @@ func (r QueryColoStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// MigrateRecover is the QMP command migrate-recover.
+// MigrateRecover executes migrate-recover. Since QEMU 3.0. See migration.json.
 //
-// Since QEMU 3.0. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// is on.
+//
+// The server can execute it out of band: see [qmp.OutOfBand].
 type MigrateRecover struct {
 	URI string
 }
@@ -1533,24 +1469,25 @@ func (r MigrateRecover) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r MigrateRecover) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-recover", Args: &r, AllowOOB: true}, opts)
 }
 
-// MigratePause is the QMP command migrate-pause.
+// MigratePause executes migrate-pause. Since QEMU 3.0. See migration.json.
 //
-// Since QEMU 3.0. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// is on.
+//
+// The server can execute it out of band: see [qmp.OutOfBand].
 type MigratePause struct{}
 
-// Do executes the command.
 func (r MigratePause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-pause", AllowOOB: true}, opts)
 }
 
-// UnplugPrimaryEvent is the event UNPLUG_PRIMARY.
+// UnplugPrimaryEvent is the event UNPLUG_PRIMARY. Since QEMU 4.2. See migration.json.
 //
-// Since QEMU 4.2. See migration.json.
+// It can follow [Migrate].
 type UnplugPrimaryEvent struct {
 	DeviceID string `json:"device-id"`
 }
@@ -1569,9 +1506,7 @@ func (*UnplugPrimaryEvent) EventName() string {
 	return EventUnplugPrimary
 }
 
-// DirtyRateVcpu is the QAPI struct DirtyRateVcpu.
-//
-// Since QEMU 6.2. See migration.json.
+// DirtyRateVcpu is the struct DirtyRateVcpu. Since QEMU 6.2. See migration.json.
 type DirtyRateVcpu struct {
 	ID        int64 `json:"id"`
 	DirtyRate int64 `json:"dirty-rate"`
@@ -1589,9 +1524,7 @@ func (v *DirtyRateVcpu) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DirtyRateStatus is the QAPI enum DirtyRateStatus.
-//
-// Since QEMU 5.2. See migration.json.
+// DirtyRateStatus is the enum DirtyRateStatus. Since QEMU 5.2. See migration.json.
 type DirtyRateStatus string
 
 // The values of DirtyRateStatus.
@@ -1601,9 +1534,7 @@ const (
 	DirtyRateStatusMeasured  DirtyRateStatus = "measured"
 )
 
-// DirtyRateMeasureMode is the QAPI enum DirtyRateMeasureMode.
-//
-// Since QEMU 6.2. See migration.json.
+// DirtyRateMeasureMode is the enum DirtyRateMeasureMode. Since QEMU 6.2. See migration.json.
 type DirtyRateMeasureMode string
 
 // The values of DirtyRateMeasureMode.
@@ -1613,9 +1544,7 @@ const (
 	DirtyRateMeasureModeDirtyBitmap  DirtyRateMeasureMode = "dirty-bitmap"
 )
 
-// TimeUnit is the QAPI enum TimeUnit.
-//
-// Since QEMU 8.2. See migration.json.
+// TimeUnit is the enum TimeUnit. Since QEMU 8.2. See migration.json.
 type TimeUnit string
 
 // The values of TimeUnit.
@@ -1624,9 +1553,8 @@ const (
 	TimeUnitMillisecond TimeUnit = "millisecond"
 )
 
-// DirtyRateInfo is the QAPI struct DirtyRateInfo.
-//
-// Since QEMU 5.2. See migration.json.
+// DirtyRateInfo is the struct DirtyRateInfo. [QueryDirtyRate] returns it. Since QEMU 5.2. See
+// migration.json.
 type DirtyRateInfo struct {
 	DirtyRate     *int64                `json:"dirty-rate,omitzero"`
 	Status        DirtyRateStatus       `json:"status"`
@@ -1672,9 +1600,7 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CalcDirtyRate is the QMP command calc-dirty-rate.
-//
-// Since QEMU 5.2. See migration.json.
+// CalcDirtyRate executes calc-dirty-rate. Since QEMU 5.2. See migration.json.
 type CalcDirtyRate struct {
 	CalcTime     int64
 	CalcTimeUnit *TimeUnit
@@ -1697,14 +1623,12 @@ func (r CalcDirtyRate) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CalcDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "calc-dirty-rate", Args: &r}, opts)
 }
 
-// QueryDirtyRate is the QMP command query-dirty-rate.
-//
-// Since QEMU 5.2. See migration.json.
+// QueryDirtyRate executes query-dirty-rate and returns [DirtyRateInfo]. Since QEMU 5.2. See
+// migration.json.
 type QueryDirtyRate struct {
 	CalcTimeUnit *TimeUnit
 }
@@ -1721,7 +1645,6 @@ func (r QueryDirtyRate) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DirtyRateInfo, error) {
 	var v DirtyRateInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-dirty-rate", Args: &r, Result: func(d *wire.Decoder) {
@@ -1730,9 +1653,8 @@ func (r QueryDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// DirtyLimitInfo is the QAPI struct DirtyLimitInfo.
-//
-// Since QEMU 7.1. See migration.json.
+// DirtyLimitInfo is the struct DirtyLimitInfo. [QueryVCPUDirtyLimit] returns it. Since QEMU
+// 7.1. See migration.json.
 type DirtyLimitInfo struct {
 	CPUIndex    int64  `json:"cpu-index"`
 	LimitRate   uint64 `json:"limit-rate"`
@@ -1754,9 +1676,7 @@ func (v *DirtyLimitInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SetVCPUDirtyLimit is the QMP command set-vcpu-dirty-limit.
-//
-// Since QEMU 7.1. See migration.json.
+// SetVCPUDirtyLimit executes set-vcpu-dirty-limit. Since QEMU 7.1. See migration.json.
 type SetVCPUDirtyLimit struct {
 	CPUIndex  *int64
 	DirtyRate uint64
@@ -1775,14 +1695,11 @@ func (r SetVCPUDirtyLimit) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SetVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-vcpu-dirty-limit", Args: &r}, opts)
 }
 
-// CancelVCPUDirtyLimit is the QMP command cancel-vcpu-dirty-limit.
-//
-// Since QEMU 7.1. See migration.json.
+// CancelVCPUDirtyLimit executes cancel-vcpu-dirty-limit. Since QEMU 7.1. See migration.json.
 type CancelVCPUDirtyLimit struct {
 	CPUIndex *int64
 }
@@ -1799,17 +1716,14 @@ func (r CancelVCPUDirtyLimit) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CancelVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cancel-vcpu-dirty-limit", Args: &r}, opts)
 }
 
-// QueryVCPUDirtyLimit is the QMP command query-vcpu-dirty-limit.
-//
+// QueryVCPUDirtyLimit executes query-vcpu-dirty-limit and returns a list of [DirtyLimitInfo].
 // Since QEMU 7.1. See migration.json.
 type QueryVCPUDirtyLimit struct{}
 
-// Do executes the command.
 func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]DirtyLimitInfo, error) {
 	var v []DirtyLimitInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vcpu-dirty-limit", Result: func(d *wire.Decoder) {
@@ -1822,8 +1736,7 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MigrationThreadInfo is the QAPI struct MigrationThreadInfo.
-//
+// MigrationThreadInfo is the struct MigrationThreadInfo. [QueryMigrationthreads] returns it.
 // Since QEMU 7.2. See migration.json.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
@@ -1842,14 +1755,12 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMigrationthreads is the QMP command query-migrationthreads.
-//
-// Since QEMU 7.2. See migration.json.
+// QueryMigrationthreads executes query-migrationthreads and returns a list of
+// [MigrationThreadInfo]. Since QEMU 7.2. See migration.json.
 //
 // Deprecated: QEMU will remove the command.
 type QueryMigrationthreads struct{}
 
-// Do executes the command.
 func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationThreadInfo, error) {
 	var v []MigrationThreadInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrationthreads", Result: func(d *wire.Decoder) {
@@ -1862,9 +1773,13 @@ func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SnapshotSave is the QMP command snapshot-save.
+// SnapshotSave executes snapshot-save. Since QEMU 6.0. See migration.json.
 //
-// Since QEMU 6.0. See migration.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [StopEvent]: if the guest was running
+//   - [ResumeEvent]: when the guest goes on, if it was running
 type SnapshotSave struct {
 	JobID   string
 	Tag     string
@@ -1891,14 +1806,17 @@ func (r SnapshotSave) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SnapshotSave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-save", Args: &r}, opts)
 }
 
-// SnapshotLoad is the QMP command snapshot-load.
+// SnapshotLoad executes snapshot-load. Since QEMU 6.0. See migration.json.
 //
-// Since QEMU 6.0. See migration.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [StopEvent]: if the guest was running
+//   - [ResumeEvent]: when the guest goes on, if it was running
 type SnapshotLoad struct {
 	JobID   string
 	Tag     string
@@ -1925,14 +1843,13 @@ func (r SnapshotLoad) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SnapshotLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-load", Args: &r}, opts)
 }
 
-// SnapshotDelete is the QMP command snapshot-delete.
+// SnapshotDelete executes snapshot-delete. Since QEMU 6.0. See migration.json.
 //
-// Since QEMU 6.0. See migration.json.
+// [JobStatusChangeEvent] follows at each change of the job's state.
 type SnapshotDelete struct {
 	JobID   string
 	Tag     string
@@ -1957,7 +1874,6 @@ func (r SnapshotDelete) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SnapshotDelete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-delete", Args: &r}, opts)
 }

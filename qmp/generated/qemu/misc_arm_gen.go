@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GICCapability is the QAPI struct GICCapability.
-//
-// Since QEMU 2.6. See misc-arm.json.
+// GICCapability is the struct GICCapability. [QueryGicCapabilities] returns it. Since QEMU
+// 2.6. See misc-arm.json.
 type GICCapability struct {
 	Version  int64 `json:"version"`
 	Emulated bool  `json:"emulated"`
@@ -32,12 +31,10 @@ func (v *GICCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryGicCapabilities is the QMP command query-gic-capabilities.
-//
+// QueryGicCapabilities executes query-gic-capabilities and returns a list of [GICCapability].
 // Since QEMU 2.6. See misc-arm.json.
 type QueryGicCapabilities struct{}
 
-// Do executes the command.
 func (r QueryGicCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {
 	var v []GICCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-gic-capabilities", Result: func(d *wire.Decoder) {

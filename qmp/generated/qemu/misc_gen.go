@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AddClient is the QMP command add_client.
-//
-// Since QEMU 0.14. See misc.json.
+// AddClient executes add_client. Since QEMU 0.14. See misc.json.
 type AddClient struct {
 	Protocol string
 	Fdname   string
@@ -33,14 +31,11 @@ func (r AddClient) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r AddClient) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "add_client", Args: &r}, opts)
 }
 
-// NameInfo is the QAPI struct NameInfo.
-//
-// Since QEMU 0.14. See misc.json.
+// NameInfo is the struct NameInfo. [QueryName] returns it. Since QEMU 0.14. See misc.json.
 type NameInfo struct {
 	Name *string `json:"name,omitzero"`
 }
@@ -54,12 +49,9 @@ func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryName is the QMP command query-name.
-//
-// Since QEMU 0.14. See misc.json.
+// QueryName executes query-name and returns [NameInfo]. Since QEMU 0.14. See misc.json.
 type QueryName struct{}
 
-// Do executes the command.
 func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (NameInfo, error) {
 	var v NameInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-name", Result: func(d *wire.Decoder) {
@@ -68,9 +60,8 @@ func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// IOThreadInfo is the QAPI struct IOThreadInfo.
-//
-// Since QEMU 2.0. See misc.json.
+// IOThreadInfo is the struct IOThreadInfo. [QueryIothreads] returns it. Since QEMU 2.0. See
+// misc.json.
 type IOThreadInfo struct {
 	ID          string `json:"id"`
 	ThreadID    int64  `json:"thread-id"`
@@ -109,12 +100,10 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryIothreads is the QMP command query-iothreads.
-//
-// Since QEMU 2.0. See misc.json.
+// QueryIothreads executes query-iothreads and returns a list of [IOThreadInfo]. Since QEMU
+// 2.0. See misc.json.
 type QueryIothreads struct{}
 
-// Do executes the command.
 func (r QueryIothreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
 	var v []IOThreadInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-iothreads", Result: func(d *wire.Decoder) {
@@ -127,41 +116,35 @@ func (r QueryIothreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// Stop is the QMP command stop.
+// Stop executes stop. Since QEMU 0.14. See misc.json.
 //
-// Since QEMU 0.14. See misc.json.
+// [StopEvent] follows if the guest was running.
 type Stop struct{}
 
-// Do executes the command.
 func (r Stop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "stop"}, opts)
 }
 
-// Cont is the QMP command cont.
+// Cont executes cont. Since QEMU 0.14. See misc.json.
 //
-// Since QEMU 0.14. See misc.json.
+// [ResumeEvent] follows if the guest was stopped.
 type Cont struct{}
 
-// Do executes the command.
 func (r Cont) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cont"}, opts)
 }
 
-// XExitPreconfig is the QMP command x-exit-preconfig.
-//
-// Since QEMU 3.0. See misc.json.
+// XExitPreconfig executes x-exit-preconfig. Since QEMU 3.0. See misc.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XExitPreconfig struct{}
 
-// Do executes the command.
 func (r XExitPreconfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-exit-preconfig"}, opts)
 }
 
-// HumanMonitorCommand is the QMP command human-monitor-command.
-//
-// Since QEMU 0.14. See misc.json.
+// HumanMonitorCommand executes human-monitor-command and returns a string. Since QEMU 0.14.
+// See misc.json.
 //
 // Features: savevm-monitor-nodes.
 type HumanMonitorCommand struct {
@@ -182,7 +165,6 @@ func (r HumanMonitorCommand) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (string, error) {
 	var v string
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "human-monitor-command", Args: &r, Result: func(d *wire.Decoder) {
@@ -191,9 +173,9 @@ func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// Getfd is the QMP command getfd.
+// Getfd executes getfd. Since QEMU 0.14. See misc.json.
 //
-// Since QEMU 0.14. See misc.json.
+// Send the file along: see [qmp.WithFile].
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type Getfd struct {
@@ -212,14 +194,11 @@ func (r Getfd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Getfd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "getfd", Args: &r}, opts)
 }
 
-// GetWin32Socket is the QMP command get-win32-socket.
-//
-// Since QEMU 8.0. See misc.json.
+// GetWin32Socket executes get-win32-socket. Since QEMU 8.0. See misc.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GetWin32Socket struct {
@@ -240,14 +219,11 @@ func (r GetWin32Socket) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GetWin32Socket) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "get-win32-socket", Args: &r}, opts)
 }
 
-// Closefd is the QMP command closefd.
-//
-// Since QEMU 0.14. See misc.json.
+// Closefd executes closefd. Since QEMU 0.14. See misc.json.
 type Closefd struct {
 	Fdname string
 }
@@ -264,14 +240,11 @@ func (r Closefd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Closefd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "closefd", Args: &r}, opts)
 }
 
-// AddfdInfo is the QAPI struct AddfdInfo.
-//
-// Since QEMU 1.2. See misc.json.
+// AddfdInfo is the struct AddfdInfo. [AddFd] returns it. Since QEMU 1.2. See misc.json.
 type AddfdInfo struct {
 	FdsetID int64 `json:"fdset-id"`
 	Fd      int64 `json:"fd"`
@@ -289,9 +262,9 @@ func (v *AddfdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AddFd is the QMP command add-fd.
+// AddFd executes add-fd and returns [AddfdInfo]. Since QEMU 1.2. See misc.json.
 //
-// Since QEMU 1.2. See misc.json.
+// Send the file along: see [qmp.WithFile].
 type AddFd struct {
 	FdsetID *int64
 	Opaque  *string
@@ -310,7 +283,6 @@ func (r AddFd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r AddFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (AddfdInfo, error) {
 	var v AddfdInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "add-fd", Args: &r, Result: func(d *wire.Decoder) {
@@ -319,9 +291,7 @@ func (r AddFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (
 	return v, err
 }
 
-// RemoveFd is the QMP command remove-fd.
-//
-// Since QEMU 1.2. See misc.json.
+// RemoveFd executes remove-fd. Since QEMU 1.2. See misc.json.
 type RemoveFd struct {
 	FdsetID int64
 	Fd      *int64
@@ -340,14 +310,11 @@ func (r RemoveFd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r RemoveFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "remove-fd", Args: &r}, opts)
 }
 
-// FdsetFdInfo is the QAPI struct FdsetFdInfo.
-//
-// Since QEMU 1.2. See misc.json.
+// FdsetFdInfo is the struct FdsetFdInfo. Since QEMU 1.2. See misc.json.
 type FdsetFdInfo struct {
 	Fd     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
@@ -365,9 +332,7 @@ func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FdsetInfo is the QAPI struct FdsetInfo.
-//
-// Since QEMU 1.2. See misc.json.
+// FdsetInfo is the struct FdsetInfo. [QueryFdsets] returns it. Since QEMU 1.2. See misc.json.
 type FdsetInfo struct {
 	FdsetID int64         `json:"fdset-id"`
 	Fds     []FdsetFdInfo `json:"fds"`
@@ -389,12 +354,10 @@ func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryFdsets is the QMP command query-fdsets.
-//
-// Since QEMU 1.2. See misc.json.
+// QueryFdsets executes query-fdsets and returns a list of [FdsetInfo]. Since QEMU 1.2. See
+// misc.json.
 type QueryFdsets struct{}
 
-// Do executes the command.
 func (r QueryFdsets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FdsetInfo, error) {
 	var v []FdsetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-fdsets", Result: func(d *wire.Decoder) {
@@ -407,9 +370,8 @@ func (r QueryFdsets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CommandLineParameterType is the QAPI enum CommandLineParameterType.
-//
-// Since QEMU 1.5. See misc.json.
+// CommandLineParameterType is the enum CommandLineParameterType. Since QEMU 1.5. See
+// misc.json.
 type CommandLineParameterType string
 
 // The values of CommandLineParameterType.
@@ -420,9 +382,8 @@ const (
 	CommandLineParameterTypeSize    CommandLineParameterType = "size"
 )
 
-// CommandLineParameterInfo is the QAPI struct CommandLineParameterInfo.
-//
-// Since QEMU 1.5. See misc.json.
+// CommandLineParameterInfo is the struct CommandLineParameterInfo. Since QEMU 1.5. See
+// misc.json.
 type CommandLineParameterInfo struct {
 	Name    string                   `json:"name"`
 	Type    CommandLineParameterType `json:"type"`
@@ -448,9 +409,8 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CommandLineOptionInfo is the QAPI struct CommandLineOptionInfo.
-//
-// Since QEMU 1.5. See misc.json.
+// CommandLineOptionInfo is the struct CommandLineOptionInfo. [QueryCommandLineOptions] returns
+// it. Since QEMU 1.5. See misc.json.
 type CommandLineOptionInfo struct {
 	Option     string                     `json:"option"`
 	Parameters []CommandLineParameterInfo `json:"parameters"`
@@ -472,9 +432,8 @@ func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCommandLineOptions is the QMP command query-command-line-options.
-//
-// Since QEMU 1.5. See misc.json.
+// QueryCommandLineOptions executes query-command-line-options and returns a list of
+// [CommandLineOptionInfo]. Since QEMU 1.5. See misc.json.
 type QueryCommandLineOptions struct {
 	Option *string
 }
@@ -491,7 +450,6 @@ func (r QueryCommandLineOptions) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CommandLineOptionInfo, error) {
 	var v []CommandLineOptionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-command-line-options", Args: &r, Result: func(d *wire.Decoder) {
@@ -504,9 +462,7 @@ func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// RTCChangeEvent is the event RTC_CHANGE.
-//
-// Since QEMU 0.13. See misc.json.
+// RTCChangeEvent is the event RTC_CHANGE. Since QEMU 0.13. See misc.json.
 type RTCChangeEvent struct {
 	Offset  int64   `json:"offset"`
 	QOMPath *string `json:"qom-path,omitzero"`
@@ -529,9 +485,7 @@ func (*RTCChangeEvent) EventName() string {
 	return EventRTCChange
 }
 
-// VfuClientHangupEvent is the event VFU_CLIENT_HANGUP.
-//
-// Since QEMU 7.1. See misc.json.
+// VfuClientHangupEvent is the event VFU_CLIENT_HANGUP. Since QEMU 7.1. See misc.json.
 type VfuClientHangupEvent struct {
 	VfuID      string `json:"vfu-id"`
 	VfuQOMPath string `json:"vfu-qom-path"`

@@ -8,19 +8,14 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RTCResetReinjection is the QMP command rtc-reset-reinjection.
-//
-// Since QEMU 2.1. See misc-i386.json.
+// RTCResetReinjection executes rtc-reset-reinjection. Since QEMU 2.1. See misc-i386.json.
 type RTCResetReinjection struct{}
 
-// Do executes the command.
 func (r RTCResetReinjection) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "rtc-reset-reinjection"}, opts)
 }
 
-// SevState is the QAPI enum SevState.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// SevState is the enum SevState. Since QEMU 2.12. See misc-i386.json.
 type SevState string
 
 // The values of SevState.
@@ -33,9 +28,7 @@ const (
 	SevStateReceiveUpdate SevState = "receive-update"
 )
 
-// SevGuestType is the QAPI enum SevGuestType.
-//
-// Since QEMU 6.2. See misc-i386.json.
+// SevGuestType is the enum SevGuestType. Since QEMU 6.2. See misc-i386.json.
 type SevGuestType string
 
 // The values of SevGuestType.
@@ -44,9 +37,7 @@ const (
 	SevGuestTypeSEVSnp SevGuestType = "sev-snp"
 )
 
-// SevGuestInfo is the QAPI struct SevGuestInfo.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// SevGuestInfo is the struct SevGuestInfo. Since QEMU 2.12. See misc-i386.json.
 type SevGuestInfo struct {
 	Policy uint32 `json:"policy"`
 	Handle uint32 `json:"handle"`
@@ -64,9 +55,7 @@ func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SevSnpGuestInfo is the QAPI struct SevSnpGuestInfo.
-//
-// Since QEMU 9.1. See misc-i386.json.
+// SevSnpGuestInfo is the struct SevSnpGuestInfo. Since QEMU 9.1. See misc-i386.json.
 type SevSnpGuestInfo struct {
 	SnpPolicy uint64 `json:"snp-policy"`
 }
@@ -80,25 +69,24 @@ func (v *SevSnpGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SevInfo is the QAPI union SevInfo.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// SevInfo is the union SevInfo. [QuerySEV] returns it. Since QEMU 2.12. See misc-i386.json.
 type SevInfo struct {
 	Enabled  bool     `json:"enabled"`
 	APIMajor uint8    `json:"api-major"`
 	APIMinor uint8    `json:"api-minor"`
 	BuildID  uint8    `json:"build-id"`
 	State    SevState `json:"state"`
-	// Decides what Branch holds.
-	SEVType SevGuestType  `json:"sev-type"`
-	Branch  SevInfoBranch `json:",omitzero"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	SEVType SevGuestType `json:"sev-type"`
+	// What SEVType selects: *SevGuestInfo, *SevSnpGuestInfo or *RawBranch.
+	Branch SevInfoBranch `json:",omitzero"`
 }
 
-// SevInfoBranch is what the SEVType of SevInfo adds to it:
+// SevInfoBranch is the branch of [SevInfo] that SEVType selects:
 //
-//   - *SevGuestInfo: sev
-//   - *SevSnpGuestInfo: sev-snp
-//   - *RawBranch: a value that is not in this list
+//   - [*SevGuestInfo]: sev
+//   - [*SevSnpGuestInfo]: sev-snp
+//   - [*RawBranch]: any other value
 //
 // If a server does not send sev-type, decoding sets it to sev: before QEMU 9.1, query-sev
 // reports SEV only, with the members of this branch.
@@ -156,12 +144,9 @@ func (v *SevInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QuerySEV is the QMP command query-sev.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// QuerySEV executes query-sev and returns [SevInfo]. Since QEMU 2.12. See misc-i386.json.
 type QuerySEV struct{}
 
-// Do executes the command.
 func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevInfo, error) {
 	var v SevInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev", Result: func(d *wire.Decoder) {
@@ -170,8 +155,7 @@ func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// SevLaunchMeasureInfo is the QAPI struct SevLaunchMeasureInfo.
-//
+// SevLaunchMeasureInfo is the struct SevLaunchMeasureInfo. [QuerySEVLaunchMeasure] returns it.
 // Since QEMU 2.12. See misc-i386.json.
 type SevLaunchMeasureInfo struct {
 	Data string `json:"data"`
@@ -186,12 +170,10 @@ func (v *SevLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVLaunchMeasure is the QMP command query-sev-launch-measure.
-//
+// QuerySEVLaunchMeasure executes query-sev-launch-measure and returns [SevLaunchMeasureInfo].
 // Since QEMU 2.12. See misc-i386.json.
 type QuerySEVLaunchMeasure struct{}
 
-// Do executes the command.
 func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevLaunchMeasureInfo, error) {
 	var v SevLaunchMeasureInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-launch-measure", Result: func(d *wire.Decoder) {
@@ -200,9 +182,8 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SevCapability is the QAPI struct SevCapability.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// SevCapability is the struct SevCapability. [QuerySEVCapabilities] returns it. Since QEMU
+// 2.12. See misc-i386.json.
 type SevCapability struct {
 	Pdh             string  `json:"pdh"`
 	CertChain       string  `json:"cert-chain"`
@@ -232,12 +213,10 @@ func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVCapabilities is the QMP command query-sev-capabilities.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// QuerySEVCapabilities executes query-sev-capabilities and returns [SevCapability]. Since QEMU
+// 2.12. See misc-i386.json.
 type QuerySEVCapabilities struct{}
 
-// Do executes the command.
 func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevCapability, error) {
 	var v SevCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-capabilities", Result: func(d *wire.Decoder) {
@@ -246,12 +225,10 @@ func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// SEVInjectLaunchSecret is the QMP command sev-inject-launch-secret.
-//
-// Since QEMU 6.0. See misc-i386.json.
+// SEVInjectLaunchSecret executes sev-inject-launch-secret. Since QEMU 6.0. See misc-i386.json.
 type SEVInjectLaunchSecret struct {
 	PacketHeader string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Secret string
 	Gpa    *uint64
 }
@@ -270,14 +247,12 @@ func (r SEVInjectLaunchSecret) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SEVInjectLaunchSecret) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "sev-inject-launch-secret", Args: &r}, opts)
 }
 
-// SevAttestationReport is the QAPI struct SevAttestationReport.
-//
-// Since QEMU 6.1. See misc-i386.json.
+// SevAttestationReport is the struct SevAttestationReport. [QuerySEVAttestationReport] returns
+// it. Since QEMU 6.1. See misc-i386.json.
 type SevAttestationReport struct {
 	Data string `json:"data"`
 }
@@ -291,9 +266,8 @@ func (v *SevAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVAttestationReport is the QMP command query-sev-attestation-report.
-//
-// Since QEMU 6.1. See misc-i386.json.
+// QuerySEVAttestationReport executes query-sev-attestation-report and returns
+// [SevAttestationReport]. Since QEMU 6.1. See misc-i386.json.
 type QuerySEVAttestationReport struct {
 	Mnonce string
 }
@@ -310,7 +284,6 @@ func (r QuerySEVAttestationReport) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevAttestationReport, error) {
 	var v SevAttestationReport
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-attestation-report", Args: &r, Result: func(d *wire.Decoder) {
@@ -319,9 +292,7 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SgxEpcSection is the QAPI struct SgxEpcSection.
-//
-// Since QEMU 7.0. See misc-i386.json.
+// SgxEpcSection is the struct SgxEpcSection. Since QEMU 7.0. See misc-i386.json.
 type SgxEpcSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
@@ -339,9 +310,8 @@ func (v *SgxEpcSection) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxInfo is the QAPI struct SgxInfo.
-//
-// Since QEMU 6.2. See misc-i386.json.
+// SgxInfo is the struct SgxInfo. [QuerySGX] and [QuerySGXCapabilities] return it. Since QEMU
+// 6.2. See misc-i386.json.
 type SgxInfo struct {
 	SGX      bool            `json:"sgx"`
 	Sgx1     bool            `json:"sgx1"`
@@ -375,12 +345,9 @@ func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySGX is the QMP command query-sgx.
-//
-// Since QEMU 6.2. See misc-i386.json.
+// QuerySGX executes query-sgx and returns [SgxInfo]. Since QEMU 6.2. See misc-i386.json.
 type QuerySGX struct{}
 
-// Do executes the command.
 func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SgxInfo, error) {
 	var v SgxInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sgx", Result: func(d *wire.Decoder) {
@@ -389,12 +356,10 @@ func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// QuerySGXCapabilities is the QMP command query-sgx-capabilities.
-//
-// Since QEMU 6.2. See misc-i386.json.
+// QuerySGXCapabilities executes query-sgx-capabilities and returns [SgxInfo]. Since QEMU 6.2.
+// See misc-i386.json.
 type QuerySGXCapabilities struct{}
 
-// Do executes the command.
 func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SgxInfo, error) {
 	var v SgxInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sgx-capabilities", Result: func(d *wire.Decoder) {
@@ -403,9 +368,7 @@ func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// EvtchnPortType is the QAPI enum EvtchnPortType.
-//
-// Since QEMU 8.0. See misc-i386.json.
+// EvtchnPortType is the enum EvtchnPortType. Since QEMU 8.0. See misc-i386.json.
 type EvtchnPortType string
 
 // The values of EvtchnPortType.
@@ -418,9 +381,8 @@ const (
 	EvtchnPortTypeIpi         EvtchnPortType = "ipi"
 )
 
-// EvtchnInfo is the QAPI struct EvtchnInfo.
-//
-// Since QEMU 8.0. See misc-i386.json.
+// EvtchnInfo is the struct EvtchnInfo. [XenEventList] returns it. Since QEMU 8.0. See
+// misc-i386.json.
 type EvtchnInfo struct {
 	Port         uint16         `json:"port"`
 	VCPU         uint32         `json:"vcpu"`
@@ -458,12 +420,10 @@ func (v *EvtchnInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XenEventList is the QMP command xen-event-list.
-//
-// Since QEMU 8.0. See misc-i386.json.
+// XenEventList executes xen-event-list and returns a list of [EvtchnInfo]. Since QEMU 8.0. See
+// misc-i386.json.
 type XenEventList struct{}
 
-// Do executes the command.
 func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]EvtchnInfo, error) {
 	var v []EvtchnInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "xen-event-list", Result: func(d *wire.Decoder) {
@@ -476,9 +436,7 @@ func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// XenEventInject is the QMP command xen-event-inject.
-//
-// Since QEMU 8.0. See misc-i386.json.
+// XenEventInject executes xen-event-inject. Since QEMU 8.0. See misc-i386.json.
 type XenEventInject struct {
 	Port uint32
 }
@@ -495,7 +453,6 @@ func (r XenEventInject) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XenEventInject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-event-inject", Args: &r}, opts)
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SetLink is the QMP command set_link.
-//
-// Since QEMU 0.14. See net.json.
+// SetLink executes set_link. Since QEMU 0.14. See net.json.
 type SetLink struct {
 	Name string
 	Up   bool
@@ -29,14 +27,13 @@ func (r SetLink) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SetLink) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set_link", Args: &r}, opts)
 }
 
-// NetdevAdd is the QMP command netdev_add.
+// NetdevAdd executes netdev_add. Since QEMU 0.14. See net.json.
 //
-// Since QEMU 0.14. See net.json.
+// [NetdevStreamConnectedEvent] follows when a netdev of type stream is connected.
 type NetdevAdd Netdev
 
 func (r NetdevAdd) MarshalJSON() ([]byte, error) {
@@ -47,14 +44,11 @@ func (r NetdevAdd) String() string {
 	return qmp.Format((*Netdev)(&r))
 }
 
-// Do executes the command.
 func (r NetdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_add", Args: (*Netdev)(&r)}, opts)
 }
 
-// NetdevDel is the QMP command netdev_del.
-//
-// Since QEMU 0.14. See net.json.
+// NetdevDel executes netdev_del. Since QEMU 0.14. See net.json.
 type NetdevDel struct {
 	ID string
 }
@@ -71,14 +65,11 @@ func (r NetdevDel) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_del", Args: &r}, opts)
 }
 
-// NetLegacyNicOptions is the QAPI struct NetLegacyNicOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetLegacyNicOptions is the struct NetLegacyNicOptions. Since QEMU 1.2. See net.json.
 type NetLegacyNicOptions struct {
 	Netdev  *string
 	Macaddr *string
@@ -105,9 +96,7 @@ func (v NetLegacyNicOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// String is the QAPI struct String.
-//
-// Since QEMU 1.2. See net.json.
+// String is the struct String. Since QEMU 1.2. See net.json.
 type String struct {
 	Str string
 }
@@ -124,9 +113,7 @@ func (v String) String() string {
 	return qmp.Format(&v)
 }
 
-// NetDevPasstOptions is the QAPI struct NetDevPasstOptions.
-//
-// Since QEMU 10.1. See net.json.
+// NetDevPasstOptions is the struct NetDevPasstOptions. Since QEMU 10.1. See net.json.
 //
 // Only in a QEMU built with CONFIG_PASST.
 type NetDevPasstOptions struct {
@@ -235,9 +222,7 @@ func (v NetDevPasstOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevUserOptions is the QAPI struct NetdevUserOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevUserOptions is the struct NetdevUserOptions. Since QEMU 1.2. See net.json.
 type NetdevUserOptions struct {
 	Hostname       *string
 	Restrict       *bool
@@ -314,9 +299,7 @@ func (v NetdevUserOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevTapOptions is the QAPI struct NetdevTapOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevTapOptions is the struct NetdevTapOptions. Since QEMU 1.2. See net.json.
 type NetdevTapOptions struct {
 	Ifname     *string
 	Fd         *string
@@ -365,9 +348,7 @@ func (v NetdevTapOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevSocketOptions is the QAPI struct NetdevSocketOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevSocketOptions is the struct NetdevSocketOptions. Since QEMU 1.2. See net.json.
 type NetdevSocketOptions struct {
 	Fd        *string
 	Listen    *string
@@ -394,9 +375,7 @@ func (v NetdevSocketOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevL2TPv3Options is the QAPI struct NetdevL2TPv3Options.
-//
-// Since QEMU 2.1. See net.json.
+// NetdevL2TPv3Options is the struct NetdevL2TPv3Options. Since QEMU 2.1. See net.json.
 type NetdevL2TPv3Options struct {
 	Src        string
 	Dst        string
@@ -443,9 +422,7 @@ func (v NetdevL2TPv3Options) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVdeOptions is the QAPI struct NetdevVdeOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevVdeOptions is the struct NetdevVdeOptions. Since QEMU 1.2. See net.json.
 type NetdevVdeOptions struct {
 	Sock  *string
 	Port  *uint16
@@ -472,9 +449,7 @@ func (v NetdevVdeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevBridgeOptions is the QAPI struct NetdevBridgeOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevBridgeOptions is the struct NetdevBridgeOptions. Since QEMU 1.2. See net.json.
 type NetdevBridgeOptions struct {
 	Br     *string
 	Helper *string
@@ -493,9 +468,7 @@ func (v NetdevBridgeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevHubPortOptions is the QAPI struct NetdevHubPortOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevHubPortOptions is the struct NetdevHubPortOptions. Since QEMU 1.2. See net.json.
 type NetdevHubPortOptions struct {
 	Hubid  int32
 	Netdev *string
@@ -514,9 +487,7 @@ func (v NetdevHubPortOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevNetmapOptions is the QAPI struct NetdevNetmapOptions.
-//
-// Since QEMU 2.0. See net.json.
+// NetdevNetmapOptions is the struct NetdevNetmapOptions. Since QEMU 2.0. See net.json.
 type NetdevNetmapOptions struct {
 	Ifname  string
 	Devname *string
@@ -535,9 +506,7 @@ func (v NetdevNetmapOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// AFXDPMode is the QAPI enum AFXDPMode.
-//
-// Since QEMU 8.2. See net.json.
+// AFXDPMode is the enum AFXDPMode. Since QEMU 8.2. See net.json.
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
 type AFXDPMode string
@@ -548,9 +517,7 @@ const (
 	AFXDPModeSkb    AFXDPMode = "skb"
 )
 
-// NetdevAFXDPOptions is the QAPI struct NetdevAFXDPOptions.
-//
-// Since QEMU 8.2. See net.json.
+// NetdevAFXDPOptions is the struct NetdevAFXDPOptions. Since QEMU 8.2. See net.json.
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
 type NetdevAFXDPOptions struct {
@@ -587,9 +554,7 @@ func (v NetdevAFXDPOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVhostUserOptions is the QAPI struct NetdevVhostUserOptions.
-//
-// Since QEMU 2.1. See net.json.
+// NetdevVhostUserOptions is the struct NetdevVhostUserOptions. Since QEMU 2.1. See net.json.
 type NetdevVhostUserOptions struct {
 	Chardev    string
 	Vhostforce *bool
@@ -610,9 +575,7 @@ func (v NetdevVhostUserOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVhostVDPAOptions is the QAPI struct NetdevVhostVDPAOptions.
-//
-// Since QEMU 5.1. See net.json.
+// NetdevVhostVDPAOptions is the struct NetdevVhostVDPAOptions. Since QEMU 5.1. See net.json.
 type NetdevVhostVDPAOptions struct {
 	Vhostdev *string
 	Vhostfd  *string
@@ -636,9 +599,7 @@ func (v NetdevVhostVDPAOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVmnetHostOptions is the QAPI struct NetdevVmnetHostOptions.
-//
-// Since QEMU 7.1. See net.json.
+// NetdevVmnetHostOptions is the struct NetdevVmnetHostOptions. Since QEMU 7.1. See net.json.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetHostOptions struct {
@@ -665,9 +626,8 @@ func (v NetdevVmnetHostOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVmnetSharedOptions is the QAPI struct NetdevVmnetSharedOptions.
-//
-// Since QEMU 7.1. See net.json.
+// NetdevVmnetSharedOptions is the struct NetdevVmnetSharedOptions. Since QEMU 7.1. See
+// net.json.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetSharedOptions struct {
@@ -694,9 +654,8 @@ func (v NetdevVmnetSharedOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVmnetBridgedOptions is the QAPI struct NetdevVmnetBridgedOptions.
-//
-// Since QEMU 7.1. See net.json.
+// NetdevVmnetBridgedOptions is the struct NetdevVmnetBridgedOptions. Since QEMU 7.1. See
+// net.json.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetBridgedOptions struct {
@@ -717,9 +676,7 @@ func (v NetdevVmnetBridgedOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevStreamOptions is the QAPI struct NetdevStreamOptions.
-//
-// Since QEMU 7.2. See net.json.
+// NetdevStreamOptions is the struct NetdevStreamOptions. Since QEMU 7.2. See net.json.
 type NetdevStreamOptions struct {
 	Addr        SocketAddress
 	Server      *bool
@@ -740,9 +697,7 @@ func (v NetdevStreamOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevDgramOptions is the QAPI struct NetdevDgramOptions.
-//
-// Since QEMU 7.2. See net.json.
+// NetdevDgramOptions is the struct NetdevDgramOptions. Since QEMU 7.2. See net.json.
 type NetdevDgramOptions struct {
 	Local  *SocketAddress
 	Remote *SocketAddress
@@ -765,9 +720,7 @@ func (v NetdevDgramOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetClientDriver is the QAPI enum NetClientDriver.
-//
-// Since QEMU 2.7. See net.json.
+// NetClientDriver is the enum NetClientDriver. Since QEMU 2.7. See net.json.
 type NetClientDriver string
 
 // The values of NetClientDriver.
@@ -798,39 +751,43 @@ const (
 	NetClientDriverVmnetBridged NetClientDriver = "vmnet-bridged"
 )
 
-// Netdev is the QAPI union Netdev.
-//
-// Since QEMU 1.2. See net.json.
+// Netdev is the union Netdev. [NetdevAdd] sends it. Since QEMU 1.2. See net.json.
 type Netdev struct {
 	ID string
-	// Decides what Branch holds.
-	Type   NetClientDriver
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Type NetClientDriver
+	// What Type selects: *NetLegacyNicOptions, *NetDevPasstOptions, *NetdevUserOptions,
+	// *NetdevTapOptions, *NetdevL2TPv3Options, *NetdevSocketOptions, *NetdevStreamOptions,
+	// *NetdevDgramOptions, *NetdevVdeOptions, *NetdevBridgeOptions, *NetdevHubPortOptions,
+	// *NetdevNetmapOptions, *NetdevAFXDPOptions, *NetdevVhostUserOptions, *NetdevVhostVDPAOptions,
+	// *NetdevVmnetHostOptions, *NetdevVmnetSharedOptions, *NetdevVmnetBridgedOptions or
+	// *RawBranch; nil for a value that adds nothing.
 	Branch NetdevBranch
 }
 
-// NetdevBranch is what the Type of Netdev adds to it:
+// NetdevBranch is the branch of [Netdev] that Type selects:
 //
-//   - *NetLegacyNicOptions: nic
-//   - *NetDevPasstOptions: passt (CONFIG_PASST)
-//   - *NetdevUserOptions: user
-//   - *NetdevTapOptions: tap
-//   - *NetdevL2TPv3Options: l2tpv3
-//   - *NetdevSocketOptions: socket
-//   - *NetdevStreamOptions: stream
-//   - *NetdevDgramOptions: dgram
-//   - *NetdevVdeOptions: vde
-//   - *NetdevBridgeOptions: bridge
-//   - *NetdevHubPortOptions: hubport
-//   - *NetdevNetmapOptions: netmap
-//   - *NetdevAFXDPOptions: af-xdp (CONFIG_AF_XDP)
-//   - *NetdevVhostUserOptions: vhost-user
-//   - *NetdevVhostVDPAOptions: vhost-vdpa
-//   - *NetdevVmnetHostOptions: vmnet-host (CONFIG_VMNET)
-//   - *NetdevVmnetSharedOptions: vmnet-shared (CONFIG_VMNET)
-//   - *NetdevVmnetBridgedOptions: vmnet-bridged (CONFIG_VMNET)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*NetLegacyNicOptions]: nic
+//   - [*NetDevPasstOptions]: passt (CONFIG_PASST)
+//   - [*NetdevUserOptions]: user
+//   - [*NetdevTapOptions]: tap
+//   - [*NetdevL2TPv3Options]: l2tpv3
+//   - [*NetdevSocketOptions]: socket
+//   - [*NetdevStreamOptions]: stream
+//   - [*NetdevDgramOptions]: dgram
+//   - [*NetdevVdeOptions]: vde
+//   - [*NetdevBridgeOptions]: bridge
+//   - [*NetdevHubPortOptions]: hubport
+//   - [*NetdevNetmapOptions]: netmap
+//   - [*NetdevAFXDPOptions]: af-xdp (CONFIG_AF_XDP)
+//   - [*NetdevVhostUserOptions]: vhost-user
+//   - [*NetdevVhostVDPAOptions]: vhost-vdpa
+//   - [*NetdevVmnetHostOptions]: vmnet-host (CONFIG_VMNET)
+//   - [*NetdevVmnetSharedOptions]: vmnet-shared (CONFIG_VMNET)
+//   - [*NetdevVmnetBridgedOptions]: vmnet-bridged (CONFIG_VMNET)
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for none.
+// The branch is nil for none.
 type NetdevBranch interface {
 	wire.MemberEncoder
 	isNetdevBranch()
@@ -913,9 +870,7 @@ func (v Netdev) String() string {
 	return qmp.Format(&v)
 }
 
-// RxState is the QAPI enum RxState.
-//
-// Since QEMU 1.6. See net.json.
+// RxState is the enum RxState. Since QEMU 1.6. See net.json.
 type RxState string
 
 // The values of RxState.
@@ -925,9 +880,8 @@ const (
 	RxStateAll    RxState = "all"
 )
 
-// RxFilterInfo is the QAPI struct RxFilterInfo.
-//
-// Since QEMU 1.6. See net.json.
+// RxFilterInfo is the struct RxFilterInfo. [QueryRxFilter] returns it. Since QEMU 1.6. See
+// net.json.
 type RxFilterInfo struct {
 	Name              string   `json:"name"`
 	Promiscuous       bool     `json:"promiscuous"`
@@ -994,9 +948,10 @@ func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRxFilter is the QMP command query-rx-filter.
+// QueryRxFilter executes query-rx-filter and returns a list of [RxFilterInfo]. Since QEMU 1.6.
+// See net.json.
 //
-// Since QEMU 1.6. See net.json.
+// [NICRxFilterChangedEvent] follows at the guest's next change of the filter.
 type QueryRxFilter struct {
 	Name *string
 }
@@ -1013,7 +968,6 @@ func (r QueryRxFilter) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RxFilterInfo, error) {
 	var v []RxFilterInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rx-filter", Args: &r, Result: func(d *wire.Decoder) {
@@ -1026,9 +980,9 @@ func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// NICRxFilterChangedEvent is the event NIC_RX_FILTER_CHANGED.
+// NICRxFilterChangedEvent is the event NIC_RX_FILTER_CHANGED. Since QEMU 1.6. See net.json.
 //
-// Since QEMU 1.6. See net.json.
+// It can follow [QueryRxFilter].
 type NICRxFilterChangedEvent struct {
 	Name *string `json:"name,omitzero"`
 	Path string  `json:"path"`
@@ -1051,9 +1005,8 @@ func (*NICRxFilterChangedEvent) EventName() string {
 	return EventNICRxFilterChanged
 }
 
-// AnnounceParameters is the QAPI struct AnnounceParameters.
-//
-// Since QEMU 4.0. See net.json.
+// AnnounceParameters is the struct AnnounceParameters. [AnnounceSelf] sends it. Since QEMU
+// 4.0. See net.json.
 type AnnounceParameters struct {
 	Initial    int64
 	Max        int64
@@ -1086,9 +1039,7 @@ func (v AnnounceParameters) String() string {
 	return qmp.Format(&v)
 }
 
-// AnnounceSelf is the QMP command announce-self.
-//
-// Since QEMU 4.0. See net.json.
+// AnnounceSelf executes announce-self. Since QEMU 4.0. See net.json.
 type AnnounceSelf AnnounceParameters
 
 func (r AnnounceSelf) MarshalJSON() ([]byte, error) {
@@ -1099,14 +1050,11 @@ func (r AnnounceSelf) String() string {
 	return qmp.Format((*AnnounceParameters)(&r))
 }
 
-// Do executes the command.
 func (r AnnounceSelf) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "announce-self", Args: (*AnnounceParameters)(&r)}, opts)
 }
 
-// FailoverNegotiatedEvent is the event FAILOVER_NEGOTIATED.
-//
-// Since QEMU 4.2. See net.json.
+// FailoverNegotiatedEvent is the event FAILOVER_NEGOTIATED. Since QEMU 4.2. See net.json.
 type FailoverNegotiatedEvent struct {
 	DeviceID string `json:"device-id"`
 }
@@ -1125,9 +1073,10 @@ func (*FailoverNegotiatedEvent) EventName() string {
 	return EventFailoverNegotiated
 }
 
-// NetdevStreamConnectedEvent is the event NETDEV_STREAM_CONNECTED.
+// NetdevStreamConnectedEvent is the event NETDEV_STREAM_CONNECTED. Since QEMU 7.2. See
+// net.json.
 //
-// Since QEMU 7.2. See net.json.
+// It can follow [NetdevAdd].
 type NetdevStreamConnectedEvent struct {
 	NetdevID string        `json:"netdev-id"`
 	Addr     SocketAddress `json:"addr"`
@@ -1150,9 +1099,8 @@ func (*NetdevStreamConnectedEvent) EventName() string {
 	return EventNetdevStreamConnected
 }
 
-// NetdevStreamDisconnectedEvent is the event NETDEV_STREAM_DISCONNECTED.
-//
-// Since QEMU 7.2. See net.json.
+// NetdevStreamDisconnectedEvent is the event NETDEV_STREAM_DISCONNECTED. Since QEMU 7.2. See
+// net.json.
 type NetdevStreamDisconnectedEvent struct {
 	NetdevID string `json:"netdev-id"`
 }
@@ -1171,9 +1119,8 @@ func (*NetdevStreamDisconnectedEvent) EventName() string {
 	return EventNetdevStreamDisconnected
 }
 
-// NetdevVhostUserConnectedEvent is the event NETDEV_VHOST_USER_CONNECTED.
-//
-// Since QEMU 10.0. See net.json.
+// NetdevVhostUserConnectedEvent is the event NETDEV_VHOST_USER_CONNECTED. Since QEMU 10.0. See
+// net.json.
 type NetdevVhostUserConnectedEvent struct {
 	NetdevID  string `json:"netdev-id"`
 	ChardevID string `json:"chardev-id"`
@@ -1196,9 +1143,8 @@ func (*NetdevVhostUserConnectedEvent) EventName() string {
 	return EventNetdevVhostUserConnected
 }
 
-// NetdevVhostUserDisconnectedEvent is the event NETDEV_VHOST_USER_DISCONNECTED.
-//
-// Since QEMU 10.0. See net.json.
+// NetdevVhostUserDisconnectedEvent is the event NETDEV_VHOST_USER_DISCONNECTED. Since QEMU
+// 10.0. See net.json.
 type NetdevVhostUserDisconnectedEvent struct {
 	NetdevID string `json:"netdev-id"`
 }

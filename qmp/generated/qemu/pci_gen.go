@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// PciMemoryRange is the QAPI struct PciMemoryRange.
-//
-// Since QEMU 0.14. See pci.json.
+// PciMemoryRange is the struct PciMemoryRange. Since QEMU 0.14. See pci.json.
 type PciMemoryRange struct {
 	Base  int64 `json:"base"`
 	Limit int64 `json:"limit"`
@@ -28,9 +26,7 @@ func (v *PciMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciMemoryRegion is the QAPI struct PciMemoryRegion.
-//
-// Since QEMU 0.14. See pci.json.
+// PciMemoryRegion is the struct PciMemoryRegion. Since QEMU 0.14. See pci.json.
 type PciMemoryRegion struct {
 	Bar       int64  `json:"bar"`
 	Type      string `json:"type"`
@@ -64,9 +60,7 @@ func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciBusInfo is the QAPI struct PciBusInfo.
-//
-// Since QEMU 2.4. See pci.json.
+// PciBusInfo is the struct PciBusInfo. Since QEMU 2.4. See pci.json.
 type PciBusInfo struct {
 	Number            int64          `json:"number"`
 	Secondary         int64          `json:"secondary"`
@@ -100,9 +94,7 @@ func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciBridgeInfo is the QAPI struct PciBridgeInfo.
-//
-// Since QEMU 0.14. See pci.json.
+// PciBridgeInfo is the struct PciBridgeInfo. Since QEMU 0.14. See pci.json.
 type PciBridgeInfo struct {
 	Bus     PciBusInfo      `json:"bus"`
 	Devices []PciDeviceInfo `json:"devices,omitzero"`
@@ -124,9 +116,7 @@ func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceClass is the QAPI struct PciDeviceClass.
-//
-// Since QEMU 2.4. See pci.json.
+// PciDeviceClass is the struct PciDeviceClass. Since QEMU 2.4. See pci.json.
 type PciDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
 	Class int64   `json:"class"`
@@ -144,9 +134,7 @@ func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceId is the QAPI struct PciDeviceId.
-//
-// Since QEMU 2.4. See pci.json.
+// PciDeviceId is the struct PciDeviceId. Since QEMU 2.4. See pci.json.
 type PciDeviceId struct {
 	Device          int64  `json:"device"`
 	Vendor          int64  `json:"vendor"`
@@ -172,9 +160,7 @@ func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceInfo is the QAPI struct PciDeviceInfo.
-//
-// Since QEMU 0.14. See pci.json.
+// PciDeviceInfo is the struct PciDeviceInfo. Since QEMU 0.14. See pci.json.
 type PciDeviceInfo struct {
 	Bus       int64             `json:"bus"`
 	Slot      int64             `json:"slot"`
@@ -229,9 +215,7 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciInfo is the QAPI struct PciInfo.
-//
-// Since QEMU 0.14. See pci.json.
+// PciInfo is the struct PciInfo. [QueryPCI] returns it. Since QEMU 0.14. See pci.json.
 type PciInfo struct {
 	Bus     int64           `json:"bus"`
 	Devices []PciDeviceInfo `json:"devices"`
@@ -253,12 +237,9 @@ func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryPCI is the QMP command query-pci.
-//
-// Since QEMU 0.14. See pci.json.
+// QueryPCI executes query-pci and returns a list of [PciInfo]. Since QEMU 0.14. See pci.json.
 type QueryPCI struct{}
 
-// Do executes the command.
 func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PciInfo, error) {
 	var v []PciInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pci", Result: func(d *wire.Decoder) {

@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DeviceListProperties is the QMP command device-list-properties.
-//
-// Since QEMU 1.2. See qdev.json.
+// DeviceListProperties executes device-list-properties and returns a list of
+// [ObjectPropertyInfo]. Since QEMU 1.2. See qdev.json.
 type DeviceListProperties struct {
 	Typename string
 }
@@ -27,7 +26,6 @@ func (r DeviceListProperties) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
 	var v []ObjectPropertyInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "device-list-properties", Args: &r, Result: func(d *wire.Decoder) {
@@ -40,9 +38,7 @@ func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DeviceAdd is the QMP command device_add.
-//
-// Since QEMU 0.13. See qdev.json.
+// DeviceAdd executes device_add. Since QEMU 0.13. See qdev.json.
 //
 // Features: json-cli, json-cli-hotplug.
 type DeviceAdd struct {
@@ -68,14 +64,16 @@ func (r DeviceAdd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r DeviceAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_add", Args: &r}, opts)
 }
 
-// DeviceDel is the QMP command device_del.
+// DeviceDel executes device_del. Since QEMU 0.14. See qdev.json.
 //
-// Since QEMU 0.14. See qdev.json.
+// Events follow:
+//
+//   - [DeviceDeletedEvent]: when the guest has released the device
+//   - [DeviceUnplugGuestErrorEvent]: if the guest refuses to release the device
 type DeviceDel struct {
 	ID string
 }
@@ -92,14 +90,13 @@ func (r DeviceDel) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r DeviceDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_del", Args: &r}, opts)
 }
 
-// DeviceDeletedEvent is the event DEVICE_DELETED.
+// DeviceDeletedEvent is the event DEVICE_DELETED. Since QEMU 1.5. See qdev.json.
 //
-// Since QEMU 1.5. See qdev.json.
+// It can follow [DeviceDel] and [SystemReset].
 type DeviceDeletedEvent struct {
 	Device *string `json:"device,omitzero"`
 	Path   string  `json:"path"`
@@ -122,9 +119,10 @@ func (*DeviceDeletedEvent) EventName() string {
 	return EventDeviceDeleted
 }
 
-// DeviceUnplugGuestErrorEvent is the event DEVICE_UNPLUG_GUEST_ERROR.
+// DeviceUnplugGuestErrorEvent is the event DEVICE_UNPLUG_GUEST_ERROR. Since QEMU 6.2. See
+// qdev.json.
 //
-// Since QEMU 6.2. See qdev.json.
+// It can follow [DeviceDel].
 type DeviceUnplugGuestErrorEvent struct {
 	Device *string `json:"device,omitzero"`
 	Path   string  `json:"path"`
@@ -147,9 +145,7 @@ func (*DeviceUnplugGuestErrorEvent) EventName() string {
 	return EventDeviceUnplugGuestError
 }
 
-// DeviceSyncConfig is the QMP command device-sync-config.
-//
-// Since QEMU 9.2. See qdev.json.
+// DeviceSyncConfig executes device-sync-config. Since QEMU 9.2. See qdev.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type DeviceSyncConfig struct {
@@ -168,7 +164,6 @@ func (r DeviceSyncConfig) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r DeviceSyncConfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device-sync-config", Args: &r}, opts)
 }

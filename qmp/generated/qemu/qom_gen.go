@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ObjectPropertyInfo is the QAPI struct ObjectPropertyInfo.
-//
-// Since QEMU 1.2. See qom.json.
+// ObjectPropertyInfo is the struct ObjectPropertyInfo. [QOMList], [QOMListProperties] and
+// [DeviceListProperties] return it. Since QEMU 1.2. See qom.json.
 type ObjectPropertyInfo struct {
 	Name         string      `json:"name"`
 	Type         string      `json:"type"`
@@ -36,9 +35,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is the QAPI struct ObjectPropertyValue.
-//
-// See qom.json.
+// ObjectPropertyValue is the struct ObjectPropertyValue. See qom.json.
 type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
@@ -60,9 +57,8 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is the QAPI struct ObjectPropertiesValues.
-//
-// See qom.json.
+// ObjectPropertiesValues is the struct ObjectPropertiesValues. [QOMListGet] returns it. See
+// qom.json.
 type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
@@ -80,9 +76,8 @@ func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// QOMList is the QMP command qom-list.
-//
-// Since QEMU 1.2. See qom.json.
+// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. Since QEMU 1.2. See
+// qom.json.
 type QOMList struct {
 	Path string
 }
@@ -99,7 +94,6 @@ func (r QOMList) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
 	var v []ObjectPropertyInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list", Args: &r, Result: func(d *wire.Decoder) {
@@ -112,9 +106,7 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return v, err
 }
 
-// QOMGet is the QMP command qom-get.
-//
-// Since QEMU 1.2. See qom.json.
+// QOMGet executes qom-get and returns [qmp.RawJSON]. Since QEMU 1.2. See qom.json.
 type QOMGet struct {
 	Path     string
 	Property string
@@ -133,7 +125,6 @@ func (r QOMGet) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (qmp.RawJSON, error) {
 	var v qmp.RawJSON
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-get", Args: &r, Result: func(d *wire.Decoder) {
@@ -142,9 +133,8 @@ func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return v, err
 }
 
-// QOMListGet is the QMP command qom-list-get.
-//
-// See qom.json.
+// QOMListGet executes qom-list-get and returns a list of [ObjectPropertiesValues]. See
+// qom.json.
 type QOMListGet struct {
 	Paths []string
 }
@@ -165,7 +155,6 @@ func (r QOMListGet) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertiesValues, error) {
 	var v []ObjectPropertiesValues
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list-get", Args: &r, Result: func(d *wire.Decoder) {
@@ -178,9 +167,10 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// QOMSet is the QMP command qom-set.
+// QOMSet executes qom-set. Since QEMU 1.2. See qom.json.
 //
-// Since QEMU 1.2. See qom.json.
+// [MemoryDeviceSizeChangeEvent] follows when the guest has changed the size of a virtio-mem
+// device to its new requested-size.
 type QOMSet struct {
 	Path     string
 	Property string
@@ -201,14 +191,12 @@ func (r QOMSet) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qom-set", Args: &r}, opts)
 }
 
-// ObjectTypeInfo is the QAPI struct ObjectTypeInfo.
-//
-// Since QEMU 1.1. See qom.json.
+// ObjectTypeInfo is the struct ObjectTypeInfo. [QOMListTypes] returns it. Since QEMU 1.1. See
+// qom.json.
 type ObjectTypeInfo struct {
 	Name     string  `json:"name"`
 	Abstract *bool   `json:"abstract,omitzero"`
@@ -230,9 +218,8 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QOMListTypes is the QMP command qom-list-types.
-//
-// Since QEMU 1.1. See qom.json.
+// QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. Since QEMU 1.1.
+// See qom.json.
 type QOMListTypes struct {
 	Implements *string
 	Abstract   *bool
@@ -251,7 +238,6 @@ func (r QOMListTypes) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectTypeInfo, error) {
 	var v []ObjectTypeInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list-types", Args: &r, Result: func(d *wire.Decoder) {
@@ -264,8 +250,7 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// QOMListProperties is the QMP command qom-list-properties.
-//
+// QOMListProperties executes qom-list-properties and returns a list of [ObjectPropertyInfo].
 // Since QEMU 2.12. See qom.json.
 type QOMListProperties struct {
 	Typename string
@@ -283,7 +268,6 @@ func (r QOMListProperties) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
 	var v []ObjectPropertyInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list-properties", Args: &r, Result: func(d *wire.Decoder) {
@@ -296,9 +280,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CanHostSocketcanProperties is the QAPI struct CanHostSocketcanProperties.
-//
-// Since QEMU 2.12. See qom.json.
+// CanHostSocketcanProperties is the struct CanHostSocketcanProperties. Since QEMU 2.12. See
+// qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type CanHostSocketcanProperties struct {
@@ -319,9 +302,7 @@ func (v CanHostSocketcanProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ColoCompareProperties is the QAPI struct ColoCompareProperties.
-//
-// Since QEMU 2.8. See qom.json.
+// ColoCompareProperties is the struct ColoCompareProperties. Since QEMU 2.8. See qom.json.
 type ColoCompareProperties struct {
 	PrimaryIn        string
 	SecondaryIn      string
@@ -358,9 +339,8 @@ func (v ColoCompareProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// CryptodevBackendProperties is the QAPI struct CryptodevBackendProperties.
-//
-// Since QEMU 2.8. See qom.json.
+// CryptodevBackendProperties is the struct CryptodevBackendProperties. Since QEMU 2.8. See
+// qom.json.
 type CryptodevBackendProperties struct {
 	Queues      *uint32
 	ThrottleBPS *uint64
@@ -383,9 +363,8 @@ func (v CryptodevBackendProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// CryptodevVhostUserProperties is the QAPI struct CryptodevVhostUserProperties.
-//
-// Since QEMU 2.12. See qom.json.
+// CryptodevVhostUserProperties is the struct CryptodevVhostUserProperties. Since QEMU 2.12.
+// See qom.json.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 type CryptodevVhostUserProperties struct {
@@ -412,9 +391,7 @@ func (v CryptodevVhostUserProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// DBusVMStateProperties is the QAPI struct DBusVMStateProperties.
-//
-// Since QEMU 5.0. See qom.json.
+// DBusVMStateProperties is the struct DBusVMStateProperties. Since QEMU 5.0. See qom.json.
 type DBusVMStateProperties struct {
 	Addr   string
 	IDList *string
@@ -433,9 +410,7 @@ func (v DBusVMStateProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// NetfilterInsert is the QAPI enum NetfilterInsert.
-//
-// Since QEMU 5.0. See qom.json.
+// NetfilterInsert is the enum NetfilterInsert. Since QEMU 5.0. See qom.json.
 type NetfilterInsert string
 
 // The values of NetfilterInsert.
@@ -444,9 +419,7 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is the QAPI struct NetfilterProperties.
-//
-// Since QEMU 2.5. See qom.json.
+// NetfilterProperties is the struct NetfilterProperties. Since QEMU 2.5. See qom.json.
 type NetfilterProperties struct {
 	Netdev   string
 	Queue    *NetFilterDirection
@@ -471,9 +444,7 @@ func (v NetfilterProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterBufferProperties is the QAPI struct FilterBufferProperties.
-//
-// Since QEMU 2.5. See qom.json.
+// FilterBufferProperties is the struct FilterBufferProperties. Since QEMU 2.5. See qom.json.
 type FilterBufferProperties struct {
 	Netdev   string
 	Queue    *NetFilterDirection
@@ -500,9 +471,7 @@ func (v FilterBufferProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterDumpProperties is the QAPI struct FilterDumpProperties.
-//
-// Since QEMU 2.5. See qom.json.
+// FilterDumpProperties is the struct FilterDumpProperties. Since QEMU 2.5. See qom.json.
 type FilterDumpProperties struct {
 	Netdev   string
 	Queue    *NetFilterDirection
@@ -533,9 +502,7 @@ func (v FilterDumpProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterMirrorProperties is the QAPI struct FilterMirrorProperties.
-//
-// Since QEMU 2.6. See qom.json.
+// FilterMirrorProperties is the struct FilterMirrorProperties. Since QEMU 2.6. See qom.json.
 type FilterMirrorProperties struct {
 	Netdev         string
 	Queue          *NetFilterDirection
@@ -564,9 +531,8 @@ func (v FilterMirrorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterRedirectorProperties is the QAPI struct FilterRedirectorProperties.
-//
-// Since QEMU 2.6. See qom.json.
+// FilterRedirectorProperties is the struct FilterRedirectorProperties. Since QEMU 2.6. See
+// qom.json.
 type FilterRedirectorProperties struct {
 	Netdev         string
 	Queue          *NetFilterDirection
@@ -597,9 +563,8 @@ func (v FilterRedirectorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterRewriterProperties is the QAPI struct FilterRewriterProperties.
-//
-// Since QEMU 2.8. See qom.json.
+// FilterRewriterProperties is the struct FilterRewriterProperties. Since QEMU 2.8. See
+// qom.json.
 type FilterRewriterProperties struct {
 	Netdev         string
 	Queue          *NetFilterDirection
@@ -626,9 +591,7 @@ func (v FilterRewriterProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// InputBarrierProperties is the QAPI struct InputBarrierProperties.
-//
-// Since QEMU 4.2. See qom.json.
+// InputBarrierProperties is the struct InputBarrierProperties. Since QEMU 4.2. See qom.json.
 type InputBarrierProperties struct {
 	Name    string
 	Server  *string
@@ -657,9 +620,7 @@ func (v InputBarrierProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// InputLinuxProperties is the QAPI struct InputLinuxProperties.
-//
-// Since QEMU 2.6. See qom.json.
+// InputLinuxProperties is the struct InputLinuxProperties. Since QEMU 2.6. See qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type InputLinuxProperties struct {
@@ -684,18 +645,14 @@ func (v InputLinuxProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// EventLoopBaseProperties is the QAPI struct EventLoopBaseProperties.
-//
-// Since QEMU 7.1. See qom.json.
+// EventLoopBaseProperties is the struct EventLoopBaseProperties. Since QEMU 7.1. See qom.json.
 type EventLoopBaseProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
 	ThreadPoolMax *int64
 }
 
-// IothreadProperties is the QAPI struct IothreadProperties.
-//
-// Since QEMU 2.0. See qom.json.
+// IothreadProperties is the struct IothreadProperties. Since QEMU 2.0. See qom.json.
 type IothreadProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
@@ -725,9 +682,7 @@ func (v IothreadProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MainLoopProperties is the QAPI struct MainLoopProperties.
-//
-// Since QEMU 7.1. See qom.json.
+// MainLoopProperties is the struct MainLoopProperties. Since QEMU 7.1. See qom.json.
 type MainLoopProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
@@ -748,9 +703,7 @@ func (v MainLoopProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendProperties is the QAPI struct MemoryBackendProperties.
-//
-// Since QEMU 2.1. See qom.json.
+// MemoryBackendProperties is the struct MemoryBackendProperties. Since QEMU 2.1. See qom.json.
 type MemoryBackendProperties struct {
 	Dump                           *bool
 	HostNodes                      []uint16
@@ -795,9 +748,8 @@ func (v MemoryBackendProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendFileProperties is the QAPI struct MemoryBackendFileProperties.
-//
-// Since QEMU 2.1. See qom.json.
+// MemoryBackendFileProperties is the struct MemoryBackendFileProperties. Since QEMU 2.1. See
+// qom.json.
 type MemoryBackendFileProperties struct {
 	Dump                           *bool
 	HostNodes                      []uint16
@@ -857,9 +809,8 @@ func (v MemoryBackendFileProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendMemfdProperties is the QAPI struct MemoryBackendMemfdProperties.
-//
-// Since QEMU 2.12. See qom.json.
+// MemoryBackendMemfdProperties is the struct MemoryBackendMemfdProperties. Since QEMU 2.12.
+// See qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendMemfdProperties struct {
@@ -912,9 +863,8 @@ func (v MemoryBackendMemfdProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendShmProperties is the QAPI struct MemoryBackendShmProperties.
-//
-// Since QEMU 9.1. See qom.json.
+// MemoryBackendShmProperties is the struct MemoryBackendShmProperties. Since QEMU 9.1. See
+// qom.json.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type MemoryBackendShmProperties struct {
@@ -961,9 +911,8 @@ func (v MemoryBackendShmProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendEpcProperties is the QAPI struct MemoryBackendEpcProperties.
-//
-// Since QEMU 6.2. See qom.json.
+// MemoryBackendEpcProperties is the struct MemoryBackendEpcProperties. Since QEMU 6.2. See
+// qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendEpcProperties struct {
@@ -1010,9 +959,8 @@ func (v MemoryBackendEpcProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// PrManagerHelperProperties is the QAPI struct PrManagerHelperProperties.
-//
-// Since QEMU 2.11. See qom.json.
+// PrManagerHelperProperties is the struct PrManagerHelperProperties. Since QEMU 2.11. See
+// qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type PrManagerHelperProperties struct {
@@ -1031,9 +979,7 @@ func (v PrManagerHelperProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// QtestProperties is the QAPI struct QtestProperties.
-//
-// Since QEMU 6.0. See qom.json.
+// QtestProperties is the struct QtestProperties. Since QEMU 6.0. See qom.json.
 type QtestProperties struct {
 	Chardev string
 	Log     *string
@@ -1052,9 +998,7 @@ func (v QtestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RemoteObjectProperties is the QAPI struct RemoteObjectProperties.
-//
-// Since QEMU 6.0. See qom.json.
+// RemoteObjectProperties is the struct RemoteObjectProperties. Since QEMU 6.0. See qom.json.
 type RemoteObjectProperties struct {
 	Fd    string
 	Devid string
@@ -1073,9 +1017,8 @@ func (v RemoteObjectProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// VfioUserServerProperties is the QAPI struct VfioUserServerProperties.
-//
-// Since QEMU 7.1. See qom.json.
+// VfioUserServerProperties is the struct VfioUserServerProperties. Since QEMU 7.1. See
+// qom.json.
 type VfioUserServerProperties struct {
 	Socket SocketAddress
 	Device string
@@ -1094,9 +1037,7 @@ func (v VfioUserServerProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// IOMMUFDProperties is the QAPI struct IOMMUFDProperties.
-//
-// Since QEMU 9.0. See qom.json.
+// IOMMUFDProperties is the struct IOMMUFDProperties. Since QEMU 9.0. See qom.json.
 type IOMMUFDProperties struct {
 	Fd *string
 }
@@ -1113,9 +1054,8 @@ func (v IOMMUFDProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AcpiGenericInitiatorProperties is the QAPI struct AcpiGenericInitiatorProperties.
-//
-// Since QEMU 9.0. See qom.json.
+// AcpiGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties. Since QEMU 9.0.
+// See qom.json.
 type AcpiGenericInitiatorProperties struct {
 	PCIDev string
 	Node   uint32
@@ -1134,9 +1074,8 @@ func (v AcpiGenericInitiatorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AcpiGenericPortProperties is the QAPI struct AcpiGenericPortProperties.
-//
-// Since QEMU 9.2. See qom.json.
+// AcpiGenericPortProperties is the struct AcpiGenericPortProperties. Since QEMU 9.2. See
+// qom.json.
 type AcpiGenericPortProperties struct {
 	PCIBus string
 	Node   uint32
@@ -1155,9 +1094,7 @@ func (v AcpiGenericPortProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngProperties is the QAPI struct RngProperties.
-//
-// Since QEMU 1.3. See qom.json.
+// RngProperties is the struct RngProperties. Since QEMU 1.3. See qom.json.
 type RngProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened *bool
@@ -1175,9 +1112,7 @@ func (v RngProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngEgdProperties is the QAPI struct RngEgdProperties.
-//
-// Since QEMU 1.3. See qom.json.
+// RngEgdProperties is the struct RngEgdProperties. Since QEMU 1.3. See qom.json.
 type RngEgdProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened  *bool
@@ -1197,9 +1132,7 @@ func (v RngEgdProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngRandomProperties is the QAPI struct RngRandomProperties.
-//
-// Since QEMU 1.3. See qom.json.
+// RngRandomProperties is the struct RngRandomProperties. Since QEMU 1.3. See qom.json.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type RngRandomProperties struct {
@@ -1221,9 +1154,7 @@ func (v RngRandomProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// IgvmCfgProperties is the QAPI struct IgvmCfgProperties.
-//
-// Since QEMU 10.1. See qom.json.
+// IgvmCfgProperties is the struct IgvmCfgProperties. Since QEMU 10.1. See qom.json.
 //
 // Only in a QEMU built with CONFIG_IGVM.
 type IgvmCfgProperties struct {
@@ -1242,9 +1173,7 @@ func (v IgvmCfgProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SevCommonProperties is the QAPI struct SevCommonProperties.
-//
-// Since QEMU 9.1. See qom.json.
+// SevCommonProperties is the struct SevCommonProperties. Since QEMU 9.1. See qom.json.
 type SevCommonProperties struct {
 	SEVDevice       *string
 	Cbitpos         *uint32
@@ -1252,9 +1181,7 @@ type SevCommonProperties struct {
 	KernelHashes    *bool
 }
 
-// SevGuestProperties is the QAPI struct SevGuestProperties.
-//
-// Since QEMU 2.12. See qom.json.
+// SevGuestProperties is the struct SevGuestProperties. Since QEMU 2.12. See qom.json.
 type SevGuestProperties struct {
 	SEVDevice       *string
 	Cbitpos         *uint32
@@ -1293,9 +1220,7 @@ func (v SevGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SevSnpGuestProperties is the QAPI struct SevSnpGuestProperties.
-//
-// Since QEMU 9.1. See qom.json.
+// SevSnpGuestProperties is the struct SevSnpGuestProperties. Since QEMU 9.1. See qom.json.
 type SevSnpGuestProperties struct {
 	SEVDevice               *string
 	Cbitpos                 *uint32
@@ -1334,9 +1259,7 @@ func (v SevSnpGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TdxGuestProperties is the QAPI struct TdxGuestProperties.
-//
-// Since QEMU 10.1. See qom.json.
+// TdxGuestProperties is the struct TdxGuestProperties. Since QEMU 10.1. See qom.json.
 //
 // Features: confidential-guest-reset.
 type TdxGuestProperties struct {
@@ -1367,9 +1290,7 @@ func (v TdxGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ThreadContextProperties is the QAPI struct ThreadContextProperties.
-//
-// Since QEMU 7.2. See qom.json.
+// ThreadContextProperties is the struct ThreadContextProperties. Since QEMU 7.2. See qom.json.
 type ThreadContextProperties struct {
 	CPUAffinity  []uint16
 	NodeAffinity []uint16
@@ -1400,9 +1321,7 @@ func (v ThreadContextProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectType is the QAPI enum ObjectType.
-//
-// Since QEMU 6.0. See qom.json.
+// ObjectType is the enum ObjectType. Since QEMU 6.0. See qom.json.
 type ObjectType string
 
 // The values of ObjectType.
@@ -1476,69 +1395,86 @@ const (
 	ObjectTypeMonitorQMP ObjectType = "monitor-qmp"
 )
 
-// ObjectOptions is the QAPI union ObjectOptions.
-//
-// Since QEMU 6.0. See qom.json.
+// ObjectOptions is the union ObjectOptions. [ObjectAdd] sends it. Since QEMU 6.0. See
+// qom.json.
 type ObjectOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
+	// *RawBranch.
 	QOMType ObjectType
 	ID      string
-	Branch  ObjectOptionsBranch
+	// What QOMType selects: *AcpiGenericInitiatorProperties, *AcpiGenericPortProperties,
+	// *AuthZListProperties, *AuthZListFileProperties, *AuthZPAMProperties, *AuthZSimpleProperties,
+	// *CanHostSocketcanProperties, *ColoCompareProperties, *CryptodevBackendProperties,
+	// *CryptodevVhostUserProperties, *DBusVMStateProperties, *FilterBufferProperties,
+	// *FilterDumpProperties, *FilterMirrorProperties, *FilterRedirectorProperties,
+	// *NetfilterProperties, *FilterRewriterProperties, *IgvmCfgProperties,
+	// *InputBarrierProperties, *InputLinuxProperties, *IOMMUFDProperties, *IothreadProperties,
+	// *MainLoopProperties, *MemoryBackendEpcProperties, *MemoryBackendFileProperties,
+	// *MemoryBackendMemfdProperties, *MemoryBackendProperties, *MemoryBackendShmProperties,
+	// *PrManagerHelperProperties, *QtestProperties, *RngProperties, *RngEgdProperties,
+	// *RngRandomProperties, *SecretProperties, *SecretKeyringProperties, *SevGuestProperties,
+	// *SevSnpGuestProperties, *TdxGuestProperties, *ThreadContextProperties,
+	// *ThrottleGroupProperties, *TlsCredsAnonProperties, *TlsCredsPskProperties,
+	// *TlsCredsX509Properties, *TlsCredsProperties, *RemoteObjectProperties,
+	// *VfioUserServerProperties, *ObjectOptionsMonitorHmp, *ObjectOptionsMonitorQmp or *RawBranch;
+	// nil for a value that adds nothing.
+	Branch ObjectOptionsBranch
 }
 
-// ObjectOptionsBranch is what the QOMType of ObjectOptions adds to it:
+// ObjectOptionsBranch is the branch of [ObjectOptions] that QOMType selects:
 //
-//   - *AcpiGenericInitiatorProperties: acpi-generic-initiator
-//   - *AcpiGenericPortProperties: acpi-generic-port
-//   - *AuthZListProperties: authz-list
-//   - *AuthZListFileProperties: authz-listfile
-//   - *AuthZPAMProperties: authz-pam
-//   - *AuthZSimpleProperties: authz-simple
-//   - *CanHostSocketcanProperties: can-host-socketcan (CONFIG_LINUX)
-//   - *ColoCompareProperties: colo-compare
-//   - *CryptodevBackendProperties: cryptodev-backend, cryptodev-backend-builtin, cryptodev-backend-lkcf
-//   - *CryptodevVhostUserProperties: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
-//   - *DBusVMStateProperties: dbus-vmstate
-//   - *FilterBufferProperties: filter-buffer
-//   - *FilterDumpProperties: filter-dump
-//   - *FilterMirrorProperties: filter-mirror
-//   - *FilterRedirectorProperties: filter-redirector
-//   - *NetfilterProperties: filter-replay
-//   - *FilterRewriterProperties: filter-rewriter
-//   - *IgvmCfgProperties: igvm-cfg (CONFIG_IGVM)
-//   - *InputBarrierProperties: input-barrier
-//   - *InputLinuxProperties: input-linux (CONFIG_LINUX)
-//   - *IOMMUFDProperties: iommufd
-//   - *IothreadProperties: iothread
-//   - *MainLoopProperties: main-loop
-//   - *MemoryBackendEpcProperties: memory-backend-epc (CONFIG_LINUX)
-//   - *MemoryBackendFileProperties: memory-backend-file
-//   - *MemoryBackendMemfdProperties: memory-backend-memfd (CONFIG_LINUX)
-//   - *MemoryBackendProperties: memory-backend-ram
-//   - *MemoryBackendShmProperties: memory-backend-shm (CONFIG_POSIX)
-//   - *PrManagerHelperProperties: pr-manager-helper (CONFIG_LINUX)
-//   - *QtestProperties: qtest
-//   - *RngProperties: rng-builtin
-//   - *RngEgdProperties: rng-egd
-//   - *RngRandomProperties: rng-random (CONFIG_POSIX)
-//   - *SecretProperties: secret
-//   - *SecretKeyringProperties: secret_keyring (CONFIG_SECRET_KEYRING)
-//   - *SevGuestProperties: sev-guest
-//   - *SevSnpGuestProperties: sev-snp-guest
-//   - *TdxGuestProperties: tdx-guest
-//   - *ThreadContextProperties: thread-context
-//   - *ThrottleGroupProperties: throttle-group
-//   - *TlsCredsAnonProperties: tls-creds-anon
-//   - *TlsCredsPskProperties: tls-creds-psk
-//   - *TlsCredsX509Properties: tls-creds-x509
-//   - *TlsCredsProperties: tls-cipher-suites
-//   - *RemoteObjectProperties: x-remote-object
-//   - *VfioUserServerProperties: x-vfio-user-server
-//   - *ObjectOptionsMonitorHmp: monitor-hmp (seen first in QEMU 11.1)
-//   - *ObjectOptionsMonitorQmp: monitor-qmp (seen first in QEMU 11.1)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*AcpiGenericInitiatorProperties]: acpi-generic-initiator
+//   - [*AcpiGenericPortProperties]: acpi-generic-port
+//   - [*AuthZListProperties]: authz-list
+//   - [*AuthZListFileProperties]: authz-listfile
+//   - [*AuthZPAMProperties]: authz-pam
+//   - [*AuthZSimpleProperties]: authz-simple
+//   - [*CanHostSocketcanProperties]: can-host-socketcan (CONFIG_LINUX)
+//   - [*ColoCompareProperties]: colo-compare
+//   - [*CryptodevBackendProperties]: cryptodev-backend, cryptodev-backend-builtin,
+//     cryptodev-backend-lkcf
+//   - [*CryptodevVhostUserProperties]: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
+//   - [*DBusVMStateProperties]: dbus-vmstate
+//   - [*FilterBufferProperties]: filter-buffer
+//   - [*FilterDumpProperties]: filter-dump
+//   - [*FilterMirrorProperties]: filter-mirror
+//   - [*FilterRedirectorProperties]: filter-redirector
+//   - [*NetfilterProperties]: filter-replay
+//   - [*FilterRewriterProperties]: filter-rewriter
+//   - [*IgvmCfgProperties]: igvm-cfg (CONFIG_IGVM)
+//   - [*InputBarrierProperties]: input-barrier
+//   - [*InputLinuxProperties]: input-linux (CONFIG_LINUX)
+//   - [*IOMMUFDProperties]: iommufd
+//   - [*IothreadProperties]: iothread
+//   - [*MainLoopProperties]: main-loop
+//   - [*MemoryBackendEpcProperties]: memory-backend-epc (CONFIG_LINUX)
+//   - [*MemoryBackendFileProperties]: memory-backend-file
+//   - [*MemoryBackendMemfdProperties]: memory-backend-memfd (CONFIG_LINUX)
+//   - [*MemoryBackendProperties]: memory-backend-ram
+//   - [*MemoryBackendShmProperties]: memory-backend-shm (CONFIG_POSIX)
+//   - [*PrManagerHelperProperties]: pr-manager-helper (CONFIG_LINUX)
+//   - [*QtestProperties]: qtest
+//   - [*RngProperties]: rng-builtin
+//   - [*RngEgdProperties]: rng-egd
+//   - [*RngRandomProperties]: rng-random (CONFIG_POSIX)
+//   - [*SecretProperties]: secret
+//   - [*SecretKeyringProperties]: secret_keyring (CONFIG_SECRET_KEYRING)
+//   - [*SevGuestProperties]: sev-guest
+//   - [*SevSnpGuestProperties]: sev-snp-guest
+//   - [*TdxGuestProperties]: tdx-guest
+//   - [*ThreadContextProperties]: thread-context
+//   - [*ThrottleGroupProperties]: throttle-group
+//   - [*TlsCredsAnonProperties]: tls-creds-anon
+//   - [*TlsCredsPskProperties]: tls-creds-psk
+//   - [*TlsCredsX509Properties]: tls-creds-x509
+//   - [*TlsCredsProperties]: tls-cipher-suites
+//   - [*RemoteObjectProperties]: x-remote-object
+//   - [*VfioUserServerProperties]: x-vfio-user-server
+//   - [*ObjectOptionsMonitorHmp]: monitor-hmp (seen first in QEMU 11.1)
+//   - [*ObjectOptionsMonitorQmp]: monitor-qmp (seen first in QEMU 11.1)
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for can-bus, pef-guest, s390-pv-guest.
+// The branch is nil for can-bus, pef-guest, s390-pv-guest.
 type ObjectOptionsBranch interface {
 	wire.MemberEncoder
 	isObjectOptionsBranch()
@@ -1711,9 +1647,7 @@ func (v ObjectOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectAdd is the QMP command object-add.
-//
-// Since QEMU 2.0. See qom.json.
+// ObjectAdd executes object-add. Since QEMU 2.0. See qom.json.
 type ObjectAdd ObjectOptions
 
 func (r ObjectAdd) MarshalJSON() ([]byte, error) {
@@ -1724,14 +1658,11 @@ func (r ObjectAdd) String() string {
 	return qmp.Format((*ObjectOptions)(&r))
 }
 
-// Do executes the command.
 func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-add", Args: (*ObjectOptions)(&r)}, opts)
 }
 
-// ObjectDel is the QMP command object-del.
-//
-// Since QEMU 2.0. See qom.json.
+// ObjectDel executes object-del. Since QEMU 2.0. See qom.json.
 type ObjectDel struct {
 	ID string
 }
@@ -1748,14 +1679,12 @@ func (r ObjectDel) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHmp is the QAPI struct ObjectOptionsMonitorHmp.
-//
-// Seen first in QEMU 11.1. See qom.json.
+// ObjectOptionsMonitorHmp is the struct ObjectOptionsMonitorHmp. Seen first in QEMU 11.1. See
+// qom.json.
 type ObjectOptionsMonitorHmp struct {
 	Chardev  string
 	Readline *bool
@@ -1774,9 +1703,8 @@ func (v ObjectOptionsMonitorHmp) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectOptionsMonitorQmp is the QAPI struct ObjectOptionsMonitorQmp.
-//
-// Seen first in QEMU 11.1. See qom.json.
+// ObjectOptionsMonitorQmp is the struct ObjectOptionsMonitorQmp. Seen first in QEMU 11.1. See
+// qom.json.
 type ObjectOptionsMonitorQmp struct {
 	Chardev     string
 	Pretty      *bool
@@ -1797,9 +1725,8 @@ func (v ObjectOptionsMonitorQmp) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectOptionsMonitorQmpCloseAction is the QAPI enum ObjectOptionsMonitorQmpCloseAction.
-//
-// Seen first in QEMU 11.1. See qom.json.
+// ObjectOptionsMonitorQmpCloseAction is the enum ObjectOptionsMonitorQmpCloseAction. Seen
+// first in QEMU 11.1. See qom.json.
 type ObjectOptionsMonitorQmpCloseAction string
 
 // The values of ObjectOptionsMonitorQmpCloseAction.

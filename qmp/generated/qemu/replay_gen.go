@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ReplayMode is the QAPI enum ReplayMode.
-//
-// Since QEMU 2.5. See replay.json.
+// ReplayMode is the enum ReplayMode. Since QEMU 2.5. See replay.json.
 type ReplayMode string
 
 // The values of ReplayMode.
@@ -20,9 +18,8 @@ const (
 	ReplayModePlay   ReplayMode = "play"
 )
 
-// ReplayInfo is the QAPI struct ReplayInfo.
-//
-// Since QEMU 5.2. See replay.json.
+// ReplayInfo is the struct ReplayInfo. [QueryReplay] returns it. Since QEMU 5.2. See
+// replay.json.
 type ReplayInfo struct {
 	Mode     ReplayMode `json:"mode"`
 	Filename *string    `json:"filename,omitzero"`
@@ -44,12 +41,9 @@ func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryReplay is the QMP command query-replay.
-//
-// Since QEMU 5.2. See replay.json.
+// QueryReplay executes query-replay and returns [ReplayInfo]. Since QEMU 5.2. See replay.json.
 type QueryReplay struct{}
 
-// Do executes the command.
 func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ReplayInfo, error) {
 	var v ReplayInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-replay", Result: func(d *wire.Decoder) {
@@ -58,9 +52,7 @@ func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ReplayBreak is the QMP command replay-break.
-//
-// Since QEMU 5.2. See replay.json.
+// ReplayBreak executes replay-break. Since QEMU 5.2. See replay.json.
 type ReplayBreak struct {
 	Icount int64
 }
@@ -77,24 +69,18 @@ func (r ReplayBreak) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ReplayBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-break", Args: &r}, opts)
 }
 
-// ReplayDeleteBreak is the QMP command replay-delete-break.
-//
-// Since QEMU 5.2. See replay.json.
+// ReplayDeleteBreak executes replay-delete-break. Since QEMU 5.2. See replay.json.
 type ReplayDeleteBreak struct{}
 
-// Do executes the command.
 func (r ReplayDeleteBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-delete-break"}, opts)
 }
 
-// ReplaySeek is the QMP command replay-seek.
-//
-// Since QEMU 5.2. See replay.json.
+// ReplaySeek executes replay-seek. Since QEMU 5.2. See replay.json.
 type ReplaySeek struct {
 	Icount int64
 }
@@ -111,7 +97,6 @@ func (r ReplaySeek) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ReplaySeek) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-seek", Args: &r}, opts)
 }

@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RockerSwitch is the QAPI struct RockerSwitch.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerSwitch is the struct RockerSwitch. [QueryRocker] returns it. Since QEMU 2.4. See
+// rocker.json.
 type RockerSwitch struct {
 	Name  string `json:"name"`
 	ID    uint64 `json:"id"`
@@ -32,9 +31,8 @@ func (v *RockerSwitch) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRocker is the QMP command query-rocker.
-//
-// Since QEMU 2.4. See rocker.json.
+// QueryRocker executes query-rocker and returns [RockerSwitch]. Since QEMU 2.4. See
+// rocker.json.
 type QueryRocker struct {
 	Name string
 }
@@ -51,7 +49,6 @@ func (r QueryRocker) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryRocker) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (RockerSwitch, error) {
 	var v RockerSwitch
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker", Args: &r, Result: func(d *wire.Decoder) {
@@ -60,9 +57,7 @@ func (r QueryRocker) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// RockerPortDuplex is the QAPI enum RockerPortDuplex.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerPortDuplex is the enum RockerPortDuplex. Since QEMU 2.4. See rocker.json.
 type RockerPortDuplex string
 
 // The values of RockerPortDuplex.
@@ -71,9 +66,7 @@ const (
 	RockerPortDuplexFull RockerPortDuplex = "full"
 )
 
-// RockerPortAutoneg is the QAPI enum RockerPortAutoneg.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerPortAutoneg is the enum RockerPortAutoneg. Since QEMU 2.4. See rocker.json.
 type RockerPortAutoneg string
 
 // The values of RockerPortAutoneg.
@@ -82,9 +75,8 @@ const (
 	RockerPortAutonegOn  RockerPortAutoneg = "on"
 )
 
-// RockerPort is the QAPI struct RockerPort.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerPort is the struct RockerPort. [QueryRockerPorts] returns it. Since QEMU 2.4. See
+// rocker.json.
 type RockerPort struct {
 	Name    string            `json:"name"`
 	Enabled bool              `json:"enabled"`
@@ -118,9 +110,8 @@ func (v *RockerPort) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerPorts is the QMP command query-rocker-ports.
-//
-// Since QEMU 2.4. See rocker.json.
+// QueryRockerPorts executes query-rocker-ports and returns a list of [RockerPort]. Since QEMU
+// 2.4. See rocker.json.
 type QueryRockerPorts struct {
 	Name string
 }
@@ -137,7 +128,6 @@ func (r QueryRockerPorts) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerPort, error) {
 	var v []RockerPort
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-ports", Args: &r, Result: func(d *wire.Decoder) {
@@ -150,9 +140,7 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// RockerOfDpaFlowKey is the QAPI struct RockerOfDpaFlowKey.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDpaFlowKey is the struct RockerOfDpaFlowKey. Since QEMU 2.4. See rocker.json.
 type RockerOfDpaFlowKey struct {
 	Priority uint32  `json:"priority"`
 	TblID    uint32  `json:"tbl-id"`
@@ -206,9 +194,7 @@ func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDpaFlowMask is the QAPI struct RockerOfDpaFlowMask.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDpaFlowMask is the struct RockerOfDpaFlowMask. Since QEMU 2.4. See rocker.json.
 type RockerOfDpaFlowMask struct {
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
@@ -246,9 +232,7 @@ func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDpaFlowAction is the QAPI struct RockerOfDpaFlowAction.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDpaFlowAction is the struct RockerOfDpaFlowAction. Since QEMU 2.4. See rocker.json.
 type RockerOfDpaFlowAction struct {
 	GotoTbl     *uint32 `json:"goto-tbl,omitzero"`
 	GroupID     *uint32 `json:"group-id,omitzero"`
@@ -282,9 +266,8 @@ func (v *RockerOfDpaFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDpaFlow is the QAPI struct RockerOfDpaFlow.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDpaFlow is the struct RockerOfDpaFlow. [QueryRockerOfDpaFlows] returns it. Since
+// QEMU 2.4. See rocker.json.
 type RockerOfDpaFlow struct {
 	Cookie uint64                `json:"cookie"`
 	Hits   uint64                `json:"hits"`
@@ -314,9 +297,8 @@ func (v *RockerOfDpaFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDpaFlows is the QMP command query-rocker-of-dpa-flows.
-//
-// Since QEMU 2.4. See rocker.json.
+// QueryRockerOfDpaFlows executes query-rocker-of-dpa-flows and returns a list of
+// [RockerOfDpaFlow]. Since QEMU 2.4. See rocker.json.
 type QueryRockerOfDpaFlows struct {
 	Name  string
 	TblID *uint32
@@ -337,7 +319,6 @@ func (r QueryRockerOfDpaFlows) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryRockerOfDpaFlows) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDpaFlow, error) {
 	var v []RockerOfDpaFlow
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-flows", Args: &r, Result: func(d *wire.Decoder) {
@@ -350,9 +331,8 @@ func (r QueryRockerOfDpaFlows) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// RockerOfDpaGroup is the QAPI struct RockerOfDpaGroup.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDpaGroup is the struct RockerOfDpaGroup. [QueryRockerOfDpaGroups] returns it. Since
+// QEMU 2.4. See rocker.json.
 type RockerOfDpaGroup struct {
 	ID        uint32   `json:"id"`
 	Type      uint8    `json:"type"`
@@ -417,9 +397,8 @@ func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDpaGroups is the QMP command query-rocker-of-dpa-groups.
-//
-// Since QEMU 2.4. See rocker.json.
+// QueryRockerOfDpaGroups executes query-rocker-of-dpa-groups and returns a list of
+// [RockerOfDpaGroup]. Since QEMU 2.4. See rocker.json.
 type QueryRockerOfDpaGroups struct {
 	Name string
 	Type *uint8
@@ -440,7 +419,6 @@ func (r QueryRockerOfDpaGroups) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryRockerOfDpaGroups) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDpaGroup, error) {
 	var v []RockerOfDpaGroup
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-groups", Args: &r, Result: func(d *wire.Decoder) {

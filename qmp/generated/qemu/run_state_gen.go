@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RunState is the QAPI enum RunState.
-//
-// See run-state.json.
+// RunState is the enum RunState. See run-state.json.
 type RunState string
 
 // The values of RunState.
@@ -33,9 +31,7 @@ const (
 	RunStateColo          RunState = "colo"
 )
 
-// ShutdownCause is the QAPI enum ShutdownCause.
-//
-// See run-state.json.
+// ShutdownCause is the enum ShutdownCause. See run-state.json.
 type ShutdownCause string
 
 // The values of ShutdownCause.
@@ -53,9 +49,8 @@ const (
 	ShutdownCauseSnapshotLoad       ShutdownCause = "snapshot-load"
 )
 
-// StatusInfo is the QAPI struct StatusInfo.
-//
-// Since QEMU 0.14. See run-state.json.
+// StatusInfo is the struct StatusInfo. [QueryStatus] returns it. Since QEMU 0.14. See
+// run-state.json.
 type StatusInfo struct {
 	Running bool     `json:"running"`
 	Status  RunState `json:"status"`
@@ -73,12 +68,10 @@ func (v *StatusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryStatus is the QMP command query-status.
-//
-// Since QEMU 0.14. See run-state.json.
+// QueryStatus executes query-status and returns [StatusInfo]. Since QEMU 0.14. See
+// run-state.json.
 type QueryStatus struct{}
 
-// Do executes the command.
 func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (StatusInfo, error) {
 	var v StatusInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-status", Result: func(d *wire.Decoder) {
@@ -87,9 +80,9 @@ func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ShutdownEvent is the event SHUTDOWN.
+// ShutdownEvent is the event SHUTDOWN. Since QEMU 0.12. See run-state.json.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [Quit], [SystemReset] and [SystemPowerdown].
 type ShutdownEvent struct {
 	Guest  bool          `json:"guest"`
 	Reason ShutdownCause `json:"reason"`
@@ -112,9 +105,9 @@ func (*ShutdownEvent) EventName() string {
 	return EventShutdown
 }
 
-// PowerdownEvent is the event POWERDOWN.
+// PowerdownEvent is the event POWERDOWN. Since QEMU 0.12. See run-state.json.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [SystemPowerdown].
 type PowerdownEvent struct{}
 
 func (v *PowerdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -126,9 +119,9 @@ func (*PowerdownEvent) EventName() string {
 	return EventPowerdown
 }
 
-// ResetEvent is the event RESET.
+// ResetEvent is the event RESET. Since QEMU 0.12. See run-state.json.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [SystemReset].
 type ResetEvent struct {
 	Guest  bool          `json:"guest"`
 	Reason ShutdownCause `json:"reason"`
@@ -151,9 +144,9 @@ func (*ResetEvent) EventName() string {
 	return EventReset
 }
 
-// StopEvent is the event STOP.
+// StopEvent is the event STOP. Since QEMU 0.12. See run-state.json.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [DumpGuestMemory], [Migrate], [SnapshotSave], [SnapshotLoad] and [Stop].
 type StopEvent struct{}
 
 func (v *StopEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -165,9 +158,10 @@ func (*StopEvent) EventName() string {
 	return EventStop
 }
 
-// ResumeEvent is the event RESUME.
+// ResumeEvent is the event RESUME. Since QEMU 0.12. See run-state.json.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [DumpGuestMemory], [MigrateIncoming], [SnapshotSave], [SnapshotLoad] and
+// [Cont].
 type ResumeEvent struct{}
 
 func (v *ResumeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -179,9 +173,7 @@ func (*ResumeEvent) EventName() string {
 	return EventResume
 }
 
-// SuspendEvent is the event SUSPEND.
-//
-// Since QEMU 1.1. See run-state.json.
+// SuspendEvent is the event SUSPEND. Since QEMU 1.1. See run-state.json.
 type SuspendEvent struct{}
 
 func (v *SuspendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -193,9 +185,7 @@ func (*SuspendEvent) EventName() string {
 	return EventSuspend
 }
 
-// SuspendDiskEvent is the event SUSPEND_DISK.
-//
-// Since QEMU 1.2. See run-state.json.
+// SuspendDiskEvent is the event SUSPEND_DISK. Since QEMU 1.2. See run-state.json.
 type SuspendDiskEvent struct{}
 
 func (v *SuspendDiskEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -207,9 +197,9 @@ func (*SuspendDiskEvent) EventName() string {
 	return EventSuspendDisk
 }
 
-// WakeupEvent is the event WAKEUP.
+// WakeupEvent is the event WAKEUP. Since QEMU 1.1. See run-state.json.
 //
-// Since QEMU 1.1. See run-state.json.
+// It can follow [SystemWakeup].
 type WakeupEvent struct{}
 
 func (v *WakeupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -221,9 +211,7 @@ func (*WakeupEvent) EventName() string {
 	return EventWakeup
 }
 
-// WatchdogEvent is the event WATCHDOG.
-//
-// Since QEMU 0.13. See run-state.json.
+// WatchdogEvent is the event WATCHDOG. Since QEMU 0.13. See run-state.json.
 type WatchdogEvent struct {
 	Action WatchdogAction `json:"action"`
 }
@@ -242,9 +230,7 @@ func (*WatchdogEvent) EventName() string {
 	return EventWatchdog
 }
 
-// WatchdogAction is the QAPI enum WatchdogAction.
-//
-// Since QEMU 2.1. See run-state.json.
+// WatchdogAction is the enum WatchdogAction. Since QEMU 2.1. See run-state.json.
 type WatchdogAction string
 
 // The values of WatchdogAction.
@@ -258,9 +244,7 @@ const (
 	WatchdogActionInjectNMI WatchdogAction = "inject-nmi"
 )
 
-// RebootAction is the QAPI enum RebootAction.
-//
-// Since QEMU 6.0. See run-state.json.
+// RebootAction is the enum RebootAction. Since QEMU 6.0. See run-state.json.
 type RebootAction string
 
 // The values of RebootAction.
@@ -269,9 +253,7 @@ const (
 	RebootActionShutdown RebootAction = "shutdown"
 )
 
-// ShutdownAction is the QAPI enum ShutdownAction.
-//
-// Since QEMU 6.0. See run-state.json.
+// ShutdownAction is the enum ShutdownAction. Since QEMU 6.0. See run-state.json.
 type ShutdownAction string
 
 // The values of ShutdownAction.
@@ -280,9 +262,7 @@ const (
 	ShutdownActionPause    ShutdownAction = "pause"
 )
 
-// PanicAction is the QAPI enum PanicAction.
-//
-// Since QEMU 6.0. See run-state.json.
+// PanicAction is the enum PanicAction. Since QEMU 6.0. See run-state.json.
 type PanicAction string
 
 // The values of PanicAction.
@@ -293,9 +273,7 @@ const (
 	PanicActionNone        PanicAction = "none"
 )
 
-// WatchdogSetAction is the QMP command watchdog-set-action.
-//
-// Since QEMU 2.11. See run-state.json.
+// WatchdogSetAction executes watchdog-set-action. Since QEMU 2.11. See run-state.json.
 type WatchdogSetAction struct {
 	Action WatchdogAction
 }
@@ -312,14 +290,11 @@ func (r WatchdogSetAction) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r WatchdogSetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "watchdog-set-action", Args: &r}, opts)
 }
 
-// SetAction is the QMP command set-action.
-//
-// Since QEMU 6.0. See run-state.json.
+// SetAction executes set-action. Since QEMU 6.0. See run-state.json.
 type SetAction struct {
 	Reboot   *RebootAction
 	Shutdown *ShutdownAction
@@ -342,14 +317,11 @@ func (r SetAction) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-action", Args: &r}, opts)
 }
 
-// GuestPanickedEvent is the event GUEST_PANICKED.
-//
-// Since QEMU 1.5. See run-state.json.
+// GuestPanickedEvent is the event GUEST_PANICKED. Since QEMU 1.5. See run-state.json.
 type GuestPanickedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -373,9 +345,7 @@ func (*GuestPanickedEvent) EventName() string {
 	return EventGuestPanicked
 }
 
-// GuestCrashloadedEvent is the event GUEST_CRASHLOADED.
-//
-// Since QEMU 5.0. See run-state.json.
+// GuestCrashloadedEvent is the event GUEST_CRASHLOADED. Since QEMU 5.0. See run-state.json.
 type GuestCrashloadedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -399,9 +369,7 @@ func (*GuestCrashloadedEvent) EventName() string {
 	return EventGuestCrashloaded
 }
 
-// GuestPvshutdownEvent is the event GUEST_PVSHUTDOWN.
-//
-// Since QEMU 9.1. See run-state.json.
+// GuestPvshutdownEvent is the event GUEST_PVSHUTDOWN. Since QEMU 9.1. See run-state.json.
 type GuestPvshutdownEvent struct{}
 
 func (v *GuestPvshutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -413,9 +381,7 @@ func (*GuestPvshutdownEvent) EventName() string {
 	return EventGuestPvshutdown
 }
 
-// GuestPanicAction is the QAPI enum GuestPanicAction.
-//
-// Since QEMU 2.1. See run-state.json.
+// GuestPanicAction is the enum GuestPanicAction. Since QEMU 2.1. See run-state.json.
 type GuestPanicAction string
 
 // The values of GuestPanicAction.
@@ -425,9 +391,8 @@ const (
 	GuestPanicActionRun      GuestPanicAction = "run"
 )
 
-// GuestPanicInformationType is the QAPI enum GuestPanicInformationType.
-//
-// Since QEMU 2.9. See run-state.json.
+// GuestPanicInformationType is the enum GuestPanicInformationType. Since QEMU 2.9. See
+// run-state.json.
 type GuestPanicInformationType string
 
 // The values of GuestPanicInformationType.
@@ -439,22 +404,23 @@ const (
 	GuestPanicInformationTypeSEV GuestPanicInformationType = "sev"
 )
 
-// GuestPanicInformation is the QAPI union GuestPanicInformation.
-//
-// Since QEMU 2.9. See run-state.json.
+// GuestPanicInformation is the union GuestPanicInformation. Since QEMU 2.9. See
+// run-state.json.
 type GuestPanicInformation struct {
-	// Decides what Branch holds.
-	Type   GuestPanicInformationType   `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type GuestPanicInformationType `json:"type"`
+	// What Type selects: *GuestPanicInformationHyperV, *GuestPanicInformationS390,
+	// *GuestPanicInformationTdx, *GuestPanicInformationSev or *RawBranch.
 	Branch GuestPanicInformationBranch `json:",omitzero"`
 }
 
-// GuestPanicInformationBranch is what the Type of GuestPanicInformation adds to it:
+// GuestPanicInformationBranch is the branch of [GuestPanicInformation] that Type selects:
 //
-//   - *GuestPanicInformationHyperV: hyper-v
-//   - *GuestPanicInformationS390: s390
-//   - *GuestPanicInformationTdx: tdx
-//   - *GuestPanicInformationSev: sev (seen first in QEMU 11.1)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*GuestPanicInformationHyperV]: hyper-v
+//   - [*GuestPanicInformationS390]: s390
+//   - [*GuestPanicInformationTdx]: tdx
+//   - [*GuestPanicInformationSev]: sev (seen first in QEMU 11.1)
+//   - [*RawBranch]: any other value, or none
 type GuestPanicInformationBranch interface {
 	wire.MemberDecoder
 	isGuestPanicInformationBranch()
@@ -497,9 +463,8 @@ func (v *GuestPanicInformation) DecodeBranch(end bool) (wire.MemberDecoder, bool
 	return v.Branch, true
 }
 
-// GuestPanicInformationHyperV is the QAPI struct GuestPanicInformationHyperV.
-//
-// Since QEMU 2.9. See run-state.json.
+// GuestPanicInformationHyperV is the struct GuestPanicInformationHyperV. Since QEMU 2.9. See
+// run-state.json.
 type GuestPanicInformationHyperV struct {
 	Arg1 uint64 `json:"arg1"`
 	Arg2 uint64 `json:"arg2"`
@@ -529,9 +494,7 @@ func (v *GuestPanicInformationHyperV) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// S390CrashReason is the QAPI enum S390CrashReason.
-//
-// Since QEMU 2.12. See run-state.json.
+// S390CrashReason is the enum S390CrashReason. Since QEMU 2.12. See run-state.json.
 type S390CrashReason string
 
 // The values of S390CrashReason.
@@ -543,9 +506,8 @@ const (
 	S390CrashReasonOpintLoop    S390CrashReason = "opint-loop"
 )
 
-// GuestPanicInformationS390 is the QAPI struct GuestPanicInformationS390.
-//
-// Since QEMU 2.12. See run-state.json.
+// GuestPanicInformationS390 is the struct GuestPanicInformationS390. Since QEMU 2.12. See
+// run-state.json.
 type GuestPanicInformationS390 struct {
 	Core    uint32          `json:"core"`
 	PswMask uint64          `json:"psw-mask"`
@@ -571,9 +533,8 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestPanicInformationTdx is the QAPI struct GuestPanicInformationTdx.
-//
-// Since QEMU 10.1. See run-state.json.
+// GuestPanicInformationTdx is the struct GuestPanicInformationTdx. Since QEMU 10.1. See
+// run-state.json.
 type GuestPanicInformationTdx struct {
 	ErrorCode uint32  `json:"error-code"`
 	Message   string  `json:"message"`
@@ -595,9 +556,7 @@ func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// MemoryFailureEvent is the event MEMORY_FAILURE.
-//
-// Since QEMU 5.2. See run-state.json.
+// MemoryFailureEvent is the event MEMORY_FAILURE. Since QEMU 5.2. See run-state.json.
 type MemoryFailureEvent struct {
 	Recipient MemoryFailureRecipient `json:"recipient"`
 	Action    MemoryFailureAction    `json:"action"`
@@ -624,9 +583,8 @@ func (*MemoryFailureEvent) EventName() string {
 	return EventMemoryFailure
 }
 
-// MemoryFailureRecipient is the QAPI enum MemoryFailureRecipient.
-//
-// Since QEMU 5.2. See run-state.json.
+// MemoryFailureRecipient is the enum MemoryFailureRecipient. Since QEMU 5.2. See
+// run-state.json.
 type MemoryFailureRecipient string
 
 // The values of MemoryFailureRecipient.
@@ -635,9 +593,7 @@ const (
 	MemoryFailureRecipientGuest      MemoryFailureRecipient = "guest"
 )
 
-// MemoryFailureAction is the QAPI enum MemoryFailureAction.
-//
-// Since QEMU 5.2. See run-state.json.
+// MemoryFailureAction is the enum MemoryFailureAction. Since QEMU 5.2. See run-state.json.
 type MemoryFailureAction string
 
 // The values of MemoryFailureAction.
@@ -648,9 +604,7 @@ const (
 	MemoryFailureActionReset  MemoryFailureAction = "reset"
 )
 
-// MemoryFailureFlags is the QAPI struct MemoryFailureFlags.
-//
-// Since QEMU 5.2. See run-state.json.
+// MemoryFailureFlags is the struct MemoryFailureFlags. Since QEMU 5.2. See run-state.json.
 type MemoryFailureFlags struct {
 	ActionRequired bool `json:"action-required"`
 	Recursive      bool `json:"recursive"`
@@ -668,9 +622,7 @@ func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NotifyVmexitOption is the QAPI enum NotifyVmexitOption.
-//
-// Since QEMU 7.2. See run-state.json.
+// NotifyVmexitOption is the enum NotifyVmexitOption. Since QEMU 7.2. See run-state.json.
 type NotifyVmexitOption string
 
 // The values of NotifyVmexitOption.
@@ -680,9 +632,8 @@ const (
 	NotifyVmexitOptionDisable       NotifyVmexitOption = "disable"
 )
 
-// GuestPanicInformationSev is the QAPI struct GuestPanicInformationSev.
-//
-// Seen first in QEMU 11.1. See run-state.json.
+// GuestPanicInformationSev is the struct GuestPanicInformationSev. Seen first in QEMU 11.1.
+// See run-state.json.
 type GuestPanicInformationSev struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`

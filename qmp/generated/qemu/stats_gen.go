@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// StatsType is the QAPI enum StatsType.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsType is the enum StatsType. Since QEMU 7.1. See stats.json.
 type StatsType string
 
 // The values of StatsType.
@@ -22,9 +20,7 @@ const (
 	StatsTypeLog2Histogram   StatsType = "log2-histogram"
 )
 
-// StatsUnit is the QAPI enum StatsUnit.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsUnit is the enum StatsUnit. Since QEMU 7.1. See stats.json.
 type StatsUnit string
 
 // The values of StatsUnit.
@@ -35,9 +31,7 @@ const (
 	StatsUnitBoolean StatsUnit = "boolean"
 )
 
-// StatsProvider is the QAPI enum StatsProvider.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsProvider is the enum StatsProvider. Since QEMU 7.1. See stats.json.
 type StatsProvider string
 
 // The values of StatsProvider.
@@ -46,9 +40,7 @@ const (
 	StatsProviderCryptodev StatsProvider = "cryptodev"
 )
 
-// StatsTarget is the QAPI enum StatsTarget.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsTarget is the enum StatsTarget. Since QEMU 7.1. See stats.json.
 type StatsTarget string
 
 // The values of StatsTarget.
@@ -58,9 +50,7 @@ const (
 	StatsTargetCryptodev StatsTarget = "cryptodev"
 )
 
-// StatsRequest is the QAPI struct StatsRequest.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsRequest is the struct StatsRequest. Since QEMU 7.1. See stats.json.
 type StatsRequest struct {
 	Provider StatsProvider
 	Names    []string
@@ -85,9 +75,7 @@ func (v StatsRequest) String() string {
 	return qmp.Format(&v)
 }
 
-// StatsVCPUFilter is the QAPI struct StatsVCPUFilter.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsVCPUFilter is the struct StatsVCPUFilter. Since QEMU 7.1. See stats.json.
 type StatsVCPUFilter struct {
 	VCPUs []string
 }
@@ -110,22 +98,21 @@ func (v StatsVCPUFilter) String() string {
 	return qmp.Format(&v)
 }
 
-// StatsFilter is the QAPI union StatsFilter.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsFilter is the union StatsFilter. [QueryStats] sends it. Since QEMU 7.1. See stats.json.
 type StatsFilter struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target    StatsTarget
 	Providers []StatsRequest
-	Branch    StatsFilterBranch
+	// What Target selects: *StatsVCPUFilter or *RawBranch; nil for a value that adds nothing.
+	Branch StatsFilterBranch
 }
 
-// StatsFilterBranch is what the Target of StatsFilter adds to it:
+// StatsFilterBranch is the branch of [StatsFilter] that Target selects:
 //
-//   - *StatsVCPUFilter: vcpu
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*StatsVCPUFilter]: vcpu
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for vm, cryptodev.
+// The branch is nil for vm, cryptodev.
 type StatsFilterBranch interface {
 	wire.MemberEncoder
 	isStatsFilterBranch()
@@ -163,10 +150,8 @@ func (v StatsFilter) String() string {
 	return qmp.Format(&v)
 }
 
-// StatsValue is the QAPI alternate StatsValue: exactly one of its fields is set. Decoding sets
-// none for a kind of value that is not among them.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsValue is the alternate StatsValue. Exactly one of its fields is set. Since QEMU 7.1.
+// See stats.json.
 type StatsValue struct {
 	Scalar  *uint64  `json:",omitzero"`
 	Boolean *bool    `json:",omitzero"`
@@ -190,9 +175,7 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	}
 }
 
-// Stats is the QAPI struct Stats.
-//
-// Since QEMU 7.1. See stats.json.
+// Stats is the struct Stats. Since QEMU 7.1. See stats.json.
 type Stats struct {
 	Name  string     `json:"name"`
 	Value StatsValue `json:"value"`
@@ -210,9 +193,8 @@ func (v *Stats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsResult is the QAPI struct StatsResult.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsResult is the struct StatsResult. [QueryStats] returns it. Since QEMU 7.1. See
+// stats.json.
 type StatsResult struct {
 	Provider StatsProvider `json:"provider"`
 	QOMPath  *string       `json:"qom-path,omitzero"`
@@ -238,9 +220,8 @@ func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryStats is the QMP command query-stats.
-//
-// Since QEMU 7.1. See stats.json.
+// QueryStats executes query-stats and returns a list of [StatsResult]. Since QEMU 7.1. See
+// stats.json.
 type QueryStats StatsFilter
 
 func (r QueryStats) MarshalJSON() ([]byte, error) {
@@ -251,7 +232,6 @@ func (r QueryStats) String() string {
 	return qmp.Format((*StatsFilter)(&r))
 }
 
-// Do executes the command.
 func (r QueryStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]StatsResult, error) {
 	var v []StatsResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-stats", Args: (*StatsFilter)(&r), Result: func(d *wire.Decoder) {
@@ -264,9 +244,7 @@ func (r QueryStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// StatsSchemaValue is the QAPI struct StatsSchemaValue.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsSchemaValue is the struct StatsSchemaValue. Since QEMU 7.1. See stats.json.
 type StatsSchemaValue struct {
 	Name       string     `json:"name"`
 	Type       StatsType  `json:"type"`
@@ -300,9 +278,8 @@ func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsSchema is the QAPI struct StatsSchema.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsSchema is the struct StatsSchema. [QueryStatsSchemas] returns it. Since QEMU 7.1. See
+// stats.json.
 type StatsSchema struct {
 	Provider StatsProvider      `json:"provider"`
 	Target   StatsTarget        `json:"target"`
@@ -328,9 +305,8 @@ func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryStatsSchemas is the QMP command query-stats-schemas.
-//
-// Since QEMU 7.1. See stats.json.
+// QueryStatsSchemas executes query-stats-schemas and returns a list of [StatsSchema]. Since
+// QEMU 7.1. See stats.json.
 type QueryStatsSchemas struct {
 	Provider *StatsProvider
 }
@@ -347,7 +323,6 @@ func (r QueryStatsSchemas) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryStatsSchemas) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]StatsSchema, error) {
 	var v []StatsSchema
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-stats-schemas", Args: &r, Result: func(d *wire.Decoder) {

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TpmModel is the QAPI enum TpmModel.
-//
-// Since QEMU 1.5. See tpm.json.
+// TpmModel is the enum TpmModel. [QueryTPMModels] returns it. Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TpmModel string
@@ -22,14 +20,12 @@ const (
 	TpmModelTPMSpapr TpmModel = "tpm-spapr"
 )
 
-// QueryTPMModels is the QMP command query-tpm-models.
-//
-// Since QEMU 1.5. See tpm.json.
+// QueryTPMModels executes query-tpm-models and returns a list of [TpmModel]. Since QEMU 1.5.
+// See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMModels struct{}
 
-// Do executes the command.
 func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmModel, error) {
 	var v []TpmModel
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-models", Result: func(d *wire.Decoder) {
@@ -41,9 +37,7 @@ func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// TpmType is the QAPI enum TpmType.
-//
-// Since QEMU 1.5. See tpm.json.
+// TpmType is the enum TpmType. [QueryTPMTypes] returns it. Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TpmType string
@@ -54,14 +48,12 @@ const (
 	TpmTypeEmulator    TpmType = "emulator"
 )
 
-// QueryTPMTypes is the QMP command query-tpm-types.
-//
-// Since QEMU 1.5. See tpm.json.
+// QueryTPMTypes executes query-tpm-types and returns a list of [TpmType]. Since QEMU 1.5. See
+// tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMTypes struct{}
 
-// Do executes the command.
 func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmType, error) {
 	var v []TpmType
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-types", Result: func(d *wire.Decoder) {
@@ -73,9 +65,7 @@ func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// TPMPassthroughOptions is the QAPI struct TPMPassthroughOptions.
-//
-// Since QEMU 1.5. See tpm.json.
+// TPMPassthroughOptions is the struct TPMPassthroughOptions. Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMPassthroughOptions struct {
@@ -95,9 +85,7 @@ func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMEmulatorOptions is the QAPI struct TPMEmulatorOptions.
-//
-// Since QEMU 2.11. See tpm.json.
+// TPMEmulatorOptions is the struct TPMEmulatorOptions. Since QEMU 2.11. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMEmulatorOptions struct {
@@ -113,9 +101,8 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMPassthroughOptionsWrapper is the QAPI struct TPMPassthroughOptionsWrapper.
-//
-// Since QEMU 1.5. See tpm.json.
+// TPMPassthroughOptionsWrapper is the struct TPMPassthroughOptionsWrapper. Since QEMU 1.5. See
+// tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMPassthroughOptionsWrapper struct {
@@ -131,9 +118,8 @@ func (v *TPMPassthroughOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// TPMEmulatorOptionsWrapper is the QAPI struct TPMEmulatorOptionsWrapper.
-//
-// Since QEMU 2.11. See tpm.json.
+// TPMEmulatorOptionsWrapper is the struct TPMEmulatorOptionsWrapper. Since QEMU 2.11. See
+// tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMEmulatorOptionsWrapper struct {
@@ -149,22 +135,21 @@ func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TpmTypeOptions is the QAPI union TpmTypeOptions.
-//
-// Since QEMU 1.5. See tpm.json.
+// TpmTypeOptions is the union TpmTypeOptions. Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TpmTypeOptions struct {
-	// Decides what Branch holds.
-	Type   TpmType              `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type TpmType `json:"type"`
+	// What Type selects: *TPMPassthroughOptionsWrapper, *TPMEmulatorOptionsWrapper or *RawBranch.
 	Branch TpmTypeOptionsBranch `json:",omitzero"`
 }
 
-// TpmTypeOptionsBranch is what the Type of TpmTypeOptions adds to it:
+// TpmTypeOptionsBranch is the branch of [TpmTypeOptions] that Type selects:
 //
-//   - *TPMPassthroughOptionsWrapper: passthrough
-//   - *TPMEmulatorOptionsWrapper: emulator
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*TPMPassthroughOptionsWrapper]: passthrough
+//   - [*TPMEmulatorOptionsWrapper]: emulator
+//   - [*RawBranch]: any other value, or none
 type TpmTypeOptionsBranch interface {
 	wire.MemberDecoder
 	isTpmTypeOptionsBranch()
@@ -201,9 +186,7 @@ func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// TPMInfo is the QAPI struct TPMInfo.
-//
-// Since QEMU 1.5. See tpm.json.
+// TPMInfo is the struct TPMInfo. [QueryTPM] returns it. Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMInfo struct {
@@ -227,14 +210,11 @@ func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTPM is the QMP command query-tpm.
-//
-// Since QEMU 1.5. See tpm.json.
+// QueryTPM executes query-tpm and returns a list of [TPMInfo]. Since QEMU 1.5. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPM struct{}
 
-// Do executes the command.
 func (r QueryTPM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMInfo, error) {
 	var v []TPMInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm", Result: func(d *wire.Decoder) {

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TraceEventState is the QAPI enum TraceEventState.
-//
-// Since QEMU 2.2. See trace.json.
+// TraceEventState is the enum TraceEventState. Since QEMU 2.2. See trace.json.
 type TraceEventState string
 
 // The values of TraceEventState.
@@ -20,9 +18,8 @@ const (
 	TraceEventStateEnabled     TraceEventState = "enabled"
 )
 
-// TraceEventInfo is the QAPI struct TraceEventInfo.
-//
-// Since QEMU 2.2. See trace.json.
+// TraceEventInfo is the struct TraceEventInfo. [TraceEventGetState] returns it. Since QEMU
+// 2.2. See trace.json.
 type TraceEventInfo struct {
 	Name  string          `json:"name"`
 	State TraceEventState `json:"state"`
@@ -40,8 +37,7 @@ func (v *TraceEventInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TraceEventGetState is the QMP command trace-event-get-state.
-//
+// TraceEventGetState executes trace-event-get-state and returns a list of [TraceEventInfo].
 // Since QEMU 2.2. See trace.json.
 type TraceEventGetState struct {
 	Name string
@@ -59,7 +55,6 @@ func (r TraceEventGetState) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TraceEventInfo, error) {
 	var v []TraceEventInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "trace-event-get-state", Args: &r, Result: func(d *wire.Decoder) {
@@ -72,9 +67,7 @@ func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// TraceEventSetState is the QMP command trace-event-set-state.
-//
-// Since QEMU 2.2. See trace.json.
+// TraceEventSetState executes trace-event-set-state. Since QEMU 2.2. See trace.json.
 type TraceEventSetState struct {
 	Name              string
 	Enable            bool
@@ -95,7 +88,6 @@ func (r TraceEventSetState) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r TraceEventSetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "trace-event-set-state", Args: &r}, opts)
 }

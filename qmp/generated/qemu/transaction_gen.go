@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Abort is the QAPI struct Abort.
-//
-// Since QEMU 1.6. See transaction.json.
+// Abort is the struct Abort. Since QEMU 1.6. See transaction.json.
 type Abort struct{}
 
 func (v *Abort) EncodeMembers(e *wire.Encoder) {}
@@ -23,9 +21,7 @@ func (v Abort) String() string {
 	return qmp.Format(&v)
 }
 
-// ActionCompletionMode is the QAPI enum ActionCompletionMode.
-//
-// Since QEMU 2.5. See transaction.json.
+// ActionCompletionMode is the enum ActionCompletionMode. Since QEMU 2.5. See transaction.json.
 type ActionCompletionMode string
 
 // The values of ActionCompletionMode.
@@ -34,9 +30,8 @@ const (
 	ActionCompletionModeGrouped    ActionCompletionMode = "grouped"
 )
 
-// TransactionActionKind is the QAPI enum TransactionActionKind.
-//
-// Since QEMU 1.1. See transaction.json.
+// TransactionActionKind is the enum TransactionActionKind. Since QEMU 1.1. See
+// transaction.json.
 type TransactionActionKind string
 
 // The values of TransactionActionKind.
@@ -56,9 +51,7 @@ const (
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
 
-// AbortWrapper is the QAPI struct AbortWrapper.
-//
-// Since QEMU 1.6. See transaction.json.
+// AbortWrapper is the struct AbortWrapper. Since QEMU 1.6. See transaction.json.
 type AbortWrapper struct {
 	Data Abort
 }
@@ -75,9 +68,8 @@ func (v AbortWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapAddWrapper is the QAPI struct BlockDirtyBitmapAddWrapper.
-//
-// Since QEMU 2.5. See transaction.json.
+// BlockDirtyBitmapAddWrapper is the struct BlockDirtyBitmapAddWrapper. Since QEMU 2.5. See
+// transaction.json.
 type BlockDirtyBitmapAddWrapper struct {
 	Data BlockDirtyBitmapAdd
 }
@@ -94,9 +86,8 @@ func (v BlockDirtyBitmapAddWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapWrapper is the QAPI struct BlockDirtyBitmapWrapper.
-//
-// Since QEMU 2.5. See transaction.json.
+// BlockDirtyBitmapWrapper is the struct BlockDirtyBitmapWrapper. Since QEMU 2.5. See
+// transaction.json.
 type BlockDirtyBitmapWrapper struct {
 	Data BlockDirtyBitmap
 }
@@ -113,9 +104,8 @@ func (v BlockDirtyBitmapWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapMergeWrapper is the QAPI struct BlockDirtyBitmapMergeWrapper.
-//
-// Since QEMU 4.0. See transaction.json.
+// BlockDirtyBitmapMergeWrapper is the struct BlockDirtyBitmapMergeWrapper. Since QEMU 4.0. See
+// transaction.json.
 type BlockDirtyBitmapMergeWrapper struct {
 	Data BlockDirtyBitmapMerge
 }
@@ -132,9 +122,8 @@ func (v BlockDirtyBitmapMergeWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevBackupWrapper is the QAPI struct BlockdevBackupWrapper.
-//
-// Since QEMU 2.3. See transaction.json.
+// BlockdevBackupWrapper is the struct BlockdevBackupWrapper. Since QEMU 2.3. See
+// transaction.json.
 type BlockdevBackupWrapper struct {
 	Data BlockdevBackup
 }
@@ -151,9 +140,8 @@ func (v BlockdevBackupWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshotWrapper is the QAPI struct BlockdevSnapshotWrapper.
-//
-// Since QEMU 2.5. See transaction.json.
+// BlockdevSnapshotWrapper is the struct BlockdevSnapshotWrapper. Since QEMU 2.5. See
+// transaction.json.
 type BlockdevSnapshotWrapper struct {
 	Data BlockdevSnapshot
 }
@@ -170,9 +158,8 @@ func (v BlockdevSnapshotWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshotInternalWrapper is the QAPI struct BlockdevSnapshotInternalWrapper.
-//
-// Since QEMU 1.7. See transaction.json.
+// BlockdevSnapshotInternalWrapper is the struct BlockdevSnapshotInternalWrapper. Since QEMU
+// 1.7. See transaction.json.
 type BlockdevSnapshotInternalWrapper struct {
 	Data BlockdevSnapshotInternal
 }
@@ -189,9 +176,8 @@ func (v BlockdevSnapshotInternalWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshotSyncWrapper is the QAPI struct BlockdevSnapshotSyncWrapper.
-//
-// Since QEMU 1.1. See transaction.json.
+// BlockdevSnapshotSyncWrapper is the struct BlockdevSnapshotSyncWrapper. Since QEMU 1.1. See
+// transaction.json.
 type BlockdevSnapshotSyncWrapper struct {
 	Data BlockdevSnapshotSync
 }
@@ -208,9 +194,7 @@ func (v BlockdevSnapshotSyncWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// DriveBackupWrapper is the QAPI struct DriveBackupWrapper.
-//
-// Since QEMU 1.6. See transaction.json.
+// DriveBackupWrapper is the struct DriveBackupWrapper. Since QEMU 1.6. See transaction.json.
 type DriveBackupWrapper struct {
 	Data DriveBackup
 }
@@ -227,27 +211,30 @@ func (v DriveBackupWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// TransactionAction is the QAPI union TransactionAction.
-//
-// Since QEMU 1.1. See transaction.json.
+// TransactionAction is the union TransactionAction. Since QEMU 1.1. See transaction.json.
 type TransactionAction struct {
-	// Decides what Branch holds.
-	Type   TransactionActionKind
+	// Selects Branch. It may be empty unless Branch is *BlockDirtyBitmapWrapper or *RawBranch.
+	Type TransactionActionKind
+	// What Type selects: *AbortWrapper, *BlockDirtyBitmapAddWrapper, *BlockDirtyBitmapWrapper,
+	// *BlockDirtyBitmapMergeWrapper, *BlockdevBackupWrapper, *BlockdevSnapshotWrapper,
+	// *BlockdevSnapshotInternalWrapper, *BlockdevSnapshotSyncWrapper, *DriveBackupWrapper or
+	// *RawBranch.
 	Branch TransactionActionBranch
 }
 
-// TransactionActionBranch is what the Type of TransactionAction adds to it:
+// TransactionActionBranch is the branch of [TransactionAction] that Type selects:
 //
-//   - *AbortWrapper: abort
-//   - *BlockDirtyBitmapAddWrapper: block-dirty-bitmap-add
-//   - *BlockDirtyBitmapWrapper: block-dirty-bitmap-remove, block-dirty-bitmap-clear, block-dirty-bitmap-enable, block-dirty-bitmap-disable
-//   - *BlockDirtyBitmapMergeWrapper: block-dirty-bitmap-merge
-//   - *BlockdevBackupWrapper: blockdev-backup
-//   - *BlockdevSnapshotWrapper: blockdev-snapshot
-//   - *BlockdevSnapshotInternalWrapper: blockdev-snapshot-internal-sync
-//   - *BlockdevSnapshotSyncWrapper: blockdev-snapshot-sync
-//   - *DriveBackupWrapper: drive-backup
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*AbortWrapper]: abort
+//   - [*BlockDirtyBitmapAddWrapper]: block-dirty-bitmap-add
+//   - [*BlockDirtyBitmapWrapper]: block-dirty-bitmap-remove, block-dirty-bitmap-clear,
+//     block-dirty-bitmap-enable, block-dirty-bitmap-disable
+//   - [*BlockDirtyBitmapMergeWrapper]: block-dirty-bitmap-merge
+//   - [*BlockdevBackupWrapper]: blockdev-backup
+//   - [*BlockdevSnapshotWrapper]: blockdev-snapshot
+//   - [*BlockdevSnapshotInternalWrapper]: blockdev-snapshot-internal-sync
+//   - [*BlockdevSnapshotSyncWrapper]: blockdev-snapshot-sync
+//   - [*DriveBackupWrapper]: drive-backup
+//   - [*RawBranch]: any other value, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder
 	isTransactionActionBranch()
@@ -302,9 +289,8 @@ func (v TransactionAction) String() string {
 	return qmp.Format(&v)
 }
 
-// TransactionProperties is the QAPI struct TransactionProperties.
-//
-// Since QEMU 2.5. See transaction.json.
+// TransactionProperties is the struct TransactionProperties. Since QEMU 2.5. See
+// transaction.json.
 type TransactionProperties struct {
 	CompletionMode *ActionCompletionMode
 }
@@ -321,9 +307,10 @@ func (v TransactionProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// Transaction is the QMP command transaction.
+// Transaction executes transaction. Since QEMU 1.1. See transaction.json.
 //
-// Since QEMU 1.1. See transaction.json.
+// [JobStatusChangeEvent] follows at each change of the state of a job, if an action starts
+// one.
 type Transaction struct {
 	Actions    []TransactionAction
 	Properties *TransactionProperties
@@ -348,7 +335,6 @@ func (r Transaction) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Transaction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "transaction", Args: &r}, opts)
 }

@@ -2,9 +2,7 @@
 
 package qemu
 
-// UefiVariable is the QAPI struct UefiVariable.
-//
-// Since QEMU 10.0. See uefi.json.
+// UefiVariable is the struct UefiVariable. Since QEMU 10.0. See uefi.json.
 type UefiVariable struct {
 	GUID   string
 	Name   string
@@ -14,9 +12,7 @@ type UefiVariable struct {
 	Digest *string
 }
 
-// UefiVarStore is the QAPI struct UefiVarStore.
-//
-// Since QEMU 10.0. See uefi.json.
+// UefiVarStore is the struct UefiVarStore. Since QEMU 10.0. See uefi.json.
 type UefiVarStore struct {
 	Version   int64
 	Variables []UefiVariable

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DisplayProtocol is the QAPI enum DisplayProtocol.
-//
-// Since QEMU 7.0. See ui.json.
+// DisplayProtocol is the enum DisplayProtocol. Since QEMU 7.0. See ui.json.
 type DisplayProtocol string
 
 // The values of DisplayProtocol.
@@ -19,9 +17,7 @@ const (
 	DisplayProtocolSpice DisplayProtocol = "spice"
 )
 
-// SetPasswordAction is the QAPI enum SetPasswordAction.
-//
-// Since QEMU 7.0. See ui.json.
+// SetPasswordAction is the enum SetPasswordAction. Since QEMU 7.0. See ui.json.
 type SetPasswordAction string
 
 // The values of SetPasswordAction.
@@ -31,24 +27,25 @@ const (
 	SetPasswordActionDisconnect SetPasswordAction = "disconnect"
 )
 
-// SetPasswordOptions is the QAPI union SetPasswordOptions.
-//
-// Since QEMU 7.0. See ui.json.
+// SetPasswordOptions is the union SetPasswordOptions. [SetPassword] sends it. Since QEMU 7.0.
+// See ui.json.
 type SetPasswordOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Protocol DisplayProtocol
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Password  string
 	Connected *SetPasswordAction
-	Branch    SetPasswordOptionsBranch
+	// What Protocol selects: *SetPasswordOptionsVnc or *RawBranch; nil for a value that adds
+	// nothing.
+	Branch SetPasswordOptionsBranch
 }
 
-// SetPasswordOptionsBranch is what the Protocol of SetPasswordOptions adds to it:
+// SetPasswordOptionsBranch is the branch of [SetPasswordOptions] that Protocol selects:
 //
-//   - *SetPasswordOptionsVnc: vnc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*SetPasswordOptionsVnc]: vnc
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for spice.
+// The branch is nil for spice.
 type SetPasswordOptionsBranch interface {
 	wire.MemberEncoder
 	isSetPasswordOptionsBranch()
@@ -81,9 +78,7 @@ func (v SetPasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SetPasswordOptionsVnc is the QAPI struct SetPasswordOptionsVnc.
-//
-// Since QEMU 7.0. See ui.json.
+// SetPasswordOptionsVnc is the struct SetPasswordOptionsVnc. Since QEMU 7.0. See ui.json.
 type SetPasswordOptionsVnc struct {
 	Display *string
 }
@@ -100,9 +95,7 @@ func (v SetPasswordOptionsVnc) String() string {
 	return qmp.Format(&v)
 }
 
-// SetPassword is the QMP command set_password.
-//
-// Since QEMU 0.14. See ui.json.
+// SetPassword executes set_password. Since QEMU 0.14. See ui.json.
 type SetPassword SetPasswordOptions
 
 func (r SetPassword) MarshalJSON() ([]byte, error) {
@@ -113,27 +106,27 @@ func (r SetPassword) String() string {
 	return qmp.Format((*SetPasswordOptions)(&r))
 }
 
-// Do executes the command.
 func (r SetPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set_password", Args: (*SetPasswordOptions)(&r)}, opts)
 }
 
-// ExpirePasswordOptions is the QAPI union ExpirePasswordOptions.
-//
-// Since QEMU 7.0. See ui.json.
+// ExpirePasswordOptions is the union ExpirePasswordOptions. [ExpirePassword] sends it. Since
+// QEMU 7.0. See ui.json.
 type ExpirePasswordOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Protocol DisplayProtocol
 	Time     string
-	Branch   ExpirePasswordOptionsBranch
+	// What Protocol selects: *ExpirePasswordOptionsVnc or *RawBranch; nil for a value that adds
+	// nothing.
+	Branch ExpirePasswordOptionsBranch
 }
 
-// ExpirePasswordOptionsBranch is what the Protocol of ExpirePasswordOptions adds to it:
+// ExpirePasswordOptionsBranch is the branch of [ExpirePasswordOptions] that Protocol selects:
 //
-//   - *ExpirePasswordOptionsVnc: vnc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*ExpirePasswordOptionsVnc]: vnc
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for spice.
+// The branch is nil for spice.
 type ExpirePasswordOptionsBranch interface {
 	wire.MemberEncoder
 	isExpirePasswordOptionsBranch()
@@ -165,9 +158,8 @@ func (v ExpirePasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ExpirePasswordOptionsVnc is the QAPI struct ExpirePasswordOptionsVnc.
-//
-// Since QEMU 7.0. See ui.json.
+// ExpirePasswordOptionsVnc is the struct ExpirePasswordOptionsVnc. Since QEMU 7.0. See
+// ui.json.
 type ExpirePasswordOptionsVnc struct {
 	Display *string
 }
@@ -184,9 +176,7 @@ func (v ExpirePasswordOptionsVnc) String() string {
 	return qmp.Format(&v)
 }
 
-// ExpirePassword is the QMP command expire_password.
-//
-// Since QEMU 0.14. See ui.json.
+// ExpirePassword executes expire_password. Since QEMU 0.14. See ui.json.
 type ExpirePassword ExpirePasswordOptions
 
 func (r ExpirePassword) MarshalJSON() ([]byte, error) {
@@ -197,14 +187,11 @@ func (r ExpirePassword) String() string {
 	return qmp.Format((*ExpirePasswordOptions)(&r))
 }
 
-// Do executes the command.
 func (r ExpirePassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "expire_password", Args: (*ExpirePasswordOptions)(&r)}, opts)
 }
 
-// ImageFormat is the QAPI enum ImageFormat.
-//
-// Since QEMU 7.1. See ui.json.
+// ImageFormat is the enum ImageFormat. Since QEMU 7.1. See ui.json.
 type ImageFormat string
 
 // The values of ImageFormat.
@@ -213,9 +200,7 @@ const (
 	ImageFormatPNG ImageFormat = "png"
 )
 
-// Screendump is the QMP command screendump.
-//
-// Since QEMU 0.14. See ui.json.
+// Screendump executes screendump. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_PIXMAN.
 type Screendump struct {
@@ -240,14 +225,11 @@ func (r Screendump) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "screendump", Args: &r}, opts)
 }
 
-// SpiceBasicInfo is the QAPI struct SpiceBasicInfo.
-//
-// Since QEMU 2.1. See ui.json.
+// SpiceBasicInfo is the struct SpiceBasicInfo. Since QEMU 2.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceBasicInfo struct {
@@ -271,9 +253,7 @@ func (v *SpiceBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceServerInfo is the QAPI struct SpiceServerInfo.
-//
-// Since QEMU 2.1. See ui.json.
+// SpiceServerInfo is the struct SpiceServerInfo. Since QEMU 2.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceServerInfo struct {
@@ -301,9 +281,7 @@ func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceChannel is the QAPI struct SpiceChannel.
-//
-// Since QEMU 0.14. See ui.json.
+// SpiceChannel is the struct SpiceChannel. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceChannel struct {
@@ -343,9 +321,7 @@ func (v *SpiceChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceQueryMouseMode is the QAPI enum SpiceQueryMouseMode.
-//
-// Since QEMU 1.1. See ui.json.
+// SpiceQueryMouseMode is the enum SpiceQueryMouseMode. Since QEMU 1.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceQueryMouseMode string
@@ -357,9 +333,7 @@ const (
 	SpiceQueryMouseModeUnknown SpiceQueryMouseMode = "unknown"
 )
 
-// SpiceInfo is the QAPI struct SpiceInfo.
-//
-// Since QEMU 0.14. See ui.json.
+// SpiceInfo is the struct SpiceInfo. [QuerySpice] returns it. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceInfo struct {
@@ -411,14 +385,11 @@ func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySpice is the QMP command query-spice.
-//
-// Since QEMU 0.14. See ui.json.
+// QuerySpice executes query-spice and returns [SpiceInfo]. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type QuerySpice struct{}
 
-// Do executes the command.
 func (r QuerySpice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SpiceInfo, error) {
 	var v SpiceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-spice", Result: func(d *wire.Decoder) {
@@ -427,9 +398,7 @@ func (r QuerySpice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// SpiceConnectedEvent is the event SPICE_CONNECTED.
-//
-// Since QEMU 0.14. See ui.json.
+// SpiceConnectedEvent is the event SPICE_CONNECTED. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceConnectedEvent struct {
@@ -454,9 +423,7 @@ func (*SpiceConnectedEvent) EventName() string {
 	return EventSpiceConnected
 }
 
-// SpiceInitializedEvent is the event SPICE_INITIALIZED.
-//
-// Since QEMU 0.14. See ui.json.
+// SpiceInitializedEvent is the event SPICE_INITIALIZED. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceInitializedEvent struct {
@@ -481,9 +448,7 @@ func (*SpiceInitializedEvent) EventName() string {
 	return EventSpiceInitialized
 }
 
-// SpiceDisconnectedEvent is the event SPICE_DISCONNECTED.
-//
-// Since QEMU 0.14. See ui.json.
+// SpiceDisconnectedEvent is the event SPICE_DISCONNECTED. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceDisconnectedEvent struct {
@@ -508,9 +473,8 @@ func (*SpiceDisconnectedEvent) EventName() string {
 	return EventSpiceDisconnected
 }
 
-// SpiceMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED.
-//
-// Since QEMU 1.3. See ui.json.
+// SpiceMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED. Since QEMU 1.3. See
+// ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceMigrateCompletedEvent struct{}
@@ -524,9 +488,7 @@ func (*SpiceMigrateCompletedEvent) EventName() string {
 	return EventSpiceMigrateCompleted
 }
 
-// VncBasicInfo is the QAPI struct VncBasicInfo.
-//
-// Since QEMU 2.1. See ui.json.
+// VncBasicInfo is the struct VncBasicInfo. Since QEMU 2.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncBasicInfo struct {
@@ -554,9 +516,7 @@ func (v *VncBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncServerInfo is the QAPI struct VncServerInfo.
-//
-// Since QEMU 2.1. See ui.json.
+// VncServerInfo is the struct VncServerInfo. Since QEMU 2.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncServerInfo struct {
@@ -588,9 +548,7 @@ func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncClientInfo is the QAPI struct VncClientInfo.
-//
-// Since QEMU 0.14. See ui.json.
+// VncClientInfo is the struct VncClientInfo. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncClientInfo struct {
@@ -626,9 +584,7 @@ func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncInfo is the QAPI struct VncInfo.
-//
-// Since QEMU 0.14. See ui.json.
+// VncInfo is the struct VncInfo. [QueryVNC] returns it. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncInfo struct {
@@ -668,9 +624,7 @@ func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncPrimaryAuth is the QAPI enum VncPrimaryAuth.
-//
-// Since QEMU 2.3. See ui.json.
+// VncPrimaryAuth is the enum VncPrimaryAuth. Since QEMU 2.3. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncPrimaryAuth string
@@ -688,9 +642,7 @@ const (
 	VncPrimaryAuthSASL     VncPrimaryAuth = "sasl"
 )
 
-// VncVencryptSubAuth is the QAPI enum VncVencryptSubAuth.
-//
-// Since QEMU 2.3. See ui.json.
+// VncVencryptSubAuth is the enum VncVencryptSubAuth. Since QEMU 2.3. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncVencryptSubAuth string
@@ -708,9 +660,7 @@ const (
 	VncVencryptSubAuthX509SASL  VncVencryptSubAuth = "x509-sasl"
 )
 
-// VncServerInfo2 is the QAPI struct VncServerInfo2.
-//
-// Since QEMU 2.9. See ui.json.
+// VncServerInfo2 is the struct VncServerInfo2. Since QEMU 2.9. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncServerInfo2 struct {
@@ -746,9 +696,7 @@ func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncInfo2 is the QAPI struct VncInfo2.
-//
-// Since QEMU 2.3. See ui.json.
+// VncInfo2 is the struct VncInfo2. [QueryVNCServers] returns it. Since QEMU 2.3. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncInfo2 struct {
@@ -792,14 +740,11 @@ func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVNC is the QMP command query-vnc.
-//
-// Since QEMU 0.14. See ui.json.
+// QueryVNC executes query-vnc and returns [VncInfo]. Since QEMU 0.14. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNC struct{}
 
-// Do executes the command.
 func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VncInfo, error) {
 	var v VncInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vnc", Result: func(d *wire.Decoder) {
@@ -808,14 +753,12 @@ func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// QueryVNCServers is the QMP command query-vnc-servers.
-//
-// Since QEMU 2.3. See ui.json.
+// QueryVNCServers executes query-vnc-servers and returns a list of [VncInfo2]. Since QEMU 2.3.
+// See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNCServers struct{}
 
-// Do executes the command.
 func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VncInfo2, error) {
 	var v []VncInfo2
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vnc-servers", Result: func(d *wire.Decoder) {
@@ -828,13 +771,11 @@ func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// ChangeVNCPassword is the QMP command change-vnc-password.
-//
-// Since QEMU 1.1. See ui.json.
+// ChangeVNCPassword executes change-vnc-password. Since QEMU 1.1. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type ChangeVNCPassword struct {
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Password string
 }
 
@@ -850,14 +791,11 @@ func (r ChangeVNCPassword) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ChangeVNCPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-vnc-password", Args: &r}, opts)
 }
 
-// VNCConnectedEvent is the event VNC_CONNECTED.
-//
-// Since QEMU 0.13. See ui.json.
+// VNCConnectedEvent is the event VNC_CONNECTED. Since QEMU 0.13. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCConnectedEvent struct {
@@ -882,9 +820,7 @@ func (*VNCConnectedEvent) EventName() string {
 	return EventVNCConnected
 }
 
-// VNCInitializedEvent is the event VNC_INITIALIZED.
-//
-// Since QEMU 0.13. See ui.json.
+// VNCInitializedEvent is the event VNC_INITIALIZED. Since QEMU 0.13. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInitializedEvent struct {
@@ -909,9 +845,7 @@ func (*VNCInitializedEvent) EventName() string {
 	return EventVNCInitialized
 }
 
-// VNCDisconnectedEvent is the event VNC_DISCONNECTED.
-//
-// Since QEMU 0.13. See ui.json.
+// VNCDisconnectedEvent is the event VNC_DISCONNECTED. Since QEMU 0.13. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCDisconnectedEvent struct {
@@ -936,9 +870,7 @@ func (*VNCDisconnectedEvent) EventName() string {
 	return EventVNCDisconnected
 }
 
-// MouseInfo is the QAPI struct MouseInfo.
-//
-// Since QEMU 0.14. See ui.json.
+// MouseInfo is the struct MouseInfo. [QueryMice] returns it. Since QEMU 0.14. See ui.json.
 type MouseInfo struct {
 	Name     string `json:"name"`
 	Index    int64  `json:"index"`
@@ -964,12 +896,10 @@ func (v *MouseInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMice is the QMP command query-mice.
-//
-// Since QEMU 0.14. See ui.json.
+// QueryMice executes query-mice and returns a list of [MouseInfo]. Since QEMU 0.14. See
+// ui.json.
 type QueryMice struct{}
 
-// Do executes the command.
 func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MouseInfo, error) {
 	var v []MouseInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-mice", Result: func(d *wire.Decoder) {
@@ -982,9 +912,7 @@ func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// QKeyCode is the QAPI enum QKeyCode.
-//
-// Since QEMU 1.3. See ui.json.
+// QKeyCode is the enum QKeyCode. Since QEMU 1.3. See ui.json.
 type QKeyCode string
 
 // The values of QKeyCode.
@@ -1153,9 +1081,7 @@ const (
 	QKeyCodeF24              QKeyCode = "f24"
 )
 
-// KeyValueKind is the QAPI enum KeyValueKind.
-//
-// Since QEMU 1.3. See ui.json.
+// KeyValueKind is the enum KeyValueKind. Since QEMU 1.3. See ui.json.
 type KeyValueKind string
 
 // The values of KeyValueKind.
@@ -1164,9 +1090,7 @@ const (
 	KeyValueKindQcode  KeyValueKind = "qcode"
 )
 
-// IntWrapper is the QAPI struct IntWrapper.
-//
-// Since QEMU 1.3. See ui.json.
+// IntWrapper is the struct IntWrapper. Since QEMU 1.3. See ui.json.
 type IntWrapper struct {
 	Data int64
 }
@@ -1183,9 +1107,7 @@ func (v IntWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// QKeyCodeWrapper is the QAPI struct QKeyCodeWrapper.
-//
-// Since QEMU 1.3. See ui.json.
+// QKeyCodeWrapper is the struct QKeyCodeWrapper. Since QEMU 1.3. See ui.json.
 type QKeyCodeWrapper struct {
 	Data QKeyCode
 }
@@ -1202,20 +1124,19 @@ func (v QKeyCodeWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// KeyValue is the QAPI union KeyValue.
-//
-// Since QEMU 1.3. See ui.json.
+// KeyValue is the union KeyValue. Since QEMU 1.3. See ui.json.
 type KeyValue struct {
-	// Decides what Branch holds.
-	Type   KeyValueKind
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type KeyValueKind
+	// What Type selects: *IntWrapper, *QKeyCodeWrapper or *RawBranch.
 	Branch KeyValueBranch
 }
 
-// KeyValueBranch is what the Type of KeyValue adds to it:
+// KeyValueBranch is the branch of [KeyValue] that Type selects:
 //
-//   - *IntWrapper: number
-//   - *QKeyCodeWrapper: qcode
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*IntWrapper]: number
+//   - [*QKeyCodeWrapper]: qcode
+//   - [*RawBranch]: any other value, or none
 type KeyValueBranch interface {
 	wire.MemberEncoder
 	isKeyValueBranch()
@@ -1249,9 +1170,7 @@ func (v KeyValue) String() string {
 	return qmp.Format(&v)
 }
 
-// SendKey is the QMP command send-key.
-//
-// Since QEMU 1.3. See ui.json.
+// SendKey executes send-key. Since QEMU 1.3. See ui.json.
 type SendKey struct {
 	Keys     []KeyValue
 	HoldTime *int64
@@ -1274,14 +1193,11 @@ func (r SendKey) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SendKey) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "send-key", Args: &r}, opts)
 }
 
-// InputButton is the QAPI enum InputButton.
-//
-// Since QEMU 2.0. See ui.json.
+// InputButton is the enum InputButton. Since QEMU 2.0. See ui.json.
 type InputButton string
 
 // The values of InputButton.
@@ -1298,9 +1214,7 @@ const (
 	InputButtonTouch      InputButton = "touch"
 )
 
-// InputAxis is the QAPI enum InputAxis.
-//
-// Since QEMU 2.0. See ui.json.
+// InputAxis is the enum InputAxis. Since QEMU 2.0. See ui.json.
 type InputAxis string
 
 // The values of InputAxis.
@@ -1309,9 +1223,7 @@ const (
 	InputAxisY InputAxis = "y"
 )
 
-// InputMultiTouchType is the QAPI enum InputMultiTouchType.
-//
-// Since QEMU 8.1. See ui.json.
+// InputMultiTouchType is the enum InputMultiTouchType. Since QEMU 8.1. See ui.json.
 type InputMultiTouchType string
 
 // The values of InputMultiTouchType.
@@ -1323,9 +1235,7 @@ const (
 	InputMultiTouchTypeData   InputMultiTouchType = "data"
 )
 
-// InputKeyEvent is the QAPI struct InputKeyEvent.
-//
-// Since QEMU 2.0. See ui.json.
+// InputKeyEvent is the struct InputKeyEvent. Since QEMU 2.0. See ui.json.
 type InputKeyEvent struct {
 	Key  KeyValue
 	Down bool
@@ -1344,9 +1254,7 @@ func (v InputKeyEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputBtnEvent is the QAPI struct InputBtnEvent.
-//
-// Since QEMU 2.0. See ui.json.
+// InputBtnEvent is the struct InputBtnEvent. Since QEMU 2.0. See ui.json.
 type InputBtnEvent struct {
 	Button InputButton
 	Down   bool
@@ -1365,9 +1273,7 @@ func (v InputBtnEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputMoveEvent is the QAPI struct InputMoveEvent.
-//
-// Since QEMU 2.0. See ui.json.
+// InputMoveEvent is the struct InputMoveEvent. Since QEMU 2.0. See ui.json.
 type InputMoveEvent struct {
 	Axis  InputAxis
 	Value int64
@@ -1386,9 +1292,7 @@ func (v InputMoveEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputMultiTouchEvent is the QAPI struct InputMultiTouchEvent.
-//
-// Since QEMU 8.1. See ui.json.
+// InputMultiTouchEvent is the struct InputMultiTouchEvent. Since QEMU 8.1. See ui.json.
 type InputMultiTouchEvent struct {
 	Type       InputMultiTouchType
 	Slot       int64
@@ -1413,9 +1317,7 @@ func (v InputMultiTouchEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputEventKind is the QAPI enum InputEventKind.
-//
-// Since QEMU 2.0. See ui.json.
+// InputEventKind is the enum InputEventKind. Since QEMU 2.0. See ui.json.
 type InputEventKind string
 
 // The values of InputEventKind.
@@ -1427,9 +1329,7 @@ const (
 	InputEventKindMtt InputEventKind = "mtt"
 )
 
-// InputKeyEventWrapper is the QAPI struct InputKeyEventWrapper.
-//
-// Since QEMU 2.0. See ui.json.
+// InputKeyEventWrapper is the struct InputKeyEventWrapper. Since QEMU 2.0. See ui.json.
 type InputKeyEventWrapper struct {
 	Data InputKeyEvent
 }
@@ -1446,9 +1346,7 @@ func (v InputKeyEventWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// InputBtnEventWrapper is the QAPI struct InputBtnEventWrapper.
-//
-// Since QEMU 2.0. See ui.json.
+// InputBtnEventWrapper is the struct InputBtnEventWrapper. Since QEMU 2.0. See ui.json.
 type InputBtnEventWrapper struct {
 	Data InputBtnEvent
 }
@@ -1465,9 +1363,7 @@ func (v InputBtnEventWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// InputMoveEventWrapper is the QAPI struct InputMoveEventWrapper.
-//
-// Since QEMU 2.0. See ui.json.
+// InputMoveEventWrapper is the struct InputMoveEventWrapper. Since QEMU 2.0. See ui.json.
 type InputMoveEventWrapper struct {
 	Data InputMoveEvent
 }
@@ -1484,9 +1380,8 @@ func (v InputMoveEventWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// InputMultiTouchEventWrapper is the QAPI struct InputMultiTouchEventWrapper.
-//
-// Since QEMU 8.1. See ui.json.
+// InputMultiTouchEventWrapper is the struct InputMultiTouchEventWrapper. Since QEMU 8.1. See
+// ui.json.
 type InputMultiTouchEventWrapper struct {
 	Data InputMultiTouchEvent
 }
@@ -1503,22 +1398,22 @@ func (v InputMultiTouchEventWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// InputEvent is the QAPI union InputEvent.
-//
-// Since QEMU 2.0. See ui.json.
+// InputEvent is the union InputEvent. Since QEMU 2.0. See ui.json.
 type InputEvent struct {
-	// Decides what Branch holds.
-	Type   InputEventKind
+	// Selects Branch. It may be empty unless Branch is *InputMoveEventWrapper or *RawBranch.
+	Type InputEventKind
+	// What Type selects: *InputKeyEventWrapper, *InputBtnEventWrapper, *InputMoveEventWrapper,
+	// *InputMultiTouchEventWrapper or *RawBranch.
 	Branch InputEventBranch
 }
 
-// InputEventBranch is what the Type of InputEvent adds to it:
+// InputEventBranch is the branch of [InputEvent] that Type selects:
 //
-//   - *InputKeyEventWrapper: key
-//   - *InputBtnEventWrapper: btn
-//   - *InputMoveEventWrapper: rel, abs
-//   - *InputMultiTouchEventWrapper: mtt
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*InputKeyEventWrapper]: key
+//   - [*InputBtnEventWrapper]: btn
+//   - [*InputMoveEventWrapper]: rel, abs
+//   - [*InputMultiTouchEventWrapper]: mtt
+//   - [*RawBranch]: any other value, or none
 type InputEventBranch interface {
 	wire.MemberEncoder
 	isInputEventBranch()
@@ -1558,9 +1453,7 @@ func (v InputEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputSendEvent is the QMP command input-send-event.
-//
-// Since QEMU 2.6. See ui.json.
+// InputSendEvent executes input-send-event. Since QEMU 2.6. See ui.json.
 type InputSendEvent struct {
 	Device *string
 	Head   *int64
@@ -1585,14 +1478,11 @@ func (r InputSendEvent) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r InputSendEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "input-send-event", Args: &r}, opts)
 }
 
-// DisplayGTK is the QAPI struct DisplayGTK.
-//
-// Since QEMU 2.12. See ui.json.
+// DisplayGTK is the struct DisplayGTK. Since QEMU 2.12. See ui.json.
 type DisplayGTK struct {
 	GrabOnHover     *bool    `json:"grab-on-hover,omitzero"`
 	ZoomToFit       *bool    `json:"zoom-to-fit,omitzero"`
@@ -1631,9 +1521,7 @@ func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayEGLHeadless is the QAPI struct DisplayEGLHeadless.
-//
-// Since QEMU 3.1. See ui.json.
+// DisplayEGLHeadless is the struct DisplayEGLHeadless. Since QEMU 3.1. See ui.json.
 type DisplayEGLHeadless struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 }
@@ -1647,9 +1535,7 @@ func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayDBus is the QAPI struct DisplayDBus.
-//
-// Since QEMU 7.0. See ui.json.
+// DisplayDBus is the struct DisplayDBus. Since QEMU 7.0. See ui.json.
 type DisplayDBus struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 	Addr       *string `json:"addr,omitzero"`
@@ -1675,9 +1561,7 @@ func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayGLMode is the QAPI enum DisplayGLMode.
-//
-// Since QEMU 3.0. See ui.json.
+// DisplayGLMode is the enum DisplayGLMode. Since QEMU 3.0. See ui.json.
 type DisplayGLMode string
 
 // The values of DisplayGLMode.
@@ -1688,9 +1572,7 @@ const (
 	DisplayGLModeEs   DisplayGLMode = "es"
 )
 
-// DisplayCurses is the QAPI struct DisplayCurses.
-//
-// Since QEMU 4.0. See ui.json.
+// DisplayCurses is the struct DisplayCurses. Since QEMU 4.0. See ui.json.
 type DisplayCurses struct {
 	Charset *string `json:"charset,omitzero"`
 }
@@ -1704,9 +1586,7 @@ func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayCocoa is the QAPI struct DisplayCocoa.
-//
-// Since QEMU 7.0. See ui.json.
+// DisplayCocoa is the struct DisplayCocoa. Since QEMU 7.0. See ui.json.
 type DisplayCocoa struct {
 	LeftCommandKey    *bool `json:"left-command-key,omitzero"`
 	FullGrab          *bool `json:"full-grab,omitzero"`
@@ -1736,9 +1616,7 @@ func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotKeyMod is the QAPI enum HotKeyMod.
-//
-// Since QEMU 7.1. See ui.json.
+// HotKeyMod is the enum HotKeyMod. Since QEMU 7.1. See ui.json.
 type HotKeyMod string
 
 // The values of HotKeyMod.
@@ -1748,9 +1626,7 @@ const (
 	HotKeyModRctrl           HotKeyMod = "rctrl"
 )
 
-// DisplaySDL is the QAPI struct DisplaySDL.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplaySDL is the struct DisplaySDL. Since QEMU 7.1. See ui.json.
 type DisplaySDL struct {
 	GrabMod *HotKeyMod `json:"grab-mod,omitzero"`
 }
@@ -1764,9 +1640,7 @@ func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayType is the QAPI enum DisplayType.
-//
-// Since QEMU 2.12. See ui.json.
+// DisplayType is the enum DisplayType. Since QEMU 2.12. See ui.json.
 type DisplayType string
 
 // The values of DisplayType.
@@ -1789,30 +1663,31 @@ const (
 	DisplayTypeDbus DisplayType = "dbus"
 )
 
-// DisplayOptions is the QAPI union DisplayOptions.
-//
-// Since QEMU 2.12. See ui.json.
+// DisplayOptions is the union DisplayOptions. [QueryDisplayOptions] returns it. Since QEMU
+// 2.12. See ui.json.
 type DisplayOptions struct {
-	// Decides what Branch holds.
-	Type        DisplayType          `json:"type"`
-	FullScreen  *bool                `json:"full-screen,omitzero"`
-	WindowClose *bool                `json:"window-close,omitzero"`
-	ShowCursor  *bool                `json:"show-cursor,omitzero"`
-	Gl          *DisplayGLMode       `json:"gl,omitzero"`
-	Branch      DisplayOptionsBranch `json:",omitzero"`
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Type        DisplayType    `json:"type"`
+	FullScreen  *bool          `json:"full-screen,omitzero"`
+	WindowClose *bool          `json:"window-close,omitzero"`
+	ShowCursor  *bool          `json:"show-cursor,omitzero"`
+	Gl          *DisplayGLMode `json:"gl,omitzero"`
+	// What Type selects: *DisplayGTK, *DisplayCocoa, *DisplayCurses, *DisplayEGLHeadless,
+	// *DisplayDBus, *DisplaySDL or *RawBranch; nil for a value that adds nothing.
+	Branch DisplayOptionsBranch `json:",omitzero"`
 }
 
-// DisplayOptionsBranch is what the Type of DisplayOptions adds to it:
+// DisplayOptionsBranch is the branch of [DisplayOptions] that Type selects:
 //
-//   - *DisplayGTK: gtk (CONFIG_GTK)
-//   - *DisplayCocoa: cocoa (CONFIG_COCOA)
-//   - *DisplayCurses: curses (CONFIG_CURSES)
-//   - *DisplayEGLHeadless: egl-headless (CONFIG_OPENGL)
-//   - *DisplayDBus: dbus (CONFIG_DBUS_DISPLAY)
-//   - *DisplaySDL: sdl (CONFIG_SDL)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*DisplayGTK]: gtk (CONFIG_GTK)
+//   - [*DisplayCocoa]: cocoa (CONFIG_COCOA)
+//   - [*DisplayCurses]: curses (CONFIG_CURSES)
+//   - [*DisplayEGLHeadless]: egl-headless (CONFIG_OPENGL)
+//   - [*DisplayDBus]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*DisplaySDL]: sdl (CONFIG_SDL)
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for default, none, spice-app (CONFIG_SPICE).
+// The branch is nil for default, none, spice-app (CONFIG_SPICE).
 type DisplayOptionsBranch interface {
 	wire.MemberDecoder
 	isDisplayOptionsBranch()
@@ -1875,12 +1750,10 @@ func (v *DisplayOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QueryDisplayOptions is the QMP command query-display-options.
-//
-// Since QEMU 3.1. See ui.json.
+// QueryDisplayOptions executes query-display-options and returns [DisplayOptions]. Since QEMU
+// 3.1. See ui.json.
 type QueryDisplayOptions struct{}
 
-// Do executes the command.
 func (r QueryDisplayOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DisplayOptions, error) {
 	var v DisplayOptions
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-display-options", Result: func(d *wire.Decoder) {
@@ -1889,9 +1762,7 @@ func (r QueryDisplayOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// DisplayReloadType is the QAPI enum DisplayReloadType.
-//
-// Since QEMU 6.0. See ui.json.
+// DisplayReloadType is the enum DisplayReloadType. Since QEMU 6.0. See ui.json.
 type DisplayReloadType string
 
 // The values of DisplayReloadType.
@@ -1899,9 +1770,7 @@ const (
 	DisplayReloadTypeVNC DisplayReloadType = "vnc"
 )
 
-// DisplayReloadOptionsVNC is the QAPI struct DisplayReloadOptionsVNC.
-//
-// Since QEMU 6.0. See ui.json.
+// DisplayReloadOptionsVNC is the struct DisplayReloadOptionsVNC. Since QEMU 6.0. See ui.json.
 type DisplayReloadOptionsVNC struct {
 	TLSCerts *bool
 }
@@ -1918,19 +1787,19 @@ func (v DisplayReloadOptionsVNC) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayReloadOptions is the QAPI union DisplayReloadOptions.
-//
-// Since QEMU 6.0. See ui.json.
+// DisplayReloadOptions is the union DisplayReloadOptions. [DisplayReload] sends it. Since QEMU
+// 6.0. See ui.json.
 type DisplayReloadOptions struct {
-	// Decides what Branch holds.
-	Type   DisplayReloadType
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type DisplayReloadType
+	// What Type selects: *DisplayReloadOptionsVNC or *RawBranch.
 	Branch DisplayReloadOptionsBranch
 }
 
-// DisplayReloadOptionsBranch is what the Type of DisplayReloadOptions adds to it:
+// DisplayReloadOptionsBranch is the branch of [DisplayReloadOptions] that Type selects:
 //
-//   - *DisplayReloadOptionsVNC: vnc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*DisplayReloadOptionsVNC]: vnc
+//   - [*RawBranch]: any other value, or none
 type DisplayReloadOptionsBranch interface {
 	wire.MemberEncoder
 	isDisplayReloadOptionsBranch()
@@ -1961,9 +1830,7 @@ func (v DisplayReloadOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayReload is the QMP command display-reload.
-//
-// Since QEMU 6.0. See ui.json.
+// DisplayReload executes display-reload. Since QEMU 6.0. See ui.json.
 type DisplayReload DisplayReloadOptions
 
 func (r DisplayReload) MarshalJSON() ([]byte, error) {
@@ -1974,14 +1841,11 @@ func (r DisplayReload) String() string {
 	return qmp.Format((*DisplayReloadOptions)(&r))
 }
 
-// Do executes the command.
 func (r DisplayReload) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "display-reload", Args: (*DisplayReloadOptions)(&r)}, opts)
 }
 
-// DisplayUpdateType is the QAPI enum DisplayUpdateType.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplayUpdateType is the enum DisplayUpdateType. Since QEMU 7.1. See ui.json.
 type DisplayUpdateType string
 
 // The values of DisplayUpdateType.
@@ -1989,9 +1853,7 @@ const (
 	DisplayUpdateTypeVNC DisplayUpdateType = "vnc"
 )
 
-// DisplayUpdateOptionsVNC is the QAPI struct DisplayUpdateOptionsVNC.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplayUpdateOptionsVNC is the struct DisplayUpdateOptionsVNC. Since QEMU 7.1. See ui.json.
 type DisplayUpdateOptionsVNC struct {
 	Addresses []SocketAddress
 }
@@ -2014,19 +1876,19 @@ func (v DisplayUpdateOptionsVNC) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayUpdateOptions is the QAPI union DisplayUpdateOptions.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplayUpdateOptions is the union DisplayUpdateOptions. [DisplayUpdate] sends it. Since QEMU
+// 7.1. See ui.json.
 type DisplayUpdateOptions struct {
-	// Decides what Branch holds.
-	Type   DisplayUpdateType
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type DisplayUpdateType
+	// What Type selects: *DisplayUpdateOptionsVNC or *RawBranch.
 	Branch DisplayUpdateOptionsBranch
 }
 
-// DisplayUpdateOptionsBranch is what the Type of DisplayUpdateOptions adds to it:
+// DisplayUpdateOptionsBranch is the branch of [DisplayUpdateOptions] that Type selects:
 //
-//   - *DisplayUpdateOptionsVNC: vnc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*DisplayUpdateOptionsVNC]: vnc
+//   - [*RawBranch]: any other value, or none
 type DisplayUpdateOptionsBranch interface {
 	wire.MemberEncoder
 	isDisplayUpdateOptionsBranch()
@@ -2057,9 +1919,7 @@ func (v DisplayUpdateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayUpdate is the QMP command display-update.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplayUpdate executes display-update. Since QEMU 7.1. See ui.json.
 type DisplayUpdate DisplayUpdateOptions
 
 func (r DisplayUpdate) MarshalJSON() ([]byte, error) {
@@ -2070,14 +1930,11 @@ func (r DisplayUpdate) String() string {
 	return qmp.Format((*DisplayUpdateOptions)(&r))
 }
 
-// Do executes the command.
 func (r DisplayUpdate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "display-update", Args: (*DisplayUpdateOptions)(&r)}, opts)
 }
 
-// ClientMigrateInfo is the QMP command client_migrate_info.
-//
-// Since QEMU 0.14. See ui.json.
+// ClientMigrateInfo executes client_migrate_info. Since QEMU 0.14. See ui.json.
 type ClientMigrateInfo struct {
 	Protocol    string
 	Hostname    string
@@ -2102,7 +1959,6 @@ func (r ClientMigrateInfo) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ClientMigrateInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "client_migrate_info", Args: &r}, opts)
 }

@@ -4,9 +4,7 @@ package qemu
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QapiVfioMigrationState is the QAPI enum QapiVfioMigrationState.
-//
-// Since QEMU 9.1. See vfio.json.
+// QapiVfioMigrationState is the enum QapiVfioMigrationState. Since QEMU 9.1. See vfio.json.
 type QapiVfioMigrationState string
 
 // The values of QapiVfioMigrationState.
@@ -22,9 +20,7 @@ const (
 	QapiVfioMigrationStatePreCopyP2pPrepare QapiVfioMigrationState = "pre-copy-p2p-prepare"
 )
 
-// VFIOMigrationEvent is the event VFIO_MIGRATION.
-//
-// Since QEMU 9.1. See vfio.json.
+// VFIOMigrationEvent is the event VFIO_MIGRATION. Since QEMU 9.1. See vfio.json.
 type VFIOMigrationEvent struct {
 	DeviceID    string                 `json:"device-id"`
 	QOMPath     string                 `json:"qom-path"`

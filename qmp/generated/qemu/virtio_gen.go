@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// VirtioInfo is the QAPI struct VirtioInfo.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioInfo is the struct VirtioInfo. [XQueryVirtio] returns it. Since QEMU 7.2. See
+// virtio.json.
 type VirtioInfo struct {
 	Path string `json:"path"`
 	Name string `json:"name"`
@@ -28,14 +27,12 @@ func (v *VirtioInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtio is the QMP command x-query-virtio.
-//
-// Since QEMU 7.2. See virtio.json.
+// XQueryVirtio executes x-query-virtio and returns a list of [VirtioInfo]. Since QEMU 7.2. See
+// virtio.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtio struct{}
 
-// Do executes the command.
 func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VirtioInfo, error) {
 	var v []VirtioInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio", Result: func(d *wire.Decoder) {
@@ -48,9 +45,7 @@ func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// VhostStatus is the QAPI struct VhostStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VhostStatus is the struct VhostStatus. Since QEMU 7.2. See virtio.json.
 type VhostStatus struct {
 	NMemSections     int64                 `json:"n-mem-sections"`
 	NTmpSections     int64                 `json:"n-tmp-sections"`
@@ -109,9 +104,8 @@ func (v *VhostStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioStatus is the QAPI struct VirtioStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioStatus is the struct VirtioStatus. [XQueryVirtioStatus] returns it. Since QEMU 7.2.
+// See virtio.json.
 type VirtioStatus struct {
 	Name                 string               `json:"name"`
 	DeviceID             uint16               `json:"device-id"`
@@ -206,9 +200,8 @@ func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioStatus is the QMP command x-query-virtio-status.
-//
-// Since QEMU 7.2. See virtio.json.
+// XQueryVirtioStatus executes x-query-virtio-status and returns [VirtioStatus]. Since QEMU
+// 7.2. See virtio.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioStatus struct {
@@ -227,7 +220,6 @@ func (r XQueryVirtioStatus) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XQueryVirtioStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtioStatus, error) {
 	var v VirtioStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio-status", Args: &r, Result: func(d *wire.Decoder) {
@@ -236,9 +228,7 @@ func (r XQueryVirtioStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// VirtioDeviceStatus is the QAPI struct VirtioDeviceStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioDeviceStatus is the struct VirtioDeviceStatus. Since QEMU 7.2. See virtio.json.
 type VirtioDeviceStatus struct {
 	Statuses        []string `json:"statuses"`
 	UnknownStatuses *uint8   `json:"unknown-statuses,omitzero"`
@@ -259,9 +249,7 @@ func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VhostDeviceProtocols is the QAPI struct VhostDeviceProtocols.
-//
-// Since QEMU 7.2. See virtio.json.
+// VhostDeviceProtocols is the struct VhostDeviceProtocols. Since QEMU 7.2. See virtio.json.
 type VhostDeviceProtocols struct {
 	Protocols        []string `json:"protocols"`
 	UnknownProtocols *uint64  `json:"unknown-protocols,omitzero"`
@@ -282,9 +270,7 @@ func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioDeviceFeatures is the QAPI struct VirtioDeviceFeatures.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioDeviceFeatures is the struct VirtioDeviceFeatures. Since QEMU 7.2. See virtio.json.
 type VirtioDeviceFeatures struct {
 	Transports          []string `json:"transports"`
 	DevFeatures         []string `json:"dev-features,omitzero"`
@@ -316,9 +302,8 @@ func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtQueueStatus is the QAPI struct VirtQueueStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtQueueStatus is the struct VirtQueueStatus. [XQueryVirtioQueueStatus] returns it. Since
+// QEMU 7.2. See virtio.json.
 type VirtQueueStatus struct {
 	Name               string  `json:"name"`
 	QueueIndex         uint16  `json:"queue-index"`
@@ -384,8 +369,7 @@ func (v *VirtQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioQueueStatus is the QMP command x-query-virtio-queue-status.
-//
+// XQueryVirtioQueueStatus executes x-query-virtio-queue-status and returns [VirtQueueStatus].
 // Since QEMU 7.2. See virtio.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
@@ -407,7 +391,6 @@ func (r XQueryVirtioQueueStatus) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XQueryVirtioQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtQueueStatus, error) {
 	var v VirtQueueStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio-queue-status", Args: &r, Result: func(d *wire.Decoder) {
@@ -416,9 +399,8 @@ func (r XQueryVirtioQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// VirtVhostQueueStatus is the QAPI struct VirtVhostQueueStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtVhostQueueStatus is the struct VirtVhostQueueStatus. [XQueryVirtioVhostQueueStatus]
+// returns it. Since QEMU 7.2. See virtio.json.
 type VirtVhostQueueStatus struct {
 	Name      string  `json:"name"`
 	Kick      int64   `json:"kick"`
@@ -480,9 +462,8 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioVhostQueueStatus is the QMP command x-query-virtio-vhost-queue-status.
-//
-// Since QEMU 7.2. See virtio.json.
+// XQueryVirtioVhostQueueStatus executes x-query-virtio-vhost-queue-status and returns
+// [VirtVhostQueueStatus]. Since QEMU 7.2. See virtio.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioVhostQueueStatus struct {
@@ -503,7 +484,6 @@ func (r XQueryVirtioVhostQueueStatus) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XQueryVirtioVhostQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtVhostQueueStatus, error) {
 	var v VirtVhostQueueStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio-vhost-queue-status", Args: &r, Result: func(d *wire.Decoder) {
@@ -512,9 +492,7 @@ func (r XQueryVirtioVhostQueueStatus) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// VirtioRingDesc is the QAPI struct VirtioRingDesc.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioRingDesc is the struct VirtioRingDesc. Since QEMU 7.2. See virtio.json.
 type VirtioRingDesc struct {
 	Addr  uint64   `json:"addr"`
 	Len   uint32   `json:"len"`
@@ -539,9 +517,7 @@ func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioRingAvail is the QAPI struct VirtioRingAvail.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioRingAvail is the struct VirtioRingAvail. Since QEMU 7.2. See virtio.json.
 type VirtioRingAvail struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
@@ -563,9 +539,7 @@ func (v *VirtioRingAvail) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioRingUsed is the QAPI struct VirtioRingUsed.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioRingUsed is the struct VirtioRingUsed. Since QEMU 7.2. See virtio.json.
 type VirtioRingUsed struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
@@ -583,8 +557,7 @@ func (v *VirtioRingUsed) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioQueueElement is the QAPI struct VirtioQueueElement.
-//
+// VirtioQueueElement is the struct VirtioQueueElement. [XQueryVirtioQueueElement] returns it.
 // Since QEMU 7.2. See virtio.json.
 type VirtioQueueElement struct {
 	Name  string           `json:"name"`
@@ -619,9 +592,8 @@ func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioQueueElement is the QMP command x-query-virtio-queue-element.
-//
-// Since QEMU 7.2. See virtio.json.
+// XQueryVirtioQueueElement executes x-query-virtio-queue-element and returns
+// [VirtioQueueElement]. Since QEMU 7.2. See virtio.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioQueueElement struct {
@@ -646,7 +618,6 @@ func (r XQueryVirtioQueueElement) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtioQueueElement, error) {
 	var v VirtioQueueElement
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio-queue-element", Args: &r, Result: func(d *wire.Decoder) {
@@ -655,32 +626,26 @@ func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts .
 	return v, err
 }
 
-// IOThreadVirtQueueMapping is the QAPI struct IOThreadVirtQueueMapping.
-//
-// Since QEMU 9.0. See virtio.json.
+// IOThreadVirtQueueMapping is the struct IOThreadVirtQueueMapping. Since QEMU 9.0. See
+// virtio.json.
 type IOThreadVirtQueueMapping struct {
 	Iothread string
 	Vqs      []uint16
 }
 
-// VirtIOGPUOutput is the QAPI struct VirtIOGPUOutput.
-//
-// Since QEMU 10.1. See virtio.json.
+// VirtIOGPUOutput is the struct VirtIOGPUOutput. Since QEMU 10.1. See virtio.json.
 type VirtIOGPUOutput struct {
 	Name string
 }
 
-// DummyVirtioForceArrays is the QAPI struct DummyVirtioForceArrays.
-//
-// Since QEMU 9.0. See virtio.json.
+// DummyVirtioForceArrays is the struct DummyVirtioForceArrays. Since QEMU 9.0. See
+// virtio.json.
 type DummyVirtioForceArrays struct {
 	UnusedIothreadVqMapping []IOThreadVirtQueueMapping
 	UnusedVirtioGPUOutput   []VirtIOGPUOutput
 }
 
-// GranuleMode is the QAPI enum GranuleMode.
-//
-// Since QEMU 9.0. See virtio.json.
+// GranuleMode is the enum GranuleMode. Since QEMU 9.0. See virtio.json.
 type GranuleMode string
 
 // The values of GranuleMode.
@@ -692,9 +657,8 @@ const (
 	GranuleModeHost GranuleMode = "host"
 )
 
-// VMAppleVirtioBlkVariant is the QAPI enum VMAppleVirtioBlkVariant.
-//
-// Since QEMU 9.2. See virtio.json.
+// VMAppleVirtioBlkVariant is the enum VMAppleVirtioBlkVariant. Since QEMU 9.2. See
+// virtio.json.
 type VMAppleVirtioBlkVariant string
 
 // The values of VMAppleVirtioBlkVariant.

@@ -8,8 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SnapshotInfo is the QAPI struct SnapshotInfo.
-//
+// SnapshotInfo is the struct SnapshotInfo. [BlockdevSnapshotDeleteInternalSync] returns it.
 // Since QEMU 1.3. See block-core.json.
 type SnapshotInfo struct {
 	ID          string `json:"id"`
@@ -52,30 +51,28 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificQCow2EncryptionBase is the QAPI struct
-// ImageInfoSpecificQCow2EncryptionBase.
-//
+// ImageInfoSpecificQCow2EncryptionBase is the struct ImageInfoSpecificQCow2EncryptionBase.
 // Since QEMU 2.10. See block-core.json.
 type ImageInfoSpecificQCow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat
 }
 
-// ImageInfoSpecificQCow2Encryption is the QAPI union ImageInfoSpecificQCow2Encryption.
-//
-// Since QEMU 2.10. See block-core.json.
+// ImageInfoSpecificQCow2Encryption is the union ImageInfoSpecificQCow2Encryption. Since QEMU
+// 2.10. See block-core.json.
 type ImageInfoSpecificQCow2Encryption struct {
-	// Decides what Branch holds.
-	Format BlockdevQcow2EncryptionFormat          `json:"format"`
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Format BlockdevQcow2EncryptionFormat `json:"format"`
+	// What Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that adds nothing.
 	Branch ImageInfoSpecificQCow2EncryptionBranch `json:",omitzero"`
 }
 
-// ImageInfoSpecificQCow2EncryptionBranch is what the Format of
-// ImageInfoSpecificQCow2Encryption adds to it:
+// ImageInfoSpecificQCow2EncryptionBranch is the branch of [ImageInfoSpecificQCow2Encryption]
+// that Format selects:
 //
-//   - *QCryptoBlockInfoLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockInfoLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for aes.
+// The branch is nil for aes.
 type ImageInfoSpecificQCow2EncryptionBranch interface {
 	wire.MemberDecoder
 	isImageInfoSpecificQCow2EncryptionBranch()
@@ -111,9 +108,8 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch(end bool) (wire.MemberDe
 	return v.Branch, true
 }
 
-// ImageInfoSpecificQCow2 is the QAPI struct ImageInfoSpecificQCow2.
-//
-// Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecificQCow2 is the struct ImageInfoSpecificQCow2. Since QEMU 1.7. See
+// block-core.json.
 type ImageInfoSpecificQCow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
@@ -168,9 +164,8 @@ func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ImageInfoSpecificVmdk is the QAPI struct ImageInfoSpecificVmdk.
-//
-// Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecificVmdk is the struct ImageInfoSpecificVmdk. Since QEMU 1.7. See
+// block-core.json.
 type ImageInfoSpecificVmdk struct {
 	CreateType string           `json:"create-type"`
 	Cid        int64            `json:"cid"`
@@ -200,9 +195,7 @@ func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VmdkExtentInfo is the QAPI struct VmdkExtentInfo.
-//
-// Since QEMU 8.0. See block-core.json.
+// VmdkExtentInfo is the struct VmdkExtentInfo. Since QEMU 8.0. See block-core.json.
 type VmdkExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
@@ -232,9 +225,8 @@ func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificRbd is the QAPI struct ImageInfoSpecificRbd.
-//
-// Since QEMU 6.1. See block-core.json.
+// ImageInfoSpecificRbd is the struct ImageInfoSpecificRbd. Since QEMU 6.1. See
+// block-core.json.
 type ImageInfoSpecificRbd struct {
 	EncryptionFormat *RbdImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
@@ -248,9 +240,8 @@ func (v *ImageInfoSpecificRbd) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificFile is the QAPI struct ImageInfoSpecificFile.
-//
-// Since QEMU 8.0. See block-core.json.
+// ImageInfoSpecificFile is the struct ImageInfoSpecificFile. Since QEMU 8.0. See
+// block-core.json.
 type ImageInfoSpecificFile struct {
 	ExtentSizeHint *uint64 `json:"extent-size-hint,omitzero"`
 }
@@ -264,9 +255,8 @@ func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificKind is the QAPI enum ImageInfoSpecificKind.
-//
-// Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecificKind is the enum ImageInfoSpecificKind. Since QEMU 1.7. See
+// block-core.json.
 type ImageInfoSpecificKind string
 
 // The values of ImageInfoSpecificKind.
@@ -278,9 +268,8 @@ const (
 	ImageInfoSpecificKindFile  ImageInfoSpecificKind = "file"
 )
 
-// ImageInfoSpecificQCow2Wrapper is the QAPI struct ImageInfoSpecificQCow2Wrapper.
-//
-// Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecificQCow2Wrapper is the struct ImageInfoSpecificQCow2Wrapper. Since QEMU 1.7.
+// See block-core.json.
 type ImageInfoSpecificQCow2Wrapper struct {
 	Data ImageInfoSpecificQCow2 `json:"data"`
 }
@@ -294,9 +283,8 @@ func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// ImageInfoSpecificVmdkWrapper is the QAPI struct ImageInfoSpecificVmdkWrapper.
-//
-// Since QEMU 6.1. See block-core.json.
+// ImageInfoSpecificVmdkWrapper is the struct ImageInfoSpecificVmdkWrapper. Since QEMU 6.1. See
+// block-core.json.
 type ImageInfoSpecificVmdkWrapper struct {
 	Data ImageInfoSpecificVmdk `json:"data"`
 }
@@ -310,9 +298,8 @@ func (v *ImageInfoSpecificVmdkWrapper) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// ImageInfoSpecificLUKSWrapper is the QAPI struct ImageInfoSpecificLUKSWrapper.
-//
-// Since QEMU 2.7. See block-core.json.
+// ImageInfoSpecificLUKSWrapper is the struct ImageInfoSpecificLUKSWrapper. Since QEMU 2.7. See
+// block-core.json.
 type ImageInfoSpecificLUKSWrapper struct {
 	Data QCryptoBlockInfoLUKS `json:"data"`
 }
@@ -326,9 +313,8 @@ func (v *ImageInfoSpecificLUKSWrapper) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// ImageInfoSpecificRbdWrapper is the QAPI struct ImageInfoSpecificRbdWrapper.
-//
-// Since QEMU 6.1. See block-core.json.
+// ImageInfoSpecificRbdWrapper is the struct ImageInfoSpecificRbdWrapper. Since QEMU 6.1. See
+// block-core.json.
 type ImageInfoSpecificRbdWrapper struct {
 	Data ImageInfoSpecificRbd `json:"data"`
 }
@@ -342,9 +328,8 @@ func (v *ImageInfoSpecificRbdWrapper) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// ImageInfoSpecificFileWrapper is the QAPI struct ImageInfoSpecificFileWrapper.
-//
-// Since QEMU 8.0. See block-core.json.
+// ImageInfoSpecificFileWrapper is the struct ImageInfoSpecificFileWrapper. Since QEMU 8.0. See
+// block-core.json.
 type ImageInfoSpecificFileWrapper struct {
 	Data ImageInfoSpecificFile `json:"data"`
 }
@@ -358,23 +343,24 @@ func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// ImageInfoSpecific is the QAPI union ImageInfoSpecific.
-//
-// Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecific is the union ImageInfoSpecific. Since QEMU 1.7. See block-core.json.
 type ImageInfoSpecific struct {
-	// Decides what Branch holds.
-	Type   ImageInfoSpecificKind   `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type ImageInfoSpecificKind `json:"type"`
+	// What Type selects: *ImageInfoSpecificQCow2Wrapper, *ImageInfoSpecificVmdkWrapper,
+	// *ImageInfoSpecificLUKSWrapper, *ImageInfoSpecificRbdWrapper, *ImageInfoSpecificFileWrapper
+	// or *RawBranch.
 	Branch ImageInfoSpecificBranch `json:",omitzero"`
 }
 
-// ImageInfoSpecificBranch is what the Type of ImageInfoSpecific adds to it:
+// ImageInfoSpecificBranch is the branch of [ImageInfoSpecific] that Type selects:
 //
-//   - *ImageInfoSpecificQCow2Wrapper: qcow2
-//   - *ImageInfoSpecificVmdkWrapper: vmdk
-//   - *ImageInfoSpecificLUKSWrapper: luks
-//   - *ImageInfoSpecificRbdWrapper: rbd
-//   - *ImageInfoSpecificFileWrapper: file
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*ImageInfoSpecificQCow2Wrapper]: qcow2
+//   - [*ImageInfoSpecificVmdkWrapper]: vmdk
+//   - [*ImageInfoSpecificLUKSWrapper]: luks
+//   - [*ImageInfoSpecificRbdWrapper]: rbd
+//   - [*ImageInfoSpecificFileWrapper]: file
+//   - [*RawBranch]: any other value, or none
 type ImageInfoSpecificBranch interface {
 	wire.MemberDecoder
 	isImageInfoSpecificBranch()
@@ -420,9 +406,7 @@ func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// BlockLimitsInfo is the QAPI struct BlockLimitsInfo.
-//
-// See block-core.json.
+// BlockLimitsInfo is the struct BlockLimitsInfo. See block-core.json.
 type BlockLimitsInfo struct {
 	RequestAlignment     uint32  `json:"request-alignment"`
 	MaxDiscard           *uint64 `json:"max-discard,omitzero"`
@@ -480,9 +464,7 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockNodeInfo is the QAPI struct BlockNodeInfo.
-//
-// Since QEMU 8.0. See block-core.json.
+// BlockNodeInfo is the struct BlockNodeInfo. Since QEMU 8.0. See block-core.json.
 type BlockNodeInfo struct {
 	Filename              string
 	Format                string
@@ -500,9 +482,7 @@ type BlockNodeInfo struct {
 	FormatSpecific        *ImageInfoSpecific
 }
 
-// ImageInfo is the QAPI struct ImageInfo.
-//
-// Since QEMU 1.3. See block-core.json.
+// ImageInfo is the struct ImageInfo. Since QEMU 1.3. See block-core.json.
 type ImageInfo struct {
 	Filename              string             `json:"filename"`
 	Format                string             `json:"format"`
@@ -579,17 +559,13 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockChildInfo is the QAPI struct BlockChildInfo.
-//
-// Since QEMU 8.0. See block-core.json.
+// BlockChildInfo is the struct BlockChildInfo. Since QEMU 8.0. See block-core.json.
 type BlockChildInfo struct {
 	Name string
 	Info BlockGraphInfo
 }
 
-// BlockGraphInfo is the QAPI struct BlockGraphInfo.
-//
-// Since QEMU 8.0. See block-core.json.
+// BlockGraphInfo is the struct BlockGraphInfo. Since QEMU 8.0. See block-core.json.
 type BlockGraphInfo struct {
 	Filename              string
 	Format                string
@@ -608,9 +584,7 @@ type BlockGraphInfo struct {
 	Children              []BlockChildInfo
 }
 
-// ImageCheck is the QAPI struct ImageCheck.
-//
-// Since QEMU 1.4. See block-core.json.
+// ImageCheck is the struct ImageCheck. Since QEMU 1.4. See block-core.json.
 type ImageCheck struct {
 	Filename           string
 	Format             string
@@ -626,9 +600,7 @@ type ImageCheck struct {
 	CompressedClusters *int64
 }
 
-// MapEntry is the QAPI struct MapEntry.
-//
-// Since QEMU 2.6. See block-core.json.
+// MapEntry is the struct MapEntry. Since QEMU 2.6. See block-core.json.
 type MapEntry struct {
 	Start      int64
 	Length     int64
@@ -641,9 +613,7 @@ type MapEntry struct {
 	Filename   *string
 }
 
-// BlockdevCacheInfo is the QAPI struct BlockdevCacheInfo.
-//
-// Since QEMU 2.3. See block-core.json.
+// BlockdevCacheInfo is the struct BlockdevCacheInfo. Since QEMU 2.3. See block-core.json.
 type BlockdevCacheInfo struct {
 	Writeback bool `json:"writeback"`
 	Direct    bool `json:"direct"`
@@ -665,9 +635,7 @@ func (v *BlockdevCacheInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevChild is the QAPI struct BlockdevChild.
-//
-// Since QEMU 10.1. See block-core.json.
+// BlockdevChild is the struct BlockdevChild. Since QEMU 10.1. See block-core.json.
 type BlockdevChild struct {
 	Child    string `json:"child"`
 	NodeName string `json:"node-name"`
@@ -685,9 +653,8 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceInfo is the QAPI struct BlockDeviceInfo.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockDeviceInfo is the struct BlockDeviceInfo. [QueryNamedBlockNodes] returns it. Since QEMU
+// 0.14. See block-core.json.
 type BlockDeviceInfo struct {
 	File             string                      `json:"file"`
 	NodeName         *string                     `json:"node-name,omitzero"`
@@ -841,9 +808,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceIoStatus is the QAPI enum BlockDeviceIoStatus.
-//
-// Since QEMU 1.0. See block-core.json.
+// BlockDeviceIoStatus is the enum BlockDeviceIoStatus. Since QEMU 1.0. See block-core.json.
 type BlockDeviceIoStatus string
 
 // The values of BlockDeviceIoStatus.
@@ -853,9 +818,7 @@ const (
 	BlockDeviceIoStatusNospace BlockDeviceIoStatus = "nospace"
 )
 
-// BlockDirtyInfo is the QAPI struct BlockDirtyInfo.
-//
-// Since QEMU 1.3. See block-core.json.
+// BlockDirtyInfo is the struct BlockDirtyInfo. Since QEMU 1.3. See block-core.json.
 type BlockDirtyInfo struct {
 	Name         *string `json:"name,omitzero"`
 	Count        int64   `json:"count"`
@@ -893,9 +856,7 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Qcow2BitmapInfoFlags is the QAPI enum Qcow2BitmapInfoFlags.
-//
-// Since QEMU 4.0. See block-core.json.
+// Qcow2BitmapInfoFlags is the enum Qcow2BitmapInfoFlags. Since QEMU 4.0. See block-core.json.
 type Qcow2BitmapInfoFlags string
 
 // The values of Qcow2BitmapInfoFlags.
@@ -904,9 +865,7 @@ const (
 	Qcow2BitmapInfoFlagsAuto  Qcow2BitmapInfoFlags = "auto"
 )
 
-// Qcow2BitmapInfo is the QAPI struct Qcow2BitmapInfo.
-//
-// Since QEMU 4.0. See block-core.json.
+// Qcow2BitmapInfo is the struct Qcow2BitmapInfo. Since QEMU 4.0. See block-core.json.
 type Qcow2BitmapInfo struct {
 	Name        string                 `json:"name"`
 	Granularity uint32                 `json:"granularity"`
@@ -931,9 +890,8 @@ func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockLatencyHistogramInfo is the QAPI struct BlockLatencyHistogramInfo.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockLatencyHistogramInfo is the struct BlockLatencyHistogramInfo. Since QEMU 4.0. See
+// block-core.json.
 type BlockLatencyHistogramInfo struct {
 	Boundaries []uint64 `json:"boundaries"`
 	Bins       []uint64 `json:"bins"`
@@ -957,9 +915,8 @@ func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockInfo is the QAPI struct BlockInfo.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockInfo is the struct BlockInfo. [QueryBlock] returns it. Since QEMU 0.14. See
+// block-core.json.
 type BlockInfo struct {
 	Device    string               `json:"device"`
 	Qdev      *string              `json:"qdev,omitzero"`
@@ -1002,18 +959,15 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockMeasureInfo is the QAPI struct BlockMeasureInfo.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockMeasureInfo is the struct BlockMeasureInfo. Since QEMU 2.10. See block-core.json.
 type BlockMeasureInfo struct {
 	Required       int64
 	FullyAllocated int64
 	Bitmaps        *int64
 }
 
-// QueryBlock is the QMP command query-block.
-//
-// Since QEMU 0.14. See block-core.json.
+// QueryBlock executes query-block and returns a list of [BlockInfo]. Since QEMU 0.14. See
+// block-core.json.
 type QueryBlock struct {
 	// Seen first in QEMU 11.1.
 	Flat *bool
@@ -1031,7 +985,6 @@ func (r QueryBlock) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockInfo, error) {
 	var v []BlockInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-block", Args: &r, Result: func(d *wire.Decoder) {
@@ -1044,9 +997,8 @@ func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// BlockDeviceTimedStats is the QAPI struct BlockDeviceTimedStats.
-//
-// Since QEMU 2.5. See block-core.json.
+// BlockDeviceTimedStats is the struct BlockDeviceTimedStats. Since QEMU 2.5. See
+// block-core.json.
 type BlockDeviceTimedStats struct {
 	IntervalLength          int64    `json:"interval_length"`
 	MinRdLatencyNs          int64    `json:"min_rd_latency_ns"`
@@ -1120,9 +1072,7 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceStats is the QAPI struct BlockDeviceStats.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockDeviceStats is the struct BlockDeviceStats. Since QEMU 0.14. See block-core.json.
 type BlockDeviceStats struct {
 	RdBytes                     int64                      `json:"rd_bytes"`
 	WrBytes                     int64                      `json:"wr_bytes"`
@@ -1288,9 +1238,8 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockStatsSpecificFile is the QAPI struct BlockStatsSpecificFile.
-//
-// Since QEMU 4.2. See block-core.json.
+// BlockStatsSpecificFile is the struct BlockStatsSpecificFile. Since QEMU 4.2. See
+// block-core.json.
 type BlockStatsSpecificFile struct {
 	DiscardNbOk     uint64 `json:"discard-nb-ok"`
 	DiscardNbFailed uint64 `json:"discard-nb-failed"`
@@ -1312,9 +1261,8 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecificNvme is the QAPI struct BlockStatsSpecificNvme.
-//
-// Since QEMU 5.2. See block-core.json.
+// BlockStatsSpecificNvme is the struct BlockStatsSpecificNvme. Since QEMU 5.2. See
+// block-core.json.
 type BlockStatsSpecificNvme struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
@@ -1336,22 +1284,22 @@ func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecific is the QAPI union BlockStatsSpecific.
-//
-// Since QEMU 4.2. See block-core.json.
+// BlockStatsSpecific is the union BlockStatsSpecific. Since QEMU 4.2. See block-core.json.
 type BlockStatsSpecific struct {
-	// Decides what Branch holds.
-	Driver BlockdevDriver           `json:"driver"`
+	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
+	Driver BlockdevDriver `json:"driver"`
+	// What Driver selects: *BlockStatsSpecificFile, *BlockStatsSpecificNvme or *RawBranch; nil for
+	// a value that adds nothing.
 	Branch BlockStatsSpecificBranch `json:",omitzero"`
 }
 
-// BlockStatsSpecificBranch is what the Driver of BlockStatsSpecific adds to it:
+// BlockStatsSpecificBranch is the branch of [BlockStatsSpecific] that Driver selects:
 //
-//   - *BlockStatsSpecificFile: file, host_device (HAVE_HOST_BLOCK_DEVICE)
-//   - *BlockStatsSpecificNvme: nvme
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockStatsSpecificFile]: file, host_device (HAVE_HOST_BLOCK_DEVICE)
+//   - [*BlockStatsSpecificNvme]: nvme
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
+// The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, gluster, host_cdrom
 // (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO), iscsi, luks, nbd, nfs,
 // null-aio, null-co, nvme-io_uring (CONFIG_BLKIO), parallels, preallocate, qcow, qcow2, qed,
@@ -1396,9 +1344,8 @@ func (v *BlockStatsSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// BlockStats is the QAPI struct BlockStats.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockStats is the struct BlockStats. [QueryBlockstats] returns it. Since QEMU 0.14. See
+// block-core.json.
 type BlockStats struct {
 	Device         *string             `json:"device,omitzero"`
 	Qdev           *string             `json:"qdev,omitzero"`
@@ -1439,9 +1386,8 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockstats is the QMP command query-blockstats.
-//
-// Since QEMU 0.14. See block-core.json.
+// QueryBlockstats executes query-blockstats and returns a list of [BlockStats]. Since QEMU
+// 0.14. See block-core.json.
 type QueryBlockstats struct {
 	QueryNodes *bool
 }
@@ -1458,7 +1404,6 @@ func (r QueryBlockstats) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryBlockstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockStats, error) {
 	var v []BlockStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-blockstats", Args: &r, Result: func(d *wire.Decoder) {
@@ -1471,9 +1416,7 @@ func (r QueryBlockstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// BlockdevOnError is the QAPI enum BlockdevOnError.
-//
-// Since QEMU 1.3. See block-core.json.
+// BlockdevOnError is the enum BlockdevOnError. Since QEMU 1.3. See block-core.json.
 type BlockdevOnError string
 
 // The values of BlockdevOnError.
@@ -1485,9 +1428,7 @@ const (
 	BlockdevOnErrorAuto   BlockdevOnError = "auto"
 )
 
-// MirrorSyncMode is the QAPI enum MirrorSyncMode.
-//
-// Since QEMU 1.3. See block-core.json.
+// MirrorSyncMode is the enum MirrorSyncMode. Since QEMU 1.3. See block-core.json.
 type MirrorSyncMode string
 
 // The values of MirrorSyncMode.
@@ -1499,9 +1440,7 @@ const (
 	MirrorSyncModeBitmap      MirrorSyncMode = "bitmap"
 )
 
-// BitmapSyncMode is the QAPI enum BitmapSyncMode.
-//
-// Since QEMU 4.2. See block-core.json.
+// BitmapSyncMode is the enum BitmapSyncMode. Since QEMU 4.2. See block-core.json.
 type BitmapSyncMode string
 
 // The values of BitmapSyncMode.
@@ -1511,9 +1450,7 @@ const (
 	BitmapSyncModeAlways    BitmapSyncMode = "always"
 )
 
-// MirrorCopyMode is the QAPI enum MirrorCopyMode.
-//
-// Since QEMU 3.0. See block-core.json.
+// MirrorCopyMode is the enum MirrorCopyMode. Since QEMU 3.0. See block-core.json.
 type MirrorCopyMode string
 
 // The values of MirrorCopyMode.
@@ -1522,9 +1459,7 @@ const (
 	MirrorCopyModeWriteBlocking MirrorCopyMode = "write-blocking"
 )
 
-// BlockJobInfoMirror is the QAPI struct BlockJobInfoMirror.
-//
-// Since QEMU 8.2. See block-core.json.
+// BlockJobInfoMirror is the struct BlockJobInfoMirror. Since QEMU 8.2. See block-core.json.
 type BlockJobInfoMirror struct {
 	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
@@ -1538,11 +1473,10 @@ func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockJobInfo is the QAPI union BlockJobInfo.
-//
-// Since QEMU 1.1. See block-core.json.
+// BlockJobInfo is the union BlockJobInfo. [QueryBlockJobs] returns it. Since QEMU 1.1. See
+// block-core.json.
 type BlockJobInfo struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type         JobType             `json:"type"`
 	Device       string              `json:"device"`
 	Len          int64               `json:"len"`
@@ -1556,15 +1490,16 @@ type BlockJobInfo struct {
 	AutoFinalize bool                `json:"auto-finalize"`
 	AutoDismiss  bool                `json:"auto-dismiss"`
 	Error        *string             `json:"error,omitzero"`
-	Branch       BlockJobInfoBranch  `json:",omitzero"`
+	// What Type selects: *BlockJobInfoMirror or *RawBranch; nil for a value that adds nothing.
+	Branch BlockJobInfoBranch `json:",omitzero"`
 }
 
-// BlockJobInfoBranch is what the Type of BlockJobInfo adds to it:
+// BlockJobInfoBranch is the branch of [BlockJobInfo] that Type selects:
 //
-//   - *BlockJobInfoMirror: mirror
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockJobInfoMirror]: mirror
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
+// The branch is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
 // snapshot-delete.
 type BlockJobInfoBranch interface {
 	wire.MemberDecoder
@@ -1637,12 +1572,10 @@ func (v *BlockJobInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QueryBlockJobs is the QMP command query-block-jobs.
-//
-// Since QEMU 1.1. See block-core.json.
+// QueryBlockJobs executes query-block-jobs and returns a list of [BlockJobInfo]. Since QEMU
+// 1.1. See block-core.json.
 type QueryBlockJobs struct{}
 
-// Do executes the command.
 func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockJobInfo, error) {
 	var v []BlockJobInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-block-jobs", Result: func(d *wire.Decoder) {
@@ -1655,9 +1588,7 @@ func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// BlockResize is the QMP command block_resize.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockResize executes block_resize. Since QEMU 0.14. See block-core.json.
 type BlockResize struct {
 	Device   *string
 	NodeName *string
@@ -1678,14 +1609,11 @@ func (r BlockResize) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockResize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_resize", Args: &r}, opts)
 }
 
-// NewImageMode is the QAPI enum NewImageMode.
-//
-// Since QEMU 1.1. See block-core.json.
+// NewImageMode is the enum NewImageMode. Since QEMU 1.1. See block-core.json.
 type NewImageMode string
 
 // The values of NewImageMode.
@@ -1694,9 +1622,8 @@ const (
 	NewImageModeAbsolutePaths NewImageMode = "absolute-paths"
 )
 
-// BlockdevSnapshotSync is the QAPI struct BlockdevSnapshotSync.
-//
-// See block-core.json.
+// BlockdevSnapshotSync is the struct BlockdevSnapshotSync. Its method Do executes it as the
+// command blockdev-snapshot-sync. See block-core.json.
 type BlockdevSnapshotSync struct {
 	Device           *string
 	NodeName         *string
@@ -1723,9 +1650,8 @@ func (v BlockdevSnapshotSync) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshot is the QAPI struct BlockdevSnapshot.
-//
-// Since QEMU 2.5. See block-core.json.
+// BlockdevSnapshot is the struct BlockdevSnapshot. Its method Do executes it as the command
+// blockdev-snapshot. Since QEMU 2.5. See block-core.json.
 type BlockdevSnapshot struct {
 	Node    string
 	Overlay string
@@ -1744,9 +1670,7 @@ func (v BlockdevSnapshot) String() string {
 	return qmp.Format(&v)
 }
 
-// BackupPerf is the QAPI struct BackupPerf.
-//
-// Since QEMU 6.0. See block-core.json.
+// BackupPerf is the struct BackupPerf. Since QEMU 6.0. See block-core.json.
 type BackupPerf struct {
 	UseCopyRange   *bool
 	MaxWorkers     *int64
@@ -1769,9 +1693,7 @@ func (v BackupPerf) String() string {
 	return qmp.Format(&v)
 }
 
-// BackupCommon is the QAPI struct BackupCommon.
-//
-// Since QEMU 4.2. See block-core.json.
+// BackupCommon is the struct BackupCommon. Since QEMU 4.2. See block-core.json.
 type BackupCommon struct {
 	JobID          *string
 	Device         string
@@ -1791,9 +1713,8 @@ type BackupCommon struct {
 	XPerf *BackupPerf
 }
 
-// DriveBackup is the QAPI struct DriveBackup.
-//
-// Since QEMU 1.6. See block-core.json.
+// DriveBackup is the struct DriveBackup. Its method Do executes it as the command
+// drive-backup. Since QEMU 1.6. See block-core.json.
 type DriveBackup struct {
 	JobID          *string
 	Device         string
@@ -1847,9 +1768,8 @@ func (v DriveBackup) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevBackup is the QAPI struct BlockdevBackup.
-//
-// Since QEMU 2.3. See block-core.json.
+// BlockdevBackup is the struct BlockdevBackup. Its method Do executes it as the command
+// blockdev-backup. Since QEMU 2.3. See block-core.json.
 type BlockdevBackup struct {
 	JobID          *string
 	Device         string
@@ -1899,25 +1819,19 @@ func (v BlockdevBackup) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes the QMP command blockdev-snapshot-sync.
-//
-// Since QEMU 0.14. See block-core.json.
+// Do executes blockdev-snapshot-sync. Since QEMU 0.14. See block-core.json.
 func (v BlockdevSnapshotSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-sync", Args: &v}, opts)
 }
 
-// Do executes the QMP command blockdev-snapshot.
-//
-// Since QEMU 2.5. See block-core.json.
+// Do executes blockdev-snapshot. Since QEMU 2.5. See block-core.json.
 //
 // Features: allow-write-only-overlay.
 func (v BlockdevSnapshot) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot", Args: &v}, opts)
 }
 
-// ChangeBackingFile is the QMP command change-backing-file.
-//
-// Since QEMU 2.1. See block-core.json.
+// ChangeBackingFile executes change-backing-file. Since QEMU 2.1. See block-core.json.
 type ChangeBackingFile struct {
 	Device        string
 	ImageNodeName string
@@ -1938,14 +1852,20 @@ func (r ChangeBackingFile) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-backing-file", Args: &r}, opts)
 }
 
-// BlockCommit is the QMP command block-commit.
+// BlockCommit executes block-commit. Since QEMU 1.3. See block-core.json.
 //
-// Since QEMU 1.3. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobReadyEvent]: when the base has all data, if the active layer is committed
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockCommit struct {
 	JobID    *string
 	Device   string
@@ -1988,30 +1908,40 @@ func (r BlockCommit) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-commit", Args: &r}, opts)
 }
 
-// Do executes the QMP command drive-backup.
+// Do executes drive-backup. Since QEMU 1.6. See block-core.json.
 //
-// Since QEMU 1.6. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 //
 // Deprecated: QEMU will remove the command.
 func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-backup", Args: &v}, opts)
 }
 
-// Do executes the QMP command blockdev-backup.
+// Do executes blockdev-backup. Since QEMU 2.3. See block-core.json.
 //
-// Since QEMU 2.3. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 func (v BlockdevBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-backup", Args: &v}, opts)
 }
 
-// QueryNamedBlockNodes is the QMP command query-named-block-nodes.
-//
-// Since QEMU 2.0. See block-core.json.
+// QueryNamedBlockNodes executes query-named-block-nodes and returns a list of
+// [BlockDeviceInfo]. Since QEMU 2.0. See block-core.json.
 type QueryNamedBlockNodes struct {
 	Flat *bool
 }
@@ -2028,7 +1958,6 @@ func (r QueryNamedBlockNodes) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockDeviceInfo, error) {
 	var v []BlockDeviceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-named-block-nodes", Args: &r, Result: func(d *wire.Decoder) {
@@ -2041,9 +1970,8 @@ func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// XDbgBlockGraphNodeType is the QAPI enum XDbgBlockGraphNodeType.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraphNodeType is the enum XDbgBlockGraphNodeType. Since QEMU 4.0. See
+// block-core.json.
 type XDbgBlockGraphNodeType string
 
 // The values of XDbgBlockGraphNodeType.
@@ -2053,9 +1981,7 @@ const (
 	XDbgBlockGraphNodeTypeBlockDriver  XDbgBlockGraphNodeType = "block-driver"
 )
 
-// XDbgBlockGraphNode is the QAPI struct XDbgBlockGraphNode.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraphNode is the struct XDbgBlockGraphNode. Since QEMU 4.0. See block-core.json.
 type XDbgBlockGraphNode struct {
 	ID   uint64                 `json:"id"`
 	Type XDbgBlockGraphNodeType `json:"type"`
@@ -2077,9 +2003,7 @@ func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockPermission is the QAPI enum BlockPermission.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockPermission is the enum BlockPermission. Since QEMU 4.0. See block-core.json.
 type BlockPermission string
 
 // The values of BlockPermission.
@@ -2090,9 +2014,7 @@ const (
 	BlockPermissionResize         BlockPermission = "resize"
 )
 
-// XDbgBlockGraphEdge is the QAPI struct XDbgBlockGraphEdge.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraphEdge is the struct XDbgBlockGraphEdge. Since QEMU 4.0. See block-core.json.
 type XDbgBlockGraphEdge struct {
 	Parent     uint64            `json:"parent"`
 	Child      uint64            `json:"child"`
@@ -2128,9 +2050,8 @@ func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XDbgBlockGraph is the QAPI struct XDbgBlockGraph.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraph is the struct XDbgBlockGraph. [XDebugQueryBlockGraph] returns it. Since QEMU
+// 4.0. See block-core.json.
 type XDbgBlockGraph struct {
 	Nodes []XDbgBlockGraphNode `json:"nodes"`
 	Edges []XDbgBlockGraphEdge `json:"edges"`
@@ -2156,14 +2077,12 @@ func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XDebugQueryBlockGraph is the QMP command x-debug-query-block-graph.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDebugQueryBlockGraph executes x-debug-query-block-graph and returns [XDbgBlockGraph]. Since
+// QEMU 4.0. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugQueryBlockGraph struct{}
 
-// Do executes the command.
 func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (XDbgBlockGraph, error) {
 	var v XDbgBlockGraph
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-debug-query-block-graph", Result: func(d *wire.Decoder) {
@@ -2172,16 +2091,22 @@ func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// Do executes the QMP command drive-mirror.
+// Do executes drive-mirror. Since QEMU 1.3. See block-core.json.
 //
-// Since QEMU 1.3. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobReadyEvent]: when the target has all data of the source
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 func (v DriveMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-mirror", Args: &v}, opts)
 }
 
-// DriveMirror is the QAPI struct DriveMirror.
-//
-// Since QEMU 1.3. See block-core.json.
+// DriveMirror is the struct DriveMirror. Its method Do executes it as the command
+// drive-mirror. Since QEMU 1.3. See block-core.json.
 type DriveMirror struct {
 	JobID         *string
 	Device        string
@@ -2232,9 +2157,9 @@ func (v DriveMirror) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmap is the QAPI struct BlockDirtyBitmap.
-//
-// Since QEMU 2.4. See block-core.json.
+// BlockDirtyBitmap is the struct BlockDirtyBitmap. [BlockDirtyBitmapRemove],
+// [BlockDirtyBitmapClear], [BlockDirtyBitmapEnable], [BlockDirtyBitmapDisable] and
+// [XDebugBlockDirtyBitmapSHA256] send it. Since QEMU 2.4. See block-core.json.
 type BlockDirtyBitmap struct {
 	Node string
 	Name string
@@ -2253,9 +2178,8 @@ func (v BlockDirtyBitmap) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapAdd is the QAPI struct BlockDirtyBitmapAdd.
-//
-// Since QEMU 2.4. See block-core.json.
+// BlockDirtyBitmapAdd is the struct BlockDirtyBitmapAdd. Its method Do executes it as the
+// command block-dirty-bitmap-add. Since QEMU 2.4. See block-core.json.
 type BlockDirtyBitmapAdd struct {
 	Node        string
 	Name        string
@@ -2282,10 +2206,8 @@ func (v BlockDirtyBitmapAdd) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapOrStr is the QAPI alternate BlockDirtyBitmapOrStr: exactly one of its fields
-// is set. Decoding sets none for a kind of value that is not among them.
-//
-// Since QEMU 4.1. See block-core.json.
+// BlockDirtyBitmapOrStr is the alternate BlockDirtyBitmapOrStr. Exactly one of its fields is
+// set. Since QEMU 4.1. See block-core.json.
 type BlockDirtyBitmapOrStr struct {
 	Local    *string
 	External *BlockDirtyBitmap
@@ -2310,9 +2232,8 @@ func (v BlockDirtyBitmapOrStr) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// BlockDirtyBitmapMerge is the QAPI struct BlockDirtyBitmapMerge.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockDirtyBitmapMerge is the struct BlockDirtyBitmapMerge. Its method Do executes it as the
+// command block-dirty-bitmap-merge. Since QEMU 4.0. See block-core.json.
 type BlockDirtyBitmapMerge struct {
 	Node    string
 	Target  string
@@ -2337,16 +2258,13 @@ func (v BlockDirtyBitmapMerge) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes the QMP command block-dirty-bitmap-add.
-//
-// Since QEMU 2.4. See block-core.json.
+// Do executes block-dirty-bitmap-add. Since QEMU 2.4. See block-core.json.
 func (v BlockDirtyBitmapAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-add", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapRemove is the QMP command block-dirty-bitmap-remove.
-//
-// Since QEMU 2.4. See block-core.json.
+// BlockDirtyBitmapRemove executes block-dirty-bitmap-remove. Since QEMU 2.4. See
+// block-core.json.
 type BlockDirtyBitmapRemove BlockDirtyBitmap
 
 func (r BlockDirtyBitmapRemove) MarshalJSON() ([]byte, error) {
@@ -2357,14 +2275,12 @@ func (r BlockDirtyBitmapRemove) String() string {
 	return qmp.Format((*BlockDirtyBitmap)(&r))
 }
 
-// Do executes the command.
 func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-remove", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapClear is the QMP command block-dirty-bitmap-clear.
-//
-// Since QEMU 2.4. See block-core.json.
+// BlockDirtyBitmapClear executes block-dirty-bitmap-clear. Since QEMU 2.4. See
+// block-core.json.
 type BlockDirtyBitmapClear BlockDirtyBitmap
 
 func (r BlockDirtyBitmapClear) MarshalJSON() ([]byte, error) {
@@ -2375,14 +2291,12 @@ func (r BlockDirtyBitmapClear) String() string {
 	return qmp.Format((*BlockDirtyBitmap)(&r))
 }
 
-// Do executes the command.
 func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-clear", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapEnable is the QMP command block-dirty-bitmap-enable.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockDirtyBitmapEnable executes block-dirty-bitmap-enable. Since QEMU 4.0. See
+// block-core.json.
 type BlockDirtyBitmapEnable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapEnable) MarshalJSON() ([]byte, error) {
@@ -2393,14 +2307,12 @@ func (r BlockDirtyBitmapEnable) String() string {
 	return qmp.Format((*BlockDirtyBitmap)(&r))
 }
 
-// Do executes the command.
 func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-enable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapDisable is the QMP command block-dirty-bitmap-disable.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockDirtyBitmapDisable executes block-dirty-bitmap-disable. Since QEMU 4.0. See
+// block-core.json.
 type BlockDirtyBitmapDisable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapDisable) MarshalJSON() ([]byte, error) {
@@ -2411,21 +2323,17 @@ func (r BlockDirtyBitmapDisable) String() string {
 	return qmp.Format((*BlockDirtyBitmap)(&r))
 }
 
-// Do executes the command.
 func (r BlockDirtyBitmapDisable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-disable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// Do executes the QMP command block-dirty-bitmap-merge.
-//
-// Since QEMU 4.0. See block-core.json.
+// Do executes block-dirty-bitmap-merge. Since QEMU 4.0. See block-core.json.
 func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapSha256 is the QAPI struct BlockDirtyBitmapSha256.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockDirtyBitmapSha256 is the struct BlockDirtyBitmapSha256. [XDebugBlockDirtyBitmapSHA256]
+// returns it. Since QEMU 2.10. See block-core.json.
 type BlockDirtyBitmapSha256 struct {
 	SHA256 string `json:"sha256"`
 }
@@ -2439,9 +2347,8 @@ func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// XDebugBlockDirtyBitmapSHA256 is the QMP command x-debug-block-dirty-bitmap-sha256.
-//
-// Since QEMU 2.10. See block-core.json.
+// XDebugBlockDirtyBitmapSHA256 executes x-debug-block-dirty-bitmap-sha256 and returns
+// [BlockDirtyBitmapSha256]. Since QEMU 2.10. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugBlockDirtyBitmapSHA256 BlockDirtyBitmap
@@ -2454,7 +2361,6 @@ func (r XDebugBlockDirtyBitmapSHA256) String() string {
 	return qmp.Format((*BlockDirtyBitmap)(&r))
 }
 
-// Do executes the command.
 func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSha256, error) {
 	var v BlockDirtyBitmapSha256
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-debug-block-dirty-bitmap-sha256", Args: (*BlockDirtyBitmap)(&r), Result: func(d *wire.Decoder) {
@@ -2463,9 +2369,16 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// BlockdevMirror is the QMP command blockdev-mirror.
+// BlockdevMirror executes blockdev-mirror. Since QEMU 2.6. See block-core.json.
 //
-// Since QEMU 2.6. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobReadyEvent]: when the target has all data of the source
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockdevMirror struct {
 	JobID          *string
 	Device         string
@@ -2512,14 +2425,11 @@ func (r BlockdevMirror) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-mirror", Args: &r}, opts)
 }
 
-// BlockIOThrottle is the QAPI struct BlockIOThrottle.
-//
-// Since QEMU 1.1. See block-core.json.
+// BlockIOThrottle is the struct BlockIOThrottle. Since QEMU 1.1. See block-core.json.
 type BlockIOThrottle struct {
 	// Deprecated: QEMU will remove the member.
 	Device          *string
@@ -2546,9 +2456,7 @@ type BlockIOThrottle struct {
 	Group           *string
 }
 
-// ThrottleLimits is the QAPI struct ThrottleLimits.
-//
-// Since QEMU 2.11. See block-core.json.
+// ThrottleLimits is the struct ThrottleLimits. Since QEMU 2.11. See block-core.json.
 type ThrottleLimits struct {
 	IOPSTotal          *int64
 	IOPSTotalMax       *int64
@@ -2601,9 +2509,8 @@ func (v ThrottleLimits) String() string {
 	return qmp.Format(&v)
 }
 
-// ThrottleGroupProperties is the QAPI struct ThrottleGroupProperties.
-//
-// Since QEMU 2.11. See block-core.json.
+// ThrottleGroupProperties is the struct ThrottleGroupProperties. Since QEMU 2.11. See
+// block-core.json.
 type ThrottleGroupProperties struct {
 	Limits *ThrottleLimits
 	// Unstable: any release of QEMU may change or remove the member.
@@ -2679,9 +2586,15 @@ func (v ThrottleGroupProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStream is the QMP command block-stream.
+// BlockStream executes block-stream. Since QEMU 1.1. See block-core.json.
 //
-// Since QEMU 1.1. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockStream struct {
 	JobID               *string
 	Device              string
@@ -2720,14 +2633,11 @@ func (r BlockStream) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockStream) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-stream", Args: &r}, opts)
 }
 
-// BlockJobSetSpeed is the QMP command block-job-set-speed.
-//
-// Since QEMU 1.1. See block-core.json.
+// BlockJobSetSpeed executes block-job-set-speed. Since QEMU 1.1. See block-core.json.
 type BlockJobSetSpeed struct {
 	Device string
 	Speed  int64
@@ -2746,14 +2656,17 @@ func (r BlockJobSetSpeed) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockJobSetSpeed) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-set-speed", Args: &r}, opts)
 }
 
-// BlockJobCancel is the QMP command block-job-cancel.
+// BlockJobCancel executes block-job-cancel. Since QEMU 1.1. See block-core.json.
 //
-// Since QEMU 1.1. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: when the job's state has changed
+//   - [BlockJobCancelledEvent]: when a block job has ended
+//   - [BlockJobCompletedEvent]: instead, if the job was ready and force is not set
 type BlockJobCancel struct {
 	Device string
 	Force  *bool
@@ -2772,14 +2685,13 @@ func (r BlockJobCancel) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-cancel", Args: &r}, opts)
 }
 
-// BlockJobPause is the QMP command block-job-pause.
+// BlockJobPause executes block-job-pause. Since QEMU 1.3. See block-core.json.
 //
-// Since QEMU 1.3. See block-core.json.
+// [JobStatusChangeEvent] follows when the job's state has changed.
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobPause struct {
@@ -2798,14 +2710,13 @@ func (r BlockJobPause) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-pause", Args: &r}, opts)
 }
 
-// BlockJobResume is the QMP command block-job-resume.
+// BlockJobResume executes block-job-resume. Since QEMU 1.3. See block-core.json.
 //
-// Since QEMU 1.3. See block-core.json.
+// [JobStatusChangeEvent] follows when the job's state has changed.
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobResume struct {
@@ -2824,14 +2735,16 @@ func (r BlockJobResume) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-resume", Args: &r}, opts)
 }
 
-// BlockJobComplete is the QMP command block-job-complete.
+// BlockJobComplete executes block-job-complete. Since QEMU 1.3. See block-core.json.
 //
-// Since QEMU 1.3. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: when the job's state has changed
+//   - [BlockJobCompletedEvent]: when a block job has ended
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobComplete struct {
@@ -2850,14 +2763,13 @@ func (r BlockJobComplete) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-complete", Args: &r}, opts)
 }
 
-// BlockJobDismiss is the QMP command block-job-dismiss.
+// BlockJobDismiss executes block-job-dismiss. Since QEMU 2.12. See block-core.json.
 //
-// Since QEMU 2.12. See block-core.json.
+// [JobStatusChangeEvent] follows when the job's state has changed.
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobDismiss struct {
@@ -2876,14 +2788,16 @@ func (r BlockJobDismiss) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-dismiss", Args: &r}, opts)
 }
 
-// BlockJobFinalize is the QMP command block-job-finalize.
+// BlockJobFinalize executes block-job-finalize. Since QEMU 2.12. See block-core.json.
 //
-// Since QEMU 2.12. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: when the job's state has changed
+//   - [BlockJobCompletedEvent]: when a block job has ended
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobFinalize struct {
@@ -2902,14 +2816,12 @@ func (r BlockJobFinalize) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockJobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-finalize", Args: &r}, opts)
 }
 
-// BlockJobChangeOptionsMirror is the QAPI struct BlockJobChangeOptionsMirror.
-//
-// Since QEMU 8.2. See block-core.json.
+// BlockJobChangeOptionsMirror is the struct BlockJobChangeOptionsMirror. Since QEMU 8.2. See
+// block-core.json.
 type BlockJobChangeOptionsMirror struct {
 	CopyMode MirrorCopyMode
 }
@@ -2926,22 +2838,23 @@ func (v BlockJobChangeOptionsMirror) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockJobChangeOptions is the QAPI union BlockJobChangeOptions.
-//
-// Since QEMU 8.2. See block-core.json.
+// BlockJobChangeOptions is the union BlockJobChangeOptions. [BlockJobChange] sends it. Since
+// QEMU 8.2. See block-core.json.
 type BlockJobChangeOptions struct {
 	ID string
-	// Decides what Branch holds.
-	Type   JobType
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Type JobType
+	// What Type selects: *BlockJobChangeOptionsMirror or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch BlockJobChangeOptionsBranch
 }
 
-// BlockJobChangeOptionsBranch is what the Type of BlockJobChangeOptions adds to it:
+// BlockJobChangeOptionsBranch is the branch of [BlockJobChangeOptions] that Type selects:
 //
-//   - *BlockJobChangeOptionsMirror: mirror
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockJobChangeOptionsMirror]: mirror
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
+// The branch is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
 // snapshot-delete.
 type BlockJobChangeOptionsBranch interface {
 	wire.MemberEncoder
@@ -2974,9 +2887,7 @@ func (v BlockJobChangeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockJobChange is the QMP command block-job-change.
-//
-// Since QEMU 8.2. See block-core.json.
+// BlockJobChange executes block-job-change. Since QEMU 8.2. See block-core.json.
 type BlockJobChange BlockJobChangeOptions
 
 func (r BlockJobChange) MarshalJSON() ([]byte, error) {
@@ -2987,14 +2898,12 @@ func (r BlockJobChange) String() string {
 	return qmp.Format((*BlockJobChangeOptions)(&r))
 }
 
-// Do executes the command.
 func (r BlockJobChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-change", Args: (*BlockJobChangeOptions)(&r)}, opts)
 }
 
-// BlockdevDiscardOptions is the QAPI enum BlockdevDiscardOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevDiscardOptions is the enum BlockdevDiscardOptions. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevDiscardOptions string
 
 // The values of BlockdevDiscardOptions.
@@ -3003,9 +2912,8 @@ const (
 	BlockdevDiscardOptionsUnmap  BlockdevDiscardOptions = "unmap"
 )
 
-// BlockdevDetectZeroesOptions is the QAPI enum BlockdevDetectZeroesOptions.
-//
-// Since QEMU 2.1. See block-core.json.
+// BlockdevDetectZeroesOptions is the enum BlockdevDetectZeroesOptions. Since QEMU 2.1. See
+// block-core.json.
 type BlockdevDetectZeroesOptions string
 
 // The values of BlockdevDetectZeroesOptions.
@@ -3015,9 +2923,7 @@ const (
 	BlockdevDetectZeroesOptionsUnmap BlockdevDetectZeroesOptions = "unmap"
 )
 
-// BlockdevAioOptions is the QAPI enum BlockdevAioOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevAioOptions is the enum BlockdevAioOptions. Since QEMU 2.9. See block-core.json.
 type BlockdevAioOptions string
 
 // The values of BlockdevAioOptions.
@@ -3028,9 +2934,8 @@ const (
 	BlockdevAioOptionsIOUring BlockdevAioOptions = "io_uring"
 )
 
-// BlockdevCacheOptions is the QAPI struct BlockdevCacheOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevCacheOptions is the struct BlockdevCacheOptions. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevCacheOptions struct {
 	Direct  *bool
 	NoFlush *bool
@@ -3049,9 +2954,7 @@ func (v BlockdevCacheOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevDriver is the QAPI enum BlockdevDriver.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevDriver is the enum BlockdevDriver. Since QEMU 2.9. See block-core.json.
 type BlockdevDriver string
 
 // The values of BlockdevDriver.
@@ -3114,9 +3017,7 @@ const (
 	BlockdevDriverVvfat              BlockdevDriver = "vvfat"
 )
 
-// BlockdevOptionsFile is the QAPI struct BlockdevOptionsFile.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsFile is the struct BlockdevOptionsFile. Since QEMU 2.9. See block-core.json.
 //
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
@@ -3149,9 +3050,7 @@ func (v BlockdevOptionsFile) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNull is the QAPI struct BlockdevOptionsNull.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsNull is the struct BlockdevOptionsNull. Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsNull struct {
 	Size       *int64
 	LatencyNs  *uint64
@@ -3172,9 +3071,7 @@ func (v BlockdevOptionsNull) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNVMe is the QAPI struct BlockdevOptionsNVMe.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevOptionsNVMe is the struct BlockdevOptionsNVMe. Since QEMU 2.12. See block-core.json.
 type BlockdevOptionsNVMe struct {
 	Device    string
 	Namespace int64
@@ -3193,9 +3090,8 @@ func (v BlockdevOptionsNVMe) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVVFAT is the QAPI struct BlockdevOptionsVVFAT.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsVVFAT is the struct BlockdevOptionsVVFAT. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsVVFAT struct {
 	Dir     string
 	FatType *int64
@@ -3220,9 +3116,8 @@ func (v BlockdevOptionsVVFAT) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGenericFormat is the QAPI struct BlockdevOptionsGenericFormat.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsGenericFormat is the struct BlockdevOptionsGenericFormat. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsGenericFormat struct {
 	File BlockdevRef
 }
@@ -3239,9 +3134,7 @@ func (v BlockdevOptionsGenericFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsLUKS is the QAPI struct BlockdevOptionsLUKS.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsLUKS is the struct BlockdevOptionsLUKS. Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsLUKS struct {
 	File      BlockdevRef
 	KeySecret *string
@@ -3264,9 +3157,8 @@ func (v BlockdevOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGenericCOWFormat is the QAPI struct BlockdevOptionsGenericCOWFormat.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsGenericCOWFormat is the struct BlockdevOptionsGenericCOWFormat. Since QEMU
+// 2.9. See block-core.json.
 type BlockdevOptionsGenericCOWFormat struct {
 	File    BlockdevRef
 	Backing *BlockdevRefOrNull
@@ -3287,9 +3179,8 @@ func (v BlockdevOptionsGenericCOWFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// Qcow2OverlapCheckMode is the QAPI enum Qcow2OverlapCheckMode.
-//
-// Since QEMU 2.9. See block-core.json.
+// Qcow2OverlapCheckMode is the enum Qcow2OverlapCheckMode. Since QEMU 2.9. See
+// block-core.json.
 type Qcow2OverlapCheckMode string
 
 // The values of Qcow2OverlapCheckMode.
@@ -3300,9 +3191,8 @@ const (
 	Qcow2OverlapCheckModeAll      Qcow2OverlapCheckMode = "all"
 )
 
-// Qcow2OverlapCheckFlags is the QAPI struct Qcow2OverlapCheckFlags.
-//
-// Since QEMU 2.9. See block-core.json.
+// Qcow2OverlapCheckFlags is the struct Qcow2OverlapCheckFlags. Since QEMU 2.9. See
+// block-core.json.
 type Qcow2OverlapCheckFlags struct {
 	Template        *Qcow2OverlapCheckMode
 	MainHeader      *bool
@@ -3337,9 +3227,7 @@ func (v Qcow2OverlapCheckFlags) String() string {
 	return qmp.Format(&v)
 }
 
-// Qcow2OverlapChecks is the QAPI alternate Qcow2OverlapChecks: exactly one of its fields is
-// set. Decoding sets none for a kind of value that is not among them.
-//
+// Qcow2OverlapChecks is the alternate Qcow2OverlapChecks. Exactly one of its fields is set.
 // Since QEMU 2.9. See block-core.json.
 type Qcow2OverlapChecks struct {
 	Flags *Qcow2OverlapCheckFlags
@@ -3365,9 +3253,8 @@ func (v Qcow2OverlapChecks) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// BlockdevQcowEncryptionFormat is the QAPI enum BlockdevQcowEncryptionFormat.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevQcowEncryptionFormat is the enum BlockdevQcowEncryptionFormat. Since QEMU 2.10. See
+// block-core.json.
 type BlockdevQcowEncryptionFormat string
 
 // The values of BlockdevQcowEncryptionFormat.
@@ -3375,19 +3262,19 @@ const (
 	BlockdevQcowEncryptionFormatAES BlockdevQcowEncryptionFormat = "aes"
 )
 
-// BlockdevQcowEncryption is the QAPI union BlockdevQcowEncryption.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevQcowEncryption is the union BlockdevQcowEncryption. Since QEMU 2.10. See
+// block-core.json.
 type BlockdevQcowEncryption struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcowEncryptionFormat
+	// What Format selects: *QCryptoBlockOptionsQCow or *RawBranch.
 	Branch BlockdevQcowEncryptionBranch
 }
 
-// BlockdevQcowEncryptionBranch is what the Format of BlockdevQcowEncryption adds to it:
+// BlockdevQcowEncryptionBranch is the branch of [BlockdevQcowEncryption] that Format selects:
 //
-//   - *QCryptoBlockOptionsQCow: aes
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockOptionsQCow]: aes
+//   - [*RawBranch]: any other value, or none
 type BlockdevQcowEncryptionBranch interface {
 	wire.MemberEncoder
 	isBlockdevQcowEncryptionBranch()
@@ -3418,9 +3305,7 @@ func (v BlockdevQcowEncryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow is the QAPI struct BlockdevOptionsQcow.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevOptionsQcow is the struct BlockdevOptionsQcow. Since QEMU 2.10. See block-core.json.
 type BlockdevOptionsQcow struct {
 	File    BlockdevRef
 	Backing *BlockdevRefOrNull
@@ -3445,9 +3330,8 @@ func (v BlockdevOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2EncryptionFormat is the QAPI enum BlockdevQcow2EncryptionFormat.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevQcow2EncryptionFormat is the enum BlockdevQcow2EncryptionFormat. Since QEMU 2.10.
+// See block-core.json.
 type BlockdevQcow2EncryptionFormat string
 
 // The values of BlockdevQcow2EncryptionFormat.
@@ -3456,20 +3340,21 @@ const (
 	BlockdevQcow2EncryptionFormatLUKS BlockdevQcow2EncryptionFormat = "luks"
 )
 
-// BlockdevQcow2Encryption is the QAPI union BlockdevQcow2Encryption.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevQcow2Encryption is the union BlockdevQcow2Encryption. Since QEMU 2.10. See
+// block-core.json.
 type BlockdevQcow2Encryption struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcow2EncryptionFormat
+	// What Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockOptionsLUKS or *RawBranch.
 	Branch BlockdevQcow2EncryptionBranch
 }
 
-// BlockdevQcow2EncryptionBranch is what the Format of BlockdevQcow2Encryption adds to it:
+// BlockdevQcow2EncryptionBranch is the branch of [BlockdevQcow2Encryption] that Format
+// selects:
 //
-//   - *QCryptoBlockOptionsQCow: aes
-//   - *QCryptoBlockOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockOptionsQCow]: aes
+//   - [*QCryptoBlockOptionsLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 type BlockdevQcow2EncryptionBranch interface {
 	wire.MemberEncoder
 	isBlockdevQcow2EncryptionBranch()
@@ -3503,9 +3388,8 @@ func (v BlockdevQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsPreallocate is the QAPI struct BlockdevOptionsPreallocate.
-//
-// Since QEMU 6.0. See block-core.json.
+// BlockdevOptionsPreallocate is the struct BlockdevOptionsPreallocate. Since QEMU 6.0. See
+// block-core.json.
 type BlockdevOptionsPreallocate struct {
 	File          BlockdevRef
 	PreallocAlign *int64
@@ -3526,9 +3410,8 @@ func (v BlockdevOptionsPreallocate) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow2 is the QAPI struct BlockdevOptionsQcow2.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsQcow2 is the struct BlockdevOptionsQcow2. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsQcow2 struct {
 	File                BlockdevRef
 	Backing             *BlockdevRefOrNull
@@ -3581,9 +3464,7 @@ func (v BlockdevOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// SshHostKeyCheckMode is the QAPI enum SshHostKeyCheckMode.
-//
-// Since QEMU 2.12. See block-core.json.
+// SshHostKeyCheckMode is the enum SshHostKeyCheckMode. Since QEMU 2.12. See block-core.json.
 type SshHostKeyCheckMode string
 
 // The values of SshHostKeyCheckMode.
@@ -3593,9 +3474,8 @@ const (
 	SshHostKeyCheckModeKnownHosts SshHostKeyCheckMode = "known_hosts"
 )
 
-// SshHostKeyCheckHashType is the QAPI enum SshHostKeyCheckHashType.
-//
-// Since QEMU 2.12. See block-core.json.
+// SshHostKeyCheckHashType is the enum SshHostKeyCheckHashType. Since QEMU 2.12. See
+// block-core.json.
 type SshHostKeyCheckHashType string
 
 // The values of SshHostKeyCheckHashType.
@@ -3605,9 +3485,7 @@ const (
 	SshHostKeyCheckHashTypeSHA256 SshHostKeyCheckHashType = "sha256"
 )
 
-// SshHostKeyHash is the QAPI struct SshHostKeyHash.
-//
-// Since QEMU 2.12. See block-core.json.
+// SshHostKeyHash is the struct SshHostKeyHash. Since QEMU 2.12. See block-core.json.
 type SshHostKeyHash struct {
 	Type SshHostKeyCheckHashType
 	Hash string
@@ -3626,21 +3504,20 @@ func (v SshHostKeyHash) String() string {
 	return qmp.Format(&v)
 }
 
-// SshHostKeyCheck is the QAPI union SshHostKeyCheck.
-//
-// Since QEMU 2.12. See block-core.json.
+// SshHostKeyCheck is the union SshHostKeyCheck. Since QEMU 2.12. See block-core.json.
 type SshHostKeyCheck struct {
-	// Decides what Branch holds.
-	Mode   SshHostKeyCheckMode
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Mode SshHostKeyCheckMode
+	// What Mode selects: *SshHostKeyHash or *RawBranch; nil for a value that adds nothing.
 	Branch SshHostKeyCheckBranch
 }
 
-// SshHostKeyCheckBranch is what the Mode of SshHostKeyCheck adds to it:
+// SshHostKeyCheckBranch is the branch of [SshHostKeyCheck] that Mode selects:
 //
-//   - *SshHostKeyHash: hash
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*SshHostKeyHash]: hash
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for none, known_hosts.
+// The branch is nil for none, known_hosts.
 type SshHostKeyCheckBranch interface {
 	wire.MemberEncoder
 	isSshHostKeyCheckBranch()
@@ -3671,9 +3548,7 @@ func (v SshHostKeyCheck) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsSsh is the QAPI struct BlockdevOptionsSsh.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsSsh is the struct BlockdevOptionsSsh. Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsSsh struct {
 	Server       InetSocketAddress
 	Path         string
@@ -3698,9 +3573,7 @@ func (v BlockdevOptionsSsh) String() string {
 	return qmp.Format(&v)
 }
 
-// BlkdebugEvent is the QAPI enum BlkdebugEvent.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlkdebugEvent is the enum BlkdebugEvent. Since QEMU 2.9. See block-core.json.
 type BlkdebugEvent string
 
 // The values of BlkdebugEvent.
@@ -3755,9 +3628,7 @@ const (
 	BlkdebugEventNone                     BlkdebugEvent = "none"
 )
 
-// BlkdebugIOType is the QAPI enum BlkdebugIOType.
-//
-// Since QEMU 4.1. See block-core.json.
+// BlkdebugIOType is the enum BlkdebugIOType. Since QEMU 4.1. See block-core.json.
 type BlkdebugIOType string
 
 // The values of BlkdebugIOType.
@@ -3770,9 +3641,8 @@ const (
 	BlkdebugIOTypeBlockStatus BlkdebugIOType = "block-status"
 )
 
-// BlkdebugInjectErrorOptions is the QAPI struct BlkdebugInjectErrorOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlkdebugInjectErrorOptions is the struct BlkdebugInjectErrorOptions. Since QEMU 2.9. See
+// block-core.json.
 type BlkdebugInjectErrorOptions struct {
 	Event       BlkdebugEvent
 	State       *int64
@@ -3804,9 +3674,8 @@ func (v BlkdebugInjectErrorOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlkdebugSetStateOptions is the QAPI struct BlkdebugSetStateOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlkdebugSetStateOptions is the struct BlkdebugSetStateOptions. Since QEMU 2.9. See
+// block-core.json.
 type BlkdebugSetStateOptions struct {
 	Event    BlkdebugEvent
 	State    *int64
@@ -3827,9 +3696,8 @@ func (v BlkdebugSetStateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkdebug is the QAPI struct BlockdevOptionsBlkdebug.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsBlkdebug is the struct BlockdevOptionsBlkdebug. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsBlkdebug struct {
 	Image             BlockdevRef
 	Config            *string
@@ -3902,9 +3770,8 @@ func (v BlockdevOptionsBlkdebug) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlklogwrites is the QAPI struct BlockdevOptionsBlklogwrites.
-//
-// Since QEMU 3.0. See block-core.json.
+// BlockdevOptionsBlklogwrites is the struct BlockdevOptionsBlklogwrites. Since QEMU 3.0. See
+// block-core.json.
 type BlockdevOptionsBlklogwrites struct {
 	File                   BlockdevRef
 	Log                    BlockdevRef
@@ -3931,9 +3798,8 @@ func (v BlockdevOptionsBlklogwrites) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkverify is the QAPI struct BlockdevOptionsBlkverify.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsBlkverify is the struct BlockdevOptionsBlkverify. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsBlkverify struct {
 	Test BlockdevRef
 	Raw  BlockdevRef
@@ -3952,9 +3818,8 @@ func (v BlockdevOptionsBlkverify) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkreplay is the QAPI struct BlockdevOptionsBlkreplay.
-//
-// Since QEMU 4.2. See block-core.json.
+// BlockdevOptionsBlkreplay is the struct BlockdevOptionsBlkreplay. Since QEMU 4.2. See
+// block-core.json.
 type BlockdevOptionsBlkreplay struct {
 	Image BlockdevRef
 }
@@ -3971,9 +3836,7 @@ func (v BlockdevOptionsBlkreplay) String() string {
 	return qmp.Format(&v)
 }
 
-// QuorumReadPattern is the QAPI enum QuorumReadPattern.
-//
-// Since QEMU 2.9. See block-core.json.
+// QuorumReadPattern is the enum QuorumReadPattern. Since QEMU 2.9. See block-core.json.
 type QuorumReadPattern string
 
 // The values of QuorumReadPattern.
@@ -3982,9 +3845,8 @@ const (
 	QuorumReadPatternFifo   QuorumReadPattern = "fifo"
 )
 
-// BlockdevOptionsQuorum is the QAPI struct BlockdevOptionsQuorum.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsQuorum is the struct BlockdevOptionsQuorum. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsQuorum struct {
 	Blkverify        *bool
 	Children         []BlockdevRef
@@ -4013,9 +3875,8 @@ func (v BlockdevOptionsQuorum) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGluster is the QAPI struct BlockdevOptionsGluster.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsGluster is the struct BlockdevOptionsGluster. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsGluster struct {
 	Volume  string
 	Path    string
@@ -4044,9 +3905,8 @@ func (v BlockdevOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsIoUring is the QAPI struct BlockdevOptionsIoUring.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsIoUring is the struct BlockdevOptionsIoUring. Since QEMU 7.2. See
+// block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsIoUring struct {
@@ -4065,9 +3925,8 @@ func (v BlockdevOptionsIoUring) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNvmeIoUring is the QAPI struct BlockdevOptionsNvmeIoUring.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsNvmeIoUring is the struct BlockdevOptionsNvmeIoUring. Since QEMU 7.2. See
+// block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsNvmeIoUring struct {
@@ -4086,9 +3945,8 @@ func (v BlockdevOptionsNvmeIoUring) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVirtioBlkVfioPci is the QAPI struct BlockdevOptionsVirtioBlkVfioPci.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsVirtioBlkVfioPci is the struct BlockdevOptionsVirtioBlkVfioPci. Since QEMU
+// 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsVirtioBlkVfioPci struct {
@@ -4107,9 +3965,8 @@ func (v BlockdevOptionsVirtioBlkVfioPci) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVirtioBlkVhostUser is the QAPI struct BlockdevOptionsVirtioBlkVhostUser.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsVirtioBlkVhostUser is the struct BlockdevOptionsVirtioBlkVhostUser. Since
+// QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsVirtioBlkVhostUser struct {
@@ -4128,9 +3985,8 @@ func (v BlockdevOptionsVirtioBlkVhostUser) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVirtioBlkVhostVdpa is the QAPI struct BlockdevOptionsVirtioBlkVhostVdpa.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsVirtioBlkVhostVdpa is the struct BlockdevOptionsVirtioBlkVhostVdpa. Since
+// QEMU 7.2. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 //
@@ -4151,9 +4007,7 @@ func (v BlockdevOptionsVirtioBlkVhostVdpa) String() string {
 	return qmp.Format(&v)
 }
 
-// IscsiTransport is the QAPI enum IscsiTransport.
-//
-// Since QEMU 2.9. See block-core.json.
+// IscsiTransport is the enum IscsiTransport. Since QEMU 2.9. See block-core.json.
 type IscsiTransport string
 
 // The values of IscsiTransport.
@@ -4162,9 +4016,7 @@ const (
 	IscsiTransportIser IscsiTransport = "iser"
 )
 
-// IscsiHeaderDigest is the QAPI enum IscsiHeaderDigest.
-//
-// Since QEMU 2.9. See block-core.json.
+// IscsiHeaderDigest is the enum IscsiHeaderDigest. Since QEMU 2.9. See block-core.json.
 type IscsiHeaderDigest string
 
 // The values of IscsiHeaderDigest.
@@ -4175,9 +4027,8 @@ const (
 	IscsiHeaderDigestNoneCRC32C IscsiHeaderDigest = "none-crc32c"
 )
 
-// BlockdevOptionsIscsi is the QAPI struct BlockdevOptionsIscsi.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsIscsi is the struct BlockdevOptionsIscsi. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsIscsi struct {
 	Transport      IscsiTransport
 	Portal         string
@@ -4210,9 +4061,7 @@ func (v BlockdevOptionsIscsi) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdAuthMode is the QAPI enum RbdAuthMode.
-//
-// Since QEMU 3.0. See block-core.json.
+// RbdAuthMode is the enum RbdAuthMode. Since QEMU 3.0. See block-core.json.
 type RbdAuthMode string
 
 // The values of RbdAuthMode.
@@ -4221,9 +4070,8 @@ const (
 	RbdAuthModeNone  RbdAuthMode = "none"
 )
 
-// RbdImageEncryptionFormat is the QAPI enum RbdImageEncryptionFormat.
-//
-// Since QEMU 6.1. See block-core.json.
+// RbdImageEncryptionFormat is the enum RbdImageEncryptionFormat. Since QEMU 6.1. See
+// block-core.json.
 type RbdImageEncryptionFormat string
 
 // The values of RbdImageEncryptionFormat.
@@ -4233,24 +4081,21 @@ const (
 	RbdImageEncryptionFormatLUKSAny RbdImageEncryptionFormat = "luks-any"
 )
 
-// RbdEncryptionOptionsLUKSBase is the QAPI struct RbdEncryptionOptionsLUKSBase.
-//
-// Since QEMU 6.1. See block-core.json.
+// RbdEncryptionOptionsLUKSBase is the struct RbdEncryptionOptionsLUKSBase. Since QEMU 6.1. See
+// block-core.json.
 type RbdEncryptionOptionsLUKSBase struct {
 	KeySecret string
 }
 
-// RbdEncryptionCreateOptionsLUKSBase is the QAPI struct RbdEncryptionCreateOptionsLUKSBase.
-//
-// Since QEMU 6.1. See block-core.json.
+// RbdEncryptionCreateOptionsLUKSBase is the struct RbdEncryptionCreateOptionsLUKSBase. Since
+// QEMU 6.1. See block-core.json.
 type RbdEncryptionCreateOptionsLUKSBase struct {
 	KeySecret string
 	CipherAlg *QCryptoCipherAlgo
 }
 
-// RbdEncryptionOptionsLUKS is the QAPI struct RbdEncryptionOptionsLUKS.
-//
-// Since QEMU 6.1. See block-core.json.
+// RbdEncryptionOptionsLUKS is the struct RbdEncryptionOptionsLUKS. Since QEMU 6.1. See
+// block-core.json.
 type RbdEncryptionOptionsLUKS struct {
 	KeySecret string
 }
@@ -4267,9 +4112,8 @@ func (v RbdEncryptionOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionOptionsLUKS2 is the QAPI struct RbdEncryptionOptionsLUKS2.
-//
-// Since QEMU 6.1. See block-core.json.
+// RbdEncryptionOptionsLUKS2 is the struct RbdEncryptionOptionsLUKS2. Since QEMU 6.1. See
+// block-core.json.
 type RbdEncryptionOptionsLUKS2 struct {
 	KeySecret string
 }
@@ -4286,9 +4130,8 @@ func (v RbdEncryptionOptionsLUKS2) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionOptionsLUKSAny is the QAPI struct RbdEncryptionOptionsLUKSAny.
-//
-// Since QEMU 8.0. See block-core.json.
+// RbdEncryptionOptionsLUKSAny is the struct RbdEncryptionOptionsLUKSAny. Since QEMU 8.0. See
+// block-core.json.
 type RbdEncryptionOptionsLUKSAny struct {
 	KeySecret string
 }
@@ -4305,9 +4148,8 @@ func (v RbdEncryptionOptionsLUKSAny) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptionsLUKS is the QAPI struct RbdEncryptionCreateOptionsLUKS.
-//
-// Since QEMU 6.1. See block-core.json.
+// RbdEncryptionCreateOptionsLUKS is the struct RbdEncryptionCreateOptionsLUKS. Since QEMU 6.1.
+// See block-core.json.
 type RbdEncryptionCreateOptionsLUKS struct {
 	KeySecret string
 	CipherAlg *QCryptoCipherAlgo
@@ -4326,9 +4168,8 @@ func (v RbdEncryptionCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptionsLUKS2 is the QAPI struct RbdEncryptionCreateOptionsLUKS2.
-//
-// Since QEMU 6.1. See block-core.json.
+// RbdEncryptionCreateOptionsLUKS2 is the struct RbdEncryptionCreateOptionsLUKS2. Since QEMU
+// 6.1. See block-core.json.
 type RbdEncryptionCreateOptionsLUKS2 struct {
 	KeySecret string
 	CipherAlg *QCryptoCipherAlgo
@@ -4347,22 +4188,22 @@ func (v RbdEncryptionCreateOptionsLUKS2) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionOptions is the QAPI union RbdEncryptionOptions.
-//
-// Since QEMU 6.1. See block-core.json.
+// RbdEncryptionOptions is the union RbdEncryptionOptions. Since QEMU 6.1. See block-core.json.
 type RbdEncryptionOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format RbdImageEncryptionFormat
 	Parent *RbdEncryptionOptions
+	// What Format selects: *RbdEncryptionOptionsLUKS, *RbdEncryptionOptionsLUKS2,
+	// *RbdEncryptionOptionsLUKSAny or *RawBranch.
 	Branch RbdEncryptionOptionsBranch
 }
 
-// RbdEncryptionOptionsBranch is what the Format of RbdEncryptionOptions adds to it:
+// RbdEncryptionOptionsBranch is the branch of [RbdEncryptionOptions] that Format selects:
 //
-//   - *RbdEncryptionOptionsLUKS: luks
-//   - *RbdEncryptionOptionsLUKS2: luks2
-//   - *RbdEncryptionOptionsLUKSAny: luks-any
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*RbdEncryptionOptionsLUKS]: luks
+//   - [*RbdEncryptionOptionsLUKS2]: luks2
+//   - [*RbdEncryptionOptionsLUKSAny]: luks-any
+//   - [*RawBranch]: any other value, or none
 type RbdEncryptionOptionsBranch interface {
 	wire.MemberEncoder
 	isRbdEncryptionOptionsBranch()
@@ -4402,23 +4243,24 @@ func (v RbdEncryptionOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptions is the QAPI union RbdEncryptionCreateOptions.
-//
-// Since QEMU 6.1. See block-core.json.
+// RbdEncryptionCreateOptions is the union RbdEncryptionCreateOptions. Since QEMU 6.1. See
+// block-core.json.
 type RbdEncryptionCreateOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format RbdImageEncryptionFormat
+	// What Format selects: *RbdEncryptionCreateOptionsLUKS, *RbdEncryptionCreateOptionsLUKS2 or
+	// *RawBranch; nil for a value that adds nothing.
 	Branch RbdEncryptionCreateOptionsBranch
 }
 
-// RbdEncryptionCreateOptionsBranch is what the Format of RbdEncryptionCreateOptions adds to
-// it:
+// RbdEncryptionCreateOptionsBranch is the branch of [RbdEncryptionCreateOptions] that Format
+// selects:
 //
-//   - *RbdEncryptionCreateOptionsLUKS: luks
-//   - *RbdEncryptionCreateOptionsLUKS2: luks2
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*RbdEncryptionCreateOptionsLUKS]: luks
+//   - [*RbdEncryptionCreateOptionsLUKS2]: luks2
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for luks-any.
+// The branch is nil for luks-any.
 type RbdEncryptionCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isRbdEncryptionCreateOptionsBranch()
@@ -4452,9 +4294,7 @@ func (v RbdEncryptionCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRbd is the QAPI struct BlockdevOptionsRbd.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsRbd is the struct BlockdevOptionsRbd. Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsRbd struct {
 	Pool               string
 	Namespace          *string
@@ -4503,9 +4343,7 @@ func (v BlockdevOptionsRbd) String() string {
 	return qmp.Format(&v)
 }
 
-// ReplicationMode is the QAPI enum ReplicationMode.
-//
-// Since QEMU 2.9. See block-core.json.
+// ReplicationMode is the enum ReplicationMode. Since QEMU 2.9. See block-core.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type ReplicationMode string
@@ -4516,9 +4354,8 @@ const (
 	ReplicationModeSecondary ReplicationMode = "secondary"
 )
 
-// BlockdevOptionsReplication is the QAPI struct BlockdevOptionsReplication.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsReplication is the struct BlockdevOptionsReplication. Since QEMU 2.9. See
+// block-core.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type BlockdevOptionsReplication struct {
@@ -4541,9 +4378,7 @@ func (v BlockdevOptionsReplication) String() string {
 	return qmp.Format(&v)
 }
 
-// NFSTransport is the QAPI enum NFSTransport.
-//
-// Since QEMU 2.9. See block-core.json.
+// NFSTransport is the enum NFSTransport. Since QEMU 2.9. See block-core.json.
 type NFSTransport string
 
 // The values of NFSTransport.
@@ -4551,9 +4386,7 @@ const (
 	NFSTransportInet NFSTransport = "inet"
 )
 
-// NFSServer is the QAPI struct NFSServer.
-//
-// Since QEMU 2.9. See block-core.json.
+// NFSServer is the struct NFSServer. Since QEMU 2.9. See block-core.json.
 type NFSServer struct {
 	Type NFSTransport
 	Host string
@@ -4572,9 +4405,7 @@ func (v NFSServer) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNfs is the QAPI struct BlockdevOptionsNfs.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsNfs is the struct BlockdevOptionsNfs. Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsNfs struct {
 	Server        NFSServer
 	Path          string
@@ -4605,9 +4436,8 @@ func (v BlockdevOptionsNfs) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlBase is the QAPI struct BlockdevOptionsCurlBase.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlBase is the struct BlockdevOptionsCurlBase. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsCurlBase struct {
 	URL                 string
 	Readahead           *int64
@@ -4618,9 +4448,8 @@ type BlockdevOptionsCurlBase struct {
 	ProxyPasswordSecret *string
 }
 
-// BlockdevOptionsCurlHttp is the QAPI struct BlockdevOptionsCurlHttp.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlHttp is the struct BlockdevOptionsCurlHttp. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsCurlHttp struct {
 	URL                 string
 	Readahead           *int64
@@ -4629,7 +4458,7 @@ type BlockdevOptionsCurlHttp struct {
 	PasswordSecret      *string
 	ProxyUsername       *string
 	ProxyPasswordSecret *string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Cookie       *string
 	CookieSecret *string
 	// Seen first in QEMU 11.1.
@@ -4657,9 +4486,8 @@ func (v BlockdevOptionsCurlHttp) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlHttps is the QAPI struct BlockdevOptionsCurlHttps.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlHttps is the struct BlockdevOptionsCurlHttps. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsCurlHttps struct {
 	URL                 string
 	Readahead           *int64
@@ -4668,7 +4496,7 @@ type BlockdevOptionsCurlHttps struct {
 	PasswordSecret      *string
 	ProxyUsername       *string
 	ProxyPasswordSecret *string
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Cookie       *string
 	Sslverify    *bool
 	CookieSecret *string
@@ -4698,9 +4526,8 @@ func (v BlockdevOptionsCurlHttps) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFtp is the QAPI struct BlockdevOptionsCurlFtp.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlFtp is the struct BlockdevOptionsCurlFtp. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsCurlFtp struct {
 	URL                 string
 	Readahead           *int64
@@ -4729,9 +4556,8 @@ func (v BlockdevOptionsCurlFtp) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFtps is the QAPI struct BlockdevOptionsCurlFtps.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlFtps is the struct BlockdevOptionsCurlFtps. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptionsCurlFtps struct {
 	URL                 string
 	Readahead           *int64
@@ -4762,9 +4588,7 @@ func (v BlockdevOptionsCurlFtps) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNbd is the QAPI struct BlockdevOptionsNbd.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsNbd is the struct BlockdevOptionsNbd. Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsNbd struct {
 	Server      SocketAddress
 	Export      *string
@@ -4798,9 +4622,7 @@ func (v BlockdevOptionsNbd) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRaw is the QAPI struct BlockdevOptionsRaw.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsRaw is the struct BlockdevOptionsRaw. Since QEMU 2.9. See block-core.json.
 type BlockdevOptionsRaw struct {
 	File   BlockdevRef
 	Offset *int64
@@ -4821,9 +4643,8 @@ func (v BlockdevOptionsRaw) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsThrottle is the QAPI struct BlockdevOptionsThrottle.
-//
-// Since QEMU 2.11. See block-core.json.
+// BlockdevOptionsThrottle is the struct BlockdevOptionsThrottle. Since QEMU 2.11. See
+// block-core.json.
 type BlockdevOptionsThrottle struct {
 	ThrottleGroup string
 	File          BlockdevRef
@@ -4842,9 +4663,7 @@ func (v BlockdevOptionsThrottle) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCor is the QAPI struct BlockdevOptionsCor.
-//
-// Since QEMU 6.0. See block-core.json.
+// BlockdevOptionsCor is the struct BlockdevOptionsCor. Since QEMU 6.0. See block-core.json.
 type BlockdevOptionsCor struct {
 	File   BlockdevRef
 	Bottom *string
@@ -4863,9 +4682,7 @@ func (v BlockdevOptionsCor) String() string {
 	return qmp.Format(&v)
 }
 
-// OnCbwError is the QAPI enum OnCbwError.
-//
-// Since QEMU 7.1. See block-core.json.
+// OnCbwError is the enum OnCbwError. Since QEMU 7.1. See block-core.json.
 type OnCbwError string
 
 // The values of OnCbwError.
@@ -4874,9 +4691,7 @@ const (
 	OnCbwErrorBreakSnapshot   OnCbwError = "break-snapshot"
 )
 
-// BlockdevOptionsCbw is the QAPI struct BlockdevOptionsCbw.
-//
-// Since QEMU 6.2. See block-core.json.
+// BlockdevOptionsCbw is the struct BlockdevOptionsCbw. Since QEMU 6.2. See block-core.json.
 type BlockdevOptionsCbw struct {
 	File           BlockdevRef
 	Target         BlockdevRef
@@ -4907,11 +4722,11 @@ func (v BlockdevOptionsCbw) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptions is the QAPI union BlockdevOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptions is the union BlockdevOptions. [BlockdevAdd] sends it. Since QEMU 2.9. See
+// block-core.json.
 type BlockdevOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *BlockdevOptionsGenericFormat,
+	// *BlockdevOptionsFile, *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch.
 	Driver       BlockdevDriver
 	NodeName     *string
 	Discard      *BlockdevDiscardOptions
@@ -4921,47 +4736,61 @@ type BlockdevOptions struct {
 	AutoReadOnly *bool
 	ForceShare   *bool
 	DetectZeroes *BlockdevDetectZeroesOptions
-	Branch       BlockdevOptionsBranch
+	// What Driver selects: *BlockdevOptionsBlkdebug, *BlockdevOptionsBlklogwrites,
+	// *BlockdevOptionsBlkverify, *BlockdevOptionsBlkreplay, *BlockdevOptionsGenericFormat,
+	// *BlockdevOptionsCbw, *BlockdevOptionsCor, *BlockdevOptionsFile, *BlockdevOptionsCurlFtp,
+	// *BlockdevOptionsCurlFtps, *BlockdevOptionsGluster, *BlockdevOptionsCurlHttp,
+	// *BlockdevOptionsCurlHttps, *BlockdevOptionsIoUring, *BlockdevOptionsIscsi,
+	// *BlockdevOptionsLUKS, *BlockdevOptionsNbd, *BlockdevOptionsNfs, *BlockdevOptionsNull,
+	// *BlockdevOptionsNVMe, *BlockdevOptionsNvmeIoUring, *BlockdevOptionsPreallocate,
+	// *BlockdevOptionsQcow2, *BlockdevOptionsQcow, *BlockdevOptionsGenericCOWFormat,
+	// *BlockdevOptionsQuorum, *BlockdevOptionsRaw, *BlockdevOptionsRbd,
+	// *BlockdevOptionsReplication, *BlockdevOptionsSsh, *BlockdevOptionsThrottle,
+	// *BlockdevOptionsVirtioBlkVfioPci, *BlockdevOptionsVirtioBlkVhostUser,
+	// *BlockdevOptionsVirtioBlkVhostVdpa, *BlockdevOptionsVVFAT or *RawBranch.
+	Branch BlockdevOptionsBranch
 }
 
-// BlockdevOptionsBranch is what the Driver of BlockdevOptions adds to it:
+// BlockdevOptionsBranch is the branch of [BlockdevOptions] that Driver selects:
 //
-//   - *BlockdevOptionsBlkdebug: blkdebug
-//   - *BlockdevOptionsBlklogwrites: blklogwrites
-//   - *BlockdevOptionsBlkverify: blkverify
-//   - *BlockdevOptionsBlkreplay: blkreplay
-//   - *BlockdevOptionsGenericFormat: bochs, cloop, compress, dmg, parallels, snapshot-access, vdi, vhdx, vpc
-//   - *BlockdevOptionsCbw: copy-before-write
-//   - *BlockdevOptionsCor: copy-on-read
-//   - *BlockdevOptionsFile: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE)
-//   - *BlockdevOptionsCurlFtp: ftp
-//   - *BlockdevOptionsCurlFtps: ftps
-//   - *BlockdevOptionsGluster: gluster
-//   - *BlockdevOptionsCurlHttp: http
-//   - *BlockdevOptionsCurlHttps: https
-//   - *BlockdevOptionsIoUring: io_uring (CONFIG_BLKIO)
-//   - *BlockdevOptionsIscsi: iscsi
-//   - *BlockdevOptionsLUKS: luks
-//   - *BlockdevOptionsNbd: nbd
-//   - *BlockdevOptionsNfs: nfs
-//   - *BlockdevOptionsNull: null-aio, null-co
-//   - *BlockdevOptionsNVMe: nvme
-//   - *BlockdevOptionsNvmeIoUring: nvme-io_uring (CONFIG_BLKIO)
-//   - *BlockdevOptionsPreallocate: preallocate
-//   - *BlockdevOptionsQcow2: qcow2
-//   - *BlockdevOptionsQcow: qcow
-//   - *BlockdevOptionsGenericCOWFormat: qed, vmdk
-//   - *BlockdevOptionsQuorum: quorum
-//   - *BlockdevOptionsRaw: raw
-//   - *BlockdevOptionsRbd: rbd
-//   - *BlockdevOptionsReplication: replication (CONFIG_REPLICATION)
-//   - *BlockdevOptionsSsh: ssh
-//   - *BlockdevOptionsThrottle: throttle
-//   - *BlockdevOptionsVirtioBlkVfioPci: virtio-blk-vfio-pci (CONFIG_BLKIO)
-//   - *BlockdevOptionsVirtioBlkVhostUser: virtio-blk-vhost-user (CONFIG_BLKIO)
-//   - *BlockdevOptionsVirtioBlkVhostVdpa: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
-//   - *BlockdevOptionsVVFAT: vvfat
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockdevOptionsBlkdebug]: blkdebug
+//   - [*BlockdevOptionsBlklogwrites]: blklogwrites
+//   - [*BlockdevOptionsBlkverify]: blkverify
+//   - [*BlockdevOptionsBlkreplay]: blkreplay
+//   - [*BlockdevOptionsGenericFormat]: bochs, cloop, compress, dmg, parallels,
+//     snapshot-access, vdi, vhdx, vpc
+//   - [*BlockdevOptionsCbw]: copy-before-write
+//   - [*BlockdevOptionsCor]: copy-on-read
+//   - [*BlockdevOptionsFile]: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device
+//     (HAVE_HOST_BLOCK_DEVICE)
+//   - [*BlockdevOptionsCurlFtp]: ftp
+//   - [*BlockdevOptionsCurlFtps]: ftps
+//   - [*BlockdevOptionsGluster]: gluster
+//   - [*BlockdevOptionsCurlHttp]: http
+//   - [*BlockdevOptionsCurlHttps]: https
+//   - [*BlockdevOptionsIoUring]: io_uring (CONFIG_BLKIO)
+//   - [*BlockdevOptionsIscsi]: iscsi
+//   - [*BlockdevOptionsLUKS]: luks
+//   - [*BlockdevOptionsNbd]: nbd
+//   - [*BlockdevOptionsNfs]: nfs
+//   - [*BlockdevOptionsNull]: null-aio, null-co
+//   - [*BlockdevOptionsNVMe]: nvme
+//   - [*BlockdevOptionsNvmeIoUring]: nvme-io_uring (CONFIG_BLKIO)
+//   - [*BlockdevOptionsPreallocate]: preallocate
+//   - [*BlockdevOptionsQcow2]: qcow2
+//   - [*BlockdevOptionsQcow]: qcow
+//   - [*BlockdevOptionsGenericCOWFormat]: qed, vmdk
+//   - [*BlockdevOptionsQuorum]: quorum
+//   - [*BlockdevOptionsRaw]: raw
+//   - [*BlockdevOptionsRbd]: rbd
+//   - [*BlockdevOptionsReplication]: replication (CONFIG_REPLICATION)
+//   - [*BlockdevOptionsSsh]: ssh
+//   - [*BlockdevOptionsThrottle]: throttle
+//   - [*BlockdevOptionsVirtioBlkVfioPci]: virtio-blk-vfio-pci (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVirtioBlkVhostUser]: virtio-blk-vhost-user (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVirtioBlkVhostVdpa]: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVVFAT]: vvfat
+//   - [*RawBranch]: any other value, or none
 type BlockdevOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevOptionsBranch()
@@ -5104,10 +4933,8 @@ func (v BlockdevOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRef is the QAPI alternate BlockdevRef: exactly one of its fields is set. Decoding
-// sets none for a kind of value that is not among them.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevRef is the alternate BlockdevRef. Exactly one of its fields is set. Since QEMU 2.9.
+// See block-core.json.
 type BlockdevRef struct {
 	Definition *BlockdevOptions
 	Reference  *string
@@ -5132,9 +4959,7 @@ func (v BlockdevRef) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// BlockdevRefOrNull is the QAPI alternate BlockdevRefOrNull: exactly one of its fields is set.
-// Decoding sets none for a kind of value that is not among them.
-//
+// BlockdevRefOrNull is the alternate BlockdevRefOrNull. Exactly one of its fields is set.
 // Since QEMU 2.9. See block-core.json.
 type BlockdevRefOrNull struct {
 	Definition *BlockdevOptions
@@ -5163,9 +4988,7 @@ func (v BlockdevRefOrNull) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// BlockdevAdd is the QMP command blockdev-add.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevAdd executes blockdev-add. Since QEMU 2.9. See block-core.json.
 type BlockdevAdd BlockdevOptions
 
 func (r BlockdevAdd) MarshalJSON() ([]byte, error) {
@@ -5176,14 +4999,11 @@ func (r BlockdevAdd) String() string {
 	return qmp.Format((*BlockdevOptions)(&r))
 }
 
-// Do executes the command.
 func (r BlockdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-add", Args: (*BlockdevOptions)(&r)}, opts)
 }
 
-// BlockdevReopen is the QMP command blockdev-reopen.
-//
-// Since QEMU 6.1. See block-core.json.
+// BlockdevReopen executes blockdev-reopen. Since QEMU 6.1. See block-core.json.
 type BlockdevReopen struct {
 	Options []BlockdevOptions
 }
@@ -5204,14 +5024,11 @@ func (r BlockdevReopen) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevReopen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-reopen", Args: &r}, opts)
 }
 
-// BlockdevDel is the QMP command blockdev-del.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevDel executes blockdev-del. Since QEMU 2.9. See block-core.json.
 type BlockdevDel struct {
 	NodeName string
 }
@@ -5228,14 +5045,11 @@ func (r BlockdevDel) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-del", Args: &r}, opts)
 }
 
-// BlockdevSetActive is the QMP command blockdev-set-active.
-//
-// Since QEMU 10.0. See block-core.json.
+// BlockdevSetActive executes blockdev-set-active. Since QEMU 10.0. See block-core.json.
 type BlockdevSetActive struct {
 	NodeName *string
 	Active   bool
@@ -5254,14 +5068,12 @@ func (r BlockdevSetActive) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevSetActive) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-set-active", Args: &r}, opts)
 }
 
-// BlockdevCreateOptionsFile is the QAPI struct BlockdevCreateOptionsFile.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsFile is the struct BlockdevCreateOptionsFile. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsFile struct {
 	Filename       string
 	Size           uint64
@@ -5286,9 +5098,8 @@ func (v BlockdevCreateOptionsFile) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsGluster is the QAPI struct BlockdevCreateOptionsGluster.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsGluster is the struct BlockdevCreateOptionsGluster. Since QEMU 2.12.
+// See block-core.json.
 type BlockdevCreateOptionsGluster struct {
 	Location      BlockdevOptionsGluster
 	Size          uint64
@@ -5309,9 +5120,8 @@ func (v BlockdevCreateOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsLUKS is the QAPI struct BlockdevCreateOptionsLUKS.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsLUKS is the struct BlockdevCreateOptionsLUKS. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsLUKS struct {
 	KeySecret     *string
 	CipherAlg     *QCryptoCipherAlgo
@@ -5352,9 +5162,8 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsNfs is the QAPI struct BlockdevCreateOptionsNfs.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsNfs is the struct BlockdevCreateOptionsNfs. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsNfs struct {
 	Location BlockdevOptionsNfs
 	Size     uint64
@@ -5373,9 +5182,8 @@ func (v BlockdevCreateOptionsNfs) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsParallels is the QAPI struct BlockdevCreateOptionsParallels.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsParallels is the struct BlockdevCreateOptionsParallels. Since QEMU
+// 2.12. See block-core.json.
 type BlockdevCreateOptionsParallels struct {
 	File        BlockdevRef
 	Size        uint64
@@ -5396,9 +5204,8 @@ func (v BlockdevCreateOptionsParallels) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQcow is the QAPI struct BlockdevCreateOptionsQcow.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsQcow is the struct BlockdevCreateOptionsQcow. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsQcow struct {
 	File        BlockdevRef
 	Size        uint64
@@ -5423,9 +5230,7 @@ func (v BlockdevCreateOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2Version is the QAPI enum BlockdevQcow2Version.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevQcow2Version is the enum BlockdevQcow2Version. Since QEMU 2.12. See block-core.json.
 type BlockdevQcow2Version string
 
 // The values of BlockdevQcow2Version.
@@ -5434,9 +5239,7 @@ const (
 	BlockdevQcow2VersionV3 BlockdevQcow2Version = "v3"
 )
 
-// Qcow2CompressionType is the QAPI enum Qcow2CompressionType.
-//
-// Since QEMU 5.1. See block-core.json.
+// Qcow2CompressionType is the enum Qcow2CompressionType. Since QEMU 5.1. See block-core.json.
 type Qcow2CompressionType string
 
 // The values of Qcow2CompressionType.
@@ -5446,9 +5249,8 @@ const (
 	Qcow2CompressionTypeZstd Qcow2CompressionType = "zstd"
 )
 
-// BlockdevCreateOptionsQcow2 is the QAPI struct BlockdevCreateOptionsQcow2.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsQcow2 is the struct BlockdevCreateOptionsQcow2. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsQcow2 struct {
 	File            BlockdevRef
 	DataFile        *BlockdevRef
@@ -5495,9 +5297,8 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQed is the QAPI struct BlockdevCreateOptionsQed.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsQed is the struct BlockdevCreateOptionsQed. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsQed struct {
 	File        BlockdevRef
 	Size        uint64
@@ -5524,9 +5325,8 @@ func (v BlockdevCreateOptionsQed) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsRbd is the QAPI struct BlockdevCreateOptionsRbd.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsRbd is the struct BlockdevCreateOptionsRbd. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsRbd struct {
 	Location    BlockdevOptionsRbd
 	Size        uint64
@@ -5551,9 +5351,8 @@ func (v BlockdevCreateOptionsRbd) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVmdkSubformat is the QAPI enum BlockdevVmdkSubformat.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockdevVmdkSubformat is the enum BlockdevVmdkSubformat. Since QEMU 4.0. See
+// block-core.json.
 type BlockdevVmdkSubformat string
 
 // The values of BlockdevVmdkSubformat.
@@ -5565,9 +5364,8 @@ const (
 	BlockdevVmdkSubformatStreamOptimized      BlockdevVmdkSubformat = "streamOptimized"
 )
 
-// BlockdevVmdkAdapterType is the QAPI enum BlockdevVmdkAdapterType.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockdevVmdkAdapterType is the enum BlockdevVmdkAdapterType. Since QEMU 4.0. See
+// block-core.json.
 type BlockdevVmdkAdapterType string
 
 // The values of BlockdevVmdkAdapterType.
@@ -5578,9 +5376,8 @@ const (
 	BlockdevVmdkAdapterTypeLegacyESX BlockdevVmdkAdapterType = "legacyESX"
 )
 
-// BlockdevCreateOptionsVmdk is the QAPI struct BlockdevCreateOptionsVmdk.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockdevCreateOptionsVmdk is the struct BlockdevCreateOptionsVmdk. Since QEMU 4.0. See
+// block-core.json.
 type BlockdevCreateOptionsVmdk struct {
 	File         BlockdevRef
 	Size         uint64
@@ -5619,9 +5416,8 @@ func (v BlockdevCreateOptionsVmdk) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsSsh is the QAPI struct BlockdevCreateOptionsSsh.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsSsh is the struct BlockdevCreateOptionsSsh. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsSsh struct {
 	Location BlockdevOptionsSsh
 	Size     uint64
@@ -5640,9 +5436,8 @@ func (v BlockdevCreateOptionsSsh) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsVdi is the QAPI struct BlockdevCreateOptionsVdi.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsVdi is the struct BlockdevCreateOptionsVdi. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsVdi struct {
 	File          BlockdevRef
 	Size          uint64
@@ -5663,9 +5458,8 @@ func (v BlockdevCreateOptionsVdi) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVhdxSubformat is the QAPI enum BlockdevVhdxSubformat.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevVhdxSubformat is the enum BlockdevVhdxSubformat. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevVhdxSubformat string
 
 // The values of BlockdevVhdxSubformat.
@@ -5674,9 +5468,8 @@ const (
 	BlockdevVhdxSubformatFixed   BlockdevVhdxSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVhdx is the QAPI struct BlockdevCreateOptionsVhdx.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsVhdx is the struct BlockdevCreateOptionsVhdx. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsVhdx struct {
 	File           BlockdevRef
 	Size           uint64
@@ -5703,9 +5496,7 @@ func (v BlockdevCreateOptionsVhdx) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVpcSubformat is the QAPI enum BlockdevVpcSubformat.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevVpcSubformat is the enum BlockdevVpcSubformat. Since QEMU 2.12. See block-core.json.
 type BlockdevVpcSubformat string
 
 // The values of BlockdevVpcSubformat.
@@ -5714,9 +5505,8 @@ const (
 	BlockdevVpcSubformatFixed   BlockdevVpcSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVpc is the QAPI struct BlockdevCreateOptionsVpc.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsVpc is the struct BlockdevCreateOptionsVpc. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptionsVpc struct {
 	File      BlockdevRef
 	Size      uint64
@@ -5739,34 +5529,39 @@ func (v BlockdevCreateOptionsVpc) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptions is the QAPI union BlockdevCreateOptions.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptions is the union BlockdevCreateOptions. Since QEMU 2.12. See
+// block-core.json.
 type BlockdevCreateOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver
+	// What Driver selects: *BlockdevCreateOptionsFile, *BlockdevCreateOptionsGluster,
+	// *BlockdevCreateOptionsLUKS, *BlockdevCreateOptionsNfs, *BlockdevCreateOptionsParallels,
+	// *BlockdevCreateOptionsQcow, *BlockdevCreateOptionsQcow2, *BlockdevCreateOptionsQed,
+	// *BlockdevCreateOptionsRbd, *BlockdevCreateOptionsSsh, *BlockdevCreateOptionsVdi,
+	// *BlockdevCreateOptionsVhdx, *BlockdevCreateOptionsVmdk, *BlockdevCreateOptionsVpc or
+	// *RawBranch; nil for a value that adds nothing.
 	Branch BlockdevCreateOptionsBranch
 }
 
-// BlockdevCreateOptionsBranch is what the Driver of BlockdevCreateOptions adds to it:
+// BlockdevCreateOptionsBranch is the branch of [BlockdevCreateOptions] that Driver selects:
 //
-//   - *BlockdevCreateOptionsFile: file
-//   - *BlockdevCreateOptionsGluster: gluster
-//   - *BlockdevCreateOptionsLUKS: luks
-//   - *BlockdevCreateOptionsNfs: nfs
-//   - *BlockdevCreateOptionsParallels: parallels
-//   - *BlockdevCreateOptionsQcow: qcow
-//   - *BlockdevCreateOptionsQcow2: qcow2
-//   - *BlockdevCreateOptionsQed: qed
-//   - *BlockdevCreateOptionsRbd: rbd
-//   - *BlockdevCreateOptionsSsh: ssh
-//   - *BlockdevCreateOptionsVdi: vdi
-//   - *BlockdevCreateOptionsVhdx: vhdx
-//   - *BlockdevCreateOptionsVmdk: vmdk
-//   - *BlockdevCreateOptionsVpc: vpc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockdevCreateOptionsFile]: file
+//   - [*BlockdevCreateOptionsGluster]: gluster
+//   - [*BlockdevCreateOptionsLUKS]: luks
+//   - [*BlockdevCreateOptionsNfs]: nfs
+//   - [*BlockdevCreateOptionsParallels]: parallels
+//   - [*BlockdevCreateOptionsQcow]: qcow
+//   - [*BlockdevCreateOptionsQcow2]: qcow2
+//   - [*BlockdevCreateOptionsQed]: qed
+//   - [*BlockdevCreateOptionsRbd]: rbd
+//   - [*BlockdevCreateOptionsSsh]: ssh
+//   - [*BlockdevCreateOptionsVdi]: vdi
+//   - [*BlockdevCreateOptionsVhdx]: vhdx
+//   - [*BlockdevCreateOptionsVmdk]: vmdk
+//   - [*BlockdevCreateOptionsVpc]: vpc
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
+// The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, host_cdrom
 // (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
 // (CONFIG_BLKIO), iscsi, nbd, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
@@ -5842,9 +5637,9 @@ func (v BlockdevCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreate is the QMP command blockdev-create.
+// BlockdevCreate executes blockdev-create. Since QEMU 3.0. See block-core.json.
 //
-// Since QEMU 3.0. See block-core.json.
+// [JobStatusChangeEvent] follows at each change of the job's state.
 type BlockdevCreate struct {
 	JobID   string
 	Options BlockdevCreateOptions
@@ -5863,14 +5658,12 @@ func (r BlockdevCreate) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevCreate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-create", Args: &r}, opts)
 }
 
-// BlockdevAmendOptionsLUKS is the QAPI struct BlockdevAmendOptionsLUKS.
-//
-// Since QEMU 5.1. See block-core.json.
+// BlockdevAmendOptionsLUKS is the struct BlockdevAmendOptionsLUKS. Since QEMU 5.1. See
+// block-core.json.
 type BlockdevAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState
 	NewSecret *string
@@ -5897,9 +5690,8 @@ func (v BlockdevAmendOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevAmendOptionsQcow2 is the QAPI struct BlockdevAmendOptionsQcow2.
-//
-// Since QEMU 5.1. See block-core.json.
+// BlockdevAmendOptionsQcow2 is the struct BlockdevAmendOptionsQcow2. Since QEMU 5.1. See
+// block-core.json.
 type BlockdevAmendOptionsQcow2 struct {
 	Encrypt *QCryptoBlockAmendOptions
 }
@@ -5918,22 +5710,22 @@ func (v BlockdevAmendOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevAmendOptions is the QAPI union BlockdevAmendOptions.
-//
-// Since QEMU 5.1. See block-core.json.
+// BlockdevAmendOptions is the union BlockdevAmendOptions. Since QEMU 5.1. See block-core.json.
 type BlockdevAmendOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver
+	// What Driver selects: *BlockdevAmendOptionsLUKS, *BlockdevAmendOptionsQcow2 or *RawBranch;
+	// nil for a value that adds nothing.
 	Branch BlockdevAmendOptionsBranch
 }
 
-// BlockdevAmendOptionsBranch is what the Driver of BlockdevAmendOptions adds to it:
+// BlockdevAmendOptionsBranch is the branch of [BlockdevAmendOptions] that Driver selects:
 //
-//   - *BlockdevAmendOptionsLUKS: luks
-//   - *BlockdevAmendOptionsQcow2: qcow2
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockdevAmendOptionsLUKS]: luks
+//   - [*BlockdevAmendOptionsQcow2]: qcow2
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
+// The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write, copy-on-read, dmg, file, snapshot-access, ftp, ftps, gluster, host_cdrom
 // (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
 // (CONFIG_BLKIO), iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
@@ -5973,9 +5765,9 @@ func (v BlockdevAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// XBlockdevAmend is the QMP command x-blockdev-amend.
+// XBlockdevAmend executes x-blockdev-amend. Since QEMU 5.1. See block-core.json.
 //
-// Since QEMU 5.1. See block-core.json.
+// [JobStatusChangeEvent] follows at each change of the job's state.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevAmend struct {
@@ -6000,14 +5792,11 @@ func (r XBlockdevAmend) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XBlockdevAmend) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-amend", Args: &r}, opts)
 }
 
-// BlockErrorAction is the QAPI enum BlockErrorAction.
-//
-// Since QEMU 2.1. See block-core.json.
+// BlockErrorAction is the enum BlockErrorAction. Since QEMU 2.1. See block-core.json.
 type BlockErrorAction string
 
 // The values of BlockErrorAction.
@@ -6017,9 +5806,8 @@ const (
 	BlockErrorActionStop   BlockErrorAction = "stop"
 )
 
-// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED.
-//
-// Since QEMU 1.7. See block-core.json.
+// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED. Since QEMU 1.7. See
+// block-core.json.
 type BlockImageCorruptedEvent struct {
 	Device   string  `json:"device"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -6058,9 +5846,7 @@ func (*BlockImageCorruptedEvent) EventName() string {
 	return EventBlockImageCorrupted
 }
 
-// BlockIOErrorEvent is the event BLOCK_IO_ERROR.
-//
-// Since QEMU 0.13. See block-core.json.
+// BlockIOErrorEvent is the event BLOCK_IO_ERROR. Since QEMU 0.13. See block-core.json.
 type BlockIOErrorEvent struct {
 	QOMPath   *string          `json:"qom-path,omitzero"`
 	Device    string           `json:"device"`
@@ -6103,9 +5889,12 @@ func (*BlockIOErrorEvent) EventName() string {
 	return EventBlockIOError
 }
 
-// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED.
+// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED. Since QEMU 1.1. See
+// block-core.json.
 //
-// Since QEMU 1.1. See block-core.json.
+// It can follow [JobComplete], [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup],
+// [DriveMirror], [BlockdevMirror], [BlockStream], [BlockJobCancel], [BlockJobComplete] and
+// [BlockJobFinalize].
 type BlockJobCompletedEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -6144,9 +5933,11 @@ func (*BlockJobCompletedEvent) EventName() string {
 	return EventBlockJobCompleted
 }
 
-// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED.
+// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED. Since QEMU 1.1. See
+// block-core.json.
 //
-// Since QEMU 1.1. See block-core.json.
+// It can follow [JobCancel], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
+// [BlockdevMirror], [BlockStream] and [BlockJobCancel].
 type BlockJobCancelledEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -6181,9 +5972,10 @@ func (*BlockJobCancelledEvent) EventName() string {
 	return EventBlockJobCancelled
 }
 
-// BlockJobErrorEvent is the event BLOCK_JOB_ERROR.
+// BlockJobErrorEvent is the event BLOCK_JOB_ERROR. Since QEMU 1.3. See block-core.json.
 //
-// Since QEMU 1.3. See block-core.json.
+// It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
+// [BlockdevMirror] and [BlockStream].
 type BlockJobErrorEvent struct {
 	Device    string           `json:"device"`
 	Operation IoOperationType  `json:"operation"`
@@ -6210,9 +6002,9 @@ func (*BlockJobErrorEvent) EventName() string {
 	return EventBlockJobError
 }
 
-// BlockJobReadyEvent is the event BLOCK_JOB_READY.
+// BlockJobReadyEvent is the event BLOCK_JOB_READY. Since QEMU 1.3. See block-core.json.
 //
-// Since QEMU 1.3. See block-core.json.
+// It can follow [BlockCommit], [DriveMirror] and [BlockdevMirror].
 type BlockJobReadyEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -6247,9 +6039,10 @@ func (*BlockJobReadyEvent) EventName() string {
 	return EventBlockJobReady
 }
 
-// BlockJobPendingEvent is the event BLOCK_JOB_PENDING.
+// BlockJobPendingEvent is the event BLOCK_JOB_PENDING. Since QEMU 2.12. See block-core.json.
 //
-// Since QEMU 2.12. See block-core.json.
+// It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
+// [BlockdevMirror] and [BlockStream].
 type BlockJobPendingEvent struct {
 	Type JobType `json:"type"`
 	ID   string  `json:"id"`
@@ -6272,9 +6065,7 @@ func (*BlockJobPendingEvent) EventName() string {
 	return EventBlockJobPending
 }
 
-// PreallocMode is the QAPI enum PreallocMode.
-//
-// Since QEMU 2.2. See block-core.json.
+// PreallocMode is the enum PreallocMode. Since QEMU 2.2. See block-core.json.
 type PreallocMode string
 
 // The values of PreallocMode.
@@ -6285,9 +6076,10 @@ const (
 	PreallocModeFull     PreallocMode = "full"
 )
 
-// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD.
+// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD. Since QEMU 2.3. See
+// block-core.json.
 //
-// Since QEMU 2.3. See block-core.json.
+// It can follow [BlockSetWriteThreshold].
 type BlockWriteThresholdEvent struct {
 	NodeName       string `json:"node-name"`
 	AmountExceeded uint64 `json:"amount-exceeded"`
@@ -6314,9 +6106,10 @@ func (*BlockWriteThresholdEvent) EventName() string {
 	return EventBlockWriteThreshold
 }
 
-// BlockSetWriteThreshold is the QMP command block-set-write-threshold.
+// BlockSetWriteThreshold executes block-set-write-threshold. Since QEMU 2.3. See
+// block-core.json.
 //
-// Since QEMU 2.3. See block-core.json.
+// [BlockWriteThresholdEvent] follows when a write goes beyond the threshold.
 type BlockSetWriteThreshold struct {
 	NodeName       string
 	WriteThreshold uint64
@@ -6335,14 +6128,11 @@ func (r BlockSetWriteThreshold) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockSetWriteThreshold) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-set-write-threshold", Args: &r}, opts)
 }
 
-// XBlockdevChange is the QMP command x-blockdev-change.
-//
-// Since QEMU 2.7. See block-core.json.
+// XBlockdevChange executes x-blockdev-change. Since QEMU 2.7. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevChange struct {
@@ -6365,14 +6155,11 @@ func (r XBlockdevChange) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-change", Args: &r}, opts)
 }
 
-// XBlockdevSetIothread is the QMP command x-blockdev-set-iothread.
-//
-// Since QEMU 2.12. See block-core.json.
+// XBlockdevSetIothread executes x-blockdev-set-iothread. Since QEMU 2.12. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevSetIothread struct {
@@ -6395,14 +6182,11 @@ func (r XBlockdevSetIothread) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r XBlockdevSetIothread) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-set-iothread", Args: &r}, opts)
 }
 
-// QuorumOpType is the QAPI enum QuorumOpType.
-//
-// Since QEMU 2.6. See block-core.json.
+// QuorumOpType is the enum QuorumOpType. Since QEMU 2.6. See block-core.json.
 type QuorumOpType string
 
 // The values of QuorumOpType.
@@ -6412,9 +6196,7 @@ const (
 	QuorumOpTypeFlush QuorumOpType = "flush"
 )
 
-// QuorumFailureEvent is the event QUORUM_FAILURE.
-//
-// Since QEMU 2.0. See block-core.json.
+// QuorumFailureEvent is the event QUORUM_FAILURE. Since QEMU 2.0. See block-core.json.
 type QuorumFailureEvent struct {
 	Reference    string `json:"reference"`
 	SectorNum    int64  `json:"sector-num"`
@@ -6441,9 +6223,7 @@ func (*QuorumFailureEvent) EventName() string {
 	return EventQuorumFailure
 }
 
-// QuorumReportBadEvent is the event QUORUM_REPORT_BAD.
-//
-// Since QEMU 2.0. See block-core.json.
+// QuorumReportBadEvent is the event QUORUM_REPORT_BAD. Since QEMU 2.0. See block-core.json.
 type QuorumReportBadEvent struct {
 	Type         QuorumOpType `json:"type"`
 	Error        *string      `json:"error,omitzero"`
@@ -6478,9 +6258,8 @@ func (*QuorumReportBadEvent) EventName() string {
 	return EventQuorumReportBad
 }
 
-// BlockdevSnapshotInternal is the QAPI struct BlockdevSnapshotInternal.
-//
-// Since QEMU 1.7. See block-core.json.
+// BlockdevSnapshotInternal is the struct BlockdevSnapshotInternal.
+// [BlockdevSnapshotInternalSync] sends it. Since QEMU 1.7. See block-core.json.
 type BlockdevSnapshotInternal struct {
 	Device string
 	Name   string
@@ -6499,9 +6278,8 @@ func (v BlockdevSnapshotInternal) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshotInternalSync is the QMP command blockdev-snapshot-internal-sync.
-//
-// Since QEMU 1.7. See block-core.json.
+// BlockdevSnapshotInternalSync executes blockdev-snapshot-internal-sync. Since QEMU 1.7. See
+// block-core.json.
 type BlockdevSnapshotInternalSync BlockdevSnapshotInternal
 
 func (r BlockdevSnapshotInternalSync) MarshalJSON() ([]byte, error) {
@@ -6512,15 +6290,12 @@ func (r BlockdevSnapshotInternalSync) String() string {
 	return qmp.Format((*BlockdevSnapshotInternal)(&r))
 }
 
-// Do executes the command.
 func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-internal-sync", Args: (*BlockdevSnapshotInternal)(&r)}, opts)
 }
 
-// BlockdevSnapshotDeleteInternalSync is the QMP command
-// blockdev-snapshot-delete-internal-sync.
-//
-// Since QEMU 1.7. See block-core.json.
+// BlockdevSnapshotDeleteInternalSync executes blockdev-snapshot-delete-internal-sync and
+// returns [SnapshotInfo]. Since QEMU 1.7. See block-core.json.
 type BlockdevSnapshotDeleteInternalSync struct {
 	Device string
 	ID     *string
@@ -6541,7 +6316,6 @@ func (r BlockdevSnapshotDeleteInternalSync) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SnapshotInfo, error) {
 	var v SnapshotInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-delete-internal-sync", Args: &r, Result: func(d *wire.Decoder) {
@@ -6550,9 +6324,8 @@ func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Execut
 	return v, err
 }
 
-// DummyBlockCoreForceArrays is the QAPI struct DummyBlockCoreForceArrays.
-//
-// Since QEMU 8.0. See block-core.json.
+// DummyBlockCoreForceArrays is the struct DummyBlockCoreForceArrays. Since QEMU 8.0. See
+// block-core.json.
 type DummyBlockCoreForceArrays struct {
 	UnusedBlockGraphInfo []BlockGraphInfo
 }

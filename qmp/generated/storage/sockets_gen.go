@@ -7,9 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NetworkAddressFamily is the QAPI enum NetworkAddressFamily.
-//
-// Since QEMU 2.1. See sockets.json.
+// NetworkAddressFamily is the enum NetworkAddressFamily. Since QEMU 2.1. See sockets.json.
 type NetworkAddressFamily string
 
 // The values of NetworkAddressFamily.
@@ -21,9 +19,7 @@ const (
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
-// InetSocketAddressBase is the QAPI struct InetSocketAddressBase.
-//
-// See sockets.json.
+// InetSocketAddressBase is the struct InetSocketAddressBase. See sockets.json.
 type InetSocketAddressBase struct {
 	Host string
 	Port string
@@ -42,9 +38,7 @@ func (v InetSocketAddressBase) String() string {
 	return qmp.Format(&v)
 }
 
-// InetSocketAddress is the QAPI struct InetSocketAddress.
-//
-// Since QEMU 1.3. See sockets.json.
+// InetSocketAddress is the struct InetSocketAddress. Since QEMU 1.3. See sockets.json.
 type InetSocketAddress struct {
 	Host      string
 	Port      string
@@ -93,9 +87,7 @@ func (v InetSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// UnixSocketAddress is the QAPI struct UnixSocketAddress.
-//
-// Since QEMU 1.3. See sockets.json.
+// UnixSocketAddress is the struct UnixSocketAddress. Since QEMU 1.3. See sockets.json.
 type UnixSocketAddress struct {
 	Path string
 	// Only in a QEMU built with CONFIG_LINUX.
@@ -118,9 +110,7 @@ func (v UnixSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// VsockSocketAddress is the QAPI struct VsockSocketAddress.
-//
-// Since QEMU 2.8. See sockets.json.
+// VsockSocketAddress is the struct VsockSocketAddress. Since QEMU 2.8. See sockets.json.
 type VsockSocketAddress struct {
 	Cid  string
 	Port string
@@ -139,9 +129,7 @@ func (v VsockSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// FdSocketAddress is the QAPI struct FdSocketAddress.
-//
-// Since QEMU 1.2. See sockets.json.
+// FdSocketAddress is the struct FdSocketAddress. Since QEMU 1.2. See sockets.json.
 type FdSocketAddress struct {
 	Str string
 }
@@ -158,9 +146,8 @@ func (v FdSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// InetSocketAddressWrapper is the QAPI struct InetSocketAddressWrapper.
-//
-// Since QEMU 1.3. See sockets.json.
+// InetSocketAddressWrapper is the struct InetSocketAddressWrapper. Since QEMU 1.3. See
+// sockets.json.
 type InetSocketAddressWrapper struct {
 	Data InetSocketAddress
 }
@@ -177,9 +164,8 @@ func (v InetSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// UnixSocketAddressWrapper is the QAPI struct UnixSocketAddressWrapper.
-//
-// Since QEMU 1.3. See sockets.json.
+// UnixSocketAddressWrapper is the struct UnixSocketAddressWrapper. Since QEMU 1.3. See
+// sockets.json.
 type UnixSocketAddressWrapper struct {
 	Data UnixSocketAddress
 }
@@ -196,9 +182,8 @@ func (v UnixSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// VsockSocketAddressWrapper is the QAPI struct VsockSocketAddressWrapper.
-//
-// Since QEMU 2.8. See sockets.json.
+// VsockSocketAddressWrapper is the struct VsockSocketAddressWrapper. Since QEMU 2.8. See
+// sockets.json.
 type VsockSocketAddressWrapper struct {
 	Data VsockSocketAddress
 }
@@ -215,9 +200,8 @@ func (v VsockSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// FdSocketAddressWrapper is the QAPI struct FdSocketAddressWrapper.
-//
-// Since QEMU 1.3. See sockets.json.
+// FdSocketAddressWrapper is the struct FdSocketAddressWrapper. Since QEMU 1.3. See
+// sockets.json.
 type FdSocketAddressWrapper struct {
 	Data FdSocketAddress
 }
@@ -234,22 +218,22 @@ func (v FdSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressLegacy is the QAPI union SocketAddressLegacy.
-//
-// Since QEMU 1.3. See sockets.json.
+// SocketAddressLegacy is the union SocketAddressLegacy. Since QEMU 1.3. See sockets.json.
 type SocketAddressLegacy struct {
-	// Decides what Branch holds.
-	Type   SocketAddressType
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type SocketAddressType
+	// What Type selects: *InetSocketAddressWrapper, *UnixSocketAddressWrapper,
+	// *VsockSocketAddressWrapper, *FdSocketAddressWrapper or *RawBranch.
 	Branch SocketAddressLegacyBranch
 }
 
-// SocketAddressLegacyBranch is what the Type of SocketAddressLegacy adds to it:
+// SocketAddressLegacyBranch is the branch of [SocketAddressLegacy] that Type selects:
 //
-//   - *InetSocketAddressWrapper: inet
-//   - *UnixSocketAddressWrapper: unix
-//   - *VsockSocketAddressWrapper: vsock
-//   - *FdSocketAddressWrapper: fd
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*InetSocketAddressWrapper]: inet
+//   - [*UnixSocketAddressWrapper]: unix
+//   - [*VsockSocketAddressWrapper]: vsock
+//   - [*FdSocketAddressWrapper]: fd
+//   - [*RawBranch]: any other value, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
 	isSocketAddressLegacyBranch()
@@ -289,9 +273,7 @@ func (v SocketAddressLegacy) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressType is the QAPI enum SocketAddressType.
-//
-// Since QEMU 2.9. See sockets.json.
+// SocketAddressType is the enum SocketAddressType. Since QEMU 2.9. See sockets.json.
 type SocketAddressType string
 
 // The values of SocketAddressType.
@@ -302,22 +284,22 @@ const (
 	SocketAddressTypeFd    SocketAddressType = "fd"
 )
 
-// SocketAddress is the QAPI union SocketAddress.
-//
-// Since QEMU 2.9. See sockets.json.
+// SocketAddress is the union SocketAddress. Since QEMU 2.9. See sockets.json.
 type SocketAddress struct {
-	// Decides what Branch holds.
-	Type   SocketAddressType
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type SocketAddressType
+	// What Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
+	// *FdSocketAddress or *RawBranch.
 	Branch SocketAddressBranch
 }
 
-// SocketAddressBranch is what the Type of SocketAddress adds to it:
+// SocketAddressBranch is the branch of [SocketAddress] that Type selects:
 //
-//   - *InetSocketAddress: inet
-//   - *UnixSocketAddress: unix
-//   - *VsockSocketAddress: vsock
-//   - *FdSocketAddress: fd
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*InetSocketAddress]: inet
+//   - [*UnixSocketAddress]: unix
+//   - [*VsockSocketAddress]: vsock
+//   - [*FdSocketAddress]: fd
+//   - [*RawBranch]: any other value, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
 	isSocketAddressBranch()
