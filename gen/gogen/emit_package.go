@@ -1,12 +1,6 @@
 package gogen
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-
-	"github.com/dave/jennifer/jen"
-)
+import "github.com/dave/jennifer/jen"
 
 // rawBranch is the type of the branches that a package does not know.
 const rawBranch = "RawBranch"
@@ -36,53 +30,6 @@ func (p *pkg) packageFile() *file {
 		p.emitDecodeEvent(f)
 	}
 	return f
-}
-
-// comment is the package's documentation: the rules by which the schema became Go.
-func (p *pkg) comment() comment {
-	of := "a QAPI schema"
-	if p.opts.Version != "" {
-		of = "the QAPI schema of QEMU " + p.opts.Version
-	}
-	c := comment{fmt.Sprintf("Package %s holds the commands, events and types of %s.", p.opts.Package, of)}
-	c = append(c, p.opts.Selection.comment()...)
-	c = append(c,
-		"A command is a request type with a Do method, which executes it and returns its result.",
-		"An optional member is a pointer, nil if it is absent; new makes one of a value, qmp.NonZero "+
-			"leaves it out if the value is zero, and qmp.Value reads it. An optional array is absent if it is nil and empty if it is not.",
-		p.mandatory(),
-		"A union has its common members, the discriminator among them, and a field Branch with a "+
-			"pointer to the type that the discriminator stands for. An empty discriminator is "+
-			"filled in when the branch's type leaves no choice. A value or a branch that the "+
-			"package does not know is kept, as a [RawBranch]. If a server does not send the "+
-			"discriminator, a [RawBranch] has the members that are not common.",
-		"An alternate has a pointer for each alternative, of which one is set.",
-		"An enum is a string type; a value that is not among its constants is kept as it is.",
-		"What is sent has MarshalJSON, which gives the bytes for the wire, and String, which hides "+
-			"secrets. What cannot be sent (a discriminator that disagrees with its branch, an "+
-			"alternate without a value, a string that is not UTF-8) is a *qmp.EncodeError.",
-	)
-	if len(p.events) > 0 {
-		e := p.events[0]
-		c = append(c, "An event is a type such as ["+e.name+"], for [qmp.AwaitEvent] and [qmp.Subscribe]. Its name is a "+
-			"constant, ["+e.constant+"].")
-	}
-	return c
-}
-
-// mandatory says which servers send a mandatory member.
-func (p *pkg) mandatory() string {
-	of := "the schema"
-	if p.opts.Version != "" {
-		of = "QEMU " + p.opts.Version
-	}
-	if n := len(p.opts.Also); n > 0 {
-		servers := strings.Join(slices.Concat([]string{of}, p.opts.Also[:n-1]), ", ") + " and " + p.opts.Also[n-1]
-		return "A member is mandatory if " + servers + " all send it. If a server of another version does not send it, its " +
-			"field is zero, as if zero had come."
-	}
-	return "A member is mandatory if it is so in " + of + ". If a server of another version does not send it, its field is " +
-		"zero, as if zero had come. qapigen generate -also makes optional what such a server does not send."
 }
 
 func emitRawBranch(f *file) {
