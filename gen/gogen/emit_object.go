@@ -32,7 +32,7 @@ func (o *object) emitFields(g *jen.Group) {
 		}
 	}
 	if o.extra != "" {
-		comment{"Members that the schema does not declare."}.emit(g)
+		comment{"Further arguments, which the schema does not declare."}.emit(g)
 		g.Id(o.extra).Qual(qmpPath, "Args")
 	}
 	if u := o.union; u != nil {

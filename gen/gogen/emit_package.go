@@ -5,11 +5,11 @@ import "github.com/dave/jennifer/jen"
 // rawBranch is the type of the branches that a package does not know.
 const rawBranch = "RawBranch"
 
-// fits is what stands at the place that the compiler names if the two do not.
+// fits is what stands at the place that the compiler names if the generated code and the library do not
+// fit.
 var fits = []string{
-	"The generated code and the library that it stands on are of releases that fit. If this line does",
-	"not compile, they are not. Run go generate, or, where the generated code is another's, get a newer",
-	"library with go get github.com/qmpkit/qmpkit@latest.",
+	"This line compiles only if the generated code and the library fit. If it does not compile, run go",
+	"generate. If the code is another module's, get a newer library: go get github.com/qmpkit/qmpkit@latest.",
 }
 
 // packageFile is the file of what belongs to the package as a whole.
@@ -34,8 +34,8 @@ func (p *pkg) packageFile() *file {
 
 func emitRawBranch(f *file) {
 	f.declare(comment{
-		rawBranch + " is the branch of any union for a discriminator that this package has no type for, " +
-			"or that a server did not send.",
+		rawBranch + " is the branch of a union if the package has no type for the value of the discriminator, or if the " +
+			"server did not send the discriminator. Its members are those that the union itself does not have, as JSON.",
 	}, jen.Type().Id(rawBranch).Struct(jen.Id("Members").Qual(qmpPath, "Args")))
 	f.method("b", "*"+rawBranch, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
 		g.Id("b.Members.EncodeMembers").Call(jen.Id("e"))
@@ -53,7 +53,7 @@ func emitRawBranch(f *file) {
 // emitEventNames adds the constants for the names of events.
 func (p *pkg) emitEventNames(f *file) {
 	f.declare(comment{
-		"The names of events, for subscriptions by name ([qmp.Client.Events]).",
+		"The names of events. [qmp.Client.Events] subscribes to events by name.",
 	}, jen.Const().DefsFunc(func(g *jen.Group) {
 		for _, e := range p.events {
 			e.deprecated.emit(g)
@@ -68,8 +68,8 @@ func (p *pkg) emitEventNames(f *file) {
 // emitDecodeEvent adds the one table from the names of events to their types.
 func (p *pkg) emitDecodeEvent(f *file) {
 	f.declare(comment{
-		"DecodeEvent returns the event as the type of its name, such as a *" + p.events[0].name +
-			". The error is qmp.ErrUnknownEvent for a name that this package has no type for.",
+		"DecodeEvent decodes the data of an event and returns a pointer to the type for the event's name, such as a [*" +
+			p.events[0].name + "]. If the package has no such type, it returns [qmp.ErrUnknownEvent].",
 	}, jen.Func().Id("DecodeEvent").Params(jen.Id("raw").Qual(qmpPath, "RawEvent")).
 		Params(jen.Qual(qmpPath, "EventData"), jen.Error()).BlockFunc(func(g *jen.Group) {
 		g.Var().Id("v").Qual(qmpPath, "EventData")
@@ -89,7 +89,8 @@ func (p *pkg) emitDecodeEvent(f *file) {
 func (p *pkg) featureFile() *file {
 	f := p.newFile(featureFileName, "schema")
 	f.declare(comment{
-		"The paths of features in a server's introspection, from a command or event that has them.",
+		"The features in the schema: each constant is the path at which a server's schema has the feature. See " +
+			"[github.com/qmpkit/qmpkit/qmp/qmpschema].",
 	}, jen.Const().DefsFunc(func(g *jen.Group) {
 		for _, feature := range p.features {
 			g.Id(feature.name).Op("=").Lit(feature.path)

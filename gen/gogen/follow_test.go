@@ -18,8 +18,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// TestFollowings: each row is for a command and an event that some version has both, and no pair has two
-// rows.
+// TestFollowings: at least one version of QEMU has the commands and the event of each row, and no pair has
+// two rows.
 func TestFollowings(t *testing.T) {
 	all := versions(t)
 	seen := map[[2]string]bool{}

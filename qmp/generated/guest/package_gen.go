@@ -130,13 +130,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// The generated code and the library that it stands on are of releases that fit. If this line does
-// not compile, they are not. Run go generate, or, where the generated code is another's, get a newer
-// library with go get github.com/qmpkit/qmpkit@latest.
+// This line compiles only if the generated code and the library fit. If it does not compile, run go
+// generate. If the code is another module's, get a newer library: go get github.com/qmpkit/qmpkit@latest.
 const _ = wire.GeneratedV2
 
-// RawBranch is the branch of any union for a discriminator that this package has no type for,
-// or that a server did not send.
+// RawBranch is the branch of a union if the package has no type for the value of the
+// discriminator, or if the server did not send the discriminator. Its members are those that
+// the union itself does not have, as JSON.
 type RawBranch struct {
 	Members qmp.Args
 }

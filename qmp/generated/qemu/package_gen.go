@@ -172,13 +172,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// The generated code and the library that it stands on are of releases that fit. If this line does
-// not compile, they are not. Run go generate, or, where the generated code is another's, get a newer
-// library with go get github.com/qmpkit/qmpkit@latest.
+// This line compiles only if the generated code and the library fit. If it does not compile, run go
+// generate. If the code is another module's, get a newer library: go get github.com/qmpkit/qmpkit@latest.
 const _ = wire.GeneratedV2
 
-// RawBranch is the branch of any union for a discriminator that this package has no type for,
-// or that a server did not send.
+// RawBranch is the branch of a union if the package has no type for the value of the
+// discriminator, or if the server did not send the discriminator. Its members are those that
+// the union itself does not have, as JSON.
 type RawBranch struct {
 	Members qmp.Args
 }
@@ -203,7 +203,7 @@ func (b RawBranch) String() string {
 	return qmp.Format(&b)
 }
 
-// The names of events, for subscriptions by name ([qmp.Client.Events]).
+// The names of events. [qmp.Client.Events] subscribes to events by name.
 const (
 	EventShutdown                    = "SHUTDOWN"                       // Since QEMU 0.12.
 	EventPowerdown                   = "POWERDOWN"                      // Since QEMU 0.12.
@@ -264,8 +264,9 @@ const (
 	EventVFIOMigration               = "VFIO_MIGRATION"                 // Since QEMU 9.1.
 )
 
-// DecodeEvent returns the event as the type of its name, such as a *ShutdownEvent. The error
-// is qmp.ErrUnknownEvent for a name that this package has no type for.
+// DecodeEvent decodes the data of an event and returns a pointer to the type for the event's
+// name, such as a [*ShutdownEvent]. If the package has no such type, it returns
+// [qmp.ErrUnknownEvent].
 func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 	var v qmp.EventData
 	switch raw.Name {

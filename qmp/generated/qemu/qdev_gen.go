@@ -45,7 +45,7 @@ type DeviceAdd struct {
 	Driver string
 	Bus    *string
 	ID     *string
-	// Members that the schema does not declare.
+	// Further arguments, which the schema does not declare.
 	Props qmp.Args
 }
 
