@@ -266,7 +266,7 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 	if c.merged {
 		subject = "Do" // the type has a comment of its own
 	}
-	c.doc = b.definitionComment(d, b.commandFacts(d), b.commandSentence(subject, d))
+	c.doc = b.definitionComment(d, b.commandFacts(d), b.commandSentences(subject, d)...)
 	if hasNamedArg(d) && !d.NoGen {
 		return c, nil
 	}
@@ -294,7 +294,7 @@ func (b *builder) extraField(o *object) string {
 
 func (b *builder) event(d *qapi.Event) (*event, error) {
 	e := &event{name: b.events[d], constant: b.eventConstants[d], wire: d.Name, since: b.since(d)}
-	e.doc = b.definitionComment(d, b.eventFacts(d), fmt.Sprintf("%s is the event %s.", e.name, d.Name))
+	e.doc = b.definitionComment(d, b.eventFacts(d), e.name+" is "+schemaName(d, e.name)+".")
 	if qapi.HasFeature(d.Features, qapi.Deprecated) {
 		e.deprecated = b.prose(d).labelled("Deprecated", qapi.Deprecated, "QEMU will remove the event.")
 	}

@@ -65,16 +65,13 @@ func (c comment) emit(g *jen.Group) {
 	}
 }
 
-// definitionComment is the comment of what a definition becomes. It begins with sentences that end
-// the way that leads to the schema: since when, and in which file. The facts are paragraphs that follow.
+// definitionComment is the comment of what a definition becomes. The sentences begin it; the facts are paragraphs
+// that follow QEMU's documentation.
 func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences ...string) comment {
 	h := d.Head()
 	p := b.prose(d)
 	if since := b.since(d); since != "" {
 		sentences = append(sentences, since)
-	}
-	if h.Module != nil {
-		sentences = append(sentences, "See "+baseName(h.Module)+".")
 	}
 	c := append(comment{strings.Join(sentences, " ")}, p.definition()...)
 	c = append(c, facts...)

@@ -71,7 +71,7 @@ var followings = []following{
 	// The machine.
 	{[]string{"stop"}, "STOP", "if the guest was running"},
 	{[]string{"cont"}, "RESUME", "if the guest was stopped"},
-	{[]string{"quit"}, "SHUTDOWN", "before or after the reply"},
+	{[]string{"quit"}, "SHUTDOWN", "when QEMU ends"},
 	{[]string{"system_powerdown"}, "POWERDOWN", "at once"},
 	{[]string{"system_powerdown"}, "SHUTDOWN", "when the guest has shut down"},
 	{[]string{"system_reset"}, "RESET", "at once, and again when the firmware resets the machine"},

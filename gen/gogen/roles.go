@@ -13,7 +13,7 @@ import (
 // typeSentences begin the comment of a type.
 func (b *builder) typeSentences(d qapi.Definition) []string {
 	name := typeName(d)
-	sentences := []string{name + " is the " + kindOf(d) + " " + d.Head().Name + "."}
+	sentences := []string{name + " is " + schemaName(d, name) + "."}
 	var send, receive []string
 	for _, c := range b.schema.Commands() {
 		switch link := "[" + b.commands[c] + "]"; {
@@ -30,6 +30,24 @@ func (b *builder) typeSentences(d qapi.Definition) []string {
 	return append(sentences, slices.Concat(subject(send, "sends", "send"), subject(receive, "returns", "return"))...)
 }
 
+// schemaName says which definition it is, and in which file: "the struct CpuInfo of machine.json", or, if that
+// is the name in Go, "a struct of machine.json".
+func schemaName(d qapi.Definition, name string) string {
+	h, kind := d.Head(), kindOf(d)
+	of := ""
+	if h.Module != nil {
+		of = " of " + baseName(h.Module)
+	}
+	switch {
+	case h.Name != name:
+		return "the " + kind + " " + h.Name + of
+	case strings.Contains("aeiou", kind[:1]) && kind != "union":
+		return "an " + kind + of
+	default:
+		return "a " + kind + of
+	}
+}
+
 // element is the type of an array's elements; of other types it is the type.
 func element(t qapi.Type) qapi.Type {
 	for {
@@ -41,12 +59,13 @@ func element(t qapi.Type) qapi.Type {
 	}
 }
 
-// commandSentence begins the comment of a command; the subject is the type or the method.
-func (b *builder) commandSentence(subject string, d *qapi.Command) string {
-	if d.Returns == nil {
-		return subject + " executes " + d.Name + "."
+// commandSentences begin the comment of a command; the subject is the type or the method.
+func (b *builder) commandSentences(subject string, d *qapi.Command) []string {
+	does := subject + " executes " + d.Name
+	if d.Returns != nil {
+		does += " and returns " + b.resultText(d.Returns)
 	}
-	return subject + " executes " + d.Name + " and returns " + b.resultText(d.Returns) + "."
+	return []string{does + ".", "See " + baseName(d.Module) + "."}
 }
 
 // resultText says what a command returns.
@@ -76,8 +95,8 @@ func (b *builder) commandFacts(d *qapi.Command) comment {
 		facts = append(facts, "Send the file along: see [qmp.WithFile].")
 	}
 	if d.NoReply {
-		facts = append(facts, "The server sends no reply if the command succeeds. Give ctx a deadline: Do returns nil when the "+
-			"deadline passes, or the connection ends, without an error having come.")
+		facts = append(facts, "The server does not reply if the command succeeds. Give ctx a deadline: if no error has come when it "+
+			"passes or the connection ends, Do returns nil.")
 	}
 	if d.AllowOOB {
 		facts = append(facts, "The server can execute it out of band: see [qmp.OutOfBand].")

@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GuestSyncDelimited executes guest-sync-delimited and returns an int64. Since QEMU 1.1. See
-// qapi-schema.json.
+// GuestSyncDelimited executes guest-sync-delimited and returns an int64. See qapi-schema.json.
+// Since QEMU 1.1.
 type GuestSyncDelimited struct {
 	ID int64
 }
@@ -34,7 +34,7 @@ func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// GuestSync executes guest-sync and returns an int64. Since QEMU 0.15.0. See qapi-schema.json.
+// GuestSync executes guest-sync and returns an int64. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestSync struct {
 	ID int64
 }
@@ -59,15 +59,15 @@ func (r GuestSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestPing executes guest-ping. Since QEMU 0.15.0. See qapi-schema.json.
+// GuestPing executes guest-ping. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestPing struct{}
 
 func (r GuestPing) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ping"}, opts)
 }
 
-// GuestGetTime executes guest-get-time and returns an int64. Since QEMU 1.5. See
-// qapi-schema.json.
+// GuestGetTime executes guest-get-time and returns an int64. See qapi-schema.json. Since QEMU
+// 1.5.
 type GuestGetTime struct{}
 
 func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
@@ -78,7 +78,7 @@ func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// GuestSetTime executes guest-set-time. Since QEMU 1.5. See qapi-schema.json.
+// GuestSetTime executes guest-set-time. See qapi-schema.json. Since QEMU 1.5.
 type GuestSetTime struct {
 	Time *int64
 }
@@ -99,8 +99,7 @@ func (r GuestSetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-time", Args: &r}, opts)
 }
 
-// GuestAgentCommandInfo is the struct GuestAgentCommandInfo. Since QEMU 1.1.0. See
-// qapi-schema.json.
+// GuestAgentCommandInfo is a struct of qapi-schema.json. Since QEMU 1.1.0.
 type GuestAgentCommandInfo struct {
 	Name            string `json:"name"`
 	Enabled         bool   `json:"enabled"`
@@ -122,8 +121,7 @@ func (v *GuestAgentCommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestAgentInfo is the struct GuestAgentInfo. [GuestInfo] returns it. Since QEMU 0.15.0. See
-// qapi-schema.json.
+// GuestAgentInfo is a struct of qapi-schema.json. [GuestInfo] returns it. Since QEMU 0.15.0.
 type GuestAgentInfo struct {
 	Version           string                  `json:"version"`
 	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands"`
@@ -145,8 +143,8 @@ func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestInfo executes guest-info and returns [GuestAgentInfo]. Since QEMU 0.15.0. See
-// qapi-schema.json.
+// GuestInfo executes guest-info and returns [GuestAgentInfo]. See qapi-schema.json. Since QEMU
+// 0.15.0.
 type GuestInfo struct{}
 
 func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestAgentInfo, error) {
@@ -157,10 +155,10 @@ func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestShutdown executes guest-shutdown. Since QEMU 0.15.0. See qapi-schema.json.
+// GuestShutdown executes guest-shutdown. See qapi-schema.json. Since QEMU 0.15.0.
 //
-// The server sends no reply if the command succeeds. Give ctx a deadline: Do returns nil when
-// the deadline passes, or the connection ends, without an error having come.
+// The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
+// when it passes or the connection ends, Do returns nil.
 type GuestShutdown struct {
 	Mode *string
 }
@@ -181,8 +179,8 @@ func (r GuestShutdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-shutdown", Args: &r, NoReply: true}, opts)
 }
 
-// GuestFileOpen executes guest-file-open and returns an int64. Since QEMU 0.15.0. See
-// qapi-schema.json.
+// GuestFileOpen executes guest-file-open and returns an int64. See qapi-schema.json. Since
+// QEMU 0.15.0.
 type GuestFileOpen struct {
 	Path string
 	Mode *string
@@ -209,7 +207,7 @@ func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileClose executes guest-file-close. Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileClose executes guest-file-close. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileClose struct {
 	Handle int64
 }
@@ -230,8 +228,8 @@ func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-close", Args: &r}, opts)
 }
 
-// GuestFileRead is the struct GuestFileRead. [GuestFileReadCommand] returns it. Since QEMU
-// 0.15.0. See qapi-schema.json.
+// GuestFileRead is a struct of qapi-schema.json. [GuestFileReadCommand] returns it. Since QEMU
+// 0.15.0.
 type GuestFileRead struct {
 	Count  int64  `json:"count"`
 	BufB64 string `json:"buf-b64"`
@@ -253,8 +251,8 @@ func (v *GuestFileRead) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestFileReadCommand executes guest-file-read and returns [GuestFileRead]. Since QEMU
-// 0.15.0. See qapi-schema.json.
+// GuestFileReadCommand executes guest-file-read and returns [GuestFileRead]. See
+// qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileReadCommand struct {
 	Handle int64
 	Count  *int64
@@ -281,8 +279,8 @@ func (r GuestFileReadCommand) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestFileWrite is the struct GuestFileWrite. [GuestFileWriteCommand] returns it. Since QEMU
-// 0.15.0. See qapi-schema.json.
+// GuestFileWrite is a struct of qapi-schema.json. [GuestFileWriteCommand] returns it. Since
+// QEMU 0.15.0.
 type GuestFileWrite struct {
 	Count int64 `json:"count"`
 	Eof   bool  `json:"eof"`
@@ -300,8 +298,8 @@ func (v *GuestFileWrite) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestFileWriteCommand executes guest-file-write and returns [GuestFileWrite]. Since QEMU
-// 0.15.0. See qapi-schema.json.
+// GuestFileWriteCommand executes guest-file-write and returns [GuestFileWrite]. See
+// qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileWriteCommand struct {
 	Handle int64
 	// A secret: String hides it, JSON does not.
@@ -331,8 +329,8 @@ func (r GuestFileWriteCommand) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// GuestFileSeek is the struct GuestFileSeek. [GuestFileSeekCommand] returns it. Since QEMU
-// 0.15.0. See qapi-schema.json.
+// GuestFileSeek is a struct of qapi-schema.json. [GuestFileSeekCommand] returns it. Since QEMU
+// 0.15.0.
 type GuestFileSeek struct {
 	Position int64 `json:"position"`
 	Eof      bool  `json:"eof"`
@@ -350,7 +348,7 @@ func (v *GuestFileSeek) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QGASeek is the enum QGASeek. Since QEMU 2.6. See qapi-schema.json.
+// QGASeek is an enum of qapi-schema.json. Since QEMU 2.6.
 type QGASeek string
 
 // The values of QGASeek.
@@ -360,8 +358,8 @@ const (
 	QGASeekEnd QGASeek = "end"
 )
 
-// GuestFileWhence is the alternate GuestFileWhence. Exactly one of its fields is set. Since
-// QEMU 2.6. See qapi-schema.json.
+// GuestFileWhence is an alternate of qapi-schema.json. Exactly one of its fields is set. Since
+// QEMU 2.6.
 type GuestFileWhence struct {
 	Value *int64
 	Name  *QGASeek
@@ -386,8 +384,8 @@ func (v GuestFileWhence) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// GuestFileSeekCommand executes guest-file-seek and returns [GuestFileSeek]. Since QEMU
-// 0.15.0. See qapi-schema.json.
+// GuestFileSeekCommand executes guest-file-seek and returns [GuestFileSeek]. See
+// qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileSeekCommand struct {
 	Handle int64
 	Offset int64
@@ -416,7 +414,7 @@ func (r GuestFileSeekCommand) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestFileFlush executes guest-file-flush. Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileFlush executes guest-file-flush. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileFlush struct {
 	Handle int64
 }
@@ -437,8 +435,8 @@ func (r GuestFileFlush) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-flush", Args: &r}, opts)
 }
 
-// GuestFsfreezeStatus is the enum GuestFsfreezeStatus. [GuestFsfreezeStatusCommand] returns
-// it. Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFsfreezeStatus is an enum of qapi-schema.json. [GuestFsfreezeStatusCommand] returns it.
+// Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeStatus string
@@ -450,7 +448,7 @@ const (
 )
 
 // GuestFsfreezeStatusCommand executes guest-fsfreeze-status and returns [GuestFsfreezeStatus].
-// Since QEMU 0.15.0. See qapi-schema.json.
+// See qapi-schema.json. Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeStatusCommand struct{}
@@ -463,8 +461,8 @@ func (r GuestFsfreezeStatusCommand) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// GuestFsfreezeFreeze executes guest-fsfreeze-freeze and returns an int64. Since QEMU 0.15.0.
-// See qapi-schema.json.
+// GuestFsfreezeFreeze executes guest-fsfreeze-freeze and returns an int64. See
+// qapi-schema.json. Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreeze struct{}
@@ -477,8 +475,8 @@ func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// GuestFsfreezeFreezeList executes guest-fsfreeze-freeze-list and returns an int64. Since QEMU
-// 2.2. See qapi-schema.json.
+// GuestFsfreezeFreezeList executes guest-fsfreeze-freeze-list and returns an int64. See
+// qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreezeList struct {
@@ -511,8 +509,8 @@ func (r GuestFsfreezeFreezeList) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestFsfreezeThaw executes guest-fsfreeze-thaw and returns an int64. Since QEMU 0.15.0. See
-// qapi-schema.json.
+// GuestFsfreezeThaw executes guest-fsfreeze-thaw and returns an int64. See qapi-schema.json.
+// Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeThaw struct{}
@@ -525,8 +523,7 @@ func (r GuestFsfreezeThaw) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestFilesystemTrimResult is the struct GuestFilesystemTrimResult. Since QEMU 2.4. See
-// qapi-schema.json.
+// GuestFilesystemTrimResult is a struct of qapi-schema.json. Since QEMU 2.4.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResult struct {
@@ -554,8 +551,8 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestFilesystemTrimResponse is the struct GuestFilesystemTrimResponse. [GuestFstrim] returns
-// it. Since QEMU 2.4. See qapi-schema.json.
+// GuestFilesystemTrimResponse is a struct of qapi-schema.json. [GuestFstrim] returns it. Since
+// QEMU 2.4.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResponse struct {
@@ -575,8 +572,8 @@ func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// GuestFstrim executes guest-fstrim and returns [GuestFilesystemTrimResponse]. Since QEMU 1.2.
-// See qapi-schema.json.
+// GuestFstrim executes guest-fstrim and returns [GuestFilesystemTrimResponse]. See
+// qapi-schema.json. Since QEMU 1.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFstrim struct {
@@ -603,10 +600,10 @@ func (r GuestFstrim) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// GuestSuspendDisk executes guest-suspend-disk. Since QEMU 1.1. See qapi-schema.json.
+// GuestSuspendDisk executes guest-suspend-disk. See qapi-schema.json. Since QEMU 1.1.
 //
-// The server sends no reply if the command succeeds. Give ctx a deadline: Do returns nil when
-// the deadline passes, or the connection ends, without an error having come.
+// The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
+// when it passes or the connection ends, Do returns nil.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestSuspendDisk struct{}
@@ -615,10 +612,10 @@ func (r GuestSuspendDisk) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-disk", NoReply: true}, opts)
 }
 
-// GuestSuspendRAM executes guest-suspend-ram. Since QEMU 1.1. See qapi-schema.json.
+// GuestSuspendRAM executes guest-suspend-ram. See qapi-schema.json. Since QEMU 1.1.
 //
-// The server sends no reply if the command succeeds. Give ctx a deadline: Do returns nil when
-// the deadline passes, or the connection ends, without an error having come.
+// The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
+// when it passes or the connection ends, Do returns nil.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestSuspendRAM struct{}
@@ -627,10 +624,10 @@ func (r GuestSuspendRAM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-ram", NoReply: true}, opts)
 }
 
-// GuestSuspendHybrid executes guest-suspend-hybrid. Since QEMU 1.1. See qapi-schema.json.
+// GuestSuspendHybrid executes guest-suspend-hybrid. See qapi-schema.json. Since QEMU 1.1.
 //
-// The server sends no reply if the command succeeds. Give ctx a deadline: Do returns nil when
-// the deadline passes, or the connection ends, without an error having come.
+// The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
+// when it passes or the connection ends, Do returns nil.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSuspendHybrid struct{}
@@ -639,7 +636,7 @@ func (r GuestSuspendHybrid) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-hybrid", NoReply: true}, opts)
 }
 
-// GuestIpAddressType is the enum GuestIpAddressType. Since QEMU 1.1. See qapi-schema.json.
+// GuestIpAddressType is an enum of qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestIpAddressType string
@@ -650,7 +647,7 @@ const (
 	GuestIpAddressTypeIPv6 GuestIpAddressType = "ipv6"
 )
 
-// GuestIpAddress is the struct GuestIpAddress. Since QEMU 1.1. See qapi-schema.json.
+// GuestIpAddress is a struct of qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestIpAddress struct {
@@ -674,8 +671,7 @@ func (v *GuestIpAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkInterfaceStat is the struct GuestNetworkInterfaceStat. Since QEMU 2.11. See
-// qapi-schema.json.
+// GuestNetworkInterfaceStat is a struct of qapi-schema.json. Since QEMU 2.11.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterfaceStat struct {
@@ -719,8 +715,8 @@ func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestNetworkInterface is the struct GuestNetworkInterface. [GuestNetworkGetInterfaces]
-// returns it. Since QEMU 1.1. See qapi-schema.json.
+// GuestNetworkInterface is a struct of qapi-schema.json. [GuestNetworkGetInterfaces] returns
+// it. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterface struct {
@@ -754,7 +750,7 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestNetworkGetInterfaces executes guest-network-get-interfaces and returns a list of
-// [GuestNetworkInterface]. Since QEMU 1.1. See qapi-schema.json.
+// [GuestNetworkInterface]. See qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkGetInterfaces struct{}
@@ -771,8 +767,8 @@ func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// GuestLogicalProcessor is the struct GuestLogicalProcessor. [GuestGetVCPUs] returns it. Since
-// QEMU 1.5. See qapi-schema.json.
+// GuestLogicalProcessor is a struct of qapi-schema.json. [GuestGetVCPUs] returns it. Since
+// QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestLogicalProcessor struct {
@@ -810,8 +806,8 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetVCPUs executes guest-get-vcpus and returns a list of [GuestLogicalProcessor]. Since
-// QEMU 1.5. See qapi-schema.json.
+// GuestGetVCPUs executes guest-get-vcpus and returns a list of [GuestLogicalProcessor]. See
+// qapi-schema.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestGetVCPUs struct{}
@@ -828,8 +824,8 @@ func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestSetVCPUs executes guest-set-vcpus and returns an int64. Since QEMU 1.5. See
-// qapi-schema.json.
+// GuestSetVCPUs executes guest-set-vcpus and returns an int64. See qapi-schema.json. Since
+// QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetVCPUs struct {
@@ -860,7 +856,7 @@ func (r GuestSetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestDiskBusType is the enum GuestDiskBusType. Since QEMU 2.2. See qapi-schema.json.
+// GuestDiskBusType is an enum of qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestDiskBusType string
@@ -889,7 +885,7 @@ const (
 	GuestDiskBusTypeNVMe              GuestDiskBusType = "nvme"
 )
 
-// GuestPCIAddress is the struct GuestPCIAddress. Since QEMU 2.2. See qapi-schema.json.
+// GuestPCIAddress is a struct of qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestPCIAddress struct {
@@ -917,7 +913,7 @@ func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestCCWAddress is the struct GuestCCWAddress. Since QEMU 6.0. See qapi-schema.json.
+// GuestCCWAddress is a struct of qapi-schema.json. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestCCWAddress struct {
@@ -945,7 +941,7 @@ func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskAddress is the struct GuestDiskAddress. Since QEMU 2.2. See qapi-schema.json.
+// GuestDiskAddress is a struct of qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestDiskAddress struct {
@@ -990,7 +986,7 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNVMeSmart is the struct GuestNVMeSmart. Since QEMU 7.1. See qapi-schema.json.
+// GuestNVMeSmart is a struct of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestNVMeSmart struct {
@@ -1102,7 +1098,7 @@ func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskSmart is the union GuestDiskSmart. Since QEMU 7.1. See qapi-schema.json.
+// GuestDiskSmart is a union of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskSmart struct {
@@ -1154,8 +1150,7 @@ func (v *GuestDiskSmart) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// GuestDiskInfo is the struct GuestDiskInfo. [GuestGetDisks] returns it. Since QEMU 5.2. See
-// qapi-schema.json.
+// GuestDiskInfo is a struct of qapi-schema.json. [GuestGetDisks] returns it. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskInfo struct {
@@ -1196,8 +1191,8 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDisks executes guest-get-disks and returns a list of [GuestDiskInfo]. Since QEMU
-// 5.2. See qapi-schema.json.
+// GuestGetDisks executes guest-get-disks and returns a list of [GuestDiskInfo]. See
+// qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestGetDisks struct{}
@@ -1214,8 +1209,8 @@ func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFilesystemInfo is the struct GuestFilesystemInfo. [GuestGetFsinfo] returns it. Since
-// QEMU 2.2. See qapi-schema.json.
+// GuestFilesystemInfo is a struct of qapi-schema.json. [GuestGetFsinfo] returns it. Since QEMU
+// 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestFilesystemInfo struct {
@@ -1259,8 +1254,8 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetFsinfo executes guest-get-fsinfo and returns a list of [GuestFilesystemInfo]. Since
-// QEMU 2.2. See qapi-schema.json.
+// GuestGetFsinfo executes guest-get-fsinfo and returns a list of [GuestFilesystemInfo]. See
+// qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestGetFsinfo struct{}
@@ -1277,7 +1272,7 @@ func (r GuestGetFsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestSetUserPassword executes guest-set-user-password. Since QEMU 2.3. See qapi-schema.json.
+// GuestSetUserPassword executes guest-set-user-password. See qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX || CONFIG_FREEBSD.
 type GuestSetUserPassword struct {
@@ -1305,8 +1300,8 @@ func (r GuestSetUserPassword) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-user-password", Args: &r}, opts)
 }
 
-// GuestMemoryBlock is the struct GuestMemoryBlock. [GuestGetMemoryBlocks] returns it. Since
-// QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlock is a struct of qapi-schema.json. [GuestGetMemoryBlocks] returns it. Since
+// QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlock struct {
@@ -1345,7 +1340,7 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetMemoryBlocks executes guest-get-memory-blocks and returns a list of
-// [GuestMemoryBlock]. Since QEMU 2.3. See qapi-schema.json.
+// [GuestMemoryBlock]. See qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetMemoryBlocks struct{}
@@ -1362,8 +1357,7 @@ func (r GuestGetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestMemoryBlockResponseType is the enum GuestMemoryBlockResponseType. Since QEMU 2.3. See
-// qapi-schema.json.
+// GuestMemoryBlockResponseType is an enum of qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockResponseType string
@@ -1376,8 +1370,8 @@ const (
 	GuestMemoryBlockResponseTypeOperationFailed       GuestMemoryBlockResponseType = "operation-failed"
 )
 
-// GuestMemoryBlockResponse is the struct GuestMemoryBlockResponse. [GuestSetMemoryBlocks]
-// returns it. Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlockResponse is a struct of qapi-schema.json. [GuestSetMemoryBlocks] returns it.
+// Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockResponse struct {
@@ -1402,7 +1396,7 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 }
 
 // GuestSetMemoryBlocks executes guest-set-memory-blocks and returns a list of
-// [GuestMemoryBlockResponse]. Since QEMU 2.3. See qapi-schema.json.
+// [GuestMemoryBlockResponse]. See qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetMemoryBlocks struct {
@@ -1437,8 +1431,8 @@ func (r GuestSetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestMemoryBlockInfo is the struct GuestMemoryBlockInfo. [GuestGetMemoryBlockInfo] returns
-// it. Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlockInfo is a struct of qapi-schema.json. [GuestGetMemoryBlockInfo] returns it.
+// Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockInfo struct {
@@ -1455,7 +1449,7 @@ func (v *GuestMemoryBlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetMemoryBlockInfo executes guest-get-memory-block-info and returns
-// [GuestMemoryBlockInfo]. Since QEMU 2.3. See qapi-schema.json.
+// [GuestMemoryBlockInfo]. See qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetMemoryBlockInfo struct{}
@@ -1468,8 +1462,8 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestExecStatus is the struct GuestExecStatus. [GuestExecStatusCommand] returns it. Since
-// QEMU 2.5. See qapi-schema.json.
+// GuestExecStatus is a struct of qapi-schema.json. [GuestExecStatusCommand] returns it. Since
+// QEMU 2.5.
 type GuestExecStatus struct {
 	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
@@ -1507,8 +1501,8 @@ func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecStatusCommand executes guest-exec-status and returns [GuestExecStatus]. Since QEMU
-// 2.5. See qapi-schema.json.
+// GuestExecStatusCommand executes guest-exec-status and returns [GuestExecStatus]. See
+// qapi-schema.json. Since QEMU 2.5.
 type GuestExecStatusCommand struct {
 	PID int64
 }
@@ -1533,8 +1527,7 @@ func (r GuestExecStatusCommand) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// GuestExec is the struct GuestExec. [GuestExecCommand] returns it. Since QEMU 2.5. See
-// qapi-schema.json.
+// GuestExec is a struct of qapi-schema.json. [GuestExecCommand] returns it. Since QEMU 2.5.
 type GuestExec struct {
 	PID int64 `json:"pid"`
 }
@@ -1548,8 +1541,7 @@ func (v *GuestExec) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecCaptureOutputMode is the enum GuestExecCaptureOutputMode. Since QEMU 8.0. See
-// qapi-schema.json.
+// GuestExecCaptureOutputMode is an enum of qapi-schema.json. Since QEMU 8.0.
 type GuestExecCaptureOutputMode string
 
 // The values of GuestExecCaptureOutputMode.
@@ -1562,8 +1554,8 @@ const (
 	GuestExecCaptureOutputModeMerged GuestExecCaptureOutputMode = "merged"
 )
 
-// GuestExecCaptureOutput is the alternate GuestExecCaptureOutput. Exactly one of its fields is
-// set. Since QEMU 8.0. See qapi-schema.json.
+// GuestExecCaptureOutput is an alternate of qapi-schema.json. Exactly one of its fields is
+// set. Since QEMU 8.0.
 type GuestExecCaptureOutput struct {
 	Flag *bool
 	Mode *GuestExecCaptureOutputMode
@@ -1588,8 +1580,8 @@ func (v GuestExecCaptureOutput) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// GuestExecCommand executes guest-exec and returns [GuestExec]. Since QEMU 2.5. See
-// qapi-schema.json.
+// GuestExecCommand executes guest-exec and returns [GuestExec]. See qapi-schema.json. Since
+// QEMU 2.5.
 type GuestExecCommand struct {
 	Path string
 	// A secret: String hides it, JSON does not.
@@ -1639,8 +1631,8 @@ func (r GuestExecCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestHostName is the struct GuestHostName. [GuestGetHostName] returns it. Since QEMU 2.10.
-// See qapi-schema.json.
+// GuestHostName is a struct of qapi-schema.json. [GuestGetHostName] returns it. Since QEMU
+// 2.10.
 type GuestHostName struct {
 	HostName string `json:"host-name"`
 }
@@ -1654,8 +1646,8 @@ func (v *GuestHostName) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetHostName executes guest-get-host-name and returns [GuestHostName]. Since QEMU 2.10.
-// See qapi-schema.json.
+// GuestGetHostName executes guest-get-host-name and returns [GuestHostName]. See
+// qapi-schema.json. Since QEMU 2.10.
 type GuestGetHostName struct{}
 
 func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestHostName, error) {
@@ -1666,8 +1658,7 @@ func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestUser is the struct GuestUser. [GuestGetUsers] returns it. Since QEMU 2.10. See
-// qapi-schema.json.
+// GuestUser is a struct of qapi-schema.json. [GuestGetUsers] returns it. Since QEMU 2.10.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
 type GuestUser struct {
@@ -1691,8 +1682,8 @@ func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetUsers executes guest-get-users and returns a list of [GuestUser]. Since QEMU 2.10.
-// See qapi-schema.json.
+// GuestGetUsers executes guest-get-users and returns a list of [GuestUser]. See
+// qapi-schema.json. Since QEMU 2.10.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
 type GuestGetUsers struct{}
@@ -1709,8 +1700,8 @@ func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestTimezone is the struct GuestTimezone. [GuestGetTimezone] returns it. Since QEMU 2.10.
-// See qapi-schema.json.
+// GuestTimezone is a struct of qapi-schema.json. [GuestGetTimezone] returns it. Since QEMU
+// 2.10.
 type GuestTimezone struct {
 	Zone   *string `json:"zone,omitzero"`
 	Offset int64   `json:"offset"`
@@ -1728,8 +1719,8 @@ func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetTimezone executes guest-get-timezone and returns [GuestTimezone]. Since QEMU 2.10.
-// See qapi-schema.json.
+// GuestGetTimezone executes guest-get-timezone and returns [GuestTimezone]. See
+// qapi-schema.json. Since QEMU 2.10.
 type GuestGetTimezone struct{}
 
 func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestTimezone, error) {
@@ -1740,8 +1731,7 @@ func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestOSInfo is the struct GuestOSInfo. [GuestGetOsinfo] returns it. Since QEMU 2.10. See
-// qapi-schema.json.
+// GuestOSInfo is a struct of qapi-schema.json. [GuestGetOsinfo] returns it. Since QEMU 2.10.
 type GuestOSInfo struct {
 	KernelRelease *string `json:"kernel-release,omitzero"`
 	KernelVersion *string `json:"kernel-version,omitzero"`
@@ -1791,8 +1781,8 @@ func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetOsinfo executes guest-get-osinfo and returns [GuestOSInfo]. Since QEMU 2.10. See
-// qapi-schema.json.
+// GuestGetOsinfo executes guest-get-osinfo and returns [GuestOSInfo]. See qapi-schema.json.
+// Since QEMU 2.10.
 type GuestGetOsinfo struct{}
 
 func (r GuestGetOsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestOSInfo, error) {
@@ -1803,7 +1793,7 @@ func (r GuestGetOsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestDeviceType is the enum GuestDeviceType. See qapi-schema.json.
+// GuestDeviceType is an enum of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceType string
@@ -1813,7 +1803,7 @@ const (
 	GuestDeviceTypePCI GuestDeviceType = "pci"
 )
 
-// GuestDeviceIdPCI is the struct GuestDeviceIdPCI. Since QEMU 5.2. See qapi-schema.json.
+// GuestDeviceIdPCI is a struct of qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceIdPCI struct {
@@ -1833,7 +1823,7 @@ func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDeviceId is the union GuestDeviceId. Since QEMU 5.2. See qapi-schema.json.
+// GuestDeviceId is a union of qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceId struct {
@@ -1880,8 +1870,8 @@ func (v *GuestDeviceId) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// GuestDeviceInfo is the struct GuestDeviceInfo. [GuestGetDevices] returns it. Since QEMU 5.2.
-// See qapi-schema.json.
+// GuestDeviceInfo is a struct of qapi-schema.json. [GuestGetDevices] returns it. Since QEMU
+// 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceInfo struct {
@@ -1910,8 +1900,8 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDevices executes guest-get-devices and returns a list of [GuestDeviceInfo]. Since
-// QEMU 5.2. See qapi-schema.json.
+// GuestGetDevices executes guest-get-devices and returns a list of [GuestDeviceInfo]. See
+// qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestGetDevices struct{}
@@ -1928,8 +1918,8 @@ func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// GuestAuthorizedKeys is the struct GuestAuthorizedKeys. [GuestSSHGetAuthorizedKeys] returns
-// it. Since QEMU 5.2. See qapi-schema.json.
+// GuestAuthorizedKeys is a struct of qapi-schema.json. [GuestSSHGetAuthorizedKeys] returns it.
+// Since QEMU 5.2.
 type GuestAuthorizedKeys struct {
 	Keys []string `json:"keys"`
 }
@@ -1947,7 +1937,7 @@ func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestSSHGetAuthorizedKeys executes guest-ssh-get-authorized-keys and returns
-// [GuestAuthorizedKeys]. Since QEMU 5.2. See qapi-schema.json.
+// [GuestAuthorizedKeys]. See qapi-schema.json. Since QEMU 5.2.
 type GuestSSHGetAuthorizedKeys struct {
 	Username string
 }
@@ -1972,8 +1962,8 @@ func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// GuestSSHAddAuthorizedKeys executes guest-ssh-add-authorized-keys. Since QEMU 5.2. See
-// qapi-schema.json.
+// GuestSSHAddAuthorizedKeys executes guest-ssh-add-authorized-keys. See qapi-schema.json.
+// Since QEMU 5.2.
 type GuestSSHAddAuthorizedKeys struct {
 	Username string
 	// A secret: String hides it, JSON does not.
@@ -2003,8 +1993,8 @@ func (r GuestSSHAddAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-add-authorized-keys", Args: &r}, opts)
 }
 
-// GuestSSHRemoveAuthorizedKeys executes guest-ssh-remove-authorized-keys. Since QEMU 5.2. See
-// qapi-schema.json.
+// GuestSSHRemoveAuthorizedKeys executes guest-ssh-remove-authorized-keys. See
+// qapi-schema.json. Since QEMU 5.2.
 type GuestSSHRemoveAuthorizedKeys struct {
 	Username string
 	// A secret: String hides it, JSON does not.
@@ -2032,7 +2022,7 @@ func (r GuestSSHRemoveAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, op
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-remove-authorized-keys", Args: &r}, opts)
 }
 
-// GuestDiskStats is the struct GuestDiskStats. Since QEMU 7.1. See qapi-schema.json.
+// GuestDiskStats is a struct of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStats struct {
@@ -2112,8 +2102,7 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskStatsInfo is the struct GuestDiskStatsInfo. [GuestGetDiskstats] returns it. See
-// qapi-schema.json.
+// GuestDiskStatsInfo is a struct of qapi-schema.json. [GuestGetDiskstats] returns it.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStatsInfo struct {
@@ -2142,7 +2131,7 @@ func (v *GuestDiskStatsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetDiskstats executes guest-get-diskstats and returns a list of [GuestDiskStatsInfo].
-// Since QEMU 7.1. See qapi-schema.json.
+// See qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetDiskstats struct{}
@@ -2159,7 +2148,7 @@ func (r GuestGetDiskstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestCpuStatsType is the enum GuestCpuStatsType. Since QEMU 7.1. See qapi-schema.json.
+// GuestCpuStatsType is an enum of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestCpuStatsType string
@@ -2169,7 +2158,7 @@ const (
 	GuestCpuStatsTypeLinux GuestCpuStatsType = "linux"
 )
 
-// GuestLinuxCpuStats is the struct GuestLinuxCpuStats. Since QEMU 7.1. See qapi-schema.json.
+// GuestLinuxCpuStats is a struct of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestLinuxCpuStats struct {
@@ -2225,8 +2214,7 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestCpuStats is the union GuestCpuStats. [GuestGetCpustats] returns it. Since QEMU 7.1. See
-// qapi-schema.json.
+// GuestCpuStats is a union of qapi-schema.json. [GuestGetCpustats] returns it. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestCpuStats struct {
@@ -2273,8 +2261,8 @@ func (v *GuestCpuStats) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// GuestGetCpustats executes guest-get-cpustats and returns a list of [GuestCpuStats]. Since
-// QEMU 7.1. See qapi-schema.json.
+// GuestGetCpustats executes guest-get-cpustats and returns a list of [GuestCpuStats]. See
+// qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetCpustats struct{}
@@ -2291,8 +2279,8 @@ func (r GuestGetCpustats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestLoadAverage is the struct GuestLoadAverage. [GuestGetLoad] returns it. Since QEMU 10.0.
-// See qapi-schema.json.
+// GuestLoadAverage is a struct of qapi-schema.json. [GuestGetLoad] returns it. Since QEMU
+// 10.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_GETLOADAVG.
 type GuestLoadAverage struct {
@@ -2316,8 +2304,8 @@ func (v *GuestLoadAverage) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetLoad executes guest-get-load and returns [GuestLoadAverage]. Since QEMU 10.0. See
-// qapi-schema.json.
+// GuestGetLoad executes guest-get-load and returns [GuestLoadAverage]. See qapi-schema.json.
+// Since QEMU 10.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_GETLOADAVG.
 type GuestGetLoad struct{}
@@ -2330,8 +2318,8 @@ func (r GuestGetLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// GuestNetworkRoute is the struct GuestNetworkRoute. [GuestNetworkGetRoute] returns it. Since
-// QEMU 9.1. See qapi-schema.json.
+// GuestNetworkRoute is a struct of qapi-schema.json. [GuestNetworkGetRoute] returns it. Since
+// QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestNetworkRoute struct {
@@ -2408,7 +2396,7 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestNetworkGetRoute executes guest-network-get-route and returns a list of
-// [GuestNetworkRoute]. Since QEMU 9.1. See qapi-schema.json.
+// [GuestNetworkRoute]. See qapi-schema.json. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestNetworkGetRoute struct{}

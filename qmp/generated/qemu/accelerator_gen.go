@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// KvmInfo is the struct KvmInfo. [QueryKVM] returns it. Since QEMU 0.14. See accelerator.json.
+// KvmInfo is a struct of accelerator.json. [QueryKVM] returns it. Since QEMU 0.14.
 type KvmInfo struct {
 	Enabled bool `json:"enabled"`
 	Present bool `json:"present"`
@@ -26,7 +26,7 @@ func (v *KvmInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryKVM executes query-kvm and returns [KvmInfo]. Since QEMU 0.14. See accelerator.json.
+// QueryKVM executes query-kvm and returns [KvmInfo]. See accelerator.json. Since QEMU 0.14.
 //
 // Deprecated: QEMU will remove the command.
 type QueryKVM struct{}
@@ -39,8 +39,8 @@ func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// XAccelStats executes x-accel-stats and returns [HumanReadableText]. Since QEMU 10.1. See
-// accelerator.json.
+// XAccelStats executes x-accel-stats and returns [HumanReadableText]. See accelerator.json.
+// Since QEMU 10.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XAccelStats struct{}
@@ -53,7 +53,7 @@ func (r XAccelStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// Accelerator is the enum Accelerator. Since QEMU 10.2.0. See accelerator.json.
+// Accelerator is an enum of accelerator.json. Since QEMU 10.2.0.
 type Accelerator string
 
 // The values of Accelerator.
@@ -68,8 +68,8 @@ const (
 	AcceleratorXen   Accelerator = "xen"
 )
 
-// AcceleratorInfo is the struct AcceleratorInfo. [QueryAccelerators] returns it. Since QEMU
-// 10.2.0. See accelerator.json.
+// AcceleratorInfo is a struct of accelerator.json. [QueryAccelerators] returns it. Since QEMU
+// 10.2.0.
 type AcceleratorInfo struct {
 	Enabled Accelerator   `json:"enabled"`
 	Present []Accelerator `json:"present"`
@@ -90,8 +90,8 @@ func (v *AcceleratorInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryAccelerators executes query-accelerators and returns [AcceleratorInfo]. Since QEMU
-// 10.2.0. See accelerator.json.
+// QueryAccelerators executes query-accelerators and returns [AcceleratorInfo]. See
+// accelerator.json. Since QEMU 10.2.0.
 type QueryAccelerators struct{}
 
 func (r QueryAccelerators) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (AcceleratorInfo, error) {

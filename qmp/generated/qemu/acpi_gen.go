@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AcpiTableOptions is the struct AcpiTableOptions. Since QEMU 1.5. See acpi.json.
+// AcpiTableOptions is a struct of acpi.json. Since QEMU 1.5.
 type AcpiTableOptions struct {
 	Sig            *string
 	Rev            *uint8
@@ -21,7 +21,7 @@ type AcpiTableOptions struct {
 	Data           *string
 }
 
-// ACPISlotType is the enum ACPISlotType. See acpi.json.
+// ACPISlotType is an enum of acpi.json.
 type ACPISlotType string
 
 // The values of ACPISlotType.
@@ -30,8 +30,7 @@ const (
 	ACPISlotTypeCPU  ACPISlotType = "CPU"
 )
 
-// ACPIOSTInfo is the struct ACPIOSTInfo. [QueryACPIOspmStatus] returns it. Since QEMU 2.1. See
-// acpi.json.
+// ACPIOSTInfo is a struct of acpi.json. [QueryACPIOspmStatus] returns it. Since QEMU 2.1.
 type ACPIOSTInfo struct {
 	Device   *string      `json:"device,omitzero"`
 	Slot     string       `json:"slot"`
@@ -61,8 +60,8 @@ func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryACPIOspmStatus executes query-acpi-ospm-status and returns a list of [ACPIOSTInfo].
-// Since QEMU 2.1. See acpi.json.
+// QueryACPIOspmStatus executes query-acpi-ospm-status and returns a list of [ACPIOSTInfo]. See
+// acpi.json. Since QEMU 2.1.
 type QueryACPIOspmStatus struct{}
 
 func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
@@ -77,7 +76,7 @@ func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// ACPIDeviceOstEvent is the event ACPI_DEVICE_OST. Since QEMU 2.1. See acpi.json.
+// ACPIDeviceOstEvent is the event ACPI_DEVICE_OST of acpi.json. Since QEMU 2.1.
 type ACPIDeviceOstEvent struct {
 	Info ACPIOSTInfo `json:"info"`
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// InjectGhesV2Error executes inject-ghes-v2-error. Since QEMU 10.2. See acpi-hest.json.
+// InjectGhesV2Error executes inject-ghes-v2-error. See acpi-hest.json. Since QEMU 10.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type InjectGhesV2Error struct {

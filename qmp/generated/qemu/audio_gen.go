@@ -8,8 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AudiodevPerDirectionOptions is the struct AudiodevPerDirectionOptions. Since QEMU 4.0. See
-// audio.json.
+// AudiodevPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -47,7 +46,7 @@ func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// AudiodevGenericOptions is the struct AudiodevGenericOptions. Since QEMU 4.0. See audio.json.
+// AudiodevGenericOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevGenericOptions struct {
 	In  *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -67,7 +66,7 @@ func (v *AudiodevGenericOptions) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AudiodevDBusOptions is the struct AudiodevDBusOptions. Since QEMU 10.0. See audio.json.
+// AudiodevDBusOptions is a struct of audio.json. Since QEMU 10.0.
 type AudiodevDBusOptions struct {
 	In       *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out      *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -91,8 +90,7 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevAlsaPerDirectionOptions is the struct AudiodevAlsaPerDirectionOptions. Since QEMU
-// 4.0. See audio.json.
+// AudiodevAlsaPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevAlsaPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -142,7 +140,7 @@ func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevAlsaOptions is the struct AudiodevAlsaOptions. Since QEMU 4.0. See audio.json.
+// AudiodevAlsaOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevAlsaOptions struct {
 	In        *AudiodevAlsaPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevAlsaPerDirectionOptions `json:"out,omitzero"`
@@ -166,7 +164,7 @@ func (v *AudiodevAlsaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevSndioOptions is the struct AudiodevSndioOptions. Since QEMU 7.2. See audio.json.
+// AudiodevSndioOptions is a struct of audio.json. Since QEMU 7.2.
 type AudiodevSndioOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -194,8 +192,7 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevCoreaudioPerDirectionOptions is the struct AudiodevCoreaudioPerDirectionOptions.
-// Since QEMU 4.0. See audio.json.
+// AudiodevCoreaudioPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevCoreaudioPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -237,8 +234,7 @@ func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, nam
 	return 0
 }
 
-// AudiodevCoreaudioOptions is the struct AudiodevCoreaudioOptions. Since QEMU 4.0. See
-// audio.json.
+// AudiodevCoreaudioOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevCoreaudioOptions struct {
 	In  *AudiodevCoreaudioPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
@@ -258,7 +254,7 @@ func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// AudiodevDsoundOptions is the struct AudiodevDsoundOptions. Since QEMU 4.0. See audio.json.
+// AudiodevDsoundOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevDsoundOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -282,8 +278,7 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevJackPerDirectionOptions is the struct AudiodevJackPerDirectionOptions. Since QEMU
-// 5.1. See audio.json.
+// AudiodevJackPerDirectionOptions is a struct of audio.json. Since QEMU 5.1.
 type AudiodevJackPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -341,7 +336,7 @@ func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevJackOptions is the struct AudiodevJackOptions. Since QEMU 5.1. See audio.json.
+// AudiodevJackOptions is a struct of audio.json. Since QEMU 5.1.
 type AudiodevJackOptions struct {
 	In  *AudiodevJackPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevJackPerDirectionOptions `json:"out,omitzero"`
@@ -361,8 +356,7 @@ func (v *AudiodevJackOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevOssPerDirectionOptions is the struct AudiodevOssPerDirectionOptions. Since QEMU 4.0.
-// See audio.json.
+// AudiodevOssPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevOssPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -412,7 +406,7 @@ func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevOssOptions is the struct AudiodevOssOptions. Since QEMU 4.0. See audio.json.
+// AudiodevOssOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevOssOptions struct {
 	In        *AudiodevOssPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevOssPerDirectionOptions `json:"out,omitzero"`
@@ -444,8 +438,7 @@ func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPaPerDirectionOptions is the struct AudiodevPaPerDirectionOptions. Since QEMU 4.0.
-// See audio.json.
+// AudiodevPaPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevPaPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -495,7 +488,7 @@ func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// AudiodevPaOptions is the struct AudiodevPaOptions. Since QEMU 4.0. See audio.json.
+// AudiodevPaOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevPaOptions struct {
 	In     *AudiodevPaPerDirectionOptions `json:"in,omitzero"`
 	Out    *AudiodevPaPerDirectionOptions `json:"out,omitzero"`
@@ -519,8 +512,7 @@ func (v *AudiodevPaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPipewirePerDirectionOptions is the struct AudiodevPipewirePerDirectionOptions. Since
-// QEMU 8.1. See audio.json.
+// AudiodevPipewirePerDirectionOptions is a struct of audio.json. Since QEMU 8.1.
 type AudiodevPipewirePerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -570,8 +562,7 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// AudiodevPipewireOptions is the struct AudiodevPipewireOptions. Since QEMU 8.1. See
-// audio.json.
+// AudiodevPipewireOptions is a struct of audio.json. Since QEMU 8.1.
 type AudiodevPipewireOptions struct {
 	In  *AudiodevPipewirePerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPipewirePerDirectionOptions `json:"out,omitzero"`
@@ -591,8 +582,7 @@ func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// AudiodevSdlPerDirectionOptions is the struct AudiodevSdlPerDirectionOptions. Since QEMU 6.0.
-// See audio.json.
+// AudiodevSdlPerDirectionOptions is a struct of audio.json. Since QEMU 6.0.
 type AudiodevSdlPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -634,7 +624,7 @@ func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevSdlOptions is the struct AudiodevSdlOptions. Since QEMU 6.0. See audio.json.
+// AudiodevSdlOptions is a struct of audio.json. Since QEMU 6.0.
 type AudiodevSdlOptions struct {
 	In  *AudiodevSdlPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevSdlPerDirectionOptions `json:"out,omitzero"`
@@ -654,7 +644,7 @@ func (v *AudiodevSdlOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevWavOptions is the struct AudiodevWavOptions. Since QEMU 4.0. See audio.json.
+// AudiodevWavOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevWavOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -678,7 +668,7 @@ func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudioFormat is the enum AudioFormat. Since QEMU 4.0. See audio.json.
+// AudioFormat is an enum of audio.json. Since QEMU 4.0.
 type AudioFormat string
 
 // The values of AudioFormat.
@@ -692,7 +682,7 @@ const (
 	AudioFormatF32 AudioFormat = "f32"
 )
 
-// AudiodevDriver is the enum AudiodevDriver. Since QEMU 4.0. See audio.json.
+// AudiodevDriver is an enum of audio.json. Since QEMU 4.0.
 type AudiodevDriver string
 
 // The values of AudiodevDriver.
@@ -723,7 +713,7 @@ const (
 	AudiodevDriverWav   AudiodevDriver = "wav"
 )
 
-// Audiodev is the union Audiodev. [QueryAudiodevs] returns it. Since QEMU 4.0. See audio.json.
+// Audiodev is a union of audio.json. [QueryAudiodevs] returns it. Since QEMU 4.0.
 type Audiodev struct {
 	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is *AudiodevGenericOptions or *RawBranch.
@@ -823,8 +813,8 @@ func (v *Audiodev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QueryAudiodevs executes query-audiodevs and returns a list of [Audiodev]. Since QEMU 8.0.
-// See audio.json.
+// QueryAudiodevs executes query-audiodevs and returns a list of [Audiodev]. See audio.json.
+// Since QEMU 8.0.
 type QueryAudiodevs struct{}
 
 func (r QueryAudiodevs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Audiodev, error) {

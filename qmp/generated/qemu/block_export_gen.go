@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NbdServerOptionsBase is the struct NbdServerOptionsBase. See block-export.json.
+// NbdServerOptionsBase is a struct of block-export.json.
 type NbdServerOptionsBase struct {
 	HandshakeMaxSeconds *uint32
 	TLSCreds            *string
@@ -16,7 +16,7 @@ type NbdServerOptionsBase struct {
 	MaxConnections      *uint32
 }
 
-// NbdServerOptions is the struct NbdServerOptions. See block-export.json.
+// NbdServerOptions is a struct of block-export.json.
 type NbdServerOptions struct {
 	HandshakeMaxSeconds *uint32
 	TLSCreds            *string
@@ -25,8 +25,7 @@ type NbdServerOptions struct {
 	Addr                SocketAddress
 }
 
-// NbdServerOptionsLegacy is the struct NbdServerOptionsLegacy. [NBDServerStart] sends it. See
-// block-export.json.
+// NbdServerOptionsLegacy is a struct of block-export.json. [NBDServerStart] sends it.
 type NbdServerOptionsLegacy struct {
 	HandshakeMaxSeconds *uint32
 	TLSCreds            *string
@@ -55,7 +54,7 @@ func (v NbdServerOptionsLegacy) String() string {
 	return qmp.Format(&v)
 }
 
-// NBDServerStart executes nbd-server-start. Since QEMU 1.3. See block-export.json.
+// NBDServerStart executes nbd-server-start. See block-export.json. Since QEMU 1.3.
 type NBDServerStart NbdServerOptionsLegacy
 
 func (r NBDServerStart) MarshalJSON() ([]byte, error) {
@@ -70,15 +69,13 @@ func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NbdServerOptionsLegacy)(&r)}, opts)
 }
 
-// BlockExportOptionsNbdBase is the struct BlockExportOptionsNbdBase. Since QEMU 5.0. See
-// block-export.json.
+// BlockExportOptionsNbdBase is a struct of block-export.json. Since QEMU 5.0.
 type BlockExportOptionsNbdBase struct {
 	Name        *string
 	Description *string
 }
 
-// BlockExportOptionsNbd is the struct BlockExportOptionsNbd. Since QEMU 5.2. See
-// block-export.json.
+// BlockExportOptionsNbd is a struct of block-export.json. Since QEMU 5.2.
 type BlockExportOptionsNbd struct {
 	Name            *string
 	Description     *string
@@ -107,8 +104,7 @@ func (v BlockExportOptionsNbd) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportOptionsVhostUserBlk is the struct BlockExportOptionsVhostUserBlk. Since QEMU 5.2.
-// See block-export.json.
+// BlockExportOptionsVhostUserBlk is a struct of block-export.json. Since QEMU 5.2.
 type BlockExportOptionsVhostUserBlk struct {
 	Addr             SocketAddress
 	LogicalBlockSize *uint64
@@ -131,8 +127,7 @@ func (v BlockExportOptionsVhostUserBlk) String() string {
 	return qmp.Format(&v)
 }
 
-// FuseExportAllowOther is the enum FuseExportAllowOther. Since QEMU 6.1. See
-// block-export.json.
+// FuseExportAllowOther is an enum of block-export.json. Since QEMU 6.1.
 type FuseExportAllowOther string
 
 // The values of FuseExportAllowOther.
@@ -142,8 +137,7 @@ const (
 	FuseExportAllowOtherAuto FuseExportAllowOther = "auto"
 )
 
-// BlockExportOptionsFuse is the struct BlockExportOptionsFuse. Since QEMU 6.0. See
-// block-export.json.
+// BlockExportOptionsFuse is a struct of block-export.json. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_FUSE.
 type BlockExportOptionsFuse struct {
@@ -166,8 +160,7 @@ func (v BlockExportOptionsFuse) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportOptionsVduseBlk is the struct BlockExportOptionsVduseBlk. Since QEMU 7.1. See
-// block-export.json.
+// BlockExportOptionsVduseBlk is a struct of block-export.json. Since QEMU 7.1.
 type BlockExportOptionsVduseBlk struct {
 	Name             string
 	NumQueues        *uint16
@@ -196,8 +189,8 @@ func (v BlockExportOptionsVduseBlk) String() string {
 	return qmp.Format(&v)
 }
 
-// NbdServerAddOptions is the struct NbdServerAddOptions. [NBDServerAdd] sends it. Since QEMU
-// 5.0. See block-export.json.
+// NbdServerAddOptions is a struct of block-export.json. [NBDServerAdd] sends it. Since QEMU
+// 5.0.
 type NbdServerAddOptions struct {
 	Name        *string
 	Description *string
@@ -222,7 +215,7 @@ func (v NbdServerAddOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NBDServerAdd executes nbd-server-add. Since QEMU 1.3. See block-export.json.
+// NBDServerAdd executes nbd-server-add. See block-export.json. Since QEMU 1.3.
 //
 // Deprecated: QEMU will remove the command.
 type NBDServerAdd NbdServerAddOptions
@@ -239,8 +232,7 @@ func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NbdServerAddOptions)(&r)}, opts)
 }
 
-// BlockExportRemoveMode is the enum BlockExportRemoveMode. Since QEMU 2.12. See
-// block-export.json.
+// BlockExportRemoveMode is an enum of block-export.json. Since QEMU 2.12.
 type BlockExportRemoveMode string
 
 // The values of BlockExportRemoveMode.
@@ -249,7 +241,7 @@ const (
 	BlockExportRemoveModeHard BlockExportRemoveMode = "hard"
 )
 
-// NBDServerRemove executes nbd-server-remove. Since QEMU 2.12. See block-export.json.
+// NBDServerRemove executes nbd-server-remove. See block-export.json. Since QEMU 2.12.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 //
@@ -276,7 +268,7 @@ func (r NBDServerRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-remove", Args: &r}, opts)
 }
 
-// NBDServerStop executes nbd-server-stop. Since QEMU 1.3. See block-export.json.
+// NBDServerStop executes nbd-server-stop. See block-export.json. Since QEMU 1.3.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 type NBDServerStop struct{}
@@ -285,7 +277,7 @@ func (r NBDServerStop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-stop"}, opts)
 }
 
-// BlockExportType is the enum BlockExportType. Since QEMU 4.2. See block-export.json.
+// BlockExportType is an enum of block-export.json. Since QEMU 4.2.
 type BlockExportType string
 
 // The values of BlockExportType.
@@ -299,8 +291,8 @@ const (
 	BlockExportTypeVduseBlk BlockExportType = "vduse-blk"
 )
 
-// BlockExportOptions is the union BlockExportOptions. [BlockExportAdd] sends it. Since QEMU
-// 4.2. See block-export.json.
+// BlockExportOptions is a union of block-export.json. [BlockExportAdd] sends it. Since QEMU
+// 4.2.
 type BlockExportOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type          BlockExportType
@@ -371,7 +363,7 @@ func (v BlockExportOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportAdd executes block-export-add. Since QEMU 5.2. See block-export.json.
+// BlockExportAdd executes block-export-add. See block-export.json. Since QEMU 5.2.
 type BlockExportAdd BlockExportOptions
 
 func (r BlockExportAdd) MarshalJSON() ([]byte, error) {
@@ -386,7 +378,7 @@ func (r BlockExportAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-add", Args: (*BlockExportOptions)(&r)}, opts)
 }
 
-// BlockExportDel executes block-export-del. Since QEMU 5.2. See block-export.json.
+// BlockExportDel executes block-export-del. See block-export.json. Since QEMU 5.2.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 type BlockExportDel struct {
@@ -411,8 +403,8 @@ func (r BlockExportDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-del", Args: &r}, opts)
 }
 
-// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED. Since QEMU 5.2. See
-// block-export.json.
+// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED of block-export.json. Since QEMU
+// 5.2.
 //
 // It can follow [NBDServerRemove], [NBDServerStop] and [BlockExportDel].
 type BlockExportDeletedEvent struct {
@@ -433,8 +425,8 @@ func (*BlockExportDeletedEvent) EventName() string {
 	return EventBlockExportDeleted
 }
 
-// BlockExportInfo is the struct BlockExportInfo. [QueryBlockExports] returns it. Since QEMU
-// 5.2. See block-export.json.
+// BlockExportInfo is a struct of block-export.json. [QueryBlockExports] returns it. Since QEMU
+// 5.2.
 type BlockExportInfo struct {
 	ID           string          `json:"id"`
 	Type         BlockExportType `json:"type"`
@@ -460,8 +452,8 @@ func (v *BlockExportInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockExports executes query-block-exports and returns a list of [BlockExportInfo].
-// Since QEMU 5.2. See block-export.json.
+// QueryBlockExports executes query-block-exports and returns a list of [BlockExportInfo]. See
+// block-export.json. Since QEMU 5.2.
 type QueryBlockExports struct{}
 
 func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockExportInfo, error) {
@@ -476,8 +468,8 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// BlockExportOptionsIothread is the alternate BlockExportOptionsIothread. Exactly one of its
-// fields is set. Seen first in QEMU 11.1. See block-export.json.
+// BlockExportOptionsIothread is an alternate of block-export.json. Exactly one of its fields
+// is set. Seen first in QEMU 11.1.
 type BlockExportOptionsIothread struct {
 	Str  *string
 	List []string

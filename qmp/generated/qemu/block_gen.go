@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// BiosAtaTranslation is the enum BiosAtaTranslation. Since QEMU 2.0. See block.json.
+// BiosAtaTranslation is an enum of block.json. Since QEMU 2.0.
 type BiosAtaTranslation string
 
 // The values of BiosAtaTranslation.
@@ -20,7 +20,7 @@ const (
 	BiosAtaTranslationRechs BiosAtaTranslation = "rechs"
 )
 
-// FloppyDriveType is the enum FloppyDriveType. Since QEMU 2.6. See block.json.
+// FloppyDriveType is an enum of block.json. Since QEMU 2.6.
 type FloppyDriveType string
 
 // The values of FloppyDriveType.
@@ -32,8 +32,7 @@ const (
 	FloppyDriveTypeAuto FloppyDriveType = "auto"
 )
 
-// PRManagerInfo is the struct PRManagerInfo. [QueryPrManagers] returns it. Since QEMU 3.0. See
-// block.json.
+// PRManagerInfo is a struct of block.json. [QueryPrManagers] returns it. Since QEMU 3.0.
 type PRManagerInfo struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -51,8 +50,8 @@ func (v *PRManagerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryPrManagers executes query-pr-managers and returns a list of [PRManagerInfo]. Since QEMU
-// 3.0. See block.json.
+// QueryPrManagers executes query-pr-managers and returns a list of [PRManagerInfo]. See
+// block.json. Since QEMU 3.0.
 type QueryPrManagers struct{}
 
 func (r QueryPrManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
@@ -67,7 +66,7 @@ func (r QueryPrManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// Eject executes eject. Since QEMU 0.14. See block.json.
+// Eject executes eject. See block.json. Since QEMU 0.14.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type Eject struct {
@@ -95,7 +94,7 @@ func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 	return qmp.Do(ctx, x, &qmp.Call{Command: "eject", Args: &r}, opts)
 }
 
-// BlockdevOpenTray executes blockdev-open-tray. Since QEMU 2.5. See block.json.
+// BlockdevOpenTray executes blockdev-open-tray. See block.json. Since QEMU 2.5.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevOpenTray struct {
@@ -123,7 +122,7 @@ func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-open-tray", Args: &r}, opts)
 }
 
-// BlockdevCloseTray executes blockdev-close-tray. Since QEMU 2.5. See block.json.
+// BlockdevCloseTray executes blockdev-close-tray. See block.json. Since QEMU 2.5.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevCloseTray struct {
@@ -149,7 +148,7 @@ func (r BlockdevCloseTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-close-tray", Args: &r}, opts)
 }
 
-// BlockdevRemoveMedium executes blockdev-remove-medium. Since QEMU 2.12. See block.json.
+// BlockdevRemoveMedium executes blockdev-remove-medium. See block.json. Since QEMU 2.12.
 type BlockdevRemoveMedium struct {
 	ID string
 }
@@ -170,7 +169,7 @@ func (r BlockdevRemoveMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-remove-medium", Args: &r}, opts)
 }
 
-// BlockdevInsertMedium executes blockdev-insert-medium. Since QEMU 2.12. See block.json.
+// BlockdevInsertMedium executes blockdev-insert-medium. See block.json. Since QEMU 2.12.
 type BlockdevInsertMedium struct {
 	ID       string
 	NodeName string
@@ -193,8 +192,7 @@ func (r BlockdevInsertMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-insert-medium", Args: &r}, opts)
 }
 
-// BlockdevChangeReadOnlyMode is the enum BlockdevChangeReadOnlyMode. Since QEMU 2.3. See
-// block.json.
+// BlockdevChangeReadOnlyMode is an enum of block.json. Since QEMU 2.3.
 type BlockdevChangeReadOnlyMode string
 
 // The values of BlockdevChangeReadOnlyMode.
@@ -204,7 +202,7 @@ const (
 	BlockdevChangeReadOnlyModeReadWrite BlockdevChangeReadOnlyMode = "read-write"
 )
 
-// BlockdevChangeMedium executes blockdev-change-medium. Since QEMU 2.5. See block.json.
+// BlockdevChangeMedium executes blockdev-change-medium. See block.json. Since QEMU 2.5.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevChangeMedium struct {
@@ -238,7 +236,7 @@ func (r BlockdevChangeMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-change-medium", Args: &r}, opts)
 }
 
-// DeviceTrayMovedEvent is the event DEVICE_TRAY_MOVED. Since QEMU 1.1. See block.json.
+// DeviceTrayMovedEvent is the event DEVICE_TRAY_MOVED of block.json. Since QEMU 1.1.
 //
 // It can follow [Eject], [BlockdevOpenTray], [BlockdevCloseTray] and [BlockdevChangeMedium].
 type DeviceTrayMovedEvent struct {
@@ -267,8 +265,8 @@ func (*DeviceTrayMovedEvent) EventName() string {
 	return EventDeviceTrayMoved
 }
 
-// PrManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED. Since QEMU 3.0. See
-// block.json.
+// PrManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED of block.json. Since QEMU
+// 3.0.
 type PrManagerStatusChangedEvent struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -291,7 +289,7 @@ func (*PrManagerStatusChangedEvent) EventName() string {
 	return EventPrManagerStatusChanged
 }
 
-// BlockSetIOThrottle executes block_set_io_throttle. Since QEMU 1.1. See block.json.
+// BlockSetIOThrottle executes block_set_io_throttle. See block.json. Since QEMU 1.1.
 type BlockSetIOThrottle BlockIOThrottle
 
 func (r BlockSetIOThrottle) MarshalJSON() ([]byte, error) {
@@ -306,8 +304,8 @@ func (r BlockSetIOThrottle) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_set_io_throttle", Args: (*BlockIOThrottle)(&r)}, opts)
 }
 
-// BlockLatencyHistogramSet executes block-latency-histogram-set. Since QEMU 4.0. See
-// block.json.
+// BlockLatencyHistogramSet executes block-latency-histogram-set. See block.json. Since QEMU
+// 4.0.
 type BlockLatencyHistogramSet struct {
 	ID              string
 	Boundaries      []uint64

@@ -2,7 +2,7 @@
 
 package qemu
 
-// CompatPolicyInput is the enum CompatPolicyInput. Since QEMU 6.0. See compat.json.
+// CompatPolicyInput is an enum of compat.json. Since QEMU 6.0.
 type CompatPolicyInput string
 
 // The values of CompatPolicyInput.
@@ -12,7 +12,7 @@ const (
 	CompatPolicyInputCrash  CompatPolicyInput = "crash"
 )
 
-// CompatPolicyOutput is the enum CompatPolicyOutput. Since QEMU 6.0. See compat.json.
+// CompatPolicyOutput is an enum of compat.json. Since QEMU 6.0.
 type CompatPolicyOutput string
 
 // The values of CompatPolicyOutput.
@@ -21,7 +21,7 @@ const (
 	CompatPolicyOutputHide   CompatPolicyOutput = "hide"
 )
 
-// CompatPolicy is the struct CompatPolicy. Since QEMU 6.0. See compat.json.
+// CompatPolicy is a struct of compat.json. Since QEMU 6.0.
 type CompatPolicy struct {
 	DeprecatedInput  *CompatPolicyInput
 	DeprecatedOutput *CompatPolicyOutput

@@ -8,8 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptodevBackendAlgoType is the enum QCryptodevBackendAlgoType. Since QEMU 8.0. See
-// cryptodev.json.
+// QCryptodevBackendAlgoType is an enum of cryptodev.json. Since QEMU 8.0.
 type QCryptodevBackendAlgoType string
 
 // The values of QCryptodevBackendAlgoType.
@@ -18,8 +17,7 @@ const (
 	QCryptodevBackendAlgoTypeAsym QCryptodevBackendAlgoType = "asym"
 )
 
-// QCryptodevBackendServiceType is the enum QCryptodevBackendServiceType. Since QEMU 8.0. See
-// cryptodev.json.
+// QCryptodevBackendServiceType is an enum of cryptodev.json. Since QEMU 8.0.
 type QCryptodevBackendServiceType string
 
 // The values of QCryptodevBackendServiceType.
@@ -31,7 +29,7 @@ const (
 	QCryptodevBackendServiceTypeAkcipher QCryptodevBackendServiceType = "akcipher"
 )
 
-// QCryptodevBackendType is the enum QCryptodevBackendType. Since QEMU 8.0. See cryptodev.json.
+// QCryptodevBackendType is an enum of cryptodev.json. Since QEMU 8.0.
 type QCryptodevBackendType string
 
 // The values of QCryptodevBackendType.
@@ -41,8 +39,7 @@ const (
 	QCryptodevBackendTypeLkcf      QCryptodevBackendType = "lkcf"
 )
 
-// QCryptodevBackendClient is the struct QCryptodevBackendClient. Since QEMU 8.0. See
-// cryptodev.json.
+// QCryptodevBackendClient is a struct of cryptodev.json. Since QEMU 8.0.
 type QCryptodevBackendClient struct {
 	Queue uint32                `json:"queue"`
 	Type  QCryptodevBackendType `json:"type"`
@@ -60,8 +57,7 @@ func (v *QCryptodevBackendClient) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// QCryptodevInfo is the struct QCryptodevInfo. [QueryCryptodev] returns it. Since QEMU 8.0.
-// See cryptodev.json.
+// QCryptodevInfo is a struct of cryptodev.json. [QueryCryptodev] returns it. Since QEMU 8.0.
 type QCryptodevInfo struct {
 	ID      string                         `json:"id"`
 	Service []QCryptodevBackendServiceType `json:"service"`
@@ -90,8 +86,8 @@ func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCryptodev executes query-cryptodev and returns a list of [QCryptodevInfo]. Since QEMU
-// 8.0. See cryptodev.json.
+// QueryCryptodev executes query-cryptodev and returns a list of [QCryptodevInfo]. See
+// cryptodev.json. Since QEMU 8.0.
 type QueryCryptodev struct{}
 
 func (r QueryCryptodev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]QCryptodevInfo, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// CxlEventLog is the enum CxlEventLog. Since QEMU 8.1. See cxl.json.
+// CxlEventLog is an enum of cxl.json. Since QEMU 8.1.
 type CxlEventLog string
 
 // The values of CxlEventLog.
@@ -19,8 +19,8 @@ const (
 	CxlEventLogFatal         CxlEventLog = "fatal"
 )
 
-// CXLInjectGeneralMediaEvent executes cxl-inject-general-media-event. Since QEMU 8.1. See
-// cxl.json.
+// CXLInjectGeneralMediaEvent executes cxl-inject-general-media-event. See cxl.json. Since QEMU
+// 8.1.
 type CXLInjectGeneralMediaEvent struct {
 	Path            string
 	Log             CxlEventLog
@@ -91,7 +91,7 @@ func (r CXLInjectGeneralMediaEvent) Do(ctx context.Context, x qmp.Executor, opts
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-general-media-event", Args: &r}, opts)
 }
 
-// CXLInjectDramEvent executes cxl-inject-dram-event. Since QEMU 8.1. See cxl.json.
+// CXLInjectDramEvent executes cxl-inject-dram-event. See cxl.json. Since QEMU 8.1.
 type CXLInjectDramEvent struct {
 	Path            string
 	Log             CxlEventLog
@@ -190,8 +190,8 @@ func (r CXLInjectDramEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-dram-event", Args: &r}, opts)
 }
 
-// CXLInjectMemoryModuleEvent executes cxl-inject-memory-module-event. Since QEMU 8.1. See
-// cxl.json.
+// CXLInjectMemoryModuleEvent executes cxl-inject-memory-module-event. See cxl.json. Since QEMU
+// 8.1.
 type CXLInjectMemoryModuleEvent struct {
 	Path                          string
 	Log                           CxlEventLog
@@ -255,7 +255,7 @@ func (r CXLInjectMemoryModuleEvent) Do(ctx context.Context, x qmp.Executor, opts
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-memory-module-event", Args: &r}, opts)
 }
 
-// CXLInjectPoison executes cxl-inject-poison. Since QEMU 8.1. See cxl.json.
+// CXLInjectPoison executes cxl-inject-poison. See cxl.json. Since QEMU 8.1.
 type CXLInjectPoison struct {
 	Path   string
 	Start  uint64
@@ -280,7 +280,7 @@ func (r CXLInjectPoison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-poison", Args: &r}, opts)
 }
 
-// CxlUncorErrorType is the enum CxlUncorErrorType. Since QEMU 8.0. See cxl.json.
+// CxlUncorErrorType is an enum of cxl.json. Since QEMU 8.0.
 type CxlUncorErrorType string
 
 // The values of CxlUncorErrorType.
@@ -302,7 +302,7 @@ const (
 	CxlUncorErrorTypeCXLIDERx           CxlUncorErrorType = "cxl-ide-rx"
 )
 
-// CXLUncorErrorRecord is the struct CXLUncorErrorRecord. Since QEMU 8.0. See cxl.json.
+// CXLUncorErrorRecord is a struct of cxl.json. Since QEMU 8.0.
 type CXLUncorErrorRecord struct {
 	Type   CxlUncorErrorType
 	Header []uint32
@@ -325,8 +325,8 @@ func (v CXLUncorErrorRecord) String() string {
 	return qmp.Format(&v)
 }
 
-// CXLInjectUncorrectableErrors executes cxl-inject-uncorrectable-errors. Since QEMU 8.0. See
-// cxl.json.
+// CXLInjectUncorrectableErrors executes cxl-inject-uncorrectable-errors. See cxl.json. Since
+// QEMU 8.0.
 type CXLInjectUncorrectableErrors struct {
 	Path   string
 	Errors []CXLUncorErrorRecord
@@ -353,7 +353,7 @@ func (r CXLInjectUncorrectableErrors) Do(ctx context.Context, x qmp.Executor, op
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-uncorrectable-errors", Args: &r}, opts)
 }
 
-// CxlCorErrorType is the enum CxlCorErrorType. Since QEMU 8.0. See cxl.json.
+// CxlCorErrorType is an enum of cxl.json. Since QEMU 8.0.
 type CxlCorErrorType string
 
 // The values of CxlCorErrorType.
@@ -367,8 +367,8 @@ const (
 	CxlCorErrorTypePhysical            CxlCorErrorType = "physical"
 )
 
-// CXLInjectCorrectableError executes cxl-inject-correctable-error. Since QEMU 8.0. See
-// cxl.json.
+// CXLInjectCorrectableError executes cxl-inject-correctable-error. See cxl.json. Since QEMU
+// 8.0.
 type CXLInjectCorrectableError struct {
 	Path string
 	Type CxlCorErrorType
@@ -391,8 +391,7 @@ func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-correctable-error", Args: &r}, opts)
 }
 
-// CxlDynamicCapacityExtent is the struct CxlDynamicCapacityExtent. Since QEMU 9.1. See
-// cxl.json.
+// CxlDynamicCapacityExtent is a struct of cxl.json. Since QEMU 9.1.
 type CxlDynamicCapacityExtent struct {
 	Offset uint64
 	Len    uint64
@@ -411,7 +410,7 @@ func (v CxlDynamicCapacityExtent) String() string {
 	return qmp.Format(&v)
 }
 
-// CxlExtentSelectionPolicy is the enum CxlExtentSelectionPolicy. Since QEMU 9.1. See cxl.json.
+// CxlExtentSelectionPolicy is an enum of cxl.json. Since QEMU 9.1.
 type CxlExtentSelectionPolicy string
 
 // The values of CxlExtentSelectionPolicy.
@@ -422,7 +421,7 @@ const (
 	CxlExtentSelectionPolicyEnableSharedAccess CxlExtentSelectionPolicy = "enable-shared-access"
 )
 
-// CXLAddDynamicCapacity executes cxl-add-dynamic-capacity. Since QEMU 9.1. See cxl.json.
+// CXLAddDynamicCapacity executes cxl-add-dynamic-capacity. See cxl.json. Since QEMU 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLAddDynamicCapacity struct {
@@ -459,7 +458,7 @@ func (r CXLAddDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-add-dynamic-capacity", Args: &r}, opts)
 }
 
-// CxlExtentRemovalPolicy is the enum CxlExtentRemovalPolicy. Since QEMU 9.1. See cxl.json.
+// CxlExtentRemovalPolicy is an enum of cxl.json. Since QEMU 9.1.
 type CxlExtentRemovalPolicy string
 
 // The values of CxlExtentRemovalPolicy.
@@ -468,8 +467,8 @@ const (
 	CxlExtentRemovalPolicyPrescriptive CxlExtentRemovalPolicy = "prescriptive"
 )
 
-// CXLReleaseDynamicCapacity executes cxl-release-dynamic-capacity. Since QEMU 9.1. See
-// cxl.json.
+// CXLReleaseDynamicCapacity executes cxl-release-dynamic-capacity. See cxl.json. Since QEMU
+// 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLReleaseDynamicCapacity struct {

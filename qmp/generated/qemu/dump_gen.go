@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DumpGuestMemoryFormat is the enum DumpGuestMemoryFormat. Since QEMU 2.0. See dump.json.
+// DumpGuestMemoryFormat is an enum of dump.json. Since QEMU 2.0.
 type DumpGuestMemoryFormat string
 
 // The values of DumpGuestMemoryFormat.
@@ -24,7 +24,7 @@ const (
 	DumpGuestMemoryFormatWinDmp DumpGuestMemoryFormat = "win-dmp"
 )
 
-// DumpGuestMemory executes dump-guest-memory. Since QEMU 1.2. See dump.json.
+// DumpGuestMemory executes dump-guest-memory. See dump.json. Since QEMU 1.2.
 //
 // Events follow:
 //
@@ -61,7 +61,7 @@ func (r DumpGuestMemory) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-guest-memory", Args: &r}, opts)
 }
 
-// DumpStatus is the enum DumpStatus. Since QEMU 2.6. See dump.json.
+// DumpStatus is an enum of dump.json. Since QEMU 2.6.
 type DumpStatus string
 
 // The values of DumpStatus.
@@ -72,8 +72,7 @@ const (
 	DumpStatusFailed    DumpStatus = "failed"
 )
 
-// DumpQueryResult is the struct DumpQueryResult. [QueryDump] returns it. Since QEMU 2.6. See
-// dump.json.
+// DumpQueryResult is a struct of dump.json. [QueryDump] returns it. Since QEMU 2.6.
 type DumpQueryResult struct {
 	Status    DumpStatus `json:"status"`
 	Completed int64      `json:"completed"`
@@ -95,7 +94,7 @@ func (v *DumpQueryResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryDump executes query-dump and returns [DumpQueryResult]. Since QEMU 2.6. See dump.json.
+// QueryDump executes query-dump and returns [DumpQueryResult]. See dump.json. Since QEMU 2.6.
 type QueryDump struct{}
 
 func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpQueryResult, error) {
@@ -106,7 +105,7 @@ func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// DumpCompletedEvent is the event DUMP_COMPLETED. Since QEMU 2.6. See dump.json.
+// DumpCompletedEvent is the event DUMP_COMPLETED of dump.json. Since QEMU 2.6.
 //
 // It can follow [DumpGuestMemory].
 type DumpCompletedEvent struct {
@@ -131,8 +130,8 @@ func (*DumpCompletedEvent) EventName() string {
 	return EventDumpCompleted
 }
 
-// DumpGuestMemoryCapability is the struct DumpGuestMemoryCapability.
-// [QueryDumpGuestMemoryCapability] returns it. Since QEMU 2.0. See dump.json.
+// DumpGuestMemoryCapability is a struct of dump.json. [QueryDumpGuestMemoryCapability] returns
+// it. Since QEMU 2.0.
 type DumpGuestMemoryCapability struct {
 	Formats []DumpGuestMemoryFormat `json:"formats"`
 }
@@ -150,7 +149,7 @@ func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) i
 }
 
 // QueryDumpGuestMemoryCapability executes query-dump-guest-memory-capability and returns
-// [DumpGuestMemoryCapability]. Since QEMU 2.0. See dump.json.
+// [DumpGuestMemoryCapability]. See dump.json. Since QEMU 2.0.
 type QueryDumpGuestMemoryCapability struct{}
 
 func (r QueryDumpGuestMemoryCapability) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpGuestMemoryCapability, error) {

@@ -8,8 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// EbpfObject is the struct EbpfObject. [RequestEBPF] returns it. Since QEMU 9.0. See
-// ebpf.json.
+// EbpfObject is a struct of ebpf.json. [RequestEBPF] returns it. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type EbpfObject struct {
@@ -25,7 +24,7 @@ func (v *EbpfObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// EbpfProgramID is the enum EbpfProgramID. Since QEMU 9.0. See ebpf.json.
+// EbpfProgramID is an enum of ebpf.json. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type EbpfProgramID string
@@ -35,7 +34,7 @@ const (
 	EbpfProgramIDRss EbpfProgramID = "rss"
 )
 
-// RequestEBPF executes request-ebpf and returns [EbpfObject]. Since QEMU 9.0. See ebpf.json.
+// RequestEBPF executes request-ebpf and returns [EbpfObject]. See ebpf.json. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type RequestEBPF struct {

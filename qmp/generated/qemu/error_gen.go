@@ -2,7 +2,7 @@
 
 package qemu
 
-// QapiErrorClass is the enum QapiErrorClass. Since QEMU 1.2. See error.json.
+// QapiErrorClass is an enum of error.json. Since QEMU 1.2.
 type QapiErrorClass string
 
 // The values of QapiErrorClass.

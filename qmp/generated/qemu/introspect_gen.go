@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QueryQMPSchema executes query-qmp-schema and returns a list of [SchemaInfo]. Since QEMU 2.5.
-// See introspect.json.
+// QueryQMPSchema executes query-qmp-schema and returns a list of [SchemaInfo]. See
+// introspect.json. Since QEMU 2.5.
 type QueryQMPSchema struct{}
 
 func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]SchemaInfo, error) {
@@ -24,7 +24,7 @@ func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// SchemaMetaType is the enum SchemaMetaType. Since QEMU 2.5. See introspect.json.
+// SchemaMetaType is an enum of introspect.json. Since QEMU 2.5.
 type SchemaMetaType string
 
 // The values of SchemaMetaType.
@@ -38,8 +38,7 @@ const (
 	SchemaMetaTypeEvent     SchemaMetaType = "event"
 )
 
-// SchemaInfo is the union SchemaInfo. [QueryQMPSchema] returns it. Since QEMU 2.5. See
-// introspect.json.
+// SchemaInfo is a union of introspect.json. [QueryQMPSchema] returns it. Since QEMU 2.5.
 type SchemaInfo struct {
 	Name string `json:"name"`
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
@@ -120,7 +119,7 @@ func (v *SchemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// SchemaInfoBuiltin is the struct SchemaInfoBuiltin. Since QEMU 2.5. See introspect.json.
+// SchemaInfoBuiltin is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoBuiltin struct {
 	JSONType JSONType `json:"json-type"`
 }
@@ -134,7 +133,7 @@ func (v *SchemaInfoBuiltin) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// JSONType is the enum JSONType. Since QEMU 2.5. See introspect.json.
+// JSONType is an enum of introspect.json. Since QEMU 2.5.
 type JSONType string
 
 // The values of JSONType.
@@ -149,7 +148,7 @@ const (
 	JSONTypeValue   JSONType = "value"
 )
 
-// SchemaInfoEnum is the struct SchemaInfoEnum. Since QEMU 2.5. See introspect.json.
+// SchemaInfoEnum is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoEnum struct {
 	Members []SchemaInfoEnumMember `json:"members,omitzero"`
 	// Deprecated: QEMU will remove the member.
@@ -175,8 +174,7 @@ func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoEnumMember is the struct SchemaInfoEnumMember. Since QEMU 6.2. See
-// introspect.json.
+// SchemaInfoEnumMember is a struct of introspect.json. Since QEMU 6.2.
 type SchemaInfoEnumMember struct {
 	Name     string   `json:"name"`
 	Features []string `json:"features,omitzero"`
@@ -197,7 +195,7 @@ func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoArray is the struct SchemaInfoArray. Since QEMU 2.5. See introspect.json.
+// SchemaInfoArray is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoArray struct {
 	ElementType string `json:"element-type"`
 }
@@ -211,7 +209,7 @@ func (v *SchemaInfoArray) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoObject is the struct SchemaInfoObject. Since QEMU 2.5. See introspect.json.
+// SchemaInfoObject is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoObject struct {
 	Members  []SchemaInfoObjectMember  `json:"members"`
 	Tag      *string                   `json:"tag,omitzero"`
@@ -241,8 +239,7 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoObjectMember is the struct SchemaInfoObjectMember. Since QEMU 2.5. See
-// introspect.json.
+// SchemaInfoObjectMember is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoObjectMember struct {
 	Name     string      `json:"name"`
 	Type     string      `json:"type"`
@@ -271,8 +268,7 @@ func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// SchemaInfoObjectVariant is the struct SchemaInfoObjectVariant. Since QEMU 2.5. See
-// introspect.json.
+// SchemaInfoObjectVariant is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoObjectVariant struct {
 	Case string `json:"case"`
 	Type string `json:"type"`
@@ -290,7 +286,7 @@ func (v *SchemaInfoObjectVariant) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// SchemaInfoAlternate is the struct SchemaInfoAlternate. Since QEMU 2.5. See introspect.json.
+// SchemaInfoAlternate is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoAlternate struct {
 	Members []SchemaInfoAlternateMember `json:"members"`
 }
@@ -308,8 +304,7 @@ func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoAlternateMember is the struct SchemaInfoAlternateMember. Since QEMU 2.5. See
-// introspect.json.
+// SchemaInfoAlternateMember is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoAlternateMember struct {
 	Type string `json:"type"`
 }
@@ -323,7 +318,7 @@ func (v *SchemaInfoAlternateMember) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// SchemaInfoCommand is the struct SchemaInfoCommand. Since QEMU 2.5. See introspect.json.
+// SchemaInfoCommand is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoCommand struct {
 	ArgType  string `json:"arg-type"`
 	RetType  string `json:"ret-type"`
@@ -345,7 +340,7 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoEvent is the struct SchemaInfoEvent. Since QEMU 2.5. See introspect.json.
+// SchemaInfoEvent is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoEvent struct {
 	ArgType string `json:"arg-type"`
 }

@@ -2,7 +2,7 @@
 
 package qemu
 
-// S390CpuEntitlement is the enum S390CpuEntitlement. Since QEMU 8.2. See machine-common.json.
+// S390CpuEntitlement is an enum of machine-common.json. Since QEMU 8.2.
 type S390CpuEntitlement string
 
 // The values of S390CpuEntitlement.
@@ -13,7 +13,7 @@ const (
 	S390CpuEntitlementHigh   S390CpuEntitlement = "high"
 )
 
-// CpuTopologyLevel is the enum CpuTopologyLevel. Since QEMU 9.2. See machine-common.json.
+// CpuTopologyLevel is an enum of machine-common.json. Since QEMU 9.2.
 type CpuTopologyLevel string
 
 // The values of CpuTopologyLevel.
@@ -29,7 +29,7 @@ const (
 	CpuTopologyLevelDefault CpuTopologyLevel = "default"
 )
 
-// CacheLevelAndType is the enum CacheLevelAndType. Since QEMU 9.2. See machine-common.json.
+// CacheLevelAndType is an enum of machine-common.json. Since QEMU 9.2.
 type CacheLevelAndType string
 
 // The values of CacheLevelAndType.
@@ -40,14 +40,13 @@ const (
 	CacheLevelAndTypeL3  CacheLevelAndType = "l3"
 )
 
-// SmpCacheProperties is the struct SmpCacheProperties. Since QEMU 9.2. See
-// machine-common.json.
+// SmpCacheProperties is a struct of machine-common.json. Since QEMU 9.2.
 type SmpCacheProperties struct {
 	Cache    CacheLevelAndType
 	Topology CpuTopologyLevel
 }
 
-// SmpCachePropertiesWrapper is the struct SmpCachePropertiesWrapper. See machine-common.json.
+// SmpCachePropertiesWrapper is a struct of machine-common.json.
 type SmpCachePropertiesWrapper struct {
 	Caches []SmpCacheProperties
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SysEmuTarget is the enum SysEmuTarget. Since QEMU 3.0. See machine.json.
+// SysEmuTarget is an enum of machine.json. Since QEMU 3.0.
 type SysEmuTarget string
 
 // The values of SysEmuTarget.
@@ -46,7 +46,7 @@ const (
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CpuState is the enum S390CpuState. Since QEMU 2.12. See machine.json.
+// S390CpuState is an enum of machine.json. Since QEMU 2.12.
 type S390CpuState string
 
 // The values of S390CpuState.
@@ -58,7 +58,7 @@ const (
 	S390CpuStateLoad          S390CpuState = "load"
 )
 
-// CpuInfoS390 is the struct CpuInfoS390. Since QEMU 2.12. See machine.json.
+// CpuInfoS390 is a struct of machine.json. Since QEMU 2.12.
 type CpuInfoS390 struct {
 	CPUState    S390CpuState        `json:"cpu-state"`
 	Dedicated   *bool               `json:"dedicated,omitzero"`
@@ -80,8 +80,7 @@ func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuInfoFast is the union CpuInfoFast. [QueryCPUsFast] returns it. Since QEMU 2.12. See
-// machine.json.
+// CpuInfoFast is a union of machine.json. [QueryCPUsFast] returns it. Since QEMU 2.12.
 type CpuInfoFast struct {
 	CPUIndex int64                  `json:"cpu-index"`
 	QOMType  *string                `json:"qom-type,omitzero"`
@@ -153,8 +152,8 @@ func (v *CpuInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QueryCPUsFast executes query-cpus-fast and returns a list of [CpuInfoFast]. Since QEMU 2.12.
-// See machine.json.
+// QueryCPUsFast executes query-cpus-fast and returns a list of [CpuInfoFast]. See
+// machine.json. Since QEMU 2.12.
 type QueryCPUsFast struct{}
 
 func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuInfoFast, error) {
@@ -169,7 +168,7 @@ func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CompatProperty is the struct CompatProperty. Since QEMU 9.1. See machine.json.
+// CompatProperty is a struct of machine.json. Since QEMU 9.1.
 type CompatProperty struct {
 	QOMType  string `json:"qom-type"`
 	Property string `json:"property"`
@@ -191,8 +190,7 @@ func (v *CompatProperty) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MachineInfo is the struct MachineInfo. [QueryMachines] returns it. Since QEMU 1.2. See
-// machine.json.
+// MachineInfo is a struct of machine.json. [QueryMachines] returns it. Since QEMU 1.2.
 type MachineInfo struct {
 	Name             string  `json:"name"`
 	Alias            *string `json:"alias,omitzero"`
@@ -251,8 +249,8 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMachines executes query-machines and returns a list of [MachineInfo]. Since QEMU 1.2.
-// See machine.json.
+// QueryMachines executes query-machines and returns a list of [MachineInfo]. See machine.json.
+// Since QEMU 1.2.
 type QueryMachines struct {
 	// Unstable: any release of QEMU may change or remove the member.
 	CompatProps *bool
@@ -282,8 +280,8 @@ func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CurrentMachineParams is the struct CurrentMachineParams. [QueryCurrentMachine] returns it.
-// Since QEMU 4.0. See machine.json.
+// CurrentMachineParams is a struct of machine.json. [QueryCurrentMachine] returns it. Since
+// QEMU 4.0.
 type CurrentMachineParams struct {
 	WakeupSuspendSupport bool `json:"wakeup-suspend-support"`
 }
@@ -297,8 +295,8 @@ func (v *CurrentMachineParams) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCurrentMachine executes query-current-machine and returns [CurrentMachineParams]. Since
-// QEMU 4.0. See machine.json.
+// QueryCurrentMachine executes query-current-machine and returns [CurrentMachineParams]. See
+// machine.json. Since QEMU 4.0.
 type QueryCurrentMachine struct{}
 
 func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CurrentMachineParams, error) {
@@ -309,8 +307,7 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// QemuTargetInfo is the struct QemuTargetInfo. [QueryTarget] returns it. Since QEMU 1.2. See
-// machine.json.
+// QemuTargetInfo is a struct of machine.json. [QueryTarget] returns it. Since QEMU 1.2.
 type QemuTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
@@ -324,8 +321,8 @@ func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTarget executes query-target and returns [QemuTargetInfo]. Since QEMU 1.2. See
-// machine.json.
+// QueryTarget executes query-target and returns [QemuTargetInfo]. See machine.json. Since QEMU
+// 1.2.
 type QueryTarget struct{}
 
 func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QemuTargetInfo, error) {
@@ -336,7 +333,7 @@ func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// UuidInfo is the struct UuidInfo. [QueryUUID] returns it. Since QEMU 0.14. See machine.json.
+// UuidInfo is a struct of machine.json. [QueryUUID] returns it. Since QEMU 0.14.
 type UuidInfo struct {
 	UUID string `json:"UUID"`
 }
@@ -350,7 +347,7 @@ func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryUUID executes query-uuid and returns [UuidInfo]. Since QEMU 0.14. See machine.json.
+// QueryUUID executes query-uuid and returns [UuidInfo]. See machine.json. Since QEMU 0.14.
 type QueryUUID struct{}
 
 func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UuidInfo, error) {
@@ -361,8 +358,7 @@ func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuidInfo is the struct GuidInfo. [QueryVMGenerationID] returns it. Since QEMU 2.9. See
-// machine.json.
+// GuidInfo is a struct of machine.json. [QueryVMGenerationID] returns it. Since QEMU 2.9.
 type GuidInfo struct {
 	GUID string `json:"guid"`
 }
@@ -376,8 +372,8 @@ func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVMGenerationID executes query-vm-generation-id and returns [GuidInfo]. Since QEMU 2.9.
-// See machine.json.
+// QueryVMGenerationID executes query-vm-generation-id and returns [GuidInfo]. See
+// machine.json. Since QEMU 2.9.
 type QueryVMGenerationID struct{}
 
 func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuidInfo, error) {
@@ -388,7 +384,7 @@ func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// SystemReset executes system_reset. Since QEMU 0.14. See machine.json.
+// SystemReset executes system_reset. See machine.json. Since QEMU 0.14.
 //
 // Events follow:
 //
@@ -401,7 +397,7 @@ func (r SystemReset) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_reset"}, opts)
 }
 
-// SystemPowerdown executes system_powerdown. Since QEMU 0.14. See machine.json.
+// SystemPowerdown executes system_powerdown. See machine.json. Since QEMU 0.14.
 //
 // Events follow:
 //
@@ -413,7 +409,7 @@ func (r SystemPowerdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_powerdown"}, opts)
 }
 
-// SystemWakeup executes system_wakeup. Since QEMU 1.1. See machine.json.
+// SystemWakeup executes system_wakeup. See machine.json. Since QEMU 1.1.
 //
 // [WakeupEvent] follows if the guest was suspended.
 type SystemWakeup struct{}
@@ -422,7 +418,7 @@ func (r SystemWakeup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_wakeup"}, opts)
 }
 
-// LostTickPolicy is the enum LostTickPolicy. Since QEMU 2.0. See machine.json.
+// LostTickPolicy is an enum of machine.json. Since QEMU 2.0.
 type LostTickPolicy string
 
 // The values of LostTickPolicy.
@@ -432,14 +428,14 @@ const (
 	LostTickPolicySlew    LostTickPolicy = "slew"
 )
 
-// InjectNMI executes inject-nmi. Since QEMU 0.14. See machine.json.
+// InjectNMI executes inject-nmi. See machine.json. Since QEMU 0.14.
 type InjectNMI struct{}
 
 func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-nmi"}, opts)
 }
 
-// NumaOptionsType is the enum NumaOptionsType. Since QEMU 2.1. See machine.json.
+// NumaOptionsType is an enum of machine.json. Since QEMU 2.1.
 type NumaOptionsType string
 
 // The values of NumaOptionsType.
@@ -451,8 +447,7 @@ const (
 	NumaOptionsTypeHMATCache NumaOptionsType = "hmat-cache"
 )
 
-// NumaOptions is the union NumaOptions. [SetNUMANode] sends it. Since QEMU 2.1. See
-// machine.json.
+// NumaOptions is a union of machine.json. [SetNUMANode] sends it. Since QEMU 2.1.
 type NumaOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type NumaOptionsType
@@ -511,7 +506,7 @@ func (v NumaOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NumaNodeOptions is the struct NumaNodeOptions. Since QEMU 2.1. See machine.json.
+// NumaNodeOptions is a struct of machine.json. Since QEMU 2.1.
 type NumaNodeOptions struct {
 	Nodeid    *uint16
 	CPUs      []uint16
@@ -546,7 +541,7 @@ func (v NumaNodeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NumaDistOptions is the struct NumaDistOptions. Since QEMU 2.10. See machine.json.
+// NumaDistOptions is a struct of machine.json. Since QEMU 2.10.
 type NumaDistOptions struct {
 	Src uint16
 	Dst uint16
@@ -567,20 +562,19 @@ func (v NumaDistOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// CXLFixedMemoryWindowOptions is the struct CXLFixedMemoryWindowOptions. Since QEMU 7.1. See
-// machine.json.
+// CXLFixedMemoryWindowOptions is a struct of machine.json. Since QEMU 7.1.
 type CXLFixedMemoryWindowOptions struct {
 	Size                  uint64
 	InterleaveGranularity *uint64
 	Targets               []string
 }
 
-// CXLFMWProperties is the struct CXLFMWProperties. Since QEMU 7.1. See machine.json.
+// CXLFMWProperties is a struct of machine.json. Since QEMU 7.1.
 type CXLFMWProperties struct {
 	CXLFmw []CXLFixedMemoryWindowOptions
 }
 
-// X86CPURegister32 is the enum X86CPURegister32. Since QEMU 1.5. See machine.json.
+// X86CPURegister32 is an enum of machine.json. Since QEMU 1.5.
 type X86CPURegister32 string
 
 // The values of X86CPURegister32.
@@ -595,7 +589,7 @@ const (
 	X86CPURegister32Edi X86CPURegister32 = "EDI"
 )
 
-// X86CPUFeatureWordInfo is the struct X86CPUFeatureWordInfo. Since QEMU 1.5. See machine.json.
+// X86CPUFeatureWordInfo is a struct of machine.json. Since QEMU 1.5.
 type X86CPUFeatureWordInfo struct {
 	CPUIDInputEax int64
 	CPUIDInputEcx *int64
@@ -603,12 +597,12 @@ type X86CPUFeatureWordInfo struct {
 	Features      int64
 }
 
-// DummyForceArrays is the struct DummyForceArrays. Since QEMU 2.5. See machine.json.
+// DummyForceArrays is a struct of machine.json. Since QEMU 2.5.
 type DummyForceArrays struct {
 	Unused []X86CPUFeatureWordInfo
 }
 
-// NumaCpuOptions is the struct NumaCpuOptions. Since QEMU 2.10. See machine.json.
+// NumaCpuOptions is a struct of machine.json. Since QEMU 2.10.
 type NumaCpuOptions struct {
 	NodeID    *int64
 	DrawerID  *int64
@@ -641,7 +635,7 @@ func (v NumaCpuOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// HmatLBMemoryHierarchy is the enum HmatLBMemoryHierarchy. Since QEMU 5.0. See machine.json.
+// HmatLBMemoryHierarchy is an enum of machine.json. Since QEMU 5.0.
 type HmatLBMemoryHierarchy string
 
 // The values of HmatLBMemoryHierarchy.
@@ -652,7 +646,7 @@ const (
 	HmatLBMemoryHierarchyThirdLevel  HmatLBMemoryHierarchy = "third-level"
 )
 
-// HmatLBDataType is the enum HmatLBDataType. Since QEMU 5.0. See machine.json.
+// HmatLBDataType is an enum of machine.json. Since QEMU 5.0.
 type HmatLBDataType string
 
 // The values of HmatLBDataType.
@@ -665,7 +659,7 @@ const (
 	HmatLBDataTypeWriteBandwidth  HmatLBDataType = "write-bandwidth"
 )
 
-// NumaHmatLBOptions is the struct NumaHmatLBOptions. Since QEMU 5.0. See machine.json.
+// NumaHmatLBOptions is a struct of machine.json. Since QEMU 5.0.
 type NumaHmatLBOptions struct {
 	Initiator uint16
 	Target    uint16
@@ -692,7 +686,7 @@ func (v NumaHmatLBOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// HmatCacheAssociativity is the enum HmatCacheAssociativity. Since QEMU 5.0. See machine.json.
+// HmatCacheAssociativity is an enum of machine.json. Since QEMU 5.0.
 type HmatCacheAssociativity string
 
 // The values of HmatCacheAssociativity.
@@ -702,7 +696,7 @@ const (
 	HmatCacheAssociativityComplex HmatCacheAssociativity = "complex"
 )
 
-// HmatCacheWritePolicy is the enum HmatCacheWritePolicy. Since QEMU 5.0. See machine.json.
+// HmatCacheWritePolicy is an enum of machine.json. Since QEMU 5.0.
 type HmatCacheWritePolicy string
 
 // The values of HmatCacheWritePolicy.
@@ -712,7 +706,7 @@ const (
 	HmatCacheWritePolicyWriteThrough HmatCacheWritePolicy = "write-through"
 )
 
-// NumaHmatCacheOptions is the struct NumaHmatCacheOptions. Since QEMU 5.0. See machine.json.
+// NumaHmatCacheOptions is a struct of machine.json. Since QEMU 5.0.
 type NumaHmatCacheOptions struct {
 	NodeID        uint32
 	Size          uint64
@@ -739,7 +733,7 @@ func (v NumaHmatCacheOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// Memsave executes memsave. Since QEMU 0.14. See machine.json.
+// Memsave executes memsave. See machine.json. Since QEMU 0.14.
 type Memsave struct {
 	Val      uint64
 	Size     uint64
@@ -766,7 +760,7 @@ func (r Memsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "memsave", Args: &r}, opts)
 }
 
-// Pmemsave executes pmemsave. Since QEMU 0.14. See machine.json.
+// Pmemsave executes pmemsave. See machine.json. Since QEMU 0.14.
 type Pmemsave struct {
 	Val      uint64
 	Size     uint64
@@ -791,7 +785,7 @@ func (r Pmemsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "pmemsave", Args: &r}, opts)
 }
 
-// Memdev is the struct Memdev. [QueryMemdev] returns it. Since QEMU 2.1. See machine.json.
+// Memdev is a struct of machine.json. [QueryMemdev] returns it. Since QEMU 2.1.
 type Memdev struct {
 	ID        *string       `json:"id,omitzero"`
 	Size      uint64        `json:"size"`
@@ -840,8 +834,8 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMemdev executes query-memdev and returns a list of [Memdev]. Since QEMU 2.1. See
-// machine.json.
+// QueryMemdev executes query-memdev and returns a list of [Memdev]. See machine.json. Since
+// QEMU 2.1.
 type QueryMemdev struct{}
 
 func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Memdev, error) {
@@ -856,7 +850,7 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CpuInstanceProperties is the struct CpuInstanceProperties. Since QEMU 2.7. See machine.json.
+// CpuInstanceProperties is a struct of machine.json. Since QEMU 2.7.
 type CpuInstanceProperties struct {
 	NodeID    *int64 `json:"node-id,omitzero"`
 	DrawerID  *int64 `json:"drawer-id,omitzero"`
@@ -902,8 +896,8 @@ func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotpluggableCPU is the struct HotpluggableCPU. [QueryHotpluggableCPUs] returns it. Since
-// QEMU 2.7. See machine.json.
+// HotpluggableCPU is a struct of machine.json. [QueryHotpluggableCPUs] returns it. Since QEMU
+// 2.7.
 type HotpluggableCPU struct {
 	Type       string                `json:"type"`
 	VCPUsCount int64                 `json:"vcpus-count"`
@@ -930,7 +924,7 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryHotpluggableCPUs executes query-hotpluggable-cpus and returns a list of
-// [HotpluggableCPU]. Since QEMU 2.7. See machine.json.
+// [HotpluggableCPU]. See machine.json. Since QEMU 2.7.
 type QueryHotpluggableCPUs struct{}
 
 func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]HotpluggableCPU, error) {
@@ -945,7 +939,7 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SetNUMANode executes set-numa-node. Since QEMU 3.0. See machine.json.
+// SetNUMANode executes set-numa-node. See machine.json. Since QEMU 3.0.
 type SetNUMANode NumaOptions
 
 func (r SetNUMANode) MarshalJSON() ([]byte, error) {
@@ -960,7 +954,7 @@ func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NumaOptions)(&r)}, opts)
 }
 
-// Balloon executes balloon. Since QEMU 0.14. See machine.json.
+// Balloon executes balloon. See machine.json. Since QEMU 0.14.
 //
 // [BalloonChangeEvent] follows when the size of the guest's memory changes.
 type Balloon struct {
@@ -983,8 +977,7 @@ func (r Balloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "balloon", Args: &r}, opts)
 }
 
-// BalloonInfo is the struct BalloonInfo. [QueryBalloon] returns it. Since QEMU 0.14. See
-// machine.json.
+// BalloonInfo is a struct of machine.json. [QueryBalloon] returns it. Since QEMU 0.14.
 type BalloonInfo struct {
 	Actual int64 `json:"actual"`
 }
@@ -998,8 +991,8 @@ func (v *BalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBalloon executes query-balloon and returns [BalloonInfo]. Since QEMU 0.14. See
-// machine.json.
+// QueryBalloon executes query-balloon and returns [BalloonInfo]. See machine.json. Since QEMU
+// 0.14.
 type QueryBalloon struct{}
 
 func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BalloonInfo, error) {
@@ -1010,7 +1003,7 @@ func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// BalloonChangeEvent is the event BALLOON_CHANGE. Since QEMU 1.2. See machine.json.
+// BalloonChangeEvent is the event BALLOON_CHANGE of machine.json. Since QEMU 1.2.
 //
 // It can follow [Balloon].
 type BalloonChangeEvent struct {
@@ -1031,8 +1024,8 @@ func (*BalloonChangeEvent) EventName() string {
 	return EventBalloonChange
 }
 
-// HvBalloonInfo is the struct HvBalloonInfo. [QueryHvBalloonStatusReport] returns it. Since
-// QEMU 8.2. See machine.json.
+// HvBalloonInfo is a struct of machine.json. [QueryHvBalloonStatusReport] returns it. Since
+// QEMU 8.2.
 type HvBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
@@ -1051,7 +1044,7 @@ func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryHvBalloonStatusReport executes query-hv-balloon-status-report and returns
-// [HvBalloonInfo]. Since QEMU 8.2. See machine.json.
+// [HvBalloonInfo]. See machine.json. Since QEMU 8.2.
 type QueryHvBalloonStatusReport struct{}
 
 func (r QueryHvBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HvBalloonInfo, error) {
@@ -1062,8 +1055,8 @@ func (r QueryHvBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// HvBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT. Since QEMU 8.2. See
-// machine.json.
+// HvBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT of machine.json. Since QEMU
+// 8.2.
 type HvBalloonStatusReportEvent HvBalloonInfo
 
 func (v *HvBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1075,8 +1068,8 @@ func (*HvBalloonStatusReportEvent) EventName() string {
 	return EventHvBalloonStatusReport
 }
 
-// MemoryInfo is the struct MemoryInfo. [QueryMemorySizeSummary] returns it. Since QEMU 2.11.
-// See machine.json.
+// MemoryInfo is a struct of machine.json. [QueryMemorySizeSummary] returns it. Since QEMU
+// 2.11.
 type MemoryInfo struct {
 	BaseMemory    uint64  `json:"base-memory"`
 	PluggedMemory *uint64 `json:"plugged-memory,omitzero"`
@@ -1094,8 +1087,8 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMemorySizeSummary executes query-memory-size-summary and returns [MemoryInfo]. Since
-// QEMU 2.11. See machine.json.
+// QueryMemorySizeSummary executes query-memory-size-summary and returns [MemoryInfo]. See
+// machine.json. Since QEMU 2.11.
 type QueryMemorySizeSummary struct{}
 
 func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MemoryInfo, error) {
@@ -1106,7 +1099,7 @@ func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// PCDIMMDeviceInfo is the struct PCDIMMDeviceInfo. Since QEMU 2.1. See machine.json.
+// PCDIMMDeviceInfo is a struct of machine.json. Since QEMU 2.1.
 type PCDIMMDeviceInfo struct {
 	ID           *string `json:"id,omitzero"`
 	Addr         int64   `json:"addr"`
@@ -1148,7 +1141,7 @@ func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioPMEMDeviceInfo is the struct VirtioPMEMDeviceInfo. Since QEMU 4.1. See machine.json.
+// VirtioPMEMDeviceInfo is a struct of machine.json. Since QEMU 4.1.
 type VirtioPMEMDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1174,7 +1167,7 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioMEMDeviceInfo is the struct VirtioMEMDeviceInfo. Since QEMU 5.1. See machine.json.
+// VirtioMEMDeviceInfo is a struct of machine.json. Since QEMU 5.1.
 type VirtioMEMDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
@@ -1216,7 +1209,7 @@ func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxEPCDeviceInfo is the struct SgxEPCDeviceInfo. Since QEMU 6.2. See machine.json.
+// SgxEPCDeviceInfo is a struct of machine.json. Since QEMU 6.2.
 type SgxEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1246,7 +1239,7 @@ func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HvBalloonDeviceInfo is the struct HvBalloonDeviceInfo. Since QEMU 8.2. See machine.json.
+// HvBalloonDeviceInfo is a struct of machine.json. Since QEMU 8.2.
 type HvBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
@@ -1272,7 +1265,7 @@ func (v *HvBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryDeviceInfoKind is the enum MemoryDeviceInfoKind. Since QEMU 2.1. See machine.json.
+// MemoryDeviceInfoKind is an enum of machine.json. Since QEMU 2.1.
 type MemoryDeviceInfoKind string
 
 // The values of MemoryDeviceInfoKind.
@@ -1287,8 +1280,7 @@ const (
 	MemoryDeviceInfoKindSpMem MemoryDeviceInfoKind = "sp-mem"
 )
 
-// PCDIMMDeviceInfoWrapper is the struct PCDIMMDeviceInfoWrapper. Since QEMU 2.1. See
-// machine.json.
+// PCDIMMDeviceInfoWrapper is a struct of machine.json. Since QEMU 2.1.
 type PCDIMMDeviceInfoWrapper struct {
 	Data PCDIMMDeviceInfo `json:"data"`
 }
@@ -1302,8 +1294,7 @@ func (v *PCDIMMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// VirtioPMEMDeviceInfoWrapper is the struct VirtioPMEMDeviceInfoWrapper. Since QEMU 2.1. See
-// machine.json.
+// VirtioPMEMDeviceInfoWrapper is a struct of machine.json. Since QEMU 2.1.
 type VirtioPMEMDeviceInfoWrapper struct {
 	Data VirtioPMEMDeviceInfo `json:"data"`
 }
@@ -1317,8 +1308,7 @@ func (v *VirtioPMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// VirtioMEMDeviceInfoWrapper is the struct VirtioMEMDeviceInfoWrapper. Since QEMU 2.1. See
-// machine.json.
+// VirtioMEMDeviceInfoWrapper is a struct of machine.json. Since QEMU 2.1.
 type VirtioMEMDeviceInfoWrapper struct {
 	Data VirtioMEMDeviceInfo `json:"data"`
 }
@@ -1332,8 +1322,7 @@ func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// SgxEPCDeviceInfoWrapper is the struct SgxEPCDeviceInfoWrapper. Since QEMU 6.2. See
-// machine.json.
+// SgxEPCDeviceInfoWrapper is a struct of machine.json. Since QEMU 6.2.
 type SgxEPCDeviceInfoWrapper struct {
 	Data SgxEPCDeviceInfo `json:"data"`
 }
@@ -1347,8 +1336,7 @@ func (v *SgxEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// HvBalloonDeviceInfoWrapper is the struct HvBalloonDeviceInfoWrapper. Since QEMU 8.2. See
-// machine.json.
+// HvBalloonDeviceInfoWrapper is a struct of machine.json. Since QEMU 8.2.
 type HvBalloonDeviceInfoWrapper struct {
 	Data HvBalloonDeviceInfo `json:"data"`
 }
@@ -1362,8 +1350,8 @@ func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryDeviceInfo is the union MemoryDeviceInfo. [QueryMemoryDevices] returns it. Since QEMU
-// 2.1. See machine.json.
+// MemoryDeviceInfo is a union of machine.json. [QueryMemoryDevices] returns it. Since QEMU
+// 2.1.
 type MemoryDeviceInfo struct {
 	// Selects Branch. It may be empty unless Branch is *PCDIMMDeviceInfoWrapper or *RawBranch.
 	Type MemoryDeviceInfoKind `json:"type"`
@@ -1430,19 +1418,19 @@ func (v *MemoryDeviceInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// SgxEPC is the struct SgxEPC. Since QEMU 6.2. See machine.json.
+// SgxEPC is a struct of machine.json. Since QEMU 6.2.
 type SgxEPC struct {
 	Memdev string
 	Node   int64
 }
 
-// SgxEPCProperties is the struct SgxEPCProperties. Since QEMU 6.2. See machine.json.
+// SgxEPCProperties is a struct of machine.json. Since QEMU 6.2.
 type SgxEPCProperties struct {
 	SGXEpc []SgxEPC
 }
 
 // QueryMemoryDevices executes query-memory-devices and returns a list of [MemoryDeviceInfo].
-// Since QEMU 2.1. See machine.json.
+// See machine.json. Since QEMU 2.1.
 type QueryMemoryDevices struct{}
 
 func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MemoryDeviceInfo, error) {
@@ -1457,8 +1445,8 @@ func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE. Since QEMU 5.1. See
-// machine.json.
+// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE of machine.json. Since
+// QEMU 5.1.
 //
 // It can follow [QOMSet].
 type MemoryDeviceSizeChangeEvent struct {
@@ -1487,7 +1475,7 @@ func (*MemoryDeviceSizeChangeEvent) EventName() string {
 	return EventMemoryDeviceSizeChange
 }
 
-// BootConfiguration is the struct BootConfiguration. Since QEMU 7.1. See machine.json.
+// BootConfiguration is a struct of machine.json. Since QEMU 7.1.
 type BootConfiguration struct {
 	Order         *string
 	Once          *string
@@ -1498,7 +1486,7 @@ type BootConfiguration struct {
 	Strict        *bool
 }
 
-// SMPConfiguration is the struct SMPConfiguration. Since QEMU 6.1. See machine.json.
+// SMPConfiguration is a struct of machine.json. Since QEMU 6.1.
 type SMPConfiguration struct {
 	CPUs     *int64
 	Drawers  *int64
@@ -1512,8 +1500,8 @@ type SMPConfiguration struct {
 	Maxcpus  *int64
 }
 
-// XQueryIRQ executes x-query-irq and returns [HumanReadableText]. Since QEMU 6.2. See
-// machine.json.
+// XQueryIRQ executes x-query-irq and returns [HumanReadableText]. See machine.json. Since QEMU
+// 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryIRQ struct{}
@@ -1526,8 +1514,8 @@ func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryJit executes x-query-jit and returns [HumanReadableText]. Since QEMU 6.2. See
-// machine.json.
+// XQueryJit executes x-query-jit and returns [HumanReadableText]. See machine.json. Since QEMU
+// 6.2.
 //
 // Only in a QEMU built with CONFIG_TCG.
 //
@@ -1542,8 +1530,8 @@ func (r XQueryJit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryNUMA executes x-query-numa and returns [HumanReadableText]. Since QEMU 6.2. See
-// machine.json.
+// XQueryNUMA executes x-query-numa and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryNUMA struct{}
@@ -1556,8 +1544,8 @@ func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryRamblock executes x-query-ramblock and returns [HumanReadableText]. Since QEMU 6.2.
-// See machine.json.
+// XQueryRamblock executes x-query-ramblock and returns [HumanReadableText]. See machine.json.
+// Since QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryRamblock struct{}
@@ -1570,8 +1558,8 @@ func (r XQueryRamblock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// XQueryRoms executes x-query-roms and returns [HumanReadableText]. Since QEMU 6.2. See
-// machine.json.
+// XQueryRoms executes x-query-roms and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryRoms struct{}
@@ -1584,8 +1572,8 @@ func (r XQueryRoms) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryUSB executes x-query-usb and returns [HumanReadableText]. Since QEMU 6.2. See
-// machine.json.
+// XQueryUSB executes x-query-usb and returns [HumanReadableText]. See machine.json. Since QEMU
+// 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryUSB struct{}
@@ -1598,7 +1586,7 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// SmbiosEntryPointType is the enum SmbiosEntryPointType. Since QEMU 7.0. See machine.json.
+// SmbiosEntryPointType is an enum of machine.json. Since QEMU 7.0.
 type SmbiosEntryPointType string
 
 // The values of SmbiosEntryPointType.
@@ -1608,15 +1596,14 @@ const (
 	SmbiosEntryPointTypeAuto SmbiosEntryPointType = "auto"
 )
 
-// MemorySizeConfiguration is the struct MemorySizeConfiguration. Since QEMU 7.1. See
-// machine.json.
+// MemorySizeConfiguration is a struct of machine.json. Since QEMU 7.1.
 type MemorySizeConfiguration struct {
 	Size    *uint64
 	MaxSize *uint64
 	Slots   *uint64
 }
 
-// Dumpdtb executes dumpdtb. Since QEMU 7.2. See machine.json.
+// Dumpdtb executes dumpdtb. See machine.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_FDT.
 type Dumpdtb struct {
@@ -1640,7 +1627,7 @@ func (r Dumpdtb) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 }
 
 // XQueryInterruptControllers executes x-query-interrupt-controllers and returns
-// [HumanReadableText]. Since QEMU 9.1. See machine.json.
+// [HumanReadableText]. See machine.json. Since QEMU 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryInterruptControllers struct{}
@@ -1653,8 +1640,7 @@ func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// FirmwareLog is the struct FirmwareLog. [QueryFirmwareLog] returns it. Since QEMU 10.2. See
-// machine.json.
+// FirmwareLog is a struct of machine.json. [QueryFirmwareLog] returns it. Since QEMU 10.2.
 type FirmwareLog struct {
 	Version *string `json:"version,omitzero"`
 	Log     string  `json:"log"`
@@ -1672,8 +1658,8 @@ func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryFirmwareLog executes query-firmware-log and returns [FirmwareLog]. Since QEMU 10.2. See
-// machine.json.
+// QueryFirmwareLog executes query-firmware-log and returns [FirmwareLog]. See machine.json.
+// Since QEMU 10.2.
 type QueryFirmwareLog struct {
 	MaxSize *uint64
 }
@@ -1698,7 +1684,7 @@ func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// DumpSkeys executes dump-skeys. Since QEMU 2.5. See machine.json.
+// DumpSkeys executes dump-skeys. See machine.json. Since QEMU 2.5.
 type DumpSkeys struct {
 	Filename string
 }
@@ -1719,7 +1705,7 @@ func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-skeys", Args: &r}, opts)
 }
 
-// CpuModelInfo is the struct CpuModelInfo. Since QEMU 2.8. See machine.json.
+// CpuModelInfo is a struct of machine.json. Since QEMU 2.8.
 type CpuModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
@@ -1752,7 +1738,7 @@ func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelExpansionType is the enum CpuModelExpansionType. Since QEMU 2.8. See machine.json.
+// CpuModelExpansionType is an enum of machine.json. Since QEMU 2.8.
 type CpuModelExpansionType string
 
 // The values of CpuModelExpansionType.
@@ -1761,7 +1747,7 @@ const (
 	CpuModelExpansionTypeFull   CpuModelExpansionType = "full"
 )
 
-// CpuModelCompareResult is the enum CpuModelCompareResult. Since QEMU 2.8. See machine.json.
+// CpuModelCompareResult is an enum of machine.json. Since QEMU 2.8.
 type CpuModelCompareResult string
 
 // The values of CpuModelCompareResult.
@@ -1772,8 +1758,8 @@ const (
 	CpuModelCompareResultSubset       CpuModelCompareResult = "subset"
 )
 
-// CpuModelBaselineInfo is the struct CpuModelBaselineInfo. [QueryCPUModelBaseline] returns it.
-// Since QEMU 2.8. See machine.json.
+// CpuModelBaselineInfo is a struct of machine.json. [QueryCPUModelBaseline] returns it. Since
+// QEMU 2.8.
 type CpuModelBaselineInfo struct {
 	Model CpuModelInfo `json:"model"`
 }
@@ -1787,8 +1773,8 @@ func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelCompareInfo is the struct CpuModelCompareInfo. [QueryCPUModelComparison] returns it.
-// Since QEMU 2.8. See machine.json.
+// CpuModelCompareInfo is a struct of machine.json. [QueryCPUModelComparison] returns it. Since
+// QEMU 2.8.
 type CpuModelCompareInfo struct {
 	Result                CpuModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
@@ -1810,7 +1796,7 @@ func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCPUModelComparison executes query-cpu-model-comparison and returns
-// [CpuModelCompareInfo]. Since QEMU 2.8. See machine.json.
+// [CpuModelCompareInfo]. See machine.json. Since QEMU 2.8.
 type QueryCPUModelComparison struct {
 	Modela CpuModelInfo
 	Modelb CpuModelInfo
@@ -1838,7 +1824,7 @@ func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ..
 }
 
 // QueryCPUModelBaseline executes query-cpu-model-baseline and returns [CpuModelBaselineInfo].
-// Since QEMU 2.8. See machine.json.
+// See machine.json. Since QEMU 2.8.
 type QueryCPUModelBaseline struct {
 	Modela CpuModelInfo
 	Modelb CpuModelInfo
@@ -1865,8 +1851,8 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// CpuModelExpansionInfo is the struct CpuModelExpansionInfo. [QueryCPUModelExpansion] returns
-// it. Since QEMU 2.8. See machine.json.
+// CpuModelExpansionInfo is a struct of machine.json. [QueryCPUModelExpansion] returns it.
+// Since QEMU 2.8.
 type CpuModelExpansionInfo struct {
 	Model           CpuModelInfo `json:"model"`
 	DeprecatedProps []string     `json:"deprecated-props,omitzero"`
@@ -1888,7 +1874,7 @@ func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCPUModelExpansion executes query-cpu-model-expansion and returns
-// [CpuModelExpansionInfo]. Since QEMU 2.8. See machine.json.
+// [CpuModelExpansionInfo]. See machine.json. Since QEMU 2.8.
 type QueryCPUModelExpansion struct {
 	Type  CpuModelExpansionType
 	Model CpuModelInfo
@@ -1915,8 +1901,8 @@ func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// CpuDefinitionInfo is the struct CpuDefinitionInfo. [QueryCPUDefinitions] returns it. Since
-// QEMU 1.2. See machine.json.
+// CpuDefinitionInfo is a struct of machine.json. [QueryCPUDefinitions] returns it. Since QEMU
+// 1.2.
 type CpuDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
@@ -1958,7 +1944,7 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCPUDefinitions executes query-cpu-definitions and returns a list of
-// [CpuDefinitionInfo]. Since QEMU 1.2. See machine.json.
+// [CpuDefinitionInfo]. See machine.json. Since QEMU 1.2.
 type QueryCPUDefinitions struct{}
 
 func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuDefinitionInfo, error) {
@@ -1973,8 +1959,7 @@ func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MemoryDeviceInfoSpMem is the struct MemoryDeviceInfoSpMem. Seen first in QEMU 11.1. See
-// machine.json.
+// MemoryDeviceInfoSpMem is a struct of machine.json. Seen first in QEMU 11.1.
 type MemoryDeviceInfoSpMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`
@@ -2004,8 +1989,7 @@ func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryDeviceInfoSpMemWrapper is the struct MemoryDeviceInfoSpMemWrapper. Seen first in QEMU
-// 11.1. See machine.json.
+// MemoryDeviceInfoSpMemWrapper is a struct of machine.json. Seen first in QEMU 11.1.
 type MemoryDeviceInfoSpMemWrapper struct {
 	Data MemoryDeviceInfoSpMem `json:"data"`
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// S390CpuPolarization is the enum S390CpuPolarization. Since QEMU 8.2. See machine-s390x.json.
+// S390CpuPolarization is an enum of machine-s390x.json. Since QEMU 8.2.
 type S390CpuPolarization string
 
 // The values of S390CpuPolarization.
@@ -17,7 +17,7 @@ const (
 	S390CpuPolarizationVertical   S390CpuPolarization = "vertical"
 )
 
-// SetCPUTopology executes set-cpu-topology. Since QEMU 8.2. See machine-s390x.json.
+// SetCPUTopology executes set-cpu-topology. See machine-s390x.json. Since QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type SetCPUTopology struct {
@@ -56,8 +56,8 @@ func (r SetCPUTopology) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-cpu-topology", Args: &r}, opts)
 }
 
-// CPUPolarizationChangeEvent is the event CPU_POLARIZATION_CHANGE. Since QEMU 8.2. See
-// machine-s390x.json.
+// CPUPolarizationChangeEvent is the event CPU_POLARIZATION_CHANGE of machine-s390x.json. Since
+// QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the event.
 type CPUPolarizationChangeEvent struct {
@@ -78,8 +78,8 @@ func (*CPUPolarizationChangeEvent) EventName() string {
 	return EventCPUPolarizationChange
 }
 
-// CpuPolarizationInfo is the struct CpuPolarizationInfo. [QueryS390xCPUPolarization] returns
-// it. Since QEMU 8.2. See machine-s390x.json.
+// CpuPolarizationInfo is a struct of machine-s390x.json. [QueryS390xCPUPolarization] returns
+// it. Since QEMU 8.2.
 type CpuPolarizationInfo struct {
 	Polarization S390CpuPolarization `json:"polarization"`
 }
@@ -94,7 +94,7 @@ func (v *CpuPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryS390xCPUPolarization executes query-s390x-cpu-polarization and returns
-// [CpuPolarizationInfo]. Since QEMU 8.2. See machine-s390x.json.
+// [CpuPolarizationInfo]. See machine-s390x.json. Since QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type QueryS390xCPUPolarization struct{}
@@ -107,8 +107,8 @@ func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SclpCpiInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE. Since QEMU 10.2. See
-// machine-s390x.json.
+// SclpCpiInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE of machine-s390x.json. Since
+// QEMU 10.2.
 //
 // Unstable: any release of QEMU may change or remove the event.
 type SclpCpiInfoAvailableEvent struct{}

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// MigrationStats is the struct MigrationStats. Since QEMU 0.14. See migration.json.
+// MigrationStats is a struct of migration.json. Since QEMU 0.14.
 type MigrationStats struct {
 	Transferred             int64   `json:"transferred"`
 	Remaining               int64   `json:"remaining"`
@@ -86,7 +86,7 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XBZRLECacheStats is the struct XBZRLECacheStats. Since QEMU 1.2. See migration.json.
+// XBZRLECacheStats is a struct of migration.json. Since QEMU 1.2.
 type XBZRLECacheStats struct {
 	CacheSize     uint64  `json:"cache-size"`
 	Bytes         int64   `json:"bytes"`
@@ -124,7 +124,7 @@ func (v *XBZRLECacheStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CompressionStats is the struct CompressionStats. Since QEMU 3.1. See migration.json.
+// CompressionStats is a struct of migration.json. Since QEMU 3.1.
 type CompressionStats struct {
 	Pages           int64
 	Busy            int64
@@ -133,7 +133,7 @@ type CompressionStats struct {
 	CompressionRate float64
 }
 
-// MigrationStatus is the enum MigrationStatus. Since QEMU 2.3. See migration.json.
+// MigrationStatus is an enum of migration.json. Since QEMU 2.3.
 type MigrationStatus string
 
 // The values of MigrationStatus.
@@ -158,7 +158,7 @@ const (
 	MigrationStatusFailing MigrationStatus = "failing"
 )
 
-// VfioStats is the struct VfioStats. Since QEMU 5.2. See migration.json.
+// VfioStats is a struct of migration.json. Since QEMU 5.2.
 type VfioStats struct {
 	Transferred int64 `json:"transferred"`
 }
@@ -172,8 +172,7 @@ func (v *VfioStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MigrationInfo is the struct MigrationInfo. [QueryMigrate] returns it. Since QEMU 0.14. See
-// migration.json.
+// MigrationInfo is a struct of migration.json. [QueryMigrate] returns it. Since QEMU 0.14.
 type MigrationInfo struct {
 	Status                *MigrationStatus  `json:"status,omitzero"`
 	RAM                   *MigrationStats   `json:"ram,omitzero"`
@@ -291,8 +290,8 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMigrate executes query-migrate and returns [MigrationInfo]. Since QEMU 0.14. See
-// migration.json.
+// QueryMigrate executes query-migrate and returns [MigrationInfo]. See migration.json. Since
+// QEMU 0.14.
 type QueryMigrate struct{}
 
 func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationInfo, error) {
@@ -303,7 +302,7 @@ func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// MigrationCapability is the enum MigrationCapability. Since QEMU 1.2. See migration.json.
+// MigrationCapability is an enum of migration.json. Since QEMU 1.2.
 type MigrationCapability string
 
 // The values of MigrationCapability.
@@ -335,8 +334,8 @@ const (
 	MigrationCapabilityMappedRAM          MigrationCapability = "mapped-ram"
 )
 
-// MigrationCapabilityStatus is the struct MigrationCapabilityStatus.
-// [QueryMigrateCapabilities] returns it. Since QEMU 1.2. See migration.json.
+// MigrationCapabilityStatus is a struct of migration.json. [QueryMigrateCapabilities] returns
+// it. Since QEMU 1.2.
 type MigrationCapabilityStatus struct {
 	Capability MigrationCapability `json:"capability"`
 	State      bool                `json:"state"`
@@ -367,8 +366,8 @@ func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// MigrateSetCapabilities executes migrate-set-capabilities. Since QEMU 1.2. See
-// migration.json.
+// MigrateSetCapabilities executes migrate-set-capabilities. See migration.json. Since QEMU
+// 1.2.
 type MigrateSetCapabilities struct {
 	Capabilities []MigrationCapabilityStatus
 }
@@ -394,7 +393,7 @@ func (r MigrateSetCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...
 }
 
 // QueryMigrateCapabilities executes query-migrate-capabilities and returns a list of
-// [MigrationCapabilityStatus]. Since QEMU 1.2. See migration.json.
+// [MigrationCapabilityStatus]. See migration.json. Since QEMU 1.2.
 type QueryMigrateCapabilities struct{}
 
 func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationCapabilityStatus, error) {
@@ -409,7 +408,7 @@ func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts .
 	return v, err
 }
 
-// MultiFDCompression is the enum MultiFDCompression. Since QEMU 5.0. See migration.json.
+// MultiFDCompression is an enum of migration.json. Since QEMU 5.0.
 type MultiFDCompression string
 
 // The values of MultiFDCompression.
@@ -426,7 +425,7 @@ const (
 	MultiFDCompressionUadk MultiFDCompression = "uadk"
 )
 
-// MigMode is the enum MigMode. See migration.json.
+// MigMode is an enum of migration.json.
 type MigMode string
 
 // The values of MigMode.
@@ -437,7 +436,7 @@ const (
 	MigModeCprExec     MigMode = "cpr-exec"
 )
 
-// ZeroPageDetection is the enum ZeroPageDetection. Since QEMU 9.0. See migration.json.
+// ZeroPageDetection is an enum of migration.json. Since QEMU 9.0.
 type ZeroPageDetection string
 
 // The values of ZeroPageDetection.
@@ -447,8 +446,7 @@ const (
 	ZeroPageDetectionMultifd ZeroPageDetection = "multifd"
 )
 
-// BitmapMigrationBitmapAliasTransform is the struct BitmapMigrationBitmapAliasTransform. Since
-// QEMU 6.0. See migration.json.
+// BitmapMigrationBitmapAliasTransform is a struct of migration.json. Since QEMU 6.0.
 type BitmapMigrationBitmapAliasTransform struct {
 	Persistent *bool `json:"persistent,omitzero"`
 }
@@ -474,8 +472,7 @@ func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// BitmapMigrationBitmapAlias is the struct BitmapMigrationBitmapAlias. Since QEMU 5.2. See
-// migration.json.
+// BitmapMigrationBitmapAlias is a struct of migration.json. Since QEMU 5.2.
 type BitmapMigrationBitmapAlias struct {
 	Name      string                               `json:"name"`
 	Alias     string                               `json:"alias"`
@@ -514,8 +511,7 @@ func (v *BitmapMigrationBitmapAlias) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BitmapMigrationNodeAlias is the struct BitmapMigrationNodeAlias. Since QEMU 5.2. See
-// migration.json.
+// BitmapMigrationNodeAlias is a struct of migration.json. Since QEMU 5.2.
 type BitmapMigrationNodeAlias struct {
 	NodeName string                       `json:"node-name"`
 	Alias    string                       `json:"alias"`
@@ -559,7 +555,7 @@ func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// MigrationParameter is the enum MigrationParameter. Since QEMU 2.4. See migration.json.
+// MigrationParameter is an enum of migration.json. Since QEMU 2.4.
 type MigrationParameter string
 
 // The values of MigrationParameter.
@@ -598,8 +594,8 @@ const (
 	MigrationParameterCprExecCommand        MigrationParameter = "cpr-exec-command"
 )
 
-// MigrateSetParameters is the struct MigrateSetParameters. Its method Do executes it as the
-// command migrate-set-parameters. Since QEMU 2.4. See migration.json.
+// MigrateSetParameters is a struct of migration.json. Its method Do executes it as the command
+// migrate-set-parameters. Since QEMU 2.4.
 type MigrateSetParameters struct {
 	AnnounceInitial          *uint64
 	AnnounceMax              *uint64
@@ -718,13 +714,13 @@ func (v MigrateSetParameters) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes migrate-set-parameters. Since QEMU 2.4. See migration.json.
+// Do executes migrate-set-parameters. See migration.json. Since QEMU 2.4.
 func (v MigrateSetParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-set-parameters", Args: &v}, opts)
 }
 
-// MigrationParameters is the struct MigrationParameters. [QueryMigrateParameters] returns it.
-// Since QEMU 2.4. See migration.json.
+// MigrationParameters is a struct of migration.json. [QueryMigrateParameters] returns it.
+// Since QEMU 2.4.
 type MigrationParameters struct {
 	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
 	AnnounceMax              *uint64    `json:"announce-max,omitzero"`
@@ -874,7 +870,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryMigrateParameters executes query-migrate-parameters and returns [MigrationParameters].
-// Since QEMU 2.4. See migration.json.
+// See migration.json. Since QEMU 2.4.
 type QueryMigrateParameters struct{}
 
 func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationParameters, error) {
@@ -885,7 +881,7 @@ func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// MigrateStartPostcopy executes migrate-start-postcopy. Since QEMU 2.5. See migration.json.
+// MigrateStartPostcopy executes migrate-start-postcopy. See migration.json. Since QEMU 2.5.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability events
 // is on.
@@ -895,7 +891,7 @@ func (r MigrateStartPostcopy) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-start-postcopy"}, opts)
 }
 
-// MigrationEvent is the event MIGRATION. Since QEMU 2.4. See migration.json.
+// MigrationEvent is the event MIGRATION of migration.json. Since QEMU 2.4.
 //
 // It can follow [MigrateStartPostcopy], [MigrateCancel], [MigrateContinue], [Migrate],
 // [MigrateIncoming], [MigrateRecover] and [MigratePause].
@@ -917,7 +913,7 @@ func (*MigrationEvent) EventName() string {
 	return EventMigration
 }
 
-// MigrationPassEvent is the event MIGRATION_PASS. Since QEMU 2.6. See migration.json.
+// MigrationPassEvent is the event MIGRATION_PASS of migration.json. Since QEMU 2.6.
 //
 // It can follow [Migrate].
 type MigrationPassEvent struct {
@@ -938,7 +934,7 @@ func (*MigrationPassEvent) EventName() string {
 	return EventMigrationPass
 }
 
-// COLOMessage is the enum COLOMessage. Since QEMU 2.8. See migration.json.
+// COLOMessage is an enum of migration.json. Since QEMU 2.8.
 type COLOMessage string
 
 // The values of COLOMessage.
@@ -952,7 +948,7 @@ const (
 	COLOMessageVmstateLoaded     COLOMessage = "vmstate-loaded"
 )
 
-// COLOMode is the enum COLOMode. Since QEMU 2.8. See migration.json.
+// COLOMode is an enum of migration.json. Since QEMU 2.8.
 type COLOMode string
 
 // The values of COLOMode.
@@ -962,7 +958,7 @@ const (
 	COLOModeSecondary COLOMode = "secondary"
 )
 
-// FailoverStatus is the enum FailoverStatus. Since QEMU 2.8. See migration.json.
+// FailoverStatus is an enum of migration.json. Since QEMU 2.8.
 type FailoverStatus string
 
 // The values of FailoverStatus.
@@ -974,7 +970,7 @@ const (
 	FailoverStatusRelaunch  FailoverStatus = "relaunch"
 )
 
-// ColoExitEvent is the event COLO_EXIT. Since QEMU 3.1. See migration.json.
+// ColoExitEvent is the event COLO_EXIT of migration.json. Since QEMU 3.1.
 //
 // It can follow [XColoLostHeartbeat].
 type ColoExitEvent struct {
@@ -999,7 +995,7 @@ func (*ColoExitEvent) EventName() string {
 	return EventColoExit
 }
 
-// COLOExitReason is the enum COLOExitReason. Since QEMU 3.1. See migration.json.
+// COLOExitReason is an enum of migration.json. Since QEMU 3.1.
 type COLOExitReason string
 
 // The values of COLOExitReason.
@@ -1010,7 +1006,7 @@ const (
 	COLOExitReasonProcessing COLOExitReason = "processing"
 )
 
-// XColoLostHeartbeat executes x-colo-lost-heartbeat. Since QEMU 2.8. See migration.json.
+// XColoLostHeartbeat executes x-colo-lost-heartbeat. See migration.json. Since QEMU 2.8.
 //
 // [ColoExitEvent] follows when COLO has ended.
 //
@@ -1023,7 +1019,7 @@ func (r XColoLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-colo-lost-heartbeat"}, opts)
 }
 
-// MigrateCancel executes migrate_cancel. Since QEMU 0.14. See migration.json.
+// MigrateCancel executes migrate_cancel. See migration.json. Since QEMU 0.14.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability events
 // is on.
@@ -1033,7 +1029,7 @@ func (r MigrateCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate_cancel"}, opts)
 }
 
-// MigrateContinue executes migrate-continue. Since QEMU 2.11. See migration.json.
+// MigrateContinue executes migrate-continue. See migration.json. Since QEMU 2.11.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability events
 // is on.
@@ -1057,7 +1053,7 @@ func (r MigrateContinue) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-continue", Args: &r}, opts)
 }
 
-// MigrationAddressType is the enum MigrationAddressType. Since QEMU 8.2. See migration.json.
+// MigrationAddressType is an enum of migration.json. Since QEMU 8.2.
 type MigrationAddressType string
 
 // The values of MigrationAddressType.
@@ -1068,7 +1064,7 @@ const (
 	MigrationAddressTypeFile   MigrationAddressType = "file"
 )
 
-// FileMigrationArgs is the struct FileMigrationArgs. Since QEMU 8.2. See migration.json.
+// FileMigrationArgs is a struct of migration.json. Since QEMU 8.2.
 type FileMigrationArgs struct {
 	Filename string
 	Offset   uint64
@@ -1087,7 +1083,7 @@ func (v FileMigrationArgs) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationExecCommand is the struct MigrationExecCommand. Since QEMU 8.2. See migration.json.
+// MigrationExecCommand is a struct of migration.json. Since QEMU 8.2.
 type MigrationExecCommand struct {
 	// A secret: String hides it, JSON does not.
 	Args []string
@@ -1109,7 +1105,7 @@ func (v MigrationExecCommand) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationAddress is the union MigrationAddress. Since QEMU 8.2. See migration.json.
+// MigrationAddress is a union of migration.json. Since QEMU 8.2.
 type MigrationAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Transport MigrationAddressType
@@ -1164,7 +1160,7 @@ func (v MigrationAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationChannelType is the enum MigrationChannelType. Since QEMU 8.1. See migration.json.
+// MigrationChannelType is an enum of migration.json. Since QEMU 8.1.
 type MigrationChannelType string
 
 // The values of MigrationChannelType.
@@ -1173,7 +1169,7 @@ const (
 	MigrationChannelTypeCpr  MigrationChannelType = "cpr"
 )
 
-// MigrationChannel is the struct MigrationChannel. Since QEMU 8.1. See migration.json.
+// MigrationChannel is a struct of migration.json. Since QEMU 8.1.
 type MigrationChannel struct {
 	ChannelType MigrationChannelType
 	Addr        MigrationAddress
@@ -1192,7 +1188,7 @@ func (v MigrationChannel) String() string {
 	return qmp.Format(&v)
 }
 
-// Migrate executes migrate. Since QEMU 0.14. See migration.json.
+// Migrate executes migrate. See migration.json. Since QEMU 0.14.
 //
 // Events follow:
 //
@@ -1235,7 +1231,7 @@ func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate", Args: &r}, opts)
 }
 
-// MigrateIncoming executes migrate-incoming. Since QEMU 2.3. See migration.json.
+// MigrateIncoming executes migrate-incoming. See migration.json. Since QEMU 2.3.
 //
 // Events follow:
 //
@@ -1272,7 +1268,7 @@ func (r MigrateIncoming) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-incoming", Args: &r}, opts)
 }
 
-// XenSaveDevicesState executes xen-save-devices-state. Since QEMU 1.1. See migration.json.
+// XenSaveDevicesState executes xen-save-devices-state. See migration.json. Since QEMU 1.1.
 type XenSaveDevicesState struct {
 	Filename string
 	Live     *bool
@@ -1295,7 +1291,7 @@ func (r XenSaveDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-save-devices-state", Args: &r}, opts)
 }
 
-// XenSetGlobalDirtyLog executes xen-set-global-dirty-log. Since QEMU 1.3. See migration.json.
+// XenSetGlobalDirtyLog executes xen-set-global-dirty-log. See migration.json. Since QEMU 1.3.
 type XenSetGlobalDirtyLog struct {
 	Enable bool
 }
@@ -1316,7 +1312,7 @@ func (r XenSetGlobalDirtyLog) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-set-global-dirty-log", Args: &r}, opts)
 }
 
-// XenLoadDevicesState executes xen-load-devices-state. Since QEMU 2.7. See migration.json.
+// XenLoadDevicesState executes xen-load-devices-state. See migration.json. Since QEMU 2.7.
 type XenLoadDevicesState struct {
 	Filename string
 }
@@ -1337,7 +1333,7 @@ func (r XenLoadDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-load-devices-state", Args: &r}, opts)
 }
 
-// XenSetReplication executes xen-set-replication. Since QEMU 2.9. See migration.json.
+// XenSetReplication executes xen-set-replication. See migration.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenSetReplication struct {
@@ -1364,8 +1360,8 @@ func (r XenSetReplication) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-set-replication", Args: &r}, opts)
 }
 
-// ReplicationStatus is the struct ReplicationStatus. [QueryXenReplicationStatus] returns it.
-// Since QEMU 2.9. See migration.json.
+// ReplicationStatus is a struct of migration.json. [QueryXenReplicationStatus] returns it.
+// Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type ReplicationStatus struct {
@@ -1386,7 +1382,7 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryXenReplicationStatus executes query-xen-replication-status and returns
-// [ReplicationStatus]. Since QEMU 2.9. See migration.json.
+// [ReplicationStatus]. See migration.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type QueryXenReplicationStatus struct{}
@@ -1399,7 +1395,7 @@ func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// XenColoDoCheckpoint executes xen-colo-do-checkpoint. Since QEMU 2.9. See migration.json.
+// XenColoDoCheckpoint executes xen-colo-do-checkpoint. See migration.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenColoDoCheckpoint struct{}
@@ -1408,8 +1404,7 @@ func (r XenColoDoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-colo-do-checkpoint"}, opts)
 }
 
-// COLOStatus is the struct COLOStatus. [QueryColoStatus] returns it. Since QEMU 3.1. See
-// migration.json.
+// COLOStatus is a struct of migration.json. [QueryColoStatus] returns it. Since QEMU 3.1.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type COLOStatus struct {
@@ -1433,8 +1428,8 @@ func (v *COLOStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryColoStatus executes query-colo-status and returns [COLOStatus]. Since QEMU 3.1. See
-// migration.json.
+// QueryColoStatus executes query-colo-status and returns [COLOStatus]. See migration.json.
+// Since QEMU 3.1.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type QueryColoStatus struct{}
@@ -1447,7 +1442,7 @@ func (r QueryColoStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// MigrateRecover executes migrate-recover. Since QEMU 3.0. See migration.json.
+// MigrateRecover executes migrate-recover. See migration.json. Since QEMU 3.0.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability events
 // is on.
@@ -1473,7 +1468,7 @@ func (r MigrateRecover) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-recover", Args: &r, AllowOOB: true}, opts)
 }
 
-// MigratePause executes migrate-pause. Since QEMU 3.0. See migration.json.
+// MigratePause executes migrate-pause. See migration.json. Since QEMU 3.0.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability events
 // is on.
@@ -1485,7 +1480,7 @@ func (r MigratePause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-pause", AllowOOB: true}, opts)
 }
 
-// UnplugPrimaryEvent is the event UNPLUG_PRIMARY. Since QEMU 4.2. See migration.json.
+// UnplugPrimaryEvent is the event UNPLUG_PRIMARY of migration.json. Since QEMU 4.2.
 //
 // It can follow [Migrate].
 type UnplugPrimaryEvent struct {
@@ -1506,7 +1501,7 @@ func (*UnplugPrimaryEvent) EventName() string {
 	return EventUnplugPrimary
 }
 
-// DirtyRateVcpu is the struct DirtyRateVcpu. Since QEMU 6.2. See migration.json.
+// DirtyRateVcpu is a struct of migration.json. Since QEMU 6.2.
 type DirtyRateVcpu struct {
 	ID        int64 `json:"id"`
 	DirtyRate int64 `json:"dirty-rate"`
@@ -1524,7 +1519,7 @@ func (v *DirtyRateVcpu) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DirtyRateStatus is the enum DirtyRateStatus. Since QEMU 5.2. See migration.json.
+// DirtyRateStatus is an enum of migration.json. Since QEMU 5.2.
 type DirtyRateStatus string
 
 // The values of DirtyRateStatus.
@@ -1534,7 +1529,7 @@ const (
 	DirtyRateStatusMeasured  DirtyRateStatus = "measured"
 )
 
-// DirtyRateMeasureMode is the enum DirtyRateMeasureMode. Since QEMU 6.2. See migration.json.
+// DirtyRateMeasureMode is an enum of migration.json. Since QEMU 6.2.
 type DirtyRateMeasureMode string
 
 // The values of DirtyRateMeasureMode.
@@ -1544,7 +1539,7 @@ const (
 	DirtyRateMeasureModeDirtyBitmap  DirtyRateMeasureMode = "dirty-bitmap"
 )
 
-// TimeUnit is the enum TimeUnit. Since QEMU 8.2. See migration.json.
+// TimeUnit is an enum of migration.json. Since QEMU 8.2.
 type TimeUnit string
 
 // The values of TimeUnit.
@@ -1553,8 +1548,7 @@ const (
 	TimeUnitMillisecond TimeUnit = "millisecond"
 )
 
-// DirtyRateInfo is the struct DirtyRateInfo. [QueryDirtyRate] returns it. Since QEMU 5.2. See
-// migration.json.
+// DirtyRateInfo is a struct of migration.json. [QueryDirtyRate] returns it. Since QEMU 5.2.
 type DirtyRateInfo struct {
 	DirtyRate     *int64                `json:"dirty-rate,omitzero"`
 	Status        DirtyRateStatus       `json:"status"`
@@ -1600,7 +1594,7 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CalcDirtyRate executes calc-dirty-rate. Since QEMU 5.2. See migration.json.
+// CalcDirtyRate executes calc-dirty-rate. See migration.json. Since QEMU 5.2.
 type CalcDirtyRate struct {
 	CalcTime     int64
 	CalcTimeUnit *TimeUnit
@@ -1627,8 +1621,8 @@ func (r CalcDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "calc-dirty-rate", Args: &r}, opts)
 }
 
-// QueryDirtyRate executes query-dirty-rate and returns [DirtyRateInfo]. Since QEMU 5.2. See
-// migration.json.
+// QueryDirtyRate executes query-dirty-rate and returns [DirtyRateInfo]. See migration.json.
+// Since QEMU 5.2.
 type QueryDirtyRate struct {
 	CalcTimeUnit *TimeUnit
 }
@@ -1653,8 +1647,8 @@ func (r QueryDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// DirtyLimitInfo is the struct DirtyLimitInfo. [QueryVCPUDirtyLimit] returns it. Since QEMU
-// 7.1. See migration.json.
+// DirtyLimitInfo is a struct of migration.json. [QueryVCPUDirtyLimit] returns it. Since QEMU
+// 7.1.
 type DirtyLimitInfo struct {
 	CPUIndex    int64  `json:"cpu-index"`
 	LimitRate   uint64 `json:"limit-rate"`
@@ -1676,7 +1670,7 @@ func (v *DirtyLimitInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SetVCPUDirtyLimit executes set-vcpu-dirty-limit. Since QEMU 7.1. See migration.json.
+// SetVCPUDirtyLimit executes set-vcpu-dirty-limit. See migration.json. Since QEMU 7.1.
 type SetVCPUDirtyLimit struct {
 	CPUIndex  *int64
 	DirtyRate uint64
@@ -1699,7 +1693,7 @@ func (r SetVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-vcpu-dirty-limit", Args: &r}, opts)
 }
 
-// CancelVCPUDirtyLimit executes cancel-vcpu-dirty-limit. Since QEMU 7.1. See migration.json.
+// CancelVCPUDirtyLimit executes cancel-vcpu-dirty-limit. See migration.json. Since QEMU 7.1.
 type CancelVCPUDirtyLimit struct {
 	CPUIndex *int64
 }
@@ -1721,7 +1715,7 @@ func (r CancelVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qm
 }
 
 // QueryVCPUDirtyLimit executes query-vcpu-dirty-limit and returns a list of [DirtyLimitInfo].
-// Since QEMU 7.1. See migration.json.
+// See migration.json. Since QEMU 7.1.
 type QueryVCPUDirtyLimit struct{}
 
 func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]DirtyLimitInfo, error) {
@@ -1736,8 +1730,8 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MigrationThreadInfo is the struct MigrationThreadInfo. [QueryMigrationthreads] returns it.
-// Since QEMU 7.2. See migration.json.
+// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. Since
+// QEMU 7.2.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`
@@ -1756,7 +1750,7 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryMigrationthreads executes query-migrationthreads and returns a list of
-// [MigrationThreadInfo]. Since QEMU 7.2. See migration.json.
+// [MigrationThreadInfo]. See migration.json. Since QEMU 7.2.
 //
 // Deprecated: QEMU will remove the command.
 type QueryMigrationthreads struct{}
@@ -1773,7 +1767,7 @@ func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SnapshotSave executes snapshot-save. Since QEMU 6.0. See migration.json.
+// SnapshotSave executes snapshot-save. See migration.json. Since QEMU 6.0.
 //
 // Events follow:
 //
@@ -1810,7 +1804,7 @@ func (r SnapshotSave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-save", Args: &r}, opts)
 }
 
-// SnapshotLoad executes snapshot-load. Since QEMU 6.0. See migration.json.
+// SnapshotLoad executes snapshot-load. See migration.json. Since QEMU 6.0.
 //
 // Events follow:
 //
@@ -1847,7 +1841,7 @@ func (r SnapshotLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-load", Args: &r}, opts)
 }
 
-// SnapshotDelete executes snapshot-delete. Since QEMU 6.0. See migration.json.
+// SnapshotDelete executes snapshot-delete. See migration.json. Since QEMU 6.0.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
 type SnapshotDelete struct {

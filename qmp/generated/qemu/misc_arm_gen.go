@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GICCapability is the struct GICCapability. [QueryGicCapabilities] returns it. Since QEMU
-// 2.6. See misc-arm.json.
+// GICCapability is a struct of misc-arm.json. [QueryGicCapabilities] returns it. Since QEMU
+// 2.6.
 type GICCapability struct {
 	Version  int64 `json:"version"`
 	Emulated bool  `json:"emulated"`
@@ -32,7 +32,7 @@ func (v *GICCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryGicCapabilities executes query-gic-capabilities and returns a list of [GICCapability].
-// Since QEMU 2.6. See misc-arm.json.
+// See misc-arm.json. Since QEMU 2.6.
 type QueryGicCapabilities struct{}
 
 func (r QueryGicCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AddClient executes add_client. Since QEMU 0.14. See misc.json.
+// AddClient executes add_client. See misc.json. Since QEMU 0.14.
 type AddClient struct {
 	Protocol string
 	Fdname   string
@@ -35,7 +35,7 @@ func (r AddClient) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "add_client", Args: &r}, opts)
 }
 
-// NameInfo is the struct NameInfo. [QueryName] returns it. Since QEMU 0.14. See misc.json.
+// NameInfo is a struct of misc.json. [QueryName] returns it. Since QEMU 0.14.
 type NameInfo struct {
 	Name *string `json:"name,omitzero"`
 }
@@ -49,7 +49,7 @@ func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryName executes query-name and returns [NameInfo]. Since QEMU 0.14. See misc.json.
+// QueryName executes query-name and returns [NameInfo]. See misc.json. Since QEMU 0.14.
 type QueryName struct{}
 
 func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (NameInfo, error) {
@@ -60,8 +60,7 @@ func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// IOThreadInfo is the struct IOThreadInfo. [QueryIothreads] returns it. Since QEMU 2.0. See
-// misc.json.
+// IOThreadInfo is a struct of misc.json. [QueryIothreads] returns it. Since QEMU 2.0.
 type IOThreadInfo struct {
 	ID          string `json:"id"`
 	ThreadID    int64  `json:"thread-id"`
@@ -100,8 +99,8 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryIothreads executes query-iothreads and returns a list of [IOThreadInfo]. Since QEMU
-// 2.0. See misc.json.
+// QueryIothreads executes query-iothreads and returns a list of [IOThreadInfo]. See misc.json.
+// Since QEMU 2.0.
 type QueryIothreads struct{}
 
 func (r QueryIothreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
@@ -116,7 +115,7 @@ func (r QueryIothreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// Stop executes stop. Since QEMU 0.14. See misc.json.
+// Stop executes stop. See misc.json. Since QEMU 0.14.
 //
 // [StopEvent] follows if the guest was running.
 type Stop struct{}
@@ -125,7 +124,7 @@ func (r Stop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) er
 	return qmp.Do(ctx, x, &qmp.Call{Command: "stop"}, opts)
 }
 
-// Cont executes cont. Since QEMU 0.14. See misc.json.
+// Cont executes cont. See misc.json. Since QEMU 0.14.
 //
 // [ResumeEvent] follows if the guest was stopped.
 type Cont struct{}
@@ -134,7 +133,7 @@ func (r Cont) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) er
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cont"}, opts)
 }
 
-// XExitPreconfig executes x-exit-preconfig. Since QEMU 3.0. See misc.json.
+// XExitPreconfig executes x-exit-preconfig. See misc.json. Since QEMU 3.0.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XExitPreconfig struct{}
@@ -143,8 +142,8 @@ func (r XExitPreconfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-exit-preconfig"}, opts)
 }
 
-// HumanMonitorCommand executes human-monitor-command and returns a string. Since QEMU 0.14.
-// See misc.json.
+// HumanMonitorCommand executes human-monitor-command and returns a string. See misc.json.
+// Since QEMU 0.14.
 //
 // Features: savevm-monitor-nodes.
 type HumanMonitorCommand struct {
@@ -173,7 +172,7 @@ func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// Getfd executes getfd. Since QEMU 0.14. See misc.json.
+// Getfd executes getfd. See misc.json. Since QEMU 0.14.
 //
 // Send the file along: see [qmp.WithFile].
 //
@@ -198,7 +197,7 @@ func (r Getfd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 	return qmp.Do(ctx, x, &qmp.Call{Command: "getfd", Args: &r}, opts)
 }
 
-// GetWin32Socket executes get-win32-socket. Since QEMU 8.0. See misc.json.
+// GetWin32Socket executes get-win32-socket. See misc.json. Since QEMU 8.0.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GetWin32Socket struct {
@@ -223,7 +222,7 @@ func (r GetWin32Socket) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "get-win32-socket", Args: &r}, opts)
 }
 
-// Closefd executes closefd. Since QEMU 0.14. See misc.json.
+// Closefd executes closefd. See misc.json. Since QEMU 0.14.
 type Closefd struct {
 	Fdname string
 }
@@ -244,7 +243,7 @@ func (r Closefd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "closefd", Args: &r}, opts)
 }
 
-// AddfdInfo is the struct AddfdInfo. [AddFd] returns it. Since QEMU 1.2. See misc.json.
+// AddfdInfo is a struct of misc.json. [AddFd] returns it. Since QEMU 1.2.
 type AddfdInfo struct {
 	FdsetID int64 `json:"fdset-id"`
 	Fd      int64 `json:"fd"`
@@ -262,7 +261,7 @@ func (v *AddfdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AddFd executes add-fd and returns [AddfdInfo]. Since QEMU 1.2. See misc.json.
+// AddFd executes add-fd and returns [AddfdInfo]. See misc.json. Since QEMU 1.2.
 //
 // Send the file along: see [qmp.WithFile].
 type AddFd struct {
@@ -291,7 +290,7 @@ func (r AddFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (
 	return v, err
 }
 
-// RemoveFd executes remove-fd. Since QEMU 1.2. See misc.json.
+// RemoveFd executes remove-fd. See misc.json. Since QEMU 1.2.
 type RemoveFd struct {
 	FdsetID int64
 	Fd      *int64
@@ -314,7 +313,7 @@ func (r RemoveFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "remove-fd", Args: &r}, opts)
 }
 
-// FdsetFdInfo is the struct FdsetFdInfo. Since QEMU 1.2. See misc.json.
+// FdsetFdInfo is a struct of misc.json. Since QEMU 1.2.
 type FdsetFdInfo struct {
 	Fd     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
@@ -332,7 +331,7 @@ func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FdsetInfo is the struct FdsetInfo. [QueryFdsets] returns it. Since QEMU 1.2. See misc.json.
+// FdsetInfo is a struct of misc.json. [QueryFdsets] returns it. Since QEMU 1.2.
 type FdsetInfo struct {
 	FdsetID int64         `json:"fdset-id"`
 	Fds     []FdsetFdInfo `json:"fds"`
@@ -354,8 +353,8 @@ func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryFdsets executes query-fdsets and returns a list of [FdsetInfo]. Since QEMU 1.2. See
-// misc.json.
+// QueryFdsets executes query-fdsets and returns a list of [FdsetInfo]. See misc.json. Since
+// QEMU 1.2.
 type QueryFdsets struct{}
 
 func (r QueryFdsets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FdsetInfo, error) {
@@ -370,8 +369,7 @@ func (r QueryFdsets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CommandLineParameterType is the enum CommandLineParameterType. Since QEMU 1.5. See
-// misc.json.
+// CommandLineParameterType is an enum of misc.json. Since QEMU 1.5.
 type CommandLineParameterType string
 
 // The values of CommandLineParameterType.
@@ -382,8 +380,7 @@ const (
 	CommandLineParameterTypeSize    CommandLineParameterType = "size"
 )
 
-// CommandLineParameterInfo is the struct CommandLineParameterInfo. Since QEMU 1.5. See
-// misc.json.
+// CommandLineParameterInfo is a struct of misc.json. Since QEMU 1.5.
 type CommandLineParameterInfo struct {
 	Name    string                   `json:"name"`
 	Type    CommandLineParameterType `json:"type"`
@@ -409,8 +406,8 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CommandLineOptionInfo is the struct CommandLineOptionInfo. [QueryCommandLineOptions] returns
-// it. Since QEMU 1.5. See misc.json.
+// CommandLineOptionInfo is a struct of misc.json. [QueryCommandLineOptions] returns it. Since
+// QEMU 1.5.
 type CommandLineOptionInfo struct {
 	Option     string                     `json:"option"`
 	Parameters []CommandLineParameterInfo `json:"parameters"`
@@ -433,7 +430,7 @@ func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCommandLineOptions executes query-command-line-options and returns a list of
-// [CommandLineOptionInfo]. Since QEMU 1.5. See misc.json.
+// [CommandLineOptionInfo]. See misc.json. Since QEMU 1.5.
 type QueryCommandLineOptions struct {
 	Option *string
 }
@@ -462,7 +459,7 @@ func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// RTCChangeEvent is the event RTC_CHANGE. Since QEMU 0.13. See misc.json.
+// RTCChangeEvent is the event RTC_CHANGE of misc.json. Since QEMU 0.13.
 type RTCChangeEvent struct {
 	Offset  int64   `json:"offset"`
 	QOMPath *string `json:"qom-path,omitzero"`
@@ -485,7 +482,7 @@ func (*RTCChangeEvent) EventName() string {
 	return EventRTCChange
 }
 
-// VfuClientHangupEvent is the event VFU_CLIENT_HANGUP. Since QEMU 7.1. See misc.json.
+// VfuClientHangupEvent is the event VFU_CLIENT_HANGUP of misc.json. Since QEMU 7.1.
 type VfuClientHangupEvent struct {
 	VfuID      string `json:"vfu-id"`
 	VfuQOMPath string `json:"vfu-qom-path"`

@@ -8,14 +8,14 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RTCResetReinjection executes rtc-reset-reinjection. Since QEMU 2.1. See misc-i386.json.
+// RTCResetReinjection executes rtc-reset-reinjection. See misc-i386.json. Since QEMU 2.1.
 type RTCResetReinjection struct{}
 
 func (r RTCResetReinjection) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "rtc-reset-reinjection"}, opts)
 }
 
-// SevState is the enum SevState. Since QEMU 2.12. See misc-i386.json.
+// SevState is an enum of misc-i386.json. Since QEMU 2.12.
 type SevState string
 
 // The values of SevState.
@@ -28,7 +28,7 @@ const (
 	SevStateReceiveUpdate SevState = "receive-update"
 )
 
-// SevGuestType is the enum SevGuestType. Since QEMU 6.2. See misc-i386.json.
+// SevGuestType is an enum of misc-i386.json. Since QEMU 6.2.
 type SevGuestType string
 
 // The values of SevGuestType.
@@ -37,7 +37,7 @@ const (
 	SevGuestTypeSEVSnp SevGuestType = "sev-snp"
 )
 
-// SevGuestInfo is the struct SevGuestInfo. Since QEMU 2.12. See misc-i386.json.
+// SevGuestInfo is a struct of misc-i386.json. Since QEMU 2.12.
 type SevGuestInfo struct {
 	Policy uint32 `json:"policy"`
 	Handle uint32 `json:"handle"`
@@ -55,7 +55,7 @@ func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SevSnpGuestInfo is the struct SevSnpGuestInfo. Since QEMU 9.1. See misc-i386.json.
+// SevSnpGuestInfo is a struct of misc-i386.json. Since QEMU 9.1.
 type SevSnpGuestInfo struct {
 	SnpPolicy uint64 `json:"snp-policy"`
 }
@@ -69,7 +69,7 @@ func (v *SevSnpGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SevInfo is the union SevInfo. [QuerySEV] returns it. Since QEMU 2.12. See misc-i386.json.
+// SevInfo is a union of misc-i386.json. [QuerySEV] returns it. Since QEMU 2.12.
 type SevInfo struct {
 	Enabled  bool     `json:"enabled"`
 	APIMajor uint8    `json:"api-major"`
@@ -144,7 +144,7 @@ func (v *SevInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QuerySEV executes query-sev and returns [SevInfo]. Since QEMU 2.12. See misc-i386.json.
+// QuerySEV executes query-sev and returns [SevInfo]. See misc-i386.json. Since QEMU 2.12.
 type QuerySEV struct{}
 
 func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevInfo, error) {
@@ -155,8 +155,8 @@ func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// SevLaunchMeasureInfo is the struct SevLaunchMeasureInfo. [QuerySEVLaunchMeasure] returns it.
-// Since QEMU 2.12. See misc-i386.json.
+// SevLaunchMeasureInfo is a struct of misc-i386.json. [QuerySEVLaunchMeasure] returns it.
+// Since QEMU 2.12.
 type SevLaunchMeasureInfo struct {
 	Data string `json:"data"`
 }
@@ -171,7 +171,7 @@ func (v *SevLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QuerySEVLaunchMeasure executes query-sev-launch-measure and returns [SevLaunchMeasureInfo].
-// Since QEMU 2.12. See misc-i386.json.
+// See misc-i386.json. Since QEMU 2.12.
 type QuerySEVLaunchMeasure struct{}
 
 func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevLaunchMeasureInfo, error) {
@@ -182,8 +182,8 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SevCapability is the struct SevCapability. [QuerySEVCapabilities] returns it. Since QEMU
-// 2.12. See misc-i386.json.
+// SevCapability is a struct of misc-i386.json. [QuerySEVCapabilities] returns it. Since QEMU
+// 2.12.
 type SevCapability struct {
 	Pdh             string  `json:"pdh"`
 	CertChain       string  `json:"cert-chain"`
@@ -213,8 +213,8 @@ func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVCapabilities executes query-sev-capabilities and returns [SevCapability]. Since QEMU
-// 2.12. See misc-i386.json.
+// QuerySEVCapabilities executes query-sev-capabilities and returns [SevCapability]. See
+// misc-i386.json. Since QEMU 2.12.
 type QuerySEVCapabilities struct{}
 
 func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevCapability, error) {
@@ -225,7 +225,7 @@ func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// SEVInjectLaunchSecret executes sev-inject-launch-secret. Since QEMU 6.0. See misc-i386.json.
+// SEVInjectLaunchSecret executes sev-inject-launch-secret. See misc-i386.json. Since QEMU 6.0.
 type SEVInjectLaunchSecret struct {
 	PacketHeader string
 	// A secret: String hides it, JSON does not.
@@ -251,8 +251,8 @@ func (r SEVInjectLaunchSecret) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "sev-inject-launch-secret", Args: &r}, opts)
 }
 
-// SevAttestationReport is the struct SevAttestationReport. [QuerySEVAttestationReport] returns
-// it. Since QEMU 6.1. See misc-i386.json.
+// SevAttestationReport is a struct of misc-i386.json. [QuerySEVAttestationReport] returns it.
+// Since QEMU 6.1.
 type SevAttestationReport struct {
 	Data string `json:"data"`
 }
@@ -267,7 +267,7 @@ func (v *SevAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QuerySEVAttestationReport executes query-sev-attestation-report and returns
-// [SevAttestationReport]. Since QEMU 6.1. See misc-i386.json.
+// [SevAttestationReport]. See misc-i386.json. Since QEMU 6.1.
 type QuerySEVAttestationReport struct {
 	Mnonce string
 }
@@ -292,7 +292,7 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SgxEpcSection is the struct SgxEpcSection. Since QEMU 7.0. See misc-i386.json.
+// SgxEpcSection is a struct of misc-i386.json. Since QEMU 7.0.
 type SgxEpcSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
@@ -310,8 +310,8 @@ func (v *SgxEpcSection) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxInfo is the struct SgxInfo. [QuerySGX] and [QuerySGXCapabilities] return it. Since QEMU
-// 6.2. See misc-i386.json.
+// SgxInfo is a struct of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities] return it.
+// Since QEMU 6.2.
 type SgxInfo struct {
 	SGX      bool            `json:"sgx"`
 	Sgx1     bool            `json:"sgx1"`
@@ -345,7 +345,7 @@ func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySGX executes query-sgx and returns [SgxInfo]. Since QEMU 6.2. See misc-i386.json.
+// QuerySGX executes query-sgx and returns [SgxInfo]. See misc-i386.json. Since QEMU 6.2.
 type QuerySGX struct{}
 
 func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SgxInfo, error) {
@@ -356,8 +356,8 @@ func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// QuerySGXCapabilities executes query-sgx-capabilities and returns [SgxInfo]. Since QEMU 6.2.
-// See misc-i386.json.
+// QuerySGXCapabilities executes query-sgx-capabilities and returns [SgxInfo]. See
+// misc-i386.json. Since QEMU 6.2.
 type QuerySGXCapabilities struct{}
 
 func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SgxInfo, error) {
@@ -368,7 +368,7 @@ func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// EvtchnPortType is the enum EvtchnPortType. Since QEMU 8.0. See misc-i386.json.
+// EvtchnPortType is an enum of misc-i386.json. Since QEMU 8.0.
 type EvtchnPortType string
 
 // The values of EvtchnPortType.
@@ -381,8 +381,7 @@ const (
 	EvtchnPortTypeIpi         EvtchnPortType = "ipi"
 )
 
-// EvtchnInfo is the struct EvtchnInfo. [XenEventList] returns it. Since QEMU 8.0. See
-// misc-i386.json.
+// EvtchnInfo is a struct of misc-i386.json. [XenEventList] returns it. Since QEMU 8.0.
 type EvtchnInfo struct {
 	Port         uint16         `json:"port"`
 	VCPU         uint32         `json:"vcpu"`
@@ -420,8 +419,8 @@ func (v *EvtchnInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XenEventList executes xen-event-list and returns a list of [EvtchnInfo]. Since QEMU 8.0. See
-// misc-i386.json.
+// XenEventList executes xen-event-list and returns a list of [EvtchnInfo]. See misc-i386.json.
+// Since QEMU 8.0.
 type XenEventList struct{}
 
 func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]EvtchnInfo, error) {
@@ -436,7 +435,7 @@ func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// XenEventInject executes xen-event-inject. Since QEMU 8.0. See misc-i386.json.
+// XenEventInject executes xen-event-inject. See misc-i386.json. Since QEMU 8.0.
 type XenEventInject struct {
 	Port uint32
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SetLink executes set_link. Since QEMU 0.14. See net.json.
+// SetLink executes set_link. See net.json. Since QEMU 0.14.
 type SetLink struct {
 	Name string
 	Up   bool
@@ -31,7 +31,7 @@ func (r SetLink) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set_link", Args: &r}, opts)
 }
 
-// NetdevAdd executes netdev_add. Since QEMU 0.14. See net.json.
+// NetdevAdd executes netdev_add. See net.json. Since QEMU 0.14.
 //
 // [NetdevStreamConnectedEvent] follows when a netdev of type stream is connected.
 type NetdevAdd Netdev
@@ -48,7 +48,7 @@ func (r NetdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_add", Args: (*Netdev)(&r)}, opts)
 }
 
-// NetdevDel executes netdev_del. Since QEMU 0.14. See net.json.
+// NetdevDel executes netdev_del. See net.json. Since QEMU 0.14.
 type NetdevDel struct {
 	ID string
 }
@@ -69,7 +69,7 @@ func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_del", Args: &r}, opts)
 }
 
-// NetLegacyNicOptions is the struct NetLegacyNicOptions. Since QEMU 1.2. See net.json.
+// NetLegacyNicOptions is a struct of net.json. Since QEMU 1.2.
 type NetLegacyNicOptions struct {
 	Netdev  *string
 	Macaddr *string
@@ -96,7 +96,7 @@ func (v NetLegacyNicOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// String is the struct String. Since QEMU 1.2. See net.json.
+// String is a struct of net.json. Since QEMU 1.2.
 type String struct {
 	Str string
 }
@@ -113,7 +113,7 @@ func (v String) String() string {
 	return qmp.Format(&v)
 }
 
-// NetDevPasstOptions is the struct NetDevPasstOptions. Since QEMU 10.1. See net.json.
+// NetDevPasstOptions is a struct of net.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_PASST.
 type NetDevPasstOptions struct {
@@ -222,7 +222,7 @@ func (v NetDevPasstOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevUserOptions is the struct NetdevUserOptions. Since QEMU 1.2. See net.json.
+// NetdevUserOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevUserOptions struct {
 	Hostname       *string
 	Restrict       *bool
@@ -299,7 +299,7 @@ func (v NetdevUserOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevTapOptions is the struct NetdevTapOptions. Since QEMU 1.2. See net.json.
+// NetdevTapOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevTapOptions struct {
 	Ifname     *string
 	Fd         *string
@@ -348,7 +348,7 @@ func (v NetdevTapOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevSocketOptions is the struct NetdevSocketOptions. Since QEMU 1.2. See net.json.
+// NetdevSocketOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevSocketOptions struct {
 	Fd        *string
 	Listen    *string
@@ -375,7 +375,7 @@ func (v NetdevSocketOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevL2TPv3Options is the struct NetdevL2TPv3Options. Since QEMU 2.1. See net.json.
+// NetdevL2TPv3Options is a struct of net.json. Since QEMU 2.1.
 type NetdevL2TPv3Options struct {
 	Src        string
 	Dst        string
@@ -422,7 +422,7 @@ func (v NetdevL2TPv3Options) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVdeOptions is the struct NetdevVdeOptions. Since QEMU 1.2. See net.json.
+// NetdevVdeOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevVdeOptions struct {
 	Sock  *string
 	Port  *uint16
@@ -449,7 +449,7 @@ func (v NetdevVdeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevBridgeOptions is the struct NetdevBridgeOptions. Since QEMU 1.2. See net.json.
+// NetdevBridgeOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevBridgeOptions struct {
 	Br     *string
 	Helper *string
@@ -468,7 +468,7 @@ func (v NetdevBridgeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevHubPortOptions is the struct NetdevHubPortOptions. Since QEMU 1.2. See net.json.
+// NetdevHubPortOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevHubPortOptions struct {
 	Hubid  int32
 	Netdev *string
@@ -487,7 +487,7 @@ func (v NetdevHubPortOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevNetmapOptions is the struct NetdevNetmapOptions. Since QEMU 2.0. See net.json.
+// NetdevNetmapOptions is a struct of net.json. Since QEMU 2.0.
 type NetdevNetmapOptions struct {
 	Ifname  string
 	Devname *string
@@ -506,7 +506,7 @@ func (v NetdevNetmapOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// AFXDPMode is the enum AFXDPMode. Since QEMU 8.2. See net.json.
+// AFXDPMode is an enum of net.json. Since QEMU 8.2.
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
 type AFXDPMode string
@@ -517,7 +517,7 @@ const (
 	AFXDPModeSkb    AFXDPMode = "skb"
 )
 
-// NetdevAFXDPOptions is the struct NetdevAFXDPOptions. Since QEMU 8.2. See net.json.
+// NetdevAFXDPOptions is a struct of net.json. Since QEMU 8.2.
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
 type NetdevAFXDPOptions struct {
@@ -554,7 +554,7 @@ func (v NetdevAFXDPOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVhostUserOptions is the struct NetdevVhostUserOptions. Since QEMU 2.1. See net.json.
+// NetdevVhostUserOptions is a struct of net.json. Since QEMU 2.1.
 type NetdevVhostUserOptions struct {
 	Chardev    string
 	Vhostforce *bool
@@ -575,7 +575,7 @@ func (v NetdevVhostUserOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVhostVDPAOptions is the struct NetdevVhostVDPAOptions. Since QEMU 5.1. See net.json.
+// NetdevVhostVDPAOptions is a struct of net.json. Since QEMU 5.1.
 type NetdevVhostVDPAOptions struct {
 	Vhostdev *string
 	Vhostfd  *string
@@ -599,7 +599,7 @@ func (v NetdevVhostVDPAOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVmnetHostOptions is the struct NetdevVmnetHostOptions. Since QEMU 7.1. See net.json.
+// NetdevVmnetHostOptions is a struct of net.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetHostOptions struct {
@@ -626,8 +626,7 @@ func (v NetdevVmnetHostOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVmnetSharedOptions is the struct NetdevVmnetSharedOptions. Since QEMU 7.1. See
-// net.json.
+// NetdevVmnetSharedOptions is a struct of net.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetSharedOptions struct {
@@ -654,8 +653,7 @@ func (v NetdevVmnetSharedOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevVmnetBridgedOptions is the struct NetdevVmnetBridgedOptions. Since QEMU 7.1. See
-// net.json.
+// NetdevVmnetBridgedOptions is a struct of net.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetBridgedOptions struct {
@@ -676,7 +674,7 @@ func (v NetdevVmnetBridgedOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevStreamOptions is the struct NetdevStreamOptions. Since QEMU 7.2. See net.json.
+// NetdevStreamOptions is a struct of net.json. Since QEMU 7.2.
 type NetdevStreamOptions struct {
 	Addr        SocketAddress
 	Server      *bool
@@ -697,7 +695,7 @@ func (v NetdevStreamOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetdevDgramOptions is the struct NetdevDgramOptions. Since QEMU 7.2. See net.json.
+// NetdevDgramOptions is a struct of net.json. Since QEMU 7.2.
 type NetdevDgramOptions struct {
 	Local  *SocketAddress
 	Remote *SocketAddress
@@ -720,7 +718,7 @@ func (v NetdevDgramOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NetClientDriver is the enum NetClientDriver. Since QEMU 2.7. See net.json.
+// NetClientDriver is an enum of net.json. Since QEMU 2.7.
 type NetClientDriver string
 
 // The values of NetClientDriver.
@@ -751,7 +749,7 @@ const (
 	NetClientDriverVmnetBridged NetClientDriver = "vmnet-bridged"
 )
 
-// Netdev is the union Netdev. [NetdevAdd] sends it. Since QEMU 1.2. See net.json.
+// Netdev is a union of net.json. [NetdevAdd] sends it. Since QEMU 1.2.
 type Netdev struct {
 	ID string
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
@@ -870,7 +868,7 @@ func (v Netdev) String() string {
 	return qmp.Format(&v)
 }
 
-// RxState is the enum RxState. Since QEMU 1.6. See net.json.
+// RxState is an enum of net.json. Since QEMU 1.6.
 type RxState string
 
 // The values of RxState.
@@ -880,8 +878,7 @@ const (
 	RxStateAll    RxState = "all"
 )
 
-// RxFilterInfo is the struct RxFilterInfo. [QueryRxFilter] returns it. Since QEMU 1.6. See
-// net.json.
+// RxFilterInfo is a struct of net.json. [QueryRxFilter] returns it. Since QEMU 1.6.
 type RxFilterInfo struct {
 	Name              string   `json:"name"`
 	Promiscuous       bool     `json:"promiscuous"`
@@ -948,8 +945,8 @@ func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRxFilter executes query-rx-filter and returns a list of [RxFilterInfo]. Since QEMU 1.6.
-// See net.json.
+// QueryRxFilter executes query-rx-filter and returns a list of [RxFilterInfo]. See net.json.
+// Since QEMU 1.6.
 //
 // [NICRxFilterChangedEvent] follows at the guest's next change of the filter.
 type QueryRxFilter struct {
@@ -980,7 +977,7 @@ func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// NICRxFilterChangedEvent is the event NIC_RX_FILTER_CHANGED. Since QEMU 1.6. See net.json.
+// NICRxFilterChangedEvent is the event NIC_RX_FILTER_CHANGED of net.json. Since QEMU 1.6.
 //
 // It can follow [QueryRxFilter].
 type NICRxFilterChangedEvent struct {
@@ -1005,8 +1002,7 @@ func (*NICRxFilterChangedEvent) EventName() string {
 	return EventNICRxFilterChanged
 }
 
-// AnnounceParameters is the struct AnnounceParameters. [AnnounceSelf] sends it. Since QEMU
-// 4.0. See net.json.
+// AnnounceParameters is a struct of net.json. [AnnounceSelf] sends it. Since QEMU 4.0.
 type AnnounceParameters struct {
 	Initial    int64
 	Max        int64
@@ -1039,7 +1035,7 @@ func (v AnnounceParameters) String() string {
 	return qmp.Format(&v)
 }
 
-// AnnounceSelf executes announce-self. Since QEMU 4.0. See net.json.
+// AnnounceSelf executes announce-self. See net.json. Since QEMU 4.0.
 type AnnounceSelf AnnounceParameters
 
 func (r AnnounceSelf) MarshalJSON() ([]byte, error) {
@@ -1054,7 +1050,7 @@ func (r AnnounceSelf) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "announce-self", Args: (*AnnounceParameters)(&r)}, opts)
 }
 
-// FailoverNegotiatedEvent is the event FAILOVER_NEGOTIATED. Since QEMU 4.2. See net.json.
+// FailoverNegotiatedEvent is the event FAILOVER_NEGOTIATED of net.json. Since QEMU 4.2.
 type FailoverNegotiatedEvent struct {
 	DeviceID string `json:"device-id"`
 }
@@ -1073,8 +1069,7 @@ func (*FailoverNegotiatedEvent) EventName() string {
 	return EventFailoverNegotiated
 }
 
-// NetdevStreamConnectedEvent is the event NETDEV_STREAM_CONNECTED. Since QEMU 7.2. See
-// net.json.
+// NetdevStreamConnectedEvent is the event NETDEV_STREAM_CONNECTED of net.json. Since QEMU 7.2.
 //
 // It can follow [NetdevAdd].
 type NetdevStreamConnectedEvent struct {
@@ -1099,8 +1094,8 @@ func (*NetdevStreamConnectedEvent) EventName() string {
 	return EventNetdevStreamConnected
 }
 
-// NetdevStreamDisconnectedEvent is the event NETDEV_STREAM_DISCONNECTED. Since QEMU 7.2. See
-// net.json.
+// NetdevStreamDisconnectedEvent is the event NETDEV_STREAM_DISCONNECTED of net.json. Since
+// QEMU 7.2.
 type NetdevStreamDisconnectedEvent struct {
 	NetdevID string `json:"netdev-id"`
 }
@@ -1119,8 +1114,8 @@ func (*NetdevStreamDisconnectedEvent) EventName() string {
 	return EventNetdevStreamDisconnected
 }
 
-// NetdevVhostUserConnectedEvent is the event NETDEV_VHOST_USER_CONNECTED. Since QEMU 10.0. See
-// net.json.
+// NetdevVhostUserConnectedEvent is the event NETDEV_VHOST_USER_CONNECTED of net.json. Since
+// QEMU 10.0.
 type NetdevVhostUserConnectedEvent struct {
 	NetdevID  string `json:"netdev-id"`
 	ChardevID string `json:"chardev-id"`
@@ -1143,8 +1138,8 @@ func (*NetdevVhostUserConnectedEvent) EventName() string {
 	return EventNetdevVhostUserConnected
 }
 
-// NetdevVhostUserDisconnectedEvent is the event NETDEV_VHOST_USER_DISCONNECTED. Since QEMU
-// 10.0. See net.json.
+// NetdevVhostUserDisconnectedEvent is the event NETDEV_VHOST_USER_DISCONNECTED of net.json.
+// Since QEMU 10.0.
 type NetdevVhostUserDisconnectedEvent struct {
 	NetdevID string `json:"netdev-id"`
 }

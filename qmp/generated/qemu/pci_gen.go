@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// PciMemoryRange is the struct PciMemoryRange. Since QEMU 0.14. See pci.json.
+// PciMemoryRange is a struct of pci.json. Since QEMU 0.14.
 type PciMemoryRange struct {
 	Base  int64 `json:"base"`
 	Limit int64 `json:"limit"`
@@ -26,7 +26,7 @@ func (v *PciMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciMemoryRegion is the struct PciMemoryRegion. Since QEMU 0.14. See pci.json.
+// PciMemoryRegion is a struct of pci.json. Since QEMU 0.14.
 type PciMemoryRegion struct {
 	Bar       int64  `json:"bar"`
 	Type      string `json:"type"`
@@ -60,7 +60,7 @@ func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciBusInfo is the struct PciBusInfo. Since QEMU 2.4. See pci.json.
+// PciBusInfo is a struct of pci.json. Since QEMU 2.4.
 type PciBusInfo struct {
 	Number            int64          `json:"number"`
 	Secondary         int64          `json:"secondary"`
@@ -94,7 +94,7 @@ func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciBridgeInfo is the struct PciBridgeInfo. Since QEMU 0.14. See pci.json.
+// PciBridgeInfo is a struct of pci.json. Since QEMU 0.14.
 type PciBridgeInfo struct {
 	Bus     PciBusInfo      `json:"bus"`
 	Devices []PciDeviceInfo `json:"devices,omitzero"`
@@ -116,7 +116,7 @@ func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceClass is the struct PciDeviceClass. Since QEMU 2.4. See pci.json.
+// PciDeviceClass is a struct of pci.json. Since QEMU 2.4.
 type PciDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
 	Class int64   `json:"class"`
@@ -134,7 +134,7 @@ func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceId is the struct PciDeviceId. Since QEMU 2.4. See pci.json.
+// PciDeviceId is a struct of pci.json. Since QEMU 2.4.
 type PciDeviceId struct {
 	Device          int64  `json:"device"`
 	Vendor          int64  `json:"vendor"`
@@ -160,7 +160,7 @@ func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceInfo is the struct PciDeviceInfo. Since QEMU 0.14. See pci.json.
+// PciDeviceInfo is a struct of pci.json. Since QEMU 0.14.
 type PciDeviceInfo struct {
 	Bus       int64             `json:"bus"`
 	Slot      int64             `json:"slot"`
@@ -215,7 +215,7 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciInfo is the struct PciInfo. [QueryPCI] returns it. Since QEMU 0.14. See pci.json.
+// PciInfo is a struct of pci.json. [QueryPCI] returns it. Since QEMU 0.14.
 type PciInfo struct {
 	Bus     int64           `json:"bus"`
 	Devices []PciDeviceInfo `json:"devices"`
@@ -237,7 +237,7 @@ func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryPCI executes query-pci and returns a list of [PciInfo]. Since QEMU 0.14. See pci.json.
+// QueryPCI executes query-pci and returns a list of [PciInfo]. See pci.json. Since QEMU 0.14.
 type QueryPCI struct{}
 
 func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PciInfo, error) {

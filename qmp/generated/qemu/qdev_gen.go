@@ -9,7 +9,7 @@ import (
 )
 
 // DeviceListProperties executes device-list-properties and returns a list of
-// [ObjectPropertyInfo]. Since QEMU 1.2. See qdev.json.
+// [ObjectPropertyInfo]. See qdev.json. Since QEMU 1.2.
 type DeviceListProperties struct {
 	Typename string
 }
@@ -38,7 +38,7 @@ func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DeviceAdd executes device_add. Since QEMU 0.13. See qdev.json.
+// DeviceAdd executes device_add. See qdev.json. Since QEMU 0.13.
 //
 // Features: json-cli, json-cli-hotplug.
 type DeviceAdd struct {
@@ -68,7 +68,7 @@ func (r DeviceAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_add", Args: &r}, opts)
 }
 
-// DeviceDel executes device_del. Since QEMU 0.14. See qdev.json.
+// DeviceDel executes device_del. See qdev.json. Since QEMU 0.14.
 //
 // Events follow:
 //
@@ -94,7 +94,7 @@ func (r DeviceDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_del", Args: &r}, opts)
 }
 
-// DeviceDeletedEvent is the event DEVICE_DELETED. Since QEMU 1.5. See qdev.json.
+// DeviceDeletedEvent is the event DEVICE_DELETED of qdev.json. Since QEMU 1.5.
 //
 // It can follow [DeviceDel] and [SystemReset].
 type DeviceDeletedEvent struct {
@@ -119,8 +119,8 @@ func (*DeviceDeletedEvent) EventName() string {
 	return EventDeviceDeleted
 }
 
-// DeviceUnplugGuestErrorEvent is the event DEVICE_UNPLUG_GUEST_ERROR. Since QEMU 6.2. See
-// qdev.json.
+// DeviceUnplugGuestErrorEvent is the event DEVICE_UNPLUG_GUEST_ERROR of qdev.json. Since QEMU
+// 6.2.
 //
 // It can follow [DeviceDel].
 type DeviceUnplugGuestErrorEvent struct {
@@ -145,7 +145,7 @@ func (*DeviceUnplugGuestErrorEvent) EventName() string {
 	return EventDeviceUnplugGuestError
 }
 
-// DeviceSyncConfig executes device-sync-config. Since QEMU 9.2. See qdev.json.
+// DeviceSyncConfig executes device-sync-config. See qdev.json. Since QEMU 9.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type DeviceSyncConfig struct {

@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ObjectPropertyInfo is the struct ObjectPropertyInfo. [QOMList], [QOMListProperties] and
-// [DeviceListProperties] return it. Since QEMU 1.2. See qom.json.
+// ObjectPropertyInfo is a struct of qom.json. [QOMList], [QOMListProperties] and
+// [DeviceListProperties] return it. Since QEMU 1.2.
 type ObjectPropertyInfo struct {
 	Name         string      `json:"name"`
 	Type         string      `json:"type"`
@@ -35,7 +35,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is the struct ObjectPropertyValue. See qom.json.
+// ObjectPropertyValue is a struct of qom.json.
 type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
@@ -57,8 +57,7 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is the struct ObjectPropertiesValues. [QOMListGet] returns it. See
-// qom.json.
+// ObjectPropertiesValues is a struct of qom.json. [QOMListGet] returns it.
 type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
@@ -76,8 +75,8 @@ func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. Since QEMU 1.2. See
-// qom.json.
+// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. See qom.json. Since
+// QEMU 1.2.
 type QOMList struct {
 	Path string
 }
@@ -106,7 +105,7 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return v, err
 }
 
-// QOMGet executes qom-get and returns [qmp.RawJSON]. Since QEMU 1.2. See qom.json.
+// QOMGet executes qom-get and returns [qmp.RawJSON]. See qom.json. Since QEMU 1.2.
 type QOMGet struct {
 	Path     string
 	Property string
@@ -167,7 +166,7 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// QOMSet executes qom-set. Since QEMU 1.2. See qom.json.
+// QOMSet executes qom-set. See qom.json. Since QEMU 1.2.
 //
 // [MemoryDeviceSizeChangeEvent] follows when the guest has changed the size of a virtio-mem
 // device to its new requested-size.
@@ -195,8 +194,7 @@ func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qom-set", Args: &r}, opts)
 }
 
-// ObjectTypeInfo is the struct ObjectTypeInfo. [QOMListTypes] returns it. Since QEMU 1.1. See
-// qom.json.
+// ObjectTypeInfo is a struct of qom.json. [QOMListTypes] returns it. Since QEMU 1.1.
 type ObjectTypeInfo struct {
 	Name     string  `json:"name"`
 	Abstract *bool   `json:"abstract,omitzero"`
@@ -218,8 +216,8 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. Since QEMU 1.1.
-// See qom.json.
+// QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. See qom.json.
+// Since QEMU 1.1.
 type QOMListTypes struct {
 	Implements *string
 	Abstract   *bool
@@ -251,7 +249,7 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 }
 
 // QOMListProperties executes qom-list-properties and returns a list of [ObjectPropertyInfo].
-// Since QEMU 2.12. See qom.json.
+// See qom.json. Since QEMU 2.12.
 type QOMListProperties struct {
 	Typename string
 }
@@ -280,8 +278,7 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CanHostSocketcanProperties is the struct CanHostSocketcanProperties. Since QEMU 2.12. See
-// qom.json.
+// CanHostSocketcanProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type CanHostSocketcanProperties struct {
@@ -302,7 +299,7 @@ func (v CanHostSocketcanProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ColoCompareProperties is the struct ColoCompareProperties. Since QEMU 2.8. See qom.json.
+// ColoCompareProperties is a struct of qom.json. Since QEMU 2.8.
 type ColoCompareProperties struct {
 	PrimaryIn        string
 	SecondaryIn      string
@@ -339,8 +336,7 @@ func (v ColoCompareProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// CryptodevBackendProperties is the struct CryptodevBackendProperties. Since QEMU 2.8. See
-// qom.json.
+// CryptodevBackendProperties is a struct of qom.json. Since QEMU 2.8.
 type CryptodevBackendProperties struct {
 	Queues      *uint32
 	ThrottleBPS *uint64
@@ -363,8 +359,7 @@ func (v CryptodevBackendProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// CryptodevVhostUserProperties is the struct CryptodevVhostUserProperties. Since QEMU 2.12.
-// See qom.json.
+// CryptodevVhostUserProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 type CryptodevVhostUserProperties struct {
@@ -391,7 +386,7 @@ func (v CryptodevVhostUserProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// DBusVMStateProperties is the struct DBusVMStateProperties. Since QEMU 5.0. See qom.json.
+// DBusVMStateProperties is a struct of qom.json. Since QEMU 5.0.
 type DBusVMStateProperties struct {
 	Addr   string
 	IDList *string
@@ -410,7 +405,7 @@ func (v DBusVMStateProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// NetfilterInsert is the enum NetfilterInsert. Since QEMU 5.0. See qom.json.
+// NetfilterInsert is an enum of qom.json. Since QEMU 5.0.
 type NetfilterInsert string
 
 // The values of NetfilterInsert.
@@ -419,7 +414,7 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is the struct NetfilterProperties. Since QEMU 2.5. See qom.json.
+// NetfilterProperties is a struct of qom.json. Since QEMU 2.5.
 type NetfilterProperties struct {
 	Netdev   string
 	Queue    *NetFilterDirection
@@ -444,7 +439,7 @@ func (v NetfilterProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterBufferProperties is the struct FilterBufferProperties. Since QEMU 2.5. See qom.json.
+// FilterBufferProperties is a struct of qom.json. Since QEMU 2.5.
 type FilterBufferProperties struct {
 	Netdev   string
 	Queue    *NetFilterDirection
@@ -471,7 +466,7 @@ func (v FilterBufferProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterDumpProperties is the struct FilterDumpProperties. Since QEMU 2.5. See qom.json.
+// FilterDumpProperties is a struct of qom.json. Since QEMU 2.5.
 type FilterDumpProperties struct {
 	Netdev   string
 	Queue    *NetFilterDirection
@@ -502,7 +497,7 @@ func (v FilterDumpProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterMirrorProperties is the struct FilterMirrorProperties. Since QEMU 2.6. See qom.json.
+// FilterMirrorProperties is a struct of qom.json. Since QEMU 2.6.
 type FilterMirrorProperties struct {
 	Netdev         string
 	Queue          *NetFilterDirection
@@ -531,8 +526,7 @@ func (v FilterMirrorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterRedirectorProperties is the struct FilterRedirectorProperties. Since QEMU 2.6. See
-// qom.json.
+// FilterRedirectorProperties is a struct of qom.json. Since QEMU 2.6.
 type FilterRedirectorProperties struct {
 	Netdev         string
 	Queue          *NetFilterDirection
@@ -563,8 +557,7 @@ func (v FilterRedirectorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterRewriterProperties is the struct FilterRewriterProperties. Since QEMU 2.8. See
-// qom.json.
+// FilterRewriterProperties is a struct of qom.json. Since QEMU 2.8.
 type FilterRewriterProperties struct {
 	Netdev         string
 	Queue          *NetFilterDirection
@@ -591,7 +584,7 @@ func (v FilterRewriterProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// InputBarrierProperties is the struct InputBarrierProperties. Since QEMU 4.2. See qom.json.
+// InputBarrierProperties is a struct of qom.json. Since QEMU 4.2.
 type InputBarrierProperties struct {
 	Name    string
 	Server  *string
@@ -620,7 +613,7 @@ func (v InputBarrierProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// InputLinuxProperties is the struct InputLinuxProperties. Since QEMU 2.6. See qom.json.
+// InputLinuxProperties is a struct of qom.json. Since QEMU 2.6.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type InputLinuxProperties struct {
@@ -645,14 +638,14 @@ func (v InputLinuxProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// EventLoopBaseProperties is the struct EventLoopBaseProperties. Since QEMU 7.1. See qom.json.
+// EventLoopBaseProperties is a struct of qom.json. Since QEMU 7.1.
 type EventLoopBaseProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
 	ThreadPoolMax *int64
 }
 
-// IothreadProperties is the struct IothreadProperties. Since QEMU 2.0. See qom.json.
+// IothreadProperties is a struct of qom.json. Since QEMU 2.0.
 type IothreadProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
@@ -682,7 +675,7 @@ func (v IothreadProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MainLoopProperties is the struct MainLoopProperties. Since QEMU 7.1. See qom.json.
+// MainLoopProperties is a struct of qom.json. Since QEMU 7.1.
 type MainLoopProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
@@ -703,7 +696,7 @@ func (v MainLoopProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendProperties is the struct MemoryBackendProperties. Since QEMU 2.1. See qom.json.
+// MemoryBackendProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendProperties struct {
 	Dump                           *bool
 	HostNodes                      []uint16
@@ -748,8 +741,7 @@ func (v MemoryBackendProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendFileProperties is the struct MemoryBackendFileProperties. Since QEMU 2.1. See
-// qom.json.
+// MemoryBackendFileProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendFileProperties struct {
 	Dump                           *bool
 	HostNodes                      []uint16
@@ -809,8 +801,7 @@ func (v MemoryBackendFileProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendMemfdProperties is the struct MemoryBackendMemfdProperties. Since QEMU 2.12.
-// See qom.json.
+// MemoryBackendMemfdProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendMemfdProperties struct {
@@ -863,8 +854,7 @@ func (v MemoryBackendMemfdProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendShmProperties is the struct MemoryBackendShmProperties. Since QEMU 9.1. See
-// qom.json.
+// MemoryBackendShmProperties is a struct of qom.json. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type MemoryBackendShmProperties struct {
@@ -911,8 +901,7 @@ func (v MemoryBackendShmProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendEpcProperties is the struct MemoryBackendEpcProperties. Since QEMU 6.2. See
-// qom.json.
+// MemoryBackendEpcProperties is a struct of qom.json. Since QEMU 6.2.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendEpcProperties struct {
@@ -959,8 +948,7 @@ func (v MemoryBackendEpcProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// PrManagerHelperProperties is the struct PrManagerHelperProperties. Since QEMU 2.11. See
-// qom.json.
+// PrManagerHelperProperties is a struct of qom.json. Since QEMU 2.11.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type PrManagerHelperProperties struct {
@@ -979,7 +967,7 @@ func (v PrManagerHelperProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// QtestProperties is the struct QtestProperties. Since QEMU 6.0. See qom.json.
+// QtestProperties is a struct of qom.json. Since QEMU 6.0.
 type QtestProperties struct {
 	Chardev string
 	Log     *string
@@ -998,7 +986,7 @@ func (v QtestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RemoteObjectProperties is the struct RemoteObjectProperties. Since QEMU 6.0. See qom.json.
+// RemoteObjectProperties is a struct of qom.json. Since QEMU 6.0.
 type RemoteObjectProperties struct {
 	Fd    string
 	Devid string
@@ -1017,8 +1005,7 @@ func (v RemoteObjectProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// VfioUserServerProperties is the struct VfioUserServerProperties. Since QEMU 7.1. See
-// qom.json.
+// VfioUserServerProperties is a struct of qom.json. Since QEMU 7.1.
 type VfioUserServerProperties struct {
 	Socket SocketAddress
 	Device string
@@ -1037,7 +1024,7 @@ func (v VfioUserServerProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// IOMMUFDProperties is the struct IOMMUFDProperties. Since QEMU 9.0. See qom.json.
+// IOMMUFDProperties is a struct of qom.json. Since QEMU 9.0.
 type IOMMUFDProperties struct {
 	Fd *string
 }
@@ -1054,8 +1041,7 @@ func (v IOMMUFDProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AcpiGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties. Since QEMU 9.0.
-// See qom.json.
+// AcpiGenericInitiatorProperties is a struct of qom.json. Since QEMU 9.0.
 type AcpiGenericInitiatorProperties struct {
 	PCIDev string
 	Node   uint32
@@ -1074,8 +1060,7 @@ func (v AcpiGenericInitiatorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AcpiGenericPortProperties is the struct AcpiGenericPortProperties. Since QEMU 9.2. See
-// qom.json.
+// AcpiGenericPortProperties is a struct of qom.json. Since QEMU 9.2.
 type AcpiGenericPortProperties struct {
 	PCIBus string
 	Node   uint32
@@ -1094,7 +1079,7 @@ func (v AcpiGenericPortProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngProperties is the struct RngProperties. Since QEMU 1.3. See qom.json.
+// RngProperties is a struct of qom.json. Since QEMU 1.3.
 type RngProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened *bool
@@ -1112,7 +1097,7 @@ func (v RngProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngEgdProperties is the struct RngEgdProperties. Since QEMU 1.3. See qom.json.
+// RngEgdProperties is a struct of qom.json. Since QEMU 1.3.
 type RngEgdProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened  *bool
@@ -1132,7 +1117,7 @@ func (v RngEgdProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngRandomProperties is the struct RngRandomProperties. Since QEMU 1.3. See qom.json.
+// RngRandomProperties is a struct of qom.json. Since QEMU 1.3.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type RngRandomProperties struct {
@@ -1154,7 +1139,7 @@ func (v RngRandomProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// IgvmCfgProperties is the struct IgvmCfgProperties. Since QEMU 10.1. See qom.json.
+// IgvmCfgProperties is a struct of qom.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_IGVM.
 type IgvmCfgProperties struct {
@@ -1173,7 +1158,7 @@ func (v IgvmCfgProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SevCommonProperties is the struct SevCommonProperties. Since QEMU 9.1. See qom.json.
+// SevCommonProperties is a struct of qom.json. Since QEMU 9.1.
 type SevCommonProperties struct {
 	SEVDevice       *string
 	Cbitpos         *uint32
@@ -1181,7 +1166,7 @@ type SevCommonProperties struct {
 	KernelHashes    *bool
 }
 
-// SevGuestProperties is the struct SevGuestProperties. Since QEMU 2.12. See qom.json.
+// SevGuestProperties is a struct of qom.json. Since QEMU 2.12.
 type SevGuestProperties struct {
 	SEVDevice       *string
 	Cbitpos         *uint32
@@ -1220,7 +1205,7 @@ func (v SevGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SevSnpGuestProperties is the struct SevSnpGuestProperties. Since QEMU 9.1. See qom.json.
+// SevSnpGuestProperties is a struct of qom.json. Since QEMU 9.1.
 type SevSnpGuestProperties struct {
 	SEVDevice               *string
 	Cbitpos                 *uint32
@@ -1259,7 +1244,7 @@ func (v SevSnpGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TdxGuestProperties is the struct TdxGuestProperties. Since QEMU 10.1. See qom.json.
+// TdxGuestProperties is a struct of qom.json. Since QEMU 10.1.
 //
 // Features: confidential-guest-reset.
 type TdxGuestProperties struct {
@@ -1290,7 +1275,7 @@ func (v TdxGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ThreadContextProperties is the struct ThreadContextProperties. Since QEMU 7.2. See qom.json.
+// ThreadContextProperties is a struct of qom.json. Since QEMU 7.2.
 type ThreadContextProperties struct {
 	CPUAffinity  []uint16
 	NodeAffinity []uint16
@@ -1321,7 +1306,7 @@ func (v ThreadContextProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectType is the enum ObjectType. Since QEMU 6.0. See qom.json.
+// ObjectType is an enum of qom.json. Since QEMU 6.0.
 type ObjectType string
 
 // The values of ObjectType.
@@ -1395,8 +1380,7 @@ const (
 	ObjectTypeMonitorQMP ObjectType = "monitor-qmp"
 )
 
-// ObjectOptions is the union ObjectOptions. [ObjectAdd] sends it. Since QEMU 6.0. See
-// qom.json.
+// ObjectOptions is a union of qom.json. [ObjectAdd] sends it. Since QEMU 6.0.
 type ObjectOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
 	// *RawBranch.
@@ -1647,7 +1631,7 @@ func (v ObjectOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectAdd executes object-add. Since QEMU 2.0. See qom.json.
+// ObjectAdd executes object-add. See qom.json. Since QEMU 2.0.
 type ObjectAdd ObjectOptions
 
 func (r ObjectAdd) MarshalJSON() ([]byte, error) {
@@ -1662,7 +1646,7 @@ func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-add", Args: (*ObjectOptions)(&r)}, opts)
 }
 
-// ObjectDel executes object-del. Since QEMU 2.0. See qom.json.
+// ObjectDel executes object-del. See qom.json. Since QEMU 2.0.
 type ObjectDel struct {
 	ID string
 }
@@ -1683,8 +1667,7 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHmp is the struct ObjectOptionsMonitorHmp. Seen first in QEMU 11.1. See
-// qom.json.
+// ObjectOptionsMonitorHmp is a struct of qom.json. Seen first in QEMU 11.1.
 type ObjectOptionsMonitorHmp struct {
 	Chardev  string
 	Readline *bool
@@ -1703,8 +1686,7 @@ func (v ObjectOptionsMonitorHmp) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectOptionsMonitorQmp is the struct ObjectOptionsMonitorQmp. Seen first in QEMU 11.1. See
-// qom.json.
+// ObjectOptionsMonitorQmp is a struct of qom.json. Seen first in QEMU 11.1.
 type ObjectOptionsMonitorQmp struct {
 	Chardev     string
 	Pretty      *bool
@@ -1725,8 +1707,7 @@ func (v ObjectOptionsMonitorQmp) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectOptionsMonitorQmpCloseAction is the enum ObjectOptionsMonitorQmpCloseAction. Seen
-// first in QEMU 11.1. See qom.json.
+// ObjectOptionsMonitorQmpCloseAction is an enum of qom.json. Seen first in QEMU 11.1.
 type ObjectOptionsMonitorQmpCloseAction string
 
 // The values of ObjectOptionsMonitorQmpCloseAction.

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ReplayMode is the enum ReplayMode. Since QEMU 2.5. See replay.json.
+// ReplayMode is an enum of replay.json. Since QEMU 2.5.
 type ReplayMode string
 
 // The values of ReplayMode.
@@ -18,8 +18,7 @@ const (
 	ReplayModePlay   ReplayMode = "play"
 )
 
-// ReplayInfo is the struct ReplayInfo. [QueryReplay] returns it. Since QEMU 5.2. See
-// replay.json.
+// ReplayInfo is a struct of replay.json. [QueryReplay] returns it. Since QEMU 5.2.
 type ReplayInfo struct {
 	Mode     ReplayMode `json:"mode"`
 	Filename *string    `json:"filename,omitzero"`
@@ -41,7 +40,7 @@ func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryReplay executes query-replay and returns [ReplayInfo]. Since QEMU 5.2. See replay.json.
+// QueryReplay executes query-replay and returns [ReplayInfo]. See replay.json. Since QEMU 5.2.
 type QueryReplay struct{}
 
 func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ReplayInfo, error) {
@@ -52,7 +51,7 @@ func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ReplayBreak executes replay-break. Since QEMU 5.2. See replay.json.
+// ReplayBreak executes replay-break. See replay.json. Since QEMU 5.2.
 type ReplayBreak struct {
 	Icount int64
 }
@@ -73,14 +72,14 @@ func (r ReplayBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-break", Args: &r}, opts)
 }
 
-// ReplayDeleteBreak executes replay-delete-break. Since QEMU 5.2. See replay.json.
+// ReplayDeleteBreak executes replay-delete-break. See replay.json. Since QEMU 5.2.
 type ReplayDeleteBreak struct{}
 
 func (r ReplayDeleteBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-delete-break"}, opts)
 }
 
-// ReplaySeek executes replay-seek. Since QEMU 5.2. See replay.json.
+// ReplaySeek executes replay-seek. See replay.json. Since QEMU 5.2.
 type ReplaySeek struct {
 	Icount int64
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RockerSwitch is the struct RockerSwitch. [QueryRocker] returns it. Since QEMU 2.4. See
-// rocker.json.
+// RockerSwitch is a struct of rocker.json. [QueryRocker] returns it. Since QEMU 2.4.
 type RockerSwitch struct {
 	Name  string `json:"name"`
 	ID    uint64 `json:"id"`
@@ -31,8 +30,8 @@ func (v *RockerSwitch) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRocker executes query-rocker and returns [RockerSwitch]. Since QEMU 2.4. See
-// rocker.json.
+// QueryRocker executes query-rocker and returns [RockerSwitch]. See rocker.json. Since QEMU
+// 2.4.
 type QueryRocker struct {
 	Name string
 }
@@ -57,7 +56,7 @@ func (r QueryRocker) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// RockerPortDuplex is the enum RockerPortDuplex. Since QEMU 2.4. See rocker.json.
+// RockerPortDuplex is an enum of rocker.json. Since QEMU 2.4.
 type RockerPortDuplex string
 
 // The values of RockerPortDuplex.
@@ -66,7 +65,7 @@ const (
 	RockerPortDuplexFull RockerPortDuplex = "full"
 )
 
-// RockerPortAutoneg is the enum RockerPortAutoneg. Since QEMU 2.4. See rocker.json.
+// RockerPortAutoneg is an enum of rocker.json. Since QEMU 2.4.
 type RockerPortAutoneg string
 
 // The values of RockerPortAutoneg.
@@ -75,8 +74,7 @@ const (
 	RockerPortAutonegOn  RockerPortAutoneg = "on"
 )
 
-// RockerPort is the struct RockerPort. [QueryRockerPorts] returns it. Since QEMU 2.4. See
-// rocker.json.
+// RockerPort is a struct of rocker.json. [QueryRockerPorts] returns it. Since QEMU 2.4.
 type RockerPort struct {
 	Name    string            `json:"name"`
 	Enabled bool              `json:"enabled"`
@@ -110,8 +108,8 @@ func (v *RockerPort) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerPorts executes query-rocker-ports and returns a list of [RockerPort]. Since QEMU
-// 2.4. See rocker.json.
+// QueryRockerPorts executes query-rocker-ports and returns a list of [RockerPort]. See
+// rocker.json. Since QEMU 2.4.
 type QueryRockerPorts struct {
 	Name string
 }
@@ -140,7 +138,7 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// RockerOfDpaFlowKey is the struct RockerOfDpaFlowKey. Since QEMU 2.4. See rocker.json.
+// RockerOfDpaFlowKey is a struct of rocker.json. Since QEMU 2.4.
 type RockerOfDpaFlowKey struct {
 	Priority uint32  `json:"priority"`
 	TblID    uint32  `json:"tbl-id"`
@@ -194,7 +192,7 @@ func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDpaFlowMask is the struct RockerOfDpaFlowMask. Since QEMU 2.4. See rocker.json.
+// RockerOfDpaFlowMask is a struct of rocker.json. Since QEMU 2.4.
 type RockerOfDpaFlowMask struct {
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
@@ -232,7 +230,7 @@ func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDpaFlowAction is the struct RockerOfDpaFlowAction. Since QEMU 2.4. See rocker.json.
+// RockerOfDpaFlowAction is a struct of rocker.json. Since QEMU 2.4.
 type RockerOfDpaFlowAction struct {
 	GotoTbl     *uint32 `json:"goto-tbl,omitzero"`
 	GroupID     *uint32 `json:"group-id,omitzero"`
@@ -266,8 +264,8 @@ func (v *RockerOfDpaFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDpaFlow is the struct RockerOfDpaFlow. [QueryRockerOfDpaFlows] returns it. Since
-// QEMU 2.4. See rocker.json.
+// RockerOfDpaFlow is a struct of rocker.json. [QueryRockerOfDpaFlows] returns it. Since QEMU
+// 2.4.
 type RockerOfDpaFlow struct {
 	Cookie uint64                `json:"cookie"`
 	Hits   uint64                `json:"hits"`
@@ -298,7 +296,7 @@ func (v *RockerOfDpaFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryRockerOfDpaFlows executes query-rocker-of-dpa-flows and returns a list of
-// [RockerOfDpaFlow]. Since QEMU 2.4. See rocker.json.
+// [RockerOfDpaFlow]. See rocker.json. Since QEMU 2.4.
 type QueryRockerOfDpaFlows struct {
 	Name  string
 	TblID *uint32
@@ -331,8 +329,8 @@ func (r QueryRockerOfDpaFlows) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// RockerOfDpaGroup is the struct RockerOfDpaGroup. [QueryRockerOfDpaGroups] returns it. Since
-// QEMU 2.4. See rocker.json.
+// RockerOfDpaGroup is a struct of rocker.json. [QueryRockerOfDpaGroups] returns it. Since QEMU
+// 2.4.
 type RockerOfDpaGroup struct {
 	ID        uint32   `json:"id"`
 	Type      uint8    `json:"type"`
@@ -398,7 +396,7 @@ func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryRockerOfDpaGroups executes query-rocker-of-dpa-groups and returns a list of
-// [RockerOfDpaGroup]. Since QEMU 2.4. See rocker.json.
+// [RockerOfDpaGroup]. See rocker.json. Since QEMU 2.4.
 type QueryRockerOfDpaGroups struct {
 	Name string
 	Type *uint8

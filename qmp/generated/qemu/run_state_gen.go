@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RunState is the enum RunState. See run-state.json.
+// RunState is an enum of run-state.json.
 type RunState string
 
 // The values of RunState.
@@ -31,7 +31,7 @@ const (
 	RunStateColo          RunState = "colo"
 )
 
-// ShutdownCause is the enum ShutdownCause. See run-state.json.
+// ShutdownCause is an enum of run-state.json.
 type ShutdownCause string
 
 // The values of ShutdownCause.
@@ -49,8 +49,7 @@ const (
 	ShutdownCauseSnapshotLoad       ShutdownCause = "snapshot-load"
 )
 
-// StatusInfo is the struct StatusInfo. [QueryStatus] returns it. Since QEMU 0.14. See
-// run-state.json.
+// StatusInfo is a struct of run-state.json. [QueryStatus] returns it. Since QEMU 0.14.
 type StatusInfo struct {
 	Running bool     `json:"running"`
 	Status  RunState `json:"status"`
@@ -68,8 +67,8 @@ func (v *StatusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryStatus executes query-status and returns [StatusInfo]. Since QEMU 0.14. See
-// run-state.json.
+// QueryStatus executes query-status and returns [StatusInfo]. See run-state.json. Since QEMU
+// 0.14.
 type QueryStatus struct{}
 
 func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (StatusInfo, error) {
@@ -80,7 +79,7 @@ func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ShutdownEvent is the event SHUTDOWN. Since QEMU 0.12. See run-state.json.
+// ShutdownEvent is the event SHUTDOWN of run-state.json. Since QEMU 0.12.
 //
 // It can follow [Quit], [SystemReset] and [SystemPowerdown].
 type ShutdownEvent struct {
@@ -105,7 +104,7 @@ func (*ShutdownEvent) EventName() string {
 	return EventShutdown
 }
 
-// PowerdownEvent is the event POWERDOWN. Since QEMU 0.12. See run-state.json.
+// PowerdownEvent is the event POWERDOWN of run-state.json. Since QEMU 0.12.
 //
 // It can follow [SystemPowerdown].
 type PowerdownEvent struct{}
@@ -119,7 +118,7 @@ func (*PowerdownEvent) EventName() string {
 	return EventPowerdown
 }
 
-// ResetEvent is the event RESET. Since QEMU 0.12. See run-state.json.
+// ResetEvent is the event RESET of run-state.json. Since QEMU 0.12.
 //
 // It can follow [SystemReset].
 type ResetEvent struct {
@@ -144,7 +143,7 @@ func (*ResetEvent) EventName() string {
 	return EventReset
 }
 
-// StopEvent is the event STOP. Since QEMU 0.12. See run-state.json.
+// StopEvent is the event STOP of run-state.json. Since QEMU 0.12.
 //
 // It can follow [DumpGuestMemory], [Migrate], [SnapshotSave], [SnapshotLoad] and [Stop].
 type StopEvent struct{}
@@ -158,7 +157,7 @@ func (*StopEvent) EventName() string {
 	return EventStop
 }
 
-// ResumeEvent is the event RESUME. Since QEMU 0.12. See run-state.json.
+// ResumeEvent is the event RESUME of run-state.json. Since QEMU 0.12.
 //
 // It can follow [DumpGuestMemory], [MigrateIncoming], [SnapshotSave], [SnapshotLoad] and
 // [Cont].
@@ -173,7 +172,7 @@ func (*ResumeEvent) EventName() string {
 	return EventResume
 }
 
-// SuspendEvent is the event SUSPEND. Since QEMU 1.1. See run-state.json.
+// SuspendEvent is the event SUSPEND of run-state.json. Since QEMU 1.1.
 type SuspendEvent struct{}
 
 func (v *SuspendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -185,7 +184,7 @@ func (*SuspendEvent) EventName() string {
 	return EventSuspend
 }
 
-// SuspendDiskEvent is the event SUSPEND_DISK. Since QEMU 1.2. See run-state.json.
+// SuspendDiskEvent is the event SUSPEND_DISK of run-state.json. Since QEMU 1.2.
 type SuspendDiskEvent struct{}
 
 func (v *SuspendDiskEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -197,7 +196,7 @@ func (*SuspendDiskEvent) EventName() string {
 	return EventSuspendDisk
 }
 
-// WakeupEvent is the event WAKEUP. Since QEMU 1.1. See run-state.json.
+// WakeupEvent is the event WAKEUP of run-state.json. Since QEMU 1.1.
 //
 // It can follow [SystemWakeup].
 type WakeupEvent struct{}
@@ -211,7 +210,7 @@ func (*WakeupEvent) EventName() string {
 	return EventWakeup
 }
 
-// WatchdogEvent is the event WATCHDOG. Since QEMU 0.13. See run-state.json.
+// WatchdogEvent is the event WATCHDOG of run-state.json. Since QEMU 0.13.
 type WatchdogEvent struct {
 	Action WatchdogAction `json:"action"`
 }
@@ -230,7 +229,7 @@ func (*WatchdogEvent) EventName() string {
 	return EventWatchdog
 }
 
-// WatchdogAction is the enum WatchdogAction. Since QEMU 2.1. See run-state.json.
+// WatchdogAction is an enum of run-state.json. Since QEMU 2.1.
 type WatchdogAction string
 
 // The values of WatchdogAction.
@@ -244,7 +243,7 @@ const (
 	WatchdogActionInjectNMI WatchdogAction = "inject-nmi"
 )
 
-// RebootAction is the enum RebootAction. Since QEMU 6.0. See run-state.json.
+// RebootAction is an enum of run-state.json. Since QEMU 6.0.
 type RebootAction string
 
 // The values of RebootAction.
@@ -253,7 +252,7 @@ const (
 	RebootActionShutdown RebootAction = "shutdown"
 )
 
-// ShutdownAction is the enum ShutdownAction. Since QEMU 6.0. See run-state.json.
+// ShutdownAction is an enum of run-state.json. Since QEMU 6.0.
 type ShutdownAction string
 
 // The values of ShutdownAction.
@@ -262,7 +261,7 @@ const (
 	ShutdownActionPause    ShutdownAction = "pause"
 )
 
-// PanicAction is the enum PanicAction. Since QEMU 6.0. See run-state.json.
+// PanicAction is an enum of run-state.json. Since QEMU 6.0.
 type PanicAction string
 
 // The values of PanicAction.
@@ -273,7 +272,7 @@ const (
 	PanicActionNone        PanicAction = "none"
 )
 
-// WatchdogSetAction executes watchdog-set-action. Since QEMU 2.11. See run-state.json.
+// WatchdogSetAction executes watchdog-set-action. See run-state.json. Since QEMU 2.11.
 type WatchdogSetAction struct {
 	Action WatchdogAction
 }
@@ -294,7 +293,7 @@ func (r WatchdogSetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "watchdog-set-action", Args: &r}, opts)
 }
 
-// SetAction executes set-action. Since QEMU 6.0. See run-state.json.
+// SetAction executes set-action. See run-state.json. Since QEMU 6.0.
 type SetAction struct {
 	Reboot   *RebootAction
 	Shutdown *ShutdownAction
@@ -321,7 +320,7 @@ func (r SetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-action", Args: &r}, opts)
 }
 
-// GuestPanickedEvent is the event GUEST_PANICKED. Since QEMU 1.5. See run-state.json.
+// GuestPanickedEvent is the event GUEST_PANICKED of run-state.json. Since QEMU 1.5.
 type GuestPanickedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -345,7 +344,7 @@ func (*GuestPanickedEvent) EventName() string {
 	return EventGuestPanicked
 }
 
-// GuestCrashloadedEvent is the event GUEST_CRASHLOADED. Since QEMU 5.0. See run-state.json.
+// GuestCrashloadedEvent is the event GUEST_CRASHLOADED of run-state.json. Since QEMU 5.0.
 type GuestCrashloadedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -369,7 +368,7 @@ func (*GuestCrashloadedEvent) EventName() string {
 	return EventGuestCrashloaded
 }
 
-// GuestPvshutdownEvent is the event GUEST_PVSHUTDOWN. Since QEMU 9.1. See run-state.json.
+// GuestPvshutdownEvent is the event GUEST_PVSHUTDOWN of run-state.json. Since QEMU 9.1.
 type GuestPvshutdownEvent struct{}
 
 func (v *GuestPvshutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -381,7 +380,7 @@ func (*GuestPvshutdownEvent) EventName() string {
 	return EventGuestPvshutdown
 }
 
-// GuestPanicAction is the enum GuestPanicAction. Since QEMU 2.1. See run-state.json.
+// GuestPanicAction is an enum of run-state.json. Since QEMU 2.1.
 type GuestPanicAction string
 
 // The values of GuestPanicAction.
@@ -391,8 +390,7 @@ const (
 	GuestPanicActionRun      GuestPanicAction = "run"
 )
 
-// GuestPanicInformationType is the enum GuestPanicInformationType. Since QEMU 2.9. See
-// run-state.json.
+// GuestPanicInformationType is an enum of run-state.json. Since QEMU 2.9.
 type GuestPanicInformationType string
 
 // The values of GuestPanicInformationType.
@@ -404,8 +402,7 @@ const (
 	GuestPanicInformationTypeSEV GuestPanicInformationType = "sev"
 )
 
-// GuestPanicInformation is the union GuestPanicInformation. Since QEMU 2.9. See
-// run-state.json.
+// GuestPanicInformation is a union of run-state.json. Since QEMU 2.9.
 type GuestPanicInformation struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestPanicInformationType `json:"type"`
@@ -463,8 +460,7 @@ func (v *GuestPanicInformation) DecodeBranch(end bool) (wire.MemberDecoder, bool
 	return v.Branch, true
 }
 
-// GuestPanicInformationHyperV is the struct GuestPanicInformationHyperV. Since QEMU 2.9. See
-// run-state.json.
+// GuestPanicInformationHyperV is a struct of run-state.json. Since QEMU 2.9.
 type GuestPanicInformationHyperV struct {
 	Arg1 uint64 `json:"arg1"`
 	Arg2 uint64 `json:"arg2"`
@@ -494,7 +490,7 @@ func (v *GuestPanicInformationHyperV) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// S390CrashReason is the enum S390CrashReason. Since QEMU 2.12. See run-state.json.
+// S390CrashReason is an enum of run-state.json. Since QEMU 2.12.
 type S390CrashReason string
 
 // The values of S390CrashReason.
@@ -506,8 +502,7 @@ const (
 	S390CrashReasonOpintLoop    S390CrashReason = "opint-loop"
 )
 
-// GuestPanicInformationS390 is the struct GuestPanicInformationS390. Since QEMU 2.12. See
-// run-state.json.
+// GuestPanicInformationS390 is a struct of run-state.json. Since QEMU 2.12.
 type GuestPanicInformationS390 struct {
 	Core    uint32          `json:"core"`
 	PswMask uint64          `json:"psw-mask"`
@@ -533,8 +528,7 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestPanicInformationTdx is the struct GuestPanicInformationTdx. Since QEMU 10.1. See
-// run-state.json.
+// GuestPanicInformationTdx is a struct of run-state.json. Since QEMU 10.1.
 type GuestPanicInformationTdx struct {
 	ErrorCode uint32  `json:"error-code"`
 	Message   string  `json:"message"`
@@ -556,7 +550,7 @@ func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// MemoryFailureEvent is the event MEMORY_FAILURE. Since QEMU 5.2. See run-state.json.
+// MemoryFailureEvent is the event MEMORY_FAILURE of run-state.json. Since QEMU 5.2.
 type MemoryFailureEvent struct {
 	Recipient MemoryFailureRecipient `json:"recipient"`
 	Action    MemoryFailureAction    `json:"action"`
@@ -583,8 +577,7 @@ func (*MemoryFailureEvent) EventName() string {
 	return EventMemoryFailure
 }
 
-// MemoryFailureRecipient is the enum MemoryFailureRecipient. Since QEMU 5.2. See
-// run-state.json.
+// MemoryFailureRecipient is an enum of run-state.json. Since QEMU 5.2.
 type MemoryFailureRecipient string
 
 // The values of MemoryFailureRecipient.
@@ -593,7 +586,7 @@ const (
 	MemoryFailureRecipientGuest      MemoryFailureRecipient = "guest"
 )
 
-// MemoryFailureAction is the enum MemoryFailureAction. Since QEMU 5.2. See run-state.json.
+// MemoryFailureAction is an enum of run-state.json. Since QEMU 5.2.
 type MemoryFailureAction string
 
 // The values of MemoryFailureAction.
@@ -604,7 +597,7 @@ const (
 	MemoryFailureActionReset  MemoryFailureAction = "reset"
 )
 
-// MemoryFailureFlags is the struct MemoryFailureFlags. Since QEMU 5.2. See run-state.json.
+// MemoryFailureFlags is a struct of run-state.json. Since QEMU 5.2.
 type MemoryFailureFlags struct {
 	ActionRequired bool `json:"action-required"`
 	Recursive      bool `json:"recursive"`
@@ -622,7 +615,7 @@ func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NotifyVmexitOption is the enum NotifyVmexitOption. Since QEMU 7.2. See run-state.json.
+// NotifyVmexitOption is an enum of run-state.json. Since QEMU 7.2.
 type NotifyVmexitOption string
 
 // The values of NotifyVmexitOption.
@@ -632,8 +625,7 @@ const (
 	NotifyVmexitOptionDisable       NotifyVmexitOption = "disable"
 )
 
-// GuestPanicInformationSev is the struct GuestPanicInformationSev. Seen first in QEMU 11.1.
-// See run-state.json.
+// GuestPanicInformationSev is a struct of run-state.json. Seen first in QEMU 11.1.
 type GuestPanicInformationSev struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`

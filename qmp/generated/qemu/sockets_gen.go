@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NetworkAddressFamily is the enum NetworkAddressFamily. Since QEMU 2.1. See sockets.json.
+// NetworkAddressFamily is an enum of sockets.json. Since QEMU 2.1.
 type NetworkAddressFamily string
 
 // The values of NetworkAddressFamily.
@@ -19,7 +19,7 @@ const (
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
-// InetSocketAddressBase is the struct InetSocketAddressBase. See sockets.json.
+// InetSocketAddressBase is a struct of sockets.json.
 type InetSocketAddressBase struct {
 	Host string
 	Port string
@@ -38,7 +38,7 @@ func (v InetSocketAddressBase) String() string {
 	return qmp.Format(&v)
 }
 
-// InetSocketAddress is the struct InetSocketAddress. Since QEMU 1.3. See sockets.json.
+// InetSocketAddress is a struct of sockets.json. Since QEMU 1.3.
 type InetSocketAddress struct {
 	Host      string  `json:"host"`
 	Port      string  `json:"port"`
@@ -126,7 +126,7 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// UnixSocketAddress is the struct UnixSocketAddress. Since QEMU 1.3. See sockets.json.
+// UnixSocketAddress is a struct of sockets.json. Since QEMU 1.3.
 type UnixSocketAddress struct {
 	Path string `json:"path"`
 	// Only in a QEMU built with CONFIG_LINUX.
@@ -164,7 +164,7 @@ func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VsockSocketAddress is the struct VsockSocketAddress. Since QEMU 2.8. See sockets.json.
+// VsockSocketAddress is a struct of sockets.json. Since QEMU 2.8.
 type VsockSocketAddress struct {
 	Cid  string `json:"cid"`
 	Port string `json:"port"`
@@ -195,7 +195,7 @@ func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FdSocketAddress is the struct FdSocketAddress. Since QEMU 1.2. See sockets.json.
+// FdSocketAddress is a struct of sockets.json. Since QEMU 1.2.
 type FdSocketAddress struct {
 	Str string `json:"str"`
 }
@@ -221,8 +221,7 @@ func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InetSocketAddressWrapper is the struct InetSocketAddressWrapper. Since QEMU 1.3. See
-// sockets.json.
+// InetSocketAddressWrapper is a struct of sockets.json. Since QEMU 1.3.
 type InetSocketAddressWrapper struct {
 	Data InetSocketAddress
 }
@@ -239,8 +238,7 @@ func (v InetSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// UnixSocketAddressWrapper is the struct UnixSocketAddressWrapper. Since QEMU 1.3. See
-// sockets.json.
+// UnixSocketAddressWrapper is a struct of sockets.json. Since QEMU 1.3.
 type UnixSocketAddressWrapper struct {
 	Data UnixSocketAddress
 }
@@ -257,8 +255,7 @@ func (v UnixSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// VsockSocketAddressWrapper is the struct VsockSocketAddressWrapper. Since QEMU 2.8. See
-// sockets.json.
+// VsockSocketAddressWrapper is a struct of sockets.json. Since QEMU 2.8.
 type VsockSocketAddressWrapper struct {
 	Data VsockSocketAddress
 }
@@ -275,8 +272,7 @@ func (v VsockSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// FdSocketAddressWrapper is the struct FdSocketAddressWrapper. Since QEMU 1.3. See
-// sockets.json.
+// FdSocketAddressWrapper is a struct of sockets.json. Since QEMU 1.3.
 type FdSocketAddressWrapper struct {
 	Data FdSocketAddress
 }
@@ -293,7 +289,7 @@ func (v FdSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressLegacy is the union SocketAddressLegacy. Since QEMU 1.3. See sockets.json.
+// SocketAddressLegacy is a union of sockets.json. Since QEMU 1.3.
 type SocketAddressLegacy struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType
@@ -348,7 +344,7 @@ func (v SocketAddressLegacy) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressType is the enum SocketAddressType. Since QEMU 2.9. See sockets.json.
+// SocketAddressType is an enum of sockets.json. Since QEMU 2.9.
 type SocketAddressType string
 
 // The values of SocketAddressType.
@@ -359,7 +355,7 @@ const (
 	SocketAddressTypeFd    SocketAddressType = "fd"
 )
 
-// SocketAddress is the union SocketAddress. Since QEMU 2.9. See sockets.json.
+// SocketAddress is a union of sockets.json. Since QEMU 2.9.
 type SocketAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType `json:"type"`

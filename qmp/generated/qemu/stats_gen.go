@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// StatsType is the enum StatsType. Since QEMU 7.1. See stats.json.
+// StatsType is an enum of stats.json. Since QEMU 7.1.
 type StatsType string
 
 // The values of StatsType.
@@ -20,7 +20,7 @@ const (
 	StatsTypeLog2Histogram   StatsType = "log2-histogram"
 )
 
-// StatsUnit is the enum StatsUnit. Since QEMU 7.1. See stats.json.
+// StatsUnit is an enum of stats.json. Since QEMU 7.1.
 type StatsUnit string
 
 // The values of StatsUnit.
@@ -31,7 +31,7 @@ const (
 	StatsUnitBoolean StatsUnit = "boolean"
 )
 
-// StatsProvider is the enum StatsProvider. Since QEMU 7.1. See stats.json.
+// StatsProvider is an enum of stats.json. Since QEMU 7.1.
 type StatsProvider string
 
 // The values of StatsProvider.
@@ -40,7 +40,7 @@ const (
 	StatsProviderCryptodev StatsProvider = "cryptodev"
 )
 
-// StatsTarget is the enum StatsTarget. Since QEMU 7.1. See stats.json.
+// StatsTarget is an enum of stats.json. Since QEMU 7.1.
 type StatsTarget string
 
 // The values of StatsTarget.
@@ -50,7 +50,7 @@ const (
 	StatsTargetCryptodev StatsTarget = "cryptodev"
 )
 
-// StatsRequest is the struct StatsRequest. Since QEMU 7.1. See stats.json.
+// StatsRequest is a struct of stats.json. Since QEMU 7.1.
 type StatsRequest struct {
 	Provider StatsProvider
 	Names    []string
@@ -75,7 +75,7 @@ func (v StatsRequest) String() string {
 	return qmp.Format(&v)
 }
 
-// StatsVCPUFilter is the struct StatsVCPUFilter. Since QEMU 7.1. See stats.json.
+// StatsVCPUFilter is a struct of stats.json. Since QEMU 7.1.
 type StatsVCPUFilter struct {
 	VCPUs []string
 }
@@ -98,7 +98,7 @@ func (v StatsVCPUFilter) String() string {
 	return qmp.Format(&v)
 }
 
-// StatsFilter is the union StatsFilter. [QueryStats] sends it. Since QEMU 7.1. See stats.json.
+// StatsFilter is a union of stats.json. [QueryStats] sends it. Since QEMU 7.1.
 type StatsFilter struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target    StatsTarget
@@ -150,8 +150,7 @@ func (v StatsFilter) String() string {
 	return qmp.Format(&v)
 }
 
-// StatsValue is the alternate StatsValue. Exactly one of its fields is set. Since QEMU 7.1.
-// See stats.json.
+// StatsValue is an alternate of stats.json. Exactly one of its fields is set. Since QEMU 7.1.
 type StatsValue struct {
 	Scalar  *uint64  `json:",omitzero"`
 	Boolean *bool    `json:",omitzero"`
@@ -175,7 +174,7 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	}
 }
 
-// Stats is the struct Stats. Since QEMU 7.1. See stats.json.
+// Stats is a struct of stats.json. Since QEMU 7.1.
 type Stats struct {
 	Name  string     `json:"name"`
 	Value StatsValue `json:"value"`
@@ -193,8 +192,7 @@ func (v *Stats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsResult is the struct StatsResult. [QueryStats] returns it. Since QEMU 7.1. See
-// stats.json.
+// StatsResult is a struct of stats.json. [QueryStats] returns it. Since QEMU 7.1.
 type StatsResult struct {
 	Provider StatsProvider `json:"provider"`
 	QOMPath  *string       `json:"qom-path,omitzero"`
@@ -220,8 +218,8 @@ func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryStats executes query-stats and returns a list of [StatsResult]. Since QEMU 7.1. See
-// stats.json.
+// QueryStats executes query-stats and returns a list of [StatsResult]. See stats.json. Since
+// QEMU 7.1.
 type QueryStats StatsFilter
 
 func (r QueryStats) MarshalJSON() ([]byte, error) {
@@ -244,7 +242,7 @@ func (r QueryStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// StatsSchemaValue is the struct StatsSchemaValue. Since QEMU 7.1. See stats.json.
+// StatsSchemaValue is a struct of stats.json. Since QEMU 7.1.
 type StatsSchemaValue struct {
 	Name       string     `json:"name"`
 	Type       StatsType  `json:"type"`
@@ -278,8 +276,7 @@ func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsSchema is the struct StatsSchema. [QueryStatsSchemas] returns it. Since QEMU 7.1. See
-// stats.json.
+// StatsSchema is a struct of stats.json. [QueryStatsSchemas] returns it. Since QEMU 7.1.
 type StatsSchema struct {
 	Provider StatsProvider      `json:"provider"`
 	Target   StatsTarget        `json:"target"`
@@ -305,8 +302,8 @@ func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryStatsSchemas executes query-stats-schemas and returns a list of [StatsSchema]. Since
-// QEMU 7.1. See stats.json.
+// QueryStatsSchemas executes query-stats-schemas and returns a list of [StatsSchema]. See
+// stats.json. Since QEMU 7.1.
 type QueryStatsSchemas struct {
 	Provider *StatsProvider
 }

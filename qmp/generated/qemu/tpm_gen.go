@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TpmModel is the enum TpmModel. [QueryTPMModels] returns it. Since QEMU 1.5. See tpm.json.
+// TpmModel is an enum of tpm.json. [QueryTPMModels] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TpmModel string
@@ -20,8 +20,8 @@ const (
 	TpmModelTPMSpapr TpmModel = "tpm-spapr"
 )
 
-// QueryTPMModels executes query-tpm-models and returns a list of [TpmModel]. Since QEMU 1.5.
-// See tpm.json.
+// QueryTPMModels executes query-tpm-models and returns a list of [TpmModel]. See tpm.json.
+// Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMModels struct{}
@@ -37,7 +37,7 @@ func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// TpmType is the enum TpmType. [QueryTPMTypes] returns it. Since QEMU 1.5. See tpm.json.
+// TpmType is an enum of tpm.json. [QueryTPMTypes] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TpmType string
@@ -48,8 +48,8 @@ const (
 	TpmTypeEmulator    TpmType = "emulator"
 )
 
-// QueryTPMTypes executes query-tpm-types and returns a list of [TpmType]. Since QEMU 1.5. See
-// tpm.json.
+// QueryTPMTypes executes query-tpm-types and returns a list of [TpmType]. See tpm.json. Since
+// QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMTypes struct{}
@@ -65,7 +65,7 @@ func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// TPMPassthroughOptions is the struct TPMPassthroughOptions. Since QEMU 1.5. See tpm.json.
+// TPMPassthroughOptions is a struct of tpm.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMPassthroughOptions struct {
@@ -85,7 +85,7 @@ func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMEmulatorOptions is the struct TPMEmulatorOptions. Since QEMU 2.11. See tpm.json.
+// TPMEmulatorOptions is a struct of tpm.json. Since QEMU 2.11.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMEmulatorOptions struct {
@@ -101,8 +101,7 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMPassthroughOptionsWrapper is the struct TPMPassthroughOptionsWrapper. Since QEMU 1.5. See
-// tpm.json.
+// TPMPassthroughOptionsWrapper is a struct of tpm.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMPassthroughOptionsWrapper struct {
@@ -118,8 +117,7 @@ func (v *TPMPassthroughOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// TPMEmulatorOptionsWrapper is the struct TPMEmulatorOptionsWrapper. Since QEMU 2.11. See
-// tpm.json.
+// TPMEmulatorOptionsWrapper is a struct of tpm.json. Since QEMU 2.11.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMEmulatorOptionsWrapper struct {
@@ -135,7 +133,7 @@ func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TpmTypeOptions is the union TpmTypeOptions. Since QEMU 1.5. See tpm.json.
+// TpmTypeOptions is a union of tpm.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TpmTypeOptions struct {
@@ -186,7 +184,7 @@ func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// TPMInfo is the struct TPMInfo. [QueryTPM] returns it. Since QEMU 1.5. See tpm.json.
+// TPMInfo is a struct of tpm.json. [QueryTPM] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMInfo struct {
@@ -210,7 +208,7 @@ func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTPM executes query-tpm and returns a list of [TPMInfo]. Since QEMU 1.5. See tpm.json.
+// QueryTPM executes query-tpm and returns a list of [TPMInfo]. See tpm.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPM struct{}

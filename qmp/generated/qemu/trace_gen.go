@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TraceEventState is the enum TraceEventState. Since QEMU 2.2. See trace.json.
+// TraceEventState is an enum of trace.json. Since QEMU 2.2.
 type TraceEventState string
 
 // The values of TraceEventState.
@@ -18,8 +18,7 @@ const (
 	TraceEventStateEnabled     TraceEventState = "enabled"
 )
 
-// TraceEventInfo is the struct TraceEventInfo. [TraceEventGetState] returns it. Since QEMU
-// 2.2. See trace.json.
+// TraceEventInfo is a struct of trace.json. [TraceEventGetState] returns it. Since QEMU 2.2.
 type TraceEventInfo struct {
 	Name  string          `json:"name"`
 	State TraceEventState `json:"state"`
@@ -38,7 +37,7 @@ func (v *TraceEventInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // TraceEventGetState executes trace-event-get-state and returns a list of [TraceEventInfo].
-// Since QEMU 2.2. See trace.json.
+// See trace.json. Since QEMU 2.2.
 type TraceEventGetState struct {
 	Name string
 }
@@ -67,7 +66,7 @@ func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// TraceEventSetState executes trace-event-set-state. Since QEMU 2.2. See trace.json.
+// TraceEventSetState executes trace-event-set-state. See trace.json. Since QEMU 2.2.
 type TraceEventSetState struct {
 	Name              string
 	Enable            bool

@@ -2,7 +2,7 @@
 
 package qemu
 
-// UefiVariable is the struct UefiVariable. Since QEMU 10.0. See uefi.json.
+// UefiVariable is a struct of uefi.json. Since QEMU 10.0.
 type UefiVariable struct {
 	GUID   string
 	Name   string
@@ -12,7 +12,7 @@ type UefiVariable struct {
 	Digest *string
 }
 
-// UefiVarStore is the struct UefiVarStore. Since QEMU 10.0. See uefi.json.
+// UefiVarStore is a struct of uefi.json. Since QEMU 10.0.
 type UefiVarStore struct {
 	Version   int64
 	Variables []UefiVariable

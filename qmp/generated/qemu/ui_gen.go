@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DisplayProtocol is the enum DisplayProtocol. Since QEMU 7.0. See ui.json.
+// DisplayProtocol is an enum of ui.json. Since QEMU 7.0.
 type DisplayProtocol string
 
 // The values of DisplayProtocol.
@@ -17,7 +17,7 @@ const (
 	DisplayProtocolSpice DisplayProtocol = "spice"
 )
 
-// SetPasswordAction is the enum SetPasswordAction. Since QEMU 7.0. See ui.json.
+// SetPasswordAction is an enum of ui.json. Since QEMU 7.0.
 type SetPasswordAction string
 
 // The values of SetPasswordAction.
@@ -27,8 +27,7 @@ const (
 	SetPasswordActionDisconnect SetPasswordAction = "disconnect"
 )
 
-// SetPasswordOptions is the union SetPasswordOptions. [SetPassword] sends it. Since QEMU 7.0.
-// See ui.json.
+// SetPasswordOptions is a union of ui.json. [SetPassword] sends it. Since QEMU 7.0.
 type SetPasswordOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Protocol DisplayProtocol
@@ -78,7 +77,7 @@ func (v SetPasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SetPasswordOptionsVnc is the struct SetPasswordOptionsVnc. Since QEMU 7.0. See ui.json.
+// SetPasswordOptionsVnc is a struct of ui.json. Since QEMU 7.0.
 type SetPasswordOptionsVnc struct {
 	Display *string
 }
@@ -95,7 +94,7 @@ func (v SetPasswordOptionsVnc) String() string {
 	return qmp.Format(&v)
 }
 
-// SetPassword executes set_password. Since QEMU 0.14. See ui.json.
+// SetPassword executes set_password. See ui.json. Since QEMU 0.14.
 type SetPassword SetPasswordOptions
 
 func (r SetPassword) MarshalJSON() ([]byte, error) {
@@ -110,8 +109,7 @@ func (r SetPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set_password", Args: (*SetPasswordOptions)(&r)}, opts)
 }
 
-// ExpirePasswordOptions is the union ExpirePasswordOptions. [ExpirePassword] sends it. Since
-// QEMU 7.0. See ui.json.
+// ExpirePasswordOptions is a union of ui.json. [ExpirePassword] sends it. Since QEMU 7.0.
 type ExpirePasswordOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Protocol DisplayProtocol
@@ -158,8 +156,7 @@ func (v ExpirePasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ExpirePasswordOptionsVnc is the struct ExpirePasswordOptionsVnc. Since QEMU 7.0. See
-// ui.json.
+// ExpirePasswordOptionsVnc is a struct of ui.json. Since QEMU 7.0.
 type ExpirePasswordOptionsVnc struct {
 	Display *string
 }
@@ -176,7 +173,7 @@ func (v ExpirePasswordOptionsVnc) String() string {
 	return qmp.Format(&v)
 }
 
-// ExpirePassword executes expire_password. Since QEMU 0.14. See ui.json.
+// ExpirePassword executes expire_password. See ui.json. Since QEMU 0.14.
 type ExpirePassword ExpirePasswordOptions
 
 func (r ExpirePassword) MarshalJSON() ([]byte, error) {
@@ -191,7 +188,7 @@ func (r ExpirePassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "expire_password", Args: (*ExpirePasswordOptions)(&r)}, opts)
 }
 
-// ImageFormat is the enum ImageFormat. Since QEMU 7.1. See ui.json.
+// ImageFormat is an enum of ui.json. Since QEMU 7.1.
 type ImageFormat string
 
 // The values of ImageFormat.
@@ -200,7 +197,7 @@ const (
 	ImageFormatPNG ImageFormat = "png"
 )
 
-// Screendump executes screendump. Since QEMU 0.14. See ui.json.
+// Screendump executes screendump. See ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_PIXMAN.
 type Screendump struct {
@@ -229,7 +226,7 @@ func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return qmp.Do(ctx, x, &qmp.Call{Command: "screendump", Args: &r}, opts)
 }
 
-// SpiceBasicInfo is the struct SpiceBasicInfo. Since QEMU 2.1. See ui.json.
+// SpiceBasicInfo is a struct of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceBasicInfo struct {
@@ -253,7 +250,7 @@ func (v *SpiceBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceServerInfo is the struct SpiceServerInfo. Since QEMU 2.1. See ui.json.
+// SpiceServerInfo is a struct of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceServerInfo struct {
@@ -281,7 +278,7 @@ func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceChannel is the struct SpiceChannel. Since QEMU 0.14. See ui.json.
+// SpiceChannel is a struct of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceChannel struct {
@@ -321,7 +318,7 @@ func (v *SpiceChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceQueryMouseMode is the enum SpiceQueryMouseMode. Since QEMU 1.1. See ui.json.
+// SpiceQueryMouseMode is an enum of ui.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceQueryMouseMode string
@@ -333,7 +330,7 @@ const (
 	SpiceQueryMouseModeUnknown SpiceQueryMouseMode = "unknown"
 )
 
-// SpiceInfo is the struct SpiceInfo. [QuerySpice] returns it. Since QEMU 0.14. See ui.json.
+// SpiceInfo is a struct of ui.json. [QuerySpice] returns it. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceInfo struct {
@@ -385,7 +382,7 @@ func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySpice executes query-spice and returns [SpiceInfo]. Since QEMU 0.14. See ui.json.
+// QuerySpice executes query-spice and returns [SpiceInfo]. See ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type QuerySpice struct{}
@@ -398,7 +395,7 @@ func (r QuerySpice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// SpiceConnectedEvent is the event SPICE_CONNECTED. Since QEMU 0.14. See ui.json.
+// SpiceConnectedEvent is the event SPICE_CONNECTED of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceConnectedEvent struct {
@@ -423,7 +420,7 @@ func (*SpiceConnectedEvent) EventName() string {
 	return EventSpiceConnected
 }
 
-// SpiceInitializedEvent is the event SPICE_INITIALIZED. Since QEMU 0.14. See ui.json.
+// SpiceInitializedEvent is the event SPICE_INITIALIZED of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceInitializedEvent struct {
@@ -448,7 +445,7 @@ func (*SpiceInitializedEvent) EventName() string {
 	return EventSpiceInitialized
 }
 
-// SpiceDisconnectedEvent is the event SPICE_DISCONNECTED. Since QEMU 0.14. See ui.json.
+// SpiceDisconnectedEvent is the event SPICE_DISCONNECTED of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceDisconnectedEvent struct {
@@ -473,8 +470,7 @@ func (*SpiceDisconnectedEvent) EventName() string {
 	return EventSpiceDisconnected
 }
 
-// SpiceMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED. Since QEMU 1.3. See
-// ui.json.
+// SpiceMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED of ui.json. Since QEMU 1.3.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SpiceMigrateCompletedEvent struct{}
@@ -488,7 +484,7 @@ func (*SpiceMigrateCompletedEvent) EventName() string {
 	return EventSpiceMigrateCompleted
 }
 
-// VncBasicInfo is the struct VncBasicInfo. Since QEMU 2.1. See ui.json.
+// VncBasicInfo is a struct of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncBasicInfo struct {
@@ -516,7 +512,7 @@ func (v *VncBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncServerInfo is the struct VncServerInfo. Since QEMU 2.1. See ui.json.
+// VncServerInfo is a struct of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncServerInfo struct {
@@ -548,7 +544,7 @@ func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncClientInfo is the struct VncClientInfo. Since QEMU 0.14. See ui.json.
+// VncClientInfo is a struct of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncClientInfo struct {
@@ -584,7 +580,7 @@ func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncInfo is the struct VncInfo. [QueryVNC] returns it. Since QEMU 0.14. See ui.json.
+// VncInfo is a struct of ui.json. [QueryVNC] returns it. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncInfo struct {
@@ -624,7 +620,7 @@ func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncPrimaryAuth is the enum VncPrimaryAuth. Since QEMU 2.3. See ui.json.
+// VncPrimaryAuth is an enum of ui.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncPrimaryAuth string
@@ -642,7 +638,7 @@ const (
 	VncPrimaryAuthSASL     VncPrimaryAuth = "sasl"
 )
 
-// VncVencryptSubAuth is the enum VncVencryptSubAuth. Since QEMU 2.3. See ui.json.
+// VncVencryptSubAuth is an enum of ui.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncVencryptSubAuth string
@@ -660,7 +656,7 @@ const (
 	VncVencryptSubAuthX509SASL  VncVencryptSubAuth = "x509-sasl"
 )
 
-// VncServerInfo2 is the struct VncServerInfo2. Since QEMU 2.9. See ui.json.
+// VncServerInfo2 is a struct of ui.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncServerInfo2 struct {
@@ -696,7 +692,7 @@ func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncInfo2 is the struct VncInfo2. [QueryVNCServers] returns it. Since QEMU 2.3. See ui.json.
+// VncInfo2 is a struct of ui.json. [QueryVNCServers] returns it. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VncInfo2 struct {
@@ -740,7 +736,7 @@ func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVNC executes query-vnc and returns [VncInfo]. Since QEMU 0.14. See ui.json.
+// QueryVNC executes query-vnc and returns [VncInfo]. See ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNC struct{}
@@ -753,8 +749,8 @@ func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// QueryVNCServers executes query-vnc-servers and returns a list of [VncInfo2]. Since QEMU 2.3.
-// See ui.json.
+// QueryVNCServers executes query-vnc-servers and returns a list of [VncInfo2]. See ui.json.
+// Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNCServers struct{}
@@ -771,7 +767,7 @@ func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// ChangeVNCPassword executes change-vnc-password. Since QEMU 1.1. See ui.json.
+// ChangeVNCPassword executes change-vnc-password. See ui.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type ChangeVNCPassword struct {
@@ -795,7 +791,7 @@ func (r ChangeVNCPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-vnc-password", Args: &r}, opts)
 }
 
-// VNCConnectedEvent is the event VNC_CONNECTED. Since QEMU 0.13. See ui.json.
+// VNCConnectedEvent is the event VNC_CONNECTED of ui.json. Since QEMU 0.13.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCConnectedEvent struct {
@@ -820,7 +816,7 @@ func (*VNCConnectedEvent) EventName() string {
 	return EventVNCConnected
 }
 
-// VNCInitializedEvent is the event VNC_INITIALIZED. Since QEMU 0.13. See ui.json.
+// VNCInitializedEvent is the event VNC_INITIALIZED of ui.json. Since QEMU 0.13.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInitializedEvent struct {
@@ -845,7 +841,7 @@ func (*VNCInitializedEvent) EventName() string {
 	return EventVNCInitialized
 }
 
-// VNCDisconnectedEvent is the event VNC_DISCONNECTED. Since QEMU 0.13. See ui.json.
+// VNCDisconnectedEvent is the event VNC_DISCONNECTED of ui.json. Since QEMU 0.13.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCDisconnectedEvent struct {
@@ -870,7 +866,7 @@ func (*VNCDisconnectedEvent) EventName() string {
 	return EventVNCDisconnected
 }
 
-// MouseInfo is the struct MouseInfo. [QueryMice] returns it. Since QEMU 0.14. See ui.json.
+// MouseInfo is a struct of ui.json. [QueryMice] returns it. Since QEMU 0.14.
 type MouseInfo struct {
 	Name     string `json:"name"`
 	Index    int64  `json:"index"`
@@ -896,8 +892,8 @@ func (v *MouseInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMice executes query-mice and returns a list of [MouseInfo]. Since QEMU 0.14. See
-// ui.json.
+// QueryMice executes query-mice and returns a list of [MouseInfo]. See ui.json. Since QEMU
+// 0.14.
 type QueryMice struct{}
 
 func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MouseInfo, error) {
@@ -912,7 +908,7 @@ func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// QKeyCode is the enum QKeyCode. Since QEMU 1.3. See ui.json.
+// QKeyCode is an enum of ui.json. Since QEMU 1.3.
 type QKeyCode string
 
 // The values of QKeyCode.
@@ -1081,7 +1077,7 @@ const (
 	QKeyCodeF24              QKeyCode = "f24"
 )
 
-// KeyValueKind is the enum KeyValueKind. Since QEMU 1.3. See ui.json.
+// KeyValueKind is an enum of ui.json. Since QEMU 1.3.
 type KeyValueKind string
 
 // The values of KeyValueKind.
@@ -1090,7 +1086,7 @@ const (
 	KeyValueKindQcode  KeyValueKind = "qcode"
 )
 
-// IntWrapper is the struct IntWrapper. Since QEMU 1.3. See ui.json.
+// IntWrapper is a struct of ui.json. Since QEMU 1.3.
 type IntWrapper struct {
 	Data int64
 }
@@ -1107,7 +1103,7 @@ func (v IntWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// QKeyCodeWrapper is the struct QKeyCodeWrapper. Since QEMU 1.3. See ui.json.
+// QKeyCodeWrapper is a struct of ui.json. Since QEMU 1.3.
 type QKeyCodeWrapper struct {
 	Data QKeyCode
 }
@@ -1124,7 +1120,7 @@ func (v QKeyCodeWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// KeyValue is the union KeyValue. Since QEMU 1.3. See ui.json.
+// KeyValue is a union of ui.json. Since QEMU 1.3.
 type KeyValue struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type KeyValueKind
@@ -1170,7 +1166,7 @@ func (v KeyValue) String() string {
 	return qmp.Format(&v)
 }
 
-// SendKey executes send-key. Since QEMU 1.3. See ui.json.
+// SendKey executes send-key. See ui.json. Since QEMU 1.3.
 type SendKey struct {
 	Keys     []KeyValue
 	HoldTime *int64
@@ -1197,7 +1193,7 @@ func (r SendKey) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "send-key", Args: &r}, opts)
 }
 
-// InputButton is the enum InputButton. Since QEMU 2.0. See ui.json.
+// InputButton is an enum of ui.json. Since QEMU 2.0.
 type InputButton string
 
 // The values of InputButton.
@@ -1214,7 +1210,7 @@ const (
 	InputButtonTouch      InputButton = "touch"
 )
 
-// InputAxis is the enum InputAxis. Since QEMU 2.0. See ui.json.
+// InputAxis is an enum of ui.json. Since QEMU 2.0.
 type InputAxis string
 
 // The values of InputAxis.
@@ -1223,7 +1219,7 @@ const (
 	InputAxisY InputAxis = "y"
 )
 
-// InputMultiTouchType is the enum InputMultiTouchType. Since QEMU 8.1. See ui.json.
+// InputMultiTouchType is an enum of ui.json. Since QEMU 8.1.
 type InputMultiTouchType string
 
 // The values of InputMultiTouchType.
@@ -1235,7 +1231,7 @@ const (
 	InputMultiTouchTypeData   InputMultiTouchType = "data"
 )
 
-// InputKeyEvent is the struct InputKeyEvent. Since QEMU 2.0. See ui.json.
+// InputKeyEvent is a struct of ui.json. Since QEMU 2.0.
 type InputKeyEvent struct {
 	Key  KeyValue
 	Down bool
@@ -1254,7 +1250,7 @@ func (v InputKeyEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputBtnEvent is the struct InputBtnEvent. Since QEMU 2.0. See ui.json.
+// InputBtnEvent is a struct of ui.json. Since QEMU 2.0.
 type InputBtnEvent struct {
 	Button InputButton
 	Down   bool
@@ -1273,7 +1269,7 @@ func (v InputBtnEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputMoveEvent is the struct InputMoveEvent. Since QEMU 2.0. See ui.json.
+// InputMoveEvent is a struct of ui.json. Since QEMU 2.0.
 type InputMoveEvent struct {
 	Axis  InputAxis
 	Value int64
@@ -1292,7 +1288,7 @@ func (v InputMoveEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputMultiTouchEvent is the struct InputMultiTouchEvent. Since QEMU 8.1. See ui.json.
+// InputMultiTouchEvent is a struct of ui.json. Since QEMU 8.1.
 type InputMultiTouchEvent struct {
 	Type       InputMultiTouchType
 	Slot       int64
@@ -1317,7 +1313,7 @@ func (v InputMultiTouchEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputEventKind is the enum InputEventKind. Since QEMU 2.0. See ui.json.
+// InputEventKind is an enum of ui.json. Since QEMU 2.0.
 type InputEventKind string
 
 // The values of InputEventKind.
@@ -1329,7 +1325,7 @@ const (
 	InputEventKindMtt InputEventKind = "mtt"
 )
 
-// InputKeyEventWrapper is the struct InputKeyEventWrapper. Since QEMU 2.0. See ui.json.
+// InputKeyEventWrapper is a struct of ui.json. Since QEMU 2.0.
 type InputKeyEventWrapper struct {
 	Data InputKeyEvent
 }
@@ -1346,7 +1342,7 @@ func (v InputKeyEventWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// InputBtnEventWrapper is the struct InputBtnEventWrapper. Since QEMU 2.0. See ui.json.
+// InputBtnEventWrapper is a struct of ui.json. Since QEMU 2.0.
 type InputBtnEventWrapper struct {
 	Data InputBtnEvent
 }
@@ -1363,7 +1359,7 @@ func (v InputBtnEventWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// InputMoveEventWrapper is the struct InputMoveEventWrapper. Since QEMU 2.0. See ui.json.
+// InputMoveEventWrapper is a struct of ui.json. Since QEMU 2.0.
 type InputMoveEventWrapper struct {
 	Data InputMoveEvent
 }
@@ -1380,8 +1376,7 @@ func (v InputMoveEventWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// InputMultiTouchEventWrapper is the struct InputMultiTouchEventWrapper. Since QEMU 8.1. See
-// ui.json.
+// InputMultiTouchEventWrapper is a struct of ui.json. Since QEMU 8.1.
 type InputMultiTouchEventWrapper struct {
 	Data InputMultiTouchEvent
 }
@@ -1398,7 +1393,7 @@ func (v InputMultiTouchEventWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// InputEvent is the union InputEvent. Since QEMU 2.0. See ui.json.
+// InputEvent is a union of ui.json. Since QEMU 2.0.
 type InputEvent struct {
 	// Selects Branch. It may be empty unless Branch is *InputMoveEventWrapper or *RawBranch.
 	Type InputEventKind
@@ -1453,7 +1448,7 @@ func (v InputEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputSendEvent executes input-send-event. Since QEMU 2.6. See ui.json.
+// InputSendEvent executes input-send-event. See ui.json. Since QEMU 2.6.
 type InputSendEvent struct {
 	Device *string
 	Head   *int64
@@ -1482,7 +1477,7 @@ func (r InputSendEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "input-send-event", Args: &r}, opts)
 }
 
-// DisplayGTK is the struct DisplayGTK. Since QEMU 2.12. See ui.json.
+// DisplayGTK is a struct of ui.json. Since QEMU 2.12.
 type DisplayGTK struct {
 	GrabOnHover     *bool    `json:"grab-on-hover,omitzero"`
 	ZoomToFit       *bool    `json:"zoom-to-fit,omitzero"`
@@ -1521,7 +1516,7 @@ func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayEGLHeadless is the struct DisplayEGLHeadless. Since QEMU 3.1. See ui.json.
+// DisplayEGLHeadless is a struct of ui.json. Since QEMU 3.1.
 type DisplayEGLHeadless struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 }
@@ -1535,7 +1530,7 @@ func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayDBus is the struct DisplayDBus. Since QEMU 7.0. See ui.json.
+// DisplayDBus is a struct of ui.json. Since QEMU 7.0.
 type DisplayDBus struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 	Addr       *string `json:"addr,omitzero"`
@@ -1561,7 +1556,7 @@ func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayGLMode is the enum DisplayGLMode. Since QEMU 3.0. See ui.json.
+// DisplayGLMode is an enum of ui.json. Since QEMU 3.0.
 type DisplayGLMode string
 
 // The values of DisplayGLMode.
@@ -1572,7 +1567,7 @@ const (
 	DisplayGLModeEs   DisplayGLMode = "es"
 )
 
-// DisplayCurses is the struct DisplayCurses. Since QEMU 4.0. See ui.json.
+// DisplayCurses is a struct of ui.json. Since QEMU 4.0.
 type DisplayCurses struct {
 	Charset *string `json:"charset,omitzero"`
 }
@@ -1586,7 +1581,7 @@ func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayCocoa is the struct DisplayCocoa. Since QEMU 7.0. See ui.json.
+// DisplayCocoa is a struct of ui.json. Since QEMU 7.0.
 type DisplayCocoa struct {
 	LeftCommandKey    *bool `json:"left-command-key,omitzero"`
 	FullGrab          *bool `json:"full-grab,omitzero"`
@@ -1616,7 +1611,7 @@ func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotKeyMod is the enum HotKeyMod. Since QEMU 7.1. See ui.json.
+// HotKeyMod is an enum of ui.json. Since QEMU 7.1.
 type HotKeyMod string
 
 // The values of HotKeyMod.
@@ -1626,7 +1621,7 @@ const (
 	HotKeyModRctrl           HotKeyMod = "rctrl"
 )
 
-// DisplaySDL is the struct DisplaySDL. Since QEMU 7.1. See ui.json.
+// DisplaySDL is a struct of ui.json. Since QEMU 7.1.
 type DisplaySDL struct {
 	GrabMod *HotKeyMod `json:"grab-mod,omitzero"`
 }
@@ -1640,7 +1635,7 @@ func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayType is the enum DisplayType. Since QEMU 2.12. See ui.json.
+// DisplayType is an enum of ui.json. Since QEMU 2.12.
 type DisplayType string
 
 // The values of DisplayType.
@@ -1663,8 +1658,7 @@ const (
 	DisplayTypeDbus DisplayType = "dbus"
 )
 
-// DisplayOptions is the union DisplayOptions. [QueryDisplayOptions] returns it. Since QEMU
-// 2.12. See ui.json.
+// DisplayOptions is a union of ui.json. [QueryDisplayOptions] returns it. Since QEMU 2.12.
 type DisplayOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type        DisplayType    `json:"type"`
@@ -1750,8 +1744,8 @@ func (v *DisplayOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QueryDisplayOptions executes query-display-options and returns [DisplayOptions]. Since QEMU
-// 3.1. See ui.json.
+// QueryDisplayOptions executes query-display-options and returns [DisplayOptions]. See
+// ui.json. Since QEMU 3.1.
 type QueryDisplayOptions struct{}
 
 func (r QueryDisplayOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DisplayOptions, error) {
@@ -1762,7 +1756,7 @@ func (r QueryDisplayOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// DisplayReloadType is the enum DisplayReloadType. Since QEMU 6.0. See ui.json.
+// DisplayReloadType is an enum of ui.json. Since QEMU 6.0.
 type DisplayReloadType string
 
 // The values of DisplayReloadType.
@@ -1770,7 +1764,7 @@ const (
 	DisplayReloadTypeVNC DisplayReloadType = "vnc"
 )
 
-// DisplayReloadOptionsVNC is the struct DisplayReloadOptionsVNC. Since QEMU 6.0. See ui.json.
+// DisplayReloadOptionsVNC is a struct of ui.json. Since QEMU 6.0.
 type DisplayReloadOptionsVNC struct {
 	TLSCerts *bool
 }
@@ -1787,8 +1781,7 @@ func (v DisplayReloadOptionsVNC) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayReloadOptions is the union DisplayReloadOptions. [DisplayReload] sends it. Since QEMU
-// 6.0. See ui.json.
+// DisplayReloadOptions is a union of ui.json. [DisplayReload] sends it. Since QEMU 6.0.
 type DisplayReloadOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type DisplayReloadType
@@ -1830,7 +1823,7 @@ func (v DisplayReloadOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayReload executes display-reload. Since QEMU 6.0. See ui.json.
+// DisplayReload executes display-reload. See ui.json. Since QEMU 6.0.
 type DisplayReload DisplayReloadOptions
 
 func (r DisplayReload) MarshalJSON() ([]byte, error) {
@@ -1845,7 +1838,7 @@ func (r DisplayReload) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "display-reload", Args: (*DisplayReloadOptions)(&r)}, opts)
 }
 
-// DisplayUpdateType is the enum DisplayUpdateType. Since QEMU 7.1. See ui.json.
+// DisplayUpdateType is an enum of ui.json. Since QEMU 7.1.
 type DisplayUpdateType string
 
 // The values of DisplayUpdateType.
@@ -1853,7 +1846,7 @@ const (
 	DisplayUpdateTypeVNC DisplayUpdateType = "vnc"
 )
 
-// DisplayUpdateOptionsVNC is the struct DisplayUpdateOptionsVNC. Since QEMU 7.1. See ui.json.
+// DisplayUpdateOptionsVNC is a struct of ui.json. Since QEMU 7.1.
 type DisplayUpdateOptionsVNC struct {
 	Addresses []SocketAddress
 }
@@ -1876,8 +1869,7 @@ func (v DisplayUpdateOptionsVNC) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayUpdateOptions is the union DisplayUpdateOptions. [DisplayUpdate] sends it. Since QEMU
-// 7.1. See ui.json.
+// DisplayUpdateOptions is a union of ui.json. [DisplayUpdate] sends it. Since QEMU 7.1.
 type DisplayUpdateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type DisplayUpdateType
@@ -1919,7 +1911,7 @@ func (v DisplayUpdateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayUpdate executes display-update. Since QEMU 7.1. See ui.json.
+// DisplayUpdate executes display-update. See ui.json. Since QEMU 7.1.
 type DisplayUpdate DisplayUpdateOptions
 
 func (r DisplayUpdate) MarshalJSON() ([]byte, error) {
@@ -1934,7 +1926,7 @@ func (r DisplayUpdate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "display-update", Args: (*DisplayUpdateOptions)(&r)}, opts)
 }
 
-// ClientMigrateInfo executes client_migrate_info. Since QEMU 0.14. See ui.json.
+// ClientMigrateInfo executes client_migrate_info. See ui.json. Since QEMU 0.14.
 type ClientMigrateInfo struct {
 	Protocol    string
 	Hostname    string

@@ -4,7 +4,7 @@ package qemu
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QapiVfioMigrationState is the enum QapiVfioMigrationState. Since QEMU 9.1. See vfio.json.
+// QapiVfioMigrationState is an enum of vfio.json. Since QEMU 9.1.
 type QapiVfioMigrationState string
 
 // The values of QapiVfioMigrationState.
@@ -20,7 +20,7 @@ const (
 	QapiVfioMigrationStatePreCopyP2pPrepare QapiVfioMigrationState = "pre-copy-p2p-prepare"
 )
 
-// VFIOMigrationEvent is the event VFIO_MIGRATION. Since QEMU 9.1. See vfio.json.
+// VFIOMigrationEvent is the event VFIO_MIGRATION of vfio.json. Since QEMU 9.1.
 type VFIOMigrationEvent struct {
 	DeviceID    string                 `json:"device-id"`
 	QOMPath     string                 `json:"qom-path"`

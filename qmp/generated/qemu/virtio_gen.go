@@ -8,8 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// VirtioInfo is the struct VirtioInfo. [XQueryVirtio] returns it. Since QEMU 7.2. See
-// virtio.json.
+// VirtioInfo is a struct of virtio.json. [XQueryVirtio] returns it. Since QEMU 7.2.
 type VirtioInfo struct {
 	Path string `json:"path"`
 	Name string `json:"name"`
@@ -27,8 +26,8 @@ func (v *VirtioInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtio executes x-query-virtio and returns a list of [VirtioInfo]. Since QEMU 7.2. See
-// virtio.json.
+// XQueryVirtio executes x-query-virtio and returns a list of [VirtioInfo]. See virtio.json.
+// Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtio struct{}
@@ -45,7 +44,7 @@ func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// VhostStatus is the struct VhostStatus. Since QEMU 7.2. See virtio.json.
+// VhostStatus is a struct of virtio.json. Since QEMU 7.2.
 type VhostStatus struct {
 	NMemSections     int64                 `json:"n-mem-sections"`
 	NTmpSections     int64                 `json:"n-tmp-sections"`
@@ -104,8 +103,7 @@ func (v *VhostStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioStatus is the struct VirtioStatus. [XQueryVirtioStatus] returns it. Since QEMU 7.2.
-// See virtio.json.
+// VirtioStatus is a struct of virtio.json. [XQueryVirtioStatus] returns it. Since QEMU 7.2.
 type VirtioStatus struct {
 	Name                 string               `json:"name"`
 	DeviceID             uint16               `json:"device-id"`
@@ -200,8 +198,8 @@ func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioStatus executes x-query-virtio-status and returns [VirtioStatus]. Since QEMU
-// 7.2. See virtio.json.
+// XQueryVirtioStatus executes x-query-virtio-status and returns [VirtioStatus]. See
+// virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioStatus struct {
@@ -228,7 +226,7 @@ func (r XQueryVirtioStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// VirtioDeviceStatus is the struct VirtioDeviceStatus. Since QEMU 7.2. See virtio.json.
+// VirtioDeviceStatus is a struct of virtio.json. Since QEMU 7.2.
 type VirtioDeviceStatus struct {
 	Statuses        []string `json:"statuses"`
 	UnknownStatuses *uint8   `json:"unknown-statuses,omitzero"`
@@ -249,7 +247,7 @@ func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VhostDeviceProtocols is the struct VhostDeviceProtocols. Since QEMU 7.2. See virtio.json.
+// VhostDeviceProtocols is a struct of virtio.json. Since QEMU 7.2.
 type VhostDeviceProtocols struct {
 	Protocols        []string `json:"protocols"`
 	UnknownProtocols *uint64  `json:"unknown-protocols,omitzero"`
@@ -270,7 +268,7 @@ func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioDeviceFeatures is the struct VirtioDeviceFeatures. Since QEMU 7.2. See virtio.json.
+// VirtioDeviceFeatures is a struct of virtio.json. Since QEMU 7.2.
 type VirtioDeviceFeatures struct {
 	Transports          []string `json:"transports"`
 	DevFeatures         []string `json:"dev-features,omitzero"`
@@ -302,8 +300,8 @@ func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtQueueStatus is the struct VirtQueueStatus. [XQueryVirtioQueueStatus] returns it. Since
-// QEMU 7.2. See virtio.json.
+// VirtQueueStatus is a struct of virtio.json. [XQueryVirtioQueueStatus] returns it. Since QEMU
+// 7.2.
 type VirtQueueStatus struct {
 	Name               string  `json:"name"`
 	QueueIndex         uint16  `json:"queue-index"`
@@ -370,7 +368,7 @@ func (v *VirtQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // XQueryVirtioQueueStatus executes x-query-virtio-queue-status and returns [VirtQueueStatus].
-// Since QEMU 7.2. See virtio.json.
+// See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioQueueStatus struct {
@@ -399,8 +397,8 @@ func (r XQueryVirtioQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// VirtVhostQueueStatus is the struct VirtVhostQueueStatus. [XQueryVirtioVhostQueueStatus]
-// returns it. Since QEMU 7.2. See virtio.json.
+// VirtVhostQueueStatus is a struct of virtio.json. [XQueryVirtioVhostQueueStatus] returns it.
+// Since QEMU 7.2.
 type VirtVhostQueueStatus struct {
 	Name      string  `json:"name"`
 	Kick      int64   `json:"kick"`
@@ -463,7 +461,7 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // XQueryVirtioVhostQueueStatus executes x-query-virtio-vhost-queue-status and returns
-// [VirtVhostQueueStatus]. Since QEMU 7.2. See virtio.json.
+// [VirtVhostQueueStatus]. See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioVhostQueueStatus struct {
@@ -492,7 +490,7 @@ func (r XQueryVirtioVhostQueueStatus) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// VirtioRingDesc is the struct VirtioRingDesc. Since QEMU 7.2. See virtio.json.
+// VirtioRingDesc is a struct of virtio.json. Since QEMU 7.2.
 type VirtioRingDesc struct {
 	Addr  uint64   `json:"addr"`
 	Len   uint32   `json:"len"`
@@ -517,7 +515,7 @@ func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioRingAvail is the struct VirtioRingAvail. Since QEMU 7.2. See virtio.json.
+// VirtioRingAvail is a struct of virtio.json. Since QEMU 7.2.
 type VirtioRingAvail struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
@@ -539,7 +537,7 @@ func (v *VirtioRingAvail) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioRingUsed is the struct VirtioRingUsed. Since QEMU 7.2. See virtio.json.
+// VirtioRingUsed is a struct of virtio.json. Since QEMU 7.2.
 type VirtioRingUsed struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
@@ -557,8 +555,8 @@ func (v *VirtioRingUsed) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioQueueElement is the struct VirtioQueueElement. [XQueryVirtioQueueElement] returns it.
-// Since QEMU 7.2. See virtio.json.
+// VirtioQueueElement is a struct of virtio.json. [XQueryVirtioQueueElement] returns it. Since
+// QEMU 7.2.
 type VirtioQueueElement struct {
 	Name  string           `json:"name"`
 	Index uint32           `json:"index"`
@@ -593,7 +591,7 @@ func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // XQueryVirtioQueueElement executes x-query-virtio-queue-element and returns
-// [VirtioQueueElement]. Since QEMU 7.2. See virtio.json.
+// [VirtioQueueElement]. See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioQueueElement struct {
@@ -626,26 +624,24 @@ func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts .
 	return v, err
 }
 
-// IOThreadVirtQueueMapping is the struct IOThreadVirtQueueMapping. Since QEMU 9.0. See
-// virtio.json.
+// IOThreadVirtQueueMapping is a struct of virtio.json. Since QEMU 9.0.
 type IOThreadVirtQueueMapping struct {
 	Iothread string
 	Vqs      []uint16
 }
 
-// VirtIOGPUOutput is the struct VirtIOGPUOutput. Since QEMU 10.1. See virtio.json.
+// VirtIOGPUOutput is a struct of virtio.json. Since QEMU 10.1.
 type VirtIOGPUOutput struct {
 	Name string
 }
 
-// DummyVirtioForceArrays is the struct DummyVirtioForceArrays. Since QEMU 9.0. See
-// virtio.json.
+// DummyVirtioForceArrays is a struct of virtio.json. Since QEMU 9.0.
 type DummyVirtioForceArrays struct {
 	UnusedIothreadVqMapping []IOThreadVirtQueueMapping
 	UnusedVirtioGPUOutput   []VirtIOGPUOutput
 }
 
-// GranuleMode is the enum GranuleMode. Since QEMU 9.0. See virtio.json.
+// GranuleMode is an enum of virtio.json. Since QEMU 9.0.
 type GranuleMode string
 
 // The values of GranuleMode.
@@ -657,8 +653,7 @@ const (
 	GranuleModeHost GranuleMode = "host"
 )
 
-// VMAppleVirtioBlkVariant is the enum VMAppleVirtioBlkVariant. Since QEMU 9.2. See
-// virtio.json.
+// VMAppleVirtioBlkVariant is an enum of virtio.json. Since QEMU 9.2.
 type VMAppleVirtioBlkVariant string
 
 // The values of VMAppleVirtioBlkVariant.

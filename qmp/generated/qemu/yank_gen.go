@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// YankInstanceType is the enum YankInstanceType. Since QEMU 6.0. See yank.json.
+// YankInstanceType is an enum of yank.json. Since QEMU 6.0.
 type YankInstanceType string
 
 // The values of YankInstanceType.
@@ -18,7 +18,7 @@ const (
 	YankInstanceTypeMigration YankInstanceType = "migration"
 )
 
-// YankInstanceBlockNode is the struct YankInstanceBlockNode. Since QEMU 6.0. See yank.json.
+// YankInstanceBlockNode is a struct of yank.json. Since QEMU 6.0.
 type YankInstanceBlockNode struct {
 	NodeName string `json:"node-name"`
 }
@@ -44,7 +44,7 @@ func (v *YankInstanceBlockNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// YankInstanceChardev is the struct YankInstanceChardev. Since QEMU 6.0. See yank.json.
+// YankInstanceChardev is a struct of yank.json. Since QEMU 6.0.
 type YankInstanceChardev struct {
 	ID string `json:"id"`
 }
@@ -70,8 +70,7 @@ func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// YankInstance is the union YankInstance. [QueryYank] returns it. Since QEMU 6.0. See
-// yank.json.
+// YankInstance is a union of yank.json. [QueryYank] returns it. Since QEMU 6.0.
 type YankInstance struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type YankInstanceType `json:"type"`
@@ -150,7 +149,7 @@ func (v *YankInstance) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// Yank executes yank. Since QEMU 6.0. See yank.json.
+// Yank executes yank. See yank.json. Since QEMU 6.0.
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
 type Yank struct {
@@ -177,8 +176,8 @@ func (r Yank) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) er
 	return qmp.Do(ctx, x, &qmp.Call{Command: "yank", Args: &r, AllowOOB: true}, opts)
 }
 
-// QueryYank executes query-yank and returns a list of [YankInstance]. Since QEMU 6.0. See
-// yank.json.
+// QueryYank executes query-yank and returns a list of [YankInstance]. See yank.json. Since
+// QEMU 6.0.
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
 type QueryYank struct{}

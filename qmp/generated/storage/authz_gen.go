@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QAuthZListPolicy is the enum QAuthZListPolicy. Since QEMU 4.0. See authz.json.
+// QAuthZListPolicy is an enum of authz.json. Since QEMU 4.0.
 type QAuthZListPolicy string
 
 // The values of QAuthZListPolicy.
@@ -16,7 +16,7 @@ const (
 	QAuthZListPolicyAllow QAuthZListPolicy = "allow"
 )
 
-// QAuthZListFormat is the enum QAuthZListFormat. Since QEMU 4.0. See authz.json.
+// QAuthZListFormat is an enum of authz.json. Since QEMU 4.0.
 type QAuthZListFormat string
 
 // The values of QAuthZListFormat.
@@ -25,7 +25,7 @@ const (
 	QAuthZListFormatGlob  QAuthZListFormat = "glob"
 )
 
-// QAuthZListRule is the struct QAuthZListRule. Since QEMU 4.0. See authz.json.
+// QAuthZListRule is a struct of authz.json. Since QEMU 4.0.
 type QAuthZListRule struct {
 	Match  string
 	Policy QAuthZListPolicy
@@ -46,7 +46,7 @@ func (v QAuthZListRule) String() string {
 	return qmp.Format(&v)
 }
 
-// AuthZListProperties is the struct AuthZListProperties. Since QEMU 4.0. See authz.json.
+// AuthZListProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZListProperties struct {
 	Policy *QAuthZListPolicy
 	Rules  []QAuthZListRule
@@ -71,8 +71,7 @@ func (v AuthZListProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AuthZListFileProperties is the struct AuthZListFileProperties. Since QEMU 4.0. See
-// authz.json.
+// AuthZListFileProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZListFileProperties struct {
 	Filename string
 	Refresh  *bool
@@ -91,7 +90,7 @@ func (v AuthZListFileProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AuthZPAMProperties is the struct AuthZPAMProperties. Since QEMU 4.0. See authz.json.
+// AuthZPAMProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZPAMProperties struct {
 	Service string
 }
@@ -108,7 +107,7 @@ func (v AuthZPAMProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AuthZSimpleProperties is the struct AuthZSimpleProperties. Since QEMU 4.0. See authz.json.
+// AuthZSimpleProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZSimpleProperties struct {
 	Identity string
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SnapshotInfo is the struct SnapshotInfo. [BlockdevSnapshotDeleteInternalSync] returns it.
-// Since QEMU 1.3. See block-core.json.
+// SnapshotInfo is a struct of block-core.json. [BlockdevSnapshotDeleteInternalSync] returns
+// it. Since QEMU 1.3.
 type SnapshotInfo struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
@@ -51,14 +51,12 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificQCow2EncryptionBase is the struct ImageInfoSpecificQCow2EncryptionBase.
-// Since QEMU 2.10. See block-core.json.
+// ImageInfoSpecificQCow2EncryptionBase is a struct of block-core.json. Since QEMU 2.10.
 type ImageInfoSpecificQCow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat
 }
 
-// ImageInfoSpecificQCow2Encryption is the union ImageInfoSpecificQCow2Encryption. Since QEMU
-// 2.10. See block-core.json.
+// ImageInfoSpecificQCow2Encryption is a union of block-core.json. Since QEMU 2.10.
 type ImageInfoSpecificQCow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
@@ -108,8 +106,7 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch(end bool) (wire.MemberDe
 	return v.Branch, true
 }
 
-// ImageInfoSpecificQCow2 is the struct ImageInfoSpecificQCow2. Since QEMU 1.7. See
-// block-core.json.
+// ImageInfoSpecificQCow2 is a struct of block-core.json. Since QEMU 1.7.
 type ImageInfoSpecificQCow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
@@ -164,8 +161,7 @@ func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ImageInfoSpecificVmdk is the struct ImageInfoSpecificVmdk. Since QEMU 1.7. See
-// block-core.json.
+// ImageInfoSpecificVmdk is a struct of block-core.json. Since QEMU 1.7.
 type ImageInfoSpecificVmdk struct {
 	CreateType string           `json:"create-type"`
 	Cid        int64            `json:"cid"`
@@ -195,7 +191,7 @@ func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VmdkExtentInfo is the struct VmdkExtentInfo. Since QEMU 8.0. See block-core.json.
+// VmdkExtentInfo is a struct of block-core.json. Since QEMU 8.0.
 type VmdkExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
@@ -225,8 +221,7 @@ func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificRbd is the struct ImageInfoSpecificRbd. Since QEMU 6.1. See
-// block-core.json.
+// ImageInfoSpecificRbd is a struct of block-core.json. Since QEMU 6.1.
 type ImageInfoSpecificRbd struct {
 	EncryptionFormat *RbdImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
@@ -240,8 +235,7 @@ func (v *ImageInfoSpecificRbd) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificFile is the struct ImageInfoSpecificFile. Since QEMU 8.0. See
-// block-core.json.
+// ImageInfoSpecificFile is a struct of block-core.json. Since QEMU 8.0.
 type ImageInfoSpecificFile struct {
 	ExtentSizeHint *uint64 `json:"extent-size-hint,omitzero"`
 }
@@ -255,8 +249,7 @@ func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificKind is the enum ImageInfoSpecificKind. Since QEMU 1.7. See
-// block-core.json.
+// ImageInfoSpecificKind is an enum of block-core.json. Since QEMU 1.7.
 type ImageInfoSpecificKind string
 
 // The values of ImageInfoSpecificKind.
@@ -268,8 +261,7 @@ const (
 	ImageInfoSpecificKindFile  ImageInfoSpecificKind = "file"
 )
 
-// ImageInfoSpecificQCow2Wrapper is the struct ImageInfoSpecificQCow2Wrapper. Since QEMU 1.7.
-// See block-core.json.
+// ImageInfoSpecificQCow2Wrapper is a struct of block-core.json. Since QEMU 1.7.
 type ImageInfoSpecificQCow2Wrapper struct {
 	Data ImageInfoSpecificQCow2 `json:"data"`
 }
@@ -283,8 +275,7 @@ func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// ImageInfoSpecificVmdkWrapper is the struct ImageInfoSpecificVmdkWrapper. Since QEMU 6.1. See
-// block-core.json.
+// ImageInfoSpecificVmdkWrapper is a struct of block-core.json. Since QEMU 6.1.
 type ImageInfoSpecificVmdkWrapper struct {
 	Data ImageInfoSpecificVmdk `json:"data"`
 }
@@ -298,8 +289,7 @@ func (v *ImageInfoSpecificVmdkWrapper) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// ImageInfoSpecificLUKSWrapper is the struct ImageInfoSpecificLUKSWrapper. Since QEMU 2.7. See
-// block-core.json.
+// ImageInfoSpecificLUKSWrapper is a struct of block-core.json. Since QEMU 2.7.
 type ImageInfoSpecificLUKSWrapper struct {
 	Data QCryptoBlockInfoLUKS `json:"data"`
 }
@@ -313,8 +303,7 @@ func (v *ImageInfoSpecificLUKSWrapper) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// ImageInfoSpecificRbdWrapper is the struct ImageInfoSpecificRbdWrapper. Since QEMU 6.1. See
-// block-core.json.
+// ImageInfoSpecificRbdWrapper is a struct of block-core.json. Since QEMU 6.1.
 type ImageInfoSpecificRbdWrapper struct {
 	Data ImageInfoSpecificRbd `json:"data"`
 }
@@ -328,8 +317,7 @@ func (v *ImageInfoSpecificRbdWrapper) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// ImageInfoSpecificFileWrapper is the struct ImageInfoSpecificFileWrapper. Since QEMU 8.0. See
-// block-core.json.
+// ImageInfoSpecificFileWrapper is a struct of block-core.json. Since QEMU 8.0.
 type ImageInfoSpecificFileWrapper struct {
 	Data ImageInfoSpecificFile `json:"data"`
 }
@@ -343,7 +331,7 @@ func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// ImageInfoSpecific is the union ImageInfoSpecific. Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecific is a union of block-core.json. Since QEMU 1.7.
 type ImageInfoSpecific struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type ImageInfoSpecificKind `json:"type"`
@@ -406,7 +394,7 @@ func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// BlockLimitsInfo is the struct BlockLimitsInfo. See block-core.json.
+// BlockLimitsInfo is a struct of block-core.json.
 type BlockLimitsInfo struct {
 	RequestAlignment     uint32  `json:"request-alignment"`
 	MaxDiscard           *uint64 `json:"max-discard,omitzero"`
@@ -464,7 +452,7 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockNodeInfo is the struct BlockNodeInfo. Since QEMU 8.0. See block-core.json.
+// BlockNodeInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockNodeInfo struct {
 	Filename              string
 	Format                string
@@ -482,7 +470,7 @@ type BlockNodeInfo struct {
 	FormatSpecific        *ImageInfoSpecific
 }
 
-// ImageInfo is the struct ImageInfo. Since QEMU 1.3. See block-core.json.
+// ImageInfo is a struct of block-core.json. Since QEMU 1.3.
 type ImageInfo struct {
 	Filename              string             `json:"filename"`
 	Format                string             `json:"format"`
@@ -559,13 +547,13 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockChildInfo is the struct BlockChildInfo. Since QEMU 8.0. See block-core.json.
+// BlockChildInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockChildInfo struct {
 	Name string
 	Info BlockGraphInfo
 }
 
-// BlockGraphInfo is the struct BlockGraphInfo. Since QEMU 8.0. See block-core.json.
+// BlockGraphInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockGraphInfo struct {
 	Filename              string
 	Format                string
@@ -584,7 +572,7 @@ type BlockGraphInfo struct {
 	Children              []BlockChildInfo
 }
 
-// ImageCheck is the struct ImageCheck. Since QEMU 1.4. See block-core.json.
+// ImageCheck is a struct of block-core.json. Since QEMU 1.4.
 type ImageCheck struct {
 	Filename           string
 	Format             string
@@ -600,7 +588,7 @@ type ImageCheck struct {
 	CompressedClusters *int64
 }
 
-// MapEntry is the struct MapEntry. Since QEMU 2.6. See block-core.json.
+// MapEntry is a struct of block-core.json. Since QEMU 2.6.
 type MapEntry struct {
 	Start      int64
 	Length     int64
@@ -613,7 +601,7 @@ type MapEntry struct {
 	Filename   *string
 }
 
-// BlockdevCacheInfo is the struct BlockdevCacheInfo. Since QEMU 2.3. See block-core.json.
+// BlockdevCacheInfo is a struct of block-core.json. Since QEMU 2.3.
 type BlockdevCacheInfo struct {
 	Writeback bool `json:"writeback"`
 	Direct    bool `json:"direct"`
@@ -635,7 +623,7 @@ func (v *BlockdevCacheInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevChild is the struct BlockdevChild. Since QEMU 10.1. See block-core.json.
+// BlockdevChild is a struct of block-core.json. Since QEMU 10.1.
 type BlockdevChild struct {
 	Child    string `json:"child"`
 	NodeName string `json:"node-name"`
@@ -653,8 +641,8 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceInfo is the struct BlockDeviceInfo. [QueryNamedBlockNodes] returns it. Since QEMU
-// 0.14. See block-core.json.
+// BlockDeviceInfo is a struct of block-core.json. [QueryNamedBlockNodes] returns it. Since
+// QEMU 0.14.
 type BlockDeviceInfo struct {
 	File             string                      `json:"file"`
 	NodeName         *string                     `json:"node-name,omitzero"`
@@ -808,7 +796,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceIoStatus is the enum BlockDeviceIoStatus. Since QEMU 1.0. See block-core.json.
+// BlockDeviceIoStatus is an enum of block-core.json. Since QEMU 1.0.
 type BlockDeviceIoStatus string
 
 // The values of BlockDeviceIoStatus.
@@ -818,7 +806,7 @@ const (
 	BlockDeviceIoStatusNospace BlockDeviceIoStatus = "nospace"
 )
 
-// BlockDirtyInfo is the struct BlockDirtyInfo. Since QEMU 1.3. See block-core.json.
+// BlockDirtyInfo is a struct of block-core.json. Since QEMU 1.3.
 type BlockDirtyInfo struct {
 	Name         *string `json:"name,omitzero"`
 	Count        int64   `json:"count"`
@@ -856,7 +844,7 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Qcow2BitmapInfoFlags is the enum Qcow2BitmapInfoFlags. Since QEMU 4.0. See block-core.json.
+// Qcow2BitmapInfoFlags is an enum of block-core.json. Since QEMU 4.0.
 type Qcow2BitmapInfoFlags string
 
 // The values of Qcow2BitmapInfoFlags.
@@ -865,7 +853,7 @@ const (
 	Qcow2BitmapInfoFlagsAuto  Qcow2BitmapInfoFlags = "auto"
 )
 
-// Qcow2BitmapInfo is the struct Qcow2BitmapInfo. Since QEMU 4.0. See block-core.json.
+// Qcow2BitmapInfo is a struct of block-core.json. Since QEMU 4.0.
 type Qcow2BitmapInfo struct {
 	Name        string                 `json:"name"`
 	Granularity uint32                 `json:"granularity"`
@@ -890,8 +878,7 @@ func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockLatencyHistogramInfo is the struct BlockLatencyHistogramInfo. Since QEMU 4.0. See
-// block-core.json.
+// BlockLatencyHistogramInfo is a struct of block-core.json. Since QEMU 4.0.
 type BlockLatencyHistogramInfo struct {
 	Boundaries []uint64 `json:"boundaries"`
 	Bins       []uint64 `json:"bins"`
@@ -915,8 +902,7 @@ func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockInfo is the struct BlockInfo. [QueryBlock] returns it. Since QEMU 0.14. See
-// block-core.json.
+// BlockInfo is a struct of block-core.json. [QueryBlock] returns it. Since QEMU 0.14.
 type BlockInfo struct {
 	Device    string               `json:"device"`
 	Qdev      *string              `json:"qdev,omitzero"`
@@ -959,15 +945,15 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockMeasureInfo is the struct BlockMeasureInfo. Since QEMU 2.10. See block-core.json.
+// BlockMeasureInfo is a struct of block-core.json. Since QEMU 2.10.
 type BlockMeasureInfo struct {
 	Required       int64
 	FullyAllocated int64
 	Bitmaps        *int64
 }
 
-// QueryBlock executes query-block and returns a list of [BlockInfo]. Since QEMU 0.14. See
-// block-core.json.
+// QueryBlock executes query-block and returns a list of [BlockInfo]. See block-core.json.
+// Since QEMU 0.14.
 type QueryBlock struct {
 	// Seen first in QEMU 11.1.
 	Flat *bool
@@ -997,8 +983,7 @@ func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// BlockDeviceTimedStats is the struct BlockDeviceTimedStats. Since QEMU 2.5. See
-// block-core.json.
+// BlockDeviceTimedStats is a struct of block-core.json. Since QEMU 2.5.
 type BlockDeviceTimedStats struct {
 	IntervalLength          int64    `json:"interval_length"`
 	MinRdLatencyNs          int64    `json:"min_rd_latency_ns"`
@@ -1072,7 +1057,7 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceStats is the struct BlockDeviceStats. Since QEMU 0.14. See block-core.json.
+// BlockDeviceStats is a struct of block-core.json. Since QEMU 0.14.
 type BlockDeviceStats struct {
 	RdBytes                     int64                      `json:"rd_bytes"`
 	WrBytes                     int64                      `json:"wr_bytes"`
@@ -1238,8 +1223,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockStatsSpecificFile is the struct BlockStatsSpecificFile. Since QEMU 4.2. See
-// block-core.json.
+// BlockStatsSpecificFile is a struct of block-core.json. Since QEMU 4.2.
 type BlockStatsSpecificFile struct {
 	DiscardNbOk     uint64 `json:"discard-nb-ok"`
 	DiscardNbFailed uint64 `json:"discard-nb-failed"`
@@ -1261,8 +1245,7 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecificNvme is the struct BlockStatsSpecificNvme. Since QEMU 5.2. See
-// block-core.json.
+// BlockStatsSpecificNvme is a struct of block-core.json. Since QEMU 5.2.
 type BlockStatsSpecificNvme struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
@@ -1284,7 +1267,7 @@ func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecific is the union BlockStatsSpecific. Since QEMU 4.2. See block-core.json.
+// BlockStatsSpecific is a union of block-core.json. Since QEMU 4.2.
 type BlockStatsSpecific struct {
 	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -1344,8 +1327,7 @@ func (v *BlockStatsSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// BlockStats is the struct BlockStats. [QueryBlockstats] returns it. Since QEMU 0.14. See
-// block-core.json.
+// BlockStats is a struct of block-core.json. [QueryBlockstats] returns it. Since QEMU 0.14.
 type BlockStats struct {
 	Device         *string             `json:"device,omitzero"`
 	Qdev           *string             `json:"qdev,omitzero"`
@@ -1386,8 +1368,8 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockstats executes query-blockstats and returns a list of [BlockStats]. Since QEMU
-// 0.14. See block-core.json.
+// QueryBlockstats executes query-blockstats and returns a list of [BlockStats]. See
+// block-core.json. Since QEMU 0.14.
 type QueryBlockstats struct {
 	QueryNodes *bool
 }
@@ -1416,7 +1398,7 @@ func (r QueryBlockstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// BlockdevOnError is the enum BlockdevOnError. Since QEMU 1.3. See block-core.json.
+// BlockdevOnError is an enum of block-core.json. Since QEMU 1.3.
 type BlockdevOnError string
 
 // The values of BlockdevOnError.
@@ -1428,7 +1410,7 @@ const (
 	BlockdevOnErrorAuto   BlockdevOnError = "auto"
 )
 
-// MirrorSyncMode is the enum MirrorSyncMode. Since QEMU 1.3. See block-core.json.
+// MirrorSyncMode is an enum of block-core.json. Since QEMU 1.3.
 type MirrorSyncMode string
 
 // The values of MirrorSyncMode.
@@ -1440,7 +1422,7 @@ const (
 	MirrorSyncModeBitmap      MirrorSyncMode = "bitmap"
 )
 
-// BitmapSyncMode is the enum BitmapSyncMode. Since QEMU 4.2. See block-core.json.
+// BitmapSyncMode is an enum of block-core.json. Since QEMU 4.2.
 type BitmapSyncMode string
 
 // The values of BitmapSyncMode.
@@ -1450,7 +1432,7 @@ const (
 	BitmapSyncModeAlways    BitmapSyncMode = "always"
 )
 
-// MirrorCopyMode is the enum MirrorCopyMode. Since QEMU 3.0. See block-core.json.
+// MirrorCopyMode is an enum of block-core.json. Since QEMU 3.0.
 type MirrorCopyMode string
 
 // The values of MirrorCopyMode.
@@ -1459,7 +1441,7 @@ const (
 	MirrorCopyModeWriteBlocking MirrorCopyMode = "write-blocking"
 )
 
-// BlockJobInfoMirror is the struct BlockJobInfoMirror. Since QEMU 8.2. See block-core.json.
+// BlockJobInfoMirror is a struct of block-core.json. Since QEMU 8.2.
 type BlockJobInfoMirror struct {
 	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
@@ -1473,8 +1455,7 @@ func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockJobInfo is the union BlockJobInfo. [QueryBlockJobs] returns it. Since QEMU 1.1. See
-// block-core.json.
+// BlockJobInfo is a union of block-core.json. [QueryBlockJobs] returns it. Since QEMU 1.1.
 type BlockJobInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type         JobType             `json:"type"`
@@ -1572,8 +1553,8 @@ func (v *BlockJobInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	return v.Branch, true
 }
 
-// QueryBlockJobs executes query-block-jobs and returns a list of [BlockJobInfo]. Since QEMU
-// 1.1. See block-core.json.
+// QueryBlockJobs executes query-block-jobs and returns a list of [BlockJobInfo]. See
+// block-core.json. Since QEMU 1.1.
 type QueryBlockJobs struct{}
 
 func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockJobInfo, error) {
@@ -1588,7 +1569,7 @@ func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// BlockResize executes block_resize. Since QEMU 0.14. See block-core.json.
+// BlockResize executes block_resize. See block-core.json. Since QEMU 0.14.
 type BlockResize struct {
 	Device   *string
 	NodeName *string
@@ -1613,7 +1594,7 @@ func (r BlockResize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_resize", Args: &r}, opts)
 }
 
-// NewImageMode is the enum NewImageMode. Since QEMU 1.1. See block-core.json.
+// NewImageMode is an enum of block-core.json. Since QEMU 1.1.
 type NewImageMode string
 
 // The values of NewImageMode.
@@ -1622,8 +1603,8 @@ const (
 	NewImageModeAbsolutePaths NewImageMode = "absolute-paths"
 )
 
-// BlockdevSnapshotSync is the struct BlockdevSnapshotSync. Its method Do executes it as the
-// command blockdev-snapshot-sync. See block-core.json.
+// BlockdevSnapshotSync is a struct of block-core.json. Its method Do executes it as the
+// command blockdev-snapshot-sync.
 type BlockdevSnapshotSync struct {
 	Device           *string
 	NodeName         *string
@@ -1650,8 +1631,8 @@ func (v BlockdevSnapshotSync) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshot is the struct BlockdevSnapshot. Its method Do executes it as the command
-// blockdev-snapshot. Since QEMU 2.5. See block-core.json.
+// BlockdevSnapshot is a struct of block-core.json. Its method Do executes it as the command
+// blockdev-snapshot. Since QEMU 2.5.
 type BlockdevSnapshot struct {
 	Node    string
 	Overlay string
@@ -1670,7 +1651,7 @@ func (v BlockdevSnapshot) String() string {
 	return qmp.Format(&v)
 }
 
-// BackupPerf is the struct BackupPerf. Since QEMU 6.0. See block-core.json.
+// BackupPerf is a struct of block-core.json. Since QEMU 6.0.
 type BackupPerf struct {
 	UseCopyRange   *bool
 	MaxWorkers     *int64
@@ -1693,7 +1674,7 @@ func (v BackupPerf) String() string {
 	return qmp.Format(&v)
 }
 
-// BackupCommon is the struct BackupCommon. Since QEMU 4.2. See block-core.json.
+// BackupCommon is a struct of block-core.json. Since QEMU 4.2.
 type BackupCommon struct {
 	JobID          *string
 	Device         string
@@ -1713,8 +1694,8 @@ type BackupCommon struct {
 	XPerf *BackupPerf
 }
 
-// DriveBackup is the struct DriveBackup. Its method Do executes it as the command
-// drive-backup. Since QEMU 1.6. See block-core.json.
+// DriveBackup is a struct of block-core.json. Its method Do executes it as the command
+// drive-backup. Since QEMU 1.6.
 type DriveBackup struct {
 	JobID          *string
 	Device         string
@@ -1768,8 +1749,8 @@ func (v DriveBackup) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevBackup is the struct BlockdevBackup. Its method Do executes it as the command
-// blockdev-backup. Since QEMU 2.3. See block-core.json.
+// BlockdevBackup is a struct of block-core.json. Its method Do executes it as the command
+// blockdev-backup. Since QEMU 2.3.
 type BlockdevBackup struct {
 	JobID          *string
 	Device         string
@@ -1819,19 +1800,19 @@ func (v BlockdevBackup) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes blockdev-snapshot-sync. Since QEMU 0.14. See block-core.json.
+// Do executes blockdev-snapshot-sync. See block-core.json. Since QEMU 0.14.
 func (v BlockdevSnapshotSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-sync", Args: &v}, opts)
 }
 
-// Do executes blockdev-snapshot. Since QEMU 2.5. See block-core.json.
+// Do executes blockdev-snapshot. See block-core.json. Since QEMU 2.5.
 //
 // Features: allow-write-only-overlay.
 func (v BlockdevSnapshot) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot", Args: &v}, opts)
 }
 
-// ChangeBackingFile executes change-backing-file. Since QEMU 2.1. See block-core.json.
+// ChangeBackingFile executes change-backing-file. See block-core.json. Since QEMU 2.1.
 type ChangeBackingFile struct {
 	Device        string
 	ImageNodeName string
@@ -1856,7 +1837,7 @@ func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-backing-file", Args: &r}, opts)
 }
 
-// BlockCommit executes block-commit. Since QEMU 1.3. See block-core.json.
+// BlockCommit executes block-commit. See block-core.json. Since QEMU 1.3.
 //
 // Events follow:
 //
@@ -1912,7 +1893,7 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-commit", Args: &r}, opts)
 }
 
-// Do executes drive-backup. Since QEMU 1.6. See block-core.json.
+// Do executes drive-backup. See block-core.json. Since QEMU 1.6.
 //
 // Events follow:
 //
@@ -1927,7 +1908,7 @@ func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-backup", Args: &v}, opts)
 }
 
-// Do executes blockdev-backup. Since QEMU 2.3. See block-core.json.
+// Do executes blockdev-backup. See block-core.json. Since QEMU 2.3.
 //
 // Events follow:
 //
@@ -1941,7 +1922,7 @@ func (v BlockdevBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 }
 
 // QueryNamedBlockNodes executes query-named-block-nodes and returns a list of
-// [BlockDeviceInfo]. Since QEMU 2.0. See block-core.json.
+// [BlockDeviceInfo]. See block-core.json. Since QEMU 2.0.
 type QueryNamedBlockNodes struct {
 	Flat *bool
 }
@@ -1970,8 +1951,7 @@ func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// XDbgBlockGraphNodeType is the enum XDbgBlockGraphNodeType. Since QEMU 4.0. See
-// block-core.json.
+// XDbgBlockGraphNodeType is an enum of block-core.json. Since QEMU 4.0.
 type XDbgBlockGraphNodeType string
 
 // The values of XDbgBlockGraphNodeType.
@@ -1981,7 +1961,7 @@ const (
 	XDbgBlockGraphNodeTypeBlockDriver  XDbgBlockGraphNodeType = "block-driver"
 )
 
-// XDbgBlockGraphNode is the struct XDbgBlockGraphNode. Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraphNode is a struct of block-core.json. Since QEMU 4.0.
 type XDbgBlockGraphNode struct {
 	ID   uint64                 `json:"id"`
 	Type XDbgBlockGraphNodeType `json:"type"`
@@ -2003,7 +1983,7 @@ func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockPermission is the enum BlockPermission. Since QEMU 4.0. See block-core.json.
+// BlockPermission is an enum of block-core.json. Since QEMU 4.0.
 type BlockPermission string
 
 // The values of BlockPermission.
@@ -2014,7 +1994,7 @@ const (
 	BlockPermissionResize         BlockPermission = "resize"
 )
 
-// XDbgBlockGraphEdge is the struct XDbgBlockGraphEdge. Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraphEdge is a struct of block-core.json. Since QEMU 4.0.
 type XDbgBlockGraphEdge struct {
 	Parent     uint64            `json:"parent"`
 	Child      uint64            `json:"child"`
@@ -2050,8 +2030,8 @@ func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XDbgBlockGraph is the struct XDbgBlockGraph. [XDebugQueryBlockGraph] returns it. Since QEMU
-// 4.0. See block-core.json.
+// XDbgBlockGraph is a struct of block-core.json. [XDebugQueryBlockGraph] returns it. Since
+// QEMU 4.0.
 type XDbgBlockGraph struct {
 	Nodes []XDbgBlockGraphNode `json:"nodes"`
 	Edges []XDbgBlockGraphEdge `json:"edges"`
@@ -2077,8 +2057,8 @@ func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XDebugQueryBlockGraph executes x-debug-query-block-graph and returns [XDbgBlockGraph]. Since
-// QEMU 4.0. See block-core.json.
+// XDebugQueryBlockGraph executes x-debug-query-block-graph and returns [XDbgBlockGraph]. See
+// block-core.json. Since QEMU 4.0.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugQueryBlockGraph struct{}
@@ -2091,7 +2071,7 @@ func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// Do executes drive-mirror. Since QEMU 1.3. See block-core.json.
+// Do executes drive-mirror. See block-core.json. Since QEMU 1.3.
 //
 // Events follow:
 //
@@ -2105,8 +2085,8 @@ func (v DriveMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-mirror", Args: &v}, opts)
 }
 
-// DriveMirror is the struct DriveMirror. Its method Do executes it as the command
-// drive-mirror. Since QEMU 1.3. See block-core.json.
+// DriveMirror is a struct of block-core.json. Its method Do executes it as the command
+// drive-mirror. Since QEMU 1.3.
 type DriveMirror struct {
 	JobID         *string
 	Device        string
@@ -2157,9 +2137,9 @@ func (v DriveMirror) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmap is the struct BlockDirtyBitmap. [BlockDirtyBitmapRemove],
+// BlockDirtyBitmap is a struct of block-core.json. [BlockDirtyBitmapRemove],
 // [BlockDirtyBitmapClear], [BlockDirtyBitmapEnable], [BlockDirtyBitmapDisable] and
-// [XDebugBlockDirtyBitmapSHA256] send it. Since QEMU 2.4. See block-core.json.
+// [XDebugBlockDirtyBitmapSHA256] send it. Since QEMU 2.4.
 type BlockDirtyBitmap struct {
 	Node string
 	Name string
@@ -2178,8 +2158,8 @@ func (v BlockDirtyBitmap) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapAdd is the struct BlockDirtyBitmapAdd. Its method Do executes it as the
-// command block-dirty-bitmap-add. Since QEMU 2.4. See block-core.json.
+// BlockDirtyBitmapAdd is a struct of block-core.json. Its method Do executes it as the command
+// block-dirty-bitmap-add. Since QEMU 2.4.
 type BlockDirtyBitmapAdd struct {
 	Node        string
 	Name        string
@@ -2206,8 +2186,8 @@ func (v BlockDirtyBitmapAdd) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapOrStr is the alternate BlockDirtyBitmapOrStr. Exactly one of its fields is
-// set. Since QEMU 4.1. See block-core.json.
+// BlockDirtyBitmapOrStr is an alternate of block-core.json. Exactly one of its fields is set.
+// Since QEMU 4.1.
 type BlockDirtyBitmapOrStr struct {
 	Local    *string
 	External *BlockDirtyBitmap
@@ -2232,8 +2212,8 @@ func (v BlockDirtyBitmapOrStr) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// BlockDirtyBitmapMerge is the struct BlockDirtyBitmapMerge. Its method Do executes it as the
-// command block-dirty-bitmap-merge. Since QEMU 4.0. See block-core.json.
+// BlockDirtyBitmapMerge is a struct of block-core.json. Its method Do executes it as the
+// command block-dirty-bitmap-merge. Since QEMU 4.0.
 type BlockDirtyBitmapMerge struct {
 	Node    string
 	Target  string
@@ -2258,13 +2238,13 @@ func (v BlockDirtyBitmapMerge) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes block-dirty-bitmap-add. Since QEMU 2.4. See block-core.json.
+// Do executes block-dirty-bitmap-add. See block-core.json. Since QEMU 2.4.
 func (v BlockDirtyBitmapAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-add", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapRemove executes block-dirty-bitmap-remove. Since QEMU 2.4. See
-// block-core.json.
+// BlockDirtyBitmapRemove executes block-dirty-bitmap-remove. See block-core.json. Since QEMU
+// 2.4.
 type BlockDirtyBitmapRemove BlockDirtyBitmap
 
 func (r BlockDirtyBitmapRemove) MarshalJSON() ([]byte, error) {
@@ -2279,8 +2259,8 @@ func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-remove", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapClear executes block-dirty-bitmap-clear. Since QEMU 2.4. See
-// block-core.json.
+// BlockDirtyBitmapClear executes block-dirty-bitmap-clear. See block-core.json. Since QEMU
+// 2.4.
 type BlockDirtyBitmapClear BlockDirtyBitmap
 
 func (r BlockDirtyBitmapClear) MarshalJSON() ([]byte, error) {
@@ -2295,8 +2275,8 @@ func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-clear", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapEnable executes block-dirty-bitmap-enable. Since QEMU 4.0. See
-// block-core.json.
+// BlockDirtyBitmapEnable executes block-dirty-bitmap-enable. See block-core.json. Since QEMU
+// 4.0.
 type BlockDirtyBitmapEnable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapEnable) MarshalJSON() ([]byte, error) {
@@ -2311,8 +2291,8 @@ func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-enable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapDisable executes block-dirty-bitmap-disable. Since QEMU 4.0. See
-// block-core.json.
+// BlockDirtyBitmapDisable executes block-dirty-bitmap-disable. See block-core.json. Since QEMU
+// 4.0.
 type BlockDirtyBitmapDisable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapDisable) MarshalJSON() ([]byte, error) {
@@ -2327,13 +2307,13 @@ func (r BlockDirtyBitmapDisable) Do(ctx context.Context, x qmp.Executor, opts ..
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-disable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// Do executes block-dirty-bitmap-merge. Since QEMU 4.0. See block-core.json.
+// Do executes block-dirty-bitmap-merge. See block-core.json. Since QEMU 4.0.
 func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapSha256 is the struct BlockDirtyBitmapSha256. [XDebugBlockDirtyBitmapSHA256]
-// returns it. Since QEMU 2.10. See block-core.json.
+// BlockDirtyBitmapSha256 is a struct of block-core.json. [XDebugBlockDirtyBitmapSHA256]
+// returns it. Since QEMU 2.10.
 type BlockDirtyBitmapSha256 struct {
 	SHA256 string `json:"sha256"`
 }
@@ -2348,7 +2328,7 @@ func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) int 
 }
 
 // XDebugBlockDirtyBitmapSHA256 executes x-debug-block-dirty-bitmap-sha256 and returns
-// [BlockDirtyBitmapSha256]. Since QEMU 2.10. See block-core.json.
+// [BlockDirtyBitmapSha256]. See block-core.json. Since QEMU 2.10.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugBlockDirtyBitmapSHA256 BlockDirtyBitmap
@@ -2369,7 +2349,7 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// BlockdevMirror executes blockdev-mirror. Since QEMU 2.6. See block-core.json.
+// BlockdevMirror executes blockdev-mirror. See block-core.json. Since QEMU 2.6.
 //
 // Events follow:
 //
@@ -2429,7 +2409,7 @@ func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-mirror", Args: &r}, opts)
 }
 
-// BlockIOThrottle is the struct BlockIOThrottle. Since QEMU 1.1. See block-core.json.
+// BlockIOThrottle is a struct of block-core.json. Since QEMU 1.1.
 type BlockIOThrottle struct {
 	// Deprecated: QEMU will remove the member.
 	Device          *string
@@ -2456,7 +2436,7 @@ type BlockIOThrottle struct {
 	Group           *string
 }
 
-// ThrottleLimits is the struct ThrottleLimits. Since QEMU 2.11. See block-core.json.
+// ThrottleLimits is a struct of block-core.json. Since QEMU 2.11.
 type ThrottleLimits struct {
 	IOPSTotal          *int64
 	IOPSTotalMax       *int64
@@ -2509,8 +2489,7 @@ func (v ThrottleLimits) String() string {
 	return qmp.Format(&v)
 }
 
-// ThrottleGroupProperties is the struct ThrottleGroupProperties. Since QEMU 2.11. See
-// block-core.json.
+// ThrottleGroupProperties is a struct of block-core.json. Since QEMU 2.11.
 type ThrottleGroupProperties struct {
 	Limits *ThrottleLimits
 	// Unstable: any release of QEMU may change or remove the member.
@@ -2586,7 +2565,7 @@ func (v ThrottleGroupProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStream executes block-stream. Since QEMU 1.1. See block-core.json.
+// BlockStream executes block-stream. See block-core.json. Since QEMU 1.1.
 //
 // Events follow:
 //
@@ -2637,7 +2616,7 @@ func (r BlockStream) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-stream", Args: &r}, opts)
 }
 
-// BlockJobSetSpeed executes block-job-set-speed. Since QEMU 1.1. See block-core.json.
+// BlockJobSetSpeed executes block-job-set-speed. See block-core.json. Since QEMU 1.1.
 type BlockJobSetSpeed struct {
 	Device string
 	Speed  int64
@@ -2660,7 +2639,7 @@ func (r BlockJobSetSpeed) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-set-speed", Args: &r}, opts)
 }
 
-// BlockJobCancel executes block-job-cancel. Since QEMU 1.1. See block-core.json.
+// BlockJobCancel executes block-job-cancel. See block-core.json. Since QEMU 1.1.
 //
 // Events follow:
 //
@@ -2689,7 +2668,7 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-cancel", Args: &r}, opts)
 }
 
-// BlockJobPause executes block-job-pause. Since QEMU 1.3. See block-core.json.
+// BlockJobPause executes block-job-pause. See block-core.json. Since QEMU 1.3.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
@@ -2714,7 +2693,7 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-pause", Args: &r}, opts)
 }
 
-// BlockJobResume executes block-job-resume. Since QEMU 1.3. See block-core.json.
+// BlockJobResume executes block-job-resume. See block-core.json. Since QEMU 1.3.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
@@ -2739,7 +2718,7 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-resume", Args: &r}, opts)
 }
 
-// BlockJobComplete executes block-job-complete. Since QEMU 1.3. See block-core.json.
+// BlockJobComplete executes block-job-complete. See block-core.json. Since QEMU 1.3.
 //
 // Events follow:
 //
@@ -2767,7 +2746,7 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-complete", Args: &r}, opts)
 }
 
-// BlockJobDismiss executes block-job-dismiss. Since QEMU 2.12. See block-core.json.
+// BlockJobDismiss executes block-job-dismiss. See block-core.json. Since QEMU 2.12.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
@@ -2792,7 +2771,7 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-dismiss", Args: &r}, opts)
 }
 
-// BlockJobFinalize executes block-job-finalize. Since QEMU 2.12. See block-core.json.
+// BlockJobFinalize executes block-job-finalize. See block-core.json. Since QEMU 2.12.
 //
 // Events follow:
 //
@@ -2820,8 +2799,7 @@ func (r BlockJobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-finalize", Args: &r}, opts)
 }
 
-// BlockJobChangeOptionsMirror is the struct BlockJobChangeOptionsMirror. Since QEMU 8.2. See
-// block-core.json.
+// BlockJobChangeOptionsMirror is a struct of block-core.json. Since QEMU 8.2.
 type BlockJobChangeOptionsMirror struct {
 	CopyMode MirrorCopyMode
 }
@@ -2838,8 +2816,8 @@ func (v BlockJobChangeOptionsMirror) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockJobChangeOptions is the union BlockJobChangeOptions. [BlockJobChange] sends it. Since
-// QEMU 8.2. See block-core.json.
+// BlockJobChangeOptions is a union of block-core.json. [BlockJobChange] sends it. Since QEMU
+// 8.2.
 type BlockJobChangeOptions struct {
 	ID string
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
@@ -2887,7 +2865,7 @@ func (v BlockJobChangeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockJobChange executes block-job-change. Since QEMU 8.2. See block-core.json.
+// BlockJobChange executes block-job-change. See block-core.json. Since QEMU 8.2.
 type BlockJobChange BlockJobChangeOptions
 
 func (r BlockJobChange) MarshalJSON() ([]byte, error) {
@@ -2902,8 +2880,7 @@ func (r BlockJobChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-change", Args: (*BlockJobChangeOptions)(&r)}, opts)
 }
 
-// BlockdevDiscardOptions is the enum BlockdevDiscardOptions. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevDiscardOptions is an enum of block-core.json. Since QEMU 2.9.
 type BlockdevDiscardOptions string
 
 // The values of BlockdevDiscardOptions.
@@ -2912,8 +2889,7 @@ const (
 	BlockdevDiscardOptionsUnmap  BlockdevDiscardOptions = "unmap"
 )
 
-// BlockdevDetectZeroesOptions is the enum BlockdevDetectZeroesOptions. Since QEMU 2.1. See
-// block-core.json.
+// BlockdevDetectZeroesOptions is an enum of block-core.json. Since QEMU 2.1.
 type BlockdevDetectZeroesOptions string
 
 // The values of BlockdevDetectZeroesOptions.
@@ -2923,7 +2899,7 @@ const (
 	BlockdevDetectZeroesOptionsUnmap BlockdevDetectZeroesOptions = "unmap"
 )
 
-// BlockdevAioOptions is the enum BlockdevAioOptions. Since QEMU 2.9. See block-core.json.
+// BlockdevAioOptions is an enum of block-core.json. Since QEMU 2.9.
 type BlockdevAioOptions string
 
 // The values of BlockdevAioOptions.
@@ -2934,8 +2910,7 @@ const (
 	BlockdevAioOptionsIOUring BlockdevAioOptions = "io_uring"
 )
 
-// BlockdevCacheOptions is the struct BlockdevCacheOptions. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevCacheOptions is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevCacheOptions struct {
 	Direct  *bool
 	NoFlush *bool
@@ -2954,7 +2929,7 @@ func (v BlockdevCacheOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevDriver is the enum BlockdevDriver. Since QEMU 2.9. See block-core.json.
+// BlockdevDriver is an enum of block-core.json. Since QEMU 2.9.
 type BlockdevDriver string
 
 // The values of BlockdevDriver.
@@ -3017,7 +2992,7 @@ const (
 	BlockdevDriverVvfat              BlockdevDriver = "vvfat"
 )
 
-// BlockdevOptionsFile is the struct BlockdevOptionsFile. Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsFile is a struct of block-core.json. Since QEMU 2.9.
 //
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
@@ -3050,7 +3025,7 @@ func (v BlockdevOptionsFile) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNull is the struct BlockdevOptionsNull. Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsNull is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsNull struct {
 	Size       *int64
 	LatencyNs  *uint64
@@ -3071,7 +3046,7 @@ func (v BlockdevOptionsNull) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNVMe is the struct BlockdevOptionsNVMe. Since QEMU 2.12. See block-core.json.
+// BlockdevOptionsNVMe is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevOptionsNVMe struct {
 	Device    string
 	Namespace int64
@@ -3090,8 +3065,7 @@ func (v BlockdevOptionsNVMe) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVVFAT is the struct BlockdevOptionsVVFAT. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsVVFAT is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsVVFAT struct {
 	Dir     string
 	FatType *int64
@@ -3116,8 +3090,7 @@ func (v BlockdevOptionsVVFAT) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGenericFormat is the struct BlockdevOptionsGenericFormat. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsGenericFormat is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsGenericFormat struct {
 	File BlockdevRef
 }
@@ -3134,7 +3107,7 @@ func (v BlockdevOptionsGenericFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsLUKS is the struct BlockdevOptionsLUKS. Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsLUKS is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsLUKS struct {
 	File      BlockdevRef
 	KeySecret *string
@@ -3157,8 +3130,7 @@ func (v BlockdevOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGenericCOWFormat is the struct BlockdevOptionsGenericCOWFormat. Since QEMU
-// 2.9. See block-core.json.
+// BlockdevOptionsGenericCOWFormat is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsGenericCOWFormat struct {
 	File    BlockdevRef
 	Backing *BlockdevRefOrNull
@@ -3179,8 +3151,7 @@ func (v BlockdevOptionsGenericCOWFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// Qcow2OverlapCheckMode is the enum Qcow2OverlapCheckMode. Since QEMU 2.9. See
-// block-core.json.
+// Qcow2OverlapCheckMode is an enum of block-core.json. Since QEMU 2.9.
 type Qcow2OverlapCheckMode string
 
 // The values of Qcow2OverlapCheckMode.
@@ -3191,8 +3162,7 @@ const (
 	Qcow2OverlapCheckModeAll      Qcow2OverlapCheckMode = "all"
 )
 
-// Qcow2OverlapCheckFlags is the struct Qcow2OverlapCheckFlags. Since QEMU 2.9. See
-// block-core.json.
+// Qcow2OverlapCheckFlags is a struct of block-core.json. Since QEMU 2.9.
 type Qcow2OverlapCheckFlags struct {
 	Template        *Qcow2OverlapCheckMode
 	MainHeader      *bool
@@ -3227,8 +3197,8 @@ func (v Qcow2OverlapCheckFlags) String() string {
 	return qmp.Format(&v)
 }
 
-// Qcow2OverlapChecks is the alternate Qcow2OverlapChecks. Exactly one of its fields is set.
-// Since QEMU 2.9. See block-core.json.
+// Qcow2OverlapChecks is an alternate of block-core.json. Exactly one of its fields is set.
+// Since QEMU 2.9.
 type Qcow2OverlapChecks struct {
 	Flags *Qcow2OverlapCheckFlags
 	Mode  *Qcow2OverlapCheckMode
@@ -3253,8 +3223,7 @@ func (v Qcow2OverlapChecks) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// BlockdevQcowEncryptionFormat is the enum BlockdevQcowEncryptionFormat. Since QEMU 2.10. See
-// block-core.json.
+// BlockdevQcowEncryptionFormat is an enum of block-core.json. Since QEMU 2.10.
 type BlockdevQcowEncryptionFormat string
 
 // The values of BlockdevQcowEncryptionFormat.
@@ -3262,8 +3231,7 @@ const (
 	BlockdevQcowEncryptionFormatAES BlockdevQcowEncryptionFormat = "aes"
 )
 
-// BlockdevQcowEncryption is the union BlockdevQcowEncryption. Since QEMU 2.10. See
-// block-core.json.
+// BlockdevQcowEncryption is a union of block-core.json. Since QEMU 2.10.
 type BlockdevQcowEncryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcowEncryptionFormat
@@ -3305,7 +3273,7 @@ func (v BlockdevQcowEncryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow is the struct BlockdevOptionsQcow. Since QEMU 2.10. See block-core.json.
+// BlockdevOptionsQcow is a struct of block-core.json. Since QEMU 2.10.
 type BlockdevOptionsQcow struct {
 	File    BlockdevRef
 	Backing *BlockdevRefOrNull
@@ -3330,8 +3298,7 @@ func (v BlockdevOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2EncryptionFormat is the enum BlockdevQcow2EncryptionFormat. Since QEMU 2.10.
-// See block-core.json.
+// BlockdevQcow2EncryptionFormat is an enum of block-core.json. Since QEMU 2.10.
 type BlockdevQcow2EncryptionFormat string
 
 // The values of BlockdevQcow2EncryptionFormat.
@@ -3340,8 +3307,7 @@ const (
 	BlockdevQcow2EncryptionFormatLUKS BlockdevQcow2EncryptionFormat = "luks"
 )
 
-// BlockdevQcow2Encryption is the union BlockdevQcow2Encryption. Since QEMU 2.10. See
-// block-core.json.
+// BlockdevQcow2Encryption is a union of block-core.json. Since QEMU 2.10.
 type BlockdevQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcow2EncryptionFormat
@@ -3388,8 +3354,7 @@ func (v BlockdevQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsPreallocate is the struct BlockdevOptionsPreallocate. Since QEMU 6.0. See
-// block-core.json.
+// BlockdevOptionsPreallocate is a struct of block-core.json. Since QEMU 6.0.
 type BlockdevOptionsPreallocate struct {
 	File          BlockdevRef
 	PreallocAlign *int64
@@ -3410,8 +3375,7 @@ func (v BlockdevOptionsPreallocate) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow2 is the struct BlockdevOptionsQcow2. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsQcow2 is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsQcow2 struct {
 	File                BlockdevRef
 	Backing             *BlockdevRefOrNull
@@ -3464,7 +3428,7 @@ func (v BlockdevOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// SshHostKeyCheckMode is the enum SshHostKeyCheckMode. Since QEMU 2.12. See block-core.json.
+// SshHostKeyCheckMode is an enum of block-core.json. Since QEMU 2.12.
 type SshHostKeyCheckMode string
 
 // The values of SshHostKeyCheckMode.
@@ -3474,8 +3438,7 @@ const (
 	SshHostKeyCheckModeKnownHosts SshHostKeyCheckMode = "known_hosts"
 )
 
-// SshHostKeyCheckHashType is the enum SshHostKeyCheckHashType. Since QEMU 2.12. See
-// block-core.json.
+// SshHostKeyCheckHashType is an enum of block-core.json. Since QEMU 2.12.
 type SshHostKeyCheckHashType string
 
 // The values of SshHostKeyCheckHashType.
@@ -3485,7 +3448,7 @@ const (
 	SshHostKeyCheckHashTypeSHA256 SshHostKeyCheckHashType = "sha256"
 )
 
-// SshHostKeyHash is the struct SshHostKeyHash. Since QEMU 2.12. See block-core.json.
+// SshHostKeyHash is a struct of block-core.json. Since QEMU 2.12.
 type SshHostKeyHash struct {
 	Type SshHostKeyCheckHashType
 	Hash string
@@ -3504,7 +3467,7 @@ func (v SshHostKeyHash) String() string {
 	return qmp.Format(&v)
 }
 
-// SshHostKeyCheck is the union SshHostKeyCheck. Since QEMU 2.12. See block-core.json.
+// SshHostKeyCheck is a union of block-core.json. Since QEMU 2.12.
 type SshHostKeyCheck struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Mode SshHostKeyCheckMode
@@ -3548,7 +3511,7 @@ func (v SshHostKeyCheck) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsSsh is the struct BlockdevOptionsSsh. Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsSsh is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsSsh struct {
 	Server       InetSocketAddress
 	Path         string
@@ -3573,7 +3536,7 @@ func (v BlockdevOptionsSsh) String() string {
 	return qmp.Format(&v)
 }
 
-// BlkdebugEvent is the enum BlkdebugEvent. Since QEMU 2.9. See block-core.json.
+// BlkdebugEvent is an enum of block-core.json. Since QEMU 2.9.
 type BlkdebugEvent string
 
 // The values of BlkdebugEvent.
@@ -3628,7 +3591,7 @@ const (
 	BlkdebugEventNone                     BlkdebugEvent = "none"
 )
 
-// BlkdebugIOType is the enum BlkdebugIOType. Since QEMU 4.1. See block-core.json.
+// BlkdebugIOType is an enum of block-core.json. Since QEMU 4.1.
 type BlkdebugIOType string
 
 // The values of BlkdebugIOType.
@@ -3641,8 +3604,7 @@ const (
 	BlkdebugIOTypeBlockStatus BlkdebugIOType = "block-status"
 )
 
-// BlkdebugInjectErrorOptions is the struct BlkdebugInjectErrorOptions. Since QEMU 2.9. See
-// block-core.json.
+// BlkdebugInjectErrorOptions is a struct of block-core.json. Since QEMU 2.9.
 type BlkdebugInjectErrorOptions struct {
 	Event       BlkdebugEvent
 	State       *int64
@@ -3674,8 +3636,7 @@ func (v BlkdebugInjectErrorOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlkdebugSetStateOptions is the struct BlkdebugSetStateOptions. Since QEMU 2.9. See
-// block-core.json.
+// BlkdebugSetStateOptions is a struct of block-core.json. Since QEMU 2.9.
 type BlkdebugSetStateOptions struct {
 	Event    BlkdebugEvent
 	State    *int64
@@ -3696,8 +3657,7 @@ func (v BlkdebugSetStateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkdebug is the struct BlockdevOptionsBlkdebug. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsBlkdebug is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsBlkdebug struct {
 	Image             BlockdevRef
 	Config            *string
@@ -3770,8 +3730,7 @@ func (v BlockdevOptionsBlkdebug) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlklogwrites is the struct BlockdevOptionsBlklogwrites. Since QEMU 3.0. See
-// block-core.json.
+// BlockdevOptionsBlklogwrites is a struct of block-core.json. Since QEMU 3.0.
 type BlockdevOptionsBlklogwrites struct {
 	File                   BlockdevRef
 	Log                    BlockdevRef
@@ -3798,8 +3757,7 @@ func (v BlockdevOptionsBlklogwrites) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkverify is the struct BlockdevOptionsBlkverify. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsBlkverify is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsBlkverify struct {
 	Test BlockdevRef
 	Raw  BlockdevRef
@@ -3818,8 +3776,7 @@ func (v BlockdevOptionsBlkverify) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkreplay is the struct BlockdevOptionsBlkreplay. Since QEMU 4.2. See
-// block-core.json.
+// BlockdevOptionsBlkreplay is a struct of block-core.json. Since QEMU 4.2.
 type BlockdevOptionsBlkreplay struct {
 	Image BlockdevRef
 }
@@ -3836,7 +3793,7 @@ func (v BlockdevOptionsBlkreplay) String() string {
 	return qmp.Format(&v)
 }
 
-// QuorumReadPattern is the enum QuorumReadPattern. Since QEMU 2.9. See block-core.json.
+// QuorumReadPattern is an enum of block-core.json. Since QEMU 2.9.
 type QuorumReadPattern string
 
 // The values of QuorumReadPattern.
@@ -3845,8 +3802,7 @@ const (
 	QuorumReadPatternFifo   QuorumReadPattern = "fifo"
 )
 
-// BlockdevOptionsQuorum is the struct BlockdevOptionsQuorum. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsQuorum is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsQuorum struct {
 	Blkverify        *bool
 	Children         []BlockdevRef
@@ -3875,8 +3831,7 @@ func (v BlockdevOptionsQuorum) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGluster is the struct BlockdevOptionsGluster. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsGluster is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsGluster struct {
 	Volume  string
 	Path    string
@@ -3905,8 +3860,7 @@ func (v BlockdevOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsIoUring is the struct BlockdevOptionsIoUring. Since QEMU 7.2. See
-// block-core.json.
+// BlockdevOptionsIoUring is a struct of block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsIoUring struct {
@@ -3925,8 +3879,7 @@ func (v BlockdevOptionsIoUring) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNvmeIoUring is the struct BlockdevOptionsNvmeIoUring. Since QEMU 7.2. See
-// block-core.json.
+// BlockdevOptionsNvmeIoUring is a struct of block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsNvmeIoUring struct {
@@ -3945,8 +3898,7 @@ func (v BlockdevOptionsNvmeIoUring) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVirtioBlkVfioPci is the struct BlockdevOptionsVirtioBlkVfioPci. Since QEMU
-// 7.2. See block-core.json.
+// BlockdevOptionsVirtioBlkVfioPci is a struct of block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsVirtioBlkVfioPci struct {
@@ -3965,8 +3917,7 @@ func (v BlockdevOptionsVirtioBlkVfioPci) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVirtioBlkVhostUser is the struct BlockdevOptionsVirtioBlkVhostUser. Since
-// QEMU 7.2. See block-core.json.
+// BlockdevOptionsVirtioBlkVhostUser is a struct of block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsVirtioBlkVhostUser struct {
@@ -3985,8 +3936,7 @@ func (v BlockdevOptionsVirtioBlkVhostUser) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsVirtioBlkVhostVdpa is the struct BlockdevOptionsVirtioBlkVhostVdpa. Since
-// QEMU 7.2. See block-core.json.
+// BlockdevOptionsVirtioBlkVhostVdpa is a struct of block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 //
@@ -4007,7 +3957,7 @@ func (v BlockdevOptionsVirtioBlkVhostVdpa) String() string {
 	return qmp.Format(&v)
 }
 
-// IscsiTransport is the enum IscsiTransport. Since QEMU 2.9. See block-core.json.
+// IscsiTransport is an enum of block-core.json. Since QEMU 2.9.
 type IscsiTransport string
 
 // The values of IscsiTransport.
@@ -4016,7 +3966,7 @@ const (
 	IscsiTransportIser IscsiTransport = "iser"
 )
 
-// IscsiHeaderDigest is the enum IscsiHeaderDigest. Since QEMU 2.9. See block-core.json.
+// IscsiHeaderDigest is an enum of block-core.json. Since QEMU 2.9.
 type IscsiHeaderDigest string
 
 // The values of IscsiHeaderDigest.
@@ -4027,8 +3977,7 @@ const (
 	IscsiHeaderDigestNoneCRC32C IscsiHeaderDigest = "none-crc32c"
 )
 
-// BlockdevOptionsIscsi is the struct BlockdevOptionsIscsi. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsIscsi is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsIscsi struct {
 	Transport      IscsiTransport
 	Portal         string
@@ -4061,7 +4010,7 @@ func (v BlockdevOptionsIscsi) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdAuthMode is the enum RbdAuthMode. Since QEMU 3.0. See block-core.json.
+// RbdAuthMode is an enum of block-core.json. Since QEMU 3.0.
 type RbdAuthMode string
 
 // The values of RbdAuthMode.
@@ -4070,8 +4019,7 @@ const (
 	RbdAuthModeNone  RbdAuthMode = "none"
 )
 
-// RbdImageEncryptionFormat is the enum RbdImageEncryptionFormat. Since QEMU 6.1. See
-// block-core.json.
+// RbdImageEncryptionFormat is an enum of block-core.json. Since QEMU 6.1.
 type RbdImageEncryptionFormat string
 
 // The values of RbdImageEncryptionFormat.
@@ -4081,21 +4029,18 @@ const (
 	RbdImageEncryptionFormatLUKSAny RbdImageEncryptionFormat = "luks-any"
 )
 
-// RbdEncryptionOptionsLUKSBase is the struct RbdEncryptionOptionsLUKSBase. Since QEMU 6.1. See
-// block-core.json.
+// RbdEncryptionOptionsLUKSBase is a struct of block-core.json. Since QEMU 6.1.
 type RbdEncryptionOptionsLUKSBase struct {
 	KeySecret string
 }
 
-// RbdEncryptionCreateOptionsLUKSBase is the struct RbdEncryptionCreateOptionsLUKSBase. Since
-// QEMU 6.1. See block-core.json.
+// RbdEncryptionCreateOptionsLUKSBase is a struct of block-core.json. Since QEMU 6.1.
 type RbdEncryptionCreateOptionsLUKSBase struct {
 	KeySecret string
 	CipherAlg *QCryptoCipherAlgo
 }
 
-// RbdEncryptionOptionsLUKS is the struct RbdEncryptionOptionsLUKS. Since QEMU 6.1. See
-// block-core.json.
+// RbdEncryptionOptionsLUKS is a struct of block-core.json. Since QEMU 6.1.
 type RbdEncryptionOptionsLUKS struct {
 	KeySecret string
 }
@@ -4112,8 +4057,7 @@ func (v RbdEncryptionOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionOptionsLUKS2 is the struct RbdEncryptionOptionsLUKS2. Since QEMU 6.1. See
-// block-core.json.
+// RbdEncryptionOptionsLUKS2 is a struct of block-core.json. Since QEMU 6.1.
 type RbdEncryptionOptionsLUKS2 struct {
 	KeySecret string
 }
@@ -4130,8 +4074,7 @@ func (v RbdEncryptionOptionsLUKS2) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionOptionsLUKSAny is the struct RbdEncryptionOptionsLUKSAny. Since QEMU 8.0. See
-// block-core.json.
+// RbdEncryptionOptionsLUKSAny is a struct of block-core.json. Since QEMU 8.0.
 type RbdEncryptionOptionsLUKSAny struct {
 	KeySecret string
 }
@@ -4148,8 +4091,7 @@ func (v RbdEncryptionOptionsLUKSAny) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptionsLUKS is the struct RbdEncryptionCreateOptionsLUKS. Since QEMU 6.1.
-// See block-core.json.
+// RbdEncryptionCreateOptionsLUKS is a struct of block-core.json. Since QEMU 6.1.
 type RbdEncryptionCreateOptionsLUKS struct {
 	KeySecret string
 	CipherAlg *QCryptoCipherAlgo
@@ -4168,8 +4110,7 @@ func (v RbdEncryptionCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptionsLUKS2 is the struct RbdEncryptionCreateOptionsLUKS2. Since QEMU
-// 6.1. See block-core.json.
+// RbdEncryptionCreateOptionsLUKS2 is a struct of block-core.json. Since QEMU 6.1.
 type RbdEncryptionCreateOptionsLUKS2 struct {
 	KeySecret string
 	CipherAlg *QCryptoCipherAlgo
@@ -4188,7 +4129,7 @@ func (v RbdEncryptionCreateOptionsLUKS2) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionOptions is the union RbdEncryptionOptions. Since QEMU 6.1. See block-core.json.
+// RbdEncryptionOptions is a union of block-core.json. Since QEMU 6.1.
 type RbdEncryptionOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format RbdImageEncryptionFormat
@@ -4243,8 +4184,7 @@ func (v RbdEncryptionOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptions is the union RbdEncryptionCreateOptions. Since QEMU 6.1. See
-// block-core.json.
+// RbdEncryptionCreateOptions is a union of block-core.json. Since QEMU 6.1.
 type RbdEncryptionCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format RbdImageEncryptionFormat
@@ -4294,7 +4234,7 @@ func (v RbdEncryptionCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRbd is the struct BlockdevOptionsRbd. Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsRbd is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsRbd struct {
 	Pool               string
 	Namespace          *string
@@ -4343,7 +4283,7 @@ func (v BlockdevOptionsRbd) String() string {
 	return qmp.Format(&v)
 }
 
-// ReplicationMode is the enum ReplicationMode. Since QEMU 2.9. See block-core.json.
+// ReplicationMode is an enum of block-core.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type ReplicationMode string
@@ -4354,8 +4294,7 @@ const (
 	ReplicationModeSecondary ReplicationMode = "secondary"
 )
 
-// BlockdevOptionsReplication is the struct BlockdevOptionsReplication. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsReplication is a struct of block-core.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type BlockdevOptionsReplication struct {
@@ -4378,7 +4317,7 @@ func (v BlockdevOptionsReplication) String() string {
 	return qmp.Format(&v)
 }
 
-// NFSTransport is the enum NFSTransport. Since QEMU 2.9. See block-core.json.
+// NFSTransport is an enum of block-core.json. Since QEMU 2.9.
 type NFSTransport string
 
 // The values of NFSTransport.
@@ -4386,7 +4325,7 @@ const (
 	NFSTransportInet NFSTransport = "inet"
 )
 
-// NFSServer is the struct NFSServer. Since QEMU 2.9. See block-core.json.
+// NFSServer is a struct of block-core.json. Since QEMU 2.9.
 type NFSServer struct {
 	Type NFSTransport
 	Host string
@@ -4405,7 +4344,7 @@ func (v NFSServer) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNfs is the struct BlockdevOptionsNfs. Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsNfs is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsNfs struct {
 	Server        NFSServer
 	Path          string
@@ -4436,8 +4375,7 @@ func (v BlockdevOptionsNfs) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlBase is the struct BlockdevOptionsCurlBase. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsCurlBase is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsCurlBase struct {
 	URL                 string
 	Readahead           *int64
@@ -4448,8 +4386,7 @@ type BlockdevOptionsCurlBase struct {
 	ProxyPasswordSecret *string
 }
 
-// BlockdevOptionsCurlHttp is the struct BlockdevOptionsCurlHttp. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsCurlHttp is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsCurlHttp struct {
 	URL                 string
 	Readahead           *int64
@@ -4486,8 +4423,7 @@ func (v BlockdevOptionsCurlHttp) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlHttps is the struct BlockdevOptionsCurlHttps. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsCurlHttps is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsCurlHttps struct {
 	URL                 string
 	Readahead           *int64
@@ -4526,8 +4462,7 @@ func (v BlockdevOptionsCurlHttps) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFtp is the struct BlockdevOptionsCurlFtp. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsCurlFtp is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsCurlFtp struct {
 	URL                 string
 	Readahead           *int64
@@ -4556,8 +4491,7 @@ func (v BlockdevOptionsCurlFtp) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFtps is the struct BlockdevOptionsCurlFtps. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptionsCurlFtps is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsCurlFtps struct {
 	URL                 string
 	Readahead           *int64
@@ -4588,7 +4522,7 @@ func (v BlockdevOptionsCurlFtps) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsNbd is the struct BlockdevOptionsNbd. Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsNbd is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsNbd struct {
 	Server      SocketAddress
 	Export      *string
@@ -4622,7 +4556,7 @@ func (v BlockdevOptionsNbd) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRaw is the struct BlockdevOptionsRaw. Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsRaw is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsRaw struct {
 	File   BlockdevRef
 	Offset *int64
@@ -4643,8 +4577,7 @@ func (v BlockdevOptionsRaw) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsThrottle is the struct BlockdevOptionsThrottle. Since QEMU 2.11. See
-// block-core.json.
+// BlockdevOptionsThrottle is a struct of block-core.json. Since QEMU 2.11.
 type BlockdevOptionsThrottle struct {
 	ThrottleGroup string
 	File          BlockdevRef
@@ -4663,7 +4596,7 @@ func (v BlockdevOptionsThrottle) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCor is the struct BlockdevOptionsCor. Since QEMU 6.0. See block-core.json.
+// BlockdevOptionsCor is a struct of block-core.json. Since QEMU 6.0.
 type BlockdevOptionsCor struct {
 	File   BlockdevRef
 	Bottom *string
@@ -4682,7 +4615,7 @@ func (v BlockdevOptionsCor) String() string {
 	return qmp.Format(&v)
 }
 
-// OnCbwError is the enum OnCbwError. Since QEMU 7.1. See block-core.json.
+// OnCbwError is an enum of block-core.json. Since QEMU 7.1.
 type OnCbwError string
 
 // The values of OnCbwError.
@@ -4691,7 +4624,7 @@ const (
 	OnCbwErrorBreakSnapshot   OnCbwError = "break-snapshot"
 )
 
-// BlockdevOptionsCbw is the struct BlockdevOptionsCbw. Since QEMU 6.2. See block-core.json.
+// BlockdevOptionsCbw is a struct of block-core.json. Since QEMU 6.2.
 type BlockdevOptionsCbw struct {
 	File           BlockdevRef
 	Target         BlockdevRef
@@ -4722,8 +4655,7 @@ func (v BlockdevOptionsCbw) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptions is the union BlockdevOptions. [BlockdevAdd] sends it. Since QEMU 2.9. See
-// block-core.json.
+// BlockdevOptions is a union of block-core.json. [BlockdevAdd] sends it. Since QEMU 2.9.
 type BlockdevOptions struct {
 	// Selects Branch. It may be empty unless Branch is *BlockdevOptionsGenericFormat,
 	// *BlockdevOptionsFile, *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch.
@@ -4933,8 +4865,8 @@ func (v BlockdevOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRef is the alternate BlockdevRef. Exactly one of its fields is set. Since QEMU 2.9.
-// See block-core.json.
+// BlockdevRef is an alternate of block-core.json. Exactly one of its fields is set. Since QEMU
+// 2.9.
 type BlockdevRef struct {
 	Definition *BlockdevOptions
 	Reference  *string
@@ -4959,8 +4891,8 @@ func (v BlockdevRef) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// BlockdevRefOrNull is the alternate BlockdevRefOrNull. Exactly one of its fields is set.
-// Since QEMU 2.9. See block-core.json.
+// BlockdevRefOrNull is an alternate of block-core.json. Exactly one of its fields is set.
+// Since QEMU 2.9.
 type BlockdevRefOrNull struct {
 	Definition *BlockdevOptions
 	Reference  *string
@@ -4988,7 +4920,7 @@ func (v BlockdevRefOrNull) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// BlockdevAdd executes blockdev-add. Since QEMU 2.9. See block-core.json.
+// BlockdevAdd executes blockdev-add. See block-core.json. Since QEMU 2.9.
 type BlockdevAdd BlockdevOptions
 
 func (r BlockdevAdd) MarshalJSON() ([]byte, error) {
@@ -5003,7 +4935,7 @@ func (r BlockdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-add", Args: (*BlockdevOptions)(&r)}, opts)
 }
 
-// BlockdevReopen executes blockdev-reopen. Since QEMU 6.1. See block-core.json.
+// BlockdevReopen executes blockdev-reopen. See block-core.json. Since QEMU 6.1.
 type BlockdevReopen struct {
 	Options []BlockdevOptions
 }
@@ -5028,7 +4960,7 @@ func (r BlockdevReopen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-reopen", Args: &r}, opts)
 }
 
-// BlockdevDel executes blockdev-del. Since QEMU 2.9. See block-core.json.
+// BlockdevDel executes blockdev-del. See block-core.json. Since QEMU 2.9.
 type BlockdevDel struct {
 	NodeName string
 }
@@ -5049,7 +4981,7 @@ func (r BlockdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-del", Args: &r}, opts)
 }
 
-// BlockdevSetActive executes blockdev-set-active. Since QEMU 10.0. See block-core.json.
+// BlockdevSetActive executes blockdev-set-active. See block-core.json. Since QEMU 10.0.
 type BlockdevSetActive struct {
 	NodeName *string
 	Active   bool
@@ -5072,8 +5004,7 @@ func (r BlockdevSetActive) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-set-active", Args: &r}, opts)
 }
 
-// BlockdevCreateOptionsFile is the struct BlockdevCreateOptionsFile. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsFile is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsFile struct {
 	Filename       string
 	Size           uint64
@@ -5098,8 +5029,7 @@ func (v BlockdevCreateOptionsFile) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsGluster is the struct BlockdevCreateOptionsGluster. Since QEMU 2.12.
-// See block-core.json.
+// BlockdevCreateOptionsGluster is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsGluster struct {
 	Location      BlockdevOptionsGluster
 	Size          uint64
@@ -5120,8 +5050,7 @@ func (v BlockdevCreateOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsLUKS is the struct BlockdevCreateOptionsLUKS. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsLUKS is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsLUKS struct {
 	KeySecret     *string
 	CipherAlg     *QCryptoCipherAlgo
@@ -5162,8 +5091,7 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsNfs is the struct BlockdevCreateOptionsNfs. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsNfs is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsNfs struct {
 	Location BlockdevOptionsNfs
 	Size     uint64
@@ -5182,8 +5110,7 @@ func (v BlockdevCreateOptionsNfs) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsParallels is the struct BlockdevCreateOptionsParallels. Since QEMU
-// 2.12. See block-core.json.
+// BlockdevCreateOptionsParallels is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsParallels struct {
 	File        BlockdevRef
 	Size        uint64
@@ -5204,8 +5131,7 @@ func (v BlockdevCreateOptionsParallels) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQcow is the struct BlockdevCreateOptionsQcow. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsQcow is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsQcow struct {
 	File        BlockdevRef
 	Size        uint64
@@ -5230,7 +5156,7 @@ func (v BlockdevCreateOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2Version is the enum BlockdevQcow2Version. Since QEMU 2.12. See block-core.json.
+// BlockdevQcow2Version is an enum of block-core.json. Since QEMU 2.12.
 type BlockdevQcow2Version string
 
 // The values of BlockdevQcow2Version.
@@ -5239,7 +5165,7 @@ const (
 	BlockdevQcow2VersionV3 BlockdevQcow2Version = "v3"
 )
 
-// Qcow2CompressionType is the enum Qcow2CompressionType. Since QEMU 5.1. See block-core.json.
+// Qcow2CompressionType is an enum of block-core.json. Since QEMU 5.1.
 type Qcow2CompressionType string
 
 // The values of Qcow2CompressionType.
@@ -5249,8 +5175,7 @@ const (
 	Qcow2CompressionTypeZstd Qcow2CompressionType = "zstd"
 )
 
-// BlockdevCreateOptionsQcow2 is the struct BlockdevCreateOptionsQcow2. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsQcow2 is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsQcow2 struct {
 	File            BlockdevRef
 	DataFile        *BlockdevRef
@@ -5297,8 +5222,7 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQed is the struct BlockdevCreateOptionsQed. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsQed is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsQed struct {
 	File        BlockdevRef
 	Size        uint64
@@ -5325,8 +5249,7 @@ func (v BlockdevCreateOptionsQed) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsRbd is the struct BlockdevCreateOptionsRbd. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsRbd is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsRbd struct {
 	Location    BlockdevOptionsRbd
 	Size        uint64
@@ -5351,8 +5274,7 @@ func (v BlockdevCreateOptionsRbd) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVmdkSubformat is the enum BlockdevVmdkSubformat. Since QEMU 4.0. See
-// block-core.json.
+// BlockdevVmdkSubformat is an enum of block-core.json. Since QEMU 4.0.
 type BlockdevVmdkSubformat string
 
 // The values of BlockdevVmdkSubformat.
@@ -5364,8 +5286,7 @@ const (
 	BlockdevVmdkSubformatStreamOptimized      BlockdevVmdkSubformat = "streamOptimized"
 )
 
-// BlockdevVmdkAdapterType is the enum BlockdevVmdkAdapterType. Since QEMU 4.0. See
-// block-core.json.
+// BlockdevVmdkAdapterType is an enum of block-core.json. Since QEMU 4.0.
 type BlockdevVmdkAdapterType string
 
 // The values of BlockdevVmdkAdapterType.
@@ -5376,8 +5297,7 @@ const (
 	BlockdevVmdkAdapterTypeLegacyESX BlockdevVmdkAdapterType = "legacyESX"
 )
 
-// BlockdevCreateOptionsVmdk is the struct BlockdevCreateOptionsVmdk. Since QEMU 4.0. See
-// block-core.json.
+// BlockdevCreateOptionsVmdk is a struct of block-core.json. Since QEMU 4.0.
 type BlockdevCreateOptionsVmdk struct {
 	File         BlockdevRef
 	Size         uint64
@@ -5416,8 +5336,7 @@ func (v BlockdevCreateOptionsVmdk) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsSsh is the struct BlockdevCreateOptionsSsh. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsSsh is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsSsh struct {
 	Location BlockdevOptionsSsh
 	Size     uint64
@@ -5436,8 +5355,7 @@ func (v BlockdevCreateOptionsSsh) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsVdi is the struct BlockdevCreateOptionsVdi. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsVdi is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsVdi struct {
 	File          BlockdevRef
 	Size          uint64
@@ -5458,8 +5376,7 @@ func (v BlockdevCreateOptionsVdi) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVhdxSubformat is the enum BlockdevVhdxSubformat. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevVhdxSubformat is an enum of block-core.json. Since QEMU 2.12.
 type BlockdevVhdxSubformat string
 
 // The values of BlockdevVhdxSubformat.
@@ -5468,8 +5385,7 @@ const (
 	BlockdevVhdxSubformatFixed   BlockdevVhdxSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVhdx is the struct BlockdevCreateOptionsVhdx. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsVhdx is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsVhdx struct {
 	File           BlockdevRef
 	Size           uint64
@@ -5496,7 +5412,7 @@ func (v BlockdevCreateOptionsVhdx) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVpcSubformat is the enum BlockdevVpcSubformat. Since QEMU 2.12. See block-core.json.
+// BlockdevVpcSubformat is an enum of block-core.json. Since QEMU 2.12.
 type BlockdevVpcSubformat string
 
 // The values of BlockdevVpcSubformat.
@@ -5505,8 +5421,7 @@ const (
 	BlockdevVpcSubformatFixed   BlockdevVpcSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVpc is the struct BlockdevCreateOptionsVpc. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptionsVpc is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsVpc struct {
 	File      BlockdevRef
 	Size      uint64
@@ -5529,8 +5444,7 @@ func (v BlockdevCreateOptionsVpc) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptions is the union BlockdevCreateOptions. Since QEMU 2.12. See
-// block-core.json.
+// BlockdevCreateOptions is a union of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver
@@ -5637,7 +5551,7 @@ func (v BlockdevCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreate executes blockdev-create. Since QEMU 3.0. See block-core.json.
+// BlockdevCreate executes blockdev-create. See block-core.json. Since QEMU 3.0.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
 type BlockdevCreate struct {
@@ -5662,8 +5576,7 @@ func (r BlockdevCreate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-create", Args: &r}, opts)
 }
 
-// BlockdevAmendOptionsLUKS is the struct BlockdevAmendOptionsLUKS. Since QEMU 5.1. See
-// block-core.json.
+// BlockdevAmendOptionsLUKS is a struct of block-core.json. Since QEMU 5.1.
 type BlockdevAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState
 	NewSecret *string
@@ -5690,8 +5603,7 @@ func (v BlockdevAmendOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevAmendOptionsQcow2 is the struct BlockdevAmendOptionsQcow2. Since QEMU 5.1. See
-// block-core.json.
+// BlockdevAmendOptionsQcow2 is a struct of block-core.json. Since QEMU 5.1.
 type BlockdevAmendOptionsQcow2 struct {
 	Encrypt *QCryptoBlockAmendOptions
 }
@@ -5710,7 +5622,7 @@ func (v BlockdevAmendOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevAmendOptions is the union BlockdevAmendOptions. Since QEMU 5.1. See block-core.json.
+// BlockdevAmendOptions is a union of block-core.json. Since QEMU 5.1.
 type BlockdevAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver
@@ -5765,7 +5677,7 @@ func (v BlockdevAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// XBlockdevAmend executes x-blockdev-amend. Since QEMU 5.1. See block-core.json.
+// XBlockdevAmend executes x-blockdev-amend. See block-core.json. Since QEMU 5.1.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
 //
@@ -5796,7 +5708,7 @@ func (r XBlockdevAmend) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-amend", Args: &r}, opts)
 }
 
-// BlockErrorAction is the enum BlockErrorAction. Since QEMU 2.1. See block-core.json.
+// BlockErrorAction is an enum of block-core.json. Since QEMU 2.1.
 type BlockErrorAction string
 
 // The values of BlockErrorAction.
@@ -5806,8 +5718,8 @@ const (
 	BlockErrorActionStop   BlockErrorAction = "stop"
 )
 
-// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED. Since QEMU 1.7. See
-// block-core.json.
+// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED of block-core.json. Since QEMU
+// 1.7.
 type BlockImageCorruptedEvent struct {
 	Device   string  `json:"device"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -5846,7 +5758,7 @@ func (*BlockImageCorruptedEvent) EventName() string {
 	return EventBlockImageCorrupted
 }
 
-// BlockIOErrorEvent is the event BLOCK_IO_ERROR. Since QEMU 0.13. See block-core.json.
+// BlockIOErrorEvent is the event BLOCK_IO_ERROR of block-core.json. Since QEMU 0.13.
 type BlockIOErrorEvent struct {
 	QOMPath   *string          `json:"qom-path,omitzero"`
 	Device    string           `json:"device"`
@@ -5889,8 +5801,7 @@ func (*BlockIOErrorEvent) EventName() string {
 	return EventBlockIOError
 }
 
-// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED. Since QEMU 1.1. See
-// block-core.json.
+// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED of block-core.json. Since QEMU 1.1.
 //
 // It can follow [JobComplete], [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup],
 // [DriveMirror], [BlockdevMirror], [BlockStream], [BlockJobCancel], [BlockJobComplete] and
@@ -5933,8 +5844,7 @@ func (*BlockJobCompletedEvent) EventName() string {
 	return EventBlockJobCompleted
 }
 
-// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED. Since QEMU 1.1. See
-// block-core.json.
+// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED of block-core.json. Since QEMU 1.1.
 //
 // It can follow [JobCancel], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror], [BlockStream] and [BlockJobCancel].
@@ -5972,7 +5882,7 @@ func (*BlockJobCancelledEvent) EventName() string {
 	return EventBlockJobCancelled
 }
 
-// BlockJobErrorEvent is the event BLOCK_JOB_ERROR. Since QEMU 1.3. See block-core.json.
+// BlockJobErrorEvent is the event BLOCK_JOB_ERROR of block-core.json. Since QEMU 1.3.
 //
 // It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror] and [BlockStream].
@@ -6002,7 +5912,7 @@ func (*BlockJobErrorEvent) EventName() string {
 	return EventBlockJobError
 }
 
-// BlockJobReadyEvent is the event BLOCK_JOB_READY. Since QEMU 1.3. See block-core.json.
+// BlockJobReadyEvent is the event BLOCK_JOB_READY of block-core.json. Since QEMU 1.3.
 //
 // It can follow [BlockCommit], [DriveMirror] and [BlockdevMirror].
 type BlockJobReadyEvent struct {
@@ -6039,7 +5949,7 @@ func (*BlockJobReadyEvent) EventName() string {
 	return EventBlockJobReady
 }
 
-// BlockJobPendingEvent is the event BLOCK_JOB_PENDING. Since QEMU 2.12. See block-core.json.
+// BlockJobPendingEvent is the event BLOCK_JOB_PENDING of block-core.json. Since QEMU 2.12.
 //
 // It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror] and [BlockStream].
@@ -6065,7 +5975,7 @@ func (*BlockJobPendingEvent) EventName() string {
 	return EventBlockJobPending
 }
 
-// PreallocMode is the enum PreallocMode. Since QEMU 2.2. See block-core.json.
+// PreallocMode is an enum of block-core.json. Since QEMU 2.2.
 type PreallocMode string
 
 // The values of PreallocMode.
@@ -6076,8 +5986,8 @@ const (
 	PreallocModeFull     PreallocMode = "full"
 )
 
-// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD. Since QEMU 2.3. See
-// block-core.json.
+// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD of block-core.json. Since QEMU
+// 2.3.
 //
 // It can follow [BlockSetWriteThreshold].
 type BlockWriteThresholdEvent struct {
@@ -6106,8 +6016,8 @@ func (*BlockWriteThresholdEvent) EventName() string {
 	return EventBlockWriteThreshold
 }
 
-// BlockSetWriteThreshold executes block-set-write-threshold. Since QEMU 2.3. See
-// block-core.json.
+// BlockSetWriteThreshold executes block-set-write-threshold. See block-core.json. Since QEMU
+// 2.3.
 //
 // [BlockWriteThresholdEvent] follows when a write goes beyond the threshold.
 type BlockSetWriteThreshold struct {
@@ -6132,7 +6042,7 @@ func (r BlockSetWriteThreshold) Do(ctx context.Context, x qmp.Executor, opts ...
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-set-write-threshold", Args: &r}, opts)
 }
 
-// XBlockdevChange executes x-blockdev-change. Since QEMU 2.7. See block-core.json.
+// XBlockdevChange executes x-blockdev-change. See block-core.json. Since QEMU 2.7.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevChange struct {
@@ -6159,7 +6069,7 @@ func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-change", Args: &r}, opts)
 }
 
-// XBlockdevSetIothread executes x-blockdev-set-iothread. Since QEMU 2.12. See block-core.json.
+// XBlockdevSetIothread executes x-blockdev-set-iothread. See block-core.json. Since QEMU 2.12.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevSetIothread struct {
@@ -6186,7 +6096,7 @@ func (r XBlockdevSetIothread) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-set-iothread", Args: &r}, opts)
 }
 
-// QuorumOpType is the enum QuorumOpType. Since QEMU 2.6. See block-core.json.
+// QuorumOpType is an enum of block-core.json. Since QEMU 2.6.
 type QuorumOpType string
 
 // The values of QuorumOpType.
@@ -6196,7 +6106,7 @@ const (
 	QuorumOpTypeFlush QuorumOpType = "flush"
 )
 
-// QuorumFailureEvent is the event QUORUM_FAILURE. Since QEMU 2.0. See block-core.json.
+// QuorumFailureEvent is the event QUORUM_FAILURE of block-core.json. Since QEMU 2.0.
 type QuorumFailureEvent struct {
 	Reference    string `json:"reference"`
 	SectorNum    int64  `json:"sector-num"`
@@ -6223,7 +6133,7 @@ func (*QuorumFailureEvent) EventName() string {
 	return EventQuorumFailure
 }
 
-// QuorumReportBadEvent is the event QUORUM_REPORT_BAD. Since QEMU 2.0. See block-core.json.
+// QuorumReportBadEvent is the event QUORUM_REPORT_BAD of block-core.json. Since QEMU 2.0.
 type QuorumReportBadEvent struct {
 	Type         QuorumOpType `json:"type"`
 	Error        *string      `json:"error,omitzero"`
@@ -6258,8 +6168,8 @@ func (*QuorumReportBadEvent) EventName() string {
 	return EventQuorumReportBad
 }
 
-// BlockdevSnapshotInternal is the struct BlockdevSnapshotInternal.
-// [BlockdevSnapshotInternalSync] sends it. Since QEMU 1.7. See block-core.json.
+// BlockdevSnapshotInternal is a struct of block-core.json. [BlockdevSnapshotInternalSync]
+// sends it. Since QEMU 1.7.
 type BlockdevSnapshotInternal struct {
 	Device string
 	Name   string
@@ -6278,8 +6188,8 @@ func (v BlockdevSnapshotInternal) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshotInternalSync executes blockdev-snapshot-internal-sync. Since QEMU 1.7. See
-// block-core.json.
+// BlockdevSnapshotInternalSync executes blockdev-snapshot-internal-sync. See block-core.json.
+// Since QEMU 1.7.
 type BlockdevSnapshotInternalSync BlockdevSnapshotInternal
 
 func (r BlockdevSnapshotInternalSync) MarshalJSON() ([]byte, error) {
@@ -6295,7 +6205,7 @@ func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, op
 }
 
 // BlockdevSnapshotDeleteInternalSync executes blockdev-snapshot-delete-internal-sync and
-// returns [SnapshotInfo]. Since QEMU 1.7. See block-core.json.
+// returns [SnapshotInfo]. See block-core.json. Since QEMU 1.7.
 type BlockdevSnapshotDeleteInternalSync struct {
 	Device string
 	ID     *string
@@ -6324,8 +6234,7 @@ func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Execut
 	return v, err
 }
 
-// DummyBlockCoreForceArrays is the struct DummyBlockCoreForceArrays. Since QEMU 8.0. See
-// block-core.json.
+// DummyBlockCoreForceArrays is a struct of block-core.json. Since QEMU 8.0.
 type DummyBlockCoreForceArrays struct {
 	UnusedBlockGraphInfo []BlockGraphInfo
 }

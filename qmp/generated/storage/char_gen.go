@@ -8,8 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ChardevInfo is the struct ChardevInfo. [QueryChardev] returns it. Since QEMU 0.14. See
-// char.json.
+// ChardevInfo is a struct of char.json. [QueryChardev] returns it. Since QEMU 0.14.
 type ChardevInfo struct {
 	Label        string `json:"label"`
 	Filename     string `json:"filename"`
@@ -31,8 +30,8 @@ func (v *ChardevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryChardev executes query-chardev and returns a list of [ChardevInfo]. Since QEMU 0.14.
-// See char.json.
+// QueryChardev executes query-chardev and returns a list of [ChardevInfo]. See char.json.
+// Since QEMU 0.14.
 type QueryChardev struct{}
 
 func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevInfo, error) {
@@ -47,8 +46,8 @@ func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// ChardevBackendInfo is the struct ChardevBackendInfo. [QueryChardevBackends] returns it.
-// Since QEMU 2.0. See char.json.
+// ChardevBackendInfo is a struct of char.json. [QueryChardevBackends] returns it. Since QEMU
+// 2.0.
 type ChardevBackendInfo struct {
 	Name string `json:"name"`
 }
@@ -63,7 +62,7 @@ func (v *ChardevBackendInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryChardevBackends executes query-chardev-backends and returns a list of
-// [ChardevBackendInfo]. Since QEMU 2.0. See char.json.
+// [ChardevBackendInfo]. See char.json. Since QEMU 2.0.
 type QueryChardevBackends struct{}
 
 func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevBackendInfo, error) {
@@ -78,7 +77,7 @@ func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DataFormat is the enum DataFormat. Since QEMU 1.4. See char.json.
+// DataFormat is an enum of char.json. Since QEMU 1.4.
 type DataFormat string
 
 // The values of DataFormat.
@@ -87,7 +86,7 @@ const (
 	DataFormatBase64 DataFormat = "base64"
 )
 
-// RingbufWrite executes ringbuf-write. Since QEMU 1.4. See char.json.
+// RingbufWrite executes ringbuf-write. See char.json. Since QEMU 1.4.
 type RingbufWrite struct {
 	Device string
 	// A secret: String hides it, JSON does not.
@@ -113,7 +112,7 @@ func (r RingbufWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "ringbuf-write", Args: &r}, opts)
 }
 
-// RingbufRead executes ringbuf-read and returns a string. Since QEMU 1.4. See char.json.
+// RingbufRead executes ringbuf-read and returns a string. See char.json. Since QEMU 1.4.
 type RingbufRead struct {
 	Device string
 	Size   int64
@@ -142,7 +141,7 @@ func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ChardevCommon is the struct ChardevCommon. Since QEMU 2.6. See char.json.
+// ChardevCommon is a struct of char.json. Since QEMU 2.6.
 type ChardevCommon struct {
 	Logfile   *string
 	Logappend *bool
@@ -164,7 +163,7 @@ func (v ChardevCommon) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevFile is the struct ChardevFile. Since QEMU 1.4. See char.json.
+// ChardevFile is a struct of char.json. Since QEMU 1.4.
 type ChardevFile struct {
 	Logfile   *string
 	Logappend *bool
@@ -192,7 +191,7 @@ func (v ChardevFile) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevHostdev is the struct ChardevHostdev. Since QEMU 1.4. See char.json.
+// ChardevHostdev is a struct of char.json. Since QEMU 1.4.
 type ChardevHostdev struct {
 	Logfile   *string
 	Logappend *bool
@@ -216,7 +215,7 @@ func (v ChardevHostdev) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSocket is the struct ChardevSocket. Since QEMU 1.4. See char.json.
+// ChardevSocket is a struct of char.json. Since QEMU 1.4.
 type ChardevSocket struct {
 	Logfile   *string
 	Logappend *bool
@@ -258,7 +257,7 @@ func (v ChardevSocket) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevUdp is the struct ChardevUdp. Since QEMU 1.5. See char.json.
+// ChardevUdp is a struct of char.json. Since QEMU 1.5.
 type ChardevUdp struct {
 	Logfile   *string
 	Logappend *bool
@@ -286,7 +285,7 @@ func (v ChardevUdp) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevMux is the struct ChardevMux. Since QEMU 1.5. See char.json.
+// ChardevMux is a struct of char.json. Since QEMU 1.5.
 type ChardevMux struct {
 	Logfile   *string
 	Logappend *bool
@@ -310,7 +309,7 @@ func (v ChardevMux) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevHub is the struct ChardevHub. Since QEMU 10.0. See char.json.
+// ChardevHub is a struct of char.json. Since QEMU 10.0.
 type ChardevHub struct {
 	Logfile   *string
 	Logappend *bool
@@ -338,7 +337,7 @@ func (v ChardevHub) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevStdio is the struct ChardevStdio. Since QEMU 1.5. See char.json.
+// ChardevStdio is a struct of char.json. Since QEMU 1.5.
 type ChardevStdio struct {
 	Logfile   *string
 	Logappend *bool
@@ -362,7 +361,7 @@ func (v ChardevStdio) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpiceChannel is the struct ChardevSpiceChannel. Since QEMU 1.5. See char.json.
+// ChardevSpiceChannel is a struct of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpiceChannel struct {
@@ -388,7 +387,7 @@ func (v ChardevSpiceChannel) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpicePort is the struct ChardevSpicePort. Since QEMU 1.5. See char.json.
+// ChardevSpicePort is a struct of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpicePort struct {
@@ -414,7 +413,7 @@ func (v ChardevSpicePort) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevDBus is the struct ChardevDBus. Since QEMU 7.0. See char.json.
+// ChardevDBus is a struct of char.json. Since QEMU 7.0.
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 type ChardevDBus struct {
@@ -443,7 +442,7 @@ func (v ChardevDBus) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevVC is the struct ChardevVC. Since QEMU 1.5. See char.json.
+// ChardevVC is a struct of char.json. Since QEMU 1.5.
 type ChardevVC struct {
 	Logfile   *string
 	Logappend *bool
@@ -476,7 +475,7 @@ func (v ChardevVC) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevRingbuf is the struct ChardevRingbuf. Since QEMU 1.5. See char.json.
+// ChardevRingbuf is a struct of char.json. Since QEMU 1.5.
 type ChardevRingbuf struct {
 	Logfile   *string
 	Logappend *bool
@@ -500,7 +499,7 @@ func (v ChardevRingbuf) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevQemuVDAgent is the struct ChardevQemuVDAgent. Since QEMU 6.1. See char.json.
+// ChardevQemuVDAgent is a struct of char.json. Since QEMU 6.1.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
 type ChardevQemuVDAgent struct {
@@ -528,7 +527,7 @@ func (v ChardevQemuVDAgent) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevPty is the struct ChardevPty. Since QEMU 9.2. See char.json.
+// ChardevPty is a struct of char.json. Since QEMU 9.2.
 type ChardevPty struct {
 	Logfile   *string
 	Logappend *bool
@@ -552,7 +551,7 @@ func (v ChardevPty) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevBackendKind is the enum ChardevBackendKind. Since QEMU 1.4. See char.json.
+// ChardevBackendKind is an enum of char.json. Since QEMU 1.4.
 type ChardevBackendKind string
 
 // The values of ChardevBackendKind.
@@ -591,7 +590,7 @@ const (
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 
-// ChardevFileWrapper is the struct ChardevFileWrapper. Since QEMU 1.4. See char.json.
+// ChardevFileWrapper is a struct of char.json. Since QEMU 1.4.
 type ChardevFileWrapper struct {
 	Data ChardevFile
 }
@@ -608,7 +607,7 @@ func (v ChardevFileWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevHostdevWrapper is the struct ChardevHostdevWrapper. Since QEMU 1.4. See char.json.
+// ChardevHostdevWrapper is a struct of char.json. Since QEMU 1.4.
 type ChardevHostdevWrapper struct {
 	Data ChardevHostdev
 }
@@ -625,7 +624,7 @@ func (v ChardevHostdevWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSocketWrapper is the struct ChardevSocketWrapper. Since QEMU 1.4. See char.json.
+// ChardevSocketWrapper is a struct of char.json. Since QEMU 1.4.
 type ChardevSocketWrapper struct {
 	Data ChardevSocket
 }
@@ -642,7 +641,7 @@ func (v ChardevSocketWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevUdpWrapper is the struct ChardevUdpWrapper. Since QEMU 1.5. See char.json.
+// ChardevUdpWrapper is a struct of char.json. Since QEMU 1.5.
 type ChardevUdpWrapper struct {
 	Data ChardevUdp
 }
@@ -659,7 +658,7 @@ func (v ChardevUdpWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevCommonWrapper is the struct ChardevCommonWrapper. Since QEMU 2.6. See char.json.
+// ChardevCommonWrapper is a struct of char.json. Since QEMU 2.6.
 type ChardevCommonWrapper struct {
 	Data ChardevCommon
 }
@@ -676,7 +675,7 @@ func (v ChardevCommonWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevMuxWrapper is the struct ChardevMuxWrapper. Since QEMU 1.5. See char.json.
+// ChardevMuxWrapper is a struct of char.json. Since QEMU 1.5.
 type ChardevMuxWrapper struct {
 	Data ChardevMux
 }
@@ -693,7 +692,7 @@ func (v ChardevMuxWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevHubWrapper is the struct ChardevHubWrapper. Since QEMU 10.0. See char.json.
+// ChardevHubWrapper is a struct of char.json. Since QEMU 10.0.
 type ChardevHubWrapper struct {
 	Data ChardevHub
 }
@@ -710,7 +709,7 @@ func (v ChardevHubWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevStdioWrapper is the struct ChardevStdioWrapper. Since QEMU 1.5. See char.json.
+// ChardevStdioWrapper is a struct of char.json. Since QEMU 1.5.
 type ChardevStdioWrapper struct {
 	Data ChardevStdio
 }
@@ -727,8 +726,7 @@ func (v ChardevStdioWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpiceChannelWrapper is the struct ChardevSpiceChannelWrapper. Since QEMU 1.5. See
-// char.json.
+// ChardevSpiceChannelWrapper is a struct of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpiceChannelWrapper struct {
@@ -747,8 +745,7 @@ func (v ChardevSpiceChannelWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevSpicePortWrapper is the struct ChardevSpicePortWrapper. Since QEMU 1.5. See
-// char.json.
+// ChardevSpicePortWrapper is a struct of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSpicePortWrapper struct {
@@ -767,8 +764,7 @@ func (v ChardevSpicePortWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevQemuVDAgentWrapper is the struct ChardevQemuVDAgentWrapper. Since QEMU 6.1. See
-// char.json.
+// ChardevQemuVDAgentWrapper is a struct of char.json. Since QEMU 6.1.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
 type ChardevQemuVDAgentWrapper struct {
@@ -787,7 +783,7 @@ func (v ChardevQemuVDAgentWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevDBusWrapper is the struct ChardevDBusWrapper. Since QEMU 7.0. See char.json.
+// ChardevDBusWrapper is a struct of char.json. Since QEMU 7.0.
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 type ChardevDBusWrapper struct {
@@ -806,7 +802,7 @@ func (v ChardevDBusWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevVCWrapper is the struct ChardevVCWrapper. Since QEMU 1.5. See char.json.
+// ChardevVCWrapper is a struct of char.json. Since QEMU 1.5.
 type ChardevVCWrapper struct {
 	Data ChardevVC
 }
@@ -823,7 +819,7 @@ func (v ChardevVCWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevRingbufWrapper is the struct ChardevRingbufWrapper. Since QEMU 1.5. See char.json.
+// ChardevRingbufWrapper is a struct of char.json. Since QEMU 1.5.
 type ChardevRingbufWrapper struct {
 	Data ChardevRingbuf
 }
@@ -840,7 +836,7 @@ func (v ChardevRingbufWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevPtyWrapper is the struct ChardevPtyWrapper. Since QEMU 9.2. See char.json.
+// ChardevPtyWrapper is a struct of char.json. Since QEMU 9.2.
 type ChardevPtyWrapper struct {
 	Data ChardevPty
 }
@@ -857,7 +853,7 @@ func (v ChardevPtyWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevBackend is the union ChardevBackend. Since QEMU 1.4. See char.json.
+// ChardevBackend is a union of char.json. Since QEMU 1.4.
 type ChardevBackend struct {
 	// Selects Branch. It may be empty unless Branch is *ChardevHostdevWrapper,
 	// *ChardevCommonWrapper, *ChardevRingbufWrapper or *RawBranch.
@@ -962,8 +958,8 @@ func (v ChardevBackend) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevReturn is the struct ChardevReturn. [ChardevAdd] and [ChardevChange] return it. Since
-// QEMU 1.4. See char.json.
+// ChardevReturn is a struct of char.json. [ChardevAdd] and [ChardevChange] return it. Since
+// QEMU 1.4.
 type ChardevReturn struct {
 	PTY *string `json:"pty,omitzero"`
 }
@@ -977,7 +973,7 @@ func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevAdd executes chardev-add and returns [ChardevReturn]. Since QEMU 1.4. See char.json.
+// ChardevAdd executes chardev-add and returns [ChardevReturn]. See char.json. Since QEMU 1.4.
 type ChardevAdd struct {
 	ID      string
 	Backend ChardevBackend
@@ -1004,8 +1000,8 @@ func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// ChardevChange executes chardev-change and returns [ChardevReturn]. Since QEMU 2.10. See
-// char.json.
+// ChardevChange executes chardev-change and returns [ChardevReturn]. See char.json. Since QEMU
+// 2.10.
 type ChardevChange struct {
 	ID      string
 	Backend ChardevBackend
@@ -1032,7 +1028,7 @@ func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// ChardevRemove executes chardev-remove. Since QEMU 1.4. See char.json.
+// ChardevRemove executes chardev-remove. See char.json. Since QEMU 1.4.
 type ChardevRemove struct {
 	ID string
 }
@@ -1053,7 +1049,7 @@ func (r ChardevRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-remove", Args: &r}, opts)
 }
 
-// ChardevSendBreak executes chardev-send-break. Since QEMU 2.10. See char.json.
+// ChardevSendBreak executes chardev-send-break. See char.json. Since QEMU 2.10.
 type ChardevSendBreak struct {
 	ID string
 }
@@ -1074,7 +1070,7 @@ func (r ChardevSendBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-send-break", Args: &r}, opts)
 }
 
-// VserportChangeEvent is the event VSERPORT_CHANGE. Since QEMU 2.1. See char.json.
+// VserportChangeEvent is the event VSERPORT_CHANGE of char.json. Since QEMU 2.1.
 type VserportChangeEvent struct {
 	ID   string `json:"id"`
 	Open bool   `json:"open"`
@@ -1097,7 +1093,7 @@ func (*VserportChangeEvent) EventName() string {
 	return EventVserportChange
 }
 
-// ChardevDBusEncoding is the enum ChardevDBusEncoding. Seen first in QEMU 11.1. See char.json.
+// ChardevDBusEncoding is an enum of char.json. Seen first in QEMU 11.1.
 type ChardevDBusEncoding string
 
 // The values of ChardevDBusEncoding.

@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// IoOperationType is the enum IoOperationType. Since QEMU 2.1. See common.json.
+// IoOperationType is an enum of common.json. Since QEMU 2.1.
 type IoOperationType string
 
 // The values of IoOperationType.
@@ -16,7 +16,7 @@ const (
 	IoOperationTypeWrite IoOperationType = "write"
 )
 
-// OnOffAuto is the enum OnOffAuto. Since QEMU 2.2. See common.json.
+// OnOffAuto is an enum of common.json. Since QEMU 2.2.
 type OnOffAuto string
 
 // The values of OnOffAuto.
@@ -26,7 +26,7 @@ const (
 	OnOffAutoOff  OnOffAuto = "off"
 )
 
-// OnOffSplit is the enum OnOffSplit. Since QEMU 2.6. See common.json.
+// OnOffSplit is an enum of common.json. Since QEMU 2.6.
 type OnOffSplit string
 
 // The values of OnOffSplit.
@@ -36,8 +36,7 @@ const (
 	OnOffSplitSplit OnOffSplit = "split"
 )
 
-// StrOrNull is the alternate StrOrNull. Exactly one of its fields is set. Since QEMU 2.10. See
-// common.json.
+// StrOrNull is an alternate of common.json. Exactly one of its fields is set. Since QEMU 2.10.
 type StrOrNull struct {
 	S *string
 	N *qmp.Null
@@ -62,7 +61,7 @@ func (v StrOrNull) String() string {
 	return qmp.FormatValue(&v)
 }
 
-// OffAutoPCIBAR is the enum OffAutoPCIBAR. Since QEMU 2.12. See common.json.
+// OffAutoPCIBAR is an enum of common.json. Since QEMU 2.12.
 type OffAutoPCIBAR string
 
 // The values of OffAutoPCIBAR.
@@ -77,7 +76,7 @@ const (
 	OffAutoPCIBARBar5 OffAutoPCIBAR = "bar5"
 )
 
-// PCIELinkSpeed is the enum PCIELinkSpeed. Since QEMU 4.0. See common.json.
+// PCIELinkSpeed is an enum of common.json. Since QEMU 4.0.
 type PCIELinkSpeed string
 
 // The values of PCIELinkSpeed.
@@ -90,7 +89,7 @@ const (
 	PCIELinkSpeed64  PCIELinkSpeed = "64"
 )
 
-// PCIELinkWidth is the enum PCIELinkWidth. Since QEMU 4.0. See common.json.
+// PCIELinkWidth is an enum of common.json. Since QEMU 4.0.
 type PCIELinkWidth string
 
 // The values of PCIELinkWidth.
@@ -104,7 +103,7 @@ const (
 	PCIELinkWidth32 PCIELinkWidth = "32"
 )
 
-// HostMemPolicy is the enum HostMemPolicy. Since QEMU 2.1. See common.json.
+// HostMemPolicy is an enum of common.json. Since QEMU 2.1.
 type HostMemPolicy string
 
 // The values of HostMemPolicy.
@@ -115,7 +114,7 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetFilterDirection is the enum NetFilterDirection. Since QEMU 2.5. See common.json.
+// NetFilterDirection is an enum of common.json. Since QEMU 2.5.
 type NetFilterDirection string
 
 // The values of NetFilterDirection.
@@ -125,7 +124,7 @@ const (
 	NetFilterDirectionTx  NetFilterDirection = "tx"
 )
 
-// GrabToggleKeys is the enum GrabToggleKeys. Since QEMU 4.0. See common.json.
+// GrabToggleKeys is an enum of common.json. Since QEMU 4.0.
 type GrabToggleKeys string
 
 // The values of GrabToggleKeys.
@@ -138,12 +137,12 @@ const (
 	GrabToggleKeysCtrlScrolllock GrabToggleKeys = "ctrl-scrolllock"
 )
 
-// HumanReadableText is the struct HumanReadableText. Since QEMU 6.2. See common.json.
+// HumanReadableText is a struct of common.json. Since QEMU 6.2.
 type HumanReadableText struct {
 	HumanReadableText string
 }
 
-// EndianMode is the enum EndianMode. Since QEMU 10.0. See common.json.
+// EndianMode is an enum of common.json. Since QEMU 10.0.
 type EndianMode string
 
 // The values of EndianMode.

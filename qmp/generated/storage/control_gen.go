@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QMPCapabilities executes qmp_capabilities. Since QEMU 0.13. See control.json.
+// QMPCapabilities executes qmp_capabilities. See control.json. Since QEMU 0.13.
 type QMPCapabilities struct {
 	Enable []QMPCapability
 }
@@ -35,7 +35,7 @@ func (r QMPCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qmp_capabilities", Args: &r}, opts)
 }
 
-// QMPCapability is the enum QMPCapability. Since QEMU 2.12. See control.json.
+// QMPCapability is an enum of control.json. Since QEMU 2.12.
 type QMPCapability string
 
 // The values of QMPCapability.
@@ -43,7 +43,7 @@ const (
 	QMPCapabilityOOB QMPCapability = "oob"
 )
 
-// VersionTriple is the struct VersionTriple. Since QEMU 2.4. See control.json.
+// VersionTriple is a struct of control.json. Since QEMU 2.4.
 type VersionTriple struct {
 	Major int64 `json:"major"`
 	Minor int64 `json:"minor"`
@@ -65,8 +65,7 @@ func (v *VersionTriple) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VersionInfo is the struct VersionInfo. [QueryVersion] returns it. Since QEMU 0.14. See
-// control.json.
+// VersionInfo is a struct of control.json. [QueryVersion] returns it. Since QEMU 0.14.
 type VersionInfo struct {
 	QEMU    VersionTriple `json:"qemu"`
 	Package string        `json:"package"`
@@ -84,8 +83,8 @@ func (v *VersionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVersion executes query-version and returns [VersionInfo]. Since QEMU 0.14. See
-// control.json.
+// QueryVersion executes query-version and returns [VersionInfo]. See control.json. Since QEMU
+// 0.14.
 type QueryVersion struct{}
 
 func (r QueryVersion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VersionInfo, error) {
@@ -96,8 +95,7 @@ func (r QueryVersion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// CommandInfo is the struct CommandInfo. [QueryCommands] returns it. Since QEMU 0.14. See
-// control.json.
+// CommandInfo is a struct of control.json. [QueryCommands] returns it. Since QEMU 0.14.
 type CommandInfo struct {
 	Name string `json:"name"`
 }
@@ -111,8 +109,8 @@ func (v *CommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCommands executes query-commands and returns a list of [CommandInfo]. Since QEMU 0.14.
-// See control.json.
+// QueryCommands executes query-commands and returns a list of [CommandInfo]. See control.json.
+// Since QEMU 0.14.
 type QueryCommands struct{}
 
 func (r QueryCommands) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CommandInfo, error) {
@@ -127,14 +125,14 @@ func (r QueryCommands) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// Quit executes quit. Since QEMU 0.14. See control.json.
+// Quit executes quit. See control.json. Since QEMU 0.14.
 type Quit struct{}
 
 func (r Quit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "quit"}, opts)
 }
 
-// MonitorMode is the enum MonitorMode. Since QEMU 5.0. See control.json.
+// MonitorMode is an enum of control.json. Since QEMU 5.0.
 type MonitorMode string
 
 // The values of MonitorMode.
@@ -143,7 +141,7 @@ const (
 	MonitorModeControl  MonitorMode = "control"
 )
 
-// MonitorOptions is the struct MonitorOptions. Since QEMU 5.0. See control.json.
+// MonitorOptions is a struct of control.json. Since QEMU 5.0.
 type MonitorOptions struct {
 	ID      *string
 	Mode    *MonitorMode

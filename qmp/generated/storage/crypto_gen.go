@@ -7,8 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptoTLSCredsEndpoint is the enum QCryptoTLSCredsEndpoint. Since QEMU 2.5. See
-// crypto.json.
+// QCryptoTLSCredsEndpoint is an enum of crypto.json. Since QEMU 2.5.
 type QCryptoTLSCredsEndpoint string
 
 // The values of QCryptoTLSCredsEndpoint.
@@ -17,7 +16,7 @@ const (
 	QCryptoTLSCredsEndpointServer QCryptoTLSCredsEndpoint = "server"
 )
 
-// QCryptoSecretFormat is the enum QCryptoSecretFormat. Since QEMU 2.6. See crypto.json.
+// QCryptoSecretFormat is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoSecretFormat string
 
 // The values of QCryptoSecretFormat.
@@ -26,7 +25,7 @@ const (
 	QCryptoSecretFormatBase64 QCryptoSecretFormat = "base64"
 )
 
-// QCryptoHashAlgo is the enum QCryptoHashAlgo. Since QEMU 2.6. See crypto.json.
+// QCryptoHashAlgo is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoHashAlgo string
 
 // The values of QCryptoHashAlgo.
@@ -41,7 +40,7 @@ const (
 	QCryptoHashAlgoSm3       QCryptoHashAlgo = "sm3"
 )
 
-// QCryptoCipherAlgo is the enum QCryptoCipherAlgo. Since QEMU 2.6. See crypto.json.
+// QCryptoCipherAlgo is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoCipherAlgo string
 
 // The values of QCryptoCipherAlgo.
@@ -61,7 +60,7 @@ const (
 	QCryptoCipherAlgoSm4        QCryptoCipherAlgo = "sm4"
 )
 
-// QCryptoCipherMode is the enum QCryptoCipherMode. Since QEMU 2.6. See crypto.json.
+// QCryptoCipherMode is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoCipherMode string
 
 // The values of QCryptoCipherMode.
@@ -72,7 +71,7 @@ const (
 	QCryptoCipherModeCtr QCryptoCipherMode = "ctr"
 )
 
-// QCryptoIVGenAlgo is the enum QCryptoIVGenAlgo. Since QEMU 2.6. See crypto.json.
+// QCryptoIVGenAlgo is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoIVGenAlgo string
 
 // The values of QCryptoIVGenAlgo.
@@ -82,7 +81,7 @@ const (
 	QCryptoIVGenAlgoEssiv   QCryptoIVGenAlgo = "essiv"
 )
 
-// QCryptoBlockFormat is the enum QCryptoBlockFormat. Since QEMU 2.6. See crypto.json.
+// QCryptoBlockFormat is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoBlockFormat string
 
 // The values of QCryptoBlockFormat.
@@ -91,14 +90,12 @@ const (
 	QCryptoBlockFormatLUKS QCryptoBlockFormat = "luks"
 )
 
-// QCryptoBlockOptionsBase is the struct QCryptoBlockOptionsBase. Since QEMU 2.6. See
-// crypto.json.
+// QCryptoBlockOptionsBase is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOptionsBase struct {
 	Format QCryptoBlockFormat
 }
 
-// QCryptoBlockOptionsQCow is the struct QCryptoBlockOptionsQCow. Since QEMU 2.6. See
-// crypto.json.
+// QCryptoBlockOptionsQCow is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOptionsQCow struct {
 	KeySecret *string
 }
@@ -115,8 +112,7 @@ func (v QCryptoBlockOptionsQCow) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockOptionsLUKS is the struct QCryptoBlockOptionsLUKS. Since QEMU 2.6. See
-// crypto.json.
+// QCryptoBlockOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOptionsLUKS struct {
 	KeySecret *string
 }
@@ -133,8 +129,7 @@ func (v QCryptoBlockOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockCreateOptionsLUKS is the struct QCryptoBlockCreateOptionsLUKS. Since QEMU 2.6.
-// See crypto.json.
+// QCryptoBlockCreateOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockCreateOptionsLUKS struct {
 	KeySecret    *string
 	CipherAlg    *QCryptoCipherAlgo
@@ -163,8 +158,7 @@ func (v QCryptoBlockCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockOpenOptions is the union QCryptoBlockOpenOptions. Since QEMU 2.6. See
-// crypto.json.
+// QCryptoBlockOpenOptions is a union of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOpenOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat
@@ -186,8 +180,7 @@ func (*QCryptoBlockOptionsQCow) isQCryptoBlockOpenOptionsBranch() {}
 func (*QCryptoBlockOptionsLUKS) isQCryptoBlockOpenOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockOpenOptionsBranch()               {}
 
-// QCryptoBlockCreateOptions is the union QCryptoBlockCreateOptions. Since QEMU 2.6. See
-// crypto.json.
+// QCryptoBlockCreateOptions is a union of crypto.json. Since QEMU 2.6.
 type QCryptoBlockCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat
@@ -234,13 +227,12 @@ func (v QCryptoBlockCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfoBase is the struct QCryptoBlockInfoBase. Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfoBase is a struct of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfoBase struct {
 	Format QCryptoBlockFormat
 }
 
-// QCryptoBlockInfoLUKSSlot is the struct QCryptoBlockInfoLUKSSlot. Since QEMU 2.7. See
-// crypto.json.
+// QCryptoBlockInfoLUKSSlot is a struct of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfoLUKSSlot struct {
 	Active    bool   `json:"active"`
 	Iters     *int64 `json:"iters,omitzero"`
@@ -266,7 +258,7 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// QCryptoBlockInfoLUKS is the struct QCryptoBlockInfoLUKS. Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfoLUKS is a struct of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfoLUKS struct {
 	CipherAlg      QCryptoCipherAlgo          `json:"cipher-alg"`
 	CipherMode     QCryptoCipherMode          `json:"cipher-mode"`
@@ -320,7 +312,7 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QCryptoBlockInfo is the union QCryptoBlockInfo. Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfo is a union of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat
@@ -341,8 +333,7 @@ type QCryptoBlockInfoBranch interface {
 func (*QCryptoBlockInfoLUKS) isQCryptoBlockInfoBranch() {}
 func (*RawBranch) isQCryptoBlockInfoBranch()            {}
 
-// QCryptoBlockLUKSKeyslotState is the enum QCryptoBlockLUKSKeyslotState. Since QEMU 5.1. See
-// crypto.json.
+// QCryptoBlockLUKSKeyslotState is an enum of crypto.json. Since QEMU 5.1.
 type QCryptoBlockLUKSKeyslotState string
 
 // The values of QCryptoBlockLUKSKeyslotState.
@@ -351,8 +342,7 @@ const (
 	QCryptoBlockLUKSKeyslotStateInactive QCryptoBlockLUKSKeyslotState = "inactive"
 )
 
-// QCryptoBlockAmendOptionsLUKS is the struct QCryptoBlockAmendOptionsLUKS. Since QEMU 5.1. See
-// crypto.json.
+// QCryptoBlockAmendOptionsLUKS is a struct of crypto.json. Since QEMU 5.1.
 type QCryptoBlockAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState
 	NewSecret *string
@@ -379,8 +369,7 @@ func (v QCryptoBlockAmendOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockAmendOptions is the union QCryptoBlockAmendOptions. Since QEMU 5.1. See
-// crypto.json.
+// QCryptoBlockAmendOptions is a union of crypto.json. Since QEMU 5.1.
 type QCryptoBlockAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat
@@ -426,15 +415,14 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is the struct SecretCommonProperties. Since QEMU 2.6. See
-// crypto.json.
+// SecretCommonProperties is a struct of crypto.json. Since QEMU 2.6.
 type SecretCommonProperties struct {
 	Format *QCryptoSecretFormat
 	Keyid  *string
 	Iv     *string
 }
 
-// SecretProperties is the struct SecretProperties. Since QEMU 2.6. See crypto.json.
+// SecretProperties is a struct of crypto.json. Since QEMU 2.6.
 type SecretProperties struct {
 	Format *QCryptoSecretFormat
 	Keyid  *string
@@ -460,8 +448,7 @@ func (v SecretProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretKeyringProperties is the struct SecretKeyringProperties. Since QEMU 5.1. See
-// crypto.json.
+// SecretKeyringProperties is a struct of crypto.json. Since QEMU 5.1.
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 type SecretKeyringProperties struct {
@@ -486,7 +473,7 @@ func (v SecretKeyringProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsProperties is the struct TlsCredsProperties. Since QEMU 2.5. See crypto.json.
+// TlsCredsProperties is a struct of crypto.json. Since QEMU 2.5.
 type TlsCredsProperties struct {
 	VerifyPeer *bool
 	Dir        *string
@@ -509,8 +496,7 @@ func (v TlsCredsProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsAnonProperties is the struct TlsCredsAnonProperties. Since QEMU 2.5. See
-// crypto.json.
+// TlsCredsAnonProperties is a struct of crypto.json. Since QEMU 2.5.
 type TlsCredsAnonProperties struct {
 	VerifyPeer *bool
 	Dir        *string
@@ -533,7 +519,7 @@ func (v TlsCredsAnonProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsPskProperties is the struct TlsCredsPskProperties. Since QEMU 3.0. See crypto.json.
+// TlsCredsPskProperties is a struct of crypto.json. Since QEMU 3.0.
 type TlsCredsPskProperties struct {
 	VerifyPeer *bool
 	Dir        *string
@@ -558,8 +544,7 @@ func (v TlsCredsPskProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TlsCredsX509Properties is the struct TlsCredsX509Properties. Since QEMU 2.5. See
-// crypto.json.
+// TlsCredsX509Properties is a struct of crypto.json. Since QEMU 2.5.
 type TlsCredsX509Properties struct {
 	VerifyPeer  *bool
 	Dir         *string
@@ -586,7 +571,7 @@ func (v TlsCredsX509Properties) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoAkCipherAlgo is the enum QCryptoAkCipherAlgo. Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherAlgo is an enum of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherAlgo string
 
 // The values of QCryptoAkCipherAlgo.
@@ -594,7 +579,7 @@ const (
 	QCryptoAkCipherAlgoRSA QCryptoAkCipherAlgo = "rsa"
 )
 
-// QCryptoAkCipherKeyType is the enum QCryptoAkCipherKeyType. Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherKeyType is an enum of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherKeyType string
 
 // The values of QCryptoAkCipherKeyType.
@@ -603,7 +588,7 @@ const (
 	QCryptoAkCipherKeyTypePrivate QCryptoAkCipherKeyType = "private"
 )
 
-// QCryptoRSAPaddingAlgo is the enum QCryptoRSAPaddingAlgo. Since QEMU 7.1. See crypto.json.
+// QCryptoRSAPaddingAlgo is an enum of crypto.json. Since QEMU 7.1.
 type QCryptoRSAPaddingAlgo string
 
 // The values of QCryptoRSAPaddingAlgo.
@@ -612,14 +597,13 @@ const (
 	QCryptoRSAPaddingAlgoPkcs1 QCryptoRSAPaddingAlgo = "pkcs1"
 )
 
-// QCryptoAkCipherOptionsRSA is the struct QCryptoAkCipherOptionsRSA. Since QEMU 7.1. See
-// crypto.json.
+// QCryptoAkCipherOptionsRSA is a struct of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherOptionsRSA struct {
 	HashAlg    QCryptoHashAlgo
 	PaddingAlg QCryptoRSAPaddingAlgo
 }
 
-// QCryptoAkCipherOptions is the union QCryptoAkCipherOptions. Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherOptions is a union of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Alg QCryptoAkCipherAlgo

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// JobType is the enum JobType. Since QEMU 1.7. See job.json.
+// JobType is an enum of job.json. Since QEMU 1.7.
 type JobType string
 
 // The values of JobType.
@@ -24,7 +24,7 @@ const (
 	JobTypeSnapshotDelete JobType = "snapshot-delete"
 )
 
-// JobStatus is the enum JobStatus. Since QEMU 2.12. See job.json.
+// JobStatus is an enum of job.json. Since QEMU 2.12.
 type JobStatus string
 
 // The values of JobStatus.
@@ -42,7 +42,7 @@ const (
 	JobStatusNull      JobStatus = "null"
 )
 
-// JobVerb is the enum JobVerb. Since QEMU 2.12. See job.json.
+// JobVerb is an enum of job.json. Since QEMU 2.12.
 type JobVerb string
 
 // The values of JobVerb.
@@ -57,7 +57,7 @@ const (
 	JobVerbChange   JobVerb = "change"
 )
 
-// JobStatusChangeEvent is the event JOB_STATUS_CHANGE. Since QEMU 3.0. See job.json.
+// JobStatusChangeEvent is the event JOB_STATUS_CHANGE of job.json. Since QEMU 3.0.
 //
 // It can follow [JobPause], [JobResume], [JobCancel], [JobComplete], [JobDismiss],
 // [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
@@ -86,7 +86,7 @@ func (*JobStatusChangeEvent) EventName() string {
 	return EventJobStatusChange
 }
 
-// JobPause executes job-pause. Since QEMU 3.0. See job.json.
+// JobPause executes job-pause. See job.json. Since QEMU 3.0.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 type JobPause struct {
@@ -109,7 +109,7 @@ func (r JobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-pause", Args: &r}, opts)
 }
 
-// JobResume executes job-resume. Since QEMU 3.0. See job.json.
+// JobResume executes job-resume. See job.json. Since QEMU 3.0.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 type JobResume struct {
@@ -132,7 +132,7 @@ func (r JobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-resume", Args: &r}, opts)
 }
 
-// JobCancel executes job-cancel. Since QEMU 3.0. See job.json.
+// JobCancel executes job-cancel. See job.json. Since QEMU 3.0.
 //
 // Events follow:
 //
@@ -158,7 +158,7 @@ func (r JobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-cancel", Args: &r}, opts)
 }
 
-// JobComplete executes job-complete. Since QEMU 3.0. See job.json.
+// JobComplete executes job-complete. See job.json. Since QEMU 3.0.
 //
 // Events follow:
 //
@@ -184,7 +184,7 @@ func (r JobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-complete", Args: &r}, opts)
 }
 
-// JobDismiss executes job-dismiss. Since QEMU 3.0. See job.json.
+// JobDismiss executes job-dismiss. See job.json. Since QEMU 3.0.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 type JobDismiss struct {
@@ -207,7 +207,7 @@ func (r JobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-dismiss", Args: &r}, opts)
 }
 
-// JobFinalize executes job-finalize. Since QEMU 3.0. See job.json.
+// JobFinalize executes job-finalize. See job.json. Since QEMU 3.0.
 //
 // Events follow:
 //
@@ -233,7 +233,7 @@ func (r JobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-finalize", Args: &r}, opts)
 }
 
-// JobInfo is the struct JobInfo. [QueryJobs] returns it. Since QEMU 3.0. See job.json.
+// JobInfo is a struct of job.json. [QueryJobs] returns it. Since QEMU 3.0.
 type JobInfo struct {
 	ID              string    `json:"id"`
 	Type            JobType   `json:"type"`
@@ -267,7 +267,7 @@ func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryJobs executes query-jobs and returns a list of [JobInfo]. Since QEMU 3.0. See job.json.
+// QueryJobs executes query-jobs and returns a list of [JobInfo]. See job.json. Since QEMU 3.0.
 type QueryJobs struct{}
 
 func (r QueryJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]JobInfo, error) {

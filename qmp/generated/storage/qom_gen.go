@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ObjectPropertyInfo is the struct ObjectPropertyInfo. [QOMList] and [QOMListProperties]
-// return it. Since QEMU 1.2. See qom.json.
+// ObjectPropertyInfo is a struct of qom.json. [QOMList] and [QOMListProperties] return it.
+// Since QEMU 1.2.
 type ObjectPropertyInfo struct {
 	Name         string      `json:"name"`
 	Type         string      `json:"type"`
@@ -35,7 +35,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is the struct ObjectPropertyValue. See qom.json.
+// ObjectPropertyValue is a struct of qom.json.
 type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
@@ -57,8 +57,7 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is the struct ObjectPropertiesValues. [QOMListGet] returns it. See
-// qom.json.
+// ObjectPropertiesValues is a struct of qom.json. [QOMListGet] returns it.
 type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
@@ -76,8 +75,8 @@ func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. Since QEMU 1.2. See
-// qom.json.
+// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. See qom.json. Since
+// QEMU 1.2.
 type QOMList struct {
 	Path string
 }
@@ -106,7 +105,7 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return v, err
 }
 
-// QOMGet executes qom-get and returns [qmp.RawJSON]. Since QEMU 1.2. See qom.json.
+// QOMGet executes qom-get and returns [qmp.RawJSON]. See qom.json. Since QEMU 1.2.
 type QOMGet struct {
 	Path     string
 	Property string
@@ -167,7 +166,7 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// QOMSet executes qom-set. Since QEMU 1.2. See qom.json.
+// QOMSet executes qom-set. See qom.json. Since QEMU 1.2.
 type QOMSet struct {
 	Path     string
 	Property string
@@ -192,8 +191,7 @@ func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qom-set", Args: &r}, opts)
 }
 
-// ObjectTypeInfo is the struct ObjectTypeInfo. [QOMListTypes] returns it. Since QEMU 1.1. See
-// qom.json.
+// ObjectTypeInfo is a struct of qom.json. [QOMListTypes] returns it. Since QEMU 1.1.
 type ObjectTypeInfo struct {
 	Name     string  `json:"name"`
 	Abstract *bool   `json:"abstract,omitzero"`
@@ -215,8 +213,8 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. Since QEMU 1.1.
-// See qom.json.
+// QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. See qom.json.
+// Since QEMU 1.1.
 type QOMListTypes struct {
 	Implements *string
 	Abstract   *bool
@@ -248,7 +246,7 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 }
 
 // QOMListProperties executes qom-list-properties and returns a list of [ObjectPropertyInfo].
-// Since QEMU 2.12. See qom.json.
+// See qom.json. Since QEMU 2.12.
 type QOMListProperties struct {
 	Typename string
 }
@@ -277,8 +275,7 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CanHostSocketcanProperties is the struct CanHostSocketcanProperties. Since QEMU 2.12. See
-// qom.json.
+// CanHostSocketcanProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type CanHostSocketcanProperties struct {
@@ -299,7 +296,7 @@ func (v CanHostSocketcanProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ColoCompareProperties is the struct ColoCompareProperties. Since QEMU 2.8. See qom.json.
+// ColoCompareProperties is a struct of qom.json. Since QEMU 2.8.
 type ColoCompareProperties struct {
 	PrimaryIn        string
 	SecondaryIn      string
@@ -336,8 +333,7 @@ func (v ColoCompareProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// CryptodevBackendProperties is the struct CryptodevBackendProperties. Since QEMU 2.8. See
-// qom.json.
+// CryptodevBackendProperties is a struct of qom.json. Since QEMU 2.8.
 type CryptodevBackendProperties struct {
 	Queues      *uint32
 	ThrottleBPS *uint64
@@ -360,8 +356,7 @@ func (v CryptodevBackendProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// CryptodevVhostUserProperties is the struct CryptodevVhostUserProperties. Since QEMU 2.12.
-// See qom.json.
+// CryptodevVhostUserProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 type CryptodevVhostUserProperties struct {
@@ -388,7 +383,7 @@ func (v CryptodevVhostUserProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// DBusVMStateProperties is the struct DBusVMStateProperties. Since QEMU 5.0. See qom.json.
+// DBusVMStateProperties is a struct of qom.json. Since QEMU 5.0.
 type DBusVMStateProperties struct {
 	Addr   string
 	IDList *string
@@ -407,7 +402,7 @@ func (v DBusVMStateProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// NetfilterInsert is the enum NetfilterInsert. Since QEMU 5.0. See qom.json.
+// NetfilterInsert is an enum of qom.json. Since QEMU 5.0.
 type NetfilterInsert string
 
 // The values of NetfilterInsert.
@@ -416,7 +411,7 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is the struct NetfilterProperties. Since QEMU 2.5. See qom.json.
+// NetfilterProperties is a struct of qom.json. Since QEMU 2.5.
 type NetfilterProperties struct {
 	Netdev   string
 	Queue    *NetFilterDirection
@@ -441,7 +436,7 @@ func (v NetfilterProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterBufferProperties is the struct FilterBufferProperties. Since QEMU 2.5. See qom.json.
+// FilterBufferProperties is a struct of qom.json. Since QEMU 2.5.
 type FilterBufferProperties struct {
 	Netdev   string
 	Queue    *NetFilterDirection
@@ -468,7 +463,7 @@ func (v FilterBufferProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterDumpProperties is the struct FilterDumpProperties. Since QEMU 2.5. See qom.json.
+// FilterDumpProperties is a struct of qom.json. Since QEMU 2.5.
 type FilterDumpProperties struct {
 	Netdev   string
 	Queue    *NetFilterDirection
@@ -499,7 +494,7 @@ func (v FilterDumpProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterMirrorProperties is the struct FilterMirrorProperties. Since QEMU 2.6. See qom.json.
+// FilterMirrorProperties is a struct of qom.json. Since QEMU 2.6.
 type FilterMirrorProperties struct {
 	Netdev         string
 	Queue          *NetFilterDirection
@@ -528,8 +523,7 @@ func (v FilterMirrorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterRedirectorProperties is the struct FilterRedirectorProperties. Since QEMU 2.6. See
-// qom.json.
+// FilterRedirectorProperties is a struct of qom.json. Since QEMU 2.6.
 type FilterRedirectorProperties struct {
 	Netdev         string
 	Queue          *NetFilterDirection
@@ -560,8 +554,7 @@ func (v FilterRedirectorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// FilterRewriterProperties is the struct FilterRewriterProperties. Since QEMU 2.8. See
-// qom.json.
+// FilterRewriterProperties is a struct of qom.json. Since QEMU 2.8.
 type FilterRewriterProperties struct {
 	Netdev         string
 	Queue          *NetFilterDirection
@@ -588,7 +581,7 @@ func (v FilterRewriterProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// InputBarrierProperties is the struct InputBarrierProperties. Since QEMU 4.2. See qom.json.
+// InputBarrierProperties is a struct of qom.json. Since QEMU 4.2.
 type InputBarrierProperties struct {
 	Name    string
 	Server  *string
@@ -617,7 +610,7 @@ func (v InputBarrierProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// InputLinuxProperties is the struct InputLinuxProperties. Since QEMU 2.6. See qom.json.
+// InputLinuxProperties is a struct of qom.json. Since QEMU 2.6.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type InputLinuxProperties struct {
@@ -642,14 +635,14 @@ func (v InputLinuxProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// EventLoopBaseProperties is the struct EventLoopBaseProperties. Since QEMU 7.1. See qom.json.
+// EventLoopBaseProperties is a struct of qom.json. Since QEMU 7.1.
 type EventLoopBaseProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
 	ThreadPoolMax *int64
 }
 
-// IothreadProperties is the struct IothreadProperties. Since QEMU 2.0. See qom.json.
+// IothreadProperties is a struct of qom.json. Since QEMU 2.0.
 type IothreadProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
@@ -679,7 +672,7 @@ func (v IothreadProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MainLoopProperties is the struct MainLoopProperties. Since QEMU 7.1. See qom.json.
+// MainLoopProperties is a struct of qom.json. Since QEMU 7.1.
 type MainLoopProperties struct {
 	AIOMaxBatch   *int64
 	ThreadPoolMin *int64
@@ -700,7 +693,7 @@ func (v MainLoopProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendProperties is the struct MemoryBackendProperties. Since QEMU 2.1. See qom.json.
+// MemoryBackendProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendProperties struct {
 	Dump                           *bool
 	HostNodes                      []uint16
@@ -745,8 +738,7 @@ func (v MemoryBackendProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendFileProperties is the struct MemoryBackendFileProperties. Since QEMU 2.1. See
-// qom.json.
+// MemoryBackendFileProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendFileProperties struct {
 	Dump                           *bool
 	HostNodes                      []uint16
@@ -806,8 +798,7 @@ func (v MemoryBackendFileProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendMemfdProperties is the struct MemoryBackendMemfdProperties. Since QEMU 2.12.
-// See qom.json.
+// MemoryBackendMemfdProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendMemfdProperties struct {
@@ -860,8 +851,7 @@ func (v MemoryBackendMemfdProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendShmProperties is the struct MemoryBackendShmProperties. Since QEMU 9.1. See
-// qom.json.
+// MemoryBackendShmProperties is a struct of qom.json. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type MemoryBackendShmProperties struct {
@@ -908,8 +898,7 @@ func (v MemoryBackendShmProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// MemoryBackendEpcProperties is the struct MemoryBackendEpcProperties. Since QEMU 6.2. See
-// qom.json.
+// MemoryBackendEpcProperties is a struct of qom.json. Since QEMU 6.2.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendEpcProperties struct {
@@ -956,8 +945,7 @@ func (v MemoryBackendEpcProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// PrManagerHelperProperties is the struct PrManagerHelperProperties. Since QEMU 2.11. See
-// qom.json.
+// PrManagerHelperProperties is a struct of qom.json. Since QEMU 2.11.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type PrManagerHelperProperties struct {
@@ -976,7 +964,7 @@ func (v PrManagerHelperProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// QtestProperties is the struct QtestProperties. Since QEMU 6.0. See qom.json.
+// QtestProperties is a struct of qom.json. Since QEMU 6.0.
 type QtestProperties struct {
 	Chardev string
 	Log     *string
@@ -995,7 +983,7 @@ func (v QtestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RemoteObjectProperties is the struct RemoteObjectProperties. Since QEMU 6.0. See qom.json.
+// RemoteObjectProperties is a struct of qom.json. Since QEMU 6.0.
 type RemoteObjectProperties struct {
 	Fd    string
 	Devid string
@@ -1014,8 +1002,7 @@ func (v RemoteObjectProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// VfioUserServerProperties is the struct VfioUserServerProperties. Since QEMU 7.1. See
-// qom.json.
+// VfioUserServerProperties is a struct of qom.json. Since QEMU 7.1.
 type VfioUserServerProperties struct {
 	Socket SocketAddress
 	Device string
@@ -1034,7 +1021,7 @@ func (v VfioUserServerProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// IOMMUFDProperties is the struct IOMMUFDProperties. Since QEMU 9.0. See qom.json.
+// IOMMUFDProperties is a struct of qom.json. Since QEMU 9.0.
 type IOMMUFDProperties struct {
 	Fd *string
 }
@@ -1051,8 +1038,7 @@ func (v IOMMUFDProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AcpiGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties. Since QEMU 9.0.
-// See qom.json.
+// AcpiGenericInitiatorProperties is a struct of qom.json. Since QEMU 9.0.
 type AcpiGenericInitiatorProperties struct {
 	PCIDev string
 	Node   uint32
@@ -1071,8 +1057,7 @@ func (v AcpiGenericInitiatorProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// AcpiGenericPortProperties is the struct AcpiGenericPortProperties. Since QEMU 9.2. See
-// qom.json.
+// AcpiGenericPortProperties is a struct of qom.json. Since QEMU 9.2.
 type AcpiGenericPortProperties struct {
 	PCIBus string
 	Node   uint32
@@ -1091,7 +1076,7 @@ func (v AcpiGenericPortProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngProperties is the struct RngProperties. Since QEMU 1.3. See qom.json.
+// RngProperties is a struct of qom.json. Since QEMU 1.3.
 type RngProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened *bool
@@ -1109,7 +1094,7 @@ func (v RngProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngEgdProperties is the struct RngEgdProperties. Since QEMU 1.3. See qom.json.
+// RngEgdProperties is a struct of qom.json. Since QEMU 1.3.
 type RngEgdProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened  *bool
@@ -1129,7 +1114,7 @@ func (v RngEgdProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// RngRandomProperties is the struct RngRandomProperties. Since QEMU 1.3. See qom.json.
+// RngRandomProperties is a struct of qom.json. Since QEMU 1.3.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type RngRandomProperties struct {
@@ -1151,7 +1136,7 @@ func (v RngRandomProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// IgvmCfgProperties is the struct IgvmCfgProperties. Since QEMU 10.1. See qom.json.
+// IgvmCfgProperties is a struct of qom.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_IGVM.
 type IgvmCfgProperties struct {
@@ -1170,7 +1155,7 @@ func (v IgvmCfgProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SevCommonProperties is the struct SevCommonProperties. Since QEMU 9.1. See qom.json.
+// SevCommonProperties is a struct of qom.json. Since QEMU 9.1.
 type SevCommonProperties struct {
 	SEVDevice       *string
 	Cbitpos         *uint32
@@ -1178,7 +1163,7 @@ type SevCommonProperties struct {
 	KernelHashes    *bool
 }
 
-// SevGuestProperties is the struct SevGuestProperties. Since QEMU 2.12. See qom.json.
+// SevGuestProperties is a struct of qom.json. Since QEMU 2.12.
 type SevGuestProperties struct {
 	SEVDevice       *string
 	Cbitpos         *uint32
@@ -1217,7 +1202,7 @@ func (v SevGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SevSnpGuestProperties is the struct SevSnpGuestProperties. Since QEMU 9.1. See qom.json.
+// SevSnpGuestProperties is a struct of qom.json. Since QEMU 9.1.
 type SevSnpGuestProperties struct {
 	SEVDevice               *string
 	Cbitpos                 *uint32
@@ -1256,7 +1241,7 @@ func (v SevSnpGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// TdxGuestProperties is the struct TdxGuestProperties. Since QEMU 10.1. See qom.json.
+// TdxGuestProperties is a struct of qom.json. Since QEMU 10.1.
 //
 // Features: confidential-guest-reset.
 type TdxGuestProperties struct {
@@ -1287,7 +1272,7 @@ func (v TdxGuestProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ThreadContextProperties is the struct ThreadContextProperties. Since QEMU 7.2. See qom.json.
+// ThreadContextProperties is a struct of qom.json. Since QEMU 7.2.
 type ThreadContextProperties struct {
 	CPUAffinity  []uint16
 	NodeAffinity []uint16
@@ -1318,7 +1303,7 @@ func (v ThreadContextProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectType is the enum ObjectType. Since QEMU 6.0. See qom.json.
+// ObjectType is an enum of qom.json. Since QEMU 6.0.
 type ObjectType string
 
 // The values of ObjectType.
@@ -1392,8 +1377,7 @@ const (
 	ObjectTypeMonitorQMP ObjectType = "monitor-qmp"
 )
 
-// ObjectOptions is the union ObjectOptions. [ObjectAdd] sends it. Since QEMU 6.0. See
-// qom.json.
+// ObjectOptions is a union of qom.json. [ObjectAdd] sends it. Since QEMU 6.0.
 type ObjectOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
 	// *RawBranch.
@@ -1644,7 +1628,7 @@ func (v ObjectOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectAdd executes object-add. Since QEMU 2.0. See qom.json.
+// ObjectAdd executes object-add. See qom.json. Since QEMU 2.0.
 type ObjectAdd ObjectOptions
 
 func (r ObjectAdd) MarshalJSON() ([]byte, error) {
@@ -1659,7 +1643,7 @@ func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-add", Args: (*ObjectOptions)(&r)}, opts)
 }
 
-// ObjectDel executes object-del. Since QEMU 2.0. See qom.json.
+// ObjectDel executes object-del. See qom.json. Since QEMU 2.0.
 type ObjectDel struct {
 	ID string
 }
@@ -1680,8 +1664,7 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHmp is the struct ObjectOptionsMonitorHmp. Seen first in QEMU 11.1. See
-// qom.json.
+// ObjectOptionsMonitorHmp is a struct of qom.json. Seen first in QEMU 11.1.
 type ObjectOptionsMonitorHmp struct {
 	Chardev  string
 	Readline *bool
@@ -1700,8 +1683,7 @@ func (v ObjectOptionsMonitorHmp) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectOptionsMonitorQmp is the struct ObjectOptionsMonitorQmp. Seen first in QEMU 11.1. See
-// qom.json.
+// ObjectOptionsMonitorQmp is a struct of qom.json. Seen first in QEMU 11.1.
 type ObjectOptionsMonitorQmp struct {
 	Chardev     string
 	Pretty      *bool
@@ -1722,8 +1704,7 @@ func (v ObjectOptionsMonitorQmp) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectOptionsMonitorQmpCloseAction is the enum ObjectOptionsMonitorQmpCloseAction. Seen
-// first in QEMU 11.1. See qom.json.
+// ObjectOptionsMonitorQmpCloseAction is an enum of qom.json. Seen first in QEMU 11.1.
 type ObjectOptionsMonitorQmpCloseAction string
 
 // The values of ObjectOptionsMonitorQmpCloseAction.

@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NetworkAddressFamily is the enum NetworkAddressFamily. Since QEMU 2.1. See sockets.json.
+// NetworkAddressFamily is an enum of sockets.json. Since QEMU 2.1.
 type NetworkAddressFamily string
 
 // The values of NetworkAddressFamily.
@@ -19,7 +19,7 @@ const (
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
-// InetSocketAddressBase is the struct InetSocketAddressBase. See sockets.json.
+// InetSocketAddressBase is a struct of sockets.json.
 type InetSocketAddressBase struct {
 	Host string
 	Port string
@@ -38,7 +38,7 @@ func (v InetSocketAddressBase) String() string {
 	return qmp.Format(&v)
 }
 
-// InetSocketAddress is the struct InetSocketAddress. Since QEMU 1.3. See sockets.json.
+// InetSocketAddress is a struct of sockets.json. Since QEMU 1.3.
 type InetSocketAddress struct {
 	Host      string
 	Port      string
@@ -87,7 +87,7 @@ func (v InetSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// UnixSocketAddress is the struct UnixSocketAddress. Since QEMU 1.3. See sockets.json.
+// UnixSocketAddress is a struct of sockets.json. Since QEMU 1.3.
 type UnixSocketAddress struct {
 	Path string
 	// Only in a QEMU built with CONFIG_LINUX.
@@ -110,7 +110,7 @@ func (v UnixSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// VsockSocketAddress is the struct VsockSocketAddress. Since QEMU 2.8. See sockets.json.
+// VsockSocketAddress is a struct of sockets.json. Since QEMU 2.8.
 type VsockSocketAddress struct {
 	Cid  string
 	Port string
@@ -129,7 +129,7 @@ func (v VsockSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// FdSocketAddress is the struct FdSocketAddress. Since QEMU 1.2. See sockets.json.
+// FdSocketAddress is a struct of sockets.json. Since QEMU 1.2.
 type FdSocketAddress struct {
 	Str string
 }
@@ -146,8 +146,7 @@ func (v FdSocketAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// InetSocketAddressWrapper is the struct InetSocketAddressWrapper. Since QEMU 1.3. See
-// sockets.json.
+// InetSocketAddressWrapper is a struct of sockets.json. Since QEMU 1.3.
 type InetSocketAddressWrapper struct {
 	Data InetSocketAddress
 }
@@ -164,8 +163,7 @@ func (v InetSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// UnixSocketAddressWrapper is the struct UnixSocketAddressWrapper. Since QEMU 1.3. See
-// sockets.json.
+// UnixSocketAddressWrapper is a struct of sockets.json. Since QEMU 1.3.
 type UnixSocketAddressWrapper struct {
 	Data UnixSocketAddress
 }
@@ -182,8 +180,7 @@ func (v UnixSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// VsockSocketAddressWrapper is the struct VsockSocketAddressWrapper. Since QEMU 2.8. See
-// sockets.json.
+// VsockSocketAddressWrapper is a struct of sockets.json. Since QEMU 2.8.
 type VsockSocketAddressWrapper struct {
 	Data VsockSocketAddress
 }
@@ -200,8 +197,7 @@ func (v VsockSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// FdSocketAddressWrapper is the struct FdSocketAddressWrapper. Since QEMU 1.3. See
-// sockets.json.
+// FdSocketAddressWrapper is a struct of sockets.json. Since QEMU 1.3.
 type FdSocketAddressWrapper struct {
 	Data FdSocketAddress
 }
@@ -218,7 +214,7 @@ func (v FdSocketAddressWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressLegacy is the union SocketAddressLegacy. Since QEMU 1.3. See sockets.json.
+// SocketAddressLegacy is a union of sockets.json. Since QEMU 1.3.
 type SocketAddressLegacy struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType
@@ -273,7 +269,7 @@ func (v SocketAddressLegacy) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressType is the enum SocketAddressType. Since QEMU 2.9. See sockets.json.
+// SocketAddressType is an enum of sockets.json. Since QEMU 2.9.
 type SocketAddressType string
 
 // The values of SocketAddressType.
@@ -284,7 +280,7 @@ const (
 	SocketAddressTypeFd    SocketAddressType = "fd"
 )
 
-// SocketAddress is the union SocketAddress. Since QEMU 2.9. See sockets.json.
+// SocketAddress is a union of sockets.json. Since QEMU 2.9.
 type SocketAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Abort is the struct Abort. Since QEMU 1.6. See transaction.json.
+// Abort is a struct of transaction.json. Since QEMU 1.6.
 type Abort struct{}
 
 func (v *Abort) EncodeMembers(e *wire.Encoder) {}
@@ -21,7 +21,7 @@ func (v Abort) String() string {
 	return qmp.Format(&v)
 }
 
-// ActionCompletionMode is the enum ActionCompletionMode. Since QEMU 2.5. See transaction.json.
+// ActionCompletionMode is an enum of transaction.json. Since QEMU 2.5.
 type ActionCompletionMode string
 
 // The values of ActionCompletionMode.
@@ -30,8 +30,7 @@ const (
 	ActionCompletionModeGrouped    ActionCompletionMode = "grouped"
 )
 
-// TransactionActionKind is the enum TransactionActionKind. Since QEMU 1.1. See
-// transaction.json.
+// TransactionActionKind is an enum of transaction.json. Since QEMU 1.1.
 type TransactionActionKind string
 
 // The values of TransactionActionKind.
@@ -51,7 +50,7 @@ const (
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
 
-// AbortWrapper is the struct AbortWrapper. Since QEMU 1.6. See transaction.json.
+// AbortWrapper is a struct of transaction.json. Since QEMU 1.6.
 type AbortWrapper struct {
 	Data Abort
 }
@@ -68,8 +67,7 @@ func (v AbortWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapAddWrapper is the struct BlockDirtyBitmapAddWrapper. Since QEMU 2.5. See
-// transaction.json.
+// BlockDirtyBitmapAddWrapper is a struct of transaction.json. Since QEMU 2.5.
 type BlockDirtyBitmapAddWrapper struct {
 	Data BlockDirtyBitmapAdd
 }
@@ -86,8 +84,7 @@ func (v BlockDirtyBitmapAddWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapWrapper is the struct BlockDirtyBitmapWrapper. Since QEMU 2.5. See
-// transaction.json.
+// BlockDirtyBitmapWrapper is a struct of transaction.json. Since QEMU 2.5.
 type BlockDirtyBitmapWrapper struct {
 	Data BlockDirtyBitmap
 }
@@ -104,8 +101,7 @@ func (v BlockDirtyBitmapWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapMergeWrapper is the struct BlockDirtyBitmapMergeWrapper. Since QEMU 4.0. See
-// transaction.json.
+// BlockDirtyBitmapMergeWrapper is a struct of transaction.json. Since QEMU 4.0.
 type BlockDirtyBitmapMergeWrapper struct {
 	Data BlockDirtyBitmapMerge
 }
@@ -122,8 +118,7 @@ func (v BlockDirtyBitmapMergeWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevBackupWrapper is the struct BlockdevBackupWrapper. Since QEMU 2.3. See
-// transaction.json.
+// BlockdevBackupWrapper is a struct of transaction.json. Since QEMU 2.3.
 type BlockdevBackupWrapper struct {
 	Data BlockdevBackup
 }
@@ -140,8 +135,7 @@ func (v BlockdevBackupWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshotWrapper is the struct BlockdevSnapshotWrapper. Since QEMU 2.5. See
-// transaction.json.
+// BlockdevSnapshotWrapper is a struct of transaction.json. Since QEMU 2.5.
 type BlockdevSnapshotWrapper struct {
 	Data BlockdevSnapshot
 }
@@ -158,8 +152,7 @@ func (v BlockdevSnapshotWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshotInternalWrapper is the struct BlockdevSnapshotInternalWrapper. Since QEMU
-// 1.7. See transaction.json.
+// BlockdevSnapshotInternalWrapper is a struct of transaction.json. Since QEMU 1.7.
 type BlockdevSnapshotInternalWrapper struct {
 	Data BlockdevSnapshotInternal
 }
@@ -176,8 +169,7 @@ func (v BlockdevSnapshotInternalWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevSnapshotSyncWrapper is the struct BlockdevSnapshotSyncWrapper. Since QEMU 1.1. See
-// transaction.json.
+// BlockdevSnapshotSyncWrapper is a struct of transaction.json. Since QEMU 1.1.
 type BlockdevSnapshotSyncWrapper struct {
 	Data BlockdevSnapshotSync
 }
@@ -194,7 +186,7 @@ func (v BlockdevSnapshotSyncWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// DriveBackupWrapper is the struct DriveBackupWrapper. Since QEMU 1.6. See transaction.json.
+// DriveBackupWrapper is a struct of transaction.json. Since QEMU 1.6.
 type DriveBackupWrapper struct {
 	Data DriveBackup
 }
@@ -211,7 +203,7 @@ func (v DriveBackupWrapper) String() string {
 	return qmp.Format(&v)
 }
 
-// TransactionAction is the union TransactionAction. Since QEMU 1.1. See transaction.json.
+// TransactionAction is a union of transaction.json. Since QEMU 1.1.
 type TransactionAction struct {
 	// Selects Branch. It may be empty unless Branch is *BlockDirtyBitmapWrapper or *RawBranch.
 	Type TransactionActionKind
@@ -289,8 +281,7 @@ func (v TransactionAction) String() string {
 	return qmp.Format(&v)
 }
 
-// TransactionProperties is the struct TransactionProperties. Since QEMU 2.5. See
-// transaction.json.
+// TransactionProperties is a struct of transaction.json. Since QEMU 2.5.
 type TransactionProperties struct {
 	CompletionMode *ActionCompletionMode
 }
@@ -307,7 +298,7 @@ func (v TransactionProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// Transaction executes transaction. Since QEMU 1.1. See transaction.json.
+// Transaction executes transaction. See transaction.json. Since QEMU 1.1.
 //
 // [JobStatusChangeEvent] follows at each change of the state of a job, if an action starts
 // one.
