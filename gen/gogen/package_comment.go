@@ -284,18 +284,19 @@ func (s *sampler) data(e *event) *object {
 // roundTrip is the code that takes a value to JSON and back.
 func (s *sampler) roundTrip() string {
 	o, literal := s.union()
-	var name string
-	if literal != "" {
-		name = o.name
-	} else {
-		c, ok := first(s.commands, commandWire, []string{"guest-file-open"}, func(c *command) bool { return strings.Contains(s.request(c), ":") })
+	if literal == "" {
+		ok := false
+		o, ok = first(s.objects, func(o *object) string { return o.name }, []string{"StatusInfo"}, func(o *object) bool {
+			literal = s.structure(o.name, 0)
+			return strings.Contains(literal, ":")
+		})
 		if !ok {
 			return ""
 		}
-		name, literal = c.name, s.request(c)
+		literal = s.structure(o.name, 0)
 	}
 	return code("v := "+literal, "data, err := json.Marshal(v)", "if err != nil {", "return err", "}",
-		"var again "+s.qualified(name), "if err := json.Unmarshal(data, &again); err != nil {", "return err", "}")
+		"var again "+s.qualified(o.name), "if err := json.Unmarshal(data, &again); err != nil {", "return err", "}")
 }
 
 // match is the condition that an event is about what the command is about; empty if the event does not say.

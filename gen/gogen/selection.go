@@ -140,10 +140,10 @@ func (s *Selection) comment() comment {
 	if len(s.Only) > 0 || len(s.Modules) > 0 {
 		var parts []string
 		if len(s.Modules) > 0 {
-			parts = append(parts, "those of "+strings.Join(s.Modules, ", "))
+			parts = append(parts, "all of "+strings.Join(s.Modules, ", "))
 		}
 		parts = append(parts, s.Only...)
-		c = append(c, "It has some commands and events, with the types that they need: "+strings.Join(parts, ", ")+".")
+		c = append(c, "It has these commands and events, and the types that they need: "+strings.Join(parts, ", ")+".")
 	}
 	switch {
 	case len(s.Define) > 0:
