@@ -57,8 +57,6 @@ var followings = []following{
 		"DEVICE_UNPLUG_GUEST_ERROR", "if the guest refuses to release the device"},
 	{[]string{"device_del"},
 		"MEM_UNPLUG_ERROR", "if the guest refuses to release memory"},
-	{[]string{"system_reset"},
-		"DEVICE_DELETED", "for a device that the guest had not released: the reset removes it"},
 	{[]string{"netdev_add"},
 		"NETDEV_STREAM_CONNECTED", "when a netdev of type stream is connected"},
 	{[]string{"query-rx-filter"},
@@ -76,6 +74,7 @@ var followings = []following{
 	{[]string{"system_powerdown"}, "SHUTDOWN", "when the guest has shut down"},
 	{[]string{"system_reset"}, "RESET", "at once, and again when the firmware resets the machine"},
 	{[]string{"system_reset"}, "SHUTDOWN", "instead, if QEMU was started with -no-reboot"},
+	{[]string{"system_reset"}, "DEVICE_DELETED", "for each device that device_del was to remove and the guest has not released yet"},
 	{[]string{"system_wakeup"}, "WAKEUP", "if the guest was suspended"},
 	{[]string{"dump-guest-memory"}, "STOP", "if the guest was running"},
 	{[]string{"dump-guest-memory"}, "DUMP_COMPLETED", "when the dump has ended, also if it failed"},
@@ -85,9 +84,9 @@ var followings = []following{
 
 	// Migration.
 	{[]string{"migrate", "migrate-incoming", "migrate_cancel", "migrate-start-postcopy", "migrate-continue", "migrate-pause", "migrate-recover"},
-		"MIGRATION", "at each change of the migration's state, if the capability events is on"},
+		"MIGRATION", "at each change of the migration's state, if the capability \"events\" is on"},
 	{[]string{"migrate"},
-		"MIGRATION_PASS", "at each pass over the guest's memory, if the capability events is on"},
+		"MIGRATION_PASS", "at each pass over the guest's memory, if the capability \"events\" is on"},
 	{[]string{"migrate"},
 		"STOP", "when the guest stops here, to go on at the destination"},
 	{[]string{"migrate"},

@@ -388,9 +388,10 @@ func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Events follow:
 //
-//   - [DeviceDeletedEvent]: for a device that the guest had not released: the reset removes it
 //   - [ResetEvent]: at once, and again when the firmware resets the machine
 //   - [ShutdownEvent]: instead, if QEMU was started with -no-reboot
+//   - [DeviceDeletedEvent]: for each device that device_del was to remove and the guest has
+//     not released yet
 type SystemReset struct{}
 
 func (r SystemReset) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {

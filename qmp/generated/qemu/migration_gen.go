@@ -883,7 +883,7 @@ func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...
 
 // MigrateStartPostcopy executes migrate-start-postcopy. See migration.json. Since QEMU 2.5.
 //
-// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
 type MigrateStartPostcopy struct{}
 
@@ -1021,7 +1021,7 @@ func (r XColoLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 
 // MigrateCancel executes migrate_cancel. See migration.json. Since QEMU 0.14.
 //
-// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
 type MigrateCancel struct{}
 
@@ -1031,7 +1031,7 @@ func (r MigrateCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 
 // MigrateContinue executes migrate-continue. See migration.json. Since QEMU 2.11.
 //
-// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
 type MigrateContinue struct {
 	State MigrationStatus
@@ -1192,10 +1192,10 @@ func (v MigrationChannel) String() string {
 //
 // Events follow:
 //
-//   - [MigrationEvent]: at each change of the migration's state, if the capability events is
+//   - [MigrationEvent]: at each change of the migration's state, if the capability "events" is
 //     on
-//   - [MigrationPassEvent]: at each pass over the guest's memory, if the capability events is
-//     on
+//   - [MigrationPassEvent]: at each pass over the guest's memory, if the capability "events"
+//     is on
 //   - [StopEvent]: when the guest stops here, to go on at the destination
 //   - [UnplugPrimaryEvent]: when QEMU has to unplug a failover primary device first
 type Migrate struct {
@@ -1235,7 +1235,7 @@ func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 //
 // Events follow:
 //
-//   - [MigrationEvent]: at each change of the migration's state, if the capability events is
+//   - [MigrationEvent]: at each change of the migration's state, if the capability "events" is
 //     on
 //   - [ResumeEvent]: when the guest goes on here, unless QEMU was started with -S
 type MigrateIncoming struct {
@@ -1444,7 +1444,7 @@ func (r QueryColoStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 
 // MigrateRecover executes migrate-recover. See migration.json. Since QEMU 3.0.
 //
-// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
@@ -1470,7 +1470,7 @@ func (r MigrateRecover) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 
 // MigratePause executes migrate-pause. See migration.json. Since QEMU 3.0.
 //
-// [MigrationEvent] follows at each change of the migration's state, if the capability events
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
