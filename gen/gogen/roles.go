@@ -72,7 +72,10 @@ func (b *builder) commandSentences(subject string, d *qapi.Command) []string {
 func (b *builder) resultText(t qapi.Type) string {
 	switch t := t.(type) {
 	case *qapi.Array:
-		return "a list of " + strings.TrimPrefix(strings.TrimPrefix(b.resultText(t.Element), "a "), "an ")
+		if _, ok := element(t).(qapi.Definition); !ok {
+			return "a " + b.goType(t).code().GoString()
+		}
+		return "a list of " + b.resultText(t.Element)
 	case qapi.Definition:
 		if t.Head().Module != nil {
 			return "[" + typeName(t) + "]"

@@ -122,7 +122,7 @@ func (u *union) branchComment() comment {
 	for _, typ := range u.types() {
 		types = append(types, "*"+typ)
 	}
-	text := "What " + u.tag.name + " selects: " + enumerate(types, "or")
+	text := "The branch that " + u.tag.name + " selects: " + enumerate(types, "or")
 	if len(u.empty) > 0 {
 		text += "; nil for a value that adds nothing"
 	}

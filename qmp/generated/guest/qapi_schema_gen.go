@@ -1104,7 +1104,8 @@ func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 type GuestDiskSmart struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type GuestDiskBusType `json:"type"`
-	// What Type selects: *GuestNVMeSmart or *RawBranch; nil for a value that adds nothing.
+	// The branch that Type selects: *GuestNVMeSmart or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch GuestDiskSmartBranch `json:",omitzero"`
 }
 
@@ -1829,7 +1830,7 @@ func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 type GuestDeviceId struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestDeviceType `json:"type"`
-	// What Type selects: *GuestDeviceIdPCI or *RawBranch.
+	// The branch that Type selects: *GuestDeviceIdPCI or *RawBranch.
 	Branch GuestDeviceIdBranch `json:",omitzero"`
 }
 
@@ -2220,7 +2221,7 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 type GuestCpuStats struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestCpuStatsType `json:"type"`
-	// What Type selects: *GuestLinuxCpuStats or *RawBranch.
+	// The branch that Type selects: *GuestLinuxCpuStats or *RawBranch.
 	Branch GuestCpuStatsBranch `json:",omitzero"`
 }
 

@@ -719,7 +719,7 @@ type Audiodev struct {
 	// Selects Branch. It may be empty unless Branch is *AudiodevGenericOptions or *RawBranch.
 	Driver      AudiodevDriver `json:"driver"`
 	TimerPeriod *uint32        `json:"timer-period,omitzero"`
-	// What Driver selects: *AudiodevGenericOptions, *AudiodevAlsaOptions,
+	// The branch that Driver selects: *AudiodevGenericOptions, *AudiodevAlsaOptions,
 	// *AudiodevCoreaudioOptions, *AudiodevDBusOptions, *AudiodevDsoundOptions,
 	// *AudiodevJackOptions, *AudiodevOssOptions, *AudiodevPaOptions, *AudiodevPipewireOptions,
 	// *AudiodevSdlOptions, *AudiodevSndioOptions, *AudiodevWavOptions or *RawBranch.

@@ -60,7 +60,8 @@ type ImageInfoSpecificQCow2EncryptionBase struct {
 type ImageInfoSpecificQCow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
-	// What Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that adds nothing.
+	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
+	// adds nothing.
 	Branch ImageInfoSpecificQCow2EncryptionBranch `json:",omitzero"`
 }
 
@@ -335,7 +336,7 @@ func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte
 type ImageInfoSpecific struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type ImageInfoSpecificKind `json:"type"`
-	// What Type selects: *ImageInfoSpecificQCow2Wrapper, *ImageInfoSpecificVmdkWrapper,
+	// The branch that Type selects: *ImageInfoSpecificQCow2Wrapper, *ImageInfoSpecificVmdkWrapper,
 	// *ImageInfoSpecificLUKSWrapper, *ImageInfoSpecificRbdWrapper, *ImageInfoSpecificFileWrapper
 	// or *RawBranch.
 	Branch ImageInfoSpecificBranch `json:",omitzero"`
@@ -1271,8 +1272,8 @@ func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int 
 type BlockStatsSpecific struct {
 	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
-	// What Driver selects: *BlockStatsSpecificFile, *BlockStatsSpecificNvme or *RawBranch; nil for
-	// a value that adds nothing.
+	// The branch that Driver selects: *BlockStatsSpecificFile, *BlockStatsSpecificNvme or
+	// *RawBranch; nil for a value that adds nothing.
 	Branch BlockStatsSpecificBranch `json:",omitzero"`
 }
 
@@ -1471,7 +1472,8 @@ type BlockJobInfo struct {
 	AutoFinalize bool                `json:"auto-finalize"`
 	AutoDismiss  bool                `json:"auto-dismiss"`
 	Error        *string             `json:"error,omitzero"`
-	// What Type selects: *BlockJobInfoMirror or *RawBranch; nil for a value that adds nothing.
+	// The branch that Type selects: *BlockJobInfoMirror or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch BlockJobInfoBranch `json:",omitzero"`
 }
 
@@ -2856,8 +2858,8 @@ type BlockJobChangeOptions struct {
 	ID string
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type JobType
-	// What Type selects: *BlockJobChangeOptionsMirror or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Type selects: *BlockJobChangeOptionsMirror or *RawBranch; nil for a value
+	// that adds nothing.
 	Branch BlockJobChangeOptionsBranch
 }
 
@@ -3269,7 +3271,7 @@ const (
 type BlockdevQcowEncryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcowEncryptionFormat
-	// What Format selects: *QCryptoBlockOptionsQCow or *RawBranch.
+	// The branch that Format selects: *QCryptoBlockOptionsQCow or *RawBranch.
 	Branch BlockdevQcowEncryptionBranch
 }
 
@@ -3345,7 +3347,8 @@ const (
 type BlockdevQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcow2EncryptionFormat
-	// What Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockOptionsLUKS or *RawBranch.
+	// The branch that Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockOptionsLUKS or
+	// *RawBranch.
 	Branch BlockdevQcow2EncryptionBranch
 }
 
@@ -3505,7 +3508,8 @@ func (v SshHostKeyHash) String() string {
 type SshHostKeyCheck struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Mode SshHostKeyCheckMode
-	// What Mode selects: *SshHostKeyHash or *RawBranch; nil for a value that adds nothing.
+	// The branch that Mode selects: *SshHostKeyHash or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch SshHostKeyCheckBranch
 }
 
@@ -4168,7 +4172,7 @@ type RbdEncryptionOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format RbdImageEncryptionFormat
 	Parent *RbdEncryptionOptions
-	// What Format selects: *RbdEncryptionOptionsLUKS, *RbdEncryptionOptionsLUKS2,
+	// The branch that Format selects: *RbdEncryptionOptionsLUKS, *RbdEncryptionOptionsLUKS2,
 	// *RbdEncryptionOptionsLUKSAny or *RawBranch.
 	Branch RbdEncryptionOptionsBranch
 }
@@ -4222,8 +4226,8 @@ func (v RbdEncryptionOptions) String() string {
 type RbdEncryptionCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format RbdImageEncryptionFormat
-	// What Format selects: *RbdEncryptionCreateOptionsLUKS, *RbdEncryptionCreateOptionsLUKS2 or
-	// *RawBranch; nil for a value that adds nothing.
+	// The branch that Format selects: *RbdEncryptionCreateOptionsLUKS,
+	// *RbdEncryptionCreateOptionsLUKS2 or *RawBranch; nil for a value that adds nothing.
 	Branch RbdEncryptionCreateOptionsBranch
 }
 
@@ -4702,7 +4706,7 @@ type BlockdevOptions struct {
 	AutoReadOnly *bool
 	ForceShare   *bool
 	DetectZeroes *BlockdevDetectZeroesOptions
-	// What Driver selects: *BlockdevOptionsBlkdebug, *BlockdevOptionsBlklogwrites,
+	// The branch that Driver selects: *BlockdevOptionsBlkdebug, *BlockdevOptionsBlklogwrites,
 	// *BlockdevOptionsBlkverify, *BlockdevOptionsBlkreplay, *BlockdevOptionsGenericFormat,
 	// *BlockdevOptionsCbw, *BlockdevOptionsCor, *BlockdevOptionsFile, *BlockdevOptionsCurlFtp,
 	// *BlockdevOptionsCurlFtps, *BlockdevOptionsGluster, *BlockdevOptionsCurlHttp,
@@ -5482,7 +5486,7 @@ func (v BlockdevCreateOptionsVpc) String() string {
 type BlockdevCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver
-	// What Driver selects: *BlockdevCreateOptionsFile, *BlockdevCreateOptionsGluster,
+	// The branch that Driver selects: *BlockdevCreateOptionsFile, *BlockdevCreateOptionsGluster,
 	// *BlockdevCreateOptionsLUKS, *BlockdevCreateOptionsNfs, *BlockdevCreateOptionsParallels,
 	// *BlockdevCreateOptionsQcow, *BlockdevCreateOptionsQcow2, *BlockdevCreateOptionsQed,
 	// *BlockdevCreateOptionsRbd, *BlockdevCreateOptionsSsh, *BlockdevCreateOptionsVdi,
@@ -5660,8 +5664,8 @@ func (v BlockdevAmendOptionsQcow2) String() string {
 type BlockdevAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver
-	// What Driver selects: *BlockdevAmendOptionsLUKS, *BlockdevAmendOptionsQcow2 or *RawBranch;
-	// nil for a value that adds nothing.
+	// The branch that Driver selects: *BlockdevAmendOptionsLUKS, *BlockdevAmendOptionsQcow2 or
+	// *RawBranch; nil for a value that adds nothing.
 	Branch BlockdevAmendOptionsBranch
 }
 

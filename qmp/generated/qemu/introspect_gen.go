@@ -44,7 +44,7 @@ type SchemaInfo struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	MetaType SchemaMetaType `json:"meta-type"`
 	Features []string       `json:"features,omitzero"`
-	// What MetaType selects: *SchemaInfoBuiltin, *SchemaInfoEnum, *SchemaInfoArray,
+	// The branch that MetaType selects: *SchemaInfoBuiltin, *SchemaInfoEnum, *SchemaInfoArray,
 	// *SchemaInfoObject, *SchemaInfoAlternate, *SchemaInfoCommand, *SchemaInfoEvent or *RawBranch.
 	Branch SchemaInfoBranch `json:",omitzero"`
 }

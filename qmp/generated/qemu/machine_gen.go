@@ -89,7 +89,8 @@ type CpuInfoFast struct {
 	Props    *CpuInstanceProperties `json:"props,omitzero"`
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target SysEmuTarget `json:"target"`
-	// What Target selects: *CpuInfoS390 or *RawBranch; nil for a value that adds nothing.
+	// The branch that Target selects: *CpuInfoS390 or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch CpuInfoFastBranch `json:",omitzero"`
 }
 
@@ -452,8 +453,8 @@ const (
 type NumaOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type NumaOptionsType
-	// What Type selects: *NumaNodeOptions, *NumaDistOptions, *NumaCpuOptions, *NumaHmatLBOptions,
-	// *NumaHmatCacheOptions or *RawBranch.
+	// The branch that Type selects: *NumaNodeOptions, *NumaDistOptions, *NumaCpuOptions,
+	// *NumaHmatLBOptions, *NumaHmatCacheOptions or *RawBranch.
 	Branch NumaOptionsBranch
 }
 
@@ -1356,7 +1357,7 @@ func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) 
 type MemoryDeviceInfo struct {
 	// Selects Branch. It may be empty unless Branch is *PCDIMMDeviceInfoWrapper or *RawBranch.
 	Type MemoryDeviceInfoKind `json:"type"`
-	// What Type selects: *PCDIMMDeviceInfoWrapper, *VirtioPMEMDeviceInfoWrapper,
+	// The branch that Type selects: *PCDIMMDeviceInfoWrapper, *VirtioPMEMDeviceInfoWrapper,
 	// *VirtioMEMDeviceInfoWrapper, *SgxEPCDeviceInfoWrapper, *HvBalloonDeviceInfoWrapper,
 	// *MemoryDeviceInfoSpMemWrapper or *RawBranch.
 	Branch MemoryDeviceInfoBranch `json:",omitzero"`

@@ -1109,8 +1109,8 @@ func (v MigrationExecCommand) String() string {
 type MigrationAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Transport MigrationAddressType
-	// What Transport selects: *SocketAddress, *MigrationExecCommand, *InetSocketAddress,
-	// *FileMigrationArgs or *RawBranch.
+	// The branch that Transport selects: *SocketAddress, *MigrationExecCommand,
+	// *InetSocketAddress, *FileMigrationArgs or *RawBranch.
 	Branch MigrationAddressBranch
 }
 

@@ -78,7 +78,7 @@ type SevInfo struct {
 	State    SevState `json:"state"`
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	SEVType SevGuestType `json:"sev-type"`
-	// What SEVType selects: *SevGuestInfo, *SevSnpGuestInfo or *RawBranch.
+	// The branch that SEVType selects: *SevGuestInfo, *SevSnpGuestInfo or *RawBranch.
 	Branch SevInfoBranch `json:",omitzero"`
 }
 

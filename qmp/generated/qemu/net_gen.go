@@ -754,7 +754,7 @@ type Netdev struct {
 	ID string
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type NetClientDriver
-	// What Type selects: *NetLegacyNicOptions, *NetDevPasstOptions, *NetdevUserOptions,
+	// The branch that Type selects: *NetLegacyNicOptions, *NetDevPasstOptions, *NetdevUserOptions,
 	// *NetdevTapOptions, *NetdevL2TPv3Options, *NetdevSocketOptions, *NetdevStreamOptions,
 	// *NetdevDgramOptions, *NetdevVdeOptions, *NetdevBridgeOptions, *NetdevHubPortOptions,
 	// *NetdevNetmapOptions, *NetdevAFXDPOptions, *NetdevVhostUserOptions, *NetdevVhostVDPAOptions,

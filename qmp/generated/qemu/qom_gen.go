@@ -1386,22 +1386,23 @@ type ObjectOptions struct {
 	// *RawBranch.
 	QOMType ObjectType
 	ID      string
-	// What QOMType selects: *AcpiGenericInitiatorProperties, *AcpiGenericPortProperties,
-	// *AuthZListProperties, *AuthZListFileProperties, *AuthZPAMProperties, *AuthZSimpleProperties,
-	// *CanHostSocketcanProperties, *ColoCompareProperties, *CryptodevBackendProperties,
-	// *CryptodevVhostUserProperties, *DBusVMStateProperties, *FilterBufferProperties,
-	// *FilterDumpProperties, *FilterMirrorProperties, *FilterRedirectorProperties,
-	// *NetfilterProperties, *FilterRewriterProperties, *IgvmCfgProperties,
-	// *InputBarrierProperties, *InputLinuxProperties, *IOMMUFDProperties, *IothreadProperties,
-	// *MainLoopProperties, *MemoryBackendEpcProperties, *MemoryBackendFileProperties,
-	// *MemoryBackendMemfdProperties, *MemoryBackendProperties, *MemoryBackendShmProperties,
-	// *PrManagerHelperProperties, *QtestProperties, *RngProperties, *RngEgdProperties,
-	// *RngRandomProperties, *SecretProperties, *SecretKeyringProperties, *SevGuestProperties,
-	// *SevSnpGuestProperties, *TdxGuestProperties, *ThreadContextProperties,
-	// *ThrottleGroupProperties, *TlsCredsAnonProperties, *TlsCredsPskProperties,
-	// *TlsCredsX509Properties, *TlsCredsProperties, *RemoteObjectProperties,
-	// *VfioUserServerProperties, *ObjectOptionsMonitorHmp, *ObjectOptionsMonitorQmp or *RawBranch;
-	// nil for a value that adds nothing.
+	// The branch that QOMType selects: *AcpiGenericInitiatorProperties,
+	// *AcpiGenericPortProperties, *AuthZListProperties, *AuthZListFileProperties,
+	// *AuthZPAMProperties, *AuthZSimpleProperties, *CanHostSocketcanProperties,
+	// *ColoCompareProperties, *CryptodevBackendProperties, *CryptodevVhostUserProperties,
+	// *DBusVMStateProperties, *FilterBufferProperties, *FilterDumpProperties,
+	// *FilterMirrorProperties, *FilterRedirectorProperties, *NetfilterProperties,
+	// *FilterRewriterProperties, *IgvmCfgProperties, *InputBarrierProperties,
+	// *InputLinuxProperties, *IOMMUFDProperties, *IothreadProperties, *MainLoopProperties,
+	// *MemoryBackendEpcProperties, *MemoryBackendFileProperties, *MemoryBackendMemfdProperties,
+	// *MemoryBackendProperties, *MemoryBackendShmProperties, *PrManagerHelperProperties,
+	// *QtestProperties, *RngProperties, *RngEgdProperties, *RngRandomProperties,
+	// *SecretProperties, *SecretKeyringProperties, *SevGuestProperties, *SevSnpGuestProperties,
+	// *TdxGuestProperties, *ThreadContextProperties, *ThrottleGroupProperties,
+	// *TlsCredsAnonProperties, *TlsCredsPskProperties, *TlsCredsX509Properties,
+	// *TlsCredsProperties, *RemoteObjectProperties, *VfioUserServerProperties,
+	// *ObjectOptionsMonitorHmp, *ObjectOptionsMonitorQmp or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch ObjectOptionsBranch
 }
 

@@ -406,7 +406,7 @@ const (
 type GuestPanicInformation struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestPanicInformationType `json:"type"`
-	// What Type selects: *GuestPanicInformationHyperV, *GuestPanicInformationS390,
+	// The branch that Type selects: *GuestPanicInformationHyperV, *GuestPanicInformationS390,
 	// *GuestPanicInformationTdx, *GuestPanicInformationSev or *RawBranch.
 	Branch GuestPanicInformationBranch `json:",omitzero"`
 }

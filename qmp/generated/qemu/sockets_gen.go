@@ -293,7 +293,7 @@ func (v FdSocketAddressWrapper) String() string {
 type SocketAddressLegacy struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType
-	// What Type selects: *InetSocketAddressWrapper, *UnixSocketAddressWrapper,
+	// The branch that Type selects: *InetSocketAddressWrapper, *UnixSocketAddressWrapper,
 	// *VsockSocketAddressWrapper, *FdSocketAddressWrapper or *RawBranch.
 	Branch SocketAddressLegacyBranch
 }
@@ -359,7 +359,7 @@ const (
 type SocketAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType `json:"type"`
-	// What Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
+	// The branch that Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
 	// *FdSocketAddress or *RawBranch.
 	Branch SocketAddressBranch `json:",omitzero"`
 }

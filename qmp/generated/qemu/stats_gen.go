@@ -103,7 +103,8 @@ type StatsFilter struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target    StatsTarget
 	Providers []StatsRequest
-	// What Target selects: *StatsVCPUFilter or *RawBranch; nil for a value that adds nothing.
+	// The branch that Target selects: *StatsVCPUFilter or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch StatsFilterBranch
 }
 

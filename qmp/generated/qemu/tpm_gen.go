@@ -139,7 +139,8 @@ func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) i
 type TpmTypeOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type TpmType `json:"type"`
-	// What Type selects: *TPMPassthroughOptionsWrapper, *TPMEmulatorOptionsWrapper or *RawBranch.
+	// The branch that Type selects: *TPMPassthroughOptionsWrapper, *TPMEmulatorOptionsWrapper or
+	// *RawBranch.
 	Branch TpmTypeOptionsBranch `json:",omitzero"`
 }
 

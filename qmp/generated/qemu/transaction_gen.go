@@ -207,10 +207,10 @@ func (v DriveBackupWrapper) String() string {
 type TransactionAction struct {
 	// Selects Branch. It may be empty unless Branch is *BlockDirtyBitmapWrapper or *RawBranch.
 	Type TransactionActionKind
-	// What Type selects: *AbortWrapper, *BlockDirtyBitmapAddWrapper, *BlockDirtyBitmapWrapper,
-	// *BlockDirtyBitmapMergeWrapper, *BlockdevBackupWrapper, *BlockdevSnapshotWrapper,
-	// *BlockdevSnapshotInternalWrapper, *BlockdevSnapshotSyncWrapper, *DriveBackupWrapper or
-	// *RawBranch.
+	// The branch that Type selects: *AbortWrapper, *BlockDirtyBitmapAddWrapper,
+	// *BlockDirtyBitmapWrapper, *BlockDirtyBitmapMergeWrapper, *BlockdevBackupWrapper,
+	// *BlockdevSnapshotWrapper, *BlockdevSnapshotInternalWrapper, *BlockdevSnapshotSyncWrapper,
+	// *DriveBackupWrapper or *RawBranch.
 	Branch TransactionActionBranch
 }
 

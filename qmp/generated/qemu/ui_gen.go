@@ -34,8 +34,8 @@ type SetPasswordOptions struct {
 	// A secret: String hides it, JSON does not.
 	Password  string
 	Connected *SetPasswordAction
-	// What Protocol selects: *SetPasswordOptionsVnc or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Protocol selects: *SetPasswordOptionsVnc or *RawBranch; nil for a value that
+	// adds nothing.
 	Branch SetPasswordOptionsBranch
 }
 
@@ -114,8 +114,8 @@ type ExpirePasswordOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Protocol DisplayProtocol
 	Time     string
-	// What Protocol selects: *ExpirePasswordOptionsVnc or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Protocol selects: *ExpirePasswordOptionsVnc or *RawBranch; nil for a value
+	// that adds nothing.
 	Branch ExpirePasswordOptionsBranch
 }
 
@@ -1124,7 +1124,7 @@ func (v QKeyCodeWrapper) String() string {
 type KeyValue struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type KeyValueKind
-	// What Type selects: *IntWrapper, *QKeyCodeWrapper or *RawBranch.
+	// The branch that Type selects: *IntWrapper, *QKeyCodeWrapper or *RawBranch.
 	Branch KeyValueBranch
 }
 
@@ -1397,8 +1397,8 @@ func (v InputMultiTouchEventWrapper) String() string {
 type InputEvent struct {
 	// Selects Branch. It may be empty unless Branch is *InputMoveEventWrapper or *RawBranch.
 	Type InputEventKind
-	// What Type selects: *InputKeyEventWrapper, *InputBtnEventWrapper, *InputMoveEventWrapper,
-	// *InputMultiTouchEventWrapper or *RawBranch.
+	// The branch that Type selects: *InputKeyEventWrapper, *InputBtnEventWrapper,
+	// *InputMoveEventWrapper, *InputMultiTouchEventWrapper or *RawBranch.
 	Branch InputEventBranch
 }
 
@@ -1666,8 +1666,9 @@ type DisplayOptions struct {
 	WindowClose *bool          `json:"window-close,omitzero"`
 	ShowCursor  *bool          `json:"show-cursor,omitzero"`
 	Gl          *DisplayGLMode `json:"gl,omitzero"`
-	// What Type selects: *DisplayGTK, *DisplayCocoa, *DisplayCurses, *DisplayEGLHeadless,
-	// *DisplayDBus, *DisplaySDL or *RawBranch; nil for a value that adds nothing.
+	// The branch that Type selects: *DisplayGTK, *DisplayCocoa, *DisplayCurses,
+	// *DisplayEGLHeadless, *DisplayDBus, *DisplaySDL or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch DisplayOptionsBranch `json:",omitzero"`
 }
 
@@ -1785,7 +1786,7 @@ func (v DisplayReloadOptionsVNC) String() string {
 type DisplayReloadOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type DisplayReloadType
-	// What Type selects: *DisplayReloadOptionsVNC or *RawBranch.
+	// The branch that Type selects: *DisplayReloadOptionsVNC or *RawBranch.
 	Branch DisplayReloadOptionsBranch
 }
 
@@ -1873,7 +1874,7 @@ func (v DisplayUpdateOptionsVNC) String() string {
 type DisplayUpdateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type DisplayUpdateType
-	// What Type selects: *DisplayUpdateOptionsVNC or *RawBranch.
+	// The branch that Type selects: *DisplayUpdateOptionsVNC or *RawBranch.
 	Branch DisplayUpdateOptionsBranch
 }
 

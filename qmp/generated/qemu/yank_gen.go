@@ -74,8 +74,8 @@ func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) int {
 type YankInstance struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type YankInstanceType `json:"type"`
-	// What Type selects: *YankInstanceBlockNode, *YankInstanceChardev or *RawBranch; nil for a
-	// value that adds nothing.
+	// The branch that Type selects: *YankInstanceBlockNode, *YankInstanceChardev or *RawBranch;
+	// nil for a value that adds nothing.
 	Branch YankInstanceBranch `json:",omitzero"`
 }
 

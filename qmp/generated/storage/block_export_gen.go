@@ -303,7 +303,7 @@ type BlockExportOptions struct {
 	Writable      *bool
 	Writethrough  *bool
 	AllowInactive *bool
-	// What Type selects: *BlockExportOptionsNbd, *BlockExportOptionsVhostUserBlk,
+	// The branch that Type selects: *BlockExportOptionsNbd, *BlockExportOptionsVhostUserBlk,
 	// *BlockExportOptionsFuse, *BlockExportOptionsVduseBlk or *RawBranch.
 	Branch BlockExportOptionsBranch
 }

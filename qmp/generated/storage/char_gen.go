@@ -858,9 +858,9 @@ type ChardevBackend struct {
 	// Selects Branch. It may be empty unless Branch is *ChardevHostdevWrapper,
 	// *ChardevCommonWrapper, *ChardevRingbufWrapper or *RawBranch.
 	Type ChardevBackendKind
-	// What Type selects: *ChardevFileWrapper, *ChardevHostdevWrapper, *ChardevSocketWrapper,
-	// *ChardevUdpWrapper, *ChardevPtyWrapper, *ChardevCommonWrapper, *ChardevMuxWrapper,
-	// *ChardevHubWrapper, *ChardevStdioWrapper, *ChardevSpiceChannelWrapper,
+	// The branch that Type selects: *ChardevFileWrapper, *ChardevHostdevWrapper,
+	// *ChardevSocketWrapper, *ChardevUdpWrapper, *ChardevPtyWrapper, *ChardevCommonWrapper,
+	// *ChardevMuxWrapper, *ChardevHubWrapper, *ChardevStdioWrapper, *ChardevSpiceChannelWrapper,
 	// *ChardevSpicePortWrapper, *ChardevQemuVDAgentWrapper, *ChardevDBusWrapper,
 	// *ChardevVCWrapper, *ChardevRingbufWrapper or *RawBranch.
 	Branch ChardevBackendBranch

@@ -162,7 +162,8 @@ func (v QCryptoBlockCreateOptionsLUKS) String() string {
 type QCryptoBlockOpenOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat
-	// What Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockOptionsLUKS or *RawBranch.
+	// The branch that Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockOptionsLUKS or
+	// *RawBranch.
 	Branch QCryptoBlockOpenOptionsBranch
 }
 
@@ -184,7 +185,8 @@ func (*RawBranch) isQCryptoBlockOpenOptionsBranch()               {}
 type QCryptoBlockCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat
-	// What Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockCreateOptionsLUKS or *RawBranch.
+	// The branch that Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockCreateOptionsLUKS or
+	// *RawBranch.
 	Branch QCryptoBlockCreateOptionsBranch
 }
 
@@ -316,7 +318,8 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 type QCryptoBlockInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat
-	// What Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that adds nothing.
+	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
+	// adds nothing.
 	Branch QCryptoBlockInfoBranch
 }
 
@@ -373,8 +376,8 @@ func (v QCryptoBlockAmendOptionsLUKS) String() string {
 type QCryptoBlockAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat
-	// What Format selects: *QCryptoBlockAmendOptionsLUKS or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Format selects: *QCryptoBlockAmendOptionsLUKS or *RawBranch; nil for a value
+	// that adds nothing.
 	Branch QCryptoBlockAmendOptionsBranch
 }
 
@@ -607,7 +610,7 @@ type QCryptoAkCipherOptionsRSA struct {
 type QCryptoAkCipherOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Alg QCryptoAkCipherAlgo
-	// What Alg selects: *QCryptoAkCipherOptionsRSA or *RawBranch.
+	// The branch that Alg selects: *QCryptoAkCipherOptionsRSA or *RawBranch.
 	Branch QCryptoAkCipherOptionsBranch
 }
 

@@ -218,7 +218,7 @@ func (v FdSocketAddressWrapper) String() string {
 type SocketAddressLegacy struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType
-	// What Type selects: *InetSocketAddressWrapper, *UnixSocketAddressWrapper,
+	// The branch that Type selects: *InetSocketAddressWrapper, *UnixSocketAddressWrapper,
 	// *VsockSocketAddressWrapper, *FdSocketAddressWrapper or *RawBranch.
 	Branch SocketAddressLegacyBranch
 }
@@ -284,7 +284,7 @@ const (
 type SocketAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType
-	// What Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
+	// The branch that Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
 	// *FdSocketAddress or *RawBranch.
 	Branch SocketAddressBranch
 }
