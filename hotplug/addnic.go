@@ -95,7 +95,7 @@ func (vm *VM) sendQueues(ctx context.Context, undo *rollback, n *NIC) error {
 // takes it; then there is nothing to close.
 func (vm *VM) sendFile(ctx context.Context, undo *rollback, name string, f *os.File) error {
 	return undo.step("descriptor "+name,
-		func() error { return qemu.Getfd{Fdname: name}.Do(ctx, vm.conn, qmp.WithFile(f)) },
+		func() error { return qemu.GetFD{FDName: name}.Do(ctx, vm.conn, qmp.WithFile(f)) },
 		func(ctx context.Context) error { return qmpfd.Close(ctx, vm.conn, name) })
 }
 

@@ -36,13 +36,13 @@ const memoryUnplugError = "MEM_UNPLUG_ERROR"
 
 // answers are the events that may be an answer.
 var answers = []string{
-	qemu.EventDeviceDeleted, qemu.EventDeviceUnplugGuestError, qemu.EventACPIDeviceOst, memoryUnplugError,
+	qemu.EventDeviceDeleted, qemu.EventDeviceUnplugGuestError, qemu.EventACPIDeviceOST, memoryUnplugError,
 }
 
 // answerOf hears of all but CPUs. A part of a device, which has a path below the device's and no
 // id, is none: when QEMU tells of it, it may not be done with the whole.
 func answerOf(raw qmp.RawEvent, id string) answer {
-	if raw.Name == qemu.EventACPIDeviceOst {
+	if raw.Name == qemu.EventACPIDeviceOST {
 		return answerOfACPI(raw, id)
 	}
 	var data qemu.DeviceDeletedEvent // the other events' members are the same
@@ -80,7 +80,7 @@ const (
 
 // answerOfACPI reads what a guest says of a CPU or of memory, which it refuses in this way only.
 func answerOfACPI(raw qmp.RawEvent, id string) answer {
-	var data qemu.ACPIDeviceOstEvent
+	var data qemu.ACPIDeviceOSTEvent
 	if qmp.DecodeEventData(raw.Data, &data) != nil {
 		return noAnswer
 	}

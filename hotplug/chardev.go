@@ -18,11 +18,11 @@ func chardevOf(id string) string { return id + "-chardev" }
 // not at all. With every other one QEMU waits for somebody to be there when the device or the netdev
 // is added, and meanwhile executes no command and runs no CPU.
 func checkConnects(chardev *qemu.ChardevBackend) error {
-	socket, ok := chardev.Branch.(*qemu.ChardevSocketWrapper)
+	socket, ok := chardev.Branch.(*qemu.ChardevSocket)
 	if !ok || socket == nil {
 		return errors.New("Chardev is no socket, which vhost-user needs")
 	}
-	if server := socket.Data.Server; server == nil || *server || socket.Data.ReconnectMs != nil {
+	if server := socket.Server; server == nil || *server || socket.ReconnectMs != nil {
 		return errors.New("Chardev is not one that connects once (Server false, no ReconnectMs): " +
 			"QEMU would stand still until somebody is there")
 	}

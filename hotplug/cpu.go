@@ -16,7 +16,7 @@ type CPU struct {
 
 	// Place is where to put it, one of those that query-hotpluggable-cpus lists; members that are
 	// nil match every place. The first free one that matches is taken.
-	Place qemu.CpuInstanceProperties
+	Place qemu.CPUInstanceProperties
 
 	// Props are further properties of the device, by their names in QEMU. See [qmp.Args] for what
 	// values they can have.
@@ -29,7 +29,7 @@ type coordinate struct {
 	value *int64
 }
 
-func coordinates(p *qemu.CpuInstanceProperties) []coordinate {
+func coordinates(p *qemu.CPUInstanceProperties) []coordinate {
 	return []coordinate{
 		{"node-id", p.NodeID},
 		{"drawer-id", p.DrawerID},
@@ -57,7 +57,7 @@ func (c *CPU) check() error {
 }
 
 // wants tells whether this place would do.
-func (c *CPU) wants(place *qemu.CpuInstanceProperties) bool {
+func (c *CPU) wants(place *qemu.CPUInstanceProperties) bool {
 	have := coordinates(place)
 	for i, want := range coordinates(&c.Place) {
 		if want.value != nil && (have[i].value == nil || *have[i].value != *want.value) {

@@ -32,7 +32,7 @@ func addsCPU(id string) addition {
 }
 
 // socket is a place by its socket.
-func socket(n int64) qemu.CpuInstanceProperties { return qemu.CpuInstanceProperties{SocketID: &n} }
+func socket(n int64) qemu.CPUInstanceProperties { return qemu.CPUInstanceProperties{SocketID: &n} }
 
 func TestAddCPU(t *testing.T) {
 	m := fakeqemu.New(t)
@@ -44,7 +44,7 @@ func TestAddCPU(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, qemu.HotpluggableCPU{
 		Type: fakeqemu.CPUType, VCPUsCount: 1, QOMPath: new("/machine/peripheral/a"),
-		Props: qemu.CpuInstanceProperties{SocketID: new(int64(0)), CoreID: new(int64(0))},
+		Props: qemu.CPUInstanceProperties{SocketID: new(int64(0)), CoreID: new(int64(0))},
 	}, first)
 	third, err := vm.AddCPU(ctx, hotplug.CPU{ID: "b", Place: socket(2)})
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestAddCPU(t *testing.T) {
 
 func TestCPURequest(t *testing.T) {
 	m := fakeqemu.New(t)
-	all := qemu.CpuInstanceProperties{NodeID: new(int64(1)), DrawerID: new(int64(2)), BookID: new(int64(3)),
+	all := qemu.CPUInstanceProperties{NodeID: new(int64(1)), DrawerID: new(int64(2)), BookID: new(int64(3)),
 		SocketID: new(int64(4)), DieID: new(int64(5)), ClusterID: new(int64(6)), ModuleID: new(int64(7)),
 		CoreID: new(int64(8)), ThreadID: new(int64(9))}
 	m.Handle("query-hotpluggable-cpus", func(*qmptest.Request) (any, error) {
@@ -99,7 +99,7 @@ func TestCPUThatCannotBeAdded(t *testing.T) {
 		{hotplug.CPU{ID: "other"}, hotplug.ErrExists, "a device other"},
 		{hotplug.CPU{ID: "b", Place: socket(0)}, hotplug.ErrNoFreePlace, "1 of 2 places match, and have their CPUs"},
 		{hotplug.CPU{ID: "b", Place: socket(7)}, hotplug.ErrNoFreePlace, "0 of 2 places match"},
-		{hotplug.CPU{ID: "b", Place: qemu.CpuInstanceProperties{DieID: new(int64(0))}}, hotplug.ErrNoFreePlace, "0 of 2 places match"},
+		{hotplug.CPU{ID: "b", Place: qemu.CPUInstanceProperties{DieID: new(int64(0))}}, hotplug.ErrNoFreePlace, "0 of 2 places match"},
 	} {
 		_, err := vm.AddCPU(ctx, c.cpu)
 		require.ErrorContains(t, err, c.says)
@@ -240,14 +240,14 @@ func TestEventsThatAreNoAnswer(t *testing.T) {
 		go func() { removed <- vm.RemoveCPU(t.Context(), "c") }()
 		synctest.Wait()
 		ost := func(device string, source, status int) {
-			m.Event(qemu.EventACPIDeviceOst, map[string]any{"info": map[string]any{
+			m.Event(qemu.EventACPIDeviceOST, map[string]any{"info": map[string]any{
 				"device": device, "slot": "0", "slot-type": "CPU", "source": source, "status": status}})
 		}
 		ost("c", 1, 0)                                     // it was told of the CPU
 		ost("c", 1, 1)                                     // and could not use it
 		ost("c", 3, 0x84)                                  // it is about to let go
 		ost("c2", 3, 1)                                    // it keeps the other
-		m.Event(qemu.EventACPIDeviceOst, map[string]any{}) // nonsense
+		m.Event(qemu.EventACPIDeviceOST, map[string]any{}) // nonsense
 		m.Event(qemu.EventDeviceDeleted, map[string]any{"path": "/machine/peripheral/c2/lapic"})
 		m.Event(qemu.EventDeviceDeleted, map[string]any{"path": "/machine/peripheral/c/timer"}) // it is still there
 		synctest.Wait()

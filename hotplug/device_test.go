@@ -52,8 +52,8 @@ func TestDeviceThatIsNotAlone(t *testing.T) {
 	require.NoError(t, qemu.NetdevAdd{ID: "nic", Type: "user"}.Do(ctx, c))
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("nic"), Props: qmp.Args{"netdev": "nic"}}.Do(ctx, c))
 	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "far", Chardev: &qemu.ChardevBackend{
-		Branch: &qemu.ChardevSocketWrapper{Data: qemu.ChardevSocket{Server: new(false), Addr: qemu.SocketAddressLegacy{
-			Branch: &qemu.UnixSocketAddressWrapper{Data: qemu.UnixSocketAddress{Path: "/run/far"}}}}},
+		Branch: &qemu.ChardevSocket{Server: new(false), Addr: qemu.SocketAddressLegacy{
+			Branch: &qemu.UnixSocketAddress{Path: "/run/far"}}},
 	}}))
 	before := m.State()
 	for id, remover := range map[string]string{

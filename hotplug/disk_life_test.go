@@ -78,7 +78,7 @@ var diskShapes = []struct {
 	}},
 	{"filter", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		return hotplug.Disk{Open: open.open, Node: autoReadOnly(&qemu.BlockdevOptions{
-			Branch: &qemu.BlockdevOptionsCor{File: define(file(image(t)))}})}
+			Branch: &qemu.BlockdevOptionsCOR{File: define(file(image(t)))}})}
 	}},
 	{"block device", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		return hotplug.Disk{Path: blockDevice(t), AutoReadOnly: true}
@@ -301,7 +301,7 @@ func TestServedDiskLivesOn(t *testing.T) {
 		l := &lived{q: q, c: c, vm: hotplug.New(c, nil)}
 		require.NoError(t, l.vm.AddDisk(limit(t), vhostUser("v", vhost)))
 		require.NoError(t, l.vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: autoReadOnly(&qemu.BlockdevOptions{
-			Branch: &qemu.BlockdevOptionsNbd{Export: new("n"),
+			Branch: &qemu.BlockdevOptionsNBD{Export: new("n"),
 				Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: nbd}}}})}))
 		l.requireWritable(t)
 		l.save(t)

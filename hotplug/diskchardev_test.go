@@ -18,10 +18,10 @@ import (
 
 // vhostUser is a disk of a server of vhost-user.
 func vhostUser(id, socket string) hotplug.Disk {
-	return hotplug.Disk{ID: id, Chardev: &qemu.ChardevBackend{Branch: &qemu.ChardevSocketWrapper{Data: qemu.ChardevSocket{
+	return hotplug.Disk{ID: id, Chardev: &qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
 		Server: new(false),
-		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddressWrapper{Data: qemu.UnixSocketAddress{Path: socket}}},
-	}}}}
+		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: socket}},
+	}}}
 }
 
 // addsVhostUser is addsDisk for one, which has other steps.
@@ -74,13 +74,13 @@ func TestVhostUserDiskConnectsOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := fakeqemu.New(t)
 			disk := vhostUser("d", "/run/d")
-			change(&disk.Chardev.Branch.(*qemu.ChardevSocketWrapper).Data)
+			change(disk.Chardev.Branch.(*qemu.ChardevSocket))
 			require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), "connects once")
 			require.Empty(t, m.Requests())
 		})
 	}
 	vm := hotplug.New(fakeqemu.New(t).Dial(), nil)
-	for _, branch := range []qemu.ChardevBackendBranch{nil, (*qemu.ChardevSocketWrapper)(nil), &qemu.ChardevHostdevWrapper{}} {
+	for _, branch := range []qemu.ChardevBackendBranch{nil, (*qemu.ChardevSocket)(nil), &qemu.ChardevHostdev{}} {
 		err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Chardev: &qemu.ChardevBackend{Branch: branch}})
 		require.ErrorContains(t, err, "no socket")
 	}

@@ -81,7 +81,7 @@ func Example_passwords() {
 func setPasswords(ctx context.Context, client *qmp.Client, vnc, spice string) error {
 	for protocol, password := range map[qemu.DisplayProtocol]string{
 		qemu.DisplayProtocolVNC:   vnc,
-		qemu.DisplayProtocolSpice: spice,
+		qemu.DisplayProtocolSPICE: spice,
 	} {
 		if password == "" {
 			continue

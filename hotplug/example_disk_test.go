@@ -52,9 +52,9 @@ func ExampleVM_AddDisk_scsi() {
 // Storage of a server of vhost-user has no node: the device talks to the server.
 func ExampleVM_AddDisk_vhostUser() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
-		server := qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddressWrapper{Data: qemu.UnixSocketAddress{Path: "/run/data1.sock"}}}
+		server := qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: "/run/data1.sock"}}
 		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Chardev: &qemu.ChardevBackend{
-			Branch: &qemu.ChardevSocketWrapper{Data: qemu.ChardevSocket{Addr: server, Server: new(false)}},
+			Branch: &qemu.ChardevSocket{Addr: server, Server: new(false)},
 		}})
 	}
 	_ = add

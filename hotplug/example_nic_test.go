@@ -32,10 +32,10 @@ func ExampleVM_AddNIC_vhostUser() {
 		return vm.AddNIC(ctx, hotplug.NIC{
 			ID:     "net1",
 			Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{Queues: new(int64(2))}},
-			Chardev: &qemu.ChardevBackend{Branch: &qemu.ChardevSocketWrapper{Data: qemu.ChardevSocket{
-				Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddressWrapper{Data: path}},
+			Chardev: &qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
+				Addr:   qemu.SocketAddressLegacy{Branch: &path},
 				Server: new(false),
-			}}},
+			}},
 		})
 	}
 	_ = add

@@ -57,7 +57,7 @@ func ExampleVM_AddDisk_node() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddDisk(ctx, hotplug.Disk{
 			ID: "data1",
-			Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNbd{
+			Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNBD{
 				Server: qemu.SocketAddress{Branch: &qemu.InetSocketAddress{Host: "10.0.0.1", Port: "10809"}},
 				Export: new("data1"),
 			}},

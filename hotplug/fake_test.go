@@ -195,7 +195,7 @@ func TestDescriptorsWithoutADisk(t *testing.T) {
 	require.NoError(t, err)
 	defer f.Close()
 	for _, opaque := range []string{"qmpkit:d", "qmpkit:e"} {
-		_, err = qemu.AddFd{Opaque: new(opaque)}.Do(t.Context(), c, qmp.WithFile(f))
+		_, err = qemu.AddFD{Opaque: new(opaque)}.Do(t.Context(), c, qmp.WithFile(f))
 		require.NoError(t, err)
 	}
 	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}))

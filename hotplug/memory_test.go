@@ -112,7 +112,7 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 		{hotplug.Memory{ID: "m", Size: 1, Backend: ram}, "needs one of Size and Backend"},
 		{hotplug.Memory{ID: "m", Backend: ram}, `Backend has the ID "m2"`},
 		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread"}}, `Backend is a "iothread"`},
-		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.IothreadProperties{}}}, `Backend is a "iothread"`},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.IOThreadProperties{}}}, `Backend is a "iothread"`},
 		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{}}, "Backend: "},
 		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.RawBranch{}}}, "Backend: "},
 		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread", Branch: &qemu.MemoryBackendMemfdProperties{}}}, "Backend: "},

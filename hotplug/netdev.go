@@ -77,7 +77,7 @@ const maxMissing = 16
 // are not there. Nothing tells which there are.
 func (vm *VM) closeNames(ctx context.Context, name func(queue int) string, queue, missing int) error {
 	for missed := 0; missed < missing; queue++ {
-		err := qemu.Closefd{Fdname: name(queue)}.Do(ctx, vm.conn)
+		err := qemu.CloseFD{FDName: name(queue)}.Do(ctx, vm.conn)
 		switch {
 		case err == nil:
 			missed = 0

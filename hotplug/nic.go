@@ -34,7 +34,7 @@ type NIC struct {
 	// Netdev, instead of Taps, is anything that netdev_add takes: user, vhost-user, vhost-vdpa and
 	// others. QEMU opens itself what is in it. Its ID must be empty or the NIC's.
 	//
-	// A tap with Vhost, but without a Vhostfd, has QEMU open /dev/vhost-net. It is asked to only
+	// A tap with Vhost, but without a VhostFD, has QEMU open /dev/vhost-net. It is asked to only
 	// if this process can open that, since QEMU 7.2 ends when it cannot. A QEMU in a chroot, or
 	// of another user, may still be unable to: give it Taps and descriptors in Vhost.
 	Netdev *qemu.Netdev
@@ -120,8 +120,8 @@ func (n *NIC) checkNetdev() error {
 		return n.checkChardev()
 	case len(n.Vhost) != 0 && (!isVDPA || len(n.Vhost) > 1):
 		return errors.New("Vhost goes with Taps, or is the one of a Netdev of vhost-vdpa")
-	case len(n.Vhost) != 0 && (vdpa.Vhostdev != nil || vdpa.Vhostfd != nil):
-		return errors.New("Vhost is instead of the Netdev's Vhostdev and Vhostfd")
+	case len(n.Vhost) != 0 && (vdpa.Vhostdev != nil || vdpa.VhostFD != nil):
+		return errors.New("Vhost is instead of the Netdev's Vhostdev and VhostFD")
 	}
 	if tap, ok := n.Netdev.Branch.(*qemu.NetdevTapOptions); ok && opensVhost(tap) {
 		return checkVhostNet()
@@ -155,7 +155,7 @@ func (n *NIC) netdev() qemu.NetdevAdd {
 	case *qemu.NetdevVhostVDPAOptions:
 		if len(n.Vhost) != 0 {
 			own := *branch
-			own.Vhostfd = new(vhostNames(n.ID)(0))
+			own.VhostFD = new(vhostNames(n.ID)(0))
 			add.Branch = &own
 		}
 	}
@@ -167,18 +167,18 @@ func (n *NIC) tap() *qemu.NetdevTapOptions {
 	taps, vhosts := namesOf(n.Taps, tapNames(n.ID)), namesOf(n.Vhost, vhostNames(n.ID))
 	tap := &qemu.NetdevTapOptions{}
 	if len(taps) == 1 { // "fds" would make a queue of it that the guest cannot turn off
-		tap.Fd = new(taps[0])
+		tap.FD = new(taps[0])
 	} else {
-		tap.Fds = new(strings.Join(taps, ":"))
+		tap.FDs = new(strings.Join(taps, ":"))
 	}
 	if len(vhosts) == 0 {
 		return tap
 	}
 	tap.Vhost = new(true)
 	if len(vhosts) == 1 {
-		tap.Vhostfd = new(vhosts[0])
+		tap.VhostFD = new(vhosts[0])
 	} else {
-		tap.Vhostfds = new(strings.Join(vhosts, ":"))
+		tap.VhostFDs = new(strings.Join(vhosts, ":"))
 	}
 	return tap
 }
@@ -198,8 +198,8 @@ func (n *NIC) queues() int64 {
 	}
 	switch branch := n.Netdev.Branch.(type) {
 	case *qemu.NetdevTapOptions:
-		if branch.Fds != nil {
-			return int64(strings.Count(*branch.Fds, ":")) + 1
+		if branch.FDs != nil {
+			return int64(strings.Count(*branch.FDs, ":")) + 1
 		}
 		return int64(qmp.Value(branch.Queues))
 	case *qemu.NetdevVhostUserOptions:

@@ -22,8 +22,8 @@ func TestNICArguments(t *testing.T) {
 	}
 	vdpa := func(o qemu.NetdevVhostVDPAOptions) *qemu.Netdev { return &qemu.Netdev{Branch: &o} }
 	server, reconnects := client("/s"), client("/s")
-	server.Branch.(*qemu.ChardevSocketWrapper).Data.Server = nil
-	reconnects.Branch.(*qemu.ChardevSocketWrapper).Data.ReconnectMs = new(int64(1000))
+	server.Branch.(*qemu.ChardevSocket).Server = nil
+	reconnects.Branch.(*qemu.ChardevSocket).ReconnectMs = new(int64(1000))
 	for _, c := range []struct {
 		name string
 		nic  hotplug.NIC
@@ -131,7 +131,7 @@ func TestVhostThatQEMUWouldOpen(t *testing.T) {
 		require.NoError(t, vm.AddNIC(t.Context(), nic))
 		require.NoError(t, vm.RemoveNIC(t.Context(), "d"))
 	}
-	with := tap(qemu.NetdevTapOptions{Vhost: new(true), Vhostfd: new("mine")})
+	with := tap(qemu.NetdevTapOptions{Vhost: new(true), VhostFD: new("mine")})
 	hotplug.FakeVhost(t, os.DevNull+"/none")
 	require.ErrorContains(t, vm.AddNIC(t.Context(), with), "'mine' has not been found", "it is not opened")
 }

@@ -49,10 +49,10 @@ func userNet(id string) hotplug.NIC {
 
 // client is a socket that connects to what serves a vhost-user.
 func client(path string) *qemu.ChardevBackend {
-	return &qemu.ChardevBackend{Branch: &qemu.ChardevSocketWrapper{Data: qemu.ChardevSocket{
-		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddressWrapper{Data: qemu.UnixSocketAddress{Path: path}}},
+	return &qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
+		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: path}},
 		Server: new(false),
-	}}}
+	}}
 }
 
 func TestAddAndRemoveNIC(t *testing.T) {
@@ -115,7 +115,7 @@ func TestNICRequests(t *testing.T) {
 		{"tap that QEMU makes", hotplug.NIC{Netdev: netdev(&qemu.NetdevTapOptions{Ifname: new("t0"), Queues: new(uint32(2)), Vhost: new(true)})},
 			`{"type":"tap","id":"d","ifname":"t0","queues":2,"vhost":true}`,
 			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":6}`},
-		{"tap of names that QEMU has", hotplug.NIC{Netdev: netdev(&qemu.NetdevTapOptions{Fds: new("x:y")})},
+		{"tap of names that QEMU has", hotplug.NIC{Netdev: netdev(&qemu.NetdevTapOptions{FDs: new("x:y")})},
 			`{"type":"tap","id":"d","fds":"x:y"}`,
 			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":6}`},
 	} {
@@ -123,7 +123,7 @@ func TestNICRequests(t *testing.T) {
 			m := fakeqemu.New(t)
 			conn := m.Dial()
 			for _, name := range []string{"x", "y"} {
-				require.NoError(t, qemu.Getfd{Fdname: name}.Do(t.Context(), conn, qmp.WithFile(taps[0])))
+				require.NoError(t, qemu.GetFD{FDName: name}.Do(t.Context(), conn, qmp.WithFile(taps[0])))
 			}
 			nic := c.nic
 			nic.ID = "d"
@@ -231,8 +231,8 @@ func TestNICRemovalCutOff(t *testing.T) {
 			met = nil
 			for at := range 9 { // with nothing there but what an addition has left that was cut off
 				for i := range taps {
-					require.NoError(t, qemu.Getfd{Fdname: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
-					require.NoError(t, qemu.Getfd{Fdname: fmt.Sprint("d-vhost-", i)}.Do(t.Context(), c, qmp.WithFile(vhost[i])))
+					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
+					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-vhost-", i)}.Do(t.Context(), c, qmp.WithFile(vhost[i])))
 				}
 				_, err := qemu.ChardevAdd{ID: "d-chardev", Backend: *client("/s")}.Do(t.Context(), c)
 				require.NoError(t, err)
@@ -437,9 +437,9 @@ func TestDescriptorsWithoutANIC(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
 	for i := range taps {
-		require.NoError(t, qemu.Getfd{Fdname: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
+		require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
 	}
-	require.NoError(t, qemu.Getfd{Fdname: "d-vhost-2"}.Do(t.Context(), c, qmp.WithFile(vhost[2])))
+	require.NoError(t, qemu.GetFD{FDName: "d-vhost-2"}.Do(t.Context(), c, qmp.WithFile(vhost[2])))
 	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps[:2], Vhost: vhost[:2]}))
 	require.Equal(t, []string{"device d", "netdev d"}, m.State())

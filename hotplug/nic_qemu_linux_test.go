@@ -119,13 +119,13 @@ func TestNICThatQEMURefuses(t *testing.T) {
 		require.Equal(t, fds, qemuFds(t, qvm))
 
 		for i, f := range nic.Taps {
-			require.NoError(t, qemu.Getfd{Fdname: "d-" + string(rune('0'+i))}.Do(ctx, c, qmp.WithFile(f)))
+			require.NoError(t, qemu.GetFD{FDName: "d-" + string(rune('0'+i))}.Do(ctx, c, qmp.WithFile(f)))
 		}
-		require.NoError(t, qemu.Closefd{Fdname: "d-0"}.Do(ctx, c))
+		require.NoError(t, qemu.CloseFD{FDName: "d-0"}.Do(ctx, c))
 		require.NoError(t, vm.RemoveNIC(ctx, "d"), "the first is gone already")
 		require.Equal(t, fds, qemuFds(t, qvm))
 
-		require.NoError(t, qemu.NetdevAdd{ID: "d", Branch: &qemu.NetdevHubPortOptions{Hubid: 7}}.Do(ctx, c))
+		require.NoError(t, qemu.NetdevAdd{ID: "d", Branch: &qemu.NetdevHubPortOptions{HubID: 7}}.Do(ctx, c))
 		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists, "5.2 would take a second one")
 		require.NoError(t, vm.RemoveNIC(ctx, "d"))
 		require.NoError(t, vm.RemoveNIC(ctx, "d"))

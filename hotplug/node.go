@@ -14,7 +14,7 @@ import (
 // be sent: it ends a QEMU that has a job which is concluded and not dismissed, QEMU 5.2 after
 // blockdev-backup, 7.2 and 10.0 after block-stream.
 func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
-	nodes, err := qemu.QueryBlockstats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+	nodes, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, vm.conn)
 	return slices.ContainsFunc(nodes, func(n qemu.BlockStats) bool { return qmp.Value(n.NodeName) == name }), err
 }
 

@@ -71,7 +71,7 @@ func (t *nodeTree) readNode(text []byte, use qmpfd.Use) (qmp.Args, error) {
 	}
 	node["driver"] = options.Driver
 	switch options.Driver {
-	case qemu.BlockdevDriverFile, qemu.BlockdevDriverHostDevice, qemu.BlockdevDriverHostCdrom:
+	case qemu.BlockdevDriverFile, qemu.BlockdevDriverHostDevice, qemu.BlockdevDriverHostCDROM:
 		// The set gets one descriptor, for just what is written down here. Disk.AutoReadOnly says why
 		// not two.
 		use.AutoReadOnly = false

@@ -21,9 +21,9 @@ import (
 func (t *nodeTree) closeImages(open func(path string, flags int) (*os.File, error)) error {
 	for _, node := range t.images {
 		switch driver := node["driver"].(qemu.BlockdevDriver); driver {
-		case qemu.BlockdevDriverVmdk:
+		case qemu.BlockdevDriverVMDK:
 			return fmt.Errorf("%w: Open with an image of %s, whose other files cannot be replaced", errors.ErrUnsupported, driver)
-		case qemu.BlockdevDriverQcow, qemu.BlockdevDriverQcow2, qemu.BlockdevDriverQed:
+		case qemu.BlockdevDriverQcow, qemu.BlockdevDriverQcow2, qemu.BlockdevDriverQED:
 			if err := closeImage(node, open); err != nil {
 				return err
 			}

@@ -277,7 +277,7 @@ func TestPartsThatAreGone(t *testing.T) {
 					return errors.Join(errors.New("not gone yet"), err)
 				},
 				func() error { return qemu.BlockdevDel{NodeName: "d"}.Do(ctx, c) },
-				func() error { return qemu.RemoveFd{FdsetID: 0}.Do(ctx, c) },
+				func() error { return qemu.RemoveFD{FDSetID: 0}.Do(ctx, c) },
 			}
 			for _, step := range steps[:gone+1] {
 				require.Eventually(t, func() bool { return step() == nil }, time.Minute, 200*time.Millisecond)

@@ -47,7 +47,7 @@ func TestDiskOfAnotherNode(t *testing.T) {
 			"raw":   file(image(t)),
 			"raw2":  file(image(t)),
 			"slow":  {Branch: &qemu.BlockdevOptionsThrottle{ThrottleGroup: "slow", File: define(file(image(t)))}},
-			"qcow2": {Branch: &qemu.BlockdevOptionsCor{File: define(overlay(chain(t, q, 1)[0], nil))}},
+			"qcow2": {Branch: &qemu.BlockdevOptionsCOR{File: define(overlay(chain(t, q, 1)[0], nil))}},
 		} {
 			require.NoError(t, qemu.BlockdevAdd(named(name, node)).Do(ctx, c))
 		}

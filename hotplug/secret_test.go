@@ -79,7 +79,7 @@ func TestClearSecretNotLogged(t *testing.T) {
 				Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 				Trace:  func(m qmp.TraceMessage) { log.Write(append(m.Text, '\n')) },
 			})
-			disk := hotplug.Disk{ID: "d", Open: open, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCurlHttps{
+			disk := hotplug.Disk{ID: "d", Open: open, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCurlHTTPS{
 				URL: "https://user:geheim-1@h/", Cookie: new("k=geheim-2"), Username: new("me"),
 			}}}
 			require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), disk))

@@ -30,15 +30,15 @@ func stateOf(t *testing.T, c *qmp.Client) []string {
 			}
 		}
 	}
-	nodes, err := qemu.QueryBlockstats{QueryNodes: new(true)}.Do(ctx, c)
+	nodes, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, c)
 	require.NoError(t, err)
 	for _, n := range nodes {
 		all = append(all, "node "+*n.NodeName)
 	}
-	sets, err := qemu.QueryFdsets{}.Do(ctx, c)
+	sets, err := qemu.QueryFDSets{}.Do(ctx, c)
 	require.NoError(t, err)
 	for _, s := range sets {
-		all = append(all, "fdset "+strconv.FormatInt(s.FdsetID, 10))
+		all = append(all, "fdset "+strconv.FormatInt(s.FDSetID, 10))
 	}
 	all = append(all, netdevs(t, c)...)
 	slices.Sort(all)

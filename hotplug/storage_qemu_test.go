@@ -41,7 +41,7 @@ func TestStorageOfEveryKind(t *testing.T) {
 			q.StartStorage(t, "--blockdev", "file,node-name=f,filename="+image(t),
 				"--nbd-server", "addr.type=unix,addr.path="+socket,
 				"--export", "nbd,id=e,node-name=f,name=x,writable=on").Dial(t) // which it answers when it exports
-			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNbd{
+			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNBD{
 				Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: socket}}, Export: new("x")}}}))
 			require.EqualValues(t, 1<<20, sizeOf(t, c, "d"))
 			removed(t)

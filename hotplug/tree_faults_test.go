@@ -49,7 +49,7 @@ func TestTreeLeft(t *testing.T) {
 		if sets++; sets == 2 {
 			r.Disconnect()
 		}
-		return qemu.AddfdInfo{FdsetID: 0}, nil
+		return qemu.AddFDInfo{FDSetID: 0}, nil
 	})
 	err := hotplug.New(c, nil).AddDisk(t.Context(), disk)
 	var rollback *hotplug.RollbackError
@@ -99,7 +99,7 @@ func TestTreePartsThatAreGone(t *testing.T) {
 		steps := []func() error{
 			func() error { return qemu.DeviceDel{ID: "d"}.Do(ctx, c) },
 			func() error { return qemu.BlockdevDel{NodeName: "d"}.Do(ctx, c) },
-			func() error { return qemu.RemoveFd{FdsetID: 1}.Do(ctx, c) },
+			func() error { return qemu.RemoveFD{FDSetID: 1}.Do(ctx, c) },
 			func() error { return qemu.ObjectDel{ID: "d.secret.l"}.Do(ctx, c) },
 			func() error { return qemu.ObjectDel{ID: "d.secret.k"}.Do(ctx, c) },
 		}

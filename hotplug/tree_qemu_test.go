@@ -113,7 +113,7 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 				File: define(file(path)), DataFile: new(define(file(data)))}}}
 		},
 		"filters": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
-			return hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCor{
+			return hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCOR{
 				File: define(&qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsRaw{
 					Offset: new(int64(4096)), File: define(file(image(t)))}})}}}
 		},

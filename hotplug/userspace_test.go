@@ -26,14 +26,14 @@ func TestUserSpaceStorage(t *testing.T) {
 	}{
 		{"rbd", hotplug.Disk{Secrets: secrets, Node: &qemu.BlockdevOptions{
 			Discard: new(qemu.BlockdevDiscardOptionsUnmap),
-			Branch: &qemu.BlockdevOptionsRbd{Pool: "p", Image: "i", User: new("u"), KeySecret: key,
+			Branch: &qemu.BlockdevOptionsRBD{Pool: "p", Image: "i", User: new("u"), KeySecret: key,
 				Server: []qemu.InetSocketAddressBase{{Host: "10.0.0.1", Port: "6789"}}}}},
 			`"driver":"rbd","discard":"unmap","pool":"p","image":"i","user":"u","key-secret":"d.secret.key","server":[{"host":"10.0.0.1","port":"6789"}]`},
 		{"gluster", hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsGluster{
 			Volume: "v", Path: "/i", Server: []qemu.SocketAddress{{Branch: &qemu.InetSocketAddress{Host: "h", Port: "24007"}}}}}},
 			`"driver":"gluster","volume":"v","path":"/i","server":[{"type":"inet","host":"h","port":"24007"}]`},
-		{"iscsi", hotplug.Disk{Secrets: secrets, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsIscsi{
-			Transport: qemu.IscsiTransportTCP, Portal: "h:3260", Target: "iqn.x", LUN: new(int64(2)), PasswordSecret: key}}},
+		{"iscsi", hotplug.Disk{Secrets: secrets, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsISCSI{
+			Transport: qemu.ISCSITransportTCP, Portal: "h:3260", Target: "iqn.x", LUN: new(int64(2)), PasswordSecret: key}}},
 			`"driver":"iscsi","transport":"tcp","portal":"h:3260","target":"iqn.x","lun":2,"password-secret":"d.secret.key"`},
 		{"vhost-user by libblkio", hotplug.Disk{Node: &qemu.BlockdevOptions{
 			Cache:  &qemu.BlockdevCacheOptions{Direct: new(true)},

@@ -34,7 +34,7 @@ func checkVhost(files []*os.File) error {
 
 // opensVhost tells whether QEMU is to open vhost-net for a tap.
 func opensVhost(tap *qemu.NetdevTapOptions) bool {
-	if tap.Vhostfd != nil || tap.Vhostfds != nil {
+	if tap.VhostFD != nil || tap.VhostFDs != nil {
 		return false
 	}
 	if tap.Vhost != nil {

@@ -278,7 +278,7 @@ func ExampleSetLimits() {
 		// All else that can be set:
 		return qemu.MigrateSetParameters{
 			TLSCreds:        &qemu.StrOrNull{S: new("tls0")},
-			MultifdChannels: new(uint8(4)),
+			MultiFDChannels: new(uint8(4)),
 		}.Do(ctx, client)
 	})
 	// Output:
@@ -290,7 +290,7 @@ func ExampleCapabilities() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		return migration.Capabilities(true,
 			qemu.MigrationCapabilityReturnPath,
-			qemu.MigrationCapabilityMultifd,
+			qemu.MigrationCapabilityMultiFD,
 		).Do(ctx, client)
 	})
 	// Output:

@@ -33,6 +33,8 @@ import (
 //	a slice or an array of bytes              an error: JSON has no bytes, see below
 //	another slice or array                    an array; a nil slice is []
 //	a map whose key is a string type          an object, sorted by name; a nil map is {}
+//	a struct with a json tag on each field,   an object; fields with omitzero are left out
+//	with no option but omitzero               if they are zero
 //	another map or struct, complex64,         an error
 //	complex128, chan, func, unsafe.Pointer
 //
@@ -47,6 +49,17 @@ import (
 // or a RawJSON for JSON.
 //
 // What cannot be sent is an [*EncodeError], which has the path of the value.
+//
+// Decoded, by UnmarshalJSON or as part of a generated type, a value is of the Go type that the JSON
+// suggests:
+//
+//	null               nil
+//	true, false        bool
+//	a string           string
+//	an integer         int, or uint64 if it is too great for int
+//	another number     float64, or RawJSON if a float64 would be sent with other digits
+//	an array           []any
+//	an object          Args
 type Args map[string]any
 
 // EncodeMembers writes the members, without braces.
@@ -65,6 +78,63 @@ func (a Args) EncodeMembers(e *wire.Encoder) {
 
 // MarshalJSON returns the members as a JSON object.
 func (a Args) MarshalJSON() ([]byte, error) { return Marshal(a) }
+
+// UnmarshalJSON sets a to the members of a JSON object. It is strict; see [Unmarshal].
+func (a *Args) UnmarshalJSON(text []byte) error {
+	*a = Args{}
+	return Unmarshal(text, a)
+}
+
+// UnmarshalMember adds a member.
+func (a *Args) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	if *a == nil {
+		*a = Args{}
+	}
+	(*a)[string(name)] = decodeAny(d)
+	return wire.Unnumbered
+}
+
+// decodeAny reads a value of Args.
+func decodeAny(d *wire.Decoder) any {
+	switch d.Kind() {
+	case wire.KindString:
+		return d.String()
+	case wire.KindBool:
+		return d.Bool()
+	case wire.KindNumber:
+		return numberOf(d.Raw())
+	case wire.KindArray:
+		elements := []any{}
+		for ok := d.Array(); ok; ok = d.More() {
+			elements = append(elements, decodeAny(d))
+		}
+		return elements
+	case wire.KindObject:
+		members := Args{}
+		d.Unmarshal(&members)
+		return members
+	default:
+		d.Null()
+		return nil
+	}
+}
+
+// numberOf returns a number as a Go value that is sent with the same digits.
+func numberOf(text RawJSON) any {
+	if i, err := strconv.Atoi(string(text)); err == nil && string(text) != "-0" {
+		return i
+	}
+	if u, err := strconv.ParseUint(string(text), 10, 64); err == nil {
+		return u
+	}
+	if f, err := strconv.ParseFloat(string(text), 64); err == nil {
+		e := wire.NewEncoder(nil)
+		if e.Float(f); string(e.Bytes()) == string(text) {
+			return f
+		}
+	}
+	return text
+}
 
 // String returns the members as a JSON object without secrets; see [Redact].
 func (a Args) String() string { return Format(a) }
@@ -136,10 +206,8 @@ func encodeByMethod(e *wire.Encoder, v reflect.Value) bool {
 	switch m := v.Addr().Interface().(type) {
 	case *Null:
 		e.Null()
-	case wire.MemberEncoder:
-		e.Object(m)
-	case wire.ValueEncoder:
-		m.EncodeValue(e)
+	case wire.MemberEncoder, wire.ValueEncoder, wire.MemberMarshaler:
+		e.Generated(m)
 	case jsonMarshaler:
 		text, err := m.MarshalJSON()
 		encodeMarshaled(e, text, err)
@@ -181,7 +249,7 @@ type (
 func encodeMarshaled(e *wire.Encoder, text []byte, err error) {
 	switch {
 	case err != nil:
-		e.Fail(strings.TrimPrefix(err.Error(), "qmp: not sent: ")) // of an *EncodeError
+		e.Fail(strings.TrimPrefix(err.Error(), "qmp: cannot encode: ")) // of an *EncodeError
 	case len(text) == 0:
 		e.Fail("MarshalJSON returned nothing")
 	default:
@@ -209,7 +277,7 @@ func encodeKind(e *wire.Encoder, v reflect.Value) {
 	case reflect.Map:
 		encodeMap(e, v)
 	case reflect.Struct:
-		e.Fail(typeName(v) + " cannot be sent: use a generated type, Args or RawJSON")
+		e.Object(tagged{v})
 	case reflect.Pointer, reflect.Interface:
 		e.Fail("the pointer leads to itself")
 	default:
@@ -256,6 +324,25 @@ func isBytes(v reflect.Value) bool {
 		return false
 	}
 	return true
+}
+
+// tagged is a struct whose fields have tags that say what members they are, as those of a generated type
+// without an encoder.
+type tagged struct{ reflect.Value }
+
+// EncodeMembers writes the fields.
+func (v tagged) EncodeMembers(e *wire.Encoder) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name, optional := strings.CutSuffix(field.Tag.Get("json"), ",omitzero")
+		switch {
+		case !field.IsExported() || name == "" || strings.Contains(name, ","):
+			e.Fail(typeName(v.Value) + " cannot be sent: use a generated type, Args or RawJSON")
+			return
+		case !optional || !v.Field(i).IsZero():
+			encodeValue(e.ExtraName(name), v.Field(i))
+		}
+	}
 }
 
 // encodeMap writes an object.

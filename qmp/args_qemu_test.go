@@ -55,7 +55,7 @@ func TestArgsOnQEMU(t *testing.T) {
 			require.NoError(t, execute("transaction", qmp.Args{"actions": []json.RawMessage{bitmap("a"), bitmap("b")}}))
 			require.NoError(t, execute("transaction", qmp.Args{"actions": []qmp.RawJSON{qmp.RawJSON(bitmap("c"))}}))
 			require.NoError(t, execute("transaction", qmp.Args{"actions": []qemu.TransactionAction{
-				{Branch: &qemu.BlockDirtyBitmapWrapper{Data: qemu.BlockDirtyBitmap{Node: "n", Name: "a"}}, Type: "block-dirty-bitmap-clear"},
+				{Branch: &qemu.BlockDirtyBitmap{Node: "n", Name: "a"}, Type: "block-dirty-bitmap-clear"},
 			}}))
 		})
 

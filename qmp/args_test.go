@@ -41,8 +41,8 @@ func (r *ref) EncodeValue(e *wire.Encoder) {
 	e.String(*r.Name)
 }
 
-func (r ref) MarshalJSON() ([]byte, error) { return qmp.MarshalValue(&r) }
-func (r ref) String() string               { return qmp.FormatValue(&r) }
+func (r ref) MarshalJSON() ([]byte, error) { return qmp.Marshal(&r) }
+func (r ref) String() string               { return qmp.Format(&r) }
 
 // angry is not a type that can be sent, though it looks like one.
 type angry struct{}
@@ -214,7 +214,7 @@ var refusedArgs = []struct {
 	{"unsafe pointer", unsafe.Pointer(&one), "v", "a value of type unsafe.Pointer cannot be sent: JSON has no such value"},
 	{"struct", struct{ A int }{1}, "v", "a value of type struct { A int } cannot be sent: use a generated type, Args or RawJSON"},
 	{"struct type", numbers{"1"}, "v", "a value of type qmp_test.numbers cannot be sent: use a generated type, Args or RawJSON"},
-	{"pointer to a struct", &struct{}{}, "v", "a value of type struct {} cannot be sent: use a generated type, Args or RawJSON"},
+	{"pointer to a struct", &struct{ A int }{}, "v", "a value of type struct { A int } cannot be sent: use a generated type, Args or RawJSON"},
 	{"map with other keys", map[int]string{}, "v", "a value of type map[int]string cannot be sent: use a map whose keys are strings"},
 	{"map with a value that cannot be sent", map[string]chan int{"k": nil}, "v.k", "a value of type chan int cannot be sent: JSON has no such value"},
 	{"chan in a slice", []any{1, make(chan int)}, "v[1]", "a value of type chan int cannot be sent: JSON has no such value"},

@@ -67,7 +67,7 @@
 //
 // [WithFile] sends a file along with a command:
 //
-//	err = qemu.Getfd{Fdname: "tap0"}.Do(ctx, c, qmp.WithFile(tap))
+//	err = qemu.GetFD{FDName: "tap0"}.Do(ctx, c, qmp.WithFile(tap))
 //
 // # What it links
 //

@@ -26,11 +26,10 @@ type EncodeError struct {
 
 // Error returns all the fields in one line.
 func (e *EncodeError) Error() string {
-	text := "qmp: "
+	text := "qmp: cannot encode: "
 	if e.Command != "" {
-		text += e.Command + ": "
+		text = "qmp: " + e.Command + ": not sent: "
 	}
-	text += "not sent: "
 	if e.Path != "" {
 		text += e.Path + ": "
 	}
@@ -49,36 +48,42 @@ func encodeError(command string, err error) *EncodeError {
 	return e
 }
 
-// Marshal returns the JSON of a sent type. It is MarshalJSON of generated types: the bytes are
-// those that a command sends. The error is an [*EncodeError].
-func Marshal(m wire.MemberEncoder) ([]byte, error) {
+// Marshal returns the JSON of a generated type, to which v points, as it is on the wire. It is the
+// MarshalJSON method of such types. The error is an [*EncodeError].
+func Marshal(v any) ([]byte, error) {
 	e := wire.NewEncoder(nil)
-	e.Object(m)
-	return marshalled(e)
-}
-
-// MarshalValue is Marshal for alternates.
-func MarshalValue(v wire.ValueEncoder) ([]byte, error) {
-	e := wire.NewEncoder(nil)
-	v.EncodeValue(e)
-	return marshalled(e)
-}
-
-func marshalled(e *wire.Encoder) ([]byte, error) {
+	encodeGenerated(e, v)
 	if err := e.Err(); err != nil {
 		return nil, encodeError("", err)
 	}
 	return e.Bytes(), nil
 }
 
-// Format returns the JSON of a sent type for people, without its secrets; see [Redact]. It is String
-// of generated types. If the value cannot be encoded, Format returns the reason instead.
-func Format(m wire.MemberEncoder) string {
-	return formatted(func(e *wire.Encoder) { e.Object(m) })
+func encodeGenerated(e *wire.Encoder, v any) {
+	if !e.Generated(v) {
+		e.Fail("value is not of a generated type")
+	}
 }
 
-// FormatValue is Format for alternates.
-func FormatValue(v wire.ValueEncoder) string { return formatted(v.EncodeValue) }
+// Unmarshal decodes JSON into a generated type, to which v points and which should be zero. It is the
+// UnmarshalJSON method of such types. It is as strict as the client: null is no object, integers must be
+// in the range of their types, and no member may be there twice. Unknown members are skipped. The error
+// is a [*DecodeError].
+func Unmarshal(text []byte, v any) error {
+	d := wire.NewDecoder(text)
+	if !d.Generated(v) {
+		d.Fail("value is not of a generated type")
+	}
+	if err := d.End(); err != nil {
+		return decodeError("", err)
+	}
+	return nil
+}
+
+// Format returns the JSON of a generated type, to which v points, for people: without its secrets; see
+// [Redact]. It is the String method of such types. If the value cannot be encoded, Format returns the
+// reason instead.
+func Format(v any) string { return formatted(func(e *wire.Encoder) { encodeGenerated(e, v) }) }
 
 func formatted(encode func(*wire.Encoder)) string {
 	text, err := redacted(encode)

@@ -141,7 +141,7 @@ func ExampleArgs() {
 	fmt.Println(err)
 	// Output:
 	// {"bootindex":2,"drive":"data1","driver":"virtio-blk-pci","iothreads":[{"iothread":"io0"},{"iothread":"io1"}]}
-	// qmp: not sent: data: a value of type []uint8 cannot be sent: use a string for text, base64 in a string for binary data, RawJSON for JSON
+	// qmp: cannot encode: data: a value of type []uint8 cannot be sent: use a string for text, base64 in a string for binary data, RawJSON for JSON
 }
 
 // An empty bus is left out, so that QEMU chooses one.

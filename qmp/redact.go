@@ -30,6 +30,39 @@ const hidden = "***"
 // It hides too much rather than too little, and cannot know a secret in any other place.
 func Redact(text []byte) []byte { return redact(text, nameOfValue) }
 
+// Redacted returns a value that prints and marshals v without secrets, for logs: v as JSON with "***" in
+// the place of each secret that the type of v knows of, or that [Redact] finds.
+//
+//	slog.Info("sending", "request", qmp.Redacted(request))
+//	fmt.Println(qmp.Redacted(info))
+//
+// v is of any type that [Args] takes: a request, a result or an event, pointers and slices of these. Its
+// pointers are shown as what they point to. v must not change until it was printed.
+func Redacted(v any) RedactedValue { return RedactedValue{v} }
+
+// A RedactedValue is a value without its secrets; see [Redacted].
+type RedactedValue struct{ value any }
+
+// String returns the JSON, or the reason if there is none.
+func (r RedactedValue) String() string { return formatted(r.encode) }
+
+// MarshalJSON returns the JSON. The error is an [*EncodeError].
+func (r RedactedValue) MarshalJSON() ([]byte, error) {
+	text, err := redacted(r.encode)
+	if err != nil {
+		return nil, encodeError("", err)
+	}
+	return text, nil
+}
+
+func (r RedactedValue) encode(e *wire.Encoder) {
+	if leadsToNil(r.value) {
+		e.Null()
+		return
+	}
+	encodeAny(e, r.value)
+}
+
 // redact is Redact for text that has a member's name of that kind before it.
 func redact(text []byte, is nameKind) []byte {
 	r := redactor{text: text, is: is}

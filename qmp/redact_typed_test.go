@@ -12,18 +12,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// TestRedactRequests sends "geheim" wherever a request takes a secret. String and a Raw with the same
-// arguments, and a Call with them, hide it; MarshalJSON has it.
+// TestRedactRequests sends "geheim" wherever a request takes a secret. Redacted, String and a Raw with the
+// same arguments hide it; JSON has it.
 func TestRedactRequests(t *testing.T) {
-	curl := &qemu.BlockdevOptionsCurlHttps{URL: "https://u:geheim@h/d?t=geheim", Cookie: new("geheim"), PasswordSecret: new("shown")}
+	curl := &qemu.BlockdevOptionsCurlHTTPS{URL: "https://u:geheim@h/d?t=geheim", Cookie: new("geheim"), PasswordSecret: new("shown")}
 	for _, c := range []struct {
-		request interface {
-			fmt.Stringer
-			json.Marshaler
-		}
-		shown string // the place of what is hidden
+		request any
+		shown   string // the place of what is hidden
 	}{
-		{qemu.SetPassword{Password: "geheim", Branch: &qemu.SetPasswordOptionsVnc{}}, `"password":"***"`},
+		{qemu.SetPassword{Password: "geheim", Branch: &qemu.SetPasswordOptionsVNC{}}, `"password":"***"`},
 		{qemu.ChangeVNCPassword{Password: "geheim"}, `"password":"***"`},
 		{qemu.HumanMonitorCommand{CommandLine: "set_password vnc geheim"}, `"set_password ***"`},
 		{qemu.HumanMonitorCommand{CommandLine: "change vnc password geheim"}, `"change ***"`},
@@ -42,27 +39,33 @@ func TestRedactRequests(t *testing.T) {
 		{qemu.Migrate{Channels: []qemu.MigrationChannel{{ChannelType: "main",
 			Addr: qemu.MigrationAddress{Branch: &qemu.MigrationExecCommand{Args: []string{"nc", "geheim"}}}}}},
 			`"args":["***","***"]`},
-		{qemu.MigrateSetParameters{CprExecCommand: []string{"qemu", "geheim"}}, `"cpr-exec-command":["***","***"]`},
+		{qemu.MigrateSetParameters{CPRExecCommand: []string{"qemu", "geheim"}}, `"cpr-exec-command":["***","***"]`},
 		{qemu.NetdevAdd{ID: "n", Branch: &qemu.NetdevUserOptions{Guestfwd: []qemu.String{{Str: "tcp:10.0.2.100:1-cmd:nc geheim"}}}},
 			`"tcp:10.0.2.100:1-cmd:***"`},
-		{qemu.SendKey{Keys: []qemu.KeyValue{{Branch: &qemu.QKeyCodeWrapper{Data: "geheim"}}, {Branch: &qemu.IntWrapper{Data: 30}}}},
+		{qemu.SendKey{Keys: []qemu.KeyValue{{Branch: new(qemu.QKeyCode("geheim"))}, {Branch: new(qemu.KeyValueNumber(30))}}},
 			`"keys":[{"type":"qcode","data":"***"},{"type":"number","data":"***"}]`},
-		{qemu.InputSendEvent{Events: []qemu.InputEvent{{Branch: &qemu.InputKeyEventWrapper{Data: qemu.InputKeyEvent{Down: true,
-			Key: qemu.KeyValue{Branch: &qemu.QKeyCodeWrapper{Data: "geheim"}}}}}}},
+		{qemu.InputSendEvent{Events: []qemu.InputEvent{{Branch: &qemu.InputKeyEvent{Down: true,
+			Key: qemu.KeyValue{Branch: new(qemu.QKeyCode("geheim"))}}}}},
 			`{"key":{"type":"qcode","data":"***"},"down":true}`},
 		{qemu.RingbufWrite{Device: "c", Data: "geheim"}, `"data":"***"`},
 		{guest.GuestSSHAddAuthorizedKeys{Username: "me", Keys: []string{`command="geheim" ssh-rsa AAAA`}}, `"username":"me","keys":["***"]`},
 		{guest.GuestSetUserPassword{Username: "me", Password: "geheim"}, `"username":"me","password":"***"`},
-		{guest.GuestFileWriteCommand{BufB64: "geheim"}, `"buf-b64":"***"`},
-		{guest.GuestExecCommand{Path: "/bin/sh", Arg: []string{"-c", "geheim"}, Env: []string{"P=geheim"}, InputData: new("geheim")},
+		{guest.GuestFileWrite{BufB64: "geheim"}, `"buf-b64":"***"`},
+		{guest.GuestExec{Path: "/bin/sh", Arg: []string{"-c", "geheim"}, Env: []string{"P=geheim"}, InputData: new("geheim")},
 			`"path":"/bin/sh","arg":["***","***"],"env":["***"],"input-data":"***"`},
 	} {
-		sent, err := c.request.MarshalJSON()
+		sent, err := json.Marshal(c.request)
 		require.NoError(t, err)
+		shown := qmp.Redacted(c.request).String()
+		if s, ok := c.request.(fmt.Stringer); ok {
+			require.Equal(t, shown, s.String())
+		}
+		marshalled, err := json.Marshal(qmp.Redacted(c.request))
+		require.NoError(t, err)
+		require.JSONEq(t, shown, string(marshalled))
 		require.Contains(t, string(sent), "geheim", "%T", c.request)
-		require.NotContains(t, c.request.String(), "geheim", "%T", c.request)
-		require.Contains(t, c.request.String(), c.shown)
-		require.True(t, json.Valid([]byte(c.request.String())))
+		require.NotContains(t, shown, "geheim", "%T", c.request)
+		require.Contains(t, shown, c.shown)
 
 		var args qmp.Args
 		require.NoError(t, json.Unmarshal(sent, &args))

@@ -12,30 +12,33 @@ type builder struct {
 	whole  *qapi.Schema // all that names are given by, so that none depends on what is selected
 	schema *qapi.Schema // the part of it that is generated
 	opts   Options
-	reach  *reach
+	codecs *codecs
 	scope  names // of the package
 	types  map[qapi.Type]goType
 	// claimed and done hold the implicit types whose names were claimed, and those that were
 	// declared.
 	claimed, done map[qapi.Definition]bool
+	commandArgs   map[string]string        // see commandArgs
 	commands      map[*qapi.Command]string // their names
 	events        map[*qapi.Event]string
 	// eventConstants are the constants for the events' names.
 	eventConstants map[*qapi.Event]string
 	constantsOf    map[*qapi.Enum]map[string]string // see constants
 	merged         map[string]*qapi.Command         // those that are one type with their argument, by name
+	wrappers       map[qapi.Type]bool               // those that vanish
 	cycles         cycles
 	failed         error // the first type without a Go type
 	pkg            *pkg
 }
 
-func build(whole, part *qapi.Schema, opts Options) (*pkg, error) {
+// build makes the model of a part of the schema of a build, named as if there were no other build.
+func build(schema, whole, part *qapi.Schema, opts Options) (*pkg, error) {
 	b := &builder{
 		whole:          whole,
 		schema:         part,
 		opts:           opts,
-		reach:          reached(part),
 		scope:          names{},
+		commandArgs:    commandArgs(schema),
 		types:          map[qapi.Type]goType{},
 		claimed:        map[qapi.Definition]bool{},
 		done:           map[qapi.Definition]bool{},
@@ -47,6 +50,8 @@ func build(whole, part *qapi.Schema, opts Options) (*pkg, error) {
 		cycles:         findCycles(part),
 		pkg:            &pkg{opts: opts},
 	}
+	b.codecs = findCodecs(part, b.cycles)
+	b.findWrappers()
 	if err := b.claim(); err != nil {
 		return nil, err
 	}
@@ -84,14 +89,6 @@ func kindOf(d qapi.Definition) string {
 	}
 }
 
-// both is c, or all there is if that is asked for.
-func (b *builder) both(c codec) codec {
-	if b.opts.Codec == CodecBoth {
-		return codec{sent: true, received: true}
-	}
-	return c
-}
-
 func baseName(m *qapi.Module) string { return path.Base(m.Name) }
 
 // declare makes the declarations of all definitions, module by module. Modules of one base
@@ -109,6 +106,9 @@ func (b *builder) declare() error {
 			b.pkg.modules = append(b.pkg.modules, file)
 		}
 		for _, d := range m.Definitions {
+			if b.vanishes(d) {
+				continue
+			}
 			decls, err := b.declaration(d)
 			if err != nil {
 				return err
@@ -142,8 +142,7 @@ func (b *builder) declaration(d qapi.Definition) ([]decl, error) {
 func one[D decl](d D, err error) ([]decl, error) { return []decl{d}, err }
 
 func (b *builder) enum(d *qapi.Enum) (*enum, error) {
-	name := typeName(d)
-	e := &enum{name: name, doc: b.definitionComment(d, nil, b.typeSentences(d)...)}
+	e := &enum{name: b.typeName(d), doc: b.definitionComment(d, nil, b.typeSentences(d)...)}
 	for _, v := range d.Values {
 		e.values = append(e.values, enumValue{
 			name: b.constants(d)[v.Name], wire: v.Name, cond: v.If,
@@ -155,11 +154,11 @@ func (b *builder) enum(d *qapi.Enum) (*enum, error) {
 
 // object makes the declaration of a named struct, or of the part that a union shares with it.
 func (b *builder) object(d qapi.ObjectType) (*object, error) {
-	name := typeName(d)
+	name := b.typeName(d)
 	o := &object{
 		name:     name,
 		doc:      b.definitionComment(d, nil, b.typeSentences(d)...),
-		codec:    b.both(b.reach.codec(d)),
+		codec:    b.codecs.of(d),
 		receiver: "v",
 	}
 	return o, b.fields(o, d, d)
@@ -221,15 +220,15 @@ func (b *builder) newGoType(t qapi.Type) goType {
 		if t.Module == nil {
 			return stringType // QType, which the language predefines
 		}
-		return newEnumType(typeName(t))
+		return newEnumType(b.typeName(t))
 	case *qapi.Alternate:
-		return &structType{typeName(t), true}
+		return &structType{b.typeName(t), true, b.codecs.of(t)}
 	case qapi.ObjectType:
 		if t.Head().Implicit && !b.claimed[t] && b.failed == nil {
 			b.failed = fmt.Errorf("%s is used by its name, which QEMU makes for its own use: qapigen has no Go type for it",
 				t.Head().Name)
 		}
-		return &structType{typeName(t), false}
+		return &structType{b.typeName(t), false, b.codecs.of(t)}
 	default:
 		return builtinTypes[t.TypeName()]
 	}
@@ -237,9 +236,9 @@ func (b *builder) newGoType(t qapi.Type) goType {
 
 func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 	a := &alternate{
-		name:  typeName(d),
+		name:  b.typeName(d),
 		doc:   b.definitionComment(d, nil, append(b.typeSentences(d), "Exactly one of its fields is set.")...),
-		codec: b.both(b.reach.codec(d)),
+		codec: b.codecs.of(d),
 	}
 	scope := names{}
 	for _, alt := range d.Alternatives {
@@ -250,6 +249,7 @@ func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 		}
 		a.alternatives = append(a.alternatives, f)
 	}
+	a.other = scope.free("Other", "OtherKind")
 	return a, nil
 }
 
@@ -259,7 +259,7 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 		c.result = b.goType(d.Returns)
 	}
 	if hasNamedArg(d) {
-		c.argType = typeName(d.Arg)
+		c.argType, c.argCodec = b.typeName(d.Arg), b.codecs.of(d.Arg)
 		c.merged = b.merged[c.name] == d
 	}
 	subject := c.name
@@ -270,7 +270,7 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 	if hasNamedArg(d) && !d.NoGen {
 		return c, nil
 	}
-	c.args = &object{name: c.name, receiver: "r", codec: b.both(codec{sent: d.Arg != nil})}
+	c.args = &object{name: c.name, receiver: "r", codec: b.codecs.ofRequest(d)}
 	if d.Arg != nil {
 		if err := b.fields(c.args, d.Arg, d); err != nil {
 			return nil, err
@@ -301,10 +301,10 @@ func (b *builder) event(d *qapi.Event) (*event, error) {
 	b.pkg.events = append(b.pkg.events, e)
 	if d.Arg != nil && !d.Arg.Head().Implicit {
 		_, e.dataUnion = d.Arg.(*qapi.Union)
-		e.dataType = typeName(d.Arg)
+		e.dataType, e.dataCodec = b.typeName(d.Arg), b.codecs.of(d.Arg)
 		return e, nil
 	}
-	e.data = &object{name: e.name, receiver: "v", codec: b.both(codec{received: true})}
+	e.data = &object{name: e.name, receiver: "v", codec: b.codecs.ofEvent(d)}
 	if d.Arg != nil {
 		return e, b.fields(e.data, d.Arg, d)
 	}

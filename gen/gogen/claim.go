@@ -8,7 +8,7 @@ import (
 
 // claim claims the names of everything: of types, those that the language makes for the branches
 // of simple unions among them, of the values of enums, of branches, and of events; then of
-// commands, so that these can see which are taken.
+// commands, so that a server's commands can be numbered.
 func (b *builder) claim() error {
 	if err := b.scope.take(rawBranch, "the branch of unknown members"); err != nil {
 		return err
@@ -31,18 +31,14 @@ func (b *builder) claim() error {
 
 func (b *builder) claimCommand(c *qapi.Command) error {
 	name := commandName(c)
-	b.commands[c] = name
-	if hasNamedArg(c) && typeName(c.Arg) == name && !c.NoGen && b.merged[name] == nil {
-		b.merged[name] = c
+	if hasNamedArg(c) && b.commandArgs[name] == c.Arg.Head().Name && b.merged[name] == nil {
+		b.commands[c], b.merged[name] = name, c
 		return nil
 	}
-	if _, taken := b.scope[name]; taken {
-		name += "Command"
-		if b.whole.ServerNames {
-			name = b.scope.free(name, name)
-		}
-		b.commands[c] = name
+	if b.whole.ServerNames {
+		name = b.scope.free(name)
 	}
+	b.commands[c] = name
 	return b.scope.take(name, describe(c))
 }
 
@@ -50,6 +46,9 @@ func (b *builder) claimCommand(c *qapi.Command) error {
 func hasNamedArg(c *qapi.Command) bool { return c.Arg != nil && !c.Arg.Head().Implicit }
 
 func (b *builder) claimDefinition(d qapi.Definition) error {
+	if b.vanishes(d) {
+		return nil
+	}
 	switch d := d.(type) {
 	case *qapi.Command:
 		return nil
@@ -58,10 +57,13 @@ func (b *builder) claimDefinition(d qapi.Definition) error {
 	case *qapi.Enum:
 		return b.claimEnum(d)
 	case *qapi.Union:
-		if err := b.scope.take(typeName(d), describe(d)); err != nil {
+		if err := b.scope.take(b.typeName(d), describe(d)); err != nil {
 			return err
 		}
-		if err := b.scope.take(branchInterface(d), "the branches of "+describe(d)); err != nil {
+		if err := b.scope.take(b.branchInterface(d), "the branches of "+describe(d)); err != nil {
+			return err
+		}
+		if err := b.claimData(d); err != nil {
 			return err
 		}
 		for _, t := range implicitTypes(d) {
@@ -75,13 +77,30 @@ func (b *builder) claimDefinition(d qapi.Definition) error {
 		}
 		return nil
 	}
-	return b.scope.take(typeName(d), describe(d))
+	return b.scope.take(b.typeName(d), describe(d))
+}
+
+// claimData claims the names of the types that are defined for the data of branches.
+func (b *builder) claimData(u *qapi.Union) error {
+	for _, br := range u.Branches {
+		if br.Type == nil || !b.vanishes(br.Type) {
+			continue
+		}
+		t := dataMember(br.Type).Type
+		if _, ok := t.(qapi.Definition); ok {
+			continue
+		}
+		if err := b.scope.take(b.dataName(u, br, t), fmt.Sprintf("the data of branch %s of %s", br.Value, describe(u))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *builder) claimEvent(d *qapi.Event) error {
 	name, constant := eventName(d), eventConstant(d)
 	if b.whole.ServerNames {
-		name, constant = b.scope.free(name, name), b.scope.free(constant, constant)
+		name, constant = b.scope.free(name), b.scope.free(constant)
 	}
 	b.events[d], b.eventConstants[d] = name, constant
 	if err := b.scope.take(name, describe(d)); err != nil {
@@ -91,7 +110,7 @@ func (b *builder) claimEvent(d *qapi.Event) error {
 }
 
 func (b *builder) claimEnum(d *qapi.Enum) error {
-	name := typeName(d)
+	name := b.typeName(d)
 	if err := b.scope.take(name, describe(d)); err != nil {
 		return err
 	}

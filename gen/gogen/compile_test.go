@@ -11,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestGoldensCompile compiles what is generated from each archive of TestGolden, with the one
-// codec and with both.
+// TestGoldensCompile compiles what is generated from each archive of TestGolden.
 func TestGoldensCompile(t *testing.T) {
 	paths, err := filepath.Glob("testdata/golden/*.txtar")
 	require.NoError(t, err)
@@ -22,16 +21,13 @@ func TestGoldensCompile(t *testing.T) {
 		archive, err := txtar.ParseFile(file)
 		require.NoError(t, err)
 		name := strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".txtar"), "-", "")
-		for _, comment := range []string{"", "codec: both"} {
-			archive.Comment = []byte(comment)
-			files, err := generateArchive(archive)
-			require.NoError(t, err)
-			folder := name + strings.TrimPrefix(comment, "codec: ")
-			for base, data := range files {
-				o.add(path.Join(folder, base), data)
-			}
-			imports += fmt.Sprintf("import _ %q\n", o.path+"/"+folder)
+		archive.Comment = nil // all of it
+		files, err := generateArchive(archive)
+		require.NoError(t, err)
+		for base, data := range files {
+			o.add(path.Join(name, base), data)
 		}
+		imports += fmt.Sprintf("import _ %q\n", o.path+"/"+name)
 	}
 	o.add("goldens_test.go", []byte("package overlay\n\n"+imports))
 	o.run()

@@ -17,18 +17,17 @@ func (a *alternate) emit(f *file) {
 				s.Op("*")
 			}
 			s.Add(alt.typ.code())
-			if a.received {
-				s.Tag(map[string]string{"json": ",omitzero"})
-			}
 		}
+		comment{"A value of any other kind, as JSON."}.emit(g)
+		g.Id(a.other).Qual(qmpPath, "RawJSON")
 	}))
-	if a.sent {
+	if a.encodes() {
 		a.emitEncoder(f)
-		f.printing("v", a.name, "Value", func() *jen.Statement { return jen.Id("&v") })
 	}
-	if a.received {
+	if a.decodes() {
 		a.emitDecoder(f)
 	}
+	f.json("v", a.name, a.codec)
 }
 
 func (a *alternate) emitEncoder(f *file) {
@@ -39,28 +38,31 @@ func (a *alternate) emitEncoder(f *file) {
 					alt.typ.encode(g, jen.Id("e"), place{"v." + alt.name, !alt.typ.nilable()})
 				})
 			}
-			g.Default().Block(jen.Id("e.Fail").Call(jen.Lit("exactly one of " + a.fieldNames() + " must be set")))
+			g.Case(a.only(len(a.alternatives))).Block(jen.Id("e.Raw").Call(jen.Id("v." + a.other)))
+			g.Default().Block(jen.Id("e.Fail").Call(jen.Lit("exactly one of " + strings.Join(a.fields(), ", ") + " must be set")))
 		})
 	})
 }
 
-// only is the condition that alternative i is set and no other.
+// only is the condition that field i is set and no other.
 func (a *alternate) only(i int) *jen.Statement {
-	cond := jen.Id("v." + a.alternatives[i].name).Op("!=").Nil()
-	for j, other := range a.alternatives {
+	fields := a.fields()
+	cond := jen.Id("v." + fields[i]).Op("!=").Nil()
+	for j, other := range fields {
 		if j != i {
-			cond.Op("&&").Id("v." + other.name).Op("==").Nil()
+			cond.Op("&&").Id("v." + other).Op("==").Nil()
 		}
 	}
 	return cond
 }
 
-func (a *alternate) fieldNames() string {
-	names := make([]string, len(a.alternatives))
+// fields are the names of all fields.
+func (a *alternate) fields() []string {
+	names := make([]string, len(a.alternatives), len(a.alternatives)+1)
 	for i, alt := range a.alternatives {
 		names[i] = alt.name
 	}
-	return strings.Join(names, ", ")
+	return append(names, a.other)
 }
 
 func (a *alternate) emitDecoder(f *file) {
@@ -72,7 +74,7 @@ func (a *alternate) emitDecoder(f *file) {
 					alt.typ.decodeNew(g, place{expr: "v." + alt.name})
 				})
 			}
-			g.Default().Block(jen.Id("d.Skip").Call())
+			g.Default().Block(jen.Id("v." + a.other).Op("=").Id("d.Raw").Call())
 		})
 	})
 }

@@ -9,7 +9,7 @@ func (c *command) emit(f *file) {
 		c.args.emit(f)
 	case !c.merged:
 		f.declare(c.doc, jen.Type().Id(c.name).Id(c.argType))
-		f.printing(c.receiver(), c.name, "", c.pointer)
+		f.convertedJSON(c.receiver(), c.name, c.argType, c.argCodec)
 	}
 	c.emitDo(f)
 }

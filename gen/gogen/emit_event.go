@@ -9,6 +9,7 @@ func (e *event) emit(f *file) {
 	} else {
 		f.declare(e.doc, jen.Type().Id(e.name).Id(e.dataType))
 		e.emitDelegation(f)
+		f.convertedJSON("v", e.name, e.dataType, e.dataCodec)
 	}
 	f.code.Line()
 	comment{"EventName returns " + e.wire + "."}.emit(f.code.Group)
@@ -24,7 +25,10 @@ func (e *event) emitDelegation(f *file) {
 	if !e.dataUnion {
 		return
 	}
-	f.method("v", "*"+e.name, "DecodeBranch", branchParams, branchResults, func(g *jen.Group) {
-		g.Return(data().Dot("DecodeBranch").Call(jen.Id("end")))
+	f.method("v", "*"+e.name, "Discriminator", nil, []jen.Code{jen.String()}, func(g *jen.Group) {
+		g.Return(data().Dot("Discriminator").Call())
+	})
+	f.method("v", "*"+e.name, "DecodeBranch", nil, branchResults, func(g *jen.Group) {
+		g.Return(data().Dot("DecodeBranch").Call())
 	})
 }

@@ -64,20 +64,49 @@ var (
 	encoderParam = []jen.Code{jen.Id("e").Op("*").Qual(wirePath, "Encoder")}
 	decoderParam = []jen.Code{jen.Id("d").Op("*").Qual(wirePath, "Decoder")}
 	memberParams = []jen.Code{jen.Id("d").Op("*").Qual(wirePath, "Decoder"), jen.Id("name").Index().Byte()}
-	branchParams = []jen.Code{jen.Id("end").Bool()}
 
 	memberResults = []jen.Code{jen.Int()}
-	branchResults = []jen.Code{jen.Qual(wirePath, "MemberDecoder"), jen.Bool()}
+	branchResults = []jen.Code{jen.Qual(wirePath, "MemberDecoder")}
 )
 
-// printing adds the methods by which a sent type is printed: with its secrets for the wire,
-// without them for people. The pointer to it is given as a conversion to another type where
-// the methods of encoding are that type's.
-func (f *file) printing(receiver, typ, suffix string, pointer func() *jen.Statement) {
-	f.method(receiver, typ, "MarshalJSON", nil, []jen.Code{jen.Index().Byte(), jen.Error()}, func(g *jen.Group) {
-		g.Return(jen.Qual(qmpPath, "Marshal"+suffix).Call(pointer()))
+// The parameters of the methods that other packages call.
+var (
+	textParam     = []jen.Code{jen.Id("text").Index().Byte()}
+	textResults   = []jen.Code{jen.Index().Byte(), jen.Error()}
+	errorResult   = []jen.Code{jen.Error()}
+	stringResults = []jen.Code{jen.String()}
+)
+
+// json adds the methods by which a type is JSON and text.
+func (f *file) json(receiver, typ string, c codec) {
+	f.jsonMethods(receiver, typ, c, func(g *jen.Group) {
+		g.Id("*" + receiver).Op("=").Id(typ).Values()
+		g.Return(jen.Qual(qmpPath, "Unmarshal").Call(jen.Id("text"), jen.Id(receiver)))
 	})
-	f.method(receiver, typ, "String", nil, []jen.Code{jen.String()}, func(g *jen.Group) {
-		g.Return(jen.Qual(qmpPath, "Format"+suffix).Call(pointer()))
+}
+
+// convertedJSON is json for a type that is defined by another one, whose methods do the work.
+func (f *file) convertedJSON(receiver, typ, other string, c codec) {
+	converted := func() *jen.Statement { return jen.Parens(jen.Op("*").Id(other)).Call(jen.Id(receiver)) }
+	if name := c.encoder(); c.json || c.text {
+		f.method(receiver, "*"+typ, name, encoderParam, nil, func(g *jen.Group) {
+			g.Add(converted().Dot(name).Call(jen.Id("e")))
+		})
+	}
+	f.jsonMethods(receiver, typ, c, func(g *jen.Group) {
+		g.Return(converted().Dot("UnmarshalJSON").Call(jen.Id("text")))
 	})
+}
+
+func (f *file) jsonMethods(receiver, typ string, c codec, unmarshal func(g *jen.Group)) {
+	calls := func(name string) func(g *jen.Group) {
+		return func(g *jen.Group) { g.Return(jen.Qual(qmpPath, name).Call(jen.Id("&" + receiver))) }
+	}
+	if c.json {
+		f.method(receiver, typ, "MarshalJSON", nil, textResults, calls("Marshal"))
+		f.method(receiver, "*"+typ, "UnmarshalJSON", textParam, errorResult, unmarshal)
+	}
+	if c.text {
+		f.method(receiver, typ, "String", nil, stringResults, calls("Format"))
+	}
 }

@@ -7,16 +7,16 @@ func (o *object) emit(f *file) {
 	if o.union != nil {
 		o.union.emitInterface(f, o)
 	}
-	if o.sent {
+	if o.encodes() {
 		o.emitEncoder(f)
-		f.printing(o.receiver, o.name, "", func() *jen.Statement { return jen.Id("&" + o.receiver) })
 	}
-	if o.received {
+	if o.decodes() {
 		o.emitDecoder(f)
 		if o.union != nil {
 			o.union.emitDecodeBranch(f, o)
 		}
 	}
+	f.json(o.receiver, o.name, o.codec)
 }
 
 func (o *object) emitFields(g *jen.Group) {
@@ -26,10 +26,7 @@ func (o *object) emitFields(g *jen.Group) {
 		if field.pointer {
 			s.Op("*")
 		}
-		s.Add(field.typ.code())
-		if o.received {
-			s.Tag(map[string]string{"json": field.tag()})
-		}
+		s.Add(field.typ.code()).Tag(map[string]string{"json": field.tag()})
 	}
 	if o.extra != "" {
 		comment{"Further arguments, which the schema does not declare."}.emit(g)
@@ -37,10 +34,7 @@ func (o *object) emitFields(g *jen.Group) {
 	}
 	if u := o.union; u != nil {
 		u.branchComment().emit(g)
-		s := g.Id(u.field).Id(u.iface)
-		if o.received {
-			s.Tag(map[string]string{"json": ",omitzero"})
-		}
+		g.Id(u.field).Id(u.iface)
 	}
 }
 
@@ -50,7 +44,7 @@ func (o *object) place(f *field) place { return place{o.receiver + "." + f.name,
 // emitEncoder adds the method that writes the members, those of a base or a branch among
 // them, without braces.
 func (o *object) emitEncoder(f *file) {
-	f.method(o.receiver, "*"+o.name, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
+	f.method(o.receiver, "*"+o.name, o.encoder(), encoderParam, nil, func(g *jen.Group) {
 		if o.union != nil {
 			o.union.emitTag(g, o)
 		}
@@ -61,9 +55,7 @@ func (o *object) emitEncoder(f *file) {
 			g.Id(o.receiver + "." + o.extra + ".EncodeMembers").Call(jen.Id("e"))
 		}
 		if u := o.union; u != nil {
-			branch := o.receiver + "." + u.field
-			g.If(jen.Id(branch).Op("!=").Nil().Op("&&").Id("e.OK").Call()).Block(
-				jen.Id(branch + ".EncodeMembers").Call(jen.Id("e")))
+			u.emitEncodeBranch(g, o)
 		}
 	})
 }
@@ -89,7 +81,7 @@ func (o *object) emitEncode(g *jen.Group, field *field) {
 // emitDecoder adds the method that reads one member. The method returns the member's number, or 0 if
 // it does not know the member.
 func (o *object) emitDecoder(f *file) {
-	f.method(o.receiver, "*"+o.name, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {
+	f.method(o.receiver, "*"+o.name, o.decoder(), memberParams, memberResults, func(g *jen.Group) {
 		if len(o.fields) > 0 {
 			g.Switch(jen.String().Call(jen.Id("name"))).BlockFunc(func(g *jen.Group) {
 				for i, field := range o.fields {
@@ -98,7 +90,14 @@ func (o *object) emitDecoder(f *file) {
 						g.Return(jen.Lit(i + 1))
 					})
 				}
+				if o.union != nil {
+					o.union.emitDecodeData(g, o, len(o.fields)+1)
+				}
 			})
+		}
+		if o.extra != "" {
+			g.Return(jen.Id(o.receiver+"."+o.extra+".UnmarshalMember").Call(jen.Id("d"), jen.Id("name")))
+			return
 		}
 		g.Return(jen.Lit(0))
 	})

@@ -21,7 +21,7 @@ func (p *pkg) packageFile() *file {
 	for _, line := range fits {
 		f.code.Comment(line)
 	}
-	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV2")
+	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV3")
 	if p.unions {
 		emitRawBranch(f)
 	}
@@ -41,13 +41,9 @@ func emitRawBranch(f *file) {
 		g.Id("b.Members.EncodeMembers").Call(jen.Id("e"))
 	})
 	f.method("b", "*"+rawBranch, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {
-		g.If(jen.Id("b.Members").Op("==").Nil()).Block(
-			jen.Id("b.Members").Op("=").Make(jen.Qual(qmpPath, "Args")))
-		g.Id("b.Members").Index(jen.String().Call(jen.Id("name"))).Op("=").
-			Qual(qmpPath, "RawJSON").Call(jen.Id("d.Raw").Call())
-		g.Return(jen.Qual(wirePath, "Unnumbered"))
+		g.Return(jen.Id("b.Members.UnmarshalMember").Call(jen.Id("d"), jen.Id("name")))
 	})
-	f.printing("b", rawBranch, "", func() *jen.Statement { return jen.Id("&b") })
+	f.json("b", rawBranch, codec{json: true, text: true})
 }
 
 // emitEventNames adds the constants for the names of events.

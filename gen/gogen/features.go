@@ -70,7 +70,9 @@ func (w *featureWalk) add(prefix, owner string, features []*qapi.Feature) error 
 		}
 		w.found[f] = true
 		name := "Feature" + owner + goName(f.Name)
-		name = w.b.scope.free(name, name+"Path")
+		if w.b.whole.ServerNames {
+			name = w.b.scope.free(name)
+		}
 		if err := w.b.scope.take(name, "feature path "+prefix+f.Name); err != nil {
 			return err
 		}
@@ -95,7 +97,7 @@ func (w *featureWalk) reach(path string, t qapi.Type, owner string) {
 		}
 		w.seen[t] = true
 		if d := t.(qapi.Definition); !d.Head().Implicit {
-			owner = typeName(d)
+			owner = w.b.typeName(d)
 		}
 		w.next = append(w.next, step{path, t, owner})
 	}

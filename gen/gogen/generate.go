@@ -10,17 +10,6 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// Codec says which types get code for the wire.
-type Codec int
-
-const (
-	// CodecNeeded gives encoders to the types that are sent and decoders to those that are
-	// received.
-	CodecNeeded Codec = iota
-	// CodecBoth gives both to all types.
-	CodecBoth
-)
-
 // Options say what to generate.
 type Options struct {
 	// Package is the name of the generated package.
@@ -30,8 +19,7 @@ type Options struct {
 	Version string
 	// Also holds the versions, or other names, of the servers that the schema was loosened for
 	// (see qapi.Schema.Loosen). The package's comment names them.
-	Also  []string
-	Codec Codec
+	Also []string
 	// Selection is what of the schema is wanted.
 	Selection Selection
 	// Docs puts QEMU's documentation into the comments. It is text under the GPL, and the head
@@ -58,7 +46,7 @@ func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 		return nil, err
 	}
 	// 2. The Go-side model: names, types, what is sent and what is received.
-	model, err := build(whole, part, opts)
+	model, err := build(schema, whole, part, opts)
 	if err != nil {
 		return nil, err
 	}

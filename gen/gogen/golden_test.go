@@ -84,9 +84,6 @@ func generateArchive(a *txtar.Archive) (map[string][]byte, error) {
 		return nil, err
 	}
 	opts := gogen.Options{Package: "sample", Version: "1.2.3"}
-	if strings.Contains(string(a.Comment), "codec: both") {
-		opts.Codec = gogen.CodecBoth
-	}
 	opts.Docs = strings.Contains(string(a.Comment), "docs: yes")
 	opts.Selection = gogen.Selection{
 		Only: setting(a, "only"), Modules: setting(a, "modules"),

@@ -24,9 +24,6 @@ type module struct {
 // or *event.
 type decl interface{ emit(f *file) }
 
-// codec tells which code for the wire a type has.
-type codec struct{ sent, received bool }
-
 // enum is a string type with constants.
 type enum struct {
 	name   string
@@ -67,9 +64,12 @@ type union struct {
 	reason   string      // for that value
 }
 
-// branch is a type that serves one or several values of a union's discriminator.
+// branch is a type that serves one or several values of a union's discriminator. Its members are
+// the object's own, or, if data is not nil, a value of that type is the member "data" of the object. The
+// type is data's own, or one that is defined by it.
 type branch struct {
 	typ    string
+	data   goType
 	values []enumValue
 }
 
@@ -91,11 +91,12 @@ func (f *field) tag() string {
 	return f.wire
 }
 
-// alternate is a struct with one pointer for each alternative.
+// alternate is a struct with one pointer for each alternative, and a field for values of other kinds.
 type alternate struct {
 	name         string
 	doc          comment
 	alternatives []alternative
+	other        string // the field's name
 	codec
 }
 
@@ -113,8 +114,9 @@ type command struct {
 	doc  comment
 	// args is the request type itself. It is nil if the arguments are the named type
 	// argType.
-	args    *object
-	argType string
+	args     *object
+	argType  string
+	argCodec codec
 	// merged says that argType has the command's own name, so that one type is both.
 	merged   bool
 	result   goType // nil: none
@@ -134,6 +136,7 @@ type event struct {
 	data       *object // nil if the data is of the named type dataType
 	// dataType is that type, with branches if dataUnion.
 	dataType  string
+	dataCodec codec
 	dataUnion bool
 }
 

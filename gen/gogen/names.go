@@ -13,54 +13,144 @@ import (
 
 // All names of the generated code are made here.
 //
-//   - A type keeps the schema's spelling, so that it can be looked up: NbdServerOptions.
-//   - The names of commands, events, members, alternatives and enum values are split into
-//     words, which are joined in Go's way: device_add is DeviceAdd, node-name NodeName,
-//     query-qmp-schema QueryQMPSchema.
+//   - A name of the schema is split into words, at separators and at capitals, and the words are
+//     joined in Go's way: device_add is DeviceAdd, node-name NodeName, CpuInfoFast CPUInfoFast. This
+//     holds for types, members, alternatives, enum values, commands, events and features alike.
+//   - A word of the lists below is written as it stands there: CPU, NVMe, IOThread. A word that
+//     the schema runs together stays one word (Hostname, Blockdev), unless there is an initialism in
+//     it (macaddr is MACAddr) or a type of the schema writes it with a capital inside (BlockStats).
 //   - An enum value's constant is the type's name and the value's: RunStatePaused. A digit
 //     that separates digits is kept apart: 2_5 of PCIELinkSpeed is PCIELinkSpeed2_5.
 //   - An event is a type with the suffix Event, so that STOP does not meet stop: StopEvent. The
 //     constant for its name has Event as a prefix: EventStop.
-//   - A command whose argument is a type of the same Go name is one type with it
-//     (BlockdevBackup). Where the name is taken by something else the command has the suffix
-//     Command (GuestExecCommand, since GuestExec is what guest-exec returns). All else is named
-//     before the commands, so that the order of a schema does not matter.
-//   - A constant for a feature's path is FeatureOwnerFeature. Where that is taken its suffix is
-//     Path.
+//   - A command keeps its name. A type of the same Go name is one type with the command if it is the
+//     command's argument (BlockdevBackup). Otherwise the type takes the suffix Result, whatever it is
+//     used for: the command guest-exec is GuestExec, and the struct GuestExec, which it returns, is
+//     GuestExecResult. In QEMU's schemas all such types are results. The rule looks at the commands of
+//     the whole schema, so a name depends neither on the order of the definitions nor on what is
+//     selected.
+//   - A constant for a feature's path is FeatureOwnerFeature.
 //   - A struct's fields give way to its methods and are given the suffix Member.
 //
-// Any other two things that would have one name are an error: nobody is renamed unseen. Only in a
-// schema with a server's names (qapi's ServerNames), which no rule of QAPI keeps apart, the later
-// one has a number: the values a-b and a.b of Kind are KindAB and KindAB2.
+// Any other two things that would have one name are an error, until one of them has a row in the
+// table exceptions. Only in a schema with a server's names (qapi's ServerNames), which no rule of
+// QAPI keeps apart, the later one has a number: the values a-b and a.b of Kind are KindAB and
+// KindAB2. Package unmask keeps the names of types in such a schema apart.
 
-// initialisms are the words that Go writes in one case. The list is closed: another entry
-// would rename what programs use.
-var initialisms = map[string]string{}
+// initialisms are the words that Go writes in capitals, and those that have capitals inside in
+// everybody's prose (NVMe). A short form of one word (rx, mem, dev) is not here, and neither is a name
+// that people write small (qcow2, virtio, vsock).
+//
+// The list is closed: another word in it renames what programs use.
+const initialisms = `
+	3DES AArch AC ACPI AEAD AES AF AIO ALSA API ARM ASCII ASL ATA AVR BAR BE BIOS BPS CAN CAST5 CBC
+	CBW CCW CDROM CID CLI CME COLO COR COW CP437 CPER CPI CPR CPU CPUID CPUs CRB CRC CRC32C CRIS
+	CSSID CTR CVME CXL DES DH DHCP DHCPv6 DIMM DMA DMG DNS DPA DRAM DSP EAX EBP EBPF EBX ECB ECC
+	ECDSA ECX EDI EDX EGD EGL ELF ENOSPC EOF EPC ES ESI ESP ESSIV ESX FAT FD FDC FDs FIFO FLC FMW
+	FQDN FTP FTPS FUSE GB GHES GIC GID GL GPA GPU GTK GUID HMAC HMAT HMP HPPA HTTP HTTPS HV HVF HW
+	ICMP ID IDE IDs IEEE IGVM IO IOMMUFD IOPS IOs IOV IP IPI IPv4 IPv6 IRQ IRTT ISA ISCSI ISER ISR
+	IV JACK JIT JSON KP KVM L2TPv3 LB LBA LD LF LKCF LM32 LoongArch LUKS LUN LZO MAC MD5 MIPS MIPSel
+	MMC MPTCP MSHV MSI MTT MTU NAT NBD NDP NFS NIC NIP NMI NPC NUMA NVDIMM NVMe NVMM OEM OOB OR1K OS
+	OSPM OSS OST P2P PA PAM PC PCI PCIE PDH PEF PID PIRQ PKCS PLDM PMEM PNG PPC PPM PR PSK PSW PTY
+	PV QAPI QATzip QED QEMU QGA QMP QOM QPL RA RAID RAM RBD RDMA RFB RIPEMD160 RISCV RMW RNG RO ROM
+	ROMs RSA RSS RTC RW SAS SASL SATA SCLP SCSI SD SDL SEPT SEV SGX SH4 SH4eb SHA SKB SM3 SM4 SMART
+	SMB SMBIOS SMP SNP SP SPAPR SPARC SPICE SSA SSH SSID SVQ SYN TCG TCP TDX TFTP TIS TLS TN3270 TOS
+	TPM TTL TTY UADK UDP UEFI UI UID UML URI URL USB UTF UUID VC VCEK VCPU VCPUs VDE VDI VDPA VDUSE
+	VE VFIO VFU VHDX VIRQ VLAN VM VMDK VNC VPC VQ VQs VVFAT WAV WHPX XBZRLE XDP XTS`
 
-func init() {
-	const list = `
-		ACPI AES AIO API ASCII BIOS BPS CBC CLI CPU CPUs CPUID CRC32 CRC32C CXL DHCP DIMM DMA DNS
-		EBPF ECB ECDSA FQDN FTP FTPS GPU GUID HMAC HMAT HMP HTTP HTTPS ID IDs IDE IO IOPS IP
-		IPv4 IPv6 IRQ ISA ISCSI JSON KVM LBA LUKS LUN MAC MD5 MSI MTU NBD NFS NIC NMI NUMA
-		NVDIMM NVMe OEM OOB OS PCI PCIE PID PNG PTY QAPI QEMU QMP QOM RAM RBD RDMA RNG ROM
-		RSA RTC SASL SCSI SEV SGX SHA1 SHA224 SHA256 SHA384 SHA512 SMP SSH TCG TCP TDX TLS
-		TPM TTL TTY UDP UI UID URI URL USB UTF8 UUID VCPU VCPUs VFIO VLAN VM VNC VSOCK XBZRLE XTS
-		X509`
-	for word := range strings.FieldsSeq(list) {
-		initialisms[strings.ToLower(word)] = word
+// runTogether are the words that the schema runs together and Go does not. The last line has the words
+// that the schema writes in two ways and Go in one.
+const runTogether = `
+	AddFD AkCipher AuthZ BlockStats CANBus CloseFD CPUStats DBus DevID DHCPStart DiskStats DNSSearch
+	DumpDTB FDName FDSet FDSets FSInfo GetFD HubID HubPort HWVersion IOThread IOThreads IOType
+	IOWait IVGen KeyID ListFile MACAddr MaxCPUs MRConfigID MROwner MROwnerConfig MultiFD NoCOW
+	NodeID NVQs OSInfo PasswordID PVShutdown RAMBlock ReadOnly SaveVM SMBServer SocketCAN SoftIRQ
+	SPICEPort SPICEVMC SSLVerify VDAgent VhostFD VhostFDs VMExit VMState
+	Mem Netdev Netfilter Qcow Virtio`
+
+// spellings are both lists, by the words in small letters.
+var spellings = func() map[string]string {
+	all := map[string]string{}
+	for word := range strings.FieldsSeq(initialisms + runTogether) {
+		all[strings.ToLower(word)] = word
 	}
+	return all
+}()
+
+// exceptions are the names of the schema that the rules give a wrong Go name, or one that is taken.
+var exceptions = []struct{ name, goName, reason string }{
+	{"can-offline", "CanOffline", "can is the verb here and the bus elsewhere"},
+	{"CpuS390State", "CPUS390State", "the capital is not that of CPUs"},
+	{"CxlCorErrorType", "CXLCorErrorType", "cor is correctable here and copy-on-read elsewhere"},
 }
 
-// goName joins the words of a schema's name in Go's way.
+// goName is a name of the schema in Go.
 func goName(name string) string {
+	for _, e := range exceptions {
+		if e.name == name {
+			return e.goName
+		}
+	}
+	return joinWords(name)
+}
+
+func joinWords(name string) string {
+	if name == strings.ToUpper(name) {
+		name = strings.ToLower(name) // an event's name, or a constant in C's manner
+	}
 	var b strings.Builder
-	for _, word := range strings.FieldsFunc(name, isSeparator) {
-		appendWord(&b, goWord(word))
+	for _, part := range strings.FieldsFunc(name, isSeparator) {
+		for part != "" {
+			word, rest := cutWord(part)
+			appendWord(&b, goWord(word))
+			part = rest
+		}
 	}
 	return b.String()
 }
 
 func isSeparator(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+
+// cutWord cuts the first word off a part of a name without separators. That is the longest word with
+// a spelling that ends before a capital. If there is none, the capitals mark it: QCryptoKey is Q,
+// Crypto and Key.
+func cutWord(part string) (word, rest string) {
+	for end := len(part); end > 0; end-- {
+		if end < len(part) && !isUpper(part[end]) {
+			continue
+		}
+		if _, ok := spelling(part[:end]); ok {
+			return part[:end], part[end:]
+		}
+	}
+	for end := 1; end < len(part); end++ {
+		if isUpper(part[end]) && (!isUpper(part[end-1]) || end+1 < len(part) && !isUpper(part[end+1])) {
+			return part[:end], part[end:]
+		}
+	}
+	return part, ""
+}
+
+// spelling returns a word as spellings has it, with or without a number behind.
+func spelling(word string) (string, bool) {
+	lower := strings.ToLower(word)
+	if s, ok := spellings[lower]; ok {
+		return s, true
+	}
+	number := strings.IndexFunc(word, unicode.IsDigit)
+	if number < 1 || strings.ContainsFunc(word[number:], unicode.IsUpper) {
+		return "", false
+	}
+	s, ok := spellings[lower[:number]]
+	return s + word[number:], ok
+}
+
+func goWord(word string) string {
+	if s, ok := spelling(word); ok {
+		return s
+	}
+	return strings.ToUpper(word[:1]) + word[1:]
+}
 
 // appendWord adds a word to a name, which two numbers keep a separator in.
 func appendWord(b *strings.Builder, word string) {
@@ -72,29 +162,36 @@ func appendWord(b *strings.Builder, word string) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-func goWord(word string) string {
-	lower := strings.ToLower(word)
-	if s, ok := initialisms[lower]; ok {
-		return s
+func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
+
+// plainTypeName is the Go name of a type as it stands in the schema, or as the language makes it for
+// the branches of simple unions.
+func plainTypeName(name string) string { return exported(goName(strings.TrimPrefix(name, "q_obj_"))) }
+
+// commandArgs are the Go names of a schema's commands, with the name of the type that is one with the
+// command in Go, "" if there is none.
+func commandArgs(schema *qapi.Schema) map[string]string {
+	args := map[string]string{}
+	for _, c := range schema.Commands() {
+		name := commandName(c)
+		if _, taken := args[name]; taken {
+			continue
+		}
+		args[name] = ""
+		if hasNamedArg(c) && plainTypeName(c.Arg.Head().Name) == name && !c.NoGen {
+			args[name] = c.Arg.Head().Name
+		}
 	}
-	if word == strings.ToUpper(word) {
-		word = lower // an event's name, or a constant in C's manner
-	}
-	return strings.ToUpper(word[:1]) + word[1:]
+	return args
 }
 
-// typeName is the Go name of a type. Only the types that the language makes implicitly, for
-// the branches of simple unions, have names that are none in Go.
-func typeName(d qapi.Definition) string {
-	name := strings.TrimPrefix(d.Head().Name, "q_obj_")
-	if strings.ContainsFunc(name, isSeparator) {
-		words := strings.FieldsFunc(name, isSeparator)
-		for i, w := range words {
-			words[i] = strings.ToUpper(w[:1]) + w[1:]
-		}
-		return exported(strings.Join(words, ""))
+// typeName is the Go name of a type.
+func (b *builder) typeName(d qapi.Definition) string {
+	name := plainTypeName(d.Head().Name)
+	if arg, taken := b.commandArgs[name]; taken && arg != d.Head().Name {
+		return name + "Result"
 	}
-	return strings.ToUpper(name[:1]) + name[1:]
+	return name
 }
 
 // constantName is the name of a value's constant. Only a server's name can be one without a letter
@@ -152,7 +249,7 @@ func fileName(module string) string {
 var methodNames = map[string]bool{
 	"Do": true, "MarshalJSON": true, "String": true, "EventName": true,
 	"EncodeMembers": true, "EncodeValue": true, "DecodeMember": true, "DecodeValue": true,
-	"DecodeBranch": true,
+	"DecodeBranch": true, "Discriminator": true,
 }
 
 // fieldName is the name of the field for a member or an alternative.
@@ -167,7 +264,7 @@ func fieldName(member string) string {
 // constants returns the names of an enum's constants, by value.
 func (b *builder) constants(d *qapi.Enum) map[string]string {
 	if b.constantsOf[d] == nil {
-		name := typeName(d)
+		name := b.typeName(d)
 		b.constantsOf[d] = keepApart(b, d.Values, func(v *qapi.EnumValue) (string, string) {
 			return v.Name, constantName(name, v.Name)
 		})
@@ -187,7 +284,7 @@ func keepApart[T any](b *builder, all []T, name func(T) (wire, goName string)) m
 	for _, t := range all {
 		wire, goName := name(t)
 		if b.whole.ServerNames {
-			goName = scope.free(goName, goName)
+			goName = scope.free(goName)
 			scope[goName] = wire
 		}
 		found[wire] = goName
@@ -208,17 +305,18 @@ func (n names) take(name, what string) error {
 	return nil
 }
 
-// free returns the first of two candidates that nothing has claimed, or the second one with a
-// number.
-func (n names) free(first, second string) string {
-	name := first
-	for i := 1; ; i++ {
-		if _, ok := n[name]; !ok {
+// free returns the first of the candidates that nothing has claimed, or the last one with a number.
+func (n names) free(candidates ...string) string {
+	for _, name := range candidates {
+		if _, taken := n[name]; !taken {
 			return name
 		}
-		name = second
-		if i > 1 {
-			name += strconv.Itoa(i)
+	}
+	last := candidates[len(candidates)-1]
+	for i := 2; ; i++ {
+		name := last + strconv.Itoa(i)
+		if _, taken := n[name]; !taken {
+			return name
 		}
 	}
 }

@@ -231,7 +231,7 @@ func (s *sampler) alternateRules() comment {
 	literal := s.alternate(a, 0)
 	name, _, _ := strings.Cut(literal[strings.Index(literal, "{")+1:], ":")
 	c = append(c, code("v := "+literal, "if v."+name+" != nil {", "fmt.Println(*v."+name+")", "}"))
-	return append(c, "If a server sends a value of another kind, no field is set.")
+	return append(c, "If a server sends a value of another kind, the field "+a.other+" holds it as JSON.")
 }
 
 func (s *sampler) eventRules() comment {
@@ -396,11 +396,13 @@ func (s *sampler) secretRules() comment {
 	}
 	c := comment{
 		"# Secrets",
-		"The method String of a type with a secret, such as a password, shows *** in its place. JSON does not hide secrets. " +
-			"The comment of a field says whether it is a secret.",
+		"The method String of a type with a secret, such as a password, shows *** in its place. JSON does not hide secrets: " +
+			"[encoding/json.Marshal] writes them. The comment of a field says whether it is a secret.",
 	}
+	text := ""
 	if ok {
-		c = append(c, code("v := "+s.request(found), "fmt.Println(v)"))
+		text = code("v := "+s.request(found), "fmt.Println(v)", `slog.Info("sending", "request", qmp.Redacted(v))`)
 	}
+	c = append(c, example("[qmp.Redacted] prints and marshals a value of any type without secrets, as JSON, also for package slog", text)...)
 	return append(c, "The client's log and trace hide secrets in the same way.")
 }

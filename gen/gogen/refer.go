@@ -75,7 +75,7 @@ func (n *namer) link(name string) (string, bool) {
 	case *qapi.Event:
 		return "[" + n.b.events[d] + "]", true
 	case qapi.Definition:
-		return "[" + typeName(d) + "]", true
+		return "[" + n.b.typeName(d) + "]", true
 	}
 	return "", false
 }

@@ -12,7 +12,7 @@ import (
 
 // typeSentences begin the comment of a type.
 func (b *builder) typeSentences(d qapi.Definition) []string {
-	name := typeName(d)
+	name := b.typeName(d)
 	sentences := []string{name + " is " + schemaName(d, name) + "."}
 	var send, receive []string
 	for _, c := range b.schema.Commands() {
@@ -23,7 +23,7 @@ func (b *builder) typeSentences(d qapi.Definition) []string {
 		default:
 			send = append(send, link)
 		}
-		if used, ok := element(c.Returns).(qapi.Definition); ok && used == d {
+		if used, ok := elementOf(c.Returns).(qapi.Definition); ok && used == d {
 			receive = append(receive, "["+b.commands[c]+"]")
 		}
 	}
@@ -48,17 +48,6 @@ func schemaName(d qapi.Definition, name string) string {
 	}
 }
 
-// element is the type of an array's elements; of other types it is the type.
-func element(t qapi.Type) qapi.Type {
-	for {
-		a, ok := t.(*qapi.Array)
-		if !ok {
-			return t
-		}
-		t = a.Element
-	}
-}
-
 // commandSentences begin the comment of a command; the subject is the type or the method.
 func (b *builder) commandSentences(subject string, d *qapi.Command) []string {
 	does := subject + " executes " + d.Name
@@ -72,13 +61,13 @@ func (b *builder) commandSentences(subject string, d *qapi.Command) []string {
 func (b *builder) resultText(t qapi.Type) string {
 	switch t := t.(type) {
 	case *qapi.Array:
-		if _, ok := element(t).(qapi.Definition); !ok {
+		if _, ok := elementOf(t).(qapi.Definition); !ok {
 			return "a " + b.goType(t).code().GoString()
 		}
 		return "a list of " + b.resultText(t.Element)
 	case qapi.Definition:
 		if t.Head().Module != nil {
-			return "[" + typeName(t) + "]"
+			return "[" + b.typeName(t) + "]"
 		}
 	}
 	switch name := b.goType(t).code().GoString(); name {

@@ -37,7 +37,7 @@ var trees = []struct{ name, main string }{
 	{"guest", schema.Guest},
 }
 
-// TestCommitted checks the packages in the tree: what is sent and what is received.
+// TestCommitted checks the packages in the tree.
 func TestCommitted(t *testing.T) {
 	root := moduleRoot(t)
 	o := newOverlay(t, root, "committed")
@@ -59,29 +59,22 @@ func TestCommitted(t *testing.T) {
 	o.run()
 }
 
-// TestBothCodecs generates the packages with code for both directions for all types, and checks
-// that values of every type come back from the wire.
-func TestBothCodecs(t *testing.T) {
-	root := moduleRoot(t)
-	checkBothCodecs(t, "both", filepath.Join(root, "testdata/schema/10.2"))
-}
-
-// TestOtherVersions does the same for QEMU's own schemas of other versions.
+// TestOtherVersions checks packages that are generated from QEMU's own schemas of other versions.
 func TestOtherVersions(t *testing.T) {
 	for _, version := range qemutest.SourceVersions {
 		t.Run(version, func(t *testing.T) {
-			checkBothCodecs(t, "other", qemutest.Source(t, version))
+			checkTree(t, qemutest.Source(t, version))
 		})
 	}
 }
 
-func checkBothCodecs(t *testing.T, folder, dir string) {
-	o := newOverlay(t, moduleRoot(t), folder)
+func checkTree(t *testing.T, dir string) {
+	o := newOverlay(t, moduleRoot(t), "other")
 	for _, tree := range trees {
 		main := filepath.Join(dir, tree.main)
 		s, err := qapi.Load(main, nil)
 		require.NoError(t, err)
-		files, err := gogen.Generate(s, gogen.Options{Package: tree.name, Codec: gogen.CodecBoth})
+		files, err := gogen.Generate(s, gogen.Options{Package: tree.name})
 		require.NoError(t, err)
 		for name, data := range files {
 			o.add(path.Join(tree.name, name), data)
@@ -90,7 +83,6 @@ func checkBothCodecs(t *testing.T, folder, dir string) {
 			name:   tree.name,
 			path:   o.path + "/" + tree.name,
 			schema: fmt.Sprintf("schematest.Load(t, %q)", main),
-			both:   true,
 			types:  exportedTypes(t, files),
 		})
 	}
@@ -131,7 +123,6 @@ type checked struct {
 	name   string
 	path   string // to import it by
 	schema string // the expression for it
-	both   bool   // it has both codecs
 	types  []string
 }
 
@@ -178,8 +169,8 @@ import (
 
 func Test_%s(t *testing.T) {
 	t.Parallel()
-	p := &schematest.Package{Schema: %s, Both: %t}
-`, c.path, c.name, c.schema, c.both)
+	p := &schematest.Package{Schema: %s}
+`, c.path, c.name, c.schema)
 	b.WriteString("\tfor _, pointer := range []any{\n")
 	for _, name := range c.types {
 		fmt.Fprintf(&b, "\t\t(*%s.%s)(nil),\n", c.name, name)

@@ -115,6 +115,15 @@ func (t *scalar) encodeOptional(g *jen.Group, name string, p place) {
 	g.Id("e").Dot(t.opt).Call(jen.Lit(name), jen.Id(p.expr))
 }
 
+// decodeNew uses the decoder's method for an optional member, if it has one.
+func (t *scalar) decodeNew(g *jen.Group, p place) {
+	if t.opt == "" || t.opt == "OptSecret" {
+		t.value.decodeNew(g, p)
+		return
+	}
+	g.Id("d").Dot(t.opt).Call(p.address())
+}
+
 func (t *scalar) withOptional(method string) *scalar {
 	t.opt = method
 	return t
@@ -231,6 +240,7 @@ func (t *enumType) encodeOptional(g *jen.Group, name string, p place) {
 type structType struct {
 	name      string
 	alternate bool
+	codec
 }
 
 func (t *structType) code() *jen.Statement { return jen.Id(t.name) }
@@ -240,7 +250,11 @@ func (t *structType) encode(g *jen.Group, chain *jen.Statement, p place) {
 		g.Id(p.expr + ".EncodeValue").Call(chain)
 		return
 	}
-	g.Add(chain.Dot("Object").Call(p.address()))
+	method := "Marshal"
+	if t.sent {
+		method = "Object"
+	}
+	g.Add(chain.Dot(method).Call(p.address()))
 }
 
 func (t *structType) encodeOptional(g *jen.Group, name string, p place) { encodeIf(t, g, name, p) }
@@ -250,7 +264,11 @@ func (t *structType) decode(g *jen.Group, p place) {
 		g.Id(p.expr + ".DecodeValue").Call(jen.Id("d"))
 		return
 	}
-	g.Id("d.Object").Call(p.address())
+	method := "d.Unmarshal"
+	if t.received {
+		method = "d.Object"
+	}
+	g.Id(method).Call(p.address())
 }
 
 func (t *structType) decodeNew(g *jen.Group, p place) {

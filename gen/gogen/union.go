@@ -17,7 +17,7 @@ func (b *builder) unionWithImplicit(d *qapi.Union) ([]decl, error) {
 	}
 	decls := []decl{u}
 	for _, t := range implicitTypes(d) {
-		if b.done[t] {
+		if b.done[t] || b.vanishes(t) {
 			continue
 		}
 		b.done[t] = true
@@ -31,7 +31,7 @@ func (b *builder) unionWithImplicit(d *qapi.Union) ([]decl, error) {
 }
 
 // branchInterface is the name of the interface of a union's branches.
-func branchInterface(d *qapi.Union) string { return typeName(d) + "Branch" }
+func (b *builder) branchInterface(d *qapi.Union) string { return b.typeName(d) + "Branch" }
 
 func (b *builder) union(d *qapi.Union) (*object, error) {
 	o, err := b.object(d)
@@ -44,7 +44,7 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 		return nil, fmt.Errorf("%s: union %s has the discriminator %s of the type %s, which qapigen has no Go enum for",
 			d.Pos, d.Name, d.Discriminator.Name, tag.Name)
 	}
-	u := &union{iface: branchInterface(d), marker: "is" + o.name + "Branch"}
+	u := &union{iface: b.branchInterface(d), marker: "is" + o.name + "Branch"}
 	for _, f := range o.fields {
 		scope[f.name] = f.wire
 		if f.wire == d.Discriminator.Name {
@@ -70,15 +70,112 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 			continue
 		}
 		value.seen = cmp.Or(qapi.SeenIn(tag, br.Value), br.Type.Head().Doc.Seen(""))
-		typ := typeName(br.Type)
+		typ, data := b.typeName(br.Type), goType(nil)
+		if b.vanishes(br.Type) {
+			m := dataMember(br.Type)
+			data, typ = b.goType(m.Type), b.dataName(d, br, m.Type)
+		}
 		i, ok := index[typ]
 		if !ok {
 			i = len(u.branches)
 			index[typ] = i
-			u.branches = append(u.branches, branch{typ: typ})
+			u.branches = append(u.branches, branch{typ: typ, data: data})
 		}
 		u.branches[i].values = append(u.branches[i].values, value)
 	}
+}
+
+// Until 5.2 QAPI had simple unions, whose branches are the member "data" of the object. Since then each
+// of their branches is a struct with the one member "data". The Go types of such a wrapper and of its
+// member would say the same twice: the branch is the data itself, and the wrapper vanishes.
+
+// dataMember returns the member of a wrapper, nil if a type is none.
+func dataMember(t qapi.ObjectType) *qapi.Member {
+	s, ok := t.(*qapi.Struct)
+	if !ok || !strings.HasSuffix(strings.ToLower(s.Name), "wrapper") || len(s.AllMembers()) != 1 {
+		return nil
+	}
+	m := s.AllMembers()[0]
+	if m.Name != "data" || m.Optional || isBuiltin(m.Type, "any", "null") {
+		return nil
+	}
+	return m
+}
+
+// findWrappers finds the wrappers that vanish: those of which every use is a branch, of a union that
+// has no branch of the data's type beside them.
+func (b *builder) findWrappers() {
+	b.wrappers = map[qapi.Type]bool{}
+	used := map[qapi.Type]bool{}
+	use := func(t qapi.Type) {
+		used[elementOf(t)] = true
+	}
+	for _, d := range allTypes(b.whole) {
+		switch d := d.(type) {
+		case *qapi.Union:
+			b.addWrappers(d, use)
+		case *qapi.Struct:
+			if d.Base != nil {
+				use(d.Base)
+			}
+		case *qapi.Alternate:
+			for _, a := range d.Alternatives {
+				use(a.Type)
+			}
+		}
+		if o := objectOf(d); o != nil {
+			for _, m := range o.AllMembers() {
+				use(m.Type)
+			}
+		}
+	}
+	for _, c := range b.whole.Commands() {
+		use(c.Arg)
+		use(c.Returns)
+	}
+	for _, e := range b.whole.Events() {
+		use(e.Arg)
+	}
+	for t := range b.wrappers {
+		if used[t] {
+			delete(b.wrappers, t)
+		}
+	}
+}
+
+// addWrappers adds the wrappers of a union, or uses them if the union has another branch of the same
+// data.
+func (b *builder) addWrappers(u *qapi.Union, use func(qapi.Type)) {
+	flat := map[qapi.Type]bool{}
+	for _, br := range u.Branches {
+		flat[br.Type] = true
+	}
+	for _, br := range u.Branches {
+		if br.Type == nil {
+			continue
+		}
+		if m := dataMember(br.Type); m != nil {
+			b.wrappers[br.Type] = true
+			if o, ok := m.Type.(qapi.ObjectType); ok && flat[o] {
+				use(br.Type)
+			}
+		}
+	}
+}
+
+// vanishes reports whether a definition is a wrapper that vanishes.
+func (b *builder) vanishes(d any) bool {
+	t, ok := d.(qapi.Type)
+	return ok && b.wrappers[t]
+}
+
+// dataName is the name of the type of a branch's data. For data whose type has no name in Go, which cannot
+// have methods, one is defined.
+func (b *builder) dataName(u *qapi.Union, br *qapi.Branch, t qapi.Type) string {
+	if d, ok := t.(qapi.Definition); ok {
+		return b.typeName(d)
+	}
+	return b.typeName(u) + exported(goName(br.Value))
 }
 
 // unsent are the values that discriminators have if a server does not send them: there the union

@@ -49,7 +49,7 @@ needs to compile, the QEMU whose names the types of a server get, and the dialec
 }
 
 func tellAbout() about {
-	a := about{Version: "(devel)", Go: runtime.Version(), Runtime: "wire.GeneratedV2", Names: embeddedVersion}
+	a := about{Version: "(devel)", Go: runtime.Version(), Runtime: "wire.GeneratedV3", Names: embeddedVersion}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		a.Version = info.Main.Version
 	}

@@ -51,7 +51,6 @@ func TestCompletion(t *testing.T) {
 		{"generate -on", []string{"-only"}, "-out", noFile},
 		{"generate -schema ?", []string{"json"}, "", jsonFiles},
 		{"generate -out ?", nil, "", folders},
-		{"generate -codec ?", []string{"needed", "both"}, "", noFile},
 		{"generate -schema " + path + " -only st", []string{"stop"}, "cont", noSpace},
 		{"generate -schema " + path + " -only stop,", []string{"stop,cont", "stop,STOPPED"}, "stop", noSpace},
 		{"generate -only device_", []string{"device_add", "device_del"}, "", noSpace},

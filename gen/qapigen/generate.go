@@ -14,7 +14,7 @@ import (
 
 // newGenerate makes the subcommand that emits Go for a schema.
 func newGenerate() *cobra.Command {
-	var schema, names, out, codec string
+	var schema, names, out string
 	var also []string
 	var asJSON bool
 	var opts gogen.Options
@@ -70,7 +70,7 @@ were recovered, and from where, and which are new.
 				opts.Also, err = loosen(cmd.Context(), s, also)
 				return s, err
 			}
-			if err := done.generate(cmd.Context(), load, codec, opts); err != nil || !asJSON {
+			if err := done.generate(cmd.Context(), load, opts); err != nil || !asJSON {
 				return err
 			}
 			return writeJSON(cmd.OutOrStdout(), done)
@@ -84,8 +84,6 @@ were recovered, and from where, and which are new.
 		"another `SOURCE`, whose server the package is for as well: what it does not send becomes optional; may be given several times")
 	flags.StringVar(&opts.Package, "package", "", "the `NAME` of the Go package")
 	flags.StringVar(&out, "out", "", "the `DIR` to write the package to")
-	flags.StringVar(&codec, "codec", "needed",
-		"which types get code for the wire: needed (encoders for what is sent, decoders for what is received) or both (both for all)")
 	flags.StringVar(&opts.Version, "qemu-version", "",
 		"the QEMU `VERSION` that the files name (default: the server's, or from the file VERSION of the schema's tree, or beside an answer)")
 	flags.BoolVar(&opts.Docs, "docs", false,
@@ -96,7 +94,7 @@ were recovered, and from where, and which are new.
 		cobra.CheckErr(cmd.MarkFlagRequired(name))
 	}
 	for name, complete := range map[string]completer{
-		"schema": completeFiles, "names": completeFiles, "also": completeFiles, "out": completeFolders, "codec": completeFrom("needed", "both"),
+		"schema": completeFiles, "names": completeFiles, "also": completeFiles, "out": completeFolders,
 	} {
 		cobra.CheckErr(cmd.RegisterFlagCompletionFunc(name, complete))
 	}
@@ -104,15 +102,7 @@ were recovered, and from where, and which are new.
 }
 
 // generate makes the package. It writes nothing before everything is known to be right.
-func (done *outcome) generate(ctx context.Context, load func(*gogen.Options) (*qapi.Schema, error), codec string, opts gogen.Options) error {
-	switch codec {
-	case "needed":
-		opts.Codec = gogen.CodecNeeded
-	case "both":
-		opts.Codec = gogen.CodecBoth
-	default:
-		return &usageError{fmt.Sprintf("-codec %s: want needed or both", codec)}
-	}
+func (done *outcome) generate(ctx context.Context, load func(*gogen.Options) (*qapi.Schema, error), opts gogen.Options) error {
 	if opts.Version != "" && !versionPattern.MatchString(opts.Version) {
 		return &usageError{fmt.Sprintf("-qemu-version %s: want a version such as 10.2.0", opts.Version)}
 	}

@@ -159,7 +159,6 @@ func TestGenerateUsage(t *testing.T) {
 		args       []string
 	}{
 		{"no flags", `"out", "package", "schema" not set`, nil},
-		{"codec", "-codec some: want needed or both", []string{"-schema", schema, "-package", "p", "-out", "o", "-codec", "some"}},
 		{"version", "-qemu-version ten", []string{"-schema", schema, "-package", "p", "-out", "o", "-qemu-version", "ten"}},
 		{"argument", `generate takes flags only, and here is the argument "more"`, []string{"-schema", schema, "-package", "p", "-out", "o", "more"}},
 	} {

@@ -154,14 +154,14 @@ func {{.Name}}Talk(ctx context.Context, c *qmp.Client) error {
 		return fmt.Errorf("nodes: %v", nodes)
 	}
 {{if .New}}	_, err = {{.Name}}.ChardevAdd{ID: "chardev", Backend: {{.Name}}.ChardevBackend{
-		Type: {{.Name}}.ChardevBackendKindNull, Branch: &{{.Name}}.ChardevCommonWrapper{},
+		Type: {{.Name}}.ChardevBackendKindNull, Branch: &{{.Name}}.ChardevCommon{},
 	}}.Do(ctx, c)
 	if err != nil {
 		return err
 	}
 	err = {{.Name}}.ObjectAdd{
 		QOMType: {{.Name}}.ObjectTypeMonitorHMP, ID: "monitor",
-		Branch: &{{.Name}}.ObjectOptionsMonitorHmp{Chardev: "chardev"},
+		Branch: &{{.Name}}.ObjectOptionsMonitorHMP{Chardev: "chardev"},
 	}.Do(ctx, c)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func TestOddNames(t *testing.T) {
 
 	module := newModule(t)
 	for name, args := range map[string][]string{
-		"odd":  {"generate", "-codec", "both", "-schema", answer},
+		"odd":  {"generate", "-schema", answer},
 		"live": {"generate", "-schema", "unix:" + s.Addr()},
 		"some": {"generate", "-schema", answer, "-only", "3com_reset,gone.now"},
 	} {
@@ -128,6 +128,6 @@ func main() {
 	fmt.Println(d.End(), options.X9lives, options.AB, options.AB2, options.X, options)
 	fmt.Println(odd.BlockdevAdd{Options: odd.BlockdevAddOptions{Branch: &options}})
 	fmt.Println(odd.FeatureX3comResetFast1, odd.FeatureX3comResetOptionsX9livesUnUsual)
-	_, _, _ = live.X3comResetCommand{}, some.X3comResetCommand2{}, some.GoneNowEvent2{}
+	_, _, _ = live.X3comReset2{}, some.X3comReset3{}, some.GoneNowEvent2{}
 }
 `

@@ -15,7 +15,7 @@ import (
 // deadly are commands that end a running QEMU, by both of their names, and what to send instead.
 var deadly = map[string]string{
 	"query-named-block-nodes": "query-blockstats with query-nodes",
-	"QueryNamedBlockNodes":    "QueryBlockstats with QueryNodes",
+	"QueryNamedBlockNodes":    "QueryBlockStats with QueryNodes",
 }
 
 // TestDeadlyCommands holds that no hand-written code sends such a command. Its tests may.
@@ -39,7 +39,7 @@ func TestDeadlyCommands(t *testing.T) {
 
 func TestDeadlyFaults(t *testing.T) {
 	require.Equal(t, []string{
-		"x.go:3:17 names QueryNamedBlockNodes, which ends QEMU: send QueryBlockstats with QueryNodes",
+		"x.go:3:17 names QueryNamedBlockNodes, which ends QEMU: send QueryBlockStats with QueryNodes",
 		"x.go:4:11 names query-named-block-nodes, which ends QEMU: send query-blockstats with query-nodes",
 	}, deadlyFaults(t, "x.go", `package x // query-named-block-nodes
 import "qemu"

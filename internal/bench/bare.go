@@ -55,7 +55,7 @@ func bareText(path string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// assertsRuntime recognizes "const _ = wire.GeneratedV2".
+// assertsRuntime recognizes "const _ = wire.GeneratedV3".
 func assertsRuntime(d *ast.GenDecl) bool {
 	v, ok := d.Specs[0].(*ast.ValueSpec)
 	return ok && v.Names[0].Name == "_"

@@ -19,7 +19,7 @@ func blockdevAdd() *qemu.BlockdevOptions {
 		Cache:    &qemu.BlockdevCacheOptions{Direct: new(true)},
 		Branch: &qemu.BlockdevOptionsFile{
 			Filename: "/srv/images/data1.qcow2",
-			AIO:      new(qemu.BlockdevAioOptionsNative),
+			AIO:      new(qemu.BlockdevAIOOptionsNative),
 		},
 	}
 	format := &qemu.BlockdevOptions{

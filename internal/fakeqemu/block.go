@@ -75,7 +75,7 @@ func (m *Machine) blockdevDel(args *arguments) (any, error) {
 }
 
 func (m *Machine) info(n node) qemu.BlockDeviceInfo {
-	return qemu.BlockDeviceInfo{File: n.file, NodeName: new(n.name), Drv: n.driver, Ro: n.readOnly}
+	return qemu.BlockDeviceInfo{File: n.file, NodeName: new(n.name), Drv: n.driver, RO: n.readOnly}
 }
 
 // queryStats lists the nodes, with query-nodes also those that no device uses. There is no

@@ -31,7 +31,7 @@ func (m *Machine) queryCPUs(*arguments) (any, error) {
 	all := []qemu.HotpluggableCPU{}
 	for place := int64(m.places) - 1; place >= 0; place-- {
 		cpu := qemu.HotpluggableCPU{Type: CPUType, VCPUsCount: 1,
-			Props: qemu.CpuInstanceProperties{SocketID: new(place), CoreID: new(int64(0))}}
+			Props: qemu.CPUInstanceProperties{SocketID: new(place), CoreID: new(int64(0))}}
 		if id := m.cpuIn(place); id != "" {
 			cpu.QOMPath = new("/machine/peripheral/" + id)
 		}
@@ -42,7 +42,7 @@ func (m *Machine) queryCPUs(*arguments) (any, error) {
 
 // refusedByACPI tells what a guest does that keeps a CPU or memory.
 func (m *Machine) refusedByACPI(id string) {
-	m.Event(qemu.EventACPIDeviceOst, map[string]any{"info": map[string]any{
+	m.Event(qemu.EventACPIDeviceOST, map[string]any{"info": map[string]any{
 		"device": id, "slot": "0", "slot-type": "CPU", "source": 3, "status": 0x80,
 	}})
 }

@@ -26,7 +26,7 @@ func (m *Machine) addFd(args *arguments) (any, error) {
 		id = *args.FdsetID
 	}
 	m.sets[id] = append(m.sets[id], descriptor{args.files[0], args.Opaque})
-	return qemu.AddfdInfo{FdsetID: id, Fd: int64(args.files[0].Fd())}, nil
+	return qemu.AddFDInfo{FDSetID: id, FD: int64(args.files[0].Fd())}, nil
 }
 
 func (m *Machine) removeFd(args *arguments) (any, error) {
@@ -40,11 +40,11 @@ func (m *Machine) removeFd(args *arguments) (any, error) {
 }
 
 func (m *Machine) queryFdsets(*arguments) (any, error) {
-	sets := []qemu.FdsetInfo{}
+	sets := []qemu.FDSetInfo{}
 	for _, id := range slices.Sorted(maps.Keys(m.sets)) {
-		info := qemu.FdsetInfo{FdsetID: id}
+		info := qemu.FDSetInfo{FDSetID: id}
 		for _, d := range m.sets[id] {
-			info.Fds = append(info.Fds, qemu.FdsetFdInfo{Fd: int64(d.file.Fd()), Opaque: new(d.opaque)})
+			info.FDs = append(info.FDs, qemu.FDSetFDInfo{FD: int64(d.file.Fd()), Opaque: new(d.opaque)})
 		}
 		sets = append(sets, info)
 	}

@@ -1,11 +1,15 @@
 package schematest
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -91,4 +95,58 @@ func (e encoder) arg(b []byte, arg any) []byte {
 		return append(b, ']')
 	}
 	panic(fmt.Sprintf("no encoding for a %T", arg))
+}
+
+// argOf is the Go value that JSON is decoded to where no schema types it.
+func argOf(text []byte) any {
+	d := jsontext.NewDecoder(bytes.NewReader(text))
+	return nextArg(d)
+}
+
+func nextArg(d *jsontext.Decoder) any {
+	switch d.PeekKind() {
+	case '[':
+		token(d)
+		elements := []any{}
+		for d.PeekKind() != ']' {
+			elements = append(elements, nextArg(d))
+		}
+		token(d)
+		return elements
+	case '{':
+		token(d)
+		args := qmp.Args{}
+		for d.PeekKind() != '}' {
+			var name string
+			if err := json.Unmarshal([]byte(value(d)), &name); err != nil {
+				panic(err)
+			}
+			args[name] = nextArg(d)
+		}
+		token(d)
+		return args
+	case '0':
+		return numberArg(value(d))
+	default:
+		var v any
+		if err := json.Unmarshal([]byte(value(d)), &v); err != nil {
+			panic(err)
+		}
+		return v
+	}
+}
+
+// numberArg is an int or a uint64 if the text is one, a float64 if that is written like the text, or else the
+// text.
+func numberArg(text string) any {
+	if i, err := strconv.ParseInt(text, 10, 64); err == nil && strconv.FormatInt(i, 10) == text {
+		return int(i)
+	}
+	if u, err := strconv.ParseUint(text, 10, 64); err == nil && strconv.FormatUint(u, 10) == text {
+		return u
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil && string(appendNumber(nil, f)) == text {
+		return f
+	}
+	return qmp.RawJSON(text)
 }

@@ -1,6 +1,7 @@
 package schematest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -22,12 +23,7 @@ func decode(s subject, text []byte) (reflect.Value, error) {
 	}()
 	p := reflect.New(s.goType)
 	d := wire.NewDecoder(text)
-	switch v := p.Interface().(type) {
-	case wire.MemberDecoder:
-		d.Object(v)
-	case decoder:
-		v.DecodeValue(d)
-	}
+	d.Generated(p.Interface())
 	return p.Elem(), d.End()
 }
 
@@ -67,6 +63,19 @@ func (b *bindings) undecided(g *generator, s subject, turn int) error {
 	}
 	if d := diff(got, b.value(s, doc)); d != "" {
 		return fmt.Errorf("%s\nin %s", d, text)
+	}
+	if !s.need.json {
+		return nil
+	}
+	again := reflect.New(s.goType)
+	if text, err = toJSON(got.Interface()); err == nil {
+		err = json.Unmarshal(text, again.Interface())
+	}
+	if err != nil {
+		return err
+	}
+	if d := diff(settled(again.Elem()), settled(got)); d != "" {
+		return fmt.Errorf("after JSON: %s\nin %s", d, text)
 	}
 	return nil
 }

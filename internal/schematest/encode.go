@@ -44,6 +44,9 @@ func (e encoder) value(b []byte, t qapi.Type, v reflect.Value, secret bool) []by
 				return e.value(b, a.Type, v.Field(i), false)
 			}
 		}
+		if other := v.Field(len(t.Alternatives)); !other.IsNil() {
+			return appendCompact(b, other.Bytes())
+		}
 		panic(t.Name + " without a value is not valid for sending")
 	default:
 		b = e.members(append(b, '{'), t.(qapi.ObjectType), v)
@@ -80,7 +83,9 @@ func (e encoder) members(b []byte, t qapi.ObjectType, v reflect.Value) []byte {
 		f := v.Field(i)
 		switch {
 		case isUnion && m.Name == u.Discriminator.Name:
-			b = appendQuote(name(b, m.Name), e.tag(u, v))
+			if tag, sent := e.tag(u, v); sent {
+				b = appendQuote(name(b, m.Name), tag)
+			}
 		case m.Optional && f.IsNil():
 		default:
 			secret := e.mask && e.secrets[Secret{t.Head().Name, m.Name}]
@@ -101,20 +106,27 @@ func (e encoder) members(b []byte, t qapi.ObjectType, v reflect.Value) []byte {
 	if held.Type() == e.rawBranch {
 		return e.args(b, held.Field(0).Interface().(qmp.Args))
 	}
-	branch, _ := findBranch(u, e.tag(u, v))
+	tag, _ := e.tag(u, v)
+	branch, _ := findBranch(u, tag)
+	if m := e.data(branch); m != nil {
+		return e.value(name(b, m.Name), m.Type, held, false)
+	}
 	return e.members(b, branch.Type, held)
 }
 
 // tag is the discriminator to send: the one that is set, or the one that the type of the branch
-// stands for.
-func (b *bindings) tag(u *qapi.Union, v reflect.Value) string {
+// stands for. A RawBranch may have none.
+func (b *bindings) tag(u *qapi.Union, v reflect.Value) (tag string, sent bool) {
 	if tag := v.Field(tagIndex(u)).String(); tag != "" {
-		return tag
+		return tag, true
 	}
 	held := v.Field(v.NumField() - 1).Elem().Elem().Type()
+	if held == b.rawBranch {
+		return "", false
+	}
 	for _, branch := range u.Branches {
-		if branch.Type != nil && b.goType(branch.Type) == held {
-			return branch.Value
+		if branch.Type != nil && b.branchType(u, branch) == held {
+			return branch.Value, true
 		}
 	}
 	panic(u.Name + " without a discriminator is not valid for sending")

@@ -29,7 +29,7 @@ func (x decoding) holds(text []byte) error {
 		return errors.New("what is not JSON is decoded")
 	}
 	want := settled(got)
-	for _, r := range rewrites(text, isAny(x.typ)) {
+	for _, r := range rewrites(text, isUntyped(x.typ)) {
 		got, err := x.decode(r.text)
 		if err != nil {
 			return fmt.Errorf("%s: %w: %q", r.name, err, r.text)

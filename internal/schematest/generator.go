@@ -202,6 +202,7 @@ func (g *generator) branch(o *objectDraft, u *qapi.Union) {
 		}
 	}
 	if value == "" {
+		o.others = nil // a union may have a branch without a discriminator
 		return
 	}
 	n := g.quoted(value)

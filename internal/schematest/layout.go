@@ -7,12 +7,20 @@ import (
 
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
 // layouts checks all types: each is as it should be, and is somebody's.
 func (b *bindings) layouts(subjects []subject) error {
 	var wrong []error
 	owned := map[reflect.Type]bool{b.rawBranch: true}
+	for _, u := range b.Schema.Unions() {
+		for _, branch := range u.Branches {
+			if branch.Type != nil {
+				owned[b.branchType(u, branch)] = true
+			}
+		}
+	}
 	for _, s := range subjects {
 		owned[s.goType] = true
 		if err := b.layout(s); err != nil {
@@ -56,7 +64,7 @@ func (b *bindings) layout(s subject) error {
 		if !w.mandatory {
 			want += ",omitzero"
 		}
-		if tag := f.Tag.Get("json"); s.received && tag != want && f.Type != extraType {
+		if tag := f.Tag.Get("json"); tag != want && w.member != "" {
 			return fmt.Errorf("field %s for %s has the tag %q", f.Name, w.member, tag)
 		}
 	}
@@ -69,15 +77,28 @@ func (b *bindings) layout(s subject) error {
 // extraType is the type of the field for members that the schema does not declare.
 var extraType = reflect.TypeFor[qmp.Args]()
 
+// rawType is the type of the field of an alternate for values of other kinds.
+var rawType = reflect.TypeFor[qmp.RawJSON]()
+
 func (b *bindings) codecs(s subject) error {
-	sent := s.goType.Implements(marshaler) && s.goType.Implements(stringer)
-	decodes := memberDecoder
-	if _, ok := s.typ.(*qapi.Alternate); ok {
-		decodes = valueDecoder
+	p := reflect.PointerTo(s.goType)
+	has := need{
+		sent:        p.Implements(reflect.TypeFor[wire.MemberEncoder]()),
+		received:    p.Implements(reflect.TypeFor[wire.MemberDecoder]()),
+		marshaled:   p.Implements(reflect.TypeFor[wire.MemberMarshaler]()),
+		unmarshaled: p.Implements(reflect.TypeFor[wire.MemberUnmarshaler]()),
+		json:        s.goType.Implements(marshaler) && p.Implements(unmarshaler),
+		text:        s.goType.Implements(stringer),
 	}
-	received := reflect.PointerTo(s.goType).Implements(decodes)
-	if sent != s.sent || received != s.received {
-		return fmt.Errorf("is encoded: %v, want %v; is decoded: %v, want %v", sent, s.sent, received, s.received)
+	want := s.need
+	if _, ok := s.typ.(*qapi.Alternate); ok {
+		if !p.Implements(valueEncoder) || !p.Implements(valueDecoder) {
+			return errors.New("is not encoded, or not decoded")
+		}
+		want = need{json: want.json, text: want.text}
+	}
+	if has != want {
+		return fmt.Errorf("has the methods %+v, and should have %+v", has, want)
 	}
 	return nil
 }
@@ -96,6 +117,7 @@ func (b *bindings) fields(s subject) []field {
 		for _, a := range t.Alternatives {
 			fields = append(fields, field{"", b.optional(a.Type), false})
 		}
+		fields = append(fields, field{"", rawType, false})
 	case qapi.ObjectType:
 		for _, m := range t.AllMembers() {
 			typ := b.goType(m.Type)
@@ -132,7 +154,7 @@ func (b *bindings) branches(u *qapi.Union, f reflect.StructField) error {
 		if branch.Type == nil {
 			continue
 		}
-		if t := b.goType(branch.Type); t == nil || !reflect.PointerTo(t).Implements(f.Type) {
+		if t := b.branchType(u, branch); t == nil || !reflect.PointerTo(t).Implements(f.Type) {
 			return fmt.Errorf("branch %s: field %s does not take a %s", branch.Value, f.Name, branch.Type.TypeName())
 		}
 	}

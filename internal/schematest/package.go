@@ -24,10 +24,6 @@ type Package struct {
 	// DecodeEvent is the function of that name; nil if the schema has no events.
 	DecodeEvent func(qmp.RawEvent) (qmp.EventData, error)
 
-	// Both says that every type has code for both directions, not only for what is sent or
-	// received.
-	Both bool
-
 	// Unsent holds the value that decoding gives the discriminator of a union if a server did not
 	// send it, by the name of the union; those that get a RawBranch are not in it.
 	Unsent map[string]string
@@ -41,41 +37,43 @@ type Secret struct{ Owner, Member string }
 
 // The interfaces that tell what a type can do.
 var (
-	marshaler     = reflect.TypeFor[json.Marshaler]()
-	stringer      = reflect.TypeFor[fmt.Stringer]()
-	eventData     = reflect.TypeFor[qmp.EventData]()
-	memberDecoder = reflect.TypeFor[wire.MemberDecoder]()
-	valueDecoder  = reflect.TypeFor[decoder]()
+	marshaler    = reflect.TypeFor[json.Marshaler]()
+	unmarshaler  = reflect.TypeFor[json.Unmarshaler]()
+	stringer     = reflect.TypeFor[fmt.Stringer]()
+	valueEncoder = reflect.TypeFor[wire.ValueEncoder]()
+	eventData    = reflect.TypeFor[qmp.EventData]()
+	valueDecoder = reflect.TypeFor[wire.ValueDecoder]()
 )
-
-// decoder is an alternate that is received.
-type decoder interface{ DecodeValue(d *wire.Decoder) }
 
 // bindings is the way from definitions of a schema to Go types.
 type bindings struct {
 	*Package
-	byName    map[string]reflect.Type // by the Go name
+	byName    map[string]reflect.Type // by the Go name, as squash makes it
+	requests  map[string]string       // the types that are one with a command, by the squashed name of the command; "" if none is
 	commands  map[string]reflect.Type // by the command's name
 	events    map[string]reflect.Type // by the event's name
 	rawBranch reflect.Type
 	secrets   map[Secret]bool
-	reach     reach
-	server    *testServer
+	needs     needs
 }
 
-// bind finds out which Go type is whose. Commands and events say so themselves; a type has its
-// name in the schema.
+// bind finds out which Go type is whose. Commands and events say so themselves. A type has its name in
+// the schema but for case, with the suffix Result if a command has that name.
 func bind(p *Package) (*bindings, error) {
 	b := &bindings{
 		Package:  p,
 		byName:   map[string]reflect.Type{},
+		requests: map[string]string{},
 		commands: map[string]reflect.Type{},
 		events:   map[string]reflect.Type{},
 		secrets:  map[Secret]bool{},
-		reach:    reached(p.Schema),
 	}
 	for _, t := range p.Types {
-		b.byName[t.Name()] = t
+		name := squash(t.Name())
+		if other := b.byName[name]; other != nil {
+			return nil, fmt.Errorf("%s and %s differ in case only", other, t)
+		}
+		b.byName[name] = t
 		if _, ok := t.MethodByName("Do"); ok {
 			name, err := commandName(t)
 			if err != nil {
@@ -90,10 +88,18 @@ func bind(p *Package) (*bindings, error) {
 			b.events[reflect.New(t).Interface().(qmp.EventData).EventName()] = t
 		}
 	}
-	b.rawBranch = b.byName["RawBranch"]
+	for _, c := range p.Schema.Commands() {
+		arg := ""
+		if c.Arg != nil && squash(c.Arg.TypeName()) == squash(c.Name) {
+			arg = c.Arg.TypeName()
+		}
+		b.requests[squash(c.Name)] = arg
+	}
+	b.rawBranch = b.byName["rawbranch"]
 	for _, s := range p.Secrets {
 		b.secrets[s] = true
 	}
+	b.needs = b.findNeeds()
 	return b, nil
 }
 
@@ -128,14 +134,14 @@ func execute(request reflect.Value, x executor) (result reflect.Value, err error
 	return result, err
 }
 
-// typeName is the name in Go of a type of the schema.
-func typeName(schema string) string {
-	name := strings.TrimPrefix(schema, "q_obj_")
-	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	for i, w := range words {
-		words[i] = strings.ToUpper(w[:1]) + w[1:]
-	}
-	return strings.Join(words, "")
+// squash is what a name of the schema and the Go name for it have in common.
+func squash(name string) string {
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, strings.TrimPrefix(name, "q_obj_")))
 }
 
 var builtins = map[string]reflect.Type{
@@ -171,5 +177,9 @@ func (b *bindings) goType(t qapi.Type) reflect.Type {
 	if t, ok := builtins[t.TypeName()]; ok {
 		return t
 	}
-	return b.byName[typeName(t.TypeName())]
+	name := squash(t.TypeName())
+	if arg, taken := b.requests[name]; taken && arg != t.TypeName() {
+		name += "result"
+	}
+	return b.byName[name]
 }

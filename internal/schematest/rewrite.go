@@ -51,8 +51,8 @@ func rewrites(text []byte, untyped bool) []rewrite {
 	})})
 }
 
-// isAny tells whether the values of a type, or its elements, are any JSON.
-func isAny(t qapi.Type) bool {
+// isUntyped tells whether the values of a type, or its elements, are any JSON.
+func isUntyped(t qapi.Type) bool {
 	if a, ok := t.(*qapi.Array); ok {
 		t = a.Element
 	}

@@ -25,7 +25,7 @@ const sampleSchema = `
 { 'struct': 'Named', 'data': { 'name': 'str' } }
 { 'alternate': 'Either', 'data': { 's': 'str', 'i': 'Item', 'n': 'null' } }
 { 'command': 'pick', 'data': 'Choice', 'boxed': true, 'returns': ['Either'], 'allow-oob': true }
-{ 'event': 'PICKED', 'data': { 'what': 'Kind' } }
+{ 'event': 'PICKED', 'data': { 'what': 'Kind', '*choice': 'Choice' } }
 `
 
 // fault is the mistake that the code below makes.
@@ -43,7 +43,7 @@ type Item struct {
 	Key  *string  `json:"key,omitzero"`
 }
 
-func (v *Item) EncodeMembers(e *wire.Encoder) {
+func (v *Item) MarshalMembers(e *wire.Encoder) {
 	if fault == "a member has another name" {
 		e.Name("ident").String(v.ID)
 	} else {
@@ -107,7 +107,13 @@ func (v *Item) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 func (v Item) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v Item) String() string               { return qmp.Format(&v) }
+func (v *Item) UnmarshalJSON(text []byte) error {
+	if fault != "what was there before stays" {
+		*v = Item{}
+	}
+	return qmp.Unmarshal(text, v)
+}
+func (v Item) String() string { return qmp.Format(&v) }
 
 type Extra struct {
 	X qmp.RawJSON `json:"x"`
@@ -134,7 +140,11 @@ func (v *Extra) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 func (v Extra) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v Extra) String() string               { return qmp.Format(&v) }
+func (v *Extra) UnmarshalJSON(text []byte) error {
+	*v = Extra{}
+	return qmp.Unmarshal(text, v)
+}
+func (v Extra) String() string { return qmp.Format(&v) }
 
 type Named struct {
 	Name string `json:"name"`
@@ -150,25 +160,18 @@ func (v *Named) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 1
 }
 
-func (v Named) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v Named) String() string               { return qmp.Format(&v) }
-
 type RawBranch struct{ Members qmp.Args }
 
 func (b *RawBranch) EncodeMembers(e *wire.Encoder) { b.Members.EncodeMembers(e) }
 
 func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
-	if b.Members == nil {
-		b.Members = qmp.Args{}
-	}
-	b.Members[string(name)] = qmp.RawJSON(d.Raw())
-	return wire.Unnumbered
+	return b.Members.UnmarshalMember(d, name)
 }
 
 type Choice struct {
-	Kind   Kind         `json:"kind"`
-	ID     *int64       `json:"id,omitzero"`
-	Branch ChoiceBranch `json:",omitzero"`
+	Kind   Kind   `json:"kind"`
+	ID     *int64 `json:"id,omitzero"`
+	Branch ChoiceBranch
 }
 
 type ChoiceBranch interface {
@@ -212,62 +215,81 @@ func (v *Choice) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "kind":
 		v.Kind = Kind(d.Enum())
+		if fault == "the discriminator has to come first" {
+			v.Branch = v.newBranch()
+		}
 		return 1
 	case "id":
 		v.ID = new(d.Int64())
 		return 2
 	default:
-		// So that a member before the discriminator gets no second chance.
-		if fault == "the discriminator has to come first" && v.Kind == "" {
-			d.Skip()
+		if fault == "the discriminator has to come first" && v.Branch != nil && v.Branch.DecodeMember(d, name) != 0 {
 			return wire.Unnumbered
 		}
 	}
 	return 0
 }
 
-func (v *Choice) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
+func (v *Choice) Discriminator() string {
+	if fault == "the discriminator has to come first" {
+		return "the kind, which is not looked for"
 	}
-	if v.Kind == "" && (!end || fault == "members without a discriminator are lost") {
-		return nil, false
+	return "kind"
+}
+
+func (v *Choice) DecodeBranch() wire.MemberDecoder {
+	if fault == "the discriminator has to come first" {
+		return nil
 	}
+	v.Branch = v.newBranch()
+	return v.Branch
+}
+
+func (v *Choice) newBranch() ChoiceBranch {
 	switch v.Kind {
-	case "a", "b":
-		v.Branch = new(Extra)
-	case "c":
-		v.Branch = new(Named)
-	case "none":
-		return nil, true
-	default:
-		if fault == "an unknown branch is dropped" {
-			return nil, true
+	case "":
+		if fault == "members without a discriminator are lost" {
+			return nil
 		}
-		v.Branch = new(RawBranch)
+	case "a", "b":
+		return new(Extra)
+	case "c":
+		return new(Named)
+	case "none":
+		return nil
 	}
-	return v.Branch, true
+	if fault == "an unknown branch is dropped" {
+		return nil
+	}
+	return new(RawBranch)
 }
 
 func (v Choice) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v Choice) String() string               { return qmp.Format(&v) }
+func (v *Choice) UnmarshalJSON(text []byte) error {
+	*v = Choice{}
+	return qmp.Unmarshal(text, v)
+}
+func (v Choice) String() string { return qmp.Format(&v) }
 
 type Either struct {
-	S *string   `json:",omitzero"`
-	I *Item     `json:",omitzero"`
-	N *qmp.Null `json:",omitzero"`
+	S     *string
+	I     *Item
+	N     *qmp.Null
+	Other qmp.RawJSON
 }
 
 func (v *Either) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.S != nil && (v.I == nil && v.N == nil || fault == "two alternatives are sent as one"):
+	case v.S != nil && (v.I == nil && v.N == nil && v.Other == nil || fault == "two alternatives are sent as one"):
 		e.String(*v.S)
-	case v.I != nil && v.S == nil && v.N == nil:
-		e.Object(v.I)
-	case v.N != nil && v.S == nil && v.I == nil:
+	case v.I != nil && v.S == nil && v.N == nil && v.Other == nil:
+		e.Marshal(v.I)
+	case v.N != nil && v.S == nil && v.I == nil && v.Other == nil:
 		e.Null()
+	case v.Other != nil && v.S == nil && v.I == nil && v.N == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of S, I, N must be set")
+		e.Fail("exactly one of S, I, N, Other must be set")
 	}
 }
 
@@ -288,19 +310,26 @@ func (v *Either) DecodeValue(d *wire.Decoder) {
 		if fault == "there is a panic" {
 			panic("a number")
 		}
-		d.Skip()
+		v.Other = d.Raw()
 	default:
-		d.Skip()
+		if fault == "a value of another kind is lost" {
+			d.Skip()
+			return
+		}
+		v.Other = d.Raw()
 	}
 }
 
-func (v Either) MarshalJSON() ([]byte, error) { return qmp.MarshalValue(&v) }
-func (v Either) String() string               { return qmp.FormatValue(&v) }
+func (v Either) MarshalJSON() ([]byte, error)     { return qmp.Marshal(&v) }
+func (v *Either) UnmarshalJSON(text []byte) error { return qmp.Unmarshal(text, v) }
+func (v Either) String() string                   { return qmp.Format(&v) }
 
 type Pick Choice
 
-func (r Pick) MarshalJSON() ([]byte, error) { return qmp.Marshal((*Choice)(&r)) }
-func (r Pick) String() string               { return qmp.Format((*Choice)(&r)) }
+func (r *Pick) EncodeMembers(e *wire.Encoder)   { (*Choice)(r).EncodeMembers(e) }
+func (r Pick) MarshalJSON() ([]byte, error)     { return qmp.Marshal(&r) }
+func (r *Pick) UnmarshalJSON(text []byte) error { return (*Choice)(r).UnmarshalJSON(text) }
+func (r Pick) String() string                   { return qmp.Format(&r) }
 
 func (r Pick) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Either, error) {
 	var v []Either
@@ -324,22 +353,24 @@ func (r Pick) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([
 }
 
 type PickedEvent struct {
-	What Kind `json:"what"`
+	What   Kind    `json:"what"`
+	Choice *Choice `json:"choice,omitzero"`
 }
-
-func (v *PickedEvent) EncodeMembers(e *wire.Encoder) { e.Name("what").String(string(v.What)) }
 
 func (v *PickedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
-	if string(name) != "what" {
-		return 0
+	switch string(name) {
+	case "what":
+		v.What = Kind(d.Enum())
+		return 1
+	case "choice":
+		v.Choice = new(Choice)
+		d.Object(v.Choice)
+		return 2
 	}
-	v.What = Kind(d.Enum())
-	return 1
+	return 0
 }
 
-func (*PickedEvent) EventName() string             { return "PICKED" }
-func (v PickedEvent) MarshalJSON() ([]byte, error) { return qmp.Marshal(&v) }
-func (v PickedEvent) String() string               { return qmp.Format(&v) }
+func (*PickedEvent) EventName() string { return "PICKED" }
 
 func decodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 	if raw.Name != "PICKED" || fault == "an event is not in the table" {
@@ -362,7 +393,6 @@ func sample(t testing.TB) *Package {
 			reflect.TypeFor[Either](), reflect.TypeFor[Pick](), reflect.TypeFor[PickedEvent](),
 		},
 		DecodeEvent: decodeEvent,
-		Both:        true,
 		Secrets:     []Secret{{"Item", "key"}},
 	}
 }

@@ -50,9 +50,6 @@ func settledArgs(args qmp.Args) qmp.Args {
 	if len(args) == 0 {
 		return nil
 	}
-	for name, arg := range args {
-		args[name] = withoutBlanks(arg.(qmp.RawJSON))
-	}
 	return args
 }
 

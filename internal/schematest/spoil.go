@@ -52,11 +52,13 @@ func spoilsBuiltin(v reflect.Value, t *qapi.Builtin) []spoiled {
 
 func (b *bindings) spoilsAlternate(v reflect.Value, t *qapi.Alternate) []spoiled {
 	all := []spoiled{v.SetZero}
-	for i, a := range t.Alternatives {
-		if f := v.Field(i); f.IsNil() {
+	for i := range v.NumField() {
+		f := v.Field(i)
+		switch {
+		case f.IsNil():
 			all = append(all, func() { f.Set(something(f.Type())) })
-		} else {
-			all = append(all, b.spoils(f, a.Type)...)
+		case i < len(t.Alternatives):
+			all = append(all, b.spoils(f, t.Alternatives[i].Type)...)
 		}
 	}
 	return all
@@ -90,11 +92,14 @@ func (b *bindings) spoilsObject(v reflect.Value, t qapi.ObjectType) []spoiled {
 	}
 	all = append(all, func() { last.Set(reflect.Zero(last.Elem().Type())) })
 	if held := last.Elem().Elem(); held.Type() != b.rawBranch {
-		branch, _ := findBranch(u, b.tag(u, v))
-		all = append(all, b.spoilsObject(held, branch.Type)...)
+		tagged, _ := b.tag(u, v)
+		branch, _ := findBranch(u, tagged)
+		if m := b.data(branch); m != nil {
+			all = append(all, b.spoils(held, m.Type)...)
+		} else {
+			all = append(all, b.spoilsObject(held, branch.Type)...)
+		}
 		all = append(all, func() { tag.SetString("no-such-branch") })
-	} else {
-		all = append(all, func() { tag.SetString("") })
 	}
 	return all
 }

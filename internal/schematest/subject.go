@@ -10,11 +10,11 @@ import (
 // subject is a Go type to be checked: that of a struct, a union or an alternate, a request, or
 // an event's data.
 type subject struct {
-	name           string    // of the definition
-	typ            qapi.Type // what its values are: an object type or an alternate
-	goType         reflect.Type
-	extra          bool // it takes members that the schema does not declare
-	sent, received bool // what code it has to have
+	name   string    // of the definition
+	typ    qapi.Type // what its values are: an object type or an alternate
+	goType reflect.Type
+	extra  bool // it takes members that the schema does not declare
+	need   need
 }
 
 // subjects lists the types that the schema says there are.
@@ -38,14 +38,14 @@ func (b *bindings) subjects() ([]subject, error) {
 func (b *bindings) definitions() []qapi.Definition {
 	var all []qapi.Definition
 	for _, d := range b.Schema.Definitions {
-		if _, ok := d.(*qapi.Enum); !ok {
+		if _, ok := d.(*qapi.Enum); !ok && !b.vanished(d) {
 			all = append(all, d)
 		}
 	}
 	seen := map[qapi.Type]bool{}
 	for _, u := range b.Schema.Unions() {
 		for _, branch := range u.Branches {
-			if t := branch.Type; t != nil && t.Head().Implicit && !seen[t] {
+			if t := branch.Type; t != nil && t.Head().Implicit && !seen[t] && !b.vanished(t) {
 				seen[t] = true
 				all = append(all, t)
 			}
@@ -66,27 +66,22 @@ func (b *bindings) enums() []*qapi.Enum {
 }
 
 func (b *bindings) subject(d qapi.Definition) subject {
-	s := subject{name: d.Head().Name}
+	s := subject{name: d.Head().Name, need: b.needs[d]}
 	switch d := d.(type) {
 	case qapi.Type:
 		s.typ, s.goType = d, b.goType(d)
-		s.sent, s.received = b.Both || b.reach.sent[d], b.Both || b.reach.received[d]
 	case *qapi.Command:
 		s.goType = b.commands[d.Name]
 		s.extra = d.NoGen && d.Arg != nil
 		s.typ = d.Arg
-		s.sent = b.Both || d.Arg != nil
 		if d.Arg == nil || d.Arg.Head().Implicit || d.NoGen {
 			s.typ = inline(d.Name, d.Arg)
-			s.received = b.Both
 		}
 	case *qapi.Event:
 		s.goType = b.events[d.Name]
 		s.typ = d.Arg
-		s.received = true
 		if d.Arg == nil || d.Arg.Head().Implicit {
 			s.typ = inline(d.Name, d.Arg)
-			s.sent = b.Both
 		}
 	}
 	return s

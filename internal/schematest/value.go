@@ -13,6 +13,15 @@ import (
 func (b *bindings) value(s subject, doc *node) reflect.Value {
 	v := reflect.New(s.goType).Elem()
 	b.set(v, s.typ, doc)
+	if s.extra {
+		rest := doc.members
+		for _, m := range s.typ.(qapi.ObjectType).AllMembers() {
+			_, rest = cut(rest, m.Name)
+		}
+		if len(rest) > 0 {
+			v.Field(v.NumField() - 1).Set(reflect.ValueOf(rawMembers(rest)))
+		}
+	}
 	return v
 }
 
@@ -35,10 +44,15 @@ func (b *bindings) set(v reflect.Value, t qapi.Type, doc *node) {
 			b.set(v.Index(i), t.Element, e)
 		}
 	case *qapi.Alternate:
+		other := true
 		for i, a := range t.Alternatives {
 			if hasKind(doc, a.Type.JSONKind()) {
 				b.set(v.Field(i), a.Type, doc)
+				other = false
 			}
+		}
+		if other {
+			v.Field(len(t.Alternatives)).SetBytes([]byte(doc.text))
 		}
 	case qapi.ObjectType:
 		b.setObject(v, t, doc.members)
@@ -109,8 +123,12 @@ func (b *bindings) setObject(v reflect.Value, t qapi.ObjectType, members []membe
 	}
 	switch branch, known := findBranch(u, tag.String()); {
 	case known && branch.Type != nil:
-		p := reflect.New(b.goType(branch.Type))
-		b.setObject(p.Elem(), branch.Type, rest)
+		p := reflect.New(b.branchType(u, branch))
+		if m := b.data(branch); m == nil {
+			b.setObject(p.Elem(), branch.Type, rest)
+		} else if value, _ := cut(rest, m.Name); value != nil {
+			b.set(p.Elem(), m.Type, value)
+		}
 		field.Set(p)
 	case !known:
 		p := reflect.New(b.rawBranch)
@@ -152,11 +170,11 @@ func findBranch(u *qapi.Union, value string) (branch *qapi.Branch, known bool) {
 	return nil, false
 }
 
-// rawMembers is what a RawBranch keeps of members. Those that a schema types have no blanks.
+// rawMembers is what a RawBranch keeps of members.
 func rawMembers(members []member) qmp.Args {
 	args := qmp.Args{}
 	for _, m := range members {
-		args[m.name] = qmp.RawJSON(m.value.append(nil, func() string { return "" }))
+		args[m.name] = argOf(m.value.append(nil, func() string { return "" }))
 	}
 	return args
 }

@@ -77,7 +77,11 @@ func (b *bindings) varyBranch(g *generator, v, field reflect.Value, u *qapi.Unio
 		raw.Elem().Field(0).Set(reflect.ValueOf(g.args(2)))
 		field.Set(raw)
 	case branch != nil && branch.Type != nil:
-		b.varyObject(g, field.Elem().Elem(), branch.Type)
+		if m := b.data(branch); m != nil {
+			b.vary(g, field.Elem().Elem(), m.Type)
+		} else {
+			b.varyObject(g, field.Elem().Elem(), branch.Type)
+		}
 		if b.onlyFor(u, branch) && g.oneIn(2) {
 			v.Field(tagIndex(u)).SetString("")
 		}
@@ -87,7 +91,7 @@ func (b *bindings) varyBranch(g *generator, v, field reflect.Value, u *qapi.Unio
 // onlyFor tells whether the type of the branch serves no other value of the discriminator.
 func (b *bindings) onlyFor(u *qapi.Union, branch *qapi.Branch) bool {
 	for _, other := range u.Branches {
-		if other != branch && other.Type == branch.Type {
+		if other != branch && other.Type != nil && b.branchType(u, other) == b.branchType(u, branch) {
 			return false
 		}
 	}

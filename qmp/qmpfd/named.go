@@ -25,7 +25,7 @@ func Send(ctx context.Context, x qmp.Executor, name string, f *os.File) error {
 	if err := checkSendable(f); err != nil {
 		return err
 	}
-	err := qemu.Getfd{Fdname: name}.Do(ctx, x, qmp.WithFile(f))
+	err := qemu.GetFD{FDName: name}.Do(ctx, x, qmp.WithFile(f))
 	if err != nil && qmp.MayHaveExecuted(err) {
 		return undone(ctx, err, func(ctx context.Context) error { return Close(ctx, x, name) })
 	}
@@ -47,7 +47,7 @@ func checkName(name string) error {
 // Close has QEMU close a descriptor that it was given under a name (closefd). A name that it does
 // not have, because something uses the descriptor or it was closed, is no error.
 func Close(ctx context.Context, x qmp.Executor, name string) error {
-	err := qemu.Closefd{Fdname: name}.Do(ctx, x)
+	err := qemu.CloseFD{FDName: name}.Do(ctx, x)
 	if errors.Is(err, qmp.ErrGeneric) {
 		return nil // closefd fails for no other reason
 	}

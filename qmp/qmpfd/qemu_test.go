@@ -29,7 +29,7 @@ type count struct {
 // counted counts. Both sides are done with what came before when an answer has come.
 func counted(t *testing.T, vm *qemutest.VM, c *qmp.Client) (n count) {
 	t.Helper()
-	sets, err := qemu.QueryFdsets{}.Do(t.Context(), c)
+	sets, err := qemu.QueryFDSets{}.Do(t.Context(), c)
 	require.NoError(t, err)
 	n.Sets = len(sets)
 	n.QEMU, err = vm.Fds()

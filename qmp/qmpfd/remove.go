@@ -32,7 +32,7 @@ func removeSets(ctx context.Context, x qmp.Executor, opaque string, only *int64)
 	}
 	var refusal error
 	for _, id := range sets {
-		err := qemu.RemoveFd{FdsetID: id}.Do(ctx, x)
+		err := qemu.RemoveFD{FDSetID: id}.Do(ctx, x)
 		switch {
 		case errors.Is(err, qmp.ErrGeneric):
 			refusal = err // of one that is gone, which the next look tells
@@ -56,10 +56,10 @@ func removeSets(ctx context.Context, x qmp.Executor, opaque string, only *int64)
 // findSets returns the numbers of the sets that have the text. A set that was removed and is in use
 // has no descriptors any more, and so no text.
 func findSets(ctx context.Context, x qmp.Executor, opaque string) (ids []int64, err error) {
-	all, err := qemu.QueryFdsets{}.Do(ctx, x)
+	all, err := qemu.QueryFDSets{}.Do(ctx, x)
 	for _, set := range all {
-		if slices.ContainsFunc(set.Fds, func(fd qemu.FdsetFdInfo) bool { return qmp.Value(fd.Opaque) == opaque }) {
-			ids = append(ids, set.FdsetID)
+		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return qmp.Value(fd.Opaque) == opaque }) {
+			ids = append(ids, set.FDSetID)
 		}
 	}
 	return ids, err

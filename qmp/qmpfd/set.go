@@ -47,14 +47,14 @@ func AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.Fil
 	}
 	var id *int64 // QEMU chooses a number for the first file, and the others join it
 	for _, f := range files {
-		added, err := qemu.AddFd{FdsetID: id, Opaque: &opaque}.Do(ctx, x, qmp.WithFile(f))
+		added, err := qemu.AddFD{FDSetID: id, Opaque: &opaque}.Do(ctx, x, qmp.WithFile(f))
 		if err != nil {
 			if id == nil && !qmp.MayHaveExecuted(err) {
 				return nil, err
 			}
 			return nil, undone(ctx, err, func(ctx context.Context) error { return removeSets(ctx, x, opaque, id) })
 		}
-		id = &added.FdsetID
+		id = &added.FDSetID
 	}
 	return &Set{x: x, id: *id, opaque: opaque, turn: make(chan struct{}, 1)}, nil
 }

@@ -114,21 +114,7 @@ func (c *conn) sendEvent(m eventMessage) {
 // marshal returns the bytes of a message, ended as QEMU's are. What cannot be marshalled
 // fails the test, and ends the connection so that nobody waits for it.
 func (c *conn) marshal(message any) []byte {
-	var err error
-	switch m := message.(type) {
-	case returnMessage:
-		m.Return, err = marshal(m.Return)
-		message = m
-	case eventMessage:
-		if m.Data != nil {
-			m.Data, err = marshal(m.Data)
-		}
-		message = m
-	}
-	var b []byte
-	if err == nil {
-		b, err = toJSON(message)
-	}
+	b, err := marshal(message)
 	if err != nil {
 		c.server.t.Errorf("qmptest: what is to be sent cannot be marshalled: %v", err)
 		c.close()

@@ -13,9 +13,7 @@ import (
 // TestReplyWithGeneratedValues replies with values of types that a server sends only: the bytes are
 // those of a server.
 func TestReplyWithGeneratedValues(t *testing.T) {
-	dimm := qemu.MemoryDeviceInfo{Type: "dimm", Branch: &qemu.PCDIMMDeviceInfoWrapper{
-		Data: qemu.PCDIMMDeviceInfo{ID: new("d0"), Size: 1 << 30, Memdev: "m0", Hotplugged: true},
-	}}
+	dimm := qemu.MemoryDeviceInfo{Type: "dimm", Branch: &qemu.PCDIMMDeviceInfo{ID: new("d0"), Size: 1 << 30, Memdev: "m0", Hotplugged: true}}
 	const dimmText = `{"type":"dimm","data":{"id":"d0","addr":0,"size":1073741824,"slot":0,"node":0,"memdev":"m0","hotplugged":true,"hotpluggable":false}}`
 	for name, test := range map[string]struct {
 		value any
@@ -30,14 +28,17 @@ func TestReplyWithGeneratedValues(t *testing.T) {
 		"a nil pointer":  {(*qemu.StatusInfo)(nil), `null`},
 		"an unknown branch": {qemu.ImageInfoSpecific{Type: "new", Branch: &qemu.RawBranch{Members: qmp.Args{"speedy": true}}},
 			`{"type":"new","speedy":true}`},
-		"no branch": {qemu.SevInfo{SEVType: "sev"},
+		"no branch": {qemu.SEVInfo{SEVType: "sev"},
 			`{"enabled":false,"api-major":0,"api-minor":0,"build-id":0,"state":"","sev-type":"sev"}`},
 		"an empty array of a mandatory member": {qemu.IOThreadInfo{}, `{"id":"","thread-id":0,"poll-max-ns":0,"poll-grow":0,"poll-shrink":0}`},
 		"alternates": {[]qemu.Stats{{Name: "a", Value: qemu.StatsValue{Scalar: new(uint64(0))}}, {Name: "b", Value: qemu.StatsValue{Boolean: new(false)}},
 			{Name: "c", Value: qemu.StatsValue{List: []uint64{}}}}, `[{"name":"a","value":0},{"name":"b","value":false},{"name":"c","value":[]}]`},
-		"no discriminator": {qemu.SevInfo{Branch: &qemu.RawBranch{Members: qmp.Args{"policy": 3}}},
+		"no discriminator": {qemu.SEVInfo{Branch: &qemu.RawBranch{Members: qmp.Args{"policy": 3}}},
 			`{"enabled":false,"api-major":0,"api-minor":0,"build-id":0,"state":"","policy":3}`},
 		"a type that is sent as well":     {qemu.SocketAddress{Type: "unix", Branch: &qemu.UnixSocketAddress{Path: "/s"}}, `{"type":"unix","path":"/s"}`},
+		"a test's struct":                 {struct{ Devices []qemu.MemoryDeviceInfo }{[]qemu.MemoryDeviceInfo{dimm}}, `{"Devices":[` + dimmText + `]}`},
+		"embedded":                        {struct{ qemu.StatusInfo }{}, `{"running":false,"status":""}`},
+		"a mandatory array that is nil":   {qemu.FDSetInfo{}, `{"fdset-id":0,"fds":[]}`},
 		"text that encoding/json escapes": {qemu.NameInfo{Name: new("<a&b>")}, `{"name":"<a&b>"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,28 +53,24 @@ func TestReplyWithGeneratedValues(t *testing.T) {
 
 // TestReplyThatNoServerSends refuses values that would arrive as something else, and says why.
 func TestReplyThatNoServerSends(t *testing.T) {
-	type list struct{ Devices []qemu.MemoryDeviceInfo }
-	type own struct{ qemu.StatusInfo }
 	cycle := []any{qemu.StatusInfo{}, nil}
 	cycle[1] = cycle
 	for name, test := range map[string]struct {
 		value any
 		want  string
 	}{
-		"no discriminator": {[]qemu.MemoryDeviceInfo{{Branch: &qemu.PCDIMMDeviceInfoWrapper{}}},
-			"[0]: discriminator is empty, and Branch holds a *qemu.PCDIMMDeviceInfoWrapper: set the discriminator"},
+		"no discriminator": {[]qemu.MemoryDeviceInfo{{Branch: &qemu.PCDIMMDeviceInfo{}}},
+			"discriminator is empty; the branch serves \"dimm\" or \"nvdimm\""},
 		"nothing": {qemu.MemoryDeviceInfo{}, "discriminator is empty"},
-		"another branch": {qemu.MemoryDeviceInfo{Type: "virtio-mem", Branch: &qemu.PCDIMMDeviceInfoWrapper{}},
-			`discriminator "virtio-mem" disagrees with Branch, which holds a *qemu.PCDIMMDeviceInfoWrapper`},
-		"a nil branch":   {qemu.MemoryDeviceInfo{Type: "dimm", Branch: (*qemu.PCDIMMDeviceInfoWrapper)(nil)}, "Branch holds a nil pointer"},
-		"no alternative": {[]qemu.Stats{{Name: "a"}}, "[0].value: exactly one field of qemu.StatsValue must be set, not 0"},
+		"another branch": {qemu.MemoryDeviceInfo{Type: "virtio-mem", Branch: &qemu.PCDIMMDeviceInfo{}},
+			`discriminator "virtio-mem" disagrees with the branch, which serves "dimm" or "nvdimm"`},
+		"a nil branch":   {qemu.MemoryDeviceInfo{Type: "dimm", Branch: (*qemu.PCDIMMDeviceInfo)(nil)}, "Branch holds a nil pointer"},
+		"no alternative": {[]qemu.Stats{{Name: "a"}}, "exactly one of Scalar, Boolean, List, Other must be set"},
 		"two alternatives": {qemu.Stats{Value: qemu.StatsValue{Scalar: new(uint64(1)), List: []uint64{1}}},
-			"value: exactly one field of qemu.StatsValue must be set, not 2"},
-		"no UTF-8":        {qemu.NameInfo{Name: new("\xff")}, "name: string is not valid UTF-8"},
-		"a test's struct": {list{[]qemu.MemoryDeviceInfo{{}}}, "a qmptest_test.list holds a value of a generated package"},
-		"embedded":        {own{}, "field StatusInfo of qmptest_test.own has no json tag: qapigen did not make this type"},
-		"a cycle":         {cycle, "the value contains itself"},
-		"a map's keys":    {map[int]qemu.StatusInfo{1: {}}, "its keys are no strings"},
+			"exactly one of Scalar, Boolean, List, Other must be set"},
+		"no UTF-8": {qemu.MemoryDeviceInfo{Type: "dimm", Branch: &qemu.PCDIMMDeviceInfo{Memdev: "\xff"}},
+			"data.memdev: string is not valid UTF-8"},
+		"a cycle": {cycle, "encountered a cycle"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, event := range []bool{false, true} {

@@ -5,9 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
 // A Request is a command that the client has sent.
@@ -26,7 +30,8 @@ type Request struct {
 	conn *conn
 }
 
-// Decode decodes the arguments with encoding/json, refusing those that v does not have.
+// Decode decodes the arguments into v, which points to a request of a generated package or to anything
+// else that encoding/json can decode. Arguments that v does not have are an error.
 func (r *Request) Decode(v any) error {
 	arguments := r.Arguments
 	if len(arguments) == 0 {
@@ -34,7 +39,54 @@ func (r *Request) Decode(v any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(arguments))
 	d.DisallowUnknownFields()
-	return d.Decode(v)
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, generated := v.(wire.MemberEncoder); !generated {
+		return nil
+	}
+	// UnmarshalJSON of a union skips what it does not know.
+	known, err := marshal(v)
+	if err != nil {
+		return err
+	}
+	return checkKnown(arguments, known)
+}
+
+// checkKnown checks that each member of the objects in got is in known, too.
+func checkKnown(got, known json.RawMessage) error {
+	g, err := decodeExactly(got)
+	if err != nil {
+		return err
+	}
+	k, err := decodeExactly(known)
+	if err != nil {
+		return err
+	}
+	return checkMembers(g, k)
+}
+
+func checkMembers(got, known any) error {
+	switch got := got.(type) {
+	case map[string]any:
+		known, _ := known.(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(got)) {
+			if _, ok := known[name]; !ok {
+				return fmt.Errorf("unknown argument %q", name)
+			}
+			if err := checkMembers(got[name], known[name]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		known, _ := known.([]any)
+		for i := range min(len(got), len(known)) {
+			if err := checkMembers(got[i], known[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Context ends when the server ends the connection, or the test does. That the client has left

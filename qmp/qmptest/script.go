@@ -46,12 +46,9 @@ func (e *Expectation) With(args any) *Expectation {
 	return e.change(func() { e.args, e.checked = args, true })
 }
 
-// Reply says what the command returns: anything that encoding/json can marshal, and values of
-// generated packages, alone or in maps, slices and pointers. The bytes are those that QEMU sends: a
-// union's branch is among the union's own members, and a mandatory member is there even if it is
-// zero. A value that no server can send fails the test: a union whose discriminator is empty or
-// disagrees with its branch, an alternate without a value, and a struct of the test's own with a
-// field for such a value.
+// Reply says what the command returns: anything that encoding/json can marshal, such as values of
+// generated packages. A value that cannot be marshalled fails the test: for example a union whose
+// discriminator is empty or disagrees with its branch, or an alternate without a value.
 func (e *Expectation) Reply(value any) *Expectation {
 	return e.Handle(Return(value))
 }

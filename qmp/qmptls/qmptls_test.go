@@ -121,7 +121,7 @@ func TestQEMU(t *testing.T) {
 		schema, err := qemu.QueryQMPSchema{}.Do(limit(t), c)
 		require.NoError(t, err)
 		require.Greater(t, len(schema), 500, "a reply of several TLS records")
-		require.ErrorIs(t, qemu.Getfd{Fdname: "x"}.Do(limit(t), c, qmp.WithFile(os.Stdin)), errors.ErrUnsupported)
+		require.ErrorIs(t, qemu.GetFD{FDName: "x"}.Do(limit(t), c, qmp.WithFile(os.Stdin)), errors.ErrUnsupported)
 		require.NoError(t, c.Close())
 
 		_, err = qmptls.Dial(limit(t), address, newAuthority(t).trust(), nil)

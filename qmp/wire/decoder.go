@@ -5,14 +5,14 @@ package wire
 // every loop ends. A Decoder belongs to one goroutine. It does not change the text, and keeps
 // nothing of it: what it returns is copied.
 type Decoder struct {
-	data    []byte // nil after a failure, so that every read finds the end
-	pos     int    // the cursor
-	depth   int    // open arrays and objects
-	late    []int  // offsets of members that wait for a discriminator; see Object
-	names   []int  // offsets of names in the objects that are open; see Object
-	scratch []byte // for strings with escapes
-	copied  copies // of the text, for strings without
-	err     *Error
+	data     []byte          // nil after a failure, so that every read finds the end
+	pos      int             // the cursor
+	depth    int             // open arrays and objects
+	branches []MemberDecoder // of the unions that are open; see Object
+	names    []int           // offsets of names in the objects that are open; see Object
+	scratch  []byte          // for strings with escapes
+	copied   copies          // of the text, for strings without
+	err      *Error
 }
 
 // NewDecoder returns a Decoder that reads value.
@@ -20,7 +20,7 @@ func NewDecoder(value []byte) *Decoder { return &Decoder{data: value} }
 
 // Reset makes d a new Decoder that reads value.
 func (d *Decoder) Reset(value []byte) {
-	*d = Decoder{data: value, late: d.late[:0], names: d.names[:0], scratch: d.scratch[:0]}
+	*d = Decoder{data: value, branches: d.branches[:0], names: d.names[:0], scratch: d.scratch[:0]}
 }
 
 // Err returns the first failure, an *Error, or nil.

@@ -6,17 +6,18 @@
 //
 // A [Decoder] reads one complete JSON value that somebody else has framed. A received type has
 // one method, DecodeMember, which decodes the value of one member and returns its number, 0 if it
-// does not know the name; the loop over the members is [Decoder.Object]. Nothing is parsed twice,
-// but for the members of a union that come before its discriminator: their places are recorded,
-// and they are read again once the discriminator is known.
+// does not know the name; the loop over the members is [Decoder.Object]. QEMU writes the members of
+// an object in the order of a hash table, so the discriminator of a union often comes late. Object
+// looks for it first, at the object's own level and without validating anything, and then reads all
+// members in one pass.
 //
 // The decoder is strict where a lax one would pass wrong data on: integers are exact and
 // checked against the range of their type, never going through a float; strings are checked
 // for valid UTF-8, complete surrogate pairs and bare control characters; nesting is bounded by
 // [MaxDepth]; and what is skipped is validated like what is used. It is lax where QEMU evolves:
 // unknown members are skipped, unknown enum values are passed through, and missing members are
-// left zero. If the discriminator of a union is missing, the union has a branch all the same: the
-// one of its DecodeBranch for that case, which gets the members that nobody else knows.
+// left zero. If the discriminator of a union is missing, its DecodeBranch can still create a
+// branch, which then reads the members that the union does not know.
 //
 // A repeated member is an error. If an object has two members of the same name, decoding fails at
 // the second one, whatever the member is (optional or not, a discriminator, common to a union or

@@ -14,14 +14,17 @@ type MemberDecoder interface {
 // Unnumbered is what DecodeMember returns for a member that it knows and that has no number.
 const Unnumbered = -1
 
-// UnionDecoder is a union. Its DecodeMember knows the common members and the discriminator.
-// DecodeBranch returns (nil, false) as long as the discriminator has not been read, then the
-// branch, which it creates once and which may be a union again; (nil, true) stands for a value
-// without a branch. If end is set, the object has ended without the discriminator: DecodeBranch
-// then creates the branch that takes the members which nobody has read.
+// UnionDecoder is a union. Its DecodeMember knows the common members, the discriminator among them.
+//
+// Discriminator returns the name of the discriminator. DecodeBranch is called once for an object,
+// before the members are read in their order: when DecodeMember has read the discriminator, wherever
+// it is in the object, or when the object has none. DecodeBranch creates the branch and returns what
+// reads the members that the union does not know, or nil if nothing does. The branch may be a union,
+// too.
 type UnionDecoder interface {
 	MemberDecoder
-	DecodeBranch(end bool) (branch MemberDecoder, decided bool)
+	Discriminator() string
+	DecodeBranch() MemberDecoder
 }
 
 // maxNumber is the greatest number that has a bit of its own in a word, where number 0 has none.
@@ -31,20 +34,21 @@ const maxNumber = 63
 const endOfObject = "a comma or the end of the object"
 
 // Object reads an object into m, which should be zero: members that are missing are left as
-// they are. A member that m does not know is offered to the branch of a union, and skipped if
-// nobody knows it. While the discriminator is missing, the members that may wait for it are
-// validated and their places recorded. They are read as soon as it is known, or, if it never
-// comes, when the object ends. The branch is created even if the object has none of its members.
-// Object fails if two members have the same name.
+// they are. If m is a union, Object looks for the discriminator first, so that the branch is there
+// when the members are read. The branch is created even if the object has none of its members. A
+// member that neither m nor a branch knows is skipped. Object fails if two members have the same
+// name.
 func (d *Decoder) Object(m MemberDecoder) {
-	union, _ := m.(UnionDecoder) // nil if it is none
-	waiting, level := len(d.late), 0
+	first := len(d.branches)
+	if union, ok := m.(UnionDecoder); ok {
+		d.decodeBranches(union)
+	}
 	numbers, names := uint64(0), names{first: len(d.names)} // of the members so far
 	for ok := d.open('{', '}', "an object"); ok; ok = d.more('}', endOfObject) {
 		start := d.pos
 		name := d.name()
 		if d.err != nil {
-			return
+			break
 		}
 		number := m.DecodeMember(d, name)
 		if uint(number-1) < maxNumber {
@@ -53,29 +57,31 @@ func (d *Decoder) Object(m MemberDecoder) {
 				d.failRepeated(start)
 			}
 			numbers |= bit
-		} else if names.at == 0 {
+			continue
+		}
+		if names.at == 0 {
 			names.at, names.one = start, name
 		} else {
 			names.add(d, name, start)
 		}
 		if number == 0 {
-			taken, waits, at := offer(d, union, name)
-			if !taken {
-				d.Skip()
-			}
-			if waits {
-				d.late, level = append(d.late, start), at
-				continue
-			}
-		}
-		if len(d.late) > waiting {
-			level = d.settle(union, waiting, level)
+			d.branchMember(first, name)
 		}
 	}
 	d.names = d.names[:names.first]
-	if union != nil {
-		d.finish(union, waiting, level)
+	clear(d.branches[first:]) // for the garbage collector
+	d.branches = d.branches[:first]
+}
+
+// branchMember lets the first branch that knows the member read it. The branches are d.branches from
+// first on. If none knows the member, branchMember skips it.
+func (d *Decoder) branchMember(first int, name []byte) {
+	for _, branch := range d.branches[first:] {
+		if branch.DecodeMember(d, name) != 0 {
+			return
+		}
 	}
+	d.Skip()
 }
 
 // names are the names of the members of one object that have no numbers. Most objects have none, or
@@ -158,93 +164,6 @@ func (d *Decoder) failRepeated(start int) {
 		d.name() // so that the path is that of the member
 		d.failAt(start, "repeated member")
 	}
-}
-
-// offer lets the first branch on the way from a union read a member that it knows. If no branch
-// does, the member is not taken. A member that may belong to a branch which is not decided yet
-// waits for the discriminator that comes after level known ones. Nothing takes it if union is nil.
-func offer(d *Decoder, union UnionDecoder, name []byte) (taken, waits bool, level int) {
-	for ; union != nil; level++ {
-		branch, known := union.DecodeBranch(false)
-		if !known {
-			return false, true, level
-		}
-		if branch == nil {
-			break
-		}
-		if branch.DecodeMember(d, name) != 0 {
-			return true, false, 0
-		}
-		union, _ = branch.(UnionDecoder)
-	}
-	return false, false, 0
-}
-
-// settle reads the members from d.late[waiting] on if more than level discriminators are known
-// by now, and returns how many are. After a failure there is no text to read them from.
-func (d *Decoder) settle(union UnionDecoder, waiting, level int) int {
-	for len(d.late) > waiting && d.err == nil {
-		known, _ := decided(union)
-		if known <= level {
-			break
-		}
-		level = known
-		d.replay(union, waiting)
-	}
-	return level
-}
-
-// decided counts the discriminators known on the way from a union through its branches. The
-// first union whose discriminator is not known is next, nil if there is none.
-func decided(union UnionDecoder) (level int, next UnionDecoder) {
-	for ; ; level++ {
-		branch, known := union.DecodeBranch(false)
-		if !known {
-			return level, union
-		}
-		if union, _ = branch.(UnionDecoder); union == nil {
-			return level + 1, nil
-		}
-	}
-}
-
-// finish creates the branches of which no member was there, and those whose discriminator never
-// came. These read the members from d.late[waiting] on.
-func (d *Decoder) finish(union UnionDecoder, waiting, level int) {
-	for {
-		level = d.settle(union, waiting, level)
-		before, next := decided(union)
-		if next == nil || d.err != nil {
-			break
-		}
-		next.DecodeBranch(true)
-		if after, _ := decided(union); after == before { // it has no branch for them
-			break
-		}
-	}
-	d.late = d.late[:waiting]
-}
-
-// replay offers the members from d.late[waiting] on again, now that one more branch is known, in
-// the order in which they came. Those that wait for yet another one are kept.
-func (d *Decoder) replay(union UnionDecoder, waiting int) {
-	end := d.pos
-	kept := waiting
-	for i, n := waiting, len(d.late); i < n; i++ {
-		start := d.late[i] // objects read below use what follows d.late[:n], and give it back
-		d.pos = start
-		name := d.name()
-		_, waits, _ := offer(d, union, name)
-		if d.err != nil {
-			return // the cursor stays where Fail put it
-		}
-		if waits {
-			d.late[kept] = start
-			kept++
-		}
-	}
-	d.late = d.late[:kept]
-	d.pos = end
 }
 
 // name reads a member's name and the colon.

@@ -47,3 +47,23 @@ func (e *Encoder) OptUint(name string, v *uint64) {
 		e.Name(name).Uint(*v)
 	}
 }
+
+// OptString reads a string into a new variable that *v points to.
+//
+//go:noinline
+func (d *Decoder) OptString(v **string) { *v = new(d.String()) }
+
+// OptBool reads true or false into a new variable that *v points to.
+//
+//go:noinline
+func (d *Decoder) OptBool(v **bool) { *v = new(d.Bool()) }
+
+// OptInt reads an integer into a new variable that *v points to.
+//
+//go:noinline
+func (d *Decoder) OptInt(v **int64) { *v = new(d.Int64()) }
+
+// OptUint reads an integer into a new variable that *v points to.
+//
+//go:noinline
+func (d *Decoder) OptUint(v **uint64) { *v = new(d.Uint64()) }

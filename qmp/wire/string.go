@@ -41,8 +41,7 @@ func (c *copies) part(data []byte, start, end int) string {
 		return c.text[from : end-c.start]
 	}
 	c.n++
-	// Members that waited for a discriminator are read out of order: what is behind is not copied
-	// anew.
+	// A discriminator may be read before what precedes it: what is behind is not copied anew.
 	if c.n <= copyAfter || end-start > copyMost || start < c.start {
 		return string(data[start:end])
 	}

@@ -217,15 +217,11 @@ func (v *schemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *schemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
+func (v *schemaInfo) Discriminator() string { return "meta-type" }
+
+func (v *schemaInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.MetaType {
 	case "":
-		if !end {
-			return nil, false
-		}
 		v.Branch = new(rawBranch)
 	case "object":
 		v.Branch = new(schemaObject)
@@ -233,10 +229,8 @@ func (v *schemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 		v.Branch = new(schemaEnum)
 	case "command":
 		v.Branch = new(schemaCommand)
-	default:
-		return nil, true
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
 type schemaObject struct {

@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// Tag returns the discriminator to send for a union whose Branch has a type that serves the
-// given values: the one that was set when it is among them, or, when none was set, the only
-// value there is. No values stand for a type that serves all: then any discriminator will do.
-// Everything else is a failure, and so is a Branch that holds a nil pointer.
+// Tag returns the discriminator to write for a union whose Branch has a type that serves the given
+// values: the discriminator that was set, if it is among them, or, if none was set, the only value.
+// Without values the type serves any discriminator, and a union without one: of this nothing is
+// written. Everything else is a failure, and so is a Branch that holds a nil pointer.
 func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
 	if isNil {
 		e.Fail("Branch holds a nil pointer")
@@ -20,7 +20,7 @@ func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
 	case tag != "":
 		e.Fail("discriminator " + strconv.Quote(tag) + " disagrees with the branch, which serves " + list(values))
 	case len(values) == 0:
-		e.Fail("discriminator is empty")
+		return noTag
 	case len(values) == 1:
 		return values[0]
 	default:
@@ -29,8 +29,16 @@ func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
 	return ""
 }
 
-// Discriminator writes a union's discriminator as a member. An empty one is a failure.
+// noTag is the tag of a union that a server sent without one. No discriminator has this character: QEMU
+// takes no string with it.
+const noTag = "\x00"
+
+// Discriminator writes a union's discriminator, which [Encoder.Tag] returned or which was set, as a
+// member. An empty one is a failure.
 func (e *Encoder) Discriminator(name, tag string) {
+	if tag == noTag {
+		return
+	}
 	e.Name(name)
 	if tag == "" {
 		e.Fail("discriminator is empty")

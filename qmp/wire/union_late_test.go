@@ -40,17 +40,14 @@ func (v *nest) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *nest) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	switch {
-	case v.branch != nil:
-		return v.branch, true
-	case v.kind == "" && (!end || v.level == lastNest):
-		return nil, false
-	case v.kind != "more" && v.kind != "" || v.level == lastNest:
-		return nil, true
+func (v *nest) Discriminator() string { return fmt.Sprint("kind", v.level) }
+
+func (v *nest) DecodeBranch() wire.MemberDecoder {
+	if v.kind != "more" && v.kind != "" || v.level == lastNest {
+		return nil
 	}
 	v.branch = &nest{level: v.level + 1}
-	return v.branch, true
+	return v.branch
 }
 
 // inEveryOrder calls f with each order of the members. It uses Heap's algorithm.

@@ -40,9 +40,9 @@ func TestAgents(t *testing.T) {
 		now, err := guest.GuestGetTime{}.Do(ctx, g)
 		require.NoError(t, err)
 		require.InDelta(t, time.Now().UnixNano(), now, float64(time.Hour))
-		status, err := guest.GuestFsfreezeStatusCommand{}.Do(ctx, g)
+		status, err := guest.GuestFsfreezeStatus{}.Do(ctx, g)
 		require.NoError(t, err)
-		require.Equal(t, guest.GuestFsfreezeStatusThawed, status)
+		require.Equal(t, guest.GuestFsfreezeStatusResultThawed, status)
 
 		// A reply of some size, and one with a value for each kind of type.
 		path := filepath.Join(t.TempDir(), "file")
@@ -50,7 +50,7 @@ func TestAgents(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, text, 0o600))
 		handle, err := guest.GuestFileOpen{Path: path}.Do(ctx, g)
 		require.NoError(t, err)
-		read, err := guest.GuestFileReadCommand{Handle: handle, Count: new(int64(len(text)))}.Do(ctx, g)
+		read, err := guest.GuestFileRead{Handle: handle, Count: new(int64(len(text)))}.Do(ctx, g)
 		require.NoError(t, err)
 		require.EqualValues(t, len(text), read.Count)
 		require.NoError(t, guest.GuestFileClose{Handle: handle}.Do(ctx, g))

@@ -23,12 +23,12 @@ func decoders(tb testing.TB) schematest.Decoders {
 // allRequests has the request of each command: reflection does not list a package's types. A
 // command of the schema that is missing here fails the tests above.
 var allRequests = []any{
-	guest.GuestExecCommand{}, guest.GuestExecStatusCommand{}, guest.GuestFileClose{}, guest.GuestFileFlush{},
-	guest.GuestFileOpen{}, guest.GuestFileReadCommand{}, guest.GuestFileSeekCommand{}, guest.GuestFileWriteCommand{},
-	guest.GuestFsfreezeFreeze{}, guest.GuestFsfreezeFreezeList{}, guest.GuestFsfreezeStatusCommand{},
-	guest.GuestFsfreezeThaw{}, guest.GuestFstrim{}, guest.GuestGetCpustats{}, guest.GuestGetDevices{},
-	guest.GuestGetDisks{}, guest.GuestGetDiskstats{}, guest.GuestGetFsinfo{}, guest.GuestGetHostName{},
-	guest.GuestGetLoad{}, guest.GuestGetMemoryBlockInfo{}, guest.GuestGetMemoryBlocks{}, guest.GuestGetOsinfo{},
+	guest.GuestExec{}, guest.GuestExecStatus{}, guest.GuestFileClose{}, guest.GuestFileFlush{},
+	guest.GuestFileOpen{}, guest.GuestFileRead{}, guest.GuestFileSeek{}, guest.GuestFileWrite{},
+	guest.GuestFsfreezeFreeze{}, guest.GuestFsfreezeFreezeList{}, guest.GuestFsfreezeStatus{},
+	guest.GuestFsfreezeThaw{}, guest.GuestFstrim{}, guest.GuestGetCPUStats{}, guest.GuestGetDevices{},
+	guest.GuestGetDisks{}, guest.GuestGetDiskStats{}, guest.GuestGetFSInfo{}, guest.GuestGetHostName{},
+	guest.GuestGetLoad{}, guest.GuestGetMemoryBlockInfo{}, guest.GuestGetMemoryBlocks{}, guest.GuestGetOSInfo{},
 	guest.GuestGetTime{}, guest.GuestGetTimezone{}, guest.GuestGetUsers{}, guest.GuestGetVCPUs{}, guest.GuestInfo{},
 	guest.GuestNetworkGetInterfaces{}, guest.GuestNetworkGetRoute{}, guest.GuestPing{},
 	guest.GuestSSHAddAuthorizedKeys{}, guest.GuestSSHGetAuthorizedKeys{}, guest.GuestSSHRemoveAuthorizedKeys{},

@@ -38,7 +38,7 @@
 //
 // Read it with [qmp.Value] if absent and zero mean the same:
 //
-//	v, err := guest.GuestGetOsinfo{}.Do(ctx, c)
+//	v, err := guest.GuestGetOSInfo{}.Do(ctx, c)
 //	if err != nil {
 //		return err
 //	}
@@ -51,15 +51,15 @@
 // A union is a struct with the members that all its values have. One of these, the
 // discriminator, selects the other members: the field Branch points to them.
 //
-//	v := guest.GuestDeviceId{Branch: &guest.GuestDeviceIdPCI{VendorID: 1, DeviceID: 1}}
+//	v := guest.GuestDeviceID{Branch: &guest.GuestDeviceIDPCI{VendorID: 1, DeviceID: 1}}
 //	switch b := v.Branch.(type) {
-//	case *guest.GuestDeviceIdPCI:
+//	case *guest.GuestDeviceIDPCI:
 //		fmt.Println(b.VendorID)
 //	case *guest.RawBranch: // the package does not know the discriminator
 //		fmt.Println(b.Members)
 //	}
 //
-// The comment of the interface, here [GuestDeviceIdBranch], lists the branches. The
+// The comment of the interface, here [GuestDeviceIDBranch], lists the branches. The
 // discriminator may be empty in a value that is sent: encoding sets it if the type of the
 // branch leaves no choice. A branch holds its data directly, also where the protocol has the
 // data one level deeper, in a member data.
@@ -74,7 +74,7 @@
 //		fmt.Println(*v.Value)
 //	}
 //
-// If a server sends a value of another kind, no field is set.
+// If a server sends a value of another kind, the field Other holds it as JSON.
 //
 // # Servers of other versions
 //
@@ -95,12 +95,12 @@
 // [encoding/json.Marshal] and [encoding/json.Unmarshal] convert a value of any type to JSON
 // and back. The JSON is that of the protocol:
 //
-//	v := guest.GuestDeviceId{Branch: &guest.GuestDeviceIdPCI{VendorID: 1, DeviceID: 1}}
+//	v := guest.GuestDeviceID{Branch: &guest.GuestDeviceIDPCI{VendorID: 1, DeviceID: 1}}
 //	data, err := json.Marshal(v)
 //	if err != nil {
 //		return err
 //	}
-//	var again guest.GuestDeviceId
+//	var again guest.GuestDeviceID
 //	if err := json.Unmarshal(data, &again); err != nil {
 //		return err
 //	}
@@ -113,7 +113,11 @@
 // # Secrets
 //
 // The method String of a type with a secret, such as a password, shows *** in its place. JSON
-// does not hide secrets. The comment of a field says whether it is a secret.
+// does not hide secrets: [encoding/json.Marshal] writes them. The comment of a field says
+// whether it is a secret.
+//
+// [qmp.Redacted] prints and marshals a value of any type without secrets, as JSON, also for
+// package slog:
 //
 //	v := guest.GuestSetUserPassword{
 //		Username: "username",
@@ -121,6 +125,7 @@
 //		Crypted:  true,
 //	}
 //	fmt.Println(v)
+//	slog.Info("sending", "request", qmp.Redacted(v))
 //
 // The client's log and trace hide secrets in the same way.
 package guest
@@ -132,7 +137,7 @@ import (
 
 // This line compiles only if the generated code and the library fit. If it does not compile, run go
 // generate. If the code is another module's, get a newer library: go get github.com/qmpkit/qmpkit@latest.
-const _ = wire.GeneratedV2
+const _ = wire.GeneratedV3
 
 // RawBranch is the branch of a union if the package has no type for the value of the
 // discriminator, or if the server did not send the discriminator. Its members are those that
@@ -146,15 +151,16 @@ func (b *RawBranch) EncodeMembers(e *wire.Encoder) {
 }
 
 func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
-	if b.Members == nil {
-		b.Members = make(qmp.Args)
-	}
-	b.Members[string(name)] = qmp.RawJSON(d.Raw())
-	return wire.Unnumbered
+	return b.Members.UnmarshalMember(d, name)
 }
 
 func (b RawBranch) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&b)
+}
+
+func (b *RawBranch) UnmarshalJSON(text []byte) error {
+	*b = RawBranch{}
+	return qmp.Unmarshal(text, b)
 }
 
 func (b RawBranch) String() string {

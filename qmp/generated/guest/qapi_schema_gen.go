@@ -11,19 +11,11 @@ import (
 // GuestSyncDelimited executes guest-sync-delimited and returns an int64. See qapi-schema.json.
 // Since QEMU 1.1.
 type GuestSyncDelimited struct {
-	ID int64
+	ID int64 `json:"id"`
 }
 
 func (r *GuestSyncDelimited) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").Int(r.ID)
-}
-
-func (r GuestSyncDelimited) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestSyncDelimited) String() string {
-	return qmp.Format(&r)
 }
 
 func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
@@ -36,19 +28,11 @@ func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 
 // GuestSync executes guest-sync and returns an int64. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestSync struct {
-	ID int64
+	ID int64 `json:"id"`
 }
 
 func (r *GuestSync) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").Int(r.ID)
-}
-
-func (r GuestSync) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestSync) String() string {
-	return qmp.Format(&r)
 }
 
 func (r GuestSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
@@ -80,19 +64,11 @@ func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 
 // GuestSetTime executes guest-set-time. See qapi-schema.json. Since QEMU 1.5.
 type GuestSetTime struct {
-	Time *int64
+	Time *int64 `json:"time,omitzero"`
 }
 
 func (r *GuestSetTime) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("time", r.Time)
-}
-
-func (r GuestSetTime) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestSetTime) String() string {
-	return qmp.Format(&r)
 }
 
 func (r GuestSetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -104,6 +80,12 @@ type GuestAgentCommandInfo struct {
 	Name            string `json:"name"`
 	Enabled         bool   `json:"enabled"`
 	SuccessResponse bool   `json:"success-response"`
+}
+
+func (v *GuestAgentCommandInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("enabled").Bool(v.Enabled)
+	e.Name("success-response").Bool(v.SuccessResponse)
 }
 
 func (v *GuestAgentCommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -127,6 +109,15 @@ type GuestAgentInfo struct {
 	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands"`
 }
 
+func (v *GuestAgentInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("version").String(v.Version)
+	e.Name("supported_commands").BeginArray()
+	for i := range v.SupportedCommands {
+		e.Elem().Marshal(&v.SupportedCommands[i])
+	}
+	e.EndArray()
+}
+
 func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
@@ -141,6 +132,19 @@ func (v *GuestAgentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	}
 	return 0
+}
+
+func (v GuestAgentInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestAgentInfo) UnmarshalJSON(text []byte) error {
+	*v = GuestAgentInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestAgentInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestInfo executes guest-info and returns [GuestAgentInfo]. See qapi-schema.json. Since QEMU
@@ -160,19 +164,11 @@ func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 // The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
 // when it passes or the connection ends, Do returns nil.
 type GuestShutdown struct {
-	Mode *string
+	Mode *string `json:"mode,omitzero"`
 }
 
 func (r *GuestShutdown) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", r.Mode)
-}
-
-func (r GuestShutdown) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestShutdown) String() string {
-	return qmp.Format(&r)
 }
 
 func (r GuestShutdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -182,21 +178,13 @@ func (r GuestShutdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 // GuestFileOpen executes guest-file-open and returns an int64. See qapi-schema.json. Since
 // QEMU 0.15.0.
 type GuestFileOpen struct {
-	Path string
-	Mode *string
+	Path string  `json:"path"`
+	Mode *string `json:"mode,omitzero"`
 }
 
 func (r *GuestFileOpen) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.OptString("mode", r.Mode)
-}
-
-func (r GuestFileOpen) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileOpen) String() string {
-	return qmp.Format(&r)
 }
 
 func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
@@ -209,34 +197,26 @@ func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 
 // GuestFileClose executes guest-file-close. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileClose struct {
-	Handle int64
+	Handle int64 `json:"handle"`
 }
 
 func (r *GuestFileClose) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 }
 
-func (r GuestFileClose) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileClose) String() string {
-	return qmp.Format(&r)
-}
-
 func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-close", Args: &r}, opts)
 }
 
-// GuestFileRead is a struct of qapi-schema.json. [GuestFileReadCommand] returns it. Since QEMU
-// 0.15.0.
-type GuestFileRead struct {
+// GuestFileReadResult is the struct GuestFileRead of qapi-schema.json. [GuestFileRead] returns
+// it. Since QEMU 0.15.0.
+type GuestFileReadResult struct {
 	Count  int64  `json:"count"`
 	BufB64 string `json:"buf-b64"`
-	Eof    bool   `json:"eof"`
+	EOF    bool   `json:"eof"`
 }
 
-func (v *GuestFileRead) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestFileReadResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "count":
 		v.Count = d.Int64()
@@ -245,104 +225,92 @@ func (v *GuestFileRead) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.BufB64 = d.String()
 		return 2
 	case "eof":
-		v.Eof = d.Bool()
+		v.EOF = d.Bool()
 		return 3
 	}
 	return 0
 }
 
-// GuestFileReadCommand executes guest-file-read and returns [GuestFileRead]. See
+// GuestFileRead executes guest-file-read and returns [GuestFileReadResult]. See
 // qapi-schema.json. Since QEMU 0.15.0.
-type GuestFileReadCommand struct {
-	Handle int64
-	Count  *int64
+type GuestFileRead struct {
+	Handle int64  `json:"handle"`
+	Count  *int64 `json:"count,omitzero"`
 }
 
-func (r *GuestFileReadCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestFileRead) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 	e.OptInt("count", r.Count)
 }
 
-func (r GuestFileReadCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileReadCommand) String() string {
-	return qmp.Format(&r)
-}
-
-func (r GuestFileReadCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileRead, error) {
-	var v GuestFileRead
+func (r GuestFileRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileReadResult, error) {
+	var v GuestFileReadResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-read", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// GuestFileWrite is a struct of qapi-schema.json. [GuestFileWriteCommand] returns it. Since
-// QEMU 0.15.0.
-type GuestFileWrite struct {
+// GuestFileWriteResult is the struct GuestFileWrite of qapi-schema.json. [GuestFileWrite]
+// returns it. Since QEMU 0.15.0.
+type GuestFileWriteResult struct {
 	Count int64 `json:"count"`
-	Eof   bool  `json:"eof"`
+	EOF   bool  `json:"eof"`
 }
 
-func (v *GuestFileWrite) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestFileWriteResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "count":
 		v.Count = d.Int64()
 		return 1
 	case "eof":
-		v.Eof = d.Bool()
+		v.EOF = d.Bool()
 		return 2
 	}
 	return 0
 }
 
-// GuestFileWriteCommand executes guest-file-write and returns [GuestFileWrite]. See
+// GuestFileWrite executes guest-file-write and returns [GuestFileWriteResult]. See
 // qapi-schema.json. Since QEMU 0.15.0.
-type GuestFileWriteCommand struct {
-	Handle int64
+type GuestFileWrite struct {
+	Handle int64 `json:"handle"`
 	// A secret: String hides it, JSON does not.
-	BufB64 string
-	Count  *int64
+	BufB64 string `json:"buf-b64"`
+	Count  *int64 `json:"count,omitzero"`
 }
 
-func (r *GuestFileWriteCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestFileWrite) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 	e.Name("buf-b64").Secret(r.BufB64)
 	e.OptInt("count", r.Count)
 }
 
-func (r GuestFileWriteCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileWriteCommand) String() string {
+func (r GuestFileWrite) String() string {
 	return qmp.Format(&r)
 }
 
-func (r GuestFileWriteCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileWrite, error) {
-	var v GuestFileWrite
+func (r GuestFileWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileWriteResult, error) {
+	var v GuestFileWriteResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-write", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// GuestFileSeek is a struct of qapi-schema.json. [GuestFileSeekCommand] returns it. Since QEMU
-// 0.15.0.
-type GuestFileSeek struct {
+// GuestFileSeekResult is the struct GuestFileSeek of qapi-schema.json. [GuestFileSeek] returns
+// it. Since QEMU 0.15.0.
+type GuestFileSeekResult struct {
 	Position int64 `json:"position"`
-	Eof      bool  `json:"eof"`
+	EOF      bool  `json:"eof"`
 }
 
-func (v *GuestFileSeek) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestFileSeekResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "position":
 		v.Position = d.Int64()
 		return 1
 	case "eof":
-		v.Eof = d.Bool()
+		v.EOF = d.Bool()
 		return 2
 	}
 	return 0
@@ -363,51 +331,64 @@ const (
 type GuestFileWhence struct {
 	Value *int64
 	Name  *QGASeek
+	// A value of any other kind, as JSON.
+	Other qmp.RawJSON
 }
 
 func (v *GuestFileWhence) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Value != nil && v.Name == nil:
+	case v.Value != nil && v.Name == nil && v.Other == nil:
 		e.Int(*v.Value)
-	case v.Name != nil && v.Value == nil:
+	case v.Name != nil && v.Value == nil && v.Other == nil:
 		e.String(string(*v.Name))
+	case v.Other != nil && v.Value == nil && v.Name == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Value, Name must be set")
+		e.Fail("exactly one of Value, Name, Other must be set")
+	}
+}
+
+func (v *GuestFileWhence) DecodeValue(d *wire.Decoder) {
+	*v = GuestFileWhence{}
+	switch d.Kind() {
+	case wire.KindNumber:
+		d.OptInt(&v.Value)
+	case wire.KindString:
+		v.Name = new(QGASeek(d.Enum()))
+	default:
+		v.Other = d.Raw()
 	}
 }
 
 func (v GuestFileWhence) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestFileWhence) UnmarshalJSON(text []byte) error {
+	*v = GuestFileWhence{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v GuestFileWhence) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
-// GuestFileSeekCommand executes guest-file-seek and returns [GuestFileSeek]. See
+// GuestFileSeek executes guest-file-seek and returns [GuestFileSeekResult]. See
 // qapi-schema.json. Since QEMU 0.15.0.
-type GuestFileSeekCommand struct {
-	Handle int64
-	Offset int64
-	Whence GuestFileWhence
+type GuestFileSeek struct {
+	Handle int64           `json:"handle"`
+	Offset int64           `json:"offset"`
+	Whence GuestFileWhence `json:"whence"`
 }
 
-func (r *GuestFileSeekCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestFileSeek) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 	e.Name("offset").Int(r.Offset)
 	r.Whence.EncodeValue(e.Name("whence"))
 }
 
-func (r GuestFileSeekCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileSeekCommand) String() string {
-	return qmp.Format(&r)
-}
-
-func (r GuestFileSeekCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileSeek, error) {
-	var v GuestFileSeek
+func (r GuestFileSeek) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileSeekResult, error) {
+	var v GuestFileSeekResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-seek", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -416,47 +397,39 @@ func (r GuestFileSeekCommand) Do(ctx context.Context, x qmp.Executor, opts ...qm
 
 // GuestFileFlush executes guest-file-flush. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileFlush struct {
-	Handle int64
+	Handle int64 `json:"handle"`
 }
 
 func (r *GuestFileFlush) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 }
 
-func (r GuestFileFlush) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFileFlush) String() string {
-	return qmp.Format(&r)
-}
-
 func (r GuestFileFlush) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-flush", Args: &r}, opts)
 }
 
-// GuestFsfreezeStatus is an enum of qapi-schema.json. [GuestFsfreezeStatusCommand] returns it.
-// Since QEMU 0.15.0.
+// GuestFsfreezeStatusResult is the enum GuestFsfreezeStatus of qapi-schema.json.
+// [GuestFsfreezeStatus] returns it. Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
-type GuestFsfreezeStatus string
+type GuestFsfreezeStatusResult string
 
-// The values of GuestFsfreezeStatus.
+// The values of GuestFsfreezeStatusResult.
 const (
-	GuestFsfreezeStatusThawed GuestFsfreezeStatus = "thawed"
-	GuestFsfreezeStatusFrozen GuestFsfreezeStatus = "frozen"
+	GuestFsfreezeStatusResultThawed GuestFsfreezeStatusResult = "thawed"
+	GuestFsfreezeStatusResultFrozen GuestFsfreezeStatusResult = "frozen"
 )
 
-// GuestFsfreezeStatusCommand executes guest-fsfreeze-status and returns [GuestFsfreezeStatus].
+// GuestFsfreezeStatus executes guest-fsfreeze-status and returns [GuestFsfreezeStatusResult].
 // See qapi-schema.json. Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
-type GuestFsfreezeStatusCommand struct{}
+type GuestFsfreezeStatus struct{}
 
-func (r GuestFsfreezeStatusCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFsfreezeStatus, error) {
-	var v GuestFsfreezeStatus
+func (r GuestFsfreezeStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFsfreezeStatusResult, error) {
+	var v GuestFsfreezeStatusResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-status", Result: func(d *wire.Decoder) {
-		v = GuestFsfreezeStatus(d.Enum())
+		v = GuestFsfreezeStatusResult(d.Enum())
 	}}, opts)
 	return v, err
 }
@@ -480,7 +453,7 @@ func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreezeList struct {
-	Mountpoints []string
+	Mountpoints []string `json:"mountpoints,omitzero"`
 }
 
 func (r *GuestFsfreezeFreezeList) EncodeMembers(e *wire.Encoder) {
@@ -491,14 +464,6 @@ func (r *GuestFsfreezeFreezeList) EncodeMembers(e *wire.Encoder) {
 		}
 		e.EndArray()
 	}
-}
-
-func (r GuestFsfreezeFreezeList) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFsfreezeFreezeList) String() string {
-	return qmp.Format(&r)
 }
 
 func (r GuestFsfreezeFreezeList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
@@ -533,19 +498,26 @@ type GuestFilesystemTrimResult struct {
 	Error   *string `json:"error,omitzero"`
 }
 
+func (v *GuestFilesystemTrimResult) MarshalMembers(e *wire.Encoder) {
+	e.Name("path").String(v.Path)
+	e.OptInt("trimmed", v.Trimmed)
+	e.OptInt("minimum", v.Minimum)
+	e.OptString("error", v.Error)
+}
+
 func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
 		return 1
 	case "trimmed":
-		v.Trimmed = new(d.Int64())
+		d.OptInt(&v.Trimmed)
 		return 2
 	case "minimum":
-		v.Minimum = new(d.Int64())
+		d.OptInt(&v.Minimum)
 		return 3
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 4
 	}
 	return 0
@@ -557,6 +529,14 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResponse struct {
 	Paths []GuestFilesystemTrimResult `json:"paths"`
+}
+
+func (v *GuestFilesystemTrimResponse) MarshalMembers(e *wire.Encoder) {
+	e.Name("paths").BeginArray()
+	for i := range v.Paths {
+		e.Elem().Marshal(&v.Paths[i])
+	}
+	e.EndArray()
 }
 
 func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -572,24 +552,29 @@ func (v *GuestFilesystemTrimResponse) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
+func (v GuestFilesystemTrimResponse) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestFilesystemTrimResponse) UnmarshalJSON(text []byte) error {
+	*v = GuestFilesystemTrimResponse{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestFilesystemTrimResponse) String() string {
+	return qmp.Format(&v)
+}
+
 // GuestFstrim executes guest-fstrim and returns [GuestFilesystemTrimResponse]. See
 // qapi-schema.json. Since QEMU 1.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFstrim struct {
-	Minimum *int64
+	Minimum *int64 `json:"minimum,omitzero"`
 }
 
 func (r *GuestFstrim) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("minimum", r.Minimum)
-}
-
-func (r GuestFstrim) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestFstrim) String() string {
-	return qmp.Format(&r)
 }
 
 func (r GuestFstrim) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFilesystemTrimResponse, error) {
@@ -636,33 +621,33 @@ func (r GuestSuspendHybrid) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-hybrid", NoReply: true}, opts)
 }
 
-// GuestIpAddressType is an enum of qapi-schema.json. Since QEMU 1.1.
+// GuestIPAddressType is the enum GuestIpAddressType of qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
-type GuestIpAddressType string
+type GuestIPAddressType string
 
-// The values of GuestIpAddressType.
+// The values of GuestIPAddressType.
 const (
-	GuestIpAddressTypeIPv4 GuestIpAddressType = "ipv4"
-	GuestIpAddressTypeIPv6 GuestIpAddressType = "ipv6"
+	GuestIPAddressTypeIPv4 GuestIPAddressType = "ipv4"
+	GuestIPAddressTypeIPv6 GuestIPAddressType = "ipv6"
 )
 
-// GuestIpAddress is a struct of qapi-schema.json. Since QEMU 1.1.
+// GuestIPAddress is the struct GuestIpAddress of qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
-type GuestIpAddress struct {
+type GuestIPAddress struct {
 	IPAddress     string             `json:"ip-address"`
-	IPAddressType GuestIpAddressType `json:"ip-address-type"`
+	IPAddressType GuestIPAddressType `json:"ip-address-type"`
 	Prefix        int64              `json:"prefix"`
 }
 
-func (v *GuestIpAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestIPAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "ip-address":
 		v.IPAddress = d.String()
 		return 1
 	case "ip-address-type":
-		v.IPAddressType = GuestIpAddressType(d.Enum())
+		v.IPAddressType = GuestIPAddressType(d.Enum())
 		return 2
 	case "prefix":
 		v.Prefix = d.Int64()
@@ -722,7 +707,7 @@ func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) i
 type GuestNetworkInterface struct {
 	Name            string                     `json:"name"`
 	HardwareAddress *string                    `json:"hardware-address,omitzero"`
-	IPAddresses     []GuestIpAddress           `json:"ip-addresses,omitzero"`
+	IPAddresses     []GuestIPAddress           `json:"ip-addresses,omitzero"`
 	Statistics      *GuestNetworkInterfaceStat `json:"statistics,omitzero"`
 }
 
@@ -732,12 +717,12 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "hardware-address":
-		v.HardwareAddress = new(d.String())
+		d.OptString(&v.HardwareAddress)
 		return 2
 	case "ip-addresses":
-		v.IPAddresses = make([]GuestIpAddress, 0, d.Room())
+		v.IPAddresses = make([]GuestIPAddress, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.IPAddresses = append(v.IPAddresses, GuestIpAddress{})
+			v.IPAddresses = append(v.IPAddresses, GuestIPAddress{})
 			d.Object(&v.IPAddresses[len(v.IPAddresses)-1])
 		}
 		return 3
@@ -783,14 +768,6 @@ func (v *GuestLogicalProcessor) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("can-offline", v.CanOffline)
 }
 
-func (v GuestLogicalProcessor) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v GuestLogicalProcessor) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logical-id":
@@ -800,7 +777,7 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		v.CanOffline = new(d.Bool())
+		d.OptBool(&v.CanOffline)
 		return 3
 	}
 	return 0
@@ -829,7 +806,7 @@ func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetVCPUs struct {
-	VCPUs []GuestLogicalProcessor
+	VCPUs []GuestLogicalProcessor `json:"vcpus"`
 }
 
 func (r *GuestSetVCPUs) EncodeMembers(e *wire.Encoder) {
@@ -840,8 +817,26 @@ func (r *GuestSetVCPUs) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *GuestSetVCPUs) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "vcpus":
+		r.VCPUs = make([]GuestLogicalProcessor, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.VCPUs = append(r.VCPUs, GuestLogicalProcessor{})
+			d.Object(&r.VCPUs[len(r.VCPUs)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
 func (r GuestSetVCPUs) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *GuestSetVCPUs) UnmarshalJSON(text []byte) error {
+	*r = GuestSetVCPUs{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r GuestSetVCPUs) String() string {
@@ -864,22 +859,22 @@ type GuestDiskBusType string
 // The values of GuestDiskBusType.
 const (
 	GuestDiskBusTypeIDE               GuestDiskBusType = "ide"
-	GuestDiskBusTypeFdc               GuestDiskBusType = "fdc"
+	GuestDiskBusTypeFDC               GuestDiskBusType = "fdc"
 	GuestDiskBusTypeSCSI              GuestDiskBusType = "scsi"
 	GuestDiskBusTypeVirtio            GuestDiskBusType = "virtio"
 	GuestDiskBusTypeXen               GuestDiskBusType = "xen"
 	GuestDiskBusTypeUSB               GuestDiskBusType = "usb"
-	GuestDiskBusTypeUml               GuestDiskBusType = "uml"
-	GuestDiskBusTypeSata              GuestDiskBusType = "sata"
-	GuestDiskBusTypeSd                GuestDiskBusType = "sd"
+	GuestDiskBusTypeUML               GuestDiskBusType = "uml"
+	GuestDiskBusTypeSATA              GuestDiskBusType = "sata"
+	GuestDiskBusTypeSD                GuestDiskBusType = "sd"
 	GuestDiskBusTypeUnknown           GuestDiskBusType = "unknown"
-	GuestDiskBusTypeIeee1394          GuestDiskBusType = "ieee1394"
-	GuestDiskBusTypeSsa               GuestDiskBusType = "ssa"
+	GuestDiskBusTypeIEEE1394          GuestDiskBusType = "ieee1394"
+	GuestDiskBusTypeSSA               GuestDiskBusType = "ssa"
 	GuestDiskBusTypeFibre             GuestDiskBusType = "fibre"
-	GuestDiskBusTypeRaid              GuestDiskBusType = "raid"
+	GuestDiskBusTypeRAID              GuestDiskBusType = "raid"
 	GuestDiskBusTypeISCSI             GuestDiskBusType = "iscsi"
-	GuestDiskBusTypeSas               GuestDiskBusType = "sas"
-	GuestDiskBusTypeMmc               GuestDiskBusType = "mmc"
+	GuestDiskBusTypeSAS               GuestDiskBusType = "sas"
+	GuestDiskBusTypeMMC               GuestDiskBusType = "mmc"
 	GuestDiskBusTypeVirtual           GuestDiskBusType = "virtual"
 	GuestDiskBusTypeFileBackedVirtual GuestDiskBusType = "file-backed-virtual"
 	GuestDiskBusTypeNVMe              GuestDiskBusType = "nvme"
@@ -893,6 +888,13 @@ type GuestPCIAddress struct {
 	Bus      int64 `json:"bus"`
 	Slot     int64 `json:"slot"`
 	Function int64 `json:"function"`
+}
+
+func (v *GuestPCIAddress) MarshalMembers(e *wire.Encoder) {
+	e.Name("domain").Int(v.Domain)
+	e.Name("bus").Int(v.Bus)
+	e.Name("slot").Int(v.Slot)
+	e.Name("function").Int(v.Function)
 }
 
 func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -917,19 +919,26 @@ func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestCCWAddress struct {
-	Cssid   int64 `json:"cssid"`
-	Ssid    int64 `json:"ssid"`
+	CSSID   int64 `json:"cssid"`
+	SSID    int64 `json:"ssid"`
 	Subchno int64 `json:"subchno"`
 	Devno   int64 `json:"devno"`
+}
+
+func (v *GuestCCWAddress) MarshalMembers(e *wire.Encoder) {
+	e.Name("cssid").Int(v.CSSID)
+	e.Name("ssid").Int(v.SSID)
+	e.Name("subchno").Int(v.Subchno)
+	e.Name("devno").Int(v.Devno)
 }
 
 func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cssid":
-		v.Cssid = d.Int64()
+		v.CSSID = d.Int64()
 		return 1
 	case "ssid":
-		v.Ssid = d.Int64()
+		v.SSID = d.Int64()
 		return 2
 	case "subchno":
 		v.Subchno = d.Int64()
@@ -952,7 +961,20 @@ type GuestDiskAddress struct {
 	Unit          int64            `json:"unit"`
 	Serial        *string          `json:"serial,omitzero"`
 	Dev           *string          `json:"dev,omitzero"`
-	CcwAddress    *GuestCCWAddress `json:"ccw-address,omitzero"`
+	CCWAddress    *GuestCCWAddress `json:"ccw-address,omitzero"`
+}
+
+func (v *GuestDiskAddress) MarshalMembers(e *wire.Encoder) {
+	e.Name("pci-controller").Marshal(&v.PCIController)
+	e.Name("bus-type").String(string(v.BusType))
+	e.Name("bus").Int(v.Bus)
+	e.Name("target").Int(v.Target)
+	e.Name("unit").Int(v.Unit)
+	e.OptString("serial", v.Serial)
+	e.OptString("dev", v.Dev)
+	if v.CCWAddress != nil {
+		e.Name("ccw-address").Marshal(v.CCWAddress)
+	}
 }
 
 func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -973,23 +995,23 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Unit = d.Int64()
 		return 5
 	case "serial":
-		v.Serial = new(d.String())
+		d.OptString(&v.Serial)
 		return 6
 	case "dev":
-		v.Dev = new(d.String())
+		d.OptString(&v.Dev)
 		return 7
 	case "ccw-address":
-		v.CcwAddress = new(GuestCCWAddress)
-		d.Object(v.CcwAddress)
+		v.CCWAddress = new(GuestCCWAddress)
+		d.Object(v.CCWAddress)
 		return 8
 	}
 	return 0
 }
 
-// GuestNVMeSmart is a struct of qapi-schema.json. Since QEMU 7.1.
+// GuestNVMeSMART is the struct GuestNVMeSmart of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
-type GuestNVMeSmart struct {
+type GuestNVMeSMART struct {
 	CriticalWarning           int64  `json:"critical-warning"`
 	Temperature               int64  `json:"temperature"`
 	AvailableSpare            int64  `json:"available-spare"`
@@ -1017,7 +1039,35 @@ type GuestNVMeSmart struct {
 	NumberOfErrorLogEntriesHi uint64 `json:"number-of-error-log-entries-hi"`
 }
 
-func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestNVMeSMART) MarshalMembers(e *wire.Encoder) {
+	e.Name("critical-warning").Int(v.CriticalWarning)
+	e.Name("temperature").Int(v.Temperature)
+	e.Name("available-spare").Int(v.AvailableSpare)
+	e.Name("available-spare-threshold").Int(v.AvailableSpareThreshold)
+	e.Name("percentage-used").Int(v.PercentageUsed)
+	e.Name("data-units-read-lo").Uint(v.DataUnitsReadLo)
+	e.Name("data-units-read-hi").Uint(v.DataUnitsReadHi)
+	e.Name("data-units-written-lo").Uint(v.DataUnitsWrittenLo)
+	e.Name("data-units-written-hi").Uint(v.DataUnitsWrittenHi)
+	e.Name("host-read-commands-lo").Uint(v.HostReadCommandsLo)
+	e.Name("host-read-commands-hi").Uint(v.HostReadCommandsHi)
+	e.Name("host-write-commands-lo").Uint(v.HostWriteCommandsLo)
+	e.Name("host-write-commands-hi").Uint(v.HostWriteCommandsHi)
+	e.Name("controller-busy-time-lo").Uint(v.ControllerBusyTimeLo)
+	e.Name("controller-busy-time-hi").Uint(v.ControllerBusyTimeHi)
+	e.Name("power-cycles-lo").Uint(v.PowerCyclesLo)
+	e.Name("power-cycles-hi").Uint(v.PowerCyclesHi)
+	e.Name("power-on-hours-lo").Uint(v.PowerOnHoursLo)
+	e.Name("power-on-hours-hi").Uint(v.PowerOnHoursHi)
+	e.Name("unsafe-shutdowns-lo").Uint(v.UnsafeShutdownsLo)
+	e.Name("unsafe-shutdowns-hi").Uint(v.UnsafeShutdownsHi)
+	e.Name("media-errors-lo").Uint(v.MediaErrorsLo)
+	e.Name("media-errors-hi").Uint(v.MediaErrorsHi)
+	e.Name("number-of-error-log-entries-lo").Uint(v.NumberOfErrorLogEntriesLo)
+	e.Name("number-of-error-log-entries-hi").Uint(v.NumberOfErrorLogEntriesHi)
+}
+
+func (v *GuestNVMeSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "critical-warning":
 		v.CriticalWarning = d.Int64()
@@ -1098,33 +1148,47 @@ func (v *GuestNVMeSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskSmart is a union of qapi-schema.json. Since QEMU 7.1.
+// GuestDiskSMART is the union GuestDiskSmart of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
-type GuestDiskSmart struct {
+type GuestDiskSMART struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type GuestDiskBusType `json:"type"`
-	// The branch that Type selects: *GuestNVMeSmart or *RawBranch; nil for a value that adds
+	// The branch that Type selects: *GuestNVMeSMART or *RawBranch; nil for a value that adds
 	// nothing.
-	Branch GuestDiskSmartBranch `json:",omitzero"`
+	Branch GuestDiskSMARTBranch
 }
 
-// GuestDiskSmartBranch is the branch of [GuestDiskSmart] that Type selects:
+// GuestDiskSMARTBranch is the branch of [GuestDiskSMART] that Type selects:
 //
-//   - [*GuestNVMeSmart]: nvme
+//   - [*GuestNVMeSMART]: nvme
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for ide, fdc, scsi, virtio, xen, usb, uml, sata, sd, unknown, ieee1394,
 // ssa, fibre, raid, iscsi, sas, mmc, virtual, file-backed-virtual.
-type GuestDiskSmartBranch interface {
+type GuestDiskSMARTBranch interface {
 	wire.MemberDecoder
-	isGuestDiskSmartBranch()
+	isGuestDiskSMARTBranch()
 }
 
-func (*GuestNVMeSmart) isGuestDiskSmartBranch() {}
-func (*RawBranch) isGuestDiskSmartBranch()      {}
+func (*GuestNVMeSMART) isGuestDiskSMARTBranch() {}
+func (*RawBranch) isGuestDiskSMARTBranch()      {}
 
-func (v *GuestDiskSmart) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestDiskSMART) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *GuestNVMeSMART:
+		tag = e.Tag(tag, b == nil, "nvme")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
+func (v *GuestDiskSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = GuestDiskBusType(d.Enum())
@@ -1133,22 +1197,33 @@ func (v *GuestDiskSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *GuestDiskSmart) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*GuestDiskSMART) Discriminator() string {
+	return "type"
+}
+
+func (v *GuestDiskSMART) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case GuestDiskBusTypeNVMe:
-		v.Branch = new(GuestNVMeSmart)
-	case GuestDiskBusTypeIDE, GuestDiskBusTypeFdc, GuestDiskBusTypeSCSI, GuestDiskBusTypeVirtio, GuestDiskBusTypeXen, GuestDiskBusTypeUSB, GuestDiskBusTypeUml, GuestDiskBusTypeSata, GuestDiskBusTypeSd, GuestDiskBusTypeUnknown, GuestDiskBusTypeIeee1394, GuestDiskBusTypeSsa, GuestDiskBusTypeFibre, GuestDiskBusTypeRaid, GuestDiskBusTypeISCSI, GuestDiskBusTypeSas, GuestDiskBusTypeMmc, GuestDiskBusTypeVirtual, GuestDiskBusTypeFileBackedVirtual:
-		return nil, true
+		v.Branch = new(GuestNVMeSMART)
+	case GuestDiskBusTypeIDE, GuestDiskBusTypeFDC, GuestDiskBusTypeSCSI, GuestDiskBusTypeVirtio, GuestDiskBusTypeXen, GuestDiskBusTypeUSB, GuestDiskBusTypeUML, GuestDiskBusTypeSATA, GuestDiskBusTypeSD, GuestDiskBusTypeUnknown, GuestDiskBusTypeIEEE1394, GuestDiskBusTypeSSA, GuestDiskBusTypeFibre, GuestDiskBusTypeRAID, GuestDiskBusTypeISCSI, GuestDiskBusTypeSAS, GuestDiskBusTypeMMC, GuestDiskBusTypeVirtual, GuestDiskBusTypeFileBackedVirtual:
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v GuestDiskSMART) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestDiskSMART) UnmarshalJSON(text []byte) error {
+	*v = GuestDiskSMART{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestDiskSMART) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestDiskInfo is a struct of qapi-schema.json. [GuestGetDisks] returns it. Since QEMU 5.2.
@@ -1160,7 +1235,7 @@ type GuestDiskInfo struct {
 	Dependencies []string          `json:"dependencies,omitzero"`
 	Address      *GuestDiskAddress `json:"address,omitzero"`
 	Alias        *string           `json:"alias,omitzero"`
-	Smart        *GuestDiskSmart   `json:"smart,omitzero"`
+	SMART        *GuestDiskSMART   `json:"smart,omitzero"`
 }
 
 func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1182,11 +1257,11 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Address)
 		return 4
 	case "alias":
-		v.Alias = new(d.String())
+		d.OptString(&v.Alias)
 		return 5
 	case "smart":
-		v.Smart = new(GuestDiskSmart)
-		d.Object(v.Smart)
+		v.SMART = new(GuestDiskSMART)
+		d.Object(v.SMART)
 		return 6
 	}
 	return 0
@@ -1210,7 +1285,7 @@ func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFilesystemInfo is a struct of qapi-schema.json. [GuestGetFsinfo] returns it. Since QEMU
+// GuestFilesystemInfo is a struct of qapi-schema.json. [GuestGetFSInfo] returns it. Since QEMU
 // 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
@@ -1222,6 +1297,20 @@ type GuestFilesystemInfo struct {
 	TotalBytes           *uint64            `json:"total-bytes,omitzero"`
 	TotalBytesPrivileged *uint64            `json:"total-bytes-privileged,omitzero"`
 	Disk                 []GuestDiskAddress `json:"disk"`
+}
+
+func (v *GuestFilesystemInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("mountpoint").String(v.Mountpoint)
+	e.Name("type").String(v.Type)
+	e.OptUint("used-bytes", v.UsedBytes)
+	e.OptUint("total-bytes", v.TotalBytes)
+	e.OptUint("total-bytes-privileged", v.TotalBytesPrivileged)
+	e.Name("disk").BeginArray()
+	for i := range v.Disk {
+		e.Elem().Marshal(&v.Disk[i])
+	}
+	e.EndArray()
 }
 
 func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1236,13 +1325,13 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 3
 	case "used-bytes":
-		v.UsedBytes = new(d.Uint64())
+		d.OptUint(&v.UsedBytes)
 		return 4
 	case "total-bytes":
-		v.TotalBytes = new(d.Uint64())
+		d.OptUint(&v.TotalBytes)
 		return 5
 	case "total-bytes-privileged":
-		v.TotalBytesPrivileged = new(d.Uint64())
+		d.OptUint(&v.TotalBytesPrivileged)
 		return 6
 	case "disk":
 		v.Disk = make([]GuestDiskAddress, 0, d.Room())
@@ -1255,13 +1344,26 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetFsinfo executes guest-get-fsinfo and returns a list of [GuestFilesystemInfo]. See
+func (v GuestFilesystemInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestFilesystemInfo) UnmarshalJSON(text []byte) error {
+	*v = GuestFilesystemInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestFilesystemInfo) String() string {
+	return qmp.Format(&v)
+}
+
+// GuestGetFSInfo executes guest-get-fsinfo and returns a list of [GuestFilesystemInfo]. See
 // qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
-type GuestGetFsinfo struct{}
+type GuestGetFSInfo struct{}
 
-func (r GuestGetFsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestFilesystemInfo, error) {
+func (r GuestGetFSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestFilesystemInfo, error) {
 	var v []GuestFilesystemInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-fsinfo", Result: func(d *wire.Decoder) {
 		v = make([]GuestFilesystemInfo, 0, d.Room())
@@ -1277,20 +1379,16 @@ func (r GuestGetFsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX || CONFIG_FREEBSD.
 type GuestSetUserPassword struct {
-	Username string
+	Username string `json:"username"`
 	// A secret: String hides it, JSON does not.
-	Password string
-	Crypted  bool
+	Password string `json:"password"`
+	Crypted  bool   `json:"crypted"`
 }
 
 func (r *GuestSetUserPassword) EncodeMembers(e *wire.Encoder) {
 	e.Name("username").String(r.Username)
 	e.Name("password").Secret(r.Password)
 	e.Name("crypted").Bool(r.Crypted)
-}
-
-func (r GuestSetUserPassword) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r GuestSetUserPassword) String() string {
@@ -1317,14 +1415,6 @@ func (v *GuestMemoryBlock) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("can-offline", v.CanOffline)
 }
 
-func (v GuestMemoryBlock) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v GuestMemoryBlock) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "phys-index":
@@ -1334,7 +1424,7 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		v.CanOffline = new(d.Bool())
+		d.OptBool(&v.CanOffline)
 		return 3
 	}
 	return 0
@@ -1390,7 +1480,7 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Response = GuestMemoryBlockResponseType(d.Enum())
 		return 2
 	case "error-code":
-		v.ErrorCode = new(d.Int64())
+		d.OptInt(&v.ErrorCode)
 		return 3
 	}
 	return 0
@@ -1401,7 +1491,7 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetMemoryBlocks struct {
-	MemBlks []GuestMemoryBlock
+	MemBlks []GuestMemoryBlock `json:"mem-blks"`
 }
 
 func (r *GuestSetMemoryBlocks) EncodeMembers(e *wire.Encoder) {
@@ -1412,8 +1502,26 @@ func (r *GuestSetMemoryBlocks) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *GuestSetMemoryBlocks) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "mem-blks":
+		r.MemBlks = make([]GuestMemoryBlock, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.MemBlks = append(r.MemBlks, GuestMemoryBlock{})
+			d.Object(&r.MemBlks[len(r.MemBlks)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
 func (r GuestSetMemoryBlocks) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *GuestSetMemoryBlocks) UnmarshalJSON(text []byte) error {
+	*r = GuestSetMemoryBlocks{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r GuestSetMemoryBlocks) String() string {
@@ -1463,9 +1571,9 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestExecStatus is a struct of qapi-schema.json. [GuestExecStatusCommand] returns it. Since
-// QEMU 2.5.
-type GuestExecStatus struct {
+// GuestExecStatusResult is the struct GuestExecStatus of qapi-schema.json. [GuestExecStatus]
+// returns it. Since QEMU 2.5.
+type GuestExecStatusResult struct {
 	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
 	Signal       *int64  `json:"signal,omitzero"`
@@ -1475,65 +1583,58 @@ type GuestExecStatus struct {
 	ErrTruncated *bool   `json:"err-truncated,omitzero"`
 }
 
-func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestExecStatusResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "exited":
 		v.Exited = d.Bool()
 		return 1
 	case "exitcode":
-		v.Exitcode = new(d.Int64())
+		d.OptInt(&v.Exitcode)
 		return 2
 	case "signal":
-		v.Signal = new(d.Int64())
+		d.OptInt(&v.Signal)
 		return 3
 	case "out-data":
-		v.OutData = new(d.String())
+		d.OptString(&v.OutData)
 		return 4
 	case "err-data":
-		v.ErrData = new(d.String())
+		d.OptString(&v.ErrData)
 		return 5
 	case "out-truncated":
-		v.OutTruncated = new(d.Bool())
+		d.OptBool(&v.OutTruncated)
 		return 6
 	case "err-truncated":
-		v.ErrTruncated = new(d.Bool())
+		d.OptBool(&v.ErrTruncated)
 		return 7
 	}
 	return 0
 }
 
-// GuestExecStatusCommand executes guest-exec-status and returns [GuestExecStatus]. See
+// GuestExecStatus executes guest-exec-status and returns [GuestExecStatusResult]. See
 // qapi-schema.json. Since QEMU 2.5.
-type GuestExecStatusCommand struct {
-	PID int64
+type GuestExecStatus struct {
+	PID int64 `json:"pid"`
 }
 
-func (r *GuestExecStatusCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestExecStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("pid").Int(r.PID)
 }
 
-func (r GuestExecStatusCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestExecStatusCommand) String() string {
-	return qmp.Format(&r)
-}
-
-func (r GuestExecStatusCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExecStatus, error) {
-	var v GuestExecStatus
+func (r GuestExecStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExecStatusResult, error) {
+	var v GuestExecStatusResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-exec-status", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// GuestExec is a struct of qapi-schema.json. [GuestExecCommand] returns it. Since QEMU 2.5.
-type GuestExec struct {
+// GuestExecResult is the struct GuestExec of qapi-schema.json. [GuestExec] returns it. Since
+// QEMU 2.5.
+type GuestExecResult struct {
 	PID int64 `json:"pid"`
 }
 
-func (v *GuestExec) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestExecResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pid":
 		v.PID = d.Int64()
@@ -1560,41 +1661,62 @@ const (
 type GuestExecCaptureOutput struct {
 	Flag *bool
 	Mode *GuestExecCaptureOutputMode
+	// A value of any other kind, as JSON.
+	Other qmp.RawJSON
 }
 
 func (v *GuestExecCaptureOutput) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Flag != nil && v.Mode == nil:
+	case v.Flag != nil && v.Mode == nil && v.Other == nil:
 		e.Bool(*v.Flag)
-	case v.Mode != nil && v.Flag == nil:
+	case v.Mode != nil && v.Flag == nil && v.Other == nil:
 		e.String(string(*v.Mode))
+	case v.Other != nil && v.Flag == nil && v.Mode == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Flag, Mode must be set")
+		e.Fail("exactly one of Flag, Mode, Other must be set")
+	}
+}
+
+func (v *GuestExecCaptureOutput) DecodeValue(d *wire.Decoder) {
+	*v = GuestExecCaptureOutput{}
+	switch d.Kind() {
+	case wire.KindBool:
+		d.OptBool(&v.Flag)
+	case wire.KindString:
+		v.Mode = new(GuestExecCaptureOutputMode(d.Enum()))
+	default:
+		v.Other = d.Raw()
 	}
 }
 
 func (v GuestExecCaptureOutput) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestExecCaptureOutput) UnmarshalJSON(text []byte) error {
+	*v = GuestExecCaptureOutput{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v GuestExecCaptureOutput) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
-// GuestExecCommand executes guest-exec and returns [GuestExec]. See qapi-schema.json. Since
+// GuestExec executes guest-exec and returns [GuestExecResult]. See qapi-schema.json. Since
 // QEMU 2.5.
-type GuestExecCommand struct {
-	Path string
+type GuestExec struct {
+	Path string `json:"path"`
 	// A secret: String hides it, JSON does not.
-	Arg []string
+	Arg []string `json:"arg,omitzero"`
 	// A secret: String hides it, JSON does not.
-	Env []string
+	Env []string `json:"env,omitzero"`
 	// A secret: String hides it, JSON does not.
-	InputData     *string
-	CaptureOutput *GuestExecCaptureOutput
+	InputData     *string                 `json:"input-data,omitzero"`
+	CaptureOutput *GuestExecCaptureOutput `json:"capture-output,omitzero"`
 }
 
-func (r *GuestExecCommand) EncodeMembers(e *wire.Encoder) {
+func (r *GuestExec) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	if r.Arg != nil {
 		e.Name("arg").BeginArray()
@@ -1616,16 +1738,12 @@ func (r *GuestExecCommand) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (r GuestExecCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestExecCommand) String() string {
+func (r GuestExec) String() string {
 	return qmp.Format(&r)
 }
 
-func (r GuestExecCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExec, error) {
-	var v GuestExec
+func (r GuestExec) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExecResult, error) {
+	var v GuestExecResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-exec", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -1668,6 +1786,12 @@ type GuestUser struct {
 	Domain    *string `json:"domain,omitzero"`
 }
 
+func (v *GuestUser) MarshalMembers(e *wire.Encoder) {
+	e.Name("user").String(v.User)
+	e.Name("login-time").Float(v.LoginTime)
+	e.OptString("domain", v.Domain)
+}
+
 func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "user":
@@ -1677,10 +1801,23 @@ func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.LoginTime = d.Float64()
 		return 2
 	case "domain":
-		v.Domain = new(d.String())
+		d.OptString(&v.Domain)
 		return 3
 	}
 	return 0
+}
+
+func (v GuestUser) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestUser) UnmarshalJSON(text []byte) error {
+	*v = GuestUser{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestUser) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestGetUsers executes guest-get-users and returns a list of [GuestUser]. See
@@ -1711,7 +1848,7 @@ type GuestTimezone struct {
 func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "zone":
-		v.Zone = new(d.String())
+		d.OptString(&v.Zone)
 		return 1
 	case "offset":
 		v.Offset = d.Int64()
@@ -1732,7 +1869,7 @@ func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestOSInfo is a struct of qapi-schema.json. [GuestGetOsinfo] returns it. Since QEMU 2.10.
+// GuestOSInfo is a struct of qapi-schema.json. [GuestGetOSInfo] returns it. Since QEMU 2.10.
 type GuestOSInfo struct {
 	KernelRelease *string `json:"kernel-release,omitzero"`
 	KernelVersion *string `json:"kernel-version,omitzero"`
@@ -1749,44 +1886,44 @@ type GuestOSInfo struct {
 func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "kernel-release":
-		v.KernelRelease = new(d.String())
+		d.OptString(&v.KernelRelease)
 		return 1
 	case "kernel-version":
-		v.KernelVersion = new(d.String())
+		d.OptString(&v.KernelVersion)
 		return 2
 	case "machine":
-		v.Machine = new(d.String())
+		d.OptString(&v.Machine)
 		return 3
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 4
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 5
 	case "pretty-name":
-		v.PrettyName = new(d.String())
+		d.OptString(&v.PrettyName)
 		return 6
 	case "version":
-		v.Version = new(d.String())
+		d.OptString(&v.Version)
 		return 7
 	case "version-id":
-		v.VersionID = new(d.String())
+		d.OptString(&v.VersionID)
 		return 8
 	case "variant":
-		v.Variant = new(d.String())
+		d.OptString(&v.Variant)
 		return 9
 	case "variant-id":
-		v.VariantID = new(d.String())
+		d.OptString(&v.VariantID)
 		return 10
 	}
 	return 0
 }
 
-// GuestGetOsinfo executes guest-get-osinfo and returns [GuestOSInfo]. See qapi-schema.json.
+// GuestGetOSInfo executes guest-get-osinfo and returns [GuestOSInfo]. See qapi-schema.json.
 // Since QEMU 2.10.
-type GuestGetOsinfo struct{}
+type GuestGetOSInfo struct{}
 
-func (r GuestGetOsinfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestOSInfo, error) {
+func (r GuestGetOSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestOSInfo, error) {
 	var v GuestOSInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-osinfo", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -1804,15 +1941,20 @@ const (
 	GuestDeviceTypePCI GuestDeviceType = "pci"
 )
 
-// GuestDeviceIdPCI is a struct of qapi-schema.json. Since QEMU 5.2.
+// GuestDeviceIDPCI is the struct GuestDeviceIdPCI of qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
-type GuestDeviceIdPCI struct {
+type GuestDeviceIDPCI struct {
 	VendorID uint16 `json:"vendor-id"`
 	DeviceID uint16 `json:"device-id"`
 }
 
-func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestDeviceIDPCI) MarshalMembers(e *wire.Encoder) {
+	e.Name("vendor-id").Uint(uint64(v.VendorID))
+	e.Name("device-id").Uint(uint64(v.DeviceID))
+}
+
+func (v *GuestDeviceIDPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vendor-id":
 		v.VendorID = d.Uint16()
@@ -1824,29 +1966,43 @@ func (v *GuestDeviceIdPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDeviceId is a union of qapi-schema.json. Since QEMU 5.2.
+// GuestDeviceID is the union GuestDeviceId of qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
-type GuestDeviceId struct {
+type GuestDeviceID struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestDeviceType `json:"type"`
-	// The branch that Type selects: *GuestDeviceIdPCI or *RawBranch.
-	Branch GuestDeviceIdBranch `json:",omitzero"`
+	// The branch that Type selects: *GuestDeviceIDPCI or *RawBranch.
+	Branch GuestDeviceIDBranch
 }
 
-// GuestDeviceIdBranch is the branch of [GuestDeviceId] that Type selects:
+// GuestDeviceIDBranch is the branch of [GuestDeviceID] that Type selects:
 //
-//   - [*GuestDeviceIdPCI]: pci
+//   - [*GuestDeviceIDPCI]: pci
 //   - [*RawBranch]: any other value, or none
-type GuestDeviceIdBranch interface {
+type GuestDeviceIDBranch interface {
 	wire.MemberDecoder
-	isGuestDeviceIdBranch()
+	isGuestDeviceIDBranch()
 }
 
-func (*GuestDeviceIdPCI) isGuestDeviceIdBranch() {}
-func (*RawBranch) isGuestDeviceIdBranch()        {}
+func (*GuestDeviceIDPCI) isGuestDeviceIDBranch() {}
+func (*RawBranch) isGuestDeviceIDBranch()        {}
 
-func (v *GuestDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestDeviceID) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *GuestDeviceIDPCI:
+		tag = e.Tag(tag, b == nil, "pci")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
+func (v *GuestDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = GuestDeviceType(d.Enum())
@@ -1855,20 +2011,31 @@ func (v *GuestDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *GuestDeviceId) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*GuestDeviceID) Discriminator() string {
+	return "type"
+}
+
+func (v *GuestDeviceID) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case GuestDeviceTypePCI:
-		v.Branch = new(GuestDeviceIdPCI)
+		v.Branch = new(GuestDeviceIDPCI)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v GuestDeviceID) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestDeviceID) UnmarshalJSON(text []byte) error {
+	*v = GuestDeviceID{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestDeviceID) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestDeviceInfo is a struct of qapi-schema.json. [GuestGetDevices] returns it. Since QEMU
@@ -1879,7 +2046,7 @@ type GuestDeviceInfo struct {
 	DriverName    string         `json:"driver-name"`
 	DriverDate    *int64         `json:"driver-date,omitzero"`
 	DriverVersion *string        `json:"driver-version,omitzero"`
-	ID            *GuestDeviceId `json:"id,omitzero"`
+	ID            *GuestDeviceID `json:"id,omitzero"`
 }
 
 func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1888,13 +2055,13 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.DriverName = d.String()
 		return 1
 	case "driver-date":
-		v.DriverDate = new(d.Int64())
+		d.OptInt(&v.DriverDate)
 		return 2
 	case "driver-version":
-		v.DriverVersion = new(d.String())
+		d.OptString(&v.DriverVersion)
 		return 3
 	case "id":
-		v.ID = new(GuestDeviceId)
+		v.ID = new(GuestDeviceID)
 		d.Object(v.ID)
 		return 4
 	}
@@ -1925,6 +2092,14 @@ type GuestAuthorizedKeys struct {
 	Keys []string `json:"keys"`
 }
 
+func (v *GuestAuthorizedKeys) MarshalMembers(e *wire.Encoder) {
+	e.Name("keys").BeginArray()
+	for i := range v.Keys {
+		e.Elem().String(v.Keys[i])
+	}
+	e.EndArray()
+}
+
 func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "keys":
@@ -1937,22 +2112,27 @@ func (v *GuestAuthorizedKeys) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v GuestAuthorizedKeys) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestAuthorizedKeys) UnmarshalJSON(text []byte) error {
+	*v = GuestAuthorizedKeys{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestAuthorizedKeys) String() string {
+	return qmp.Format(&v)
+}
+
 // GuestSSHGetAuthorizedKeys executes guest-ssh-get-authorized-keys and returns
 // [GuestAuthorizedKeys]. See qapi-schema.json. Since QEMU 5.2.
 type GuestSSHGetAuthorizedKeys struct {
-	Username string
+	Username string `json:"username"`
 }
 
 func (r *GuestSSHGetAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	e.Name("username").String(r.Username)
-}
-
-func (r GuestSSHGetAuthorizedKeys) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GuestSSHGetAuthorizedKeys) String() string {
-	return qmp.Format(&r)
 }
 
 func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestAuthorizedKeys, error) {
@@ -1966,10 +2146,10 @@ func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 // GuestSSHAddAuthorizedKeys executes guest-ssh-add-authorized-keys. See qapi-schema.json.
 // Since QEMU 5.2.
 type GuestSSHAddAuthorizedKeys struct {
-	Username string
+	Username string `json:"username"`
 	// A secret: String hides it, JSON does not.
-	Keys  []string
-	Reset *bool
+	Keys  []string `json:"keys"`
+	Reset *bool    `json:"reset,omitzero"`
 }
 
 func (r *GuestSSHAddAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
@@ -1982,8 +2162,31 @@ func (r *GuestSSHAddAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("reset", r.Reset)
 }
 
+func (r *GuestSSHAddAuthorizedKeys) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "username":
+		r.Username = d.String()
+		return 1
+	case "keys":
+		r.Keys = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Keys = append(r.Keys, d.String())
+		}
+		return 2
+	case "reset":
+		d.OptBool(&r.Reset)
+		return 3
+	}
+	return 0
+}
+
 func (r GuestSSHAddAuthorizedKeys) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *GuestSSHAddAuthorizedKeys) UnmarshalJSON(text []byte) error {
+	*r = GuestSSHAddAuthorizedKeys{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r GuestSSHAddAuthorizedKeys) String() string {
@@ -1997,9 +2200,9 @@ func (r GuestSSHAddAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 // GuestSSHRemoveAuthorizedKeys executes guest-ssh-remove-authorized-keys. See
 // qapi-schema.json. Since QEMU 5.2.
 type GuestSSHRemoveAuthorizedKeys struct {
-	Username string
+	Username string `json:"username"`
 	// A secret: String hides it, JSON does not.
-	Keys []string
+	Keys []string `json:"keys"`
 }
 
 func (r *GuestSSHRemoveAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
@@ -2011,8 +2214,28 @@ func (r *GuestSSHRemoveAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *GuestSSHRemoveAuthorizedKeys) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "username":
+		r.Username = d.String()
+		return 1
+	case "keys":
+		r.Keys = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Keys = append(r.Keys, d.String())
+		}
+		return 2
+	}
+	return 0
+}
+
 func (r GuestSSHRemoveAuthorizedKeys) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *GuestSSHRemoveAuthorizedKeys) UnmarshalJSON(text []byte) error {
+	*r = GuestSSHRemoveAuthorizedKeys{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r GuestSSHRemoveAuthorizedKeys) String() string {
@@ -2028,20 +2251,20 @@ func (r GuestSSHRemoveAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, op
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStats struct {
 	ReadSectors    *uint64 `json:"read-sectors,omitzero"`
-	ReadIos        *uint64 `json:"read-ios,omitzero"`
+	ReadIOs        *uint64 `json:"read-ios,omitzero"`
 	ReadMerges     *uint64 `json:"read-merges,omitzero"`
 	WriteSectors   *uint64 `json:"write-sectors,omitzero"`
-	WriteIos       *uint64 `json:"write-ios,omitzero"`
+	WriteIOs       *uint64 `json:"write-ios,omitzero"`
 	WriteMerges    *uint64 `json:"write-merges,omitzero"`
 	DiscardSectors *uint64 `json:"discard-sectors,omitzero"`
-	DiscardIos     *uint64 `json:"discard-ios,omitzero"`
+	DiscardIOs     *uint64 `json:"discard-ios,omitzero"`
 	DiscardMerges  *uint64 `json:"discard-merges,omitzero"`
-	FlushIos       *uint64 `json:"flush-ios,omitzero"`
+	FlushIOs       *uint64 `json:"flush-ios,omitzero"`
 	ReadTicks      *uint64 `json:"read-ticks,omitzero"`
 	WriteTicks     *uint64 `json:"write-ticks,omitzero"`
 	DiscardTicks   *uint64 `json:"discard-ticks,omitzero"`
 	FlushTicks     *uint64 `json:"flush-ticks,omitzero"`
-	IosPgr         *uint64 `json:"ios-pgr,omitzero"`
+	IOsPgr         *uint64 `json:"ios-pgr,omitzero"`
 	TotalTicks     *uint64 `json:"total-ticks,omitzero"`
 	WeightTicks    *uint64 `json:"weight-ticks,omitzero"`
 }
@@ -2049,61 +2272,61 @@ type GuestDiskStats struct {
 func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "read-sectors":
-		v.ReadSectors = new(d.Uint64())
+		d.OptUint(&v.ReadSectors)
 		return 1
 	case "read-ios":
-		v.ReadIos = new(d.Uint64())
+		d.OptUint(&v.ReadIOs)
 		return 2
 	case "read-merges":
-		v.ReadMerges = new(d.Uint64())
+		d.OptUint(&v.ReadMerges)
 		return 3
 	case "write-sectors":
-		v.WriteSectors = new(d.Uint64())
+		d.OptUint(&v.WriteSectors)
 		return 4
 	case "write-ios":
-		v.WriteIos = new(d.Uint64())
+		d.OptUint(&v.WriteIOs)
 		return 5
 	case "write-merges":
-		v.WriteMerges = new(d.Uint64())
+		d.OptUint(&v.WriteMerges)
 		return 6
 	case "discard-sectors":
-		v.DiscardSectors = new(d.Uint64())
+		d.OptUint(&v.DiscardSectors)
 		return 7
 	case "discard-ios":
-		v.DiscardIos = new(d.Uint64())
+		d.OptUint(&v.DiscardIOs)
 		return 8
 	case "discard-merges":
-		v.DiscardMerges = new(d.Uint64())
+		d.OptUint(&v.DiscardMerges)
 		return 9
 	case "flush-ios":
-		v.FlushIos = new(d.Uint64())
+		d.OptUint(&v.FlushIOs)
 		return 10
 	case "read-ticks":
-		v.ReadTicks = new(d.Uint64())
+		d.OptUint(&v.ReadTicks)
 		return 11
 	case "write-ticks":
-		v.WriteTicks = new(d.Uint64())
+		d.OptUint(&v.WriteTicks)
 		return 12
 	case "discard-ticks":
-		v.DiscardTicks = new(d.Uint64())
+		d.OptUint(&v.DiscardTicks)
 		return 13
 	case "flush-ticks":
-		v.FlushTicks = new(d.Uint64())
+		d.OptUint(&v.FlushTicks)
 		return 14
 	case "ios-pgr":
-		v.IosPgr = new(d.Uint64())
+		d.OptUint(&v.IOsPgr)
 		return 15
 	case "total-ticks":
-		v.TotalTicks = new(d.Uint64())
+		d.OptUint(&v.TotalTicks)
 		return 16
 	case "weight-ticks":
-		v.WeightTicks = new(d.Uint64())
+		d.OptUint(&v.WeightTicks)
 		return 17
 	}
 	return 0
 }
 
-// GuestDiskStatsInfo is a struct of qapi-schema.json. [GuestGetDiskstats] returns it.
+// GuestDiskStatsInfo is a struct of qapi-schema.json. [GuestGetDiskStats] returns it.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStatsInfo struct {
@@ -2131,13 +2354,13 @@ func (v *GuestDiskStatsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDiskstats executes guest-get-diskstats and returns a list of [GuestDiskStatsInfo].
+// GuestGetDiskStats executes guest-get-diskstats and returns a list of [GuestDiskStatsInfo].
 // See qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestGetDiskstats struct{}
+type GuestGetDiskStats struct{}
 
-func (r GuestGetDiskstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskStatsInfo, error) {
+func (r GuestGetDiskStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskStatsInfo, error) {
 	var v []GuestDiskStatsInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-diskstats", Result: func(d *wire.Decoder) {
 		v = make([]GuestDiskStatsInfo, 0, d.Room())
@@ -2149,34 +2372,48 @@ func (r GuestGetDiskstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestCpuStatsType is an enum of qapi-schema.json. Since QEMU 7.1.
+// GuestCPUStatsType is the enum GuestCpuStatsType of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestCpuStatsType string
+type GuestCPUStatsType string
 
-// The values of GuestCpuStatsType.
+// The values of GuestCPUStatsType.
 const (
-	GuestCpuStatsTypeLinux GuestCpuStatsType = "linux"
+	GuestCPUStatsTypeLinux GuestCPUStatsType = "linux"
 )
 
-// GuestLinuxCpuStats is a struct of qapi-schema.json. Since QEMU 7.1.
+// GuestLinuxCPUStats is the struct GuestLinuxCpuStats of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestLinuxCpuStats struct {
+type GuestLinuxCPUStats struct {
 	CPU       int64   `json:"cpu"`
 	User      uint64  `json:"user"`
 	Nice      uint64  `json:"nice"`
 	System    uint64  `json:"system"`
 	Idle      uint64  `json:"idle"`
-	Iowait    *uint64 `json:"iowait,omitzero"`
+	IOWait    *uint64 `json:"iowait,omitzero"`
 	IRQ       *uint64 `json:"irq,omitzero"`
-	Softirq   *uint64 `json:"softirq,omitzero"`
+	SoftIRQ   *uint64 `json:"softirq,omitzero"`
 	Steal     *uint64 `json:"steal,omitzero"`
 	Guest     *uint64 `json:"guest,omitzero"`
 	Guestnice *uint64 `json:"guestnice,omitzero"`
 }
 
-func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestLinuxCPUStats) MarshalMembers(e *wire.Encoder) {
+	e.Name("cpu").Int(v.CPU)
+	e.Name("user").Uint(v.User)
+	e.Name("nice").Uint(v.Nice)
+	e.Name("system").Uint(v.System)
+	e.Name("idle").Uint(v.Idle)
+	e.OptUint("iowait", v.IOWait)
+	e.OptUint("irq", v.IRQ)
+	e.OptUint("softirq", v.SoftIRQ)
+	e.OptUint("steal", v.Steal)
+	e.OptUint("guest", v.Guest)
+	e.OptUint("guestnice", v.Guestnice)
+}
+
+func (v *GuestLinuxCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu":
 		v.CPU = d.Int64()
@@ -2194,86 +2431,112 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Idle = d.Uint64()
 		return 5
 	case "iowait":
-		v.Iowait = new(d.Uint64())
+		d.OptUint(&v.IOWait)
 		return 6
 	case "irq":
-		v.IRQ = new(d.Uint64())
+		d.OptUint(&v.IRQ)
 		return 7
 	case "softirq":
-		v.Softirq = new(d.Uint64())
+		d.OptUint(&v.SoftIRQ)
 		return 8
 	case "steal":
-		v.Steal = new(d.Uint64())
+		d.OptUint(&v.Steal)
 		return 9
 	case "guest":
-		v.Guest = new(d.Uint64())
+		d.OptUint(&v.Guest)
 		return 10
 	case "guestnice":
-		v.Guestnice = new(d.Uint64())
+		d.OptUint(&v.Guestnice)
 		return 11
 	}
 	return 0
 }
 
-// GuestCpuStats is a union of qapi-schema.json. [GuestGetCpustats] returns it. Since QEMU 7.1.
+// GuestCPUStats is the union GuestCpuStats of qapi-schema.json. [GuestGetCPUStats] returns it.
+// Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestCpuStats struct {
+type GuestCPUStats struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Type GuestCpuStatsType `json:"type"`
-	// The branch that Type selects: *GuestLinuxCpuStats or *RawBranch.
-	Branch GuestCpuStatsBranch `json:",omitzero"`
+	Type GuestCPUStatsType `json:"type"`
+	// The branch that Type selects: *GuestLinuxCPUStats or *RawBranch.
+	Branch GuestCPUStatsBranch
 }
 
-// GuestCpuStatsBranch is the branch of [GuestCpuStats] that Type selects:
+// GuestCPUStatsBranch is the branch of [GuestCPUStats] that Type selects:
 //
-//   - [*GuestLinuxCpuStats]: linux
+//   - [*GuestLinuxCPUStats]: linux
 //   - [*RawBranch]: any other value, or none
-type GuestCpuStatsBranch interface {
+type GuestCPUStatsBranch interface {
 	wire.MemberDecoder
-	isGuestCpuStatsBranch()
+	isGuestCPUStatsBranch()
 }
 
-func (*GuestLinuxCpuStats) isGuestCpuStatsBranch() {}
-func (*RawBranch) isGuestCpuStatsBranch()          {}
+func (*GuestLinuxCPUStats) isGuestCPUStatsBranch() {}
+func (*RawBranch) isGuestCPUStatsBranch()          {}
 
-func (v *GuestCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestCPUStats) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *GuestLinuxCPUStats:
+		tag = e.Tag(tag, b == nil, "linux")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
+func (v *GuestCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
-		v.Type = GuestCpuStatsType(d.Enum())
+		v.Type = GuestCPUStatsType(d.Enum())
 		return 1
 	}
 	return 0
 }
 
-func (v *GuestCpuStats) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*GuestCPUStats) Discriminator() string {
+	return "type"
+}
+
+func (v *GuestCPUStats) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
-	case GuestCpuStatsTypeLinux:
-		v.Branch = new(GuestLinuxCpuStats)
+	case GuestCPUStatsTypeLinux:
+		v.Branch = new(GuestLinuxCPUStats)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
-// GuestGetCpustats executes guest-get-cpustats and returns a list of [GuestCpuStats]. See
+func (v GuestCPUStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestCPUStats) UnmarshalJSON(text []byte) error {
+	*v = GuestCPUStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestCPUStats) String() string {
+	return qmp.Format(&v)
+}
+
+// GuestGetCPUStats executes guest-get-cpustats and returns a list of [GuestCPUStats]. See
 // qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type GuestGetCpustats struct{}
+type GuestGetCPUStats struct{}
 
-func (r GuestGetCpustats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestCpuStats, error) {
-	var v []GuestCpuStats
+func (r GuestGetCPUStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestCPUStats, error) {
+	var v []GuestCPUStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-cpustats", Result: func(d *wire.Decoder) {
-		v = make([]GuestCpuStats, 0, d.Room())
+		v = make([]GuestCPUStats, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, GuestCpuStats{})
+			v = append(v, GuestCPUStats{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
@@ -2290,6 +2553,12 @@ type GuestLoadAverage struct {
 	Load15m float64 `json:"load15m"`
 }
 
+func (v *GuestLoadAverage) MarshalMembers(e *wire.Encoder) {
+	e.Name("load1m").Float(v.Load1m)
+	e.Name("load5m").Float(v.Load5m)
+	e.Name("load15m").Float(v.Load15m)
+}
+
 func (v *GuestLoadAverage) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "load1m":
@@ -2303,6 +2572,19 @@ func (v *GuestLoadAverage) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 3
 	}
 	return 0
+}
+
+func (v GuestLoadAverage) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestLoadAverage) UnmarshalJSON(text []byte) error {
+	*v = GuestLoadAverage{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestLoadAverage) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestGetLoad executes guest-get-load and returns [GuestLoadAverage]. See qapi-schema.json.
@@ -2329,7 +2611,7 @@ type GuestNetworkRoute struct {
 	Metric       int64   `json:"metric"`
 	Gateway      *string `json:"gateway,omitzero"`
 	Mask         *string `json:"mask,omitzero"`
-	Irtt         *int64  `json:"irtt,omitzero"`
+	IRTT         *int64  `json:"irtt,omitzero"`
 	Flags        *uint64 `json:"flags,omitzero"`
 	Refcnt       *int64  `json:"refcnt,omitzero"`
 	Use          *int64  `json:"use,omitzero"`
@@ -2354,40 +2636,40 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Metric = d.Int64()
 		return 3
 	case "gateway":
-		v.Gateway = new(d.String())
+		d.OptString(&v.Gateway)
 		return 4
 	case "mask":
-		v.Mask = new(d.String())
+		d.OptString(&v.Mask)
 		return 5
 	case "irtt":
-		v.Irtt = new(d.Int64())
+		d.OptInt(&v.IRTT)
 		return 6
 	case "flags":
-		v.Flags = new(d.Uint64())
+		d.OptUint(&v.Flags)
 		return 7
 	case "refcnt":
-		v.Refcnt = new(d.Int64())
+		d.OptInt(&v.Refcnt)
 		return 8
 	case "use":
-		v.Use = new(d.Int64())
+		d.OptInt(&v.Use)
 		return 9
 	case "window":
-		v.Window = new(d.Int64())
+		d.OptInt(&v.Window)
 		return 10
 	case "mtu":
-		v.MTU = new(d.Int64())
+		d.OptInt(&v.MTU)
 		return 11
 	case "desprefixlen":
-		v.Desprefixlen = new(d.String())
+		d.OptString(&v.Desprefixlen)
 		return 12
 	case "source":
-		v.Source = new(d.String())
+		d.OptString(&v.Source)
 		return 13
 	case "srcprefixlen":
-		v.Srcprefixlen = new(d.String())
+		d.OptString(&v.Srcprefixlen)
 		return 14
 	case "nexthop":
-		v.Nexthop = new(d.String())
+		d.OptString(&v.Nexthop)
 		return 15
 	case "version":
 		v.Version = d.Int64()

@@ -8,13 +8,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// KvmInfo is a struct of accelerator.json. [QueryKVM] returns it. Since QEMU 0.14.
-type KvmInfo struct {
+// KVMInfo is the struct KvmInfo of accelerator.json. [QueryKVM] returns it. Since QEMU 0.14.
+type KVMInfo struct {
 	Enabled bool `json:"enabled"`
 	Present bool `json:"present"`
 }
 
-func (v *KvmInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *KVMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
@@ -26,13 +26,13 @@ func (v *KvmInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryKVM executes query-kvm and returns [KvmInfo]. See accelerator.json. Since QEMU 0.14.
+// QueryKVM executes query-kvm and returns [KVMInfo]. See accelerator.json. Since QEMU 0.14.
 //
 // Deprecated: QEMU will remove the command.
 type QueryKVM struct{}
 
-func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (KvmInfo, error) {
-	var v KvmInfo
+func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (KVMInfo, error) {
+	var v KVMInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-kvm", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -58,13 +58,13 @@ type Accelerator string
 
 // The values of Accelerator.
 const (
-	AcceleratorHvf   Accelerator = "hvf"
+	AcceleratorHVF   Accelerator = "hvf"
 	AcceleratorKVM   Accelerator = "kvm"
-	AcceleratorMshv  Accelerator = "mshv"
-	AcceleratorNvmm  Accelerator = "nvmm"
+	AcceleratorMSHV  Accelerator = "mshv"
+	AcceleratorNVMM  Accelerator = "nvmm"
 	AcceleratorQtest Accelerator = "qtest"
 	AcceleratorTCG   Accelerator = "tcg"
-	AcceleratorWhpx  Accelerator = "whpx"
+	AcceleratorWHPX  Accelerator = "whpx"
 	AcceleratorXen   Accelerator = "xen"
 )
 
@@ -73,6 +73,15 @@ const (
 type AcceleratorInfo struct {
 	Enabled Accelerator   `json:"enabled"`
 	Present []Accelerator `json:"present"`
+}
+
+func (v *AcceleratorInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("enabled").String(string(v.Enabled))
+	e.Name("present").BeginArray()
+	for i := range v.Present {
+		e.Elem().String(string(v.Present[i]))
+	}
+	e.EndArray()
 }
 
 func (v *AcceleratorInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -88,6 +97,19 @@ func (v *AcceleratorInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	}
 	return 0
+}
+
+func (v AcceleratorInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *AcceleratorInfo) UnmarshalJSON(text []byte) error {
+	*v = AcceleratorInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v AcceleratorInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryAccelerators executes query-accelerators and returns [AcceleratorInfo]. See

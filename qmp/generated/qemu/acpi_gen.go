@@ -8,17 +8,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AcpiTableOptions is a struct of acpi.json. Since QEMU 1.5.
-type AcpiTableOptions struct {
-	Sig            *string
-	Rev            *uint8
-	OEMID          *string
-	OEMTableID     *string
-	OEMRev         *uint32
-	AslCompilerID  *string
-	AslCompilerRev *uint32
-	File           *string
-	Data           *string
+// ACPITableOptions is the struct AcpiTableOptions of acpi.json. Since QEMU 1.5.
+type ACPITableOptions struct {
+	Sig            *string `json:"sig,omitzero"`
+	Rev            *uint8  `json:"rev,omitzero"`
+	OEMID          *string `json:"oem_id,omitzero"`
+	OEMTableID     *string `json:"oem_table_id,omitzero"`
+	OEMRev         *uint32 `json:"oem_rev,omitzero"`
+	ASLCompilerID  *string `json:"asl_compiler_id,omitzero"`
+	ASLCompilerRev *uint32 `json:"asl_compiler_rev,omitzero"`
+	File           *string `json:"file,omitzero"`
+	Data           *string `json:"data,omitzero"`
 }
 
 // ACPISlotType is an enum of acpi.json.
@@ -30,7 +30,7 @@ const (
 	ACPISlotTypeCPU  ACPISlotType = "CPU"
 )
 
-// ACPIOSTInfo is a struct of acpi.json. [QueryACPIOspmStatus] returns it. Since QEMU 2.1.
+// ACPIOSTInfo is a struct of acpi.json. [QueryACPIOSPMStatus] returns it. Since QEMU 2.1.
 type ACPIOSTInfo struct {
 	Device   *string      `json:"device,omitzero"`
 	Slot     string       `json:"slot"`
@@ -42,7 +42,7 @@ type ACPIOSTInfo struct {
 func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		d.OptString(&v.Device)
 		return 1
 	case "slot":
 		v.Slot = d.String()
@@ -60,11 +60,11 @@ func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryACPIOspmStatus executes query-acpi-ospm-status and returns a list of [ACPIOSTInfo]. See
+// QueryACPIOSPMStatus executes query-acpi-ospm-status and returns a list of [ACPIOSTInfo]. See
 // acpi.json. Since QEMU 2.1.
-type QueryACPIOspmStatus struct{}
+type QueryACPIOSPMStatus struct{}
 
-func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
+func (r QueryACPIOSPMStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
 	var v []ACPIOSTInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-acpi-ospm-status", Result: func(d *wire.Decoder) {
 		v = make([]ACPIOSTInfo, 0, d.Room())
@@ -76,12 +76,12 @@ func (r QueryACPIOspmStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// ACPIDeviceOstEvent is the event ACPI_DEVICE_OST of acpi.json. Since QEMU 2.1.
-type ACPIDeviceOstEvent struct {
+// ACPIDeviceOSTEvent is the event ACPI_DEVICE_OST of acpi.json. Since QEMU 2.1.
+type ACPIDeviceOSTEvent struct {
 	Info ACPIOSTInfo `json:"info"`
 }
 
-func (v *ACPIDeviceOstEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ACPIDeviceOSTEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "info":
 		d.Object(&v.Info)
@@ -91,6 +91,6 @@ func (v *ACPIDeviceOstEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns ACPI_DEVICE_OST.
-func (*ACPIDeviceOstEvent) EventName() string {
-	return EventACPIDeviceOst
+func (*ACPIDeviceOSTEvent) EventName() string {
+	return EventACPIDeviceOST
 }

@@ -8,25 +8,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// InjectGhesV2Error executes inject-ghes-v2-error. See acpi-hest.json. Since QEMU 10.2.
+// InjectGHESV2Error executes inject-ghes-v2-error. See acpi-hest.json. Since QEMU 10.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type InjectGhesV2Error struct {
-	Cper string
+type InjectGHESV2Error struct {
+	CPER string `json:"cper"`
 }
 
-func (r *InjectGhesV2Error) EncodeMembers(e *wire.Encoder) {
-	e.Name("cper").String(r.Cper)
+func (r *InjectGHESV2Error) EncodeMembers(e *wire.Encoder) {
+	e.Name("cper").String(r.CPER)
 }
 
-func (r InjectGhesV2Error) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r InjectGhesV2Error) String() string {
-	return qmp.Format(&r)
-}
-
-func (r InjectGhesV2Error) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r InjectGHESV2Error) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-ghes-v2-error", Args: &r}, opts)
 }

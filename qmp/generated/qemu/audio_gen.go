@@ -19,13 +19,31 @@ type AudiodevPerDirectionOptions struct {
 	BufferLength  *uint32      `json:"buffer-length,omitzero"`
 }
 
+func (v *AudiodevPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+}
+
 func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -52,6 +70,15 @@ type AudiodevGenericOptions struct {
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
 }
 
+func (v *AudiodevGenericOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+}
+
 func (v *AudiodevGenericOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -73,6 +100,18 @@ type AudiodevDBusOptions struct {
 	Nsamples *uint32                      `json:"nsamples,omitzero"`
 }
 
+func (v *AudiodevDBusOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+	if v.Nsamples != nil {
+		e.Name("nsamples").Uint(uint64(*v.Nsamples))
+	}
+}
+
 func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -90,8 +129,9 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevAlsaPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
-type AudiodevAlsaPerDirectionOptions struct {
+// AudiodevALSAPerDirectionOptions is the struct AudiodevAlsaPerDirectionOptions of audio.json.
+// Since QEMU 4.0.
+type AudiodevALSAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -104,13 +144,36 @@ type AudiodevAlsaPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
-func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevALSAPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("dev", v.Dev)
+	if v.PeriodLength != nil {
+		e.Name("period-length").Uint(uint64(*v.PeriodLength))
+	}
+	e.OptBool("try-poll", v.TryPoll)
+}
+
+func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -128,33 +191,45 @@ func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		v.Dev = new(d.String())
+		d.OptString(&v.Dev)
 		return 8
 	case "period-length":
 		v.PeriodLength = new(d.Uint32())
 		return 9
 	case "try-poll":
-		v.TryPoll = new(d.Bool())
+		d.OptBool(&v.TryPoll)
 		return 10
 	}
 	return 0
 }
 
-// AudiodevAlsaOptions is a struct of audio.json. Since QEMU 4.0.
-type AudiodevAlsaOptions struct {
-	In        *AudiodevAlsaPerDirectionOptions `json:"in,omitzero"`
-	Out       *AudiodevAlsaPerDirectionOptions `json:"out,omitzero"`
+// AudiodevALSAOptions is the struct AudiodevAlsaOptions of audio.json. Since QEMU 4.0.
+type AudiodevALSAOptions struct {
+	In        *AudiodevALSAPerDirectionOptions `json:"in,omitzero"`
+	Out       *AudiodevALSAPerDirectionOptions `json:"out,omitzero"`
 	Threshold *uint32                          `json:"threshold,omitzero"`
 }
 
-func (v *AudiodevAlsaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevALSAOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+	if v.Threshold != nil {
+		e.Name("threshold").Uint(uint64(*v.Threshold))
+	}
+}
+
+func (v *AudiodevALSAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevAlsaPerDirectionOptions)
+		v.In = new(AudiodevALSAPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevAlsaPerDirectionOptions)
+		v.Out = new(AudiodevALSAPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	case "threshold":
@@ -172,6 +247,19 @@ type AudiodevSndioOptions struct {
 	Latency *uint32                      `json:"latency,omitzero"`
 }
 
+func (v *AudiodevSndioOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+	e.OptString("dev", v.Dev)
+	if v.Latency != nil {
+		e.Name("latency").Uint(uint64(*v.Latency))
+	}
+}
+
 func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -183,7 +271,7 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "dev":
-		v.Dev = new(d.String())
+		d.OptString(&v.Dev)
 		return 3
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -204,13 +292,34 @@ type AudiodevCoreaudioPerDirectionOptions struct {
 	BufferCount   *uint32      `json:"buffer-count,omitzero"`
 }
 
+func (v *AudiodevCoreaudioPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	if v.BufferCount != nil {
+		e.Name("buffer-count").Uint(uint64(*v.BufferCount))
+	}
+}
+
 func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -240,6 +349,15 @@ type AudiodevCoreaudioOptions struct {
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
 }
 
+func (v *AudiodevCoreaudioOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+}
+
 func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -261,6 +379,18 @@ type AudiodevDsoundOptions struct {
 	Latency *uint32                      `json:"latency,omitzero"`
 }
 
+func (v *AudiodevDsoundOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+	if v.Latency != nil {
+		e.Name("latency").Uint(uint64(*v.Latency))
+	}
+}
+
 func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
@@ -278,8 +408,9 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevJackPerDirectionOptions is a struct of audio.json. Since QEMU 5.1.
-type AudiodevJackPerDirectionOptions struct {
+// AudiodevJACKPerDirectionOptions is the struct AudiodevJackPerDirectionOptions of audio.json.
+// Since QEMU 5.1.
+type AudiodevJACKPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -294,13 +425,36 @@ type AudiodevJackPerDirectionOptions struct {
 	ExactName     *bool        `json:"exact-name,omitzero"`
 }
 
-func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevJACKPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("server-name", v.ServerName)
+	e.OptString("client-name", v.ClientName)
+	e.OptString("connect-ports", v.ConnectPorts)
+	e.OptBool("start-server", v.StartServer)
+	e.OptBool("exact-name", v.ExactName)
+}
+
+func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -318,46 +472,56 @@ func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "server-name":
-		v.ServerName = new(d.String())
+		d.OptString(&v.ServerName)
 		return 8
 	case "client-name":
-		v.ClientName = new(d.String())
+		d.OptString(&v.ClientName)
 		return 9
 	case "connect-ports":
-		v.ConnectPorts = new(d.String())
+		d.OptString(&v.ConnectPorts)
 		return 10
 	case "start-server":
-		v.StartServer = new(d.Bool())
+		d.OptBool(&v.StartServer)
 		return 11
 	case "exact-name":
-		v.ExactName = new(d.Bool())
+		d.OptBool(&v.ExactName)
 		return 12
 	}
 	return 0
 }
 
-// AudiodevJackOptions is a struct of audio.json. Since QEMU 5.1.
-type AudiodevJackOptions struct {
-	In  *AudiodevJackPerDirectionOptions `json:"in,omitzero"`
-	Out *AudiodevJackPerDirectionOptions `json:"out,omitzero"`
+// AudiodevJACKOptions is the struct AudiodevJackOptions of audio.json. Since QEMU 5.1.
+type AudiodevJACKOptions struct {
+	In  *AudiodevJACKPerDirectionOptions `json:"in,omitzero"`
+	Out *AudiodevJACKPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevJackOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevJACKOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+}
+
+func (v *AudiodevJACKOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevJackPerDirectionOptions)
+		v.In = new(AudiodevJACKPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevJackPerDirectionOptions)
+		v.Out = new(AudiodevJACKPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	}
 	return 0
 }
 
-// AudiodevOssPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
-type AudiodevOssPerDirectionOptions struct {
+// AudiodevOSSPerDirectionOptions is the struct AudiodevOssPerDirectionOptions of audio.json.
+// Since QEMU 4.0.
+type AudiodevOSSPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -370,13 +534,36 @@ type AudiodevOssPerDirectionOptions struct {
 	TryPoll       *bool        `json:"try-poll,omitzero"`
 }
 
-func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevOSSPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("dev", v.Dev)
+	if v.BufferCount != nil {
+		e.Name("buffer-count").Uint(uint64(*v.BufferCount))
+	}
+	e.OptBool("try-poll", v.TryPoll)
+}
+
+func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -394,52 +581,67 @@ func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		v.Dev = new(d.String())
+		d.OptString(&v.Dev)
 		return 8
 	case "buffer-count":
 		v.BufferCount = new(d.Uint32())
 		return 9
 	case "try-poll":
-		v.TryPoll = new(d.Bool())
+		d.OptBool(&v.TryPoll)
 		return 10
 	}
 	return 0
 }
 
-// AudiodevOssOptions is a struct of audio.json. Since QEMU 4.0.
-type AudiodevOssOptions struct {
-	In        *AudiodevOssPerDirectionOptions `json:"in,omitzero"`
-	Out       *AudiodevOssPerDirectionOptions `json:"out,omitzero"`
+// AudiodevOSSOptions is the struct AudiodevOssOptions of audio.json. Since QEMU 4.0.
+type AudiodevOSSOptions struct {
+	In        *AudiodevOSSPerDirectionOptions `json:"in,omitzero"`
+	Out       *AudiodevOSSPerDirectionOptions `json:"out,omitzero"`
 	TryMmap   *bool                           `json:"try-mmap,omitzero"`
 	Exclusive *bool                           `json:"exclusive,omitzero"`
-	DspPolicy *uint32                         `json:"dsp-policy,omitzero"`
+	DSPPolicy *uint32                         `json:"dsp-policy,omitzero"`
 }
 
-func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevOSSOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+	e.OptBool("try-mmap", v.TryMmap)
+	e.OptBool("exclusive", v.Exclusive)
+	if v.DSPPolicy != nil {
+		e.Name("dsp-policy").Uint(uint64(*v.DSPPolicy))
+	}
+}
+
+func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevOssPerDirectionOptions)
+		v.In = new(AudiodevOSSPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevOssPerDirectionOptions)
+		v.Out = new(AudiodevOSSPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	case "try-mmap":
-		v.TryMmap = new(d.Bool())
+		d.OptBool(&v.TryMmap)
 		return 3
 	case "exclusive":
-		v.Exclusive = new(d.Bool())
+		d.OptBool(&v.Exclusive)
 		return 4
 	case "dsp-policy":
-		v.DspPolicy = new(d.Uint32())
+		v.DSPPolicy = new(d.Uint32())
 		return 5
 	}
 	return 0
 }
 
-// AudiodevPaPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
-type AudiodevPaPerDirectionOptions struct {
+// AudiodevPAPerDirectionOptions is the struct AudiodevPaPerDirectionOptions of audio.json.
+// Since QEMU 4.0.
+type AudiodevPAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -452,13 +654,36 @@ type AudiodevPaPerDirectionOptions struct {
 	Latency       *uint32      `json:"latency,omitzero"`
 }
 
-func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevPAPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("name", v.Name)
+	e.OptString("stream-name", v.StreamName)
+	if v.Latency != nil {
+		e.Name("latency").Uint(uint64(*v.Latency))
+	}
+}
+
+func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -476,10 +701,10 @@ func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 8
 	case "stream-name":
-		v.StreamName = new(d.String())
+		d.OptString(&v.StreamName)
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -488,25 +713,35 @@ func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// AudiodevPaOptions is a struct of audio.json. Since QEMU 4.0.
-type AudiodevPaOptions struct {
-	In     *AudiodevPaPerDirectionOptions `json:"in,omitzero"`
-	Out    *AudiodevPaPerDirectionOptions `json:"out,omitzero"`
+// AudiodevPAOptions is the struct AudiodevPaOptions of audio.json. Since QEMU 4.0.
+type AudiodevPAOptions struct {
+	In     *AudiodevPAPerDirectionOptions `json:"in,omitzero"`
+	Out    *AudiodevPAPerDirectionOptions `json:"out,omitzero"`
 	Server *string                        `json:"server,omitzero"`
 }
 
-func (v *AudiodevPaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevPAOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+	e.OptString("server", v.Server)
+}
+
+func (v *AudiodevPAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevPaPerDirectionOptions)
+		v.In = new(AudiodevPAPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevPaPerDirectionOptions)
+		v.Out = new(AudiodevPAPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	case "server":
-		v.Server = new(d.String())
+		d.OptString(&v.Server)
 		return 3
 	}
 	return 0
@@ -526,13 +761,36 @@ type AudiodevPipewirePerDirectionOptions struct {
 	Latency       *uint32      `json:"latency,omitzero"`
 }
 
+func (v *AudiodevPipewirePerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	e.OptString("name", v.Name)
+	e.OptString("stream-name", v.StreamName)
+	if v.Latency != nil {
+		e.Name("latency").Uint(uint64(*v.Latency))
+	}
+}
+
 func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -550,10 +808,10 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 8
 	case "stream-name":
-		v.StreamName = new(d.String())
+		d.OptString(&v.StreamName)
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -566,6 +824,15 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 type AudiodevPipewireOptions struct {
 	In  *AudiodevPipewirePerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPipewirePerDirectionOptions `json:"out,omitzero"`
+}
+
+func (v *AudiodevPipewireOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
 }
 
 func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -582,8 +849,9 @@ func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// AudiodevSdlPerDirectionOptions is a struct of audio.json. Since QEMU 6.0.
-type AudiodevSdlPerDirectionOptions struct {
+// AudiodevSDLPerDirectionOptions is the struct AudiodevSdlPerDirectionOptions of audio.json.
+// Since QEMU 6.0.
+type AudiodevSDLPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
 	Frequency     *uint32      `json:"frequency,omitzero"`
@@ -594,13 +862,34 @@ type AudiodevSdlPerDirectionOptions struct {
 	BufferCount   *uint32      `json:"buffer-count,omitzero"`
 }
 
-func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevSDLPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("mixing-engine", v.MixingEngine)
+	e.OptBool("fixed-settings", v.FixedSettings)
+	if v.Frequency != nil {
+		e.Name("frequency").Uint(uint64(*v.Frequency))
+	}
+	if v.Channels != nil {
+		e.Name("channels").Uint(uint64(*v.Channels))
+	}
+	if v.Voices != nil {
+		e.Name("voices").Uint(uint64(*v.Voices))
+	}
+	e.OptString("format", (*string)(v.Format))
+	if v.BufferLength != nil {
+		e.Name("buffer-length").Uint(uint64(*v.BufferLength))
+	}
+	if v.BufferCount != nil {
+		e.Name("buffer-count").Uint(uint64(*v.BufferCount))
+	}
+}
+
+func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -624,34 +913,53 @@ func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevSdlOptions is a struct of audio.json. Since QEMU 6.0.
-type AudiodevSdlOptions struct {
-	In  *AudiodevSdlPerDirectionOptions `json:"in,omitzero"`
-	Out *AudiodevSdlPerDirectionOptions `json:"out,omitzero"`
+// AudiodevSDLOptions is the struct AudiodevSdlOptions of audio.json. Since QEMU 6.0.
+type AudiodevSDLOptions struct {
+	In  *AudiodevSDLPerDirectionOptions `json:"in,omitzero"`
+	Out *AudiodevSDLPerDirectionOptions `json:"out,omitzero"`
 }
 
-func (v *AudiodevSdlOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevSDLOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+}
+
+func (v *AudiodevSDLOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
-		v.In = new(AudiodevSdlPerDirectionOptions)
+		v.In = new(AudiodevSDLPerDirectionOptions)
 		d.Object(v.In)
 		return 1
 	case "out":
-		v.Out = new(AudiodevSdlPerDirectionOptions)
+		v.Out = new(AudiodevSDLPerDirectionOptions)
 		d.Object(v.Out)
 		return 2
 	}
 	return 0
 }
 
-// AudiodevWavOptions is a struct of audio.json. Since QEMU 4.0.
-type AudiodevWavOptions struct {
+// AudiodevWAVOptions is the struct AudiodevWavOptions of audio.json. Since QEMU 4.0.
+type AudiodevWAVOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`
 	Path *string                      `json:"path,omitzero"`
 }
 
-func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AudiodevWAVOptions) MarshalMembers(e *wire.Encoder) {
+	if v.In != nil {
+		e.Name("in").Marshal(v.In)
+	}
+	if v.Out != nil {
+		e.Name("out").Marshal(v.Out)
+	}
+	e.OptString("path", v.Path)
+}
+
+func (v *AudiodevWAVOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in":
 		v.In = new(AudiodevPerDirectionOptions)
@@ -662,7 +970,7 @@ func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "path":
-		v.Path = new(d.String())
+		d.OptString(&v.Path)
 		return 3
 	}
 	return 0
@@ -689,28 +997,28 @@ type AudiodevDriver string
 const (
 	AudiodevDriverNone AudiodevDriver = "none"
 	// Only in a QEMU built with CONFIG_AUDIO_ALSA.
-	AudiodevDriverAlsa AudiodevDriver = "alsa"
+	AudiodevDriverALSA AudiodevDriver = "alsa"
 	// Only in a QEMU built with CONFIG_AUDIO_COREAUDIO.
 	AudiodevDriverCoreaudio AudiodevDriver = "coreaudio"
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
-	AudiodevDriverDbus AudiodevDriver = "dbus"
+	AudiodevDriverDBus AudiodevDriver = "dbus"
 	// Only in a QEMU built with CONFIG_AUDIO_DSOUND.
 	AudiodevDriverDsound AudiodevDriver = "dsound"
 	// Only in a QEMU built with CONFIG_AUDIO_JACK.
-	AudiodevDriverJack AudiodevDriver = "jack"
+	AudiodevDriverJACK AudiodevDriver = "jack"
 	// Only in a QEMU built with CONFIG_AUDIO_OSS.
-	AudiodevDriverOss AudiodevDriver = "oss"
+	AudiodevDriverOSS AudiodevDriver = "oss"
 	// Only in a QEMU built with CONFIG_AUDIO_PA.
-	AudiodevDriverPa AudiodevDriver = "pa"
+	AudiodevDriverPA AudiodevDriver = "pa"
 	// Only in a QEMU built with CONFIG_AUDIO_PIPEWIRE.
 	AudiodevDriverPipewire AudiodevDriver = "pipewire"
 	// Only in a QEMU built with CONFIG_AUDIO_SDL.
-	AudiodevDriverSdl AudiodevDriver = "sdl"
+	AudiodevDriverSDL AudiodevDriver = "sdl"
 	// Only in a QEMU built with CONFIG_AUDIO_SNDIO.
 	AudiodevDriverSndio AudiodevDriver = "sndio"
 	// Only in a QEMU built with CONFIG_SPICE.
-	AudiodevDriverSpice AudiodevDriver = "spice"
-	AudiodevDriverWav   AudiodevDriver = "wav"
+	AudiodevDriverSPICE AudiodevDriver = "spice"
+	AudiodevDriverWAV   AudiodevDriver = "wav"
 )
 
 // Audiodev is a union of audio.json. [QueryAudiodevs] returns it. Since QEMU 4.0.
@@ -719,27 +1027,27 @@ type Audiodev struct {
 	// Selects Branch. It may be empty unless Branch is *AudiodevGenericOptions or *RawBranch.
 	Driver      AudiodevDriver `json:"driver"`
 	TimerPeriod *uint32        `json:"timer-period,omitzero"`
-	// The branch that Driver selects: *AudiodevGenericOptions, *AudiodevAlsaOptions,
+	// The branch that Driver selects: *AudiodevGenericOptions, *AudiodevALSAOptions,
 	// *AudiodevCoreaudioOptions, *AudiodevDBusOptions, *AudiodevDsoundOptions,
-	// *AudiodevJackOptions, *AudiodevOssOptions, *AudiodevPaOptions, *AudiodevPipewireOptions,
-	// *AudiodevSdlOptions, *AudiodevSndioOptions, *AudiodevWavOptions or *RawBranch.
-	Branch AudiodevBranch `json:",omitzero"`
+	// *AudiodevJACKOptions, *AudiodevOSSOptions, *AudiodevPAOptions, *AudiodevPipewireOptions,
+	// *AudiodevSDLOptions, *AudiodevSndioOptions, *AudiodevWAVOptions or *RawBranch.
+	Branch AudiodevBranch
 }
 
 // AudiodevBranch is the branch of [Audiodev] that Driver selects:
 //
 //   - [*AudiodevGenericOptions]: none, spice (CONFIG_SPICE)
-//   - [*AudiodevAlsaOptions]: alsa (CONFIG_AUDIO_ALSA)
+//   - [*AudiodevALSAOptions]: alsa (CONFIG_AUDIO_ALSA)
 //   - [*AudiodevCoreaudioOptions]: coreaudio (CONFIG_AUDIO_COREAUDIO)
 //   - [*AudiodevDBusOptions]: dbus (CONFIG_DBUS_DISPLAY)
 //   - [*AudiodevDsoundOptions]: dsound (CONFIG_AUDIO_DSOUND)
-//   - [*AudiodevJackOptions]: jack (CONFIG_AUDIO_JACK)
-//   - [*AudiodevOssOptions]: oss (CONFIG_AUDIO_OSS)
-//   - [*AudiodevPaOptions]: pa (CONFIG_AUDIO_PA)
+//   - [*AudiodevJACKOptions]: jack (CONFIG_AUDIO_JACK)
+//   - [*AudiodevOSSOptions]: oss (CONFIG_AUDIO_OSS)
+//   - [*AudiodevPAOptions]: pa (CONFIG_AUDIO_PA)
 //   - [*AudiodevPipewireOptions]: pipewire (CONFIG_AUDIO_PIPEWIRE)
-//   - [*AudiodevSdlOptions]: sdl (CONFIG_AUDIO_SDL)
+//   - [*AudiodevSDLOptions]: sdl (CONFIG_AUDIO_SDL)
 //   - [*AudiodevSndioOptions]: sndio (CONFIG_AUDIO_SNDIO)
-//   - [*AudiodevWavOptions]: wav
+//   - [*AudiodevWAVOptions]: wav
 //   - [*RawBranch]: any other value, or none
 type AudiodevBranch interface {
 	wire.MemberDecoder
@@ -747,18 +1055,58 @@ type AudiodevBranch interface {
 }
 
 func (*AudiodevGenericOptions) isAudiodevBranch()   {}
-func (*AudiodevAlsaOptions) isAudiodevBranch()      {}
+func (*AudiodevALSAOptions) isAudiodevBranch()      {}
 func (*AudiodevCoreaudioOptions) isAudiodevBranch() {}
 func (*AudiodevDBusOptions) isAudiodevBranch()      {}
 func (*AudiodevDsoundOptions) isAudiodevBranch()    {}
-func (*AudiodevJackOptions) isAudiodevBranch()      {}
-func (*AudiodevOssOptions) isAudiodevBranch()       {}
-func (*AudiodevPaOptions) isAudiodevBranch()        {}
+func (*AudiodevJACKOptions) isAudiodevBranch()      {}
+func (*AudiodevOSSOptions) isAudiodevBranch()       {}
+func (*AudiodevPAOptions) isAudiodevBranch()        {}
 func (*AudiodevPipewireOptions) isAudiodevBranch()  {}
-func (*AudiodevSdlOptions) isAudiodevBranch()       {}
+func (*AudiodevSDLOptions) isAudiodevBranch()       {}
 func (*AudiodevSndioOptions) isAudiodevBranch()     {}
-func (*AudiodevWavOptions) isAudiodevBranch()       {}
+func (*AudiodevWAVOptions) isAudiodevBranch()       {}
 func (*RawBranch) isAudiodevBranch()                {}
+
+func (v *Audiodev) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Driver)
+	switch b := v.Branch.(type) {
+	case *AudiodevGenericOptions:
+		tag = e.Tag(tag, b == nil, "none", "spice")
+	case *AudiodevALSAOptions:
+		tag = e.Tag(tag, b == nil, "alsa")
+	case *AudiodevCoreaudioOptions:
+		tag = e.Tag(tag, b == nil, "coreaudio")
+	case *AudiodevDBusOptions:
+		tag = e.Tag(tag, b == nil, "dbus")
+	case *AudiodevDsoundOptions:
+		tag = e.Tag(tag, b == nil, "dsound")
+	case *AudiodevJACKOptions:
+		tag = e.Tag(tag, b == nil, "jack")
+	case *AudiodevOSSOptions:
+		tag = e.Tag(tag, b == nil, "oss")
+	case *AudiodevPAOptions:
+		tag = e.Tag(tag, b == nil, "pa")
+	case *AudiodevPipewireOptions:
+		tag = e.Tag(tag, b == nil, "pipewire")
+	case *AudiodevSDLOptions:
+		tag = e.Tag(tag, b == nil, "sdl")
+	case *AudiodevSndioOptions:
+		tag = e.Tag(tag, b == nil, "sndio")
+	case *AudiodevWAVOptions:
+		tag = e.Tag(tag, b == nil, "wav")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Name("id").String(v.ID)
+	e.Discriminator("driver", tag)
+	if v.TimerPeriod != nil {
+		e.Name("timer-period").Uint(uint64(*v.TimerPeriod))
+	}
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
 
 func (v *Audiodev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -775,42 +1123,53 @@ func (v *Audiodev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *Audiodev) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Driver == "" && !end {
-		return nil, false
-	}
+func (*Audiodev) Discriminator() string {
+	return "driver"
+}
+
+func (v *Audiodev) DecodeBranch() wire.MemberDecoder {
 	switch v.Driver {
-	case AudiodevDriverNone, AudiodevDriverSpice:
+	case AudiodevDriverNone, AudiodevDriverSPICE:
 		v.Branch = new(AudiodevGenericOptions)
-	case AudiodevDriverAlsa:
-		v.Branch = new(AudiodevAlsaOptions)
+	case AudiodevDriverALSA:
+		v.Branch = new(AudiodevALSAOptions)
 	case AudiodevDriverCoreaudio:
 		v.Branch = new(AudiodevCoreaudioOptions)
-	case AudiodevDriverDbus:
+	case AudiodevDriverDBus:
 		v.Branch = new(AudiodevDBusOptions)
 	case AudiodevDriverDsound:
 		v.Branch = new(AudiodevDsoundOptions)
-	case AudiodevDriverJack:
-		v.Branch = new(AudiodevJackOptions)
-	case AudiodevDriverOss:
-		v.Branch = new(AudiodevOssOptions)
-	case AudiodevDriverPa:
-		v.Branch = new(AudiodevPaOptions)
+	case AudiodevDriverJACK:
+		v.Branch = new(AudiodevJACKOptions)
+	case AudiodevDriverOSS:
+		v.Branch = new(AudiodevOSSOptions)
+	case AudiodevDriverPA:
+		v.Branch = new(AudiodevPAOptions)
 	case AudiodevDriverPipewire:
 		v.Branch = new(AudiodevPipewireOptions)
-	case AudiodevDriverSdl:
-		v.Branch = new(AudiodevSdlOptions)
+	case AudiodevDriverSDL:
+		v.Branch = new(AudiodevSDLOptions)
 	case AudiodevDriverSndio:
 		v.Branch = new(AudiodevSndioOptions)
-	case AudiodevDriverWav:
-		v.Branch = new(AudiodevWavOptions)
+	case AudiodevDriverWAV:
+		v.Branch = new(AudiodevWAVOptions)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v Audiodev) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *Audiodev) UnmarshalJSON(text []byte) error {
+	*v = Audiodev{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v Audiodev) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryAudiodevs executes query-audiodevs and returns a list of [Audiodev]. See audio.json.

@@ -21,6 +21,17 @@ type SnapshotInfo struct {
 	Icount      *int64 `json:"icount,omitzero"`
 }
 
+func (v *SnapshotInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("id").String(v.ID)
+	e.Name("name").String(v.Name)
+	e.Name("vm-state-size").Int(v.VMStateSize)
+	e.Name("date-sec").Int(v.DateSec)
+	e.Name("date-nsec").Int(v.DateNsec)
+	e.Name("vm-clock-sec").Int(v.VMClockSec)
+	e.Name("vm-clock-nsec").Int(v.VMClockNsec)
+	e.OptInt("icount", v.Icount)
+}
+
 func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
@@ -45,42 +56,58 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VMClockNsec = d.Int64()
 		return 7
 	case "icount":
-		v.Icount = new(d.Int64())
+		d.OptInt(&v.Icount)
 		return 8
 	}
 	return 0
 }
 
-// ImageInfoSpecificQCow2EncryptionBase is a struct of block-core.json. Since QEMU 2.10.
-type ImageInfoSpecificQCow2EncryptionBase struct {
-	Format BlockdevQcow2EncryptionFormat
+// ImageInfoSpecificQcow2EncryptionBase is the struct ImageInfoSpecificQCow2EncryptionBase of
+// block-core.json. Since QEMU 2.10.
+type ImageInfoSpecificQcow2EncryptionBase struct {
+	Format BlockdevQcow2EncryptionFormat `json:"format"`
 }
 
-// ImageInfoSpecificQCow2Encryption is a union of block-core.json. Since QEMU 2.10.
-type ImageInfoSpecificQCow2Encryption struct {
+// ImageInfoSpecificQcow2Encryption is the union ImageInfoSpecificQCow2Encryption of
+// block-core.json. Since QEMU 2.10.
+type ImageInfoSpecificQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
 	// adds nothing.
-	Branch ImageInfoSpecificQCow2EncryptionBranch `json:",omitzero"`
+	Branch ImageInfoSpecificQcow2EncryptionBranch
 }
 
-// ImageInfoSpecificQCow2EncryptionBranch is the branch of [ImageInfoSpecificQCow2Encryption]
+// ImageInfoSpecificQcow2EncryptionBranch is the branch of [ImageInfoSpecificQcow2Encryption]
 // that Format selects:
 //
 //   - [*QCryptoBlockInfoLUKS]: luks
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for aes.
-type ImageInfoSpecificQCow2EncryptionBranch interface {
+type ImageInfoSpecificQcow2EncryptionBranch interface {
 	wire.MemberDecoder
-	isImageInfoSpecificQCow2EncryptionBranch()
+	isImageInfoSpecificQcow2EncryptionBranch()
 }
 
-func (*QCryptoBlockInfoLUKS) isImageInfoSpecificQCow2EncryptionBranch() {}
-func (*RawBranch) isImageInfoSpecificQCow2EncryptionBranch()            {}
+func (*QCryptoBlockInfoLUKS) isImageInfoSpecificQcow2EncryptionBranch() {}
+func (*RawBranch) isImageInfoSpecificQcow2EncryptionBranch()            {}
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificQcow2Encryption) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Format)
+	switch b := v.Branch.(type) {
+	case *QCryptoBlockInfoLUKS:
+		tag = e.Tag(tag, b == nil, "luks")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("format", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
+func (v *ImageInfoSpecificQcow2Encryption) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
 		v.Format = BlockdevQcow2EncryptionFormat(d.Enum())
@@ -89,26 +116,38 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []
 	return 0
 }
 
-func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Format == "" && !end {
-		return nil, false
-	}
+func (*ImageInfoSpecificQcow2Encryption) Discriminator() string {
+	return "format"
+}
+
+func (v *ImageInfoSpecificQcow2Encryption) DecodeBranch() wire.MemberDecoder {
 	switch v.Format {
 	case BlockdevQcow2EncryptionFormatLUKS:
 		v.Branch = new(QCryptoBlockInfoLUKS)
 	case BlockdevQcow2EncryptionFormatAES:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
-// ImageInfoSpecificQCow2 is a struct of block-core.json. Since QEMU 1.7.
-type ImageInfoSpecificQCow2 struct {
+func (v ImageInfoSpecificQcow2Encryption) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *ImageInfoSpecificQcow2Encryption) UnmarshalJSON(text []byte) error {
+	*v = ImageInfoSpecificQcow2Encryption{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v ImageInfoSpecificQcow2Encryption) String() string {
+	return qmp.Format(&v)
+}
+
+// ImageInfoSpecificQcow2 is the struct ImageInfoSpecificQCow2 of block-core.json. Since QEMU
+// 1.7.
+type ImageInfoSpecificQcow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
 	DataFileRaw     *bool                             `json:"data-file-raw,omitzero"`
@@ -116,36 +155,57 @@ type ImageInfoSpecificQCow2 struct {
 	LazyRefcounts   *bool                             `json:"lazy-refcounts,omitzero"`
 	Corrupt         *bool                             `json:"corrupt,omitzero"`
 	RefcountBits    int64                             `json:"refcount-bits"`
-	Encrypt         *ImageInfoSpecificQCow2Encryption `json:"encrypt,omitzero"`
+	Encrypt         *ImageInfoSpecificQcow2Encryption `json:"encrypt,omitzero"`
 	Bitmaps         []Qcow2BitmapInfo                 `json:"bitmaps,omitzero"`
 	CompressionType Qcow2CompressionType              `json:"compression-type"`
 }
 
-func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificQcow2) MarshalMembers(e *wire.Encoder) {
+	e.Name("compat").String(v.Compat)
+	e.OptString("data-file", v.DataFile)
+	e.OptBool("data-file-raw", v.DataFileRaw)
+	e.OptBool("extended-l2", v.ExtendedL2)
+	e.OptBool("lazy-refcounts", v.LazyRefcounts)
+	e.OptBool("corrupt", v.Corrupt)
+	e.Name("refcount-bits").Int(v.RefcountBits)
+	if v.Encrypt != nil {
+		e.Name("encrypt").Marshal(v.Encrypt)
+	}
+	if v.Bitmaps != nil {
+		e.Name("bitmaps").BeginArray()
+		for i := range v.Bitmaps {
+			e.Elem().Marshal(&v.Bitmaps[i])
+		}
+		e.EndArray()
+	}
+	e.Name("compression-type").String(string(v.CompressionType))
+}
+
+func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "compat":
 		v.Compat = d.String()
 		return 1
 	case "data-file":
-		v.DataFile = new(d.String())
+		d.OptString(&v.DataFile)
 		return 2
 	case "data-file-raw":
-		v.DataFileRaw = new(d.Bool())
+		d.OptBool(&v.DataFileRaw)
 		return 3
 	case "extended-l2":
-		v.ExtendedL2 = new(d.Bool())
+		d.OptBool(&v.ExtendedL2)
 		return 4
 	case "lazy-refcounts":
-		v.LazyRefcounts = new(d.Bool())
+		d.OptBool(&v.LazyRefcounts)
 		return 5
 	case "corrupt":
-		v.Corrupt = new(d.Bool())
+		d.OptBool(&v.Corrupt)
 		return 6
 	case "refcount-bits":
 		v.RefcountBits = d.Int64()
 		return 7
 	case "encrypt":
-		v.Encrypt = new(ImageInfoSpecificQCow2Encryption)
+		v.Encrypt = new(ImageInfoSpecificQcow2Encryption)
 		d.Object(v.Encrypt)
 		return 8
 	case "bitmaps":
@@ -162,29 +222,41 @@ func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ImageInfoSpecificVmdk is a struct of block-core.json. Since QEMU 1.7.
-type ImageInfoSpecificVmdk struct {
+// ImageInfoSpecificVMDK is the struct ImageInfoSpecificVmdk of block-core.json. Since QEMU
+// 1.7.
+type ImageInfoSpecificVMDK struct {
 	CreateType string           `json:"create-type"`
-	Cid        int64            `json:"cid"`
-	ParentCid  int64            `json:"parent-cid"`
-	Extents    []VmdkExtentInfo `json:"extents"`
+	CID        int64            `json:"cid"`
+	ParentCID  int64            `json:"parent-cid"`
+	Extents    []VMDKExtentInfo `json:"extents"`
 }
 
-func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificVMDK) MarshalMembers(e *wire.Encoder) {
+	e.Name("create-type").String(v.CreateType)
+	e.Name("cid").Int(v.CID)
+	e.Name("parent-cid").Int(v.ParentCID)
+	e.Name("extents").BeginArray()
+	for i := range v.Extents {
+		e.Elem().Marshal(&v.Extents[i])
+	}
+	e.EndArray()
+}
+
+func (v *ImageInfoSpecificVMDK) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "create-type":
 		v.CreateType = d.String()
 		return 1
 	case "cid":
-		v.Cid = d.Int64()
+		v.CID = d.Int64()
 		return 2
 	case "parent-cid":
-		v.ParentCid = d.Int64()
+		v.ParentCID = d.Int64()
 		return 3
 	case "extents":
-		v.Extents = make([]VmdkExtentInfo, 0, d.Room())
+		v.Extents = make([]VMDKExtentInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Extents = append(v.Extents, VmdkExtentInfo{})
+			v.Extents = append(v.Extents, VMDKExtentInfo{})
 			d.Object(&v.Extents[len(v.Extents)-1])
 		}
 		return 4
@@ -192,8 +264,21 @@ func (v *ImageInfoSpecificVmdk) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VmdkExtentInfo is a struct of block-core.json. Since QEMU 8.0.
-type VmdkExtentInfo struct {
+func (v ImageInfoSpecificVMDK) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *ImageInfoSpecificVMDK) UnmarshalJSON(text []byte) error {
+	*v = ImageInfoSpecificVMDK{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v ImageInfoSpecificVMDK) String() string {
+	return qmp.Format(&v)
+}
+
+// VMDKExtentInfo is the struct VmdkExtentInfo of block-core.json. Since QEMU 8.0.
+type VMDKExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
 	VirtualSize int64  `json:"virtual-size"`
@@ -201,7 +286,15 @@ type VmdkExtentInfo struct {
 	Compressed  *bool  `json:"compressed,omitzero"`
 }
 
-func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VMDKExtentInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("filename").String(v.Filename)
+	e.Name("format").String(v.Format)
+	e.Name("virtual-size").Int(v.VirtualSize)
+	e.OptInt("cluster-size", v.ClusterSize)
+	e.OptBool("compressed", v.Compressed)
+}
+
+func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "filename":
 		v.Filename = d.String()
@@ -213,24 +306,28 @@ func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VirtualSize = d.Int64()
 		return 3
 	case "cluster-size":
-		v.ClusterSize = new(d.Int64())
+		d.OptInt(&v.ClusterSize)
 		return 4
 	case "compressed":
-		v.Compressed = new(d.Bool())
+		d.OptBool(&v.Compressed)
 		return 5
 	}
 	return 0
 }
 
-// ImageInfoSpecificRbd is a struct of block-core.json. Since QEMU 6.1.
-type ImageInfoSpecificRbd struct {
-	EncryptionFormat *RbdImageEncryptionFormat `json:"encryption-format,omitzero"`
+// ImageInfoSpecificRBD is the struct ImageInfoSpecificRbd of block-core.json. Since QEMU 6.1.
+type ImageInfoSpecificRBD struct {
+	EncryptionFormat *RBDImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
 
-func (v *ImageInfoSpecificRbd) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *ImageInfoSpecificRBD) MarshalMembers(e *wire.Encoder) {
+	e.OptString("encryption-format", (*string)(v.EncryptionFormat))
+}
+
+func (v *ImageInfoSpecificRBD) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "encryption-format":
-		v.EncryptionFormat = new(RbdImageEncryptionFormat(d.Enum()))
+		v.EncryptionFormat = new(RBDImageEncryptionFormat(d.Enum()))
 		return 1
 	}
 	return 0
@@ -241,10 +338,14 @@ type ImageInfoSpecificFile struct {
 	ExtentSizeHint *uint64 `json:"extent-size-hint,omitzero"`
 }
 
+func (v *ImageInfoSpecificFile) MarshalMembers(e *wire.Encoder) {
+	e.OptUint("extent-size-hint", v.ExtentSizeHint)
+}
+
 func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "extent-size-hint":
-		v.ExtentSizeHint = new(d.Uint64())
+		d.OptUint(&v.ExtentSizeHint)
 		return 1
 	}
 	return 0
@@ -256,143 +357,130 @@ type ImageInfoSpecificKind string
 // The values of ImageInfoSpecificKind.
 const (
 	ImageInfoSpecificKindQcow2 ImageInfoSpecificKind = "qcow2"
-	ImageInfoSpecificKindVmdk  ImageInfoSpecificKind = "vmdk"
+	ImageInfoSpecificKindVMDK  ImageInfoSpecificKind = "vmdk"
 	ImageInfoSpecificKindLUKS  ImageInfoSpecificKind = "luks"
 	ImageInfoSpecificKindRBD   ImageInfoSpecificKind = "rbd"
 	ImageInfoSpecificKindFile  ImageInfoSpecificKind = "file"
 )
 
-// ImageInfoSpecificQCow2Wrapper is a struct of block-core.json. Since QEMU 1.7.
-type ImageInfoSpecificQCow2Wrapper struct {
-	Data ImageInfoSpecificQCow2 `json:"data"`
-}
-
-func (v *ImageInfoSpecificQCow2Wrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ImageInfoSpecificVmdkWrapper is a struct of block-core.json. Since QEMU 6.1.
-type ImageInfoSpecificVmdkWrapper struct {
-	Data ImageInfoSpecificVmdk `json:"data"`
-}
-
-func (v *ImageInfoSpecificVmdkWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ImageInfoSpecificLUKSWrapper is a struct of block-core.json. Since QEMU 2.7.
-type ImageInfoSpecificLUKSWrapper struct {
-	Data QCryptoBlockInfoLUKS `json:"data"`
-}
-
-func (v *ImageInfoSpecificLUKSWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ImageInfoSpecificRbdWrapper is a struct of block-core.json. Since QEMU 6.1.
-type ImageInfoSpecificRbdWrapper struct {
-	Data ImageInfoSpecificRbd `json:"data"`
-}
-
-func (v *ImageInfoSpecificRbdWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// ImageInfoSpecificFileWrapper is a struct of block-core.json. Since QEMU 8.0.
-type ImageInfoSpecificFileWrapper struct {
-	Data ImageInfoSpecificFile `json:"data"`
-}
-
-func (v *ImageInfoSpecificFileWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
 // ImageInfoSpecific is a union of block-core.json. Since QEMU 1.7.
 type ImageInfoSpecific struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type ImageInfoSpecificKind `json:"type"`
-	// The branch that Type selects: *ImageInfoSpecificQCow2Wrapper, *ImageInfoSpecificVmdkWrapper,
-	// *ImageInfoSpecificLUKSWrapper, *ImageInfoSpecificRbdWrapper, *ImageInfoSpecificFileWrapper
-	// or *RawBranch.
-	Branch ImageInfoSpecificBranch `json:",omitzero"`
+	// The branch that Type selects: *ImageInfoSpecificQcow2, *ImageInfoSpecificVMDK,
+	// *QCryptoBlockInfoLUKS, *ImageInfoSpecificRBD, *ImageInfoSpecificFile or *RawBranch.
+	Branch ImageInfoSpecificBranch
 }
 
 // ImageInfoSpecificBranch is the branch of [ImageInfoSpecific] that Type selects:
 //
-//   - [*ImageInfoSpecificQCow2Wrapper]: qcow2
-//   - [*ImageInfoSpecificVmdkWrapper]: vmdk
-//   - [*ImageInfoSpecificLUKSWrapper]: luks
-//   - [*ImageInfoSpecificRbdWrapper]: rbd
-//   - [*ImageInfoSpecificFileWrapper]: file
+//   - [*ImageInfoSpecificQcow2]: qcow2
+//   - [*ImageInfoSpecificVMDK]: vmdk
+//   - [*QCryptoBlockInfoLUKS]: luks
+//   - [*ImageInfoSpecificRBD]: rbd
+//   - [*ImageInfoSpecificFile]: file
 //   - [*RawBranch]: any other value, or none
 type ImageInfoSpecificBranch interface {
 	wire.MemberDecoder
 	isImageInfoSpecificBranch()
 }
 
-func (*ImageInfoSpecificQCow2Wrapper) isImageInfoSpecificBranch() {}
-func (*ImageInfoSpecificVmdkWrapper) isImageInfoSpecificBranch()  {}
-func (*ImageInfoSpecificLUKSWrapper) isImageInfoSpecificBranch()  {}
-func (*ImageInfoSpecificRbdWrapper) isImageInfoSpecificBranch()   {}
-func (*ImageInfoSpecificFileWrapper) isImageInfoSpecificBranch()  {}
-func (*RawBranch) isImageInfoSpecificBranch()                     {}
+func (*ImageInfoSpecificQcow2) isImageInfoSpecificBranch() {}
+func (*ImageInfoSpecificVMDK) isImageInfoSpecificBranch()  {}
+func (*QCryptoBlockInfoLUKS) isImageInfoSpecificBranch()   {}
+func (*ImageInfoSpecificRBD) isImageInfoSpecificBranch()   {}
+func (*ImageInfoSpecificFile) isImageInfoSpecificBranch()  {}
+func (*RawBranch) isImageInfoSpecificBranch()              {}
+
+func (v *ImageInfoSpecific) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *ImageInfoSpecificQcow2:
+		tag = e.Tag(tag, b == nil, "qcow2")
+	case *ImageInfoSpecificVMDK:
+		tag = e.Tag(tag, b == nil, "vmdk")
+	case *QCryptoBlockInfoLUKS:
+		tag = e.Tag(tag, b == nil, "luks")
+	case *ImageInfoSpecificRBD:
+		tag = e.Tag(tag, b == nil, "rbd")
+	case *ImageInfoSpecificFile:
+		tag = e.Tag(tag, b == nil, "file")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *RawBranch:
+		e.MarshalBranch(v.Branch)
+	case *ImageInfoSpecificQcow2:
+		e.Name("data").Marshal(b)
+	case *ImageInfoSpecificVMDK:
+		e.Name("data").Marshal(b)
+	case *QCryptoBlockInfoLUKS:
+		e.Name("data").Marshal(b)
+	case *ImageInfoSpecificRBD:
+		e.Name("data").Marshal(b)
+	case *ImageInfoSpecificFile:
+		e.Name("data").Marshal(b)
+	}
+}
 
 func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = ImageInfoSpecificKind(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *ImageInfoSpecificQcow2, *ImageInfoSpecificVMDK, *QCryptoBlockInfoLUKS, *ImageInfoSpecificRBD, *ImageInfoSpecificFile:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
 
-func (v *ImageInfoSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*ImageInfoSpecific) Discriminator() string {
+	return "type"
+}
+
+func (v *ImageInfoSpecific) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case ImageInfoSpecificKindQcow2:
-		v.Branch = new(ImageInfoSpecificQCow2Wrapper)
-	case ImageInfoSpecificKindVmdk:
-		v.Branch = new(ImageInfoSpecificVmdkWrapper)
+		v.Branch = new(ImageInfoSpecificQcow2)
+		return nil
+	case ImageInfoSpecificKindVMDK:
+		v.Branch = new(ImageInfoSpecificVMDK)
+		return nil
 	case ImageInfoSpecificKindLUKS:
-		v.Branch = new(ImageInfoSpecificLUKSWrapper)
+		v.Branch = new(QCryptoBlockInfoLUKS)
+		return nil
 	case ImageInfoSpecificKindRBD:
-		v.Branch = new(ImageInfoSpecificRbdWrapper)
+		v.Branch = new(ImageInfoSpecificRBD)
+		return nil
 	case ImageInfoSpecificKindFile:
-		v.Branch = new(ImageInfoSpecificFileWrapper)
+		v.Branch = new(ImageInfoSpecificFile)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v ImageInfoSpecific) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *ImageInfoSpecific) UnmarshalJSON(text []byte) error {
+	*v = ImageInfoSpecific{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v ImageInfoSpecific) String() string {
+	return qmp.Format(&v)
 }
 
 // BlockLimitsInfo is a struct of block-core.json.
@@ -404,11 +492,36 @@ type BlockLimitsInfo struct {
 	WriteZeroesAlignment *uint32 `json:"write-zeroes-alignment,omitzero"`
 	OptTransfer          *uint32 `json:"opt-transfer,omitzero"`
 	MaxTransfer          *uint32 `json:"max-transfer,omitzero"`
-	MaxHwTransfer        *uint32 `json:"max-hw-transfer,omitzero"`
-	MaxIov               int64   `json:"max-iov"`
-	MaxHwIov             *int64  `json:"max-hw-iov,omitzero"`
+	MaxHWTransfer        *uint32 `json:"max-hw-transfer,omitzero"`
+	MaxIOV               int64   `json:"max-iov"`
+	MaxHWIOV             *int64  `json:"max-hw-iov,omitzero"`
 	MinMemAlignment      uint64  `json:"min-mem-alignment"`
 	OptMemAlignment      uint64  `json:"opt-mem-alignment"`
+}
+
+func (v *BlockLimitsInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("request-alignment").Uint(uint64(v.RequestAlignment))
+	e.OptUint("max-discard", v.MaxDiscard)
+	if v.DiscardAlignment != nil {
+		e.Name("discard-alignment").Uint(uint64(*v.DiscardAlignment))
+	}
+	e.OptUint("max-write-zeroes", v.MaxWriteZeroes)
+	if v.WriteZeroesAlignment != nil {
+		e.Name("write-zeroes-alignment").Uint(uint64(*v.WriteZeroesAlignment))
+	}
+	if v.OptTransfer != nil {
+		e.Name("opt-transfer").Uint(uint64(*v.OptTransfer))
+	}
+	if v.MaxTransfer != nil {
+		e.Name("max-transfer").Uint(uint64(*v.MaxTransfer))
+	}
+	if v.MaxHWTransfer != nil {
+		e.Name("max-hw-transfer").Uint(uint64(*v.MaxHWTransfer))
+	}
+	e.Name("max-iov").Int(v.MaxIOV)
+	e.OptInt("max-hw-iov", v.MaxHWIOV)
+	e.Name("min-mem-alignment").Uint(v.MinMemAlignment)
+	e.Name("opt-mem-alignment").Uint(v.OptMemAlignment)
 }
 
 func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -417,13 +530,13 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.RequestAlignment = d.Uint32()
 		return 1
 	case "max-discard":
-		v.MaxDiscard = new(d.Uint64())
+		d.OptUint(&v.MaxDiscard)
 		return 2
 	case "discard-alignment":
 		v.DiscardAlignment = new(d.Uint32())
 		return 3
 	case "max-write-zeroes":
-		v.MaxWriteZeroes = new(d.Uint64())
+		d.OptUint(&v.MaxWriteZeroes)
 		return 4
 	case "write-zeroes-alignment":
 		v.WriteZeroesAlignment = new(d.Uint32())
@@ -435,13 +548,13 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MaxTransfer = new(d.Uint32())
 		return 7
 	case "max-hw-transfer":
-		v.MaxHwTransfer = new(d.Uint32())
+		v.MaxHWTransfer = new(d.Uint32())
 		return 8
 	case "max-iov":
-		v.MaxIov = d.Int64()
+		v.MaxIOV = d.Int64()
 		return 9
 	case "max-hw-iov":
-		v.MaxHwIov = new(d.Int64())
+		d.OptInt(&v.MaxHWIOV)
 		return 10
 	case "min-mem-alignment":
 		v.MinMemAlignment = d.Uint64()
@@ -455,20 +568,20 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // BlockNodeInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockNodeInfo struct {
-	Filename              string
-	Format                string
-	DirtyFlag             *bool
-	ActualSize            *int64
-	VirtualSize           int64
-	ClusterSize           *int64
-	Encrypted             *bool
-	Compressed            *bool
-	BackingFilename       *string
-	FullBackingFilename   *string
-	BackingFilenameFormat *string
-	Snapshots             []SnapshotInfo
-	Limits                *BlockLimitsInfo
-	FormatSpecific        *ImageInfoSpecific
+	Filename              string             `json:"filename"`
+	Format                string             `json:"format"`
+	DirtyFlag             *bool              `json:"dirty-flag,omitzero"`
+	ActualSize            *int64             `json:"actual-size,omitzero"`
+	VirtualSize           int64              `json:"virtual-size"`
+	ClusterSize           *int64             `json:"cluster-size,omitzero"`
+	Encrypted             *bool              `json:"encrypted,omitzero"`
+	Compressed            *bool              `json:"compressed,omitzero"`
+	BackingFilename       *string            `json:"backing-filename,omitzero"`
+	FullBackingFilename   *string            `json:"full-backing-filename,omitzero"`
+	BackingFilenameFormat *string            `json:"backing-filename-format,omitzero"`
+	Snapshots             []SnapshotInfo     `json:"snapshots,omitzero"`
+	Limits                *BlockLimitsInfo   `json:"limits,omitzero"`
+	FormatSpecific        *ImageInfoSpecific `json:"format-specific,omitzero"`
 }
 
 // ImageInfo is a struct of block-core.json. Since QEMU 1.3.
@@ -499,31 +612,31 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Format = d.String()
 		return 2
 	case "dirty-flag":
-		v.DirtyFlag = new(d.Bool())
+		d.OptBool(&v.DirtyFlag)
 		return 3
 	case "actual-size":
-		v.ActualSize = new(d.Int64())
+		d.OptInt(&v.ActualSize)
 		return 4
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
 		return 5
 	case "cluster-size":
-		v.ClusterSize = new(d.Int64())
+		d.OptInt(&v.ClusterSize)
 		return 6
 	case "encrypted":
-		v.Encrypted = new(d.Bool())
+		d.OptBool(&v.Encrypted)
 		return 7
 	case "compressed":
-		v.Compressed = new(d.Bool())
+		d.OptBool(&v.Compressed)
 		return 8
 	case "backing-filename":
-		v.BackingFilename = new(d.String())
+		d.OptString(&v.BackingFilename)
 		return 9
 	case "full-backing-filename":
-		v.FullBackingFilename = new(d.String())
+		d.OptString(&v.FullBackingFilename)
 		return 10
 	case "backing-filename-format":
-		v.BackingFilenameFormat = new(d.String())
+		d.OptString(&v.BackingFilenameFormat)
 		return 11
 	case "snapshots":
 		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
@@ -550,56 +663,179 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // BlockChildInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockChildInfo struct {
-	Name string
-	Info BlockGraphInfo
+	Name string         `json:"name"`
+	Info BlockGraphInfo `json:"info"`
+}
+
+func (v *BlockChildInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("info").Marshal(&v.Info)
+}
+
+func (v *BlockChildInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+		return 1
+	case "info":
+		d.Unmarshal(&v.Info)
+		return 2
+	}
+	return 0
 }
 
 // BlockGraphInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockGraphInfo struct {
-	Filename              string
-	Format                string
-	DirtyFlag             *bool
-	ActualSize            *int64
-	VirtualSize           int64
-	ClusterSize           *int64
-	Encrypted             *bool
-	Compressed            *bool
-	BackingFilename       *string
-	FullBackingFilename   *string
-	BackingFilenameFormat *string
-	Snapshots             []SnapshotInfo
-	Limits                *BlockLimitsInfo
-	FormatSpecific        *ImageInfoSpecific
-	Children              []BlockChildInfo
+	Filename              string             `json:"filename"`
+	Format                string             `json:"format"`
+	DirtyFlag             *bool              `json:"dirty-flag,omitzero"`
+	ActualSize            *int64             `json:"actual-size,omitzero"`
+	VirtualSize           int64              `json:"virtual-size"`
+	ClusterSize           *int64             `json:"cluster-size,omitzero"`
+	Encrypted             *bool              `json:"encrypted,omitzero"`
+	Compressed            *bool              `json:"compressed,omitzero"`
+	BackingFilename       *string            `json:"backing-filename,omitzero"`
+	FullBackingFilename   *string            `json:"full-backing-filename,omitzero"`
+	BackingFilenameFormat *string            `json:"backing-filename-format,omitzero"`
+	Snapshots             []SnapshotInfo     `json:"snapshots,omitzero"`
+	Limits                *BlockLimitsInfo   `json:"limits,omitzero"`
+	FormatSpecific        *ImageInfoSpecific `json:"format-specific,omitzero"`
+	Children              []BlockChildInfo   `json:"children"`
+}
+
+func (v *BlockGraphInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("filename").String(v.Filename)
+	e.Name("format").String(v.Format)
+	e.OptBool("dirty-flag", v.DirtyFlag)
+	e.OptInt("actual-size", v.ActualSize)
+	e.Name("virtual-size").Int(v.VirtualSize)
+	e.OptInt("cluster-size", v.ClusterSize)
+	e.OptBool("encrypted", v.Encrypted)
+	e.OptBool("compressed", v.Compressed)
+	e.OptString("backing-filename", v.BackingFilename)
+	e.OptString("full-backing-filename", v.FullBackingFilename)
+	e.OptString("backing-filename-format", v.BackingFilenameFormat)
+	if v.Snapshots != nil {
+		e.Name("snapshots").BeginArray()
+		for i := range v.Snapshots {
+			e.Elem().Marshal(&v.Snapshots[i])
+		}
+		e.EndArray()
+	}
+	if v.Limits != nil {
+		e.Name("limits").Marshal(v.Limits)
+	}
+	if v.FormatSpecific != nil {
+		e.Name("format-specific").Marshal(v.FormatSpecific)
+	}
+	e.Name("children").BeginArray()
+	for i := range v.Children {
+		e.Elem().Marshal(&v.Children[i])
+	}
+	e.EndArray()
+}
+
+func (v *BlockGraphInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "format":
+		v.Format = d.String()
+		return 2
+	case "dirty-flag":
+		d.OptBool(&v.DirtyFlag)
+		return 3
+	case "actual-size":
+		d.OptInt(&v.ActualSize)
+		return 4
+	case "virtual-size":
+		v.VirtualSize = d.Int64()
+		return 5
+	case "cluster-size":
+		d.OptInt(&v.ClusterSize)
+		return 6
+	case "encrypted":
+		d.OptBool(&v.Encrypted)
+		return 7
+	case "compressed":
+		d.OptBool(&v.Compressed)
+		return 8
+	case "backing-filename":
+		d.OptString(&v.BackingFilename)
+		return 9
+	case "full-backing-filename":
+		d.OptString(&v.FullBackingFilename)
+		return 10
+	case "backing-filename-format":
+		d.OptString(&v.BackingFilenameFormat)
+		return 11
+	case "snapshots":
+		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Snapshots = append(v.Snapshots, SnapshotInfo{})
+			d.Object(&v.Snapshots[len(v.Snapshots)-1])
+		}
+		return 12
+	case "limits":
+		v.Limits = new(BlockLimitsInfo)
+		d.Object(v.Limits)
+		return 13
+	case "format-specific":
+		v.FormatSpecific = new(ImageInfoSpecific)
+		d.Object(v.FormatSpecific)
+		return 14
+	case "children":
+		v.Children = make([]BlockChildInfo, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Children = append(v.Children, BlockChildInfo{})
+			d.Unmarshal(&v.Children[len(v.Children)-1])
+		}
+		return 15
+	}
+	return 0
+}
+
+func (v BlockGraphInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockGraphInfo) UnmarshalJSON(text []byte) error {
+	*v = BlockGraphInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockGraphInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // ImageCheck is a struct of block-core.json. Since QEMU 1.4.
 type ImageCheck struct {
-	Filename           string
-	Format             string
-	CheckErrors        int64
-	ImageEndOffset     *int64
-	Corruptions        *int64
-	Leaks              *int64
-	CorruptionsFixed   *int64
-	LeaksFixed         *int64
-	TotalClusters      *int64
-	AllocatedClusters  *int64
-	FragmentedClusters *int64
-	CompressedClusters *int64
+	Filename           string `json:"filename"`
+	Format             string `json:"format"`
+	CheckErrors        int64  `json:"check-errors"`
+	ImageEndOffset     *int64 `json:"image-end-offset,omitzero"`
+	Corruptions        *int64 `json:"corruptions,omitzero"`
+	Leaks              *int64 `json:"leaks,omitzero"`
+	CorruptionsFixed   *int64 `json:"corruptions-fixed,omitzero"`
+	LeaksFixed         *int64 `json:"leaks-fixed,omitzero"`
+	TotalClusters      *int64 `json:"total-clusters,omitzero"`
+	AllocatedClusters  *int64 `json:"allocated-clusters,omitzero"`
+	FragmentedClusters *int64 `json:"fragmented-clusters,omitzero"`
+	CompressedClusters *int64 `json:"compressed-clusters,omitzero"`
 }
 
 // MapEntry is a struct of block-core.json. Since QEMU 2.6.
 type MapEntry struct {
-	Start      int64
-	Length     int64
-	Data       bool
-	Zero       bool
-	Compressed bool
-	Depth      int64
-	Present    bool
-	Offset     *int64
-	Filename   *string
+	Start      int64   `json:"start"`
+	Length     int64   `json:"length"`
+	Data       bool    `json:"data"`
+	Zero       bool    `json:"zero"`
+	Compressed bool    `json:"compressed"`
+	Depth      int64   `json:"depth"`
+	Present    bool    `json:"present"`
+	Offset     *int64  `json:"offset,omitzero"`
+	Filename   *string `json:"filename,omitzero"`
 }
 
 // BlockdevCacheInfo is a struct of block-core.json. Since QEMU 2.3.
@@ -647,7 +883,7 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 type BlockDeviceInfo struct {
 	File             string                      `json:"file"`
 	NodeName         *string                     `json:"node-name,omitzero"`
-	Ro               bool                        `json:"ro"`
+	RO               bool                        `json:"ro"`
 	Drv              string                      `json:"drv"`
 	BackingFile      *string                     `json:"backing_file,omitzero"`
 	BackingFileDepth int64                       `json:"backing_file_depth"`
@@ -687,16 +923,16 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.File = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = new(d.String())
+		d.OptString(&v.NodeName)
 		return 2
 	case "ro":
-		v.Ro = d.Bool()
+		v.RO = d.Bool()
 		return 3
 	case "drv":
 		v.Drv = d.String()
 		return 4
 	case "backing_file":
-		v.BackingFile = new(d.String())
+		d.OptString(&v.BackingFile)
 		return 5
 	case "backing_file_depth":
 		v.BackingFileDepth = d.Int64()
@@ -709,7 +945,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 7
 	case "active":
-		v.Active = new(d.Bool())
+		d.OptBool(&v.Active)
 		return 8
 	case "encrypted":
 		v.Encrypted = d.Bool()
@@ -739,46 +975,46 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Image)
 		return 17
 	case "bps_max":
-		v.BPSMax = new(d.Int64())
+		d.OptInt(&v.BPSMax)
 		return 18
 	case "bps_rd_max":
-		v.BPSRdMax = new(d.Int64())
+		d.OptInt(&v.BPSRdMax)
 		return 19
 	case "bps_wr_max":
-		v.BPSWrMax = new(d.Int64())
+		d.OptInt(&v.BPSWrMax)
 		return 20
 	case "iops_max":
-		v.IOPSMax = new(d.Int64())
+		d.OptInt(&v.IOPSMax)
 		return 21
 	case "iops_rd_max":
-		v.IOPSRdMax = new(d.Int64())
+		d.OptInt(&v.IOPSRdMax)
 		return 22
 	case "iops_wr_max":
-		v.IOPSWrMax = new(d.Int64())
+		d.OptInt(&v.IOPSWrMax)
 		return 23
 	case "bps_max_length":
-		v.BPSMaxLength = new(d.Int64())
+		d.OptInt(&v.BPSMaxLength)
 		return 24
 	case "bps_rd_max_length":
-		v.BPSRdMaxLength = new(d.Int64())
+		d.OptInt(&v.BPSRdMaxLength)
 		return 25
 	case "bps_wr_max_length":
-		v.BPSWrMaxLength = new(d.Int64())
+		d.OptInt(&v.BPSWrMaxLength)
 		return 26
 	case "iops_max_length":
-		v.IOPSMaxLength = new(d.Int64())
+		d.OptInt(&v.IOPSMaxLength)
 		return 27
 	case "iops_rd_max_length":
-		v.IOPSRdMaxLength = new(d.Int64())
+		d.OptInt(&v.IOPSRdMaxLength)
 		return 28
 	case "iops_wr_max_length":
-		v.IOPSWrMaxLength = new(d.Int64())
+		d.OptInt(&v.IOPSWrMaxLength)
 		return 29
 	case "iops_size":
-		v.IOPSSize = new(d.Int64())
+		d.OptInt(&v.IOPSSize)
 		return 30
 	case "group":
-		v.Group = new(d.String())
+		d.OptString(&v.Group)
 		return 31
 	case "cache":
 		d.Object(&v.Cache)
@@ -797,14 +1033,14 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceIoStatus is an enum of block-core.json. Since QEMU 1.0.
-type BlockDeviceIoStatus string
+// BlockDeviceIOStatus is the enum BlockDeviceIoStatus of block-core.json. Since QEMU 1.0.
+type BlockDeviceIOStatus string
 
-// The values of BlockDeviceIoStatus.
+// The values of BlockDeviceIOStatus.
 const (
-	BlockDeviceIoStatusOk      BlockDeviceIoStatus = "ok"
-	BlockDeviceIoStatusFailed  BlockDeviceIoStatus = "failed"
-	BlockDeviceIoStatusNospace BlockDeviceIoStatus = "nospace"
+	BlockDeviceIOStatusOk      BlockDeviceIOStatus = "ok"
+	BlockDeviceIOStatusFailed  BlockDeviceIOStatus = "failed"
+	BlockDeviceIOStatusNospace BlockDeviceIOStatus = "nospace"
 )
 
 // BlockDirtyInfo is a struct of block-core.json. Since QEMU 1.3.
@@ -821,7 +1057,7 @@ type BlockDirtyInfo struct {
 func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 1
 	case "count":
 		v.Count = d.Int64()
@@ -839,7 +1075,7 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Persistent = d.Bool()
 		return 6
 	case "inconsistent":
-		v.Inconsistent = new(d.Bool())
+		d.OptBool(&v.Inconsistent)
 		return 7
 	}
 	return 0
@@ -861,6 +1097,16 @@ type Qcow2BitmapInfo struct {
 	Flags       []Qcow2BitmapInfoFlags `json:"flags"`
 }
 
+func (v *Qcow2BitmapInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("granularity").Uint(uint64(v.Granularity))
+	e.Name("flags").BeginArray()
+	for i := range v.Flags {
+		e.Elem().String(string(v.Flags[i]))
+	}
+	e.EndArray()
+}
+
 func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
@@ -879,10 +1125,36 @@ func (v *Qcow2BitmapInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v Qcow2BitmapInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *Qcow2BitmapInfo) UnmarshalJSON(text []byte) error {
+	*v = Qcow2BitmapInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v Qcow2BitmapInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // BlockLatencyHistogramInfo is a struct of block-core.json. Since QEMU 4.0.
 type BlockLatencyHistogramInfo struct {
 	Boundaries []uint64 `json:"boundaries"`
 	Bins       []uint64 `json:"bins"`
+}
+
+func (v *BlockLatencyHistogramInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("boundaries").BeginArray()
+	for i := range v.Boundaries {
+		e.Elem().Uint(v.Boundaries[i])
+	}
+	e.EndArray()
+	e.Name("bins").BeginArray()
+	for i := range v.Bins {
+		e.Elem().Uint(v.Bins[i])
+	}
+	e.EndArray()
 }
 
 func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -903,6 +1175,19 @@ func (v *BlockLatencyHistogramInfo) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
+func (v BlockLatencyHistogramInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockLatencyHistogramInfo) UnmarshalJSON(text []byte) error {
+	*v = BlockLatencyHistogramInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockLatencyHistogramInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // BlockInfo is a struct of block-core.json. [QueryBlock] returns it. Since QEMU 0.14.
 type BlockInfo struct {
 	Device    string               `json:"device"`
@@ -912,7 +1197,7 @@ type BlockInfo struct {
 	Locked    bool                 `json:"locked"`
 	Inserted  *BlockDeviceInfo     `json:"inserted,omitzero"`
 	TrayOpen  *bool                `json:"tray_open,omitzero"`
-	IOStatus  *BlockDeviceIoStatus `json:"io-status,omitzero"`
+	IOStatus  *BlockDeviceIOStatus `json:"io-status,omitzero"`
 }
 
 func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -921,7 +1206,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "qdev":
-		v.Qdev = new(d.String())
+		d.OptString(&v.Qdev)
 		return 2
 	case "type":
 		v.Type = d.String()
@@ -937,10 +1222,10 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Inserted)
 		return 6
 	case "tray_open":
-		v.TrayOpen = new(d.Bool())
+		d.OptBool(&v.TrayOpen)
 		return 7
 	case "io-status":
-		v.IOStatus = new(BlockDeviceIoStatus(d.Enum()))
+		v.IOStatus = new(BlockDeviceIOStatus(d.Enum()))
 		return 8
 	}
 	return 0
@@ -948,28 +1233,20 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // BlockMeasureInfo is a struct of block-core.json. Since QEMU 2.10.
 type BlockMeasureInfo struct {
-	Required       int64
-	FullyAllocated int64
-	Bitmaps        *int64
+	Required       int64  `json:"required"`
+	FullyAllocated int64  `json:"fully-allocated"`
+	Bitmaps        *int64 `json:"bitmaps,omitzero"`
 }
 
 // QueryBlock executes query-block and returns a list of [BlockInfo]. See block-core.json.
 // Since QEMU 0.14.
 type QueryBlock struct {
 	// Seen first in QEMU 11.1.
-	Flat *bool
+	Flat *bool `json:"flat,omitzero"`
 }
 
 func (r *QueryBlock) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("flat", r.Flat)
-}
-
-func (r QueryBlock) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryBlock) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockInfo, error) {
@@ -1004,6 +1281,27 @@ type BlockDeviceTimedStats struct {
 	AvgZoneAppendQueueDepth *float64 `json:"avg_zone_append_queue_depth,omitzero"`
 }
 
+func (v *BlockDeviceTimedStats) MarshalMembers(e *wire.Encoder) {
+	e.Name("interval_length").Int(v.IntervalLength)
+	e.Name("min_rd_latency_ns").Int(v.MinRdLatencyNs)
+	e.Name("max_rd_latency_ns").Int(v.MaxRdLatencyNs)
+	e.Name("avg_rd_latency_ns").Int(v.AvgRdLatencyNs)
+	e.Name("min_wr_latency_ns").Int(v.MinWrLatencyNs)
+	e.Name("max_wr_latency_ns").Int(v.MaxWrLatencyNs)
+	e.Name("avg_wr_latency_ns").Int(v.AvgWrLatencyNs)
+	e.OptInt("min_zone_append_latency_ns", v.MinZoneAppendLatencyNs)
+	e.OptInt("max_zone_append_latency_ns", v.MaxZoneAppendLatencyNs)
+	e.OptInt("avg_zone_append_latency_ns", v.AvgZoneAppendLatencyNs)
+	e.Name("min_flush_latency_ns").Int(v.MinFlushLatencyNs)
+	e.Name("max_flush_latency_ns").Int(v.MaxFlushLatencyNs)
+	e.Name("avg_flush_latency_ns").Int(v.AvgFlushLatencyNs)
+	e.Name("avg_rd_queue_depth").Float(v.AvgRdQueueDepth)
+	e.Name("avg_wr_queue_depth").Float(v.AvgWrQueueDepth)
+	if v.AvgZoneAppendQueueDepth != nil {
+		e.Name("avg_zone_append_queue_depth").Float(*v.AvgZoneAppendQueueDepth)
+	}
+}
+
 func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "interval_length":
@@ -1028,13 +1326,13 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AvgWrLatencyNs = d.Int64()
 		return 7
 	case "min_zone_append_latency_ns":
-		v.MinZoneAppendLatencyNs = new(d.Int64())
+		d.OptInt(&v.MinZoneAppendLatencyNs)
 		return 8
 	case "max_zone_append_latency_ns":
-		v.MaxZoneAppendLatencyNs = new(d.Int64())
+		d.OptInt(&v.MaxZoneAppendLatencyNs)
 		return 9
 	case "avg_zone_append_latency_ns":
-		v.AvgZoneAppendLatencyNs = new(d.Int64())
+		d.OptInt(&v.AvgZoneAppendLatencyNs)
 		return 10
 	case "min_flush_latency_ns":
 		v.MinFlushLatencyNs = d.Int64()
@@ -1056,6 +1354,19 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 16
 	}
 	return 0
+}
+
+func (v BlockDeviceTimedStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockDeviceTimedStats) UnmarshalJSON(text []byte) error {
+	*v = BlockDeviceTimedStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockDeviceTimedStats) String() string {
+	return qmp.Format(&v)
 }
 
 // BlockDeviceStats is a struct of block-core.json. Since QEMU 0.14.
@@ -1099,6 +1410,58 @@ type BlockDeviceStats struct {
 	FlushLatencyHistogram       *BlockLatencyHistogramInfo `json:"flush_latency_histogram,omitzero"`
 }
 
+func (v *BlockDeviceStats) MarshalMembers(e *wire.Encoder) {
+	e.Name("rd_bytes").Int(v.RdBytes)
+	e.Name("wr_bytes").Int(v.WrBytes)
+	e.OptInt("zone_append_bytes", v.ZoneAppendBytes)
+	e.Name("unmap_bytes").Int(v.UnmapBytes)
+	e.Name("rd_operations").Int(v.RdOperations)
+	e.Name("wr_operations").Int(v.WrOperations)
+	e.OptInt("zone_append_operations", v.ZoneAppendOperations)
+	e.Name("flush_operations").Int(v.FlushOperations)
+	e.Name("unmap_operations").Int(v.UnmapOperations)
+	e.Name("rd_total_time_ns").Int(v.RdTotalTimeNs)
+	e.Name("wr_total_time_ns").Int(v.WrTotalTimeNs)
+	e.OptInt("zone_append_total_time_ns", v.ZoneAppendTotalTimeNs)
+	e.Name("flush_total_time_ns").Int(v.FlushTotalTimeNs)
+	e.Name("unmap_total_time_ns").Int(v.UnmapTotalTimeNs)
+	e.Name("wr_highest_offset").Int(v.WrHighestOffset)
+	e.Name("rd_merged").Int(v.RdMerged)
+	e.Name("wr_merged").Int(v.WrMerged)
+	e.OptInt("zone_append_merged", v.ZoneAppendMerged)
+	e.Name("unmap_merged").Int(v.UnmapMerged)
+	e.OptInt("idle_time_ns", v.IdleTimeNs)
+	e.Name("failed_rd_operations").Int(v.FailedRdOperations)
+	e.Name("failed_wr_operations").Int(v.FailedWrOperations)
+	e.OptInt("failed_zone_append_operations", v.FailedZoneAppendOperations)
+	e.Name("failed_flush_operations").Int(v.FailedFlushOperations)
+	e.Name("failed_unmap_operations").Int(v.FailedUnmapOperations)
+	e.Name("invalid_rd_operations").Int(v.InvalidRdOperations)
+	e.Name("invalid_wr_operations").Int(v.InvalidWrOperations)
+	e.OptInt("invalid_zone_append_operations", v.InvalidZoneAppendOperations)
+	e.Name("invalid_flush_operations").Int(v.InvalidFlushOperations)
+	e.Name("invalid_unmap_operations").Int(v.InvalidUnmapOperations)
+	e.Name("account_invalid").Bool(v.AccountInvalid)
+	e.Name("account_failed").Bool(v.AccountFailed)
+	e.Name("timed_stats").BeginArray()
+	for i := range v.TimedStats {
+		e.Elem().Marshal(&v.TimedStats[i])
+	}
+	e.EndArray()
+	if v.RdLatencyHistogram != nil {
+		e.Name("rd_latency_histogram").Marshal(v.RdLatencyHistogram)
+	}
+	if v.WrLatencyHistogram != nil {
+		e.Name("wr_latency_histogram").Marshal(v.WrLatencyHistogram)
+	}
+	if v.ZoneAppendLatencyHistogram != nil {
+		e.Name("zone_append_latency_histogram").Marshal(v.ZoneAppendLatencyHistogram)
+	}
+	if v.FlushLatencyHistogram != nil {
+		e.Name("flush_latency_histogram").Marshal(v.FlushLatencyHistogram)
+	}
+}
+
 func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rd_bytes":
@@ -1108,7 +1471,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrBytes = d.Int64()
 		return 2
 	case "zone_append_bytes":
-		v.ZoneAppendBytes = new(d.Int64())
+		d.OptInt(&v.ZoneAppendBytes)
 		return 3
 	case "unmap_bytes":
 		v.UnmapBytes = d.Int64()
@@ -1120,7 +1483,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrOperations = d.Int64()
 		return 6
 	case "zone_append_operations":
-		v.ZoneAppendOperations = new(d.Int64())
+		d.OptInt(&v.ZoneAppendOperations)
 		return 7
 	case "flush_operations":
 		v.FlushOperations = d.Int64()
@@ -1135,7 +1498,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrTotalTimeNs = d.Int64()
 		return 11
 	case "zone_append_total_time_ns":
-		v.ZoneAppendTotalTimeNs = new(d.Int64())
+		d.OptInt(&v.ZoneAppendTotalTimeNs)
 		return 12
 	case "flush_total_time_ns":
 		v.FlushTotalTimeNs = d.Int64()
@@ -1153,13 +1516,13 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrMerged = d.Int64()
 		return 17
 	case "zone_append_merged":
-		v.ZoneAppendMerged = new(d.Int64())
+		d.OptInt(&v.ZoneAppendMerged)
 		return 18
 	case "unmap_merged":
 		v.UnmapMerged = d.Int64()
 		return 19
 	case "idle_time_ns":
-		v.IdleTimeNs = new(d.Int64())
+		d.OptInt(&v.IdleTimeNs)
 		return 20
 	case "failed_rd_operations":
 		v.FailedRdOperations = d.Int64()
@@ -1168,7 +1531,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.FailedWrOperations = d.Int64()
 		return 22
 	case "failed_zone_append_operations":
-		v.FailedZoneAppendOperations = new(d.Int64())
+		d.OptInt(&v.FailedZoneAppendOperations)
 		return 23
 	case "failed_flush_operations":
 		v.FailedFlushOperations = d.Int64()
@@ -1183,7 +1546,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.InvalidWrOperations = d.Int64()
 		return 27
 	case "invalid_zone_append_operations":
-		v.InvalidZoneAppendOperations = new(d.Int64())
+		d.OptInt(&v.InvalidZoneAppendOperations)
 		return 28
 	case "invalid_flush_operations":
 		v.InvalidFlushOperations = d.Int64()
@@ -1224,11 +1587,30 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v BlockDeviceStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockDeviceStats) UnmarshalJSON(text []byte) error {
+	*v = BlockDeviceStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockDeviceStats) String() string {
+	return qmp.Format(&v)
+}
+
 // BlockStatsSpecificFile is a struct of block-core.json. Since QEMU 4.2.
 type BlockStatsSpecificFile struct {
 	DiscardNbOk     uint64 `json:"discard-nb-ok"`
 	DiscardNbFailed uint64 `json:"discard-nb-failed"`
 	DiscardBytesOk  uint64 `json:"discard-bytes-ok"`
+}
+
+func (v *BlockStatsSpecificFile) MarshalMembers(e *wire.Encoder) {
+	e.Name("discard-nb-ok").Uint(v.DiscardNbOk)
+	e.Name("discard-nb-failed").Uint(v.DiscardNbFailed)
+	e.Name("discard-bytes-ok").Uint(v.DiscardBytesOk)
 }
 
 func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1246,14 +1628,21 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecificNvme is a struct of block-core.json. Since QEMU 5.2.
-type BlockStatsSpecificNvme struct {
+// BlockStatsSpecificNVMe is the struct BlockStatsSpecificNvme of block-core.json. Since QEMU
+// 5.2.
+type BlockStatsSpecificNVMe struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
 	UnalignedAccesses uint64 `json:"unaligned-accesses"`
 }
 
-func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockStatsSpecificNVMe) MarshalMembers(e *wire.Encoder) {
+	e.Name("completion-errors").Uint(v.CompletionErrors)
+	e.Name("aligned-accesses").Uint(v.AlignedAccesses)
+	e.Name("unaligned-accesses").Uint(v.UnalignedAccesses)
+}
+
+func (v *BlockStatsSpecificNVMe) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "completion-errors":
 		v.CompletionErrors = d.Uint64()
@@ -1272,15 +1661,15 @@ func (v *BlockStatsSpecificNvme) DecodeMember(d *wire.Decoder, name []byte) int 
 type BlockStatsSpecific struct {
 	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
-	// The branch that Driver selects: *BlockStatsSpecificFile, *BlockStatsSpecificNvme or
+	// The branch that Driver selects: *BlockStatsSpecificFile, *BlockStatsSpecificNVMe or
 	// *RawBranch; nil for a value that adds nothing.
-	Branch BlockStatsSpecificBranch `json:",omitzero"`
+	Branch BlockStatsSpecificBranch
 }
 
 // BlockStatsSpecificBranch is the branch of [BlockStatsSpecific] that Driver selects:
 //
 //   - [*BlockStatsSpecificFile]: file, host_device (HAVE_HOST_BLOCK_DEVICE)
-//   - [*BlockStatsSpecificNvme]: nvme
+//   - [*BlockStatsSpecificNVMe]: nvme
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
@@ -1296,8 +1685,24 @@ type BlockStatsSpecificBranch interface {
 }
 
 func (*BlockStatsSpecificFile) isBlockStatsSpecificBranch() {}
-func (*BlockStatsSpecificNvme) isBlockStatsSpecificBranch() {}
+func (*BlockStatsSpecificNVMe) isBlockStatsSpecificBranch() {}
 func (*RawBranch) isBlockStatsSpecificBranch()              {}
+
+func (v *BlockStatsSpecific) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Driver)
+	switch b := v.Branch.(type) {
+	case *BlockStatsSpecificFile:
+		tag = e.Tag(tag, b == nil, "file", "host_device")
+	case *BlockStatsSpecificNVMe:
+		tag = e.Tag(tag, b == nil, "nvme")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("driver", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
 
 func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -1308,27 +1713,38 @@ func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *BlockStatsSpecific) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Driver == "" && !end {
-		return nil, false
-	}
+func (*BlockStatsSpecific) Discriminator() string {
+	return "driver"
+}
+
+func (v *BlockStatsSpecific) DecodeBranch() wire.MemberDecoder {
 	switch v.Driver {
 	case BlockdevDriverFile, BlockdevDriverHostDevice:
 		v.Branch = new(BlockStatsSpecificFile)
 	case BlockdevDriverNVMe:
-		v.Branch = new(BlockStatsSpecificNvme)
-	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDmg, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCdrom, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverLUKS, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQcow2, BlockdevDriverQed, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVdi, BlockdevDriverVhdx, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVdpa, BlockdevDriverVmdk, BlockdevDriverVpc, BlockdevDriverVvfat:
-		return nil, true
+		v.Branch = new(BlockStatsSpecificNVMe)
+	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDMG, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCDROM, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverLUKS, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQcow2, BlockdevDriverQED, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVDI, BlockdevDriverVHDX, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVDPA, BlockdevDriverVMDK, BlockdevDriverVPC, BlockdevDriverVVFAT:
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
-// BlockStats is a struct of block-core.json. [QueryBlockstats] returns it. Since QEMU 0.14.
+func (v BlockStatsSpecific) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockStatsSpecific) UnmarshalJSON(text []byte) error {
+	*v = BlockStatsSpecific{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockStatsSpecific) String() string {
+	return qmp.Format(&v)
+}
+
+// BlockStats is a struct of block-core.json. [QueryBlockStats] returns it. Since QEMU 0.14.
 type BlockStats struct {
 	Device         *string             `json:"device,omitzero"`
 	Qdev           *string             `json:"qdev,omitzero"`
@@ -1342,13 +1758,13 @@ type BlockStats struct {
 func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		d.OptString(&v.Device)
 		return 1
 	case "qdev":
-		v.Qdev = new(d.String())
+		d.OptString(&v.Qdev)
 		return 2
 	case "node-name":
-		v.NodeName = new(d.String())
+		d.OptString(&v.NodeName)
 		return 3
 	case "stats":
 		d.Object(&v.Stats)
@@ -1369,25 +1785,17 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockstats executes query-blockstats and returns a list of [BlockStats]. See
+// QueryBlockStats executes query-blockstats and returns a list of [BlockStats]. See
 // block-core.json. Since QEMU 0.14.
-type QueryBlockstats struct {
-	QueryNodes *bool
+type QueryBlockStats struct {
+	QueryNodes *bool `json:"query-nodes,omitzero"`
 }
 
-func (r *QueryBlockstats) EncodeMembers(e *wire.Encoder) {
+func (r *QueryBlockStats) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("query-nodes", r.QueryNodes)
 }
 
-func (r QueryBlockstats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryBlockstats) String() string {
-	return qmp.Format(&r)
-}
-
-func (r QueryBlockstats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockStats, error) {
+func (r QueryBlockStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockStats, error) {
 	var v []BlockStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-blockstats", Args: &r, Result: func(d *wire.Decoder) {
 		v = make([]BlockStats, 0, d.Room())
@@ -1406,7 +1814,7 @@ type BlockdevOnError string
 const (
 	BlockdevOnErrorReport BlockdevOnError = "report"
 	BlockdevOnErrorIgnore BlockdevOnError = "ignore"
-	BlockdevOnErrorEnospc BlockdevOnError = "enospc"
+	BlockdevOnErrorENOSPC BlockdevOnError = "enospc"
 	BlockdevOnErrorStop   BlockdevOnError = "stop"
 	BlockdevOnErrorAuto   BlockdevOnError = "auto"
 )
@@ -1447,10 +1855,14 @@ type BlockJobInfoMirror struct {
 	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
 
+func (v *BlockJobInfoMirror) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("actively-synced", v.ActivelySynced)
+}
+
 func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actively-synced":
-		v.ActivelySynced = new(d.Bool())
+		d.OptBool(&v.ActivelySynced)
 		return 1
 	}
 	return 0
@@ -1466,7 +1878,7 @@ type BlockJobInfo struct {
 	Busy         bool                `json:"busy"`
 	Paused       bool                `json:"paused"`
 	Speed        int64               `json:"speed"`
-	IOStatus     BlockDeviceIoStatus `json:"io-status"`
+	IOStatus     BlockDeviceIOStatus `json:"io-status"`
 	Ready        bool                `json:"ready"`
 	Status       JobStatus           `json:"status"`
 	AutoFinalize bool                `json:"auto-finalize"`
@@ -1474,7 +1886,7 @@ type BlockJobInfo struct {
 	Error        *string             `json:"error,omitzero"`
 	// The branch that Type selects: *BlockJobInfoMirror or *RawBranch; nil for a value that adds
 	// nothing.
-	Branch BlockJobInfoBranch `json:",omitzero"`
+	Branch BlockJobInfoBranch
 }
 
 // BlockJobInfoBranch is the branch of [BlockJobInfo] that Type selects:
@@ -1491,6 +1903,32 @@ type BlockJobInfoBranch interface {
 
 func (*BlockJobInfoMirror) isBlockJobInfoBranch() {}
 func (*RawBranch) isBlockJobInfoBranch()          {}
+
+func (v *BlockJobInfo) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *BlockJobInfoMirror:
+		tag = e.Tag(tag, b == nil, "mirror")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	e.Name("device").String(v.Device)
+	e.Name("len").Int(v.Len)
+	e.Name("offset").Int(v.Offset)
+	e.Name("busy").Bool(v.Busy)
+	e.Name("paused").Bool(v.Paused)
+	e.Name("speed").Int(v.Speed)
+	e.Name("io-status").String(string(v.IOStatus))
+	e.Name("ready").Bool(v.Ready)
+	e.Name("status").String(string(v.Status))
+	e.Name("auto-finalize").Bool(v.AutoFinalize)
+	e.Name("auto-dismiss").Bool(v.AutoDismiss)
+	e.OptString("error", v.Error)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
 
 func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -1516,7 +1954,7 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Speed = d.Int64()
 		return 7
 	case "io-status":
-		v.IOStatus = BlockDeviceIoStatus(d.Enum())
+		v.IOStatus = BlockDeviceIOStatus(d.Enum())
 		return 8
 	case "ready":
 		v.Ready = d.Bool()
@@ -1531,28 +1969,39 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AutoDismiss = d.Bool()
 		return 12
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 13
 	}
 	return 0
 }
 
-func (v *BlockJobInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*BlockJobInfo) Discriminator() string {
+	return "type"
+}
+
+func (v *BlockJobInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case JobTypeMirror:
 		v.Branch = new(BlockJobInfoMirror)
 	case JobTypeCommit, JobTypeStream, JobTypeBackup, JobTypeCreate, JobTypeAmend, JobTypeSnapshotLoad, JobTypeSnapshotSave, JobTypeSnapshotDelete:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v BlockJobInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockJobInfo) UnmarshalJSON(text []byte) error {
+	*v = BlockJobInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockJobInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryBlockJobs executes query-block-jobs and returns a list of [BlockJobInfo]. See
@@ -1573,23 +2022,15 @@ func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 
 // BlockResize executes block_resize. See block-core.json. Since QEMU 0.14.
 type BlockResize struct {
-	Device   *string
-	NodeName *string
-	Size     int64
+	Device   *string `json:"device,omitzero"`
+	NodeName *string `json:"node-name,omitzero"`
+	Size     int64   `json:"size"`
 }
 
 func (r *BlockResize) EncodeMembers(e *wire.Encoder) {
 	e.OptString("device", r.Device)
 	e.OptString("node-name", r.NodeName)
 	e.Name("size").Int(r.Size)
-}
-
-func (r BlockResize) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockResize) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockResize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1608,12 +2049,12 @@ const (
 // BlockdevSnapshotSync is a struct of block-core.json. Its method Do executes it as the
 // command blockdev-snapshot-sync.
 type BlockdevSnapshotSync struct {
-	Device           *string
-	NodeName         *string
-	SnapshotFile     string
-	SnapshotNodeName *string
-	Format           *string
-	Mode             *NewImageMode
+	Device           *string       `json:"device,omitzero"`
+	NodeName         *string       `json:"node-name,omitzero"`
+	SnapshotFile     string        `json:"snapshot-file"`
+	SnapshotNodeName *string       `json:"snapshot-node-name,omitzero"`
+	Format           *string       `json:"format,omitzero"`
+	Mode             *NewImageMode `json:"mode,omitzero"`
 }
 
 func (v *BlockdevSnapshotSync) EncodeMembers(e *wire.Encoder) {
@@ -1625,19 +2066,35 @@ func (v *BlockdevSnapshotSync) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(v.Mode))
 }
 
-func (v BlockdevSnapshotSync) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotSync) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevSnapshotSync) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "device":
+		d.OptString(&v.Device)
+		return 1
+	case "node-name":
+		d.OptString(&v.NodeName)
+		return 2
+	case "snapshot-file":
+		v.SnapshotFile = d.String()
+		return 3
+	case "snapshot-node-name":
+		d.OptString(&v.SnapshotNodeName)
+		return 4
+	case "format":
+		d.OptString(&v.Format)
+		return 5
+	case "mode":
+		v.Mode = new(NewImageMode(d.Enum()))
+		return 6
+	}
+	return 0
 }
 
 // BlockdevSnapshot is a struct of block-core.json. Its method Do executes it as the command
 // blockdev-snapshot. Since QEMU 2.5.
 type BlockdevSnapshot struct {
-	Node    string
-	Overlay string
+	Node    string `json:"node"`
+	Overlay string `json:"overlay"`
 }
 
 func (v *BlockdevSnapshot) EncodeMembers(e *wire.Encoder) {
@@ -1645,20 +2102,24 @@ func (v *BlockdevSnapshot) EncodeMembers(e *wire.Encoder) {
 	e.Name("overlay").String(v.Overlay)
 }
 
-func (v BlockdevSnapshot) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshot) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevSnapshot) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node":
+		v.Node = d.String()
+		return 1
+	case "overlay":
+		v.Overlay = d.String()
+		return 2
+	}
+	return 0
 }
 
 // BackupPerf is a struct of block-core.json. Since QEMU 6.0.
 type BackupPerf struct {
-	UseCopyRange   *bool
-	MaxWorkers     *int64
-	MaxChunk       *int64
-	MinClusterSize *uint64
+	UseCopyRange   *bool   `json:"use-copy-range,omitzero"`
+	MaxWorkers     *int64  `json:"max-workers,omitzero"`
+	MaxChunk       *int64  `json:"max-chunk,omitzero"`
+	MinClusterSize *uint64 `json:"min-cluster-size,omitzero"`
 }
 
 func (v *BackupPerf) EncodeMembers(e *wire.Encoder) {
@@ -1668,56 +2129,66 @@ func (v *BackupPerf) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("min-cluster-size", v.MinClusterSize)
 }
 
-func (v BackupPerf) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BackupPerf) String() string {
-	return qmp.Format(&v)
+func (v *BackupPerf) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "use-copy-range":
+		d.OptBool(&v.UseCopyRange)
+		return 1
+	case "max-workers":
+		d.OptInt(&v.MaxWorkers)
+		return 2
+	case "max-chunk":
+		d.OptInt(&v.MaxChunk)
+		return 3
+	case "min-cluster-size":
+		d.OptUint(&v.MinClusterSize)
+		return 4
+	}
+	return 0
 }
 
 // BackupCommon is a struct of block-core.json. Since QEMU 4.2.
 type BackupCommon struct {
-	JobID          *string
-	Device         string
-	Sync           MirrorSyncMode
-	Speed          *int64
-	Bitmap         *string
-	BitmapMode     *BitmapSyncMode
-	Compress       *bool
-	OnSourceError  *BlockdevOnError
-	OnTargetError  *BlockdevOnError
-	OnCbwError     *OnCbwError
-	AutoFinalize   *bool
-	AutoDismiss    *bool
-	FilterNodeName *string
-	DiscardSource  *bool
+	JobID          *string          `json:"job-id,omitzero"`
+	Device         string           `json:"device"`
+	Sync           MirrorSyncMode   `json:"sync"`
+	Speed          *int64           `json:"speed,omitzero"`
+	Bitmap         *string          `json:"bitmap,omitzero"`
+	BitmapMode     *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
+	Compress       *bool            `json:"compress,omitzero"`
+	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
+	OnCBWError     *OnCBWError      `json:"on-cbw-error,omitzero"`
+	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
+	FilterNodeName *string          `json:"filter-node-name,omitzero"`
+	DiscardSource  *bool            `json:"discard-source,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XPerf *BackupPerf
+	XPerf *BackupPerf `json:"x-perf,omitzero"`
 }
 
 // DriveBackup is a struct of block-core.json. Its method Do executes it as the command
 // drive-backup. Since QEMU 1.6.
 type DriveBackup struct {
-	JobID          *string
-	Device         string
-	Sync           MirrorSyncMode
-	Speed          *int64
-	Bitmap         *string
-	BitmapMode     *BitmapSyncMode
-	Compress       *bool
-	OnSourceError  *BlockdevOnError
-	OnTargetError  *BlockdevOnError
-	OnCbwError     *OnCbwError
-	AutoFinalize   *bool
-	AutoDismiss    *bool
-	FilterNodeName *string
-	DiscardSource  *bool
+	JobID          *string          `json:"job-id,omitzero"`
+	Device         string           `json:"device"`
+	Sync           MirrorSyncMode   `json:"sync"`
+	Speed          *int64           `json:"speed,omitzero"`
+	Bitmap         *string          `json:"bitmap,omitzero"`
+	BitmapMode     *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
+	Compress       *bool            `json:"compress,omitzero"`
+	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
+	OnCBWError     *OnCBWError      `json:"on-cbw-error,omitzero"`
+	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
+	FilterNodeName *string          `json:"filter-node-name,omitzero"`
+	DiscardSource  *bool            `json:"discard-source,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XPerf  *BackupPerf
-	Target string
-	Format *string
-	Mode   *NewImageMode
+	XPerf  *BackupPerf   `json:"x-perf,omitzero"`
+	Target string        `json:"target"`
+	Format *string       `json:"format,omitzero"`
+	Mode   *NewImageMode `json:"mode,omitzero"`
 }
 
 func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
@@ -1730,7 +2201,7 @@ func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("compress", v.Compress)
 	e.OptString("on-source-error", (*string)(v.OnSourceError))
 	e.OptString("on-target-error", (*string)(v.OnTargetError))
-	e.OptString("on-cbw-error", (*string)(v.OnCbwError))
+	e.OptString("on-cbw-error", (*string)(v.OnCBWError))
 	e.OptBool("auto-finalize", v.AutoFinalize)
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 	e.OptString("filter-node-name", v.FilterNodeName)
@@ -1743,34 +2214,87 @@ func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(v.Mode))
 }
 
-func (v DriveBackup) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DriveBackup) String() string {
-	return qmp.Format(&v)
+func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		d.OptString(&v.JobID)
+		return 1
+	case "device":
+		v.Device = d.String()
+		return 2
+	case "sync":
+		v.Sync = MirrorSyncMode(d.Enum())
+		return 3
+	case "speed":
+		d.OptInt(&v.Speed)
+		return 4
+	case "bitmap":
+		d.OptString(&v.Bitmap)
+		return 5
+	case "bitmap-mode":
+		v.BitmapMode = new(BitmapSyncMode(d.Enum()))
+		return 6
+	case "compress":
+		d.OptBool(&v.Compress)
+		return 7
+	case "on-source-error":
+		v.OnSourceError = new(BlockdevOnError(d.Enum()))
+		return 8
+	case "on-target-error":
+		v.OnTargetError = new(BlockdevOnError(d.Enum()))
+		return 9
+	case "on-cbw-error":
+		v.OnCBWError = new(OnCBWError(d.Enum()))
+		return 10
+	case "auto-finalize":
+		d.OptBool(&v.AutoFinalize)
+		return 11
+	case "auto-dismiss":
+		d.OptBool(&v.AutoDismiss)
+		return 12
+	case "filter-node-name":
+		d.OptString(&v.FilterNodeName)
+		return 13
+	case "discard-source":
+		d.OptBool(&v.DiscardSource)
+		return 14
+	case "x-perf":
+		v.XPerf = new(BackupPerf)
+		d.Unmarshal(v.XPerf)
+		return 15
+	case "target":
+		v.Target = d.String()
+		return 16
+	case "format":
+		d.OptString(&v.Format)
+		return 17
+	case "mode":
+		v.Mode = new(NewImageMode(d.Enum()))
+		return 18
+	}
+	return 0
 }
 
 // BlockdevBackup is a struct of block-core.json. Its method Do executes it as the command
 // blockdev-backup. Since QEMU 2.3.
 type BlockdevBackup struct {
-	JobID          *string
-	Device         string
-	Sync           MirrorSyncMode
-	Speed          *int64
-	Bitmap         *string
-	BitmapMode     *BitmapSyncMode
-	Compress       *bool
-	OnSourceError  *BlockdevOnError
-	OnTargetError  *BlockdevOnError
-	OnCbwError     *OnCbwError
-	AutoFinalize   *bool
-	AutoDismiss    *bool
-	FilterNodeName *string
-	DiscardSource  *bool
+	JobID          *string          `json:"job-id,omitzero"`
+	Device         string           `json:"device"`
+	Sync           MirrorSyncMode   `json:"sync"`
+	Speed          *int64           `json:"speed,omitzero"`
+	Bitmap         *string          `json:"bitmap,omitzero"`
+	BitmapMode     *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
+	Compress       *bool            `json:"compress,omitzero"`
+	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
+	OnCBWError     *OnCBWError      `json:"on-cbw-error,omitzero"`
+	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
+	FilterNodeName *string          `json:"filter-node-name,omitzero"`
+	DiscardSource  *bool            `json:"discard-source,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XPerf  *BackupPerf
-	Target string
+	XPerf  *BackupPerf `json:"x-perf,omitzero"`
+	Target string      `json:"target"`
 }
 
 func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
@@ -1783,7 +2307,7 @@ func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("compress", v.Compress)
 	e.OptString("on-source-error", (*string)(v.OnSourceError))
 	e.OptString("on-target-error", (*string)(v.OnTargetError))
-	e.OptString("on-cbw-error", (*string)(v.OnCbwError))
+	e.OptString("on-cbw-error", (*string)(v.OnCBWError))
 	e.OptBool("auto-finalize", v.AutoFinalize)
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 	e.OptString("filter-node-name", v.FilterNodeName)
@@ -1794,12 +2318,59 @@ func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
 	e.Name("target").String(v.Target)
 }
 
-func (v BlockdevBackup) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevBackup) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		d.OptString(&v.JobID)
+		return 1
+	case "device":
+		v.Device = d.String()
+		return 2
+	case "sync":
+		v.Sync = MirrorSyncMode(d.Enum())
+		return 3
+	case "speed":
+		d.OptInt(&v.Speed)
+		return 4
+	case "bitmap":
+		d.OptString(&v.Bitmap)
+		return 5
+	case "bitmap-mode":
+		v.BitmapMode = new(BitmapSyncMode(d.Enum()))
+		return 6
+	case "compress":
+		d.OptBool(&v.Compress)
+		return 7
+	case "on-source-error":
+		v.OnSourceError = new(BlockdevOnError(d.Enum()))
+		return 8
+	case "on-target-error":
+		v.OnTargetError = new(BlockdevOnError(d.Enum()))
+		return 9
+	case "on-cbw-error":
+		v.OnCBWError = new(OnCBWError(d.Enum()))
+		return 10
+	case "auto-finalize":
+		d.OptBool(&v.AutoFinalize)
+		return 11
+	case "auto-dismiss":
+		d.OptBool(&v.AutoDismiss)
+		return 12
+	case "filter-node-name":
+		d.OptString(&v.FilterNodeName)
+		return 13
+	case "discard-source":
+		d.OptBool(&v.DiscardSource)
+		return 14
+	case "x-perf":
+		v.XPerf = new(BackupPerf)
+		d.Unmarshal(v.XPerf)
+		return 15
+	case "target":
+		v.Target = d.String()
+		return 16
+	}
+	return 0
 }
 
 // Do executes blockdev-snapshot-sync. See block-core.json. Since QEMU 0.14.
@@ -1816,23 +2387,15 @@ func (v BlockdevSnapshot) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 
 // ChangeBackingFile executes change-backing-file. See block-core.json. Since QEMU 2.1.
 type ChangeBackingFile struct {
-	Device        string
-	ImageNodeName string
-	BackingFile   string
+	Device        string `json:"device"`
+	ImageNodeName string `json:"image-node-name"`
+	BackingFile   string `json:"backing-file"`
 }
 
 func (r *ChangeBackingFile) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.Name("image-node-name").String(r.ImageNodeName)
 	e.Name("backing-file").String(r.BackingFile)
-}
-
-func (r ChangeBackingFile) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChangeBackingFile) String() string {
-	return qmp.Format(&r)
 }
 
 func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1850,21 +2413,21 @@ func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockCommit struct {
-	JobID    *string
-	Device   string
-	BaseNode *string
+	JobID    *string `json:"job-id,omitzero"`
+	Device   string  `json:"device"`
+	BaseNode *string `json:"base-node,omitzero"`
 	// Deprecated: QEMU will remove the member.
-	Base    *string
-	TopNode *string
+	Base    *string `json:"base,omitzero"`
+	TopNode *string `json:"top-node,omitzero"`
 	// Deprecated: QEMU will remove the member.
-	Top                 *string
-	BackingFile         *string
-	BackingMaskProtocol *bool
-	Speed               *int64
-	OnError             *BlockdevOnError
-	FilterNodeName      *string
-	AutoFinalize        *bool
-	AutoDismiss         *bool
+	Top                 *string          `json:"top,omitzero"`
+	BackingFile         *string          `json:"backing-file,omitzero"`
+	BackingMaskProtocol *bool            `json:"backing-mask-protocol,omitzero"`
+	Speed               *int64           `json:"speed,omitzero"`
+	OnError             *BlockdevOnError `json:"on-error,omitzero"`
+	FilterNodeName      *string          `json:"filter-node-name,omitzero"`
+	AutoFinalize        *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss         *bool            `json:"auto-dismiss,omitzero"`
 }
 
 func (r *BlockCommit) EncodeMembers(e *wire.Encoder) {
@@ -1881,14 +2444,6 @@ func (r *BlockCommit) EncodeMembers(e *wire.Encoder) {
 	e.OptString("filter-node-name", r.FilterNodeName)
 	e.OptBool("auto-finalize", r.AutoFinalize)
 	e.OptBool("auto-dismiss", r.AutoDismiss)
-}
-
-func (r BlockCommit) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockCommit) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1926,19 +2481,11 @@ func (v BlockdevBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // QueryNamedBlockNodes executes query-named-block-nodes and returns a list of
 // [BlockDeviceInfo]. See block-core.json. Since QEMU 2.0.
 type QueryNamedBlockNodes struct {
-	Flat *bool
+	Flat *bool `json:"flat,omitzero"`
 }
 
 func (r *QueryNamedBlockNodes) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("flat", r.Flat)
-}
-
-func (r QueryNamedBlockNodes) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryNamedBlockNodes) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockDeviceInfo, error) {
@@ -1968,6 +2515,12 @@ type XDbgBlockGraphNode struct {
 	ID   uint64                 `json:"id"`
 	Type XDbgBlockGraphNodeType `json:"type"`
 	Name string                 `json:"name"`
+}
+
+func (v *XDbgBlockGraphNode) MarshalMembers(e *wire.Encoder) {
+	e.Name("id").Uint(v.ID)
+	e.Name("type").String(string(v.Type))
+	e.Name("name").String(v.Name)
 }
 
 func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -2005,6 +2558,22 @@ type XDbgBlockGraphEdge struct {
 	SharedPerm []BlockPermission `json:"shared-perm"`
 }
 
+func (v *XDbgBlockGraphEdge) MarshalMembers(e *wire.Encoder) {
+	e.Name("parent").Uint(v.Parent)
+	e.Name("child").Uint(v.Child)
+	e.Name("name").String(v.Name)
+	e.Name("perm").BeginArray()
+	for i := range v.Perm {
+		e.Elem().String(string(v.Perm[i]))
+	}
+	e.EndArray()
+	e.Name("shared-perm").BeginArray()
+	for i := range v.SharedPerm {
+		e.Elem().String(string(v.SharedPerm[i]))
+	}
+	e.EndArray()
+}
+
 func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "parent":
@@ -2032,11 +2601,37 @@ func (v *XDbgBlockGraphEdge) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v XDbgBlockGraphEdge) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *XDbgBlockGraphEdge) UnmarshalJSON(text []byte) error {
+	*v = XDbgBlockGraphEdge{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v XDbgBlockGraphEdge) String() string {
+	return qmp.Format(&v)
+}
+
 // XDbgBlockGraph is a struct of block-core.json. [XDebugQueryBlockGraph] returns it. Since
 // QEMU 4.0.
 type XDbgBlockGraph struct {
 	Nodes []XDbgBlockGraphNode `json:"nodes"`
 	Edges []XDbgBlockGraphEdge `json:"edges"`
+}
+
+func (v *XDbgBlockGraph) MarshalMembers(e *wire.Encoder) {
+	e.Name("nodes").BeginArray()
+	for i := range v.Nodes {
+		e.Elem().Marshal(&v.Nodes[i])
+	}
+	e.EndArray()
+	e.Name("edges").BeginArray()
+	for i := range v.Edges {
+		e.Elem().Marshal(&v.Edges[i])
+	}
+	e.EndArray()
 }
 
 func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -2057,6 +2652,19 @@ func (v *XDbgBlockGraph) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 2
 	}
 	return 0
+}
+
+func (v XDbgBlockGraph) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *XDbgBlockGraph) UnmarshalJSON(text []byte) error {
+	*v = XDbgBlockGraph{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v XDbgBlockGraph) String() string {
+	return qmp.Format(&v)
 }
 
 // XDebugQueryBlockGraph executes x-debug-query-block-graph and returns [XDbgBlockGraph]. See
@@ -2090,23 +2698,23 @@ func (v DriveMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 // DriveMirror is a struct of block-core.json. Its method Do executes it as the command
 // drive-mirror. Since QEMU 1.3.
 type DriveMirror struct {
-	JobID         *string
-	Device        string
-	Target        string
-	Format        *string
-	NodeName      *string
-	Replaces      *string
-	Sync          MirrorSyncMode
-	Mode          *NewImageMode
-	Speed         *int64
-	Granularity   *uint32
-	BufSize       *int64
-	OnSourceError *BlockdevOnError
-	OnTargetError *BlockdevOnError
-	Unmap         *bool
-	CopyMode      *MirrorCopyMode
-	AutoFinalize  *bool
-	AutoDismiss   *bool
+	JobID         *string          `json:"job-id,omitzero"`
+	Device        string           `json:"device"`
+	Target        string           `json:"target"`
+	Format        *string          `json:"format,omitzero"`
+	NodeName      *string          `json:"node-name,omitzero"`
+	Replaces      *string          `json:"replaces,omitzero"`
+	Sync          MirrorSyncMode   `json:"sync"`
+	Mode          *NewImageMode    `json:"mode,omitzero"`
+	Speed         *int64           `json:"speed,omitzero"`
+	Granularity   *uint32          `json:"granularity,omitzero"`
+	BufSize       *int64           `json:"buf-size,omitzero"`
+	OnSourceError *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError *BlockdevOnError `json:"on-target-error,omitzero"`
+	Unmap         *bool            `json:"unmap,omitzero"`
+	CopyMode      *MirrorCopyMode  `json:"copy-mode,omitzero"`
+	AutoFinalize  *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss   *bool            `json:"auto-dismiss,omitzero"`
 }
 
 func (v *DriveMirror) EncodeMembers(e *wire.Encoder) {
@@ -2131,20 +2739,12 @@ func (v *DriveMirror) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 }
 
-func (v DriveMirror) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DriveMirror) String() string {
-	return qmp.Format(&v)
-}
-
 // BlockDirtyBitmap is a struct of block-core.json. [BlockDirtyBitmapRemove],
 // [BlockDirtyBitmapClear], [BlockDirtyBitmapEnable], [BlockDirtyBitmapDisable] and
 // [XDebugBlockDirtyBitmapSHA256] send it. Since QEMU 2.4.
 type BlockDirtyBitmap struct {
-	Node string
-	Name string
+	Node string `json:"node"`
+	Name string `json:"name"`
 }
 
 func (v *BlockDirtyBitmap) EncodeMembers(e *wire.Encoder) {
@@ -2152,22 +2752,26 @@ func (v *BlockDirtyBitmap) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 }
 
-func (v BlockDirtyBitmap) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmap) String() string {
-	return qmp.Format(&v)
+func (v *BlockDirtyBitmap) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node":
+		v.Node = d.String()
+		return 1
+	case "name":
+		v.Name = d.String()
+		return 2
+	}
+	return 0
 }
 
 // BlockDirtyBitmapAdd is a struct of block-core.json. Its method Do executes it as the command
 // block-dirty-bitmap-add. Since QEMU 2.4.
 type BlockDirtyBitmapAdd struct {
-	Node        string
-	Name        string
-	Granularity *uint32
-	Persistent  *bool
-	Disabled    *bool
+	Node        string  `json:"node"`
+	Name        string  `json:"name"`
+	Granularity *uint32 `json:"granularity,omitzero"`
+	Persistent  *bool   `json:"persistent,omitzero"`
+	Disabled    *bool   `json:"disabled,omitzero"`
 }
 
 func (v *BlockDirtyBitmapAdd) EncodeMembers(e *wire.Encoder) {
@@ -2180,12 +2784,25 @@ func (v *BlockDirtyBitmapAdd) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("disabled", v.Disabled)
 }
 
-func (v BlockDirtyBitmapAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmapAdd) String() string {
-	return qmp.Format(&v)
+func (v *BlockDirtyBitmapAdd) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node":
+		v.Node = d.String()
+		return 1
+	case "name":
+		v.Name = d.String()
+		return 2
+	case "granularity":
+		v.Granularity = new(d.Uint32())
+		return 3
+	case "persistent":
+		d.OptBool(&v.Persistent)
+		return 4
+	case "disabled":
+		d.OptBool(&v.Disabled)
+		return 5
+	}
+	return 0
 }
 
 // BlockDirtyBitmapOrStr is an alternate of block-core.json. Exactly one of its fields is set.
@@ -2193,33 +2810,55 @@ func (v BlockDirtyBitmapAdd) String() string {
 type BlockDirtyBitmapOrStr struct {
 	Local    *string
 	External *BlockDirtyBitmap
+	// A value of any other kind, as JSON.
+	Other qmp.RawJSON
 }
 
 func (v *BlockDirtyBitmapOrStr) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Local != nil && v.External == nil:
+	case v.Local != nil && v.External == nil && v.Other == nil:
 		e.String(*v.Local)
-	case v.External != nil && v.Local == nil:
+	case v.External != nil && v.Local == nil && v.Other == nil:
 		e.Object(v.External)
+	case v.Other != nil && v.Local == nil && v.External == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Local, External must be set")
+		e.Fail("exactly one of Local, External, Other must be set")
+	}
+}
+
+func (v *BlockDirtyBitmapOrStr) DecodeValue(d *wire.Decoder) {
+	*v = BlockDirtyBitmapOrStr{}
+	switch d.Kind() {
+	case wire.KindString:
+		d.OptString(&v.Local)
+	case wire.KindObject:
+		v.External = new(BlockDirtyBitmap)
+		d.Unmarshal(v.External)
+	default:
+		v.Other = d.Raw()
 	}
 }
 
 func (v BlockDirtyBitmapOrStr) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockDirtyBitmapOrStr) UnmarshalJSON(text []byte) error {
+	*v = BlockDirtyBitmapOrStr{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockDirtyBitmapOrStr) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // BlockDirtyBitmapMerge is a struct of block-core.json. Its method Do executes it as the
 // command block-dirty-bitmap-merge. Since QEMU 4.0.
 type BlockDirtyBitmapMerge struct {
-	Node    string
-	Target  string
-	Bitmaps []BlockDirtyBitmapOrStr
+	Node    string                  `json:"node"`
+	Target  string                  `json:"target"`
+	Bitmaps []BlockDirtyBitmapOrStr `json:"bitmaps"`
 }
 
 func (v *BlockDirtyBitmapMerge) EncodeMembers(e *wire.Encoder) {
@@ -2232,8 +2871,32 @@ func (v *BlockDirtyBitmapMerge) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (v *BlockDirtyBitmapMerge) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node":
+		v.Node = d.String()
+		return 1
+	case "target":
+		v.Target = d.String()
+		return 2
+	case "bitmaps":
+		v.Bitmaps = make([]BlockDirtyBitmapOrStr, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Bitmaps = append(v.Bitmaps, BlockDirtyBitmapOrStr{})
+			v.Bitmaps[len(v.Bitmaps)-1].DecodeValue(d)
+		}
+		return 3
+	}
+	return 0
+}
+
 func (v BlockDirtyBitmapMerge) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockDirtyBitmapMerge) UnmarshalJSON(text []byte) error {
+	*v = BlockDirtyBitmapMerge{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockDirtyBitmapMerge) String() string {
@@ -2249,14 +2912,6 @@ func (v BlockDirtyBitmapAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 // 2.4.
 type BlockDirtyBitmapRemove BlockDirtyBitmap
 
-func (r BlockDirtyBitmapRemove) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r BlockDirtyBitmapRemove) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
-
 func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-remove", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
@@ -2264,14 +2919,6 @@ func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...
 // BlockDirtyBitmapClear executes block-dirty-bitmap-clear. See block-core.json. Since QEMU
 // 2.4.
 type BlockDirtyBitmapClear BlockDirtyBitmap
-
-func (r BlockDirtyBitmapClear) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r BlockDirtyBitmapClear) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
 
 func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-clear", Args: (*BlockDirtyBitmap)(&r)}, opts)
@@ -2281,14 +2928,6 @@ func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...q
 // 4.0.
 type BlockDirtyBitmapEnable BlockDirtyBitmap
 
-func (r BlockDirtyBitmapEnable) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r BlockDirtyBitmapEnable) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
-
 func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-enable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
@@ -2296,14 +2935,6 @@ func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...
 // BlockDirtyBitmapDisable executes block-dirty-bitmap-disable. See block-core.json. Since QEMU
 // 4.0.
 type BlockDirtyBitmapDisable BlockDirtyBitmap
-
-func (r BlockDirtyBitmapDisable) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r BlockDirtyBitmapDisable) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
 
 func (r BlockDirtyBitmapDisable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-disable", Args: (*BlockDirtyBitmap)(&r)}, opts)
@@ -2314,13 +2945,13 @@ func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapSha256 is a struct of block-core.json. [XDebugBlockDirtyBitmapSHA256]
-// returns it. Since QEMU 2.10.
-type BlockDirtyBitmapSha256 struct {
+// BlockDirtyBitmapSHA256 is the struct BlockDirtyBitmapSha256 of block-core.json.
+// [XDebugBlockDirtyBitmapSHA256] returns it. Since QEMU 2.10.
+type BlockDirtyBitmapSHA256 struct {
 	SHA256 string `json:"sha256"`
 }
 
-func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *BlockDirtyBitmapSHA256) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sha256":
 		v.SHA256 = d.String()
@@ -2330,21 +2961,13 @@ func (v *BlockDirtyBitmapSha256) DecodeMember(d *wire.Decoder, name []byte) int 
 }
 
 // XDebugBlockDirtyBitmapSHA256 executes x-debug-block-dirty-bitmap-sha256 and returns
-// [BlockDirtyBitmapSha256]. See block-core.json. Since QEMU 2.10.
+// [BlockDirtyBitmapSHA256]. See block-core.json. Since QEMU 2.10.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugBlockDirtyBitmapSHA256 BlockDirtyBitmap
 
-func (r XDebugBlockDirtyBitmapSHA256) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockDirtyBitmap)(&r))
-}
-
-func (r XDebugBlockDirtyBitmapSHA256) String() string {
-	return qmp.Format((*BlockDirtyBitmap)(&r))
-}
-
-func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSha256, error) {
-	var v BlockDirtyBitmapSha256
+func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSHA256, error) {
+	var v BlockDirtyBitmapSHA256
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-debug-block-dirty-bitmap-sha256", Args: (*BlockDirtyBitmap)(&r), Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -2362,21 +2985,21 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockdevMirror struct {
-	JobID          *string
-	Device         string
-	Target         string
-	Replaces       *string
-	Sync           MirrorSyncMode
-	Speed          *int64
-	Granularity    *uint32
-	BufSize        *int64
-	OnSourceError  *BlockdevOnError
-	OnTargetError  *BlockdevOnError
-	FilterNodeName *string
-	CopyMode       *MirrorCopyMode
-	AutoFinalize   *bool
-	AutoDismiss    *bool
-	TargetIsZero   *bool
+	JobID          *string          `json:"job-id,omitzero"`
+	Device         string           `json:"device"`
+	Target         string           `json:"target"`
+	Replaces       *string          `json:"replaces,omitzero"`
+	Sync           MirrorSyncMode   `json:"sync"`
+	Speed          *int64           `json:"speed,omitzero"`
+	Granularity    *uint32          `json:"granularity,omitzero"`
+	BufSize        *int64           `json:"buf-size,omitzero"`
+	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
+	FilterNodeName *string          `json:"filter-node-name,omitzero"`
+	CopyMode       *MirrorCopyMode  `json:"copy-mode,omitzero"`
+	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
+	TargetIsZero   *bool            `json:"target-is-zero,omitzero"`
 }
 
 func (r *BlockdevMirror) EncodeMembers(e *wire.Encoder) {
@@ -2399,14 +3022,6 @@ func (r *BlockdevMirror) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("target-is-zero", r.TargetIsZero)
 }
 
-func (r BlockdevMirror) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevMirror) String() string {
-	return qmp.Format(&r)
-}
-
 func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-mirror", Args: &r}, opts)
 }
@@ -2415,28 +3030,28 @@ func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // 1.1.
 type BlockIOThrottle struct {
 	// Deprecated: QEMU will remove the member.
-	Device          *string
-	ID              *string
-	BPS             int64
-	BPSRd           int64
-	BPSWr           int64
-	IOPS            int64
-	IOPSRd          int64
-	IOPSWr          int64
-	BPSMax          *int64
-	BPSRdMax        *int64
-	BPSWrMax        *int64
-	IOPSMax         *int64
-	IOPSRdMax       *int64
-	IOPSWrMax       *int64
-	BPSMaxLength    *int64
-	BPSRdMaxLength  *int64
-	BPSWrMaxLength  *int64
-	IOPSMaxLength   *int64
-	IOPSRdMaxLength *int64
-	IOPSWrMaxLength *int64
-	IOPSSize        *int64
-	Group           *string
+	Device          *string `json:"device,omitzero"`
+	ID              *string `json:"id,omitzero"`
+	BPS             int64   `json:"bps"`
+	BPSRd           int64   `json:"bps_rd"`
+	BPSWr           int64   `json:"bps_wr"`
+	IOPS            int64   `json:"iops"`
+	IOPSRd          int64   `json:"iops_rd"`
+	IOPSWr          int64   `json:"iops_wr"`
+	BPSMax          *int64  `json:"bps_max,omitzero"`
+	BPSRdMax        *int64  `json:"bps_rd_max,omitzero"`
+	BPSWrMax        *int64  `json:"bps_wr_max,omitzero"`
+	IOPSMax         *int64  `json:"iops_max,omitzero"`
+	IOPSRdMax       *int64  `json:"iops_rd_max,omitzero"`
+	IOPSWrMax       *int64  `json:"iops_wr_max,omitzero"`
+	BPSMaxLength    *int64  `json:"bps_max_length,omitzero"`
+	BPSRdMaxLength  *int64  `json:"bps_rd_max_length,omitzero"`
+	BPSWrMaxLength  *int64  `json:"bps_wr_max_length,omitzero"`
+	IOPSMaxLength   *int64  `json:"iops_max_length,omitzero"`
+	IOPSRdMaxLength *int64  `json:"iops_rd_max_length,omitzero"`
+	IOPSWrMaxLength *int64  `json:"iops_wr_max_length,omitzero"`
+	IOPSSize        *int64  `json:"iops_size,omitzero"`
+	Group           *string `json:"group,omitzero"`
 }
 
 func (v *BlockIOThrottle) EncodeMembers(e *wire.Encoder) {
@@ -2464,35 +3079,27 @@ func (v *BlockIOThrottle) EncodeMembers(e *wire.Encoder) {
 	e.OptString("group", v.Group)
 }
 
-func (v BlockIOThrottle) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockIOThrottle) String() string {
-	return qmp.Format(&v)
-}
-
 // ThrottleLimits is a struct of block-core.json. Since QEMU 2.11.
 type ThrottleLimits struct {
-	IOPSTotal          *int64
-	IOPSTotalMax       *int64
-	IOPSTotalMaxLength *int64
-	IOPSRead           *int64
-	IOPSReadMax        *int64
-	IOPSReadMaxLength  *int64
-	IOPSWrite          *int64
-	IOPSWriteMax       *int64
-	IOPSWriteMaxLength *int64
-	BPSTotal           *int64
-	BPSTotalMax        *int64
-	BPSTotalMaxLength  *int64
-	BPSRead            *int64
-	BPSReadMax         *int64
-	BPSReadMaxLength   *int64
-	BPSWrite           *int64
-	BPSWriteMax        *int64
-	BPSWriteMaxLength  *int64
-	IOPSSize           *int64
+	IOPSTotal          *int64 `json:"iops-total,omitzero"`
+	IOPSTotalMax       *int64 `json:"iops-total-max,omitzero"`
+	IOPSTotalMaxLength *int64 `json:"iops-total-max-length,omitzero"`
+	IOPSRead           *int64 `json:"iops-read,omitzero"`
+	IOPSReadMax        *int64 `json:"iops-read-max,omitzero"`
+	IOPSReadMaxLength  *int64 `json:"iops-read-max-length,omitzero"`
+	IOPSWrite          *int64 `json:"iops-write,omitzero"`
+	IOPSWriteMax       *int64 `json:"iops-write-max,omitzero"`
+	IOPSWriteMaxLength *int64 `json:"iops-write-max-length,omitzero"`
+	BPSTotal           *int64 `json:"bps-total,omitzero"`
+	BPSTotalMax        *int64 `json:"bps-total-max,omitzero"`
+	BPSTotalMaxLength  *int64 `json:"bps-total-max-length,omitzero"`
+	BPSRead            *int64 `json:"bps-read,omitzero"`
+	BPSReadMax         *int64 `json:"bps-read-max,omitzero"`
+	BPSReadMaxLength   *int64 `json:"bps-read-max-length,omitzero"`
+	BPSWrite           *int64 `json:"bps-write,omitzero"`
+	BPSWriteMax        *int64 `json:"bps-write-max,omitzero"`
+	BPSWriteMaxLength  *int64 `json:"bps-write-max-length,omitzero"`
+	IOPSSize           *int64 `json:"iops-size,omitzero"`
 }
 
 func (v *ThrottleLimits) EncodeMembers(e *wire.Encoder) {
@@ -2517,55 +3124,110 @@ func (v *ThrottleLimits) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("iops-size", v.IOPSSize)
 }
 
-func (v ThrottleLimits) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ThrottleLimits) String() string {
-	return qmp.Format(&v)
+func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "iops-total":
+		d.OptInt(&v.IOPSTotal)
+		return 1
+	case "iops-total-max":
+		d.OptInt(&v.IOPSTotalMax)
+		return 2
+	case "iops-total-max-length":
+		d.OptInt(&v.IOPSTotalMaxLength)
+		return 3
+	case "iops-read":
+		d.OptInt(&v.IOPSRead)
+		return 4
+	case "iops-read-max":
+		d.OptInt(&v.IOPSReadMax)
+		return 5
+	case "iops-read-max-length":
+		d.OptInt(&v.IOPSReadMaxLength)
+		return 6
+	case "iops-write":
+		d.OptInt(&v.IOPSWrite)
+		return 7
+	case "iops-write-max":
+		d.OptInt(&v.IOPSWriteMax)
+		return 8
+	case "iops-write-max-length":
+		d.OptInt(&v.IOPSWriteMaxLength)
+		return 9
+	case "bps-total":
+		d.OptInt(&v.BPSTotal)
+		return 10
+	case "bps-total-max":
+		d.OptInt(&v.BPSTotalMax)
+		return 11
+	case "bps-total-max-length":
+		d.OptInt(&v.BPSTotalMaxLength)
+		return 12
+	case "bps-read":
+		d.OptInt(&v.BPSRead)
+		return 13
+	case "bps-read-max":
+		d.OptInt(&v.BPSReadMax)
+		return 14
+	case "bps-read-max-length":
+		d.OptInt(&v.BPSReadMaxLength)
+		return 15
+	case "bps-write":
+		d.OptInt(&v.BPSWrite)
+		return 16
+	case "bps-write-max":
+		d.OptInt(&v.BPSWriteMax)
+		return 17
+	case "bps-write-max-length":
+		d.OptInt(&v.BPSWriteMaxLength)
+		return 18
+	case "iops-size":
+		d.OptInt(&v.IOPSSize)
+		return 19
+	}
+	return 0
 }
 
 // ThrottleGroupProperties is a struct of block-core.json. Since QEMU 2.11.
 type ThrottleGroupProperties struct {
-	Limits *ThrottleLimits
+	Limits *ThrottleLimits `json:"limits,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSTotal *int64
+	XIOPSTotal *int64 `json:"x-iops-total,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSTotalMax *int64
+	XIOPSTotalMax *int64 `json:"x-iops-total-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSTotalMaxLength *int64
+	XIOPSTotalMaxLength *int64 `json:"x-iops-total-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSRead *int64
+	XIOPSRead *int64 `json:"x-iops-read,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSReadMax *int64
+	XIOPSReadMax *int64 `json:"x-iops-read-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSReadMaxLength *int64
+	XIOPSReadMaxLength *int64 `json:"x-iops-read-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSWrite *int64
+	XIOPSWrite *int64 `json:"x-iops-write,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSWriteMax *int64
+	XIOPSWriteMax *int64 `json:"x-iops-write-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSWriteMaxLength *int64
+	XIOPSWriteMaxLength *int64 `json:"x-iops-write-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSTotal *int64
+	XBPSTotal *int64 `json:"x-bps-total,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSTotalMax *int64
+	XBPSTotalMax *int64 `json:"x-bps-total-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSTotalMaxLength *int64
+	XBPSTotalMaxLength *int64 `json:"x-bps-total-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSRead *int64
+	XBPSRead *int64 `json:"x-bps-read,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSReadMax *int64
+	XBPSReadMax *int64 `json:"x-bps-read-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSReadMaxLength *int64
+	XBPSReadMaxLength *int64 `json:"x-bps-read-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSWrite *int64
+	XBPSWrite *int64 `json:"x-bps-write,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSWriteMax *int64
+	XBPSWriteMax *int64 `json:"x-bps-write-max,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XBPSWriteMaxLength *int64
+	XBPSWriteMaxLength *int64 `json:"x-bps-write-max-length,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XIOPSSize *int64
+	XIOPSSize *int64 `json:"x-iops-size,omitzero"`
 }
 
 func (v *ThrottleGroupProperties) EncodeMembers(e *wire.Encoder) {
@@ -2593,12 +3255,71 @@ func (v *ThrottleGroupProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("x-iops-size", v.XIOPSSize)
 }
 
-func (v ThrottleGroupProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ThrottleGroupProperties) String() string {
-	return qmp.Format(&v)
+func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "limits":
+		v.Limits = new(ThrottleLimits)
+		d.Unmarshal(v.Limits)
+		return 1
+	case "x-iops-total":
+		d.OptInt(&v.XIOPSTotal)
+		return 2
+	case "x-iops-total-max":
+		d.OptInt(&v.XIOPSTotalMax)
+		return 3
+	case "x-iops-total-max-length":
+		d.OptInt(&v.XIOPSTotalMaxLength)
+		return 4
+	case "x-iops-read":
+		d.OptInt(&v.XIOPSRead)
+		return 5
+	case "x-iops-read-max":
+		d.OptInt(&v.XIOPSReadMax)
+		return 6
+	case "x-iops-read-max-length":
+		d.OptInt(&v.XIOPSReadMaxLength)
+		return 7
+	case "x-iops-write":
+		d.OptInt(&v.XIOPSWrite)
+		return 8
+	case "x-iops-write-max":
+		d.OptInt(&v.XIOPSWriteMax)
+		return 9
+	case "x-iops-write-max-length":
+		d.OptInt(&v.XIOPSWriteMaxLength)
+		return 10
+	case "x-bps-total":
+		d.OptInt(&v.XBPSTotal)
+		return 11
+	case "x-bps-total-max":
+		d.OptInt(&v.XBPSTotalMax)
+		return 12
+	case "x-bps-total-max-length":
+		d.OptInt(&v.XBPSTotalMaxLength)
+		return 13
+	case "x-bps-read":
+		d.OptInt(&v.XBPSRead)
+		return 14
+	case "x-bps-read-max":
+		d.OptInt(&v.XBPSReadMax)
+		return 15
+	case "x-bps-read-max-length":
+		d.OptInt(&v.XBPSReadMaxLength)
+		return 16
+	case "x-bps-write":
+		d.OptInt(&v.XBPSWrite)
+		return 17
+	case "x-bps-write-max":
+		d.OptInt(&v.XBPSWriteMax)
+		return 18
+	case "x-bps-write-max-length":
+		d.OptInt(&v.XBPSWriteMaxLength)
+		return 19
+	case "x-iops-size":
+		d.OptInt(&v.XIOPSSize)
+		return 20
+	}
+	return 0
 }
 
 // BlockStream executes block-stream. See block-core.json. Since QEMU 1.1.
@@ -2611,18 +3332,18 @@ func (v ThrottleGroupProperties) String() string {
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockStream struct {
-	JobID               *string
-	Device              string
-	Base                *string
-	BaseNode            *string
-	BackingFile         *string
-	BackingMaskProtocol *bool
-	Bottom              *string
-	Speed               *int64
-	OnError             *BlockdevOnError
-	FilterNodeName      *string
-	AutoFinalize        *bool
-	AutoDismiss         *bool
+	JobID               *string          `json:"job-id,omitzero"`
+	Device              string           `json:"device"`
+	Base                *string          `json:"base,omitzero"`
+	BaseNode            *string          `json:"base-node,omitzero"`
+	BackingFile         *string          `json:"backing-file,omitzero"`
+	BackingMaskProtocol *bool            `json:"backing-mask-protocol,omitzero"`
+	Bottom              *string          `json:"bottom,omitzero"`
+	Speed               *int64           `json:"speed,omitzero"`
+	OnError             *BlockdevOnError `json:"on-error,omitzero"`
+	FilterNodeName      *string          `json:"filter-node-name,omitzero"`
+	AutoFinalize        *bool            `json:"auto-finalize,omitzero"`
+	AutoDismiss         *bool            `json:"auto-dismiss,omitzero"`
 }
 
 func (r *BlockStream) EncodeMembers(e *wire.Encoder) {
@@ -2640,35 +3361,19 @@ func (r *BlockStream) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("auto-dismiss", r.AutoDismiss)
 }
 
-func (r BlockStream) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockStream) String() string {
-	return qmp.Format(&r)
-}
-
 func (r BlockStream) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-stream", Args: &r}, opts)
 }
 
 // BlockJobSetSpeed executes block-job-set-speed. See block-core.json. Since QEMU 1.1.
 type BlockJobSetSpeed struct {
-	Device string
-	Speed  int64
+	Device string `json:"device"`
+	Speed  int64  `json:"speed"`
 }
 
 func (r *BlockJobSetSpeed) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.Name("speed").Int(r.Speed)
-}
-
-func (r BlockJobSetSpeed) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobSetSpeed) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockJobSetSpeed) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2683,21 +3388,13 @@ func (r BlockJobSetSpeed) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //   - [BlockJobCancelledEvent]: when a block job has ended
 //   - [BlockJobCompletedEvent]: instead, if the job was ready and force is not set
 type BlockJobCancel struct {
-	Device string
-	Force  *bool
+	Device string `json:"device"`
+	Force  *bool  `json:"force,omitzero"`
 }
 
 func (r *BlockJobCancel) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.OptBool("force", r.Force)
-}
-
-func (r BlockJobCancel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobCancel) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2710,19 +3407,11 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobPause struct {
-	Device string
+	Device string `json:"device"`
 }
 
 func (r *BlockJobPause) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
-}
-
-func (r BlockJobPause) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobPause) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2735,19 +3424,11 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobResume struct {
-	Device string
+	Device string `json:"device"`
 }
 
 func (r *BlockJobResume) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
-}
-
-func (r BlockJobResume) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobResume) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2763,19 +3444,11 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobComplete struct {
-	Device string
+	Device string `json:"device"`
 }
 
 func (r *BlockJobComplete) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
-}
-
-func (r BlockJobComplete) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobComplete) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2788,19 +3461,11 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobDismiss struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *BlockJobDismiss) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r BlockJobDismiss) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobDismiss) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2816,19 +3481,11 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobFinalize struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *BlockJobFinalize) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r BlockJobFinalize) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockJobFinalize) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockJobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2837,27 +3494,28 @@ func (r BlockJobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 
 // BlockJobChangeOptionsMirror is a struct of block-core.json. Since QEMU 8.2.
 type BlockJobChangeOptionsMirror struct {
-	CopyMode MirrorCopyMode
+	CopyMode MirrorCopyMode `json:"copy-mode"`
 }
 
 func (v *BlockJobChangeOptionsMirror) EncodeMembers(e *wire.Encoder) {
 	e.Name("copy-mode").String(string(v.CopyMode))
 }
 
-func (v BlockJobChangeOptionsMirror) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockJobChangeOptionsMirror) String() string {
-	return qmp.Format(&v)
+func (v *BlockJobChangeOptionsMirror) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "copy-mode":
+		v.CopyMode = MirrorCopyMode(d.Enum())
+		return 1
+	}
+	return 0
 }
 
 // BlockJobChangeOptions is a union of block-core.json. [BlockJobChange] sends it. Since QEMU
 // 8.2.
 type BlockJobChangeOptions struct {
-	ID string
+	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Type JobType
+	Type JobType `json:"type"`
 	// The branch that Type selects: *BlockJobChangeOptionsMirror or *RawBranch; nil for a value
 	// that adds nothing.
 	Branch BlockJobChangeOptionsBranch
@@ -2893,8 +3551,41 @@ func (v *BlockJobChangeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockJobChangeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "id":
+		v.ID = d.String()
+		return 1
+	case "type":
+		v.Type = JobType(d.Enum())
+		return 2
+	}
+	return 0
+}
+
+func (*BlockJobChangeOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *BlockJobChangeOptions) UnmarshalBranch() any {
+	switch v.Type {
+	case JobTypeMirror:
+		v.Branch = new(BlockJobChangeOptionsMirror)
+	case JobTypeCommit, JobTypeStream, JobTypeBackup, JobTypeCreate, JobTypeAmend, JobTypeSnapshotLoad, JobTypeSnapshotSave, JobTypeSnapshotDelete:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v BlockJobChangeOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockJobChangeOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockJobChangeOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockJobChangeOptions) String() string {
@@ -2904,12 +3595,20 @@ func (v BlockJobChangeOptions) String() string {
 // BlockJobChange executes block-job-change. See block-core.json. Since QEMU 8.2.
 type BlockJobChange BlockJobChangeOptions
 
+func (r *BlockJobChange) EncodeMembers(e *wire.Encoder) {
+	(*BlockJobChangeOptions)(r).EncodeMembers(e)
+}
+
 func (r BlockJobChange) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockJobChangeOptions)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *BlockJobChange) UnmarshalJSON(text []byte) error {
+	return (*BlockJobChangeOptions)(r).UnmarshalJSON(text)
 }
 
 func (r BlockJobChange) String() string {
-	return qmp.Format((*BlockJobChangeOptions)(&r))
+	return qmp.Format(&r)
 }
 
 func (r BlockJobChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -2935,21 +3634,21 @@ const (
 	BlockdevDetectZeroesOptionsUnmap BlockdevDetectZeroesOptions = "unmap"
 )
 
-// BlockdevAioOptions is an enum of block-core.json. Since QEMU 2.9.
-type BlockdevAioOptions string
+// BlockdevAIOOptions is the enum BlockdevAioOptions of block-core.json. Since QEMU 2.9.
+type BlockdevAIOOptions string
 
-// The values of BlockdevAioOptions.
+// The values of BlockdevAIOOptions.
 const (
-	BlockdevAioOptionsThreads BlockdevAioOptions = "threads"
-	BlockdevAioOptionsNative  BlockdevAioOptions = "native"
+	BlockdevAIOOptionsThreads BlockdevAIOOptions = "threads"
+	BlockdevAIOOptionsNative  BlockdevAIOOptions = "native"
 	// Only in a QEMU built with CONFIG_LINUX_IO_URING.
-	BlockdevAioOptionsIOUring BlockdevAioOptions = "io_uring"
+	BlockdevAIOOptionsIOUring BlockdevAIOOptions = "io_uring"
 )
 
 // BlockdevCacheOptions is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevCacheOptions struct {
-	Direct  *bool
-	NoFlush *bool
+	Direct  *bool `json:"direct,omitzero"`
+	NoFlush *bool `json:"no-flush,omitzero"`
 }
 
 func (v *BlockdevCacheOptions) EncodeMembers(e *wire.Encoder) {
@@ -2957,12 +3656,16 @@ func (v *BlockdevCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("no-flush", v.NoFlush)
 }
 
-func (v BlockdevCacheOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCacheOptions) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "direct":
+		d.OptBool(&v.Direct)
+		return 1
+	case "no-flush":
+		d.OptBool(&v.NoFlush)
+		return 2
+	}
+	return 0
 }
 
 // BlockdevDriver is an enum of block-core.json. Since QEMU 2.9.
@@ -2979,7 +3682,7 @@ const (
 	BlockdevDriverCompress        BlockdevDriver = "compress"
 	BlockdevDriverCopyBeforeWrite BlockdevDriver = "copy-before-write"
 	BlockdevDriverCopyOnRead      BlockdevDriver = "copy-on-read"
-	BlockdevDriverDmg             BlockdevDriver = "dmg"
+	BlockdevDriverDMG             BlockdevDriver = "dmg"
 	BlockdevDriverFile            BlockdevDriver = "file"
 	BlockdevDriverSnapshotAccess  BlockdevDriver = "snapshot-access"
 	BlockdevDriverFTP             BlockdevDriver = "ftp"
@@ -2987,7 +3690,7 @@ const (
 	// Deprecated: QEMU will remove the value.
 	BlockdevDriverGluster BlockdevDriver = "gluster"
 	// Only in a QEMU built with HAVE_HOST_BLOCK_DEVICE.
-	BlockdevDriverHostCdrom BlockdevDriver = "host_cdrom"
+	BlockdevDriverHostCDROM BlockdevDriver = "host_cdrom"
 	// Only in a QEMU built with HAVE_HOST_BLOCK_DEVICE.
 	BlockdevDriverHostDevice BlockdevDriver = "host_device"
 	BlockdevDriverHTTP       BlockdevDriver = "http"
@@ -3007,7 +3710,7 @@ const (
 	BlockdevDriverPreallocate BlockdevDriver = "preallocate"
 	BlockdevDriverQcow        BlockdevDriver = "qcow"
 	BlockdevDriverQcow2       BlockdevDriver = "qcow2"
-	BlockdevDriverQed         BlockdevDriver = "qed"
+	BlockdevDriverQED         BlockdevDriver = "qed"
 	BlockdevDriverQuorum      BlockdevDriver = "quorum"
 	BlockdevDriverRaw         BlockdevDriver = "raw"
 	BlockdevDriverRBD         BlockdevDriver = "rbd"
@@ -3015,37 +3718,37 @@ const (
 	BlockdevDriverReplication BlockdevDriver = "replication"
 	BlockdevDriverSSH         BlockdevDriver = "ssh"
 	BlockdevDriverThrottle    BlockdevDriver = "throttle"
-	BlockdevDriverVdi         BlockdevDriver = "vdi"
-	BlockdevDriverVhdx        BlockdevDriver = "vhdx"
+	BlockdevDriverVDI         BlockdevDriver = "vdi"
+	BlockdevDriverVHDX        BlockdevDriver = "vhdx"
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverVirtioBlkVFIOPCI BlockdevDriver = "virtio-blk-vfio-pci"
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverVirtioBlkVhostUser BlockdevDriver = "virtio-blk-vhost-user"
 	// Only in a QEMU built with CONFIG_BLKIO.
-	BlockdevDriverVirtioBlkVhostVdpa BlockdevDriver = "virtio-blk-vhost-vdpa"
-	BlockdevDriverVmdk               BlockdevDriver = "vmdk"
-	BlockdevDriverVpc                BlockdevDriver = "vpc"
-	BlockdevDriverVvfat              BlockdevDriver = "vvfat"
+	BlockdevDriverVirtioBlkVhostVDPA BlockdevDriver = "virtio-blk-vhost-vdpa"
+	BlockdevDriverVMDK               BlockdevDriver = "vmdk"
+	BlockdevDriverVPC                BlockdevDriver = "vpc"
+	BlockdevDriverVVFAT              BlockdevDriver = "vvfat"
 )
 
 // BlockdevOptionsFile is a struct of block-core.json. Since QEMU 2.9.
 //
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
-	Filename    string
-	PrManager   *string
-	Locking     *OnOffAuto
-	AIO         *BlockdevAioOptions
-	AIOMaxBatch *int64
+	Filename    string              `json:"filename"`
+	PRManager   *string             `json:"pr-manager,omitzero"`
+	Locking     *OnOffAuto          `json:"locking,omitzero"`
+	AIO         *BlockdevAIOOptions `json:"aio,omitzero"`
+	AIOMaxBatch *int64              `json:"aio-max-batch,omitzero"`
 	// Only in a QEMU built with CONFIG_LINUX.
-	DropCache *bool
+	DropCache *bool `json:"drop-cache,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XCheckCacheDropped *bool
+	XCheckCacheDropped *bool `json:"x-check-cache-dropped,omitzero"`
 }
 
 func (v *BlockdevOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
-	e.OptString("pr-manager", v.PrManager)
+	e.OptString("pr-manager", v.PRManager)
 	e.OptString("locking", (*string)(v.Locking))
 	e.OptString("aio", (*string)(v.AIO))
 	e.OptInt("aio-max-batch", v.AIOMaxBatch)
@@ -3053,19 +3756,38 @@ func (v *BlockdevOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("x-check-cache-dropped", v.XCheckCacheDropped)
 }
 
-func (v BlockdevOptionsFile) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsFile) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "pr-manager":
+		d.OptString(&v.PRManager)
+		return 2
+	case "locking":
+		v.Locking = new(OnOffAuto(d.Enum()))
+		return 3
+	case "aio":
+		v.AIO = new(BlockdevAIOOptions(d.Enum()))
+		return 4
+	case "aio-max-batch":
+		d.OptInt(&v.AIOMaxBatch)
+		return 5
+	case "drop-cache":
+		d.OptBool(&v.DropCache)
+		return 6
+	case "x-check-cache-dropped":
+		d.OptBool(&v.XCheckCacheDropped)
+		return 7
+	}
+	return 0
 }
 
 // BlockdevOptionsNull is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsNull struct {
-	Size       *int64
-	LatencyNs  *uint64
-	ReadZeroes *bool
+	Size       *int64  `json:"size,omitzero"`
+	LatencyNs  *uint64 `json:"latency-ns,omitzero"`
+	ReadZeroes *bool   `json:"read-zeroes,omitzero"`
 }
 
 func (v *BlockdevOptionsNull) EncodeMembers(e *wire.Encoder) {
@@ -3074,18 +3796,25 @@ func (v *BlockdevOptionsNull) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("read-zeroes", v.ReadZeroes)
 }
 
-func (v BlockdevOptionsNull) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsNull) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsNull) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "size":
+		d.OptInt(&v.Size)
+		return 1
+	case "latency-ns":
+		d.OptUint(&v.LatencyNs)
+		return 2
+	case "read-zeroes":
+		d.OptBool(&v.ReadZeroes)
+		return 3
+	}
+	return 0
 }
 
 // BlockdevOptionsNVMe is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevOptionsNVMe struct {
-	Device    string
-	Namespace int64
+	Device    string `json:"device"`
+	Namespace int64  `json:"namespace"`
 }
 
 func (v *BlockdevOptionsNVMe) EncodeMembers(e *wire.Encoder) {
@@ -3093,50 +3822,72 @@ func (v *BlockdevOptionsNVMe) EncodeMembers(e *wire.Encoder) {
 	e.Name("namespace").Int(v.Namespace)
 }
 
-func (v BlockdevOptionsNVMe) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsNVMe) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsNVMe) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "device":
+		v.Device = d.String()
+		return 1
+	case "namespace":
+		v.Namespace = d.Int64()
+		return 2
+	}
+	return 0
 }
 
 // BlockdevOptionsVVFAT is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsVVFAT struct {
-	Dir     string
-	FatType *int64
-	Floppy  *bool
-	Label   *string
-	Rw      *bool
+	Dir     string  `json:"dir"`
+	FATType *int64  `json:"fat-type,omitzero"`
+	Floppy  *bool   `json:"floppy,omitzero"`
+	Label   *string `json:"label,omitzero"`
+	RW      *bool   `json:"rw,omitzero"`
 }
 
 func (v *BlockdevOptionsVVFAT) EncodeMembers(e *wire.Encoder) {
 	e.Name("dir").String(v.Dir)
-	e.OptInt("fat-type", v.FatType)
+	e.OptInt("fat-type", v.FATType)
 	e.OptBool("floppy", v.Floppy)
 	e.OptString("label", v.Label)
-	e.OptBool("rw", v.Rw)
+	e.OptBool("rw", v.RW)
 }
 
-func (v BlockdevOptionsVVFAT) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsVVFAT) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dir":
+		v.Dir = d.String()
+		return 1
+	case "fat-type":
+		d.OptInt(&v.FATType)
+		return 2
+	case "floppy":
+		d.OptBool(&v.Floppy)
+		return 3
+	case "label":
+		d.OptString(&v.Label)
+		return 4
+	case "rw":
+		d.OptBool(&v.RW)
+		return 5
+	}
+	return 0
 }
 
 // BlockdevOptionsGenericFormat is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsGenericFormat struct {
-	File BlockdevRef
+	File BlockdevRef `json:"file"`
 }
 
 func (v *BlockdevOptionsGenericFormat) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 }
 
-func (v BlockdevOptionsGenericFormat) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsGenericFormat) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	}
+	return 0
 }
 
 func (v BlockdevOptionsGenericFormat) String() string {
@@ -3145,9 +3896,9 @@ func (v BlockdevOptionsGenericFormat) String() string {
 
 // BlockdevOptionsLUKS is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsLUKS struct {
-	File      BlockdevRef
-	KeySecret *string
-	Header    *BlockdevRef
+	File      BlockdevRef  `json:"file"`
+	KeySecret *string      `json:"key-secret,omitzero"`
+	Header    *BlockdevRef `json:"header,omitzero"`
 }
 
 func (v *BlockdevOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -3158,8 +3909,20 @@ func (v *BlockdevOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 2
+	case "header":
+		v.Header = new(BlockdevRef)
+		v.Header.DecodeValue(d)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevOptionsLUKS) String() string {
@@ -3168,8 +3931,8 @@ func (v BlockdevOptionsLUKS) String() string {
 
 // BlockdevOptionsGenericCOWFormat is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsGenericCOWFormat struct {
-	File    BlockdevRef
-	Backing *BlockdevRefOrNull
+	File    BlockdevRef        `json:"file"`
+	Backing *BlockdevRefOrNull `json:"backing,omitzero"`
 }
 
 func (v *BlockdevOptionsGenericCOWFormat) EncodeMembers(e *wire.Encoder) {
@@ -3179,8 +3942,26 @@ func (v *BlockdevOptionsGenericCOWFormat) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevOptionsGenericCOWFormat) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "backing":
+		v.Backing = new(BlockdevRefOrNull)
+		v.Backing.DecodeValue(d)
+		return 2
+	}
+	return 0
+}
+
 func (v BlockdevOptionsGenericCOWFormat) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevOptionsGenericCOWFormat) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsGenericCOWFormat{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptionsGenericCOWFormat) String() string {
@@ -3200,16 +3981,16 @@ const (
 
 // Qcow2OverlapCheckFlags is a struct of block-core.json. Since QEMU 2.9.
 type Qcow2OverlapCheckFlags struct {
-	Template        *Qcow2OverlapCheckMode
-	MainHeader      *bool
-	ActiveL1        *bool
-	ActiveL2        *bool
-	RefcountTable   *bool
-	RefcountBlock   *bool
-	SnapshotTable   *bool
-	InactiveL1      *bool
-	InactiveL2      *bool
-	BitmapDirectory *bool
+	Template        *Qcow2OverlapCheckMode `json:"template,omitzero"`
+	MainHeader      *bool                  `json:"main-header,omitzero"`
+	ActiveL1        *bool                  `json:"active-l1,omitzero"`
+	ActiveL2        *bool                  `json:"active-l2,omitzero"`
+	RefcountTable   *bool                  `json:"refcount-table,omitzero"`
+	RefcountBlock   *bool                  `json:"refcount-block,omitzero"`
+	SnapshotTable   *bool                  `json:"snapshot-table,omitzero"`
+	InactiveL1      *bool                  `json:"inactive-l1,omitzero"`
+	InactiveL2      *bool                  `json:"inactive-l2,omitzero"`
+	BitmapDirectory *bool                  `json:"bitmap-directory,omitzero"`
 }
 
 func (v *Qcow2OverlapCheckFlags) EncodeMembers(e *wire.Encoder) {
@@ -3225,12 +4006,40 @@ func (v *Qcow2OverlapCheckFlags) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("bitmap-directory", v.BitmapDirectory)
 }
 
-func (v Qcow2OverlapCheckFlags) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v Qcow2OverlapCheckFlags) String() string {
-	return qmp.Format(&v)
+func (v *Qcow2OverlapCheckFlags) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "template":
+		v.Template = new(Qcow2OverlapCheckMode(d.Enum()))
+		return 1
+	case "main-header":
+		d.OptBool(&v.MainHeader)
+		return 2
+	case "active-l1":
+		d.OptBool(&v.ActiveL1)
+		return 3
+	case "active-l2":
+		d.OptBool(&v.ActiveL2)
+		return 4
+	case "refcount-table":
+		d.OptBool(&v.RefcountTable)
+		return 5
+	case "refcount-block":
+		d.OptBool(&v.RefcountBlock)
+		return 6
+	case "snapshot-table":
+		d.OptBool(&v.SnapshotTable)
+		return 7
+	case "inactive-l1":
+		d.OptBool(&v.InactiveL1)
+		return 8
+	case "inactive-l2":
+		d.OptBool(&v.InactiveL2)
+		return 9
+	case "bitmap-directory":
+		d.OptBool(&v.BitmapDirectory)
+		return 10
+	}
+	return 0
 }
 
 // Qcow2OverlapChecks is an alternate of block-core.json. Exactly one of its fields is set.
@@ -3238,25 +4047,47 @@ func (v Qcow2OverlapCheckFlags) String() string {
 type Qcow2OverlapChecks struct {
 	Flags *Qcow2OverlapCheckFlags
 	Mode  *Qcow2OverlapCheckMode
+	// A value of any other kind, as JSON.
+	Other qmp.RawJSON
 }
 
 func (v *Qcow2OverlapChecks) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Flags != nil && v.Mode == nil:
+	case v.Flags != nil && v.Mode == nil && v.Other == nil:
 		e.Object(v.Flags)
-	case v.Mode != nil && v.Flags == nil:
+	case v.Mode != nil && v.Flags == nil && v.Other == nil:
 		e.String(string(*v.Mode))
+	case v.Other != nil && v.Flags == nil && v.Mode == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Flags, Mode must be set")
+		e.Fail("exactly one of Flags, Mode, Other must be set")
+	}
+}
+
+func (v *Qcow2OverlapChecks) DecodeValue(d *wire.Decoder) {
+	*v = Qcow2OverlapChecks{}
+	switch d.Kind() {
+	case wire.KindObject:
+		v.Flags = new(Qcow2OverlapCheckFlags)
+		d.Unmarshal(v.Flags)
+	case wire.KindString:
+		v.Mode = new(Qcow2OverlapCheckMode(d.Enum()))
+	default:
+		v.Other = d.Raw()
 	}
 }
 
 func (v Qcow2OverlapChecks) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
+}
+
+func (v *Qcow2OverlapChecks) UnmarshalJSON(text []byte) error {
+	*v = Qcow2OverlapChecks{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v Qcow2OverlapChecks) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // BlockdevQcowEncryptionFormat is an enum of block-core.json. Since QEMU 2.10.
@@ -3270,27 +4101,27 @@ const (
 // BlockdevQcowEncryption is a union of block-core.json. Since QEMU 2.10.
 type BlockdevQcowEncryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Format BlockdevQcowEncryptionFormat
-	// The branch that Format selects: *QCryptoBlockOptionsQCow or *RawBranch.
+	Format BlockdevQcowEncryptionFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockOptionsQcow or *RawBranch.
 	Branch BlockdevQcowEncryptionBranch
 }
 
 // BlockdevQcowEncryptionBranch is the branch of [BlockdevQcowEncryption] that Format selects:
 //
-//   - [*QCryptoBlockOptionsQCow]: aes
+//   - [*QCryptoBlockOptionsQcow]: aes
 //   - [*RawBranch]: any other value, or none
 type BlockdevQcowEncryptionBranch interface {
 	wire.MemberEncoder
 	isBlockdevQcowEncryptionBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isBlockdevQcowEncryptionBranch() {}
+func (*QCryptoBlockOptionsQcow) isBlockdevQcowEncryptionBranch() {}
 func (*RawBranch) isBlockdevQcowEncryptionBranch()               {}
 
 func (v *BlockdevQcowEncryption) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "aes")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -3301,8 +4132,36 @@ func (v *BlockdevQcowEncryption) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevQcowEncryption) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = BlockdevQcowEncryptionFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*BlockdevQcowEncryption) Discriminator() string {
+	return "format"
+}
+
+func (v *BlockdevQcowEncryption) UnmarshalBranch() any {
+	switch v.Format {
+	case BlockdevQcowEncryptionFormatAES:
+		v.Branch = new(QCryptoBlockOptionsQcow)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v BlockdevQcowEncryption) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevQcowEncryption) UnmarshalJSON(text []byte) error {
+	*v = BlockdevQcowEncryption{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevQcowEncryption) String() string {
@@ -3311,9 +4170,9 @@ func (v BlockdevQcowEncryption) String() string {
 
 // BlockdevOptionsQcow is a struct of block-core.json. Since QEMU 2.10.
 type BlockdevOptionsQcow struct {
-	File    BlockdevRef
-	Backing *BlockdevRefOrNull
-	Encrypt *BlockdevQcowEncryption
+	File    BlockdevRef             `json:"file"`
+	Backing *BlockdevRefOrNull      `json:"backing,omitzero"`
+	Encrypt *BlockdevQcowEncryption `json:"encrypt,omitzero"`
 }
 
 func (v *BlockdevOptionsQcow) EncodeMembers(e *wire.Encoder) {
@@ -3326,8 +4185,30 @@ func (v *BlockdevOptionsQcow) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "backing":
+		v.Backing = new(BlockdevRefOrNull)
+		v.Backing.DecodeValue(d)
+		return 2
+	case "encrypt":
+		v.Encrypt = new(BlockdevQcowEncryption)
+		d.Unmarshal(v.Encrypt)
+		return 3
+	}
+	return 0
+}
+
 func (v BlockdevOptionsQcow) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevOptionsQcow) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsQcow{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptionsQcow) String() string {
@@ -3346,8 +4227,8 @@ const (
 // BlockdevQcow2Encryption is a union of block-core.json. Since QEMU 2.10.
 type BlockdevQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Format BlockdevQcow2EncryptionFormat
-	// The branch that Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockOptionsLUKS or
+	Format BlockdevQcow2EncryptionFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockOptionsLUKS or
 	// *RawBranch.
 	Branch BlockdevQcow2EncryptionBranch
 }
@@ -3355,7 +4236,7 @@ type BlockdevQcow2Encryption struct {
 // BlockdevQcow2EncryptionBranch is the branch of [BlockdevQcow2Encryption] that Format
 // selects:
 //
-//   - [*QCryptoBlockOptionsQCow]: aes
+//   - [*QCryptoBlockOptionsQcow]: aes
 //   - [*QCryptoBlockOptionsLUKS]: luks
 //   - [*RawBranch]: any other value, or none
 type BlockdevQcow2EncryptionBranch interface {
@@ -3363,14 +4244,14 @@ type BlockdevQcow2EncryptionBranch interface {
 	isBlockdevQcow2EncryptionBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isBlockdevQcow2EncryptionBranch() {}
+func (*QCryptoBlockOptionsQcow) isBlockdevQcow2EncryptionBranch() {}
 func (*QCryptoBlockOptionsLUKS) isBlockdevQcow2EncryptionBranch() {}
 func (*RawBranch) isBlockdevQcow2EncryptionBranch()               {}
 
 func (v *BlockdevQcow2Encryption) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "aes")
 	case *QCryptoBlockOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
@@ -3383,8 +4264,38 @@ func (v *BlockdevQcow2Encryption) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevQcow2Encryption) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = BlockdevQcow2EncryptionFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*BlockdevQcow2Encryption) Discriminator() string {
+	return "format"
+}
+
+func (v *BlockdevQcow2Encryption) UnmarshalBranch() any {
+	switch v.Format {
+	case BlockdevQcow2EncryptionFormatAES:
+		v.Branch = new(QCryptoBlockOptionsQcow)
+	case BlockdevQcow2EncryptionFormatLUKS:
+		v.Branch = new(QCryptoBlockOptionsLUKS)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v BlockdevQcow2Encryption) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevQcow2Encryption) UnmarshalJSON(text []byte) error {
+	*v = BlockdevQcow2Encryption{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevQcow2Encryption) String() string {
@@ -3393,9 +4304,9 @@ func (v BlockdevQcow2Encryption) String() string {
 
 // BlockdevOptionsPreallocate is a struct of block-core.json. Since QEMU 6.0.
 type BlockdevOptionsPreallocate struct {
-	File          BlockdevRef
-	PreallocAlign *int64
-	PreallocSize  *int64
+	File          BlockdevRef `json:"file"`
+	PreallocAlign *int64      `json:"prealloc-align,omitzero"`
+	PreallocSize  *int64      `json:"prealloc-size,omitzero"`
 }
 
 func (v *BlockdevOptionsPreallocate) EncodeMembers(e *wire.Encoder) {
@@ -3404,8 +4315,19 @@ func (v *BlockdevOptionsPreallocate) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("prealloc-size", v.PreallocSize)
 }
 
-func (v BlockdevOptionsPreallocate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsPreallocate) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "prealloc-align":
+		d.OptInt(&v.PreallocAlign)
+		return 2
+	case "prealloc-size":
+		d.OptInt(&v.PreallocSize)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevOptionsPreallocate) String() string {
@@ -3414,21 +4336,21 @@ func (v BlockdevOptionsPreallocate) String() string {
 
 // BlockdevOptionsQcow2 is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsQcow2 struct {
-	File                BlockdevRef
-	Backing             *BlockdevRefOrNull
-	LazyRefcounts       *bool
-	PassDiscardRequest  *bool
-	PassDiscardSnapshot *bool
-	PassDiscardOther    *bool
-	DiscardNoUnref      *bool
-	OverlapCheck        *Qcow2OverlapChecks
-	CacheSize           *int64
-	L2CacheSize         *int64
-	L2CacheEntrySize    *int64
-	RefcountCacheSize   *int64
-	CacheCleanInterval  *int64
-	Encrypt             *BlockdevQcow2Encryption
-	DataFile            *BlockdevRef
+	File                BlockdevRef              `json:"file"`
+	Backing             *BlockdevRefOrNull       `json:"backing,omitzero"`
+	LazyRefcounts       *bool                    `json:"lazy-refcounts,omitzero"`
+	PassDiscardRequest  *bool                    `json:"pass-discard-request,omitzero"`
+	PassDiscardSnapshot *bool                    `json:"pass-discard-snapshot,omitzero"`
+	PassDiscardOther    *bool                    `json:"pass-discard-other,omitzero"`
+	DiscardNoUnref      *bool                    `json:"discard-no-unref,omitzero"`
+	OverlapCheck        *Qcow2OverlapChecks      `json:"overlap-check,omitzero"`
+	CacheSize           *int64                   `json:"cache-size,omitzero"`
+	L2CacheSize         *int64                   `json:"l2-cache-size,omitzero"`
+	L2CacheEntrySize    *int64                   `json:"l2-cache-entry-size,omitzero"`
+	RefcountCacheSize   *int64                   `json:"refcount-cache-size,omitzero"`
+	CacheCleanInterval  *int64                   `json:"cache-clean-interval,omitzero"`
+	Encrypt             *BlockdevQcow2Encryption `json:"encrypt,omitzero"`
+	DataFile            *BlockdevRef             `json:"data-file,omitzero"`
 }
 
 func (v *BlockdevOptionsQcow2) EncodeMembers(e *wire.Encoder) {
@@ -3457,80 +4379,145 @@ func (v *BlockdevOptionsQcow2) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "backing":
+		v.Backing = new(BlockdevRefOrNull)
+		v.Backing.DecodeValue(d)
+		return 2
+	case "lazy-refcounts":
+		d.OptBool(&v.LazyRefcounts)
+		return 3
+	case "pass-discard-request":
+		d.OptBool(&v.PassDiscardRequest)
+		return 4
+	case "pass-discard-snapshot":
+		d.OptBool(&v.PassDiscardSnapshot)
+		return 5
+	case "pass-discard-other":
+		d.OptBool(&v.PassDiscardOther)
+		return 6
+	case "discard-no-unref":
+		d.OptBool(&v.DiscardNoUnref)
+		return 7
+	case "overlap-check":
+		v.OverlapCheck = new(Qcow2OverlapChecks)
+		v.OverlapCheck.DecodeValue(d)
+		return 8
+	case "cache-size":
+		d.OptInt(&v.CacheSize)
+		return 9
+	case "l2-cache-size":
+		d.OptInt(&v.L2CacheSize)
+		return 10
+	case "l2-cache-entry-size":
+		d.OptInt(&v.L2CacheEntrySize)
+		return 11
+	case "refcount-cache-size":
+		d.OptInt(&v.RefcountCacheSize)
+		return 12
+	case "cache-clean-interval":
+		d.OptInt(&v.CacheCleanInterval)
+		return 13
+	case "encrypt":
+		v.Encrypt = new(BlockdevQcow2Encryption)
+		d.Unmarshal(v.Encrypt)
+		return 14
+	case "data-file":
+		v.DataFile = new(BlockdevRef)
+		v.DataFile.DecodeValue(d)
+		return 15
+	}
+	return 0
+}
+
 func (v BlockdevOptionsQcow2) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevOptionsQcow2) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsQcow2{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// SshHostKeyCheckMode is an enum of block-core.json. Since QEMU 2.12.
-type SshHostKeyCheckMode string
+// SSHHostKeyCheckMode is the enum SshHostKeyCheckMode of block-core.json. Since QEMU 2.12.
+type SSHHostKeyCheckMode string
 
-// The values of SshHostKeyCheckMode.
+// The values of SSHHostKeyCheckMode.
 const (
-	SshHostKeyCheckModeNone       SshHostKeyCheckMode = "none"
-	SshHostKeyCheckModeHash       SshHostKeyCheckMode = "hash"
-	SshHostKeyCheckModeKnownHosts SshHostKeyCheckMode = "known_hosts"
+	SSHHostKeyCheckModeNone       SSHHostKeyCheckMode = "none"
+	SSHHostKeyCheckModeHash       SSHHostKeyCheckMode = "hash"
+	SSHHostKeyCheckModeKnownHosts SSHHostKeyCheckMode = "known_hosts"
 )
 
-// SshHostKeyCheckHashType is an enum of block-core.json. Since QEMU 2.12.
-type SshHostKeyCheckHashType string
+// SSHHostKeyCheckHashType is the enum SshHostKeyCheckHashType of block-core.json. Since QEMU
+// 2.12.
+type SSHHostKeyCheckHashType string
 
-// The values of SshHostKeyCheckHashType.
+// The values of SSHHostKeyCheckHashType.
 const (
-	SshHostKeyCheckHashTypeMD5    SshHostKeyCheckHashType = "md5"
-	SshHostKeyCheckHashTypeSHA1   SshHostKeyCheckHashType = "sha1"
-	SshHostKeyCheckHashTypeSHA256 SshHostKeyCheckHashType = "sha256"
+	SSHHostKeyCheckHashTypeMD5    SSHHostKeyCheckHashType = "md5"
+	SSHHostKeyCheckHashTypeSHA1   SSHHostKeyCheckHashType = "sha1"
+	SSHHostKeyCheckHashTypeSHA256 SSHHostKeyCheckHashType = "sha256"
 )
 
-// SshHostKeyHash is a struct of block-core.json. Since QEMU 2.12.
-type SshHostKeyHash struct {
-	Type SshHostKeyCheckHashType
-	Hash string
+// SSHHostKeyHash is the struct SshHostKeyHash of block-core.json. Since QEMU 2.12.
+type SSHHostKeyHash struct {
+	Type SSHHostKeyCheckHashType `json:"type"`
+	Hash string                  `json:"hash"`
 }
 
-func (v *SshHostKeyHash) EncodeMembers(e *wire.Encoder) {
+func (v *SSHHostKeyHash) EncodeMembers(e *wire.Encoder) {
 	e.Name("type").String(string(v.Type))
 	e.Name("hash").String(v.Hash)
 }
 
-func (v SshHostKeyHash) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = SSHHostKeyCheckHashType(d.Enum())
+		return 1
+	case "hash":
+		v.Hash = d.String()
+		return 2
+	}
+	return 0
 }
 
-func (v SshHostKeyHash) String() string {
-	return qmp.Format(&v)
-}
-
-// SshHostKeyCheck is a union of block-core.json. Since QEMU 2.12.
-type SshHostKeyCheck struct {
+// SSHHostKeyCheck is the union SshHostKeyCheck of block-core.json. Since QEMU 2.12.
+type SSHHostKeyCheck struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Mode SshHostKeyCheckMode
-	// The branch that Mode selects: *SshHostKeyHash or *RawBranch; nil for a value that adds
+	Mode SSHHostKeyCheckMode `json:"mode"`
+	// The branch that Mode selects: *SSHHostKeyHash or *RawBranch; nil for a value that adds
 	// nothing.
-	Branch SshHostKeyCheckBranch
+	Branch SSHHostKeyCheckBranch
 }
 
-// SshHostKeyCheckBranch is the branch of [SshHostKeyCheck] that Mode selects:
+// SSHHostKeyCheckBranch is the branch of [SSHHostKeyCheck] that Mode selects:
 //
-//   - [*SshHostKeyHash]: hash
+//   - [*SSHHostKeyHash]: hash
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for none, known_hosts.
-type SshHostKeyCheckBranch interface {
+type SSHHostKeyCheckBranch interface {
 	wire.MemberEncoder
-	isSshHostKeyCheckBranch()
+	isSSHHostKeyCheckBranch()
 }
 
-func (*SshHostKeyHash) isSshHostKeyCheckBranch() {}
-func (*RawBranch) isSshHostKeyCheckBranch()      {}
+func (*SSHHostKeyHash) isSSHHostKeyCheckBranch() {}
+func (*RawBranch) isSSHHostKeyCheckBranch()      {}
 
-func (v *SshHostKeyCheck) EncodeMembers(e *wire.Encoder) {
+func (v *SSHHostKeyCheck) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Mode)
 	switch b := v.Branch.(type) {
-	case *SshHostKeyHash:
+	case *SSHHostKeyHash:
 		tag = e.Tag(tag, b == nil, "hash")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -3541,23 +4528,53 @@ func (v *SshHostKeyCheck) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v SshHostKeyCheck) MarshalJSON() ([]byte, error) {
+func (v *SSHHostKeyCheck) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "mode":
+		v.Mode = SSHHostKeyCheckMode(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*SSHHostKeyCheck) Discriminator() string {
+	return "mode"
+}
+
+func (v *SSHHostKeyCheck) UnmarshalBranch() any {
+	switch v.Mode {
+	case SSHHostKeyCheckModeHash:
+		v.Branch = new(SSHHostKeyHash)
+	case SSHHostKeyCheckModeNone, SSHHostKeyCheckModeKnownHosts:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
+func (v SSHHostKeyCheck) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v SshHostKeyCheck) String() string {
+func (v *SSHHostKeyCheck) UnmarshalJSON(text []byte) error {
+	*v = SSHHostKeyCheck{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SSHHostKeyCheck) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsSsh is a struct of block-core.json. Since QEMU 2.9.
-type BlockdevOptionsSsh struct {
-	Server       InetSocketAddress
-	Path         string
-	User         *string
-	HostKeyCheck *SshHostKeyCheck
+// BlockdevOptionsSSH is the struct BlockdevOptionsSsh of block-core.json. Since QEMU 2.9.
+type BlockdevOptionsSSH struct {
+	Server       InetSocketAddress `json:"server"`
+	Path         string            `json:"path"`
+	User         *string           `json:"user,omitzero"`
+	HostKeyCheck *SSHHostKeyCheck  `json:"host-key-check,omitzero"`
 }
 
-func (v *BlockdevOptionsSsh) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsSSH) EncodeMembers(e *wire.Encoder) {
 	e.Name("server").Object(&v.Server)
 	e.Name("path").String(v.Path)
 	e.OptString("user", v.User)
@@ -3566,12 +4583,23 @@ func (v *BlockdevOptionsSsh) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsSsh) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsSsh) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "server":
+		d.Object(&v.Server)
+		return 1
+	case "path":
+		v.Path = d.String()
+		return 2
+	case "user":
+		d.OptString(&v.User)
+		return 3
+	case "host-key-check":
+		v.HostKeyCheck = new(SSHHostKeyCheck)
+		d.Unmarshal(v.HostKeyCheck)
+		return 4
+	}
+	return 0
 }
 
 // BlkdebugEvent is an enum of block-core.json. Since QEMU 2.9.
@@ -3586,17 +4614,17 @@ const (
 	BlkdebugEventL2Load                   BlkdebugEvent = "l2_load"
 	BlkdebugEventL2Update                 BlkdebugEvent = "l2_update"
 	BlkdebugEventL2UpdateCompressed       BlkdebugEvent = "l2_update_compressed"
-	BlkdebugEventL2AllocCowRead           BlkdebugEvent = "l2_alloc_cow_read"
+	BlkdebugEventL2AllocCOWRead           BlkdebugEvent = "l2_alloc_cow_read"
 	BlkdebugEventL2AllocWrite             BlkdebugEvent = "l2_alloc_write"
 	BlkdebugEventReadAIO                  BlkdebugEvent = "read_aio"
 	BlkdebugEventReadBackingAIO           BlkdebugEvent = "read_backing_aio"
 	BlkdebugEventReadCompressed           BlkdebugEvent = "read_compressed"
 	BlkdebugEventWriteAIO                 BlkdebugEvent = "write_aio"
 	BlkdebugEventWriteCompressed          BlkdebugEvent = "write_compressed"
-	BlkdebugEventVmstateLoad              BlkdebugEvent = "vmstate_load"
-	BlkdebugEventVmstateSave              BlkdebugEvent = "vmstate_save"
-	BlkdebugEventCowRead                  BlkdebugEvent = "cow_read"
-	BlkdebugEventCowWrite                 BlkdebugEvent = "cow_write"
+	BlkdebugEventVMStateLoad              BlkdebugEvent = "vmstate_load"
+	BlkdebugEventVMStateSave              BlkdebugEvent = "vmstate_save"
+	BlkdebugEventCOWRead                  BlkdebugEvent = "cow_read"
+	BlkdebugEventCOWWrite                 BlkdebugEvent = "cow_write"
 	BlkdebugEventReftableLoad             BlkdebugEvent = "reftable_load"
 	BlkdebugEventReftableGrow             BlkdebugEvent = "reftable_grow"
 	BlkdebugEventReftableUpdate           BlkdebugEvent = "reftable_update"
@@ -3614,17 +4642,17 @@ const (
 	BlkdebugEventClusterFree              BlkdebugEvent = "cluster_free"
 	BlkdebugEventFlushToOS                BlkdebugEvent = "flush_to_os"
 	BlkdebugEventFlushToDisk              BlkdebugEvent = "flush_to_disk"
-	BlkdebugEventPwritevRmwHead           BlkdebugEvent = "pwritev_rmw_head"
-	BlkdebugEventPwritevRmwAfterHead      BlkdebugEvent = "pwritev_rmw_after_head"
-	BlkdebugEventPwritevRmwTail           BlkdebugEvent = "pwritev_rmw_tail"
-	BlkdebugEventPwritevRmwAfterTail      BlkdebugEvent = "pwritev_rmw_after_tail"
+	BlkdebugEventPwritevRMWHead           BlkdebugEvent = "pwritev_rmw_head"
+	BlkdebugEventPwritevRMWAfterHead      BlkdebugEvent = "pwritev_rmw_after_head"
+	BlkdebugEventPwritevRMWTail           BlkdebugEvent = "pwritev_rmw_tail"
+	BlkdebugEventPwritevRMWAfterTail      BlkdebugEvent = "pwritev_rmw_after_tail"
 	BlkdebugEventPwritev                  BlkdebugEvent = "pwritev"
 	BlkdebugEventPwritevZero              BlkdebugEvent = "pwritev_zero"
 	BlkdebugEventPwritevDone              BlkdebugEvent = "pwritev_done"
 	BlkdebugEventEmptyImagePrepare        BlkdebugEvent = "empty_image_prepare"
 	BlkdebugEventL1ShrinkWriteTable       BlkdebugEvent = "l1_shrink_write_table"
 	BlkdebugEventL1ShrinkFreeL2Clusters   BlkdebugEvent = "l1_shrink_free_l2_clusters"
-	BlkdebugEventCorWrite                 BlkdebugEvent = "cor_write"
+	BlkdebugEventCORWrite                 BlkdebugEvent = "cor_write"
 	BlkdebugEventClusterAllocSpace        BlkdebugEvent = "cluster_alloc_space"
 	BlkdebugEventNone                     BlkdebugEvent = "none"
 )
@@ -3644,21 +4672,21 @@ const (
 
 // BlkdebugInjectErrorOptions is a struct of block-core.json. Since QEMU 2.9.
 type BlkdebugInjectErrorOptions struct {
-	Event       BlkdebugEvent
-	State       *int64
-	Iotype      *BlkdebugIOType
-	Errno       *int64
-	Sector      *int64
-	Once        *bool
-	Immediately *bool
+	Event       BlkdebugEvent   `json:"event"`
+	State       *int64          `json:"state,omitzero"`
+	IOType      *BlkdebugIOType `json:"iotype,omitzero"`
+	Errno       *int64          `json:"errno,omitzero"`
+	Sector      *int64          `json:"sector,omitzero"`
+	Once        *bool           `json:"once,omitzero"`
+	Immediately *bool           `json:"immediately,omitzero"`
 	// Seen first in QEMU 11.1.
-	DelayNs *int64
+	DelayNs *int64 `json:"delay-ns,omitzero"`
 }
 
 func (v *BlkdebugInjectErrorOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("event").String(string(v.Event))
 	e.OptInt("state", v.State)
-	e.OptString("iotype", (*string)(v.Iotype))
+	e.OptString("iotype", (*string)(v.IOType))
 	e.OptInt("errno", v.Errno)
 	e.OptInt("sector", v.Sector)
 	e.OptBool("once", v.Once)
@@ -3666,19 +4694,41 @@ func (v *BlkdebugInjectErrorOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("delay-ns", v.DelayNs)
 }
 
-func (v BlkdebugInjectErrorOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlkdebugInjectErrorOptions) String() string {
-	return qmp.Format(&v)
+func (v *BlkdebugInjectErrorOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "event":
+		v.Event = BlkdebugEvent(d.Enum())
+		return 1
+	case "state":
+		d.OptInt(&v.State)
+		return 2
+	case "iotype":
+		v.IOType = new(BlkdebugIOType(d.Enum()))
+		return 3
+	case "errno":
+		d.OptInt(&v.Errno)
+		return 4
+	case "sector":
+		d.OptInt(&v.Sector)
+		return 5
+	case "once":
+		d.OptBool(&v.Once)
+		return 6
+	case "immediately":
+		d.OptBool(&v.Immediately)
+		return 7
+	case "delay-ns":
+		d.OptInt(&v.DelayNs)
+		return 8
+	}
+	return 0
 }
 
 // BlkdebugSetStateOptions is a struct of block-core.json. Since QEMU 2.9.
 type BlkdebugSetStateOptions struct {
-	Event    BlkdebugEvent
-	State    *int64
-	NewState int64
+	Event    BlkdebugEvent `json:"event"`
+	State    *int64        `json:"state,omitzero"`
+	NewState int64         `json:"new_state"`
 }
 
 func (v *BlkdebugSetStateOptions) EncodeMembers(e *wire.Encoder) {
@@ -3687,28 +4737,35 @@ func (v *BlkdebugSetStateOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("new_state").Int(v.NewState)
 }
 
-func (v BlkdebugSetStateOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlkdebugSetStateOptions) String() string {
-	return qmp.Format(&v)
+func (v *BlkdebugSetStateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "event":
+		v.Event = BlkdebugEvent(d.Enum())
+		return 1
+	case "state":
+		d.OptInt(&v.State)
+		return 2
+	case "new_state":
+		v.NewState = d.Int64()
+		return 3
+	}
+	return 0
 }
 
 // BlockdevOptionsBlkdebug is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsBlkdebug struct {
-	Image             BlockdevRef
-	Config            *string
-	Align             *int64
-	MaxTransfer       *int32
-	OptWriteZero      *int32
-	MaxWriteZero      *int32
-	OptDiscard        *int32
-	MaxDiscard        *int32
-	InjectError       []BlkdebugInjectErrorOptions
-	SetState          []BlkdebugSetStateOptions
-	TakeChildPerms    []BlockPermission
-	UnshareChildPerms []BlockPermission
+	Image             BlockdevRef                  `json:"image"`
+	Config            *string                      `json:"config,omitzero"`
+	Align             *int64                       `json:"align,omitzero"`
+	MaxTransfer       *int32                       `json:"max-transfer,omitzero"`
+	OptWriteZero      *int32                       `json:"opt-write-zero,omitzero"`
+	MaxWriteZero      *int32                       `json:"max-write-zero,omitzero"`
+	OptDiscard        *int32                       `json:"opt-discard,omitzero"`
+	MaxDiscard        *int32                       `json:"max-discard,omitzero"`
+	InjectError       []BlkdebugInjectErrorOptions `json:"inject-error,omitzero"`
+	SetState          []BlkdebugSetStateOptions    `json:"set-state,omitzero"`
+	TakeChildPerms    []BlockPermission            `json:"take-child-perms,omitzero"`
+	UnshareChildPerms []BlockPermission            `json:"unshare-child-perms,omitzero"`
 }
 
 func (v *BlockdevOptionsBlkdebug) EncodeMembers(e *wire.Encoder) {
@@ -3760,8 +4817,60 @@ func (v *BlockdevOptionsBlkdebug) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsBlkdebug) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsBlkdebug) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "image":
+		v.Image.DecodeValue(d)
+		return 1
+	case "config":
+		d.OptString(&v.Config)
+		return 2
+	case "align":
+		d.OptInt(&v.Align)
+		return 3
+	case "max-transfer":
+		v.MaxTransfer = new(d.Int32())
+		return 4
+	case "opt-write-zero":
+		v.OptWriteZero = new(d.Int32())
+		return 5
+	case "max-write-zero":
+		v.MaxWriteZero = new(d.Int32())
+		return 6
+	case "opt-discard":
+		v.OptDiscard = new(d.Int32())
+		return 7
+	case "max-discard":
+		v.MaxDiscard = new(d.Int32())
+		return 8
+	case "inject-error":
+		v.InjectError = make([]BlkdebugInjectErrorOptions, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.InjectError = append(v.InjectError, BlkdebugInjectErrorOptions{})
+			d.Unmarshal(&v.InjectError[len(v.InjectError)-1])
+		}
+		return 9
+	case "set-state":
+		v.SetState = make([]BlkdebugSetStateOptions, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.SetState = append(v.SetState, BlkdebugSetStateOptions{})
+			d.Unmarshal(&v.SetState[len(v.SetState)-1])
+		}
+		return 10
+	case "take-child-perms":
+		v.TakeChildPerms = make([]BlockPermission, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.TakeChildPerms = append(v.TakeChildPerms, BlockPermission(d.Enum()))
+		}
+		return 11
+	case "unshare-child-perms":
+		v.UnshareChildPerms = make([]BlockPermission, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UnshareChildPerms = append(v.UnshareChildPerms, BlockPermission(d.Enum()))
+		}
+		return 12
+	}
+	return 0
 }
 
 func (v BlockdevOptionsBlkdebug) String() string {
@@ -3770,11 +4879,11 @@ func (v BlockdevOptionsBlkdebug) String() string {
 
 // BlockdevOptionsBlklogwrites is a struct of block-core.json. Since QEMU 3.0.
 type BlockdevOptionsBlklogwrites struct {
-	File                   BlockdevRef
-	Log                    BlockdevRef
-	LogSectorSize          *uint32
-	LogAppend              *bool
-	LogSuperUpdateInterval *uint64
+	File                   BlockdevRef `json:"file"`
+	Log                    BlockdevRef `json:"log"`
+	LogSectorSize          *uint32     `json:"log-sector-size,omitzero"`
+	LogAppend              *bool       `json:"log-append,omitzero"`
+	LogSuperUpdateInterval *uint64     `json:"log-super-update-interval,omitzero"`
 }
 
 func (v *BlockdevOptionsBlklogwrites) EncodeMembers(e *wire.Encoder) {
@@ -3787,8 +4896,25 @@ func (v *BlockdevOptionsBlklogwrites) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("log-super-update-interval", v.LogSuperUpdateInterval)
 }
 
-func (v BlockdevOptionsBlklogwrites) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsBlklogwrites) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "log":
+		v.Log.DecodeValue(d)
+		return 2
+	case "log-sector-size":
+		v.LogSectorSize = new(d.Uint32())
+		return 3
+	case "log-append":
+		d.OptBool(&v.LogAppend)
+		return 4
+	case "log-super-update-interval":
+		d.OptUint(&v.LogSuperUpdateInterval)
+		return 5
+	}
+	return 0
 }
 
 func (v BlockdevOptionsBlklogwrites) String() string {
@@ -3797,8 +4923,8 @@ func (v BlockdevOptionsBlklogwrites) String() string {
 
 // BlockdevOptionsBlkverify is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsBlkverify struct {
-	Test BlockdevRef
-	Raw  BlockdevRef
+	Test BlockdevRef `json:"test"`
+	Raw  BlockdevRef `json:"raw"`
 }
 
 func (v *BlockdevOptionsBlkverify) EncodeMembers(e *wire.Encoder) {
@@ -3806,8 +4932,16 @@ func (v *BlockdevOptionsBlkverify) EncodeMembers(e *wire.Encoder) {
 	v.Raw.EncodeValue(e.Name("raw"))
 }
 
-func (v BlockdevOptionsBlkverify) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsBlkverify) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "test":
+		v.Test.DecodeValue(d)
+		return 1
+	case "raw":
+		v.Raw.DecodeValue(d)
+		return 2
+	}
+	return 0
 }
 
 func (v BlockdevOptionsBlkverify) String() string {
@@ -3816,15 +4950,20 @@ func (v BlockdevOptionsBlkverify) String() string {
 
 // BlockdevOptionsBlkreplay is a struct of block-core.json. Since QEMU 4.2.
 type BlockdevOptionsBlkreplay struct {
-	Image BlockdevRef
+	Image BlockdevRef `json:"image"`
 }
 
 func (v *BlockdevOptionsBlkreplay) EncodeMembers(e *wire.Encoder) {
 	v.Image.EncodeValue(e.Name("image"))
 }
 
-func (v BlockdevOptionsBlkreplay) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsBlkreplay) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "image":
+		v.Image.DecodeValue(d)
+		return 1
+	}
+	return 0
 }
 
 func (v BlockdevOptionsBlkreplay) String() string {
@@ -3837,16 +4976,16 @@ type QuorumReadPattern string
 // The values of QuorumReadPattern.
 const (
 	QuorumReadPatternQuorum QuorumReadPattern = "quorum"
-	QuorumReadPatternFifo   QuorumReadPattern = "fifo"
+	QuorumReadPatternFIFO   QuorumReadPattern = "fifo"
 )
 
 // BlockdevOptionsQuorum is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsQuorum struct {
-	Blkverify        *bool
-	Children         []BlockdevRef
-	VoteThreshold    int64
-	RewriteCorrupted *bool
-	ReadPattern      *QuorumReadPattern
+	Blkverify        *bool              `json:"blkverify,omitzero"`
+	Children         []BlockdevRef      `json:"children"`
+	VoteThreshold    int64              `json:"vote-threshold"`
+	RewriteCorrupted *bool              `json:"rewrite-corrupted,omitzero"`
+	ReadPattern      *QuorumReadPattern `json:"read-pattern,omitzero"`
 }
 
 func (v *BlockdevOptionsQuorum) EncodeMembers(e *wire.Encoder) {
@@ -3861,8 +5000,38 @@ func (v *BlockdevOptionsQuorum) EncodeMembers(e *wire.Encoder) {
 	e.OptString("read-pattern", (*string)(v.ReadPattern))
 }
 
+func (v *BlockdevOptionsQuorum) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "blkverify":
+		d.OptBool(&v.Blkverify)
+		return 1
+	case "children":
+		v.Children = make([]BlockdevRef, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Children = append(v.Children, BlockdevRef{})
+			v.Children[len(v.Children)-1].DecodeValue(d)
+		}
+		return 2
+	case "vote-threshold":
+		v.VoteThreshold = d.Int64()
+		return 3
+	case "rewrite-corrupted":
+		d.OptBool(&v.RewriteCorrupted)
+		return 4
+	case "read-pattern":
+		v.ReadPattern = new(QuorumReadPattern(d.Enum()))
+		return 5
+	}
+	return 0
+}
+
 func (v BlockdevOptionsQuorum) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevOptionsQuorum) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsQuorum{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptionsQuorum) String() string {
@@ -3871,11 +5040,11 @@ func (v BlockdevOptionsQuorum) String() string {
 
 // BlockdevOptionsGluster is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsGluster struct {
-	Volume  string
-	Path    string
-	Server  []SocketAddress
-	Debug   *int64
-	Logfile *string
+	Volume  string          `json:"volume"`
+	Path    string          `json:"path"`
+	Server  []SocketAddress `json:"server"`
+	Debug   *int64          `json:"debug,omitzero"`
+	Logfile *string         `json:"logfile,omitzero"`
 }
 
 func (v *BlockdevOptionsGluster) EncodeMembers(e *wire.Encoder) {
@@ -3890,145 +5059,184 @@ func (v *BlockdevOptionsGluster) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 }
 
+func (v *BlockdevOptionsGluster) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "volume":
+		v.Volume = d.String()
+		return 1
+	case "path":
+		v.Path = d.String()
+		return 2
+	case "server":
+		v.Server = make([]SocketAddress, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Server = append(v.Server, SocketAddress{})
+			d.Object(&v.Server[len(v.Server)-1])
+		}
+		return 3
+	case "debug":
+		d.OptInt(&v.Debug)
+		return 4
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 5
+	}
+	return 0
+}
+
 func (v BlockdevOptionsGluster) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevOptionsGluster) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptionsGluster{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsIoUring is a struct of block-core.json. Since QEMU 7.2.
+// BlockdevOptionsIOUring is the struct BlockdevOptionsIoUring of block-core.json. Since QEMU
+// 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
-type BlockdevOptionsIoUring struct {
-	Filename string
+type BlockdevOptionsIOUring struct {
+	Filename string `json:"filename"`
 }
 
-func (v *BlockdevOptionsIoUring) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsIOUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 }
 
-func (v BlockdevOptionsIoUring) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsIOUring) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	}
+	return 0
 }
 
-func (v BlockdevOptionsIoUring) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockdevOptionsNvmeIoUring is a struct of block-core.json. Since QEMU 7.2.
+// BlockdevOptionsNVMeIOUring is the struct BlockdevOptionsNvmeIoUring of block-core.json.
+// Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
-type BlockdevOptionsNvmeIoUring struct {
-	Path string
+type BlockdevOptionsNVMeIOUring struct {
+	Path string `json:"path"`
 }
 
-func (v *BlockdevOptionsNvmeIoUring) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsNVMeIOUring) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsNvmeIoUring) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsNVMeIOUring) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
-func (v BlockdevOptionsNvmeIoUring) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockdevOptionsVirtioBlkVfioPci is a struct of block-core.json. Since QEMU 7.2.
+// BlockdevOptionsVirtioBlkVFIOPCI is the struct BlockdevOptionsVirtioBlkVfioPci of
+// block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
-type BlockdevOptionsVirtioBlkVfioPci struct {
-	Path string
+type BlockdevOptionsVirtioBlkVFIOPCI struct {
+	Path string `json:"path"`
 }
 
-func (v *BlockdevOptionsVirtioBlkVfioPci) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsVirtioBlkVFIOPCI) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsVirtioBlkVfioPci) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsVirtioBlkVfioPci) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsVirtioBlkVFIOPCI) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
 // BlockdevOptionsVirtioBlkVhostUser is a struct of block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsVirtioBlkVhostUser struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (v *BlockdevOptionsVirtioBlkVhostUser) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsVirtioBlkVhostUser) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsVirtioBlkVhostUser) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
-func (v BlockdevOptionsVirtioBlkVhostUser) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockdevOptionsVirtioBlkVhostVdpa is a struct of block-core.json. Since QEMU 7.2.
+// BlockdevOptionsVirtioBlkVhostVDPA is the struct BlockdevOptionsVirtioBlkVhostVdpa of
+// block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 //
 // Features: fdset (CONFIG_BLKIO_VHOST_VDPA_FD).
-type BlockdevOptionsVirtioBlkVhostVdpa struct {
-	Path string
+type BlockdevOptionsVirtioBlkVhostVDPA struct {
+	Path string `json:"path"`
 }
 
-func (v *BlockdevOptionsVirtioBlkVhostVdpa) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsVirtioBlkVhostVDPA) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v BlockdevOptionsVirtioBlkVhostVdpa) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsVirtioBlkVhostVDPA) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
-func (v BlockdevOptionsVirtioBlkVhostVdpa) String() string {
-	return qmp.Format(&v)
-}
+// ISCSITransport is the enum IscsiTransport of block-core.json. Since QEMU 2.9.
+type ISCSITransport string
 
-// IscsiTransport is an enum of block-core.json. Since QEMU 2.9.
-type IscsiTransport string
-
-// The values of IscsiTransport.
+// The values of ISCSITransport.
 const (
-	IscsiTransportTCP  IscsiTransport = "tcp"
-	IscsiTransportIser IscsiTransport = "iser"
+	ISCSITransportTCP  ISCSITransport = "tcp"
+	ISCSITransportISER ISCSITransport = "iser"
 )
 
-// IscsiHeaderDigest is an enum of block-core.json. Since QEMU 2.9.
-type IscsiHeaderDigest string
+// ISCSIHeaderDigest is the enum IscsiHeaderDigest of block-core.json. Since QEMU 2.9.
+type ISCSIHeaderDigest string
 
-// The values of IscsiHeaderDigest.
+// The values of ISCSIHeaderDigest.
 const (
-	IscsiHeaderDigestCRC32C     IscsiHeaderDigest = "crc32c"
-	IscsiHeaderDigestNone       IscsiHeaderDigest = "none"
-	IscsiHeaderDigestCRC32CNone IscsiHeaderDigest = "crc32c-none"
-	IscsiHeaderDigestNoneCRC32C IscsiHeaderDigest = "none-crc32c"
+	ISCSIHeaderDigestCRC32C     ISCSIHeaderDigest = "crc32c"
+	ISCSIHeaderDigestNone       ISCSIHeaderDigest = "none"
+	ISCSIHeaderDigestCRC32CNone ISCSIHeaderDigest = "crc32c-none"
+	ISCSIHeaderDigestNoneCRC32C ISCSIHeaderDigest = "none-crc32c"
 )
 
-// BlockdevOptionsIscsi is a struct of block-core.json. Since QEMU 2.9.
-type BlockdevOptionsIscsi struct {
-	Transport      IscsiTransport
-	Portal         string
-	Target         string
-	LUN            *int64
-	User           *string
-	PasswordSecret *string
-	InitiatorName  *string
-	HeaderDigest   *IscsiHeaderDigest
-	Timeout        *int64
+// BlockdevOptionsISCSI is the struct BlockdevOptionsIscsi of block-core.json. Since QEMU 2.9.
+type BlockdevOptionsISCSI struct {
+	Transport      ISCSITransport     `json:"transport"`
+	Portal         string             `json:"portal"`
+	Target         string             `json:"target"`
+	LUN            *int64             `json:"lun,omitzero"`
+	User           *string            `json:"user,omitzero"`
+	PasswordSecret *string            `json:"password-secret,omitzero"`
+	InitiatorName  *string            `json:"initiator-name,omitzero"`
+	HeaderDigest   *ISCSIHeaderDigest `json:"header-digest,omitzero"`
+	Timeout        *int64             `json:"timeout,omitzero"`
 }
 
-func (v *BlockdevOptionsIscsi) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsISCSI) EncodeMembers(e *wire.Encoder) {
 	e.Name("transport").String(string(v.Transport))
 	e.Name("portal").String(v.Portal)
 	e.Name("target").String(v.Target)
@@ -4040,167 +5248,211 @@ func (v *BlockdevOptionsIscsi) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("timeout", v.Timeout)
 }
 
-func (v BlockdevOptionsIscsi) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "transport":
+		v.Transport = ISCSITransport(d.Enum())
+		return 1
+	case "portal":
+		v.Portal = d.String()
+		return 2
+	case "target":
+		v.Target = d.String()
+		return 3
+	case "lun":
+		d.OptInt(&v.LUN)
+		return 4
+	case "user":
+		d.OptString(&v.User)
+		return 5
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 6
+	case "initiator-name":
+		d.OptString(&v.InitiatorName)
+		return 7
+	case "header-digest":
+		v.HeaderDigest = new(ISCSIHeaderDigest(d.Enum()))
+		return 8
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 9
+	}
+	return 0
 }
 
-func (v BlockdevOptionsIscsi) String() string {
-	return qmp.Format(&v)
-}
+// RBDAuthMode is the enum RbdAuthMode of block-core.json. Since QEMU 3.0.
+type RBDAuthMode string
 
-// RbdAuthMode is an enum of block-core.json. Since QEMU 3.0.
-type RbdAuthMode string
-
-// The values of RbdAuthMode.
+// The values of RBDAuthMode.
 const (
-	RbdAuthModeCephx RbdAuthMode = "cephx"
-	RbdAuthModeNone  RbdAuthMode = "none"
+	RBDAuthModeCephx RBDAuthMode = "cephx"
+	RBDAuthModeNone  RBDAuthMode = "none"
 )
 
-// RbdImageEncryptionFormat is an enum of block-core.json. Since QEMU 6.1.
-type RbdImageEncryptionFormat string
+// RBDImageEncryptionFormat is the enum RbdImageEncryptionFormat of block-core.json. Since QEMU
+// 6.1.
+type RBDImageEncryptionFormat string
 
-// The values of RbdImageEncryptionFormat.
+// The values of RBDImageEncryptionFormat.
 const (
-	RbdImageEncryptionFormatLUKS    RbdImageEncryptionFormat = "luks"
-	RbdImageEncryptionFormatLuks2   RbdImageEncryptionFormat = "luks2"
-	RbdImageEncryptionFormatLUKSAny RbdImageEncryptionFormat = "luks-any"
+	RBDImageEncryptionFormatLUKS    RBDImageEncryptionFormat = "luks"
+	RBDImageEncryptionFormatLUKS2   RBDImageEncryptionFormat = "luks2"
+	RBDImageEncryptionFormatLUKSAny RBDImageEncryptionFormat = "luks-any"
 )
 
-// RbdEncryptionOptionsLUKSBase is a struct of block-core.json. Since QEMU 6.1.
-type RbdEncryptionOptionsLUKSBase struct {
-	KeySecret string
+// RBDEncryptionOptionsLUKSBase is the struct RbdEncryptionOptionsLUKSBase of block-core.json.
+// Since QEMU 6.1.
+type RBDEncryptionOptionsLUKSBase struct {
+	KeySecret string `json:"key-secret"`
 }
 
-// RbdEncryptionCreateOptionsLUKSBase is a struct of block-core.json. Since QEMU 6.1.
-type RbdEncryptionCreateOptionsLUKSBase struct {
-	KeySecret string
-	CipherAlg *QCryptoCipherAlgo
+// RBDEncryptionCreateOptionsLUKSBase is the struct RbdEncryptionCreateOptionsLUKSBase of
+// block-core.json. Since QEMU 6.1.
+type RBDEncryptionCreateOptionsLUKSBase struct {
+	KeySecret string             `json:"key-secret"`
+	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
-// RbdEncryptionOptionsLUKS is a struct of block-core.json. Since QEMU 6.1.
-type RbdEncryptionOptionsLUKS struct {
-	KeySecret string
+// RBDEncryptionOptionsLUKS is the struct RbdEncryptionOptionsLUKS of block-core.json. Since
+// QEMU 6.1.
+type RBDEncryptionOptionsLUKS struct {
+	KeySecret string `json:"key-secret"`
 }
 
-func (v *RbdEncryptionOptionsLUKS) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v RbdEncryptionOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *RBDEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	}
+	return 0
 }
 
-func (v RbdEncryptionOptionsLUKS) String() string {
-	return qmp.Format(&v)
+// RBDEncryptionOptionsLUKS2 is the struct RbdEncryptionOptionsLUKS2 of block-core.json. Since
+// QEMU 6.1.
+type RBDEncryptionOptionsLUKS2 struct {
+	KeySecret string `json:"key-secret"`
 }
 
-// RbdEncryptionOptionsLUKS2 is a struct of block-core.json. Since QEMU 6.1.
-type RbdEncryptionOptionsLUKS2 struct {
-	KeySecret string
-}
-
-func (v *RbdEncryptionOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v RbdEncryptionOptionsLUKS2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *RBDEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	}
+	return 0
 }
 
-func (v RbdEncryptionOptionsLUKS2) String() string {
-	return qmp.Format(&v)
+// RBDEncryptionOptionsLUKSAny is the struct RbdEncryptionOptionsLUKSAny of block-core.json.
+// Since QEMU 8.0.
+type RBDEncryptionOptionsLUKSAny struct {
+	KeySecret string `json:"key-secret"`
 }
 
-// RbdEncryptionOptionsLUKSAny is a struct of block-core.json. Since QEMU 8.0.
-type RbdEncryptionOptionsLUKSAny struct {
-	KeySecret string
-}
-
-func (v *RbdEncryptionOptionsLUKSAny) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptionsLUKSAny) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 }
 
-func (v RbdEncryptionOptionsLUKSAny) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *RBDEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	}
+	return 0
 }
 
-func (v RbdEncryptionOptionsLUKSAny) String() string {
-	return qmp.Format(&v)
+// RBDEncryptionCreateOptionsLUKS is the struct RbdEncryptionCreateOptionsLUKS of
+// block-core.json. Since QEMU 6.1.
+type RBDEncryptionCreateOptionsLUKS struct {
+	KeySecret string             `json:"key-secret"`
+	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
-// RbdEncryptionCreateOptionsLUKS is a struct of block-core.json. Since QEMU 6.1.
-type RbdEncryptionCreateOptionsLUKS struct {
-	KeySecret string
-	CipherAlg *QCryptoCipherAlgo
-}
-
-func (v *RbdEncryptionCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 }
 
-func (v RbdEncryptionCreateOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *RBDEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	case "cipher-alg":
+		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		return 2
+	}
+	return 0
 }
 
-func (v RbdEncryptionCreateOptionsLUKS) String() string {
-	return qmp.Format(&v)
+// RBDEncryptionCreateOptionsLUKS2 is the struct RbdEncryptionCreateOptionsLUKS2 of
+// block-core.json. Since QEMU 6.1.
+type RBDEncryptionCreateOptionsLUKS2 struct {
+	KeySecret string             `json:"key-secret"`
+	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
-// RbdEncryptionCreateOptionsLUKS2 is a struct of block-core.json. Since QEMU 6.1.
-type RbdEncryptionCreateOptionsLUKS2 struct {
-	KeySecret string
-	CipherAlg *QCryptoCipherAlgo
-}
-
-func (v *RbdEncryptionCreateOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionCreateOptionsLUKS2) EncodeMembers(e *wire.Encoder) {
 	e.Name("key-secret").String(v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 }
 
-func (v RbdEncryptionCreateOptionsLUKS2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		v.KeySecret = d.String()
+		return 1
+	case "cipher-alg":
+		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		return 2
+	}
+	return 0
 }
 
-func (v RbdEncryptionCreateOptionsLUKS2) String() string {
-	return qmp.Format(&v)
-}
-
-// RbdEncryptionOptions is a union of block-core.json. Since QEMU 6.1.
-type RbdEncryptionOptions struct {
+// RBDEncryptionOptions is the union RbdEncryptionOptions of block-core.json. Since QEMU 6.1.
+type RBDEncryptionOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Format RbdImageEncryptionFormat
-	Parent *RbdEncryptionOptions
-	// The branch that Format selects: *RbdEncryptionOptionsLUKS, *RbdEncryptionOptionsLUKS2,
-	// *RbdEncryptionOptionsLUKSAny or *RawBranch.
-	Branch RbdEncryptionOptionsBranch
+	Format RBDImageEncryptionFormat `json:"format"`
+	Parent *RBDEncryptionOptions    `json:"parent,omitzero"`
+	// The branch that Format selects: *RBDEncryptionOptionsLUKS, *RBDEncryptionOptionsLUKS2,
+	// *RBDEncryptionOptionsLUKSAny or *RawBranch.
+	Branch RBDEncryptionOptionsBranch
 }
 
-// RbdEncryptionOptionsBranch is the branch of [RbdEncryptionOptions] that Format selects:
+// RBDEncryptionOptionsBranch is the branch of [RBDEncryptionOptions] that Format selects:
 //
-//   - [*RbdEncryptionOptionsLUKS]: luks
-//   - [*RbdEncryptionOptionsLUKS2]: luks2
-//   - [*RbdEncryptionOptionsLUKSAny]: luks-any
+//   - [*RBDEncryptionOptionsLUKS]: luks
+//   - [*RBDEncryptionOptionsLUKS2]: luks2
+//   - [*RBDEncryptionOptionsLUKSAny]: luks-any
 //   - [*RawBranch]: any other value, or none
-type RbdEncryptionOptionsBranch interface {
+type RBDEncryptionOptionsBranch interface {
 	wire.MemberEncoder
-	isRbdEncryptionOptionsBranch()
+	isRBDEncryptionOptionsBranch()
 }
 
-func (*RbdEncryptionOptionsLUKS) isRbdEncryptionOptionsBranch()    {}
-func (*RbdEncryptionOptionsLUKS2) isRbdEncryptionOptionsBranch()   {}
-func (*RbdEncryptionOptionsLUKSAny) isRbdEncryptionOptionsBranch() {}
-func (*RawBranch) isRbdEncryptionOptionsBranch()                   {}
+func (*RBDEncryptionOptionsLUKS) isRBDEncryptionOptionsBranch()    {}
+func (*RBDEncryptionOptionsLUKS2) isRBDEncryptionOptionsBranch()   {}
+func (*RBDEncryptionOptionsLUKSAny) isRBDEncryptionOptionsBranch() {}
+func (*RawBranch) isRBDEncryptionOptionsBranch()                   {}
 
-func (v *RbdEncryptionOptions) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *RbdEncryptionOptionsLUKS:
+	case *RBDEncryptionOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *RbdEncryptionOptionsLUKS2:
+	case *RBDEncryptionOptionsLUKS2:
 		tag = e.Tag(tag, b == nil, "luks2")
-	case *RbdEncryptionOptionsLUKSAny:
+	case *RBDEncryptionOptionsLUKSAny:
 		tag = e.Tag(tag, b == nil, "luks-any")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -4214,46 +5466,83 @@ func (v *RbdEncryptionOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v RbdEncryptionOptions) MarshalJSON() ([]byte, error) {
+func (v *RBDEncryptionOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = RBDImageEncryptionFormat(d.Enum())
+		return 1
+	case "parent":
+		v.Parent = new(RBDEncryptionOptions)
+		d.Unmarshal(v.Parent)
+		return 2
+	}
+	return 0
+}
+
+func (*RBDEncryptionOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *RBDEncryptionOptions) UnmarshalBranch() any {
+	switch v.Format {
+	case RBDImageEncryptionFormatLUKS:
+		v.Branch = new(RBDEncryptionOptionsLUKS)
+	case RBDImageEncryptionFormatLUKS2:
+		v.Branch = new(RBDEncryptionOptionsLUKS2)
+	case RBDImageEncryptionFormatLUKSAny:
+		v.Branch = new(RBDEncryptionOptionsLUKSAny)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
+func (v RBDEncryptionOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RbdEncryptionOptions) String() string {
+func (v *RBDEncryptionOptions) UnmarshalJSON(text []byte) error {
+	*v = RBDEncryptionOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v RBDEncryptionOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// RbdEncryptionCreateOptions is a union of block-core.json. Since QEMU 6.1.
-type RbdEncryptionCreateOptions struct {
+// RBDEncryptionCreateOptions is the union RbdEncryptionCreateOptions of block-core.json. Since
+// QEMU 6.1.
+type RBDEncryptionCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Format RbdImageEncryptionFormat
-	// The branch that Format selects: *RbdEncryptionCreateOptionsLUKS,
-	// *RbdEncryptionCreateOptionsLUKS2 or *RawBranch; nil for a value that adds nothing.
-	Branch RbdEncryptionCreateOptionsBranch
+	Format RBDImageEncryptionFormat `json:"format"`
+	// The branch that Format selects: *RBDEncryptionCreateOptionsLUKS,
+	// *RBDEncryptionCreateOptionsLUKS2 or *RawBranch; nil for a value that adds nothing.
+	Branch RBDEncryptionCreateOptionsBranch
 }
 
-// RbdEncryptionCreateOptionsBranch is the branch of [RbdEncryptionCreateOptions] that Format
+// RBDEncryptionCreateOptionsBranch is the branch of [RBDEncryptionCreateOptions] that Format
 // selects:
 //
-//   - [*RbdEncryptionCreateOptionsLUKS]: luks
-//   - [*RbdEncryptionCreateOptionsLUKS2]: luks2
+//   - [*RBDEncryptionCreateOptionsLUKS]: luks
+//   - [*RBDEncryptionCreateOptionsLUKS2]: luks2
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for luks-any.
-type RbdEncryptionCreateOptionsBranch interface {
+type RBDEncryptionCreateOptionsBranch interface {
 	wire.MemberEncoder
-	isRbdEncryptionCreateOptionsBranch()
+	isRBDEncryptionCreateOptionsBranch()
 }
 
-func (*RbdEncryptionCreateOptionsLUKS) isRbdEncryptionCreateOptionsBranch()  {}
-func (*RbdEncryptionCreateOptionsLUKS2) isRbdEncryptionCreateOptionsBranch() {}
-func (*RawBranch) isRbdEncryptionCreateOptionsBranch()                       {}
+func (*RBDEncryptionCreateOptionsLUKS) isRBDEncryptionCreateOptionsBranch()  {}
+func (*RBDEncryptionCreateOptionsLUKS2) isRBDEncryptionCreateOptionsBranch() {}
+func (*RawBranch) isRBDEncryptionCreateOptionsBranch()                       {}
 
-func (v *RbdEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
+func (v *RBDEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *RbdEncryptionCreateOptionsLUKS:
+	case *RBDEncryptionCreateOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *RbdEncryptionCreateOptionsLUKS2:
+	case *RBDEncryptionCreateOptionsLUKS2:
 		tag = e.Tag(tag, b == nil, "luks2")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -4264,29 +5553,61 @@ func (v *RbdEncryptionCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v RbdEncryptionCreateOptions) MarshalJSON() ([]byte, error) {
+func (v *RBDEncryptionCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = RBDImageEncryptionFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*RBDEncryptionCreateOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *RBDEncryptionCreateOptions) UnmarshalBranch() any {
+	switch v.Format {
+	case RBDImageEncryptionFormatLUKS:
+		v.Branch = new(RBDEncryptionCreateOptionsLUKS)
+	case RBDImageEncryptionFormatLUKS2:
+		v.Branch = new(RBDEncryptionCreateOptionsLUKS2)
+	case RBDImageEncryptionFormatLUKSAny:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
+func (v RBDEncryptionCreateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v RbdEncryptionCreateOptions) String() string {
+func (v *RBDEncryptionCreateOptions) UnmarshalJSON(text []byte) error {
+	*v = RBDEncryptionCreateOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v RBDEncryptionCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRbd is a struct of block-core.json. Since QEMU 2.9.
-type BlockdevOptionsRbd struct {
-	Pool               string
-	Namespace          *string
-	Image              string
-	Conf               *string
-	Snapshot           *string
-	Encrypt            *RbdEncryptionOptions
-	User               *string
-	AuthClientRequired []RbdAuthMode
-	KeySecret          *string
-	Server             []InetSocketAddressBase
+// BlockdevOptionsRBD is the struct BlockdevOptionsRbd of block-core.json. Since QEMU 2.9.
+type BlockdevOptionsRBD struct {
+	Pool               string                  `json:"pool"`
+	Namespace          *string                 `json:"namespace,omitzero"`
+	Image              string                  `json:"image"`
+	Conf               *string                 `json:"conf,omitzero"`
+	Snapshot           *string                 `json:"snapshot,omitzero"`
+	Encrypt            *RBDEncryptionOptions   `json:"encrypt,omitzero"`
+	User               *string                 `json:"user,omitzero"`
+	AuthClientRequired []RBDAuthMode           `json:"auth-client-required,omitzero"`
+	KeySecret          *string                 `json:"key-secret,omitzero"`
+	Server             []InetSocketAddressBase `json:"server,omitzero"`
 }
 
-func (v *BlockdevOptionsRbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsRBD) EncodeMembers(e *wire.Encoder) {
 	e.Name("pool").String(v.Pool)
 	e.OptString("namespace", v.Namespace)
 	e.Name("image").String(v.Image)
@@ -4313,12 +5634,48 @@ func (v *BlockdevOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsRbd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsRbd) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "pool":
+		v.Pool = d.String()
+		return 1
+	case "namespace":
+		d.OptString(&v.Namespace)
+		return 2
+	case "image":
+		v.Image = d.String()
+		return 3
+	case "conf":
+		d.OptString(&v.Conf)
+		return 4
+	case "snapshot":
+		d.OptString(&v.Snapshot)
+		return 5
+	case "encrypt":
+		v.Encrypt = new(RBDEncryptionOptions)
+		d.Unmarshal(v.Encrypt)
+		return 6
+	case "user":
+		d.OptString(&v.User)
+		return 7
+	case "auth-client-required":
+		v.AuthClientRequired = make([]RBDAuthMode, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.AuthClientRequired = append(v.AuthClientRequired, RBDAuthMode(d.Enum()))
+		}
+		return 8
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 9
+	case "server":
+		v.Server = make([]InetSocketAddressBase, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Server = append(v.Server, InetSocketAddressBase{})
+			d.Unmarshal(&v.Server[len(v.Server)-1])
+		}
+		return 10
+	}
+	return 0
 }
 
 // ReplicationMode is an enum of block-core.json. Since QEMU 2.9.
@@ -4336,9 +5693,9 @@ const (
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type BlockdevOptionsReplication struct {
-	File  BlockdevRef
-	Mode  ReplicationMode
-	TopID *string
+	File  BlockdevRef     `json:"file"`
+	Mode  ReplicationMode `json:"mode"`
+	TopID *string         `json:"top-id,omitzero"`
 }
 
 func (v *BlockdevOptionsReplication) EncodeMembers(e *wire.Encoder) {
@@ -4347,8 +5704,19 @@ func (v *BlockdevOptionsReplication) EncodeMembers(e *wire.Encoder) {
 	e.OptString("top-id", v.TopID)
 }
 
-func (v BlockdevOptionsReplication) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsReplication) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "mode":
+		v.Mode = ReplicationMode(d.Enum())
+		return 2
+	case "top-id":
+		d.OptString(&v.TopID)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevOptionsReplication) String() string {
@@ -4365,8 +5733,8 @@ const (
 
 // NFSServer is a struct of block-core.json. Since QEMU 2.9.
 type NFSServer struct {
-	Type NFSTransport
-	Host string
+	Type NFSTransport `json:"type"`
+	Host string       `json:"host"`
 }
 
 func (v *NFSServer) EncodeMembers(e *wire.Encoder) {
@@ -4374,73 +5742,100 @@ func (v *NFSServer) EncodeMembers(e *wire.Encoder) {
 	e.Name("host").String(v.Host)
 }
 
-func (v NFSServer) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *NFSServer) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = NFSTransport(d.Enum())
+		return 1
+	case "host":
+		v.Host = d.String()
+		return 2
+	}
+	return 0
 }
 
-func (v NFSServer) String() string {
-	return qmp.Format(&v)
+// BlockdevOptionsNFS is the struct BlockdevOptionsNfs of block-core.json. Since QEMU 2.9.
+type BlockdevOptionsNFS struct {
+	Server        NFSServer `json:"server"`
+	Path          string    `json:"path"`
+	User          *int64    `json:"user,omitzero"`
+	Group         *int64    `json:"group,omitzero"`
+	TCPSYNCount   *int64    `json:"tcp-syn-count,omitzero"`
+	ReadaheadSize *int64    `json:"readahead-size,omitzero"`
+	PageCacheSize *int64    `json:"page-cache-size,omitzero"`
+	Debug         *int64    `json:"debug,omitzero"`
 }
 
-// BlockdevOptionsNfs is a struct of block-core.json. Since QEMU 2.9.
-type BlockdevOptionsNfs struct {
-	Server        NFSServer
-	Path          string
-	User          *int64
-	Group         *int64
-	TCPSynCount   *int64
-	ReadaheadSize *int64
-	PageCacheSize *int64
-	Debug         *int64
-}
-
-func (v *BlockdevOptionsNfs) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsNFS) EncodeMembers(e *wire.Encoder) {
 	e.Name("server").Object(&v.Server)
 	e.Name("path").String(v.Path)
 	e.OptInt("user", v.User)
 	e.OptInt("group", v.Group)
-	e.OptInt("tcp-syn-count", v.TCPSynCount)
+	e.OptInt("tcp-syn-count", v.TCPSYNCount)
 	e.OptInt("readahead-size", v.ReadaheadSize)
 	e.OptInt("page-cache-size", v.PageCacheSize)
 	e.OptInt("debug", v.Debug)
 }
 
-func (v BlockdevOptionsNfs) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsNfs) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "server":
+		d.Unmarshal(&v.Server)
+		return 1
+	case "path":
+		v.Path = d.String()
+		return 2
+	case "user":
+		d.OptInt(&v.User)
+		return 3
+	case "group":
+		d.OptInt(&v.Group)
+		return 4
+	case "tcp-syn-count":
+		d.OptInt(&v.TCPSYNCount)
+		return 5
+	case "readahead-size":
+		d.OptInt(&v.ReadaheadSize)
+		return 6
+	case "page-cache-size":
+		d.OptInt(&v.PageCacheSize)
+		return 7
+	case "debug":
+		d.OptInt(&v.Debug)
+		return 8
+	}
+	return 0
 }
 
 // BlockdevOptionsCurlBase is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsCurlBase struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
-// BlockdevOptionsCurlHttp is a struct of block-core.json. Since QEMU 2.9.
-type BlockdevOptionsCurlHttp struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
+// BlockdevOptionsCurlHTTP is the struct BlockdevOptionsCurlHttp of block-core.json. Since QEMU
+// 2.9.
+type BlockdevOptionsCurlHTTP struct {
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 	// A secret: String hides it, JSON does not.
-	Cookie       *string
-	CookieSecret *string
+	Cookie       *string `json:"cookie,omitzero"`
+	CookieSecret *string `json:"cookie-secret,omitzero"`
 	// Seen first in QEMU 11.1.
-	ForceRange *bool
+	ForceRange *bool `json:"force-range,omitzero"`
 }
 
-func (v *BlockdevOptionsCurlHttp) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlHTTP) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -4453,32 +5848,65 @@ func (v *BlockdevOptionsCurlHttp) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v BlockdevOptionsCurlHttp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCurlHTTP) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "url":
+		v.URL = d.String()
+		return 1
+	case "readahead":
+		d.OptInt(&v.Readahead)
+		return 2
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 3
+	case "username":
+		d.OptString(&v.Username)
+		return 4
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 5
+	case "proxy-username":
+		d.OptString(&v.ProxyUsername)
+		return 6
+	case "proxy-password-secret":
+		d.OptString(&v.ProxyPasswordSecret)
+		return 7
+	case "cookie":
+		v.Cookie = new(d.String())
+		return 8
+	case "cookie-secret":
+		d.OptString(&v.CookieSecret)
+		return 9
+	case "force-range":
+		d.OptBool(&v.ForceRange)
+		return 10
+	}
+	return 0
 }
 
-func (v BlockdevOptionsCurlHttp) String() string {
+func (v BlockdevOptionsCurlHTTP) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlHttps is a struct of block-core.json. Since QEMU 2.9.
-type BlockdevOptionsCurlHttps struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
+// BlockdevOptionsCurlHTTPS is the struct BlockdevOptionsCurlHttps of block-core.json. Since
+// QEMU 2.9.
+type BlockdevOptionsCurlHTTPS struct {
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 	// A secret: String hides it, JSON does not.
-	Cookie       *string
-	Sslverify    *bool
-	CookieSecret *string
+	Cookie       *string `json:"cookie,omitzero"`
+	SSLVerify    *bool   `json:"sslverify,omitzero"`
+	CookieSecret *string `json:"cookie-secret,omitzero"`
 	// Seen first in QEMU 11.1.
-	ForceRange *bool
+	ForceRange *bool `json:"force-range,omitzero"`
 }
 
-func (v *BlockdevOptionsCurlHttps) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlHTTPS) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -4487,31 +5915,67 @@ func (v *BlockdevOptionsCurlHttps) EncodeMembers(e *wire.Encoder) {
 	e.OptString("proxy-username", v.ProxyUsername)
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
 	e.OptSecret("cookie", v.Cookie)
-	e.OptBool("sslverify", v.Sslverify)
+	e.OptBool("sslverify", v.SSLVerify)
 	e.OptString("cookie-secret", v.CookieSecret)
 	e.OptBool("force-range", v.ForceRange)
 }
 
-func (v BlockdevOptionsCurlHttps) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCurlHTTPS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "url":
+		v.URL = d.String()
+		return 1
+	case "readahead":
+		d.OptInt(&v.Readahead)
+		return 2
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 3
+	case "username":
+		d.OptString(&v.Username)
+		return 4
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 5
+	case "proxy-username":
+		d.OptString(&v.ProxyUsername)
+		return 6
+	case "proxy-password-secret":
+		d.OptString(&v.ProxyPasswordSecret)
+		return 7
+	case "cookie":
+		v.Cookie = new(d.String())
+		return 8
+	case "sslverify":
+		d.OptBool(&v.SSLVerify)
+		return 9
+	case "cookie-secret":
+		d.OptString(&v.CookieSecret)
+		return 10
+	case "force-range":
+		d.OptBool(&v.ForceRange)
+		return 11
+	}
+	return 0
 }
 
-func (v BlockdevOptionsCurlHttps) String() string {
+func (v BlockdevOptionsCurlHTTPS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFtp is a struct of block-core.json. Since QEMU 2.9.
-type BlockdevOptionsCurlFtp struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
+// BlockdevOptionsCurlFTP is the struct BlockdevOptionsCurlFtp of block-core.json. Since QEMU
+// 2.9.
+type BlockdevOptionsCurlFTP struct {
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
-func (v *BlockdevOptionsCurlFtp) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlFTP) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -4521,27 +5985,47 @@ func (v *BlockdevOptionsCurlFtp) EncodeMembers(e *wire.Encoder) {
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
 }
 
-func (v BlockdevOptionsCurlFtp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "url":
+		v.URL = d.String()
+		return 1
+	case "readahead":
+		d.OptInt(&v.Readahead)
+		return 2
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 3
+	case "username":
+		d.OptString(&v.Username)
+		return 4
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 5
+	case "proxy-username":
+		d.OptString(&v.ProxyUsername)
+		return 6
+	case "proxy-password-secret":
+		d.OptString(&v.ProxyPasswordSecret)
+		return 7
+	}
+	return 0
 }
 
-func (v BlockdevOptionsCurlFtp) String() string {
-	return qmp.Format(&v)
+// BlockdevOptionsCurlFTPS is the struct BlockdevOptionsCurlFtps of block-core.json. Since QEMU
+// 2.9.
+type BlockdevOptionsCurlFTPS struct {
+	URL                 string  `json:"url"`
+	Readahead           *int64  `json:"readahead,omitzero"`
+	Timeout             *int64  `json:"timeout,omitzero"`
+	Username            *string `json:"username,omitzero"`
+	PasswordSecret      *string `json:"password-secret,omitzero"`
+	ProxyUsername       *string `json:"proxy-username,omitzero"`
+	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
+	SSLVerify           *bool   `json:"sslverify,omitzero"`
 }
 
-// BlockdevOptionsCurlFtps is a struct of block-core.json. Since QEMU 2.9.
-type BlockdevOptionsCurlFtps struct {
-	URL                 string
-	Readahead           *int64
-	Timeout             *int64
-	Username            *string
-	PasswordSecret      *string
-	ProxyUsername       *string
-	ProxyPasswordSecret *string
-	Sslverify           *bool
-}
-
-func (v *BlockdevOptionsCurlFtps) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCurlFTPS) EncodeMembers(e *wire.Encoder) {
 	e.Name("url").String(v.URL)
 	e.OptInt("readahead", v.Readahead)
 	e.OptInt("timeout", v.Timeout)
@@ -4549,30 +6033,52 @@ func (v *BlockdevOptionsCurlFtps) EncodeMembers(e *wire.Encoder) {
 	e.OptString("password-secret", v.PasswordSecret)
 	e.OptString("proxy-username", v.ProxyUsername)
 	e.OptString("proxy-password-secret", v.ProxyPasswordSecret)
-	e.OptBool("sslverify", v.Sslverify)
+	e.OptBool("sslverify", v.SSLVerify)
 }
 
-func (v BlockdevOptionsCurlFtps) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "url":
+		v.URL = d.String()
+		return 1
+	case "readahead":
+		d.OptInt(&v.Readahead)
+		return 2
+	case "timeout":
+		d.OptInt(&v.Timeout)
+		return 3
+	case "username":
+		d.OptString(&v.Username)
+		return 4
+	case "password-secret":
+		d.OptString(&v.PasswordSecret)
+		return 5
+	case "proxy-username":
+		d.OptString(&v.ProxyUsername)
+		return 6
+	case "proxy-password-secret":
+		d.OptString(&v.ProxyPasswordSecret)
+		return 7
+	case "sslverify":
+		d.OptBool(&v.SSLVerify)
+		return 8
+	}
+	return 0
 }
 
-func (v BlockdevOptionsCurlFtps) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockdevOptionsNbd is a struct of block-core.json. Since QEMU 2.9.
-type BlockdevOptionsNbd struct {
-	Server      SocketAddress
-	Export      *string
-	TLSCreds    *string
-	TLSHostname *string
+// BlockdevOptionsNBD is the struct BlockdevOptionsNbd of block-core.json. Since QEMU 2.9.
+type BlockdevOptionsNBD struct {
+	Server      SocketAddress `json:"server"`
+	Export      *string       `json:"export,omitzero"`
+	TLSCreds    *string       `json:"tls-creds,omitzero"`
+	TLSHostname *string       `json:"tls-hostname,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XDirtyBitmap   *string
-	ReconnectDelay *uint32
-	OpenTimeout    *uint32
+	XDirtyBitmap   *string `json:"x-dirty-bitmap,omitzero"`
+	ReconnectDelay *uint32 `json:"reconnect-delay,omitzero"`
+	OpenTimeout    *uint32 `json:"open-timeout,omitzero"`
 }
 
-func (v *BlockdevOptionsNbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsNBD) EncodeMembers(e *wire.Encoder) {
 	e.Name("server").Object(&v.Server)
 	e.OptString("export", v.Export)
 	e.OptString("tls-creds", v.TLSCreds)
@@ -4586,19 +6092,38 @@ func (v *BlockdevOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevOptionsNbd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevOptionsNbd) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "server":
+		d.Object(&v.Server)
+		return 1
+	case "export":
+		d.OptString(&v.Export)
+		return 2
+	case "tls-creds":
+		d.OptString(&v.TLSCreds)
+		return 3
+	case "tls-hostname":
+		d.OptString(&v.TLSHostname)
+		return 4
+	case "x-dirty-bitmap":
+		d.OptString(&v.XDirtyBitmap)
+		return 5
+	case "reconnect-delay":
+		v.ReconnectDelay = new(d.Uint32())
+		return 6
+	case "open-timeout":
+		v.OpenTimeout = new(d.Uint32())
+		return 7
+	}
+	return 0
 }
 
 // BlockdevOptionsRaw is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsRaw struct {
-	File   BlockdevRef
-	Offset *int64
-	Size   *int64
+	File   BlockdevRef `json:"file"`
+	Offset *int64      `json:"offset,omitzero"`
+	Size   *int64      `json:"size,omitzero"`
 }
 
 func (v *BlockdevOptionsRaw) EncodeMembers(e *wire.Encoder) {
@@ -4607,8 +6132,19 @@ func (v *BlockdevOptionsRaw) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("size", v.Size)
 }
 
-func (v BlockdevOptionsRaw) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsRaw) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "offset":
+		d.OptInt(&v.Offset)
+		return 2
+	case "size":
+		d.OptInt(&v.Size)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevOptionsRaw) String() string {
@@ -4617,8 +6153,8 @@ func (v BlockdevOptionsRaw) String() string {
 
 // BlockdevOptionsThrottle is a struct of block-core.json. Since QEMU 2.11.
 type BlockdevOptionsThrottle struct {
-	ThrottleGroup string
-	File          BlockdevRef
+	ThrottleGroup string      `json:"throttle-group"`
+	File          BlockdevRef `json:"file"`
 }
 
 func (v *BlockdevOptionsThrottle) EncodeMembers(e *wire.Encoder) {
@@ -4626,70 +6162,107 @@ func (v *BlockdevOptionsThrottle) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 }
 
-func (v BlockdevOptionsThrottle) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsThrottle) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "throttle-group":
+		v.ThrottleGroup = d.String()
+		return 1
+	case "file":
+		v.File.DecodeValue(d)
+		return 2
+	}
+	return 0
 }
 
 func (v BlockdevOptionsThrottle) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCor is a struct of block-core.json. Since QEMU 6.0.
-type BlockdevOptionsCor struct {
-	File   BlockdevRef
-	Bottom *string
+// BlockdevOptionsCOR is the struct BlockdevOptionsCor of block-core.json. Since QEMU 6.0.
+type BlockdevOptionsCOR struct {
+	File   BlockdevRef `json:"file"`
+	Bottom *string     `json:"bottom,omitzero"`
 }
 
-func (v *BlockdevOptionsCor) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCOR) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.OptString("bottom", v.Bottom)
 }
 
-func (v BlockdevOptionsCor) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCOR) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "bottom":
+		d.OptString(&v.Bottom)
+		return 2
+	}
+	return 0
 }
 
-func (v BlockdevOptionsCor) String() string {
+func (v BlockdevOptionsCOR) String() string {
 	return qmp.Format(&v)
 }
 
-// OnCbwError is an enum of block-core.json. Since QEMU 7.1.
-type OnCbwError string
+// OnCBWError is the enum OnCbwError of block-core.json. Since QEMU 7.1.
+type OnCBWError string
 
-// The values of OnCbwError.
+// The values of OnCBWError.
 const (
-	OnCbwErrorBreakGuestWrite OnCbwError = "break-guest-write"
-	OnCbwErrorBreakSnapshot   OnCbwError = "break-snapshot"
+	OnCBWErrorBreakGuestWrite OnCBWError = "break-guest-write"
+	OnCBWErrorBreakSnapshot   OnCBWError = "break-snapshot"
 )
 
-// BlockdevOptionsCbw is a struct of block-core.json. Since QEMU 6.2.
-type BlockdevOptionsCbw struct {
-	File           BlockdevRef
-	Target         BlockdevRef
-	Bitmap         *BlockDirtyBitmap
-	OnCbwError     *OnCbwError
-	CbwTimeout     *uint32
-	MinClusterSize *uint64
+// BlockdevOptionsCBW is the struct BlockdevOptionsCbw of block-core.json. Since QEMU 6.2.
+type BlockdevOptionsCBW struct {
+	File           BlockdevRef       `json:"file"`
+	Target         BlockdevRef       `json:"target"`
+	Bitmap         *BlockDirtyBitmap `json:"bitmap,omitzero"`
+	OnCBWError     *OnCBWError       `json:"on-cbw-error,omitzero"`
+	CBWTimeout     *uint32           `json:"cbw-timeout,omitzero"`
+	MinClusterSize *uint64           `json:"min-cluster-size,omitzero"`
 }
 
-func (v *BlockdevOptionsCbw) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevOptionsCBW) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	v.Target.EncodeValue(e.Name("target"))
 	if v.Bitmap != nil {
 		e.Name("bitmap").Object(v.Bitmap)
 	}
-	e.OptString("on-cbw-error", (*string)(v.OnCbwError))
-	if v.CbwTimeout != nil {
-		e.Name("cbw-timeout").Uint(uint64(*v.CbwTimeout))
+	e.OptString("on-cbw-error", (*string)(v.OnCBWError))
+	if v.CBWTimeout != nil {
+		e.Name("cbw-timeout").Uint(uint64(*v.CBWTimeout))
 	}
 	e.OptUint("min-cluster-size", v.MinClusterSize)
 }
 
-func (v BlockdevOptionsCbw) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevOptionsCBW) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "target":
+		v.Target.DecodeValue(d)
+		return 2
+	case "bitmap":
+		v.Bitmap = new(BlockDirtyBitmap)
+		d.Unmarshal(v.Bitmap)
+		return 3
+	case "on-cbw-error":
+		v.OnCBWError = new(OnCBWError(d.Enum()))
+		return 4
+	case "cbw-timeout":
+		v.CBWTimeout = new(d.Uint32())
+		return 5
+	case "min-cluster-size":
+		d.OptUint(&v.MinClusterSize)
+		return 6
+	}
+	return 0
 }
 
-func (v BlockdevOptionsCbw) String() string {
+func (v BlockdevOptionsCBW) String() string {
 	return qmp.Format(&v)
 }
 
@@ -4697,27 +6270,27 @@ func (v BlockdevOptionsCbw) String() string {
 type BlockdevOptions struct {
 	// Selects Branch. It may be empty unless Branch is *BlockdevOptionsGenericFormat,
 	// *BlockdevOptionsFile, *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch.
-	Driver       BlockdevDriver
-	NodeName     *string
-	Discard      *BlockdevDiscardOptions
-	Cache        *BlockdevCacheOptions
-	Active       *bool
-	ReadOnly     *bool
-	AutoReadOnly *bool
-	ForceShare   *bool
-	DetectZeroes *BlockdevDetectZeroesOptions
+	Driver       BlockdevDriver               `json:"driver"`
+	NodeName     *string                      `json:"node-name,omitzero"`
+	Discard      *BlockdevDiscardOptions      `json:"discard,omitzero"`
+	Cache        *BlockdevCacheOptions        `json:"cache,omitzero"`
+	Active       *bool                        `json:"active,omitzero"`
+	ReadOnly     *bool                        `json:"read-only,omitzero"`
+	AutoReadOnly *bool                        `json:"auto-read-only,omitzero"`
+	ForceShare   *bool                        `json:"force-share,omitzero"`
+	DetectZeroes *BlockdevDetectZeroesOptions `json:"detect-zeroes,omitzero"`
 	// The branch that Driver selects: *BlockdevOptionsBlkdebug, *BlockdevOptionsBlklogwrites,
 	// *BlockdevOptionsBlkverify, *BlockdevOptionsBlkreplay, *BlockdevOptionsGenericFormat,
-	// *BlockdevOptionsCbw, *BlockdevOptionsCor, *BlockdevOptionsFile, *BlockdevOptionsCurlFtp,
-	// *BlockdevOptionsCurlFtps, *BlockdevOptionsGluster, *BlockdevOptionsCurlHttp,
-	// *BlockdevOptionsCurlHttps, *BlockdevOptionsIoUring, *BlockdevOptionsIscsi,
-	// *BlockdevOptionsLUKS, *BlockdevOptionsNbd, *BlockdevOptionsNfs, *BlockdevOptionsNull,
-	// *BlockdevOptionsNVMe, *BlockdevOptionsNvmeIoUring, *BlockdevOptionsPreallocate,
+	// *BlockdevOptionsCBW, *BlockdevOptionsCOR, *BlockdevOptionsFile, *BlockdevOptionsCurlFTP,
+	// *BlockdevOptionsCurlFTPS, *BlockdevOptionsGluster, *BlockdevOptionsCurlHTTP,
+	// *BlockdevOptionsCurlHTTPS, *BlockdevOptionsIOUring, *BlockdevOptionsISCSI,
+	// *BlockdevOptionsLUKS, *BlockdevOptionsNBD, *BlockdevOptionsNFS, *BlockdevOptionsNull,
+	// *BlockdevOptionsNVMe, *BlockdevOptionsNVMeIOUring, *BlockdevOptionsPreallocate,
 	// *BlockdevOptionsQcow2, *BlockdevOptionsQcow, *BlockdevOptionsGenericCOWFormat,
-	// *BlockdevOptionsQuorum, *BlockdevOptionsRaw, *BlockdevOptionsRbd,
-	// *BlockdevOptionsReplication, *BlockdevOptionsSsh, *BlockdevOptionsThrottle,
-	// *BlockdevOptionsVirtioBlkVfioPci, *BlockdevOptionsVirtioBlkVhostUser,
-	// *BlockdevOptionsVirtioBlkVhostVdpa, *BlockdevOptionsVVFAT or *RawBranch.
+	// *BlockdevOptionsQuorum, *BlockdevOptionsRaw, *BlockdevOptionsRBD,
+	// *BlockdevOptionsReplication, *BlockdevOptionsSSH, *BlockdevOptionsThrottle,
+	// *BlockdevOptionsVirtioBlkVFIOPCI, *BlockdevOptionsVirtioBlkVhostUser,
+	// *BlockdevOptionsVirtioBlkVhostVDPA, *BlockdevOptionsVVFAT or *RawBranch.
 	Branch BlockdevOptionsBranch
 }
 
@@ -4729,36 +6302,36 @@ type BlockdevOptions struct {
 //   - [*BlockdevOptionsBlkreplay]: blkreplay
 //   - [*BlockdevOptionsGenericFormat]: bochs, cloop, compress, dmg, parallels,
 //     snapshot-access, vdi, vhdx, vpc
-//   - [*BlockdevOptionsCbw]: copy-before-write
-//   - [*BlockdevOptionsCor]: copy-on-read
+//   - [*BlockdevOptionsCBW]: copy-before-write
+//   - [*BlockdevOptionsCOR]: copy-on-read
 //   - [*BlockdevOptionsFile]: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device
 //     (HAVE_HOST_BLOCK_DEVICE)
-//   - [*BlockdevOptionsCurlFtp]: ftp
-//   - [*BlockdevOptionsCurlFtps]: ftps
+//   - [*BlockdevOptionsCurlFTP]: ftp
+//   - [*BlockdevOptionsCurlFTPS]: ftps
 //   - [*BlockdevOptionsGluster]: gluster
-//   - [*BlockdevOptionsCurlHttp]: http
-//   - [*BlockdevOptionsCurlHttps]: https
-//   - [*BlockdevOptionsIoUring]: io_uring (CONFIG_BLKIO)
-//   - [*BlockdevOptionsIscsi]: iscsi
+//   - [*BlockdevOptionsCurlHTTP]: http
+//   - [*BlockdevOptionsCurlHTTPS]: https
+//   - [*BlockdevOptionsIOUring]: io_uring (CONFIG_BLKIO)
+//   - [*BlockdevOptionsISCSI]: iscsi
 //   - [*BlockdevOptionsLUKS]: luks
-//   - [*BlockdevOptionsNbd]: nbd
-//   - [*BlockdevOptionsNfs]: nfs
+//   - [*BlockdevOptionsNBD]: nbd
+//   - [*BlockdevOptionsNFS]: nfs
 //   - [*BlockdevOptionsNull]: null-aio, null-co
 //   - [*BlockdevOptionsNVMe]: nvme
-//   - [*BlockdevOptionsNvmeIoUring]: nvme-io_uring (CONFIG_BLKIO)
+//   - [*BlockdevOptionsNVMeIOUring]: nvme-io_uring (CONFIG_BLKIO)
 //   - [*BlockdevOptionsPreallocate]: preallocate
 //   - [*BlockdevOptionsQcow2]: qcow2
 //   - [*BlockdevOptionsQcow]: qcow
 //   - [*BlockdevOptionsGenericCOWFormat]: qed, vmdk
 //   - [*BlockdevOptionsQuorum]: quorum
 //   - [*BlockdevOptionsRaw]: raw
-//   - [*BlockdevOptionsRbd]: rbd
+//   - [*BlockdevOptionsRBD]: rbd
 //   - [*BlockdevOptionsReplication]: replication (CONFIG_REPLICATION)
-//   - [*BlockdevOptionsSsh]: ssh
+//   - [*BlockdevOptionsSSH]: ssh
 //   - [*BlockdevOptionsThrottle]: throttle
-//   - [*BlockdevOptionsVirtioBlkVfioPci]: virtio-blk-vfio-pci (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVirtioBlkVFIOPCI]: virtio-blk-vfio-pci (CONFIG_BLKIO)
 //   - [*BlockdevOptionsVirtioBlkVhostUser]: virtio-blk-vhost-user (CONFIG_BLKIO)
-//   - [*BlockdevOptionsVirtioBlkVhostVdpa]: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVirtioBlkVhostVDPA]: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
 //   - [*BlockdevOptionsVVFAT]: vvfat
 //   - [*RawBranch]: any other value, or none
 type BlockdevOptionsBranch interface {
@@ -4771,35 +6344,35 @@ func (*BlockdevOptionsBlklogwrites) isBlockdevOptionsBranch()       {}
 func (*BlockdevOptionsBlkverify) isBlockdevOptionsBranch()          {}
 func (*BlockdevOptionsBlkreplay) isBlockdevOptionsBranch()          {}
 func (*BlockdevOptionsGenericFormat) isBlockdevOptionsBranch()      {}
-func (*BlockdevOptionsCbw) isBlockdevOptionsBranch()                {}
-func (*BlockdevOptionsCor) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsCBW) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsCOR) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsFile) isBlockdevOptionsBranch()               {}
-func (*BlockdevOptionsCurlFtp) isBlockdevOptionsBranch()            {}
-func (*BlockdevOptionsCurlFtps) isBlockdevOptionsBranch()           {}
+func (*BlockdevOptionsCurlFTP) isBlockdevOptionsBranch()            {}
+func (*BlockdevOptionsCurlFTPS) isBlockdevOptionsBranch()           {}
 func (*BlockdevOptionsGluster) isBlockdevOptionsBranch()            {}
-func (*BlockdevOptionsCurlHttp) isBlockdevOptionsBranch()           {}
-func (*BlockdevOptionsCurlHttps) isBlockdevOptionsBranch()          {}
-func (*BlockdevOptionsIoUring) isBlockdevOptionsBranch()            {}
-func (*BlockdevOptionsIscsi) isBlockdevOptionsBranch()              {}
+func (*BlockdevOptionsCurlHTTP) isBlockdevOptionsBranch()           {}
+func (*BlockdevOptionsCurlHTTPS) isBlockdevOptionsBranch()          {}
+func (*BlockdevOptionsIOUring) isBlockdevOptionsBranch()            {}
+func (*BlockdevOptionsISCSI) isBlockdevOptionsBranch()              {}
 func (*BlockdevOptionsLUKS) isBlockdevOptionsBranch()               {}
-func (*BlockdevOptionsNbd) isBlockdevOptionsBranch()                {}
-func (*BlockdevOptionsNfs) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsNBD) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsNFS) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsNull) isBlockdevOptionsBranch()               {}
 func (*BlockdevOptionsNVMe) isBlockdevOptionsBranch()               {}
-func (*BlockdevOptionsNvmeIoUring) isBlockdevOptionsBranch()        {}
+func (*BlockdevOptionsNVMeIOUring) isBlockdevOptionsBranch()        {}
 func (*BlockdevOptionsPreallocate) isBlockdevOptionsBranch()        {}
 func (*BlockdevOptionsQcow2) isBlockdevOptionsBranch()              {}
 func (*BlockdevOptionsQcow) isBlockdevOptionsBranch()               {}
 func (*BlockdevOptionsGenericCOWFormat) isBlockdevOptionsBranch()   {}
 func (*BlockdevOptionsQuorum) isBlockdevOptionsBranch()             {}
 func (*BlockdevOptionsRaw) isBlockdevOptionsBranch()                {}
-func (*BlockdevOptionsRbd) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsRBD) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsReplication) isBlockdevOptionsBranch()        {}
-func (*BlockdevOptionsSsh) isBlockdevOptionsBranch()                {}
+func (*BlockdevOptionsSSH) isBlockdevOptionsBranch()                {}
 func (*BlockdevOptionsThrottle) isBlockdevOptionsBranch()           {}
-func (*BlockdevOptionsVirtioBlkVfioPci) isBlockdevOptionsBranch()   {}
+func (*BlockdevOptionsVirtioBlkVFIOPCI) isBlockdevOptionsBranch()   {}
 func (*BlockdevOptionsVirtioBlkVhostUser) isBlockdevOptionsBranch() {}
-func (*BlockdevOptionsVirtioBlkVhostVdpa) isBlockdevOptionsBranch() {}
+func (*BlockdevOptionsVirtioBlkVhostVDPA) isBlockdevOptionsBranch() {}
 func (*BlockdevOptionsVVFAT) isBlockdevOptionsBranch()              {}
 func (*RawBranch) isBlockdevOptionsBranch()                         {}
 
@@ -4816,37 +6389,37 @@ func (v *BlockdevOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "blkreplay")
 	case *BlockdevOptionsGenericFormat:
 		tag = e.Tag(tag, b == nil, "bochs", "cloop", "compress", "dmg", "parallels", "snapshot-access", "vdi", "vhdx", "vpc")
-	case *BlockdevOptionsCbw:
+	case *BlockdevOptionsCBW:
 		tag = e.Tag(tag, b == nil, "copy-before-write")
-	case *BlockdevOptionsCor:
+	case *BlockdevOptionsCOR:
 		tag = e.Tag(tag, b == nil, "copy-on-read")
 	case *BlockdevOptionsFile:
 		tag = e.Tag(tag, b == nil, "file", "host_cdrom", "host_device")
-	case *BlockdevOptionsCurlFtp:
+	case *BlockdevOptionsCurlFTP:
 		tag = e.Tag(tag, b == nil, "ftp")
-	case *BlockdevOptionsCurlFtps:
+	case *BlockdevOptionsCurlFTPS:
 		tag = e.Tag(tag, b == nil, "ftps")
 	case *BlockdevOptionsGluster:
 		tag = e.Tag(tag, b == nil, "gluster")
-	case *BlockdevOptionsCurlHttp:
+	case *BlockdevOptionsCurlHTTP:
 		tag = e.Tag(tag, b == nil, "http")
-	case *BlockdevOptionsCurlHttps:
+	case *BlockdevOptionsCurlHTTPS:
 		tag = e.Tag(tag, b == nil, "https")
-	case *BlockdevOptionsIoUring:
+	case *BlockdevOptionsIOUring:
 		tag = e.Tag(tag, b == nil, "io_uring")
-	case *BlockdevOptionsIscsi:
+	case *BlockdevOptionsISCSI:
 		tag = e.Tag(tag, b == nil, "iscsi")
 	case *BlockdevOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *BlockdevOptionsNbd:
+	case *BlockdevOptionsNBD:
 		tag = e.Tag(tag, b == nil, "nbd")
-	case *BlockdevOptionsNfs:
+	case *BlockdevOptionsNFS:
 		tag = e.Tag(tag, b == nil, "nfs")
 	case *BlockdevOptionsNull:
 		tag = e.Tag(tag, b == nil, "null-aio", "null-co")
 	case *BlockdevOptionsNVMe:
 		tag = e.Tag(tag, b == nil, "nvme")
-	case *BlockdevOptionsNvmeIoUring:
+	case *BlockdevOptionsNVMeIOUring:
 		tag = e.Tag(tag, b == nil, "nvme-io_uring")
 	case *BlockdevOptionsPreallocate:
 		tag = e.Tag(tag, b == nil, "preallocate")
@@ -4860,19 +6433,19 @@ func (v *BlockdevOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "quorum")
 	case *BlockdevOptionsRaw:
 		tag = e.Tag(tag, b == nil, "raw")
-	case *BlockdevOptionsRbd:
+	case *BlockdevOptionsRBD:
 		tag = e.Tag(tag, b == nil, "rbd")
 	case *BlockdevOptionsReplication:
 		tag = e.Tag(tag, b == nil, "replication")
-	case *BlockdevOptionsSsh:
+	case *BlockdevOptionsSSH:
 		tag = e.Tag(tag, b == nil, "ssh")
 	case *BlockdevOptionsThrottle:
 		tag = e.Tag(tag, b == nil, "throttle")
-	case *BlockdevOptionsVirtioBlkVfioPci:
+	case *BlockdevOptionsVirtioBlkVFIOPCI:
 		tag = e.Tag(tag, b == nil, "virtio-blk-vfio-pci")
 	case *BlockdevOptionsVirtioBlkVhostUser:
 		tag = e.Tag(tag, b == nil, "virtio-blk-vhost-user")
-	case *BlockdevOptionsVirtioBlkVhostVdpa:
+	case *BlockdevOptionsVirtioBlkVhostVDPA:
 		tag = e.Tag(tag, b == nil, "virtio-blk-vhost-vdpa")
 	case *BlockdevOptionsVVFAT:
 		tag = e.Tag(tag, b == nil, "vvfat")
@@ -4895,8 +6468,129 @@ func (v *BlockdevOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "driver":
+		v.Driver = BlockdevDriver(d.Enum())
+		return 1
+	case "node-name":
+		d.OptString(&v.NodeName)
+		return 2
+	case "discard":
+		v.Discard = new(BlockdevDiscardOptions(d.Enum()))
+		return 3
+	case "cache":
+		v.Cache = new(BlockdevCacheOptions)
+		d.Unmarshal(v.Cache)
+		return 4
+	case "active":
+		d.OptBool(&v.Active)
+		return 5
+	case "read-only":
+		d.OptBool(&v.ReadOnly)
+		return 6
+	case "auto-read-only":
+		d.OptBool(&v.AutoReadOnly)
+		return 7
+	case "force-share":
+		d.OptBool(&v.ForceShare)
+		return 8
+	case "detect-zeroes":
+		v.DetectZeroes = new(BlockdevDetectZeroesOptions(d.Enum()))
+		return 9
+	}
+	return 0
+}
+
+func (*BlockdevOptions) Discriminator() string {
+	return "driver"
+}
+
+func (v *BlockdevOptions) UnmarshalBranch() any {
+	switch v.Driver {
+	case BlockdevDriverBlkdebug:
+		v.Branch = new(BlockdevOptionsBlkdebug)
+	case BlockdevDriverBlklogwrites:
+		v.Branch = new(BlockdevOptionsBlklogwrites)
+	case BlockdevDriverBlkverify:
+		v.Branch = new(BlockdevOptionsBlkverify)
+	case BlockdevDriverBlkreplay:
+		v.Branch = new(BlockdevOptionsBlkreplay)
+	case BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverDMG, BlockdevDriverParallels, BlockdevDriverSnapshotAccess, BlockdevDriverVDI, BlockdevDriverVHDX, BlockdevDriverVPC:
+		v.Branch = new(BlockdevOptionsGenericFormat)
+	case BlockdevDriverCopyBeforeWrite:
+		v.Branch = new(BlockdevOptionsCBW)
+	case BlockdevDriverCopyOnRead:
+		v.Branch = new(BlockdevOptionsCOR)
+	case BlockdevDriverFile, BlockdevDriverHostCDROM, BlockdevDriverHostDevice:
+		v.Branch = new(BlockdevOptionsFile)
+	case BlockdevDriverFTP:
+		v.Branch = new(BlockdevOptionsCurlFTP)
+	case BlockdevDriverFTPS:
+		v.Branch = new(BlockdevOptionsCurlFTPS)
+	case BlockdevDriverGluster:
+		v.Branch = new(BlockdevOptionsGluster)
+	case BlockdevDriverHTTP:
+		v.Branch = new(BlockdevOptionsCurlHTTP)
+	case BlockdevDriverHTTPS:
+		v.Branch = new(BlockdevOptionsCurlHTTPS)
+	case BlockdevDriverIOUring:
+		v.Branch = new(BlockdevOptionsIOUring)
+	case BlockdevDriverISCSI:
+		v.Branch = new(BlockdevOptionsISCSI)
+	case BlockdevDriverLUKS:
+		v.Branch = new(BlockdevOptionsLUKS)
+	case BlockdevDriverNBD:
+		v.Branch = new(BlockdevOptionsNBD)
+	case BlockdevDriverNFS:
+		v.Branch = new(BlockdevOptionsNFS)
+	case BlockdevDriverNullAIO, BlockdevDriverNullCo:
+		v.Branch = new(BlockdevOptionsNull)
+	case BlockdevDriverNVMe:
+		v.Branch = new(BlockdevOptionsNVMe)
+	case BlockdevDriverNVMeIOUring:
+		v.Branch = new(BlockdevOptionsNVMeIOUring)
+	case BlockdevDriverPreallocate:
+		v.Branch = new(BlockdevOptionsPreallocate)
+	case BlockdevDriverQcow2:
+		v.Branch = new(BlockdevOptionsQcow2)
+	case BlockdevDriverQcow:
+		v.Branch = new(BlockdevOptionsQcow)
+	case BlockdevDriverQED, BlockdevDriverVMDK:
+		v.Branch = new(BlockdevOptionsGenericCOWFormat)
+	case BlockdevDriverQuorum:
+		v.Branch = new(BlockdevOptionsQuorum)
+	case BlockdevDriverRaw:
+		v.Branch = new(BlockdevOptionsRaw)
+	case BlockdevDriverRBD:
+		v.Branch = new(BlockdevOptionsRBD)
+	case BlockdevDriverReplication:
+		v.Branch = new(BlockdevOptionsReplication)
+	case BlockdevDriverSSH:
+		v.Branch = new(BlockdevOptionsSSH)
+	case BlockdevDriverThrottle:
+		v.Branch = new(BlockdevOptionsThrottle)
+	case BlockdevDriverVirtioBlkVFIOPCI:
+		v.Branch = new(BlockdevOptionsVirtioBlkVFIOPCI)
+	case BlockdevDriverVirtioBlkVhostUser:
+		v.Branch = new(BlockdevOptionsVirtioBlkVhostUser)
+	case BlockdevDriverVirtioBlkVhostVDPA:
+		v.Branch = new(BlockdevOptionsVirtioBlkVhostVDPA)
+	case BlockdevDriverVVFAT:
+		v.Branch = new(BlockdevOptionsVVFAT)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v BlockdevOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockdevOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevOptions) String() string {
@@ -4908,25 +6602,47 @@ func (v BlockdevOptions) String() string {
 type BlockdevRef struct {
 	Definition *BlockdevOptions
 	Reference  *string
+	// A value of any other kind, as JSON.
+	Other qmp.RawJSON
 }
 
 func (v *BlockdevRef) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Definition != nil && v.Reference == nil:
+	case v.Definition != nil && v.Reference == nil && v.Other == nil:
 		e.Object(v.Definition)
-	case v.Reference != nil && v.Definition == nil:
+	case v.Reference != nil && v.Definition == nil && v.Other == nil:
 		e.String(*v.Reference)
+	case v.Other != nil && v.Definition == nil && v.Reference == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Definition, Reference must be set")
+		e.Fail("exactly one of Definition, Reference, Other must be set")
+	}
+}
+
+func (v *BlockdevRef) DecodeValue(d *wire.Decoder) {
+	*v = BlockdevRef{}
+	switch d.Kind() {
+	case wire.KindObject:
+		v.Definition = new(BlockdevOptions)
+		d.Unmarshal(v.Definition)
+	case wire.KindString:
+		d.OptString(&v.Reference)
+	default:
+		v.Other = d.Raw()
 	}
 }
 
 func (v BlockdevRef) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevRef) UnmarshalJSON(text []byte) error {
+	*v = BlockdevRef{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevRef) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // BlockdevRefOrNull is an alternate of block-core.json. Exactly one of its fields is set.
@@ -4935,38 +6651,71 @@ type BlockdevRefOrNull struct {
 	Definition *BlockdevOptions
 	Reference  *string
 	Null       *qmp.Null
+	// A value of any other kind, as JSON.
+	Other qmp.RawJSON
 }
 
 func (v *BlockdevRefOrNull) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Definition != nil && v.Reference == nil && v.Null == nil:
+	case v.Definition != nil && v.Reference == nil && v.Null == nil && v.Other == nil:
 		e.Object(v.Definition)
-	case v.Reference != nil && v.Definition == nil && v.Null == nil:
+	case v.Reference != nil && v.Definition == nil && v.Null == nil && v.Other == nil:
 		e.String(*v.Reference)
-	case v.Null != nil && v.Definition == nil && v.Reference == nil:
+	case v.Null != nil && v.Definition == nil && v.Reference == nil && v.Other == nil:
 		e.Null()
+	case v.Other != nil && v.Definition == nil && v.Reference == nil && v.Null == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Definition, Reference, Null must be set")
+		e.Fail("exactly one of Definition, Reference, Null, Other must be set")
+	}
+}
+
+func (v *BlockdevRefOrNull) DecodeValue(d *wire.Decoder) {
+	*v = BlockdevRefOrNull{}
+	switch d.Kind() {
+	case wire.KindObject:
+		v.Definition = new(BlockdevOptions)
+		d.Unmarshal(v.Definition)
+	case wire.KindString:
+		d.OptString(&v.Reference)
+	case wire.KindNull:
+		d.Null()
+		v.Null = new(qmp.Null)
+	default:
+		v.Other = d.Raw()
 	}
 }
 
 func (v BlockdevRefOrNull) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevRefOrNull) UnmarshalJSON(text []byte) error {
+	*v = BlockdevRefOrNull{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevRefOrNull) String() string {
-	return qmp.FormatValue(&v)
+	return qmp.Format(&v)
 }
 
 // BlockdevAdd executes blockdev-add. See block-core.json. Since QEMU 2.9.
 type BlockdevAdd BlockdevOptions
 
+func (r *BlockdevAdd) EncodeMembers(e *wire.Encoder) {
+	(*BlockdevOptions)(r).EncodeMembers(e)
+}
+
 func (r BlockdevAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockdevOptions)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *BlockdevAdd) UnmarshalJSON(text []byte) error {
+	return (*BlockdevOptions)(r).UnmarshalJSON(text)
 }
 
 func (r BlockdevAdd) String() string {
-	return qmp.Format((*BlockdevOptions)(&r))
+	return qmp.Format(&r)
 }
 
 func (r BlockdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -4975,7 +6724,7 @@ func (r BlockdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 
 // BlockdevReopen executes blockdev-reopen. See block-core.json. Since QEMU 6.1.
 type BlockdevReopen struct {
-	Options []BlockdevOptions
+	Options []BlockdevOptions `json:"options"`
 }
 
 func (r *BlockdevReopen) EncodeMembers(e *wire.Encoder) {
@@ -4986,8 +6735,26 @@ func (r *BlockdevReopen) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *BlockdevReopen) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "options":
+		r.Options = make([]BlockdevOptions, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Options = append(r.Options, BlockdevOptions{})
+			d.Unmarshal(&r.Options[len(r.Options)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
 func (r BlockdevReopen) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *BlockdevReopen) UnmarshalJSON(text []byte) error {
+	*r = BlockdevReopen{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r BlockdevReopen) String() string {
@@ -5000,19 +6767,11 @@ func (r BlockdevReopen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 
 // BlockdevDel executes blockdev-del. See block-core.json. Since QEMU 2.9.
 type BlockdevDel struct {
-	NodeName string
+	NodeName string `json:"node-name"`
 }
 
 func (r *BlockdevDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
-}
-
-func (r BlockdevDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevDel) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -5021,21 +6780,13 @@ func (r BlockdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 
 // BlockdevSetActive executes blockdev-set-active. See block-core.json. Since QEMU 10.0.
 type BlockdevSetActive struct {
-	NodeName *string
-	Active   bool
+	NodeName *string `json:"node-name,omitzero"`
+	Active   bool    `json:"active"`
 }
 
 func (r *BlockdevSetActive) EncodeMembers(e *wire.Encoder) {
 	e.OptString("node-name", r.NodeName)
 	e.Name("active").Bool(r.Active)
-}
-
-func (r BlockdevSetActive) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevSetActive) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockdevSetActive) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -5044,34 +6795,47 @@ func (r BlockdevSetActive) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 
 // BlockdevCreateOptionsFile is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsFile struct {
-	Filename       string
-	Size           uint64
-	Preallocation  *PreallocMode
-	Nocow          *bool
-	ExtentSizeHint *uint64
+	Filename       string        `json:"filename"`
+	Size           uint64        `json:"size"`
+	Preallocation  *PreallocMode `json:"preallocation,omitzero"`
+	NoCOW          *bool         `json:"nocow,omitzero"`
+	ExtentSizeHint *uint64       `json:"extent-size-hint,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsFile) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(v.Filename)
 	e.Name("size").Uint(v.Size)
 	e.OptString("preallocation", (*string)(v.Preallocation))
-	e.OptBool("nocow", v.Nocow)
+	e.OptBool("nocow", v.NoCOW)
 	e.OptUint("extent-size-hint", v.ExtentSizeHint)
 }
 
-func (v BlockdevCreateOptionsFile) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCreateOptionsFile) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCreateOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 3
+	case "nocow":
+		d.OptBool(&v.NoCOW)
+		return 4
+	case "extent-size-hint":
+		d.OptUint(&v.ExtentSizeHint)
+		return 5
+	}
+	return 0
 }
 
 // BlockdevCreateOptionsGluster is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsGluster struct {
-	Location      BlockdevOptionsGluster
-	Size          uint64
-	Preallocation *PreallocMode
+	Location      BlockdevOptionsGluster `json:"location"`
+	Size          uint64                 `json:"size"`
+	Preallocation *PreallocMode          `json:"preallocation,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsGluster) EncodeMembers(e *wire.Encoder) {
@@ -5080,35 +6844,42 @@ func (v *BlockdevCreateOptionsGluster) EncodeMembers(e *wire.Encoder) {
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v BlockdevCreateOptionsGluster) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCreateOptionsGluster) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCreateOptionsGluster) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "location":
+		d.Unmarshal(&v.Location)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
 // BlockdevCreateOptionsLUKS is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsLUKS struct {
-	KeySecret     *string
-	CipherAlg     *QCryptoCipherAlgo
-	CipherMode    *QCryptoCipherMode
-	IvgenAlg      *QCryptoIVGenAlgo
-	IvgenHashAlg  *QCryptoHashAlgo
-	HashAlg       *QCryptoHashAlgo
-	IterTime      *int64
-	File          *BlockdevRef
-	Header        *BlockdevRef
-	Size          uint64
-	Preallocation *PreallocMode
+	KeySecret     *string            `json:"key-secret,omitzero"`
+	CipherAlg     *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
+	CipherMode    *QCryptoCipherMode `json:"cipher-mode,omitzero"`
+	IVGenAlg      *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
+	IVGenHashAlg  *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
+	HashAlg       *QCryptoHashAlgo   `json:"hash-alg,omitzero"`
+	IterTime      *int64             `json:"iter-time,omitzero"`
+	File          *BlockdevRef       `json:"file,omitzero"`
+	Header        *BlockdevRef       `json:"header,omitzero"`
+	Size          uint64             `json:"size"`
+	Preallocation *PreallocMode      `json:"preallocation,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 	e.OptString("cipher-mode", (*string)(v.CipherMode))
-	e.OptString("ivgen-alg", (*string)(v.IvgenAlg))
-	e.OptString("ivgen-hash-alg", (*string)(v.IvgenHashAlg))
+	e.OptString("ivgen-alg", (*string)(v.IVGenAlg))
+	e.OptString("ivgen-hash-alg", (*string)(v.IVGenHashAlg))
 	e.OptString("hash-alg", (*string)(v.HashAlg))
 	e.OptInt("iter-time", v.IterTime)
 	if v.File != nil {
@@ -5121,38 +6892,80 @@ func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v BlockdevCreateOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 1
+	case "cipher-alg":
+		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		return 2
+	case "cipher-mode":
+		v.CipherMode = new(QCryptoCipherMode(d.Enum()))
+		return 3
+	case "ivgen-alg":
+		v.IVGenAlg = new(QCryptoIVGenAlgo(d.Enum()))
+		return 4
+	case "ivgen-hash-alg":
+		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		return 5
+	case "hash-alg":
+		v.HashAlg = new(QCryptoHashAlgo(d.Enum()))
+		return 6
+	case "iter-time":
+		d.OptInt(&v.IterTime)
+		return 7
+	case "file":
+		v.File = new(BlockdevRef)
+		v.File.DecodeValue(d)
+		return 8
+	case "header":
+		v.Header = new(BlockdevRef)
+		v.Header.DecodeValue(d)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 11
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsNfs is a struct of block-core.json. Since QEMU 2.12.
-type BlockdevCreateOptionsNfs struct {
-	Location BlockdevOptionsNfs
-	Size     uint64
+// BlockdevCreateOptionsNFS is the struct BlockdevCreateOptionsNfs of block-core.json. Since
+// QEMU 2.12.
+type BlockdevCreateOptionsNFS struct {
+	Location BlockdevOptionsNFS `json:"location"`
+	Size     uint64             `json:"size"`
 }
 
-func (v *BlockdevCreateOptionsNfs) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsNFS) EncodeMembers(e *wire.Encoder) {
 	e.Name("location").Object(&v.Location)
 	e.Name("size").Uint(v.Size)
 }
 
-func (v BlockdevCreateOptionsNfs) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevCreateOptionsNfs) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevCreateOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "location":
+		d.Unmarshal(&v.Location)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	}
+	return 0
 }
 
 // BlockdevCreateOptionsParallels is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsParallels struct {
-	File        BlockdevRef
-	Size        uint64
-	ClusterSize *uint64
+	File        BlockdevRef `json:"file"`
+	Size        uint64      `json:"size"`
+	ClusterSize *uint64     `json:"cluster-size,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsParallels) EncodeMembers(e *wire.Encoder) {
@@ -5161,8 +6974,19 @@ func (v *BlockdevCreateOptionsParallels) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("cluster-size", v.ClusterSize)
 }
 
-func (v BlockdevCreateOptionsParallels) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsParallels) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "cluster-size":
+		d.OptUint(&v.ClusterSize)
+		return 3
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsParallels) String() string {
@@ -5171,10 +6995,10 @@ func (v BlockdevCreateOptionsParallels) String() string {
 
 // BlockdevCreateOptionsQcow is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsQcow struct {
-	File        BlockdevRef
-	Size        uint64
-	BackingFile *string
-	Encrypt     *QCryptoBlockCreateOptions
+	File        BlockdevRef                `json:"file"`
+	Size        uint64                     `json:"size"`
+	BackingFile *string                    `json:"backing-file,omitzero"`
+	Encrypt     *QCryptoBlockCreateOptions `json:"encrypt,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsQcow) EncodeMembers(e *wire.Encoder) {
@@ -5186,8 +7010,23 @@ func (v *BlockdevCreateOptionsQcow) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevCreateOptionsQcow) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "backing-file":
+		d.OptString(&v.BackingFile)
+		return 3
+	case "encrypt":
+		v.Encrypt = new(QCryptoBlockCreateOptions)
+		d.Unmarshal(v.Encrypt)
+		return 4
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsQcow) String() string {
@@ -5215,20 +7054,20 @@ const (
 
 // BlockdevCreateOptionsQcow2 is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsQcow2 struct {
-	File            BlockdevRef
-	DataFile        *BlockdevRef
-	DataFileRaw     *bool
-	ExtendedL2      *bool
-	Size            uint64
-	Version         *BlockdevQcow2Version
-	BackingFile     *string
-	BackingFmt      *BlockdevDriver
-	Encrypt         *QCryptoBlockCreateOptions
-	ClusterSize     *uint64
-	Preallocation   *PreallocMode
-	LazyRefcounts   *bool
-	RefcountBits    *int64
-	CompressionType *Qcow2CompressionType
+	File            BlockdevRef                `json:"file"`
+	DataFile        *BlockdevRef               `json:"data-file,omitzero"`
+	DataFileRaw     *bool                      `json:"data-file-raw,omitzero"`
+	ExtendedL2      *bool                      `json:"extended-l2,omitzero"`
+	Size            uint64                     `json:"size"`
+	Version         *BlockdevQcow2Version      `json:"version,omitzero"`
+	BackingFile     *string                    `json:"backing-file,omitzero"`
+	BackingFmt      *BlockdevDriver            `json:"backing-fmt,omitzero"`
+	Encrypt         *QCryptoBlockCreateOptions `json:"encrypt,omitzero"`
+	ClusterSize     *uint64                    `json:"cluster-size,omitzero"`
+	Preallocation   *PreallocMode              `json:"preallocation,omitzero"`
+	LazyRefcounts   *bool                      `json:"lazy-refcounts,omitzero"`
+	RefcountBits    *int64                     `json:"refcount-bits,omitzero"`
+	CompressionType *Qcow2CompressionType      `json:"compression-type,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsQcow2) EncodeMembers(e *wire.Encoder) {
@@ -5252,25 +7091,72 @@ func (v *BlockdevCreateOptionsQcow2) EncodeMembers(e *wire.Encoder) {
 	e.OptString("compression-type", (*string)(v.CompressionType))
 }
 
-func (v BlockdevCreateOptionsQcow2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "data-file":
+		v.DataFile = new(BlockdevRef)
+		v.DataFile.DecodeValue(d)
+		return 2
+	case "data-file-raw":
+		d.OptBool(&v.DataFileRaw)
+		return 3
+	case "extended-l2":
+		d.OptBool(&v.ExtendedL2)
+		return 4
+	case "size":
+		v.Size = d.Uint64()
+		return 5
+	case "version":
+		v.Version = new(BlockdevQcow2Version(d.Enum()))
+		return 6
+	case "backing-file":
+		d.OptString(&v.BackingFile)
+		return 7
+	case "backing-fmt":
+		v.BackingFmt = new(BlockdevDriver(d.Enum()))
+		return 8
+	case "encrypt":
+		v.Encrypt = new(QCryptoBlockCreateOptions)
+		d.Unmarshal(v.Encrypt)
+		return 9
+	case "cluster-size":
+		d.OptUint(&v.ClusterSize)
+		return 10
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 11
+	case "lazy-refcounts":
+		d.OptBool(&v.LazyRefcounts)
+		return 12
+	case "refcount-bits":
+		d.OptInt(&v.RefcountBits)
+		return 13
+	case "compression-type":
+		v.CompressionType = new(Qcow2CompressionType(d.Enum()))
+		return 14
+	}
+	return 0
 }
 
 func (v BlockdevCreateOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQed is a struct of block-core.json. Since QEMU 2.12.
-type BlockdevCreateOptionsQed struct {
-	File        BlockdevRef
-	Size        uint64
-	BackingFile *string
-	BackingFmt  *BlockdevDriver
-	ClusterSize *uint64
-	TableSize   *int64
+// BlockdevCreateOptionsQED is the struct BlockdevCreateOptionsQed of block-core.json. Since
+// QEMU 2.12.
+type BlockdevCreateOptionsQED struct {
+	File        BlockdevRef     `json:"file"`
+	Size        uint64          `json:"size"`
+	BackingFile *string         `json:"backing-file,omitzero"`
+	BackingFmt  *BlockdevDriver `json:"backing-fmt,omitzero"`
+	ClusterSize *uint64         `json:"cluster-size,omitzero"`
+	TableSize   *int64          `json:"table-size,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsQed) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsQED) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptString("backing-file", v.BackingFile)
@@ -5279,23 +7165,44 @@ func (v *BlockdevCreateOptionsQed) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("table-size", v.TableSize)
 }
 
-func (v BlockdevCreateOptionsQed) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsQED) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "backing-file":
+		d.OptString(&v.BackingFile)
+		return 3
+	case "backing-fmt":
+		v.BackingFmt = new(BlockdevDriver(d.Enum()))
+		return 4
+	case "cluster-size":
+		d.OptUint(&v.ClusterSize)
+		return 5
+	case "table-size":
+		d.OptInt(&v.TableSize)
+		return 6
+	}
+	return 0
 }
 
-func (v BlockdevCreateOptionsQed) String() string {
+func (v BlockdevCreateOptionsQED) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsRbd is a struct of block-core.json. Since QEMU 2.12.
-type BlockdevCreateOptionsRbd struct {
-	Location    BlockdevOptionsRbd
-	Size        uint64
-	ClusterSize *uint64
-	Encrypt     *RbdEncryptionCreateOptions
+// BlockdevCreateOptionsRBD is the struct BlockdevCreateOptionsRbd of block-core.json. Since
+// QEMU 2.12.
+type BlockdevCreateOptionsRBD struct {
+	Location    BlockdevOptionsRBD          `json:"location"`
+	Size        uint64                      `json:"size"`
+	ClusterSize *uint64                     `json:"cluster-size,omitzero"`
+	Encrypt     *RBDEncryptionCreateOptions `json:"encrypt,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsRbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsRBD) EncodeMembers(e *wire.Encoder) {
 	e.Name("location").Object(&v.Location)
 	e.Name("size").Uint(v.Size)
 	e.OptUint("cluster-size", v.ClusterSize)
@@ -5304,51 +7211,64 @@ func (v *BlockdevCreateOptionsRbd) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevCreateOptionsRbd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "location":
+		d.Unmarshal(&v.Location)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "cluster-size":
+		d.OptUint(&v.ClusterSize)
+		return 3
+	case "encrypt":
+		v.Encrypt = new(RBDEncryptionCreateOptions)
+		d.Unmarshal(v.Encrypt)
+		return 4
+	}
+	return 0
 }
 
-func (v BlockdevCreateOptionsRbd) String() string {
-	return qmp.Format(&v)
-}
+// BlockdevVMDKSubformat is the enum BlockdevVmdkSubformat of block-core.json. Since QEMU 4.0.
+type BlockdevVMDKSubformat string
 
-// BlockdevVmdkSubformat is an enum of block-core.json. Since QEMU 4.0.
-type BlockdevVmdkSubformat string
-
-// The values of BlockdevVmdkSubformat.
+// The values of BlockdevVMDKSubformat.
 const (
-	BlockdevVmdkSubformatMonolithicSparse     BlockdevVmdkSubformat = "monolithicSparse"
-	BlockdevVmdkSubformatMonolithicFlat       BlockdevVmdkSubformat = "monolithicFlat"
-	BlockdevVmdkSubformatTwoGbMaxExtentSparse BlockdevVmdkSubformat = "twoGbMaxExtentSparse"
-	BlockdevVmdkSubformatTwoGbMaxExtentFlat   BlockdevVmdkSubformat = "twoGbMaxExtentFlat"
-	BlockdevVmdkSubformatStreamOptimized      BlockdevVmdkSubformat = "streamOptimized"
+	BlockdevVMDKSubformatMonolithicSparse     BlockdevVMDKSubformat = "monolithicSparse"
+	BlockdevVMDKSubformatMonolithicFlat       BlockdevVMDKSubformat = "monolithicFlat"
+	BlockdevVMDKSubformatTwoGBMaxExtentSparse BlockdevVMDKSubformat = "twoGbMaxExtentSparse"
+	BlockdevVMDKSubformatTwoGBMaxExtentFlat   BlockdevVMDKSubformat = "twoGbMaxExtentFlat"
+	BlockdevVMDKSubformatStreamOptimized      BlockdevVMDKSubformat = "streamOptimized"
 )
 
-// BlockdevVmdkAdapterType is an enum of block-core.json. Since QEMU 4.0.
-type BlockdevVmdkAdapterType string
+// BlockdevVMDKAdapterType is the enum BlockdevVmdkAdapterType of block-core.json. Since QEMU
+// 4.0.
+type BlockdevVMDKAdapterType string
 
-// The values of BlockdevVmdkAdapterType.
+// The values of BlockdevVMDKAdapterType.
 const (
-	BlockdevVmdkAdapterTypeIDE       BlockdevVmdkAdapterType = "ide"
-	BlockdevVmdkAdapterTypeBuslogic  BlockdevVmdkAdapterType = "buslogic"
-	BlockdevVmdkAdapterTypeLsilogic  BlockdevVmdkAdapterType = "lsilogic"
-	BlockdevVmdkAdapterTypeLegacyESX BlockdevVmdkAdapterType = "legacyESX"
+	BlockdevVMDKAdapterTypeIDE       BlockdevVMDKAdapterType = "ide"
+	BlockdevVMDKAdapterTypeBuslogic  BlockdevVMDKAdapterType = "buslogic"
+	BlockdevVMDKAdapterTypeLsilogic  BlockdevVMDKAdapterType = "lsilogic"
+	BlockdevVMDKAdapterTypeLegacyESX BlockdevVMDKAdapterType = "legacyESX"
 )
 
-// BlockdevCreateOptionsVmdk is a struct of block-core.json. Since QEMU 4.0.
-type BlockdevCreateOptionsVmdk struct {
-	File         BlockdevRef
-	Size         uint64
-	Extents      []BlockdevRef
-	Subformat    *BlockdevVmdkSubformat
-	BackingFile  *string
-	AdapterType  *BlockdevVmdkAdapterType
-	Hwversion    *string
-	Toolsversion *string
-	ZeroedGrain  *bool
+// BlockdevCreateOptionsVMDK is the struct BlockdevCreateOptionsVmdk of block-core.json. Since
+// QEMU 4.0.
+type BlockdevCreateOptionsVMDK struct {
+	File         BlockdevRef              `json:"file"`
+	Size         uint64                   `json:"size"`
+	Extents      []BlockdevRef            `json:"extents,omitzero"`
+	Subformat    *BlockdevVMDKSubformat   `json:"subformat,omitzero"`
+	BackingFile  *string                  `json:"backing-file,omitzero"`
+	AdapterType  *BlockdevVMDKAdapterType `json:"adapter-type,omitzero"`
+	HWVersion    *string                  `json:"hwversion,omitzero"`
+	Toolsversion *string                  `json:"toolsversion,omitzero"`
+	ZeroedGrain  *bool                    `json:"zeroed-grain,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsVmdk) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVMDK) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	if v.Extents != nil {
@@ -5361,79 +7281,130 @@ func (v *BlockdevCreateOptionsVmdk) EncodeMembers(e *wire.Encoder) {
 	e.OptString("subformat", (*string)(v.Subformat))
 	e.OptString("backing-file", v.BackingFile)
 	e.OptString("adapter-type", (*string)(v.AdapterType))
-	e.OptString("hwversion", v.Hwversion)
+	e.OptString("hwversion", v.HWVersion)
 	e.OptString("toolsversion", v.Toolsversion)
 	e.OptBool("zeroed-grain", v.ZeroedGrain)
 }
 
-func (v BlockdevCreateOptionsVmdk) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsVMDK) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "extents":
+		v.Extents = make([]BlockdevRef, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Extents = append(v.Extents, BlockdevRef{})
+			v.Extents[len(v.Extents)-1].DecodeValue(d)
+		}
+		return 3
+	case "subformat":
+		v.Subformat = new(BlockdevVMDKSubformat(d.Enum()))
+		return 4
+	case "backing-file":
+		d.OptString(&v.BackingFile)
+		return 5
+	case "adapter-type":
+		v.AdapterType = new(BlockdevVMDKAdapterType(d.Enum()))
+		return 6
+	case "hwversion":
+		d.OptString(&v.HWVersion)
+		return 7
+	case "toolsversion":
+		d.OptString(&v.Toolsversion)
+		return 8
+	case "zeroed-grain":
+		d.OptBool(&v.ZeroedGrain)
+		return 9
+	}
+	return 0
 }
 
-func (v BlockdevCreateOptionsVmdk) String() string {
+func (v BlockdevCreateOptionsVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsSsh is a struct of block-core.json. Since QEMU 2.12.
-type BlockdevCreateOptionsSsh struct {
-	Location BlockdevOptionsSsh
-	Size     uint64
+// BlockdevCreateOptionsSSH is the struct BlockdevCreateOptionsSsh of block-core.json. Since
+// QEMU 2.12.
+type BlockdevCreateOptionsSSH struct {
+	Location BlockdevOptionsSSH `json:"location"`
+	Size     uint64             `json:"size"`
 }
 
-func (v *BlockdevCreateOptionsSsh) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsSSH) EncodeMembers(e *wire.Encoder) {
 	e.Name("location").Object(&v.Location)
 	e.Name("size").Uint(v.Size)
 }
 
-func (v BlockdevCreateOptionsSsh) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "location":
+		d.Unmarshal(&v.Location)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	}
+	return 0
 }
 
-func (v BlockdevCreateOptionsSsh) String() string {
-	return qmp.Format(&v)
+// BlockdevCreateOptionsVDI is the struct BlockdevCreateOptionsVdi of block-core.json. Since
+// QEMU 2.12.
+type BlockdevCreateOptionsVDI struct {
+	File          BlockdevRef   `json:"file"`
+	Size          uint64        `json:"size"`
+	Preallocation *PreallocMode `json:"preallocation,omitzero"`
 }
 
-// BlockdevCreateOptionsVdi is a struct of block-core.json. Since QEMU 2.12.
-type BlockdevCreateOptionsVdi struct {
-	File          BlockdevRef
-	Size          uint64
-	Preallocation *PreallocMode
-}
-
-func (v *BlockdevCreateOptionsVdi) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVDI) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptString("preallocation", (*string)(v.Preallocation))
 }
 
-func (v BlockdevCreateOptionsVdi) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsVDI) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "preallocation":
+		v.Preallocation = new(PreallocMode(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
-func (v BlockdevCreateOptionsVdi) String() string {
+func (v BlockdevCreateOptionsVDI) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVhdxSubformat is an enum of block-core.json. Since QEMU 2.12.
-type BlockdevVhdxSubformat string
+// BlockdevVHDXSubformat is the enum BlockdevVhdxSubformat of block-core.json. Since QEMU 2.12.
+type BlockdevVHDXSubformat string
 
-// The values of BlockdevVhdxSubformat.
+// The values of BlockdevVHDXSubformat.
 const (
-	BlockdevVhdxSubformatDynamic BlockdevVhdxSubformat = "dynamic"
-	BlockdevVhdxSubformatFixed   BlockdevVhdxSubformat = "fixed"
+	BlockdevVHDXSubformatDynamic BlockdevVHDXSubformat = "dynamic"
+	BlockdevVHDXSubformatFixed   BlockdevVHDXSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVhdx is a struct of block-core.json. Since QEMU 2.12.
-type BlockdevCreateOptionsVhdx struct {
-	File           BlockdevRef
-	Size           uint64
-	LogSize        *uint64
-	BlockSize      *uint64
-	Subformat      *BlockdevVhdxSubformat
-	BlockStateZero *bool
+// BlockdevCreateOptionsVHDX is the struct BlockdevCreateOptionsVhdx of block-core.json. Since
+// QEMU 2.12.
+type BlockdevCreateOptionsVHDX struct {
+	File           BlockdevRef            `json:"file"`
+	Size           uint64                 `json:"size"`
+	LogSize        *uint64                `json:"log-size,omitzero"`
+	BlockSize      *uint64                `json:"block-size,omitzero"`
+	Subformat      *BlockdevVHDXSubformat `json:"subformat,omitzero"`
+	BlockStateZero *bool                  `json:"block-state-zero,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsVhdx) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVHDX) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptUint("log-size", v.LogSize)
@@ -5442,55 +7413,90 @@ func (v *BlockdevCreateOptionsVhdx) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("block-state-zero", v.BlockStateZero)
 }
 
-func (v BlockdevCreateOptionsVhdx) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsVHDX) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "log-size":
+		d.OptUint(&v.LogSize)
+		return 3
+	case "block-size":
+		d.OptUint(&v.BlockSize)
+		return 4
+	case "subformat":
+		v.Subformat = new(BlockdevVHDXSubformat(d.Enum()))
+		return 5
+	case "block-state-zero":
+		d.OptBool(&v.BlockStateZero)
+		return 6
+	}
+	return 0
 }
 
-func (v BlockdevCreateOptionsVhdx) String() string {
+func (v BlockdevCreateOptionsVHDX) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVpcSubformat is an enum of block-core.json. Since QEMU 2.12.
-type BlockdevVpcSubformat string
+// BlockdevVPCSubformat is the enum BlockdevVpcSubformat of block-core.json. Since QEMU 2.12.
+type BlockdevVPCSubformat string
 
-// The values of BlockdevVpcSubformat.
+// The values of BlockdevVPCSubformat.
 const (
-	BlockdevVpcSubformatDynamic BlockdevVpcSubformat = "dynamic"
-	BlockdevVpcSubformatFixed   BlockdevVpcSubformat = "fixed"
+	BlockdevVPCSubformatDynamic BlockdevVPCSubformat = "dynamic"
+	BlockdevVPCSubformatFixed   BlockdevVPCSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVpc is a struct of block-core.json. Since QEMU 2.12.
-type BlockdevCreateOptionsVpc struct {
-	File      BlockdevRef
-	Size      uint64
-	Subformat *BlockdevVpcSubformat
-	ForceSize *bool
+// BlockdevCreateOptionsVPC is the struct BlockdevCreateOptionsVpc of block-core.json. Since
+// QEMU 2.12.
+type BlockdevCreateOptionsVPC struct {
+	File      BlockdevRef           `json:"file"`
+	Size      uint64                `json:"size"`
+	Subformat *BlockdevVPCSubformat `json:"subformat,omitzero"`
+	ForceSize *bool                 `json:"force-size,omitzero"`
 }
 
-func (v *BlockdevCreateOptionsVpc) EncodeMembers(e *wire.Encoder) {
+func (v *BlockdevCreateOptionsVPC) EncodeMembers(e *wire.Encoder) {
 	v.File.EncodeValue(e.Name("file"))
 	e.Name("size").Uint(v.Size)
 	e.OptString("subformat", (*string)(v.Subformat))
 	e.OptBool("force-size", v.ForceSize)
 }
 
-func (v BlockdevCreateOptionsVpc) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockdevCreateOptionsVPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File.DecodeValue(d)
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "subformat":
+		v.Subformat = new(BlockdevVPCSubformat(d.Enum()))
+		return 3
+	case "force-size":
+		d.OptBool(&v.ForceSize)
+		return 4
+	}
+	return 0
 }
 
-func (v BlockdevCreateOptionsVpc) String() string {
+func (v BlockdevCreateOptionsVPC) String() string {
 	return qmp.Format(&v)
 }
 
 // BlockdevCreateOptions is a union of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Driver BlockdevDriver
+	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockdevCreateOptionsFile, *BlockdevCreateOptionsGluster,
-	// *BlockdevCreateOptionsLUKS, *BlockdevCreateOptionsNfs, *BlockdevCreateOptionsParallels,
-	// *BlockdevCreateOptionsQcow, *BlockdevCreateOptionsQcow2, *BlockdevCreateOptionsQed,
-	// *BlockdevCreateOptionsRbd, *BlockdevCreateOptionsSsh, *BlockdevCreateOptionsVdi,
-	// *BlockdevCreateOptionsVhdx, *BlockdevCreateOptionsVmdk, *BlockdevCreateOptionsVpc or
+	// *BlockdevCreateOptionsLUKS, *BlockdevCreateOptionsNFS, *BlockdevCreateOptionsParallels,
+	// *BlockdevCreateOptionsQcow, *BlockdevCreateOptionsQcow2, *BlockdevCreateOptionsQED,
+	// *BlockdevCreateOptionsRBD, *BlockdevCreateOptionsSSH, *BlockdevCreateOptionsVDI,
+	// *BlockdevCreateOptionsVHDX, *BlockdevCreateOptionsVMDK, *BlockdevCreateOptionsVPC or
 	// *RawBranch; nil for a value that adds nothing.
 	Branch BlockdevCreateOptionsBranch
 }
@@ -5500,17 +7506,17 @@ type BlockdevCreateOptions struct {
 //   - [*BlockdevCreateOptionsFile]: file
 //   - [*BlockdevCreateOptionsGluster]: gluster
 //   - [*BlockdevCreateOptionsLUKS]: luks
-//   - [*BlockdevCreateOptionsNfs]: nfs
+//   - [*BlockdevCreateOptionsNFS]: nfs
 //   - [*BlockdevCreateOptionsParallels]: parallels
 //   - [*BlockdevCreateOptionsQcow]: qcow
 //   - [*BlockdevCreateOptionsQcow2]: qcow2
-//   - [*BlockdevCreateOptionsQed]: qed
-//   - [*BlockdevCreateOptionsRbd]: rbd
-//   - [*BlockdevCreateOptionsSsh]: ssh
-//   - [*BlockdevCreateOptionsVdi]: vdi
-//   - [*BlockdevCreateOptionsVhdx]: vhdx
-//   - [*BlockdevCreateOptionsVmdk]: vmdk
-//   - [*BlockdevCreateOptionsVpc]: vpc
+//   - [*BlockdevCreateOptionsQED]: qed
+//   - [*BlockdevCreateOptionsRBD]: rbd
+//   - [*BlockdevCreateOptionsSSH]: ssh
+//   - [*BlockdevCreateOptionsVDI]: vdi
+//   - [*BlockdevCreateOptionsVHDX]: vhdx
+//   - [*BlockdevCreateOptionsVMDK]: vmdk
+//   - [*BlockdevCreateOptionsVPC]: vpc
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
@@ -5528,17 +7534,17 @@ type BlockdevCreateOptionsBranch interface {
 func (*BlockdevCreateOptionsFile) isBlockdevCreateOptionsBranch()      {}
 func (*BlockdevCreateOptionsGluster) isBlockdevCreateOptionsBranch()   {}
 func (*BlockdevCreateOptionsLUKS) isBlockdevCreateOptionsBranch()      {}
-func (*BlockdevCreateOptionsNfs) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsNFS) isBlockdevCreateOptionsBranch()       {}
 func (*BlockdevCreateOptionsParallels) isBlockdevCreateOptionsBranch() {}
 func (*BlockdevCreateOptionsQcow) isBlockdevCreateOptionsBranch()      {}
 func (*BlockdevCreateOptionsQcow2) isBlockdevCreateOptionsBranch()     {}
-func (*BlockdevCreateOptionsQed) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsRbd) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsSsh) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsVdi) isBlockdevCreateOptionsBranch()       {}
-func (*BlockdevCreateOptionsVhdx) isBlockdevCreateOptionsBranch()      {}
-func (*BlockdevCreateOptionsVmdk) isBlockdevCreateOptionsBranch()      {}
-func (*BlockdevCreateOptionsVpc) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsQED) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsRBD) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsSSH) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsVDI) isBlockdevCreateOptionsBranch()       {}
+func (*BlockdevCreateOptionsVHDX) isBlockdevCreateOptionsBranch()      {}
+func (*BlockdevCreateOptionsVMDK) isBlockdevCreateOptionsBranch()      {}
+func (*BlockdevCreateOptionsVPC) isBlockdevCreateOptionsBranch()       {}
 func (*RawBranch) isBlockdevCreateOptionsBranch()                      {}
 
 func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
@@ -5550,7 +7556,7 @@ func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "gluster")
 	case *BlockdevCreateOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
-	case *BlockdevCreateOptionsNfs:
+	case *BlockdevCreateOptionsNFS:
 		tag = e.Tag(tag, b == nil, "nfs")
 	case *BlockdevCreateOptionsParallels:
 		tag = e.Tag(tag, b == nil, "parallels")
@@ -5558,19 +7564,19 @@ func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "qcow")
 	case *BlockdevCreateOptionsQcow2:
 		tag = e.Tag(tag, b == nil, "qcow2")
-	case *BlockdevCreateOptionsQed:
+	case *BlockdevCreateOptionsQED:
 		tag = e.Tag(tag, b == nil, "qed")
-	case *BlockdevCreateOptionsRbd:
+	case *BlockdevCreateOptionsRBD:
 		tag = e.Tag(tag, b == nil, "rbd")
-	case *BlockdevCreateOptionsSsh:
+	case *BlockdevCreateOptionsSSH:
 		tag = e.Tag(tag, b == nil, "ssh")
-	case *BlockdevCreateOptionsVdi:
+	case *BlockdevCreateOptionsVDI:
 		tag = e.Tag(tag, b == nil, "vdi")
-	case *BlockdevCreateOptionsVhdx:
+	case *BlockdevCreateOptionsVHDX:
 		tag = e.Tag(tag, b == nil, "vhdx")
-	case *BlockdevCreateOptionsVmdk:
+	case *BlockdevCreateOptionsVMDK:
 		tag = e.Tag(tag, b == nil, "vmdk")
-	case *BlockdevCreateOptionsVpc:
+	case *BlockdevCreateOptionsVPC:
 		tag = e.Tag(tag, b == nil, "vpc")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -5581,8 +7587,64 @@ func (v *BlockdevCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "driver":
+		v.Driver = BlockdevDriver(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*BlockdevCreateOptions) Discriminator() string {
+	return "driver"
+}
+
+func (v *BlockdevCreateOptions) UnmarshalBranch() any {
+	switch v.Driver {
+	case BlockdevDriverFile:
+		v.Branch = new(BlockdevCreateOptionsFile)
+	case BlockdevDriverGluster:
+		v.Branch = new(BlockdevCreateOptionsGluster)
+	case BlockdevDriverLUKS:
+		v.Branch = new(BlockdevCreateOptionsLUKS)
+	case BlockdevDriverNFS:
+		v.Branch = new(BlockdevCreateOptionsNFS)
+	case BlockdevDriverParallels:
+		v.Branch = new(BlockdevCreateOptionsParallels)
+	case BlockdevDriverQcow:
+		v.Branch = new(BlockdevCreateOptionsQcow)
+	case BlockdevDriverQcow2:
+		v.Branch = new(BlockdevCreateOptionsQcow2)
+	case BlockdevDriverQED:
+		v.Branch = new(BlockdevCreateOptionsQED)
+	case BlockdevDriverRBD:
+		v.Branch = new(BlockdevCreateOptionsRBD)
+	case BlockdevDriverSSH:
+		v.Branch = new(BlockdevCreateOptionsSSH)
+	case BlockdevDriverVDI:
+		v.Branch = new(BlockdevCreateOptionsVDI)
+	case BlockdevDriverVHDX:
+		v.Branch = new(BlockdevCreateOptionsVHDX)
+	case BlockdevDriverVMDK:
+		v.Branch = new(BlockdevCreateOptionsVMDK)
+	case BlockdevDriverVPC:
+		v.Branch = new(BlockdevCreateOptionsVPC)
+	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDMG, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverHostCDROM, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverPreallocate, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverReplication, BlockdevDriverThrottle, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVDPA, BlockdevDriverVVFAT:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v BlockdevCreateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevCreateOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockdevCreateOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevCreateOptions) String() string {
@@ -5593,17 +7655,13 @@ func (v BlockdevCreateOptions) String() string {
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
 type BlockdevCreate struct {
-	JobID   string
-	Options BlockdevCreateOptions
+	JobID   string                `json:"job-id"`
+	Options BlockdevCreateOptions `json:"options"`
 }
 
 func (r *BlockdevCreate) EncodeMembers(e *wire.Encoder) {
 	e.Name("job-id").String(r.JobID)
 	e.Name("options").Object(&r.Options)
-}
-
-func (r BlockdevCreate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r BlockdevCreate) String() string {
@@ -5616,12 +7674,12 @@ func (r BlockdevCreate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 
 // BlockdevAmendOptionsLUKS is a struct of block-core.json. Since QEMU 5.1.
 type BlockdevAmendOptionsLUKS struct {
-	State     QCryptoBlockLUKSKeyslotState
-	NewSecret *string
-	OldSecret *string
-	Keyslot   *int64
-	IterTime  *int64
-	Secret    *string
+	State     QCryptoBlockLUKSKeyslotState `json:"state"`
+	NewSecret *string                      `json:"new-secret,omitzero"`
+	OldSecret *string                      `json:"old-secret,omitzero"`
+	Keyslot   *int64                       `json:"keyslot,omitzero"`
+	IterTime  *int64                       `json:"iter-time,omitzero"`
+	Secret    *string                      `json:"secret,omitzero"`
 }
 
 func (v *BlockdevAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -5633,17 +7691,33 @@ func (v *BlockdevAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("secret", v.Secret)
 }
 
-func (v BlockdevAmendOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevAmendOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "state":
+		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
+		return 1
+	case "new-secret":
+		d.OptString(&v.NewSecret)
+		return 2
+	case "old-secret":
+		d.OptString(&v.OldSecret)
+		return 3
+	case "keyslot":
+		d.OptInt(&v.Keyslot)
+		return 4
+	case "iter-time":
+		d.OptInt(&v.IterTime)
+		return 5
+	case "secret":
+		d.OptString(&v.Secret)
+		return 6
+	}
+	return 0
 }
 
 // BlockdevAmendOptionsQcow2 is a struct of block-core.json. Since QEMU 5.1.
 type BlockdevAmendOptionsQcow2 struct {
-	Encrypt *QCryptoBlockAmendOptions
+	Encrypt *QCryptoBlockAmendOptions `json:"encrypt,omitzero"`
 }
 
 func (v *BlockdevAmendOptionsQcow2) EncodeMembers(e *wire.Encoder) {
@@ -5652,18 +7726,20 @@ func (v *BlockdevAmendOptionsQcow2) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockdevAmendOptionsQcow2) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevAmendOptionsQcow2) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevAmendOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "encrypt":
+		v.Encrypt = new(QCryptoBlockAmendOptions)
+		d.Unmarshal(v.Encrypt)
+		return 1
+	}
+	return 0
 }
 
 // BlockdevAmendOptions is a union of block-core.json. Since QEMU 5.1.
 type BlockdevAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Driver BlockdevDriver
+	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockdevAmendOptionsLUKS, *BlockdevAmendOptionsQcow2 or
 	// *RawBranch; nil for a value that adds nothing.
 	Branch BlockdevAmendOptionsBranch
@@ -5707,8 +7783,40 @@ func (v *BlockdevAmendOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockdevAmendOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "driver":
+		v.Driver = BlockdevDriver(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*BlockdevAmendOptions) Discriminator() string {
+	return "driver"
+}
+
+func (v *BlockdevAmendOptions) UnmarshalBranch() any {
+	switch v.Driver {
+	case BlockdevDriverLUKS:
+		v.Branch = new(BlockdevAmendOptionsLUKS)
+	case BlockdevDriverQcow2:
+		v.Branch = new(BlockdevAmendOptionsQcow2)
+	case BlockdevDriverBlkdebug, BlockdevDriverBlklogwrites, BlockdevDriverBlkreplay, BlockdevDriverBlkverify, BlockdevDriverBochs, BlockdevDriverCloop, BlockdevDriverCompress, BlockdevDriverCopyBeforeWrite, BlockdevDriverCopyOnRead, BlockdevDriverDMG, BlockdevDriverFile, BlockdevDriverSnapshotAccess, BlockdevDriverFTP, BlockdevDriverFTPS, BlockdevDriverGluster, BlockdevDriverHostCDROM, BlockdevDriverHostDevice, BlockdevDriverHTTP, BlockdevDriverHTTPS, BlockdevDriverIOUring, BlockdevDriverISCSI, BlockdevDriverNBD, BlockdevDriverNFS, BlockdevDriverNullAIO, BlockdevDriverNullCo, BlockdevDriverNVMe, BlockdevDriverNVMeIOUring, BlockdevDriverParallels, BlockdevDriverPreallocate, BlockdevDriverQcow, BlockdevDriverQED, BlockdevDriverQuorum, BlockdevDriverRaw, BlockdevDriverRBD, BlockdevDriverReplication, BlockdevDriverSSH, BlockdevDriverThrottle, BlockdevDriverVDI, BlockdevDriverVHDX, BlockdevDriverVirtioBlkVFIOPCI, BlockdevDriverVirtioBlkVhostUser, BlockdevDriverVirtioBlkVhostVDPA, BlockdevDriverVMDK, BlockdevDriverVPC, BlockdevDriverVVFAT:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v BlockdevAmendOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockdevAmendOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockdevAmendOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockdevAmendOptions) String() string {
@@ -5721,10 +7829,10 @@ func (v BlockdevAmendOptions) String() string {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevAmend struct {
-	JobID    string
-	NodeName string
-	Options  BlockdevAmendOptions
-	Force    *bool
+	JobID    string               `json:"job-id"`
+	NodeName string               `json:"node-name"`
+	Options  BlockdevAmendOptions `json:"options"`
+	Force    *bool                `json:"force,omitzero"`
 }
 
 func (r *XBlockdevAmend) EncodeMembers(e *wire.Encoder) {
@@ -5732,14 +7840,6 @@ func (r *XBlockdevAmend) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
 	e.Name("options").Object(&r.Options)
 	e.OptBool("force", r.Force)
-}
-
-func (r XBlockdevAmend) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XBlockdevAmend) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XBlockdevAmend) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -5773,16 +7873,16 @@ func (v *BlockImageCorruptedEvent) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Device = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = new(d.String())
+		d.OptString(&v.NodeName)
 		return 2
 	case "msg":
 		v.Msg = d.String()
 		return 3
 	case "offset":
-		v.Offset = new(d.Int64())
+		d.OptInt(&v.Offset)
 		return 4
 	case "size":
-		v.Size = new(d.Int64())
+		d.OptInt(&v.Size)
 		return 5
 	case "fatal":
 		v.Fatal = d.Bool()
@@ -5801,7 +7901,7 @@ type BlockIOErrorEvent struct {
 	QOMPath   *string          `json:"qom-path,omitzero"`
 	Device    string           `json:"device"`
 	NodeName  *string          `json:"node-name,omitzero"`
-	Operation IoOperationType  `json:"operation"`
+	Operation IOOperationType  `json:"operation"`
 	Action    BlockErrorAction `json:"action"`
 	Nospace   *bool            `json:"nospace,omitzero"`
 	Reason    string           `json:"reason"`
@@ -5810,22 +7910,22 @@ type BlockIOErrorEvent struct {
 func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 1
 	case "device":
 		v.Device = d.String()
 		return 2
 	case "node-name":
-		v.NodeName = new(d.String())
+		d.OptString(&v.NodeName)
 		return 3
 	case "operation":
-		v.Operation = IoOperationType(d.Enum())
+		v.Operation = IOOperationType(d.Enum())
 		return 4
 	case "action":
 		v.Action = BlockErrorAction(d.Enum())
 		return 5
 	case "nospace":
-		v.Nospace = new(d.Bool())
+		d.OptBool(&v.Nospace)
 		return 6
 	case "reason":
 		v.Reason = d.String()
@@ -5871,7 +7971,7 @@ func (v *BlockJobCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.Speed = d.Int64()
 		return 5
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 6
 	}
 	return 0
@@ -5926,7 +8026,7 @@ func (*BlockJobCancelledEvent) EventName() string {
 // [BlockdevMirror] and [BlockStream].
 type BlockJobErrorEvent struct {
 	Device    string           `json:"device"`
-	Operation IoOperationType  `json:"operation"`
+	Operation IOOperationType  `json:"operation"`
 	Action    BlockErrorAction `json:"action"`
 }
 
@@ -5936,7 +8036,7 @@ func (v *BlockJobErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "operation":
-		v.Operation = IoOperationType(d.Enum())
+		v.Operation = IOOperationType(d.Enum())
 		return 2
 	case "action":
 		v.Action = BlockErrorAction(d.Enum())
@@ -6059,21 +8159,13 @@ func (*BlockWriteThresholdEvent) EventName() string {
 //
 // [BlockWriteThresholdEvent] follows when a write goes beyond the threshold.
 type BlockSetWriteThreshold struct {
-	NodeName       string
-	WriteThreshold uint64
+	NodeName       string `json:"node-name"`
+	WriteThreshold uint64 `json:"write-threshold"`
 }
 
 func (r *BlockSetWriteThreshold) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
 	e.Name("write-threshold").Uint(r.WriteThreshold)
-}
-
-func (r BlockSetWriteThreshold) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockSetWriteThreshold) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockSetWriteThreshold) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -6084,9 +8176,9 @@ func (r BlockSetWriteThreshold) Do(ctx context.Context, x qmp.Executor, opts ...
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevChange struct {
-	Parent string
-	Child  *string
-	Node   *string
+	Parent string  `json:"parent"`
+	Child  *string `json:"child,omitzero"`
+	Node   *string `json:"node,omitzero"`
 }
 
 func (r *XBlockdevChange) EncodeMembers(e *wire.Encoder) {
@@ -6095,42 +8187,26 @@ func (r *XBlockdevChange) EncodeMembers(e *wire.Encoder) {
 	e.OptString("node", r.Node)
 }
 
-func (r XBlockdevChange) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XBlockdevChange) String() string {
-	return qmp.Format(&r)
-}
-
 func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-change", Args: &r}, opts)
 }
 
-// XBlockdevSetIothread executes x-blockdev-set-iothread. See block-core.json. Since QEMU 2.12.
+// XBlockdevSetIOThread executes x-blockdev-set-iothread. See block-core.json. Since QEMU 2.12.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XBlockdevSetIothread struct {
-	NodeName string
-	Iothread StrOrNull
-	Force    *bool
+type XBlockdevSetIOThread struct {
+	NodeName string    `json:"node-name"`
+	IOThread StrOrNull `json:"iothread"`
+	Force    *bool     `json:"force,omitzero"`
 }
 
-func (r *XBlockdevSetIothread) EncodeMembers(e *wire.Encoder) {
+func (r *XBlockdevSetIOThread) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
-	r.Iothread.EncodeValue(e.Name("iothread"))
+	r.IOThread.EncodeValue(e.Name("iothread"))
 	e.OptBool("force", r.Force)
 }
 
-func (r XBlockdevSetIothread) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XBlockdevSetIothread) String() string {
-	return qmp.Format(&r)
-}
-
-func (r XBlockdevSetIothread) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r XBlockdevSetIOThread) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-set-iothread", Args: &r}, opts)
 }
 
@@ -6186,7 +8262,7 @@ func (v *QuorumReportBadEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = QuorumOpType(d.Enum())
 		return 1
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 2
 	case "node-name":
 		v.NodeName = d.String()
@@ -6209,8 +8285,8 @@ func (*QuorumReportBadEvent) EventName() string {
 // BlockdevSnapshotInternal is a struct of block-core.json. [BlockdevSnapshotInternalSync]
 // sends it. Since QEMU 1.7.
 type BlockdevSnapshotInternal struct {
-	Device string
-	Name   string
+	Device string `json:"device"`
+	Name   string `json:"name"`
 }
 
 func (v *BlockdevSnapshotInternal) EncodeMembers(e *wire.Encoder) {
@@ -6218,25 +8294,21 @@ func (v *BlockdevSnapshotInternal) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 }
 
-func (v BlockdevSnapshotInternal) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotInternal) String() string {
-	return qmp.Format(&v)
+func (v *BlockdevSnapshotInternal) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "device":
+		v.Device = d.String()
+		return 1
+	case "name":
+		v.Name = d.String()
+		return 2
+	}
+	return 0
 }
 
 // BlockdevSnapshotInternalSync executes blockdev-snapshot-internal-sync. See block-core.json.
 // Since QEMU 1.7.
 type BlockdevSnapshotInternalSync BlockdevSnapshotInternal
-
-func (r BlockdevSnapshotInternalSync) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockdevSnapshotInternal)(&r))
-}
-
-func (r BlockdevSnapshotInternalSync) String() string {
-	return qmp.Format((*BlockdevSnapshotInternal)(&r))
-}
 
 func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-internal-sync", Args: (*BlockdevSnapshotInternal)(&r)}, opts)
@@ -6245,23 +8317,15 @@ func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, op
 // BlockdevSnapshotDeleteInternalSync executes blockdev-snapshot-delete-internal-sync and
 // returns [SnapshotInfo]. See block-core.json. Since QEMU 1.7.
 type BlockdevSnapshotDeleteInternalSync struct {
-	Device string
-	ID     *string
-	Name   *string
+	Device string  `json:"device"`
+	ID     *string `json:"id,omitzero"`
+	Name   *string `json:"name,omitzero"`
 }
 
 func (r *BlockdevSnapshotDeleteInternalSync) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.OptString("id", r.ID)
 	e.OptString("name", r.Name)
-}
-
-func (r BlockdevSnapshotDeleteInternalSync) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevSnapshotDeleteInternalSync) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SnapshotInfo, error) {
@@ -6274,5 +8338,39 @@ func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Execut
 
 // DummyBlockCoreForceArrays is a struct of block-core.json. Since QEMU 8.0.
 type DummyBlockCoreForceArrays struct {
-	UnusedBlockGraphInfo []BlockGraphInfo
+	UnusedBlockGraphInfo []BlockGraphInfo `json:"unused-block-graph-info"`
+}
+
+func (v *DummyBlockCoreForceArrays) MarshalMembers(e *wire.Encoder) {
+	e.Name("unused-block-graph-info").BeginArray()
+	for i := range v.UnusedBlockGraphInfo {
+		e.Elem().Marshal(&v.UnusedBlockGraphInfo[i])
+	}
+	e.EndArray()
+}
+
+func (v *DummyBlockCoreForceArrays) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "unused-block-graph-info":
+		v.UnusedBlockGraphInfo = make([]BlockGraphInfo, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UnusedBlockGraphInfo = append(v.UnusedBlockGraphInfo, BlockGraphInfo{})
+			d.Unmarshal(&v.UnusedBlockGraphInfo[len(v.UnusedBlockGraphInfo)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v DummyBlockCoreForceArrays) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *DummyBlockCoreForceArrays) UnmarshalJSON(text []byte) error {
+	*v = DummyBlockCoreForceArrays{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DummyBlockCoreForceArrays) String() string {
+	return qmp.Format(&v)
 }

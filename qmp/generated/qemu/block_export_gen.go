@@ -8,82 +8,69 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NbdServerOptionsBase is a struct of block-export.json.
-type NbdServerOptionsBase struct {
-	HandshakeMaxSeconds *uint32
-	TLSCreds            *string
-	TLSAuthz            *string
-	MaxConnections      *uint32
+// NBDServerOptionsBase is the struct NbdServerOptionsBase of block-export.json.
+type NBDServerOptionsBase struct {
+	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
+	TLSCreds            *string `json:"tls-creds,omitzero"`
+	TLSAuthZ            *string `json:"tls-authz,omitzero"`
+	MaxConnections      *uint32 `json:"max-connections,omitzero"`
 }
 
-// NbdServerOptions is a struct of block-export.json.
-type NbdServerOptions struct {
-	HandshakeMaxSeconds *uint32
-	TLSCreds            *string
-	TLSAuthz            *string
-	MaxConnections      *uint32
-	Addr                SocketAddress
+// NBDServerOptions is the struct NbdServerOptions of block-export.json.
+type NBDServerOptions struct {
+	HandshakeMaxSeconds *uint32       `json:"handshake-max-seconds,omitzero"`
+	TLSCreds            *string       `json:"tls-creds,omitzero"`
+	TLSAuthZ            *string       `json:"tls-authz,omitzero"`
+	MaxConnections      *uint32       `json:"max-connections,omitzero"`
+	Addr                SocketAddress `json:"addr"`
 }
 
-// NbdServerOptionsLegacy is a struct of block-export.json. [NBDServerStart] sends it.
-type NbdServerOptionsLegacy struct {
-	HandshakeMaxSeconds *uint32
-	TLSCreds            *string
-	TLSAuthz            *string
-	MaxConnections      *uint32
-	Addr                SocketAddressLegacy
+// NBDServerOptionsLegacy is the struct NbdServerOptionsLegacy of block-export.json.
+// [NBDServerStart] sends it.
+type NBDServerOptionsLegacy struct {
+	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
+	TLSCreds            *string             `json:"tls-creds,omitzero"`
+	TLSAuthZ            *string             `json:"tls-authz,omitzero"`
+	MaxConnections      *uint32             `json:"max-connections,omitzero"`
+	Addr                SocketAddressLegacy `json:"addr"`
 }
 
-func (v *NbdServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
+func (v *NBDServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
 	if v.HandshakeMaxSeconds != nil {
 		e.Name("handshake-max-seconds").Uint(uint64(*v.HandshakeMaxSeconds))
 	}
 	e.OptString("tls-creds", v.TLSCreds)
-	e.OptString("tls-authz", v.TLSAuthz)
+	e.OptString("tls-authz", v.TLSAuthZ)
 	if v.MaxConnections != nil {
 		e.Name("max-connections").Uint(uint64(*v.MaxConnections))
 	}
 	e.Name("addr").Object(&v.Addr)
 }
 
-func (v NbdServerOptionsLegacy) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NbdServerOptionsLegacy) String() string {
-	return qmp.Format(&v)
-}
-
 // NBDServerStart executes nbd-server-start. See block-export.json. Since QEMU 1.3.
-type NBDServerStart NbdServerOptionsLegacy
-
-func (r NBDServerStart) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*NbdServerOptionsLegacy)(&r))
-}
-
-func (r NBDServerStart) String() string {
-	return qmp.Format((*NbdServerOptionsLegacy)(&r))
-}
+type NBDServerStart NBDServerOptionsLegacy
 
 func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
-	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NbdServerOptionsLegacy)(&r)}, opts)
+	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NBDServerOptionsLegacy)(&r)}, opts)
 }
 
-// BlockExportOptionsNbdBase is a struct of block-export.json. Since QEMU 5.0.
-type BlockExportOptionsNbdBase struct {
-	Name        *string
-	Description *string
+// BlockExportOptionsNBDBase is the struct BlockExportOptionsNbdBase of block-export.json.
+// Since QEMU 5.0.
+type BlockExportOptionsNBDBase struct {
+	Name        *string `json:"name,omitzero"`
+	Description *string `json:"description,omitzero"`
 }
 
-// BlockExportOptionsNbd is a struct of block-export.json. Since QEMU 5.2.
-type BlockExportOptionsNbd struct {
-	Name            *string
-	Description     *string
-	Bitmaps         []BlockDirtyBitmapOrStr
-	AllocationDepth *bool
+// BlockExportOptionsNBD is the struct BlockExportOptionsNbd of block-export.json. Since QEMU
+// 5.2.
+type BlockExportOptionsNBD struct {
+	Name            *string                 `json:"name,omitzero"`
+	Description     *string                 `json:"description,omitzero"`
+	Bitmaps         []BlockDirtyBitmapOrStr `json:"bitmaps,omitzero"`
+	AllocationDepth *bool                   `json:"allocation-depth,omitzero"`
 }
 
-func (v *BlockExportOptionsNbd) EncodeMembers(e *wire.Encoder) {
+func (v *BlockExportOptionsNBD) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", v.Name)
 	e.OptString("description", v.Description)
 	if v.Bitmaps != nil {
@@ -96,19 +83,33 @@ func (v *BlockExportOptionsNbd) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("allocation-depth", v.AllocationDepth)
 }
 
-func (v BlockExportOptionsNbd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockExportOptionsNbd) String() string {
-	return qmp.Format(&v)
+func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		d.OptString(&v.Name)
+		return 1
+	case "description":
+		d.OptString(&v.Description)
+		return 2
+	case "bitmaps":
+		v.Bitmaps = make([]BlockDirtyBitmapOrStr, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Bitmaps = append(v.Bitmaps, BlockDirtyBitmapOrStr{})
+			v.Bitmaps[len(v.Bitmaps)-1].DecodeValue(d)
+		}
+		return 3
+	case "allocation-depth":
+		d.OptBool(&v.AllocationDepth)
+		return 4
+	}
+	return 0
 }
 
 // BlockExportOptionsVhostUserBlk is a struct of block-export.json. Since QEMU 5.2.
 type BlockExportOptionsVhostUserBlk struct {
-	Addr             SocketAddress
-	LogicalBlockSize *uint64
-	NumQueues        *uint16
+	Addr             SocketAddress `json:"addr"`
+	LogicalBlockSize *uint64       `json:"logical-block-size,omitzero"`
+	NumQueues        *uint16       `json:"num-queues,omitzero"`
 }
 
 func (v *BlockExportOptionsVhostUserBlk) EncodeMembers(e *wire.Encoder) {
@@ -119,57 +120,73 @@ func (v *BlockExportOptionsVhostUserBlk) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v BlockExportOptionsVhostUserBlk) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "addr":
+		d.Object(&v.Addr)
+		return 1
+	case "logical-block-size":
+		d.OptUint(&v.LogicalBlockSize)
+		return 2
+	case "num-queues":
+		v.NumQueues = new(d.Uint16())
+		return 3
+	}
+	return 0
 }
 
-func (v BlockExportOptionsVhostUserBlk) String() string {
-	return qmp.Format(&v)
-}
+// FUSEExportAllowOther is the enum FuseExportAllowOther of block-export.json. Since QEMU 6.1.
+type FUSEExportAllowOther string
 
-// FuseExportAllowOther is an enum of block-export.json. Since QEMU 6.1.
-type FuseExportAllowOther string
-
-// The values of FuseExportAllowOther.
+// The values of FUSEExportAllowOther.
 const (
-	FuseExportAllowOtherOff  FuseExportAllowOther = "off"
-	FuseExportAllowOtherOn   FuseExportAllowOther = "on"
-	FuseExportAllowOtherAuto FuseExportAllowOther = "auto"
+	FUSEExportAllowOtherOff  FUSEExportAllowOther = "off"
+	FUSEExportAllowOtherOn   FUSEExportAllowOther = "on"
+	FUSEExportAllowOtherAuto FUSEExportAllowOther = "auto"
 )
 
-// BlockExportOptionsFuse is a struct of block-export.json. Since QEMU 6.0.
+// BlockExportOptionsFUSE is the struct BlockExportOptionsFuse of block-export.json. Since QEMU
+// 6.0.
 //
 // Only in a QEMU built with CONFIG_FUSE.
-type BlockExportOptionsFuse struct {
-	Mountpoint string
-	Growable   *bool
-	AllowOther *FuseExportAllowOther
+type BlockExportOptionsFUSE struct {
+	Mountpoint string                `json:"mountpoint"`
+	Growable   *bool                 `json:"growable,omitzero"`
+	AllowOther *FUSEExportAllowOther `json:"allow-other,omitzero"`
 }
 
-func (v *BlockExportOptionsFuse) EncodeMembers(e *wire.Encoder) {
+func (v *BlockExportOptionsFUSE) EncodeMembers(e *wire.Encoder) {
 	e.Name("mountpoint").String(v.Mountpoint)
 	e.OptBool("growable", v.Growable)
 	e.OptString("allow-other", (*string)(v.AllowOther))
 }
 
-func (v BlockExportOptionsFuse) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockExportOptionsFUSE) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "mountpoint":
+		v.Mountpoint = d.String()
+		return 1
+	case "growable":
+		d.OptBool(&v.Growable)
+		return 2
+	case "allow-other":
+		v.AllowOther = new(FUSEExportAllowOther(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
-func (v BlockExportOptionsFuse) String() string {
-	return qmp.Format(&v)
+// BlockExportOptionsVDUSEBlk is the struct BlockExportOptionsVduseBlk of block-export.json.
+// Since QEMU 7.1.
+type BlockExportOptionsVDUSEBlk struct {
+	Name             string  `json:"name"`
+	NumQueues        *uint16 `json:"num-queues,omitzero"`
+	QueueSize        *uint16 `json:"queue-size,omitzero"`
+	LogicalBlockSize *uint64 `json:"logical-block-size,omitzero"`
+	Serial           *string `json:"serial,omitzero"`
 }
 
-// BlockExportOptionsVduseBlk is a struct of block-export.json. Since QEMU 7.1.
-type BlockExportOptionsVduseBlk struct {
-	Name             string
-	NumQueues        *uint16
-	QueueSize        *uint16
-	LogicalBlockSize *uint64
-	Serial           *string
-}
-
-func (v *BlockExportOptionsVduseBlk) EncodeMembers(e *wire.Encoder) {
+func (v *BlockExportOptionsVDUSEBlk) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	if v.NumQueues != nil {
 		e.Name("num-queues").Uint(uint64(*v.NumQueues))
@@ -181,25 +198,38 @@ func (v *BlockExportOptionsVduseBlk) EncodeMembers(e *wire.Encoder) {
 	e.OptString("serial", v.Serial)
 }
 
-func (v BlockExportOptionsVduseBlk) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+		return 1
+	case "num-queues":
+		v.NumQueues = new(d.Uint16())
+		return 2
+	case "queue-size":
+		v.QueueSize = new(d.Uint16())
+		return 3
+	case "logical-block-size":
+		d.OptUint(&v.LogicalBlockSize)
+		return 4
+	case "serial":
+		d.OptString(&v.Serial)
+		return 5
+	}
+	return 0
 }
 
-func (v BlockExportOptionsVduseBlk) String() string {
-	return qmp.Format(&v)
+// NBDServerAddOptions is the struct NbdServerAddOptions of block-export.json. [NBDServerAdd]
+// sends it. Since QEMU 5.0.
+type NBDServerAddOptions struct {
+	Name        *string `json:"name,omitzero"`
+	Description *string `json:"description,omitzero"`
+	Device      string  `json:"device"`
+	Writable    *bool   `json:"writable,omitzero"`
+	Bitmap      *string `json:"bitmap,omitzero"`
 }
 
-// NbdServerAddOptions is a struct of block-export.json. [NBDServerAdd] sends it. Since QEMU
-// 5.0.
-type NbdServerAddOptions struct {
-	Name        *string
-	Description *string
-	Device      string
-	Writable    *bool
-	Bitmap      *string
-}
-
-func (v *NbdServerAddOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", v.Name)
 	e.OptString("description", v.Description)
 	e.Name("device").String(v.Device)
@@ -207,29 +237,13 @@ func (v *NbdServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bitmap", v.Bitmap)
 }
 
-func (v NbdServerAddOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NbdServerAddOptions) String() string {
-	return qmp.Format(&v)
-}
-
 // NBDServerAdd executes nbd-server-add. See block-export.json. Since QEMU 1.3.
 //
 // Deprecated: QEMU will remove the command.
-type NBDServerAdd NbdServerAddOptions
-
-func (r NBDServerAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*NbdServerAddOptions)(&r))
-}
-
-func (r NBDServerAdd) String() string {
-	return qmp.Format((*NbdServerAddOptions)(&r))
-}
+type NBDServerAdd NBDServerAddOptions
 
 func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
-	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NbdServerAddOptions)(&r)}, opts)
+	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NBDServerAddOptions)(&r)}, opts)
 }
 
 // BlockExportRemoveMode is an enum of block-export.json. Since QEMU 2.12.
@@ -247,21 +261,13 @@ const (
 //
 // Deprecated: QEMU will remove the command.
 type NBDServerRemove struct {
-	Name string
-	Mode *BlockExportRemoveMode
+	Name string                 `json:"name"`
+	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
 }
 
 func (r *NBDServerRemove) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 	e.OptString("mode", (*string)(r.Mode))
-}
-
-func (r NBDServerRemove) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r NBDServerRemove) String() string {
-	return qmp.Format(&r)
 }
 
 func (r NBDServerRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -286,65 +292,65 @@ const (
 	// Only in a QEMU built with CONFIG_VHOST_USER_BLK_SERVER.
 	BlockExportTypeVhostUserBlk BlockExportType = "vhost-user-blk"
 	// Only in a QEMU built with CONFIG_FUSE.
-	BlockExportTypeFuse BlockExportType = "fuse"
+	BlockExportTypeFUSE BlockExportType = "fuse"
 	// Only in a QEMU built with CONFIG_VDUSE_BLK_EXPORT.
-	BlockExportTypeVduseBlk BlockExportType = "vduse-blk"
+	BlockExportTypeVDUSEBlk BlockExportType = "vduse-blk"
 )
 
 // BlockExportOptions is a union of block-export.json. [BlockExportAdd] sends it. Since QEMU
 // 4.2.
 type BlockExportOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Type          BlockExportType
-	ID            string
-	FixedIothread *bool
-	Iothread      *BlockExportOptionsIothread
-	NodeName      string
-	Writable      *bool
-	Writethrough  *bool
-	AllowInactive *bool
-	// The branch that Type selects: *BlockExportOptionsNbd, *BlockExportOptionsVhostUserBlk,
-	// *BlockExportOptionsFuse, *BlockExportOptionsVduseBlk or *RawBranch.
+	Type          BlockExportType             `json:"type"`
+	ID            string                      `json:"id"`
+	FixedIOThread *bool                       `json:"fixed-iothread,omitzero"`
+	IOThread      *BlockExportOptionsIOThread `json:"iothread,omitzero"`
+	NodeName      string                      `json:"node-name"`
+	Writable      *bool                       `json:"writable,omitzero"`
+	Writethrough  *bool                       `json:"writethrough,omitzero"`
+	AllowInactive *bool                       `json:"allow-inactive,omitzero"`
+	// The branch that Type selects: *BlockExportOptionsNBD, *BlockExportOptionsVhostUserBlk,
+	// *BlockExportOptionsFUSE, *BlockExportOptionsVDUSEBlk or *RawBranch.
 	Branch BlockExportOptionsBranch
 }
 
 // BlockExportOptionsBranch is the branch of [BlockExportOptions] that Type selects:
 //
-//   - [*BlockExportOptionsNbd]: nbd
+//   - [*BlockExportOptionsNBD]: nbd
 //   - [*BlockExportOptionsVhostUserBlk]: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
-//   - [*BlockExportOptionsFuse]: fuse (CONFIG_FUSE)
-//   - [*BlockExportOptionsVduseBlk]: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
+//   - [*BlockExportOptionsFUSE]: fuse (CONFIG_FUSE)
+//   - [*BlockExportOptionsVDUSEBlk]: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
 //   - [*RawBranch]: any other value, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockExportOptionsBranch()
 }
 
-func (*BlockExportOptionsNbd) isBlockExportOptionsBranch()          {}
+func (*BlockExportOptionsNBD) isBlockExportOptionsBranch()          {}
 func (*BlockExportOptionsVhostUserBlk) isBlockExportOptionsBranch() {}
-func (*BlockExportOptionsFuse) isBlockExportOptionsBranch()         {}
-func (*BlockExportOptionsVduseBlk) isBlockExportOptionsBranch()     {}
+func (*BlockExportOptionsFUSE) isBlockExportOptionsBranch()         {}
+func (*BlockExportOptionsVDUSEBlk) isBlockExportOptionsBranch()     {}
 func (*RawBranch) isBlockExportOptionsBranch()                      {}
 
 func (v *BlockExportOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *BlockExportOptionsNbd:
+	case *BlockExportOptionsNBD:
 		tag = e.Tag(tag, b == nil, "nbd")
 	case *BlockExportOptionsVhostUserBlk:
 		tag = e.Tag(tag, b == nil, "vhost-user-blk")
-	case *BlockExportOptionsFuse:
+	case *BlockExportOptionsFUSE:
 		tag = e.Tag(tag, b == nil, "fuse")
-	case *BlockExportOptionsVduseBlk:
+	case *BlockExportOptionsVDUSEBlk:
 		tag = e.Tag(tag, b == nil, "vduse-blk")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	e.Name("id").String(v.ID)
-	e.OptBool("fixed-iothread", v.FixedIothread)
-	if v.Iothread != nil {
-		v.Iothread.EncodeValue(e.Name("iothread"))
+	e.OptBool("fixed-iothread", v.FixedIOThread)
+	if v.IOThread != nil {
+		v.IOThread.EncodeValue(e.Name("iothread"))
 	}
 	e.Name("node-name").String(v.NodeName)
 	e.OptBool("writable", v.Writable)
@@ -355,8 +361,64 @@ func (v *BlockExportOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *BlockExportOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = BlockExportType(d.Enum())
+		return 1
+	case "id":
+		v.ID = d.String()
+		return 2
+	case "fixed-iothread":
+		d.OptBool(&v.FixedIOThread)
+		return 3
+	case "iothread":
+		v.IOThread = new(BlockExportOptionsIOThread)
+		v.IOThread.DecodeValue(d)
+		return 4
+	case "node-name":
+		v.NodeName = d.String()
+		return 5
+	case "writable":
+		d.OptBool(&v.Writable)
+		return 6
+	case "writethrough":
+		d.OptBool(&v.Writethrough)
+		return 7
+	case "allow-inactive":
+		d.OptBool(&v.AllowInactive)
+		return 8
+	}
+	return 0
+}
+
+func (*BlockExportOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *BlockExportOptions) UnmarshalBranch() any {
+	switch v.Type {
+	case BlockExportTypeNBD:
+		v.Branch = new(BlockExportOptionsNBD)
+	case BlockExportTypeVhostUserBlk:
+		v.Branch = new(BlockExportOptionsVhostUserBlk)
+	case BlockExportTypeFUSE:
+		v.Branch = new(BlockExportOptionsFUSE)
+	case BlockExportTypeVDUSEBlk:
+		v.Branch = new(BlockExportOptionsVDUSEBlk)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v BlockExportOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *BlockExportOptions) UnmarshalJSON(text []byte) error {
+	*v = BlockExportOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v BlockExportOptions) String() string {
@@ -366,12 +428,20 @@ func (v BlockExportOptions) String() string {
 // BlockExportAdd executes block-export-add. See block-export.json. Since QEMU 5.2.
 type BlockExportAdd BlockExportOptions
 
+func (r *BlockExportAdd) EncodeMembers(e *wire.Encoder) {
+	(*BlockExportOptions)(r).EncodeMembers(e)
+}
+
 func (r BlockExportAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockExportOptions)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *BlockExportAdd) UnmarshalJSON(text []byte) error {
+	return (*BlockExportOptions)(r).UnmarshalJSON(text)
 }
 
 func (r BlockExportAdd) String() string {
-	return qmp.Format((*BlockExportOptions)(&r))
+	return qmp.Format(&r)
 }
 
 func (r BlockExportAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -382,21 +452,13 @@ func (r BlockExportAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 type BlockExportDel struct {
-	ID   string
-	Mode *BlockExportRemoveMode
+	ID   string                 `json:"id"`
+	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
 }
 
 func (r *BlockExportDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 	e.OptString("mode", (*string)(r.Mode))
-}
-
-func (r BlockExportDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockExportDel) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockExportDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -468,32 +530,56 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// BlockExportOptionsIothread is an alternate of block-export.json. Exactly one of its fields
-// is set. Seen first in QEMU 11.1.
-type BlockExportOptionsIothread struct {
+// BlockExportOptionsIOThread is the alternate BlockExportOptionsIothread of block-export.json.
+// Exactly one of its fields is set. Seen first in QEMU 11.1.
+type BlockExportOptionsIOThread struct {
 	Str  *string
 	List []string
+	// A value of any other kind, as JSON.
+	Other qmp.RawJSON
 }
 
-func (v *BlockExportOptionsIothread) EncodeValue(e *wire.Encoder) {
+func (v *BlockExportOptionsIOThread) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.Str != nil && v.List == nil:
+	case v.Str != nil && v.List == nil && v.Other == nil:
 		e.String(*v.Str)
-	case v.List != nil && v.Str == nil:
+	case v.List != nil && v.Str == nil && v.Other == nil:
 		e.BeginArray()
 		for i := range v.List {
 			e.Elem().String(v.List[i])
 		}
 		e.EndArray()
+	case v.Other != nil && v.Str == nil && v.List == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of Str, List must be set")
+		e.Fail("exactly one of Str, List, Other must be set")
 	}
 }
 
-func (v BlockExportOptionsIothread) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
+func (v *BlockExportOptionsIOThread) DecodeValue(d *wire.Decoder) {
+	*v = BlockExportOptionsIOThread{}
+	switch d.Kind() {
+	case wire.KindString:
+		d.OptString(&v.Str)
+	case wire.KindArray:
+		v.List = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.List = append(v.List, d.String())
+		}
+	default:
+		v.Other = d.Raw()
+	}
 }
 
-func (v BlockExportOptionsIothread) String() string {
-	return qmp.FormatValue(&v)
+func (v BlockExportOptionsIOThread) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *BlockExportOptionsIOThread) UnmarshalJSON(text []byte) error {
+	*v = BlockExportOptionsIOThread{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BlockExportOptionsIOThread) String() string {
+	return qmp.Format(&v)
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// BiosAtaTranslation is an enum of block.json. Since QEMU 2.0.
-type BiosAtaTranslation string
+// BIOSATATranslation is the enum BiosAtaTranslation of block.json. Since QEMU 2.0.
+type BIOSATATranslation string
 
-// The values of BiosAtaTranslation.
+// The values of BIOSATATranslation.
 const (
-	BiosAtaTranslationAuto  BiosAtaTranslation = "auto"
-	BiosAtaTranslationNone  BiosAtaTranslation = "none"
-	BiosAtaTranslationLBA   BiosAtaTranslation = "lba"
-	BiosAtaTranslationLarge BiosAtaTranslation = "large"
-	BiosAtaTranslationRechs BiosAtaTranslation = "rechs"
+	BIOSATATranslationAuto  BIOSATATranslation = "auto"
+	BIOSATATranslationNone  BIOSATATranslation = "none"
+	BIOSATATranslationLBA   BIOSATATranslation = "lba"
+	BIOSATATranslationLarge BIOSATATranslation = "large"
+	BIOSATATranslationRechs BIOSATATranslation = "rechs"
 )
 
 // FloppyDriveType is an enum of block.json. Since QEMU 2.6.
@@ -32,7 +32,7 @@ const (
 	FloppyDriveTypeAuto FloppyDriveType = "auto"
 )
 
-// PRManagerInfo is a struct of block.json. [QueryPrManagers] returns it. Since QEMU 3.0.
+// PRManagerInfo is a struct of block.json. [QueryPRManagers] returns it. Since QEMU 3.0.
 type PRManagerInfo struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -50,11 +50,11 @@ func (v *PRManagerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryPrManagers executes query-pr-managers and returns a list of [PRManagerInfo]. See
+// QueryPRManagers executes query-pr-managers and returns a list of [PRManagerInfo]. See
 // block.json. Since QEMU 3.0.
-type QueryPrManagers struct{}
+type QueryPRManagers struct{}
 
-func (r QueryPrManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
+func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
 	var v []PRManagerInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pr-managers", Result: func(d *wire.Decoder) {
 		v = make([]PRManagerInfo, 0, d.Room())
@@ -71,23 +71,15 @@ func (r QueryPrManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type Eject struct {
 	// Deprecated: QEMU will remove the member.
-	Device *string
-	ID     *string
-	Force  *bool
+	Device *string `json:"device,omitzero"`
+	ID     *string `json:"id,omitzero"`
+	Force  *bool   `json:"force,omitzero"`
 }
 
 func (r *Eject) EncodeMembers(e *wire.Encoder) {
 	e.OptString("device", r.Device)
 	e.OptString("id", r.ID)
 	e.OptBool("force", r.Force)
-}
-
-func (r Eject) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Eject) String() string {
-	return qmp.Format(&r)
 }
 
 func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -99,23 +91,15 @@ func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevOpenTray struct {
 	// Deprecated: QEMU will remove the member.
-	Device *string
-	ID     *string
-	Force  *bool
+	Device *string `json:"device,omitzero"`
+	ID     *string `json:"id,omitzero"`
+	Force  *bool   `json:"force,omitzero"`
 }
 
 func (r *BlockdevOpenTray) EncodeMembers(e *wire.Encoder) {
 	e.OptString("device", r.Device)
 	e.OptString("id", r.ID)
 	e.OptBool("force", r.Force)
-}
-
-func (r BlockdevOpenTray) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevOpenTray) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -127,21 +111,13 @@ func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevCloseTray struct {
 	// Deprecated: QEMU will remove the member.
-	Device *string
-	ID     *string
+	Device *string `json:"device,omitzero"`
+	ID     *string `json:"id,omitzero"`
 }
 
 func (r *BlockdevCloseTray) EncodeMembers(e *wire.Encoder) {
 	e.OptString("device", r.Device)
 	e.OptString("id", r.ID)
-}
-
-func (r BlockdevCloseTray) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevCloseTray) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockdevCloseTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -150,19 +126,11 @@ func (r BlockdevCloseTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 
 // BlockdevRemoveMedium executes blockdev-remove-medium. See block.json. Since QEMU 2.12.
 type BlockdevRemoveMedium struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *BlockdevRemoveMedium) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r BlockdevRemoveMedium) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevRemoveMedium) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockdevRemoveMedium) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -171,21 +139,13 @@ func (r BlockdevRemoveMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 
 // BlockdevInsertMedium executes blockdev-insert-medium. See block.json. Since QEMU 2.12.
 type BlockdevInsertMedium struct {
-	ID       string
-	NodeName string
+	ID       string `json:"id"`
+	NodeName string `json:"node-name"`
 }
 
 func (r *BlockdevInsertMedium) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 	e.Name("node-name").String(r.NodeName)
-}
-
-func (r BlockdevInsertMedium) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevInsertMedium) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockdevInsertMedium) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -207,12 +167,12 @@ const (
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevChangeMedium struct {
 	// Deprecated: QEMU will remove the member.
-	Device       *string
-	ID           *string
-	Filename     string
-	Format       *string
-	Force        *bool
-	ReadOnlyMode *BlockdevChangeReadOnlyMode
+	Device       *string                     `json:"device,omitzero"`
+	ID           *string                     `json:"id,omitzero"`
+	Filename     string                      `json:"filename"`
+	Format       *string                     `json:"format,omitzero"`
+	Force        *bool                       `json:"force,omitzero"`
+	ReadOnlyMode *BlockdevChangeReadOnlyMode `json:"read-only-mode,omitzero"`
 }
 
 func (r *BlockdevChangeMedium) EncodeMembers(e *wire.Encoder) {
@@ -222,14 +182,6 @@ func (r *BlockdevChangeMedium) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", r.Format)
 	e.OptBool("force", r.Force)
 	e.OptString("read-only-mode", (*string)(r.ReadOnlyMode))
-}
-
-func (r BlockdevChangeMedium) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockdevChangeMedium) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockdevChangeMedium) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -265,14 +217,14 @@ func (*DeviceTrayMovedEvent) EventName() string {
 	return EventDeviceTrayMoved
 }
 
-// PrManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED of block.json. Since QEMU
+// PRManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED of block.json. Since QEMU
 // 3.0.
-type PrManagerStatusChangedEvent struct {
+type PRManagerStatusChangedEvent struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
 }
 
-func (v *PrManagerStatusChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PRManagerStatusChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
@@ -285,20 +237,12 @@ func (v *PrManagerStatusChangedEvent) DecodeMember(d *wire.Decoder, name []byte)
 }
 
 // EventName returns PR_MANAGER_STATUS_CHANGED.
-func (*PrManagerStatusChangedEvent) EventName() string {
-	return EventPrManagerStatusChanged
+func (*PRManagerStatusChangedEvent) EventName() string {
+	return EventPRManagerStatusChanged
 }
 
 // BlockSetIOThrottle executes block_set_io_throttle. See block.json. Since QEMU 1.1.
 type BlockSetIOThrottle BlockIOThrottle
-
-func (r BlockSetIOThrottle) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*BlockIOThrottle)(&r))
-}
-
-func (r BlockSetIOThrottle) String() string {
-	return qmp.Format((*BlockIOThrottle)(&r))
-}
 
 func (r BlockSetIOThrottle) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_set_io_throttle", Args: (*BlockIOThrottle)(&r)}, opts)
@@ -307,12 +251,12 @@ func (r BlockSetIOThrottle) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 // BlockLatencyHistogramSet executes block-latency-histogram-set. See block.json. Since QEMU
 // 4.0.
 type BlockLatencyHistogramSet struct {
-	ID              string
-	Boundaries      []uint64
-	BoundariesRead  []uint64
-	BoundariesWrite []uint64
-	BoundariesZap   []uint64
-	BoundariesFlush []uint64
+	ID              string   `json:"id"`
+	Boundaries      []uint64 `json:"boundaries,omitzero"`
+	BoundariesRead  []uint64 `json:"boundaries-read,omitzero"`
+	BoundariesWrite []uint64 `json:"boundaries-write,omitzero"`
+	BoundariesZap   []uint64 `json:"boundaries-zap,omitzero"`
+	BoundariesFlush []uint64 `json:"boundaries-flush,omitzero"`
 }
 
 func (r *BlockLatencyHistogramSet) EncodeMembers(e *wire.Encoder) {
@@ -352,14 +296,6 @@ func (r *BlockLatencyHistogramSet) EncodeMembers(e *wire.Encoder) {
 		}
 		e.EndArray()
 	}
-}
-
-func (r BlockLatencyHistogramSet) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r BlockLatencyHistogramSet) String() string {
-	return qmp.Format(&r)
 }
 
 func (r BlockLatencyHistogramSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {

@@ -88,20 +88,16 @@ const (
 
 // RingbufWrite executes ringbuf-write. See char.json. Since QEMU 1.4.
 type RingbufWrite struct {
-	Device string
+	Device string `json:"device"`
 	// A secret: String hides it, JSON does not.
-	Data   string
-	Format *DataFormat
+	Data   string      `json:"data"`
+	Format *DataFormat `json:"format,omitzero"`
 }
 
 func (r *RingbufWrite) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.Name("data").Secret(r.Data)
 	e.OptString("format", (*string)(r.Format))
-}
-
-func (r RingbufWrite) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r RingbufWrite) String() string {
@@ -114,23 +110,15 @@ func (r RingbufWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 
 // RingbufRead executes ringbuf-read and returns a string. See char.json. Since QEMU 1.4.
 type RingbufRead struct {
-	Device string
-	Size   int64
-	Format *DataFormat
+	Device string      `json:"device"`
+	Size   int64       `json:"size"`
+	Format *DataFormat `json:"format,omitzero"`
 }
 
 func (r *RingbufRead) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 	e.Name("size").Int(r.Size)
 	e.OptString("format", (*string)(r.Format))
-}
-
-func (r RingbufRead) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r RingbufRead) String() string {
-	return qmp.Format(&r)
 }
 
 func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (string, error) {
@@ -143,10 +131,10 @@ func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 
 // ChardevCommon is a struct of char.json. Since QEMU 2.6.
 type ChardevCommon struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
+	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 }
 
 func (v *ChardevCommon) EncodeMembers(e *wire.Encoder) {
@@ -155,23 +143,30 @@ func (v *ChardevCommon) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("logtimestamp", v.Logtimestamp)
 }
 
-func (v ChardevCommon) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevCommon) String() string {
-	return qmp.Format(&v)
+func (v *ChardevCommon) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	}
+	return 0
 }
 
 // ChardevFile is a struct of char.json. Since QEMU 1.4.
 type ChardevFile struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	In           *string
-	Out          string
-	Append       *bool
+	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
+	In           *string `json:"in,omitzero"`
+	Out          string  `json:"out"`
+	Append       *bool   `json:"append,omitzero"`
 }
 
 func (v *ChardevFile) EncodeMembers(e *wire.Encoder) {
@@ -183,21 +178,37 @@ func (v *ChardevFile) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("append", v.Append)
 }
 
-func (v ChardevFile) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevFile) String() string {
-	return qmp.Format(&v)
+func (v *ChardevFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "in":
+		d.OptString(&v.In)
+		return 4
+	case "out":
+		v.Out = d.String()
+		return 5
+	case "append":
+		d.OptBool(&v.Append)
+		return 6
+	}
+	return 0
 }
 
 // ChardevHostdev is a struct of char.json. Since QEMU 1.4.
 type ChardevHostdev struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Device       string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Device       string `json:"device"`
 }
 
 func (v *ChardevHostdev) EncodeMembers(e *wire.Encoder) {
@@ -207,30 +218,40 @@ func (v *ChardevHostdev) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(v.Device)
 }
 
-func (v ChardevHostdev) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevHostdev) String() string {
-	return qmp.Format(&v)
+func (v *ChardevHostdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "device":
+		v.Device = d.String()
+		return 4
+	}
+	return 0
 }
 
 // ChardevSocket is a struct of char.json. Since QEMU 1.4.
 type ChardevSocket struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Addr         SocketAddressLegacy
-	TLSCreds     *string
-	TLSAuthz     *string
-	Server       *bool
-	Wait         *bool
-	Nodelay      *bool
-	Telnet       *bool
-	Tn3270       *bool
-	Websocket    *bool
-	ReconnectMs  *int64
+	Logtimestamp *bool               `json:"logtimestamp,omitzero"`
+	Addr         SocketAddressLegacy `json:"addr"`
+	TLSCreds     *string             `json:"tls-creds,omitzero"`
+	TLSAuthZ     *string             `json:"tls-authz,omitzero"`
+	Server       *bool               `json:"server,omitzero"`
+	Wait         *bool               `json:"wait,omitzero"`
+	Nodelay      *bool               `json:"nodelay,omitzero"`
+	Telnet       *bool               `json:"telnet,omitzero"`
+	TN3270       *bool               `json:"tn3270,omitzero"`
+	Websocket    *bool               `json:"websocket,omitzero"`
+	ReconnectMs  *int64              `json:"reconnect-ms,omitzero"`
 }
 
 func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
@@ -239,35 +260,72 @@ func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.Name("addr").Object(&v.Addr)
 	e.OptString("tls-creds", v.TLSCreds)
-	e.OptString("tls-authz", v.TLSAuthz)
+	e.OptString("tls-authz", v.TLSAuthZ)
 	e.OptBool("server", v.Server)
 	e.OptBool("wait", v.Wait)
 	e.OptBool("nodelay", v.Nodelay)
 	e.OptBool("telnet", v.Telnet)
-	e.OptBool("tn3270", v.Tn3270)
+	e.OptBool("tn3270", v.TN3270)
 	e.OptBool("websocket", v.Websocket)
 	e.OptInt("reconnect-ms", v.ReconnectMs)
 }
 
-func (v ChardevSocket) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "addr":
+		d.Unmarshal(&v.Addr)
+		return 4
+	case "tls-creds":
+		d.OptString(&v.TLSCreds)
+		return 5
+	case "tls-authz":
+		d.OptString(&v.TLSAuthZ)
+		return 6
+	case "server":
+		d.OptBool(&v.Server)
+		return 7
+	case "wait":
+		d.OptBool(&v.Wait)
+		return 8
+	case "nodelay":
+		d.OptBool(&v.Nodelay)
+		return 9
+	case "telnet":
+		d.OptBool(&v.Telnet)
+		return 10
+	case "tn3270":
+		d.OptBool(&v.TN3270)
+		return 11
+	case "websocket":
+		d.OptBool(&v.Websocket)
+		return 12
+	case "reconnect-ms":
+		d.OptInt(&v.ReconnectMs)
+		return 13
+	}
+	return 0
 }
 
-func (v ChardevSocket) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevUdp is a struct of char.json. Since QEMU 1.5.
-type ChardevUdp struct {
-	Logfile   *string
-	Logappend *bool
+// ChardevUDP is the struct ChardevUdp of char.json. Since QEMU 1.5.
+type ChardevUDP struct {
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Remote       SocketAddressLegacy
-	Local        *SocketAddressLegacy
+	Logtimestamp *bool                `json:"logtimestamp,omitzero"`
+	Remote       SocketAddressLegacy  `json:"remote"`
+	Local        *SocketAddressLegacy `json:"local,omitzero"`
 }
 
-func (v *ChardevUdp) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevUDP) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
@@ -277,21 +335,35 @@ func (v *ChardevUdp) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v ChardevUdp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevUdp) String() string {
-	return qmp.Format(&v)
+func (v *ChardevUDP) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "remote":
+		d.Unmarshal(&v.Remote)
+		return 4
+	case "local":
+		v.Local = new(SocketAddressLegacy)
+		d.Unmarshal(v.Local)
+		return 5
+	}
+	return 0
 }
 
 // ChardevMux is a struct of char.json. Since QEMU 1.5.
 type ChardevMux struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Chardev      string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Chardev      string `json:"chardev"`
 }
 
 func (v *ChardevMux) EncodeMembers(e *wire.Encoder) {
@@ -301,21 +373,31 @@ func (v *ChardevMux) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v ChardevMux) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevMux) String() string {
-	return qmp.Format(&v)
+func (v *ChardevMux) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "chardev":
+		v.Chardev = d.String()
+		return 4
+	}
+	return 0
 }
 
 // ChardevHub is a struct of char.json. Since QEMU 10.0.
 type ChardevHub struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Chardevs     []string
+	Logtimestamp *bool    `json:"logtimestamp,omitzero"`
+	Chardevs     []string `json:"chardevs"`
 }
 
 func (v *ChardevHub) EncodeMembers(e *wire.Encoder) {
@@ -329,8 +411,34 @@ func (v *ChardevHub) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (v *ChardevHub) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "chardevs":
+		v.Chardevs = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Chardevs = append(v.Chardevs, d.String())
+		}
+		return 4
+	}
+	return 0
+}
+
 func (v ChardevHub) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *ChardevHub) UnmarshalJSON(text []byte) error {
+	*v = ChardevHub{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v ChardevHub) String() string {
@@ -339,11 +447,11 @@ func (v ChardevHub) String() string {
 
 // ChardevStdio is a struct of char.json. Since QEMU 1.5.
 type ChardevStdio struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Signal       *bool
+	Logtimestamp *bool `json:"logtimestamp,omitzero"`
+	Signal       *bool `json:"signal,omitzero"`
 }
 
 func (v *ChardevStdio) EncodeMembers(e *wire.Encoder) {
@@ -353,77 +461,107 @@ func (v *ChardevStdio) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("signal", v.Signal)
 }
 
-func (v ChardevStdio) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "signal":
+		d.OptBool(&v.Signal)
+		return 4
+	}
+	return 0
 }
 
-func (v ChardevStdio) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevSpiceChannel is a struct of char.json. Since QEMU 1.5.
+// ChardevSPICEChannel is the struct ChardevSpiceChannel of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpiceChannel struct {
-	Logfile   *string
-	Logappend *bool
+type ChardevSPICEChannel struct {
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Type         string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Type         string `json:"type"`
 }
 
-func (v *ChardevSpiceChannel) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevSPICEChannel) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.Name("type").String(v.Type)
 }
 
-func (v ChardevSpiceChannel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "type":
+		v.Type = d.String()
+		return 4
+	}
+	return 0
 }
 
-func (v ChardevSpiceChannel) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevSpicePort is a struct of char.json. Since QEMU 1.5.
+// ChardevSPICEPort is the struct ChardevSpicePort of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpicePort struct {
-	Logfile   *string
-	Logappend *bool
+type ChardevSPICEPort struct {
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	FQDN         string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	FQDN         string `json:"fqdn"`
 }
 
-func (v *ChardevSpicePort) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevSPICEPort) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.Name("fqdn").String(v.FQDN)
 }
 
-func (v ChardevSpicePort) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSpicePort) String() string {
-	return qmp.Format(&v)
+func (v *ChardevSPICEPort) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "fqdn":
+		v.FQDN = d.String()
+		return 4
+	}
+	return 0
 }
 
 // ChardevDBus is a struct of char.json. Since QEMU 7.0.
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 type ChardevDBus struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Name         string
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Name         string `json:"name"`
 	// Seen first in QEMU 11.1.
-	Encoding *ChardevDBusEncoding
+	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
 func (v *ChardevDBus) EncodeMembers(e *wire.Encoder) {
@@ -434,26 +572,39 @@ func (v *ChardevDBus) EncodeMembers(e *wire.Encoder) {
 	e.OptString("encoding", (*string)(v.Encoding))
 }
 
-func (v ChardevDBus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevDBus) String() string {
-	return qmp.Format(&v)
+func (v *ChardevDBus) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "name":
+		v.Name = d.String()
+		return 4
+	case "encoding":
+		v.Encoding = new(ChardevDBusEncoding(d.Enum()))
+		return 5
+	}
+	return 0
 }
 
 // ChardevVC is a struct of char.json. Since QEMU 1.5.
 type ChardevVC struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Width        *int64
-	Height       *int64
-	Cols         *int64
-	Rows         *int64
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Width        *int64 `json:"width,omitzero"`
+	Height       *int64 `json:"height,omitzero"`
+	Cols         *int64 `json:"cols,omitzero"`
+	Rows         *int64 `json:"rows,omitzero"`
 	// Seen first in QEMU 11.1.
-	Encoding *ChardevDBusEncoding
+	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
 func (v *ChardevVC) EncodeMembers(e *wire.Encoder) {
@@ -467,21 +618,43 @@ func (v *ChardevVC) EncodeMembers(e *wire.Encoder) {
 	e.OptString("encoding", (*string)(v.Encoding))
 }
 
-func (v ChardevVC) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevVC) String() string {
-	return qmp.Format(&v)
+func (v *ChardevVC) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "width":
+		d.OptInt(&v.Width)
+		return 4
+	case "height":
+		d.OptInt(&v.Height)
+		return 5
+	case "cols":
+		d.OptInt(&v.Cols)
+		return 6
+	case "rows":
+		d.OptInt(&v.Rows)
+		return 7
+	case "encoding":
+		v.Encoding = new(ChardevDBusEncoding(d.Enum()))
+		return 8
+	}
+	return 0
 }
 
 // ChardevRingbuf is a struct of char.json. Since QEMU 1.5.
 type ChardevRingbuf struct {
-	Logfile   *string
-	Logappend *bool
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Size         *int64
+	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
+	Size         *int64 `json:"size,omitzero"`
 }
 
 func (v *ChardevRingbuf) EncodeMembers(e *wire.Encoder) {
@@ -491,27 +664,37 @@ func (v *ChardevRingbuf) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("size", v.Size)
 }
 
-func (v ChardevRingbuf) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "size":
+		d.OptInt(&v.Size)
+		return 4
+	}
+	return 0
 }
 
-func (v ChardevRingbuf) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevQemuVDAgent is a struct of char.json. Since QEMU 6.1.
+// ChardevQEMUVDAgent is the struct ChardevQemuVDAgent of char.json. Since QEMU 6.1.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
-type ChardevQemuVDAgent struct {
-	Logfile   *string
-	Logappend *bool
+type ChardevQEMUVDAgent struct {
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Mouse        *bool
-	Clipboard    *bool
+	Logtimestamp *bool `json:"logtimestamp,omitzero"`
+	Mouse        *bool `json:"mouse,omitzero"`
+	Clipboard    *bool `json:"clipboard,omitzero"`
 }
 
-func (v *ChardevQemuVDAgent) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevQEMUVDAgent) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
@@ -519,36 +702,59 @@ func (v *ChardevQemuVDAgent) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("clipboard", v.Clipboard)
 }
 
-func (v ChardevQemuVDAgent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "mouse":
+		d.OptBool(&v.Mouse)
+		return 4
+	case "clipboard":
+		d.OptBool(&v.Clipboard)
+		return 5
+	}
+	return 0
 }
 
-func (v ChardevQemuVDAgent) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevPty is a struct of char.json. Since QEMU 9.2.
-type ChardevPty struct {
-	Logfile   *string
-	Logappend *bool
+// ChardevPTY is the struct ChardevPty of char.json. Since QEMU 9.2.
+type ChardevPTY struct {
+	Logfile   *string `json:"logfile,omitzero"`
+	Logappend *bool   `json:"logappend,omitzero"`
 	// Seen first in QEMU 11.1.
-	Logtimestamp *bool
-	Path         *string
+	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
+	Path         *string `json:"path,omitzero"`
 }
 
-func (v *ChardevPty) EncodeMembers(e *wire.Encoder) {
+func (v *ChardevPTY) EncodeMembers(e *wire.Encoder) {
 	e.OptString("logfile", v.Logfile)
 	e.OptBool("logappend", v.Logappend)
 	e.OptBool("logtimestamp", v.Logtimestamp)
 	e.OptString("path", v.Path)
 }
 
-func (v ChardevPty) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevPty) String() string {
-	return qmp.Format(&v)
+func (v *ChardevPTY) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "logfile":
+		d.OptString(&v.Logfile)
+		return 1
+	case "logappend":
+		d.OptBool(&v.Logappend)
+		return 2
+	case "logtimestamp":
+		d.OptBool(&v.Logtimestamp)
+		return 3
+	case "path":
+		d.OptString(&v.Path)
+		return 4
+	}
+	return 0
 }
 
 // ChardevBackendKind is an enum of char.json. Since QEMU 1.4.
@@ -577,381 +783,241 @@ const (
 	// Only in a QEMU built with CONFIG_WIN32.
 	ChardevBackendKindConsole ChardevBackendKind = "console"
 	// Only in a QEMU built with CONFIG_SPICE.
-	ChardevBackendKindSpicevmc ChardevBackendKind = "spicevmc"
+	ChardevBackendKindSPICEVMC ChardevBackendKind = "spicevmc"
 	// Only in a QEMU built with CONFIG_SPICE.
-	ChardevBackendKindSpiceport ChardevBackendKind = "spiceport"
+	ChardevBackendKindSPICEPort ChardevBackendKind = "spiceport"
 	// Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
-	ChardevBackendKindQEMUVdagent ChardevBackendKind = "qemu-vdagent"
+	ChardevBackendKindQEMUVDAgent ChardevBackendKind = "qemu-vdagent"
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
-	ChardevBackendKindDbus    ChardevBackendKind = "dbus"
-	ChardevBackendKindVc      ChardevBackendKind = "vc"
+	ChardevBackendKindDBus    ChardevBackendKind = "dbus"
+	ChardevBackendKindVC      ChardevBackendKind = "vc"
 	ChardevBackendKindRingbuf ChardevBackendKind = "ringbuf"
 	// Deprecated: QEMU will remove the value.
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 
-// ChardevFileWrapper is a struct of char.json. Since QEMU 1.4.
-type ChardevFileWrapper struct {
-	Data ChardevFile
-}
-
-func (v *ChardevFileWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevFileWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevFileWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevHostdevWrapper is a struct of char.json. Since QEMU 1.4.
-type ChardevHostdevWrapper struct {
-	Data ChardevHostdev
-}
-
-func (v *ChardevHostdevWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevHostdevWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevHostdevWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevSocketWrapper is a struct of char.json. Since QEMU 1.4.
-type ChardevSocketWrapper struct {
-	Data ChardevSocket
-}
-
-func (v *ChardevSocketWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevSocketWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSocketWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevUdpWrapper is a struct of char.json. Since QEMU 1.5.
-type ChardevUdpWrapper struct {
-	Data ChardevUdp
-}
-
-func (v *ChardevUdpWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevUdpWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevUdpWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevCommonWrapper is a struct of char.json. Since QEMU 2.6.
-type ChardevCommonWrapper struct {
-	Data ChardevCommon
-}
-
-func (v *ChardevCommonWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevCommonWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevCommonWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevMuxWrapper is a struct of char.json. Since QEMU 1.5.
-type ChardevMuxWrapper struct {
-	Data ChardevMux
-}
-
-func (v *ChardevMuxWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevMuxWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevMuxWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevHubWrapper is a struct of char.json. Since QEMU 10.0.
-type ChardevHubWrapper struct {
-	Data ChardevHub
-}
-
-func (v *ChardevHubWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevHubWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevHubWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevStdioWrapper is a struct of char.json. Since QEMU 1.5.
-type ChardevStdioWrapper struct {
-	Data ChardevStdio
-}
-
-func (v *ChardevStdioWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevStdioWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevStdioWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevSpiceChannelWrapper is a struct of char.json. Since QEMU 1.5.
-//
-// Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpiceChannelWrapper struct {
-	Data ChardevSpiceChannel
-}
-
-func (v *ChardevSpiceChannelWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevSpiceChannelWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSpiceChannelWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevSpicePortWrapper is a struct of char.json. Since QEMU 1.5.
-//
-// Only in a QEMU built with CONFIG_SPICE.
-type ChardevSpicePortWrapper struct {
-	Data ChardevSpicePort
-}
-
-func (v *ChardevSpicePortWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevSpicePortWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevSpicePortWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevQemuVDAgentWrapper is a struct of char.json. Since QEMU 6.1.
-//
-// Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
-type ChardevQemuVDAgentWrapper struct {
-	Data ChardevQemuVDAgent
-}
-
-func (v *ChardevQemuVDAgentWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevQemuVDAgentWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevQemuVDAgentWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevDBusWrapper is a struct of char.json. Since QEMU 7.0.
-//
-// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
-type ChardevDBusWrapper struct {
-	Data ChardevDBus
-}
-
-func (v *ChardevDBusWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevDBusWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevDBusWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevVCWrapper is a struct of char.json. Since QEMU 1.5.
-type ChardevVCWrapper struct {
-	Data ChardevVC
-}
-
-func (v *ChardevVCWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevVCWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevVCWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevRingbufWrapper is a struct of char.json. Since QEMU 1.5.
-type ChardevRingbufWrapper struct {
-	Data ChardevRingbuf
-}
-
-func (v *ChardevRingbufWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevRingbufWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevRingbufWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// ChardevPtyWrapper is a struct of char.json. Since QEMU 9.2.
-type ChardevPtyWrapper struct {
-	Data ChardevPty
-}
-
-func (v *ChardevPtyWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v ChardevPtyWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ChardevPtyWrapper) String() string {
-	return qmp.Format(&v)
-}
-
 // ChardevBackend is a union of char.json. Since QEMU 1.4.
 type ChardevBackend struct {
-	// Selects Branch. It may be empty unless Branch is *ChardevHostdevWrapper,
-	// *ChardevCommonWrapper, *ChardevRingbufWrapper or *RawBranch.
-	Type ChardevBackendKind
-	// The branch that Type selects: *ChardevFileWrapper, *ChardevHostdevWrapper,
-	// *ChardevSocketWrapper, *ChardevUdpWrapper, *ChardevPtyWrapper, *ChardevCommonWrapper,
-	// *ChardevMuxWrapper, *ChardevHubWrapper, *ChardevStdioWrapper, *ChardevSpiceChannelWrapper,
-	// *ChardevSpicePortWrapper, *ChardevQemuVDAgentWrapper, *ChardevDBusWrapper,
-	// *ChardevVCWrapper, *ChardevRingbufWrapper or *RawBranch.
+	// Selects Branch. It may be empty unless Branch is *ChardevHostdev, *ChardevCommon,
+	// *ChardevRingbuf or *RawBranch.
+	Type ChardevBackendKind `json:"type"`
+	// The branch that Type selects: *ChardevFile, *ChardevHostdev, *ChardevSocket, *ChardevUDP,
+	// *ChardevPTY, *ChardevCommon, *ChardevMux, *ChardevHub, *ChardevStdio, *ChardevSPICEChannel,
+	// *ChardevSPICEPort, *ChardevQEMUVDAgent, *ChardevDBus, *ChardevVC, *ChardevRingbuf or
+	// *RawBranch.
 	Branch ChardevBackendBranch
 }
 
 // ChardevBackendBranch is the branch of [ChardevBackend] that Type selects:
 //
-//   - [*ChardevFileWrapper]: file
-//   - [*ChardevHostdevWrapper]: serial (HAVE_CHARDEV_SERIAL), parallel
-//     (HAVE_CHARDEV_PARALLEL), pipe
-//   - [*ChardevSocketWrapper]: socket
-//   - [*ChardevUdpWrapper]: udp
-//   - [*ChardevPtyWrapper]: pty
-//   - [*ChardevCommonWrapper]: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev,
-//     console (CONFIG_WIN32)
-//   - [*ChardevMuxWrapper]: mux
-//   - [*ChardevHubWrapper]: hub
-//   - [*ChardevStdioWrapper]: stdio
-//   - [*ChardevSpiceChannelWrapper]: spicevmc (CONFIG_SPICE)
-//   - [*ChardevSpicePortWrapper]: spiceport (CONFIG_SPICE)
-//   - [*ChardevQemuVDAgentWrapper]: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
-//   - [*ChardevDBusWrapper]: dbus (CONFIG_DBUS_DISPLAY)
-//   - [*ChardevVCWrapper]: vc
-//   - [*ChardevRingbufWrapper]: ringbuf, memory
+//   - [*ChardevFile]: file
+//   - [*ChardevHostdev]: serial (HAVE_CHARDEV_SERIAL), parallel (HAVE_CHARDEV_PARALLEL), pipe
+//   - [*ChardevSocket]: socket
+//   - [*ChardevUDP]: udp
+//   - [*ChardevPTY]: pty
+//   - [*ChardevCommon]: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console
+//     (CONFIG_WIN32)
+//   - [*ChardevMux]: mux
+//   - [*ChardevHub]: hub
+//   - [*ChardevStdio]: stdio
+//   - [*ChardevSPICEChannel]: spicevmc (CONFIG_SPICE)
+//   - [*ChardevSPICEPort]: spiceport (CONFIG_SPICE)
+//   - [*ChardevQEMUVDAgent]: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
+//   - [*ChardevDBus]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*ChardevVC]: vc
+//   - [*ChardevRingbuf]: ringbuf, memory
 //   - [*RawBranch]: any other value, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder
 	isChardevBackendBranch()
 }
 
-func (*ChardevFileWrapper) isChardevBackendBranch()         {}
-func (*ChardevHostdevWrapper) isChardevBackendBranch()      {}
-func (*ChardevSocketWrapper) isChardevBackendBranch()       {}
-func (*ChardevUdpWrapper) isChardevBackendBranch()          {}
-func (*ChardevPtyWrapper) isChardevBackendBranch()          {}
-func (*ChardevCommonWrapper) isChardevBackendBranch()       {}
-func (*ChardevMuxWrapper) isChardevBackendBranch()          {}
-func (*ChardevHubWrapper) isChardevBackendBranch()          {}
-func (*ChardevStdioWrapper) isChardevBackendBranch()        {}
-func (*ChardevSpiceChannelWrapper) isChardevBackendBranch() {}
-func (*ChardevSpicePortWrapper) isChardevBackendBranch()    {}
-func (*ChardevQemuVDAgentWrapper) isChardevBackendBranch()  {}
-func (*ChardevDBusWrapper) isChardevBackendBranch()         {}
-func (*ChardevVCWrapper) isChardevBackendBranch()           {}
-func (*ChardevRingbufWrapper) isChardevBackendBranch()      {}
-func (*RawBranch) isChardevBackendBranch()                  {}
+func (*ChardevFile) isChardevBackendBranch()         {}
+func (*ChardevHostdev) isChardevBackendBranch()      {}
+func (*ChardevSocket) isChardevBackendBranch()       {}
+func (*ChardevUDP) isChardevBackendBranch()          {}
+func (*ChardevPTY) isChardevBackendBranch()          {}
+func (*ChardevCommon) isChardevBackendBranch()       {}
+func (*ChardevMux) isChardevBackendBranch()          {}
+func (*ChardevHub) isChardevBackendBranch()          {}
+func (*ChardevStdio) isChardevBackendBranch()        {}
+func (*ChardevSPICEChannel) isChardevBackendBranch() {}
+func (*ChardevSPICEPort) isChardevBackendBranch()    {}
+func (*ChardevQEMUVDAgent) isChardevBackendBranch()  {}
+func (*ChardevDBus) isChardevBackendBranch()         {}
+func (*ChardevVC) isChardevBackendBranch()           {}
+func (*ChardevRingbuf) isChardevBackendBranch()      {}
+func (*RawBranch) isChardevBackendBranch()           {}
 
 func (v *ChardevBackend) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *ChardevFileWrapper:
+	case *ChardevFile:
 		tag = e.Tag(tag, b == nil, "file")
-	case *ChardevHostdevWrapper:
+	case *ChardevHostdev:
 		tag = e.Tag(tag, b == nil, "serial", "parallel", "pipe")
-	case *ChardevSocketWrapper:
+	case *ChardevSocket:
 		tag = e.Tag(tag, b == nil, "socket")
-	case *ChardevUdpWrapper:
+	case *ChardevUDP:
 		tag = e.Tag(tag, b == nil, "udp")
-	case *ChardevPtyWrapper:
+	case *ChardevPTY:
 		tag = e.Tag(tag, b == nil, "pty")
-	case *ChardevCommonWrapper:
+	case *ChardevCommon:
 		tag = e.Tag(tag, b == nil, "null", "msmouse", "wctablet", "braille", "testdev", "console")
-	case *ChardevMuxWrapper:
+	case *ChardevMux:
 		tag = e.Tag(tag, b == nil, "mux")
-	case *ChardevHubWrapper:
+	case *ChardevHub:
 		tag = e.Tag(tag, b == nil, "hub")
-	case *ChardevStdioWrapper:
+	case *ChardevStdio:
 		tag = e.Tag(tag, b == nil, "stdio")
-	case *ChardevSpiceChannelWrapper:
+	case *ChardevSPICEChannel:
 		tag = e.Tag(tag, b == nil, "spicevmc")
-	case *ChardevSpicePortWrapper:
+	case *ChardevSPICEPort:
 		tag = e.Tag(tag, b == nil, "spiceport")
-	case *ChardevQemuVDAgentWrapper:
+	case *ChardevQEMUVDAgent:
 		tag = e.Tag(tag, b == nil, "qemu-vdagent")
-	case *ChardevDBusWrapper:
+	case *ChardevDBus:
 		tag = e.Tag(tag, b == nil, "dbus")
-	case *ChardevVCWrapper:
+	case *ChardevVC:
 		tag = e.Tag(tag, b == nil, "vc")
-	case *ChardevRingbufWrapper:
+	case *ChardevRingbuf:
 		tag = e.Tag(tag, b == nil, "ringbuf", "memory")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
 	}
+	switch b := v.Branch.(type) {
+	case *RawBranch:
+		v.Branch.EncodeMembers(e)
+	case *ChardevFile, *ChardevHostdev, *ChardevSocket, *ChardevUDP, *ChardevPTY, *ChardevCommon, *ChardevMux, *ChardevHub, *ChardevStdio, *ChardevSPICEChannel, *ChardevSPICEPort, *ChardevQEMUVDAgent, *ChardevDBus, *ChardevVC, *ChardevRingbuf:
+		e.Name("data").Object(b)
+	}
+}
+
+func (v *ChardevBackend) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = ChardevBackendKind(d.Enum())
+		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *ChardevFile:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevHostdev:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevSocket:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevUDP:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevPTY:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevCommon:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevMux:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevHub:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevStdio:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevSPICEChannel:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevSPICEPort:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevQEMUVDAgent:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevDBus:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevVC:
+			d.Unmarshal(b)
+			return 2
+		case *ChardevRingbuf:
+			d.Unmarshal(b)
+			return 2
+		}
+	}
+	return 0
+}
+
+func (*ChardevBackend) Discriminator() string {
+	return "type"
+}
+
+func (v *ChardevBackend) UnmarshalBranch() any {
+	switch v.Type {
+	case ChardevBackendKindFile:
+		v.Branch = new(ChardevFile)
+		return nil
+	case ChardevBackendKindSerial, ChardevBackendKindParallel, ChardevBackendKindPipe:
+		v.Branch = new(ChardevHostdev)
+		return nil
+	case ChardevBackendKindSocket:
+		v.Branch = new(ChardevSocket)
+		return nil
+	case ChardevBackendKindUDP:
+		v.Branch = new(ChardevUDP)
+		return nil
+	case ChardevBackendKindPTY:
+		v.Branch = new(ChardevPTY)
+		return nil
+	case ChardevBackendKindNull, ChardevBackendKindMsmouse, ChardevBackendKindWctablet, ChardevBackendKindBraille, ChardevBackendKindTestdev, ChardevBackendKindConsole:
+		v.Branch = new(ChardevCommon)
+		return nil
+	case ChardevBackendKindMux:
+		v.Branch = new(ChardevMux)
+		return nil
+	case ChardevBackendKindHub:
+		v.Branch = new(ChardevHub)
+		return nil
+	case ChardevBackendKindStdio:
+		v.Branch = new(ChardevStdio)
+		return nil
+	case ChardevBackendKindSPICEVMC:
+		v.Branch = new(ChardevSPICEChannel)
+		return nil
+	case ChardevBackendKindSPICEPort:
+		v.Branch = new(ChardevSPICEPort)
+		return nil
+	case ChardevBackendKindQEMUVDAgent:
+		v.Branch = new(ChardevQEMUVDAgent)
+		return nil
+	case ChardevBackendKindDBus:
+		v.Branch = new(ChardevDBus)
+		return nil
+	case ChardevBackendKindVC:
+		v.Branch = new(ChardevVC)
+		return nil
+	case ChardevBackendKindRingbuf, ChardevBackendKindMemory:
+		v.Branch = new(ChardevRingbuf)
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
 }
 
 func (v ChardevBackend) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *ChardevBackend) UnmarshalJSON(text []byte) error {
+	*v = ChardevBackend{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v ChardevBackend) String() string {
@@ -967,7 +1033,7 @@ type ChardevReturn struct {
 func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pty":
-		v.PTY = new(d.String())
+		d.OptString(&v.PTY)
 		return 1
 	}
 	return 0
@@ -975,21 +1041,13 @@ func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // ChardevAdd executes chardev-add and returns [ChardevReturn]. See char.json. Since QEMU 1.4.
 type ChardevAdd struct {
-	ID      string
-	Backend ChardevBackend
+	ID      string         `json:"id"`
+	Backend ChardevBackend `json:"backend"`
 }
 
 func (r *ChardevAdd) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 	e.Name("backend").Object(&r.Backend)
-}
-
-func (r ChardevAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChardevAdd) String() string {
-	return qmp.Format(&r)
 }
 
 func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ChardevReturn, error) {
@@ -1003,21 +1061,13 @@ func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 // ChardevChange executes chardev-change and returns [ChardevReturn]. See char.json. Since QEMU
 // 2.10.
 type ChardevChange struct {
-	ID      string
-	Backend ChardevBackend
+	ID      string         `json:"id"`
+	Backend ChardevBackend `json:"backend"`
 }
 
 func (r *ChardevChange) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 	e.Name("backend").Object(&r.Backend)
-}
-
-func (r ChardevChange) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChardevChange) String() string {
-	return qmp.Format(&r)
 }
 
 func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ChardevReturn, error) {
@@ -1030,19 +1080,11 @@ func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 
 // ChardevRemove executes chardev-remove. See char.json. Since QEMU 1.4.
 type ChardevRemove struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *ChardevRemove) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r ChardevRemove) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChardevRemove) String() string {
-	return qmp.Format(&r)
 }
 
 func (r ChardevRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1051,19 +1093,11 @@ func (r ChardevRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 
 // ChardevSendBreak executes chardev-send-break. See char.json. Since QEMU 2.10.
 type ChardevSendBreak struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *ChardevSendBreak) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r ChardevSendBreak) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ChardevSendBreak) String() string {
-	return qmp.Format(&r)
 }
 
 func (r ChardevSendBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1098,6 +1132,6 @@ type ChardevDBusEncoding string
 
 // The values of ChardevDBusEncoding.
 const (
-	ChardevDBusEncodingCp437 ChardevDBusEncoding = "cp437"
+	ChardevDBusEncodingCP437 ChardevDBusEncoding = "cp437"
 	ChardevDBusEncodingUTF8  ChardevDBusEncoding = "utf8"
 )

@@ -7,13 +7,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// IoOperationType is an enum of common.json. Since QEMU 2.1.
-type IoOperationType string
+// IOOperationType is the enum IoOperationType of common.json. Since QEMU 2.1.
+type IOOperationType string
 
-// The values of IoOperationType.
+// The values of IOOperationType.
 const (
-	IoOperationTypeRead  IoOperationType = "read"
-	IoOperationTypeWrite IoOperationType = "write"
+	IOOperationTypeRead  IOOperationType = "read"
+	IOOperationTypeWrite IOOperationType = "write"
 )
 
 // OnOffAuto is an enum of common.json. Since QEMU 2.2.
@@ -38,40 +38,49 @@ const (
 
 // StrOrNull is an alternate of common.json. Exactly one of its fields is set. Since QEMU 2.10.
 type StrOrNull struct {
-	S *string   `json:",omitzero"`
-	N *qmp.Null `json:",omitzero"`
+	S *string
+	N *qmp.Null
+	// A value of any other kind, as JSON.
+	Other qmp.RawJSON
 }
 
 func (v *StrOrNull) EncodeValue(e *wire.Encoder) {
 	switch {
-	case v.S != nil && v.N == nil:
+	case v.S != nil && v.N == nil && v.Other == nil:
 		e.String(*v.S)
-	case v.N != nil && v.S == nil:
+	case v.N != nil && v.S == nil && v.Other == nil:
 		e.Null()
+	case v.Other != nil && v.S == nil && v.N == nil:
+		e.Raw(v.Other)
 	default:
-		e.Fail("exactly one of S, N must be set")
+		e.Fail("exactly one of S, N, Other must be set")
 	}
-}
-
-func (v StrOrNull) MarshalJSON() ([]byte, error) {
-	return qmp.MarshalValue(&v)
-}
-
-func (v StrOrNull) String() string {
-	return qmp.FormatValue(&v)
 }
 
 func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
 	*v = StrOrNull{}
 	switch d.Kind() {
 	case wire.KindString:
-		v.S = new(d.String())
+		d.OptString(&v.S)
 	case wire.KindNull:
 		d.Null()
 		v.N = new(qmp.Null)
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
+}
+
+func (v StrOrNull) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *StrOrNull) UnmarshalJSON(text []byte) error {
+	*v = StrOrNull{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v StrOrNull) String() string {
+	return qmp.Format(&v)
 }
 
 // OffAutoPCIBAR is an enum of common.json. Since QEMU 2.12.
@@ -81,12 +90,12 @@ type OffAutoPCIBAR string
 const (
 	OffAutoPCIBAROff  OffAutoPCIBAR = "off"
 	OffAutoPCIBARAuto OffAutoPCIBAR = "auto"
-	OffAutoPCIBARBar0 OffAutoPCIBAR = "bar0"
-	OffAutoPCIBARBar1 OffAutoPCIBAR = "bar1"
-	OffAutoPCIBARBar2 OffAutoPCIBAR = "bar2"
-	OffAutoPCIBARBar3 OffAutoPCIBAR = "bar3"
-	OffAutoPCIBARBar4 OffAutoPCIBAR = "bar4"
-	OffAutoPCIBARBar5 OffAutoPCIBAR = "bar5"
+	OffAutoPCIBARBAR0 OffAutoPCIBAR = "bar0"
+	OffAutoPCIBARBAR1 OffAutoPCIBAR = "bar1"
+	OffAutoPCIBARBAR2 OffAutoPCIBAR = "bar2"
+	OffAutoPCIBARBAR3 OffAutoPCIBAR = "bar3"
+	OffAutoPCIBARBAR4 OffAutoPCIBAR = "bar4"
+	OffAutoPCIBARBAR5 OffAutoPCIBAR = "bar5"
 )
 
 // PCIELinkSpeed is an enum of common.json. Since QEMU 4.0.
@@ -127,14 +136,14 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetFilterDirection is an enum of common.json. Since QEMU 2.5.
-type NetFilterDirection string
+// NetfilterDirection is the enum NetFilterDirection of common.json. Since QEMU 2.5.
+type NetfilterDirection string
 
-// The values of NetFilterDirection.
+// The values of NetfilterDirection.
 const (
-	NetFilterDirectionAll NetFilterDirection = "all"
-	NetFilterDirectionRx  NetFilterDirection = "rx"
-	NetFilterDirectionTx  NetFilterDirection = "tx"
+	NetfilterDirectionAll NetfilterDirection = "all"
+	NetfilterDirectionRx  NetfilterDirection = "rx"
+	NetfilterDirectionTx  NetfilterDirection = "tx"
 )
 
 // GrabToggleKeys is an enum of common.json. Since QEMU 4.0.
@@ -150,8 +159,8 @@ const (
 	GrabToggleKeysCtrlScrolllock GrabToggleKeys = "ctrl-scrolllock"
 )
 
-// HumanReadableText is a struct of common.json. [XAccelStats], [XQueryIRQ], [XQueryJit],
-// [XQueryNUMA], [XQueryRamblock], [XQueryRoms], [XQueryUSB] and [XQueryInterruptControllers]
+// HumanReadableText is a struct of common.json. [XAccelStats], [XQueryIRQ], [XQueryJIT],
+// [XQueryNUMA], [XQueryRAMBlock], [XQueryROMs], [XQueryUSB] and [XQueryInterruptControllers]
 // return it. Since QEMU 6.2.
 type HumanReadableText struct {
 	HumanReadableText string `json:"human-readable-text"`

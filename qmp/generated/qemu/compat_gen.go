@@ -23,8 +23,8 @@ const (
 
 // CompatPolicy is a struct of compat.json. Since QEMU 6.0.
 type CompatPolicy struct {
-	DeprecatedInput  *CompatPolicyInput
-	DeprecatedOutput *CompatPolicyOutput
-	UnstableInput    *CompatPolicyInput
-	UnstableOutput   *CompatPolicyOutput
+	DeprecatedInput  *CompatPolicyInput  `json:"deprecated-input,omitzero"`
+	DeprecatedOutput *CompatPolicyOutput `json:"deprecated-output,omitzero"`
+	UnstableInput    *CompatPolicyInput  `json:"unstable-input,omitzero"`
+	UnstableOutput   *CompatPolicyOutput `json:"unstable-output,omitzero"`
 }

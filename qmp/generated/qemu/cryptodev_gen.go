@@ -25,8 +25,8 @@ const (
 	QCryptodevBackendServiceTypeCipher   QCryptodevBackendServiceType = "cipher"
 	QCryptodevBackendServiceTypeHash     QCryptodevBackendServiceType = "hash"
 	QCryptodevBackendServiceTypeMAC      QCryptodevBackendServiceType = "mac"
-	QCryptodevBackendServiceTypeAead     QCryptodevBackendServiceType = "aead"
-	QCryptodevBackendServiceTypeAkcipher QCryptodevBackendServiceType = "akcipher"
+	QCryptodevBackendServiceTypeAEAD     QCryptodevBackendServiceType = "aead"
+	QCryptodevBackendServiceTypeAkCipher QCryptodevBackendServiceType = "akcipher"
 )
 
 // QCryptodevBackendType is an enum of cryptodev.json. Since QEMU 8.0.
@@ -36,13 +36,18 @@ type QCryptodevBackendType string
 const (
 	QCryptodevBackendTypeBuiltin   QCryptodevBackendType = "builtin"
 	QCryptodevBackendTypeVhostUser QCryptodevBackendType = "vhost-user"
-	QCryptodevBackendTypeLkcf      QCryptodevBackendType = "lkcf"
+	QCryptodevBackendTypeLKCF      QCryptodevBackendType = "lkcf"
 )
 
 // QCryptodevBackendClient is a struct of cryptodev.json. Since QEMU 8.0.
 type QCryptodevBackendClient struct {
 	Queue uint32                `json:"queue"`
 	Type  QCryptodevBackendType `json:"type"`
+}
+
+func (v *QCryptodevBackendClient) MarshalMembers(e *wire.Encoder) {
+	e.Name("queue").Uint(uint64(v.Queue))
+	e.Name("type").String(string(v.Type))
 }
 
 func (v *QCryptodevBackendClient) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -62,6 +67,20 @@ type QCryptodevInfo struct {
 	ID      string                         `json:"id"`
 	Service []QCryptodevBackendServiceType `json:"service"`
 	Client  []QCryptodevBackendClient      `json:"client"`
+}
+
+func (v *QCryptodevInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("id").String(v.ID)
+	e.Name("service").BeginArray()
+	for i := range v.Service {
+		e.Elem().String(string(v.Service[i]))
+	}
+	e.EndArray()
+	e.Name("client").BeginArray()
+	for i := range v.Client {
+		e.Elem().Marshal(&v.Client[i])
+	}
+	e.EndArray()
 }
 
 func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -84,6 +103,19 @@ func (v *QCryptodevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 3
 	}
 	return 0
+}
+
+func (v QCryptodevInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *QCryptodevInfo) UnmarshalJSON(text []byte) error {
+	*v = QCryptodevInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptodevInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryCryptodev executes query-cryptodev and returns a list of [QCryptodevInfo]. See

@@ -8,54 +8,54 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// CxlEventLog is an enum of cxl.json. Since QEMU 8.1.
-type CxlEventLog string
+// CXLEventLog is the enum CxlEventLog of cxl.json. Since QEMU 8.1.
+type CXLEventLog string
 
-// The values of CxlEventLog.
+// The values of CXLEventLog.
 const (
-	CxlEventLogInformational CxlEventLog = "informational"
-	CxlEventLogWarning       CxlEventLog = "warning"
-	CxlEventLogFailure       CxlEventLog = "failure"
-	CxlEventLogFatal         CxlEventLog = "fatal"
+	CXLEventLogInformational CXLEventLog = "informational"
+	CXLEventLogWarning       CXLEventLog = "warning"
+	CXLEventLogFailure       CXLEventLog = "failure"
+	CXLEventLogFatal         CXLEventLog = "fatal"
 )
 
 // CXLInjectGeneralMediaEvent executes cxl-inject-general-media-event. See cxl.json. Since QEMU
 // 8.1.
 type CXLInjectGeneralMediaEvent struct {
-	Path            string
-	Log             CxlEventLog
-	Flags           uint8
-	Dpa             uint64
-	Descriptor      uint8
-	Type            uint8
-	TransactionType uint8
-	Channel         *uint8
-	Rank            *uint8
-	Device          *uint32
-	ComponentID     *string
+	Path            string      `json:"path"`
+	Log             CXLEventLog `json:"log"`
+	Flags           uint8       `json:"flags"`
+	DPA             uint64      `json:"dpa"`
+	Descriptor      uint8       `json:"descriptor"`
+	Type            uint8       `json:"type"`
+	TransactionType uint8       `json:"transaction-type"`
+	Channel         *uint8      `json:"channel,omitzero"`
+	Rank            *uint8      `json:"rank,omitzero"`
+	Device          *uint32     `json:"device,omitzero"`
+	ComponentID     *string     `json:"component-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpClass *int64
+	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpSubclass *int64
+	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
 	// Seen first in QEMU 11.1.
-	LdID *int64
+	LDID *int64 `json:"ld-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	HeadID *int64
+	HeadID *int64 `json:"head-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool
+	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
 	// Seen first in QEMU 11.1.
-	CmeEvFlags *int64
+	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
 	// Seen first in QEMU 11.1.
-	CmeCount *int64
+	CMECount *int64 `json:"cme-count,omitzero"`
 	// Seen first in QEMU 11.1.
-	SubType *int64
+	SubType *int64 `json:"sub-type,omitzero"`
 }
 
 func (r *CXLInjectGeneralMediaEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("log").String(string(r.Log))
 	e.Name("flags").Uint(uint64(r.Flags))
-	e.Name("dpa").Uint(r.Dpa)
+	e.Name("dpa").Uint(r.DPA)
 	e.Name("descriptor").Uint(uint64(r.Descriptor))
 	e.Name("type").Uint(uint64(r.Type))
 	e.Name("transaction-type").Uint(uint64(r.TransactionType))
@@ -71,70 +71,62 @@ func (r *CXLInjectGeneralMediaEvent) EncodeMembers(e *wire.Encoder) {
 	e.OptString("component-id", r.ComponentID)
 	e.OptInt("maint-op-class", r.MaintOpClass)
 	e.OptInt("maint-op-subclass", r.MaintOpSubclass)
-	e.OptInt("ld-id", r.LdID)
+	e.OptInt("ld-id", r.LDID)
 	e.OptInt("head-id", r.HeadID)
-	e.OptBool("is-comp-id-pldm", r.IsCompIDPldm)
-	e.OptInt("cme-ev-flags", r.CmeEvFlags)
-	e.OptInt("cme-count", r.CmeCount)
+	e.OptBool("is-comp-id-pldm", r.IsCompIDPLDM)
+	e.OptInt("cme-ev-flags", r.CMEEvFlags)
+	e.OptInt("cme-count", r.CMECount)
 	e.OptInt("sub-type", r.SubType)
-}
-
-func (r CXLInjectGeneralMediaEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectGeneralMediaEvent) String() string {
-	return qmp.Format(&r)
 }
 
 func (r CXLInjectGeneralMediaEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-general-media-event", Args: &r}, opts)
 }
 
-// CXLInjectDramEvent executes cxl-inject-dram-event. See cxl.json. Since QEMU 8.1.
-type CXLInjectDramEvent struct {
-	Path            string
-	Log             CxlEventLog
-	Flags           uint8
-	Dpa             uint64
-	Descriptor      uint8
-	Type            uint8
-	TransactionType uint8
-	Channel         *uint8
-	Rank            *uint8
-	NibbleMask      *uint32
-	BankGroup       *uint8
-	Bank            *uint8
-	Row             *uint32
-	Column          *uint16
-	CorrectionMask  []uint64
+// CXLInjectDRAMEvent executes cxl-inject-dram-event. See cxl.json. Since QEMU 8.1.
+type CXLInjectDRAMEvent struct {
+	Path            string      `json:"path"`
+	Log             CXLEventLog `json:"log"`
+	Flags           uint8       `json:"flags"`
+	DPA             uint64      `json:"dpa"`
+	Descriptor      uint8       `json:"descriptor"`
+	Type            uint8       `json:"type"`
+	TransactionType uint8       `json:"transaction-type"`
+	Channel         *uint8      `json:"channel,omitzero"`
+	Rank            *uint8      `json:"rank,omitzero"`
+	NibbleMask      *uint32     `json:"nibble-mask,omitzero"`
+	BankGroup       *uint8      `json:"bank-group,omitzero"`
+	Bank            *uint8      `json:"bank,omitzero"`
+	Row             *uint32     `json:"row,omitzero"`
+	Column          *uint16     `json:"column,omitzero"`
+	CorrectionMask  []uint64    `json:"correction-mask,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpClass *int64
+	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpSubclass *int64
+	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
 	// Seen first in QEMU 11.1.
-	LdID *int64
+	LDID *int64 `json:"ld-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	HeadID *int64
+	HeadID *int64 `json:"head-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	ComponentID *string
+	ComponentID *string `json:"component-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool
+	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
 	// Seen first in QEMU 11.1.
-	SubChannel *int64
+	SubChannel *int64 `json:"sub-channel,omitzero"`
 	// Seen first in QEMU 11.1.
-	CmeEvFlags *int64
+	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
 	// Seen first in QEMU 11.1.
-	CvmeCount *int64
+	CVMECount *int64 `json:"cvme-count,omitzero"`
 	// Seen first in QEMU 11.1.
-	SubType *int64
+	SubType *int64 `json:"sub-type,omitzero"`
 }
 
-func (r *CXLInjectDramEvent) EncodeMembers(e *wire.Encoder) {
+func (r *CXLInjectDRAMEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("log").String(string(r.Log))
 	e.Name("flags").Uint(uint64(r.Flags))
-	e.Name("dpa").Uint(r.Dpa)
+	e.Name("dpa").Uint(r.DPA)
 	e.Name("descriptor").Uint(uint64(r.Descriptor))
 	e.Name("type").Uint(uint64(r.Type))
 	e.Name("transaction-type").Uint(uint64(r.TransactionType))
@@ -168,57 +160,49 @@ func (r *CXLInjectDramEvent) EncodeMembers(e *wire.Encoder) {
 	}
 	e.OptInt("maint-op-class", r.MaintOpClass)
 	e.OptInt("maint-op-subclass", r.MaintOpSubclass)
-	e.OptInt("ld-id", r.LdID)
+	e.OptInt("ld-id", r.LDID)
 	e.OptInt("head-id", r.HeadID)
 	e.OptString("component-id", r.ComponentID)
-	e.OptBool("is-comp-id-pldm", r.IsCompIDPldm)
+	e.OptBool("is-comp-id-pldm", r.IsCompIDPLDM)
 	e.OptInt("sub-channel", r.SubChannel)
-	e.OptInt("cme-ev-flags", r.CmeEvFlags)
-	e.OptInt("cvme-count", r.CvmeCount)
+	e.OptInt("cme-ev-flags", r.CMEEvFlags)
+	e.OptInt("cvme-count", r.CVMECount)
 	e.OptInt("sub-type", r.SubType)
 }
 
-func (r CXLInjectDramEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectDramEvent) String() string {
-	return qmp.Format(&r)
-}
-
-func (r CXLInjectDramEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r CXLInjectDRAMEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-dram-event", Args: &r}, opts)
 }
 
 // CXLInjectMemoryModuleEvent executes cxl-inject-memory-module-event. See cxl.json. Since QEMU
 // 8.1.
 type CXLInjectMemoryModuleEvent struct {
-	Path                          string
-	Log                           CxlEventLog
-	Flags                         uint8
-	Type                          uint8
-	HealthStatus                  uint8
-	MediaStatus                   uint8
-	AdditionalStatus              uint8
-	LifeUsed                      uint8
-	Temperature                   int16
-	DirtyShutdownCount            uint32
-	CorrectedVolatileErrorCount   uint32
-	CorrectedPersistentErrorCount uint32
+	Path                          string      `json:"path"`
+	Log                           CXLEventLog `json:"log"`
+	Flags                         uint8       `json:"flags"`
+	Type                          uint8       `json:"type"`
+	HealthStatus                  uint8       `json:"health-status"`
+	MediaStatus                   uint8       `json:"media-status"`
+	AdditionalStatus              uint8       `json:"additional-status"`
+	LifeUsed                      uint8       `json:"life-used"`
+	Temperature                   int16       `json:"temperature"`
+	DirtyShutdownCount            uint32      `json:"dirty-shutdown-count"`
+	CorrectedVolatileErrorCount   uint32      `json:"corrected-volatile-error-count"`
+	CorrectedPersistentErrorCount uint32      `json:"corrected-persistent-error-count"`
 	// Seen first in QEMU 11.1.
-	MaintOpClass *int64
+	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
 	// Seen first in QEMU 11.1.
-	MaintOpSubclass *int64
+	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
 	// Seen first in QEMU 11.1.
-	LdID *int64
+	LDID *int64 `json:"ld-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	HeadID *int64
+	HeadID *int64 `json:"head-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	ComponentID *string
+	ComponentID *string `json:"component-id,omitzero"`
 	// Seen first in QEMU 11.1.
-	IsCompIDPldm *bool
+	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
 	// Seen first in QEMU 11.1.
-	SubType *int64
+	SubType *int64 `json:"sub-type,omitzero"`
 }
 
 func (r *CXLInjectMemoryModuleEvent) EncodeMembers(e *wire.Encoder) {
@@ -236,19 +220,11 @@ func (r *CXLInjectMemoryModuleEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("corrected-persistent-error-count").Uint(uint64(r.CorrectedPersistentErrorCount))
 	e.OptInt("maint-op-class", r.MaintOpClass)
 	e.OptInt("maint-op-subclass", r.MaintOpSubclass)
-	e.OptInt("ld-id", r.LdID)
+	e.OptInt("ld-id", r.LDID)
 	e.OptInt("head-id", r.HeadID)
 	e.OptString("component-id", r.ComponentID)
-	e.OptBool("is-comp-id-pldm", r.IsCompIDPldm)
+	e.OptBool("is-comp-id-pldm", r.IsCompIDPLDM)
 	e.OptInt("sub-type", r.SubType)
-}
-
-func (r CXLInjectMemoryModuleEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectMemoryModuleEvent) String() string {
-	return qmp.Format(&r)
 }
 
 func (r CXLInjectMemoryModuleEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -257,9 +233,9 @@ func (r CXLInjectMemoryModuleEvent) Do(ctx context.Context, x qmp.Executor, opts
 
 // CXLInjectPoison executes cxl-inject-poison. See cxl.json. Since QEMU 8.1.
 type CXLInjectPoison struct {
-	Path   string
-	Start  uint64
-	Length uint64
+	Path   string `json:"path"`
+	Start  uint64 `json:"start"`
+	Length uint64 `json:"length"`
 }
 
 func (r *CXLInjectPoison) EncodeMembers(e *wire.Encoder) {
@@ -268,44 +244,36 @@ func (r *CXLInjectPoison) EncodeMembers(e *wire.Encoder) {
 	e.Name("length").Uint(r.Length)
 }
 
-func (r CXLInjectPoison) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectPoison) String() string {
-	return qmp.Format(&r)
-}
-
 func (r CXLInjectPoison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-poison", Args: &r}, opts)
 }
 
-// CxlUncorErrorType is an enum of cxl.json. Since QEMU 8.0.
-type CxlUncorErrorType string
+// CXLUncorErrorType is the enum CxlUncorErrorType of cxl.json. Since QEMU 8.0.
+type CXLUncorErrorType string
 
-// The values of CxlUncorErrorType.
+// The values of CXLUncorErrorType.
 const (
-	CxlUncorErrorTypeCacheDataParity    CxlUncorErrorType = "cache-data-parity"
-	CxlUncorErrorTypeCacheAddressParity CxlUncorErrorType = "cache-address-parity"
-	CxlUncorErrorTypeCacheBeParity      CxlUncorErrorType = "cache-be-parity"
-	CxlUncorErrorTypeCacheDataEcc       CxlUncorErrorType = "cache-data-ecc"
-	CxlUncorErrorTypeMemDataParity      CxlUncorErrorType = "mem-data-parity"
-	CxlUncorErrorTypeMemAddressParity   CxlUncorErrorType = "mem-address-parity"
-	CxlUncorErrorTypeMemBeParity        CxlUncorErrorType = "mem-be-parity"
-	CxlUncorErrorTypeMemDataEcc         CxlUncorErrorType = "mem-data-ecc"
-	CxlUncorErrorTypeReinitThreshold    CxlUncorErrorType = "reinit-threshold"
-	CxlUncorErrorTypeRsvdEncoding       CxlUncorErrorType = "rsvd-encoding"
-	CxlUncorErrorTypePoisonReceived     CxlUncorErrorType = "poison-received"
-	CxlUncorErrorTypeReceiverOverflow   CxlUncorErrorType = "receiver-overflow"
-	CxlUncorErrorTypeInternal           CxlUncorErrorType = "internal"
-	CxlUncorErrorTypeCXLIDETx           CxlUncorErrorType = "cxl-ide-tx"
-	CxlUncorErrorTypeCXLIDERx           CxlUncorErrorType = "cxl-ide-rx"
+	CXLUncorErrorTypeCacheDataParity    CXLUncorErrorType = "cache-data-parity"
+	CXLUncorErrorTypeCacheAddressParity CXLUncorErrorType = "cache-address-parity"
+	CXLUncorErrorTypeCacheBEParity      CXLUncorErrorType = "cache-be-parity"
+	CXLUncorErrorTypeCacheDataECC       CXLUncorErrorType = "cache-data-ecc"
+	CXLUncorErrorTypeMemDataParity      CXLUncorErrorType = "mem-data-parity"
+	CXLUncorErrorTypeMemAddressParity   CXLUncorErrorType = "mem-address-parity"
+	CXLUncorErrorTypeMemBEParity        CXLUncorErrorType = "mem-be-parity"
+	CXLUncorErrorTypeMemDataECC         CXLUncorErrorType = "mem-data-ecc"
+	CXLUncorErrorTypeReinitThreshold    CXLUncorErrorType = "reinit-threshold"
+	CXLUncorErrorTypeRsvdEncoding       CXLUncorErrorType = "rsvd-encoding"
+	CXLUncorErrorTypePoisonReceived     CXLUncorErrorType = "poison-received"
+	CXLUncorErrorTypeReceiverOverflow   CXLUncorErrorType = "receiver-overflow"
+	CXLUncorErrorTypeInternal           CXLUncorErrorType = "internal"
+	CXLUncorErrorTypeCXLIDETx           CXLUncorErrorType = "cxl-ide-tx"
+	CXLUncorErrorTypeCXLIDERx           CXLUncorErrorType = "cxl-ide-rx"
 )
 
 // CXLUncorErrorRecord is a struct of cxl.json. Since QEMU 8.0.
 type CXLUncorErrorRecord struct {
-	Type   CxlUncorErrorType
-	Header []uint32
+	Type   CXLUncorErrorType `json:"type"`
+	Header []uint32          `json:"header"`
 }
 
 func (v *CXLUncorErrorRecord) EncodeMembers(e *wire.Encoder) {
@@ -317,8 +285,28 @@ func (v *CXLUncorErrorRecord) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (v *CXLUncorErrorRecord) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = CXLUncorErrorType(d.Enum())
+		return 1
+	case "header":
+		v.Header = make([]uint32, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Header = append(v.Header, d.Uint32())
+		}
+		return 2
+	}
+	return 0
+}
+
 func (v CXLUncorErrorRecord) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *CXLUncorErrorRecord) UnmarshalJSON(text []byte) error {
+	*v = CXLUncorErrorRecord{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v CXLUncorErrorRecord) String() string {
@@ -328,8 +316,8 @@ func (v CXLUncorErrorRecord) String() string {
 // CXLInjectUncorrectableErrors executes cxl-inject-uncorrectable-errors. See cxl.json. Since
 // QEMU 8.0.
 type CXLInjectUncorrectableErrors struct {
-	Path   string
-	Errors []CXLUncorErrorRecord
+	Path   string                `json:"path"`
+	Errors []CXLUncorErrorRecord `json:"errors"`
 }
 
 func (r *CXLInjectUncorrectableErrors) EncodeMembers(e *wire.Encoder) {
@@ -341,8 +329,29 @@ func (r *CXLInjectUncorrectableErrors) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *CXLInjectUncorrectableErrors) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		r.Path = d.String()
+		return 1
+	case "errors":
+		r.Errors = make([]CXLUncorErrorRecord, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Errors = append(r.Errors, CXLUncorErrorRecord{})
+			d.Unmarshal(&r.Errors[len(r.Errors)-1])
+		}
+		return 2
+	}
+	return 0
+}
+
 func (r CXLInjectUncorrectableErrors) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *CXLInjectUncorrectableErrors) UnmarshalJSON(text []byte) error {
+	*r = CXLInjectUncorrectableErrors{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r CXLInjectUncorrectableErrors) String() string {
@@ -353,25 +362,25 @@ func (r CXLInjectUncorrectableErrors) Do(ctx context.Context, x qmp.Executor, op
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-uncorrectable-errors", Args: &r}, opts)
 }
 
-// CxlCorErrorType is an enum of cxl.json. Since QEMU 8.0.
-type CxlCorErrorType string
+// CXLCorErrorType is the enum CxlCorErrorType of cxl.json. Since QEMU 8.0.
+type CXLCorErrorType string
 
-// The values of CxlCorErrorType.
+// The values of CXLCorErrorType.
 const (
-	CxlCorErrorTypeCacheDataEcc        CxlCorErrorType = "cache-data-ecc"
-	CxlCorErrorTypeMemDataEcc          CxlCorErrorType = "mem-data-ecc"
-	CxlCorErrorTypeCrcThreshold        CxlCorErrorType = "crc-threshold"
-	CxlCorErrorTypeRetryThreshold      CxlCorErrorType = "retry-threshold"
-	CxlCorErrorTypeCachePoisonReceived CxlCorErrorType = "cache-poison-received"
-	CxlCorErrorTypeMemPoisonReceived   CxlCorErrorType = "mem-poison-received"
-	CxlCorErrorTypePhysical            CxlCorErrorType = "physical"
+	CXLCorErrorTypeCacheDataECC        CXLCorErrorType = "cache-data-ecc"
+	CXLCorErrorTypeMemDataECC          CXLCorErrorType = "mem-data-ecc"
+	CXLCorErrorTypeCRCThreshold        CXLCorErrorType = "crc-threshold"
+	CXLCorErrorTypeRetryThreshold      CXLCorErrorType = "retry-threshold"
+	CXLCorErrorTypeCachePoisonReceived CXLCorErrorType = "cache-poison-received"
+	CXLCorErrorTypeMemPoisonReceived   CXLCorErrorType = "mem-poison-received"
+	CXLCorErrorTypePhysical            CXLCorErrorType = "physical"
 )
 
 // CXLInjectCorrectableError executes cxl-inject-correctable-error. See cxl.json. Since QEMU
 // 8.0.
 type CXLInjectCorrectableError struct {
-	Path string
-	Type CxlCorErrorType
+	Path string          `json:"path"`
+	Type CXLCorErrorType `json:"type"`
 }
 
 func (r *CXLInjectCorrectableError) EncodeMembers(e *wire.Encoder) {
@@ -379,58 +388,54 @@ func (r *CXLInjectCorrectableError) EncodeMembers(e *wire.Encoder) {
 	e.Name("type").String(string(r.Type))
 }
 
-func (r CXLInjectCorrectableError) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CXLInjectCorrectableError) String() string {
-	return qmp.Format(&r)
-}
-
 func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-correctable-error", Args: &r}, opts)
 }
 
-// CxlDynamicCapacityExtent is a struct of cxl.json. Since QEMU 9.1.
-type CxlDynamicCapacityExtent struct {
-	Offset uint64
-	Len    uint64
+// CXLDynamicCapacityExtent is the struct CxlDynamicCapacityExtent of cxl.json. Since QEMU 9.1.
+type CXLDynamicCapacityExtent struct {
+	Offset uint64 `json:"offset"`
+	Len    uint64 `json:"len"`
 }
 
-func (v *CxlDynamicCapacityExtent) EncodeMembers(e *wire.Encoder) {
+func (v *CXLDynamicCapacityExtent) EncodeMembers(e *wire.Encoder) {
 	e.Name("offset").Uint(v.Offset)
 	e.Name("len").Uint(v.Len)
 }
 
-func (v CxlDynamicCapacityExtent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *CXLDynamicCapacityExtent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "offset":
+		v.Offset = d.Uint64()
+		return 1
+	case "len":
+		v.Len = d.Uint64()
+		return 2
+	}
+	return 0
 }
 
-func (v CxlDynamicCapacityExtent) String() string {
-	return qmp.Format(&v)
-}
+// CXLExtentSelectionPolicy is the enum CxlExtentSelectionPolicy of cxl.json. Since QEMU 9.1.
+type CXLExtentSelectionPolicy string
 
-// CxlExtentSelectionPolicy is an enum of cxl.json. Since QEMU 9.1.
-type CxlExtentSelectionPolicy string
-
-// The values of CxlExtentSelectionPolicy.
+// The values of CXLExtentSelectionPolicy.
 const (
-	CxlExtentSelectionPolicyFree               CxlExtentSelectionPolicy = "free"
-	CxlExtentSelectionPolicyContiguous         CxlExtentSelectionPolicy = "contiguous"
-	CxlExtentSelectionPolicyPrescriptive       CxlExtentSelectionPolicy = "prescriptive"
-	CxlExtentSelectionPolicyEnableSharedAccess CxlExtentSelectionPolicy = "enable-shared-access"
+	CXLExtentSelectionPolicyFree               CXLExtentSelectionPolicy = "free"
+	CXLExtentSelectionPolicyContiguous         CXLExtentSelectionPolicy = "contiguous"
+	CXLExtentSelectionPolicyPrescriptive       CXLExtentSelectionPolicy = "prescriptive"
+	CXLExtentSelectionPolicyEnableSharedAccess CXLExtentSelectionPolicy = "enable-shared-access"
 )
 
 // CXLAddDynamicCapacity executes cxl-add-dynamic-capacity. See cxl.json. Since QEMU 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLAddDynamicCapacity struct {
-	Path            string
-	HostID          uint16
-	SelectionPolicy CxlExtentSelectionPolicy
-	Region          uint8
-	Tag             *string
-	Extents         []CxlDynamicCapacityExtent
+	Path            string                     `json:"path"`
+	HostID          uint16                     `json:"host-id"`
+	SelectionPolicy CXLExtentSelectionPolicy   `json:"selection-policy"`
+	Region          uint8                      `json:"region"`
+	Tag             *string                    `json:"tag,omitzero"`
+	Extents         []CXLDynamicCapacityExtent `json:"extents"`
 }
 
 func (r *CXLAddDynamicCapacity) EncodeMembers(e *wire.Encoder) {
@@ -446,8 +451,41 @@ func (r *CXLAddDynamicCapacity) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *CXLAddDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		r.Path = d.String()
+		return 1
+	case "host-id":
+		r.HostID = d.Uint16()
+		return 2
+	case "selection-policy":
+		r.SelectionPolicy = CXLExtentSelectionPolicy(d.Enum())
+		return 3
+	case "region":
+		r.Region = d.Uint8()
+		return 4
+	case "tag":
+		d.OptString(&r.Tag)
+		return 5
+	case "extents":
+		r.Extents = make([]CXLDynamicCapacityExtent, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Extents = append(r.Extents, CXLDynamicCapacityExtent{})
+			d.Unmarshal(&r.Extents[len(r.Extents)-1])
+		}
+		return 6
+	}
+	return 0
+}
+
 func (r CXLAddDynamicCapacity) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *CXLAddDynamicCapacity) UnmarshalJSON(text []byte) error {
+	*r = CXLAddDynamicCapacity{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r CXLAddDynamicCapacity) String() string {
@@ -458,13 +496,13 @@ func (r CXLAddDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-add-dynamic-capacity", Args: &r}, opts)
 }
 
-// CxlExtentRemovalPolicy is an enum of cxl.json. Since QEMU 9.1.
-type CxlExtentRemovalPolicy string
+// CXLExtentRemovalPolicy is the enum CxlExtentRemovalPolicy of cxl.json. Since QEMU 9.1.
+type CXLExtentRemovalPolicy string
 
-// The values of CxlExtentRemovalPolicy.
+// The values of CXLExtentRemovalPolicy.
 const (
-	CxlExtentRemovalPolicyTagBased     CxlExtentRemovalPolicy = "tag-based"
-	CxlExtentRemovalPolicyPrescriptive CxlExtentRemovalPolicy = "prescriptive"
+	CXLExtentRemovalPolicyTagBased     CXLExtentRemovalPolicy = "tag-based"
+	CXLExtentRemovalPolicyPrescriptive CXLExtentRemovalPolicy = "prescriptive"
 )
 
 // CXLReleaseDynamicCapacity executes cxl-release-dynamic-capacity. See cxl.json. Since QEMU
@@ -472,14 +510,14 @@ const (
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLReleaseDynamicCapacity struct {
-	Path              string
-	HostID            uint16
-	RemovalPolicy     CxlExtentRemovalPolicy
-	ForcedRemoval     *bool
-	SanitizeOnRelease *bool
-	Region            uint8
-	Tag               *string
-	Extents           []CxlDynamicCapacityExtent
+	Path              string                     `json:"path"`
+	HostID            uint16                     `json:"host-id"`
+	RemovalPolicy     CXLExtentRemovalPolicy     `json:"removal-policy"`
+	ForcedRemoval     *bool                      `json:"forced-removal,omitzero"`
+	SanitizeOnRelease *bool                      `json:"sanitize-on-release,omitzero"`
+	Region            uint8                      `json:"region"`
+	Tag               *string                    `json:"tag,omitzero"`
+	Extents           []CXLDynamicCapacityExtent `json:"extents"`
 }
 
 func (r *CXLReleaseDynamicCapacity) EncodeMembers(e *wire.Encoder) {
@@ -497,8 +535,47 @@ func (r *CXLReleaseDynamicCapacity) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *CXLReleaseDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		r.Path = d.String()
+		return 1
+	case "host-id":
+		r.HostID = d.Uint16()
+		return 2
+	case "removal-policy":
+		r.RemovalPolicy = CXLExtentRemovalPolicy(d.Enum())
+		return 3
+	case "forced-removal":
+		d.OptBool(&r.ForcedRemoval)
+		return 4
+	case "sanitize-on-release":
+		d.OptBool(&r.SanitizeOnRelease)
+		return 5
+	case "region":
+		r.Region = d.Uint8()
+		return 6
+	case "tag":
+		d.OptString(&r.Tag)
+		return 7
+	case "extents":
+		r.Extents = make([]CXLDynamicCapacityExtent, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Extents = append(r.Extents, CXLDynamicCapacityExtent{})
+			d.Unmarshal(&r.Extents[len(r.Extents)-1])
+		}
+		return 8
+	}
+	return 0
+}
+
 func (r CXLReleaseDynamicCapacity) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *CXLReleaseDynamicCapacity) UnmarshalJSON(text []byte) error {
+	*r = CXLReleaseDynamicCapacity{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r CXLReleaseDynamicCapacity) String() string {

@@ -13,12 +13,12 @@ type DumpGuestMemoryFormat string
 
 // The values of DumpGuestMemoryFormat.
 const (
-	DumpGuestMemoryFormatElf            DumpGuestMemoryFormat = "elf"
+	DumpGuestMemoryFormatELF            DumpGuestMemoryFormat = "elf"
 	DumpGuestMemoryFormatKdumpZlib      DumpGuestMemoryFormat = "kdump-zlib"
-	DumpGuestMemoryFormatKdumpLzo       DumpGuestMemoryFormat = "kdump-lzo"
+	DumpGuestMemoryFormatKdumpLZO       DumpGuestMemoryFormat = "kdump-lzo"
 	DumpGuestMemoryFormatKdumpSnappy    DumpGuestMemoryFormat = "kdump-snappy"
 	DumpGuestMemoryFormatKdumpRawZlib   DumpGuestMemoryFormat = "kdump-raw-zlib"
-	DumpGuestMemoryFormatKdumpRawLzo    DumpGuestMemoryFormat = "kdump-raw-lzo"
+	DumpGuestMemoryFormatKdumpRawLZO    DumpGuestMemoryFormat = "kdump-raw-lzo"
 	DumpGuestMemoryFormatKdumpRawSnappy DumpGuestMemoryFormat = "kdump-raw-snappy"
 	// Features: allowed-by-guest.
 	DumpGuestMemoryFormatWinDmp DumpGuestMemoryFormat = "win-dmp"
@@ -32,12 +32,12 @@ const (
 //   - [DumpCompletedEvent]: when the dump has ended, also if it failed
 //   - [ResumeEvent]: after that, if the guest was running
 type DumpGuestMemory struct {
-	Paging   bool
-	Protocol string
-	Detach   *bool
-	Begin    *int64
-	Length   *int64
-	Format   *DumpGuestMemoryFormat
+	Paging   bool                   `json:"paging"`
+	Protocol string                 `json:"protocol"`
+	Detach   *bool                  `json:"detach,omitzero"`
+	Begin    *int64                 `json:"begin,omitzero"`
+	Length   *int64                 `json:"length,omitzero"`
+	Format   *DumpGuestMemoryFormat `json:"format,omitzero"`
 }
 
 func (r *DumpGuestMemory) EncodeMembers(e *wire.Encoder) {
@@ -47,14 +47,6 @@ func (r *DumpGuestMemory) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("begin", r.Begin)
 	e.OptInt("length", r.Length)
 	e.OptString("format", (*string)(r.Format))
-}
-
-func (r DumpGuestMemory) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DumpGuestMemory) String() string {
-	return qmp.Format(&r)
 }
 
 func (r DumpGuestMemory) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -119,7 +111,7 @@ func (v *DumpCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Result)
 		return 1
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 2
 	}
 	return 0
@@ -136,6 +128,14 @@ type DumpGuestMemoryCapability struct {
 	Formats []DumpGuestMemoryFormat `json:"formats"`
 }
 
+func (v *DumpGuestMemoryCapability) MarshalMembers(e *wire.Encoder) {
+	e.Name("formats").BeginArray()
+	for i := range v.Formats {
+		e.Elem().String(string(v.Formats[i]))
+	}
+	e.EndArray()
+}
+
 func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "formats":
@@ -146,6 +146,19 @@ func (v *DumpGuestMemoryCapability) DecodeMember(d *wire.Decoder, name []byte) i
 		return 1
 	}
 	return 0
+}
+
+func (v DumpGuestMemoryCapability) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *DumpGuestMemoryCapability) UnmarshalJSON(text []byte) error {
+	*v = DumpGuestMemoryCapability{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DumpGuestMemoryCapability) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryDumpGuestMemoryCapability executes query-dump-guest-memory-capability and returns

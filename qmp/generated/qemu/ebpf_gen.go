@@ -8,14 +8,14 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// EbpfObject is a struct of ebpf.json. [RequestEBPF] returns it. Since QEMU 9.0.
+// EBPFObject is the struct EbpfObject of ebpf.json. [RequestEBPF] returns it. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
-type EbpfObject struct {
+type EBPFObject struct {
 	Object string `json:"object"`
 }
 
-func (v *EbpfObject) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *EBPFObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "object":
 		v.Object = d.String()
@@ -24,37 +24,29 @@ func (v *EbpfObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// EbpfProgramID is an enum of ebpf.json. Since QEMU 9.0.
+// EBPFProgramID is the enum EbpfProgramID of ebpf.json. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
-type EbpfProgramID string
+type EBPFProgramID string
 
-// The values of EbpfProgramID.
+// The values of EBPFProgramID.
 const (
-	EbpfProgramIDRss EbpfProgramID = "rss"
+	EBPFProgramIDRSS EBPFProgramID = "rss"
 )
 
-// RequestEBPF executes request-ebpf and returns [EbpfObject]. See ebpf.json. Since QEMU 9.0.
+// RequestEBPF executes request-ebpf and returns [EBPFObject]. See ebpf.json. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type RequestEBPF struct {
-	ID EbpfProgramID
+	ID EBPFProgramID `json:"id"`
 }
 
 func (r *RequestEBPF) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(string(r.ID))
 }
 
-func (r RequestEBPF) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r RequestEBPF) String() string {
-	return qmp.Format(&r)
-}
-
-func (r RequestEBPF) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (EbpfObject, error) {
-	var v EbpfObject
+func (r RequestEBPF) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (EBPFObject, error) {
+	var v EBPFObject
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "request-ebpf", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)

@@ -2,14 +2,14 @@
 
 package qemu
 
-// QapiErrorClass is an enum of error.json. Since QEMU 1.2.
-type QapiErrorClass string
+// QAPIErrorClass is the enum QapiErrorClass of error.json. Since QEMU 1.2.
+type QAPIErrorClass string
 
-// The values of QapiErrorClass.
+// The values of QAPIErrorClass.
 const (
-	QapiErrorClassGenericError    QapiErrorClass = "GenericError"
-	QapiErrorClassCommandNotFound QapiErrorClass = "CommandNotFound"
-	QapiErrorClassDeviceNotActive QapiErrorClass = "DeviceNotActive"
-	QapiErrorClassDeviceNotFound  QapiErrorClass = "DeviceNotFound"
-	QapiErrorClassKVMMissingCap   QapiErrorClass = "KVMMissingCap"
+	QAPIErrorClassGenericError    QAPIErrorClass = "GenericError"
+	QAPIErrorClassCommandNotFound QAPIErrorClass = "CommandNotFound"
+	QAPIErrorClassDeviceNotActive QAPIErrorClass = "DeviceNotActive"
+	QAPIErrorClassDeviceNotFound  QAPIErrorClass = "DeviceNotFound"
+	QAPIErrorClassKVMMissingCap   QAPIErrorClass = "KVMMissingCap"
 )

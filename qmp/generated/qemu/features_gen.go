@@ -8,9 +8,9 @@ const (
 	FeatureBlockdevSnapshotAllowWriteOnlyOverlay     = "blockdev-snapshot/$allow-write-only-overlay"
 	FeatureDeviceAddJSONCLI                          = "device_add/$json-cli"
 	FeatureDeviceAddJSONCLIHotplug                   = "device_add/$json-cli-hotplug"
-	FeatureHumanMonitorCommandSavevmMonitorNodes     = "human-monitor-command/$savevm-monitor-nodes"
+	FeatureHumanMonitorCommandSaveVMMonitorNodes     = "human-monitor-command/$savevm-monitor-nodes"
 	FeatureBlockdevOptionsFileDynamicAutoReadOnly    = "blockdev-add/arg-type/+file/$dynamic-auto-read-only"
-	FeatureBlockdevOptionsVirtioBlkVhostVdpaFdset    = "blockdev-add/arg-type/+virtio-blk-vhost-vdpa/$fdset"
+	FeatureBlockdevOptionsVirtioBlkVhostVDPAFDSet    = "blockdev-add/arg-type/+virtio-blk-vhost-vdpa/$fdset"
 	FeatureDumpGuestMemoryFormatWinDmpAllowedByGuest = "dump-guest-memory/arg-type/format/^win-dmp/$allowed-by-guest"
-	FeatureTdxGuestPropertiesConfidentialGuestReset  = "object-add/arg-type/+tdx-guest/$confidential-guest-reset"
+	FeatureTDXGuestPropertiesConfidentialGuestReset  = "object-add/arg-type/+tdx-guest/$confidential-guest-reset"
 )

@@ -46,7 +46,7 @@ type SchemaInfo struct {
 	Features []string       `json:"features,omitzero"`
 	// The branch that MetaType selects: *SchemaInfoBuiltin, *SchemaInfoEnum, *SchemaInfoArray,
 	// *SchemaInfoObject, *SchemaInfoAlternate, *SchemaInfoCommand, *SchemaInfoEvent or *RawBranch.
-	Branch SchemaInfoBranch `json:",omitzero"`
+	Branch SchemaInfoBranch
 }
 
 // SchemaInfoBranch is the branch of [SchemaInfo] that MetaType selects:
@@ -73,6 +73,40 @@ func (*SchemaInfoCommand) isSchemaInfoBranch()   {}
 func (*SchemaInfoEvent) isSchemaInfoBranch()     {}
 func (*RawBranch) isSchemaInfoBranch()           {}
 
+func (v *SchemaInfo) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.MetaType)
+	switch b := v.Branch.(type) {
+	case *SchemaInfoBuiltin:
+		tag = e.Tag(tag, b == nil, "builtin")
+	case *SchemaInfoEnum:
+		tag = e.Tag(tag, b == nil, "enum")
+	case *SchemaInfoArray:
+		tag = e.Tag(tag, b == nil, "array")
+	case *SchemaInfoObject:
+		tag = e.Tag(tag, b == nil, "object")
+	case *SchemaInfoAlternate:
+		tag = e.Tag(tag, b == nil, "alternate")
+	case *SchemaInfoCommand:
+		tag = e.Tag(tag, b == nil, "command")
+	case *SchemaInfoEvent:
+		tag = e.Tag(tag, b == nil, "event")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Name("name").String(v.Name)
+	e.Discriminator("meta-type", tag)
+	if v.Features != nil {
+		e.Name("features").BeginArray()
+		for i := range v.Features {
+			e.Elem().String(v.Features[i])
+		}
+		e.EndArray()
+	}
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
 func (v *SchemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
@@ -91,13 +125,11 @@ func (v *SchemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *SchemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.MetaType == "" && !end {
-		return nil, false
-	}
+func (*SchemaInfo) Discriminator() string {
+	return "meta-type"
+}
+
+func (v *SchemaInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.MetaType {
 	case SchemaMetaTypeBuiltin:
 		v.Branch = new(SchemaInfoBuiltin)
@@ -116,12 +148,29 @@ func (v *SchemaInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v SchemaInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *SchemaInfo) UnmarshalJSON(text []byte) error {
+	*v = SchemaInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SchemaInfo) String() string {
+	return qmp.Format(&v)
 }
 
 // SchemaInfoBuiltin is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoBuiltin struct {
 	JSONType JSONType `json:"json-type"`
+}
+
+func (v *SchemaInfoBuiltin) MarshalMembers(e *wire.Encoder) {
+	e.Name("json-type").String(string(v.JSONType))
 }
 
 func (v *SchemaInfoBuiltin) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -155,6 +204,21 @@ type SchemaInfoEnum struct {
 	Values []string `json:"values"`
 }
 
+func (v *SchemaInfoEnum) MarshalMembers(e *wire.Encoder) {
+	if v.Members != nil {
+		e.Name("members").BeginArray()
+		for i := range v.Members {
+			e.Elem().Marshal(&v.Members[i])
+		}
+		e.EndArray()
+	}
+	e.Name("values").BeginArray()
+	for i := range v.Values {
+		e.Elem().String(v.Values[i])
+	}
+	e.EndArray()
+}
+
 func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
@@ -174,10 +238,34 @@ func (v *SchemaInfoEnum) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v SchemaInfoEnum) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *SchemaInfoEnum) UnmarshalJSON(text []byte) error {
+	*v = SchemaInfoEnum{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SchemaInfoEnum) String() string {
+	return qmp.Format(&v)
+}
+
 // SchemaInfoEnumMember is a struct of introspect.json. Since QEMU 6.2.
 type SchemaInfoEnumMember struct {
 	Name     string   `json:"name"`
 	Features []string `json:"features,omitzero"`
+}
+
+func (v *SchemaInfoEnumMember) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	if v.Features != nil {
+		e.Name("features").BeginArray()
+		for i := range v.Features {
+			e.Elem().String(v.Features[i])
+		}
+		e.EndArray()
+	}
 }
 
 func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -200,6 +288,10 @@ type SchemaInfoArray struct {
 	ElementType string `json:"element-type"`
 }
 
+func (v *SchemaInfoArray) MarshalMembers(e *wire.Encoder) {
+	e.Name("element-type").String(v.ElementType)
+}
+
 func (v *SchemaInfoArray) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "element-type":
@@ -216,6 +308,22 @@ type SchemaInfoObject struct {
 	Variants []SchemaInfoObjectVariant `json:"variants,omitzero"`
 }
 
+func (v *SchemaInfoObject) MarshalMembers(e *wire.Encoder) {
+	e.Name("members").BeginArray()
+	for i := range v.Members {
+		e.Elem().Marshal(&v.Members[i])
+	}
+	e.EndArray()
+	e.OptString("tag", v.Tag)
+	if v.Variants != nil {
+		e.Name("variants").BeginArray()
+		for i := range v.Variants {
+			e.Elem().Marshal(&v.Variants[i])
+		}
+		e.EndArray()
+	}
+}
+
 func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
@@ -226,7 +334,7 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "tag":
-		v.Tag = new(d.String())
+		d.OptString(&v.Tag)
 		return 2
 	case "variants":
 		v.Variants = make([]SchemaInfoObjectVariant, 0, d.Room())
@@ -239,12 +347,40 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v SchemaInfoObject) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *SchemaInfoObject) UnmarshalJSON(text []byte) error {
+	*v = SchemaInfoObject{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SchemaInfoObject) String() string {
+	return qmp.Format(&v)
+}
+
 // SchemaInfoObjectMember is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoObjectMember struct {
 	Name     string      `json:"name"`
 	Type     string      `json:"type"`
 	Default  qmp.RawJSON `json:"default,omitzero"`
 	Features []string    `json:"features,omitzero"`
+}
+
+func (v *SchemaInfoObjectMember) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("type").String(v.Type)
+	if v.Default != nil {
+		e.Name("default").Raw(v.Default)
+	}
+	if v.Features != nil {
+		e.Name("features").BeginArray()
+		for i := range v.Features {
+			e.Elem().String(v.Features[i])
+		}
+		e.EndArray()
+	}
 }
 
 func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -274,6 +410,11 @@ type SchemaInfoObjectVariant struct {
 	Type string `json:"type"`
 }
 
+func (v *SchemaInfoObjectVariant) MarshalMembers(e *wire.Encoder) {
+	e.Name("case").String(v.Case)
+	e.Name("type").String(v.Type)
+}
+
 func (v *SchemaInfoObjectVariant) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "case":
@@ -291,6 +432,14 @@ type SchemaInfoAlternate struct {
 	Members []SchemaInfoAlternateMember `json:"members"`
 }
 
+func (v *SchemaInfoAlternate) MarshalMembers(e *wire.Encoder) {
+	e.Name("members").BeginArray()
+	for i := range v.Members {
+		e.Elem().Marshal(&v.Members[i])
+	}
+	e.EndArray()
+}
+
 func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "members":
@@ -304,9 +453,26 @@ func (v *SchemaInfoAlternate) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v SchemaInfoAlternate) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *SchemaInfoAlternate) UnmarshalJSON(text []byte) error {
+	*v = SchemaInfoAlternate{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SchemaInfoAlternate) String() string {
+	return qmp.Format(&v)
+}
+
 // SchemaInfoAlternateMember is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoAlternateMember struct {
 	Type string `json:"type"`
+}
+
+func (v *SchemaInfoAlternateMember) MarshalMembers(e *wire.Encoder) {
+	e.Name("type").String(v.Type)
 }
 
 func (v *SchemaInfoAlternateMember) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -325,6 +491,12 @@ type SchemaInfoCommand struct {
 	AllowOOB *bool  `json:"allow-oob,omitzero"`
 }
 
+func (v *SchemaInfoCommand) MarshalMembers(e *wire.Encoder) {
+	e.Name("arg-type").String(v.ArgType)
+	e.Name("ret-type").String(v.RetType)
+	e.OptBool("allow-oob", v.AllowOOB)
+}
+
 func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arg-type":
@@ -334,7 +506,7 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.RetType = d.String()
 		return 2
 	case "allow-oob":
-		v.AllowOOB = new(d.Bool())
+		d.OptBool(&v.AllowOOB)
 		return 3
 	}
 	return 0
@@ -343,6 +515,10 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 // SchemaInfoEvent is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoEvent struct {
 	ArgType string `json:"arg-type"`
+}
+
+func (v *SchemaInfoEvent) MarshalMembers(e *wire.Encoder) {
+	e.Name("arg-type").String(v.ArgType)
 }
 
 func (v *SchemaInfoEvent) DecodeMember(d *wire.Decoder, name []byte) int {

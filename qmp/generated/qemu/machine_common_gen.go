@@ -2,31 +2,36 @@
 
 package qemu
 
-// S390CpuEntitlement is an enum of machine-common.json. Since QEMU 8.2.
-type S390CpuEntitlement string
-
-// The values of S390CpuEntitlement.
-const (
-	S390CpuEntitlementAuto   S390CpuEntitlement = "auto"
-	S390CpuEntitlementLow    S390CpuEntitlement = "low"
-	S390CpuEntitlementMedium S390CpuEntitlement = "medium"
-	S390CpuEntitlementHigh   S390CpuEntitlement = "high"
+import (
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// CpuTopologyLevel is an enum of machine-common.json. Since QEMU 9.2.
-type CpuTopologyLevel string
+// S390CPUEntitlement is the enum S390CpuEntitlement of machine-common.json. Since QEMU 8.2.
+type S390CPUEntitlement string
 
-// The values of CpuTopologyLevel.
+// The values of S390CPUEntitlement.
 const (
-	CpuTopologyLevelThread  CpuTopologyLevel = "thread"
-	CpuTopologyLevelCore    CpuTopologyLevel = "core"
-	CpuTopologyLevelModule  CpuTopologyLevel = "module"
-	CpuTopologyLevelCluster CpuTopologyLevel = "cluster"
-	CpuTopologyLevelDie     CpuTopologyLevel = "die"
-	CpuTopologyLevelSocket  CpuTopologyLevel = "socket"
-	CpuTopologyLevelBook    CpuTopologyLevel = "book"
-	CpuTopologyLevelDrawer  CpuTopologyLevel = "drawer"
-	CpuTopologyLevelDefault CpuTopologyLevel = "default"
+	S390CPUEntitlementAuto   S390CPUEntitlement = "auto"
+	S390CPUEntitlementLow    S390CPUEntitlement = "low"
+	S390CPUEntitlementMedium S390CPUEntitlement = "medium"
+	S390CPUEntitlementHigh   S390CPUEntitlement = "high"
+)
+
+// CPUTopologyLevel is the enum CpuTopologyLevel of machine-common.json. Since QEMU 9.2.
+type CPUTopologyLevel string
+
+// The values of CPUTopologyLevel.
+const (
+	CPUTopologyLevelThread  CPUTopologyLevel = "thread"
+	CPUTopologyLevelCore    CPUTopologyLevel = "core"
+	CPUTopologyLevelModule  CPUTopologyLevel = "module"
+	CPUTopologyLevelCluster CPUTopologyLevel = "cluster"
+	CPUTopologyLevelDie     CPUTopologyLevel = "die"
+	CPUTopologyLevelSocket  CPUTopologyLevel = "socket"
+	CPUTopologyLevelBook    CPUTopologyLevel = "book"
+	CPUTopologyLevelDrawer  CPUTopologyLevel = "drawer"
+	CPUTopologyLevelDefault CPUTopologyLevel = "default"
 )
 
 // CacheLevelAndType is an enum of machine-common.json. Since QEMU 9.2.
@@ -40,13 +45,64 @@ const (
 	CacheLevelAndTypeL3  CacheLevelAndType = "l3"
 )
 
-// SmpCacheProperties is a struct of machine-common.json. Since QEMU 9.2.
-type SmpCacheProperties struct {
-	Cache    CacheLevelAndType
-	Topology CpuTopologyLevel
+// SMPCacheProperties is the struct SmpCacheProperties of machine-common.json. Since QEMU 9.2.
+type SMPCacheProperties struct {
+	Cache    CacheLevelAndType `json:"cache"`
+	Topology CPUTopologyLevel  `json:"topology"`
 }
 
-// SmpCachePropertiesWrapper is a struct of machine-common.json.
-type SmpCachePropertiesWrapper struct {
-	Caches []SmpCacheProperties
+func (v *SMPCacheProperties) MarshalMembers(e *wire.Encoder) {
+	e.Name("cache").String(string(v.Cache))
+	e.Name("topology").String(string(v.Topology))
+}
+
+func (v *SMPCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "cache":
+		v.Cache = CacheLevelAndType(d.Enum())
+		return 1
+	case "topology":
+		v.Topology = CPUTopologyLevel(d.Enum())
+		return 2
+	}
+	return 0
+}
+
+// SMPCachePropertiesWrapper is the struct SmpCachePropertiesWrapper of machine-common.json.
+type SMPCachePropertiesWrapper struct {
+	Caches []SMPCacheProperties `json:"caches"`
+}
+
+func (v *SMPCachePropertiesWrapper) MarshalMembers(e *wire.Encoder) {
+	e.Name("caches").BeginArray()
+	for i := range v.Caches {
+		e.Elem().Marshal(&v.Caches[i])
+	}
+	e.EndArray()
+}
+
+func (v *SMPCachePropertiesWrapper) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "caches":
+		v.Caches = make([]SMPCacheProperties, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Caches = append(v.Caches, SMPCacheProperties{})
+			d.Unmarshal(&v.Caches[len(v.Caches)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v SMPCachePropertiesWrapper) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *SMPCachePropertiesWrapper) UnmarshalJSON(text []byte) error {
+	*v = SMPCachePropertiesWrapper{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SMPCachePropertiesWrapper) String() string {
+	return qmp.Format(&v)
 }

@@ -13,31 +13,31 @@ type SysEmuTarget string
 
 // The values of SysEmuTarget.
 const (
-	SysEmuTargetAarch64      SysEmuTarget = "aarch64"
+	SysEmuTargetAArch64      SysEmuTarget = "aarch64"
 	SysEmuTargetAlpha        SysEmuTarget = "alpha"
-	SysEmuTargetArm          SysEmuTarget = "arm"
-	SysEmuTargetAvr          SysEmuTarget = "avr"
-	SysEmuTargetHppa         SysEmuTarget = "hppa"
+	SysEmuTargetARM          SysEmuTarget = "arm"
+	SysEmuTargetAVR          SysEmuTarget = "avr"
+	SysEmuTargetHPPA         SysEmuTarget = "hppa"
 	SysEmuTargetI386         SysEmuTarget = "i386"
-	SysEmuTargetLoongarch64  SysEmuTarget = "loongarch64"
+	SysEmuTargetLoongArch64  SysEmuTarget = "loongarch64"
 	SysEmuTargetM68k         SysEmuTarget = "m68k"
 	SysEmuTargetMicroblaze   SysEmuTarget = "microblaze"
 	SysEmuTargetMicroblazeel SysEmuTarget = "microblazeel"
-	SysEmuTargetMips         SysEmuTarget = "mips"
-	SysEmuTargetMips64       SysEmuTarget = "mips64"
-	SysEmuTargetMips64el     SysEmuTarget = "mips64el"
-	SysEmuTargetMipsel       SysEmuTarget = "mipsel"
-	SysEmuTargetOr1k         SysEmuTarget = "or1k"
-	SysEmuTargetPpc          SysEmuTarget = "ppc"
-	SysEmuTargetPpc64        SysEmuTarget = "ppc64"
-	SysEmuTargetRiscv32      SysEmuTarget = "riscv32"
-	SysEmuTargetRiscv64      SysEmuTarget = "riscv64"
+	SysEmuTargetMIPS         SysEmuTarget = "mips"
+	SysEmuTargetMIPS64       SysEmuTarget = "mips64"
+	SysEmuTargetMIPS64el     SysEmuTarget = "mips64el"
+	SysEmuTargetMIPSel       SysEmuTarget = "mipsel"
+	SysEmuTargetOR1K         SysEmuTarget = "or1k"
+	SysEmuTargetPPC          SysEmuTarget = "ppc"
+	SysEmuTargetPPC64        SysEmuTarget = "ppc64"
+	SysEmuTargetRISCV32      SysEmuTarget = "riscv32"
+	SysEmuTargetRISCV64      SysEmuTarget = "riscv64"
 	SysEmuTargetRx           SysEmuTarget = "rx"
 	SysEmuTargetS390x        SysEmuTarget = "s390x"
-	SysEmuTargetSh4          SysEmuTarget = "sh4"
-	SysEmuTargetSh4eb        SysEmuTarget = "sh4eb"
-	SysEmuTargetSparc        SysEmuTarget = "sparc"
-	SysEmuTargetSparc64      SysEmuTarget = "sparc64"
+	SysEmuTargetSH4          SysEmuTarget = "sh4"
+	SysEmuTargetSH4eb        SysEmuTarget = "sh4eb"
+	SysEmuTargetSPARC        SysEmuTarget = "sparc"
+	SysEmuTargetSPARC64      SysEmuTarget = "sparc64"
 	SysEmuTargetTricore      SysEmuTarget = "tricore"
 	SysEmuTargetX86_64       SysEmuTarget = "x86_64"
 	SysEmuTargetXtensa       SysEmuTarget = "xtensa"
@@ -46,77 +46,105 @@ const (
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CpuState is an enum of machine.json. Since QEMU 2.12.
-type S390CpuState string
+// S390CPUState is the enum S390CpuState of machine.json. Since QEMU 2.12.
+type S390CPUState string
 
-// The values of S390CpuState.
+// The values of S390CPUState.
 const (
-	S390CpuStateUninitialized S390CpuState = "uninitialized"
-	S390CpuStateStopped       S390CpuState = "stopped"
-	S390CpuStateCheckStop     S390CpuState = "check-stop"
-	S390CpuStateOperating     S390CpuState = "operating"
-	S390CpuStateLoad          S390CpuState = "load"
+	S390CPUStateUninitialized S390CPUState = "uninitialized"
+	S390CPUStateStopped       S390CPUState = "stopped"
+	S390CPUStateCheckStop     S390CPUState = "check-stop"
+	S390CPUStateOperating     S390CPUState = "operating"
+	S390CPUStateLoad          S390CPUState = "load"
 )
 
-// CpuInfoS390 is a struct of machine.json. Since QEMU 2.12.
-type CpuInfoS390 struct {
-	CPUState    S390CpuState        `json:"cpu-state"`
+// CPUInfoS390 is the struct CpuInfoS390 of machine.json. Since QEMU 2.12.
+type CPUInfoS390 struct {
+	CPUState    S390CPUState        `json:"cpu-state"`
 	Dedicated   *bool               `json:"dedicated,omitzero"`
-	Entitlement *S390CpuEntitlement `json:"entitlement,omitzero"`
+	Entitlement *S390CPUEntitlement `json:"entitlement,omitzero"`
 }
 
-func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUInfoS390) MarshalMembers(e *wire.Encoder) {
+	e.Name("cpu-state").String(string(v.CPUState))
+	e.OptBool("dedicated", v.Dedicated)
+	e.OptString("entitlement", (*string)(v.Entitlement))
+}
+
+func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-state":
-		v.CPUState = S390CpuState(d.Enum())
+		v.CPUState = S390CPUState(d.Enum())
 		return 1
 	case "dedicated":
-		v.Dedicated = new(d.Bool())
+		d.OptBool(&v.Dedicated)
 		return 2
 	case "entitlement":
-		v.Entitlement = new(S390CpuEntitlement(d.Enum()))
+		v.Entitlement = new(S390CPUEntitlement(d.Enum()))
 		return 3
 	}
 	return 0
 }
 
-// CpuInfoFast is a union of machine.json. [QueryCPUsFast] returns it. Since QEMU 2.12.
-type CpuInfoFast struct {
+// CPUInfoFast is the union CpuInfoFast of machine.json. [QueryCPUsFast] returns it. Since QEMU
+// 2.12.
+type CPUInfoFast struct {
 	CPUIndex int64                  `json:"cpu-index"`
 	QOMType  *string                `json:"qom-type,omitzero"`
 	QOMPath  string                 `json:"qom-path"`
 	ThreadID int64                  `json:"thread-id"`
-	Props    *CpuInstanceProperties `json:"props,omitzero"`
+	Props    *CPUInstanceProperties `json:"props,omitzero"`
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target SysEmuTarget `json:"target"`
-	// The branch that Target selects: *CpuInfoS390 or *RawBranch; nil for a value that adds
+	// The branch that Target selects: *CPUInfoS390 or *RawBranch; nil for a value that adds
 	// nothing.
-	Branch CpuInfoFastBranch `json:",omitzero"`
+	Branch CPUInfoFastBranch
 }
 
-// CpuInfoFastBranch is the branch of [CpuInfoFast] that Target selects:
+// CPUInfoFastBranch is the branch of [CPUInfoFast] that Target selects:
 //
-//   - [*CpuInfoS390]: s390x
+//   - [*CPUInfoS390]: s390x
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
 // microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
 // sh4eb, sparc, sparc64, tricore, x86_64, xtensa, xtensaeb, hexagon.
-type CpuInfoFastBranch interface {
+type CPUInfoFastBranch interface {
 	wire.MemberDecoder
-	isCpuInfoFastBranch()
+	isCPUInfoFastBranch()
 }
 
-func (*CpuInfoS390) isCpuInfoFastBranch() {}
-func (*RawBranch) isCpuInfoFastBranch()   {}
+func (*CPUInfoS390) isCPUInfoFastBranch() {}
+func (*RawBranch) isCPUInfoFastBranch()   {}
 
-func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUInfoFast) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Target)
+	switch b := v.Branch.(type) {
+	case *CPUInfoS390:
+		tag = e.Tag(tag, b == nil, "s390x")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Name("cpu-index").Int(v.CPUIndex)
+	e.OptString("qom-type", v.QOMType)
+	e.Name("qom-path").String(v.QOMPath)
+	e.Name("thread-id").Int(v.ThreadID)
+	if v.Props != nil {
+		e.Name("props").Marshal(v.Props)
+	}
+	e.Discriminator("target", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
+func (v *CPUInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cpu-index":
 		v.CPUIndex = d.Int64()
 		return 1
 	case "qom-type":
-		v.QOMType = new(d.String())
+		d.OptString(&v.QOMType)
 		return 2
 	case "qom-path":
 		v.QOMPath = d.String()
@@ -125,7 +153,7 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.ThreadID = d.Int64()
 		return 4
 	case "props":
-		v.Props = new(CpuInstanceProperties)
+		v.Props = new(CPUInstanceProperties)
 		d.Object(v.Props)
 		return 5
 	case "target":
@@ -135,34 +163,45 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *CpuInfoFast) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Target == "" && !end {
-		return nil, false
-	}
+func (*CPUInfoFast) Discriminator() string {
+	return "target"
+}
+
+func (v *CPUInfoFast) DecodeBranch() wire.MemberDecoder {
 	switch v.Target {
 	case SysEmuTargetS390x:
-		v.Branch = new(CpuInfoS390)
-	case SysEmuTargetAarch64, SysEmuTargetAlpha, SysEmuTargetArm, SysEmuTargetAvr, SysEmuTargetHppa, SysEmuTargetI386, SysEmuTargetLoongarch64, SysEmuTargetM68k, SysEmuTargetMicroblaze, SysEmuTargetMicroblazeel, SysEmuTargetMips, SysEmuTargetMips64, SysEmuTargetMips64el, SysEmuTargetMipsel, SysEmuTargetOr1k, SysEmuTargetPpc, SysEmuTargetPpc64, SysEmuTargetRiscv32, SysEmuTargetRiscv64, SysEmuTargetRx, SysEmuTargetSh4, SysEmuTargetSh4eb, SysEmuTargetSparc, SysEmuTargetSparc64, SysEmuTargetTricore, SysEmuTargetX86_64, SysEmuTargetXtensa, SysEmuTargetXtensaeb, SysEmuTargetHexagon:
-		return nil, true
+		v.Branch = new(CPUInfoS390)
+	case SysEmuTargetAArch64, SysEmuTargetAlpha, SysEmuTargetARM, SysEmuTargetAVR, SysEmuTargetHPPA, SysEmuTargetI386, SysEmuTargetLoongArch64, SysEmuTargetM68k, SysEmuTargetMicroblaze, SysEmuTargetMicroblazeel, SysEmuTargetMIPS, SysEmuTargetMIPS64, SysEmuTargetMIPS64el, SysEmuTargetMIPSel, SysEmuTargetOR1K, SysEmuTargetPPC, SysEmuTargetPPC64, SysEmuTargetRISCV32, SysEmuTargetRISCV64, SysEmuTargetRx, SysEmuTargetSH4, SysEmuTargetSH4eb, SysEmuTargetSPARC, SysEmuTargetSPARC64, SysEmuTargetTricore, SysEmuTargetX86_64, SysEmuTargetXtensa, SysEmuTargetXtensaeb, SysEmuTargetHexagon:
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
-// QueryCPUsFast executes query-cpus-fast and returns a list of [CpuInfoFast]. See
+func (v CPUInfoFast) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *CPUInfoFast) UnmarshalJSON(text []byte) error {
+	*v = CPUInfoFast{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CPUInfoFast) String() string {
+	return qmp.Format(&v)
+}
+
+// QueryCPUsFast executes query-cpus-fast and returns a list of [CPUInfoFast]. See
 // machine.json. Since QEMU 2.12.
 type QueryCPUsFast struct{}
 
-func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuInfoFast, error) {
-	var v []CpuInfoFast
+func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUInfoFast, error) {
+	var v []CPUInfoFast
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpus-fast", Result: func(d *wire.Decoder) {
-		v = make([]CpuInfoFast, 0, d.Room())
+		v = make([]CPUInfoFast, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, CpuInfoFast{})
+			v = append(v, CPUInfoFast{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
@@ -213,10 +252,10 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "alias":
-		v.Alias = new(d.String())
+		d.OptString(&v.Alias)
 		return 2
 	case "is-default":
-		v.IsDefault = new(d.Bool())
+		d.OptBool(&v.IsDefault)
 		return 3
 	case "cpu-max":
 		v.CPUMax = d.Int64()
@@ -231,13 +270,13 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Deprecated = d.Bool()
 		return 7
 	case "default-cpu-type":
-		v.DefaultCPUType = new(d.String())
+		d.OptString(&v.DefaultCPUType)
 		return 8
 	case "default-ram-id":
-		v.DefaultRAMID = new(d.String())
+		d.OptString(&v.DefaultRAMID)
 		return 9
 	case "acpi":
-		v.ACPI = new(d.Bool())
+		d.OptBool(&v.ACPI)
 		return 10
 	case "compat-props":
 		v.CompatProps = make([]CompatProperty, 0, d.Room())
@@ -254,19 +293,11 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 1.2.
 type QueryMachines struct {
 	// Unstable: any release of QEMU may change or remove the member.
-	CompatProps *bool
+	CompatProps *bool `json:"compat-props,omitzero"`
 }
 
 func (r *QueryMachines) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("compat-props", r.CompatProps)
-}
-
-func (r QueryMachines) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryMachines) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MachineInfo, error) {
@@ -308,12 +339,13 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// QemuTargetInfo is a struct of machine.json. [QueryTarget] returns it. Since QEMU 1.2.
-type QemuTargetInfo struct {
+// QEMUTargetInfo is the struct QemuTargetInfo of machine.json. [QueryTarget] returns it. Since
+// QEMU 1.2.
+type QEMUTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
 
-func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *QEMUTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "arch":
 		v.Arch = SysEmuTarget(d.Enum())
@@ -322,24 +354,24 @@ func (v *QemuTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTarget executes query-target and returns [QemuTargetInfo]. See machine.json. Since QEMU
+// QueryTarget executes query-target and returns [QEMUTargetInfo]. See machine.json. Since QEMU
 // 1.2.
 type QueryTarget struct{}
 
-func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QemuTargetInfo, error) {
-	var v QemuTargetInfo
+func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QEMUTargetInfo, error) {
+	var v QEMUTargetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-target", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// UuidInfo is a struct of machine.json. [QueryUUID] returns it. Since QEMU 0.14.
-type UuidInfo struct {
+// UUIDInfo is the struct UuidInfo of machine.json. [QueryUUID] returns it. Since QEMU 0.14.
+type UUIDInfo struct {
 	UUID string `json:"UUID"`
 }
 
-func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *UUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "UUID":
 		v.UUID = d.String()
@@ -348,23 +380,24 @@ func (v *UuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryUUID executes query-uuid and returns [UuidInfo]. See machine.json. Since QEMU 0.14.
+// QueryUUID executes query-uuid and returns [UUIDInfo]. See machine.json. Since QEMU 0.14.
 type QueryUUID struct{}
 
-func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UuidInfo, error) {
-	var v UuidInfo
+func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UUIDInfo, error) {
+	var v UUIDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-uuid", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// GuidInfo is a struct of machine.json. [QueryVMGenerationID] returns it. Since QEMU 2.9.
-type GuidInfo struct {
+// GUIDInfo is the struct GuidInfo of machine.json. [QueryVMGenerationID] returns it. Since
+// QEMU 2.9.
+type GUIDInfo struct {
 	GUID string `json:"guid"`
 }
 
-func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "guid":
 		v.GUID = d.String()
@@ -373,12 +406,12 @@ func (v *GuidInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVMGenerationID executes query-vm-generation-id and returns [GuidInfo]. See
+// QueryVMGenerationID executes query-vm-generation-id and returns [GUIDInfo]. See
 // machine.json. Since QEMU 2.9.
 type QueryVMGenerationID struct{}
 
-func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuidInfo, error) {
-	var v GuidInfo
+func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GUIDInfo, error) {
+	var v GUIDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vm-generation-id", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -437,59 +470,60 @@ func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-nmi"}, opts)
 }
 
-// NumaOptionsType is an enum of machine.json. Since QEMU 2.1.
-type NumaOptionsType string
+// NUMAOptionsType is the enum NumaOptionsType of machine.json. Since QEMU 2.1.
+type NUMAOptionsType string
 
-// The values of NumaOptionsType.
+// The values of NUMAOptionsType.
 const (
-	NumaOptionsTypeNode      NumaOptionsType = "node"
-	NumaOptionsTypeDist      NumaOptionsType = "dist"
-	NumaOptionsTypeCPU       NumaOptionsType = "cpu"
-	NumaOptionsTypeHMATLb    NumaOptionsType = "hmat-lb"
-	NumaOptionsTypeHMATCache NumaOptionsType = "hmat-cache"
+	NUMAOptionsTypeNode      NUMAOptionsType = "node"
+	NUMAOptionsTypeDist      NUMAOptionsType = "dist"
+	NUMAOptionsTypeCPU       NUMAOptionsType = "cpu"
+	NUMAOptionsTypeHMATLB    NUMAOptionsType = "hmat-lb"
+	NUMAOptionsTypeHMATCache NUMAOptionsType = "hmat-cache"
 )
 
-// NumaOptions is a union of machine.json. [SetNUMANode] sends it. Since QEMU 2.1.
-type NumaOptions struct {
+// NUMAOptions is the union NumaOptions of machine.json. [SetNUMANode] sends it. Since QEMU
+// 2.1.
+type NUMAOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Type NumaOptionsType
-	// The branch that Type selects: *NumaNodeOptions, *NumaDistOptions, *NumaCpuOptions,
-	// *NumaHmatLBOptions, *NumaHmatCacheOptions or *RawBranch.
-	Branch NumaOptionsBranch
+	Type NUMAOptionsType `json:"type"`
+	// The branch that Type selects: *NUMANodeOptions, *NUMADistOptions, *NUMACPUOptions,
+	// *NUMAHMATLBOptions, *NUMAHMATCacheOptions or *RawBranch.
+	Branch NUMAOptionsBranch
 }
 
-// NumaOptionsBranch is the branch of [NumaOptions] that Type selects:
+// NUMAOptionsBranch is the branch of [NUMAOptions] that Type selects:
 //
-//   - [*NumaNodeOptions]: node
-//   - [*NumaDistOptions]: dist
-//   - [*NumaCpuOptions]: cpu
-//   - [*NumaHmatLBOptions]: hmat-lb
-//   - [*NumaHmatCacheOptions]: hmat-cache
+//   - [*NUMANodeOptions]: node
+//   - [*NUMADistOptions]: dist
+//   - [*NUMACPUOptions]: cpu
+//   - [*NUMAHMATLBOptions]: hmat-lb
+//   - [*NUMAHMATCacheOptions]: hmat-cache
 //   - [*RawBranch]: any other value, or none
-type NumaOptionsBranch interface {
+type NUMAOptionsBranch interface {
 	wire.MemberEncoder
-	isNumaOptionsBranch()
+	isNUMAOptionsBranch()
 }
 
-func (*NumaNodeOptions) isNumaOptionsBranch()      {}
-func (*NumaDistOptions) isNumaOptionsBranch()      {}
-func (*NumaCpuOptions) isNumaOptionsBranch()       {}
-func (*NumaHmatLBOptions) isNumaOptionsBranch()    {}
-func (*NumaHmatCacheOptions) isNumaOptionsBranch() {}
-func (*RawBranch) isNumaOptionsBranch()            {}
+func (*NUMANodeOptions) isNUMAOptionsBranch()      {}
+func (*NUMADistOptions) isNUMAOptionsBranch()      {}
+func (*NUMACPUOptions) isNUMAOptionsBranch()       {}
+func (*NUMAHMATLBOptions) isNUMAOptionsBranch()    {}
+func (*NUMAHMATCacheOptions) isNUMAOptionsBranch() {}
+func (*RawBranch) isNUMAOptionsBranch()            {}
 
-func (v *NumaOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMAOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *NumaNodeOptions:
+	case *NUMANodeOptions:
 		tag = e.Tag(tag, b == nil, "node")
-	case *NumaDistOptions:
+	case *NUMADistOptions:
 		tag = e.Tag(tag, b == nil, "dist")
-	case *NumaCpuOptions:
+	case *NUMACPUOptions:
 		tag = e.Tag(tag, b == nil, "cpu")
-	case *NumaHmatLBOptions:
+	case *NUMAHMATLBOptions:
 		tag = e.Tag(tag, b == nil, "hmat-lb")
-	case *NumaHmatCacheOptions:
+	case *NUMAHMATCacheOptions:
 		tag = e.Tag(tag, b == nil, "hmat-cache")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -500,26 +534,62 @@ func (v *NumaOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NumaOptions) MarshalJSON() ([]byte, error) {
+func (v *NUMAOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = NUMAOptionsType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*NUMAOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *NUMAOptions) UnmarshalBranch() any {
+	switch v.Type {
+	case NUMAOptionsTypeNode:
+		v.Branch = new(NUMANodeOptions)
+	case NUMAOptionsTypeDist:
+		v.Branch = new(NUMADistOptions)
+	case NUMAOptionsTypeCPU:
+		v.Branch = new(NUMACPUOptions)
+	case NUMAOptionsTypeHMATLB:
+		v.Branch = new(NUMAHMATLBOptions)
+	case NUMAOptionsTypeHMATCache:
+		v.Branch = new(NUMAHMATCacheOptions)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
+func (v NUMAOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
 }
 
-func (v NumaOptions) String() string {
+func (v *NUMAOptions) UnmarshalJSON(text []byte) error {
+	*v = NUMAOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v NUMAOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NumaNodeOptions is a struct of machine.json. Since QEMU 2.1.
-type NumaNodeOptions struct {
-	Nodeid    *uint16
-	CPUs      []uint16
-	Mem       *uint64
-	Memdev    *string
-	Initiator *uint16
+// NUMANodeOptions is the struct NumaNodeOptions of machine.json. Since QEMU 2.1.
+type NUMANodeOptions struct {
+	NodeID    *uint16  `json:"nodeid,omitzero"`
+	CPUs      []uint16 `json:"cpus,omitzero"`
+	Mem       *uint64  `json:"mem,omitzero"`
+	Memdev    *string  `json:"memdev,omitzero"`
+	Initiator *uint16  `json:"initiator,omitzero"`
 }
 
-func (v *NumaNodeOptions) EncodeMembers(e *wire.Encoder) {
-	if v.Nodeid != nil {
-		e.Name("nodeid").Uint(uint64(*v.Nodeid))
+func (v *NUMANodeOptions) EncodeMembers(e *wire.Encoder) {
+	if v.NodeID != nil {
+		e.Name("nodeid").Uint(uint64(*v.NodeID))
 	}
 	if v.CPUs != nil {
 		e.Name("cpus").BeginArray()
@@ -535,45 +605,143 @@ func (v *NumaNodeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NumaNodeOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "nodeid":
+		v.NodeID = new(d.Uint16())
+		return 1
+	case "cpus":
+		v.CPUs = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.CPUs = append(v.CPUs, d.Uint16())
+		}
+		return 2
+	case "mem":
+		d.OptUint(&v.Mem)
+		return 3
+	case "memdev":
+		d.OptString(&v.Memdev)
+		return 4
+	case "initiator":
+		v.Initiator = new(d.Uint16())
+		return 5
+	}
+	return 0
 }
 
-func (v NumaNodeOptions) String() string {
-	return qmp.Format(&v)
+// NUMADistOptions is the struct NumaDistOptions of machine.json. Since QEMU 2.10.
+type NUMADistOptions struct {
+	Src uint16 `json:"src"`
+	Dst uint16 `json:"dst"`
+	Val uint8  `json:"val"`
 }
 
-// NumaDistOptions is a struct of machine.json. Since QEMU 2.10.
-type NumaDistOptions struct {
-	Src uint16
-	Dst uint16
-	Val uint8
-}
-
-func (v *NumaDistOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMADistOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("src").Uint(uint64(v.Src))
 	e.Name("dst").Uint(uint64(v.Dst))
 	e.Name("val").Uint(uint64(v.Val))
 }
 
-func (v NumaDistOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NumaDistOptions) String() string {
-	return qmp.Format(&v)
+func (v *NUMADistOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "src":
+		v.Src = d.Uint16()
+		return 1
+	case "dst":
+		v.Dst = d.Uint16()
+		return 2
+	case "val":
+		v.Val = d.Uint8()
+		return 3
+	}
+	return 0
 }
 
 // CXLFixedMemoryWindowOptions is a struct of machine.json. Since QEMU 7.1.
 type CXLFixedMemoryWindowOptions struct {
-	Size                  uint64
-	InterleaveGranularity *uint64
-	Targets               []string
+	Size                  uint64   `json:"size"`
+	InterleaveGranularity *uint64  `json:"interleave-granularity,omitzero"`
+	Targets               []string `json:"targets"`
+}
+
+func (v *CXLFixedMemoryWindowOptions) MarshalMembers(e *wire.Encoder) {
+	e.Name("size").Uint(v.Size)
+	e.OptUint("interleave-granularity", v.InterleaveGranularity)
+	e.Name("targets").BeginArray()
+	for i := range v.Targets {
+		e.Elem().String(v.Targets[i])
+	}
+	e.EndArray()
+}
+
+func (v *CXLFixedMemoryWindowOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "size":
+		v.Size = d.Uint64()
+		return 1
+	case "interleave-granularity":
+		d.OptUint(&v.InterleaveGranularity)
+		return 2
+	case "targets":
+		v.Targets = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Targets = append(v.Targets, d.String())
+		}
+		return 3
+	}
+	return 0
+}
+
+func (v CXLFixedMemoryWindowOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *CXLFixedMemoryWindowOptions) UnmarshalJSON(text []byte) error {
+	*v = CXLFixedMemoryWindowOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CXLFixedMemoryWindowOptions) String() string {
+	return qmp.Format(&v)
 }
 
 // CXLFMWProperties is a struct of machine.json. Since QEMU 7.1.
 type CXLFMWProperties struct {
-	CXLFmw []CXLFixedMemoryWindowOptions
+	CXLFMW []CXLFixedMemoryWindowOptions `json:"cxl-fmw"`
+}
+
+func (v *CXLFMWProperties) MarshalMembers(e *wire.Encoder) {
+	e.Name("cxl-fmw").BeginArray()
+	for i := range v.CXLFMW {
+		e.Elem().Marshal(&v.CXLFMW[i])
+	}
+	e.EndArray()
+}
+
+func (v *CXLFMWProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "cxl-fmw":
+		v.CXLFMW = make([]CXLFixedMemoryWindowOptions, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.CXLFMW = append(v.CXLFMW, CXLFixedMemoryWindowOptions{})
+			d.Unmarshal(&v.CXLFMW[len(v.CXLFMW)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v CXLFMWProperties) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *CXLFMWProperties) UnmarshalJSON(text []byte) error {
+	*v = CXLFMWProperties{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CXLFMWProperties) String() string {
+	return qmp.Format(&v)
 }
 
 // X86CPURegister32 is an enum of machine.json. Since QEMU 1.5.
@@ -581,43 +749,102 @@ type X86CPURegister32 string
 
 // The values of X86CPURegister32.
 const (
-	X86CPURegister32Eax X86CPURegister32 = "EAX"
-	X86CPURegister32Ebx X86CPURegister32 = "EBX"
-	X86CPURegister32Ecx X86CPURegister32 = "ECX"
-	X86CPURegister32Edx X86CPURegister32 = "EDX"
-	X86CPURegister32Esp X86CPURegister32 = "ESP"
-	X86CPURegister32Ebp X86CPURegister32 = "EBP"
-	X86CPURegister32Esi X86CPURegister32 = "ESI"
-	X86CPURegister32Edi X86CPURegister32 = "EDI"
+	X86CPURegister32EAX X86CPURegister32 = "EAX"
+	X86CPURegister32EBX X86CPURegister32 = "EBX"
+	X86CPURegister32ECX X86CPURegister32 = "ECX"
+	X86CPURegister32EDX X86CPURegister32 = "EDX"
+	X86CPURegister32ESP X86CPURegister32 = "ESP"
+	X86CPURegister32EBP X86CPURegister32 = "EBP"
+	X86CPURegister32ESI X86CPURegister32 = "ESI"
+	X86CPURegister32EDI X86CPURegister32 = "EDI"
 )
 
 // X86CPUFeatureWordInfo is a struct of machine.json. Since QEMU 1.5.
 type X86CPUFeatureWordInfo struct {
-	CPUIDInputEax int64
-	CPUIDInputEcx *int64
-	CPUIDRegister X86CPURegister32
-	Features      int64
+	CPUIDInputEAX int64            `json:"cpuid-input-eax"`
+	CPUIDInputECX *int64           `json:"cpuid-input-ecx,omitzero"`
+	CPUIDRegister X86CPURegister32 `json:"cpuid-register"`
+	Features      int64            `json:"features"`
+}
+
+func (v *X86CPUFeatureWordInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("cpuid-input-eax").Int(v.CPUIDInputEAX)
+	e.OptInt("cpuid-input-ecx", v.CPUIDInputECX)
+	e.Name("cpuid-register").String(string(v.CPUIDRegister))
+	e.Name("features").Int(v.Features)
+}
+
+func (v *X86CPUFeatureWordInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "cpuid-input-eax":
+		v.CPUIDInputEAX = d.Int64()
+		return 1
+	case "cpuid-input-ecx":
+		d.OptInt(&v.CPUIDInputECX)
+		return 2
+	case "cpuid-register":
+		v.CPUIDRegister = X86CPURegister32(d.Enum())
+		return 3
+	case "features":
+		v.Features = d.Int64()
+		return 4
+	}
+	return 0
 }
 
 // DummyForceArrays is a struct of machine.json. Since QEMU 2.5.
 type DummyForceArrays struct {
-	Unused []X86CPUFeatureWordInfo
+	Unused []X86CPUFeatureWordInfo `json:"unused"`
 }
 
-// NumaCpuOptions is a struct of machine.json. Since QEMU 2.10.
-type NumaCpuOptions struct {
-	NodeID    *int64
-	DrawerID  *int64
-	BookID    *int64
-	SocketID  *int64
-	DieID     *int64
-	ClusterID *int64
-	ModuleID  *int64
-	CoreID    *int64
-	ThreadID  *int64
+func (v *DummyForceArrays) MarshalMembers(e *wire.Encoder) {
+	e.Name("unused").BeginArray()
+	for i := range v.Unused {
+		e.Elem().Marshal(&v.Unused[i])
+	}
+	e.EndArray()
 }
 
-func (v *NumaCpuOptions) EncodeMembers(e *wire.Encoder) {
+func (v *DummyForceArrays) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "unused":
+		v.Unused = make([]X86CPUFeatureWordInfo, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Unused = append(v.Unused, X86CPUFeatureWordInfo{})
+			d.Unmarshal(&v.Unused[len(v.Unused)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v DummyForceArrays) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *DummyForceArrays) UnmarshalJSON(text []byte) error {
+	*v = DummyForceArrays{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DummyForceArrays) String() string {
+	return qmp.Format(&v)
+}
+
+// NUMACPUOptions is the struct NumaCpuOptions of machine.json. Since QEMU 2.10.
+type NUMACPUOptions struct {
+	NodeID    *int64 `json:"node-id,omitzero"`
+	DrawerID  *int64 `json:"drawer-id,omitzero"`
+	BookID    *int64 `json:"book-id,omitzero"`
+	SocketID  *int64 `json:"socket-id,omitzero"`
+	DieID     *int64 `json:"die-id,omitzero"`
+	ClusterID *int64 `json:"cluster-id,omitzero"`
+	ModuleID  *int64 `json:"module-id,omitzero"`
+	CoreID    *int64 `json:"core-id,omitzero"`
+	ThreadID  *int64 `json:"thread-id,omitzero"`
+}
+
+func (v *NUMACPUOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("node-id", v.NodeID)
 	e.OptInt("drawer-id", v.DrawerID)
 	e.OptInt("book-id", v.BookID)
@@ -629,49 +856,74 @@ func (v *NumaCpuOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("thread-id", v.ThreadID)
 }
 
-func (v NumaCpuOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node-id":
+		d.OptInt(&v.NodeID)
+		return 1
+	case "drawer-id":
+		d.OptInt(&v.DrawerID)
+		return 2
+	case "book-id":
+		d.OptInt(&v.BookID)
+		return 3
+	case "socket-id":
+		d.OptInt(&v.SocketID)
+		return 4
+	case "die-id":
+		d.OptInt(&v.DieID)
+		return 5
+	case "cluster-id":
+		d.OptInt(&v.ClusterID)
+		return 6
+	case "module-id":
+		d.OptInt(&v.ModuleID)
+		return 7
+	case "core-id":
+		d.OptInt(&v.CoreID)
+		return 8
+	case "thread-id":
+		d.OptInt(&v.ThreadID)
+		return 9
+	}
+	return 0
 }
 
-func (v NumaCpuOptions) String() string {
-	return qmp.Format(&v)
-}
+// HMATLBMemoryHierarchy is the enum HmatLBMemoryHierarchy of machine.json. Since QEMU 5.0.
+type HMATLBMemoryHierarchy string
 
-// HmatLBMemoryHierarchy is an enum of machine.json. Since QEMU 5.0.
-type HmatLBMemoryHierarchy string
-
-// The values of HmatLBMemoryHierarchy.
+// The values of HMATLBMemoryHierarchy.
 const (
-	HmatLBMemoryHierarchyMemory      HmatLBMemoryHierarchy = "memory"
-	HmatLBMemoryHierarchyFirstLevel  HmatLBMemoryHierarchy = "first-level"
-	HmatLBMemoryHierarchySecondLevel HmatLBMemoryHierarchy = "second-level"
-	HmatLBMemoryHierarchyThirdLevel  HmatLBMemoryHierarchy = "third-level"
+	HMATLBMemoryHierarchyMemory      HMATLBMemoryHierarchy = "memory"
+	HMATLBMemoryHierarchyFirstLevel  HMATLBMemoryHierarchy = "first-level"
+	HMATLBMemoryHierarchySecondLevel HMATLBMemoryHierarchy = "second-level"
+	HMATLBMemoryHierarchyThirdLevel  HMATLBMemoryHierarchy = "third-level"
 )
 
-// HmatLBDataType is an enum of machine.json. Since QEMU 5.0.
-type HmatLBDataType string
+// HMATLBDataType is the enum HmatLBDataType of machine.json. Since QEMU 5.0.
+type HMATLBDataType string
 
-// The values of HmatLBDataType.
+// The values of HMATLBDataType.
 const (
-	HmatLBDataTypeAccessLatency   HmatLBDataType = "access-latency"
-	HmatLBDataTypeReadLatency     HmatLBDataType = "read-latency"
-	HmatLBDataTypeWriteLatency    HmatLBDataType = "write-latency"
-	HmatLBDataTypeAccessBandwidth HmatLBDataType = "access-bandwidth"
-	HmatLBDataTypeReadBandwidth   HmatLBDataType = "read-bandwidth"
-	HmatLBDataTypeWriteBandwidth  HmatLBDataType = "write-bandwidth"
+	HMATLBDataTypeAccessLatency   HMATLBDataType = "access-latency"
+	HMATLBDataTypeReadLatency     HMATLBDataType = "read-latency"
+	HMATLBDataTypeWriteLatency    HMATLBDataType = "write-latency"
+	HMATLBDataTypeAccessBandwidth HMATLBDataType = "access-bandwidth"
+	HMATLBDataTypeReadBandwidth   HMATLBDataType = "read-bandwidth"
+	HMATLBDataTypeWriteBandwidth  HMATLBDataType = "write-bandwidth"
 )
 
-// NumaHmatLBOptions is a struct of machine.json. Since QEMU 5.0.
-type NumaHmatLBOptions struct {
-	Initiator uint16
-	Target    uint16
-	Hierarchy HmatLBMemoryHierarchy
-	DataType  HmatLBDataType
-	Latency   *uint64
-	Bandwidth *uint64
+// NUMAHMATLBOptions is the struct NumaHmatLBOptions of machine.json. Since QEMU 5.0.
+type NUMAHMATLBOptions struct {
+	Initiator uint16                `json:"initiator"`
+	Target    uint16                `json:"target"`
+	Hierarchy HMATLBMemoryHierarchy `json:"hierarchy"`
+	DataType  HMATLBDataType        `json:"data-type"`
+	Latency   *uint64               `json:"latency,omitzero"`
+	Bandwidth *uint64               `json:"bandwidth,omitzero"`
 }
 
-func (v *NumaHmatLBOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMAHMATLBOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("initiator").Uint(uint64(v.Initiator))
 	e.Name("target").Uint(uint64(v.Target))
 	e.Name("hierarchy").String(string(v.Hierarchy))
@@ -680,45 +932,61 @@ func (v *NumaHmatLBOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("bandwidth", v.Bandwidth)
 }
 
-func (v NumaHmatLBOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "initiator":
+		v.Initiator = d.Uint16()
+		return 1
+	case "target":
+		v.Target = d.Uint16()
+		return 2
+	case "hierarchy":
+		v.Hierarchy = HMATLBMemoryHierarchy(d.Enum())
+		return 3
+	case "data-type":
+		v.DataType = HMATLBDataType(d.Enum())
+		return 4
+	case "latency":
+		d.OptUint(&v.Latency)
+		return 5
+	case "bandwidth":
+		d.OptUint(&v.Bandwidth)
+		return 6
+	}
+	return 0
 }
 
-func (v NumaHmatLBOptions) String() string {
-	return qmp.Format(&v)
-}
+// HMATCacheAssociativity is the enum HmatCacheAssociativity of machine.json. Since QEMU 5.0.
+type HMATCacheAssociativity string
 
-// HmatCacheAssociativity is an enum of machine.json. Since QEMU 5.0.
-type HmatCacheAssociativity string
-
-// The values of HmatCacheAssociativity.
+// The values of HMATCacheAssociativity.
 const (
-	HmatCacheAssociativityNone    HmatCacheAssociativity = "none"
-	HmatCacheAssociativityDirect  HmatCacheAssociativity = "direct"
-	HmatCacheAssociativityComplex HmatCacheAssociativity = "complex"
+	HMATCacheAssociativityNone    HMATCacheAssociativity = "none"
+	HMATCacheAssociativityDirect  HMATCacheAssociativity = "direct"
+	HMATCacheAssociativityComplex HMATCacheAssociativity = "complex"
 )
 
-// HmatCacheWritePolicy is an enum of machine.json. Since QEMU 5.0.
-type HmatCacheWritePolicy string
+// HMATCacheWritePolicy is the enum HmatCacheWritePolicy of machine.json. Since QEMU 5.0.
+type HMATCacheWritePolicy string
 
-// The values of HmatCacheWritePolicy.
+// The values of HMATCacheWritePolicy.
 const (
-	HmatCacheWritePolicyNone         HmatCacheWritePolicy = "none"
-	HmatCacheWritePolicyWriteBack    HmatCacheWritePolicy = "write-back"
-	HmatCacheWritePolicyWriteThrough HmatCacheWritePolicy = "write-through"
+	HMATCacheWritePolicyNone         HMATCacheWritePolicy = "none"
+	HMATCacheWritePolicyWriteBack    HMATCacheWritePolicy = "write-back"
+	HMATCacheWritePolicyWriteThrough HMATCacheWritePolicy = "write-through"
 )
 
-// NumaHmatCacheOptions is a struct of machine.json. Since QEMU 5.0.
-type NumaHmatCacheOptions struct {
-	NodeID        uint32
-	Size          uint64
-	Level         uint8
-	Associativity HmatCacheAssociativity
-	Policy        HmatCacheWritePolicy
-	Line          uint16
+// NUMAHMATCacheOptions is the struct NumaHmatCacheOptions of machine.json. Since QEMU 5.0.
+type NUMAHMATCacheOptions struct {
+	NodeID        uint32                 `json:"node-id"`
+	Size          uint64                 `json:"size"`
+	Level         uint8                  `json:"level"`
+	Associativity HMATCacheAssociativity `json:"associativity"`
+	Policy        HMATCacheWritePolicy   `json:"policy"`
+	Line          uint16                 `json:"line"`
 }
 
-func (v *NumaHmatCacheOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NUMAHMATCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-id").Uint(uint64(v.NodeID))
 	e.Name("size").Uint(v.Size)
 	e.Name("level").Uint(uint64(v.Level))
@@ -727,20 +995,36 @@ func (v *NumaHmatCacheOptions) EncodeMembers(e *wire.Encoder) {
 	e.Name("line").Uint(uint64(v.Line))
 }
 
-func (v NumaHmatCacheOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NumaHmatCacheOptions) String() string {
-	return qmp.Format(&v)
+func (v *NUMAHMATCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "node-id":
+		v.NodeID = d.Uint32()
+		return 1
+	case "size":
+		v.Size = d.Uint64()
+		return 2
+	case "level":
+		v.Level = d.Uint8()
+		return 3
+	case "associativity":
+		v.Associativity = HMATCacheAssociativity(d.Enum())
+		return 4
+	case "policy":
+		v.Policy = HMATCacheWritePolicy(d.Enum())
+		return 5
+	case "line":
+		v.Line = d.Uint16()
+		return 6
+	}
+	return 0
 }
 
 // Memsave executes memsave. See machine.json. Since QEMU 0.14.
 type Memsave struct {
-	Val      uint64
-	Size     uint64
-	Filename string
-	CPUIndex *int64
+	Val      uint64 `json:"val"`
+	Size     uint64 `json:"size"`
+	Filename string `json:"filename"`
+	CPUIndex *int64 `json:"cpu-index,omitzero"`
 }
 
 func (r *Memsave) EncodeMembers(e *wire.Encoder) {
@@ -750,37 +1034,21 @@ func (r *Memsave) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("cpu-index", r.CPUIndex)
 }
 
-func (r Memsave) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Memsave) String() string {
-	return qmp.Format(&r)
-}
-
 func (r Memsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "memsave", Args: &r}, opts)
 }
 
 // Pmemsave executes pmemsave. See machine.json. Since QEMU 0.14.
 type Pmemsave struct {
-	Val      uint64
-	Size     uint64
-	Filename string
+	Val      uint64 `json:"val"`
+	Size     uint64 `json:"size"`
+	Filename string `json:"filename"`
 }
 
 func (r *Pmemsave) EncodeMembers(e *wire.Encoder) {
 	e.Name("val").Uint(r.Val)
 	e.Name("size").Uint(r.Size)
 	e.Name("filename").String(r.Filename)
-}
-
-func (r Pmemsave) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Pmemsave) String() string {
-	return qmp.Format(&r)
 }
 
 func (r Pmemsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -800,10 +1068,26 @@ type Memdev struct {
 	Policy    HostMemPolicy `json:"policy"`
 }
 
+func (v *Memdev) MarshalMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("size").Uint(v.Size)
+	e.Name("merge").Bool(v.Merge)
+	e.Name("dump").Bool(v.Dump)
+	e.Name("prealloc").Bool(v.Prealloc)
+	e.OptBool("share", v.Share)
+	e.OptBool("reserve", v.Reserve)
+	e.Name("host-nodes").BeginArray()
+	for i := range v.HostNodes {
+		e.Elem().Uint(uint64(v.HostNodes[i]))
+	}
+	e.EndArray()
+	e.Name("policy").String(string(v.Policy))
+}
+
 func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
@@ -818,10 +1102,10 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Prealloc = d.Bool()
 		return 5
 	case "share":
-		v.Share = new(d.Bool())
+		d.OptBool(&v.Share)
 		return 6
 	case "reserve":
-		v.Reserve = new(d.Bool())
+		d.OptBool(&v.Reserve)
 		return 7
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -834,6 +1118,19 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 		return 9
 	}
 	return 0
+}
+
+func (v Memdev) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *Memdev) UnmarshalJSON(text []byte) error {
+	*v = Memdev{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v Memdev) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryMemdev executes query-memdev and returns a list of [Memdev]. See machine.json. Since
@@ -852,8 +1149,8 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CpuInstanceProperties is a struct of machine.json. Since QEMU 2.7.
-type CpuInstanceProperties struct {
+// CPUInstanceProperties is the struct CpuInstanceProperties of machine.json. Since QEMU 2.7.
+type CPUInstanceProperties struct {
 	NodeID    *int64 `json:"node-id,omitzero"`
 	DrawerID  *int64 `json:"drawer-id,omitzero"`
 	BookID    *int64 `json:"book-id,omitzero"`
@@ -865,34 +1162,46 @@ type CpuInstanceProperties struct {
 	ThreadID  *int64 `json:"thread-id,omitzero"`
 }
 
-func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUInstanceProperties) MarshalMembers(e *wire.Encoder) {
+	e.OptInt("node-id", v.NodeID)
+	e.OptInt("drawer-id", v.DrawerID)
+	e.OptInt("book-id", v.BookID)
+	e.OptInt("socket-id", v.SocketID)
+	e.OptInt("die-id", v.DieID)
+	e.OptInt("cluster-id", v.ClusterID)
+	e.OptInt("module-id", v.ModuleID)
+	e.OptInt("core-id", v.CoreID)
+	e.OptInt("thread-id", v.ThreadID)
+}
+
+func (v *CPUInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
-		v.NodeID = new(d.Int64())
+		d.OptInt(&v.NodeID)
 		return 1
 	case "drawer-id":
-		v.DrawerID = new(d.Int64())
+		d.OptInt(&v.DrawerID)
 		return 2
 	case "book-id":
-		v.BookID = new(d.Int64())
+		d.OptInt(&v.BookID)
 		return 3
 	case "socket-id":
-		v.SocketID = new(d.Int64())
+		d.OptInt(&v.SocketID)
 		return 4
 	case "die-id":
-		v.DieID = new(d.Int64())
+		d.OptInt(&v.DieID)
 		return 5
 	case "cluster-id":
-		v.ClusterID = new(d.Int64())
+		d.OptInt(&v.ClusterID)
 		return 6
 	case "module-id":
-		v.ModuleID = new(d.Int64())
+		d.OptInt(&v.ModuleID)
 		return 7
 	case "core-id":
-		v.CoreID = new(d.Int64())
+		d.OptInt(&v.CoreID)
 		return 8
 	case "thread-id":
-		v.ThreadID = new(d.Int64())
+		d.OptInt(&v.ThreadID)
 		return 9
 	}
 	return 0
@@ -903,7 +1212,7 @@ func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 type HotpluggableCPU struct {
 	Type       string                `json:"type"`
 	VCPUsCount int64                 `json:"vcpus-count"`
-	Props      CpuInstanceProperties `json:"props"`
+	Props      CPUInstanceProperties `json:"props"`
 	QOMPath    *string               `json:"qom-path,omitzero"`
 }
 
@@ -919,7 +1228,7 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Props)
 		return 3
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 4
 	}
 	return 0
@@ -942,37 +1251,37 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 }
 
 // SetNUMANode executes set-numa-node. See machine.json. Since QEMU 3.0.
-type SetNUMANode NumaOptions
+type SetNUMANode NUMAOptions
+
+func (r *SetNUMANode) EncodeMembers(e *wire.Encoder) {
+	(*NUMAOptions)(r).EncodeMembers(e)
+}
 
 func (r SetNUMANode) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*NumaOptions)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *SetNUMANode) UnmarshalJSON(text []byte) error {
+	return (*NUMAOptions)(r).UnmarshalJSON(text)
 }
 
 func (r SetNUMANode) String() string {
-	return qmp.Format((*NumaOptions)(&r))
+	return qmp.Format(&r)
 }
 
 func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
-	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NumaOptions)(&r)}, opts)
+	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NUMAOptions)(&r)}, opts)
 }
 
 // Balloon executes balloon. See machine.json. Since QEMU 0.14.
 //
 // [BalloonChangeEvent] follows when the size of the guest's memory changes.
 type Balloon struct {
-	Value int64
+	Value int64 `json:"value"`
 }
 
 func (r *Balloon) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Int(r.Value)
-}
-
-func (r Balloon) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Balloon) String() string {
-	return qmp.Format(&r)
 }
 
 func (r Balloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1026,14 +1335,14 @@ func (*BalloonChangeEvent) EventName() string {
 	return EventBalloonChange
 }
 
-// HvBalloonInfo is a struct of machine.json. [QueryHvBalloonStatusReport] returns it. Since
-// QEMU 8.2.
-type HvBalloonInfo struct {
+// HVBalloonInfo is the struct HvBalloonInfo of machine.json. [QueryHVBalloonStatusReport]
+// returns it. Since QEMU 8.2.
+type HVBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
 }
 
-func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *HVBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "committed":
 		v.Committed = d.Uint64()
@@ -1045,29 +1354,29 @@ func (v *HvBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHvBalloonStatusReport executes query-hv-balloon-status-report and returns
-// [HvBalloonInfo]. See machine.json. Since QEMU 8.2.
-type QueryHvBalloonStatusReport struct{}
+// QueryHVBalloonStatusReport executes query-hv-balloon-status-report and returns
+// [HVBalloonInfo]. See machine.json. Since QEMU 8.2.
+type QueryHVBalloonStatusReport struct{}
 
-func (r QueryHvBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HvBalloonInfo, error) {
-	var v HvBalloonInfo
+func (r QueryHVBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HVBalloonInfo, error) {
+	var v HVBalloonInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-hv-balloon-status-report", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// HvBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT of machine.json. Since QEMU
+// HVBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT of machine.json. Since QEMU
 // 8.2.
-type HvBalloonStatusReportEvent HvBalloonInfo
+type HVBalloonStatusReportEvent HVBalloonInfo
 
-func (v *HvBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
-	return (*HvBalloonInfo)(v).DecodeMember(d, name)
+func (v *HVBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+	return (*HVBalloonInfo)(v).DecodeMember(d, name)
 }
 
 // EventName returns HV_BALLOON_STATUS_REPORT.
-func (*HvBalloonStatusReportEvent) EventName() string {
-	return EventHvBalloonStatusReport
+func (*HVBalloonStatusReportEvent) EventName() string {
+	return EventHVBalloonStatusReport
 }
 
 // MemoryInfo is a struct of machine.json. [QueryMemorySizeSummary] returns it. Since QEMU
@@ -1083,7 +1392,7 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.BaseMemory = d.Uint64()
 		return 1
 	case "plugged-memory":
-		v.PluggedMemory = new(d.Uint64())
+		d.OptUint(&v.PluggedMemory)
 		return 2
 	}
 	return 0
@@ -1113,10 +1422,21 @@ type PCDIMMDeviceInfo struct {
 	Hotpluggable bool    `json:"hotpluggable"`
 }
 
+func (v *PCDIMMDeviceInfo) MarshalMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("addr").Int(v.Addr)
+	e.Name("size").Int(v.Size)
+	e.Name("slot").Int(v.Slot)
+	e.Name("node").Int(v.Node)
+	e.Name("memdev").String(v.Memdev)
+	e.Name("hotplugged").Bool(v.Hotplugged)
+	e.Name("hotpluggable").Bool(v.Hotpluggable)
+}
+
 func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "addr":
 		v.Addr = d.Int64()
@@ -1151,10 +1471,17 @@ type VirtioPMEMDeviceInfo struct {
 	Memdev  string  `json:"memdev"`
 }
 
+func (v *VirtioPMEMDeviceInfo) MarshalMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("memaddr").Uint(v.Memaddr)
+	e.Name("size").Uint(v.Size)
+	e.Name("memdev").String(v.Memdev)
+}
+
 func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1169,8 +1496,8 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioMEMDeviceInfo is a struct of machine.json. Since QEMU 5.1.
-type VirtioMEMDeviceInfo struct {
+// VirtioMemDeviceInfo is the struct VirtioMEMDeviceInfo of machine.json. Since QEMU 5.1.
+type VirtioMemDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
 	RequestedSize uint64  `json:"requested-size"`
@@ -1181,10 +1508,21 @@ type VirtioMEMDeviceInfo struct {
 	Memdev        string  `json:"memdev"`
 }
 
-func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VirtioMemDeviceInfo) MarshalMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("memaddr").Uint(v.Memaddr)
+	e.Name("requested-size").Uint(v.RequestedSize)
+	e.Name("size").Uint(v.Size)
+	e.Name("max-size").Uint(v.MaxSize)
+	e.Name("block-size").Uint(v.BlockSize)
+	e.Name("node").Int(v.Node)
+	e.Name("memdev").String(v.Memdev)
+}
+
+func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1211,8 +1549,8 @@ func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxEPCDeviceInfo is a struct of machine.json. Since QEMU 6.2.
-type SgxEPCDeviceInfo struct {
+// SGXEPCDeviceInfo is the struct SgxEPCDeviceInfo of machine.json. Since QEMU 6.2.
+type SGXEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
 	Size    uint64  `json:"size"`
@@ -1220,10 +1558,18 @@ type SgxEPCDeviceInfo struct {
 	Memdev  string  `json:"memdev"`
 }
 
-func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SGXEPCDeviceInfo) MarshalMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("memaddr").Uint(v.Memaddr)
+	e.Name("size").Uint(v.Size)
+	e.Name("node").Int(v.Node)
+	e.Name("memdev").String(v.Memdev)
+}
+
+func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1241,27 +1587,34 @@ func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HvBalloonDeviceInfo is a struct of machine.json. Since QEMU 8.2.
-type HvBalloonDeviceInfo struct {
+// HVBalloonDeviceInfo is the struct HvBalloonDeviceInfo of machine.json. Since QEMU 8.2.
+type HVBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
 	MaxSize uint64  `json:"max-size"`
 	Memdev  *string `json:"memdev,omitzero"`
 }
 
-func (v *HvBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *HVBalloonDeviceInfo) MarshalMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.OptUint("memaddr", v.Memaddr)
+	e.Name("max-size").Uint(v.MaxSize)
+	e.OptString("memdev", v.Memdev)
+}
+
+func (v *HVBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
-		v.Memaddr = new(d.Uint64())
+		d.OptUint(&v.Memaddr)
 		return 2
 	case "max-size":
 		v.MaxSize = d.Uint64()
 		return 3
 	case "memdev":
-		v.Memdev = new(d.String())
+		d.OptString(&v.Memdev)
 		return 4
 	}
 	return 0
@@ -1274,161 +1627,205 @@ type MemoryDeviceInfoKind string
 const (
 	MemoryDeviceInfoKindDIMM       MemoryDeviceInfoKind = "dimm"
 	MemoryDeviceInfoKindNVDIMM     MemoryDeviceInfoKind = "nvdimm"
-	MemoryDeviceInfoKindVirtioPmem MemoryDeviceInfoKind = "virtio-pmem"
+	MemoryDeviceInfoKindVirtioPMEM MemoryDeviceInfoKind = "virtio-pmem"
 	MemoryDeviceInfoKindVirtioMem  MemoryDeviceInfoKind = "virtio-mem"
-	MemoryDeviceInfoKindSGXEpc     MemoryDeviceInfoKind = "sgx-epc"
-	MemoryDeviceInfoKindHvBalloon  MemoryDeviceInfoKind = "hv-balloon"
+	MemoryDeviceInfoKindSGXEPC     MemoryDeviceInfoKind = "sgx-epc"
+	MemoryDeviceInfoKindHVBalloon  MemoryDeviceInfoKind = "hv-balloon"
 	// Seen first in QEMU 11.1.
-	MemoryDeviceInfoKindSpMem MemoryDeviceInfoKind = "sp-mem"
+	MemoryDeviceInfoKindSPMem MemoryDeviceInfoKind = "sp-mem"
 )
-
-// PCDIMMDeviceInfoWrapper is a struct of machine.json. Since QEMU 2.1.
-type PCDIMMDeviceInfoWrapper struct {
-	Data PCDIMMDeviceInfo `json:"data"`
-}
-
-func (v *PCDIMMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// VirtioPMEMDeviceInfoWrapper is a struct of machine.json. Since QEMU 2.1.
-type VirtioPMEMDeviceInfoWrapper struct {
-	Data VirtioPMEMDeviceInfo `json:"data"`
-}
-
-func (v *VirtioPMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// VirtioMEMDeviceInfoWrapper is a struct of machine.json. Since QEMU 2.1.
-type VirtioMEMDeviceInfoWrapper struct {
-	Data VirtioMEMDeviceInfo `json:"data"`
-}
-
-func (v *VirtioMEMDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// SgxEPCDeviceInfoWrapper is a struct of machine.json. Since QEMU 6.2.
-type SgxEPCDeviceInfoWrapper struct {
-	Data SgxEPCDeviceInfo `json:"data"`
-}
-
-func (v *SgxEPCDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// HvBalloonDeviceInfoWrapper is a struct of machine.json. Since QEMU 8.2.
-type HvBalloonDeviceInfoWrapper struct {
-	Data HvBalloonDeviceInfo `json:"data"`
-}
-
-func (v *HvBalloonDeviceInfoWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
 
 // MemoryDeviceInfo is a union of machine.json. [QueryMemoryDevices] returns it. Since QEMU
 // 2.1.
 type MemoryDeviceInfo struct {
-	// Selects Branch. It may be empty unless Branch is *PCDIMMDeviceInfoWrapper or *RawBranch.
+	// Selects Branch. It may be empty unless Branch is *PCDIMMDeviceInfo or *RawBranch.
 	Type MemoryDeviceInfoKind `json:"type"`
-	// The branch that Type selects: *PCDIMMDeviceInfoWrapper, *VirtioPMEMDeviceInfoWrapper,
-	// *VirtioMEMDeviceInfoWrapper, *SgxEPCDeviceInfoWrapper, *HvBalloonDeviceInfoWrapper,
-	// *MemoryDeviceInfoSpMemWrapper or *RawBranch.
-	Branch MemoryDeviceInfoBranch `json:",omitzero"`
+	// The branch that Type selects: *PCDIMMDeviceInfo, *VirtioPMEMDeviceInfo,
+	// *VirtioMemDeviceInfo, *SGXEPCDeviceInfo, *HVBalloonDeviceInfo, *MemoryDeviceInfoSPMem or
+	// *RawBranch.
+	Branch MemoryDeviceInfoBranch
 }
 
 // MemoryDeviceInfoBranch is the branch of [MemoryDeviceInfo] that Type selects:
 //
-//   - [*PCDIMMDeviceInfoWrapper]: dimm, nvdimm
-//   - [*VirtioPMEMDeviceInfoWrapper]: virtio-pmem
-//   - [*VirtioMEMDeviceInfoWrapper]: virtio-mem
-//   - [*SgxEPCDeviceInfoWrapper]: sgx-epc
-//   - [*HvBalloonDeviceInfoWrapper]: hv-balloon
-//   - [*MemoryDeviceInfoSpMemWrapper]: sp-mem (seen first in QEMU 11.1)
+//   - [*PCDIMMDeviceInfo]: dimm, nvdimm
+//   - [*VirtioPMEMDeviceInfo]: virtio-pmem
+//   - [*VirtioMemDeviceInfo]: virtio-mem
+//   - [*SGXEPCDeviceInfo]: sgx-epc
+//   - [*HVBalloonDeviceInfo]: hv-balloon
+//   - [*MemoryDeviceInfoSPMem]: sp-mem (seen first in QEMU 11.1)
 //   - [*RawBranch]: any other value, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberDecoder
 	isMemoryDeviceInfoBranch()
 }
 
-func (*PCDIMMDeviceInfoWrapper) isMemoryDeviceInfoBranch()      {}
-func (*VirtioPMEMDeviceInfoWrapper) isMemoryDeviceInfoBranch()  {}
-func (*VirtioMEMDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
-func (*SgxEPCDeviceInfoWrapper) isMemoryDeviceInfoBranch()      {}
-func (*HvBalloonDeviceInfoWrapper) isMemoryDeviceInfoBranch()   {}
-func (*MemoryDeviceInfoSpMemWrapper) isMemoryDeviceInfoBranch() {}
-func (*RawBranch) isMemoryDeviceInfoBranch()                    {}
+func (*PCDIMMDeviceInfo) isMemoryDeviceInfoBranch()      {}
+func (*VirtioPMEMDeviceInfo) isMemoryDeviceInfoBranch()  {}
+func (*VirtioMemDeviceInfo) isMemoryDeviceInfoBranch()   {}
+func (*SGXEPCDeviceInfo) isMemoryDeviceInfoBranch()      {}
+func (*HVBalloonDeviceInfo) isMemoryDeviceInfoBranch()   {}
+func (*MemoryDeviceInfoSPMem) isMemoryDeviceInfoBranch() {}
+func (*RawBranch) isMemoryDeviceInfoBranch()             {}
+
+func (v *MemoryDeviceInfo) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *PCDIMMDeviceInfo:
+		tag = e.Tag(tag, b == nil, "dimm", "nvdimm")
+	case *VirtioPMEMDeviceInfo:
+		tag = e.Tag(tag, b == nil, "virtio-pmem")
+	case *VirtioMemDeviceInfo:
+		tag = e.Tag(tag, b == nil, "virtio-mem")
+	case *SGXEPCDeviceInfo:
+		tag = e.Tag(tag, b == nil, "sgx-epc")
+	case *HVBalloonDeviceInfo:
+		tag = e.Tag(tag, b == nil, "hv-balloon")
+	case *MemoryDeviceInfoSPMem:
+		tag = e.Tag(tag, b == nil, "sp-mem")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *RawBranch:
+		e.MarshalBranch(v.Branch)
+	case *PCDIMMDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *VirtioPMEMDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *VirtioMemDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *SGXEPCDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *HVBalloonDeviceInfo:
+		e.Name("data").Marshal(b)
+	case *MemoryDeviceInfoSPMem:
+		e.Name("data").Marshal(b)
+	}
+}
 
 func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = MemoryDeviceInfoKind(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *PCDIMMDeviceInfo, *VirtioPMEMDeviceInfo, *VirtioMemDeviceInfo, *SGXEPCDeviceInfo, *HVBalloonDeviceInfo, *MemoryDeviceInfoSPMem:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
 
-func (v *MemoryDeviceInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*MemoryDeviceInfo) Discriminator() string {
+	return "type"
+}
+
+func (v *MemoryDeviceInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case MemoryDeviceInfoKindDIMM, MemoryDeviceInfoKindNVDIMM:
-		v.Branch = new(PCDIMMDeviceInfoWrapper)
-	case MemoryDeviceInfoKindVirtioPmem:
-		v.Branch = new(VirtioPMEMDeviceInfoWrapper)
+		v.Branch = new(PCDIMMDeviceInfo)
+		return nil
+	case MemoryDeviceInfoKindVirtioPMEM:
+		v.Branch = new(VirtioPMEMDeviceInfo)
+		return nil
 	case MemoryDeviceInfoKindVirtioMem:
-		v.Branch = new(VirtioMEMDeviceInfoWrapper)
-	case MemoryDeviceInfoKindSGXEpc:
-		v.Branch = new(SgxEPCDeviceInfoWrapper)
-	case MemoryDeviceInfoKindHvBalloon:
-		v.Branch = new(HvBalloonDeviceInfoWrapper)
-	case MemoryDeviceInfoKindSpMem:
-		v.Branch = new(MemoryDeviceInfoSpMemWrapper)
+		v.Branch = new(VirtioMemDeviceInfo)
+		return nil
+	case MemoryDeviceInfoKindSGXEPC:
+		v.Branch = new(SGXEPCDeviceInfo)
+		return nil
+	case MemoryDeviceInfoKindHVBalloon:
+		v.Branch = new(HVBalloonDeviceInfo)
+		return nil
+	case MemoryDeviceInfoKindSPMem:
+		v.Branch = new(MemoryDeviceInfoSPMem)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
-// SgxEPC is a struct of machine.json. Since QEMU 6.2.
-type SgxEPC struct {
-	Memdev string
-	Node   int64
+func (v MemoryDeviceInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
 }
 
-// SgxEPCProperties is a struct of machine.json. Since QEMU 6.2.
-type SgxEPCProperties struct {
-	SGXEpc []SgxEPC
+func (v *MemoryDeviceInfo) UnmarshalJSON(text []byte) error {
+	*v = MemoryDeviceInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v MemoryDeviceInfo) String() string {
+	return qmp.Format(&v)
+}
+
+// SGXEPC is the struct SgxEPC of machine.json. Since QEMU 6.2.
+type SGXEPC struct {
+	Memdev string `json:"memdev"`
+	Node   int64  `json:"node"`
+}
+
+func (v *SGXEPC) MarshalMembers(e *wire.Encoder) {
+	e.Name("memdev").String(v.Memdev)
+	e.Name("node").Int(v.Node)
+}
+
+func (v *SGXEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "memdev":
+		v.Memdev = d.String()
+		return 1
+	case "node":
+		v.Node = d.Int64()
+		return 2
+	}
+	return 0
+}
+
+// SGXEPCProperties is the struct SgxEPCProperties of machine.json. Since QEMU 6.2.
+type SGXEPCProperties struct {
+	SGXEPC []SGXEPC `json:"sgx-epc"`
+}
+
+func (v *SGXEPCProperties) MarshalMembers(e *wire.Encoder) {
+	e.Name("sgx-epc").BeginArray()
+	for i := range v.SGXEPC {
+		e.Elem().Marshal(&v.SGXEPC[i])
+	}
+	e.EndArray()
+}
+
+func (v *SGXEPCProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "sgx-epc":
+		v.SGXEPC = make([]SGXEPC, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.SGXEPC = append(v.SGXEPC, SGXEPC{})
+			d.Unmarshal(&v.SGXEPC[len(v.SGXEPC)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
+func (v SGXEPCProperties) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *SGXEPCProperties) UnmarshalJSON(text []byte) error {
+	*v = SGXEPCProperties{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SGXEPCProperties) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryMemoryDevices executes query-memory-devices and returns a list of [MemoryDeviceInfo].
@@ -1460,13 +1857,13 @@ type MemoryDeviceSizeChangeEvent struct {
 func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
 		return 2
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 3
 	}
 	return 0
@@ -1479,27 +1876,27 @@ func (*MemoryDeviceSizeChangeEvent) EventName() string {
 
 // BootConfiguration is a struct of machine.json. Since QEMU 7.1.
 type BootConfiguration struct {
-	Order         *string
-	Once          *string
-	Menu          *bool
-	Splash        *string
-	SplashTime    *int64
-	RebootTimeout *int64
-	Strict        *bool
+	Order         *string `json:"order,omitzero"`
+	Once          *string `json:"once,omitzero"`
+	Menu          *bool   `json:"menu,omitzero"`
+	Splash        *string `json:"splash,omitzero"`
+	SplashTime    *int64  `json:"splash-time,omitzero"`
+	RebootTimeout *int64  `json:"reboot-timeout,omitzero"`
+	Strict        *bool   `json:"strict,omitzero"`
 }
 
 // SMPConfiguration is a struct of machine.json. Since QEMU 6.1.
 type SMPConfiguration struct {
-	CPUs     *int64
-	Drawers  *int64
-	Books    *int64
-	Sockets  *int64
-	Dies     *int64
-	Clusters *int64
-	Modules  *int64
-	Cores    *int64
-	Threads  *int64
-	Maxcpus  *int64
+	CPUs     *int64 `json:"cpus,omitzero"`
+	Drawers  *int64 `json:"drawers,omitzero"`
+	Books    *int64 `json:"books,omitzero"`
+	Sockets  *int64 `json:"sockets,omitzero"`
+	Dies     *int64 `json:"dies,omitzero"`
+	Clusters *int64 `json:"clusters,omitzero"`
+	Modules  *int64 `json:"modules,omitzero"`
+	Cores    *int64 `json:"cores,omitzero"`
+	Threads  *int64 `json:"threads,omitzero"`
+	MaxCPUs  *int64 `json:"maxcpus,omitzero"`
 }
 
 // XQueryIRQ executes x-query-irq and returns [HumanReadableText]. See machine.json. Since QEMU
@@ -1516,15 +1913,15 @@ func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryJit executes x-query-jit and returns [HumanReadableText]. See machine.json. Since QEMU
+// XQueryJIT executes x-query-jit and returns [HumanReadableText]. See machine.json. Since QEMU
 // 6.2.
 //
 // Only in a QEMU built with CONFIG_TCG.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XQueryJit struct{}
+type XQueryJIT struct{}
 
-func (r XQueryJit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
+func (r XQueryJIT) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-jit", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -1546,13 +1943,13 @@ func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryRamblock executes x-query-ramblock and returns [HumanReadableText]. See machine.json.
+// XQueryRAMBlock executes x-query-ramblock and returns [HumanReadableText]. See machine.json.
 // Since QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XQueryRamblock struct{}
+type XQueryRAMBlock struct{}
 
-func (r XQueryRamblock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
+func (r XQueryRAMBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-ramblock", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -1560,13 +1957,13 @@ func (r XQueryRamblock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// XQueryRoms executes x-query-roms and returns [HumanReadableText]. See machine.json. Since
+// XQueryROMs executes x-query-roms and returns [HumanReadableText]. See machine.json. Since
 // QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XQueryRoms struct{}
+type XQueryROMs struct{}
 
-func (r XQueryRoms) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
+func (r XQueryROMs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-roms", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -1588,43 +1985,35 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// SmbiosEntryPointType is an enum of machine.json. Since QEMU 7.0.
-type SmbiosEntryPointType string
+// SMBIOSEntryPointType is the enum SmbiosEntryPointType of machine.json. Since QEMU 7.0.
+type SMBIOSEntryPointType string
 
-// The values of SmbiosEntryPointType.
+// The values of SMBIOSEntryPointType.
 const (
-	SmbiosEntryPointType32   SmbiosEntryPointType = "32"
-	SmbiosEntryPointType64   SmbiosEntryPointType = "64"
-	SmbiosEntryPointTypeAuto SmbiosEntryPointType = "auto"
+	SMBIOSEntryPointType32   SMBIOSEntryPointType = "32"
+	SMBIOSEntryPointType64   SMBIOSEntryPointType = "64"
+	SMBIOSEntryPointTypeAuto SMBIOSEntryPointType = "auto"
 )
 
 // MemorySizeConfiguration is a struct of machine.json. Since QEMU 7.1.
 type MemorySizeConfiguration struct {
-	Size    *uint64
-	MaxSize *uint64
-	Slots   *uint64
+	Size    *uint64 `json:"size,omitzero"`
+	MaxSize *uint64 `json:"max-size,omitzero"`
+	Slots   *uint64 `json:"slots,omitzero"`
 }
 
-// Dumpdtb executes dumpdtb. See machine.json. Since QEMU 7.2.
+// DumpDTB executes dumpdtb. See machine.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_FDT.
-type Dumpdtb struct {
-	Filename string
+type DumpDTB struct {
+	Filename string `json:"filename"`
 }
 
-func (r *Dumpdtb) EncodeMembers(e *wire.Encoder) {
+func (r *DumpDTB) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 }
 
-func (r Dumpdtb) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Dumpdtb) String() string {
-	return qmp.Format(&r)
-}
-
-func (r Dumpdtb) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r DumpDTB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dumpdtb", Args: &r}, opts)
 }
 
@@ -1651,7 +2040,7 @@ type FirmwareLog struct {
 func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
-		v.Version = new(d.String())
+		d.OptString(&v.Version)
 		return 1
 	case "log":
 		v.Log = d.String()
@@ -1663,19 +2052,11 @@ func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 // QueryFirmwareLog executes query-firmware-log and returns [FirmwareLog]. See machine.json.
 // Since QEMU 10.2.
 type QueryFirmwareLog struct {
-	MaxSize *uint64
+	MaxSize *uint64 `json:"max-size,omitzero"`
 }
 
 func (r *QueryFirmwareLog) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("max-size", r.MaxSize)
-}
-
-func (r QueryFirmwareLog) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryFirmwareLog) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (FirmwareLog, error) {
@@ -1688,47 +2069,31 @@ func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 
 // DumpSkeys executes dump-skeys. See machine.json. Since QEMU 2.5.
 type DumpSkeys struct {
-	Filename string
+	Filename string `json:"filename"`
 }
 
 func (r *DumpSkeys) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 }
 
-func (r DumpSkeys) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DumpSkeys) String() string {
-	return qmp.Format(&r)
-}
-
 func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-skeys", Args: &r}, opts)
 }
 
-// CpuModelInfo is a struct of machine.json. Since QEMU 2.8.
-type CpuModelInfo struct {
+// CPUModelInfo is the struct CpuModelInfo of machine.json. Since QEMU 2.8.
+type CPUModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
 }
 
-func (v *CpuModelInfo) EncodeMembers(e *wire.Encoder) {
+func (v *CPUModelInfo) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(v.Name)
 	if v.Props != nil {
 		e.Name("props").Raw(v.Props)
 	}
 }
 
-func (v CpuModelInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v CpuModelInfo) String() string {
-	return qmp.Format(&v)
-}
-
-func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
@@ -1740,33 +2105,33 @@ func (v *CpuModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelExpansionType is an enum of machine.json. Since QEMU 2.8.
-type CpuModelExpansionType string
+// CPUModelExpansionType is the enum CpuModelExpansionType of machine.json. Since QEMU 2.8.
+type CPUModelExpansionType string
 
-// The values of CpuModelExpansionType.
+// The values of CPUModelExpansionType.
 const (
-	CpuModelExpansionTypeStatic CpuModelExpansionType = "static"
-	CpuModelExpansionTypeFull   CpuModelExpansionType = "full"
+	CPUModelExpansionTypeStatic CPUModelExpansionType = "static"
+	CPUModelExpansionTypeFull   CPUModelExpansionType = "full"
 )
 
-// CpuModelCompareResult is an enum of machine.json. Since QEMU 2.8.
-type CpuModelCompareResult string
+// CPUModelCompareResult is the enum CpuModelCompareResult of machine.json. Since QEMU 2.8.
+type CPUModelCompareResult string
 
-// The values of CpuModelCompareResult.
+// The values of CPUModelCompareResult.
 const (
-	CpuModelCompareResultIncompatible CpuModelCompareResult = "incompatible"
-	CpuModelCompareResultIdentical    CpuModelCompareResult = "identical"
-	CpuModelCompareResultSuperset     CpuModelCompareResult = "superset"
-	CpuModelCompareResultSubset       CpuModelCompareResult = "subset"
+	CPUModelCompareResultIncompatible CPUModelCompareResult = "incompatible"
+	CPUModelCompareResultIdentical    CPUModelCompareResult = "identical"
+	CPUModelCompareResultSuperset     CPUModelCompareResult = "superset"
+	CPUModelCompareResultSubset       CPUModelCompareResult = "subset"
 )
 
-// CpuModelBaselineInfo is a struct of machine.json. [QueryCPUModelBaseline] returns it. Since
-// QEMU 2.8.
-type CpuModelBaselineInfo struct {
-	Model CpuModelInfo `json:"model"`
+// CPUModelBaselineInfo is the struct CpuModelBaselineInfo of machine.json.
+// [QueryCPUModelBaseline] returns it. Since QEMU 2.8.
+type CPUModelBaselineInfo struct {
+	Model CPUModelInfo `json:"model"`
 }
 
-func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "model":
 		d.Object(&v.Model)
@@ -1775,17 +2140,26 @@ func (v *CpuModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CpuModelCompareInfo is a struct of machine.json. [QueryCPUModelComparison] returns it. Since
-// QEMU 2.8.
-type CpuModelCompareInfo struct {
-	Result                CpuModelCompareResult `json:"result"`
+// CPUModelCompareInfo is the struct CpuModelCompareInfo of machine.json.
+// [QueryCPUModelComparison] returns it. Since QEMU 2.8.
+type CPUModelCompareInfo struct {
+	Result                CPUModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
 }
 
-func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelCompareInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("result").String(string(v.Result))
+	e.Name("responsible-properties").BeginArray()
+	for i := range v.ResponsibleProperties {
+		e.Elem().String(v.ResponsibleProperties[i])
+	}
+	e.EndArray()
+}
+
+func (v *CPUModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "result":
-		v.Result = CpuModelCompareResult(d.Enum())
+		v.Result = CPUModelCompareResult(d.Enum())
 		return 1
 	case "responsible-properties":
 		v.ResponsibleProperties = make([]string, 0, d.Room())
@@ -1797,11 +2171,24 @@ func (v *CpuModelCompareInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v CPUModelCompareInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *CPUModelCompareInfo) UnmarshalJSON(text []byte) error {
+	*v = CPUModelCompareInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CPUModelCompareInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryCPUModelComparison executes query-cpu-model-comparison and returns
-// [CpuModelCompareInfo]. See machine.json. Since QEMU 2.8.
+// [CPUModelCompareInfo]. See machine.json. Since QEMU 2.8.
 type QueryCPUModelComparison struct {
-	Modela CpuModelInfo
-	Modelb CpuModelInfo
+	Modela CPUModelInfo `json:"modela"`
+	Modelb CPUModelInfo `json:"modelb"`
 }
 
 func (r *QueryCPUModelComparison) EncodeMembers(e *wire.Encoder) {
@@ -1809,27 +2196,19 @@ func (r *QueryCPUModelComparison) EncodeMembers(e *wire.Encoder) {
 	e.Name("modelb").Object(&r.Modelb)
 }
 
-func (r QueryCPUModelComparison) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryCPUModelComparison) String() string {
-	return qmp.Format(&r)
-}
-
-func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelCompareInfo, error) {
-	var v CpuModelCompareInfo
+func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelCompareInfo, error) {
+	var v CPUModelCompareInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-comparison", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// QueryCPUModelBaseline executes query-cpu-model-baseline and returns [CpuModelBaselineInfo].
+// QueryCPUModelBaseline executes query-cpu-model-baseline and returns [CPUModelBaselineInfo].
 // See machine.json. Since QEMU 2.8.
 type QueryCPUModelBaseline struct {
-	Modela CpuModelInfo
-	Modelb CpuModelInfo
+	Modela CPUModelInfo `json:"modela"`
+	Modelb CPUModelInfo `json:"modelb"`
 }
 
 func (r *QueryCPUModelBaseline) EncodeMembers(e *wire.Encoder) {
@@ -1837,30 +2216,22 @@ func (r *QueryCPUModelBaseline) EncodeMembers(e *wire.Encoder) {
 	e.Name("modelb").Object(&r.Modelb)
 }
 
-func (r QueryCPUModelBaseline) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryCPUModelBaseline) String() string {
-	return qmp.Format(&r)
-}
-
-func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelBaselineInfo, error) {
-	var v CpuModelBaselineInfo
+func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelBaselineInfo, error) {
+	var v CPUModelBaselineInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-baseline", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// CpuModelExpansionInfo is a struct of machine.json. [QueryCPUModelExpansion] returns it.
-// Since QEMU 2.8.
-type CpuModelExpansionInfo struct {
-	Model           CpuModelInfo `json:"model"`
+// CPUModelExpansionInfo is the struct CpuModelExpansionInfo of machine.json.
+// [QueryCPUModelExpansion] returns it. Since QEMU 2.8.
+type CPUModelExpansionInfo struct {
+	Model           CPUModelInfo `json:"model"`
 	DeprecatedProps []string     `json:"deprecated-props,omitzero"`
 }
 
-func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "model":
 		d.Object(&v.Model)
@@ -1876,10 +2247,10 @@ func (v *CpuModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCPUModelExpansion executes query-cpu-model-expansion and returns
-// [CpuModelExpansionInfo]. See machine.json. Since QEMU 2.8.
+// [CPUModelExpansionInfo]. See machine.json. Since QEMU 2.8.
 type QueryCPUModelExpansion struct {
-	Type  CpuModelExpansionType
-	Model CpuModelInfo
+	Type  CPUModelExpansionType `json:"type"`
+	Model CPUModelInfo          `json:"model"`
 }
 
 func (r *QueryCPUModelExpansion) EncodeMembers(e *wire.Encoder) {
@@ -1887,25 +2258,17 @@ func (r *QueryCPUModelExpansion) EncodeMembers(e *wire.Encoder) {
 	e.Name("model").Object(&r.Model)
 }
 
-func (r QueryCPUModelExpansion) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryCPUModelExpansion) String() string {
-	return qmp.Format(&r)
-}
-
-func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuModelExpansionInfo, error) {
-	var v CpuModelExpansionInfo
+func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelExpansionInfo, error) {
+	var v CPUModelExpansionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-expansion", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// CpuDefinitionInfo is a struct of machine.json. [QueryCPUDefinitions] returns it. Since QEMU
-// 1.2.
-type CpuDefinitionInfo struct {
+// CPUDefinitionInfo is the struct CpuDefinitionInfo of machine.json. [QueryCPUDefinitions]
+// returns it. Since QEMU 1.2.
+type CPUDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
 	Static              bool     `json:"static"`
@@ -1915,13 +2278,13 @@ type CpuDefinitionInfo struct {
 	Deprecated          bool     `json:"deprecated"`
 }
 
-func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
 		v.Name = d.String()
 		return 1
 	case "migration-safe":
-		v.MigrationSafe = new(d.Bool())
+		d.OptBool(&v.MigrationSafe)
 		return 2
 	case "static":
 		v.Static = d.Bool()
@@ -1936,7 +2299,7 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Typename = d.String()
 		return 5
 	case "alias-of":
-		v.AliasOf = new(d.String())
+		d.OptString(&v.AliasOf)
 		return 6
 	case "deprecated":
 		v.Deprecated = d.Bool()
@@ -1946,23 +2309,24 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCPUDefinitions executes query-cpu-definitions and returns a list of
-// [CpuDefinitionInfo]. See machine.json. Since QEMU 1.2.
+// [CPUDefinitionInfo]. See machine.json. Since QEMU 1.2.
 type QueryCPUDefinitions struct{}
 
-func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CpuDefinitionInfo, error) {
-	var v []CpuDefinitionInfo
+func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUDefinitionInfo, error) {
+	var v []CPUDefinitionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-definitions", Result: func(d *wire.Decoder) {
-		v = make([]CpuDefinitionInfo, 0, d.Room())
+		v = make([]CPUDefinitionInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, CpuDefinitionInfo{})
+			v = append(v, CPUDefinitionInfo{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
 	return v, err
 }
 
-// MemoryDeviceInfoSpMem is a struct of machine.json. Seen first in QEMU 11.1.
-type MemoryDeviceInfoSpMem struct {
+// MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. Seen first in
+// QEMU 11.1.
+type MemoryDeviceInfoSPMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`
 	Size   int64   `json:"size"`
@@ -1970,10 +2334,18 @@ type MemoryDeviceInfoSpMem struct {
 	Memdev string  `json:"memdev"`
 }
 
-func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *MemoryDeviceInfoSPMem) MarshalMembers(e *wire.Encoder) {
+	e.OptString("id", v.ID)
+	e.Name("addr").Int(v.Addr)
+	e.Name("size").Int(v.Size)
+	e.Name("node").Int(v.Node)
+	e.Name("memdev").String(v.Memdev)
+}
+
+func (v *MemoryDeviceInfoSPMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		d.OptString(&v.ID)
 		return 1
 	case "addr":
 		v.Addr = d.Int64()
@@ -1987,20 +2359,6 @@ func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	case "memdev":
 		v.Memdev = d.String()
 		return 5
-	}
-	return 0
-}
-
-// MemoryDeviceInfoSpMemWrapper is a struct of machine.json. Seen first in QEMU 11.1.
-type MemoryDeviceInfoSpMemWrapper struct {
-	Data MemoryDeviceInfoSpMem `json:"data"`
-}
-
-func (v *MemoryDeviceInfoSpMemWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
 	}
 	return 0
 }

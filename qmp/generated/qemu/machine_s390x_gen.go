@@ -8,25 +8,25 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// S390CpuPolarization is an enum of machine-s390x.json. Since QEMU 8.2.
-type S390CpuPolarization string
+// S390CPUPolarization is the enum S390CpuPolarization of machine-s390x.json. Since QEMU 8.2.
+type S390CPUPolarization string
 
-// The values of S390CpuPolarization.
+// The values of S390CPUPolarization.
 const (
-	S390CpuPolarizationHorizontal S390CpuPolarization = "horizontal"
-	S390CpuPolarizationVertical   S390CpuPolarization = "vertical"
+	S390CPUPolarizationHorizontal S390CPUPolarization = "horizontal"
+	S390CPUPolarizationVertical   S390CPUPolarization = "vertical"
 )
 
 // SetCPUTopology executes set-cpu-topology. See machine-s390x.json. Since QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type SetCPUTopology struct {
-	CoreID      uint16
-	SocketID    *uint16
-	BookID      *uint16
-	DrawerID    *uint16
-	Entitlement *S390CpuEntitlement
-	Dedicated   *bool
+	CoreID      uint16              `json:"core-id"`
+	SocketID    *uint16             `json:"socket-id,omitzero"`
+	BookID      *uint16             `json:"book-id,omitzero"`
+	DrawerID    *uint16             `json:"drawer-id,omitzero"`
+	Entitlement *S390CPUEntitlement `json:"entitlement,omitzero"`
+	Dedicated   *bool               `json:"dedicated,omitzero"`
 }
 
 func (r *SetCPUTopology) EncodeMembers(e *wire.Encoder) {
@@ -44,14 +44,6 @@ func (r *SetCPUTopology) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("dedicated", r.Dedicated)
 }
 
-func (r SetCPUTopology) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r SetCPUTopology) String() string {
-	return qmp.Format(&r)
-}
-
 func (r SetCPUTopology) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-cpu-topology", Args: &r}, opts)
 }
@@ -61,13 +53,13 @@ func (r SetCPUTopology) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Unstable: any release of QEMU may change or remove the event.
 type CPUPolarizationChangeEvent struct {
-	Polarization S390CpuPolarization `json:"polarization"`
+	Polarization S390CPUPolarization `json:"polarization"`
 }
 
 func (v *CPUPolarizationChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "polarization":
-		v.Polarization = S390CpuPolarization(d.Enum())
+		v.Polarization = S390CPUPolarization(d.Enum())
 		return 1
 	}
 	return 0
@@ -78,46 +70,46 @@ func (*CPUPolarizationChangeEvent) EventName() string {
 	return EventCPUPolarizationChange
 }
 
-// CpuPolarizationInfo is a struct of machine-s390x.json. [QueryS390xCPUPolarization] returns
-// it. Since QEMU 8.2.
-type CpuPolarizationInfo struct {
-	Polarization S390CpuPolarization `json:"polarization"`
+// CPUPolarizationInfo is the struct CpuPolarizationInfo of machine-s390x.json.
+// [QueryS390xCPUPolarization] returns it. Since QEMU 8.2.
+type CPUPolarizationInfo struct {
+	Polarization S390CPUPolarization `json:"polarization"`
 }
 
-func (v *CpuPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *CPUPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "polarization":
-		v.Polarization = S390CpuPolarization(d.Enum())
+		v.Polarization = S390CPUPolarization(d.Enum())
 		return 1
 	}
 	return 0
 }
 
 // QueryS390xCPUPolarization executes query-s390x-cpu-polarization and returns
-// [CpuPolarizationInfo]. See machine-s390x.json. Since QEMU 8.2.
+// [CPUPolarizationInfo]. See machine-s390x.json. Since QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type QueryS390xCPUPolarization struct{}
 
-func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CpuPolarizationInfo, error) {
-	var v CpuPolarizationInfo
+func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUPolarizationInfo, error) {
+	var v CPUPolarizationInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-s390x-cpu-polarization", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SclpCpiInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE of machine-s390x.json. Since
+// SCLPCPIInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE of machine-s390x.json. Since
 // QEMU 10.2.
 //
 // Unstable: any release of QEMU may change or remove the event.
-type SclpCpiInfoAvailableEvent struct{}
+type SCLPCPIInfoAvailableEvent struct{}
 
-func (v *SclpCpiInfoAvailableEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SCLPCPIInfoAvailableEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
 // EventName returns SCLP_CPI_INFO_AVAILABLE.
-func (*SclpCpiInfoAvailableEvent) EventName() string {
-	return EventSclpCpiInfoAvailable
+func (*SCLPCPIInfoAvailableEvent) EventName() string {
+	return EventSCLPCPIInfoAvailable
 }

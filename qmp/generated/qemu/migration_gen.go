@@ -21,12 +21,32 @@ type MigrationStats struct {
 	DirtySyncCount          int64   `json:"dirty-sync-count"`
 	PostcopyRequests        int64   `json:"postcopy-requests"`
 	PageSize                int64   `json:"page-size"`
-	MultifdBytes            uint64  `json:"multifd-bytes"`
+	MultiFDBytes            uint64  `json:"multifd-bytes"`
 	PagesPerSecond          uint64  `json:"pages-per-second"`
 	PrecopyBytes            *uint64 `json:"precopy-bytes,omitzero"`
 	DowntimeBytes           *uint64 `json:"downtime-bytes,omitzero"`
 	PostcopyBytes           *uint64 `json:"postcopy-bytes,omitzero"`
 	DirtySyncMissedZeroCopy *uint64 `json:"dirty-sync-missed-zero-copy,omitzero"`
+}
+
+func (v *MigrationStats) MarshalMembers(e *wire.Encoder) {
+	e.Name("transferred").Int(v.Transferred)
+	e.Name("remaining").Int(v.Remaining)
+	e.Name("total").Int(v.Total)
+	e.Name("duplicate").Int(v.Duplicate)
+	e.Name("normal").Int(v.Normal)
+	e.Name("normal-bytes").Int(v.NormalBytes)
+	e.Name("dirty-pages-rate").Int(v.DirtyPagesRate)
+	e.Name("mbps").Float(v.Mbps)
+	e.Name("dirty-sync-count").Int(v.DirtySyncCount)
+	e.Name("postcopy-requests").Int(v.PostcopyRequests)
+	e.Name("page-size").Int(v.PageSize)
+	e.Name("multifd-bytes").Uint(v.MultiFDBytes)
+	e.Name("pages-per-second").Uint(v.PagesPerSecond)
+	e.OptUint("precopy-bytes", v.PrecopyBytes)
+	e.OptUint("downtime-bytes", v.DowntimeBytes)
+	e.OptUint("postcopy-bytes", v.PostcopyBytes)
+	e.OptUint("dirty-sync-missed-zero-copy", v.DirtySyncMissedZeroCopy)
 }
 
 func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -65,25 +85,38 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PageSize = d.Int64()
 		return 11
 	case "multifd-bytes":
-		v.MultifdBytes = d.Uint64()
+		v.MultiFDBytes = d.Uint64()
 		return 12
 	case "pages-per-second":
 		v.PagesPerSecond = d.Uint64()
 		return 13
 	case "precopy-bytes":
-		v.PrecopyBytes = new(d.Uint64())
+		d.OptUint(&v.PrecopyBytes)
 		return 14
 	case "downtime-bytes":
-		v.DowntimeBytes = new(d.Uint64())
+		d.OptUint(&v.DowntimeBytes)
 		return 15
 	case "postcopy-bytes":
-		v.PostcopyBytes = new(d.Uint64())
+		d.OptUint(&v.PostcopyBytes)
 		return 16
 	case "dirty-sync-missed-zero-copy":
-		v.DirtySyncMissedZeroCopy = new(d.Uint64())
+		d.OptUint(&v.DirtySyncMissedZeroCopy)
 		return 17
 	}
 	return 0
+}
+
+func (v MigrationStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *MigrationStats) UnmarshalJSON(text []byte) error {
+	*v = MigrationStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v MigrationStats) String() string {
+	return qmp.Format(&v)
 }
 
 // XBZRLECacheStats is a struct of migration.json. Since QEMU 1.2.
@@ -95,6 +128,16 @@ type XBZRLECacheStats struct {
 	CacheMissRate float64 `json:"cache-miss-rate"`
 	EncodingRate  float64 `json:"encoding-rate"`
 	Overflow      int64   `json:"overflow"`
+}
+
+func (v *XBZRLECacheStats) MarshalMembers(e *wire.Encoder) {
+	e.Name("cache-size").Uint(v.CacheSize)
+	e.Name("bytes").Int(v.Bytes)
+	e.Name("pages").Int(v.Pages)
+	e.Name("cache-miss").Int(v.CacheMiss)
+	e.Name("cache-miss-rate").Float(v.CacheMissRate)
+	e.Name("encoding-rate").Float(v.EncodingRate)
+	e.Name("overflow").Int(v.Overflow)
 }
 
 func (v *XBZRLECacheStats) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -124,13 +167,68 @@ func (v *XBZRLECacheStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v XBZRLECacheStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *XBZRLECacheStats) UnmarshalJSON(text []byte) error {
+	*v = XBZRLECacheStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v XBZRLECacheStats) String() string {
+	return qmp.Format(&v)
+}
+
 // CompressionStats is a struct of migration.json. Since QEMU 3.1.
 type CompressionStats struct {
-	Pages           int64
-	Busy            int64
-	BusyRate        float64
-	CompressedSize  int64
-	CompressionRate float64
+	Pages           int64   `json:"pages"`
+	Busy            int64   `json:"busy"`
+	BusyRate        float64 `json:"busy-rate"`
+	CompressedSize  int64   `json:"compressed-size"`
+	CompressionRate float64 `json:"compression-rate"`
+}
+
+func (v *CompressionStats) MarshalMembers(e *wire.Encoder) {
+	e.Name("pages").Int(v.Pages)
+	e.Name("busy").Int(v.Busy)
+	e.Name("busy-rate").Float(v.BusyRate)
+	e.Name("compressed-size").Int(v.CompressedSize)
+	e.Name("compression-rate").Float(v.CompressionRate)
+}
+
+func (v *CompressionStats) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "pages":
+		v.Pages = d.Int64()
+		return 1
+	case "busy":
+		v.Busy = d.Int64()
+		return 2
+	case "busy-rate":
+		v.BusyRate = d.Float64()
+		return 3
+	case "compressed-size":
+		v.CompressedSize = d.Int64()
+		return 4
+	case "compression-rate":
+		v.CompressionRate = d.Float64()
+		return 5
+	}
+	return 0
+}
+
+func (v CompressionStats) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *CompressionStats) UnmarshalJSON(text []byte) error {
+	*v = CompressionStats{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CompressionStats) String() string {
+	return qmp.Format(&v)
 }
 
 // MigrationStatus is an enum of migration.json. Since QEMU 2.3.
@@ -150,7 +248,7 @@ const (
 	MigrationStatusPostcopyRecover      MigrationStatus = "postcopy-recover"
 	MigrationStatusCompleted            MigrationStatus = "completed"
 	MigrationStatusFailed               MigrationStatus = "failed"
-	MigrationStatusColo                 MigrationStatus = "colo"
+	MigrationStatusCOLO                 MigrationStatus = "colo"
 	MigrationStatusPreSwitchover        MigrationStatus = "pre-switchover"
 	MigrationStatusDevice               MigrationStatus = "device"
 	MigrationStatusWaitUnplug           MigrationStatus = "wait-unplug"
@@ -158,12 +256,12 @@ const (
 	MigrationStatusFailing MigrationStatus = "failing"
 )
 
-// VfioStats is a struct of migration.json. Since QEMU 5.2.
-type VfioStats struct {
+// VFIOStats is the struct VfioStats of migration.json. Since QEMU 5.2.
+type VFIOStats struct {
 	Transferred int64 `json:"transferred"`
 }
 
-func (v *VfioStats) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VFIOStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "transferred":
 		v.Transferred = d.Int64()
@@ -176,7 +274,7 @@ func (v *VfioStats) DecodeMember(d *wire.Decoder, name []byte) int {
 type MigrationInfo struct {
 	Status                *MigrationStatus  `json:"status,omitzero"`
 	RAM                   *MigrationStats   `json:"ram,omitzero"`
-	VFIO                  *VfioStats        `json:"vfio,omitzero"`
+	VFIO                  *VFIOStats        `json:"vfio,omitzero"`
 	XBZRLECache           *XBZRLECacheStats `json:"xbzrle-cache,omitzero"`
 	TotalTime             *int64            `json:"total-time,omitzero"`
 	ExpectedDowntime      *int64            `json:"expected-downtime,omitzero"`
@@ -212,7 +310,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.RAM)
 		return 2
 	case "vfio":
-		v.VFIO = new(VfioStats)
+		v.VFIO = new(VFIOStats)
 		d.Object(v.VFIO)
 		return 3
 	case "xbzrle-cache":
@@ -220,22 +318,22 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.XBZRLECache)
 		return 4
 	case "total-time":
-		v.TotalTime = new(d.Int64())
+		d.OptInt(&v.TotalTime)
 		return 5
 	case "expected-downtime":
-		v.ExpectedDowntime = new(d.Int64())
+		d.OptInt(&v.ExpectedDowntime)
 		return 6
 	case "downtime":
-		v.Downtime = new(d.Int64())
+		d.OptInt(&v.Downtime)
 		return 7
 	case "setup-time":
-		v.SetupTime = new(d.Int64())
+		d.OptInt(&v.SetupTime)
 		return 8
 	case "cpu-throttle-percentage":
-		v.CPUThrottlePercentage = new(d.Int64())
+		d.OptInt(&v.CPUThrottlePercentage)
 		return 9
 	case "error-desc":
-		v.ErrorDesc = new(d.String())
+		d.OptString(&v.ErrorDesc)
 		return 10
 	case "blocked-reasons":
 		v.BlockedReasons = make([]string, 0, d.Room())
@@ -253,7 +351,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 13
 	case "postcopy-latency":
-		v.PostcopyLatency = new(d.Uint64())
+		d.OptUint(&v.PostcopyLatency)
 		return 14
 	case "postcopy-latency-dist":
 		v.PostcopyLatencyDist = make([]uint64, 0, d.Room())
@@ -268,7 +366,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 16
 	case "postcopy-non-vcpu-latency":
-		v.PostcopyNonVCPULatency = new(d.Uint64())
+		d.OptUint(&v.PostcopyNonVCPULatency)
 		return 17
 	case "socket-address":
 		v.SocketAddress = make([]SocketAddress, 0, d.Room())
@@ -278,13 +376,13 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 18
 	case "dirty-limit-throttle-time-per-round":
-		v.DirtyLimitThrottleTimePerRound = new(d.Uint64())
+		d.OptUint(&v.DirtyLimitThrottleTimePerRound)
 		return 19
 	case "dirty-limit-ring-full-time":
-		v.DirtyLimitRingFullTime = new(d.Uint64())
+		d.OptUint(&v.DirtyLimitRingFullTime)
 		return 20
 	case "remaining":
-		v.Remaining = new(d.Int64())
+		d.OptInt(&v.Remaining)
 		return 21
 	}
 	return 0
@@ -315,11 +413,11 @@ const (
 	MigrationCapabilityEvents      MigrationCapability = "events"
 	MigrationCapabilityPostcopyRAM MigrationCapability = "postcopy-ram"
 	// Unstable: any release of QEMU may change or remove the value.
-	MigrationCapabilityXColo                 MigrationCapability = "x-colo"
+	MigrationCapabilityXCOLO                 MigrationCapability = "x-colo"
 	MigrationCapabilityReleaseRAM            MigrationCapability = "release-ram"
 	MigrationCapabilityReturnPath            MigrationCapability = "return-path"
 	MigrationCapabilityPauseBeforeSwitchover MigrationCapability = "pause-before-switchover"
-	MigrationCapabilityMultifd               MigrationCapability = "multifd"
+	MigrationCapabilityMultiFD               MigrationCapability = "multifd"
 	MigrationCapabilityDirtyBitmaps          MigrationCapability = "dirty-bitmaps"
 	MigrationCapabilityPostcopyBlocktime     MigrationCapability = "postcopy-blocktime"
 	MigrationCapabilityLateBlockActivate     MigrationCapability = "late-block-activate"
@@ -346,14 +444,6 @@ func (v *MigrationCapabilityStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("state").Bool(v.State)
 }
 
-func (v MigrationCapabilityStatus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MigrationCapabilityStatus) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "capability":
@@ -369,7 +459,7 @@ func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) i
 // MigrateSetCapabilities executes migrate-set-capabilities. See migration.json. Since QEMU
 // 1.2.
 type MigrateSetCapabilities struct {
-	Capabilities []MigrationCapabilityStatus
+	Capabilities []MigrationCapabilityStatus `json:"capabilities"`
 }
 
 func (r *MigrateSetCapabilities) EncodeMembers(e *wire.Encoder) {
@@ -380,8 +470,26 @@ func (r *MigrateSetCapabilities) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *MigrateSetCapabilities) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "capabilities":
+		r.Capabilities = make([]MigrationCapabilityStatus, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Capabilities = append(r.Capabilities, MigrationCapabilityStatus{})
+			d.Object(&r.Capabilities[len(r.Capabilities)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
 func (r MigrateSetCapabilities) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *MigrateSetCapabilities) UnmarshalJSON(text []byte) error {
+	*r = MigrateSetCapabilities{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r MigrateSetCapabilities) String() string {
@@ -418,11 +526,11 @@ const (
 	// Only in a QEMU built with CONFIG_ZSTD.
 	MultiFDCompressionZstd MultiFDCompression = "zstd"
 	// Only in a QEMU built with CONFIG_QATZIP.
-	MultiFDCompressionQatzip MultiFDCompression = "qatzip"
+	MultiFDCompressionQATzip MultiFDCompression = "qatzip"
 	// Only in a QEMU built with CONFIG_QPL.
-	MultiFDCompressionQpl MultiFDCompression = "qpl"
+	MultiFDCompressionQPL MultiFDCompression = "qpl"
 	// Only in a QEMU built with CONFIG_UADK.
-	MultiFDCompressionUadk MultiFDCompression = "uadk"
+	MultiFDCompressionUADK MultiFDCompression = "uadk"
 )
 
 // MigMode is an enum of migration.json.
@@ -431,9 +539,9 @@ type MigMode string
 // The values of MigMode.
 const (
 	MigModeNormal      MigMode = "normal"
-	MigModeCprReboot   MigMode = "cpr-reboot"
-	MigModeCprTransfer MigMode = "cpr-transfer"
-	MigModeCprExec     MigMode = "cpr-exec"
+	MigModeCPRReboot   MigMode = "cpr-reboot"
+	MigModeCPRTransfer MigMode = "cpr-transfer"
+	MigModeCPRExec     MigMode = "cpr-exec"
 )
 
 // ZeroPageDetection is an enum of migration.json. Since QEMU 9.0.
@@ -443,7 +551,7 @@ type ZeroPageDetection string
 const (
 	ZeroPageDetectionNone    ZeroPageDetection = "none"
 	ZeroPageDetectionLegacy  ZeroPageDetection = "legacy"
-	ZeroPageDetectionMultifd ZeroPageDetection = "multifd"
+	ZeroPageDetectionMultiFD ZeroPageDetection = "multifd"
 )
 
 // BitmapMigrationBitmapAliasTransform is a struct of migration.json. Since QEMU 6.0.
@@ -455,18 +563,10 @@ func (v *BitmapMigrationBitmapAliasTransform) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("persistent", v.Persistent)
 }
 
-func (v BitmapMigrationBitmapAliasTransform) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BitmapMigrationBitmapAliasTransform) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "persistent":
-		v.Persistent = new(d.Bool())
+		d.OptBool(&v.Persistent)
 		return 1
 	}
 	return 0
@@ -485,14 +585,6 @@ func (v *BitmapMigrationBitmapAlias) EncodeMembers(e *wire.Encoder) {
 	if v.Transform != nil {
 		e.Name("transform").Object(v.Transform)
 	}
-}
-
-func (v BitmapMigrationBitmapAlias) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BitmapMigrationBitmapAlias) String() string {
-	return qmp.Format(&v)
 }
 
 func (v *BitmapMigrationBitmapAlias) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -528,14 +620,6 @@ func (v *BitmapMigrationNodeAlias) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
-func (v BitmapMigrationNodeAlias) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BitmapMigrationNodeAlias) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-name":
@@ -555,6 +639,19 @@ func (v *BitmapMigrationNodeAlias) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
+func (v BitmapMigrationNodeAlias) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *BitmapMigrationNodeAlias) UnmarshalJSON(text []byte) error {
+	*v = BitmapMigrationNodeAlias{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v BitmapMigrationNodeAlias) String() string {
+	return qmp.Format(&v)
+}
+
 // MigrationParameter is an enum of migration.json. Since QEMU 2.4.
 type MigrationParameter string
 
@@ -570,20 +667,20 @@ const (
 	MigrationParameterCPUThrottleTailslow      MigrationParameter = "cpu-throttle-tailslow"
 	MigrationParameterTLSCreds                 MigrationParameter = "tls-creds"
 	MigrationParameterTLSHostname              MigrationParameter = "tls-hostname"
-	MigrationParameterTLSAuthz                 MigrationParameter = "tls-authz"
+	MigrationParameterTLSAuthZ                 MigrationParameter = "tls-authz"
 	MigrationParameterMaxBandwidth             MigrationParameter = "max-bandwidth"
 	MigrationParameterAvailSwitchoverBandwidth MigrationParameter = "avail-switchover-bandwidth"
 	MigrationParameterDowntimeLimit            MigrationParameter = "downtime-limit"
 	// Unstable: any release of QEMU may change or remove the value.
 	MigrationParameterXCheckpointDelay     MigrationParameter = "x-checkpoint-delay"
-	MigrationParameterMultifdChannels      MigrationParameter = "multifd-channels"
+	MigrationParameterMultiFDChannels      MigrationParameter = "multifd-channels"
 	MigrationParameterXBZRLECacheSize      MigrationParameter = "xbzrle-cache-size"
 	MigrationParameterMaxPostcopyBandwidth MigrationParameter = "max-postcopy-bandwidth"
 	MigrationParameterMaxCPUThrottle       MigrationParameter = "max-cpu-throttle"
-	MigrationParameterMultifdCompression   MigrationParameter = "multifd-compression"
-	MigrationParameterMultifdZlibLevel     MigrationParameter = "multifd-zlib-level"
-	MigrationParameterMultifdZstdLevel     MigrationParameter = "multifd-zstd-level"
-	MigrationParameterMultifdQatzipLevel   MigrationParameter = "multifd-qatzip-level"
+	MigrationParameterMultiFDCompression   MigrationParameter = "multifd-compression"
+	MigrationParameterMultiFDZlibLevel     MigrationParameter = "multifd-zlib-level"
+	MigrationParameterMultiFDZstdLevel     MigrationParameter = "multifd-zstd-level"
+	MigrationParameterMultiFDQATzipLevel   MigrationParameter = "multifd-qatzip-level"
 	MigrationParameterBlockBitmapMapping   MigrationParameter = "block-bitmap-mapping"
 	// Unstable: any release of QEMU may change or remove the value.
 	MigrationParameterXVCPUDirtyLimitPeriod MigrationParameter = "x-vcpu-dirty-limit-period"
@@ -591,49 +688,49 @@ const (
 	MigrationParameterMode                  MigrationParameter = "mode"
 	MigrationParameterZeroPageDetection     MigrationParameter = "zero-page-detection"
 	MigrationParameterDirectIO              MigrationParameter = "direct-io"
-	MigrationParameterCprExecCommand        MigrationParameter = "cpr-exec-command"
+	MigrationParameterCPRExecCommand        MigrationParameter = "cpr-exec-command"
 )
 
 // MigrateSetParameters is a struct of migration.json. Its method Do executes it as the command
 // migrate-set-parameters. Since QEMU 2.4.
 type MigrateSetParameters struct {
-	AnnounceInitial          *uint64
-	AnnounceMax              *uint64
-	AnnounceRounds           *uint64
-	AnnounceStep             *uint64
-	ThrottleTriggerThreshold *uint8
-	CPUThrottleInitial       *uint8
-	CPUThrottleIncrement     *uint8
-	CPUThrottleTailslow      *bool
-	TLSCreds                 *StrOrNull
-	TLSHostname              *StrOrNull
-	TLSAuthz                 *StrOrNull
-	MaxBandwidth             *uint64
-	AvailSwitchoverBandwidth *uint64
-	DowntimeLimit            *uint64
+	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
+	AnnounceMax              *uint64    `json:"announce-max,omitzero"`
+	AnnounceRounds           *uint64    `json:"announce-rounds,omitzero"`
+	AnnounceStep             *uint64    `json:"announce-step,omitzero"`
+	ThrottleTriggerThreshold *uint8     `json:"throttle-trigger-threshold,omitzero"`
+	CPUThrottleInitial       *uint8     `json:"cpu-throttle-initial,omitzero"`
+	CPUThrottleIncrement     *uint8     `json:"cpu-throttle-increment,omitzero"`
+	CPUThrottleTailslow      *bool      `json:"cpu-throttle-tailslow,omitzero"`
+	TLSCreds                 *StrOrNull `json:"tls-creds,omitzero"`
+	TLSHostname              *StrOrNull `json:"tls-hostname,omitzero"`
+	TLSAuthZ                 *StrOrNull `json:"tls-authz,omitzero"`
+	MaxBandwidth             *uint64    `json:"max-bandwidth,omitzero"`
+	AvailSwitchoverBandwidth *uint64    `json:"avail-switchover-bandwidth,omitzero"`
+	DowntimeLimit            *uint64    `json:"downtime-limit,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XCheckpointDelay     *uint32
-	MultifdChannels      *uint8
-	XBZRLECacheSize      *uint64
-	MaxPostcopyBandwidth *uint64
-	MaxCPUThrottle       *uint8
-	MultifdCompression   *MultiFDCompression
-	MultifdZlibLevel     *uint8
-	MultifdQatzipLevel   *uint8
-	MultifdZstdLevel     *uint8
-	BlockBitmapMapping   []BitmapMigrationNodeAlias
+	XCheckpointDelay     *uint32                    `json:"x-checkpoint-delay,omitzero"`
+	MultiFDChannels      *uint8                     `json:"multifd-channels,omitzero"`
+	XBZRLECacheSize      *uint64                    `json:"xbzrle-cache-size,omitzero"`
+	MaxPostcopyBandwidth *uint64                    `json:"max-postcopy-bandwidth,omitzero"`
+	MaxCPUThrottle       *uint8                     `json:"max-cpu-throttle,omitzero"`
+	MultiFDCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
+	MultiFDZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
+	MultiFDQATzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
+	MultiFDZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
+	BlockBitmapMapping   []BitmapMigrationNodeAlias `json:"block-bitmap-mapping,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XVCPUDirtyLimitPeriod *uint64
-	VCPUDirtyLimit        *uint64
-	Mode                  *MigMode
-	ZeroPageDetection     *ZeroPageDetection
-	DirectIO              *bool
+	XVCPUDirtyLimitPeriod *uint64            `json:"x-vcpu-dirty-limit-period,omitzero"`
+	VCPUDirtyLimit        *uint64            `json:"vcpu-dirty-limit,omitzero"`
+	Mode                  *MigMode           `json:"mode,omitzero"`
+	ZeroPageDetection     *ZeroPageDetection `json:"zero-page-detection,omitzero"`
+	DirectIO              *bool              `json:"direct-io,omitzero"`
 	// A secret: String hides it, JSON does not.
-	CprExecCommand []string
+	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
 	// Seen first in QEMU 11.1.
 	//
 	// Unstable: any release of QEMU may change or remove the member.
-	XRDMAChunkSize *int64
+	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
 }
 
 func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
@@ -657,8 +754,8 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 	if v.TLSHostname != nil {
 		v.TLSHostname.EncodeValue(e.Name("tls-hostname"))
 	}
-	if v.TLSAuthz != nil {
-		v.TLSAuthz.EncodeValue(e.Name("tls-authz"))
+	if v.TLSAuthZ != nil {
+		v.TLSAuthZ.EncodeValue(e.Name("tls-authz"))
 	}
 	e.OptUint("max-bandwidth", v.MaxBandwidth)
 	e.OptUint("avail-switchover-bandwidth", v.AvailSwitchoverBandwidth)
@@ -666,23 +763,23 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 	if v.XCheckpointDelay != nil {
 		e.Name("x-checkpoint-delay").Uint(uint64(*v.XCheckpointDelay))
 	}
-	if v.MultifdChannels != nil {
-		e.Name("multifd-channels").Uint(uint64(*v.MultifdChannels))
+	if v.MultiFDChannels != nil {
+		e.Name("multifd-channels").Uint(uint64(*v.MultiFDChannels))
 	}
 	e.OptUint("xbzrle-cache-size", v.XBZRLECacheSize)
 	e.OptUint("max-postcopy-bandwidth", v.MaxPostcopyBandwidth)
 	if v.MaxCPUThrottle != nil {
 		e.Name("max-cpu-throttle").Uint(uint64(*v.MaxCPUThrottle))
 	}
-	e.OptString("multifd-compression", (*string)(v.MultifdCompression))
-	if v.MultifdZlibLevel != nil {
-		e.Name("multifd-zlib-level").Uint(uint64(*v.MultifdZlibLevel))
+	e.OptString("multifd-compression", (*string)(v.MultiFDCompression))
+	if v.MultiFDZlibLevel != nil {
+		e.Name("multifd-zlib-level").Uint(uint64(*v.MultiFDZlibLevel))
 	}
-	if v.MultifdQatzipLevel != nil {
-		e.Name("multifd-qatzip-level").Uint(uint64(*v.MultifdQatzipLevel))
+	if v.MultiFDQATzipLevel != nil {
+		e.Name("multifd-qatzip-level").Uint(uint64(*v.MultiFDQATzipLevel))
 	}
-	if v.MultifdZstdLevel != nil {
-		e.Name("multifd-zstd-level").Uint(uint64(*v.MultifdZstdLevel))
+	if v.MultiFDZstdLevel != nil {
+		e.Name("multifd-zstd-level").Uint(uint64(*v.MultiFDZstdLevel))
 	}
 	if v.BlockBitmapMapping != nil {
 		e.Name("block-bitmap-mapping").BeginArray()
@@ -696,18 +793,132 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(v.Mode))
 	e.OptString("zero-page-detection", (*string)(v.ZeroPageDetection))
 	e.OptBool("direct-io", v.DirectIO)
-	if v.CprExecCommand != nil {
+	if v.CPRExecCommand != nil {
 		e.Name("cpr-exec-command").BeginArray()
-		for i := range v.CprExecCommand {
-			e.Elem().Secret(v.CprExecCommand[i])
+		for i := range v.CPRExecCommand {
+			e.Elem().Secret(v.CPRExecCommand[i])
 		}
 		e.EndArray()
 	}
 	e.OptInt("x-rdma-chunk-size", v.XRDMAChunkSize)
 }
 
+func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "announce-initial":
+		d.OptUint(&v.AnnounceInitial)
+		return 1
+	case "announce-max":
+		d.OptUint(&v.AnnounceMax)
+		return 2
+	case "announce-rounds":
+		d.OptUint(&v.AnnounceRounds)
+		return 3
+	case "announce-step":
+		d.OptUint(&v.AnnounceStep)
+		return 4
+	case "throttle-trigger-threshold":
+		v.ThrottleTriggerThreshold = new(d.Uint8())
+		return 5
+	case "cpu-throttle-initial":
+		v.CPUThrottleInitial = new(d.Uint8())
+		return 6
+	case "cpu-throttle-increment":
+		v.CPUThrottleIncrement = new(d.Uint8())
+		return 7
+	case "cpu-throttle-tailslow":
+		d.OptBool(&v.CPUThrottleTailslow)
+		return 8
+	case "tls-creds":
+		v.TLSCreds = new(StrOrNull)
+		v.TLSCreds.DecodeValue(d)
+		return 9
+	case "tls-hostname":
+		v.TLSHostname = new(StrOrNull)
+		v.TLSHostname.DecodeValue(d)
+		return 10
+	case "tls-authz":
+		v.TLSAuthZ = new(StrOrNull)
+		v.TLSAuthZ.DecodeValue(d)
+		return 11
+	case "max-bandwidth":
+		d.OptUint(&v.MaxBandwidth)
+		return 12
+	case "avail-switchover-bandwidth":
+		d.OptUint(&v.AvailSwitchoverBandwidth)
+		return 13
+	case "downtime-limit":
+		d.OptUint(&v.DowntimeLimit)
+		return 14
+	case "x-checkpoint-delay":
+		v.XCheckpointDelay = new(d.Uint32())
+		return 15
+	case "multifd-channels":
+		v.MultiFDChannels = new(d.Uint8())
+		return 16
+	case "xbzrle-cache-size":
+		d.OptUint(&v.XBZRLECacheSize)
+		return 17
+	case "max-postcopy-bandwidth":
+		d.OptUint(&v.MaxPostcopyBandwidth)
+		return 18
+	case "max-cpu-throttle":
+		v.MaxCPUThrottle = new(d.Uint8())
+		return 19
+	case "multifd-compression":
+		v.MultiFDCompression = new(MultiFDCompression(d.Enum()))
+		return 20
+	case "multifd-zlib-level":
+		v.MultiFDZlibLevel = new(d.Uint8())
+		return 21
+	case "multifd-qatzip-level":
+		v.MultiFDQATzipLevel = new(d.Uint8())
+		return 22
+	case "multifd-zstd-level":
+		v.MultiFDZstdLevel = new(d.Uint8())
+		return 23
+	case "block-bitmap-mapping":
+		v.BlockBitmapMapping = make([]BitmapMigrationNodeAlias, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.BlockBitmapMapping = append(v.BlockBitmapMapping, BitmapMigrationNodeAlias{})
+			d.Object(&v.BlockBitmapMapping[len(v.BlockBitmapMapping)-1])
+		}
+		return 24
+	case "x-vcpu-dirty-limit-period":
+		d.OptUint(&v.XVCPUDirtyLimitPeriod)
+		return 25
+	case "vcpu-dirty-limit":
+		d.OptUint(&v.VCPUDirtyLimit)
+		return 26
+	case "mode":
+		v.Mode = new(MigMode(d.Enum()))
+		return 27
+	case "zero-page-detection":
+		v.ZeroPageDetection = new(ZeroPageDetection(d.Enum()))
+		return 28
+	case "direct-io":
+		d.OptBool(&v.DirectIO)
+		return 29
+	case "cpr-exec-command":
+		v.CPRExecCommand = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.CPRExecCommand = append(v.CPRExecCommand, d.String())
+		}
+		return 30
+	case "x-rdma-chunk-size":
+		d.OptInt(&v.XRDMAChunkSize)
+		return 31
+	}
+	return 0
+}
+
 func (v MigrateSetParameters) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *MigrateSetParameters) UnmarshalJSON(text []byte) error {
+	*v = MigrateSetParameters{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v MigrateSetParameters) String() string {
@@ -732,20 +943,20 @@ type MigrationParameters struct {
 	CPUThrottleTailslow      *bool      `json:"cpu-throttle-tailslow,omitzero"`
 	TLSCreds                 *StrOrNull `json:"tls-creds,omitzero"`
 	TLSHostname              *StrOrNull `json:"tls-hostname,omitzero"`
-	TLSAuthz                 *StrOrNull `json:"tls-authz,omitzero"`
+	TLSAuthZ                 *StrOrNull `json:"tls-authz,omitzero"`
 	MaxBandwidth             *uint64    `json:"max-bandwidth,omitzero"`
 	AvailSwitchoverBandwidth *uint64    `json:"avail-switchover-bandwidth,omitzero"`
 	DowntimeLimit            *uint64    `json:"downtime-limit,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
 	XCheckpointDelay     *uint32                    `json:"x-checkpoint-delay,omitzero"`
-	MultifdChannels      *uint8                     `json:"multifd-channels,omitzero"`
+	MultiFDChannels      *uint8                     `json:"multifd-channels,omitzero"`
 	XBZRLECacheSize      *uint64                    `json:"xbzrle-cache-size,omitzero"`
 	MaxPostcopyBandwidth *uint64                    `json:"max-postcopy-bandwidth,omitzero"`
 	MaxCPUThrottle       *uint8                     `json:"max-cpu-throttle,omitzero"`
-	MultifdCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
-	MultifdZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
-	MultifdQatzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
-	MultifdZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
+	MultiFDCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
+	MultiFDZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
+	MultiFDQATzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
+	MultiFDZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
 	BlockBitmapMapping   []BitmapMigrationNodeAlias `json:"block-bitmap-mapping,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
 	XVCPUDirtyLimitPeriod *uint64            `json:"x-vcpu-dirty-limit-period,omitzero"`
@@ -753,26 +964,96 @@ type MigrationParameters struct {
 	Mode                  *MigMode           `json:"mode,omitzero"`
 	ZeroPageDetection     *ZeroPageDetection `json:"zero-page-detection,omitzero"`
 	DirectIO              *bool              `json:"direct-io,omitzero"`
-	CprExecCommand        []string           `json:"cpr-exec-command,omitzero"`
+	CPRExecCommand        []string           `json:"cpr-exec-command,omitzero"`
 	// Seen first in QEMU 11.1.
 	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
 }
 
+func (v *MigrationParameters) MarshalMembers(e *wire.Encoder) {
+	e.OptUint("announce-initial", v.AnnounceInitial)
+	e.OptUint("announce-max", v.AnnounceMax)
+	e.OptUint("announce-rounds", v.AnnounceRounds)
+	e.OptUint("announce-step", v.AnnounceStep)
+	if v.ThrottleTriggerThreshold != nil {
+		e.Name("throttle-trigger-threshold").Uint(uint64(*v.ThrottleTriggerThreshold))
+	}
+	if v.CPUThrottleInitial != nil {
+		e.Name("cpu-throttle-initial").Uint(uint64(*v.CPUThrottleInitial))
+	}
+	if v.CPUThrottleIncrement != nil {
+		e.Name("cpu-throttle-increment").Uint(uint64(*v.CPUThrottleIncrement))
+	}
+	e.OptBool("cpu-throttle-tailslow", v.CPUThrottleTailslow)
+	if v.TLSCreds != nil {
+		v.TLSCreds.EncodeValue(e.Name("tls-creds"))
+	}
+	if v.TLSHostname != nil {
+		v.TLSHostname.EncodeValue(e.Name("tls-hostname"))
+	}
+	if v.TLSAuthZ != nil {
+		v.TLSAuthZ.EncodeValue(e.Name("tls-authz"))
+	}
+	e.OptUint("max-bandwidth", v.MaxBandwidth)
+	e.OptUint("avail-switchover-bandwidth", v.AvailSwitchoverBandwidth)
+	e.OptUint("downtime-limit", v.DowntimeLimit)
+	if v.XCheckpointDelay != nil {
+		e.Name("x-checkpoint-delay").Uint(uint64(*v.XCheckpointDelay))
+	}
+	if v.MultiFDChannels != nil {
+		e.Name("multifd-channels").Uint(uint64(*v.MultiFDChannels))
+	}
+	e.OptUint("xbzrle-cache-size", v.XBZRLECacheSize)
+	e.OptUint("max-postcopy-bandwidth", v.MaxPostcopyBandwidth)
+	if v.MaxCPUThrottle != nil {
+		e.Name("max-cpu-throttle").Uint(uint64(*v.MaxCPUThrottle))
+	}
+	e.OptString("multifd-compression", (*string)(v.MultiFDCompression))
+	if v.MultiFDZlibLevel != nil {
+		e.Name("multifd-zlib-level").Uint(uint64(*v.MultiFDZlibLevel))
+	}
+	if v.MultiFDQATzipLevel != nil {
+		e.Name("multifd-qatzip-level").Uint(uint64(*v.MultiFDQATzipLevel))
+	}
+	if v.MultiFDZstdLevel != nil {
+		e.Name("multifd-zstd-level").Uint(uint64(*v.MultiFDZstdLevel))
+	}
+	if v.BlockBitmapMapping != nil {
+		e.Name("block-bitmap-mapping").BeginArray()
+		for i := range v.BlockBitmapMapping {
+			e.Elem().Object(&v.BlockBitmapMapping[i])
+		}
+		e.EndArray()
+	}
+	e.OptUint("x-vcpu-dirty-limit-period", v.XVCPUDirtyLimitPeriod)
+	e.OptUint("vcpu-dirty-limit", v.VCPUDirtyLimit)
+	e.OptString("mode", (*string)(v.Mode))
+	e.OptString("zero-page-detection", (*string)(v.ZeroPageDetection))
+	e.OptBool("direct-io", v.DirectIO)
+	if v.CPRExecCommand != nil {
+		e.Name("cpr-exec-command").BeginArray()
+		for i := range v.CPRExecCommand {
+			e.Elem().String(v.CPRExecCommand[i])
+		}
+		e.EndArray()
+	}
+	e.OptInt("x-rdma-chunk-size", v.XRDMAChunkSize)
+}
+
 func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "announce-initial":
-		v.AnnounceInitial = new(d.Uint64())
+		d.OptUint(&v.AnnounceInitial)
 		return 1
 	case "announce-max":
-		v.AnnounceMax = new(d.Uint64())
+		d.OptUint(&v.AnnounceMax)
 		return 2
 	case "announce-rounds":
-		v.AnnounceRounds = new(d.Uint64())
+		d.OptUint(&v.AnnounceRounds)
 		return 3
 	case "announce-step":
-		v.AnnounceStep = new(d.Uint64())
+		d.OptUint(&v.AnnounceStep)
 		return 4
 	case "throttle-trigger-threshold":
 		v.ThrottleTriggerThreshold = new(d.Uint8())
@@ -784,7 +1065,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUThrottleIncrement = new(d.Uint8())
 		return 7
 	case "cpu-throttle-tailslow":
-		v.CPUThrottleTailslow = new(d.Bool())
+		d.OptBool(&v.CPUThrottleTailslow)
 		return 8
 	case "tls-creds":
 		v.TLSCreds = new(StrOrNull)
@@ -795,44 +1076,44 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TLSHostname.DecodeValue(d)
 		return 10
 	case "tls-authz":
-		v.TLSAuthz = new(StrOrNull)
-		v.TLSAuthz.DecodeValue(d)
+		v.TLSAuthZ = new(StrOrNull)
+		v.TLSAuthZ.DecodeValue(d)
 		return 11
 	case "max-bandwidth":
-		v.MaxBandwidth = new(d.Uint64())
+		d.OptUint(&v.MaxBandwidth)
 		return 12
 	case "avail-switchover-bandwidth":
-		v.AvailSwitchoverBandwidth = new(d.Uint64())
+		d.OptUint(&v.AvailSwitchoverBandwidth)
 		return 13
 	case "downtime-limit":
-		v.DowntimeLimit = new(d.Uint64())
+		d.OptUint(&v.DowntimeLimit)
 		return 14
 	case "x-checkpoint-delay":
 		v.XCheckpointDelay = new(d.Uint32())
 		return 15
 	case "multifd-channels":
-		v.MultifdChannels = new(d.Uint8())
+		v.MultiFDChannels = new(d.Uint8())
 		return 16
 	case "xbzrle-cache-size":
-		v.XBZRLECacheSize = new(d.Uint64())
+		d.OptUint(&v.XBZRLECacheSize)
 		return 17
 	case "max-postcopy-bandwidth":
-		v.MaxPostcopyBandwidth = new(d.Uint64())
+		d.OptUint(&v.MaxPostcopyBandwidth)
 		return 18
 	case "max-cpu-throttle":
 		v.MaxCPUThrottle = new(d.Uint8())
 		return 19
 	case "multifd-compression":
-		v.MultifdCompression = new(MultiFDCompression(d.Enum()))
+		v.MultiFDCompression = new(MultiFDCompression(d.Enum()))
 		return 20
 	case "multifd-zlib-level":
-		v.MultifdZlibLevel = new(d.Uint8())
+		v.MultiFDZlibLevel = new(d.Uint8())
 		return 21
 	case "multifd-qatzip-level":
-		v.MultifdQatzipLevel = new(d.Uint8())
+		v.MultiFDQATzipLevel = new(d.Uint8())
 		return 22
 	case "multifd-zstd-level":
-		v.MultifdZstdLevel = new(d.Uint8())
+		v.MultiFDZstdLevel = new(d.Uint8())
 		return 23
 	case "block-bitmap-mapping":
 		v.BlockBitmapMapping = make([]BitmapMigrationNodeAlias, 0, d.Room())
@@ -842,10 +1123,10 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 24
 	case "x-vcpu-dirty-limit-period":
-		v.XVCPUDirtyLimitPeriod = new(d.Uint64())
+		d.OptUint(&v.XVCPUDirtyLimitPeriod)
 		return 25
 	case "vcpu-dirty-limit":
-		v.VCPUDirtyLimit = new(d.Uint64())
+		d.OptUint(&v.VCPUDirtyLimit)
 		return 26
 	case "mode":
 		v.Mode = new(MigMode(d.Enum()))
@@ -854,19 +1135,32 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.ZeroPageDetection = new(ZeroPageDetection(d.Enum()))
 		return 28
 	case "direct-io":
-		v.DirectIO = new(d.Bool())
+		d.OptBool(&v.DirectIO)
 		return 29
 	case "cpr-exec-command":
-		v.CprExecCommand = make([]string, 0, d.Room())
+		v.CPRExecCommand = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.CprExecCommand = append(v.CprExecCommand, d.String())
+			v.CPRExecCommand = append(v.CPRExecCommand, d.String())
 		}
 		return 30
 	case "x-rdma-chunk-size":
-		v.XRDMAChunkSize = new(d.Int64())
+		d.OptInt(&v.XRDMAChunkSize)
 		return 31
 	}
 	return 0
+}
+
+func (v MigrationParameters) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *MigrationParameters) UnmarshalJSON(text []byte) error {
+	*v = MigrationParameters{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v MigrationParameters) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryMigrateParameters executes query-migrate-parameters and returns [MigrationParameters].
@@ -942,10 +1236,10 @@ const (
 	COLOMessageCheckpointReady   COLOMessage = "checkpoint-ready"
 	COLOMessageCheckpointRequest COLOMessage = "checkpoint-request"
 	COLOMessageCheckpointReply   COLOMessage = "checkpoint-reply"
-	COLOMessageVmstateSend       COLOMessage = "vmstate-send"
-	COLOMessageVmstateSize       COLOMessage = "vmstate-size"
-	COLOMessageVmstateReceived   COLOMessage = "vmstate-received"
-	COLOMessageVmstateLoaded     COLOMessage = "vmstate-loaded"
+	COLOMessageVMStateSend       COLOMessage = "vmstate-send"
+	COLOMessageVMStateSize       COLOMessage = "vmstate-size"
+	COLOMessageVMStateReceived   COLOMessage = "vmstate-received"
+	COLOMessageVMStateLoaded     COLOMessage = "vmstate-loaded"
 )
 
 // COLOMode is an enum of migration.json. Since QEMU 2.8.
@@ -970,15 +1264,15 @@ const (
 	FailoverStatusRelaunch  FailoverStatus = "relaunch"
 )
 
-// ColoExitEvent is the event COLO_EXIT of migration.json. Since QEMU 3.1.
+// COLOExitEvent is the event COLO_EXIT of migration.json. Since QEMU 3.1.
 //
-// It can follow [XColoLostHeartbeat].
-type ColoExitEvent struct {
+// It can follow [XCOLOLostHeartbeat].
+type COLOExitEvent struct {
 	Mode   COLOMode       `json:"mode"`
 	Reason COLOExitReason `json:"reason"`
 }
 
-func (v *ColoExitEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *COLOExitEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mode":
 		v.Mode = COLOMode(d.Enum())
@@ -991,8 +1285,8 @@ func (v *ColoExitEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns COLO_EXIT.
-func (*ColoExitEvent) EventName() string {
-	return EventColoExit
+func (*COLOExitEvent) EventName() string {
+	return EventCOLOExit
 }
 
 // COLOExitReason is an enum of migration.json. Since QEMU 3.1.
@@ -1006,16 +1300,16 @@ const (
 	COLOExitReasonProcessing COLOExitReason = "processing"
 )
 
-// XColoLostHeartbeat executes x-colo-lost-heartbeat. See migration.json. Since QEMU 2.8.
+// XCOLOLostHeartbeat executes x-colo-lost-heartbeat. See migration.json. Since QEMU 2.8.
 //
-// [ColoExitEvent] follows when COLO has ended.
+// [COLOExitEvent] follows when COLO has ended.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 //
 // Unstable: any release of QEMU may change or remove the command.
-type XColoLostHeartbeat struct{}
+type XCOLOLostHeartbeat struct{}
 
-func (r XColoLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r XCOLOLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-colo-lost-heartbeat"}, opts)
 }
 
@@ -1034,19 +1328,11 @@ func (r MigrateCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
 type MigrateContinue struct {
-	State MigrationStatus
+	State MigrationStatus `json:"state"`
 }
 
 func (r *MigrateContinue) EncodeMembers(e *wire.Encoder) {
 	e.Name("state").String(string(r.State))
-}
-
-func (r MigrateContinue) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r MigrateContinue) String() string {
-	return qmp.Format(&r)
 }
 
 func (r MigrateContinue) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1066,8 +1352,8 @@ const (
 
 // FileMigrationArgs is a struct of migration.json. Since QEMU 8.2.
 type FileMigrationArgs struct {
-	Filename string
-	Offset   uint64
+	Filename string `json:"filename"`
+	Offset   uint64 `json:"offset"`
 }
 
 func (v *FileMigrationArgs) EncodeMembers(e *wire.Encoder) {
@@ -1075,18 +1361,22 @@ func (v *FileMigrationArgs) EncodeMembers(e *wire.Encoder) {
 	e.Name("offset").Uint(v.Offset)
 }
 
-func (v FileMigrationArgs) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FileMigrationArgs) String() string {
-	return qmp.Format(&v)
+func (v *FileMigrationArgs) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "offset":
+		v.Offset = d.Uint64()
+		return 2
+	}
+	return 0
 }
 
 // MigrationExecCommand is a struct of migration.json. Since QEMU 8.2.
 type MigrationExecCommand struct {
 	// A secret: String hides it, JSON does not.
-	Args []string
+	Args []string `json:"args"`
 }
 
 func (v *MigrationExecCommand) EncodeMembers(e *wire.Encoder) {
@@ -1097,8 +1387,25 @@ func (v *MigrationExecCommand) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (v *MigrationExecCommand) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "args":
+		v.Args = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Args = append(v.Args, d.String())
+		}
+		return 1
+	}
+	return 0
+}
+
 func (v MigrationExecCommand) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *MigrationExecCommand) UnmarshalJSON(text []byte) error {
+	*v = MigrationExecCommand{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v MigrationExecCommand) String() string {
@@ -1108,7 +1415,7 @@ func (v MigrationExecCommand) String() string {
 // MigrationAddress is a union of migration.json. Since QEMU 8.2.
 type MigrationAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Transport MigrationAddressType
+	Transport MigrationAddressType `json:"transport"`
 	// The branch that Transport selects: *SocketAddress, *MigrationExecCommand,
 	// *InetSocketAddress, *FileMigrationArgs or *RawBranch.
 	Branch MigrationAddressBranch
@@ -1152,8 +1459,42 @@ func (v *MigrationAddress) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *MigrationAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "transport":
+		v.Transport = MigrationAddressType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*MigrationAddress) Discriminator() string {
+	return "transport"
+}
+
+func (v *MigrationAddress) UnmarshalBranch() any {
+	switch v.Transport {
+	case MigrationAddressTypeSocket:
+		v.Branch = new(SocketAddress)
+	case MigrationAddressTypeExec:
+		v.Branch = new(MigrationExecCommand)
+	case MigrationAddressTypeRDMA:
+		v.Branch = new(InetSocketAddress)
+	case MigrationAddressTypeFile:
+		v.Branch = new(FileMigrationArgs)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v MigrationAddress) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *MigrationAddress) UnmarshalJSON(text []byte) error {
+	*v = MigrationAddress{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v MigrationAddress) String() string {
@@ -1166,22 +1507,18 @@ type MigrationChannelType string
 // The values of MigrationChannelType.
 const (
 	MigrationChannelTypeMain MigrationChannelType = "main"
-	MigrationChannelTypeCpr  MigrationChannelType = "cpr"
+	MigrationChannelTypeCPR  MigrationChannelType = "cpr"
 )
 
 // MigrationChannel is a struct of migration.json. Since QEMU 8.1.
 type MigrationChannel struct {
-	ChannelType MigrationChannelType
-	Addr        MigrationAddress
+	ChannelType MigrationChannelType `json:"channel-type"`
+	Addr        MigrationAddress     `json:"addr"`
 }
 
 func (v *MigrationChannel) EncodeMembers(e *wire.Encoder) {
 	e.Name("channel-type").String(string(v.ChannelType))
 	e.Name("addr").Object(&v.Addr)
-}
-
-func (v MigrationChannel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
 }
 
 func (v MigrationChannel) String() string {
@@ -1199,11 +1536,11 @@ func (v MigrationChannel) String() string {
 //   - [StopEvent]: when the guest stops here, to go on at the destination
 //   - [UnplugPrimaryEvent]: when QEMU has to unplug a failover primary device first
 type Migrate struct {
-	URI      *string
-	Channels []MigrationChannel
+	URI      *string            `json:"uri,omitzero"`
+	Channels []MigrationChannel `json:"channels,omitzero"`
 	// Deprecated: QEMU will remove the member.
-	Detach *bool
-	Resume *bool
+	Detach *bool `json:"detach,omitzero"`
+	Resume *bool `json:"resume,omitzero"`
 }
 
 func (r *Migrate) EncodeMembers(e *wire.Encoder) {
@@ -1217,10 +1554,6 @@ func (r *Migrate) EncodeMembers(e *wire.Encoder) {
 	}
 	e.OptBool("detach", r.Detach)
 	e.OptBool("resume", r.Resume)
-}
-
-func (r Migrate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r Migrate) String() string {
@@ -1239,9 +1572,9 @@ func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 //     on
 //   - [ResumeEvent]: when the guest goes on here, unless QEMU was started with -S
 type MigrateIncoming struct {
-	URI         *string
-	Channels    []MigrationChannel
-	ExitOnError *bool
+	URI         *string            `json:"uri,omitzero"`
+	Channels    []MigrationChannel `json:"channels,omitzero"`
+	ExitOnError *bool              `json:"exit-on-error,omitzero"`
 }
 
 func (r *MigrateIncoming) EncodeMembers(e *wire.Encoder) {
@@ -1256,10 +1589,6 @@ func (r *MigrateIncoming) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("exit-on-error", r.ExitOnError)
 }
 
-func (r MigrateIncoming) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
 func (r MigrateIncoming) String() string {
 	return qmp.Format(&r)
 }
@@ -1270,21 +1599,13 @@ func (r MigrateIncoming) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 
 // XenSaveDevicesState executes xen-save-devices-state. See migration.json. Since QEMU 1.1.
 type XenSaveDevicesState struct {
-	Filename string
-	Live     *bool
+	Filename string `json:"filename"`
+	Live     *bool  `json:"live,omitzero"`
 }
 
 func (r *XenSaveDevicesState) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 	e.OptBool("live", r.Live)
-}
-
-func (r XenSaveDevicesState) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenSaveDevicesState) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XenSaveDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1293,19 +1614,11 @@ func (r XenSaveDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 
 // XenSetGlobalDirtyLog executes xen-set-global-dirty-log. See migration.json. Since QEMU 1.3.
 type XenSetGlobalDirtyLog struct {
-	Enable bool
+	Enable bool `json:"enable"`
 }
 
 func (r *XenSetGlobalDirtyLog) EncodeMembers(e *wire.Encoder) {
 	e.Name("enable").Bool(r.Enable)
-}
-
-func (r XenSetGlobalDirtyLog) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenSetGlobalDirtyLog) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XenSetGlobalDirtyLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1314,19 +1627,11 @@ func (r XenSetGlobalDirtyLog) Do(ctx context.Context, x qmp.Executor, opts ...qm
 
 // XenLoadDevicesState executes xen-load-devices-state. See migration.json. Since QEMU 2.7.
 type XenLoadDevicesState struct {
-	Filename string
+	Filename string `json:"filename"`
 }
 
 func (r *XenLoadDevicesState) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
-}
-
-func (r XenLoadDevicesState) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenLoadDevicesState) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XenLoadDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1337,23 +1642,15 @@ func (r XenLoadDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenSetReplication struct {
-	Enable   bool
-	Primary  bool
-	Failover *bool
+	Enable   bool  `json:"enable"`
+	Primary  bool  `json:"primary"`
+	Failover *bool `json:"failover,omitzero"`
 }
 
 func (r *XenSetReplication) EncodeMembers(e *wire.Encoder) {
 	e.Name("enable").Bool(r.Enable)
 	e.Name("primary").Bool(r.Primary)
 	e.OptBool("failover", r.Failover)
-}
-
-func (r XenSetReplication) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenSetReplication) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XenSetReplication) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1375,7 +1672,7 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Error = d.Bool()
 		return 1
 	case "desc":
-		v.Desc = new(d.String())
+		d.OptString(&v.Desc)
 		return 2
 	}
 	return 0
@@ -1395,16 +1692,16 @@ func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// XenColoDoCheckpoint executes xen-colo-do-checkpoint. See migration.json. Since QEMU 2.9.
+// XenCOLODoCheckpoint executes xen-colo-do-checkpoint. See migration.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
-type XenColoDoCheckpoint struct{}
+type XenCOLODoCheckpoint struct{}
 
-func (r XenColoDoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r XenCOLODoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-colo-do-checkpoint"}, opts)
 }
 
-// COLOStatus is a struct of migration.json. [QueryColoStatus] returns it. Since QEMU 3.1.
+// COLOStatus is a struct of migration.json. [QueryCOLOStatus] returns it. Since QEMU 3.1.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type COLOStatus struct {
@@ -1428,13 +1725,13 @@ func (v *COLOStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryColoStatus executes query-colo-status and returns [COLOStatus]. See migration.json.
+// QueryCOLOStatus executes query-colo-status and returns [COLOStatus]. See migration.json.
 // Since QEMU 3.1.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
-type QueryColoStatus struct{}
+type QueryCOLOStatus struct{}
 
-func (r QueryColoStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (COLOStatus, error) {
+func (r QueryCOLOStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (COLOStatus, error) {
 	var v COLOStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-colo-status", Result: func(d *wire.Decoder) {
 		d.Object(&v)
@@ -1449,19 +1746,11 @@ func (r QueryColoStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
 type MigrateRecover struct {
-	URI string
+	URI string `json:"uri"`
 }
 
 func (r *MigrateRecover) EncodeMembers(e *wire.Encoder) {
 	e.Name("uri").String(r.URI)
-}
-
-func (r MigrateRecover) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r MigrateRecover) String() string {
-	return qmp.Format(&r)
 }
 
 func (r MigrateRecover) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1501,13 +1790,13 @@ func (*UnplugPrimaryEvent) EventName() string {
 	return EventUnplugPrimary
 }
 
-// DirtyRateVcpu is a struct of migration.json. Since QEMU 6.2.
-type DirtyRateVcpu struct {
+// DirtyRateVCPU is the struct DirtyRateVcpu of migration.json. Since QEMU 6.2.
+type DirtyRateVCPU struct {
 	ID        int64 `json:"id"`
 	DirtyRate int64 `json:"dirty-rate"`
 }
 
-func (v *DirtyRateVcpu) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *DirtyRateVCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.Int64()
@@ -1557,13 +1846,13 @@ type DirtyRateInfo struct {
 	CalcTimeUnit  *TimeUnit             `json:"calc-time-unit,omitzero"`
 	SamplePages   *uint64               `json:"sample-pages,omitzero"`
 	Mode          *DirtyRateMeasureMode `json:"mode,omitzero"`
-	VCPUDirtyRate []DirtyRateVcpu       `json:"vcpu-dirty-rate,omitzero"`
+	VCPUDirtyRate []DirtyRateVCPU       `json:"vcpu-dirty-rate,omitzero"`
 }
 
 func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dirty-rate":
-		v.DirtyRate = new(d.Int64())
+		d.OptInt(&v.DirtyRate)
 		return 1
 	case "status":
 		v.Status = DirtyRateStatus(d.Enum())
@@ -1578,15 +1867,15 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CalcTimeUnit = new(TimeUnit(d.Enum()))
 		return 5
 	case "sample-pages":
-		v.SamplePages = new(d.Uint64())
+		d.OptUint(&v.SamplePages)
 		return 6
 	case "mode":
 		v.Mode = new(DirtyRateMeasureMode(d.Enum()))
 		return 7
 	case "vcpu-dirty-rate":
-		v.VCPUDirtyRate = make([]DirtyRateVcpu, 0, d.Room())
+		v.VCPUDirtyRate = make([]DirtyRateVCPU, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.VCPUDirtyRate = append(v.VCPUDirtyRate, DirtyRateVcpu{})
+			v.VCPUDirtyRate = append(v.VCPUDirtyRate, DirtyRateVCPU{})
 			d.Object(&v.VCPUDirtyRate[len(v.VCPUDirtyRate)-1])
 		}
 		return 8
@@ -1596,10 +1885,10 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // CalcDirtyRate executes calc-dirty-rate. See migration.json. Since QEMU 5.2.
 type CalcDirtyRate struct {
-	CalcTime     int64
-	CalcTimeUnit *TimeUnit
-	SamplePages  *int64
-	Mode         *DirtyRateMeasureMode
+	CalcTime     int64                 `json:"calc-time"`
+	CalcTimeUnit *TimeUnit             `json:"calc-time-unit,omitzero"`
+	SamplePages  *int64                `json:"sample-pages,omitzero"`
+	Mode         *DirtyRateMeasureMode `json:"mode,omitzero"`
 }
 
 func (r *CalcDirtyRate) EncodeMembers(e *wire.Encoder) {
@@ -1609,14 +1898,6 @@ func (r *CalcDirtyRate) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(r.Mode))
 }
 
-func (r CalcDirtyRate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CalcDirtyRate) String() string {
-	return qmp.Format(&r)
-}
-
 func (r CalcDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "calc-dirty-rate", Args: &r}, opts)
 }
@@ -1624,19 +1905,11 @@ func (r CalcDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 // QueryDirtyRate executes query-dirty-rate and returns [DirtyRateInfo]. See migration.json.
 // Since QEMU 5.2.
 type QueryDirtyRate struct {
-	CalcTimeUnit *TimeUnit
+	CalcTimeUnit *TimeUnit `json:"calc-time-unit,omitzero"`
 }
 
 func (r *QueryDirtyRate) EncodeMembers(e *wire.Encoder) {
 	e.OptString("calc-time-unit", (*string)(r.CalcTimeUnit))
-}
-
-func (r QueryDirtyRate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryDirtyRate) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DirtyRateInfo, error) {
@@ -1672,21 +1945,13 @@ func (v *DirtyLimitInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // SetVCPUDirtyLimit executes set-vcpu-dirty-limit. See migration.json. Since QEMU 7.1.
 type SetVCPUDirtyLimit struct {
-	CPUIndex  *int64
-	DirtyRate uint64
+	CPUIndex  *int64 `json:"cpu-index,omitzero"`
+	DirtyRate uint64 `json:"dirty-rate"`
 }
 
 func (r *SetVCPUDirtyLimit) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("cpu-index", r.CPUIndex)
 	e.Name("dirty-rate").Uint(r.DirtyRate)
-}
-
-func (r SetVCPUDirtyLimit) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r SetVCPUDirtyLimit) String() string {
-	return qmp.Format(&r)
 }
 
 func (r SetVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1695,19 +1960,11 @@ func (r SetVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 
 // CancelVCPUDirtyLimit executes cancel-vcpu-dirty-limit. See migration.json. Since QEMU 7.1.
 type CancelVCPUDirtyLimit struct {
-	CPUIndex *int64
+	CPUIndex *int64 `json:"cpu-index,omitzero"`
 }
 
 func (r *CancelVCPUDirtyLimit) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("cpu-index", r.CPUIndex)
-}
-
-func (r CancelVCPUDirtyLimit) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r CancelVCPUDirtyLimit) String() string {
-	return qmp.Format(&r)
 }
 
 func (r CancelVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1775,16 +2032,16 @@ func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...q
 //   - [StopEvent]: if the guest was running
 //   - [ResumeEvent]: when the guest goes on, if it was running
 type SnapshotSave struct {
-	JobID   string
-	Tag     string
-	Vmstate string
-	Devices []string
+	JobID   string   `json:"job-id"`
+	Tag     string   `json:"tag"`
+	VMState string   `json:"vmstate"`
+	Devices []string `json:"devices"`
 }
 
 func (r *SnapshotSave) EncodeMembers(e *wire.Encoder) {
 	e.Name("job-id").String(r.JobID)
 	e.Name("tag").String(r.Tag)
-	e.Name("vmstate").String(r.Vmstate)
+	e.Name("vmstate").String(r.VMState)
 	e.Name("devices").BeginArray()
 	for i := range r.Devices {
 		e.Elem().String(r.Devices[i])
@@ -1792,8 +2049,34 @@ func (r *SnapshotSave) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *SnapshotSave) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		r.JobID = d.String()
+		return 1
+	case "tag":
+		r.Tag = d.String()
+		return 2
+	case "vmstate":
+		r.VMState = d.String()
+		return 3
+	case "devices":
+		r.Devices = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Devices = append(r.Devices, d.String())
+		}
+		return 4
+	}
+	return 0
+}
+
 func (r SnapshotSave) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *SnapshotSave) UnmarshalJSON(text []byte) error {
+	*r = SnapshotSave{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r SnapshotSave) String() string {
@@ -1812,16 +2095,16 @@ func (r SnapshotSave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //   - [StopEvent]: if the guest was running
 //   - [ResumeEvent]: when the guest goes on, if it was running
 type SnapshotLoad struct {
-	JobID   string
-	Tag     string
-	Vmstate string
-	Devices []string
+	JobID   string   `json:"job-id"`
+	Tag     string   `json:"tag"`
+	VMState string   `json:"vmstate"`
+	Devices []string `json:"devices"`
 }
 
 func (r *SnapshotLoad) EncodeMembers(e *wire.Encoder) {
 	e.Name("job-id").String(r.JobID)
 	e.Name("tag").String(r.Tag)
-	e.Name("vmstate").String(r.Vmstate)
+	e.Name("vmstate").String(r.VMState)
 	e.Name("devices").BeginArray()
 	for i := range r.Devices {
 		e.Elem().String(r.Devices[i])
@@ -1829,8 +2112,34 @@ func (r *SnapshotLoad) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *SnapshotLoad) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		r.JobID = d.String()
+		return 1
+	case "tag":
+		r.Tag = d.String()
+		return 2
+	case "vmstate":
+		r.VMState = d.String()
+		return 3
+	case "devices":
+		r.Devices = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Devices = append(r.Devices, d.String())
+		}
+		return 4
+	}
+	return 0
+}
+
 func (r SnapshotLoad) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *SnapshotLoad) UnmarshalJSON(text []byte) error {
+	*r = SnapshotLoad{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r SnapshotLoad) String() string {
@@ -1845,9 +2154,9 @@ func (r SnapshotLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
 type SnapshotDelete struct {
-	JobID   string
-	Tag     string
-	Devices []string
+	JobID   string   `json:"job-id"`
+	Tag     string   `json:"tag"`
+	Devices []string `json:"devices"`
 }
 
 func (r *SnapshotDelete) EncodeMembers(e *wire.Encoder) {
@@ -1860,8 +2169,31 @@ func (r *SnapshotDelete) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *SnapshotDelete) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "job-id":
+		r.JobID = d.String()
+		return 1
+	case "tag":
+		r.Tag = d.String()
+		return 2
+	case "devices":
+		r.Devices = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Devices = append(r.Devices, d.String())
+		}
+		return 3
+	}
+	return 0
+}
+
 func (r SnapshotDelete) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *SnapshotDelete) UnmarshalJSON(text []byte) error {
+	*r = SnapshotDelete{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r SnapshotDelete) String() string {

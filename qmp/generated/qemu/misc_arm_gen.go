@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GICCapability is a struct of misc-arm.json. [QueryGicCapabilities] returns it. Since QEMU
+// GICCapability is a struct of misc-arm.json. [QueryGICCapabilities] returns it. Since QEMU
 // 2.6.
 type GICCapability struct {
 	Version  int64 `json:"version"`
@@ -31,11 +31,11 @@ func (v *GICCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryGicCapabilities executes query-gic-capabilities and returns a list of [GICCapability].
+// QueryGICCapabilities executes query-gic-capabilities and returns a list of [GICCapability].
 // See misc-arm.json. Since QEMU 2.6.
-type QueryGicCapabilities struct{}
+type QueryGICCapabilities struct{}
 
-func (r QueryGicCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {
+func (r QueryGICCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {
 	var v []GICCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-gic-capabilities", Result: func(d *wire.Decoder) {
 		v = make([]GICCapability, 0, d.Room())

@@ -10,25 +10,17 @@ import (
 
 // AddClient executes add_client. See misc.json. Since QEMU 0.14.
 type AddClient struct {
-	Protocol string
-	Fdname   string
-	Skipauth *bool
-	TLS      *bool
+	Protocol string `json:"protocol"`
+	FDName   string `json:"fdname"`
+	Skipauth *bool  `json:"skipauth,omitzero"`
+	TLS      *bool  `json:"tls,omitzero"`
 }
 
 func (r *AddClient) EncodeMembers(e *wire.Encoder) {
 	e.Name("protocol").String(r.Protocol)
-	e.Name("fdname").String(r.Fdname)
+	e.Name("fdname").String(r.FDName)
 	e.OptBool("skipauth", r.Skipauth)
 	e.OptBool("tls", r.TLS)
-}
-
-func (r AddClient) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r AddClient) String() string {
-	return qmp.Format(&r)
 }
 
 func (r AddClient) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -43,7 +35,7 @@ type NameInfo struct {
 func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 1
 	}
 	return 0
@@ -60,7 +52,7 @@ func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// IOThreadInfo is a struct of misc.json. [QueryIothreads] returns it. Since QEMU 2.0.
+// IOThreadInfo is a struct of misc.json. [QueryIOThreads] returns it. Since QEMU 2.0.
 type IOThreadInfo struct {
 	ID          string `json:"id"`
 	ThreadID    int64  `json:"thread-id"`
@@ -90,20 +82,20 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PollShrink = d.Int64()
 		return 5
 	case "aio-max-batch":
-		v.AIOMaxBatch = new(d.Int64())
+		d.OptInt(&v.AIOMaxBatch)
 		return 6
 	case "poll-weight":
-		v.PollWeight = new(d.Int64())
+		d.OptInt(&v.PollWeight)
 		return 7
 	}
 	return 0
 }
 
-// QueryIothreads executes query-iothreads and returns a list of [IOThreadInfo]. See misc.json.
+// QueryIOThreads executes query-iothreads and returns a list of [IOThreadInfo]. See misc.json.
 // Since QEMU 2.0.
-type QueryIothreads struct{}
+type QueryIOThreads struct{}
 
-func (r QueryIothreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
+func (r QueryIOThreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
 	var v []IOThreadInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-iothreads", Result: func(d *wire.Decoder) {
 		v = make([]IOThreadInfo, 0, d.Room())
@@ -147,21 +139,13 @@ func (r XExitPreconfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Features: savevm-monitor-nodes.
 type HumanMonitorCommand struct {
-	CommandLine string
-	CPUIndex    *int64
+	CommandLine string `json:"command-line"`
+	CPUIndex    *int64 `json:"cpu-index,omitzero"`
 }
 
 func (r *HumanMonitorCommand) EncodeMembers(e *wire.Encoder) {
 	e.Name("command-line").String(r.CommandLine)
 	e.OptInt("cpu-index", r.CPUIndex)
-}
-
-func (r HumanMonitorCommand) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r HumanMonitorCommand) String() string {
-	return qmp.Format(&r)
 }
 
 func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (string, error) {
@@ -172,28 +156,20 @@ func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// Getfd executes getfd. See misc.json. Since QEMU 0.14.
+// GetFD executes getfd. See misc.json. Since QEMU 0.14.
 //
 // Send the file along: see [qmp.WithFile].
 //
 // Only in a QEMU built with CONFIG_POSIX.
-type Getfd struct {
-	Fdname string
+type GetFD struct {
+	FDName string `json:"fdname"`
 }
 
-func (r *Getfd) EncodeMembers(e *wire.Encoder) {
-	e.Name("fdname").String(r.Fdname)
+func (r *GetFD) EncodeMembers(e *wire.Encoder) {
+	e.Name("fdname").String(r.FDName)
 }
 
-func (r Getfd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Getfd) String() string {
-	return qmp.Format(&r)
-}
-
-func (r Getfd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r GetFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "getfd", Args: &r}, opts)
 }
 
@@ -201,168 +177,163 @@ func (r Getfd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GetWin32Socket struct {
-	Info   string
-	Fdname string
+	Info   string `json:"info"`
+	FDName string `json:"fdname"`
 }
 
 func (r *GetWin32Socket) EncodeMembers(e *wire.Encoder) {
 	e.Name("info").String(r.Info)
-	e.Name("fdname").String(r.Fdname)
-}
-
-func (r GetWin32Socket) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r GetWin32Socket) String() string {
-	return qmp.Format(&r)
+	e.Name("fdname").String(r.FDName)
 }
 
 func (r GetWin32Socket) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "get-win32-socket", Args: &r}, opts)
 }
 
-// Closefd executes closefd. See misc.json. Since QEMU 0.14.
-type Closefd struct {
-	Fdname string
+// CloseFD executes closefd. See misc.json. Since QEMU 0.14.
+type CloseFD struct {
+	FDName string `json:"fdname"`
 }
 
-func (r *Closefd) EncodeMembers(e *wire.Encoder) {
-	e.Name("fdname").String(r.Fdname)
+func (r *CloseFD) EncodeMembers(e *wire.Encoder) {
+	e.Name("fdname").String(r.FDName)
 }
 
-func (r Closefd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Closefd) String() string {
-	return qmp.Format(&r)
-}
-
-func (r Closefd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r CloseFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "closefd", Args: &r}, opts)
 }
 
-// AddfdInfo is a struct of misc.json. [AddFd] returns it. Since QEMU 1.2.
-type AddfdInfo struct {
-	FdsetID int64 `json:"fdset-id"`
-	Fd      int64 `json:"fd"`
+// AddFDInfo is the struct AddfdInfo of misc.json. [AddFD] returns it. Since QEMU 1.2.
+type AddFDInfo struct {
+	FDSetID int64 `json:"fdset-id"`
+	FD      int64 `json:"fd"`
 }
 
-func (v *AddfdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *AddFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fdset-id":
-		v.FdsetID = d.Int64()
+		v.FDSetID = d.Int64()
 		return 1
 	case "fd":
-		v.Fd = d.Int64()
+		v.FD = d.Int64()
 		return 2
 	}
 	return 0
 }
 
-// AddFd executes add-fd and returns [AddfdInfo]. See misc.json. Since QEMU 1.2.
+// AddFD executes add-fd and returns [AddFDInfo]. See misc.json. Since QEMU 1.2.
 //
 // Send the file along: see [qmp.WithFile].
-type AddFd struct {
-	FdsetID *int64
-	Opaque  *string
+type AddFD struct {
+	FDSetID *int64  `json:"fdset-id,omitzero"`
+	Opaque  *string `json:"opaque,omitzero"`
 }
 
-func (r *AddFd) EncodeMembers(e *wire.Encoder) {
-	e.OptInt("fdset-id", r.FdsetID)
+func (r *AddFD) EncodeMembers(e *wire.Encoder) {
+	e.OptInt("fdset-id", r.FDSetID)
 	e.OptString("opaque", r.Opaque)
 }
 
-func (r AddFd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r AddFd) String() string {
-	return qmp.Format(&r)
-}
-
-func (r AddFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (AddfdInfo, error) {
-	var v AddfdInfo
+func (r AddFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (AddFDInfo, error) {
+	var v AddFDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "add-fd", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// RemoveFd executes remove-fd. See misc.json. Since QEMU 1.2.
-type RemoveFd struct {
-	FdsetID int64
-	Fd      *int64
+// RemoveFD executes remove-fd. See misc.json. Since QEMU 1.2.
+type RemoveFD struct {
+	FDSetID int64  `json:"fdset-id"`
+	FD      *int64 `json:"fd,omitzero"`
 }
 
-func (r *RemoveFd) EncodeMembers(e *wire.Encoder) {
-	e.Name("fdset-id").Int(r.FdsetID)
-	e.OptInt("fd", r.Fd)
+func (r *RemoveFD) EncodeMembers(e *wire.Encoder) {
+	e.Name("fdset-id").Int(r.FDSetID)
+	e.OptInt("fd", r.FD)
 }
 
-func (r RemoveFd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r RemoveFd) String() string {
-	return qmp.Format(&r)
-}
-
-func (r RemoveFd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
+func (r RemoveFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "remove-fd", Args: &r}, opts)
 }
 
-// FdsetFdInfo is a struct of misc.json. Since QEMU 1.2.
-type FdsetFdInfo struct {
-	Fd     int64   `json:"fd"`
+// FDSetFDInfo is the struct FdsetFdInfo of misc.json. Since QEMU 1.2.
+type FDSetFDInfo struct {
+	FD     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
 }
 
-func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FDSetFDInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("fd").Int(v.FD)
+	e.OptString("opaque", v.Opaque)
+}
+
+func (v *FDSetFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
-		v.Fd = d.Int64()
+		v.FD = d.Int64()
 		return 1
 	case "opaque":
-		v.Opaque = new(d.String())
+		d.OptString(&v.Opaque)
 		return 2
 	}
 	return 0
 }
 
-// FdsetInfo is a struct of misc.json. [QueryFdsets] returns it. Since QEMU 1.2.
-type FdsetInfo struct {
-	FdsetID int64         `json:"fdset-id"`
-	Fds     []FdsetFdInfo `json:"fds"`
+// FDSetInfo is the struct FdsetInfo of misc.json. [QueryFDSets] returns it. Since QEMU 1.2.
+type FDSetInfo struct {
+	FDSetID int64         `json:"fdset-id"`
+	FDs     []FDSetFDInfo `json:"fds"`
 }
 
-func (v *FdsetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FDSetInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("fdset-id").Int(v.FDSetID)
+	e.Name("fds").BeginArray()
+	for i := range v.FDs {
+		e.Elem().Marshal(&v.FDs[i])
+	}
+	e.EndArray()
+}
+
+func (v *FDSetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fdset-id":
-		v.FdsetID = d.Int64()
+		v.FDSetID = d.Int64()
 		return 1
 	case "fds":
-		v.Fds = make([]FdsetFdInfo, 0, d.Room())
+		v.FDs = make([]FDSetFDInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Fds = append(v.Fds, FdsetFdInfo{})
-			d.Object(&v.Fds[len(v.Fds)-1])
+			v.FDs = append(v.FDs, FDSetFDInfo{})
+			d.Object(&v.FDs[len(v.FDs)-1])
 		}
 		return 2
 	}
 	return 0
 }
 
-// QueryFdsets executes query-fdsets and returns a list of [FdsetInfo]. See misc.json. Since
-// QEMU 1.2.
-type QueryFdsets struct{}
+func (v FDSetInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
 
-func (r QueryFdsets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FdsetInfo, error) {
-	var v []FdsetInfo
+func (v *FDSetInfo) UnmarshalJSON(text []byte) error {
+	*v = FDSetInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v FDSetInfo) String() string {
+	return qmp.Format(&v)
+}
+
+// QueryFDSets executes query-fdsets and returns a list of [FDSetInfo]. See misc.json. Since
+// QEMU 1.2.
+type QueryFDSets struct{}
+
+func (r QueryFDSets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FDSetInfo, error) {
+	var v []FDSetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-fdsets", Result: func(d *wire.Decoder) {
-		v = make([]FdsetInfo, 0, d.Room())
+		v = make([]FDSetInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, FdsetInfo{})
+			v = append(v, FDSetInfo{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
@@ -388,6 +359,13 @@ type CommandLineParameterInfo struct {
 	Default *string                  `json:"default,omitzero"`
 }
 
+func (v *CommandLineParameterInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("type").String(string(v.Type))
+	e.OptString("help", v.Help)
+	e.OptString("default", v.Default)
+}
+
 func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
@@ -397,10 +375,10 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Type = CommandLineParameterType(d.Enum())
 		return 2
 	case "help":
-		v.Help = new(d.String())
+		d.OptString(&v.Help)
 		return 3
 	case "default":
-		v.Default = new(d.String())
+		d.OptString(&v.Default)
 		return 4
 	}
 	return 0
@@ -411,6 +389,15 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 type CommandLineOptionInfo struct {
 	Option     string                     `json:"option"`
 	Parameters []CommandLineParameterInfo `json:"parameters"`
+}
+
+func (v *CommandLineOptionInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("option").String(v.Option)
+	e.Name("parameters").BeginArray()
+	for i := range v.Parameters {
+		e.Elem().Marshal(&v.Parameters[i])
+	}
+	e.EndArray()
 }
 
 func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -429,22 +416,27 @@ func (v *CommandLineOptionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v CommandLineOptionInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *CommandLineOptionInfo) UnmarshalJSON(text []byte) error {
+	*v = CommandLineOptionInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v CommandLineOptionInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryCommandLineOptions executes query-command-line-options and returns a list of
 // [CommandLineOptionInfo]. See misc.json. Since QEMU 1.5.
 type QueryCommandLineOptions struct {
-	Option *string
+	Option *string `json:"option,omitzero"`
 }
 
 func (r *QueryCommandLineOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("option", r.Option)
-}
-
-func (r QueryCommandLineOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryCommandLineOptions) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CommandLineOptionInfo, error) {
@@ -471,7 +463,7 @@ func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Offset = d.Int64()
 		return 1
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 2
 	}
 	return 0
@@ -482,21 +474,21 @@ func (*RTCChangeEvent) EventName() string {
 	return EventRTCChange
 }
 
-// VfuClientHangupEvent is the event VFU_CLIENT_HANGUP of misc.json. Since QEMU 7.1.
-type VfuClientHangupEvent struct {
-	VfuID      string `json:"vfu-id"`
-	VfuQOMPath string `json:"vfu-qom-path"`
+// VFUClientHangupEvent is the event VFU_CLIENT_HANGUP of misc.json. Since QEMU 7.1.
+type VFUClientHangupEvent struct {
+	VFUID      string `json:"vfu-id"`
+	VFUQOMPath string `json:"vfu-qom-path"`
 	DevID      string `json:"dev-id"`
 	DevQOMPath string `json:"dev-qom-path"`
 }
 
-func (v *VfuClientHangupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VFUClientHangupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vfu-id":
-		v.VfuID = d.String()
+		v.VFUID = d.String()
 		return 1
 	case "vfu-qom-path":
-		v.VfuQOMPath = d.String()
+		v.VFUQOMPath = d.String()
 		return 2
 	case "dev-id":
 		v.DevID = d.String()
@@ -509,6 +501,6 @@ func (v *VfuClientHangupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns VFU_CLIENT_HANGUP.
-func (*VfuClientHangupEvent) EventName() string {
-	return EventVfuClientHangup
+func (*VFUClientHangupEvent) EventName() string {
+	return EventVFUClientHangup
 }

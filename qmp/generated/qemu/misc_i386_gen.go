@@ -15,35 +15,40 @@ func (r RTCResetReinjection) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "rtc-reset-reinjection"}, opts)
 }
 
-// SevState is an enum of misc-i386.json. Since QEMU 2.12.
-type SevState string
+// SEVState is the enum SevState of misc-i386.json. Since QEMU 2.12.
+type SEVState string
 
-// The values of SevState.
+// The values of SEVState.
 const (
-	SevStateUninit        SevState = "uninit"
-	SevStateLaunchUpdate  SevState = "launch-update"
-	SevStateLaunchSecret  SevState = "launch-secret"
-	SevStateRunning       SevState = "running"
-	SevStateSendUpdate    SevState = "send-update"
-	SevStateReceiveUpdate SevState = "receive-update"
+	SEVStateUninit        SEVState = "uninit"
+	SEVStateLaunchUpdate  SEVState = "launch-update"
+	SEVStateLaunchSecret  SEVState = "launch-secret"
+	SEVStateRunning       SEVState = "running"
+	SEVStateSendUpdate    SEVState = "send-update"
+	SEVStateReceiveUpdate SEVState = "receive-update"
 )
 
-// SevGuestType is an enum of misc-i386.json. Since QEMU 6.2.
-type SevGuestType string
+// SEVGuestType is the enum SevGuestType of misc-i386.json. Since QEMU 6.2.
+type SEVGuestType string
 
-// The values of SevGuestType.
+// The values of SEVGuestType.
 const (
-	SevGuestTypeSEV    SevGuestType = "sev"
-	SevGuestTypeSEVSnp SevGuestType = "sev-snp"
+	SEVGuestTypeSEV    SEVGuestType = "sev"
+	SEVGuestTypeSEVSNP SEVGuestType = "sev-snp"
 )
 
-// SevGuestInfo is a struct of misc-i386.json. Since QEMU 2.12.
-type SevGuestInfo struct {
+// SEVGuestInfo is the struct SevGuestInfo of misc-i386.json. Since QEMU 2.12.
+type SEVGuestInfo struct {
 	Policy uint32 `json:"policy"`
 	Handle uint32 `json:"handle"`
 }
 
-func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVGuestInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("policy").Uint(uint64(v.Policy))
+	e.Name("handle").Uint(uint64(v.Handle))
+}
+
+func (v *SEVGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "policy":
 		v.Policy = d.Uint32()
@@ -55,51 +60,76 @@ func (v *SevGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SevSnpGuestInfo is a struct of misc-i386.json. Since QEMU 9.1.
-type SevSnpGuestInfo struct {
-	SnpPolicy uint64 `json:"snp-policy"`
+// SEVSNPGuestInfo is the struct SevSnpGuestInfo of misc-i386.json. Since QEMU 9.1.
+type SEVSNPGuestInfo struct {
+	SNPPolicy uint64 `json:"snp-policy"`
 }
 
-func (v *SevSnpGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVSNPGuestInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("snp-policy").Uint(v.SNPPolicy)
+}
+
+func (v *SEVSNPGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "snp-policy":
-		v.SnpPolicy = d.Uint64()
+		v.SNPPolicy = d.Uint64()
 		return 1
 	}
 	return 0
 }
 
-// SevInfo is a union of misc-i386.json. [QuerySEV] returns it. Since QEMU 2.12.
-type SevInfo struct {
+// SEVInfo is the union SevInfo of misc-i386.json. [QuerySEV] returns it. Since QEMU 2.12.
+type SEVInfo struct {
 	Enabled  bool     `json:"enabled"`
 	APIMajor uint8    `json:"api-major"`
 	APIMinor uint8    `json:"api-minor"`
 	BuildID  uint8    `json:"build-id"`
-	State    SevState `json:"state"`
+	State    SEVState `json:"state"`
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	SEVType SevGuestType `json:"sev-type"`
-	// The branch that SEVType selects: *SevGuestInfo, *SevSnpGuestInfo or *RawBranch.
-	Branch SevInfoBranch `json:",omitzero"`
+	SEVType SEVGuestType `json:"sev-type"`
+	// The branch that SEVType selects: *SEVGuestInfo, *SEVSNPGuestInfo or *RawBranch.
+	Branch SEVInfoBranch
 }
 
-// SevInfoBranch is the branch of [SevInfo] that SEVType selects:
+// SEVInfoBranch is the branch of [SEVInfo] that SEVType selects:
 //
-//   - [*SevGuestInfo]: sev
-//   - [*SevSnpGuestInfo]: sev-snp
+//   - [*SEVGuestInfo]: sev
+//   - [*SEVSNPGuestInfo]: sev-snp
 //   - [*RawBranch]: any other value
 //
 // If a server does not send sev-type, decoding sets it to sev: before QEMU 9.1, query-sev
 // reports SEV only, with the members of this branch.
-type SevInfoBranch interface {
+type SEVInfoBranch interface {
 	wire.MemberDecoder
-	isSevInfoBranch()
+	isSEVInfoBranch()
 }
 
-func (*SevGuestInfo) isSevInfoBranch()    {}
-func (*SevSnpGuestInfo) isSevInfoBranch() {}
-func (*RawBranch) isSevInfoBranch()       {}
+func (*SEVGuestInfo) isSEVInfoBranch()    {}
+func (*SEVSNPGuestInfo) isSEVInfoBranch() {}
+func (*RawBranch) isSEVInfoBranch()       {}
 
-func (v *SevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVInfo) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.SEVType)
+	switch b := v.Branch.(type) {
+	case *SEVGuestInfo:
+		tag = e.Tag(tag, b == nil, "sev")
+	case *SEVSNPGuestInfo:
+		tag = e.Tag(tag, b == nil, "sev-snp")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Name("enabled").Bool(v.Enabled)
+	e.Name("api-major").Uint(uint64(v.APIMajor))
+	e.Name("api-minor").Uint(uint64(v.APIMinor))
+	e.Name("build-id").Uint(uint64(v.BuildID))
+	e.Name("state").String(string(v.State))
+	e.Discriminator("sev-type", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
+func (v *SEVInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
@@ -114,54 +144,65 @@ func (v *SevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.BuildID = d.Uint8()
 		return 4
 	case "state":
-		v.State = SevState(d.Enum())
+		v.State = SEVState(d.Enum())
 		return 5
 	case "sev-type":
-		v.SEVType = SevGuestType(d.Enum())
+		v.SEVType = SEVGuestType(d.Enum())
 		return 6
 	}
 	return 0
 }
 
-func (v *SevInfo) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.SEVType == "" && !end {
-		return nil, false
-	}
+func (*SEVInfo) Discriminator() string {
+	return "sev-type"
+}
+
+func (v *SEVInfo) DecodeBranch() wire.MemberDecoder {
 	if v.SEVType == "" {
-		v.SEVType = SevGuestTypeSEV
+		v.SEVType = SEVGuestTypeSEV
 	}
 	switch v.SEVType {
-	case SevGuestTypeSEV:
-		v.Branch = new(SevGuestInfo)
-	case SevGuestTypeSEVSnp:
-		v.Branch = new(SevSnpGuestInfo)
+	case SEVGuestTypeSEV:
+		v.Branch = new(SEVGuestInfo)
+	case SEVGuestTypeSEVSNP:
+		v.Branch = new(SEVSNPGuestInfo)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
 }
 
-// QuerySEV executes query-sev and returns [SevInfo]. See misc-i386.json. Since QEMU 2.12.
+func (v SEVInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *SEVInfo) UnmarshalJSON(text []byte) error {
+	*v = SEVInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SEVInfo) String() string {
+	return qmp.Format(&v)
+}
+
+// QuerySEV executes query-sev and returns [SEVInfo]. See misc-i386.json. Since QEMU 2.12.
 type QuerySEV struct{}
 
-func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevInfo, error) {
-	var v SevInfo
+func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVInfo, error) {
+	var v SEVInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SevLaunchMeasureInfo is a struct of misc-i386.json. [QuerySEVLaunchMeasure] returns it.
-// Since QEMU 2.12.
-type SevLaunchMeasureInfo struct {
+// SEVLaunchMeasureInfo is the struct SevLaunchMeasureInfo of misc-i386.json.
+// [QuerySEVLaunchMeasure] returns it. Since QEMU 2.12.
+type SEVLaunchMeasureInfo struct {
 	Data string `json:"data"`
 }
 
-func (v *SevLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		v.Data = d.String()
@@ -170,38 +211,38 @@ func (v *SevLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVLaunchMeasure executes query-sev-launch-measure and returns [SevLaunchMeasureInfo].
+// QuerySEVLaunchMeasure executes query-sev-launch-measure and returns [SEVLaunchMeasureInfo].
 // See misc-i386.json. Since QEMU 2.12.
 type QuerySEVLaunchMeasure struct{}
 
-func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevLaunchMeasureInfo, error) {
-	var v SevLaunchMeasureInfo
+func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVLaunchMeasureInfo, error) {
+	var v SEVLaunchMeasureInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-launch-measure", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SevCapability is a struct of misc-i386.json. [QuerySEVCapabilities] returns it. Since QEMU
-// 2.12.
-type SevCapability struct {
-	Pdh             string  `json:"pdh"`
+// SEVCapability is the struct SevCapability of misc-i386.json. [QuerySEVCapabilities] returns
+// it. Since QEMU 2.12.
+type SEVCapability struct {
+	PDH             string  `json:"pdh"`
 	CertChain       string  `json:"cert-chain"`
-	Cpu0ID          *string `json:"cpu0-id,omitzero"`
+	CPU0ID          *string `json:"cpu0-id,omitzero"`
 	Cbitpos         int64   `json:"cbitpos"`
 	ReducedPhysBits int64   `json:"reduced-phys-bits"`
 }
 
-func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pdh":
-		v.Pdh = d.String()
+		v.PDH = d.String()
 		return 1
 	case "cert-chain":
 		v.CertChain = d.String()
 		return 2
 	case "cpu0-id":
-		v.Cpu0ID = new(d.String())
+		d.OptString(&v.CPU0ID)
 		return 3
 	case "cbitpos":
 		v.Cbitpos = d.Int64()
@@ -213,12 +254,12 @@ func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVCapabilities executes query-sev-capabilities and returns [SevCapability]. See
+// QuerySEVCapabilities executes query-sev-capabilities and returns [SEVCapability]. See
 // misc-i386.json. Since QEMU 2.12.
 type QuerySEVCapabilities struct{}
 
-func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevCapability, error) {
-	var v SevCapability
+func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVCapability, error) {
+	var v SEVCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-capabilities", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -227,20 +268,16 @@ func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 
 // SEVInjectLaunchSecret executes sev-inject-launch-secret. See misc-i386.json. Since QEMU 6.0.
 type SEVInjectLaunchSecret struct {
-	PacketHeader string
+	PacketHeader string `json:"packet-header"`
 	// A secret: String hides it, JSON does not.
-	Secret string
-	Gpa    *uint64
+	Secret string  `json:"secret"`
+	GPA    *uint64 `json:"gpa,omitzero"`
 }
 
 func (r *SEVInjectLaunchSecret) EncodeMembers(e *wire.Encoder) {
 	e.Name("packet-header").String(r.PacketHeader)
 	e.Name("secret").Secret(r.Secret)
-	e.OptUint("gpa", r.Gpa)
-}
-
-func (r SEVInjectLaunchSecret) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
+	e.OptUint("gpa", r.GPA)
 }
 
 func (r SEVInjectLaunchSecret) String() string {
@@ -251,13 +288,13 @@ func (r SEVInjectLaunchSecret) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "sev-inject-launch-secret", Args: &r}, opts)
 }
 
-// SevAttestationReport is a struct of misc-i386.json. [QuerySEVAttestationReport] returns it.
-// Since QEMU 6.1.
-type SevAttestationReport struct {
+// SEVAttestationReport is the struct SevAttestationReport of misc-i386.json.
+// [QuerySEVAttestationReport] returns it. Since QEMU 6.1.
+type SEVAttestationReport struct {
 	Data string `json:"data"`
 }
 
-func (v *SevAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SEVAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "data":
 		v.Data = d.String()
@@ -267,38 +304,35 @@ func (v *SevAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QuerySEVAttestationReport executes query-sev-attestation-report and returns
-// [SevAttestationReport]. See misc-i386.json. Since QEMU 6.1.
+// [SEVAttestationReport]. See misc-i386.json. Since QEMU 6.1.
 type QuerySEVAttestationReport struct {
-	Mnonce string
+	Mnonce string `json:"mnonce"`
 }
 
 func (r *QuerySEVAttestationReport) EncodeMembers(e *wire.Encoder) {
 	e.Name("mnonce").String(r.Mnonce)
 }
 
-func (r QuerySEVAttestationReport) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QuerySEVAttestationReport) String() string {
-	return qmp.Format(&r)
-}
-
-func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SevAttestationReport, error) {
-	var v SevAttestationReport
+func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVAttestationReport, error) {
+	var v SEVAttestationReport
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-attestation-report", Args: &r, Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SgxEpcSection is a struct of misc-i386.json. Since QEMU 7.0.
-type SgxEpcSection struct {
+// SGXEPCSection is the struct SgxEpcSection of misc-i386.json. Since QEMU 7.0.
+type SGXEPCSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
 }
 
-func (v *SgxEpcSection) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SGXEPCSection) MarshalMembers(e *wire.Encoder) {
+	e.Name("node").Int(v.Node)
+	e.Name("size").Uint(v.Size)
+}
+
+func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node":
 		v.Node = d.Int64()
@@ -310,34 +344,46 @@ func (v *SgxEpcSection) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SgxInfo is a struct of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities] return it.
-// Since QEMU 6.2.
-type SgxInfo struct {
+// SGXInfo is the struct SgxInfo of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]
+// return it. Since QEMU 6.2.
+type SGXInfo struct {
 	SGX      bool            `json:"sgx"`
-	Sgx1     bool            `json:"sgx1"`
-	Sgx2     bool            `json:"sgx2"`
-	Flc      bool            `json:"flc"`
-	Sections []SgxEpcSection `json:"sections"`
+	SGX1     bool            `json:"sgx1"`
+	SGX2     bool            `json:"sgx2"`
+	FLC      bool            `json:"flc"`
+	Sections []SGXEPCSection `json:"sections"`
 }
 
-func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SGXInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("sgx").Bool(v.SGX)
+	e.Name("sgx1").Bool(v.SGX1)
+	e.Name("sgx2").Bool(v.SGX2)
+	e.Name("flc").Bool(v.FLC)
+	e.Name("sections").BeginArray()
+	for i := range v.Sections {
+		e.Elem().Marshal(&v.Sections[i])
+	}
+	e.EndArray()
+}
+
+func (v *SGXInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sgx":
 		v.SGX = d.Bool()
 		return 1
 	case "sgx1":
-		v.Sgx1 = d.Bool()
+		v.SGX1 = d.Bool()
 		return 2
 	case "sgx2":
-		v.Sgx2 = d.Bool()
+		v.SGX2 = d.Bool()
 		return 3
 	case "flc":
-		v.Flc = d.Bool()
+		v.FLC = d.Bool()
 		return 4
 	case "sections":
-		v.Sections = make([]SgxEpcSection, 0, d.Room())
+		v.Sections = make([]SGXEPCSection, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Sections = append(v.Sections, SgxEpcSection{})
+			v.Sections = append(v.Sections, SGXEPCSection{})
 			d.Object(&v.Sections[len(v.Sections)-1])
 		}
 		return 5
@@ -345,23 +391,36 @@ func (v *SgxInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySGX executes query-sgx and returns [SgxInfo]. See misc-i386.json. Since QEMU 6.2.
+func (v SGXInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *SGXInfo) UnmarshalJSON(text []byte) error {
+	*v = SGXInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SGXInfo) String() string {
+	return qmp.Format(&v)
+}
+
+// QuerySGX executes query-sgx and returns [SGXInfo]. See misc-i386.json. Since QEMU 6.2.
 type QuerySGX struct{}
 
-func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SgxInfo, error) {
-	var v SgxInfo
+func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SGXInfo, error) {
+	var v SGXInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sgx", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// QuerySGXCapabilities executes query-sgx-capabilities and returns [SgxInfo]. See
+// QuerySGXCapabilities executes query-sgx-capabilities and returns [SGXInfo]. See
 // misc-i386.json. Since QEMU 6.2.
 type QuerySGXCapabilities struct{}
 
-func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SgxInfo, error) {
-	var v SgxInfo
+func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SGXInfo, error) {
+	var v SGXInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sgx-capabilities", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
@@ -376,9 +435,9 @@ const (
 	EvtchnPortTypeClosed      EvtchnPortType = "closed"
 	EvtchnPortTypeUnbound     EvtchnPortType = "unbound"
 	EvtchnPortTypeInterdomain EvtchnPortType = "interdomain"
-	EvtchnPortTypePirq        EvtchnPortType = "pirq"
-	EvtchnPortTypeVirq        EvtchnPortType = "virq"
-	EvtchnPortTypeIpi         EvtchnPortType = "ipi"
+	EvtchnPortTypePIRQ        EvtchnPortType = "pirq"
+	EvtchnPortTypeVIRQ        EvtchnPortType = "virq"
+	EvtchnPortTypeIPI         EvtchnPortType = "ipi"
 )
 
 // EvtchnInfo is a struct of misc-i386.json. [XenEventList] returns it. Since QEMU 8.0.
@@ -437,19 +496,11 @@ func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 
 // XenEventInject executes xen-event-inject. See misc-i386.json. Since QEMU 8.0.
 type XenEventInject struct {
-	Port uint32
+	Port uint32 `json:"port"`
 }
 
 func (r *XenEventInject) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").Uint(uint64(r.Port))
-}
-
-func (r XenEventInject) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XenEventInject) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XenEventInject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {

@@ -10,21 +10,13 @@ import (
 
 // SetLink executes set_link. See net.json. Since QEMU 0.14.
 type SetLink struct {
-	Name string
-	Up   bool
+	Name string `json:"name"`
+	Up   bool   `json:"up"`
 }
 
 func (r *SetLink) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 	e.Name("up").Bool(r.Up)
-}
-
-func (r SetLink) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r SetLink) String() string {
-	return qmp.Format(&r)
 }
 
 func (r SetLink) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -36,12 +28,20 @@ func (r SetLink) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 // [NetdevStreamConnectedEvent] follows when a netdev of type stream is connected.
 type NetdevAdd Netdev
 
+func (r *NetdevAdd) EncodeMembers(e *wire.Encoder) {
+	(*Netdev)(r).EncodeMembers(e)
+}
+
 func (r NetdevAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*Netdev)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *NetdevAdd) UnmarshalJSON(text []byte) error {
+	return (*Netdev)(r).UnmarshalJSON(text)
 }
 
 func (r NetdevAdd) String() string {
-	return qmp.Format((*Netdev)(&r))
+	return qmp.Format(&r)
 }
 
 func (r NetdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -50,37 +50,29 @@ func (r NetdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 
 // NetdevDel executes netdev_del. See net.json. Since QEMU 0.14.
 type NetdevDel struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *NetdevDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-func (r NetdevDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r NetdevDel) String() string {
-	return qmp.Format(&r)
-}
-
 func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_del", Args: &r}, opts)
 }
 
-// NetLegacyNicOptions is a struct of net.json. Since QEMU 1.2.
-type NetLegacyNicOptions struct {
-	Netdev  *string
-	Macaddr *string
-	Model   *string
-	Addr    *string
-	Vectors *uint32
+// NetLegacyNICOptions is the struct NetLegacyNicOptions of net.json. Since QEMU 1.2.
+type NetLegacyNICOptions struct {
+	Netdev  *string `json:"netdev,omitzero"`
+	MACAddr *string `json:"macaddr,omitzero"`
+	Model   *string `json:"model,omitzero"`
+	Addr    *string `json:"addr,omitzero"`
+	Vectors *uint32 `json:"vectors,omitzero"`
 }
 
-func (v *NetLegacyNicOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NetLegacyNICOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("netdev", v.Netdev)
-	e.OptString("macaddr", v.Macaddr)
+	e.OptString("macaddr", v.MACAddr)
 	e.OptString("model", v.Model)
 	e.OptString("addr", v.Addr)
 	if v.Vectors != nil {
@@ -88,72 +80,86 @@ func (v *NetLegacyNicOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetLegacyNicOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetLegacyNicOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetLegacyNICOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		d.OptString(&v.Netdev)
+		return 1
+	case "macaddr":
+		d.OptString(&v.MACAddr)
+		return 2
+	case "model":
+		d.OptString(&v.Model)
+		return 3
+	case "addr":
+		d.OptString(&v.Addr)
+		return 4
+	case "vectors":
+		v.Vectors = new(d.Uint32())
+		return 5
+	}
+	return 0
 }
 
 // String is a struct of net.json. Since QEMU 1.2.
 type String struct {
-	Str string
+	Str string `json:"str"`
 }
 
 func (v *String) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v String) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *String) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "str":
+		v.Str = d.String()
+		return 1
+	}
+	return 0
 }
 
-func (v String) String() string {
-	return qmp.Format(&v)
-}
-
-// NetDevPasstOptions is a struct of net.json. Since QEMU 10.1.
+// NetdevPasstOptions is the struct NetDevPasstOptions of net.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_PASST.
-type NetDevPasstOptions struct {
-	Path            *string
-	Quiet           *bool
-	VhostUser       *bool
-	MTU             *int64
-	Address         *string
-	Netmask         *string
-	MAC             *string
-	Gateway         *string
-	Interface       *string
-	Outbound        *string
-	OutboundIf4     *string
-	OutboundIf6     *string
-	DNS             *string
-	Search          []String
-	FQDN            *string
-	DHCPDNS         *bool
-	DHCPSearch      *bool
-	MapHostLoopback *string
-	MapGuestAddr    *string
-	DNSForward      *string
-	DNSHost         *string
-	TCP             *bool
-	UDP             *bool
-	Icmp            *bool
-	DHCP            *bool
-	Ndp             *bool
-	Dhcpv6          *bool
-	Ra              *bool
-	Freebind        *bool
-	IPv4            *bool
-	IPv6            *bool
-	TCPPorts        []String
-	UDPPorts        []String
-	Param           []String
+type NetdevPasstOptions struct {
+	Path            *string  `json:"path,omitzero"`
+	Quiet           *bool    `json:"quiet,omitzero"`
+	VhostUser       *bool    `json:"vhost-user,omitzero"`
+	MTU             *int64   `json:"mtu,omitzero"`
+	Address         *string  `json:"address,omitzero"`
+	Netmask         *string  `json:"netmask,omitzero"`
+	MAC             *string  `json:"mac,omitzero"`
+	Gateway         *string  `json:"gateway,omitzero"`
+	Interface       *string  `json:"interface,omitzero"`
+	Outbound        *string  `json:"outbound,omitzero"`
+	OutboundIf4     *string  `json:"outbound-if4,omitzero"`
+	OutboundIf6     *string  `json:"outbound-if6,omitzero"`
+	DNS             *string  `json:"dns,omitzero"`
+	Search          []String `json:"search,omitzero"`
+	FQDN            *string  `json:"fqdn,omitzero"`
+	DHCPDNS         *bool    `json:"dhcp-dns,omitzero"`
+	DHCPSearch      *bool    `json:"dhcp-search,omitzero"`
+	MapHostLoopback *string  `json:"map-host-loopback,omitzero"`
+	MapGuestAddr    *string  `json:"map-guest-addr,omitzero"`
+	DNSForward      *string  `json:"dns-forward,omitzero"`
+	DNSHost         *string  `json:"dns-host,omitzero"`
+	TCP             *bool    `json:"tcp,omitzero"`
+	UDP             *bool    `json:"udp,omitzero"`
+	ICMP            *bool    `json:"icmp,omitzero"`
+	DHCP            *bool    `json:"dhcp,omitzero"`
+	NDP             *bool    `json:"ndp,omitzero"`
+	DHCPv6          *bool    `json:"dhcpv6,omitzero"`
+	RA              *bool    `json:"ra,omitzero"`
+	Freebind        *bool    `json:"freebind,omitzero"`
+	IPv4            *bool    `json:"ipv4,omitzero"`
+	IPv6            *bool    `json:"ipv6,omitzero"`
+	TCPPorts        []String `json:"tcp-ports,omitzero"`
+	UDPPorts        []String `json:"udp-ports,omitzero"`
+	Param           []String `json:"param,omitzero"`
 }
 
-func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NetdevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("path", v.Path)
 	e.OptBool("quiet", v.Quiet)
 	e.OptBool("vhost-user", v.VhostUser)
@@ -183,11 +189,11 @@ func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("dns-host", v.DNSHost)
 	e.OptBool("tcp", v.TCP)
 	e.OptBool("udp", v.UDP)
-	e.OptBool("icmp", v.Icmp)
+	e.OptBool("icmp", v.ICMP)
 	e.OptBool("dhcp", v.DHCP)
-	e.OptBool("ndp", v.Ndp)
-	e.OptBool("dhcpv6", v.Dhcpv6)
-	e.OptBool("ra", v.Ra)
+	e.OptBool("ndp", v.NDP)
+	e.OptBool("dhcpv6", v.DHCPv6)
+	e.OptBool("ra", v.RA)
 	e.OptBool("freebind", v.Freebind)
 	e.OptBool("ipv4", v.IPv4)
 	e.OptBool("ipv6", v.IPv6)
@@ -214,38 +220,154 @@ func (v *NetDevPasstOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetDevPasstOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetDevPasstOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		d.OptString(&v.Path)
+		return 1
+	case "quiet":
+		d.OptBool(&v.Quiet)
+		return 2
+	case "vhost-user":
+		d.OptBool(&v.VhostUser)
+		return 3
+	case "mtu":
+		d.OptInt(&v.MTU)
+		return 4
+	case "address":
+		d.OptString(&v.Address)
+		return 5
+	case "netmask":
+		d.OptString(&v.Netmask)
+		return 6
+	case "mac":
+		d.OptString(&v.MAC)
+		return 7
+	case "gateway":
+		d.OptString(&v.Gateway)
+		return 8
+	case "interface":
+		d.OptString(&v.Interface)
+		return 9
+	case "outbound":
+		d.OptString(&v.Outbound)
+		return 10
+	case "outbound-if4":
+		d.OptString(&v.OutboundIf4)
+		return 11
+	case "outbound-if6":
+		d.OptString(&v.OutboundIf6)
+		return 12
+	case "dns":
+		d.OptString(&v.DNS)
+		return 13
+	case "search":
+		v.Search = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Search = append(v.Search, String{})
+			d.Unmarshal(&v.Search[len(v.Search)-1])
+		}
+		return 14
+	case "fqdn":
+		d.OptString(&v.FQDN)
+		return 15
+	case "dhcp-dns":
+		d.OptBool(&v.DHCPDNS)
+		return 16
+	case "dhcp-search":
+		d.OptBool(&v.DHCPSearch)
+		return 17
+	case "map-host-loopback":
+		d.OptString(&v.MapHostLoopback)
+		return 18
+	case "map-guest-addr":
+		d.OptString(&v.MapGuestAddr)
+		return 19
+	case "dns-forward":
+		d.OptString(&v.DNSForward)
+		return 20
+	case "dns-host":
+		d.OptString(&v.DNSHost)
+		return 21
+	case "tcp":
+		d.OptBool(&v.TCP)
+		return 22
+	case "udp":
+		d.OptBool(&v.UDP)
+		return 23
+	case "icmp":
+		d.OptBool(&v.ICMP)
+		return 24
+	case "dhcp":
+		d.OptBool(&v.DHCP)
+		return 25
+	case "ndp":
+		d.OptBool(&v.NDP)
+		return 26
+	case "dhcpv6":
+		d.OptBool(&v.DHCPv6)
+		return 27
+	case "ra":
+		d.OptBool(&v.RA)
+		return 28
+	case "freebind":
+		d.OptBool(&v.Freebind)
+		return 29
+	case "ipv4":
+		d.OptBool(&v.IPv4)
+		return 30
+	case "ipv6":
+		d.OptBool(&v.IPv6)
+		return 31
+	case "tcp-ports":
+		v.TCPPorts = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.TCPPorts = append(v.TCPPorts, String{})
+			d.Unmarshal(&v.TCPPorts[len(v.TCPPorts)-1])
+		}
+		return 32
+	case "udp-ports":
+		v.UDPPorts = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UDPPorts = append(v.UDPPorts, String{})
+			d.Unmarshal(&v.UDPPorts[len(v.UDPPorts)-1])
+		}
+		return 33
+	case "param":
+		v.Param = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Param = append(v.Param, String{})
+			d.Unmarshal(&v.Param[len(v.Param)-1])
+		}
+		return 34
+	}
+	return 0
 }
 
 // NetdevUserOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevUserOptions struct {
-	Hostname       *string
-	Restrict       *bool
-	IPv4           *bool
-	IPv6           *bool
-	IP             *string
-	Net            *string
-	Host           *string
-	Tftp           *string
-	Bootfile       *string
-	Dhcpstart      *string
-	DNS            *string
-	Dnssearch      []String
-	Domainname     *string
-	IPv6Prefix     *string
-	IPv6Prefixlen  *int64
-	IPv6Host       *string
-	IPv6DNS        *string
-	Smb            *string
-	Smbserver      *string
-	Hostfwd        []String
-	Guestfwd       []String
-	TftpServerName *string
+	Hostname       *string  `json:"hostname,omitzero"`
+	Restrict       *bool    `json:"restrict,omitzero"`
+	IPv4           *bool    `json:"ipv4,omitzero"`
+	IPv6           *bool    `json:"ipv6,omitzero"`
+	IP             *string  `json:"ip,omitzero"`
+	Net            *string  `json:"net,omitzero"`
+	Host           *string  `json:"host,omitzero"`
+	TFTP           *string  `json:"tftp,omitzero"`
+	Bootfile       *string  `json:"bootfile,omitzero"`
+	DHCPStart      *string  `json:"dhcpstart,omitzero"`
+	DNS            *string  `json:"dns,omitzero"`
+	DNSSearch      []String `json:"dnssearch,omitzero"`
+	Domainname     *string  `json:"domainname,omitzero"`
+	IPv6Prefix     *string  `json:"ipv6-prefix,omitzero"`
+	IPv6Prefixlen  *int64   `json:"ipv6-prefixlen,omitzero"`
+	IPv6Host       *string  `json:"ipv6-host,omitzero"`
+	IPv6DNS        *string  `json:"ipv6-dns,omitzero"`
+	SMB            *string  `json:"smb,omitzero"`
+	SMBServer      *string  `json:"smbserver,omitzero"`
+	Hostfwd        []String `json:"hostfwd,omitzero"`
+	Guestfwd       []String `json:"guestfwd,omitzero"`
+	TFTPServerName *string  `json:"tftp-server-name,omitzero"`
 }
 
 func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
@@ -256,14 +378,14 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("ip", v.IP)
 	e.OptString("net", v.Net)
 	e.OptString("host", v.Host)
-	e.OptString("tftp", v.Tftp)
+	e.OptString("tftp", v.TFTP)
 	e.OptString("bootfile", v.Bootfile)
-	e.OptString("dhcpstart", v.Dhcpstart)
+	e.OptString("dhcpstart", v.DHCPStart)
 	e.OptString("dns", v.DNS)
-	if v.Dnssearch != nil {
+	if v.DNSSearch != nil {
 		e.Name("dnssearch").BeginArray()
-		for i := range v.Dnssearch {
-			e.Elem().Object(&v.Dnssearch[i])
+		for i := range v.DNSSearch {
+			e.Elem().Object(&v.DNSSearch[i])
 		}
 		e.EndArray()
 	}
@@ -272,8 +394,8 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("ipv6-prefixlen", v.IPv6Prefixlen)
 	e.OptString("ipv6-host", v.IPv6Host)
 	e.OptString("ipv6-dns", v.IPv6DNS)
-	e.OptString("smb", v.Smb)
-	e.OptString("smbserver", v.Smbserver)
+	e.OptString("smb", v.SMB)
+	e.OptString("smbserver", v.SMBServer)
 	if v.Hostfwd != nil {
 		e.Name("hostfwd").BeginArray()
 		for i := range v.Hostfwd {
@@ -288,40 +410,116 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 		}
 		e.EndArray()
 	}
-	e.OptString("tftp-server-name", v.TftpServerName)
+	e.OptString("tftp-server-name", v.TFTPServerName)
 }
 
-func (v NetdevUserOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevUserOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "hostname":
+		d.OptString(&v.Hostname)
+		return 1
+	case "restrict":
+		d.OptBool(&v.Restrict)
+		return 2
+	case "ipv4":
+		d.OptBool(&v.IPv4)
+		return 3
+	case "ipv6":
+		d.OptBool(&v.IPv6)
+		return 4
+	case "ip":
+		d.OptString(&v.IP)
+		return 5
+	case "net":
+		d.OptString(&v.Net)
+		return 6
+	case "host":
+		d.OptString(&v.Host)
+		return 7
+	case "tftp":
+		d.OptString(&v.TFTP)
+		return 8
+	case "bootfile":
+		d.OptString(&v.Bootfile)
+		return 9
+	case "dhcpstart":
+		d.OptString(&v.DHCPStart)
+		return 10
+	case "dns":
+		d.OptString(&v.DNS)
+		return 11
+	case "dnssearch":
+		v.DNSSearch = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.DNSSearch = append(v.DNSSearch, String{})
+			d.Unmarshal(&v.DNSSearch[len(v.DNSSearch)-1])
+		}
+		return 12
+	case "domainname":
+		d.OptString(&v.Domainname)
+		return 13
+	case "ipv6-prefix":
+		d.OptString(&v.IPv6Prefix)
+		return 14
+	case "ipv6-prefixlen":
+		d.OptInt(&v.IPv6Prefixlen)
+		return 15
+	case "ipv6-host":
+		d.OptString(&v.IPv6Host)
+		return 16
+	case "ipv6-dns":
+		d.OptString(&v.IPv6DNS)
+		return 17
+	case "smb":
+		d.OptString(&v.SMB)
+		return 18
+	case "smbserver":
+		d.OptString(&v.SMBServer)
+		return 19
+	case "hostfwd":
+		v.Hostfwd = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Hostfwd = append(v.Hostfwd, String{})
+			d.Unmarshal(&v.Hostfwd[len(v.Hostfwd)-1])
+		}
+		return 20
+	case "guestfwd":
+		v.Guestfwd = make([]String, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Guestfwd = append(v.Guestfwd, String{})
+			d.Unmarshal(&v.Guestfwd[len(v.Guestfwd)-1])
+		}
+		return 21
+	case "tftp-server-name":
+		d.OptString(&v.TFTPServerName)
+		return 22
+	}
+	return 0
 }
 
 // NetdevTapOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevTapOptions struct {
-	Ifname     *string
-	Fd         *string
-	Fds        *string
-	Script     *string
-	Downscript *string
-	Br         *string
-	Helper     *string
-	Sndbuf     *uint64
-	VnetHdr    *bool
-	Vhost      *bool
-	Vhostfd    *string
-	Vhostfds   *string
-	Vhostforce *bool
-	Queues     *uint32
-	PollUs     *uint32
+	Ifname     *string `json:"ifname,omitzero"`
+	FD         *string `json:"fd,omitzero"`
+	FDs        *string `json:"fds,omitzero"`
+	Script     *string `json:"script,omitzero"`
+	Downscript *string `json:"downscript,omitzero"`
+	Br         *string `json:"br,omitzero"`
+	Helper     *string `json:"helper,omitzero"`
+	Sndbuf     *uint64 `json:"sndbuf,omitzero"`
+	VnetHdr    *bool   `json:"vnet_hdr,omitzero"`
+	Vhost      *bool   `json:"vhost,omitzero"`
+	VhostFD    *string `json:"vhostfd,omitzero"`
+	VhostFDs   *string `json:"vhostfds,omitzero"`
+	Vhostforce *bool   `json:"vhostforce,omitzero"`
+	Queues     *uint32 `json:"queues,omitzero"`
+	PollUs     *uint32 `json:"poll-us,omitzero"`
 }
 
 func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("ifname", v.Ifname)
-	e.OptString("fd", v.Fd)
-	e.OptString("fds", v.Fds)
+	e.OptString("fd", v.FD)
+	e.OptString("fds", v.FDs)
 	e.OptString("script", v.Script)
 	e.OptString("downscript", v.Downscript)
 	e.OptString("br", v.Br)
@@ -329,8 +527,8 @@ func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("sndbuf", v.Sndbuf)
 	e.OptBool("vnet_hdr", v.VnetHdr)
 	e.OptBool("vhost", v.Vhost)
-	e.OptString("vhostfd", v.Vhostfd)
-	e.OptString("vhostfds", v.Vhostfds)
+	e.OptString("vhostfd", v.VhostFD)
+	e.OptString("vhostfds", v.VhostFDs)
 	e.OptBool("vhostforce", v.Vhostforce)
 	if v.Queues != nil {
 		e.Name("queues").Uint(uint64(*v.Queues))
@@ -340,26 +538,69 @@ func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevTapOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevTapOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "ifname":
+		d.OptString(&v.Ifname)
+		return 1
+	case "fd":
+		d.OptString(&v.FD)
+		return 2
+	case "fds":
+		d.OptString(&v.FDs)
+		return 3
+	case "script":
+		d.OptString(&v.Script)
+		return 4
+	case "downscript":
+		d.OptString(&v.Downscript)
+		return 5
+	case "br":
+		d.OptString(&v.Br)
+		return 6
+	case "helper":
+		d.OptString(&v.Helper)
+		return 7
+	case "sndbuf":
+		d.OptUint(&v.Sndbuf)
+		return 8
+	case "vnet_hdr":
+		d.OptBool(&v.VnetHdr)
+		return 9
+	case "vhost":
+		d.OptBool(&v.Vhost)
+		return 10
+	case "vhostfd":
+		d.OptString(&v.VhostFD)
+		return 11
+	case "vhostfds":
+		d.OptString(&v.VhostFDs)
+		return 12
+	case "vhostforce":
+		d.OptBool(&v.Vhostforce)
+		return 13
+	case "queues":
+		v.Queues = new(d.Uint32())
+		return 14
+	case "poll-us":
+		v.PollUs = new(d.Uint32())
+		return 15
+	}
+	return 0
 }
 
 // NetdevSocketOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevSocketOptions struct {
-	Fd        *string
-	Listen    *string
-	Connect   *string
-	Mcast     *string
-	Localaddr *string
-	UDP       *string
+	FD        *string `json:"fd,omitzero"`
+	Listen    *string `json:"listen,omitzero"`
+	Connect   *string `json:"connect,omitzero"`
+	Mcast     *string `json:"mcast,omitzero"`
+	Localaddr *string `json:"localaddr,omitzero"`
+	UDP       *string `json:"udp,omitzero"`
 }
 
 func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
-	e.OptString("fd", v.Fd)
+	e.OptString("fd", v.FD)
 	e.OptString("listen", v.Listen)
 	e.OptString("connect", v.Connect)
 	e.OptString("mcast", v.Mcast)
@@ -367,30 +608,46 @@ func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("udp", v.UDP)
 }
 
-func (v NetdevSocketOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevSocketOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevSocketOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "fd":
+		d.OptString(&v.FD)
+		return 1
+	case "listen":
+		d.OptString(&v.Listen)
+		return 2
+	case "connect":
+		d.OptString(&v.Connect)
+		return 3
+	case "mcast":
+		d.OptString(&v.Mcast)
+		return 4
+	case "localaddr":
+		d.OptString(&v.Localaddr)
+		return 5
+	case "udp":
+		d.OptString(&v.UDP)
+		return 6
+	}
+	return 0
 }
 
 // NetdevL2TPv3Options is a struct of net.json. Since QEMU 2.1.
 type NetdevL2TPv3Options struct {
-	Src        string
-	Dst        string
-	Srcport    *string
-	Dstport    *string
-	IPv6       *bool
-	UDP        *bool
-	Cookie64   *bool
-	Counter    *bool
-	Pincounter *bool
-	Txcookie   *uint64
-	Rxcookie   *uint64
-	Txsession  uint32
-	Rxsession  *uint32
-	Offset     *uint32
+	Src        string  `json:"src"`
+	Dst        string  `json:"dst"`
+	Srcport    *string `json:"srcport,omitzero"`
+	Dstport    *string `json:"dstport,omitzero"`
+	IPv6       *bool   `json:"ipv6,omitzero"`
+	UDP        *bool   `json:"udp,omitzero"`
+	Cookie64   *bool   `json:"cookie64,omitzero"`
+	Counter    *bool   `json:"counter,omitzero"`
+	Pincounter *bool   `json:"pincounter,omitzero"`
+	Txcookie   *uint64 `json:"txcookie,omitzero"`
+	Rxcookie   *uint64 `json:"rxcookie,omitzero"`
+	Txsession  uint32  `json:"txsession"`
+	Rxsession  *uint32 `json:"rxsession,omitzero"`
+	Offset     *uint32 `json:"offset,omitzero"`
 }
 
 func (v *NetdevL2TPv3Options) EncodeMembers(e *wire.Encoder) {
@@ -414,23 +671,63 @@ func (v *NetdevL2TPv3Options) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevL2TPv3Options) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *NetdevL2TPv3Options) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "src":
+		v.Src = d.String()
+		return 1
+	case "dst":
+		v.Dst = d.String()
+		return 2
+	case "srcport":
+		d.OptString(&v.Srcport)
+		return 3
+	case "dstport":
+		d.OptString(&v.Dstport)
+		return 4
+	case "ipv6":
+		d.OptBool(&v.IPv6)
+		return 5
+	case "udp":
+		d.OptBool(&v.UDP)
+		return 6
+	case "cookie64":
+		d.OptBool(&v.Cookie64)
+		return 7
+	case "counter":
+		d.OptBool(&v.Counter)
+		return 8
+	case "pincounter":
+		d.OptBool(&v.Pincounter)
+		return 9
+	case "txcookie":
+		d.OptUint(&v.Txcookie)
+		return 10
+	case "rxcookie":
+		d.OptUint(&v.Rxcookie)
+		return 11
+	case "txsession":
+		v.Txsession = d.Uint32()
+		return 12
+	case "rxsession":
+		v.Rxsession = new(d.Uint32())
+		return 13
+	case "offset":
+		v.Offset = new(d.Uint32())
+		return 14
+	}
+	return 0
 }
 
-func (v NetdevL2TPv3Options) String() string {
-	return qmp.Format(&v)
+// NetdevVDEOptions is the struct NetdevVdeOptions of net.json. Since QEMU 1.2.
+type NetdevVDEOptions struct {
+	Sock  *string `json:"sock,omitzero"`
+	Port  *uint16 `json:"port,omitzero"`
+	Group *string `json:"group,omitzero"`
+	Mode  *uint16 `json:"mode,omitzero"`
 }
 
-// NetdevVdeOptions is a struct of net.json. Since QEMU 1.2.
-type NetdevVdeOptions struct {
-	Sock  *string
-	Port  *uint16
-	Group *string
-	Mode  *uint16
-}
-
-func (v *NetdevVdeOptions) EncodeMembers(e *wire.Encoder) {
+func (v *NetdevVDEOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("sock", v.Sock)
 	if v.Port != nil {
 		e.Name("port").Uint(uint64(*v.Port))
@@ -441,18 +738,28 @@ func (v *NetdevVdeOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevVdeOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVdeOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVDEOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "sock":
+		d.OptString(&v.Sock)
+		return 1
+	case "port":
+		v.Port = new(d.Uint16())
+		return 2
+	case "group":
+		d.OptString(&v.Group)
+		return 3
+	case "mode":
+		v.Mode = new(d.Uint16())
+		return 4
+	}
+	return 0
 }
 
 // NetdevBridgeOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevBridgeOptions struct {
-	Br     *string
-	Helper *string
+	Br     *string `json:"br,omitzero"`
+	Helper *string `json:"helper,omitzero"`
 }
 
 func (v *NetdevBridgeOptions) EncodeMembers(e *wire.Encoder) {
@@ -460,37 +767,45 @@ func (v *NetdevBridgeOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("helper", v.Helper)
 }
 
-func (v NetdevBridgeOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevBridgeOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevBridgeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "br":
+		d.OptString(&v.Br)
+		return 1
+	case "helper":
+		d.OptString(&v.Helper)
+		return 2
+	}
+	return 0
 }
 
 // NetdevHubPortOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevHubPortOptions struct {
-	Hubid  int32
-	Netdev *string
+	HubID  int32   `json:"hubid"`
+	Netdev *string `json:"netdev,omitzero"`
 }
 
 func (v *NetdevHubPortOptions) EncodeMembers(e *wire.Encoder) {
-	e.Name("hubid").Int(int64(v.Hubid))
+	e.Name("hubid").Int(int64(v.HubID))
 	e.OptString("netdev", v.Netdev)
 }
 
-func (v NetdevHubPortOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevHubPortOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevHubPortOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "hubid":
+		v.HubID = d.Int32()
+		return 1
+	case "netdev":
+		d.OptString(&v.Netdev)
+		return 2
+	}
+	return 0
 }
 
 // NetdevNetmapOptions is a struct of net.json. Since QEMU 2.0.
 type NetdevNetmapOptions struct {
-	Ifname  string
-	Devname *string
+	Ifname  string  `json:"ifname"`
+	Devname *string `json:"devname,omitzero"`
 }
 
 func (v *NetdevNetmapOptions) EncodeMembers(e *wire.Encoder) {
@@ -498,12 +813,16 @@ func (v *NetdevNetmapOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("devname", v.Devname)
 }
 
-func (v NetdevNetmapOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevNetmapOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevNetmapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "ifname":
+		v.Ifname = d.String()
+		return 1
+	case "devname":
+		d.OptString(&v.Devname)
+		return 2
+	}
+	return 0
 }
 
 // AFXDPMode is an enum of net.json. Since QEMU 8.2.
@@ -514,22 +833,22 @@ type AFXDPMode string
 // The values of AFXDPMode.
 const (
 	AFXDPModeNative AFXDPMode = "native"
-	AFXDPModeSkb    AFXDPMode = "skb"
+	AFXDPModeSKB    AFXDPMode = "skb"
 )
 
 // NetdevAFXDPOptions is a struct of net.json. Since QEMU 8.2.
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
 type NetdevAFXDPOptions struct {
-	Ifname        string
-	Mode          *AFXDPMode
-	ForceCopy     *bool
-	Queues        *int64
-	StartQueue    *int64
-	Inhibit       *bool
-	SockFds       *string
-	MapPath       *string
-	MapStartIndex *int32
+	Ifname        string     `json:"ifname"`
+	Mode          *AFXDPMode `json:"mode,omitzero"`
+	ForceCopy     *bool      `json:"force-copy,omitzero"`
+	Queues        *int64     `json:"queues,omitzero"`
+	StartQueue    *int64     `json:"start-queue,omitzero"`
+	Inhibit       *bool      `json:"inhibit,omitzero"`
+	SockFDs       *string    `json:"sock-fds,omitzero"`
+	MapPath       *string    `json:"map-path,omitzero"`
+	MapStartIndex *int32     `json:"map-start-index,omitzero"`
 }
 
 func (v *NetdevAFXDPOptions) EncodeMembers(e *wire.Encoder) {
@@ -539,26 +858,51 @@ func (v *NetdevAFXDPOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("queues", v.Queues)
 	e.OptInt("start-queue", v.StartQueue)
 	e.OptBool("inhibit", v.Inhibit)
-	e.OptString("sock-fds", v.SockFds)
+	e.OptString("sock-fds", v.SockFDs)
 	e.OptString("map-path", v.MapPath)
 	if v.MapStartIndex != nil {
 		e.Name("map-start-index").Int(int64(*v.MapStartIndex))
 	}
 }
 
-func (v NetdevAFXDPOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevAFXDPOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevAFXDPOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "ifname":
+		v.Ifname = d.String()
+		return 1
+	case "mode":
+		v.Mode = new(AFXDPMode(d.Enum()))
+		return 2
+	case "force-copy":
+		d.OptBool(&v.ForceCopy)
+		return 3
+	case "queues":
+		d.OptInt(&v.Queues)
+		return 4
+	case "start-queue":
+		d.OptInt(&v.StartQueue)
+		return 5
+	case "inhibit":
+		d.OptBool(&v.Inhibit)
+		return 6
+	case "sock-fds":
+		d.OptString(&v.SockFDs)
+		return 7
+	case "map-path":
+		d.OptString(&v.MapPath)
+		return 8
+	case "map-start-index":
+		v.MapStartIndex = new(d.Int32())
+		return 9
+	}
+	return 0
 }
 
 // NetdevVhostUserOptions is a struct of net.json. Since QEMU 2.1.
 type NetdevVhostUserOptions struct {
-	Chardev    string
-	Vhostforce *bool
-	Queues     *int64
+	Chardev    string `json:"chardev"`
+	Vhostforce *bool  `json:"vhostforce,omitzero"`
+	Queues     *int64 `json:"queues,omitzero"`
 }
 
 func (v *NetdevVhostUserOptions) EncodeMembers(e *wire.Encoder) {
@@ -567,47 +911,64 @@ func (v *NetdevVhostUserOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("queues", v.Queues)
 }
 
-func (v NetdevVhostUserOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVhostUserOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "chardev":
+		v.Chardev = d.String()
+		return 1
+	case "vhostforce":
+		d.OptBool(&v.Vhostforce)
+		return 2
+	case "queues":
+		d.OptInt(&v.Queues)
+		return 3
+	}
+	return 0
 }
 
 // NetdevVhostVDPAOptions is a struct of net.json. Since QEMU 5.1.
 type NetdevVhostVDPAOptions struct {
-	Vhostdev *string
-	Vhostfd  *string
-	Queues   *int64
+	Vhostdev *string `json:"vhostdev,omitzero"`
+	VhostFD  *string `json:"vhostfd,omitzero"`
+	Queues   *int64  `json:"queues,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XSvq *bool
+	XSVQ *bool `json:"x-svq,omitzero"`
 }
 
 func (v *NetdevVhostVDPAOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("vhostdev", v.Vhostdev)
-	e.OptString("vhostfd", v.Vhostfd)
+	e.OptString("vhostfd", v.VhostFD)
 	e.OptInt("queues", v.Queues)
-	e.OptBool("x-svq", v.XSvq)
+	e.OptBool("x-svq", v.XSVQ)
 }
 
-func (v NetdevVhostVDPAOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVhostVDPAOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVhostVDPAOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "vhostdev":
+		d.OptString(&v.Vhostdev)
+		return 1
+	case "vhostfd":
+		d.OptString(&v.VhostFD)
+		return 2
+	case "queues":
+		d.OptInt(&v.Queues)
+		return 3
+	case "x-svq":
+		d.OptBool(&v.XSVQ)
+		return 4
+	}
+	return 0
 }
 
 // NetdevVmnetHostOptions is a struct of net.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetHostOptions struct {
-	StartAddress *string
-	EndAddress   *string
-	SubnetMask   *string
-	Isolated     *bool
-	NetUUID      *string
+	StartAddress *string `json:"start-address,omitzero"`
+	EndAddress   *string `json:"end-address,omitzero"`
+	SubnetMask   *string `json:"subnet-mask,omitzero"`
+	Isolated     *bool   `json:"isolated,omitzero"`
+	NetUUID      *string `json:"net-uuid,omitzero"`
 }
 
 func (v *NetdevVmnetHostOptions) EncodeMembers(e *wire.Encoder) {
@@ -618,23 +979,36 @@ func (v *NetdevVmnetHostOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("net-uuid", v.NetUUID)
 }
 
-func (v NetdevVmnetHostOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVmnetHostOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVmnetHostOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "start-address":
+		d.OptString(&v.StartAddress)
+		return 1
+	case "end-address":
+		d.OptString(&v.EndAddress)
+		return 2
+	case "subnet-mask":
+		d.OptString(&v.SubnetMask)
+		return 3
+	case "isolated":
+		d.OptBool(&v.Isolated)
+		return 4
+	case "net-uuid":
+		d.OptString(&v.NetUUID)
+		return 5
+	}
+	return 0
 }
 
 // NetdevVmnetSharedOptions is a struct of net.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetSharedOptions struct {
-	StartAddress *string
-	EndAddress   *string
-	SubnetMask   *string
-	Isolated     *bool
-	Nat66Prefix  *string
+	StartAddress *string `json:"start-address,omitzero"`
+	EndAddress   *string `json:"end-address,omitzero"`
+	SubnetMask   *string `json:"subnet-mask,omitzero"`
+	Isolated     *bool   `json:"isolated,omitzero"`
+	NAT66Prefix  *string `json:"nat66-prefix,omitzero"`
 }
 
 func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
@@ -642,23 +1016,36 @@ func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("end-address", v.EndAddress)
 	e.OptString("subnet-mask", v.SubnetMask)
 	e.OptBool("isolated", v.Isolated)
-	e.OptString("nat66-prefix", v.Nat66Prefix)
+	e.OptString("nat66-prefix", v.NAT66Prefix)
 }
 
-func (v NetdevVmnetSharedOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVmnetSharedOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVmnetSharedOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "start-address":
+		d.OptString(&v.StartAddress)
+		return 1
+	case "end-address":
+		d.OptString(&v.EndAddress)
+		return 2
+	case "subnet-mask":
+		d.OptString(&v.SubnetMask)
+		return 3
+	case "isolated":
+		d.OptBool(&v.Isolated)
+		return 4
+	case "nat66-prefix":
+		d.OptString(&v.NAT66Prefix)
+		return 5
+	}
+	return 0
 }
 
 // NetdevVmnetBridgedOptions is a struct of net.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetBridgedOptions struct {
-	Ifname   string
-	Isolated *bool
+	Ifname   string `json:"ifname"`
+	Isolated *bool  `json:"isolated,omitzero"`
 }
 
 func (v *NetdevVmnetBridgedOptions) EncodeMembers(e *wire.Encoder) {
@@ -666,19 +1053,23 @@ func (v *NetdevVmnetBridgedOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("isolated", v.Isolated)
 }
 
-func (v NetdevVmnetBridgedOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevVmnetBridgedOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevVmnetBridgedOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "ifname":
+		v.Ifname = d.String()
+		return 1
+	case "isolated":
+		d.OptBool(&v.Isolated)
+		return 2
+	}
+	return 0
 }
 
 // NetdevStreamOptions is a struct of net.json. Since QEMU 7.2.
 type NetdevStreamOptions struct {
-	Addr        SocketAddress
-	Server      *bool
-	ReconnectMs *int64
+	Addr        SocketAddress `json:"addr"`
+	Server      *bool         `json:"server,omitzero"`
+	ReconnectMs *int64        `json:"reconnect-ms,omitzero"`
 }
 
 func (v *NetdevStreamOptions) EncodeMembers(e *wire.Encoder) {
@@ -687,18 +1078,25 @@ func (v *NetdevStreamOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("reconnect-ms", v.ReconnectMs)
 }
 
-func (v NetdevStreamOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevStreamOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevStreamOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "addr":
+		d.Object(&v.Addr)
+		return 1
+	case "server":
+		d.OptBool(&v.Server)
+		return 2
+	case "reconnect-ms":
+		d.OptInt(&v.ReconnectMs)
+		return 3
+	}
+	return 0
 }
 
 // NetdevDgramOptions is a struct of net.json. Since QEMU 7.2.
 type NetdevDgramOptions struct {
-	Local  *SocketAddress
-	Remote *SocketAddress
+	Local  *SocketAddress `json:"local,omitzero"`
+	Remote *SocketAddress `json:"remote,omitzero"`
 }
 
 func (v *NetdevDgramOptions) EncodeMembers(e *wire.Encoder) {
@@ -710,12 +1108,18 @@ func (v *NetdevDgramOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v NetdevDgramOptions) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetdevDgramOptions) String() string {
-	return qmp.Format(&v)
+func (v *NetdevDgramOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "local":
+		v.Local = new(SocketAddress)
+		d.Object(v.Local)
+		return 1
+	case "remote":
+		v.Remote = new(SocketAddress)
+		d.Object(v.Remote)
+		return 2
+	}
+	return 0
 }
 
 // NetClientDriver is an enum of net.json. Since QEMU 2.7.
@@ -727,20 +1131,20 @@ const (
 	NetClientDriverNIC       NetClientDriver = "nic"
 	NetClientDriverUser      NetClientDriver = "user"
 	NetClientDriverTap       NetClientDriver = "tap"
-	NetClientDriverL2tpv3    NetClientDriver = "l2tpv3"
+	NetClientDriverL2TPv3    NetClientDriver = "l2tpv3"
 	NetClientDriverSocket    NetClientDriver = "socket"
 	NetClientDriverStream    NetClientDriver = "stream"
 	NetClientDriverDgram     NetClientDriver = "dgram"
-	NetClientDriverVde       NetClientDriver = "vde"
+	NetClientDriverVDE       NetClientDriver = "vde"
 	NetClientDriverBridge    NetClientDriver = "bridge"
-	NetClientDriverHubport   NetClientDriver = "hubport"
+	NetClientDriverHubPort   NetClientDriver = "hubport"
 	NetClientDriverNetmap    NetClientDriver = "netmap"
 	NetClientDriverVhostUser NetClientDriver = "vhost-user"
-	NetClientDriverVhostVdpa NetClientDriver = "vhost-vdpa"
+	NetClientDriverVhostVDPA NetClientDriver = "vhost-vdpa"
 	// Only in a QEMU built with CONFIG_PASST.
 	NetClientDriverPasst NetClientDriver = "passt"
 	// Only in a QEMU built with CONFIG_AF_XDP.
-	NetClientDriverAfXdp NetClientDriver = "af-xdp"
+	NetClientDriverAFXDP NetClientDriver = "af-xdp"
 	// Only in a QEMU built with CONFIG_VMNET.
 	NetClientDriverVmnetHost NetClientDriver = "vmnet-host"
 	// Only in a QEMU built with CONFIG_VMNET.
@@ -751,12 +1155,12 @@ const (
 
 // Netdev is a union of net.json. [NetdevAdd] sends it. Since QEMU 1.2.
 type Netdev struct {
-	ID string
+	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Type NetClientDriver
-	// The branch that Type selects: *NetLegacyNicOptions, *NetDevPasstOptions, *NetdevUserOptions,
+	Type NetClientDriver `json:"type"`
+	// The branch that Type selects: *NetLegacyNICOptions, *NetdevPasstOptions, *NetdevUserOptions,
 	// *NetdevTapOptions, *NetdevL2TPv3Options, *NetdevSocketOptions, *NetdevStreamOptions,
-	// *NetdevDgramOptions, *NetdevVdeOptions, *NetdevBridgeOptions, *NetdevHubPortOptions,
+	// *NetdevDgramOptions, *NetdevVDEOptions, *NetdevBridgeOptions, *NetdevHubPortOptions,
 	// *NetdevNetmapOptions, *NetdevAFXDPOptions, *NetdevVhostUserOptions, *NetdevVhostVDPAOptions,
 	// *NetdevVmnetHostOptions, *NetdevVmnetSharedOptions, *NetdevVmnetBridgedOptions or
 	// *RawBranch; nil for a value that adds nothing.
@@ -765,15 +1169,15 @@ type Netdev struct {
 
 // NetdevBranch is the branch of [Netdev] that Type selects:
 //
-//   - [*NetLegacyNicOptions]: nic
-//   - [*NetDevPasstOptions]: passt (CONFIG_PASST)
+//   - [*NetLegacyNICOptions]: nic
+//   - [*NetdevPasstOptions]: passt (CONFIG_PASST)
 //   - [*NetdevUserOptions]: user
 //   - [*NetdevTapOptions]: tap
 //   - [*NetdevL2TPv3Options]: l2tpv3
 //   - [*NetdevSocketOptions]: socket
 //   - [*NetdevStreamOptions]: stream
 //   - [*NetdevDgramOptions]: dgram
-//   - [*NetdevVdeOptions]: vde
+//   - [*NetdevVDEOptions]: vde
 //   - [*NetdevBridgeOptions]: bridge
 //   - [*NetdevHubPortOptions]: hubport
 //   - [*NetdevNetmapOptions]: netmap
@@ -791,15 +1195,15 @@ type NetdevBranch interface {
 	isNetdevBranch()
 }
 
-func (*NetLegacyNicOptions) isNetdevBranch()       {}
-func (*NetDevPasstOptions) isNetdevBranch()        {}
+func (*NetLegacyNICOptions) isNetdevBranch()       {}
+func (*NetdevPasstOptions) isNetdevBranch()        {}
 func (*NetdevUserOptions) isNetdevBranch()         {}
 func (*NetdevTapOptions) isNetdevBranch()          {}
 func (*NetdevL2TPv3Options) isNetdevBranch()       {}
 func (*NetdevSocketOptions) isNetdevBranch()       {}
 func (*NetdevStreamOptions) isNetdevBranch()       {}
 func (*NetdevDgramOptions) isNetdevBranch()        {}
-func (*NetdevVdeOptions) isNetdevBranch()          {}
+func (*NetdevVDEOptions) isNetdevBranch()          {}
 func (*NetdevBridgeOptions) isNetdevBranch()       {}
 func (*NetdevHubPortOptions) isNetdevBranch()      {}
 func (*NetdevNetmapOptions) isNetdevBranch()       {}
@@ -814,9 +1218,9 @@ func (*RawBranch) isNetdevBranch()                 {}
 func (v *Netdev) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *NetLegacyNicOptions:
+	case *NetLegacyNICOptions:
 		tag = e.Tag(tag, b == nil, "nic")
-	case *NetDevPasstOptions:
+	case *NetdevPasstOptions:
 		tag = e.Tag(tag, b == nil, "passt")
 	case *NetdevUserOptions:
 		tag = e.Tag(tag, b == nil, "user")
@@ -830,7 +1234,7 @@ func (v *Netdev) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "stream")
 	case *NetdevDgramOptions:
 		tag = e.Tag(tag, b == nil, "dgram")
-	case *NetdevVdeOptions:
+	case *NetdevVDEOptions:
 		tag = e.Tag(tag, b == nil, "vde")
 	case *NetdevBridgeOptions:
 		tag = e.Tag(tag, b == nil, "bridge")
@@ -860,8 +1264,75 @@ func (v *Netdev) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *Netdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "id":
+		v.ID = d.String()
+		return 1
+	case "type":
+		v.Type = NetClientDriver(d.Enum())
+		return 2
+	}
+	return 0
+}
+
+func (*Netdev) Discriminator() string {
+	return "type"
+}
+
+func (v *Netdev) UnmarshalBranch() any {
+	switch v.Type {
+	case NetClientDriverNIC:
+		v.Branch = new(NetLegacyNICOptions)
+	case NetClientDriverPasst:
+		v.Branch = new(NetdevPasstOptions)
+	case NetClientDriverUser:
+		v.Branch = new(NetdevUserOptions)
+	case NetClientDriverTap:
+		v.Branch = new(NetdevTapOptions)
+	case NetClientDriverL2TPv3:
+		v.Branch = new(NetdevL2TPv3Options)
+	case NetClientDriverSocket:
+		v.Branch = new(NetdevSocketOptions)
+	case NetClientDriverStream:
+		v.Branch = new(NetdevStreamOptions)
+	case NetClientDriverDgram:
+		v.Branch = new(NetdevDgramOptions)
+	case NetClientDriverVDE:
+		v.Branch = new(NetdevVDEOptions)
+	case NetClientDriverBridge:
+		v.Branch = new(NetdevBridgeOptions)
+	case NetClientDriverHubPort:
+		v.Branch = new(NetdevHubPortOptions)
+	case NetClientDriverNetmap:
+		v.Branch = new(NetdevNetmapOptions)
+	case NetClientDriverAFXDP:
+		v.Branch = new(NetdevAFXDPOptions)
+	case NetClientDriverVhostUser:
+		v.Branch = new(NetdevVhostUserOptions)
+	case NetClientDriverVhostVDPA:
+		v.Branch = new(NetdevVhostVDPAOptions)
+	case NetClientDriverVmnetHost:
+		v.Branch = new(NetdevVmnetHostOptions)
+	case NetClientDriverVmnetShared:
+		v.Branch = new(NetdevVmnetSharedOptions)
+	case NetClientDriverVmnetBridged:
+		v.Branch = new(NetdevVmnetBridgedOptions)
+	case NetClientDriverNone:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v Netdev) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *Netdev) UnmarshalJSON(text []byte) error {
+	*v = Netdev{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v Netdev) String() string {
@@ -892,6 +1363,33 @@ type RxFilterInfo struct {
 	VLANTable         []int64  `json:"vlan-table"`
 	UnicastTable      []string `json:"unicast-table"`
 	MulticastTable    []string `json:"multicast-table"`
+}
+
+func (v *RxFilterInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("promiscuous").Bool(v.Promiscuous)
+	e.Name("multicast").String(string(v.Multicast))
+	e.Name("unicast").String(string(v.Unicast))
+	e.Name("vlan").String(string(v.VLAN))
+	e.Name("broadcast-allowed").Bool(v.BroadcastAllowed)
+	e.Name("multicast-overflow").Bool(v.MulticastOverflow)
+	e.Name("unicast-overflow").Bool(v.UnicastOverflow)
+	e.Name("main-mac").String(v.MainMAC)
+	e.Name("vlan-table").BeginArray()
+	for i := range v.VLANTable {
+		e.Elem().Int(v.VLANTable[i])
+	}
+	e.EndArray()
+	e.Name("unicast-table").BeginArray()
+	for i := range v.UnicastTable {
+		e.Elem().String(v.UnicastTable[i])
+	}
+	e.EndArray()
+	e.Name("multicast-table").BeginArray()
+	for i := range v.MulticastTable {
+		e.Elem().String(v.MulticastTable[i])
+	}
+	e.EndArray()
 }
 
 func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -945,24 +1443,29 @@ func (v *RxFilterInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v RxFilterInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *RxFilterInfo) UnmarshalJSON(text []byte) error {
+	*v = RxFilterInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v RxFilterInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryRxFilter executes query-rx-filter and returns a list of [RxFilterInfo]. See net.json.
 // Since QEMU 1.6.
 //
 // [NICRxFilterChangedEvent] follows at the guest's next change of the filter.
 type QueryRxFilter struct {
-	Name *string
+	Name *string `json:"name,omitzero"`
 }
 
 func (r *QueryRxFilter) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", r.Name)
-}
-
-func (r QueryRxFilter) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRxFilter) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RxFilterInfo, error) {
@@ -988,7 +1491,7 @@ type NICRxFilterChangedEvent struct {
 func (v *NICRxFilterChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = new(d.String())
+		d.OptString(&v.Name)
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -1004,12 +1507,12 @@ func (*NICRxFilterChangedEvent) EventName() string {
 
 // AnnounceParameters is a struct of net.json. [AnnounceSelf] sends it. Since QEMU 4.0.
 type AnnounceParameters struct {
-	Initial    int64
-	Max        int64
-	Rounds     int64
-	Step       int64
-	Interfaces []string
-	ID         *string
+	Initial    int64    `json:"initial"`
+	Max        int64    `json:"max"`
+	Rounds     int64    `json:"rounds"`
+	Step       int64    `json:"step"`
+	Interfaces []string `json:"interfaces,omitzero"`
+	ID         *string  `json:"id,omitzero"`
 }
 
 func (v *AnnounceParameters) EncodeMembers(e *wire.Encoder) {
@@ -1027,24 +1530,8 @@ func (v *AnnounceParameters) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 }
 
-func (v AnnounceParameters) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AnnounceParameters) String() string {
-	return qmp.Format(&v)
-}
-
 // AnnounceSelf executes announce-self. See net.json. Since QEMU 4.0.
 type AnnounceSelf AnnounceParameters
-
-func (r AnnounceSelf) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*AnnounceParameters)(&r))
-}
-
-func (r AnnounceSelf) String() string {
-	return qmp.Format((*AnnounceParameters)(&r))
-}
 
 func (r AnnounceSelf) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "announce-self", Args: (*AnnounceParameters)(&r)}, opts)

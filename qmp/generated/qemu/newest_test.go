@@ -18,12 +18,12 @@ func TestNewest(t *testing.T) {
 		c := q.Start(t, qemutest.Config{Machine: "none"}).Dial(t)
 		_, flat := qemu.QueryBlock{Flat: new(true)}.Do(ctx, c)
 		_, err := qemu.ChardevAdd{ID: "chardev", Backend: qemu.ChardevBackend{
-			Type: qemu.ChardevBackendKindNull, Branch: &qemu.ChardevCommonWrapper{},
+			Type: qemu.ChardevBackendKindNull, Branch: &qemu.ChardevCommon{},
 		}}.Do(ctx, c)
 		require.NoError(t, err)
 		added := qemu.ObjectAdd{
 			QOMType: qemu.ObjectTypeMonitorHMP, ID: "monitor",
-			Branch: &qemu.ObjectOptionsMonitorHmp{Chardev: "chardev"},
+			Branch: &qemu.ObjectOptionsMonitorHMP{Chardev: "chardev"},
 		}.Do(ctx, c)
 		if !q.AtLeast(11, 1) {
 			require.ErrorIs(t, flat, qmp.ErrGeneric)

@@ -59,10 +59,10 @@
 //
 //	v := qemu.BlockdevOptions{
 //		NodeName: new("node1"),
-//		Branch:   &qemu.BlockdevOptionsCurlHttp{URL: "http://example.org/disk1.raw"},
+//		Branch:   &qemu.BlockdevOptionsCurlHTTP{URL: "http://example.org/disk1.raw"},
 //	}
 //	switch b := v.Branch.(type) {
-//	case *qemu.BlockdevOptionsCurlHttp:
+//	case *qemu.BlockdevOptionsCurlHTTP:
 //		fmt.Println(b.URL)
 //	case *qemu.RawBranch: // the package does not know the discriminator
 //		fmt.Println(b.Members)
@@ -83,7 +83,7 @@
 //		fmt.Println(*v.Reference)
 //	}
 //
-// If a server sends a value of another kind, no field is set.
+// If a server sends a value of another kind, the field Other holds it as JSON.
 //
 // # Events
 //
@@ -140,7 +140,7 @@
 //
 //	v := qemu.BlockdevOptions{
 //		NodeName: new("node1"),
-//		Branch:   &qemu.BlockdevOptionsCurlHttp{URL: "http://example.org/disk1.raw"},
+//		Branch:   &qemu.BlockdevOptionsCurlHTTP{URL: "http://example.org/disk1.raw"},
 //	}
 //	data, err := json.Marshal(v)
 //	if err != nil {
@@ -159,10 +159,15 @@
 // # Secrets
 //
 // The method String of a type with a secret, such as a password, shows *** in its place. JSON
-// does not hide secrets. The comment of a field says whether it is a secret.
+// does not hide secrets: [encoding/json.Marshal] writes them. The comment of a field says
+// whether it is a secret.
+//
+// [qmp.Redacted] prints and marshals a value of any type without secrets, as JSON, also for
+// package slog:
 //
 //	v := qemu.ChangeVNCPassword{Password: "secret"}
 //	fmt.Println(v)
+//	slog.Info("sending", "request", qmp.Redacted(v))
 //
 // The client's log and trace hide secrets in the same way.
 package qemu
@@ -174,7 +179,7 @@ import (
 
 // This line compiles only if the generated code and the library fit. If it does not compile, run go
 // generate. If the code is another module's, get a newer library: go get github.com/qmpkit/qmpkit@latest.
-const _ = wire.GeneratedV2
+const _ = wire.GeneratedV3
 
 // RawBranch is the branch of a union if the package has no type for the value of the
 // discriminator, or if the server did not send the discriminator. Its members are those that
@@ -188,15 +193,16 @@ func (b *RawBranch) EncodeMembers(e *wire.Encoder) {
 }
 
 func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
-	if b.Members == nil {
-		b.Members = make(qmp.Args)
-	}
-	b.Members[string(name)] = qmp.RawJSON(d.Raw())
-	return wire.Unnumbered
+	return b.Members.UnmarshalMember(d, name)
 }
 
 func (b RawBranch) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&b)
+}
+
+func (b *RawBranch) UnmarshalJSON(text []byte) error {
+	*b = RawBranch{}
+	return qmp.Unmarshal(text, b)
 }
 
 func (b RawBranch) String() string {
@@ -216,11 +222,11 @@ const (
 	EventWatchdog                    = "WATCHDOG"                       // Since QEMU 0.13.
 	EventGuestPanicked               = "GUEST_PANICKED"                 // Since QEMU 1.5.
 	EventGuestCrashloaded            = "GUEST_CRASHLOADED"              // Since QEMU 5.0.
-	EventGuestPvshutdown             = "GUEST_PVSHUTDOWN"               // Since QEMU 9.1.
+	EventGuestPVShutdown             = "GUEST_PVSHUTDOWN"               // Since QEMU 9.1.
 	EventMemoryFailure               = "MEMORY_FAILURE"                 // Since QEMU 5.2.
 	EventJobStatusChange             = "JOB_STATUS_CHANGE"              // Since QEMU 3.0.
 	EventDeviceTrayMoved             = "DEVICE_TRAY_MOVED"              // Since QEMU 1.1.
-	EventPrManagerStatusChanged      = "PR_MANAGER_STATUS_CHANGED"      // Since QEMU 3.0.
+	EventPRManagerStatusChanged      = "PR_MANAGER_STATUS_CHANGED"      // Since QEMU 3.0.
 	EventBlockImageCorrupted         = "BLOCK_IMAGE_CORRUPTED"          // Since QEMU 1.7.
 	EventBlockIOError                = "BLOCK_IO_ERROR"                 // Since QEMU 0.13.
 	EventBlockJobCompleted           = "BLOCK_JOB_COMPLETED"            // Since QEMU 1.1.
@@ -240,27 +246,27 @@ const (
 	EventNetdevStreamDisconnected    = "NETDEV_STREAM_DISCONNECTED"     // Since QEMU 7.2.
 	EventNetdevVhostUserConnected    = "NETDEV_VHOST_USER_CONNECTED"    // Since QEMU 10.0.
 	EventNetdevVhostUserDisconnected = "NETDEV_VHOST_USER_DISCONNECTED" // Since QEMU 10.0.
-	EventSpiceConnected              = "SPICE_CONNECTED"                // Since QEMU 0.14.
-	EventSpiceInitialized            = "SPICE_INITIALIZED"              // Since QEMU 0.14.
-	EventSpiceDisconnected           = "SPICE_DISCONNECTED"             // Since QEMU 0.14.
-	EventSpiceMigrateCompleted       = "SPICE_MIGRATE_COMPLETED"        // Since QEMU 1.3.
+	EventSPICEConnected              = "SPICE_CONNECTED"                // Since QEMU 0.14.
+	EventSPICEInitialized            = "SPICE_INITIALIZED"              // Since QEMU 0.14.
+	EventSPICEDisconnected           = "SPICE_DISCONNECTED"             // Since QEMU 0.14.
+	EventSPICEMigrateCompleted       = "SPICE_MIGRATE_COMPLETED"        // Since QEMU 1.3.
 	EventVNCConnected                = "VNC_CONNECTED"                  // Since QEMU 0.13.
 	EventVNCInitialized              = "VNC_INITIALIZED"                // Since QEMU 0.13.
 	EventVNCDisconnected             = "VNC_DISCONNECTED"               // Since QEMU 0.13.
 	EventMigration                   = "MIGRATION"                      // Since QEMU 2.4.
 	EventMigrationPass               = "MIGRATION_PASS"                 // Since QEMU 2.6.
-	EventColoExit                    = "COLO_EXIT"                      // Since QEMU 3.1.
+	EventCOLOExit                    = "COLO_EXIT"                      // Since QEMU 3.1.
 	EventUnplugPrimary               = "UNPLUG_PRIMARY"                 // Since QEMU 4.2.
 	EventDeviceDeleted               = "DEVICE_DELETED"                 // Since QEMU 1.5.
 	EventDeviceUnplugGuestError      = "DEVICE_UNPLUG_GUEST_ERROR"      // Since QEMU 6.2.
 	EventBalloonChange               = "BALLOON_CHANGE"                 // Since QEMU 1.2.
-	EventHvBalloonStatusReport       = "HV_BALLOON_STATUS_REPORT"       // Since QEMU 8.2.
+	EventHVBalloonStatusReport       = "HV_BALLOON_STATUS_REPORT"       // Since QEMU 8.2.
 	EventMemoryDeviceSizeChange      = "MEMORY_DEVICE_SIZE_CHANGE"      // Since QEMU 5.1.
 	EventCPUPolarizationChange       = "CPU_POLARIZATION_CHANGE"        // Since QEMU 8.2.
-	EventSclpCpiInfoAvailable        = "SCLP_CPI_INFO_AVAILABLE"        // Since QEMU 10.2.
+	EventSCLPCPIInfoAvailable        = "SCLP_CPI_INFO_AVAILABLE"        // Since QEMU 10.2.
 	EventRTCChange                   = "RTC_CHANGE"                     // Since QEMU 0.13.
-	EventVfuClientHangup             = "VFU_CLIENT_HANGUP"              // Since QEMU 7.1.
-	EventACPIDeviceOst               = "ACPI_DEVICE_OST"                // Since QEMU 2.1.
+	EventVFUClientHangup             = "VFU_CLIENT_HANGUP"              // Since QEMU 7.1.
+	EventACPIDeviceOST               = "ACPI_DEVICE_OST"                // Since QEMU 2.1.
 	EventVFIOMigration               = "VFIO_MIGRATION"                 // Since QEMU 9.1.
 )
 
@@ -292,16 +298,16 @@ func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 		v = new(GuestPanickedEvent)
 	case EventGuestCrashloaded:
 		v = new(GuestCrashloadedEvent)
-	case EventGuestPvshutdown:
-		v = new(GuestPvshutdownEvent)
+	case EventGuestPVShutdown:
+		v = new(GuestPVShutdownEvent)
 	case EventMemoryFailure:
 		v = new(MemoryFailureEvent)
 	case EventJobStatusChange:
 		v = new(JobStatusChangeEvent)
 	case EventDeviceTrayMoved:
 		v = new(DeviceTrayMovedEvent)
-	case EventPrManagerStatusChanged:
-		v = new(PrManagerStatusChangedEvent)
+	case EventPRManagerStatusChanged:
+		v = new(PRManagerStatusChangedEvent)
 	case EventBlockImageCorrupted:
 		v = new(BlockImageCorruptedEvent)
 	case EventBlockIOError:
@@ -340,14 +346,14 @@ func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 		v = new(NetdevVhostUserConnectedEvent)
 	case EventNetdevVhostUserDisconnected:
 		v = new(NetdevVhostUserDisconnectedEvent)
-	case EventSpiceConnected:
-		v = new(SpiceConnectedEvent)
-	case EventSpiceInitialized:
-		v = new(SpiceInitializedEvent)
-	case EventSpiceDisconnected:
-		v = new(SpiceDisconnectedEvent)
-	case EventSpiceMigrateCompleted:
-		v = new(SpiceMigrateCompletedEvent)
+	case EventSPICEConnected:
+		v = new(SPICEConnectedEvent)
+	case EventSPICEInitialized:
+		v = new(SPICEInitializedEvent)
+	case EventSPICEDisconnected:
+		v = new(SPICEDisconnectedEvent)
+	case EventSPICEMigrateCompleted:
+		v = new(SPICEMigrateCompletedEvent)
 	case EventVNCConnected:
 		v = new(VNCConnectedEvent)
 	case EventVNCInitialized:
@@ -358,8 +364,8 @@ func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 		v = new(MigrationEvent)
 	case EventMigrationPass:
 		v = new(MigrationPassEvent)
-	case EventColoExit:
-		v = new(ColoExitEvent)
+	case EventCOLOExit:
+		v = new(COLOExitEvent)
 	case EventUnplugPrimary:
 		v = new(UnplugPrimaryEvent)
 	case EventDeviceDeleted:
@@ -368,20 +374,20 @@ func DecodeEvent(raw qmp.RawEvent) (qmp.EventData, error) {
 		v = new(DeviceUnplugGuestErrorEvent)
 	case EventBalloonChange:
 		v = new(BalloonChangeEvent)
-	case EventHvBalloonStatusReport:
-		v = new(HvBalloonStatusReportEvent)
+	case EventHVBalloonStatusReport:
+		v = new(HVBalloonStatusReportEvent)
 	case EventMemoryDeviceSizeChange:
 		v = new(MemoryDeviceSizeChangeEvent)
 	case EventCPUPolarizationChange:
 		v = new(CPUPolarizationChangeEvent)
-	case EventSclpCpiInfoAvailable:
-		v = new(SclpCpiInfoAvailableEvent)
+	case EventSCLPCPIInfoAvailable:
+		v = new(SCLPCPIInfoAvailableEvent)
 	case EventRTCChange:
 		v = new(RTCChangeEvent)
-	case EventVfuClientHangup:
-		v = new(VfuClientHangupEvent)
-	case EventACPIDeviceOst:
-		v = new(ACPIDeviceOstEvent)
+	case EventVFUClientHangup:
+		v = new(VFUClientHangupEvent)
+	case EventACPIDeviceOST:
+		v = new(ACPIDeviceOSTEvent)
 	case EventVFIOMigration:
 		v = new(VFIOMigrationEvent)
 	default:

@@ -8,13 +8,18 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// PciMemoryRange is a struct of pci.json. Since QEMU 0.14.
-type PciMemoryRange struct {
+// PCIMemoryRange is the struct PciMemoryRange of pci.json. Since QEMU 0.14.
+type PCIMemoryRange struct {
 	Base  int64 `json:"base"`
 	Limit int64 `json:"limit"`
 }
 
-func (v *PciMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIMemoryRange) MarshalMembers(e *wire.Encoder) {
+	e.Name("base").Int(v.Base)
+	e.Name("limit").Int(v.Limit)
+}
+
+func (v *PCIMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "base":
 		v.Base = d.Int64()
@@ -26,9 +31,9 @@ func (v *PciMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciMemoryRegion is a struct of pci.json. Since QEMU 0.14.
-type PciMemoryRegion struct {
-	Bar       int64  `json:"bar"`
+// PCIMemoryRegion is the struct PciMemoryRegion of pci.json. Since QEMU 0.14.
+type PCIMemoryRegion struct {
+	BAR       int64  `json:"bar"`
 	Type      string `json:"type"`
 	Address   int64  `json:"address"`
 	Size      int64  `json:"size"`
@@ -36,10 +41,19 @@ type PciMemoryRegion struct {
 	MemType64 *bool  `json:"mem_type_64,omitzero"`
 }
 
-func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIMemoryRegion) MarshalMembers(e *wire.Encoder) {
+	e.Name("bar").Int(v.BAR)
+	e.Name("type").String(v.Type)
+	e.Name("address").Int(v.Address)
+	e.Name("size").Int(v.Size)
+	e.OptBool("prefetch", v.Prefetch)
+	e.OptBool("mem_type_64", v.MemType64)
+}
+
+func (v *PCIMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bar":
-		v.Bar = d.Int64()
+		v.BAR = d.Int64()
 		return 1
 	case "type":
 		v.Type = d.String()
@@ -51,26 +65,35 @@ func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Size = d.Int64()
 		return 4
 	case "prefetch":
-		v.Prefetch = new(d.Bool())
+		d.OptBool(&v.Prefetch)
 		return 5
 	case "mem_type_64":
-		v.MemType64 = new(d.Bool())
+		d.OptBool(&v.MemType64)
 		return 6
 	}
 	return 0
 }
 
-// PciBusInfo is a struct of pci.json. Since QEMU 2.4.
-type PciBusInfo struct {
+// PCIBusInfo is the struct PciBusInfo of pci.json. Since QEMU 2.4.
+type PCIBusInfo struct {
 	Number            int64          `json:"number"`
 	Secondary         int64          `json:"secondary"`
 	Subordinate       int64          `json:"subordinate"`
-	IORange           PciMemoryRange `json:"io_range"`
-	MemoryRange       PciMemoryRange `json:"memory_range"`
-	PrefetchableRange PciMemoryRange `json:"prefetchable_range"`
+	IORange           PCIMemoryRange `json:"io_range"`
+	MemoryRange       PCIMemoryRange `json:"memory_range"`
+	PrefetchableRange PCIMemoryRange `json:"prefetchable_range"`
 }
 
-func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIBusInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("number").Int(v.Number)
+	e.Name("secondary").Int(v.Secondary)
+	e.Name("subordinate").Int(v.Subordinate)
+	e.Name("io_range").Marshal(&v.IORange)
+	e.Name("memory_range").Marshal(&v.MemoryRange)
+	e.Name("prefetchable_range").Marshal(&v.PrefetchableRange)
+}
+
+func (v *PCIBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "number":
 		v.Number = d.Int64()
@@ -94,21 +117,32 @@ func (v *PciBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciBridgeInfo is a struct of pci.json. Since QEMU 0.14.
-type PciBridgeInfo struct {
-	Bus     PciBusInfo      `json:"bus"`
-	Devices []PciDeviceInfo `json:"devices,omitzero"`
+// PCIBridgeInfo is the struct PciBridgeInfo of pci.json. Since QEMU 0.14.
+type PCIBridgeInfo struct {
+	Bus     PCIBusInfo      `json:"bus"`
+	Devices []PCIDeviceInfo `json:"devices,omitzero"`
 }
 
-func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIBridgeInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("bus").Marshal(&v.Bus)
+	if v.Devices != nil {
+		e.Name("devices").BeginArray()
+		for i := range v.Devices {
+			e.Elem().Marshal(&v.Devices[i])
+		}
+		e.EndArray()
+	}
+}
+
+func (v *PCIBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
 		d.Object(&v.Bus)
 		return 1
 	case "devices":
-		v.Devices = make([]PciDeviceInfo, 0, d.Room())
+		v.Devices = make([]PCIDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Devices = append(v.Devices, PciDeviceInfo{})
+			v.Devices = append(v.Devices, PCIDeviceInfo{})
 			d.Object(&v.Devices[len(v.Devices)-1])
 		}
 		return 2
@@ -116,16 +150,21 @@ func (v *PciBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceClass is a struct of pci.json. Since QEMU 2.4.
-type PciDeviceClass struct {
+// PCIDeviceClass is the struct PciDeviceClass of pci.json. Since QEMU 2.4.
+type PCIDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
 	Class int64   `json:"class"`
 }
 
-func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIDeviceClass) MarshalMembers(e *wire.Encoder) {
+	e.OptString("desc", v.Desc)
+	e.Name("class").Int(v.Class)
+}
+
+func (v *PCIDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "desc":
-		v.Desc = new(d.String())
+		d.OptString(&v.Desc)
 		return 1
 	case "class":
 		v.Class = d.Int64()
@@ -134,15 +173,22 @@ func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciDeviceId is a struct of pci.json. Since QEMU 2.4.
-type PciDeviceId struct {
+// PCIDeviceID is the struct PciDeviceId of pci.json. Since QEMU 2.4.
+type PCIDeviceID struct {
 	Device          int64  `json:"device"`
 	Vendor          int64  `json:"vendor"`
 	Subsystem       *int64 `json:"subsystem,omitzero"`
 	SubsystemVendor *int64 `json:"subsystem-vendor,omitzero"`
 }
 
-func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIDeviceID) MarshalMembers(e *wire.Encoder) {
+	e.Name("device").Int(v.Device)
+	e.Name("vendor").Int(v.Vendor)
+	e.OptInt("subsystem", v.Subsystem)
+	e.OptInt("subsystem-vendor", v.SubsystemVendor)
+}
+
+func (v *PCIDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
 		v.Device = d.Int64()
@@ -151,30 +197,49 @@ func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Vendor = d.Int64()
 		return 2
 	case "subsystem":
-		v.Subsystem = new(d.Int64())
+		d.OptInt(&v.Subsystem)
 		return 3
 	case "subsystem-vendor":
-		v.SubsystemVendor = new(d.Int64())
+		d.OptInt(&v.SubsystemVendor)
 		return 4
 	}
 	return 0
 }
 
-// PciDeviceInfo is a struct of pci.json. Since QEMU 0.14.
-type PciDeviceInfo struct {
+// PCIDeviceInfo is the struct PciDeviceInfo of pci.json. Since QEMU 0.14.
+type PCIDeviceInfo struct {
 	Bus       int64             `json:"bus"`
 	Slot      int64             `json:"slot"`
 	Function  int64             `json:"function"`
-	ClassInfo PciDeviceClass    `json:"class_info"`
-	ID        PciDeviceId       `json:"id"`
+	ClassInfo PCIDeviceClass    `json:"class_info"`
+	ID        PCIDeviceID       `json:"id"`
 	IRQ       *int64            `json:"irq,omitzero"`
 	IRQPin    int64             `json:"irq_pin"`
 	QdevID    string            `json:"qdev_id"`
-	PCIBridge *PciBridgeInfo    `json:"pci_bridge,omitzero"`
-	Regions   []PciMemoryRegion `json:"regions"`
+	PCIBridge *PCIBridgeInfo    `json:"pci_bridge,omitzero"`
+	Regions   []PCIMemoryRegion `json:"regions"`
 }
 
-func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIDeviceInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("bus").Int(v.Bus)
+	e.Name("slot").Int(v.Slot)
+	e.Name("function").Int(v.Function)
+	e.Name("class_info").Marshal(&v.ClassInfo)
+	e.Name("id").Marshal(&v.ID)
+	e.OptInt("irq", v.IRQ)
+	e.Name("irq_pin").Int(v.IRQPin)
+	e.Name("qdev_id").String(v.QdevID)
+	if v.PCIBridge != nil {
+		e.Name("pci_bridge").Marshal(v.PCIBridge)
+	}
+	e.Name("regions").BeginArray()
+	for i := range v.Regions {
+		e.Elem().Marshal(&v.Regions[i])
+	}
+	e.EndArray()
+}
+
+func (v *PCIDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
 		v.Bus = d.Int64()
@@ -192,7 +257,7 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.ID)
 		return 5
 	case "irq":
-		v.IRQ = new(d.Int64())
+		d.OptInt(&v.IRQ)
 		return 6
 	case "irq_pin":
 		v.IRQPin = d.Int64()
@@ -201,13 +266,13 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.QdevID = d.String()
 		return 8
 	case "pci_bridge":
-		v.PCIBridge = new(PciBridgeInfo)
+		v.PCIBridge = new(PCIBridgeInfo)
 		d.Object(v.PCIBridge)
 		return 9
 	case "regions":
-		v.Regions = make([]PciMemoryRegion, 0, d.Room())
+		v.Regions = make([]PCIMemoryRegion, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Regions = append(v.Regions, PciMemoryRegion{})
+			v.Regions = append(v.Regions, PCIMemoryRegion{})
 			d.Object(&v.Regions[len(v.Regions)-1])
 		}
 		return 10
@@ -215,21 +280,43 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PciInfo is a struct of pci.json. [QueryPCI] returns it. Since QEMU 0.14.
-type PciInfo struct {
-	Bus     int64           `json:"bus"`
-	Devices []PciDeviceInfo `json:"devices"`
+func (v PCIDeviceInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
 }
 
-func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *PCIDeviceInfo) UnmarshalJSON(text []byte) error {
+	*v = PCIDeviceInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v PCIDeviceInfo) String() string {
+	return qmp.Format(&v)
+}
+
+// PCIInfo is the struct PciInfo of pci.json. [QueryPCI] returns it. Since QEMU 0.14.
+type PCIInfo struct {
+	Bus     int64           `json:"bus"`
+	Devices []PCIDeviceInfo `json:"devices"`
+}
+
+func (v *PCIInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("bus").Int(v.Bus)
+	e.Name("devices").BeginArray()
+	for i := range v.Devices {
+		e.Elem().Marshal(&v.Devices[i])
+	}
+	e.EndArray()
+}
+
+func (v *PCIInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "bus":
 		v.Bus = d.Int64()
 		return 1
 	case "devices":
-		v.Devices = make([]PciDeviceInfo, 0, d.Room())
+		v.Devices = make([]PCIDeviceInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Devices = append(v.Devices, PciDeviceInfo{})
+			v.Devices = append(v.Devices, PCIDeviceInfo{})
 			d.Object(&v.Devices[len(v.Devices)-1])
 		}
 		return 2
@@ -237,15 +324,28 @@ func (v *PciInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryPCI executes query-pci and returns a list of [PciInfo]. See pci.json. Since QEMU 0.14.
+func (v PCIInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *PCIInfo) UnmarshalJSON(text []byte) error {
+	*v = PCIInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v PCIInfo) String() string {
+	return qmp.Format(&v)
+}
+
+// QueryPCI executes query-pci and returns a list of [PCIInfo]. See pci.json. Since QEMU 0.14.
 type QueryPCI struct{}
 
-func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PciInfo, error) {
-	var v []PciInfo
+func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PCIInfo, error) {
+	var v []PCIInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pci", Result: func(d *wire.Decoder) {
-		v = make([]PciInfo, 0, d.Room())
+		v = make([]PCIInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, PciInfo{})
+			v = append(v, PCIInfo{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)

@@ -11,19 +11,11 @@ import (
 // DeviceListProperties executes device-list-properties and returns a list of
 // [ObjectPropertyInfo]. See qdev.json. Since QEMU 1.2.
 type DeviceListProperties struct {
-	Typename string
+	Typename string `json:"typename"`
 }
 
 func (r *DeviceListProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("typename").String(r.Typename)
-}
-
-func (r DeviceListProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DeviceListProperties) String() string {
-	return qmp.Format(&r)
 }
 
 func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
@@ -42,9 +34,9 @@ func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qm
 //
 // Features: json-cli, json-cli-hotplug.
 type DeviceAdd struct {
-	Driver string
-	Bus    *string
-	ID     *string
+	Driver string  `json:"driver"`
+	Bus    *string `json:"bus,omitzero"`
+	ID     *string `json:"id,omitzero"`
 	// Further arguments, which the schema does not declare.
 	Props qmp.Args
 }
@@ -56,8 +48,28 @@ func (r *DeviceAdd) EncodeMembers(e *wire.Encoder) {
 	r.Props.EncodeMembers(e)
 }
 
+func (r *DeviceAdd) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "driver":
+		r.Driver = d.String()
+		return 1
+	case "bus":
+		d.OptString(&r.Bus)
+		return 2
+	case "id":
+		d.OptString(&r.ID)
+		return 3
+	}
+	return r.Props.UnmarshalMember(d, name)
+}
+
 func (r DeviceAdd) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *DeviceAdd) UnmarshalJSON(text []byte) error {
+	*r = DeviceAdd{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r DeviceAdd) String() string {
@@ -75,19 +87,11 @@ func (r DeviceAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //   - [DeviceDeletedEvent]: when the guest has released the device
 //   - [DeviceUnplugGuestErrorEvent]: if the guest refuses to release the device
 type DeviceDel struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *DeviceDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r DeviceDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DeviceDel) String() string {
-	return qmp.Format(&r)
 }
 
 func (r DeviceDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -105,7 +109,7 @@ type DeviceDeletedEvent struct {
 func (v *DeviceDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		d.OptString(&v.Device)
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -131,7 +135,7 @@ type DeviceUnplugGuestErrorEvent struct {
 func (v *DeviceUnplugGuestErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		d.OptString(&v.Device)
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -149,19 +153,11 @@ func (*DeviceUnplugGuestErrorEvent) EventName() string {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type DeviceSyncConfig struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *DeviceSyncConfig) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r DeviceSyncConfig) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r DeviceSyncConfig) String() string {
-	return qmp.Format(&r)
 }
 
 func (r DeviceSyncConfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {

@@ -22,19 +22,19 @@ func decodeAs[T any, P interface {
 // TestResultsWithoutDiscriminator decodes what servers answer to which a union of today is a struct,
 // or that lack its discriminator for any other reason: no member is lost.
 func TestResultsWithoutDiscriminator(t *testing.T) {
-	sev, err := decodeAs[qemu.SevInfo](`{"enabled": true, "api-major": 1, "api-minor": 55, "build-id": 34,
+	sev, err := decodeAs[qemu.SEVInfo](`{"enabled": true, "api-major": 1, "api-minor": 55, "build-id": 34,
 		"state": "running", "policy": 3, "handle": 1}`) // QEMU before 9.1
 	require.NoError(t, err)
-	require.Equal(t, qemu.SevInfo{Enabled: true, APIMajor: 1, APIMinor: 55, BuildID: 34, State: "running",
-		SEVType: "sev", Branch: &qemu.SevGuestInfo{Policy: 3, Handle: 1}}, sev)
+	require.Equal(t, qemu.SEVInfo{Enabled: true, APIMajor: 1, APIMinor: 55, BuildID: 34, State: "running",
+		SEVType: "sev", Branch: &qemu.SEVGuestInfo{Policy: 3, Handle: 1}}, sev)
 
-	sev, err = decodeAs[qemu.SevInfo](`{"snp-policy": 7, "sev-type": "sev-snp", "enabled": true}`) // 9.1
+	sev, err = decodeAs[qemu.SEVInfo](`{"snp-policy": 7, "sev-type": "sev-snp", "enabled": true}`) // 9.1
 	require.NoError(t, err)
-	require.Equal(t, &qemu.SevSnpGuestInfo{SnpPolicy: 7}, sev.Branch)
+	require.Equal(t, &qemu.SEVSNPGuestInfo{SNPPolicy: 7}, sev.Branch)
 
 	job, err := decodeAs[qemu.BlockJobInfo](`{"actively-synced": true, "device": "d"}`)
 	require.NoError(t, err)
-	require.Equal(t, &qemu.RawBranch{Members: qmp.Args{"actively-synced": qmp.RawJSON("true")}}, job.Branch)
+	require.Equal(t, &qemu.RawBranch{Members: qmp.Args{"actively-synced": true}}, job.Branch)
 	require.Equal(t, "d", job.Device)
 }
 

@@ -31,7 +31,7 @@ func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Mode = ReplayMode(d.Enum())
 		return 1
 	case "filename":
-		v.Filename = new(d.String())
+		d.OptString(&v.Filename)
 		return 2
 	case "icount":
 		v.Icount = d.Int64()
@@ -53,19 +53,11 @@ func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 
 // ReplayBreak executes replay-break. See replay.json. Since QEMU 5.2.
 type ReplayBreak struct {
-	Icount int64
+	Icount int64 `json:"icount"`
 }
 
 func (r *ReplayBreak) EncodeMembers(e *wire.Encoder) {
 	e.Name("icount").Int(r.Icount)
-}
-
-func (r ReplayBreak) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ReplayBreak) String() string {
-	return qmp.Format(&r)
 }
 
 func (r ReplayBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -81,19 +73,11 @@ func (r ReplayDeleteBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 
 // ReplaySeek executes replay-seek. See replay.json. Since QEMU 5.2.
 type ReplaySeek struct {
-	Icount int64
+	Icount int64 `json:"icount"`
 }
 
 func (r *ReplaySeek) EncodeMembers(e *wire.Encoder) {
 	e.Name("icount").Int(r.Icount)
-}
-
-func (r ReplaySeek) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ReplaySeek) String() string {
-	return qmp.Format(&r)
 }
 
 func (r ReplaySeek) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {

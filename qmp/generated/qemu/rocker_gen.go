@@ -33,19 +33,11 @@ func (v *RockerSwitch) DecodeMember(d *wire.Decoder, name []byte) int {
 // QueryRocker executes query-rocker and returns [RockerSwitch]. See rocker.json. Since QEMU
 // 2.4.
 type QueryRocker struct {
-	Name string
+	Name string `json:"name"`
 }
 
 func (r *QueryRocker) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
-}
-
-func (r QueryRocker) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRocker) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryRocker) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (RockerSwitch, error) {
@@ -111,19 +103,11 @@ func (v *RockerPort) DecodeMember(d *wire.Decoder, name []byte) int {
 // QueryRockerPorts executes query-rocker-ports and returns a list of [RockerPort]. See
 // rocker.json. Since QEMU 2.4.
 type QueryRockerPorts struct {
-	Name string
+	Name string `json:"name"`
 }
 
 func (r *QueryRockerPorts) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
-}
-
-func (r QueryRockerPorts) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRockerPorts) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerPort, error) {
@@ -138,8 +122,8 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// RockerOfDpaFlowKey is a struct of rocker.json. Since QEMU 2.4.
-type RockerOfDpaFlowKey struct {
+// RockerOfDPAFlowKey is the struct RockerOfDpaFlowKey of rocker.json. Since QEMU 2.4.
+type RockerOfDPAFlowKey struct {
 	Priority uint32  `json:"priority"`
 	TblID    uint32  `json:"tbl-id"`
 	InPport  *uint32 `json:"in-pport,omitzero"`
@@ -149,11 +133,11 @@ type RockerOfDpaFlowKey struct {
 	EthSrc   *string `json:"eth-src,omitzero"`
 	EthDst   *string `json:"eth-dst,omitzero"`
 	IPProto  *uint8  `json:"ip-proto,omitzero"`
-	IPTos    *uint8  `json:"ip-tos,omitzero"`
+	IPTOS    *uint8  `json:"ip-tos,omitzero"`
 	IPDst    *string `json:"ip-dst,omitzero"`
 }
 
-func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "priority":
 		v.Priority = d.Uint32()
@@ -174,36 +158,36 @@ func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.EthType = new(d.Uint16())
 		return 6
 	case "eth-src":
-		v.EthSrc = new(d.String())
+		d.OptString(&v.EthSrc)
 		return 7
 	case "eth-dst":
-		v.EthDst = new(d.String())
+		d.OptString(&v.EthDst)
 		return 8
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
 		return 9
 	case "ip-tos":
-		v.IPTos = new(d.Uint8())
+		v.IPTOS = new(d.Uint8())
 		return 10
 	case "ip-dst":
-		v.IPDst = new(d.String())
+		d.OptString(&v.IPDst)
 		return 11
 	}
 	return 0
 }
 
-// RockerOfDpaFlowMask is a struct of rocker.json. Since QEMU 2.4.
-type RockerOfDpaFlowMask struct {
+// RockerOfDPAFlowMask is the struct RockerOfDpaFlowMask of rocker.json. Since QEMU 2.4.
+type RockerOfDPAFlowMask struct {
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
 	VLANID   *uint16 `json:"vlan-id,omitzero"`
 	EthSrc   *string `json:"eth-src,omitzero"`
 	EthDst   *string `json:"eth-dst,omitzero"`
 	IPProto  *uint8  `json:"ip-proto,omitzero"`
-	IPTos    *uint8  `json:"ip-tos,omitzero"`
+	IPTOS    *uint8  `json:"ip-tos,omitzero"`
 }
 
-func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "in-pport":
 		v.InPport = new(d.Uint32())
@@ -215,23 +199,23 @@ func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VLANID = new(d.Uint16())
 		return 3
 	case "eth-src":
-		v.EthSrc = new(d.String())
+		d.OptString(&v.EthSrc)
 		return 4
 	case "eth-dst":
-		v.EthDst = new(d.String())
+		d.OptString(&v.EthDst)
 		return 5
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
 		return 6
 	case "ip-tos":
-		v.IPTos = new(d.Uint8())
+		v.IPTOS = new(d.Uint8())
 		return 7
 	}
 	return 0
 }
 
-// RockerOfDpaFlowAction is a struct of rocker.json. Since QEMU 2.4.
-type RockerOfDpaFlowAction struct {
+// RockerOfDPAFlowAction is the struct RockerOfDpaFlowAction of rocker.json. Since QEMU 2.4.
+type RockerOfDPAFlowAction struct {
 	GotoTbl     *uint32 `json:"goto-tbl,omitzero"`
 	GroupID     *uint32 `json:"group-id,omitzero"`
 	TunnelLport *uint32 `json:"tunnel-lport,omitzero"`
@@ -240,7 +224,7 @@ type RockerOfDpaFlowAction struct {
 	OutPport    *uint32 `json:"out-pport,omitzero"`
 }
 
-func (v *RockerOfDpaFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "goto-tbl":
 		v.GotoTbl = new(d.Uint32())
@@ -264,17 +248,17 @@ func (v *RockerOfDpaFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDpaFlow is a struct of rocker.json. [QueryRockerOfDpaFlows] returns it. Since QEMU
-// 2.4.
-type RockerOfDpaFlow struct {
+// RockerOfDPAFlow is the struct RockerOfDpaFlow of rocker.json. [QueryRockerOfDPAFlows]
+// returns it. Since QEMU 2.4.
+type RockerOfDPAFlow struct {
 	Cookie uint64                `json:"cookie"`
 	Hits   uint64                `json:"hits"`
-	Key    RockerOfDpaFlowKey    `json:"key"`
-	Mask   RockerOfDpaFlowMask   `json:"mask"`
-	Action RockerOfDpaFlowAction `json:"action"`
+	Key    RockerOfDPAFlowKey    `json:"key"`
+	Mask   RockerOfDPAFlowMask   `json:"mask"`
+	Action RockerOfDPAFlowAction `json:"action"`
 }
 
-func (v *RockerOfDpaFlow) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cookie":
 		v.Cookie = d.Uint64()
@@ -295,43 +279,35 @@ func (v *RockerOfDpaFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDpaFlows executes query-rocker-of-dpa-flows and returns a list of
-// [RockerOfDpaFlow]. See rocker.json. Since QEMU 2.4.
-type QueryRockerOfDpaFlows struct {
-	Name  string
-	TblID *uint32
+// QueryRockerOfDPAFlows executes query-rocker-of-dpa-flows and returns a list of
+// [RockerOfDPAFlow]. See rocker.json. Since QEMU 2.4.
+type QueryRockerOfDPAFlows struct {
+	Name  string  `json:"name"`
+	TblID *uint32 `json:"tbl-id,omitzero"`
 }
 
-func (r *QueryRockerOfDpaFlows) EncodeMembers(e *wire.Encoder) {
+func (r *QueryRockerOfDPAFlows) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 	if r.TblID != nil {
 		e.Name("tbl-id").Uint(uint64(*r.TblID))
 	}
 }
 
-func (r QueryRockerOfDpaFlows) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRockerOfDpaFlows) String() string {
-	return qmp.Format(&r)
-}
-
-func (r QueryRockerOfDpaFlows) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDpaFlow, error) {
-	var v []RockerOfDpaFlow
+func (r QueryRockerOfDPAFlows) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDPAFlow, error) {
+	var v []RockerOfDPAFlow
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-flows", Args: &r, Result: func(d *wire.Decoder) {
-		v = make([]RockerOfDpaFlow, 0, d.Room())
+		v = make([]RockerOfDPAFlow, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, RockerOfDpaFlow{})
+			v = append(v, RockerOfDPAFlow{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
 	return v, err
 }
 
-// RockerOfDpaGroup is a struct of rocker.json. [QueryRockerOfDpaGroups] returns it. Since QEMU
-// 2.4.
-type RockerOfDpaGroup struct {
+// RockerOfDPAGroup is the struct RockerOfDpaGroup of rocker.json. [QueryRockerOfDPAGroups]
+// returns it. Since QEMU 2.4.
+type RockerOfDPAGroup struct {
 	ID        uint32   `json:"id"`
 	Type      uint8    `json:"type"`
 	VLANID    *uint16  `json:"vlan-id,omitzero"`
@@ -347,7 +323,7 @@ type RockerOfDpaGroup struct {
 	TTLCheck  *uint8   `json:"ttl-check,omitzero"`
 }
 
-func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *RockerOfDPAGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.Uint32()
@@ -383,10 +359,10 @@ func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 10
 	case "set-eth-src":
-		v.SetEthSrc = new(d.String())
+		d.OptString(&v.SetEthSrc)
 		return 11
 	case "set-eth-dst":
-		v.SetEthDst = new(d.String())
+		d.OptString(&v.SetEthDst)
 		return 12
 	case "ttl-check":
 		v.TTLCheck = new(d.Uint8())
@@ -395,34 +371,26 @@ func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDpaGroups executes query-rocker-of-dpa-groups and returns a list of
-// [RockerOfDpaGroup]. See rocker.json. Since QEMU 2.4.
-type QueryRockerOfDpaGroups struct {
-	Name string
-	Type *uint8
+// QueryRockerOfDPAGroups executes query-rocker-of-dpa-groups and returns a list of
+// [RockerOfDPAGroup]. See rocker.json. Since QEMU 2.4.
+type QueryRockerOfDPAGroups struct {
+	Name string `json:"name"`
+	Type *uint8 `json:"type,omitzero"`
 }
 
-func (r *QueryRockerOfDpaGroups) EncodeMembers(e *wire.Encoder) {
+func (r *QueryRockerOfDPAGroups) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 	if r.Type != nil {
 		e.Name("type").Uint(uint64(*r.Type))
 	}
 }
 
-func (r QueryRockerOfDpaGroups) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryRockerOfDpaGroups) String() string {
-	return qmp.Format(&r)
-}
-
-func (r QueryRockerOfDpaGroups) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDpaGroup, error) {
-	var v []RockerOfDpaGroup
+func (r QueryRockerOfDPAGroups) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDPAGroup, error) {
+	var v []RockerOfDPAGroup
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-groups", Args: &r, Result: func(d *wire.Decoder) {
-		v = make([]RockerOfDpaGroup, 0, d.Room())
+		v = make([]RockerOfDPAGroup, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, RockerOfDpaGroup{})
+			v = append(v, RockerOfDPAGroup{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)

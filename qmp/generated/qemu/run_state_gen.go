@@ -28,7 +28,7 @@ const (
 	RunStateSuspended     RunState = "suspended"
 	RunStateWatchdog      RunState = "watchdog"
 	RunStateGuestPanicked RunState = "guest-panicked"
-	RunStateColo          RunState = "colo"
+	RunStateCOLO          RunState = "colo"
 )
 
 // ShutdownCause is an enum of run-state.json.
@@ -274,19 +274,11 @@ const (
 
 // WatchdogSetAction executes watchdog-set-action. See run-state.json. Since QEMU 2.11.
 type WatchdogSetAction struct {
-	Action WatchdogAction
+	Action WatchdogAction `json:"action"`
 }
 
 func (r *WatchdogSetAction) EncodeMembers(e *wire.Encoder) {
 	e.Name("action").String(string(r.Action))
-}
-
-func (r WatchdogSetAction) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r WatchdogSetAction) String() string {
-	return qmp.Format(&r)
 }
 
 func (r WatchdogSetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -295,10 +287,10 @@ func (r WatchdogSetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 
 // SetAction executes set-action. See run-state.json. Since QEMU 6.0.
 type SetAction struct {
-	Reboot   *RebootAction
-	Shutdown *ShutdownAction
-	Panic    *PanicAction
-	Watchdog *WatchdogAction
+	Reboot   *RebootAction   `json:"reboot,omitzero"`
+	Shutdown *ShutdownAction `json:"shutdown,omitzero"`
+	Panic    *PanicAction    `json:"panic,omitzero"`
+	Watchdog *WatchdogAction `json:"watchdog,omitzero"`
 }
 
 func (r *SetAction) EncodeMembers(e *wire.Encoder) {
@@ -306,14 +298,6 @@ func (r *SetAction) EncodeMembers(e *wire.Encoder) {
 	e.OptString("shutdown", (*string)(r.Shutdown))
 	e.OptString("panic", (*string)(r.Panic))
 	e.OptString("watchdog", (*string)(r.Watchdog))
-}
-
-func (r SetAction) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r SetAction) String() string {
-	return qmp.Format(&r)
 }
 
 func (r SetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -368,16 +352,16 @@ func (*GuestCrashloadedEvent) EventName() string {
 	return EventGuestCrashloaded
 }
 
-// GuestPvshutdownEvent is the event GUEST_PVSHUTDOWN of run-state.json. Since QEMU 9.1.
-type GuestPvshutdownEvent struct{}
+// GuestPVShutdownEvent is the event GUEST_PVSHUTDOWN of run-state.json. Since QEMU 9.1.
+type GuestPVShutdownEvent struct{}
 
-func (v *GuestPvshutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestPVShutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
 // EventName returns GUEST_PVSHUTDOWN.
-func (*GuestPvshutdownEvent) EventName() string {
-	return EventGuestPvshutdown
+func (*GuestPVShutdownEvent) EventName() string {
+	return EventGuestPVShutdown
 }
 
 // GuestPanicAction is an enum of run-state.json. Since QEMU 2.1.
@@ -407,16 +391,16 @@ type GuestPanicInformation struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestPanicInformationType `json:"type"`
 	// The branch that Type selects: *GuestPanicInformationHyperV, *GuestPanicInformationS390,
-	// *GuestPanicInformationTdx, *GuestPanicInformationSev or *RawBranch.
-	Branch GuestPanicInformationBranch `json:",omitzero"`
+	// *GuestPanicInformationTDX, *GuestPanicInformationSEV or *RawBranch.
+	Branch GuestPanicInformationBranch
 }
 
 // GuestPanicInformationBranch is the branch of [GuestPanicInformation] that Type selects:
 //
 //   - [*GuestPanicInformationHyperV]: hyper-v
 //   - [*GuestPanicInformationS390]: s390
-//   - [*GuestPanicInformationTdx]: tdx
-//   - [*GuestPanicInformationSev]: sev (seen first in QEMU 11.1)
+//   - [*GuestPanicInformationTDX]: tdx
+//   - [*GuestPanicInformationSEV]: sev (seen first in QEMU 11.1)
 //   - [*RawBranch]: any other value, or none
 type GuestPanicInformationBranch interface {
 	wire.MemberDecoder
@@ -425,9 +409,29 @@ type GuestPanicInformationBranch interface {
 
 func (*GuestPanicInformationHyperV) isGuestPanicInformationBranch() {}
 func (*GuestPanicInformationS390) isGuestPanicInformationBranch()   {}
-func (*GuestPanicInformationTdx) isGuestPanicInformationBranch()    {}
-func (*GuestPanicInformationSev) isGuestPanicInformationBranch()    {}
+func (*GuestPanicInformationTDX) isGuestPanicInformationBranch()    {}
+func (*GuestPanicInformationSEV) isGuestPanicInformationBranch()    {}
 func (*RawBranch) isGuestPanicInformationBranch()                   {}
+
+func (v *GuestPanicInformation) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *GuestPanicInformationHyperV:
+		tag = e.Tag(tag, b == nil, "hyper-v")
+	case *GuestPanicInformationS390:
+		tag = e.Tag(tag, b == nil, "s390")
+	case *GuestPanicInformationTDX:
+		tag = e.Tag(tag, b == nil, "tdx")
+	case *GuestPanicInformationSEV:
+		tag = e.Tag(tag, b == nil, "sev")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
 
 func (v *GuestPanicInformation) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
@@ -438,26 +442,37 @@ func (v *GuestPanicInformation) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *GuestPanicInformation) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*GuestPanicInformation) Discriminator() string {
+	return "type"
+}
+
+func (v *GuestPanicInformation) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case GuestPanicInformationTypeHyperV:
 		v.Branch = new(GuestPanicInformationHyperV)
 	case GuestPanicInformationTypeS390:
 		v.Branch = new(GuestPanicInformationS390)
 	case GuestPanicInformationTypeTDX:
-		v.Branch = new(GuestPanicInformationTdx)
+		v.Branch = new(GuestPanicInformationTDX)
 	case GuestPanicInformationTypeSEV:
-		v.Branch = new(GuestPanicInformationSev)
+		v.Branch = new(GuestPanicInformationSEV)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v GuestPanicInformation) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *GuestPanicInformation) UnmarshalJSON(text []byte) error {
+	*v = GuestPanicInformation{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v GuestPanicInformation) String() string {
+	return qmp.Format(&v)
 }
 
 // GuestPanicInformationHyperV is a struct of run-state.json. Since QEMU 2.9.
@@ -467,6 +482,14 @@ type GuestPanicInformationHyperV struct {
 	Arg3 uint64 `json:"arg3"`
 	Arg4 uint64 `json:"arg4"`
 	Arg5 uint64 `json:"arg5"`
+}
+
+func (v *GuestPanicInformationHyperV) MarshalMembers(e *wire.Encoder) {
+	e.Name("arg1").Uint(v.Arg1)
+	e.Name("arg2").Uint(v.Arg2)
+	e.Name("arg3").Uint(v.Arg3)
+	e.Name("arg4").Uint(v.Arg4)
+	e.Name("arg5").Uint(v.Arg5)
 }
 
 func (v *GuestPanicInformationHyperV) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -505,9 +528,16 @@ const (
 // GuestPanicInformationS390 is a struct of run-state.json. Since QEMU 2.12.
 type GuestPanicInformationS390 struct {
 	Core    uint32          `json:"core"`
-	PswMask uint64          `json:"psw-mask"`
-	PswAddr uint64          `json:"psw-addr"`
+	PSWMask uint64          `json:"psw-mask"`
+	PSWAddr uint64          `json:"psw-addr"`
 	Reason  S390CrashReason `json:"reason"`
+}
+
+func (v *GuestPanicInformationS390) MarshalMembers(e *wire.Encoder) {
+	e.Name("core").Uint(uint64(v.Core))
+	e.Name("psw-mask").Uint(v.PSWMask)
+	e.Name("psw-addr").Uint(v.PSWAddr)
+	e.Name("reason").String(string(v.Reason))
 }
 
 func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -516,10 +546,10 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 		v.Core = d.Uint32()
 		return 1
 	case "psw-mask":
-		v.PswMask = d.Uint64()
+		v.PSWMask = d.Uint64()
 		return 2
 	case "psw-addr":
-		v.PswAddr = d.Uint64()
+		v.PSWAddr = d.Uint64()
 		return 3
 	case "reason":
 		v.Reason = S390CrashReason(d.Enum())
@@ -528,14 +558,21 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestPanicInformationTdx is a struct of run-state.json. Since QEMU 10.1.
-type GuestPanicInformationTdx struct {
+// GuestPanicInformationTDX is the struct GuestPanicInformationTdx of run-state.json. Since
+// QEMU 10.1.
+type GuestPanicInformationTDX struct {
 	ErrorCode uint32  `json:"error-code"`
 	Message   string  `json:"message"`
-	Gpa       *uint64 `json:"gpa,omitzero"`
+	GPA       *uint64 `json:"gpa,omitzero"`
 }
 
-func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestPanicInformationTDX) MarshalMembers(e *wire.Encoder) {
+	e.Name("error-code").Uint(uint64(v.ErrorCode))
+	e.Name("message").String(v.Message)
+	e.OptUint("gpa", v.GPA)
+}
+
+func (v *GuestPanicInformationTDX) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "error-code":
 		v.ErrorCode = d.Uint32()
@@ -544,7 +581,7 @@ func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Message = d.String()
 		return 2
 	case "gpa":
-		v.Gpa = new(d.Uint64())
+		d.OptUint(&v.GPA)
 		return 3
 	}
 	return 0
@@ -615,23 +652,29 @@ func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NotifyVmexitOption is an enum of run-state.json. Since QEMU 7.2.
-type NotifyVmexitOption string
+// NotifyVMExitOption is the enum NotifyVmexitOption of run-state.json. Since QEMU 7.2.
+type NotifyVMExitOption string
 
-// The values of NotifyVmexitOption.
+// The values of NotifyVMExitOption.
 const (
-	NotifyVmexitOptionRun           NotifyVmexitOption = "run"
-	NotifyVmexitOptionInternalError NotifyVmexitOption = "internal-error"
-	NotifyVmexitOptionDisable       NotifyVmexitOption = "disable"
+	NotifyVMExitOptionRun           NotifyVMExitOption = "run"
+	NotifyVMExitOptionInternalError NotifyVMExitOption = "internal-error"
+	NotifyVMExitOptionDisable       NotifyVMExitOption = "disable"
 )
 
-// GuestPanicInformationSev is a struct of run-state.json. Seen first in QEMU 11.1.
-type GuestPanicInformationSev struct {
+// GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. Seen
+// first in QEMU 11.1.
+type GuestPanicInformationSEV struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`
 }
 
-func (v *GuestPanicInformationSev) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *GuestPanicInformationSEV) MarshalMembers(e *wire.Encoder) {
+	e.Name("set").Int(v.Set)
+	e.Name("code").Int(v.Code)
+}
+
+func (v *GuestPanicInformationSEV) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "set":
 		v.Set = d.Int64()

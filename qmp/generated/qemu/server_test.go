@@ -57,7 +57,7 @@ func TestServers(t *testing.T) {
 	})
 }
 
-func pciDevice(devices []qemu.PciDeviceInfo, id string) *qemu.PciDeviceInfo {
+func pciDevice(devices []qemu.PCIDeviceInfo, id string) *qemu.PCIDeviceInfo {
 	for i := range devices {
 		if devices[i].QdevID == id {
 			return &devices[i]

@@ -15,14 +15,14 @@ const (
 	NetworkAddressFamilyIPv4    NetworkAddressFamily = "ipv4"
 	NetworkAddressFamilyIPv6    NetworkAddressFamily = "ipv6"
 	NetworkAddressFamilyUnix    NetworkAddressFamily = "unix"
-	NetworkAddressFamilyVSOCK   NetworkAddressFamily = "vsock"
+	NetworkAddressFamilyVsock   NetworkAddressFamily = "vsock"
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
 // InetSocketAddressBase is a struct of sockets.json.
 type InetSocketAddressBase struct {
-	Host string
-	Port string
+	Host string `json:"host"`
+	Port string `json:"port"`
 }
 
 func (v *InetSocketAddressBase) EncodeMembers(e *wire.Encoder) {
@@ -30,12 +30,16 @@ func (v *InetSocketAddressBase) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").String(v.Port)
 }
 
-func (v InetSocketAddressBase) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InetSocketAddressBase) String() string {
-	return qmp.Format(&v)
+func (v *InetSocketAddressBase) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "host":
+		v.Host = d.String()
+		return 1
+	case "port":
+		v.Port = d.String()
+		return 2
+	}
+	return 0
 }
 
 // InetSocketAddress is a struct of sockets.json. Since QEMU 1.3.
@@ -54,7 +58,7 @@ type InetSocketAddress struct {
 	// Only in a QEMU built with HAVE_TCP_KEEPINTVL.
 	KeepAliveInterval *uint32 `json:"keep-alive-interval,omitzero"`
 	// Only in a QEMU built with HAVE_IPPROTO_MPTCP.
-	Mptcp *bool `json:"mptcp,omitzero"`
+	MPTCP *bool `json:"mptcp,omitzero"`
 }
 
 func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -76,15 +80,7 @@ func (v *InetSocketAddress) EncodeMembers(e *wire.Encoder) {
 	if v.KeepAliveInterval != nil {
 		e.Name("keep-alive-interval").Uint(uint64(*v.KeepAliveInterval))
 	}
-	e.OptBool("mptcp", v.Mptcp)
-}
-
-func (v InetSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InetSocketAddress) String() string {
-	return qmp.Format(&v)
+	e.OptBool("mptcp", v.MPTCP)
 }
 
 func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -96,19 +92,19 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Port = d.String()
 		return 2
 	case "numeric":
-		v.Numeric = new(d.Bool())
+		d.OptBool(&v.Numeric)
 		return 3
 	case "to":
 		v.To = new(d.Uint16())
 		return 4
 	case "ipv4":
-		v.IPv4 = new(d.Bool())
+		d.OptBool(&v.IPv4)
 		return 5
 	case "ipv6":
-		v.IPv6 = new(d.Bool())
+		d.OptBool(&v.IPv6)
 		return 6
 	case "keep-alive":
-		v.KeepAlive = new(d.Bool())
+		d.OptBool(&v.KeepAlive)
 		return 7
 	case "keep-alive-count":
 		v.KeepAliveCount = new(d.Uint32())
@@ -120,7 +116,7 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.KeepAliveInterval = new(d.Uint32())
 		return 10
 	case "mptcp":
-		v.Mptcp = new(d.Bool())
+		d.OptBool(&v.MPTCP)
 		return 11
 	}
 	return 0
@@ -141,24 +137,16 @@ func (v *UnixSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("tight", v.Tight)
 }
 
-func (v UnixSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v UnixSocketAddress) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
 		v.Path = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = new(d.Bool())
+		d.OptBool(&v.Abstract)
 		return 2
 	case "tight":
-		v.Tight = new(d.Bool())
+		d.OptBool(&v.Tight)
 		return 3
 	}
 	return 0
@@ -166,27 +154,19 @@ func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // VsockSocketAddress is a struct of sockets.json. Since QEMU 2.8.
 type VsockSocketAddress struct {
-	Cid  string `json:"cid"`
+	CID  string `json:"cid"`
 	Port string `json:"port"`
 }
 
 func (v *VsockSocketAddress) EncodeMembers(e *wire.Encoder) {
-	e.Name("cid").String(v.Cid)
+	e.Name("cid").String(v.CID)
 	e.Name("port").String(v.Port)
-}
-
-func (v VsockSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v VsockSocketAddress) String() string {
-	return qmp.Format(&v)
 }
 
 func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "cid":
-		v.Cid = d.String()
+		v.CID = d.String()
 		return 1
 	case "port":
 		v.Port = d.String()
@@ -195,24 +175,16 @@ func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FdSocketAddress is a struct of sockets.json. Since QEMU 1.2.
-type FdSocketAddress struct {
+// FDSocketAddress is the struct FdSocketAddress of sockets.json. Since QEMU 1.2.
+type FDSocketAddress struct {
 	Str string `json:"str"`
 }
 
-func (v *FdSocketAddress) EncodeMembers(e *wire.Encoder) {
+func (v *FDSocketAddress) EncodeMembers(e *wire.Encoder) {
 	e.Name("str").String(v.Str)
 }
 
-func (v FdSocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FdSocketAddress) String() string {
-	return qmp.Format(&v)
-}
-
-func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *FDSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "str":
 		v.Str = d.String()
@@ -221,123 +193,114 @@ func (v *FdSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InetSocketAddressWrapper is a struct of sockets.json. Since QEMU 1.3.
-type InetSocketAddressWrapper struct {
-	Data InetSocketAddress
-}
-
-func (v *InetSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v InetSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InetSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// UnixSocketAddressWrapper is a struct of sockets.json. Since QEMU 1.3.
-type UnixSocketAddressWrapper struct {
-	Data UnixSocketAddress
-}
-
-func (v *UnixSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v UnixSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v UnixSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// VsockSocketAddressWrapper is a struct of sockets.json. Since QEMU 2.8.
-type VsockSocketAddressWrapper struct {
-	Data VsockSocketAddress
-}
-
-func (v *VsockSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v VsockSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v VsockSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// FdSocketAddressWrapper is a struct of sockets.json. Since QEMU 1.3.
-type FdSocketAddressWrapper struct {
-	Data FdSocketAddress
-}
-
-func (v *FdSocketAddressWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v FdSocketAddressWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FdSocketAddressWrapper) String() string {
-	return qmp.Format(&v)
-}
-
 // SocketAddressLegacy is a union of sockets.json. Since QEMU 1.3.
 type SocketAddressLegacy struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Type SocketAddressType
-	// The branch that Type selects: *InetSocketAddressWrapper, *UnixSocketAddressWrapper,
-	// *VsockSocketAddressWrapper, *FdSocketAddressWrapper or *RawBranch.
+	Type SocketAddressType `json:"type"`
+	// The branch that Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
+	// *FDSocketAddress or *RawBranch.
 	Branch SocketAddressLegacyBranch
 }
 
 // SocketAddressLegacyBranch is the branch of [SocketAddressLegacy] that Type selects:
 //
-//   - [*InetSocketAddressWrapper]: inet
-//   - [*UnixSocketAddressWrapper]: unix
-//   - [*VsockSocketAddressWrapper]: vsock
-//   - [*FdSocketAddressWrapper]: fd
+//   - [*InetSocketAddress]: inet
+//   - [*UnixSocketAddress]: unix
+//   - [*VsockSocketAddress]: vsock
+//   - [*FDSocketAddress]: fd
 //   - [*RawBranch]: any other value, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
 	isSocketAddressLegacyBranch()
 }
 
-func (*InetSocketAddressWrapper) isSocketAddressLegacyBranch()  {}
-func (*UnixSocketAddressWrapper) isSocketAddressLegacyBranch()  {}
-func (*VsockSocketAddressWrapper) isSocketAddressLegacyBranch() {}
-func (*FdSocketAddressWrapper) isSocketAddressLegacyBranch()    {}
-func (*RawBranch) isSocketAddressLegacyBranch()                 {}
+func (*InetSocketAddress) isSocketAddressLegacyBranch()  {}
+func (*UnixSocketAddress) isSocketAddressLegacyBranch()  {}
+func (*VsockSocketAddress) isSocketAddressLegacyBranch() {}
+func (*FDSocketAddress) isSocketAddressLegacyBranch()    {}
+func (*RawBranch) isSocketAddressLegacyBranch()          {}
 
 func (v *SocketAddressLegacy) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *InetSocketAddressWrapper:
+	case *InetSocketAddress:
 		tag = e.Tag(tag, b == nil, "inet")
-	case *UnixSocketAddressWrapper:
+	case *UnixSocketAddress:
 		tag = e.Tag(tag, b == nil, "unix")
-	case *VsockSocketAddressWrapper:
+	case *VsockSocketAddress:
 		tag = e.Tag(tag, b == nil, "vsock")
-	case *FdSocketAddressWrapper:
+	case *FDSocketAddress:
 		tag = e.Tag(tag, b == nil, "fd")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
 	}
+	switch b := v.Branch.(type) {
+	case *RawBranch:
+		v.Branch.EncodeMembers(e)
+	case *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress, *FDSocketAddress:
+		e.Name("data").Object(b)
+	}
+}
+
+func (v *SocketAddressLegacy) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = SocketAddressType(d.Enum())
+		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *InetSocketAddress:
+			d.Object(b)
+			return 2
+		case *UnixSocketAddress:
+			d.Object(b)
+			return 2
+		case *VsockSocketAddress:
+			d.Object(b)
+			return 2
+		case *FDSocketAddress:
+			d.Object(b)
+			return 2
+		}
+	}
+	return 0
+}
+
+func (*SocketAddressLegacy) Discriminator() string {
+	return "type"
+}
+
+func (v *SocketAddressLegacy) UnmarshalBranch() any {
+	switch v.Type {
+	case SocketAddressTypeInet:
+		v.Branch = new(InetSocketAddress)
+		return nil
+	case SocketAddressTypeUnix:
+		v.Branch = new(UnixSocketAddress)
+		return nil
+	case SocketAddressTypeVsock:
+		v.Branch = new(VsockSocketAddress)
+		return nil
+	case SocketAddressTypeFD:
+		v.Branch = new(FDSocketAddress)
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
 }
 
 func (v SocketAddressLegacy) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *SocketAddressLegacy) UnmarshalJSON(text []byte) error {
+	*v = SocketAddressLegacy{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v SocketAddressLegacy) String() string {
@@ -351,8 +314,8 @@ type SocketAddressType string
 const (
 	SocketAddressTypeInet  SocketAddressType = "inet"
 	SocketAddressTypeUnix  SocketAddressType = "unix"
-	SocketAddressTypeVSOCK SocketAddressType = "vsock"
-	SocketAddressTypeFd    SocketAddressType = "fd"
+	SocketAddressTypeVsock SocketAddressType = "vsock"
+	SocketAddressTypeFD    SocketAddressType = "fd"
 )
 
 // SocketAddress is a union of sockets.json. Since QEMU 2.9.
@@ -360,8 +323,8 @@ type SocketAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType `json:"type"`
 	// The branch that Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
-	// *FdSocketAddress or *RawBranch.
-	Branch SocketAddressBranch `json:",omitzero"`
+	// *FDSocketAddress or *RawBranch.
+	Branch SocketAddressBranch
 }
 
 // SocketAddressBranch is the branch of [SocketAddress] that Type selects:
@@ -369,7 +332,7 @@ type SocketAddress struct {
 //   - [*InetSocketAddress]: inet
 //   - [*UnixSocketAddress]: unix
 //   - [*VsockSocketAddress]: vsock
-//   - [*FdSocketAddress]: fd
+//   - [*FDSocketAddress]: fd
 //   - [*RawBranch]: any other value, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
@@ -380,7 +343,7 @@ type SocketAddressBranch interface {
 func (*InetSocketAddress) isSocketAddressBranch()  {}
 func (*UnixSocketAddress) isSocketAddressBranch()  {}
 func (*VsockSocketAddress) isSocketAddressBranch() {}
-func (*FdSocketAddress) isSocketAddressBranch()    {}
+func (*FDSocketAddress) isSocketAddressBranch()    {}
 func (*RawBranch) isSocketAddressBranch()          {}
 
 func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
@@ -392,7 +355,7 @@ func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "unix")
 	case *VsockSocketAddress:
 		tag = e.Tag(tag, b == nil, "vsock")
-	case *FdSocketAddress:
+	case *FDSocketAddress:
 		tag = e.Tag(tag, b == nil, "fd")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -401,14 +364,6 @@ func (v *SocketAddress) EncodeMembers(e *wire.Encoder) {
 	if v.Branch != nil && e.OK() {
 		v.Branch.EncodeMembers(e)
 	}
-}
-
-func (v SocketAddress) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v SocketAddress) String() string {
-	return qmp.Format(&v)
 }
 
 func (v *SocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -420,24 +375,35 @@ func (v *SocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *SocketAddress) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*SocketAddress) Discriminator() string {
+	return "type"
+}
+
+func (v *SocketAddress) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case SocketAddressTypeInet:
 		v.Branch = new(InetSocketAddress)
 	case SocketAddressTypeUnix:
 		v.Branch = new(UnixSocketAddress)
-	case SocketAddressTypeVSOCK:
+	case SocketAddressTypeVsock:
 		v.Branch = new(VsockSocketAddress)
-	case SocketAddressTypeFd:
-		v.Branch = new(FdSocketAddress)
+	case SocketAddressTypeFD:
+		v.Branch = new(FDSocketAddress)
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v SocketAddress) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *SocketAddress) UnmarshalJSON(text []byte) error {
+	*v = SocketAddress{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v SocketAddress) String() string {
+	return qmp.Format(&v)
 }

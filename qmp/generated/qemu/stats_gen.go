@@ -52,8 +52,8 @@ const (
 
 // StatsRequest is a struct of stats.json. Since QEMU 7.1.
 type StatsRequest struct {
-	Provider StatsProvider
-	Names    []string
+	Provider StatsProvider `json:"provider"`
+	Names    []string      `json:"names,omitzero"`
 }
 
 func (v *StatsRequest) EncodeMembers(e *wire.Encoder) {
@@ -67,17 +67,24 @@ func (v *StatsRequest) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v StatsRequest) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v StatsRequest) String() string {
-	return qmp.Format(&v)
+func (v *StatsRequest) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "provider":
+		v.Provider = StatsProvider(d.Enum())
+		return 1
+	case "names":
+		v.Names = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Names = append(v.Names, d.String())
+		}
+		return 2
+	}
+	return 0
 }
 
 // StatsVCPUFilter is a struct of stats.json. Since QEMU 7.1.
 type StatsVCPUFilter struct {
-	VCPUs []string
+	VCPUs []string `json:"vcpus,omitzero"`
 }
 
 func (v *StatsVCPUFilter) EncodeMembers(e *wire.Encoder) {
@@ -90,19 +97,23 @@ func (v *StatsVCPUFilter) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v StatsVCPUFilter) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v StatsVCPUFilter) String() string {
-	return qmp.Format(&v)
+func (v *StatsVCPUFilter) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "vcpus":
+		v.VCPUs = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.VCPUs = append(v.VCPUs, d.String())
+		}
+		return 1
+	}
+	return 0
 }
 
 // StatsFilter is a union of stats.json. [QueryStats] sends it. Since QEMU 7.1.
 type StatsFilter struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Target    StatsTarget
-	Providers []StatsRequest
+	Target    StatsTarget    `json:"target"`
+	Providers []StatsRequest `json:"providers,omitzero"`
 	// The branch that Target selects: *StatsVCPUFilter or *RawBranch; nil for a value that adds
 	// nothing.
 	Branch StatsFilterBranch
@@ -143,8 +154,45 @@ func (v *StatsFilter) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *StatsFilter) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "target":
+		v.Target = StatsTarget(d.Enum())
+		return 1
+	case "providers":
+		v.Providers = make([]StatsRequest, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Providers = append(v.Providers, StatsRequest{})
+			d.Unmarshal(&v.Providers[len(v.Providers)-1])
+		}
+		return 2
+	}
+	return 0
+}
+
+func (*StatsFilter) Discriminator() string {
+	return "target"
+}
+
+func (v *StatsFilter) UnmarshalBranch() any {
+	switch v.Target {
+	case StatsTargetVCPU:
+		v.Branch = new(StatsVCPUFilter)
+	case StatsTargetVM, StatsTargetCryptodev:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v StatsFilter) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *StatsFilter) UnmarshalJSON(text []byte) error {
+	*v = StatsFilter{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v StatsFilter) String() string {
@@ -153,32 +201,71 @@ func (v StatsFilter) String() string {
 
 // StatsValue is an alternate of stats.json. Exactly one of its fields is set. Since QEMU 7.1.
 type StatsValue struct {
-	Scalar  *uint64  `json:",omitzero"`
-	Boolean *bool    `json:",omitzero"`
-	List    []uint64 `json:",omitzero"`
+	Scalar  *uint64
+	Boolean *bool
+	List    []uint64
+	// A value of any other kind, as JSON.
+	Other qmp.RawJSON
+}
+
+func (v *StatsValue) EncodeValue(e *wire.Encoder) {
+	switch {
+	case v.Scalar != nil && v.Boolean == nil && v.List == nil && v.Other == nil:
+		e.Uint(*v.Scalar)
+	case v.Boolean != nil && v.Scalar == nil && v.List == nil && v.Other == nil:
+		e.Bool(*v.Boolean)
+	case v.List != nil && v.Scalar == nil && v.Boolean == nil && v.Other == nil:
+		e.BeginArray()
+		for i := range v.List {
+			e.Elem().Uint(v.List[i])
+		}
+		e.EndArray()
+	case v.Other != nil && v.Scalar == nil && v.Boolean == nil && v.List == nil:
+		e.Raw(v.Other)
+	default:
+		e.Fail("exactly one of Scalar, Boolean, List, Other must be set")
+	}
 }
 
 func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	*v = StatsValue{}
 	switch d.Kind() {
 	case wire.KindNumber:
-		v.Scalar = new(d.Uint64())
+		d.OptUint(&v.Scalar)
 	case wire.KindBool:
-		v.Boolean = new(d.Bool())
+		d.OptBool(&v.Boolean)
 	case wire.KindArray:
 		v.List = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
 			v.List = append(v.List, d.Uint64())
 		}
 	default:
-		d.Skip()
+		v.Other = d.Raw()
 	}
+}
+
+func (v StatsValue) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *StatsValue) UnmarshalJSON(text []byte) error {
+	*v = StatsValue{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v StatsValue) String() string {
+	return qmp.Format(&v)
 }
 
 // Stats is a struct of stats.json. Since QEMU 7.1.
 type Stats struct {
 	Name  string     `json:"name"`
 	Value StatsValue `json:"value"`
+}
+
+func (v *Stats) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	v.Value.EncodeValue(e.Name("value"))
 }
 
 func (v *Stats) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -200,13 +287,23 @@ type StatsResult struct {
 	Stats    []Stats       `json:"stats"`
 }
 
+func (v *StatsResult) MarshalMembers(e *wire.Encoder) {
+	e.Name("provider").String(string(v.Provider))
+	e.OptString("qom-path", v.QOMPath)
+	e.Name("stats").BeginArray()
+	for i := range v.Stats {
+		e.Elem().Marshal(&v.Stats[i])
+	}
+	e.EndArray()
+}
+
 func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "provider":
 		v.Provider = StatsProvider(d.Enum())
 		return 1
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		d.OptString(&v.QOMPath)
 		return 2
 	case "stats":
 		v.Stats = make([]Stats, 0, d.Room())
@@ -219,16 +316,37 @@ func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v StatsResult) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *StatsResult) UnmarshalJSON(text []byte) error {
+	*v = StatsResult{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v StatsResult) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryStats executes query-stats and returns a list of [StatsResult]. See stats.json. Since
 // QEMU 7.1.
 type QueryStats StatsFilter
 
+func (r *QueryStats) EncodeMembers(e *wire.Encoder) {
+	(*StatsFilter)(r).EncodeMembers(e)
+}
+
 func (r QueryStats) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*StatsFilter)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *QueryStats) UnmarshalJSON(text []byte) error {
+	return (*StatsFilter)(r).UnmarshalJSON(text)
 }
 
 func (r QueryStats) String() string {
-	return qmp.Format((*StatsFilter)(&r))
+	return qmp.Format(&r)
 }
 
 func (r QueryStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]StatsResult, error) {
@@ -251,6 +369,19 @@ type StatsSchemaValue struct {
 	Base       *int8      `json:"base,omitzero"`
 	Exponent   int16      `json:"exponent"`
 	BucketSize *uint32    `json:"bucket-size,omitzero"`
+}
+
+func (v *StatsSchemaValue) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("type").String(string(v.Type))
+	e.OptString("unit", (*string)(v.Unit))
+	if v.Base != nil {
+		e.Name("base").Int(int64(*v.Base))
+	}
+	e.Name("exponent").Int(int64(v.Exponent))
+	if v.BucketSize != nil {
+		e.Name("bucket-size").Uint(uint64(*v.BucketSize))
+	}
 }
 
 func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -284,6 +415,16 @@ type StatsSchema struct {
 	Stats    []StatsSchemaValue `json:"stats"`
 }
 
+func (v *StatsSchema) MarshalMembers(e *wire.Encoder) {
+	e.Name("provider").String(string(v.Provider))
+	e.Name("target").String(string(v.Target))
+	e.Name("stats").BeginArray()
+	for i := range v.Stats {
+		e.Elem().Marshal(&v.Stats[i])
+	}
+	e.EndArray()
+}
+
 func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "provider":
@@ -303,22 +444,27 @@ func (v *StatsSchema) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v StatsSchema) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *StatsSchema) UnmarshalJSON(text []byte) error {
+	*v = StatsSchema{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v StatsSchema) String() string {
+	return qmp.Format(&v)
+}
+
 // QueryStatsSchemas executes query-stats-schemas and returns a list of [StatsSchema]. See
 // stats.json. Since QEMU 7.1.
 type QueryStatsSchemas struct {
-	Provider *StatsProvider
+	Provider *StatsProvider `json:"provider,omitzero"`
 }
 
 func (r *QueryStatsSchemas) EncodeMembers(e *wire.Encoder) {
 	e.OptString("provider", (*string)(r.Provider))
-}
-
-func (r QueryStatsSchemas) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QueryStatsSchemas) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QueryStatsSchemas) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]StatsSchema, error) {

@@ -8,58 +8,58 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TpmModel is an enum of tpm.json. [QueryTPMModels] returns it. Since QEMU 1.5.
+// TPMModel is the enum TpmModel of tpm.json. [QueryTPMModels] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
-type TpmModel string
+type TPMModel string
 
-// The values of TpmModel.
+// The values of TPMModel.
 const (
-	TpmModelTPMTis   TpmModel = "tpm-tis"
-	TpmModelTPMCrb   TpmModel = "tpm-crb"
-	TpmModelTPMSpapr TpmModel = "tpm-spapr"
+	TPMModelTPMTIS   TPMModel = "tpm-tis"
+	TPMModelTPMCRB   TPMModel = "tpm-crb"
+	TPMModelTPMSPAPR TPMModel = "tpm-spapr"
 )
 
-// QueryTPMModels executes query-tpm-models and returns a list of [TpmModel]. See tpm.json.
+// QueryTPMModels executes query-tpm-models and returns a list of [TPMModel]. See tpm.json.
 // Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMModels struct{}
 
-func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmModel, error) {
-	var v []TpmModel
+func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMModel, error) {
+	var v []TPMModel
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-models", Result: func(d *wire.Decoder) {
-		v = make([]TpmModel, 0, d.Room())
+		v = make([]TPMModel, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, TpmModel(d.Enum()))
+			v = append(v, TPMModel(d.Enum()))
 		}
 	}}, opts)
 	return v, err
 }
 
-// TpmType is an enum of tpm.json. [QueryTPMTypes] returns it. Since QEMU 1.5.
+// TPMType is the enum TpmType of tpm.json. [QueryTPMTypes] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
-type TpmType string
+type TPMType string
 
-// The values of TpmType.
+// The values of TPMType.
 const (
-	TpmTypePassthrough TpmType = "passthrough"
-	TpmTypeEmulator    TpmType = "emulator"
+	TPMTypePassthrough TPMType = "passthrough"
+	TPMTypeEmulator    TPMType = "emulator"
 )
 
-// QueryTPMTypes executes query-tpm-types and returns a list of [TpmType]. See tpm.json. Since
+// QueryTPMTypes executes query-tpm-types and returns a list of [TPMType]. See tpm.json. Since
 // QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMTypes struct{}
 
-func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TpmType, error) {
-	var v []TpmType
+func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMType, error) {
+	var v []TPMType
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-types", Result: func(d *wire.Decoder) {
-		v = make([]TpmType, 0, d.Room())
+		v = make([]TPMType, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, TpmType(d.Enum()))
+			v = append(v, TPMType(d.Enum()))
 		}
 	}}, opts)
 	return v, err
@@ -73,13 +73,18 @@ type TPMPassthroughOptions struct {
 	CancelPath *string `json:"cancel-path,omitzero"`
 }
 
+func (v *TPMPassthroughOptions) MarshalMembers(e *wire.Encoder) {
+	e.OptString("path", v.Path)
+	e.OptString("cancel-path", v.CancelPath)
+}
+
 func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
-		v.Path = new(d.String())
+		d.OptString(&v.Path)
 		return 1
 	case "cancel-path":
-		v.CancelPath = new(d.String())
+		d.OptString(&v.CancelPath)
 		return 2
 	}
 	return 0
@@ -92,6 +97,10 @@ type TPMEmulatorOptions struct {
 	Chardev string `json:"chardev"`
 }
 
+func (v *TPMEmulatorOptions) MarshalMembers(e *wire.Encoder) {
+	e.Name("chardev").String(v.Chardev)
+}
+
 func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "chardev":
@@ -101,88 +110,98 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMPassthroughOptionsWrapper is a struct of tpm.json. Since QEMU 1.5.
+// TPMTypeOptions is the union TpmTypeOptions of tpm.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
-type TPMPassthroughOptionsWrapper struct {
-	Data TPMPassthroughOptions `json:"data"`
-}
-
-func (v *TPMPassthroughOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// TPMEmulatorOptionsWrapper is a struct of tpm.json. Since QEMU 2.11.
-//
-// Only in a QEMU built with CONFIG_TPM.
-type TPMEmulatorOptionsWrapper struct {
-	Data TPMEmulatorOptions `json:"data"`
-}
-
-func (v *TPMEmulatorOptionsWrapper) DecodeMember(d *wire.Decoder, name []byte) int {
-	switch string(name) {
-	case "data":
-		d.Object(&v.Data)
-		return 1
-	}
-	return 0
-}
-
-// TpmTypeOptions is a union of tpm.json. Since QEMU 1.5.
-//
-// Only in a QEMU built with CONFIG_TPM.
-type TpmTypeOptions struct {
+type TPMTypeOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Type TpmType `json:"type"`
-	// The branch that Type selects: *TPMPassthroughOptionsWrapper, *TPMEmulatorOptionsWrapper or
-	// *RawBranch.
-	Branch TpmTypeOptionsBranch `json:",omitzero"`
+	Type TPMType `json:"type"`
+	// The branch that Type selects: *TPMPassthroughOptions, *TPMEmulatorOptions or *RawBranch.
+	Branch TPMTypeOptionsBranch
 }
 
-// TpmTypeOptionsBranch is the branch of [TpmTypeOptions] that Type selects:
+// TPMTypeOptionsBranch is the branch of [TPMTypeOptions] that Type selects:
 //
-//   - [*TPMPassthroughOptionsWrapper]: passthrough
-//   - [*TPMEmulatorOptionsWrapper]: emulator
+//   - [*TPMPassthroughOptions]: passthrough
+//   - [*TPMEmulatorOptions]: emulator
 //   - [*RawBranch]: any other value, or none
-type TpmTypeOptionsBranch interface {
+type TPMTypeOptionsBranch interface {
 	wire.MemberDecoder
-	isTpmTypeOptionsBranch()
+	isTPMTypeOptionsBranch()
 }
 
-func (*TPMPassthroughOptionsWrapper) isTpmTypeOptionsBranch() {}
-func (*TPMEmulatorOptionsWrapper) isTpmTypeOptionsBranch()    {}
-func (*RawBranch) isTpmTypeOptionsBranch()                    {}
+func (*TPMPassthroughOptions) isTPMTypeOptionsBranch() {}
+func (*TPMEmulatorOptions) isTPMTypeOptionsBranch()    {}
+func (*RawBranch) isTPMTypeOptionsBranch()             {}
 
-func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *TPMTypeOptions) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *TPMPassthroughOptions:
+		tag = e.Tag(tag, b == nil, "passthrough")
+	case *TPMEmulatorOptions:
+		tag = e.Tag(tag, b == nil, "emulator")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	if !e.OK() {
+		return
+	}
+	switch b := v.Branch.(type) {
+	case *RawBranch:
+		e.MarshalBranch(v.Branch)
+	case *TPMPassthroughOptions:
+		e.Name("data").Marshal(b)
+	case *TPMEmulatorOptions:
+		e.Name("data").Marshal(b)
+	}
+}
+
+func (v *TPMTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
-		v.Type = TpmType(d.Enum())
+		v.Type = TPMType(d.Enum())
 		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *TPMPassthroughOptions, *TPMEmulatorOptions:
+			d.Object(b)
+			return 2
+		}
 	}
 	return 0
 }
 
-func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*TPMTypeOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *TPMTypeOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
-	case TpmTypePassthrough:
-		v.Branch = new(TPMPassthroughOptionsWrapper)
-	case TpmTypeEmulator:
-		v.Branch = new(TPMEmulatorOptionsWrapper)
+	case TPMTypePassthrough:
+		v.Branch = new(TPMPassthroughOptions)
+		return nil
+	case TPMTypeEmulator:
+		v.Branch = new(TPMEmulatorOptions)
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v TPMTypeOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *TPMTypeOptions) UnmarshalJSON(text []byte) error {
+	*v = TPMTypeOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v TPMTypeOptions) String() string {
+	return qmp.Format(&v)
 }
 
 // TPMInfo is a struct of tpm.json. [QueryTPM] returns it. Since QEMU 1.5.
@@ -190,8 +209,8 @@ func (v *TpmTypeOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
 // Only in a QEMU built with CONFIG_TPM.
 type TPMInfo struct {
 	ID      string         `json:"id"`
-	Model   TpmModel       `json:"model"`
-	Options TpmTypeOptions `json:"options"`
+	Model   TPMModel       `json:"model"`
+	Options TPMTypeOptions `json:"options"`
 }
 
 func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -200,7 +219,7 @@ func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.ID = d.String()
 		return 1
 	case "model":
-		v.Model = TpmModel(d.Enum())
+		v.Model = TPMModel(d.Enum())
 		return 2
 	case "options":
 		d.Object(&v.Options)

@@ -39,19 +39,11 @@ func (v *TraceEventInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // TraceEventGetState executes trace-event-get-state and returns a list of [TraceEventInfo].
 // See trace.json. Since QEMU 2.2.
 type TraceEventGetState struct {
-	Name string
+	Name string `json:"name"`
 }
 
 func (r *TraceEventGetState) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
-}
-
-func (r TraceEventGetState) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r TraceEventGetState) String() string {
-	return qmp.Format(&r)
 }
 
 func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TraceEventInfo, error) {
@@ -68,23 +60,15 @@ func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 
 // TraceEventSetState executes trace-event-set-state. See trace.json. Since QEMU 2.2.
 type TraceEventSetState struct {
-	Name              string
-	Enable            bool
-	IgnoreUnavailable *bool
+	Name              string `json:"name"`
+	Enable            bool   `json:"enable"`
+	IgnoreUnavailable *bool  `json:"ignore-unavailable,omitzero"`
 }
 
 func (r *TraceEventSetState) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 	e.Name("enable").Bool(r.Enable)
 	e.OptBool("ignore-unavailable", r.IgnoreUnavailable)
-}
-
-func (r TraceEventSetState) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r TraceEventSetState) String() string {
-	return qmp.Format(&r)
 }
 
 func (r TraceEventSetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {

@@ -13,12 +13,8 @@ type Abort struct{}
 
 func (v *Abort) EncodeMembers(e *wire.Encoder) {}
 
-func (v Abort) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v Abort) String() string {
-	return qmp.Format(&v)
+func (v *Abort) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	return 0
 }
 
 // ActionCompletionMode is an enum of transaction.json. Since QEMU 2.5.
@@ -50,231 +46,166 @@ const (
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
 
-// AbortWrapper is a struct of transaction.json. Since QEMU 1.6.
-type AbortWrapper struct {
-	Data Abort
-}
-
-func (v *AbortWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v AbortWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AbortWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockDirtyBitmapAddWrapper is a struct of transaction.json. Since QEMU 2.5.
-type BlockDirtyBitmapAddWrapper struct {
-	Data BlockDirtyBitmapAdd
-}
-
-func (v *BlockDirtyBitmapAddWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v BlockDirtyBitmapAddWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmapAddWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockDirtyBitmapWrapper is a struct of transaction.json. Since QEMU 2.5.
-type BlockDirtyBitmapWrapper struct {
-	Data BlockDirtyBitmap
-}
-
-func (v *BlockDirtyBitmapWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v BlockDirtyBitmapWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmapWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockDirtyBitmapMergeWrapper is a struct of transaction.json. Since QEMU 4.0.
-type BlockDirtyBitmapMergeWrapper struct {
-	Data BlockDirtyBitmapMerge
-}
-
-func (v *BlockDirtyBitmapMergeWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v BlockDirtyBitmapMergeWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockDirtyBitmapMergeWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockdevBackupWrapper is a struct of transaction.json. Since QEMU 2.3.
-type BlockdevBackupWrapper struct {
-	Data BlockdevBackup
-}
-
-func (v *BlockdevBackupWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v BlockdevBackupWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevBackupWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockdevSnapshotWrapper is a struct of transaction.json. Since QEMU 2.5.
-type BlockdevSnapshotWrapper struct {
-	Data BlockdevSnapshot
-}
-
-func (v *BlockdevSnapshotWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v BlockdevSnapshotWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockdevSnapshotInternalWrapper is a struct of transaction.json. Since QEMU 1.7.
-type BlockdevSnapshotInternalWrapper struct {
-	Data BlockdevSnapshotInternal
-}
-
-func (v *BlockdevSnapshotInternalWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v BlockdevSnapshotInternalWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotInternalWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// BlockdevSnapshotSyncWrapper is a struct of transaction.json. Since QEMU 1.1.
-type BlockdevSnapshotSyncWrapper struct {
-	Data BlockdevSnapshotSync
-}
-
-func (v *BlockdevSnapshotSyncWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v BlockdevSnapshotSyncWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v BlockdevSnapshotSyncWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// DriveBackupWrapper is a struct of transaction.json. Since QEMU 1.6.
-type DriveBackupWrapper struct {
-	Data DriveBackup
-}
-
-func (v *DriveBackupWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v DriveBackupWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DriveBackupWrapper) String() string {
-	return qmp.Format(&v)
-}
-
 // TransactionAction is a union of transaction.json. Since QEMU 1.1.
 type TransactionAction struct {
-	// Selects Branch. It may be empty unless Branch is *BlockDirtyBitmapWrapper or *RawBranch.
-	Type TransactionActionKind
-	// The branch that Type selects: *AbortWrapper, *BlockDirtyBitmapAddWrapper,
-	// *BlockDirtyBitmapWrapper, *BlockDirtyBitmapMergeWrapper, *BlockdevBackupWrapper,
-	// *BlockdevSnapshotWrapper, *BlockdevSnapshotInternalWrapper, *BlockdevSnapshotSyncWrapper,
-	// *DriveBackupWrapper or *RawBranch.
+	// Selects Branch. It may be empty unless Branch is *BlockDirtyBitmap or *RawBranch.
+	Type TransactionActionKind `json:"type"`
+	// The branch that Type selects: *Abort, *BlockDirtyBitmapAdd, *BlockDirtyBitmap,
+	// *BlockDirtyBitmapMerge, *BlockdevBackup, *BlockdevSnapshot, *BlockdevSnapshotInternal,
+	// *BlockdevSnapshotSync, *DriveBackup or *RawBranch.
 	Branch TransactionActionBranch
 }
 
 // TransactionActionBranch is the branch of [TransactionAction] that Type selects:
 //
-//   - [*AbortWrapper]: abort
-//   - [*BlockDirtyBitmapAddWrapper]: block-dirty-bitmap-add
-//   - [*BlockDirtyBitmapWrapper]: block-dirty-bitmap-remove, block-dirty-bitmap-clear,
+//   - [*Abort]: abort
+//   - [*BlockDirtyBitmapAdd]: block-dirty-bitmap-add
+//   - [*BlockDirtyBitmap]: block-dirty-bitmap-remove, block-dirty-bitmap-clear,
 //     block-dirty-bitmap-enable, block-dirty-bitmap-disable
-//   - [*BlockDirtyBitmapMergeWrapper]: block-dirty-bitmap-merge
-//   - [*BlockdevBackupWrapper]: blockdev-backup
-//   - [*BlockdevSnapshotWrapper]: blockdev-snapshot
-//   - [*BlockdevSnapshotInternalWrapper]: blockdev-snapshot-internal-sync
-//   - [*BlockdevSnapshotSyncWrapper]: blockdev-snapshot-sync
-//   - [*DriveBackupWrapper]: drive-backup
+//   - [*BlockDirtyBitmapMerge]: block-dirty-bitmap-merge
+//   - [*BlockdevBackup]: blockdev-backup
+//   - [*BlockdevSnapshot]: blockdev-snapshot
+//   - [*BlockdevSnapshotInternal]: blockdev-snapshot-internal-sync
+//   - [*BlockdevSnapshotSync]: blockdev-snapshot-sync
+//   - [*DriveBackup]: drive-backup
 //   - [*RawBranch]: any other value, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder
 	isTransactionActionBranch()
 }
 
-func (*AbortWrapper) isTransactionActionBranch()                    {}
-func (*BlockDirtyBitmapAddWrapper) isTransactionActionBranch()      {}
-func (*BlockDirtyBitmapWrapper) isTransactionActionBranch()         {}
-func (*BlockDirtyBitmapMergeWrapper) isTransactionActionBranch()    {}
-func (*BlockdevBackupWrapper) isTransactionActionBranch()           {}
-func (*BlockdevSnapshotWrapper) isTransactionActionBranch()         {}
-func (*BlockdevSnapshotInternalWrapper) isTransactionActionBranch() {}
-func (*BlockdevSnapshotSyncWrapper) isTransactionActionBranch()     {}
-func (*DriveBackupWrapper) isTransactionActionBranch()              {}
-func (*RawBranch) isTransactionActionBranch()                       {}
+func (*Abort) isTransactionActionBranch()                    {}
+func (*BlockDirtyBitmapAdd) isTransactionActionBranch()      {}
+func (*BlockDirtyBitmap) isTransactionActionBranch()         {}
+func (*BlockDirtyBitmapMerge) isTransactionActionBranch()    {}
+func (*BlockdevBackup) isTransactionActionBranch()           {}
+func (*BlockdevSnapshot) isTransactionActionBranch()         {}
+func (*BlockdevSnapshotInternal) isTransactionActionBranch() {}
+func (*BlockdevSnapshotSync) isTransactionActionBranch()     {}
+func (*DriveBackup) isTransactionActionBranch()              {}
+func (*RawBranch) isTransactionActionBranch()                {}
 
 func (v *TransactionAction) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *AbortWrapper:
+	case *Abort:
 		tag = e.Tag(tag, b == nil, "abort")
-	case *BlockDirtyBitmapAddWrapper:
+	case *BlockDirtyBitmapAdd:
 		tag = e.Tag(tag, b == nil, "block-dirty-bitmap-add")
-	case *BlockDirtyBitmapWrapper:
+	case *BlockDirtyBitmap:
 		tag = e.Tag(tag, b == nil, "block-dirty-bitmap-remove", "block-dirty-bitmap-clear", "block-dirty-bitmap-enable", "block-dirty-bitmap-disable")
-	case *BlockDirtyBitmapMergeWrapper:
+	case *BlockDirtyBitmapMerge:
 		tag = e.Tag(tag, b == nil, "block-dirty-bitmap-merge")
-	case *BlockdevBackupWrapper:
+	case *BlockdevBackup:
 		tag = e.Tag(tag, b == nil, "blockdev-backup")
-	case *BlockdevSnapshotWrapper:
+	case *BlockdevSnapshot:
 		tag = e.Tag(tag, b == nil, "blockdev-snapshot")
-	case *BlockdevSnapshotInternalWrapper:
+	case *BlockdevSnapshotInternal:
 		tag = e.Tag(tag, b == nil, "blockdev-snapshot-internal-sync")
-	case *BlockdevSnapshotSyncWrapper:
+	case *BlockdevSnapshotSync:
 		tag = e.Tag(tag, b == nil, "blockdev-snapshot-sync")
-	case *DriveBackupWrapper:
+	case *DriveBackup:
 		tag = e.Tag(tag, b == nil, "drive-backup")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
 	}
+	switch b := v.Branch.(type) {
+	case *RawBranch:
+		v.Branch.EncodeMembers(e)
+	case *Abort, *BlockDirtyBitmapAdd, *BlockDirtyBitmap, *BlockDirtyBitmapMerge, *BlockdevBackup, *BlockdevSnapshot, *BlockdevSnapshotInternal, *BlockdevSnapshotSync, *DriveBackup:
+		e.Name("data").Object(b)
+	}
+}
+
+func (v *TransactionAction) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = TransactionActionKind(d.Enum())
+		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *Abort:
+			d.Unmarshal(b)
+			return 2
+		case *BlockDirtyBitmapAdd:
+			d.Unmarshal(b)
+			return 2
+		case *BlockDirtyBitmap:
+			d.Unmarshal(b)
+			return 2
+		case *BlockDirtyBitmapMerge:
+			d.Unmarshal(b)
+			return 2
+		case *BlockdevBackup:
+			d.Unmarshal(b)
+			return 2
+		case *BlockdevSnapshot:
+			d.Unmarshal(b)
+			return 2
+		case *BlockdevSnapshotInternal:
+			d.Unmarshal(b)
+			return 2
+		case *BlockdevSnapshotSync:
+			d.Unmarshal(b)
+			return 2
+		case *DriveBackup:
+			d.Unmarshal(b)
+			return 2
+		}
+	}
+	return 0
+}
+
+func (*TransactionAction) Discriminator() string {
+	return "type"
+}
+
+func (v *TransactionAction) UnmarshalBranch() any {
+	switch v.Type {
+	case TransactionActionKindAbort:
+		v.Branch = new(Abort)
+		return nil
+	case TransactionActionKindBlockDirtyBitmapAdd:
+		v.Branch = new(BlockDirtyBitmapAdd)
+		return nil
+	case TransactionActionKindBlockDirtyBitmapRemove, TransactionActionKindBlockDirtyBitmapClear, TransactionActionKindBlockDirtyBitmapEnable, TransactionActionKindBlockDirtyBitmapDisable:
+		v.Branch = new(BlockDirtyBitmap)
+		return nil
+	case TransactionActionKindBlockDirtyBitmapMerge:
+		v.Branch = new(BlockDirtyBitmapMerge)
+		return nil
+	case TransactionActionKindBlockdevBackup:
+		v.Branch = new(BlockdevBackup)
+		return nil
+	case TransactionActionKindBlockdevSnapshot:
+		v.Branch = new(BlockdevSnapshot)
+		return nil
+	case TransactionActionKindBlockdevSnapshotInternalSync:
+		v.Branch = new(BlockdevSnapshotInternal)
+		return nil
+	case TransactionActionKindBlockdevSnapshotSync:
+		v.Branch = new(BlockdevSnapshotSync)
+		return nil
+	case TransactionActionKindDriveBackup:
+		v.Branch = new(DriveBackup)
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
 }
 
 func (v TransactionAction) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *TransactionAction) UnmarshalJSON(text []byte) error {
+	*v = TransactionAction{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v TransactionAction) String() string {
@@ -283,19 +214,20 @@ func (v TransactionAction) String() string {
 
 // TransactionProperties is a struct of transaction.json. Since QEMU 2.5.
 type TransactionProperties struct {
-	CompletionMode *ActionCompletionMode
+	CompletionMode *ActionCompletionMode `json:"completion-mode,omitzero"`
 }
 
 func (v *TransactionProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("completion-mode", (*string)(v.CompletionMode))
 }
 
-func (v TransactionProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v TransactionProperties) String() string {
-	return qmp.Format(&v)
+func (v *TransactionProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "completion-mode":
+		v.CompletionMode = new(ActionCompletionMode(d.Enum()))
+		return 1
+	}
+	return 0
 }
 
 // Transaction executes transaction. See transaction.json. Since QEMU 1.1.
@@ -303,8 +235,8 @@ func (v TransactionProperties) String() string {
 // [JobStatusChangeEvent] follows at each change of the state of a job, if an action starts
 // one.
 type Transaction struct {
-	Actions    []TransactionAction
-	Properties *TransactionProperties
+	Actions    []TransactionAction    `json:"actions"`
+	Properties *TransactionProperties `json:"properties,omitzero"`
 }
 
 func (r *Transaction) EncodeMembers(e *wire.Encoder) {
@@ -318,8 +250,30 @@ func (r *Transaction) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (r *Transaction) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "actions":
+		r.Actions = make([]TransactionAction, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Actions = append(r.Actions, TransactionAction{})
+			d.Unmarshal(&r.Actions[len(r.Actions)-1])
+		}
+		return 1
+	case "properties":
+		r.Properties = new(TransactionProperties)
+		d.Unmarshal(r.Properties)
+		return 2
+	}
+	return 0
+}
+
 func (r Transaction) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *Transaction) UnmarshalJSON(text []byte) error {
+	*r = Transaction{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r Transaction) String() string {

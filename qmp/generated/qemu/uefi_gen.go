@@ -2,18 +2,94 @@
 
 package qemu
 
-// UefiVariable is a struct of uefi.json. Since QEMU 10.0.
-type UefiVariable struct {
-	GUID   string
-	Name   string
-	Attr   int64
-	Data   string
-	Time   *string
-	Digest *string
+import (
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/wire"
+)
+
+// UEFIVariable is the struct UefiVariable of uefi.json. Since QEMU 10.0.
+type UEFIVariable struct {
+	GUID   string  `json:"guid"`
+	Name   string  `json:"name"`
+	Attr   int64   `json:"attr"`
+	Data   string  `json:"data"`
+	Time   *string `json:"time,omitzero"`
+	Digest *string `json:"digest,omitzero"`
 }
 
-// UefiVarStore is a struct of uefi.json. Since QEMU 10.0.
-type UefiVarStore struct {
-	Version   int64
-	Variables []UefiVariable
+func (v *UEFIVariable) MarshalMembers(e *wire.Encoder) {
+	e.Name("guid").String(v.GUID)
+	e.Name("name").String(v.Name)
+	e.Name("attr").Int(v.Attr)
+	e.Name("data").String(v.Data)
+	e.OptString("time", v.Time)
+	e.OptString("digest", v.Digest)
+}
+
+func (v *UEFIVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "guid":
+		v.GUID = d.String()
+		return 1
+	case "name":
+		v.Name = d.String()
+		return 2
+	case "attr":
+		v.Attr = d.Int64()
+		return 3
+	case "data":
+		v.Data = d.String()
+		return 4
+	case "time":
+		d.OptString(&v.Time)
+		return 5
+	case "digest":
+		d.OptString(&v.Digest)
+		return 6
+	}
+	return 0
+}
+
+// UEFIVarStore is the struct UefiVarStore of uefi.json. Since QEMU 10.0.
+type UEFIVarStore struct {
+	Version   int64          `json:"version"`
+	Variables []UEFIVariable `json:"variables"`
+}
+
+func (v *UEFIVarStore) MarshalMembers(e *wire.Encoder) {
+	e.Name("version").Int(v.Version)
+	e.Name("variables").BeginArray()
+	for i := range v.Variables {
+		e.Elem().Marshal(&v.Variables[i])
+	}
+	e.EndArray()
+}
+
+func (v *UEFIVarStore) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "version":
+		v.Version = d.Int64()
+		return 1
+	case "variables":
+		v.Variables = make([]UEFIVariable, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Variables = append(v.Variables, UEFIVariable{})
+			d.Unmarshal(&v.Variables[len(v.Variables)-1])
+		}
+		return 2
+	}
+	return 0
+}
+
+func (v UEFIVarStore) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *UEFIVarStore) UnmarshalJSON(text []byte) error {
+	*v = UEFIVarStore{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v UEFIVarStore) String() string {
+	return qmp.Format(&v)
 }

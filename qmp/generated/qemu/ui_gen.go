@@ -14,7 +14,7 @@ type DisplayProtocol string
 // The values of DisplayProtocol.
 const (
 	DisplayProtocolVNC   DisplayProtocol = "vnc"
-	DisplayProtocolSpice DisplayProtocol = "spice"
+	DisplayProtocolSPICE DisplayProtocol = "spice"
 )
 
 // SetPasswordAction is an enum of ui.json. Since QEMU 7.0.
@@ -30,18 +30,18 @@ const (
 // SetPasswordOptions is a union of ui.json. [SetPassword] sends it. Since QEMU 7.0.
 type SetPasswordOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Protocol DisplayProtocol
+	Protocol DisplayProtocol `json:"protocol"`
 	// A secret: String hides it, JSON does not.
-	Password  string
-	Connected *SetPasswordAction
-	// The branch that Protocol selects: *SetPasswordOptionsVnc or *RawBranch; nil for a value that
+	Password  string             `json:"password"`
+	Connected *SetPasswordAction `json:"connected,omitzero"`
+	// The branch that Protocol selects: *SetPasswordOptionsVNC or *RawBranch; nil for a value that
 	// adds nothing.
 	Branch SetPasswordOptionsBranch
 }
 
 // SetPasswordOptionsBranch is the branch of [SetPasswordOptions] that Protocol selects:
 //
-//   - [*SetPasswordOptionsVnc]: vnc
+//   - [*SetPasswordOptionsVNC]: vnc
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for spice.
@@ -50,13 +50,13 @@ type SetPasswordOptionsBranch interface {
 	isSetPasswordOptionsBranch()
 }
 
-func (*SetPasswordOptionsVnc) isSetPasswordOptionsBranch() {}
+func (*SetPasswordOptionsVNC) isSetPasswordOptionsBranch() {}
 func (*RawBranch) isSetPasswordOptionsBranch()             {}
 
 func (v *SetPasswordOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Protocol)
 	switch b := v.Branch.(type) {
-	case *SetPasswordOptionsVnc:
+	case *SetPasswordOptionsVNC:
 		tag = e.Tag(tag, b == nil, "vnc")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -69,40 +69,85 @@ func (v *SetPasswordOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *SetPasswordOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "protocol":
+		v.Protocol = DisplayProtocol(d.Enum())
+		return 1
+	case "password":
+		v.Password = d.String()
+		return 2
+	case "connected":
+		v.Connected = new(SetPasswordAction(d.Enum()))
+		return 3
+	}
+	return 0
+}
+
+func (*SetPasswordOptions) Discriminator() string {
+	return "protocol"
+}
+
+func (v *SetPasswordOptions) UnmarshalBranch() any {
+	switch v.Protocol {
+	case DisplayProtocolVNC:
+		v.Branch = new(SetPasswordOptionsVNC)
+	case DisplayProtocolSPICE:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v SetPasswordOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *SetPasswordOptions) UnmarshalJSON(text []byte) error {
+	*v = SetPasswordOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v SetPasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SetPasswordOptionsVnc is a struct of ui.json. Since QEMU 7.0.
-type SetPasswordOptionsVnc struct {
-	Display *string
+// SetPasswordOptionsVNC is the struct SetPasswordOptionsVnc of ui.json. Since QEMU 7.0.
+type SetPasswordOptionsVNC struct {
+	Display *string `json:"display,omitzero"`
 }
 
-func (v *SetPasswordOptionsVnc) EncodeMembers(e *wire.Encoder) {
+func (v *SetPasswordOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	e.OptString("display", v.Display)
 }
 
-func (v SetPasswordOptionsVnc) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v SetPasswordOptionsVnc) String() string {
-	return qmp.Format(&v)
+func (v *SetPasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "display":
+		d.OptString(&v.Display)
+		return 1
+	}
+	return 0
 }
 
 // SetPassword executes set_password. See ui.json. Since QEMU 0.14.
 type SetPassword SetPasswordOptions
 
+func (r *SetPassword) EncodeMembers(e *wire.Encoder) {
+	(*SetPasswordOptions)(r).EncodeMembers(e)
+}
+
 func (r SetPassword) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*SetPasswordOptions)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *SetPassword) UnmarshalJSON(text []byte) error {
+	return (*SetPasswordOptions)(r).UnmarshalJSON(text)
 }
 
 func (r SetPassword) String() string {
-	return qmp.Format((*SetPasswordOptions)(&r))
+	return qmp.Format(&r)
 }
 
 func (r SetPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -112,16 +157,16 @@ func (r SetPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 // ExpirePasswordOptions is a union of ui.json. [ExpirePassword] sends it. Since QEMU 7.0.
 type ExpirePasswordOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Protocol DisplayProtocol
-	Time     string
-	// The branch that Protocol selects: *ExpirePasswordOptionsVnc or *RawBranch; nil for a value
+	Protocol DisplayProtocol `json:"protocol"`
+	Time     string          `json:"time"`
+	// The branch that Protocol selects: *ExpirePasswordOptionsVNC or *RawBranch; nil for a value
 	// that adds nothing.
 	Branch ExpirePasswordOptionsBranch
 }
 
 // ExpirePasswordOptionsBranch is the branch of [ExpirePasswordOptions] that Protocol selects:
 //
-//   - [*ExpirePasswordOptionsVnc]: vnc
+//   - [*ExpirePasswordOptionsVNC]: vnc
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for spice.
@@ -130,13 +175,13 @@ type ExpirePasswordOptionsBranch interface {
 	isExpirePasswordOptionsBranch()
 }
 
-func (*ExpirePasswordOptionsVnc) isExpirePasswordOptionsBranch() {}
+func (*ExpirePasswordOptionsVNC) isExpirePasswordOptionsBranch() {}
 func (*RawBranch) isExpirePasswordOptionsBranch()                {}
 
 func (v *ExpirePasswordOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Protocol)
 	switch b := v.Branch.(type) {
-	case *ExpirePasswordOptionsVnc:
+	case *ExpirePasswordOptionsVNC:
 		tag = e.Tag(tag, b == nil, "vnc")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -148,40 +193,82 @@ func (v *ExpirePasswordOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *ExpirePasswordOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "protocol":
+		v.Protocol = DisplayProtocol(d.Enum())
+		return 1
+	case "time":
+		v.Time = d.String()
+		return 2
+	}
+	return 0
+}
+
+func (*ExpirePasswordOptions) Discriminator() string {
+	return "protocol"
+}
+
+func (v *ExpirePasswordOptions) UnmarshalBranch() any {
+	switch v.Protocol {
+	case DisplayProtocolVNC:
+		v.Branch = new(ExpirePasswordOptionsVNC)
+	case DisplayProtocolSPICE:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v ExpirePasswordOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *ExpirePasswordOptions) UnmarshalJSON(text []byte) error {
+	*v = ExpirePasswordOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v ExpirePasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ExpirePasswordOptionsVnc is a struct of ui.json. Since QEMU 7.0.
-type ExpirePasswordOptionsVnc struct {
-	Display *string
+// ExpirePasswordOptionsVNC is the struct ExpirePasswordOptionsVnc of ui.json. Since QEMU 7.0.
+type ExpirePasswordOptionsVNC struct {
+	Display *string `json:"display,omitzero"`
 }
 
-func (v *ExpirePasswordOptionsVnc) EncodeMembers(e *wire.Encoder) {
+func (v *ExpirePasswordOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	e.OptString("display", v.Display)
 }
 
-func (v ExpirePasswordOptionsVnc) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ExpirePasswordOptionsVnc) String() string {
-	return qmp.Format(&v)
+func (v *ExpirePasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "display":
+		d.OptString(&v.Display)
+		return 1
+	}
+	return 0
 }
 
 // ExpirePassword executes expire_password. See ui.json. Since QEMU 0.14.
 type ExpirePassword ExpirePasswordOptions
 
+func (r *ExpirePassword) EncodeMembers(e *wire.Encoder) {
+	(*ExpirePasswordOptions)(r).EncodeMembers(e)
+}
+
 func (r ExpirePassword) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*ExpirePasswordOptions)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *ExpirePassword) UnmarshalJSON(text []byte) error {
+	return (*ExpirePasswordOptions)(r).UnmarshalJSON(text)
 }
 
 func (r ExpirePassword) String() string {
-	return qmp.Format((*ExpirePasswordOptions)(&r))
+	return qmp.Format(&r)
 }
 
 func (r ExpirePassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -193,7 +280,7 @@ type ImageFormat string
 
 // The values of ImageFormat.
 const (
-	ImageFormatPpm ImageFormat = "ppm"
+	ImageFormatPPM ImageFormat = "ppm"
 	ImageFormatPNG ImageFormat = "png"
 )
 
@@ -201,10 +288,10 @@ const (
 //
 // Only in a QEMU built with CONFIG_PIXMAN.
 type Screendump struct {
-	Filename string
-	Device   *string
-	Head     *int64
-	Format   *ImageFormat
+	Filename string       `json:"filename"`
+	Device   *string      `json:"device,omitzero"`
+	Head     *int64       `json:"head,omitzero"`
+	Format   *ImageFormat `json:"format,omitzero"`
 }
 
 func (r *Screendump) EncodeMembers(e *wire.Encoder) {
@@ -214,28 +301,20 @@ func (r *Screendump) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(r.Format))
 }
 
-func (r Screendump) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r Screendump) String() string {
-	return qmp.Format(&r)
-}
-
 func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "screendump", Args: &r}, opts)
 }
 
-// SpiceBasicInfo is a struct of ui.json. Since QEMU 2.1.
+// SPICEBasicInfo is the struct SpiceBasicInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceBasicInfo struct {
+type SPICEBasicInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
 	Family NetworkAddressFamily `json:"family"`
 }
 
-func (v *SpiceBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -250,17 +329,17 @@ func (v *SpiceBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceServerInfo is a struct of ui.json. Since QEMU 2.1.
+// SPICEServerInfo is the struct SpiceServerInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceServerInfo struct {
+type SPICEServerInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
 	Family NetworkAddressFamily `json:"family"`
 	Auth   *string              `json:"auth,omitzero"`
 }
 
-func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -272,16 +351,16 @@ func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Family = NetworkAddressFamily(d.Enum())
 		return 3
 	case "auth":
-		v.Auth = new(d.String())
+		d.OptString(&v.Auth)
 		return 4
 	}
 	return 0
 }
 
-// SpiceChannel is a struct of ui.json. Since QEMU 0.14.
+// SPICEChannel is the struct SpiceChannel of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceChannel struct {
+type SPICEChannel struct {
 	Host         string               `json:"host"`
 	Port         string               `json:"port"`
 	Family       NetworkAddressFamily `json:"family"`
@@ -291,7 +370,7 @@ type SpiceChannel struct {
 	TLS          bool                 `json:"tls"`
 }
 
-func (v *SpiceChannel) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -318,22 +397,22 @@ func (v *SpiceChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SpiceQueryMouseMode is an enum of ui.json. Since QEMU 1.1.
+// SPICEQueryMouseMode is the enum SpiceQueryMouseMode of ui.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceQueryMouseMode string
+type SPICEQueryMouseMode string
 
-// The values of SpiceQueryMouseMode.
+// The values of SPICEQueryMouseMode.
 const (
-	SpiceQueryMouseModeClient  SpiceQueryMouseMode = "client"
-	SpiceQueryMouseModeServer  SpiceQueryMouseMode = "server"
-	SpiceQueryMouseModeUnknown SpiceQueryMouseMode = "unknown"
+	SPICEQueryMouseModeClient  SPICEQueryMouseMode = "client"
+	SPICEQueryMouseModeServer  SPICEQueryMouseMode = "server"
+	SPICEQueryMouseModeUnknown SPICEQueryMouseMode = "unknown"
 )
 
-// SpiceInfo is a struct of ui.json. [QuerySpice] returns it. Since QEMU 0.14.
+// SPICEInfo is the struct SpiceInfo of ui.json. [QuerySPICE] returns it. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceInfo struct {
+type SPICEInfo struct {
 	Enabled         bool                `json:"enabled"`
 	Migrated        bool                `json:"migrated"`
 	Host            *string             `json:"host,omitzero"`
@@ -341,11 +420,11 @@ type SpiceInfo struct {
 	TLSPort         *int64              `json:"tls-port,omitzero"`
 	Auth            *string             `json:"auth,omitzero"`
 	CompiledVersion *string             `json:"compiled-version,omitzero"`
-	MouseMode       SpiceQueryMouseMode `json:"mouse-mode"`
-	Channels        []SpiceChannel      `json:"channels,omitzero"`
+	MouseMode       SPICEQueryMouseMode `json:"mouse-mode"`
+	Channels        []SPICEChannel      `json:"channels,omitzero"`
 }
 
-func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
@@ -354,27 +433,27 @@ func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Migrated = d.Bool()
 		return 2
 	case "host":
-		v.Host = new(d.String())
+		d.OptString(&v.Host)
 		return 3
 	case "port":
-		v.Port = new(d.Int64())
+		d.OptInt(&v.Port)
 		return 4
 	case "tls-port":
-		v.TLSPort = new(d.Int64())
+		d.OptInt(&v.TLSPort)
 		return 5
 	case "auth":
-		v.Auth = new(d.String())
+		d.OptString(&v.Auth)
 		return 6
 	case "compiled-version":
-		v.CompiledVersion = new(d.String())
+		d.OptString(&v.CompiledVersion)
 		return 7
 	case "mouse-mode":
-		v.MouseMode = SpiceQueryMouseMode(d.Enum())
+		v.MouseMode = SPICEQueryMouseMode(d.Enum())
 		return 8
 	case "channels":
-		v.Channels = make([]SpiceChannel, 0, d.Room())
+		v.Channels = make([]SPICEChannel, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Channels = append(v.Channels, SpiceChannel{})
+			v.Channels = append(v.Channels, SPICEChannel{})
 			d.Object(&v.Channels[len(v.Channels)-1])
 		}
 		return 9
@@ -382,28 +461,28 @@ func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySpice executes query-spice and returns [SpiceInfo]. See ui.json. Since QEMU 0.14.
+// QuerySPICE executes query-spice and returns [SPICEInfo]. See ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type QuerySpice struct{}
+type QuerySPICE struct{}
 
-func (r QuerySpice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SpiceInfo, error) {
-	var v SpiceInfo
+func (r QuerySPICE) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SPICEInfo, error) {
+	var v SPICEInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-spice", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// SpiceConnectedEvent is the event SPICE_CONNECTED of ui.json. Since QEMU 0.14.
+// SPICEConnectedEvent is the event SPICE_CONNECTED of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceConnectedEvent struct {
-	Server SpiceBasicInfo `json:"server"`
-	Client SpiceBasicInfo `json:"client"`
+type SPICEConnectedEvent struct {
+	Server SPICEBasicInfo `json:"server"`
+	Client SPICEBasicInfo `json:"client"`
 }
 
-func (v *SpiceConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
@@ -416,19 +495,19 @@ func (v *SpiceConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns SPICE_CONNECTED.
-func (*SpiceConnectedEvent) EventName() string {
-	return EventSpiceConnected
+func (*SPICEConnectedEvent) EventName() string {
+	return EventSPICEConnected
 }
 
-// SpiceInitializedEvent is the event SPICE_INITIALIZED of ui.json. Since QEMU 0.14.
+// SPICEInitializedEvent is the event SPICE_INITIALIZED of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceInitializedEvent struct {
-	Server SpiceServerInfo `json:"server"`
-	Client SpiceChannel    `json:"client"`
+type SPICEInitializedEvent struct {
+	Server SPICEServerInfo `json:"server"`
+	Client SPICEChannel    `json:"client"`
 }
 
-func (v *SpiceInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
@@ -441,19 +520,19 @@ func (v *SpiceInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // EventName returns SPICE_INITIALIZED.
-func (*SpiceInitializedEvent) EventName() string {
-	return EventSpiceInitialized
+func (*SPICEInitializedEvent) EventName() string {
+	return EventSPICEInitialized
 }
 
-// SpiceDisconnectedEvent is the event SPICE_DISCONNECTED of ui.json. Since QEMU 0.14.
+// SPICEDisconnectedEvent is the event SPICE_DISCONNECTED of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceDisconnectedEvent struct {
-	Server SpiceBasicInfo `json:"server"`
-	Client SpiceBasicInfo `json:"client"`
+type SPICEDisconnectedEvent struct {
+	Server SPICEBasicInfo `json:"server"`
+	Client SPICEBasicInfo `json:"client"`
 }
 
-func (v *SpiceDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "server":
 		d.Object(&v.Server)
@@ -466,35 +545,35 @@ func (v *SpiceDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 }
 
 // EventName returns SPICE_DISCONNECTED.
-func (*SpiceDisconnectedEvent) EventName() string {
-	return EventSpiceDisconnected
+func (*SPICEDisconnectedEvent) EventName() string {
+	return EventSPICEDisconnected
 }
 
-// SpiceMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED of ui.json. Since QEMU 1.3.
+// SPICEMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED of ui.json. Since QEMU 1.3.
 //
 // Only in a QEMU built with CONFIG_SPICE.
-type SpiceMigrateCompletedEvent struct{}
+type SPICEMigrateCompletedEvent struct{}
 
-func (v *SpiceMigrateCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *SPICEMigrateCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
 // EventName returns SPICE_MIGRATE_COMPLETED.
-func (*SpiceMigrateCompletedEvent) EventName() string {
-	return EventSpiceMigrateCompleted
+func (*SPICEMigrateCompletedEvent) EventName() string {
+	return EventSPICEMigrateCompleted
 }
 
-// VncBasicInfo is a struct of ui.json. Since QEMU 2.1.
+// VNCBasicInfo is the struct VncBasicInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncBasicInfo struct {
+type VNCBasicInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
 	Family    NetworkAddressFamily `json:"family"`
 	Websocket bool                 `json:"websocket"`
 }
 
-func (v *VncBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -512,10 +591,10 @@ func (v *VncBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncServerInfo is a struct of ui.json. Since QEMU 2.1.
+// VNCServerInfo is the struct VncServerInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncServerInfo struct {
+type VNCServerInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
 	Family    NetworkAddressFamily `json:"family"`
@@ -523,7 +602,7 @@ type VncServerInfo struct {
 	Auth      *string              `json:"auth,omitzero"`
 }
 
-func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -538,16 +617,16 @@ func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "auth":
-		v.Auth = new(d.String())
+		d.OptString(&v.Auth)
 		return 5
 	}
 	return 0
 }
 
-// VncClientInfo is a struct of ui.json. Since QEMU 0.14.
+// VNCClientInfo is the struct VncClientInfo of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncClientInfo struct {
+type VNCClientInfo struct {
 	Host         string               `json:"host"`
 	Service      string               `json:"service"`
 	Family       NetworkAddressFamily `json:"family"`
@@ -556,7 +635,16 @@ type VncClientInfo struct {
 	SASLUsername *string              `json:"sasl_username,omitzero"`
 }
 
-func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCClientInfo) MarshalMembers(e *wire.Encoder) {
+	e.Name("host").String(v.Host)
+	e.Name("service").String(v.Service)
+	e.Name("family").String(string(v.Family))
+	e.Name("websocket").Bool(v.Websocket)
+	e.OptString("x509_dname", v.X509Dname)
+	e.OptString("sasl_username", v.SASLUsername)
+}
+
+func (v *VNCClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -571,48 +659,48 @@ func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "x509_dname":
-		v.X509Dname = new(d.String())
+		d.OptString(&v.X509Dname)
 		return 5
 	case "sasl_username":
-		v.SASLUsername = new(d.String())
+		d.OptString(&v.SASLUsername)
 		return 6
 	}
 	return 0
 }
 
-// VncInfo is a struct of ui.json. [QueryVNC] returns it. Since QEMU 0.14.
+// VNCInfo is the struct VncInfo of ui.json. [QueryVNC] returns it. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncInfo struct {
+type VNCInfo struct {
 	Enabled bool                  `json:"enabled"`
 	Host    *string               `json:"host,omitzero"`
 	Family  *NetworkAddressFamily `json:"family,omitzero"`
 	Service *string               `json:"service,omitzero"`
 	Auth    *string               `json:"auth,omitzero"`
-	Clients []VncClientInfo       `json:"clients,omitzero"`
+	Clients []VNCClientInfo       `json:"clients,omitzero"`
 }
 
-func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "enabled":
 		v.Enabled = d.Bool()
 		return 1
 	case "host":
-		v.Host = new(d.String())
+		d.OptString(&v.Host)
 		return 2
 	case "family":
 		v.Family = new(NetworkAddressFamily(d.Enum()))
 		return 3
 	case "service":
-		v.Service = new(d.String())
+		d.OptString(&v.Service)
 		return 4
 	case "auth":
-		v.Auth = new(d.String())
+		d.OptString(&v.Auth)
 		return 5
 	case "clients":
-		v.Clients = make([]VncClientInfo, 0, d.Room())
+		v.Clients = make([]VNCClientInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Clients = append(v.Clients, VncClientInfo{})
+			v.Clients = append(v.Clients, VNCClientInfo{})
 			d.Object(&v.Clients[len(v.Clients)-1])
 		}
 		return 6
@@ -620,55 +708,64 @@ func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VncPrimaryAuth is an enum of ui.json. Since QEMU 2.3.
+// VNCPrimaryAuth is the enum VncPrimaryAuth of ui.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncPrimaryAuth string
+type VNCPrimaryAuth string
 
-// The values of VncPrimaryAuth.
+// The values of VNCPrimaryAuth.
 const (
-	VncPrimaryAuthNone     VncPrimaryAuth = "none"
-	VncPrimaryAuthVNC      VncPrimaryAuth = "vnc"
-	VncPrimaryAuthRa2      VncPrimaryAuth = "ra2"
-	VncPrimaryAuthRa2ne    VncPrimaryAuth = "ra2ne"
-	VncPrimaryAuthTight    VncPrimaryAuth = "tight"
-	VncPrimaryAuthUltra    VncPrimaryAuth = "ultra"
-	VncPrimaryAuthTLS      VncPrimaryAuth = "tls"
-	VncPrimaryAuthVencrypt VncPrimaryAuth = "vencrypt"
-	VncPrimaryAuthSASL     VncPrimaryAuth = "sasl"
+	VNCPrimaryAuthNone     VNCPrimaryAuth = "none"
+	VNCPrimaryAuthVNC      VNCPrimaryAuth = "vnc"
+	VNCPrimaryAuthRA2      VNCPrimaryAuth = "ra2"
+	VNCPrimaryAuthRA2ne    VNCPrimaryAuth = "ra2ne"
+	VNCPrimaryAuthTight    VNCPrimaryAuth = "tight"
+	VNCPrimaryAuthUltra    VNCPrimaryAuth = "ultra"
+	VNCPrimaryAuthTLS      VNCPrimaryAuth = "tls"
+	VNCPrimaryAuthVencrypt VNCPrimaryAuth = "vencrypt"
+	VNCPrimaryAuthSASL     VNCPrimaryAuth = "sasl"
 )
 
-// VncVencryptSubAuth is an enum of ui.json. Since QEMU 2.3.
+// VNCVencryptSubAuth is the enum VncVencryptSubAuth of ui.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncVencryptSubAuth string
+type VNCVencryptSubAuth string
 
-// The values of VncVencryptSubAuth.
+// The values of VNCVencryptSubAuth.
 const (
-	VncVencryptSubAuthPlain     VncVencryptSubAuth = "plain"
-	VncVencryptSubAuthTLSNone   VncVencryptSubAuth = "tls-none"
-	VncVencryptSubAuthX509None  VncVencryptSubAuth = "x509-none"
-	VncVencryptSubAuthTLSVNC    VncVencryptSubAuth = "tls-vnc"
-	VncVencryptSubAuthX509VNC   VncVencryptSubAuth = "x509-vnc"
-	VncVencryptSubAuthTLSPlain  VncVencryptSubAuth = "tls-plain"
-	VncVencryptSubAuthX509Plain VncVencryptSubAuth = "x509-plain"
-	VncVencryptSubAuthTLSSASL   VncVencryptSubAuth = "tls-sasl"
-	VncVencryptSubAuthX509SASL  VncVencryptSubAuth = "x509-sasl"
+	VNCVencryptSubAuthPlain     VNCVencryptSubAuth = "plain"
+	VNCVencryptSubAuthTLSNone   VNCVencryptSubAuth = "tls-none"
+	VNCVencryptSubAuthX509None  VNCVencryptSubAuth = "x509-none"
+	VNCVencryptSubAuthTLSVNC    VNCVencryptSubAuth = "tls-vnc"
+	VNCVencryptSubAuthX509VNC   VNCVencryptSubAuth = "x509-vnc"
+	VNCVencryptSubAuthTLSPlain  VNCVencryptSubAuth = "tls-plain"
+	VNCVencryptSubAuthX509Plain VNCVencryptSubAuth = "x509-plain"
+	VNCVencryptSubAuthTLSSASL   VNCVencryptSubAuth = "tls-sasl"
+	VNCVencryptSubAuthX509SASL  VNCVencryptSubAuth = "x509-sasl"
 )
 
-// VncServerInfo2 is a struct of ui.json. Since QEMU 2.9.
+// VNCServerInfo2 is the struct VncServerInfo2 of ui.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncServerInfo2 struct {
+type VNCServerInfo2 struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
 	Family    NetworkAddressFamily `json:"family"`
 	Websocket bool                 `json:"websocket"`
-	Auth      VncPrimaryAuth       `json:"auth"`
-	Vencrypt  *VncVencryptSubAuth  `json:"vencrypt,omitzero"`
+	Auth      VNCPrimaryAuth       `json:"auth"`
+	Vencrypt  *VNCVencryptSubAuth  `json:"vencrypt,omitzero"`
 }
 
-func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCServerInfo2) MarshalMembers(e *wire.Encoder) {
+	e.Name("host").String(v.Host)
+	e.Name("service").String(v.Service)
+	e.Name("family").String(string(v.Family))
+	e.Name("websocket").Bool(v.Websocket)
+	e.Name("auth").String(string(v.Auth))
+	e.OptString("vencrypt", (*string)(v.Vencrypt))
+}
+
+func (v *VNCServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "host":
 		v.Host = d.String()
@@ -683,84 +780,114 @@ func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "auth":
-		v.Auth = VncPrimaryAuth(d.Enum())
+		v.Auth = VNCPrimaryAuth(d.Enum())
 		return 5
 	case "vencrypt":
-		v.Vencrypt = new(VncVencryptSubAuth(d.Enum()))
+		v.Vencrypt = new(VNCVencryptSubAuth(d.Enum()))
 		return 6
 	}
 	return 0
 }
 
-// VncInfo2 is a struct of ui.json. [QueryVNCServers] returns it. Since QEMU 2.3.
+// VNCInfo2 is the struct VncInfo2 of ui.json. [QueryVNCServers] returns it. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
-type VncInfo2 struct {
+type VNCInfo2 struct {
 	ID       string              `json:"id"`
-	Server   []VncServerInfo2    `json:"server"`
-	Clients  []VncClientInfo     `json:"clients"`
-	Auth     VncPrimaryAuth      `json:"auth"`
-	Vencrypt *VncVencryptSubAuth `json:"vencrypt,omitzero"`
+	Server   []VNCServerInfo2    `json:"server"`
+	Clients  []VNCClientInfo     `json:"clients"`
+	Auth     VNCPrimaryAuth      `json:"auth"`
+	Vencrypt *VNCVencryptSubAuth `json:"vencrypt,omitzero"`
 	Display  *string             `json:"display,omitzero"`
 }
 
-func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
+func (v *VNCInfo2) MarshalMembers(e *wire.Encoder) {
+	e.Name("id").String(v.ID)
+	e.Name("server").BeginArray()
+	for i := range v.Server {
+		e.Elem().Marshal(&v.Server[i])
+	}
+	e.EndArray()
+	e.Name("clients").BeginArray()
+	for i := range v.Clients {
+		e.Elem().Marshal(&v.Clients[i])
+	}
+	e.EndArray()
+	e.Name("auth").String(string(v.Auth))
+	e.OptString("vencrypt", (*string)(v.Vencrypt))
+	e.OptString("display", v.Display)
+}
+
+func (v *VNCInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
 		v.ID = d.String()
 		return 1
 	case "server":
-		v.Server = make([]VncServerInfo2, 0, d.Room())
+		v.Server = make([]VNCServerInfo2, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Server = append(v.Server, VncServerInfo2{})
+			v.Server = append(v.Server, VNCServerInfo2{})
 			d.Object(&v.Server[len(v.Server)-1])
 		}
 		return 2
 	case "clients":
-		v.Clients = make([]VncClientInfo, 0, d.Room())
+		v.Clients = make([]VNCClientInfo, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v.Clients = append(v.Clients, VncClientInfo{})
+			v.Clients = append(v.Clients, VNCClientInfo{})
 			d.Object(&v.Clients[len(v.Clients)-1])
 		}
 		return 3
 	case "auth":
-		v.Auth = VncPrimaryAuth(d.Enum())
+		v.Auth = VNCPrimaryAuth(d.Enum())
 		return 4
 	case "vencrypt":
-		v.Vencrypt = new(VncVencryptSubAuth(d.Enum()))
+		v.Vencrypt = new(VNCVencryptSubAuth(d.Enum()))
 		return 5
 	case "display":
-		v.Display = new(d.String())
+		d.OptString(&v.Display)
 		return 6
 	}
 	return 0
 }
 
-// QueryVNC executes query-vnc and returns [VncInfo]. See ui.json. Since QEMU 0.14.
+func (v VNCInfo2) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *VNCInfo2) UnmarshalJSON(text []byte) error {
+	*v = VNCInfo2{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VNCInfo2) String() string {
+	return qmp.Format(&v)
+}
+
+// QueryVNC executes query-vnc and returns [VNCInfo]. See ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNC struct{}
 
-func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VncInfo, error) {
-	var v VncInfo
+func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VNCInfo, error) {
+	var v VNCInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vnc", Result: func(d *wire.Decoder) {
 		d.Object(&v)
 	}}, opts)
 	return v, err
 }
 
-// QueryVNCServers executes query-vnc-servers and returns a list of [VncInfo2]. See ui.json.
+// QueryVNCServers executes query-vnc-servers and returns a list of [VNCInfo2]. See ui.json.
 // Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNCServers struct{}
 
-func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VncInfo2, error) {
-	var v []VncInfo2
+func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VNCInfo2, error) {
+	var v []VNCInfo2
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vnc-servers", Result: func(d *wire.Decoder) {
-		v = make([]VncInfo2, 0, d.Room())
+		v = make([]VNCInfo2, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
-			v = append(v, VncInfo2{})
+			v = append(v, VNCInfo2{})
 			d.Object(&v[len(v)-1])
 		}
 	}}, opts)
@@ -772,15 +899,11 @@ func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 // Only in a QEMU built with CONFIG_VNC.
 type ChangeVNCPassword struct {
 	// A secret: String hides it, JSON does not.
-	Password string
+	Password string `json:"password"`
 }
 
 func (r *ChangeVNCPassword) EncodeMembers(e *wire.Encoder) {
 	e.Name("password").Secret(r.Password)
-}
-
-func (r ChangeVNCPassword) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
 }
 
 func (r ChangeVNCPassword) String() string {
@@ -795,8 +918,8 @@ func (r ChangeVNCPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCConnectedEvent struct {
-	Server VncServerInfo `json:"server"`
-	Client VncBasicInfo  `json:"client"`
+	Server VNCServerInfo `json:"server"`
+	Client VNCBasicInfo  `json:"client"`
 }
 
 func (v *VNCConnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -820,8 +943,8 @@ func (*VNCConnectedEvent) EventName() string {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInitializedEvent struct {
-	Server VncServerInfo `json:"server"`
-	Client VncClientInfo `json:"client"`
+	Server VNCServerInfo `json:"server"`
+	Client VNCClientInfo `json:"client"`
 }
 
 func (v *VNCInitializedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -845,8 +968,8 @@ func (*VNCInitializedEvent) EventName() string {
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCDisconnectedEvent struct {
-	Server VncServerInfo `json:"server"`
-	Client VncClientInfo `json:"client"`
+	Server VNCServerInfo `json:"server"`
+	Client VNCClientInfo `json:"client"`
 }
 
 func (v *VNCDisconnectedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -987,23 +1110,23 @@ const (
 	QKeyCodeF10              QKeyCode = "f10"
 	QKeyCodeNumLock          QKeyCode = "num_lock"
 	QKeyCodeScrollLock       QKeyCode = "scroll_lock"
-	QKeyCodeKpDivide         QKeyCode = "kp_divide"
-	QKeyCodeKpMultiply       QKeyCode = "kp_multiply"
-	QKeyCodeKpSubtract       QKeyCode = "kp_subtract"
-	QKeyCodeKpAdd            QKeyCode = "kp_add"
-	QKeyCodeKpEnter          QKeyCode = "kp_enter"
-	QKeyCodeKpDecimal        QKeyCode = "kp_decimal"
+	QKeyCodeKPDivide         QKeyCode = "kp_divide"
+	QKeyCodeKPMultiply       QKeyCode = "kp_multiply"
+	QKeyCodeKPSubtract       QKeyCode = "kp_subtract"
+	QKeyCodeKPAdd            QKeyCode = "kp_add"
+	QKeyCodeKPEnter          QKeyCode = "kp_enter"
+	QKeyCodeKPDecimal        QKeyCode = "kp_decimal"
 	QKeyCodeSysrq            QKeyCode = "sysrq"
-	QKeyCodeKp0              QKeyCode = "kp_0"
-	QKeyCodeKp1              QKeyCode = "kp_1"
-	QKeyCodeKp2              QKeyCode = "kp_2"
-	QKeyCodeKp3              QKeyCode = "kp_3"
-	QKeyCodeKp4              QKeyCode = "kp_4"
-	QKeyCodeKp5              QKeyCode = "kp_5"
-	QKeyCodeKp6              QKeyCode = "kp_6"
-	QKeyCodeKp7              QKeyCode = "kp_7"
-	QKeyCodeKp8              QKeyCode = "kp_8"
-	QKeyCodeKp9              QKeyCode = "kp_9"
+	QKeyCodeKP0              QKeyCode = "kp_0"
+	QKeyCodeKP1              QKeyCode = "kp_1"
+	QKeyCodeKP2              QKeyCode = "kp_2"
+	QKeyCodeKP3              QKeyCode = "kp_3"
+	QKeyCodeKP4              QKeyCode = "kp_4"
+	QKeyCodeKP5              QKeyCode = "kp_5"
+	QKeyCodeKP6              QKeyCode = "kp_6"
+	QKeyCodeKP7              QKeyCode = "kp_7"
+	QKeyCodeKP8              QKeyCode = "kp_8"
+	QKeyCodeKP9              QKeyCode = "kp_9"
 	QKeyCodeLess             QKeyCode = "less"
 	QKeyCodeF11              QKeyCode = "f11"
 	QKeyCodeF12              QKeyCode = "f12"
@@ -1028,20 +1151,20 @@ const (
 	QKeyCodePaste            QKeyCode = "paste"
 	QKeyCodeFind             QKeyCode = "find"
 	QKeyCodeCut              QKeyCode = "cut"
-	QKeyCodeLf               QKeyCode = "lf"
+	QKeyCodeLF               QKeyCode = "lf"
 	QKeyCodeHelp             QKeyCode = "help"
 	QKeyCodeMetaL            QKeyCode = "meta_l"
 	QKeyCodeMetaR            QKeyCode = "meta_r"
 	QKeyCodeCompose          QKeyCode = "compose"
 	QKeyCodePause            QKeyCode = "pause"
-	QKeyCodeRo               QKeyCode = "ro"
+	QKeyCodeRO               QKeyCode = "ro"
 	QKeyCodeHiragana         QKeyCode = "hiragana"
 	QKeyCodeHenkan           QKeyCode = "henkan"
 	QKeyCodeYen              QKeyCode = "yen"
 	QKeyCodeMuhenkan         QKeyCode = "muhenkan"
 	QKeyCodeKatakanahiragana QKeyCode = "katakanahiragana"
-	QKeyCodeKpComma          QKeyCode = "kp_comma"
-	QKeyCodeKpEquals         QKeyCode = "kp_equals"
+	QKeyCodeKPComma          QKeyCode = "kp_comma"
+	QKeyCodeKPEquals         QKeyCode = "kp_equals"
 	QKeyCodePower            QKeyCode = "power"
 	QKeyCodeSleep            QKeyCode = "sleep"
 	QKeyCodeWake             QKeyCode = "wake"
@@ -1056,11 +1179,11 @@ const (
 	QKeyCodeMail             QKeyCode = "mail"
 	QKeyCodeCalculator       QKeyCode = "calculator"
 	QKeyCodeComputer         QKeyCode = "computer"
-	QKeyCodeAcHome           QKeyCode = "ac_home"
-	QKeyCodeAcBack           QKeyCode = "ac_back"
-	QKeyCodeAcForward        QKeyCode = "ac_forward"
-	QKeyCodeAcRefresh        QKeyCode = "ac_refresh"
-	QKeyCodeAcBookmarks      QKeyCode = "ac_bookmarks"
+	QKeyCodeACHome           QKeyCode = "ac_home"
+	QKeyCodeACBack           QKeyCode = "ac_back"
+	QKeyCodeACForward        QKeyCode = "ac_forward"
+	QKeyCodeACRefresh        QKeyCode = "ac_refresh"
+	QKeyCodeACBookmarks      QKeyCode = "ac_bookmarks"
 	QKeyCodeLang1            QKeyCode = "lang1"
 	QKeyCodeLang2            QKeyCode = "lang2"
 	QKeyCodeF13              QKeyCode = "f13"
@@ -1086,80 +1209,97 @@ const (
 	KeyValueKindQcode  KeyValueKind = "qcode"
 )
 
-// IntWrapper is a struct of ui.json. Since QEMU 1.3.
-type IntWrapper struct {
-	Data int64
-}
-
-func (v *IntWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Int(v.Data)
-}
-
-func (v IntWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v IntWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// QKeyCodeWrapper is a struct of ui.json. Since QEMU 1.3.
-type QKeyCodeWrapper struct {
-	Data QKeyCode
-}
-
-func (v *QKeyCodeWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").String(string(v.Data))
-}
-
-func (v QKeyCodeWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QKeyCodeWrapper) String() string {
-	return qmp.Format(&v)
-}
-
 // KeyValue is a union of ui.json. Since QEMU 1.3.
 type KeyValue struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Type KeyValueKind
-	// The branch that Type selects: *IntWrapper, *QKeyCodeWrapper or *RawBranch.
+	Type KeyValueKind `json:"type"`
+	// The branch that Type selects: *KeyValueNumber, *QKeyCode or *RawBranch.
 	Branch KeyValueBranch
 }
 
 // KeyValueBranch is the branch of [KeyValue] that Type selects:
 //
-//   - [*IntWrapper]: number
-//   - [*QKeyCodeWrapper]: qcode
+//   - [*KeyValueNumber]: number
+//   - [*QKeyCode]: qcode
 //   - [*RawBranch]: any other value, or none
 type KeyValueBranch interface {
-	wire.MemberEncoder
 	isKeyValueBranch()
 }
 
-func (*IntWrapper) isKeyValueBranch()      {}
-func (*QKeyCodeWrapper) isKeyValueBranch() {}
-func (*RawBranch) isKeyValueBranch()       {}
+// KeyValueNumber is the branch of [KeyValue] for number.
+type KeyValueNumber int64
+
+func (*KeyValueNumber) isKeyValueBranch() {}
+func (*QKeyCode) isKeyValueBranch()       {}
+func (*RawBranch) isKeyValueBranch()      {}
 
 func (v *KeyValue) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *IntWrapper:
+	case *KeyValueNumber:
 		tag = e.Tag(tag, b == nil, "number")
-	case *QKeyCodeWrapper:
+	case *QKeyCode:
 		tag = e.Tag(tag, b == nil, "qcode")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
 	}
+	switch b := v.Branch.(type) {
+	case *RawBranch:
+		e.MarshalBranch(v.Branch)
+	case *KeyValueNumber:
+		e.Name("data").Int(int64(*b))
+	case *QKeyCode:
+		e.Name("data").String(string(*b))
+	}
+}
+
+func (v *KeyValue) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = KeyValueKind(d.Enum())
+		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *KeyValueNumber:
+			*b = KeyValueNumber(d.Int64())
+			return 2
+		case *QKeyCode:
+			*b = QKeyCode(d.Enum())
+			return 2
+		}
+	}
+	return 0
+}
+
+func (*KeyValue) Discriminator() string {
+	return "type"
+}
+
+func (v *KeyValue) UnmarshalBranch() any {
+	switch v.Type {
+	case KeyValueKindNumber:
+		v.Branch = new(KeyValueNumber)
+		return nil
+	case KeyValueKindQcode:
+		v.Branch = new(QKeyCode)
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
 }
 
 func (v KeyValue) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *KeyValue) UnmarshalJSON(text []byte) error {
+	*v = KeyValue{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v KeyValue) String() string {
@@ -1168,8 +1308,8 @@ func (v KeyValue) String() string {
 
 // SendKey executes send-key. See ui.json. Since QEMU 1.3.
 type SendKey struct {
-	Keys     []KeyValue
-	HoldTime *int64
+	Keys     []KeyValue `json:"keys"`
+	HoldTime *int64     `json:"hold-time,omitzero"`
 }
 
 func (r *SendKey) EncodeMembers(e *wire.Encoder) {
@@ -1181,8 +1321,29 @@ func (r *SendKey) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("hold-time", r.HoldTime)
 }
 
+func (r *SendKey) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "keys":
+		r.Keys = make([]KeyValue, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Keys = append(r.Keys, KeyValue{})
+			d.Unmarshal(&r.Keys[len(r.Keys)-1])
+		}
+		return 1
+	case "hold-time":
+		d.OptInt(&r.HoldTime)
+		return 2
+	}
+	return 0
+}
+
 func (r SendKey) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *SendKey) UnmarshalJSON(text []byte) error {
+	*r = SendKey{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r SendKey) String() string {
@@ -1233,8 +1394,8 @@ const (
 
 // InputKeyEvent is a struct of ui.json. Since QEMU 2.0.
 type InputKeyEvent struct {
-	Key  KeyValue
-	Down bool
+	Key  KeyValue `json:"key"`
+	Down bool     `json:"down"`
 }
 
 func (v *InputKeyEvent) EncodeMembers(e *wire.Encoder) {
@@ -1242,18 +1403,22 @@ func (v *InputKeyEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("down").Bool(v.Down)
 }
 
-func (v InputKeyEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputKeyEvent) String() string {
-	return qmp.Format(&v)
+func (v *InputKeyEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key":
+		d.Unmarshal(&v.Key)
+		return 1
+	case "down":
+		v.Down = d.Bool()
+		return 2
+	}
+	return 0
 }
 
 // InputBtnEvent is a struct of ui.json. Since QEMU 2.0.
 type InputBtnEvent struct {
-	Button InputButton
-	Down   bool
+	Button InputButton `json:"button"`
+	Down   bool        `json:"down"`
 }
 
 func (v *InputBtnEvent) EncodeMembers(e *wire.Encoder) {
@@ -1261,18 +1426,22 @@ func (v *InputBtnEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("down").Bool(v.Down)
 }
 
-func (v InputBtnEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputBtnEvent) String() string {
-	return qmp.Format(&v)
+func (v *InputBtnEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "button":
+		v.Button = InputButton(d.Enum())
+		return 1
+	case "down":
+		v.Down = d.Bool()
+		return 2
+	}
+	return 0
 }
 
 // InputMoveEvent is a struct of ui.json. Since QEMU 2.0.
 type InputMoveEvent struct {
-	Axis  InputAxis
-	Value int64
+	Axis  InputAxis `json:"axis"`
+	Value int64     `json:"value"`
 }
 
 func (v *InputMoveEvent) EncodeMembers(e *wire.Encoder) {
@@ -1280,21 +1449,25 @@ func (v *InputMoveEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Int(v.Value)
 }
 
-func (v InputMoveEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputMoveEvent) String() string {
-	return qmp.Format(&v)
+func (v *InputMoveEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "axis":
+		v.Axis = InputAxis(d.Enum())
+		return 1
+	case "value":
+		v.Value = d.Int64()
+		return 2
+	}
+	return 0
 }
 
 // InputMultiTouchEvent is a struct of ui.json. Since QEMU 8.1.
 type InputMultiTouchEvent struct {
-	Type       InputMultiTouchType
-	Slot       int64
-	TrackingID int64
-	Axis       InputAxis
-	Value      int64
+	Type       InputMultiTouchType `json:"type"`
+	Slot       int64               `json:"slot"`
+	TrackingID int64               `json:"tracking-id"`
+	Axis       InputAxis           `json:"axis"`
+	Value      int64               `json:"value"`
 }
 
 func (v *InputMultiTouchEvent) EncodeMembers(e *wire.Encoder) {
@@ -1305,12 +1478,25 @@ func (v *InputMultiTouchEvent) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Int(v.Value)
 }
 
-func (v InputMultiTouchEvent) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputMultiTouchEvent) String() string {
-	return qmp.Format(&v)
+func (v *InputMultiTouchEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = InputMultiTouchType(d.Enum())
+		return 1
+	case "slot":
+		v.Slot = d.Int64()
+		return 2
+	case "tracking-id":
+		v.TrackingID = d.Int64()
+		return 3
+	case "axis":
+		v.Axis = InputAxis(d.Enum())
+		return 4
+	case "value":
+		v.Value = d.Int64()
+		return 5
+	}
+	return 0
 }
 
 // InputEventKind is an enum of ui.json. Since QEMU 2.0.
@@ -1322,126 +1508,117 @@ const (
 	InputEventKindBtn InputEventKind = "btn"
 	InputEventKindRel InputEventKind = "rel"
 	InputEventKindAbs InputEventKind = "abs"
-	InputEventKindMtt InputEventKind = "mtt"
+	InputEventKindMTT InputEventKind = "mtt"
 )
-
-// InputKeyEventWrapper is a struct of ui.json. Since QEMU 2.0.
-type InputKeyEventWrapper struct {
-	Data InputKeyEvent
-}
-
-func (v *InputKeyEventWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v InputKeyEventWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputKeyEventWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// InputBtnEventWrapper is a struct of ui.json. Since QEMU 2.0.
-type InputBtnEventWrapper struct {
-	Data InputBtnEvent
-}
-
-func (v *InputBtnEventWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v InputBtnEventWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputBtnEventWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// InputMoveEventWrapper is a struct of ui.json. Since QEMU 2.0.
-type InputMoveEventWrapper struct {
-	Data InputMoveEvent
-}
-
-func (v *InputMoveEventWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v InputMoveEventWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputMoveEventWrapper) String() string {
-	return qmp.Format(&v)
-}
-
-// InputMultiTouchEventWrapper is a struct of ui.json. Since QEMU 8.1.
-type InputMultiTouchEventWrapper struct {
-	Data InputMultiTouchEvent
-}
-
-func (v *InputMultiTouchEventWrapper) EncodeMembers(e *wire.Encoder) {
-	e.Name("data").Object(&v.Data)
-}
-
-func (v InputMultiTouchEventWrapper) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputMultiTouchEventWrapper) String() string {
-	return qmp.Format(&v)
-}
 
 // InputEvent is a union of ui.json. Since QEMU 2.0.
 type InputEvent struct {
-	// Selects Branch. It may be empty unless Branch is *InputMoveEventWrapper or *RawBranch.
-	Type InputEventKind
-	// The branch that Type selects: *InputKeyEventWrapper, *InputBtnEventWrapper,
-	// *InputMoveEventWrapper, *InputMultiTouchEventWrapper or *RawBranch.
+	// Selects Branch. It may be empty unless Branch is *InputMoveEvent or *RawBranch.
+	Type InputEventKind `json:"type"`
+	// The branch that Type selects: *InputKeyEvent, *InputBtnEvent, *InputMoveEvent,
+	// *InputMultiTouchEvent or *RawBranch.
 	Branch InputEventBranch
 }
 
 // InputEventBranch is the branch of [InputEvent] that Type selects:
 //
-//   - [*InputKeyEventWrapper]: key
-//   - [*InputBtnEventWrapper]: btn
-//   - [*InputMoveEventWrapper]: rel, abs
-//   - [*InputMultiTouchEventWrapper]: mtt
+//   - [*InputKeyEvent]: key
+//   - [*InputBtnEvent]: btn
+//   - [*InputMoveEvent]: rel, abs
+//   - [*InputMultiTouchEvent]: mtt
 //   - [*RawBranch]: any other value, or none
 type InputEventBranch interface {
 	wire.MemberEncoder
 	isInputEventBranch()
 }
 
-func (*InputKeyEventWrapper) isInputEventBranch()        {}
-func (*InputBtnEventWrapper) isInputEventBranch()        {}
-func (*InputMoveEventWrapper) isInputEventBranch()       {}
-func (*InputMultiTouchEventWrapper) isInputEventBranch() {}
-func (*RawBranch) isInputEventBranch()                   {}
+func (*InputKeyEvent) isInputEventBranch()        {}
+func (*InputBtnEvent) isInputEventBranch()        {}
+func (*InputMoveEvent) isInputEventBranch()       {}
+func (*InputMultiTouchEvent) isInputEventBranch() {}
+func (*RawBranch) isInputEventBranch()            {}
 
 func (v *InputEvent) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Type)
 	switch b := v.Branch.(type) {
-	case *InputKeyEventWrapper:
+	case *InputKeyEvent:
 		tag = e.Tag(tag, b == nil, "key")
-	case *InputBtnEventWrapper:
+	case *InputBtnEvent:
 		tag = e.Tag(tag, b == nil, "btn")
-	case *InputMoveEventWrapper:
+	case *InputMoveEvent:
 		tag = e.Tag(tag, b == nil, "rel", "abs")
-	case *InputMultiTouchEventWrapper:
+	case *InputMultiTouchEvent:
 		tag = e.Tag(tag, b == nil, "mtt")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
-	if v.Branch != nil && e.OK() {
-		v.Branch.EncodeMembers(e)
+	if !e.OK() {
+		return
 	}
+	switch b := v.Branch.(type) {
+	case *RawBranch:
+		v.Branch.EncodeMembers(e)
+	case *InputKeyEvent, *InputBtnEvent, *InputMoveEvent, *InputMultiTouchEvent:
+		e.Name("data").Object(b)
+	}
+}
+
+func (v *InputEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = InputEventKind(d.Enum())
+		return 1
+	case "data":
+		switch b := v.Branch.(type) {
+		case *InputKeyEvent:
+			d.Unmarshal(b)
+			return 2
+		case *InputBtnEvent:
+			d.Unmarshal(b)
+			return 2
+		case *InputMoveEvent:
+			d.Unmarshal(b)
+			return 2
+		case *InputMultiTouchEvent:
+			d.Unmarshal(b)
+			return 2
+		}
+	}
+	return 0
+}
+
+func (*InputEvent) Discriminator() string {
+	return "type"
+}
+
+func (v *InputEvent) UnmarshalBranch() any {
+	switch v.Type {
+	case InputEventKindKey:
+		v.Branch = new(InputKeyEvent)
+		return nil
+	case InputEventKindBtn:
+		v.Branch = new(InputBtnEvent)
+		return nil
+	case InputEventKindRel, InputEventKindAbs:
+		v.Branch = new(InputMoveEvent)
+		return nil
+	case InputEventKindMTT:
+		v.Branch = new(InputMultiTouchEvent)
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
 }
 
 func (v InputEvent) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *InputEvent) UnmarshalJSON(text []byte) error {
+	*v = InputEvent{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v InputEvent) String() string {
@@ -1450,9 +1627,9 @@ func (v InputEvent) String() string {
 
 // InputSendEvent executes input-send-event. See ui.json. Since QEMU 2.6.
 type InputSendEvent struct {
-	Device *string
-	Head   *int64
-	Events []InputEvent
+	Device *string      `json:"device,omitzero"`
+	Head   *int64       `json:"head,omitzero"`
+	Events []InputEvent `json:"events"`
 }
 
 func (r *InputSendEvent) EncodeMembers(e *wire.Encoder) {
@@ -1465,8 +1642,32 @@ func (r *InputSendEvent) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *InputSendEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "device":
+		d.OptString(&r.Device)
+		return 1
+	case "head":
+		d.OptInt(&r.Head)
+		return 2
+	case "events":
+		r.Events = make([]InputEvent, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Events = append(r.Events, InputEvent{})
+			d.Unmarshal(&r.Events[len(r.Events)-1])
+		}
+		return 3
+	}
+	return 0
+}
+
 func (r InputSendEvent) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *InputSendEvent) UnmarshalJSON(text []byte) error {
+	*r = InputSendEvent{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r InputSendEvent) String() string {
@@ -1489,31 +1690,56 @@ type DisplayGTK struct {
 	Clipboard *bool `json:"clipboard,omitzero"`
 }
 
+func (v *DisplayGTK) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("grab-on-hover", v.GrabOnHover)
+	e.OptBool("zoom-to-fit", v.ZoomToFit)
+	e.OptBool("show-tabs", v.ShowTabs)
+	e.OptBool("show-menubar", v.ShowMenubar)
+	e.OptBool("keep-aspect-ratio", v.KeepAspectRatio)
+	if v.Scale != nil {
+		e.Name("scale").Float(*v.Scale)
+	}
+	e.OptBool("clipboard", v.Clipboard)
+}
+
 func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-on-hover":
-		v.GrabOnHover = new(d.Bool())
+		d.OptBool(&v.GrabOnHover)
 		return 1
 	case "zoom-to-fit":
-		v.ZoomToFit = new(d.Bool())
+		d.OptBool(&v.ZoomToFit)
 		return 2
 	case "show-tabs":
-		v.ShowTabs = new(d.Bool())
+		d.OptBool(&v.ShowTabs)
 		return 3
 	case "show-menubar":
-		v.ShowMenubar = new(d.Bool())
+		d.OptBool(&v.ShowMenubar)
 		return 4
 	case "keep-aspect-ratio":
-		v.KeepAspectRatio = new(d.Bool())
+		d.OptBool(&v.KeepAspectRatio)
 		return 5
 	case "scale":
 		v.Scale = new(d.Float64())
 		return 6
 	case "clipboard":
-		v.Clipboard = new(d.Bool())
+		d.OptBool(&v.Clipboard)
 		return 7
 	}
 	return 0
+}
+
+func (v DisplayGTK) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *DisplayGTK) UnmarshalJSON(text []byte) error {
+	*v = DisplayGTK{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DisplayGTK) String() string {
+	return qmp.Format(&v)
 }
 
 // DisplayEGLHeadless is a struct of ui.json. Since QEMU 3.1.
@@ -1521,10 +1747,14 @@ type DisplayEGLHeadless struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 }
 
+func (v *DisplayEGLHeadless) MarshalMembers(e *wire.Encoder) {
+	e.OptString("rendernode", v.Rendernode)
+}
+
 func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		v.Rendernode = new(d.String())
+		d.OptString(&v.Rendernode)
 		return 1
 	}
 	return 0
@@ -1534,23 +1764,30 @@ func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 type DisplayDBus struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 	Addr       *string `json:"addr,omitzero"`
-	P2p        *bool   `json:"p2p,omitzero"`
+	P2P        *bool   `json:"p2p,omitzero"`
 	Audiodev   *string `json:"audiodev,omitzero"`
+}
+
+func (v *DisplayDBus) MarshalMembers(e *wire.Encoder) {
+	e.OptString("rendernode", v.Rendernode)
+	e.OptString("addr", v.Addr)
+	e.OptBool("p2p", v.P2P)
+	e.OptString("audiodev", v.Audiodev)
 }
 
 func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		v.Rendernode = new(d.String())
+		d.OptString(&v.Rendernode)
 		return 1
 	case "addr":
-		v.Addr = new(d.String())
+		d.OptString(&v.Addr)
 		return 2
 	case "p2p":
-		v.P2p = new(d.Bool())
+		d.OptBool(&v.P2P)
 		return 3
 	case "audiodev":
-		v.Audiodev = new(d.String())
+		d.OptString(&v.Audiodev)
 		return 4
 	}
 	return 0
@@ -1564,7 +1801,7 @@ const (
 	DisplayGLModeOff  DisplayGLMode = "off"
 	DisplayGLModeOn   DisplayGLMode = "on"
 	DisplayGLModeCore DisplayGLMode = "core"
-	DisplayGLModeEs   DisplayGLMode = "es"
+	DisplayGLModeES   DisplayGLMode = "es"
 )
 
 // DisplayCurses is a struct of ui.json. Since QEMU 4.0.
@@ -1572,10 +1809,14 @@ type DisplayCurses struct {
 	Charset *string `json:"charset,omitzero"`
 }
 
+func (v *DisplayCurses) MarshalMembers(e *wire.Encoder) {
+	e.OptString("charset", v.Charset)
+}
+
 func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "charset":
-		v.Charset = new(d.String())
+		d.OptString(&v.Charset)
 		return 1
 	}
 	return 0
@@ -1590,22 +1831,30 @@ type DisplayCocoa struct {
 	ZoomInterpolation *bool `json:"zoom-interpolation,omitzero"`
 }
 
+func (v *DisplayCocoa) MarshalMembers(e *wire.Encoder) {
+	e.OptBool("left-command-key", v.LeftCommandKey)
+	e.OptBool("full-grab", v.FullGrab)
+	e.OptBool("swap-opt-cmd", v.SwapOptCmd)
+	e.OptBool("zoom-to-fit", v.ZoomToFit)
+	e.OptBool("zoom-interpolation", v.ZoomInterpolation)
+}
+
 func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "left-command-key":
-		v.LeftCommandKey = new(d.Bool())
+		d.OptBool(&v.LeftCommandKey)
 		return 1
 	case "full-grab":
-		v.FullGrab = new(d.Bool())
+		d.OptBool(&v.FullGrab)
 		return 2
 	case "swap-opt-cmd":
-		v.SwapOptCmd = new(d.Bool())
+		d.OptBool(&v.SwapOptCmd)
 		return 3
 	case "zoom-to-fit":
-		v.ZoomToFit = new(d.Bool())
+		d.OptBool(&v.ZoomToFit)
 		return 4
 	case "zoom-interpolation":
-		v.ZoomInterpolation = new(d.Bool())
+		d.OptBool(&v.ZoomInterpolation)
 		return 5
 	}
 	return 0
@@ -1626,6 +1875,10 @@ type DisplaySDL struct {
 	GrabMod *HotKeyMod `json:"grab-mod,omitzero"`
 }
 
+func (v *DisplaySDL) MarshalMembers(e *wire.Encoder) {
+	e.OptString("grab-mod", (*string)(v.GrabMod))
+}
+
 func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-mod":
@@ -1643,19 +1896,19 @@ const (
 	DisplayTypeDefault DisplayType = "default"
 	DisplayTypeNone    DisplayType = "none"
 	// Only in a QEMU built with CONFIG_GTK.
-	DisplayTypeGtk DisplayType = "gtk"
+	DisplayTypeGTK DisplayType = "gtk"
 	// Only in a QEMU built with CONFIG_SDL.
-	DisplayTypeSdl DisplayType = "sdl"
+	DisplayTypeSDL DisplayType = "sdl"
 	// Only in a QEMU built with CONFIG_OPENGL.
-	DisplayTypeEglHeadless DisplayType = "egl-headless"
+	DisplayTypeEGLHeadless DisplayType = "egl-headless"
 	// Only in a QEMU built with CONFIG_CURSES.
 	DisplayTypeCurses DisplayType = "curses"
 	// Only in a QEMU built with CONFIG_COCOA.
 	DisplayTypeCocoa DisplayType = "cocoa"
 	// Only in a QEMU built with CONFIG_SPICE.
-	DisplayTypeSpiceApp DisplayType = "spice-app"
+	DisplayTypeSPICEApp DisplayType = "spice-app"
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
-	DisplayTypeDbus DisplayType = "dbus"
+	DisplayTypeDBus DisplayType = "dbus"
 )
 
 // DisplayOptions is a union of ui.json. [QueryDisplayOptions] returns it. Since QEMU 2.12.
@@ -1665,11 +1918,11 @@ type DisplayOptions struct {
 	FullScreen  *bool          `json:"full-screen,omitzero"`
 	WindowClose *bool          `json:"window-close,omitzero"`
 	ShowCursor  *bool          `json:"show-cursor,omitzero"`
-	Gl          *DisplayGLMode `json:"gl,omitzero"`
+	GL          *DisplayGLMode `json:"gl,omitzero"`
 	// The branch that Type selects: *DisplayGTK, *DisplayCocoa, *DisplayCurses,
 	// *DisplayEGLHeadless, *DisplayDBus, *DisplaySDL or *RawBranch; nil for a value that adds
 	// nothing.
-	Branch DisplayOptionsBranch `json:",omitzero"`
+	Branch DisplayOptionsBranch
 }
 
 // DisplayOptionsBranch is the branch of [DisplayOptions] that Type selects:
@@ -1696,53 +1949,92 @@ func (*DisplayDBus) isDisplayOptionsBranch()        {}
 func (*DisplaySDL) isDisplayOptionsBranch()         {}
 func (*RawBranch) isDisplayOptionsBranch()          {}
 
+func (v *DisplayOptions) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Type)
+	switch b := v.Branch.(type) {
+	case *DisplayGTK:
+		tag = e.Tag(tag, b == nil, "gtk")
+	case *DisplayCocoa:
+		tag = e.Tag(tag, b == nil, "cocoa")
+	case *DisplayCurses:
+		tag = e.Tag(tag, b == nil, "curses")
+	case *DisplayEGLHeadless:
+		tag = e.Tag(tag, b == nil, "egl-headless")
+	case *DisplayDBus:
+		tag = e.Tag(tag, b == nil, "dbus")
+	case *DisplaySDL:
+		tag = e.Tag(tag, b == nil, "sdl")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("type", tag)
+	e.OptBool("full-screen", v.FullScreen)
+	e.OptBool("window-close", v.WindowClose)
+	e.OptBool("show-cursor", v.ShowCursor)
+	e.OptString("gl", (*string)(v.GL))
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
 func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
 		v.Type = DisplayType(d.Enum())
 		return 1
 	case "full-screen":
-		v.FullScreen = new(d.Bool())
+		d.OptBool(&v.FullScreen)
 		return 2
 	case "window-close":
-		v.WindowClose = new(d.Bool())
+		d.OptBool(&v.WindowClose)
 		return 3
 	case "show-cursor":
-		v.ShowCursor = new(d.Bool())
+		d.OptBool(&v.ShowCursor)
 		return 4
 	case "gl":
-		v.Gl = new(DisplayGLMode(d.Enum()))
+		v.GL = new(DisplayGLMode(d.Enum()))
 		return 5
 	}
 	return 0
 }
 
-func (v *DisplayOptions) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*DisplayOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *DisplayOptions) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
-	case DisplayTypeGtk:
+	case DisplayTypeGTK:
 		v.Branch = new(DisplayGTK)
 	case DisplayTypeCocoa:
 		v.Branch = new(DisplayCocoa)
 	case DisplayTypeCurses:
 		v.Branch = new(DisplayCurses)
-	case DisplayTypeEglHeadless:
+	case DisplayTypeEGLHeadless:
 		v.Branch = new(DisplayEGLHeadless)
-	case DisplayTypeDbus:
+	case DisplayTypeDBus:
 		v.Branch = new(DisplayDBus)
-	case DisplayTypeSdl:
+	case DisplayTypeSDL:
 		v.Branch = new(DisplaySDL)
-	case DisplayTypeDefault, DisplayTypeNone, DisplayTypeSpiceApp:
-		return nil, true
+	case DisplayTypeDefault, DisplayTypeNone, DisplayTypeSPICEApp:
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v DisplayOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *DisplayOptions) UnmarshalJSON(text []byte) error {
+	*v = DisplayOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DisplayOptions) String() string {
+	return qmp.Format(&v)
 }
 
 // QueryDisplayOptions executes query-display-options and returns [DisplayOptions]. See
@@ -1767,25 +2059,26 @@ const (
 
 // DisplayReloadOptionsVNC is a struct of ui.json. Since QEMU 6.0.
 type DisplayReloadOptionsVNC struct {
-	TLSCerts *bool
+	TLSCerts *bool `json:"tls-certs,omitzero"`
 }
 
 func (v *DisplayReloadOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("tls-certs", v.TLSCerts)
 }
 
-func (v DisplayReloadOptionsVNC) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DisplayReloadOptionsVNC) String() string {
-	return qmp.Format(&v)
+func (v *DisplayReloadOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "tls-certs":
+		d.OptBool(&v.TLSCerts)
+		return 1
+	}
+	return 0
 }
 
 // DisplayReloadOptions is a union of ui.json. [DisplayReload] sends it. Since QEMU 6.0.
 type DisplayReloadOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Type DisplayReloadType
+	Type DisplayReloadType `json:"type"`
 	// The branch that Type selects: *DisplayReloadOptionsVNC or *RawBranch.
 	Branch DisplayReloadOptionsBranch
 }
@@ -1816,8 +2109,36 @@ func (v *DisplayReloadOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *DisplayReloadOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = DisplayReloadType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*DisplayReloadOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *DisplayReloadOptions) UnmarshalBranch() any {
+	switch v.Type {
+	case DisplayReloadTypeVNC:
+		v.Branch = new(DisplayReloadOptionsVNC)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v DisplayReloadOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *DisplayReloadOptions) UnmarshalJSON(text []byte) error {
+	*v = DisplayReloadOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v DisplayReloadOptions) String() string {
@@ -1827,12 +2148,20 @@ func (v DisplayReloadOptions) String() string {
 // DisplayReload executes display-reload. See ui.json. Since QEMU 6.0.
 type DisplayReload DisplayReloadOptions
 
+func (r *DisplayReload) EncodeMembers(e *wire.Encoder) {
+	(*DisplayReloadOptions)(r).EncodeMembers(e)
+}
+
 func (r DisplayReload) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*DisplayReloadOptions)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *DisplayReload) UnmarshalJSON(text []byte) error {
+	return (*DisplayReloadOptions)(r).UnmarshalJSON(text)
 }
 
 func (r DisplayReload) String() string {
-	return qmp.Format((*DisplayReloadOptions)(&r))
+	return qmp.Format(&r)
 }
 
 func (r DisplayReload) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1849,7 +2178,7 @@ const (
 
 // DisplayUpdateOptionsVNC is a struct of ui.json. Since QEMU 7.1.
 type DisplayUpdateOptionsVNC struct {
-	Addresses []SocketAddress
+	Addresses []SocketAddress `json:"addresses,omitzero"`
 }
 
 func (v *DisplayUpdateOptionsVNC) EncodeMembers(e *wire.Encoder) {
@@ -1862,18 +2191,23 @@ func (v *DisplayUpdateOptionsVNC) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v DisplayUpdateOptionsVNC) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DisplayUpdateOptionsVNC) String() string {
-	return qmp.Format(&v)
+func (v *DisplayUpdateOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "addresses":
+		v.Addresses = make([]SocketAddress, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Addresses = append(v.Addresses, SocketAddress{})
+			d.Object(&v.Addresses[len(v.Addresses)-1])
+		}
+		return 1
+	}
+	return 0
 }
 
 // DisplayUpdateOptions is a union of ui.json. [DisplayUpdate] sends it. Since QEMU 7.1.
 type DisplayUpdateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Type DisplayUpdateType
+	Type DisplayUpdateType `json:"type"`
 	// The branch that Type selects: *DisplayUpdateOptionsVNC or *RawBranch.
 	Branch DisplayUpdateOptionsBranch
 }
@@ -1904,8 +2238,36 @@ func (v *DisplayUpdateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *DisplayUpdateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "type":
+		v.Type = DisplayUpdateType(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*DisplayUpdateOptions) Discriminator() string {
+	return "type"
+}
+
+func (v *DisplayUpdateOptions) UnmarshalBranch() any {
+	switch v.Type {
+	case DisplayUpdateTypeVNC:
+		v.Branch = new(DisplayUpdateOptionsVNC)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v DisplayUpdateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *DisplayUpdateOptions) UnmarshalJSON(text []byte) error {
+	*v = DisplayUpdateOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v DisplayUpdateOptions) String() string {
@@ -1915,12 +2277,20 @@ func (v DisplayUpdateOptions) String() string {
 // DisplayUpdate executes display-update. See ui.json. Since QEMU 7.1.
 type DisplayUpdate DisplayUpdateOptions
 
+func (r *DisplayUpdate) EncodeMembers(e *wire.Encoder) {
+	(*DisplayUpdateOptions)(r).EncodeMembers(e)
+}
+
 func (r DisplayUpdate) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*DisplayUpdateOptions)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *DisplayUpdate) UnmarshalJSON(text []byte) error {
+	return (*DisplayUpdateOptions)(r).UnmarshalJSON(text)
 }
 
 func (r DisplayUpdate) String() string {
-	return qmp.Format((*DisplayUpdateOptions)(&r))
+	return qmp.Format(&r)
 }
 
 func (r DisplayUpdate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1929,11 +2299,11 @@ func (r DisplayUpdate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 
 // ClientMigrateInfo executes client_migrate_info. See ui.json. Since QEMU 0.14.
 type ClientMigrateInfo struct {
-	Protocol    string
-	Hostname    string
-	Port        *int64
-	TLSPort     *int64
-	CertSubject *string
+	Protocol    string  `json:"protocol"`
+	Hostname    string  `json:"hostname"`
+	Port        *int64  `json:"port,omitzero"`
+	TLSPort     *int64  `json:"tls-port,omitzero"`
+	CertSubject *string `json:"cert-subject,omitzero"`
 }
 
 func (r *ClientMigrateInfo) EncodeMembers(e *wire.Encoder) {
@@ -1942,14 +2312,6 @@ func (r *ClientMigrateInfo) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("port", r.Port)
 	e.OptInt("tls-port", r.TLSPort)
 	e.OptString("cert-subject", r.CertSubject)
-}
-
-func (r ClientMigrateInfo) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ClientMigrateInfo) String() string {
-	return qmp.Format(&r)
 }
 
 func (r ClientMigrateInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {

@@ -4,27 +4,27 @@ package qemu
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QapiVfioMigrationState is an enum of vfio.json. Since QEMU 9.1.
-type QapiVfioMigrationState string
+// QAPIVFIOMigrationState is the enum QapiVfioMigrationState of vfio.json. Since QEMU 9.1.
+type QAPIVFIOMigrationState string
 
-// The values of QapiVfioMigrationState.
+// The values of QAPIVFIOMigrationState.
 const (
-	QapiVfioMigrationStateStop       QapiVfioMigrationState = "stop"
-	QapiVfioMigrationStateRunning    QapiVfioMigrationState = "running"
-	QapiVfioMigrationStateStopCopy   QapiVfioMigrationState = "stop-copy"
-	QapiVfioMigrationStateResuming   QapiVfioMigrationState = "resuming"
-	QapiVfioMigrationStateRunningP2p QapiVfioMigrationState = "running-p2p"
-	QapiVfioMigrationStatePreCopy    QapiVfioMigrationState = "pre-copy"
-	QapiVfioMigrationStatePreCopyP2p QapiVfioMigrationState = "pre-copy-p2p"
+	QAPIVFIOMigrationStateStop       QAPIVFIOMigrationState = "stop"
+	QAPIVFIOMigrationStateRunning    QAPIVFIOMigrationState = "running"
+	QAPIVFIOMigrationStateStopCopy   QAPIVFIOMigrationState = "stop-copy"
+	QAPIVFIOMigrationStateResuming   QAPIVFIOMigrationState = "resuming"
+	QAPIVFIOMigrationStateRunningP2P QAPIVFIOMigrationState = "running-p2p"
+	QAPIVFIOMigrationStatePreCopy    QAPIVFIOMigrationState = "pre-copy"
+	QAPIVFIOMigrationStatePreCopyP2P QAPIVFIOMigrationState = "pre-copy-p2p"
 	// Seen first in QEMU 11.1.
-	QapiVfioMigrationStatePreCopyP2pPrepare QapiVfioMigrationState = "pre-copy-p2p-prepare"
+	QAPIVFIOMigrationStatePreCopyP2PPrepare QAPIVFIOMigrationState = "pre-copy-p2p-prepare"
 )
 
 // VFIOMigrationEvent is the event VFIO_MIGRATION of vfio.json. Since QEMU 9.1.
 type VFIOMigrationEvent struct {
 	DeviceID    string                 `json:"device-id"`
 	QOMPath     string                 `json:"qom-path"`
-	DeviceState QapiVfioMigrationState `json:"device-state"`
+	DeviceState QAPIVFIOMigrationState `json:"device-state"`
 }
 
 func (v *VFIOMigrationEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -36,7 +36,7 @@ func (v *VFIOMigrationEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.QOMPath = d.String()
 		return 2
 	case "device-state":
-		v.DeviceState = QapiVfioMigrationState(d.Enum())
+		v.DeviceState = QAPIVFIOMigrationState(d.Enum())
 		return 3
 	}
 	return 0

@@ -48,8 +48,8 @@ func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 type VhostStatus struct {
 	NMemSections     int64                 `json:"n-mem-sections"`
 	NTmpSections     int64                 `json:"n-tmp-sections"`
-	Nvqs             uint32                `json:"nvqs"`
-	VqIndex          int64                 `json:"vq-index"`
+	NVQs             uint32                `json:"nvqs"`
+	VQIndex          int64                 `json:"vq-index"`
 	Features         VirtioDeviceFeatures  `json:"features"`
 	AckedFeatures    VirtioDeviceFeatures  `json:"acked-features"`
 	BackendFeatures  *VirtioDeviceFeatures `json:"backend-features,omitzero"`
@@ -69,10 +69,10 @@ func (v *VhostStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.NTmpSections = d.Int64()
 		return 2
 	case "nvqs":
-		v.Nvqs = d.Uint32()
+		v.NVQs = d.Uint32()
 		return 3
 	case "vq-index":
-		v.VqIndex = d.Int64()
+		v.VQIndex = d.Int64()
 		return 4
 	case "features":
 		d.Object(&v.Features)
@@ -112,9 +112,9 @@ type VirtioStatus struct {
 	GuestFeatures        VirtioDeviceFeatures `json:"guest-features"`
 	HostFeatures         VirtioDeviceFeatures `json:"host-features"`
 	BackendFeatures      VirtioDeviceFeatures `json:"backend-features"`
-	NumVqs               int64                `json:"num-vqs"`
+	NumVQs               int64                `json:"num-vqs"`
 	Status               VirtioDeviceStatus   `json:"status"`
-	Isr                  uint8                `json:"isr"`
+	ISR                  uint8                `json:"isr"`
 	QueueSel             uint16               `json:"queue-sel"`
 	VMRunning            bool                 `json:"vm-running"`
 	Broken               bool                 `json:"broken"`
@@ -152,13 +152,13 @@ func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.BackendFeatures)
 		return 7
 	case "num-vqs":
-		v.NumVqs = d.Int64()
+		v.NumVQs = d.Int64()
 		return 8
 	case "status":
 		d.Object(&v.Status)
 		return 9
 	case "isr":
-		v.Isr = d.Uint8()
+		v.ISR = d.Uint8()
 		return 10
 	case "queue-sel":
 		v.QueueSel = d.Uint16()
@@ -203,19 +203,11 @@ func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioStatus struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (r *XQueryVirtioStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
-}
-
-func (r XQueryVirtioStatus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XQueryVirtioStatus) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XQueryVirtioStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtioStatus, error) {
@@ -230,6 +222,17 @@ func (r XQueryVirtioStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 type VirtioDeviceStatus struct {
 	Statuses        []string `json:"statuses"`
 	UnknownStatuses *uint8   `json:"unknown-statuses,omitzero"`
+}
+
+func (v *VirtioDeviceStatus) MarshalMembers(e *wire.Encoder) {
+	e.Name("statuses").BeginArray()
+	for i := range v.Statuses {
+		e.Elem().String(v.Statuses[i])
+	}
+	e.EndArray()
+	if v.UnknownStatuses != nil {
+		e.Name("unknown-statuses").Uint(uint64(*v.UnknownStatuses))
+	}
 }
 
 func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -247,10 +250,32 @@ func (v *VirtioDeviceStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v VirtioDeviceStatus) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *VirtioDeviceStatus) UnmarshalJSON(text []byte) error {
+	*v = VirtioDeviceStatus{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VirtioDeviceStatus) String() string {
+	return qmp.Format(&v)
+}
+
 // VhostDeviceProtocols is a struct of virtio.json. Since QEMU 7.2.
 type VhostDeviceProtocols struct {
 	Protocols        []string `json:"protocols"`
 	UnknownProtocols *uint64  `json:"unknown-protocols,omitzero"`
+}
+
+func (v *VhostDeviceProtocols) MarshalMembers(e *wire.Encoder) {
+	e.Name("protocols").BeginArray()
+	for i := range v.Protocols {
+		e.Elem().String(v.Protocols[i])
+	}
+	e.EndArray()
+	e.OptUint("unknown-protocols", v.UnknownProtocols)
 }
 
 func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -262,10 +287,23 @@ func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "unknown-protocols":
-		v.UnknownProtocols = new(d.Uint64())
+		d.OptUint(&v.UnknownProtocols)
 		return 2
 	}
 	return 0
+}
+
+func (v VhostDeviceProtocols) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *VhostDeviceProtocols) UnmarshalJSON(text []byte) error {
+	*v = VhostDeviceProtocols{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VhostDeviceProtocols) String() string {
+	return qmp.Format(&v)
 }
 
 // VirtioDeviceFeatures is a struct of virtio.json. Since QEMU 7.2.
@@ -274,6 +312,23 @@ type VirtioDeviceFeatures struct {
 	DevFeatures         []string `json:"dev-features,omitzero"`
 	UnknownDevFeatures  *uint64  `json:"unknown-dev-features,omitzero"`
 	UnknownDevFeatures2 *uint64  `json:"unknown-dev-features2,omitzero"`
+}
+
+func (v *VirtioDeviceFeatures) MarshalMembers(e *wire.Encoder) {
+	e.Name("transports").BeginArray()
+	for i := range v.Transports {
+		e.Elem().String(v.Transports[i])
+	}
+	e.EndArray()
+	if v.DevFeatures != nil {
+		e.Name("dev-features").BeginArray()
+		for i := range v.DevFeatures {
+			e.Elem().String(v.DevFeatures[i])
+		}
+		e.EndArray()
+	}
+	e.OptUint("unknown-dev-features", v.UnknownDevFeatures)
+	e.OptUint("unknown-dev-features2", v.UnknownDevFeatures2)
 }
 
 func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -291,13 +346,26 @@ func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 2
 	case "unknown-dev-features":
-		v.UnknownDevFeatures = new(d.Uint64())
+		d.OptUint(&v.UnknownDevFeatures)
 		return 3
 	case "unknown-dev-features2":
-		v.UnknownDevFeatures2 = new(d.Uint64())
+		d.OptUint(&v.UnknownDevFeatures2)
 		return 4
 	}
 	return 0
+}
+
+func (v VirtioDeviceFeatures) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *VirtioDeviceFeatures) UnmarshalJSON(text []byte) error {
+	*v = VirtioDeviceFeatures{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VirtioDeviceFeatures) String() string {
+	return qmp.Format(&v)
 }
 
 // VirtQueueStatus is a struct of virtio.json. [XQueryVirtioQueueStatus] returns it. Since QEMU
@@ -372,21 +440,13 @@ func (v *VirtQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioQueueStatus struct {
-	Path  string
-	Queue uint16
+	Path  string `json:"path"`
+	Queue uint16 `json:"queue"`
 }
 
 func (r *XQueryVirtioQueueStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("queue").Uint(uint64(r.Queue))
-}
-
-func (r XQueryVirtioQueueStatus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XQueryVirtioQueueStatus) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XQueryVirtioQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtQueueStatus, error) {
@@ -427,13 +487,13 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Call = d.Int64()
 		return 3
 	case "desc":
-		v.Desc = new(d.Uint64())
+		d.OptUint(&v.Desc)
 		return 4
 	case "avail":
-		v.Avail = new(d.Uint64())
+		d.OptUint(&v.Avail)
 		return 5
 	case "used":
-		v.Used = new(d.Uint64())
+		d.OptUint(&v.Used)
 		return 6
 	case "num":
 		v.Num = d.Int64()
@@ -465,21 +525,13 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioVhostQueueStatus struct {
-	Path  string
-	Queue uint16
+	Path  string `json:"path"`
+	Queue uint16 `json:"queue"`
 }
 
 func (r *XQueryVirtioVhostQueueStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("queue").Uint(uint64(r.Queue))
-}
-
-func (r XQueryVirtioVhostQueueStatus) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XQueryVirtioVhostQueueStatus) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XQueryVirtioVhostQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtVhostQueueStatus, error) {
@@ -495,6 +547,16 @@ type VirtioRingDesc struct {
 	Addr  uint64   `json:"addr"`
 	Len   uint32   `json:"len"`
 	Flags []string `json:"flags"`
+}
+
+func (v *VirtioRingDesc) MarshalMembers(e *wire.Encoder) {
+	e.Name("addr").Uint(v.Addr)
+	e.Name("len").Uint(uint64(v.Len))
+	e.Name("flags").BeginArray()
+	for i := range v.Flags {
+		e.Elem().String(v.Flags[i])
+	}
+	e.EndArray()
 }
 
 func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -515,11 +577,30 @@ func (v *VirtioRingDesc) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v VirtioRingDesc) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *VirtioRingDesc) UnmarshalJSON(text []byte) error {
+	*v = VirtioRingDesc{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VirtioRingDesc) String() string {
+	return qmp.Format(&v)
+}
+
 // VirtioRingAvail is a struct of virtio.json. Since QEMU 7.2.
 type VirtioRingAvail struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
 	Ring  uint16 `json:"ring"`
+}
+
+func (v *VirtioRingAvail) MarshalMembers(e *wire.Encoder) {
+	e.Name("flags").Uint(uint64(v.Flags))
+	e.Name("idx").Uint(uint64(v.Idx))
+	e.Name("ring").Uint(uint64(v.Ring))
 }
 
 func (v *VirtioRingAvail) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -543,6 +624,11 @@ type VirtioRingUsed struct {
 	Idx   uint16 `json:"idx"`
 }
 
+func (v *VirtioRingUsed) MarshalMembers(e *wire.Encoder) {
+	e.Name("flags").Uint(uint64(v.Flags))
+	e.Name("idx").Uint(uint64(v.Idx))
+}
+
 func (v *VirtioRingUsed) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "flags":
@@ -563,6 +649,18 @@ type VirtioQueueElement struct {
 	Descs []VirtioRingDesc `json:"descs"`
 	Avail VirtioRingAvail  `json:"avail"`
 	Used  VirtioRingUsed   `json:"used"`
+}
+
+func (v *VirtioQueueElement) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("index").Uint(uint64(v.Index))
+	e.Name("descs").BeginArray()
+	for i := range v.Descs {
+		e.Elem().Marshal(&v.Descs[i])
+	}
+	e.EndArray()
+	e.Name("avail").Marshal(&v.Avail)
+	e.Name("used").Marshal(&v.Used)
 }
 
 func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -590,14 +688,27 @@ func (v *VirtioQueueElement) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v VirtioQueueElement) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *VirtioQueueElement) UnmarshalJSON(text []byte) error {
+	*v = VirtioQueueElement{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v VirtioQueueElement) String() string {
+	return qmp.Format(&v)
+}
+
 // XQueryVirtioQueueElement executes x-query-virtio-queue-element and returns
 // [VirtioQueueElement]. See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioQueueElement struct {
-	Path  string
-	Queue uint16
-	Index *uint16
+	Path  string  `json:"path"`
+	Queue uint16  `json:"queue"`
+	Index *uint16 `json:"index,omitzero"`
 }
 
 func (r *XQueryVirtioQueueElement) EncodeMembers(e *wire.Encoder) {
@@ -606,14 +717,6 @@ func (r *XQueryVirtioQueueElement) EncodeMembers(e *wire.Encoder) {
 	if r.Index != nil {
 		e.Name("index").Uint(uint64(*r.Index))
 	}
-}
-
-func (r XQueryVirtioQueueElement) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r XQueryVirtioQueueElement) String() string {
-	return qmp.Format(&r)
 }
 
 func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtioQueueElement, error) {
@@ -626,19 +729,104 @@ func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts .
 
 // IOThreadVirtQueueMapping is a struct of virtio.json. Since QEMU 9.0.
 type IOThreadVirtQueueMapping struct {
-	Iothread string
-	Vqs      []uint16
+	IOThread string   `json:"iothread"`
+	VQs      []uint16 `json:"vqs,omitzero"`
 }
 
-// VirtIOGPUOutput is a struct of virtio.json. Since QEMU 10.1.
-type VirtIOGPUOutput struct {
-	Name string
+func (v *IOThreadVirtQueueMapping) MarshalMembers(e *wire.Encoder) {
+	e.Name("iothread").String(v.IOThread)
+	if v.VQs != nil {
+		e.Name("vqs").BeginArray()
+		for i := range v.VQs {
+			e.Elem().Uint(uint64(v.VQs[i]))
+		}
+		e.EndArray()
+	}
+}
+
+func (v *IOThreadVirtQueueMapping) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "iothread":
+		v.IOThread = d.String()
+		return 1
+	case "vqs":
+		v.VQs = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.VQs = append(v.VQs, d.Uint16())
+		}
+		return 2
+	}
+	return 0
+}
+
+// VirtioGPUOutput is the struct VirtIOGPUOutput of virtio.json. Since QEMU 10.1.
+type VirtioGPUOutput struct {
+	Name string `json:"name"`
+}
+
+func (v *VirtioGPUOutput) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+}
+
+func (v *VirtioGPUOutput) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+		return 1
+	}
+	return 0
 }
 
 // DummyVirtioForceArrays is a struct of virtio.json. Since QEMU 9.0.
 type DummyVirtioForceArrays struct {
-	UnusedIothreadVqMapping []IOThreadVirtQueueMapping
-	UnusedVirtioGPUOutput   []VirtIOGPUOutput
+	UnusedIOThreadVQMapping []IOThreadVirtQueueMapping `json:"unused-iothread-vq-mapping"`
+	UnusedVirtioGPUOutput   []VirtioGPUOutput          `json:"unused-virtio-gpu-output"`
+}
+
+func (v *DummyVirtioForceArrays) MarshalMembers(e *wire.Encoder) {
+	e.Name("unused-iothread-vq-mapping").BeginArray()
+	for i := range v.UnusedIOThreadVQMapping {
+		e.Elem().Marshal(&v.UnusedIOThreadVQMapping[i])
+	}
+	e.EndArray()
+	e.Name("unused-virtio-gpu-output").BeginArray()
+	for i := range v.UnusedVirtioGPUOutput {
+		e.Elem().Marshal(&v.UnusedVirtioGPUOutput[i])
+	}
+	e.EndArray()
+}
+
+func (v *DummyVirtioForceArrays) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "unused-iothread-vq-mapping":
+		v.UnusedIOThreadVQMapping = make([]IOThreadVirtQueueMapping, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UnusedIOThreadVQMapping = append(v.UnusedIOThreadVQMapping, IOThreadVirtQueueMapping{})
+			d.Unmarshal(&v.UnusedIOThreadVQMapping[len(v.UnusedIOThreadVQMapping)-1])
+		}
+		return 1
+	case "unused-virtio-gpu-output":
+		v.UnusedVirtioGPUOutput = make([]VirtioGPUOutput, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.UnusedVirtioGPUOutput = append(v.UnusedVirtioGPUOutput, VirtioGPUOutput{})
+			d.Unmarshal(&v.UnusedVirtioGPUOutput[len(v.UnusedVirtioGPUOutput)-1])
+		}
+		return 2
+	}
+	return 0
+}
+
+func (v DummyVirtioForceArrays) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *DummyVirtioForceArrays) UnmarshalJSON(text []byte) error {
+	*v = DummyVirtioForceArrays{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v DummyVirtioForceArrays) String() string {
+	return qmp.Format(&v)
 }
 
 // GranuleMode is an enum of virtio.json. Since QEMU 9.0.

@@ -1,8 +1,11 @@
 package qemu_test
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +18,7 @@ import (
 // hand.
 var requests = []struct {
 	name    string
-	request json.Marshaler
+	request any
 	wire    string
 }{
 	{"one member", qemu.DeviceDel{ID: "disk1"}, `{"id":"disk1"}`},
@@ -26,12 +29,12 @@ var requests = []struct {
 	{"integer", qemu.BlockResize{NodeName: new("disk1"), Size: 1 << 40}, `{"node-name":"disk1","size":1099511627776}`},
 	{"negative integer", qemu.BlockResize{Size: -1}, `{"size":-1}`},
 	{"least integer", qemu.BlockResize{Size: math.MinInt64}, `{"size":-9223372036854775808}`},
-	{"greatest unsigned", qemu.SEVInjectLaunchSecret{PacketHeader: "aA==", Secret: "cw==", Gpa: new(uint64(math.MaxUint64))},
+	{"greatest unsigned", qemu.SEVInjectLaunchSecret{PacketHeader: "aA==", Secret: "cw==", GPA: new(uint64(math.MaxUint64))},
 		`{"packet-header":"aA==","secret":"cw==","gpa":18446744073709551615}`},
 	{"enum", qemu.SetAction{Reboot: new(qemu.RebootActionShutdown)}, `{"reboot":"shutdown"}`},
 	{"unknown enum value", qemu.SetAction{Panic: new(qemu.PanicAction("dance"))}, `{"panic":"dance"}`},
-	{"getfd", qemu.Getfd{Fdname: "tap0"}, `{"fdname":"tap0"}`},
-	{"add-fd", qemu.AddFd{FdsetID: new(int64(0)), Opaque: new("disk")}, `{"fdset-id":0,"opaque":"disk"}`},
+	{"getfd", qemu.GetFD{FDName: "tap0"}, `{"fdname":"tap0"}`},
+	{"add-fd", qemu.AddFD{FDSetID: new(int64(0)), Opaque: new("disk")}, `{"fdset-id":0,"opaque":"disk"}`},
 	{"device_add", qemu.DeviceAdd{
 		Driver: "virtio-net-pci", ID: new("net1"), Bus: new("pci.0"),
 		Props: qmp.Args{"netdev": "n1", "mq": true, "vectors": 10, "mac": "52:54:00:12:34:56", "romfile": ""},
@@ -43,7 +46,7 @@ var requests = []struct {
 	{"blockdev-add of a file", qemu.BlockdevAdd{
 		Driver: qemu.BlockdevDriverFile, NodeName: new("d0"),
 		Cache:  &qemu.BlockdevCacheOptions{Direct: new(true)},
-		Branch: &qemu.BlockdevOptionsFile{Filename: "/dev/fdset/0", AIO: new(qemu.BlockdevAioOptionsNative)},
+		Branch: &qemu.BlockdevOptionsFile{Filename: "/dev/fdset/0", AIO: new(qemu.BlockdevAIOOptionsNative)},
 	}, `{"driver":"file","node-name":"d0","cache":{"direct":true},"filename":"/dev/fdset/0","aio":"native"}`},
 	{"the type that serves several drivers", qemu.BlockdevAdd{
 		Driver: qemu.BlockdevDriverHostDevice,
@@ -67,7 +70,7 @@ var requests = []struct {
 	{"nil branch", qemu.BlockdevAdd{Driver: qemu.BlockdevDriverFile}, `{"driver":"file"}`},
 	{"conversion from the argument's type", qemu.BlockdevAdd(qemu.BlockdevOptions{Driver: "null-co",
 		Branch: &qemu.BlockdevOptionsNull{Size: new(int64(512))}}), `{"driver":"null-co","size":512}`},
-	{"netdev_add", qemu.NetdevAdd{ID: "n0", Branch: &qemu.NetdevTapOptions{Fds: new("a:b"), Vhost: new(true)}},
+	{"netdev_add", qemu.NetdevAdd{ID: "n0", Branch: &qemu.NetdevTapOptions{FDs: new("a:b"), Vhost: new(true)}},
 		`{"id":"n0","type":"tap","fds":"a:b","vhost":true}`},
 	{"object-add", qemu.ObjectAdd{ID: "s0", Branch: &qemu.SecretProperties{Data: new("geheim")}},
 		`{"qom-type":"secret","id":"s0","data":"geheim"}`},
@@ -87,10 +90,10 @@ var requests = []struct {
 	{"set_password", qemu.SetPassword{Protocol: qemu.DisplayProtocolVNC, Password: "geheim"},
 		`{"protocol":"vnc","password":"geheim"}`},
 	{"transaction", qemu.Transaction{Actions: []qemu.TransactionAction{
-		{Branch: &qemu.BlockdevSnapshotWrapper{Data: qemu.BlockdevSnapshot{Node: "a", Overlay: "b"}}},
-		{Type: qemu.TransactionActionKindAbort, Branch: &qemu.AbortWrapper{}},
+		{Branch: &qemu.BlockdevSnapshot{Node: "a", Overlay: "b"}},
+		{Type: qemu.TransactionActionKindAbort, Branch: &qemu.Abort{}},
 	}}, `{"actions":[{"type":"blockdev-snapshot","data":{"node":"a","overlay":"b"}},{"type":"abort","data":{}}]}`},
-	{"send-key", qemu.SendKey{Keys: []qemu.KeyValue{{Branch: &qemu.QKeyCodeWrapper{Data: qemu.QKeyCodeCtrl}}}},
+	{"send-key", qemu.SendKey{Keys: []qemu.KeyValue{{Branch: new(qemu.QKeyCodeCtrl)}}},
 		`{"keys":[{"type":"qcode","data":"ctrl"}]}`},
 	{"float", qemu.InputSendEvent{Events: []qemu.InputEvent{}}, `{"events":[]}`},
 	{"qmp_capabilities", qemu.QMPCapabilities{Enable: []qemu.QMPCapability{qemu.QMPCapabilityOOB}}, `{"enable":["oob"]}`},
@@ -102,12 +105,42 @@ var requests = []struct {
 func TestRequestBytes(t *testing.T) {
 	for _, r := range requests {
 		t.Run(r.name, func(t *testing.T) {
-			got, err := r.request.MarshalJSON()
+			got, err := sent(r.request)
 			require.NoError(t, err)
-			require.Equal(t, r.wire, string(got))
+			require.Equal(t, r.wire, cmp.Or(string(got), "{}"))
+
+			// The same is its JSON, and that of what is decoded from it.
+			if r.name == "nil branch" {
+				return // it is decoded with a branch, of which no member is there
+			}
+			text, err := json.Marshal(r.request)
+			require.NoError(t, err)
+			require.JSONEq(t, r.wire, string(text))
+			again := reflect.New(reflect.TypeOf(r.request))
+			require.NoError(t, json.Unmarshal(text, again.Interface()))
+			got, err = sent(again.Elem().Interface())
+			require.NoError(t, err)
+			require.Equal(t, r.wire, cmp.Or(string(got), "{}"))
 		})
 	}
 }
+
+// sent returns the arguments that a request sends.
+func sent(request any) (arguments []byte, err error) {
+	out := reflect.ValueOf(request).MethodByName("Do").Call([]reflect.Value{
+		reflect.ValueOf(context.Background()), reflect.ValueOf(executor(func(call *qmp.Call) (err error) {
+			arguments, err = call.AppendArgs(nil)
+			return err
+		})),
+	})
+	err, _ = out[len(out)-1].Interface().(error)
+	return arguments, err
+}
+
+// executor is a qmp.Executor.
+type executor func(call *qmp.Call) error
+
+func (x executor) Execute(_ context.Context, call *qmp.Call) error { return x(call) }
 
 // TestSecretsAreHidden looks at what logs print.
 func TestSecretsAreHidden(t *testing.T) {
@@ -120,7 +153,7 @@ func TestSecretsAreHidden(t *testing.T) {
 func TestEncodeErrors(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		request json.Marshaler
+		request any
 		path    string
 	}{
 		{"discriminator empty", qemu.BlockdevAdd{}, "driver"},
@@ -140,7 +173,7 @@ func TestEncodeErrors(t *testing.T) {
 		{"in an array", qemu.Migrate{Channels: []qemu.MigrationChannel{{Addr: qemu.MigrationAddress{Transport: "exec"}}, {}}}, "channels[1].addr.transport"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := c.request.MarshalJSON()
+			_, err := sent(c.request)
 			var encode *qmp.EncodeError
 			require.ErrorAs(t, err, &encode)
 			require.ErrorIs(t, err, qmp.ErrNotSent)

@@ -27,14 +27,6 @@ func (v *YankInstanceBlockNode) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(v.NodeName)
 }
 
-func (v YankInstanceBlockNode) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v YankInstanceBlockNode) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *YankInstanceBlockNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-name":
@@ -53,14 +45,6 @@ func (v *YankInstanceChardev) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(v.ID)
 }
 
-func (v YankInstanceChardev) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v YankInstanceChardev) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
@@ -76,7 +60,7 @@ type YankInstance struct {
 	Type YankInstanceType `json:"type"`
 	// The branch that Type selects: *YankInstanceBlockNode, *YankInstanceChardev or *RawBranch;
 	// nil for a value that adds nothing.
-	Branch YankInstanceBranch `json:",omitzero"`
+	Branch YankInstanceBranch
 }
 
 // YankInstanceBranch is the branch of [YankInstance] that Type selects:
@@ -112,14 +96,6 @@ func (v *YankInstance) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v YankInstance) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v YankInstance) String() string {
-	return qmp.Format(&v)
-}
-
 func (v *YankInstance) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "type":
@@ -129,31 +105,42 @@ func (v *YankInstance) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *YankInstance) DecodeBranch(end bool) (wire.MemberDecoder, bool) {
-	if v.Branch != nil {
-		return v.Branch, true
-	}
-	if v.Type == "" && !end {
-		return nil, false
-	}
+func (*YankInstance) Discriminator() string {
+	return "type"
+}
+
+func (v *YankInstance) DecodeBranch() wire.MemberDecoder {
 	switch v.Type {
 	case YankInstanceTypeBlockNode:
 		v.Branch = new(YankInstanceBlockNode)
 	case YankInstanceTypeChardev:
 		v.Branch = new(YankInstanceChardev)
 	case YankInstanceTypeMigration:
-		return nil, true
+		return nil
 	default:
 		v.Branch = new(RawBranch)
 	}
-	return v.Branch, true
+	return v.Branch
+}
+
+func (v YankInstance) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *YankInstance) UnmarshalJSON(text []byte) error {
+	*v = YankInstance{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v YankInstance) String() string {
+	return qmp.Format(&v)
 }
 
 // Yank executes yank. See yank.json. Since QEMU 6.0.
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
 type Yank struct {
-	Instances []YankInstance
+	Instances []YankInstance `json:"instances"`
 }
 
 func (r *Yank) EncodeMembers(e *wire.Encoder) {
@@ -164,8 +151,26 @@ func (r *Yank) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *Yank) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "instances":
+		r.Instances = make([]YankInstance, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Instances = append(r.Instances, YankInstance{})
+			d.Object(&r.Instances[len(r.Instances)-1])
+		}
+		return 1
+	}
+	return 0
+}
+
 func (r Yank) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *Yank) UnmarshalJSON(text []byte) error {
+	*r = Yank{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r Yank) String() string {

@@ -2,10 +2,7 @@
 
 package storage
 
-import (
-	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/wire"
-)
+import "github.com/qmpkit/qmpkit/qmp/wire"
 
 // QAuthZListPolicy is an enum of authz.json. Since QEMU 4.0.
 type QAuthZListPolicy string
@@ -27,9 +24,9 @@ const (
 
 // QAuthZListRule is a struct of authz.json. Since QEMU 4.0.
 type QAuthZListRule struct {
-	Match  string
-	Policy QAuthZListPolicy
-	Format *QAuthZListFormat
+	Match  string            `json:"match"`
+	Policy QAuthZListPolicy  `json:"policy"`
+	Format *QAuthZListFormat `json:"format,omitzero"`
 }
 
 func (v *QAuthZListRule) EncodeMembers(e *wire.Encoder) {
@@ -38,18 +35,25 @@ func (v *QAuthZListRule) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(v.Format))
 }
 
-func (v QAuthZListRule) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QAuthZListRule) String() string {
-	return qmp.Format(&v)
+func (v *QAuthZListRule) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "match":
+		v.Match = d.String()
+		return 1
+	case "policy":
+		v.Policy = QAuthZListPolicy(d.Enum())
+		return 2
+	case "format":
+		v.Format = new(QAuthZListFormat(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
 // AuthZListProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZListProperties struct {
-	Policy *QAuthZListPolicy
-	Rules  []QAuthZListRule
+	Policy *QAuthZListPolicy `json:"policy,omitzero"`
+	Rules  []QAuthZListRule  `json:"rules,omitzero"`
 }
 
 func (v *AuthZListProperties) EncodeMembers(e *wire.Encoder) {
@@ -63,18 +67,26 @@ func (v *AuthZListProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v AuthZListProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AuthZListProperties) String() string {
-	return qmp.Format(&v)
+func (v *AuthZListProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "policy":
+		v.Policy = new(QAuthZListPolicy(d.Enum()))
+		return 1
+	case "rules":
+		v.Rules = make([]QAuthZListRule, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.Rules = append(v.Rules, QAuthZListRule{})
+			d.Unmarshal(&v.Rules[len(v.Rules)-1])
+		}
+		return 2
+	}
+	return 0
 }
 
 // AuthZListFileProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZListFileProperties struct {
-	Filename string
-	Refresh  *bool
+	Filename string `json:"filename"`
+	Refresh  *bool  `json:"refresh,omitzero"`
 }
 
 func (v *AuthZListFileProperties) EncodeMembers(e *wire.Encoder) {
@@ -82,44 +94,50 @@ func (v *AuthZListFileProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("refresh", v.Refresh)
 }
 
-func (v AuthZListFileProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AuthZListFileProperties) String() string {
-	return qmp.Format(&v)
+func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "filename":
+		v.Filename = d.String()
+		return 1
+	case "refresh":
+		d.OptBool(&v.Refresh)
+		return 2
+	}
+	return 0
 }
 
 // AuthZPAMProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZPAMProperties struct {
-	Service string
+	Service string `json:"service"`
 }
 
 func (v *AuthZPAMProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("service").String(v.Service)
 }
 
-func (v AuthZPAMProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AuthZPAMProperties) String() string {
-	return qmp.Format(&v)
+func (v *AuthZPAMProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "service":
+		v.Service = d.String()
+		return 1
+	}
+	return 0
 }
 
 // AuthZSimpleProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZSimpleProperties struct {
-	Identity string
+	Identity string `json:"identity"`
 }
 
 func (v *AuthZSimpleProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("identity").String(v.Identity)
 }
 
-func (v AuthZSimpleProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v AuthZSimpleProperties) String() string {
-	return qmp.Format(&v)
+func (v *AuthZSimpleProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "identity":
+		v.Identity = d.String()
+		return 1
+	}
+	return 0
 }

@@ -10,7 +10,7 @@ import (
 
 // QMPCapabilities executes qmp_capabilities. See control.json. Since QEMU 0.13.
 type QMPCapabilities struct {
-	Enable []QMPCapability
+	Enable []QMPCapability `json:"enable,omitzero"`
 }
 
 func (r *QMPCapabilities) EncodeMembers(e *wire.Encoder) {
@@ -21,14 +21,6 @@ func (r *QMPCapabilities) EncodeMembers(e *wire.Encoder) {
 		}
 		e.EndArray()
 	}
-}
-
-func (r QMPCapabilities) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QMPCapabilities) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QMPCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -143,8 +135,8 @@ const (
 
 // MonitorOptions is a struct of control.json. Since QEMU 5.0.
 type MonitorOptions struct {
-	ID      *string
-	Mode    *MonitorMode
-	Pretty  *bool
-	Chardev string
+	ID      *string      `json:"id,omitzero"`
+	Mode    *MonitorMode `json:"mode,omitzero"`
+	Pretty  *bool        `json:"pretty,omitzero"`
+	Chardev string       `json:"chardev"`
 }

@@ -36,8 +36,8 @@ const (
 	QCryptoHashAlgoSHA256    QCryptoHashAlgo = "sha256"
 	QCryptoHashAlgoSHA384    QCryptoHashAlgo = "sha384"
 	QCryptoHashAlgoSHA512    QCryptoHashAlgo = "sha512"
-	QCryptoHashAlgoRipemd160 QCryptoHashAlgo = "ripemd160"
-	QCryptoHashAlgoSm3       QCryptoHashAlgo = "sm3"
+	QCryptoHashAlgoRIPEMD160 QCryptoHashAlgo = "ripemd160"
+	QCryptoHashAlgoSM3       QCryptoHashAlgo = "sm3"
 )
 
 // QCryptoCipherAlgo is an enum of crypto.json. Since QEMU 2.6.
@@ -48,16 +48,16 @@ const (
 	QCryptoCipherAlgoAES128     QCryptoCipherAlgo = "aes-128"
 	QCryptoCipherAlgoAES192     QCryptoCipherAlgo = "aes-192"
 	QCryptoCipherAlgoAES256     QCryptoCipherAlgo = "aes-256"
-	QCryptoCipherAlgoDes        QCryptoCipherAlgo = "des"
-	QCryptoCipherAlgo3des       QCryptoCipherAlgo = "3des"
-	QCryptoCipherAlgoCast5_128  QCryptoCipherAlgo = "cast5-128"
+	QCryptoCipherAlgoDES        QCryptoCipherAlgo = "des"
+	QCryptoCipherAlgo3DES       QCryptoCipherAlgo = "3des"
+	QCryptoCipherAlgoCAST5_128  QCryptoCipherAlgo = "cast5-128"
 	QCryptoCipherAlgoSerpent128 QCryptoCipherAlgo = "serpent-128"
 	QCryptoCipherAlgoSerpent192 QCryptoCipherAlgo = "serpent-192"
 	QCryptoCipherAlgoSerpent256 QCryptoCipherAlgo = "serpent-256"
 	QCryptoCipherAlgoTwofish128 QCryptoCipherAlgo = "twofish-128"
 	QCryptoCipherAlgoTwofish192 QCryptoCipherAlgo = "twofish-192"
 	QCryptoCipherAlgoTwofish256 QCryptoCipherAlgo = "twofish-256"
-	QCryptoCipherAlgoSm4        QCryptoCipherAlgo = "sm4"
+	QCryptoCipherAlgoSM4        QCryptoCipherAlgo = "sm4"
 )
 
 // QCryptoCipherMode is an enum of crypto.json. Since QEMU 2.6.
@@ -68,7 +68,7 @@ const (
 	QCryptoCipherModeECB QCryptoCipherMode = "ecb"
 	QCryptoCipherModeCBC QCryptoCipherMode = "cbc"
 	QCryptoCipherModeXTS QCryptoCipherMode = "xts"
-	QCryptoCipherModeCtr QCryptoCipherMode = "ctr"
+	QCryptoCipherModeCTR QCryptoCipherMode = "ctr"
 )
 
 // QCryptoIVGenAlgo is an enum of crypto.json. Since QEMU 2.6.
@@ -78,7 +78,7 @@ type QCryptoIVGenAlgo string
 const (
 	QCryptoIVGenAlgoPlain   QCryptoIVGenAlgo = "plain"
 	QCryptoIVGenAlgoPlain64 QCryptoIVGenAlgo = "plain64"
-	QCryptoIVGenAlgoEssiv   QCryptoIVGenAlgo = "essiv"
+	QCryptoIVGenAlgoESSIV   QCryptoIVGenAlgo = "essiv"
 )
 
 // QCryptoBlockFormat is an enum of crypto.json. Since QEMU 2.6.
@@ -92,77 +92,99 @@ const (
 
 // QCryptoBlockOptionsBase is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOptionsBase struct {
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockOptionsQCow is a struct of crypto.json. Since QEMU 2.6.
-type QCryptoBlockOptionsQCow struct {
-	KeySecret *string
+// QCryptoBlockOptionsQcow is the struct QCryptoBlockOptionsQCow of crypto.json. Since QEMU
+// 2.6.
+type QCryptoBlockOptionsQcow struct {
+	KeySecret *string `json:"key-secret,omitzero"`
 }
 
-func (v *QCryptoBlockOptionsQCow) EncodeMembers(e *wire.Encoder) {
+func (v *QCryptoBlockOptionsQcow) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 }
 
-func (v QCryptoBlockOptionsQCow) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QCryptoBlockOptionsQCow) String() string {
-	return qmp.Format(&v)
+func (v *QCryptoBlockOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 1
+	}
+	return 0
 }
 
 // QCryptoBlockOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOptionsLUKS struct {
-	KeySecret *string
+	KeySecret *string `json:"key-secret,omitzero"`
 }
 
 func (v *QCryptoBlockOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 }
 
-func (v QCryptoBlockOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QCryptoBlockOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *QCryptoBlockOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 1
+	}
+	return 0
 }
 
 // QCryptoBlockCreateOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockCreateOptionsLUKS struct {
-	KeySecret    *string
-	CipherAlg    *QCryptoCipherAlgo
-	CipherMode   *QCryptoCipherMode
-	IvgenAlg     *QCryptoIVGenAlgo
-	IvgenHashAlg *QCryptoHashAlgo
-	HashAlg      *QCryptoHashAlgo
-	IterTime     *int64
+	KeySecret    *string            `json:"key-secret,omitzero"`
+	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
+	CipherMode   *QCryptoCipherMode `json:"cipher-mode,omitzero"`
+	IVGenAlg     *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
+	IVGenHashAlg *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
+	HashAlg      *QCryptoHashAlgo   `json:"hash-alg,omitzero"`
+	IterTime     *int64             `json:"iter-time,omitzero"`
 }
 
 func (v *QCryptoBlockCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("key-secret", v.KeySecret)
 	e.OptString("cipher-alg", (*string)(v.CipherAlg))
 	e.OptString("cipher-mode", (*string)(v.CipherMode))
-	e.OptString("ivgen-alg", (*string)(v.IvgenAlg))
-	e.OptString("ivgen-hash-alg", (*string)(v.IvgenHashAlg))
+	e.OptString("ivgen-alg", (*string)(v.IVGenAlg))
+	e.OptString("ivgen-hash-alg", (*string)(v.IVGenHashAlg))
 	e.OptString("hash-alg", (*string)(v.HashAlg))
 	e.OptInt("iter-time", v.IterTime)
 }
 
-func (v QCryptoBlockCreateOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QCryptoBlockCreateOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "key-secret":
+		d.OptString(&v.KeySecret)
+		return 1
+	case "cipher-alg":
+		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		return 2
+	case "cipher-mode":
+		v.CipherMode = new(QCryptoCipherMode(d.Enum()))
+		return 3
+	case "ivgen-alg":
+		v.IVGenAlg = new(QCryptoIVGenAlgo(d.Enum()))
+		return 4
+	case "ivgen-hash-alg":
+		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		return 5
+	case "hash-alg":
+		v.HashAlg = new(QCryptoHashAlgo(d.Enum()))
+		return 6
+	case "iter-time":
+		d.OptInt(&v.IterTime)
+		return 7
+	}
+	return 0
 }
 
 // QCryptoBlockOpenOptions is a union of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOpenOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Format QCryptoBlockFormat
-	// The branch that Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockOptionsLUKS or
+	Format QCryptoBlockFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockOptionsLUKS or
 	// *RawBranch.
 	Branch QCryptoBlockOpenOptionsBranch
 }
@@ -170,22 +192,76 @@ type QCryptoBlockOpenOptions struct {
 // QCryptoBlockOpenOptionsBranch is the branch of [QCryptoBlockOpenOptions] that Format
 // selects:
 //
-//   - [*QCryptoBlockOptionsQCow]: qcow
+//   - [*QCryptoBlockOptionsQcow]: qcow
 //   - [*QCryptoBlockOptionsLUKS]: luks
 //   - [*RawBranch]: any other value, or none
 type QCryptoBlockOpenOptionsBranch interface {
 	isQCryptoBlockOpenOptionsBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isQCryptoBlockOpenOptionsBranch() {}
+func (*QCryptoBlockOptionsQcow) isQCryptoBlockOpenOptionsBranch() {}
 func (*QCryptoBlockOptionsLUKS) isQCryptoBlockOpenOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockOpenOptionsBranch()               {}
+
+func (v *QCryptoBlockOpenOptions) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Format)
+	switch b := v.Branch.(type) {
+	case *QCryptoBlockOptionsQcow:
+		tag = e.Tag(tag, b == nil, "qcow")
+	case *QCryptoBlockOptionsLUKS:
+		tag = e.Tag(tag, b == nil, "luks")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("format", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
+func (v *QCryptoBlockOpenOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = QCryptoBlockFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*QCryptoBlockOpenOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *QCryptoBlockOpenOptions) UnmarshalBranch() any {
+	switch v.Format {
+	case QCryptoBlockFormatQcow:
+		v.Branch = new(QCryptoBlockOptionsQcow)
+	case QCryptoBlockFormatLUKS:
+		v.Branch = new(QCryptoBlockOptionsLUKS)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
+func (v QCryptoBlockOpenOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *QCryptoBlockOpenOptions) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockOpenOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptoBlockOpenOptions) String() string {
+	return qmp.Format(&v)
+}
 
 // QCryptoBlockCreateOptions is a union of crypto.json. Since QEMU 2.6.
 type QCryptoBlockCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Format QCryptoBlockFormat
-	// The branch that Format selects: *QCryptoBlockOptionsQCow, *QCryptoBlockCreateOptionsLUKS or
+	Format QCryptoBlockFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockCreateOptionsLUKS or
 	// *RawBranch.
 	Branch QCryptoBlockCreateOptionsBranch
 }
@@ -193,7 +269,7 @@ type QCryptoBlockCreateOptions struct {
 // QCryptoBlockCreateOptionsBranch is the branch of [QCryptoBlockCreateOptions] that Format
 // selects:
 //
-//   - [*QCryptoBlockOptionsQCow]: qcow
+//   - [*QCryptoBlockOptionsQcow]: qcow
 //   - [*QCryptoBlockCreateOptionsLUKS]: luks
 //   - [*RawBranch]: any other value, or none
 type QCryptoBlockCreateOptionsBranch interface {
@@ -201,14 +277,14 @@ type QCryptoBlockCreateOptionsBranch interface {
 	isQCryptoBlockCreateOptionsBranch()
 }
 
-func (*QCryptoBlockOptionsQCow) isQCryptoBlockCreateOptionsBranch()       {}
+func (*QCryptoBlockOptionsQcow) isQCryptoBlockCreateOptionsBranch()       {}
 func (*QCryptoBlockCreateOptionsLUKS) isQCryptoBlockCreateOptionsBranch() {}
 func (*RawBranch) isQCryptoBlockCreateOptionsBranch()                     {}
 
 func (v *QCryptoBlockCreateOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.Format)
 	switch b := v.Branch.(type) {
-	case *QCryptoBlockOptionsQCow:
+	case *QCryptoBlockOptionsQcow:
 		tag = e.Tag(tag, b == nil, "qcow")
 	case *QCryptoBlockCreateOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
@@ -221,8 +297,38 @@ func (v *QCryptoBlockCreateOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *QCryptoBlockCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = QCryptoBlockFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*QCryptoBlockCreateOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *QCryptoBlockCreateOptions) UnmarshalBranch() any {
+	switch v.Format {
+	case QCryptoBlockFormatQcow:
+		v.Branch = new(QCryptoBlockOptionsQcow)
+	case QCryptoBlockFormatLUKS:
+		v.Branch = new(QCryptoBlockCreateOptionsLUKS)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v QCryptoBlockCreateOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *QCryptoBlockCreateOptions) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockCreateOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v QCryptoBlockCreateOptions) String() string {
@@ -231,7 +337,7 @@ func (v QCryptoBlockCreateOptions) String() string {
 
 // QCryptoBlockInfoBase is a struct of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfoBase struct {
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 }
 
 // QCryptoBlockInfoLUKSSlot is a struct of crypto.json. Since QEMU 2.7.
@@ -242,16 +348,23 @@ type QCryptoBlockInfoLUKSSlot struct {
 	KeyOffset int64  `json:"key-offset"`
 }
 
+func (v *QCryptoBlockInfoLUKSSlot) MarshalMembers(e *wire.Encoder) {
+	e.Name("active").Bool(v.Active)
+	e.OptInt("iters", v.Iters)
+	e.OptInt("stripes", v.Stripes)
+	e.Name("key-offset").Int(v.KeyOffset)
+}
+
 func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "active":
 		v.Active = d.Bool()
 		return 1
 	case "iters":
-		v.Iters = new(d.Int64())
+		d.OptInt(&v.Iters)
 		return 2
 	case "stripes":
-		v.Stripes = new(d.Int64())
+		d.OptInt(&v.Stripes)
 		return 3
 	case "key-offset":
 		v.KeyOffset = d.Int64()
@@ -264,14 +377,31 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 type QCryptoBlockInfoLUKS struct {
 	CipherAlg      QCryptoCipherAlgo          `json:"cipher-alg"`
 	CipherMode     QCryptoCipherMode          `json:"cipher-mode"`
-	IvgenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg"`
-	IvgenHashAlg   *QCryptoHashAlgo           `json:"ivgen-hash-alg,omitzero"`
+	IVGenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg"`
+	IVGenHashAlg   *QCryptoHashAlgo           `json:"ivgen-hash-alg,omitzero"`
 	HashAlg        QCryptoHashAlgo            `json:"hash-alg"`
 	DetachedHeader *bool                      `json:"detached-header,omitzero"`
 	PayloadOffset  int64                      `json:"payload-offset"`
 	MasterKeyIters int64                      `json:"master-key-iters"`
 	UUID           string                     `json:"uuid"`
 	Slots          []QCryptoBlockInfoLUKSSlot `json:"slots"`
+}
+
+func (v *QCryptoBlockInfoLUKS) MarshalMembers(e *wire.Encoder) {
+	e.Name("cipher-alg").String(string(v.CipherAlg))
+	e.Name("cipher-mode").String(string(v.CipherMode))
+	e.Name("ivgen-alg").String(string(v.IVGenAlg))
+	e.OptString("ivgen-hash-alg", (*string)(v.IVGenHashAlg))
+	e.Name("hash-alg").String(string(v.HashAlg))
+	e.OptBool("detached-header", v.DetachedHeader)
+	e.Name("payload-offset").Int(v.PayloadOffset)
+	e.Name("master-key-iters").Int(v.MasterKeyIters)
+	e.Name("uuid").String(v.UUID)
+	e.Name("slots").BeginArray()
+	for i := range v.Slots {
+		e.Elem().Marshal(&v.Slots[i])
+	}
+	e.EndArray()
 }
 
 func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -283,16 +413,16 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CipherMode = QCryptoCipherMode(d.Enum())
 		return 2
 	case "ivgen-alg":
-		v.IvgenAlg = QCryptoIVGenAlgo(d.Enum())
+		v.IVGenAlg = QCryptoIVGenAlgo(d.Enum())
 		return 3
 	case "ivgen-hash-alg":
-		v.IvgenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
 		return 4
 	case "hash-alg":
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
 		return 5
 	case "detached-header":
-		v.DetachedHeader = new(d.Bool())
+		d.OptBool(&v.DetachedHeader)
 		return 6
 	case "payload-offset":
 		v.PayloadOffset = d.Int64()
@@ -314,10 +444,23 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
+func (v QCryptoBlockInfoLUKS) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *QCryptoBlockInfoLUKS) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockInfoLUKS{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptoBlockInfoLUKS) String() string {
+	return qmp.Format(&v)
+}
+
 // QCryptoBlockInfo is a union of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
 	// adds nothing.
 	Branch QCryptoBlockInfoBranch
@@ -336,6 +479,58 @@ type QCryptoBlockInfoBranch interface {
 func (*QCryptoBlockInfoLUKS) isQCryptoBlockInfoBranch() {}
 func (*RawBranch) isQCryptoBlockInfoBranch()            {}
 
+func (v *QCryptoBlockInfo) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Format)
+	switch b := v.Branch.(type) {
+	case *QCryptoBlockInfoLUKS:
+		tag = e.Tag(tag, b == nil, "luks")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("format", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
+func (v *QCryptoBlockInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = QCryptoBlockFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*QCryptoBlockInfo) Discriminator() string {
+	return "format"
+}
+
+func (v *QCryptoBlockInfo) UnmarshalBranch() any {
+	switch v.Format {
+	case QCryptoBlockFormatLUKS:
+		v.Branch = new(QCryptoBlockInfoLUKS)
+	case QCryptoBlockFormatQcow:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
+func (v QCryptoBlockInfo) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *QCryptoBlockInfo) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockInfo{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptoBlockInfo) String() string {
+	return qmp.Format(&v)
+}
+
 // QCryptoBlockLUKSKeyslotState is an enum of crypto.json. Since QEMU 5.1.
 type QCryptoBlockLUKSKeyslotState string
 
@@ -347,12 +542,12 @@ const (
 
 // QCryptoBlockAmendOptionsLUKS is a struct of crypto.json. Since QEMU 5.1.
 type QCryptoBlockAmendOptionsLUKS struct {
-	State     QCryptoBlockLUKSKeyslotState
-	NewSecret *string
-	OldSecret *string
-	Keyslot   *int64
-	IterTime  *int64
-	Secret    *string
+	State     QCryptoBlockLUKSKeyslotState `json:"state"`
+	NewSecret *string                      `json:"new-secret,omitzero"`
+	OldSecret *string                      `json:"old-secret,omitzero"`
+	Keyslot   *int64                       `json:"keyslot,omitzero"`
+	IterTime  *int64                       `json:"iter-time,omitzero"`
+	Secret    *string                      `json:"secret,omitzero"`
 }
 
 func (v *QCryptoBlockAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -364,18 +559,34 @@ func (v *QCryptoBlockAmendOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 	e.OptString("secret", v.Secret)
 }
 
-func (v QCryptoBlockAmendOptionsLUKS) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QCryptoBlockAmendOptionsLUKS) String() string {
-	return qmp.Format(&v)
+func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "state":
+		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
+		return 1
+	case "new-secret":
+		d.OptString(&v.NewSecret)
+		return 2
+	case "old-secret":
+		d.OptString(&v.OldSecret)
+		return 3
+	case "keyslot":
+		d.OptInt(&v.Keyslot)
+		return 4
+	case "iter-time":
+		d.OptInt(&v.IterTime)
+		return 5
+	case "secret":
+		d.OptString(&v.Secret)
+		return 6
+	}
+	return 0
 }
 
 // QCryptoBlockAmendOptions is a union of crypto.json. Since QEMU 5.1.
 type QCryptoBlockAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
-	Format QCryptoBlockFormat
+	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockAmendOptionsLUKS or *RawBranch; nil for a value
 	// that adds nothing.
 	Branch QCryptoBlockAmendOptionsBranch
@@ -410,8 +621,38 @@ func (v *QCryptoBlockAmendOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *QCryptoBlockAmendOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = QCryptoBlockFormat(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*QCryptoBlockAmendOptions) Discriminator() string {
+	return "format"
+}
+
+func (v *QCryptoBlockAmendOptions) UnmarshalBranch() any {
+	switch v.Format {
+	case QCryptoBlockFormatLUKS:
+		v.Branch = new(QCryptoBlockAmendOptionsLUKS)
+	case QCryptoBlockFormatQcow:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v QCryptoBlockAmendOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *QCryptoBlockAmendOptions) UnmarshalJSON(text []byte) error {
+	*v = QCryptoBlockAmendOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v QCryptoBlockAmendOptions) String() string {
@@ -420,31 +661,48 @@ func (v QCryptoBlockAmendOptions) String() string {
 
 // SecretCommonProperties is a struct of crypto.json. Since QEMU 2.6.
 type SecretCommonProperties struct {
-	Format *QCryptoSecretFormat
-	Keyid  *string
-	Iv     *string
+	Format *QCryptoSecretFormat `json:"format,omitzero"`
+	KeyID  *string              `json:"keyid,omitzero"`
+	IV     *string              `json:"iv,omitzero"`
 }
 
 // SecretProperties is a struct of crypto.json. Since QEMU 2.6.
 type SecretProperties struct {
-	Format *QCryptoSecretFormat
-	Keyid  *string
-	Iv     *string
+	Format *QCryptoSecretFormat `json:"format,omitzero"`
+	KeyID  *string              `json:"keyid,omitzero"`
+	IV     *string              `json:"iv,omitzero"`
 	// A secret: String hides it, JSON does not.
-	Data *string
-	File *string
+	Data *string `json:"data,omitzero"`
+	File *string `json:"file,omitzero"`
 }
 
 func (v *SecretProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(v.Format))
-	e.OptString("keyid", v.Keyid)
-	e.OptString("iv", v.Iv)
+	e.OptString("keyid", v.KeyID)
+	e.OptString("iv", v.IV)
 	e.OptSecret("data", v.Data)
 	e.OptString("file", v.File)
 }
 
-func (v SecretProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *SecretProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = new(QCryptoSecretFormat(d.Enum()))
+		return 1
+	case "keyid":
+		d.OptString(&v.KeyID)
+		return 2
+	case "iv":
+		d.OptString(&v.IV)
+		return 3
+	case "data":
+		v.Data = new(d.String())
+		return 4
+	case "file":
+		d.OptString(&v.File)
+		return 5
+	}
+	return 0
 }
 
 func (v SecretProperties) String() string {
@@ -455,83 +713,113 @@ func (v SecretProperties) String() string {
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 type SecretKeyringProperties struct {
-	Format *QCryptoSecretFormat
-	Keyid  *string
-	Iv     *string
-	Serial int32
+	Format *QCryptoSecretFormat `json:"format,omitzero"`
+	KeyID  *string              `json:"keyid,omitzero"`
+	IV     *string              `json:"iv,omitzero"`
+	Serial int32                `json:"serial"`
 }
 
 func (v *SecretKeyringProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(v.Format))
-	e.OptString("keyid", v.Keyid)
-	e.OptString("iv", v.Iv)
+	e.OptString("keyid", v.KeyID)
+	e.OptString("iv", v.IV)
 	e.Name("serial").Int(int64(v.Serial))
 }
 
-func (v SecretKeyringProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "format":
+		v.Format = new(QCryptoSecretFormat(d.Enum()))
+		return 1
+	case "keyid":
+		d.OptString(&v.KeyID)
+		return 2
+	case "iv":
+		d.OptString(&v.IV)
+		return 3
+	case "serial":
+		v.Serial = d.Int32()
+		return 4
+	}
+	return 0
 }
 
-func (v SecretKeyringProperties) String() string {
-	return qmp.Format(&v)
+// TLSCredsProperties is the struct TlsCredsProperties of crypto.json. Since QEMU 2.5.
+type TLSCredsProperties struct {
+	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
+	Dir        *string                  `json:"dir,omitzero"`
+	Endpoint   *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
+	Priority   *string                  `json:"priority,omitzero"`
 }
 
-// TlsCredsProperties is a struct of crypto.json. Since QEMU 2.5.
-type TlsCredsProperties struct {
-	VerifyPeer *bool
-	Dir        *string
-	Endpoint   *QCryptoTLSCredsEndpoint
-	Priority   *string
-}
-
-func (v *TlsCredsProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
 	e.OptString("priority", v.Priority)
 }
 
-func (v TlsCredsProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "verify-peer":
+		d.OptBool(&v.VerifyPeer)
+		return 1
+	case "dir":
+		d.OptString(&v.Dir)
+		return 2
+	case "endpoint":
+		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		return 3
+	case "priority":
+		d.OptString(&v.Priority)
+		return 4
+	}
+	return 0
 }
 
-func (v TlsCredsProperties) String() string {
-	return qmp.Format(&v)
+// TLSCredsAnonProperties is the struct TlsCredsAnonProperties of crypto.json. Since QEMU 2.5.
+type TLSCredsAnonProperties struct {
+	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
+	Dir        *string                  `json:"dir,omitzero"`
+	Endpoint   *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
+	Priority   *string                  `json:"priority,omitzero"`
 }
 
-// TlsCredsAnonProperties is a struct of crypto.json. Since QEMU 2.5.
-type TlsCredsAnonProperties struct {
-	VerifyPeer *bool
-	Dir        *string
-	Endpoint   *QCryptoTLSCredsEndpoint
-	Priority   *string
-}
-
-func (v *TlsCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
 	e.OptString("priority", v.Priority)
 }
 
-func (v TlsCredsAnonProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "verify-peer":
+		d.OptBool(&v.VerifyPeer)
+		return 1
+	case "dir":
+		d.OptString(&v.Dir)
+		return 2
+	case "endpoint":
+		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		return 3
+	case "priority":
+		d.OptString(&v.Priority)
+		return 4
+	}
+	return 0
 }
 
-func (v TlsCredsAnonProperties) String() string {
-	return qmp.Format(&v)
+// TLSCredsPSKProperties is the struct TlsCredsPskProperties of crypto.json. Since QEMU 3.0.
+type TLSCredsPSKProperties struct {
+	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
+	Dir        *string                  `json:"dir,omitzero"`
+	Endpoint   *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
+	Priority   *string                  `json:"priority,omitzero"`
+	Username   *string                  `json:"username,omitzero"`
 }
 
-// TlsCredsPskProperties is a struct of crypto.json. Since QEMU 3.0.
-type TlsCredsPskProperties struct {
-	VerifyPeer *bool
-	Dir        *string
-	Endpoint   *QCryptoTLSCredsEndpoint
-	Priority   *string
-	Username   *string
-}
-
-func (v *TlsCredsPskProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsPSKProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
@@ -539,39 +827,68 @@ func (v *TlsCredsPskProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("username", v.Username)
 }
 
-func (v TlsCredsPskProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "verify-peer":
+		d.OptBool(&v.VerifyPeer)
+		return 1
+	case "dir":
+		d.OptString(&v.Dir)
+		return 2
+	case "endpoint":
+		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		return 3
+	case "priority":
+		d.OptString(&v.Priority)
+		return 4
+	case "username":
+		d.OptString(&v.Username)
+		return 5
+	}
+	return 0
 }
 
-func (v TlsCredsPskProperties) String() string {
-	return qmp.Format(&v)
+// TLSCredsX509Properties is the struct TlsCredsX509Properties of crypto.json. Since QEMU 2.5.
+type TLSCredsX509Properties struct {
+	VerifyPeer  *bool                    `json:"verify-peer,omitzero"`
+	Dir         *string                  `json:"dir,omitzero"`
+	Endpoint    *QCryptoTLSCredsEndpoint `json:"endpoint,omitzero"`
+	Priority    *string                  `json:"priority,omitzero"`
+	SanityCheck *bool                    `json:"sanity-check,omitzero"`
+	PasswordID  *string                  `json:"passwordid,omitzero"`
 }
 
-// TlsCredsX509Properties is a struct of crypto.json. Since QEMU 2.5.
-type TlsCredsX509Properties struct {
-	VerifyPeer  *bool
-	Dir         *string
-	Endpoint    *QCryptoTLSCredsEndpoint
-	Priority    *string
-	SanityCheck *bool
-	Passwordid  *string
-}
-
-func (v *TlsCredsX509Properties) EncodeMembers(e *wire.Encoder) {
+func (v *TLSCredsX509Properties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("verify-peer", v.VerifyPeer)
 	e.OptString("dir", v.Dir)
 	e.OptString("endpoint", (*string)(v.Endpoint))
 	e.OptString("priority", v.Priority)
 	e.OptBool("sanity-check", v.SanityCheck)
-	e.OptString("passwordid", v.Passwordid)
+	e.OptString("passwordid", v.PasswordID)
 }
 
-func (v TlsCredsX509Properties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v TlsCredsX509Properties) String() string {
-	return qmp.Format(&v)
+func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "verify-peer":
+		d.OptBool(&v.VerifyPeer)
+		return 1
+	case "dir":
+		d.OptString(&v.Dir)
+		return 2
+	case "endpoint":
+		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		return 3
+	case "priority":
+		d.OptString(&v.Priority)
+		return 4
+	case "sanity-check":
+		d.OptBool(&v.SanityCheck)
+		return 5
+	case "passwordid":
+		d.OptString(&v.PasswordID)
+		return 6
+	}
+	return 0
 }
 
 // QCryptoAkCipherAlgo is an enum of crypto.json. Since QEMU 7.1.
@@ -597,19 +914,36 @@ type QCryptoRSAPaddingAlgo string
 // The values of QCryptoRSAPaddingAlgo.
 const (
 	QCryptoRSAPaddingAlgoRaw   QCryptoRSAPaddingAlgo = "raw"
-	QCryptoRSAPaddingAlgoPkcs1 QCryptoRSAPaddingAlgo = "pkcs1"
+	QCryptoRSAPaddingAlgoPKCS1 QCryptoRSAPaddingAlgo = "pkcs1"
 )
 
 // QCryptoAkCipherOptionsRSA is a struct of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherOptionsRSA struct {
-	HashAlg    QCryptoHashAlgo
-	PaddingAlg QCryptoRSAPaddingAlgo
+	HashAlg    QCryptoHashAlgo       `json:"hash-alg"`
+	PaddingAlg QCryptoRSAPaddingAlgo `json:"padding-alg"`
+}
+
+func (v *QCryptoAkCipherOptionsRSA) MarshalMembers(e *wire.Encoder) {
+	e.Name("hash-alg").String(string(v.HashAlg))
+	e.Name("padding-alg").String(string(v.PaddingAlg))
+}
+
+func (v *QCryptoAkCipherOptionsRSA) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "hash-alg":
+		v.HashAlg = QCryptoHashAlgo(d.Enum())
+		return 1
+	case "padding-alg":
+		v.PaddingAlg = QCryptoRSAPaddingAlgo(d.Enum())
+		return 2
+	}
+	return 0
 }
 
 // QCryptoAkCipherOptions is a union of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
-	Alg QCryptoAkCipherAlgo
+	Alg QCryptoAkCipherAlgo `json:"alg"`
 	// The branch that Alg selects: *QCryptoAkCipherOptionsRSA or *RawBranch.
 	Branch QCryptoAkCipherOptionsBranch
 }
@@ -624,3 +958,53 @@ type QCryptoAkCipherOptionsBranch interface {
 
 func (*QCryptoAkCipherOptionsRSA) isQCryptoAkCipherOptionsBranch() {}
 func (*RawBranch) isQCryptoAkCipherOptionsBranch()                 {}
+
+func (v *QCryptoAkCipherOptions) MarshalMembers(e *wire.Encoder) {
+	tag := string(v.Alg)
+	switch b := v.Branch.(type) {
+	case *QCryptoAkCipherOptionsRSA:
+		tag = e.Tag(tag, b == nil, "rsa")
+	case *RawBranch:
+		tag = e.Tag(tag, b == nil)
+	}
+	e.Discriminator("alg", tag)
+	if v.Branch != nil && e.OK() {
+		e.MarshalBranch(v.Branch)
+	}
+}
+
+func (v *QCryptoAkCipherOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "alg":
+		v.Alg = QCryptoAkCipherAlgo(d.Enum())
+		return 1
+	}
+	return 0
+}
+
+func (*QCryptoAkCipherOptions) Discriminator() string {
+	return "alg"
+}
+
+func (v *QCryptoAkCipherOptions) UnmarshalBranch() any {
+	switch v.Alg {
+	case QCryptoAkCipherAlgoRSA:
+		v.Branch = new(QCryptoAkCipherOptionsRSA)
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
+func (v QCryptoAkCipherOptions) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *QCryptoAkCipherOptions) UnmarshalJSON(text []byte) error {
+	*v = QCryptoAkCipherOptions{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v QCryptoAkCipherOptions) String() string {
+	return qmp.Format(&v)
+}

@@ -7,6 +7,6 @@ package storage
 const (
 	FeatureBlockdevSnapshotAllowWriteOnlyOverlay    = "blockdev-snapshot/$allow-write-only-overlay"
 	FeatureBlockdevOptionsFileDynamicAutoReadOnly   = "blockdev-add/arg-type/+file/$dynamic-auto-read-only"
-	FeatureBlockdevOptionsVirtioBlkVhostVdpaFdset   = "blockdev-add/arg-type/+virtio-blk-vhost-vdpa/$fdset"
-	FeatureTdxGuestPropertiesConfidentialGuestReset = "object-add/arg-type/+tdx-guest/$confidential-guest-reset"
+	FeatureBlockdevOptionsVirtioBlkVhostVDPAFDSet   = "blockdev-add/arg-type/+virtio-blk-vhost-vdpa/$fdset"
+	FeatureTDXGuestPropertiesConfidentialGuestReset = "object-add/arg-type/+tdx-guest/$confidential-guest-reset"
 )

@@ -39,9 +39,9 @@ var allRequests = []any{
 	storage.NBDServerStart{}, storage.NBDServerStop{}, storage.ObjectAdd{}, storage.ObjectDel{},
 	storage.QMPCapabilities{}, storage.QOMGet{}, storage.QOMList{}, storage.QOMListGet{}, storage.QOMListProperties{},
 	storage.QOMListTypes{}, storage.QOMSet{}, storage.QueryBlock{}, storage.QueryBlockExports{},
-	storage.QueryBlockJobs{}, storage.QueryBlockstats{}, storage.QueryChardev{}, storage.QueryChardevBackends{},
+	storage.QueryBlockJobs{}, storage.QueryBlockStats{}, storage.QueryChardev{}, storage.QueryChardevBackends{},
 	storage.QueryCommands{}, storage.QueryJobs{}, storage.QueryNamedBlockNodes{}, storage.QueryQMPSchema{},
 	storage.QueryVersion{}, storage.Quit{}, storage.RingbufRead{}, storage.RingbufWrite{}, storage.Transaction{},
-	storage.XBlockdevAmend{}, storage.XBlockdevChange{}, storage.XBlockdevSetIothread{},
+	storage.XBlockdevAmend{}, storage.XBlockdevChange{}, storage.XBlockdevSetIOThread{},
 	storage.XDebugBlockDirtyBitmapSHA256{}, storage.XDebugQueryBlockGraph{},
 }

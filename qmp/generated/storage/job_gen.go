@@ -90,19 +90,11 @@ func (*JobStatusChangeEvent) EventName() string {
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 type JobPause struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobPause) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobPause) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobPause) String() string {
-	return qmp.Format(&r)
 }
 
 func (r JobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -113,19 +105,11 @@ func (r JobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 type JobResume struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobResume) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobResume) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobResume) String() string {
-	return qmp.Format(&r)
 }
 
 func (r JobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -139,19 +123,11 @@ func (r JobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCancelledEvent]: when a block job has ended
 type JobCancel struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobCancel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobCancel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobCancel) String() string {
-	return qmp.Format(&r)
 }
 
 func (r JobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -165,19 +141,11 @@ func (r JobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
 type JobComplete struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobComplete) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobComplete) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobComplete) String() string {
-	return qmp.Format(&r)
 }
 
 func (r JobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -188,19 +156,11 @@ func (r JobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 type JobDismiss struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobDismiss) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobDismiss) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobDismiss) String() string {
-	return qmp.Format(&r)
 }
 
 func (r JobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -214,19 +174,11 @@ func (r JobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
 type JobFinalize struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *JobFinalize) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
-}
-
-func (r JobFinalize) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r JobFinalize) String() string {
-	return qmp.Format(&r)
 }
 
 func (r JobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -261,7 +213,7 @@ func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TotalProgress = d.Int64()
 		return 5
 	case "error":
-		v.Error = new(d.String())
+		d.OptString(&v.Error)
 		return 6
 	}
 	return 0

@@ -60,10 +60,10 @@
 //
 //	v := storage.BlockdevOptions{
 //		NodeName: new("node1"),
-//		Branch:   &storage.BlockdevOptionsCurlHttp{URL: "http://example.org/disk1.raw"},
+//		Branch:   &storage.BlockdevOptionsCurlHTTP{URL: "http://example.org/disk1.raw"},
 //	}
 //	switch b := v.Branch.(type) {
-//	case *storage.BlockdevOptionsCurlHttp:
+//	case *storage.BlockdevOptionsCurlHTTP:
 //		fmt.Println(b.URL)
 //	case *storage.RawBranch: // the package does not know the discriminator
 //		fmt.Println(b.Members)
@@ -84,7 +84,7 @@
 //		fmt.Println(*v.Reference)
 //	}
 //
-// If a server sends a value of another kind, no field is set.
+// If a server sends a value of another kind, the field Other holds it as JSON.
 //
 // # Events
 //
@@ -141,7 +141,7 @@
 //
 //	v := storage.BlockdevOptions{
 //		NodeName: new("node1"),
-//		Branch:   &storage.BlockdevOptionsCurlHttp{URL: "http://example.org/disk1.raw"},
+//		Branch:   &storage.BlockdevOptionsCurlHTTP{URL: "http://example.org/disk1.raw"},
 //	}
 //	data, err := json.Marshal(v)
 //	if err != nil {
@@ -160,10 +160,15 @@
 // # Secrets
 //
 // The method String of a type with a secret, such as a password, shows *** in its place. JSON
-// does not hide secrets. The comment of a field says whether it is a secret.
+// does not hide secrets: [encoding/json.Marshal] writes them. The comment of a field says
+// whether it is a secret.
+//
+// [qmp.Redacted] prints and marshals a value of any type without secrets, as JSON, also for
+// package slog:
 //
 //	v := storage.RingbufWrite{Device: "node1", Data: "data"}
 //	fmt.Println(v)
+//	slog.Info("sending", "request", qmp.Redacted(v))
 //
 // The client's log and trace hide secrets in the same way.
 package storage
@@ -175,7 +180,7 @@ import (
 
 // This line compiles only if the generated code and the library fit. If it does not compile, run go
 // generate. If the code is another module's, get a newer library: go get github.com/qmpkit/qmpkit@latest.
-const _ = wire.GeneratedV2
+const _ = wire.GeneratedV3
 
 // RawBranch is the branch of a union if the package has no type for the value of the
 // discriminator, or if the server did not send the discriminator. Its members are those that
@@ -189,15 +194,16 @@ func (b *RawBranch) EncodeMembers(e *wire.Encoder) {
 }
 
 func (b *RawBranch) DecodeMember(d *wire.Decoder, name []byte) int {
-	if b.Members == nil {
-		b.Members = make(qmp.Args)
-	}
-	b.Members[string(name)] = qmp.RawJSON(d.Raw())
-	return wire.Unnumbered
+	return b.Members.UnmarshalMember(d, name)
 }
 
 func (b RawBranch) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&b)
+}
+
+func (b *RawBranch) UnmarshalJSON(text []byte) error {
+	*b = RawBranch{}
+	return qmp.Unmarshal(text, b)
 }
 
 func (b RawBranch) String() string {

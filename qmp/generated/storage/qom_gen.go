@@ -26,7 +26,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 2
 	case "description":
-		v.Description = new(d.String())
+		d.OptString(&v.Description)
 		return 3
 	case "default-value":
 		v.DefaultValue = d.Raw()
@@ -40,6 +40,14 @@ type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
 	Value qmp.RawJSON `json:"value,omitzero"`
+}
+
+func (v *ObjectPropertyValue) MarshalMembers(e *wire.Encoder) {
+	e.Name("name").String(v.Name)
+	e.Name("type").String(v.Type)
+	if v.Value != nil {
+		e.Name("value").Raw(v.Value)
+	}
 }
 
 func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -62,6 +70,14 @@ type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
 
+func (v *ObjectPropertiesValues) MarshalMembers(e *wire.Encoder) {
+	e.Name("properties").BeginArray()
+	for i := range v.Properties {
+		e.Elem().Marshal(&v.Properties[i])
+	}
+	e.EndArray()
+}
+
 func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "properties":
@@ -75,22 +91,27 @@ func (v *ObjectPropertiesValues) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
+func (v ObjectPropertiesValues) MarshalJSON() ([]byte, error) {
+	return qmp.Marshal(&v)
+}
+
+func (v *ObjectPropertiesValues) UnmarshalJSON(text []byte) error {
+	*v = ObjectPropertiesValues{}
+	return qmp.Unmarshal(text, v)
+}
+
+func (v ObjectPropertiesValues) String() string {
+	return qmp.Format(&v)
+}
+
 // QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. See qom.json. Since
 // QEMU 1.2.
 type QOMList struct {
-	Path string
+	Path string `json:"path"`
 }
 
 func (r *QOMList) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
-}
-
-func (r QOMList) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMList) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
@@ -107,21 +128,13 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 
 // QOMGet executes qom-get and returns [qmp.RawJSON]. See qom.json. Since QEMU 1.2.
 type QOMGet struct {
-	Path     string
-	Property string
+	Path     string `json:"path"`
+	Property string `json:"property"`
 }
 
 func (r *QOMGet) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("property").String(r.Property)
-}
-
-func (r QOMGet) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMGet) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (qmp.RawJSON, error) {
@@ -135,7 +148,7 @@ func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 // QOMListGet executes qom-list-get and returns a list of [ObjectPropertiesValues]. See
 // qom.json.
 type QOMListGet struct {
-	Paths []string
+	Paths []string `json:"paths"`
 }
 
 func (r *QOMListGet) EncodeMembers(e *wire.Encoder) {
@@ -146,8 +159,25 @@ func (r *QOMListGet) EncodeMembers(e *wire.Encoder) {
 	e.EndArray()
 }
 
+func (r *QOMListGet) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "paths":
+		r.Paths = make([]string, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			r.Paths = append(r.Paths, d.String())
+		}
+		return 1
+	}
+	return 0
+}
+
 func (r QOMListGet) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&r)
+}
+
+func (r *QOMListGet) UnmarshalJSON(text []byte) error {
+	*r = QOMListGet{}
+	return qmp.Unmarshal(text, r)
 }
 
 func (r QOMListGet) String() string {
@@ -168,23 +198,15 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 
 // QOMSet executes qom-set. See qom.json. Since QEMU 1.2.
 type QOMSet struct {
-	Path     string
-	Property string
-	Value    qmp.RawJSON
+	Path     string      `json:"path"`
+	Property string      `json:"property"`
+	Value    qmp.RawJSON `json:"value"`
 }
 
 func (r *QOMSet) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 	e.Name("property").String(r.Property)
 	e.Name("value").Raw(r.Value)
-}
-
-func (r QOMSet) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMSet) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -204,10 +226,10 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = new(d.Bool())
+		d.OptBool(&v.Abstract)
 		return 2
 	case "parent":
-		v.Parent = new(d.String())
+		d.OptString(&v.Parent)
 		return 3
 	}
 	return 0
@@ -216,21 +238,13 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. See qom.json.
 // Since QEMU 1.1.
 type QOMListTypes struct {
-	Implements *string
-	Abstract   *bool
+	Implements *string `json:"implements,omitzero"`
+	Abstract   *bool   `json:"abstract,omitzero"`
 }
 
 func (r *QOMListTypes) EncodeMembers(e *wire.Encoder) {
 	e.OptString("implements", r.Implements)
 	e.OptBool("abstract", r.Abstract)
-}
-
-func (r QOMListTypes) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMListTypes) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectTypeInfo, error) {
@@ -248,19 +262,11 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 // QOMListProperties executes qom-list-properties and returns a list of [ObjectPropertyInfo].
 // See qom.json. Since QEMU 2.12.
 type QOMListProperties struct {
-	Typename string
+	Typename string `json:"typename"`
 }
 
 func (r *QOMListProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("typename").String(r.Typename)
-}
-
-func (r QOMListProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r QOMListProperties) String() string {
-	return qmp.Format(&r)
 }
 
 func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
@@ -275,45 +281,50 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CanHostSocketcanProperties is a struct of qom.json. Since QEMU 2.12.
+// CANHostSocketCANProperties is the struct CanHostSocketcanProperties of qom.json. Since QEMU
+// 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type CanHostSocketcanProperties struct {
-	If     string
-	Canbus string
+type CANHostSocketCANProperties struct {
+	If     string `json:"if"`
+	CANBus string `json:"canbus"`
 }
 
-func (v *CanHostSocketcanProperties) EncodeMembers(e *wire.Encoder) {
+func (v *CANHostSocketCANProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("if").String(v.If)
-	e.Name("canbus").String(v.Canbus)
+	e.Name("canbus").String(v.CANBus)
 }
 
-func (v CanHostSocketcanProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "if":
+		v.If = d.String()
+		return 1
+	case "canbus":
+		v.CANBus = d.String()
+		return 2
+	}
+	return 0
 }
 
-func (v CanHostSocketcanProperties) String() string {
-	return qmp.Format(&v)
+// COLOCompareProperties is the struct ColoCompareProperties of qom.json. Since QEMU 2.8.
+type COLOCompareProperties struct {
+	PrimaryIn        string  `json:"primary_in"`
+	SecondaryIn      string  `json:"secondary_in"`
+	Outdev           string  `json:"outdev"`
+	IOThread         string  `json:"iothread"`
+	NotifyDev        *string `json:"notify_dev,omitzero"`
+	CompareTimeout   *uint64 `json:"compare_timeout,omitzero"`
+	ExpiredScanCycle *uint32 `json:"expired_scan_cycle,omitzero"`
+	MaxQueueSize     *uint32 `json:"max_queue_size,omitzero"`
+	VnetHdrSupport   *bool   `json:"vnet_hdr_support,omitzero"`
 }
 
-// ColoCompareProperties is a struct of qom.json. Since QEMU 2.8.
-type ColoCompareProperties struct {
-	PrimaryIn        string
-	SecondaryIn      string
-	Outdev           string
-	Iothread         string
-	NotifyDev        *string
-	CompareTimeout   *uint64
-	ExpiredScanCycle *uint32
-	MaxQueueSize     *uint32
-	VnetHdrSupport   *bool
-}
-
-func (v *ColoCompareProperties) EncodeMembers(e *wire.Encoder) {
+func (v *COLOCompareProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("primary_in").String(v.PrimaryIn)
 	e.Name("secondary_in").String(v.SecondaryIn)
 	e.Name("outdev").String(v.Outdev)
-	e.Name("iothread").String(v.Iothread)
+	e.Name("iothread").String(v.IOThread)
 	e.OptString("notify_dev", v.NotifyDev)
 	e.OptUint("compare_timeout", v.CompareTimeout)
 	if v.ExpiredScanCycle != nil {
@@ -325,19 +336,44 @@ func (v *ColoCompareProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v ColoCompareProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ColoCompareProperties) String() string {
-	return qmp.Format(&v)
+func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "primary_in":
+		v.PrimaryIn = d.String()
+		return 1
+	case "secondary_in":
+		v.SecondaryIn = d.String()
+		return 2
+	case "outdev":
+		v.Outdev = d.String()
+		return 3
+	case "iothread":
+		v.IOThread = d.String()
+		return 4
+	case "notify_dev":
+		d.OptString(&v.NotifyDev)
+		return 5
+	case "compare_timeout":
+		d.OptUint(&v.CompareTimeout)
+		return 6
+	case "expired_scan_cycle":
+		v.ExpiredScanCycle = new(d.Uint32())
+		return 7
+	case "max_queue_size":
+		v.MaxQueueSize = new(d.Uint32())
+		return 8
+	case "vnet_hdr_support":
+		d.OptBool(&v.VnetHdrSupport)
+		return 9
+	}
+	return 0
 }
 
 // CryptodevBackendProperties is a struct of qom.json. Since QEMU 2.8.
 type CryptodevBackendProperties struct {
-	Queues      *uint32
-	ThrottleBPS *uint64
-	ThrottleOps *uint64
+	Queues      *uint32 `json:"queues,omitzero"`
+	ThrottleBPS *uint64 `json:"throttle-bps,omitzero"`
+	ThrottleOps *uint64 `json:"throttle-ops,omitzero"`
 }
 
 func (v *CryptodevBackendProperties) EncodeMembers(e *wire.Encoder) {
@@ -348,22 +384,29 @@ func (v *CryptodevBackendProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("throttle-ops", v.ThrottleOps)
 }
 
-func (v CryptodevBackendProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v CryptodevBackendProperties) String() string {
-	return qmp.Format(&v)
+func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "queues":
+		v.Queues = new(d.Uint32())
+		return 1
+	case "throttle-bps":
+		d.OptUint(&v.ThrottleBPS)
+		return 2
+	case "throttle-ops":
+		d.OptUint(&v.ThrottleOps)
+		return 3
+	}
+	return 0
 }
 
 // CryptodevVhostUserProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 type CryptodevVhostUserProperties struct {
-	Queues      *uint32
-	ThrottleBPS *uint64
-	ThrottleOps *uint64
-	Chardev     string
+	Queues      *uint32 `json:"queues,omitzero"`
+	ThrottleBPS *uint64 `json:"throttle-bps,omitzero"`
+	ThrottleOps *uint64 `json:"throttle-ops,omitzero"`
+	Chardev     string  `json:"chardev"`
 }
 
 func (v *CryptodevVhostUserProperties) EncodeMembers(e *wire.Encoder) {
@@ -375,18 +418,28 @@ func (v *CryptodevVhostUserProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v CryptodevVhostUserProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v CryptodevVhostUserProperties) String() string {
-	return qmp.Format(&v)
+func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "queues":
+		v.Queues = new(d.Uint32())
+		return 1
+	case "throttle-bps":
+		d.OptUint(&v.ThrottleBPS)
+		return 2
+	case "throttle-ops":
+		d.OptUint(&v.ThrottleOps)
+		return 3
+	case "chardev":
+		v.Chardev = d.String()
+		return 4
+	}
+	return 0
 }
 
 // DBusVMStateProperties is a struct of qom.json. Since QEMU 5.0.
 type DBusVMStateProperties struct {
-	Addr   string
-	IDList *string
+	Addr   string  `json:"addr"`
+	IDList *string `json:"id-list,omitzero"`
 }
 
 func (v *DBusVMStateProperties) EncodeMembers(e *wire.Encoder) {
@@ -394,12 +447,16 @@ func (v *DBusVMStateProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id-list", v.IDList)
 }
 
-func (v DBusVMStateProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v DBusVMStateProperties) String() string {
-	return qmp.Format(&v)
+func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "addr":
+		v.Addr = d.String()
+		return 1
+	case "id-list":
+		d.OptString(&v.IDList)
+		return 2
+	}
+	return 0
 }
 
 // NetfilterInsert is an enum of qom.json. Since QEMU 5.0.
@@ -413,11 +470,11 @@ const (
 
 // NetfilterProperties is a struct of qom.json. Since QEMU 2.5.
 type NetfilterProperties struct {
-	Netdev   string
-	Queue    *NetFilterDirection
-	Status   *string
-	Position *string
-	Insert   *NetfilterInsert
+	Netdev   string              `json:"netdev"`
+	Queue    *NetfilterDirection `json:"queue,omitzero"`
+	Status   *string             `json:"status,omitzero"`
+	Position *string             `json:"position,omitzero"`
+	Insert   *NetfilterInsert    `json:"insert,omitzero"`
 }
 
 func (v *NetfilterProperties) EncodeMembers(e *wire.Encoder) {
@@ -428,22 +485,35 @@ func (v *NetfilterProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("insert", (*string)(v.Insert))
 }
 
-func (v NetfilterProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v NetfilterProperties) String() string {
-	return qmp.Format(&v)
+func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetfilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	}
+	return 0
 }
 
 // FilterBufferProperties is a struct of qom.json. Since QEMU 2.5.
 type FilterBufferProperties struct {
-	Netdev   string
-	Queue    *NetFilterDirection
-	Status   *string
-	Position *string
-	Insert   *NetfilterInsert
-	Interval uint32
+	Netdev   string              `json:"netdev"`
+	Queue    *NetfilterDirection `json:"queue,omitzero"`
+	Status   *string             `json:"status,omitzero"`
+	Position *string             `json:"position,omitzero"`
+	Insert   *NetfilterInsert    `json:"insert,omitzero"`
+	Interval uint32              `json:"interval"`
 }
 
 func (v *FilterBufferProperties) EncodeMembers(e *wire.Encoder) {
@@ -455,23 +525,39 @@ func (v *FilterBufferProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("interval").Uint(uint64(v.Interval))
 }
 
-func (v FilterBufferProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterBufferProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetfilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "interval":
+		v.Interval = d.Uint32()
+		return 6
+	}
+	return 0
 }
 
 // FilterDumpProperties is a struct of qom.json. Since QEMU 2.5.
 type FilterDumpProperties struct {
-	Netdev   string
-	Queue    *NetFilterDirection
-	Status   *string
-	Position *string
-	Insert   *NetfilterInsert
-	File     string
-	Maxlen   *uint32
+	Netdev   string              `json:"netdev"`
+	Queue    *NetfilterDirection `json:"queue,omitzero"`
+	Status   *string             `json:"status,omitzero"`
+	Position *string             `json:"position,omitzero"`
+	Insert   *NetfilterInsert    `json:"insert,omitzero"`
+	File     string              `json:"file"`
+	Maxlen   *uint32             `json:"maxlen,omitzero"`
 }
 
 func (v *FilterDumpProperties) EncodeMembers(e *wire.Encoder) {
@@ -486,23 +572,42 @@ func (v *FilterDumpProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v FilterDumpProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterDumpProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetfilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "file":
+		v.File = d.String()
+		return 6
+	case "maxlen":
+		v.Maxlen = new(d.Uint32())
+		return 7
+	}
+	return 0
 }
 
 // FilterMirrorProperties is a struct of qom.json. Since QEMU 2.6.
 type FilterMirrorProperties struct {
-	Netdev         string
-	Queue          *NetFilterDirection
-	Status         *string
-	Position       *string
-	Insert         *NetfilterInsert
-	Outdev         string
-	VnetHdrSupport *bool
+	Netdev         string              `json:"netdev"`
+	Queue          *NetfilterDirection `json:"queue,omitzero"`
+	Status         *string             `json:"status,omitzero"`
+	Position       *string             `json:"position,omitzero"`
+	Insert         *NetfilterInsert    `json:"insert,omitzero"`
+	Outdev         string              `json:"outdev"`
+	VnetHdrSupport *bool               `json:"vnet_hdr_support,omitzero"`
 }
 
 func (v *FilterMirrorProperties) EncodeMembers(e *wire.Encoder) {
@@ -515,24 +620,43 @@ func (v *FilterMirrorProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v FilterMirrorProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterMirrorProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetfilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "outdev":
+		v.Outdev = d.String()
+		return 6
+	case "vnet_hdr_support":
+		d.OptBool(&v.VnetHdrSupport)
+		return 7
+	}
+	return 0
 }
 
 // FilterRedirectorProperties is a struct of qom.json. Since QEMU 2.6.
 type FilterRedirectorProperties struct {
-	Netdev         string
-	Queue          *NetFilterDirection
-	Status         *string
-	Position       *string
-	Insert         *NetfilterInsert
-	Indev          *string
-	Outdev         *string
-	VnetHdrSupport *bool
+	Netdev         string              `json:"netdev"`
+	Queue          *NetfilterDirection `json:"queue,omitzero"`
+	Status         *string             `json:"status,omitzero"`
+	Position       *string             `json:"position,omitzero"`
+	Insert         *NetfilterInsert    `json:"insert,omitzero"`
+	Indev          *string             `json:"indev,omitzero"`
+	Outdev         *string             `json:"outdev,omitzero"`
+	VnetHdrSupport *bool               `json:"vnet_hdr_support,omitzero"`
 }
 
 func (v *FilterRedirectorProperties) EncodeMembers(e *wire.Encoder) {
@@ -546,22 +670,44 @@ func (v *FilterRedirectorProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v FilterRedirectorProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterRedirectorProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetfilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "indev":
+		d.OptString(&v.Indev)
+		return 6
+	case "outdev":
+		d.OptString(&v.Outdev)
+		return 7
+	case "vnet_hdr_support":
+		d.OptBool(&v.VnetHdrSupport)
+		return 8
+	}
+	return 0
 }
 
 // FilterRewriterProperties is a struct of qom.json. Since QEMU 2.8.
 type FilterRewriterProperties struct {
-	Netdev         string
-	Queue          *NetFilterDirection
-	Status         *string
-	Position       *string
-	Insert         *NetfilterInsert
-	VnetHdrSupport *bool
+	Netdev         string              `json:"netdev"`
+	Queue          *NetfilterDirection `json:"queue,omitzero"`
+	Status         *string             `json:"status,omitzero"`
+	Position       *string             `json:"position,omitzero"`
+	Insert         *NetfilterInsert    `json:"insert,omitzero"`
+	VnetHdrSupport *bool               `json:"vnet_hdr_support,omitzero"`
 }
 
 func (v *FilterRewriterProperties) EncodeMembers(e *wire.Encoder) {
@@ -573,23 +719,39 @@ func (v *FilterRewriterProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("vnet_hdr_support", v.VnetHdrSupport)
 }
 
-func (v FilterRewriterProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v FilterRewriterProperties) String() string {
-	return qmp.Format(&v)
+func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "netdev":
+		v.Netdev = d.String()
+		return 1
+	case "queue":
+		v.Queue = new(NetfilterDirection(d.Enum()))
+		return 2
+	case "status":
+		d.OptString(&v.Status)
+		return 3
+	case "position":
+		d.OptString(&v.Position)
+		return 4
+	case "insert":
+		v.Insert = new(NetfilterInsert(d.Enum()))
+		return 5
+	case "vnet_hdr_support":
+		d.OptBool(&v.VnetHdrSupport)
+		return 6
+	}
+	return 0
 }
 
 // InputBarrierProperties is a struct of qom.json. Since QEMU 4.2.
 type InputBarrierProperties struct {
-	Name    string
-	Server  *string
-	Port    *string
-	XOrigin *string
-	YOrigin *string
-	Width   *string
-	Height  *string
+	Name    string  `json:"name"`
+	Server  *string `json:"server,omitzero"`
+	Port    *string `json:"port,omitzero"`
+	XOrigin *string `json:"x-origin,omitzero"`
+	YOrigin *string `json:"y-origin,omitzero"`
+	Width   *string `json:"width,omitzero"`
+	Height  *string `json:"height,omitzero"`
 }
 
 func (v *InputBarrierProperties) EncodeMembers(e *wire.Encoder) {
@@ -602,22 +764,41 @@ func (v *InputBarrierProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("height", v.Height)
 }
 
-func (v InputBarrierProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputBarrierProperties) String() string {
-	return qmp.Format(&v)
+func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "name":
+		v.Name = d.String()
+		return 1
+	case "server":
+		d.OptString(&v.Server)
+		return 2
+	case "port":
+		d.OptString(&v.Port)
+		return 3
+	case "x-origin":
+		d.OptString(&v.XOrigin)
+		return 4
+	case "y-origin":
+		d.OptString(&v.YOrigin)
+		return 5
+	case "width":
+		d.OptString(&v.Width)
+		return 6
+	case "height":
+		d.OptString(&v.Height)
+		return 7
+	}
+	return 0
 }
 
 // InputLinuxProperties is a struct of qom.json. Since QEMU 2.6.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type InputLinuxProperties struct {
-	Evdev      string
-	GrabAll    *bool
-	Repeat     *bool
-	GrabToggle *GrabToggleKeys
+	Evdev      string          `json:"evdev"`
+	GrabAll    *bool           `json:"grab_all,omitzero"`
+	Repeat     *bool           `json:"repeat,omitzero"`
+	GrabToggle *GrabToggleKeys `json:"grab-toggle,omitzero"`
 }
 
 func (v *InputLinuxProperties) EncodeMembers(e *wire.Encoder) {
@@ -627,34 +808,44 @@ func (v *InputLinuxProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("grab-toggle", (*string)(v.GrabToggle))
 }
 
-func (v InputLinuxProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v InputLinuxProperties) String() string {
-	return qmp.Format(&v)
+func (v *InputLinuxProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "evdev":
+		v.Evdev = d.String()
+		return 1
+	case "grab_all":
+		d.OptBool(&v.GrabAll)
+		return 2
+	case "repeat":
+		d.OptBool(&v.Repeat)
+		return 3
+	case "grab-toggle":
+		v.GrabToggle = new(GrabToggleKeys(d.Enum()))
+		return 4
+	}
+	return 0
 }
 
 // EventLoopBaseProperties is a struct of qom.json. Since QEMU 7.1.
 type EventLoopBaseProperties struct {
-	AIOMaxBatch   *int64
-	ThreadPoolMin *int64
-	ThreadPoolMax *int64
+	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
+	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
+	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IothreadProperties is a struct of qom.json. Since QEMU 2.0.
-type IothreadProperties struct {
-	AIOMaxBatch   *int64
-	ThreadPoolMin *int64
-	ThreadPoolMax *int64
-	PollMaxNs     *int64
-	PollGrow      *int64
-	PollShrink    *int64
+// IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 2.0.
+type IOThreadProperties struct {
+	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
+	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
+	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
+	PollMaxNs     *int64 `json:"poll-max-ns,omitzero"`
+	PollGrow      *int64 `json:"poll-grow,omitzero"`
+	PollShrink    *int64 `json:"poll-shrink,omitzero"`
 	// Seen first in QEMU 11.1.
-	PollWeight *int64
+	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 
-func (v *IothreadProperties) EncodeMembers(e *wire.Encoder) {
+func (v *IOThreadProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("aio-max-batch", v.AIOMaxBatch)
 	e.OptInt("thread-pool-min", v.ThreadPoolMin)
 	e.OptInt("thread-pool-max", v.ThreadPoolMax)
@@ -664,19 +855,38 @@ func (v *IothreadProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("poll-weight", v.PollWeight)
 }
 
-func (v IothreadProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v IothreadProperties) String() string {
-	return qmp.Format(&v)
+func (v *IOThreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "aio-max-batch":
+		d.OptInt(&v.AIOMaxBatch)
+		return 1
+	case "thread-pool-min":
+		d.OptInt(&v.ThreadPoolMin)
+		return 2
+	case "thread-pool-max":
+		d.OptInt(&v.ThreadPoolMax)
+		return 3
+	case "poll-max-ns":
+		d.OptInt(&v.PollMaxNs)
+		return 4
+	case "poll-grow":
+		d.OptInt(&v.PollGrow)
+		return 5
+	case "poll-shrink":
+		d.OptInt(&v.PollShrink)
+		return 6
+	case "poll-weight":
+		d.OptInt(&v.PollWeight)
+		return 7
+	}
+	return 0
 }
 
 // MainLoopProperties is a struct of qom.json. Since QEMU 7.1.
 type MainLoopProperties struct {
-	AIOMaxBatch   *int64
-	ThreadPoolMin *int64
-	ThreadPoolMax *int64
+	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
+	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
+	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
 func (v *MainLoopProperties) EncodeMembers(e *wire.Encoder) {
@@ -685,27 +895,34 @@ func (v *MainLoopProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("thread-pool-max", v.ThreadPoolMax)
 }
 
-func (v MainLoopProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MainLoopProperties) String() string {
-	return qmp.Format(&v)
+func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "aio-max-batch":
+		d.OptInt(&v.AIOMaxBatch)
+		return 1
+	case "thread-pool-min":
+		d.OptInt(&v.ThreadPoolMin)
+		return 2
+	case "thread-pool-max":
+		d.OptInt(&v.ThreadPoolMax)
+		return 3
+	}
+	return 0
 }
 
 // MemoryBackendProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
 func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
@@ -727,38 +944,72 @@ func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 }
 
-func (v MemoryBackendProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MemoryBackendProperties) String() string {
-	return qmp.Format(&v)
+func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		return 11
+	}
+	return 0
 }
 
 // MemoryBackendFileProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendFileProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
-	Align                          *uint64
-	Offset                         *uint64
-	DiscardData                    *bool
-	MemPath                        string
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	Align                          *uint64        `json:"align,omitzero"`
+	Offset                         *uint64        `json:"offset,omitzero"`
+	DiscardData                    *bool          `json:"discard-data,omitzero"`
+	MemPath                        string         `json:"mem-path"`
 	// Only in a QEMU built with CONFIG_LIBPMEM.
-	Pmem     *bool
-	Readonly *bool
-	ROM      *OnOffAuto
+	PMEM     *bool      `json:"pmem,omitzero"`
+	ReadOnly *bool      `json:"readonly,omitzero"`
+	ROM      *OnOffAuto `json:"rom,omitzero"`
 }
 
 func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
@@ -780,42 +1031,97 @@ func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 	e.OptUint("align", v.Align)
 	e.OptUint("offset", v.Offset)
 	e.OptBool("discard-data", v.DiscardData)
 	e.Name("mem-path").String(v.MemPath)
-	e.OptBool("pmem", v.Pmem)
-	e.OptBool("readonly", v.Readonly)
+	e.OptBool("pmem", v.PMEM)
+	e.OptBool("readonly", v.ReadOnly)
 	e.OptString("rom", (*string)(v.ROM))
 }
 
-func (v MemoryBackendFileProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MemoryBackendFileProperties) String() string {
-	return qmp.Format(&v)
+func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		return 11
+	case "align":
+		d.OptUint(&v.Align)
+		return 12
+	case "offset":
+		d.OptUint(&v.Offset)
+		return 13
+	case "discard-data":
+		d.OptBool(&v.DiscardData)
+		return 14
+	case "mem-path":
+		v.MemPath = d.String()
+		return 15
+	case "pmem":
+		d.OptBool(&v.PMEM)
+		return 16
+	case "readonly":
+		d.OptBool(&v.ReadOnly)
+		return 17
+	case "rom":
+		v.ROM = new(OnOffAuto(d.Enum()))
+		return 18
+	}
+	return 0
 }
 
 // MemoryBackendMemfdProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendMemfdProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
-	Hugetlb                        *bool
-	Hugetlbsize                    *uint64
-	Seal                           *bool
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	Hugetlb                        *bool          `json:"hugetlb,omitzero"`
+	Hugetlbsize                    *uint64        `json:"hugetlbsize,omitzero"`
+	Seal                           *bool          `json:"seal,omitzero"`
 }
 
 func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
@@ -837,35 +1143,78 @@ func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 	e.OptBool("hugetlb", v.Hugetlb)
 	e.OptUint("hugetlbsize", v.Hugetlbsize)
 	e.OptBool("seal", v.Seal)
 }
 
-func (v MemoryBackendMemfdProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v MemoryBackendMemfdProperties) String() string {
-	return qmp.Format(&v)
+func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		return 11
+	case "hugetlb":
+		d.OptBool(&v.Hugetlb)
+		return 12
+	case "hugetlbsize":
+		d.OptUint(&v.Hugetlbsize)
+		return 13
+	case "seal":
+		d.OptBool(&v.Seal)
+		return 14
+	}
+	return 0
 }
 
 // MemoryBackendShmProperties is a struct of qom.json. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type MemoryBackendShmProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
 func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
@@ -887,35 +1236,70 @@ func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 }
 
-func (v MemoryBackendShmProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		return 11
+	}
+	return 0
 }
 
-func (v MemoryBackendShmProperties) String() string {
-	return qmp.Format(&v)
-}
-
-// MemoryBackendEpcProperties is a struct of qom.json. Since QEMU 6.2.
+// MemoryBackendEPCProperties is the struct MemoryBackendEpcProperties of qom.json. Since QEMU
+// 6.2.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type MemoryBackendEpcProperties struct {
-	Dump                           *bool
-	HostNodes                      []uint16
-	Merge                          *bool
-	Policy                         *HostMemPolicy
-	Prealloc                       *bool
-	PreallocThreads                *uint32
-	PreallocContext                *string
-	Share                          *bool
-	Reserve                        *bool
-	Size                           uint64
-	XUseCanonicalPathForRamblockID *bool
+type MemoryBackendEPCProperties struct {
+	Dump                           *bool          `json:"dump,omitzero"`
+	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
+	Merge                          *bool          `json:"merge,omitzero"`
+	Policy                         *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc                       *bool          `json:"prealloc,omitzero"`
+	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
+	PreallocContext                *string        `json:"prealloc-context,omitzero"`
+	Share                          *bool          `json:"share,omitzero"`
+	Reserve                        *bool          `json:"reserve,omitzero"`
+	Size                           uint64         `json:"size"`
+	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
-func (v *MemoryBackendEpcProperties) EncodeMembers(e *wire.Encoder) {
+func (v *MemoryBackendEPCProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("dump", v.Dump)
 	if v.HostNodes != nil {
 		e.Name("host-nodes").BeginArray()
@@ -934,40 +1318,76 @@ func (v *MemoryBackendEpcProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("share", v.Share)
 	e.OptBool("reserve", v.Reserve)
 	e.Name("size").Uint(v.Size)
-	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRamblockID)
+	e.OptBool("x-use-canonical-path-for-ramblock-id", v.XUseCanonicalPathForRAMBlockID)
 }
 
-func (v MemoryBackendEpcProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "dump":
+		d.OptBool(&v.Dump)
+		return 1
+	case "host-nodes":
+		v.HostNodes = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.HostNodes = append(v.HostNodes, d.Uint16())
+		}
+		return 2
+	case "merge":
+		d.OptBool(&v.Merge)
+		return 3
+	case "policy":
+		v.Policy = new(HostMemPolicy(d.Enum()))
+		return 4
+	case "prealloc":
+		d.OptBool(&v.Prealloc)
+		return 5
+	case "prealloc-threads":
+		v.PreallocThreads = new(d.Uint32())
+		return 6
+	case "prealloc-context":
+		d.OptString(&v.PreallocContext)
+		return 7
+	case "share":
+		d.OptBool(&v.Share)
+		return 8
+	case "reserve":
+		d.OptBool(&v.Reserve)
+		return 9
+	case "size":
+		v.Size = d.Uint64()
+		return 10
+	case "x-use-canonical-path-for-ramblock-id":
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		return 11
+	}
+	return 0
 }
 
-func (v MemoryBackendEpcProperties) String() string {
-	return qmp.Format(&v)
-}
-
-// PrManagerHelperProperties is a struct of qom.json. Since QEMU 2.11.
+// PRManagerHelperProperties is the struct PrManagerHelperProperties of qom.json. Since QEMU
+// 2.11.
 //
 // Only in a QEMU built with CONFIG_LINUX.
-type PrManagerHelperProperties struct {
-	Path string
+type PRManagerHelperProperties struct {
+	Path string `json:"path"`
 }
 
-func (v *PrManagerHelperProperties) EncodeMembers(e *wire.Encoder) {
+func (v *PRManagerHelperProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(v.Path)
 }
 
-func (v PrManagerHelperProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v PrManagerHelperProperties) String() string {
-	return qmp.Format(&v)
+func (v *PRManagerHelperProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "path":
+		v.Path = d.String()
+		return 1
+	}
+	return 0
 }
 
 // QtestProperties is a struct of qom.json. Since QEMU 6.0.
 type QtestProperties struct {
-	Chardev string
-	Log     *string
+	Chardev string  `json:"chardev"`
+	Log     *string `json:"log,omitzero"`
 }
 
 func (v *QtestProperties) EncodeMembers(e *wire.Encoder) {
@@ -975,215 +1395,248 @@ func (v *QtestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("log", v.Log)
 }
 
-func (v QtestProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v QtestProperties) String() string {
-	return qmp.Format(&v)
+func (v *QtestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "chardev":
+		v.Chardev = d.String()
+		return 1
+	case "log":
+		d.OptString(&v.Log)
+		return 2
+	}
+	return 0
 }
 
 // RemoteObjectProperties is a struct of qom.json. Since QEMU 6.0.
 type RemoteObjectProperties struct {
-	Fd    string
-	Devid string
+	FD    string `json:"fd"`
+	DevID string `json:"devid"`
 }
 
 func (v *RemoteObjectProperties) EncodeMembers(e *wire.Encoder) {
-	e.Name("fd").String(v.Fd)
-	e.Name("devid").String(v.Devid)
+	e.Name("fd").String(v.FD)
+	e.Name("devid").String(v.DevID)
 }
 
-func (v RemoteObjectProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "fd":
+		v.FD = d.String()
+		return 1
+	case "devid":
+		v.DevID = d.String()
+		return 2
+	}
+	return 0
 }
 
-func (v RemoteObjectProperties) String() string {
-	return qmp.Format(&v)
+// VFIOUserServerProperties is the struct VfioUserServerProperties of qom.json. Since QEMU 7.1.
+type VFIOUserServerProperties struct {
+	Socket SocketAddress `json:"socket"`
+	Device string        `json:"device"`
 }
 
-// VfioUserServerProperties is a struct of qom.json. Since QEMU 7.1.
-type VfioUserServerProperties struct {
-	Socket SocketAddress
-	Device string
-}
-
-func (v *VfioUserServerProperties) EncodeMembers(e *wire.Encoder) {
+func (v *VFIOUserServerProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("socket").Object(&v.Socket)
 	e.Name("device").String(v.Device)
 }
 
-func (v VfioUserServerProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v VfioUserServerProperties) String() string {
-	return qmp.Format(&v)
+func (v *VFIOUserServerProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "socket":
+		d.Unmarshal(&v.Socket)
+		return 1
+	case "device":
+		v.Device = d.String()
+		return 2
+	}
+	return 0
 }
 
 // IOMMUFDProperties is a struct of qom.json. Since QEMU 9.0.
 type IOMMUFDProperties struct {
-	Fd *string
+	FD *string `json:"fd,omitzero"`
 }
 
 func (v *IOMMUFDProperties) EncodeMembers(e *wire.Encoder) {
-	e.OptString("fd", v.Fd)
+	e.OptString("fd", v.FD)
 }
 
-func (v IOMMUFDProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "fd":
+		d.OptString(&v.FD)
+		return 1
+	}
+	return 0
 }
 
-func (v IOMMUFDProperties) String() string {
-	return qmp.Format(&v)
+// ACPIGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties of qom.json.
+// Since QEMU 9.0.
+type ACPIGenericInitiatorProperties struct {
+	PCIDev string `json:"pci-dev"`
+	Node   uint32 `json:"node"`
 }
 
-// AcpiGenericInitiatorProperties is a struct of qom.json. Since QEMU 9.0.
-type AcpiGenericInitiatorProperties struct {
-	PCIDev string
-	Node   uint32
-}
-
-func (v *AcpiGenericInitiatorProperties) EncodeMembers(e *wire.Encoder) {
+func (v *ACPIGenericInitiatorProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("pci-dev").String(v.PCIDev)
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v AcpiGenericInitiatorProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "pci-dev":
+		v.PCIDev = d.String()
+		return 1
+	case "node":
+		v.Node = d.Uint32()
+		return 2
+	}
+	return 0
 }
 
-func (v AcpiGenericInitiatorProperties) String() string {
-	return qmp.Format(&v)
+// ACPIGenericPortProperties is the struct AcpiGenericPortProperties of qom.json. Since QEMU
+// 9.2.
+type ACPIGenericPortProperties struct {
+	PCIBus string `json:"pci-bus"`
+	Node   uint32 `json:"node"`
 }
 
-// AcpiGenericPortProperties is a struct of qom.json. Since QEMU 9.2.
-type AcpiGenericPortProperties struct {
-	PCIBus string
-	Node   uint32
-}
-
-func (v *AcpiGenericPortProperties) EncodeMembers(e *wire.Encoder) {
+func (v *ACPIGenericPortProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("pci-bus").String(v.PCIBus)
 	e.Name("node").Uint(uint64(v.Node))
 }
 
-func (v AcpiGenericPortProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "pci-bus":
+		v.PCIBus = d.String()
+		return 1
+	case "node":
+		v.Node = d.Uint32()
+		return 2
+	}
+	return 0
 }
 
-func (v AcpiGenericPortProperties) String() string {
-	return qmp.Format(&v)
-}
-
-// RngProperties is a struct of qom.json. Since QEMU 1.3.
-type RngProperties struct {
+// RNGProperties is the struct RngProperties of qom.json. Since QEMU 1.3.
+type RNGProperties struct {
 	// Deprecated: QEMU will remove the member.
-	Opened *bool
+	Opened *bool `json:"opened,omitzero"`
 }
 
-func (v *RngProperties) EncodeMembers(e *wire.Encoder) {
+func (v *RNGProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 }
 
-func (v RngProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "opened":
+		d.OptBool(&v.Opened)
+		return 1
+	}
+	return 0
 }
 
-func (v RngProperties) String() string {
-	return qmp.Format(&v)
-}
-
-// RngEgdProperties is a struct of qom.json. Since QEMU 1.3.
-type RngEgdProperties struct {
+// RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 1.3.
+type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member.
-	Opened  *bool
-	Chardev string
+	Opened  *bool  `json:"opened,omitzero"`
+	Chardev string `json:"chardev"`
 }
 
-func (v *RngEgdProperties) EncodeMembers(e *wire.Encoder) {
+func (v *RNGEGDProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 	e.Name("chardev").String(v.Chardev)
 }
 
-func (v RngEgdProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "opened":
+		d.OptBool(&v.Opened)
+		return 1
+	case "chardev":
+		v.Chardev = d.String()
+		return 2
+	}
+	return 0
 }
 
-func (v RngEgdProperties) String() string {
-	return qmp.Format(&v)
-}
-
-// RngRandomProperties is a struct of qom.json. Since QEMU 1.3.
+// RNGRandomProperties is the struct RngRandomProperties of qom.json. Since QEMU 1.3.
 //
 // Only in a QEMU built with CONFIG_POSIX.
-type RngRandomProperties struct {
+type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member.
-	Opened   *bool
-	Filename *string
+	Opened   *bool   `json:"opened,omitzero"`
+	Filename *string `json:"filename,omitzero"`
 }
 
-func (v *RngRandomProperties) EncodeMembers(e *wire.Encoder) {
+func (v *RNGRandomProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("opened", v.Opened)
 	e.OptString("filename", v.Filename)
 }
 
-func (v RngRandomProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "opened":
+		d.OptBool(&v.Opened)
+		return 1
+	case "filename":
+		d.OptString(&v.Filename)
+		return 2
+	}
+	return 0
 }
 
-func (v RngRandomProperties) String() string {
-	return qmp.Format(&v)
-}
-
-// IgvmCfgProperties is a struct of qom.json. Since QEMU 10.1.
+// IGVMCfgProperties is the struct IgvmCfgProperties of qom.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_IGVM.
-type IgvmCfgProperties struct {
-	File string
+type IGVMCfgProperties struct {
+	File string `json:"file"`
 }
 
-func (v *IgvmCfgProperties) EncodeMembers(e *wire.Encoder) {
+func (v *IGVMCfgProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("file").String(v.File)
 }
 
-func (v IgvmCfgProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "file":
+		v.File = d.String()
+		return 1
+	}
+	return 0
 }
 
-func (v IgvmCfgProperties) String() string {
-	return qmp.Format(&v)
+// SEVCommonProperties is the struct SevCommonProperties of qom.json. Since QEMU 9.1.
+type SEVCommonProperties struct {
+	SEVDevice       *string `json:"sev-device,omitzero"`
+	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
+	ReducedPhysBits uint32  `json:"reduced-phys-bits"`
+	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SevCommonProperties is a struct of qom.json. Since QEMU 9.1.
-type SevCommonProperties struct {
-	SEVDevice       *string
-	Cbitpos         *uint32
-	ReducedPhysBits uint32
-	KernelHashes    *bool
+// SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 2.12.
+type SEVGuestProperties struct {
+	SEVDevice       *string    `json:"sev-device,omitzero"`
+	Cbitpos         *uint32    `json:"cbitpos,omitzero"`
+	ReducedPhysBits uint32     `json:"reduced-phys-bits"`
+	KernelHashes    *bool      `json:"kernel-hashes,omitzero"`
+	DHCertFile      *string    `json:"dh-cert-file,omitzero"`
+	SessionFile     *string    `json:"session-file,omitzero"`
+	Policy          *uint32    `json:"policy,omitzero"`
+	Handle          *uint32    `json:"handle,omitzero"`
+	LegacyVMType    *OnOffAuto `json:"legacy-vm-type,omitzero"`
 }
 
-// SevGuestProperties is a struct of qom.json. Since QEMU 2.12.
-type SevGuestProperties struct {
-	SEVDevice       *string
-	Cbitpos         *uint32
-	ReducedPhysBits uint32
-	KernelHashes    *bool
-	DhCertFile      *string
-	SessionFile     *string
-	Policy          *uint32
-	Handle          *uint32
-	LegacyVMType    *OnOffAuto
-}
-
-func (v *SevGuestProperties) EncodeMembers(e *wire.Encoder) {
+func (v *SEVGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("sev-device", v.SEVDevice)
 	if v.Cbitpos != nil {
 		e.Name("cbitpos").Uint(uint64(*v.Cbitpos))
 	}
 	e.Name("reduced-phys-bits").Uint(uint64(v.ReducedPhysBits))
 	e.OptBool("kernel-hashes", v.KernelHashes)
-	e.OptString("dh-cert-file", v.DhCertFile)
+	e.OptString("dh-cert-file", v.DHCertFile)
 	e.OptString("session-file", v.SessionFile)
 	if v.Policy != nil {
 		e.Name("policy").Uint(uint64(*v.Policy))
@@ -1194,30 +1647,55 @@ func (v *SevGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("legacy-vm-type", (*string)(v.LegacyVMType))
 }
 
-func (v SevGuestProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "sev-device":
+		d.OptString(&v.SEVDevice)
+		return 1
+	case "cbitpos":
+		v.Cbitpos = new(d.Uint32())
+		return 2
+	case "reduced-phys-bits":
+		v.ReducedPhysBits = d.Uint32()
+		return 3
+	case "kernel-hashes":
+		d.OptBool(&v.KernelHashes)
+		return 4
+	case "dh-cert-file":
+		d.OptString(&v.DHCertFile)
+		return 5
+	case "session-file":
+		d.OptString(&v.SessionFile)
+		return 6
+	case "policy":
+		v.Policy = new(d.Uint32())
+		return 7
+	case "handle":
+		v.Handle = new(d.Uint32())
+		return 8
+	case "legacy-vm-type":
+		v.LegacyVMType = new(OnOffAuto(d.Enum()))
+		return 9
+	}
+	return 0
 }
 
-func (v SevGuestProperties) String() string {
-	return qmp.Format(&v)
+// SEVSNPGuestProperties is the struct SevSnpGuestProperties of qom.json. Since QEMU 9.1.
+type SEVSNPGuestProperties struct {
+	SEVDevice               *string `json:"sev-device,omitzero"`
+	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
+	ReducedPhysBits         uint32  `json:"reduced-phys-bits"`
+	KernelHashes            *bool   `json:"kernel-hashes,omitzero"`
+	Policy                  *uint64 `json:"policy,omitzero"`
+	GuestVisibleWorkarounds *string `json:"guest-visible-workarounds,omitzero"`
+	IDBlock                 *string `json:"id-block,omitzero"`
+	IDAuth                  *string `json:"id-auth,omitzero"`
+	AuthorKeyEnabled        *bool   `json:"author-key-enabled,omitzero"`
+	HostData                *string `json:"host-data,omitzero"`
+	VCEKDisabled            *bool   `json:"vcek-disabled,omitzero"`
 }
 
-// SevSnpGuestProperties is a struct of qom.json. Since QEMU 9.1.
-type SevSnpGuestProperties struct {
-	SEVDevice               *string
-	Cbitpos                 *uint32
-	ReducedPhysBits         uint32
-	KernelHashes            *bool
-	Policy                  *uint64
-	GuestVisibleWorkarounds *string
-	IDBlock                 *string
-	IDAuth                  *string
-	AuthorKeyEnabled        *bool
-	HostData                *string
-	VcekDisabled            *bool
-}
-
-func (v *SevSnpGuestProperties) EncodeMembers(e *wire.Encoder) {
+func (v *SEVSNPGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("sev-device", v.SEVDevice)
 	if v.Cbitpos != nil {
 		e.Name("cbitpos").Uint(uint64(*v.Cbitpos))
@@ -1230,52 +1708,100 @@ func (v *SevSnpGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id-auth", v.IDAuth)
 	e.OptBool("author-key-enabled", v.AuthorKeyEnabled)
 	e.OptString("host-data", v.HostData)
-	e.OptBool("vcek-disabled", v.VcekDisabled)
+	e.OptBool("vcek-disabled", v.VCEKDisabled)
 }
 
-func (v SevSnpGuestProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "sev-device":
+		d.OptString(&v.SEVDevice)
+		return 1
+	case "cbitpos":
+		v.Cbitpos = new(d.Uint32())
+		return 2
+	case "reduced-phys-bits":
+		v.ReducedPhysBits = d.Uint32()
+		return 3
+	case "kernel-hashes":
+		d.OptBool(&v.KernelHashes)
+		return 4
+	case "policy":
+		d.OptUint(&v.Policy)
+		return 5
+	case "guest-visible-workarounds":
+		d.OptString(&v.GuestVisibleWorkarounds)
+		return 6
+	case "id-block":
+		d.OptString(&v.IDBlock)
+		return 7
+	case "id-auth":
+		d.OptString(&v.IDAuth)
+		return 8
+	case "author-key-enabled":
+		d.OptBool(&v.AuthorKeyEnabled)
+		return 9
+	case "host-data":
+		d.OptString(&v.HostData)
+		return 10
+	case "vcek-disabled":
+		d.OptBool(&v.VCEKDisabled)
+		return 11
+	}
+	return 0
 }
 
-func (v SevSnpGuestProperties) String() string {
-	return qmp.Format(&v)
-}
-
-// TdxGuestProperties is a struct of qom.json. Since QEMU 10.1.
+// TDXGuestProperties is the struct TdxGuestProperties of qom.json. Since QEMU 10.1.
 //
 // Features: confidential-guest-reset.
-type TdxGuestProperties struct {
-	Attributes            *uint64
-	SeptVeDisable         *bool
-	Mrconfigid            *string
-	Mrowner               *string
-	Mrownerconfig         *string
-	QuoteGenerationSocket *SocketAddress
+type TDXGuestProperties struct {
+	Attributes            *uint64        `json:"attributes,omitzero"`
+	SEPTVEDisable         *bool          `json:"sept-ve-disable,omitzero"`
+	MRConfigID            *string        `json:"mrconfigid,omitzero"`
+	MROwner               *string        `json:"mrowner,omitzero"`
+	MROwnerConfig         *string        `json:"mrownerconfig,omitzero"`
+	QuoteGenerationSocket *SocketAddress `json:"quote-generation-socket,omitzero"`
 }
 
-func (v *TdxGuestProperties) EncodeMembers(e *wire.Encoder) {
+func (v *TDXGuestProperties) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("attributes", v.Attributes)
-	e.OptBool("sept-ve-disable", v.SeptVeDisable)
-	e.OptString("mrconfigid", v.Mrconfigid)
-	e.OptString("mrowner", v.Mrowner)
-	e.OptString("mrownerconfig", v.Mrownerconfig)
+	e.OptBool("sept-ve-disable", v.SEPTVEDisable)
+	e.OptString("mrconfigid", v.MRConfigID)
+	e.OptString("mrowner", v.MROwner)
+	e.OptString("mrownerconfig", v.MROwnerConfig)
 	if v.QuoteGenerationSocket != nil {
 		e.Name("quote-generation-socket").Object(v.QuoteGenerationSocket)
 	}
 }
 
-func (v TdxGuestProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v TdxGuestProperties) String() string {
-	return qmp.Format(&v)
+func (v *TDXGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "attributes":
+		d.OptUint(&v.Attributes)
+		return 1
+	case "sept-ve-disable":
+		d.OptBool(&v.SEPTVEDisable)
+		return 2
+	case "mrconfigid":
+		d.OptString(&v.MRConfigID)
+		return 3
+	case "mrowner":
+		d.OptString(&v.MROwner)
+		return 4
+	case "mrownerconfig":
+		d.OptString(&v.MROwnerConfig)
+		return 5
+	case "quote-generation-socket":
+		v.QuoteGenerationSocket = new(SocketAddress)
+		d.Unmarshal(v.QuoteGenerationSocket)
+		return 6
+	}
+	return 0
 }
 
 // ThreadContextProperties is a struct of qom.json. Since QEMU 7.2.
 type ThreadContextProperties struct {
-	CPUAffinity  []uint16
-	NodeAffinity []uint16
+	CPUAffinity  []uint16 `json:"cpu-affinity,omitzero"`
+	NodeAffinity []uint16 `json:"node-affinity,omitzero"`
 }
 
 func (v *ThreadContextProperties) EncodeMembers(e *wire.Encoder) {
@@ -1295,12 +1821,22 @@ func (v *ThreadContextProperties) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-func (v ThreadContextProperties) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
-}
-
-func (v ThreadContextProperties) String() string {
-	return qmp.Format(&v)
+func (v *ThreadContextProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "cpu-affinity":
+		v.CPUAffinity = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.CPUAffinity = append(v.CPUAffinity, d.Uint16())
+		}
+		return 1
+	case "node-affinity":
+		v.NodeAffinity = make([]uint16, 0, d.Room())
+		for ok := d.Array(); ok; ok = d.More() {
+			v.NodeAffinity = append(v.NodeAffinity, d.Uint16())
+		}
+		return 2
+	}
+	return 0
 }
 
 // ObjectType is an enum of qom.json. Since QEMU 6.0.
@@ -1310,20 +1846,20 @@ type ObjectType string
 const (
 	ObjectTypeACPIGenericInitiator ObjectType = "acpi-generic-initiator"
 	ObjectTypeACPIGenericPort      ObjectType = "acpi-generic-port"
-	ObjectTypeAuthzList            ObjectType = "authz-list"
-	ObjectTypeAuthzListfile        ObjectType = "authz-listfile"
-	ObjectTypeAuthzPam             ObjectType = "authz-pam"
-	ObjectTypeAuthzSimple          ObjectType = "authz-simple"
-	ObjectTypeCanBus               ObjectType = "can-bus"
+	ObjectTypeAuthZList            ObjectType = "authz-list"
+	ObjectTypeAuthZListFile        ObjectType = "authz-listfile"
+	ObjectTypeAuthZPAM             ObjectType = "authz-pam"
+	ObjectTypeAuthZSimple          ObjectType = "authz-simple"
+	ObjectTypeCANBus               ObjectType = "can-bus"
 	// Only in a QEMU built with CONFIG_LINUX.
-	ObjectTypeCanHostSocketcan        ObjectType = "can-host-socketcan"
-	ObjectTypeColoCompare             ObjectType = "colo-compare"
+	ObjectTypeCANHostSocketCAN        ObjectType = "can-host-socketcan"
+	ObjectTypeCOLOCompare             ObjectType = "colo-compare"
 	ObjectTypeCryptodevBackend        ObjectType = "cryptodev-backend"
 	ObjectTypeCryptodevBackendBuiltin ObjectType = "cryptodev-backend-builtin"
-	ObjectTypeCryptodevBackendLkcf    ObjectType = "cryptodev-backend-lkcf"
+	ObjectTypeCryptodevBackendLKCF    ObjectType = "cryptodev-backend-lkcf"
 	// Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 	ObjectTypeCryptodevVhostUser ObjectType = "cryptodev-vhost-user"
-	ObjectTypeDbusVmstate        ObjectType = "dbus-vmstate"
+	ObjectTypeDBusVMState        ObjectType = "dbus-vmstate"
 	ObjectTypeFilterBuffer       ObjectType = "filter-buffer"
 	ObjectTypeFilterDump         ObjectType = "filter-dump"
 	ObjectTypeFilterMirror       ObjectType = "filter-mirror"
@@ -1331,40 +1867,40 @@ const (
 	ObjectTypeFilterReplay       ObjectType = "filter-replay"
 	ObjectTypeFilterRewriter     ObjectType = "filter-rewriter"
 	// Only in a QEMU built with CONFIG_IGVM.
-	ObjectTypeIgvmCfg      ObjectType = "igvm-cfg"
+	ObjectTypeIGVMCfg      ObjectType = "igvm-cfg"
 	ObjectTypeInputBarrier ObjectType = "input-barrier"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeInputLinux ObjectType = "input-linux"
-	ObjectTypeIommufd    ObjectType = "iommufd"
-	ObjectTypeIothread   ObjectType = "iothread"
+	ObjectTypeIOMMUFD    ObjectType = "iommufd"
+	ObjectTypeIOThread   ObjectType = "iothread"
 	ObjectTypeMainLoop   ObjectType = "main-loop"
 	// Only in a QEMU built with CONFIG_LINUX.
-	ObjectTypeMemoryBackendEpc  ObjectType = "memory-backend-epc"
+	ObjectTypeMemoryBackendEPC  ObjectType = "memory-backend-epc"
 	ObjectTypeMemoryBackendFile ObjectType = "memory-backend-file"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeMemoryBackendMemfd ObjectType = "memory-backend-memfd"
 	ObjectTypeMemoryBackendRAM   ObjectType = "memory-backend-ram"
 	// Only in a QEMU built with CONFIG_POSIX.
 	ObjectTypeMemoryBackendShm ObjectType = "memory-backend-shm"
-	ObjectTypePefGuest         ObjectType = "pef-guest"
+	ObjectTypePEFGuest         ObjectType = "pef-guest"
 	// Only in a QEMU built with CONFIG_LINUX.
-	ObjectTypePrManagerHelper ObjectType = "pr-manager-helper"
+	ObjectTypePRManagerHelper ObjectType = "pr-manager-helper"
 	ObjectTypeQtest           ObjectType = "qtest"
 	ObjectTypeRNGBuiltin      ObjectType = "rng-builtin"
-	ObjectTypeRNGEgd          ObjectType = "rng-egd"
+	ObjectTypeRNGEGD          ObjectType = "rng-egd"
 	// Only in a QEMU built with CONFIG_POSIX.
 	ObjectTypeRNGRandom ObjectType = "rng-random"
 	ObjectTypeSecret    ObjectType = "secret"
 	// Only in a QEMU built with CONFIG_SECRET_KEYRING.
 	ObjectTypeSecretKeyring   ObjectType = "secret_keyring"
 	ObjectTypeSEVGuest        ObjectType = "sev-guest"
-	ObjectTypeSEVSnpGuest     ObjectType = "sev-snp-guest"
+	ObjectTypeSEVSNPGuest     ObjectType = "sev-snp-guest"
 	ObjectTypeThreadContext   ObjectType = "thread-context"
-	ObjectTypeS390PvGuest     ObjectType = "s390-pv-guest"
+	ObjectTypeS390PVGuest     ObjectType = "s390-pv-guest"
 	ObjectTypeTDXGuest        ObjectType = "tdx-guest"
 	ObjectTypeThrottleGroup   ObjectType = "throttle-group"
 	ObjectTypeTLSCredsAnon    ObjectType = "tls-creds-anon"
-	ObjectTypeTLSCredsPsk     ObjectType = "tls-creds-psk"
+	ObjectTypeTLSCredsPSK     ObjectType = "tls-creds-psk"
 	ObjectTypeTLSCredsX509    ObjectType = "tls-creds-x509"
 	ObjectTypeTLSCipherSuites ObjectType = "tls-cipher-suites"
 	// Unstable: any release of QEMU may change or remove the value.
@@ -1381,38 +1917,38 @@ const (
 type ObjectOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
 	// *RawBranch.
-	QOMType ObjectType
-	ID      string
-	// The branch that QOMType selects: *AcpiGenericInitiatorProperties,
-	// *AcpiGenericPortProperties, *AuthZListProperties, *AuthZListFileProperties,
-	// *AuthZPAMProperties, *AuthZSimpleProperties, *CanHostSocketcanProperties,
-	// *ColoCompareProperties, *CryptodevBackendProperties, *CryptodevVhostUserProperties,
+	QOMType ObjectType `json:"qom-type"`
+	ID      string     `json:"id"`
+	// The branch that QOMType selects: *ACPIGenericInitiatorProperties,
+	// *ACPIGenericPortProperties, *AuthZListProperties, *AuthZListFileProperties,
+	// *AuthZPAMProperties, *AuthZSimpleProperties, *CANHostSocketCANProperties,
+	// *COLOCompareProperties, *CryptodevBackendProperties, *CryptodevVhostUserProperties,
 	// *DBusVMStateProperties, *FilterBufferProperties, *FilterDumpProperties,
 	// *FilterMirrorProperties, *FilterRedirectorProperties, *NetfilterProperties,
-	// *FilterRewriterProperties, *IgvmCfgProperties, *InputBarrierProperties,
-	// *InputLinuxProperties, *IOMMUFDProperties, *IothreadProperties, *MainLoopProperties,
-	// *MemoryBackendEpcProperties, *MemoryBackendFileProperties, *MemoryBackendMemfdProperties,
-	// *MemoryBackendProperties, *MemoryBackendShmProperties, *PrManagerHelperProperties,
-	// *QtestProperties, *RngProperties, *RngEgdProperties, *RngRandomProperties,
-	// *SecretProperties, *SecretKeyringProperties, *SevGuestProperties, *SevSnpGuestProperties,
-	// *TdxGuestProperties, *ThreadContextProperties, *ThrottleGroupProperties,
-	// *TlsCredsAnonProperties, *TlsCredsPskProperties, *TlsCredsX509Properties,
-	// *TlsCredsProperties, *RemoteObjectProperties, *VfioUserServerProperties,
-	// *ObjectOptionsMonitorHmp, *ObjectOptionsMonitorQmp or *RawBranch; nil for a value that adds
+	// *FilterRewriterProperties, *IGVMCfgProperties, *InputBarrierProperties,
+	// *InputLinuxProperties, *IOMMUFDProperties, *IOThreadProperties, *MainLoopProperties,
+	// *MemoryBackendEPCProperties, *MemoryBackendFileProperties, *MemoryBackendMemfdProperties,
+	// *MemoryBackendProperties, *MemoryBackendShmProperties, *PRManagerHelperProperties,
+	// *QtestProperties, *RNGProperties, *RNGEGDProperties, *RNGRandomProperties,
+	// *SecretProperties, *SecretKeyringProperties, *SEVGuestProperties, *SEVSNPGuestProperties,
+	// *TDXGuestProperties, *ThreadContextProperties, *ThrottleGroupProperties,
+	// *TLSCredsAnonProperties, *TLSCredsPSKProperties, *TLSCredsX509Properties,
+	// *TLSCredsProperties, *RemoteObjectProperties, *VFIOUserServerProperties,
+	// *ObjectOptionsMonitorHMP, *ObjectOptionsMonitorQMP or *RawBranch; nil for a value that adds
 	// nothing.
 	Branch ObjectOptionsBranch
 }
 
 // ObjectOptionsBranch is the branch of [ObjectOptions] that QOMType selects:
 //
-//   - [*AcpiGenericInitiatorProperties]: acpi-generic-initiator
-//   - [*AcpiGenericPortProperties]: acpi-generic-port
+//   - [*ACPIGenericInitiatorProperties]: acpi-generic-initiator
+//   - [*ACPIGenericPortProperties]: acpi-generic-port
 //   - [*AuthZListProperties]: authz-list
 //   - [*AuthZListFileProperties]: authz-listfile
 //   - [*AuthZPAMProperties]: authz-pam
 //   - [*AuthZSimpleProperties]: authz-simple
-//   - [*CanHostSocketcanProperties]: can-host-socketcan (CONFIG_LINUX)
-//   - [*ColoCompareProperties]: colo-compare
+//   - [*CANHostSocketCANProperties]: can-host-socketcan (CONFIG_LINUX)
+//   - [*COLOCompareProperties]: colo-compare
 //   - [*CryptodevBackendProperties]: cryptodev-backend, cryptodev-backend-builtin,
 //     cryptodev-backend-lkcf
 //   - [*CryptodevVhostUserProperties]: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
@@ -1423,37 +1959,37 @@ type ObjectOptions struct {
 //   - [*FilterRedirectorProperties]: filter-redirector
 //   - [*NetfilterProperties]: filter-replay
 //   - [*FilterRewriterProperties]: filter-rewriter
-//   - [*IgvmCfgProperties]: igvm-cfg (CONFIG_IGVM)
+//   - [*IGVMCfgProperties]: igvm-cfg (CONFIG_IGVM)
 //   - [*InputBarrierProperties]: input-barrier
 //   - [*InputLinuxProperties]: input-linux (CONFIG_LINUX)
 //   - [*IOMMUFDProperties]: iommufd
-//   - [*IothreadProperties]: iothread
+//   - [*IOThreadProperties]: iothread
 //   - [*MainLoopProperties]: main-loop
-//   - [*MemoryBackendEpcProperties]: memory-backend-epc (CONFIG_LINUX)
+//   - [*MemoryBackendEPCProperties]: memory-backend-epc (CONFIG_LINUX)
 //   - [*MemoryBackendFileProperties]: memory-backend-file
 //   - [*MemoryBackendMemfdProperties]: memory-backend-memfd (CONFIG_LINUX)
 //   - [*MemoryBackendProperties]: memory-backend-ram
 //   - [*MemoryBackendShmProperties]: memory-backend-shm (CONFIG_POSIX)
-//   - [*PrManagerHelperProperties]: pr-manager-helper (CONFIG_LINUX)
+//   - [*PRManagerHelperProperties]: pr-manager-helper (CONFIG_LINUX)
 //   - [*QtestProperties]: qtest
-//   - [*RngProperties]: rng-builtin
-//   - [*RngEgdProperties]: rng-egd
-//   - [*RngRandomProperties]: rng-random (CONFIG_POSIX)
+//   - [*RNGProperties]: rng-builtin
+//   - [*RNGEGDProperties]: rng-egd
+//   - [*RNGRandomProperties]: rng-random (CONFIG_POSIX)
 //   - [*SecretProperties]: secret
 //   - [*SecretKeyringProperties]: secret_keyring (CONFIG_SECRET_KEYRING)
-//   - [*SevGuestProperties]: sev-guest
-//   - [*SevSnpGuestProperties]: sev-snp-guest
-//   - [*TdxGuestProperties]: tdx-guest
+//   - [*SEVGuestProperties]: sev-guest
+//   - [*SEVSNPGuestProperties]: sev-snp-guest
+//   - [*TDXGuestProperties]: tdx-guest
 //   - [*ThreadContextProperties]: thread-context
 //   - [*ThrottleGroupProperties]: throttle-group
-//   - [*TlsCredsAnonProperties]: tls-creds-anon
-//   - [*TlsCredsPskProperties]: tls-creds-psk
-//   - [*TlsCredsX509Properties]: tls-creds-x509
-//   - [*TlsCredsProperties]: tls-cipher-suites
+//   - [*TLSCredsAnonProperties]: tls-creds-anon
+//   - [*TLSCredsPSKProperties]: tls-creds-psk
+//   - [*TLSCredsX509Properties]: tls-creds-x509
+//   - [*TLSCredsProperties]: tls-cipher-suites
 //   - [*RemoteObjectProperties]: x-remote-object
-//   - [*VfioUserServerProperties]: x-vfio-user-server
-//   - [*ObjectOptionsMonitorHmp]: monitor-hmp (seen first in QEMU 11.1)
-//   - [*ObjectOptionsMonitorQmp]: monitor-qmp (seen first in QEMU 11.1)
+//   - [*VFIOUserServerProperties]: x-vfio-user-server
+//   - [*ObjectOptionsMonitorHMP]: monitor-hmp (seen first in QEMU 11.1)
+//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (seen first in QEMU 11.1)
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for can-bus, pef-guest, s390-pv-guest.
@@ -1462,14 +1998,14 @@ type ObjectOptionsBranch interface {
 	isObjectOptionsBranch()
 }
 
-func (*AcpiGenericInitiatorProperties) isObjectOptionsBranch() {}
-func (*AcpiGenericPortProperties) isObjectOptionsBranch()      {}
+func (*ACPIGenericInitiatorProperties) isObjectOptionsBranch() {}
+func (*ACPIGenericPortProperties) isObjectOptionsBranch()      {}
 func (*AuthZListProperties) isObjectOptionsBranch()            {}
 func (*AuthZListFileProperties) isObjectOptionsBranch()        {}
 func (*AuthZPAMProperties) isObjectOptionsBranch()             {}
 func (*AuthZSimpleProperties) isObjectOptionsBranch()          {}
-func (*CanHostSocketcanProperties) isObjectOptionsBranch()     {}
-func (*ColoCompareProperties) isObjectOptionsBranch()          {}
+func (*CANHostSocketCANProperties) isObjectOptionsBranch()     {}
+func (*COLOCompareProperties) isObjectOptionsBranch()          {}
 func (*CryptodevBackendProperties) isObjectOptionsBranch()     {}
 func (*CryptodevVhostUserProperties) isObjectOptionsBranch()   {}
 func (*DBusVMStateProperties) isObjectOptionsBranch()          {}
@@ -1479,45 +2015,45 @@ func (*FilterMirrorProperties) isObjectOptionsBranch()         {}
 func (*FilterRedirectorProperties) isObjectOptionsBranch()     {}
 func (*NetfilterProperties) isObjectOptionsBranch()            {}
 func (*FilterRewriterProperties) isObjectOptionsBranch()       {}
-func (*IgvmCfgProperties) isObjectOptionsBranch()              {}
+func (*IGVMCfgProperties) isObjectOptionsBranch()              {}
 func (*InputBarrierProperties) isObjectOptionsBranch()         {}
 func (*InputLinuxProperties) isObjectOptionsBranch()           {}
 func (*IOMMUFDProperties) isObjectOptionsBranch()              {}
-func (*IothreadProperties) isObjectOptionsBranch()             {}
+func (*IOThreadProperties) isObjectOptionsBranch()             {}
 func (*MainLoopProperties) isObjectOptionsBranch()             {}
-func (*MemoryBackendEpcProperties) isObjectOptionsBranch()     {}
+func (*MemoryBackendEPCProperties) isObjectOptionsBranch()     {}
 func (*MemoryBackendFileProperties) isObjectOptionsBranch()    {}
 func (*MemoryBackendMemfdProperties) isObjectOptionsBranch()   {}
 func (*MemoryBackendProperties) isObjectOptionsBranch()        {}
 func (*MemoryBackendShmProperties) isObjectOptionsBranch()     {}
-func (*PrManagerHelperProperties) isObjectOptionsBranch()      {}
+func (*PRManagerHelperProperties) isObjectOptionsBranch()      {}
 func (*QtestProperties) isObjectOptionsBranch()                {}
-func (*RngProperties) isObjectOptionsBranch()                  {}
-func (*RngEgdProperties) isObjectOptionsBranch()               {}
-func (*RngRandomProperties) isObjectOptionsBranch()            {}
+func (*RNGProperties) isObjectOptionsBranch()                  {}
+func (*RNGEGDProperties) isObjectOptionsBranch()               {}
+func (*RNGRandomProperties) isObjectOptionsBranch()            {}
 func (*SecretProperties) isObjectOptionsBranch()               {}
 func (*SecretKeyringProperties) isObjectOptionsBranch()        {}
-func (*SevGuestProperties) isObjectOptionsBranch()             {}
-func (*SevSnpGuestProperties) isObjectOptionsBranch()          {}
-func (*TdxGuestProperties) isObjectOptionsBranch()             {}
+func (*SEVGuestProperties) isObjectOptionsBranch()             {}
+func (*SEVSNPGuestProperties) isObjectOptionsBranch()          {}
+func (*TDXGuestProperties) isObjectOptionsBranch()             {}
 func (*ThreadContextProperties) isObjectOptionsBranch()        {}
 func (*ThrottleGroupProperties) isObjectOptionsBranch()        {}
-func (*TlsCredsAnonProperties) isObjectOptionsBranch()         {}
-func (*TlsCredsPskProperties) isObjectOptionsBranch()          {}
-func (*TlsCredsX509Properties) isObjectOptionsBranch()         {}
-func (*TlsCredsProperties) isObjectOptionsBranch()             {}
+func (*TLSCredsAnonProperties) isObjectOptionsBranch()         {}
+func (*TLSCredsPSKProperties) isObjectOptionsBranch()          {}
+func (*TLSCredsX509Properties) isObjectOptionsBranch()         {}
+func (*TLSCredsProperties) isObjectOptionsBranch()             {}
 func (*RemoteObjectProperties) isObjectOptionsBranch()         {}
-func (*VfioUserServerProperties) isObjectOptionsBranch()       {}
-func (*ObjectOptionsMonitorHmp) isObjectOptionsBranch()        {}
-func (*ObjectOptionsMonitorQmp) isObjectOptionsBranch()        {}
+func (*VFIOUserServerProperties) isObjectOptionsBranch()       {}
+func (*ObjectOptionsMonitorHMP) isObjectOptionsBranch()        {}
+func (*ObjectOptionsMonitorQMP) isObjectOptionsBranch()        {}
 func (*RawBranch) isObjectOptionsBranch()                      {}
 
 func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 	tag := string(v.QOMType)
 	switch b := v.Branch.(type) {
-	case *AcpiGenericInitiatorProperties:
+	case *ACPIGenericInitiatorProperties:
 		tag = e.Tag(tag, b == nil, "acpi-generic-initiator")
-	case *AcpiGenericPortProperties:
+	case *ACPIGenericPortProperties:
 		tag = e.Tag(tag, b == nil, "acpi-generic-port")
 	case *AuthZListProperties:
 		tag = e.Tag(tag, b == nil, "authz-list")
@@ -1527,9 +2063,9 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "authz-pam")
 	case *AuthZSimpleProperties:
 		tag = e.Tag(tag, b == nil, "authz-simple")
-	case *CanHostSocketcanProperties:
+	case *CANHostSocketCANProperties:
 		tag = e.Tag(tag, b == nil, "can-host-socketcan")
-	case *ColoCompareProperties:
+	case *COLOCompareProperties:
 		tag = e.Tag(tag, b == nil, "colo-compare")
 	case *CryptodevBackendProperties:
 		tag = e.Tag(tag, b == nil, "cryptodev-backend", "cryptodev-backend-builtin", "cryptodev-backend-lkcf")
@@ -1549,7 +2085,7 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "filter-replay")
 	case *FilterRewriterProperties:
 		tag = e.Tag(tag, b == nil, "filter-rewriter")
-	case *IgvmCfgProperties:
+	case *IGVMCfgProperties:
 		tag = e.Tag(tag, b == nil, "igvm-cfg")
 	case *InputBarrierProperties:
 		tag = e.Tag(tag, b == nil, "input-barrier")
@@ -1557,11 +2093,11 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "input-linux")
 	case *IOMMUFDProperties:
 		tag = e.Tag(tag, b == nil, "iommufd")
-	case *IothreadProperties:
+	case *IOThreadProperties:
 		tag = e.Tag(tag, b == nil, "iothread")
 	case *MainLoopProperties:
 		tag = e.Tag(tag, b == nil, "main-loop")
-	case *MemoryBackendEpcProperties:
+	case *MemoryBackendEPCProperties:
 		tag = e.Tag(tag, b == nil, "memory-backend-epc")
 	case *MemoryBackendFileProperties:
 		tag = e.Tag(tag, b == nil, "memory-backend-file")
@@ -1571,45 +2107,45 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 		tag = e.Tag(tag, b == nil, "memory-backend-ram")
 	case *MemoryBackendShmProperties:
 		tag = e.Tag(tag, b == nil, "memory-backend-shm")
-	case *PrManagerHelperProperties:
+	case *PRManagerHelperProperties:
 		tag = e.Tag(tag, b == nil, "pr-manager-helper")
 	case *QtestProperties:
 		tag = e.Tag(tag, b == nil, "qtest")
-	case *RngProperties:
+	case *RNGProperties:
 		tag = e.Tag(tag, b == nil, "rng-builtin")
-	case *RngEgdProperties:
+	case *RNGEGDProperties:
 		tag = e.Tag(tag, b == nil, "rng-egd")
-	case *RngRandomProperties:
+	case *RNGRandomProperties:
 		tag = e.Tag(tag, b == nil, "rng-random")
 	case *SecretProperties:
 		tag = e.Tag(tag, b == nil, "secret")
 	case *SecretKeyringProperties:
 		tag = e.Tag(tag, b == nil, "secret_keyring")
-	case *SevGuestProperties:
+	case *SEVGuestProperties:
 		tag = e.Tag(tag, b == nil, "sev-guest")
-	case *SevSnpGuestProperties:
+	case *SEVSNPGuestProperties:
 		tag = e.Tag(tag, b == nil, "sev-snp-guest")
-	case *TdxGuestProperties:
+	case *TDXGuestProperties:
 		tag = e.Tag(tag, b == nil, "tdx-guest")
 	case *ThreadContextProperties:
 		tag = e.Tag(tag, b == nil, "thread-context")
 	case *ThrottleGroupProperties:
 		tag = e.Tag(tag, b == nil, "throttle-group")
-	case *TlsCredsAnonProperties:
+	case *TLSCredsAnonProperties:
 		tag = e.Tag(tag, b == nil, "tls-creds-anon")
-	case *TlsCredsPskProperties:
+	case *TLSCredsPSKProperties:
 		tag = e.Tag(tag, b == nil, "tls-creds-psk")
-	case *TlsCredsX509Properties:
+	case *TLSCredsX509Properties:
 		tag = e.Tag(tag, b == nil, "tls-creds-x509")
-	case *TlsCredsProperties:
+	case *TLSCredsProperties:
 		tag = e.Tag(tag, b == nil, "tls-cipher-suites")
 	case *RemoteObjectProperties:
 		tag = e.Tag(tag, b == nil, "x-remote-object")
-	case *VfioUserServerProperties:
+	case *VFIOUserServerProperties:
 		tag = e.Tag(tag, b == nil, "x-vfio-user-server")
-	case *ObjectOptionsMonitorHmp:
+	case *ObjectOptionsMonitorHMP:
 		tag = e.Tag(tag, b == nil, "monitor-hmp")
-	case *ObjectOptionsMonitorQmp:
+	case *ObjectOptionsMonitorQMP:
 		tag = e.Tag(tag, b == nil, "monitor-qmp")
 	case *RawBranch:
 		tag = e.Tag(tag, b == nil)
@@ -1621,8 +2157,135 @@ func (v *ObjectOptions) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
+func (v *ObjectOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "qom-type":
+		v.QOMType = ObjectType(d.Enum())
+		return 1
+	case "id":
+		v.ID = d.String()
+		return 2
+	}
+	return 0
+}
+
+func (*ObjectOptions) Discriminator() string {
+	return "qom-type"
+}
+
+func (v *ObjectOptions) UnmarshalBranch() any {
+	switch v.QOMType {
+	case ObjectTypeACPIGenericInitiator:
+		v.Branch = new(ACPIGenericInitiatorProperties)
+	case ObjectTypeACPIGenericPort:
+		v.Branch = new(ACPIGenericPortProperties)
+	case ObjectTypeAuthZList:
+		v.Branch = new(AuthZListProperties)
+	case ObjectTypeAuthZListFile:
+		v.Branch = new(AuthZListFileProperties)
+	case ObjectTypeAuthZPAM:
+		v.Branch = new(AuthZPAMProperties)
+	case ObjectTypeAuthZSimple:
+		v.Branch = new(AuthZSimpleProperties)
+	case ObjectTypeCANHostSocketCAN:
+		v.Branch = new(CANHostSocketCANProperties)
+	case ObjectTypeCOLOCompare:
+		v.Branch = new(COLOCompareProperties)
+	case ObjectTypeCryptodevBackend, ObjectTypeCryptodevBackendBuiltin, ObjectTypeCryptodevBackendLKCF:
+		v.Branch = new(CryptodevBackendProperties)
+	case ObjectTypeCryptodevVhostUser:
+		v.Branch = new(CryptodevVhostUserProperties)
+	case ObjectTypeDBusVMState:
+		v.Branch = new(DBusVMStateProperties)
+	case ObjectTypeFilterBuffer:
+		v.Branch = new(FilterBufferProperties)
+	case ObjectTypeFilterDump:
+		v.Branch = new(FilterDumpProperties)
+	case ObjectTypeFilterMirror:
+		v.Branch = new(FilterMirrorProperties)
+	case ObjectTypeFilterRedirector:
+		v.Branch = new(FilterRedirectorProperties)
+	case ObjectTypeFilterReplay:
+		v.Branch = new(NetfilterProperties)
+	case ObjectTypeFilterRewriter:
+		v.Branch = new(FilterRewriterProperties)
+	case ObjectTypeIGVMCfg:
+		v.Branch = new(IGVMCfgProperties)
+	case ObjectTypeInputBarrier:
+		v.Branch = new(InputBarrierProperties)
+	case ObjectTypeInputLinux:
+		v.Branch = new(InputLinuxProperties)
+	case ObjectTypeIOMMUFD:
+		v.Branch = new(IOMMUFDProperties)
+	case ObjectTypeIOThread:
+		v.Branch = new(IOThreadProperties)
+	case ObjectTypeMainLoop:
+		v.Branch = new(MainLoopProperties)
+	case ObjectTypeMemoryBackendEPC:
+		v.Branch = new(MemoryBackendEPCProperties)
+	case ObjectTypeMemoryBackendFile:
+		v.Branch = new(MemoryBackendFileProperties)
+	case ObjectTypeMemoryBackendMemfd:
+		v.Branch = new(MemoryBackendMemfdProperties)
+	case ObjectTypeMemoryBackendRAM:
+		v.Branch = new(MemoryBackendProperties)
+	case ObjectTypeMemoryBackendShm:
+		v.Branch = new(MemoryBackendShmProperties)
+	case ObjectTypePRManagerHelper:
+		v.Branch = new(PRManagerHelperProperties)
+	case ObjectTypeQtest:
+		v.Branch = new(QtestProperties)
+	case ObjectTypeRNGBuiltin:
+		v.Branch = new(RNGProperties)
+	case ObjectTypeRNGEGD:
+		v.Branch = new(RNGEGDProperties)
+	case ObjectTypeRNGRandom:
+		v.Branch = new(RNGRandomProperties)
+	case ObjectTypeSecret:
+		v.Branch = new(SecretProperties)
+	case ObjectTypeSecretKeyring:
+		v.Branch = new(SecretKeyringProperties)
+	case ObjectTypeSEVGuest:
+		v.Branch = new(SEVGuestProperties)
+	case ObjectTypeSEVSNPGuest:
+		v.Branch = new(SEVSNPGuestProperties)
+	case ObjectTypeTDXGuest:
+		v.Branch = new(TDXGuestProperties)
+	case ObjectTypeThreadContext:
+		v.Branch = new(ThreadContextProperties)
+	case ObjectTypeThrottleGroup:
+		v.Branch = new(ThrottleGroupProperties)
+	case ObjectTypeTLSCredsAnon:
+		v.Branch = new(TLSCredsAnonProperties)
+	case ObjectTypeTLSCredsPSK:
+		v.Branch = new(TLSCredsPSKProperties)
+	case ObjectTypeTLSCredsX509:
+		v.Branch = new(TLSCredsX509Properties)
+	case ObjectTypeTLSCipherSuites:
+		v.Branch = new(TLSCredsProperties)
+	case ObjectTypeXRemoteObject:
+		v.Branch = new(RemoteObjectProperties)
+	case ObjectTypeXVFIOUserServer:
+		v.Branch = new(VFIOUserServerProperties)
+	case ObjectTypeMonitorHMP:
+		v.Branch = new(ObjectOptionsMonitorHMP)
+	case ObjectTypeMonitorQMP:
+		v.Branch = new(ObjectOptionsMonitorQMP)
+	case ObjectTypeCANBus, ObjectTypePEFGuest, ObjectTypeS390PVGuest:
+		return nil
+	default:
+		v.Branch = new(RawBranch)
+	}
+	return v.Branch
+}
+
 func (v ObjectOptions) MarshalJSON() ([]byte, error) {
 	return qmp.Marshal(&v)
+}
+
+func (v *ObjectOptions) UnmarshalJSON(text []byte) error {
+	*v = ObjectOptions{}
+	return qmp.Unmarshal(text, v)
 }
 
 func (v ObjectOptions) String() string {
@@ -1632,12 +2295,20 @@ func (v ObjectOptions) String() string {
 // ObjectAdd executes object-add. See qom.json. Since QEMU 2.0.
 type ObjectAdd ObjectOptions
 
+func (r *ObjectAdd) EncodeMembers(e *wire.Encoder) {
+	(*ObjectOptions)(r).EncodeMembers(e)
+}
+
 func (r ObjectAdd) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal((*ObjectOptions)(&r))
+	return qmp.Marshal(&r)
+}
+
+func (r *ObjectAdd) UnmarshalJSON(text []byte) error {
+	return (*ObjectOptions)(r).UnmarshalJSON(text)
 }
 
 func (r ObjectAdd) String() string {
-	return qmp.Format((*ObjectOptions)(&r))
+	return qmp.Format(&r)
 }
 
 func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -1646,70 +2317,76 @@ func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 
 // ObjectDel executes object-del. See qom.json. Since QEMU 2.0.
 type ObjectDel struct {
-	ID string
+	ID string `json:"id"`
 }
 
 func (r *ObjectDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-func (r ObjectDel) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&r)
-}
-
-func (r ObjectDel) String() string {
-	return qmp.Format(&r)
-}
-
 func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHmp is a struct of qom.json. Seen first in QEMU 11.1.
-type ObjectOptionsMonitorHmp struct {
-	Chardev  string
-	Readline *bool
+// ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Seen first in
+// QEMU 11.1.
+type ObjectOptionsMonitorHMP struct {
+	Chardev  string `json:"chardev"`
+	Readline *bool  `json:"readline,omitzero"`
 }
 
-func (v *ObjectOptionsMonitorHmp) EncodeMembers(e *wire.Encoder) {
+func (v *ObjectOptionsMonitorHMP) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 	e.OptBool("readline", v.Readline)
 }
 
-func (v ObjectOptionsMonitorHmp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "chardev":
+		v.Chardev = d.String()
+		return 1
+	case "readline":
+		d.OptBool(&v.Readline)
+		return 2
+	}
+	return 0
 }
 
-func (v ObjectOptionsMonitorHmp) String() string {
-	return qmp.Format(&v)
+// ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Seen first in
+// QEMU 11.1.
+type ObjectOptionsMonitorQMP struct {
+	Chardev     string                              `json:"chardev"`
+	Pretty      *bool                               `json:"pretty,omitzero"`
+	CloseAction *ObjectOptionsMonitorQMPCloseAction `json:"close-action,omitzero"`
 }
 
-// ObjectOptionsMonitorQmp is a struct of qom.json. Seen first in QEMU 11.1.
-type ObjectOptionsMonitorQmp struct {
-	Chardev     string
-	Pretty      *bool
-	CloseAction *ObjectOptionsMonitorQmpCloseAction
-}
-
-func (v *ObjectOptionsMonitorQmp) EncodeMembers(e *wire.Encoder) {
+func (v *ObjectOptionsMonitorQMP) EncodeMembers(e *wire.Encoder) {
 	e.Name("chardev").String(v.Chardev)
 	e.OptBool("pretty", v.Pretty)
 	e.OptString("close-action", (*string)(v.CloseAction))
 }
 
-func (v ObjectOptionsMonitorQmp) MarshalJSON() ([]byte, error) {
-	return qmp.Marshal(&v)
+func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) int {
+	switch string(name) {
+	case "chardev":
+		v.Chardev = d.String()
+		return 1
+	case "pretty":
+		d.OptBool(&v.Pretty)
+		return 2
+	case "close-action":
+		v.CloseAction = new(ObjectOptionsMonitorQMPCloseAction(d.Enum()))
+		return 3
+	}
+	return 0
 }
 
-func (v ObjectOptionsMonitorQmp) String() string {
-	return qmp.Format(&v)
-}
+// ObjectOptionsMonitorQMPCloseAction is the enum ObjectOptionsMonitorQmpCloseAction of
+// qom.json. Seen first in QEMU 11.1.
+type ObjectOptionsMonitorQMPCloseAction string
 
-// ObjectOptionsMonitorQmpCloseAction is an enum of qom.json. Seen first in QEMU 11.1.
-type ObjectOptionsMonitorQmpCloseAction string
-
-// The values of ObjectOptionsMonitorQmpCloseAction.
+// The values of ObjectOptionsMonitorQMPCloseAction.
 const (
-	ObjectOptionsMonitorQmpCloseActionNone   ObjectOptionsMonitorQmpCloseAction = "none"
-	ObjectOptionsMonitorQmpCloseActionDelete ObjectOptionsMonitorQmpCloseAction = "delete"
+	ObjectOptionsMonitorQMPCloseActionNone   ObjectOptionsMonitorQMPCloseAction = "none"
+	ObjectOptionsMonitorQMPCloseActionDelete ObjectOptionsMonitorQMPCloseAction = "delete"
 )
