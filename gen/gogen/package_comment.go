@@ -379,9 +379,9 @@ func (s *sampler) jsonRules() comment {
 	return append(append(comment{"# JSON"},
 		example("[encoding/json.Marshal] and [encoding/json.Unmarshal] convert a value of any type to JSON and back. The JSON is that of the "+
 			"protocol", s.roundTrip())...),
-		"Marshal writes a mandatory list as [] if it is nil, and sets an empty discriminator as a command does. Its error wraps a [*qmp.EncodeError] "+
-			"if the value cannot be sent: the discriminator and the branch disagree, an alternate has no value, a string is not UTF-8. The "+
-			"methods UnmarshalJSON are as strict as the client is.")
+		"Marshal writes a mandatory list as [] if it is nil, and sets an empty discriminator as a command does. Its error wraps a [*qmp.EncodeError] if "+
+			"the value cannot be sent, for example because a discriminator and its branch disagree. The methods UnmarshalJSON are as "+
+			"strict as the client is.")
 }
 
 func (s *sampler) secretRules() comment {

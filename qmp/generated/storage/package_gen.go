@@ -153,9 +153,9 @@
 //	}
 //
 // Marshal writes a mandatory list as [] if it is nil, and sets an empty discriminator as a
-// command does. Its error wraps a [*qmp.EncodeError] if the value cannot be sent: the
-// discriminator and the branch disagree, an alternate has no value, a string is not UTF-8. The
-// methods UnmarshalJSON are as strict as the client is.
+// command does. Its error wraps a [*qmp.EncodeError] if the value cannot be sent, for example
+// because a discriminator and its branch disagree. The methods UnmarshalJSON are as strict as
+// the client is.
 //
 // # Secrets
 //
