@@ -3,7 +3,6 @@ package gogen
 import (
 	"cmp"
 	"fmt"
-	"go/token"
 	"slices"
 	"strings"
 )
@@ -23,9 +22,7 @@ func (p *pkg) comment() comment {
 
 // dial is the shortest program.
 func (s *sampler) dial() string {
-	c, ok := first(s.commands, commandWire, []string{"query-status", "guest-info", "query-version"}, func(c *command) bool {
-		return c.result != nil && len(s.request(c)) > 0 && !strings.Contains(s.request(c), ":")
-	})
+	c, ok := first(s.commands, commandWire, []string{"query-status", "guest-info", "query-version"}, s.isQuery)
 	if !ok {
 		c, ok = first(s.commands, commandWire, nil, func(c *command) bool { return s.request(c) != "" })
 	}
@@ -36,7 +33,7 @@ func (s *sampler) dial() string {
 	if s.guest() {
 		dial = `qmp.DialGuest(ctx, "/run/qga.sock", nil)`
 	}
-	return code("c, err := "+dial, "if err != nil {", "return err", "}", "defer c.Close()", "", s.execute(c, s.request(c)))
+	return code(checked("c", dial, "defer c.Close()"), "", s.execute(c, s.request(c)))
 }
 
 // guest reports whether the commands are those of the guest agent.
@@ -91,7 +88,10 @@ func (s *sampler) sendOptional() string {
 	if len(fields) == 1 {
 		return code(s.execute(found, s.request(found, set...)))
 	}
-	v := variable(fields[1].wire)
+	v := "value"
+	if slices.Contains([]string{"speed", "size", "mode"}, fields[1].wire) {
+		v = fields[1].wire
+	}
 	set = append(set, fields[1].name+": qmp.NonZero("+v+")")
 	return code("var "+v+" "+s.name(fields[1].typ)+" // zero: the server's default", s.execute(found, s.request(found, set...)))
 }
@@ -125,54 +125,43 @@ func (s *sampler) set(f *field) string {
 	return f.name + ": " + s.pointer(f.typ, s.value(f.typ, f.wire, 0))
 }
 
-// variable is the name of a variable for a member's value.
-func variable(member string) string {
-	if token.IsIdentifier(member) && strings.ToLower(member) == member && len(member) > 2 && !strings.Contains(member, "_") &&
-		!slices.Contains(reserved, member) {
-		return member
-	}
-	return "value"
-}
-
-// reserved are names that mean something else in the examples.
-var reserved = []string{"ctx", "err", "new", "string", "bool", "int", "int64", "uint64", "error", "nil", "true", "false", "qmp", "fmt", "json", "slog"}
-
 // readOptional is the code of a query with an optional member in its result.
 func (s *sampler) readOptional() string {
-	result := func(c *command) (*field, bool) {
-		t := c.result
-		if a, ok := t.(*arrayType); ok {
-			t = a.elem
-		}
-		if t, ok := t.(*structType); ok {
-			if o, ok := s.types[t.name].(*object); ok {
-				return s.telling(o, true)
-			}
-		}
-		return nil, false
-	}
+	var print string
 	found, ok := first(s.commands, commandWire, []string{"query-jobs", "guest-get-osinfo"}, func(c *command) bool {
-		_, ok := result(c)
-		request := s.request(c)
-		return ok && request != "" && !strings.Contains(request, ":")
+		elem := c.result
+		a, isList := elem.(*arrayType)
+		if isList {
+			elem = a.elem
+		}
+		t, ok := elem.(*structType)
+		if !ok || !s.isQuery(c) {
+			return false
+		}
+		o, ok := s.types[t.name].(*object)
+		if !ok {
+			return false
+		}
+		f, ok := s.telling(o, true)
+		if !ok {
+			return false
+		}
+		print = "fmt.Println(qmp.Value(v." + f.name + "))"
+		if isList {
+			print = "for _, v := range all {\n" + print + "\n}"
+		}
+		return true
 	})
 	if !ok {
 		return ""
 	}
-	f, _ := result(found)
-	print := "fmt.Println(qmp.Value(v." + f.name + "))"
-	if _, ok := found.result.(*arrayType); ok {
-		return code("all, err := "+s.request(found)+".Do(ctx, c)", "if err != nil {", "return err", "}", "for _, v := range all {", print, "}")
-	}
-	return code("v, err := "+s.request(found)+".Do(ctx, c)", "if err != nil {", "return err", "}", print)
+	return code(checked(resultVariable(found), s.request(found)+".Do(ctx, c)", print))
 }
 
 // union is the union of the examples, nil if there is none, and a value of it, empty if there is no short
 // one.
 func (s *sampler) union() (*object, string) {
-	name := func(o *object) string { return o.name }
-	preferred := []string{"BlockdevOptions", "SocketAddress"}
-	found, ok := first(s.objects, name, preferred, func(o *object) bool {
+	found, ok := first(s.objects, objectName, []string{"BlockdevOptions", "SocketAddress"}, func(o *object) bool {
 		if o.union == nil {
 			return false
 		}
@@ -180,7 +169,7 @@ func (s *sampler) union() (*object, string) {
 		return v != "" && s.object(o.name, o, 0) != ""
 	})
 	if !ok {
-		found, _ = first(s.objects, name, nil, func(o *object) bool { return o.union != nil && len(o.union.branches) > 0 })
+		found, _ = first(s.objects, objectName, nil, func(o *object) bool { return o.union != nil && len(o.union.branches) > 0 })
 		return found, ""
 	}
 	var set []string
@@ -270,7 +259,7 @@ func (s *sampler) await() string {
 	if match := s.match(c, awaited); match != "" {
 		call = "qmp.AwaitEvent(ctx, c, func(e " + s.qualified(awaited.name) + ") bool {\nreturn " + match + "\n}, " + s.request(c) + ")"
 	}
-	return code("e, err := "+call, "if err != nil {", "return err", "}", s.printObject(s.data(awaited), "e"))
+	return code(checked("e", call, s.printObject(s.data(awaited), "e")))
 }
 
 // data are the fields of an event's data.
@@ -279,24 +268,6 @@ func (s *sampler) data(e *event) *object {
 		return e.data
 	}
 	return s.types[e.dataType].(*object)
-}
-
-// roundTrip is the code that takes a value to JSON and back.
-func (s *sampler) roundTrip() string {
-	o, literal := s.union()
-	if literal == "" {
-		ok := false
-		o, ok = first(s.objects, func(o *object) string { return o.name }, []string{"StatusInfo"}, func(o *object) bool {
-			literal = s.structure(o.name, 0)
-			return strings.Contains(literal, ":")
-		})
-		if !ok {
-			return ""
-		}
-		literal = s.structure(o.name, 0)
-	}
-	return code("v := "+literal, "data, err := json.Marshal(v)", "if err != nil {", "return err", "}",
-		"var again "+s.qualified(o.name), "if err := json.Unmarshal(data, &again); err != nil {", "return err", "}")
 }
 
 // match is the condition that an event is about what the command is about; empty if the event does not say.
@@ -321,8 +292,8 @@ func (s *sampler) match(c *command, e *event) string {
 // subscribe is the code that reads the events of a type.
 func (s *sampler) subscribe() string {
 	e := s.pkg.events[0]
-	return code("s := qmp.Subscribe["+s.qualified(e.name)+"](c)", "defer s.Close()", "for e, err := range s.All(ctx) {",
-		"if err != nil {", "return err", "}", s.printObject(s.data(e), "e.Data"), "}")
+	return code("s := qmp.Subscribe["+s.qualified(e.name)+"](c)", "defer s.Close()",
+		"for e, err := range s.All(ctx) {", "if err != nil {", "return err", "}", s.printObject(s.data(e), "e.Data"), "}")
 }
 
 // versionRules say what happens if the server is not of the schema's version.
@@ -370,8 +341,8 @@ func (s *sampler) featureRules() comment {
 		"# Features",
 		"A feature says that QEMU can do something that the rest of the schema does not show. Each feature has a constant. Package " +
 			"[github.com/qmpkit/qmpkit/qmp/qmpschema] asks a server for it:",
-		code("schema, err := qmpschema.Query(ctx, c)", "if err != nil {", "return err", "}",
-			"has, err := schema.Has("+s.qualified(s.pkg.features[0].name)+")", "if err != nil {", "return err", "}", "fmt.Println(has)"),
+		code(checked("schema", "qmpschema.Query(ctx, c)",
+			checked("has", "schema.Has("+s.qualified(s.pkg.features[0].name)+")", "fmt.Println(has)"))),
 	}
 }
 
@@ -382,6 +353,23 @@ func (s *sampler) jsonRules() comment {
 		"Marshal writes a mandatory list as [] if it is nil, and sets an empty discriminator as a command does. Its error wraps a [*qmp.EncodeError] if "+
 			"the value cannot be sent, for example because a discriminator and its branch disagree. The methods UnmarshalJSON are as "+
 			"strict as the client is.")
+}
+
+// roundTrip is the code that takes a value to JSON and back.
+func (s *sampler) roundTrip() string {
+	o, literal := s.union()
+	if literal == "" {
+		ok := false
+		o, ok = first(s.objects, objectName, []string{"StatusInfo"}, func(o *object) bool {
+			return strings.Contains(s.structure(o.name, 0), ":")
+		})
+		if !ok {
+			return ""
+		}
+		literal = s.structure(o.name, 0)
+	}
+	return code("v := "+literal, checked("data", "json.Marshal(v)", "var again "+s.qualified(o.name)),
+		"if err := json.Unmarshal(data, &again); err != nil {", "return err", "}")
 }
 
 func (s *sampler) secretRules() comment {

@@ -42,6 +42,7 @@ func newSampler(p *pkg) *sampler {
 }
 
 func commandWire(c *command) string { return c.wire }
+func objectName(o *object) string   { return o.name }
 
 // first returns the first of the items that the function accepts, those with the preferred names before
 // all others, and false if there is none.
@@ -105,7 +106,7 @@ func (s *sampler) value(t goType, member string, depth int) string {
 		return "qmp.RawJSON(`1`)"
 	case *enumType:
 		if e, ok := s.types[t.name].(*enum); ok && len(e.values) > 0 {
-			return s.pkg.opts.Package + "." + e.values[0].name
+			return s.qualified(e.values[0].name)
 		}
 		return `""`
 	case *arrayType:
@@ -141,9 +142,9 @@ func (s *sampler) name(t goType) string {
 	case *arrayType:
 		return "[]" + s.name(t.elem)
 	case *enumType:
-		return s.pkg.opts.Package + "." + t.name
+		return s.qualified(t.name)
 	case *structType:
-		return s.pkg.opts.Package + "." + t.name
+		return s.qualified(t.name)
 	case rawType:
 		return "qmp.RawJSON"
 	case nullType:
@@ -199,9 +200,9 @@ func (s *sampler) mandatory(o *object, depth int) (fields []string, ok bool) {
 	b, v := s.branch(o.union, depth+1)
 	switch {
 	case v != "" && len(b.values) > 1:
-		fields = append(fields, tag.name+": "+s.pkg.opts.Package+"."+b.values[0].name)
+		fields = append(fields, tag.name+": "+s.qualified(b.values[0].name))
 	case v == "" && len(o.union.empty) > 0:
-		return append(fields, tag.name+": "+s.pkg.opts.Package+"."+o.union.empty[0].name), true
+		return append(fields, tag.name+": "+s.qualified(o.union.empty[0].name)), true
 	case v == "":
 		return nil, false
 	}
@@ -267,11 +268,26 @@ func (s *sampler) execute(c *command, literal string) string {
 	if c.result == nil {
 		return "return " + literal + ".Do(ctx, c)"
 	}
-	v := "v"
+	v := resultVariable(c)
+	return checked(v, literal+".Do(ctx, c)", s.print(c.result, v))
+}
+
+// isQuery reports whether a command has a result and needs no arguments.
+func (s *sampler) isQuery(c *command) bool {
+	return c.result != nil && s.request(c) == s.composite(c.name, nil)
+}
+
+// resultVariable is the name of the variable for the result of a command.
+func resultVariable(c *command) string {
 	if _, ok := c.result.(*arrayType); ok {
-		v = "all"
+		return "all"
 	}
-	return fmt.Sprintf("%s, err := %s.Do(ctx, c)\nif err != nil {\nreturn err\n}\n%s", v, literal, s.print(c.result, v))
+	return "v"
+}
+
+// checked is the code that calls a function with an error, and what follows.
+func checked(variable, call, then string) string {
+	return variable + ", err := " + call + "\nif err != nil {\nreturn err\n}\n" + then
 }
 
 // qualified is a name of the package as another package writes it.
