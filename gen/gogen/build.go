@@ -142,8 +142,7 @@ func (b *builder) declaration(d qapi.Definition) ([]decl, error) {
 func one[D decl](d D, err error) ([]decl, error) { return []decl{d}, err }
 
 func (b *builder) enum(d *qapi.Enum) (*enum, error) {
-	name := b.typeName(d)
-	e := &enum{name: name, doc: b.definitionComment(fmt.Sprintf("%s is the QAPI enum %s.", name, d.Name), d)}
+	e := &enum{name: b.typeName(d), doc: b.definitionComment(d, nil, b.typeSentences(d)...)}
 	for _, v := range d.Values {
 		e.values = append(e.values, enumValue{
 			name: b.constants(d)[v.Name], wire: v.Name, cond: v.If,
@@ -158,7 +157,7 @@ func (b *builder) object(d qapi.ObjectType) (*object, error) {
 	name := b.typeName(d)
 	o := &object{
 		name:     name,
-		doc:      b.definitionComment(fmt.Sprintf("%s is the QAPI %s %s.", name, kindOf(d), d.Head().Name), d),
+		doc:      b.definitionComment(d, nil, b.typeSentences(d)...),
 		codec:    b.codecs.of(d),
 		receiver: "v",
 	}
@@ -197,7 +196,7 @@ func (b *builder) field(name string, t qapi.ObjectType, m *qapi.Member, owner qa
 			return nil, fmt.Errorf("%s: %s of %s is in the table of secrets and not a string",
 				m.Pos, m.Name, owner.Head().Name)
 		}
-		f.doc = append(comment{"A secret: String hides it."}, f.doc...)
+		f.doc = append(comment{"A secret: String hides it, JSON does not."}, f.doc...)
 	}
 	f.pointer = !f.typ.nilable() && (m.Optional || b.cycles.holds(t, m.Type))
 	return f, nil
@@ -236,11 +235,9 @@ func (b *builder) newGoType(t qapi.Type) goType {
 }
 
 func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
-	name := b.typeName(d)
 	a := &alternate{
-		name: name,
-		doc: b.definitionComment(fmt.Sprintf(
-			"%s is the QAPI alternate %s: exactly one of its fields is set.", name, d.Name), d),
+		name:  b.typeName(d),
+		doc:   b.definitionComment(d, nil, append(b.typeSentences(d), "Exactly one of its fields is set.")...),
 		codec: b.codecs.of(d),
 	}
 	scope := names{}
@@ -265,11 +262,11 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 		c.argType, c.argCodec = b.typeName(d.Arg), b.codecs.of(d.Arg)
 		c.merged = b.merged[c.name] == d
 	}
-	first := fmt.Sprintf("%s is the QMP command %s.", c.name, d.Name)
+	subject := c.name
 	if c.merged {
-		first = fmt.Sprintf("Do executes the QMP command %s.", d.Name)
+		subject = "Do" // the type has a comment of its own
 	}
-	c.doc = b.definitionComment(first, d)
+	c.doc = b.definitionComment(d, b.commandFacts(d), b.commandSentences(subject, d)...)
 	if hasNamedArg(d) && !d.NoGen {
 		return c, nil
 	}
@@ -297,7 +294,7 @@ func (b *builder) extraField(o *object) string {
 
 func (b *builder) event(d *qapi.Event) (*event, error) {
 	e := &event{name: b.events[d], constant: b.eventConstants[d], wire: d.Name, since: b.since(d)}
-	e.doc = b.definitionComment(fmt.Sprintf("%s is the event %s.", e.name, d.Name), d)
+	e.doc = b.definitionComment(d, b.eventFacts(d), e.name+" is "+schemaName(d, e.name)+".")
 	if qapi.HasFeature(d.Features, qapi.Deprecated) {
 		e.deprecated = b.prose(d).labelled("Deprecated", qapi.Deprecated, "QEMU will remove the event.")
 	}

@@ -65,22 +65,16 @@ func (c comment) emit(g *jen.Group) {
 	}
 }
 
-// definitionComment is the comment of what a definition becomes. The first sentence is the
-// caller's.
-func (b *builder) definitionComment(first string, d qapi.Definition) comment {
+// definitionComment is the comment of what a definition becomes. The sentences begin it; the facts are paragraphs
+// that follow QEMU's documentation.
+func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences ...string) comment {
 	h := d.Head()
 	p := b.prose(d)
-	c := append(comment{first}, p.definition()...)
-	var where []string
 	if since := b.since(d); since != "" {
-		where = append(where, since)
+		sentences = append(sentences, since)
 	}
-	if h.Module != nil {
-		where = append(where, "See "+baseName(h.Module)+".")
-	}
-	if len(where) > 0 {
-		c = append(c, strings.Join(where, " "))
-	}
+	c := append(comment{strings.Join(sentences, " ")}, p.definition()...)
+	c = append(c, facts...)
 	return append(c, p.remarks("the "+kindOf(d), h.If, h.Features)...)
 }
 

@@ -8,5 +8,5 @@
 // decide nothing), and the rendered files come back as a map. [WriteDir] puts them into a folder.
 //
 // The rules by which QAPI becomes Go are stated in the package comment of what is generated
-// (emit_package.go).
+// (package_comment.go), with examples of what the package has (sample.go).
 package gogen

@@ -18,7 +18,7 @@ func (a *alternate) emit(f *file) {
 			}
 			s.Add(alt.typ.code())
 		}
-		comment{"A value that is of none of these kinds."}.emit(g)
+		comment{"A value of any other kind, as JSON."}.emit(g)
 		g.Id(a.other).Qual(qmpPath, "RawJSON")
 	}))
 	if a.encodes() {

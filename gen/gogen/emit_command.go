@@ -40,12 +40,10 @@ func (c *command) emitDo(f *file) {
 	if c.result != nil {
 		results = []jen.Code{c.result.code(), jen.Error()}
 	}
-	doc := comment{"Do executes the command."}
-	if c.merged {
-		doc = c.doc // the type has its own
-	}
 	f.code.Line()
-	doc.emit(f.code.Group)
+	if c.merged { // the type has a comment of its own
+		c.doc.emit(f.code.Group)
+	}
 	f.code.Func().Params(jen.Id(c.receiver()).Id(c.name)).Id("Do").Params(params...).Params(results...).
 		BlockFunc(c.emitDoBody)
 }

@@ -29,10 +29,11 @@ func (o *object) emitFields(g *jen.Group) {
 		s.Add(field.typ.code()).Tag(map[string]string{"json": field.tag()})
 	}
 	if o.extra != "" {
-		comment{"Members that the schema does not declare."}.emit(g)
+		comment{"Further arguments, which the schema does not declare."}.emit(g)
 		g.Id(o.extra).Qual(qmpPath, "Args")
 	}
 	if u := o.union; u != nil {
+		u.branchComment().emit(g)
 		g.Id(u.field).Id(u.iface)
 	}
 }

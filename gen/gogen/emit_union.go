@@ -21,7 +21,7 @@ func (u *union) emitInterface(f *file, o *object) {
 	}))
 	for _, b := range u.branches {
 		if b.isDefined() {
-			f.declare(comment{fmt.Sprintf("%s is the branch of %s for %s.", b.typ, o.name, list(b.values))},
+			f.declare(comment{fmt.Sprintf("%s is the branch of [%s] for %s.", b.typ, o.name, list(b.values))},
 				jen.Type().Id(b.typ).Add(b.data.code()))
 		}
 	}
@@ -64,19 +64,19 @@ func (u *union) types() []string {
 func (u *union) comment(o *object) comment {
 	var rows []string
 	for _, b := range u.branches {
-		rows = append(rows, fmt.Sprintf("  - *%s: %s", b.typ, list(b.values)))
+		rows = append(rows, bullet("  - ", fmt.Sprintf("[*%s]: %s", b.typ, list(b.values))))
 	}
+	others := "any other value"
 	if u.unsent == nil {
-		rows = append(rows, fmt.Sprintf("  - *%s: a value that is not in this list, or none", rawBranch))
-	} else {
-		rows = append(rows, fmt.Sprintf("  - *%s: a value that is not in this list", rawBranch))
+		others += ", or none"
 	}
+	rows = append(rows, fmt.Sprintf("  - [*%s]: %s", rawBranch, others))
 	c := comment{
-		fmt.Sprintf("%s is what the %s of %s adds to it:", u.iface, u.tag.name, o.name),
+		fmt.Sprintf("%s is the branch of [%s] that %s selects:", u.iface, o.name, u.tag.name),
 		strings.Join(rows, "\n"),
 	}
 	if len(u.empty) > 0 {
-		c = append(c, "It is nil for "+list(u.empty)+".")
+		c = append(c, "The branch is nil for "+list(u.empty)+".")
 	}
 	if u.unsent != nil {
 		c = append(c, fmt.Sprintf("If a server does not send %s, decoding sets it to %s: %s.", u.tag.wire, u.unsent.wire, u.reason))

@@ -140,20 +140,20 @@ func (s *Selection) comment() comment {
 	if len(s.Only) > 0 || len(s.Modules) > 0 {
 		var parts []string
 		if len(s.Modules) > 0 {
-			parts = append(parts, "those of "+strings.Join(s.Modules, ", "))
+			parts = append(parts, "all of "+strings.Join(s.Modules, ", "))
 		}
 		parts = append(parts, s.Only...)
-		c = append(c, "It is generated for some commands and events, and has what they need: "+strings.Join(parts, ", ")+".")
+		c = append(c, "It has these commands and events, and the types that they need: "+strings.Join(parts, ", ")+".")
 	}
 	switch {
 	case len(s.Define) > 0:
-		c = append(c, "It is for a QEMU built with "+strings.Join(s.Define, ", ")+" and nothing else that a condition names.")
+		c = append(c, "It is for a QEMU that is built with "+strings.Join(s.Define, ", ")+" and without all else that the schema's conditions name.")
 	case s.Define != nil:
-		c = append(c, "It is for a QEMU built with nothing that a condition names.")
+		c = append(c, "It is for a QEMU that is built without all that the schema's conditions name.")
 	case len(s.Undefine) > 0:
-		c = append(c, "It is for a QEMU built without "+strings.Join(s.Undefine, ", ")+" and with all else that a condition names.")
+		c = append(c, "It is for a QEMU that is built without "+strings.Join(s.Undefine, ", ")+" and with all else that the schema's conditions name.")
 	case s.Undefine != nil:
-		c = append(c, "It is for a QEMU built with all that a condition names.")
+		c = append(c, "It is for a QEMU that is built with all that the schema's conditions name.")
 	}
 	return c
 }

@@ -86,8 +86,9 @@ func check(t *testing.T, imports types.Importer, files map[string][]byte) *check
 		parsed = append(parsed, f)
 	}
 	config := types.Config{Importer: imports}
-	_, err := config.Check("p", fset, parsed, nil)
+	pkg, err := config.Check("p", fset, parsed, nil)
 	require.NoError(t, err)
+	checkExamples(t, imports, pkg, files["package_gen.go"])
 	p := &checkedPackage{map[string]map[string]bool{}, map[string][]string{}}
 	for _, f := range parsed {
 		for _, d := range f.Decls {

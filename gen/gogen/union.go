@@ -54,7 +54,7 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 	u.field = scope.free("Branch", "UnionBranch")
 	b.branches(u, d)
 	u.findUnsent(d)
-	u.tag.doc = append(comment{fmt.Sprintf("Decides what %s holds.", u.field)}, u.tag.doc...)
+	u.tag.doc = append(u.tagComment(), u.tag.doc...)
 	o.union = u
 	return o, nil
 }
@@ -196,6 +196,34 @@ func (u *union) findUnsent(d *qapi.Union) {
 			}
 		}
 	}
+}
+
+// tagComment says what the discriminator is for, and when it must be set.
+func (u *union) tagComment() comment {
+	var needed []string
+	if len(u.empty) > 0 {
+		needed = append(needed, "nil")
+	}
+	for _, b := range u.branches {
+		if len(b.values) > 1 {
+			needed = append(needed, "*"+b.typ)
+		}
+	}
+	needed = append(needed, "*"+rawBranch)
+	return comment{fmt.Sprintf("Selects %s. It may be empty unless %[1]s is %s.", u.field, enumerate(needed, "or"))}
+}
+
+// branchComment says what the branch can be.
+func (u *union) branchComment() comment {
+	var types []string
+	for _, typ := range u.types() {
+		types = append(types, "*"+typ)
+	}
+	text := "The branch that " + u.tag.name + " selects: " + enumerate(types, "or")
+	if len(u.empty) > 0 {
+		text += "; nil for a value that adds nothing"
+	}
+	return comment{text + "."}
 }
 
 // list joins the wire names of values, with the conditions on which they are there, and the version

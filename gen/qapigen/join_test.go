@@ -197,11 +197,11 @@ func TestJoin(t *testing.T) {
 	code := files["qapi_schema_gen.go"] + files["new_gen.go"]
 	for _, want := range []string{
 		"// Seen first in QEMU 11.1.\n\tKindTwo ",
-		"//   - *ThingTwo: two (seen first in QEMU 11.1)\n",
-		"// ThingTwo is the QAPI struct ThingTwo.\n//\n// Seen first in QEMU 11.1. See qapi-schema.json.\n",
+		"//   - [*ThingTwo]: two (seen first in QEMU 11.1)\n",
+		"// ThingTwo is a struct of qapi-schema.json. Seen first in QEMU 11.1.\n",
 		"// Seen first in QEMU 11.1.\n\tY *int64\n",
 		"// Seen first in QEMU 12.0.\n\tMore *string\n",
-		"// Remove is the QMP command remove.\n//\n// Seen first in QEMU 12.0. See new.json.\n",
+		"// Remove executes remove. See new.json. Seen first in QEMU 12.0.\n",
 	} {
 		require.Contains(t, code, want)
 	}

@@ -48,7 +48,7 @@ func TestGenerateJSON(t *testing.T) {
 	dir := t.TempDir()
 	main, out := filepath.Join(dir, "main.json"), filepath.Join(dir, "out")
 	write(t, dir, map[string]string{
-		"main.json": "{ 'include': 'sub.json' }\n{ 'command': 'stop' }\n", "sub.json": "{ 'command': 'cont' }\n", "VERSION": "10.2.1\n",
+		"main.json": "{ 'include': 'sub.json' }\n{ 'command': 'stop' }\n", "sub.json": "{ 'struct': 'Sub', 'data': {} }\n", "VERSION": "10.2.1\n",
 	})
 	args := []string{"generate", "-json", "-schema", main, "-package", "p", "-out", out}
 	all := []string{"main_gen.go", "package_gen.go", "sub_gen.go"}
@@ -56,7 +56,7 @@ func TestGenerateJSON(t *testing.T) {
 	require.Equal(t, want, runJSON[outcome](t, exitOK, args...))
 	want.Changed, want.Unchanged = []string{}, all
 	require.Equal(t, want, runJSON[outcome](t, exitOK, args...))
-	require.NoError(t, os.WriteFile(main, []byte("{ 'command': 'stop', 'data': { 'x': 'int' } }\n"), 0o666))
+	require.NoError(t, os.WriteFile(main, []byte("{ 'command': 'stop', 'features': [ 'deprecated' ] }\n"), 0o666))
 	want.Changed, want.Unchanged, want.Removed = all[:1], all[1:2], all[2:]
 	require.Equal(t, want, runJSON[outcome](t, exitOK, args...))
 }

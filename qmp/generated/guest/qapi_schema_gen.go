@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GuestSyncDelimited is the QMP command guest-sync-delimited.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestSyncDelimited executes guest-sync-delimited and returns an int64. See qapi-schema.json.
+// Since QEMU 1.1.
 type GuestSyncDelimited struct {
 	ID int64 `json:"id"`
 }
@@ -19,7 +18,6 @@ func (r *GuestSyncDelimited) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").Int(r.ID)
 }
 
-// Do executes the command.
 func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-sync-delimited", Args: &r, Result: func(d *wire.Decoder) {
@@ -28,9 +26,7 @@ func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// GuestSync is the QMP command guest-sync.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestSync executes guest-sync and returns an int64. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestSync struct {
 	ID int64 `json:"id"`
 }
@@ -39,7 +35,6 @@ func (r *GuestSync) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").Int(r.ID)
 }
 
-// Do executes the command.
 func (r GuestSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-sync", Args: &r, Result: func(d *wire.Decoder) {
@@ -48,22 +43,17 @@ func (r GuestSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestPing is the QMP command guest-ping.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestPing executes guest-ping. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestPing struct{}
 
-// Do executes the command.
 func (r GuestPing) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ping"}, opts)
 }
 
-// GuestGetTime is the QMP command guest-get-time.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestGetTime executes guest-get-time and returns an int64. See qapi-schema.json. Since QEMU
+// 1.5.
 type GuestGetTime struct{}
 
-// Do executes the command.
 func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-time", Result: func(d *wire.Decoder) {
@@ -72,9 +62,7 @@ func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// GuestSetTime is the QMP command guest-set-time.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestSetTime executes guest-set-time. See qapi-schema.json. Since QEMU 1.5.
 type GuestSetTime struct {
 	Time *int64 `json:"time,omitzero"`
 }
@@ -83,14 +71,11 @@ func (r *GuestSetTime) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("time", r.Time)
 }
 
-// Do executes the command.
 func (r GuestSetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-time", Args: &r}, opts)
 }
 
-// GuestAgentCommandInfo is the QAPI struct GuestAgentCommandInfo.
-//
-// Since QEMU 1.1.0. See qapi-schema.json.
+// GuestAgentCommandInfo is a struct of qapi-schema.json. Since QEMU 1.1.0.
 type GuestAgentCommandInfo struct {
 	Name            string `json:"name"`
 	Enabled         bool   `json:"enabled"`
@@ -118,9 +103,7 @@ func (v *GuestAgentCommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestAgentInfo is the QAPI struct GuestAgentInfo.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestAgentInfo is a struct of qapi-schema.json. [GuestInfo] returns it. Since QEMU 0.15.0.
 type GuestAgentInfo struct {
 	Version           string                  `json:"version"`
 	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands"`
@@ -164,12 +147,10 @@ func (v GuestAgentInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestInfo is the QMP command guest-info.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestInfo executes guest-info and returns [GuestAgentInfo]. See qapi-schema.json. Since QEMU
+// 0.15.0.
 type GuestInfo struct{}
 
-// Do executes the command.
 func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestAgentInfo, error) {
 	var v GuestAgentInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-info", Result: func(d *wire.Decoder) {
@@ -178,9 +159,10 @@ func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestShutdown is the QMP command guest-shutdown.
+// GuestShutdown executes guest-shutdown. See qapi-schema.json. Since QEMU 0.15.0.
 //
-// Since QEMU 0.15.0. See qapi-schema.json.
+// The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
+// when it passes or the connection ends, Do returns nil.
 type GuestShutdown struct {
 	Mode *string `json:"mode,omitzero"`
 }
@@ -189,14 +171,12 @@ func (r *GuestShutdown) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", r.Mode)
 }
 
-// Do executes the command.
 func (r GuestShutdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-shutdown", Args: &r, NoReply: true}, opts)
 }
 
-// GuestFileOpen is the QMP command guest-file-open.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileOpen executes guest-file-open and returns an int64. See qapi-schema.json. Since
+// QEMU 0.15.0.
 type GuestFileOpen struct {
 	Path string  `json:"path"`
 	Mode *string `json:"mode,omitzero"`
@@ -207,7 +187,6 @@ func (r *GuestFileOpen) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", r.Mode)
 }
 
-// Do executes the command.
 func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-open", Args: &r, Result: func(d *wire.Decoder) {
@@ -216,9 +195,7 @@ func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileClose is the QMP command guest-file-close.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileClose executes guest-file-close. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileClose struct {
 	Handle int64 `json:"handle"`
 }
@@ -227,14 +204,12 @@ func (r *GuestFileClose) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 }
 
-// Do executes the command.
 func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-close", Args: &r}, opts)
 }
 
-// GuestFileReadResult is the QAPI struct GuestFileRead.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileReadResult is the struct GuestFileRead of qapi-schema.json. [GuestFileRead] returns
+// it. Since QEMU 0.15.0.
 type GuestFileReadResult struct {
 	Count  int64  `json:"count"`
 	BufB64 string `json:"buf-b64"`
@@ -256,9 +231,8 @@ func (v *GuestFileReadResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestFileRead is the QMP command guest-file-read.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileRead executes guest-file-read and returns [GuestFileReadResult]. See
+// qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileRead struct {
 	Handle int64  `json:"handle"`
 	Count  *int64 `json:"count,omitzero"`
@@ -269,7 +243,6 @@ func (r *GuestFileRead) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("count", r.Count)
 }
 
-// Do executes the command.
 func (r GuestFileRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileReadResult, error) {
 	var v GuestFileReadResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-read", Args: &r, Result: func(d *wire.Decoder) {
@@ -278,9 +251,8 @@ func (r GuestFileRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileWriteResult is the QAPI struct GuestFileWrite.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileWriteResult is the struct GuestFileWrite of qapi-schema.json. [GuestFileWrite]
+// returns it. Since QEMU 0.15.0.
 type GuestFileWriteResult struct {
 	Count int64 `json:"count"`
 	EOF   bool  `json:"eof"`
@@ -298,12 +270,11 @@ func (v *GuestFileWriteResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestFileWrite is the QMP command guest-file-write.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileWrite executes guest-file-write and returns [GuestFileWriteResult]. See
+// qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileWrite struct {
 	Handle int64 `json:"handle"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	BufB64 string `json:"buf-b64"`
 	Count  *int64 `json:"count,omitzero"`
 }
@@ -318,7 +289,6 @@ func (r GuestFileWrite) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestFileWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileWriteResult, error) {
 	var v GuestFileWriteResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-write", Args: &r, Result: func(d *wire.Decoder) {
@@ -327,9 +297,8 @@ func (r GuestFileWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestFileSeekResult is the QAPI struct GuestFileSeek.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileSeekResult is the struct GuestFileSeek of qapi-schema.json. [GuestFileSeek] returns
+// it. Since QEMU 0.15.0.
 type GuestFileSeekResult struct {
 	Position int64 `json:"position"`
 	EOF      bool  `json:"eof"`
@@ -347,9 +316,7 @@ func (v *GuestFileSeekResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QGASeek is the QAPI enum QGASeek.
-//
-// Since QEMU 2.6. See qapi-schema.json.
+// QGASeek is an enum of qapi-schema.json. Since QEMU 2.6.
 type QGASeek string
 
 // The values of QGASeek.
@@ -359,13 +326,12 @@ const (
 	QGASeekEnd QGASeek = "end"
 )
 
-// GuestFileWhence is the QAPI alternate GuestFileWhence: exactly one of its fields is set.
-//
-// Since QEMU 2.6. See qapi-schema.json.
+// GuestFileWhence is an alternate of qapi-schema.json. Exactly one of its fields is set. Since
+// QEMU 2.6.
 type GuestFileWhence struct {
 	Value *int64
 	Name  *QGASeek
-	// A value that is of none of these kinds.
+	// A value of any other kind, as JSON.
 	Other qmp.RawJSON
 }
 
@@ -407,9 +373,8 @@ func (v GuestFileWhence) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestFileSeek is the QMP command guest-file-seek.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileSeek executes guest-file-seek and returns [GuestFileSeekResult]. See
+// qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileSeek struct {
 	Handle int64           `json:"handle"`
 	Offset int64           `json:"offset"`
@@ -422,7 +387,6 @@ func (r *GuestFileSeek) EncodeMembers(e *wire.Encoder) {
 	r.Whence.EncodeValue(e.Name("whence"))
 }
 
-// Do executes the command.
 func (r GuestFileSeek) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFileSeekResult, error) {
 	var v GuestFileSeekResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-seek", Args: &r, Result: func(d *wire.Decoder) {
@@ -431,9 +395,7 @@ func (r GuestFileSeek) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileFlush is the QMP command guest-file-flush.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFileFlush executes guest-file-flush. See qapi-schema.json. Since QEMU 0.15.0.
 type GuestFileFlush struct {
 	Handle int64 `json:"handle"`
 }
@@ -442,14 +404,12 @@ func (r *GuestFileFlush) EncodeMembers(e *wire.Encoder) {
 	e.Name("handle").Int(r.Handle)
 }
 
-// Do executes the command.
 func (r GuestFileFlush) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-flush", Args: &r}, opts)
 }
 
-// GuestFsfreezeStatusResult is the QAPI enum GuestFsfreezeStatus.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFsfreezeStatusResult is the enum GuestFsfreezeStatus of qapi-schema.json.
+// [GuestFsfreezeStatus] returns it. Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeStatusResult string
@@ -460,14 +420,12 @@ const (
 	GuestFsfreezeStatusResultFrozen GuestFsfreezeStatusResult = "frozen"
 )
 
-// GuestFsfreezeStatus is the QMP command guest-fsfreeze-status.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFsfreezeStatus executes guest-fsfreeze-status and returns [GuestFsfreezeStatusResult].
+// See qapi-schema.json. Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeStatus struct{}
 
-// Do executes the command.
 func (r GuestFsfreezeStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFsfreezeStatusResult, error) {
 	var v GuestFsfreezeStatusResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-status", Result: func(d *wire.Decoder) {
@@ -476,14 +434,12 @@ func (r GuestFsfreezeStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// GuestFsfreezeFreeze is the QMP command guest-fsfreeze-freeze.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFsfreezeFreeze executes guest-fsfreeze-freeze and returns an int64. See
+// qapi-schema.json. Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreeze struct{}
 
-// Do executes the command.
 func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-freeze", Result: func(d *wire.Decoder) {
@@ -492,9 +448,8 @@ func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// GuestFsfreezeFreezeList is the QMP command guest-fsfreeze-freeze-list.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestFsfreezeFreezeList executes guest-fsfreeze-freeze-list and returns an int64. See
+// qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreezeList struct {
@@ -511,7 +466,6 @@ func (r *GuestFsfreezeFreezeList) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-// Do executes the command.
 func (r GuestFsfreezeFreezeList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-freeze-list", Args: &r, Result: func(d *wire.Decoder) {
@@ -520,14 +474,12 @@ func (r GuestFsfreezeFreezeList) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestFsfreezeThaw is the QMP command guest-fsfreeze-thaw.
-//
-// Since QEMU 0.15.0. See qapi-schema.json.
+// GuestFsfreezeThaw executes guest-fsfreeze-thaw and returns an int64. See qapi-schema.json.
+// Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeThaw struct{}
 
-// Do executes the command.
 func (r GuestFsfreezeThaw) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fsfreeze-thaw", Result: func(d *wire.Decoder) {
@@ -536,9 +488,7 @@ func (r GuestFsfreezeThaw) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestFilesystemTrimResult is the QAPI struct GuestFilesystemTrimResult.
-//
-// Since QEMU 2.4. See qapi-schema.json.
+// GuestFilesystemTrimResult is a struct of qapi-schema.json. Since QEMU 2.4.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResult struct {
@@ -573,9 +523,8 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestFilesystemTrimResponse is the QAPI struct GuestFilesystemTrimResponse.
-//
-// Since QEMU 2.4. See qapi-schema.json.
+// GuestFilesystemTrimResponse is a struct of qapi-schema.json. [GuestFstrim] returns it. Since
+// QEMU 2.4.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResponse struct {
@@ -616,9 +565,8 @@ func (v GuestFilesystemTrimResponse) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestFstrim is the QMP command guest-fstrim.
-//
-// Since QEMU 1.2. See qapi-schema.json.
+// GuestFstrim executes guest-fstrim and returns [GuestFilesystemTrimResponse]. See
+// qapi-schema.json. Since QEMU 1.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFstrim struct {
@@ -629,7 +577,6 @@ func (r *GuestFstrim) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("minimum", r.Minimum)
 }
 
-// Do executes the command.
 func (r GuestFstrim) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFilesystemTrimResponse, error) {
 	var v GuestFilesystemTrimResponse
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-fstrim", Args: &r, Result: func(d *wire.Decoder) {
@@ -638,45 +585,43 @@ func (r GuestFstrim) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// GuestSuspendDisk is the QMP command guest-suspend-disk.
+// GuestSuspendDisk executes guest-suspend-disk. See qapi-schema.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See qapi-schema.json.
+// The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
+// when it passes or the connection ends, Do returns nil.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestSuspendDisk struct{}
 
-// Do executes the command.
 func (r GuestSuspendDisk) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-disk", NoReply: true}, opts)
 }
 
-// GuestSuspendRAM is the QMP command guest-suspend-ram.
+// GuestSuspendRAM executes guest-suspend-ram. See qapi-schema.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See qapi-schema.json.
+// The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
+// when it passes or the connection ends, Do returns nil.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestSuspendRAM struct{}
 
-// Do executes the command.
 func (r GuestSuspendRAM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-ram", NoReply: true}, opts)
 }
 
-// GuestSuspendHybrid is the QMP command guest-suspend-hybrid.
+// GuestSuspendHybrid executes guest-suspend-hybrid. See qapi-schema.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See qapi-schema.json.
+// The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
+// when it passes or the connection ends, Do returns nil.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSuspendHybrid struct{}
 
-// Do executes the command.
 func (r GuestSuspendHybrid) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-hybrid", NoReply: true}, opts)
 }
 
-// GuestIPAddressType is the QAPI enum GuestIpAddressType.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestIPAddressType is the enum GuestIpAddressType of qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestIPAddressType string
@@ -687,9 +632,7 @@ const (
 	GuestIPAddressTypeIPv6 GuestIPAddressType = "ipv6"
 )
 
-// GuestIPAddress is the QAPI struct GuestIpAddress.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestIPAddress is the struct GuestIpAddress of qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestIPAddress struct {
@@ -713,9 +656,7 @@ func (v *GuestIPAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkInterfaceStat is the QAPI struct GuestNetworkInterfaceStat.
-//
-// Since QEMU 2.11. See qapi-schema.json.
+// GuestNetworkInterfaceStat is a struct of qapi-schema.json. Since QEMU 2.11.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterfaceStat struct {
@@ -759,9 +700,8 @@ func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestNetworkInterface is the QAPI struct GuestNetworkInterface.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestNetworkInterface is a struct of qapi-schema.json. [GuestNetworkGetInterfaces] returns
+// it. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterface struct {
@@ -794,14 +734,12 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkGetInterfaces is the QMP command guest-network-get-interfaces.
-//
-// Since QEMU 1.1. See qapi-schema.json.
+// GuestNetworkGetInterfaces executes guest-network-get-interfaces and returns a list of
+// [GuestNetworkInterface]. See qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkGetInterfaces struct{}
 
-// Do executes the command.
 func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestNetworkInterface, error) {
 	var v []GuestNetworkInterface
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-network-get-interfaces", Result: func(d *wire.Decoder) {
@@ -814,9 +752,8 @@ func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// GuestLogicalProcessor is the QAPI struct GuestLogicalProcessor.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestLogicalProcessor is a struct of qapi-schema.json. [GuestGetVCPUs] returns it. Since
+// QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestLogicalProcessor struct {
@@ -846,14 +783,12 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetVCPUs is the QMP command guest-get-vcpus.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestGetVCPUs executes guest-get-vcpus and returns a list of [GuestLogicalProcessor]. See
+// qapi-schema.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestGetVCPUs struct{}
 
-// Do executes the command.
 func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestLogicalProcessor, error) {
 	var v []GuestLogicalProcessor
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-vcpus", Result: func(d *wire.Decoder) {
@@ -866,9 +801,8 @@ func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestSetVCPUs is the QMP command guest-set-vcpus.
-//
-// Since QEMU 1.5. See qapi-schema.json.
+// GuestSetVCPUs executes guest-set-vcpus and returns an int64. See qapi-schema.json. Since
+// QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetVCPUs struct {
@@ -909,7 +843,6 @@ func (r GuestSetVCPUs) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
 	var v int64
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-vcpus", Args: &r, Result: func(d *wire.Decoder) {
@@ -918,9 +851,7 @@ func (r GuestSetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestDiskBusType is the QAPI enum GuestDiskBusType.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestDiskBusType is an enum of qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestDiskBusType string
@@ -949,9 +880,7 @@ const (
 	GuestDiskBusTypeNVMe              GuestDiskBusType = "nvme"
 )
 
-// GuestPCIAddress is the QAPI struct GuestPCIAddress.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestPCIAddress is a struct of qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestPCIAddress struct {
@@ -986,9 +915,7 @@ func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestCCWAddress is the QAPI struct GuestCCWAddress.
-//
-// Since QEMU 6.0. See qapi-schema.json.
+// GuestCCWAddress is a struct of qapi-schema.json. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestCCWAddress struct {
@@ -1023,9 +950,7 @@ func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskAddress is the QAPI struct GuestDiskAddress.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestDiskAddress is a struct of qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestDiskAddress struct {
@@ -1083,9 +1008,7 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNVMeSMART is the QAPI struct GuestNVMeSmart.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestNVMeSMART is the struct GuestNVMeSmart of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestNVMeSMART struct {
@@ -1225,24 +1148,24 @@ func (v *GuestNVMeSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskSMART is the QAPI union GuestDiskSmart.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestDiskSMART is the union GuestDiskSmart of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskSMART struct {
-	// Decides what Branch holds.
-	Type   GuestDiskBusType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Type GuestDiskBusType `json:"type"`
+	// The branch that Type selects: *GuestNVMeSMART or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch GuestDiskSMARTBranch
 }
 
-// GuestDiskSMARTBranch is what the Type of GuestDiskSMART adds to it:
+// GuestDiskSMARTBranch is the branch of [GuestDiskSMART] that Type selects:
 //
-//   - *GuestNVMeSMART: nvme
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*GuestNVMeSMART]: nvme
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for ide, fdc, scsi, virtio, xen, usb, uml, sata, sd, unknown, ieee1394, ssa,
-// fibre, raid, iscsi, sas, mmc, virtual, file-backed-virtual.
+// The branch is nil for ide, fdc, scsi, virtio, xen, usb, uml, sata, sd, unknown, ieee1394,
+// ssa, fibre, raid, iscsi, sas, mmc, virtual, file-backed-virtual.
 type GuestDiskSMARTBranch interface {
 	wire.MemberDecoder
 	isGuestDiskSMARTBranch()
@@ -1303,9 +1226,7 @@ func (v GuestDiskSMART) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestDiskInfo is the QAPI struct GuestDiskInfo.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestDiskInfo is a struct of qapi-schema.json. [GuestGetDisks] returns it. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskInfo struct {
@@ -1346,14 +1267,12 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDisks is the QMP command guest-get-disks.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestGetDisks executes guest-get-disks and returns a list of [GuestDiskInfo]. See
+// qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestGetDisks struct{}
 
-// Do executes the command.
 func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskInfo, error) {
 	var v []GuestDiskInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-disks", Result: func(d *wire.Decoder) {
@@ -1366,9 +1285,8 @@ func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFilesystemInfo is the QAPI struct GuestFilesystemInfo.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestFilesystemInfo is a struct of qapi-schema.json. [GuestGetFSInfo] returns it. Since QEMU
+// 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestFilesystemInfo struct {
@@ -1439,14 +1357,12 @@ func (v GuestFilesystemInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetFSInfo is the QMP command guest-get-fsinfo.
-//
-// Since QEMU 2.2. See qapi-schema.json.
+// GuestGetFSInfo executes guest-get-fsinfo and returns a list of [GuestFilesystemInfo]. See
+// qapi-schema.json. Since QEMU 2.2.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestGetFSInfo struct{}
 
-// Do executes the command.
 func (r GuestGetFSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestFilesystemInfo, error) {
 	var v []GuestFilesystemInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-fsinfo", Result: func(d *wire.Decoder) {
@@ -1459,14 +1375,12 @@ func (r GuestGetFSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestSetUserPassword is the QMP command guest-set-user-password.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestSetUserPassword executes guest-set-user-password. See qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX || CONFIG_FREEBSD.
 type GuestSetUserPassword struct {
 	Username string `json:"username"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Password string `json:"password"`
 	Crypted  bool   `json:"crypted"`
 }
@@ -1481,14 +1395,12 @@ func (r GuestSetUserPassword) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSetUserPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-user-password", Args: &r}, opts)
 }
 
-// GuestMemoryBlock is the QAPI struct GuestMemoryBlock.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlock is a struct of qapi-schema.json. [GuestGetMemoryBlocks] returns it. Since
+// QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlock struct {
@@ -1518,14 +1430,12 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetMemoryBlocks is the QMP command guest-get-memory-blocks.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestGetMemoryBlocks executes guest-get-memory-blocks and returns a list of
+// [GuestMemoryBlock]. See qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetMemoryBlocks struct{}
 
-// Do executes the command.
 func (r GuestGetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestMemoryBlock, error) {
 	var v []GuestMemoryBlock
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-memory-blocks", Result: func(d *wire.Decoder) {
@@ -1538,9 +1448,7 @@ func (r GuestGetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestMemoryBlockResponseType is the QAPI enum GuestMemoryBlockResponseType.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlockResponseType is an enum of qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockResponseType string
@@ -1553,9 +1461,8 @@ const (
 	GuestMemoryBlockResponseTypeOperationFailed       GuestMemoryBlockResponseType = "operation-failed"
 )
 
-// GuestMemoryBlockResponse is the QAPI struct GuestMemoryBlockResponse.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlockResponse is a struct of qapi-schema.json. [GuestSetMemoryBlocks] returns it.
+// Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockResponse struct {
@@ -1579,9 +1486,8 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// GuestSetMemoryBlocks is the QMP command guest-set-memory-blocks.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestSetMemoryBlocks executes guest-set-memory-blocks and returns a list of
+// [GuestMemoryBlockResponse]. See qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetMemoryBlocks struct {
@@ -1622,7 +1528,6 @@ func (r GuestSetMemoryBlocks) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestMemoryBlockResponse, error) {
 	var v []GuestMemoryBlockResponse
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-memory-blocks", Args: &r, Result: func(d *wire.Decoder) {
@@ -1635,9 +1540,8 @@ func (r GuestSetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestMemoryBlockInfo is the QAPI struct GuestMemoryBlockInfo.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestMemoryBlockInfo is a struct of qapi-schema.json. [GuestGetMemoryBlockInfo] returns it.
+// Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockInfo struct {
@@ -1653,14 +1557,12 @@ func (v *GuestMemoryBlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetMemoryBlockInfo is the QMP command guest-get-memory-block-info.
-//
-// Since QEMU 2.3. See qapi-schema.json.
+// GuestGetMemoryBlockInfo executes guest-get-memory-block-info and returns
+// [GuestMemoryBlockInfo]. See qapi-schema.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetMemoryBlockInfo struct{}
 
-// Do executes the command.
 func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestMemoryBlockInfo, error) {
 	var v GuestMemoryBlockInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-memory-block-info", Result: func(d *wire.Decoder) {
@@ -1669,9 +1571,8 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestExecStatusResult is the QAPI struct GuestExecStatus.
-//
-// Since QEMU 2.5. See qapi-schema.json.
+// GuestExecStatusResult is the struct GuestExecStatus of qapi-schema.json. [GuestExecStatus]
+// returns it. Since QEMU 2.5.
 type GuestExecStatusResult struct {
 	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
@@ -1709,9 +1610,8 @@ func (v *GuestExecStatusResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecStatus is the QMP command guest-exec-status.
-//
-// Since QEMU 2.5. See qapi-schema.json.
+// GuestExecStatus executes guest-exec-status and returns [GuestExecStatusResult]. See
+// qapi-schema.json. Since QEMU 2.5.
 type GuestExecStatus struct {
 	PID int64 `json:"pid"`
 }
@@ -1720,7 +1620,6 @@ func (r *GuestExecStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("pid").Int(r.PID)
 }
 
-// Do executes the command.
 func (r GuestExecStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExecStatusResult, error) {
 	var v GuestExecStatusResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-exec-status", Args: &r, Result: func(d *wire.Decoder) {
@@ -1729,9 +1628,8 @@ func (r GuestExecStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// GuestExecResult is the QAPI struct GuestExec.
-//
-// Since QEMU 2.5. See qapi-schema.json.
+// GuestExecResult is the struct GuestExec of qapi-schema.json. [GuestExec] returns it. Since
+// QEMU 2.5.
 type GuestExecResult struct {
 	PID int64 `json:"pid"`
 }
@@ -1745,9 +1643,7 @@ func (v *GuestExecResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecCaptureOutputMode is the QAPI enum GuestExecCaptureOutputMode.
-//
-// Since QEMU 8.0. See qapi-schema.json.
+// GuestExecCaptureOutputMode is an enum of qapi-schema.json. Since QEMU 8.0.
 type GuestExecCaptureOutputMode string
 
 // The values of GuestExecCaptureOutputMode.
@@ -1760,14 +1656,12 @@ const (
 	GuestExecCaptureOutputModeMerged GuestExecCaptureOutputMode = "merged"
 )
 
-// GuestExecCaptureOutput is the QAPI alternate GuestExecCaptureOutput: exactly one of its
-// fields is set.
-//
-// Since QEMU 8.0. See qapi-schema.json.
+// GuestExecCaptureOutput is an alternate of qapi-schema.json. Exactly one of its fields is
+// set. Since QEMU 8.0.
 type GuestExecCaptureOutput struct {
 	Flag *bool
 	Mode *GuestExecCaptureOutputMode
-	// A value that is of none of these kinds.
+	// A value of any other kind, as JSON.
 	Other qmp.RawJSON
 }
 
@@ -1809,16 +1703,15 @@ func (v GuestExecCaptureOutput) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestExec is the QMP command guest-exec.
-//
-// Since QEMU 2.5. See qapi-schema.json.
+// GuestExec executes guest-exec and returns [GuestExecResult]. See qapi-schema.json. Since
+// QEMU 2.5.
 type GuestExec struct {
 	Path string `json:"path"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Arg []string `json:"arg,omitzero"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Env []string `json:"env,omitzero"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	InputData     *string                 `json:"input-data,omitzero"`
 	CaptureOutput *GuestExecCaptureOutput `json:"capture-output,omitzero"`
 }
@@ -1849,7 +1742,6 @@ func (r GuestExec) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestExec) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestExecResult, error) {
 	var v GuestExecResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-exec", Args: &r, Result: func(d *wire.Decoder) {
@@ -1858,9 +1750,8 @@ func (r GuestExec) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestHostName is the QAPI struct GuestHostName.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestHostName is a struct of qapi-schema.json. [GuestGetHostName] returns it. Since QEMU
+// 2.10.
 type GuestHostName struct {
 	HostName string `json:"host-name"`
 }
@@ -1874,12 +1765,10 @@ func (v *GuestHostName) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetHostName is the QMP command guest-get-host-name.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestGetHostName executes guest-get-host-name and returns [GuestHostName]. See
+// qapi-schema.json. Since QEMU 2.10.
 type GuestGetHostName struct{}
 
-// Do executes the command.
 func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestHostName, error) {
 	var v GuestHostName
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-host-name", Result: func(d *wire.Decoder) {
@@ -1888,9 +1777,7 @@ func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestUser is the QAPI struct GuestUser.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestUser is a struct of qapi-schema.json. [GuestGetUsers] returns it. Since QEMU 2.10.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
 type GuestUser struct {
@@ -1933,14 +1820,12 @@ func (v GuestUser) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetUsers is the QMP command guest-get-users.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestGetUsers executes guest-get-users and returns a list of [GuestUser]. See
+// qapi-schema.json. Since QEMU 2.10.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
 type GuestGetUsers struct{}
 
-// Do executes the command.
 func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestUser, error) {
 	var v []GuestUser
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-users", Result: func(d *wire.Decoder) {
@@ -1953,9 +1838,8 @@ func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestTimezone is the QAPI struct GuestTimezone.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestTimezone is a struct of qapi-schema.json. [GuestGetTimezone] returns it. Since QEMU
+// 2.10.
 type GuestTimezone struct {
 	Zone   *string `json:"zone,omitzero"`
 	Offset int64   `json:"offset"`
@@ -1973,12 +1857,10 @@ func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetTimezone is the QMP command guest-get-timezone.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestGetTimezone executes guest-get-timezone and returns [GuestTimezone]. See
+// qapi-schema.json. Since QEMU 2.10.
 type GuestGetTimezone struct{}
 
-// Do executes the command.
 func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestTimezone, error) {
 	var v GuestTimezone
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-timezone", Result: func(d *wire.Decoder) {
@@ -1987,9 +1869,7 @@ func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestOSInfo is the QAPI struct GuestOSInfo.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestOSInfo is a struct of qapi-schema.json. [GuestGetOSInfo] returns it. Since QEMU 2.10.
 type GuestOSInfo struct {
 	KernelRelease *string `json:"kernel-release,omitzero"`
 	KernelVersion *string `json:"kernel-version,omitzero"`
@@ -2039,12 +1919,10 @@ func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetOSInfo is the QMP command guest-get-osinfo.
-//
-// Since QEMU 2.10. See qapi-schema.json.
+// GuestGetOSInfo executes guest-get-osinfo and returns [GuestOSInfo]. See qapi-schema.json.
+// Since QEMU 2.10.
 type GuestGetOSInfo struct{}
 
-// Do executes the command.
 func (r GuestGetOSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestOSInfo, error) {
 	var v GuestOSInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-osinfo", Result: func(d *wire.Decoder) {
@@ -2053,9 +1931,7 @@ func (r GuestGetOSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestDeviceType is the QAPI enum GuestDeviceType.
-//
-// See qapi-schema.json.
+// GuestDeviceType is an enum of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceType string
@@ -2065,9 +1941,7 @@ const (
 	GuestDeviceTypePCI GuestDeviceType = "pci"
 )
 
-// GuestDeviceIDPCI is the QAPI struct GuestDeviceIdPCI.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestDeviceIDPCI is the struct GuestDeviceIdPCI of qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceIDPCI struct {
@@ -2092,21 +1966,20 @@ func (v *GuestDeviceIDPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDeviceID is the QAPI union GuestDeviceId.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestDeviceID is the union GuestDeviceId of qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceID struct {
-	// Decides what Branch holds.
-	Type   GuestDeviceType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type GuestDeviceType `json:"type"`
+	// The branch that Type selects: *GuestDeviceIDPCI or *RawBranch.
 	Branch GuestDeviceIDBranch
 }
 
-// GuestDeviceIDBranch is what the Type of GuestDeviceID adds to it:
+// GuestDeviceIDBranch is the branch of [GuestDeviceID] that Type selects:
 //
-//   - *GuestDeviceIDPCI: pci
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*GuestDeviceIDPCI]: pci
+//   - [*RawBranch]: any other value, or none
 type GuestDeviceIDBranch interface {
 	wire.MemberDecoder
 	isGuestDeviceIDBranch()
@@ -2165,9 +2038,8 @@ func (v GuestDeviceID) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestDeviceInfo is the QAPI struct GuestDeviceInfo.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestDeviceInfo is a struct of qapi-schema.json. [GuestGetDevices] returns it. Since QEMU
+// 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceInfo struct {
@@ -2196,14 +2068,12 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDevices is the QMP command guest-get-devices.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestGetDevices executes guest-get-devices and returns a list of [GuestDeviceInfo]. See
+// qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestGetDevices struct{}
 
-// Do executes the command.
 func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDeviceInfo, error) {
 	var v []GuestDeviceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-devices", Result: func(d *wire.Decoder) {
@@ -2216,9 +2086,8 @@ func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// GuestAuthorizedKeys is the QAPI struct GuestAuthorizedKeys.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestAuthorizedKeys is a struct of qapi-schema.json. [GuestSSHGetAuthorizedKeys] returns it.
+// Since QEMU 5.2.
 type GuestAuthorizedKeys struct {
 	Keys []string `json:"keys"`
 }
@@ -2256,9 +2125,8 @@ func (v GuestAuthorizedKeys) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestSSHGetAuthorizedKeys is the QMP command guest-ssh-get-authorized-keys.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestSSHGetAuthorizedKeys executes guest-ssh-get-authorized-keys and returns
+// [GuestAuthorizedKeys]. See qapi-schema.json. Since QEMU 5.2.
 type GuestSSHGetAuthorizedKeys struct {
 	Username string `json:"username"`
 }
@@ -2267,7 +2135,6 @@ func (r *GuestSSHGetAuthorizedKeys) EncodeMembers(e *wire.Encoder) {
 	e.Name("username").String(r.Username)
 }
 
-// Do executes the command.
 func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestAuthorizedKeys, error) {
 	var v GuestAuthorizedKeys
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-get-authorized-keys", Args: &r, Result: func(d *wire.Decoder) {
@@ -2276,12 +2143,11 @@ func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// GuestSSHAddAuthorizedKeys is the QMP command guest-ssh-add-authorized-keys.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestSSHAddAuthorizedKeys executes guest-ssh-add-authorized-keys. See qapi-schema.json.
+// Since QEMU 5.2.
 type GuestSSHAddAuthorizedKeys struct {
 	Username string `json:"username"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Keys  []string `json:"keys"`
 	Reset *bool    `json:"reset,omitzero"`
 }
@@ -2327,17 +2193,15 @@ func (r GuestSSHAddAuthorizedKeys) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSSHAddAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-add-authorized-keys", Args: &r}, opts)
 }
 
-// GuestSSHRemoveAuthorizedKeys is the QMP command guest-ssh-remove-authorized-keys.
-//
-// Since QEMU 5.2. See qapi-schema.json.
+// GuestSSHRemoveAuthorizedKeys executes guest-ssh-remove-authorized-keys. See
+// qapi-schema.json. Since QEMU 5.2.
 type GuestSSHRemoveAuthorizedKeys struct {
 	Username string `json:"username"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Keys []string `json:"keys"`
 }
 
@@ -2378,14 +2242,11 @@ func (r GuestSSHRemoveAuthorizedKeys) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r GuestSSHRemoveAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-remove-authorized-keys", Args: &r}, opts)
 }
 
-// GuestDiskStats is the QAPI struct GuestDiskStats.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestDiskStats is a struct of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStats struct {
@@ -2465,9 +2326,7 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskStatsInfo is the QAPI struct GuestDiskStatsInfo.
-//
-// See qapi-schema.json.
+// GuestDiskStatsInfo is a struct of qapi-schema.json. [GuestGetDiskStats] returns it.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStatsInfo struct {
@@ -2495,14 +2354,12 @@ func (v *GuestDiskStatsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDiskStats is the QMP command guest-get-diskstats.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestGetDiskStats executes guest-get-diskstats and returns a list of [GuestDiskStatsInfo].
+// See qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetDiskStats struct{}
 
-// Do executes the command.
 func (r GuestGetDiskStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskStatsInfo, error) {
 	var v []GuestDiskStatsInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-diskstats", Result: func(d *wire.Decoder) {
@@ -2515,9 +2372,7 @@ func (r GuestGetDiskStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestCPUStatsType is the QAPI enum GuestCpuStatsType.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestCPUStatsType is the enum GuestCpuStatsType of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestCPUStatsType string
@@ -2527,9 +2382,7 @@ const (
 	GuestCPUStatsTypeLinux GuestCPUStatsType = "linux"
 )
 
-// GuestLinuxCPUStats is the QAPI struct GuestLinuxCpuStats.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestLinuxCPUStats is the struct GuestLinuxCpuStats of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestLinuxCPUStats struct {
@@ -2599,21 +2452,21 @@ func (v *GuestLinuxCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestCPUStats is the QAPI union GuestCpuStats.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestCPUStats is the union GuestCpuStats of qapi-schema.json. [GuestGetCPUStats] returns it.
+// Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestCPUStats struct {
-	// Decides what Branch holds.
-	Type   GuestCPUStatsType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type GuestCPUStatsType `json:"type"`
+	// The branch that Type selects: *GuestLinuxCPUStats or *RawBranch.
 	Branch GuestCPUStatsBranch
 }
 
-// GuestCPUStatsBranch is what the Type of GuestCPUStats adds to it:
+// GuestCPUStatsBranch is the branch of [GuestCPUStats] that Type selects:
 //
-//   - *GuestLinuxCPUStats: linux
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*GuestLinuxCPUStats]: linux
+//   - [*RawBranch]: any other value, or none
 type GuestCPUStatsBranch interface {
 	wire.MemberDecoder
 	isGuestCPUStatsBranch()
@@ -2672,14 +2525,12 @@ func (v GuestCPUStats) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetCPUStats is the QMP command guest-get-cpustats.
-//
-// Since QEMU 7.1. See qapi-schema.json.
+// GuestGetCPUStats executes guest-get-cpustats and returns a list of [GuestCPUStats]. See
+// qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetCPUStats struct{}
 
-// Do executes the command.
 func (r GuestGetCPUStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestCPUStats, error) {
 	var v []GuestCPUStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-cpustats", Result: func(d *wire.Decoder) {
@@ -2692,9 +2543,8 @@ func (r GuestGetCPUStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestLoadAverage is the QAPI struct GuestLoadAverage.
-//
-// Since QEMU 10.0. See qapi-schema.json.
+// GuestLoadAverage is a struct of qapi-schema.json. [GuestGetLoad] returns it. Since QEMU
+// 10.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_GETLOADAVG.
 type GuestLoadAverage struct {
@@ -2737,14 +2587,12 @@ func (v GuestLoadAverage) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetLoad is the QMP command guest-get-load.
-//
-// Since QEMU 10.0. See qapi-schema.json.
+// GuestGetLoad executes guest-get-load and returns [GuestLoadAverage]. See qapi-schema.json.
+// Since QEMU 10.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_GETLOADAVG.
 type GuestGetLoad struct{}
 
-// Do executes the command.
 func (r GuestGetLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestLoadAverage, error) {
 	var v GuestLoadAverage
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-get-load", Result: func(d *wire.Decoder) {
@@ -2753,9 +2601,8 @@ func (r GuestGetLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// GuestNetworkRoute is the QAPI struct GuestNetworkRoute.
-//
-// Since QEMU 9.1. See qapi-schema.json.
+// GuestNetworkRoute is a struct of qapi-schema.json. [GuestNetworkGetRoute] returns it. Since
+// QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestNetworkRoute struct {
@@ -2831,14 +2678,12 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkGetRoute is the QMP command guest-network-get-route.
-//
-// Since QEMU 9.1. See qapi-schema.json.
+// GuestNetworkGetRoute executes guest-network-get-route and returns a list of
+// [GuestNetworkRoute]. See qapi-schema.json. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestNetworkGetRoute struct{}
 
-// Do executes the command.
 func (r GuestNetworkGetRoute) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestNetworkRoute, error) {
 	var v []GuestNetworkRoute
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "guest-network-get-route", Result: func(d *wire.Decoder) {

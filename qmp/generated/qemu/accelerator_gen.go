@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// KVMInfo is the QAPI struct KvmInfo.
-//
-// Since QEMU 0.14. See accelerator.json.
+// KVMInfo is the struct KvmInfo of accelerator.json. [QueryKVM] returns it. Since QEMU 0.14.
 type KVMInfo struct {
 	Enabled bool `json:"enabled"`
 	Present bool `json:"present"`
@@ -28,14 +26,11 @@ func (v *KVMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryKVM is the QMP command query-kvm.
-//
-// Since QEMU 0.14. See accelerator.json.
+// QueryKVM executes query-kvm and returns [KVMInfo]. See accelerator.json. Since QEMU 0.14.
 //
 // Deprecated: QEMU will remove the command.
 type QueryKVM struct{}
 
-// Do executes the command.
 func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (KVMInfo, error) {
 	var v KVMInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-kvm", Result: func(d *wire.Decoder) {
@@ -44,14 +39,12 @@ func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// XAccelStats is the QMP command x-accel-stats.
-//
-// Since QEMU 10.1. See accelerator.json.
+// XAccelStats executes x-accel-stats and returns [HumanReadableText]. See accelerator.json.
+// Since QEMU 10.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XAccelStats struct{}
 
-// Do executes the command.
 func (r XAccelStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-accel-stats", Result: func(d *wire.Decoder) {
@@ -60,9 +53,7 @@ func (r XAccelStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// Accelerator is the QAPI enum Accelerator.
-//
-// Since QEMU 10.2.0. See accelerator.json.
+// Accelerator is an enum of accelerator.json. Since QEMU 10.2.0.
 type Accelerator string
 
 // The values of Accelerator.
@@ -77,9 +68,8 @@ const (
 	AcceleratorXen   Accelerator = "xen"
 )
 
-// AcceleratorInfo is the QAPI struct AcceleratorInfo.
-//
-// Since QEMU 10.2.0. See accelerator.json.
+// AcceleratorInfo is a struct of accelerator.json. [QueryAccelerators] returns it. Since QEMU
+// 10.2.0.
 type AcceleratorInfo struct {
 	Enabled Accelerator   `json:"enabled"`
 	Present []Accelerator `json:"present"`
@@ -122,12 +112,10 @@ func (v AcceleratorInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryAccelerators is the QMP command query-accelerators.
-//
-// Since QEMU 10.2.0. See accelerator.json.
+// QueryAccelerators executes query-accelerators and returns [AcceleratorInfo]. See
+// accelerator.json. Since QEMU 10.2.0.
 type QueryAccelerators struct{}
 
-// Do executes the command.
 func (r QueryAccelerators) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (AcceleratorInfo, error) {
 	var v AcceleratorInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-accelerators", Result: func(d *wire.Decoder) {

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ACPITableOptions is the QAPI struct AcpiTableOptions.
-//
-// Since QEMU 1.5. See acpi.json.
+// ACPITableOptions is the struct AcpiTableOptions of acpi.json. Since QEMU 1.5.
 type ACPITableOptions struct {
 	Sig            *string `json:"sig,omitzero"`
 	Rev            *uint8  `json:"rev,omitzero"`
@@ -23,9 +21,7 @@ type ACPITableOptions struct {
 	Data           *string `json:"data,omitzero"`
 }
 
-// ACPISlotType is the QAPI enum ACPISlotType.
-//
-// See acpi.json.
+// ACPISlotType is an enum of acpi.json.
 type ACPISlotType string
 
 // The values of ACPISlotType.
@@ -34,9 +30,7 @@ const (
 	ACPISlotTypeCPU  ACPISlotType = "CPU"
 )
 
-// ACPIOSTInfo is the QAPI struct ACPIOSTInfo.
-//
-// Since QEMU 2.1. See acpi.json.
+// ACPIOSTInfo is a struct of acpi.json. [QueryACPIOSPMStatus] returns it. Since QEMU 2.1.
 type ACPIOSTInfo struct {
 	Device   *string      `json:"device,omitzero"`
 	Slot     string       `json:"slot"`
@@ -66,12 +60,10 @@ func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryACPIOSPMStatus is the QMP command query-acpi-ospm-status.
-//
-// Since QEMU 2.1. See acpi.json.
+// QueryACPIOSPMStatus executes query-acpi-ospm-status and returns a list of [ACPIOSTInfo]. See
+// acpi.json. Since QEMU 2.1.
 type QueryACPIOSPMStatus struct{}
 
-// Do executes the command.
 func (r QueryACPIOSPMStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
 	var v []ACPIOSTInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-acpi-ospm-status", Result: func(d *wire.Decoder) {
@@ -84,9 +76,7 @@ func (r QueryACPIOSPMStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// ACPIDeviceOSTEvent is the event ACPI_DEVICE_OST.
-//
-// Since QEMU 2.1. See acpi.json.
+// ACPIDeviceOSTEvent is the event ACPI_DEVICE_OST of acpi.json. Since QEMU 2.1.
 type ACPIDeviceOSTEvent struct {
 	Info ACPIOSTInfo `json:"info"`
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// InjectGHESV2Error is the QMP command inject-ghes-v2-error.
-//
-// Since QEMU 10.2. See acpi-hest.json.
+// InjectGHESV2Error executes inject-ghes-v2-error. See acpi-hest.json. Since QEMU 10.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type InjectGHESV2Error struct {
@@ -21,7 +19,6 @@ func (r *InjectGHESV2Error) EncodeMembers(e *wire.Encoder) {
 	e.Name("cper").String(r.CPER)
 }
 
-// Do executes the command.
 func (r InjectGHESV2Error) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-ghes-v2-error", Args: &r}, opts)
 }

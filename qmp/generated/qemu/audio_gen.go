@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AudiodevPerDirectionOptions is the QAPI struct AudiodevPerDirectionOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -66,9 +64,7 @@ func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// AudiodevGenericOptions is the QAPI struct AudiodevGenericOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevGenericOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevGenericOptions struct {
 	In  *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -97,9 +93,7 @@ func (v *AudiodevGenericOptions) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AudiodevDBusOptions is the QAPI struct AudiodevDBusOptions.
-//
-// Since QEMU 10.0. See audio.json.
+// AudiodevDBusOptions is a struct of audio.json. Since QEMU 10.0.
 type AudiodevDBusOptions struct {
 	In       *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out      *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -135,9 +129,8 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevALSAPerDirectionOptions is the QAPI struct AudiodevAlsaPerDirectionOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevALSAPerDirectionOptions is the struct AudiodevAlsaPerDirectionOptions of audio.json.
+// Since QEMU 4.0.
 type AudiodevALSAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -210,9 +203,7 @@ func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevALSAOptions is the QAPI struct AudiodevAlsaOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevALSAOptions is the struct AudiodevAlsaOptions of audio.json. Since QEMU 4.0.
 type AudiodevALSAOptions struct {
 	In        *AudiodevALSAPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevALSAPerDirectionOptions `json:"out,omitzero"`
@@ -248,9 +239,7 @@ func (v *AudiodevALSAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevSndioOptions is the QAPI struct AudiodevSndioOptions.
-//
-// Since QEMU 7.2. See audio.json.
+// AudiodevSndioOptions is a struct of audio.json. Since QEMU 7.2.
 type AudiodevSndioOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -291,10 +280,7 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevCoreaudioPerDirectionOptions is the QAPI struct
-// AudiodevCoreaudioPerDirectionOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevCoreaudioPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevCoreaudioPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -357,9 +343,7 @@ func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, nam
 	return 0
 }
 
-// AudiodevCoreaudioOptions is the QAPI struct AudiodevCoreaudioOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevCoreaudioOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevCoreaudioOptions struct {
 	In  *AudiodevCoreaudioPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
@@ -388,9 +372,7 @@ func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// AudiodevDsoundOptions is the QAPI struct AudiodevDsoundOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevDsoundOptions is a struct of audio.json. Since QEMU 4.0.
 type AudiodevDsoundOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -426,9 +408,8 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevJACKPerDirectionOptions is the QAPI struct AudiodevJackPerDirectionOptions.
-//
-// Since QEMU 5.1. See audio.json.
+// AudiodevJACKPerDirectionOptions is the struct AudiodevJackPerDirectionOptions of audio.json.
+// Since QEMU 5.1.
 type AudiodevJACKPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -509,9 +490,7 @@ func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevJACKOptions is the QAPI struct AudiodevJackOptions.
-//
-// Since QEMU 5.1. See audio.json.
+// AudiodevJACKOptions is the struct AudiodevJackOptions of audio.json. Since QEMU 5.1.
 type AudiodevJACKOptions struct {
 	In  *AudiodevJACKPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevJACKPerDirectionOptions `json:"out,omitzero"`
@@ -540,9 +519,8 @@ func (v *AudiodevJACKOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevOSSPerDirectionOptions is the QAPI struct AudiodevOssPerDirectionOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevOSSPerDirectionOptions is the struct AudiodevOssPerDirectionOptions of audio.json.
+// Since QEMU 4.0.
 type AudiodevOSSPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -615,9 +593,7 @@ func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevOSSOptions is the QAPI struct AudiodevOssOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevOSSOptions is the struct AudiodevOssOptions of audio.json. Since QEMU 4.0.
 type AudiodevOSSOptions struct {
 	In        *AudiodevOSSPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevOSSPerDirectionOptions `json:"out,omitzero"`
@@ -663,9 +639,8 @@ func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPAPerDirectionOptions is the QAPI struct AudiodevPaPerDirectionOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevPAPerDirectionOptions is the struct AudiodevPaPerDirectionOptions of audio.json.
+// Since QEMU 4.0.
 type AudiodevPAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -738,9 +713,7 @@ func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// AudiodevPAOptions is the QAPI struct AudiodevPaOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevPAOptions is the struct AudiodevPaOptions of audio.json. Since QEMU 4.0.
 type AudiodevPAOptions struct {
 	In     *AudiodevPAPerDirectionOptions `json:"in,omitzero"`
 	Out    *AudiodevPAPerDirectionOptions `json:"out,omitzero"`
@@ -774,9 +747,7 @@ func (v *AudiodevPAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPipewirePerDirectionOptions is the QAPI struct AudiodevPipewirePerDirectionOptions.
-//
-// Since QEMU 8.1. See audio.json.
+// AudiodevPipewirePerDirectionOptions is a struct of audio.json. Since QEMU 8.1.
 type AudiodevPipewirePerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -849,9 +820,7 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// AudiodevPipewireOptions is the QAPI struct AudiodevPipewireOptions.
-//
-// Since QEMU 8.1. See audio.json.
+// AudiodevPipewireOptions is a struct of audio.json. Since QEMU 8.1.
 type AudiodevPipewireOptions struct {
 	In  *AudiodevPipewirePerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPipewirePerDirectionOptions `json:"out,omitzero"`
@@ -880,9 +849,8 @@ func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// AudiodevSDLPerDirectionOptions is the QAPI struct AudiodevSdlPerDirectionOptions.
-//
-// Since QEMU 6.0. See audio.json.
+// AudiodevSDLPerDirectionOptions is the struct AudiodevSdlPerDirectionOptions of audio.json.
+// Since QEMU 6.0.
 type AudiodevSDLPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -945,9 +913,7 @@ func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevSDLOptions is the QAPI struct AudiodevSdlOptions.
-//
-// Since QEMU 6.0. See audio.json.
+// AudiodevSDLOptions is the struct AudiodevSdlOptions of audio.json. Since QEMU 6.0.
 type AudiodevSDLOptions struct {
 	In  *AudiodevSDLPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevSDLPerDirectionOptions `json:"out,omitzero"`
@@ -976,9 +942,7 @@ func (v *AudiodevSDLOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevWAVOptions is the QAPI struct AudiodevWavOptions.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevWAVOptions is the struct AudiodevWavOptions of audio.json. Since QEMU 4.0.
 type AudiodevWAVOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -1012,9 +976,7 @@ func (v *AudiodevWAVOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudioFormat is the QAPI enum AudioFormat.
-//
-// Since QEMU 4.0. See audio.json.
+// AudioFormat is an enum of audio.json. Since QEMU 4.0.
 type AudioFormat string
 
 // The values of AudioFormat.
@@ -1028,9 +990,7 @@ const (
 	AudioFormatF32 AudioFormat = "f32"
 )
 
-// AudiodevDriver is the QAPI enum AudiodevDriver.
-//
-// Since QEMU 4.0. See audio.json.
+// AudiodevDriver is an enum of audio.json. Since QEMU 4.0.
 type AudiodevDriver string
 
 // The values of AudiodevDriver.
@@ -1061,32 +1021,34 @@ const (
 	AudiodevDriverWAV   AudiodevDriver = "wav"
 )
 
-// Audiodev is the QAPI union Audiodev.
-//
-// Since QEMU 4.0. See audio.json.
+// Audiodev is a union of audio.json. [QueryAudiodevs] returns it. Since QEMU 4.0.
 type Audiodev struct {
 	ID string `json:"id"`
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *AudiodevGenericOptions or *RawBranch.
 	Driver      AudiodevDriver `json:"driver"`
 	TimerPeriod *uint32        `json:"timer-period,omitzero"`
-	Branch      AudiodevBranch
+	// The branch that Driver selects: *AudiodevGenericOptions, *AudiodevALSAOptions,
+	// *AudiodevCoreaudioOptions, *AudiodevDBusOptions, *AudiodevDsoundOptions,
+	// *AudiodevJACKOptions, *AudiodevOSSOptions, *AudiodevPAOptions, *AudiodevPipewireOptions,
+	// *AudiodevSDLOptions, *AudiodevSndioOptions, *AudiodevWAVOptions or *RawBranch.
+	Branch AudiodevBranch
 }
 
-// AudiodevBranch is what the Driver of Audiodev adds to it:
+// AudiodevBranch is the branch of [Audiodev] that Driver selects:
 //
-//   - *AudiodevGenericOptions: none, spice (CONFIG_SPICE)
-//   - *AudiodevALSAOptions: alsa (CONFIG_AUDIO_ALSA)
-//   - *AudiodevCoreaudioOptions: coreaudio (CONFIG_AUDIO_COREAUDIO)
-//   - *AudiodevDBusOptions: dbus (CONFIG_DBUS_DISPLAY)
-//   - *AudiodevDsoundOptions: dsound (CONFIG_AUDIO_DSOUND)
-//   - *AudiodevJACKOptions: jack (CONFIG_AUDIO_JACK)
-//   - *AudiodevOSSOptions: oss (CONFIG_AUDIO_OSS)
-//   - *AudiodevPAOptions: pa (CONFIG_AUDIO_PA)
-//   - *AudiodevPipewireOptions: pipewire (CONFIG_AUDIO_PIPEWIRE)
-//   - *AudiodevSDLOptions: sdl (CONFIG_AUDIO_SDL)
-//   - *AudiodevSndioOptions: sndio (CONFIG_AUDIO_SNDIO)
-//   - *AudiodevWAVOptions: wav
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*AudiodevGenericOptions]: none, spice (CONFIG_SPICE)
+//   - [*AudiodevALSAOptions]: alsa (CONFIG_AUDIO_ALSA)
+//   - [*AudiodevCoreaudioOptions]: coreaudio (CONFIG_AUDIO_COREAUDIO)
+//   - [*AudiodevDBusOptions]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*AudiodevDsoundOptions]: dsound (CONFIG_AUDIO_DSOUND)
+//   - [*AudiodevJACKOptions]: jack (CONFIG_AUDIO_JACK)
+//   - [*AudiodevOSSOptions]: oss (CONFIG_AUDIO_OSS)
+//   - [*AudiodevPAOptions]: pa (CONFIG_AUDIO_PA)
+//   - [*AudiodevPipewireOptions]: pipewire (CONFIG_AUDIO_PIPEWIRE)
+//   - [*AudiodevSDLOptions]: sdl (CONFIG_AUDIO_SDL)
+//   - [*AudiodevSndioOptions]: sndio (CONFIG_AUDIO_SNDIO)
+//   - [*AudiodevWAVOptions]: wav
+//   - [*RawBranch]: any other value, or none
 type AudiodevBranch interface {
 	wire.MemberDecoder
 	isAudiodevBranch()
@@ -1210,12 +1172,10 @@ func (v Audiodev) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryAudiodevs is the QMP command query-audiodevs.
-//
-// Since QEMU 8.0. See audio.json.
+// QueryAudiodevs executes query-audiodevs and returns a list of [Audiodev]. See audio.json.
+// Since QEMU 8.0.
 type QueryAudiodevs struct{}
 
-// Do executes the command.
 func (r QueryAudiodevs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Audiodev, error) {
 	var v []Audiodev
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-audiodevs", Result: func(d *wire.Decoder) {

@@ -4,9 +4,7 @@ package qemu
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QAuthZListPolicy is the QAPI enum QAuthZListPolicy.
-//
-// Since QEMU 4.0. See authz.json.
+// QAuthZListPolicy is an enum of authz.json. Since QEMU 4.0.
 type QAuthZListPolicy string
 
 // The values of QAuthZListPolicy.
@@ -15,9 +13,7 @@ const (
 	QAuthZListPolicyAllow QAuthZListPolicy = "allow"
 )
 
-// QAuthZListFormat is the QAPI enum QAuthZListFormat.
-//
-// Since QEMU 4.0. See authz.json.
+// QAuthZListFormat is an enum of authz.json. Since QEMU 4.0.
 type QAuthZListFormat string
 
 // The values of QAuthZListFormat.
@@ -26,9 +22,7 @@ const (
 	QAuthZListFormatGlob  QAuthZListFormat = "glob"
 )
 
-// QAuthZListRule is the QAPI struct QAuthZListRule.
-//
-// Since QEMU 4.0. See authz.json.
+// QAuthZListRule is a struct of authz.json. Since QEMU 4.0.
 type QAuthZListRule struct {
 	Match  string            `json:"match"`
 	Policy QAuthZListPolicy  `json:"policy"`
@@ -56,9 +50,7 @@ func (v *QAuthZListRule) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZListProperties is the QAPI struct AuthZListProperties.
-//
-// Since QEMU 4.0. See authz.json.
+// AuthZListProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZListProperties struct {
 	Policy *QAuthZListPolicy `json:"policy,omitzero"`
 	Rules  []QAuthZListRule  `json:"rules,omitzero"`
@@ -91,9 +83,7 @@ func (v *AuthZListProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AuthZListFileProperties is the QAPI struct AuthZListFileProperties.
-//
-// Since QEMU 4.0. See authz.json.
+// AuthZListFileProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZListFileProperties struct {
 	Filename string `json:"filename"`
 	Refresh  *bool  `json:"refresh,omitzero"`
@@ -116,9 +106,7 @@ func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// AuthZPAMProperties is the QAPI struct AuthZPAMProperties.
-//
-// Since QEMU 4.0. See authz.json.
+// AuthZPAMProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZPAMProperties struct {
 	Service string `json:"service"`
 }
@@ -136,9 +124,7 @@ func (v *AuthZPAMProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZSimpleProperties is the QAPI struct AuthZSimpleProperties.
-//
-// Since QEMU 4.0. See authz.json.
+// AuthZSimpleProperties is a struct of authz.json. Since QEMU 4.0.
 type AuthZSimpleProperties struct {
 	Identity string `json:"identity"`
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NBDServerOptionsBase is the QAPI struct NbdServerOptionsBase.
-//
-// See block-export.json.
+// NBDServerOptionsBase is the struct NbdServerOptionsBase of block-export.json.
 type NBDServerOptionsBase struct {
 	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string `json:"tls-creds,omitzero"`
@@ -18,9 +16,7 @@ type NBDServerOptionsBase struct {
 	MaxConnections      *uint32 `json:"max-connections,omitzero"`
 }
 
-// NBDServerOptions is the QAPI struct NbdServerOptions.
-//
-// See block-export.json.
+// NBDServerOptions is the struct NbdServerOptions of block-export.json.
 type NBDServerOptions struct {
 	HandshakeMaxSeconds *uint32       `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string       `json:"tls-creds,omitzero"`
@@ -29,9 +25,8 @@ type NBDServerOptions struct {
 	Addr                SocketAddress `json:"addr"`
 }
 
-// NBDServerOptionsLegacy is the QAPI struct NbdServerOptionsLegacy.
-//
-// See block-export.json.
+// NBDServerOptionsLegacy is the struct NbdServerOptionsLegacy of block-export.json.
+// [NBDServerStart] sends it.
 type NBDServerOptionsLegacy struct {
 	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string             `json:"tls-creds,omitzero"`
@@ -52,27 +47,22 @@ func (v *NBDServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
 	e.Name("addr").Object(&v.Addr)
 }
 
-// NBDServerStart is the QMP command nbd-server-start.
-//
-// Since QEMU 1.3. See block-export.json.
+// NBDServerStart executes nbd-server-start. See block-export.json. Since QEMU 1.3.
 type NBDServerStart NBDServerOptionsLegacy
 
-// Do executes the command.
 func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NBDServerOptionsLegacy)(&r)}, opts)
 }
 
-// BlockExportOptionsNBDBase is the QAPI struct BlockExportOptionsNbdBase.
-//
-// Since QEMU 5.0. See block-export.json.
+// BlockExportOptionsNBDBase is the struct BlockExportOptionsNbdBase of block-export.json.
+// Since QEMU 5.0.
 type BlockExportOptionsNBDBase struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
 }
 
-// BlockExportOptionsNBD is the QAPI struct BlockExportOptionsNbd.
-//
-// Since QEMU 5.2. See block-export.json.
+// BlockExportOptionsNBD is the struct BlockExportOptionsNbd of block-export.json. Since QEMU
+// 5.2.
 type BlockExportOptionsNBD struct {
 	Name            *string                 `json:"name,omitzero"`
 	Description     *string                 `json:"description,omitzero"`
@@ -115,9 +105,7 @@ func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// BlockExportOptionsVhostUserBlk is the QAPI struct BlockExportOptionsVhostUserBlk.
-//
-// Since QEMU 5.2. See block-export.json.
+// BlockExportOptionsVhostUserBlk is a struct of block-export.json. Since QEMU 5.2.
 type BlockExportOptionsVhostUserBlk struct {
 	Addr             SocketAddress `json:"addr"`
 	LogicalBlockSize *uint64       `json:"logical-block-size,omitzero"`
@@ -147,9 +135,7 @@ func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// FUSEExportAllowOther is the QAPI enum FuseExportAllowOther.
-//
-// Since QEMU 6.1. See block-export.json.
+// FUSEExportAllowOther is the enum FuseExportAllowOther of block-export.json. Since QEMU 6.1.
 type FUSEExportAllowOther string
 
 // The values of FUSEExportAllowOther.
@@ -159,9 +145,8 @@ const (
 	FUSEExportAllowOtherAuto FUSEExportAllowOther = "auto"
 )
 
-// BlockExportOptionsFUSE is the QAPI struct BlockExportOptionsFuse.
-//
-// Since QEMU 6.0. See block-export.json.
+// BlockExportOptionsFUSE is the struct BlockExportOptionsFuse of block-export.json. Since QEMU
+// 6.0.
 //
 // Only in a QEMU built with CONFIG_FUSE.
 type BlockExportOptionsFUSE struct {
@@ -191,9 +176,8 @@ func (v *BlockExportOptionsFUSE) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockExportOptionsVDUSEBlk is the QAPI struct BlockExportOptionsVduseBlk.
-//
-// Since QEMU 7.1. See block-export.json.
+// BlockExportOptionsVDUSEBlk is the struct BlockExportOptionsVduseBlk of block-export.json.
+// Since QEMU 7.1.
 type BlockExportOptionsVDUSEBlk struct {
 	Name             string  `json:"name"`
 	NumQueues        *uint16 `json:"num-queues,omitzero"`
@@ -235,9 +219,8 @@ func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// NBDServerAddOptions is the QAPI struct NbdServerAddOptions.
-//
-// Since QEMU 5.0. See block-export.json.
+// NBDServerAddOptions is the struct NbdServerAddOptions of block-export.json. [NBDServerAdd]
+// sends it. Since QEMU 5.0.
 type NBDServerAddOptions struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
@@ -254,21 +237,16 @@ func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bitmap", v.Bitmap)
 }
 
-// NBDServerAdd is the QMP command nbd-server-add.
-//
-// Since QEMU 1.3. See block-export.json.
+// NBDServerAdd executes nbd-server-add. See block-export.json. Since QEMU 1.3.
 //
 // Deprecated: QEMU will remove the command.
 type NBDServerAdd NBDServerAddOptions
 
-// Do executes the command.
 func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NBDServerAddOptions)(&r)}, opts)
 }
 
-// BlockExportRemoveMode is the QAPI enum BlockExportRemoveMode.
-//
-// Since QEMU 2.12. See block-export.json.
+// BlockExportRemoveMode is an enum of block-export.json. Since QEMU 2.12.
 type BlockExportRemoveMode string
 
 // The values of BlockExportRemoveMode.
@@ -277,9 +255,9 @@ const (
 	BlockExportRemoveModeHard BlockExportRemoveMode = "hard"
 )
 
-// NBDServerRemove is the QMP command nbd-server-remove.
+// NBDServerRemove executes nbd-server-remove. See block-export.json. Since QEMU 2.12.
 //
-// Since QEMU 2.12. See block-export.json.
+// [BlockExportDeletedEvent] follows when an export is gone.
 //
 // Deprecated: QEMU will remove the command.
 type NBDServerRemove struct {
@@ -292,24 +270,20 @@ func (r *NBDServerRemove) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(r.Mode))
 }
 
-// Do executes the command.
 func (r NBDServerRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-remove", Args: &r}, opts)
 }
 
-// NBDServerStop is the QMP command nbd-server-stop.
+// NBDServerStop executes nbd-server-stop. See block-export.json. Since QEMU 1.3.
 //
-// Since QEMU 1.3. See block-export.json.
+// [BlockExportDeletedEvent] follows when an export is gone.
 type NBDServerStop struct{}
 
-// Do executes the command.
 func (r NBDServerStop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-stop"}, opts)
 }
 
-// BlockExportType is the QAPI enum BlockExportType.
-//
-// Since QEMU 4.2. See block-export.json.
+// BlockExportType is an enum of block-export.json. Since QEMU 4.2.
 type BlockExportType string
 
 // The values of BlockExportType.
@@ -323,11 +297,10 @@ const (
 	BlockExportTypeVDUSEBlk BlockExportType = "vduse-blk"
 )
 
-// BlockExportOptions is the QAPI union BlockExportOptions.
-//
-// Since QEMU 4.2. See block-export.json.
+// BlockExportOptions is a union of block-export.json. [BlockExportAdd] sends it. Since QEMU
+// 4.2.
 type BlockExportOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type          BlockExportType             `json:"type"`
 	ID            string                      `json:"id"`
 	FixedIOThread *bool                       `json:"fixed-iothread,omitzero"`
@@ -336,16 +309,18 @@ type BlockExportOptions struct {
 	Writable      *bool                       `json:"writable,omitzero"`
 	Writethrough  *bool                       `json:"writethrough,omitzero"`
 	AllowInactive *bool                       `json:"allow-inactive,omitzero"`
-	Branch        BlockExportOptionsBranch
+	// The branch that Type selects: *BlockExportOptionsNBD, *BlockExportOptionsVhostUserBlk,
+	// *BlockExportOptionsFUSE, *BlockExportOptionsVDUSEBlk or *RawBranch.
+	Branch BlockExportOptionsBranch
 }
 
-// BlockExportOptionsBranch is what the Type of BlockExportOptions adds to it:
+// BlockExportOptionsBranch is the branch of [BlockExportOptions] that Type selects:
 //
-//   - *BlockExportOptionsNBD: nbd
-//   - *BlockExportOptionsVhostUserBlk: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
-//   - *BlockExportOptionsFUSE: fuse (CONFIG_FUSE)
-//   - *BlockExportOptionsVDUSEBlk: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockExportOptionsNBD]: nbd
+//   - [*BlockExportOptionsVhostUserBlk]: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
+//   - [*BlockExportOptionsFUSE]: fuse (CONFIG_FUSE)
+//   - [*BlockExportOptionsVDUSEBlk]: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
+//   - [*RawBranch]: any other value, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockExportOptionsBranch()
@@ -450,9 +425,7 @@ func (v BlockExportOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportAdd is the QMP command block-export-add.
-//
-// Since QEMU 5.2. See block-export.json.
+// BlockExportAdd executes block-export-add. See block-export.json. Since QEMU 5.2.
 type BlockExportAdd BlockExportOptions
 
 func (r *BlockExportAdd) EncodeMembers(e *wire.Encoder) {
@@ -471,14 +444,13 @@ func (r BlockExportAdd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockExportAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-add", Args: (*BlockExportOptions)(&r)}, opts)
 }
 
-// BlockExportDel is the QMP command block-export-del.
+// BlockExportDel executes block-export-del. See block-export.json. Since QEMU 5.2.
 //
-// Since QEMU 5.2. See block-export.json.
+// [BlockExportDeletedEvent] follows when an export is gone.
 type BlockExportDel struct {
 	ID   string                 `json:"id"`
 	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
@@ -489,14 +461,14 @@ func (r *BlockExportDel) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(r.Mode))
 }
 
-// Do executes the command.
 func (r BlockExportDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-del", Args: &r}, opts)
 }
 
-// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED.
+// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED of block-export.json. Since QEMU
+// 5.2.
 //
-// Since QEMU 5.2. See block-export.json.
+// It can follow [NBDServerRemove], [NBDServerStop] and [BlockExportDel].
 type BlockExportDeletedEvent struct {
 	ID string `json:"id"`
 }
@@ -515,9 +487,8 @@ func (*BlockExportDeletedEvent) EventName() string {
 	return EventBlockExportDeleted
 }
 
-// BlockExportInfo is the QAPI struct BlockExportInfo.
-//
-// Since QEMU 5.2. See block-export.json.
+// BlockExportInfo is a struct of block-export.json. [QueryBlockExports] returns it. Since QEMU
+// 5.2.
 type BlockExportInfo struct {
 	ID           string          `json:"id"`
 	Type         BlockExportType `json:"type"`
@@ -543,12 +514,10 @@ func (v *BlockExportInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockExports is the QMP command query-block-exports.
-//
-// Since QEMU 5.2. See block-export.json.
+// QueryBlockExports executes query-block-exports and returns a list of [BlockExportInfo]. See
+// block-export.json. Since QEMU 5.2.
 type QueryBlockExports struct{}
 
-// Do executes the command.
 func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockExportInfo, error) {
 	var v []BlockExportInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-block-exports", Result: func(d *wire.Decoder) {
@@ -561,14 +530,12 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// BlockExportOptionsIOThread is the QAPI alternate BlockExportOptionsIothread: exactly one of
-// its fields is set.
-//
-// Seen first in QEMU 11.1. See block-export.json.
+// BlockExportOptionsIOThread is the alternate BlockExportOptionsIothread of block-export.json.
+// Exactly one of its fields is set. Seen first in QEMU 11.1.
 type BlockExportOptionsIOThread struct {
 	Str  *string
 	List []string
-	// A value that is of none of these kinds.
+	// A value of any other kind, as JSON.
 	Other qmp.RawJSON
 }
 

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// BIOSATATranslation is the QAPI enum BiosAtaTranslation.
-//
-// Since QEMU 2.0. See block.json.
+// BIOSATATranslation is the enum BiosAtaTranslation of block.json. Since QEMU 2.0.
 type BIOSATATranslation string
 
 // The values of BIOSATATranslation.
@@ -22,9 +20,7 @@ const (
 	BIOSATATranslationRechs BIOSATATranslation = "rechs"
 )
 
-// FloppyDriveType is the QAPI enum FloppyDriveType.
-//
-// Since QEMU 2.6. See block.json.
+// FloppyDriveType is an enum of block.json. Since QEMU 2.6.
 type FloppyDriveType string
 
 // The values of FloppyDriveType.
@@ -36,9 +32,7 @@ const (
 	FloppyDriveTypeAuto FloppyDriveType = "auto"
 )
 
-// PRManagerInfo is the QAPI struct PRManagerInfo.
-//
-// Since QEMU 3.0. See block.json.
+// PRManagerInfo is a struct of block.json. [QueryPRManagers] returns it. Since QEMU 3.0.
 type PRManagerInfo struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -56,12 +50,10 @@ func (v *PRManagerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryPRManagers is the QMP command query-pr-managers.
-//
-// Since QEMU 3.0. See block.json.
+// QueryPRManagers executes query-pr-managers and returns a list of [PRManagerInfo]. See
+// block.json. Since QEMU 3.0.
 type QueryPRManagers struct{}
 
-// Do executes the command.
 func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
 	var v []PRManagerInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pr-managers", Result: func(d *wire.Decoder) {
@@ -74,9 +66,9 @@ func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// Eject is the QMP command eject.
+// Eject executes eject. See block.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See block.json.
+// [DeviceTrayMovedEvent] follows when the tray has moved.
 type Eject struct {
 	// Deprecated: QEMU will remove the member.
 	Device *string `json:"device,omitzero"`
@@ -90,14 +82,13 @@ func (r *Eject) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force", r.Force)
 }
 
-// Do executes the command.
 func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "eject", Args: &r}, opts)
 }
 
-// BlockdevOpenTray is the QMP command blockdev-open-tray.
+// BlockdevOpenTray executes blockdev-open-tray. See block.json. Since QEMU 2.5.
 //
-// Since QEMU 2.5. See block.json.
+// [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevOpenTray struct {
 	// Deprecated: QEMU will remove the member.
 	Device *string `json:"device,omitzero"`
@@ -111,14 +102,13 @@ func (r *BlockdevOpenTray) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force", r.Force)
 }
 
-// Do executes the command.
 func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-open-tray", Args: &r}, opts)
 }
 
-// BlockdevCloseTray is the QMP command blockdev-close-tray.
+// BlockdevCloseTray executes blockdev-close-tray. See block.json. Since QEMU 2.5.
 //
-// Since QEMU 2.5. See block.json.
+// [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevCloseTray struct {
 	// Deprecated: QEMU will remove the member.
 	Device *string `json:"device,omitzero"`
@@ -130,14 +120,11 @@ func (r *BlockdevCloseTray) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id", r.ID)
 }
 
-// Do executes the command.
 func (r BlockdevCloseTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-close-tray", Args: &r}, opts)
 }
 
-// BlockdevRemoveMedium is the QMP command blockdev-remove-medium.
-//
-// Since QEMU 2.12. See block.json.
+// BlockdevRemoveMedium executes blockdev-remove-medium. See block.json. Since QEMU 2.12.
 type BlockdevRemoveMedium struct {
 	ID string `json:"id"`
 }
@@ -146,14 +133,11 @@ func (r *BlockdevRemoveMedium) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r BlockdevRemoveMedium) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-remove-medium", Args: &r}, opts)
 }
 
-// BlockdevInsertMedium is the QMP command blockdev-insert-medium.
-//
-// Since QEMU 2.12. See block.json.
+// BlockdevInsertMedium executes blockdev-insert-medium. See block.json. Since QEMU 2.12.
 type BlockdevInsertMedium struct {
 	ID       string `json:"id"`
 	NodeName string `json:"node-name"`
@@ -164,14 +148,11 @@ func (r *BlockdevInsertMedium) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
 }
 
-// Do executes the command.
 func (r BlockdevInsertMedium) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-insert-medium", Args: &r}, opts)
 }
 
-// BlockdevChangeReadOnlyMode is the QAPI enum BlockdevChangeReadOnlyMode.
-//
-// Since QEMU 2.3. See block.json.
+// BlockdevChangeReadOnlyMode is an enum of block.json. Since QEMU 2.3.
 type BlockdevChangeReadOnlyMode string
 
 // The values of BlockdevChangeReadOnlyMode.
@@ -181,9 +162,9 @@ const (
 	BlockdevChangeReadOnlyModeReadWrite BlockdevChangeReadOnlyMode = "read-write"
 )
 
-// BlockdevChangeMedium is the QMP command blockdev-change-medium.
+// BlockdevChangeMedium executes blockdev-change-medium. See block.json. Since QEMU 2.5.
 //
-// Since QEMU 2.5. See block.json.
+// [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevChangeMedium struct {
 	// Deprecated: QEMU will remove the member.
 	Device       *string                     `json:"device,omitzero"`
@@ -203,14 +184,13 @@ func (r *BlockdevChangeMedium) EncodeMembers(e *wire.Encoder) {
 	e.OptString("read-only-mode", (*string)(r.ReadOnlyMode))
 }
 
-// Do executes the command.
 func (r BlockdevChangeMedium) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-change-medium", Args: &r}, opts)
 }
 
-// DeviceTrayMovedEvent is the event DEVICE_TRAY_MOVED.
+// DeviceTrayMovedEvent is the event DEVICE_TRAY_MOVED of block.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See block.json.
+// It can follow [Eject], [BlockdevOpenTray], [BlockdevCloseTray] and [BlockdevChangeMedium].
 type DeviceTrayMovedEvent struct {
 	Device   string `json:"device"`
 	ID       string `json:"id"`
@@ -237,9 +217,8 @@ func (*DeviceTrayMovedEvent) EventName() string {
 	return EventDeviceTrayMoved
 }
 
-// PRManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED.
-//
-// Since QEMU 3.0. See block.json.
+// PRManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED of block.json. Since QEMU
+// 3.0.
 type PRManagerStatusChangedEvent struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -262,19 +241,15 @@ func (*PRManagerStatusChangedEvent) EventName() string {
 	return EventPRManagerStatusChanged
 }
 
-// BlockSetIOThrottle is the QMP command block_set_io_throttle.
-//
-// Since QEMU 1.1. See block.json.
+// BlockSetIOThrottle executes block_set_io_throttle. See block.json. Since QEMU 1.1.
 type BlockSetIOThrottle BlockIOThrottle
 
-// Do executes the command.
 func (r BlockSetIOThrottle) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_set_io_throttle", Args: (*BlockIOThrottle)(&r)}, opts)
 }
 
-// BlockLatencyHistogramSet is the QMP command block-latency-histogram-set.
-//
-// Since QEMU 4.0. See block.json.
+// BlockLatencyHistogramSet executes block-latency-histogram-set. See block.json. Since QEMU
+// 4.0.
 type BlockLatencyHistogramSet struct {
 	ID              string   `json:"id"`
 	Boundaries      []uint64 `json:"boundaries,omitzero"`
@@ -323,7 +298,6 @@ func (r *BlockLatencyHistogramSet) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-// Do executes the command.
 func (r BlockLatencyHistogramSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-latency-histogram-set", Args: &r}, opts)
 }

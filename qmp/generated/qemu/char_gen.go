@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ChardevInfo is the QAPI struct ChardevInfo.
-//
-// Since QEMU 0.14. See char.json.
+// ChardevInfo is a struct of char.json. [QueryChardev] returns it. Since QEMU 0.14.
 type ChardevInfo struct {
 	Label        string `json:"label"`
 	Filename     string `json:"filename"`
@@ -32,12 +30,10 @@ func (v *ChardevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryChardev is the QMP command query-chardev.
-//
-// Since QEMU 0.14. See char.json.
+// QueryChardev executes query-chardev and returns a list of [ChardevInfo]. See char.json.
+// Since QEMU 0.14.
 type QueryChardev struct{}
 
-// Do executes the command.
 func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevInfo, error) {
 	var v []ChardevInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-chardev", Result: func(d *wire.Decoder) {
@@ -50,9 +46,8 @@ func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// ChardevBackendInfo is the QAPI struct ChardevBackendInfo.
-//
-// Since QEMU 2.0. See char.json.
+// ChardevBackendInfo is a struct of char.json. [QueryChardevBackends] returns it. Since QEMU
+// 2.0.
 type ChardevBackendInfo struct {
 	Name string `json:"name"`
 }
@@ -66,12 +61,10 @@ func (v *ChardevBackendInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryChardevBackends is the QMP command query-chardev-backends.
-//
-// Since QEMU 2.0. See char.json.
+// QueryChardevBackends executes query-chardev-backends and returns a list of
+// [ChardevBackendInfo]. See char.json. Since QEMU 2.0.
 type QueryChardevBackends struct{}
 
-// Do executes the command.
 func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevBackendInfo, error) {
 	var v []ChardevBackendInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-chardev-backends", Result: func(d *wire.Decoder) {
@@ -84,9 +77,7 @@ func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DataFormat is the QAPI enum DataFormat.
-//
-// Since QEMU 1.4. See char.json.
+// DataFormat is an enum of char.json. Since QEMU 1.4.
 type DataFormat string
 
 // The values of DataFormat.
@@ -95,12 +86,10 @@ const (
 	DataFormatBase64 DataFormat = "base64"
 )
 
-// RingbufWrite is the QMP command ringbuf-write.
-//
-// Since QEMU 1.4. See char.json.
+// RingbufWrite executes ringbuf-write. See char.json. Since QEMU 1.4.
 type RingbufWrite struct {
 	Device string `json:"device"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Data   string      `json:"data"`
 	Format *DataFormat `json:"format,omitzero"`
 }
@@ -115,14 +104,11 @@ func (r RingbufWrite) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r RingbufWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "ringbuf-write", Args: &r}, opts)
 }
 
-// RingbufRead is the QMP command ringbuf-read.
-//
-// Since QEMU 1.4. See char.json.
+// RingbufRead executes ringbuf-read and returns a string. See char.json. Since QEMU 1.4.
 type RingbufRead struct {
 	Device string      `json:"device"`
 	Size   int64       `json:"size"`
@@ -135,7 +121,6 @@ func (r *RingbufRead) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(r.Format))
 }
 
-// Do executes the command.
 func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (string, error) {
 	var v string
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "ringbuf-read", Args: &r, Result: func(d *wire.Decoder) {
@@ -144,9 +129,7 @@ func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ChardevCommon is the QAPI struct ChardevCommon.
-//
-// Since QEMU 2.6. See char.json.
+// ChardevCommon is a struct of char.json. Since QEMU 2.6.
 type ChardevCommon struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -175,9 +158,7 @@ func (v *ChardevCommon) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevFile is the QAPI struct ChardevFile.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevFile is a struct of char.json. Since QEMU 1.4.
 type ChardevFile struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -221,9 +202,7 @@ func (v *ChardevFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevHostdev is the QAPI struct ChardevHostdev.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevHostdev is a struct of char.json. Since QEMU 1.4.
 type ChardevHostdev struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -257,9 +236,7 @@ func (v *ChardevHostdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevSocket is the QAPI struct ChardevSocket.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevSocket is a struct of char.json. Since QEMU 1.4.
 type ChardevSocket struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -338,9 +315,7 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevUDP is the QAPI struct ChardevUdp.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevUDP is the struct ChardevUdp of char.json. Since QEMU 1.5.
 type ChardevUDP struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -382,9 +357,7 @@ func (v *ChardevUDP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevMux is the QAPI struct ChardevMux.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevMux is a struct of char.json. Since QEMU 1.5.
 type ChardevMux struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -418,9 +391,7 @@ func (v *ChardevMux) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevHub is the QAPI struct ChardevHub.
-//
-// Since QEMU 10.0. See char.json.
+// ChardevHub is a struct of char.json. Since QEMU 10.0.
 type ChardevHub struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -474,9 +445,7 @@ func (v ChardevHub) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevStdio is the QAPI struct ChardevStdio.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevStdio is a struct of char.json. Since QEMU 1.5.
 type ChardevStdio struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -510,9 +479,7 @@ func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevSPICEChannel is the QAPI struct ChardevSpiceChannel.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevSPICEChannel is the struct ChardevSpiceChannel of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSPICEChannel struct {
@@ -548,9 +515,7 @@ func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ChardevSPICEPort is the QAPI struct ChardevSpicePort.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevSPICEPort is the struct ChardevSpicePort of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSPICEPort struct {
@@ -586,9 +551,7 @@ func (v *ChardevSPICEPort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevDBus is the QAPI struct ChardevDBus.
-//
-// Since QEMU 7.0. See char.json.
+// ChardevDBus is a struct of char.json. Since QEMU 7.0.
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 type ChardevDBus struct {
@@ -630,9 +593,7 @@ func (v *ChardevDBus) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevVC is the QAPI struct ChardevVC.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevVC is a struct of char.json. Since QEMU 1.5.
 type ChardevVC struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -687,9 +648,7 @@ func (v *ChardevVC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevRingbuf is the QAPI struct ChardevRingbuf.
-//
-// Since QEMU 1.5. See char.json.
+// ChardevRingbuf is a struct of char.json. Since QEMU 1.5.
 type ChardevRingbuf struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -723,9 +682,7 @@ func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevQEMUVDAgent is the QAPI struct ChardevQemuVDAgent.
-//
-// Since QEMU 6.1. See char.json.
+// ChardevQEMUVDAgent is the struct ChardevQemuVDAgent of char.json. Since QEMU 6.1.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
 type ChardevQEMUVDAgent struct {
@@ -766,9 +723,7 @@ func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevPTY is the QAPI struct ChardevPty.
-//
-// Since QEMU 9.2. See char.json.
+// ChardevPTY is the struct ChardevPty of char.json. Since QEMU 9.2.
 type ChardevPTY struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -802,9 +757,7 @@ func (v *ChardevPTY) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevBackendKind is the QAPI enum ChardevBackendKind.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevBackendKind is an enum of char.json. Since QEMU 1.4.
 type ChardevBackendKind string
 
 // The values of ChardevBackendKind.
@@ -843,33 +796,37 @@ const (
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 
-// ChardevBackend is the QAPI union ChardevBackend.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevBackend is a union of char.json. Since QEMU 1.4.
 type ChardevBackend struct {
-	// Decides what Branch holds.
-	Type   ChardevBackendKind `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *ChardevHostdev, *ChardevCommon,
+	// *ChardevRingbuf or *RawBranch.
+	Type ChardevBackendKind `json:"type"`
+	// The branch that Type selects: *ChardevFile, *ChardevHostdev, *ChardevSocket, *ChardevUDP,
+	// *ChardevPTY, *ChardevCommon, *ChardevMux, *ChardevHub, *ChardevStdio, *ChardevSPICEChannel,
+	// *ChardevSPICEPort, *ChardevQEMUVDAgent, *ChardevDBus, *ChardevVC, *ChardevRingbuf or
+	// *RawBranch.
 	Branch ChardevBackendBranch
 }
 
-// ChardevBackendBranch is what the Type of ChardevBackend adds to it:
+// ChardevBackendBranch is the branch of [ChardevBackend] that Type selects:
 //
-//   - *ChardevFile: file
-//   - *ChardevHostdev: serial (HAVE_CHARDEV_SERIAL), parallel (HAVE_CHARDEV_PARALLEL), pipe
-//   - *ChardevSocket: socket
-//   - *ChardevUDP: udp
-//   - *ChardevPTY: pty
-//   - *ChardevCommon: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console (CONFIG_WIN32)
-//   - *ChardevMux: mux
-//   - *ChardevHub: hub
-//   - *ChardevStdio: stdio
-//   - *ChardevSPICEChannel: spicevmc (CONFIG_SPICE)
-//   - *ChardevSPICEPort: spiceport (CONFIG_SPICE)
-//   - *ChardevQEMUVDAgent: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
-//   - *ChardevDBus: dbus (CONFIG_DBUS_DISPLAY)
-//   - *ChardevVC: vc
-//   - *ChardevRingbuf: ringbuf, memory
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*ChardevFile]: file
+//   - [*ChardevHostdev]: serial (HAVE_CHARDEV_SERIAL), parallel (HAVE_CHARDEV_PARALLEL), pipe
+//   - [*ChardevSocket]: socket
+//   - [*ChardevUDP]: udp
+//   - [*ChardevPTY]: pty
+//   - [*ChardevCommon]: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console
+//     (CONFIG_WIN32)
+//   - [*ChardevMux]: mux
+//   - [*ChardevHub]: hub
+//   - [*ChardevStdio]: stdio
+//   - [*ChardevSPICEChannel]: spicevmc (CONFIG_SPICE)
+//   - [*ChardevSPICEPort]: spiceport (CONFIG_SPICE)
+//   - [*ChardevQEMUVDAgent]: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
+//   - [*ChardevDBus]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*ChardevVC]: vc
+//   - [*ChardevRingbuf]: ringbuf, memory
+//   - [*RawBranch]: any other value, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder
 	isChardevBackendBranch()
@@ -1067,9 +1024,8 @@ func (v ChardevBackend) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevReturn is the QAPI struct ChardevReturn.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevReturn is a struct of char.json. [ChardevAdd] and [ChardevChange] return it. Since
+// QEMU 1.4.
 type ChardevReturn struct {
 	PTY *string `json:"pty,omitzero"`
 }
@@ -1083,9 +1039,7 @@ func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevAdd is the QMP command chardev-add.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevAdd executes chardev-add and returns [ChardevReturn]. See char.json. Since QEMU 1.4.
 type ChardevAdd struct {
 	ID      string         `json:"id"`
 	Backend ChardevBackend `json:"backend"`
@@ -1096,7 +1050,6 @@ func (r *ChardevAdd) EncodeMembers(e *wire.Encoder) {
 	e.Name("backend").Object(&r.Backend)
 }
 
-// Do executes the command.
 func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ChardevReturn, error) {
 	var v ChardevReturn
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "chardev-add", Args: &r, Result: func(d *wire.Decoder) {
@@ -1105,9 +1058,8 @@ func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// ChardevChange is the QMP command chardev-change.
-//
-// Since QEMU 2.10. See char.json.
+// ChardevChange executes chardev-change and returns [ChardevReturn]. See char.json. Since QEMU
+// 2.10.
 type ChardevChange struct {
 	ID      string         `json:"id"`
 	Backend ChardevBackend `json:"backend"`
@@ -1118,7 +1070,6 @@ func (r *ChardevChange) EncodeMembers(e *wire.Encoder) {
 	e.Name("backend").Object(&r.Backend)
 }
 
-// Do executes the command.
 func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ChardevReturn, error) {
 	var v ChardevReturn
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "chardev-change", Args: &r, Result: func(d *wire.Decoder) {
@@ -1127,9 +1078,7 @@ func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// ChardevRemove is the QMP command chardev-remove.
-//
-// Since QEMU 1.4. See char.json.
+// ChardevRemove executes chardev-remove. See char.json. Since QEMU 1.4.
 type ChardevRemove struct {
 	ID string `json:"id"`
 }
@@ -1138,14 +1087,11 @@ func (r *ChardevRemove) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r ChardevRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-remove", Args: &r}, opts)
 }
 
-// ChardevSendBreak is the QMP command chardev-send-break.
-//
-// Since QEMU 2.10. See char.json.
+// ChardevSendBreak executes chardev-send-break. See char.json. Since QEMU 2.10.
 type ChardevSendBreak struct {
 	ID string `json:"id"`
 }
@@ -1154,14 +1100,11 @@ func (r *ChardevSendBreak) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r ChardevSendBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-send-break", Args: &r}, opts)
 }
 
-// VserportChangeEvent is the event VSERPORT_CHANGE.
-//
-// Since QEMU 2.1. See char.json.
+// VserportChangeEvent is the event VSERPORT_CHANGE of char.json. Since QEMU 2.1.
 type VserportChangeEvent struct {
 	ID   string `json:"id"`
 	Open bool   `json:"open"`
@@ -1184,9 +1127,7 @@ func (*VserportChangeEvent) EventName() string {
 	return EventVserportChange
 }
 
-// ChardevDBusEncoding is the QAPI enum ChardevDBusEncoding.
-//
-// Seen first in QEMU 11.1. See char.json.
+// ChardevDBusEncoding is an enum of char.json. Seen first in QEMU 11.1.
 type ChardevDBusEncoding string
 
 // The values of ChardevDBusEncoding.

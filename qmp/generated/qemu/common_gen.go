@@ -7,9 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// IOOperationType is the QAPI enum IoOperationType.
-//
-// Since QEMU 2.1. See common.json.
+// IOOperationType is the enum IoOperationType of common.json. Since QEMU 2.1.
 type IOOperationType string
 
 // The values of IOOperationType.
@@ -18,9 +16,7 @@ const (
 	IOOperationTypeWrite IOOperationType = "write"
 )
 
-// OnOffAuto is the QAPI enum OnOffAuto.
-//
-// Since QEMU 2.2. See common.json.
+// OnOffAuto is an enum of common.json. Since QEMU 2.2.
 type OnOffAuto string
 
 // The values of OnOffAuto.
@@ -30,9 +26,7 @@ const (
 	OnOffAutoOff  OnOffAuto = "off"
 )
 
-// OnOffSplit is the QAPI enum OnOffSplit.
-//
-// Since QEMU 2.6. See common.json.
+// OnOffSplit is an enum of common.json. Since QEMU 2.6.
 type OnOffSplit string
 
 // The values of OnOffSplit.
@@ -42,13 +36,11 @@ const (
 	OnOffSplitSplit OnOffSplit = "split"
 )
 
-// StrOrNull is the QAPI alternate StrOrNull: exactly one of its fields is set.
-//
-// Since QEMU 2.10. See common.json.
+// StrOrNull is an alternate of common.json. Exactly one of its fields is set. Since QEMU 2.10.
 type StrOrNull struct {
 	S *string
 	N *qmp.Null
-	// A value that is of none of these kinds.
+	// A value of any other kind, as JSON.
 	Other qmp.RawJSON
 }
 
@@ -91,9 +83,7 @@ func (v StrOrNull) String() string {
 	return qmp.Format(&v)
 }
 
-// OffAutoPCIBAR is the QAPI enum OffAutoPCIBAR.
-//
-// Since QEMU 2.12. See common.json.
+// OffAutoPCIBAR is an enum of common.json. Since QEMU 2.12.
 type OffAutoPCIBAR string
 
 // The values of OffAutoPCIBAR.
@@ -108,9 +98,7 @@ const (
 	OffAutoPCIBARBAR5 OffAutoPCIBAR = "bar5"
 )
 
-// PCIELinkSpeed is the QAPI enum PCIELinkSpeed.
-//
-// Since QEMU 4.0. See common.json.
+// PCIELinkSpeed is an enum of common.json. Since QEMU 4.0.
 type PCIELinkSpeed string
 
 // The values of PCIELinkSpeed.
@@ -123,9 +111,7 @@ const (
 	PCIELinkSpeed64  PCIELinkSpeed = "64"
 )
 
-// PCIELinkWidth is the QAPI enum PCIELinkWidth.
-//
-// Since QEMU 4.0. See common.json.
+// PCIELinkWidth is an enum of common.json. Since QEMU 4.0.
 type PCIELinkWidth string
 
 // The values of PCIELinkWidth.
@@ -139,9 +125,7 @@ const (
 	PCIELinkWidth32 PCIELinkWidth = "32"
 )
 
-// HostMemPolicy is the QAPI enum HostMemPolicy.
-//
-// Since QEMU 2.1. See common.json.
+// HostMemPolicy is an enum of common.json. Since QEMU 2.1.
 type HostMemPolicy string
 
 // The values of HostMemPolicy.
@@ -152,9 +136,7 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetfilterDirection is the QAPI enum NetFilterDirection.
-//
-// Since QEMU 2.5. See common.json.
+// NetfilterDirection is the enum NetFilterDirection of common.json. Since QEMU 2.5.
 type NetfilterDirection string
 
 // The values of NetfilterDirection.
@@ -164,9 +146,7 @@ const (
 	NetfilterDirectionTx  NetfilterDirection = "tx"
 )
 
-// GrabToggleKeys is the QAPI enum GrabToggleKeys.
-//
-// Since QEMU 4.0. See common.json.
+// GrabToggleKeys is an enum of common.json. Since QEMU 4.0.
 type GrabToggleKeys string
 
 // The values of GrabToggleKeys.
@@ -179,9 +159,9 @@ const (
 	GrabToggleKeysCtrlScrolllock GrabToggleKeys = "ctrl-scrolllock"
 )
 
-// HumanReadableText is the QAPI struct HumanReadableText.
-//
-// Since QEMU 6.2. See common.json.
+// HumanReadableText is a struct of common.json. [XAccelStats], [XQueryIRQ], [XQueryJIT],
+// [XQueryNUMA], [XQueryRAMBlock], [XQueryROMs], [XQueryUSB] and [XQueryInterruptControllers]
+// return it. Since QEMU 6.2.
 type HumanReadableText struct {
 	HumanReadableText string `json:"human-readable-text"`
 }
@@ -195,9 +175,7 @@ func (v *HumanReadableText) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// EndianMode is the QAPI enum EndianMode.
-//
-// Since QEMU 10.0. See common.json.
+// EndianMode is an enum of common.json. Since QEMU 10.0.
 type EndianMode string
 
 // The values of EndianMode.

@@ -2,9 +2,7 @@
 
 package qemu
 
-// CompatPolicyInput is the QAPI enum CompatPolicyInput.
-//
-// Since QEMU 6.0. See compat.json.
+// CompatPolicyInput is an enum of compat.json. Since QEMU 6.0.
 type CompatPolicyInput string
 
 // The values of CompatPolicyInput.
@@ -14,9 +12,7 @@ const (
 	CompatPolicyInputCrash  CompatPolicyInput = "crash"
 )
 
-// CompatPolicyOutput is the QAPI enum CompatPolicyOutput.
-//
-// Since QEMU 6.0. See compat.json.
+// CompatPolicyOutput is an enum of compat.json. Since QEMU 6.0.
 type CompatPolicyOutput string
 
 // The values of CompatPolicyOutput.
@@ -25,9 +21,7 @@ const (
 	CompatPolicyOutputHide   CompatPolicyOutput = "hide"
 )
 
-// CompatPolicy is the QAPI struct CompatPolicy.
-//
-// Since QEMU 6.0. See compat.json.
+// CompatPolicy is a struct of compat.json. Since QEMU 6.0.
 type CompatPolicy struct {
 	DeprecatedInput  *CompatPolicyInput  `json:"deprecated-input,omitzero"`
 	DeprecatedOutput *CompatPolicyOutput `json:"deprecated-output,omitzero"`

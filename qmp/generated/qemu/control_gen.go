@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QMPCapabilities is the QMP command qmp_capabilities.
-//
-// Since QEMU 0.13. See control.json.
+// QMPCapabilities executes qmp_capabilities. See control.json. Since QEMU 0.13.
 type QMPCapabilities struct {
 	Enable []QMPCapability `json:"enable,omitzero"`
 }
@@ -25,14 +23,11 @@ func (r *QMPCapabilities) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-// Do executes the command.
 func (r QMPCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qmp_capabilities", Args: &r}, opts)
 }
 
-// QMPCapability is the QAPI enum QMPCapability.
-//
-// Since QEMU 2.12. See control.json.
+// QMPCapability is an enum of control.json. Since QEMU 2.12.
 type QMPCapability string
 
 // The values of QMPCapability.
@@ -40,9 +35,7 @@ const (
 	QMPCapabilityOOB QMPCapability = "oob"
 )
 
-// VersionTriple is the QAPI struct VersionTriple.
-//
-// Since QEMU 2.4. See control.json.
+// VersionTriple is a struct of control.json. Since QEMU 2.4.
 type VersionTriple struct {
 	Major int64 `json:"major"`
 	Minor int64 `json:"minor"`
@@ -64,9 +57,7 @@ func (v *VersionTriple) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VersionInfo is the QAPI struct VersionInfo.
-//
-// Since QEMU 0.14. See control.json.
+// VersionInfo is a struct of control.json. [QueryVersion] returns it. Since QEMU 0.14.
 type VersionInfo struct {
 	QEMU    VersionTriple `json:"qemu"`
 	Package string        `json:"package"`
@@ -84,12 +75,10 @@ func (v *VersionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVersion is the QMP command query-version.
-//
-// Since QEMU 0.14. See control.json.
+// QueryVersion executes query-version and returns [VersionInfo]. See control.json. Since QEMU
+// 0.14.
 type QueryVersion struct{}
 
-// Do executes the command.
 func (r QueryVersion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VersionInfo, error) {
 	var v VersionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-version", Result: func(d *wire.Decoder) {
@@ -98,9 +87,7 @@ func (r QueryVersion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// CommandInfo is the QAPI struct CommandInfo.
-//
-// Since QEMU 0.14. See control.json.
+// CommandInfo is a struct of control.json. [QueryCommands] returns it. Since QEMU 0.14.
 type CommandInfo struct {
 	Name string `json:"name"`
 }
@@ -114,12 +101,10 @@ func (v *CommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCommands is the QMP command query-commands.
-//
-// Since QEMU 0.14. See control.json.
+// QueryCommands executes query-commands and returns a list of [CommandInfo]. See control.json.
+// Since QEMU 0.14.
 type QueryCommands struct{}
 
-// Do executes the command.
 func (r QueryCommands) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CommandInfo, error) {
 	var v []CommandInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-commands", Result: func(d *wire.Decoder) {
@@ -132,19 +117,16 @@ func (r QueryCommands) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// Quit is the QMP command quit.
+// Quit executes quit. See control.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See control.json.
+// [ShutdownEvent] follows when QEMU ends.
 type Quit struct{}
 
-// Do executes the command.
 func (r Quit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "quit"}, opts)
 }
 
-// MonitorMode is the QAPI enum MonitorMode.
-//
-// Since QEMU 5.0. See control.json.
+// MonitorMode is an enum of control.json. Since QEMU 5.0.
 type MonitorMode string
 
 // The values of MonitorMode.
@@ -153,9 +135,7 @@ const (
 	MonitorModeControl  MonitorMode = "control"
 )
 
-// MonitorOptions is the QAPI struct MonitorOptions.
-//
-// Since QEMU 5.0. See control.json.
+// MonitorOptions is a struct of control.json. Since QEMU 5.0.
 type MonitorOptions struct {
 	ID      *string      `json:"id,omitzero"`
 	Mode    *MonitorMode `json:"mode,omitzero"`

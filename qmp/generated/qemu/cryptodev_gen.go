@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptodevBackendAlgoType is the QAPI enum QCryptodevBackendAlgoType.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevBackendAlgoType is an enum of cryptodev.json. Since QEMU 8.0.
 type QCryptodevBackendAlgoType string
 
 // The values of QCryptodevBackendAlgoType.
@@ -19,9 +17,7 @@ const (
 	QCryptodevBackendAlgoTypeAsym QCryptodevBackendAlgoType = "asym"
 )
 
-// QCryptodevBackendServiceType is the QAPI enum QCryptodevBackendServiceType.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevBackendServiceType is an enum of cryptodev.json. Since QEMU 8.0.
 type QCryptodevBackendServiceType string
 
 // The values of QCryptodevBackendServiceType.
@@ -33,9 +29,7 @@ const (
 	QCryptodevBackendServiceTypeAkCipher QCryptodevBackendServiceType = "akcipher"
 )
 
-// QCryptodevBackendType is the QAPI enum QCryptodevBackendType.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevBackendType is an enum of cryptodev.json. Since QEMU 8.0.
 type QCryptodevBackendType string
 
 // The values of QCryptodevBackendType.
@@ -45,9 +39,7 @@ const (
 	QCryptodevBackendTypeLKCF      QCryptodevBackendType = "lkcf"
 )
 
-// QCryptodevBackendClient is the QAPI struct QCryptodevBackendClient.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevBackendClient is a struct of cryptodev.json. Since QEMU 8.0.
 type QCryptodevBackendClient struct {
 	Queue uint32                `json:"queue"`
 	Type  QCryptodevBackendType `json:"type"`
@@ -70,9 +62,7 @@ func (v *QCryptodevBackendClient) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// QCryptodevInfo is the QAPI struct QCryptodevInfo.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QCryptodevInfo is a struct of cryptodev.json. [QueryCryptodev] returns it. Since QEMU 8.0.
 type QCryptodevInfo struct {
 	ID      string                         `json:"id"`
 	Service []QCryptodevBackendServiceType `json:"service"`
@@ -128,12 +118,10 @@ func (v QCryptodevInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCryptodev is the QMP command query-cryptodev.
-//
-// Since QEMU 8.0. See cryptodev.json.
+// QueryCryptodev executes query-cryptodev and returns a list of [QCryptodevInfo]. See
+// cryptodev.json. Since QEMU 8.0.
 type QueryCryptodev struct{}
 
-// Do executes the command.
 func (r QueryCryptodev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]QCryptodevInfo, error) {
 	var v []QCryptodevInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cryptodev", Result: func(d *wire.Decoder) {

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// CXLEventLog is the QAPI enum CxlEventLog.
-//
-// Since QEMU 8.1. See cxl.json.
+// CXLEventLog is the enum CxlEventLog of cxl.json. Since QEMU 8.1.
 type CXLEventLog string
 
 // The values of CXLEventLog.
@@ -21,9 +19,8 @@ const (
 	CXLEventLogFatal         CXLEventLog = "fatal"
 )
 
-// CXLInjectGeneralMediaEvent is the QMP command cxl-inject-general-media-event.
-//
-// Since QEMU 8.1. See cxl.json.
+// CXLInjectGeneralMediaEvent executes cxl-inject-general-media-event. See cxl.json. Since QEMU
+// 8.1.
 type CXLInjectGeneralMediaEvent struct {
 	Path            string      `json:"path"`
 	Log             CXLEventLog `json:"log"`
@@ -82,14 +79,11 @@ func (r *CXLInjectGeneralMediaEvent) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("sub-type", r.SubType)
 }
 
-// Do executes the command.
 func (r CXLInjectGeneralMediaEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-general-media-event", Args: &r}, opts)
 }
 
-// CXLInjectDRAMEvent is the QMP command cxl-inject-dram-event.
-//
-// Since QEMU 8.1. See cxl.json.
+// CXLInjectDRAMEvent executes cxl-inject-dram-event. See cxl.json. Since QEMU 8.1.
 type CXLInjectDRAMEvent struct {
 	Path            string      `json:"path"`
 	Log             CXLEventLog `json:"log"`
@@ -176,14 +170,12 @@ func (r *CXLInjectDRAMEvent) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("sub-type", r.SubType)
 }
 
-// Do executes the command.
 func (r CXLInjectDRAMEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-dram-event", Args: &r}, opts)
 }
 
-// CXLInjectMemoryModuleEvent is the QMP command cxl-inject-memory-module-event.
-//
-// Since QEMU 8.1. See cxl.json.
+// CXLInjectMemoryModuleEvent executes cxl-inject-memory-module-event. See cxl.json. Since QEMU
+// 8.1.
 type CXLInjectMemoryModuleEvent struct {
 	Path                          string      `json:"path"`
 	Log                           CXLEventLog `json:"log"`
@@ -235,14 +227,11 @@ func (r *CXLInjectMemoryModuleEvent) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("sub-type", r.SubType)
 }
 
-// Do executes the command.
 func (r CXLInjectMemoryModuleEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-memory-module-event", Args: &r}, opts)
 }
 
-// CXLInjectPoison is the QMP command cxl-inject-poison.
-//
-// Since QEMU 8.1. See cxl.json.
+// CXLInjectPoison executes cxl-inject-poison. See cxl.json. Since QEMU 8.1.
 type CXLInjectPoison struct {
 	Path   string `json:"path"`
 	Start  uint64 `json:"start"`
@@ -255,14 +244,11 @@ func (r *CXLInjectPoison) EncodeMembers(e *wire.Encoder) {
 	e.Name("length").Uint(r.Length)
 }
 
-// Do executes the command.
 func (r CXLInjectPoison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-poison", Args: &r}, opts)
 }
 
-// CXLUncorErrorType is the QAPI enum CxlUncorErrorType.
-//
-// Since QEMU 8.0. See cxl.json.
+// CXLUncorErrorType is the enum CxlUncorErrorType of cxl.json. Since QEMU 8.0.
 type CXLUncorErrorType string
 
 // The values of CXLUncorErrorType.
@@ -284,9 +270,7 @@ const (
 	CXLUncorErrorTypeCXLIDERx           CXLUncorErrorType = "cxl-ide-rx"
 )
 
-// CXLUncorErrorRecord is the QAPI struct CXLUncorErrorRecord.
-//
-// Since QEMU 8.0. See cxl.json.
+// CXLUncorErrorRecord is a struct of cxl.json. Since QEMU 8.0.
 type CXLUncorErrorRecord struct {
 	Type   CXLUncorErrorType `json:"type"`
 	Header []uint32          `json:"header"`
@@ -329,9 +313,8 @@ func (v CXLUncorErrorRecord) String() string {
 	return qmp.Format(&v)
 }
 
-// CXLInjectUncorrectableErrors is the QMP command cxl-inject-uncorrectable-errors.
-//
-// Since QEMU 8.0. See cxl.json.
+// CXLInjectUncorrectableErrors executes cxl-inject-uncorrectable-errors. See cxl.json. Since
+// QEMU 8.0.
 type CXLInjectUncorrectableErrors struct {
 	Path   string                `json:"path"`
 	Errors []CXLUncorErrorRecord `json:"errors"`
@@ -375,14 +358,11 @@ func (r CXLInjectUncorrectableErrors) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLInjectUncorrectableErrors) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-uncorrectable-errors", Args: &r}, opts)
 }
 
-// CXLCorErrorType is the QAPI enum CxlCorErrorType.
-//
-// Since QEMU 8.0. See cxl.json.
+// CXLCorErrorType is the enum CxlCorErrorType of cxl.json. Since QEMU 8.0.
 type CXLCorErrorType string
 
 // The values of CXLCorErrorType.
@@ -396,9 +376,8 @@ const (
 	CXLCorErrorTypePhysical            CXLCorErrorType = "physical"
 )
 
-// CXLInjectCorrectableError is the QMP command cxl-inject-correctable-error.
-//
-// Since QEMU 8.0. See cxl.json.
+// CXLInjectCorrectableError executes cxl-inject-correctable-error. See cxl.json. Since QEMU
+// 8.0.
 type CXLInjectCorrectableError struct {
 	Path string          `json:"path"`
 	Type CXLCorErrorType `json:"type"`
@@ -409,14 +388,11 @@ func (r *CXLInjectCorrectableError) EncodeMembers(e *wire.Encoder) {
 	e.Name("type").String(string(r.Type))
 }
 
-// Do executes the command.
 func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-correctable-error", Args: &r}, opts)
 }
 
-// CXLDynamicCapacityExtent is the QAPI struct CxlDynamicCapacityExtent.
-//
-// Since QEMU 9.1. See cxl.json.
+// CXLDynamicCapacityExtent is the struct CxlDynamicCapacityExtent of cxl.json. Since QEMU 9.1.
 type CXLDynamicCapacityExtent struct {
 	Offset uint64 `json:"offset"`
 	Len    uint64 `json:"len"`
@@ -439,9 +415,7 @@ func (v *CXLDynamicCapacityExtent) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// CXLExtentSelectionPolicy is the QAPI enum CxlExtentSelectionPolicy.
-//
-// Since QEMU 9.1. See cxl.json.
+// CXLExtentSelectionPolicy is the enum CxlExtentSelectionPolicy of cxl.json. Since QEMU 9.1.
 type CXLExtentSelectionPolicy string
 
 // The values of CXLExtentSelectionPolicy.
@@ -452,9 +426,7 @@ const (
 	CXLExtentSelectionPolicyEnableSharedAccess CXLExtentSelectionPolicy = "enable-shared-access"
 )
 
-// CXLAddDynamicCapacity is the QMP command cxl-add-dynamic-capacity.
-//
-// Since QEMU 9.1. See cxl.json.
+// CXLAddDynamicCapacity executes cxl-add-dynamic-capacity. See cxl.json. Since QEMU 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLAddDynamicCapacity struct {
@@ -520,14 +492,11 @@ func (r CXLAddDynamicCapacity) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLAddDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-add-dynamic-capacity", Args: &r}, opts)
 }
 
-// CXLExtentRemovalPolicy is the QAPI enum CxlExtentRemovalPolicy.
-//
-// Since QEMU 9.1. See cxl.json.
+// CXLExtentRemovalPolicy is the enum CxlExtentRemovalPolicy of cxl.json. Since QEMU 9.1.
 type CXLExtentRemovalPolicy string
 
 // The values of CXLExtentRemovalPolicy.
@@ -536,9 +505,8 @@ const (
 	CXLExtentRemovalPolicyPrescriptive CXLExtentRemovalPolicy = "prescriptive"
 )
 
-// CXLReleaseDynamicCapacity is the QMP command cxl-release-dynamic-capacity.
-//
-// Since QEMU 9.1. See cxl.json.
+// CXLReleaseDynamicCapacity executes cxl-release-dynamic-capacity. See cxl.json. Since QEMU
+// 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type CXLReleaseDynamicCapacity struct {
@@ -614,7 +582,6 @@ func (r CXLReleaseDynamicCapacity) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r CXLReleaseDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-release-dynamic-capacity", Args: &r}, opts)
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DumpGuestMemoryFormat is the QAPI enum DumpGuestMemoryFormat.
-//
-// Since QEMU 2.0. See dump.json.
+// DumpGuestMemoryFormat is an enum of dump.json. Since QEMU 2.0.
 type DumpGuestMemoryFormat string
 
 // The values of DumpGuestMemoryFormat.
@@ -26,9 +24,13 @@ const (
 	DumpGuestMemoryFormatWinDmp DumpGuestMemoryFormat = "win-dmp"
 )
 
-// DumpGuestMemory is the QMP command dump-guest-memory.
+// DumpGuestMemory executes dump-guest-memory. See dump.json. Since QEMU 1.2.
 //
-// Since QEMU 1.2. See dump.json.
+// Events follow:
+//
+//   - [StopEvent]: if the guest was running
+//   - [DumpCompletedEvent]: when the dump has ended, also if it failed
+//   - [ResumeEvent]: after that, if the guest was running
 type DumpGuestMemory struct {
 	Paging   bool                   `json:"paging"`
 	Protocol string                 `json:"protocol"`
@@ -47,14 +49,11 @@ func (r *DumpGuestMemory) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(r.Format))
 }
 
-// Do executes the command.
 func (r DumpGuestMemory) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-guest-memory", Args: &r}, opts)
 }
 
-// DumpStatus is the QAPI enum DumpStatus.
-//
-// Since QEMU 2.6. See dump.json.
+// DumpStatus is an enum of dump.json. Since QEMU 2.6.
 type DumpStatus string
 
 // The values of DumpStatus.
@@ -65,9 +64,7 @@ const (
 	DumpStatusFailed    DumpStatus = "failed"
 )
 
-// DumpQueryResult is the QAPI struct DumpQueryResult.
-//
-// Since QEMU 2.6. See dump.json.
+// DumpQueryResult is a struct of dump.json. [QueryDump] returns it. Since QEMU 2.6.
 type DumpQueryResult struct {
 	Status    DumpStatus `json:"status"`
 	Completed int64      `json:"completed"`
@@ -89,12 +86,9 @@ func (v *DumpQueryResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryDump is the QMP command query-dump.
-//
-// Since QEMU 2.6. See dump.json.
+// QueryDump executes query-dump and returns [DumpQueryResult]. See dump.json. Since QEMU 2.6.
 type QueryDump struct{}
 
-// Do executes the command.
 func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpQueryResult, error) {
 	var v DumpQueryResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-dump", Result: func(d *wire.Decoder) {
@@ -103,9 +97,9 @@ func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// DumpCompletedEvent is the event DUMP_COMPLETED.
+// DumpCompletedEvent is the event DUMP_COMPLETED of dump.json. Since QEMU 2.6.
 //
-// Since QEMU 2.6. See dump.json.
+// It can follow [DumpGuestMemory].
 type DumpCompletedEvent struct {
 	Result DumpQueryResult `json:"result"`
 	Error  *string         `json:"error,omitzero"`
@@ -128,9 +122,8 @@ func (*DumpCompletedEvent) EventName() string {
 	return EventDumpCompleted
 }
 
-// DumpGuestMemoryCapability is the QAPI struct DumpGuestMemoryCapability.
-//
-// Since QEMU 2.0. See dump.json.
+// DumpGuestMemoryCapability is a struct of dump.json. [QueryDumpGuestMemoryCapability] returns
+// it. Since QEMU 2.0.
 type DumpGuestMemoryCapability struct {
 	Formats []DumpGuestMemoryFormat `json:"formats"`
 }
@@ -168,12 +161,10 @@ func (v DumpGuestMemoryCapability) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryDumpGuestMemoryCapability is the QMP command query-dump-guest-memory-capability.
-//
-// Since QEMU 2.0. See dump.json.
+// QueryDumpGuestMemoryCapability executes query-dump-guest-memory-capability and returns
+// [DumpGuestMemoryCapability]. See dump.json. Since QEMU 2.0.
 type QueryDumpGuestMemoryCapability struct{}
 
-// Do executes the command.
 func (r QueryDumpGuestMemoryCapability) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpGuestMemoryCapability, error) {
 	var v DumpGuestMemoryCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-dump-guest-memory-capability", Result: func(d *wire.Decoder) {

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// EBPFObject is the QAPI struct EbpfObject.
-//
-// Since QEMU 9.0. See ebpf.json.
+// EBPFObject is the struct EbpfObject of ebpf.json. [RequestEBPF] returns it. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type EBPFObject struct {
@@ -26,9 +24,7 @@ func (v *EBPFObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// EBPFProgramID is the QAPI enum EbpfProgramID.
-//
-// Since QEMU 9.0. See ebpf.json.
+// EBPFProgramID is the enum EbpfProgramID of ebpf.json. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type EBPFProgramID string
@@ -38,9 +34,7 @@ const (
 	EBPFProgramIDRSS EBPFProgramID = "rss"
 )
 
-// RequestEBPF is the QMP command request-ebpf.
-//
-// Since QEMU 9.0. See ebpf.json.
+// RequestEBPF executes request-ebpf and returns [EBPFObject]. See ebpf.json. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
 type RequestEBPF struct {
@@ -51,7 +45,6 @@ func (r *RequestEBPF) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(string(r.ID))
 }
 
-// Do executes the command.
 func (r RequestEBPF) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (EBPFObject, error) {
 	var v EBPFObject
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "request-ebpf", Args: &r, Result: func(d *wire.Decoder) {

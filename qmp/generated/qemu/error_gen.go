@@ -2,9 +2,7 @@
 
 package qemu
 
-// QAPIErrorClass is the QAPI enum QapiErrorClass.
-//
-// Since QEMU 1.2. See error.json.
+// QAPIErrorClass is the enum QapiErrorClass of error.json. Since QEMU 1.2.
 type QAPIErrorClass string
 
 // The values of QAPIErrorClass.

@@ -2,7 +2,8 @@
 
 package qemu
 
-// The paths of features in a server's introspection, from a command or event that has them.
+// The features in the schema: each constant is the path at which a server's schema has the
+// feature. See [github.com/qmpkit/qmpkit/qmp/qmpschema].
 const (
 	FeatureBlockdevSnapshotAllowWriteOnlyOverlay     = "blockdev-snapshot/$allow-write-only-overlay"
 	FeatureDeviceAddJSONCLI                          = "device_add/$json-cli"

@@ -7,9 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// S390CPUEntitlement is the QAPI enum S390CpuEntitlement.
-//
-// Since QEMU 8.2. See machine-common.json.
+// S390CPUEntitlement is the enum S390CpuEntitlement of machine-common.json. Since QEMU 8.2.
 type S390CPUEntitlement string
 
 // The values of S390CPUEntitlement.
@@ -20,9 +18,7 @@ const (
 	S390CPUEntitlementHigh   S390CPUEntitlement = "high"
 )
 
-// CPUTopologyLevel is the QAPI enum CpuTopologyLevel.
-//
-// Since QEMU 9.2. See machine-common.json.
+// CPUTopologyLevel is the enum CpuTopologyLevel of machine-common.json. Since QEMU 9.2.
 type CPUTopologyLevel string
 
 // The values of CPUTopologyLevel.
@@ -38,9 +34,7 @@ const (
 	CPUTopologyLevelDefault CPUTopologyLevel = "default"
 )
 
-// CacheLevelAndType is the QAPI enum CacheLevelAndType.
-//
-// Since QEMU 9.2. See machine-common.json.
+// CacheLevelAndType is an enum of machine-common.json. Since QEMU 9.2.
 type CacheLevelAndType string
 
 // The values of CacheLevelAndType.
@@ -51,9 +45,7 @@ const (
 	CacheLevelAndTypeL3  CacheLevelAndType = "l3"
 )
 
-// SMPCacheProperties is the QAPI struct SmpCacheProperties.
-//
-// Since QEMU 9.2. See machine-common.json.
+// SMPCacheProperties is the struct SmpCacheProperties of machine-common.json. Since QEMU 9.2.
 type SMPCacheProperties struct {
 	Cache    CacheLevelAndType `json:"cache"`
 	Topology CPUTopologyLevel  `json:"topology"`
@@ -76,9 +68,7 @@ func (v *SMPCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SMPCachePropertiesWrapper is the QAPI struct SmpCachePropertiesWrapper.
-//
-// See machine-common.json.
+// SMPCachePropertiesWrapper is the struct SmpCachePropertiesWrapper of machine-common.json.
 type SMPCachePropertiesWrapper struct {
 	Caches []SMPCacheProperties `json:"caches"`
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SysEmuTarget is the QAPI enum SysEmuTarget.
-//
-// Since QEMU 3.0. See machine.json.
+// SysEmuTarget is an enum of machine.json. Since QEMU 3.0.
 type SysEmuTarget string
 
 // The values of SysEmuTarget.
@@ -48,9 +46,7 @@ const (
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CPUState is the QAPI enum S390CpuState.
-//
-// Since QEMU 2.12. See machine.json.
+// S390CPUState is the enum S390CpuState of machine.json. Since QEMU 2.12.
 type S390CPUState string
 
 // The values of S390CPUState.
@@ -62,9 +58,7 @@ const (
 	S390CPUStateLoad          S390CPUState = "load"
 )
 
-// CPUInfoS390 is the QAPI struct CpuInfoS390.
-//
-// Since QEMU 2.12. See machine.json.
+// CPUInfoS390 is the struct CpuInfoS390 of machine.json. Since QEMU 2.12.
 type CPUInfoS390 struct {
 	CPUState    S390CPUState        `json:"cpu-state"`
 	Dedicated   *bool               `json:"dedicated,omitzero"`
@@ -92,26 +86,27 @@ func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUInfoFast is the QAPI union CpuInfoFast.
-//
-// Since QEMU 2.12. See machine.json.
+// CPUInfoFast is the union CpuInfoFast of machine.json. [QueryCPUsFast] returns it. Since QEMU
+// 2.12.
 type CPUInfoFast struct {
 	CPUIndex int64                  `json:"cpu-index"`
 	QOMType  *string                `json:"qom-type,omitzero"`
 	QOMPath  string                 `json:"qom-path"`
 	ThreadID int64                  `json:"thread-id"`
 	Props    *CPUInstanceProperties `json:"props,omitzero"`
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target SysEmuTarget `json:"target"`
+	// The branch that Target selects: *CPUInfoS390 or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch CPUInfoFastBranch
 }
 
-// CPUInfoFastBranch is what the Target of CPUInfoFast adds to it:
+// CPUInfoFastBranch is the branch of [CPUInfoFast] that Target selects:
 //
-//   - *CPUInfoS390: s390x
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*CPUInfoS390]: s390x
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
+// The branch is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
 // microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
 // sh4eb, sparc, sparc64, tricore, x86_64, xtensa, xtensaeb, hexagon.
 type CPUInfoFastBranch interface {
@@ -197,12 +192,10 @@ func (v CPUInfoFast) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCPUsFast is the QMP command query-cpus-fast.
-//
-// Since QEMU 2.12. See machine.json.
+// QueryCPUsFast executes query-cpus-fast and returns a list of [CPUInfoFast]. See
+// machine.json. Since QEMU 2.12.
 type QueryCPUsFast struct{}
 
-// Do executes the command.
 func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUInfoFast, error) {
 	var v []CPUInfoFast
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpus-fast", Result: func(d *wire.Decoder) {
@@ -215,9 +208,7 @@ func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CompatProperty is the QAPI struct CompatProperty.
-//
-// Since QEMU 9.1. See machine.json.
+// CompatProperty is a struct of machine.json. Since QEMU 9.1.
 type CompatProperty struct {
 	QOMType  string `json:"qom-type"`
 	Property string `json:"property"`
@@ -239,9 +230,7 @@ func (v *CompatProperty) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MachineInfo is the QAPI struct MachineInfo.
-//
-// Since QEMU 1.2. See machine.json.
+// MachineInfo is a struct of machine.json. [QueryMachines] returns it. Since QEMU 1.2.
 type MachineInfo struct {
 	Name             string  `json:"name"`
 	Alias            *string `json:"alias,omitzero"`
@@ -300,9 +289,8 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMachines is the QMP command query-machines.
-//
-// Since QEMU 1.2. See machine.json.
+// QueryMachines executes query-machines and returns a list of [MachineInfo]. See machine.json.
+// Since QEMU 1.2.
 type QueryMachines struct {
 	// Unstable: any release of QEMU may change or remove the member.
 	CompatProps *bool `json:"compat-props,omitzero"`
@@ -312,7 +300,6 @@ func (r *QueryMachines) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("compat-props", r.CompatProps)
 }
 
-// Do executes the command.
 func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MachineInfo, error) {
 	var v []MachineInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-machines", Args: &r, Result: func(d *wire.Decoder) {
@@ -325,9 +312,8 @@ func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CurrentMachineParams is the QAPI struct CurrentMachineParams.
-//
-// Since QEMU 4.0. See machine.json.
+// CurrentMachineParams is a struct of machine.json. [QueryCurrentMachine] returns it. Since
+// QEMU 4.0.
 type CurrentMachineParams struct {
 	WakeupSuspendSupport bool `json:"wakeup-suspend-support"`
 }
@@ -341,12 +327,10 @@ func (v *CurrentMachineParams) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCurrentMachine is the QMP command query-current-machine.
-//
-// Since QEMU 4.0. See machine.json.
+// QueryCurrentMachine executes query-current-machine and returns [CurrentMachineParams]. See
+// machine.json. Since QEMU 4.0.
 type QueryCurrentMachine struct{}
 
-// Do executes the command.
 func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CurrentMachineParams, error) {
 	var v CurrentMachineParams
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-current-machine", Result: func(d *wire.Decoder) {
@@ -355,9 +339,8 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// QEMUTargetInfo is the QAPI struct QemuTargetInfo.
-//
-// Since QEMU 1.2. See machine.json.
+// QEMUTargetInfo is the struct QemuTargetInfo of machine.json. [QueryTarget] returns it. Since
+// QEMU 1.2.
 type QEMUTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
@@ -371,12 +354,10 @@ func (v *QEMUTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTarget is the QMP command query-target.
-//
-// Since QEMU 1.2. See machine.json.
+// QueryTarget executes query-target and returns [QEMUTargetInfo]. See machine.json. Since QEMU
+// 1.2.
 type QueryTarget struct{}
 
-// Do executes the command.
 func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QEMUTargetInfo, error) {
 	var v QEMUTargetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-target", Result: func(d *wire.Decoder) {
@@ -385,9 +366,7 @@ func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// UUIDInfo is the QAPI struct UuidInfo.
-//
-// Since QEMU 0.14. See machine.json.
+// UUIDInfo is the struct UuidInfo of machine.json. [QueryUUID] returns it. Since QEMU 0.14.
 type UUIDInfo struct {
 	UUID string `json:"UUID"`
 }
@@ -401,12 +380,9 @@ func (v *UUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryUUID is the QMP command query-uuid.
-//
-// Since QEMU 0.14. See machine.json.
+// QueryUUID executes query-uuid and returns [UUIDInfo]. See machine.json. Since QEMU 0.14.
 type QueryUUID struct{}
 
-// Do executes the command.
 func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UUIDInfo, error) {
 	var v UUIDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-uuid", Result: func(d *wire.Decoder) {
@@ -415,9 +391,8 @@ func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GUIDInfo is the QAPI struct GuidInfo.
-//
-// Since QEMU 2.9. See machine.json.
+// GUIDInfo is the struct GuidInfo of machine.json. [QueryVMGenerationID] returns it. Since
+// QEMU 2.9.
 type GUIDInfo struct {
 	GUID string `json:"guid"`
 }
@@ -431,12 +406,10 @@ func (v *GUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVMGenerationID is the QMP command query-vm-generation-id.
-//
-// Since QEMU 2.9. See machine.json.
+// QueryVMGenerationID executes query-vm-generation-id and returns [GUIDInfo]. See
+// machine.json. Since QEMU 2.9.
 type QueryVMGenerationID struct{}
 
-// Do executes the command.
 func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GUIDInfo, error) {
 	var v GUIDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vm-generation-id", Result: func(d *wire.Decoder) {
@@ -445,39 +418,42 @@ func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// SystemReset is the QMP command system_reset.
+// SystemReset executes system_reset. See machine.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See machine.json.
+// Events follow:
+//
+//   - [ResetEvent]: at once, and again when the firmware resets the machine
+//   - [ShutdownEvent]: instead, if QEMU was started with -no-reboot
+//   - [DeviceDeletedEvent]: for each device that device_del was to remove and the guest has
+//     not released yet
 type SystemReset struct{}
 
-// Do executes the command.
 func (r SystemReset) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_reset"}, opts)
 }
 
-// SystemPowerdown is the QMP command system_powerdown.
+// SystemPowerdown executes system_powerdown. See machine.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See machine.json.
+// Events follow:
+//
+//   - [PowerdownEvent]: at once
+//   - [ShutdownEvent]: when the guest has shut down
 type SystemPowerdown struct{}
 
-// Do executes the command.
 func (r SystemPowerdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_powerdown"}, opts)
 }
 
-// SystemWakeup is the QMP command system_wakeup.
+// SystemWakeup executes system_wakeup. See machine.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See machine.json.
+// [WakeupEvent] follows if the guest was suspended.
 type SystemWakeup struct{}
 
-// Do executes the command.
 func (r SystemWakeup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_wakeup"}, opts)
 }
 
-// LostTickPolicy is the QAPI enum LostTickPolicy.
-//
-// Since QEMU 2.0. See machine.json.
+// LostTickPolicy is an enum of machine.json. Since QEMU 2.0.
 type LostTickPolicy string
 
 // The values of LostTickPolicy.
@@ -487,19 +463,14 @@ const (
 	LostTickPolicySlew    LostTickPolicy = "slew"
 )
 
-// InjectNMI is the QMP command inject-nmi.
-//
-// Since QEMU 0.14. See machine.json.
+// InjectNMI executes inject-nmi. See machine.json. Since QEMU 0.14.
 type InjectNMI struct{}
 
-// Do executes the command.
 func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-nmi"}, opts)
 }
 
-// NUMAOptionsType is the QAPI enum NumaOptionsType.
-//
-// Since QEMU 2.1. See machine.json.
+// NUMAOptionsType is the enum NumaOptionsType of machine.json. Since QEMU 2.1.
 type NUMAOptionsType string
 
 // The values of NUMAOptionsType.
@@ -511,23 +482,24 @@ const (
 	NUMAOptionsTypeHMATCache NUMAOptionsType = "hmat-cache"
 )
 
-// NUMAOptions is the QAPI union NumaOptions.
-//
-// Since QEMU 2.1. See machine.json.
+// NUMAOptions is the union NumaOptions of machine.json. [SetNUMANode] sends it. Since QEMU
+// 2.1.
 type NUMAOptions struct {
-	// Decides what Branch holds.
-	Type   NUMAOptionsType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type NUMAOptionsType `json:"type"`
+	// The branch that Type selects: *NUMANodeOptions, *NUMADistOptions, *NUMACPUOptions,
+	// *NUMAHMATLBOptions, *NUMAHMATCacheOptions or *RawBranch.
 	Branch NUMAOptionsBranch
 }
 
-// NUMAOptionsBranch is what the Type of NUMAOptions adds to it:
+// NUMAOptionsBranch is the branch of [NUMAOptions] that Type selects:
 //
-//   - *NUMANodeOptions: node
-//   - *NUMADistOptions: dist
-//   - *NUMACPUOptions: cpu
-//   - *NUMAHMATLBOptions: hmat-lb
-//   - *NUMAHMATCacheOptions: hmat-cache
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*NUMANodeOptions]: node
+//   - [*NUMADistOptions]: dist
+//   - [*NUMACPUOptions]: cpu
+//   - [*NUMAHMATLBOptions]: hmat-lb
+//   - [*NUMAHMATCacheOptions]: hmat-cache
+//   - [*RawBranch]: any other value, or none
 type NUMAOptionsBranch interface {
 	wire.MemberEncoder
 	isNUMAOptionsBranch()
@@ -606,9 +578,7 @@ func (v NUMAOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NUMANodeOptions is the QAPI struct NumaNodeOptions.
-//
-// Since QEMU 2.1. See machine.json.
+// NUMANodeOptions is the struct NumaNodeOptions of machine.json. Since QEMU 2.1.
 type NUMANodeOptions struct {
 	NodeID    *uint16  `json:"nodeid,omitzero"`
 	CPUs      []uint16 `json:"cpus,omitzero"`
@@ -659,9 +629,7 @@ func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NUMADistOptions is the QAPI struct NumaDistOptions.
-//
-// Since QEMU 2.10. See machine.json.
+// NUMADistOptions is the struct NumaDistOptions of machine.json. Since QEMU 2.10.
 type NUMADistOptions struct {
 	Src uint16 `json:"src"`
 	Dst uint16 `json:"dst"`
@@ -689,9 +657,7 @@ func (v *NUMADistOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CXLFixedMemoryWindowOptions is the QAPI struct CXLFixedMemoryWindowOptions.
-//
-// Since QEMU 7.1. See machine.json.
+// CXLFixedMemoryWindowOptions is a struct of machine.json. Since QEMU 7.1.
 type CXLFixedMemoryWindowOptions struct {
 	Size                  uint64   `json:"size"`
 	InterleaveGranularity *uint64  `json:"interleave-granularity,omitzero"`
@@ -739,9 +705,7 @@ func (v CXLFixedMemoryWindowOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// CXLFMWProperties is the QAPI struct CXLFMWProperties.
-//
-// Since QEMU 7.1. See machine.json.
+// CXLFMWProperties is a struct of machine.json. Since QEMU 7.1.
 type CXLFMWProperties struct {
 	CXLFMW []CXLFixedMemoryWindowOptions `json:"cxl-fmw"`
 }
@@ -780,9 +744,7 @@ func (v CXLFMWProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// X86CPURegister32 is the QAPI enum X86CPURegister32.
-//
-// Since QEMU 1.5. See machine.json.
+// X86CPURegister32 is an enum of machine.json. Since QEMU 1.5.
 type X86CPURegister32 string
 
 // The values of X86CPURegister32.
@@ -797,9 +759,7 @@ const (
 	X86CPURegister32EDI X86CPURegister32 = "EDI"
 )
 
-// X86CPUFeatureWordInfo is the QAPI struct X86CPUFeatureWordInfo.
-//
-// Since QEMU 1.5. See machine.json.
+// X86CPUFeatureWordInfo is a struct of machine.json. Since QEMU 1.5.
 type X86CPUFeatureWordInfo struct {
 	CPUIDInputEAX int64            `json:"cpuid-input-eax"`
 	CPUIDInputECX *int64           `json:"cpuid-input-ecx,omitzero"`
@@ -832,9 +792,7 @@ func (v *X86CPUFeatureWordInfo) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// DummyForceArrays is the QAPI struct DummyForceArrays.
-//
-// Since QEMU 2.5. See machine.json.
+// DummyForceArrays is a struct of machine.json. Since QEMU 2.5.
 type DummyForceArrays struct {
 	Unused []X86CPUFeatureWordInfo `json:"unused"`
 }
@@ -873,9 +831,7 @@ func (v DummyForceArrays) String() string {
 	return qmp.Format(&v)
 }
 
-// NUMACPUOptions is the QAPI struct NumaCpuOptions.
-//
-// Since QEMU 2.10. See machine.json.
+// NUMACPUOptions is the struct NumaCpuOptions of machine.json. Since QEMU 2.10.
 type NUMACPUOptions struct {
 	NodeID    *int64 `json:"node-id,omitzero"`
 	DrawerID  *int64 `json:"drawer-id,omitzero"`
@@ -933,9 +889,7 @@ func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HMATLBMemoryHierarchy is the QAPI enum HmatLBMemoryHierarchy.
-//
-// Since QEMU 5.0. See machine.json.
+// HMATLBMemoryHierarchy is the enum HmatLBMemoryHierarchy of machine.json. Since QEMU 5.0.
 type HMATLBMemoryHierarchy string
 
 // The values of HMATLBMemoryHierarchy.
@@ -946,9 +900,7 @@ const (
 	HMATLBMemoryHierarchyThirdLevel  HMATLBMemoryHierarchy = "third-level"
 )
 
-// HMATLBDataType is the QAPI enum HmatLBDataType.
-//
-// Since QEMU 5.0. See machine.json.
+// HMATLBDataType is the enum HmatLBDataType of machine.json. Since QEMU 5.0.
 type HMATLBDataType string
 
 // The values of HMATLBDataType.
@@ -961,9 +913,7 @@ const (
 	HMATLBDataTypeWriteBandwidth  HMATLBDataType = "write-bandwidth"
 )
 
-// NUMAHMATLBOptions is the QAPI struct NumaHmatLBOptions.
-//
-// Since QEMU 5.0. See machine.json.
+// NUMAHMATLBOptions is the struct NumaHmatLBOptions of machine.json. Since QEMU 5.0.
 type NUMAHMATLBOptions struct {
 	Initiator uint16                `json:"initiator"`
 	Target    uint16                `json:"target"`
@@ -1006,9 +956,7 @@ func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HMATCacheAssociativity is the QAPI enum HmatCacheAssociativity.
-//
-// Since QEMU 5.0. See machine.json.
+// HMATCacheAssociativity is the enum HmatCacheAssociativity of machine.json. Since QEMU 5.0.
 type HMATCacheAssociativity string
 
 // The values of HMATCacheAssociativity.
@@ -1018,9 +966,7 @@ const (
 	HMATCacheAssociativityComplex HMATCacheAssociativity = "complex"
 )
 
-// HMATCacheWritePolicy is the QAPI enum HmatCacheWritePolicy.
-//
-// Since QEMU 5.0. See machine.json.
+// HMATCacheWritePolicy is the enum HmatCacheWritePolicy of machine.json. Since QEMU 5.0.
 type HMATCacheWritePolicy string
 
 // The values of HMATCacheWritePolicy.
@@ -1030,9 +976,7 @@ const (
 	HMATCacheWritePolicyWriteThrough HMATCacheWritePolicy = "write-through"
 )
 
-// NUMAHMATCacheOptions is the QAPI struct NumaHmatCacheOptions.
-//
-// Since QEMU 5.0. See machine.json.
+// NUMAHMATCacheOptions is the struct NumaHmatCacheOptions of machine.json. Since QEMU 5.0.
 type NUMAHMATCacheOptions struct {
 	NodeID        uint32                 `json:"node-id"`
 	Size          uint64                 `json:"size"`
@@ -1075,9 +1019,7 @@ func (v *NUMAHMATCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// Memsave is the QMP command memsave.
-//
-// Since QEMU 0.14. See machine.json.
+// Memsave executes memsave. See machine.json. Since QEMU 0.14.
 type Memsave struct {
 	Val      uint64 `json:"val"`
 	Size     uint64 `json:"size"`
@@ -1092,14 +1034,11 @@ func (r *Memsave) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("cpu-index", r.CPUIndex)
 }
 
-// Do executes the command.
 func (r Memsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "memsave", Args: &r}, opts)
 }
 
-// Pmemsave is the QMP command pmemsave.
-//
-// Since QEMU 0.14. See machine.json.
+// Pmemsave executes pmemsave. See machine.json. Since QEMU 0.14.
 type Pmemsave struct {
 	Val      uint64 `json:"val"`
 	Size     uint64 `json:"size"`
@@ -1112,14 +1051,11 @@ func (r *Pmemsave) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 }
 
-// Do executes the command.
 func (r Pmemsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "pmemsave", Args: &r}, opts)
 }
 
-// Memdev is the QAPI struct Memdev.
-//
-// Since QEMU 2.1. See machine.json.
+// Memdev is a struct of machine.json. [QueryMemdev] returns it. Since QEMU 2.1.
 type Memdev struct {
 	ID        *string       `json:"id,omitzero"`
 	Size      uint64        `json:"size"`
@@ -1197,12 +1133,10 @@ func (v Memdev) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryMemdev is the QMP command query-memdev.
-//
-// Since QEMU 2.1. See machine.json.
+// QueryMemdev executes query-memdev and returns a list of [Memdev]. See machine.json. Since
+// QEMU 2.1.
 type QueryMemdev struct{}
 
-// Do executes the command.
 func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Memdev, error) {
 	var v []Memdev
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-memdev", Result: func(d *wire.Decoder) {
@@ -1215,9 +1149,7 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CPUInstanceProperties is the QAPI struct CpuInstanceProperties.
-//
-// Since QEMU 2.7. See machine.json.
+// CPUInstanceProperties is the struct CpuInstanceProperties of machine.json. Since QEMU 2.7.
 type CPUInstanceProperties struct {
 	NodeID    *int64 `json:"node-id,omitzero"`
 	DrawerID  *int64 `json:"drawer-id,omitzero"`
@@ -1275,9 +1207,8 @@ func (v *CPUInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotpluggableCPU is the QAPI struct HotpluggableCPU.
-//
-// Since QEMU 2.7. See machine.json.
+// HotpluggableCPU is a struct of machine.json. [QueryHotpluggableCPUs] returns it. Since QEMU
+// 2.7.
 type HotpluggableCPU struct {
 	Type       string                `json:"type"`
 	VCPUsCount int64                 `json:"vcpus-count"`
@@ -1303,12 +1234,10 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHotpluggableCPUs is the QMP command query-hotpluggable-cpus.
-//
-// Since QEMU 2.7. See machine.json.
+// QueryHotpluggableCPUs executes query-hotpluggable-cpus and returns a list of
+// [HotpluggableCPU]. See machine.json. Since QEMU 2.7.
 type QueryHotpluggableCPUs struct{}
 
-// Do executes the command.
 func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]HotpluggableCPU, error) {
 	var v []HotpluggableCPU
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-hotpluggable-cpus", Result: func(d *wire.Decoder) {
@@ -1321,9 +1250,7 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SetNUMANode is the QMP command set-numa-node.
-//
-// Since QEMU 3.0. See machine.json.
+// SetNUMANode executes set-numa-node. See machine.json. Since QEMU 3.0.
 type SetNUMANode NUMAOptions
 
 func (r *SetNUMANode) EncodeMembers(e *wire.Encoder) {
@@ -1342,14 +1269,13 @@ func (r SetNUMANode) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NUMAOptions)(&r)}, opts)
 }
 
-// Balloon is the QMP command balloon.
+// Balloon executes balloon. See machine.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See machine.json.
+// [BalloonChangeEvent] follows when the size of the guest's memory changes.
 type Balloon struct {
 	Value int64 `json:"value"`
 }
@@ -1358,14 +1284,11 @@ func (r *Balloon) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Int(r.Value)
 }
 
-// Do executes the command.
 func (r Balloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "balloon", Args: &r}, opts)
 }
 
-// BalloonInfo is the QAPI struct BalloonInfo.
-//
-// Since QEMU 0.14. See machine.json.
+// BalloonInfo is a struct of machine.json. [QueryBalloon] returns it. Since QEMU 0.14.
 type BalloonInfo struct {
 	Actual int64 `json:"actual"`
 }
@@ -1379,12 +1302,10 @@ func (v *BalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBalloon is the QMP command query-balloon.
-//
-// Since QEMU 0.14. See machine.json.
+// QueryBalloon executes query-balloon and returns [BalloonInfo]. See machine.json. Since QEMU
+// 0.14.
 type QueryBalloon struct{}
 
-// Do executes the command.
 func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BalloonInfo, error) {
 	var v BalloonInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-balloon", Result: func(d *wire.Decoder) {
@@ -1393,9 +1314,9 @@ func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// BalloonChangeEvent is the event BALLOON_CHANGE.
+// BalloonChangeEvent is the event BALLOON_CHANGE of machine.json. Since QEMU 1.2.
 //
-// Since QEMU 1.2. See machine.json.
+// It can follow [Balloon].
 type BalloonChangeEvent struct {
 	Actual int64 `json:"actual"`
 }
@@ -1414,9 +1335,8 @@ func (*BalloonChangeEvent) EventName() string {
 	return EventBalloonChange
 }
 
-// HVBalloonInfo is the QAPI struct HvBalloonInfo.
-//
-// Since QEMU 8.2. See machine.json.
+// HVBalloonInfo is the struct HvBalloonInfo of machine.json. [QueryHVBalloonStatusReport]
+// returns it. Since QEMU 8.2.
 type HVBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
@@ -1434,12 +1354,10 @@ func (v *HVBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHVBalloonStatusReport is the QMP command query-hv-balloon-status-report.
-//
-// Since QEMU 8.2. See machine.json.
+// QueryHVBalloonStatusReport executes query-hv-balloon-status-report and returns
+// [HVBalloonInfo]. See machine.json. Since QEMU 8.2.
 type QueryHVBalloonStatusReport struct{}
 
-// Do executes the command.
 func (r QueryHVBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HVBalloonInfo, error) {
 	var v HVBalloonInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-hv-balloon-status-report", Result: func(d *wire.Decoder) {
@@ -1448,9 +1366,8 @@ func (r QueryHVBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// HVBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT.
-//
-// Since QEMU 8.2. See machine.json.
+// HVBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT of machine.json. Since QEMU
+// 8.2.
 type HVBalloonStatusReportEvent HVBalloonInfo
 
 func (v *HVBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1462,9 +1379,8 @@ func (*HVBalloonStatusReportEvent) EventName() string {
 	return EventHVBalloonStatusReport
 }
 
-// MemoryInfo is the QAPI struct MemoryInfo.
-//
-// Since QEMU 2.11. See machine.json.
+// MemoryInfo is a struct of machine.json. [QueryMemorySizeSummary] returns it. Since QEMU
+// 2.11.
 type MemoryInfo struct {
 	BaseMemory    uint64  `json:"base-memory"`
 	PluggedMemory *uint64 `json:"plugged-memory,omitzero"`
@@ -1482,12 +1398,10 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMemorySizeSummary is the QMP command query-memory-size-summary.
-//
-// Since QEMU 2.11. See machine.json.
+// QueryMemorySizeSummary executes query-memory-size-summary and returns [MemoryInfo]. See
+// machine.json. Since QEMU 2.11.
 type QueryMemorySizeSummary struct{}
 
-// Do executes the command.
 func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MemoryInfo, error) {
 	var v MemoryInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-memory-size-summary", Result: func(d *wire.Decoder) {
@@ -1496,9 +1410,7 @@ func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// PCDIMMDeviceInfo is the QAPI struct PCDIMMDeviceInfo.
-//
-// Since QEMU 2.1. See machine.json.
+// PCDIMMDeviceInfo is a struct of machine.json. Since QEMU 2.1.
 type PCDIMMDeviceInfo struct {
 	ID           *string `json:"id,omitzero"`
 	Addr         int64   `json:"addr"`
@@ -1551,9 +1463,7 @@ func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioPMEMDeviceInfo is the QAPI struct VirtioPMEMDeviceInfo.
-//
-// Since QEMU 4.1. See machine.json.
+// VirtioPMEMDeviceInfo is a struct of machine.json. Since QEMU 4.1.
 type VirtioPMEMDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1586,9 +1496,7 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioMemDeviceInfo is the QAPI struct VirtioMEMDeviceInfo.
-//
-// Since QEMU 5.1. See machine.json.
+// VirtioMemDeviceInfo is the struct VirtioMEMDeviceInfo of machine.json. Since QEMU 5.1.
 type VirtioMemDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
@@ -1641,9 +1549,7 @@ func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SGXEPCDeviceInfo is the QAPI struct SgxEPCDeviceInfo.
-//
-// Since QEMU 6.2. See machine.json.
+// SGXEPCDeviceInfo is the struct SgxEPCDeviceInfo of machine.json. Since QEMU 6.2.
 type SGXEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1681,9 +1587,7 @@ func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HVBalloonDeviceInfo is the QAPI struct HvBalloonDeviceInfo.
-//
-// Since QEMU 8.2. See machine.json.
+// HVBalloonDeviceInfo is the struct HvBalloonDeviceInfo of machine.json. Since QEMU 8.2.
 type HVBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
@@ -1716,9 +1620,7 @@ func (v *HVBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryDeviceInfoKind is the QAPI enum MemoryDeviceInfoKind.
-//
-// Since QEMU 2.1. See machine.json.
+// MemoryDeviceInfoKind is an enum of machine.json. Since QEMU 2.1.
 type MemoryDeviceInfoKind string
 
 // The values of MemoryDeviceInfoKind.
@@ -1733,24 +1635,26 @@ const (
 	MemoryDeviceInfoKindSPMem MemoryDeviceInfoKind = "sp-mem"
 )
 
-// MemoryDeviceInfo is the QAPI union MemoryDeviceInfo.
-//
-// Since QEMU 2.1. See machine.json.
+// MemoryDeviceInfo is a union of machine.json. [QueryMemoryDevices] returns it. Since QEMU
+// 2.1.
 type MemoryDeviceInfo struct {
-	// Decides what Branch holds.
-	Type   MemoryDeviceInfoKind `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *PCDIMMDeviceInfo or *RawBranch.
+	Type MemoryDeviceInfoKind `json:"type"`
+	// The branch that Type selects: *PCDIMMDeviceInfo, *VirtioPMEMDeviceInfo,
+	// *VirtioMemDeviceInfo, *SGXEPCDeviceInfo, *HVBalloonDeviceInfo, *MemoryDeviceInfoSPMem or
+	// *RawBranch.
 	Branch MemoryDeviceInfoBranch
 }
 
-// MemoryDeviceInfoBranch is what the Type of MemoryDeviceInfo adds to it:
+// MemoryDeviceInfoBranch is the branch of [MemoryDeviceInfo] that Type selects:
 //
-//   - *PCDIMMDeviceInfo: dimm, nvdimm
-//   - *VirtioPMEMDeviceInfo: virtio-pmem
-//   - *VirtioMemDeviceInfo: virtio-mem
-//   - *SGXEPCDeviceInfo: sgx-epc
-//   - *HVBalloonDeviceInfo: hv-balloon
-//   - *MemoryDeviceInfoSPMem: sp-mem (seen first in QEMU 11.1)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*PCDIMMDeviceInfo]: dimm, nvdimm
+//   - [*VirtioPMEMDeviceInfo]: virtio-pmem
+//   - [*VirtioMemDeviceInfo]: virtio-mem
+//   - [*SGXEPCDeviceInfo]: sgx-epc
+//   - [*HVBalloonDeviceInfo]: hv-balloon
+//   - [*MemoryDeviceInfoSPMem]: sp-mem (seen first in QEMU 11.1)
+//   - [*RawBranch]: any other value, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberDecoder
 	isMemoryDeviceInfoBranch()
@@ -1862,9 +1766,7 @@ func (v MemoryDeviceInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// SGXEPC is the QAPI struct SgxEPC.
-//
-// Since QEMU 6.2. See machine.json.
+// SGXEPC is the struct SgxEPC of machine.json. Since QEMU 6.2.
 type SGXEPC struct {
 	Memdev string `json:"memdev"`
 	Node   int64  `json:"node"`
@@ -1887,9 +1789,7 @@ func (v *SGXEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SGXEPCProperties is the QAPI struct SgxEPCProperties.
-//
-// Since QEMU 6.2. See machine.json.
+// SGXEPCProperties is the struct SgxEPCProperties of machine.json. Since QEMU 6.2.
 type SGXEPCProperties struct {
 	SGXEPC []SGXEPC `json:"sgx-epc"`
 }
@@ -1928,12 +1828,10 @@ func (v SGXEPCProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryMemoryDevices is the QMP command query-memory-devices.
-//
-// Since QEMU 2.1. See machine.json.
+// QueryMemoryDevices executes query-memory-devices and returns a list of [MemoryDeviceInfo].
+// See machine.json. Since QEMU 2.1.
 type QueryMemoryDevices struct{}
 
-// Do executes the command.
 func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MemoryDeviceInfo, error) {
 	var v []MemoryDeviceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-memory-devices", Result: func(d *wire.Decoder) {
@@ -1946,9 +1844,10 @@ func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE.
+// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE of machine.json. Since
+// QEMU 5.1.
 //
-// Since QEMU 5.1. See machine.json.
+// It can follow [QOMSet].
 type MemoryDeviceSizeChangeEvent struct {
 	ID      *string `json:"id,omitzero"`
 	Size    uint64  `json:"size"`
@@ -1975,9 +1874,7 @@ func (*MemoryDeviceSizeChangeEvent) EventName() string {
 	return EventMemoryDeviceSizeChange
 }
 
-// BootConfiguration is the QAPI struct BootConfiguration.
-//
-// Since QEMU 7.1. See machine.json.
+// BootConfiguration is a struct of machine.json. Since QEMU 7.1.
 type BootConfiguration struct {
 	Order         *string `json:"order,omitzero"`
 	Once          *string `json:"once,omitzero"`
@@ -1988,9 +1885,7 @@ type BootConfiguration struct {
 	Strict        *bool   `json:"strict,omitzero"`
 }
 
-// SMPConfiguration is the QAPI struct SMPConfiguration.
-//
-// Since QEMU 6.1. See machine.json.
+// SMPConfiguration is a struct of machine.json. Since QEMU 6.1.
 type SMPConfiguration struct {
 	CPUs     *int64 `json:"cpus,omitzero"`
 	Drawers  *int64 `json:"drawers,omitzero"`
@@ -2004,14 +1899,12 @@ type SMPConfiguration struct {
 	MaxCPUs  *int64 `json:"maxcpus,omitzero"`
 }
 
-// XQueryIRQ is the QMP command x-query-irq.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryIRQ executes x-query-irq and returns [HumanReadableText]. See machine.json. Since QEMU
+// 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryIRQ struct{}
 
-// Do executes the command.
 func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-irq", Result: func(d *wire.Decoder) {
@@ -2020,16 +1913,14 @@ func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryJIT is the QMP command x-query-jit.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryJIT executes x-query-jit and returns [HumanReadableText]. See machine.json. Since QEMU
+// 6.2.
 //
 // Only in a QEMU built with CONFIG_TCG.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryJIT struct{}
 
-// Do executes the command.
 func (r XQueryJIT) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-jit", Result: func(d *wire.Decoder) {
@@ -2038,14 +1929,12 @@ func (r XQueryJIT) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryNUMA is the QMP command x-query-numa.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryNUMA executes x-query-numa and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryNUMA struct{}
 
-// Do executes the command.
 func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-numa", Result: func(d *wire.Decoder) {
@@ -2054,14 +1943,12 @@ func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryRAMBlock is the QMP command x-query-ramblock.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryRAMBlock executes x-query-ramblock and returns [HumanReadableText]. See machine.json.
+// Since QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryRAMBlock struct{}
 
-// Do executes the command.
 func (r XQueryRAMBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-ramblock", Result: func(d *wire.Decoder) {
@@ -2070,14 +1957,12 @@ func (r XQueryRAMBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// XQueryROMs is the QMP command x-query-roms.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryROMs executes x-query-roms and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryROMs struct{}
 
-// Do executes the command.
 func (r XQueryROMs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-roms", Result: func(d *wire.Decoder) {
@@ -2086,14 +1971,12 @@ func (r XQueryROMs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryUSB is the QMP command x-query-usb.
-//
-// Since QEMU 6.2. See machine.json.
+// XQueryUSB executes x-query-usb and returns [HumanReadableText]. See machine.json. Since QEMU
+// 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryUSB struct{}
 
-// Do executes the command.
 func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-usb", Result: func(d *wire.Decoder) {
@@ -2102,9 +1985,7 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// SMBIOSEntryPointType is the QAPI enum SmbiosEntryPointType.
-//
-// Since QEMU 7.0. See machine.json.
+// SMBIOSEntryPointType is the enum SmbiosEntryPointType of machine.json. Since QEMU 7.0.
 type SMBIOSEntryPointType string
 
 // The values of SMBIOSEntryPointType.
@@ -2114,18 +1995,14 @@ const (
 	SMBIOSEntryPointTypeAuto SMBIOSEntryPointType = "auto"
 )
 
-// MemorySizeConfiguration is the QAPI struct MemorySizeConfiguration.
-//
-// Since QEMU 7.1. See machine.json.
+// MemorySizeConfiguration is a struct of machine.json. Since QEMU 7.1.
 type MemorySizeConfiguration struct {
 	Size    *uint64 `json:"size,omitzero"`
 	MaxSize *uint64 `json:"max-size,omitzero"`
 	Slots   *uint64 `json:"slots,omitzero"`
 }
 
-// DumpDTB is the QMP command dumpdtb.
-//
-// Since QEMU 7.2. See machine.json.
+// DumpDTB executes dumpdtb. See machine.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_FDT.
 type DumpDTB struct {
@@ -2136,19 +2013,16 @@ func (r *DumpDTB) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 }
 
-// Do executes the command.
 func (r DumpDTB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dumpdtb", Args: &r}, opts)
 }
 
-// XQueryInterruptControllers is the QMP command x-query-interrupt-controllers.
-//
-// Since QEMU 9.1. See machine.json.
+// XQueryInterruptControllers executes x-query-interrupt-controllers and returns
+// [HumanReadableText]. See machine.json. Since QEMU 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryInterruptControllers struct{}
 
-// Do executes the command.
 func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
 	var v HumanReadableText
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-interrupt-controllers", Result: func(d *wire.Decoder) {
@@ -2157,9 +2031,7 @@ func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// FirmwareLog is the QAPI struct FirmwareLog.
-//
-// Since QEMU 10.2. See machine.json.
+// FirmwareLog is a struct of machine.json. [QueryFirmwareLog] returns it. Since QEMU 10.2.
 type FirmwareLog struct {
 	Version *string `json:"version,omitzero"`
 	Log     string  `json:"log"`
@@ -2177,9 +2049,8 @@ func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryFirmwareLog is the QMP command query-firmware-log.
-//
-// Since QEMU 10.2. See machine.json.
+// QueryFirmwareLog executes query-firmware-log and returns [FirmwareLog]. See machine.json.
+// Since QEMU 10.2.
 type QueryFirmwareLog struct {
 	MaxSize *uint64 `json:"max-size,omitzero"`
 }
@@ -2188,7 +2059,6 @@ func (r *QueryFirmwareLog) EncodeMembers(e *wire.Encoder) {
 	e.OptUint("max-size", r.MaxSize)
 }
 
-// Do executes the command.
 func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (FirmwareLog, error) {
 	var v FirmwareLog
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-firmware-log", Args: &r, Result: func(d *wire.Decoder) {
@@ -2197,9 +2067,7 @@ func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// DumpSkeys is the QMP command dump-skeys.
-//
-// Since QEMU 2.5. See machine.json.
+// DumpSkeys executes dump-skeys. See machine.json. Since QEMU 2.5.
 type DumpSkeys struct {
 	Filename string `json:"filename"`
 }
@@ -2208,14 +2076,11 @@ func (r *DumpSkeys) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 }
 
-// Do executes the command.
 func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-skeys", Args: &r}, opts)
 }
 
-// CPUModelInfo is the QAPI struct CpuModelInfo.
-//
-// Since QEMU 2.8. See machine.json.
+// CPUModelInfo is the struct CpuModelInfo of machine.json. Since QEMU 2.8.
 type CPUModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
@@ -2240,9 +2105,7 @@ func (v *CPUModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUModelExpansionType is the QAPI enum CpuModelExpansionType.
-//
-// Since QEMU 2.8. See machine.json.
+// CPUModelExpansionType is the enum CpuModelExpansionType of machine.json. Since QEMU 2.8.
 type CPUModelExpansionType string
 
 // The values of CPUModelExpansionType.
@@ -2251,9 +2114,7 @@ const (
 	CPUModelExpansionTypeFull   CPUModelExpansionType = "full"
 )
 
-// CPUModelCompareResult is the QAPI enum CpuModelCompareResult.
-//
-// Since QEMU 2.8. See machine.json.
+// CPUModelCompareResult is the enum CpuModelCompareResult of machine.json. Since QEMU 2.8.
 type CPUModelCompareResult string
 
 // The values of CPUModelCompareResult.
@@ -2264,9 +2125,8 @@ const (
 	CPUModelCompareResultSubset       CPUModelCompareResult = "subset"
 )
 
-// CPUModelBaselineInfo is the QAPI struct CpuModelBaselineInfo.
-//
-// Since QEMU 2.8. See machine.json.
+// CPUModelBaselineInfo is the struct CpuModelBaselineInfo of machine.json.
+// [QueryCPUModelBaseline] returns it. Since QEMU 2.8.
 type CPUModelBaselineInfo struct {
 	Model CPUModelInfo `json:"model"`
 }
@@ -2280,9 +2140,8 @@ func (v *CPUModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUModelCompareInfo is the QAPI struct CpuModelCompareInfo.
-//
-// Since QEMU 2.8. See machine.json.
+// CPUModelCompareInfo is the struct CpuModelCompareInfo of machine.json.
+// [QueryCPUModelComparison] returns it. Since QEMU 2.8.
 type CPUModelCompareInfo struct {
 	Result                CPUModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
@@ -2325,9 +2184,8 @@ func (v CPUModelCompareInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCPUModelComparison is the QMP command query-cpu-model-comparison.
-//
-// Since QEMU 2.8. See machine.json.
+// QueryCPUModelComparison executes query-cpu-model-comparison and returns
+// [CPUModelCompareInfo]. See machine.json. Since QEMU 2.8.
 type QueryCPUModelComparison struct {
 	Modela CPUModelInfo `json:"modela"`
 	Modelb CPUModelInfo `json:"modelb"`
@@ -2338,7 +2196,6 @@ func (r *QueryCPUModelComparison) EncodeMembers(e *wire.Encoder) {
 	e.Name("modelb").Object(&r.Modelb)
 }
 
-// Do executes the command.
 func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelCompareInfo, error) {
 	var v CPUModelCompareInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-comparison", Args: &r, Result: func(d *wire.Decoder) {
@@ -2347,9 +2204,8 @@ func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// QueryCPUModelBaseline is the QMP command query-cpu-model-baseline.
-//
-// Since QEMU 2.8. See machine.json.
+// QueryCPUModelBaseline executes query-cpu-model-baseline and returns [CPUModelBaselineInfo].
+// See machine.json. Since QEMU 2.8.
 type QueryCPUModelBaseline struct {
 	Modela CPUModelInfo `json:"modela"`
 	Modelb CPUModelInfo `json:"modelb"`
@@ -2360,7 +2216,6 @@ func (r *QueryCPUModelBaseline) EncodeMembers(e *wire.Encoder) {
 	e.Name("modelb").Object(&r.Modelb)
 }
 
-// Do executes the command.
 func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelBaselineInfo, error) {
 	var v CPUModelBaselineInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-baseline", Args: &r, Result: func(d *wire.Decoder) {
@@ -2369,9 +2224,8 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// CPUModelExpansionInfo is the QAPI struct CpuModelExpansionInfo.
-//
-// Since QEMU 2.8. See machine.json.
+// CPUModelExpansionInfo is the struct CpuModelExpansionInfo of machine.json.
+// [QueryCPUModelExpansion] returns it. Since QEMU 2.8.
 type CPUModelExpansionInfo struct {
 	Model           CPUModelInfo `json:"model"`
 	DeprecatedProps []string     `json:"deprecated-props,omitzero"`
@@ -2392,9 +2246,8 @@ func (v *CPUModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCPUModelExpansion is the QMP command query-cpu-model-expansion.
-//
-// Since QEMU 2.8. See machine.json.
+// QueryCPUModelExpansion executes query-cpu-model-expansion and returns
+// [CPUModelExpansionInfo]. See machine.json. Since QEMU 2.8.
 type QueryCPUModelExpansion struct {
 	Type  CPUModelExpansionType `json:"type"`
 	Model CPUModelInfo          `json:"model"`
@@ -2405,7 +2258,6 @@ func (r *QueryCPUModelExpansion) EncodeMembers(e *wire.Encoder) {
 	e.Name("model").Object(&r.Model)
 }
 
-// Do executes the command.
 func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUModelExpansionInfo, error) {
 	var v CPUModelExpansionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-model-expansion", Args: &r, Result: func(d *wire.Decoder) {
@@ -2414,9 +2266,8 @@ func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// CPUDefinitionInfo is the QAPI struct CpuDefinitionInfo.
-//
-// Since QEMU 1.2. See machine.json.
+// CPUDefinitionInfo is the struct CpuDefinitionInfo of machine.json. [QueryCPUDefinitions]
+// returns it. Since QEMU 1.2.
 type CPUDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
@@ -2457,12 +2308,10 @@ func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCPUDefinitions is the QMP command query-cpu-definitions.
-//
-// Since QEMU 1.2. See machine.json.
+// QueryCPUDefinitions executes query-cpu-definitions and returns a list of
+// [CPUDefinitionInfo]. See machine.json. Since QEMU 1.2.
 type QueryCPUDefinitions struct{}
 
-// Do executes the command.
 func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUDefinitionInfo, error) {
 	var v []CPUDefinitionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-cpu-definitions", Result: func(d *wire.Decoder) {
@@ -2475,9 +2324,8 @@ func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MemoryDeviceInfoSPMem is the QAPI struct MemoryDeviceInfoSpMem.
-//
-// Seen first in QEMU 11.1. See machine.json.
+// MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. Seen first in
+// QEMU 11.1.
 type MemoryDeviceInfoSPMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// S390CPUPolarization is the QAPI enum S390CpuPolarization.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// S390CPUPolarization is the enum S390CpuPolarization of machine-s390x.json. Since QEMU 8.2.
 type S390CPUPolarization string
 
 // The values of S390CPUPolarization.
@@ -19,9 +17,7 @@ const (
 	S390CPUPolarizationVertical   S390CPUPolarization = "vertical"
 )
 
-// SetCPUTopology is the QMP command set-cpu-topology.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// SetCPUTopology executes set-cpu-topology. See machine-s390x.json. Since QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type SetCPUTopology struct {
@@ -48,14 +44,12 @@ func (r *SetCPUTopology) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("dedicated", r.Dedicated)
 }
 
-// Do executes the command.
 func (r SetCPUTopology) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-cpu-topology", Args: &r}, opts)
 }
 
-// CPUPolarizationChangeEvent is the event CPU_POLARIZATION_CHANGE.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// CPUPolarizationChangeEvent is the event CPU_POLARIZATION_CHANGE of machine-s390x.json. Since
+// QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the event.
 type CPUPolarizationChangeEvent struct {
@@ -76,9 +70,8 @@ func (*CPUPolarizationChangeEvent) EventName() string {
 	return EventCPUPolarizationChange
 }
 
-// CPUPolarizationInfo is the QAPI struct CpuPolarizationInfo.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// CPUPolarizationInfo is the struct CpuPolarizationInfo of machine-s390x.json.
+// [QueryS390xCPUPolarization] returns it. Since QEMU 8.2.
 type CPUPolarizationInfo struct {
 	Polarization S390CPUPolarization `json:"polarization"`
 }
@@ -92,14 +85,12 @@ func (v *CPUPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryS390xCPUPolarization is the QMP command query-s390x-cpu-polarization.
-//
-// Since QEMU 8.2. See machine-s390x.json.
+// QueryS390xCPUPolarization executes query-s390x-cpu-polarization and returns
+// [CPUPolarizationInfo]. See machine-s390x.json. Since QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type QueryS390xCPUPolarization struct{}
 
-// Do executes the command.
 func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUPolarizationInfo, error) {
 	var v CPUPolarizationInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-s390x-cpu-polarization", Result: func(d *wire.Decoder) {
@@ -108,9 +99,8 @@ func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SCLPCPIInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE.
-//
-// Since QEMU 10.2. See machine-s390x.json.
+// SCLPCPIInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE of machine-s390x.json. Since
+// QEMU 10.2.
 //
 // Unstable: any release of QEMU may change or remove the event.
 type SCLPCPIInfoAvailableEvent struct{}

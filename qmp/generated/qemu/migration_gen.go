@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// MigrationStats is the QAPI struct MigrationStats.
-//
-// Since QEMU 0.14. See migration.json.
+// MigrationStats is a struct of migration.json. Since QEMU 0.14.
 type MigrationStats struct {
 	Transferred             int64   `json:"transferred"`
 	Remaining               int64   `json:"remaining"`
@@ -121,9 +119,7 @@ func (v MigrationStats) String() string {
 	return qmp.Format(&v)
 }
 
-// XBZRLECacheStats is the QAPI struct XBZRLECacheStats.
-//
-// Since QEMU 1.2. See migration.json.
+// XBZRLECacheStats is a struct of migration.json. Since QEMU 1.2.
 type XBZRLECacheStats struct {
 	CacheSize     uint64  `json:"cache-size"`
 	Bytes         int64   `json:"bytes"`
@@ -184,9 +180,7 @@ func (v XBZRLECacheStats) String() string {
 	return qmp.Format(&v)
 }
 
-// CompressionStats is the QAPI struct CompressionStats.
-//
-// Since QEMU 3.1. See migration.json.
+// CompressionStats is a struct of migration.json. Since QEMU 3.1.
 type CompressionStats struct {
 	Pages           int64   `json:"pages"`
 	Busy            int64   `json:"busy"`
@@ -237,9 +231,7 @@ func (v CompressionStats) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationStatus is the QAPI enum MigrationStatus.
-//
-// Since QEMU 2.3. See migration.json.
+// MigrationStatus is an enum of migration.json. Since QEMU 2.3.
 type MigrationStatus string
 
 // The values of MigrationStatus.
@@ -264,9 +256,7 @@ const (
 	MigrationStatusFailing MigrationStatus = "failing"
 )
 
-// VFIOStats is the QAPI struct VfioStats.
-//
-// Since QEMU 5.2. See migration.json.
+// VFIOStats is the struct VfioStats of migration.json. Since QEMU 5.2.
 type VFIOStats struct {
 	Transferred int64 `json:"transferred"`
 }
@@ -280,9 +270,7 @@ func (v *VFIOStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MigrationInfo is the QAPI struct MigrationInfo.
-//
-// Since QEMU 0.14. See migration.json.
+// MigrationInfo is a struct of migration.json. [QueryMigrate] returns it. Since QEMU 0.14.
 type MigrationInfo struct {
 	Status                *MigrationStatus  `json:"status,omitzero"`
 	RAM                   *MigrationStats   `json:"ram,omitzero"`
@@ -400,12 +388,10 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMigrate is the QMP command query-migrate.
-//
-// Since QEMU 0.14. See migration.json.
+// QueryMigrate executes query-migrate and returns [MigrationInfo]. See migration.json. Since
+// QEMU 0.14.
 type QueryMigrate struct{}
 
-// Do executes the command.
 func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationInfo, error) {
 	var v MigrationInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrate", Result: func(d *wire.Decoder) {
@@ -414,9 +400,7 @@ func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// MigrationCapability is the QAPI enum MigrationCapability.
-//
-// Since QEMU 1.2. See migration.json.
+// MigrationCapability is an enum of migration.json. Since QEMU 1.2.
 type MigrationCapability string
 
 // The values of MigrationCapability.
@@ -448,9 +432,8 @@ const (
 	MigrationCapabilityMappedRAM          MigrationCapability = "mapped-ram"
 )
 
-// MigrationCapabilityStatus is the QAPI struct MigrationCapabilityStatus.
-//
-// Since QEMU 1.2. See migration.json.
+// MigrationCapabilityStatus is a struct of migration.json. [QueryMigrateCapabilities] returns
+// it. Since QEMU 1.2.
 type MigrationCapabilityStatus struct {
 	Capability MigrationCapability `json:"capability"`
 	State      bool                `json:"state"`
@@ -473,9 +456,8 @@ func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// MigrateSetCapabilities is the QMP command migrate-set-capabilities.
-//
-// Since QEMU 1.2. See migration.json.
+// MigrateSetCapabilities executes migrate-set-capabilities. See migration.json. Since QEMU
+// 1.2.
 type MigrateSetCapabilities struct {
 	Capabilities []MigrationCapabilityStatus `json:"capabilities"`
 }
@@ -514,17 +496,14 @@ func (r MigrateSetCapabilities) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r MigrateSetCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-set-capabilities", Args: &r}, opts)
 }
 
-// QueryMigrateCapabilities is the QMP command query-migrate-capabilities.
-//
-// Since QEMU 1.2. See migration.json.
+// QueryMigrateCapabilities executes query-migrate-capabilities and returns a list of
+// [MigrationCapabilityStatus]. See migration.json. Since QEMU 1.2.
 type QueryMigrateCapabilities struct{}
 
-// Do executes the command.
 func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationCapabilityStatus, error) {
 	var v []MigrationCapabilityStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrate-capabilities", Result: func(d *wire.Decoder) {
@@ -537,9 +516,7 @@ func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts .
 	return v, err
 }
 
-// MultiFDCompression is the QAPI enum MultiFDCompression.
-//
-// Since QEMU 5.0. See migration.json.
+// MultiFDCompression is an enum of migration.json. Since QEMU 5.0.
 type MultiFDCompression string
 
 // The values of MultiFDCompression.
@@ -556,9 +533,7 @@ const (
 	MultiFDCompressionUADK MultiFDCompression = "uadk"
 )
 
-// MigMode is the QAPI enum MigMode.
-//
-// See migration.json.
+// MigMode is an enum of migration.json.
 type MigMode string
 
 // The values of MigMode.
@@ -569,9 +544,7 @@ const (
 	MigModeCPRExec     MigMode = "cpr-exec"
 )
 
-// ZeroPageDetection is the QAPI enum ZeroPageDetection.
-//
-// Since QEMU 9.0. See migration.json.
+// ZeroPageDetection is an enum of migration.json. Since QEMU 9.0.
 type ZeroPageDetection string
 
 // The values of ZeroPageDetection.
@@ -581,9 +554,7 @@ const (
 	ZeroPageDetectionMultiFD ZeroPageDetection = "multifd"
 )
 
-// BitmapMigrationBitmapAliasTransform is the QAPI struct BitmapMigrationBitmapAliasTransform.
-//
-// Since QEMU 6.0. See migration.json.
+// BitmapMigrationBitmapAliasTransform is a struct of migration.json. Since QEMU 6.0.
 type BitmapMigrationBitmapAliasTransform struct {
 	Persistent *bool `json:"persistent,omitzero"`
 }
@@ -601,9 +572,7 @@ func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// BitmapMigrationBitmapAlias is the QAPI struct BitmapMigrationBitmapAlias.
-//
-// Since QEMU 5.2. See migration.json.
+// BitmapMigrationBitmapAlias is a struct of migration.json. Since QEMU 5.2.
 type BitmapMigrationBitmapAlias struct {
 	Name      string                               `json:"name"`
 	Alias     string                               `json:"alias"`
@@ -634,9 +603,7 @@ func (v *BitmapMigrationBitmapAlias) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BitmapMigrationNodeAlias is the QAPI struct BitmapMigrationNodeAlias.
-//
-// Since QEMU 5.2. See migration.json.
+// BitmapMigrationNodeAlias is a struct of migration.json. Since QEMU 5.2.
 type BitmapMigrationNodeAlias struct {
 	NodeName string                       `json:"node-name"`
 	Alias    string                       `json:"alias"`
@@ -685,9 +652,7 @@ func (v BitmapMigrationNodeAlias) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationParameter is the QAPI enum MigrationParameter.
-//
-// Since QEMU 2.4. See migration.json.
+// MigrationParameter is an enum of migration.json. Since QEMU 2.4.
 type MigrationParameter string
 
 // The values of MigrationParameter.
@@ -726,9 +691,8 @@ const (
 	MigrationParameterCPRExecCommand        MigrationParameter = "cpr-exec-command"
 )
 
-// MigrateSetParameters is the QAPI struct MigrateSetParameters.
-//
-// Since QEMU 2.4. See migration.json.
+// MigrateSetParameters is a struct of migration.json. Its method Do executes it as the command
+// migrate-set-parameters. Since QEMU 2.4.
 type MigrateSetParameters struct {
 	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
 	AnnounceMax              *uint64    `json:"announce-max,omitzero"`
@@ -761,7 +725,7 @@ type MigrateSetParameters struct {
 	Mode                  *MigMode           `json:"mode,omitzero"`
 	ZeroPageDetection     *ZeroPageDetection `json:"zero-page-detection,omitzero"`
 	DirectIO              *bool              `json:"direct-io,omitzero"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
 	// Seen first in QEMU 11.1.
 	//
@@ -961,16 +925,13 @@ func (v MigrateSetParameters) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes the QMP command migrate-set-parameters.
-//
-// Since QEMU 2.4. See migration.json.
+// Do executes migrate-set-parameters. See migration.json. Since QEMU 2.4.
 func (v MigrateSetParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-set-parameters", Args: &v}, opts)
 }
 
-// MigrationParameters is the QAPI struct MigrationParameters.
-//
-// Since QEMU 2.4. See migration.json.
+// MigrationParameters is a struct of migration.json. [QueryMigrateParameters] returns it.
+// Since QEMU 2.4.
 type MigrationParameters struct {
 	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
 	AnnounceMax              *uint64    `json:"announce-max,omitzero"`
@@ -1202,12 +1163,10 @@ func (v MigrationParameters) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryMigrateParameters is the QMP command query-migrate-parameters.
-//
-// Since QEMU 2.4. See migration.json.
+// QueryMigrateParameters executes query-migrate-parameters and returns [MigrationParameters].
+// See migration.json. Since QEMU 2.4.
 type QueryMigrateParameters struct{}
 
-// Do executes the command.
 func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationParameters, error) {
 	var v MigrationParameters
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrate-parameters", Result: func(d *wire.Decoder) {
@@ -1216,19 +1175,20 @@ func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// MigrateStartPostcopy is the QMP command migrate-start-postcopy.
+// MigrateStartPostcopy executes migrate-start-postcopy. See migration.json. Since QEMU 2.5.
 //
-// Since QEMU 2.5. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
+// is on.
 type MigrateStartPostcopy struct{}
 
-// Do executes the command.
 func (r MigrateStartPostcopy) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-start-postcopy"}, opts)
 }
 
-// MigrationEvent is the event MIGRATION.
+// MigrationEvent is the event MIGRATION of migration.json. Since QEMU 2.4.
 //
-// Since QEMU 2.4. See migration.json.
+// It can follow [MigrateStartPostcopy], [MigrateCancel], [MigrateContinue], [Migrate],
+// [MigrateIncoming], [MigrateRecover] and [MigratePause].
 type MigrationEvent struct {
 	Status MigrationStatus `json:"status"`
 }
@@ -1247,9 +1207,9 @@ func (*MigrationEvent) EventName() string {
 	return EventMigration
 }
 
-// MigrationPassEvent is the event MIGRATION_PASS.
+// MigrationPassEvent is the event MIGRATION_PASS of migration.json. Since QEMU 2.6.
 //
-// Since QEMU 2.6. See migration.json.
+// It can follow [Migrate].
 type MigrationPassEvent struct {
 	Pass int64 `json:"pass"`
 }
@@ -1268,9 +1228,7 @@ func (*MigrationPassEvent) EventName() string {
 	return EventMigrationPass
 }
 
-// COLOMessage is the QAPI enum COLOMessage.
-//
-// Since QEMU 2.8. See migration.json.
+// COLOMessage is an enum of migration.json. Since QEMU 2.8.
 type COLOMessage string
 
 // The values of COLOMessage.
@@ -1284,9 +1242,7 @@ const (
 	COLOMessageVMStateLoaded     COLOMessage = "vmstate-loaded"
 )
 
-// COLOMode is the QAPI enum COLOMode.
-//
-// Since QEMU 2.8. See migration.json.
+// COLOMode is an enum of migration.json. Since QEMU 2.8.
 type COLOMode string
 
 // The values of COLOMode.
@@ -1296,9 +1252,7 @@ const (
 	COLOModeSecondary COLOMode = "secondary"
 )
 
-// FailoverStatus is the QAPI enum FailoverStatus.
-//
-// Since QEMU 2.8. See migration.json.
+// FailoverStatus is an enum of migration.json. Since QEMU 2.8.
 type FailoverStatus string
 
 // The values of FailoverStatus.
@@ -1310,9 +1264,9 @@ const (
 	FailoverStatusRelaunch  FailoverStatus = "relaunch"
 )
 
-// COLOExitEvent is the event COLO_EXIT.
+// COLOExitEvent is the event COLO_EXIT of migration.json. Since QEMU 3.1.
 //
-// Since QEMU 3.1. See migration.json.
+// It can follow [XCOLOLostHeartbeat].
 type COLOExitEvent struct {
 	Mode   COLOMode       `json:"mode"`
 	Reason COLOExitReason `json:"reason"`
@@ -1335,9 +1289,7 @@ func (*COLOExitEvent) EventName() string {
 	return EventCOLOExit
 }
 
-// COLOExitReason is the QAPI enum COLOExitReason.
-//
-// Since QEMU 3.1. See migration.json.
+// COLOExitReason is an enum of migration.json. Since QEMU 3.1.
 type COLOExitReason string
 
 // The values of COLOExitReason.
@@ -1348,33 +1300,33 @@ const (
 	COLOExitReasonProcessing COLOExitReason = "processing"
 )
 
-// XCOLOLostHeartbeat is the QMP command x-colo-lost-heartbeat.
+// XCOLOLostHeartbeat executes x-colo-lost-heartbeat. See migration.json. Since QEMU 2.8.
 //
-// Since QEMU 2.8. See migration.json.
+// [COLOExitEvent] follows when COLO has ended.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XCOLOLostHeartbeat struct{}
 
-// Do executes the command.
 func (r XCOLOLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-colo-lost-heartbeat"}, opts)
 }
 
-// MigrateCancel is the QMP command migrate_cancel.
+// MigrateCancel executes migrate_cancel. See migration.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
+// is on.
 type MigrateCancel struct{}
 
-// Do executes the command.
 func (r MigrateCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate_cancel"}, opts)
 }
 
-// MigrateContinue is the QMP command migrate-continue.
+// MigrateContinue executes migrate-continue. See migration.json. Since QEMU 2.11.
 //
-// Since QEMU 2.11. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
+// is on.
 type MigrateContinue struct {
 	State MigrationStatus `json:"state"`
 }
@@ -1383,14 +1335,11 @@ func (r *MigrateContinue) EncodeMembers(e *wire.Encoder) {
 	e.Name("state").String(string(r.State))
 }
 
-// Do executes the command.
 func (r MigrateContinue) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-continue", Args: &r}, opts)
 }
 
-// MigrationAddressType is the QAPI enum MigrationAddressType.
-//
-// Since QEMU 8.2. See migration.json.
+// MigrationAddressType is an enum of migration.json. Since QEMU 8.2.
 type MigrationAddressType string
 
 // The values of MigrationAddressType.
@@ -1401,9 +1350,7 @@ const (
 	MigrationAddressTypeFile   MigrationAddressType = "file"
 )
 
-// FileMigrationArgs is the QAPI struct FileMigrationArgs.
-//
-// Since QEMU 8.2. See migration.json.
+// FileMigrationArgs is a struct of migration.json. Since QEMU 8.2.
 type FileMigrationArgs struct {
 	Filename string `json:"filename"`
 	Offset   uint64 `json:"offset"`
@@ -1426,11 +1373,9 @@ func (v *FileMigrationArgs) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MigrationExecCommand is the QAPI struct MigrationExecCommand.
-//
-// Since QEMU 8.2. See migration.json.
+// MigrationExecCommand is a struct of migration.json. Since QEMU 8.2.
 type MigrationExecCommand struct {
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Args []string `json:"args"`
 }
 
@@ -1467,22 +1412,22 @@ func (v MigrationExecCommand) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationAddress is the QAPI union MigrationAddress.
-//
-// Since QEMU 8.2. See migration.json.
+// MigrationAddress is a union of migration.json. Since QEMU 8.2.
 type MigrationAddress struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Transport MigrationAddressType `json:"transport"`
-	Branch    MigrationAddressBranch
+	// The branch that Transport selects: *SocketAddress, *MigrationExecCommand,
+	// *InetSocketAddress, *FileMigrationArgs or *RawBranch.
+	Branch MigrationAddressBranch
 }
 
-// MigrationAddressBranch is what the Transport of MigrationAddress adds to it:
+// MigrationAddressBranch is the branch of [MigrationAddress] that Transport selects:
 //
-//   - *SocketAddress: socket
-//   - *MigrationExecCommand: exec
-//   - *InetSocketAddress: rdma
-//   - *FileMigrationArgs: file
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*SocketAddress]: socket
+//   - [*MigrationExecCommand]: exec
+//   - [*InetSocketAddress]: rdma
+//   - [*FileMigrationArgs]: file
+//   - [*RawBranch]: any other value, or none
 type MigrationAddressBranch interface {
 	wire.MemberEncoder
 	isMigrationAddressBranch()
@@ -1556,9 +1501,7 @@ func (v MigrationAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationChannelType is the QAPI enum MigrationChannelType.
-//
-// Since QEMU 8.1. See migration.json.
+// MigrationChannelType is an enum of migration.json. Since QEMU 8.1.
 type MigrationChannelType string
 
 // The values of MigrationChannelType.
@@ -1567,9 +1510,7 @@ const (
 	MigrationChannelTypeCPR  MigrationChannelType = "cpr"
 )
 
-// MigrationChannel is the QAPI struct MigrationChannel.
-//
-// Since QEMU 8.1. See migration.json.
+// MigrationChannel is a struct of migration.json. Since QEMU 8.1.
 type MigrationChannel struct {
 	ChannelType MigrationChannelType `json:"channel-type"`
 	Addr        MigrationAddress     `json:"addr"`
@@ -1584,9 +1525,16 @@ func (v MigrationChannel) String() string {
 	return qmp.Format(&v)
 }
 
-// Migrate is the QMP command migrate.
+// Migrate executes migrate. See migration.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See migration.json.
+// Events follow:
+//
+//   - [MigrationEvent]: at each change of the migration's state, if the capability "events" is
+//     on
+//   - [MigrationPassEvent]: at each pass over the guest's memory, if the capability "events"
+//     is on
+//   - [StopEvent]: when the guest stops here, to go on at the destination
+//   - [UnplugPrimaryEvent]: when QEMU has to unplug a failover primary device first
 type Migrate struct {
 	URI      *string            `json:"uri,omitzero"`
 	Channels []MigrationChannel `json:"channels,omitzero"`
@@ -1612,14 +1560,17 @@ func (r Migrate) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate", Args: &r}, opts)
 }
 
-// MigrateIncoming is the QMP command migrate-incoming.
+// MigrateIncoming executes migrate-incoming. See migration.json. Since QEMU 2.3.
 //
-// Since QEMU 2.3. See migration.json.
+// Events follow:
+//
+//   - [MigrationEvent]: at each change of the migration's state, if the capability "events" is
+//     on
+//   - [ResumeEvent]: when the guest goes on here, unless QEMU was started with -S
 type MigrateIncoming struct {
 	URI         *string            `json:"uri,omitzero"`
 	Channels    []MigrationChannel `json:"channels,omitzero"`
@@ -1642,14 +1593,11 @@ func (r MigrateIncoming) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r MigrateIncoming) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-incoming", Args: &r}, opts)
 }
 
-// XenSaveDevicesState is the QMP command xen-save-devices-state.
-//
-// Since QEMU 1.1. See migration.json.
+// XenSaveDevicesState executes xen-save-devices-state. See migration.json. Since QEMU 1.1.
 type XenSaveDevicesState struct {
 	Filename string `json:"filename"`
 	Live     *bool  `json:"live,omitzero"`
@@ -1660,14 +1608,11 @@ func (r *XenSaveDevicesState) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("live", r.Live)
 }
 
-// Do executes the command.
 func (r XenSaveDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-save-devices-state", Args: &r}, opts)
 }
 
-// XenSetGlobalDirtyLog is the QMP command xen-set-global-dirty-log.
-//
-// Since QEMU 1.3. See migration.json.
+// XenSetGlobalDirtyLog executes xen-set-global-dirty-log. See migration.json. Since QEMU 1.3.
 type XenSetGlobalDirtyLog struct {
 	Enable bool `json:"enable"`
 }
@@ -1676,14 +1621,11 @@ func (r *XenSetGlobalDirtyLog) EncodeMembers(e *wire.Encoder) {
 	e.Name("enable").Bool(r.Enable)
 }
 
-// Do executes the command.
 func (r XenSetGlobalDirtyLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-set-global-dirty-log", Args: &r}, opts)
 }
 
-// XenLoadDevicesState is the QMP command xen-load-devices-state.
-//
-// Since QEMU 2.7. See migration.json.
+// XenLoadDevicesState executes xen-load-devices-state. See migration.json. Since QEMU 2.7.
 type XenLoadDevicesState struct {
 	Filename string `json:"filename"`
 }
@@ -1692,14 +1634,11 @@ func (r *XenLoadDevicesState) EncodeMembers(e *wire.Encoder) {
 	e.Name("filename").String(r.Filename)
 }
 
-// Do executes the command.
 func (r XenLoadDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-load-devices-state", Args: &r}, opts)
 }
 
-// XenSetReplication is the QMP command xen-set-replication.
-//
-// Since QEMU 2.9. See migration.json.
+// XenSetReplication executes xen-set-replication. See migration.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenSetReplication struct {
@@ -1714,14 +1653,12 @@ func (r *XenSetReplication) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("failover", r.Failover)
 }
 
-// Do executes the command.
 func (r XenSetReplication) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-set-replication", Args: &r}, opts)
 }
 
-// ReplicationStatus is the QAPI struct ReplicationStatus.
-//
-// Since QEMU 2.9. See migration.json.
+// ReplicationStatus is a struct of migration.json. [QueryXenReplicationStatus] returns it.
+// Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type ReplicationStatus struct {
@@ -1741,14 +1678,12 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryXenReplicationStatus is the QMP command query-xen-replication-status.
-//
-// Since QEMU 2.9. See migration.json.
+// QueryXenReplicationStatus executes query-xen-replication-status and returns
+// [ReplicationStatus]. See migration.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type QueryXenReplicationStatus struct{}
 
-// Do executes the command.
 func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ReplicationStatus, error) {
 	var v ReplicationStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-xen-replication-status", Result: func(d *wire.Decoder) {
@@ -1757,21 +1692,16 @@ func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// XenCOLODoCheckpoint is the QMP command xen-colo-do-checkpoint.
-//
-// Since QEMU 2.9. See migration.json.
+// XenCOLODoCheckpoint executes xen-colo-do-checkpoint. See migration.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenCOLODoCheckpoint struct{}
 
-// Do executes the command.
 func (r XenCOLODoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-colo-do-checkpoint"}, opts)
 }
 
-// COLOStatus is the QAPI struct COLOStatus.
-//
-// Since QEMU 3.1. See migration.json.
+// COLOStatus is a struct of migration.json. [QueryCOLOStatus] returns it. Since QEMU 3.1.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type COLOStatus struct {
@@ -1795,14 +1725,12 @@ func (v *COLOStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCOLOStatus is the QMP command query-colo-status.
-//
-// Since QEMU 3.1. See migration.json.
+// QueryCOLOStatus executes query-colo-status and returns [COLOStatus]. See migration.json.
+// Since QEMU 3.1.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type QueryCOLOStatus struct{}
 
-// Do executes the command.
 func (r QueryCOLOStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (COLOStatus, error) {
 	var v COLOStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-colo-status", Result: func(d *wire.Decoder) {
@@ -1811,9 +1739,12 @@ func (r QueryCOLOStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// MigrateRecover is the QMP command migrate-recover.
+// MigrateRecover executes migrate-recover. See migration.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
+// is on.
+//
+// The server can execute it out of band: see [qmp.OutOfBand].
 type MigrateRecover struct {
 	URI string `json:"uri"`
 }
@@ -1822,24 +1753,25 @@ func (r *MigrateRecover) EncodeMembers(e *wire.Encoder) {
 	e.Name("uri").String(r.URI)
 }
 
-// Do executes the command.
 func (r MigrateRecover) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-recover", Args: &r, AllowOOB: true}, opts)
 }
 
-// MigratePause is the QMP command migrate-pause.
+// MigratePause executes migrate-pause. See migration.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See migration.json.
+// [MigrationEvent] follows at each change of the migration's state, if the capability "events"
+// is on.
+//
+// The server can execute it out of band: see [qmp.OutOfBand].
 type MigratePause struct{}
 
-// Do executes the command.
 func (r MigratePause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-pause", AllowOOB: true}, opts)
 }
 
-// UnplugPrimaryEvent is the event UNPLUG_PRIMARY.
+// UnplugPrimaryEvent is the event UNPLUG_PRIMARY of migration.json. Since QEMU 4.2.
 //
-// Since QEMU 4.2. See migration.json.
+// It can follow [Migrate].
 type UnplugPrimaryEvent struct {
 	DeviceID string `json:"device-id"`
 }
@@ -1858,9 +1790,7 @@ func (*UnplugPrimaryEvent) EventName() string {
 	return EventUnplugPrimary
 }
 
-// DirtyRateVCPU is the QAPI struct DirtyRateVcpu.
-//
-// Since QEMU 6.2. See migration.json.
+// DirtyRateVCPU is the struct DirtyRateVcpu of migration.json. Since QEMU 6.2.
 type DirtyRateVCPU struct {
 	ID        int64 `json:"id"`
 	DirtyRate int64 `json:"dirty-rate"`
@@ -1878,9 +1808,7 @@ func (v *DirtyRateVCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DirtyRateStatus is the QAPI enum DirtyRateStatus.
-//
-// Since QEMU 5.2. See migration.json.
+// DirtyRateStatus is an enum of migration.json. Since QEMU 5.2.
 type DirtyRateStatus string
 
 // The values of DirtyRateStatus.
@@ -1890,9 +1818,7 @@ const (
 	DirtyRateStatusMeasured  DirtyRateStatus = "measured"
 )
 
-// DirtyRateMeasureMode is the QAPI enum DirtyRateMeasureMode.
-//
-// Since QEMU 6.2. See migration.json.
+// DirtyRateMeasureMode is an enum of migration.json. Since QEMU 6.2.
 type DirtyRateMeasureMode string
 
 // The values of DirtyRateMeasureMode.
@@ -1902,9 +1828,7 @@ const (
 	DirtyRateMeasureModeDirtyBitmap  DirtyRateMeasureMode = "dirty-bitmap"
 )
 
-// TimeUnit is the QAPI enum TimeUnit.
-//
-// Since QEMU 8.2. See migration.json.
+// TimeUnit is an enum of migration.json. Since QEMU 8.2.
 type TimeUnit string
 
 // The values of TimeUnit.
@@ -1913,9 +1837,7 @@ const (
 	TimeUnitMillisecond TimeUnit = "millisecond"
 )
 
-// DirtyRateInfo is the QAPI struct DirtyRateInfo.
-//
-// Since QEMU 5.2. See migration.json.
+// DirtyRateInfo is a struct of migration.json. [QueryDirtyRate] returns it. Since QEMU 5.2.
 type DirtyRateInfo struct {
 	DirtyRate     *int64                `json:"dirty-rate,omitzero"`
 	Status        DirtyRateStatus       `json:"status"`
@@ -1961,9 +1883,7 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CalcDirtyRate is the QMP command calc-dirty-rate.
-//
-// Since QEMU 5.2. See migration.json.
+// CalcDirtyRate executes calc-dirty-rate. See migration.json. Since QEMU 5.2.
 type CalcDirtyRate struct {
 	CalcTime     int64                 `json:"calc-time"`
 	CalcTimeUnit *TimeUnit             `json:"calc-time-unit,omitzero"`
@@ -1978,14 +1898,12 @@ func (r *CalcDirtyRate) EncodeMembers(e *wire.Encoder) {
 	e.OptString("mode", (*string)(r.Mode))
 }
 
-// Do executes the command.
 func (r CalcDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "calc-dirty-rate", Args: &r}, opts)
 }
 
-// QueryDirtyRate is the QMP command query-dirty-rate.
-//
-// Since QEMU 5.2. See migration.json.
+// QueryDirtyRate executes query-dirty-rate and returns [DirtyRateInfo]. See migration.json.
+// Since QEMU 5.2.
 type QueryDirtyRate struct {
 	CalcTimeUnit *TimeUnit `json:"calc-time-unit,omitzero"`
 }
@@ -1994,7 +1912,6 @@ func (r *QueryDirtyRate) EncodeMembers(e *wire.Encoder) {
 	e.OptString("calc-time-unit", (*string)(r.CalcTimeUnit))
 }
 
-// Do executes the command.
 func (r QueryDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DirtyRateInfo, error) {
 	var v DirtyRateInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-dirty-rate", Args: &r, Result: func(d *wire.Decoder) {
@@ -2003,9 +1920,8 @@ func (r QueryDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// DirtyLimitInfo is the QAPI struct DirtyLimitInfo.
-//
-// Since QEMU 7.1. See migration.json.
+// DirtyLimitInfo is a struct of migration.json. [QueryVCPUDirtyLimit] returns it. Since QEMU
+// 7.1.
 type DirtyLimitInfo struct {
 	CPUIndex    int64  `json:"cpu-index"`
 	LimitRate   uint64 `json:"limit-rate"`
@@ -2027,9 +1943,7 @@ func (v *DirtyLimitInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SetVCPUDirtyLimit is the QMP command set-vcpu-dirty-limit.
-//
-// Since QEMU 7.1. See migration.json.
+// SetVCPUDirtyLimit executes set-vcpu-dirty-limit. See migration.json. Since QEMU 7.1.
 type SetVCPUDirtyLimit struct {
 	CPUIndex  *int64 `json:"cpu-index,omitzero"`
 	DirtyRate uint64 `json:"dirty-rate"`
@@ -2040,14 +1954,11 @@ func (r *SetVCPUDirtyLimit) EncodeMembers(e *wire.Encoder) {
 	e.Name("dirty-rate").Uint(r.DirtyRate)
 }
 
-// Do executes the command.
 func (r SetVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-vcpu-dirty-limit", Args: &r}, opts)
 }
 
-// CancelVCPUDirtyLimit is the QMP command cancel-vcpu-dirty-limit.
-//
-// Since QEMU 7.1. See migration.json.
+// CancelVCPUDirtyLimit executes cancel-vcpu-dirty-limit. See migration.json. Since QEMU 7.1.
 type CancelVCPUDirtyLimit struct {
 	CPUIndex *int64 `json:"cpu-index,omitzero"`
 }
@@ -2056,17 +1967,14 @@ func (r *CancelVCPUDirtyLimit) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("cpu-index", r.CPUIndex)
 }
 
-// Do executes the command.
 func (r CancelVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cancel-vcpu-dirty-limit", Args: &r}, opts)
 }
 
-// QueryVCPUDirtyLimit is the QMP command query-vcpu-dirty-limit.
-//
-// Since QEMU 7.1. See migration.json.
+// QueryVCPUDirtyLimit executes query-vcpu-dirty-limit and returns a list of [DirtyLimitInfo].
+// See migration.json. Since QEMU 7.1.
 type QueryVCPUDirtyLimit struct{}
 
-// Do executes the command.
 func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]DirtyLimitInfo, error) {
 	var v []DirtyLimitInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vcpu-dirty-limit", Result: func(d *wire.Decoder) {
@@ -2079,9 +1987,8 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MigrationThreadInfo is the QAPI struct MigrationThreadInfo.
-//
-// Since QEMU 7.2. See migration.json.
+// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. Since
+// QEMU 7.2.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`
@@ -2099,14 +2006,12 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMigrationthreads is the QMP command query-migrationthreads.
-//
-// Since QEMU 7.2. See migration.json.
+// QueryMigrationthreads executes query-migrationthreads and returns a list of
+// [MigrationThreadInfo]. See migration.json. Since QEMU 7.2.
 //
 // Deprecated: QEMU will remove the command.
 type QueryMigrationthreads struct{}
 
-// Do executes the command.
 func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationThreadInfo, error) {
 	var v []MigrationThreadInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-migrationthreads", Result: func(d *wire.Decoder) {
@@ -2119,9 +2024,13 @@ func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SnapshotSave is the QMP command snapshot-save.
+// SnapshotSave executes snapshot-save. See migration.json. Since QEMU 6.0.
 //
-// Since QEMU 6.0. See migration.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [StopEvent]: if the guest was running
+//   - [ResumeEvent]: when the guest goes on, if it was running
 type SnapshotSave struct {
 	JobID   string   `json:"job-id"`
 	Tag     string   `json:"tag"`
@@ -2174,14 +2083,17 @@ func (r SnapshotSave) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SnapshotSave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-save", Args: &r}, opts)
 }
 
-// SnapshotLoad is the QMP command snapshot-load.
+// SnapshotLoad executes snapshot-load. See migration.json. Since QEMU 6.0.
 //
-// Since QEMU 6.0. See migration.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [StopEvent]: if the guest was running
+//   - [ResumeEvent]: when the guest goes on, if it was running
 type SnapshotLoad struct {
 	JobID   string   `json:"job-id"`
 	Tag     string   `json:"tag"`
@@ -2234,14 +2146,13 @@ func (r SnapshotLoad) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SnapshotLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-load", Args: &r}, opts)
 }
 
-// SnapshotDelete is the QMP command snapshot-delete.
+// SnapshotDelete executes snapshot-delete. See migration.json. Since QEMU 6.0.
 //
-// Since QEMU 6.0. See migration.json.
+// [JobStatusChangeEvent] follows at each change of the job's state.
 type SnapshotDelete struct {
 	JobID   string   `json:"job-id"`
 	Tag     string   `json:"tag"`
@@ -2289,7 +2200,6 @@ func (r SnapshotDelete) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SnapshotDelete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-delete", Args: &r}, opts)
 }

@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GICCapability is the QAPI struct GICCapability.
-//
-// Since QEMU 2.6. See misc-arm.json.
+// GICCapability is a struct of misc-arm.json. [QueryGICCapabilities] returns it. Since QEMU
+// 2.6.
 type GICCapability struct {
 	Version  int64 `json:"version"`
 	Emulated bool  `json:"emulated"`
@@ -32,12 +31,10 @@ func (v *GICCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryGICCapabilities is the QMP command query-gic-capabilities.
-//
-// Since QEMU 2.6. See misc-arm.json.
+// QueryGICCapabilities executes query-gic-capabilities and returns a list of [GICCapability].
+// See misc-arm.json. Since QEMU 2.6.
 type QueryGICCapabilities struct{}
 
-// Do executes the command.
 func (r QueryGICCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {
 	var v []GICCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-gic-capabilities", Result: func(d *wire.Decoder) {

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AddClient is the QMP command add_client.
-//
-// Since QEMU 0.14. See misc.json.
+// AddClient executes add_client. See misc.json. Since QEMU 0.14.
 type AddClient struct {
 	Protocol string `json:"protocol"`
 	FDName   string `json:"fdname"`
@@ -25,14 +23,11 @@ func (r *AddClient) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("tls", r.TLS)
 }
 
-// Do executes the command.
 func (r AddClient) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "add_client", Args: &r}, opts)
 }
 
-// NameInfo is the QAPI struct NameInfo.
-//
-// Since QEMU 0.14. See misc.json.
+// NameInfo is a struct of misc.json. [QueryName] returns it. Since QEMU 0.14.
 type NameInfo struct {
 	Name *string `json:"name,omitzero"`
 }
@@ -46,12 +41,9 @@ func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryName is the QMP command query-name.
-//
-// Since QEMU 0.14. See misc.json.
+// QueryName executes query-name and returns [NameInfo]. See misc.json. Since QEMU 0.14.
 type QueryName struct{}
 
-// Do executes the command.
 func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (NameInfo, error) {
 	var v NameInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-name", Result: func(d *wire.Decoder) {
@@ -60,9 +52,7 @@ func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// IOThreadInfo is the QAPI struct IOThreadInfo.
-//
-// Since QEMU 2.0. See misc.json.
+// IOThreadInfo is a struct of misc.json. [QueryIOThreads] returns it. Since QEMU 2.0.
 type IOThreadInfo struct {
 	ID          string `json:"id"`
 	ThreadID    int64  `json:"thread-id"`
@@ -101,12 +91,10 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryIOThreads is the QMP command query-iothreads.
-//
-// Since QEMU 2.0. See misc.json.
+// QueryIOThreads executes query-iothreads and returns a list of [IOThreadInfo]. See misc.json.
+// Since QEMU 2.0.
 type QueryIOThreads struct{}
 
-// Do executes the command.
 func (r QueryIOThreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
 	var v []IOThreadInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-iothreads", Result: func(d *wire.Decoder) {
@@ -119,41 +107,35 @@ func (r QueryIOThreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// Stop is the QMP command stop.
+// Stop executes stop. See misc.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See misc.json.
+// [StopEvent] follows if the guest was running.
 type Stop struct{}
 
-// Do executes the command.
 func (r Stop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "stop"}, opts)
 }
 
-// Cont is the QMP command cont.
+// Cont executes cont. See misc.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See misc.json.
+// [ResumeEvent] follows if the guest was stopped.
 type Cont struct{}
 
-// Do executes the command.
 func (r Cont) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cont"}, opts)
 }
 
-// XExitPreconfig is the QMP command x-exit-preconfig.
-//
-// Since QEMU 3.0. See misc.json.
+// XExitPreconfig executes x-exit-preconfig. See misc.json. Since QEMU 3.0.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XExitPreconfig struct{}
 
-// Do executes the command.
 func (r XExitPreconfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-exit-preconfig"}, opts)
 }
 
-// HumanMonitorCommand is the QMP command human-monitor-command.
-//
-// Since QEMU 0.14. See misc.json.
+// HumanMonitorCommand executes human-monitor-command and returns a string. See misc.json.
+// Since QEMU 0.14.
 //
 // Features: savevm-monitor-nodes.
 type HumanMonitorCommand struct {
@@ -166,7 +148,6 @@ func (r *HumanMonitorCommand) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("cpu-index", r.CPUIndex)
 }
 
-// Do executes the command.
 func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (string, error) {
 	var v string
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "human-monitor-command", Args: &r, Result: func(d *wire.Decoder) {
@@ -175,9 +156,9 @@ func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// GetFD is the QMP command getfd.
+// GetFD executes getfd. See misc.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See misc.json.
+// Send the file along: see [qmp.WithFile].
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type GetFD struct {
@@ -188,14 +169,11 @@ func (r *GetFD) EncodeMembers(e *wire.Encoder) {
 	e.Name("fdname").String(r.FDName)
 }
 
-// Do executes the command.
 func (r GetFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "getfd", Args: &r}, opts)
 }
 
-// GetWin32Socket is the QMP command get-win32-socket.
-//
-// Since QEMU 8.0. See misc.json.
+// GetWin32Socket executes get-win32-socket. See misc.json. Since QEMU 8.0.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GetWin32Socket struct {
@@ -208,14 +186,11 @@ func (r *GetWin32Socket) EncodeMembers(e *wire.Encoder) {
 	e.Name("fdname").String(r.FDName)
 }
 
-// Do executes the command.
 func (r GetWin32Socket) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "get-win32-socket", Args: &r}, opts)
 }
 
-// CloseFD is the QMP command closefd.
-//
-// Since QEMU 0.14. See misc.json.
+// CloseFD executes closefd. See misc.json. Since QEMU 0.14.
 type CloseFD struct {
 	FDName string `json:"fdname"`
 }
@@ -224,14 +199,11 @@ func (r *CloseFD) EncodeMembers(e *wire.Encoder) {
 	e.Name("fdname").String(r.FDName)
 }
 
-// Do executes the command.
 func (r CloseFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "closefd", Args: &r}, opts)
 }
 
-// AddFDInfo is the QAPI struct AddfdInfo.
-//
-// Since QEMU 1.2. See misc.json.
+// AddFDInfo is the struct AddfdInfo of misc.json. [AddFD] returns it. Since QEMU 1.2.
 type AddFDInfo struct {
 	FDSetID int64 `json:"fdset-id"`
 	FD      int64 `json:"fd"`
@@ -249,9 +221,9 @@ func (v *AddFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AddFD is the QMP command add-fd.
+// AddFD executes add-fd and returns [AddFDInfo]. See misc.json. Since QEMU 1.2.
 //
-// Since QEMU 1.2. See misc.json.
+// Send the file along: see [qmp.WithFile].
 type AddFD struct {
 	FDSetID *int64  `json:"fdset-id,omitzero"`
 	Opaque  *string `json:"opaque,omitzero"`
@@ -262,7 +234,6 @@ func (r *AddFD) EncodeMembers(e *wire.Encoder) {
 	e.OptString("opaque", r.Opaque)
 }
 
-// Do executes the command.
 func (r AddFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (AddFDInfo, error) {
 	var v AddFDInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "add-fd", Args: &r, Result: func(d *wire.Decoder) {
@@ -271,9 +242,7 @@ func (r AddFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (
 	return v, err
 }
 
-// RemoveFD is the QMP command remove-fd.
-//
-// Since QEMU 1.2. See misc.json.
+// RemoveFD executes remove-fd. See misc.json. Since QEMU 1.2.
 type RemoveFD struct {
 	FDSetID int64  `json:"fdset-id"`
 	FD      *int64 `json:"fd,omitzero"`
@@ -284,14 +253,11 @@ func (r *RemoveFD) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("fd", r.FD)
 }
 
-// Do executes the command.
 func (r RemoveFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "remove-fd", Args: &r}, opts)
 }
 
-// FDSetFDInfo is the QAPI struct FdsetFdInfo.
-//
-// Since QEMU 1.2. See misc.json.
+// FDSetFDInfo is the struct FdsetFdInfo of misc.json. Since QEMU 1.2.
 type FDSetFDInfo struct {
 	FD     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
@@ -314,9 +280,7 @@ func (v *FDSetFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FDSetInfo is the QAPI struct FdsetInfo.
-//
-// Since QEMU 1.2. See misc.json.
+// FDSetInfo is the struct FdsetInfo of misc.json. [QueryFDSets] returns it. Since QEMU 1.2.
 type FDSetInfo struct {
 	FDSetID int64         `json:"fdset-id"`
 	FDs     []FDSetFDInfo `json:"fds"`
@@ -360,12 +324,10 @@ func (v FDSetInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryFDSets is the QMP command query-fdsets.
-//
-// Since QEMU 1.2. See misc.json.
+// QueryFDSets executes query-fdsets and returns a list of [FDSetInfo]. See misc.json. Since
+// QEMU 1.2.
 type QueryFDSets struct{}
 
-// Do executes the command.
 func (r QueryFDSets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FDSetInfo, error) {
 	var v []FDSetInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-fdsets", Result: func(d *wire.Decoder) {
@@ -378,9 +340,7 @@ func (r QueryFDSets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CommandLineParameterType is the QAPI enum CommandLineParameterType.
-//
-// Since QEMU 1.5. See misc.json.
+// CommandLineParameterType is an enum of misc.json. Since QEMU 1.5.
 type CommandLineParameterType string
 
 // The values of CommandLineParameterType.
@@ -391,9 +351,7 @@ const (
 	CommandLineParameterTypeSize    CommandLineParameterType = "size"
 )
 
-// CommandLineParameterInfo is the QAPI struct CommandLineParameterInfo.
-//
-// Since QEMU 1.5. See misc.json.
+// CommandLineParameterInfo is a struct of misc.json. Since QEMU 1.5.
 type CommandLineParameterInfo struct {
 	Name    string                   `json:"name"`
 	Type    CommandLineParameterType `json:"type"`
@@ -426,9 +384,8 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CommandLineOptionInfo is the QAPI struct CommandLineOptionInfo.
-//
-// Since QEMU 1.5. See misc.json.
+// CommandLineOptionInfo is a struct of misc.json. [QueryCommandLineOptions] returns it. Since
+// QEMU 1.5.
 type CommandLineOptionInfo struct {
 	Option     string                     `json:"option"`
 	Parameters []CommandLineParameterInfo `json:"parameters"`
@@ -472,9 +429,8 @@ func (v CommandLineOptionInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCommandLineOptions is the QMP command query-command-line-options.
-//
-// Since QEMU 1.5. See misc.json.
+// QueryCommandLineOptions executes query-command-line-options and returns a list of
+// [CommandLineOptionInfo]. See misc.json. Since QEMU 1.5.
 type QueryCommandLineOptions struct {
 	Option *string `json:"option,omitzero"`
 }
@@ -483,7 +439,6 @@ func (r *QueryCommandLineOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("option", r.Option)
 }
 
-// Do executes the command.
 func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CommandLineOptionInfo, error) {
 	var v []CommandLineOptionInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-command-line-options", Args: &r, Result: func(d *wire.Decoder) {
@@ -496,9 +451,7 @@ func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// RTCChangeEvent is the event RTC_CHANGE.
-//
-// Since QEMU 0.13. See misc.json.
+// RTCChangeEvent is the event RTC_CHANGE of misc.json. Since QEMU 0.13.
 type RTCChangeEvent struct {
 	Offset  int64   `json:"offset"`
 	QOMPath *string `json:"qom-path,omitzero"`
@@ -521,9 +474,7 @@ func (*RTCChangeEvent) EventName() string {
 	return EventRTCChange
 }
 
-// VFUClientHangupEvent is the event VFU_CLIENT_HANGUP.
-//
-// Since QEMU 7.1. See misc.json.
+// VFUClientHangupEvent is the event VFU_CLIENT_HANGUP of misc.json. Since QEMU 7.1.
 type VFUClientHangupEvent struct {
 	VFUID      string `json:"vfu-id"`
 	VFUQOMPath string `json:"vfu-qom-path"`

@@ -8,19 +8,14 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RTCResetReinjection is the QMP command rtc-reset-reinjection.
-//
-// Since QEMU 2.1. See misc-i386.json.
+// RTCResetReinjection executes rtc-reset-reinjection. See misc-i386.json. Since QEMU 2.1.
 type RTCResetReinjection struct{}
 
-// Do executes the command.
 func (r RTCResetReinjection) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "rtc-reset-reinjection"}, opts)
 }
 
-// SEVState is the QAPI enum SevState.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// SEVState is the enum SevState of misc-i386.json. Since QEMU 2.12.
 type SEVState string
 
 // The values of SEVState.
@@ -33,9 +28,7 @@ const (
 	SEVStateReceiveUpdate SEVState = "receive-update"
 )
 
-// SEVGuestType is the QAPI enum SevGuestType.
-//
-// Since QEMU 6.2. See misc-i386.json.
+// SEVGuestType is the enum SevGuestType of misc-i386.json. Since QEMU 6.2.
 type SEVGuestType string
 
 // The values of SEVGuestType.
@@ -44,9 +37,7 @@ const (
 	SEVGuestTypeSEVSNP SEVGuestType = "sev-snp"
 )
 
-// SEVGuestInfo is the QAPI struct SevGuestInfo.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// SEVGuestInfo is the struct SevGuestInfo of misc-i386.json. Since QEMU 2.12.
 type SEVGuestInfo struct {
 	Policy uint32 `json:"policy"`
 	Handle uint32 `json:"handle"`
@@ -69,9 +60,7 @@ func (v *SEVGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVSNPGuestInfo is the QAPI struct SevSnpGuestInfo.
-//
-// Since QEMU 9.1. See misc-i386.json.
+// SEVSNPGuestInfo is the struct SevSnpGuestInfo of misc-i386.json. Since QEMU 9.1.
 type SEVSNPGuestInfo struct {
 	SNPPolicy uint64 `json:"snp-policy"`
 }
@@ -89,25 +78,24 @@ func (v *SEVSNPGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVInfo is the QAPI union SevInfo.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// SEVInfo is the union SevInfo of misc-i386.json. [QuerySEV] returns it. Since QEMU 2.12.
 type SEVInfo struct {
 	Enabled  bool     `json:"enabled"`
 	APIMajor uint8    `json:"api-major"`
 	APIMinor uint8    `json:"api-minor"`
 	BuildID  uint8    `json:"build-id"`
 	State    SEVState `json:"state"`
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	SEVType SEVGuestType `json:"sev-type"`
-	Branch  SEVInfoBranch
+	// The branch that SEVType selects: *SEVGuestInfo, *SEVSNPGuestInfo or *RawBranch.
+	Branch SEVInfoBranch
 }
 
-// SEVInfoBranch is what the SEVType of SEVInfo adds to it:
+// SEVInfoBranch is the branch of [SEVInfo] that SEVType selects:
 //
-//   - *SEVGuestInfo: sev
-//   - *SEVSNPGuestInfo: sev-snp
-//   - *RawBranch: a value that is not in this list
+//   - [*SEVGuestInfo]: sev
+//   - [*SEVSNPGuestInfo]: sev-snp
+//   - [*RawBranch]: any other value
 //
 // If a server does not send sev-type, decoding sets it to sev: before QEMU 9.1, query-sev
 // reports SEV only, with the members of this branch.
@@ -197,12 +185,9 @@ func (v SEVInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QuerySEV is the QMP command query-sev.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// QuerySEV executes query-sev and returns [SEVInfo]. See misc-i386.json. Since QEMU 2.12.
 type QuerySEV struct{}
 
-// Do executes the command.
 func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVInfo, error) {
 	var v SEVInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev", Result: func(d *wire.Decoder) {
@@ -211,9 +196,8 @@ func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// SEVLaunchMeasureInfo is the QAPI struct SevLaunchMeasureInfo.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// SEVLaunchMeasureInfo is the struct SevLaunchMeasureInfo of misc-i386.json.
+// [QuerySEVLaunchMeasure] returns it. Since QEMU 2.12.
 type SEVLaunchMeasureInfo struct {
 	Data string `json:"data"`
 }
@@ -227,12 +211,10 @@ func (v *SEVLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVLaunchMeasure is the QMP command query-sev-launch-measure.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// QuerySEVLaunchMeasure executes query-sev-launch-measure and returns [SEVLaunchMeasureInfo].
+// See misc-i386.json. Since QEMU 2.12.
 type QuerySEVLaunchMeasure struct{}
 
-// Do executes the command.
 func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVLaunchMeasureInfo, error) {
 	var v SEVLaunchMeasureInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-launch-measure", Result: func(d *wire.Decoder) {
@@ -241,9 +223,8 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SEVCapability is the QAPI struct SevCapability.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// SEVCapability is the struct SevCapability of misc-i386.json. [QuerySEVCapabilities] returns
+// it. Since QEMU 2.12.
 type SEVCapability struct {
 	PDH             string  `json:"pdh"`
 	CertChain       string  `json:"cert-chain"`
@@ -273,12 +254,10 @@ func (v *SEVCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVCapabilities is the QMP command query-sev-capabilities.
-//
-// Since QEMU 2.12. See misc-i386.json.
+// QuerySEVCapabilities executes query-sev-capabilities and returns [SEVCapability]. See
+// misc-i386.json. Since QEMU 2.12.
 type QuerySEVCapabilities struct{}
 
-// Do executes the command.
 func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVCapability, error) {
 	var v SEVCapability
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-capabilities", Result: func(d *wire.Decoder) {
@@ -287,12 +266,10 @@ func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// SEVInjectLaunchSecret is the QMP command sev-inject-launch-secret.
-//
-// Since QEMU 6.0. See misc-i386.json.
+// SEVInjectLaunchSecret executes sev-inject-launch-secret. See misc-i386.json. Since QEMU 6.0.
 type SEVInjectLaunchSecret struct {
 	PacketHeader string `json:"packet-header"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Secret string  `json:"secret"`
 	GPA    *uint64 `json:"gpa,omitzero"`
 }
@@ -307,14 +284,12 @@ func (r SEVInjectLaunchSecret) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SEVInjectLaunchSecret) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "sev-inject-launch-secret", Args: &r}, opts)
 }
 
-// SEVAttestationReport is the QAPI struct SevAttestationReport.
-//
-// Since QEMU 6.1. See misc-i386.json.
+// SEVAttestationReport is the struct SevAttestationReport of misc-i386.json.
+// [QuerySEVAttestationReport] returns it. Since QEMU 6.1.
 type SEVAttestationReport struct {
 	Data string `json:"data"`
 }
@@ -328,9 +303,8 @@ func (v *SEVAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVAttestationReport is the QMP command query-sev-attestation-report.
-//
-// Since QEMU 6.1. See misc-i386.json.
+// QuerySEVAttestationReport executes query-sev-attestation-report and returns
+// [SEVAttestationReport]. See misc-i386.json. Since QEMU 6.1.
 type QuerySEVAttestationReport struct {
 	Mnonce string `json:"mnonce"`
 }
@@ -339,7 +313,6 @@ func (r *QuerySEVAttestationReport) EncodeMembers(e *wire.Encoder) {
 	e.Name("mnonce").String(r.Mnonce)
 }
 
-// Do executes the command.
 func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVAttestationReport, error) {
 	var v SEVAttestationReport
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sev-attestation-report", Args: &r, Result: func(d *wire.Decoder) {
@@ -348,9 +321,7 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SGXEPCSection is the QAPI struct SgxEpcSection.
-//
-// Since QEMU 7.0. See misc-i386.json.
+// SGXEPCSection is the struct SgxEpcSection of misc-i386.json. Since QEMU 7.0.
 type SGXEPCSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
@@ -373,9 +344,8 @@ func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SGXInfo is the QAPI struct SgxInfo.
-//
-// Since QEMU 6.2. See misc-i386.json.
+// SGXInfo is the struct SgxInfo of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]
+// return it. Since QEMU 6.2.
 type SGXInfo struct {
 	SGX      bool            `json:"sgx"`
 	SGX1     bool            `json:"sgx1"`
@@ -434,12 +404,9 @@ func (v SGXInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QuerySGX is the QMP command query-sgx.
-//
-// Since QEMU 6.2. See misc-i386.json.
+// QuerySGX executes query-sgx and returns [SGXInfo]. See misc-i386.json. Since QEMU 6.2.
 type QuerySGX struct{}
 
-// Do executes the command.
 func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SGXInfo, error) {
 	var v SGXInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sgx", Result: func(d *wire.Decoder) {
@@ -448,12 +415,10 @@ func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// QuerySGXCapabilities is the QMP command query-sgx-capabilities.
-//
-// Since QEMU 6.2. See misc-i386.json.
+// QuerySGXCapabilities executes query-sgx-capabilities and returns [SGXInfo]. See
+// misc-i386.json. Since QEMU 6.2.
 type QuerySGXCapabilities struct{}
 
-// Do executes the command.
 func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SGXInfo, error) {
 	var v SGXInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-sgx-capabilities", Result: func(d *wire.Decoder) {
@@ -462,9 +427,7 @@ func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// EvtchnPortType is the QAPI enum EvtchnPortType.
-//
-// Since QEMU 8.0. See misc-i386.json.
+// EvtchnPortType is an enum of misc-i386.json. Since QEMU 8.0.
 type EvtchnPortType string
 
 // The values of EvtchnPortType.
@@ -477,9 +440,7 @@ const (
 	EvtchnPortTypeIPI         EvtchnPortType = "ipi"
 )
 
-// EvtchnInfo is the QAPI struct EvtchnInfo.
-//
-// Since QEMU 8.0. See misc-i386.json.
+// EvtchnInfo is a struct of misc-i386.json. [XenEventList] returns it. Since QEMU 8.0.
 type EvtchnInfo struct {
 	Port         uint16         `json:"port"`
 	VCPU         uint32         `json:"vcpu"`
@@ -517,12 +478,10 @@ func (v *EvtchnInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XenEventList is the QMP command xen-event-list.
-//
-// Since QEMU 8.0. See misc-i386.json.
+// XenEventList executes xen-event-list and returns a list of [EvtchnInfo]. See misc-i386.json.
+// Since QEMU 8.0.
 type XenEventList struct{}
 
-// Do executes the command.
 func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]EvtchnInfo, error) {
 	var v []EvtchnInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "xen-event-list", Result: func(d *wire.Decoder) {
@@ -535,9 +494,7 @@ func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// XenEventInject is the QMP command xen-event-inject.
-//
-// Since QEMU 8.0. See misc-i386.json.
+// XenEventInject executes xen-event-inject. See misc-i386.json. Since QEMU 8.0.
 type XenEventInject struct {
 	Port uint32 `json:"port"`
 }
@@ -546,7 +503,6 @@ func (r *XenEventInject) EncodeMembers(e *wire.Encoder) {
 	e.Name("port").Uint(uint64(r.Port))
 }
 
-// Do executes the command.
 func (r XenEventInject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-event-inject", Args: &r}, opts)
 }

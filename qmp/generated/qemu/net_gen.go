@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SetLink is the QMP command set_link.
-//
-// Since QEMU 0.14. See net.json.
+// SetLink executes set_link. See net.json. Since QEMU 0.14.
 type SetLink struct {
 	Name string `json:"name"`
 	Up   bool   `json:"up"`
@@ -21,14 +19,13 @@ func (r *SetLink) EncodeMembers(e *wire.Encoder) {
 	e.Name("up").Bool(r.Up)
 }
 
-// Do executes the command.
 func (r SetLink) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set_link", Args: &r}, opts)
 }
 
-// NetdevAdd is the QMP command netdev_add.
+// NetdevAdd executes netdev_add. See net.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See net.json.
+// [NetdevStreamConnectedEvent] follows when a netdev of type stream is connected.
 type NetdevAdd Netdev
 
 func (r *NetdevAdd) EncodeMembers(e *wire.Encoder) {
@@ -47,14 +44,11 @@ func (r NetdevAdd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r NetdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_add", Args: (*Netdev)(&r)}, opts)
 }
 
-// NetdevDel is the QMP command netdev_del.
-//
-// Since QEMU 0.14. See net.json.
+// NetdevDel executes netdev_del. See net.json. Since QEMU 0.14.
 type NetdevDel struct {
 	ID string `json:"id"`
 }
@@ -63,14 +57,11 @@ func (r *NetdevDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_del", Args: &r}, opts)
 }
 
-// NetLegacyNICOptions is the QAPI struct NetLegacyNicOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetLegacyNICOptions is the struct NetLegacyNicOptions of net.json. Since QEMU 1.2.
 type NetLegacyNICOptions struct {
 	Netdev  *string `json:"netdev,omitzero"`
 	MACAddr *string `json:"macaddr,omitzero"`
@@ -110,9 +101,7 @@ func (v *NetLegacyNICOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// String is the QAPI struct String.
-//
-// Since QEMU 1.2. See net.json.
+// String is a struct of net.json. Since QEMU 1.2.
 type String struct {
 	Str string `json:"str"`
 }
@@ -130,9 +119,7 @@ func (v *String) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevPasstOptions is the QAPI struct NetDevPasstOptions.
-//
-// Since QEMU 10.1. See net.json.
+// NetdevPasstOptions is the struct NetDevPasstOptions of net.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_PASST.
 type NetdevPasstOptions struct {
@@ -357,9 +344,7 @@ func (v *NetdevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevUserOptions is the QAPI struct NetdevUserOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevUserOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevUserOptions struct {
 	Hostname       *string  `json:"hostname,omitzero"`
 	Restrict       *bool    `json:"restrict,omitzero"`
@@ -512,9 +497,7 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevTapOptions is the QAPI struct NetdevTapOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevTapOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevTapOptions struct {
 	Ifname     *string `json:"ifname,omitzero"`
 	FD         *string `json:"fd,omitzero"`
@@ -606,9 +589,7 @@ func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevSocketOptions is the QAPI struct NetdevSocketOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevSocketOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevSocketOptions struct {
 	FD        *string `json:"fd,omitzero"`
 	Listen    *string `json:"listen,omitzero"`
@@ -651,9 +632,7 @@ func (v *NetdevSocketOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevL2TPv3Options is the QAPI struct NetdevL2TPv3Options.
-//
-// Since QEMU 2.1. See net.json.
+// NetdevL2TPv3Options is a struct of net.json. Since QEMU 2.1.
 type NetdevL2TPv3Options struct {
 	Src        string  `json:"src"`
 	Dst        string  `json:"dst"`
@@ -740,9 +719,7 @@ func (v *NetdevL2TPv3Options) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevVDEOptions is the QAPI struct NetdevVdeOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevVDEOptions is the struct NetdevVdeOptions of net.json. Since QEMU 1.2.
 type NetdevVDEOptions struct {
 	Sock  *string `json:"sock,omitzero"`
 	Port  *uint16 `json:"port,omitzero"`
@@ -779,9 +756,7 @@ func (v *NetdevVDEOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevBridgeOptions is the QAPI struct NetdevBridgeOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevBridgeOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevBridgeOptions struct {
 	Br     *string `json:"br,omitzero"`
 	Helper *string `json:"helper,omitzero"`
@@ -804,9 +779,7 @@ func (v *NetdevBridgeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevHubPortOptions is the QAPI struct NetdevHubPortOptions.
-//
-// Since QEMU 1.2. See net.json.
+// NetdevHubPortOptions is a struct of net.json. Since QEMU 1.2.
 type NetdevHubPortOptions struct {
 	HubID  int32   `json:"hubid"`
 	Netdev *string `json:"netdev,omitzero"`
@@ -829,9 +802,7 @@ func (v *NetdevHubPortOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// NetdevNetmapOptions is the QAPI struct NetdevNetmapOptions.
-//
-// Since QEMU 2.0. See net.json.
+// NetdevNetmapOptions is a struct of net.json. Since QEMU 2.0.
 type NetdevNetmapOptions struct {
 	Ifname  string  `json:"ifname"`
 	Devname *string `json:"devname,omitzero"`
@@ -854,9 +825,7 @@ func (v *NetdevNetmapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AFXDPMode is the QAPI enum AFXDPMode.
-//
-// Since QEMU 8.2. See net.json.
+// AFXDPMode is an enum of net.json. Since QEMU 8.2.
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
 type AFXDPMode string
@@ -867,9 +836,7 @@ const (
 	AFXDPModeSKB    AFXDPMode = "skb"
 )
 
-// NetdevAFXDPOptions is the QAPI struct NetdevAFXDPOptions.
-//
-// Since QEMU 8.2. See net.json.
+// NetdevAFXDPOptions is a struct of net.json. Since QEMU 8.2.
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
 type NetdevAFXDPOptions struct {
@@ -931,9 +898,7 @@ func (v *NetdevAFXDPOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevVhostUserOptions is the QAPI struct NetdevVhostUserOptions.
-//
-// Since QEMU 2.1. See net.json.
+// NetdevVhostUserOptions is a struct of net.json. Since QEMU 2.1.
 type NetdevVhostUserOptions struct {
 	Chardev    string `json:"chardev"`
 	Vhostforce *bool  `json:"vhostforce,omitzero"`
@@ -961,9 +926,7 @@ func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// NetdevVhostVDPAOptions is the QAPI struct NetdevVhostVDPAOptions.
-//
-// Since QEMU 5.1. See net.json.
+// NetdevVhostVDPAOptions is a struct of net.json. Since QEMU 5.1.
 type NetdevVhostVDPAOptions struct {
 	Vhostdev *string `json:"vhostdev,omitzero"`
 	VhostFD  *string `json:"vhostfd,omitzero"`
@@ -997,9 +960,7 @@ func (v *NetdevVhostVDPAOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// NetdevVmnetHostOptions is the QAPI struct NetdevVmnetHostOptions.
-//
-// Since QEMU 7.1. See net.json.
+// NetdevVmnetHostOptions is a struct of net.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetHostOptions struct {
@@ -1039,9 +1000,7 @@ func (v *NetdevVmnetHostOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// NetdevVmnetSharedOptions is the QAPI struct NetdevVmnetSharedOptions.
-//
-// Since QEMU 7.1. See net.json.
+// NetdevVmnetSharedOptions is a struct of net.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetSharedOptions struct {
@@ -1081,9 +1040,7 @@ func (v *NetdevVmnetSharedOptions) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// NetdevVmnetBridgedOptions is the QAPI struct NetdevVmnetBridgedOptions.
-//
-// Since QEMU 7.1. See net.json.
+// NetdevVmnetBridgedOptions is a struct of net.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
 type NetdevVmnetBridgedOptions struct {
@@ -1108,9 +1065,7 @@ func (v *NetdevVmnetBridgedOptions) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// NetdevStreamOptions is the QAPI struct NetdevStreamOptions.
-//
-// Since QEMU 7.2. See net.json.
+// NetdevStreamOptions is a struct of net.json. Since QEMU 7.2.
 type NetdevStreamOptions struct {
 	Addr        SocketAddress `json:"addr"`
 	Server      *bool         `json:"server,omitzero"`
@@ -1138,9 +1093,7 @@ func (v *NetdevStreamOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevDgramOptions is the QAPI struct NetdevDgramOptions.
-//
-// Since QEMU 7.2. See net.json.
+// NetdevDgramOptions is a struct of net.json. Since QEMU 7.2.
 type NetdevDgramOptions struct {
 	Local  *SocketAddress `json:"local,omitzero"`
 	Remote *SocketAddress `json:"remote,omitzero"`
@@ -1169,9 +1122,7 @@ func (v *NetdevDgramOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetClientDriver is the QAPI enum NetClientDriver.
-//
-// Since QEMU 2.7. See net.json.
+// NetClientDriver is an enum of net.json. Since QEMU 2.7.
 type NetClientDriver string
 
 // The values of NetClientDriver.
@@ -1202,39 +1153,43 @@ const (
 	NetClientDriverVmnetBridged NetClientDriver = "vmnet-bridged"
 )
 
-// Netdev is the QAPI union Netdev.
-//
-// Since QEMU 1.2. See net.json.
+// Netdev is a union of net.json. [NetdevAdd] sends it. Since QEMU 1.2.
 type Netdev struct {
 	ID string `json:"id"`
-	// Decides what Branch holds.
-	Type   NetClientDriver `json:"type"`
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Type NetClientDriver `json:"type"`
+	// The branch that Type selects: *NetLegacyNICOptions, *NetdevPasstOptions, *NetdevUserOptions,
+	// *NetdevTapOptions, *NetdevL2TPv3Options, *NetdevSocketOptions, *NetdevStreamOptions,
+	// *NetdevDgramOptions, *NetdevVDEOptions, *NetdevBridgeOptions, *NetdevHubPortOptions,
+	// *NetdevNetmapOptions, *NetdevAFXDPOptions, *NetdevVhostUserOptions, *NetdevVhostVDPAOptions,
+	// *NetdevVmnetHostOptions, *NetdevVmnetSharedOptions, *NetdevVmnetBridgedOptions or
+	// *RawBranch; nil for a value that adds nothing.
 	Branch NetdevBranch
 }
 
-// NetdevBranch is what the Type of Netdev adds to it:
+// NetdevBranch is the branch of [Netdev] that Type selects:
 //
-//   - *NetLegacyNICOptions: nic
-//   - *NetdevPasstOptions: passt (CONFIG_PASST)
-//   - *NetdevUserOptions: user
-//   - *NetdevTapOptions: tap
-//   - *NetdevL2TPv3Options: l2tpv3
-//   - *NetdevSocketOptions: socket
-//   - *NetdevStreamOptions: stream
-//   - *NetdevDgramOptions: dgram
-//   - *NetdevVDEOptions: vde
-//   - *NetdevBridgeOptions: bridge
-//   - *NetdevHubPortOptions: hubport
-//   - *NetdevNetmapOptions: netmap
-//   - *NetdevAFXDPOptions: af-xdp (CONFIG_AF_XDP)
-//   - *NetdevVhostUserOptions: vhost-user
-//   - *NetdevVhostVDPAOptions: vhost-vdpa
-//   - *NetdevVmnetHostOptions: vmnet-host (CONFIG_VMNET)
-//   - *NetdevVmnetSharedOptions: vmnet-shared (CONFIG_VMNET)
-//   - *NetdevVmnetBridgedOptions: vmnet-bridged (CONFIG_VMNET)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*NetLegacyNICOptions]: nic
+//   - [*NetdevPasstOptions]: passt (CONFIG_PASST)
+//   - [*NetdevUserOptions]: user
+//   - [*NetdevTapOptions]: tap
+//   - [*NetdevL2TPv3Options]: l2tpv3
+//   - [*NetdevSocketOptions]: socket
+//   - [*NetdevStreamOptions]: stream
+//   - [*NetdevDgramOptions]: dgram
+//   - [*NetdevVDEOptions]: vde
+//   - [*NetdevBridgeOptions]: bridge
+//   - [*NetdevHubPortOptions]: hubport
+//   - [*NetdevNetmapOptions]: netmap
+//   - [*NetdevAFXDPOptions]: af-xdp (CONFIG_AF_XDP)
+//   - [*NetdevVhostUserOptions]: vhost-user
+//   - [*NetdevVhostVDPAOptions]: vhost-vdpa
+//   - [*NetdevVmnetHostOptions]: vmnet-host (CONFIG_VMNET)
+//   - [*NetdevVmnetSharedOptions]: vmnet-shared (CONFIG_VMNET)
+//   - [*NetdevVmnetBridgedOptions]: vmnet-bridged (CONFIG_VMNET)
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for none.
+// The branch is nil for none.
 type NetdevBranch interface {
 	wire.MemberEncoder
 	isNetdevBranch()
@@ -1384,9 +1339,7 @@ func (v Netdev) String() string {
 	return qmp.Format(&v)
 }
 
-// RxState is the QAPI enum RxState.
-//
-// Since QEMU 1.6. See net.json.
+// RxState is an enum of net.json. Since QEMU 1.6.
 type RxState string
 
 // The values of RxState.
@@ -1396,9 +1349,7 @@ const (
 	RxStateAll    RxState = "all"
 )
 
-// RxFilterInfo is the QAPI struct RxFilterInfo.
-//
-// Since QEMU 1.6. See net.json.
+// RxFilterInfo is a struct of net.json. [QueryRxFilter] returns it. Since QEMU 1.6.
 type RxFilterInfo struct {
 	Name              string   `json:"name"`
 	Promiscuous       bool     `json:"promiscuous"`
@@ -1505,9 +1456,10 @@ func (v RxFilterInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryRxFilter is the QMP command query-rx-filter.
+// QueryRxFilter executes query-rx-filter and returns a list of [RxFilterInfo]. See net.json.
+// Since QEMU 1.6.
 //
-// Since QEMU 1.6. See net.json.
+// [NICRxFilterChangedEvent] follows at the guest's next change of the filter.
 type QueryRxFilter struct {
 	Name *string `json:"name,omitzero"`
 }
@@ -1516,7 +1468,6 @@ func (r *QueryRxFilter) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", r.Name)
 }
 
-// Do executes the command.
 func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RxFilterInfo, error) {
 	var v []RxFilterInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rx-filter", Args: &r, Result: func(d *wire.Decoder) {
@@ -1529,9 +1480,9 @@ func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// NICRxFilterChangedEvent is the event NIC_RX_FILTER_CHANGED.
+// NICRxFilterChangedEvent is the event NIC_RX_FILTER_CHANGED of net.json. Since QEMU 1.6.
 //
-// Since QEMU 1.6. See net.json.
+// It can follow [QueryRxFilter].
 type NICRxFilterChangedEvent struct {
 	Name *string `json:"name,omitzero"`
 	Path string  `json:"path"`
@@ -1554,9 +1505,7 @@ func (*NICRxFilterChangedEvent) EventName() string {
 	return EventNICRxFilterChanged
 }
 
-// AnnounceParameters is the QAPI struct AnnounceParameters.
-//
-// Since QEMU 4.0. See net.json.
+// AnnounceParameters is a struct of net.json. [AnnounceSelf] sends it. Since QEMU 4.0.
 type AnnounceParameters struct {
 	Initial    int64    `json:"initial"`
 	Max        int64    `json:"max"`
@@ -1581,19 +1530,14 @@ func (v *AnnounceParameters) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 }
 
-// AnnounceSelf is the QMP command announce-self.
-//
-// Since QEMU 4.0. See net.json.
+// AnnounceSelf executes announce-self. See net.json. Since QEMU 4.0.
 type AnnounceSelf AnnounceParameters
 
-// Do executes the command.
 func (r AnnounceSelf) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "announce-self", Args: (*AnnounceParameters)(&r)}, opts)
 }
 
-// FailoverNegotiatedEvent is the event FAILOVER_NEGOTIATED.
-//
-// Since QEMU 4.2. See net.json.
+// FailoverNegotiatedEvent is the event FAILOVER_NEGOTIATED of net.json. Since QEMU 4.2.
 type FailoverNegotiatedEvent struct {
 	DeviceID string `json:"device-id"`
 }
@@ -1612,9 +1556,9 @@ func (*FailoverNegotiatedEvent) EventName() string {
 	return EventFailoverNegotiated
 }
 
-// NetdevStreamConnectedEvent is the event NETDEV_STREAM_CONNECTED.
+// NetdevStreamConnectedEvent is the event NETDEV_STREAM_CONNECTED of net.json. Since QEMU 7.2.
 //
-// Since QEMU 7.2. See net.json.
+// It can follow [NetdevAdd].
 type NetdevStreamConnectedEvent struct {
 	NetdevID string        `json:"netdev-id"`
 	Addr     SocketAddress `json:"addr"`
@@ -1637,9 +1581,8 @@ func (*NetdevStreamConnectedEvent) EventName() string {
 	return EventNetdevStreamConnected
 }
 
-// NetdevStreamDisconnectedEvent is the event NETDEV_STREAM_DISCONNECTED.
-//
-// Since QEMU 7.2. See net.json.
+// NetdevStreamDisconnectedEvent is the event NETDEV_STREAM_DISCONNECTED of net.json. Since
+// QEMU 7.2.
 type NetdevStreamDisconnectedEvent struct {
 	NetdevID string `json:"netdev-id"`
 }
@@ -1658,9 +1601,8 @@ func (*NetdevStreamDisconnectedEvent) EventName() string {
 	return EventNetdevStreamDisconnected
 }
 
-// NetdevVhostUserConnectedEvent is the event NETDEV_VHOST_USER_CONNECTED.
-//
-// Since QEMU 10.0. See net.json.
+// NetdevVhostUserConnectedEvent is the event NETDEV_VHOST_USER_CONNECTED of net.json. Since
+// QEMU 10.0.
 type NetdevVhostUserConnectedEvent struct {
 	NetdevID  string `json:"netdev-id"`
 	ChardevID string `json:"chardev-id"`
@@ -1683,9 +1625,8 @@ func (*NetdevVhostUserConnectedEvent) EventName() string {
 	return EventNetdevVhostUserConnected
 }
 
-// NetdevVhostUserDisconnectedEvent is the event NETDEV_VHOST_USER_DISCONNECTED.
-//
-// Since QEMU 10.0. See net.json.
+// NetdevVhostUserDisconnectedEvent is the event NETDEV_VHOST_USER_DISCONNECTED of net.json.
+// Since QEMU 10.0.
 type NetdevVhostUserDisconnectedEvent struct {
 	NetdevID string `json:"netdev-id"`
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// PCIMemoryRange is the QAPI struct PciMemoryRange.
-//
-// Since QEMU 0.14. See pci.json.
+// PCIMemoryRange is the struct PciMemoryRange of pci.json. Since QEMU 0.14.
 type PCIMemoryRange struct {
 	Base  int64 `json:"base"`
 	Limit int64 `json:"limit"`
@@ -33,9 +31,7 @@ func (v *PCIMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIMemoryRegion is the QAPI struct PciMemoryRegion.
-//
-// Since QEMU 0.14. See pci.json.
+// PCIMemoryRegion is the struct PciMemoryRegion of pci.json. Since QEMU 0.14.
 type PCIMemoryRegion struct {
 	BAR       int64  `json:"bar"`
 	Type      string `json:"type"`
@@ -78,9 +74,7 @@ func (v *PCIMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIBusInfo is the QAPI struct PciBusInfo.
-//
-// Since QEMU 2.4. See pci.json.
+// PCIBusInfo is the struct PciBusInfo of pci.json. Since QEMU 2.4.
 type PCIBusInfo struct {
 	Number            int64          `json:"number"`
 	Secondary         int64          `json:"secondary"`
@@ -123,9 +117,7 @@ func (v *PCIBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIBridgeInfo is the QAPI struct PciBridgeInfo.
-//
-// Since QEMU 0.14. See pci.json.
+// PCIBridgeInfo is the struct PciBridgeInfo of pci.json. Since QEMU 0.14.
 type PCIBridgeInfo struct {
 	Bus     PCIBusInfo      `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices,omitzero"`
@@ -158,9 +150,7 @@ func (v *PCIBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIDeviceClass is the QAPI struct PciDeviceClass.
-//
-// Since QEMU 2.4. See pci.json.
+// PCIDeviceClass is the struct PciDeviceClass of pci.json. Since QEMU 2.4.
 type PCIDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
 	Class int64   `json:"class"`
@@ -183,9 +173,7 @@ func (v *PCIDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIDeviceID is the QAPI struct PciDeviceId.
-//
-// Since QEMU 2.4. See pci.json.
+// PCIDeviceID is the struct PciDeviceId of pci.json. Since QEMU 2.4.
 type PCIDeviceID struct {
 	Device          int64  `json:"device"`
 	Vendor          int64  `json:"vendor"`
@@ -218,9 +206,7 @@ func (v *PCIDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIDeviceInfo is the QAPI struct PciDeviceInfo.
-//
-// Since QEMU 0.14. See pci.json.
+// PCIDeviceInfo is the struct PciDeviceInfo of pci.json. Since QEMU 0.14.
 type PCIDeviceInfo struct {
 	Bus       int64             `json:"bus"`
 	Slot      int64             `json:"slot"`
@@ -307,9 +293,7 @@ func (v PCIDeviceInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// PCIInfo is the QAPI struct PciInfo.
-//
-// Since QEMU 0.14. See pci.json.
+// PCIInfo is the struct PciInfo of pci.json. [QueryPCI] returns it. Since QEMU 0.14.
 type PCIInfo struct {
 	Bus     int64           `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices"`
@@ -353,12 +337,9 @@ func (v PCIInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryPCI is the QMP command query-pci.
-//
-// Since QEMU 0.14. See pci.json.
+// QueryPCI executes query-pci and returns a list of [PCIInfo]. See pci.json. Since QEMU 0.14.
 type QueryPCI struct{}
 
-// Do executes the command.
 func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PCIInfo, error) {
 	var v []PCIInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-pci", Result: func(d *wire.Decoder) {

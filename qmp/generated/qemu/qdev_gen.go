@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DeviceListProperties is the QMP command device-list-properties.
-//
-// Since QEMU 1.2. See qdev.json.
+// DeviceListProperties executes device-list-properties and returns a list of
+// [ObjectPropertyInfo]. See qdev.json. Since QEMU 1.2.
 type DeviceListProperties struct {
 	Typename string `json:"typename"`
 }
@@ -19,7 +18,6 @@ func (r *DeviceListProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("typename").String(r.Typename)
 }
 
-// Do executes the command.
 func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
 	var v []ObjectPropertyInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "device-list-properties", Args: &r, Result: func(d *wire.Decoder) {
@@ -32,16 +30,14 @@ func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DeviceAdd is the QMP command device_add.
-//
-// Since QEMU 0.13. See qdev.json.
+// DeviceAdd executes device_add. See qdev.json. Since QEMU 0.13.
 //
 // Features: json-cli, json-cli-hotplug.
 type DeviceAdd struct {
 	Driver string  `json:"driver"`
 	Bus    *string `json:"bus,omitzero"`
 	ID     *string `json:"id,omitzero"`
-	// Members that the schema does not declare.
+	// Further arguments, which the schema does not declare.
 	Props qmp.Args
 }
 
@@ -80,14 +76,16 @@ func (r DeviceAdd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r DeviceAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_add", Args: &r}, opts)
 }
 
-// DeviceDel is the QMP command device_del.
+// DeviceDel executes device_del. See qdev.json. Since QEMU 0.14.
 //
-// Since QEMU 0.14. See qdev.json.
+// Events follow:
+//
+//   - [DeviceDeletedEvent]: when the guest has released the device
+//   - [DeviceUnplugGuestErrorEvent]: if the guest refuses to release the device
 type DeviceDel struct {
 	ID string `json:"id"`
 }
@@ -96,14 +94,13 @@ func (r *DeviceDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r DeviceDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_del", Args: &r}, opts)
 }
 
-// DeviceDeletedEvent is the event DEVICE_DELETED.
+// DeviceDeletedEvent is the event DEVICE_DELETED of qdev.json. Since QEMU 1.5.
 //
-// Since QEMU 1.5. See qdev.json.
+// It can follow [DeviceDel] and [SystemReset].
 type DeviceDeletedEvent struct {
 	Device *string `json:"device,omitzero"`
 	Path   string  `json:"path"`
@@ -126,9 +123,10 @@ func (*DeviceDeletedEvent) EventName() string {
 	return EventDeviceDeleted
 }
 
-// DeviceUnplugGuestErrorEvent is the event DEVICE_UNPLUG_GUEST_ERROR.
+// DeviceUnplugGuestErrorEvent is the event DEVICE_UNPLUG_GUEST_ERROR of qdev.json. Since QEMU
+// 6.2.
 //
-// Since QEMU 6.2. See qdev.json.
+// It can follow [DeviceDel].
 type DeviceUnplugGuestErrorEvent struct {
 	Device *string `json:"device,omitzero"`
 	Path   string  `json:"path"`
@@ -151,9 +149,7 @@ func (*DeviceUnplugGuestErrorEvent) EventName() string {
 	return EventDeviceUnplugGuestError
 }
 
-// DeviceSyncConfig is the QMP command device-sync-config.
-//
-// Since QEMU 9.2. See qdev.json.
+// DeviceSyncConfig executes device-sync-config. See qdev.json. Since QEMU 9.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type DeviceSyncConfig struct {
@@ -164,7 +160,6 @@ func (r *DeviceSyncConfig) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r DeviceSyncConfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device-sync-config", Args: &r}, opts)
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ReplayMode is the QAPI enum ReplayMode.
-//
-// Since QEMU 2.5. See replay.json.
+// ReplayMode is an enum of replay.json. Since QEMU 2.5.
 type ReplayMode string
 
 // The values of ReplayMode.
@@ -20,9 +18,7 @@ const (
 	ReplayModePlay   ReplayMode = "play"
 )
 
-// ReplayInfo is the QAPI struct ReplayInfo.
-//
-// Since QEMU 5.2. See replay.json.
+// ReplayInfo is a struct of replay.json. [QueryReplay] returns it. Since QEMU 5.2.
 type ReplayInfo struct {
 	Mode     ReplayMode `json:"mode"`
 	Filename *string    `json:"filename,omitzero"`
@@ -44,12 +40,9 @@ func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryReplay is the QMP command query-replay.
-//
-// Since QEMU 5.2. See replay.json.
+// QueryReplay executes query-replay and returns [ReplayInfo]. See replay.json. Since QEMU 5.2.
 type QueryReplay struct{}
 
-// Do executes the command.
 func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ReplayInfo, error) {
 	var v ReplayInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-replay", Result: func(d *wire.Decoder) {
@@ -58,9 +51,7 @@ func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ReplayBreak is the QMP command replay-break.
-//
-// Since QEMU 5.2. See replay.json.
+// ReplayBreak executes replay-break. See replay.json. Since QEMU 5.2.
 type ReplayBreak struct {
 	Icount int64 `json:"icount"`
 }
@@ -69,24 +60,18 @@ func (r *ReplayBreak) EncodeMembers(e *wire.Encoder) {
 	e.Name("icount").Int(r.Icount)
 }
 
-// Do executes the command.
 func (r ReplayBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-break", Args: &r}, opts)
 }
 
-// ReplayDeleteBreak is the QMP command replay-delete-break.
-//
-// Since QEMU 5.2. See replay.json.
+// ReplayDeleteBreak executes replay-delete-break. See replay.json. Since QEMU 5.2.
 type ReplayDeleteBreak struct{}
 
-// Do executes the command.
 func (r ReplayDeleteBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-delete-break"}, opts)
 }
 
-// ReplaySeek is the QMP command replay-seek.
-//
-// Since QEMU 5.2. See replay.json.
+// ReplaySeek executes replay-seek. See replay.json. Since QEMU 5.2.
 type ReplaySeek struct {
 	Icount int64 `json:"icount"`
 }
@@ -95,7 +80,6 @@ func (r *ReplaySeek) EncodeMembers(e *wire.Encoder) {
 	e.Name("icount").Int(r.Icount)
 }
 
-// Do executes the command.
 func (r ReplaySeek) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-seek", Args: &r}, opts)
 }

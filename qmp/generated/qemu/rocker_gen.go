@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RockerSwitch is the QAPI struct RockerSwitch.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerSwitch is a struct of rocker.json. [QueryRocker] returns it. Since QEMU 2.4.
 type RockerSwitch struct {
 	Name  string `json:"name"`
 	ID    uint64 `json:"id"`
@@ -32,9 +30,8 @@ func (v *RockerSwitch) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRocker is the QMP command query-rocker.
-//
-// Since QEMU 2.4. See rocker.json.
+// QueryRocker executes query-rocker and returns [RockerSwitch]. See rocker.json. Since QEMU
+// 2.4.
 type QueryRocker struct {
 	Name string `json:"name"`
 }
@@ -43,7 +40,6 @@ func (r *QueryRocker) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 }
 
-// Do executes the command.
 func (r QueryRocker) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (RockerSwitch, error) {
 	var v RockerSwitch
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker", Args: &r, Result: func(d *wire.Decoder) {
@@ -52,9 +48,7 @@ func (r QueryRocker) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// RockerPortDuplex is the QAPI enum RockerPortDuplex.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerPortDuplex is an enum of rocker.json. Since QEMU 2.4.
 type RockerPortDuplex string
 
 // The values of RockerPortDuplex.
@@ -63,9 +57,7 @@ const (
 	RockerPortDuplexFull RockerPortDuplex = "full"
 )
 
-// RockerPortAutoneg is the QAPI enum RockerPortAutoneg.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerPortAutoneg is an enum of rocker.json. Since QEMU 2.4.
 type RockerPortAutoneg string
 
 // The values of RockerPortAutoneg.
@@ -74,9 +66,7 @@ const (
 	RockerPortAutonegOn  RockerPortAutoneg = "on"
 )
 
-// RockerPort is the QAPI struct RockerPort.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerPort is a struct of rocker.json. [QueryRockerPorts] returns it. Since QEMU 2.4.
 type RockerPort struct {
 	Name    string            `json:"name"`
 	Enabled bool              `json:"enabled"`
@@ -110,9 +100,8 @@ func (v *RockerPort) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerPorts is the QMP command query-rocker-ports.
-//
-// Since QEMU 2.4. See rocker.json.
+// QueryRockerPorts executes query-rocker-ports and returns a list of [RockerPort]. See
+// rocker.json. Since QEMU 2.4.
 type QueryRockerPorts struct {
 	Name string `json:"name"`
 }
@@ -121,7 +110,6 @@ func (r *QueryRockerPorts) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 }
 
-// Do executes the command.
 func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerPort, error) {
 	var v []RockerPort
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-ports", Args: &r, Result: func(d *wire.Decoder) {
@@ -134,9 +122,7 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// RockerOfDPAFlowKey is the QAPI struct RockerOfDpaFlowKey.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDPAFlowKey is the struct RockerOfDpaFlowKey of rocker.json. Since QEMU 2.4.
 type RockerOfDPAFlowKey struct {
 	Priority uint32  `json:"priority"`
 	TblID    uint32  `json:"tbl-id"`
@@ -190,9 +176,7 @@ func (v *RockerOfDPAFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDPAFlowMask is the QAPI struct RockerOfDpaFlowMask.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDPAFlowMask is the struct RockerOfDpaFlowMask of rocker.json. Since QEMU 2.4.
 type RockerOfDPAFlowMask struct {
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
@@ -230,9 +214,7 @@ func (v *RockerOfDPAFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDPAFlowAction is the QAPI struct RockerOfDpaFlowAction.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDPAFlowAction is the struct RockerOfDpaFlowAction of rocker.json. Since QEMU 2.4.
 type RockerOfDPAFlowAction struct {
 	GotoTbl     *uint32 `json:"goto-tbl,omitzero"`
 	GroupID     *uint32 `json:"group-id,omitzero"`
@@ -266,9 +248,8 @@ func (v *RockerOfDPAFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDPAFlow is the QAPI struct RockerOfDpaFlow.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDPAFlow is the struct RockerOfDpaFlow of rocker.json. [QueryRockerOfDPAFlows]
+// returns it. Since QEMU 2.4.
 type RockerOfDPAFlow struct {
 	Cookie uint64                `json:"cookie"`
 	Hits   uint64                `json:"hits"`
@@ -298,9 +279,8 @@ func (v *RockerOfDPAFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDPAFlows is the QMP command query-rocker-of-dpa-flows.
-//
-// Since QEMU 2.4. See rocker.json.
+// QueryRockerOfDPAFlows executes query-rocker-of-dpa-flows and returns a list of
+// [RockerOfDPAFlow]. See rocker.json. Since QEMU 2.4.
 type QueryRockerOfDPAFlows struct {
 	Name  string  `json:"name"`
 	TblID *uint32 `json:"tbl-id,omitzero"`
@@ -313,7 +293,6 @@ func (r *QueryRockerOfDPAFlows) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-// Do executes the command.
 func (r QueryRockerOfDPAFlows) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDPAFlow, error) {
 	var v []RockerOfDPAFlow
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-flows", Args: &r, Result: func(d *wire.Decoder) {
@@ -326,9 +305,8 @@ func (r QueryRockerOfDPAFlows) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// RockerOfDPAGroup is the QAPI struct RockerOfDpaGroup.
-//
-// Since QEMU 2.4. See rocker.json.
+// RockerOfDPAGroup is the struct RockerOfDpaGroup of rocker.json. [QueryRockerOfDPAGroups]
+// returns it. Since QEMU 2.4.
 type RockerOfDPAGroup struct {
 	ID        uint32   `json:"id"`
 	Type      uint8    `json:"type"`
@@ -393,9 +371,8 @@ func (v *RockerOfDPAGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDPAGroups is the QMP command query-rocker-of-dpa-groups.
-//
-// Since QEMU 2.4. See rocker.json.
+// QueryRockerOfDPAGroups executes query-rocker-of-dpa-groups and returns a list of
+// [RockerOfDPAGroup]. See rocker.json. Since QEMU 2.4.
 type QueryRockerOfDPAGroups struct {
 	Name string `json:"name"`
 	Type *uint8 `json:"type,omitzero"`
@@ -408,7 +385,6 @@ func (r *QueryRockerOfDPAGroups) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-// Do executes the command.
 func (r QueryRockerOfDPAGroups) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]RockerOfDPAGroup, error) {
 	var v []RockerOfDPAGroup
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-rocker-of-dpa-groups", Args: &r, Result: func(d *wire.Decoder) {

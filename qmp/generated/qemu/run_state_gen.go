@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RunState is the QAPI enum RunState.
-//
-// See run-state.json.
+// RunState is an enum of run-state.json.
 type RunState string
 
 // The values of RunState.
@@ -33,9 +31,7 @@ const (
 	RunStateCOLO          RunState = "colo"
 )
 
-// ShutdownCause is the QAPI enum ShutdownCause.
-//
-// See run-state.json.
+// ShutdownCause is an enum of run-state.json.
 type ShutdownCause string
 
 // The values of ShutdownCause.
@@ -53,9 +49,7 @@ const (
 	ShutdownCauseSnapshotLoad       ShutdownCause = "snapshot-load"
 )
 
-// StatusInfo is the QAPI struct StatusInfo.
-//
-// Since QEMU 0.14. See run-state.json.
+// StatusInfo is a struct of run-state.json. [QueryStatus] returns it. Since QEMU 0.14.
 type StatusInfo struct {
 	Running bool     `json:"running"`
 	Status  RunState `json:"status"`
@@ -73,12 +67,10 @@ func (v *StatusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryStatus is the QMP command query-status.
-//
-// Since QEMU 0.14. See run-state.json.
+// QueryStatus executes query-status and returns [StatusInfo]. See run-state.json. Since QEMU
+// 0.14.
 type QueryStatus struct{}
 
-// Do executes the command.
 func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (StatusInfo, error) {
 	var v StatusInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-status", Result: func(d *wire.Decoder) {
@@ -87,9 +79,9 @@ func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ShutdownEvent is the event SHUTDOWN.
+// ShutdownEvent is the event SHUTDOWN of run-state.json. Since QEMU 0.12.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [Quit], [SystemReset] and [SystemPowerdown].
 type ShutdownEvent struct {
 	Guest  bool          `json:"guest"`
 	Reason ShutdownCause `json:"reason"`
@@ -112,9 +104,9 @@ func (*ShutdownEvent) EventName() string {
 	return EventShutdown
 }
 
-// PowerdownEvent is the event POWERDOWN.
+// PowerdownEvent is the event POWERDOWN of run-state.json. Since QEMU 0.12.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [SystemPowerdown].
 type PowerdownEvent struct{}
 
 func (v *PowerdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -126,9 +118,9 @@ func (*PowerdownEvent) EventName() string {
 	return EventPowerdown
 }
 
-// ResetEvent is the event RESET.
+// ResetEvent is the event RESET of run-state.json. Since QEMU 0.12.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [SystemReset].
 type ResetEvent struct {
 	Guest  bool          `json:"guest"`
 	Reason ShutdownCause `json:"reason"`
@@ -151,9 +143,9 @@ func (*ResetEvent) EventName() string {
 	return EventReset
 }
 
-// StopEvent is the event STOP.
+// StopEvent is the event STOP of run-state.json. Since QEMU 0.12.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [DumpGuestMemory], [Migrate], [SnapshotSave], [SnapshotLoad] and [Stop].
 type StopEvent struct{}
 
 func (v *StopEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -165,9 +157,10 @@ func (*StopEvent) EventName() string {
 	return EventStop
 }
 
-// ResumeEvent is the event RESUME.
+// ResumeEvent is the event RESUME of run-state.json. Since QEMU 0.12.
 //
-// Since QEMU 0.12. See run-state.json.
+// It can follow [DumpGuestMemory], [MigrateIncoming], [SnapshotSave], [SnapshotLoad] and
+// [Cont].
 type ResumeEvent struct{}
 
 func (v *ResumeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -179,9 +172,7 @@ func (*ResumeEvent) EventName() string {
 	return EventResume
 }
 
-// SuspendEvent is the event SUSPEND.
-//
-// Since QEMU 1.1. See run-state.json.
+// SuspendEvent is the event SUSPEND of run-state.json. Since QEMU 1.1.
 type SuspendEvent struct{}
 
 func (v *SuspendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -193,9 +184,7 @@ func (*SuspendEvent) EventName() string {
 	return EventSuspend
 }
 
-// SuspendDiskEvent is the event SUSPEND_DISK.
-//
-// Since QEMU 1.2. See run-state.json.
+// SuspendDiskEvent is the event SUSPEND_DISK of run-state.json. Since QEMU 1.2.
 type SuspendDiskEvent struct{}
 
 func (v *SuspendDiskEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -207,9 +196,9 @@ func (*SuspendDiskEvent) EventName() string {
 	return EventSuspendDisk
 }
 
-// WakeupEvent is the event WAKEUP.
+// WakeupEvent is the event WAKEUP of run-state.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See run-state.json.
+// It can follow [SystemWakeup].
 type WakeupEvent struct{}
 
 func (v *WakeupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -221,9 +210,7 @@ func (*WakeupEvent) EventName() string {
 	return EventWakeup
 }
 
-// WatchdogEvent is the event WATCHDOG.
-//
-// Since QEMU 0.13. See run-state.json.
+// WatchdogEvent is the event WATCHDOG of run-state.json. Since QEMU 0.13.
 type WatchdogEvent struct {
 	Action WatchdogAction `json:"action"`
 }
@@ -242,9 +229,7 @@ func (*WatchdogEvent) EventName() string {
 	return EventWatchdog
 }
 
-// WatchdogAction is the QAPI enum WatchdogAction.
-//
-// Since QEMU 2.1. See run-state.json.
+// WatchdogAction is an enum of run-state.json. Since QEMU 2.1.
 type WatchdogAction string
 
 // The values of WatchdogAction.
@@ -258,9 +243,7 @@ const (
 	WatchdogActionInjectNMI WatchdogAction = "inject-nmi"
 )
 
-// RebootAction is the QAPI enum RebootAction.
-//
-// Since QEMU 6.0. See run-state.json.
+// RebootAction is an enum of run-state.json. Since QEMU 6.0.
 type RebootAction string
 
 // The values of RebootAction.
@@ -269,9 +252,7 @@ const (
 	RebootActionShutdown RebootAction = "shutdown"
 )
 
-// ShutdownAction is the QAPI enum ShutdownAction.
-//
-// Since QEMU 6.0. See run-state.json.
+// ShutdownAction is an enum of run-state.json. Since QEMU 6.0.
 type ShutdownAction string
 
 // The values of ShutdownAction.
@@ -280,9 +261,7 @@ const (
 	ShutdownActionPause    ShutdownAction = "pause"
 )
 
-// PanicAction is the QAPI enum PanicAction.
-//
-// Since QEMU 6.0. See run-state.json.
+// PanicAction is an enum of run-state.json. Since QEMU 6.0.
 type PanicAction string
 
 // The values of PanicAction.
@@ -293,9 +272,7 @@ const (
 	PanicActionNone        PanicAction = "none"
 )
 
-// WatchdogSetAction is the QMP command watchdog-set-action.
-//
-// Since QEMU 2.11. See run-state.json.
+// WatchdogSetAction executes watchdog-set-action. See run-state.json. Since QEMU 2.11.
 type WatchdogSetAction struct {
 	Action WatchdogAction `json:"action"`
 }
@@ -304,14 +281,11 @@ func (r *WatchdogSetAction) EncodeMembers(e *wire.Encoder) {
 	e.Name("action").String(string(r.Action))
 }
 
-// Do executes the command.
 func (r WatchdogSetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "watchdog-set-action", Args: &r}, opts)
 }
 
-// SetAction is the QMP command set-action.
-//
-// Since QEMU 6.0. See run-state.json.
+// SetAction executes set-action. See run-state.json. Since QEMU 6.0.
 type SetAction struct {
 	Reboot   *RebootAction   `json:"reboot,omitzero"`
 	Shutdown *ShutdownAction `json:"shutdown,omitzero"`
@@ -326,14 +300,11 @@ func (r *SetAction) EncodeMembers(e *wire.Encoder) {
 	e.OptString("watchdog", (*string)(r.Watchdog))
 }
 
-// Do executes the command.
 func (r SetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-action", Args: &r}, opts)
 }
 
-// GuestPanickedEvent is the event GUEST_PANICKED.
-//
-// Since QEMU 1.5. See run-state.json.
+// GuestPanickedEvent is the event GUEST_PANICKED of run-state.json. Since QEMU 1.5.
 type GuestPanickedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -357,9 +328,7 @@ func (*GuestPanickedEvent) EventName() string {
 	return EventGuestPanicked
 }
 
-// GuestCrashloadedEvent is the event GUEST_CRASHLOADED.
-//
-// Since QEMU 5.0. See run-state.json.
+// GuestCrashloadedEvent is the event GUEST_CRASHLOADED of run-state.json. Since QEMU 5.0.
 type GuestCrashloadedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -383,9 +352,7 @@ func (*GuestCrashloadedEvent) EventName() string {
 	return EventGuestCrashloaded
 }
 
-// GuestPVShutdownEvent is the event GUEST_PVSHUTDOWN.
-//
-// Since QEMU 9.1. See run-state.json.
+// GuestPVShutdownEvent is the event GUEST_PVSHUTDOWN of run-state.json. Since QEMU 9.1.
 type GuestPVShutdownEvent struct{}
 
 func (v *GuestPVShutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -397,9 +364,7 @@ func (*GuestPVShutdownEvent) EventName() string {
 	return EventGuestPVShutdown
 }
 
-// GuestPanicAction is the QAPI enum GuestPanicAction.
-//
-// Since QEMU 2.1. See run-state.json.
+// GuestPanicAction is an enum of run-state.json. Since QEMU 2.1.
 type GuestPanicAction string
 
 // The values of GuestPanicAction.
@@ -409,9 +374,7 @@ const (
 	GuestPanicActionRun      GuestPanicAction = "run"
 )
 
-// GuestPanicInformationType is the QAPI enum GuestPanicInformationType.
-//
-// Since QEMU 2.9. See run-state.json.
+// GuestPanicInformationType is an enum of run-state.json. Since QEMU 2.9.
 type GuestPanicInformationType string
 
 // The values of GuestPanicInformationType.
@@ -423,22 +386,22 @@ const (
 	GuestPanicInformationTypeSEV GuestPanicInformationType = "sev"
 )
 
-// GuestPanicInformation is the QAPI union GuestPanicInformation.
-//
-// Since QEMU 2.9. See run-state.json.
+// GuestPanicInformation is a union of run-state.json. Since QEMU 2.9.
 type GuestPanicInformation struct {
-	// Decides what Branch holds.
-	Type   GuestPanicInformationType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type GuestPanicInformationType `json:"type"`
+	// The branch that Type selects: *GuestPanicInformationHyperV, *GuestPanicInformationS390,
+	// *GuestPanicInformationTDX, *GuestPanicInformationSEV or *RawBranch.
 	Branch GuestPanicInformationBranch
 }
 
-// GuestPanicInformationBranch is what the Type of GuestPanicInformation adds to it:
+// GuestPanicInformationBranch is the branch of [GuestPanicInformation] that Type selects:
 //
-//   - *GuestPanicInformationHyperV: hyper-v
-//   - *GuestPanicInformationS390: s390
-//   - *GuestPanicInformationTDX: tdx
-//   - *GuestPanicInformationSEV: sev (seen first in QEMU 11.1)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*GuestPanicInformationHyperV]: hyper-v
+//   - [*GuestPanicInformationS390]: s390
+//   - [*GuestPanicInformationTDX]: tdx
+//   - [*GuestPanicInformationSEV]: sev (seen first in QEMU 11.1)
+//   - [*RawBranch]: any other value, or none
 type GuestPanicInformationBranch interface {
 	wire.MemberDecoder
 	isGuestPanicInformationBranch()
@@ -512,9 +475,7 @@ func (v GuestPanicInformation) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestPanicInformationHyperV is the QAPI struct GuestPanicInformationHyperV.
-//
-// Since QEMU 2.9. See run-state.json.
+// GuestPanicInformationHyperV is a struct of run-state.json. Since QEMU 2.9.
 type GuestPanicInformationHyperV struct {
 	Arg1 uint64 `json:"arg1"`
 	Arg2 uint64 `json:"arg2"`
@@ -552,9 +513,7 @@ func (v *GuestPanicInformationHyperV) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// S390CrashReason is the QAPI enum S390CrashReason.
-//
-// Since QEMU 2.12. See run-state.json.
+// S390CrashReason is an enum of run-state.json. Since QEMU 2.12.
 type S390CrashReason string
 
 // The values of S390CrashReason.
@@ -566,9 +525,7 @@ const (
 	S390CrashReasonOpintLoop    S390CrashReason = "opint-loop"
 )
 
-// GuestPanicInformationS390 is the QAPI struct GuestPanicInformationS390.
-//
-// Since QEMU 2.12. See run-state.json.
+// GuestPanicInformationS390 is a struct of run-state.json. Since QEMU 2.12.
 type GuestPanicInformationS390 struct {
 	Core    uint32          `json:"core"`
 	PSWMask uint64          `json:"psw-mask"`
@@ -601,9 +558,8 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestPanicInformationTDX is the QAPI struct GuestPanicInformationTdx.
-//
-// Since QEMU 10.1. See run-state.json.
+// GuestPanicInformationTDX is the struct GuestPanicInformationTdx of run-state.json. Since
+// QEMU 10.1.
 type GuestPanicInformationTDX struct {
 	ErrorCode uint32  `json:"error-code"`
 	Message   string  `json:"message"`
@@ -631,9 +587,7 @@ func (v *GuestPanicInformationTDX) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// MemoryFailureEvent is the event MEMORY_FAILURE.
-//
-// Since QEMU 5.2. See run-state.json.
+// MemoryFailureEvent is the event MEMORY_FAILURE of run-state.json. Since QEMU 5.2.
 type MemoryFailureEvent struct {
 	Recipient MemoryFailureRecipient `json:"recipient"`
 	Action    MemoryFailureAction    `json:"action"`
@@ -660,9 +614,7 @@ func (*MemoryFailureEvent) EventName() string {
 	return EventMemoryFailure
 }
 
-// MemoryFailureRecipient is the QAPI enum MemoryFailureRecipient.
-//
-// Since QEMU 5.2. See run-state.json.
+// MemoryFailureRecipient is an enum of run-state.json. Since QEMU 5.2.
 type MemoryFailureRecipient string
 
 // The values of MemoryFailureRecipient.
@@ -671,9 +623,7 @@ const (
 	MemoryFailureRecipientGuest      MemoryFailureRecipient = "guest"
 )
 
-// MemoryFailureAction is the QAPI enum MemoryFailureAction.
-//
-// Since QEMU 5.2. See run-state.json.
+// MemoryFailureAction is an enum of run-state.json. Since QEMU 5.2.
 type MemoryFailureAction string
 
 // The values of MemoryFailureAction.
@@ -684,9 +634,7 @@ const (
 	MemoryFailureActionReset  MemoryFailureAction = "reset"
 )
 
-// MemoryFailureFlags is the QAPI struct MemoryFailureFlags.
-//
-// Since QEMU 5.2. See run-state.json.
+// MemoryFailureFlags is a struct of run-state.json. Since QEMU 5.2.
 type MemoryFailureFlags struct {
 	ActionRequired bool `json:"action-required"`
 	Recursive      bool `json:"recursive"`
@@ -704,9 +652,7 @@ func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NotifyVMExitOption is the QAPI enum NotifyVmexitOption.
-//
-// Since QEMU 7.2. See run-state.json.
+// NotifyVMExitOption is the enum NotifyVmexitOption of run-state.json. Since QEMU 7.2.
 type NotifyVMExitOption string
 
 // The values of NotifyVMExitOption.
@@ -716,9 +662,8 @@ const (
 	NotifyVMExitOptionDisable       NotifyVMExitOption = "disable"
 )
 
-// GuestPanicInformationSEV is the QAPI struct GuestPanicInformationSev.
-//
-// Seen first in QEMU 11.1. See run-state.json.
+// GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. Seen
+// first in QEMU 11.1.
 type GuestPanicInformationSEV struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`

@@ -7,9 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NetworkAddressFamily is the QAPI enum NetworkAddressFamily.
-//
-// Since QEMU 2.1. See sockets.json.
+// NetworkAddressFamily is an enum of sockets.json. Since QEMU 2.1.
 type NetworkAddressFamily string
 
 // The values of NetworkAddressFamily.
@@ -21,9 +19,7 @@ const (
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
-// InetSocketAddressBase is the QAPI struct InetSocketAddressBase.
-//
-// See sockets.json.
+// InetSocketAddressBase is a struct of sockets.json.
 type InetSocketAddressBase struct {
 	Host string `json:"host"`
 	Port string `json:"port"`
@@ -46,9 +42,7 @@ func (v *InetSocketAddressBase) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// InetSocketAddress is the QAPI struct InetSocketAddress.
-//
-// Since QEMU 1.3. See sockets.json.
+// InetSocketAddress is a struct of sockets.json. Since QEMU 1.3.
 type InetSocketAddress struct {
 	Host      string  `json:"host"`
 	Port      string  `json:"port"`
@@ -128,9 +122,7 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// UnixSocketAddress is the QAPI struct UnixSocketAddress.
-//
-// Since QEMU 1.3. See sockets.json.
+// UnixSocketAddress is a struct of sockets.json. Since QEMU 1.3.
 type UnixSocketAddress struct {
 	Path string `json:"path"`
 	// Only in a QEMU built with CONFIG_LINUX.
@@ -160,9 +152,7 @@ func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VsockSocketAddress is the QAPI struct VsockSocketAddress.
-//
-// Since QEMU 2.8. See sockets.json.
+// VsockSocketAddress is a struct of sockets.json. Since QEMU 2.8.
 type VsockSocketAddress struct {
 	CID  string `json:"cid"`
 	Port string `json:"port"`
@@ -185,9 +175,7 @@ func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FDSocketAddress is the QAPI struct FdSocketAddress.
-//
-// Since QEMU 1.2. See sockets.json.
+// FDSocketAddress is the struct FdSocketAddress of sockets.json. Since QEMU 1.2.
 type FDSocketAddress struct {
 	Str string `json:"str"`
 }
@@ -205,22 +193,22 @@ func (v *FDSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SocketAddressLegacy is the QAPI union SocketAddressLegacy.
-//
-// Since QEMU 1.3. See sockets.json.
+// SocketAddressLegacy is a union of sockets.json. Since QEMU 1.3.
 type SocketAddressLegacy struct {
-	// Decides what Branch holds.
-	Type   SocketAddressType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type SocketAddressType `json:"type"`
+	// The branch that Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
+	// *FDSocketAddress or *RawBranch.
 	Branch SocketAddressLegacyBranch
 }
 
-// SocketAddressLegacyBranch is what the Type of SocketAddressLegacy adds to it:
+// SocketAddressLegacyBranch is the branch of [SocketAddressLegacy] that Type selects:
 //
-//   - *InetSocketAddress: inet
-//   - *UnixSocketAddress: unix
-//   - *VsockSocketAddress: vsock
-//   - *FDSocketAddress: fd
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*InetSocketAddress]: inet
+//   - [*UnixSocketAddress]: unix
+//   - [*VsockSocketAddress]: vsock
+//   - [*FDSocketAddress]: fd
+//   - [*RawBranch]: any other value, or none
 type SocketAddressLegacyBranch interface {
 	wire.MemberEncoder
 	isSocketAddressLegacyBranch()
@@ -319,9 +307,7 @@ func (v SocketAddressLegacy) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressType is the QAPI enum SocketAddressType.
-//
-// Since QEMU 2.9. See sockets.json.
+// SocketAddressType is an enum of sockets.json. Since QEMU 2.9.
 type SocketAddressType string
 
 // The values of SocketAddressType.
@@ -332,22 +318,22 @@ const (
 	SocketAddressTypeFD    SocketAddressType = "fd"
 )
 
-// SocketAddress is the QAPI union SocketAddress.
-//
-// Since QEMU 2.9. See sockets.json.
+// SocketAddress is a union of sockets.json. Since QEMU 2.9.
 type SocketAddress struct {
-	// Decides what Branch holds.
-	Type   SocketAddressType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type SocketAddressType `json:"type"`
+	// The branch that Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
+	// *FDSocketAddress or *RawBranch.
 	Branch SocketAddressBranch
 }
 
-// SocketAddressBranch is what the Type of SocketAddress adds to it:
+// SocketAddressBranch is the branch of [SocketAddress] that Type selects:
 //
-//   - *InetSocketAddress: inet
-//   - *UnixSocketAddress: unix
-//   - *VsockSocketAddress: vsock
-//   - *FDSocketAddress: fd
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*InetSocketAddress]: inet
+//   - [*UnixSocketAddress]: unix
+//   - [*VsockSocketAddress]: vsock
+//   - [*FDSocketAddress]: fd
+//   - [*RawBranch]: any other value, or none
 type SocketAddressBranch interface {
 	wire.MemberEncoder
 	wire.MemberDecoder

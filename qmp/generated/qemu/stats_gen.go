@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// StatsType is the QAPI enum StatsType.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsType is an enum of stats.json. Since QEMU 7.1.
 type StatsType string
 
 // The values of StatsType.
@@ -22,9 +20,7 @@ const (
 	StatsTypeLog2Histogram   StatsType = "log2-histogram"
 )
 
-// StatsUnit is the QAPI enum StatsUnit.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsUnit is an enum of stats.json. Since QEMU 7.1.
 type StatsUnit string
 
 // The values of StatsUnit.
@@ -35,9 +31,7 @@ const (
 	StatsUnitBoolean StatsUnit = "boolean"
 )
 
-// StatsProvider is the QAPI enum StatsProvider.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsProvider is an enum of stats.json. Since QEMU 7.1.
 type StatsProvider string
 
 // The values of StatsProvider.
@@ -46,9 +40,7 @@ const (
 	StatsProviderCryptodev StatsProvider = "cryptodev"
 )
 
-// StatsTarget is the QAPI enum StatsTarget.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsTarget is an enum of stats.json. Since QEMU 7.1.
 type StatsTarget string
 
 // The values of StatsTarget.
@@ -58,9 +50,7 @@ const (
 	StatsTargetCryptodev StatsTarget = "cryptodev"
 )
 
-// StatsRequest is the QAPI struct StatsRequest.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsRequest is a struct of stats.json. Since QEMU 7.1.
 type StatsRequest struct {
 	Provider StatsProvider `json:"provider"`
 	Names    []string      `json:"names,omitzero"`
@@ -92,9 +82,7 @@ func (v *StatsRequest) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsVCPUFilter is the QAPI struct StatsVCPUFilter.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsVCPUFilter is a struct of stats.json. Since QEMU 7.1.
 type StatsVCPUFilter struct {
 	VCPUs []string `json:"vcpus,omitzero"`
 }
@@ -121,22 +109,22 @@ func (v *StatsVCPUFilter) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsFilter is the QAPI union StatsFilter.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsFilter is a union of stats.json. [QueryStats] sends it. Since QEMU 7.1.
 type StatsFilter struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target    StatsTarget    `json:"target"`
 	Providers []StatsRequest `json:"providers,omitzero"`
-	Branch    StatsFilterBranch
+	// The branch that Target selects: *StatsVCPUFilter or *RawBranch; nil for a value that adds
+	// nothing.
+	Branch StatsFilterBranch
 }
 
-// StatsFilterBranch is what the Target of StatsFilter adds to it:
+// StatsFilterBranch is the branch of [StatsFilter] that Target selects:
 //
-//   - *StatsVCPUFilter: vcpu
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*StatsVCPUFilter]: vcpu
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for vm, cryptodev.
+// The branch is nil for vm, cryptodev.
 type StatsFilterBranch interface {
 	wire.MemberEncoder
 	isStatsFilterBranch()
@@ -211,14 +199,12 @@ func (v StatsFilter) String() string {
 	return qmp.Format(&v)
 }
 
-// StatsValue is the QAPI alternate StatsValue: exactly one of its fields is set.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsValue is an alternate of stats.json. Exactly one of its fields is set. Since QEMU 7.1.
 type StatsValue struct {
 	Scalar  *uint64
 	Boolean *bool
 	List    []uint64
-	// A value that is of none of these kinds.
+	// A value of any other kind, as JSON.
 	Other qmp.RawJSON
 }
 
@@ -271,9 +257,7 @@ func (v StatsValue) String() string {
 	return qmp.Format(&v)
 }
 
-// Stats is the QAPI struct Stats.
-//
-// Since QEMU 7.1. See stats.json.
+// Stats is a struct of stats.json. Since QEMU 7.1.
 type Stats struct {
 	Name  string     `json:"name"`
 	Value StatsValue `json:"value"`
@@ -296,9 +280,7 @@ func (v *Stats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsResult is the QAPI struct StatsResult.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsResult is a struct of stats.json. [QueryStats] returns it. Since QEMU 7.1.
 type StatsResult struct {
 	Provider StatsProvider `json:"provider"`
 	QOMPath  *string       `json:"qom-path,omitzero"`
@@ -347,9 +329,8 @@ func (v StatsResult) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryStats is the QMP command query-stats.
-//
-// Since QEMU 7.1. See stats.json.
+// QueryStats executes query-stats and returns a list of [StatsResult]. See stats.json. Since
+// QEMU 7.1.
 type QueryStats StatsFilter
 
 func (r *QueryStats) EncodeMembers(e *wire.Encoder) {
@@ -368,7 +349,6 @@ func (r QueryStats) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QueryStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]StatsResult, error) {
 	var v []StatsResult
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-stats", Args: (*StatsFilter)(&r), Result: func(d *wire.Decoder) {
@@ -381,9 +361,7 @@ func (r QueryStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// StatsSchemaValue is the QAPI struct StatsSchemaValue.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsSchemaValue is a struct of stats.json. Since QEMU 7.1.
 type StatsSchemaValue struct {
 	Name       string     `json:"name"`
 	Type       StatsType  `json:"type"`
@@ -430,9 +408,7 @@ func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsSchema is the QAPI struct StatsSchema.
-//
-// Since QEMU 7.1. See stats.json.
+// StatsSchema is a struct of stats.json. [QueryStatsSchemas] returns it. Since QEMU 7.1.
 type StatsSchema struct {
 	Provider StatsProvider      `json:"provider"`
 	Target   StatsTarget        `json:"target"`
@@ -481,9 +457,8 @@ func (v StatsSchema) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryStatsSchemas is the QMP command query-stats-schemas.
-//
-// Since QEMU 7.1. See stats.json.
+// QueryStatsSchemas executes query-stats-schemas and returns a list of [StatsSchema]. See
+// stats.json. Since QEMU 7.1.
 type QueryStatsSchemas struct {
 	Provider *StatsProvider `json:"provider,omitzero"`
 }
@@ -492,7 +467,6 @@ func (r *QueryStatsSchemas) EncodeMembers(e *wire.Encoder) {
 	e.OptString("provider", (*string)(r.Provider))
 }
 
-// Do executes the command.
 func (r QueryStatsSchemas) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]StatsSchema, error) {
 	var v []StatsSchema
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-stats-schemas", Args: &r, Result: func(d *wire.Decoder) {

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TPMModel is the QAPI enum TpmModel.
-//
-// Since QEMU 1.5. See tpm.json.
+// TPMModel is the enum TpmModel of tpm.json. [QueryTPMModels] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMModel string
@@ -22,14 +20,12 @@ const (
 	TPMModelTPMSPAPR TPMModel = "tpm-spapr"
 )
 
-// QueryTPMModels is the QMP command query-tpm-models.
-//
-// Since QEMU 1.5. See tpm.json.
+// QueryTPMModels executes query-tpm-models and returns a list of [TPMModel]. See tpm.json.
+// Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMModels struct{}
 
-// Do executes the command.
 func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMModel, error) {
 	var v []TPMModel
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-models", Result: func(d *wire.Decoder) {
@@ -41,9 +37,7 @@ func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// TPMType is the QAPI enum TpmType.
-//
-// Since QEMU 1.5. See tpm.json.
+// TPMType is the enum TpmType of tpm.json. [QueryTPMTypes] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMType string
@@ -54,14 +48,12 @@ const (
 	TPMTypeEmulator    TPMType = "emulator"
 )
 
-// QueryTPMTypes is the QMP command query-tpm-types.
-//
-// Since QEMU 1.5. See tpm.json.
+// QueryTPMTypes executes query-tpm-types and returns a list of [TPMType]. See tpm.json. Since
+// QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMTypes struct{}
 
-// Do executes the command.
 func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMType, error) {
 	var v []TPMType
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm-types", Result: func(d *wire.Decoder) {
@@ -73,9 +65,7 @@ func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// TPMPassthroughOptions is the QAPI struct TPMPassthroughOptions.
-//
-// Since QEMU 1.5. See tpm.json.
+// TPMPassthroughOptions is a struct of tpm.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMPassthroughOptions struct {
@@ -100,9 +90,7 @@ func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMEmulatorOptions is the QAPI struct TPMEmulatorOptions.
-//
-// Since QEMU 2.11. See tpm.json.
+// TPMEmulatorOptions is a struct of tpm.json. Since QEMU 2.11.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMEmulatorOptions struct {
@@ -122,22 +110,21 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMTypeOptions is the QAPI union TpmTypeOptions.
-//
-// Since QEMU 1.5. See tpm.json.
+// TPMTypeOptions is the union TpmTypeOptions of tpm.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMTypeOptions struct {
-	// Decides what Branch holds.
-	Type   TPMType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type TPMType `json:"type"`
+	// The branch that Type selects: *TPMPassthroughOptions, *TPMEmulatorOptions or *RawBranch.
 	Branch TPMTypeOptionsBranch
 }
 
-// TPMTypeOptionsBranch is what the Type of TPMTypeOptions adds to it:
+// TPMTypeOptionsBranch is the branch of [TPMTypeOptions] that Type selects:
 //
-//   - *TPMPassthroughOptions: passthrough
-//   - *TPMEmulatorOptions: emulator
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*TPMPassthroughOptions]: passthrough
+//   - [*TPMEmulatorOptions]: emulator
+//   - [*RawBranch]: any other value, or none
 type TPMTypeOptionsBranch interface {
 	wire.MemberDecoder
 	isTPMTypeOptionsBranch()
@@ -217,9 +204,7 @@ func (v TPMTypeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// TPMInfo is the QAPI struct TPMInfo.
-//
-// Since QEMU 1.5. See tpm.json.
+// TPMInfo is a struct of tpm.json. [QueryTPM] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMInfo struct {
@@ -243,14 +228,11 @@ func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTPM is the QMP command query-tpm.
-//
-// Since QEMU 1.5. See tpm.json.
+// QueryTPM executes query-tpm and returns a list of [TPMInfo]. See tpm.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPM struct{}
 
-// Do executes the command.
 func (r QueryTPM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMInfo, error) {
 	var v []TPMInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-tpm", Result: func(d *wire.Decoder) {

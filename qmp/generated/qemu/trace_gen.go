@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TraceEventState is the QAPI enum TraceEventState.
-//
-// Since QEMU 2.2. See trace.json.
+// TraceEventState is an enum of trace.json. Since QEMU 2.2.
 type TraceEventState string
 
 // The values of TraceEventState.
@@ -20,9 +18,7 @@ const (
 	TraceEventStateEnabled     TraceEventState = "enabled"
 )
 
-// TraceEventInfo is the QAPI struct TraceEventInfo.
-//
-// Since QEMU 2.2. See trace.json.
+// TraceEventInfo is a struct of trace.json. [TraceEventGetState] returns it. Since QEMU 2.2.
 type TraceEventInfo struct {
 	Name  string          `json:"name"`
 	State TraceEventState `json:"state"`
@@ -40,9 +36,8 @@ func (v *TraceEventInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TraceEventGetState is the QMP command trace-event-get-state.
-//
-// Since QEMU 2.2. See trace.json.
+// TraceEventGetState executes trace-event-get-state and returns a list of [TraceEventInfo].
+// See trace.json. Since QEMU 2.2.
 type TraceEventGetState struct {
 	Name string `json:"name"`
 }
@@ -51,7 +46,6 @@ func (r *TraceEventGetState) EncodeMembers(e *wire.Encoder) {
 	e.Name("name").String(r.Name)
 }
 
-// Do executes the command.
 func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TraceEventInfo, error) {
 	var v []TraceEventInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "trace-event-get-state", Args: &r, Result: func(d *wire.Decoder) {
@@ -64,9 +58,7 @@ func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// TraceEventSetState is the QMP command trace-event-set-state.
-//
-// Since QEMU 2.2. See trace.json.
+// TraceEventSetState executes trace-event-set-state. See trace.json. Since QEMU 2.2.
 type TraceEventSetState struct {
 	Name              string `json:"name"`
 	Enable            bool   `json:"enable"`
@@ -79,7 +71,6 @@ func (r *TraceEventSetState) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("ignore-unavailable", r.IgnoreUnavailable)
 }
 
-// Do executes the command.
 func (r TraceEventSetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "trace-event-set-state", Args: &r}, opts)
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Abort is the QAPI struct Abort.
-//
-// Since QEMU 1.6. See transaction.json.
+// Abort is a struct of transaction.json. Since QEMU 1.6.
 type Abort struct{}
 
 func (v *Abort) EncodeMembers(e *wire.Encoder) {}
@@ -19,9 +17,7 @@ func (v *Abort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ActionCompletionMode is the QAPI enum ActionCompletionMode.
-//
-// Since QEMU 2.5. See transaction.json.
+// ActionCompletionMode is an enum of transaction.json. Since QEMU 2.5.
 type ActionCompletionMode string
 
 // The values of ActionCompletionMode.
@@ -30,9 +26,7 @@ const (
 	ActionCompletionModeGrouped    ActionCompletionMode = "grouped"
 )
 
-// TransactionActionKind is the QAPI enum TransactionActionKind.
-//
-// Since QEMU 1.1. See transaction.json.
+// TransactionActionKind is an enum of transaction.json. Since QEMU 1.1.
 type TransactionActionKind string
 
 // The values of TransactionActionKind.
@@ -52,27 +46,29 @@ const (
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
 
-// TransactionAction is the QAPI union TransactionAction.
-//
-// Since QEMU 1.1. See transaction.json.
+// TransactionAction is a union of transaction.json. Since QEMU 1.1.
 type TransactionAction struct {
-	// Decides what Branch holds.
-	Type   TransactionActionKind `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *BlockDirtyBitmap or *RawBranch.
+	Type TransactionActionKind `json:"type"`
+	// The branch that Type selects: *Abort, *BlockDirtyBitmapAdd, *BlockDirtyBitmap,
+	// *BlockDirtyBitmapMerge, *BlockdevBackup, *BlockdevSnapshot, *BlockdevSnapshotInternal,
+	// *BlockdevSnapshotSync, *DriveBackup or *RawBranch.
 	Branch TransactionActionBranch
 }
 
-// TransactionActionBranch is what the Type of TransactionAction adds to it:
+// TransactionActionBranch is the branch of [TransactionAction] that Type selects:
 //
-//   - *Abort: abort
-//   - *BlockDirtyBitmapAdd: block-dirty-bitmap-add
-//   - *BlockDirtyBitmap: block-dirty-bitmap-remove, block-dirty-bitmap-clear, block-dirty-bitmap-enable, block-dirty-bitmap-disable
-//   - *BlockDirtyBitmapMerge: block-dirty-bitmap-merge
-//   - *BlockdevBackup: blockdev-backup
-//   - *BlockdevSnapshot: blockdev-snapshot
-//   - *BlockdevSnapshotInternal: blockdev-snapshot-internal-sync
-//   - *BlockdevSnapshotSync: blockdev-snapshot-sync
-//   - *DriveBackup: drive-backup
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*Abort]: abort
+//   - [*BlockDirtyBitmapAdd]: block-dirty-bitmap-add
+//   - [*BlockDirtyBitmap]: block-dirty-bitmap-remove, block-dirty-bitmap-clear,
+//     block-dirty-bitmap-enable, block-dirty-bitmap-disable
+//   - [*BlockDirtyBitmapMerge]: block-dirty-bitmap-merge
+//   - [*BlockdevBackup]: blockdev-backup
+//   - [*BlockdevSnapshot]: blockdev-snapshot
+//   - [*BlockdevSnapshotInternal]: blockdev-snapshot-internal-sync
+//   - [*BlockdevSnapshotSync]: blockdev-snapshot-sync
+//   - [*DriveBackup]: drive-backup
+//   - [*RawBranch]: any other value, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder
 	isTransactionActionBranch()
@@ -216,9 +212,7 @@ func (v TransactionAction) String() string {
 	return qmp.Format(&v)
 }
 
-// TransactionProperties is the QAPI struct TransactionProperties.
-//
-// Since QEMU 2.5. See transaction.json.
+// TransactionProperties is a struct of transaction.json. Since QEMU 2.5.
 type TransactionProperties struct {
 	CompletionMode *ActionCompletionMode `json:"completion-mode,omitzero"`
 }
@@ -236,9 +230,10 @@ func (v *TransactionProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// Transaction is the QMP command transaction.
+// Transaction executes transaction. See transaction.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See transaction.json.
+// [JobStatusChangeEvent] follows at each change of the state of a job, if an action starts
+// one.
 type Transaction struct {
 	Actions    []TransactionAction    `json:"actions"`
 	Properties *TransactionProperties `json:"properties,omitzero"`
@@ -285,7 +280,6 @@ func (r Transaction) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Transaction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "transaction", Args: &r}, opts)
 }

@@ -7,9 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// UEFIVariable is the QAPI struct UefiVariable.
-//
-// Since QEMU 10.0. See uefi.json.
+// UEFIVariable is the struct UefiVariable of uefi.json. Since QEMU 10.0.
 type UEFIVariable struct {
 	GUID   string  `json:"guid"`
 	Name   string  `json:"name"`
@@ -52,9 +50,7 @@ func (v *UEFIVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// UEFIVarStore is the QAPI struct UefiVarStore.
-//
-// Since QEMU 10.0. See uefi.json.
+// UEFIVarStore is the struct UefiVarStore of uefi.json. Since QEMU 10.0.
 type UEFIVarStore struct {
 	Version   int64          `json:"version"`
 	Variables []UEFIVariable `json:"variables"`

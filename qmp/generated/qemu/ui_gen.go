@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DisplayProtocol is the QAPI enum DisplayProtocol.
-//
-// Since QEMU 7.0. See ui.json.
+// DisplayProtocol is an enum of ui.json. Since QEMU 7.0.
 type DisplayProtocol string
 
 // The values of DisplayProtocol.
@@ -19,9 +17,7 @@ const (
 	DisplayProtocolSPICE DisplayProtocol = "spice"
 )
 
-// SetPasswordAction is the QAPI enum SetPasswordAction.
-//
-// Since QEMU 7.0. See ui.json.
+// SetPasswordAction is an enum of ui.json. Since QEMU 7.0.
 type SetPasswordAction string
 
 // The values of SetPasswordAction.
@@ -31,24 +27,24 @@ const (
 	SetPasswordActionDisconnect SetPasswordAction = "disconnect"
 )
 
-// SetPasswordOptions is the QAPI union SetPasswordOptions.
-//
-// Since QEMU 7.0. See ui.json.
+// SetPasswordOptions is a union of ui.json. [SetPassword] sends it. Since QEMU 7.0.
 type SetPasswordOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Protocol DisplayProtocol `json:"protocol"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Password  string             `json:"password"`
 	Connected *SetPasswordAction `json:"connected,omitzero"`
-	Branch    SetPasswordOptionsBranch
+	// The branch that Protocol selects: *SetPasswordOptionsVNC or *RawBranch; nil for a value that
+	// adds nothing.
+	Branch SetPasswordOptionsBranch
 }
 
-// SetPasswordOptionsBranch is what the Protocol of SetPasswordOptions adds to it:
+// SetPasswordOptionsBranch is the branch of [SetPasswordOptions] that Protocol selects:
 //
-//   - *SetPasswordOptionsVNC: vnc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*SetPasswordOptionsVNC]: vnc
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for spice.
+// The branch is nil for spice.
 type SetPasswordOptionsBranch interface {
 	wire.MemberEncoder
 	isSetPasswordOptionsBranch()
@@ -117,9 +113,7 @@ func (v SetPasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SetPasswordOptionsVNC is the QAPI struct SetPasswordOptionsVnc.
-//
-// Since QEMU 7.0. See ui.json.
+// SetPasswordOptionsVNC is the struct SetPasswordOptionsVnc of ui.json. Since QEMU 7.0.
 type SetPasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
@@ -137,9 +131,7 @@ func (v *SetPasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// SetPassword is the QMP command set_password.
-//
-// Since QEMU 0.14. See ui.json.
+// SetPassword executes set_password. See ui.json. Since QEMU 0.14.
 type SetPassword SetPasswordOptions
 
 func (r *SetPassword) EncodeMembers(e *wire.Encoder) {
@@ -158,27 +150,26 @@ func (r SetPassword) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SetPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set_password", Args: (*SetPasswordOptions)(&r)}, opts)
 }
 
-// ExpirePasswordOptions is the QAPI union ExpirePasswordOptions.
-//
-// Since QEMU 7.0. See ui.json.
+// ExpirePasswordOptions is a union of ui.json. [ExpirePassword] sends it. Since QEMU 7.0.
 type ExpirePasswordOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Protocol DisplayProtocol `json:"protocol"`
 	Time     string          `json:"time"`
-	Branch   ExpirePasswordOptionsBranch
+	// The branch that Protocol selects: *ExpirePasswordOptionsVNC or *RawBranch; nil for a value
+	// that adds nothing.
+	Branch ExpirePasswordOptionsBranch
 }
 
-// ExpirePasswordOptionsBranch is what the Protocol of ExpirePasswordOptions adds to it:
+// ExpirePasswordOptionsBranch is the branch of [ExpirePasswordOptions] that Protocol selects:
 //
-//   - *ExpirePasswordOptionsVNC: vnc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*ExpirePasswordOptionsVNC]: vnc
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for spice.
+// The branch is nil for spice.
 type ExpirePasswordOptionsBranch interface {
 	wire.MemberEncoder
 	isExpirePasswordOptionsBranch()
@@ -243,9 +234,7 @@ func (v ExpirePasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ExpirePasswordOptionsVNC is the QAPI struct ExpirePasswordOptionsVnc.
-//
-// Since QEMU 7.0. See ui.json.
+// ExpirePasswordOptionsVNC is the struct ExpirePasswordOptionsVnc of ui.json. Since QEMU 7.0.
 type ExpirePasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
@@ -263,9 +252,7 @@ func (v *ExpirePasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// ExpirePassword is the QMP command expire_password.
-//
-// Since QEMU 0.14. See ui.json.
+// ExpirePassword executes expire_password. See ui.json. Since QEMU 0.14.
 type ExpirePassword ExpirePasswordOptions
 
 func (r *ExpirePassword) EncodeMembers(e *wire.Encoder) {
@@ -284,14 +271,11 @@ func (r ExpirePassword) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ExpirePassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "expire_password", Args: (*ExpirePasswordOptions)(&r)}, opts)
 }
 
-// ImageFormat is the QAPI enum ImageFormat.
-//
-// Since QEMU 7.1. See ui.json.
+// ImageFormat is an enum of ui.json. Since QEMU 7.1.
 type ImageFormat string
 
 // The values of ImageFormat.
@@ -300,9 +284,7 @@ const (
 	ImageFormatPNG ImageFormat = "png"
 )
 
-// Screendump is the QMP command screendump.
-//
-// Since QEMU 0.14. See ui.json.
+// Screendump executes screendump. See ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_PIXMAN.
 type Screendump struct {
@@ -319,14 +301,11 @@ func (r *Screendump) EncodeMembers(e *wire.Encoder) {
 	e.OptString("format", (*string)(r.Format))
 }
 
-// Do executes the command.
 func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "screendump", Args: &r}, opts)
 }
 
-// SPICEBasicInfo is the QAPI struct SpiceBasicInfo.
-//
-// Since QEMU 2.1. See ui.json.
+// SPICEBasicInfo is the struct SpiceBasicInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEBasicInfo struct {
@@ -350,9 +329,7 @@ func (v *SPICEBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SPICEServerInfo is the QAPI struct SpiceServerInfo.
-//
-// Since QEMU 2.1. See ui.json.
+// SPICEServerInfo is the struct SpiceServerInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEServerInfo struct {
@@ -380,9 +357,7 @@ func (v *SPICEServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SPICEChannel is the QAPI struct SpiceChannel.
-//
-// Since QEMU 0.14. See ui.json.
+// SPICEChannel is the struct SpiceChannel of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEChannel struct {
@@ -422,9 +397,7 @@ func (v *SPICEChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SPICEQueryMouseMode is the QAPI enum SpiceQueryMouseMode.
-//
-// Since QEMU 1.1. See ui.json.
+// SPICEQueryMouseMode is the enum SpiceQueryMouseMode of ui.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEQueryMouseMode string
@@ -436,9 +409,7 @@ const (
 	SPICEQueryMouseModeUnknown SPICEQueryMouseMode = "unknown"
 )
 
-// SPICEInfo is the QAPI struct SpiceInfo.
-//
-// Since QEMU 0.14. See ui.json.
+// SPICEInfo is the struct SpiceInfo of ui.json. [QuerySPICE] returns it. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEInfo struct {
@@ -490,14 +461,11 @@ func (v *SPICEInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySPICE is the QMP command query-spice.
-//
-// Since QEMU 0.14. See ui.json.
+// QuerySPICE executes query-spice and returns [SPICEInfo]. See ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type QuerySPICE struct{}
 
-// Do executes the command.
 func (r QuerySPICE) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SPICEInfo, error) {
 	var v SPICEInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-spice", Result: func(d *wire.Decoder) {
@@ -506,9 +474,7 @@ func (r QuerySPICE) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// SPICEConnectedEvent is the event SPICE_CONNECTED.
-//
-// Since QEMU 0.14. See ui.json.
+// SPICEConnectedEvent is the event SPICE_CONNECTED of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEConnectedEvent struct {
@@ -533,9 +499,7 @@ func (*SPICEConnectedEvent) EventName() string {
 	return EventSPICEConnected
 }
 
-// SPICEInitializedEvent is the event SPICE_INITIALIZED.
-//
-// Since QEMU 0.14. See ui.json.
+// SPICEInitializedEvent is the event SPICE_INITIALIZED of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEInitializedEvent struct {
@@ -560,9 +524,7 @@ func (*SPICEInitializedEvent) EventName() string {
 	return EventSPICEInitialized
 }
 
-// SPICEDisconnectedEvent is the event SPICE_DISCONNECTED.
-//
-// Since QEMU 0.14. See ui.json.
+// SPICEDisconnectedEvent is the event SPICE_DISCONNECTED of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEDisconnectedEvent struct {
@@ -587,9 +549,7 @@ func (*SPICEDisconnectedEvent) EventName() string {
 	return EventSPICEDisconnected
 }
 
-// SPICEMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED.
-//
-// Since QEMU 1.3. See ui.json.
+// SPICEMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED of ui.json. Since QEMU 1.3.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEMigrateCompletedEvent struct{}
@@ -603,9 +563,7 @@ func (*SPICEMigrateCompletedEvent) EventName() string {
 	return EventSPICEMigrateCompleted
 }
 
-// VNCBasicInfo is the QAPI struct VncBasicInfo.
-//
-// Since QEMU 2.1. See ui.json.
+// VNCBasicInfo is the struct VncBasicInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCBasicInfo struct {
@@ -633,9 +591,7 @@ func (v *VNCBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCServerInfo is the QAPI struct VncServerInfo.
-//
-// Since QEMU 2.1. See ui.json.
+// VNCServerInfo is the struct VncServerInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCServerInfo struct {
@@ -667,9 +623,7 @@ func (v *VNCServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCClientInfo is the QAPI struct VncClientInfo.
-//
-// Since QEMU 0.14. See ui.json.
+// VNCClientInfo is the struct VncClientInfo of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCClientInfo struct {
@@ -714,9 +668,7 @@ func (v *VNCClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCInfo is the QAPI struct VncInfo.
-//
-// Since QEMU 0.14. See ui.json.
+// VNCInfo is the struct VncInfo of ui.json. [QueryVNC] returns it. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInfo struct {
@@ -756,9 +708,7 @@ func (v *VNCInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCPrimaryAuth is the QAPI enum VncPrimaryAuth.
-//
-// Since QEMU 2.3. See ui.json.
+// VNCPrimaryAuth is the enum VncPrimaryAuth of ui.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCPrimaryAuth string
@@ -776,9 +726,7 @@ const (
 	VNCPrimaryAuthSASL     VNCPrimaryAuth = "sasl"
 )
 
-// VNCVencryptSubAuth is the QAPI enum VncVencryptSubAuth.
-//
-// Since QEMU 2.3. See ui.json.
+// VNCVencryptSubAuth is the enum VncVencryptSubAuth of ui.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCVencryptSubAuth string
@@ -796,9 +744,7 @@ const (
 	VNCVencryptSubAuthX509SASL  VNCVencryptSubAuth = "x509-sasl"
 )
 
-// VNCServerInfo2 is the QAPI struct VncServerInfo2.
-//
-// Since QEMU 2.9. See ui.json.
+// VNCServerInfo2 is the struct VncServerInfo2 of ui.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCServerInfo2 struct {
@@ -843,9 +789,7 @@ func (v *VNCServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCInfo2 is the QAPI struct VncInfo2.
-//
-// Since QEMU 2.3. See ui.json.
+// VNCInfo2 is the struct VncInfo2 of ui.json. [QueryVNCServers] returns it. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInfo2 struct {
@@ -919,14 +863,11 @@ func (v VNCInfo2) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryVNC is the QMP command query-vnc.
-//
-// Since QEMU 0.14. See ui.json.
+// QueryVNC executes query-vnc and returns [VNCInfo]. See ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNC struct{}
 
-// Do executes the command.
 func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VNCInfo, error) {
 	var v VNCInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vnc", Result: func(d *wire.Decoder) {
@@ -935,14 +876,12 @@ func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// QueryVNCServers is the QMP command query-vnc-servers.
-//
-// Since QEMU 2.3. See ui.json.
+// QueryVNCServers executes query-vnc-servers and returns a list of [VNCInfo2]. See ui.json.
+// Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNCServers struct{}
 
-// Do executes the command.
 func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VNCInfo2, error) {
 	var v []VNCInfo2
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-vnc-servers", Result: func(d *wire.Decoder) {
@@ -955,13 +894,11 @@ func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// ChangeVNCPassword is the QMP command change-vnc-password.
-//
-// Since QEMU 1.1. See ui.json.
+// ChangeVNCPassword executes change-vnc-password. See ui.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type ChangeVNCPassword struct {
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Password string `json:"password"`
 }
 
@@ -973,14 +910,11 @@ func (r ChangeVNCPassword) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ChangeVNCPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-vnc-password", Args: &r}, opts)
 }
 
-// VNCConnectedEvent is the event VNC_CONNECTED.
-//
-// Since QEMU 0.13. See ui.json.
+// VNCConnectedEvent is the event VNC_CONNECTED of ui.json. Since QEMU 0.13.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCConnectedEvent struct {
@@ -1005,9 +939,7 @@ func (*VNCConnectedEvent) EventName() string {
 	return EventVNCConnected
 }
 
-// VNCInitializedEvent is the event VNC_INITIALIZED.
-//
-// Since QEMU 0.13. See ui.json.
+// VNCInitializedEvent is the event VNC_INITIALIZED of ui.json. Since QEMU 0.13.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInitializedEvent struct {
@@ -1032,9 +964,7 @@ func (*VNCInitializedEvent) EventName() string {
 	return EventVNCInitialized
 }
 
-// VNCDisconnectedEvent is the event VNC_DISCONNECTED.
-//
-// Since QEMU 0.13. See ui.json.
+// VNCDisconnectedEvent is the event VNC_DISCONNECTED of ui.json. Since QEMU 0.13.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCDisconnectedEvent struct {
@@ -1059,9 +989,7 @@ func (*VNCDisconnectedEvent) EventName() string {
 	return EventVNCDisconnected
 }
 
-// MouseInfo is the QAPI struct MouseInfo.
-//
-// Since QEMU 0.14. See ui.json.
+// MouseInfo is a struct of ui.json. [QueryMice] returns it. Since QEMU 0.14.
 type MouseInfo struct {
 	Name     string `json:"name"`
 	Index    int64  `json:"index"`
@@ -1087,12 +1015,10 @@ func (v *MouseInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMice is the QMP command query-mice.
-//
-// Since QEMU 0.14. See ui.json.
+// QueryMice executes query-mice and returns a list of [MouseInfo]. See ui.json. Since QEMU
+// 0.14.
 type QueryMice struct{}
 
-// Do executes the command.
 func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MouseInfo, error) {
 	var v []MouseInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-mice", Result: func(d *wire.Decoder) {
@@ -1105,9 +1031,7 @@ func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// QKeyCode is the QAPI enum QKeyCode.
-//
-// Since QEMU 1.3. See ui.json.
+// QKeyCode is an enum of ui.json. Since QEMU 1.3.
 type QKeyCode string
 
 // The values of QKeyCode.
@@ -1276,9 +1200,7 @@ const (
 	QKeyCodeF24              QKeyCode = "f24"
 )
 
-// KeyValueKind is the QAPI enum KeyValueKind.
-//
-// Since QEMU 1.3. See ui.json.
+// KeyValueKind is an enum of ui.json. Since QEMU 1.3.
 type KeyValueKind string
 
 // The values of KeyValueKind.
@@ -1287,25 +1209,24 @@ const (
 	KeyValueKindQcode  KeyValueKind = "qcode"
 )
 
-// KeyValue is the QAPI union KeyValue.
-//
-// Since QEMU 1.3. See ui.json.
+// KeyValue is a union of ui.json. Since QEMU 1.3.
 type KeyValue struct {
-	// Decides what Branch holds.
-	Type   KeyValueKind `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type KeyValueKind `json:"type"`
+	// The branch that Type selects: *KeyValueNumber, *QKeyCode or *RawBranch.
 	Branch KeyValueBranch
 }
 
-// KeyValueBranch is what the Type of KeyValue adds to it:
+// KeyValueBranch is the branch of [KeyValue] that Type selects:
 //
-//   - *KeyValueNumber: number
-//   - *QKeyCode: qcode
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*KeyValueNumber]: number
+//   - [*QKeyCode]: qcode
+//   - [*RawBranch]: any other value, or none
 type KeyValueBranch interface {
 	isKeyValueBranch()
 }
 
-// KeyValueNumber is the branch of KeyValue for number.
+// KeyValueNumber is the branch of [KeyValue] for number.
 type KeyValueNumber int64
 
 func (*KeyValueNumber) isKeyValueBranch() {}
@@ -1385,9 +1306,7 @@ func (v KeyValue) String() string {
 	return qmp.Format(&v)
 }
 
-// SendKey is the QMP command send-key.
-//
-// Since QEMU 1.3. See ui.json.
+// SendKey executes send-key. See ui.json. Since QEMU 1.3.
 type SendKey struct {
 	Keys     []KeyValue `json:"keys"`
 	HoldTime *int64     `json:"hold-time,omitzero"`
@@ -1431,14 +1350,11 @@ func (r SendKey) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r SendKey) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "send-key", Args: &r}, opts)
 }
 
-// InputButton is the QAPI enum InputButton.
-//
-// Since QEMU 2.0. See ui.json.
+// InputButton is an enum of ui.json. Since QEMU 2.0.
 type InputButton string
 
 // The values of InputButton.
@@ -1455,9 +1371,7 @@ const (
 	InputButtonTouch      InputButton = "touch"
 )
 
-// InputAxis is the QAPI enum InputAxis.
-//
-// Since QEMU 2.0. See ui.json.
+// InputAxis is an enum of ui.json. Since QEMU 2.0.
 type InputAxis string
 
 // The values of InputAxis.
@@ -1466,9 +1380,7 @@ const (
 	InputAxisY InputAxis = "y"
 )
 
-// InputMultiTouchType is the QAPI enum InputMultiTouchType.
-//
-// Since QEMU 8.1. See ui.json.
+// InputMultiTouchType is an enum of ui.json. Since QEMU 8.1.
 type InputMultiTouchType string
 
 // The values of InputMultiTouchType.
@@ -1480,9 +1392,7 @@ const (
 	InputMultiTouchTypeData   InputMultiTouchType = "data"
 )
 
-// InputKeyEvent is the QAPI struct InputKeyEvent.
-//
-// Since QEMU 2.0. See ui.json.
+// InputKeyEvent is a struct of ui.json. Since QEMU 2.0.
 type InputKeyEvent struct {
 	Key  KeyValue `json:"key"`
 	Down bool     `json:"down"`
@@ -1505,9 +1415,7 @@ func (v *InputKeyEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InputBtnEvent is the QAPI struct InputBtnEvent.
-//
-// Since QEMU 2.0. See ui.json.
+// InputBtnEvent is a struct of ui.json. Since QEMU 2.0.
 type InputBtnEvent struct {
 	Button InputButton `json:"button"`
 	Down   bool        `json:"down"`
@@ -1530,9 +1438,7 @@ func (v *InputBtnEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InputMoveEvent is the QAPI struct InputMoveEvent.
-//
-// Since QEMU 2.0. See ui.json.
+// InputMoveEvent is a struct of ui.json. Since QEMU 2.0.
 type InputMoveEvent struct {
 	Axis  InputAxis `json:"axis"`
 	Value int64     `json:"value"`
@@ -1555,9 +1461,7 @@ func (v *InputMoveEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InputMultiTouchEvent is the QAPI struct InputMultiTouchEvent.
-//
-// Since QEMU 8.1. See ui.json.
+// InputMultiTouchEvent is a struct of ui.json. Since QEMU 8.1.
 type InputMultiTouchEvent struct {
 	Type       InputMultiTouchType `json:"type"`
 	Slot       int64               `json:"slot"`
@@ -1595,9 +1499,7 @@ func (v *InputMultiTouchEvent) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// InputEventKind is the QAPI enum InputEventKind.
-//
-// Since QEMU 2.0. See ui.json.
+// InputEventKind is an enum of ui.json. Since QEMU 2.0.
 type InputEventKind string
 
 // The values of InputEventKind.
@@ -1609,22 +1511,22 @@ const (
 	InputEventKindMTT InputEventKind = "mtt"
 )
 
-// InputEvent is the QAPI union InputEvent.
-//
-// Since QEMU 2.0. See ui.json.
+// InputEvent is a union of ui.json. Since QEMU 2.0.
 type InputEvent struct {
-	// Decides what Branch holds.
-	Type   InputEventKind `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *InputMoveEvent or *RawBranch.
+	Type InputEventKind `json:"type"`
+	// The branch that Type selects: *InputKeyEvent, *InputBtnEvent, *InputMoveEvent,
+	// *InputMultiTouchEvent or *RawBranch.
 	Branch InputEventBranch
 }
 
-// InputEventBranch is what the Type of InputEvent adds to it:
+// InputEventBranch is the branch of [InputEvent] that Type selects:
 //
-//   - *InputKeyEvent: key
-//   - *InputBtnEvent: btn
-//   - *InputMoveEvent: rel, abs
-//   - *InputMultiTouchEvent: mtt
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*InputKeyEvent]: key
+//   - [*InputBtnEvent]: btn
+//   - [*InputMoveEvent]: rel, abs
+//   - [*InputMultiTouchEvent]: mtt
+//   - [*RawBranch]: any other value, or none
 type InputEventBranch interface {
 	wire.MemberEncoder
 	isInputEventBranch()
@@ -1723,9 +1625,7 @@ func (v InputEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputSendEvent is the QMP command input-send-event.
-//
-// Since QEMU 2.6. See ui.json.
+// InputSendEvent executes input-send-event. See ui.json. Since QEMU 2.6.
 type InputSendEvent struct {
 	Device *string      `json:"device,omitzero"`
 	Head   *int64       `json:"head,omitzero"`
@@ -1774,14 +1674,11 @@ func (r InputSendEvent) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r InputSendEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "input-send-event", Args: &r}, opts)
 }
 
-// DisplayGTK is the QAPI struct DisplayGTK.
-//
-// Since QEMU 2.12. See ui.json.
+// DisplayGTK is a struct of ui.json. Since QEMU 2.12.
 type DisplayGTK struct {
 	GrabOnHover     *bool    `json:"grab-on-hover,omitzero"`
 	ZoomToFit       *bool    `json:"zoom-to-fit,omitzero"`
@@ -1845,9 +1742,7 @@ func (v DisplayGTK) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayEGLHeadless is the QAPI struct DisplayEGLHeadless.
-//
-// Since QEMU 3.1. See ui.json.
+// DisplayEGLHeadless is a struct of ui.json. Since QEMU 3.1.
 type DisplayEGLHeadless struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 }
@@ -1865,9 +1760,7 @@ func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayDBus is the QAPI struct DisplayDBus.
-//
-// Since QEMU 7.0. See ui.json.
+// DisplayDBus is a struct of ui.json. Since QEMU 7.0.
 type DisplayDBus struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 	Addr       *string `json:"addr,omitzero"`
@@ -1900,9 +1793,7 @@ func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayGLMode is the QAPI enum DisplayGLMode.
-//
-// Since QEMU 3.0. See ui.json.
+// DisplayGLMode is an enum of ui.json. Since QEMU 3.0.
 type DisplayGLMode string
 
 // The values of DisplayGLMode.
@@ -1913,9 +1804,7 @@ const (
 	DisplayGLModeES   DisplayGLMode = "es"
 )
 
-// DisplayCurses is the QAPI struct DisplayCurses.
-//
-// Since QEMU 4.0. See ui.json.
+// DisplayCurses is a struct of ui.json. Since QEMU 4.0.
 type DisplayCurses struct {
 	Charset *string `json:"charset,omitzero"`
 }
@@ -1933,9 +1822,7 @@ func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayCocoa is the QAPI struct DisplayCocoa.
-//
-// Since QEMU 7.0. See ui.json.
+// DisplayCocoa is a struct of ui.json. Since QEMU 7.0.
 type DisplayCocoa struct {
 	LeftCommandKey    *bool `json:"left-command-key,omitzero"`
 	FullGrab          *bool `json:"full-grab,omitzero"`
@@ -1973,9 +1860,7 @@ func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotKeyMod is the QAPI enum HotKeyMod.
-//
-// Since QEMU 7.1. See ui.json.
+// HotKeyMod is an enum of ui.json. Since QEMU 7.1.
 type HotKeyMod string
 
 // The values of HotKeyMod.
@@ -1985,9 +1870,7 @@ const (
 	HotKeyModRctrl           HotKeyMod = "rctrl"
 )
 
-// DisplaySDL is the QAPI struct DisplaySDL.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplaySDL is a struct of ui.json. Since QEMU 7.1.
 type DisplaySDL struct {
 	GrabMod *HotKeyMod `json:"grab-mod,omitzero"`
 }
@@ -2005,9 +1888,7 @@ func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayType is the QAPI enum DisplayType.
-//
-// Since QEMU 2.12. See ui.json.
+// DisplayType is an enum of ui.json. Since QEMU 2.12.
 type DisplayType string
 
 // The values of DisplayType.
@@ -2030,30 +1911,31 @@ const (
 	DisplayTypeDBus DisplayType = "dbus"
 )
 
-// DisplayOptions is the QAPI union DisplayOptions.
-//
-// Since QEMU 2.12. See ui.json.
+// DisplayOptions is a union of ui.json. [QueryDisplayOptions] returns it. Since QEMU 2.12.
 type DisplayOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type        DisplayType    `json:"type"`
 	FullScreen  *bool          `json:"full-screen,omitzero"`
 	WindowClose *bool          `json:"window-close,omitzero"`
 	ShowCursor  *bool          `json:"show-cursor,omitzero"`
 	GL          *DisplayGLMode `json:"gl,omitzero"`
-	Branch      DisplayOptionsBranch
+	// The branch that Type selects: *DisplayGTK, *DisplayCocoa, *DisplayCurses,
+	// *DisplayEGLHeadless, *DisplayDBus, *DisplaySDL or *RawBranch; nil for a value that adds
+	// nothing.
+	Branch DisplayOptionsBranch
 }
 
-// DisplayOptionsBranch is what the Type of DisplayOptions adds to it:
+// DisplayOptionsBranch is the branch of [DisplayOptions] that Type selects:
 //
-//   - *DisplayGTK: gtk (CONFIG_GTK)
-//   - *DisplayCocoa: cocoa (CONFIG_COCOA)
-//   - *DisplayCurses: curses (CONFIG_CURSES)
-//   - *DisplayEGLHeadless: egl-headless (CONFIG_OPENGL)
-//   - *DisplayDBus: dbus (CONFIG_DBUS_DISPLAY)
-//   - *DisplaySDL: sdl (CONFIG_SDL)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*DisplayGTK]: gtk (CONFIG_GTK)
+//   - [*DisplayCocoa]: cocoa (CONFIG_COCOA)
+//   - [*DisplayCurses]: curses (CONFIG_CURSES)
+//   - [*DisplayEGLHeadless]: egl-headless (CONFIG_OPENGL)
+//   - [*DisplayDBus]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*DisplaySDL]: sdl (CONFIG_SDL)
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for default, none, spice-app (CONFIG_SPICE).
+// The branch is nil for default, none, spice-app (CONFIG_SPICE).
 type DisplayOptionsBranch interface {
 	wire.MemberDecoder
 	isDisplayOptionsBranch()
@@ -2155,12 +2037,10 @@ func (v DisplayOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryDisplayOptions is the QMP command query-display-options.
-//
-// Since QEMU 3.1. See ui.json.
+// QueryDisplayOptions executes query-display-options and returns [DisplayOptions]. See
+// ui.json. Since QEMU 3.1.
 type QueryDisplayOptions struct{}
 
-// Do executes the command.
 func (r QueryDisplayOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DisplayOptions, error) {
 	var v DisplayOptions
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-display-options", Result: func(d *wire.Decoder) {
@@ -2169,9 +2049,7 @@ func (r QueryDisplayOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// DisplayReloadType is the QAPI enum DisplayReloadType.
-//
-// Since QEMU 6.0. See ui.json.
+// DisplayReloadType is an enum of ui.json. Since QEMU 6.0.
 type DisplayReloadType string
 
 // The values of DisplayReloadType.
@@ -2179,9 +2057,7 @@ const (
 	DisplayReloadTypeVNC DisplayReloadType = "vnc"
 )
 
-// DisplayReloadOptionsVNC is the QAPI struct DisplayReloadOptionsVNC.
-//
-// Since QEMU 6.0. See ui.json.
+// DisplayReloadOptionsVNC is a struct of ui.json. Since QEMU 6.0.
 type DisplayReloadOptionsVNC struct {
 	TLSCerts *bool `json:"tls-certs,omitzero"`
 }
@@ -2199,19 +2075,18 @@ func (v *DisplayReloadOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// DisplayReloadOptions is the QAPI union DisplayReloadOptions.
-//
-// Since QEMU 6.0. See ui.json.
+// DisplayReloadOptions is a union of ui.json. [DisplayReload] sends it. Since QEMU 6.0.
 type DisplayReloadOptions struct {
-	// Decides what Branch holds.
-	Type   DisplayReloadType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type DisplayReloadType `json:"type"`
+	// The branch that Type selects: *DisplayReloadOptionsVNC or *RawBranch.
 	Branch DisplayReloadOptionsBranch
 }
 
-// DisplayReloadOptionsBranch is what the Type of DisplayReloadOptions adds to it:
+// DisplayReloadOptionsBranch is the branch of [DisplayReloadOptions] that Type selects:
 //
-//   - *DisplayReloadOptionsVNC: vnc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*DisplayReloadOptionsVNC]: vnc
+//   - [*RawBranch]: any other value, or none
 type DisplayReloadOptionsBranch interface {
 	wire.MemberEncoder
 	isDisplayReloadOptionsBranch()
@@ -2270,9 +2145,7 @@ func (v DisplayReloadOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayReload is the QMP command display-reload.
-//
-// Since QEMU 6.0. See ui.json.
+// DisplayReload executes display-reload. See ui.json. Since QEMU 6.0.
 type DisplayReload DisplayReloadOptions
 
 func (r *DisplayReload) EncodeMembers(e *wire.Encoder) {
@@ -2291,14 +2164,11 @@ func (r DisplayReload) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r DisplayReload) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "display-reload", Args: (*DisplayReloadOptions)(&r)}, opts)
 }
 
-// DisplayUpdateType is the QAPI enum DisplayUpdateType.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplayUpdateType is an enum of ui.json. Since QEMU 7.1.
 type DisplayUpdateType string
 
 // The values of DisplayUpdateType.
@@ -2306,9 +2176,7 @@ const (
 	DisplayUpdateTypeVNC DisplayUpdateType = "vnc"
 )
 
-// DisplayUpdateOptionsVNC is the QAPI struct DisplayUpdateOptionsVNC.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplayUpdateOptionsVNC is a struct of ui.json. Since QEMU 7.1.
 type DisplayUpdateOptionsVNC struct {
 	Addresses []SocketAddress `json:"addresses,omitzero"`
 }
@@ -2336,19 +2204,18 @@ func (v *DisplayUpdateOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// DisplayUpdateOptions is the QAPI union DisplayUpdateOptions.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplayUpdateOptions is a union of ui.json. [DisplayUpdate] sends it. Since QEMU 7.1.
 type DisplayUpdateOptions struct {
-	// Decides what Branch holds.
-	Type   DisplayUpdateType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type DisplayUpdateType `json:"type"`
+	// The branch that Type selects: *DisplayUpdateOptionsVNC or *RawBranch.
 	Branch DisplayUpdateOptionsBranch
 }
 
-// DisplayUpdateOptionsBranch is what the Type of DisplayUpdateOptions adds to it:
+// DisplayUpdateOptionsBranch is the branch of [DisplayUpdateOptions] that Type selects:
 //
-//   - *DisplayUpdateOptionsVNC: vnc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*DisplayUpdateOptionsVNC]: vnc
+//   - [*RawBranch]: any other value, or none
 type DisplayUpdateOptionsBranch interface {
 	wire.MemberEncoder
 	isDisplayUpdateOptionsBranch()
@@ -2407,9 +2274,7 @@ func (v DisplayUpdateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayUpdate is the QMP command display-update.
-//
-// Since QEMU 7.1. See ui.json.
+// DisplayUpdate executes display-update. See ui.json. Since QEMU 7.1.
 type DisplayUpdate DisplayUpdateOptions
 
 func (r *DisplayUpdate) EncodeMembers(e *wire.Encoder) {
@@ -2428,14 +2293,11 @@ func (r DisplayUpdate) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r DisplayUpdate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "display-update", Args: (*DisplayUpdateOptions)(&r)}, opts)
 }
 
-// ClientMigrateInfo is the QMP command client_migrate_info.
-//
-// Since QEMU 0.14. See ui.json.
+// ClientMigrateInfo executes client_migrate_info. See ui.json. Since QEMU 0.14.
 type ClientMigrateInfo struct {
 	Protocol    string  `json:"protocol"`
 	Hostname    string  `json:"hostname"`
@@ -2452,7 +2314,6 @@ func (r *ClientMigrateInfo) EncodeMembers(e *wire.Encoder) {
 	e.OptString("cert-subject", r.CertSubject)
 }
 
-// Do executes the command.
 func (r ClientMigrateInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "client_migrate_info", Args: &r}, opts)
 }

@@ -4,9 +4,7 @@ package qemu
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QAPIVFIOMigrationState is the QAPI enum QapiVfioMigrationState.
-//
-// Since QEMU 9.1. See vfio.json.
+// QAPIVFIOMigrationState is the enum QapiVfioMigrationState of vfio.json. Since QEMU 9.1.
 type QAPIVFIOMigrationState string
 
 // The values of QAPIVFIOMigrationState.
@@ -22,9 +20,7 @@ const (
 	QAPIVFIOMigrationStatePreCopyP2PPrepare QAPIVFIOMigrationState = "pre-copy-p2p-prepare"
 )
 
-// VFIOMigrationEvent is the event VFIO_MIGRATION.
-//
-// Since QEMU 9.1. See vfio.json.
+// VFIOMigrationEvent is the event VFIO_MIGRATION of vfio.json. Since QEMU 9.1.
 type VFIOMigrationEvent struct {
 	DeviceID    string                 `json:"device-id"`
 	QOMPath     string                 `json:"qom-path"`

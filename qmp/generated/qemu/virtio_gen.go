@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// VirtioInfo is the QAPI struct VirtioInfo.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioInfo is a struct of virtio.json. [XQueryVirtio] returns it. Since QEMU 7.2.
 type VirtioInfo struct {
 	Path string `json:"path"`
 	Name string `json:"name"`
@@ -28,14 +26,12 @@ func (v *VirtioInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtio is the QMP command x-query-virtio.
-//
-// Since QEMU 7.2. See virtio.json.
+// XQueryVirtio executes x-query-virtio and returns a list of [VirtioInfo]. See virtio.json.
+// Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtio struct{}
 
-// Do executes the command.
 func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VirtioInfo, error) {
 	var v []VirtioInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio", Result: func(d *wire.Decoder) {
@@ -48,9 +44,7 @@ func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// VhostStatus is the QAPI struct VhostStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VhostStatus is a struct of virtio.json. Since QEMU 7.2.
 type VhostStatus struct {
 	NMemSections     int64                 `json:"n-mem-sections"`
 	NTmpSections     int64                 `json:"n-tmp-sections"`
@@ -109,9 +103,7 @@ func (v *VhostStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioStatus is the QAPI struct VirtioStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioStatus is a struct of virtio.json. [XQueryVirtioStatus] returns it. Since QEMU 7.2.
 type VirtioStatus struct {
 	Name                 string               `json:"name"`
 	DeviceID             uint16               `json:"device-id"`
@@ -206,9 +198,8 @@ func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioStatus is the QMP command x-query-virtio-status.
-//
-// Since QEMU 7.2. See virtio.json.
+// XQueryVirtioStatus executes x-query-virtio-status and returns [VirtioStatus]. See
+// virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioStatus struct {
@@ -219,7 +210,6 @@ func (r *XQueryVirtioStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 }
 
-// Do executes the command.
 func (r XQueryVirtioStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtioStatus, error) {
 	var v VirtioStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio-status", Args: &r, Result: func(d *wire.Decoder) {
@@ -228,9 +218,7 @@ func (r XQueryVirtioStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// VirtioDeviceStatus is the QAPI struct VirtioDeviceStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioDeviceStatus is a struct of virtio.json. Since QEMU 7.2.
 type VirtioDeviceStatus struct {
 	Statuses        []string `json:"statuses"`
 	UnknownStatuses *uint8   `json:"unknown-statuses,omitzero"`
@@ -275,9 +263,7 @@ func (v VirtioDeviceStatus) String() string {
 	return qmp.Format(&v)
 }
 
-// VhostDeviceProtocols is the QAPI struct VhostDeviceProtocols.
-//
-// Since QEMU 7.2. See virtio.json.
+// VhostDeviceProtocols is a struct of virtio.json. Since QEMU 7.2.
 type VhostDeviceProtocols struct {
 	Protocols        []string `json:"protocols"`
 	UnknownProtocols *uint64  `json:"unknown-protocols,omitzero"`
@@ -320,9 +306,7 @@ func (v VhostDeviceProtocols) String() string {
 	return qmp.Format(&v)
 }
 
-// VirtioDeviceFeatures is the QAPI struct VirtioDeviceFeatures.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioDeviceFeatures is a struct of virtio.json. Since QEMU 7.2.
 type VirtioDeviceFeatures struct {
 	Transports          []string `json:"transports"`
 	DevFeatures         []string `json:"dev-features,omitzero"`
@@ -384,9 +368,8 @@ func (v VirtioDeviceFeatures) String() string {
 	return qmp.Format(&v)
 }
 
-// VirtQueueStatus is the QAPI struct VirtQueueStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtQueueStatus is a struct of virtio.json. [XQueryVirtioQueueStatus] returns it. Since QEMU
+// 7.2.
 type VirtQueueStatus struct {
 	Name               string  `json:"name"`
 	QueueIndex         uint16  `json:"queue-index"`
@@ -452,9 +435,8 @@ func (v *VirtQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioQueueStatus is the QMP command x-query-virtio-queue-status.
-//
-// Since QEMU 7.2. See virtio.json.
+// XQueryVirtioQueueStatus executes x-query-virtio-queue-status and returns [VirtQueueStatus].
+// See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioQueueStatus struct {
@@ -467,7 +449,6 @@ func (r *XQueryVirtioQueueStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("queue").Uint(uint64(r.Queue))
 }
 
-// Do executes the command.
 func (r XQueryVirtioQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtQueueStatus, error) {
 	var v VirtQueueStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio-queue-status", Args: &r, Result: func(d *wire.Decoder) {
@@ -476,9 +457,8 @@ func (r XQueryVirtioQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// VirtVhostQueueStatus is the QAPI struct VirtVhostQueueStatus.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtVhostQueueStatus is a struct of virtio.json. [XQueryVirtioVhostQueueStatus] returns it.
+// Since QEMU 7.2.
 type VirtVhostQueueStatus struct {
 	Name      string  `json:"name"`
 	Kick      int64   `json:"kick"`
@@ -540,9 +520,8 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioVhostQueueStatus is the QMP command x-query-virtio-vhost-queue-status.
-//
-// Since QEMU 7.2. See virtio.json.
+// XQueryVirtioVhostQueueStatus executes x-query-virtio-vhost-queue-status and returns
+// [VirtVhostQueueStatus]. See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioVhostQueueStatus struct {
@@ -555,7 +534,6 @@ func (r *XQueryVirtioVhostQueueStatus) EncodeMembers(e *wire.Encoder) {
 	e.Name("queue").Uint(uint64(r.Queue))
 }
 
-// Do executes the command.
 func (r XQueryVirtioVhostQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtVhostQueueStatus, error) {
 	var v VirtVhostQueueStatus
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio-vhost-queue-status", Args: &r, Result: func(d *wire.Decoder) {
@@ -564,9 +542,7 @@ func (r XQueryVirtioVhostQueueStatus) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// VirtioRingDesc is the QAPI struct VirtioRingDesc.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioRingDesc is a struct of virtio.json. Since QEMU 7.2.
 type VirtioRingDesc struct {
 	Addr  uint64   `json:"addr"`
 	Len   uint32   `json:"len"`
@@ -614,9 +590,7 @@ func (v VirtioRingDesc) String() string {
 	return qmp.Format(&v)
 }
 
-// VirtioRingAvail is the QAPI struct VirtioRingAvail.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioRingAvail is a struct of virtio.json. Since QEMU 7.2.
 type VirtioRingAvail struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
@@ -644,9 +618,7 @@ func (v *VirtioRingAvail) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioRingUsed is the QAPI struct VirtioRingUsed.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioRingUsed is a struct of virtio.json. Since QEMU 7.2.
 type VirtioRingUsed struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
@@ -669,9 +641,8 @@ func (v *VirtioRingUsed) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioQueueElement is the QAPI struct VirtioQueueElement.
-//
-// Since QEMU 7.2. See virtio.json.
+// VirtioQueueElement is a struct of virtio.json. [XQueryVirtioQueueElement] returns it. Since
+// QEMU 7.2.
 type VirtioQueueElement struct {
 	Name  string           `json:"name"`
 	Index uint32           `json:"index"`
@@ -730,9 +701,8 @@ func (v VirtioQueueElement) String() string {
 	return qmp.Format(&v)
 }
 
-// XQueryVirtioQueueElement is the QMP command x-query-virtio-queue-element.
-//
-// Since QEMU 7.2. See virtio.json.
+// XQueryVirtioQueueElement executes x-query-virtio-queue-element and returns
+// [VirtioQueueElement]. See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XQueryVirtioQueueElement struct {
@@ -749,7 +719,6 @@ func (r *XQueryVirtioQueueElement) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-// Do executes the command.
 func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VirtioQueueElement, error) {
 	var v VirtioQueueElement
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-query-virtio-queue-element", Args: &r, Result: func(d *wire.Decoder) {
@@ -758,9 +727,7 @@ func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts .
 	return v, err
 }
 
-// IOThreadVirtQueueMapping is the QAPI struct IOThreadVirtQueueMapping.
-//
-// Since QEMU 9.0. See virtio.json.
+// IOThreadVirtQueueMapping is a struct of virtio.json. Since QEMU 9.0.
 type IOThreadVirtQueueMapping struct {
 	IOThread string   `json:"iothread"`
 	VQs      []uint16 `json:"vqs,omitzero"`
@@ -792,9 +759,7 @@ func (v *IOThreadVirtQueueMapping) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// VirtioGPUOutput is the QAPI struct VirtIOGPUOutput.
-//
-// Since QEMU 10.1. See virtio.json.
+// VirtioGPUOutput is the struct VirtIOGPUOutput of virtio.json. Since QEMU 10.1.
 type VirtioGPUOutput struct {
 	Name string `json:"name"`
 }
@@ -812,9 +777,7 @@ func (v *VirtioGPUOutput) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DummyVirtioForceArrays is the QAPI struct DummyVirtioForceArrays.
-//
-// Since QEMU 9.0. See virtio.json.
+// DummyVirtioForceArrays is a struct of virtio.json. Since QEMU 9.0.
 type DummyVirtioForceArrays struct {
 	UnusedIOThreadVQMapping []IOThreadVirtQueueMapping `json:"unused-iothread-vq-mapping"`
 	UnusedVirtioGPUOutput   []VirtioGPUOutput          `json:"unused-virtio-gpu-output"`
@@ -866,9 +829,7 @@ func (v DummyVirtioForceArrays) String() string {
 	return qmp.Format(&v)
 }
 
-// GranuleMode is the QAPI enum GranuleMode.
-//
-// Since QEMU 9.0. See virtio.json.
+// GranuleMode is an enum of virtio.json. Since QEMU 9.0.
 type GranuleMode string
 
 // The values of GranuleMode.
@@ -880,9 +841,7 @@ const (
 	GranuleModeHost GranuleMode = "host"
 )
 
-// VMAppleVirtioBlkVariant is the QAPI enum VMAppleVirtioBlkVariant.
-//
-// Since QEMU 9.2. See virtio.json.
+// VMAppleVirtioBlkVariant is an enum of virtio.json. Since QEMU 9.2.
 type VMAppleVirtioBlkVariant string
 
 // The values of VMAppleVirtioBlkVariant.

@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// YankInstanceType is the QAPI enum YankInstanceType.
-//
-// Since QEMU 6.0. See yank.json.
+// YankInstanceType is an enum of yank.json. Since QEMU 6.0.
 type YankInstanceType string
 
 // The values of YankInstanceType.
@@ -20,9 +18,7 @@ const (
 	YankInstanceTypeMigration YankInstanceType = "migration"
 )
 
-// YankInstanceBlockNode is the QAPI struct YankInstanceBlockNode.
-//
-// Since QEMU 6.0. See yank.json.
+// YankInstanceBlockNode is a struct of yank.json. Since QEMU 6.0.
 type YankInstanceBlockNode struct {
 	NodeName string `json:"node-name"`
 }
@@ -40,9 +36,7 @@ func (v *YankInstanceBlockNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// YankInstanceChardev is the QAPI struct YankInstanceChardev.
-//
-// Since QEMU 6.0. See yank.json.
+// YankInstanceChardev is a struct of yank.json. Since QEMU 6.0.
 type YankInstanceChardev struct {
 	ID string `json:"id"`
 }
@@ -60,22 +54,22 @@ func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// YankInstance is the QAPI union YankInstance.
-//
-// Since QEMU 6.0. See yank.json.
+// YankInstance is a union of yank.json. [QueryYank] returns it. Since QEMU 6.0.
 type YankInstance struct {
-	// Decides what Branch holds.
-	Type   YankInstanceType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Type YankInstanceType `json:"type"`
+	// The branch that Type selects: *YankInstanceBlockNode, *YankInstanceChardev or *RawBranch;
+	// nil for a value that adds nothing.
 	Branch YankInstanceBranch
 }
 
-// YankInstanceBranch is what the Type of YankInstance adds to it:
+// YankInstanceBranch is the branch of [YankInstance] that Type selects:
 //
-//   - *YankInstanceBlockNode: block-node
-//   - *YankInstanceChardev: chardev
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*YankInstanceBlockNode]: block-node
+//   - [*YankInstanceChardev]: chardev
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for migration.
+// The branch is nil for migration.
 type YankInstanceBranch interface {
 	wire.MemberEncoder
 	wire.MemberDecoder
@@ -142,9 +136,9 @@ func (v YankInstance) String() string {
 	return qmp.Format(&v)
 }
 
-// Yank is the QMP command yank.
+// Yank executes yank. See yank.json. Since QEMU 6.0.
 //
-// Since QEMU 6.0. See yank.json.
+// The server can execute it out of band: see [qmp.OutOfBand].
 type Yank struct {
 	Instances []YankInstance `json:"instances"`
 }
@@ -183,17 +177,16 @@ func (r Yank) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r Yank) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "yank", Args: &r, AllowOOB: true}, opts)
 }
 
-// QueryYank is the QMP command query-yank.
+// QueryYank executes query-yank and returns a list of [YankInstance]. See yank.json. Since
+// QEMU 6.0.
 //
-// Since QEMU 6.0. See yank.json.
+// The server can execute it out of band: see [qmp.OutOfBand].
 type QueryYank struct{}
 
-// Do executes the command.
 func (r QueryYank) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]YankInstance, error) {
 	var v []YankInstance
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-yank", AllowOOB: true, Result: func(d *wire.Decoder) {

@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SnapshotInfo is the QAPI struct SnapshotInfo.
-//
-// Since QEMU 1.3. See block-core.json.
+// SnapshotInfo is a struct of block-core.json. [BlockdevSnapshotDeleteInternalSync] returns
+// it. Since QEMU 1.3.
 type SnapshotInfo struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
@@ -63,30 +62,29 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificQcow2EncryptionBase is the QAPI struct
-// ImageInfoSpecificQCow2EncryptionBase.
-//
-// Since QEMU 2.10. See block-core.json.
+// ImageInfoSpecificQcow2EncryptionBase is the struct ImageInfoSpecificQCow2EncryptionBase of
+// block-core.json. Since QEMU 2.10.
 type ImageInfoSpecificQcow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 }
 
-// ImageInfoSpecificQcow2Encryption is the QAPI union ImageInfoSpecificQCow2Encryption.
-//
-// Since QEMU 2.10. See block-core.json.
+// ImageInfoSpecificQcow2Encryption is the union ImageInfoSpecificQCow2Encryption of
+// block-core.json. Since QEMU 2.10.
 type ImageInfoSpecificQcow2Encryption struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
+	// adds nothing.
 	Branch ImageInfoSpecificQcow2EncryptionBranch
 }
 
-// ImageInfoSpecificQcow2EncryptionBranch is what the Format of
-// ImageInfoSpecificQcow2Encryption adds to it:
+// ImageInfoSpecificQcow2EncryptionBranch is the branch of [ImageInfoSpecificQcow2Encryption]
+// that Format selects:
 //
-//   - *QCryptoBlockInfoLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockInfoLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for aes.
+// The branch is nil for aes.
 type ImageInfoSpecificQcow2EncryptionBranch interface {
 	wire.MemberDecoder
 	isImageInfoSpecificQcow2EncryptionBranch()
@@ -147,9 +145,8 @@ func (v ImageInfoSpecificQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// ImageInfoSpecificQcow2 is the QAPI struct ImageInfoSpecificQCow2.
-//
-// Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecificQcow2 is the struct ImageInfoSpecificQCow2 of block-core.json. Since QEMU
+// 1.7.
 type ImageInfoSpecificQcow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
@@ -225,9 +222,8 @@ func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ImageInfoSpecificVMDK is the QAPI struct ImageInfoSpecificVmdk.
-//
-// Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecificVMDK is the struct ImageInfoSpecificVmdk of block-core.json. Since QEMU
+// 1.7.
 type ImageInfoSpecificVMDK struct {
 	CreateType string           `json:"create-type"`
 	CID        int64            `json:"cid"`
@@ -281,9 +277,7 @@ func (v ImageInfoSpecificVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// VMDKExtentInfo is the QAPI struct VmdkExtentInfo.
-//
-// Since QEMU 8.0. See block-core.json.
+// VMDKExtentInfo is the struct VmdkExtentInfo of block-core.json. Since QEMU 8.0.
 type VMDKExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
@@ -321,9 +315,7 @@ func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificRBD is the QAPI struct ImageInfoSpecificRbd.
-//
-// Since QEMU 6.1. See block-core.json.
+// ImageInfoSpecificRBD is the struct ImageInfoSpecificRbd of block-core.json. Since QEMU 6.1.
 type ImageInfoSpecificRBD struct {
 	EncryptionFormat *RBDImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
@@ -341,9 +333,7 @@ func (v *ImageInfoSpecificRBD) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificFile is the QAPI struct ImageInfoSpecificFile.
-//
-// Since QEMU 8.0. See block-core.json.
+// ImageInfoSpecificFile is a struct of block-core.json. Since QEMU 8.0.
 type ImageInfoSpecificFile struct {
 	ExtentSizeHint *uint64 `json:"extent-size-hint,omitzero"`
 }
@@ -361,9 +351,7 @@ func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificKind is the QAPI enum ImageInfoSpecificKind.
-//
-// Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecificKind is an enum of block-core.json. Since QEMU 1.7.
 type ImageInfoSpecificKind string
 
 // The values of ImageInfoSpecificKind.
@@ -375,23 +363,23 @@ const (
 	ImageInfoSpecificKindFile  ImageInfoSpecificKind = "file"
 )
 
-// ImageInfoSpecific is the QAPI union ImageInfoSpecific.
-//
-// Since QEMU 1.7. See block-core.json.
+// ImageInfoSpecific is a union of block-core.json. Since QEMU 1.7.
 type ImageInfoSpecific struct {
-	// Decides what Branch holds.
-	Type   ImageInfoSpecificKind `json:"type"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Type ImageInfoSpecificKind `json:"type"`
+	// The branch that Type selects: *ImageInfoSpecificQcow2, *ImageInfoSpecificVMDK,
+	// *QCryptoBlockInfoLUKS, *ImageInfoSpecificRBD, *ImageInfoSpecificFile or *RawBranch.
 	Branch ImageInfoSpecificBranch
 }
 
-// ImageInfoSpecificBranch is what the Type of ImageInfoSpecific adds to it:
+// ImageInfoSpecificBranch is the branch of [ImageInfoSpecific] that Type selects:
 //
-//   - *ImageInfoSpecificQcow2: qcow2
-//   - *ImageInfoSpecificVMDK: vmdk
-//   - *QCryptoBlockInfoLUKS: luks
-//   - *ImageInfoSpecificRBD: rbd
-//   - *ImageInfoSpecificFile: file
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*ImageInfoSpecificQcow2]: qcow2
+//   - [*ImageInfoSpecificVMDK]: vmdk
+//   - [*QCryptoBlockInfoLUKS]: luks
+//   - [*ImageInfoSpecificRBD]: rbd
+//   - [*ImageInfoSpecificFile]: file
+//   - [*RawBranch]: any other value, or none
 type ImageInfoSpecificBranch interface {
 	wire.MemberDecoder
 	isImageInfoSpecificBranch()
@@ -495,9 +483,7 @@ func (v ImageInfoSpecific) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockLimitsInfo is the QAPI struct BlockLimitsInfo.
-//
-// See block-core.json.
+// BlockLimitsInfo is a struct of block-core.json.
 type BlockLimitsInfo struct {
 	RequestAlignment     uint32  `json:"request-alignment"`
 	MaxDiscard           *uint64 `json:"max-discard,omitzero"`
@@ -580,9 +566,7 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockNodeInfo is the QAPI struct BlockNodeInfo.
-//
-// Since QEMU 8.0. See block-core.json.
+// BlockNodeInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockNodeInfo struct {
 	Filename              string             `json:"filename"`
 	Format                string             `json:"format"`
@@ -600,9 +584,7 @@ type BlockNodeInfo struct {
 	FormatSpecific        *ImageInfoSpecific `json:"format-specific,omitzero"`
 }
 
-// ImageInfo is the QAPI struct ImageInfo.
-//
-// Since QEMU 1.3. See block-core.json.
+// ImageInfo is a struct of block-core.json. Since QEMU 1.3.
 type ImageInfo struct {
 	Filename              string             `json:"filename"`
 	Format                string             `json:"format"`
@@ -679,9 +661,7 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockChildInfo is the QAPI struct BlockChildInfo.
-//
-// Since QEMU 8.0. See block-core.json.
+// BlockChildInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockChildInfo struct {
 	Name string         `json:"name"`
 	Info BlockGraphInfo `json:"info"`
@@ -704,9 +684,7 @@ func (v *BlockChildInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockGraphInfo is the QAPI struct BlockGraphInfo.
-//
-// Since QEMU 8.0. See block-core.json.
+// BlockGraphInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockGraphInfo struct {
 	Filename              string             `json:"filename"`
 	Format                string             `json:"format"`
@@ -831,9 +809,7 @@ func (v BlockGraphInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// ImageCheck is the QAPI struct ImageCheck.
-//
-// Since QEMU 1.4. See block-core.json.
+// ImageCheck is a struct of block-core.json. Since QEMU 1.4.
 type ImageCheck struct {
 	Filename           string `json:"filename"`
 	Format             string `json:"format"`
@@ -849,9 +825,7 @@ type ImageCheck struct {
 	CompressedClusters *int64 `json:"compressed-clusters,omitzero"`
 }
 
-// MapEntry is the QAPI struct MapEntry.
-//
-// Since QEMU 2.6. See block-core.json.
+// MapEntry is a struct of block-core.json. Since QEMU 2.6.
 type MapEntry struct {
 	Start      int64   `json:"start"`
 	Length     int64   `json:"length"`
@@ -864,9 +838,7 @@ type MapEntry struct {
 	Filename   *string `json:"filename,omitzero"`
 }
 
-// BlockdevCacheInfo is the QAPI struct BlockdevCacheInfo.
-//
-// Since QEMU 2.3. See block-core.json.
+// BlockdevCacheInfo is a struct of block-core.json. Since QEMU 2.3.
 type BlockdevCacheInfo struct {
 	Writeback bool `json:"writeback"`
 	Direct    bool `json:"direct"`
@@ -888,9 +860,7 @@ func (v *BlockdevCacheInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevChild is the QAPI struct BlockdevChild.
-//
-// Since QEMU 10.1. See block-core.json.
+// BlockdevChild is a struct of block-core.json. Since QEMU 10.1.
 type BlockdevChild struct {
 	Child    string `json:"child"`
 	NodeName string `json:"node-name"`
@@ -908,9 +878,8 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceInfo is the QAPI struct BlockDeviceInfo.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockDeviceInfo is a struct of block-core.json. [QueryNamedBlockNodes] returns it. Since
+// QEMU 0.14.
 type BlockDeviceInfo struct {
 	File             string                      `json:"file"`
 	NodeName         *string                     `json:"node-name,omitzero"`
@@ -1064,9 +1033,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceIOStatus is the QAPI enum BlockDeviceIoStatus.
-//
-// Since QEMU 1.0. See block-core.json.
+// BlockDeviceIOStatus is the enum BlockDeviceIoStatus of block-core.json. Since QEMU 1.0.
 type BlockDeviceIOStatus string
 
 // The values of BlockDeviceIOStatus.
@@ -1076,9 +1043,7 @@ const (
 	BlockDeviceIOStatusNospace BlockDeviceIOStatus = "nospace"
 )
 
-// BlockDirtyInfo is the QAPI struct BlockDirtyInfo.
-//
-// Since QEMU 1.3. See block-core.json.
+// BlockDirtyInfo is a struct of block-core.json. Since QEMU 1.3.
 type BlockDirtyInfo struct {
 	Name         *string `json:"name,omitzero"`
 	Count        int64   `json:"count"`
@@ -1116,9 +1081,7 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Qcow2BitmapInfoFlags is the QAPI enum Qcow2BitmapInfoFlags.
-//
-// Since QEMU 4.0. See block-core.json.
+// Qcow2BitmapInfoFlags is an enum of block-core.json. Since QEMU 4.0.
 type Qcow2BitmapInfoFlags string
 
 // The values of Qcow2BitmapInfoFlags.
@@ -1127,9 +1090,7 @@ const (
 	Qcow2BitmapInfoFlagsAuto  Qcow2BitmapInfoFlags = "auto"
 )
 
-// Qcow2BitmapInfo is the QAPI struct Qcow2BitmapInfo.
-//
-// Since QEMU 4.0. See block-core.json.
+// Qcow2BitmapInfo is a struct of block-core.json. Since QEMU 4.0.
 type Qcow2BitmapInfo struct {
 	Name        string                 `json:"name"`
 	Granularity uint32                 `json:"granularity"`
@@ -1177,9 +1138,7 @@ func (v Qcow2BitmapInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockLatencyHistogramInfo is the QAPI struct BlockLatencyHistogramInfo.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockLatencyHistogramInfo is a struct of block-core.json. Since QEMU 4.0.
 type BlockLatencyHistogramInfo struct {
 	Boundaries []uint64 `json:"boundaries"`
 	Bins       []uint64 `json:"bins"`
@@ -1229,9 +1188,7 @@ func (v BlockLatencyHistogramInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockInfo is the QAPI struct BlockInfo.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockInfo is a struct of block-core.json. [QueryBlock] returns it. Since QEMU 0.14.
 type BlockInfo struct {
 	Device    string               `json:"device"`
 	Qdev      *string              `json:"qdev,omitzero"`
@@ -1274,18 +1231,15 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockMeasureInfo is the QAPI struct BlockMeasureInfo.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockMeasureInfo is a struct of block-core.json. Since QEMU 2.10.
 type BlockMeasureInfo struct {
 	Required       int64  `json:"required"`
 	FullyAllocated int64  `json:"fully-allocated"`
 	Bitmaps        *int64 `json:"bitmaps,omitzero"`
 }
 
-// QueryBlock is the QMP command query-block.
-//
-// Since QEMU 0.14. See block-core.json.
+// QueryBlock executes query-block and returns a list of [BlockInfo]. See block-core.json.
+// Since QEMU 0.14.
 type QueryBlock struct {
 	// Seen first in QEMU 11.1.
 	Flat *bool `json:"flat,omitzero"`
@@ -1295,7 +1249,6 @@ func (r *QueryBlock) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("flat", r.Flat)
 }
 
-// Do executes the command.
 func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockInfo, error) {
 	var v []BlockInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-block", Args: &r, Result: func(d *wire.Decoder) {
@@ -1308,9 +1261,7 @@ func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// BlockDeviceTimedStats is the QAPI struct BlockDeviceTimedStats.
-//
-// Since QEMU 2.5. See block-core.json.
+// BlockDeviceTimedStats is a struct of block-core.json. Since QEMU 2.5.
 type BlockDeviceTimedStats struct {
 	IntervalLength          int64    `json:"interval_length"`
 	MinRdLatencyNs          int64    `json:"min_rd_latency_ns"`
@@ -1418,9 +1369,7 @@ func (v BlockDeviceTimedStats) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDeviceStats is the QAPI struct BlockDeviceStats.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockDeviceStats is a struct of block-core.json. Since QEMU 0.14.
 type BlockDeviceStats struct {
 	RdBytes                     int64                      `json:"rd_bytes"`
 	WrBytes                     int64                      `json:"wr_bytes"`
@@ -1651,9 +1600,7 @@ func (v BlockDeviceStats) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStatsSpecificFile is the QAPI struct BlockStatsSpecificFile.
-//
-// Since QEMU 4.2. See block-core.json.
+// BlockStatsSpecificFile is a struct of block-core.json. Since QEMU 4.2.
 type BlockStatsSpecificFile struct {
 	DiscardNbOk     uint64 `json:"discard-nb-ok"`
 	DiscardNbFailed uint64 `json:"discard-nb-failed"`
@@ -1681,9 +1628,8 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecificNVMe is the QAPI struct BlockStatsSpecificNvme.
-//
-// Since QEMU 5.2. See block-core.json.
+// BlockStatsSpecificNVMe is the struct BlockStatsSpecificNvme of block-core.json. Since QEMU
+// 5.2.
 type BlockStatsSpecificNVMe struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
@@ -1711,22 +1657,22 @@ func (v *BlockStatsSpecificNVMe) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecific is the QAPI union BlockStatsSpecific.
-//
-// Since QEMU 4.2. See block-core.json.
+// BlockStatsSpecific is a union of block-core.json. Since QEMU 4.2.
 type BlockStatsSpecific struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
+	// The branch that Driver selects: *BlockStatsSpecificFile, *BlockStatsSpecificNVMe or
+	// *RawBranch; nil for a value that adds nothing.
 	Branch BlockStatsSpecificBranch
 }
 
-// BlockStatsSpecificBranch is what the Driver of BlockStatsSpecific adds to it:
+// BlockStatsSpecificBranch is the branch of [BlockStatsSpecific] that Driver selects:
 //
-//   - *BlockStatsSpecificFile: file, host_device (HAVE_HOST_BLOCK_DEVICE)
-//   - *BlockStatsSpecificNVMe: nvme
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockStatsSpecificFile]: file, host_device (HAVE_HOST_BLOCK_DEVICE)
+//   - [*BlockStatsSpecificNVMe]: nvme
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
+// The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, gluster, host_cdrom
 // (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO), iscsi, luks, nbd, nfs,
 // null-aio, null-co, nvme-io_uring (CONFIG_BLKIO), parallels, preallocate, qcow, qcow2, qed,
@@ -1798,9 +1744,7 @@ func (v BlockStatsSpecific) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStats is the QAPI struct BlockStats.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockStats is a struct of block-core.json. [QueryBlockStats] returns it. Since QEMU 0.14.
 type BlockStats struct {
 	Device         *string             `json:"device,omitzero"`
 	Qdev           *string             `json:"qdev,omitzero"`
@@ -1841,9 +1785,8 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockStats is the QMP command query-blockstats.
-//
-// Since QEMU 0.14. See block-core.json.
+// QueryBlockStats executes query-blockstats and returns a list of [BlockStats]. See
+// block-core.json. Since QEMU 0.14.
 type QueryBlockStats struct {
 	QueryNodes *bool `json:"query-nodes,omitzero"`
 }
@@ -1852,7 +1795,6 @@ func (r *QueryBlockStats) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("query-nodes", r.QueryNodes)
 }
 
-// Do executes the command.
 func (r QueryBlockStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockStats, error) {
 	var v []BlockStats
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-blockstats", Args: &r, Result: func(d *wire.Decoder) {
@@ -1865,9 +1807,7 @@ func (r QueryBlockStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// BlockdevOnError is the QAPI enum BlockdevOnError.
-//
-// Since QEMU 1.3. See block-core.json.
+// BlockdevOnError is an enum of block-core.json. Since QEMU 1.3.
 type BlockdevOnError string
 
 // The values of BlockdevOnError.
@@ -1879,9 +1819,7 @@ const (
 	BlockdevOnErrorAuto   BlockdevOnError = "auto"
 )
 
-// MirrorSyncMode is the QAPI enum MirrorSyncMode.
-//
-// Since QEMU 1.3. See block-core.json.
+// MirrorSyncMode is an enum of block-core.json. Since QEMU 1.3.
 type MirrorSyncMode string
 
 // The values of MirrorSyncMode.
@@ -1893,9 +1831,7 @@ const (
 	MirrorSyncModeBitmap      MirrorSyncMode = "bitmap"
 )
 
-// BitmapSyncMode is the QAPI enum BitmapSyncMode.
-//
-// Since QEMU 4.2. See block-core.json.
+// BitmapSyncMode is an enum of block-core.json. Since QEMU 4.2.
 type BitmapSyncMode string
 
 // The values of BitmapSyncMode.
@@ -1905,9 +1841,7 @@ const (
 	BitmapSyncModeAlways    BitmapSyncMode = "always"
 )
 
-// MirrorCopyMode is the QAPI enum MirrorCopyMode.
-//
-// Since QEMU 3.0. See block-core.json.
+// MirrorCopyMode is an enum of block-core.json. Since QEMU 3.0.
 type MirrorCopyMode string
 
 // The values of MirrorCopyMode.
@@ -1916,9 +1850,7 @@ const (
 	MirrorCopyModeWriteBlocking MirrorCopyMode = "write-blocking"
 )
 
-// BlockJobInfoMirror is the QAPI struct BlockJobInfoMirror.
-//
-// Since QEMU 8.2. See block-core.json.
+// BlockJobInfoMirror is a struct of block-core.json. Since QEMU 8.2.
 type BlockJobInfoMirror struct {
 	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
@@ -1936,11 +1868,9 @@ func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockJobInfo is the QAPI union BlockJobInfo.
-//
-// Since QEMU 1.1. See block-core.json.
+// BlockJobInfo is a union of block-core.json. [QueryBlockJobs] returns it. Since QEMU 1.1.
 type BlockJobInfo struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type         JobType             `json:"type"`
 	Device       string              `json:"device"`
 	Len          int64               `json:"len"`
@@ -1954,15 +1884,17 @@ type BlockJobInfo struct {
 	AutoFinalize bool                `json:"auto-finalize"`
 	AutoDismiss  bool                `json:"auto-dismiss"`
 	Error        *string             `json:"error,omitzero"`
-	Branch       BlockJobInfoBranch
+	// The branch that Type selects: *BlockJobInfoMirror or *RawBranch; nil for a value that adds
+	// nothing.
+	Branch BlockJobInfoBranch
 }
 
-// BlockJobInfoBranch is what the Type of BlockJobInfo adds to it:
+// BlockJobInfoBranch is the branch of [BlockJobInfo] that Type selects:
 //
-//   - *BlockJobInfoMirror: mirror
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockJobInfoMirror]: mirror
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
+// The branch is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
 // snapshot-delete.
 type BlockJobInfoBranch interface {
 	wire.MemberDecoder
@@ -2072,12 +2004,10 @@ func (v BlockJobInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryBlockJobs is the QMP command query-block-jobs.
-//
-// Since QEMU 1.1. See block-core.json.
+// QueryBlockJobs executes query-block-jobs and returns a list of [BlockJobInfo]. See
+// block-core.json. Since QEMU 1.1.
 type QueryBlockJobs struct{}
 
-// Do executes the command.
 func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockJobInfo, error) {
 	var v []BlockJobInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-block-jobs", Result: func(d *wire.Decoder) {
@@ -2090,9 +2020,7 @@ func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// BlockResize is the QMP command block_resize.
-//
-// Since QEMU 0.14. See block-core.json.
+// BlockResize executes block_resize. See block-core.json. Since QEMU 0.14.
 type BlockResize struct {
 	Device   *string `json:"device,omitzero"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -2105,14 +2033,11 @@ func (r *BlockResize) EncodeMembers(e *wire.Encoder) {
 	e.Name("size").Int(r.Size)
 }
 
-// Do executes the command.
 func (r BlockResize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_resize", Args: &r}, opts)
 }
 
-// NewImageMode is the QAPI enum NewImageMode.
-//
-// Since QEMU 1.1. See block-core.json.
+// NewImageMode is an enum of block-core.json. Since QEMU 1.1.
 type NewImageMode string
 
 // The values of NewImageMode.
@@ -2121,9 +2046,8 @@ const (
 	NewImageModeAbsolutePaths NewImageMode = "absolute-paths"
 )
 
-// BlockdevSnapshotSync is the QAPI struct BlockdevSnapshotSync.
-//
-// See block-core.json.
+// BlockdevSnapshotSync is a struct of block-core.json. Its method Do executes it as the
+// command blockdev-snapshot-sync.
 type BlockdevSnapshotSync struct {
 	Device           *string       `json:"device,omitzero"`
 	NodeName         *string       `json:"node-name,omitzero"`
@@ -2166,9 +2090,8 @@ func (v *BlockdevSnapshotSync) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevSnapshot is the QAPI struct BlockdevSnapshot.
-//
-// Since QEMU 2.5. See block-core.json.
+// BlockdevSnapshot is a struct of block-core.json. Its method Do executes it as the command
+// blockdev-snapshot. Since QEMU 2.5.
 type BlockdevSnapshot struct {
 	Node    string `json:"node"`
 	Overlay string `json:"overlay"`
@@ -2191,9 +2114,7 @@ func (v *BlockdevSnapshot) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BackupPerf is the QAPI struct BackupPerf.
-//
-// Since QEMU 6.0. See block-core.json.
+// BackupPerf is a struct of block-core.json. Since QEMU 6.0.
 type BackupPerf struct {
 	UseCopyRange   *bool   `json:"use-copy-range,omitzero"`
 	MaxWorkers     *int64  `json:"max-workers,omitzero"`
@@ -2226,9 +2147,7 @@ func (v *BackupPerf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BackupCommon is the QAPI struct BackupCommon.
-//
-// Since QEMU 4.2. See block-core.json.
+// BackupCommon is a struct of block-core.json. Since QEMU 4.2.
 type BackupCommon struct {
 	JobID          *string          `json:"job-id,omitzero"`
 	Device         string           `json:"device"`
@@ -2248,9 +2167,8 @@ type BackupCommon struct {
 	XPerf *BackupPerf `json:"x-perf,omitzero"`
 }
 
-// DriveBackup is the QAPI struct DriveBackup.
-//
-// Since QEMU 1.6. See block-core.json.
+// DriveBackup is a struct of block-core.json. Its method Do executes it as the command
+// drive-backup. Since QEMU 1.6.
 type DriveBackup struct {
 	JobID          *string          `json:"job-id,omitzero"`
 	Device         string           `json:"device"`
@@ -2357,9 +2275,8 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevBackup is the QAPI struct BlockdevBackup.
-//
-// Since QEMU 2.3. See block-core.json.
+// BlockdevBackup is a struct of block-core.json. Its method Do executes it as the command
+// blockdev-backup. Since QEMU 2.3.
 type BlockdevBackup struct {
 	JobID          *string          `json:"job-id,omitzero"`
 	Device         string           `json:"device"`
@@ -2456,25 +2373,19 @@ func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Do executes the QMP command blockdev-snapshot-sync.
-//
-// Since QEMU 0.14. See block-core.json.
+// Do executes blockdev-snapshot-sync. See block-core.json. Since QEMU 0.14.
 func (v BlockdevSnapshotSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-sync", Args: &v}, opts)
 }
 
-// Do executes the QMP command blockdev-snapshot.
-//
-// Since QEMU 2.5. See block-core.json.
+// Do executes blockdev-snapshot. See block-core.json. Since QEMU 2.5.
 //
 // Features: allow-write-only-overlay.
 func (v BlockdevSnapshot) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot", Args: &v}, opts)
 }
 
-// ChangeBackingFile is the QMP command change-backing-file.
-//
-// Since QEMU 2.1. See block-core.json.
+// ChangeBackingFile executes change-backing-file. See block-core.json. Since QEMU 2.1.
 type ChangeBackingFile struct {
 	Device        string `json:"device"`
 	ImageNodeName string `json:"image-node-name"`
@@ -2487,14 +2398,20 @@ func (r *ChangeBackingFile) EncodeMembers(e *wire.Encoder) {
 	e.Name("backing-file").String(r.BackingFile)
 }
 
-// Do executes the command.
 func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-backing-file", Args: &r}, opts)
 }
 
-// BlockCommit is the QMP command block-commit.
+// BlockCommit executes block-commit. See block-core.json. Since QEMU 1.3.
 //
-// Since QEMU 1.3. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobReadyEvent]: when the base has all data, if the active layer is committed
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockCommit struct {
 	JobID    *string `json:"job-id,omitzero"`
 	Device   string  `json:"device"`
@@ -2529,30 +2446,40 @@ func (r *BlockCommit) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("auto-dismiss", r.AutoDismiss)
 }
 
-// Do executes the command.
 func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-commit", Args: &r}, opts)
 }
 
-// Do executes the QMP command drive-backup.
+// Do executes drive-backup. See block-core.json. Since QEMU 1.6.
 //
-// Since QEMU 1.6. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 //
 // Deprecated: QEMU will remove the command.
 func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-backup", Args: &v}, opts)
 }
 
-// Do executes the QMP command blockdev-backup.
+// Do executes blockdev-backup. See block-core.json. Since QEMU 2.3.
 //
-// Since QEMU 2.3. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 func (v BlockdevBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-backup", Args: &v}, opts)
 }
 
-// QueryNamedBlockNodes is the QMP command query-named-block-nodes.
-//
-// Since QEMU 2.0. See block-core.json.
+// QueryNamedBlockNodes executes query-named-block-nodes and returns a list of
+// [BlockDeviceInfo]. See block-core.json. Since QEMU 2.0.
 type QueryNamedBlockNodes struct {
 	Flat *bool `json:"flat,omitzero"`
 }
@@ -2561,7 +2488,6 @@ func (r *QueryNamedBlockNodes) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("flat", r.Flat)
 }
 
-// Do executes the command.
 func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockDeviceInfo, error) {
 	var v []BlockDeviceInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-named-block-nodes", Args: &r, Result: func(d *wire.Decoder) {
@@ -2574,9 +2500,7 @@ func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// XDbgBlockGraphNodeType is the QAPI enum XDbgBlockGraphNodeType.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraphNodeType is an enum of block-core.json. Since QEMU 4.0.
 type XDbgBlockGraphNodeType string
 
 // The values of XDbgBlockGraphNodeType.
@@ -2586,9 +2510,7 @@ const (
 	XDbgBlockGraphNodeTypeBlockDriver  XDbgBlockGraphNodeType = "block-driver"
 )
 
-// XDbgBlockGraphNode is the QAPI struct XDbgBlockGraphNode.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraphNode is a struct of block-core.json. Since QEMU 4.0.
 type XDbgBlockGraphNode struct {
 	ID   uint64                 `json:"id"`
 	Type XDbgBlockGraphNodeType `json:"type"`
@@ -2616,9 +2538,7 @@ func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockPermission is the QAPI enum BlockPermission.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockPermission is an enum of block-core.json. Since QEMU 4.0.
 type BlockPermission string
 
 // The values of BlockPermission.
@@ -2629,9 +2549,7 @@ const (
 	BlockPermissionResize         BlockPermission = "resize"
 )
 
-// XDbgBlockGraphEdge is the QAPI struct XDbgBlockGraphEdge.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraphEdge is a struct of block-core.json. Since QEMU 4.0.
 type XDbgBlockGraphEdge struct {
 	Parent     uint64            `json:"parent"`
 	Child      uint64            `json:"child"`
@@ -2696,9 +2614,8 @@ func (v XDbgBlockGraphEdge) String() string {
 	return qmp.Format(&v)
 }
 
-// XDbgBlockGraph is the QAPI struct XDbgBlockGraph.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDbgBlockGraph is a struct of block-core.json. [XDebugQueryBlockGraph] returns it. Since
+// QEMU 4.0.
 type XDbgBlockGraph struct {
 	Nodes []XDbgBlockGraphNode `json:"nodes"`
 	Edges []XDbgBlockGraphEdge `json:"edges"`
@@ -2750,14 +2667,12 @@ func (v XDbgBlockGraph) String() string {
 	return qmp.Format(&v)
 }
 
-// XDebugQueryBlockGraph is the QMP command x-debug-query-block-graph.
-//
-// Since QEMU 4.0. See block-core.json.
+// XDebugQueryBlockGraph executes x-debug-query-block-graph and returns [XDbgBlockGraph]. See
+// block-core.json. Since QEMU 4.0.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugQueryBlockGraph struct{}
 
-// Do executes the command.
 func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (XDbgBlockGraph, error) {
 	var v XDbgBlockGraph
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-debug-query-block-graph", Result: func(d *wire.Decoder) {
@@ -2766,16 +2681,22 @@ func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// Do executes the QMP command drive-mirror.
+// Do executes drive-mirror. See block-core.json. Since QEMU 1.3.
 //
-// Since QEMU 1.3. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobReadyEvent]: when the target has all data of the source
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 func (v DriveMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-mirror", Args: &v}, opts)
 }
 
-// DriveMirror is the QAPI struct DriveMirror.
-//
-// Since QEMU 1.3. See block-core.json.
+// DriveMirror is a struct of block-core.json. Its method Do executes it as the command
+// drive-mirror. Since QEMU 1.3.
 type DriveMirror struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2818,9 +2739,9 @@ func (v *DriveMirror) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 }
 
-// BlockDirtyBitmap is the QAPI struct BlockDirtyBitmap.
-//
-// Since QEMU 2.4. See block-core.json.
+// BlockDirtyBitmap is a struct of block-core.json. [BlockDirtyBitmapRemove],
+// [BlockDirtyBitmapClear], [BlockDirtyBitmapEnable], [BlockDirtyBitmapDisable] and
+// [XDebugBlockDirtyBitmapSHA256] send it. Since QEMU 2.4.
 type BlockDirtyBitmap struct {
 	Node string `json:"node"`
 	Name string `json:"name"`
@@ -2843,9 +2764,8 @@ func (v *BlockDirtyBitmap) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDirtyBitmapAdd is the QAPI struct BlockDirtyBitmapAdd.
-//
-// Since QEMU 2.4. See block-core.json.
+// BlockDirtyBitmapAdd is a struct of block-core.json. Its method Do executes it as the command
+// block-dirty-bitmap-add. Since QEMU 2.4.
 type BlockDirtyBitmapAdd struct {
 	Node        string  `json:"node"`
 	Name        string  `json:"name"`
@@ -2885,14 +2805,12 @@ func (v *BlockDirtyBitmapAdd) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockDirtyBitmapOrStr is the QAPI alternate BlockDirtyBitmapOrStr: exactly one of its fields
-// is set.
-//
-// Since QEMU 4.1. See block-core.json.
+// BlockDirtyBitmapOrStr is an alternate of block-core.json. Exactly one of its fields is set.
+// Since QEMU 4.1.
 type BlockDirtyBitmapOrStr struct {
 	Local    *string
 	External *BlockDirtyBitmap
-	// A value that is of none of these kinds.
+	// A value of any other kind, as JSON.
 	Other qmp.RawJSON
 }
 
@@ -2935,9 +2853,8 @@ func (v BlockDirtyBitmapOrStr) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapMerge is the QAPI struct BlockDirtyBitmapMerge.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockDirtyBitmapMerge is a struct of block-core.json. Its method Do executes it as the
+// command block-dirty-bitmap-merge. Since QEMU 4.0.
 type BlockDirtyBitmapMerge struct {
 	Node    string                  `json:"node"`
 	Target  string                  `json:"target"`
@@ -2986,63 +2903,50 @@ func (v BlockDirtyBitmapMerge) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes the QMP command block-dirty-bitmap-add.
-//
-// Since QEMU 2.4. See block-core.json.
+// Do executes block-dirty-bitmap-add. See block-core.json. Since QEMU 2.4.
 func (v BlockDirtyBitmapAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-add", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapRemove is the QMP command block-dirty-bitmap-remove.
-//
-// Since QEMU 2.4. See block-core.json.
+// BlockDirtyBitmapRemove executes block-dirty-bitmap-remove. See block-core.json. Since QEMU
+// 2.4.
 type BlockDirtyBitmapRemove BlockDirtyBitmap
 
-// Do executes the command.
 func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-remove", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapClear is the QMP command block-dirty-bitmap-clear.
-//
-// Since QEMU 2.4. See block-core.json.
+// BlockDirtyBitmapClear executes block-dirty-bitmap-clear. See block-core.json. Since QEMU
+// 2.4.
 type BlockDirtyBitmapClear BlockDirtyBitmap
 
-// Do executes the command.
 func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-clear", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapEnable is the QMP command block-dirty-bitmap-enable.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockDirtyBitmapEnable executes block-dirty-bitmap-enable. See block-core.json. Since QEMU
+// 4.0.
 type BlockDirtyBitmapEnable BlockDirtyBitmap
 
-// Do executes the command.
 func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-enable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapDisable is the QMP command block-dirty-bitmap-disable.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockDirtyBitmapDisable executes block-dirty-bitmap-disable. See block-core.json. Since QEMU
+// 4.0.
 type BlockDirtyBitmapDisable BlockDirtyBitmap
 
-// Do executes the command.
 func (r BlockDirtyBitmapDisable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-disable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// Do executes the QMP command block-dirty-bitmap-merge.
-//
-// Since QEMU 4.0. See block-core.json.
+// Do executes block-dirty-bitmap-merge. See block-core.json. Since QEMU 4.0.
 func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapSHA256 is the QAPI struct BlockDirtyBitmapSha256.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockDirtyBitmapSHA256 is the struct BlockDirtyBitmapSha256 of block-core.json.
+// [XDebugBlockDirtyBitmapSHA256] returns it. Since QEMU 2.10.
 type BlockDirtyBitmapSHA256 struct {
 	SHA256 string `json:"sha256"`
 }
@@ -3056,14 +2960,12 @@ func (v *BlockDirtyBitmapSHA256) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// XDebugBlockDirtyBitmapSHA256 is the QMP command x-debug-block-dirty-bitmap-sha256.
-//
-// Since QEMU 2.10. See block-core.json.
+// XDebugBlockDirtyBitmapSHA256 executes x-debug-block-dirty-bitmap-sha256 and returns
+// [BlockDirtyBitmapSHA256]. See block-core.json. Since QEMU 2.10.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugBlockDirtyBitmapSHA256 BlockDirtyBitmap
 
-// Do executes the command.
 func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSHA256, error) {
 	var v BlockDirtyBitmapSHA256
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "x-debug-block-dirty-bitmap-sha256", Args: (*BlockDirtyBitmap)(&r), Result: func(d *wire.Decoder) {
@@ -3072,9 +2974,16 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// BlockdevMirror is the QMP command blockdev-mirror.
+// BlockdevMirror executes blockdev-mirror. See block-core.json. Since QEMU 2.6.
 //
-// Since QEMU 2.6. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobReadyEvent]: when the target has all data of the source
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockdevMirror struct {
 	JobID          *string          `json:"job-id,omitzero"`
 	Device         string           `json:"device"`
@@ -3113,14 +3022,11 @@ func (r *BlockdevMirror) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("target-is-zero", r.TargetIsZero)
 }
 
-// Do executes the command.
 func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-mirror", Args: &r}, opts)
 }
 
-// BlockIOThrottle is the QAPI struct BlockIOThrottle.
-//
-// Since QEMU 1.1. See block-core.json.
+// BlockIOThrottle is a struct of block-core.json. Since QEMU 1.1.
 type BlockIOThrottle struct {
 	// Deprecated: QEMU will remove the member.
 	Device          *string `json:"device,omitzero"`
@@ -3147,9 +3053,7 @@ type BlockIOThrottle struct {
 	Group           *string `json:"group,omitzero"`
 }
 
-// ThrottleLimits is the QAPI struct ThrottleLimits.
-//
-// Since QEMU 2.11. See block-core.json.
+// ThrottleLimits is a struct of block-core.json. Since QEMU 2.11.
 type ThrottleLimits struct {
 	IOPSTotal          *int64 `json:"iops-total,omitzero"`
 	IOPSTotalMax       *int64 `json:"iops-total-max,omitzero"`
@@ -3257,9 +3161,7 @@ func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThrottleGroupProperties is the QAPI struct ThrottleGroupProperties.
-//
-// Since QEMU 2.11. See block-core.json.
+// ThrottleGroupProperties is a struct of block-core.json. Since QEMU 2.11.
 type ThrottleGroupProperties struct {
 	Limits *ThrottleLimits `json:"limits,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
@@ -3394,9 +3296,15 @@ func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockStream is the QMP command block-stream.
+// BlockStream executes block-stream. See block-core.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: at each change of the job's state
+//   - [BlockJobErrorEvent]: at each I/O error of the job
+//   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
+//   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
+//   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockStream struct {
 	JobID               *string          `json:"job-id,omitzero"`
 	Device              string           `json:"device"`
@@ -3427,14 +3335,11 @@ func (r *BlockStream) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("auto-dismiss", r.AutoDismiss)
 }
 
-// Do executes the command.
 func (r BlockStream) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-stream", Args: &r}, opts)
 }
 
-// BlockJobSetSpeed is the QMP command block-job-set-speed.
-//
-// Since QEMU 1.1. See block-core.json.
+// BlockJobSetSpeed executes block-job-set-speed. See block-core.json. Since QEMU 1.1.
 type BlockJobSetSpeed struct {
 	Device string `json:"device"`
 	Speed  int64  `json:"speed"`
@@ -3445,14 +3350,17 @@ func (r *BlockJobSetSpeed) EncodeMembers(e *wire.Encoder) {
 	e.Name("speed").Int(r.Speed)
 }
 
-// Do executes the command.
 func (r BlockJobSetSpeed) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-set-speed", Args: &r}, opts)
 }
 
-// BlockJobCancel is the QMP command block-job-cancel.
+// BlockJobCancel executes block-job-cancel. See block-core.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: when the job's state has changed
+//   - [BlockJobCancelledEvent]: when a block job has ended
+//   - [BlockJobCompletedEvent]: instead, if the job was ready and force is not set
 type BlockJobCancel struct {
 	Device string `json:"device"`
 	Force  *bool  `json:"force,omitzero"`
@@ -3463,14 +3371,13 @@ func (r *BlockJobCancel) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force", r.Force)
 }
 
-// Do executes the command.
 func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-cancel", Args: &r}, opts)
 }
 
-// BlockJobPause is the QMP command block-job-pause.
+// BlockJobPause executes block-job-pause. See block-core.json. Since QEMU 1.3.
 //
-// Since QEMU 1.3. See block-core.json.
+// [JobStatusChangeEvent] follows when the job's state has changed.
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobPause struct {
@@ -3481,14 +3388,13 @@ func (r *BlockJobPause) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 }
 
-// Do executes the command.
 func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-pause", Args: &r}, opts)
 }
 
-// BlockJobResume is the QMP command block-job-resume.
+// BlockJobResume executes block-job-resume. See block-core.json. Since QEMU 1.3.
 //
-// Since QEMU 1.3. See block-core.json.
+// [JobStatusChangeEvent] follows when the job's state has changed.
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobResume struct {
@@ -3499,14 +3405,16 @@ func (r *BlockJobResume) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 }
 
-// Do executes the command.
 func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-resume", Args: &r}, opts)
 }
 
-// BlockJobComplete is the QMP command block-job-complete.
+// BlockJobComplete executes block-job-complete. See block-core.json. Since QEMU 1.3.
 //
-// Since QEMU 1.3. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: when the job's state has changed
+//   - [BlockJobCompletedEvent]: when a block job has ended
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobComplete struct {
@@ -3517,14 +3425,13 @@ func (r *BlockJobComplete) EncodeMembers(e *wire.Encoder) {
 	e.Name("device").String(r.Device)
 }
 
-// Do executes the command.
 func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-complete", Args: &r}, opts)
 }
 
-// BlockJobDismiss is the QMP command block-job-dismiss.
+// BlockJobDismiss executes block-job-dismiss. See block-core.json. Since QEMU 2.12.
 //
-// Since QEMU 2.12. See block-core.json.
+// [JobStatusChangeEvent] follows when the job's state has changed.
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobDismiss struct {
@@ -3535,14 +3442,16 @@ func (r *BlockJobDismiss) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-dismiss", Args: &r}, opts)
 }
 
-// BlockJobFinalize is the QMP command block-job-finalize.
+// BlockJobFinalize executes block-job-finalize. See block-core.json. Since QEMU 2.12.
 //
-// Since QEMU 2.12. See block-core.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: when the job's state has changed
+//   - [BlockJobCompletedEvent]: when a block job has ended
 //
 // Deprecated: QEMU will remove the command.
 type BlockJobFinalize struct {
@@ -3553,14 +3462,11 @@ func (r *BlockJobFinalize) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r BlockJobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-finalize", Args: &r}, opts)
 }
 
-// BlockJobChangeOptionsMirror is the QAPI struct BlockJobChangeOptionsMirror.
-//
-// Since QEMU 8.2. See block-core.json.
+// BlockJobChangeOptionsMirror is a struct of block-core.json. Since QEMU 8.2.
 type BlockJobChangeOptionsMirror struct {
 	CopyMode MirrorCopyMode `json:"copy-mode"`
 }
@@ -3578,22 +3484,23 @@ func (v *BlockJobChangeOptionsMirror) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// BlockJobChangeOptions is the QAPI union BlockJobChangeOptions.
-//
-// Since QEMU 8.2. See block-core.json.
+// BlockJobChangeOptions is a union of block-core.json. [BlockJobChange] sends it. Since QEMU
+// 8.2.
 type BlockJobChangeOptions struct {
 	ID string `json:"id"`
-	// Decides what Branch holds.
-	Type   JobType `json:"type"`
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Type JobType `json:"type"`
+	// The branch that Type selects: *BlockJobChangeOptionsMirror or *RawBranch; nil for a value
+	// that adds nothing.
 	Branch BlockJobChangeOptionsBranch
 }
 
-// BlockJobChangeOptionsBranch is what the Type of BlockJobChangeOptions adds to it:
+// BlockJobChangeOptionsBranch is the branch of [BlockJobChangeOptions] that Type selects:
 //
-//   - *BlockJobChangeOptionsMirror: mirror
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockJobChangeOptionsMirror]: mirror
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
+// The branch is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
 // snapshot-delete.
 type BlockJobChangeOptionsBranch interface {
 	wire.MemberEncoder
@@ -3659,9 +3566,7 @@ func (v BlockJobChangeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockJobChange is the QMP command block-job-change.
-//
-// Since QEMU 8.2. See block-core.json.
+// BlockJobChange executes block-job-change. See block-core.json. Since QEMU 8.2.
 type BlockJobChange BlockJobChangeOptions
 
 func (r *BlockJobChange) EncodeMembers(e *wire.Encoder) {
@@ -3680,14 +3585,11 @@ func (r BlockJobChange) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockJobChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-change", Args: (*BlockJobChangeOptions)(&r)}, opts)
 }
 
-// BlockdevDiscardOptions is the QAPI enum BlockdevDiscardOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevDiscardOptions is an enum of block-core.json. Since QEMU 2.9.
 type BlockdevDiscardOptions string
 
 // The values of BlockdevDiscardOptions.
@@ -3696,9 +3598,7 @@ const (
 	BlockdevDiscardOptionsUnmap  BlockdevDiscardOptions = "unmap"
 )
 
-// BlockdevDetectZeroesOptions is the QAPI enum BlockdevDetectZeroesOptions.
-//
-// Since QEMU 2.1. See block-core.json.
+// BlockdevDetectZeroesOptions is an enum of block-core.json. Since QEMU 2.1.
 type BlockdevDetectZeroesOptions string
 
 // The values of BlockdevDetectZeroesOptions.
@@ -3708,9 +3608,7 @@ const (
 	BlockdevDetectZeroesOptionsUnmap BlockdevDetectZeroesOptions = "unmap"
 )
 
-// BlockdevAIOOptions is the QAPI enum BlockdevAioOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevAIOOptions is the enum BlockdevAioOptions of block-core.json. Since QEMU 2.9.
 type BlockdevAIOOptions string
 
 // The values of BlockdevAIOOptions.
@@ -3721,9 +3619,7 @@ const (
 	BlockdevAIOOptionsIOUring BlockdevAIOOptions = "io_uring"
 )
 
-// BlockdevCacheOptions is the QAPI struct BlockdevCacheOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevCacheOptions is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevCacheOptions struct {
 	Direct  *bool `json:"direct,omitzero"`
 	NoFlush *bool `json:"no-flush,omitzero"`
@@ -3746,9 +3642,7 @@ func (v *BlockdevCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevDriver is the QAPI enum BlockdevDriver.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevDriver is an enum of block-core.json. Since QEMU 2.9.
 type BlockdevDriver string
 
 // The values of BlockdevDriver.
@@ -3811,9 +3705,7 @@ const (
 	BlockdevDriverVVFAT              BlockdevDriver = "vvfat"
 )
 
-// BlockdevOptionsFile is the QAPI struct BlockdevOptionsFile.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsFile is a struct of block-core.json. Since QEMU 2.9.
 //
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
@@ -3865,9 +3757,7 @@ func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsNull is the QAPI struct BlockdevOptionsNull.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsNull is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsNull struct {
 	Size       *int64  `json:"size,omitzero"`
 	LatencyNs  *uint64 `json:"latency-ns,omitzero"`
@@ -3895,9 +3785,7 @@ func (v *BlockdevOptionsNull) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsNVMe is the QAPI struct BlockdevOptionsNVMe.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevOptionsNVMe is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevOptionsNVMe struct {
 	Device    string `json:"device"`
 	Namespace int64  `json:"namespace"`
@@ -3920,9 +3808,7 @@ func (v *BlockdevOptionsNVMe) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsVVFAT is the QAPI struct BlockdevOptionsVVFAT.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsVVFAT is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsVVFAT struct {
 	Dir     string  `json:"dir"`
 	FATType *int64  `json:"fat-type,omitzero"`
@@ -3960,9 +3846,7 @@ func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevOptionsGenericFormat is the QAPI struct BlockdevOptionsGenericFormat.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsGenericFormat is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsGenericFormat struct {
 	File BlockdevRef `json:"file"`
 }
@@ -3984,9 +3868,7 @@ func (v BlockdevOptionsGenericFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsLUKS is the QAPI struct BlockdevOptionsLUKS.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsLUKS is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsLUKS struct {
 	File      BlockdevRef  `json:"file"`
 	KeySecret *string      `json:"key-secret,omitzero"`
@@ -4021,9 +3903,7 @@ func (v BlockdevOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGenericCOWFormat is the QAPI struct BlockdevOptionsGenericCOWFormat.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsGenericCOWFormat is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsGenericCOWFormat struct {
 	File    BlockdevRef        `json:"file"`
 	Backing *BlockdevRefOrNull `json:"backing,omitzero"`
@@ -4062,9 +3942,7 @@ func (v BlockdevOptionsGenericCOWFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// Qcow2OverlapCheckMode is the QAPI enum Qcow2OverlapCheckMode.
-//
-// Since QEMU 2.9. See block-core.json.
+// Qcow2OverlapCheckMode is an enum of block-core.json. Since QEMU 2.9.
 type Qcow2OverlapCheckMode string
 
 // The values of Qcow2OverlapCheckMode.
@@ -4075,9 +3953,7 @@ const (
 	Qcow2OverlapCheckModeAll      Qcow2OverlapCheckMode = "all"
 )
 
-// Qcow2OverlapCheckFlags is the QAPI struct Qcow2OverlapCheckFlags.
-//
-// Since QEMU 2.9. See block-core.json.
+// Qcow2OverlapCheckFlags is a struct of block-core.json. Since QEMU 2.9.
 type Qcow2OverlapCheckFlags struct {
 	Template        *Qcow2OverlapCheckMode `json:"template,omitzero"`
 	MainHeader      *bool                  `json:"main-header,omitzero"`
@@ -4140,14 +4016,12 @@ func (v *Qcow2OverlapCheckFlags) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// Qcow2OverlapChecks is the QAPI alternate Qcow2OverlapChecks: exactly one of its fields is
-// set.
-//
-// Since QEMU 2.9. See block-core.json.
+// Qcow2OverlapChecks is an alternate of block-core.json. Exactly one of its fields is set.
+// Since QEMU 2.9.
 type Qcow2OverlapChecks struct {
 	Flags *Qcow2OverlapCheckFlags
 	Mode  *Qcow2OverlapCheckMode
-	// A value that is of none of these kinds.
+	// A value of any other kind, as JSON.
 	Other qmp.RawJSON
 }
 
@@ -4190,9 +4064,7 @@ func (v Qcow2OverlapChecks) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcowEncryptionFormat is the QAPI enum BlockdevQcowEncryptionFormat.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevQcowEncryptionFormat is an enum of block-core.json. Since QEMU 2.10.
 type BlockdevQcowEncryptionFormat string
 
 // The values of BlockdevQcowEncryptionFormat.
@@ -4200,19 +4072,18 @@ const (
 	BlockdevQcowEncryptionFormatAES BlockdevQcowEncryptionFormat = "aes"
 )
 
-// BlockdevQcowEncryption is the QAPI union BlockdevQcowEncryption.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevQcowEncryption is a union of block-core.json. Since QEMU 2.10.
 type BlockdevQcowEncryption struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcowEncryptionFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockOptionsQcow or *RawBranch.
 	Branch BlockdevQcowEncryptionBranch
 }
 
-// BlockdevQcowEncryptionBranch is what the Format of BlockdevQcowEncryption adds to it:
+// BlockdevQcowEncryptionBranch is the branch of [BlockdevQcowEncryption] that Format selects:
 //
-//   - *QCryptoBlockOptionsQcow: aes
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockOptionsQcow]: aes
+//   - [*RawBranch]: any other value, or none
 type BlockdevQcowEncryptionBranch interface {
 	wire.MemberEncoder
 	isBlockdevQcowEncryptionBranch()
@@ -4271,9 +4142,7 @@ func (v BlockdevQcowEncryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow is the QAPI struct BlockdevOptionsQcow.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevOptionsQcow is a struct of block-core.json. Since QEMU 2.10.
 type BlockdevOptionsQcow struct {
 	File    BlockdevRef             `json:"file"`
 	Backing *BlockdevRefOrNull      `json:"backing,omitzero"`
@@ -4320,9 +4189,7 @@ func (v BlockdevOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2EncryptionFormat is the QAPI enum BlockdevQcow2EncryptionFormat.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevQcow2EncryptionFormat is an enum of block-core.json. Since QEMU 2.10.
 type BlockdevQcow2EncryptionFormat string
 
 // The values of BlockdevQcow2EncryptionFormat.
@@ -4331,20 +4198,21 @@ const (
 	BlockdevQcow2EncryptionFormatLUKS BlockdevQcow2EncryptionFormat = "luks"
 )
 
-// BlockdevQcow2Encryption is the QAPI union BlockdevQcow2Encryption.
-//
-// Since QEMU 2.10. See block-core.json.
+// BlockdevQcow2Encryption is a union of block-core.json. Since QEMU 2.10.
 type BlockdevQcow2Encryption struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockOptionsLUKS or
+	// *RawBranch.
 	Branch BlockdevQcow2EncryptionBranch
 }
 
-// BlockdevQcow2EncryptionBranch is what the Format of BlockdevQcow2Encryption adds to it:
+// BlockdevQcow2EncryptionBranch is the branch of [BlockdevQcow2Encryption] that Format
+// selects:
 //
-//   - *QCryptoBlockOptionsQcow: aes
-//   - *QCryptoBlockOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockOptionsQcow]: aes
+//   - [*QCryptoBlockOptionsLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 type BlockdevQcow2EncryptionBranch interface {
 	wire.MemberEncoder
 	isBlockdevQcow2EncryptionBranch()
@@ -4408,9 +4276,7 @@ func (v BlockdevQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsPreallocate is the QAPI struct BlockdevOptionsPreallocate.
-//
-// Since QEMU 6.0. See block-core.json.
+// BlockdevOptionsPreallocate is a struct of block-core.json. Since QEMU 6.0.
 type BlockdevOptionsPreallocate struct {
 	File          BlockdevRef `json:"file"`
 	PreallocAlign *int64      `json:"prealloc-align,omitzero"`
@@ -4442,9 +4308,7 @@ func (v BlockdevOptionsPreallocate) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow2 is the QAPI struct BlockdevOptionsQcow2.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsQcow2 is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsQcow2 struct {
 	File                BlockdevRef              `json:"file"`
 	Backing             *BlockdevRefOrNull       `json:"backing,omitzero"`
@@ -4557,9 +4421,7 @@ func (v BlockdevOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// SSHHostKeyCheckMode is the QAPI enum SshHostKeyCheckMode.
-//
-// Since QEMU 2.12. See block-core.json.
+// SSHHostKeyCheckMode is the enum SshHostKeyCheckMode of block-core.json. Since QEMU 2.12.
 type SSHHostKeyCheckMode string
 
 // The values of SSHHostKeyCheckMode.
@@ -4569,9 +4431,8 @@ const (
 	SSHHostKeyCheckModeKnownHosts SSHHostKeyCheckMode = "known_hosts"
 )
 
-// SSHHostKeyCheckHashType is the QAPI enum SshHostKeyCheckHashType.
-//
-// Since QEMU 2.12. See block-core.json.
+// SSHHostKeyCheckHashType is the enum SshHostKeyCheckHashType of block-core.json. Since QEMU
+// 2.12.
 type SSHHostKeyCheckHashType string
 
 // The values of SSHHostKeyCheckHashType.
@@ -4581,9 +4442,7 @@ const (
 	SSHHostKeyCheckHashTypeSHA256 SSHHostKeyCheckHashType = "sha256"
 )
 
-// SSHHostKeyHash is the QAPI struct SshHostKeyHash.
-//
-// Since QEMU 2.12. See block-core.json.
+// SSHHostKeyHash is the struct SshHostKeyHash of block-core.json. Since QEMU 2.12.
 type SSHHostKeyHash struct {
 	Type SSHHostKeyCheckHashType `json:"type"`
 	Hash string                  `json:"hash"`
@@ -4606,21 +4465,21 @@ func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SSHHostKeyCheck is the QAPI union SshHostKeyCheck.
-//
-// Since QEMU 2.12. See block-core.json.
+// SSHHostKeyCheck is the union SshHostKeyCheck of block-core.json. Since QEMU 2.12.
 type SSHHostKeyCheck struct {
-	// Decides what Branch holds.
-	Mode   SSHHostKeyCheckMode `json:"mode"`
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	Mode SSHHostKeyCheckMode `json:"mode"`
+	// The branch that Mode selects: *SSHHostKeyHash or *RawBranch; nil for a value that adds
+	// nothing.
 	Branch SSHHostKeyCheckBranch
 }
 
-// SSHHostKeyCheckBranch is what the Mode of SSHHostKeyCheck adds to it:
+// SSHHostKeyCheckBranch is the branch of [SSHHostKeyCheck] that Mode selects:
 //
-//   - *SSHHostKeyHash: hash
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*SSHHostKeyHash]: hash
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for none, known_hosts.
+// The branch is nil for none, known_hosts.
 type SSHHostKeyCheckBranch interface {
 	wire.MemberEncoder
 	isSSHHostKeyCheckBranch()
@@ -4681,9 +4540,7 @@ func (v SSHHostKeyCheck) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsSSH is the QAPI struct BlockdevOptionsSsh.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsSSH is the struct BlockdevOptionsSsh of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsSSH struct {
 	Server       InetSocketAddress `json:"server"`
 	Path         string            `json:"path"`
@@ -4719,9 +4576,7 @@ func (v *BlockdevOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlkdebugEvent is the QAPI enum BlkdebugEvent.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlkdebugEvent is an enum of block-core.json. Since QEMU 2.9.
 type BlkdebugEvent string
 
 // The values of BlkdebugEvent.
@@ -4776,9 +4631,7 @@ const (
 	BlkdebugEventNone                     BlkdebugEvent = "none"
 )
 
-// BlkdebugIOType is the QAPI enum BlkdebugIOType.
-//
-// Since QEMU 4.1. See block-core.json.
+// BlkdebugIOType is an enum of block-core.json. Since QEMU 4.1.
 type BlkdebugIOType string
 
 // The values of BlkdebugIOType.
@@ -4791,9 +4644,7 @@ const (
 	BlkdebugIOTypeBlockStatus BlkdebugIOType = "block-status"
 )
 
-// BlkdebugInjectErrorOptions is the QAPI struct BlkdebugInjectErrorOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlkdebugInjectErrorOptions is a struct of block-core.json. Since QEMU 2.9.
 type BlkdebugInjectErrorOptions struct {
 	Event       BlkdebugEvent   `json:"event"`
 	State       *int64          `json:"state,omitzero"`
@@ -4847,9 +4698,7 @@ func (v *BlkdebugInjectErrorOptions) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// BlkdebugSetStateOptions is the QAPI struct BlkdebugSetStateOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlkdebugSetStateOptions is a struct of block-core.json. Since QEMU 2.9.
 type BlkdebugSetStateOptions struct {
 	Event    BlkdebugEvent `json:"event"`
 	State    *int64        `json:"state,omitzero"`
@@ -4877,9 +4726,7 @@ func (v *BlkdebugSetStateOptions) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockdevOptionsBlkdebug is the QAPI struct BlockdevOptionsBlkdebug.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsBlkdebug is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsBlkdebug struct {
 	Image             BlockdevRef                  `json:"image"`
 	Config            *string                      `json:"config,omitzero"`
@@ -5004,9 +4851,7 @@ func (v BlockdevOptionsBlkdebug) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlklogwrites is the QAPI struct BlockdevOptionsBlklogwrites.
-//
-// Since QEMU 3.0. See block-core.json.
+// BlockdevOptionsBlklogwrites is a struct of block-core.json. Since QEMU 3.0.
 type BlockdevOptionsBlklogwrites struct {
 	File                   BlockdevRef `json:"file"`
 	Log                    BlockdevRef `json:"log"`
@@ -5050,9 +4895,7 @@ func (v BlockdevOptionsBlklogwrites) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkverify is the QAPI struct BlockdevOptionsBlkverify.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsBlkverify is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsBlkverify struct {
 	Test BlockdevRef `json:"test"`
 	Raw  BlockdevRef `json:"raw"`
@@ -5079,9 +4922,7 @@ func (v BlockdevOptionsBlkverify) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkreplay is the QAPI struct BlockdevOptionsBlkreplay.
-//
-// Since QEMU 4.2. See block-core.json.
+// BlockdevOptionsBlkreplay is a struct of block-core.json. Since QEMU 4.2.
 type BlockdevOptionsBlkreplay struct {
 	Image BlockdevRef `json:"image"`
 }
@@ -5103,9 +4944,7 @@ func (v BlockdevOptionsBlkreplay) String() string {
 	return qmp.Format(&v)
 }
 
-// QuorumReadPattern is the QAPI enum QuorumReadPattern.
-//
-// Since QEMU 2.9. See block-core.json.
+// QuorumReadPattern is an enum of block-core.json. Since QEMU 2.9.
 type QuorumReadPattern string
 
 // The values of QuorumReadPattern.
@@ -5114,9 +4953,7 @@ const (
 	QuorumReadPatternFIFO   QuorumReadPattern = "fifo"
 )
 
-// BlockdevOptionsQuorum is the QAPI struct BlockdevOptionsQuorum.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsQuorum is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsQuorum struct {
 	Blkverify        *bool              `json:"blkverify,omitzero"`
 	Children         []BlockdevRef      `json:"children"`
@@ -5175,9 +5012,7 @@ func (v BlockdevOptionsQuorum) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGluster is the QAPI struct BlockdevOptionsGluster.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsGluster is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsGluster struct {
 	Volume  string          `json:"volume"`
 	Path    string          `json:"path"`
@@ -5236,9 +5071,8 @@ func (v BlockdevOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsIOUring is the QAPI struct BlockdevOptionsIoUring.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsIOUring is the struct BlockdevOptionsIoUring of block-core.json. Since QEMU
+// 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsIOUring struct {
@@ -5258,9 +5092,8 @@ func (v *BlockdevOptionsIOUring) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockdevOptionsNVMeIOUring is the QAPI struct BlockdevOptionsNvmeIoUring.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsNVMeIOUring is the struct BlockdevOptionsNvmeIoUring of block-core.json.
+// Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsNVMeIOUring struct {
@@ -5280,9 +5113,8 @@ func (v *BlockdevOptionsNVMeIOUring) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVFIOPCI is the QAPI struct BlockdevOptionsVirtioBlkVfioPci.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsVirtioBlkVFIOPCI is the struct BlockdevOptionsVirtioBlkVfioPci of
+// block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsVirtioBlkVFIOPCI struct {
@@ -5302,9 +5134,7 @@ func (v *BlockdevOptionsVirtioBlkVFIOPCI) UnmarshalMember(d *wire.Decoder, name 
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVhostUser is the QAPI struct BlockdevOptionsVirtioBlkVhostUser.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsVirtioBlkVhostUser is a struct of block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 type BlockdevOptionsVirtioBlkVhostUser struct {
@@ -5324,9 +5154,8 @@ func (v *BlockdevOptionsVirtioBlkVhostUser) UnmarshalMember(d *wire.Decoder, nam
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVhostVDPA is the QAPI struct BlockdevOptionsVirtioBlkVhostVdpa.
-//
-// Since QEMU 7.2. See block-core.json.
+// BlockdevOptionsVirtioBlkVhostVDPA is the struct BlockdevOptionsVirtioBlkVhostVdpa of
+// block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 //
@@ -5348,9 +5177,7 @@ func (v *BlockdevOptionsVirtioBlkVhostVDPA) UnmarshalMember(d *wire.Decoder, nam
 	return 0
 }
 
-// ISCSITransport is the QAPI enum IscsiTransport.
-//
-// Since QEMU 2.9. See block-core.json.
+// ISCSITransport is the enum IscsiTransport of block-core.json. Since QEMU 2.9.
 type ISCSITransport string
 
 // The values of ISCSITransport.
@@ -5359,9 +5186,7 @@ const (
 	ISCSITransportISER ISCSITransport = "iser"
 )
 
-// ISCSIHeaderDigest is the QAPI enum IscsiHeaderDigest.
-//
-// Since QEMU 2.9. See block-core.json.
+// ISCSIHeaderDigest is the enum IscsiHeaderDigest of block-core.json. Since QEMU 2.9.
 type ISCSIHeaderDigest string
 
 // The values of ISCSIHeaderDigest.
@@ -5372,9 +5197,7 @@ const (
 	ISCSIHeaderDigestNoneCRC32C ISCSIHeaderDigest = "none-crc32c"
 )
 
-// BlockdevOptionsISCSI is the QAPI struct BlockdevOptionsIscsi.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsISCSI is the struct BlockdevOptionsIscsi of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsISCSI struct {
 	Transport      ISCSITransport     `json:"transport"`
 	Portal         string             `json:"portal"`
@@ -5432,9 +5255,7 @@ func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// RBDAuthMode is the QAPI enum RbdAuthMode.
-//
-// Since QEMU 3.0. See block-core.json.
+// RBDAuthMode is the enum RbdAuthMode of block-core.json. Since QEMU 3.0.
 type RBDAuthMode string
 
 // The values of RBDAuthMode.
@@ -5443,9 +5264,8 @@ const (
 	RBDAuthModeNone  RBDAuthMode = "none"
 )
 
-// RBDImageEncryptionFormat is the QAPI enum RbdImageEncryptionFormat.
-//
-// Since QEMU 6.1. See block-core.json.
+// RBDImageEncryptionFormat is the enum RbdImageEncryptionFormat of block-core.json. Since QEMU
+// 6.1.
 type RBDImageEncryptionFormat string
 
 // The values of RBDImageEncryptionFormat.
@@ -5455,24 +5275,21 @@ const (
 	RBDImageEncryptionFormatLUKSAny RBDImageEncryptionFormat = "luks-any"
 )
 
-// RBDEncryptionOptionsLUKSBase is the QAPI struct RbdEncryptionOptionsLUKSBase.
-//
-// Since QEMU 6.1. See block-core.json.
+// RBDEncryptionOptionsLUKSBase is the struct RbdEncryptionOptionsLUKSBase of block-core.json.
+// Since QEMU 6.1.
 type RBDEncryptionOptionsLUKSBase struct {
 	KeySecret string `json:"key-secret"`
 }
 
-// RBDEncryptionCreateOptionsLUKSBase is the QAPI struct RbdEncryptionCreateOptionsLUKSBase.
-//
-// Since QEMU 6.1. See block-core.json.
+// RBDEncryptionCreateOptionsLUKSBase is the struct RbdEncryptionCreateOptionsLUKSBase of
+// block-core.json. Since QEMU 6.1.
 type RBDEncryptionCreateOptionsLUKSBase struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
-// RBDEncryptionOptionsLUKS is the QAPI struct RbdEncryptionOptionsLUKS.
-//
-// Since QEMU 6.1. See block-core.json.
+// RBDEncryptionOptionsLUKS is the struct RbdEncryptionOptionsLUKS of block-core.json. Since
+// QEMU 6.1.
 type RBDEncryptionOptionsLUKS struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5490,9 +5307,8 @@ func (v *RBDEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// RBDEncryptionOptionsLUKS2 is the QAPI struct RbdEncryptionOptionsLUKS2.
-//
-// Since QEMU 6.1. See block-core.json.
+// RBDEncryptionOptionsLUKS2 is the struct RbdEncryptionOptionsLUKS2 of block-core.json. Since
+// QEMU 6.1.
 type RBDEncryptionOptionsLUKS2 struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5510,9 +5326,8 @@ func (v *RBDEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RBDEncryptionOptionsLUKSAny is the QAPI struct RbdEncryptionOptionsLUKSAny.
-//
-// Since QEMU 8.0. See block-core.json.
+// RBDEncryptionOptionsLUKSAny is the struct RbdEncryptionOptionsLUKSAny of block-core.json.
+// Since QEMU 8.0.
 type RBDEncryptionOptionsLUKSAny struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5530,9 +5345,8 @@ func (v *RBDEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// RBDEncryptionCreateOptionsLUKS is the QAPI struct RbdEncryptionCreateOptionsLUKS.
-//
-// Since QEMU 6.1. See block-core.json.
+// RBDEncryptionCreateOptionsLUKS is the struct RbdEncryptionCreateOptionsLUKS of
+// block-core.json. Since QEMU 6.1.
 type RBDEncryptionCreateOptionsLUKS struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5555,9 +5369,8 @@ func (v *RBDEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// RBDEncryptionCreateOptionsLUKS2 is the QAPI struct RbdEncryptionCreateOptionsLUKS2.
-//
-// Since QEMU 6.1. See block-core.json.
+// RBDEncryptionCreateOptionsLUKS2 is the struct RbdEncryptionCreateOptionsLUKS2 of
+// block-core.json. Since QEMU 6.1.
 type RBDEncryptionCreateOptionsLUKS2 struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5580,22 +5393,22 @@ func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 	return 0
 }
 
-// RBDEncryptionOptions is the QAPI union RbdEncryptionOptions.
-//
-// Since QEMU 6.1. See block-core.json.
+// RBDEncryptionOptions is the union RbdEncryptionOptions of block-core.json. Since QEMU 6.1.
 type RBDEncryptionOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
 	Parent *RBDEncryptionOptions    `json:"parent,omitzero"`
+	// The branch that Format selects: *RBDEncryptionOptionsLUKS, *RBDEncryptionOptionsLUKS2,
+	// *RBDEncryptionOptionsLUKSAny or *RawBranch.
 	Branch RBDEncryptionOptionsBranch
 }
 
-// RBDEncryptionOptionsBranch is what the Format of RBDEncryptionOptions adds to it:
+// RBDEncryptionOptionsBranch is the branch of [RBDEncryptionOptions] that Format selects:
 //
-//   - *RBDEncryptionOptionsLUKS: luks
-//   - *RBDEncryptionOptionsLUKS2: luks2
-//   - *RBDEncryptionOptionsLUKSAny: luks-any
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*RBDEncryptionOptionsLUKS]: luks
+//   - [*RBDEncryptionOptionsLUKS2]: luks2
+//   - [*RBDEncryptionOptionsLUKSAny]: luks-any
+//   - [*RawBranch]: any other value, or none
 type RBDEncryptionOptionsBranch interface {
 	wire.MemberEncoder
 	isRBDEncryptionOptionsBranch()
@@ -5671,23 +5484,24 @@ func (v RBDEncryptionOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// RBDEncryptionCreateOptions is the QAPI union RbdEncryptionCreateOptions.
-//
-// Since QEMU 6.1. See block-core.json.
+// RBDEncryptionCreateOptions is the union RbdEncryptionCreateOptions of block-core.json. Since
+// QEMU 6.1.
 type RBDEncryptionCreateOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
+	// The branch that Format selects: *RBDEncryptionCreateOptionsLUKS,
+	// *RBDEncryptionCreateOptionsLUKS2 or *RawBranch; nil for a value that adds nothing.
 	Branch RBDEncryptionCreateOptionsBranch
 }
 
-// RBDEncryptionCreateOptionsBranch is what the Format of RBDEncryptionCreateOptions adds to
-// it:
+// RBDEncryptionCreateOptionsBranch is the branch of [RBDEncryptionCreateOptions] that Format
+// selects:
 //
-//   - *RBDEncryptionCreateOptionsLUKS: luks
-//   - *RBDEncryptionCreateOptionsLUKS2: luks2
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*RBDEncryptionCreateOptionsLUKS]: luks
+//   - [*RBDEncryptionCreateOptionsLUKS2]: luks2
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for luks-any.
+// The branch is nil for luks-any.
 type RBDEncryptionCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isRBDEncryptionCreateOptionsBranch()
@@ -5753,9 +5567,7 @@ func (v RBDEncryptionCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRBD is the QAPI struct BlockdevOptionsRbd.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsRBD is the struct BlockdevOptionsRbd of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsRBD struct {
 	Pool               string                  `json:"pool"`
 	Namespace          *string                 `json:"namespace,omitzero"`
@@ -5840,9 +5652,7 @@ func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ReplicationMode is the QAPI enum ReplicationMode.
-//
-// Since QEMU 2.9. See block-core.json.
+// ReplicationMode is an enum of block-core.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type ReplicationMode string
@@ -5853,9 +5663,7 @@ const (
 	ReplicationModeSecondary ReplicationMode = "secondary"
 )
 
-// BlockdevOptionsReplication is the QAPI struct BlockdevOptionsReplication.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsReplication is a struct of block-core.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type BlockdevOptionsReplication struct {
@@ -5889,9 +5697,7 @@ func (v BlockdevOptionsReplication) String() string {
 	return qmp.Format(&v)
 }
 
-// NFSTransport is the QAPI enum NFSTransport.
-//
-// Since QEMU 2.9. See block-core.json.
+// NFSTransport is an enum of block-core.json. Since QEMU 2.9.
 type NFSTransport string
 
 // The values of NFSTransport.
@@ -5899,9 +5705,7 @@ const (
 	NFSTransportInet NFSTransport = "inet"
 )
 
-// NFSServer is the QAPI struct NFSServer.
-//
-// Since QEMU 2.9. See block-core.json.
+// NFSServer is a struct of block-core.json. Since QEMU 2.9.
 type NFSServer struct {
 	Type NFSTransport `json:"type"`
 	Host string       `json:"host"`
@@ -5924,9 +5728,7 @@ func (v *NFSServer) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsNFS is the QAPI struct BlockdevOptionsNfs.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsNFS is the struct BlockdevOptionsNfs of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsNFS struct {
 	Server        NFSServer `json:"server"`
 	Path          string    `json:"path"`
@@ -5979,9 +5781,7 @@ func (v *BlockdevOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsCurlBase is the QAPI struct BlockdevOptionsCurlBase.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlBase is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsCurlBase struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5992,9 +5792,8 @@ type BlockdevOptionsCurlBase struct {
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
-// BlockdevOptionsCurlHTTP is the QAPI struct BlockdevOptionsCurlHttp.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlHTTP is the struct BlockdevOptionsCurlHttp of block-core.json. Since QEMU
+// 2.9.
 type BlockdevOptionsCurlHTTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6003,7 +5802,7 @@ type BlockdevOptionsCurlHTTP struct {
 	PasswordSecret      *string `json:"password-secret,omitzero"`
 	ProxyUsername       *string `json:"proxy-username,omitzero"`
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Cookie       *string `json:"cookie,omitzero"`
 	CookieSecret *string `json:"cookie-secret,omitzero"`
 	// Seen first in QEMU 11.1.
@@ -6063,9 +5862,8 @@ func (v BlockdevOptionsCurlHTTP) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlHTTPS is the QAPI struct BlockdevOptionsCurlHttps.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlHTTPS is the struct BlockdevOptionsCurlHttps of block-core.json. Since
+// QEMU 2.9.
 type BlockdevOptionsCurlHTTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6074,7 +5872,7 @@ type BlockdevOptionsCurlHTTPS struct {
 	PasswordSecret      *string `json:"password-secret,omitzero"`
 	ProxyUsername       *string `json:"proxy-username,omitzero"`
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Cookie       *string `json:"cookie,omitzero"`
 	SSLVerify    *bool   `json:"sslverify,omitzero"`
 	CookieSecret *string `json:"cookie-secret,omitzero"`
@@ -6139,9 +5937,8 @@ func (v BlockdevOptionsCurlHTTPS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFTP is the QAPI struct BlockdevOptionsCurlFtp.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlFTP is the struct BlockdevOptionsCurlFtp of block-core.json. Since QEMU
+// 2.9.
 type BlockdevOptionsCurlFTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6189,9 +5986,8 @@ func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockdevOptionsCurlFTPS is the QAPI struct BlockdevOptionsCurlFtps.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsCurlFTPS is the struct BlockdevOptionsCurlFtps of block-core.json. Since QEMU
+// 2.9.
 type BlockdevOptionsCurlFTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6244,9 +6040,7 @@ func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockdevOptionsNBD is the QAPI struct BlockdevOptionsNbd.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsNBD is the struct BlockdevOptionsNbd of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsNBD struct {
 	Server      SocketAddress `json:"server"`
 	Export      *string       `json:"export,omitzero"`
@@ -6299,9 +6093,7 @@ func (v *BlockdevOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsRaw is the QAPI struct BlockdevOptionsRaw.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptionsRaw is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsRaw struct {
 	File   BlockdevRef `json:"file"`
 	Offset *int64      `json:"offset,omitzero"`
@@ -6333,9 +6125,7 @@ func (v BlockdevOptionsRaw) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsThrottle is the QAPI struct BlockdevOptionsThrottle.
-//
-// Since QEMU 2.11. See block-core.json.
+// BlockdevOptionsThrottle is a struct of block-core.json. Since QEMU 2.11.
 type BlockdevOptionsThrottle struct {
 	ThrottleGroup string      `json:"throttle-group"`
 	File          BlockdevRef `json:"file"`
@@ -6362,9 +6152,7 @@ func (v BlockdevOptionsThrottle) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCOR is the QAPI struct BlockdevOptionsCor.
-//
-// Since QEMU 6.0. See block-core.json.
+// BlockdevOptionsCOR is the struct BlockdevOptionsCor of block-core.json. Since QEMU 6.0.
 type BlockdevOptionsCOR struct {
 	File   BlockdevRef `json:"file"`
 	Bottom *string     `json:"bottom,omitzero"`
@@ -6391,9 +6179,7 @@ func (v BlockdevOptionsCOR) String() string {
 	return qmp.Format(&v)
 }
 
-// OnCBWError is the QAPI enum OnCbwError.
-//
-// Since QEMU 7.1. See block-core.json.
+// OnCBWError is the enum OnCbwError of block-core.json. Since QEMU 7.1.
 type OnCBWError string
 
 // The values of OnCBWError.
@@ -6402,9 +6188,7 @@ const (
 	OnCBWErrorBreakSnapshot   OnCBWError = "break-snapshot"
 )
 
-// BlockdevOptionsCBW is the QAPI struct BlockdevOptionsCbw.
-//
-// Since QEMU 6.2. See block-core.json.
+// BlockdevOptionsCBW is the struct BlockdevOptionsCbw of block-core.json. Since QEMU 6.2.
 type BlockdevOptionsCBW struct {
 	File           BlockdevRef       `json:"file"`
 	Target         BlockdevRef       `json:"target"`
@@ -6456,11 +6240,10 @@ func (v BlockdevOptionsCBW) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptions is the QAPI union BlockdevOptions.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevOptions is a union of block-core.json. [BlockdevAdd] sends it. Since QEMU 2.9.
 type BlockdevOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *BlockdevOptionsGenericFormat,
+	// *BlockdevOptionsFile, *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch.
 	Driver       BlockdevDriver               `json:"driver"`
 	NodeName     *string                      `json:"node-name,omitzero"`
 	Discard      *BlockdevDiscardOptions      `json:"discard,omitzero"`
@@ -6470,47 +6253,61 @@ type BlockdevOptions struct {
 	AutoReadOnly *bool                        `json:"auto-read-only,omitzero"`
 	ForceShare   *bool                        `json:"force-share,omitzero"`
 	DetectZeroes *BlockdevDetectZeroesOptions `json:"detect-zeroes,omitzero"`
-	Branch       BlockdevOptionsBranch
+	// The branch that Driver selects: *BlockdevOptionsBlkdebug, *BlockdevOptionsBlklogwrites,
+	// *BlockdevOptionsBlkverify, *BlockdevOptionsBlkreplay, *BlockdevOptionsGenericFormat,
+	// *BlockdevOptionsCBW, *BlockdevOptionsCOR, *BlockdevOptionsFile, *BlockdevOptionsCurlFTP,
+	// *BlockdevOptionsCurlFTPS, *BlockdevOptionsGluster, *BlockdevOptionsCurlHTTP,
+	// *BlockdevOptionsCurlHTTPS, *BlockdevOptionsIOUring, *BlockdevOptionsISCSI,
+	// *BlockdevOptionsLUKS, *BlockdevOptionsNBD, *BlockdevOptionsNFS, *BlockdevOptionsNull,
+	// *BlockdevOptionsNVMe, *BlockdevOptionsNVMeIOUring, *BlockdevOptionsPreallocate,
+	// *BlockdevOptionsQcow2, *BlockdevOptionsQcow, *BlockdevOptionsGenericCOWFormat,
+	// *BlockdevOptionsQuorum, *BlockdevOptionsRaw, *BlockdevOptionsRBD,
+	// *BlockdevOptionsReplication, *BlockdevOptionsSSH, *BlockdevOptionsThrottle,
+	// *BlockdevOptionsVirtioBlkVFIOPCI, *BlockdevOptionsVirtioBlkVhostUser,
+	// *BlockdevOptionsVirtioBlkVhostVDPA, *BlockdevOptionsVVFAT or *RawBranch.
+	Branch BlockdevOptionsBranch
 }
 
-// BlockdevOptionsBranch is what the Driver of BlockdevOptions adds to it:
+// BlockdevOptionsBranch is the branch of [BlockdevOptions] that Driver selects:
 //
-//   - *BlockdevOptionsBlkdebug: blkdebug
-//   - *BlockdevOptionsBlklogwrites: blklogwrites
-//   - *BlockdevOptionsBlkverify: blkverify
-//   - *BlockdevOptionsBlkreplay: blkreplay
-//   - *BlockdevOptionsGenericFormat: bochs, cloop, compress, dmg, parallels, snapshot-access, vdi, vhdx, vpc
-//   - *BlockdevOptionsCBW: copy-before-write
-//   - *BlockdevOptionsCOR: copy-on-read
-//   - *BlockdevOptionsFile: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE)
-//   - *BlockdevOptionsCurlFTP: ftp
-//   - *BlockdevOptionsCurlFTPS: ftps
-//   - *BlockdevOptionsGluster: gluster
-//   - *BlockdevOptionsCurlHTTP: http
-//   - *BlockdevOptionsCurlHTTPS: https
-//   - *BlockdevOptionsIOUring: io_uring (CONFIG_BLKIO)
-//   - *BlockdevOptionsISCSI: iscsi
-//   - *BlockdevOptionsLUKS: luks
-//   - *BlockdevOptionsNBD: nbd
-//   - *BlockdevOptionsNFS: nfs
-//   - *BlockdevOptionsNull: null-aio, null-co
-//   - *BlockdevOptionsNVMe: nvme
-//   - *BlockdevOptionsNVMeIOUring: nvme-io_uring (CONFIG_BLKIO)
-//   - *BlockdevOptionsPreallocate: preallocate
-//   - *BlockdevOptionsQcow2: qcow2
-//   - *BlockdevOptionsQcow: qcow
-//   - *BlockdevOptionsGenericCOWFormat: qed, vmdk
-//   - *BlockdevOptionsQuorum: quorum
-//   - *BlockdevOptionsRaw: raw
-//   - *BlockdevOptionsRBD: rbd
-//   - *BlockdevOptionsReplication: replication (CONFIG_REPLICATION)
-//   - *BlockdevOptionsSSH: ssh
-//   - *BlockdevOptionsThrottle: throttle
-//   - *BlockdevOptionsVirtioBlkVFIOPCI: virtio-blk-vfio-pci (CONFIG_BLKIO)
-//   - *BlockdevOptionsVirtioBlkVhostUser: virtio-blk-vhost-user (CONFIG_BLKIO)
-//   - *BlockdevOptionsVirtioBlkVhostVDPA: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
-//   - *BlockdevOptionsVVFAT: vvfat
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockdevOptionsBlkdebug]: blkdebug
+//   - [*BlockdevOptionsBlklogwrites]: blklogwrites
+//   - [*BlockdevOptionsBlkverify]: blkverify
+//   - [*BlockdevOptionsBlkreplay]: blkreplay
+//   - [*BlockdevOptionsGenericFormat]: bochs, cloop, compress, dmg, parallels,
+//     snapshot-access, vdi, vhdx, vpc
+//   - [*BlockdevOptionsCBW]: copy-before-write
+//   - [*BlockdevOptionsCOR]: copy-on-read
+//   - [*BlockdevOptionsFile]: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device
+//     (HAVE_HOST_BLOCK_DEVICE)
+//   - [*BlockdevOptionsCurlFTP]: ftp
+//   - [*BlockdevOptionsCurlFTPS]: ftps
+//   - [*BlockdevOptionsGluster]: gluster
+//   - [*BlockdevOptionsCurlHTTP]: http
+//   - [*BlockdevOptionsCurlHTTPS]: https
+//   - [*BlockdevOptionsIOUring]: io_uring (CONFIG_BLKIO)
+//   - [*BlockdevOptionsISCSI]: iscsi
+//   - [*BlockdevOptionsLUKS]: luks
+//   - [*BlockdevOptionsNBD]: nbd
+//   - [*BlockdevOptionsNFS]: nfs
+//   - [*BlockdevOptionsNull]: null-aio, null-co
+//   - [*BlockdevOptionsNVMe]: nvme
+//   - [*BlockdevOptionsNVMeIOUring]: nvme-io_uring (CONFIG_BLKIO)
+//   - [*BlockdevOptionsPreallocate]: preallocate
+//   - [*BlockdevOptionsQcow2]: qcow2
+//   - [*BlockdevOptionsQcow]: qcow
+//   - [*BlockdevOptionsGenericCOWFormat]: qed, vmdk
+//   - [*BlockdevOptionsQuorum]: quorum
+//   - [*BlockdevOptionsRaw]: raw
+//   - [*BlockdevOptionsRBD]: rbd
+//   - [*BlockdevOptionsReplication]: replication (CONFIG_REPLICATION)
+//   - [*BlockdevOptionsSSH]: ssh
+//   - [*BlockdevOptionsThrottle]: throttle
+//   - [*BlockdevOptionsVirtioBlkVFIOPCI]: virtio-blk-vfio-pci (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVirtioBlkVhostUser]: virtio-blk-vhost-user (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVirtioBlkVhostVDPA]: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVVFAT]: vvfat
+//   - [*RawBranch]: any other value, or none
 type BlockdevOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevOptionsBranch()
@@ -6774,13 +6571,12 @@ func (v BlockdevOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRef is the QAPI alternate BlockdevRef: exactly one of its fields is set.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevRef is an alternate of block-core.json. Exactly one of its fields is set. Since QEMU
+// 2.9.
 type BlockdevRef struct {
 	Definition *BlockdevOptions
 	Reference  *string
-	// A value that is of none of these kinds.
+	// A value of any other kind, as JSON.
 	Other qmp.RawJSON
 }
 
@@ -6823,14 +6619,13 @@ func (v BlockdevRef) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRefOrNull is the QAPI alternate BlockdevRefOrNull: exactly one of its fields is set.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevRefOrNull is an alternate of block-core.json. Exactly one of its fields is set.
+// Since QEMU 2.9.
 type BlockdevRefOrNull struct {
 	Definition *BlockdevOptions
 	Reference  *string
 	Null       *qmp.Null
-	// A value that is of none of these kinds.
+	// A value of any other kind, as JSON.
 	Other qmp.RawJSON
 }
 
@@ -6878,9 +6673,7 @@ func (v BlockdevRefOrNull) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevAdd is the QMP command blockdev-add.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevAdd executes blockdev-add. See block-core.json. Since QEMU 2.9.
 type BlockdevAdd BlockdevOptions
 
 func (r *BlockdevAdd) EncodeMembers(e *wire.Encoder) {
@@ -6899,14 +6692,11 @@ func (r BlockdevAdd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-add", Args: (*BlockdevOptions)(&r)}, opts)
 }
 
-// BlockdevReopen is the QMP command blockdev-reopen.
-//
-// Since QEMU 6.1. See block-core.json.
+// BlockdevReopen executes blockdev-reopen. See block-core.json. Since QEMU 6.1.
 type BlockdevReopen struct {
 	Options []BlockdevOptions `json:"options"`
 }
@@ -6945,14 +6735,11 @@ func (r BlockdevReopen) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevReopen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-reopen", Args: &r}, opts)
 }
 
-// BlockdevDel is the QMP command blockdev-del.
-//
-// Since QEMU 2.9. See block-core.json.
+// BlockdevDel executes blockdev-del. See block-core.json. Since QEMU 2.9.
 type BlockdevDel struct {
 	NodeName string `json:"node-name"`
 }
@@ -6961,14 +6748,11 @@ func (r *BlockdevDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("node-name").String(r.NodeName)
 }
 
-// Do executes the command.
 func (r BlockdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-del", Args: &r}, opts)
 }
 
-// BlockdevSetActive is the QMP command blockdev-set-active.
-//
-// Since QEMU 10.0. See block-core.json.
+// BlockdevSetActive executes blockdev-set-active. See block-core.json. Since QEMU 10.0.
 type BlockdevSetActive struct {
 	NodeName *string `json:"node-name,omitzero"`
 	Active   bool    `json:"active"`
@@ -6979,14 +6763,11 @@ func (r *BlockdevSetActive) EncodeMembers(e *wire.Encoder) {
 	e.Name("active").Bool(r.Active)
 }
 
-// Do executes the command.
 func (r BlockdevSetActive) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-set-active", Args: &r}, opts)
 }
 
-// BlockdevCreateOptionsFile is the QAPI struct BlockdevCreateOptionsFile.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsFile is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsFile struct {
 	Filename       string        `json:"filename"`
 	Size           uint64        `json:"size"`
@@ -7024,9 +6805,7 @@ func (v *BlockdevCreateOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// BlockdevCreateOptionsGluster is the QAPI struct BlockdevCreateOptionsGluster.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsGluster is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsGluster struct {
 	Location      BlockdevOptionsGluster `json:"location"`
 	Size          uint64                 `json:"size"`
@@ -7054,9 +6833,7 @@ func (v *BlockdevCreateOptionsGluster) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// BlockdevCreateOptionsLUKS is the QAPI struct BlockdevCreateOptionsLUKS.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsLUKS is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsLUKS struct {
 	KeySecret     *string            `json:"key-secret,omitzero"`
 	CipherAlg     *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -7134,9 +6911,8 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsNFS is the QAPI struct BlockdevCreateOptionsNfs.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsNFS is the struct BlockdevCreateOptionsNfs of block-core.json. Since
+// QEMU 2.12.
 type BlockdevCreateOptionsNFS struct {
 	Location BlockdevOptionsNFS `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7159,9 +6935,7 @@ func (v *BlockdevCreateOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevCreateOptionsParallels is the QAPI struct BlockdevCreateOptionsParallels.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsParallels is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsParallels struct {
 	File        BlockdevRef `json:"file"`
 	Size        uint64      `json:"size"`
@@ -7193,9 +6967,7 @@ func (v BlockdevCreateOptionsParallels) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQcow is the QAPI struct BlockdevCreateOptionsQcow.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsQcow is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsQcow struct {
 	File        BlockdevRef                `json:"file"`
 	Size        uint64                     `json:"size"`
@@ -7235,9 +7007,7 @@ func (v BlockdevCreateOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2Version is the QAPI enum BlockdevQcow2Version.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevQcow2Version is an enum of block-core.json. Since QEMU 2.12.
 type BlockdevQcow2Version string
 
 // The values of BlockdevQcow2Version.
@@ -7246,9 +7016,7 @@ const (
 	BlockdevQcow2VersionV3 BlockdevQcow2Version = "v3"
 )
 
-// Qcow2CompressionType is the QAPI enum Qcow2CompressionType.
-//
-// Since QEMU 5.1. See block-core.json.
+// Qcow2CompressionType is an enum of block-core.json. Since QEMU 5.1.
 type Qcow2CompressionType string
 
 // The values of Qcow2CompressionType.
@@ -7258,9 +7026,7 @@ const (
 	Qcow2CompressionTypeZstd Qcow2CompressionType = "zstd"
 )
 
-// BlockdevCreateOptionsQcow2 is the QAPI struct BlockdevCreateOptionsQcow2.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsQcow2 is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsQcow2 struct {
 	File            BlockdevRef                `json:"file"`
 	DataFile        *BlockdevRef               `json:"data-file,omitzero"`
@@ -7353,9 +7119,8 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQED is the QAPI struct BlockdevCreateOptionsQed.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsQED is the struct BlockdevCreateOptionsQed of block-core.json. Since
+// QEMU 2.12.
 type BlockdevCreateOptionsQED struct {
 	File        BlockdevRef     `json:"file"`
 	Size        uint64          `json:"size"`
@@ -7402,9 +7167,8 @@ func (v BlockdevCreateOptionsQED) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsRBD is the QAPI struct BlockdevCreateOptionsRbd.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsRBD is the struct BlockdevCreateOptionsRbd of block-core.json. Since
+// QEMU 2.12.
 type BlockdevCreateOptionsRBD struct {
 	Location    BlockdevOptionsRBD          `json:"location"`
 	Size        uint64                      `json:"size"`
@@ -7440,9 +7204,7 @@ func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevVMDKSubformat is the QAPI enum BlockdevVmdkSubformat.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockdevVMDKSubformat is the enum BlockdevVmdkSubformat of block-core.json. Since QEMU 4.0.
 type BlockdevVMDKSubformat string
 
 // The values of BlockdevVMDKSubformat.
@@ -7454,9 +7216,8 @@ const (
 	BlockdevVMDKSubformatStreamOptimized      BlockdevVMDKSubformat = "streamOptimized"
 )
 
-// BlockdevVMDKAdapterType is the QAPI enum BlockdevVmdkAdapterType.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockdevVMDKAdapterType is the enum BlockdevVmdkAdapterType of block-core.json. Since QEMU
+// 4.0.
 type BlockdevVMDKAdapterType string
 
 // The values of BlockdevVMDKAdapterType.
@@ -7467,9 +7228,8 @@ const (
 	BlockdevVMDKAdapterTypeLegacyESX BlockdevVMDKAdapterType = "legacyESX"
 )
 
-// BlockdevCreateOptionsVMDK is the QAPI struct BlockdevCreateOptionsVmdk.
-//
-// Since QEMU 4.0. See block-core.json.
+// BlockdevCreateOptionsVMDK is the struct BlockdevCreateOptionsVmdk of block-core.json. Since
+// QEMU 4.0.
 type BlockdevCreateOptionsVMDK struct {
 	File         BlockdevRef              `json:"file"`
 	Size         uint64                   `json:"size"`
@@ -7541,9 +7301,8 @@ func (v BlockdevCreateOptionsVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsSSH is the QAPI struct BlockdevCreateOptionsSsh.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsSSH is the struct BlockdevCreateOptionsSsh of block-core.json. Since
+// QEMU 2.12.
 type BlockdevCreateOptionsSSH struct {
 	Location BlockdevOptionsSSH `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7566,9 +7325,8 @@ func (v *BlockdevCreateOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevCreateOptionsVDI is the QAPI struct BlockdevCreateOptionsVdi.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsVDI is the struct BlockdevCreateOptionsVdi of block-core.json. Since
+// QEMU 2.12.
 type BlockdevCreateOptionsVDI struct {
 	File          BlockdevRef   `json:"file"`
 	Size          uint64        `json:"size"`
@@ -7600,9 +7358,7 @@ func (v BlockdevCreateOptionsVDI) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVHDXSubformat is the QAPI enum BlockdevVhdxSubformat.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevVHDXSubformat is the enum BlockdevVhdxSubformat of block-core.json. Since QEMU 2.12.
 type BlockdevVHDXSubformat string
 
 // The values of BlockdevVHDXSubformat.
@@ -7611,9 +7367,8 @@ const (
 	BlockdevVHDXSubformatFixed   BlockdevVHDXSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVHDX is the QAPI struct BlockdevCreateOptionsVhdx.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsVHDX is the struct BlockdevCreateOptionsVhdx of block-core.json. Since
+// QEMU 2.12.
 type BlockdevCreateOptionsVHDX struct {
 	File           BlockdevRef            `json:"file"`
 	Size           uint64                 `json:"size"`
@@ -7660,9 +7415,7 @@ func (v BlockdevCreateOptionsVHDX) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVPCSubformat is the QAPI enum BlockdevVpcSubformat.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevVPCSubformat is the enum BlockdevVpcSubformat of block-core.json. Since QEMU 2.12.
 type BlockdevVPCSubformat string
 
 // The values of BlockdevVPCSubformat.
@@ -7671,9 +7424,8 @@ const (
 	BlockdevVPCSubformatFixed   BlockdevVPCSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVPC is the QAPI struct BlockdevCreateOptionsVpc.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptionsVPC is the struct BlockdevCreateOptionsVpc of block-core.json. Since
+// QEMU 2.12.
 type BlockdevCreateOptionsVPC struct {
 	File      BlockdevRef           `json:"file"`
 	Size      uint64                `json:"size"`
@@ -7710,34 +7462,38 @@ func (v BlockdevCreateOptionsVPC) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptions is the QAPI union BlockdevCreateOptions.
-//
-// Since QEMU 2.12. See block-core.json.
+// BlockdevCreateOptions is a union of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
+	// The branch that Driver selects: *BlockdevCreateOptionsFile, *BlockdevCreateOptionsGluster,
+	// *BlockdevCreateOptionsLUKS, *BlockdevCreateOptionsNFS, *BlockdevCreateOptionsParallels,
+	// *BlockdevCreateOptionsQcow, *BlockdevCreateOptionsQcow2, *BlockdevCreateOptionsQED,
+	// *BlockdevCreateOptionsRBD, *BlockdevCreateOptionsSSH, *BlockdevCreateOptionsVDI,
+	// *BlockdevCreateOptionsVHDX, *BlockdevCreateOptionsVMDK, *BlockdevCreateOptionsVPC or
+	// *RawBranch; nil for a value that adds nothing.
 	Branch BlockdevCreateOptionsBranch
 }
 
-// BlockdevCreateOptionsBranch is what the Driver of BlockdevCreateOptions adds to it:
+// BlockdevCreateOptionsBranch is the branch of [BlockdevCreateOptions] that Driver selects:
 //
-//   - *BlockdevCreateOptionsFile: file
-//   - *BlockdevCreateOptionsGluster: gluster
-//   - *BlockdevCreateOptionsLUKS: luks
-//   - *BlockdevCreateOptionsNFS: nfs
-//   - *BlockdevCreateOptionsParallels: parallels
-//   - *BlockdevCreateOptionsQcow: qcow
-//   - *BlockdevCreateOptionsQcow2: qcow2
-//   - *BlockdevCreateOptionsQED: qed
-//   - *BlockdevCreateOptionsRBD: rbd
-//   - *BlockdevCreateOptionsSSH: ssh
-//   - *BlockdevCreateOptionsVDI: vdi
-//   - *BlockdevCreateOptionsVHDX: vhdx
-//   - *BlockdevCreateOptionsVMDK: vmdk
-//   - *BlockdevCreateOptionsVPC: vpc
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockdevCreateOptionsFile]: file
+//   - [*BlockdevCreateOptionsGluster]: gluster
+//   - [*BlockdevCreateOptionsLUKS]: luks
+//   - [*BlockdevCreateOptionsNFS]: nfs
+//   - [*BlockdevCreateOptionsParallels]: parallels
+//   - [*BlockdevCreateOptionsQcow]: qcow
+//   - [*BlockdevCreateOptionsQcow2]: qcow2
+//   - [*BlockdevCreateOptionsQED]: qed
+//   - [*BlockdevCreateOptionsRBD]: rbd
+//   - [*BlockdevCreateOptionsSSH]: ssh
+//   - [*BlockdevCreateOptionsVDI]: vdi
+//   - [*BlockdevCreateOptionsVHDX]: vhdx
+//   - [*BlockdevCreateOptionsVMDK]: vmdk
+//   - [*BlockdevCreateOptionsVPC]: vpc
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
+// The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, host_cdrom
 // (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
 // (CONFIG_BLKIO), iscsi, nbd, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
@@ -7869,9 +7625,9 @@ func (v BlockdevCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreate is the QMP command blockdev-create.
+// BlockdevCreate executes blockdev-create. See block-core.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See block-core.json.
+// [JobStatusChangeEvent] follows at each change of the job's state.
 type BlockdevCreate struct {
 	JobID   string                `json:"job-id"`
 	Options BlockdevCreateOptions `json:"options"`
@@ -7886,14 +7642,11 @@ func (r BlockdevCreate) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r BlockdevCreate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-create", Args: &r}, opts)
 }
 
-// BlockdevAmendOptionsLUKS is the QAPI struct BlockdevAmendOptionsLUKS.
-//
-// Since QEMU 5.1. See block-core.json.
+// BlockdevAmendOptionsLUKS is a struct of block-core.json. Since QEMU 5.1.
 type BlockdevAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState `json:"state"`
 	NewSecret *string                      `json:"new-secret,omitzero"`
@@ -7936,9 +7689,7 @@ func (v *BlockdevAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevAmendOptionsQcow2 is the QAPI struct BlockdevAmendOptionsQcow2.
-//
-// Since QEMU 5.1. See block-core.json.
+// BlockdevAmendOptionsQcow2 is a struct of block-core.json. Since QEMU 5.1.
 type BlockdevAmendOptionsQcow2 struct {
 	Encrypt *QCryptoBlockAmendOptions `json:"encrypt,omitzero"`
 }
@@ -7959,22 +7710,22 @@ func (v *BlockdevAmendOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// BlockdevAmendOptions is the QAPI union BlockdevAmendOptions.
-//
-// Since QEMU 5.1. See block-core.json.
+// BlockdevAmendOptions is a union of block-core.json. Since QEMU 5.1.
 type BlockdevAmendOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
+	// The branch that Driver selects: *BlockdevAmendOptionsLUKS, *BlockdevAmendOptionsQcow2 or
+	// *RawBranch; nil for a value that adds nothing.
 	Branch BlockdevAmendOptionsBranch
 }
 
-// BlockdevAmendOptionsBranch is what the Driver of BlockdevAmendOptions adds to it:
+// BlockdevAmendOptionsBranch is the branch of [BlockdevAmendOptions] that Driver selects:
 //
-//   - *BlockdevAmendOptionsLUKS: luks
-//   - *BlockdevAmendOptionsQcow2: qcow2
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*BlockdevAmendOptionsLUKS]: luks
+//   - [*BlockdevAmendOptionsQcow2]: qcow2
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
+// The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write, copy-on-read, dmg, file, snapshot-access, ftp, ftps, gluster, host_cdrom
 // (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
 // (CONFIG_BLKIO), iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
@@ -8046,9 +7797,9 @@ func (v BlockdevAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// XBlockdevAmend is the QMP command x-blockdev-amend.
+// XBlockdevAmend executes x-blockdev-amend. See block-core.json. Since QEMU 5.1.
 //
-// Since QEMU 5.1. See block-core.json.
+// [JobStatusChangeEvent] follows at each change of the job's state.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevAmend struct {
@@ -8065,14 +7816,11 @@ func (r *XBlockdevAmend) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force", r.Force)
 }
 
-// Do executes the command.
 func (r XBlockdevAmend) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-amend", Args: &r}, opts)
 }
 
-// BlockErrorAction is the QAPI enum BlockErrorAction.
-//
-// Since QEMU 2.1. See block-core.json.
+// BlockErrorAction is an enum of block-core.json. Since QEMU 2.1.
 type BlockErrorAction string
 
 // The values of BlockErrorAction.
@@ -8082,9 +7830,8 @@ const (
 	BlockErrorActionStop   BlockErrorAction = "stop"
 )
 
-// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED.
-//
-// Since QEMU 1.7. See block-core.json.
+// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED of block-core.json. Since QEMU
+// 1.7.
 type BlockImageCorruptedEvent struct {
 	Device   string  `json:"device"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -8123,9 +7870,7 @@ func (*BlockImageCorruptedEvent) EventName() string {
 	return EventBlockImageCorrupted
 }
 
-// BlockIOErrorEvent is the event BLOCK_IO_ERROR.
-//
-// Since QEMU 0.13. See block-core.json.
+// BlockIOErrorEvent is the event BLOCK_IO_ERROR of block-core.json. Since QEMU 0.13.
 type BlockIOErrorEvent struct {
 	QOMPath   *string          `json:"qom-path,omitzero"`
 	Device    string           `json:"device"`
@@ -8168,9 +7913,11 @@ func (*BlockIOErrorEvent) EventName() string {
 	return EventBlockIOError
 }
 
-// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED.
+// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED of block-core.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See block-core.json.
+// It can follow [JobComplete], [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup],
+// [DriveMirror], [BlockdevMirror], [BlockStream], [BlockJobCancel], [BlockJobComplete] and
+// [BlockJobFinalize].
 type BlockJobCompletedEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -8209,9 +7956,10 @@ func (*BlockJobCompletedEvent) EventName() string {
 	return EventBlockJobCompleted
 }
 
-// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED.
+// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED of block-core.json. Since QEMU 1.1.
 //
-// Since QEMU 1.1. See block-core.json.
+// It can follow [JobCancel], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
+// [BlockdevMirror], [BlockStream] and [BlockJobCancel].
 type BlockJobCancelledEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -8246,9 +7994,10 @@ func (*BlockJobCancelledEvent) EventName() string {
 	return EventBlockJobCancelled
 }
 
-// BlockJobErrorEvent is the event BLOCK_JOB_ERROR.
+// BlockJobErrorEvent is the event BLOCK_JOB_ERROR of block-core.json. Since QEMU 1.3.
 //
-// Since QEMU 1.3. See block-core.json.
+// It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
+// [BlockdevMirror] and [BlockStream].
 type BlockJobErrorEvent struct {
 	Device    string           `json:"device"`
 	Operation IOOperationType  `json:"operation"`
@@ -8275,9 +8024,9 @@ func (*BlockJobErrorEvent) EventName() string {
 	return EventBlockJobError
 }
 
-// BlockJobReadyEvent is the event BLOCK_JOB_READY.
+// BlockJobReadyEvent is the event BLOCK_JOB_READY of block-core.json. Since QEMU 1.3.
 //
-// Since QEMU 1.3. See block-core.json.
+// It can follow [BlockCommit], [DriveMirror] and [BlockdevMirror].
 type BlockJobReadyEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -8312,9 +8061,10 @@ func (*BlockJobReadyEvent) EventName() string {
 	return EventBlockJobReady
 }
 
-// BlockJobPendingEvent is the event BLOCK_JOB_PENDING.
+// BlockJobPendingEvent is the event BLOCK_JOB_PENDING of block-core.json. Since QEMU 2.12.
 //
-// Since QEMU 2.12. See block-core.json.
+// It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
+// [BlockdevMirror] and [BlockStream].
 type BlockJobPendingEvent struct {
 	Type JobType `json:"type"`
 	ID   string  `json:"id"`
@@ -8337,9 +8087,7 @@ func (*BlockJobPendingEvent) EventName() string {
 	return EventBlockJobPending
 }
 
-// PreallocMode is the QAPI enum PreallocMode.
-//
-// Since QEMU 2.2. See block-core.json.
+// PreallocMode is an enum of block-core.json. Since QEMU 2.2.
 type PreallocMode string
 
 // The values of PreallocMode.
@@ -8350,9 +8098,10 @@ const (
 	PreallocModeFull     PreallocMode = "full"
 )
 
-// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD.
+// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD of block-core.json. Since QEMU
+// 2.3.
 //
-// Since QEMU 2.3. See block-core.json.
+// It can follow [BlockSetWriteThreshold].
 type BlockWriteThresholdEvent struct {
 	NodeName       string `json:"node-name"`
 	AmountExceeded uint64 `json:"amount-exceeded"`
@@ -8379,9 +8128,10 @@ func (*BlockWriteThresholdEvent) EventName() string {
 	return EventBlockWriteThreshold
 }
 
-// BlockSetWriteThreshold is the QMP command block-set-write-threshold.
+// BlockSetWriteThreshold executes block-set-write-threshold. See block-core.json. Since QEMU
+// 2.3.
 //
-// Since QEMU 2.3. See block-core.json.
+// [BlockWriteThresholdEvent] follows when a write goes beyond the threshold.
 type BlockSetWriteThreshold struct {
 	NodeName       string `json:"node-name"`
 	WriteThreshold uint64 `json:"write-threshold"`
@@ -8392,14 +8142,11 @@ func (r *BlockSetWriteThreshold) EncodeMembers(e *wire.Encoder) {
 	e.Name("write-threshold").Uint(r.WriteThreshold)
 }
 
-// Do executes the command.
 func (r BlockSetWriteThreshold) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-set-write-threshold", Args: &r}, opts)
 }
 
-// XBlockdevChange is the QMP command x-blockdev-change.
-//
-// Since QEMU 2.7. See block-core.json.
+// XBlockdevChange executes x-blockdev-change. See block-core.json. Since QEMU 2.7.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevChange struct {
@@ -8414,14 +8161,11 @@ func (r *XBlockdevChange) EncodeMembers(e *wire.Encoder) {
 	e.OptString("node", r.Node)
 }
 
-// Do executes the command.
 func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-change", Args: &r}, opts)
 }
 
-// XBlockdevSetIOThread is the QMP command x-blockdev-set-iothread.
-//
-// Since QEMU 2.12. See block-core.json.
+// XBlockdevSetIOThread executes x-blockdev-set-iothread. See block-core.json. Since QEMU 2.12.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevSetIOThread struct {
@@ -8436,14 +8180,11 @@ func (r *XBlockdevSetIOThread) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("force", r.Force)
 }
 
-// Do executes the command.
 func (r XBlockdevSetIOThread) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-set-iothread", Args: &r}, opts)
 }
 
-// QuorumOpType is the QAPI enum QuorumOpType.
-//
-// Since QEMU 2.6. See block-core.json.
+// QuorumOpType is an enum of block-core.json. Since QEMU 2.6.
 type QuorumOpType string
 
 // The values of QuorumOpType.
@@ -8453,9 +8194,7 @@ const (
 	QuorumOpTypeFlush QuorumOpType = "flush"
 )
 
-// QuorumFailureEvent is the event QUORUM_FAILURE.
-//
-// Since QEMU 2.0. See block-core.json.
+// QuorumFailureEvent is the event QUORUM_FAILURE of block-core.json. Since QEMU 2.0.
 type QuorumFailureEvent struct {
 	Reference    string `json:"reference"`
 	SectorNum    int64  `json:"sector-num"`
@@ -8482,9 +8221,7 @@ func (*QuorumFailureEvent) EventName() string {
 	return EventQuorumFailure
 }
 
-// QuorumReportBadEvent is the event QUORUM_REPORT_BAD.
-//
-// Since QEMU 2.0. See block-core.json.
+// QuorumReportBadEvent is the event QUORUM_REPORT_BAD of block-core.json. Since QEMU 2.0.
 type QuorumReportBadEvent struct {
 	Type         QuorumOpType `json:"type"`
 	Error        *string      `json:"error,omitzero"`
@@ -8519,9 +8256,8 @@ func (*QuorumReportBadEvent) EventName() string {
 	return EventQuorumReportBad
 }
 
-// BlockdevSnapshotInternal is the QAPI struct BlockdevSnapshotInternal.
-//
-// Since QEMU 1.7. See block-core.json.
+// BlockdevSnapshotInternal is a struct of block-core.json. [BlockdevSnapshotInternalSync]
+// sends it. Since QEMU 1.7.
 type BlockdevSnapshotInternal struct {
 	Device string `json:"device"`
 	Name   string `json:"name"`
@@ -8544,20 +8280,16 @@ func (v *BlockdevSnapshotInternal) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevSnapshotInternalSync is the QMP command blockdev-snapshot-internal-sync.
-//
-// Since QEMU 1.7. See block-core.json.
+// BlockdevSnapshotInternalSync executes blockdev-snapshot-internal-sync. See block-core.json.
+// Since QEMU 1.7.
 type BlockdevSnapshotInternalSync BlockdevSnapshotInternal
 
-// Do executes the command.
 func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-internal-sync", Args: (*BlockdevSnapshotInternal)(&r)}, opts)
 }
 
-// BlockdevSnapshotDeleteInternalSync is the QMP command
-// blockdev-snapshot-delete-internal-sync.
-//
-// Since QEMU 1.7. See block-core.json.
+// BlockdevSnapshotDeleteInternalSync executes blockdev-snapshot-delete-internal-sync and
+// returns [SnapshotInfo]. See block-core.json. Since QEMU 1.7.
 type BlockdevSnapshotDeleteInternalSync struct {
 	Device string  `json:"device"`
 	ID     *string `json:"id,omitzero"`
@@ -8570,7 +8302,6 @@ func (r *BlockdevSnapshotDeleteInternalSync) EncodeMembers(e *wire.Encoder) {
 	e.OptString("name", r.Name)
 }
 
-// Do executes the command.
 func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SnapshotInfo, error) {
 	var v SnapshotInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-delete-internal-sync", Args: &r, Result: func(d *wire.Decoder) {
@@ -8579,9 +8310,7 @@ func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Execut
 	return v, err
 }
 
-// DummyBlockCoreForceArrays is the QAPI struct DummyBlockCoreForceArrays.
-//
-// Since QEMU 8.0. See block-core.json.
+// DummyBlockCoreForceArrays is a struct of block-core.json. Since QEMU 8.0.
 type DummyBlockCoreForceArrays struct {
 	UnusedBlockGraphInfo []BlockGraphInfo `json:"unused-block-graph-info"`
 }

@@ -7,9 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptoTLSCredsEndpoint is the QAPI enum QCryptoTLSCredsEndpoint.
-//
-// Since QEMU 2.5. See crypto.json.
+// QCryptoTLSCredsEndpoint is an enum of crypto.json. Since QEMU 2.5.
 type QCryptoTLSCredsEndpoint string
 
 // The values of QCryptoTLSCredsEndpoint.
@@ -18,9 +16,7 @@ const (
 	QCryptoTLSCredsEndpointServer QCryptoTLSCredsEndpoint = "server"
 )
 
-// QCryptoSecretFormat is the QAPI enum QCryptoSecretFormat.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoSecretFormat is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoSecretFormat string
 
 // The values of QCryptoSecretFormat.
@@ -29,9 +25,7 @@ const (
 	QCryptoSecretFormatBase64 QCryptoSecretFormat = "base64"
 )
 
-// QCryptoHashAlgo is the QAPI enum QCryptoHashAlgo.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoHashAlgo is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoHashAlgo string
 
 // The values of QCryptoHashAlgo.
@@ -46,9 +40,7 @@ const (
 	QCryptoHashAlgoSM3       QCryptoHashAlgo = "sm3"
 )
 
-// QCryptoCipherAlgo is the QAPI enum QCryptoCipherAlgo.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoCipherAlgo is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoCipherAlgo string
 
 // The values of QCryptoCipherAlgo.
@@ -68,9 +60,7 @@ const (
 	QCryptoCipherAlgoSM4        QCryptoCipherAlgo = "sm4"
 )
 
-// QCryptoCipherMode is the QAPI enum QCryptoCipherMode.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoCipherMode is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoCipherMode string
 
 // The values of QCryptoCipherMode.
@@ -81,9 +71,7 @@ const (
 	QCryptoCipherModeCTR QCryptoCipherMode = "ctr"
 )
 
-// QCryptoIVGenAlgo is the QAPI enum QCryptoIVGenAlgo.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoIVGenAlgo is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoIVGenAlgo string
 
 // The values of QCryptoIVGenAlgo.
@@ -93,9 +81,7 @@ const (
 	QCryptoIVGenAlgoESSIV   QCryptoIVGenAlgo = "essiv"
 )
 
-// QCryptoBlockFormat is the QAPI enum QCryptoBlockFormat.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockFormat is an enum of crypto.json. Since QEMU 2.6.
 type QCryptoBlockFormat string
 
 // The values of QCryptoBlockFormat.
@@ -104,16 +90,13 @@ const (
 	QCryptoBlockFormatLUKS QCryptoBlockFormat = "luks"
 )
 
-// QCryptoBlockOptionsBase is the QAPI struct QCryptoBlockOptionsBase.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockOptionsBase is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOptionsBase struct {
 	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockOptionsQcow is the QAPI struct QCryptoBlockOptionsQCow.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockOptionsQcow is the struct QCryptoBlockOptionsQCow of crypto.json. Since QEMU
+// 2.6.
 type QCryptoBlockOptionsQcow struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -131,9 +114,7 @@ func (v *QCryptoBlockOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// QCryptoBlockOptionsLUKS is the QAPI struct QCryptoBlockOptionsLUKS.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOptionsLUKS struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -151,9 +132,7 @@ func (v *QCryptoBlockOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// QCryptoBlockCreateOptionsLUKS is the QAPI struct QCryptoBlockCreateOptionsLUKS.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockCreateOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
 type QCryptoBlockCreateOptionsLUKS struct {
 	KeySecret    *string            `json:"key-secret,omitzero"`
 	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -201,20 +180,21 @@ func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []
 	return 0
 }
 
-// QCryptoBlockOpenOptions is the QAPI union QCryptoBlockOpenOptions.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockOpenOptions is a union of crypto.json. Since QEMU 2.6.
 type QCryptoBlockOpenOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockOptionsLUKS or
+	// *RawBranch.
 	Branch QCryptoBlockOpenOptionsBranch
 }
 
-// QCryptoBlockOpenOptionsBranch is what the Format of QCryptoBlockOpenOptions adds to it:
+// QCryptoBlockOpenOptionsBranch is the branch of [QCryptoBlockOpenOptions] that Format
+// selects:
 //
-//   - *QCryptoBlockOptionsQcow: qcow
-//   - *QCryptoBlockOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockOptionsQcow]: qcow
+//   - [*QCryptoBlockOptionsLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 type QCryptoBlockOpenOptionsBranch interface {
 	isQCryptoBlockOpenOptionsBranch()
 }
@@ -277,20 +257,21 @@ func (v QCryptoBlockOpenOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockCreateOptions is the QAPI union QCryptoBlockCreateOptions.
-//
-// Since QEMU 2.6. See crypto.json.
+// QCryptoBlockCreateOptions is a union of crypto.json. Since QEMU 2.6.
 type QCryptoBlockCreateOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockCreateOptionsLUKS or
+	// *RawBranch.
 	Branch QCryptoBlockCreateOptionsBranch
 }
 
-// QCryptoBlockCreateOptionsBranch is what the Format of QCryptoBlockCreateOptions adds to it:
+// QCryptoBlockCreateOptionsBranch is the branch of [QCryptoBlockCreateOptions] that Format
+// selects:
 //
-//   - *QCryptoBlockOptionsQcow: qcow
-//   - *QCryptoBlockCreateOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockOptionsQcow]: qcow
+//   - [*QCryptoBlockCreateOptionsLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 type QCryptoBlockCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isQCryptoBlockCreateOptionsBranch()
@@ -354,16 +335,12 @@ func (v QCryptoBlockCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfoBase is the QAPI struct QCryptoBlockInfoBase.
-//
-// Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfoBase is a struct of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfoBase struct {
 	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockInfoLUKSSlot is the QAPI struct QCryptoBlockInfoLUKSSlot.
-//
-// Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfoLUKSSlot is a struct of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfoLUKSSlot struct {
 	Active    bool   `json:"active"`
 	Iters     *int64 `json:"iters,omitzero"`
@@ -396,9 +373,7 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// QCryptoBlockInfoLUKS is the QAPI struct QCryptoBlockInfoLUKS.
-//
-// Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfoLUKS is a struct of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfoLUKS struct {
 	CipherAlg      QCryptoCipherAlgo          `json:"cipher-alg"`
 	CipherMode     QCryptoCipherMode          `json:"cipher-mode"`
@@ -482,21 +457,21 @@ func (v QCryptoBlockInfoLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfo is the QAPI union QCryptoBlockInfo.
-//
-// Since QEMU 2.7. See crypto.json.
+// QCryptoBlockInfo is a union of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfo struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
+	// adds nothing.
 	Branch QCryptoBlockInfoBranch
 }
 
-// QCryptoBlockInfoBranch is what the Format of QCryptoBlockInfo adds to it:
+// QCryptoBlockInfoBranch is the branch of [QCryptoBlockInfo] that Format selects:
 //
-//   - *QCryptoBlockInfoLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockInfoLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for qcow.
+// The branch is nil for qcow.
 type QCryptoBlockInfoBranch interface {
 	isQCryptoBlockInfoBranch()
 }
@@ -556,9 +531,7 @@ func (v QCryptoBlockInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockLUKSKeyslotState is the QAPI enum QCryptoBlockLUKSKeyslotState.
-//
-// Since QEMU 5.1. See crypto.json.
+// QCryptoBlockLUKSKeyslotState is an enum of crypto.json. Since QEMU 5.1.
 type QCryptoBlockLUKSKeyslotState string
 
 // The values of QCryptoBlockLUKSKeyslotState.
@@ -567,9 +540,7 @@ const (
 	QCryptoBlockLUKSKeyslotStateInactive QCryptoBlockLUKSKeyslotState = "inactive"
 )
 
-// QCryptoBlockAmendOptionsLUKS is the QAPI struct QCryptoBlockAmendOptionsLUKS.
-//
-// Since QEMU 5.1. See crypto.json.
+// QCryptoBlockAmendOptionsLUKS is a struct of crypto.json. Since QEMU 5.1.
 type QCryptoBlockAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState `json:"state"`
 	NewSecret *string                      `json:"new-secret,omitzero"`
@@ -612,21 +583,22 @@ func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// QCryptoBlockAmendOptions is the QAPI union QCryptoBlockAmendOptions.
-//
-// Since QEMU 5.1. See crypto.json.
+// QCryptoBlockAmendOptions is a union of crypto.json. Since QEMU 5.1.
 type QCryptoBlockAmendOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
+	// The branch that Format selects: *QCryptoBlockAmendOptionsLUKS or *RawBranch; nil for a value
+	// that adds nothing.
 	Branch QCryptoBlockAmendOptionsBranch
 }
 
-// QCryptoBlockAmendOptionsBranch is what the Format of QCryptoBlockAmendOptions adds to it:
+// QCryptoBlockAmendOptionsBranch is the branch of [QCryptoBlockAmendOptions] that Format
+// selects:
 //
-//   - *QCryptoBlockAmendOptionsLUKS: luks
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoBlockAmendOptionsLUKS]: luks
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for qcow.
+// The branch is nil for qcow.
 type QCryptoBlockAmendOptionsBranch interface {
 	wire.MemberEncoder
 	isQCryptoBlockAmendOptionsBranch()
@@ -687,23 +659,19 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is the QAPI struct SecretCommonProperties.
-//
-// Since QEMU 2.6. See crypto.json.
+// SecretCommonProperties is a struct of crypto.json. Since QEMU 2.6.
 type SecretCommonProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
 	IV     *string              `json:"iv,omitzero"`
 }
 
-// SecretProperties is the QAPI struct SecretProperties.
-//
-// Since QEMU 2.6. See crypto.json.
+// SecretProperties is a struct of crypto.json. Since QEMU 2.6.
 type SecretProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
 	IV     *string              `json:"iv,omitzero"`
-	// A secret: String hides it.
+	// A secret: String hides it, JSON does not.
 	Data *string `json:"data,omitzero"`
 	File *string `json:"file,omitzero"`
 }
@@ -741,9 +709,7 @@ func (v SecretProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretKeyringProperties is the QAPI struct SecretKeyringProperties.
-//
-// Since QEMU 5.1. See crypto.json.
+// SecretKeyringProperties is a struct of crypto.json. Since QEMU 5.1.
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 type SecretKeyringProperties struct {
@@ -778,9 +744,7 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// TLSCredsProperties is the QAPI struct TlsCredsProperties.
-//
-// Since QEMU 2.5. See crypto.json.
+// TLSCredsProperties is the struct TlsCredsProperties of crypto.json. Since QEMU 2.5.
 type TLSCredsProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -813,9 +777,7 @@ func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TLSCredsAnonProperties is the QAPI struct TlsCredsAnonProperties.
-//
-// Since QEMU 2.5. See crypto.json.
+// TLSCredsAnonProperties is the struct TlsCredsAnonProperties of crypto.json. Since QEMU 2.5.
 type TLSCredsAnonProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -848,9 +810,7 @@ func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TLSCredsPSKProperties is the QAPI struct TlsCredsPskProperties.
-//
-// Since QEMU 3.0. See crypto.json.
+// TLSCredsPSKProperties is the struct TlsCredsPskProperties of crypto.json. Since QEMU 3.0.
 type TLSCredsPSKProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -888,9 +848,7 @@ func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TLSCredsX509Properties is the QAPI struct TlsCredsX509Properties.
-//
-// Since QEMU 2.5. See crypto.json.
+// TLSCredsX509Properties is the struct TlsCredsX509Properties of crypto.json. Since QEMU 2.5.
 type TLSCredsX509Properties struct {
 	VerifyPeer  *bool                    `json:"verify-peer,omitzero"`
 	Dir         *string                  `json:"dir,omitzero"`
@@ -933,9 +891,7 @@ func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// QCryptoAkCipherAlgo is the QAPI enum QCryptoAkCipherAlgo.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherAlgo is an enum of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherAlgo string
 
 // The values of QCryptoAkCipherAlgo.
@@ -943,9 +899,7 @@ const (
 	QCryptoAkCipherAlgoRSA QCryptoAkCipherAlgo = "rsa"
 )
 
-// QCryptoAkCipherKeyType is the QAPI enum QCryptoAkCipherKeyType.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherKeyType is an enum of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherKeyType string
 
 // The values of QCryptoAkCipherKeyType.
@@ -954,9 +908,7 @@ const (
 	QCryptoAkCipherKeyTypePrivate QCryptoAkCipherKeyType = "private"
 )
 
-// QCryptoRSAPaddingAlgo is the QAPI enum QCryptoRSAPaddingAlgo.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoRSAPaddingAlgo is an enum of crypto.json. Since QEMU 7.1.
 type QCryptoRSAPaddingAlgo string
 
 // The values of QCryptoRSAPaddingAlgo.
@@ -965,9 +917,7 @@ const (
 	QCryptoRSAPaddingAlgoPKCS1 QCryptoRSAPaddingAlgo = "pkcs1"
 )
 
-// QCryptoAkCipherOptionsRSA is the QAPI struct QCryptoAkCipherOptionsRSA.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherOptionsRSA is a struct of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherOptionsRSA struct {
 	HashAlg    QCryptoHashAlgo       `json:"hash-alg"`
 	PaddingAlg QCryptoRSAPaddingAlgo `json:"padding-alg"`
@@ -990,19 +940,18 @@ func (v *QCryptoAkCipherOptionsRSA) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// QCryptoAkCipherOptions is the QAPI union QCryptoAkCipherOptions.
-//
-// Since QEMU 7.1. See crypto.json.
+// QCryptoAkCipherOptions is a union of crypto.json. Since QEMU 7.1.
 type QCryptoAkCipherOptions struct {
-	// Decides what Branch holds.
-	Alg    QCryptoAkCipherAlgo `json:"alg"`
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	Alg QCryptoAkCipherAlgo `json:"alg"`
+	// The branch that Alg selects: *QCryptoAkCipherOptionsRSA or *RawBranch.
 	Branch QCryptoAkCipherOptionsBranch
 }
 
-// QCryptoAkCipherOptionsBranch is what the Alg of QCryptoAkCipherOptions adds to it:
+// QCryptoAkCipherOptionsBranch is the branch of [QCryptoAkCipherOptions] that Alg selects:
 //
-//   - *QCryptoAkCipherOptionsRSA: rsa
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*QCryptoAkCipherOptionsRSA]: rsa
+//   - [*RawBranch]: any other value, or none
 type QCryptoAkCipherOptionsBranch interface {
 	isQCryptoAkCipherOptionsBranch()
 }

@@ -8,12 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QueryQMPSchema is the QMP command query-qmp-schema.
-//
-// Since QEMU 2.5. See introspect.json.
+// QueryQMPSchema executes query-qmp-schema and returns a list of [SchemaInfo]. See
+// introspect.json. Since QEMU 2.5.
 type QueryQMPSchema struct{}
 
-// Do executes the command.
 func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]SchemaInfo, error) {
 	var v []SchemaInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-qmp-schema", Result: func(d *wire.Decoder) {
@@ -26,9 +24,7 @@ func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// SchemaMetaType is the QAPI enum SchemaMetaType.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaMetaType is an enum of introspect.json. Since QEMU 2.5.
 type SchemaMetaType string
 
 // The values of SchemaMetaType.
@@ -42,27 +38,27 @@ const (
 	SchemaMetaTypeEvent     SchemaMetaType = "event"
 )
 
-// SchemaInfo is the QAPI union SchemaInfo.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfo is a union of introspect.json. [QueryQMPSchema] returns it. Since QEMU 2.5.
 type SchemaInfo struct {
 	Name string `json:"name"`
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	MetaType SchemaMetaType `json:"meta-type"`
 	Features []string       `json:"features,omitzero"`
-	Branch   SchemaInfoBranch
+	// The branch that MetaType selects: *SchemaInfoBuiltin, *SchemaInfoEnum, *SchemaInfoArray,
+	// *SchemaInfoObject, *SchemaInfoAlternate, *SchemaInfoCommand, *SchemaInfoEvent or *RawBranch.
+	Branch SchemaInfoBranch
 }
 
-// SchemaInfoBranch is what the MetaType of SchemaInfo adds to it:
+// SchemaInfoBranch is the branch of [SchemaInfo] that MetaType selects:
 //
-//   - *SchemaInfoBuiltin: builtin
-//   - *SchemaInfoEnum: enum
-//   - *SchemaInfoArray: array
-//   - *SchemaInfoObject: object
-//   - *SchemaInfoAlternate: alternate
-//   - *SchemaInfoCommand: command
-//   - *SchemaInfoEvent: event
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*SchemaInfoBuiltin]: builtin
+//   - [*SchemaInfoEnum]: enum
+//   - [*SchemaInfoArray]: array
+//   - [*SchemaInfoObject]: object
+//   - [*SchemaInfoAlternate]: alternate
+//   - [*SchemaInfoCommand]: command
+//   - [*SchemaInfoEvent]: event
+//   - [*RawBranch]: any other value, or none
 type SchemaInfoBranch interface {
 	wire.MemberDecoder
 	isSchemaInfoBranch()
@@ -168,9 +164,7 @@ func (v SchemaInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoBuiltin is the QAPI struct SchemaInfoBuiltin.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoBuiltin is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoBuiltin struct {
 	JSONType JSONType `json:"json-type"`
 }
@@ -188,9 +182,7 @@ func (v *SchemaInfoBuiltin) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// JSONType is the QAPI enum JSONType.
-//
-// Since QEMU 2.5. See introspect.json.
+// JSONType is an enum of introspect.json. Since QEMU 2.5.
 type JSONType string
 
 // The values of JSONType.
@@ -205,9 +197,7 @@ const (
 	JSONTypeValue   JSONType = "value"
 )
 
-// SchemaInfoEnum is the QAPI struct SchemaInfoEnum.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoEnum is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoEnum struct {
 	Members []SchemaInfoEnumMember `json:"members,omitzero"`
 	// Deprecated: QEMU will remove the member.
@@ -261,9 +251,7 @@ func (v SchemaInfoEnum) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoEnumMember is the QAPI struct SchemaInfoEnumMember.
-//
-// Since QEMU 6.2. See introspect.json.
+// SchemaInfoEnumMember is a struct of introspect.json. Since QEMU 6.2.
 type SchemaInfoEnumMember struct {
 	Name     string   `json:"name"`
 	Features []string `json:"features,omitzero"`
@@ -295,9 +283,7 @@ func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoArray is the QAPI struct SchemaInfoArray.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoArray is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoArray struct {
 	ElementType string `json:"element-type"`
 }
@@ -315,9 +301,7 @@ func (v *SchemaInfoArray) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoObject is the QAPI struct SchemaInfoObject.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoObject is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoObject struct {
 	Members  []SchemaInfoObjectMember  `json:"members"`
 	Tag      *string                   `json:"tag,omitzero"`
@@ -376,9 +360,7 @@ func (v SchemaInfoObject) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoObjectMember is the QAPI struct SchemaInfoObjectMember.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoObjectMember is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoObjectMember struct {
 	Name     string      `json:"name"`
 	Type     string      `json:"type"`
@@ -422,9 +404,7 @@ func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// SchemaInfoObjectVariant is the QAPI struct SchemaInfoObjectVariant.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoObjectVariant is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoObjectVariant struct {
 	Case string `json:"case"`
 	Type string `json:"type"`
@@ -447,9 +427,7 @@ func (v *SchemaInfoObjectVariant) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// SchemaInfoAlternate is the QAPI struct SchemaInfoAlternate.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoAlternate is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoAlternate struct {
 	Members []SchemaInfoAlternateMember `json:"members"`
 }
@@ -488,9 +466,7 @@ func (v SchemaInfoAlternate) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoAlternateMember is the QAPI struct SchemaInfoAlternateMember.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoAlternateMember is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoAlternateMember struct {
 	Type string `json:"type"`
 }
@@ -508,9 +484,7 @@ func (v *SchemaInfoAlternateMember) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// SchemaInfoCommand is the QAPI struct SchemaInfoCommand.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoCommand is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoCommand struct {
 	ArgType  string `json:"arg-type"`
 	RetType  string `json:"ret-type"`
@@ -538,9 +512,7 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoEvent is the QAPI struct SchemaInfoEvent.
-//
-// Since QEMU 2.5. See introspect.json.
+// SchemaInfoEvent is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoEvent struct {
 	ArgType string `json:"arg-type"`
 }

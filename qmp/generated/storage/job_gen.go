@@ -8,9 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// JobType is the QAPI enum JobType.
-//
-// Since QEMU 1.7. See job.json.
+// JobType is an enum of job.json. Since QEMU 1.7.
 type JobType string
 
 // The values of JobType.
@@ -26,9 +24,7 @@ const (
 	JobTypeSnapshotDelete JobType = "snapshot-delete"
 )
 
-// JobStatus is the QAPI enum JobStatus.
-//
-// Since QEMU 2.12. See job.json.
+// JobStatus is an enum of job.json. Since QEMU 2.12.
 type JobStatus string
 
 // The values of JobStatus.
@@ -46,9 +42,7 @@ const (
 	JobStatusNull      JobStatus = "null"
 )
 
-// JobVerb is the QAPI enum JobVerb.
-//
-// Since QEMU 2.12. See job.json.
+// JobVerb is an enum of job.json. Since QEMU 2.12.
 type JobVerb string
 
 // The values of JobVerb.
@@ -63,9 +57,13 @@ const (
 	JobVerbChange   JobVerb = "change"
 )
 
-// JobStatusChangeEvent is the event JOB_STATUS_CHANGE.
+// JobStatusChangeEvent is the event JOB_STATUS_CHANGE of job.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See job.json.
+// It can follow [JobPause], [JobResume], [JobCancel], [JobComplete], [JobDismiss],
+// [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
+// [BlockdevMirror], [BlockStream], [BlockJobCancel], [BlockJobPause], [BlockJobResume],
+// [BlockJobComplete], [BlockJobDismiss], [BlockJobFinalize], [BlockdevCreate],
+// [XBlockdevAmend] and [Transaction].
 type JobStatusChangeEvent struct {
 	ID     string    `json:"id"`
 	Status JobStatus `json:"status"`
@@ -88,9 +86,9 @@ func (*JobStatusChangeEvent) EventName() string {
 	return EventJobStatusChange
 }
 
-// JobPause is the QMP command job-pause.
+// JobPause executes job-pause. See job.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See job.json.
+// [JobStatusChangeEvent] follows when the job's state has changed.
 type JobPause struct {
 	ID string `json:"id"`
 }
@@ -99,14 +97,13 @@ func (r *JobPause) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r JobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-pause", Args: &r}, opts)
 }
 
-// JobResume is the QMP command job-resume.
+// JobResume executes job-resume. See job.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See job.json.
+// [JobStatusChangeEvent] follows when the job's state has changed.
 type JobResume struct {
 	ID string `json:"id"`
 }
@@ -115,14 +112,16 @@ func (r *JobResume) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r JobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-resume", Args: &r}, opts)
 }
 
-// JobCancel is the QMP command job-cancel.
+// JobCancel executes job-cancel. See job.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See job.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: when the job's state has changed
+//   - [BlockJobCancelledEvent]: when a block job has ended
 type JobCancel struct {
 	ID string `json:"id"`
 }
@@ -131,14 +130,16 @@ func (r *JobCancel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r JobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-cancel", Args: &r}, opts)
 }
 
-// JobComplete is the QMP command job-complete.
+// JobComplete executes job-complete. See job.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See job.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: when the job's state has changed
+//   - [BlockJobCompletedEvent]: when a block job has ended
 type JobComplete struct {
 	ID string `json:"id"`
 }
@@ -147,14 +148,13 @@ func (r *JobComplete) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r JobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-complete", Args: &r}, opts)
 }
 
-// JobDismiss is the QMP command job-dismiss.
+// JobDismiss executes job-dismiss. See job.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See job.json.
+// [JobStatusChangeEvent] follows when the job's state has changed.
 type JobDismiss struct {
 	ID string `json:"id"`
 }
@@ -163,14 +163,16 @@ func (r *JobDismiss) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r JobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-dismiss", Args: &r}, opts)
 }
 
-// JobFinalize is the QMP command job-finalize.
+// JobFinalize executes job-finalize. See job.json. Since QEMU 3.0.
 //
-// Since QEMU 3.0. See job.json.
+// Events follow:
+//
+//   - [JobStatusChangeEvent]: when the job's state has changed
+//   - [BlockJobCompletedEvent]: when a block job has ended
 type JobFinalize struct {
 	ID string `json:"id"`
 }
@@ -179,14 +181,11 @@ func (r *JobFinalize) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r JobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-finalize", Args: &r}, opts)
 }
 
-// JobInfo is the QAPI struct JobInfo.
-//
-// Since QEMU 3.0. See job.json.
+// JobInfo is a struct of job.json. [QueryJobs] returns it. Since QEMU 3.0.
 type JobInfo struct {
 	ID              string    `json:"id"`
 	Type            JobType   `json:"type"`
@@ -220,12 +219,9 @@ func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryJobs is the QMP command query-jobs.
-//
-// Since QEMU 3.0. See job.json.
+// QueryJobs executes query-jobs and returns a list of [JobInfo]. See job.json. Since QEMU 3.0.
 type QueryJobs struct{}
 
-// Do executes the command.
 func (r QueryJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]JobInfo, error) {
 	var v []JobInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "query-jobs", Result: func(d *wire.Decoder) {

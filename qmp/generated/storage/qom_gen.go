@@ -8,9 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ObjectPropertyInfo is the QAPI struct ObjectPropertyInfo.
-//
-// Since QEMU 1.2. See qom.json.
+// ObjectPropertyInfo is a struct of qom.json. [QOMList] and [QOMListProperties] return it.
+// Since QEMU 1.2.
 type ObjectPropertyInfo struct {
 	Name         string      `json:"name"`
 	Type         string      `json:"type"`
@@ -36,9 +35,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is the QAPI struct ObjectPropertyValue.
-//
-// See qom.json.
+// ObjectPropertyValue is a struct of qom.json.
 type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
@@ -68,9 +65,7 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is the QAPI struct ObjectPropertiesValues.
-//
-// See qom.json.
+// ObjectPropertiesValues is a struct of qom.json. [QOMListGet] returns it.
 type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
@@ -109,9 +104,8 @@ func (v ObjectPropertiesValues) String() string {
 	return qmp.Format(&v)
 }
 
-// QOMList is the QMP command qom-list.
-//
-// Since QEMU 1.2. See qom.json.
+// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. See qom.json. Since
+// QEMU 1.2.
 type QOMList struct {
 	Path string `json:"path"`
 }
@@ -120,7 +114,6 @@ func (r *QOMList) EncodeMembers(e *wire.Encoder) {
 	e.Name("path").String(r.Path)
 }
 
-// Do executes the command.
 func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
 	var v []ObjectPropertyInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list", Args: &r, Result: func(d *wire.Decoder) {
@@ -133,9 +126,7 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return v, err
 }
 
-// QOMGet is the QMP command qom-get.
-//
-// Since QEMU 1.2. See qom.json.
+// QOMGet executes qom-get and returns [qmp.RawJSON]. See qom.json. Since QEMU 1.2.
 type QOMGet struct {
 	Path     string `json:"path"`
 	Property string `json:"property"`
@@ -146,7 +137,6 @@ func (r *QOMGet) EncodeMembers(e *wire.Encoder) {
 	e.Name("property").String(r.Property)
 }
 
-// Do executes the command.
 func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (qmp.RawJSON, error) {
 	var v qmp.RawJSON
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-get", Args: &r, Result: func(d *wire.Decoder) {
@@ -155,9 +145,8 @@ func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return v, err
 }
 
-// QOMListGet is the QMP command qom-list-get.
-//
-// See qom.json.
+// QOMListGet executes qom-list-get and returns a list of [ObjectPropertiesValues]. See
+// qom.json.
 type QOMListGet struct {
 	Paths []string `json:"paths"`
 }
@@ -195,7 +184,6 @@ func (r QOMListGet) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertiesValues, error) {
 	var v []ObjectPropertiesValues
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list-get", Args: &r, Result: func(d *wire.Decoder) {
@@ -208,9 +196,7 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// QOMSet is the QMP command qom-set.
-//
-// Since QEMU 1.2. See qom.json.
+// QOMSet executes qom-set. See qom.json. Since QEMU 1.2.
 type QOMSet struct {
 	Path     string      `json:"path"`
 	Property string      `json:"property"`
@@ -223,14 +209,11 @@ func (r *QOMSet) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Raw(r.Value)
 }
 
-// Do executes the command.
 func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qom-set", Args: &r}, opts)
 }
 
-// ObjectTypeInfo is the QAPI struct ObjectTypeInfo.
-//
-// Since QEMU 1.1. See qom.json.
+// ObjectTypeInfo is a struct of qom.json. [QOMListTypes] returns it. Since QEMU 1.1.
 type ObjectTypeInfo struct {
 	Name     string  `json:"name"`
 	Abstract *bool   `json:"abstract,omitzero"`
@@ -252,9 +235,8 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QOMListTypes is the QMP command qom-list-types.
-//
-// Since QEMU 1.1. See qom.json.
+// QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. See qom.json.
+// Since QEMU 1.1.
 type QOMListTypes struct {
 	Implements *string `json:"implements,omitzero"`
 	Abstract   *bool   `json:"abstract,omitzero"`
@@ -265,7 +247,6 @@ func (r *QOMListTypes) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("abstract", r.Abstract)
 }
 
-// Do executes the command.
 func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectTypeInfo, error) {
 	var v []ObjectTypeInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list-types", Args: &r, Result: func(d *wire.Decoder) {
@@ -278,9 +259,8 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// QOMListProperties is the QMP command qom-list-properties.
-//
-// Since QEMU 2.12. See qom.json.
+// QOMListProperties executes qom-list-properties and returns a list of [ObjectPropertyInfo].
+// See qom.json. Since QEMU 2.12.
 type QOMListProperties struct {
 	Typename string `json:"typename"`
 }
@@ -289,7 +269,6 @@ func (r *QOMListProperties) EncodeMembers(e *wire.Encoder) {
 	e.Name("typename").String(r.Typename)
 }
 
-// Do executes the command.
 func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ObjectPropertyInfo, error) {
 	var v []ObjectPropertyInfo
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "qom-list-properties", Args: &r, Result: func(d *wire.Decoder) {
@@ -302,9 +281,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CANHostSocketCANProperties is the QAPI struct CanHostSocketcanProperties.
-//
-// Since QEMU 2.12. See qom.json.
+// CANHostSocketCANProperties is the struct CanHostSocketcanProperties of qom.json. Since QEMU
+// 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type CANHostSocketCANProperties struct {
@@ -329,9 +307,7 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the QAPI struct ColoCompareProperties.
-//
-// Since QEMU 2.8. See qom.json.
+// COLOCompareProperties is the struct ColoCompareProperties of qom.json. Since QEMU 2.8.
 type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
@@ -393,9 +369,7 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is the QAPI struct CryptodevBackendProperties.
-//
-// Since QEMU 2.8. See qom.json.
+// CryptodevBackendProperties is a struct of qom.json. Since QEMU 2.8.
 type CryptodevBackendProperties struct {
 	Queues      *uint32 `json:"queues,omitzero"`
 	ThrottleBPS *uint64 `json:"throttle-bps,omitzero"`
@@ -425,9 +399,7 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is the QAPI struct CryptodevVhostUserProperties.
-//
-// Since QEMU 2.12. See qom.json.
+// CryptodevVhostUserProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 type CryptodevVhostUserProperties struct {
@@ -464,9 +436,7 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is the QAPI struct DBusVMStateProperties.
-//
-// Since QEMU 5.0. See qom.json.
+// DBusVMStateProperties is a struct of qom.json. Since QEMU 5.0.
 type DBusVMStateProperties struct {
 	Addr   string  `json:"addr"`
 	IDList *string `json:"id-list,omitzero"`
@@ -489,9 +459,7 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// NetfilterInsert is the QAPI enum NetfilterInsert.
-//
-// Since QEMU 5.0. See qom.json.
+// NetfilterInsert is an enum of qom.json. Since QEMU 5.0.
 type NetfilterInsert string
 
 // The values of NetfilterInsert.
@@ -500,9 +468,7 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is the QAPI struct NetfilterProperties.
-//
-// Since QEMU 2.5. See qom.json.
+// NetfilterProperties is a struct of qom.json. Since QEMU 2.5.
 type NetfilterProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -540,9 +506,7 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is the QAPI struct FilterBufferProperties.
-//
-// Since QEMU 2.5. See qom.json.
+// FilterBufferProperties is a struct of qom.json. Since QEMU 2.5.
 type FilterBufferProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -585,9 +549,7 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is the QAPI struct FilterDumpProperties.
-//
-// Since QEMU 2.5. See qom.json.
+// FilterDumpProperties is a struct of qom.json. Since QEMU 2.5.
 type FilterDumpProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -637,9 +599,7 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is the QAPI struct FilterMirrorProperties.
-//
-// Since QEMU 2.6. See qom.json.
+// FilterMirrorProperties is a struct of qom.json. Since QEMU 2.6.
 type FilterMirrorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -687,9 +647,7 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is the QAPI struct FilterRedirectorProperties.
-//
-// Since QEMU 2.6. See qom.json.
+// FilterRedirectorProperties is a struct of qom.json. Since QEMU 2.6.
 type FilterRedirectorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -742,9 +700,7 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is the QAPI struct FilterRewriterProperties.
-//
-// Since QEMU 2.8. See qom.json.
+// FilterRewriterProperties is a struct of qom.json. Since QEMU 2.8.
 type FilterRewriterProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -787,9 +743,7 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is the QAPI struct InputBarrierProperties.
-//
-// Since QEMU 4.2. See qom.json.
+// InputBarrierProperties is a struct of qom.json. Since QEMU 4.2.
 type InputBarrierProperties struct {
 	Name    string  `json:"name"`
 	Server  *string `json:"server,omitzero"`
@@ -837,9 +791,7 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is the QAPI struct InputLinuxProperties.
-//
-// Since QEMU 2.6. See qom.json.
+// InputLinuxProperties is a struct of qom.json. Since QEMU 2.6.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type InputLinuxProperties struct {
@@ -874,18 +826,14 @@ func (v *InputLinuxProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// EventLoopBaseProperties is the QAPI struct EventLoopBaseProperties.
-//
-// Since QEMU 7.1. See qom.json.
+// EventLoopBaseProperties is a struct of qom.json. Since QEMU 7.1.
 type EventLoopBaseProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the QAPI struct IothreadProperties.
-//
-// Since QEMU 2.0. See qom.json.
+// IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 2.0.
 type IOThreadProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
@@ -934,9 +882,7 @@ func (v *IOThreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MainLoopProperties is the QAPI struct MainLoopProperties.
-//
-// Since QEMU 7.1. See qom.json.
+// MainLoopProperties is a struct of qom.json. Since QEMU 7.1.
 type MainLoopProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
@@ -964,9 +910,7 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is the QAPI struct MemoryBackendProperties.
-//
-// Since QEMU 2.1. See qom.json.
+// MemoryBackendProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendProperties struct {
 	Dump                           *bool          `json:"dump,omitzero"`
 	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
@@ -1045,9 +989,7 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is the QAPI struct MemoryBackendFileProperties.
-//
-// Since QEMU 2.1. See qom.json.
+// MemoryBackendFileProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendFileProperties struct {
 	Dump                           *bool          `json:"dump,omitzero"`
 	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
@@ -1162,9 +1104,7 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is the QAPI struct MemoryBackendMemfdProperties.
-//
-// Since QEMU 2.12. See qom.json.
+// MemoryBackendMemfdProperties is a struct of qom.json. Since QEMU 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendMemfdProperties struct {
@@ -1260,9 +1200,7 @@ func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// MemoryBackendShmProperties is the QAPI struct MemoryBackendShmProperties.
-//
-// Since QEMU 9.1. See qom.json.
+// MemoryBackendShmProperties is a struct of qom.json. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type MemoryBackendShmProperties struct {
@@ -1343,9 +1281,8 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// MemoryBackendEPCProperties is the QAPI struct MemoryBackendEpcProperties.
-//
-// Since QEMU 6.2. See qom.json.
+// MemoryBackendEPCProperties is the struct MemoryBackendEpcProperties of qom.json. Since QEMU
+// 6.2.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendEPCProperties struct {
@@ -1426,9 +1363,8 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// PRManagerHelperProperties is the QAPI struct PrManagerHelperProperties.
-//
-// Since QEMU 2.11. See qom.json.
+// PRManagerHelperProperties is the struct PrManagerHelperProperties of qom.json. Since QEMU
+// 2.11.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type PRManagerHelperProperties struct {
@@ -1448,9 +1384,7 @@ func (v *PRManagerHelperProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// QtestProperties is the QAPI struct QtestProperties.
-//
-// Since QEMU 6.0. See qom.json.
+// QtestProperties is a struct of qom.json. Since QEMU 6.0.
 type QtestProperties struct {
 	Chardev string  `json:"chardev"`
 	Log     *string `json:"log,omitzero"`
@@ -1473,9 +1407,7 @@ func (v *QtestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RemoteObjectProperties is the QAPI struct RemoteObjectProperties.
-//
-// Since QEMU 6.0. See qom.json.
+// RemoteObjectProperties is a struct of qom.json. Since QEMU 6.0.
 type RemoteObjectProperties struct {
 	FD    string `json:"fd"`
 	DevID string `json:"devid"`
@@ -1498,9 +1430,7 @@ func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// VFIOUserServerProperties is the QAPI struct VfioUserServerProperties.
-//
-// Since QEMU 7.1. See qom.json.
+// VFIOUserServerProperties is the struct VfioUserServerProperties of qom.json. Since QEMU 7.1.
 type VFIOUserServerProperties struct {
 	Socket SocketAddress `json:"socket"`
 	Device string        `json:"device"`
@@ -1523,9 +1453,7 @@ func (v *VFIOUserServerProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// IOMMUFDProperties is the QAPI struct IOMMUFDProperties.
-//
-// Since QEMU 9.0. See qom.json.
+// IOMMUFDProperties is a struct of qom.json. Since QEMU 9.0.
 type IOMMUFDProperties struct {
 	FD *string `json:"fd,omitzero"`
 }
@@ -1543,9 +1471,8 @@ func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ACPIGenericInitiatorProperties is the QAPI struct AcpiGenericInitiatorProperties.
-//
-// Since QEMU 9.0. See qom.json.
+// ACPIGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties of qom.json.
+// Since QEMU 9.0.
 type ACPIGenericInitiatorProperties struct {
 	PCIDev string `json:"pci-dev"`
 	Node   uint32 `json:"node"`
@@ -1568,9 +1495,8 @@ func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// ACPIGenericPortProperties is the QAPI struct AcpiGenericPortProperties.
-//
-// Since QEMU 9.2. See qom.json.
+// ACPIGenericPortProperties is the struct AcpiGenericPortProperties of qom.json. Since QEMU
+// 9.2.
 type ACPIGenericPortProperties struct {
 	PCIBus string `json:"pci-bus"`
 	Node   uint32 `json:"node"`
@@ -1593,9 +1519,7 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the QAPI struct RngProperties.
-//
-// Since QEMU 1.3. See qom.json.
+// RNGProperties is the struct RngProperties of qom.json. Since QEMU 1.3.
 type RNGProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened *bool `json:"opened,omitzero"`
@@ -1614,9 +1538,7 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the QAPI struct RngEgdProperties.
-//
-// Since QEMU 1.3. See qom.json.
+// RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 1.3.
 type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member.
 	Opened  *bool  `json:"opened,omitzero"`
@@ -1640,9 +1562,7 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the QAPI struct RngRandomProperties.
-//
-// Since QEMU 1.3. See qom.json.
+// RNGRandomProperties is the struct RngRandomProperties of qom.json. Since QEMU 1.3.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type RNGRandomProperties struct {
@@ -1668,9 +1588,7 @@ func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// IGVMCfgProperties is the QAPI struct IgvmCfgProperties.
-//
-// Since QEMU 10.1. See qom.json.
+// IGVMCfgProperties is the struct IgvmCfgProperties of qom.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_IGVM.
 type IGVMCfgProperties struct {
@@ -1690,9 +1608,7 @@ func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVCommonProperties is the QAPI struct SevCommonProperties.
-//
-// Since QEMU 9.1. See qom.json.
+// SEVCommonProperties is the struct SevCommonProperties of qom.json. Since QEMU 9.1.
 type SEVCommonProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1700,9 +1616,7 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the QAPI struct SevGuestProperties.
-//
-// Since QEMU 2.12. See qom.json.
+// SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 2.12.
 type SEVGuestProperties struct {
 	SEVDevice       *string    `json:"sev-device,omitzero"`
 	Cbitpos         *uint32    `json:"cbitpos,omitzero"`
@@ -1766,9 +1680,7 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVSNPGuestProperties is the QAPI struct SevSnpGuestProperties.
-//
-// Since QEMU 9.1. See qom.json.
+// SEVSNPGuestProperties is the struct SevSnpGuestProperties of qom.json. Since QEMU 9.1.
 type SEVSNPGuestProperties struct {
 	SEVDevice               *string `json:"sev-device,omitzero"`
 	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
@@ -1838,9 +1750,7 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TDXGuestProperties is the QAPI struct TdxGuestProperties.
-//
-// Since QEMU 10.1. See qom.json.
+// TDXGuestProperties is the struct TdxGuestProperties of qom.json. Since QEMU 10.1.
 //
 // Features: confidential-guest-reset.
 type TDXGuestProperties struct {
@@ -1888,9 +1798,7 @@ func (v *TDXGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThreadContextProperties is the QAPI struct ThreadContextProperties.
-//
-// Since QEMU 7.2. See qom.json.
+// ThreadContextProperties is a struct of qom.json. Since QEMU 7.2.
 type ThreadContextProperties struct {
 	CPUAffinity  []uint16 `json:"cpu-affinity,omitzero"`
 	NodeAffinity []uint16 `json:"node-affinity,omitzero"`
@@ -1931,9 +1839,7 @@ func (v *ThreadContextProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectType is the QAPI enum ObjectType.
-//
-// Since QEMU 6.0. See qom.json.
+// ObjectType is an enum of qom.json. Since QEMU 6.0.
 type ObjectType string
 
 // The values of ObjectType.
@@ -2007,69 +1913,86 @@ const (
 	ObjectTypeMonitorQMP ObjectType = "monitor-qmp"
 )
 
-// ObjectOptions is the QAPI union ObjectOptions.
-//
-// Since QEMU 6.0. See qom.json.
+// ObjectOptions is a union of qom.json. [ObjectAdd] sends it. Since QEMU 6.0.
 type ObjectOptions struct {
-	// Decides what Branch holds.
+	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
+	// *RawBranch.
 	QOMType ObjectType `json:"qom-type"`
 	ID      string     `json:"id"`
-	Branch  ObjectOptionsBranch
+	// The branch that QOMType selects: *ACPIGenericInitiatorProperties,
+	// *ACPIGenericPortProperties, *AuthZListProperties, *AuthZListFileProperties,
+	// *AuthZPAMProperties, *AuthZSimpleProperties, *CANHostSocketCANProperties,
+	// *COLOCompareProperties, *CryptodevBackendProperties, *CryptodevVhostUserProperties,
+	// *DBusVMStateProperties, *FilterBufferProperties, *FilterDumpProperties,
+	// *FilterMirrorProperties, *FilterRedirectorProperties, *NetfilterProperties,
+	// *FilterRewriterProperties, *IGVMCfgProperties, *InputBarrierProperties,
+	// *InputLinuxProperties, *IOMMUFDProperties, *IOThreadProperties, *MainLoopProperties,
+	// *MemoryBackendEPCProperties, *MemoryBackendFileProperties, *MemoryBackendMemfdProperties,
+	// *MemoryBackendProperties, *MemoryBackendShmProperties, *PRManagerHelperProperties,
+	// *QtestProperties, *RNGProperties, *RNGEGDProperties, *RNGRandomProperties,
+	// *SecretProperties, *SecretKeyringProperties, *SEVGuestProperties, *SEVSNPGuestProperties,
+	// *TDXGuestProperties, *ThreadContextProperties, *ThrottleGroupProperties,
+	// *TLSCredsAnonProperties, *TLSCredsPSKProperties, *TLSCredsX509Properties,
+	// *TLSCredsProperties, *RemoteObjectProperties, *VFIOUserServerProperties,
+	// *ObjectOptionsMonitorHMP, *ObjectOptionsMonitorQMP or *RawBranch; nil for a value that adds
+	// nothing.
+	Branch ObjectOptionsBranch
 }
 
-// ObjectOptionsBranch is what the QOMType of ObjectOptions adds to it:
+// ObjectOptionsBranch is the branch of [ObjectOptions] that QOMType selects:
 //
-//   - *ACPIGenericInitiatorProperties: acpi-generic-initiator
-//   - *ACPIGenericPortProperties: acpi-generic-port
-//   - *AuthZListProperties: authz-list
-//   - *AuthZListFileProperties: authz-listfile
-//   - *AuthZPAMProperties: authz-pam
-//   - *AuthZSimpleProperties: authz-simple
-//   - *CANHostSocketCANProperties: can-host-socketcan (CONFIG_LINUX)
-//   - *COLOCompareProperties: colo-compare
-//   - *CryptodevBackendProperties: cryptodev-backend, cryptodev-backend-builtin, cryptodev-backend-lkcf
-//   - *CryptodevVhostUserProperties: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
-//   - *DBusVMStateProperties: dbus-vmstate
-//   - *FilterBufferProperties: filter-buffer
-//   - *FilterDumpProperties: filter-dump
-//   - *FilterMirrorProperties: filter-mirror
-//   - *FilterRedirectorProperties: filter-redirector
-//   - *NetfilterProperties: filter-replay
-//   - *FilterRewriterProperties: filter-rewriter
-//   - *IGVMCfgProperties: igvm-cfg (CONFIG_IGVM)
-//   - *InputBarrierProperties: input-barrier
-//   - *InputLinuxProperties: input-linux (CONFIG_LINUX)
-//   - *IOMMUFDProperties: iommufd
-//   - *IOThreadProperties: iothread
-//   - *MainLoopProperties: main-loop
-//   - *MemoryBackendEPCProperties: memory-backend-epc (CONFIG_LINUX)
-//   - *MemoryBackendFileProperties: memory-backend-file
-//   - *MemoryBackendMemfdProperties: memory-backend-memfd (CONFIG_LINUX)
-//   - *MemoryBackendProperties: memory-backend-ram
-//   - *MemoryBackendShmProperties: memory-backend-shm (CONFIG_POSIX)
-//   - *PRManagerHelperProperties: pr-manager-helper (CONFIG_LINUX)
-//   - *QtestProperties: qtest
-//   - *RNGProperties: rng-builtin
-//   - *RNGEGDProperties: rng-egd
-//   - *RNGRandomProperties: rng-random (CONFIG_POSIX)
-//   - *SecretProperties: secret
-//   - *SecretKeyringProperties: secret_keyring (CONFIG_SECRET_KEYRING)
-//   - *SEVGuestProperties: sev-guest
-//   - *SEVSNPGuestProperties: sev-snp-guest
-//   - *TDXGuestProperties: tdx-guest
-//   - *ThreadContextProperties: thread-context
-//   - *ThrottleGroupProperties: throttle-group
-//   - *TLSCredsAnonProperties: tls-creds-anon
-//   - *TLSCredsPSKProperties: tls-creds-psk
-//   - *TLSCredsX509Properties: tls-creds-x509
-//   - *TLSCredsProperties: tls-cipher-suites
-//   - *RemoteObjectProperties: x-remote-object
-//   - *VFIOUserServerProperties: x-vfio-user-server
-//   - *ObjectOptionsMonitorHMP: monitor-hmp (seen first in QEMU 11.1)
-//   - *ObjectOptionsMonitorQMP: monitor-qmp (seen first in QEMU 11.1)
-//   - *RawBranch: a value that is not in this list, or none
+//   - [*ACPIGenericInitiatorProperties]: acpi-generic-initiator
+//   - [*ACPIGenericPortProperties]: acpi-generic-port
+//   - [*AuthZListProperties]: authz-list
+//   - [*AuthZListFileProperties]: authz-listfile
+//   - [*AuthZPAMProperties]: authz-pam
+//   - [*AuthZSimpleProperties]: authz-simple
+//   - [*CANHostSocketCANProperties]: can-host-socketcan (CONFIG_LINUX)
+//   - [*COLOCompareProperties]: colo-compare
+//   - [*CryptodevBackendProperties]: cryptodev-backend, cryptodev-backend-builtin,
+//     cryptodev-backend-lkcf
+//   - [*CryptodevVhostUserProperties]: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
+//   - [*DBusVMStateProperties]: dbus-vmstate
+//   - [*FilterBufferProperties]: filter-buffer
+//   - [*FilterDumpProperties]: filter-dump
+//   - [*FilterMirrorProperties]: filter-mirror
+//   - [*FilterRedirectorProperties]: filter-redirector
+//   - [*NetfilterProperties]: filter-replay
+//   - [*FilterRewriterProperties]: filter-rewriter
+//   - [*IGVMCfgProperties]: igvm-cfg (CONFIG_IGVM)
+//   - [*InputBarrierProperties]: input-barrier
+//   - [*InputLinuxProperties]: input-linux (CONFIG_LINUX)
+//   - [*IOMMUFDProperties]: iommufd
+//   - [*IOThreadProperties]: iothread
+//   - [*MainLoopProperties]: main-loop
+//   - [*MemoryBackendEPCProperties]: memory-backend-epc (CONFIG_LINUX)
+//   - [*MemoryBackendFileProperties]: memory-backend-file
+//   - [*MemoryBackendMemfdProperties]: memory-backend-memfd (CONFIG_LINUX)
+//   - [*MemoryBackendProperties]: memory-backend-ram
+//   - [*MemoryBackendShmProperties]: memory-backend-shm (CONFIG_POSIX)
+//   - [*PRManagerHelperProperties]: pr-manager-helper (CONFIG_LINUX)
+//   - [*QtestProperties]: qtest
+//   - [*RNGProperties]: rng-builtin
+//   - [*RNGEGDProperties]: rng-egd
+//   - [*RNGRandomProperties]: rng-random (CONFIG_POSIX)
+//   - [*SecretProperties]: secret
+//   - [*SecretKeyringProperties]: secret_keyring (CONFIG_SECRET_KEYRING)
+//   - [*SEVGuestProperties]: sev-guest
+//   - [*SEVSNPGuestProperties]: sev-snp-guest
+//   - [*TDXGuestProperties]: tdx-guest
+//   - [*ThreadContextProperties]: thread-context
+//   - [*ThrottleGroupProperties]: throttle-group
+//   - [*TLSCredsAnonProperties]: tls-creds-anon
+//   - [*TLSCredsPSKProperties]: tls-creds-psk
+//   - [*TLSCredsX509Properties]: tls-creds-x509
+//   - [*TLSCredsProperties]: tls-cipher-suites
+//   - [*RemoteObjectProperties]: x-remote-object
+//   - [*VFIOUserServerProperties]: x-vfio-user-server
+//   - [*ObjectOptionsMonitorHMP]: monitor-hmp (seen first in QEMU 11.1)
+//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (seen first in QEMU 11.1)
+//   - [*RawBranch]: any other value, or none
 //
-// It is nil for can-bus, pef-guest, s390-pv-guest.
+// The branch is nil for can-bus, pef-guest, s390-pv-guest.
 type ObjectOptionsBranch interface {
 	wire.MemberEncoder
 	isObjectOptionsBranch()
@@ -2369,9 +2292,7 @@ func (v ObjectOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectAdd is the QMP command object-add.
-//
-// Since QEMU 2.0. See qom.json.
+// ObjectAdd executes object-add. See qom.json. Since QEMU 2.0.
 type ObjectAdd ObjectOptions
 
 func (r *ObjectAdd) EncodeMembers(e *wire.Encoder) {
@@ -2390,14 +2311,11 @@ func (r ObjectAdd) String() string {
 	return qmp.Format(&r)
 }
 
-// Do executes the command.
 func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-add", Args: (*ObjectOptions)(&r)}, opts)
 }
 
-// ObjectDel is the QMP command object-del.
-//
-// Since QEMU 2.0. See qom.json.
+// ObjectDel executes object-del. See qom.json. Since QEMU 2.0.
 type ObjectDel struct {
 	ID string `json:"id"`
 }
@@ -2406,14 +2324,12 @@ func (r *ObjectDel) EncodeMembers(e *wire.Encoder) {
 	e.Name("id").String(r.ID)
 }
 
-// Do executes the command.
 func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHMP is the QAPI struct ObjectOptionsMonitorHmp.
-//
-// Seen first in QEMU 11.1. See qom.json.
+// ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Seen first in
+// QEMU 11.1.
 type ObjectOptionsMonitorHMP struct {
 	Chardev  string `json:"chardev"`
 	Readline *bool  `json:"readline,omitzero"`
@@ -2436,9 +2352,8 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectOptionsMonitorQMP is the QAPI struct ObjectOptionsMonitorQmp.
-//
-// Seen first in QEMU 11.1. See qom.json.
+// ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Seen first in
+// QEMU 11.1.
 type ObjectOptionsMonitorQMP struct {
 	Chardev     string                              `json:"chardev"`
 	Pretty      *bool                               `json:"pretty,omitzero"`
@@ -2466,9 +2381,8 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectOptionsMonitorQMPCloseAction is the QAPI enum ObjectOptionsMonitorQmpCloseAction.
-//
-// Seen first in QEMU 11.1. See qom.json.
+// ObjectOptionsMonitorQMPCloseAction is the enum ObjectOptionsMonitorQmpCloseAction of
+// qom.json. Seen first in QEMU 11.1.
 type ObjectOptionsMonitorQMPCloseAction string
 
 // The values of ObjectOptionsMonitorQMPCloseAction.
