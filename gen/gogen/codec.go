@@ -2,6 +2,8 @@ package gogen
 
 import (
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/qmpkit/qmpkit/qapi"
 )
@@ -149,6 +151,9 @@ func isOpen(d qapi.Definition) bool {
 
 // defiesTags reports whether encoding/json writes or reads a member in another way than QEMU.
 func (c *codecs) defiesTags(owner *qapi.Struct, m *qapi.Member) bool {
+	if !isTagName(m.Name) {
+		return true
+	}
 	switch t := m.Type.(type) {
 	case *qapi.Array: // nil is null, bytes are base64
 		return !m.Optional || isArray(t.Element) || isBuiltin(t.Element, "uint8", "null")
@@ -158,6 +163,13 @@ func (c *codecs) defiesTags(owner *qapi.Struct, m *qapi.Member) bool {
 		return m.Optional && slices.ContainsFunc(t.Alternatives, func(a *qapi.Alternative) bool { return isBuiltin(a.Type, "null") })
 	}
 	return !m.Optional && c.cycles.holds(owner, m.Type) // nil is null
+}
+
+// isTagName reports whether encoding/json takes a name in a tag. Only a server's names can be others.
+func isTagName(name string) bool {
+	return name != "" && name != "-" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
+	})
 }
 
 func isArray(t qapi.Type) bool { _, ok := t.(*qapi.Array); return ok }

@@ -39,7 +39,7 @@ func TestGenerateDocs(t *testing.T) {
 	require.Zero(t, status, stderr)
 	files := generatedFiles(t, out)
 	require.Contains(t, files["schema_gen.go"], "// Halts what Force names.\n")
-	require.Contains(t, files["schema_gen.go"], "\t// By force.\n\tForce bool\n")
+	require.Contains(t, files["schema_gen.go"], "\t// By force.\n\tForce bool `json:\"force\"`\n")
 	for name, text := range files {
 		require.Contains(t, text, "// SPDX-License-Identifier: GPL-2.0-or-later\n", name)
 	}

@@ -199,13 +199,13 @@ func TestJoin(t *testing.T) {
 		"// Seen first in QEMU 11.1.\n\tKindTwo ",
 		"//   - [*ThingTwo]: two (seen first in QEMU 11.1)\n",
 		"// ThingTwo is a struct of qapi-schema.json. Seen first in QEMU 11.1.\n",
-		"// Seen first in QEMU 11.1.\n\tY *int64\n",
-		"// Seen first in QEMU 12.0.\n\tMore *string\n",
+		"// Seen first in QEMU 11.1.\n\tY *int64 `json:\"y,omitzero\"`\n",
+		"// Seen first in QEMU 12.0.\n\tMore *string `json:\"more,omitzero\"`\n",
 		"// Remove executes remove. See new.json. Seen first in QEMU 12.0.\n",
 	} {
 		require.Contains(t, code, want)
 	}
-	require.Regexp(t, regexp.MustCompile(`(?m)^\tX +uint8$`), code, "as wide as in the source")
+	require.Regexp(t, regexp.MustCompile("(?m)^\tX +uint8 +`json:\"x\"`$"), code, "as wide as in the source")
 
 	status, stderr = runQapigen(t, "generate", "-docs", "-schema", filepath.Join(twice, "qapi/qapi-schema.json"), "-package", "p", "-out", out)
 	require.Equal(t, exitFailure, status)

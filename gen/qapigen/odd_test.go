@@ -101,12 +101,13 @@ func TestOddNames(t *testing.T) {
 const oddProgram = `package main
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"example.com/live/live"
 	"example.com/live/odd"
 	"example.com/live/some"
-	"github.com/qmpkit/qmpkit/qmp/wire"
+	"github.com/qmpkit/qmpkit/qmp"
 )
 
 func main() {
@@ -120,13 +121,12 @@ func main() {
 			{Event: odd.BlockdevAddOptionsBlkdebugInjectErrorEvent2_5},
 		}},
 	}}
-	fmt.Println(add)
+	fmt.Println(qmp.Redacted(add))
 	reply := ` + "`" + `{"9lives":9,"a.b":1,"a-b":2,"":"empty","u":"u","has_u":"x","UP":["3"]}` + "`" + `
 	var options odd.X3comResetOptions
-	d := wire.NewDecoder([]byte(reply))
-	d.Object(&options)
-	fmt.Println(d.End(), options.X9lives, options.AB, options.AB2, options.X, options)
-	fmt.Println(odd.BlockdevAdd{Options: odd.BlockdevAddOptions{Branch: &options}})
+	err := json.Unmarshal([]byte(reply), &options)
+	fmt.Println(err, options.X9lives, options.AB, options.AB2, options.X, qmp.Redacted(options))
+	fmt.Println(qmp.Redacted(odd.BlockdevAdd{Options: odd.BlockdevAddOptions{Branch: &options}}))
 	fmt.Println(odd.FeatureX3comResetFast1, odd.FeatureX3comResetOptionsX9livesUnUsual)
 	_, _, _ = live.X3comReset2{}, some.X3comReset3{}, some.GoneNowEvent2{}
 }
