@@ -47,7 +47,7 @@ var rooms = []room{
 		why: "the view that a server gives of its schema; links no parser"},
 	{path: "qmp/qmptest", rooms: []string{"qmp", "qmp/wire", "qapi/introspect"}, modules: []string{sys}, library: true,
 		why: "a QMP server for tests, which checks requests by a schema; x/sys takes descriptors"},
-	{path: "qmp/qmpschema", rooms: []string{"qmp", "qapi/introspect"}, library: true,
+	{path: "qmp/qmpschema", rooms: []string{"qmp", "qmp/wire", "qapi/introspect"}, library: true,
 		why: "asks a server for its schema, once for each connection"},
 	{path: "hotplug", rooms: []string{"qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
 		why: "devices of a running QEMU"},

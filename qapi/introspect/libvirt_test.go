@@ -68,6 +68,8 @@ func (m model) walk(name string, rest []string, depth int) string {
 		return m.walk(typ.(string), more, depth+1)
 	}
 	switch meta := entry["meta-type"]; {
+	case len(more) == 0 && has(addition[meta.(string)], first): // libvirt has no such types
+		return yes
 	case meta == "array":
 		return m.walk(entry["element-type"].(string), rest, depth+1)
 	case meta == "alternate":
@@ -119,6 +121,9 @@ func (m model) walk(name string, rest []string, depth int) string {
 	}
 	return no
 }
+
+// addition has the JSON types that Has takes and libvirt does not.
+var addition = map[string][]any{"enum": {"!string"}, "object": {"!object"}, "array": {"!array"}}
 
 func said(is bool) string {
 	if is {

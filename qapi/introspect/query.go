@@ -21,19 +21,20 @@ const (
 	maxQuerySteps = 100_000
 )
 
-// Has reports whether the schema has what a path describes. The grammar is libvirt's, with one
-// addition:
+// Has reports whether the schema has what a path describes. The grammar is libvirt's, with two
+// additions:
 //
 //	path       = command-or-event *( "/" component )
 //	second     = "arg-type" | "ret-type" | "$" feature
 //	of object  = member | "*" member      which must be optional
 //	           | "+" case                 the branch of a union
 //	           | "$" feature
-//	of a member, behind it                "$$" feature (the addition)
+//	of a member, behind it                "$$" feature (an addition)
 //	of enum    = "^" value [ "/$" feature ]
 //	of builtin = "!" json-type            null, string, number, int, boolean or value
+//	of another = "!" json-type            string of an enum, object, array (an addition)
 //
-// An array takes no component. An alternate has what one of its types has. A blank stands before
+// An array takes no other component. An alternate has what one of its types has. A blank stands before
 // a name that does not begin with a letter. A feature, a json-type, and a value's feature end a
 // path. The first component may also name a type, which is a number unless the view was made
 // without masking; the path then goes on from that type.
@@ -144,6 +145,9 @@ func (q *query) named(name string, rest []string) (bool, error) {
 	if len(rest) == 0 {
 		return true, nil
 	}
+	if len(rest) == 1 && isJSONType(info, rest[0]) {
+		return true, nil
+	}
 	switch info := info.(type) {
 	case *Object:
 		return q.object(info, rest)
@@ -159,6 +163,19 @@ func (q *query) named(name string, rest []string) (bool, error) {
 		return false, nil
 	}
 	return false, &pathError{ErrSchema, q.path, name + " is no type"}
+}
+
+// isJSONType reports whether a component is the JSON type of an enum, an object or an array.
+func isJSONType(info Info, component string) bool {
+	switch info.(type) {
+	case *Enum:
+		return component == "!string"
+	case *Object:
+		return component == "!object"
+	case *Array:
+		return component == "!array"
+	}
+	return false
 }
 
 func (q *query) object(o *Object, rest []string) (bool, error) {

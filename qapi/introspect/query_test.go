@@ -71,6 +71,13 @@ func TestHas(t *testing.T) {
 		"netdev_add/arg-type/id/!string":                                         true,
 		"netdev_add/arg-type/id/!int":                                            false,
 		"netdev_add/arg-type/id/string":                                          false,
+		"netdev_add/arg-type/type/!string":                                       true, // an enum
+		"blockdev-add/arg-type/file/!string":                                     false,
+		"blockdev-add/arg-type/+qcow2/file/!object":                              true,
+		"blockdev-add/arg-type/+qcow2/file/!array":                               false,
+		"blockdev-reopen/arg-type/options/!array":                                true,
+		"blockdev-reopen/arg-type/options/!object":                               true, // of an element
+		"blockdev-reopen/arg-type/options/!object/x":                             false,
 		"object-add/arg-type/qom-type/^secret":                                   true,
 		"query-hotpluggable-cpus/ret-type/props/die-id":                          true,
 		"screendump/arg-type/format/^png":                                        true,

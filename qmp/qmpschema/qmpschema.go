@@ -19,14 +19,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Query returns the schema of the server at the other end of x. If x is a [*qmp.Client] the
-// server is asked once, and the answer is kept as long as the client: several goroutines that
+// Query returns the schema of the server at the other end of x. If x is a [*qmp.Client],
+// or a [*CheckedClient] of one, the server is asked once, and the answer is kept as long as the client: several goroutines that
 // ask at the same time wait for one answer, each until its own context ends. Others are asked
 // every time.
 //
 // An error is not kept. It is that of the command, or the one of what is no schema
 // ([*introspect.ReadError]).
 func Query(ctx context.Context, x qmp.Executor) (*introspect.Schema, error) {
+	if checked, ok := x.(*CheckedClient); ok {
+		x = checked.Client
+	}
 	c, ok := x.(*qmp.Client)
 	if !ok {
 		return ask(ctx, x)

@@ -1,0 +1,79 @@
+package qmpschema
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// Checked returns a connection that compares each command with the server's schema before it sends the
+// command:
+//
+//	vm := hotplug.New(qmpschema.Checked(client), nil)
+//
+// The connection is the client in every other respect. The first command asks for the schema, as [Query]
+// does.
+func Checked(client *qmp.Client) *CheckedClient { return &CheckedClient{client} }
+
+// A CheckedClient is a [qmp.Client] that does not send what its server does not have; see [Checked].
+type CheckedClient struct{ *qmp.Client }
+
+// Execute executes a command as [qmp.Client.Execute] does, if the server has all that [Missing] looks at.
+// Otherwise it returns a [*MissingError], and sends nothing. query-qmp-schema is not checked.
+//
+// If the schema cannot be had, the command is not sent. The error then matches [qmp.ErrNotSent] and the
+// error of [Query].
+func (c *CheckedClient) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == "query-qmp-schema" {
+		return c.Client.Execute(ctx, call)
+	}
+	schema, err := Query(ctx, c.Client)
+	if err != nil {
+		return &uncheckedError{call.Command, err}
+	}
+	missing, err := missingOf(schema, call)
+	switch {
+	case err != nil:
+		return err
+	case len(missing) > 0:
+		return &MissingError{Command: call.Command, Paths: missing}
+	}
+	return c.Client.Execute(ctx, call)
+}
+
+// A MissingError is the error of a command that a [CheckedClient] did not send, since the server does not
+// have all of it. It matches [errors.ErrUnsupported] and [qmp.ErrNotSent] and, if the server does not have
+// the command, [qmp.ErrCommandNotFound].
+type MissingError struct {
+	Command string
+	Paths   []string // of what is missing; see [Missing]
+}
+
+// Error returns the command and the paths.
+func (e *MissingError) Error() string {
+	if e.noCommand() {
+		return "qmpschema: " + e.Command + ": not sent: the server does not have this command"
+	}
+	return "qmpschema: " + e.Command + ": not sent: the server does not have " + strings.Join(e.Paths, ", ")
+}
+
+// Is reports whether target is one of the errors that e matches.
+func (e *MissingError) Is(target error) bool {
+	return target == errors.ErrUnsupported || target == qmp.ErrNotSent || target == qmp.ErrCommandNotFound && e.noCommand()
+}
+
+func (e *MissingError) noCommand() bool { return len(e.Paths) == 1 && e.Paths[0] == e.Command }
+
+// An uncheckedError is the error of a command that cannot be checked.
+type uncheckedError struct {
+	command string
+	err     error // of Query
+}
+
+func (e *uncheckedError) Error() string {
+	return "qmpschema: " + e.command + ": not sent: " + strings.TrimPrefix(e.err.Error(), "qmpschema: ")
+}
+
+func (e *uncheckedError) Unwrap() []error { return []error{qmp.ErrNotSent, e.err} }
