@@ -129,10 +129,19 @@ func (u union) DecodeBranch() wire.MemberDecoder {
 		return nil
 	}
 	typ, ok := u.schema.Lookup(v.Type).(*introspect.Object)
-	if !ok {
+	if !ok || u.isIn(typ) {
 		return nil
 	}
 	return members(&place{walker: u.walker, outer: u.place, of: v, typ: typ})
+}
+
+// isIn reports whether the union has a type, or is a branch of a union that has it, which no server says.
+func (u union) isIn(typ *introspect.Object) bool {
+	p := u.place
+	for p.of != nil && p.typ != typ {
+		p = p.outer
+	}
+	return p.typ == typ
 }
 
 // value compares the value of a member, or an element of it, with a type. It returns the value if the type
