@@ -48,7 +48,7 @@ var rooms = []room{
 	{path: "qmp/qmptest", rooms: []string{"qmp", "qmp/wire", "qapi/introspect"}, modules: []string{sys}, library: true,
 		why: "a QMP server for tests, which checks requests by a schema; x/sys takes descriptors"},
 	{path: "qmp/qmpschema", rooms: []string{"qmp", "qmp/wire", "qapi/introspect"}, library: true,
-		why: "asks a server for its schema, once for each connection"},
+		why: "asks a server for its schema, once for each connection, and compares requests with it"},
 	{path: "hotplug", rooms: []string{"qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
 		why: "devices of a running QEMU"},
 	{path: "migration", rooms: []string{"qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,

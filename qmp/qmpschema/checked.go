@@ -13,18 +13,19 @@ import (
 //
 //	vm := hotplug.New(qmpschema.Checked(client), nil)
 //
-// The connection is the client in every other respect. The first command asks for the schema, as [Query]
-// does.
+// In every other respect the connection is the client: it has the client's events, version and Close. The
+// first command asks for the schema, as [Query] does.
 func Checked(client *qmp.Client) *CheckedClient { return &CheckedClient{client} }
 
 // A CheckedClient is a [qmp.Client] that does not send what its server does not have; see [Checked].
 type CheckedClient struct{ *qmp.Client }
 
-// Execute executes a command as [qmp.Client.Execute] does, if the server has all that [Missing] looks at.
-// Otherwise it returns a [*MissingError], and sends nothing. query-qmp-schema is not checked.
+// Execute executes a command as [qmp.Client.Execute] does. If the server does not have all of the command
+// (see [Missing]), Execute sends nothing and returns a [*MissingError]. It does not check
+// query-qmp-schema.
 //
-// If the schema cannot be had, the command is not sent. The error then matches [qmp.ErrNotSent] and the
-// error of [Query].
+// If the schema cannot be had, Execute does not send the command either. The error then matches
+// [qmp.ErrNotSent] and the error of [Query].
 func (c *CheckedClient) Execute(ctx context.Context, call *qmp.Call) error {
 	if call.Command == "query-qmp-schema" {
 		return c.Client.Execute(ctx, call)
@@ -44,8 +45,9 @@ func (c *CheckedClient) Execute(ctx context.Context, call *qmp.Call) error {
 }
 
 // A MissingError is the error of a command that a [CheckedClient] did not send, since the server does not
-// have all of it. It matches [errors.ErrUnsupported] and [qmp.ErrNotSent] and, if the server does not have
-// the command, [qmp.ErrCommandNotFound].
+// have all of it. It matches:
+//   - [errors.ErrUnsupported] and [qmp.ErrNotSent]: always.
+//   - [qmp.ErrCommandNotFound]: the server does not have the command.
 type MissingError struct {
 	Command string
 	Paths   []string // of what is missing; see [Missing]

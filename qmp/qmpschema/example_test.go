@@ -2,8 +2,13 @@ package qmpschema_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log"
+	"os"
 
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
@@ -29,4 +34,73 @@ func ExampleQuery() {
 		return nil
 	}
 	_ = check
+}
+
+// A program asks at its start for all that it will need.
+func ExampleMissing() {
+	start := func(ctx context.Context, client *qmp.Client) error {
+		missing, err := qmpschema.Missing(ctx, client,
+			qemu.BlockdevAdd{Active: new(false), Branch: &qemu.BlockdevOptionsRaw{}}, // the command and these members
+			qemu.BlockExportAdd{}, // the command
+			qemu.QueryStats{},
+			qemu.EventBlockJobReady,                     // an event
+			"netdev_add/arg-type/type/^stream",          // any path
+			qmp.Raw{Command: "x-of-a-build-of-our-own"}, // a command without a type
+		)
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("this QEMU has no %q", missing)
+		}
+		return nil
+	}
+	_ = start
+}
+
+// A manager looks at what a QEMU said of its schema, without that QEMU.
+func ExampleMissingIn() {
+	answer, err := os.ReadFile("../../testdata/schema/captured/7.2/qemu.json")
+	if err != nil {
+		log.Fatal(err)
+	}
+	schema, err := introspect.Read(answer)
+	if err != nil {
+		log.Fatal(err)
+	}
+	missing, err := qmpschema.MissingIn(schema,
+		qemu.ChardevAdd{ID: "serial1", Backend: qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
+			Addr:        qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: "/run/serial1"}},
+			ReconnectMs: new(int64(500)),
+		}}},
+		qemu.BlockdevMirror{TargetIsZero: new(true)},
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, path := range missing {
+		fmt.Println(path)
+	}
+	// Output:
+	// chardev-add/arg-type/backend/+socket/data/reconnect-ms
+	// blockdev-mirror/arg-type/target-is-zero
+}
+
+// No command is sent that QEMU does not have.
+func ExampleChecked() {
+	run := func(ctx context.Context, client *qmp.Client) error {
+		checked := qmpschema.Checked(client)
+		vm := hotplug.New(checked, nil)
+		if err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img"}); err != nil {
+			return err
+		}
+		mirror := qemu.BlockdevMirror{Device: "data1", Target: "copy1", Sync: qemu.MirrorSyncModeFull, TargetIsZero: new(true)}
+		err := mirror.Do(ctx, checked)
+		if errors.Is(err, errors.ErrUnsupported) {
+			mirror.TargetIsZero = nil // QEMU will write the zeroes
+			err = mirror.Do(ctx, checked)
+		}
+		return err
+	}
+	_ = run
 }

@@ -14,32 +14,33 @@ import (
 // Missing returns what the server at the other end of x does not have of what a program needs, before
 // anything is sent. It asks for the schema as [Query] does. A need is one of these:
 //   - a request: a generated type such as qemu.BlockdevAdd, a [qmp.Raw], or a pointer to one. Missing
-//     looks at the command and at all that the request sends.
+//     looks at the command and at each member and value that the request sends.
 //   - a request that is the zero value of its type: Missing looks at the command alone.
-//   - a string: a path for [introspect.Schema.Has], which can be the name of a command or an event, or
+//   - a string: a path for [introspect.Schema.Has], which may be the name of a command or an event, or
 //     a constant such as qemu.FeatureDeviceAddJSONCLIHotplug.
 //
-// What is missing is described by paths, in the order of the needs, each once:
+// The result has a path for each thing that is missing, in the order of the needs. It is empty if the
+// server has everything.
 //
-//	block-export-add                                    there is no such command
-//	blockdev-add/arg-type/+file/drop-cache              no such member, here of the branch file
-//	blockdev-add/arg-type/driver/^io_uring              no such value, here of a discriminator
-//	block-export-add/arg-type/+fuse/allow-other/!int    the member takes no values of this JSON type
+//	block-export-add                                there is no such command
+//	blockdev-add/arg-type/+file/drop-cache          no such member, here of the branch file
+//	blockdev-add/arg-type/driver/^io_uring          no such value, here of a discriminator
+//	block-export-add/arg-type/iothread/!array       the member takes no values of this JSON type
 //
-// Missing answers whether the server has something, not whether it would execute the request. It does not
+// Missing reports what the server does not have, not whether it would execute the request. It does not
 // report:
-//   - mandatory members that are not set, and empty enum values;
-//   - members of a branch whose discriminator the server does not have, or that is not set;
-//   - what the schema does not type: the values of a type any, the properties of device_add and, up to
-//     QEMU 5.2, of object-add;
-//   - integers that are too great for their type: the schema has no ranges.
+//   - mandatory members that are missing, and empty values of enums: they were not set;
+//   - members of a branch if the discriminator was not set, or if the server does not have its value;
+//   - what the schema does not type: values of the type any, the properties of device_add and, up to
+//     QEMU 5.2, those of object-add;
+//   - integers that are out of the range of their type: the schema has no ranges.
 //
-// If the server lacks a member of a union with a branch, the schema does not tell whether newer servers
-// have it in the branch. The path is right for generated types. For a member of a [qmp.Raw] or an Args it
-// is always the branch's.
+// A missing member of a union can be one of its branch or of the union itself. The schema cannot tell.
+// Missing takes it from the type of the request. For a member that is in Args it takes the branch.
 //
-// The error is that of Query, the [*qmp.EncodeError] of a request that cannot be sent, or says that a need
-// is none or that a path is malformed.
+// Missing returns an error if the schema cannot be had (see [Query]), if a request cannot be encoded (an
+// [*qmp.EncodeError], for example if it is not zero and a discriminator is not set), if a path is
+// malformed, and if a need is of another type.
 func Missing(ctx context.Context, x qmp.Executor, needs ...any) ([]string, error) {
 	schema, err := Query(ctx, x)
 	if err != nil {
@@ -104,7 +105,8 @@ func callOf(request any) (*qmp.Call, error) {
 // isDo reports whether a method takes what Do of a request takes.
 func isDo(method reflect.Type) bool {
 	do := reflect.TypeFor[func(context.Context, qmp.Executor, ...qmp.CallOption)]()
-	return method.IsVariadic() && slices.Equal(slices.Collect(method.Ins()), slices.Collect(do.Ins()))
+	return method.IsVariadic() && method.NumIn() == 3 &&
+		method.In(0) == do.In(0) && method.In(1) == do.In(1) && method.In(2) == do.In(2)
 }
 
 // A recorder is an Executor that keeps the call.

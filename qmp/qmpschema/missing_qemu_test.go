@@ -23,53 +23,57 @@ const rounds = 4
 // executed, and is refused for whatever else is wrong first.
 const poison = "zz-poison"
 
-// TestMissingIsWhatServersRefuse sends QEMUs random requests of all versions' commands, half of them
-// changed. QEMU refuses a request for what Missing reports, and for nothing else of this kind.
+// TestMissingIsWhatServersRefuse sends QEMUs and storage daemons random requests of all versions' commands,
+// half of them changed. They refuse a request for what Missing reports, and for nothing else of this kind.
 func TestMissingIsWhatServersRefuse(t *testing.T) {
 	qemutest.Run(t, versions, func(t *testing.T, q *qemutest.QEMU) {
-		client := q.Start(t, qemutest.Config{}).Dial(t)
-		schema, err := Query(t.Context(), client)
-		require.NoError(t, err)
-		sent, refused := 0, 0
-		for i, version := range versions {
-			m := newMaker(captured(t, version), uint64(i))
-			for command := range m.schema.Commands() {
-				for n := range rounds {
-					arguments := m.arguments(command)
-					if n%2 == 1 {
-						m.change(arguments)
+		refuses(t, q.Start(t, qemutest.Config{}).Dial(t), "qemu")
+		refuses(t, q.StartStorage(t).Dial(t), "storage")
+	})
+}
+
+// refuses sends requests of the commands of a kind of server.
+func refuses(t *testing.T, client *qmp.Client, kind string) {
+	schema, err := Query(t.Context(), client)
+	require.NoError(t, err)
+	sent, refused := 0, 0
+	for i, version := range versions {
+		m := newMaker(capturedOf(t, version, kind), uint64(i))
+		for command := range m.schema.Commands() {
+			for n := range rounds {
+				raw := qmp.Raw{Command: command.Name, Args: m.arguments(command)}
+				if n%2 == 1 {
+					m.change(raw.Args)
+				}
+				raw.Args[poison] = 1
+				missing, err := Missing(t.Context(), client, raw)
+				require.NoError(t, err)
+				for _, path := range missing {
+					if member, _, ok := strings.Cut(path, "/!"); !ok || !isArray(t, schema, member) {
+						requireHas(t, schema, path, false)
 					}
-					arguments[poison] = 1
-					raw := qmp.Raw{Command: command.Name, Args: arguments}
-					missing, err := Missing(t.Context(), client, raw)
-					require.NoError(t, err)
-					for _, path := range missing {
-						if member, _, ok := strings.Cut(path, "/!"); !ok || !isArray(t, schema, member) {
-							requireHas(t, schema, path, false)
-						}
-					}
-					if takesAny(schema, command.Name) {
-						require.Empty(t, missing)
-						continue
-					}
-					_, err = raw.Do(t.Context(), client)
-					refusal, ok := errors.AsType[*qmp.Error](err)
-					require.True(t, ok, "%s: %v", raw.Command, err)
-					sent++
-					if why := disagreement(missing, refusal); why != "" {
-						text, _ := arguments.MarshalJSON()
-						t.Errorf("%s %s\nMissing: %q\nQEMU: %v\n%s", raw.Command, text, missing, refusal, why)
-					}
-					if len(missing) > 1 {
-						refused++
-					}
+				}
+				if takesAny(schema, command.Name) {
+					require.Empty(t, missing)
+					continue
+				}
+				_, err = raw.Do(t.Context(), client)
+				refusal, ok := errors.AsType[*qmp.Error](err)
+				require.True(t, ok, "%s: %v", raw.Command, err)
+				if why := disagreement(missing, refusal); why != "" {
+					text, _ := raw.Args.MarshalJSON()
+					t.Errorf("%s %s\nMissing: %q\nserver: %v\n%s", raw.Command, text, missing, refusal, why)
+				}
+				sent++
+				if len(missing) > 1 {
+					refused++
 				}
 			}
 		}
-		_, err = qmp.Raw{Command: "query-qmp-schema", Args: qmp.Args{poison: 1}}.Do(t.Context(), client)
-		require.Equal(t, takesAny(schema, "query-qmp-schema"), err == nil)
-		t.Logf("%d requests, %d with something missing", sent, refused)
-	})
+	}
+	_, err = qmp.Raw{Command: "query-qmp-schema", Args: qmp.Args{poison: 1}}.Do(t.Context(), client)
+	require.Equal(t, takesAny(schema, "query-qmp-schema"), err == nil)
+	t.Logf("%s: %d requests, %d with something missing", kind, sent, refused)
 }
 
 // takesAny reports whether a server may execute a command that has members of any names.

@@ -1,11 +1,24 @@
-// Package qmpschema asks a server for its schema, query-qmp-schema, once for each connection.
+// Package qmpschema asks a server for its schema, query-qmp-schema, and compares requests with it before
+// they are sent: which parts of them does this QEMU not have?
+//
+//	missing, err := qmpschema.Missing(ctx, client,
+//		qemu.BlockdevAdd{Active: new(false), Branch: &qemu.BlockdevOptionsRaw{}},
+//		qemu.QueryStats{},
+//	)
+//	…
+//	fmt.Println(missing) // [blockdev-add/arg-type/active query-stats] for QEMU 5.2
+//
+// [Missing] answers that for a list of requests, at the start of a program, and [MissingIn] does without a
+// server. [Checked] compares each command of a client.
+//
+// [Query] returns the schema, of which any path can be asked:
 //
 //	schema, err := qmpschema.Query(ctx, client)
 //	…
 //	has, err := schema.Has(qemu.FeatureBlockdevOptionsFileDynamicAutoReadOnly)
 //
-// A server's schema does not change while it runs. The answer is 200 to 350 KB, for which a QEMU
-// needs 20 ms.
+// A server's schema does not change while it runs, so a client's server is asked once. The answer is 200
+// to 350 KB, for which a QEMU needs 20 ms. After that, comparing a request takes about 10 µs.
 package qmpschema
 
 import (
@@ -19,10 +32,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Query returns the schema of the server at the other end of x. If x is a [*qmp.Client],
-// or a [*CheckedClient] of one, the server is asked once, and the answer is kept as long as the client: several goroutines that
-// ask at the same time wait for one answer, each until its own context ends. Others are asked
-// every time.
+// Query returns the schema of the server at the other end of x. If x is a [*qmp.Client] or a
+// [*CheckedClient], the server is asked once, and the answer is kept as long as the client: several
+// goroutines that ask at the same time wait for one answer, each until its own context ends. Others are
+// asked every time.
 //
 // An error is not kept. It is that of the command, or the one of what is no schema
 // ([*introspect.ReadError]).

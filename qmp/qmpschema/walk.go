@@ -32,21 +32,30 @@ func missingOf(schema *introspect.Schema, call *qmp.Call) ([]string, error) {
 		return []string{call.Command}, nil
 	}
 	w := walkers.Get().(*walker)
-	defer walkers.Put(w)
-	var err error
-	if w.text, err = call.AppendArgs(w.text[:0]); err != nil || len(w.text) == 0 {
-		return nil, err
-	}
-	arguments, ok := schema.Lookup(command.ArgType).(*introspect.Object)
-	if !ok || isOpen(schema, command.Name, arguments) {
-		return nil, nil
-	}
 	w.schema, w.call = schema, call
-	w.decoder.Reset(w.text)
-	w.decoder.Object(members(&place{walker: w, typ: arguments}))
+	err := w.walk(command)
 	missing := w.missing
 	w.schema, w.call, w.missing = nil, nil, nil
-	return missing, nil
+	if cap(w.text) <= maxText {
+		walkers.Put(w)
+	}
+	return missing, err
+}
+
+// maxText is the size of the longest arguments whose memory is kept.
+const maxText = 64 << 10
+
+// walk goes through the arguments of a call of the command.
+func (w *walker) walk(command *introspect.Command) (err error) {
+	if w.text, err = w.call.AppendArgs(w.text[:0]); err != nil || len(w.text) == 0 {
+		return err
+	}
+	arguments, ok := w.schema.Lookup(command.ArgType).(*introspect.Object)
+	if ok && !isOpen(w.schema, command.Name, arguments) {
+		w.decoder.Reset(w.text)
+		w.decoder.Object(members(&place{walker: w, typ: arguments}))
+	}
+	return nil
 }
 
 // isOpen reports whether QEMU reads a command's arguments by code that takes members that the schema does
