@@ -35,7 +35,7 @@ func TestNICArguments(t *testing.T) {
 		{"both", hotplug.NIC{ID: "d", Taps: taps, Netdev: user}, "one of Taps and Netdev"},
 		{"Netdev of another ID", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{ID: "e"}}, "must be empty or the NIC's"},
 		{"Netdev without a type", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{}}, "discriminator"},
-		{"Netdev that is nothing", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: (*qemu.NetdevTapOptions)(nil)}}, "not sent"},
+		{"Netdev that is nothing", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: (*qemu.NetdevTapOptions)(nil)}}, "Branch holds a nil pointer"},
 		{"netdev", hotplug.NIC{ID: "d", Netdev: user, Props: qmp.Args{"netdev": "x"}}, "follows from other fields"},
 		{"mac", hotplug.NIC{ID: "d", Netdev: user, Props: qmp.Args{"mac": "x"}}, "follows from other fields"},
 		{"ROM and none", hotplug.NIC{ID: "d", Netdev: user, NoROM: true, Props: qmp.Args{"romfile": "x"}}, "NoROM excludes"},

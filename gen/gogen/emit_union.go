@@ -92,7 +92,12 @@ func (u *union) emitTag(g *jen.Group, o *object) {
 		for _, b := range u.branches {
 			g.Case(jen.Op("*").Id(b.typ)).Block(tag(b.values))
 		}
-		g.Case(jen.Op("*").Id(rawBranch)).Block(tag(nil))
+		if o.sent {
+			g.Case(jen.Op("*").Id(rawBranch)).Block(tag(nil))
+			return
+		}
+		g.Case(jen.Op("*").Id(rawBranch)).Block(
+			jen.Id("tag").Op("=").Id("e.TagIfAny").Call(jen.Id("tag"), jen.Id("b").Op("==").Nil()))
 	})
 }
 

@@ -100,6 +100,8 @@ func (b *bindings) spoilsObject(v reflect.Value, t qapi.ObjectType) []spoiled {
 			all = append(all, b.spoilsObject(held, branch.Type)...)
 		}
 		all = append(all, func() { tag.SetString("no-such-branch") })
+	} else if b.needs[u].sent {
+		all = append(all, func() { tag.SetString("") })
 	}
 	return all
 }

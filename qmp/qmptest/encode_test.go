@@ -105,3 +105,23 @@ func TestEventWithGeneratedValue(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, got.Data)
 }
+
+// TestDecodeGenerated decodes arguments into requests. What these do not know is an error, however deep it is.
+func TestDecodeGenerated(t *testing.T) {
+	for args, want := range map[string]string{
+		`{"driver":"qcow2","node-name":"n","file":{"driver":"file","filename":"/a"}}`:                          "",
+		`{"driver":"qcow2","node-name":"n","file":{"driver":"file","filename":"/a","speed":9}}`:                `unknown argument "speed"`,
+		`{"driver":"qcow2","node-name":"n","file":{"driver":"file","filename":"/a"},"new":null}`:               `unknown argument "new"`,
+		`{"driver":"file","filename":"/a","filename":"/b"}`:                                                    "repeated member",
+		`{"driver":"quorum","vote-threshold":1,"children":["a",{"driver":"null-co","latency-ns":1,"x":[{}]}]}`: `unknown argument "x"`,
+	} {
+		var got qemu.BlockdevAdd
+		err := (&qmptest.Request{Arguments: []byte(args)}).Decode(&got)
+		if want == "" {
+			require.NoError(t, err, args)
+			require.Equal(t, "/a", got.Branch.(*qemu.BlockdevOptionsQcow2).File.Definition.Branch.(*qemu.BlockdevOptionsFile).Filename)
+		} else {
+			require.ErrorContains(t, err, want, args)
+		}
+	}
+}

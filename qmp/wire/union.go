@@ -7,8 +7,8 @@ import (
 
 // Tag returns the discriminator to write for a union whose Branch has a type that serves the given
 // values: the discriminator that was set, if it is among them, or, if none was set, the only value.
-// Without values the type serves any discriminator, and a union without one: of this nothing is
-// written. Everything else is a failure, and so is a Branch that holds a nil pointer.
+// Without values the type serves any discriminator. Everything else is a failure, and so is a Branch that
+// holds a nil pointer.
 func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
 	if isNil {
 		e.Fail("Branch holds a nil pointer")
@@ -20,7 +20,7 @@ func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
 	case tag != "":
 		e.Fail("discriminator " + strconv.Quote(tag) + " disagrees with the branch, which serves " + list(values))
 	case len(values) == 0:
-		return noTag
+		e.Fail("discriminator is empty")
 	case len(values) == 1:
 		return values[0]
 	default:
@@ -29,8 +29,17 @@ func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
 	return ""
 }
 
-// noTag is the tag of a union that a server sent without one. No discriminator has this character: QEMU
-// takes no string with it.
+// TagIfAny is Tag for a type that serves any discriminator, in a union that servers send and clients do
+// not. Servers send such a union without its discriminator: then none is written.
+func (e *Encoder) TagIfAny(tag string, isNil bool) string {
+	if tag == "" && !isNil {
+		return noTag
+	}
+	return e.Tag(tag, isNil)
+}
+
+// noTag is the tag of a union without a discriminator. No discriminator has this character: QEMU takes no
+// string with it.
 const noTag = "\x00"
 
 // Discriminator writes a union's discriminator, which [Encoder.Tag] returned or which was set, as a

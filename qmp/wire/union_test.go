@@ -164,3 +164,18 @@ func TestOneOf(t *testing.T) {
 		}), "backing", -1, reason)
 	}
 }
+
+// TestTagIfAny writes unions that a server sent without their discriminators.
+func TestTagIfAny(t *testing.T) {
+	write := func(tag string, isNil bool) func(*wire.Encoder) {
+		return func(e *wire.Encoder) {
+			e.Object(members(func(e *wire.Encoder) {
+				e.Discriminator("type", e.TagIfAny(tag, isNil))
+				e.Name("a").Int(1)
+			}))
+		}
+	}
+	require.Equal(t, `{"a":1}`, encoded(t, write("", false)))
+	require.Equal(t, `{"type":"new","a":1}`, encoded(t, write("new", false)))
+	requireError(t, encodeError(write("", true)), "", -1, "Branch holds a nil pointer")
+}

@@ -1180,7 +1180,7 @@ func (v *GuestDiskSMART) MarshalMembers(e *wire.Encoder) {
 	case *GuestNVMeSMART:
 		tag = e.Tag(tag, b == nil, "nvme")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	if v.Branch != nil && e.OK() {
@@ -1994,7 +1994,7 @@ func (v *GuestDeviceID) MarshalMembers(e *wire.Encoder) {
 	case *GuestDeviceIDPCI:
 		tag = e.Tag(tag, b == nil, "pci")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	if v.Branch != nil && e.OK() {
@@ -2481,7 +2481,7 @@ func (v *GuestCPUStats) MarshalMembers(e *wire.Encoder) {
 	case *GuestLinuxCPUStats:
 		tag = e.Tag(tag, b == nil, "linux")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	if v.Branch != nil && e.OK() {

@@ -1096,7 +1096,7 @@ func (v *Audiodev) MarshalMembers(e *wire.Encoder) {
 	case *AudiodevWAVOptions:
 		tag = e.Tag(tag, b == nil, "wav")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Name("id").String(v.ID)
 	e.Discriminator("driver", tag)

@@ -99,7 +99,7 @@ func (v *ImageInfoSpecificQcow2Encryption) MarshalMembers(e *wire.Encoder) {
 	case *QCryptoBlockInfoLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("format", tag)
 	if v.Branch != nil && e.OK() {
@@ -406,7 +406,7 @@ func (v *ImageInfoSpecific) MarshalMembers(e *wire.Encoder) {
 	case *ImageInfoSpecificFile:
 		tag = e.Tag(tag, b == nil, "file")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	if !e.OK() {
@@ -1696,7 +1696,7 @@ func (v *BlockStatsSpecific) MarshalMembers(e *wire.Encoder) {
 	case *BlockStatsSpecificNVMe:
 		tag = e.Tag(tag, b == nil, "nvme")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("driver", tag)
 	if v.Branch != nil && e.OK() {
@@ -1910,7 +1910,7 @@ func (v *BlockJobInfo) MarshalMembers(e *wire.Encoder) {
 	case *BlockJobInfoMirror:
 		tag = e.Tag(tag, b == nil, "mirror")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	e.Name("device").String(v.Device)

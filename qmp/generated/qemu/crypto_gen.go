@@ -211,7 +211,7 @@ func (v *QCryptoBlockOpenOptions) MarshalMembers(e *wire.Encoder) {
 	case *QCryptoBlockOptionsLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("format", tag)
 	if v.Branch != nil && e.OK() {
@@ -485,7 +485,7 @@ func (v *QCryptoBlockInfo) MarshalMembers(e *wire.Encoder) {
 	case *QCryptoBlockInfoLUKS:
 		tag = e.Tag(tag, b == nil, "luks")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("format", tag)
 	if v.Branch != nil && e.OK() {
@@ -965,7 +965,7 @@ func (v *QCryptoAkCipherOptions) MarshalMembers(e *wire.Encoder) {
 	case *QCryptoAkCipherOptionsRSA:
 		tag = e.Tag(tag, b == nil, "rsa")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("alg", tag)
 	if v.Branch != nil && e.OK() {

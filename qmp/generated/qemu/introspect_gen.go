@@ -91,7 +91,7 @@ func (v *SchemaInfo) MarshalMembers(e *wire.Encoder) {
 	case *SchemaInfoEvent:
 		tag = e.Tag(tag, b == nil, "event")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Name("name").String(v.Name)
 	e.Discriminator("meta-type", tag)

@@ -123,7 +123,7 @@ func (v *CPUInfoFast) MarshalMembers(e *wire.Encoder) {
 	case *CPUInfoS390:
 		tag = e.Tag(tag, b == nil, "s390x")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Name("cpu-index").Int(v.CPUIndex)
 	e.OptString("qom-type", v.QOMType)
@@ -1684,7 +1684,7 @@ func (v *MemoryDeviceInfo) MarshalMembers(e *wire.Encoder) {
 	case *MemoryDeviceInfoSPMem:
 		tag = e.Tag(tag, b == nil, "sp-mem")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	if !e.OK() {

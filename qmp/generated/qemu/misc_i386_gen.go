@@ -116,7 +116,7 @@ func (v *SEVInfo) MarshalMembers(e *wire.Encoder) {
 	case *SEVSNPGuestInfo:
 		tag = e.Tag(tag, b == nil, "sev-snp")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Name("enabled").Bool(v.Enabled)
 	e.Name("api-major").Uint(uint64(v.APIMajor))

@@ -425,7 +425,7 @@ func (v *GuestPanicInformation) MarshalMembers(e *wire.Encoder) {
 	case *GuestPanicInformationSEV:
 		tag = e.Tag(tag, b == nil, "sev")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	if v.Branch != nil && e.OK() {

@@ -142,7 +142,7 @@ func (v *TPMTypeOptions) MarshalMembers(e *wire.Encoder) {
 	case *TPMEmulatorOptions:
 		tag = e.Tag(tag, b == nil, "emulator")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	if !e.OK() {

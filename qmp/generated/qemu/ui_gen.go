@@ -1965,7 +1965,7 @@ func (v *DisplayOptions) MarshalMembers(e *wire.Encoder) {
 	case *DisplaySDL:
 		tag = e.Tag(tag, b == nil, "sdl")
 	case *RawBranch:
-		tag = e.Tag(tag, b == nil)
+		tag = e.TagIfAny(tag, b == nil)
 	}
 	e.Discriminator("type", tag)
 	e.OptBool("full-screen", v.FullScreen)
