@@ -36,8 +36,9 @@ func Redact(text []byte) []byte { return redact(text, nameOfValue) }
 //	slog.Info("sending", "request", qmp.Redacted(request))
 //	fmt.Println(qmp.Redacted(info))
 //
-// v is of any type that [Args] takes: a request, a result or an event, pointers and slices of these. Its
-// pointers are shown as what they point to. v must not change until it was printed.
+// v is of any type that [Args] takes: a request, a result or an event, pointers and slices of these, and also a
+// [Raw], a [RawEvent] or an [Event]. Its pointers are shown as what they point to. v must not change until it was
+// printed.
 func Redacted(v any) RedactedValue { return RedactedValue{func() any { return v }} }
 
 // A RedactedValue is a value without its secrets; see [Redacted].
