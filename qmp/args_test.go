@@ -35,7 +35,7 @@ type ref struct{ Name *string }
 
 func (r *ref) EncodeValue(e *wire.Encoder) {
 	if r.Name == nil {
-		e.OneOf(0, "Name")
+		e.Fail("exactly one of Name must be set, not 0")
 		return
 	}
 	e.String(*r.Name)

@@ -48,8 +48,9 @@ func encodeError(command string, err error) *EncodeError {
 	return e
 }
 
-// Marshal returns the JSON of a generated type, to which v points, as it is on the wire. It is the
-// MarshalJSON method of such types. The error is an [*EncodeError].
+// Marshal returns the JSON of a value of a generated type, to which v points, as it is on the wire. It is
+// the MarshalJSON method of the types that have one. Other types may have no encoder, which is an error:
+// use [encoding/json.Marshal], which takes all types. The error is an [*EncodeError].
 func Marshal(v any) ([]byte, error) {
 	e := wire.NewEncoder(nil)
 	encodeGenerated(e, v)
@@ -61,18 +62,19 @@ func Marshal(v any) ([]byte, error) {
 
 func encodeGenerated(e *wire.Encoder, v any) {
 	if !e.Generated(v) {
-		e.Fail("value is not of a generated type")
+		e.Fail("value is not of a generated type with an encoder: use encoding/json")
 	}
 }
 
-// Unmarshal decodes JSON into a generated type, to which v points and which should be zero. It is the
-// UnmarshalJSON method of such types. It is as strict as the client: null is no object, integers must be
+// Unmarshal decodes JSON into a value of a generated type, to which v points and which should be zero. It
+// is the UnmarshalJSON method of the types that have one. Other types may have no decoder, which is an
+// error: use [encoding/json.Unmarshal], which takes all types. Unmarshal is as strict as the client: null is no object, integers must be
 // in the range of their types, and no member may be there twice. Unknown members are skipped. The error
 // is a [*DecodeError].
 func Unmarshal(text []byte, v any) error {
 	d := wire.NewDecoder(text)
 	if !d.Generated(v) {
-		d.Fail("value is not of a generated type")
+		d.Fail("value is not of a generated type with a decoder: use encoding/json")
 	}
 	if err := d.End(); err != nil {
 		return decodeError("", err)
@@ -80,8 +82,9 @@ func Unmarshal(text []byte, v any) error {
 	return nil
 }
 
-// Format returns the JSON of a generated type, to which v points, for people: without its secrets; see
-// [Redact]. It is the String method of such types. If the value cannot be encoded, Format returns the
+// Format returns the JSON of a value of a generated type, to which v points, for people: without its
+// secrets; see [Redact]. It is the String method of the types that have one. [Redacted] takes all types.
+// If the value cannot be encoded, Format returns the
 // reason instead.
 func Format(v any) string { return formatted(func(e *wire.Encoder) { encodeGenerated(e, v) }) }
 

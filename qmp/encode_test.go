@@ -34,6 +34,9 @@ func TestUnmarshalIsStrict(t *testing.T) {
 	require.ErrorContains(t, qmp.Unmarshal([]byte("{} 1"), new(qemu.DeviceAdd)), "something follows the value")
 	_, err := qmp.Marshal(new(string))
 	require.ErrorContains(t, err, "qmp: cannot encode: value is not of a generated type")
+	_, err = qmp.Marshal(new(qemu.StatusInfo)) // which is received only
+	require.ErrorContains(t, err, "with an encoder: use encoding/json")
+	require.ErrorContains(t, qmp.Unmarshal([]byte("{}"), new(qemu.BlockResize)), "with a decoder: use encoding/json") // which is sent only
 }
 
 // TestArgsFromJSON reads values as the Go types that their documentation lists.

@@ -17,6 +17,30 @@ type RawEvent struct {
 	Data RawJSON   // the receiver's own; nil when there is none; checked when it is decoded
 }
 
+// EncodeMembers writes the event as the server sends it.
+func (e RawEvent) EncodeMembers(w *wire.Encoder) {
+	encodeEvent(w, e.Name, e.Time, e.Data, e.Data != nil)
+}
+
+// MarshalJSON returns the event as the server sends it.
+func (e RawEvent) MarshalJSON() ([]byte, error) { return Marshal(e) }
+
+// String returns the event as JSON without secrets; see [Redact].
+func (e RawEvent) String() string { return Format(e) }
+
+func encodeEvent(w *wire.Encoder, name string, t time.Time, data any, hasData bool) {
+	w.Name("event").String(name)
+	if hasData {
+		encodeAny(w.Name("data"), data)
+	}
+	if !t.IsZero() {
+		w.Name("timestamp").BeginObject()
+		w.Name("seconds").Int(t.Unix())
+		w.Name("microseconds").Int(int64(t.Nanosecond() / 1000))
+		w.EndObject()
+	}
+}
+
 // An EventSource is where events come from: a [Client], or what stands in its place.
 type EventSource interface {
 	// Events subscribes to the events with the given names, or to all when there are none.

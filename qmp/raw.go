@@ -25,6 +25,17 @@ func (r Raw) Do(ctx context.Context, x Executor, opts ...CallOption) (RawJSON, e
 	return result, err
 }
 
+// EncodeMembers writes the command as a request has it.
+func (r Raw) EncodeMembers(e *wire.Encoder) {
+	e.Name("execute").String(r.Command)
+	if len(r.Args) > 0 {
+		e.Name("arguments").Object(rawArgs(r.Args))
+	}
+}
+
+// MarshalJSON returns the command as a request has it.
+func (r Raw) MarshalJSON() ([]byte, error) { return Marshal(r) }
+
 // String returns the command and the names of its arguments.
 func (r Raw) String() string { return r.Command + " " + Format(rawArgs(r.Args)) }
 

@@ -7,13 +7,13 @@ import (
 )
 
 // RawJSON is one JSON value as text: what the schema types as any, and what it does not type
-// at all. Received, it is valid JSON as the server wrote it; sent, it is checked. nil stands
-// for null.
+// at all. Received, it is valid JSON as the server wrote it; sent, it is checked. Without any
+// text it stands for null.
 type RawJSON []byte
 
 // String returns the text.
 func (r RawJSON) String() string {
-	if r == nil {
+	if len(r) == 0 {
 		return "null"
 	}
 	return string(r)
@@ -21,7 +21,7 @@ func (r RawJSON) String() string {
 
 // MarshalJSON returns the text.
 func (r RawJSON) MarshalJSON() ([]byte, error) {
-	if r == nil {
+	if len(r) == 0 {
 		return []byte("null"), nil
 	}
 	return r, nil

@@ -36,12 +36,15 @@ func Redact(text []byte) []byte { return redact(text, nameOfValue) }
 //	slog.Info("sending", "request", qmp.Redacted(request))
 //	fmt.Println(qmp.Redacted(info))
 //
-// v is of any type that [Args] takes: a request, a result or an event, pointers and slices of these. Its
-// pointers are shown as what they point to. v must not change until it was printed.
-func Redacted(v any) RedactedValue { return RedactedValue{v} }
+// v is of any type that [Args] takes: a request, a result or an event, pointers and slices of these, and also a
+// [Raw], a [RawEvent] or an [Event]. Its pointers are shown as what they point to. v must not change until it was
+// printed.
+func Redacted(v any) RedactedValue { return RedactedValue{func() any { return v }} }
 
 // A RedactedValue is a value without its secrets; see [Redacted].
-type RedactedValue struct{ value any }
+type RedactedValue struct {
+	value func() any // a function, of which fmt shows no secret for any verb: %#v does not call String
+}
 
 // String returns the JSON, or the reason if there is none.
 func (r RedactedValue) String() string { return formatted(r.encode) }
@@ -56,11 +59,11 @@ func (r RedactedValue) MarshalJSON() ([]byte, error) {
 }
 
 func (r RedactedValue) encode(e *wire.Encoder) {
-	if leadsToNil(r.value) {
+	if r.value == nil || leadsToNil(r.value()) {
 		e.Null()
 		return
 	}
-	encodeAny(e, r.value)
+	encodeAny(e, r.value())
 }
 
 // redact is Redact for text that has a member's name of that kind before it.

@@ -74,3 +74,43 @@ func TestRedactRequests(t *testing.T) {
 		require.NotContains(t, string(qmp.Redact(sent)), "geheim", "%T", c.request)
 	}
 }
+
+// TestRequestsWithSecretsInText prints requests that have a secret in the midst of a text, or as a property's
+// value.
+func TestRequestsWithSecretsInText(t *testing.T) {
+	for _, request := range []any{
+		qemu.HumanMonitorCommand{CommandLine: "set_password vnc geheim"},
+		qemu.QOMSet{Path: "/objects/s", Property: "data", Value: qmp.RawJSON(`"geheim"`)},
+		qemu.Migrate{URI: new("exec:nc -k geheim")},
+		qemu.MigrateIncoming{URI: new("exec:nc -k geheim")},
+		qemu.MigrateRecover{URI: "exec:nc -k geheim"},
+	} {
+		require.NotContains(t, fmt.Sprintf("%v %+v", request, []any{request}), "geheim", "%T", request)
+	}
+}
+
+// TestRedactedForAnyVerb: a verb that does not call String, as those of tests and debuggers, shows no secret
+// either.
+func TestRedactedForAnyVerb(t *testing.T) {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
+		shown := fmt.Sprintf(verb, qmp.Redacted(qemu.ChangeVNCPassword{Password: "geheim"}))
+		require.NotContains(t, shown, "geheim", verb)
+	}
+	require.Equal(t, "null", qmp.RedactedValue{}.String())
+	require.Equal(t, "null", qmp.Redacted(nil).String())
+}
+
+// TestEmptyRawJSON: a RawJSON without text is null on the wire, as JSON and as text.
+func TestEmptyRawJSON(t *testing.T) {
+	for _, value := range []qmp.RawJSON{nil, {}} {
+		request := qemu.QOMSet{Path: "/machine", Property: "p", Value: value}
+		const want = `{"path":"/machine","property":"p","value":null}`
+		text, err := json.Marshal(request)
+		require.NoError(t, err)
+		require.Equal(t, want, string(text))
+		sent, err := qmp.Marshal(&request)
+		require.NoError(t, err)
+		require.Equal(t, want, string(sent))
+		require.Equal(t, "null", value.String())
+	}
+}

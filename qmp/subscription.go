@@ -6,6 +6,8 @@ import (
 	"iter"
 	"sync/atomic"
 	"time"
+
+	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
 // An Event is an event with its data, a generated type such as qemu.DeviceDeletedEvent.
@@ -13,6 +15,21 @@ type Event[T any] struct {
 	Time time.Time // the server's clock; zero when it had none
 	Data T
 }
+
+// EncodeMembers writes the event as the server sends it.
+func (e Event[T]) EncodeMembers(w *wire.Encoder) {
+	name := ""
+	if data, ok := any(&e.Data).(EventData); ok {
+		name = data.EventName()
+	}
+	encodeEvent(w, name, e.Time, e.Data, true)
+}
+
+// MarshalJSON returns the event as the server sends it.
+func (e Event[T]) MarshalJSON() ([]byte, error) { return Marshal(e) }
+
+// String returns the event as JSON without secrets; see [Redact].
+func (e Event[T]) String() string { return Format(e) }
 
 // A Subscription is a subscription to the events of one type. Its methods can be called by
 // several goroutines; an event goes to one of them.

@@ -53,7 +53,8 @@ func (c codec) decoder() string {
 //     suffice has MarshalJSON and UnmarshalJSON. They use the encoder and the decoder, and so
 //     the type and all that it holds have both. What a program does not need but for JSON has other names
 //     (see wire.MemberMarshaler), so that only a program that needs it links it.
-//   - These types and those that hold a secret have String, which uses the encoder.
+//   - These types and those that hold a secret, or may hold one (see secretInText), have String, which uses
+//     the encoder.
 type codecs struct {
 	sent, received qapi.Reach // reached from arguments; from results and the data of events
 	json, secret   qapi.Reach // reached from types with MarshalJSON; from those that hold a secret
@@ -118,7 +119,8 @@ func (c *codecs) ofRequest(d *qapi.Command) codec {
 		return codec{}
 	}
 	json := c.needsJSON(d.Arg, d)
-	return codec{sent: true, json: json, text: json || c.holdsSecret(d.Arg, d)}.both(false, json)
+	text := json || c.holdsSecret(d.Arg, d) || secretInText[d.Name]
+	return codec{sent: true, json: json, text: text}.both(false, json)
 }
 
 // ofEvent returns the methods of the type for an event whose data are not of a named type.

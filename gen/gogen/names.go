@@ -247,8 +247,9 @@ func fileName(module string) string {
 
 // methodNames are those of generated types; a field may not have them.
 var methodNames = map[string]bool{
-	"Do": true, "MarshalJSON": true, "String": true, "EventName": true,
+	"Do": true, "MarshalJSON": true, "UnmarshalJSON": true, "String": true, "EventName": true,
 	"EncodeMembers": true, "EncodeValue": true, "DecodeMember": true, "DecodeValue": true,
+	"MarshalMembers": true, "UnmarshalMember": true, "UnmarshalBranch": true,
 	"DecodeBranch": true, "Discriminator": true,
 }
 

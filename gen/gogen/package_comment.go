@@ -16,6 +16,9 @@ func (p *pkg) comment() comment {
 		of = "the QAPI schema of QEMU " + p.opts.Version
 	}
 	c := example(fmt.Sprintf("Package %s has Go types for commands, events and types of %s", p.opts.Package, of), s.dial())
+	if s.secretRules() != nil {
+		c = append(c, "The String methods hide secrets such as passwords, but JSON does not: see Secrets below.")
+	}
 	return slices.Concat(c, p.opts.Selection.comment(), s.commandRules(), s.optionalRules(), s.unionRules(),
 		s.alternateRules(), s.eventRules(), s.versionRules(), s.featureRules(), s.jsonRules(), s.secretRules())
 }
@@ -352,7 +355,10 @@ func (s *sampler) jsonRules() comment {
 			"protocol", s.roundTrip())...),
 		"Marshal writes a mandatory list as [] if it is nil, and sets an empty discriminator as a command does. Its error wraps a [*qmp.EncodeError] if "+
 			"the value cannot be sent, for example because a discriminator and its branch disagree. The methods UnmarshalJSON are as "+
-			"strict as the client is.")
+			"strict as the client is: null is no object, and no member may be there twice. For types without the method "+
+			"encoding/json is as lenient as always.",
+		"A union without a branch is read with one if its discriminator has a branch. Do not embed a union in a struct of your own, "+
+			"but give it a field: the struct would have the methods of the union, and encoding/json would ignore its other fields.")
 }
 
 // roundTrip is the code that takes a value to JSON and back.
@@ -385,7 +391,8 @@ func (s *sampler) secretRules() comment {
 	c := comment{
 		"# Secrets",
 		"The method String of a type with a secret, such as a password, shows *** in its place. JSON does not hide secrets: " +
-			"[encoding/json.Marshal] writes them. The comment of a field says whether it is a secret.",
+			"[encoding/json.Marshal] writes them. The comment of a field says whether it is a secret. Types without String, and "+
+			"verbs of fmt that do not call it, print all.",
 	}
 	text := ""
 	if ok {

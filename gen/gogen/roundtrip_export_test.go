@@ -9,6 +9,9 @@ func SecretMembers() [][2]string {
 	return all
 }
 
+// SecretInText returns the commands that may have a secret in a text.
+func SecretInText() map[string]bool { return secretInText }
+
 // UnsentValues returns the values of discriminators that servers did not send, by their unions.
 func UnsentValues() map[string]string {
 	all := map[string]string{}

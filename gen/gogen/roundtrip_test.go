@@ -179,6 +179,7 @@ func Test_%s(t *testing.T) {
 	for _, s := range gogen.SecretMembers() {
 		fmt.Fprintf(&b, "\tp.Secrets = append(p.Secrets, schematest.Secret{Owner: %q, Member: %q})\n", s[0], s[1])
 	}
+	fmt.Fprintf(&b, "\tp.SecretInText = %#v\n", gogen.SecretInText())
 	fmt.Fprintf(&b, "\tp.Unsent = %#v\n", gogen.UnsentValues())
 	if slices.ContainsFunc(c.types, func(name string) bool { return strings.HasSuffix(name, "Event") }) {
 		fmt.Fprintf(&b, "\tp.DecodeEvent = %s.DecodeEvent\n", c.name)

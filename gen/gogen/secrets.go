@@ -51,6 +51,16 @@ var secrets = []secret{
 	{"guest-ssh-remove-authorized-keys", "keys", "the options of a key have commands with their arguments", ""},
 }
 
+// secretInText are the commands with an argument that may have a secret in the midst of what may be shown, or
+// that may be one. [qmp.Redact] knows these arguments by their names, so the commands have String, too.
+var secretInText = map[string]bool{
+	"human-monitor-command": true, // command-line: "set_password vnc …"
+	"migrate":               true, // uri: "exec:…"
+	"migrate-incoming":      true,
+	"migrate-recover":       true,
+	"qom-set":               true, // value: of the property data of a secret object
+}
+
 // checkSecrets checks that each row whose owner the schema has names a member of it. A row of some
 // versions is not asked for.
 func checkSecrets(schema *qapi.Schema) error {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -69,5 +70,35 @@ func TestSelectionsAlone(t *testing.T) {
 		}
 	}
 	m.run(t, "build")
+	m.run(t, "vet")
+}
+
+// TestMembersWithNamesOfMethods builds and vets types whose members have the names of methods that types of
+// all kinds have.
+func TestMembersWithNamesOfMethods(t *testing.T) {
+	const members = `'marshal-json': 'int', 'unmarshal-json': 'int', 'string': 'int', 'do': 'int', 'event-name': 'int',
+		'encode-members': 'int', 'encode-value': 'int', 'decode-member': 'int', 'decode-value': 'int', 'decode-branch': 'int',
+		'discriminator': 'int', 'marshal-members': 'int', 'unmarshal-member': 'int', 'unmarshal-branch': 'int'`
+	text := `
+{ 'enum': 'Kind', 'data': [ 'a' ] }
+{ 'struct': 'Empty', 'data': {} }
+{ 'command': 'send', 'data': 'Sent', 'boxed': true }
+{ 'command': 'receive', 'returns': 'Received' }
+{ 'command': 'send-numbers', 'data': { 'l': ['int'], ` + members + ` } }
+{ 'command': 'receive-numbers', 'returns': 'Numbers' }
+{ 'struct': 'Numbers', 'data': { 'l': ['int'], ` + members + ` } }
+{ 'event': 'HAPPENED', 'data': { 'l': ['int'], ` + members + ` } }
+`
+	for _, name := range []string{"Sent", "Received", "Unused"} {
+		text += "{ 'union': '" + name + "', 'base': { 'kind': 'Kind', " + members + " }, 'discriminator': 'kind', 'data': { 'a': 'Empty' } }\n"
+	}
+	s, err := qapi.LoadFS(fstest.MapFS{"s.json": {Data: []byte(text)}}, "s.json", nil)
+	require.NoError(t, err)
+	files, err := gogen.Generate(s, gogen.Options{Package: "methods"})
+	require.NoError(t, err)
+	m := newUserModule(t)
+	for file, data := range files {
+		m.add(t, "methods/"+file, data)
+	}
 	m.run(t, "vet")
 }

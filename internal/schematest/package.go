@@ -30,6 +30,10 @@ type Package struct {
 
 	// Secrets holds the members that String hides.
 	Secrets []Secret
+
+	// SecretInText holds the commands that have String although they hold no secret member: they may have a
+	// secret in the midst of a text.
+	SecretInText map[string]bool
 }
 
 // Secret is a member of a type, or of the arguments of a command.

@@ -64,8 +64,8 @@ type needs map[qapi.Definition]need
 
 // findNeeds finds out which methods each type needs. What is sent has an encoder and what is received a
 // decoder. What encoding/json cannot write and read by tags has JSON methods, and these need an encoder and a
-// decoder of all that they come to, of names of their own. What holds a secret has String, which needs an
-// encoder of all.
+// decoder of all that they come to, of names of their own. What holds a secret, or may hold one in a text, has
+// String, which needs an encoder of all.
 func (b *bindings) findNeeds() needs {
 	all := needs{}
 	reach := reached(b.Schema)
@@ -86,7 +86,7 @@ func (b *bindings) findNeeds() needs {
 		c, _ := d.(*qapi.Command)
 		open := c != nil && c.NoGen
 		n := need{json: open || isLossy(typ)}
-		n.text = n.json || b.holdsSecret(d, map[qapi.Definition]bool{})
+		n.text = n.json || b.holdsSecret(d, map[qapi.Definition]bool{}) || c != nil && b.SecretInText[c.Name]
 		if n.json {
 			mark(json, typ)
 		}

@@ -147,7 +147,6 @@ func TestAfterAFailureNothingIsWritten(t *testing.T) {
 		"OptUint":       func(e *wire.Encoder) { e.OptUint("b", &size) },
 		"Tag":           func(e *wire.Encoder) { e.Tag("", true) },
 		"Discriminator": func(e *wire.Encoder) { e.Discriminator("b", "") },
-		"OneOf":         func(e *wire.Encoder) { e.OneOf(0, "S, N") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := wire.NewEncoder(nil)

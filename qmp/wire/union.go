@@ -56,14 +56,6 @@ func (e *Encoder) Discriminator(name, tag string) {
 	e.String(tag)
 }
 
-// OneOf fails unless exactly one alternative of an alternate is set. The names are for the
-// message: "S, N".
-func (e *Encoder) OneOf(set int, names string) {
-	if set != 1 {
-		e.Fail("exactly one of " + names + " must be set, not " + strconv.Itoa(set))
-	}
-}
-
 // list prints values for a message: `"a"`, `"a" or "b"`.
 func list(values []string) string {
 	text := ""

@@ -152,19 +152,6 @@ func TestDiscriminator(t *testing.T) {
 	}), "type", -1, "string is not valid UTF-8")
 }
 
-func TestOneOf(t *testing.T) {
-	require.Empty(t, encoded(t, func(e *wire.Encoder) { e.OneOf(1, "S, N") }))
-	for set, reason := range map[int]string{
-		0: "exactly one of S, N must be set, not 0",
-		2: "exactly one of S, N must be set, not 2",
-	} {
-		requireError(t, encodeError(func(e *wire.Encoder) {
-			e.BeginObject()
-			e.Name("backing").OneOf(set, "S, N")
-		}), "backing", -1, reason)
-	}
-}
-
 // TestTagIfAny writes unions that a server sent without their discriminators.
 func TestTagIfAny(t *testing.T) {
 	write := func(tag string, isNil bool) func(*wire.Encoder) {

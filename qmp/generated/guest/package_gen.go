@@ -14,6 +14,8 @@
 //	}
 //	fmt.Println(v.Version)
 //
+// The String methods hide secrets such as passwords, but JSON does not: see Secrets below.
+//
 // # Commands
 //
 // A command is a struct: its fields are the arguments. Its method Do executes the command and
@@ -108,13 +110,19 @@
 // Marshal writes a mandatory list as [] if it is nil, and sets an empty discriminator as a
 // command does. Its error wraps a [*qmp.EncodeError] if the value cannot be sent, for example
 // because a discriminator and its branch disagree. The methods UnmarshalJSON are as strict as
-// the client is.
+// the client is: null is no object, and no member may be there twice. For types without the
+// method encoding/json is as lenient as always.
+//
+// A union without a branch is read with one if its discriminator has a branch. Do not embed a
+// union in a struct of your own, but give it a field: the struct would have the methods of the
+// union, and encoding/json would ignore its other fields.
 //
 // # Secrets
 //
 // The method String of a type with a secret, such as a password, shows *** in its place. JSON
 // does not hide secrets: [encoding/json.Marshal] writes them. The comment of a field says
-// whether it is a secret.
+// whether it is a secret. Types without String, and verbs of fmt that do not call it, print
+// all.
 //
 // [qmp.Redacted] prints and marshals a value of any type without secrets, as JSON, also for
 // package slog:

@@ -1753,6 +1753,10 @@ func (r *MigrateRecover) EncodeMembers(e *wire.Encoder) {
 	e.Name("uri").String(r.URI)
 }
 
+func (r MigrateRecover) String() string {
+	return qmp.Format(&r)
+}
+
 func (r MigrateRecover) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-recover", Args: &r, AllowOOB: true}, opts)
 }

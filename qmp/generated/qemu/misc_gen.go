@@ -148,6 +148,10 @@ func (r *HumanMonitorCommand) EncodeMembers(e *wire.Encoder) {
 	e.OptInt("cpu-index", r.CPUIndex)
 }
 
+func (r HumanMonitorCommand) String() string {
+	return qmp.Format(&r)
+}
+
 func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (string, error) {
 	var v string
 	err := qmp.Do(ctx, x, &qmp.Call{Command: "human-monitor-command", Args: &r, Result: func(d *wire.Decoder) {

@@ -212,6 +212,10 @@ func (r *QOMSet) EncodeMembers(e *wire.Encoder) {
 	e.Name("value").Raw(r.Value)
 }
 
+func (r QOMSet) String() string {
+	return qmp.Format(&r)
+}
+
 func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qom-set", Args: &r}, opts)
 }
