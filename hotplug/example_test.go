@@ -72,7 +72,7 @@ func TestREADME(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	blocks := strings.Split(string(readme), "```go\n")[1:]
-	examples := []string{"example_test.go", "../qmp/example_test.go", "example_json_test.go"}
+	examples := []string{"example_test.go", "../qmp/example_test.go", "example_json_test.go", "../qmp/qmpschema/example_test.go"}
 	require.Len(t, blocks, len(examples))
 	for i, path := range examples {
 		code, _, found := strings.Cut(blocks[i], "```")
