@@ -590,13 +590,13 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 		v.Path = d.String()
 		return 1
 	case "trimmed":
-		v.Trimmed = new(d.Int64())
+		v.Trimmed = d.OptInt64()
 		return 2
 	case "minimum":
-		v.Minimum = new(d.Int64())
+		v.Minimum = d.OptInt64()
 		return 3
 	case "error":
-		v.Error = new(d.String())
+		v.Error = d.OptString()
 		return 4
 	}
 	return 0
@@ -793,7 +793,7 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "hardware-address":
-		v.HardwareAddress = new(d.String())
+		v.HardwareAddress = d.OptString()
 		return 2
 	case "ip-addresses":
 		v.IPAddresses = make([]GuestIpAddress, 0, d.Room())
@@ -864,7 +864,7 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		v.CanOffline = new(d.Bool())
+		v.CanOffline = d.OptBool()
 		return 3
 	}
 	return 0
@@ -1049,10 +1049,10 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Unit = d.Int64()
 		return 5
 	case "serial":
-		v.Serial = new(d.String())
+		v.Serial = d.OptString()
 		return 6
 	case "dev":
-		v.Dev = new(d.String())
+		v.Dev = d.OptString()
 		return 7
 	case "ccw-address":
 		v.CcwAddress = new(GuestCCWAddress)
@@ -1260,7 +1260,7 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Address)
 		return 4
 	case "alias":
-		v.Alias = new(d.String())
+		v.Alias = d.OptString()
 		return 5
 	case "smart":
 		v.Smart = new(GuestDiskSmart)
@@ -1317,13 +1317,13 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 3
 	case "used-bytes":
-		v.UsedBytes = new(d.Uint64())
+		v.UsedBytes = d.OptUint64()
 		return 4
 	case "total-bytes":
-		v.TotalBytes = new(d.Uint64())
+		v.TotalBytes = d.OptUint64()
 		return 5
 	case "total-bytes-privileged":
-		v.TotalBytesPrivileged = new(d.Uint64())
+		v.TotalBytesPrivileged = d.OptUint64()
 		return 6
 	case "disk":
 		v.Disk = make([]GuestDiskAddress, 0, d.Room())
@@ -1421,7 +1421,7 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		v.CanOffline = new(d.Bool())
+		v.CanOffline = d.OptBool()
 		return 3
 	}
 	return 0
@@ -1482,7 +1482,7 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Response = GuestMemoryBlockResponseType(d.Enum())
 		return 2
 	case "error-code":
-		v.ErrorCode = new(d.Int64())
+		v.ErrorCode = d.OptInt64()
 		return 3
 	}
 	return 0
@@ -1579,22 +1579,22 @@ func (v *GuestExecStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Exited = d.Bool()
 		return 1
 	case "exitcode":
-		v.Exitcode = new(d.Int64())
+		v.Exitcode = d.OptInt64()
 		return 2
 	case "signal":
-		v.Signal = new(d.Int64())
+		v.Signal = d.OptInt64()
 		return 3
 	case "out-data":
-		v.OutData = new(d.String())
+		v.OutData = d.OptString()
 		return 4
 	case "err-data":
-		v.ErrData = new(d.String())
+		v.ErrData = d.OptString()
 		return 5
 	case "out-truncated":
-		v.OutTruncated = new(d.Bool())
+		v.OutTruncated = d.OptBool()
 		return 6
 	case "err-truncated":
-		v.ErrTruncated = new(d.Bool())
+		v.ErrTruncated = d.OptBool()
 		return 7
 	}
 	return 0
@@ -1790,7 +1790,7 @@ func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.LoginTime = d.Float64()
 		return 2
 	case "domain":
-		v.Domain = new(d.String())
+		v.Domain = d.OptString()
 		return 3
 	}
 	return 0
@@ -1827,7 +1827,7 @@ type GuestTimezone struct {
 func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "zone":
-		v.Zone = new(d.String())
+		v.Zone = d.OptString()
 		return 1
 	case "offset":
 		v.Offset = d.Int64()
@@ -1869,34 +1869,34 @@ type GuestOSInfo struct {
 func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "kernel-release":
-		v.KernelRelease = new(d.String())
+		v.KernelRelease = d.OptString()
 		return 1
 	case "kernel-version":
-		v.KernelVersion = new(d.String())
+		v.KernelVersion = d.OptString()
 		return 2
 	case "machine":
-		v.Machine = new(d.String())
+		v.Machine = d.OptString()
 		return 3
 	case "id":
-		v.ID = new(d.String())
+		v.ID = d.OptString()
 		return 4
 	case "name":
-		v.Name = new(d.String())
+		v.Name = d.OptString()
 		return 5
 	case "pretty-name":
-		v.PrettyName = new(d.String())
+		v.PrettyName = d.OptString()
 		return 6
 	case "version":
-		v.Version = new(d.String())
+		v.Version = d.OptString()
 		return 7
 	case "version-id":
-		v.VersionID = new(d.String())
+		v.VersionID = d.OptString()
 		return 8
 	case "variant":
-		v.Variant = new(d.String())
+		v.Variant = d.OptString()
 		return 9
 	case "variant-id":
-		v.VariantID = new(d.String())
+		v.VariantID = d.OptString()
 		return 10
 	}
 	return 0
@@ -2014,10 +2014,10 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.DriverName = d.String()
 		return 1
 	case "driver-date":
-		v.DriverDate = new(d.Int64())
+		v.DriverDate = d.OptInt64()
 		return 2
 	case "driver-version":
-		v.DriverVersion = new(d.String())
+		v.DriverVersion = d.OptString()
 		return 3
 	case "id":
 		v.ID = new(GuestDeviceId)
@@ -2186,55 +2186,55 @@ type GuestDiskStats struct {
 func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "read-sectors":
-		v.ReadSectors = new(d.Uint64())
+		v.ReadSectors = d.OptUint64()
 		return 1
 	case "read-ios":
-		v.ReadIos = new(d.Uint64())
+		v.ReadIos = d.OptUint64()
 		return 2
 	case "read-merges":
-		v.ReadMerges = new(d.Uint64())
+		v.ReadMerges = d.OptUint64()
 		return 3
 	case "write-sectors":
-		v.WriteSectors = new(d.Uint64())
+		v.WriteSectors = d.OptUint64()
 		return 4
 	case "write-ios":
-		v.WriteIos = new(d.Uint64())
+		v.WriteIos = d.OptUint64()
 		return 5
 	case "write-merges":
-		v.WriteMerges = new(d.Uint64())
+		v.WriteMerges = d.OptUint64()
 		return 6
 	case "discard-sectors":
-		v.DiscardSectors = new(d.Uint64())
+		v.DiscardSectors = d.OptUint64()
 		return 7
 	case "discard-ios":
-		v.DiscardIos = new(d.Uint64())
+		v.DiscardIos = d.OptUint64()
 		return 8
 	case "discard-merges":
-		v.DiscardMerges = new(d.Uint64())
+		v.DiscardMerges = d.OptUint64()
 		return 9
 	case "flush-ios":
-		v.FlushIos = new(d.Uint64())
+		v.FlushIos = d.OptUint64()
 		return 10
 	case "read-ticks":
-		v.ReadTicks = new(d.Uint64())
+		v.ReadTicks = d.OptUint64()
 		return 11
 	case "write-ticks":
-		v.WriteTicks = new(d.Uint64())
+		v.WriteTicks = d.OptUint64()
 		return 12
 	case "discard-ticks":
-		v.DiscardTicks = new(d.Uint64())
+		v.DiscardTicks = d.OptUint64()
 		return 13
 	case "flush-ticks":
-		v.FlushTicks = new(d.Uint64())
+		v.FlushTicks = d.OptUint64()
 		return 14
 	case "ios-pgr":
-		v.IosPgr = new(d.Uint64())
+		v.IosPgr = d.OptUint64()
 		return 15
 	case "total-ticks":
-		v.TotalTicks = new(d.Uint64())
+		v.TotalTicks = d.OptUint64()
 		return 16
 	case "weight-ticks":
-		v.WeightTicks = new(d.Uint64())
+		v.WeightTicks = d.OptUint64()
 		return 17
 	}
 	return 0
@@ -2339,22 +2339,22 @@ func (v *GuestLinuxCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Idle = d.Uint64()
 		return 5
 	case "iowait":
-		v.Iowait = new(d.Uint64())
+		v.Iowait = d.OptUint64()
 		return 6
 	case "irq":
-		v.IRQ = new(d.Uint64())
+		v.IRQ = d.OptUint64()
 		return 7
 	case "softirq":
-		v.Softirq = new(d.Uint64())
+		v.Softirq = d.OptUint64()
 		return 8
 	case "steal":
-		v.Steal = new(d.Uint64())
+		v.Steal = d.OptUint64()
 		return 9
 	case "guest":
-		v.Guest = new(d.Uint64())
+		v.Guest = d.OptUint64()
 		return 10
 	case "guestnice":
-		v.Guestnice = new(d.Uint64())
+		v.Guestnice = d.OptUint64()
 		return 11
 	}
 	return 0
@@ -2504,40 +2504,40 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Metric = d.Int64()
 		return 3
 	case "gateway":
-		v.Gateway = new(d.String())
+		v.Gateway = d.OptString()
 		return 4
 	case "mask":
-		v.Mask = new(d.String())
+		v.Mask = d.OptString()
 		return 5
 	case "irtt":
-		v.Irtt = new(d.Int64())
+		v.Irtt = d.OptInt64()
 		return 6
 	case "flags":
-		v.Flags = new(d.Uint64())
+		v.Flags = d.OptUint64()
 		return 7
 	case "refcnt":
-		v.Refcnt = new(d.Int64())
+		v.Refcnt = d.OptInt64()
 		return 8
 	case "use":
-		v.Use = new(d.Int64())
+		v.Use = d.OptInt64()
 		return 9
 	case "window":
-		v.Window = new(d.Int64())
+		v.Window = d.OptInt64()
 		return 10
 	case "mtu":
-		v.MTU = new(d.Int64())
+		v.MTU = d.OptInt64()
 		return 11
 	case "desprefixlen":
-		v.Desprefixlen = new(d.String())
+		v.Desprefixlen = d.OptString()
 		return 12
 	case "source":
-		v.Source = new(d.String())
+		v.Source = d.OptString()
 		return 13
 	case "srcprefixlen":
-		v.Srcprefixlen = new(d.String())
+		v.Srcprefixlen = d.OptString()
 		return 14
 	case "nexthop":
-		v.Nexthop = new(d.String())
+		v.Nexthop = d.OptString()
 		return 15
 	case "version":
 		v.Version = d.Int64()

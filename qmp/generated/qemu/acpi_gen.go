@@ -48,7 +48,7 @@ type ACPIOSTInfo struct {
 func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		v.Device = d.OptString()
 		return 1
 	case "slot":
 		v.Slot = d.String()

@@ -24,10 +24,10 @@ type AudiodevPerDirectionOptions struct {
 func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -39,7 +39,7 @@ func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte)
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
@@ -115,10 +115,10 @@ type AudiodevAlsaPerDirectionOptions struct {
 func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -130,19 +130,19 @@ func (v *AudiodevAlsaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		v.Dev = new(d.String())
+		v.Dev = d.OptString()
 		return 8
 	case "period-length":
 		v.PeriodLength = new(d.Uint32())
 		return 9
 	case "try-poll":
-		v.TryPoll = new(d.Bool())
+		v.TryPoll = d.OptBool()
 		return 10
 	}
 	return 0
@@ -195,7 +195,7 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "dev":
-		v.Dev = new(d.String())
+		v.Dev = d.OptString()
 		return 3
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -222,10 +222,10 @@ type AudiodevCoreaudioPerDirectionOptions struct {
 func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -237,7 +237,7 @@ func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, nam
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
@@ -318,10 +318,10 @@ type AudiodevJackPerDirectionOptions struct {
 func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -333,25 +333,25 @@ func (v *AudiodevJackPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "server-name":
-		v.ServerName = new(d.String())
+		v.ServerName = d.OptString()
 		return 8
 	case "client-name":
-		v.ClientName = new(d.String())
+		v.ClientName = d.OptString()
 		return 9
 	case "connect-ports":
-		v.ConnectPorts = new(d.String())
+		v.ConnectPorts = d.OptString()
 		return 10
 	case "start-server":
-		v.StartServer = new(d.Bool())
+		v.StartServer = d.OptBool()
 		return 11
 	case "exact-name":
-		v.ExactName = new(d.Bool())
+		v.ExactName = d.OptBool()
 		return 12
 	}
 	return 0
@@ -398,10 +398,10 @@ type AudiodevOssPerDirectionOptions struct {
 func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -413,19 +413,19 @@ func (v *AudiodevOssPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		v.Dev = new(d.String())
+		v.Dev = d.OptString()
 		return 8
 	case "buffer-count":
 		v.BufferCount = new(d.Uint32())
 		return 9
 	case "try-poll":
-		v.TryPoll = new(d.Bool())
+		v.TryPoll = d.OptBool()
 		return 10
 	}
 	return 0
@@ -453,10 +453,10 @@ func (v *AudiodevOssOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "try-mmap":
-		v.TryMmap = new(d.Bool())
+		v.TryMmap = d.OptBool()
 		return 3
 	case "exclusive":
-		v.Exclusive = new(d.Bool())
+		v.Exclusive = d.OptBool()
 		return 4
 	case "dsp-policy":
 		v.DspPolicy = new(d.Uint32())
@@ -484,10 +484,10 @@ type AudiodevPaPerDirectionOptions struct {
 func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -499,16 +499,16 @@ func (v *AudiodevPaPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		v.Name = new(d.String())
+		v.Name = d.OptString()
 		return 8
 	case "stream-name":
-		v.StreamName = new(d.String())
+		v.StreamName = d.OptString()
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -537,7 +537,7 @@ func (v *AudiodevPaOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "server":
-		v.Server = new(d.String())
+		v.Server = d.OptString()
 		return 3
 	}
 	return 0
@@ -562,10 +562,10 @@ type AudiodevPipewirePerDirectionOptions struct {
 func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -577,16 +577,16 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		v.Name = new(d.String())
+		v.Name = d.OptString()
 		return 8
 	case "stream-name":
-		v.StreamName = new(d.String())
+		v.StreamName = d.OptString()
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -634,10 +634,10 @@ type AudiodevSdlPerDirectionOptions struct {
 func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = new(d.Bool())
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = new(d.Bool())
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -649,7 +649,7 @@ func (v *AudiodevSdlPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
@@ -703,7 +703,7 @@ func (v *AudiodevWavOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "path":
-		v.Path = new(d.String())
+		v.Path = d.OptString()
 		return 3
 	}
 	return 0

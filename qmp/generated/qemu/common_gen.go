@@ -74,7 +74,7 @@ func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
 	*v = StrOrNull{}
 	switch d.Kind() {
 	case wire.KindString:
-		v.S = new(d.String())
+		v.S = d.OptString()
 	case wire.KindNull:
 		d.Null()
 		v.N = new(qmp.Null)

@@ -272,10 +272,10 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Active = d.Bool()
 		return 1
 	case "iters":
-		v.Iters = new(d.Int64())
+		v.Iters = d.OptInt64()
 		return 2
 	case "stripes":
-		v.Stripes = new(d.Int64())
+		v.Stripes = d.OptInt64()
 		return 3
 	case "key-offset":
 		v.KeyOffset = d.Int64()
@@ -312,13 +312,13 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.IvgenAlg = QCryptoIVGenAlgo(d.Enum())
 		return 3
 	case "ivgen-hash-alg":
-		v.IvgenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.IvgenHashAlg = (*QCryptoHashAlgo)(d.OptEnum())
 		return 4
 	case "hash-alg":
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
 		return 5
 	case "detached-header":
-		v.DetachedHeader = new(d.Bool())
+		v.DetachedHeader = d.OptBool()
 		return 6
 	case "payload-offset":
 		v.PayloadOffset = d.Int64()

@@ -125,7 +125,7 @@ func (v *DumpCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Result)
 		return 1
 	case "error":
-		v.Error = new(d.String())
+		v.Error = d.OptString()
 		return 2
 	}
 	return 0

@@ -240,7 +240,7 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "tag":
-		v.Tag = new(d.String())
+		v.Tag = d.OptString()
 		return 2
 	case "variants":
 		v.Variants = make([]SchemaInfoObjectVariant, 0, d.Room())
@@ -358,7 +358,7 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.RetType = d.String()
 		return 2
 	case "allow-oob":
-		v.AllowOOB = new(d.Bool())
+		v.AllowOOB = d.OptBool()
 		return 3
 	}
 	return 0

@@ -262,7 +262,7 @@ func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TotalProgress = d.Int64()
 		return 5
 	case "error":
-		v.Error = new(d.String())
+		v.Error = d.OptString()
 		return 6
 	}
 	return 0

@@ -77,10 +77,10 @@ func (v *CpuInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUState = S390CpuState(d.Enum())
 		return 1
 	case "dedicated":
-		v.Dedicated = new(d.Bool())
+		v.Dedicated = d.OptBool()
 		return 2
 	case "entitlement":
-		v.Entitlement = new(S390CpuEntitlement(d.Enum()))
+		v.Entitlement = (*S390CpuEntitlement)(d.OptEnum())
 		return 3
 	}
 	return 0
@@ -122,7 +122,7 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUIndex = d.Int64()
 		return 1
 	case "qom-type":
-		v.QOMType = new(d.String())
+		v.QOMType = d.OptString()
 		return 2
 	case "qom-path":
 		v.QOMPath = d.String()
@@ -223,10 +223,10 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "alias":
-		v.Alias = new(d.String())
+		v.Alias = d.OptString()
 		return 2
 	case "is-default":
-		v.IsDefault = new(d.Bool())
+		v.IsDefault = d.OptBool()
 		return 3
 	case "cpu-max":
 		v.CPUMax = d.Int64()
@@ -241,13 +241,13 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Deprecated = d.Bool()
 		return 7
 	case "default-cpu-type":
-		v.DefaultCPUType = new(d.String())
+		v.DefaultCPUType = d.OptString()
 		return 8
 	case "default-ram-id":
-		v.DefaultRAMID = new(d.String())
+		v.DefaultRAMID = d.OptString()
 		return 9
 	case "acpi":
-		v.ACPI = new(d.Bool())
+		v.ACPI = d.OptBool()
 		return 10
 	case "compat-props":
 		v.CompatProps = make([]CompatProperty, 0, d.Room())
@@ -869,7 +869,7 @@ type Memdev struct {
 func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		v.ID = d.OptString()
 		return 1
 	case "size":
 		v.Size = d.Uint64()
@@ -884,10 +884,10 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Prealloc = d.Bool()
 		return 5
 	case "share":
-		v.Share = new(d.Bool())
+		v.Share = d.OptBool()
 		return 6
 	case "reserve":
-		v.Reserve = new(d.Bool())
+		v.Reserve = d.OptBool()
 		return 7
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -938,31 +938,31 @@ type CpuInstanceProperties struct {
 func (v *CpuInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
-		v.NodeID = new(d.Int64())
+		v.NodeID = d.OptInt64()
 		return 1
 	case "drawer-id":
-		v.DrawerID = new(d.Int64())
+		v.DrawerID = d.OptInt64()
 		return 2
 	case "book-id":
-		v.BookID = new(d.Int64())
+		v.BookID = d.OptInt64()
 		return 3
 	case "socket-id":
-		v.SocketID = new(d.Int64())
+		v.SocketID = d.OptInt64()
 		return 4
 	case "die-id":
-		v.DieID = new(d.Int64())
+		v.DieID = d.OptInt64()
 		return 5
 	case "cluster-id":
-		v.ClusterID = new(d.Int64())
+		v.ClusterID = d.OptInt64()
 		return 6
 	case "module-id":
-		v.ModuleID = new(d.Int64())
+		v.ModuleID = d.OptInt64()
 		return 7
 	case "core-id":
-		v.CoreID = new(d.Int64())
+		v.CoreID = d.OptInt64()
 		return 8
 	case "thread-id":
-		v.ThreadID = new(d.Int64())
+		v.ThreadID = d.OptInt64()
 		return 9
 	}
 	return 0
@@ -990,7 +990,7 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Props)
 		return 3
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		v.QOMPath = d.OptString()
 		return 4
 	}
 	return 0
@@ -1169,7 +1169,7 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.BaseMemory = d.Uint64()
 		return 1
 	case "plugged-memory":
-		v.PluggedMemory = new(d.Uint64())
+		v.PluggedMemory = d.OptUint64()
 		return 2
 	}
 	return 0
@@ -1206,7 +1206,7 @@ type PCDIMMDeviceInfo struct {
 func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		v.ID = d.OptString()
 		return 1
 	case "addr":
 		v.Addr = d.Int64()
@@ -1246,7 +1246,7 @@ type VirtioPMEMDeviceInfo struct {
 func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		v.ID = d.OptString()
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1278,7 +1278,7 @@ type VirtioMEMDeviceInfo struct {
 func (v *VirtioMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		v.ID = d.OptString()
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1319,7 +1319,7 @@ type SgxEPCDeviceInfo struct {
 func (v *SgxEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		v.ID = d.OptString()
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1350,16 +1350,16 @@ type HvBalloonDeviceInfo struct {
 func (v *HvBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		v.ID = d.OptString()
 		return 1
 	case "memaddr":
-		v.Memaddr = new(d.Uint64())
+		v.Memaddr = d.OptUint64()
 		return 2
 	case "max-size":
 		v.MaxSize = d.Uint64()
 		return 3
 	case "memdev":
-		v.Memdev = new(d.String())
+		v.Memdev = d.OptString()
 		return 4
 	}
 	return 0
@@ -1571,13 +1571,13 @@ type MemoryDeviceSizeChangeEvent struct {
 func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		v.ID = d.OptString()
 		return 1
 	case "size":
 		v.Size = d.Uint64()
 		return 2
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		v.QOMPath = d.OptString()
 		return 3
 	}
 	return 0
@@ -1789,7 +1789,7 @@ type FirmwareLog struct {
 func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
-		v.Version = new(d.String())
+		v.Version = d.OptString()
 		return 1
 	case "log":
 		v.Log = d.String()
@@ -2080,7 +2080,7 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "migration-safe":
-		v.MigrationSafe = new(d.Bool())
+		v.MigrationSafe = d.OptBool()
 		return 2
 	case "static":
 		v.Static = d.Bool()
@@ -2095,7 +2095,7 @@ func (v *CpuDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Typename = d.String()
 		return 5
 	case "alias-of":
-		v.AliasOf = new(d.String())
+		v.AliasOf = d.OptString()
 		return 6
 	case "deprecated":
 		v.Deprecated = d.Bool()
@@ -2136,7 +2136,7 @@ type MemoryDeviceInfoSpMem struct {
 func (v *MemoryDeviceInfoSpMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = new(d.String())
+		v.ID = d.OptString()
 		return 1
 	case "addr":
 		v.Addr = d.Int64()

@@ -73,16 +73,16 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PagesPerSecond = d.Uint64()
 		return 13
 	case "precopy-bytes":
-		v.PrecopyBytes = new(d.Uint64())
+		v.PrecopyBytes = d.OptUint64()
 		return 14
 	case "downtime-bytes":
-		v.DowntimeBytes = new(d.Uint64())
+		v.DowntimeBytes = d.OptUint64()
 		return 15
 	case "postcopy-bytes":
-		v.PostcopyBytes = new(d.Uint64())
+		v.PostcopyBytes = d.OptUint64()
 		return 16
 	case "dirty-sync-missed-zero-copy":
-		v.DirtySyncMissedZeroCopy = new(d.Uint64())
+		v.DirtySyncMissedZeroCopy = d.OptUint64()
 		return 17
 	}
 	return 0
@@ -217,7 +217,7 @@ type MigrationInfo struct {
 func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "status":
-		v.Status = new(MigrationStatus(d.Enum()))
+		v.Status = (*MigrationStatus)(d.OptEnum())
 		return 1
 	case "ram":
 		v.RAM = new(MigrationStats)
@@ -232,22 +232,22 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.XBZRLECache)
 		return 4
 	case "total-time":
-		v.TotalTime = new(d.Int64())
+		v.TotalTime = d.OptInt64()
 		return 5
 	case "expected-downtime":
-		v.ExpectedDowntime = new(d.Int64())
+		v.ExpectedDowntime = d.OptInt64()
 		return 6
 	case "downtime":
-		v.Downtime = new(d.Int64())
+		v.Downtime = d.OptInt64()
 		return 7
 	case "setup-time":
-		v.SetupTime = new(d.Int64())
+		v.SetupTime = d.OptInt64()
 		return 8
 	case "cpu-throttle-percentage":
-		v.CPUThrottlePercentage = new(d.Int64())
+		v.CPUThrottlePercentage = d.OptInt64()
 		return 9
 	case "error-desc":
-		v.ErrorDesc = new(d.String())
+		v.ErrorDesc = d.OptString()
 		return 10
 	case "blocked-reasons":
 		v.BlockedReasons = make([]string, 0, d.Room())
@@ -265,7 +265,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 13
 	case "postcopy-latency":
-		v.PostcopyLatency = new(d.Uint64())
+		v.PostcopyLatency = d.OptUint64()
 		return 14
 	case "postcopy-latency-dist":
 		v.PostcopyLatencyDist = make([]uint64, 0, d.Room())
@@ -280,7 +280,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 16
 	case "postcopy-non-vcpu-latency":
-		v.PostcopyNonVCPULatency = new(d.Uint64())
+		v.PostcopyNonVCPULatency = d.OptUint64()
 		return 17
 	case "socket-address":
 		v.SocketAddress = make([]SocketAddress, 0, d.Room())
@@ -290,13 +290,13 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 18
 	case "dirty-limit-throttle-time-per-round":
-		v.DirtyLimitThrottleTimePerRound = new(d.Uint64())
+		v.DirtyLimitThrottleTimePerRound = d.OptUint64()
 		return 19
 	case "dirty-limit-ring-full-time":
-		v.DirtyLimitRingFullTime = new(d.Uint64())
+		v.DirtyLimitRingFullTime = d.OptUint64()
 		return 20
 	case "remaining":
-		v.Remaining = new(d.Int64())
+		v.Remaining = d.OptInt64()
 		return 21
 	}
 	return 0
@@ -495,7 +495,7 @@ func (v BitmapMigrationBitmapAliasTransform) String() string {
 func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "persistent":
-		v.Persistent = new(d.Bool())
+		v.Persistent = d.OptBool()
 		return 1
 	}
 	return 0
@@ -802,16 +802,16 @@ type MigrationParameters struct {
 func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "announce-initial":
-		v.AnnounceInitial = new(d.Uint64())
+		v.AnnounceInitial = d.OptUint64()
 		return 1
 	case "announce-max":
-		v.AnnounceMax = new(d.Uint64())
+		v.AnnounceMax = d.OptUint64()
 		return 2
 	case "announce-rounds":
-		v.AnnounceRounds = new(d.Uint64())
+		v.AnnounceRounds = d.OptUint64()
 		return 3
 	case "announce-step":
-		v.AnnounceStep = new(d.Uint64())
+		v.AnnounceStep = d.OptUint64()
 		return 4
 	case "throttle-trigger-threshold":
 		v.ThrottleTriggerThreshold = new(d.Uint8())
@@ -823,7 +823,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUThrottleIncrement = new(d.Uint8())
 		return 7
 	case "cpu-throttle-tailslow":
-		v.CPUThrottleTailslow = new(d.Bool())
+		v.CPUThrottleTailslow = d.OptBool()
 		return 8
 	case "tls-creds":
 		v.TLSCreds = new(StrOrNull)
@@ -838,13 +838,13 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TLSAuthz.DecodeValue(d)
 		return 11
 	case "max-bandwidth":
-		v.MaxBandwidth = new(d.Uint64())
+		v.MaxBandwidth = d.OptUint64()
 		return 12
 	case "avail-switchover-bandwidth":
-		v.AvailSwitchoverBandwidth = new(d.Uint64())
+		v.AvailSwitchoverBandwidth = d.OptUint64()
 		return 13
 	case "downtime-limit":
-		v.DowntimeLimit = new(d.Uint64())
+		v.DowntimeLimit = d.OptUint64()
 		return 14
 	case "x-checkpoint-delay":
 		v.XCheckpointDelay = new(d.Uint32())
@@ -853,16 +853,16 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MultifdChannels = new(d.Uint8())
 		return 16
 	case "xbzrle-cache-size":
-		v.XBZRLECacheSize = new(d.Uint64())
+		v.XBZRLECacheSize = d.OptUint64()
 		return 17
 	case "max-postcopy-bandwidth":
-		v.MaxPostcopyBandwidth = new(d.Uint64())
+		v.MaxPostcopyBandwidth = d.OptUint64()
 		return 18
 	case "max-cpu-throttle":
 		v.MaxCPUThrottle = new(d.Uint8())
 		return 19
 	case "multifd-compression":
-		v.MultifdCompression = new(MultiFDCompression(d.Enum()))
+		v.MultifdCompression = (*MultiFDCompression)(d.OptEnum())
 		return 20
 	case "multifd-zlib-level":
 		v.MultifdZlibLevel = new(d.Uint8())
@@ -881,19 +881,19 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 24
 	case "x-vcpu-dirty-limit-period":
-		v.XVCPUDirtyLimitPeriod = new(d.Uint64())
+		v.XVCPUDirtyLimitPeriod = d.OptUint64()
 		return 25
 	case "vcpu-dirty-limit":
-		v.VCPUDirtyLimit = new(d.Uint64())
+		v.VCPUDirtyLimit = d.OptUint64()
 		return 26
 	case "mode":
-		v.Mode = new(MigMode(d.Enum()))
+		v.Mode = (*MigMode)(d.OptEnum())
 		return 27
 	case "zero-page-detection":
-		v.ZeroPageDetection = new(ZeroPageDetection(d.Enum()))
+		v.ZeroPageDetection = (*ZeroPageDetection)(d.OptEnum())
 		return 28
 	case "direct-io":
-		v.DirectIO = new(d.Bool())
+		v.DirectIO = d.OptBool()
 		return 29
 	case "cpr-exec-command":
 		v.CprExecCommand = make([]string, 0, d.Room())
@@ -902,7 +902,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 30
 	case "x-rdma-chunk-size":
-		v.XRDMAChunkSize = new(d.Int64())
+		v.XRDMAChunkSize = d.OptInt64()
 		return 31
 	}
 	return 0
@@ -1438,7 +1438,7 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Error = d.Bool()
 		return 1
 	case "desc":
-		v.Desc = new(d.String())
+		v.Desc = d.OptString()
 		return 2
 	}
 	return 0
@@ -1641,7 +1641,7 @@ type DirtyRateInfo struct {
 func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dirty-rate":
-		v.DirtyRate = new(d.Int64())
+		v.DirtyRate = d.OptInt64()
 		return 1
 	case "status":
 		v.Status = DirtyRateStatus(d.Enum())
@@ -1653,13 +1653,13 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CalcTime = d.Int64()
 		return 4
 	case "calc-time-unit":
-		v.CalcTimeUnit = new(TimeUnit(d.Enum()))
+		v.CalcTimeUnit = (*TimeUnit)(d.OptEnum())
 		return 5
 	case "sample-pages":
-		v.SamplePages = new(d.Uint64())
+		v.SamplePages = d.OptUint64()
 		return 6
 	case "mode":
-		v.Mode = new(DirtyRateMeasureMode(d.Enum()))
+		v.Mode = (*DirtyRateMeasureMode)(d.OptEnum())
 		return 7
 	case "vcpu-dirty-rate":
 		v.VCPUDirtyRate = make([]DirtyRateVcpu, 0, d.Room())

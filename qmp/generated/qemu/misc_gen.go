@@ -48,7 +48,7 @@ type NameInfo struct {
 func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = new(d.String())
+		v.Name = d.OptString()
 		return 1
 	}
 	return 0
@@ -100,10 +100,10 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PollShrink = d.Int64()
 		return 5
 	case "aio-max-batch":
-		v.AIOMaxBatch = new(d.Int64())
+		v.AIOMaxBatch = d.OptInt64()
 		return 6
 	case "poll-weight":
-		v.PollWeight = new(d.Int64())
+		v.PollWeight = d.OptInt64()
 		return 7
 	}
 	return 0
@@ -359,7 +359,7 @@ func (v *FdsetFdInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Fd = d.Int64()
 		return 1
 	case "opaque":
-		v.Opaque = new(d.String())
+		v.Opaque = d.OptString()
 		return 2
 	}
 	return 0
@@ -439,10 +439,10 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Type = CommandLineParameterType(d.Enum())
 		return 2
 	case "help":
-		v.Help = new(d.String())
+		v.Help = d.OptString()
 		return 3
 	case "default":
-		v.Default = new(d.String())
+		v.Default = d.OptString()
 		return 4
 	}
 	return 0
@@ -518,7 +518,7 @@ func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Offset = d.Int64()
 		return 1
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		v.QOMPath = d.OptString()
 		return 2
 	}
 	return 0

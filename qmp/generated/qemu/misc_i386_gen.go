@@ -218,7 +218,7 @@ func (v *SevCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CertChain = d.String()
 		return 2
 	case "cpu0-id":
-		v.Cpu0ID = new(d.String())
+		v.Cpu0ID = d.OptString()
 		return 3
 	case "cbitpos":
 		v.Cbitpos = d.Int64()

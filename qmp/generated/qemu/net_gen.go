@@ -1037,7 +1037,7 @@ type NICRxFilterChangedEvent struct {
 func (v *NICRxFilterChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = new(d.String())
+		v.Name = d.OptString()
 		return 1
 	case "path":
 		v.Path = d.String()

@@ -55,10 +55,10 @@ func (v *PciMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Size = d.Int64()
 		return 4
 	case "prefetch":
-		v.Prefetch = new(d.Bool())
+		v.Prefetch = d.OptBool()
 		return 5
 	case "mem_type_64":
-		v.MemType64 = new(d.Bool())
+		v.MemType64 = d.OptBool()
 		return 6
 	}
 	return 0
@@ -135,7 +135,7 @@ type PciDeviceClass struct {
 func (v *PciDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "desc":
-		v.Desc = new(d.String())
+		v.Desc = d.OptString()
 		return 1
 	case "class":
 		v.Class = d.Int64()
@@ -163,10 +163,10 @@ func (v *PciDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Vendor = d.Int64()
 		return 2
 	case "subsystem":
-		v.Subsystem = new(d.Int64())
+		v.Subsystem = d.OptInt64()
 		return 3
 	case "subsystem-vendor":
-		v.SubsystemVendor = new(d.Int64())
+		v.SubsystemVendor = d.OptInt64()
 		return 4
 	}
 	return 0
@@ -206,7 +206,7 @@ func (v *PciDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.ID)
 		return 5
 	case "irq":
-		v.IRQ = new(d.Int64())
+		v.IRQ = d.OptInt64()
 		return 6
 	case "irq_pin":
 		v.IRQPin = d.Int64()

@@ -108,7 +108,7 @@ type DeviceDeletedEvent struct {
 func (v *DeviceDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		v.Device = d.OptString()
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -133,7 +133,7 @@ type DeviceUnplugGuestErrorEvent struct {
 func (v *DeviceUnplugGuestErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		v.Device = d.OptString()
 		return 1
 	case "path":
 		v.Path = d.String()

@@ -27,7 +27,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 2
 	case "description":
-		v.Description = new(d.String())
+		v.Description = d.OptString()
 		return 3
 	case "default-value":
 		v.DefaultValue = d.Raw()
@@ -221,10 +221,10 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = new(d.Bool())
+		v.Abstract = d.OptBool()
 		return 2
 	case "parent":
-		v.Parent = new(d.String())
+		v.Parent = d.OptString()
 		return 3
 	}
 	return 0

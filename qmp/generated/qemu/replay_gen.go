@@ -35,7 +35,7 @@ func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Mode = ReplayMode(d.Enum())
 		return 1
 	case "filename":
-		v.Filename = new(d.String())
+		v.Filename = d.OptString()
 		return 2
 	case "icount":
 		v.Icount = d.Int64()

@@ -188,10 +188,10 @@ func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.EthType = new(d.Uint16())
 		return 6
 	case "eth-src":
-		v.EthSrc = new(d.String())
+		v.EthSrc = d.OptString()
 		return 7
 	case "eth-dst":
-		v.EthDst = new(d.String())
+		v.EthDst = d.OptString()
 		return 8
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
@@ -200,7 +200,7 @@ func (v *RockerOfDpaFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.IPTos = new(d.Uint8())
 		return 10
 	case "ip-dst":
-		v.IPDst = new(d.String())
+		v.IPDst = d.OptString()
 		return 11
 	}
 	return 0
@@ -231,10 +231,10 @@ func (v *RockerOfDpaFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VLANID = new(d.Uint16())
 		return 3
 	case "eth-src":
-		v.EthSrc = new(d.String())
+		v.EthSrc = d.OptString()
 		return 4
 	case "eth-dst":
-		v.EthDst = new(d.String())
+		v.EthDst = d.OptString()
 		return 5
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
@@ -405,10 +405,10 @@ func (v *RockerOfDpaGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 10
 	case "set-eth-src":
-		v.SetEthSrc = new(d.String())
+		v.SetEthSrc = d.OptString()
 		return 11
 	case "set-eth-dst":
-		v.SetEthDst = new(d.String())
+		v.SetEthDst = d.OptString()
 		return 12
 	case "ttl-check":
 		v.TTLCheck = new(d.Uint8())

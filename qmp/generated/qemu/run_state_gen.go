@@ -587,7 +587,7 @@ func (v *GuestPanicInformationTdx) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Message = d.String()
 		return 2
 	case "gpa":
-		v.Gpa = new(d.Uint64())
+		v.Gpa = d.OptUint64()
 		return 3
 	}
 	return 0

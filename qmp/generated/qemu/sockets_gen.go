@@ -102,19 +102,19 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Port = d.String()
 		return 2
 	case "numeric":
-		v.Numeric = new(d.Bool())
+		v.Numeric = d.OptBool()
 		return 3
 	case "to":
 		v.To = new(d.Uint16())
 		return 4
 	case "ipv4":
-		v.IPv4 = new(d.Bool())
+		v.IPv4 = d.OptBool()
 		return 5
 	case "ipv6":
-		v.IPv6 = new(d.Bool())
+		v.IPv6 = d.OptBool()
 		return 6
 	case "keep-alive":
-		v.KeepAlive = new(d.Bool())
+		v.KeepAlive = d.OptBool()
 		return 7
 	case "keep-alive-count":
 		v.KeepAliveCount = new(d.Uint32())
@@ -126,7 +126,7 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.KeepAliveInterval = new(d.Uint32())
 		return 10
 	case "mptcp":
-		v.Mptcp = new(d.Bool())
+		v.Mptcp = d.OptBool()
 		return 11
 	}
 	return 0
@@ -163,10 +163,10 @@ func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Path = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = new(d.Bool())
+		v.Abstract = d.OptBool()
 		return 2
 	case "tight":
-		v.Tight = new(d.Bool())
+		v.Tight = d.OptBool()
 		return 3
 	}
 	return 0

@@ -177,9 +177,9 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	*v = StatsValue{}
 	switch d.Kind() {
 	case wire.KindNumber:
-		v.Scalar = new(d.Uint64())
+		v.Scalar = d.OptUint64()
 	case wire.KindBool:
-		v.Boolean = new(d.Bool())
+		v.Boolean = d.OptBool()
 	case wire.KindArray:
 		v.List = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
@@ -225,7 +225,7 @@ func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Provider = StatsProvider(d.Enum())
 		return 1
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		v.QOMPath = d.OptString()
 		return 2
 	case "stats":
 		v.Stats = make([]Stats, 0, d.Room())
@@ -285,7 +285,7 @@ func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = StatsType(d.Enum())
 		return 2
 	case "unit":
-		v.Unit = new(StatsUnit(d.Enum()))
+		v.Unit = (*StatsUnit)(d.OptEnum())
 		return 3
 	case "base":
 		v.Base = new(d.Int8())

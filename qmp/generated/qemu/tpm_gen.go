@@ -86,10 +86,10 @@ type TPMPassthroughOptions struct {
 func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
-		v.Path = new(d.String())
+		v.Path = d.OptString()
 		return 1
 	case "cancel-path":
-		v.CancelPath = new(d.String())
+		v.CancelPath = d.OptString()
 		return 2
 	}
 	return 0

@@ -295,7 +295,7 @@ func (v *SpiceServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Family = NetworkAddressFamily(d.Enum())
 		return 3
 	case "auth":
-		v.Auth = new(d.String())
+		v.Auth = d.OptString()
 		return 4
 	}
 	return 0
@@ -383,19 +383,19 @@ func (v *SpiceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Migrated = d.Bool()
 		return 2
 	case "host":
-		v.Host = new(d.String())
+		v.Host = d.OptString()
 		return 3
 	case "port":
-		v.Port = new(d.Int64())
+		v.Port = d.OptInt64()
 		return 4
 	case "tls-port":
-		v.TLSPort = new(d.Int64())
+		v.TLSPort = d.OptInt64()
 		return 5
 	case "auth":
-		v.Auth = new(d.String())
+		v.Auth = d.OptString()
 		return 6
 	case "compiled-version":
-		v.CompiledVersion = new(d.String())
+		v.CompiledVersion = d.OptString()
 		return 7
 	case "mouse-mode":
 		v.MouseMode = SpiceQueryMouseMode(d.Enum())
@@ -582,7 +582,7 @@ func (v *VncServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "auth":
-		v.Auth = new(d.String())
+		v.Auth = d.OptString()
 		return 5
 	}
 	return 0
@@ -617,10 +617,10 @@ func (v *VncClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "x509_dname":
-		v.X509Dname = new(d.String())
+		v.X509Dname = d.OptString()
 		return 5
 	case "sasl_username":
-		v.SASLUsername = new(d.String())
+		v.SASLUsername = d.OptString()
 		return 6
 	}
 	return 0
@@ -646,16 +646,16 @@ func (v *VncInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Enabled = d.Bool()
 		return 1
 	case "host":
-		v.Host = new(d.String())
+		v.Host = d.OptString()
 		return 2
 	case "family":
-		v.Family = new(NetworkAddressFamily(d.Enum()))
+		v.Family = (*NetworkAddressFamily)(d.OptEnum())
 		return 3
 	case "service":
-		v.Service = new(d.String())
+		v.Service = d.OptString()
 		return 4
 	case "auth":
-		v.Auth = new(d.String())
+		v.Auth = d.OptString()
 		return 5
 	case "clients":
 		v.Clients = make([]VncClientInfo, 0, d.Room())
@@ -740,7 +740,7 @@ func (v *VncServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Auth = VncPrimaryAuth(d.Enum())
 		return 5
 	case "vencrypt":
-		v.Vencrypt = new(VncVencryptSubAuth(d.Enum()))
+		v.Vencrypt = (*VncVencryptSubAuth)(d.OptEnum())
 		return 6
 	}
 	return 0
@@ -783,10 +783,10 @@ func (v *VncInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Auth = VncPrimaryAuth(d.Enum())
 		return 4
 	case "vencrypt":
-		v.Vencrypt = new(VncVencryptSubAuth(d.Enum()))
+		v.Vencrypt = (*VncVencryptSubAuth)(d.OptEnum())
 		return 5
 	case "display":
-		v.Display = new(d.String())
+		v.Display = d.OptString()
 		return 6
 	}
 	return 0
@@ -1607,25 +1607,25 @@ type DisplayGTK struct {
 func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-on-hover":
-		v.GrabOnHover = new(d.Bool())
+		v.GrabOnHover = d.OptBool()
 		return 1
 	case "zoom-to-fit":
-		v.ZoomToFit = new(d.Bool())
+		v.ZoomToFit = d.OptBool()
 		return 2
 	case "show-tabs":
-		v.ShowTabs = new(d.Bool())
+		v.ShowTabs = d.OptBool()
 		return 3
 	case "show-menubar":
-		v.ShowMenubar = new(d.Bool())
+		v.ShowMenubar = d.OptBool()
 		return 4
 	case "keep-aspect-ratio":
-		v.KeepAspectRatio = new(d.Bool())
+		v.KeepAspectRatio = d.OptBool()
 		return 5
 	case "scale":
 		v.Scale = new(d.Float64())
 		return 6
 	case "clipboard":
-		v.Clipboard = new(d.Bool())
+		v.Clipboard = d.OptBool()
 		return 7
 	}
 	return 0
@@ -1641,7 +1641,7 @@ type DisplayEGLHeadless struct {
 func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		v.Rendernode = new(d.String())
+		v.Rendernode = d.OptString()
 		return 1
 	}
 	return 0
@@ -1660,16 +1660,16 @@ type DisplayDBus struct {
 func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		v.Rendernode = new(d.String())
+		v.Rendernode = d.OptString()
 		return 1
 	case "addr":
-		v.Addr = new(d.String())
+		v.Addr = d.OptString()
 		return 2
 	case "p2p":
-		v.P2p = new(d.Bool())
+		v.P2p = d.OptBool()
 		return 3
 	case "audiodev":
-		v.Audiodev = new(d.String())
+		v.Audiodev = d.OptString()
 		return 4
 	}
 	return 0
@@ -1698,7 +1698,7 @@ type DisplayCurses struct {
 func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "charset":
-		v.Charset = new(d.String())
+		v.Charset = d.OptString()
 		return 1
 	}
 	return 0
@@ -1718,19 +1718,19 @@ type DisplayCocoa struct {
 func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "left-command-key":
-		v.LeftCommandKey = new(d.Bool())
+		v.LeftCommandKey = d.OptBool()
 		return 1
 	case "full-grab":
-		v.FullGrab = new(d.Bool())
+		v.FullGrab = d.OptBool()
 		return 2
 	case "swap-opt-cmd":
-		v.SwapOptCmd = new(d.Bool())
+		v.SwapOptCmd = d.OptBool()
 		return 3
 	case "zoom-to-fit":
-		v.ZoomToFit = new(d.Bool())
+		v.ZoomToFit = d.OptBool()
 		return 4
 	case "zoom-interpolation":
-		v.ZoomInterpolation = new(d.Bool())
+		v.ZoomInterpolation = d.OptBool()
 		return 5
 	}
 	return 0
@@ -1758,7 +1758,7 @@ type DisplaySDL struct {
 func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-mod":
-		v.GrabMod = new(HotKeyMod(d.Enum()))
+		v.GrabMod = (*HotKeyMod)(d.OptEnum())
 		return 1
 	}
 	return 0
@@ -1832,16 +1832,16 @@ func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = DisplayType(d.Enum())
 		return 1
 	case "full-screen":
-		v.FullScreen = new(d.Bool())
+		v.FullScreen = d.OptBool()
 		return 2
 	case "window-close":
-		v.WindowClose = new(d.Bool())
+		v.WindowClose = d.OptBool()
 		return 3
 	case "show-cursor":
-		v.ShowCursor = new(d.Bool())
+		v.ShowCursor = d.OptBool()
 		return 4
 	case "gl":
-		v.Gl = new(DisplayGLMode(d.Enum()))
+		v.Gl = (*DisplayGLMode)(d.OptEnum())
 		return 5
 	}
 	return 0

@@ -276,7 +276,7 @@ func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "unknown-protocols":
-		v.UnknownProtocols = new(d.Uint64())
+		v.UnknownProtocols = d.OptUint64()
 		return 2
 	}
 	return 0
@@ -307,10 +307,10 @@ func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 2
 	case "unknown-dev-features":
-		v.UnknownDevFeatures = new(d.Uint64())
+		v.UnknownDevFeatures = d.OptUint64()
 		return 3
 	case "unknown-dev-features2":
-		v.UnknownDevFeatures2 = new(d.Uint64())
+		v.UnknownDevFeatures2 = d.OptUint64()
 		return 4
 	}
 	return 0
@@ -447,13 +447,13 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Call = d.Int64()
 		return 3
 	case "desc":
-		v.Desc = new(d.Uint64())
+		v.Desc = d.OptUint64()
 		return 4
 	case "avail":
-		v.Avail = new(d.Uint64())
+		v.Avail = d.OptUint64()
 		return 5
 	case "used":
-		v.Used = new(d.Uint64())
+		v.Used = d.OptUint64()
 		return 6
 	case "num":
 		v.Num = d.Int64()

@@ -46,7 +46,7 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VMClockNsec = d.Int64()
 		return 7
 	case "icount":
-		v.Icount = new(d.Int64())
+		v.Icount = d.OptInt64()
 		return 8
 	}
 	return 0
@@ -131,19 +131,19 @@ func (v *ImageInfoSpecificQCow2) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.Compat = d.String()
 		return 1
 	case "data-file":
-		v.DataFile = new(d.String())
+		v.DataFile = d.OptString()
 		return 2
 	case "data-file-raw":
-		v.DataFileRaw = new(d.Bool())
+		v.DataFileRaw = d.OptBool()
 		return 3
 	case "extended-l2":
-		v.ExtendedL2 = new(d.Bool())
+		v.ExtendedL2 = d.OptBool()
 		return 4
 	case "lazy-refcounts":
-		v.LazyRefcounts = new(d.Bool())
+		v.LazyRefcounts = d.OptBool()
 		return 5
 	case "corrupt":
-		v.Corrupt = new(d.Bool())
+		v.Corrupt = d.OptBool()
 		return 6
 	case "refcount-bits":
 		v.RefcountBits = d.Int64()
@@ -221,10 +221,10 @@ func (v *VmdkExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VirtualSize = d.Int64()
 		return 3
 	case "cluster-size":
-		v.ClusterSize = new(d.Int64())
+		v.ClusterSize = d.OptInt64()
 		return 4
 	case "compressed":
-		v.Compressed = new(d.Bool())
+		v.Compressed = d.OptBool()
 		return 5
 	}
 	return 0
@@ -240,7 +240,7 @@ type ImageInfoSpecificRbd struct {
 func (v *ImageInfoSpecificRbd) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "encryption-format":
-		v.EncryptionFormat = new(RbdImageEncryptionFormat(d.Enum()))
+		v.EncryptionFormat = (*RbdImageEncryptionFormat)(d.OptEnum())
 		return 1
 	}
 	return 0
@@ -256,7 +256,7 @@ type ImageInfoSpecificFile struct {
 func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "extent-size-hint":
-		v.ExtentSizeHint = new(d.Uint64())
+		v.ExtentSizeHint = d.OptUint64()
 		return 1
 	}
 	return 0
@@ -440,13 +440,13 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.RequestAlignment = d.Uint32()
 		return 1
 	case "max-discard":
-		v.MaxDiscard = new(d.Uint64())
+		v.MaxDiscard = d.OptUint64()
 		return 2
 	case "discard-alignment":
 		v.DiscardAlignment = new(d.Uint32())
 		return 3
 	case "max-write-zeroes":
-		v.MaxWriteZeroes = new(d.Uint64())
+		v.MaxWriteZeroes = d.OptUint64()
 		return 4
 	case "write-zeroes-alignment":
 		v.WriteZeroesAlignment = new(d.Uint32())
@@ -464,7 +464,7 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MaxIov = d.Int64()
 		return 9
 	case "max-hw-iov":
-		v.MaxHwIov = new(d.Int64())
+		v.MaxHwIov = d.OptInt64()
 		return 10
 	case "min-mem-alignment":
 		v.MinMemAlignment = d.Uint64()
@@ -526,31 +526,31 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Format = d.String()
 		return 2
 	case "dirty-flag":
-		v.DirtyFlag = new(d.Bool())
+		v.DirtyFlag = d.OptBool()
 		return 3
 	case "actual-size":
-		v.ActualSize = new(d.Int64())
+		v.ActualSize = d.OptInt64()
 		return 4
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
 		return 5
 	case "cluster-size":
-		v.ClusterSize = new(d.Int64())
+		v.ClusterSize = d.OptInt64()
 		return 6
 	case "encrypted":
-		v.Encrypted = new(d.Bool())
+		v.Encrypted = d.OptBool()
 		return 7
 	case "compressed":
-		v.Compressed = new(d.Bool())
+		v.Compressed = d.OptBool()
 		return 8
 	case "backing-filename":
-		v.BackingFilename = new(d.String())
+		v.BackingFilename = d.OptString()
 		return 9
 	case "full-backing-filename":
-		v.FullBackingFilename = new(d.String())
+		v.FullBackingFilename = d.OptString()
 		return 10
 	case "backing-filename-format":
-		v.BackingFilenameFormat = new(d.String())
+		v.BackingFilenameFormat = d.OptString()
 		return 11
 	case "snapshots":
 		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
@@ -727,7 +727,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.File = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = new(d.String())
+		v.NodeName = d.OptString()
 		return 2
 	case "ro":
 		v.Ro = d.Bool()
@@ -736,7 +736,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Drv = d.String()
 		return 4
 	case "backing_file":
-		v.BackingFile = new(d.String())
+		v.BackingFile = d.OptString()
 		return 5
 	case "backing_file_depth":
 		v.BackingFileDepth = d.Int64()
@@ -749,7 +749,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 7
 	case "active":
-		v.Active = new(d.Bool())
+		v.Active = d.OptBool()
 		return 8
 	case "encrypted":
 		v.Encrypted = d.Bool()
@@ -779,46 +779,46 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Image)
 		return 17
 	case "bps_max":
-		v.BPSMax = new(d.Int64())
+		v.BPSMax = d.OptInt64()
 		return 18
 	case "bps_rd_max":
-		v.BPSRdMax = new(d.Int64())
+		v.BPSRdMax = d.OptInt64()
 		return 19
 	case "bps_wr_max":
-		v.BPSWrMax = new(d.Int64())
+		v.BPSWrMax = d.OptInt64()
 		return 20
 	case "iops_max":
-		v.IOPSMax = new(d.Int64())
+		v.IOPSMax = d.OptInt64()
 		return 21
 	case "iops_rd_max":
-		v.IOPSRdMax = new(d.Int64())
+		v.IOPSRdMax = d.OptInt64()
 		return 22
 	case "iops_wr_max":
-		v.IOPSWrMax = new(d.Int64())
+		v.IOPSWrMax = d.OptInt64()
 		return 23
 	case "bps_max_length":
-		v.BPSMaxLength = new(d.Int64())
+		v.BPSMaxLength = d.OptInt64()
 		return 24
 	case "bps_rd_max_length":
-		v.BPSRdMaxLength = new(d.Int64())
+		v.BPSRdMaxLength = d.OptInt64()
 		return 25
 	case "bps_wr_max_length":
-		v.BPSWrMaxLength = new(d.Int64())
+		v.BPSWrMaxLength = d.OptInt64()
 		return 26
 	case "iops_max_length":
-		v.IOPSMaxLength = new(d.Int64())
+		v.IOPSMaxLength = d.OptInt64()
 		return 27
 	case "iops_rd_max_length":
-		v.IOPSRdMaxLength = new(d.Int64())
+		v.IOPSRdMaxLength = d.OptInt64()
 		return 28
 	case "iops_wr_max_length":
-		v.IOPSWrMaxLength = new(d.Int64())
+		v.IOPSWrMaxLength = d.OptInt64()
 		return 29
 	case "iops_size":
-		v.IOPSSize = new(d.Int64())
+		v.IOPSSize = d.OptInt64()
 		return 30
 	case "group":
-		v.Group = new(d.String())
+		v.Group = d.OptString()
 		return 31
 	case "cache":
 		d.Object(&v.Cache)
@@ -865,7 +865,7 @@ type BlockDirtyInfo struct {
 func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = new(d.String())
+		v.Name = d.OptString()
 		return 1
 	case "count":
 		v.Count = d.Int64()
@@ -883,7 +883,7 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Persistent = d.Bool()
 		return 6
 	case "inconsistent":
-		v.Inconsistent = new(d.Bool())
+		v.Inconsistent = d.OptBool()
 		return 7
 	}
 	return 0
@@ -973,7 +973,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "qdev":
-		v.Qdev = new(d.String())
+		v.Qdev = d.OptString()
 		return 2
 	case "type":
 		v.Type = d.String()
@@ -989,10 +989,10 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Inserted)
 		return 6
 	case "tray_open":
-		v.TrayOpen = new(d.Bool())
+		v.TrayOpen = d.OptBool()
 		return 7
 	case "io-status":
-		v.IOStatus = new(BlockDeviceIoStatus(d.Enum()))
+		v.IOStatus = (*BlockDeviceIoStatus)(d.OptEnum())
 		return 8
 	}
 	return 0
@@ -1086,13 +1086,13 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AvgWrLatencyNs = d.Int64()
 		return 7
 	case "min_zone_append_latency_ns":
-		v.MinZoneAppendLatencyNs = new(d.Int64())
+		v.MinZoneAppendLatencyNs = d.OptInt64()
 		return 8
 	case "max_zone_append_latency_ns":
-		v.MaxZoneAppendLatencyNs = new(d.Int64())
+		v.MaxZoneAppendLatencyNs = d.OptInt64()
 		return 9
 	case "avg_zone_append_latency_ns":
-		v.AvgZoneAppendLatencyNs = new(d.Int64())
+		v.AvgZoneAppendLatencyNs = d.OptInt64()
 		return 10
 	case "min_flush_latency_ns":
 		v.MinFlushLatencyNs = d.Int64()
@@ -1168,7 +1168,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrBytes = d.Int64()
 		return 2
 	case "zone_append_bytes":
-		v.ZoneAppendBytes = new(d.Int64())
+		v.ZoneAppendBytes = d.OptInt64()
 		return 3
 	case "unmap_bytes":
 		v.UnmapBytes = d.Int64()
@@ -1180,7 +1180,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrOperations = d.Int64()
 		return 6
 	case "zone_append_operations":
-		v.ZoneAppendOperations = new(d.Int64())
+		v.ZoneAppendOperations = d.OptInt64()
 		return 7
 	case "flush_operations":
 		v.FlushOperations = d.Int64()
@@ -1195,7 +1195,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrTotalTimeNs = d.Int64()
 		return 11
 	case "zone_append_total_time_ns":
-		v.ZoneAppendTotalTimeNs = new(d.Int64())
+		v.ZoneAppendTotalTimeNs = d.OptInt64()
 		return 12
 	case "flush_total_time_ns":
 		v.FlushTotalTimeNs = d.Int64()
@@ -1213,13 +1213,13 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrMerged = d.Int64()
 		return 17
 	case "zone_append_merged":
-		v.ZoneAppendMerged = new(d.Int64())
+		v.ZoneAppendMerged = d.OptInt64()
 		return 18
 	case "unmap_merged":
 		v.UnmapMerged = d.Int64()
 		return 19
 	case "idle_time_ns":
-		v.IdleTimeNs = new(d.Int64())
+		v.IdleTimeNs = d.OptInt64()
 		return 20
 	case "failed_rd_operations":
 		v.FailedRdOperations = d.Int64()
@@ -1228,7 +1228,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.FailedWrOperations = d.Int64()
 		return 22
 	case "failed_zone_append_operations":
-		v.FailedZoneAppendOperations = new(d.Int64())
+		v.FailedZoneAppendOperations = d.OptInt64()
 		return 23
 	case "failed_flush_operations":
 		v.FailedFlushOperations = d.Int64()
@@ -1243,7 +1243,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.InvalidWrOperations = d.Int64()
 		return 27
 	case "invalid_zone_append_operations":
-		v.InvalidZoneAppendOperations = new(d.Int64())
+		v.InvalidZoneAppendOperations = d.OptInt64()
 		return 28
 	case "invalid_flush_operations":
 		v.InvalidFlushOperations = d.Int64()
@@ -1406,13 +1406,13 @@ type BlockStats struct {
 func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = new(d.String())
+		v.Device = d.OptString()
 		return 1
 	case "qdev":
-		v.Qdev = new(d.String())
+		v.Qdev = d.OptString()
 		return 2
 	case "node-name":
-		v.NodeName = new(d.String())
+		v.NodeName = d.OptString()
 		return 3
 	case "stats":
 		d.Object(&v.Stats)
@@ -1526,7 +1526,7 @@ type BlockJobInfoMirror struct {
 func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actively-synced":
-		v.ActivelySynced = new(d.Bool())
+		v.ActivelySynced = d.OptBool()
 		return 1
 	}
 	return 0
@@ -1607,7 +1607,7 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AutoDismiss = d.Bool()
 		return 12
 	case "error":
-		v.Error = new(d.String())
+		v.Error = d.OptString()
 		return 13
 	}
 	return 0
@@ -6027,16 +6027,16 @@ func (v *BlockImageCorruptedEvent) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Device = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = new(d.String())
+		v.NodeName = d.OptString()
 		return 2
 	case "msg":
 		v.Msg = d.String()
 		return 3
 	case "offset":
-		v.Offset = new(d.Int64())
+		v.Offset = d.OptInt64()
 		return 4
 	case "size":
-		v.Size = new(d.Int64())
+		v.Size = d.OptInt64()
 		return 5
 	case "fatal":
 		v.Fatal = d.Bool()
@@ -6066,13 +6066,13 @@ type BlockIOErrorEvent struct {
 func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qom-path":
-		v.QOMPath = new(d.String())
+		v.QOMPath = d.OptString()
 		return 1
 	case "device":
 		v.Device = d.String()
 		return 2
 	case "node-name":
-		v.NodeName = new(d.String())
+		v.NodeName = d.OptString()
 		return 3
 	case "operation":
 		v.Operation = IoOperationType(d.Enum())
@@ -6081,7 +6081,7 @@ func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Action = BlockErrorAction(d.Enum())
 		return 5
 	case "nospace":
-		v.Nospace = new(d.Bool())
+		v.Nospace = d.OptBool()
 		return 6
 	case "reason":
 		v.Reason = d.String()
@@ -6125,7 +6125,7 @@ func (v *BlockJobCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.Speed = d.Int64()
 		return 5
 	case "error":
-		v.Error = new(d.String())
+		v.Error = d.OptString()
 		return 6
 	}
 	return 0
@@ -6450,7 +6450,7 @@ func (v *QuorumReportBadEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = QuorumOpType(d.Enum())
 		return 1
 	case "error":
-		v.Error = new(d.String())
+		v.Error = d.OptString()
 		return 2
 	case "node-name":
 		v.NodeName = d.String()

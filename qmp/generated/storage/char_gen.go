@@ -1039,7 +1039,7 @@ type ChardevReturn struct {
 func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pty":
-		v.PTY = new(d.String())
+		v.PTY = d.OptString()
 		return 1
 	}
 	return 0
