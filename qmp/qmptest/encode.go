@@ -251,11 +251,12 @@ func unionOf(v reflect.Value) *union {
 		return nil
 	}
 	u := &union{}
+	tag, _ := decoder.Discriminator()
 	for i := range t.NumField() {
 		switch f := t.Field(i); {
 		case f.Type.Kind() == reflect.Interface:
 			u.branchField, u.branch = i, v.Field(i)
-		case f.Tag.Get("json") == decoder.Discriminator():
+		case f.Tag.Get("json") == tag:
 			u.tagField, u.tag = i, v.Field(i).String()
 		}
 	}

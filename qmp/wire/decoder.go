@@ -5,14 +5,13 @@ package wire
 // every loop ends. A Decoder belongs to one goroutine. It does not change the text, and keeps
 // nothing of it: what it returns is copied.
 type Decoder struct {
-	data     []byte          // nil after a failure, so that every read finds the end
-	pos      int             // the cursor
-	depth    int             // open arrays and objects
-	branches []MemberDecoder // of the unions that are open; see Object
-	names    []int           // offsets of names in the objects that are open; see Object
-	scratch  []byte          // for strings with escapes
-	pieces   pieces          // of memory for what is returned
-	err      *Error
+	data    []byte // nil after a failure, so that every read finds the end
+	pos     int    // the cursor
+	depth   int    // open arrays and objects
+	names   []int  // offsets of names in the objects that are open; see Object
+	scratch []byte // for strings with escapes
+	pieces  pieces // of memory for what is returned
+	err     *Error
 }
 
 // NewDecoder returns a Decoder that reads value.
@@ -20,7 +19,7 @@ func NewDecoder(value []byte) *Decoder { return &Decoder{data: value} }
 
 // Reset makes d a new Decoder that reads value.
 func (d *Decoder) Reset(value []byte) {
-	*d = Decoder{data: value, branches: d.branches[:0], names: d.names[:0], scratch: d.scratch[:0]}
+	*d = Decoder{data: value, names: d.names[:0], scratch: d.scratch[:0]}
 }
 
 // Err returns the first failure, an *Error, or nil.

@@ -217,7 +217,7 @@ func (v *schemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *schemaInfo) Discriminator() string { return "meta-type" }
+func (v *schemaInfo) Discriminator() (string, int) { return "meta-type", 2 }
 
 func (v *schemaInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.MetaType {

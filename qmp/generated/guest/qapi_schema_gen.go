@@ -1211,8 +1211,8 @@ func (v *GuestDiskSmart) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestDiskSmart) Discriminator() string {
-	return "type"
+func (*GuestDiskSmart) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *GuestDiskSmart) DecodeBranch() wire.MemberDecoder {
@@ -1982,8 +1982,8 @@ func (v *GuestDeviceId) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestDeviceId) Discriminator() string {
-	return "type"
+func (*GuestDeviceId) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *GuestDeviceId) DecodeBranch() wire.MemberDecoder {
@@ -2392,8 +2392,8 @@ func (v *GuestCpuStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestCpuStats) Discriminator() string {
-	return "type"
+func (*GuestCpuStats) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *GuestCpuStats) DecodeBranch() wire.MemberDecoder {

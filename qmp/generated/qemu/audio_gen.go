@@ -818,8 +818,8 @@ func (v *Audiodev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*Audiodev) Discriminator() string {
-	return "driver"
+func (*Audiodev) Discriminator() (string, int) {
+	return "driver", 2
 }
 
 func (v *Audiodev) DecodeBranch() wire.MemberDecoder {

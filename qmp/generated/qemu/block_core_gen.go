@@ -93,8 +93,8 @@ func (v *ImageInfoSpecificQCow2Encryption) DecodeMember(d *wire.Decoder, name []
 	return 0
 }
 
-func (*ImageInfoSpecificQCow2Encryption) Discriminator() string {
-	return "format"
+func (*ImageInfoSpecificQCow2Encryption) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *ImageInfoSpecificQCow2Encryption) DecodeBranch() wire.MemberDecoder {
@@ -394,8 +394,8 @@ func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*ImageInfoSpecific) Discriminator() string {
-	return "type"
+func (*ImageInfoSpecific) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *ImageInfoSpecific) DecodeBranch() wire.MemberDecoder {
@@ -1372,8 +1372,8 @@ func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*BlockStatsSpecific) Discriminator() string {
-	return "driver"
+func (*BlockStatsSpecific) Discriminator() (string, int) {
+	return "driver", 1
 }
 
 func (v *BlockStatsSpecific) DecodeBranch() wire.MemberDecoder {
@@ -1613,8 +1613,8 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*BlockJobInfo) Discriminator() string {
-	return "type"
+func (*BlockJobInfo) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *BlockJobInfo) DecodeBranch() wire.MemberDecoder {

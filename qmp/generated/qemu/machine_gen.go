@@ -141,8 +141,8 @@ func (v *CpuInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*CpuInfoFast) Discriminator() string {
-	return "target"
+func (*CpuInfoFast) Discriminator() (string, int) {
+	return "target", 6
 }
 
 func (v *CpuInfoFast) DecodeBranch() wire.MemberDecoder {
@@ -1502,8 +1502,8 @@ func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*MemoryDeviceInfo) Discriminator() string {
-	return "type"
+func (*MemoryDeviceInfo) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *MemoryDeviceInfo) DecodeBranch() wire.MemberDecoder {

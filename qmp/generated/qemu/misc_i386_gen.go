@@ -135,8 +135,8 @@ func (v *SevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*SevInfo) Discriminator() string {
-	return "sev-type"
+func (*SevInfo) Discriminator() (string, int) {
+	return "sev-type", 6
 }
 
 func (v *SevInfo) DecodeBranch() wire.MemberDecoder {

@@ -475,8 +475,8 @@ func (v *GuestPanicInformation) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestPanicInformation) Discriminator() string {
-	return "type"
+func (*GuestPanicInformation) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *GuestPanicInformation) DecodeBranch() wire.MemberDecoder {

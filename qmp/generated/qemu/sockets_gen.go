@@ -442,8 +442,8 @@ func (v *SocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*SocketAddress) Discriminator() string {
-	return "type"
+func (*SocketAddress) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *SocketAddress) DecodeBranch() wire.MemberDecoder {

@@ -183,8 +183,8 @@ func (v *TpmTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*TpmTypeOptions) Discriminator() string {
-	return "type"
+func (*TpmTypeOptions) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *TpmTypeOptions) DecodeBranch() wire.MemberDecoder {

@@ -1847,8 +1847,8 @@ func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*DisplayOptions) Discriminator() string {
-	return "type"
+func (*DisplayOptions) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *DisplayOptions) DecodeBranch() wire.MemberDecoder {

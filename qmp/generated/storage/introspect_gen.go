@@ -95,8 +95,8 @@ func (v *SchemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*SchemaInfo) Discriminator() string {
-	return "meta-type"
+func (*SchemaInfo) Discriminator() (string, int) {
+	return "meta-type", 2
 }
 
 func (v *SchemaInfo) DecodeBranch() wire.MemberDecoder {
