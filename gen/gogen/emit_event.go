@@ -25,7 +25,7 @@ func (e *event) emitDelegation(f *file) {
 	if !e.dataUnion {
 		return
 	}
-	f.method("v", "*"+e.name, "Discriminator", nil, []jen.Code{jen.String()}, func(g *jen.Group) {
+	f.method("v", "*"+e.name, "Discriminator", nil, tagResults, func(g *jen.Group) {
 		g.Return(data().Dot("Discriminator").Call())
 	})
 	f.method("v", "*"+e.name, "DecodeBranch", nil, branchResults, func(g *jen.Group) {

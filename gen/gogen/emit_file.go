@@ -66,6 +66,7 @@ var (
 	memberParams = []jen.Code{jen.Id("d").Op("*").Qual(wirePath, "Decoder"), jen.Id("name").Index().Byte()}
 
 	memberResults = []jen.Code{jen.Int()}
+	tagResults    = []jen.Code{jen.String(), jen.Int()}
 	branchResults = []jen.Code{jen.Qual(wirePath, "MemberDecoder")}
 )
 

@@ -112,7 +112,8 @@ func tag(values []enumValue) jen.Code {
 // emitDecodeBranch adds the methods that name the discriminator and that make the branch for it.
 func (u *union) emitDecodeBranch(f *file, o *object) {
 	f.code.Line()
-	f.code.Func().Params(jen.Op("*").Id(o.name)).Id("Discriminator").Params().String().Block(jen.Return(jen.Lit(u.tag.wire)))
+	f.code.Func().Params(jen.Op("*").Id(o.name)).Id("Discriminator").Params().Params(tagResults...).Block(
+		jen.Return(jen.Lit(u.tag.wire), jen.Lit(slices.Index(o.fields, u.tag)+1)))
 	branch, tag := o.receiver+"."+u.field, o.receiver+"."+u.tag.name
 	name, results := "DecodeBranch", branchResults
 	if o.unmarshaled {

@@ -85,7 +85,8 @@ type scalar struct {
 	name   string
 	method string // of the encoder
 	wide   string // the type that the method takes, if it is another one
-	opt    string // the encoder's method for an optional member, if it has one
+	opt    string // the encoder's method for an optional member, if there is one
+	optNew string // then the decoder's
 }
 
 func newScalar(name, write, wide, read string) *scalar {
@@ -115,34 +116,33 @@ func (t *scalar) encodeOptional(g *jen.Group, name string, p place) {
 	g.Id("e").Dot(t.opt).Call(jen.Lit(name), jen.Id(p.expr))
 }
 
-// decodeNew uses the decoder's method for an optional member, if it has one.
 func (t *scalar) decodeNew(g *jen.Group, p place) {
-	if t.opt == "" || t.opt == "OptSecret" {
+	if t.optNew == "" {
 		t.value.decodeNew(g, p)
 		return
 	}
-	g.Id("d").Dot(t.opt).Call(p.address())
+	g.Add(p.assign().Id("d").Dot(t.optNew).Call())
 }
 
-func (t *scalar) withOptional(method string) *scalar {
-	t.opt = method
+func (t *scalar) withOptional(write, read string) *scalar {
+	t.opt, t.optNew = write, read
 	return t
 }
 
 // The types of QAPI's built-in ones.
 var (
-	stringType = newScalar("string", "String", "", "String").withOptional("OptString")
-	secretType = newScalar("string", "Secret", "", "String").withOptional("OptSecret")
-	boolType   = newScalar("bool", "Bool", "", "Bool").withOptional("OptBool")
+	stringType = newScalar("string", "String", "", "String").withOptional("OptString", "OptString")
+	secretType = newScalar("string", "Secret", "", "String").withOptional("OptSecret", "OptString")
+	boolType   = newScalar("bool", "Bool", "", "Bool").withOptional("OptBool", "OptBool")
 	floatType  = newScalar("float64", "Float", "", "Float64")
 	int8Type   = newScalar("int8", "Int", "int64", "Int8")
 	int16Type  = newScalar("int16", "Int", "int64", "Int16")
 	int32Type  = newScalar("int32", "Int", "int64", "Int32")
-	int64Type  = newScalar("int64", "Int", "", "Int64").withOptional("OptInt")
+	int64Type  = newScalar("int64", "Int", "", "Int64").withOptional("OptInt", "OptInt64")
 	uint8Type  = newScalar("uint8", "Uint", "uint64", "Uint8")
 	uint16Type = newScalar("uint16", "Uint", "uint64", "Uint16")
 	uint32Type = newScalar("uint32", "Uint", "uint64", "Uint32")
-	uint64Type = newScalar("uint64", "Uint", "", "Uint64").withOptional("OptUint")
+	uint64Type = newScalar("uint64", "Uint", "", "Uint64").withOptional("OptUint", "OptUint64")
 )
 
 var builtinTypes = map[string]goType{
@@ -233,6 +233,10 @@ func (t *enumType) encode(g *jen.Group, chain *jen.Statement, p place) {
 
 func (t *enumType) encodeOptional(g *jen.Group, name string, p place) {
 	g.Id("e.OptString").Call(jen.Lit(name), jen.Parens(jen.Op("*").String()).Parens(jen.Id(p.expr)))
+}
+
+func (t *enumType) decodeNew(g *jen.Group, p place) {
+	g.Add(p.assign().Parens(jen.Op("*").Id(t.name)).Parens(jen.Id("d.OptEnum").Call()))
 }
 
 // structType is a generated struct: an object of the wire or an alternate, which differ in

@@ -230,11 +230,11 @@ func (v *Choice) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *Choice) Discriminator() string {
+func (v *Choice) Discriminator() (string, int) {
 	if fault == "the discriminator has to come first" {
-		return "the kind, which is not looked for"
+		return "the kind, which is not looked for", 3
 	}
-	return "kind"
+	return "kind", 1
 }
 
 func (v *Choice) DecodeBranch() wire.MemberDecoder {

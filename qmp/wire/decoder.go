@@ -5,14 +5,13 @@ package wire
 // every loop ends. A Decoder belongs to one goroutine. It does not change the text, and keeps
 // nothing of it: what it returns is copied.
 type Decoder struct {
-	data     []byte          // nil after a failure, so that every read finds the end
-	pos      int             // the cursor
-	depth    int             // open arrays and objects
-	branches []MemberDecoder // of the unions that are open; see Object
-	names    []int           // offsets of names in the objects that are open; see Object
-	scratch  []byte          // for strings with escapes
-	copied   copies          // of the text, for strings without
-	err      *Error
+	data    []byte // nil after a failure, so that every read finds the end
+	pos     int    // the cursor
+	depth   int    // open arrays and objects
+	names   []int  // offsets of names in the objects that are open; see Object
+	scratch []byte // for strings with escapes
+	pieces  pieces // of memory for what is returned
+	err     *Error
 }
 
 // NewDecoder returns a Decoder that reads value.
@@ -20,7 +19,7 @@ func NewDecoder(value []byte) *Decoder { return &Decoder{data: value} }
 
 // Reset makes d a new Decoder that reads value.
 func (d *Decoder) Reset(value []byte) {
-	*d = Decoder{data: value, branches: d.branches[:0], names: d.names[:0], scratch: d.scratch[:0]}
+	*d = Decoder{data: value, names: d.names[:0], scratch: d.scratch[:0]}
 }
 
 // Err returns the first failure, an *Error, or nil.
@@ -59,8 +58,8 @@ func (d *Decoder) unexpected(wanted string) {
 
 // next moves to the next byte that is not blank and returns it, 0 at the end.
 func (d *Decoder) next() byte {
-	if d.pos < len(d.data) && d.data[d.pos] > ' ' {
-		return d.data[d.pos]
+	if data, i := d.data, d.pos; i < len(data) && data[i] > ' ' {
+		return data[i]
 	}
 	return d.nextAfterBlanks()
 }
@@ -79,6 +78,16 @@ func (d *Decoder) Kind() Kind { return kindOf(d.next()) }
 
 // Bool reads true or false.
 func (d *Decoder) Bool() bool {
+	if data, i := d.data, d.pos; i+5 <= len(data) {
+		switch {
+		case string(data[i:i+4]) == "true":
+			d.pos += 4
+			return true
+		case string(data[i:i+5]) == "false":
+			d.pos += 5
+			return false
+		}
+	}
 	switch d.next() {
 	case 't':
 		return d.word("true")
@@ -115,13 +124,23 @@ func (d *Decoder) word(word string) bool {
 //	}
 //
 // The body must read exactly one value, and the loop must run to its end.
+//
+//go:noinline
 func (d *Decoder) Array() bool { return d.open('[', ']', "an array") }
 
 // More reports whether the array has another element, and ends it when it has none.
+//
+//go:noinline
 func (d *Decoder) More() bool { return d.more(']', "a comma or the end of the array") }
 
 // open begins an array or object and reports whether it has a first element or member.
 func (d *Decoder) open(first, last byte, wanted string) bool {
+	data, i := d.data, d.pos
+	if i+1 < len(data) && data[i] == first && data[i+1] > ' ' && data[i+1] != last && d.depth < MaxDepth {
+		d.pos++
+		d.depth++
+		return true
+	}
 	if d.next() != first {
 		d.unexpected(wanted)
 		return false
@@ -140,12 +159,20 @@ func (d *Decoder) open(first, last byte, wanted string) bool {
 
 // more reports whether a comma follows, which it reads, or else the end, which it reads, too.
 func (d *Decoder) more(last byte, wanted string) bool {
-	switch d.next() {
-	case ',':
-		d.pos = blanks(d.data, d.pos+1)
+	data, i := d.data, d.pos
+	if i >= len(data) || data[i] <= ' ' {
+		d.nextAfterBlanks()
+		i = d.pos
+	}
+	switch {
+	case i < len(data) && data[i] == ',':
+		d.pos = i + 1
+		if i+1 < len(data) && data[i+1] == ' ' {
+			d.pos = i + 2
+		}
 		return true
-	case last:
-		d.pos++
+	case i < len(data) && data[i] == last:
+		d.pos = i + 1
 		d.depth--
 	default:
 		d.unexpected(wanted)

@@ -7,9 +7,10 @@
 // A [Decoder] reads one complete JSON value that somebody else has framed. A received type has
 // one method, DecodeMember, which decodes the value of one member and returns its number, 0 if it
 // does not know the name; the loop over the members is [Decoder.Object]. QEMU writes the members of
-// an object in the order of a hash table, so the discriminator of a union often comes late. Object
-// looks for it first, at the object's own level and without validating anything, and then reads all
-// members in one pass.
+// an object in the order of a hash table, so the discriminator of a union often comes late. When Object
+// meets a member that may be of the branch, it looks ahead for the discriminator, at the object's own
+// level and without validating anything, and goes on with the branch. So all members are decoded in
+// their order, and nothing twice.
 //
 // The decoder is strict where a lax one would pass wrong data on: integers are exact and
 // checked against the range of their type, never going through a float; strings are checked

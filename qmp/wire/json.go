@@ -20,7 +20,7 @@ type MemberUnmarshaler interface {
 // is: it returns a MemberUnmarshaler or a MemberDecoder, or nil.
 type UnionUnmarshaler interface {
 	MemberUnmarshaler
-	Discriminator() string
+	Discriminator() (name string, number int)
 	UnmarshalBranch() any
 }
 

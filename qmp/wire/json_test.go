@@ -27,7 +27,7 @@ func (v *rule) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *rule) Discriminator() string { return "kind" }
+func (v *rule) Discriminator() (string, int) { return "kind", 1 }
 
 func (v *rule) UnmarshalBranch() any {
 	switch v.Kind {
@@ -44,7 +44,7 @@ func (v *rule) UnmarshalBranch() any {
 // rule2 is a branch that is a union itself.
 type rule2 struct{ rule }
 
-func (v *rule2) Discriminator() string { return "kind2" }
+func (v *rule2) Discriminator() (string, int) { return "kind2", 1 }
 
 func (v *rule2) MarshalMembers(e *wire.Encoder) {
 	e.Discriminator("kind2", v.Kind)

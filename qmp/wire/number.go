@@ -45,9 +45,30 @@ func (d *Decoder) Uint32() uint32 { return uint32(d.unsigned(math.MaxUint32, "ui
 //go:noinline
 func (d *Decoder) Uint64() uint64 { return d.unsigned(math.MaxUint64, "uint64") }
 
+// small looks at a number that is not negative and has few digits. It returns the number and the offset
+// of its end, or 0 for anything else.
+func (d *Decoder) small() (n uint64, end int) {
+	data, first := d.data, d.pos
+	for end = first; end < len(data) && data[end]-'0' <= 9; end++ {
+		n = n*10 + uint64(data[end]-'0')
+	}
+	if end == first || end-first > fewDigits || data[first] == '0' && end > first+1 || end == len(data) ||
+		data[end] != ',' && data[end] != '}' && data[end] != ']' {
+		return 0, 0
+	}
+	return n, end
+}
+
+// fewDigits is how many digits always fit an int64.
+const fewDigits = 18
+
 // signed reads an integer between -limit-1 and limit.
 func (d *Decoder) signed(limit uint64, typ string) int64 {
 	start := d.pos
+	if n, end := d.small(); end > 0 && n <= limit {
+		d.pos = end
+		return int64(n)
+	}
 	magnitude, negative, ok := d.integer()
 	switch {
 	case negative && magnitude > limit+1, !negative && magnitude > limit, !ok:
@@ -63,6 +84,10 @@ func (d *Decoder) signed(limit uint64, typ string) int64 {
 // unsigned reads an integer between 0 and limit.
 func (d *Decoder) unsigned(limit uint64, typ string) uint64 {
 	start := d.pos
+	if n, end := d.small(); end > 0 && n <= limit {
+		d.pos = end
+		return n
+	}
 	magnitude, negative, ok := d.integer()
 	if magnitude > limit || negative && magnitude != 0 || !ok {
 		d.outOfRange(start, typ)

@@ -1,5 +1,7 @@
 package wire
 
+import "math/bits"
+
 // MemberDecoder is a value that is received as a JSON object. DecodeMember reads the value of
 // the member with the given name and returns the member's number, or returns 0 and reads nothing
 // if it knows no such member. The name is part of the text: it must be neither changed nor kept.
@@ -14,81 +16,42 @@ type MemberDecoder interface {
 // Unnumbered is what DecodeMember returns for a member that it knows and that has no number.
 const Unnumbered = -1
 
-// UnionDecoder is a union. Its DecodeMember knows the common members, the discriminator among them.
-//
-// Discriminator returns the name of the discriminator. DecodeBranch is called once for an object,
-// before the members are read in their order: when DecodeMember has read the discriminator, wherever
-// it is in the object, or when the object has none. DecodeBranch creates the branch and returns what
-// reads the members that the union does not know, or nil if nothing does. The branch may be a union,
-// too.
-type UnionDecoder interface {
-	MemberDecoder
-	Discriminator() string
-	DecodeBranch() MemberDecoder
-}
-
 // maxNumber is the greatest number that has a bit of its own in a word, where number 0 has none.
 // Members with greater ones are compared by their names.
 const maxNumber = 63
 
-const endOfObject = "a comma or the end of the object"
-
-// Object reads an object into m, which should be zero: members that are missing are left as
-// they are. If m is a union, Object looks for the discriminator first, so that the branch is there
-// when the members are read. The branch is created even if the object has none of its members. A
-// member that neither m nor a branch knows is skipped. Object fails if two members have the same
-// name.
+// Object reads an object into m, which should be zero: members that are missing are left as they
+// are. A member that m does not know is read by the branch if m is a union, and skipped if nobody
+// knows it. Object fails if two members have the same name.
 func (d *Decoder) Object(m MemberDecoder) {
-	first := len(d.branches)
 	if union, ok := m.(UnionDecoder); ok {
-		d.decodeBranches(union)
+		d.union(union)
+		return
 	}
-	numbers, names := uint64(0), names{first: len(d.names)} // of the members so far
-	for ok := d.open('{', '}', "an object"); ok; ok = d.more('}', endOfObject) {
-		start := d.pos
-		name := d.name()
-		if d.err != nil {
-			break
-		}
+	var numbers uint64 // of the members so far
+	var names names
+	for name, start := d.member('{'); name != nil; name, start = d.member(',') {
 		number := m.DecodeMember(d, name)
-		if uint(number-1) < maxNumber {
-			bit := uint64(1) << (number & maxNumber)
-			if numbers&bit != 0 {
-				d.failRepeated(start)
+		if uint(number-1) >= maxNumber {
+			names.add(d, name, start)
+			if number == 0 {
+				d.Skip()
 			}
-			numbers |= bit
 			continue
 		}
-		if names.at == 0 {
-			names.at, names.one = start, name
-		} else {
-			names.add(d, name, start)
+		bit := uint64(1) << (number & maxNumber)
+		if numbers&bit != 0 {
+			d.failRepeated(start)
 		}
-		if number == 0 {
-			d.branchMember(first, name)
-		}
+		numbers |= bit
 	}
-	d.names = d.names[:names.first]
-	clear(d.branches[first:]) // for the garbage collector
-	d.branches = d.branches[:first]
-}
-
-// branchMember lets the first branch that knows the member read it. The branches are d.branches from
-// first on. If none knows the member, branchMember skips it.
-func (d *Decoder) branchMember(first int, name []byte) {
-	for _, branch := range d.branches[first:] {
-		if branch.DecodeMember(d, name) != 0 {
-			return
-		}
-	}
-	d.Skip()
+	names.forget(d)
 }
 
 // names are the names of the members of one object that have no numbers. Most objects have none, or
 // one.
 type names struct {
-	at    int             // the offset of the first name; 0: there is none
-	one   []byte          // that name
+	one   int             // the offset of the first name; 0: there is none
 	first int             // of the offsets in Decoder.names, if there are more
 	marks uint64          // of the names
 	many  map[string]bool // the names, if they are more than fewNames
@@ -97,15 +60,17 @@ type names struct {
 // fewNames are found fast enough by looking at each of them.
 const fewNames = 32
 
-// add adds the name of the member at an offset, which is not the first one. It fails if the name is
-// among them already.
+// add adds the name of the member at an offset. It fails if the name is among them already.
 func (n *names) add(d *Decoder, name []byte, start int) {
 	if d.err != nil {
 		return
 	}
+	if n.one == 0 {
+		n.one, n.first, n.marks = start, len(d.names), markOf(name)
+		return
+	}
 	if len(d.names) == n.first {
-		n.marks = markOf(n.one)
-		d.names = append(d.names, n.at)
+		d.names = append(d.names, n.one)
 	}
 	if len(d.names)-n.first == fewNames {
 		n.addToMany(d, name, start)
@@ -117,6 +82,13 @@ func (n *names) add(d *Decoder, name []byte, start int) {
 	}
 	n.marks |= mark
 	d.names = append(d.names, start)
+}
+
+// forget gives back what d.names has for the object, which has ended.
+func (n *names) forget(d *Decoder) {
+	if n.one != 0 {
+		d.names = d.names[:n.first]
+	}
 }
 
 // addToMany is add for an object with many names.
@@ -166,7 +138,52 @@ func (d *Decoder) failRepeated(start int) {
 	}
 }
 
-// name reads a member's name and the colon.
+// member reads what is in front of a member, which is the brace that begins the object or a comma, then
+// the name and the colon. It returns the name and its offset. If there is no member, it reads the end
+// of the object and returns nil. After a failure it returns nil, too.
+func (d *Decoder) member(before byte) (name []byte, start int) {
+	data, i := d.data, d.pos
+	if i+2 >= len(data) || data[i] != before || d.depth >= MaxDepth {
+		return d.unusualMember(before)
+	}
+	if i++; data[i] == ' ' {
+		i++
+	}
+	if start = i; data[i] == '"' {
+		for i++; i+8 <= len(data); i += 8 {
+			special := specialBytes(load64(data[i : i+8]))
+			if special == 0 {
+				continue
+			}
+			i += bits.TrailingZeros64(special) / 8
+			if i+2 >= len(data) || data[i] != '"' || data[i+1] != ':' {
+				break
+			}
+			d.pos = i + 2
+			if data[i+2] == ' ' {
+				d.pos++
+			}
+			if before == '{' {
+				d.depth++
+			}
+			return data[start+1 : i], start
+		}
+	}
+	return d.unusualMember(before)
+}
+
+// unusualMember is member for the end of the object, and for what is not as QEMU writes it.
+func (d *Decoder) unusualMember(before byte) (name []byte, start int) {
+	if before == '{' && !d.open('{', '}', "an object") ||
+		before == ',' && !d.more('}', "a comma or the end of the object") {
+		return nil, 0
+	}
+	d.next()
+	start = d.pos
+	return d.name(), start
+}
+
+// name reads a member's name and the colon. It returns nil after a failure.
 func (d *Decoder) name() []byte {
 	data, start := d.data, d.pos+1
 	if d.pos < len(data) && data[d.pos] == '"' {

@@ -1,7 +1,8 @@
 package wire
 
-// The methods below write an optional member of the object being written, or nothing when v
-// is nil. They stand for three lines of generated code each, a thousand times.
+// The methods of Encoder below write an optional member of the object being written, or nothing when
+// v is nil. They stand for three lines of generated code each, a thousand times. The methods of
+// Decoder read a value and return a pointer to it. They allocate several such values at a time.
 
 // OptString writes a member that is a string.
 //
@@ -48,22 +49,52 @@ func (e *Encoder) OptUint(name string, v *uint64) {
 	}
 }
 
-// OptString reads a string into a new variable that *v points to.
+// OptString reads a string.
 //
 //go:noinline
-func (d *Decoder) OptString(v **string) { *v = new(d.String()) }
+func (d *Decoder) OptString() *string { return d.newString(d.String()) }
 
-// OptBool reads true or false into a new variable that *v points to.
+// OptEnum reads a string that is one of a few values.
 //
 //go:noinline
-func (d *Decoder) OptBool(v **bool) { *v = new(d.Bool()) }
+func (d *Decoder) OptEnum() *string { return d.newString(d.Enum()) }
 
-// OptInt reads an integer into a new variable that *v points to.
-//
-//go:noinline
-func (d *Decoder) OptInt(v **int64) { *v = new(d.Int64()) }
+func (d *Decoder) newString(s string) *string {
+	if d.pieces.isFew() {
+		return new(s)
+	}
+	return add(&d.pieces.forValues().strings, s)
+}
 
-// OptUint reads an integer into a new variable that *v points to.
+// OptBool reads true or false.
 //
 //go:noinline
-func (d *Decoder) OptUint(v **uint64) { *v = new(d.Uint64()) }
+func (d *Decoder) OptBool() *bool {
+	v := d.Bool()
+	if d.pieces.isFew() {
+		return new(v)
+	}
+	return add(&d.pieces.forValues().bools, v)
+}
+
+// OptInt64 reads an integer that an int64 holds.
+//
+//go:noinline
+func (d *Decoder) OptInt64() *int64 {
+	v := d.Int64()
+	if d.pieces.isFew() {
+		return new(v)
+	}
+	return add(&d.pieces.forValues().ints, v)
+}
+
+// OptUint64 reads an integer that a uint64 holds.
+//
+//go:noinline
+func (d *Decoder) OptUint64() *uint64 {
+	v := d.Uint64()
+	if d.pieces.isFew() {
+		return new(v)
+	}
+	return add(&d.pieces.forValues().uints, v)
+}

@@ -58,7 +58,7 @@ func pathAt(text []byte) string {
 
 // stringEnd returns the index of the quote that ends the string beginning at text[start], or -1.
 func stringEnd(text []byte, start int) int {
-	for i := start + 1; i < len(text); i++ {
+	for i := plain(text, start+1); i < len(text); i = plain(text, i+1) {
 		switch text[i] {
 		case '\\':
 			i++

@@ -17,7 +17,7 @@ func TestRoom(t *testing.T) {
 	}{
 		{"empty", `[]`, 0},
 		{"empty after blanks", " \n[]", 0},
-		{"empty with blanks in it", `[ ]`, 1},
+		{"empty with blanks in it", `[ ]`, 0},
 		{"no text", ``, 0},
 		{"blanks only", `  `, 0},
 		{"the text ends", `[`, 0},
@@ -26,15 +26,20 @@ func TestRoom(t *testing.T) {
 		{"a string", `"a, b"`, 0},
 		{"one", `["a"]`, 1},
 		{"some", `["a", "b", "c"]`, 3},
-		{"as others write it", `["a","b","c"]`, 1},
+		{"as others write it", `["a","b","c"]`, 3},
+		{"objects as others write them", "[\n{\"a\":1},\n{\"a\":1},{\"a\":1}]", 3},
 		{"objects", `[{"a": 1, "b": 2}, {"a": 1, "b": 2}]`, 2},
 		{"arrays", `[[1, 2], [3, 4]]`, 2},
-		{"arrays in objects", `[{"a": [1, 2]}, {"a": [1, 2]}]`, 1},
+		{"arrays in objects", `[{"a": [1, 2]}, {"a": [1, 2]}]`, 2},
+		{"objects in objects", `[{"a": {"b": {}}, "c": {}}, {"a": {"b": {}}, "c": {}}]`, 2},
+		{"arrays of objects in objects", `[{"a": [{}, {}]}, {"a": [{}, {}]}]`, 2},
 		{"what follows", `["a", "b"], ["c", "d", "e"]`, 2},
-		{"nothing but commas", `[, , , `, 4},
-		{"long", "[" + strings.Repeat("1, ", 1000) + "1]", 342},
-		{"as many as there can be", "[" + strings.Repeat(", ", 1000), 512},
-		{"long elements", `["` + strings.Repeat("x", 5000) + `", "y"]`, 1},
+		{"nothing but commas", `[, , , `, 3},
+		{"long", "[" + strings.Repeat("1, ", 1000) + "1]", 1127},
+		{"long objects", "[" + strings.Repeat(`{"a": {"b": 12345}}, `, 999) + "{}]", 1129},
+		{"longer than it is taken to be", "[" + strings.Repeat(`{"a": {"b": 12345}}, `, 9999) + "{}]", 4851},
+		{"as many as there can be", "[" + strings.Repeat(", ", 1000), 750},
+		{"long elements", `["` + strings.Repeat("x", 5000) + `", "y"]`, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := wire.NewDecoder([]byte(c.text))
@@ -42,6 +47,22 @@ func TestRoom(t *testing.T) {
 			require.Equal(t, c.room, d.Room(), "it reads nothing")
 			require.NoError(t, d.Err())
 		})
+	}
+}
+
+// TestRoomOfInnerArray estimates from the beginning alone: what follows may be of the array around it.
+func TestRoomOfInnerArray(t *testing.T) {
+	for text, room := range map[string]int{
+		`[[], [1, 2, 3]]`:                              0,
+		`[["a", "b"], 3]`:                              2,
+		"[[" + strings.Repeat("1, ", 1000) + "1]]":     342,
+		"[[" + strings.Repeat("{}, ", 1000) + "{}]]":   256,
+		"[[" + strings.Repeat(`, `, 1000):              342,
+		`[["` + strings.Repeat("x", 5000) + `", "y"]]`: 1,
+	} {
+		d := wire.NewDecoder([]byte(text))
+		require.True(t, d.Array())
+		require.Equal(t, room, d.Room(), text)
 	}
 }
 

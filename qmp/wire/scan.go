@@ -56,10 +56,9 @@ func specialBytes(w uint64) uint64 {
 		ones  = 0x0101010101010101
 		highs = 0x80 * ones
 	)
-	quote := w ^ ones*'"'
+	quote := w ^ ones*('"'^' ') // a quote becomes a blank, a control character another one
 	backslash := w ^ ones*'\\'
-	control := (w - ones*' ') &^ w
-	return ((quote-ones)&^quote | (backslash-ones)&^backslash | control | w) & highs
+	return ((quote-ones*(' '+1))&^quote | (backslash-ones)&^backslash | w) & highs
 }
 
 // load64 returns the first eight bytes, the first one lowest; the compiler makes one load of it.
@@ -67,6 +66,13 @@ func load64[T []byte | string](b T) uint64 {
 	_ = b[7]
 	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// store64 stores what load64 loads.
+func store64(b []byte, w uint64) {
+	_ = b[7]
+	b[0], b[1], b[2], b[3] = byte(w), byte(w>>8), byte(w>>16), byte(w>>24)
+	b[4], b[5], b[6], b[7] = byte(w>>32), byte(w>>40), byte(w>>48), byte(w>>56)
 }
 
 // load32 is load64 for four bytes.

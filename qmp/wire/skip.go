@@ -1,7 +1,5 @@
 package wire
 
-import "bytes"
-
 // Raw reads any value and returns a copy of its text, as it came but validated.
 func (d *Decoder) Raw() []byte {
 	d.next()
@@ -10,7 +8,7 @@ func (d *Decoder) Raw() []byte {
 	if d.err != nil {
 		return nil
 	}
-	return bytes.Clone(text[start:d.pos])
+	return d.pieces.bytes(text[start:d.pos])
 }
 
 // Skip reads any value and drops it. It is validated as if it were used.

@@ -1,52 +1,47 @@
 package wire
 
 import (
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // String reads a string.
 //
 //go:noinline
 func (d *Decoder) String() string {
-	data, i := d.data, d.pos
-	if i < len(data) && data[i] == '"' {
-		end := plain(data, i+1)
-		if end < len(data) && data[end] == '"' {
+	if data, i := d.data, d.pos; i < len(data) && data[i] == '"' {
+		// While there is room in the piece, the text is looked at and copied at once.
+		text, to := data[i+1:], d.pieces.text[d.pieces.used:]
+		for n := 0; n+8 <= min(len(text), len(to)); n += 8 {
+			w := load64(text[n : n+8])
+			store64(to[n:n+8], w)
+			special := specialBytes(w)
+			if special == 0 {
+				continue
+			}
+			if n += bits.TrailingZeros64(special) / 8; n == 0 || text[n] != '"' {
+				break
+			}
+			d.pos += n + 2
+			d.pieces.used += n
+			return unsafe.String(&to[0], n)
+		}
+	}
+	return d.anyString()
+}
+
+// anyString is String for any string.
+func (d *Decoder) anyString() string {
+	if d.pos < len(d.data) && d.data[d.pos] == '"' {
+		start := d.pos + 1
+		if end := plain(d.data, start); end < len(d.data) && d.data[end] == '"' {
 			d.pos = end + 1
-			return d.copied.part(data, i+1, end)
+			return d.pieces.string(d.data[start:end], len(d.data)-start)
 		}
 	}
 	return string(d.unusualText())
-}
-
-// copies are copies of parts of a text. The strings of a large text are many and short: to copy
-// some of the text at a time, with all strings in it, costs a fraction of the time that it takes
-// to allocate each. What is kept of them keeps no more than that.
-type copies struct {
-	start int // in the text
-	text  string
-	n     int // of strings so far
-}
-
-const (
-	copySize  = 2 << 10 // of the text, at a time
-	copyAfter = 4       // strings: a short text may have no more
-	copyMost  = 128     // the length of a string that is not copied by itself
-)
-
-// part returns data[start:end].
-func (c *copies) part(data []byte, start, end int) string {
-	if from := start - c.start; from >= 0 && end-c.start <= len(c.text) {
-		return c.text[from : end-c.start]
-	}
-	c.n++
-	// A discriminator may be read before what precedes it: what is behind is not copied anew.
-	if c.n <= copyAfter || end-start > copyMost || start < c.start {
-		return string(data[start:end])
-	}
-	c.start, c.text = start, string(data[start:min(start+copySize, len(data))])
-	return c.text[:end-start]
 }
 
 // Enum reads a string that is one of a few values. Values seen before are not allocated again.

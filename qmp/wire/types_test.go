@@ -50,7 +50,7 @@ func (v *blockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "qdev":
-		v.Qdev = new(d.String())
+		v.Qdev = d.OptString()
 		return 2
 	case "type":
 		v.Type = d.String()
@@ -66,7 +66,7 @@ func (v *blockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Inserted)
 		return 6
 	case "io-status":
-		v.IOStatus = new(d.Enum())
+		v.IOStatus = d.OptEnum()
 		return 7
 	}
 	return 0
@@ -97,7 +97,7 @@ func (v *inserted) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.File = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = new(d.String())
+		v.NodeName = d.OptString()
 		return 2
 	case "ro":
 		v.RO = d.Bool()
@@ -160,13 +160,13 @@ func (v *image) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Format = d.String()
 		return 2
 	case "actual-size":
-		v.ActualSize = new(d.Int64())
+		v.ActualSize = d.OptInt64()
 		return 3
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
 		return 4
 	case "dirty-flag":
-		v.DirtyFlag = new(d.Bool())
+		v.DirtyFlag = d.OptBool()
 		return 5
 	}
 	return 0
@@ -185,10 +185,10 @@ func (v *typeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = new(d.Bool())
+		v.Abstract = d.OptBool()
 		return 2
 	case "parent":
-		v.Parent = new(d.String())
+		v.Parent = d.OptString()
 		return 3
 	}
 	return 0
@@ -217,7 +217,7 @@ func (v *schemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *schemaInfo) Discriminator() string { return "meta-type" }
+func (v *schemaInfo) Discriminator() (string, int) { return "meta-type", 2 }
 
 func (v *schemaInfo) DecodeBranch() wire.MemberDecoder {
 	switch v.MetaType {

@@ -352,9 +352,9 @@ func (v *GuestFileWhence) DecodeValue(d *wire.Decoder) {
 	*v = GuestFileWhence{}
 	switch d.Kind() {
 	case wire.KindNumber:
-		d.OptInt(&v.Value)
+		v.Value = d.OptInt64()
 	case wire.KindString:
-		v.Name = new(QGASeek(d.Enum()))
+		v.Name = (*QGASeek)(d.OptEnum())
 	default:
 		v.Other = d.Raw()
 	}
@@ -511,13 +511,13 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 		v.Path = d.String()
 		return 1
 	case "trimmed":
-		d.OptInt(&v.Trimmed)
+		v.Trimmed = d.OptInt64()
 		return 2
 	case "minimum":
-		d.OptInt(&v.Minimum)
+		v.Minimum = d.OptInt64()
 		return 3
 	case "error":
-		d.OptString(&v.Error)
+		v.Error = d.OptString()
 		return 4
 	}
 	return 0
@@ -717,7 +717,7 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "hardware-address":
-		d.OptString(&v.HardwareAddress)
+		v.HardwareAddress = d.OptString()
 		return 2
 	case "ip-addresses":
 		v.IPAddresses = make([]GuestIPAddress, 0, d.Room())
@@ -777,7 +777,7 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		d.OptBool(&v.CanOffline)
+		v.CanOffline = d.OptBool()
 		return 3
 	}
 	return 0
@@ -995,10 +995,10 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Unit = d.Int64()
 		return 5
 	case "serial":
-		d.OptString(&v.Serial)
+		v.Serial = d.OptString()
 		return 6
 	case "dev":
-		d.OptString(&v.Dev)
+		v.Dev = d.OptString()
 		return 7
 	case "ccw-address":
 		v.CCWAddress = new(GuestCCWAddress)
@@ -1197,8 +1197,8 @@ func (v *GuestDiskSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestDiskSMART) Discriminator() string {
-	return "type"
+func (*GuestDiskSMART) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *GuestDiskSMART) DecodeBranch() wire.MemberDecoder {
@@ -1257,7 +1257,7 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Address)
 		return 4
 	case "alias":
-		d.OptString(&v.Alias)
+		v.Alias = d.OptString()
 		return 5
 	case "smart":
 		v.SMART = new(GuestDiskSMART)
@@ -1325,13 +1325,13 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 3
 	case "used-bytes":
-		d.OptUint(&v.UsedBytes)
+		v.UsedBytes = d.OptUint64()
 		return 4
 	case "total-bytes":
-		d.OptUint(&v.TotalBytes)
+		v.TotalBytes = d.OptUint64()
 		return 5
 	case "total-bytes-privileged":
-		d.OptUint(&v.TotalBytesPrivileged)
+		v.TotalBytesPrivileged = d.OptUint64()
 		return 6
 	case "disk":
 		v.Disk = make([]GuestDiskAddress, 0, d.Room())
@@ -1424,7 +1424,7 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		d.OptBool(&v.CanOffline)
+		v.CanOffline = d.OptBool()
 		return 3
 	}
 	return 0
@@ -1480,7 +1480,7 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Response = GuestMemoryBlockResponseType(d.Enum())
 		return 2
 	case "error-code":
-		d.OptInt(&v.ErrorCode)
+		v.ErrorCode = d.OptInt64()
 		return 3
 	}
 	return 0
@@ -1589,22 +1589,22 @@ func (v *GuestExecStatusResult) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Exited = d.Bool()
 		return 1
 	case "exitcode":
-		d.OptInt(&v.Exitcode)
+		v.Exitcode = d.OptInt64()
 		return 2
 	case "signal":
-		d.OptInt(&v.Signal)
+		v.Signal = d.OptInt64()
 		return 3
 	case "out-data":
-		d.OptString(&v.OutData)
+		v.OutData = d.OptString()
 		return 4
 	case "err-data":
-		d.OptString(&v.ErrData)
+		v.ErrData = d.OptString()
 		return 5
 	case "out-truncated":
-		d.OptBool(&v.OutTruncated)
+		v.OutTruncated = d.OptBool()
 		return 6
 	case "err-truncated":
-		d.OptBool(&v.ErrTruncated)
+		v.ErrTruncated = d.OptBool()
 		return 7
 	}
 	return 0
@@ -1682,9 +1682,9 @@ func (v *GuestExecCaptureOutput) DecodeValue(d *wire.Decoder) {
 	*v = GuestExecCaptureOutput{}
 	switch d.Kind() {
 	case wire.KindBool:
-		d.OptBool(&v.Flag)
+		v.Flag = d.OptBool()
 	case wire.KindString:
-		v.Mode = new(GuestExecCaptureOutputMode(d.Enum()))
+		v.Mode = (*GuestExecCaptureOutputMode)(d.OptEnum())
 	default:
 		v.Other = d.Raw()
 	}
@@ -1801,7 +1801,7 @@ func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.LoginTime = d.Float64()
 		return 2
 	case "domain":
-		d.OptString(&v.Domain)
+		v.Domain = d.OptString()
 		return 3
 	}
 	return 0
@@ -1848,7 +1848,7 @@ type GuestTimezone struct {
 func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "zone":
-		d.OptString(&v.Zone)
+		v.Zone = d.OptString()
 		return 1
 	case "offset":
 		v.Offset = d.Int64()
@@ -1886,34 +1886,34 @@ type GuestOSInfo struct {
 func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "kernel-release":
-		d.OptString(&v.KernelRelease)
+		v.KernelRelease = d.OptString()
 		return 1
 	case "kernel-version":
-		d.OptString(&v.KernelVersion)
+		v.KernelVersion = d.OptString()
 		return 2
 	case "machine":
-		d.OptString(&v.Machine)
+		v.Machine = d.OptString()
 		return 3
 	case "id":
-		d.OptString(&v.ID)
+		v.ID = d.OptString()
 		return 4
 	case "name":
-		d.OptString(&v.Name)
+		v.Name = d.OptString()
 		return 5
 	case "pretty-name":
-		d.OptString(&v.PrettyName)
+		v.PrettyName = d.OptString()
 		return 6
 	case "version":
-		d.OptString(&v.Version)
+		v.Version = d.OptString()
 		return 7
 	case "version-id":
-		d.OptString(&v.VersionID)
+		v.VersionID = d.OptString()
 		return 8
 	case "variant":
-		d.OptString(&v.Variant)
+		v.Variant = d.OptString()
 		return 9
 	case "variant-id":
-		d.OptString(&v.VariantID)
+		v.VariantID = d.OptString()
 		return 10
 	}
 	return 0
@@ -2011,8 +2011,8 @@ func (v *GuestDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestDeviceID) Discriminator() string {
-	return "type"
+func (*GuestDeviceID) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *GuestDeviceID) DecodeBranch() wire.MemberDecoder {
@@ -2055,10 +2055,10 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.DriverName = d.String()
 		return 1
 	case "driver-date":
-		d.OptInt(&v.DriverDate)
+		v.DriverDate = d.OptInt64()
 		return 2
 	case "driver-version":
-		d.OptString(&v.DriverVersion)
+		v.DriverVersion = d.OptString()
 		return 3
 	case "id":
 		v.ID = new(GuestDeviceID)
@@ -2174,7 +2174,7 @@ func (r *GuestSSHAddAuthorizedKeys) UnmarshalMember(d *wire.Decoder, name []byte
 		}
 		return 2
 	case "reset":
-		d.OptBool(&r.Reset)
+		r.Reset = d.OptBool()
 		return 3
 	}
 	return 0
@@ -2272,55 +2272,55 @@ type GuestDiskStats struct {
 func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "read-sectors":
-		d.OptUint(&v.ReadSectors)
+		v.ReadSectors = d.OptUint64()
 		return 1
 	case "read-ios":
-		d.OptUint(&v.ReadIOs)
+		v.ReadIOs = d.OptUint64()
 		return 2
 	case "read-merges":
-		d.OptUint(&v.ReadMerges)
+		v.ReadMerges = d.OptUint64()
 		return 3
 	case "write-sectors":
-		d.OptUint(&v.WriteSectors)
+		v.WriteSectors = d.OptUint64()
 		return 4
 	case "write-ios":
-		d.OptUint(&v.WriteIOs)
+		v.WriteIOs = d.OptUint64()
 		return 5
 	case "write-merges":
-		d.OptUint(&v.WriteMerges)
+		v.WriteMerges = d.OptUint64()
 		return 6
 	case "discard-sectors":
-		d.OptUint(&v.DiscardSectors)
+		v.DiscardSectors = d.OptUint64()
 		return 7
 	case "discard-ios":
-		d.OptUint(&v.DiscardIOs)
+		v.DiscardIOs = d.OptUint64()
 		return 8
 	case "discard-merges":
-		d.OptUint(&v.DiscardMerges)
+		v.DiscardMerges = d.OptUint64()
 		return 9
 	case "flush-ios":
-		d.OptUint(&v.FlushIOs)
+		v.FlushIOs = d.OptUint64()
 		return 10
 	case "read-ticks":
-		d.OptUint(&v.ReadTicks)
+		v.ReadTicks = d.OptUint64()
 		return 11
 	case "write-ticks":
-		d.OptUint(&v.WriteTicks)
+		v.WriteTicks = d.OptUint64()
 		return 12
 	case "discard-ticks":
-		d.OptUint(&v.DiscardTicks)
+		v.DiscardTicks = d.OptUint64()
 		return 13
 	case "flush-ticks":
-		d.OptUint(&v.FlushTicks)
+		v.FlushTicks = d.OptUint64()
 		return 14
 	case "ios-pgr":
-		d.OptUint(&v.IOsPgr)
+		v.IOsPgr = d.OptUint64()
 		return 15
 	case "total-ticks":
-		d.OptUint(&v.TotalTicks)
+		v.TotalTicks = d.OptUint64()
 		return 16
 	case "weight-ticks":
-		d.OptUint(&v.WeightTicks)
+		v.WeightTicks = d.OptUint64()
 		return 17
 	}
 	return 0
@@ -2431,22 +2431,22 @@ func (v *GuestLinuxCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Idle = d.Uint64()
 		return 5
 	case "iowait":
-		d.OptUint(&v.IOWait)
+		v.IOWait = d.OptUint64()
 		return 6
 	case "irq":
-		d.OptUint(&v.IRQ)
+		v.IRQ = d.OptUint64()
 		return 7
 	case "softirq":
-		d.OptUint(&v.SoftIRQ)
+		v.SoftIRQ = d.OptUint64()
 		return 8
 	case "steal":
-		d.OptUint(&v.Steal)
+		v.Steal = d.OptUint64()
 		return 9
 	case "guest":
-		d.OptUint(&v.Guest)
+		v.Guest = d.OptUint64()
 		return 10
 	case "guestnice":
-		d.OptUint(&v.Guestnice)
+		v.Guestnice = d.OptUint64()
 		return 11
 	}
 	return 0
@@ -2498,8 +2498,8 @@ func (v *GuestCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestCPUStats) Discriminator() string {
-	return "type"
+func (*GuestCPUStats) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *GuestCPUStats) DecodeBranch() wire.MemberDecoder {
@@ -2636,40 +2636,40 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Metric = d.Int64()
 		return 3
 	case "gateway":
-		d.OptString(&v.Gateway)
+		v.Gateway = d.OptString()
 		return 4
 	case "mask":
-		d.OptString(&v.Mask)
+		v.Mask = d.OptString()
 		return 5
 	case "irtt":
-		d.OptInt(&v.IRTT)
+		v.IRTT = d.OptInt64()
 		return 6
 	case "flags":
-		d.OptUint(&v.Flags)
+		v.Flags = d.OptUint64()
 		return 7
 	case "refcnt":
-		d.OptInt(&v.Refcnt)
+		v.Refcnt = d.OptInt64()
 		return 8
 	case "use":
-		d.OptInt(&v.Use)
+		v.Use = d.OptInt64()
 		return 9
 	case "window":
-		d.OptInt(&v.Window)
+		v.Window = d.OptInt64()
 		return 10
 	case "mtu":
-		d.OptInt(&v.MTU)
+		v.MTU = d.OptInt64()
 		return 11
 	case "desprefixlen":
-		d.OptString(&v.Desprefixlen)
+		v.Desprefixlen = d.OptString()
 		return 12
 	case "source":
-		d.OptString(&v.Source)
+		v.Source = d.OptString()
 		return 13
 	case "srcprefixlen":
-		d.OptString(&v.Srcprefixlen)
+		v.Srcprefixlen = d.OptString()
 		return 14
 	case "nexthop":
-		d.OptString(&v.Nexthop)
+		v.Nexthop = d.OptString()
 		return 15
 	case "version":
 		v.Version = d.Int64()

@@ -42,7 +42,7 @@ type ACPIOSTInfo struct {
 func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		d.OptString(&v.Device)
+		v.Device = d.OptString()
 		return 1
 	case "slot":
 		v.Slot = d.String()

@@ -40,10 +40,10 @@ func (v *AudiodevPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		d.OptBool(&v.MixingEngine)
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		d.OptBool(&v.FixedSettings)
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -55,7 +55,7 @@ func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte)
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
@@ -170,10 +170,10 @@ func (v *AudiodevALSAPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		d.OptBool(&v.MixingEngine)
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		d.OptBool(&v.FixedSettings)
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -185,19 +185,19 @@ func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		d.OptString(&v.Dev)
+		v.Dev = d.OptString()
 		return 8
 	case "period-length":
 		v.PeriodLength = new(d.Uint32())
 		return 9
 	case "try-poll":
-		d.OptBool(&v.TryPoll)
+		v.TryPoll = d.OptBool()
 		return 10
 	}
 	return 0
@@ -271,7 +271,7 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "dev":
-		d.OptString(&v.Dev)
+		v.Dev = d.OptString()
 		return 3
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -316,10 +316,10 @@ func (v *AudiodevCoreaudioPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		d.OptBool(&v.MixingEngine)
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		d.OptBool(&v.FixedSettings)
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -331,7 +331,7 @@ func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, nam
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
@@ -451,10 +451,10 @@ func (v *AudiodevJACKPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		d.OptBool(&v.MixingEngine)
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		d.OptBool(&v.FixedSettings)
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -466,25 +466,25 @@ func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "server-name":
-		d.OptString(&v.ServerName)
+		v.ServerName = d.OptString()
 		return 8
 	case "client-name":
-		d.OptString(&v.ClientName)
+		v.ClientName = d.OptString()
 		return 9
 	case "connect-ports":
-		d.OptString(&v.ConnectPorts)
+		v.ConnectPorts = d.OptString()
 		return 10
 	case "start-server":
-		d.OptBool(&v.StartServer)
+		v.StartServer = d.OptBool()
 		return 11
 	case "exact-name":
-		d.OptBool(&v.ExactName)
+		v.ExactName = d.OptBool()
 		return 12
 	}
 	return 0
@@ -560,10 +560,10 @@ func (v *AudiodevOSSPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		d.OptBool(&v.MixingEngine)
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		d.OptBool(&v.FixedSettings)
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -575,19 +575,19 @@ func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		d.OptString(&v.Dev)
+		v.Dev = d.OptString()
 		return 8
 	case "buffer-count":
 		v.BufferCount = new(d.Uint32())
 		return 9
 	case "try-poll":
-		d.OptBool(&v.TryPoll)
+		v.TryPoll = d.OptBool()
 		return 10
 	}
 	return 0
@@ -627,10 +627,10 @@ func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "try-mmap":
-		d.OptBool(&v.TryMmap)
+		v.TryMmap = d.OptBool()
 		return 3
 	case "exclusive":
-		d.OptBool(&v.Exclusive)
+		v.Exclusive = d.OptBool()
 		return 4
 	case "dsp-policy":
 		v.DSPPolicy = new(d.Uint32())
@@ -680,10 +680,10 @@ func (v *AudiodevPAPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		d.OptBool(&v.MixingEngine)
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		d.OptBool(&v.FixedSettings)
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -695,16 +695,16 @@ func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		d.OptString(&v.Name)
+		v.Name = d.OptString()
 		return 8
 	case "stream-name":
-		d.OptString(&v.StreamName)
+		v.StreamName = d.OptString()
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -741,7 +741,7 @@ func (v *AudiodevPAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "server":
-		d.OptString(&v.Server)
+		v.Server = d.OptString()
 		return 3
 	}
 	return 0
@@ -787,10 +787,10 @@ func (v *AudiodevPipewirePerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		d.OptBool(&v.MixingEngine)
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		d.OptBool(&v.FixedSettings)
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -802,16 +802,16 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		d.OptString(&v.Name)
+		v.Name = d.OptString()
 		return 8
 	case "stream-name":
-		d.OptString(&v.StreamName)
+		v.StreamName = d.OptString()
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -886,10 +886,10 @@ func (v *AudiodevSDLPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		d.OptBool(&v.MixingEngine)
+		v.MixingEngine = d.OptBool()
 		return 1
 	case "fixed-settings":
-		d.OptBool(&v.FixedSettings)
+		v.FixedSettings = d.OptBool()
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -901,7 +901,7 @@ func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 		v.Voices = new(d.Uint32())
 		return 5
 	case "format":
-		v.Format = new(AudioFormat(d.Enum()))
+		v.Format = (*AudioFormat)(d.OptEnum())
 		return 6
 	case "buffer-length":
 		v.BufferLength = new(d.Uint32())
@@ -970,7 +970,7 @@ func (v *AudiodevWAVOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "path":
-		d.OptString(&v.Path)
+		v.Path = d.OptString()
 		return 3
 	}
 	return 0
@@ -1123,8 +1123,8 @@ func (v *Audiodev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*Audiodev) Discriminator() string {
-	return "driver"
+func (*Audiodev) Discriminator() (string, int) {
+	return "driver", 2
 }
 
 func (v *Audiodev) DecodeBranch() wire.MemberDecoder {

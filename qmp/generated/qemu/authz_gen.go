@@ -44,7 +44,7 @@ func (v *QAuthZListRule) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Policy = QAuthZListPolicy(d.Enum())
 		return 2
 	case "format":
-		v.Format = new(QAuthZListFormat(d.Enum()))
+		v.Format = (*QAuthZListFormat)(d.OptEnum())
 		return 3
 	}
 	return 0
@@ -70,7 +70,7 @@ func (v *AuthZListProperties) EncodeMembers(e *wire.Encoder) {
 func (v *AuthZListProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "policy":
-		v.Policy = new(QAuthZListPolicy(d.Enum()))
+		v.Policy = (*QAuthZListPolicy)(d.OptEnum())
 		return 1
 	case "rules":
 		v.Rules = make([]QAuthZListRule, 0, d.Room())
@@ -100,7 +100,7 @@ func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Filename = d.String()
 		return 1
 	case "refresh":
-		d.OptBool(&v.Refresh)
+		v.Refresh = d.OptBool()
 		return 2
 	}
 	return 0

@@ -146,13 +146,13 @@ func (v *ChardevCommon) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevCommon) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	}
 	return 0
@@ -181,22 +181,22 @@ func (v *ChardevFile) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "in":
-		d.OptString(&v.In)
+		v.In = d.OptString()
 		return 4
 	case "out":
 		v.Out = d.String()
 		return 5
 	case "append":
-		d.OptBool(&v.Append)
+		v.Append = d.OptBool()
 		return 6
 	}
 	return 0
@@ -221,13 +221,13 @@ func (v *ChardevHostdev) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevHostdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "device":
 		v.Device = d.String()
@@ -273,43 +273,43 @@ func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "addr":
 		d.Unmarshal(&v.Addr)
 		return 4
 	case "tls-creds":
-		d.OptString(&v.TLSCreds)
+		v.TLSCreds = d.OptString()
 		return 5
 	case "tls-authz":
-		d.OptString(&v.TLSAuthZ)
+		v.TLSAuthZ = d.OptString()
 		return 6
 	case "server":
-		d.OptBool(&v.Server)
+		v.Server = d.OptBool()
 		return 7
 	case "wait":
-		d.OptBool(&v.Wait)
+		v.Wait = d.OptBool()
 		return 8
 	case "nodelay":
-		d.OptBool(&v.Nodelay)
+		v.Nodelay = d.OptBool()
 		return 9
 	case "telnet":
-		d.OptBool(&v.Telnet)
+		v.Telnet = d.OptBool()
 		return 10
 	case "tn3270":
-		d.OptBool(&v.TN3270)
+		v.TN3270 = d.OptBool()
 		return 11
 	case "websocket":
-		d.OptBool(&v.Websocket)
+		v.Websocket = d.OptBool()
 		return 12
 	case "reconnect-ms":
-		d.OptInt(&v.ReconnectMs)
+		v.ReconnectMs = d.OptInt64()
 		return 13
 	}
 	return 0
@@ -338,13 +338,13 @@ func (v *ChardevUDP) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevUDP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "remote":
 		d.Unmarshal(&v.Remote)
@@ -376,13 +376,13 @@ func (v *ChardevMux) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevMux) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "chardev":
 		v.Chardev = d.String()
@@ -414,13 +414,13 @@ func (v *ChardevHub) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevHub) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "chardevs":
 		v.Chardevs = make([]string, 0, d.Room())
@@ -464,16 +464,16 @@ func (v *ChardevStdio) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "signal":
-		d.OptBool(&v.Signal)
+		v.Signal = d.OptBool()
 		return 4
 	}
 	return 0
@@ -500,13 +500,13 @@ func (v *ChardevSPICEChannel) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "type":
 		v.Type = d.String()
@@ -536,13 +536,13 @@ func (v *ChardevSPICEPort) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevSPICEPort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "fqdn":
 		v.FQDN = d.String()
@@ -575,19 +575,19 @@ func (v *ChardevDBus) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevDBus) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "name":
 		v.Name = d.String()
 		return 4
 	case "encoding":
-		v.Encoding = new(ChardevDBusEncoding(d.Enum()))
+		v.Encoding = (*ChardevDBusEncoding)(d.OptEnum())
 		return 5
 	}
 	return 0
@@ -621,28 +621,28 @@ func (v *ChardevVC) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevVC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "width":
-		d.OptInt(&v.Width)
+		v.Width = d.OptInt64()
 		return 4
 	case "height":
-		d.OptInt(&v.Height)
+		v.Height = d.OptInt64()
 		return 5
 	case "cols":
-		d.OptInt(&v.Cols)
+		v.Cols = d.OptInt64()
 		return 6
 	case "rows":
-		d.OptInt(&v.Rows)
+		v.Rows = d.OptInt64()
 		return 7
 	case "encoding":
-		v.Encoding = new(ChardevDBusEncoding(d.Enum()))
+		v.Encoding = (*ChardevDBusEncoding)(d.OptEnum())
 		return 8
 	}
 	return 0
@@ -667,16 +667,16 @@ func (v *ChardevRingbuf) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "size":
-		d.OptInt(&v.Size)
+		v.Size = d.OptInt64()
 		return 4
 	}
 	return 0
@@ -705,19 +705,19 @@ func (v *ChardevQEMUVDAgent) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "mouse":
-		d.OptBool(&v.Mouse)
+		v.Mouse = d.OptBool()
 		return 4
 	case "clipboard":
-		d.OptBool(&v.Clipboard)
+		v.Clipboard = d.OptBool()
 		return 5
 	}
 	return 0
@@ -742,16 +742,16 @@ func (v *ChardevPTY) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevPTY) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 1
 	case "logappend":
-		d.OptBool(&v.Logappend)
+		v.Logappend = d.OptBool()
 		return 2
 	case "logtimestamp":
-		d.OptBool(&v.Logtimestamp)
+		v.Logtimestamp = d.OptBool()
 		return 3
 	case "path":
-		d.OptString(&v.Path)
+		v.Path = d.OptString()
 		return 4
 	}
 	return 0
@@ -954,8 +954,8 @@ func (v *ChardevBackend) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*ChardevBackend) Discriminator() string {
-	return "type"
+func (*ChardevBackend) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *ChardevBackend) UnmarshalBranch() any {
@@ -1033,7 +1033,7 @@ type ChardevReturn struct {
 func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pty":
-		d.OptString(&v.PTY)
+		v.PTY = d.OptString()
 		return 1
 	}
 	return 0

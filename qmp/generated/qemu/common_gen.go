@@ -61,7 +61,7 @@ func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
 	*v = StrOrNull{}
 	switch d.Kind() {
 	case wire.KindString:
-		d.OptString(&v.S)
+		v.S = d.OptString()
 	case wire.KindNull:
 		d.Null()
 		v.N = new(qmp.Null)

@@ -108,7 +108,7 @@ func (v *QCryptoBlockOptionsQcow) EncodeMembers(e *wire.Encoder) {
 func (v *QCryptoBlockOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
-		d.OptString(&v.KeySecret)
+		v.KeySecret = d.OptString()
 		return 1
 	}
 	return 0
@@ -126,7 +126,7 @@ func (v *QCryptoBlockOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 func (v *QCryptoBlockOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
-		d.OptString(&v.KeySecret)
+		v.KeySecret = d.OptString()
 		return 1
 	}
 	return 0
@@ -156,25 +156,25 @@ func (v *QCryptoBlockCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
-		d.OptString(&v.KeySecret)
+		v.KeySecret = d.OptString()
 		return 1
 	case "cipher-alg":
-		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		v.CipherAlg = (*QCryptoCipherAlgo)(d.OptEnum())
 		return 2
 	case "cipher-mode":
-		v.CipherMode = new(QCryptoCipherMode(d.Enum()))
+		v.CipherMode = (*QCryptoCipherMode)(d.OptEnum())
 		return 3
 	case "ivgen-alg":
-		v.IVGenAlg = new(QCryptoIVGenAlgo(d.Enum()))
+		v.IVGenAlg = (*QCryptoIVGenAlgo)(d.OptEnum())
 		return 4
 	case "ivgen-hash-alg":
-		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.IVGenHashAlg = (*QCryptoHashAlgo)(d.OptEnum())
 		return 5
 	case "hash-alg":
-		v.HashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.HashAlg = (*QCryptoHashAlgo)(d.OptEnum())
 		return 6
 	case "iter-time":
-		d.OptInt(&v.IterTime)
+		v.IterTime = d.OptInt64()
 		return 7
 	}
 	return 0
@@ -228,8 +228,8 @@ func (v *QCryptoBlockOpenOptions) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-func (*QCryptoBlockOpenOptions) Discriminator() string {
-	return "format"
+func (*QCryptoBlockOpenOptions) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *QCryptoBlockOpenOptions) UnmarshalBranch() any {
@@ -306,8 +306,8 @@ func (v *QCryptoBlockCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-func (*QCryptoBlockCreateOptions) Discriminator() string {
-	return "format"
+func (*QCryptoBlockCreateOptions) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *QCryptoBlockCreateOptions) UnmarshalBranch() any {
@@ -361,10 +361,10 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Active = d.Bool()
 		return 1
 	case "iters":
-		d.OptInt(&v.Iters)
+		v.Iters = d.OptInt64()
 		return 2
 	case "stripes":
-		d.OptInt(&v.Stripes)
+		v.Stripes = d.OptInt64()
 		return 3
 	case "key-offset":
 		v.KeyOffset = d.Int64()
@@ -416,13 +416,13 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.IVGenAlg = QCryptoIVGenAlgo(d.Enum())
 		return 3
 	case "ivgen-hash-alg":
-		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.IVGenHashAlg = (*QCryptoHashAlgo)(d.OptEnum())
 		return 4
 	case "hash-alg":
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
 		return 5
 	case "detached-header":
-		d.OptBool(&v.DetachedHeader)
+		v.DetachedHeader = d.OptBool()
 		return 6
 	case "payload-offset":
 		v.PayloadOffset = d.Int64()
@@ -502,8 +502,8 @@ func (v *QCryptoBlockInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*QCryptoBlockInfo) Discriminator() string {
-	return "format"
+func (*QCryptoBlockInfo) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *QCryptoBlockInfo) UnmarshalBranch() any {
@@ -565,19 +565,19 @@ func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []b
 		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
 		return 1
 	case "new-secret":
-		d.OptString(&v.NewSecret)
+		v.NewSecret = d.OptString()
 		return 2
 	case "old-secret":
-		d.OptString(&v.OldSecret)
+		v.OldSecret = d.OptString()
 		return 3
 	case "keyslot":
-		d.OptInt(&v.Keyslot)
+		v.Keyslot = d.OptInt64()
 		return 4
 	case "iter-time":
-		d.OptInt(&v.IterTime)
+		v.IterTime = d.OptInt64()
 		return 5
 	case "secret":
-		d.OptString(&v.Secret)
+		v.Secret = d.OptString()
 		return 6
 	}
 	return 0
@@ -630,8 +630,8 @@ func (v *QCryptoBlockAmendOptions) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-func (*QCryptoBlockAmendOptions) Discriminator() string {
-	return "format"
+func (*QCryptoBlockAmendOptions) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *QCryptoBlockAmendOptions) UnmarshalBranch() any {
@@ -687,19 +687,19 @@ func (v *SecretProperties) EncodeMembers(e *wire.Encoder) {
 func (v *SecretProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
-		v.Format = new(QCryptoSecretFormat(d.Enum()))
+		v.Format = (*QCryptoSecretFormat)(d.OptEnum())
 		return 1
 	case "keyid":
-		d.OptString(&v.KeyID)
+		v.KeyID = d.OptString()
 		return 2
 	case "iv":
-		d.OptString(&v.IV)
+		v.IV = d.OptString()
 		return 3
 	case "data":
-		v.Data = new(d.String())
+		v.Data = d.OptString()
 		return 4
 	case "file":
-		d.OptString(&v.File)
+		v.File = d.OptString()
 		return 5
 	}
 	return 0
@@ -729,13 +729,13 @@ func (v *SecretKeyringProperties) EncodeMembers(e *wire.Encoder) {
 func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "format":
-		v.Format = new(QCryptoSecretFormat(d.Enum()))
+		v.Format = (*QCryptoSecretFormat)(d.OptEnum())
 		return 1
 	case "keyid":
-		d.OptString(&v.KeyID)
+		v.KeyID = d.OptString()
 		return 2
 	case "iv":
-		d.OptString(&v.IV)
+		v.IV = d.OptString()
 		return 3
 	case "serial":
 		v.Serial = d.Int32()
@@ -762,16 +762,16 @@ func (v *TLSCredsProperties) EncodeMembers(e *wire.Encoder) {
 func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
-		d.OptBool(&v.VerifyPeer)
+		v.VerifyPeer = d.OptBool()
 		return 1
 	case "dir":
-		d.OptString(&v.Dir)
+		v.Dir = d.OptString()
 		return 2
 	case "endpoint":
-		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		v.Endpoint = (*QCryptoTLSCredsEndpoint)(d.OptEnum())
 		return 3
 	case "priority":
-		d.OptString(&v.Priority)
+		v.Priority = d.OptString()
 		return 4
 	}
 	return 0
@@ -795,16 +795,16 @@ func (v *TLSCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
 func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
-		d.OptBool(&v.VerifyPeer)
+		v.VerifyPeer = d.OptBool()
 		return 1
 	case "dir":
-		d.OptString(&v.Dir)
+		v.Dir = d.OptString()
 		return 2
 	case "endpoint":
-		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		v.Endpoint = (*QCryptoTLSCredsEndpoint)(d.OptEnum())
 		return 3
 	case "priority":
-		d.OptString(&v.Priority)
+		v.Priority = d.OptString()
 		return 4
 	}
 	return 0
@@ -830,19 +830,19 @@ func (v *TLSCredsPSKProperties) EncodeMembers(e *wire.Encoder) {
 func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
-		d.OptBool(&v.VerifyPeer)
+		v.VerifyPeer = d.OptBool()
 		return 1
 	case "dir":
-		d.OptString(&v.Dir)
+		v.Dir = d.OptString()
 		return 2
 	case "endpoint":
-		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		v.Endpoint = (*QCryptoTLSCredsEndpoint)(d.OptEnum())
 		return 3
 	case "priority":
-		d.OptString(&v.Priority)
+		v.Priority = d.OptString()
 		return 4
 	case "username":
-		d.OptString(&v.Username)
+		v.Username = d.OptString()
 		return 5
 	}
 	return 0
@@ -870,22 +870,22 @@ func (v *TLSCredsX509Properties) EncodeMembers(e *wire.Encoder) {
 func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
-		d.OptBool(&v.VerifyPeer)
+		v.VerifyPeer = d.OptBool()
 		return 1
 	case "dir":
-		d.OptString(&v.Dir)
+		v.Dir = d.OptString()
 		return 2
 	case "endpoint":
-		v.Endpoint = new(QCryptoTLSCredsEndpoint(d.Enum()))
+		v.Endpoint = (*QCryptoTLSCredsEndpoint)(d.OptEnum())
 		return 3
 	case "priority":
-		d.OptString(&v.Priority)
+		v.Priority = d.OptString()
 		return 4
 	case "sanity-check":
-		d.OptBool(&v.SanityCheck)
+		v.SanityCheck = d.OptBool()
 		return 5
 	case "passwordid":
-		d.OptString(&v.PasswordID)
+		v.PasswordID = d.OptString()
 		return 6
 	}
 	return 0
@@ -982,8 +982,8 @@ func (v *QCryptoAkCipherOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-func (*QCryptoAkCipherOptions) Discriminator() string {
-	return "alg"
+func (*QCryptoAkCipherOptions) Discriminator() (string, int) {
+	return "alg", 1
 }
 
 func (v *QCryptoAkCipherOptions) UnmarshalBranch() any {

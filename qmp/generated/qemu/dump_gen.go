@@ -111,7 +111,7 @@ func (v *DumpCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Result)
 		return 1
 	case "error":
-		d.OptString(&v.Error)
+		v.Error = d.OptString()
 		return 2
 	}
 	return 0

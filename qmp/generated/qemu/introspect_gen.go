@@ -125,8 +125,8 @@ func (v *SchemaInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*SchemaInfo) Discriminator() string {
-	return "meta-type"
+func (*SchemaInfo) Discriminator() (string, int) {
+	return "meta-type", 2
 }
 
 func (v *SchemaInfo) DecodeBranch() wire.MemberDecoder {
@@ -334,7 +334,7 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "tag":
-		d.OptString(&v.Tag)
+		v.Tag = d.OptString()
 		return 2
 	case "variants":
 		v.Variants = make([]SchemaInfoObjectVariant, 0, d.Room())
@@ -506,7 +506,7 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.RetType = d.String()
 		return 2
 	case "allow-oob":
-		d.OptBool(&v.AllowOOB)
+		v.AllowOOB = d.OptBool()
 		return 3
 	}
 	return 0

@@ -77,10 +77,10 @@ func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUState = S390CPUState(d.Enum())
 		return 1
 	case "dedicated":
-		d.OptBool(&v.Dedicated)
+		v.Dedicated = d.OptBool()
 		return 2
 	case "entitlement":
-		v.Entitlement = new(S390CPUEntitlement(d.Enum()))
+		v.Entitlement = (*S390CPUEntitlement)(d.OptEnum())
 		return 3
 	}
 	return 0
@@ -144,7 +144,7 @@ func (v *CPUInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUIndex = d.Int64()
 		return 1
 	case "qom-type":
-		d.OptString(&v.QOMType)
+		v.QOMType = d.OptString()
 		return 2
 	case "qom-path":
 		v.QOMPath = d.String()
@@ -163,8 +163,8 @@ func (v *CPUInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*CPUInfoFast) Discriminator() string {
-	return "target"
+func (*CPUInfoFast) Discriminator() (string, int) {
+	return "target", 6
 }
 
 func (v *CPUInfoFast) DecodeBranch() wire.MemberDecoder {
@@ -252,10 +252,10 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "alias":
-		d.OptString(&v.Alias)
+		v.Alias = d.OptString()
 		return 2
 	case "is-default":
-		d.OptBool(&v.IsDefault)
+		v.IsDefault = d.OptBool()
 		return 3
 	case "cpu-max":
 		v.CPUMax = d.Int64()
@@ -270,13 +270,13 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Deprecated = d.Bool()
 		return 7
 	case "default-cpu-type":
-		d.OptString(&v.DefaultCPUType)
+		v.DefaultCPUType = d.OptString()
 		return 8
 	case "default-ram-id":
-		d.OptString(&v.DefaultRAMID)
+		v.DefaultRAMID = d.OptString()
 		return 9
 	case "acpi":
-		d.OptBool(&v.ACPI)
+		v.ACPI = d.OptBool()
 		return 10
 	case "compat-props":
 		v.CompatProps = make([]CompatProperty, 0, d.Room())
@@ -543,8 +543,8 @@ func (v *NUMAOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*NUMAOptions) Discriminator() string {
-	return "type"
+func (*NUMAOptions) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *NUMAOptions) UnmarshalBranch() any {
@@ -617,10 +617,10 @@ func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 2
 	case "mem":
-		d.OptUint(&v.Mem)
+		v.Mem = d.OptUint64()
 		return 3
 	case "memdev":
-		d.OptString(&v.Memdev)
+		v.Memdev = d.OptString()
 		return 4
 	case "initiator":
 		v.Initiator = new(d.Uint16())
@@ -680,7 +680,7 @@ func (v *CXLFixedMemoryWindowOptions) UnmarshalMember(d *wire.Decoder, name []by
 		v.Size = d.Uint64()
 		return 1
 	case "interleave-granularity":
-		d.OptUint(&v.InterleaveGranularity)
+		v.InterleaveGranularity = d.OptUint64()
 		return 2
 	case "targets":
 		v.Targets = make([]string, 0, d.Room())
@@ -780,7 +780,7 @@ func (v *X86CPUFeatureWordInfo) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.CPUIDInputEAX = d.Int64()
 		return 1
 	case "cpuid-input-ecx":
-		d.OptInt(&v.CPUIDInputECX)
+		v.CPUIDInputECX = d.OptInt64()
 		return 2
 	case "cpuid-register":
 		v.CPUIDRegister = X86CPURegister32(d.Enum())
@@ -859,31 +859,31 @@ func (v *NUMACPUOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
-		d.OptInt(&v.NodeID)
+		v.NodeID = d.OptInt64()
 		return 1
 	case "drawer-id":
-		d.OptInt(&v.DrawerID)
+		v.DrawerID = d.OptInt64()
 		return 2
 	case "book-id":
-		d.OptInt(&v.BookID)
+		v.BookID = d.OptInt64()
 		return 3
 	case "socket-id":
-		d.OptInt(&v.SocketID)
+		v.SocketID = d.OptInt64()
 		return 4
 	case "die-id":
-		d.OptInt(&v.DieID)
+		v.DieID = d.OptInt64()
 		return 5
 	case "cluster-id":
-		d.OptInt(&v.ClusterID)
+		v.ClusterID = d.OptInt64()
 		return 6
 	case "module-id":
-		d.OptInt(&v.ModuleID)
+		v.ModuleID = d.OptInt64()
 		return 7
 	case "core-id":
-		d.OptInt(&v.CoreID)
+		v.CoreID = d.OptInt64()
 		return 8
 	case "thread-id":
-		d.OptInt(&v.ThreadID)
+		v.ThreadID = d.OptInt64()
 		return 9
 	}
 	return 0
@@ -947,10 +947,10 @@ func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.DataType = HMATLBDataType(d.Enum())
 		return 4
 	case "latency":
-		d.OptUint(&v.Latency)
+		v.Latency = d.OptUint64()
 		return 5
 	case "bandwidth":
-		d.OptUint(&v.Bandwidth)
+		v.Bandwidth = d.OptUint64()
 		return 6
 	}
 	return 0
@@ -1087,7 +1087,7 @@ func (v *Memdev) MarshalMembers(e *wire.Encoder) {
 func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		d.OptString(&v.ID)
+		v.ID = d.OptString()
 		return 1
 	case "size":
 		v.Size = d.Uint64()
@@ -1102,10 +1102,10 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Prealloc = d.Bool()
 		return 5
 	case "share":
-		d.OptBool(&v.Share)
+		v.Share = d.OptBool()
 		return 6
 	case "reserve":
-		d.OptBool(&v.Reserve)
+		v.Reserve = d.OptBool()
 		return 7
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1177,31 +1177,31 @@ func (v *CPUInstanceProperties) MarshalMembers(e *wire.Encoder) {
 func (v *CPUInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
-		d.OptInt(&v.NodeID)
+		v.NodeID = d.OptInt64()
 		return 1
 	case "drawer-id":
-		d.OptInt(&v.DrawerID)
+		v.DrawerID = d.OptInt64()
 		return 2
 	case "book-id":
-		d.OptInt(&v.BookID)
+		v.BookID = d.OptInt64()
 		return 3
 	case "socket-id":
-		d.OptInt(&v.SocketID)
+		v.SocketID = d.OptInt64()
 		return 4
 	case "die-id":
-		d.OptInt(&v.DieID)
+		v.DieID = d.OptInt64()
 		return 5
 	case "cluster-id":
-		d.OptInt(&v.ClusterID)
+		v.ClusterID = d.OptInt64()
 		return 6
 	case "module-id":
-		d.OptInt(&v.ModuleID)
+		v.ModuleID = d.OptInt64()
 		return 7
 	case "core-id":
-		d.OptInt(&v.CoreID)
+		v.CoreID = d.OptInt64()
 		return 8
 	case "thread-id":
-		d.OptInt(&v.ThreadID)
+		v.ThreadID = d.OptInt64()
 		return 9
 	}
 	return 0
@@ -1228,7 +1228,7 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Props)
 		return 3
 	case "qom-path":
-		d.OptString(&v.QOMPath)
+		v.QOMPath = d.OptString()
 		return 4
 	}
 	return 0
@@ -1392,7 +1392,7 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.BaseMemory = d.Uint64()
 		return 1
 	case "plugged-memory":
-		d.OptUint(&v.PluggedMemory)
+		v.PluggedMemory = d.OptUint64()
 		return 2
 	}
 	return 0
@@ -1436,7 +1436,7 @@ func (v *PCDIMMDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		d.OptString(&v.ID)
+		v.ID = d.OptString()
 		return 1
 	case "addr":
 		v.Addr = d.Int64()
@@ -1481,7 +1481,7 @@ func (v *VirtioPMEMDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		d.OptString(&v.ID)
+		v.ID = d.OptString()
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1522,7 +1522,7 @@ func (v *VirtioMemDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		d.OptString(&v.ID)
+		v.ID = d.OptString()
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1569,7 +1569,7 @@ func (v *SGXEPCDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		d.OptString(&v.ID)
+		v.ID = d.OptString()
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1605,16 +1605,16 @@ func (v *HVBalloonDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *HVBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		d.OptString(&v.ID)
+		v.ID = d.OptString()
 		return 1
 	case "memaddr":
-		d.OptUint(&v.Memaddr)
+		v.Memaddr = d.OptUint64()
 		return 2
 	case "max-size":
 		v.MaxSize = d.Uint64()
 		return 3
 	case "memdev":
-		d.OptString(&v.Memdev)
+		v.Memdev = d.OptString()
 		return 4
 	}
 	return 0
@@ -1723,8 +1723,8 @@ func (v *MemoryDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*MemoryDeviceInfo) Discriminator() string {
-	return "type"
+func (*MemoryDeviceInfo) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *MemoryDeviceInfo) DecodeBranch() wire.MemberDecoder {
@@ -1857,13 +1857,13 @@ type MemoryDeviceSizeChangeEvent struct {
 func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		d.OptString(&v.ID)
+		v.ID = d.OptString()
 		return 1
 	case "size":
 		v.Size = d.Uint64()
 		return 2
 	case "qom-path":
-		d.OptString(&v.QOMPath)
+		v.QOMPath = d.OptString()
 		return 3
 	}
 	return 0
@@ -2040,7 +2040,7 @@ type FirmwareLog struct {
 func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
-		d.OptString(&v.Version)
+		v.Version = d.OptString()
 		return 1
 	case "log":
 		v.Log = d.String()
@@ -2284,7 +2284,7 @@ func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "migration-safe":
-		d.OptBool(&v.MigrationSafe)
+		v.MigrationSafe = d.OptBool()
 		return 2
 	case "static":
 		v.Static = d.Bool()
@@ -2299,7 +2299,7 @@ func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Typename = d.String()
 		return 5
 	case "alias-of":
-		d.OptString(&v.AliasOf)
+		v.AliasOf = d.OptString()
 		return 6
 	case "deprecated":
 		v.Deprecated = d.Bool()
@@ -2345,7 +2345,7 @@ func (v *MemoryDeviceInfoSPMem) MarshalMembers(e *wire.Encoder) {
 func (v *MemoryDeviceInfoSPMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		d.OptString(&v.ID)
+		v.ID = d.OptString()
 		return 1
 	case "addr":
 		v.Addr = d.Int64()

@@ -91,16 +91,16 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PagesPerSecond = d.Uint64()
 		return 13
 	case "precopy-bytes":
-		d.OptUint(&v.PrecopyBytes)
+		v.PrecopyBytes = d.OptUint64()
 		return 14
 	case "downtime-bytes":
-		d.OptUint(&v.DowntimeBytes)
+		v.DowntimeBytes = d.OptUint64()
 		return 15
 	case "postcopy-bytes":
-		d.OptUint(&v.PostcopyBytes)
+		v.PostcopyBytes = d.OptUint64()
 		return 16
 	case "dirty-sync-missed-zero-copy":
-		d.OptUint(&v.DirtySyncMissedZeroCopy)
+		v.DirtySyncMissedZeroCopy = d.OptUint64()
 		return 17
 	}
 	return 0
@@ -303,7 +303,7 @@ type MigrationInfo struct {
 func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "status":
-		v.Status = new(MigrationStatus(d.Enum()))
+		v.Status = (*MigrationStatus)(d.OptEnum())
 		return 1
 	case "ram":
 		v.RAM = new(MigrationStats)
@@ -318,22 +318,22 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.XBZRLECache)
 		return 4
 	case "total-time":
-		d.OptInt(&v.TotalTime)
+		v.TotalTime = d.OptInt64()
 		return 5
 	case "expected-downtime":
-		d.OptInt(&v.ExpectedDowntime)
+		v.ExpectedDowntime = d.OptInt64()
 		return 6
 	case "downtime":
-		d.OptInt(&v.Downtime)
+		v.Downtime = d.OptInt64()
 		return 7
 	case "setup-time":
-		d.OptInt(&v.SetupTime)
+		v.SetupTime = d.OptInt64()
 		return 8
 	case "cpu-throttle-percentage":
-		d.OptInt(&v.CPUThrottlePercentage)
+		v.CPUThrottlePercentage = d.OptInt64()
 		return 9
 	case "error-desc":
-		d.OptString(&v.ErrorDesc)
+		v.ErrorDesc = d.OptString()
 		return 10
 	case "blocked-reasons":
 		v.BlockedReasons = make([]string, 0, d.Room())
@@ -351,7 +351,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 13
 	case "postcopy-latency":
-		d.OptUint(&v.PostcopyLatency)
+		v.PostcopyLatency = d.OptUint64()
 		return 14
 	case "postcopy-latency-dist":
 		v.PostcopyLatencyDist = make([]uint64, 0, d.Room())
@@ -366,7 +366,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 16
 	case "postcopy-non-vcpu-latency":
-		d.OptUint(&v.PostcopyNonVCPULatency)
+		v.PostcopyNonVCPULatency = d.OptUint64()
 		return 17
 	case "socket-address":
 		v.SocketAddress = make([]SocketAddress, 0, d.Room())
@@ -376,13 +376,13 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 18
 	case "dirty-limit-throttle-time-per-round":
-		d.OptUint(&v.DirtyLimitThrottleTimePerRound)
+		v.DirtyLimitThrottleTimePerRound = d.OptUint64()
 		return 19
 	case "dirty-limit-ring-full-time":
-		d.OptUint(&v.DirtyLimitRingFullTime)
+		v.DirtyLimitRingFullTime = d.OptUint64()
 		return 20
 	case "remaining":
-		d.OptInt(&v.Remaining)
+		v.Remaining = d.OptInt64()
 		return 21
 	}
 	return 0
@@ -566,7 +566,7 @@ func (v *BitmapMigrationBitmapAliasTransform) EncodeMembers(e *wire.Encoder) {
 func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "persistent":
-		d.OptBool(&v.Persistent)
+		v.Persistent = d.OptBool()
 		return 1
 	}
 	return 0
@@ -806,16 +806,16 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "announce-initial":
-		d.OptUint(&v.AnnounceInitial)
+		v.AnnounceInitial = d.OptUint64()
 		return 1
 	case "announce-max":
-		d.OptUint(&v.AnnounceMax)
+		v.AnnounceMax = d.OptUint64()
 		return 2
 	case "announce-rounds":
-		d.OptUint(&v.AnnounceRounds)
+		v.AnnounceRounds = d.OptUint64()
 		return 3
 	case "announce-step":
-		d.OptUint(&v.AnnounceStep)
+		v.AnnounceStep = d.OptUint64()
 		return 4
 	case "throttle-trigger-threshold":
 		v.ThrottleTriggerThreshold = new(d.Uint8())
@@ -827,7 +827,7 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.CPUThrottleIncrement = new(d.Uint8())
 		return 7
 	case "cpu-throttle-tailslow":
-		d.OptBool(&v.CPUThrottleTailslow)
+		v.CPUThrottleTailslow = d.OptBool()
 		return 8
 	case "tls-creds":
 		v.TLSCreds = new(StrOrNull)
@@ -842,13 +842,13 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.TLSAuthZ.DecodeValue(d)
 		return 11
 	case "max-bandwidth":
-		d.OptUint(&v.MaxBandwidth)
+		v.MaxBandwidth = d.OptUint64()
 		return 12
 	case "avail-switchover-bandwidth":
-		d.OptUint(&v.AvailSwitchoverBandwidth)
+		v.AvailSwitchoverBandwidth = d.OptUint64()
 		return 13
 	case "downtime-limit":
-		d.OptUint(&v.DowntimeLimit)
+		v.DowntimeLimit = d.OptUint64()
 		return 14
 	case "x-checkpoint-delay":
 		v.XCheckpointDelay = new(d.Uint32())
@@ -857,16 +857,16 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.MultiFDChannels = new(d.Uint8())
 		return 16
 	case "xbzrle-cache-size":
-		d.OptUint(&v.XBZRLECacheSize)
+		v.XBZRLECacheSize = d.OptUint64()
 		return 17
 	case "max-postcopy-bandwidth":
-		d.OptUint(&v.MaxPostcopyBandwidth)
+		v.MaxPostcopyBandwidth = d.OptUint64()
 		return 18
 	case "max-cpu-throttle":
 		v.MaxCPUThrottle = new(d.Uint8())
 		return 19
 	case "multifd-compression":
-		v.MultiFDCompression = new(MultiFDCompression(d.Enum()))
+		v.MultiFDCompression = (*MultiFDCompression)(d.OptEnum())
 		return 20
 	case "multifd-zlib-level":
 		v.MultiFDZlibLevel = new(d.Uint8())
@@ -885,19 +885,19 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		}
 		return 24
 	case "x-vcpu-dirty-limit-period":
-		d.OptUint(&v.XVCPUDirtyLimitPeriod)
+		v.XVCPUDirtyLimitPeriod = d.OptUint64()
 		return 25
 	case "vcpu-dirty-limit":
-		d.OptUint(&v.VCPUDirtyLimit)
+		v.VCPUDirtyLimit = d.OptUint64()
 		return 26
 	case "mode":
-		v.Mode = new(MigMode(d.Enum()))
+		v.Mode = (*MigMode)(d.OptEnum())
 		return 27
 	case "zero-page-detection":
-		v.ZeroPageDetection = new(ZeroPageDetection(d.Enum()))
+		v.ZeroPageDetection = (*ZeroPageDetection)(d.OptEnum())
 		return 28
 	case "direct-io":
-		d.OptBool(&v.DirectIO)
+		v.DirectIO = d.OptBool()
 		return 29
 	case "cpr-exec-command":
 		v.CPRExecCommand = make([]string, 0, d.Room())
@@ -906,7 +906,7 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		}
 		return 30
 	case "x-rdma-chunk-size":
-		d.OptInt(&v.XRDMAChunkSize)
+		v.XRDMAChunkSize = d.OptInt64()
 		return 31
 	}
 	return 0
@@ -1044,16 +1044,16 @@ func (v *MigrationParameters) MarshalMembers(e *wire.Encoder) {
 func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "announce-initial":
-		d.OptUint(&v.AnnounceInitial)
+		v.AnnounceInitial = d.OptUint64()
 		return 1
 	case "announce-max":
-		d.OptUint(&v.AnnounceMax)
+		v.AnnounceMax = d.OptUint64()
 		return 2
 	case "announce-rounds":
-		d.OptUint(&v.AnnounceRounds)
+		v.AnnounceRounds = d.OptUint64()
 		return 3
 	case "announce-step":
-		d.OptUint(&v.AnnounceStep)
+		v.AnnounceStep = d.OptUint64()
 		return 4
 	case "throttle-trigger-threshold":
 		v.ThrottleTriggerThreshold = new(d.Uint8())
@@ -1065,7 +1065,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUThrottleIncrement = new(d.Uint8())
 		return 7
 	case "cpu-throttle-tailslow":
-		d.OptBool(&v.CPUThrottleTailslow)
+		v.CPUThrottleTailslow = d.OptBool()
 		return 8
 	case "tls-creds":
 		v.TLSCreds = new(StrOrNull)
@@ -1080,13 +1080,13 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TLSAuthZ.DecodeValue(d)
 		return 11
 	case "max-bandwidth":
-		d.OptUint(&v.MaxBandwidth)
+		v.MaxBandwidth = d.OptUint64()
 		return 12
 	case "avail-switchover-bandwidth":
-		d.OptUint(&v.AvailSwitchoverBandwidth)
+		v.AvailSwitchoverBandwidth = d.OptUint64()
 		return 13
 	case "downtime-limit":
-		d.OptUint(&v.DowntimeLimit)
+		v.DowntimeLimit = d.OptUint64()
 		return 14
 	case "x-checkpoint-delay":
 		v.XCheckpointDelay = new(d.Uint32())
@@ -1095,16 +1095,16 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MultiFDChannels = new(d.Uint8())
 		return 16
 	case "xbzrle-cache-size":
-		d.OptUint(&v.XBZRLECacheSize)
+		v.XBZRLECacheSize = d.OptUint64()
 		return 17
 	case "max-postcopy-bandwidth":
-		d.OptUint(&v.MaxPostcopyBandwidth)
+		v.MaxPostcopyBandwidth = d.OptUint64()
 		return 18
 	case "max-cpu-throttle":
 		v.MaxCPUThrottle = new(d.Uint8())
 		return 19
 	case "multifd-compression":
-		v.MultiFDCompression = new(MultiFDCompression(d.Enum()))
+		v.MultiFDCompression = (*MultiFDCompression)(d.OptEnum())
 		return 20
 	case "multifd-zlib-level":
 		v.MultiFDZlibLevel = new(d.Uint8())
@@ -1123,19 +1123,19 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 24
 	case "x-vcpu-dirty-limit-period":
-		d.OptUint(&v.XVCPUDirtyLimitPeriod)
+		v.XVCPUDirtyLimitPeriod = d.OptUint64()
 		return 25
 	case "vcpu-dirty-limit":
-		d.OptUint(&v.VCPUDirtyLimit)
+		v.VCPUDirtyLimit = d.OptUint64()
 		return 26
 	case "mode":
-		v.Mode = new(MigMode(d.Enum()))
+		v.Mode = (*MigMode)(d.OptEnum())
 		return 27
 	case "zero-page-detection":
-		v.ZeroPageDetection = new(ZeroPageDetection(d.Enum()))
+		v.ZeroPageDetection = (*ZeroPageDetection)(d.OptEnum())
 		return 28
 	case "direct-io":
-		d.OptBool(&v.DirectIO)
+		v.DirectIO = d.OptBool()
 		return 29
 	case "cpr-exec-command":
 		v.CPRExecCommand = make([]string, 0, d.Room())
@@ -1144,7 +1144,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 30
 	case "x-rdma-chunk-size":
-		d.OptInt(&v.XRDMAChunkSize)
+		v.XRDMAChunkSize = d.OptInt64()
 		return 31
 	}
 	return 0
@@ -1468,8 +1468,8 @@ func (v *MigrationAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*MigrationAddress) Discriminator() string {
-	return "transport"
+func (*MigrationAddress) Discriminator() (string, int) {
+	return "transport", 1
 }
 
 func (v *MigrationAddress) UnmarshalBranch() any {
@@ -1672,7 +1672,7 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Error = d.Bool()
 		return 1
 	case "desc":
-		d.OptString(&v.Desc)
+		v.Desc = d.OptString()
 		return 2
 	}
 	return 0
@@ -1856,7 +1856,7 @@ type DirtyRateInfo struct {
 func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dirty-rate":
-		d.OptInt(&v.DirtyRate)
+		v.DirtyRate = d.OptInt64()
 		return 1
 	case "status":
 		v.Status = DirtyRateStatus(d.Enum())
@@ -1868,13 +1868,13 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CalcTime = d.Int64()
 		return 4
 	case "calc-time-unit":
-		v.CalcTimeUnit = new(TimeUnit(d.Enum()))
+		v.CalcTimeUnit = (*TimeUnit)(d.OptEnum())
 		return 5
 	case "sample-pages":
-		d.OptUint(&v.SamplePages)
+		v.SamplePages = d.OptUint64()
 		return 6
 	case "mode":
-		v.Mode = new(DirtyRateMeasureMode(d.Enum()))
+		v.Mode = (*DirtyRateMeasureMode)(d.OptEnum())
 		return 7
 	case "vcpu-dirty-rate":
 		v.VCPUDirtyRate = make([]DirtyRateVCPU, 0, d.Room())

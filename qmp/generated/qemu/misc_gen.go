@@ -35,7 +35,7 @@ type NameInfo struct {
 func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		d.OptString(&v.Name)
+		v.Name = d.OptString()
 		return 1
 	}
 	return 0
@@ -82,10 +82,10 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PollShrink = d.Int64()
 		return 5
 	case "aio-max-batch":
-		d.OptInt(&v.AIOMaxBatch)
+		v.AIOMaxBatch = d.OptInt64()
 		return 6
 	case "poll-weight":
-		d.OptInt(&v.PollWeight)
+		v.PollWeight = d.OptInt64()
 		return 7
 	}
 	return 0
@@ -278,7 +278,7 @@ func (v *FDSetFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.FD = d.Int64()
 		return 1
 	case "opaque":
-		d.OptString(&v.Opaque)
+		v.Opaque = d.OptString()
 		return 2
 	}
 	return 0
@@ -379,10 +379,10 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Type = CommandLineParameterType(d.Enum())
 		return 2
 	case "help":
-		d.OptString(&v.Help)
+		v.Help = d.OptString()
 		return 3
 	case "default":
-		d.OptString(&v.Default)
+		v.Default = d.OptString()
 		return 4
 	}
 	return 0
@@ -467,7 +467,7 @@ func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Offset = d.Int64()
 		return 1
 	case "qom-path":
-		d.OptString(&v.QOMPath)
+		v.QOMPath = d.OptString()
 		return 2
 	}
 	return 0

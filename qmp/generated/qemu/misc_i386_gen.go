@@ -153,8 +153,8 @@ func (v *SEVInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*SEVInfo) Discriminator() string {
-	return "sev-type"
+func (*SEVInfo) Discriminator() (string, int) {
+	return "sev-type", 6
 }
 
 func (v *SEVInfo) DecodeBranch() wire.MemberDecoder {
@@ -242,7 +242,7 @@ func (v *SEVCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CertChain = d.String()
 		return 2
 	case "cpu0-id":
-		d.OptString(&v.CPU0ID)
+		v.CPU0ID = d.OptString()
 		return 3
 	case "cbitpos":
 		v.Cbitpos = d.Int64()

@@ -83,16 +83,16 @@ func (v *NetLegacyNICOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetLegacyNICOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
-		d.OptString(&v.Netdev)
+		v.Netdev = d.OptString()
 		return 1
 	case "macaddr":
-		d.OptString(&v.MACAddr)
+		v.MACAddr = d.OptString()
 		return 2
 	case "model":
-		d.OptString(&v.Model)
+		v.Model = d.OptString()
 		return 3
 	case "addr":
-		d.OptString(&v.Addr)
+		v.Addr = d.OptString()
 		return 4
 	case "vectors":
 		v.Vectors = new(d.Uint32())
@@ -223,43 +223,43 @@ func (v *NetdevPasstOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
-		d.OptString(&v.Path)
+		v.Path = d.OptString()
 		return 1
 	case "quiet":
-		d.OptBool(&v.Quiet)
+		v.Quiet = d.OptBool()
 		return 2
 	case "vhost-user":
-		d.OptBool(&v.VhostUser)
+		v.VhostUser = d.OptBool()
 		return 3
 	case "mtu":
-		d.OptInt(&v.MTU)
+		v.MTU = d.OptInt64()
 		return 4
 	case "address":
-		d.OptString(&v.Address)
+		v.Address = d.OptString()
 		return 5
 	case "netmask":
-		d.OptString(&v.Netmask)
+		v.Netmask = d.OptString()
 		return 6
 	case "mac":
-		d.OptString(&v.MAC)
+		v.MAC = d.OptString()
 		return 7
 	case "gateway":
-		d.OptString(&v.Gateway)
+		v.Gateway = d.OptString()
 		return 8
 	case "interface":
-		d.OptString(&v.Interface)
+		v.Interface = d.OptString()
 		return 9
 	case "outbound":
-		d.OptString(&v.Outbound)
+		v.Outbound = d.OptString()
 		return 10
 	case "outbound-if4":
-		d.OptString(&v.OutboundIf4)
+		v.OutboundIf4 = d.OptString()
 		return 11
 	case "outbound-if6":
-		d.OptString(&v.OutboundIf6)
+		v.OutboundIf6 = d.OptString()
 		return 12
 	case "dns":
-		d.OptString(&v.DNS)
+		v.DNS = d.OptString()
 		return 13
 	case "search":
 		v.Search = make([]String, 0, d.Room())
@@ -269,55 +269,55 @@ func (v *NetdevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 14
 	case "fqdn":
-		d.OptString(&v.FQDN)
+		v.FQDN = d.OptString()
 		return 15
 	case "dhcp-dns":
-		d.OptBool(&v.DHCPDNS)
+		v.DHCPDNS = d.OptBool()
 		return 16
 	case "dhcp-search":
-		d.OptBool(&v.DHCPSearch)
+		v.DHCPSearch = d.OptBool()
 		return 17
 	case "map-host-loopback":
-		d.OptString(&v.MapHostLoopback)
+		v.MapHostLoopback = d.OptString()
 		return 18
 	case "map-guest-addr":
-		d.OptString(&v.MapGuestAddr)
+		v.MapGuestAddr = d.OptString()
 		return 19
 	case "dns-forward":
-		d.OptString(&v.DNSForward)
+		v.DNSForward = d.OptString()
 		return 20
 	case "dns-host":
-		d.OptString(&v.DNSHost)
+		v.DNSHost = d.OptString()
 		return 21
 	case "tcp":
-		d.OptBool(&v.TCP)
+		v.TCP = d.OptBool()
 		return 22
 	case "udp":
-		d.OptBool(&v.UDP)
+		v.UDP = d.OptBool()
 		return 23
 	case "icmp":
-		d.OptBool(&v.ICMP)
+		v.ICMP = d.OptBool()
 		return 24
 	case "dhcp":
-		d.OptBool(&v.DHCP)
+		v.DHCP = d.OptBool()
 		return 25
 	case "ndp":
-		d.OptBool(&v.NDP)
+		v.NDP = d.OptBool()
 		return 26
 	case "dhcpv6":
-		d.OptBool(&v.DHCPv6)
+		v.DHCPv6 = d.OptBool()
 		return 27
 	case "ra":
-		d.OptBool(&v.RA)
+		v.RA = d.OptBool()
 		return 28
 	case "freebind":
-		d.OptBool(&v.Freebind)
+		v.Freebind = d.OptBool()
 		return 29
 	case "ipv4":
-		d.OptBool(&v.IPv4)
+		v.IPv4 = d.OptBool()
 		return 30
 	case "ipv6":
-		d.OptBool(&v.IPv6)
+		v.IPv6 = d.OptBool()
 		return 31
 	case "tcp-ports":
 		v.TCPPorts = make([]String, 0, d.Room())
@@ -416,37 +416,37 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "hostname":
-		d.OptString(&v.Hostname)
+		v.Hostname = d.OptString()
 		return 1
 	case "restrict":
-		d.OptBool(&v.Restrict)
+		v.Restrict = d.OptBool()
 		return 2
 	case "ipv4":
-		d.OptBool(&v.IPv4)
+		v.IPv4 = d.OptBool()
 		return 3
 	case "ipv6":
-		d.OptBool(&v.IPv6)
+		v.IPv6 = d.OptBool()
 		return 4
 	case "ip":
-		d.OptString(&v.IP)
+		v.IP = d.OptString()
 		return 5
 	case "net":
-		d.OptString(&v.Net)
+		v.Net = d.OptString()
 		return 6
 	case "host":
-		d.OptString(&v.Host)
+		v.Host = d.OptString()
 		return 7
 	case "tftp":
-		d.OptString(&v.TFTP)
+		v.TFTP = d.OptString()
 		return 8
 	case "bootfile":
-		d.OptString(&v.Bootfile)
+		v.Bootfile = d.OptString()
 		return 9
 	case "dhcpstart":
-		d.OptString(&v.DHCPStart)
+		v.DHCPStart = d.OptString()
 		return 10
 	case "dns":
-		d.OptString(&v.DNS)
+		v.DNS = d.OptString()
 		return 11
 	case "dnssearch":
 		v.DNSSearch = make([]String, 0, d.Room())
@@ -456,25 +456,25 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 12
 	case "domainname":
-		d.OptString(&v.Domainname)
+		v.Domainname = d.OptString()
 		return 13
 	case "ipv6-prefix":
-		d.OptString(&v.IPv6Prefix)
+		v.IPv6Prefix = d.OptString()
 		return 14
 	case "ipv6-prefixlen":
-		d.OptInt(&v.IPv6Prefixlen)
+		v.IPv6Prefixlen = d.OptInt64()
 		return 15
 	case "ipv6-host":
-		d.OptString(&v.IPv6Host)
+		v.IPv6Host = d.OptString()
 		return 16
 	case "ipv6-dns":
-		d.OptString(&v.IPv6DNS)
+		v.IPv6DNS = d.OptString()
 		return 17
 	case "smb":
-		d.OptString(&v.SMB)
+		v.SMB = d.OptString()
 		return 18
 	case "smbserver":
-		d.OptString(&v.SMBServer)
+		v.SMBServer = d.OptString()
 		return 19
 	case "hostfwd":
 		v.Hostfwd = make([]String, 0, d.Room())
@@ -491,7 +491,7 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 21
 	case "tftp-server-name":
-		d.OptString(&v.TFTPServerName)
+		v.TFTPServerName = d.OptString()
 		return 22
 	}
 	return 0
@@ -541,43 +541,43 @@ func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "ifname":
-		d.OptString(&v.Ifname)
+		v.Ifname = d.OptString()
 		return 1
 	case "fd":
-		d.OptString(&v.FD)
+		v.FD = d.OptString()
 		return 2
 	case "fds":
-		d.OptString(&v.FDs)
+		v.FDs = d.OptString()
 		return 3
 	case "script":
-		d.OptString(&v.Script)
+		v.Script = d.OptString()
 		return 4
 	case "downscript":
-		d.OptString(&v.Downscript)
+		v.Downscript = d.OptString()
 		return 5
 	case "br":
-		d.OptString(&v.Br)
+		v.Br = d.OptString()
 		return 6
 	case "helper":
-		d.OptString(&v.Helper)
+		v.Helper = d.OptString()
 		return 7
 	case "sndbuf":
-		d.OptUint(&v.Sndbuf)
+		v.Sndbuf = d.OptUint64()
 		return 8
 	case "vnet_hdr":
-		d.OptBool(&v.VnetHdr)
+		v.VnetHdr = d.OptBool()
 		return 9
 	case "vhost":
-		d.OptBool(&v.Vhost)
+		v.Vhost = d.OptBool()
 		return 10
 	case "vhostfd":
-		d.OptString(&v.VhostFD)
+		v.VhostFD = d.OptString()
 		return 11
 	case "vhostfds":
-		d.OptString(&v.VhostFDs)
+		v.VhostFDs = d.OptString()
 		return 12
 	case "vhostforce":
-		d.OptBool(&v.Vhostforce)
+		v.Vhostforce = d.OptBool()
 		return 13
 	case "queues":
 		v.Queues = new(d.Uint32())
@@ -611,22 +611,22 @@ func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevSocketOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
-		d.OptString(&v.FD)
+		v.FD = d.OptString()
 		return 1
 	case "listen":
-		d.OptString(&v.Listen)
+		v.Listen = d.OptString()
 		return 2
 	case "connect":
-		d.OptString(&v.Connect)
+		v.Connect = d.OptString()
 		return 3
 	case "mcast":
-		d.OptString(&v.Mcast)
+		v.Mcast = d.OptString()
 		return 4
 	case "localaddr":
-		d.OptString(&v.Localaddr)
+		v.Localaddr = d.OptString()
 		return 5
 	case "udp":
-		d.OptString(&v.UDP)
+		v.UDP = d.OptString()
 		return 6
 	}
 	return 0
@@ -680,31 +680,31 @@ func (v *NetdevL2TPv3Options) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Dst = d.String()
 		return 2
 	case "srcport":
-		d.OptString(&v.Srcport)
+		v.Srcport = d.OptString()
 		return 3
 	case "dstport":
-		d.OptString(&v.Dstport)
+		v.Dstport = d.OptString()
 		return 4
 	case "ipv6":
-		d.OptBool(&v.IPv6)
+		v.IPv6 = d.OptBool()
 		return 5
 	case "udp":
-		d.OptBool(&v.UDP)
+		v.UDP = d.OptBool()
 		return 6
 	case "cookie64":
-		d.OptBool(&v.Cookie64)
+		v.Cookie64 = d.OptBool()
 		return 7
 	case "counter":
-		d.OptBool(&v.Counter)
+		v.Counter = d.OptBool()
 		return 8
 	case "pincounter":
-		d.OptBool(&v.Pincounter)
+		v.Pincounter = d.OptBool()
 		return 9
 	case "txcookie":
-		d.OptUint(&v.Txcookie)
+		v.Txcookie = d.OptUint64()
 		return 10
 	case "rxcookie":
-		d.OptUint(&v.Rxcookie)
+		v.Rxcookie = d.OptUint64()
 		return 11
 	case "txsession":
 		v.Txsession = d.Uint32()
@@ -741,13 +741,13 @@ func (v *NetdevVDEOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevVDEOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sock":
-		d.OptString(&v.Sock)
+		v.Sock = d.OptString()
 		return 1
 	case "port":
 		v.Port = new(d.Uint16())
 		return 2
 	case "group":
-		d.OptString(&v.Group)
+		v.Group = d.OptString()
 		return 3
 	case "mode":
 		v.Mode = new(d.Uint16())
@@ -770,10 +770,10 @@ func (v *NetdevBridgeOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevBridgeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "br":
-		d.OptString(&v.Br)
+		v.Br = d.OptString()
 		return 1
 	case "helper":
-		d.OptString(&v.Helper)
+		v.Helper = d.OptString()
 		return 2
 	}
 	return 0
@@ -796,7 +796,7 @@ func (v *NetdevHubPortOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.HubID = d.Int32()
 		return 1
 	case "netdev":
-		d.OptString(&v.Netdev)
+		v.Netdev = d.OptString()
 		return 2
 	}
 	return 0
@@ -819,7 +819,7 @@ func (v *NetdevNetmapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Ifname = d.String()
 		return 1
 	case "devname":
-		d.OptString(&v.Devname)
+		v.Devname = d.OptString()
 		return 2
 	}
 	return 0
@@ -871,25 +871,25 @@ func (v *NetdevAFXDPOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Ifname = d.String()
 		return 1
 	case "mode":
-		v.Mode = new(AFXDPMode(d.Enum()))
+		v.Mode = (*AFXDPMode)(d.OptEnum())
 		return 2
 	case "force-copy":
-		d.OptBool(&v.ForceCopy)
+		v.ForceCopy = d.OptBool()
 		return 3
 	case "queues":
-		d.OptInt(&v.Queues)
+		v.Queues = d.OptInt64()
 		return 4
 	case "start-queue":
-		d.OptInt(&v.StartQueue)
+		v.StartQueue = d.OptInt64()
 		return 5
 	case "inhibit":
-		d.OptBool(&v.Inhibit)
+		v.Inhibit = d.OptBool()
 		return 6
 	case "sock-fds":
-		d.OptString(&v.SockFDs)
+		v.SockFDs = d.OptString()
 		return 7
 	case "map-path":
-		d.OptString(&v.MapPath)
+		v.MapPath = d.OptString()
 		return 8
 	case "map-start-index":
 		v.MapStartIndex = new(d.Int32())
@@ -917,10 +917,10 @@ func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Chardev = d.String()
 		return 1
 	case "vhostforce":
-		d.OptBool(&v.Vhostforce)
+		v.Vhostforce = d.OptBool()
 		return 2
 	case "queues":
-		d.OptInt(&v.Queues)
+		v.Queues = d.OptInt64()
 		return 3
 	}
 	return 0
@@ -945,16 +945,16 @@ func (v *NetdevVhostVDPAOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevVhostVDPAOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vhostdev":
-		d.OptString(&v.Vhostdev)
+		v.Vhostdev = d.OptString()
 		return 1
 	case "vhostfd":
-		d.OptString(&v.VhostFD)
+		v.VhostFD = d.OptString()
 		return 2
 	case "queues":
-		d.OptInt(&v.Queues)
+		v.Queues = d.OptInt64()
 		return 3
 	case "x-svq":
-		d.OptBool(&v.XSVQ)
+		v.XSVQ = d.OptBool()
 		return 4
 	}
 	return 0
@@ -982,19 +982,19 @@ func (v *NetdevVmnetHostOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevVmnetHostOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "start-address":
-		d.OptString(&v.StartAddress)
+		v.StartAddress = d.OptString()
 		return 1
 	case "end-address":
-		d.OptString(&v.EndAddress)
+		v.EndAddress = d.OptString()
 		return 2
 	case "subnet-mask":
-		d.OptString(&v.SubnetMask)
+		v.SubnetMask = d.OptString()
 		return 3
 	case "isolated":
-		d.OptBool(&v.Isolated)
+		v.Isolated = d.OptBool()
 		return 4
 	case "net-uuid":
-		d.OptString(&v.NetUUID)
+		v.NetUUID = d.OptString()
 		return 5
 	}
 	return 0
@@ -1022,19 +1022,19 @@ func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevVmnetSharedOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "start-address":
-		d.OptString(&v.StartAddress)
+		v.StartAddress = d.OptString()
 		return 1
 	case "end-address":
-		d.OptString(&v.EndAddress)
+		v.EndAddress = d.OptString()
 		return 2
 	case "subnet-mask":
-		d.OptString(&v.SubnetMask)
+		v.SubnetMask = d.OptString()
 		return 3
 	case "isolated":
-		d.OptBool(&v.Isolated)
+		v.Isolated = d.OptBool()
 		return 4
 	case "nat66-prefix":
-		d.OptString(&v.NAT66Prefix)
+		v.NAT66Prefix = d.OptString()
 		return 5
 	}
 	return 0
@@ -1059,7 +1059,7 @@ func (v *NetdevVmnetBridgedOptions) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Ifname = d.String()
 		return 1
 	case "isolated":
-		d.OptBool(&v.Isolated)
+		v.Isolated = d.OptBool()
 		return 2
 	}
 	return 0
@@ -1084,10 +1084,10 @@ func (v *NetdevStreamOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		d.Object(&v.Addr)
 		return 1
 	case "server":
-		d.OptBool(&v.Server)
+		v.Server = d.OptBool()
 		return 2
 	case "reconnect-ms":
-		d.OptInt(&v.ReconnectMs)
+		v.ReconnectMs = d.OptInt64()
 		return 3
 	}
 	return 0
@@ -1276,8 +1276,8 @@ func (v *Netdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*Netdev) Discriminator() string {
-	return "type"
+func (*Netdev) Discriminator() (string, int) {
+	return "type", 2
 }
 
 func (v *Netdev) UnmarshalBranch() any {
@@ -1491,7 +1491,7 @@ type NICRxFilterChangedEvent struct {
 func (v *NICRxFilterChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		d.OptString(&v.Name)
+		v.Name = d.OptString()
 		return 1
 	case "path":
 		v.Path = d.String()

@@ -65,10 +65,10 @@ func (v *PCIMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Size = d.Int64()
 		return 4
 	case "prefetch":
-		d.OptBool(&v.Prefetch)
+		v.Prefetch = d.OptBool()
 		return 5
 	case "mem_type_64":
-		d.OptBool(&v.MemType64)
+		v.MemType64 = d.OptBool()
 		return 6
 	}
 	return 0
@@ -164,7 +164,7 @@ func (v *PCIDeviceClass) MarshalMembers(e *wire.Encoder) {
 func (v *PCIDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "desc":
-		d.OptString(&v.Desc)
+		v.Desc = d.OptString()
 		return 1
 	case "class":
 		v.Class = d.Int64()
@@ -197,10 +197,10 @@ func (v *PCIDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Vendor = d.Int64()
 		return 2
 	case "subsystem":
-		d.OptInt(&v.Subsystem)
+		v.Subsystem = d.OptInt64()
 		return 3
 	case "subsystem-vendor":
-		d.OptInt(&v.SubsystemVendor)
+		v.SubsystemVendor = d.OptInt64()
 		return 4
 	}
 	return 0
@@ -257,7 +257,7 @@ func (v *PCIDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.ID)
 		return 5
 	case "irq":
-		d.OptInt(&v.IRQ)
+		v.IRQ = d.OptInt64()
 		return 6
 	case "irq_pin":
 		v.IRQPin = d.Int64()

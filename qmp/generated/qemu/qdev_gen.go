@@ -54,10 +54,10 @@ func (r *DeviceAdd) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		r.Driver = d.String()
 		return 1
 	case "bus":
-		d.OptString(&r.Bus)
+		r.Bus = d.OptString()
 		return 2
 	case "id":
-		d.OptString(&r.ID)
+		r.ID = d.OptString()
 		return 3
 	}
 	return r.Props.UnmarshalMember(d, name)
@@ -109,7 +109,7 @@ type DeviceDeletedEvent struct {
 func (v *DeviceDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		d.OptString(&v.Device)
+		v.Device = d.OptString()
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -135,7 +135,7 @@ type DeviceUnplugGuestErrorEvent struct {
 func (v *DeviceUnplugGuestErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		d.OptString(&v.Device)
+		v.Device = d.OptString()
 		return 1
 	case "path":
 		v.Path = d.String()

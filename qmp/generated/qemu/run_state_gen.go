@@ -442,8 +442,8 @@ func (v *GuestPanicInformation) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*GuestPanicInformation) Discriminator() string {
-	return "type"
+func (*GuestPanicInformation) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *GuestPanicInformation) DecodeBranch() wire.MemberDecoder {
@@ -581,7 +581,7 @@ func (v *GuestPanicInformationTDX) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Message = d.String()
 		return 2
 	case "gpa":
-		d.OptUint(&v.GPA)
+		v.GPA = d.OptUint64()
 		return 3
 	}
 	return 0

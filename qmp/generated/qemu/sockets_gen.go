@@ -92,19 +92,19 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Port = d.String()
 		return 2
 	case "numeric":
-		d.OptBool(&v.Numeric)
+		v.Numeric = d.OptBool()
 		return 3
 	case "to":
 		v.To = new(d.Uint16())
 		return 4
 	case "ipv4":
-		d.OptBool(&v.IPv4)
+		v.IPv4 = d.OptBool()
 		return 5
 	case "ipv6":
-		d.OptBool(&v.IPv6)
+		v.IPv6 = d.OptBool()
 		return 6
 	case "keep-alive":
-		d.OptBool(&v.KeepAlive)
+		v.KeepAlive = d.OptBool()
 		return 7
 	case "keep-alive-count":
 		v.KeepAliveCount = new(d.Uint32())
@@ -116,7 +116,7 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.KeepAliveInterval = new(d.Uint32())
 		return 10
 	case "mptcp":
-		d.OptBool(&v.MPTCP)
+		v.MPTCP = d.OptBool()
 		return 11
 	}
 	return 0
@@ -143,10 +143,10 @@ func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Path = d.String()
 		return 1
 	case "abstract":
-		d.OptBool(&v.Abstract)
+		v.Abstract = d.OptBool()
 		return 2
 	case "tight":
-		d.OptBool(&v.Tight)
+		v.Tight = d.OptBool()
 		return 3
 	}
 	return 0
@@ -270,8 +270,8 @@ func (v *SocketAddressLegacy) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-func (*SocketAddressLegacy) Discriminator() string {
-	return "type"
+func (*SocketAddressLegacy) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *SocketAddressLegacy) UnmarshalBranch() any {
@@ -375,8 +375,8 @@ func (v *SocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*SocketAddress) Discriminator() string {
-	return "type"
+func (*SocketAddress) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *SocketAddress) DecodeBranch() wire.MemberDecoder {

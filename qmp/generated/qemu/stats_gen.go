@@ -170,8 +170,8 @@ func (v *StatsFilter) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*StatsFilter) Discriminator() string {
-	return "target"
+func (*StatsFilter) Discriminator() (string, int) {
+	return "target", 1
 }
 
 func (v *StatsFilter) UnmarshalBranch() any {
@@ -231,9 +231,9 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	*v = StatsValue{}
 	switch d.Kind() {
 	case wire.KindNumber:
-		d.OptUint(&v.Scalar)
+		v.Scalar = d.OptUint64()
 	case wire.KindBool:
-		d.OptBool(&v.Boolean)
+		v.Boolean = d.OptBool()
 	case wire.KindArray:
 		v.List = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
@@ -303,7 +303,7 @@ func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Provider = StatsProvider(d.Enum())
 		return 1
 	case "qom-path":
-		d.OptString(&v.QOMPath)
+		v.QOMPath = d.OptString()
 		return 2
 	case "stats":
 		v.Stats = make([]Stats, 0, d.Room())
@@ -393,7 +393,7 @@ func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = StatsType(d.Enum())
 		return 2
 	case "unit":
-		v.Unit = new(StatsUnit(d.Enum()))
+		v.Unit = (*StatsUnit)(d.OptEnum())
 		return 3
 	case "base":
 		v.Base = new(d.Int8())

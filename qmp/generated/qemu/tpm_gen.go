@@ -81,10 +81,10 @@ func (v *TPMPassthroughOptions) MarshalMembers(e *wire.Encoder) {
 func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
-		d.OptString(&v.Path)
+		v.Path = d.OptString()
 		return 1
 	case "cancel-path":
-		d.OptString(&v.CancelPath)
+		v.CancelPath = d.OptString()
 		return 2
 	}
 	return 0
@@ -173,8 +173,8 @@ func (v *TPMTypeOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*TPMTypeOptions) Discriminator() string {
-	return "type"
+func (*TPMTypeOptions) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *TPMTypeOptions) DecodeBranch() wire.MemberDecoder {

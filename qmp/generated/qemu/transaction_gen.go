@@ -160,8 +160,8 @@ func (v *TransactionAction) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*TransactionAction) Discriminator() string {
-	return "type"
+func (*TransactionAction) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *TransactionAction) UnmarshalBranch() any {
@@ -224,7 +224,7 @@ func (v *TransactionProperties) EncodeMembers(e *wire.Encoder) {
 func (v *TransactionProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "completion-mode":
-		v.CompletionMode = new(ActionCompletionMode(d.Enum()))
+		v.CompletionMode = (*ActionCompletionMode)(d.OptEnum())
 		return 1
 	}
 	return 0

@@ -41,10 +41,10 @@ func (v *UEFIVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Data = d.String()
 		return 4
 	case "time":
-		d.OptString(&v.Time)
+		v.Time = d.OptString()
 		return 5
 	case "digest":
-		d.OptString(&v.Digest)
+		v.Digest = d.OptString()
 		return 6
 	}
 	return 0

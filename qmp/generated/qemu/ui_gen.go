@@ -78,14 +78,14 @@ func (v *SetPasswordOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Password = d.String()
 		return 2
 	case "connected":
-		v.Connected = new(SetPasswordAction(d.Enum()))
+		v.Connected = (*SetPasswordAction)(d.OptEnum())
 		return 3
 	}
 	return 0
 }
 
-func (*SetPasswordOptions) Discriminator() string {
-	return "protocol"
+func (*SetPasswordOptions) Discriminator() (string, int) {
+	return "protocol", 1
 }
 
 func (v *SetPasswordOptions) UnmarshalBranch() any {
@@ -125,7 +125,7 @@ func (v *SetPasswordOptionsVNC) EncodeMembers(e *wire.Encoder) {
 func (v *SetPasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "display":
-		d.OptString(&v.Display)
+		v.Display = d.OptString()
 		return 1
 	}
 	return 0
@@ -205,8 +205,8 @@ func (v *ExpirePasswordOptions) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-func (*ExpirePasswordOptions) Discriminator() string {
-	return "protocol"
+func (*ExpirePasswordOptions) Discriminator() (string, int) {
+	return "protocol", 1
 }
 
 func (v *ExpirePasswordOptions) UnmarshalBranch() any {
@@ -246,7 +246,7 @@ func (v *ExpirePasswordOptionsVNC) EncodeMembers(e *wire.Encoder) {
 func (v *ExpirePasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "display":
-		d.OptString(&v.Display)
+		v.Display = d.OptString()
 		return 1
 	}
 	return 0
@@ -351,7 +351,7 @@ func (v *SPICEServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Family = NetworkAddressFamily(d.Enum())
 		return 3
 	case "auth":
-		d.OptString(&v.Auth)
+		v.Auth = d.OptString()
 		return 4
 	}
 	return 0
@@ -433,19 +433,19 @@ func (v *SPICEInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Migrated = d.Bool()
 		return 2
 	case "host":
-		d.OptString(&v.Host)
+		v.Host = d.OptString()
 		return 3
 	case "port":
-		d.OptInt(&v.Port)
+		v.Port = d.OptInt64()
 		return 4
 	case "tls-port":
-		d.OptInt(&v.TLSPort)
+		v.TLSPort = d.OptInt64()
 		return 5
 	case "auth":
-		d.OptString(&v.Auth)
+		v.Auth = d.OptString()
 		return 6
 	case "compiled-version":
-		d.OptString(&v.CompiledVersion)
+		v.CompiledVersion = d.OptString()
 		return 7
 	case "mouse-mode":
 		v.MouseMode = SPICEQueryMouseMode(d.Enum())
@@ -617,7 +617,7 @@ func (v *VNCServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "auth":
-		d.OptString(&v.Auth)
+		v.Auth = d.OptString()
 		return 5
 	}
 	return 0
@@ -659,10 +659,10 @@ func (v *VNCClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "x509_dname":
-		d.OptString(&v.X509Dname)
+		v.X509Dname = d.OptString()
 		return 5
 	case "sasl_username":
-		d.OptString(&v.SASLUsername)
+		v.SASLUsername = d.OptString()
 		return 6
 	}
 	return 0
@@ -686,16 +686,16 @@ func (v *VNCInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Enabled = d.Bool()
 		return 1
 	case "host":
-		d.OptString(&v.Host)
+		v.Host = d.OptString()
 		return 2
 	case "family":
-		v.Family = new(NetworkAddressFamily(d.Enum()))
+		v.Family = (*NetworkAddressFamily)(d.OptEnum())
 		return 3
 	case "service":
-		d.OptString(&v.Service)
+		v.Service = d.OptString()
 		return 4
 	case "auth":
-		d.OptString(&v.Auth)
+		v.Auth = d.OptString()
 		return 5
 	case "clients":
 		v.Clients = make([]VNCClientInfo, 0, d.Room())
@@ -783,7 +783,7 @@ func (v *VNCServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Auth = VNCPrimaryAuth(d.Enum())
 		return 5
 	case "vencrypt":
-		v.Vencrypt = new(VNCVencryptSubAuth(d.Enum()))
+		v.Vencrypt = (*VNCVencryptSubAuth)(d.OptEnum())
 		return 6
 	}
 	return 0
@@ -841,10 +841,10 @@ func (v *VNCInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Auth = VNCPrimaryAuth(d.Enum())
 		return 4
 	case "vencrypt":
-		v.Vencrypt = new(VNCVencryptSubAuth(d.Enum()))
+		v.Vencrypt = (*VNCVencryptSubAuth)(d.OptEnum())
 		return 5
 	case "display":
-		d.OptString(&v.Display)
+		v.Display = d.OptString()
 		return 6
 	}
 	return 0
@@ -1275,8 +1275,8 @@ func (v *KeyValue) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*KeyValue) Discriminator() string {
-	return "type"
+func (*KeyValue) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *KeyValue) UnmarshalBranch() any {
@@ -1331,7 +1331,7 @@ func (r *SendKey) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "hold-time":
-		d.OptInt(&r.HoldTime)
+		r.HoldTime = d.OptInt64()
 		return 2
 	}
 	return 0
@@ -1588,8 +1588,8 @@ func (v *InputEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*InputEvent) Discriminator() string {
-	return "type"
+func (*InputEvent) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *InputEvent) UnmarshalBranch() any {
@@ -1645,10 +1645,10 @@ func (r *InputSendEvent) EncodeMembers(e *wire.Encoder) {
 func (r *InputSendEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		d.OptString(&r.Device)
+		r.Device = d.OptString()
 		return 1
 	case "head":
-		d.OptInt(&r.Head)
+		r.Head = d.OptInt64()
 		return 2
 	case "events":
 		r.Events = make([]InputEvent, 0, d.Room())
@@ -1705,25 +1705,25 @@ func (v *DisplayGTK) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-on-hover":
-		d.OptBool(&v.GrabOnHover)
+		v.GrabOnHover = d.OptBool()
 		return 1
 	case "zoom-to-fit":
-		d.OptBool(&v.ZoomToFit)
+		v.ZoomToFit = d.OptBool()
 		return 2
 	case "show-tabs":
-		d.OptBool(&v.ShowTabs)
+		v.ShowTabs = d.OptBool()
 		return 3
 	case "show-menubar":
-		d.OptBool(&v.ShowMenubar)
+		v.ShowMenubar = d.OptBool()
 		return 4
 	case "keep-aspect-ratio":
-		d.OptBool(&v.KeepAspectRatio)
+		v.KeepAspectRatio = d.OptBool()
 		return 5
 	case "scale":
 		v.Scale = new(d.Float64())
 		return 6
 	case "clipboard":
-		d.OptBool(&v.Clipboard)
+		v.Clipboard = d.OptBool()
 		return 7
 	}
 	return 0
@@ -1754,7 +1754,7 @@ func (v *DisplayEGLHeadless) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		d.OptString(&v.Rendernode)
+		v.Rendernode = d.OptString()
 		return 1
 	}
 	return 0
@@ -1778,16 +1778,16 @@ func (v *DisplayDBus) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		d.OptString(&v.Rendernode)
+		v.Rendernode = d.OptString()
 		return 1
 	case "addr":
-		d.OptString(&v.Addr)
+		v.Addr = d.OptString()
 		return 2
 	case "p2p":
-		d.OptBool(&v.P2P)
+		v.P2P = d.OptBool()
 		return 3
 	case "audiodev":
-		d.OptString(&v.Audiodev)
+		v.Audiodev = d.OptString()
 		return 4
 	}
 	return 0
@@ -1816,7 +1816,7 @@ func (v *DisplayCurses) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "charset":
-		d.OptString(&v.Charset)
+		v.Charset = d.OptString()
 		return 1
 	}
 	return 0
@@ -1842,19 +1842,19 @@ func (v *DisplayCocoa) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "left-command-key":
-		d.OptBool(&v.LeftCommandKey)
+		v.LeftCommandKey = d.OptBool()
 		return 1
 	case "full-grab":
-		d.OptBool(&v.FullGrab)
+		v.FullGrab = d.OptBool()
 		return 2
 	case "swap-opt-cmd":
-		d.OptBool(&v.SwapOptCmd)
+		v.SwapOptCmd = d.OptBool()
 		return 3
 	case "zoom-to-fit":
-		d.OptBool(&v.ZoomToFit)
+		v.ZoomToFit = d.OptBool()
 		return 4
 	case "zoom-interpolation":
-		d.OptBool(&v.ZoomInterpolation)
+		v.ZoomInterpolation = d.OptBool()
 		return 5
 	}
 	return 0
@@ -1882,7 +1882,7 @@ func (v *DisplaySDL) MarshalMembers(e *wire.Encoder) {
 func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-mod":
-		v.GrabMod = new(HotKeyMod(d.Enum()))
+		v.GrabMod = (*HotKeyMod)(d.OptEnum())
 		return 1
 	}
 	return 0
@@ -1983,23 +1983,23 @@ func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = DisplayType(d.Enum())
 		return 1
 	case "full-screen":
-		d.OptBool(&v.FullScreen)
+		v.FullScreen = d.OptBool()
 		return 2
 	case "window-close":
-		d.OptBool(&v.WindowClose)
+		v.WindowClose = d.OptBool()
 		return 3
 	case "show-cursor":
-		d.OptBool(&v.ShowCursor)
+		v.ShowCursor = d.OptBool()
 		return 4
 	case "gl":
-		v.GL = new(DisplayGLMode(d.Enum()))
+		v.GL = (*DisplayGLMode)(d.OptEnum())
 		return 5
 	}
 	return 0
 }
 
-func (*DisplayOptions) Discriminator() string {
-	return "type"
+func (*DisplayOptions) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *DisplayOptions) DecodeBranch() wire.MemberDecoder {
@@ -2069,7 +2069,7 @@ func (v *DisplayReloadOptionsVNC) EncodeMembers(e *wire.Encoder) {
 func (v *DisplayReloadOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "tls-certs":
-		d.OptBool(&v.TLSCerts)
+		v.TLSCerts = d.OptBool()
 		return 1
 	}
 	return 0
@@ -2118,8 +2118,8 @@ func (v *DisplayReloadOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-func (*DisplayReloadOptions) Discriminator() string {
-	return "type"
+func (*DisplayReloadOptions) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *DisplayReloadOptions) UnmarshalBranch() any {
@@ -2247,8 +2247,8 @@ func (v *DisplayUpdateOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-func (*DisplayUpdateOptions) Discriminator() string {
-	return "type"
+func (*DisplayUpdateOptions) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *DisplayUpdateOptions) UnmarshalBranch() any {

@@ -287,7 +287,7 @@ func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "unknown-protocols":
-		d.OptUint(&v.UnknownProtocols)
+		v.UnknownProtocols = d.OptUint64()
 		return 2
 	}
 	return 0
@@ -346,10 +346,10 @@ func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 2
 	case "unknown-dev-features":
-		d.OptUint(&v.UnknownDevFeatures)
+		v.UnknownDevFeatures = d.OptUint64()
 		return 3
 	case "unknown-dev-features2":
-		d.OptUint(&v.UnknownDevFeatures2)
+		v.UnknownDevFeatures2 = d.OptUint64()
 		return 4
 	}
 	return 0
@@ -487,13 +487,13 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Call = d.Int64()
 		return 3
 	case "desc":
-		d.OptUint(&v.Desc)
+		v.Desc = d.OptUint64()
 		return 4
 	case "avail":
-		d.OptUint(&v.Avail)
+		v.Avail = d.OptUint64()
 		return 5
 	case "used":
-		d.OptUint(&v.Used)
+		v.Used = d.OptUint64()
 		return 6
 	case "num":
 		v.Num = d.Int64()

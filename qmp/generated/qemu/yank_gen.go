@@ -105,8 +105,8 @@ func (v *YankInstance) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*YankInstance) Discriminator() string {
-	return "type"
+func (*YankInstance) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *YankInstance) DecodeBranch() wire.MemberDecoder {

@@ -56,7 +56,7 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VMClockNsec = d.Int64()
 		return 7
 	case "icount":
-		d.OptInt(&v.Icount)
+		v.Icount = d.OptInt64()
 		return 8
 	}
 	return 0
@@ -116,8 +116,8 @@ func (v *ImageInfoSpecificQcow2Encryption) DecodeMember(d *wire.Decoder, name []
 	return 0
 }
 
-func (*ImageInfoSpecificQcow2Encryption) Discriminator() string {
-	return "format"
+func (*ImageInfoSpecificQcow2Encryption) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *ImageInfoSpecificQcow2Encryption) DecodeBranch() wire.MemberDecoder {
@@ -187,19 +187,19 @@ func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.Compat = d.String()
 		return 1
 	case "data-file":
-		d.OptString(&v.DataFile)
+		v.DataFile = d.OptString()
 		return 2
 	case "data-file-raw":
-		d.OptBool(&v.DataFileRaw)
+		v.DataFileRaw = d.OptBool()
 		return 3
 	case "extended-l2":
-		d.OptBool(&v.ExtendedL2)
+		v.ExtendedL2 = d.OptBool()
 		return 4
 	case "lazy-refcounts":
-		d.OptBool(&v.LazyRefcounts)
+		v.LazyRefcounts = d.OptBool()
 		return 5
 	case "corrupt":
-		d.OptBool(&v.Corrupt)
+		v.Corrupt = d.OptBool()
 		return 6
 	case "refcount-bits":
 		v.RefcountBits = d.Int64()
@@ -306,10 +306,10 @@ func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VirtualSize = d.Int64()
 		return 3
 	case "cluster-size":
-		d.OptInt(&v.ClusterSize)
+		v.ClusterSize = d.OptInt64()
 		return 4
 	case "compressed":
-		d.OptBool(&v.Compressed)
+		v.Compressed = d.OptBool()
 		return 5
 	}
 	return 0
@@ -327,7 +327,7 @@ func (v *ImageInfoSpecificRBD) MarshalMembers(e *wire.Encoder) {
 func (v *ImageInfoSpecificRBD) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "encryption-format":
-		v.EncryptionFormat = new(RBDImageEncryptionFormat(d.Enum()))
+		v.EncryptionFormat = (*RBDImageEncryptionFormat)(d.OptEnum())
 		return 1
 	}
 	return 0
@@ -345,7 +345,7 @@ func (v *ImageInfoSpecificFile) MarshalMembers(e *wire.Encoder) {
 func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "extent-size-hint":
-		d.OptUint(&v.ExtentSizeHint)
+		v.ExtentSizeHint = d.OptUint64()
 		return 1
 	}
 	return 0
@@ -443,8 +443,8 @@ func (v *ImageInfoSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*ImageInfoSpecific) Discriminator() string {
-	return "type"
+func (*ImageInfoSpecific) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *ImageInfoSpecific) DecodeBranch() wire.MemberDecoder {
@@ -530,13 +530,13 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.RequestAlignment = d.Uint32()
 		return 1
 	case "max-discard":
-		d.OptUint(&v.MaxDiscard)
+		v.MaxDiscard = d.OptUint64()
 		return 2
 	case "discard-alignment":
 		v.DiscardAlignment = new(d.Uint32())
 		return 3
 	case "max-write-zeroes":
-		d.OptUint(&v.MaxWriteZeroes)
+		v.MaxWriteZeroes = d.OptUint64()
 		return 4
 	case "write-zeroes-alignment":
 		v.WriteZeroesAlignment = new(d.Uint32())
@@ -554,7 +554,7 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MaxIOV = d.Int64()
 		return 9
 	case "max-hw-iov":
-		d.OptInt(&v.MaxHWIOV)
+		v.MaxHWIOV = d.OptInt64()
 		return 10
 	case "min-mem-alignment":
 		v.MinMemAlignment = d.Uint64()
@@ -612,31 +612,31 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Format = d.String()
 		return 2
 	case "dirty-flag":
-		d.OptBool(&v.DirtyFlag)
+		v.DirtyFlag = d.OptBool()
 		return 3
 	case "actual-size":
-		d.OptInt(&v.ActualSize)
+		v.ActualSize = d.OptInt64()
 		return 4
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
 		return 5
 	case "cluster-size":
-		d.OptInt(&v.ClusterSize)
+		v.ClusterSize = d.OptInt64()
 		return 6
 	case "encrypted":
-		d.OptBool(&v.Encrypted)
+		v.Encrypted = d.OptBool()
 		return 7
 	case "compressed":
-		d.OptBool(&v.Compressed)
+		v.Compressed = d.OptBool()
 		return 8
 	case "backing-filename":
-		d.OptString(&v.BackingFilename)
+		v.BackingFilename = d.OptString()
 		return 9
 	case "full-backing-filename":
-		d.OptString(&v.FullBackingFilename)
+		v.FullBackingFilename = d.OptString()
 		return 10
 	case "backing-filename-format":
-		d.OptString(&v.BackingFilenameFormat)
+		v.BackingFilenameFormat = d.OptString()
 		return 11
 	case "snapshots":
 		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
@@ -744,31 +744,31 @@ func (v *BlockGraphInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Format = d.String()
 		return 2
 	case "dirty-flag":
-		d.OptBool(&v.DirtyFlag)
+		v.DirtyFlag = d.OptBool()
 		return 3
 	case "actual-size":
-		d.OptInt(&v.ActualSize)
+		v.ActualSize = d.OptInt64()
 		return 4
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
 		return 5
 	case "cluster-size":
-		d.OptInt(&v.ClusterSize)
+		v.ClusterSize = d.OptInt64()
 		return 6
 	case "encrypted":
-		d.OptBool(&v.Encrypted)
+		v.Encrypted = d.OptBool()
 		return 7
 	case "compressed":
-		d.OptBool(&v.Compressed)
+		v.Compressed = d.OptBool()
 		return 8
 	case "backing-filename":
-		d.OptString(&v.BackingFilename)
+		v.BackingFilename = d.OptString()
 		return 9
 	case "full-backing-filename":
-		d.OptString(&v.FullBackingFilename)
+		v.FullBackingFilename = d.OptString()
 		return 10
 	case "backing-filename-format":
-		d.OptString(&v.BackingFilenameFormat)
+		v.BackingFilenameFormat = d.OptString()
 		return 11
 	case "snapshots":
 		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
@@ -923,7 +923,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.File = d.String()
 		return 1
 	case "node-name":
-		d.OptString(&v.NodeName)
+		v.NodeName = d.OptString()
 		return 2
 	case "ro":
 		v.RO = d.Bool()
@@ -932,7 +932,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Drv = d.String()
 		return 4
 	case "backing_file":
-		d.OptString(&v.BackingFile)
+		v.BackingFile = d.OptString()
 		return 5
 	case "backing_file_depth":
 		v.BackingFileDepth = d.Int64()
@@ -945,7 +945,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 7
 	case "active":
-		d.OptBool(&v.Active)
+		v.Active = d.OptBool()
 		return 8
 	case "encrypted":
 		v.Encrypted = d.Bool()
@@ -975,46 +975,46 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Image)
 		return 17
 	case "bps_max":
-		d.OptInt(&v.BPSMax)
+		v.BPSMax = d.OptInt64()
 		return 18
 	case "bps_rd_max":
-		d.OptInt(&v.BPSRdMax)
+		v.BPSRdMax = d.OptInt64()
 		return 19
 	case "bps_wr_max":
-		d.OptInt(&v.BPSWrMax)
+		v.BPSWrMax = d.OptInt64()
 		return 20
 	case "iops_max":
-		d.OptInt(&v.IOPSMax)
+		v.IOPSMax = d.OptInt64()
 		return 21
 	case "iops_rd_max":
-		d.OptInt(&v.IOPSRdMax)
+		v.IOPSRdMax = d.OptInt64()
 		return 22
 	case "iops_wr_max":
-		d.OptInt(&v.IOPSWrMax)
+		v.IOPSWrMax = d.OptInt64()
 		return 23
 	case "bps_max_length":
-		d.OptInt(&v.BPSMaxLength)
+		v.BPSMaxLength = d.OptInt64()
 		return 24
 	case "bps_rd_max_length":
-		d.OptInt(&v.BPSRdMaxLength)
+		v.BPSRdMaxLength = d.OptInt64()
 		return 25
 	case "bps_wr_max_length":
-		d.OptInt(&v.BPSWrMaxLength)
+		v.BPSWrMaxLength = d.OptInt64()
 		return 26
 	case "iops_max_length":
-		d.OptInt(&v.IOPSMaxLength)
+		v.IOPSMaxLength = d.OptInt64()
 		return 27
 	case "iops_rd_max_length":
-		d.OptInt(&v.IOPSRdMaxLength)
+		v.IOPSRdMaxLength = d.OptInt64()
 		return 28
 	case "iops_wr_max_length":
-		d.OptInt(&v.IOPSWrMaxLength)
+		v.IOPSWrMaxLength = d.OptInt64()
 		return 29
 	case "iops_size":
-		d.OptInt(&v.IOPSSize)
+		v.IOPSSize = d.OptInt64()
 		return 30
 	case "group":
-		d.OptString(&v.Group)
+		v.Group = d.OptString()
 		return 31
 	case "cache":
 		d.Object(&v.Cache)
@@ -1057,7 +1057,7 @@ type BlockDirtyInfo struct {
 func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		d.OptString(&v.Name)
+		v.Name = d.OptString()
 		return 1
 	case "count":
 		v.Count = d.Int64()
@@ -1075,7 +1075,7 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Persistent = d.Bool()
 		return 6
 	case "inconsistent":
-		d.OptBool(&v.Inconsistent)
+		v.Inconsistent = d.OptBool()
 		return 7
 	}
 	return 0
@@ -1206,7 +1206,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "qdev":
-		d.OptString(&v.Qdev)
+		v.Qdev = d.OptString()
 		return 2
 	case "type":
 		v.Type = d.String()
@@ -1222,10 +1222,10 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Inserted)
 		return 6
 	case "tray_open":
-		d.OptBool(&v.TrayOpen)
+		v.TrayOpen = d.OptBool()
 		return 7
 	case "io-status":
-		v.IOStatus = new(BlockDeviceIOStatus(d.Enum()))
+		v.IOStatus = (*BlockDeviceIOStatus)(d.OptEnum())
 		return 8
 	}
 	return 0
@@ -1326,13 +1326,13 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AvgWrLatencyNs = d.Int64()
 		return 7
 	case "min_zone_append_latency_ns":
-		d.OptInt(&v.MinZoneAppendLatencyNs)
+		v.MinZoneAppendLatencyNs = d.OptInt64()
 		return 8
 	case "max_zone_append_latency_ns":
-		d.OptInt(&v.MaxZoneAppendLatencyNs)
+		v.MaxZoneAppendLatencyNs = d.OptInt64()
 		return 9
 	case "avg_zone_append_latency_ns":
-		d.OptInt(&v.AvgZoneAppendLatencyNs)
+		v.AvgZoneAppendLatencyNs = d.OptInt64()
 		return 10
 	case "min_flush_latency_ns":
 		v.MinFlushLatencyNs = d.Int64()
@@ -1471,7 +1471,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrBytes = d.Int64()
 		return 2
 	case "zone_append_bytes":
-		d.OptInt(&v.ZoneAppendBytes)
+		v.ZoneAppendBytes = d.OptInt64()
 		return 3
 	case "unmap_bytes":
 		v.UnmapBytes = d.Int64()
@@ -1483,7 +1483,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrOperations = d.Int64()
 		return 6
 	case "zone_append_operations":
-		d.OptInt(&v.ZoneAppendOperations)
+		v.ZoneAppendOperations = d.OptInt64()
 		return 7
 	case "flush_operations":
 		v.FlushOperations = d.Int64()
@@ -1498,7 +1498,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrTotalTimeNs = d.Int64()
 		return 11
 	case "zone_append_total_time_ns":
-		d.OptInt(&v.ZoneAppendTotalTimeNs)
+		v.ZoneAppendTotalTimeNs = d.OptInt64()
 		return 12
 	case "flush_total_time_ns":
 		v.FlushTotalTimeNs = d.Int64()
@@ -1516,13 +1516,13 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrMerged = d.Int64()
 		return 17
 	case "zone_append_merged":
-		d.OptInt(&v.ZoneAppendMerged)
+		v.ZoneAppendMerged = d.OptInt64()
 		return 18
 	case "unmap_merged":
 		v.UnmapMerged = d.Int64()
 		return 19
 	case "idle_time_ns":
-		d.OptInt(&v.IdleTimeNs)
+		v.IdleTimeNs = d.OptInt64()
 		return 20
 	case "failed_rd_operations":
 		v.FailedRdOperations = d.Int64()
@@ -1531,7 +1531,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.FailedWrOperations = d.Int64()
 		return 22
 	case "failed_zone_append_operations":
-		d.OptInt(&v.FailedZoneAppendOperations)
+		v.FailedZoneAppendOperations = d.OptInt64()
 		return 23
 	case "failed_flush_operations":
 		v.FailedFlushOperations = d.Int64()
@@ -1546,7 +1546,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.InvalidWrOperations = d.Int64()
 		return 27
 	case "invalid_zone_append_operations":
-		d.OptInt(&v.InvalidZoneAppendOperations)
+		v.InvalidZoneAppendOperations = d.OptInt64()
 		return 28
 	case "invalid_flush_operations":
 		v.InvalidFlushOperations = d.Int64()
@@ -1713,8 +1713,8 @@ func (v *BlockStatsSpecific) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*BlockStatsSpecific) Discriminator() string {
-	return "driver"
+func (*BlockStatsSpecific) Discriminator() (string, int) {
+	return "driver", 1
 }
 
 func (v *BlockStatsSpecific) DecodeBranch() wire.MemberDecoder {
@@ -1758,13 +1758,13 @@ type BlockStats struct {
 func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		d.OptString(&v.Device)
+		v.Device = d.OptString()
 		return 1
 	case "qdev":
-		d.OptString(&v.Qdev)
+		v.Qdev = d.OptString()
 		return 2
 	case "node-name":
-		d.OptString(&v.NodeName)
+		v.NodeName = d.OptString()
 		return 3
 	case "stats":
 		d.Object(&v.Stats)
@@ -1862,7 +1862,7 @@ func (v *BlockJobInfoMirror) MarshalMembers(e *wire.Encoder) {
 func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actively-synced":
-		d.OptBool(&v.ActivelySynced)
+		v.ActivelySynced = d.OptBool()
 		return 1
 	}
 	return 0
@@ -1969,14 +1969,14 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AutoDismiss = d.Bool()
 		return 12
 	case "error":
-		d.OptString(&v.Error)
+		v.Error = d.OptString()
 		return 13
 	}
 	return 0
 }
 
-func (*BlockJobInfo) Discriminator() string {
-	return "type"
+func (*BlockJobInfo) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *BlockJobInfo) DecodeBranch() wire.MemberDecoder {
@@ -2069,22 +2069,22 @@ func (v *BlockdevSnapshotSync) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevSnapshotSync) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		d.OptString(&v.Device)
+		v.Device = d.OptString()
 		return 1
 	case "node-name":
-		d.OptString(&v.NodeName)
+		v.NodeName = d.OptString()
 		return 2
 	case "snapshot-file":
 		v.SnapshotFile = d.String()
 		return 3
 	case "snapshot-node-name":
-		d.OptString(&v.SnapshotNodeName)
+		v.SnapshotNodeName = d.OptString()
 		return 4
 	case "format":
-		d.OptString(&v.Format)
+		v.Format = d.OptString()
 		return 5
 	case "mode":
-		v.Mode = new(NewImageMode(d.Enum()))
+		v.Mode = (*NewImageMode)(d.OptEnum())
 		return 6
 	}
 	return 0
@@ -2132,16 +2132,16 @@ func (v *BackupPerf) EncodeMembers(e *wire.Encoder) {
 func (v *BackupPerf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "use-copy-range":
-		d.OptBool(&v.UseCopyRange)
+		v.UseCopyRange = d.OptBool()
 		return 1
 	case "max-workers":
-		d.OptInt(&v.MaxWorkers)
+		v.MaxWorkers = d.OptInt64()
 		return 2
 	case "max-chunk":
-		d.OptInt(&v.MaxChunk)
+		v.MaxChunk = d.OptInt64()
 		return 3
 	case "min-cluster-size":
-		d.OptUint(&v.MinClusterSize)
+		v.MinClusterSize = d.OptUint64()
 		return 4
 	}
 	return 0
@@ -2217,7 +2217,7 @@ func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
 func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "job-id":
-		d.OptString(&v.JobID)
+		v.JobID = d.OptString()
 		return 1
 	case "device":
 		v.Device = d.String()
@@ -2226,37 +2226,37 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Sync = MirrorSyncMode(d.Enum())
 		return 3
 	case "speed":
-		d.OptInt(&v.Speed)
+		v.Speed = d.OptInt64()
 		return 4
 	case "bitmap":
-		d.OptString(&v.Bitmap)
+		v.Bitmap = d.OptString()
 		return 5
 	case "bitmap-mode":
-		v.BitmapMode = new(BitmapSyncMode(d.Enum()))
+		v.BitmapMode = (*BitmapSyncMode)(d.OptEnum())
 		return 6
 	case "compress":
-		d.OptBool(&v.Compress)
+		v.Compress = d.OptBool()
 		return 7
 	case "on-source-error":
-		v.OnSourceError = new(BlockdevOnError(d.Enum()))
+		v.OnSourceError = (*BlockdevOnError)(d.OptEnum())
 		return 8
 	case "on-target-error":
-		v.OnTargetError = new(BlockdevOnError(d.Enum()))
+		v.OnTargetError = (*BlockdevOnError)(d.OptEnum())
 		return 9
 	case "on-cbw-error":
-		v.OnCBWError = new(OnCBWError(d.Enum()))
+		v.OnCBWError = (*OnCBWError)(d.OptEnum())
 		return 10
 	case "auto-finalize":
-		d.OptBool(&v.AutoFinalize)
+		v.AutoFinalize = d.OptBool()
 		return 11
 	case "auto-dismiss":
-		d.OptBool(&v.AutoDismiss)
+		v.AutoDismiss = d.OptBool()
 		return 12
 	case "filter-node-name":
-		d.OptString(&v.FilterNodeName)
+		v.FilterNodeName = d.OptString()
 		return 13
 	case "discard-source":
-		d.OptBool(&v.DiscardSource)
+		v.DiscardSource = d.OptBool()
 		return 14
 	case "x-perf":
 		v.XPerf = new(BackupPerf)
@@ -2266,10 +2266,10 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Target = d.String()
 		return 16
 	case "format":
-		d.OptString(&v.Format)
+		v.Format = d.OptString()
 		return 17
 	case "mode":
-		v.Mode = new(NewImageMode(d.Enum()))
+		v.Mode = (*NewImageMode)(d.OptEnum())
 		return 18
 	}
 	return 0
@@ -2321,7 +2321,7 @@ func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "job-id":
-		d.OptString(&v.JobID)
+		v.JobID = d.OptString()
 		return 1
 	case "device":
 		v.Device = d.String()
@@ -2330,37 +2330,37 @@ func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Sync = MirrorSyncMode(d.Enum())
 		return 3
 	case "speed":
-		d.OptInt(&v.Speed)
+		v.Speed = d.OptInt64()
 		return 4
 	case "bitmap":
-		d.OptString(&v.Bitmap)
+		v.Bitmap = d.OptString()
 		return 5
 	case "bitmap-mode":
-		v.BitmapMode = new(BitmapSyncMode(d.Enum()))
+		v.BitmapMode = (*BitmapSyncMode)(d.OptEnum())
 		return 6
 	case "compress":
-		d.OptBool(&v.Compress)
+		v.Compress = d.OptBool()
 		return 7
 	case "on-source-error":
-		v.OnSourceError = new(BlockdevOnError(d.Enum()))
+		v.OnSourceError = (*BlockdevOnError)(d.OptEnum())
 		return 8
 	case "on-target-error":
-		v.OnTargetError = new(BlockdevOnError(d.Enum()))
+		v.OnTargetError = (*BlockdevOnError)(d.OptEnum())
 		return 9
 	case "on-cbw-error":
-		v.OnCBWError = new(OnCBWError(d.Enum()))
+		v.OnCBWError = (*OnCBWError)(d.OptEnum())
 		return 10
 	case "auto-finalize":
-		d.OptBool(&v.AutoFinalize)
+		v.AutoFinalize = d.OptBool()
 		return 11
 	case "auto-dismiss":
-		d.OptBool(&v.AutoDismiss)
+		v.AutoDismiss = d.OptBool()
 		return 12
 	case "filter-node-name":
-		d.OptString(&v.FilterNodeName)
+		v.FilterNodeName = d.OptString()
 		return 13
 	case "discard-source":
-		d.OptBool(&v.DiscardSource)
+		v.DiscardSource = d.OptBool()
 		return 14
 	case "x-perf":
 		v.XPerf = new(BackupPerf)
@@ -2796,10 +2796,10 @@ func (v *BlockDirtyBitmapAdd) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Granularity = new(d.Uint32())
 		return 3
 	case "persistent":
-		d.OptBool(&v.Persistent)
+		v.Persistent = d.OptBool()
 		return 4
 	case "disabled":
-		d.OptBool(&v.Disabled)
+		v.Disabled = d.OptBool()
 		return 5
 	}
 	return 0
@@ -2831,7 +2831,7 @@ func (v *BlockDirtyBitmapOrStr) DecodeValue(d *wire.Decoder) {
 	*v = BlockDirtyBitmapOrStr{}
 	switch d.Kind() {
 	case wire.KindString:
-		d.OptString(&v.Local)
+		v.Local = d.OptString()
 	case wire.KindObject:
 		v.External = new(BlockDirtyBitmap)
 		d.Unmarshal(v.External)
@@ -3101,61 +3101,61 @@ func (v *ThrottleLimits) EncodeMembers(e *wire.Encoder) {
 func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "iops-total":
-		d.OptInt(&v.IOPSTotal)
+		v.IOPSTotal = d.OptInt64()
 		return 1
 	case "iops-total-max":
-		d.OptInt(&v.IOPSTotalMax)
+		v.IOPSTotalMax = d.OptInt64()
 		return 2
 	case "iops-total-max-length":
-		d.OptInt(&v.IOPSTotalMaxLength)
+		v.IOPSTotalMaxLength = d.OptInt64()
 		return 3
 	case "iops-read":
-		d.OptInt(&v.IOPSRead)
+		v.IOPSRead = d.OptInt64()
 		return 4
 	case "iops-read-max":
-		d.OptInt(&v.IOPSReadMax)
+		v.IOPSReadMax = d.OptInt64()
 		return 5
 	case "iops-read-max-length":
-		d.OptInt(&v.IOPSReadMaxLength)
+		v.IOPSReadMaxLength = d.OptInt64()
 		return 6
 	case "iops-write":
-		d.OptInt(&v.IOPSWrite)
+		v.IOPSWrite = d.OptInt64()
 		return 7
 	case "iops-write-max":
-		d.OptInt(&v.IOPSWriteMax)
+		v.IOPSWriteMax = d.OptInt64()
 		return 8
 	case "iops-write-max-length":
-		d.OptInt(&v.IOPSWriteMaxLength)
+		v.IOPSWriteMaxLength = d.OptInt64()
 		return 9
 	case "bps-total":
-		d.OptInt(&v.BPSTotal)
+		v.BPSTotal = d.OptInt64()
 		return 10
 	case "bps-total-max":
-		d.OptInt(&v.BPSTotalMax)
+		v.BPSTotalMax = d.OptInt64()
 		return 11
 	case "bps-total-max-length":
-		d.OptInt(&v.BPSTotalMaxLength)
+		v.BPSTotalMaxLength = d.OptInt64()
 		return 12
 	case "bps-read":
-		d.OptInt(&v.BPSRead)
+		v.BPSRead = d.OptInt64()
 		return 13
 	case "bps-read-max":
-		d.OptInt(&v.BPSReadMax)
+		v.BPSReadMax = d.OptInt64()
 		return 14
 	case "bps-read-max-length":
-		d.OptInt(&v.BPSReadMaxLength)
+		v.BPSReadMaxLength = d.OptInt64()
 		return 15
 	case "bps-write":
-		d.OptInt(&v.BPSWrite)
+		v.BPSWrite = d.OptInt64()
 		return 16
 	case "bps-write-max":
-		d.OptInt(&v.BPSWriteMax)
+		v.BPSWriteMax = d.OptInt64()
 		return 17
 	case "bps-write-max-length":
-		d.OptInt(&v.BPSWriteMaxLength)
+		v.BPSWriteMaxLength = d.OptInt64()
 		return 18
 	case "iops-size":
-		d.OptInt(&v.IOPSSize)
+		v.IOPSSize = d.OptInt64()
 		return 19
 	}
 	return 0
@@ -3236,61 +3236,61 @@ func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 		d.Unmarshal(v.Limits)
 		return 1
 	case "x-iops-total":
-		d.OptInt(&v.XIOPSTotal)
+		v.XIOPSTotal = d.OptInt64()
 		return 2
 	case "x-iops-total-max":
-		d.OptInt(&v.XIOPSTotalMax)
+		v.XIOPSTotalMax = d.OptInt64()
 		return 3
 	case "x-iops-total-max-length":
-		d.OptInt(&v.XIOPSTotalMaxLength)
+		v.XIOPSTotalMaxLength = d.OptInt64()
 		return 4
 	case "x-iops-read":
-		d.OptInt(&v.XIOPSRead)
+		v.XIOPSRead = d.OptInt64()
 		return 5
 	case "x-iops-read-max":
-		d.OptInt(&v.XIOPSReadMax)
+		v.XIOPSReadMax = d.OptInt64()
 		return 6
 	case "x-iops-read-max-length":
-		d.OptInt(&v.XIOPSReadMaxLength)
+		v.XIOPSReadMaxLength = d.OptInt64()
 		return 7
 	case "x-iops-write":
-		d.OptInt(&v.XIOPSWrite)
+		v.XIOPSWrite = d.OptInt64()
 		return 8
 	case "x-iops-write-max":
-		d.OptInt(&v.XIOPSWriteMax)
+		v.XIOPSWriteMax = d.OptInt64()
 		return 9
 	case "x-iops-write-max-length":
-		d.OptInt(&v.XIOPSWriteMaxLength)
+		v.XIOPSWriteMaxLength = d.OptInt64()
 		return 10
 	case "x-bps-total":
-		d.OptInt(&v.XBPSTotal)
+		v.XBPSTotal = d.OptInt64()
 		return 11
 	case "x-bps-total-max":
-		d.OptInt(&v.XBPSTotalMax)
+		v.XBPSTotalMax = d.OptInt64()
 		return 12
 	case "x-bps-total-max-length":
-		d.OptInt(&v.XBPSTotalMaxLength)
+		v.XBPSTotalMaxLength = d.OptInt64()
 		return 13
 	case "x-bps-read":
-		d.OptInt(&v.XBPSRead)
+		v.XBPSRead = d.OptInt64()
 		return 14
 	case "x-bps-read-max":
-		d.OptInt(&v.XBPSReadMax)
+		v.XBPSReadMax = d.OptInt64()
 		return 15
 	case "x-bps-read-max-length":
-		d.OptInt(&v.XBPSReadMaxLength)
+		v.XBPSReadMaxLength = d.OptInt64()
 		return 16
 	case "x-bps-write":
-		d.OptInt(&v.XBPSWrite)
+		v.XBPSWrite = d.OptInt64()
 		return 17
 	case "x-bps-write-max":
-		d.OptInt(&v.XBPSWriteMax)
+		v.XBPSWriteMax = d.OptInt64()
 		return 18
 	case "x-bps-write-max-length":
-		d.OptInt(&v.XBPSWriteMaxLength)
+		v.XBPSWriteMaxLength = d.OptInt64()
 		return 19
 	case "x-iops-size":
-		d.OptInt(&v.XIOPSSize)
+		v.XIOPSSize = d.OptInt64()
 		return 20
 	}
 	return 0
@@ -3537,8 +3537,8 @@ func (v *BlockJobChangeOptions) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-func (*BlockJobChangeOptions) Discriminator() string {
-	return "type"
+func (*BlockJobChangeOptions) Discriminator() (string, int) {
+	return "type", 2
 }
 
 func (v *BlockJobChangeOptions) UnmarshalBranch() any {
@@ -3633,10 +3633,10 @@ func (v *BlockdevCacheOptions) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "direct":
-		d.OptBool(&v.Direct)
+		v.Direct = d.OptBool()
 		return 1
 	case "no-flush":
-		d.OptBool(&v.NoFlush)
+		v.NoFlush = d.OptBool()
 		return 2
 	}
 	return 0
@@ -3736,22 +3736,22 @@ func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Filename = d.String()
 		return 1
 	case "pr-manager":
-		d.OptString(&v.PRManager)
+		v.PRManager = d.OptString()
 		return 2
 	case "locking":
-		v.Locking = new(OnOffAuto(d.Enum()))
+		v.Locking = (*OnOffAuto)(d.OptEnum())
 		return 3
 	case "aio":
-		v.AIO = new(BlockdevAIOOptions(d.Enum()))
+		v.AIO = (*BlockdevAIOOptions)(d.OptEnum())
 		return 4
 	case "aio-max-batch":
-		d.OptInt(&v.AIOMaxBatch)
+		v.AIOMaxBatch = d.OptInt64()
 		return 5
 	case "drop-cache":
-		d.OptBool(&v.DropCache)
+		v.DropCache = d.OptBool()
 		return 6
 	case "x-check-cache-dropped":
-		d.OptBool(&v.XCheckCacheDropped)
+		v.XCheckCacheDropped = d.OptBool()
 		return 7
 	}
 	return 0
@@ -3773,13 +3773,13 @@ func (v *BlockdevOptionsNull) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevOptionsNull) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "size":
-		d.OptInt(&v.Size)
+		v.Size = d.OptInt64()
 		return 1
 	case "latency-ns":
-		d.OptUint(&v.LatencyNs)
+		v.LatencyNs = d.OptUint64()
 		return 2
 	case "read-zeroes":
-		d.OptBool(&v.ReadZeroes)
+		v.ReadZeroes = d.OptBool()
 		return 3
 	}
 	return 0
@@ -3831,16 +3831,16 @@ func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Dir = d.String()
 		return 1
 	case "fat-type":
-		d.OptInt(&v.FATType)
+		v.FATType = d.OptInt64()
 		return 2
 	case "floppy":
-		d.OptBool(&v.Floppy)
+		v.Floppy = d.OptBool()
 		return 3
 	case "label":
-		d.OptString(&v.Label)
+		v.Label = d.OptString()
 		return 4
 	case "rw":
-		d.OptBool(&v.RW)
+		v.RW = d.OptBool()
 		return 5
 	}
 	return 0
@@ -3889,7 +3889,7 @@ func (v *BlockdevOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.File.DecodeValue(d)
 		return 1
 	case "key-secret":
-		d.OptString(&v.KeySecret)
+		v.KeySecret = d.OptString()
 		return 2
 	case "header":
 		v.Header = new(BlockdevRef)
@@ -3983,34 +3983,34 @@ func (v *Qcow2OverlapCheckFlags) EncodeMembers(e *wire.Encoder) {
 func (v *Qcow2OverlapCheckFlags) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "template":
-		v.Template = new(Qcow2OverlapCheckMode(d.Enum()))
+		v.Template = (*Qcow2OverlapCheckMode)(d.OptEnum())
 		return 1
 	case "main-header":
-		d.OptBool(&v.MainHeader)
+		v.MainHeader = d.OptBool()
 		return 2
 	case "active-l1":
-		d.OptBool(&v.ActiveL1)
+		v.ActiveL1 = d.OptBool()
 		return 3
 	case "active-l2":
-		d.OptBool(&v.ActiveL2)
+		v.ActiveL2 = d.OptBool()
 		return 4
 	case "refcount-table":
-		d.OptBool(&v.RefcountTable)
+		v.RefcountTable = d.OptBool()
 		return 5
 	case "refcount-block":
-		d.OptBool(&v.RefcountBlock)
+		v.RefcountBlock = d.OptBool()
 		return 6
 	case "snapshot-table":
-		d.OptBool(&v.SnapshotTable)
+		v.SnapshotTable = d.OptBool()
 		return 7
 	case "inactive-l1":
-		d.OptBool(&v.InactiveL1)
+		v.InactiveL1 = d.OptBool()
 		return 8
 	case "inactive-l2":
-		d.OptBool(&v.InactiveL2)
+		v.InactiveL2 = d.OptBool()
 		return 9
 	case "bitmap-directory":
-		d.OptBool(&v.BitmapDirectory)
+		v.BitmapDirectory = d.OptBool()
 		return 10
 	}
 	return 0
@@ -4045,7 +4045,7 @@ func (v *Qcow2OverlapChecks) DecodeValue(d *wire.Decoder) {
 		v.Flags = new(Qcow2OverlapCheckFlags)
 		d.Unmarshal(v.Flags)
 	case wire.KindString:
-		v.Mode = new(Qcow2OverlapCheckMode(d.Enum()))
+		v.Mode = (*Qcow2OverlapCheckMode)(d.OptEnum())
 	default:
 		v.Other = d.Raw()
 	}
@@ -4115,8 +4115,8 @@ func (v *BlockdevQcowEncryption) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-func (*BlockdevQcowEncryption) Discriminator() string {
-	return "format"
+func (*BlockdevQcowEncryption) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *BlockdevQcowEncryption) UnmarshalBranch() any {
@@ -4247,8 +4247,8 @@ func (v *BlockdevQcow2Encryption) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-func (*BlockdevQcow2Encryption) Discriminator() string {
-	return "format"
+func (*BlockdevQcow2Encryption) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *BlockdevQcow2Encryption) UnmarshalBranch() any {
@@ -4295,10 +4295,10 @@ func (v *BlockdevOptionsPreallocate) UnmarshalMember(d *wire.Decoder, name []byt
 		v.File.DecodeValue(d)
 		return 1
 	case "prealloc-align":
-		d.OptInt(&v.PreallocAlign)
+		v.PreallocAlign = d.OptInt64()
 		return 2
 	case "prealloc-size":
-		d.OptInt(&v.PreallocSize)
+		v.PreallocSize = d.OptInt64()
 		return 3
 	}
 	return 0
@@ -4363,38 +4363,38 @@ func (v *BlockdevOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Backing.DecodeValue(d)
 		return 2
 	case "lazy-refcounts":
-		d.OptBool(&v.LazyRefcounts)
+		v.LazyRefcounts = d.OptBool()
 		return 3
 	case "pass-discard-request":
-		d.OptBool(&v.PassDiscardRequest)
+		v.PassDiscardRequest = d.OptBool()
 		return 4
 	case "pass-discard-snapshot":
-		d.OptBool(&v.PassDiscardSnapshot)
+		v.PassDiscardSnapshot = d.OptBool()
 		return 5
 	case "pass-discard-other":
-		d.OptBool(&v.PassDiscardOther)
+		v.PassDiscardOther = d.OptBool()
 		return 6
 	case "discard-no-unref":
-		d.OptBool(&v.DiscardNoUnref)
+		v.DiscardNoUnref = d.OptBool()
 		return 7
 	case "overlap-check":
 		v.OverlapCheck = new(Qcow2OverlapChecks)
 		v.OverlapCheck.DecodeValue(d)
 		return 8
 	case "cache-size":
-		d.OptInt(&v.CacheSize)
+		v.CacheSize = d.OptInt64()
 		return 9
 	case "l2-cache-size":
-		d.OptInt(&v.L2CacheSize)
+		v.L2CacheSize = d.OptInt64()
 		return 10
 	case "l2-cache-entry-size":
-		d.OptInt(&v.L2CacheEntrySize)
+		v.L2CacheEntrySize = d.OptInt64()
 		return 11
 	case "refcount-cache-size":
-		d.OptInt(&v.RefcountCacheSize)
+		v.RefcountCacheSize = d.OptInt64()
 		return 12
 	case "cache-clean-interval":
-		d.OptInt(&v.CacheCleanInterval)
+		v.CacheCleanInterval = d.OptInt64()
 		return 13
 	case "encrypt":
 		v.Encrypt = new(BlockdevQcow2Encryption)
@@ -4511,8 +4511,8 @@ func (v *SSHHostKeyCheck) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*SSHHostKeyCheck) Discriminator() string {
-	return "mode"
+func (*SSHHostKeyCheck) Discriminator() (string, int) {
+	return "mode", 1
 }
 
 func (v *SSHHostKeyCheck) UnmarshalBranch() any {
@@ -4566,7 +4566,7 @@ func (v *BlockdevOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Path = d.String()
 		return 2
 	case "user":
-		d.OptString(&v.User)
+		v.User = d.OptString()
 		return 3
 	case "host-key-check":
 		v.HostKeyCheck = new(SSHHostKeyCheck)
@@ -4674,25 +4674,25 @@ func (v *BlkdebugInjectErrorOptions) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Event = BlkdebugEvent(d.Enum())
 		return 1
 	case "state":
-		d.OptInt(&v.State)
+		v.State = d.OptInt64()
 		return 2
 	case "iotype":
-		v.IOType = new(BlkdebugIOType(d.Enum()))
+		v.IOType = (*BlkdebugIOType)(d.OptEnum())
 		return 3
 	case "errno":
-		d.OptInt(&v.Errno)
+		v.Errno = d.OptInt64()
 		return 4
 	case "sector":
-		d.OptInt(&v.Sector)
+		v.Sector = d.OptInt64()
 		return 5
 	case "once":
-		d.OptBool(&v.Once)
+		v.Once = d.OptBool()
 		return 6
 	case "immediately":
-		d.OptBool(&v.Immediately)
+		v.Immediately = d.OptBool()
 		return 7
 	case "delay-ns":
-		d.OptInt(&v.DelayNs)
+		v.DelayNs = d.OptInt64()
 		return 8
 	}
 	return 0
@@ -4717,7 +4717,7 @@ func (v *BlkdebugSetStateOptions) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Event = BlkdebugEvent(d.Enum())
 		return 1
 	case "state":
-		d.OptInt(&v.State)
+		v.State = d.OptInt64()
 		return 2
 	case "new_state":
 		v.NewState = d.Int64()
@@ -4797,10 +4797,10 @@ func (v *BlockdevOptionsBlkdebug) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Image.DecodeValue(d)
 		return 1
 	case "config":
-		d.OptString(&v.Config)
+		v.Config = d.OptString()
 		return 2
 	case "align":
-		d.OptInt(&v.Align)
+		v.Align = d.OptInt64()
 		return 3
 	case "max-transfer":
 		v.MaxTransfer = new(d.Int32())
@@ -4882,10 +4882,10 @@ func (v *BlockdevOptionsBlklogwrites) UnmarshalMember(d *wire.Decoder, name []by
 		v.LogSectorSize = new(d.Uint32())
 		return 3
 	case "log-append":
-		d.OptBool(&v.LogAppend)
+		v.LogAppend = d.OptBool()
 		return 4
 	case "log-super-update-interval":
-		d.OptUint(&v.LogSuperUpdateInterval)
+		v.LogSuperUpdateInterval = d.OptUint64()
 		return 5
 	}
 	return 0
@@ -4977,7 +4977,7 @@ func (v *BlockdevOptionsQuorum) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevOptionsQuorum) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "blkverify":
-		d.OptBool(&v.Blkverify)
+		v.Blkverify = d.OptBool()
 		return 1
 	case "children":
 		v.Children = make([]BlockdevRef, 0, d.Room())
@@ -4990,10 +4990,10 @@ func (v *BlockdevOptionsQuorum) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.VoteThreshold = d.Int64()
 		return 3
 	case "rewrite-corrupted":
-		d.OptBool(&v.RewriteCorrupted)
+		v.RewriteCorrupted = d.OptBool()
 		return 4
 	case "read-pattern":
-		v.ReadPattern = new(QuorumReadPattern(d.Enum()))
+		v.ReadPattern = (*QuorumReadPattern)(d.OptEnum())
 		return 5
 	}
 	return 0
@@ -5049,10 +5049,10 @@ func (v *BlockdevOptionsGluster) UnmarshalMember(d *wire.Decoder, name []byte) i
 		}
 		return 3
 	case "debug":
-		d.OptInt(&v.Debug)
+		v.Debug = d.OptInt64()
 		return 4
 	case "logfile":
-		d.OptString(&v.Logfile)
+		v.Logfile = d.OptString()
 		return 5
 	}
 	return 0
@@ -5234,22 +5234,22 @@ func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Target = d.String()
 		return 3
 	case "lun":
-		d.OptInt(&v.LUN)
+		v.LUN = d.OptInt64()
 		return 4
 	case "user":
-		d.OptString(&v.User)
+		v.User = d.OptString()
 		return 5
 	case "password-secret":
-		d.OptString(&v.PasswordSecret)
+		v.PasswordSecret = d.OptString()
 		return 6
 	case "initiator-name":
-		d.OptString(&v.InitiatorName)
+		v.InitiatorName = d.OptString()
 		return 7
 	case "header-digest":
-		v.HeaderDigest = new(ISCSIHeaderDigest(d.Enum()))
+		v.HeaderDigest = (*ISCSIHeaderDigest)(d.OptEnum())
 		return 8
 	case "timeout":
-		d.OptInt(&v.Timeout)
+		v.Timeout = d.OptInt64()
 		return 9
 	}
 	return 0
@@ -5363,7 +5363,7 @@ func (v *RBDEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name [
 		v.KeySecret = d.String()
 		return 1
 	case "cipher-alg":
-		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		v.CipherAlg = (*QCryptoCipherAlgo)(d.OptEnum())
 		return 2
 	}
 	return 0
@@ -5387,7 +5387,7 @@ func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 		v.KeySecret = d.String()
 		return 1
 	case "cipher-alg":
-		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		v.CipherAlg = (*QCryptoCipherAlgo)(d.OptEnum())
 		return 2
 	}
 	return 0
@@ -5453,8 +5453,8 @@ func (v *RBDEncryptionOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-func (*RBDEncryptionOptions) Discriminator() string {
-	return "format"
+func (*RBDEncryptionOptions) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *RBDEncryptionOptions) UnmarshalBranch() any {
@@ -5536,8 +5536,8 @@ func (v *RBDEncryptionCreateOptions) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-func (*RBDEncryptionCreateOptions) Discriminator() string {
-	return "format"
+func (*RBDEncryptionCreateOptions) Discriminator() (string, int) {
+	return "format", 1
 }
 
 func (v *RBDEncryptionCreateOptions) UnmarshalBranch() any {
@@ -5614,23 +5614,23 @@ func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Pool = d.String()
 		return 1
 	case "namespace":
-		d.OptString(&v.Namespace)
+		v.Namespace = d.OptString()
 		return 2
 	case "image":
 		v.Image = d.String()
 		return 3
 	case "conf":
-		d.OptString(&v.Conf)
+		v.Conf = d.OptString()
 		return 4
 	case "snapshot":
-		d.OptString(&v.Snapshot)
+		v.Snapshot = d.OptString()
 		return 5
 	case "encrypt":
 		v.Encrypt = new(RBDEncryptionOptions)
 		d.Unmarshal(v.Encrypt)
 		return 6
 	case "user":
-		d.OptString(&v.User)
+		v.User = d.OptString()
 		return 7
 	case "auth-client-required":
 		v.AuthClientRequired = make([]RBDAuthMode, 0, d.Room())
@@ -5639,7 +5639,7 @@ func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 8
 	case "key-secret":
-		d.OptString(&v.KeySecret)
+		v.KeySecret = d.OptString()
 		return 9
 	case "server":
 		v.Server = make([]InetSocketAddressBase, 0, d.Room())
@@ -5687,7 +5687,7 @@ func (v *BlockdevOptionsReplication) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Mode = ReplicationMode(d.Enum())
 		return 2
 	case "top-id":
-		d.OptString(&v.TopID)
+		v.TopID = d.OptString()
 		return 3
 	}
 	return 0
@@ -5760,22 +5760,22 @@ func (v *BlockdevOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Path = d.String()
 		return 2
 	case "user":
-		d.OptInt(&v.User)
+		v.User = d.OptInt64()
 		return 3
 	case "group":
-		d.OptInt(&v.Group)
+		v.Group = d.OptInt64()
 		return 4
 	case "tcp-syn-count":
-		d.OptInt(&v.TCPSYNCount)
+		v.TCPSYNCount = d.OptInt64()
 		return 5
 	case "readahead-size":
-		d.OptInt(&v.ReadaheadSize)
+		v.ReadaheadSize = d.OptInt64()
 		return 6
 	case "page-cache-size":
-		d.OptInt(&v.PageCacheSize)
+		v.PageCacheSize = d.OptInt64()
 		return 7
 	case "debug":
-		d.OptInt(&v.Debug)
+		v.Debug = d.OptInt64()
 		return 8
 	}
 	return 0
@@ -5828,31 +5828,31 @@ func (v *BlockdevOptionsCurlHTTP) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.URL = d.String()
 		return 1
 	case "readahead":
-		d.OptInt(&v.Readahead)
+		v.Readahead = d.OptInt64()
 		return 2
 	case "timeout":
-		d.OptInt(&v.Timeout)
+		v.Timeout = d.OptInt64()
 		return 3
 	case "username":
-		d.OptString(&v.Username)
+		v.Username = d.OptString()
 		return 4
 	case "password-secret":
-		d.OptString(&v.PasswordSecret)
+		v.PasswordSecret = d.OptString()
 		return 5
 	case "proxy-username":
-		d.OptString(&v.ProxyUsername)
+		v.ProxyUsername = d.OptString()
 		return 6
 	case "proxy-password-secret":
-		d.OptString(&v.ProxyPasswordSecret)
+		v.ProxyPasswordSecret = d.OptString()
 		return 7
 	case "cookie":
-		v.Cookie = new(d.String())
+		v.Cookie = d.OptString()
 		return 8
 	case "cookie-secret":
-		d.OptString(&v.CookieSecret)
+		v.CookieSecret = d.OptString()
 		return 9
 	case "force-range":
-		d.OptBool(&v.ForceRange)
+		v.ForceRange = d.OptBool()
 		return 10
 	}
 	return 0
@@ -5900,34 +5900,34 @@ func (v *BlockdevOptionsCurlHTTPS) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.URL = d.String()
 		return 1
 	case "readahead":
-		d.OptInt(&v.Readahead)
+		v.Readahead = d.OptInt64()
 		return 2
 	case "timeout":
-		d.OptInt(&v.Timeout)
+		v.Timeout = d.OptInt64()
 		return 3
 	case "username":
-		d.OptString(&v.Username)
+		v.Username = d.OptString()
 		return 4
 	case "password-secret":
-		d.OptString(&v.PasswordSecret)
+		v.PasswordSecret = d.OptString()
 		return 5
 	case "proxy-username":
-		d.OptString(&v.ProxyUsername)
+		v.ProxyUsername = d.OptString()
 		return 6
 	case "proxy-password-secret":
-		d.OptString(&v.ProxyPasswordSecret)
+		v.ProxyPasswordSecret = d.OptString()
 		return 7
 	case "cookie":
-		v.Cookie = new(d.String())
+		v.Cookie = d.OptString()
 		return 8
 	case "sslverify":
-		d.OptBool(&v.SSLVerify)
+		v.SSLVerify = d.OptBool()
 		return 9
 	case "cookie-secret":
-		d.OptString(&v.CookieSecret)
+		v.CookieSecret = d.OptString()
 		return 10
 	case "force-range":
-		d.OptBool(&v.ForceRange)
+		v.ForceRange = d.OptBool()
 		return 11
 	}
 	return 0
@@ -5965,22 +5965,22 @@ func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.URL = d.String()
 		return 1
 	case "readahead":
-		d.OptInt(&v.Readahead)
+		v.Readahead = d.OptInt64()
 		return 2
 	case "timeout":
-		d.OptInt(&v.Timeout)
+		v.Timeout = d.OptInt64()
 		return 3
 	case "username":
-		d.OptString(&v.Username)
+		v.Username = d.OptString()
 		return 4
 	case "password-secret":
-		d.OptString(&v.PasswordSecret)
+		v.PasswordSecret = d.OptString()
 		return 5
 	case "proxy-username":
-		d.OptString(&v.ProxyUsername)
+		v.ProxyUsername = d.OptString()
 		return 6
 	case "proxy-password-secret":
-		d.OptString(&v.ProxyPasswordSecret)
+		v.ProxyPasswordSecret = d.OptString()
 		return 7
 	}
 	return 0
@@ -6016,25 +6016,25 @@ func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.URL = d.String()
 		return 1
 	case "readahead":
-		d.OptInt(&v.Readahead)
+		v.Readahead = d.OptInt64()
 		return 2
 	case "timeout":
-		d.OptInt(&v.Timeout)
+		v.Timeout = d.OptInt64()
 		return 3
 	case "username":
-		d.OptString(&v.Username)
+		v.Username = d.OptString()
 		return 4
 	case "password-secret":
-		d.OptString(&v.PasswordSecret)
+		v.PasswordSecret = d.OptString()
 		return 5
 	case "proxy-username":
-		d.OptString(&v.ProxyUsername)
+		v.ProxyUsername = d.OptString()
 		return 6
 	case "proxy-password-secret":
-		d.OptString(&v.ProxyPasswordSecret)
+		v.ProxyPasswordSecret = d.OptString()
 		return 7
 	case "sslverify":
-		d.OptBool(&v.SSLVerify)
+		v.SSLVerify = d.OptBool()
 		return 8
 	}
 	return 0
@@ -6072,16 +6072,16 @@ func (v *BlockdevOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.Unmarshal(&v.Server)
 		return 1
 	case "export":
-		d.OptString(&v.Export)
+		v.Export = d.OptString()
 		return 2
 	case "tls-creds":
-		d.OptString(&v.TLSCreds)
+		v.TLSCreds = d.OptString()
 		return 3
 	case "tls-hostname":
-		d.OptString(&v.TLSHostname)
+		v.TLSHostname = d.OptString()
 		return 4
 	case "x-dirty-bitmap":
-		d.OptString(&v.XDirtyBitmap)
+		v.XDirtyBitmap = d.OptString()
 		return 5
 	case "reconnect-delay":
 		v.ReconnectDelay = new(d.Uint32())
@@ -6112,10 +6112,10 @@ func (v *BlockdevOptionsRaw) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.File.DecodeValue(d)
 		return 1
 	case "offset":
-		d.OptInt(&v.Offset)
+		v.Offset = d.OptInt64()
 		return 2
 	case "size":
-		d.OptInt(&v.Size)
+		v.Size = d.OptInt64()
 		return 3
 	}
 	return 0
@@ -6169,7 +6169,7 @@ func (v *BlockdevOptionsCOR) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.File.DecodeValue(d)
 		return 1
 	case "bottom":
-		d.OptString(&v.Bottom)
+		v.Bottom = d.OptString()
 		return 2
 	}
 	return 0
@@ -6224,13 +6224,13 @@ func (v *BlockdevOptionsCBW) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.Unmarshal(v.Bitmap)
 		return 3
 	case "on-cbw-error":
-		v.OnCBWError = new(OnCBWError(d.Enum()))
+		v.OnCBWError = (*OnCBWError)(d.OptEnum())
 		return 4
 	case "cbw-timeout":
 		v.CBWTimeout = new(d.Uint32())
 		return 5
 	case "min-cluster-size":
-		d.OptUint(&v.MinClusterSize)
+		v.MinClusterSize = d.OptUint64()
 		return 6
 	}
 	return 0
@@ -6448,36 +6448,36 @@ func (v *BlockdevOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Driver = BlockdevDriver(d.Enum())
 		return 1
 	case "node-name":
-		d.OptString(&v.NodeName)
+		v.NodeName = d.OptString()
 		return 2
 	case "discard":
-		v.Discard = new(BlockdevDiscardOptions(d.Enum()))
+		v.Discard = (*BlockdevDiscardOptions)(d.OptEnum())
 		return 3
 	case "cache":
 		v.Cache = new(BlockdevCacheOptions)
 		d.Unmarshal(v.Cache)
 		return 4
 	case "active":
-		d.OptBool(&v.Active)
+		v.Active = d.OptBool()
 		return 5
 	case "read-only":
-		d.OptBool(&v.ReadOnly)
+		v.ReadOnly = d.OptBool()
 		return 6
 	case "auto-read-only":
-		d.OptBool(&v.AutoReadOnly)
+		v.AutoReadOnly = d.OptBool()
 		return 7
 	case "force-share":
-		d.OptBool(&v.ForceShare)
+		v.ForceShare = d.OptBool()
 		return 8
 	case "detect-zeroes":
-		v.DetectZeroes = new(BlockdevDetectZeroesOptions(d.Enum()))
+		v.DetectZeroes = (*BlockdevDetectZeroesOptions)(d.OptEnum())
 		return 9
 	}
 	return 0
 }
 
-func (*BlockdevOptions) Discriminator() string {
-	return "driver"
+func (*BlockdevOptions) Discriminator() (string, int) {
+	return "driver", 1
 }
 
 func (v *BlockdevOptions) UnmarshalBranch() any {
@@ -6600,7 +6600,7 @@ func (v *BlockdevRef) DecodeValue(d *wire.Decoder) {
 		v.Definition = new(BlockdevOptions)
 		d.Unmarshal(v.Definition)
 	case wire.KindString:
-		d.OptString(&v.Reference)
+		v.Reference = d.OptString()
 	default:
 		v.Other = d.Raw()
 	}
@@ -6651,7 +6651,7 @@ func (v *BlockdevRefOrNull) DecodeValue(d *wire.Decoder) {
 		v.Definition = new(BlockdevOptions)
 		d.Unmarshal(v.Definition)
 	case wire.KindString:
-		d.OptString(&v.Reference)
+		v.Reference = d.OptString()
 	case wire.KindNull:
 		d.Null()
 		v.Null = new(qmp.Null)
@@ -6793,13 +6793,13 @@ func (v *BlockdevCreateOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Size = d.Uint64()
 		return 2
 	case "preallocation":
-		v.Preallocation = new(PreallocMode(d.Enum()))
+		v.Preallocation = (*PreallocMode)(d.OptEnum())
 		return 3
 	case "nocow":
-		d.OptBool(&v.NoCOW)
+		v.NoCOW = d.OptBool()
 		return 4
 	case "extent-size-hint":
-		d.OptUint(&v.ExtentSizeHint)
+		v.ExtentSizeHint = d.OptUint64()
 		return 5
 	}
 	return 0
@@ -6827,7 +6827,7 @@ func (v *BlockdevCreateOptionsGluster) UnmarshalMember(d *wire.Decoder, name []b
 		v.Size = d.Uint64()
 		return 2
 	case "preallocation":
-		v.Preallocation = new(PreallocMode(d.Enum()))
+		v.Preallocation = (*PreallocMode)(d.OptEnum())
 		return 3
 	}
 	return 0
@@ -6869,25 +6869,25 @@ func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
-		d.OptString(&v.KeySecret)
+		v.KeySecret = d.OptString()
 		return 1
 	case "cipher-alg":
-		v.CipherAlg = new(QCryptoCipherAlgo(d.Enum()))
+		v.CipherAlg = (*QCryptoCipherAlgo)(d.OptEnum())
 		return 2
 	case "cipher-mode":
-		v.CipherMode = new(QCryptoCipherMode(d.Enum()))
+		v.CipherMode = (*QCryptoCipherMode)(d.OptEnum())
 		return 3
 	case "ivgen-alg":
-		v.IVGenAlg = new(QCryptoIVGenAlgo(d.Enum()))
+		v.IVGenAlg = (*QCryptoIVGenAlgo)(d.OptEnum())
 		return 4
 	case "ivgen-hash-alg":
-		v.IVGenHashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.IVGenHashAlg = (*QCryptoHashAlgo)(d.OptEnum())
 		return 5
 	case "hash-alg":
-		v.HashAlg = new(QCryptoHashAlgo(d.Enum()))
+		v.HashAlg = (*QCryptoHashAlgo)(d.OptEnum())
 		return 6
 	case "iter-time":
-		d.OptInt(&v.IterTime)
+		v.IterTime = d.OptInt64()
 		return 7
 	case "file":
 		v.File = new(BlockdevRef)
@@ -6901,7 +6901,7 @@ func (v *BlockdevCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Size = d.Uint64()
 		return 10
 	case "preallocation":
-		v.Preallocation = new(PreallocMode(d.Enum()))
+		v.Preallocation = (*PreallocMode)(d.OptEnum())
 		return 11
 	}
 	return 0
@@ -6957,7 +6957,7 @@ func (v *BlockdevCreateOptionsParallels) UnmarshalMember(d *wire.Decoder, name [
 		v.Size = d.Uint64()
 		return 2
 	case "cluster-size":
-		d.OptUint(&v.ClusterSize)
+		v.ClusterSize = d.OptUint64()
 		return 3
 	}
 	return 0
@@ -6993,7 +6993,7 @@ func (v *BlockdevCreateOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Size = d.Uint64()
 		return 2
 	case "backing-file":
-		d.OptString(&v.BackingFile)
+		v.BackingFile = d.OptString()
 		return 3
 	case "encrypt":
 		v.Encrypt = new(QCryptoBlockCreateOptions)
@@ -7075,41 +7075,41 @@ func (v *BlockdevCreateOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byt
 		v.DataFile.DecodeValue(d)
 		return 2
 	case "data-file-raw":
-		d.OptBool(&v.DataFileRaw)
+		v.DataFileRaw = d.OptBool()
 		return 3
 	case "extended-l2":
-		d.OptBool(&v.ExtendedL2)
+		v.ExtendedL2 = d.OptBool()
 		return 4
 	case "size":
 		v.Size = d.Uint64()
 		return 5
 	case "version":
-		v.Version = new(BlockdevQcow2Version(d.Enum()))
+		v.Version = (*BlockdevQcow2Version)(d.OptEnum())
 		return 6
 	case "backing-file":
-		d.OptString(&v.BackingFile)
+		v.BackingFile = d.OptString()
 		return 7
 	case "backing-fmt":
-		v.BackingFmt = new(BlockdevDriver(d.Enum()))
+		v.BackingFmt = (*BlockdevDriver)(d.OptEnum())
 		return 8
 	case "encrypt":
 		v.Encrypt = new(QCryptoBlockCreateOptions)
 		d.Unmarshal(v.Encrypt)
 		return 9
 	case "cluster-size":
-		d.OptUint(&v.ClusterSize)
+		v.ClusterSize = d.OptUint64()
 		return 10
 	case "preallocation":
-		v.Preallocation = new(PreallocMode(d.Enum()))
+		v.Preallocation = (*PreallocMode)(d.OptEnum())
 		return 11
 	case "lazy-refcounts":
-		d.OptBool(&v.LazyRefcounts)
+		v.LazyRefcounts = d.OptBool()
 		return 12
 	case "refcount-bits":
-		d.OptInt(&v.RefcountBits)
+		v.RefcountBits = d.OptInt64()
 		return 13
 	case "compression-type":
-		v.CompressionType = new(Qcow2CompressionType(d.Enum()))
+		v.CompressionType = (*Qcow2CompressionType)(d.OptEnum())
 		return 14
 	}
 	return 0
@@ -7148,16 +7148,16 @@ func (v *BlockdevCreateOptionsQED) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Size = d.Uint64()
 		return 2
 	case "backing-file":
-		d.OptString(&v.BackingFile)
+		v.BackingFile = d.OptString()
 		return 3
 	case "backing-fmt":
-		v.BackingFmt = new(BlockdevDriver(d.Enum()))
+		v.BackingFmt = (*BlockdevDriver)(d.OptEnum())
 		return 4
 	case "cluster-size":
-		d.OptUint(&v.ClusterSize)
+		v.ClusterSize = d.OptUint64()
 		return 5
 	case "table-size":
-		d.OptInt(&v.TableSize)
+		v.TableSize = d.OptInt64()
 		return 6
 	}
 	return 0
@@ -7194,7 +7194,7 @@ func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Size = d.Uint64()
 		return 2
 	case "cluster-size":
-		d.OptUint(&v.ClusterSize)
+		v.ClusterSize = d.OptUint64()
 		return 3
 	case "encrypt":
 		v.Encrypt = new(RBDEncryptionCreateOptions)
@@ -7276,22 +7276,22 @@ func (v *BlockdevCreateOptionsVMDK) UnmarshalMember(d *wire.Decoder, name []byte
 		}
 		return 3
 	case "subformat":
-		v.Subformat = new(BlockdevVMDKSubformat(d.Enum()))
+		v.Subformat = (*BlockdevVMDKSubformat)(d.OptEnum())
 		return 4
 	case "backing-file":
-		d.OptString(&v.BackingFile)
+		v.BackingFile = d.OptString()
 		return 5
 	case "adapter-type":
-		v.AdapterType = new(BlockdevVMDKAdapterType(d.Enum()))
+		v.AdapterType = (*BlockdevVMDKAdapterType)(d.OptEnum())
 		return 6
 	case "hwversion":
-		d.OptString(&v.HWVersion)
+		v.HWVersion = d.OptString()
 		return 7
 	case "toolsversion":
-		d.OptString(&v.Toolsversion)
+		v.Toolsversion = d.OptString()
 		return 8
 	case "zeroed-grain":
-		d.OptBool(&v.ZeroedGrain)
+		v.ZeroedGrain = d.OptBool()
 		return 9
 	}
 	return 0
@@ -7348,7 +7348,7 @@ func (v *BlockdevCreateOptionsVDI) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Size = d.Uint64()
 		return 2
 	case "preallocation":
-		v.Preallocation = new(PreallocMode(d.Enum()))
+		v.Preallocation = (*PreallocMode)(d.OptEnum())
 		return 3
 	}
 	return 0
@@ -7396,16 +7396,16 @@ func (v *BlockdevCreateOptionsVHDX) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Size = d.Uint64()
 		return 2
 	case "log-size":
-		d.OptUint(&v.LogSize)
+		v.LogSize = d.OptUint64()
 		return 3
 	case "block-size":
-		d.OptUint(&v.BlockSize)
+		v.BlockSize = d.OptUint64()
 		return 4
 	case "subformat":
-		v.Subformat = new(BlockdevVHDXSubformat(d.Enum()))
+		v.Subformat = (*BlockdevVHDXSubformat)(d.OptEnum())
 		return 5
 	case "block-state-zero":
-		d.OptBool(&v.BlockStateZero)
+		v.BlockStateZero = d.OptBool()
 		return 6
 	}
 	return 0
@@ -7449,10 +7449,10 @@ func (v *BlockdevCreateOptionsVPC) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Size = d.Uint64()
 		return 2
 	case "subformat":
-		v.Subformat = new(BlockdevVPCSubformat(d.Enum()))
+		v.Subformat = (*BlockdevVPCSubformat)(d.OptEnum())
 		return 3
 	case "force-size":
-		d.OptBool(&v.ForceSize)
+		v.ForceSize = d.OptBool()
 		return 4
 	}
 	return 0
@@ -7570,8 +7570,8 @@ func (v *BlockdevCreateOptions) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-func (*BlockdevCreateOptions) Discriminator() string {
-	return "driver"
+func (*BlockdevCreateOptions) Discriminator() (string, int) {
+	return "driver", 1
 }
 
 func (v *BlockdevCreateOptions) UnmarshalBranch() any {
@@ -7671,19 +7671,19 @@ func (v *BlockdevAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
 		return 1
 	case "new-secret":
-		d.OptString(&v.NewSecret)
+		v.NewSecret = d.OptString()
 		return 2
 	case "old-secret":
-		d.OptString(&v.OldSecret)
+		v.OldSecret = d.OptString()
 		return 3
 	case "keyslot":
-		d.OptInt(&v.Keyslot)
+		v.Keyslot = d.OptInt64()
 		return 4
 	case "iter-time":
-		d.OptInt(&v.IterTime)
+		v.IterTime = d.OptInt64()
 		return 5
 	case "secret":
-		d.OptString(&v.Secret)
+		v.Secret = d.OptString()
 		return 6
 	}
 	return 0
@@ -7766,8 +7766,8 @@ func (v *BlockdevAmendOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-func (*BlockdevAmendOptions) Discriminator() string {
-	return "driver"
+func (*BlockdevAmendOptions) Discriminator() (string, int) {
+	return "driver", 1
 }
 
 func (v *BlockdevAmendOptions) UnmarshalBranch() any {
@@ -7847,16 +7847,16 @@ func (v *BlockImageCorruptedEvent) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Device = d.String()
 		return 1
 	case "node-name":
-		d.OptString(&v.NodeName)
+		v.NodeName = d.OptString()
 		return 2
 	case "msg":
 		v.Msg = d.String()
 		return 3
 	case "offset":
-		d.OptInt(&v.Offset)
+		v.Offset = d.OptInt64()
 		return 4
 	case "size":
-		d.OptInt(&v.Size)
+		v.Size = d.OptInt64()
 		return 5
 	case "fatal":
 		v.Fatal = d.Bool()
@@ -7884,13 +7884,13 @@ type BlockIOErrorEvent struct {
 func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qom-path":
-		d.OptString(&v.QOMPath)
+		v.QOMPath = d.OptString()
 		return 1
 	case "device":
 		v.Device = d.String()
 		return 2
 	case "node-name":
-		d.OptString(&v.NodeName)
+		v.NodeName = d.OptString()
 		return 3
 	case "operation":
 		v.Operation = IOOperationType(d.Enum())
@@ -7899,7 +7899,7 @@ func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Action = BlockErrorAction(d.Enum())
 		return 5
 	case "nospace":
-		d.OptBool(&v.Nospace)
+		v.Nospace = d.OptBool()
 		return 6
 	case "reason":
 		v.Reason = d.String()
@@ -7945,7 +7945,7 @@ func (v *BlockJobCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.Speed = d.Int64()
 		return 5
 	case "error":
-		d.OptString(&v.Error)
+		v.Error = d.OptString()
 		return 6
 	}
 	return 0
@@ -8236,7 +8236,7 @@ func (v *QuorumReportBadEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = QuorumOpType(d.Enum())
 		return 1
 	case "error":
-		d.OptString(&v.Error)
+		v.Error = d.OptString()
 		return 2
 	case "node-name":
 		v.NodeName = d.String()

@@ -86,10 +86,10 @@ func (v *BlockExportOptionsNBD) EncodeMembers(e *wire.Encoder) {
 func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		d.OptString(&v.Name)
+		v.Name = d.OptString()
 		return 1
 	case "description":
-		d.OptString(&v.Description)
+		v.Description = d.OptString()
 		return 2
 	case "bitmaps":
 		v.Bitmaps = make([]BlockDirtyBitmapOrStr, 0, d.Room())
@@ -99,7 +99,7 @@ func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) in
 		}
 		return 3
 	case "allocation-depth":
-		d.OptBool(&v.AllocationDepth)
+		v.AllocationDepth = d.OptBool()
 		return 4
 	}
 	return 0
@@ -126,7 +126,7 @@ func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name [
 		d.Unmarshal(&v.Addr)
 		return 1
 	case "logical-block-size":
-		d.OptUint(&v.LogicalBlockSize)
+		v.LogicalBlockSize = d.OptUint64()
 		return 2
 	case "num-queues":
 		v.NumQueues = new(d.Uint16())
@@ -167,10 +167,10 @@ func (v *BlockExportOptionsFUSE) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Mountpoint = d.String()
 		return 1
 	case "growable":
-		d.OptBool(&v.Growable)
+		v.Growable = d.OptBool()
 		return 2
 	case "allow-other":
-		v.AllowOther = new(FUSEExportAllowOther(d.Enum()))
+		v.AllowOther = (*FUSEExportAllowOther)(d.OptEnum())
 		return 3
 	}
 	return 0
@@ -210,10 +210,10 @@ func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byt
 		v.QueueSize = new(d.Uint16())
 		return 3
 	case "logical-block-size":
-		d.OptUint(&v.LogicalBlockSize)
+		v.LogicalBlockSize = d.OptUint64()
 		return 4
 	case "serial":
-		d.OptString(&v.Serial)
+		v.Serial = d.OptString()
 		return 5
 	}
 	return 0
@@ -370,7 +370,7 @@ func (v *BlockExportOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.ID = d.String()
 		return 2
 	case "fixed-iothread":
-		d.OptBool(&v.FixedIOThread)
+		v.FixedIOThread = d.OptBool()
 		return 3
 	case "iothread":
 		v.IOThread = new(BlockExportOptionsIOThread)
@@ -380,20 +380,20 @@ func (v *BlockExportOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.NodeName = d.String()
 		return 5
 	case "writable":
-		d.OptBool(&v.Writable)
+		v.Writable = d.OptBool()
 		return 6
 	case "writethrough":
-		d.OptBool(&v.Writethrough)
+		v.Writethrough = d.OptBool()
 		return 7
 	case "allow-inactive":
-		d.OptBool(&v.AllowInactive)
+		v.AllowInactive = d.OptBool()
 		return 8
 	}
 	return 0
 }
 
-func (*BlockExportOptions) Discriminator() string {
-	return "type"
+func (*BlockExportOptions) Discriminator() (string, int) {
+	return "type", 1
 }
 
 func (v *BlockExportOptions) UnmarshalBranch() any {
@@ -560,7 +560,7 @@ func (v *BlockExportOptionsIOThread) DecodeValue(d *wire.Decoder) {
 	*v = BlockExportOptionsIOThread{}
 	switch d.Kind() {
 	case wire.KindString:
-		d.OptString(&v.Str)
+		v.Str = d.OptString()
 	case wire.KindArray:
 		v.List = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {

@@ -213,7 +213,7 @@ func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TotalProgress = d.Int64()
 		return 5
 	case "error":
-		d.OptString(&v.Error)
+		v.Error = d.OptString()
 		return 6
 	}
 	return 0

@@ -26,7 +26,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 2
 	case "description":
-		d.OptString(&v.Description)
+		v.Description = d.OptString()
 		return 3
 	case "default-value":
 		v.DefaultValue = d.Raw()
@@ -230,10 +230,10 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "abstract":
-		d.OptBool(&v.Abstract)
+		v.Abstract = d.OptBool()
 		return 2
 	case "parent":
-		d.OptString(&v.Parent)
+		v.Parent = d.OptString()
 		return 3
 	}
 	return 0
@@ -355,10 +355,10 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.IOThread = d.String()
 		return 4
 	case "notify_dev":
-		d.OptString(&v.NotifyDev)
+		v.NotifyDev = d.OptString()
 		return 5
 	case "compare_timeout":
-		d.OptUint(&v.CompareTimeout)
+		v.CompareTimeout = d.OptUint64()
 		return 6
 	case "expired_scan_cycle":
 		v.ExpiredScanCycle = new(d.Uint32())
@@ -367,7 +367,7 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.MaxQueueSize = new(d.Uint32())
 		return 8
 	case "vnet_hdr_support":
-		d.OptBool(&v.VnetHdrSupport)
+		v.VnetHdrSupport = d.OptBool()
 		return 9
 	}
 	return 0
@@ -394,10 +394,10 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Queues = new(d.Uint32())
 		return 1
 	case "throttle-bps":
-		d.OptUint(&v.ThrottleBPS)
+		v.ThrottleBPS = d.OptUint64()
 		return 2
 	case "throttle-ops":
-		d.OptUint(&v.ThrottleOps)
+		v.ThrottleOps = d.OptUint64()
 		return 3
 	}
 	return 0
@@ -428,10 +428,10 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 		v.Queues = new(d.Uint32())
 		return 1
 	case "throttle-bps":
-		d.OptUint(&v.ThrottleBPS)
+		v.ThrottleBPS = d.OptUint64()
 		return 2
 	case "throttle-ops":
-		d.OptUint(&v.ThrottleOps)
+		v.ThrottleOps = d.OptUint64()
 		return 3
 	case "chardev":
 		v.Chardev = d.String()
@@ -457,7 +457,7 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.Addr = d.String()
 		return 1
 	case "id-list":
-		d.OptString(&v.IDList)
+		v.IDList = d.OptString()
 		return 2
 	}
 	return 0
@@ -495,16 +495,16 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetfilterDirection(d.Enum()))
+		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		d.OptString(&v.Status)
+		v.Status = d.OptString()
 		return 3
 	case "position":
-		d.OptString(&v.Position)
+		v.Position = d.OptString()
 		return 4
 	case "insert":
-		v.Insert = new(NetfilterInsert(d.Enum()))
+		v.Insert = (*NetfilterInsert)(d.OptEnum())
 		return 5
 	}
 	return 0
@@ -535,16 +535,16 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetfilterDirection(d.Enum()))
+		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		d.OptString(&v.Status)
+		v.Status = d.OptString()
 		return 3
 	case "position":
-		d.OptString(&v.Position)
+		v.Position = d.OptString()
 		return 4
 	case "insert":
-		v.Insert = new(NetfilterInsert(d.Enum()))
+		v.Insert = (*NetfilterInsert)(d.OptEnum())
 		return 5
 	case "interval":
 		v.Interval = d.Uint32()
@@ -582,16 +582,16 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetfilterDirection(d.Enum()))
+		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		d.OptString(&v.Status)
+		v.Status = d.OptString()
 		return 3
 	case "position":
-		d.OptString(&v.Position)
+		v.Position = d.OptString()
 		return 4
 	case "insert":
-		v.Insert = new(NetfilterInsert(d.Enum()))
+		v.Insert = (*NetfilterInsert)(d.OptEnum())
 		return 5
 	case "file":
 		v.File = d.String()
@@ -630,22 +630,22 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetfilterDirection(d.Enum()))
+		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		d.OptString(&v.Status)
+		v.Status = d.OptString()
 		return 3
 	case "position":
-		d.OptString(&v.Position)
+		v.Position = d.OptString()
 		return 4
 	case "insert":
-		v.Insert = new(NetfilterInsert(d.Enum()))
+		v.Insert = (*NetfilterInsert)(d.OptEnum())
 		return 5
 	case "outdev":
 		v.Outdev = d.String()
 		return 6
 	case "vnet_hdr_support":
-		d.OptBool(&v.VnetHdrSupport)
+		v.VnetHdrSupport = d.OptBool()
 		return 7
 	}
 	return 0
@@ -680,25 +680,25 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetfilterDirection(d.Enum()))
+		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		d.OptString(&v.Status)
+		v.Status = d.OptString()
 		return 3
 	case "position":
-		d.OptString(&v.Position)
+		v.Position = d.OptString()
 		return 4
 	case "insert":
-		v.Insert = new(NetfilterInsert(d.Enum()))
+		v.Insert = (*NetfilterInsert)(d.OptEnum())
 		return 5
 	case "indev":
-		d.OptString(&v.Indev)
+		v.Indev = d.OptString()
 		return 6
 	case "outdev":
-		d.OptString(&v.Outdev)
+		v.Outdev = d.OptString()
 		return 7
 	case "vnet_hdr_support":
-		d.OptBool(&v.VnetHdrSupport)
+		v.VnetHdrSupport = d.OptBool()
 		return 8
 	}
 	return 0
@@ -729,19 +729,19 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Netdev = d.String()
 		return 1
 	case "queue":
-		v.Queue = new(NetfilterDirection(d.Enum()))
+		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		d.OptString(&v.Status)
+		v.Status = d.OptString()
 		return 3
 	case "position":
-		d.OptString(&v.Position)
+		v.Position = d.OptString()
 		return 4
 	case "insert":
-		v.Insert = new(NetfilterInsert(d.Enum()))
+		v.Insert = (*NetfilterInsert)(d.OptEnum())
 		return 5
 	case "vnet_hdr_support":
-		d.OptBool(&v.VnetHdrSupport)
+		v.VnetHdrSupport = d.OptBool()
 		return 6
 	}
 	return 0
@@ -774,22 +774,22 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Name = d.String()
 		return 1
 	case "server":
-		d.OptString(&v.Server)
+		v.Server = d.OptString()
 		return 2
 	case "port":
-		d.OptString(&v.Port)
+		v.Port = d.OptString()
 		return 3
 	case "x-origin":
-		d.OptString(&v.XOrigin)
+		v.XOrigin = d.OptString()
 		return 4
 	case "y-origin":
-		d.OptString(&v.YOrigin)
+		v.YOrigin = d.OptString()
 		return 5
 	case "width":
-		d.OptString(&v.Width)
+		v.Width = d.OptString()
 		return 6
 	case "height":
-		d.OptString(&v.Height)
+		v.Height = d.OptString()
 		return 7
 	}
 	return 0
@@ -818,13 +818,13 @@ func (v *InputLinuxProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Evdev = d.String()
 		return 1
 	case "grab_all":
-		d.OptBool(&v.GrabAll)
+		v.GrabAll = d.OptBool()
 		return 2
 	case "repeat":
-		d.OptBool(&v.Repeat)
+		v.Repeat = d.OptBool()
 		return 3
 	case "grab-toggle":
-		v.GrabToggle = new(GrabToggleKeys(d.Enum()))
+		v.GrabToggle = (*GrabToggleKeys)(d.OptEnum())
 		return 4
 	}
 	return 0
@@ -862,25 +862,25 @@ func (v *IOThreadProperties) EncodeMembers(e *wire.Encoder) {
 func (v *IOThreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "aio-max-batch":
-		d.OptInt(&v.AIOMaxBatch)
+		v.AIOMaxBatch = d.OptInt64()
 		return 1
 	case "thread-pool-min":
-		d.OptInt(&v.ThreadPoolMin)
+		v.ThreadPoolMin = d.OptInt64()
 		return 2
 	case "thread-pool-max":
-		d.OptInt(&v.ThreadPoolMax)
+		v.ThreadPoolMax = d.OptInt64()
 		return 3
 	case "poll-max-ns":
-		d.OptInt(&v.PollMaxNs)
+		v.PollMaxNs = d.OptInt64()
 		return 4
 	case "poll-grow":
-		d.OptInt(&v.PollGrow)
+		v.PollGrow = d.OptInt64()
 		return 5
 	case "poll-shrink":
-		d.OptInt(&v.PollShrink)
+		v.PollShrink = d.OptInt64()
 		return 6
 	case "poll-weight":
-		d.OptInt(&v.PollWeight)
+		v.PollWeight = d.OptInt64()
 		return 7
 	}
 	return 0
@@ -902,13 +902,13 @@ func (v *MainLoopProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "aio-max-batch":
-		d.OptInt(&v.AIOMaxBatch)
+		v.AIOMaxBatch = d.OptInt64()
 		return 1
 	case "thread-pool-min":
-		d.OptInt(&v.ThreadPoolMin)
+		v.ThreadPoolMin = d.OptInt64()
 		return 2
 	case "thread-pool-max":
-		d.OptInt(&v.ThreadPoolMax)
+		v.ThreadPoolMax = d.OptInt64()
 		return 3
 	}
 	return 0
@@ -954,7 +954,7 @@ func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		d.OptBool(&v.Dump)
+		v.Dump = d.OptBool()
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -963,31 +963,31 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 		}
 		return 2
 	case "merge":
-		d.OptBool(&v.Merge)
+		v.Merge = d.OptBool()
 		return 3
 	case "policy":
-		v.Policy = new(HostMemPolicy(d.Enum()))
+		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		d.OptBool(&v.Prealloc)
+		v.Prealloc = d.OptBool()
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		d.OptString(&v.PreallocContext)
+		v.PreallocContext = d.OptString()
 		return 7
 	case "share":
-		d.OptBool(&v.Share)
+		v.Share = d.OptBool()
 		return 8
 	case "reserve":
-		d.OptBool(&v.Reserve)
+		v.Reserve = d.OptBool()
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
 		return 11
 	}
 	return 0
@@ -1048,7 +1048,7 @@ func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		d.OptBool(&v.Dump)
+		v.Dump = d.OptBool()
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1057,52 +1057,52 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 		}
 		return 2
 	case "merge":
-		d.OptBool(&v.Merge)
+		v.Merge = d.OptBool()
 		return 3
 	case "policy":
-		v.Policy = new(HostMemPolicy(d.Enum()))
+		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		d.OptBool(&v.Prealloc)
+		v.Prealloc = d.OptBool()
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		d.OptString(&v.PreallocContext)
+		v.PreallocContext = d.OptString()
 		return 7
 	case "share":
-		d.OptBool(&v.Share)
+		v.Share = d.OptBool()
 		return 8
 	case "reserve":
-		d.OptBool(&v.Reserve)
+		v.Reserve = d.OptBool()
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
 		return 11
 	case "align":
-		d.OptUint(&v.Align)
+		v.Align = d.OptUint64()
 		return 12
 	case "offset":
-		d.OptUint(&v.Offset)
+		v.Offset = d.OptUint64()
 		return 13
 	case "discard-data":
-		d.OptBool(&v.DiscardData)
+		v.DiscardData = d.OptBool()
 		return 14
 	case "mem-path":
 		v.MemPath = d.String()
 		return 15
 	case "pmem":
-		d.OptBool(&v.PMEM)
+		v.PMEM = d.OptBool()
 		return 16
 	case "readonly":
-		d.OptBool(&v.ReadOnly)
+		v.ReadOnly = d.OptBool()
 		return 17
 	case "rom":
-		v.ROM = new(OnOffAuto(d.Enum()))
+		v.ROM = (*OnOffAuto)(d.OptEnum())
 		return 18
 	}
 	return 0
@@ -1156,7 +1156,7 @@ func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		d.OptBool(&v.Dump)
+		v.Dump = d.OptBool()
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1165,40 +1165,40 @@ func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []b
 		}
 		return 2
 	case "merge":
-		d.OptBool(&v.Merge)
+		v.Merge = d.OptBool()
 		return 3
 	case "policy":
-		v.Policy = new(HostMemPolicy(d.Enum()))
+		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		d.OptBool(&v.Prealloc)
+		v.Prealloc = d.OptBool()
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		d.OptString(&v.PreallocContext)
+		v.PreallocContext = d.OptString()
 		return 7
 	case "share":
-		d.OptBool(&v.Share)
+		v.Share = d.OptBool()
 		return 8
 	case "reserve":
-		d.OptBool(&v.Reserve)
+		v.Reserve = d.OptBool()
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
 		return 11
 	case "hugetlb":
-		d.OptBool(&v.Hugetlb)
+		v.Hugetlb = d.OptBool()
 		return 12
 	case "hugetlbsize":
-		d.OptUint(&v.Hugetlbsize)
+		v.Hugetlbsize = d.OptUint64()
 		return 13
 	case "seal":
-		d.OptBool(&v.Seal)
+		v.Seal = d.OptBool()
 		return 14
 	}
 	return 0
@@ -1246,7 +1246,7 @@ func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		d.OptBool(&v.Dump)
+		v.Dump = d.OptBool()
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1255,31 +1255,31 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		}
 		return 2
 	case "merge":
-		d.OptBool(&v.Merge)
+		v.Merge = d.OptBool()
 		return 3
 	case "policy":
-		v.Policy = new(HostMemPolicy(d.Enum()))
+		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		d.OptBool(&v.Prealloc)
+		v.Prealloc = d.OptBool()
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		d.OptString(&v.PreallocContext)
+		v.PreallocContext = d.OptString()
 		return 7
 	case "share":
-		d.OptBool(&v.Share)
+		v.Share = d.OptBool()
 		return 8
 	case "reserve":
-		d.OptBool(&v.Reserve)
+		v.Reserve = d.OptBool()
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
 		return 11
 	}
 	return 0
@@ -1328,7 +1328,7 @@ func (v *MemoryBackendEPCProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		d.OptBool(&v.Dump)
+		v.Dump = d.OptBool()
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1337,31 +1337,31 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		}
 		return 2
 	case "merge":
-		d.OptBool(&v.Merge)
+		v.Merge = d.OptBool()
 		return 3
 	case "policy":
-		v.Policy = new(HostMemPolicy(d.Enum()))
+		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		d.OptBool(&v.Prealloc)
+		v.Prealloc = d.OptBool()
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		d.OptString(&v.PreallocContext)
+		v.PreallocContext = d.OptString()
 		return 7
 	case "share":
-		d.OptBool(&v.Share)
+		v.Share = d.OptBool()
 		return 8
 	case "reserve":
-		d.OptBool(&v.Reserve)
+		v.Reserve = d.OptBool()
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
+		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
 		return 11
 	}
 	return 0
@@ -1405,7 +1405,7 @@ func (v *QtestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Chardev = d.String()
 		return 1
 	case "log":
-		d.OptString(&v.Log)
+		v.Log = d.OptString()
 		return 2
 	}
 	return 0
@@ -1469,7 +1469,7 @@ func (v *IOMMUFDProperties) EncodeMembers(e *wire.Encoder) {
 func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
-		d.OptString(&v.FD)
+		v.FD = d.OptString()
 		return 1
 	}
 	return 0
@@ -1536,7 +1536,7 @@ func (v *RNGProperties) EncodeMembers(e *wire.Encoder) {
 func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
-		d.OptBool(&v.Opened)
+		v.Opened = d.OptBool()
 		return 1
 	}
 	return 0
@@ -1557,7 +1557,7 @@ func (v *RNGEGDProperties) EncodeMembers(e *wire.Encoder) {
 func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
-		d.OptBool(&v.Opened)
+		v.Opened = d.OptBool()
 		return 1
 	case "chardev":
 		v.Chardev = d.String()
@@ -1583,10 +1583,10 @@ func (v *RNGRandomProperties) EncodeMembers(e *wire.Encoder) {
 func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
-		d.OptBool(&v.Opened)
+		v.Opened = d.OptBool()
 		return 1
 	case "filename":
-		d.OptString(&v.Filename)
+		v.Filename = d.OptString()
 		return 2
 	}
 	return 0
@@ -1654,7 +1654,7 @@ func (v *SEVGuestProperties) EncodeMembers(e *wire.Encoder) {
 func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sev-device":
-		d.OptString(&v.SEVDevice)
+		v.SEVDevice = d.OptString()
 		return 1
 	case "cbitpos":
 		v.Cbitpos = new(d.Uint32())
@@ -1663,13 +1663,13 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.ReducedPhysBits = d.Uint32()
 		return 3
 	case "kernel-hashes":
-		d.OptBool(&v.KernelHashes)
+		v.KernelHashes = d.OptBool()
 		return 4
 	case "dh-cert-file":
-		d.OptString(&v.DHCertFile)
+		v.DHCertFile = d.OptString()
 		return 5
 	case "session-file":
-		d.OptString(&v.SessionFile)
+		v.SessionFile = d.OptString()
 		return 6
 	case "policy":
 		v.Policy = new(d.Uint32())
@@ -1678,7 +1678,7 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Handle = new(d.Uint32())
 		return 8
 	case "legacy-vm-type":
-		v.LegacyVMType = new(OnOffAuto(d.Enum()))
+		v.LegacyVMType = (*OnOffAuto)(d.OptEnum())
 		return 9
 	}
 	return 0
@@ -1718,7 +1718,7 @@ func (v *SEVSNPGuestProperties) EncodeMembers(e *wire.Encoder) {
 func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sev-device":
-		d.OptString(&v.SEVDevice)
+		v.SEVDevice = d.OptString()
 		return 1
 	case "cbitpos":
 		v.Cbitpos = new(d.Uint32())
@@ -1727,28 +1727,28 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.ReducedPhysBits = d.Uint32()
 		return 3
 	case "kernel-hashes":
-		d.OptBool(&v.KernelHashes)
+		v.KernelHashes = d.OptBool()
 		return 4
 	case "policy":
-		d.OptUint(&v.Policy)
+		v.Policy = d.OptUint64()
 		return 5
 	case "guest-visible-workarounds":
-		d.OptString(&v.GuestVisibleWorkarounds)
+		v.GuestVisibleWorkarounds = d.OptString()
 		return 6
 	case "id-block":
-		d.OptString(&v.IDBlock)
+		v.IDBlock = d.OptString()
 		return 7
 	case "id-auth":
-		d.OptString(&v.IDAuth)
+		v.IDAuth = d.OptString()
 		return 8
 	case "author-key-enabled":
-		d.OptBool(&v.AuthorKeyEnabled)
+		v.AuthorKeyEnabled = d.OptBool()
 		return 9
 	case "host-data":
-		d.OptString(&v.HostData)
+		v.HostData = d.OptString()
 		return 10
 	case "vcek-disabled":
-		d.OptBool(&v.VCEKDisabled)
+		v.VCEKDisabled = d.OptBool()
 		return 11
 	}
 	return 0
@@ -1780,19 +1780,19 @@ func (v *TDXGuestProperties) EncodeMembers(e *wire.Encoder) {
 func (v *TDXGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "attributes":
-		d.OptUint(&v.Attributes)
+		v.Attributes = d.OptUint64()
 		return 1
 	case "sept-ve-disable":
-		d.OptBool(&v.SEPTVEDisable)
+		v.SEPTVEDisable = d.OptBool()
 		return 2
 	case "mrconfigid":
-		d.OptString(&v.MRConfigID)
+		v.MRConfigID = d.OptString()
 		return 3
 	case "mrowner":
-		d.OptString(&v.MROwner)
+		v.MROwner = d.OptString()
 		return 4
 	case "mrownerconfig":
-		d.OptString(&v.MROwnerConfig)
+		v.MROwnerConfig = d.OptString()
 		return 5
 	case "quote-generation-socket":
 		v.QuoteGenerationSocket = new(SocketAddress)
@@ -2173,8 +2173,8 @@ func (v *ObjectOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (*ObjectOptions) Discriminator() string {
-	return "qom-type"
+func (*ObjectOptions) Discriminator() (string, int) {
+	return "qom-type", 1
 }
 
 func (v *ObjectOptions) UnmarshalBranch() any {
@@ -2350,7 +2350,7 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Chardev = d.String()
 		return 1
 	case "readline":
-		d.OptBool(&v.Readline)
+		v.Readline = d.OptBool()
 		return 2
 	}
 	return 0
@@ -2376,10 +2376,10 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Chardev = d.String()
 		return 1
 	case "pretty":
-		d.OptBool(&v.Pretty)
+		v.Pretty = d.OptBool()
 		return 2
 	case "close-action":
-		v.CloseAction = new(ObjectOptionsMonitorQMPCloseAction(d.Enum()))
+		v.CloseAction = (*ObjectOptionsMonitorQMPCloseAction)(d.OptEnum())
 		return 3
 	}
 	return 0

@@ -40,7 +40,7 @@ func (v *nest) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-func (v *nest) Discriminator() string { return fmt.Sprint("kind", v.level) }
+func (v *nest) Discriminator() (string, int) { return fmt.Sprint("kind", v.level), 1 }
 
 func (v *nest) DecodeBranch() wire.MemberDecoder {
 	if v.kind != "more" && v.kind != "" || v.level == lastNest {
@@ -80,7 +80,7 @@ func TestUnionsInUnionsAreReadInAnyOrder(t *testing.T) {
 	})
 }
 
-func TestObjectsInLateMembersAreReadInAnyOrder(t *testing.T) {
+func TestObjectsInBranchesAreReadInAnyOrder(t *testing.T) {
 	child := nest{level: 1, kind: "more", branch: &nest{level: 2, kind: "end", value: -2}}
 	want := nest{level: 1, kind: "more", value: 1, branch: &nest{level: 2, kind: "end", child: &child}}
 	inEveryOrder([]string{`"kind1": "more"`, `"kind2": "end"`, `"value1": 1`, `"unknown": null`,
@@ -91,9 +91,8 @@ func TestObjectsInLateMembersAreReadInAnyOrder(t *testing.T) {
 	})
 }
 
-// A failure leaves members that wait; they must not be looked at again, in no order of the
-// discriminators around the failure.
-func TestFailuresBetweenLateMembersInAnyOrder(t *testing.T) {
+// The one wrong value is where decoding fails, wherever the discriminators around it are.
+func TestFailuresInAnyOrder(t *testing.T) {
 	for _, bad := range []string{"value1", "value2", "value3"} {
 		t.Run(bad, func(t *testing.T) {
 			members := []string{`"kind1": "more"`, `"kind2": "more"`, `"kind3": "end"`, `"value4": 4`}
@@ -105,19 +104,32 @@ func TestFailuresBetweenLateMembersInAnyOrder(t *testing.T) {
 	}
 }
 
-func TestMemberFailsWhileOthersWait(t *testing.T) {
+// TestFirstFailureCounts looks for a discriminator behind what is wrong, or in front of it.
+func TestFirstFailureCounts(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		refusal
 	}{
-		{"of the union itself", refusal{`{"members": [], "name": 5, "meta-type": "object"}`,
+		{"a member of the union itself", refusal{`{"members": [], "name": 5, "meta-type": "object"}`,
 			"name", 24, "expected a string, found a number"}},
 		{"the discriminator", refusal{`{"members": [], "meta-type": 5}`,
 			"meta-type", 29, "expected a string, found a number"}},
-		{"one that waits, too", refusal{`{"members": [], "later": tru, "meta-type": "object"}`,
+		{"an unknown member", refusal{`{"members": [], "later": tru, "meta-type": "object"}`,
 			"later", 25, "expected true, found 't'"}},
-		{"one that is read again", refusal{`{"members": [{}, {"name": 5}], "meta-type": "object", "name": 1}`,
+		{"a member of the branch", refusal{`{"members": [{}, {"name": 5}], "meta-type": "object", "name": 1}`,
 			"members[1].name", 26, "expected a string, found a number"}},
+		{"in front of a discriminator that is wrong", refusal{`{"members": [], "later": tru, "meta-type": 5}`,
+			"later", 25, "expected true, found 't'"}},
+		{"in front of a discriminator with a wrong name", refusal{`{"members": [], "later": tru, "meta\u002dtyp\x65": "object"}`,
+			"later", 25, "expected true, found 't'"}},
+		{"a bracket in front of a discriminator", refusal{`{"members": [}, "meta-type": 5}`,
+			"members[0]", 13, "expected a value, found '}'"}},
+		{"a name in front of a discriminator", refusal{`{"members": [], 5: 6, "meta-type": 5}`,
+			"", 16, "expected a member's name, found a number"}},
+		{"no colon in front of a discriminator", refusal{`{"members": [], "later" "meta-type": 5}`,
+			"later", 24, "expected a colon, found a string"}},
+		{"a string without an end", refusal{`{"members": [], "later": ["], "meta-type": "object"}`,
+			"later", 31, "expected a comma or the end of the array, found 'm'"}},
 		{"the name after", refusal{`{"members": [], 5}`, "", 16, "expected a member's name, found a number"}},
 		{"the end", refusal{`{"members": []`, "", 14, "expected a comma or the end of the object, found the end of the text"}},
 	} {
@@ -127,13 +139,12 @@ func TestMemberFailsWhileOthersWait(t *testing.T) {
 	}
 }
 
-// The first round of reading again learns the inner discriminator, then fails.
-func TestLateMemberFailsAfterADiscriminatorThatWasLateToo(t *testing.T) {
+func TestMemberFailsBetweenDiscriminators(t *testing.T) {
 	err := decode(`{"kind2": "more", "value2": "x", "value3": 3, "kind1": "more"}`, &nest{level: 1})
 	requireError(t, err, "value2", 28, "expected an integer, found a string")
 }
 
-// A union without its discriminator gets a branch, and this, being a union, waits for its own.
+// A union without its discriminator gets a branch, which is a union with one.
 func TestMembersWithoutADiscriminator(t *testing.T) {
 	for _, members := range [][]string{
 		{`"value1": 1`, `"value2": 2`, `"kind2": "more"`, `"value3": 3`, `"unknown": 4`},
@@ -150,7 +161,7 @@ func TestMembersWithoutADiscriminator(t *testing.T) {
 	}
 }
 
-func TestLateMembersMayNestAsDeeplyAsOthers(t *testing.T) {
+func TestMembersBeforeTheDiscriminatorNestAsDeeplyAsOthers(t *testing.T) {
 	const around = 3 // the object, the array of members, the member
 	for _, format := range []string{
 		`{"meta-type":"object","members":[{"default":%s}]}`,
@@ -165,17 +176,4 @@ func TestLateMembersMayNestAsDeeplyAsOthers(t *testing.T) {
 		requireError(t, decode(text, new(schemaInfo)), "members[0].default"+strings.Repeat("[0]", wire.MaxDepth-around),
 			strings.Index(text, "[]"), "nested too deeply")
 	}
-}
-
-func TestResetForgetsMembersThatWaited(t *testing.T) {
-	d := wire.NewDecoder([]byte(`{"members": [], "name": 5}`))
-	d.Object(new(schemaInfo))
-	require.Error(t, d.End())
-
-	text := `{"values": ["a"], "meta-type": "enum"}`
-	d.Reset([]byte(text))
-	got := new(schemaInfo)
-	d.Object(got)
-	require.NoError(t, d.End())
-	require.Equal(t, &schemaInfo{MetaType: "enum", Branch: &schemaEnum{Values: []string{"a"}}}, got)
 }
