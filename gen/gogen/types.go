@@ -121,7 +121,7 @@ func (t *scalar) decodeNew(g *jen.Group, p place) {
 		t.value.decodeNew(g, p)
 		return
 	}
-	g.Add(p.assign().Id("d").Dot(t.optNew).Call())
+	g.Id("d").Dot(t.optNew).Call(p.address())
 }
 
 func (t *scalar) withOptional(write, read string) *scalar {

@@ -49,12 +49,15 @@ func (e *Encoder) OptUint(name string, v *uint64) {
 	}
 }
 
+// The methods below read an optional member into a new variable that *v points to. They spare each
+// member of generated code the assignment of a pointer, which takes long to compile.
+
 // OptString reads a string.
 //
 //go:noinline
-func (d *Decoder) OptString() *string { return d.newString(d.String()) }
+func (d *Decoder) OptString(v **string) { *v = d.newString(d.String()) }
 
-// OptEnum reads a string that is one of a few values.
+// OptEnum reads a string that is one of a few values, and returns a pointer to it.
 //
 //go:noinline
 func (d *Decoder) OptEnum() *string { return d.newString(d.Enum()) }
@@ -69,32 +72,35 @@ func (d *Decoder) newString(s string) *string {
 // OptBool reads true or false.
 //
 //go:noinline
-func (d *Decoder) OptBool() *bool {
-	v := d.Bool()
+func (d *Decoder) OptBool(v **bool) {
+	b := d.Bool()
 	if d.pieces.isFew() {
-		return new(v)
+		*v = new(b)
+		return
 	}
-	return add(&d.pieces.forValues().bools, v)
+	*v = add(&d.pieces.forValues().bools, b)
 }
 
 // OptInt64 reads an integer that an int64 holds.
 //
 //go:noinline
-func (d *Decoder) OptInt64() *int64 {
-	v := d.Int64()
+func (d *Decoder) OptInt64(v **int64) {
+	i := d.Int64()
 	if d.pieces.isFew() {
-		return new(v)
+		*v = new(i)
+		return
 	}
-	return add(&d.pieces.forValues().ints, v)
+	*v = add(&d.pieces.forValues().ints, i)
 }
 
 // OptUint64 reads an integer that a uint64 holds.
 //
 //go:noinline
-func (d *Decoder) OptUint64() *uint64 {
-	v := d.Uint64()
+func (d *Decoder) OptUint64(v **uint64) {
+	u := d.Uint64()
 	if d.pieces.isFew() {
-		return new(v)
+		*v = new(u)
+		return
 	}
-	return add(&d.pieces.forValues().uints, v)
+	*v = add(&d.pieces.forValues().uints, u)
 }

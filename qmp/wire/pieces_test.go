@@ -47,21 +47,27 @@ func TestOptional(t *testing.T) {
 	}
 	d := wire.NewDecoder([]byte("[0" + text.String() + "]"))
 	require.True(t, d.Array())
-	require.Equal(t, new(uint64), d.OptUint64())
+	var zero *uint64
+	d.OptUint64(&zero)
+	require.Equal(t, new(uint64), zero)
 	var strs, enums []*string
 	var bools []*bool
 	var ints []*int64
 	var uints []*uint64
 	for d.More() {
-		strs = append(strs, d.OptString())
+		strs = append(strs, nil)
+		d.OptString(&strs[len(strs)-1])
 		d.More()
 		enums = append(enums, d.OptEnum())
 		d.More()
-		bools = append(bools, d.OptBool())
+		bools = append(bools, nil)
+		d.OptBool(&bools[len(bools)-1])
 		d.More()
-		ints = append(ints, d.OptInt64())
+		ints = append(ints, nil)
+		d.OptInt64(&ints[len(ints)-1])
 		d.More()
-		uints = append(uints, d.OptUint64())
+		uints = append(uints, nil)
+		d.OptUint64(&uints[len(uints)-1])
 	}
 	require.NoError(t, d.End())
 	for i := range times {
@@ -75,11 +81,11 @@ func TestOptional(t *testing.T) {
 }
 
 func TestOptionalRefusals(t *testing.T) {
-	checkRefusals(t, func(d *wire.Decoder) { d.OptString() }, []refusal{{`5`, "", 0, "expected a string, found a number"}})
+	checkRefusals(t, func(d *wire.Decoder) { d.OptString(new(*string)) }, []refusal{{`5`, "", 0, "expected a string, found a number"}})
 	checkRefusals(t, func(d *wire.Decoder) { d.OptEnum() }, []refusal{{`5`, "", 0, "expected a string, found a number"}})
-	checkRefusals(t, func(d *wire.Decoder) { d.OptBool() }, []refusal{{`5`, "", 0, "expected a boolean, found a number"}})
-	checkRefusals(t, func(d *wire.Decoder) { d.OptInt64() }, []refusal{{`""`, "", 0, "expected an integer, found a string"}})
-	checkRefusals(t, func(d *wire.Decoder) { d.OptUint64() }, []refusal{{`-1`, "", 0, "integer does not fit uint64"}})
+	checkRefusals(t, func(d *wire.Decoder) { d.OptBool(new(*bool)) }, []refusal{{`5`, "", 0, "expected a boolean, found a number"}})
+	checkRefusals(t, func(d *wire.Decoder) { d.OptInt64(new(*int64)) }, []refusal{{`""`, "", 0, "expected an integer, found a string"}})
+	checkRefusals(t, func(d *wire.Decoder) { d.OptUint64(new(*uint64)) }, []refusal{{`-1`, "", 0, "integer does not fit uint64"}})
 }
 
 // TestFewAllocations decodes a reply with many small values: several of them share an allocation.

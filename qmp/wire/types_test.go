@@ -50,7 +50,7 @@ func (v *blockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "qdev":
-		v.Qdev = d.OptString()
+		d.OptString(&v.Qdev)
 		return 2
 	case "type":
 		v.Type = d.String()
@@ -97,7 +97,7 @@ func (v *inserted) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.File = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = d.OptString()
+		d.OptString(&v.NodeName)
 		return 2
 	case "ro":
 		v.RO = d.Bool()
@@ -160,13 +160,13 @@ func (v *image) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Format = d.String()
 		return 2
 	case "actual-size":
-		v.ActualSize = d.OptInt64()
+		d.OptInt64(&v.ActualSize)
 		return 3
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
 		return 4
 	case "dirty-flag":
-		v.DirtyFlag = d.OptBool()
+		d.OptBool(&v.DirtyFlag)
 		return 5
 	}
 	return 0
@@ -185,10 +185,10 @@ func (v *typeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = d.OptBool()
+		d.OptBool(&v.Abstract)
 		return 2
 	case "parent":
-		v.Parent = d.OptString()
+		d.OptString(&v.Parent)
 		return 3
 	}
 	return 0

@@ -352,7 +352,7 @@ func (v *GuestFileWhence) DecodeValue(d *wire.Decoder) {
 	*v = GuestFileWhence{}
 	switch d.Kind() {
 	case wire.KindNumber:
-		v.Value = d.OptInt64()
+		d.OptInt64(&v.Value)
 	case wire.KindString:
 		v.Name = (*QGASeek)(d.OptEnum())
 	default:
@@ -511,13 +511,13 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 		v.Path = d.String()
 		return 1
 	case "trimmed":
-		v.Trimmed = d.OptInt64()
+		d.OptInt64(&v.Trimmed)
 		return 2
 	case "minimum":
-		v.Minimum = d.OptInt64()
+		d.OptInt64(&v.Minimum)
 		return 3
 	case "error":
-		v.Error = d.OptString()
+		d.OptString(&v.Error)
 		return 4
 	}
 	return 0
@@ -717,7 +717,7 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "hardware-address":
-		v.HardwareAddress = d.OptString()
+		d.OptString(&v.HardwareAddress)
 		return 2
 	case "ip-addresses":
 		v.IPAddresses = make([]GuestIPAddress, 0, d.Room())
@@ -777,7 +777,7 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		v.CanOffline = d.OptBool()
+		d.OptBool(&v.CanOffline)
 		return 3
 	}
 	return 0
@@ -995,10 +995,10 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Unit = d.Int64()
 		return 5
 	case "serial":
-		v.Serial = d.OptString()
+		d.OptString(&v.Serial)
 		return 6
 	case "dev":
-		v.Dev = d.OptString()
+		d.OptString(&v.Dev)
 		return 7
 	case "ccw-address":
 		v.CCWAddress = new(GuestCCWAddress)
@@ -1257,7 +1257,7 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Address)
 		return 4
 	case "alias":
-		v.Alias = d.OptString()
+		d.OptString(&v.Alias)
 		return 5
 	case "smart":
 		v.SMART = new(GuestDiskSMART)
@@ -1325,13 +1325,13 @@ func (v *GuestFilesystemInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 3
 	case "used-bytes":
-		v.UsedBytes = d.OptUint64()
+		d.OptUint64(&v.UsedBytes)
 		return 4
 	case "total-bytes":
-		v.TotalBytes = d.OptUint64()
+		d.OptUint64(&v.TotalBytes)
 		return 5
 	case "total-bytes-privileged":
-		v.TotalBytesPrivileged = d.OptUint64()
+		d.OptUint64(&v.TotalBytesPrivileged)
 		return 6
 	case "disk":
 		v.Disk = make([]GuestDiskAddress, 0, d.Room())
@@ -1424,7 +1424,7 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Online = d.Bool()
 		return 2
 	case "can-offline":
-		v.CanOffline = d.OptBool()
+		d.OptBool(&v.CanOffline)
 		return 3
 	}
 	return 0
@@ -1480,7 +1480,7 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Response = GuestMemoryBlockResponseType(d.Enum())
 		return 2
 	case "error-code":
-		v.ErrorCode = d.OptInt64()
+		d.OptInt64(&v.ErrorCode)
 		return 3
 	}
 	return 0
@@ -1589,22 +1589,22 @@ func (v *GuestExecStatusResult) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Exited = d.Bool()
 		return 1
 	case "exitcode":
-		v.Exitcode = d.OptInt64()
+		d.OptInt64(&v.Exitcode)
 		return 2
 	case "signal":
-		v.Signal = d.OptInt64()
+		d.OptInt64(&v.Signal)
 		return 3
 	case "out-data":
-		v.OutData = d.OptString()
+		d.OptString(&v.OutData)
 		return 4
 	case "err-data":
-		v.ErrData = d.OptString()
+		d.OptString(&v.ErrData)
 		return 5
 	case "out-truncated":
-		v.OutTruncated = d.OptBool()
+		d.OptBool(&v.OutTruncated)
 		return 6
 	case "err-truncated":
-		v.ErrTruncated = d.OptBool()
+		d.OptBool(&v.ErrTruncated)
 		return 7
 	}
 	return 0
@@ -1682,7 +1682,7 @@ func (v *GuestExecCaptureOutput) DecodeValue(d *wire.Decoder) {
 	*v = GuestExecCaptureOutput{}
 	switch d.Kind() {
 	case wire.KindBool:
-		v.Flag = d.OptBool()
+		d.OptBool(&v.Flag)
 	case wire.KindString:
 		v.Mode = (*GuestExecCaptureOutputMode)(d.OptEnum())
 	default:
@@ -1801,7 +1801,7 @@ func (v *GuestUser) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.LoginTime = d.Float64()
 		return 2
 	case "domain":
-		v.Domain = d.OptString()
+		d.OptString(&v.Domain)
 		return 3
 	}
 	return 0
@@ -1848,7 +1848,7 @@ type GuestTimezone struct {
 func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "zone":
-		v.Zone = d.OptString()
+		d.OptString(&v.Zone)
 		return 1
 	case "offset":
 		v.Offset = d.Int64()
@@ -1886,34 +1886,34 @@ type GuestOSInfo struct {
 func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "kernel-release":
-		v.KernelRelease = d.OptString()
+		d.OptString(&v.KernelRelease)
 		return 1
 	case "kernel-version":
-		v.KernelVersion = d.OptString()
+		d.OptString(&v.KernelVersion)
 		return 2
 	case "machine":
-		v.Machine = d.OptString()
+		d.OptString(&v.Machine)
 		return 3
 	case "id":
-		v.ID = d.OptString()
+		d.OptString(&v.ID)
 		return 4
 	case "name":
-		v.Name = d.OptString()
+		d.OptString(&v.Name)
 		return 5
 	case "pretty-name":
-		v.PrettyName = d.OptString()
+		d.OptString(&v.PrettyName)
 		return 6
 	case "version":
-		v.Version = d.OptString()
+		d.OptString(&v.Version)
 		return 7
 	case "version-id":
-		v.VersionID = d.OptString()
+		d.OptString(&v.VersionID)
 		return 8
 	case "variant":
-		v.Variant = d.OptString()
+		d.OptString(&v.Variant)
 		return 9
 	case "variant-id":
-		v.VariantID = d.OptString()
+		d.OptString(&v.VariantID)
 		return 10
 	}
 	return 0
@@ -2055,10 +2055,10 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.DriverName = d.String()
 		return 1
 	case "driver-date":
-		v.DriverDate = d.OptInt64()
+		d.OptInt64(&v.DriverDate)
 		return 2
 	case "driver-version":
-		v.DriverVersion = d.OptString()
+		d.OptString(&v.DriverVersion)
 		return 3
 	case "id":
 		v.ID = new(GuestDeviceID)
@@ -2174,7 +2174,7 @@ func (r *GuestSSHAddAuthorizedKeys) UnmarshalMember(d *wire.Decoder, name []byte
 		}
 		return 2
 	case "reset":
-		r.Reset = d.OptBool()
+		d.OptBool(&r.Reset)
 		return 3
 	}
 	return 0
@@ -2272,55 +2272,55 @@ type GuestDiskStats struct {
 func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "read-sectors":
-		v.ReadSectors = d.OptUint64()
+		d.OptUint64(&v.ReadSectors)
 		return 1
 	case "read-ios":
-		v.ReadIOs = d.OptUint64()
+		d.OptUint64(&v.ReadIOs)
 		return 2
 	case "read-merges":
-		v.ReadMerges = d.OptUint64()
+		d.OptUint64(&v.ReadMerges)
 		return 3
 	case "write-sectors":
-		v.WriteSectors = d.OptUint64()
+		d.OptUint64(&v.WriteSectors)
 		return 4
 	case "write-ios":
-		v.WriteIOs = d.OptUint64()
+		d.OptUint64(&v.WriteIOs)
 		return 5
 	case "write-merges":
-		v.WriteMerges = d.OptUint64()
+		d.OptUint64(&v.WriteMerges)
 		return 6
 	case "discard-sectors":
-		v.DiscardSectors = d.OptUint64()
+		d.OptUint64(&v.DiscardSectors)
 		return 7
 	case "discard-ios":
-		v.DiscardIOs = d.OptUint64()
+		d.OptUint64(&v.DiscardIOs)
 		return 8
 	case "discard-merges":
-		v.DiscardMerges = d.OptUint64()
+		d.OptUint64(&v.DiscardMerges)
 		return 9
 	case "flush-ios":
-		v.FlushIOs = d.OptUint64()
+		d.OptUint64(&v.FlushIOs)
 		return 10
 	case "read-ticks":
-		v.ReadTicks = d.OptUint64()
+		d.OptUint64(&v.ReadTicks)
 		return 11
 	case "write-ticks":
-		v.WriteTicks = d.OptUint64()
+		d.OptUint64(&v.WriteTicks)
 		return 12
 	case "discard-ticks":
-		v.DiscardTicks = d.OptUint64()
+		d.OptUint64(&v.DiscardTicks)
 		return 13
 	case "flush-ticks":
-		v.FlushTicks = d.OptUint64()
+		d.OptUint64(&v.FlushTicks)
 		return 14
 	case "ios-pgr":
-		v.IOsPgr = d.OptUint64()
+		d.OptUint64(&v.IOsPgr)
 		return 15
 	case "total-ticks":
-		v.TotalTicks = d.OptUint64()
+		d.OptUint64(&v.TotalTicks)
 		return 16
 	case "weight-ticks":
-		v.WeightTicks = d.OptUint64()
+		d.OptUint64(&v.WeightTicks)
 		return 17
 	}
 	return 0
@@ -2431,22 +2431,22 @@ func (v *GuestLinuxCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Idle = d.Uint64()
 		return 5
 	case "iowait":
-		v.IOWait = d.OptUint64()
+		d.OptUint64(&v.IOWait)
 		return 6
 	case "irq":
-		v.IRQ = d.OptUint64()
+		d.OptUint64(&v.IRQ)
 		return 7
 	case "softirq":
-		v.SoftIRQ = d.OptUint64()
+		d.OptUint64(&v.SoftIRQ)
 		return 8
 	case "steal":
-		v.Steal = d.OptUint64()
+		d.OptUint64(&v.Steal)
 		return 9
 	case "guest":
-		v.Guest = d.OptUint64()
+		d.OptUint64(&v.Guest)
 		return 10
 	case "guestnice":
-		v.Guestnice = d.OptUint64()
+		d.OptUint64(&v.Guestnice)
 		return 11
 	}
 	return 0
@@ -2636,40 +2636,40 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Metric = d.Int64()
 		return 3
 	case "gateway":
-		v.Gateway = d.OptString()
+		d.OptString(&v.Gateway)
 		return 4
 	case "mask":
-		v.Mask = d.OptString()
+		d.OptString(&v.Mask)
 		return 5
 	case "irtt":
-		v.IRTT = d.OptInt64()
+		d.OptInt64(&v.IRTT)
 		return 6
 	case "flags":
-		v.Flags = d.OptUint64()
+		d.OptUint64(&v.Flags)
 		return 7
 	case "refcnt":
-		v.Refcnt = d.OptInt64()
+		d.OptInt64(&v.Refcnt)
 		return 8
 	case "use":
-		v.Use = d.OptInt64()
+		d.OptInt64(&v.Use)
 		return 9
 	case "window":
-		v.Window = d.OptInt64()
+		d.OptInt64(&v.Window)
 		return 10
 	case "mtu":
-		v.MTU = d.OptInt64()
+		d.OptInt64(&v.MTU)
 		return 11
 	case "desprefixlen":
-		v.Desprefixlen = d.OptString()
+		d.OptString(&v.Desprefixlen)
 		return 12
 	case "source":
-		v.Source = d.OptString()
+		d.OptString(&v.Source)
 		return 13
 	case "srcprefixlen":
-		v.Srcprefixlen = d.OptString()
+		d.OptString(&v.Srcprefixlen)
 		return 14
 	case "nexthop":
-		v.Nexthop = d.OptString()
+		d.OptString(&v.Nexthop)
 		return 15
 	case "version":
 		v.Version = d.Int64()

@@ -42,7 +42,7 @@ type ACPIOSTInfo struct {
 func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = d.OptString()
+		d.OptString(&v.Device)
 		return 1
 	case "slot":
 		v.Slot = d.String()

@@ -40,10 +40,10 @@ func (v *AudiodevPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = d.OptBool()
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = d.OptBool()
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -170,10 +170,10 @@ func (v *AudiodevALSAPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = d.OptBool()
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = d.OptBool()
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -191,13 +191,13 @@ func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		v.Dev = d.OptString()
+		d.OptString(&v.Dev)
 		return 8
 	case "period-length":
 		v.PeriodLength = new(d.Uint32())
 		return 9
 	case "try-poll":
-		v.TryPoll = d.OptBool()
+		d.OptBool(&v.TryPoll)
 		return 10
 	}
 	return 0
@@ -271,7 +271,7 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "dev":
-		v.Dev = d.OptString()
+		d.OptString(&v.Dev)
 		return 3
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -316,10 +316,10 @@ func (v *AudiodevCoreaudioPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = d.OptBool()
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = d.OptBool()
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -451,10 +451,10 @@ func (v *AudiodevJACKPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = d.OptBool()
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = d.OptBool()
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -472,19 +472,19 @@ func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "server-name":
-		v.ServerName = d.OptString()
+		d.OptString(&v.ServerName)
 		return 8
 	case "client-name":
-		v.ClientName = d.OptString()
+		d.OptString(&v.ClientName)
 		return 9
 	case "connect-ports":
-		v.ConnectPorts = d.OptString()
+		d.OptString(&v.ConnectPorts)
 		return 10
 	case "start-server":
-		v.StartServer = d.OptBool()
+		d.OptBool(&v.StartServer)
 		return 11
 	case "exact-name":
-		v.ExactName = d.OptBool()
+		d.OptBool(&v.ExactName)
 		return 12
 	}
 	return 0
@@ -560,10 +560,10 @@ func (v *AudiodevOSSPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = d.OptBool()
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = d.OptBool()
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -581,13 +581,13 @@ func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "dev":
-		v.Dev = d.OptString()
+		d.OptString(&v.Dev)
 		return 8
 	case "buffer-count":
 		v.BufferCount = new(d.Uint32())
 		return 9
 	case "try-poll":
-		v.TryPoll = d.OptBool()
+		d.OptBool(&v.TryPoll)
 		return 10
 	}
 	return 0
@@ -627,10 +627,10 @@ func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "try-mmap":
-		v.TryMmap = d.OptBool()
+		d.OptBool(&v.TryMmap)
 		return 3
 	case "exclusive":
-		v.Exclusive = d.OptBool()
+		d.OptBool(&v.Exclusive)
 		return 4
 	case "dsp-policy":
 		v.DSPPolicy = new(d.Uint32())
@@ -680,10 +680,10 @@ func (v *AudiodevPAPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = d.OptBool()
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = d.OptBool()
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -701,10 +701,10 @@ func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		v.Name = d.OptString()
+		d.OptString(&v.Name)
 		return 8
 	case "stream-name":
-		v.StreamName = d.OptString()
+		d.OptString(&v.StreamName)
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -741,7 +741,7 @@ func (v *AudiodevPAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "server":
-		v.Server = d.OptString()
+		d.OptString(&v.Server)
 		return 3
 	}
 	return 0
@@ -787,10 +787,10 @@ func (v *AudiodevPipewirePerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = d.OptBool()
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = d.OptBool()
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -808,10 +808,10 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 		v.BufferLength = new(d.Uint32())
 		return 7
 	case "name":
-		v.Name = d.OptString()
+		d.OptString(&v.Name)
 		return 8
 	case "stream-name":
-		v.StreamName = d.OptString()
+		d.OptString(&v.StreamName)
 		return 9
 	case "latency":
 		v.Latency = new(d.Uint32())
@@ -886,10 +886,10 @@ func (v *AudiodevSDLPerDirectionOptions) MarshalMembers(e *wire.Encoder) {
 func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "mixing-engine":
-		v.MixingEngine = d.OptBool()
+		d.OptBool(&v.MixingEngine)
 		return 1
 	case "fixed-settings":
-		v.FixedSettings = d.OptBool()
+		d.OptBool(&v.FixedSettings)
 		return 2
 	case "frequency":
 		v.Frequency = new(d.Uint32())
@@ -970,7 +970,7 @@ func (v *AudiodevWAVOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Out)
 		return 2
 	case "path":
-		v.Path = d.OptString()
+		d.OptString(&v.Path)
 		return 3
 	}
 	return 0

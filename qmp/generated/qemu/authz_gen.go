@@ -100,7 +100,7 @@ func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Filename = d.String()
 		return 1
 	case "refresh":
-		v.Refresh = d.OptBool()
+		d.OptBool(&v.Refresh)
 		return 2
 	}
 	return 0

@@ -56,7 +56,7 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VMClockNsec = d.Int64()
 		return 7
 	case "icount":
-		v.Icount = d.OptInt64()
+		d.OptInt64(&v.Icount)
 		return 8
 	}
 	return 0
@@ -187,19 +187,19 @@ func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.Compat = d.String()
 		return 1
 	case "data-file":
-		v.DataFile = d.OptString()
+		d.OptString(&v.DataFile)
 		return 2
 	case "data-file-raw":
-		v.DataFileRaw = d.OptBool()
+		d.OptBool(&v.DataFileRaw)
 		return 3
 	case "extended-l2":
-		v.ExtendedL2 = d.OptBool()
+		d.OptBool(&v.ExtendedL2)
 		return 4
 	case "lazy-refcounts":
-		v.LazyRefcounts = d.OptBool()
+		d.OptBool(&v.LazyRefcounts)
 		return 5
 	case "corrupt":
-		v.Corrupt = d.OptBool()
+		d.OptBool(&v.Corrupt)
 		return 6
 	case "refcount-bits":
 		v.RefcountBits = d.Int64()
@@ -306,10 +306,10 @@ func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VirtualSize = d.Int64()
 		return 3
 	case "cluster-size":
-		v.ClusterSize = d.OptInt64()
+		d.OptInt64(&v.ClusterSize)
 		return 4
 	case "compressed":
-		v.Compressed = d.OptBool()
+		d.OptBool(&v.Compressed)
 		return 5
 	}
 	return 0
@@ -345,7 +345,7 @@ func (v *ImageInfoSpecificFile) MarshalMembers(e *wire.Encoder) {
 func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "extent-size-hint":
-		v.ExtentSizeHint = d.OptUint64()
+		d.OptUint64(&v.ExtentSizeHint)
 		return 1
 	}
 	return 0
@@ -530,13 +530,13 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.RequestAlignment = d.Uint32()
 		return 1
 	case "max-discard":
-		v.MaxDiscard = d.OptUint64()
+		d.OptUint64(&v.MaxDiscard)
 		return 2
 	case "discard-alignment":
 		v.DiscardAlignment = new(d.Uint32())
 		return 3
 	case "max-write-zeroes":
-		v.MaxWriteZeroes = d.OptUint64()
+		d.OptUint64(&v.MaxWriteZeroes)
 		return 4
 	case "write-zeroes-alignment":
 		v.WriteZeroesAlignment = new(d.Uint32())
@@ -554,7 +554,7 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MaxIOV = d.Int64()
 		return 9
 	case "max-hw-iov":
-		v.MaxHWIOV = d.OptInt64()
+		d.OptInt64(&v.MaxHWIOV)
 		return 10
 	case "min-mem-alignment":
 		v.MinMemAlignment = d.Uint64()
@@ -612,31 +612,31 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Format = d.String()
 		return 2
 	case "dirty-flag":
-		v.DirtyFlag = d.OptBool()
+		d.OptBool(&v.DirtyFlag)
 		return 3
 	case "actual-size":
-		v.ActualSize = d.OptInt64()
+		d.OptInt64(&v.ActualSize)
 		return 4
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
 		return 5
 	case "cluster-size":
-		v.ClusterSize = d.OptInt64()
+		d.OptInt64(&v.ClusterSize)
 		return 6
 	case "encrypted":
-		v.Encrypted = d.OptBool()
+		d.OptBool(&v.Encrypted)
 		return 7
 	case "compressed":
-		v.Compressed = d.OptBool()
+		d.OptBool(&v.Compressed)
 		return 8
 	case "backing-filename":
-		v.BackingFilename = d.OptString()
+		d.OptString(&v.BackingFilename)
 		return 9
 	case "full-backing-filename":
-		v.FullBackingFilename = d.OptString()
+		d.OptString(&v.FullBackingFilename)
 		return 10
 	case "backing-filename-format":
-		v.BackingFilenameFormat = d.OptString()
+		d.OptString(&v.BackingFilenameFormat)
 		return 11
 	case "snapshots":
 		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
@@ -744,31 +744,31 @@ func (v *BlockGraphInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Format = d.String()
 		return 2
 	case "dirty-flag":
-		v.DirtyFlag = d.OptBool()
+		d.OptBool(&v.DirtyFlag)
 		return 3
 	case "actual-size":
-		v.ActualSize = d.OptInt64()
+		d.OptInt64(&v.ActualSize)
 		return 4
 	case "virtual-size":
 		v.VirtualSize = d.Int64()
 		return 5
 	case "cluster-size":
-		v.ClusterSize = d.OptInt64()
+		d.OptInt64(&v.ClusterSize)
 		return 6
 	case "encrypted":
-		v.Encrypted = d.OptBool()
+		d.OptBool(&v.Encrypted)
 		return 7
 	case "compressed":
-		v.Compressed = d.OptBool()
+		d.OptBool(&v.Compressed)
 		return 8
 	case "backing-filename":
-		v.BackingFilename = d.OptString()
+		d.OptString(&v.BackingFilename)
 		return 9
 	case "full-backing-filename":
-		v.FullBackingFilename = d.OptString()
+		d.OptString(&v.FullBackingFilename)
 		return 10
 	case "backing-filename-format":
-		v.BackingFilenameFormat = d.OptString()
+		d.OptString(&v.BackingFilenameFormat)
 		return 11
 	case "snapshots":
 		v.Snapshots = make([]SnapshotInfo, 0, d.Room())
@@ -923,7 +923,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.File = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = d.OptString()
+		d.OptString(&v.NodeName)
 		return 2
 	case "ro":
 		v.RO = d.Bool()
@@ -932,7 +932,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Drv = d.String()
 		return 4
 	case "backing_file":
-		v.BackingFile = d.OptString()
+		d.OptString(&v.BackingFile)
 		return 5
 	case "backing_file_depth":
 		v.BackingFileDepth = d.Int64()
@@ -945,7 +945,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 7
 	case "active":
-		v.Active = d.OptBool()
+		d.OptBool(&v.Active)
 		return 8
 	case "encrypted":
 		v.Encrypted = d.Bool()
@@ -975,46 +975,46 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Image)
 		return 17
 	case "bps_max":
-		v.BPSMax = d.OptInt64()
+		d.OptInt64(&v.BPSMax)
 		return 18
 	case "bps_rd_max":
-		v.BPSRdMax = d.OptInt64()
+		d.OptInt64(&v.BPSRdMax)
 		return 19
 	case "bps_wr_max":
-		v.BPSWrMax = d.OptInt64()
+		d.OptInt64(&v.BPSWrMax)
 		return 20
 	case "iops_max":
-		v.IOPSMax = d.OptInt64()
+		d.OptInt64(&v.IOPSMax)
 		return 21
 	case "iops_rd_max":
-		v.IOPSRdMax = d.OptInt64()
+		d.OptInt64(&v.IOPSRdMax)
 		return 22
 	case "iops_wr_max":
-		v.IOPSWrMax = d.OptInt64()
+		d.OptInt64(&v.IOPSWrMax)
 		return 23
 	case "bps_max_length":
-		v.BPSMaxLength = d.OptInt64()
+		d.OptInt64(&v.BPSMaxLength)
 		return 24
 	case "bps_rd_max_length":
-		v.BPSRdMaxLength = d.OptInt64()
+		d.OptInt64(&v.BPSRdMaxLength)
 		return 25
 	case "bps_wr_max_length":
-		v.BPSWrMaxLength = d.OptInt64()
+		d.OptInt64(&v.BPSWrMaxLength)
 		return 26
 	case "iops_max_length":
-		v.IOPSMaxLength = d.OptInt64()
+		d.OptInt64(&v.IOPSMaxLength)
 		return 27
 	case "iops_rd_max_length":
-		v.IOPSRdMaxLength = d.OptInt64()
+		d.OptInt64(&v.IOPSRdMaxLength)
 		return 28
 	case "iops_wr_max_length":
-		v.IOPSWrMaxLength = d.OptInt64()
+		d.OptInt64(&v.IOPSWrMaxLength)
 		return 29
 	case "iops_size":
-		v.IOPSSize = d.OptInt64()
+		d.OptInt64(&v.IOPSSize)
 		return 30
 	case "group":
-		v.Group = d.OptString()
+		d.OptString(&v.Group)
 		return 31
 	case "cache":
 		d.Object(&v.Cache)
@@ -1057,7 +1057,7 @@ type BlockDirtyInfo struct {
 func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = d.OptString()
+		d.OptString(&v.Name)
 		return 1
 	case "count":
 		v.Count = d.Int64()
@@ -1075,7 +1075,7 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Persistent = d.Bool()
 		return 6
 	case "inconsistent":
-		v.Inconsistent = d.OptBool()
+		d.OptBool(&v.Inconsistent)
 		return 7
 	}
 	return 0
@@ -1206,7 +1206,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Device = d.String()
 		return 1
 	case "qdev":
-		v.Qdev = d.OptString()
+		d.OptString(&v.Qdev)
 		return 2
 	case "type":
 		v.Type = d.String()
@@ -1222,7 +1222,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.Inserted)
 		return 6
 	case "tray_open":
-		v.TrayOpen = d.OptBool()
+		d.OptBool(&v.TrayOpen)
 		return 7
 	case "io-status":
 		v.IOStatus = (*BlockDeviceIOStatus)(d.OptEnum())
@@ -1326,13 +1326,13 @@ func (v *BlockDeviceTimedStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AvgWrLatencyNs = d.Int64()
 		return 7
 	case "min_zone_append_latency_ns":
-		v.MinZoneAppendLatencyNs = d.OptInt64()
+		d.OptInt64(&v.MinZoneAppendLatencyNs)
 		return 8
 	case "max_zone_append_latency_ns":
-		v.MaxZoneAppendLatencyNs = d.OptInt64()
+		d.OptInt64(&v.MaxZoneAppendLatencyNs)
 		return 9
 	case "avg_zone_append_latency_ns":
-		v.AvgZoneAppendLatencyNs = d.OptInt64()
+		d.OptInt64(&v.AvgZoneAppendLatencyNs)
 		return 10
 	case "min_flush_latency_ns":
 		v.MinFlushLatencyNs = d.Int64()
@@ -1471,7 +1471,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrBytes = d.Int64()
 		return 2
 	case "zone_append_bytes":
-		v.ZoneAppendBytes = d.OptInt64()
+		d.OptInt64(&v.ZoneAppendBytes)
 		return 3
 	case "unmap_bytes":
 		v.UnmapBytes = d.Int64()
@@ -1483,7 +1483,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrOperations = d.Int64()
 		return 6
 	case "zone_append_operations":
-		v.ZoneAppendOperations = d.OptInt64()
+		d.OptInt64(&v.ZoneAppendOperations)
 		return 7
 	case "flush_operations":
 		v.FlushOperations = d.Int64()
@@ -1498,7 +1498,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrTotalTimeNs = d.Int64()
 		return 11
 	case "zone_append_total_time_ns":
-		v.ZoneAppendTotalTimeNs = d.OptInt64()
+		d.OptInt64(&v.ZoneAppendTotalTimeNs)
 		return 12
 	case "flush_total_time_ns":
 		v.FlushTotalTimeNs = d.Int64()
@@ -1516,13 +1516,13 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.WrMerged = d.Int64()
 		return 17
 	case "zone_append_merged":
-		v.ZoneAppendMerged = d.OptInt64()
+		d.OptInt64(&v.ZoneAppendMerged)
 		return 18
 	case "unmap_merged":
 		v.UnmapMerged = d.Int64()
 		return 19
 	case "idle_time_ns":
-		v.IdleTimeNs = d.OptInt64()
+		d.OptInt64(&v.IdleTimeNs)
 		return 20
 	case "failed_rd_operations":
 		v.FailedRdOperations = d.Int64()
@@ -1531,7 +1531,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.FailedWrOperations = d.Int64()
 		return 22
 	case "failed_zone_append_operations":
-		v.FailedZoneAppendOperations = d.OptInt64()
+		d.OptInt64(&v.FailedZoneAppendOperations)
 		return 23
 	case "failed_flush_operations":
 		v.FailedFlushOperations = d.Int64()
@@ -1546,7 +1546,7 @@ func (v *BlockDeviceStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.InvalidWrOperations = d.Int64()
 		return 27
 	case "invalid_zone_append_operations":
-		v.InvalidZoneAppendOperations = d.OptInt64()
+		d.OptInt64(&v.InvalidZoneAppendOperations)
 		return 28
 	case "invalid_flush_operations":
 		v.InvalidFlushOperations = d.Int64()
@@ -1758,13 +1758,13 @@ type BlockStats struct {
 func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = d.OptString()
+		d.OptString(&v.Device)
 		return 1
 	case "qdev":
-		v.Qdev = d.OptString()
+		d.OptString(&v.Qdev)
 		return 2
 	case "node-name":
-		v.NodeName = d.OptString()
+		d.OptString(&v.NodeName)
 		return 3
 	case "stats":
 		d.Object(&v.Stats)
@@ -1862,7 +1862,7 @@ func (v *BlockJobInfoMirror) MarshalMembers(e *wire.Encoder) {
 func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "actively-synced":
-		v.ActivelySynced = d.OptBool()
+		d.OptBool(&v.ActivelySynced)
 		return 1
 	}
 	return 0
@@ -1969,7 +1969,7 @@ func (v *BlockJobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.AutoDismiss = d.Bool()
 		return 12
 	case "error":
-		v.Error = d.OptString()
+		d.OptString(&v.Error)
 		return 13
 	}
 	return 0
@@ -2069,19 +2069,19 @@ func (v *BlockdevSnapshotSync) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevSnapshotSync) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = d.OptString()
+		d.OptString(&v.Device)
 		return 1
 	case "node-name":
-		v.NodeName = d.OptString()
+		d.OptString(&v.NodeName)
 		return 2
 	case "snapshot-file":
 		v.SnapshotFile = d.String()
 		return 3
 	case "snapshot-node-name":
-		v.SnapshotNodeName = d.OptString()
+		d.OptString(&v.SnapshotNodeName)
 		return 4
 	case "format":
-		v.Format = d.OptString()
+		d.OptString(&v.Format)
 		return 5
 	case "mode":
 		v.Mode = (*NewImageMode)(d.OptEnum())
@@ -2132,16 +2132,16 @@ func (v *BackupPerf) EncodeMembers(e *wire.Encoder) {
 func (v *BackupPerf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "use-copy-range":
-		v.UseCopyRange = d.OptBool()
+		d.OptBool(&v.UseCopyRange)
 		return 1
 	case "max-workers":
-		v.MaxWorkers = d.OptInt64()
+		d.OptInt64(&v.MaxWorkers)
 		return 2
 	case "max-chunk":
-		v.MaxChunk = d.OptInt64()
+		d.OptInt64(&v.MaxChunk)
 		return 3
 	case "min-cluster-size":
-		v.MinClusterSize = d.OptUint64()
+		d.OptUint64(&v.MinClusterSize)
 		return 4
 	}
 	return 0
@@ -2217,7 +2217,7 @@ func (v *DriveBackup) EncodeMembers(e *wire.Encoder) {
 func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "job-id":
-		v.JobID = d.OptString()
+		d.OptString(&v.JobID)
 		return 1
 	case "device":
 		v.Device = d.String()
@@ -2226,16 +2226,16 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Sync = MirrorSyncMode(d.Enum())
 		return 3
 	case "speed":
-		v.Speed = d.OptInt64()
+		d.OptInt64(&v.Speed)
 		return 4
 	case "bitmap":
-		v.Bitmap = d.OptString()
+		d.OptString(&v.Bitmap)
 		return 5
 	case "bitmap-mode":
 		v.BitmapMode = (*BitmapSyncMode)(d.OptEnum())
 		return 6
 	case "compress":
-		v.Compress = d.OptBool()
+		d.OptBool(&v.Compress)
 		return 7
 	case "on-source-error":
 		v.OnSourceError = (*BlockdevOnError)(d.OptEnum())
@@ -2247,16 +2247,16 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.OnCBWError = (*OnCBWError)(d.OptEnum())
 		return 10
 	case "auto-finalize":
-		v.AutoFinalize = d.OptBool()
+		d.OptBool(&v.AutoFinalize)
 		return 11
 	case "auto-dismiss":
-		v.AutoDismiss = d.OptBool()
+		d.OptBool(&v.AutoDismiss)
 		return 12
 	case "filter-node-name":
-		v.FilterNodeName = d.OptString()
+		d.OptString(&v.FilterNodeName)
 		return 13
 	case "discard-source":
-		v.DiscardSource = d.OptBool()
+		d.OptBool(&v.DiscardSource)
 		return 14
 	case "x-perf":
 		v.XPerf = new(BackupPerf)
@@ -2266,7 +2266,7 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Target = d.String()
 		return 16
 	case "format":
-		v.Format = d.OptString()
+		d.OptString(&v.Format)
 		return 17
 	case "mode":
 		v.Mode = (*NewImageMode)(d.OptEnum())
@@ -2321,7 +2321,7 @@ func (v *BlockdevBackup) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "job-id":
-		v.JobID = d.OptString()
+		d.OptString(&v.JobID)
 		return 1
 	case "device":
 		v.Device = d.String()
@@ -2330,16 +2330,16 @@ func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Sync = MirrorSyncMode(d.Enum())
 		return 3
 	case "speed":
-		v.Speed = d.OptInt64()
+		d.OptInt64(&v.Speed)
 		return 4
 	case "bitmap":
-		v.Bitmap = d.OptString()
+		d.OptString(&v.Bitmap)
 		return 5
 	case "bitmap-mode":
 		v.BitmapMode = (*BitmapSyncMode)(d.OptEnum())
 		return 6
 	case "compress":
-		v.Compress = d.OptBool()
+		d.OptBool(&v.Compress)
 		return 7
 	case "on-source-error":
 		v.OnSourceError = (*BlockdevOnError)(d.OptEnum())
@@ -2351,16 +2351,16 @@ func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.OnCBWError = (*OnCBWError)(d.OptEnum())
 		return 10
 	case "auto-finalize":
-		v.AutoFinalize = d.OptBool()
+		d.OptBool(&v.AutoFinalize)
 		return 11
 	case "auto-dismiss":
-		v.AutoDismiss = d.OptBool()
+		d.OptBool(&v.AutoDismiss)
 		return 12
 	case "filter-node-name":
-		v.FilterNodeName = d.OptString()
+		d.OptString(&v.FilterNodeName)
 		return 13
 	case "discard-source":
-		v.DiscardSource = d.OptBool()
+		d.OptBool(&v.DiscardSource)
 		return 14
 	case "x-perf":
 		v.XPerf = new(BackupPerf)
@@ -2796,10 +2796,10 @@ func (v *BlockDirtyBitmapAdd) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Granularity = new(d.Uint32())
 		return 3
 	case "persistent":
-		v.Persistent = d.OptBool()
+		d.OptBool(&v.Persistent)
 		return 4
 	case "disabled":
-		v.Disabled = d.OptBool()
+		d.OptBool(&v.Disabled)
 		return 5
 	}
 	return 0
@@ -2831,7 +2831,7 @@ func (v *BlockDirtyBitmapOrStr) DecodeValue(d *wire.Decoder) {
 	*v = BlockDirtyBitmapOrStr{}
 	switch d.Kind() {
 	case wire.KindString:
-		v.Local = d.OptString()
+		d.OptString(&v.Local)
 	case wire.KindObject:
 		v.External = new(BlockDirtyBitmap)
 		d.Unmarshal(v.External)
@@ -3127,61 +3127,61 @@ func (v *ThrottleLimits) EncodeMembers(e *wire.Encoder) {
 func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "iops-total":
-		v.IOPSTotal = d.OptInt64()
+		d.OptInt64(&v.IOPSTotal)
 		return 1
 	case "iops-total-max":
-		v.IOPSTotalMax = d.OptInt64()
+		d.OptInt64(&v.IOPSTotalMax)
 		return 2
 	case "iops-total-max-length":
-		v.IOPSTotalMaxLength = d.OptInt64()
+		d.OptInt64(&v.IOPSTotalMaxLength)
 		return 3
 	case "iops-read":
-		v.IOPSRead = d.OptInt64()
+		d.OptInt64(&v.IOPSRead)
 		return 4
 	case "iops-read-max":
-		v.IOPSReadMax = d.OptInt64()
+		d.OptInt64(&v.IOPSReadMax)
 		return 5
 	case "iops-read-max-length":
-		v.IOPSReadMaxLength = d.OptInt64()
+		d.OptInt64(&v.IOPSReadMaxLength)
 		return 6
 	case "iops-write":
-		v.IOPSWrite = d.OptInt64()
+		d.OptInt64(&v.IOPSWrite)
 		return 7
 	case "iops-write-max":
-		v.IOPSWriteMax = d.OptInt64()
+		d.OptInt64(&v.IOPSWriteMax)
 		return 8
 	case "iops-write-max-length":
-		v.IOPSWriteMaxLength = d.OptInt64()
+		d.OptInt64(&v.IOPSWriteMaxLength)
 		return 9
 	case "bps-total":
-		v.BPSTotal = d.OptInt64()
+		d.OptInt64(&v.BPSTotal)
 		return 10
 	case "bps-total-max":
-		v.BPSTotalMax = d.OptInt64()
+		d.OptInt64(&v.BPSTotalMax)
 		return 11
 	case "bps-total-max-length":
-		v.BPSTotalMaxLength = d.OptInt64()
+		d.OptInt64(&v.BPSTotalMaxLength)
 		return 12
 	case "bps-read":
-		v.BPSRead = d.OptInt64()
+		d.OptInt64(&v.BPSRead)
 		return 13
 	case "bps-read-max":
-		v.BPSReadMax = d.OptInt64()
+		d.OptInt64(&v.BPSReadMax)
 		return 14
 	case "bps-read-max-length":
-		v.BPSReadMaxLength = d.OptInt64()
+		d.OptInt64(&v.BPSReadMaxLength)
 		return 15
 	case "bps-write":
-		v.BPSWrite = d.OptInt64()
+		d.OptInt64(&v.BPSWrite)
 		return 16
 	case "bps-write-max":
-		v.BPSWriteMax = d.OptInt64()
+		d.OptInt64(&v.BPSWriteMax)
 		return 17
 	case "bps-write-max-length":
-		v.BPSWriteMaxLength = d.OptInt64()
+		d.OptInt64(&v.BPSWriteMaxLength)
 		return 18
 	case "iops-size":
-		v.IOPSSize = d.OptInt64()
+		d.OptInt64(&v.IOPSSize)
 		return 19
 	}
 	return 0
@@ -3262,61 +3262,61 @@ func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 		d.Unmarshal(v.Limits)
 		return 1
 	case "x-iops-total":
-		v.XIOPSTotal = d.OptInt64()
+		d.OptInt64(&v.XIOPSTotal)
 		return 2
 	case "x-iops-total-max":
-		v.XIOPSTotalMax = d.OptInt64()
+		d.OptInt64(&v.XIOPSTotalMax)
 		return 3
 	case "x-iops-total-max-length":
-		v.XIOPSTotalMaxLength = d.OptInt64()
+		d.OptInt64(&v.XIOPSTotalMaxLength)
 		return 4
 	case "x-iops-read":
-		v.XIOPSRead = d.OptInt64()
+		d.OptInt64(&v.XIOPSRead)
 		return 5
 	case "x-iops-read-max":
-		v.XIOPSReadMax = d.OptInt64()
+		d.OptInt64(&v.XIOPSReadMax)
 		return 6
 	case "x-iops-read-max-length":
-		v.XIOPSReadMaxLength = d.OptInt64()
+		d.OptInt64(&v.XIOPSReadMaxLength)
 		return 7
 	case "x-iops-write":
-		v.XIOPSWrite = d.OptInt64()
+		d.OptInt64(&v.XIOPSWrite)
 		return 8
 	case "x-iops-write-max":
-		v.XIOPSWriteMax = d.OptInt64()
+		d.OptInt64(&v.XIOPSWriteMax)
 		return 9
 	case "x-iops-write-max-length":
-		v.XIOPSWriteMaxLength = d.OptInt64()
+		d.OptInt64(&v.XIOPSWriteMaxLength)
 		return 10
 	case "x-bps-total":
-		v.XBPSTotal = d.OptInt64()
+		d.OptInt64(&v.XBPSTotal)
 		return 11
 	case "x-bps-total-max":
-		v.XBPSTotalMax = d.OptInt64()
+		d.OptInt64(&v.XBPSTotalMax)
 		return 12
 	case "x-bps-total-max-length":
-		v.XBPSTotalMaxLength = d.OptInt64()
+		d.OptInt64(&v.XBPSTotalMaxLength)
 		return 13
 	case "x-bps-read":
-		v.XBPSRead = d.OptInt64()
+		d.OptInt64(&v.XBPSRead)
 		return 14
 	case "x-bps-read-max":
-		v.XBPSReadMax = d.OptInt64()
+		d.OptInt64(&v.XBPSReadMax)
 		return 15
 	case "x-bps-read-max-length":
-		v.XBPSReadMaxLength = d.OptInt64()
+		d.OptInt64(&v.XBPSReadMaxLength)
 		return 16
 	case "x-bps-write":
-		v.XBPSWrite = d.OptInt64()
+		d.OptInt64(&v.XBPSWrite)
 		return 17
 	case "x-bps-write-max":
-		v.XBPSWriteMax = d.OptInt64()
+		d.OptInt64(&v.XBPSWriteMax)
 		return 18
 	case "x-bps-write-max-length":
-		v.XBPSWriteMaxLength = d.OptInt64()
+		d.OptInt64(&v.XBPSWriteMaxLength)
 		return 19
 	case "x-iops-size":
-		v.XIOPSSize = d.OptInt64()
+		d.OptInt64(&v.XIOPSSize)
 		return 20
 	}
 	return 0
@@ -3659,10 +3659,10 @@ func (v *BlockdevCacheOptions) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "direct":
-		v.Direct = d.OptBool()
+		d.OptBool(&v.Direct)
 		return 1
 	case "no-flush":
-		v.NoFlush = d.OptBool()
+		d.OptBool(&v.NoFlush)
 		return 2
 	}
 	return 0
@@ -3762,7 +3762,7 @@ func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Filename = d.String()
 		return 1
 	case "pr-manager":
-		v.PRManager = d.OptString()
+		d.OptString(&v.PRManager)
 		return 2
 	case "locking":
 		v.Locking = (*OnOffAuto)(d.OptEnum())
@@ -3771,13 +3771,13 @@ func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.AIO = (*BlockdevAIOOptions)(d.OptEnum())
 		return 4
 	case "aio-max-batch":
-		v.AIOMaxBatch = d.OptInt64()
+		d.OptInt64(&v.AIOMaxBatch)
 		return 5
 	case "drop-cache":
-		v.DropCache = d.OptBool()
+		d.OptBool(&v.DropCache)
 		return 6
 	case "x-check-cache-dropped":
-		v.XCheckCacheDropped = d.OptBool()
+		d.OptBool(&v.XCheckCacheDropped)
 		return 7
 	}
 	return 0
@@ -3799,13 +3799,13 @@ func (v *BlockdevOptionsNull) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevOptionsNull) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "size":
-		v.Size = d.OptInt64()
+		d.OptInt64(&v.Size)
 		return 1
 	case "latency-ns":
-		v.LatencyNs = d.OptUint64()
+		d.OptUint64(&v.LatencyNs)
 		return 2
 	case "read-zeroes":
-		v.ReadZeroes = d.OptBool()
+		d.OptBool(&v.ReadZeroes)
 		return 3
 	}
 	return 0
@@ -3857,16 +3857,16 @@ func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Dir = d.String()
 		return 1
 	case "fat-type":
-		v.FATType = d.OptInt64()
+		d.OptInt64(&v.FATType)
 		return 2
 	case "floppy":
-		v.Floppy = d.OptBool()
+		d.OptBool(&v.Floppy)
 		return 3
 	case "label":
-		v.Label = d.OptString()
+		d.OptString(&v.Label)
 		return 4
 	case "rw":
-		v.RW = d.OptBool()
+		d.OptBool(&v.RW)
 		return 5
 	}
 	return 0
@@ -3915,7 +3915,7 @@ func (v *BlockdevOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.File.DecodeValue(d)
 		return 1
 	case "key-secret":
-		v.KeySecret = d.OptString()
+		d.OptString(&v.KeySecret)
 		return 2
 	case "header":
 		v.Header = new(BlockdevRef)
@@ -4012,31 +4012,31 @@ func (v *Qcow2OverlapCheckFlags) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Template = (*Qcow2OverlapCheckMode)(d.OptEnum())
 		return 1
 	case "main-header":
-		v.MainHeader = d.OptBool()
+		d.OptBool(&v.MainHeader)
 		return 2
 	case "active-l1":
-		v.ActiveL1 = d.OptBool()
+		d.OptBool(&v.ActiveL1)
 		return 3
 	case "active-l2":
-		v.ActiveL2 = d.OptBool()
+		d.OptBool(&v.ActiveL2)
 		return 4
 	case "refcount-table":
-		v.RefcountTable = d.OptBool()
+		d.OptBool(&v.RefcountTable)
 		return 5
 	case "refcount-block":
-		v.RefcountBlock = d.OptBool()
+		d.OptBool(&v.RefcountBlock)
 		return 6
 	case "snapshot-table":
-		v.SnapshotTable = d.OptBool()
+		d.OptBool(&v.SnapshotTable)
 		return 7
 	case "inactive-l1":
-		v.InactiveL1 = d.OptBool()
+		d.OptBool(&v.InactiveL1)
 		return 8
 	case "inactive-l2":
-		v.InactiveL2 = d.OptBool()
+		d.OptBool(&v.InactiveL2)
 		return 9
 	case "bitmap-directory":
-		v.BitmapDirectory = d.OptBool()
+		d.OptBool(&v.BitmapDirectory)
 		return 10
 	}
 	return 0
@@ -4321,10 +4321,10 @@ func (v *BlockdevOptionsPreallocate) UnmarshalMember(d *wire.Decoder, name []byt
 		v.File.DecodeValue(d)
 		return 1
 	case "prealloc-align":
-		v.PreallocAlign = d.OptInt64()
+		d.OptInt64(&v.PreallocAlign)
 		return 2
 	case "prealloc-size":
-		v.PreallocSize = d.OptInt64()
+		d.OptInt64(&v.PreallocSize)
 		return 3
 	}
 	return 0
@@ -4389,38 +4389,38 @@ func (v *BlockdevOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Backing.DecodeValue(d)
 		return 2
 	case "lazy-refcounts":
-		v.LazyRefcounts = d.OptBool()
+		d.OptBool(&v.LazyRefcounts)
 		return 3
 	case "pass-discard-request":
-		v.PassDiscardRequest = d.OptBool()
+		d.OptBool(&v.PassDiscardRequest)
 		return 4
 	case "pass-discard-snapshot":
-		v.PassDiscardSnapshot = d.OptBool()
+		d.OptBool(&v.PassDiscardSnapshot)
 		return 5
 	case "pass-discard-other":
-		v.PassDiscardOther = d.OptBool()
+		d.OptBool(&v.PassDiscardOther)
 		return 6
 	case "discard-no-unref":
-		v.DiscardNoUnref = d.OptBool()
+		d.OptBool(&v.DiscardNoUnref)
 		return 7
 	case "overlap-check":
 		v.OverlapCheck = new(Qcow2OverlapChecks)
 		v.OverlapCheck.DecodeValue(d)
 		return 8
 	case "cache-size":
-		v.CacheSize = d.OptInt64()
+		d.OptInt64(&v.CacheSize)
 		return 9
 	case "l2-cache-size":
-		v.L2CacheSize = d.OptInt64()
+		d.OptInt64(&v.L2CacheSize)
 		return 10
 	case "l2-cache-entry-size":
-		v.L2CacheEntrySize = d.OptInt64()
+		d.OptInt64(&v.L2CacheEntrySize)
 		return 11
 	case "refcount-cache-size":
-		v.RefcountCacheSize = d.OptInt64()
+		d.OptInt64(&v.RefcountCacheSize)
 		return 12
 	case "cache-clean-interval":
-		v.CacheCleanInterval = d.OptInt64()
+		d.OptInt64(&v.CacheCleanInterval)
 		return 13
 	case "encrypt":
 		v.Encrypt = new(BlockdevQcow2Encryption)
@@ -4592,7 +4592,7 @@ func (v *BlockdevOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Path = d.String()
 		return 2
 	case "user":
-		v.User = d.OptString()
+		d.OptString(&v.User)
 		return 3
 	case "host-key-check":
 		v.HostKeyCheck = new(SSHHostKeyCheck)
@@ -4700,25 +4700,25 @@ func (v *BlkdebugInjectErrorOptions) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Event = BlkdebugEvent(d.Enum())
 		return 1
 	case "state":
-		v.State = d.OptInt64()
+		d.OptInt64(&v.State)
 		return 2
 	case "iotype":
 		v.IOType = (*BlkdebugIOType)(d.OptEnum())
 		return 3
 	case "errno":
-		v.Errno = d.OptInt64()
+		d.OptInt64(&v.Errno)
 		return 4
 	case "sector":
-		v.Sector = d.OptInt64()
+		d.OptInt64(&v.Sector)
 		return 5
 	case "once":
-		v.Once = d.OptBool()
+		d.OptBool(&v.Once)
 		return 6
 	case "immediately":
-		v.Immediately = d.OptBool()
+		d.OptBool(&v.Immediately)
 		return 7
 	case "delay-ns":
-		v.DelayNs = d.OptInt64()
+		d.OptInt64(&v.DelayNs)
 		return 8
 	}
 	return 0
@@ -4743,7 +4743,7 @@ func (v *BlkdebugSetStateOptions) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Event = BlkdebugEvent(d.Enum())
 		return 1
 	case "state":
-		v.State = d.OptInt64()
+		d.OptInt64(&v.State)
 		return 2
 	case "new_state":
 		v.NewState = d.Int64()
@@ -4823,10 +4823,10 @@ func (v *BlockdevOptionsBlkdebug) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Image.DecodeValue(d)
 		return 1
 	case "config":
-		v.Config = d.OptString()
+		d.OptString(&v.Config)
 		return 2
 	case "align":
-		v.Align = d.OptInt64()
+		d.OptInt64(&v.Align)
 		return 3
 	case "max-transfer":
 		v.MaxTransfer = new(d.Int32())
@@ -4908,10 +4908,10 @@ func (v *BlockdevOptionsBlklogwrites) UnmarshalMember(d *wire.Decoder, name []by
 		v.LogSectorSize = new(d.Uint32())
 		return 3
 	case "log-append":
-		v.LogAppend = d.OptBool()
+		d.OptBool(&v.LogAppend)
 		return 4
 	case "log-super-update-interval":
-		v.LogSuperUpdateInterval = d.OptUint64()
+		d.OptUint64(&v.LogSuperUpdateInterval)
 		return 5
 	}
 	return 0
@@ -5003,7 +5003,7 @@ func (v *BlockdevOptionsQuorum) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevOptionsQuorum) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "blkverify":
-		v.Blkverify = d.OptBool()
+		d.OptBool(&v.Blkverify)
 		return 1
 	case "children":
 		v.Children = make([]BlockdevRef, 0, d.Room())
@@ -5016,7 +5016,7 @@ func (v *BlockdevOptionsQuorum) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.VoteThreshold = d.Int64()
 		return 3
 	case "rewrite-corrupted":
-		v.RewriteCorrupted = d.OptBool()
+		d.OptBool(&v.RewriteCorrupted)
 		return 4
 	case "read-pattern":
 		v.ReadPattern = (*QuorumReadPattern)(d.OptEnum())
@@ -5075,10 +5075,10 @@ func (v *BlockdevOptionsGluster) UnmarshalMember(d *wire.Decoder, name []byte) i
 		}
 		return 3
 	case "debug":
-		v.Debug = d.OptInt64()
+		d.OptInt64(&v.Debug)
 		return 4
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 5
 	}
 	return 0
@@ -5260,22 +5260,22 @@ func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Target = d.String()
 		return 3
 	case "lun":
-		v.LUN = d.OptInt64()
+		d.OptInt64(&v.LUN)
 		return 4
 	case "user":
-		v.User = d.OptString()
+		d.OptString(&v.User)
 		return 5
 	case "password-secret":
-		v.PasswordSecret = d.OptString()
+		d.OptString(&v.PasswordSecret)
 		return 6
 	case "initiator-name":
-		v.InitiatorName = d.OptString()
+		d.OptString(&v.InitiatorName)
 		return 7
 	case "header-digest":
 		v.HeaderDigest = (*ISCSIHeaderDigest)(d.OptEnum())
 		return 8
 	case "timeout":
-		v.Timeout = d.OptInt64()
+		d.OptInt64(&v.Timeout)
 		return 9
 	}
 	return 0
@@ -5640,23 +5640,23 @@ func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Pool = d.String()
 		return 1
 	case "namespace":
-		v.Namespace = d.OptString()
+		d.OptString(&v.Namespace)
 		return 2
 	case "image":
 		v.Image = d.String()
 		return 3
 	case "conf":
-		v.Conf = d.OptString()
+		d.OptString(&v.Conf)
 		return 4
 	case "snapshot":
-		v.Snapshot = d.OptString()
+		d.OptString(&v.Snapshot)
 		return 5
 	case "encrypt":
 		v.Encrypt = new(RBDEncryptionOptions)
 		d.Unmarshal(v.Encrypt)
 		return 6
 	case "user":
-		v.User = d.OptString()
+		d.OptString(&v.User)
 		return 7
 	case "auth-client-required":
 		v.AuthClientRequired = make([]RBDAuthMode, 0, d.Room())
@@ -5665,7 +5665,7 @@ func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 8
 	case "key-secret":
-		v.KeySecret = d.OptString()
+		d.OptString(&v.KeySecret)
 		return 9
 	case "server":
 		v.Server = make([]InetSocketAddressBase, 0, d.Room())
@@ -5713,7 +5713,7 @@ func (v *BlockdevOptionsReplication) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Mode = ReplicationMode(d.Enum())
 		return 2
 	case "top-id":
-		v.TopID = d.OptString()
+		d.OptString(&v.TopID)
 		return 3
 	}
 	return 0
@@ -5786,22 +5786,22 @@ func (v *BlockdevOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Path = d.String()
 		return 2
 	case "user":
-		v.User = d.OptInt64()
+		d.OptInt64(&v.User)
 		return 3
 	case "group":
-		v.Group = d.OptInt64()
+		d.OptInt64(&v.Group)
 		return 4
 	case "tcp-syn-count":
-		v.TCPSYNCount = d.OptInt64()
+		d.OptInt64(&v.TCPSYNCount)
 		return 5
 	case "readahead-size":
-		v.ReadaheadSize = d.OptInt64()
+		d.OptInt64(&v.ReadaheadSize)
 		return 6
 	case "page-cache-size":
-		v.PageCacheSize = d.OptInt64()
+		d.OptInt64(&v.PageCacheSize)
 		return 7
 	case "debug":
-		v.Debug = d.OptInt64()
+		d.OptInt64(&v.Debug)
 		return 8
 	}
 	return 0
@@ -5854,31 +5854,31 @@ func (v *BlockdevOptionsCurlHTTP) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.URL = d.String()
 		return 1
 	case "readahead":
-		v.Readahead = d.OptInt64()
+		d.OptInt64(&v.Readahead)
 		return 2
 	case "timeout":
-		v.Timeout = d.OptInt64()
+		d.OptInt64(&v.Timeout)
 		return 3
 	case "username":
-		v.Username = d.OptString()
+		d.OptString(&v.Username)
 		return 4
 	case "password-secret":
-		v.PasswordSecret = d.OptString()
+		d.OptString(&v.PasswordSecret)
 		return 5
 	case "proxy-username":
-		v.ProxyUsername = d.OptString()
+		d.OptString(&v.ProxyUsername)
 		return 6
 	case "proxy-password-secret":
-		v.ProxyPasswordSecret = d.OptString()
+		d.OptString(&v.ProxyPasswordSecret)
 		return 7
 	case "cookie":
-		v.Cookie = d.OptString()
+		d.OptString(&v.Cookie)
 		return 8
 	case "cookie-secret":
-		v.CookieSecret = d.OptString()
+		d.OptString(&v.CookieSecret)
 		return 9
 	case "force-range":
-		v.ForceRange = d.OptBool()
+		d.OptBool(&v.ForceRange)
 		return 10
 	}
 	return 0
@@ -5926,34 +5926,34 @@ func (v *BlockdevOptionsCurlHTTPS) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.URL = d.String()
 		return 1
 	case "readahead":
-		v.Readahead = d.OptInt64()
+		d.OptInt64(&v.Readahead)
 		return 2
 	case "timeout":
-		v.Timeout = d.OptInt64()
+		d.OptInt64(&v.Timeout)
 		return 3
 	case "username":
-		v.Username = d.OptString()
+		d.OptString(&v.Username)
 		return 4
 	case "password-secret":
-		v.PasswordSecret = d.OptString()
+		d.OptString(&v.PasswordSecret)
 		return 5
 	case "proxy-username":
-		v.ProxyUsername = d.OptString()
+		d.OptString(&v.ProxyUsername)
 		return 6
 	case "proxy-password-secret":
-		v.ProxyPasswordSecret = d.OptString()
+		d.OptString(&v.ProxyPasswordSecret)
 		return 7
 	case "cookie":
-		v.Cookie = d.OptString()
+		d.OptString(&v.Cookie)
 		return 8
 	case "sslverify":
-		v.SSLVerify = d.OptBool()
+		d.OptBool(&v.SSLVerify)
 		return 9
 	case "cookie-secret":
-		v.CookieSecret = d.OptString()
+		d.OptString(&v.CookieSecret)
 		return 10
 	case "force-range":
-		v.ForceRange = d.OptBool()
+		d.OptBool(&v.ForceRange)
 		return 11
 	}
 	return 0
@@ -5991,22 +5991,22 @@ func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.URL = d.String()
 		return 1
 	case "readahead":
-		v.Readahead = d.OptInt64()
+		d.OptInt64(&v.Readahead)
 		return 2
 	case "timeout":
-		v.Timeout = d.OptInt64()
+		d.OptInt64(&v.Timeout)
 		return 3
 	case "username":
-		v.Username = d.OptString()
+		d.OptString(&v.Username)
 		return 4
 	case "password-secret":
-		v.PasswordSecret = d.OptString()
+		d.OptString(&v.PasswordSecret)
 		return 5
 	case "proxy-username":
-		v.ProxyUsername = d.OptString()
+		d.OptString(&v.ProxyUsername)
 		return 6
 	case "proxy-password-secret":
-		v.ProxyPasswordSecret = d.OptString()
+		d.OptString(&v.ProxyPasswordSecret)
 		return 7
 	}
 	return 0
@@ -6042,25 +6042,25 @@ func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.URL = d.String()
 		return 1
 	case "readahead":
-		v.Readahead = d.OptInt64()
+		d.OptInt64(&v.Readahead)
 		return 2
 	case "timeout":
-		v.Timeout = d.OptInt64()
+		d.OptInt64(&v.Timeout)
 		return 3
 	case "username":
-		v.Username = d.OptString()
+		d.OptString(&v.Username)
 		return 4
 	case "password-secret":
-		v.PasswordSecret = d.OptString()
+		d.OptString(&v.PasswordSecret)
 		return 5
 	case "proxy-username":
-		v.ProxyUsername = d.OptString()
+		d.OptString(&v.ProxyUsername)
 		return 6
 	case "proxy-password-secret":
-		v.ProxyPasswordSecret = d.OptString()
+		d.OptString(&v.ProxyPasswordSecret)
 		return 7
 	case "sslverify":
-		v.SSLVerify = d.OptBool()
+		d.OptBool(&v.SSLVerify)
 		return 8
 	}
 	return 0
@@ -6098,16 +6098,16 @@ func (v *BlockdevOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Server)
 		return 1
 	case "export":
-		v.Export = d.OptString()
+		d.OptString(&v.Export)
 		return 2
 	case "tls-creds":
-		v.TLSCreds = d.OptString()
+		d.OptString(&v.TLSCreds)
 		return 3
 	case "tls-hostname":
-		v.TLSHostname = d.OptString()
+		d.OptString(&v.TLSHostname)
 		return 4
 	case "x-dirty-bitmap":
-		v.XDirtyBitmap = d.OptString()
+		d.OptString(&v.XDirtyBitmap)
 		return 5
 	case "reconnect-delay":
 		v.ReconnectDelay = new(d.Uint32())
@@ -6138,10 +6138,10 @@ func (v *BlockdevOptionsRaw) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.File.DecodeValue(d)
 		return 1
 	case "offset":
-		v.Offset = d.OptInt64()
+		d.OptInt64(&v.Offset)
 		return 2
 	case "size":
-		v.Size = d.OptInt64()
+		d.OptInt64(&v.Size)
 		return 3
 	}
 	return 0
@@ -6195,7 +6195,7 @@ func (v *BlockdevOptionsCOR) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.File.DecodeValue(d)
 		return 1
 	case "bottom":
-		v.Bottom = d.OptString()
+		d.OptString(&v.Bottom)
 		return 2
 	}
 	return 0
@@ -6256,7 +6256,7 @@ func (v *BlockdevOptionsCBW) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.CBWTimeout = new(d.Uint32())
 		return 5
 	case "min-cluster-size":
-		v.MinClusterSize = d.OptUint64()
+		d.OptUint64(&v.MinClusterSize)
 		return 6
 	}
 	return 0
@@ -6474,7 +6474,7 @@ func (v *BlockdevOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Driver = BlockdevDriver(d.Enum())
 		return 1
 	case "node-name":
-		v.NodeName = d.OptString()
+		d.OptString(&v.NodeName)
 		return 2
 	case "discard":
 		v.Discard = (*BlockdevDiscardOptions)(d.OptEnum())
@@ -6484,16 +6484,16 @@ func (v *BlockdevOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		d.Unmarshal(v.Cache)
 		return 4
 	case "active":
-		v.Active = d.OptBool()
+		d.OptBool(&v.Active)
 		return 5
 	case "read-only":
-		v.ReadOnly = d.OptBool()
+		d.OptBool(&v.ReadOnly)
 		return 6
 	case "auto-read-only":
-		v.AutoReadOnly = d.OptBool()
+		d.OptBool(&v.AutoReadOnly)
 		return 7
 	case "force-share":
-		v.ForceShare = d.OptBool()
+		d.OptBool(&v.ForceShare)
 		return 8
 	case "detect-zeroes":
 		v.DetectZeroes = (*BlockdevDetectZeroesOptions)(d.OptEnum())
@@ -6626,7 +6626,7 @@ func (v *BlockdevRef) DecodeValue(d *wire.Decoder) {
 		v.Definition = new(BlockdevOptions)
 		d.Unmarshal(v.Definition)
 	case wire.KindString:
-		v.Reference = d.OptString()
+		d.OptString(&v.Reference)
 	default:
 		v.Other = d.Raw()
 	}
@@ -6677,7 +6677,7 @@ func (v *BlockdevRefOrNull) DecodeValue(d *wire.Decoder) {
 		v.Definition = new(BlockdevOptions)
 		d.Unmarshal(v.Definition)
 	case wire.KindString:
-		v.Reference = d.OptString()
+		d.OptString(&v.Reference)
 	case wire.KindNull:
 		d.Null()
 		v.Null = new(qmp.Null)
@@ -6822,10 +6822,10 @@ func (v *BlockdevCreateOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Preallocation = (*PreallocMode)(d.OptEnum())
 		return 3
 	case "nocow":
-		v.NoCOW = d.OptBool()
+		d.OptBool(&v.NoCOW)
 		return 4
 	case "extent-size-hint":
-		v.ExtentSizeHint = d.OptUint64()
+		d.OptUint64(&v.ExtentSizeHint)
 		return 5
 	}
 	return 0
@@ -6895,7 +6895,7 @@ func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 func (v *BlockdevCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
-		v.KeySecret = d.OptString()
+		d.OptString(&v.KeySecret)
 		return 1
 	case "cipher-alg":
 		v.CipherAlg = (*QCryptoCipherAlgo)(d.OptEnum())
@@ -6913,7 +6913,7 @@ func (v *BlockdevCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte
 		v.HashAlg = (*QCryptoHashAlgo)(d.OptEnum())
 		return 6
 	case "iter-time":
-		v.IterTime = d.OptInt64()
+		d.OptInt64(&v.IterTime)
 		return 7
 	case "file":
 		v.File = new(BlockdevRef)
@@ -6983,7 +6983,7 @@ func (v *BlockdevCreateOptionsParallels) UnmarshalMember(d *wire.Decoder, name [
 		v.Size = d.Uint64()
 		return 2
 	case "cluster-size":
-		v.ClusterSize = d.OptUint64()
+		d.OptUint64(&v.ClusterSize)
 		return 3
 	}
 	return 0
@@ -7019,7 +7019,7 @@ func (v *BlockdevCreateOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Size = d.Uint64()
 		return 2
 	case "backing-file":
-		v.BackingFile = d.OptString()
+		d.OptString(&v.BackingFile)
 		return 3
 	case "encrypt":
 		v.Encrypt = new(QCryptoBlockCreateOptions)
@@ -7101,10 +7101,10 @@ func (v *BlockdevCreateOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byt
 		v.DataFile.DecodeValue(d)
 		return 2
 	case "data-file-raw":
-		v.DataFileRaw = d.OptBool()
+		d.OptBool(&v.DataFileRaw)
 		return 3
 	case "extended-l2":
-		v.ExtendedL2 = d.OptBool()
+		d.OptBool(&v.ExtendedL2)
 		return 4
 	case "size":
 		v.Size = d.Uint64()
@@ -7113,7 +7113,7 @@ func (v *BlockdevCreateOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Version = (*BlockdevQcow2Version)(d.OptEnum())
 		return 6
 	case "backing-file":
-		v.BackingFile = d.OptString()
+		d.OptString(&v.BackingFile)
 		return 7
 	case "backing-fmt":
 		v.BackingFmt = (*BlockdevDriver)(d.OptEnum())
@@ -7123,16 +7123,16 @@ func (v *BlockdevCreateOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byt
 		d.Unmarshal(v.Encrypt)
 		return 9
 	case "cluster-size":
-		v.ClusterSize = d.OptUint64()
+		d.OptUint64(&v.ClusterSize)
 		return 10
 	case "preallocation":
 		v.Preallocation = (*PreallocMode)(d.OptEnum())
 		return 11
 	case "lazy-refcounts":
-		v.LazyRefcounts = d.OptBool()
+		d.OptBool(&v.LazyRefcounts)
 		return 12
 	case "refcount-bits":
-		v.RefcountBits = d.OptInt64()
+		d.OptInt64(&v.RefcountBits)
 		return 13
 	case "compression-type":
 		v.CompressionType = (*Qcow2CompressionType)(d.OptEnum())
@@ -7174,16 +7174,16 @@ func (v *BlockdevCreateOptionsQED) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Size = d.Uint64()
 		return 2
 	case "backing-file":
-		v.BackingFile = d.OptString()
+		d.OptString(&v.BackingFile)
 		return 3
 	case "backing-fmt":
 		v.BackingFmt = (*BlockdevDriver)(d.OptEnum())
 		return 4
 	case "cluster-size":
-		v.ClusterSize = d.OptUint64()
+		d.OptUint64(&v.ClusterSize)
 		return 5
 	case "table-size":
-		v.TableSize = d.OptInt64()
+		d.OptInt64(&v.TableSize)
 		return 6
 	}
 	return 0
@@ -7220,7 +7220,7 @@ func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Size = d.Uint64()
 		return 2
 	case "cluster-size":
-		v.ClusterSize = d.OptUint64()
+		d.OptUint64(&v.ClusterSize)
 		return 3
 	case "encrypt":
 		v.Encrypt = new(RBDEncryptionCreateOptions)
@@ -7305,19 +7305,19 @@ func (v *BlockdevCreateOptionsVMDK) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Subformat = (*BlockdevVMDKSubformat)(d.OptEnum())
 		return 4
 	case "backing-file":
-		v.BackingFile = d.OptString()
+		d.OptString(&v.BackingFile)
 		return 5
 	case "adapter-type":
 		v.AdapterType = (*BlockdevVMDKAdapterType)(d.OptEnum())
 		return 6
 	case "hwversion":
-		v.HWVersion = d.OptString()
+		d.OptString(&v.HWVersion)
 		return 7
 	case "toolsversion":
-		v.Toolsversion = d.OptString()
+		d.OptString(&v.Toolsversion)
 		return 8
 	case "zeroed-grain":
-		v.ZeroedGrain = d.OptBool()
+		d.OptBool(&v.ZeroedGrain)
 		return 9
 	}
 	return 0
@@ -7422,16 +7422,16 @@ func (v *BlockdevCreateOptionsVHDX) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Size = d.Uint64()
 		return 2
 	case "log-size":
-		v.LogSize = d.OptUint64()
+		d.OptUint64(&v.LogSize)
 		return 3
 	case "block-size":
-		v.BlockSize = d.OptUint64()
+		d.OptUint64(&v.BlockSize)
 		return 4
 	case "subformat":
 		v.Subformat = (*BlockdevVHDXSubformat)(d.OptEnum())
 		return 5
 	case "block-state-zero":
-		v.BlockStateZero = d.OptBool()
+		d.OptBool(&v.BlockStateZero)
 		return 6
 	}
 	return 0
@@ -7478,7 +7478,7 @@ func (v *BlockdevCreateOptionsVPC) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Subformat = (*BlockdevVPCSubformat)(d.OptEnum())
 		return 3
 	case "force-size":
-		v.ForceSize = d.OptBool()
+		d.OptBool(&v.ForceSize)
 		return 4
 	}
 	return 0
@@ -7697,19 +7697,19 @@ func (v *BlockdevAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
 		return 1
 	case "new-secret":
-		v.NewSecret = d.OptString()
+		d.OptString(&v.NewSecret)
 		return 2
 	case "old-secret":
-		v.OldSecret = d.OptString()
+		d.OptString(&v.OldSecret)
 		return 3
 	case "keyslot":
-		v.Keyslot = d.OptInt64()
+		d.OptInt64(&v.Keyslot)
 		return 4
 	case "iter-time":
-		v.IterTime = d.OptInt64()
+		d.OptInt64(&v.IterTime)
 		return 5
 	case "secret":
-		v.Secret = d.OptString()
+		d.OptString(&v.Secret)
 		return 6
 	}
 	return 0
@@ -7873,16 +7873,16 @@ func (v *BlockImageCorruptedEvent) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Device = d.String()
 		return 1
 	case "node-name":
-		v.NodeName = d.OptString()
+		d.OptString(&v.NodeName)
 		return 2
 	case "msg":
 		v.Msg = d.String()
 		return 3
 	case "offset":
-		v.Offset = d.OptInt64()
+		d.OptInt64(&v.Offset)
 		return 4
 	case "size":
-		v.Size = d.OptInt64()
+		d.OptInt64(&v.Size)
 		return 5
 	case "fatal":
 		v.Fatal = d.Bool()
@@ -7910,13 +7910,13 @@ type BlockIOErrorEvent struct {
 func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "qom-path":
-		v.QOMPath = d.OptString()
+		d.OptString(&v.QOMPath)
 		return 1
 	case "device":
 		v.Device = d.String()
 		return 2
 	case "node-name":
-		v.NodeName = d.OptString()
+		d.OptString(&v.NodeName)
 		return 3
 	case "operation":
 		v.Operation = IOOperationType(d.Enum())
@@ -7925,7 +7925,7 @@ func (v *BlockIOErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Action = BlockErrorAction(d.Enum())
 		return 5
 	case "nospace":
-		v.Nospace = d.OptBool()
+		d.OptBool(&v.Nospace)
 		return 6
 	case "reason":
 		v.Reason = d.String()
@@ -7971,7 +7971,7 @@ func (v *BlockJobCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int 
 		v.Speed = d.Int64()
 		return 5
 	case "error":
-		v.Error = d.OptString()
+		d.OptString(&v.Error)
 		return 6
 	}
 	return 0
@@ -8262,7 +8262,7 @@ func (v *QuorumReportBadEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = QuorumOpType(d.Enum())
 		return 1
 	case "error":
-		v.Error = d.OptString()
+		d.OptString(&v.Error)
 		return 2
 	case "node-name":
 		v.NodeName = d.String()

@@ -146,13 +146,13 @@ func (v *ChardevCommon) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevCommon) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	}
 	return 0
@@ -181,22 +181,22 @@ func (v *ChardevFile) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "in":
-		v.In = d.OptString()
+		d.OptString(&v.In)
 		return 4
 	case "out":
 		v.Out = d.String()
 		return 5
 	case "append":
-		v.Append = d.OptBool()
+		d.OptBool(&v.Append)
 		return 6
 	}
 	return 0
@@ -221,13 +221,13 @@ func (v *ChardevHostdev) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevHostdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "device":
 		v.Device = d.String()
@@ -273,43 +273,43 @@ func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "addr":
 		d.Unmarshal(&v.Addr)
 		return 4
 	case "tls-creds":
-		v.TLSCreds = d.OptString()
+		d.OptString(&v.TLSCreds)
 		return 5
 	case "tls-authz":
-		v.TLSAuthZ = d.OptString()
+		d.OptString(&v.TLSAuthZ)
 		return 6
 	case "server":
-		v.Server = d.OptBool()
+		d.OptBool(&v.Server)
 		return 7
 	case "wait":
-		v.Wait = d.OptBool()
+		d.OptBool(&v.Wait)
 		return 8
 	case "nodelay":
-		v.Nodelay = d.OptBool()
+		d.OptBool(&v.Nodelay)
 		return 9
 	case "telnet":
-		v.Telnet = d.OptBool()
+		d.OptBool(&v.Telnet)
 		return 10
 	case "tn3270":
-		v.TN3270 = d.OptBool()
+		d.OptBool(&v.TN3270)
 		return 11
 	case "websocket":
-		v.Websocket = d.OptBool()
+		d.OptBool(&v.Websocket)
 		return 12
 	case "reconnect-ms":
-		v.ReconnectMs = d.OptInt64()
+		d.OptInt64(&v.ReconnectMs)
 		return 13
 	}
 	return 0
@@ -338,13 +338,13 @@ func (v *ChardevUDP) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevUDP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "remote":
 		d.Unmarshal(&v.Remote)
@@ -376,13 +376,13 @@ func (v *ChardevMux) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevMux) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "chardev":
 		v.Chardev = d.String()
@@ -414,13 +414,13 @@ func (v *ChardevHub) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevHub) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "chardevs":
 		v.Chardevs = make([]string, 0, d.Room())
@@ -464,16 +464,16 @@ func (v *ChardevStdio) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "signal":
-		v.Signal = d.OptBool()
+		d.OptBool(&v.Signal)
 		return 4
 	}
 	return 0
@@ -500,13 +500,13 @@ func (v *ChardevSPICEChannel) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "type":
 		v.Type = d.String()
@@ -536,13 +536,13 @@ func (v *ChardevSPICEPort) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevSPICEPort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "fqdn":
 		v.FQDN = d.String()
@@ -575,13 +575,13 @@ func (v *ChardevDBus) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevDBus) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "name":
 		v.Name = d.String()
@@ -621,25 +621,25 @@ func (v *ChardevVC) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevVC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "width":
-		v.Width = d.OptInt64()
+		d.OptInt64(&v.Width)
 		return 4
 	case "height":
-		v.Height = d.OptInt64()
+		d.OptInt64(&v.Height)
 		return 5
 	case "cols":
-		v.Cols = d.OptInt64()
+		d.OptInt64(&v.Cols)
 		return 6
 	case "rows":
-		v.Rows = d.OptInt64()
+		d.OptInt64(&v.Rows)
 		return 7
 	case "encoding":
 		v.Encoding = (*ChardevDBusEncoding)(d.OptEnum())
@@ -667,16 +667,16 @@ func (v *ChardevRingbuf) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "size":
-		v.Size = d.OptInt64()
+		d.OptInt64(&v.Size)
 		return 4
 	}
 	return 0
@@ -705,19 +705,19 @@ func (v *ChardevQEMUVDAgent) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "mouse":
-		v.Mouse = d.OptBool()
+		d.OptBool(&v.Mouse)
 		return 4
 	case "clipboard":
-		v.Clipboard = d.OptBool()
+		d.OptBool(&v.Clipboard)
 		return 5
 	}
 	return 0
@@ -742,16 +742,16 @@ func (v *ChardevPTY) EncodeMembers(e *wire.Encoder) {
 func (v *ChardevPTY) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "logfile":
-		v.Logfile = d.OptString()
+		d.OptString(&v.Logfile)
 		return 1
 	case "logappend":
-		v.Logappend = d.OptBool()
+		d.OptBool(&v.Logappend)
 		return 2
 	case "logtimestamp":
-		v.Logtimestamp = d.OptBool()
+		d.OptBool(&v.Logtimestamp)
 		return 3
 	case "path":
-		v.Path = d.OptString()
+		d.OptString(&v.Path)
 		return 4
 	}
 	return 0
@@ -1033,7 +1033,7 @@ type ChardevReturn struct {
 func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "pty":
-		v.PTY = d.OptString()
+		d.OptString(&v.PTY)
 		return 1
 	}
 	return 0

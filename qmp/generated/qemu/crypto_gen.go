@@ -108,7 +108,7 @@ func (v *QCryptoBlockOptionsQcow) EncodeMembers(e *wire.Encoder) {
 func (v *QCryptoBlockOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
-		v.KeySecret = d.OptString()
+		d.OptString(&v.KeySecret)
 		return 1
 	}
 	return 0
@@ -126,7 +126,7 @@ func (v *QCryptoBlockOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 func (v *QCryptoBlockOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
-		v.KeySecret = d.OptString()
+		d.OptString(&v.KeySecret)
 		return 1
 	}
 	return 0
@@ -156,7 +156,7 @@ func (v *QCryptoBlockCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
 func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "key-secret":
-		v.KeySecret = d.OptString()
+		d.OptString(&v.KeySecret)
 		return 1
 	case "cipher-alg":
 		v.CipherAlg = (*QCryptoCipherAlgo)(d.OptEnum())
@@ -174,7 +174,7 @@ func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []
 		v.HashAlg = (*QCryptoHashAlgo)(d.OptEnum())
 		return 6
 	case "iter-time":
-		v.IterTime = d.OptInt64()
+		d.OptInt64(&v.IterTime)
 		return 7
 	}
 	return 0
@@ -361,10 +361,10 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Active = d.Bool()
 		return 1
 	case "iters":
-		v.Iters = d.OptInt64()
+		d.OptInt64(&v.Iters)
 		return 2
 	case "stripes":
-		v.Stripes = d.OptInt64()
+		d.OptInt64(&v.Stripes)
 		return 3
 	case "key-offset":
 		v.KeyOffset = d.Int64()
@@ -422,7 +422,7 @@ func (v *QCryptoBlockInfoLUKS) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.HashAlg = QCryptoHashAlgo(d.Enum())
 		return 5
 	case "detached-header":
-		v.DetachedHeader = d.OptBool()
+		d.OptBool(&v.DetachedHeader)
 		return 6
 	case "payload-offset":
 		v.PayloadOffset = d.Int64()
@@ -565,19 +565,19 @@ func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []b
 		v.State = QCryptoBlockLUKSKeyslotState(d.Enum())
 		return 1
 	case "new-secret":
-		v.NewSecret = d.OptString()
+		d.OptString(&v.NewSecret)
 		return 2
 	case "old-secret":
-		v.OldSecret = d.OptString()
+		d.OptString(&v.OldSecret)
 		return 3
 	case "keyslot":
-		v.Keyslot = d.OptInt64()
+		d.OptInt64(&v.Keyslot)
 		return 4
 	case "iter-time":
-		v.IterTime = d.OptInt64()
+		d.OptInt64(&v.IterTime)
 		return 5
 	case "secret":
-		v.Secret = d.OptString()
+		d.OptString(&v.Secret)
 		return 6
 	}
 	return 0
@@ -690,16 +690,16 @@ func (v *SecretProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Format = (*QCryptoSecretFormat)(d.OptEnum())
 		return 1
 	case "keyid":
-		v.KeyID = d.OptString()
+		d.OptString(&v.KeyID)
 		return 2
 	case "iv":
-		v.IV = d.OptString()
+		d.OptString(&v.IV)
 		return 3
 	case "data":
-		v.Data = d.OptString()
+		d.OptString(&v.Data)
 		return 4
 	case "file":
-		v.File = d.OptString()
+		d.OptString(&v.File)
 		return 5
 	}
 	return 0
@@ -732,10 +732,10 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Format = (*QCryptoSecretFormat)(d.OptEnum())
 		return 1
 	case "keyid":
-		v.KeyID = d.OptString()
+		d.OptString(&v.KeyID)
 		return 2
 	case "iv":
-		v.IV = d.OptString()
+		d.OptString(&v.IV)
 		return 3
 	case "serial":
 		v.Serial = d.Int32()
@@ -762,16 +762,16 @@ func (v *TLSCredsProperties) EncodeMembers(e *wire.Encoder) {
 func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
-		v.VerifyPeer = d.OptBool()
+		d.OptBool(&v.VerifyPeer)
 		return 1
 	case "dir":
-		v.Dir = d.OptString()
+		d.OptString(&v.Dir)
 		return 2
 	case "endpoint":
 		v.Endpoint = (*QCryptoTLSCredsEndpoint)(d.OptEnum())
 		return 3
 	case "priority":
-		v.Priority = d.OptString()
+		d.OptString(&v.Priority)
 		return 4
 	}
 	return 0
@@ -795,16 +795,16 @@ func (v *TLSCredsAnonProperties) EncodeMembers(e *wire.Encoder) {
 func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
-		v.VerifyPeer = d.OptBool()
+		d.OptBool(&v.VerifyPeer)
 		return 1
 	case "dir":
-		v.Dir = d.OptString()
+		d.OptString(&v.Dir)
 		return 2
 	case "endpoint":
 		v.Endpoint = (*QCryptoTLSCredsEndpoint)(d.OptEnum())
 		return 3
 	case "priority":
-		v.Priority = d.OptString()
+		d.OptString(&v.Priority)
 		return 4
 	}
 	return 0
@@ -830,19 +830,19 @@ func (v *TLSCredsPSKProperties) EncodeMembers(e *wire.Encoder) {
 func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
-		v.VerifyPeer = d.OptBool()
+		d.OptBool(&v.VerifyPeer)
 		return 1
 	case "dir":
-		v.Dir = d.OptString()
+		d.OptString(&v.Dir)
 		return 2
 	case "endpoint":
 		v.Endpoint = (*QCryptoTLSCredsEndpoint)(d.OptEnum())
 		return 3
 	case "priority":
-		v.Priority = d.OptString()
+		d.OptString(&v.Priority)
 		return 4
 	case "username":
-		v.Username = d.OptString()
+		d.OptString(&v.Username)
 		return 5
 	}
 	return 0
@@ -870,22 +870,22 @@ func (v *TLSCredsX509Properties) EncodeMembers(e *wire.Encoder) {
 func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "verify-peer":
-		v.VerifyPeer = d.OptBool()
+		d.OptBool(&v.VerifyPeer)
 		return 1
 	case "dir":
-		v.Dir = d.OptString()
+		d.OptString(&v.Dir)
 		return 2
 	case "endpoint":
 		v.Endpoint = (*QCryptoTLSCredsEndpoint)(d.OptEnum())
 		return 3
 	case "priority":
-		v.Priority = d.OptString()
+		d.OptString(&v.Priority)
 		return 4
 	case "sanity-check":
-		v.SanityCheck = d.OptBool()
+		d.OptBool(&v.SanityCheck)
 		return 5
 	case "passwordid":
-		v.PasswordID = d.OptString()
+		d.OptString(&v.PasswordID)
 		return 6
 	}
 	return 0

@@ -466,7 +466,7 @@ func (r *CXLAddDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte) in
 		r.Region = d.Uint8()
 		return 4
 	case "tag":
-		r.Tag = d.OptString()
+		d.OptString(&r.Tag)
 		return 5
 	case "extents":
 		r.Extents = make([]CXLDynamicCapacityExtent, 0, d.Room())
@@ -547,16 +547,16 @@ func (r *CXLReleaseDynamicCapacity) UnmarshalMember(d *wire.Decoder, name []byte
 		r.RemovalPolicy = CXLExtentRemovalPolicy(d.Enum())
 		return 3
 	case "forced-removal":
-		r.ForcedRemoval = d.OptBool()
+		d.OptBool(&r.ForcedRemoval)
 		return 4
 	case "sanitize-on-release":
-		r.SanitizeOnRelease = d.OptBool()
+		d.OptBool(&r.SanitizeOnRelease)
 		return 5
 	case "region":
 		r.Region = d.Uint8()
 		return 6
 	case "tag":
-		r.Tag = d.OptString()
+		d.OptString(&r.Tag)
 		return 7
 	case "extents":
 		r.Extents = make([]CXLDynamicCapacityExtent, 0, d.Room())

@@ -111,7 +111,7 @@ func (v *DumpCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Result)
 		return 1
 	case "error":
-		v.Error = d.OptString()
+		d.OptString(&v.Error)
 		return 2
 	}
 	return 0

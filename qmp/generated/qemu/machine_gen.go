@@ -77,7 +77,7 @@ func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUState = S390CPUState(d.Enum())
 		return 1
 	case "dedicated":
-		v.Dedicated = d.OptBool()
+		d.OptBool(&v.Dedicated)
 		return 2
 	case "entitlement":
 		v.Entitlement = (*S390CPUEntitlement)(d.OptEnum())
@@ -144,7 +144,7 @@ func (v *CPUInfoFast) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUIndex = d.Int64()
 		return 1
 	case "qom-type":
-		v.QOMType = d.OptString()
+		d.OptString(&v.QOMType)
 		return 2
 	case "qom-path":
 		v.QOMPath = d.String()
@@ -252,10 +252,10 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "alias":
-		v.Alias = d.OptString()
+		d.OptString(&v.Alias)
 		return 2
 	case "is-default":
-		v.IsDefault = d.OptBool()
+		d.OptBool(&v.IsDefault)
 		return 3
 	case "cpu-max":
 		v.CPUMax = d.Int64()
@@ -270,13 +270,13 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Deprecated = d.Bool()
 		return 7
 	case "default-cpu-type":
-		v.DefaultCPUType = d.OptString()
+		d.OptString(&v.DefaultCPUType)
 		return 8
 	case "default-ram-id":
-		v.DefaultRAMID = d.OptString()
+		d.OptString(&v.DefaultRAMID)
 		return 9
 	case "acpi":
-		v.ACPI = d.OptBool()
+		d.OptBool(&v.ACPI)
 		return 10
 	case "compat-props":
 		v.CompatProps = make([]CompatProperty, 0, d.Room())
@@ -617,10 +617,10 @@ func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 2
 	case "mem":
-		v.Mem = d.OptUint64()
+		d.OptUint64(&v.Mem)
 		return 3
 	case "memdev":
-		v.Memdev = d.OptString()
+		d.OptString(&v.Memdev)
 		return 4
 	case "initiator":
 		v.Initiator = new(d.Uint16())
@@ -680,7 +680,7 @@ func (v *CXLFixedMemoryWindowOptions) UnmarshalMember(d *wire.Decoder, name []by
 		v.Size = d.Uint64()
 		return 1
 	case "interleave-granularity":
-		v.InterleaveGranularity = d.OptUint64()
+		d.OptUint64(&v.InterleaveGranularity)
 		return 2
 	case "targets":
 		v.Targets = make([]string, 0, d.Room())
@@ -780,7 +780,7 @@ func (v *X86CPUFeatureWordInfo) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.CPUIDInputEAX = d.Int64()
 		return 1
 	case "cpuid-input-ecx":
-		v.CPUIDInputECX = d.OptInt64()
+		d.OptInt64(&v.CPUIDInputECX)
 		return 2
 	case "cpuid-register":
 		v.CPUIDRegister = X86CPURegister32(d.Enum())
@@ -859,31 +859,31 @@ func (v *NUMACPUOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
-		v.NodeID = d.OptInt64()
+		d.OptInt64(&v.NodeID)
 		return 1
 	case "drawer-id":
-		v.DrawerID = d.OptInt64()
+		d.OptInt64(&v.DrawerID)
 		return 2
 	case "book-id":
-		v.BookID = d.OptInt64()
+		d.OptInt64(&v.BookID)
 		return 3
 	case "socket-id":
-		v.SocketID = d.OptInt64()
+		d.OptInt64(&v.SocketID)
 		return 4
 	case "die-id":
-		v.DieID = d.OptInt64()
+		d.OptInt64(&v.DieID)
 		return 5
 	case "cluster-id":
-		v.ClusterID = d.OptInt64()
+		d.OptInt64(&v.ClusterID)
 		return 6
 	case "module-id":
-		v.ModuleID = d.OptInt64()
+		d.OptInt64(&v.ModuleID)
 		return 7
 	case "core-id":
-		v.CoreID = d.OptInt64()
+		d.OptInt64(&v.CoreID)
 		return 8
 	case "thread-id":
-		v.ThreadID = d.OptInt64()
+		d.OptInt64(&v.ThreadID)
 		return 9
 	}
 	return 0
@@ -947,10 +947,10 @@ func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.DataType = HMATLBDataType(d.Enum())
 		return 4
 	case "latency":
-		v.Latency = d.OptUint64()
+		d.OptUint64(&v.Latency)
 		return 5
 	case "bandwidth":
-		v.Bandwidth = d.OptUint64()
+		d.OptUint64(&v.Bandwidth)
 		return 6
 	}
 	return 0
@@ -1087,7 +1087,7 @@ func (v *Memdev) MarshalMembers(e *wire.Encoder) {
 func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = d.OptString()
+		d.OptString(&v.ID)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
@@ -1102,10 +1102,10 @@ func (v *Memdev) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Prealloc = d.Bool()
 		return 5
 	case "share":
-		v.Share = d.OptBool()
+		d.OptBool(&v.Share)
 		return 6
 	case "reserve":
-		v.Reserve = d.OptBool()
+		d.OptBool(&v.Reserve)
 		return 7
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1177,31 +1177,31 @@ func (v *CPUInstanceProperties) MarshalMembers(e *wire.Encoder) {
 func (v *CPUInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "node-id":
-		v.NodeID = d.OptInt64()
+		d.OptInt64(&v.NodeID)
 		return 1
 	case "drawer-id":
-		v.DrawerID = d.OptInt64()
+		d.OptInt64(&v.DrawerID)
 		return 2
 	case "book-id":
-		v.BookID = d.OptInt64()
+		d.OptInt64(&v.BookID)
 		return 3
 	case "socket-id":
-		v.SocketID = d.OptInt64()
+		d.OptInt64(&v.SocketID)
 		return 4
 	case "die-id":
-		v.DieID = d.OptInt64()
+		d.OptInt64(&v.DieID)
 		return 5
 	case "cluster-id":
-		v.ClusterID = d.OptInt64()
+		d.OptInt64(&v.ClusterID)
 		return 6
 	case "module-id":
-		v.ModuleID = d.OptInt64()
+		d.OptInt64(&v.ModuleID)
 		return 7
 	case "core-id":
-		v.CoreID = d.OptInt64()
+		d.OptInt64(&v.CoreID)
 		return 8
 	case "thread-id":
-		v.ThreadID = d.OptInt64()
+		d.OptInt64(&v.ThreadID)
 		return 9
 	}
 	return 0
@@ -1228,7 +1228,7 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.Props)
 		return 3
 	case "qom-path":
-		v.QOMPath = d.OptString()
+		d.OptString(&v.QOMPath)
 		return 4
 	}
 	return 0
@@ -1392,7 +1392,7 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.BaseMemory = d.Uint64()
 		return 1
 	case "plugged-memory":
-		v.PluggedMemory = d.OptUint64()
+		d.OptUint64(&v.PluggedMemory)
 		return 2
 	}
 	return 0
@@ -1436,7 +1436,7 @@ func (v *PCDIMMDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = d.OptString()
+		d.OptString(&v.ID)
 		return 1
 	case "addr":
 		v.Addr = d.Int64()
@@ -1481,7 +1481,7 @@ func (v *VirtioPMEMDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = d.OptString()
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1522,7 +1522,7 @@ func (v *VirtioMemDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = d.OptString()
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1569,7 +1569,7 @@ func (v *SGXEPCDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = d.OptString()
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
 		v.Memaddr = d.Uint64()
@@ -1605,16 +1605,16 @@ func (v *HVBalloonDeviceInfo) MarshalMembers(e *wire.Encoder) {
 func (v *HVBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = d.OptString()
+		d.OptString(&v.ID)
 		return 1
 	case "memaddr":
-		v.Memaddr = d.OptUint64()
+		d.OptUint64(&v.Memaddr)
 		return 2
 	case "max-size":
 		v.MaxSize = d.Uint64()
 		return 3
 	case "memdev":
-		v.Memdev = d.OptString()
+		d.OptString(&v.Memdev)
 		return 4
 	}
 	return 0
@@ -1857,13 +1857,13 @@ type MemoryDeviceSizeChangeEvent struct {
 func (v *MemoryDeviceSizeChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = d.OptString()
+		d.OptString(&v.ID)
 		return 1
 	case "size":
 		v.Size = d.Uint64()
 		return 2
 	case "qom-path":
-		v.QOMPath = d.OptString()
+		d.OptString(&v.QOMPath)
 		return 3
 	}
 	return 0
@@ -2040,7 +2040,7 @@ type FirmwareLog struct {
 func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "version":
-		v.Version = d.OptString()
+		d.OptString(&v.Version)
 		return 1
 	case "log":
 		v.Log = d.String()
@@ -2284,7 +2284,7 @@ func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "migration-safe":
-		v.MigrationSafe = d.OptBool()
+		d.OptBool(&v.MigrationSafe)
 		return 2
 	case "static":
 		v.Static = d.Bool()
@@ -2299,7 +2299,7 @@ func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Typename = d.String()
 		return 5
 	case "alias-of":
-		v.AliasOf = d.OptString()
+		d.OptString(&v.AliasOf)
 		return 6
 	case "deprecated":
 		v.Deprecated = d.Bool()
@@ -2345,7 +2345,7 @@ func (v *MemoryDeviceInfoSPMem) MarshalMembers(e *wire.Encoder) {
 func (v *MemoryDeviceInfoSPMem) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "id":
-		v.ID = d.OptString()
+		d.OptString(&v.ID)
 		return 1
 	case "addr":
 		v.Addr = d.Int64()

@@ -91,16 +91,16 @@ func (v *MigrationStats) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PagesPerSecond = d.Uint64()
 		return 13
 	case "precopy-bytes":
-		v.PrecopyBytes = d.OptUint64()
+		d.OptUint64(&v.PrecopyBytes)
 		return 14
 	case "downtime-bytes":
-		v.DowntimeBytes = d.OptUint64()
+		d.OptUint64(&v.DowntimeBytes)
 		return 15
 	case "postcopy-bytes":
-		v.PostcopyBytes = d.OptUint64()
+		d.OptUint64(&v.PostcopyBytes)
 		return 16
 	case "dirty-sync-missed-zero-copy":
-		v.DirtySyncMissedZeroCopy = d.OptUint64()
+		d.OptUint64(&v.DirtySyncMissedZeroCopy)
 		return 17
 	}
 	return 0
@@ -318,22 +318,22 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(v.XBZRLECache)
 		return 4
 	case "total-time":
-		v.TotalTime = d.OptInt64()
+		d.OptInt64(&v.TotalTime)
 		return 5
 	case "expected-downtime":
-		v.ExpectedDowntime = d.OptInt64()
+		d.OptInt64(&v.ExpectedDowntime)
 		return 6
 	case "downtime":
-		v.Downtime = d.OptInt64()
+		d.OptInt64(&v.Downtime)
 		return 7
 	case "setup-time":
-		v.SetupTime = d.OptInt64()
+		d.OptInt64(&v.SetupTime)
 		return 8
 	case "cpu-throttle-percentage":
-		v.CPUThrottlePercentage = d.OptInt64()
+		d.OptInt64(&v.CPUThrottlePercentage)
 		return 9
 	case "error-desc":
-		v.ErrorDesc = d.OptString()
+		d.OptString(&v.ErrorDesc)
 		return 10
 	case "blocked-reasons":
 		v.BlockedReasons = make([]string, 0, d.Room())
@@ -351,7 +351,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 13
 	case "postcopy-latency":
-		v.PostcopyLatency = d.OptUint64()
+		d.OptUint64(&v.PostcopyLatency)
 		return 14
 	case "postcopy-latency-dist":
 		v.PostcopyLatencyDist = make([]uint64, 0, d.Room())
@@ -366,7 +366,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 16
 	case "postcopy-non-vcpu-latency":
-		v.PostcopyNonVCPULatency = d.OptUint64()
+		d.OptUint64(&v.PostcopyNonVCPULatency)
 		return 17
 	case "socket-address":
 		v.SocketAddress = make([]SocketAddress, 0, d.Room())
@@ -376,13 +376,13 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 18
 	case "dirty-limit-throttle-time-per-round":
-		v.DirtyLimitThrottleTimePerRound = d.OptUint64()
+		d.OptUint64(&v.DirtyLimitThrottleTimePerRound)
 		return 19
 	case "dirty-limit-ring-full-time":
-		v.DirtyLimitRingFullTime = d.OptUint64()
+		d.OptUint64(&v.DirtyLimitRingFullTime)
 		return 20
 	case "remaining":
-		v.Remaining = d.OptInt64()
+		d.OptInt64(&v.Remaining)
 		return 21
 	}
 	return 0
@@ -566,7 +566,7 @@ func (v *BitmapMigrationBitmapAliasTransform) EncodeMembers(e *wire.Encoder) {
 func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "persistent":
-		v.Persistent = d.OptBool()
+		d.OptBool(&v.Persistent)
 		return 1
 	}
 	return 0
@@ -806,16 +806,16 @@ func (v *MigrateSetParameters) EncodeMembers(e *wire.Encoder) {
 func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "announce-initial":
-		v.AnnounceInitial = d.OptUint64()
+		d.OptUint64(&v.AnnounceInitial)
 		return 1
 	case "announce-max":
-		v.AnnounceMax = d.OptUint64()
+		d.OptUint64(&v.AnnounceMax)
 		return 2
 	case "announce-rounds":
-		v.AnnounceRounds = d.OptUint64()
+		d.OptUint64(&v.AnnounceRounds)
 		return 3
 	case "announce-step":
-		v.AnnounceStep = d.OptUint64()
+		d.OptUint64(&v.AnnounceStep)
 		return 4
 	case "throttle-trigger-threshold":
 		v.ThrottleTriggerThreshold = new(d.Uint8())
@@ -827,7 +827,7 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.CPUThrottleIncrement = new(d.Uint8())
 		return 7
 	case "cpu-throttle-tailslow":
-		v.CPUThrottleTailslow = d.OptBool()
+		d.OptBool(&v.CPUThrottleTailslow)
 		return 8
 	case "tls-creds":
 		v.TLSCreds = new(StrOrNull)
@@ -842,13 +842,13 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.TLSAuthZ.DecodeValue(d)
 		return 11
 	case "max-bandwidth":
-		v.MaxBandwidth = d.OptUint64()
+		d.OptUint64(&v.MaxBandwidth)
 		return 12
 	case "avail-switchover-bandwidth":
-		v.AvailSwitchoverBandwidth = d.OptUint64()
+		d.OptUint64(&v.AvailSwitchoverBandwidth)
 		return 13
 	case "downtime-limit":
-		v.DowntimeLimit = d.OptUint64()
+		d.OptUint64(&v.DowntimeLimit)
 		return 14
 	case "x-checkpoint-delay":
 		v.XCheckpointDelay = new(d.Uint32())
@@ -857,10 +857,10 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.MultiFDChannels = new(d.Uint8())
 		return 16
 	case "xbzrle-cache-size":
-		v.XBZRLECacheSize = d.OptUint64()
+		d.OptUint64(&v.XBZRLECacheSize)
 		return 17
 	case "max-postcopy-bandwidth":
-		v.MaxPostcopyBandwidth = d.OptUint64()
+		d.OptUint64(&v.MaxPostcopyBandwidth)
 		return 18
 	case "max-cpu-throttle":
 		v.MaxCPUThrottle = new(d.Uint8())
@@ -885,10 +885,10 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		}
 		return 24
 	case "x-vcpu-dirty-limit-period":
-		v.XVCPUDirtyLimitPeriod = d.OptUint64()
+		d.OptUint64(&v.XVCPUDirtyLimitPeriod)
 		return 25
 	case "vcpu-dirty-limit":
-		v.VCPUDirtyLimit = d.OptUint64()
+		d.OptUint64(&v.VCPUDirtyLimit)
 		return 26
 	case "mode":
 		v.Mode = (*MigMode)(d.OptEnum())
@@ -897,7 +897,7 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.ZeroPageDetection = (*ZeroPageDetection)(d.OptEnum())
 		return 28
 	case "direct-io":
-		v.DirectIO = d.OptBool()
+		d.OptBool(&v.DirectIO)
 		return 29
 	case "cpr-exec-command":
 		v.CPRExecCommand = make([]string, 0, d.Room())
@@ -906,7 +906,7 @@ func (v *MigrateSetParameters) UnmarshalMember(d *wire.Decoder, name []byte) int
 		}
 		return 30
 	case "x-rdma-chunk-size":
-		v.XRDMAChunkSize = d.OptInt64()
+		d.OptInt64(&v.XRDMAChunkSize)
 		return 31
 	}
 	return 0
@@ -1044,16 +1044,16 @@ func (v *MigrationParameters) MarshalMembers(e *wire.Encoder) {
 func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "announce-initial":
-		v.AnnounceInitial = d.OptUint64()
+		d.OptUint64(&v.AnnounceInitial)
 		return 1
 	case "announce-max":
-		v.AnnounceMax = d.OptUint64()
+		d.OptUint64(&v.AnnounceMax)
 		return 2
 	case "announce-rounds":
-		v.AnnounceRounds = d.OptUint64()
+		d.OptUint64(&v.AnnounceRounds)
 		return 3
 	case "announce-step":
-		v.AnnounceStep = d.OptUint64()
+		d.OptUint64(&v.AnnounceStep)
 		return 4
 	case "throttle-trigger-threshold":
 		v.ThrottleTriggerThreshold = new(d.Uint8())
@@ -1065,7 +1065,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CPUThrottleIncrement = new(d.Uint8())
 		return 7
 	case "cpu-throttle-tailslow":
-		v.CPUThrottleTailslow = d.OptBool()
+		d.OptBool(&v.CPUThrottleTailslow)
 		return 8
 	case "tls-creds":
 		v.TLSCreds = new(StrOrNull)
@@ -1080,13 +1080,13 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TLSAuthZ.DecodeValue(d)
 		return 11
 	case "max-bandwidth":
-		v.MaxBandwidth = d.OptUint64()
+		d.OptUint64(&v.MaxBandwidth)
 		return 12
 	case "avail-switchover-bandwidth":
-		v.AvailSwitchoverBandwidth = d.OptUint64()
+		d.OptUint64(&v.AvailSwitchoverBandwidth)
 		return 13
 	case "downtime-limit":
-		v.DowntimeLimit = d.OptUint64()
+		d.OptUint64(&v.DowntimeLimit)
 		return 14
 	case "x-checkpoint-delay":
 		v.XCheckpointDelay = new(d.Uint32())
@@ -1095,10 +1095,10 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.MultiFDChannels = new(d.Uint8())
 		return 16
 	case "xbzrle-cache-size":
-		v.XBZRLECacheSize = d.OptUint64()
+		d.OptUint64(&v.XBZRLECacheSize)
 		return 17
 	case "max-postcopy-bandwidth":
-		v.MaxPostcopyBandwidth = d.OptUint64()
+		d.OptUint64(&v.MaxPostcopyBandwidth)
 		return 18
 	case "max-cpu-throttle":
 		v.MaxCPUThrottle = new(d.Uint8())
@@ -1123,10 +1123,10 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 24
 	case "x-vcpu-dirty-limit-period":
-		v.XVCPUDirtyLimitPeriod = d.OptUint64()
+		d.OptUint64(&v.XVCPUDirtyLimitPeriod)
 		return 25
 	case "vcpu-dirty-limit":
-		v.VCPUDirtyLimit = d.OptUint64()
+		d.OptUint64(&v.VCPUDirtyLimit)
 		return 26
 	case "mode":
 		v.Mode = (*MigMode)(d.OptEnum())
@@ -1135,7 +1135,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.ZeroPageDetection = (*ZeroPageDetection)(d.OptEnum())
 		return 28
 	case "direct-io":
-		v.DirectIO = d.OptBool()
+		d.OptBool(&v.DirectIO)
 		return 29
 	case "cpr-exec-command":
 		v.CPRExecCommand = make([]string, 0, d.Room())
@@ -1144,7 +1144,7 @@ func (v *MigrationParameters) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 30
 	case "x-rdma-chunk-size":
-		v.XRDMAChunkSize = d.OptInt64()
+		d.OptInt64(&v.XRDMAChunkSize)
 		return 31
 	}
 	return 0
@@ -1672,7 +1672,7 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Error = d.Bool()
 		return 1
 	case "desc":
-		v.Desc = d.OptString()
+		d.OptString(&v.Desc)
 		return 2
 	}
 	return 0
@@ -1856,7 +1856,7 @@ type DirtyRateInfo struct {
 func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dirty-rate":
-		v.DirtyRate = d.OptInt64()
+		d.OptInt64(&v.DirtyRate)
 		return 1
 	case "status":
 		v.Status = DirtyRateStatus(d.Enum())
@@ -1871,7 +1871,7 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CalcTimeUnit = (*TimeUnit)(d.OptEnum())
 		return 5
 	case "sample-pages":
-		v.SamplePages = d.OptUint64()
+		d.OptUint64(&v.SamplePages)
 		return 6
 	case "mode":
 		v.Mode = (*DirtyRateMeasureMode)(d.OptEnum())

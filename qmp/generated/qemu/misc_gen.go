@@ -35,7 +35,7 @@ type NameInfo struct {
 func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = d.OptString()
+		d.OptString(&v.Name)
 		return 1
 	}
 	return 0
@@ -82,10 +82,10 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.PollShrink = d.Int64()
 		return 5
 	case "aio-max-batch":
-		v.AIOMaxBatch = d.OptInt64()
+		d.OptInt64(&v.AIOMaxBatch)
 		return 6
 	case "poll-weight":
-		v.PollWeight = d.OptInt64()
+		d.OptInt64(&v.PollWeight)
 		return 7
 	}
 	return 0
@@ -278,7 +278,7 @@ func (v *FDSetFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.FD = d.Int64()
 		return 1
 	case "opaque":
-		v.Opaque = d.OptString()
+		d.OptString(&v.Opaque)
 		return 2
 	}
 	return 0
@@ -379,10 +379,10 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Type = CommandLineParameterType(d.Enum())
 		return 2
 	case "help":
-		v.Help = d.OptString()
+		d.OptString(&v.Help)
 		return 3
 	case "default":
-		v.Default = d.OptString()
+		d.OptString(&v.Default)
 		return 4
 	}
 	return 0
@@ -467,7 +467,7 @@ func (v *RTCChangeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Offset = d.Int64()
 		return 1
 	case "qom-path":
-		v.QOMPath = d.OptString()
+		d.OptString(&v.QOMPath)
 		return 2
 	}
 	return 0

@@ -242,7 +242,7 @@ func (v *SEVCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.CertChain = d.String()
 		return 2
 	case "cpu0-id":
-		v.CPU0ID = d.OptString()
+		d.OptString(&v.CPU0ID)
 		return 3
 	case "cbitpos":
 		v.Cbitpos = d.Int64()

@@ -83,16 +83,16 @@ func (v *NetLegacyNICOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetLegacyNICOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "netdev":
-		v.Netdev = d.OptString()
+		d.OptString(&v.Netdev)
 		return 1
 	case "macaddr":
-		v.MACAddr = d.OptString()
+		d.OptString(&v.MACAddr)
 		return 2
 	case "model":
-		v.Model = d.OptString()
+		d.OptString(&v.Model)
 		return 3
 	case "addr":
-		v.Addr = d.OptString()
+		d.OptString(&v.Addr)
 		return 4
 	case "vectors":
 		v.Vectors = new(d.Uint32())
@@ -223,43 +223,43 @@ func (v *NetdevPasstOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
-		v.Path = d.OptString()
+		d.OptString(&v.Path)
 		return 1
 	case "quiet":
-		v.Quiet = d.OptBool()
+		d.OptBool(&v.Quiet)
 		return 2
 	case "vhost-user":
-		v.VhostUser = d.OptBool()
+		d.OptBool(&v.VhostUser)
 		return 3
 	case "mtu":
-		v.MTU = d.OptInt64()
+		d.OptInt64(&v.MTU)
 		return 4
 	case "address":
-		v.Address = d.OptString()
+		d.OptString(&v.Address)
 		return 5
 	case "netmask":
-		v.Netmask = d.OptString()
+		d.OptString(&v.Netmask)
 		return 6
 	case "mac":
-		v.MAC = d.OptString()
+		d.OptString(&v.MAC)
 		return 7
 	case "gateway":
-		v.Gateway = d.OptString()
+		d.OptString(&v.Gateway)
 		return 8
 	case "interface":
-		v.Interface = d.OptString()
+		d.OptString(&v.Interface)
 		return 9
 	case "outbound":
-		v.Outbound = d.OptString()
+		d.OptString(&v.Outbound)
 		return 10
 	case "outbound-if4":
-		v.OutboundIf4 = d.OptString()
+		d.OptString(&v.OutboundIf4)
 		return 11
 	case "outbound-if6":
-		v.OutboundIf6 = d.OptString()
+		d.OptString(&v.OutboundIf6)
 		return 12
 	case "dns":
-		v.DNS = d.OptString()
+		d.OptString(&v.DNS)
 		return 13
 	case "search":
 		v.Search = make([]String, 0, d.Room())
@@ -269,55 +269,55 @@ func (v *NetdevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 14
 	case "fqdn":
-		v.FQDN = d.OptString()
+		d.OptString(&v.FQDN)
 		return 15
 	case "dhcp-dns":
-		v.DHCPDNS = d.OptBool()
+		d.OptBool(&v.DHCPDNS)
 		return 16
 	case "dhcp-search":
-		v.DHCPSearch = d.OptBool()
+		d.OptBool(&v.DHCPSearch)
 		return 17
 	case "map-host-loopback":
-		v.MapHostLoopback = d.OptString()
+		d.OptString(&v.MapHostLoopback)
 		return 18
 	case "map-guest-addr":
-		v.MapGuestAddr = d.OptString()
+		d.OptString(&v.MapGuestAddr)
 		return 19
 	case "dns-forward":
-		v.DNSForward = d.OptString()
+		d.OptString(&v.DNSForward)
 		return 20
 	case "dns-host":
-		v.DNSHost = d.OptString()
+		d.OptString(&v.DNSHost)
 		return 21
 	case "tcp":
-		v.TCP = d.OptBool()
+		d.OptBool(&v.TCP)
 		return 22
 	case "udp":
-		v.UDP = d.OptBool()
+		d.OptBool(&v.UDP)
 		return 23
 	case "icmp":
-		v.ICMP = d.OptBool()
+		d.OptBool(&v.ICMP)
 		return 24
 	case "dhcp":
-		v.DHCP = d.OptBool()
+		d.OptBool(&v.DHCP)
 		return 25
 	case "ndp":
-		v.NDP = d.OptBool()
+		d.OptBool(&v.NDP)
 		return 26
 	case "dhcpv6":
-		v.DHCPv6 = d.OptBool()
+		d.OptBool(&v.DHCPv6)
 		return 27
 	case "ra":
-		v.RA = d.OptBool()
+		d.OptBool(&v.RA)
 		return 28
 	case "freebind":
-		v.Freebind = d.OptBool()
+		d.OptBool(&v.Freebind)
 		return 29
 	case "ipv4":
-		v.IPv4 = d.OptBool()
+		d.OptBool(&v.IPv4)
 		return 30
 	case "ipv6":
-		v.IPv6 = d.OptBool()
+		d.OptBool(&v.IPv6)
 		return 31
 	case "tcp-ports":
 		v.TCPPorts = make([]String, 0, d.Room())
@@ -416,37 +416,37 @@ func (v *NetdevUserOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "hostname":
-		v.Hostname = d.OptString()
+		d.OptString(&v.Hostname)
 		return 1
 	case "restrict":
-		v.Restrict = d.OptBool()
+		d.OptBool(&v.Restrict)
 		return 2
 	case "ipv4":
-		v.IPv4 = d.OptBool()
+		d.OptBool(&v.IPv4)
 		return 3
 	case "ipv6":
-		v.IPv6 = d.OptBool()
+		d.OptBool(&v.IPv6)
 		return 4
 	case "ip":
-		v.IP = d.OptString()
+		d.OptString(&v.IP)
 		return 5
 	case "net":
-		v.Net = d.OptString()
+		d.OptString(&v.Net)
 		return 6
 	case "host":
-		v.Host = d.OptString()
+		d.OptString(&v.Host)
 		return 7
 	case "tftp":
-		v.TFTP = d.OptString()
+		d.OptString(&v.TFTP)
 		return 8
 	case "bootfile":
-		v.Bootfile = d.OptString()
+		d.OptString(&v.Bootfile)
 		return 9
 	case "dhcpstart":
-		v.DHCPStart = d.OptString()
+		d.OptString(&v.DHCPStart)
 		return 10
 	case "dns":
-		v.DNS = d.OptString()
+		d.OptString(&v.DNS)
 		return 11
 	case "dnssearch":
 		v.DNSSearch = make([]String, 0, d.Room())
@@ -456,25 +456,25 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 12
 	case "domainname":
-		v.Domainname = d.OptString()
+		d.OptString(&v.Domainname)
 		return 13
 	case "ipv6-prefix":
-		v.IPv6Prefix = d.OptString()
+		d.OptString(&v.IPv6Prefix)
 		return 14
 	case "ipv6-prefixlen":
-		v.IPv6Prefixlen = d.OptInt64()
+		d.OptInt64(&v.IPv6Prefixlen)
 		return 15
 	case "ipv6-host":
-		v.IPv6Host = d.OptString()
+		d.OptString(&v.IPv6Host)
 		return 16
 	case "ipv6-dns":
-		v.IPv6DNS = d.OptString()
+		d.OptString(&v.IPv6DNS)
 		return 17
 	case "smb":
-		v.SMB = d.OptString()
+		d.OptString(&v.SMB)
 		return 18
 	case "smbserver":
-		v.SMBServer = d.OptString()
+		d.OptString(&v.SMBServer)
 		return 19
 	case "hostfwd":
 		v.Hostfwd = make([]String, 0, d.Room())
@@ -491,7 +491,7 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 21
 	case "tftp-server-name":
-		v.TFTPServerName = d.OptString()
+		d.OptString(&v.TFTPServerName)
 		return 22
 	}
 	return 0
@@ -541,43 +541,43 @@ func (v *NetdevTapOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "ifname":
-		v.Ifname = d.OptString()
+		d.OptString(&v.Ifname)
 		return 1
 	case "fd":
-		v.FD = d.OptString()
+		d.OptString(&v.FD)
 		return 2
 	case "fds":
-		v.FDs = d.OptString()
+		d.OptString(&v.FDs)
 		return 3
 	case "script":
-		v.Script = d.OptString()
+		d.OptString(&v.Script)
 		return 4
 	case "downscript":
-		v.Downscript = d.OptString()
+		d.OptString(&v.Downscript)
 		return 5
 	case "br":
-		v.Br = d.OptString()
+		d.OptString(&v.Br)
 		return 6
 	case "helper":
-		v.Helper = d.OptString()
+		d.OptString(&v.Helper)
 		return 7
 	case "sndbuf":
-		v.Sndbuf = d.OptUint64()
+		d.OptUint64(&v.Sndbuf)
 		return 8
 	case "vnet_hdr":
-		v.VnetHdr = d.OptBool()
+		d.OptBool(&v.VnetHdr)
 		return 9
 	case "vhost":
-		v.Vhost = d.OptBool()
+		d.OptBool(&v.Vhost)
 		return 10
 	case "vhostfd":
-		v.VhostFD = d.OptString()
+		d.OptString(&v.VhostFD)
 		return 11
 	case "vhostfds":
-		v.VhostFDs = d.OptString()
+		d.OptString(&v.VhostFDs)
 		return 12
 	case "vhostforce":
-		v.Vhostforce = d.OptBool()
+		d.OptBool(&v.Vhostforce)
 		return 13
 	case "queues":
 		v.Queues = new(d.Uint32())
@@ -611,22 +611,22 @@ func (v *NetdevSocketOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevSocketOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
-		v.FD = d.OptString()
+		d.OptString(&v.FD)
 		return 1
 	case "listen":
-		v.Listen = d.OptString()
+		d.OptString(&v.Listen)
 		return 2
 	case "connect":
-		v.Connect = d.OptString()
+		d.OptString(&v.Connect)
 		return 3
 	case "mcast":
-		v.Mcast = d.OptString()
+		d.OptString(&v.Mcast)
 		return 4
 	case "localaddr":
-		v.Localaddr = d.OptString()
+		d.OptString(&v.Localaddr)
 		return 5
 	case "udp":
-		v.UDP = d.OptString()
+		d.OptString(&v.UDP)
 		return 6
 	}
 	return 0
@@ -680,31 +680,31 @@ func (v *NetdevL2TPv3Options) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Dst = d.String()
 		return 2
 	case "srcport":
-		v.Srcport = d.OptString()
+		d.OptString(&v.Srcport)
 		return 3
 	case "dstport":
-		v.Dstport = d.OptString()
+		d.OptString(&v.Dstport)
 		return 4
 	case "ipv6":
-		v.IPv6 = d.OptBool()
+		d.OptBool(&v.IPv6)
 		return 5
 	case "udp":
-		v.UDP = d.OptBool()
+		d.OptBool(&v.UDP)
 		return 6
 	case "cookie64":
-		v.Cookie64 = d.OptBool()
+		d.OptBool(&v.Cookie64)
 		return 7
 	case "counter":
-		v.Counter = d.OptBool()
+		d.OptBool(&v.Counter)
 		return 8
 	case "pincounter":
-		v.Pincounter = d.OptBool()
+		d.OptBool(&v.Pincounter)
 		return 9
 	case "txcookie":
-		v.Txcookie = d.OptUint64()
+		d.OptUint64(&v.Txcookie)
 		return 10
 	case "rxcookie":
-		v.Rxcookie = d.OptUint64()
+		d.OptUint64(&v.Rxcookie)
 		return 11
 	case "txsession":
 		v.Txsession = d.Uint32()
@@ -741,13 +741,13 @@ func (v *NetdevVDEOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevVDEOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sock":
-		v.Sock = d.OptString()
+		d.OptString(&v.Sock)
 		return 1
 	case "port":
 		v.Port = new(d.Uint16())
 		return 2
 	case "group":
-		v.Group = d.OptString()
+		d.OptString(&v.Group)
 		return 3
 	case "mode":
 		v.Mode = new(d.Uint16())
@@ -770,10 +770,10 @@ func (v *NetdevBridgeOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevBridgeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "br":
-		v.Br = d.OptString()
+		d.OptString(&v.Br)
 		return 1
 	case "helper":
-		v.Helper = d.OptString()
+		d.OptString(&v.Helper)
 		return 2
 	}
 	return 0
@@ -796,7 +796,7 @@ func (v *NetdevHubPortOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.HubID = d.Int32()
 		return 1
 	case "netdev":
-		v.Netdev = d.OptString()
+		d.OptString(&v.Netdev)
 		return 2
 	}
 	return 0
@@ -819,7 +819,7 @@ func (v *NetdevNetmapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Ifname = d.String()
 		return 1
 	case "devname":
-		v.Devname = d.OptString()
+		d.OptString(&v.Devname)
 		return 2
 	}
 	return 0
@@ -874,22 +874,22 @@ func (v *NetdevAFXDPOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Mode = (*AFXDPMode)(d.OptEnum())
 		return 2
 	case "force-copy":
-		v.ForceCopy = d.OptBool()
+		d.OptBool(&v.ForceCopy)
 		return 3
 	case "queues":
-		v.Queues = d.OptInt64()
+		d.OptInt64(&v.Queues)
 		return 4
 	case "start-queue":
-		v.StartQueue = d.OptInt64()
+		d.OptInt64(&v.StartQueue)
 		return 5
 	case "inhibit":
-		v.Inhibit = d.OptBool()
+		d.OptBool(&v.Inhibit)
 		return 6
 	case "sock-fds":
-		v.SockFDs = d.OptString()
+		d.OptString(&v.SockFDs)
 		return 7
 	case "map-path":
-		v.MapPath = d.OptString()
+		d.OptString(&v.MapPath)
 		return 8
 	case "map-start-index":
 		v.MapStartIndex = new(d.Int32())
@@ -917,10 +917,10 @@ func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Chardev = d.String()
 		return 1
 	case "vhostforce":
-		v.Vhostforce = d.OptBool()
+		d.OptBool(&v.Vhostforce)
 		return 2
 	case "queues":
-		v.Queues = d.OptInt64()
+		d.OptInt64(&v.Queues)
 		return 3
 	}
 	return 0
@@ -945,16 +945,16 @@ func (v *NetdevVhostVDPAOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevVhostVDPAOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "vhostdev":
-		v.Vhostdev = d.OptString()
+		d.OptString(&v.Vhostdev)
 		return 1
 	case "vhostfd":
-		v.VhostFD = d.OptString()
+		d.OptString(&v.VhostFD)
 		return 2
 	case "queues":
-		v.Queues = d.OptInt64()
+		d.OptInt64(&v.Queues)
 		return 3
 	case "x-svq":
-		v.XSVQ = d.OptBool()
+		d.OptBool(&v.XSVQ)
 		return 4
 	}
 	return 0
@@ -982,19 +982,19 @@ func (v *NetdevVmnetHostOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevVmnetHostOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "start-address":
-		v.StartAddress = d.OptString()
+		d.OptString(&v.StartAddress)
 		return 1
 	case "end-address":
-		v.EndAddress = d.OptString()
+		d.OptString(&v.EndAddress)
 		return 2
 	case "subnet-mask":
-		v.SubnetMask = d.OptString()
+		d.OptString(&v.SubnetMask)
 		return 3
 	case "isolated":
-		v.Isolated = d.OptBool()
+		d.OptBool(&v.Isolated)
 		return 4
 	case "net-uuid":
-		v.NetUUID = d.OptString()
+		d.OptString(&v.NetUUID)
 		return 5
 	}
 	return 0
@@ -1022,19 +1022,19 @@ func (v *NetdevVmnetSharedOptions) EncodeMembers(e *wire.Encoder) {
 func (v *NetdevVmnetSharedOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "start-address":
-		v.StartAddress = d.OptString()
+		d.OptString(&v.StartAddress)
 		return 1
 	case "end-address":
-		v.EndAddress = d.OptString()
+		d.OptString(&v.EndAddress)
 		return 2
 	case "subnet-mask":
-		v.SubnetMask = d.OptString()
+		d.OptString(&v.SubnetMask)
 		return 3
 	case "isolated":
-		v.Isolated = d.OptBool()
+		d.OptBool(&v.Isolated)
 		return 4
 	case "nat66-prefix":
-		v.NAT66Prefix = d.OptString()
+		d.OptString(&v.NAT66Prefix)
 		return 5
 	}
 	return 0
@@ -1059,7 +1059,7 @@ func (v *NetdevVmnetBridgedOptions) UnmarshalMember(d *wire.Decoder, name []byte
 		v.Ifname = d.String()
 		return 1
 	case "isolated":
-		v.Isolated = d.OptBool()
+		d.OptBool(&v.Isolated)
 		return 2
 	}
 	return 0
@@ -1084,10 +1084,10 @@ func (v *NetdevStreamOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		d.Object(&v.Addr)
 		return 1
 	case "server":
-		v.Server = d.OptBool()
+		d.OptBool(&v.Server)
 		return 2
 	case "reconnect-ms":
-		v.ReconnectMs = d.OptInt64()
+		d.OptInt64(&v.ReconnectMs)
 		return 3
 	}
 	return 0
@@ -1491,7 +1491,7 @@ type NICRxFilterChangedEvent struct {
 func (v *NICRxFilterChangedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = d.OptString()
+		d.OptString(&v.Name)
 		return 1
 	case "path":
 		v.Path = d.String()

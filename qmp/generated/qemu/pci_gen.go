@@ -65,10 +65,10 @@ func (v *PCIMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Size = d.Int64()
 		return 4
 	case "prefetch":
-		v.Prefetch = d.OptBool()
+		d.OptBool(&v.Prefetch)
 		return 5
 	case "mem_type_64":
-		v.MemType64 = d.OptBool()
+		d.OptBool(&v.MemType64)
 		return 6
 	}
 	return 0
@@ -164,7 +164,7 @@ func (v *PCIDeviceClass) MarshalMembers(e *wire.Encoder) {
 func (v *PCIDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "desc":
-		v.Desc = d.OptString()
+		d.OptString(&v.Desc)
 		return 1
 	case "class":
 		v.Class = d.Int64()
@@ -197,10 +197,10 @@ func (v *PCIDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Vendor = d.Int64()
 		return 2
 	case "subsystem":
-		v.Subsystem = d.OptInt64()
+		d.OptInt64(&v.Subsystem)
 		return 3
 	case "subsystem-vendor":
-		v.SubsystemVendor = d.OptInt64()
+		d.OptInt64(&v.SubsystemVendor)
 		return 4
 	}
 	return 0
@@ -257,7 +257,7 @@ func (v *PCIDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		d.Object(&v.ID)
 		return 5
 	case "irq":
-		v.IRQ = d.OptInt64()
+		d.OptInt64(&v.IRQ)
 		return 6
 	case "irq_pin":
 		v.IRQPin = d.Int64()

@@ -54,10 +54,10 @@ func (r *DeviceAdd) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		r.Driver = d.String()
 		return 1
 	case "bus":
-		r.Bus = d.OptString()
+		d.OptString(&r.Bus)
 		return 2
 	case "id":
-		r.ID = d.OptString()
+		d.OptString(&r.ID)
 		return 3
 	}
 	return r.Props.UnmarshalMember(d, name)
@@ -109,7 +109,7 @@ type DeviceDeletedEvent struct {
 func (v *DeviceDeletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = d.OptString()
+		d.OptString(&v.Device)
 		return 1
 	case "path":
 		v.Path = d.String()
@@ -135,7 +135,7 @@ type DeviceUnplugGuestErrorEvent struct {
 func (v *DeviceUnplugGuestErrorEvent) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		v.Device = d.OptString()
+		d.OptString(&v.Device)
 		return 1
 	case "path":
 		v.Path = d.String()

@@ -26,7 +26,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = d.String()
 		return 2
 	case "description":
-		v.Description = d.OptString()
+		d.OptString(&v.Description)
 		return 3
 	case "default-value":
 		v.DefaultValue = d.Raw()
@@ -233,10 +233,10 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Name = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = d.OptBool()
+		d.OptBool(&v.Abstract)
 		return 2
 	case "parent":
-		v.Parent = d.OptString()
+		d.OptString(&v.Parent)
 		return 3
 	}
 	return 0
@@ -358,10 +358,10 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.IOThread = d.String()
 		return 4
 	case "notify_dev":
-		v.NotifyDev = d.OptString()
+		d.OptString(&v.NotifyDev)
 		return 5
 	case "compare_timeout":
-		v.CompareTimeout = d.OptUint64()
+		d.OptUint64(&v.CompareTimeout)
 		return 6
 	case "expired_scan_cycle":
 		v.ExpiredScanCycle = new(d.Uint32())
@@ -370,7 +370,7 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.MaxQueueSize = new(d.Uint32())
 		return 8
 	case "vnet_hdr_support":
-		v.VnetHdrSupport = d.OptBool()
+		d.OptBool(&v.VnetHdrSupport)
 		return 9
 	}
 	return 0
@@ -397,10 +397,10 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Queues = new(d.Uint32())
 		return 1
 	case "throttle-bps":
-		v.ThrottleBPS = d.OptUint64()
+		d.OptUint64(&v.ThrottleBPS)
 		return 2
 	case "throttle-ops":
-		v.ThrottleOps = d.OptUint64()
+		d.OptUint64(&v.ThrottleOps)
 		return 3
 	}
 	return 0
@@ -431,10 +431,10 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 		v.Queues = new(d.Uint32())
 		return 1
 	case "throttle-bps":
-		v.ThrottleBPS = d.OptUint64()
+		d.OptUint64(&v.ThrottleBPS)
 		return 2
 	case "throttle-ops":
-		v.ThrottleOps = d.OptUint64()
+		d.OptUint64(&v.ThrottleOps)
 		return 3
 	case "chardev":
 		v.Chardev = d.String()
@@ -460,7 +460,7 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.Addr = d.String()
 		return 1
 	case "id-list":
-		v.IDList = d.OptString()
+		d.OptString(&v.IDList)
 		return 2
 	}
 	return 0
@@ -501,10 +501,10 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		v.Status = d.OptString()
+		d.OptString(&v.Status)
 		return 3
 	case "position":
-		v.Position = d.OptString()
+		d.OptString(&v.Position)
 		return 4
 	case "insert":
 		v.Insert = (*NetfilterInsert)(d.OptEnum())
@@ -541,10 +541,10 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		v.Status = d.OptString()
+		d.OptString(&v.Status)
 		return 3
 	case "position":
-		v.Position = d.OptString()
+		d.OptString(&v.Position)
 		return 4
 	case "insert":
 		v.Insert = (*NetfilterInsert)(d.OptEnum())
@@ -588,10 +588,10 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		v.Status = d.OptString()
+		d.OptString(&v.Status)
 		return 3
 	case "position":
-		v.Position = d.OptString()
+		d.OptString(&v.Position)
 		return 4
 	case "insert":
 		v.Insert = (*NetfilterInsert)(d.OptEnum())
@@ -636,10 +636,10 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		v.Status = d.OptString()
+		d.OptString(&v.Status)
 		return 3
 	case "position":
-		v.Position = d.OptString()
+		d.OptString(&v.Position)
 		return 4
 	case "insert":
 		v.Insert = (*NetfilterInsert)(d.OptEnum())
@@ -648,7 +648,7 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Outdev = d.String()
 		return 6
 	case "vnet_hdr_support":
-		v.VnetHdrSupport = d.OptBool()
+		d.OptBool(&v.VnetHdrSupport)
 		return 7
 	}
 	return 0
@@ -686,22 +686,22 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		v.Status = d.OptString()
+		d.OptString(&v.Status)
 		return 3
 	case "position":
-		v.Position = d.OptString()
+		d.OptString(&v.Position)
 		return 4
 	case "insert":
 		v.Insert = (*NetfilterInsert)(d.OptEnum())
 		return 5
 	case "indev":
-		v.Indev = d.OptString()
+		d.OptString(&v.Indev)
 		return 6
 	case "outdev":
-		v.Outdev = d.OptString()
+		d.OptString(&v.Outdev)
 		return 7
 	case "vnet_hdr_support":
-		v.VnetHdrSupport = d.OptBool()
+		d.OptBool(&v.VnetHdrSupport)
 		return 8
 	}
 	return 0
@@ -735,16 +735,16 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 		v.Queue = (*NetfilterDirection)(d.OptEnum())
 		return 2
 	case "status":
-		v.Status = d.OptString()
+		d.OptString(&v.Status)
 		return 3
 	case "position":
-		v.Position = d.OptString()
+		d.OptString(&v.Position)
 		return 4
 	case "insert":
 		v.Insert = (*NetfilterInsert)(d.OptEnum())
 		return 5
 	case "vnet_hdr_support":
-		v.VnetHdrSupport = d.OptBool()
+		d.OptBool(&v.VnetHdrSupport)
 		return 6
 	}
 	return 0
@@ -777,22 +777,22 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Name = d.String()
 		return 1
 	case "server":
-		v.Server = d.OptString()
+		d.OptString(&v.Server)
 		return 2
 	case "port":
-		v.Port = d.OptString()
+		d.OptString(&v.Port)
 		return 3
 	case "x-origin":
-		v.XOrigin = d.OptString()
+		d.OptString(&v.XOrigin)
 		return 4
 	case "y-origin":
-		v.YOrigin = d.OptString()
+		d.OptString(&v.YOrigin)
 		return 5
 	case "width":
-		v.Width = d.OptString()
+		d.OptString(&v.Width)
 		return 6
 	case "height":
-		v.Height = d.OptString()
+		d.OptString(&v.Height)
 		return 7
 	}
 	return 0
@@ -821,10 +821,10 @@ func (v *InputLinuxProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 		v.Evdev = d.String()
 		return 1
 	case "grab_all":
-		v.GrabAll = d.OptBool()
+		d.OptBool(&v.GrabAll)
 		return 2
 	case "repeat":
-		v.Repeat = d.OptBool()
+		d.OptBool(&v.Repeat)
 		return 3
 	case "grab-toggle":
 		v.GrabToggle = (*GrabToggleKeys)(d.OptEnum())
@@ -865,25 +865,25 @@ func (v *IOThreadProperties) EncodeMembers(e *wire.Encoder) {
 func (v *IOThreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "aio-max-batch":
-		v.AIOMaxBatch = d.OptInt64()
+		d.OptInt64(&v.AIOMaxBatch)
 		return 1
 	case "thread-pool-min":
-		v.ThreadPoolMin = d.OptInt64()
+		d.OptInt64(&v.ThreadPoolMin)
 		return 2
 	case "thread-pool-max":
-		v.ThreadPoolMax = d.OptInt64()
+		d.OptInt64(&v.ThreadPoolMax)
 		return 3
 	case "poll-max-ns":
-		v.PollMaxNs = d.OptInt64()
+		d.OptInt64(&v.PollMaxNs)
 		return 4
 	case "poll-grow":
-		v.PollGrow = d.OptInt64()
+		d.OptInt64(&v.PollGrow)
 		return 5
 	case "poll-shrink":
-		v.PollShrink = d.OptInt64()
+		d.OptInt64(&v.PollShrink)
 		return 6
 	case "poll-weight":
-		v.PollWeight = d.OptInt64()
+		d.OptInt64(&v.PollWeight)
 		return 7
 	}
 	return 0
@@ -905,13 +905,13 @@ func (v *MainLoopProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "aio-max-batch":
-		v.AIOMaxBatch = d.OptInt64()
+		d.OptInt64(&v.AIOMaxBatch)
 		return 1
 	case "thread-pool-min":
-		v.ThreadPoolMin = d.OptInt64()
+		d.OptInt64(&v.ThreadPoolMin)
 		return 2
 	case "thread-pool-max":
-		v.ThreadPoolMax = d.OptInt64()
+		d.OptInt64(&v.ThreadPoolMax)
 		return 3
 	}
 	return 0
@@ -957,7 +957,7 @@ func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		v.Dump = d.OptBool()
+		d.OptBool(&v.Dump)
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -966,31 +966,31 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 		}
 		return 2
 	case "merge":
-		v.Merge = d.OptBool()
+		d.OptBool(&v.Merge)
 		return 3
 	case "policy":
 		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		v.Prealloc = d.OptBool()
+		d.OptBool(&v.Prealloc)
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		v.PreallocContext = d.OptString()
+		d.OptString(&v.PreallocContext)
 		return 7
 	case "share":
-		v.Share = d.OptBool()
+		d.OptBool(&v.Share)
 		return 8
 	case "reserve":
-		v.Reserve = d.OptBool()
+		d.OptBool(&v.Reserve)
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	}
 	return 0
@@ -1051,7 +1051,7 @@ func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		v.Dump = d.OptBool()
+		d.OptBool(&v.Dump)
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1060,49 +1060,49 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 		}
 		return 2
 	case "merge":
-		v.Merge = d.OptBool()
+		d.OptBool(&v.Merge)
 		return 3
 	case "policy":
 		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		v.Prealloc = d.OptBool()
+		d.OptBool(&v.Prealloc)
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		v.PreallocContext = d.OptString()
+		d.OptString(&v.PreallocContext)
 		return 7
 	case "share":
-		v.Share = d.OptBool()
+		d.OptBool(&v.Share)
 		return 8
 	case "reserve":
-		v.Reserve = d.OptBool()
+		d.OptBool(&v.Reserve)
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	case "align":
-		v.Align = d.OptUint64()
+		d.OptUint64(&v.Align)
 		return 12
 	case "offset":
-		v.Offset = d.OptUint64()
+		d.OptUint64(&v.Offset)
 		return 13
 	case "discard-data":
-		v.DiscardData = d.OptBool()
+		d.OptBool(&v.DiscardData)
 		return 14
 	case "mem-path":
 		v.MemPath = d.String()
 		return 15
 	case "pmem":
-		v.PMEM = d.OptBool()
+		d.OptBool(&v.PMEM)
 		return 16
 	case "readonly":
-		v.ReadOnly = d.OptBool()
+		d.OptBool(&v.ReadOnly)
 		return 17
 	case "rom":
 		v.ROM = (*OnOffAuto)(d.OptEnum())
@@ -1159,7 +1159,7 @@ func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		v.Dump = d.OptBool()
+		d.OptBool(&v.Dump)
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1168,40 +1168,40 @@ func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []b
 		}
 		return 2
 	case "merge":
-		v.Merge = d.OptBool()
+		d.OptBool(&v.Merge)
 		return 3
 	case "policy":
 		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		v.Prealloc = d.OptBool()
+		d.OptBool(&v.Prealloc)
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		v.PreallocContext = d.OptString()
+		d.OptString(&v.PreallocContext)
 		return 7
 	case "share":
-		v.Share = d.OptBool()
+		d.OptBool(&v.Share)
 		return 8
 	case "reserve":
-		v.Reserve = d.OptBool()
+		d.OptBool(&v.Reserve)
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	case "hugetlb":
-		v.Hugetlb = d.OptBool()
+		d.OptBool(&v.Hugetlb)
 		return 12
 	case "hugetlbsize":
-		v.Hugetlbsize = d.OptUint64()
+		d.OptUint64(&v.Hugetlbsize)
 		return 13
 	case "seal":
-		v.Seal = d.OptBool()
+		d.OptBool(&v.Seal)
 		return 14
 	}
 	return 0
@@ -1249,7 +1249,7 @@ func (v *MemoryBackendShmProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		v.Dump = d.OptBool()
+		d.OptBool(&v.Dump)
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1258,31 +1258,31 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		}
 		return 2
 	case "merge":
-		v.Merge = d.OptBool()
+		d.OptBool(&v.Merge)
 		return 3
 	case "policy":
 		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		v.Prealloc = d.OptBool()
+		d.OptBool(&v.Prealloc)
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		v.PreallocContext = d.OptString()
+		d.OptString(&v.PreallocContext)
 		return 7
 	case "share":
-		v.Share = d.OptBool()
+		d.OptBool(&v.Share)
 		return 8
 	case "reserve":
-		v.Reserve = d.OptBool()
+		d.OptBool(&v.Reserve)
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	}
 	return 0
@@ -1331,7 +1331,7 @@ func (v *MemoryBackendEPCProperties) EncodeMembers(e *wire.Encoder) {
 func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "dump":
-		v.Dump = d.OptBool()
+		d.OptBool(&v.Dump)
 		return 1
 	case "host-nodes":
 		v.HostNodes = make([]uint16, 0, d.Room())
@@ -1340,31 +1340,31 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 		}
 		return 2
 	case "merge":
-		v.Merge = d.OptBool()
+		d.OptBool(&v.Merge)
 		return 3
 	case "policy":
 		v.Policy = (*HostMemPolicy)(d.OptEnum())
 		return 4
 	case "prealloc":
-		v.Prealloc = d.OptBool()
+		d.OptBool(&v.Prealloc)
 		return 5
 	case "prealloc-threads":
 		v.PreallocThreads = new(d.Uint32())
 		return 6
 	case "prealloc-context":
-		v.PreallocContext = d.OptString()
+		d.OptString(&v.PreallocContext)
 		return 7
 	case "share":
-		v.Share = d.OptBool()
+		d.OptBool(&v.Share)
 		return 8
 	case "reserve":
-		v.Reserve = d.OptBool()
+		d.OptBool(&v.Reserve)
 		return 9
 	case "size":
 		v.Size = d.Uint64()
 		return 10
 	case "x-use-canonical-path-for-ramblock-id":
-		v.XUseCanonicalPathForRAMBlockID = d.OptBool()
+		d.OptBool(&v.XUseCanonicalPathForRAMBlockID)
 		return 11
 	}
 	return 0
@@ -1408,7 +1408,7 @@ func (v *QtestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Chardev = d.String()
 		return 1
 	case "log":
-		v.Log = d.OptString()
+		d.OptString(&v.Log)
 		return 2
 	}
 	return 0
@@ -1472,7 +1472,7 @@ func (v *IOMMUFDProperties) EncodeMembers(e *wire.Encoder) {
 func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "fd":
-		v.FD = d.OptString()
+		d.OptString(&v.FD)
 		return 1
 	}
 	return 0
@@ -1539,7 +1539,7 @@ func (v *RNGProperties) EncodeMembers(e *wire.Encoder) {
 func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
-		v.Opened = d.OptBool()
+		d.OptBool(&v.Opened)
 		return 1
 	}
 	return 0
@@ -1560,7 +1560,7 @@ func (v *RNGEGDProperties) EncodeMembers(e *wire.Encoder) {
 func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
-		v.Opened = d.OptBool()
+		d.OptBool(&v.Opened)
 		return 1
 	case "chardev":
 		v.Chardev = d.String()
@@ -1586,10 +1586,10 @@ func (v *RNGRandomProperties) EncodeMembers(e *wire.Encoder) {
 func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "opened":
-		v.Opened = d.OptBool()
+		d.OptBool(&v.Opened)
 		return 1
 	case "filename":
-		v.Filename = d.OptString()
+		d.OptString(&v.Filename)
 		return 2
 	}
 	return 0
@@ -1657,7 +1657,7 @@ func (v *SEVGuestProperties) EncodeMembers(e *wire.Encoder) {
 func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sev-device":
-		v.SEVDevice = d.OptString()
+		d.OptString(&v.SEVDevice)
 		return 1
 	case "cbitpos":
 		v.Cbitpos = new(d.Uint32())
@@ -1666,13 +1666,13 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.ReducedPhysBits = d.Uint32()
 		return 3
 	case "kernel-hashes":
-		v.KernelHashes = d.OptBool()
+		d.OptBool(&v.KernelHashes)
 		return 4
 	case "dh-cert-file":
-		v.DHCertFile = d.OptString()
+		d.OptString(&v.DHCertFile)
 		return 5
 	case "session-file":
-		v.SessionFile = d.OptString()
+		d.OptString(&v.SessionFile)
 		return 6
 	case "policy":
 		v.Policy = new(d.Uint32())
@@ -1721,7 +1721,7 @@ func (v *SEVSNPGuestProperties) EncodeMembers(e *wire.Encoder) {
 func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "sev-device":
-		v.SEVDevice = d.OptString()
+		d.OptString(&v.SEVDevice)
 		return 1
 	case "cbitpos":
 		v.Cbitpos = new(d.Uint32())
@@ -1730,28 +1730,28 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 		v.ReducedPhysBits = d.Uint32()
 		return 3
 	case "kernel-hashes":
-		v.KernelHashes = d.OptBool()
+		d.OptBool(&v.KernelHashes)
 		return 4
 	case "policy":
-		v.Policy = d.OptUint64()
+		d.OptUint64(&v.Policy)
 		return 5
 	case "guest-visible-workarounds":
-		v.GuestVisibleWorkarounds = d.OptString()
+		d.OptString(&v.GuestVisibleWorkarounds)
 		return 6
 	case "id-block":
-		v.IDBlock = d.OptString()
+		d.OptString(&v.IDBlock)
 		return 7
 	case "id-auth":
-		v.IDAuth = d.OptString()
+		d.OptString(&v.IDAuth)
 		return 8
 	case "author-key-enabled":
-		v.AuthorKeyEnabled = d.OptBool()
+		d.OptBool(&v.AuthorKeyEnabled)
 		return 9
 	case "host-data":
-		v.HostData = d.OptString()
+		d.OptString(&v.HostData)
 		return 10
 	case "vcek-disabled":
-		v.VCEKDisabled = d.OptBool()
+		d.OptBool(&v.VCEKDisabled)
 		return 11
 	}
 	return 0
@@ -1783,19 +1783,19 @@ func (v *TDXGuestProperties) EncodeMembers(e *wire.Encoder) {
 func (v *TDXGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "attributes":
-		v.Attributes = d.OptUint64()
+		d.OptUint64(&v.Attributes)
 		return 1
 	case "sept-ve-disable":
-		v.SEPTVEDisable = d.OptBool()
+		d.OptBool(&v.SEPTVEDisable)
 		return 2
 	case "mrconfigid":
-		v.MRConfigID = d.OptString()
+		d.OptString(&v.MRConfigID)
 		return 3
 	case "mrowner":
-		v.MROwner = d.OptString()
+		d.OptString(&v.MROwner)
 		return 4
 	case "mrownerconfig":
-		v.MROwnerConfig = d.OptString()
+		d.OptString(&v.MROwnerConfig)
 		return 5
 	case "quote-generation-socket":
 		v.QuoteGenerationSocket = new(SocketAddress)
@@ -2353,7 +2353,7 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Chardev = d.String()
 		return 1
 	case "readline":
-		v.Readline = d.OptBool()
+		d.OptBool(&v.Readline)
 		return 2
 	}
 	return 0
@@ -2379,7 +2379,7 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 		v.Chardev = d.String()
 		return 1
 	case "pretty":
-		v.Pretty = d.OptBool()
+		d.OptBool(&v.Pretty)
 		return 2
 	case "close-action":
 		v.CloseAction = (*ObjectOptionsMonitorQMPCloseAction)(d.OptEnum())

@@ -31,7 +31,7 @@ func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Mode = ReplayMode(d.Enum())
 		return 1
 	case "filename":
-		v.Filename = d.OptString()
+		d.OptString(&v.Filename)
 		return 2
 	case "icount":
 		v.Icount = d.Int64()

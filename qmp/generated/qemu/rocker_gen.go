@@ -158,10 +158,10 @@ func (v *RockerOfDPAFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.EthType = new(d.Uint16())
 		return 6
 	case "eth-src":
-		v.EthSrc = d.OptString()
+		d.OptString(&v.EthSrc)
 		return 7
 	case "eth-dst":
-		v.EthDst = d.OptString()
+		d.OptString(&v.EthDst)
 		return 8
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
@@ -170,7 +170,7 @@ func (v *RockerOfDPAFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.IPTOS = new(d.Uint8())
 		return 10
 	case "ip-dst":
-		v.IPDst = d.OptString()
+		d.OptString(&v.IPDst)
 		return 11
 	}
 	return 0
@@ -199,10 +199,10 @@ func (v *RockerOfDPAFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.VLANID = new(d.Uint16())
 		return 3
 	case "eth-src":
-		v.EthSrc = d.OptString()
+		d.OptString(&v.EthSrc)
 		return 4
 	case "eth-dst":
-		v.EthDst = d.OptString()
+		d.OptString(&v.EthDst)
 		return 5
 	case "ip-proto":
 		v.IPProto = new(d.Uint8())
@@ -359,10 +359,10 @@ func (v *RockerOfDPAGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 10
 	case "set-eth-src":
-		v.SetEthSrc = d.OptString()
+		d.OptString(&v.SetEthSrc)
 		return 11
 	case "set-eth-dst":
-		v.SetEthDst = d.OptString()
+		d.OptString(&v.SetEthDst)
 		return 12
 	case "ttl-check":
 		v.TTLCheck = new(d.Uint8())

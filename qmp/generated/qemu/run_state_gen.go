@@ -581,7 +581,7 @@ func (v *GuestPanicInformationTDX) DecodeMember(d *wire.Decoder, name []byte) in
 		v.Message = d.String()
 		return 2
 	case "gpa":
-		v.GPA = d.OptUint64()
+		d.OptUint64(&v.GPA)
 		return 3
 	}
 	return 0

@@ -92,19 +92,19 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Port = d.String()
 		return 2
 	case "numeric":
-		v.Numeric = d.OptBool()
+		d.OptBool(&v.Numeric)
 		return 3
 	case "to":
 		v.To = new(d.Uint16())
 		return 4
 	case "ipv4":
-		v.IPv4 = d.OptBool()
+		d.OptBool(&v.IPv4)
 		return 5
 	case "ipv6":
-		v.IPv6 = d.OptBool()
+		d.OptBool(&v.IPv6)
 		return 6
 	case "keep-alive":
-		v.KeepAlive = d.OptBool()
+		d.OptBool(&v.KeepAlive)
 		return 7
 	case "keep-alive-count":
 		v.KeepAliveCount = new(d.Uint32())
@@ -116,7 +116,7 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.KeepAliveInterval = new(d.Uint32())
 		return 10
 	case "mptcp":
-		v.MPTCP = d.OptBool()
+		d.OptBool(&v.MPTCP)
 		return 11
 	}
 	return 0
@@ -143,10 +143,10 @@ func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Path = d.String()
 		return 1
 	case "abstract":
-		v.Abstract = d.OptBool()
+		d.OptBool(&v.Abstract)
 		return 2
 	case "tight":
-		v.Tight = d.OptBool()
+		d.OptBool(&v.Tight)
 		return 3
 	}
 	return 0

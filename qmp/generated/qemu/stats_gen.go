@@ -231,9 +231,9 @@ func (v *StatsValue) DecodeValue(d *wire.Decoder) {
 	*v = StatsValue{}
 	switch d.Kind() {
 	case wire.KindNumber:
-		v.Scalar = d.OptUint64()
+		d.OptUint64(&v.Scalar)
 	case wire.KindBool:
-		v.Boolean = d.OptBool()
+		d.OptBool(&v.Boolean)
 	case wire.KindArray:
 		v.List = make([]uint64, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {
@@ -303,7 +303,7 @@ func (v *StatsResult) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Provider = StatsProvider(d.Enum())
 		return 1
 	case "qom-path":
-		v.QOMPath = d.OptString()
+		d.OptString(&v.QOMPath)
 		return 2
 	case "stats":
 		v.Stats = make([]Stats, 0, d.Room())

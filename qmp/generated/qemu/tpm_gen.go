@@ -81,10 +81,10 @@ func (v *TPMPassthroughOptions) MarshalMembers(e *wire.Encoder) {
 func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "path":
-		v.Path = d.OptString()
+		d.OptString(&v.Path)
 		return 1
 	case "cancel-path":
-		v.CancelPath = d.OptString()
+		d.OptString(&v.CancelPath)
 		return 2
 	}
 	return 0

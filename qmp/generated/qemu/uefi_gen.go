@@ -41,10 +41,10 @@ func (v *UEFIVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.Data = d.String()
 		return 4
 	case "time":
-		v.Time = d.OptString()
+		d.OptString(&v.Time)
 		return 5
 	case "digest":
-		v.Digest = d.OptString()
+		d.OptString(&v.Digest)
 		return 6
 	}
 	return 0

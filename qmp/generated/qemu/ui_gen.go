@@ -125,7 +125,7 @@ func (v *SetPasswordOptionsVNC) EncodeMembers(e *wire.Encoder) {
 func (v *SetPasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "display":
-		v.Display = d.OptString()
+		d.OptString(&v.Display)
 		return 1
 	}
 	return 0
@@ -246,7 +246,7 @@ func (v *ExpirePasswordOptionsVNC) EncodeMembers(e *wire.Encoder) {
 func (v *ExpirePasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "display":
-		v.Display = d.OptString()
+		d.OptString(&v.Display)
 		return 1
 	}
 	return 0
@@ -351,7 +351,7 @@ func (v *SPICEServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Family = NetworkAddressFamily(d.Enum())
 		return 3
 	case "auth":
-		v.Auth = d.OptString()
+		d.OptString(&v.Auth)
 		return 4
 	}
 	return 0
@@ -433,19 +433,19 @@ func (v *SPICEInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Migrated = d.Bool()
 		return 2
 	case "host":
-		v.Host = d.OptString()
+		d.OptString(&v.Host)
 		return 3
 	case "port":
-		v.Port = d.OptInt64()
+		d.OptInt64(&v.Port)
 		return 4
 	case "tls-port":
-		v.TLSPort = d.OptInt64()
+		d.OptInt64(&v.TLSPort)
 		return 5
 	case "auth":
-		v.Auth = d.OptString()
+		d.OptString(&v.Auth)
 		return 6
 	case "compiled-version":
-		v.CompiledVersion = d.OptString()
+		d.OptString(&v.CompiledVersion)
 		return 7
 	case "mouse-mode":
 		v.MouseMode = SPICEQueryMouseMode(d.Enum())
@@ -617,7 +617,7 @@ func (v *VNCServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "auth":
-		v.Auth = d.OptString()
+		d.OptString(&v.Auth)
 		return 5
 	}
 	return 0
@@ -659,10 +659,10 @@ func (v *VNCClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Websocket = d.Bool()
 		return 4
 	case "x509_dname":
-		v.X509Dname = d.OptString()
+		d.OptString(&v.X509Dname)
 		return 5
 	case "sasl_username":
-		v.SASLUsername = d.OptString()
+		d.OptString(&v.SASLUsername)
 		return 6
 	}
 	return 0
@@ -686,16 +686,16 @@ func (v *VNCInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Enabled = d.Bool()
 		return 1
 	case "host":
-		v.Host = d.OptString()
+		d.OptString(&v.Host)
 		return 2
 	case "family":
 		v.Family = (*NetworkAddressFamily)(d.OptEnum())
 		return 3
 	case "service":
-		v.Service = d.OptString()
+		d.OptString(&v.Service)
 		return 4
 	case "auth":
-		v.Auth = d.OptString()
+		d.OptString(&v.Auth)
 		return 5
 	case "clients":
 		v.Clients = make([]VNCClientInfo, 0, d.Room())
@@ -844,7 +844,7 @@ func (v *VNCInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Vencrypt = (*VNCVencryptSubAuth)(d.OptEnum())
 		return 5
 	case "display":
-		v.Display = d.OptString()
+		d.OptString(&v.Display)
 		return 6
 	}
 	return 0
@@ -1331,7 +1331,7 @@ func (r *SendKey) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "hold-time":
-		r.HoldTime = d.OptInt64()
+		d.OptInt64(&r.HoldTime)
 		return 2
 	}
 	return 0
@@ -1645,10 +1645,10 @@ func (r *InputSendEvent) EncodeMembers(e *wire.Encoder) {
 func (r *InputSendEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "device":
-		r.Device = d.OptString()
+		d.OptString(&r.Device)
 		return 1
 	case "head":
-		r.Head = d.OptInt64()
+		d.OptInt64(&r.Head)
 		return 2
 	case "events":
 		r.Events = make([]InputEvent, 0, d.Room())
@@ -1705,25 +1705,25 @@ func (v *DisplayGTK) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayGTK) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "grab-on-hover":
-		v.GrabOnHover = d.OptBool()
+		d.OptBool(&v.GrabOnHover)
 		return 1
 	case "zoom-to-fit":
-		v.ZoomToFit = d.OptBool()
+		d.OptBool(&v.ZoomToFit)
 		return 2
 	case "show-tabs":
-		v.ShowTabs = d.OptBool()
+		d.OptBool(&v.ShowTabs)
 		return 3
 	case "show-menubar":
-		v.ShowMenubar = d.OptBool()
+		d.OptBool(&v.ShowMenubar)
 		return 4
 	case "keep-aspect-ratio":
-		v.KeepAspectRatio = d.OptBool()
+		d.OptBool(&v.KeepAspectRatio)
 		return 5
 	case "scale":
 		v.Scale = new(d.Float64())
 		return 6
 	case "clipboard":
-		v.Clipboard = d.OptBool()
+		d.OptBool(&v.Clipboard)
 		return 7
 	}
 	return 0
@@ -1754,7 +1754,7 @@ func (v *DisplayEGLHeadless) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		v.Rendernode = d.OptString()
+		d.OptString(&v.Rendernode)
 		return 1
 	}
 	return 0
@@ -1778,16 +1778,16 @@ func (v *DisplayDBus) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "rendernode":
-		v.Rendernode = d.OptString()
+		d.OptString(&v.Rendernode)
 		return 1
 	case "addr":
-		v.Addr = d.OptString()
+		d.OptString(&v.Addr)
 		return 2
 	case "p2p":
-		v.P2P = d.OptBool()
+		d.OptBool(&v.P2P)
 		return 3
 	case "audiodev":
-		v.Audiodev = d.OptString()
+		d.OptString(&v.Audiodev)
 		return 4
 	}
 	return 0
@@ -1816,7 +1816,7 @@ func (v *DisplayCurses) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "charset":
-		v.Charset = d.OptString()
+		d.OptString(&v.Charset)
 		return 1
 	}
 	return 0
@@ -1842,19 +1842,19 @@ func (v *DisplayCocoa) MarshalMembers(e *wire.Encoder) {
 func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "left-command-key":
-		v.LeftCommandKey = d.OptBool()
+		d.OptBool(&v.LeftCommandKey)
 		return 1
 	case "full-grab":
-		v.FullGrab = d.OptBool()
+		d.OptBool(&v.FullGrab)
 		return 2
 	case "swap-opt-cmd":
-		v.SwapOptCmd = d.OptBool()
+		d.OptBool(&v.SwapOptCmd)
 		return 3
 	case "zoom-to-fit":
-		v.ZoomToFit = d.OptBool()
+		d.OptBool(&v.ZoomToFit)
 		return 4
 	case "zoom-interpolation":
-		v.ZoomInterpolation = d.OptBool()
+		d.OptBool(&v.ZoomInterpolation)
 		return 5
 	}
 	return 0
@@ -1983,13 +1983,13 @@ func (v *DisplayOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Type = DisplayType(d.Enum())
 		return 1
 	case "full-screen":
-		v.FullScreen = d.OptBool()
+		d.OptBool(&v.FullScreen)
 		return 2
 	case "window-close":
-		v.WindowClose = d.OptBool()
+		d.OptBool(&v.WindowClose)
 		return 3
 	case "show-cursor":
-		v.ShowCursor = d.OptBool()
+		d.OptBool(&v.ShowCursor)
 		return 4
 	case "gl":
 		v.GL = (*DisplayGLMode)(d.OptEnum())
@@ -2069,7 +2069,7 @@ func (v *DisplayReloadOptionsVNC) EncodeMembers(e *wire.Encoder) {
 func (v *DisplayReloadOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "tls-certs":
-		v.TLSCerts = d.OptBool()
+		d.OptBool(&v.TLSCerts)
 		return 1
 	}
 	return 0

@@ -287,7 +287,7 @@ func (v *VhostDeviceProtocols) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "unknown-protocols":
-		v.UnknownProtocols = d.OptUint64()
+		d.OptUint64(&v.UnknownProtocols)
 		return 2
 	}
 	return 0
@@ -346,10 +346,10 @@ func (v *VirtioDeviceFeatures) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 2
 	case "unknown-dev-features":
-		v.UnknownDevFeatures = d.OptUint64()
+		d.OptUint64(&v.UnknownDevFeatures)
 		return 3
 	case "unknown-dev-features2":
-		v.UnknownDevFeatures2 = d.OptUint64()
+		d.OptUint64(&v.UnknownDevFeatures2)
 		return 4
 	}
 	return 0
@@ -487,13 +487,13 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.Call = d.Int64()
 		return 3
 	case "desc":
-		v.Desc = d.OptUint64()
+		d.OptUint64(&v.Desc)
 		return 4
 	case "avail":
-		v.Avail = d.OptUint64()
+		d.OptUint64(&v.Avail)
 		return 5
 	case "used":
-		v.Used = d.OptUint64()
+		d.OptUint64(&v.Used)
 		return 6
 	case "num":
 		v.Num = d.Int64()

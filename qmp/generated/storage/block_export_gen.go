@@ -86,10 +86,10 @@ func (v *BlockExportOptionsNBD) EncodeMembers(e *wire.Encoder) {
 func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "name":
-		v.Name = d.OptString()
+		d.OptString(&v.Name)
 		return 1
 	case "description":
-		v.Description = d.OptString()
+		d.OptString(&v.Description)
 		return 2
 	case "bitmaps":
 		v.Bitmaps = make([]BlockDirtyBitmapOrStr, 0, d.Room())
@@ -99,7 +99,7 @@ func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) in
 		}
 		return 3
 	case "allocation-depth":
-		v.AllocationDepth = d.OptBool()
+		d.OptBool(&v.AllocationDepth)
 		return 4
 	}
 	return 0
@@ -126,7 +126,7 @@ func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name [
 		d.Unmarshal(&v.Addr)
 		return 1
 	case "logical-block-size":
-		v.LogicalBlockSize = d.OptUint64()
+		d.OptUint64(&v.LogicalBlockSize)
 		return 2
 	case "num-queues":
 		v.NumQueues = new(d.Uint16())
@@ -167,7 +167,7 @@ func (v *BlockExportOptionsFUSE) UnmarshalMember(d *wire.Decoder, name []byte) i
 		v.Mountpoint = d.String()
 		return 1
 	case "growable":
-		v.Growable = d.OptBool()
+		d.OptBool(&v.Growable)
 		return 2
 	case "allow-other":
 		v.AllowOther = (*FUSEExportAllowOther)(d.OptEnum())
@@ -210,10 +210,10 @@ func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byt
 		v.QueueSize = new(d.Uint16())
 		return 3
 	case "logical-block-size":
-		v.LogicalBlockSize = d.OptUint64()
+		d.OptUint64(&v.LogicalBlockSize)
 		return 4
 	case "serial":
-		v.Serial = d.OptString()
+		d.OptString(&v.Serial)
 		return 5
 	}
 	return 0
@@ -370,7 +370,7 @@ func (v *BlockExportOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.ID = d.String()
 		return 2
 	case "fixed-iothread":
-		v.FixedIOThread = d.OptBool()
+		d.OptBool(&v.FixedIOThread)
 		return 3
 	case "iothread":
 		v.IOThread = new(BlockExportOptionsIOThread)
@@ -380,13 +380,13 @@ func (v *BlockExportOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 		v.NodeName = d.String()
 		return 5
 	case "writable":
-		v.Writable = d.OptBool()
+		d.OptBool(&v.Writable)
 		return 6
 	case "writethrough":
-		v.Writethrough = d.OptBool()
+		d.OptBool(&v.Writethrough)
 		return 7
 	case "allow-inactive":
-		v.AllowInactive = d.OptBool()
+		d.OptBool(&v.AllowInactive)
 		return 8
 	}
 	return 0
@@ -560,7 +560,7 @@ func (v *BlockExportOptionsIOThread) DecodeValue(d *wire.Decoder) {
 	*v = BlockExportOptionsIOThread{}
 	switch d.Kind() {
 	case wire.KindString:
-		v.Str = d.OptString()
+		d.OptString(&v.Str)
 	case wire.KindArray:
 		v.List = make([]string, 0, d.Room())
 		for ok := d.Array(); ok; ok = d.More() {

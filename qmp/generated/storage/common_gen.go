@@ -61,7 +61,7 @@ func (v *StrOrNull) DecodeValue(d *wire.Decoder) {
 	*v = StrOrNull{}
 	switch d.Kind() {
 	case wire.KindString:
-		v.S = d.OptString()
+		d.OptString(&v.S)
 	case wire.KindNull:
 		d.Null()
 		v.N = new(qmp.Null)

@@ -334,7 +334,7 @@ func (v *SchemaInfoObject) DecodeMember(d *wire.Decoder, name []byte) int {
 		}
 		return 1
 	case "tag":
-		v.Tag = d.OptString()
+		d.OptString(&v.Tag)
 		return 2
 	case "variants":
 		v.Variants = make([]SchemaInfoObjectVariant, 0, d.Room())
@@ -506,7 +506,7 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.RetType = d.String()
 		return 2
 	case "allow-oob":
-		v.AllowOOB = d.OptBool()
+		d.OptBool(&v.AllowOOB)
 		return 3
 	}
 	return 0

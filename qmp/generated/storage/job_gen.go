@@ -213,7 +213,7 @@ func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 		v.TotalProgress = d.Int64()
 		return 5
 	case "error":
-		v.Error = d.OptString()
+		d.OptString(&v.Error)
 		return 6
 	}
 	return 0
