@@ -1,0 +1,102 @@
+package facts
+
+import (
+	"iter"
+	"strings"
+	"unicode"
+)
+
+// Paths yields the paths of all that the table knows. Types can be recursive, so that there is no end
+// of paths: each part of each type has the shortest path that it had in each version that is known.
+// Longer ones can be asked for.
+func (t *Table) Paths() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		told := map[string]bool{}
+		for i := range t.sources {
+			w := &tour{Table: t, source: i, yield: yield, told: told, seen: map[string]bool{}}
+			if !w.run() {
+				return
+			}
+		}
+	}
+}
+
+// A tour goes through what one source has, a component deeper each round.
+type tour struct {
+	*Table
+	source int
+	yield  func(string) bool
+	told   map[string]bool
+	seen   map[string]bool // nodes
+	steps  []step
+}
+
+// A step is a node and a path to it.
+type step struct {
+	path string
+	node *node
+}
+
+func (w *tour) run() bool {
+	for _, n := range w.sorted() {
+		if n.isEntry() && n.seen.has(w.source) && !(w.tell(n.name) && w.visit(step{n.name, n})) {
+			return false
+		}
+	}
+	for len(w.steps) > 0 {
+		steps := w.steps
+		w.steps = nil
+		for _, s := range steps {
+			if !w.visit(s) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// tell yields a path that was not yielded before.
+func (w *tour) tell(path string) bool {
+	if w.told[path] {
+		return true
+	}
+	w.told[path] = true
+	return w.yield(path)
+}
+
+// visit tells the parts of a node, and puts those that they lead to on the list.
+func (w *tour) visit(s step) bool {
+	for _, p := range s.node.parts {
+		if !p.seen.has(w.source) {
+			continue
+		}
+		path := s.path
+		switch {
+		case p.label[0] == '<':
+			n := *w.nodes[p.target]
+			if !w.visit(step{s.path, &n}) {
+				return false
+			}
+			continue
+		case p.label[0] != '|':
+			path += "/" + component(p.label)
+			if !w.tell(path) {
+				return false
+			}
+		}
+		if n := w.nodes[p.target]; n != nil && !w.seen[n.name] {
+			w.seen[n.name] = true
+			w.steps = append(w.steps, step{path, n})
+		}
+	}
+	return true
+}
+
+// component returns a label as a component of a path: a blank stands before a member's name that
+// does not begin with a letter.
+func component(label string) string {
+	if strings.ContainsRune("+^$", rune(label[0])) || unicode.IsLetter(rune(label[0])) {
+		return label
+	}
+	return " " + label
+}

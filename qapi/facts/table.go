@@ -1,0 +1,135 @@
+package facts
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// A Table holds what schemas of several versions say about one server: what each of them has, and
+// what its documentation remarks. Facts are concluded from it when they are asked for.
+type Table struct {
+	sources []source // by version
+	nodes   map[string]*node
+	arrows  sync.Map // by *node, what was concluded for its parts: map[string][]arrow
+}
+
+// A source is a schema that the table knows.
+type source struct {
+	version string // a release: "10.2"
+	// answer says that the schema is what a server said. What is not in it and has a condition may be
+	// missing in that build only.
+	answer bool
+}
+
+// A set is a set of sources, a bit for each.
+type set uint32
+
+func (s set) has(i int) bool { return s>>i&1 != 0 }
+
+// A node is a command, an event or a type.
+type node struct {
+	kind   string // "command", "event", "enum", "struct", "union", "alternate"
+	name   string
+	module string // "block-core"
+	part
+	parts []*part
+}
+
+// A part leads from a node to another one by a component of a path, its label:
+//
+//	arg-type, ret-type    of a command or an event
+//	NAME                  a member
+//	+CASE                 a branch
+//	^VALUE                a value, which leads nowhere
+//	$FEATURE              of the node; NAME/$$FEATURE of a member, ^VALUE/$FEATURE of a value
+//	<                     the base, which takes no component
+//	|NAME                 an alternative, which takes no component
+//
+// A member that changed its type has a part for each type.
+type part struct {
+	label    string
+	target   string // the name of a node or a built-in type; empty: none
+	seen     set
+	optional set      // of a member
+	remarks  []remark // on when it came, those of older sources first
+	use      string   // what a deprecation says to use
+	cond     string   // the condition that the newest source with one has
+}
+
+// A remark is a version in the documentation of a source.
+type remark struct{ version, source string }
+
+// New returns a table without facts.
+func New() *Table { return &Table{nodes: map[string]*node{}} }
+
+// Add adds the schema of a version, in place of the one that the table has for this version. If
+// the schema is what a server answered, made one by package unmask, answer is true.
+func (t *Table) Add(version string, s *qapi.Schema, answer bool) {
+	t.arrows.Clear()
+	a := &adder{Table: t, source: t.place(source{Release(version), answer})}
+	for _, d := range s.Definitions {
+		a.define(d, d.Head().Doc)
+	}
+}
+
+// Versions returns the releases whose schemas the table knows, the oldest first.
+func (t *Table) Versions() (versions []string) {
+	for _, s := range t.sources {
+		versions = append(versions, s.version)
+	}
+	return versions
+}
+
+// place makes a place for a source, and returns its index. What was known of this version is forgotten.
+func (t *Table) place(s source) int {
+	i, found := slices.BinarySearchFunc(t.sources, s, func(a, b source) int { return Compare(a.version, b.version) })
+	if found {
+		t.sources[i] = s
+	} else {
+		t.sources = slices.Insert(t.sources, i, s)
+	}
+	low := set(1)<<i - 1
+	for p := range t.allParts() {
+		for _, bits := range []*set{&p.seen, &p.optional} {
+			if found {
+				*bits &^= 1 << i
+			} else {
+				*bits = *bits&low | *bits&^low<<1
+			}
+		}
+		p.remarks = slices.DeleteFunc(p.remarks, func(r remark) bool { return r.source == s.version })
+	}
+	return i
+}
+
+func (t *Table) allParts() iter.Seq[*part] {
+	return func(yield func(*part) bool) {
+		for _, n := range t.nodes {
+			if !yield(&n.part) {
+				return
+			}
+			for _, p := range n.parts {
+				if !yield(p) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sorted returns the nodes: commands, then events, then types, each by their names.
+func (t *Table) sorted() []*node {
+	var nodes []*node
+	for _, n := range t.nodes {
+		nodes = append(nodes, n)
+	}
+	rank := func(n *node) int { return slices.Index([]string{"command", "event"}, n.kind) & 3 }
+	slices.SortFunc(nodes, func(a, b *node) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.name, b.name))
+	})
+	return nodes
+}
