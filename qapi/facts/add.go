@@ -12,6 +12,16 @@ import (
 type adder struct {
 	*Table
 	source int
+	with   map[string][]string // the types of branches by the values that have them: "Enum/^value"
+}
+
+// finish notes of values which types came with them.
+func (a *adder) finish() {
+	for where, types := range a.with {
+		name, label, _ := strings.Cut(where, "/")
+		slices.Sort(types)
+		a.part(a.nodes[name], label, "").with = slices.Compact(types)
+	}
 }
 
 // empty is the name of the type without members.
@@ -101,13 +111,18 @@ func (a *adder) members(n *node, s *qapi.Struct, said remarks, doc *qapi.Doc) {
 	}
 }
 
-// branches adds a union's branches, which came with the values of its discriminator.
+// branches adds a union's branches. A branch came with the value of the discriminator, and this one
+// with the type of its branch.
 func (a *adder) branches(n *node, u *qapi.Union, said remarks, doc *qapi.Doc) {
-	tag := readRemarks(u.Discriminator.Type.(*qapi.Enum).Doc)
+	enum := u.Discriminator.Type.(*qapi.Enum)
+	n.tag = u.Discriminator.Name + ":" + enum.Name
+	tag := readRemarks(enum.Doc)
 	for _, b := range u.Branches {
 		target := empty
 		if b.Type != nil {
 			target = a.use(b.Type, nil)
+			where := enum.Name + "/^" + b.Value
+			a.with[where] = append(a.with[where], target)
 		}
 		a.see(a.part(n, "+"+b.Value, target), b.If, slices.Concat(said[b.Value], tag[b.Value]))
 	}

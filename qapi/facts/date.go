@@ -1,9 +1,16 @@
 package facts
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/qmpkit/qmpkit/qapi"
 )
+
+// history is the source of what known.txt says.
+const history = "history"
 
 // A Date says in which release something came or went.
 type Date struct {
@@ -29,14 +36,22 @@ type evidence struct {
 	seen    set // the sources that have it
 	asked   set // the answers that would have it, if they were built with it and it was there
 	remarks []remark
-	owner   *node // whose date is its own if nothing else is said
-	floor   string
-	target  *node // what it leads to
-	lenient bool  // it is as old as can be
+	removed string  // a release in which it went
+	owner   *node   // whose date is its own if nothing else is said
+	holder  []span  // when that came which has it, if it is a feature of a member or a value
+	floor   string  // the release since which the language has such a thing
+	targets []*node // what it leads to
+	// lenient says that it is as old as can be, sudden that it came later than its owner if nothing else is
+	// said, as deprecation does.
+	lenient, sudden bool
+	// mandatory says that it is a mandatory member of which nothing is said: it is as old as what uses its type.
+	mandatory bool
+	// least returns a date that it cannot be older than.
+	least func(gap) Date
 }
 
 // spans concludes the times in which something was there.
-func (t *Table) spans(e evidence) (spans []span) {
+func (t *Table) spans(e *evidence) (spans []span) {
 	last, lacking := -1, -1 // sources that have it, and that show that it is not there
 	for i, s := range t.sources {
 		switch {
@@ -49,12 +64,20 @@ func (t *Table) spans(e evidence) (spans []span) {
 			// it may not have been built
 		default:
 			if last >= 0 {
-				spans[len(spans)-1].removed = between(t.sources[last].version, s.version, s.version)
+				spans[len(spans)-1].removed = e.ended(t.sources[last].version, s.version)
 			}
 			last, lacking = -1, i
 		}
 	}
 	return spans
+}
+
+// ended is the date of something that the schema of one version lacks, and one before it has.
+func (e *evidence) ended(after, by string) Date {
+	if r := e.removed; r != "" && Compare(r, after) > 0 && Compare(r, by) <= 0 {
+		return Date{Release: r, Source: history}
+	}
+	return between(after, by, by)
 }
 
 // between is the date of something that a schema shows, and the one of another version before does not.
@@ -65,86 +88,132 @@ func between(after, by, release string) Date {
 	return Date{Release: release, After: after, Source: "schema of " + by}
 }
 
-// began concludes when something came that a source has and another one, before it, lacks; there may
-// be no such other one, which is -1.
-func (t *Table) began(e evidence, lacking, has int) Date {
-	low, high := "", t.sources[has].version
+// A gap is the time between a schema that lacks something and the next one, which has it.
+type gap struct {
+	low, high string // low is "" if no schema lacks it
+	lacking   int    // the source of low, -1 for none
+}
+
+func (g gap) has(version string) bool {
+	return Compare(version, g.low) > 0 && Compare(version, g.high) <= 0
+}
+
+// cameWith reports whether the gap is one in which a node may have come too.
+func (g gap) cameWith(n *node) bool { return n != nil && (g.lacking < 0 || !n.seen.has(g.lacking)) }
+
+// began concludes when something came that a source has and an older one lacks; -1 means that
+// there is no such older one.
+func (t *Table) began(e *evidence, lacking, has int) Date {
+	g := gap{"", t.sources[has].version, lacking}
 	if lacking >= 0 {
-		low = t.sources[lacking].version
+		g.low = t.sources[lacking].version
 	}
-	fits := func(version string) bool { return Compare(version, low) > 0 && Compare(version, high) <= 0 }
 	// 1. What its documentation says.
 	for i, r := range e.remarks {
-		if fits(r.version) {
-			return Date{Release: r.version, Source: documentation(r), Instead: others(e.remarks, i)}
+		if g.has(r.version) {
+			return t.notBefore(e, g, Date{Release: r.version, Source: documentation(r), Instead: others(e.remarks, i)})
 		}
 	}
-	d := Date{Instead: others(e.remarks, -1)}
-	// 2. What the owner's documentation says, if it came with its owner.
-	if e.owner != nil && (lacking < 0 || !e.owner.seen.has(lacking)) {
-		if d.from(t.nodeDate(e.owner), e.floor); lacking < 0 || fits(d.Release) {
+	d := t.inferred(e, g)
+	d.Instead = others(e.remarks, -1)
+	return t.notBefore(e, g, d)
+}
+
+// inferred concludes when something came whose documentation does not say so, or cannot be right.
+func (t *Table) inferred(e *evidence, g gap) Date {
+	// 2. A feature came with what has it, a branch when its struct became a union.
+	if e.least != nil {
+		if d := e.least(g); d.Release != "" {
 			return d
 		}
 	}
-	// 3. What the documentation of its type says, if it came with its type.
-	if e.target != nil && lacking >= 0 && !e.target.seen.has(lacking) && !e.lenient {
-		if d.from(t.nodeDate(e.target), e.floor); d.After == "" && fits(d.Release) {
-			return d
+	for _, s := range e.holder {
+		if g.has(s.since.Release) && !e.sudden {
+			return latest(s.since, e.language())
 		}
 	}
-	// 4. What the language says.
-	if fits(e.floor) {
-		d.Release, d.After, d.Source = e.floor, "", "language"
+	if e.mandatory && g.cameWith(e.owner) {
+		if g.lacking < 0 {
+			return Date{}
+		}
+		return between(g.low, g.high, next(g.low))
+	}
+	// 3. What came with its owner or its type has the later date of the two.
+	var d Date
+	if g.cameWith(e.owner) && !e.lenient && (!e.sudden || g.lacking < 0) {
+		d = latest(t.nodeDate(e.owner), e.language())
+	}
+	if of := t.earliest(e.targets, g); of.Release != "" && !e.lenient {
+		d = latest(d, of, e.language())
+	}
+	if g.lacking < 0 || g.has(d.Release) {
 		return d
 	}
-	// 5. A range.
-	if lacking < 0 {
-		return Date{Instead: d.Instead}
+	// 4. What the language says.
+	if g.has(e.floor) && !e.sudden {
+		return e.language()
 	}
-	release := high
-	if e.lenient || len(e.remarks) > 0 && Compare(e.remarks[0].version, low) <= 0 {
-		release = next(low)
+	// 5. The gap: its end; its begin if something says that it is older, since things are often merged a
+	// release later than was planned, and moved from one type to another.
+	release := g.high
+	if e.lenient || d.Release != "" || len(e.remarks) > 0 && Compare(e.remarks[0].version, g.low) <= 0 {
+		release = next(g.low)
 	}
-	instead := d.Instead
-	d = between(low, high, release)
-	d.Instead = instead
-	return d
+	return between(g.low, g.high, release)
 }
 
-// from takes a date over, or that of the language's feature if this is later.
-func (d *Date) from(other Date, floor string) {
-	d.Release, d.After, d.Source = other.Release, other.After, other.Source
-	if Compare(floor, other.Release) > 0 {
-		d.Release, d.After, d.Source = floor, "", "language"
+func (e *evidence) language() Date { return Date{Release: e.floor, Source: "language"} }
+
+// notBefore returns a date that is not before the least one.
+func (t *Table) notBefore(e *evidence, g gap, d Date) Date {
+	if e.least == nil {
+		return d
 	}
+	return latest(d, e.least(g))
 }
 
-func documentation(r remark) string { return "documentation of " + r.source }
+// latest returns the latest of some dates, of those that are the same the first one.
+func latest(dates ...Date) Date {
+	return slices.MaxFunc(dates, func(a, b Date) int { return Compare(a.Release, b.Release) })
+}
+
+func documentation(r remark) string {
+	if r.source == history {
+		return history
+	}
+	return "documentation of " + r.source
+}
 
 // others tells the remarks that give another version than the i-th.
-func others(remarks []remark, taken int) (instead []string) {
-	for i, r := range remarks {
-		if i != taken && (taken < 0 || Compare(r.version, remarks[taken].version) != 0) {
+func others(remarks []remark, i int) (instead []string) {
+	for _, r := range remarks {
+		if i < 0 || Compare(r.version, remarks[i].version) != 0 {
 			instead = append(instead, r.version+" ("+documentation(r)+")")
 		}
 	}
 	return instead
 }
 
-// nodeDate returns when a node came.
+// nodeDate returns when a node came. The base of a type, or the type of a command's arguments, came
+// with these at the latest: it may have been made of members that they had before.
 func (t *Table) nodeDate(n *node) Date {
 	spans := t.nodeSpans(n)
-	return spans[len(spans)-1].since
+	d := spans[len(spans)-1].since
+	for _, user := range n.users {
+		if of := t.nodeDate(user); n.name != empty && Compare(of.Release, d.Release) < 0 {
+			d = of
+		}
+	}
+	return d
 }
 
 func (t *Table) nodeSpans(n *node) []span {
-	e := evidence{seen: n.seen, remarks: n.remarks}
-	if n.isEntry() {
-		if n.cond == "" {
-			e.asked = ^set(0)
-		}
-	} else {
+	e := &evidence{seen: n.seen, remarks: n.remarks, removed: n.removed}
+	switch {
+	case !n.isEntry():
 		e.lenient = true // a type that was renamed is not new
+	case n.cond == "":
+		e.asked = ^set(0)
 	}
 	return t.spans(e)
 }
@@ -174,53 +243,113 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 		byLabel[p.label] = append(byLabel[p.label], p)
 	}
 	arrows := map[string][]arrow{}
-	for label, parts := range byLabel {
-		e := evidence{asked: n.seen, owner: n, floor: floor(n, label)}
-		e.lenient = label == "<" || label == "arg-type" || label == "ret-type"
+	whole := map[string][]span{}
+	for _, label := range slices.Sorted(maps.Keys(byLabel)) { // "a" before "a/$$b"
+		parts := byLabel[label]
+		e := &evidence{asked: n.seen, owner: n, floor: floor(n, label)}
 		for _, p := range parts {
 			e.seen |= p.seen
 			e.remarks = append(e.remarks, p.remarks...)
+			e.removed = cmp.Or(e.removed, p.removed)
 			if p.cond != "" {
 				e.asked = 0
 			}
 		}
-		slices.SortStableFunc(e.remarks, func(a, b remark) int { return Compare(a.source, b.source) })
-		if len(parts) == 1 {
-			e.target = t.nodes[parts[0].target]
+		if i := strings.Index(label, "/"); i > 0 {
+			e.holder = whole[label[:i]]
 		}
-		whole := t.spans(e)
-		for _, p := range parts {
-			a := arrow{target: p.target, part: p, spans: whole}
-			if len(parts) > 1 {
-				a.spans = t.within(whole, e, p.seen)
+		slices.SortStableFunc(e.remarks, func(a, b remark) int { return Compare(a.source, b.source) })
+		first := parts[0]
+		if len(parts) == 1 {
+			for _, name := range append([]string{first.target}, first.with...) {
+				e.targets = append(e.targets, t.nodes[name])
 			}
-			a.optional = t.within(whole, e, p.optional)
+		}
+		switch {
+		case label == "<", label == "arg-type", label == "ret-type":
+			e.lenient = true
+		case label[0] == '+':
+			e.least = func(g gap) Date { return t.unionDate(n, g) }
+			_, enum, _ := strings.Cut(n.tag, ":")
+			e.holder = t.valueSpans(enum, label[1:])
+		case strings.HasPrefix(n.tag, label+":"):
+			e.least = func(g gap) Date { return t.unionDate(n, g) }
+			e.mandatory = len(e.remarks) == 0
+		case strings.HasSuffix(label, "$"+qapi.Deprecated):
+			e.sudden = true
+		case n.kind != "enum" && n.kind != "alternate" && !strings.Contains(label, "$") && first.optional == 0 && !n.isEntry():
+			e.mandatory = len(e.remarks) == 0
+		}
+		whole[label] = t.spans(e)
+		for _, p := range parts {
+			a := arrow{target: p.target, part: p, spans: whole[label]}
+			if len(parts) > 1 {
+				a.spans = t.within(whole[label], e, p.seen)
+			}
+			a.optional = t.within(whole[label], e, p.optional)
 			arrows[label] = append(arrows[label], a)
 		}
 	}
 	return arrows
 }
 
+// valueSpans returns the times in which an enum has a value.
+func (t *Table) valueSpans(enum, value string) []span {
+	if n := t.nodes[enum]; n != nil {
+		for _, a := range t.arrowsOf(n)["^"+value] {
+			return a.spans
+		}
+	}
+	return nil
+}
+
+// unionDate returns when a struct became a union: with the first type of a branch.
+func (t *Table) unionDate(n *node, g gap) (d Date) {
+	if g.lacking < 0 || !n.seen.has(g.lacking) {
+		return d
+	}
+	var types []*node
+	for _, p := range n.parts {
+		switch {
+		case p.label[0] != '+':
+		case p.seen.has(g.lacking):
+			return d // it was one already
+		case g.cameWith(t.nodes[p.target]):
+			types = append(types, t.nodes[p.target])
+		}
+	}
+	return t.earliest(types, g)
+}
+
+// earliest returns when the first of some types came, if none is older than a gap.
+func (t *Table) earliest(types []*node, g gap) (first Date) {
+	for _, n := range types {
+		if !g.cameWith(n) {
+			if n != nil {
+				return Date{}
+			}
+			continue
+		}
+		if d := t.nodeDate(n); d.After == "" && g.has(d.Release) && (first.Release == "" || Compare(d.Release, first.Release) < 0) {
+			first = d
+		}
+	}
+	return first
+}
+
 // within returns the times in which something was there in one of several forms. Between a schema
 // that has the one form and one that has the other, either may have been there.
-func (t *Table) within(whole []span, e evidence, seen set) (spans []span) {
+func (t *Table) within(whole []span, e *evidence, seen set) []span {
 	if seen == e.seen {
 		return whole
 	}
-	form := evidence{seen: seen, lenient: true}
+	form := &evidence{seen: seen, lenient: true}
 	for i := range t.sources { // one that lacks the whole says nothing of the form
 		if e.seen.has(i) {
 			form.asked |= 1 << i
 		}
 	}
-	for _, s := range t.spans(form) {
-		for _, w := range whole {
-			if both, ok := intersect(s, w); ok {
-				spans = append(spans, both)
-			}
-		}
-	}
-	return spans
+	return intersections(t.spans(form), whole)
 }
 
 // floor returns the release since which the language has such a part: older schemas could not tell.
@@ -251,6 +380,18 @@ func intersect(a, b span) (span, bool) {
 		s.removed = r
 	}
 	return s, s.removed.Release == "" || Compare(s.since.Release, s.removed.Release) < 0
+}
+
+// intersections returns the times that are in one of a and in one of b.
+func intersections(a, b []span) (spans []span) {
+	for _, s := range a {
+		for _, w := range b {
+			if both, ok := intersect(s, w); ok {
+				spans = append(spans, both)
+			}
+		}
+	}
+	return spans
 }
 
 // union joins spans that overlap or touch.

@@ -50,7 +50,14 @@ func build(t *testing.T, server string, without ...string) *Table {
 	live, err := unmask.Unmask(view(t, "11.1", server), names)
 	require.NoError(t, err)
 	table.Add("11.1", live.Schema, true)
-	return table
+	if len(without) == 0 {
+		require.NoError(t, table.Know())
+	}
+	again, err := Parse(table.Text())
+	require.NoError(t, err)
+	require.Equal(t, string(table.Text()), string(again.Text()))
+	os.WriteFile("/tmp/qk/"+server+".facts", table.Text(), 0o666)
+	return again
 }
 
 // viewPaths are paths of a server's view, as another table enumerates them.

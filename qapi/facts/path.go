@@ -42,6 +42,7 @@ type place struct {
 	target string
 	spans  []span
 	conds  []string
+	part   *part // the last one
 }
 
 // Path returns what is known of a path in the grammar of [introspect.Schema.Has], from a command
@@ -63,6 +64,7 @@ func (t *Table) Path(path string) (*Fact, error) {
 	}
 	f.spans = union(f.spans)
 	f.Since, f.Removed = f.spans[0].since, f.spans[len(f.spans)-1].removed
+	f.Use = places[len(places)-1].part.use
 	f.If = strings.Join(slices.Sorted(maps.Keys(conds)), ", ")
 	return f, nil
 }
@@ -114,7 +116,7 @@ func (t *Table) walk(path string) ([]place, error) {
 	if entry == nil || !entry.isEntry() {
 		return nil, nil
 	}
-	places := []place{{entry.name, t.nodeSpans(entry), conditions(nil, entry.cond)}}
+	places := []place{{entry.name, t.nodeSpans(entry), conditions(nil, entry.cond), &entry.part}}
 	var before []place // the last component, for the features of members and values
 	for i, c := range components[1:] {
 		label, optional := c, c[0] == '*'
@@ -128,12 +130,30 @@ func (t *Table) walk(path string) ([]place, error) {
 		default:
 			label = plain(c)
 		}
+		member := places
 		before, places = from, nil
 		for _, p := range from {
 			places = t.follow(places, p, label, optional, 0)
 		}
+		if strings.Contains(label, "/") { // no feature is there without what has it
+			places = within(places, member)
+		}
 	}
 	return places, nil
+}
+
+// within returns what of some places is in the time of others.
+func within(places, others []place) (in []place) {
+	var spans []span
+	for _, p := range others {
+		spans = append(spans, p.spans...)
+	}
+	for _, p := range places {
+		if p.spans = intersections(p.spans, union(spans)); p.spans != nil {
+			in = append(in, p)
+		}
+	}
+	return in
 }
 
 // follow adds the places that a label leads to from another place.
@@ -166,14 +186,8 @@ func (t *Table) follow(places []place, from place, label string, optional bool, 
 }
 
 func (p place) along(a arrow, spans []span) (to place, ok bool) {
-	to.target, to.conds = a.target, conditions(p.conds, a.part.cond)
-	for _, s := range p.spans {
-		for _, w := range spans {
-			if both, ok := intersect(s, w); ok {
-				to.spans = append(to.spans, both)
-			}
-		}
-	}
+	to.target, to.part, to.conds = a.target, a.part, conditions(p.conds, a.part.cond)
+	to.spans = intersections(p.spans, spans)
 	return to, to.spans != nil
 }
 

@@ -37,6 +37,8 @@ type node struct {
 	module string // "block-core"
 	part
 	parts []*part
+	tag   string  // of a union, the discriminator and its enum: "driver:BlockdevDriver"
+	users []*node // those that always had such a type: as their base, their arguments or their result
 }
 
 // A part leads from a node to another one by a component of a path, its label:
@@ -52,10 +54,12 @@ type node struct {
 // A member that changed its type has a part for each type.
 type part struct {
 	label    string
-	target   string // the name of a node or a built-in type; empty: none
+	target   string   // the name of a node or a built-in type; empty: none
+	with     []string // of a value, the types of its branches
 	seen     set
 	optional set      // of a member
 	remarks  []remark // on when it came, those of older sources first
+	removed  string   // the release in which it went, if QEMU's list of removed features has it
 	use      string   // what a deprecation says to use
 	cond     string   // the condition that the newest source with one has
 }
@@ -70,11 +74,30 @@ func New() *Table { return &Table{nodes: map[string]*node{}} }
 // the schema is what a server answered, made one by package unmask, answer is true.
 func (t *Table) Add(version string, s *qapi.Schema, answer bool) {
 	t.arrows.Clear()
-	a := &adder{Table: t, source: t.place(source{Release(version), answer})}
+	a := &adder{t, t.place(source{Release(version), answer}), map[string][]string{}}
 	for _, d := range s.Definitions {
 		a.define(d, d.Head().Doc)
 	}
+	a.finish()
+	t.link()
 }
+
+// link tells types what uses them.
+func (t *Table) link() {
+	for _, n := range t.nodes {
+		n.users = nil
+	}
+	for _, n := range t.sorted() {
+		for _, p := range n.parts {
+			if used := t.nodes[p.target]; used != nil && used.kind == "struct" && p.isSure() {
+				used.users = append(used.users, n)
+			}
+		}
+	}
+}
+
+// isSure reports whether a part is always there.
+func (p *part) isSure() bool { return p.label == "<" || p.label == "arg-type" || p.label == "ret-type" }
 
 // Versions returns the releases whose schemas the table knows, the oldest first.
 func (t *Table) Versions() (versions []string) {
