@@ -132,7 +132,7 @@ func (a *adder) features(n *node, prefix string, features []*qapi.Feature, said 
 	for _, f := range features {
 		p := a.part(n, prefix+f.Name, "")
 		a.see(p, f.If, said["$"+f.Name])
-		if use := replacement(doc, f.Name); f.Name == qapi.Deprecated && use != "" {
+		if use := replacement(doc); f.Name == qapi.Deprecated && use != "" {
 			p.use = use
 		}
 	}
