@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"fmt"
 	"iter"
 	"strings"
 	"unicode"
@@ -19,6 +20,23 @@ func (t *Table) Paths() iter.Seq[string] {
 			}
 		}
 	}
+}
+
+// Check returns an error that lists what has no date: nothing says when it came, and no older schema
+// shows that it was not there.
+func (t *Table) Check() error {
+	var none []string
+	for path := range t.Paths() {
+		if f, err := t.Path(path); err != nil {
+			return err
+		} else if f == nil || f.Since.Release == "" {
+			none = append(none, path)
+		}
+	}
+	if none != nil {
+		return fmt.Errorf("facts: nothing says since when these are there; known.txt is the place for it:\n  %s", strings.Join(none, "\n  "))
+	}
+	return nil
 }
 
 // A tour goes through what one source has, a component deeper each round.

@@ -25,6 +25,21 @@ type Date struct {
 	Instead []string
 }
 
+// String says it in words: "7.2 (schema of 7.2, after 5.2)".
+func (d Date) String() string {
+	if d.Release == "" {
+		return "before all that is known"
+	}
+	s := d.Release + " (" + d.Source
+	if d.After != "" {
+		s += ", after " + d.After
+	}
+	if d.Instead != nil {
+		s += ", not " + strings.Join(d.Instead, ", not ")
+	}
+	return s + ")"
+}
+
 // A span is a time in which something is there: from since on, and no more in removed.
 type span struct {
 	since   Date

@@ -43,13 +43,13 @@ func build(t *testing.T, server string, without ...string) *Table {
 			s, err = qapi.Load(qemutest.Source(t, version)+"/"+servers[server], nil)
 		}
 		require.NoError(t, err)
-		table.Add(version, s, false)
+		require.NoError(t, table.Add(version, s, false))
 	}
 	names, err := qapi.LoadFS(schema.FS, "11.1/"+servers[server], nil)
 	require.NoError(t, err)
 	live, err := unmask.Unmask(view(t, "11.1", server), names)
 	require.NoError(t, err)
-	table.Add("11.1", live.Schema, true)
+	require.NoError(t, table.Add("11.1", live.Schema, true))
 	if len(without) == 0 {
 		require.NoError(t, table.Know())
 	}
@@ -68,7 +68,7 @@ func viewPaths(t *testing.T, version, server string) (*introspect.Schema, []stri
 	live, err := unmask.Unmask(v, names)
 	require.NoError(t, err)
 	own := New()
-	own.Add(version, live.Schema, true)
+	_ = own.Add(version, live.Schema, true)
 	return v, slices.Collect(own.Paths())
 }
 

@@ -1,12 +1,14 @@
 package facts
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"unicode"
 
+	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/introspect"
 )
 
@@ -64,9 +66,24 @@ func (t *Table) Path(path string) (*Fact, error) {
 	}
 	f.spans = union(f.spans)
 	f.Since, f.Removed = f.spans[0].since, f.spans[len(f.spans)-1].removed
-	f.Use = places[len(places)-1].part.use
+	if use := places[len(places)-1].part.use; t.has(use) {
+		f.Use = use
+	}
 	f.If = strings.Join(slices.Sorted(maps.Keys(conds)), ", ")
 	return f, nil
+}
+
+// has reports whether something has that name.
+func (t *Table) has(name string) bool {
+	if name == "" || t.nodes[name] != nil {
+		return name != ""
+	}
+	for p := range t.allParts() {
+		if p.label == name || p.label == "^"+name {
+			return true
+		}
+	}
+	return false
 }
 
 // Fact is Path with what is known of deprecation.
@@ -75,7 +92,7 @@ func (t *Table) Fact(path string) (*Fact, error) {
 	if f == nil || err != nil {
 		return nil, err
 	}
-	for feature, date := range map[string]**Date{"deprecated": &f.Deprecated, "unstable": &f.Unstable} {
+	for feature, date := range map[string]**Date{qapi.Deprecated: &f.Deprecated, qapi.Unstable: &f.Unstable} {
 		for _, sign := range []string{"/$", "/$$"} {
 			if !takes(path, sign) {
 				continue
@@ -86,6 +103,7 @@ func (t *Table) Fact(path string) (*Fact, error) {
 			}
 			if flag != nil {
 				*date = &flag.Since
+				f.Use = cmp.Or(f.Use, flag.Use)
 			}
 		}
 	}

@@ -2,8 +2,10 @@ package facts
 
 import (
 	"cmp"
+	"errors"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/qmpkit/qmpkit/qapi"
@@ -26,7 +28,9 @@ type source struct {
 }
 
 // A set is a set of sources, a bit for each.
-type set uint32
+type set uint64
+
+const maxSources = 64
 
 func (s set) has(i int) bool { return s>>i&1 != 0 }
 
@@ -72,7 +76,12 @@ func New() *Table { return &Table{nodes: map[string]*node{}} }
 
 // Add adds the schema of a version, in place of the one that the table has for this version. If
 // the schema is what a server answered, made one by package unmask, answer is true.
-func (t *Table) Add(version string, s *qapi.Schema, answer bool) {
+//
+// The error says that there are too many versions.
+func (t *Table) Add(version string, s *qapi.Schema, answer bool) error {
+	if len(t.sources) == maxSources {
+		return errors.New("facts: the table has all the versions that it can have")
+	}
 	t.arrows.Clear()
 	a := &adder{t, t.place(source{Release(version), answer}), map[string][]string{}}
 	for _, d := range s.Definitions {
@@ -80,6 +89,7 @@ func (t *Table) Add(version string, s *qapi.Schema, answer bool) {
 	}
 	a.finish()
 	t.link()
+	return nil
 }
 
 // link tells types what uses them.
@@ -105,6 +115,15 @@ func (t *Table) Versions() (versions []string) {
 		versions = append(versions, s.version)
 	}
 	return versions
+}
+
+// Module returns the module that a path's command or event is in: "block-core".
+func (t *Table) Module(path string) string {
+	name, _, _ := strings.Cut(path, "/")
+	if n := t.nodes[name]; n != nil {
+		return n.module
+	}
+	return ""
 }
 
 // place makes a place for a source, and returns its index. What was known of this version is forgotten.

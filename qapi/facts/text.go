@@ -216,8 +216,8 @@ func (t *Table) parseRanges(text string) (s set, err error) {
 
 // check makes sure that every part leads somewhere.
 func (t *Table) check() error {
-	if len(t.sources) > 32 {
-		return fmt.Errorf("facts: %d sources are more than 32", len(t.sources))
+	if len(t.sources) > maxSources {
+		return fmt.Errorf("facts: %d sources are more than %d", len(t.sources), maxSources)
 	}
 	for _, n := range t.nodes {
 		for _, p := range n.parts {

@@ -52,7 +52,9 @@ func Instead(lines []string) string {
 	return ""
 }
 
-func oneLine(lines []string) string { return strings.Join(strings.Fields(strings.Join(lines, " ")), " ") }
+func oneLine(lines []string) string {
+	return strings.Join(strings.Fields(strings.Join(lines, " ")), " ")
+}
 
 // remark returns what is left of a text when its prose is taken out, in a form that SinceVersions and Instead
 // read; "" if it says neither.
