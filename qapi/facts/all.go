@@ -57,7 +57,7 @@ type step struct {
 
 func (w *tour) run() bool {
 	for _, n := range w.sorted() {
-		if n.isEntry() && n.seen.has(w.source) && !(w.tell(n.name) && w.visit(step{n.name, n})) {
+		if n.isEntry() && w.has(&n.part) && !(w.tell(n.name) && w.visit(step{n.name, n})) {
 			return false
 		}
 	}
@@ -73,6 +73,11 @@ func (w *tour) run() bool {
 	return true
 }
 
+// has reports whether the source has a part; the oldest one has what no schema has.
+func (w *tour) has(p *part) bool {
+	return p.seen.has(w.source) || w.source == 0 && p.seen == 0 && p.had.to != ""
+}
+
 // tell yields a path that was not yielded before.
 func (w *tour) tell(path string) bool {
 	if w.told[path] {
@@ -85,7 +90,7 @@ func (w *tour) tell(path string) bool {
 // visit tells the parts of a node, and puts those that they lead to on the list.
 func (w *tour) visit(s step) bool {
 	for _, p := range s.node.parts {
-		if !p.seen.has(w.source) {
+		if !w.has(p) {
 			continue
 		}
 		path := s.path

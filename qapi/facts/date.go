@@ -54,6 +54,7 @@ type evidence struct {
 	removed string  // a release in which it went
 	owner   *node   // whose date is its own if nothing else is said
 	holder  []span  // when that came which has it, if it is a feature of a member or a value
+	stable  *node   // what has its name without "x-"
 	floor   string  // the release since which the language has such a thing
 	targets []*node // what it leads to
 	// lenient says that it is as old as can be, sudden that it came later than its owner if nothing else is
@@ -79,7 +80,7 @@ func (t *Table) spans(e *evidence) (spans []span) {
 			// it may not have been built
 		default:
 			if last >= 0 {
-				spans[len(spans)-1].removed = e.ended(t.sources[last].version, s.version)
+				spans[len(spans)-1].removed = t.ended(e, gap{t.sources[last].version, s.version, -1})
 			}
 			last, lacking = -1, i
 		}
@@ -87,12 +88,20 @@ func (t *Table) spans(e *evidence) (spans []span) {
 	return spans
 }
 
-// ended is the date of something that the schema of one version lacks, and one before it has.
-func (e *evidence) ended(after, by string) Date {
-	if r := e.removed; r != "" && Compare(r, after) > 0 && Compare(r, by) <= 0 {
-		return Date{Release: r, Source: history}
+// ended is the date of something that a schema has and the next one lacks. What was experimental went when
+// it came under a name without "x-".
+func (t *Table) ended(e *evidence, g gap) Date {
+	if g.has(e.removed) {
+		return Date{Release: e.removed, Source: history}
 	}
-	return between(after, by, by)
+	if e.stable != nil {
+		for _, s := range t.nodeSpans(e.stable) {
+			if s.since.After == "" && g.has(s.since.Release) {
+				return s.since
+			}
+		}
+	}
+	return between(g.low, g.high, g.high)
 }
 
 // between is the date of something that a schema shows, and the one of another version before does not.
@@ -223,12 +232,18 @@ func (t *Table) nodeDate(n *node) Date {
 }
 
 func (t *Table) nodeSpans(n *node) []span {
+	if n.seen == 0 {
+		return n.had.spans()
+	}
 	e := &evidence{seen: n.seen, remarks: n.remarks, removed: n.removed}
 	switch {
 	case !n.isEntry():
 		e.lenient = true // a type that was renamed is not new
 	case n.cond == "":
 		e.asked = ^set(0)
+	}
+	if stable := t.nodes[strings.TrimPrefix(n.name, "x-")]; stable != nil && stable != n {
+		e.stable = stable
 	}
 	return t.spans(e)
 }
@@ -275,6 +290,18 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 		}
 		slices.SortStableFunc(e.remarks, func(a, b remark) int { return Compare(a.source, b.source) })
 		first := parts[0]
+		if e.seen == 0 { // of what no schema has
+			for _, p := range parts {
+				arrows[label] = append(arrows[label], arrow{target: p.target, part: p, spans: p.had.spans()})
+			}
+			continue
+		}
+		parts = slices.DeleteFunc(parts, func(p *part) bool {
+			if p.seen == 0 {
+				arrows[label] = append(arrows[label], arrow{target: p.target, part: p, spans: p.had.spans()})
+			}
+			return p.seen == 0
+		})
 		if len(parts) == 1 {
 			for _, name := range append([]string{first.target}, first.with...) {
 				e.targets = append(e.targets, t.nodes[name])
@@ -300,6 +327,9 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 			a := arrow{target: p.target, part: p, spans: whole[label]}
 			if len(parts) > 1 {
 				a.spans = t.within(whole[label], e, p.seen)
+			}
+			if p.from != "" {
+				a.spans = intersections(a.spans, []span{{since: Date{Release: p.from, Source: history}}})
 			}
 			a.optional = t.within(whole[label], e, p.optional)
 			arrows[label] = append(arrows[label], a)

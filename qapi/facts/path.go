@@ -26,7 +26,8 @@ type Fact struct {
 	// If is the condition of the build that it needs, "" for none.
 	If string
 
-	spans []span
+	spans      []span
+	deprecated string
 }
 
 // In reports whether a version has it, as far as is known. Builds may lack what has a condition.
@@ -69,6 +70,7 @@ func (t *Table) Path(path string) (*Fact, error) {
 	if use := places[len(places)-1].part.use; t.has(use) {
 		f.Use = use
 	}
+	f.deprecated = places[len(places)-1].part.deprecated
 	f.If = strings.Join(slices.Sorted(maps.Keys(conds)), ", ")
 	return f, nil
 }
@@ -92,6 +94,9 @@ func (t *Table) Fact(path string) (*Fact, error) {
 	if f == nil || err != nil {
 		return nil, err
 	}
+	if f.deprecated != "" {
+		f.Deprecated = &Date{Release: f.deprecated, Source: history}
+	}
 	for feature, date := range map[string]**Date{qapi.Deprecated: &f.Deprecated, qapi.Unstable: &f.Unstable} {
 		for _, sign := range []string{"/$", "/$$"} {
 			if !takes(path, sign) {
@@ -102,7 +107,9 @@ func (t *Table) Fact(path string) (*Fact, error) {
 				return nil, err
 			}
 			if flag != nil {
-				*date = &flag.Since
+				if *date == nil {
+					*date = &flag.Since
+				}
 				f.Use = cmp.Or(f.Use, flag.Use)
 			}
 		}

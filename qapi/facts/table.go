@@ -57,15 +57,25 @@ type node struct {
 //
 // A member that changed its type has a part for each type.
 type part struct {
-	label    string
-	target   string   // the name of a node or a built-in type; empty: none
-	with     []string // of a value, the types of its branches
-	seen     set
-	optional set      // of a member
-	remarks  []remark // on when it came, those of older sources first
-	removed  string   // the release in which it went, if QEMU's list of removed features has it
-	use      string   // what a deprecation says to use
-	cond     string   // the condition that the newest source with one has
+	label      string
+	target     string   // the name of a node or a built-in type; empty: none
+	with       []string // of a value, the types of its branches
+	seen       set
+	optional   set      // of a member
+	remarks    []remark // on when it came, those of older sources first
+	removed    string   // the release in which it went, if QEMU's list of removed features has it
+	deprecated string   // the release since which it is deprecated, if no feature says so
+	had        period   // when it was there, of what no schema has
+	from       string   // the release since which it has this form, before which it had one that is gone
+	use        string   // what a deprecation says to use
+	cond       string   // the condition that the newest source with one has
+}
+
+// A period is from one release up to another one, in which it is over.
+type period struct{ from, to string }
+
+func (p period) spans() []span {
+	return []span{{Date{Release: p.from, Source: history}, Date{Release: p.to, Source: history}}}
 }
 
 // A remark is a version in the documentation of a source.
