@@ -418,8 +418,8 @@ func floor(n *node, label string) string {
 // intersect returns the time that is in two spans.
 func intersect(a, b span) (span, bool) {
 	s := a
-	if Compare(b.since.Release, a.since.Release) > 0 {
-		s.since = b.since
+	if c := Compare(b.since.Release, a.since.Release); c > 0 || c == 0 && b.since.After == "" {
+		s.since = b.since // of the same date, what is exact
 	}
 	if r := b.removed; r.Release != "" && (a.removed.Release == "" || Compare(r.Release, a.removed.Release) < 0) {
 		s.removed = r
