@@ -20,7 +20,9 @@ func (a *adder) finish() {
 	for where, types := range a.with {
 		name, label, _ := strings.Cut(where, "/")
 		slices.Sort(types)
-		a.part(a.nodes[name], label, "").with = slices.Compact(types)
+		if p := a.part(a.nodes[name], label, ""); a.newest(p) {
+			p.with = slices.Compact(types)
+		}
 	}
 }
 
@@ -40,9 +42,14 @@ func (a *adder) define(d qapi.Definition, doc *qapi.Doc) {
 		return
 	}
 	said := readRemarks(doc)
-	n.kind = kindOf(d)
-	if h.Module != nil {
-		n.module = strings.TrimSuffix(path.Base(h.Module.Name), ".json")
+	if a.newest(&n.part) {
+		n.kind = kindOf(d)
+		if h.Module != nil {
+			n.module = strings.TrimSuffix(path.Base(h.Module.Name), ".json")
+		}
+		if u, ok := d.(*qapi.Union); ok {
+			n.tag = u.Discriminator.Name + ":" + u.Discriminator.Type.TypeName()
+		}
 	}
 	if h.Implicit {
 		a.see(&n.part, h.If, nil)
@@ -115,7 +122,6 @@ func (a *adder) members(n *node, s *qapi.Struct, said remarks, doc *qapi.Doc) {
 // with the type of its branch.
 func (a *adder) branches(n *node, u *qapi.Union, said remarks, doc *qapi.Doc) {
 	enum := u.Discriminator.Type.(*qapi.Enum)
-	n.tag = u.Discriminator.Name + ":" + enum.Name
 	tag := readRemarks(enum.Doc)
 	for _, b := range u.Branches {
 		target := empty
@@ -132,7 +138,7 @@ func (a *adder) features(n *node, prefix string, features []*qapi.Feature, said 
 	for _, f := range features {
 		p := a.part(n, prefix+f.Name, "")
 		a.see(p, f.If, said["$"+f.Name])
-		if use := replacement(doc); f.Name == qapi.Deprecated && use != "" {
+		if use := replacement(doc); f.Name == qapi.Deprecated && use != "" && (p.use == "" || a.newest(p)) {
 			p.use = use
 		}
 	}
@@ -159,17 +165,25 @@ func (a *adder) part(n *node, label, target string) *part {
 	return p
 }
 
+// newest reports whether no newer source has a part.
+func (a *adder) newest(p *part) bool { return p.seen>>(a.source+1) == 0 }
+
 // see notes what the source says of a part.
 func (a *adder) see(p *part, cond qapi.Cond, versions []string) {
 	p.seen |= 1 << a.source
-	if cond != nil {
+	if cond != nil && (p.cond == "" || a.newest(p)) {
 		p.cond = cond.String()
 	}
 	for _, v := range versions {
-		said := func(r remark) bool { return r.version == v }
-		if r := (remark{v, a.sources[a.source].version}); !slices.ContainsFunc(p.remarks, said) {
-			p.remarks = append(p.remarks, r)
+		r := remark{v, a.sources[a.source].version}
+		i := slices.IndexFunc(p.remarks, func(r remark) bool { return r.version == v })
+		if i >= 0 && Compare(p.remarks[i].source, r.source) <= 0 {
+			continue // an older source says the same
 		}
+		if i >= 0 {
+			p.remarks = slices.Delete(p.remarks, i, i+1)
+		}
+		p.remarks = append(p.remarks, r)
 	}
 	slices.SortStableFunc(p.remarks, func(x, y remark) int { return Compare(x.source, y.source) })
 }

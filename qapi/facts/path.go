@@ -148,7 +148,11 @@ func (t *Table) walk(path string) ([]place, error) {
 		from := places
 		switch {
 		case c[0] == '!':
-			places = slices.DeleteFunc(slices.Clone(places), func(p place) bool { return jsonType(p.target) != c[1:] })
+			var of []place
+			for _, p := range places {
+				of = t.alternatives(of, p)
+			}
+			places = slices.DeleteFunc(of, func(p place) bool { return jsonType(p.target) != c[1:] })
 			continue
 		case strings.HasPrefix(c, "$$"), c[0] == '$' && components[i][0] == '^':
 			label, from = plain(components[i])+"/"+c, before
@@ -204,6 +208,22 @@ func (t *Table) follow(places []place, from place, label string, optional bool, 
 		for _, a := range as {
 			if to, ok := from.along(a, a.spans); ok {
 				places = t.follow(places, to, label, optional, depth+1)
+			}
+		}
+	}
+	return places
+}
+
+// alternatives adds a place or, of an alternate, its alternatives.
+func (t *Table) alternatives(places []place, p place) []place {
+	n := t.nodes[p.target]
+	if n == nil || n.kind != "alternate" {
+		return append(places, p)
+	}
+	for label, arrows := range t.arrowsOf(n) {
+		for _, a := range arrows {
+			if to, ok := p.along(a, a.spans); ok && label[0] == '|' {
+				places = append(places, to)
 			}
 		}
 	}
