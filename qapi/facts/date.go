@@ -276,7 +276,7 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 	whole := map[string][]span{}
 	for _, label := range slices.Sorted(maps.Keys(byLabel)) { // "a" before "a/$$b"
 		parts := byLabel[label]
-		e := &evidence{asked: n.seen, owner: n, floor: floor(n, label)}
+		e := &evidence{asked: n.seen, owner: n.holder(), floor: floor(n, label)}
 		for _, p := range parts {
 			e.seen |= p.seen
 			e.remarks = append(e.remarks, p.remarks...)
@@ -336,6 +336,15 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 		}
 	}
 	return arrows
+}
+
+// holder returns what a node's parts belong to: the command or event, if the node is what its arguments
+// are made of.
+func (n *node) holder() *node {
+	if strings.HasPrefix(n.name, "q_obj_") && len(n.users) == 1 {
+		return n.users[0]
+	}
+	return n
 }
 
 // valueSpans returns the times in which an enum has a value.
@@ -418,8 +427,8 @@ func floor(n *node, label string) string {
 // intersect returns the time that is in two spans.
 func intersect(a, b span) (span, bool) {
 	s := a
-	if c := Compare(b.since.Release, a.since.Release); c > 0 || c == 0 && b.since.After == "" {
-		s.since = b.since // of the same date, what is exact
+	if c := Compare(b.since.Release, a.since.Release); c > 0 || c == 0 && (b.since.After == "" || a.since.After != "") {
+		s.since = b.since // of the same date the exact one, or that of the later part
 	}
 	if r := b.removed; r.Release != "" && (a.removed.Release == "" || Compare(r.Release, a.removed.Release) < 0) {
 		s.removed = r

@@ -11,7 +11,7 @@ var (
 	// inParens finds "(since 3.0)", "(default: 0, since 6.2)", "(since: 5.2;", "(Since 2.4".
 	inParens = regexp.MustCompile(`\([^()]*\b[Ss]ince:? (?:QEMU )?` + versionPattern)
 	// asSentence finds "since 2.9" and "… Since 7.0.1." as a sentence, and what stands between dashes.
-	asSentence = regexp.MustCompile(`(?:^|[.;,:] |-- ?)[Ss]ince:? (?:QEMU )?` + versionPattern + `\.?(?: \(|;| --|$| [A-Z])`)
+	asSentence = regexp.MustCompile(`(?:^|[.;,:] |-- ?)[Ss]ince:? (?:QEMU )?` + versionPattern + `\.?(?: \(|;| --| on |$| [A-Z])`)
 	// named finds "- @abort: since 1.6", "'dgram' since 7.2", "@vhost-vdpa since 5.1" and "nvdimm is
 	// included since 2.12" in a text about something else.
 	named = regexp.MustCompile("(?:^|[ '\"`@(])([A-Za-z0-9_][A-Za-z0-9_.-]*)['\"`]?(?::| -| is included| option is available)? [Ss]ince:? " + versionPattern)
@@ -25,8 +25,13 @@ var (
 func SinceVersions(lines []string) (versions []string) {
 	text := oneLine(lines)
 	for _, form := range []*regexp.Regexp{inParens, asSentence} {
-		for _, m := range form.FindAllStringSubmatch(text, -1) {
-			versions = append(versions, m[1])
+		for rest := text; ; {
+			m := form.FindStringSubmatchIndex(rest)
+			if m == nil {
+				break
+			}
+			versions = append(versions, rest[m[2]:m[3]])
+			rest = rest[m[3]:] // what follows a version may begin the next remark
 		}
 		if versions != nil {
 			return versions
