@@ -21,13 +21,14 @@ func newFacts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "facts [-from FILE] [-qemu-version VERSION] -out FILE SOURCE...",
 		Short: "write down since when things are there, from schemas of several QEMUs",
-		Long: `Facts writes a table of what the schemas of several QEMUs have, and of what their documentation says
-of versions. Since and list conclude from such a table when things came and went. No prose is taken. -from names a
-table to add the sources to; a source replaces the one of the same release that is there.
+		Long: `Facts writes a table of what the schemas of several QEMUs have, and of what their documentation
+says of versions. Since and list conclude from such a table when things came and went. No prose
+is taken. -from names a table to add the sources to; a source replaces the one of the same
+release that is there.
 
-A SOURCE is the main file of a schema, an answer to query-qmp-schema that was captured, or the ADDRESS of
-a server. An answer says what a server has, and not when it came: its types get the names that our own schema
-has. Its version is that in the file VERSION beside it.
+A SOURCE is the main file of a schema, an answer to query-qmp-schema that was captured, or the
+ADDRESS of a server. An answer says what a server has, and not when it came: its types get the
+names that our own schema has. Its version is that in the file VERSION beside it.
 
 The error lists what has no date at all: nothing says when it came, and no older schema lacks it.
 

@@ -18,18 +18,20 @@ func newSince() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "since [-json] [-server SERVER] [-facts FILE] PATH... | -all",
 		Short: "tell since which QEMU a command, a member, a value or a feature is there",
-		Long: `Since tells of each path in which release of QEMU it came, since when it is deprecated or unstable, in which
-release it went, what the schema says to use instead, and on which build options it depends, with the source
-of each date. A path has the grammar of query.
+		Long: `Since tells of each path in which release of QEMU it came, since when it is deprecated or
+unstable, in which release it went, what the schema says to use instead, and on which build
+options it depends, with the source of each date. A path has the grammar of query.
 
-Where nothing says exactly when something came or went, the release is the first one whose schema shows it,
-or the one after the last schema that does not if things point to that; the note has the bounds.
+Where nothing says exactly when something came or went, the release is the first one whose schema
+shows it, or the one after the last schema that does not if things point to that; the note has
+the bounds.
 
-With -json it prints an array of objects. With -all it goes through all paths that are known: as types can be recursive
-there is no end of paths, so each part of each type has the shortest path that it had in each schema.
+With -json it prints an array of objects. With -all it goes through all paths that are known: as
+types can be recursive there is no end of paths, so each part of each type has the shortest path
+that it had in each schema.
 
-The exit status is 0 if all went well, 1 if no QEMU that is known has one of the paths, and 2 if the
-command line cannot be understood.`,
+The exit status is 0 if all went well, 1 if no QEMU that is known has one of the paths, and 2 if
+the command line cannot be understood.`,
 		Example: `  qapigen since blockdev-add/arg-type/+file/drop-cache query-block/ret-type/inserted
   qapigen since -all -json > facts.json
   qapigen since -server guest guest-exec/arg-type/capture-output`,

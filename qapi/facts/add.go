@@ -174,6 +174,9 @@ func (a *adder) see(p *part, cond qapi.Cond, versions []string) {
 	if cond != nil && (p.cond == "" || a.newest(p)) {
 		p.cond = cond.String()
 	}
+	if a.sources[a.source].answer {
+		versions = nil // what is said is that of the schema which has the names
+	}
 	for _, v := range versions {
 		r := remark{v, a.sources[a.source].version}
 		i := slices.IndexFunc(p.remarks, func(r remark) bool { return r.version == v })

@@ -276,7 +276,7 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 	whole := map[string][]span{}
 	for _, label := range slices.Sorted(maps.Keys(byLabel)) { // "a" before "a/$$b"
 		parts := byLabel[label]
-		e := &evidence{asked: n.seen, owner: n.holder(), floor: floor(n, label)}
+		e := &evidence{asked: n.holder().seen, owner: n.holder(), floor: floor(n, label)}
 		for _, p := range parts {
 			e.seen |= p.seen
 			e.remarks = append(e.remarks, p.remarks...)
