@@ -100,7 +100,8 @@ func (t *Table) know(kind, release, path string) error {
 	if err != nil || f == nil {
 		return err
 	}
-	if kind == "removed" && f.Removed.Release != release || kind == "since" && f.Since.Release != release {
+	late := f.Removed.Release == "" || Compare(f.Removed.Release, release) > 0
+	if kind == "removed" && late || kind == "since" && Compare(f.Since.Release, release) < 0 {
 		return fmt.Errorf("facts: known.txt says %s %s of %s, which a schema contradicts: since %s, removed %s",
 			kind, release, path, f.Since.Release, f.Removed.Release)
 	}

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -172,6 +173,35 @@ func TestCurrent(t *testing.T) {
 		require.NoError(t, made.Know())
 		require.NoError(t, made.Check())
 		require.Equal(t, string(made.Text()), string(table().Text()), "run make facts")
+	}
+}
+
+// TestKnown finds each row of known.txt in QEMU's facts: one that changes nothing is to be removed.
+func TestKnown(t *testing.T) {
+	text, err := os.ReadFile("known.txt")
+	require.NoError(t, err)
+	for row := range strings.Lines(string(text)) {
+		fields := strings.Fields(row)
+		if len(fields) == 0 || fields[0] != "removed" && fields[0] != "since" && fields[0] != "deprecated" {
+			continue
+		}
+		f, err := facts.QEMU().Fact(fields[2])
+		require.NoError(t, err)
+		require.NotNil(t, f, row)
+		date := map[string]*facts.Date{"removed": &f.Removed, "since": &f.Since, "deprecated": f.Deprecated}[fields[0]]
+		require.NotNil(t, date, row)
+		require.Equal(t, fields[1], date.Release, row)
+	}
+	for path, want := range map[string]string{
+		"cpu-add/arg-type/id/!int":                   "1.5 5.2",
+		"netdev_add/arg-type/type/!string":           "0.14 5.0",
+		"netdev_add/arg-type/+user":                  "5.0 ",
+		"blockdev-add/arg-type/+vxhs/server/host":    "2.10 5.1",
+		"query-qmp-schema/ret-type/+object/features": "4.1 5.0",
+	} {
+		f, err := facts.QEMU().Path(path)
+		require.NoError(t, err)
+		require.Equal(t, want, f.Since.Release+" "+f.Removed.Release, path)
 	}
 }
 
