@@ -48,8 +48,9 @@ type place struct {
 	part   *part // the last one
 }
 
-// Path returns what is known of a path in the grammar of [introspect.Schema.Has], from a command
-// or an event. It returns nil if no version that is known has had it.
+// Path returns what is known of a path in the grammar of [introspect.Schema.Has]. It returns nil if no
+// version that is known has had it. The path begins with a command, an event or the name of a type
+// ("BlockdevOptionsFile/aio"): the facts are then those of the type's parts, whatever uses it.
 //
 // The error matches [introspect.ErrQuery] if the path is malformed.
 func (t *Table) Path(path string) (*Fact, error) {
@@ -88,7 +89,7 @@ func (t *Table) has(name string) bool {
 	return false
 }
 
-// Fact is Path with what is known of deprecation.
+// Fact is Path with what is known of deprecation, and of what replaces it.
 func (t *Table) Fact(path string) (*Fact, error) {
 	f, err := t.Path(path)
 	if f == nil || err != nil {
@@ -99,7 +100,7 @@ func (t *Table) Fact(path string) (*Fact, error) {
 	}
 	for feature, date := range map[string]**Date{qapi.Deprecated: &f.Deprecated, qapi.Unstable: &f.Unstable} {
 		for _, sign := range []string{"/$", "/$$"} {
-			if !takes(path, sign) {
+			if !t.takes(path, sign) {
 				continue
 			}
 			flag, err := t.Path(path + sign + feature)
@@ -114,20 +115,24 @@ func (t *Table) Fact(path string) (*Fact, error) {
 			}
 		}
 	}
+	if name := strings.TrimPrefix(path, "x-"); f.Use == "" && f.Removed.Release != "" && t.nodes[name] != nil && name != path {
+		f.Use = name
+	}
 	return f, nil
 }
 
-// takes reports whether a path may go on with a feature: "/$" of a command, an event or a value, "/$$" of a
-// member.
-func takes(path, sign string) bool {
+// takes reports whether a path may go on with a feature: "/$" of a command, an event, a type or a value,
+// "/$$" of a member.
+func (t *Table) takes(path, sign string) bool {
+	first, rest, ok := strings.Cut(path, "/")
 	last := path[strings.LastIndexByte(path, '/')+1:]
 	switch {
-	case last == path || last[0] == '^':
+	case !ok || last[0] == '^':
 		return sign == "/$"
-	case strings.ContainsRune("+$!", rune(last[0])):
+	case strings.ContainsRune("+$!", rune(last[0])), t.nodes[first].isEntry() && !strings.Contains(rest, "/"):
 		return false
 	}
-	return sign == "/$$" && strings.Count(path, "/") > 1
+	return sign == "/$$"
 }
 
 func (t *Table) walk(path string) ([]place, error) {
@@ -138,7 +143,7 @@ func (t *Table) walk(path string) ([]place, error) {
 		}
 	}
 	entry := t.nodes[components[0]]
-	if entry == nil || !entry.isEntry() {
+	if entry == nil {
 		return nil, nil
 	}
 	places := []place{{entry.name, t.nodeSpans(entry), conditions(nil, entry.cond), &entry.part}}
