@@ -267,75 +267,80 @@ func (t *Table) arrowsOf(n *node) map[string][]arrow {
 	return arrows.(map[string][]arrow)
 }
 
+// conclude concludes when the parts of a node were there. Those of the same label are forms of one thing.
 func (t *Table) conclude(n *node) map[string][]arrow {
-	byLabel := map[string][]*part{}
+	forms := map[string][]*part{}
 	for _, p := range n.parts {
-		byLabel[p.label] = append(byLabel[p.label], p)
+		forms[p.label] = append(forms[p.label], p)
 	}
 	arrows := map[string][]arrow{}
-	whole := map[string][]span{}
-	for _, label := range slices.Sorted(maps.Keys(byLabel)) { // "a" before "a/$$b"
-		parts := byLabel[label]
-		e := &evidence{asked: n.holder().seen, owner: n.holder(), floor: floor(n, label)}
-		for _, p := range parts {
-			e.seen |= p.seen
-			e.remarks = append(e.remarks, p.remarks...)
-			e.removed = cmp.Or(e.removed, p.removed)
-			if p.cond != "" {
-				e.asked = 0
-			}
-		}
-		if i := strings.Index(label, "/"); i > 0 {
-			e.holder = whole[label[:i]]
-		}
-		slices.SortStableFunc(e.remarks, func(a, b remark) int { return Compare(a.source, b.source) })
-		first := parts[0]
-		if e.seen == 0 { // of what no schema has
-			for _, p := range parts {
+	whole := map[string][]span{}                            // by label, whatever the form
+	for _, label := range slices.Sorted(maps.Keys(forms)) { // "a" before "a/$$b"
+		var parts []*part
+		for _, p := range forms[label] {
+			if p.seen != 0 {
+				parts = append(parts, p)
+			} else {
 				arrows[label] = append(arrows[label], arrow{target: p.target, part: p, spans: p.had.spans()})
 			}
+		}
+		if parts == nil {
 			continue
 		}
-		parts = slices.DeleteFunc(parts, func(p *part) bool {
-			if p.seen == 0 {
-				arrows[label] = append(arrows[label], arrow{target: p.target, part: p, spans: p.had.spans()})
-			}
-			return p.seen == 0
-		})
-		if len(parts) == 1 {
-			for _, name := range append([]string{first.target}, first.with...) {
-				e.targets = append(e.targets, t.nodes[name])
-			}
-		}
-		switch {
-		case label == "<", label == "arg-type", label == "ret-type":
-			e.lenient = true
-		case label[0] == '+':
-			e.least = func(g gap) Date { return t.unionDate(n, g) }
-			_, enum, _ := strings.Cut(n.tag, ":")
-			e.holder = t.valueSpans(enum, label[1:])
-		case strings.HasPrefix(n.tag, label+":"):
-			e.least = func(g gap) Date { return t.unionDate(n, g) }
-			e.mandatory = len(e.remarks) == 0
-		case strings.HasSuffix(label, "$"+qapi.Deprecated):
-			e.sudden = true
-		case n.kind != "enum" && n.kind != "alternate" && !strings.Contains(label, "$") && first.optional == 0 && !n.isEntry():
-			e.mandatory = len(e.remarks) == 0
+		e := t.evidence(n, label, parts)
+		if owner, _, ok := strings.Cut(label, "/"); ok {
+			e.holder = whole[owner]
 		}
 		whole[label] = t.spans(e)
 		for _, p := range parts {
-			a := arrow{target: p.target, part: p, spans: whole[label]}
-			if len(parts) > 1 {
-				a.spans = t.within(whole[label], e, p.seen)
-			}
+			a := arrow{target: p.target, part: p}
+			a.spans = t.within(whole[label], e, p.seen)
+			a.optional = t.within(whole[label], e, p.optional)
 			if p.from != "" {
 				a.spans = intersections(a.spans, []span{{since: Date{Release: p.from, Source: history}}})
 			}
-			a.optional = t.within(whole[label], e, p.optional)
 			arrows[label] = append(arrows[label], a)
 		}
 	}
 	return arrows
+}
+
+// evidence collects what decides when the parts of a label were there.
+func (t *Table) evidence(n *node, label string, parts []*part) *evidence {
+	e := &evidence{asked: n.holder().seen, owner: n.holder(), floor: floor(n, label)}
+	optional := set(0)
+	for _, p := range parts {
+		e.seen |= p.seen
+		optional |= p.optional
+		e.remarks = append(e.remarks, p.remarks...)
+		e.removed = cmp.Or(e.removed, p.removed)
+		if p.cond != "" {
+			e.asked = 0
+		}
+	}
+	slices.SortStableFunc(e.remarks, func(a, b remark) int { return Compare(a.source, b.source) })
+	if len(parts) == 1 {
+		for _, name := range append([]string{parts[0].target}, parts[0].with...) {
+			e.targets = append(e.targets, t.nodes[name])
+		}
+	}
+	silent := len(e.remarks) == 0
+	tag, enum, _ := strings.Cut(n.tag, ":")
+	switch {
+	case parts[0].isSure():
+		e.lenient = true
+	case label[0] == '+':
+		e.least = func(g gap) Date { return t.unionDate(n, g) }
+		e.holder = t.valueSpans(enum, label[1:])
+	case label == tag:
+		e.least = func(g gap) Date { return t.unionDate(n, g) }
+		e.mandatory = silent
+	case strings.HasSuffix(label, "$"+qapi.Deprecated):
+		e.sudden = true
+	case n.kind == "struct" || n.kind == "union":
+		e.mandatory = silent && optional == 0 && !strings.Contains(label, "$")
+	}
+	return e
 }
 
 // holder returns what a node's parts belong to: the command or event, if the node is what its arguments
