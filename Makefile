@@ -30,9 +30,21 @@ generate: ## the bindings, from the schema in testdata/schema
 	@$(GO) generate ./...
 
 .PHONY: update
-update: ## up to another QEMU: QEMU_SRC=DIR, its source (and VERSION), or QMP=unix:SOCK, its monitor
+update: ## up to another QEMU: QEMU_SRC=DIR, its source, CAPTURED=FILE, an answer (and VERSION), or QMP=unix:SOCK, its monitor
 	@$(GO) run ./internal/update $(if $(QEMU_SRC),-source "$(QEMU_SRC)") \
-		$(if $(VERSION),-qemu-version "$(VERSION)") $(if $(QMP),-server "$(QMP)")
+		$(if $(VERSION),-qemu-version "$(VERSION)") $(if $(QMP),-server "$(QMP)") \
+		$(if $(CAPTURED),-captured "$(CAPTURED)")
+
+.PHONY: facts
+facts: ## since when things are there, anew from all sources: qapi/facts/data
+	@$(GO) build -o .cache/qapigen ./gen/qapigen
+	@main() { case $$1 in qemu) echo qapi;; storage) echo storage-daemon/qapi;; guest) echo qga;; esac; }; \
+	sources=$$(for version in 5.2 7.2 10.0; do scripts/get-source.sh $$version; done) && \
+	for server in qemu storage guest; do \
+		main=$$(main $$server)/qapi-schema.json; \
+		.cache/qapigen facts -out qapi/facts/data/$$server.facts $$(for dir in $$sources testdata/schema/10.2; do echo $$dir/$$main; done) \
+			$$(ls testdata/schema/captured/11.1/$$server.json 2>/dev/null) || exit 1; \
+	done
 
 .PHONY: bench
 bench: benchmarks ## the benchmarks, then what generating, building and linking take, and the client

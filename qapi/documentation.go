@@ -120,7 +120,8 @@ func (s *Schema) HasProse() bool {
 			continue
 		}
 		for _, section := range doc.Sections {
-			if (section.Kind == DocText || section.Kind == DocMember) && len(section.Lines) > 0 && syntax.Seen(section.Lines) == "" {
+			if (section.Kind == DocText || section.Kind == DocMember) && len(section.Lines) > 0 &&
+				syntax.Seen(section.Lines) == "" && !syntax.IsRemark(section.Lines) {
 				return true
 			}
 		}

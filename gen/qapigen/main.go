@@ -8,6 +8,9 @@
 //	qapigen introspect [-unmask] [-define NAME]... FILE                      what a server of a schema would say
 //	qapigen query [-json] SOURCE PATH                                        whether a schema has something
 //	qapigen diff [-json] [-breaking] OLD NEW                                 what changed, and what breaks a client
+//	qapigen since PATH...                                                    since which QEMU something is there
+//	qapigen list -qemu FIRST..LAST [MODULE...]                               what is new, gone and deprecated
+//	qapigen facts [-from FILE] -out FILE SOURCE...                           what since and list know
 //	qapigen completion SHELL                                                 a script for bash, zsh, fish or powershell
 //	qapigen version [-json]                                                  of qapigen, and the QEMUs that it knows
 //	qapigen help [COMMAND]                                                   each of these in full
@@ -107,6 +110,7 @@ Query and diff have statuses of their own.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture(), newJoin(),
+		newSince(), newList(), newFacts(),
 		newCompletion(root), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.Args = unknownCommand

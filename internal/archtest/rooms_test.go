@@ -59,6 +59,8 @@ var rooms = []room{
 		why: "what changed from one schema to another, as a client sees it"},
 	{path: "qapi/unmask", rooms: []string{"qapi", "qapi/syntax", "qapi/introspect"}, library: true,
 		why: "a server's schema with the names of another version's, written as a source"},
+	{path: "qapi/facts", rooms: []string{"qapi", "qapi/syntax", "qapi/introspect"}, library: true,
+		why: "since which QEMU things are there, from the schemas of several"},
 	{path: "testdata/schema", library: true,
 		why: "snapshots of QEMU's schemas, embedded"},
 
@@ -67,7 +69,7 @@ var rooms = []room{
 	{path: "gen/gogen", rooms: []string{"qapi", "gen/rst"}, modules: []string{jennifer},
 		why: "a schema to Go files"},
 	{path: "gen/qapigen", modules: []string{cobra, pflag},
-		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qapi/unmask", "qmp", "qmp/qmpschema", "testdata/schema"},
+		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qapi/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
 		why:   "the command: flags and subcommands; print works on the syntax alone, generate has our own schema's names"},
 
 	{path: "internal/archtest",

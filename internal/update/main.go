@@ -2,9 +2,10 @@
 //
 //	go run ./internal/update -source DIR [-qemu-version VERSION]
 //	go run ./internal/update -server ADDRESS
+//	go run ./internal/update -captured FILE [-qemu-version VERSION]
 //
 // It is run in the module's root, as make update does. It writes the schema to testdata/schema,
-// points the go:generate lines of qmp/generated at it, carries them out, and puts what changed into
+// adds to the tables of qapi/facts, points the go:generate lines of qmp/generated at it, carries them out, and puts what changed into
 // CHANGELOG.md. All of that is made in another folder first: nothing here is touched if something
 // fails. A second run changes nothing. What needs a hand is listed in the end.
 //
@@ -25,14 +26,15 @@ import (
 func main() {
 	var opts options
 	flag.StringVar(&opts.source, "source", "", "the `DIR` of a QEMU source tree, or of what scripts/get-source.sh prints")
-	flag.StringVar(&opts.version, "qemu-version", "", "the `VERSION` of that tree (default: what its file VERSION says)")
+	flag.StringVar(&opts.version, "qemu-version", "", "the `VERSION` of that tree or answer (default: what the file VERSION in it, or beside it, says)")
 	flag.StringVar(&opts.server, "server", "", "the `ADDRESS` of a server that is running: unix:PATH, tcp:HOST:PORT or vsock:CID:PORT")
+	flag.StringVar(&opts.captured, "captured", "", "a `FILE` with a server's answer, as qapigen capture writes it")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: update -source DIR [-qemu-version VERSION] | -server ADDRESS")
+		fmt.Fprintln(os.Stderr, "usage: update -source DIR [-qemu-version VERSION] | -server ADDRESS | -captured FILE [-qemu-version VERSION]")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if flag.NArg() > 0 || (opts.source == "") == (opts.server == "") || opts.version != "" && opts.source == "" {
+	if flag.NArg() > 0 || opts.inputs() != 1 || opts.version != "" && opts.server != "" {
 		flag.Usage()
 		os.Exit(2)
 	}

@@ -158,3 +158,39 @@ func withFile(err error, pkg string, args []string) error {
 	return fmt.Errorf("%w\nThe rows for package %s are in %s.overrides: change them there, and run this again. Nothing was written",
 		err, pkg, strings.TrimSuffix(answer, ".json"))
 }
+
+// facts adds what is new to the tables of facts: the source of each package, and all answers that were
+// captured of versions of which there is no source. What is there of other sources stays.
+func (u *update) facts() error {
+	for _, r := range u.recipes {
+		table := u.path("qapi/facts/data", r.pkg+".facts")
+		args := []string{"facts", "-from", table, "-out", table, u.path(schemas, r.source, r.main)}
+		for _, version := range u.captured(r) {
+			known, err := u.hasSource(table, version)
+			if err != nil {
+				return err
+			}
+			if !known && version != r.source {
+				args = append(args, u.path(schemas, "captured", version, r.pkg+".json"))
+			}
+		}
+		if _, _, err := u.run(u.root, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hasSource reports whether a table has a version's source, which says more than an answer.
+func (u *update) hasSource(table, version string) (bool, error) {
+	text, err := os.ReadFile(table)
+	if err != nil {
+		return false, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if sources, ok := strings.CutPrefix(line, "sources "); ok {
+			return slices.Contains(strings.Fields(sources), version), nil
+		}
+	}
+	return false, nil
+}

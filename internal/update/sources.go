@@ -84,23 +84,45 @@ func (u *update) fromServer(address string) error {
 	if err != nil {
 		return err
 	}
+	return u.takeAnswer(text, version[1])
+}
+
+// fromCaptured is fromServer for an answer that was captured, with its version in the file VERSION beside
+// it.
+func (u *update) fromCaptured(file, version string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if version == "" {
+		beside, err := os.ReadFile(filepath.Join(filepath.Dir(file), "VERSION"))
+		if err != nil {
+			return fmt.Errorf("%s has no file VERSION beside it: say which QEMU it is of, with -qemu-version, or VERSION=… for make", file)
+		}
+		version = strings.TrimSpace(string(beside))
+	}
+	return u.takeAnswer(text, version)
+}
+
+// takeAnswer keeps an answer of a version.
+func (u *update) takeAnswer(text []byte, version string) error {
 	r, err := u.recipeFor(text)
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join("captured", release(version[1]))
+	folder := filepath.Join("captured", release(version))
 	if err := writeFile(u.path(schemas, folder, r.pkg+".json"), text); err != nil {
 		return err
 	}
-	if err := writeFile(u.path(schemas, folder, "VERSION"), []byte(version[1]+"\n")); err != nil {
+	if err := writeFile(u.path(schemas, folder, "VERSION"), []byte(version+"\n")); err != nil {
 		return err
 	}
-	u.say("the answer of QEMU %s is in %s/%s/%s.json", version[1], schemas, filepath.ToSlash(folder), r.pkg)
-	if compareVersions(release(version[1]), r.source) <= 0 {
-		u.say("qmp/generated/%s is for QEMU %s as well: what it does not send is optional there", r.pkg, release(version[1]))
+	u.say("the answer of QEMU %s is in %s/%s/%s.json", version, schemas, filepath.ToSlash(folder), r.pkg)
+	if compareVersions(release(version), r.source) <= 0 {
+		u.say("qmp/generated/%s is for QEMU %s as well: what it does not send is optional there", r.pkg, release(version))
 		return nil
 	}
-	r.answer(release(version[1]))
+	r.answer(release(version))
 	return nil
 }
 

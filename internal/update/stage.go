@@ -13,7 +13,7 @@ import (
 )
 
 // changing are the folders and files of the module that an update may change.
-var changing = []string{"testdata/schema", "qmp/generated", "CHANGELOG.md"}
+var changing = []string{"testdata/schema", "qmp/generated", "qapi/facts/data", "CHANGELOG.md"}
 
 // begin copies what may change, and builds qapigen.
 func (u *update) begin() (err error) {

@@ -10,8 +10,19 @@ import (
 // options are what the command was called with.
 type options struct {
 	source, version, server string
+	captured                string // a file with an answer
 	qapigen                 string // the command; empty: it is built
 	compile                 bool   // look in the end at what no longer compiles
+}
+
+// inputs counts what is to be updated to.
+func (o *options) inputs() (n int) {
+	for _, input := range []string{o.source, o.server, o.captured} {
+		if input != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // An update is one run.
@@ -37,16 +48,19 @@ func run(ctx context.Context, root string, opts options, out io.Writer) error {
 	}
 	defer u.end()
 	// 2. The new schema, and what the packages are to be generated from.
-	if opts.source != "" {
+	switch {
+	case opts.source != "":
 		err = u.fromSource(opts.source, opts.version)
-	} else {
+	case opts.captured != "":
+		err = u.fromCaptured(opts.captured, opts.version)
+	default:
 		err = u.fromServer(opts.server)
 	}
 	if err != nil {
 		return err
 	}
 	// 3. All that is made of it.
-	for _, step := range []func() error{u.writeRecipes, u.regenerate, u.changelog} {
+	for _, step := range []func() error{u.writeRecipes, u.regenerate, u.facts, u.changelog} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -280,3 +280,51 @@ func TestOlderServer(t *testing.T) {
 	require.Regexp(t, `(?m)^\tActive +bool `, read(t, dir, "qmp/generated/qemu/block_core_gen.go"), "since 10.0")
 	requireNothingChanges(t, dir, opts)
 }
+
+// TestFacts adds a version to the tables of facts: from a captured answer, whose dates become closer, and from
+// a source.
+func TestFacts(t *testing.T) {
+	dir := newCopy(t)
+	answer := filepath.Join(t.TempDir(), "qemu.json")
+	// As if 9.2 had answered what 10.0 did: what came with 10.0 by its remark was there in 9.2 then.
+	require.NoError(t, os.WriteFile(answer, []byte(read(t, dir, schemas, "captured/10.0/qemu.json")), 0o666))
+	_, err := runUpdate(t, dir, options{captured: answer})
+	require.ErrorContains(t, err, "has no file VERSION beside it")
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(answer), "VERSION"), []byte("9.2.1\n"), 0o666))
+	opts := options{captured: answer}
+	out, err := runUpdate(t, dir, opts)
+	require.NoError(t, err)
+	require.Contains(t, out, "the answer of QEMU 9.2.1 is in testdata/schema/captured/9.2/qemu.json\n")
+	table := read(t, dir, "qapi/facts/data/qemu.facts")
+	require.Contains(t, table, "\nsources 5.2 7.2 9.2? 10.0 10.2 11.1?\n")
+	require.NotContains(t, read(t, dir, "qapi/facts/data/storage.facts"), "9.2?")
+	requireNothingChanges(t, dir, opts)
+
+	path, err := qapigen()
+	require.NoError(t, err)
+	since, err := exec.Command(path, "since", "-facts", filepath.Join(dir, "qapi/facts/data/qemu.facts"), "blockdev-set-active").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(since), "since 9.2 (schema of 9.2, after 7.2, not 10.0 (documentation of 10.0))")
+
+	opts = options{source: qemutest.Source(t, "10.0"), version: "99.1"}
+	_, err = runUpdate(t, dir, opts)
+	require.NoError(t, err)
+	for _, server := range []string{"qemu", "storage", "guest"} {
+		require.Contains(t, read(t, dir, "qapi/facts/data", server+".facts"), " 99.1\n")
+	}
+	requireNothingChanges(t, dir, opts)
+}
+
+// TestFactsMissing updates where nothing says since when something is there: it is in the oldest answer, and
+// in no source. Nothing is written.
+func TestFactsMissing(t *testing.T) {
+	dir := newCopy(t)
+	for _, server := range []string{"qemu", "storage", "guest"} {
+		require.NoError(t, writeFile(filepath.Join(dir, "qapi/facts/data", server+".facts"), []byte("sources\n")))
+	}
+	before := files(t, dir)
+	_, err := runUpdate(t, dir, options{source: filepath.Join(root, schemas, "10.2")})
+	require.ErrorContains(t, err, "nothing says since when these are there")
+	require.ErrorContains(t, err, "\n  query-events\n")
+	requireSame(t, before, files(t, dir))
+}

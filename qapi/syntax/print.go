@@ -59,18 +59,26 @@ func isInclude(o *Object) bool { return o.Get("include") != nil }
 func (p *printer) doc(d *Doc) {
 	p.WriteString("##\n# @" + d.Symbol + ":\n")
 	for _, s := range d.Sections {
-		switch seen := Seen(s.Lines); {
-		case seen == "":
-		case s.Kind == Plain:
+		seen := Seen(s.Lines)
+		switch {
+		case s.Kind == Plain && seen != "":
 			p.WriteString("#\n# " + SeenMark(seen) + "\n")
-		case s.Kind == MemberText:
+		case s.Kind == MemberText && seen != "":
 			p.WriteString("#\n# @" + s.Name + ": " + SeenMark(seen) + "\n")
+		case s.Kind == MemberText:
+			if said := remark(s.Lines, false); said != "" {
+				p.WriteString("#\n# @" + s.Name + ": " + said + "\n")
+			}
 		}
 	}
 	if features := d.features(); len(features) > 0 {
 		p.WriteString("#\n# Features:\n#\n")
 		for _, name := range features {
-			p.WriteString("# @" + name + ":\n")
+			line := "# @" + name + ":"
+			if s := d.section(FeatureText, name); s != nil {
+				line = strings.TrimSuffix(line+" "+remark(s.Lines, name == "deprecated"), " ")
+			}
+			p.WriteString(line + "\n")
 		}
 	}
 	if since := d.since(); since != "" {

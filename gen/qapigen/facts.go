@@ -1,0 +1,142 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qmpkit/qmpkit/qapi/facts"
+	"github.com/qmpkit/qmpkit/qapi/unmask"
+)
+
+// newFacts makes the subcommand that writes a table of facts.
+func newFacts() *cobra.Command {
+	var from, out, version string
+	cmd := &cobra.Command{
+		Use:   "facts [-from FILE] [-qemu-version VERSION] -out FILE SOURCE...",
+		Short: "write down since when things are there, from schemas of several QEMUs",
+		Long: `Facts writes a table of what the schemas of several QEMUs have, and of what their documentation
+says of versions. Since and list conclude from such a table when things came and went. No prose
+is taken. -from names a table to add the sources to; a source replaces the one of the same
+release that is there.
+
+A SOURCE is the main file of a schema, an answer to query-qmp-schema that was captured, or the
+ADDRESS of a server. An answer says what a server has, and not when it came: its types get the
+names that our own schema has. Its version is that in the file VERSION beside it.
+
+The error lists what has no date at all: nothing says when it came, and no older schema lacks it.
+
+` + statusHelp,
+		Example: `  qapigen facts -out qemu.facts qemu-7.2/qapi/qapi-schema.json qemu-10.0/qapi/qapi-schema.json
+  qapigen facts -from qemu.facts -out qemu.facts captured/8.2/qemu.json`,
+		Args:              takes("SOURCE..."),
+		ValidArgsFunction: completeFiles,
+		RunE: func(cmd *cobra.Command, sources []string) error {
+			if err := notEmpty(cmd, "from", "out"); err != nil {
+				return err
+			}
+			if version != "" && !versionPattern.MatchString(version) {
+				return &usageError{fmt.Sprintf("-qemu-version %s: want a version such as 10.2.0", version)}
+			}
+			if version != "" && len(sources) > 1 {
+				return &usageError{"-qemu-version is that of one source, and here are several"}
+			}
+			return writeFacts(cmd.Context(), from, out, version, sources)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&from, "from", "", "the `FILE` with a table to add to")
+	flags.StringVar(&out, "out", "", "the `FILE` to write")
+	flags.StringVar(&version, "qemu-version", "", "the QEMU `VERSION` of the source (default: what the file VERSION of its tree says)")
+	cobra.CheckErr(cmd.MarkFlagRequired("out"))
+	return cmd
+}
+
+// writeFacts writes nothing before everything is known to be right.
+func writeFacts(ctx context.Context, from, out, version string, sources []string) error {
+	table := facts.New()
+	if from != "" {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		if table, err = facts.Parse(text); err != nil {
+			return fmt.Errorf("%s: %w", from, err)
+		}
+	}
+	for _, name := range sources {
+		if err := addFacts(ctx, table, name, version); err != nil {
+			return named(name, err)
+		}
+	}
+	if err := table.Know(); err != nil {
+		return err
+	}
+	if err := table.Check(); err != nil {
+		return err
+	}
+	return notWritten(os.WriteFile(out, table.Text(), 0o666))
+}
+
+func addFacts(ctx context.Context, table *facts.Table, name, version string) error {
+	s, err := openSource(ctx, name)
+	if err != nil {
+		return err
+	}
+	version = cmp.Or(version, s.version, treeVersion(name), versionIn(filepath.Dir(name)))
+	if version == "" {
+		return errors.New("the version of QEMU is not known: give -qemu-version, or write it to a file VERSION beside the source")
+	}
+	if s.schema == nil {
+		names, _, err := nearest(s.view)
+		if err != nil {
+			return err
+		}
+		snapshot, err := unmask.Unmask(s.view, names)
+		if err != nil {
+			return err
+		}
+		s.schema = snapshot.Schema
+	}
+	return table.Add(version, s.schema, s.view != nil)
+}
+
+// A knowing is the choice of a table of facts.
+type knowing struct{ server, file string }
+
+func (k *knowing) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&k.server, "server", "", "the `SERVER`: qemu, storage or guest (default: the first one that has it)")
+	cmd.Flags().StringVar(&k.file, "facts", "", "a `FILE` that qapigen facts wrote, in place of our own")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("server", completeFrom("qemu", "storage", "guest")))
+}
+
+// tables returns the tables to look into.
+func (k *knowing) tables() ([]*facts.Table, error) {
+	switch {
+	case k.file != "":
+		text, err := os.ReadFile(k.file)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = withoutPath(err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("-facts %s: %w", k.file, err)
+		}
+		table, err := facts.Parse(text)
+		return []*facts.Table{table}, err
+	case k.server == "":
+		return []*facts.Table{facts.QEMU(), facts.Storage(), facts.Guest()}, nil
+	case k.server == "qemu":
+		return []*facts.Table{facts.QEMU()}, nil
+	case k.server == "storage":
+		return []*facts.Table{facts.Storage()}, nil
+	case k.server == "guest":
+		return []*facts.Table{facts.Guest()}, nil
+	}
+	return nil, &usageError{"-server " + k.server + ": it is qemu, storage or guest"}
+}

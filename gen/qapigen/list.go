@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qmpkit/qmpkit/qapi/facts"
+)
+
+// newList makes the subcommand that lists what differs between the QEMUs of a range.
+func newList() *cobra.Command {
+	var asJSON bool
+	var want listRequest
+	var versions string
+	var k knowing
+	cmd := &cobra.Command{
+		Use:   "list -qemu FIRST..LAST [-new] [-gone] [-deprecated] [-json] [-server SERVER] [-facts FILE] [MODULE...]",
+		Short: "list what is new, gone and deprecated in a range of QEMU versions",
+		Long: `List prints what not all QEMUs of a range have: a line for each path that is new after FIRST,
+gone by LAST, or deprecated in LAST. Of what came or went with the command, the member or the
+value that it belongs to only this is listed. -new, -gone and -deprecated choose among the three.
+A MODULE is the file that defines a command or an event, "block-core"; without one it is all of
+them.
+
+With -json it prints the array that since -json does.
+
+` + statusHelp,
+		Example: `  qapigen list -qemu 7.2..11.1 -gone
+  qapigen list -qemu 8.2..10.0 -new -deprecated block-core block-export`,
+		ValidArgsFunction: func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return matching("", typed, moduleNames(schemaNamed(cmd.Context(), ""))), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, modules []string) error {
+			var err error
+			if want.first, want.last, err = parseRange(versions); err != nil {
+				return err
+			}
+			if !want.new && !want.gone && !want.deprecated {
+				want.new, want.gone, want.deprecated = true, true, true
+			}
+			want.modules = modules
+			tables, err := k.tables()
+			if err != nil {
+				return err
+			}
+			found, err := want.among(tables[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				var of []*facts.Fact
+				for _, l := range found {
+					of = append(of, l.fact)
+				}
+				return printFacts(cmd.OutOrStdout(), slices.Compact(of), true)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, l := range found {
+				fmt.Fprintf(w, "%s\t%s\t%s\n", l.kind, l.fact.Path, factText(l.fact))
+			}
+			return w.Flush()
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&versions, "qemu", "", "the range of `VERSIONS`, such as 7.2..11.1")
+	flags.BoolVar(&want.new, "new", false, "what came after the first version")
+	flags.BoolVar(&want.gone, "gone", false, "what the first version has, or one after it, and the last does not")
+	flags.BoolVar(&want.deprecated, "deprecated", false, "what is deprecated in the last version")
+	flags.BoolVar(&asJSON, "json", false, "print an array of objects")
+	k.flags(cmd)
+	cobra.CheckErr(cmd.MarkFlagRequired("qemu"))
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("qemu", completeFrom()))
+	return cmd
+}
+
+// parseRange reads FIRST..LAST.
+func parseRange(text string) (first, last string, err error) {
+	first, last, ok := strings.Cut(text, "..")
+	if !ok || !versionPattern.MatchString(first) || !versionPattern.MatchString(last) || facts.Compare(first, last) > 0 {
+		return "", "", &usageError{fmt.Sprintf("-qemu %s: want a range such as 7.2..11.1", text)}
+	}
+	return first, last, nil
+}
+
+// A listRequest is what list was asked for.
+type listRequest struct {
+	first, last           string
+	new, gone, deprecated bool
+	modules               []string
+}
+
+// A listing is a line of it.
+type listing struct {
+	kind string // "new", "gone" or "deprecated"
+	fact *facts.Fact
+}
+
+// among goes through a table.
+func (l *listRequest) among(t *facts.Table) (found []listing, err error) {
+	told := map[string]bool{}
+	for path := range t.Paths() {
+		if len(l.modules) > 0 && !slices.Contains(l.modules, t.Module(path)) {
+			continue
+		}
+		f, err := t.Fact(path)
+		if err != nil {
+			return nil, err
+		}
+		for _, kind := range l.kinds(f) {
+			told[kind+" "+path] = true
+			if !toldAbove(told, kind, path) {
+				found = append(found, listing{kind, f})
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b listing) int { return strings.Compare(a.fact.Path, b.fact.Path) })
+	return found, nil
+}
+
+// kinds returns what is to be told of a fact. Of what is there by a feature that it has been told already.
+func (l *listRequest) kinds(f *facts.Fact) (kinds []string) {
+	in := func(d facts.Date) bool {
+		return d.Release != "" && facts.Compare(d.Release, l.first) > 0 && facts.Compare(d.Release, l.last) <= 0
+	}
+	last := f.Path[strings.LastIndexByte(f.Path, '/')+1:]
+	if name := strings.TrimLeft(last, "$"); name != last && (name == "deprecated" || name == "unstable") {
+		return nil
+	}
+	if l.new && in(f.Since) && !f.In(l.first) {
+		kinds = append(kinds, "new")
+	}
+	if l.gone && in(f.Removed) && !f.In(l.last) {
+		kinds = append(kinds, "gone")
+	}
+	if d := f.Deprecated; l.deprecated && d != nil && facts.Compare(d.Release, l.last) <= 0 && f.In(l.last) {
+		kinds = append(kinds, "deprecated")
+	}
+	return kinds
+}
+
+// toldAbove reports whether the same was told of what a path is below.
+func toldAbove(told map[string]bool, kind, path string) bool {
+	for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
+		if told[kind+" "+path[:i]] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,125 @@
+package facts
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// knownText holds what no schema says, a row each:
+//
+//	removed RELEASE PATH REASON            it went in this release
+//	since RELEASE PATH REASON              it came in this release
+//	deprecated RELEASE PATH REASON         it is deprecated since this release; a feature says so later or never
+//	had FIRST..GONE NODE LABEL TO REASON   a part that no schema has; LABEL is - for a command
+//	from RELEASE NODE LABEL TO REASON      a part has this form since then, and had another one before
+//
+//go:embed known.txt
+var knownText string
+
+// Know adds what QEMU's own lists and history say and no schema does: in which release things went that one
+// schema here has and the next one lacks, since when a feature is there that came between two
+// schemas without a remark, and what the oldest schema here has no more. A row whose path or node the
+// table does not know concerns other servers. One that a schema contradicts is an error.
+func (t *Table) Know() error {
+	for row := range strings.Lines(knownText) {
+		fields := strings.Fields(row)
+		if len(fields) == 0 || fields[0][0] == '#' {
+			continue
+		}
+		var err error
+		switch {
+		case len(fields) > 3 && slices.Contains([]string{"removed", "since", "deprecated"}, fields[0]):
+			err = t.know(fields[0], fields[1], fields[2])
+		case len(fields) > 5 && fields[0] == "had":
+			t.had(fields[1], fields[2], fields[3], fields[4])
+		case len(fields) > 5 && fields[0] == "from":
+			err = t.from(fields[1], fields[2], fields[3], fields[4])
+		default:
+			err = fmt.Errorf("facts: known.txt has a row that is incomplete: %s", row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	t.arrows.Clear()
+	t.link()
+	return nil
+}
+
+// had adds a part, or a command of QEMU's.
+func (t *Table) had(when, name, label, target string) {
+	p := period{}
+	p.from, p.to, _ = strings.Cut(when, "..")
+	n := t.nodes[name]
+	switch {
+	case label == "-" && n == nil && t.nodes["device_add"] != nil:
+		n = &node{kind: target, name: name}
+		n.had = p
+		t.nodes[name] = n
+	case label != "-" && n != nil:
+		if t.nodes[target] == nil && jsonType(target) == "" && target != "-" && target != empty {
+			t.nodes[target] = &node{kind: "struct", name: target}
+			t.nodes[target].had = p
+		}
+		add := &part{label: label, target: strings.TrimPrefix(target, "-"), had: p}
+		n.parts = slices.DeleteFunc(n.parts, func(p *part) bool { return p.label == label && p.target == add.target })
+		n.parts = append(n.parts, add)
+	}
+}
+
+func (t *Table) from(release, name, label, target string) error {
+	n := t.nodes[name]
+	if n == nil {
+		return nil
+	}
+	for _, p := range n.parts {
+		if p.label == label && p.target == target {
+			p.from = release
+			return nil
+		}
+	}
+	return fmt.Errorf("facts: known.txt has a row about %s %s, which no schema has", name, label)
+}
+
+func (t *Table) know(kind, release, path string) error {
+	parts := t.last(path)
+	for _, p := range parts {
+		switch kind {
+		case "removed":
+			p.removed = release
+		case "deprecated":
+			p.deprecated = release
+		case "since":
+			p.remarks = append([]remark{{release, history}}, slices.DeleteFunc(p.remarks, func(r remark) bool { return r.source == history })...)
+		}
+	}
+	t.arrows.Clear()
+	f, err := t.Path(path)
+	if err != nil || f == nil {
+		return err
+	}
+	late := f.Removed.Release == "" || Compare(f.Removed.Release, release) > 0
+	if kind == "removed" && late || kind == "since" && Compare(f.Since.Release, release) < 0 {
+		return fmt.Errorf("facts: known.txt says %s %s of %s, which a schema contradicts: since %s, removed %s",
+			kind, release, path, f.Since.Release, f.Removed.Release)
+	}
+	return nil
+}
+
+// last returns the parts that a path ends with.
+func (t *Table) last(path string) []*part {
+	if n := t.nodes[path]; n != nil {
+		return []*part{&n.part}
+	}
+	places, err := t.walk(path)
+	if err != nil {
+		return nil
+	}
+	var parts []*part
+	for _, p := range places {
+		parts = append(parts, p.part)
+	}
+	return parts
+}

@@ -1,0 +1,274 @@
+package facts
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/introspect"
+)
+
+// A Fact is what is known of a path.
+type Fact struct {
+	Path  string
+	Since Date
+	// Removed is when it went, Release "" if it is there still. If it went and came back, Since is the
+	// first time that it came and Removed is the last time that it went.
+	Removed Date
+	// Deprecated and Unstable are when it became so; nil if it never did.
+	Deprecated, Unstable *Date
+	// Use is what the schema says to use in place of something deprecated, "" if it does not.
+	Use string
+	// If is the condition of the build that it needs, "" for none.
+	If string
+
+	spans      []span
+	deprecated string
+}
+
+// In reports whether a version has it, as far as is known. Builds may lack what has a condition.
+func (f *Fact) In(version string) bool {
+	for _, s := range f.spans {
+		if Compare(s.since.Release, version) <= 0 && (s.removed.Release == "" || Compare(version, s.removed.Release) < 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// A place is where a path leads, and when it did so.
+type place struct {
+	target string
+	spans  []span
+	conds  []string
+	part   *part // the last one
+}
+
+// Path returns what is known of a path in the grammar of [introspect.Schema.Has]. It returns nil if no
+// version that is known has had it. The path begins with a command, an event or the name of a type
+// ("BlockdevOptionsFile/aio"): the facts are then those of the type's parts, whatever uses it.
+//
+// The error matches [introspect.ErrQuery] if the path is malformed.
+func (t *Table) Path(path string) (*Fact, error) {
+	places, err := t.walk(path)
+	if err != nil || len(places) == 0 {
+		return nil, err
+	}
+	f := &Fact{Path: path}
+	conds := map[string]bool{}
+	for _, p := range places {
+		f.spans = append(f.spans, p.spans...)
+		for _, c := range p.conds {
+			conds[c] = true
+		}
+	}
+	f.spans = union(f.spans)
+	f.Since, f.Removed = f.spans[0].since, f.spans[len(f.spans)-1].removed
+	if use := places[len(places)-1].part.use; t.has(use) {
+		f.Use = use
+	}
+	f.deprecated = places[len(places)-1].part.deprecated
+	f.If = strings.Join(slices.Sorted(maps.Keys(conds)), ", ")
+	return f, nil
+}
+
+// has reports whether something has that name.
+func (t *Table) has(name string) bool {
+	if name == "" || t.nodes[name] != nil {
+		return name != ""
+	}
+	for p := range t.allParts() {
+		if p.label == name || p.label == "^"+name {
+			return true
+		}
+	}
+	return false
+}
+
+// Fact is Path with what is known of deprecation, and of what replaces it.
+func (t *Table) Fact(path string) (*Fact, error) {
+	f, err := t.Path(path)
+	if f == nil || err != nil {
+		return nil, err
+	}
+	if f.deprecated != "" {
+		f.Deprecated = &Date{Release: f.deprecated, Source: history}
+	}
+	for feature, date := range map[string]**Date{qapi.Deprecated: &f.Deprecated, qapi.Unstable: &f.Unstable} {
+		for _, sign := range []string{"/$", "/$$"} {
+			if !t.takes(path, sign) {
+				continue
+			}
+			flag, err := t.Path(path + sign + feature)
+			if err != nil {
+				return nil, err
+			}
+			if flag != nil {
+				if *date == nil {
+					*date = &flag.Since
+				}
+				f.Use = cmp.Or(f.Use, flag.Use)
+			}
+		}
+	}
+	if name := strings.TrimPrefix(path, "x-"); f.Use == "" && f.Removed.Release != "" && t.nodes[name] != nil && name != path {
+		f.Use = name
+	}
+	return f, nil
+}
+
+// takes reports whether a path may go on with a feature: "/$" of a command, an event, a type or a value,
+// "/$$" of a member.
+func (t *Table) takes(path, sign string) bool {
+	first, rest, ok := strings.Cut(path, "/")
+	last := path[strings.LastIndexByte(path, '/')+1:]
+	switch {
+	case !ok || last[0] == '^':
+		return sign == "/$"
+	case strings.ContainsRune("+$!", rune(last[0])), t.nodes[first].isEntry() && !strings.Contains(rest, "/"):
+		return false
+	}
+	return sign == "/$$"
+}
+
+func (t *Table) walk(path string) ([]place, error) {
+	components := strings.Split(path, "/")
+	for _, c := range components {
+		if c == "" {
+			return nil, fmt.Errorf("%w '%s': a component is empty", introspect.ErrQuery, path)
+		}
+	}
+	entry := t.nodes[components[0]]
+	if entry == nil {
+		return nil, nil
+	}
+	places := []place{{entry.name, t.nodeSpans(entry), conditions(nil, entry.cond), &entry.part}}
+	var before []place // the last component, for the features of members and values
+	for i, c := range components[1:] {
+		label, optional := c, c[0] == '*'
+		from := places
+		switch {
+		case c[0] == '!':
+			var of []place
+			for _, p := range places {
+				of = t.alternatives(of, p)
+			}
+			places = slices.DeleteFunc(of, func(p place) bool { return jsonType(p.target) != c[1:] })
+			continue
+		case strings.HasPrefix(c, "$$"), c[0] == '$' && components[i][0] == '^':
+			label, from = plain(components[i])+"/"+c, before
+		default:
+			label = plain(c)
+		}
+		member := places
+		before, places = from, nil
+		for _, p := range from {
+			places = t.follow(places, p, label, optional, 0)
+		}
+		if strings.Contains(label, "/") { // no feature is there without what has it
+			places = within(places, member)
+		}
+	}
+	return places, nil
+}
+
+// within returns what of some places is in the time of others.
+func within(places, others []place) (in []place) {
+	var spans []span
+	for _, p := range others {
+		spans = append(spans, p.spans...)
+	}
+	for _, p := range places {
+		if p.spans = intersections(p.spans, union(spans)); p.spans != nil {
+			in = append(in, p)
+		}
+	}
+	return in
+}
+
+// follow adds the places that a label leads to from another place.
+func (t *Table) follow(places []place, from place, label string, optional bool, depth int) []place {
+	n := t.nodes[from.target]
+	if n == nil || depth > 20 {
+		return places
+	}
+	arrows := t.arrowsOf(n)
+	for _, a := range arrows[label] {
+		spans := a.spans
+		if optional {
+			spans = a.optional
+		}
+		if to, ok := from.along(a, spans); ok {
+			places = append(places, to)
+		}
+	}
+	for through, as := range arrows { // what takes no component
+		if through != "<" && through[0] != '|' {
+			continue
+		}
+		for _, a := range as {
+			if to, ok := from.along(a, a.spans); ok {
+				places = t.follow(places, to, label, optional, depth+1)
+			}
+		}
+	}
+	return places
+}
+
+// alternatives adds a place or, of an alternate, its alternatives.
+func (t *Table) alternatives(places []place, p place) []place {
+	n := t.nodes[p.target]
+	if n == nil || n.kind != "alternate" {
+		return append(places, p)
+	}
+	for label, arrows := range t.arrowsOf(n) {
+		for _, a := range arrows {
+			if to, ok := p.along(a, a.spans); ok && label[0] == '|' {
+				places = append(places, to)
+			}
+		}
+	}
+	return places
+}
+
+func (p place) along(a arrow, spans []span) (to place, ok bool) {
+	to.target, to.part, to.conds = a.target, a.part, conditions(p.conds, a.part.cond)
+	to.spans = intersections(p.spans, spans)
+	return to, to.spans != nil
+}
+
+func conditions(conds []string, cond string) []string {
+	if cond == "" || slices.Contains(conds, cond) {
+		return conds
+	}
+	return append(slices.Clip(conds), cond)
+}
+
+// plain returns a component without the sign before a member's name.
+func plain(component string) string {
+	if strings.ContainsRune("+^$<|", rune(component[0])) || unicode.IsLetter(rune(component[0])) {
+		return component
+	}
+	return component[1:]
+}
+
+// jsonType returns the kind of JSON of a built-in type, "" of what is none.
+func jsonType(name string) string {
+	switch name {
+	case "str":
+		return "string"
+	case "bool":
+		return "boolean"
+	case "number", "null":
+		return name
+	case "any":
+		return "value"
+	case "int", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "size":
+		return "int"
+	}
+	return ""
+}

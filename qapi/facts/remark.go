@@ -1,0 +1,53 @@
+package facts
+
+import (
+	"regexp"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/syntax"
+)
+
+// remarks are the versions that one schema's documentation has for a definition: for the definition
+// itself by "", for its members, values and alternatives by their names, for features by "$" and the name.
+type remarks map[string][]string
+
+var number = regexp.MustCompile(`\d+\.\d+(?:\.\d+)*`)
+
+// readRemarks reads a definition's documentation.
+func readRemarks(doc *qapi.Doc) remarks {
+	r := remarks{}
+	if doc == nil {
+		return r
+	}
+	for i := range doc.Sections {
+		s := &doc.Sections[i]
+		switch {
+		case s.Kind == qapi.DocMember:
+			r.add(s.Name, syntax.SinceVersions(s.Lines))
+		case s.Kind == qapi.DocFeature:
+			r.add("$"+s.Name, syntax.SinceVersions(s.Lines))
+		case s.Kind == qapi.DocTagged && s.Name == "Since":
+			r.add("", number.FindAllString(s.Text(), -1))
+		}
+		for name, versions := range syntax.NamedVersions(s.Lines) {
+			if name != s.Name {
+				r.add(name, versions)
+			}
+		}
+	}
+	return r
+}
+
+func (r remarks) add(name string, versions []string) {
+	if versions != nil {
+		r[name] = append(r[name], versions...)
+	}
+}
+
+// replacement returns the name that the text of a deprecation says to use, "" if it says none.
+func replacement(doc *qapi.Doc) string {
+	if s := doc.Feature(qapi.Deprecated); s != nil {
+		return syntax.Instead(s.Lines)
+	}
+	return ""
+}

@@ -1,0 +1,181 @@
+package facts_test
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/facts"
+)
+
+// tableOf makes a table of schemas by version, the text of which begins with "VERSION:", or "VERSION?" for an
+// answer.
+func tableOf(t *testing.T, schemas ...string) *facts.Table {
+	t.Helper()
+	table := facts.New()
+	for _, text := range schemas {
+		i := strings.IndexAny(text, ":?")
+		s, err := qapi.LoadFS(fstest.MapFS{"s.json": {Data: []byte(text[i+1:] + "\n")}}, "s.json", nil)
+		require.NoError(t, err)
+		require.NoError(t, table.Add(text[:i], s, text[i] == '?'))
+	}
+	return table
+}
+
+// doc is a documentation comment in front of a definition.
+func doc(lines ...string) string { return "\n##\n# " + strings.Join(lines, "\n# ") + "\n##\n" }
+
+// TestRules concludes dates, a rule each.
+func TestRules(t *testing.T) {
+	c := doc("@c:", "", "Since: 2.0")
+	for _, test := range []struct {
+		name    string
+		schemas []string
+		path    string
+		want    string // "SINCE", "SINCE after AFTER", and what follows for removals
+	}{
+		{"remark", []string{"5.2:" + doc("@c:", "", "@a: x (since 3.1)", "", "Since: 2.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"},
+			"c/arg-type/a", "3.1"},
+		{"the oldest remark counts", []string{
+			"5.2:" + doc("@c:", "", "@a: x (since 3.1)", "", "Since: 2.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }",
+			"7.2:" + doc("@c:", "", "@a: x (since 4.0)", "", "Since: 2.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"},
+			"c/arg-type/a", "3.1 not 4.0 (documentation of 7.2)"},
+		{"no remark", []string{"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a", "2.0"},
+		{"a remark in the bounds", []string{"5.2:" + c + "{ 'command': 'c' }",
+			"7.2:" + doc("@c:", "", "@a: x (since 6.1)", "", "Since: 2.0") + "{ 'command': 'c', 'data': { '*a': 'int' } }"},
+			"c/arg-type/a", "6.1"},
+		{"a remark that is too old", []string{"5.2:" + c + "{ 'command': 'c' }",
+			"7.2:" + doc("@c:", "", "@a: x (since 5.2)", "", "Since: 2.0") + "{ 'command': 'c', 'data': { '*a': 'int' } }"},
+			"c/arg-type/a", "6.0 after 5.2 not 5.2 (documentation of 7.2)"},
+		{"a remark that is too young", []string{"5.2:" + c + "{ 'command': 'c' }",
+			"7.2:" + doc("@c:", "", "@a: x (since 8.0)", "", "Since: 2.0") + "{ 'command': 'c', 'data': { '*a': 'int' } }"},
+			"c/arg-type/a", "7.2 after 5.2 not 8.0 (documentation of 7.2)"},
+		{"only bounds", []string{"5.2:" + c + "{ 'command': 'c' }", "7.2:" + c + "{ 'command': 'c', 'data': { '*a': 'int' } }"},
+			"c/arg-type/a", "7.2 after 5.2"},
+		{"bounds that are one release", []string{"5.2:" + c + "{ 'command': 'c' }", "6.0:" + c + "{ 'command': 'c', 'data': { '*a': 'int' } }"},
+			"c/arg-type/a", "6.0"},
+		{"with its type", []string{"5.2:" + c + "{ 'command': 'c' }",
+			"7.2:" + c + "{ 'command': 'c', 'data': { '*a': 'Tee' } }" + doc("@Tee:", "", "Since: 6.2") + "{ 'struct': 'Tee', 'data': { 'b': 'int' } }"},
+			"c/arg-type/a", "6.2"},
+		{"a path is as young as its youngest part", []string{"5.2:" + doc("@c:", "", "@a: x (since 4.1)", "", "Since: 2.0") + "{ 'command': 'c', 'data': { 'a': 'Tee' } }" +
+			doc("@Tee:", "", "Since: 2.6") + "{ 'struct': 'Tee', 'data': { '*b': 'int' } }"}, "c/arg-type/a/b", "4.1"},
+		{"a renamed type", []string{"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'Old' } }" + doc("@Old:", "", "Since: 2.6") + "{ 'struct': 'Old', 'data': { '*b': 'int' } }",
+			"7.2:" + c + "{ 'command': 'c', 'data': { 'a': 'New' } }" + doc("@New:", "", "Since: 7.0") + "{ 'struct': 'New', 'data': { '*b': 'int' } }"},
+			"c/arg-type/a/b", "2.6"},
+		{"a base that was made of members", []string{"5.2:" + c + "{ 'command': 'c', 'data': 'Tee' }" + doc("@Tee:", "", "Since: 2.0") + "{ 'struct': 'Tee', 'data': { 'b': 'int', '*n': 'int' } }",
+			"7.2:" + c + "{ 'command': 'c', 'data': 'Tee' }" + doc("@Tee:", "", "Since: 2.0") + "{ 'struct': 'Tee', 'base': 'Bee', 'data': { 'b': 'int' } }" +
+				doc("@Bee:", "", "Since: 7.0") + "{ 'struct': 'Bee', 'data': { '*n': 'int' } }"}, "c/arg-type/n", "2.0"},
+		{"removed", []string{"5.2:" + c + "{ 'command': 'c', 'data': { '*a': 'int' } }", "7.2:" + c + "{ 'command': 'c' }"},
+			"c/arg-type/a", "2.0 removed 7.2 after 5.2"},
+		{"renamed", []string{"5.2:" + doc("@x-c:", "", "Since: 2.0") + "{ 'command': 'x-c' }", "7.2:" + doc("@c:", "", "Since: 6.1") + "{ 'command': 'c' }"},
+			"x-c", "2.0 removed 6.1 use c"},
+		{"of a type", []string{"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'Tee' } }" + doc("@Tee:", "", "@n: x (since 2.7)", "", "Since: 2.6") + "{ 'struct': 'Tee', 'data': { 'b': 'int', '*n': 'int' } }"},
+			"Tee/n", "2.7"},
+		{"a member of a type is as old as it", []string{"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'Tee' } }" + doc("@Tee:", "", "Since: 2.6") + "{ 'struct': 'Tee', 'data': { 'b': 'int' } }"},
+			"Tee/b", "2.6"},
+		{"an answer does not know conditions", []string{"5.2:" + c + "{ 'command': 'c', 'data': { '*a': { 'type': 'int', 'if': 'CONFIG_A' }, 'b': 'int' } }", "7.2?{ 'command': 'c', 'data': { 'b': 'int' } }"},
+			"c/arg-type/a", "2.0 if CONFIG_A"},
+		{"unstable", []string{"5.2:" + c + "{ 'command': 'c' }", "7.2:" + doc("@c:", "", "Features:", "@unstable: x", "", "Since: 2.0") + "{ 'command': 'c', 'features': [ 'unstable' ] }"},
+			"c/$unstable", "6.2"},
+		{"deprecated", []string{"5.2:" + c + "{ 'command': 'c' }", "7.2:" + doc("@c:", "", "Features:", "@deprecated: Use @d instead.", "", "Since: 2.0") + "{ 'command': 'c', 'features': [ 'deprecated' ] }\n{ 'command': 'd' }"},
+			"c", "2.0 deprecated 7.2 use d"},
+		{"a branch with its value", []string{
+			"5.2:" + c + "{ 'command': 'c', 'data': 'Uni', 'boxed': true }\n{ 'enum': 'Enu', 'data': [ 'v' ] }\n{ 'union': 'Uni', 'base': { 'e': 'Enu' }, 'discriminator': 'e', 'data': {} }",
+			"7.2:" + c + "{ 'command': 'c', 'data': 'Uni', 'boxed': true }" + doc("@Enu:", "", "@v: x", "", "@w: since 6.2", "", "Since: 2.0") +
+				"{ 'enum': 'Enu', 'data': [ 'v', 'w' ] }\n{ 'union': 'Uni', 'base': { 'e': 'Enu' }, 'discriminator': 'e', 'data': {} }"}, "c/arg-type/+w", "6.2"},
+		{"a value with its branch", []string{
+			"5.2:" + c + "{ 'command': 'c', 'data': 'Uni', 'boxed': true }\n{ 'enum': 'Enu', 'data': [ 'v' ] }\n{ 'union': 'Uni', 'base': { 'e': 'Enu' }, 'discriminator': 'e', 'data': {} }",
+			"7.2:" + c + "{ 'command': 'c', 'data': 'Uni', 'boxed': true }\n{ 'enum': 'Enu', 'data': [ 'v', 'w' ] }" + doc("@Wye:", "", "Since: 7.1") + "{ 'struct': 'Wye', 'data': { 'n': 'int' } }\n" +
+				"{ 'union': 'Uni', 'base': { 'e': 'Enu' }, 'discriminator': 'e', 'data': { 'w': 'Wye' } }"}, "c/arg-type/e/^w", "7.1"},
+		{"optional since", []string{"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'int' } }", "7.2:" + c + "{ 'command': 'c', 'data': { '*a': 'int' } }"},
+			"c/arg-type/*a", "6.0 after 5.2"},
+		{"none", []string{"5.2:" + c + "{ 'command': 'c' }"}, "c/arg-type/a", ""},
+		{"of another JSON type", []string{"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a/!string", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			table := tableOf(t, test.schemas...)
+			f, err := table.Fact(test.path)
+			require.NoError(t, err)
+			require.Equal(t, test.want, inWords(f))
+			again, err := facts.Parse(table.Text())
+			require.NoError(t, err)
+			require.Equal(t, string(table.Text()), string(again.Text()))
+			f, err = again.Fact(test.path)
+			require.NoError(t, err)
+			require.Equal(t, test.want, inWords(f))
+		})
+	}
+}
+
+func inWords(f *facts.Fact) string {
+	if f == nil {
+		return ""
+	}
+	date := func(d facts.Date) string {
+		if d.After != "" {
+			return d.Release + " after " + d.After
+		}
+		return d.Release
+	}
+	words := date(f.Since)
+	if f.Since.Instead != nil {
+		words += " not " + strings.Join(f.Since.Instead, ", ")
+	}
+	if f.Deprecated != nil {
+		words += " deprecated " + f.Deprecated.Release
+	}
+	if f.Removed.Release != "" {
+		words += " removed " + date(f.Removed)
+	}
+	if f.Use != "" {
+		words += " use " + f.Use
+	}
+	if f.If != "" {
+		words += " if " + f.If
+	}
+	return words
+}
+
+// TestParseErrors reads what is no table.
+func TestParseErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"sources 5.2\ncommand\n":                "line 2: two names are missing",
+		"\tname str\n":                          "line 1: two names are missing",
+		"sources 5.2\nstruct A\n\ta B\n":        "there is no type B, which A refers to",
+		"sources 5.2\nstruct A @7.2\n":          "line 2: 7.2 is not among the sources",
+		"sources 5.2\nstruct A when=2\n":        "line 2: unknown field when=2",
+		"sources 5.2 7.2\nstruct A @7.2..5.2\n": "line 2: 7.2..5.2 is not among the sources",
+	} {
+		_, err := facts.Parse([]byte(text))
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// TestCheck finds what has no date.
+func TestCheck(t *testing.T) {
+	require.NoError(t, tableOf(t, "5.2:"+doc("@c:", "", "Since: 2.0")+"{ 'command': 'c' }").Check())
+	err := tableOf(t, "5.2:{ 'command': 'c' }").Check()
+	require.ErrorContains(t, err, "nothing says since when these are there")
+	require.ErrorContains(t, err, "\n  c/arg-type")
+}
+
+// TestQueryErrors asks for malformed paths.
+func TestQueryErrors(t *testing.T) {
+	_, err := facts.QEMU().Fact("stop//x")
+	require.ErrorContains(t, err, "a component is empty")
+	f, err := facts.QEMU().Fact("none-such")
+	require.NoError(t, err)
+	require.Nil(t, f)
+}
+
+func TestCompare(t *testing.T) {
+	for _, c := range [][2]string{{"9.2", "10.0"}, {"", "0.14"}, {"7.0", "7.0.1"}, {"2.12", "3.0"}} {
+		require.Negative(t, facts.Compare(c[0], c[1]), c)
+		require.Positive(t, facts.Compare(c[1], c[0]), c)
+	}
+	require.Zero(t, facts.Compare("7.2", "7.2.0"))
+	require.Equal(t, "10.2", facts.Release("10.2.2"))
+}

@@ -1,0 +1,187 @@
+package facts
+
+import (
+	"cmp"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/qmpkit/qmpkit/qapi"
+)
+
+// A Table holds what schemas of several versions say about one server: what each of them has, and
+// what its documentation remarks. Facts are concluded from it when they are asked for.
+type Table struct {
+	sources []source // by version
+	nodes   map[string]*node
+	arrows  sync.Map // by *node, what was concluded for its parts: map[string][]arrow
+}
+
+// A source is a schema that the table knows.
+type source struct {
+	version string // a release: "10.2"
+	// answer says that the schema is what a server said. What is not in it and has a condition may be
+	// missing in that build only.
+	answer bool
+}
+
+// A set is a set of sources, a bit for each.
+type set uint64
+
+const maxSources = 64
+
+func (s set) has(i int) bool { return s>>i&1 != 0 }
+
+// A node is a command, an event or a type.
+type node struct {
+	kind   string // "command", "event", "enum", "struct", "union", "alternate"
+	name   string
+	module string // "block-core"
+	part
+	parts []*part
+	tag   string  // of a union, the discriminator and its enum: "driver:BlockdevDriver"
+	users []*node // those that always had such a type: as their base, their arguments or their result
+}
+
+// A part leads from a node to another one by a component of a path, its label:
+//
+//	arg-type, ret-type    of a command or an event
+//	NAME                  a member
+//	+CASE                 a branch
+//	^VALUE                a value, which leads nowhere
+//	$FEATURE              of the node; NAME/$$FEATURE of a member, ^VALUE/$FEATURE of a value
+//	<                     the base, which takes no component
+//	|NAME                 an alternative, which takes no component
+//
+// A member that changed its type has a part for each type.
+type part struct {
+	label      string
+	target     string   // the name of a node or a built-in type; empty: none
+	with       []string // of a value, the types of its branches
+	seen       set
+	optional   set      // of a member
+	remarks    []remark // on when it came, those of older sources first
+	removed    string   // the release in which it went, if QEMU's list of removed features has it
+	deprecated string   // the release since which it is deprecated, if no feature says so
+	had        period   // when it was there, of what no schema has
+	from       string   // the release since which it has this form, before which it had one that is gone
+	use        string   // what a deprecation says to use
+	cond       string   // the condition that the newest source with one has
+}
+
+// A period is from one release up to another one, in which it is over.
+type period struct{ from, to string }
+
+func (p period) spans() []span {
+	return []span{{Date{Release: p.from, Source: history}, Date{Release: p.to, Source: history}}}
+}
+
+// A remark is a version in the documentation of a source.
+type remark struct{ version, source string }
+
+// New returns a table without facts.
+func New() *Table { return &Table{nodes: map[string]*node{}} }
+
+// Add adds the schema of a version, in place of the one that the table has for this version. If
+// the schema is what a server answered, made one by package unmask, answer is true.
+//
+// The error says that there are too many versions.
+func (t *Table) Add(version string, s *qapi.Schema, answer bool) error {
+	if len(t.sources) == maxSources {
+		return errors.New("facts: the table has all the versions that it can have")
+	}
+	t.arrows.Clear()
+	a := &adder{t, t.place(source{Release(version), answer}), map[string][]string{}}
+	for _, d := range s.Definitions {
+		a.define(d, d.Head().Doc)
+	}
+	a.finish()
+	t.link()
+	return nil
+}
+
+// link tells types what uses them.
+func (t *Table) link() {
+	for _, n := range t.nodes {
+		n.users = nil
+	}
+	for _, n := range t.sorted() {
+		for _, p := range n.parts {
+			if used := t.nodes[p.target]; used != nil && used.kind == "struct" && p.isSure() {
+				used.users = append(used.users, n)
+			}
+		}
+	}
+}
+
+// isSure reports whether a part is always there.
+func (p *part) isSure() bool { return p.label == "<" || p.label == "arg-type" || p.label == "ret-type" }
+
+// Versions returns the releases whose schemas the table knows, the oldest first.
+func (t *Table) Versions() (versions []string) {
+	for _, s := range t.sources {
+		versions = append(versions, s.version)
+	}
+	return versions
+}
+
+// Module returns the module that a path's command or event is in: "block-core".
+func (t *Table) Module(path string) string {
+	name, _, _ := strings.Cut(path, "/")
+	if n := t.nodes[name]; n != nil {
+		return n.module
+	}
+	return ""
+}
+
+// place makes a place for a source, and returns its index. What was known of this version is forgotten.
+func (t *Table) place(s source) int {
+	i, found := slices.BinarySearchFunc(t.sources, s, func(a, b source) int { return Compare(a.version, b.version) })
+	if found {
+		t.sources[i] = s
+	} else {
+		t.sources = slices.Insert(t.sources, i, s)
+	}
+	low := set(1)<<i - 1
+	for p := range t.allParts() {
+		for _, bits := range []*set{&p.seen, &p.optional} {
+			if found {
+				*bits &^= 1 << i
+			} else {
+				*bits = *bits&low | *bits&^low<<1
+			}
+		}
+		p.remarks = slices.DeleteFunc(p.remarks, func(r remark) bool { return r.source == s.version })
+	}
+	return i
+}
+
+func (t *Table) allParts() iter.Seq[*part] {
+	return func(yield func(*part) bool) {
+		for _, n := range t.nodes {
+			if !yield(&n.part) {
+				return
+			}
+			for _, p := range n.parts {
+				if !yield(p) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sorted returns the nodes: commands, then events, then types, each by their names.
+func (t *Table) sorted() []*node {
+	var nodes []*node
+	for _, n := range t.nodes {
+		nodes = append(nodes, n)
+	}
+	rank := func(n *node) int { return slices.Index([]string{"command", "event"}, n.kind) & 3 }
+	slices.SortFunc(nodes, func(a, b *node) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.name, b.name))
+	})
+	return nodes
+}

@@ -1,0 +1,40 @@
+package facts
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+)
+
+// Compare compares two versions of QEMU by their numbers, of which the third may be missing: 7.2 is 7.2.0.
+// It returns a number less than, equal to or greater than 0. The empty version is older than all.
+func Compare(a, b string) int {
+	for a != "" || b != "" {
+		var x, y string
+		x, a, _ = strings.Cut(a, ".")
+		y, b, _ = strings.Cut(b, ".")
+		m, _ := strconv.Atoi(x)
+		n, _ := strconv.Atoi(y)
+		if c := cmp.Compare(m, n); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// Release returns the first two numbers of a version: "10.2" of "10.2.2".
+func Release(version string) string {
+	numbers := strings.SplitN(version, ".", 3)
+	return strings.Join(numbers[:min(2, len(numbers))], ".")
+}
+
+// next returns the release after one that is 4.0 or newer: these come three a major number.
+func next(release string) string {
+	major, minor, _ := strings.Cut(release, ".")
+	m, _ := strconv.Atoi(major)
+	n, _ := strconv.Atoi(minor)
+	if n >= 2 {
+		return strconv.Itoa(m+1) + ".0"
+	}
+	return major + "." + strconv.Itoa(n+1)
+}
