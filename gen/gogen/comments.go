@@ -73,9 +73,11 @@ func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences 
 	if since := b.since(d); since != "" {
 		sentences = append(sentences, since)
 	}
+	fact := b.factOf(h.Name)
+	sentences = append(sentences, removal(fact)...)
 	c := append(comment{strings.Join(sentences, " ")}, p.definition()...)
 	c = append(c, facts...)
-	return append(c, p.remarks("the "+kindOf(d), h.If, h.Features)...)
+	return append(c, p.remarks("the "+kindOf(d), h.If, h.Features, fact)...)
 }
 
 // since is the sentence that says since when QEMU has what a definition defines; empty if the
@@ -96,10 +98,15 @@ func (b *builder) since(d qapi.Definition) string {
 func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Cond, features []*qapi.Feature) comment {
 	p := b.prose(d)
 	c := p.member(name)
-	if seen := qapi.SeenIn(d, name); seen != "" {
-		c = append(c, seenFirst(seen))
+	fact := b.partFact(d, name)
+	dates := b.partDates(d, fact)
+	if seen := qapi.SeenIn(d, name); seen != "" && fact == nil {
+		dates = []string{seenFirst(seen)}
 	}
-	return append(c, p.remarks(what, cond, features)...)
+	if dates != nil {
+		c = append(c, strings.Join(dates, " "))
+	}
+	return append(c, p.remarks(what, cond, features, fact)...)
 }
 
 // seenFirst says of what no source has, but a server, which one it was.

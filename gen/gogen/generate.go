@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
 // Options say what to generate.
@@ -20,6 +21,8 @@ type Options struct {
 	// Also holds the versions, or other names, of the servers that the schema was loosened for
 	// (see qapi.Schema.Loosen). The package's comment names them.
 	Also []string
+	// Facts say in the comments which QEMUs have a thing; nil: the comments say what the schema says.
+	Facts *facts.Table
 	// Selection is what of the schema is wanted.
 	Selection Selection
 	// Docs puts QEMU's documentation into the comments. It is text under the GPL, and the head

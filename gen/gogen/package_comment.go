@@ -391,7 +391,7 @@ func (s *sampler) secretRules() comment {
 	c := comment{
 		"# Secrets",
 		"The method String of a type with a secret, such as a password, shows *** in its place. JSON does not hide secrets: " +
-			"[encoding/json.Marshal] writes them. The comment of a field says whether it is a secret. Types without String, and "+
+			"[encoding/json.Marshal] writes them. The comment of a field says whether it is a secret. Types without String, and " +
 			"verbs of fmt that do not call it, print all.",
 	}
 	text := ""

@@ -5,6 +5,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/gen/rst"
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
 // licenseNote is in the head of each file with QEMU's prose.
@@ -102,7 +103,7 @@ func (p *prose) section(s *qapi.DocSection) comment {
 }
 
 // remarks are the paragraphs on when a thing is there and whether it will stay.
-func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature) comment {
+func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature, fact *facts.Fact) comment {
 	var c comment
 	if cond != nil {
 		c = append(c, "Only in a QEMU built with "+cond.String()+".")
@@ -112,7 +113,7 @@ func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature) c
 		c = append(c, p.labelled("Unstable", qapi.Unstable, "any release of QEMU may change or remove "+what+".")...)
 	}
 	if qapi.HasFeature(features, qapi.Deprecated) {
-		c = append(c, p.labelled("Deprecated", qapi.Deprecated, "QEMU will remove "+what+".")...)
+		c = append(c, p.labelled("Deprecated", qapi.Deprecated, deprecation("QEMU will remove "+what+".", fact))...)
 	}
 	return c
 }

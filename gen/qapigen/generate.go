@@ -9,6 +9,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/gen/gogen"
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/facts"
 	"github.com/qmpkit/qmpkit/qapi/unmask"
 )
 
@@ -111,6 +112,7 @@ func (done *outcome) generate(ctx context.Context, load func(*gogen.Options) (*q
 		return err
 	}
 	done.Version = opts.Version
+	opts.Facts = factsFor(schema)
 	step(ctx, "writing the package "+opts.Package)
 	files, err := gogen.Generate(schema, opts)
 	if err != nil {
@@ -119,4 +121,17 @@ func (done *outcome) generate(ctx context.Context, load func(*gogen.Options) (*q
 	written, err := gogen.WriteDir(done.Folder, files)
 	done.Changed, done.Unchanged, done.Removed = orEmpty(written.Changed), orEmpty(written.Unchanged), orEmpty(written.Removed)
 	return notWritten(err)
+}
+
+// factsFor returns what is known of the server that a schema is of, nil if it is none of QEMU's.
+func factsFor(schema *qapi.Schema) *facts.Table {
+	switch {
+	case schema.Lookup("guest-sync") != nil:
+		return facts.Guest()
+	case schema.Lookup("device_add") != nil:
+		return facts.QEMU()
+	case schema.Lookup("block-export-add") != nil:
+		return facts.Storage()
+	}
+	return nil
 }

@@ -66,7 +66,7 @@ var rooms = []room{
 
 	{path: "gen/rst",
 		why: "the markup of QEMU's documentation, read for comments"},
-	{path: "gen/gogen", rooms: []string{"qapi", "gen/rst"}, modules: []string{jennifer},
+	{path: "gen/gogen", rooms: []string{"qapi", "qapi/facts", "gen/rst"}, modules: []string{jennifer},
 		why: "a schema to Go files"},
 	{path: "gen/qapigen", modules: []string{cobra, pflag},
 		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qapi/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},

@@ -877,7 +877,8 @@ const (
 	GuestDiskBusTypeMMC               GuestDiskBusType = "mmc"
 	GuestDiskBusTypeVirtual           GuestDiskBusType = "virtual"
 	GuestDiskBusTypeFileBackedVirtual GuestDiskBusType = "file-backed-virtual"
-	GuestDiskBusTypeNVMe              GuestDiskBusType = "nvme"
+	// Since QEMU 7.1.
+	GuestDiskBusTypeNVMe GuestDiskBusType = "nvme"
 )
 
 // GuestPCIAddress is a struct of qapi-schema.json. Since QEMU 2.2.
@@ -961,7 +962,8 @@ type GuestDiskAddress struct {
 	Unit          int64            `json:"unit"`
 	Serial        *string          `json:"serial,omitzero"`
 	Dev           *string          `json:"dev,omitzero"`
-	CCWAddress    *GuestCCWAddress `json:"ccw-address,omitzero"`
+	// Since QEMU 6.0.
+	CCWAddress *GuestCCWAddress `json:"ccw-address,omitzero"`
 }
 
 func (v *GuestDiskAddress) MarshalMembers(e *wire.Encoder) {
@@ -1235,7 +1237,8 @@ type GuestDiskInfo struct {
 	Dependencies []string          `json:"dependencies,omitzero"`
 	Address      *GuestDiskAddress `json:"address,omitzero"`
 	Alias        *string           `json:"alias,omitzero"`
-	SMART        *GuestDiskSMART   `json:"smart,omitzero"`
+	// Since QEMU 7.1.
+	SMART *GuestDiskSMART `json:"smart,omitzero"`
 }
 
 func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1290,11 +1293,12 @@ func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestFilesystemInfo struct {
-	Name                 string             `json:"name"`
-	Mountpoint           string             `json:"mountpoint"`
-	Type                 string             `json:"type"`
-	UsedBytes            *uint64            `json:"used-bytes,omitzero"`
-	TotalBytes           *uint64            `json:"total-bytes,omitzero"`
+	Name       string  `json:"name"`
+	Mountpoint string  `json:"mountpoint"`
+	Type       string  `json:"type"`
+	UsedBytes  *uint64 `json:"used-bytes,omitzero"`
+	TotalBytes *uint64 `json:"total-bytes,omitzero"`
+	// Since QEMU 9.1.
 	TotalBytesPrivileged *uint64            `json:"total-bytes-privileged,omitzero"`
 	Disk                 []GuestDiskAddress `json:"disk"`
 }

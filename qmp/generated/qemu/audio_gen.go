@@ -1000,6 +1000,8 @@ const (
 	AudiodevDriverALSA AudiodevDriver = "alsa"
 	// Only in a QEMU built with CONFIG_AUDIO_COREAUDIO.
 	AudiodevDriverCoreaudio AudiodevDriver = "coreaudio"
+	// Seen first in QEMU 7.2.
+	//
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 	AudiodevDriverDBus AudiodevDriver = "dbus"
 	// Only in a QEMU built with CONFIG_AUDIO_DSOUND.
@@ -1010,10 +1012,14 @@ const (
 	AudiodevDriverOSS AudiodevDriver = "oss"
 	// Only in a QEMU built with CONFIG_AUDIO_PA.
 	AudiodevDriverPA AudiodevDriver = "pa"
+	// Since QEMU 8.1.
+	//
 	// Only in a QEMU built with CONFIG_AUDIO_PIPEWIRE.
 	AudiodevDriverPipewire AudiodevDriver = "pipewire"
 	// Only in a QEMU built with CONFIG_AUDIO_SDL.
 	AudiodevDriverSDL AudiodevDriver = "sdl"
+	// Since QEMU 7.2.
+	//
 	// Only in a QEMU built with CONFIG_AUDIO_SNDIO.
 	AudiodevDriverSndio AudiodevDriver = "sndio"
 	// Only in a QEMU built with CONFIG_SPICE.

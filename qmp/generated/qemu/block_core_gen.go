@@ -359,8 +359,10 @@ const (
 	ImageInfoSpecificKindQcow2 ImageInfoSpecificKind = "qcow2"
 	ImageInfoSpecificKindVMDK  ImageInfoSpecificKind = "vmdk"
 	ImageInfoSpecificKindLUKS  ImageInfoSpecificKind = "luks"
-	ImageInfoSpecificKindRBD   ImageInfoSpecificKind = "rbd"
-	ImageInfoSpecificKindFile  ImageInfoSpecificKind = "file"
+	// Since QEMU 6.1.
+	ImageInfoSpecificKindRBD ImageInfoSpecificKind = "rbd"
+	// Since QEMU 8.0.
+	ImageInfoSpecificKindFile ImageInfoSpecificKind = "file"
 )
 
 // ImageInfoSpecific is a union of block-core.json. Since QEMU 1.7.
@@ -568,39 +570,41 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // BlockNodeInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockNodeInfo struct {
-	Filename              string             `json:"filename"`
-	Format                string             `json:"format"`
-	DirtyFlag             *bool              `json:"dirty-flag,omitzero"`
-	ActualSize            *int64             `json:"actual-size,omitzero"`
-	VirtualSize           int64              `json:"virtual-size"`
-	ClusterSize           *int64             `json:"cluster-size,omitzero"`
-	Encrypted             *bool              `json:"encrypted,omitzero"`
-	Compressed            *bool              `json:"compressed,omitzero"`
-	BackingFilename       *string            `json:"backing-filename,omitzero"`
-	FullBackingFilename   *string            `json:"full-backing-filename,omitzero"`
-	BackingFilenameFormat *string            `json:"backing-filename-format,omitzero"`
-	Snapshots             []SnapshotInfo     `json:"snapshots,omitzero"`
-	Limits                *BlockLimitsInfo   `json:"limits,omitzero"`
-	FormatSpecific        *ImageInfoSpecific `json:"format-specific,omitzero"`
+	Filename              string         `json:"filename"`
+	Format                string         `json:"format"`
+	DirtyFlag             *bool          `json:"dirty-flag,omitzero"`
+	ActualSize            *int64         `json:"actual-size,omitzero"`
+	VirtualSize           int64          `json:"virtual-size"`
+	ClusterSize           *int64         `json:"cluster-size,omitzero"`
+	Encrypted             *bool          `json:"encrypted,omitzero"`
+	Compressed            *bool          `json:"compressed,omitzero"`
+	BackingFilename       *string        `json:"backing-filename,omitzero"`
+	FullBackingFilename   *string        `json:"full-backing-filename,omitzero"`
+	BackingFilenameFormat *string        `json:"backing-filename-format,omitzero"`
+	Snapshots             []SnapshotInfo `json:"snapshots,omitzero"`
+	// Since QEMU 10.2.
+	Limits         *BlockLimitsInfo   `json:"limits,omitzero"`
+	FormatSpecific *ImageInfoSpecific `json:"format-specific,omitzero"`
 }
 
 // ImageInfo is a struct of block-core.json. Since QEMU 1.3.
 type ImageInfo struct {
-	Filename              string             `json:"filename"`
-	Format                string             `json:"format"`
-	DirtyFlag             *bool              `json:"dirty-flag,omitzero"`
-	ActualSize            *int64             `json:"actual-size,omitzero"`
-	VirtualSize           int64              `json:"virtual-size"`
-	ClusterSize           *int64             `json:"cluster-size,omitzero"`
-	Encrypted             *bool              `json:"encrypted,omitzero"`
-	Compressed            *bool              `json:"compressed,omitzero"`
-	BackingFilename       *string            `json:"backing-filename,omitzero"`
-	FullBackingFilename   *string            `json:"full-backing-filename,omitzero"`
-	BackingFilenameFormat *string            `json:"backing-filename-format,omitzero"`
-	Snapshots             []SnapshotInfo     `json:"snapshots,omitzero"`
-	Limits                *BlockLimitsInfo   `json:"limits,omitzero"`
-	FormatSpecific        *ImageInfoSpecific `json:"format-specific,omitzero"`
-	BackingImage          *ImageInfo         `json:"backing-image,omitzero"`
+	Filename              string         `json:"filename"`
+	Format                string         `json:"format"`
+	DirtyFlag             *bool          `json:"dirty-flag,omitzero"`
+	ActualSize            *int64         `json:"actual-size,omitzero"`
+	VirtualSize           int64          `json:"virtual-size"`
+	ClusterSize           *int64         `json:"cluster-size,omitzero"`
+	Encrypted             *bool          `json:"encrypted,omitzero"`
+	Compressed            *bool          `json:"compressed,omitzero"`
+	BackingFilename       *string        `json:"backing-filename,omitzero"`
+	FullBackingFilename   *string        `json:"full-backing-filename,omitzero"`
+	BackingFilenameFormat *string        `json:"backing-filename-format,omitzero"`
+	Snapshots             []SnapshotInfo `json:"snapshots,omitzero"`
+	// Since QEMU 10.2.
+	Limits         *BlockLimitsInfo   `json:"limits,omitzero"`
+	FormatSpecific *ImageInfoSpecific `json:"format-specific,omitzero"`
+	BackingImage   *ImageInfo         `json:"backing-image,omitzero"`
 }
 
 func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -686,21 +690,22 @@ func (v *BlockChildInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 
 // BlockGraphInfo is a struct of block-core.json. Since QEMU 8.0.
 type BlockGraphInfo struct {
-	Filename              string             `json:"filename"`
-	Format                string             `json:"format"`
-	DirtyFlag             *bool              `json:"dirty-flag,omitzero"`
-	ActualSize            *int64             `json:"actual-size,omitzero"`
-	VirtualSize           int64              `json:"virtual-size"`
-	ClusterSize           *int64             `json:"cluster-size,omitzero"`
-	Encrypted             *bool              `json:"encrypted,omitzero"`
-	Compressed            *bool              `json:"compressed,omitzero"`
-	BackingFilename       *string            `json:"backing-filename,omitzero"`
-	FullBackingFilename   *string            `json:"full-backing-filename,omitzero"`
-	BackingFilenameFormat *string            `json:"backing-filename-format,omitzero"`
-	Snapshots             []SnapshotInfo     `json:"snapshots,omitzero"`
-	Limits                *BlockLimitsInfo   `json:"limits,omitzero"`
-	FormatSpecific        *ImageInfoSpecific `json:"format-specific,omitzero"`
-	Children              []BlockChildInfo   `json:"children"`
+	Filename              string         `json:"filename"`
+	Format                string         `json:"format"`
+	DirtyFlag             *bool          `json:"dirty-flag,omitzero"`
+	ActualSize            *int64         `json:"actual-size,omitzero"`
+	VirtualSize           int64          `json:"virtual-size"`
+	ClusterSize           *int64         `json:"cluster-size,omitzero"`
+	Encrypted             *bool          `json:"encrypted,omitzero"`
+	Compressed            *bool          `json:"compressed,omitzero"`
+	BackingFilename       *string        `json:"backing-filename,omitzero"`
+	FullBackingFilename   *string        `json:"full-backing-filename,omitzero"`
+	BackingFilenameFormat *string        `json:"backing-filename-format,omitzero"`
+	Snapshots             []SnapshotInfo `json:"snapshots,omitzero"`
+	// Since QEMU 10.2.
+	Limits         *BlockLimitsInfo   `json:"limits,omitzero"`
+	FormatSpecific *ImageInfoSpecific `json:"format-specific,omitzero"`
+	Children       []BlockChildInfo   `json:"children"`
 }
 
 func (v *BlockGraphInfo) MarshalMembers(e *wire.Encoder) {
@@ -827,15 +832,17 @@ type ImageCheck struct {
 
 // MapEntry is a struct of block-core.json. Since QEMU 2.6.
 type MapEntry struct {
-	Start      int64   `json:"start"`
-	Length     int64   `json:"length"`
-	Data       bool    `json:"data"`
-	Zero       bool    `json:"zero"`
-	Compressed bool    `json:"compressed"`
-	Depth      int64   `json:"depth"`
-	Present    bool    `json:"present"`
-	Offset     *int64  `json:"offset,omitzero"`
-	Filename   *string `json:"filename,omitzero"`
+	Start  int64 `json:"start"`
+	Length int64 `json:"length"`
+	Data   bool  `json:"data"`
+	Zero   bool  `json:"zero"`
+	// Since QEMU 8.2.
+	Compressed bool  `json:"compressed"`
+	Depth      int64 `json:"depth"`
+	// Since QEMU 6.1.
+	Present  bool    `json:"present"`
+	Offset   *int64  `json:"offset,omitzero"`
+	Filename *string `json:"filename,omitzero"`
 }
 
 // BlockdevCacheInfo is a struct of block-core.json. Since QEMU 2.3.
@@ -881,40 +888,42 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 // BlockDeviceInfo is a struct of block-core.json. [QueryNamedBlockNodes] returns it. Since
 // QEMU 0.14.
 type BlockDeviceInfo struct {
-	File             string                      `json:"file"`
-	NodeName         *string                     `json:"node-name,omitzero"`
-	RO               bool                        `json:"ro"`
-	Drv              string                      `json:"drv"`
-	BackingFile      *string                     `json:"backing_file,omitzero"`
-	BackingFileDepth int64                       `json:"backing_file_depth"`
-	Children         []BlockdevChild             `json:"children,omitzero"`
-	Active           *bool                       `json:"active,omitzero"`
-	Encrypted        bool                        `json:"encrypted"`
-	DetectZeroes     BlockdevDetectZeroesOptions `json:"detect_zeroes"`
-	BPS              int64                       `json:"bps"`
-	BPSRd            int64                       `json:"bps_rd"`
-	BPSWr            int64                       `json:"bps_wr"`
-	IOPS             int64                       `json:"iops"`
-	IOPSRd           int64                       `json:"iops_rd"`
-	IOPSWr           int64                       `json:"iops_wr"`
-	Image            ImageInfo                   `json:"image"`
-	BPSMax           *int64                      `json:"bps_max,omitzero"`
-	BPSRdMax         *int64                      `json:"bps_rd_max,omitzero"`
-	BPSWrMax         *int64                      `json:"bps_wr_max,omitzero"`
-	IOPSMax          *int64                      `json:"iops_max,omitzero"`
-	IOPSRdMax        *int64                      `json:"iops_rd_max,omitzero"`
-	IOPSWrMax        *int64                      `json:"iops_wr_max,omitzero"`
-	BPSMaxLength     *int64                      `json:"bps_max_length,omitzero"`
-	BPSRdMaxLength   *int64                      `json:"bps_rd_max_length,omitzero"`
-	BPSWrMaxLength   *int64                      `json:"bps_wr_max_length,omitzero"`
-	IOPSMaxLength    *int64                      `json:"iops_max_length,omitzero"`
-	IOPSRdMaxLength  *int64                      `json:"iops_rd_max_length,omitzero"`
-	IOPSWrMaxLength  *int64                      `json:"iops_wr_max_length,omitzero"`
-	IOPSSize         *int64                      `json:"iops_size,omitzero"`
-	Group            *string                     `json:"group,omitzero"`
-	Cache            BlockdevCacheInfo           `json:"cache"`
-	WriteThreshold   int64                       `json:"write_threshold"`
-	DirtyBitmaps     []BlockDirtyInfo            `json:"dirty-bitmaps,omitzero"`
+	File             string  `json:"file"`
+	NodeName         *string `json:"node-name,omitzero"`
+	RO               bool    `json:"ro"`
+	Drv              string  `json:"drv"`
+	BackingFile      *string `json:"backing_file,omitzero"`
+	BackingFileDepth int64   `json:"backing_file_depth"`
+	// Since QEMU 10.1.
+	Children []BlockdevChild `json:"children,omitzero"`
+	// Since QEMU 10.0.
+	Active          *bool                       `json:"active,omitzero"`
+	Encrypted       bool                        `json:"encrypted"`
+	DetectZeroes    BlockdevDetectZeroesOptions `json:"detect_zeroes"`
+	BPS             int64                       `json:"bps"`
+	BPSRd           int64                       `json:"bps_rd"`
+	BPSWr           int64                       `json:"bps_wr"`
+	IOPS            int64                       `json:"iops"`
+	IOPSRd          int64                       `json:"iops_rd"`
+	IOPSWr          int64                       `json:"iops_wr"`
+	Image           ImageInfo                   `json:"image"`
+	BPSMax          *int64                      `json:"bps_max,omitzero"`
+	BPSRdMax        *int64                      `json:"bps_rd_max,omitzero"`
+	BPSWrMax        *int64                      `json:"bps_wr_max,omitzero"`
+	IOPSMax         *int64                      `json:"iops_max,omitzero"`
+	IOPSRdMax       *int64                      `json:"iops_rd_max,omitzero"`
+	IOPSWrMax       *int64                      `json:"iops_wr_max,omitzero"`
+	BPSMaxLength    *int64                      `json:"bps_max_length,omitzero"`
+	BPSRdMaxLength  *int64                      `json:"bps_rd_max_length,omitzero"`
+	BPSWrMaxLength  *int64                      `json:"bps_wr_max_length,omitzero"`
+	IOPSMaxLength   *int64                      `json:"iops_max_length,omitzero"`
+	IOPSRdMaxLength *int64                      `json:"iops_rd_max_length,omitzero"`
+	IOPSWrMaxLength *int64                      `json:"iops_wr_max_length,omitzero"`
+	IOPSSize        *int64                      `json:"iops_size,omitzero"`
+	Group           *string                     `json:"group,omitzero"`
+	Cache           BlockdevCacheInfo           `json:"cache"`
+	WriteThreshold  int64                       `json:"write_threshold"`
+	DirtyBitmaps    []BlockDirtyInfo            `json:"dirty-bitmaps,omitzero"`
 }
 
 func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1263,21 +1272,25 @@ func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 
 // BlockDeviceTimedStats is a struct of block-core.json. Since QEMU 2.5.
 type BlockDeviceTimedStats struct {
-	IntervalLength          int64    `json:"interval_length"`
-	MinRdLatencyNs          int64    `json:"min_rd_latency_ns"`
-	MaxRdLatencyNs          int64    `json:"max_rd_latency_ns"`
-	AvgRdLatencyNs          int64    `json:"avg_rd_latency_ns"`
-	MinWrLatencyNs          int64    `json:"min_wr_latency_ns"`
-	MaxWrLatencyNs          int64    `json:"max_wr_latency_ns"`
-	AvgWrLatencyNs          int64    `json:"avg_wr_latency_ns"`
-	MinZoneAppendLatencyNs  *int64   `json:"min_zone_append_latency_ns,omitzero"`
-	MaxZoneAppendLatencyNs  *int64   `json:"max_zone_append_latency_ns,omitzero"`
-	AvgZoneAppendLatencyNs  *int64   `json:"avg_zone_append_latency_ns,omitzero"`
-	MinFlushLatencyNs       int64    `json:"min_flush_latency_ns"`
-	MaxFlushLatencyNs       int64    `json:"max_flush_latency_ns"`
-	AvgFlushLatencyNs       int64    `json:"avg_flush_latency_ns"`
-	AvgRdQueueDepth         float64  `json:"avg_rd_queue_depth"`
-	AvgWrQueueDepth         float64  `json:"avg_wr_queue_depth"`
+	IntervalLength int64 `json:"interval_length"`
+	MinRdLatencyNs int64 `json:"min_rd_latency_ns"`
+	MaxRdLatencyNs int64 `json:"max_rd_latency_ns"`
+	AvgRdLatencyNs int64 `json:"avg_rd_latency_ns"`
+	MinWrLatencyNs int64 `json:"min_wr_latency_ns"`
+	MaxWrLatencyNs int64 `json:"max_wr_latency_ns"`
+	AvgWrLatencyNs int64 `json:"avg_wr_latency_ns"`
+	// Since QEMU 8.1.
+	MinZoneAppendLatencyNs *int64 `json:"min_zone_append_latency_ns,omitzero"`
+	// Since QEMU 8.1.
+	MaxZoneAppendLatencyNs *int64 `json:"max_zone_append_latency_ns,omitzero"`
+	// Since QEMU 8.1.
+	AvgZoneAppendLatencyNs *int64  `json:"avg_zone_append_latency_ns,omitzero"`
+	MinFlushLatencyNs      int64   `json:"min_flush_latency_ns"`
+	MaxFlushLatencyNs      int64   `json:"max_flush_latency_ns"`
+	AvgFlushLatencyNs      int64   `json:"avg_flush_latency_ns"`
+	AvgRdQueueDepth        float64 `json:"avg_rd_queue_depth"`
+	AvgWrQueueDepth        float64 `json:"avg_wr_queue_depth"`
+	// Since QEMU 8.1.
 	AvgZoneAppendQueueDepth *float64 `json:"avg_zone_append_queue_depth,omitzero"`
 }
 
@@ -1371,33 +1384,39 @@ func (v BlockDeviceTimedStats) String() string {
 
 // BlockDeviceStats is a struct of block-core.json. Since QEMU 0.14.
 type BlockDeviceStats struct {
-	RdBytes                     int64                      `json:"rd_bytes"`
-	WrBytes                     int64                      `json:"wr_bytes"`
-	ZoneAppendBytes             *int64                     `json:"zone_append_bytes,omitzero"`
-	UnmapBytes                  int64                      `json:"unmap_bytes"`
-	RdOperations                int64                      `json:"rd_operations"`
-	WrOperations                int64                      `json:"wr_operations"`
-	ZoneAppendOperations        *int64                     `json:"zone_append_operations,omitzero"`
-	FlushOperations             int64                      `json:"flush_operations"`
-	UnmapOperations             int64                      `json:"unmap_operations"`
-	RdTotalTimeNs               int64                      `json:"rd_total_time_ns"`
-	WrTotalTimeNs               int64                      `json:"wr_total_time_ns"`
-	ZoneAppendTotalTimeNs       *int64                     `json:"zone_append_total_time_ns,omitzero"`
-	FlushTotalTimeNs            int64                      `json:"flush_total_time_ns"`
-	UnmapTotalTimeNs            int64                      `json:"unmap_total_time_ns"`
-	WrHighestOffset             int64                      `json:"wr_highest_offset"`
-	RdMerged                    int64                      `json:"rd_merged"`
-	WrMerged                    int64                      `json:"wr_merged"`
-	ZoneAppendMerged            *int64                     `json:"zone_append_merged,omitzero"`
-	UnmapMerged                 int64                      `json:"unmap_merged"`
-	IdleTimeNs                  *int64                     `json:"idle_time_ns,omitzero"`
-	FailedRdOperations          int64                      `json:"failed_rd_operations"`
-	FailedWrOperations          int64                      `json:"failed_wr_operations"`
-	FailedZoneAppendOperations  *int64                     `json:"failed_zone_append_operations,omitzero"`
-	FailedFlushOperations       int64                      `json:"failed_flush_operations"`
-	FailedUnmapOperations       int64                      `json:"failed_unmap_operations"`
-	InvalidRdOperations         int64                      `json:"invalid_rd_operations"`
-	InvalidWrOperations         int64                      `json:"invalid_wr_operations"`
+	RdBytes int64 `json:"rd_bytes"`
+	WrBytes int64 `json:"wr_bytes"`
+	// Since QEMU 8.1.
+	ZoneAppendBytes *int64 `json:"zone_append_bytes,omitzero"`
+	UnmapBytes      int64  `json:"unmap_bytes"`
+	RdOperations    int64  `json:"rd_operations"`
+	WrOperations    int64  `json:"wr_operations"`
+	// Since QEMU 8.1.
+	ZoneAppendOperations *int64 `json:"zone_append_operations,omitzero"`
+	FlushOperations      int64  `json:"flush_operations"`
+	UnmapOperations      int64  `json:"unmap_operations"`
+	RdTotalTimeNs        int64  `json:"rd_total_time_ns"`
+	WrTotalTimeNs        int64  `json:"wr_total_time_ns"`
+	// Since QEMU 8.1.
+	ZoneAppendTotalTimeNs *int64 `json:"zone_append_total_time_ns,omitzero"`
+	FlushTotalTimeNs      int64  `json:"flush_total_time_ns"`
+	UnmapTotalTimeNs      int64  `json:"unmap_total_time_ns"`
+	WrHighestOffset       int64  `json:"wr_highest_offset"`
+	RdMerged              int64  `json:"rd_merged"`
+	WrMerged              int64  `json:"wr_merged"`
+	// Since QEMU 8.1.
+	ZoneAppendMerged   *int64 `json:"zone_append_merged,omitzero"`
+	UnmapMerged        int64  `json:"unmap_merged"`
+	IdleTimeNs         *int64 `json:"idle_time_ns,omitzero"`
+	FailedRdOperations int64  `json:"failed_rd_operations"`
+	FailedWrOperations int64  `json:"failed_wr_operations"`
+	// Since QEMU 8.1.
+	FailedZoneAppendOperations *int64 `json:"failed_zone_append_operations,omitzero"`
+	FailedFlushOperations      int64  `json:"failed_flush_operations"`
+	FailedUnmapOperations      int64  `json:"failed_unmap_operations"`
+	InvalidRdOperations        int64  `json:"invalid_rd_operations"`
+	InvalidWrOperations        int64  `json:"invalid_wr_operations"`
+	// Since QEMU 8.1.
 	InvalidZoneAppendOperations *int64                     `json:"invalid_zone_append_operations,omitzero"`
 	InvalidFlushOperations      int64                      `json:"invalid_flush_operations"`
 	InvalidUnmapOperations      int64                      `json:"invalid_unmap_operations"`
@@ -1406,8 +1425,9 @@ type BlockDeviceStats struct {
 	TimedStats                  []BlockDeviceTimedStats    `json:"timed_stats"`
 	RdLatencyHistogram          *BlockLatencyHistogramInfo `json:"rd_latency_histogram,omitzero"`
 	WrLatencyHistogram          *BlockLatencyHistogramInfo `json:"wr_latency_histogram,omitzero"`
-	ZoneAppendLatencyHistogram  *BlockLatencyHistogramInfo `json:"zone_append_latency_histogram,omitzero"`
-	FlushLatencyHistogram       *BlockLatencyHistogramInfo `json:"flush_latency_histogram,omitzero"`
+	// Since QEMU 8.1.
+	ZoneAppendLatencyHistogram *BlockLatencyHistogramInfo `json:"zone_append_latency_histogram,omitzero"`
+	FlushLatencyHistogram      *BlockLatencyHistogramInfo `json:"flush_latency_histogram,omitzero"`
 }
 
 func (v *BlockDeviceStats) MarshalMembers(e *wire.Encoder) {
@@ -2116,9 +2136,10 @@ func (v *BlockdevSnapshot) UnmarshalMember(d *wire.Decoder, name []byte) int {
 
 // BackupPerf is a struct of block-core.json. Since QEMU 6.0.
 type BackupPerf struct {
-	UseCopyRange   *bool   `json:"use-copy-range,omitzero"`
-	MaxWorkers     *int64  `json:"max-workers,omitzero"`
-	MaxChunk       *int64  `json:"max-chunk,omitzero"`
+	UseCopyRange *bool  `json:"use-copy-range,omitzero"`
+	MaxWorkers   *int64 `json:"max-workers,omitzero"`
+	MaxChunk     *int64 `json:"max-chunk,omitzero"`
+	// Since QEMU 9.2.
 	MinClusterSize *uint64 `json:"min-cluster-size,omitzero"`
 }
 
@@ -2149,20 +2170,24 @@ func (v *BackupPerf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 
 // BackupCommon is a struct of block-core.json. Since QEMU 4.2.
 type BackupCommon struct {
-	JobID          *string          `json:"job-id,omitzero"`
-	Device         string           `json:"device"`
-	Sync           MirrorSyncMode   `json:"sync"`
-	Speed          *int64           `json:"speed,omitzero"`
-	Bitmap         *string          `json:"bitmap,omitzero"`
-	BitmapMode     *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
-	Compress       *bool            `json:"compress,omitzero"`
-	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
-	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
-	OnCBWError     *OnCBWError      `json:"on-cbw-error,omitzero"`
-	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
-	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
-	FilterNodeName *string          `json:"filter-node-name,omitzero"`
-	DiscardSource  *bool            `json:"discard-source,omitzero"`
+	JobID         *string          `json:"job-id,omitzero"`
+	Device        string           `json:"device"`
+	Sync          MirrorSyncMode   `json:"sync"`
+	Speed         *int64           `json:"speed,omitzero"`
+	Bitmap        *string          `json:"bitmap,omitzero"`
+	BitmapMode    *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
+	Compress      *bool            `json:"compress,omitzero"`
+	OnSourceError *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError *BlockdevOnError `json:"on-target-error,omitzero"`
+	// Since QEMU 10.1.
+	OnCBWError     *OnCBWError `json:"on-cbw-error,omitzero"`
+	AutoFinalize   *bool       `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool       `json:"auto-dismiss,omitzero"`
+	FilterNodeName *string     `json:"filter-node-name,omitzero"`
+	// Since QEMU 9.1.
+	DiscardSource *bool `json:"discard-source,omitzero"`
+	// Since QEMU 6.0.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XPerf *BackupPerf `json:"x-perf,omitzero"`
 }
@@ -2170,20 +2195,24 @@ type BackupCommon struct {
 // DriveBackup is a struct of block-core.json. Its method Do executes it as the command
 // drive-backup. Since QEMU 1.6.
 type DriveBackup struct {
-	JobID          *string          `json:"job-id,omitzero"`
-	Device         string           `json:"device"`
-	Sync           MirrorSyncMode   `json:"sync"`
-	Speed          *int64           `json:"speed,omitzero"`
-	Bitmap         *string          `json:"bitmap,omitzero"`
-	BitmapMode     *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
-	Compress       *bool            `json:"compress,omitzero"`
-	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
-	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
-	OnCBWError     *OnCBWError      `json:"on-cbw-error,omitzero"`
-	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
-	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
-	FilterNodeName *string          `json:"filter-node-name,omitzero"`
-	DiscardSource  *bool            `json:"discard-source,omitzero"`
+	JobID         *string          `json:"job-id,omitzero"`
+	Device        string           `json:"device"`
+	Sync          MirrorSyncMode   `json:"sync"`
+	Speed         *int64           `json:"speed,omitzero"`
+	Bitmap        *string          `json:"bitmap,omitzero"`
+	BitmapMode    *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
+	Compress      *bool            `json:"compress,omitzero"`
+	OnSourceError *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError *BlockdevOnError `json:"on-target-error,omitzero"`
+	// Since QEMU 10.1.
+	OnCBWError     *OnCBWError `json:"on-cbw-error,omitzero"`
+	AutoFinalize   *bool       `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool       `json:"auto-dismiss,omitzero"`
+	FilterNodeName *string     `json:"filter-node-name,omitzero"`
+	// Since QEMU 9.1.
+	DiscardSource *bool `json:"discard-source,omitzero"`
+	// Since QEMU 6.0.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XPerf  *BackupPerf   `json:"x-perf,omitzero"`
 	Target string        `json:"target"`
@@ -2278,20 +2307,24 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // BlockdevBackup is a struct of block-core.json. Its method Do executes it as the command
 // blockdev-backup. Since QEMU 2.3.
 type BlockdevBackup struct {
-	JobID          *string          `json:"job-id,omitzero"`
-	Device         string           `json:"device"`
-	Sync           MirrorSyncMode   `json:"sync"`
-	Speed          *int64           `json:"speed,omitzero"`
-	Bitmap         *string          `json:"bitmap,omitzero"`
-	BitmapMode     *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
-	Compress       *bool            `json:"compress,omitzero"`
-	OnSourceError  *BlockdevOnError `json:"on-source-error,omitzero"`
-	OnTargetError  *BlockdevOnError `json:"on-target-error,omitzero"`
-	OnCBWError     *OnCBWError      `json:"on-cbw-error,omitzero"`
-	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
-	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
-	FilterNodeName *string          `json:"filter-node-name,omitzero"`
-	DiscardSource  *bool            `json:"discard-source,omitzero"`
+	JobID         *string          `json:"job-id,omitzero"`
+	Device        string           `json:"device"`
+	Sync          MirrorSyncMode   `json:"sync"`
+	Speed         *int64           `json:"speed,omitzero"`
+	Bitmap        *string          `json:"bitmap,omitzero"`
+	BitmapMode    *BitmapSyncMode  `json:"bitmap-mode,omitzero"`
+	Compress      *bool            `json:"compress,omitzero"`
+	OnSourceError *BlockdevOnError `json:"on-source-error,omitzero"`
+	OnTargetError *BlockdevOnError `json:"on-target-error,omitzero"`
+	// Since QEMU 10.1.
+	OnCBWError     *OnCBWError `json:"on-cbw-error,omitzero"`
+	AutoFinalize   *bool       `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool       `json:"auto-dismiss,omitzero"`
+	FilterNodeName *string     `json:"filter-node-name,omitzero"`
+	// Since QEMU 9.1.
+	DiscardSource *bool `json:"discard-source,omitzero"`
+	// Since QEMU 6.0.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XPerf  *BackupPerf `json:"x-perf,omitzero"`
 	Target string      `json:"target"`
@@ -2416,12 +2449,13 @@ type BlockCommit struct {
 	JobID    *string `json:"job-id,omitzero"`
 	Device   string  `json:"device"`
 	BaseNode *string `json:"base-node,omitzero"`
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use base-node.
 	Base    *string `json:"base,omitzero"`
 	TopNode *string `json:"top-node,omitzero"`
-	// Deprecated: QEMU will remove the member.
-	Top                 *string          `json:"top,omitzero"`
-	BackingFile         *string          `json:"backing-file,omitzero"`
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use base-node.
+	Top         *string `json:"top,omitzero"`
+	BackingFile *string `json:"backing-file,omitzero"`
+	// Since QEMU 9.0.
 	BackingMaskProtocol *bool            `json:"backing-mask-protocol,omitzero"`
 	Speed               *int64           `json:"speed,omitzero"`
 	OnError             *BlockdevOnError `json:"on-error,omitzero"`
@@ -2460,7 +2494,8 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 6.2. Use
+// blockdev-backup.
 func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-backup", Args: &v}, opts)
 }
@@ -2999,7 +3034,8 @@ type BlockdevMirror struct {
 	CopyMode       *MirrorCopyMode  `json:"copy-mode,omitzero"`
 	AutoFinalize   *bool            `json:"auto-finalize,omitzero"`
 	AutoDismiss    *bool            `json:"auto-dismiss,omitzero"`
-	TargetIsZero   *bool            `json:"target-is-zero,omitzero"`
+	// Since QEMU 10.1.
+	TargetIsZero *bool `json:"target-is-zero,omitzero"`
 }
 
 func (r *BlockdevMirror) EncodeMembers(e *wire.Encoder) {
@@ -3029,7 +3065,7 @@ func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // BlockIOThrottle is a struct of block-core.json. [BlockSetIOThrottle] sends it. Since QEMU
 // 1.1.
 type BlockIOThrottle struct {
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
 	Device          *string `json:"device,omitzero"`
 	ID              *string `json:"id,omitzero"`
 	BPS             int64   `json:"bps"`
@@ -3332,18 +3368,21 @@ func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 type BlockStream struct {
-	JobID               *string          `json:"job-id,omitzero"`
-	Device              string           `json:"device"`
-	Base                *string          `json:"base,omitzero"`
-	BaseNode            *string          `json:"base-node,omitzero"`
-	BackingFile         *string          `json:"backing-file,omitzero"`
-	BackingMaskProtocol *bool            `json:"backing-mask-protocol,omitzero"`
-	Bottom              *string          `json:"bottom,omitzero"`
-	Speed               *int64           `json:"speed,omitzero"`
-	OnError             *BlockdevOnError `json:"on-error,omitzero"`
-	FilterNodeName      *string          `json:"filter-node-name,omitzero"`
-	AutoFinalize        *bool            `json:"auto-finalize,omitzero"`
-	AutoDismiss         *bool            `json:"auto-dismiss,omitzero"`
+	JobID       *string `json:"job-id,omitzero"`
+	Device      string  `json:"device"`
+	Base        *string `json:"base,omitzero"`
+	BaseNode    *string `json:"base-node,omitzero"`
+	BackingFile *string `json:"backing-file,omitzero"`
+	// Since QEMU 9.0.
+	BackingMaskProtocol *bool `json:"backing-mask-protocol,omitzero"`
+	// Since QEMU 6.0.
+	Bottom  *string          `json:"bottom,omitzero"`
+	Speed   *int64           `json:"speed,omitzero"`
+	OnError *BlockdevOnError `json:"on-error,omitzero"`
+	// Since QEMU 6.0.
+	FilterNodeName *string `json:"filter-node-name,omitzero"`
+	AutoFinalize   *bool   `json:"auto-finalize,omitzero"`
+	AutoDismiss    *bool   `json:"auto-dismiss,omitzero"`
 }
 
 func (r *BlockStream) EncodeMembers(e *wire.Encoder) {
@@ -3405,7 +3444,7 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. Use job-pause.
 type BlockJobPause struct {
 	Device string `json:"device"`
 }
@@ -3422,7 +3461,7 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. Use job-resume.
 type BlockJobResume struct {
 	Device string `json:"device"`
 }
@@ -3442,7 +3481,7 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. Use job-complete.
 type BlockJobComplete struct {
 	Device string `json:"device"`
 }
@@ -3459,7 +3498,7 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. Use job-dismiss.
 type BlockJobDismiss struct {
 	ID string `json:"id"`
 }
@@ -3479,7 +3518,7 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. Use job-finalize.
 type BlockJobFinalize struct {
 	ID string `json:"id"`
 }
@@ -3673,21 +3712,25 @@ type BlockdevDriver string
 
 // The values of BlockdevDriver.
 const (
-	BlockdevDriverBlkdebug        BlockdevDriver = "blkdebug"
-	BlockdevDriverBlklogwrites    BlockdevDriver = "blklogwrites"
-	BlockdevDriverBlkreplay       BlockdevDriver = "blkreplay"
-	BlockdevDriverBlkverify       BlockdevDriver = "blkverify"
-	BlockdevDriverBochs           BlockdevDriver = "bochs"
-	BlockdevDriverCloop           BlockdevDriver = "cloop"
-	BlockdevDriverCompress        BlockdevDriver = "compress"
+	BlockdevDriverBlkdebug     BlockdevDriver = "blkdebug"
+	BlockdevDriverBlklogwrites BlockdevDriver = "blklogwrites"
+	BlockdevDriverBlkreplay    BlockdevDriver = "blkreplay"
+	BlockdevDriverBlkverify    BlockdevDriver = "blkverify"
+	BlockdevDriverBochs        BlockdevDriver = "bochs"
+	BlockdevDriverCloop        BlockdevDriver = "cloop"
+	BlockdevDriverCompress     BlockdevDriver = "compress"
+	// Since QEMU 6.2.
 	BlockdevDriverCopyBeforeWrite BlockdevDriver = "copy-before-write"
 	BlockdevDriverCopyOnRead      BlockdevDriver = "copy-on-read"
 	BlockdevDriverDMG             BlockdevDriver = "dmg"
 	BlockdevDriverFile            BlockdevDriver = "file"
-	BlockdevDriverSnapshotAccess  BlockdevDriver = "snapshot-access"
-	BlockdevDriverFTP             BlockdevDriver = "ftp"
-	BlockdevDriverFTPS            BlockdevDriver = "ftps"
-	// Deprecated: QEMU will remove the value.
+	// Since QEMU 7.0.
+	BlockdevDriverSnapshotAccess BlockdevDriver = "snapshot-access"
+	BlockdevDriverFTP            BlockdevDriver = "ftp"
+	BlockdevDriverFTPS           BlockdevDriver = "ftps"
+	// Removed after QEMU 10.2, by 11.1.
+	//
+	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.2.
 	BlockdevDriverGluster BlockdevDriver = "gluster"
 	// Only in a QEMU built with HAVE_HOST_BLOCK_DEVICE.
 	BlockdevDriverHostCDROM BlockdevDriver = "host_cdrom"
@@ -3695,6 +3738,8 @@ const (
 	BlockdevDriverHostDevice BlockdevDriver = "host_device"
 	BlockdevDriverHTTP       BlockdevDriver = "http"
 	BlockdevDriverHTTPS      BlockdevDriver = "https"
+	// Since QEMU 7.2.
+	//
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverIOUring BlockdevDriver = "io_uring"
 	BlockdevDriverISCSI   BlockdevDriver = "iscsi"
@@ -3704,9 +3749,12 @@ const (
 	BlockdevDriverNullAIO BlockdevDriver = "null-aio"
 	BlockdevDriverNullCo  BlockdevDriver = "null-co"
 	BlockdevDriverNVMe    BlockdevDriver = "nvme"
+	// Since QEMU 7.2.
+	//
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverNVMeIOUring BlockdevDriver = "nvme-io_uring"
 	BlockdevDriverParallels   BlockdevDriver = "parallels"
+	// Since QEMU 6.0.
 	BlockdevDriverPreallocate BlockdevDriver = "preallocate"
 	BlockdevDriverQcow        BlockdevDriver = "qcow"
 	BlockdevDriverQcow2       BlockdevDriver = "qcow2"
@@ -3720,10 +3768,16 @@ const (
 	BlockdevDriverThrottle    BlockdevDriver = "throttle"
 	BlockdevDriverVDI         BlockdevDriver = "vdi"
 	BlockdevDriverVHDX        BlockdevDriver = "vhdx"
+	// Since QEMU 7.2.
+	//
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverVirtioBlkVFIOPCI BlockdevDriver = "virtio-blk-vfio-pci"
+	// Since QEMU 7.2.
+	//
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverVirtioBlkVhostUser BlockdevDriver = "virtio-blk-vhost-user"
+	// Since QEMU 7.2.
+	//
 	// Only in a QEMU built with CONFIG_BLKIO.
 	BlockdevDriverVirtioBlkVhostVDPA BlockdevDriver = "virtio-blk-vhost-vdpa"
 	BlockdevDriverVMDK               BlockdevDriver = "vmdk"
@@ -3735,11 +3789,12 @@ const (
 //
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
-	Filename    string              `json:"filename"`
-	PRManager   *string             `json:"pr-manager,omitzero"`
-	Locking     *OnOffAuto          `json:"locking,omitzero"`
-	AIO         *BlockdevAIOOptions `json:"aio,omitzero"`
-	AIOMaxBatch *int64              `json:"aio-max-batch,omitzero"`
+	Filename  string              `json:"filename"`
+	PRManager *string             `json:"pr-manager,omitzero"`
+	Locking   *OnOffAuto          `json:"locking,omitzero"`
+	AIO       *BlockdevAIOOptions `json:"aio,omitzero"`
+	// Since QEMU 6.2.
+	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
 	// Only in a QEMU built with CONFIG_LINUX.
 	DropCache *bool `json:"drop-cache,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
@@ -3896,9 +3951,10 @@ func (v BlockdevOptionsGenericFormat) String() string {
 
 // BlockdevOptionsLUKS is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsLUKS struct {
-	File      BlockdevRef  `json:"file"`
-	KeySecret *string      `json:"key-secret,omitzero"`
-	Header    *BlockdevRef `json:"header,omitzero"`
+	File      BlockdevRef `json:"file"`
+	KeySecret *string     `json:"key-secret,omitzero"`
+	// Since QEMU 9.0.
+	Header *BlockdevRef `json:"header,omitzero"`
 }
 
 func (v *BlockdevOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -4336,21 +4392,22 @@ func (v BlockdevOptionsPreallocate) String() string {
 
 // BlockdevOptionsQcow2 is a struct of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsQcow2 struct {
-	File                BlockdevRef              `json:"file"`
-	Backing             *BlockdevRefOrNull       `json:"backing,omitzero"`
-	LazyRefcounts       *bool                    `json:"lazy-refcounts,omitzero"`
-	PassDiscardRequest  *bool                    `json:"pass-discard-request,omitzero"`
-	PassDiscardSnapshot *bool                    `json:"pass-discard-snapshot,omitzero"`
-	PassDiscardOther    *bool                    `json:"pass-discard-other,omitzero"`
-	DiscardNoUnref      *bool                    `json:"discard-no-unref,omitzero"`
-	OverlapCheck        *Qcow2OverlapChecks      `json:"overlap-check,omitzero"`
-	CacheSize           *int64                   `json:"cache-size,omitzero"`
-	L2CacheSize         *int64                   `json:"l2-cache-size,omitzero"`
-	L2CacheEntrySize    *int64                   `json:"l2-cache-entry-size,omitzero"`
-	RefcountCacheSize   *int64                   `json:"refcount-cache-size,omitzero"`
-	CacheCleanInterval  *int64                   `json:"cache-clean-interval,omitzero"`
-	Encrypt             *BlockdevQcow2Encryption `json:"encrypt,omitzero"`
-	DataFile            *BlockdevRef             `json:"data-file,omitzero"`
+	File                BlockdevRef        `json:"file"`
+	Backing             *BlockdevRefOrNull `json:"backing,omitzero"`
+	LazyRefcounts       *bool              `json:"lazy-refcounts,omitzero"`
+	PassDiscardRequest  *bool              `json:"pass-discard-request,omitzero"`
+	PassDiscardSnapshot *bool              `json:"pass-discard-snapshot,omitzero"`
+	PassDiscardOther    *bool              `json:"pass-discard-other,omitzero"`
+	// Since QEMU 8.1.
+	DiscardNoUnref     *bool                    `json:"discard-no-unref,omitzero"`
+	OverlapCheck       *Qcow2OverlapChecks      `json:"overlap-check,omitzero"`
+	CacheSize          *int64                   `json:"cache-size,omitzero"`
+	L2CacheSize        *int64                   `json:"l2-cache-size,omitzero"`
+	L2CacheEntrySize   *int64                   `json:"l2-cache-entry-size,omitzero"`
+	RefcountCacheSize  *int64                   `json:"refcount-cache-size,omitzero"`
+	CacheCleanInterval *int64                   `json:"cache-clean-interval,omitzero"`
+	Encrypt            *BlockdevQcow2Encryption `json:"encrypt,omitzero"`
+	DataFile           *BlockdevRef             `json:"data-file,omitzero"`
 }
 
 func (v *BlockdevOptionsQcow2) EncodeMembers(e *wire.Encoder) {
@@ -4463,8 +4520,9 @@ type SSHHostKeyCheckHashType string
 
 // The values of SSHHostKeyCheckHashType.
 const (
-	SSHHostKeyCheckHashTypeMD5    SSHHostKeyCheckHashType = "md5"
-	SSHHostKeyCheckHashTypeSHA1   SSHHostKeyCheckHashType = "sha1"
+	SSHHostKeyCheckHashTypeMD5  SSHHostKeyCheckHashType = "md5"
+	SSHHostKeyCheckHashTypeSHA1 SSHHostKeyCheckHashType = "sha1"
+	// Since QEMU 7.0.
 	SSHHostKeyCheckHashTypeSHA256 SSHHostKeyCheckHashType = "sha256"
 )
 
@@ -5296,8 +5354,9 @@ type RBDImageEncryptionFormat string
 
 // The values of RBDImageEncryptionFormat.
 const (
-	RBDImageEncryptionFormatLUKS    RBDImageEncryptionFormat = "luks"
-	RBDImageEncryptionFormatLUKS2   RBDImageEncryptionFormat = "luks2"
+	RBDImageEncryptionFormatLUKS  RBDImageEncryptionFormat = "luks"
+	RBDImageEncryptionFormatLUKS2 RBDImageEncryptionFormat = "luks2"
+	// Since QEMU 8.0.
 	RBDImageEncryptionFormatLUKSAny RBDImageEncryptionFormat = "luks-any"
 )
 
@@ -5423,7 +5482,8 @@ func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 type RBDEncryptionOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
-	Parent *RBDEncryptionOptions    `json:"parent,omitzero"`
+	// Since QEMU 8.0.
+	Parent *RBDEncryptionOptions `json:"parent,omitzero"`
 	// The branch that Format selects: *RBDEncryptionOptionsLUKS, *RBDEncryptionOptionsLUKS2,
 	// *RBDEncryptionOptionsLUKSAny or *RawBranch.
 	Branch RBDEncryptionOptionsBranch
@@ -5595,11 +5655,12 @@ func (v RBDEncryptionCreateOptions) String() string {
 
 // BlockdevOptionsRBD is the struct BlockdevOptionsRbd of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsRBD struct {
-	Pool               string                  `json:"pool"`
-	Namespace          *string                 `json:"namespace,omitzero"`
-	Image              string                  `json:"image"`
-	Conf               *string                 `json:"conf,omitzero"`
-	Snapshot           *string                 `json:"snapshot,omitzero"`
+	Pool      string  `json:"pool"`
+	Namespace *string `json:"namespace,omitzero"`
+	Image     string  `json:"image"`
+	Conf      *string `json:"conf,omitzero"`
+	Snapshot  *string `json:"snapshot,omitzero"`
+	// Since QEMU 6.1.
 	Encrypt            *RBDEncryptionOptions   `json:"encrypt,omitzero"`
 	User               *string                 `json:"user,omitzero"`
 	AuthClientRequired []RBDAuthMode           `json:"auth-client-required,omitzero"`
@@ -6068,14 +6129,16 @@ func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // BlockdevOptionsNBD is the struct BlockdevOptionsNbd of block-core.json. Since QEMU 2.9.
 type BlockdevOptionsNBD struct {
-	Server      SocketAddress `json:"server"`
-	Export      *string       `json:"export,omitzero"`
-	TLSCreds    *string       `json:"tls-creds,omitzero"`
-	TLSHostname *string       `json:"tls-hostname,omitzero"`
+	Server   SocketAddress `json:"server"`
+	Export   *string       `json:"export,omitzero"`
+	TLSCreds *string       `json:"tls-creds,omitzero"`
+	// Since QEMU 7.0.
+	TLSHostname *string `json:"tls-hostname,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
 	XDirtyBitmap   *string `json:"x-dirty-bitmap,omitzero"`
 	ReconnectDelay *uint32 `json:"reconnect-delay,omitzero"`
-	OpenTimeout    *uint32 `json:"open-timeout,omitzero"`
+	// Since QEMU 7.0.
+	OpenTimeout *uint32 `json:"open-timeout,omitzero"`
 }
 
 func (v *BlockdevOptionsNBD) EncodeMembers(e *wire.Encoder) {
@@ -6216,12 +6279,16 @@ const (
 
 // BlockdevOptionsCBW is the struct BlockdevOptionsCbw of block-core.json. Since QEMU 6.2.
 type BlockdevOptionsCBW struct {
-	File           BlockdevRef       `json:"file"`
-	Target         BlockdevRef       `json:"target"`
-	Bitmap         *BlockDirtyBitmap `json:"bitmap,omitzero"`
-	OnCBWError     *OnCBWError       `json:"on-cbw-error,omitzero"`
-	CBWTimeout     *uint32           `json:"cbw-timeout,omitzero"`
-	MinClusterSize *uint64           `json:"min-cluster-size,omitzero"`
+	File   BlockdevRef `json:"file"`
+	Target BlockdevRef `json:"target"`
+	// Since QEMU 7.0.
+	Bitmap *BlockDirtyBitmap `json:"bitmap,omitzero"`
+	// Since QEMU 7.1.
+	OnCBWError *OnCBWError `json:"on-cbw-error,omitzero"`
+	// Since QEMU 7.1.
+	CBWTimeout *uint32 `json:"cbw-timeout,omitzero"`
+	// Since QEMU 9.2.
+	MinClusterSize *uint64 `json:"min-cluster-size,omitzero"`
 }
 
 func (v *BlockdevOptionsCBW) EncodeMembers(e *wire.Encoder) {
@@ -6270,10 +6337,11 @@ func (v BlockdevOptionsCBW) String() string {
 type BlockdevOptions struct {
 	// Selects Branch. It may be empty unless Branch is *BlockdevOptionsGenericFormat,
 	// *BlockdevOptionsFile, *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch.
-	Driver       BlockdevDriver               `json:"driver"`
-	NodeName     *string                      `json:"node-name,omitzero"`
-	Discard      *BlockdevDiscardOptions      `json:"discard,omitzero"`
-	Cache        *BlockdevCacheOptions        `json:"cache,omitzero"`
+	Driver   BlockdevDriver          `json:"driver"`
+	NodeName *string                 `json:"node-name,omitzero"`
+	Discard  *BlockdevDiscardOptions `json:"discard,omitzero"`
+	Cache    *BlockdevCacheOptions   `json:"cache,omitzero"`
+	// Since QEMU 10.0.
 	Active       *bool                        `json:"active,omitzero"`
 	ReadOnly     *bool                        `json:"read-only,omitzero"`
 	AutoReadOnly *bool                        `json:"auto-read-only,omitzero"`
@@ -6861,17 +6929,18 @@ func (v *BlockdevCreateOptionsGluster) UnmarshalMember(d *wire.Decoder, name []b
 
 // BlockdevCreateOptionsLUKS is a struct of block-core.json. Since QEMU 2.12.
 type BlockdevCreateOptionsLUKS struct {
-	KeySecret     *string            `json:"key-secret,omitzero"`
-	CipherAlg     *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
-	CipherMode    *QCryptoCipherMode `json:"cipher-mode,omitzero"`
-	IVGenAlg      *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
-	IVGenHashAlg  *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
-	HashAlg       *QCryptoHashAlgo   `json:"hash-alg,omitzero"`
-	IterTime      *int64             `json:"iter-time,omitzero"`
-	File          *BlockdevRef       `json:"file,omitzero"`
-	Header        *BlockdevRef       `json:"header,omitzero"`
-	Size          uint64             `json:"size"`
-	Preallocation *PreallocMode      `json:"preallocation,omitzero"`
+	KeySecret    *string            `json:"key-secret,omitzero"`
+	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
+	CipherMode   *QCryptoCipherMode `json:"cipher-mode,omitzero"`
+	IVGenAlg     *QCryptoIVGenAlgo  `json:"ivgen-alg,omitzero"`
+	IVGenHashAlg *QCryptoHashAlgo   `json:"ivgen-hash-alg,omitzero"`
+	HashAlg      *QCryptoHashAlgo   `json:"hash-alg,omitzero"`
+	IterTime     *int64             `json:"iter-time,omitzero"`
+	File         *BlockdevRef       `json:"file,omitzero"`
+	// Since QEMU 9.0.
+	Header        *BlockdevRef  `json:"header,omitzero"`
+	Size          uint64        `json:"size"`
+	Preallocation *PreallocMode `json:"preallocation,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsLUKS) EncodeMembers(e *wire.Encoder) {
@@ -7196,10 +7265,11 @@ func (v BlockdevCreateOptionsQED) String() string {
 // BlockdevCreateOptionsRBD is the struct BlockdevCreateOptionsRbd of block-core.json. Since
 // QEMU 2.12.
 type BlockdevCreateOptionsRBD struct {
-	Location    BlockdevOptionsRBD          `json:"location"`
-	Size        uint64                      `json:"size"`
-	ClusterSize *uint64                     `json:"cluster-size,omitzero"`
-	Encrypt     *RBDEncryptionCreateOptions `json:"encrypt,omitzero"`
+	Location    BlockdevOptionsRBD `json:"location"`
+	Size        uint64             `json:"size"`
+	ClusterSize *uint64            `json:"cluster-size,omitzero"`
+	// Since QEMU 6.1.
+	Encrypt *RBDEncryptionCreateOptions `json:"encrypt,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsRBD) EncodeMembers(e *wire.Encoder) {
@@ -7257,15 +7327,16 @@ const (
 // BlockdevCreateOptionsVMDK is the struct BlockdevCreateOptionsVmdk of block-core.json. Since
 // QEMU 4.0.
 type BlockdevCreateOptionsVMDK struct {
-	File         BlockdevRef              `json:"file"`
-	Size         uint64                   `json:"size"`
-	Extents      []BlockdevRef            `json:"extents,omitzero"`
-	Subformat    *BlockdevVMDKSubformat   `json:"subformat,omitzero"`
-	BackingFile  *string                  `json:"backing-file,omitzero"`
-	AdapterType  *BlockdevVMDKAdapterType `json:"adapter-type,omitzero"`
-	HWVersion    *string                  `json:"hwversion,omitzero"`
-	Toolsversion *string                  `json:"toolsversion,omitzero"`
-	ZeroedGrain  *bool                    `json:"zeroed-grain,omitzero"`
+	File        BlockdevRef              `json:"file"`
+	Size        uint64                   `json:"size"`
+	Extents     []BlockdevRef            `json:"extents,omitzero"`
+	Subformat   *BlockdevVMDKSubformat   `json:"subformat,omitzero"`
+	BackingFile *string                  `json:"backing-file,omitzero"`
+	AdapterType *BlockdevVMDKAdapterType `json:"adapter-type,omitzero"`
+	HWVersion   *string                  `json:"hwversion,omitzero"`
+	// Since QEMU 6.2.
+	Toolsversion *string `json:"toolsversion,omitzero"`
+	ZeroedGrain  *bool   `json:"zeroed-grain,omitzero"`
 }
 
 func (v *BlockdevCreateOptionsVMDK) EncodeMembers(e *wire.Encoder) {
@@ -7898,6 +7969,7 @@ func (*BlockImageCorruptedEvent) EventName() string {
 
 // BlockIOErrorEvent is the event BLOCK_IO_ERROR of block-core.json. Since QEMU 0.13.
 type BlockIOErrorEvent struct {
+	// Since QEMU 9.2.
 	QOMPath   *string          `json:"qom-path,omitzero"`
 	Device    string           `json:"device"`
 	NodeName  *string          `json:"node-name,omitzero"`

@@ -70,7 +70,7 @@ func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type Eject struct {
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
 	Device *string `json:"device,omitzero"`
 	ID     *string `json:"id,omitzero"`
 	Force  *bool   `json:"force,omitzero"`
@@ -90,7 +90,7 @@ func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevOpenTray struct {
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
 	Device *string `json:"device,omitzero"`
 	ID     *string `json:"id,omitzero"`
 	Force  *bool   `json:"force,omitzero"`
@@ -110,7 +110,7 @@ func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevCloseTray struct {
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
 	Device *string `json:"device,omitzero"`
 	ID     *string `json:"id,omitzero"`
 }
@@ -166,11 +166,12 @@ const (
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevChangeMedium struct {
-	// Deprecated: QEMU will remove the member.
-	Device       *string                     `json:"device,omitzero"`
-	ID           *string                     `json:"id,omitzero"`
-	Filename     string                      `json:"filename"`
-	Format       *string                     `json:"format,omitzero"`
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
+	Device   *string `json:"device,omitzero"`
+	ID       *string `json:"id,omitzero"`
+	Filename string  `json:"filename"`
+	Format   *string `json:"format,omitzero"`
+	// Since QEMU 7.1.
 	Force        *bool                       `json:"force,omitzero"`
 	ReadOnlyMode *BlockdevChangeReadOnlyMode `json:"read-only-mode,omitzero"`
 }
@@ -255,6 +256,7 @@ type BlockLatencyHistogramSet struct {
 	Boundaries      []uint64 `json:"boundaries,omitzero"`
 	BoundariesRead  []uint64 `json:"boundaries-read,omitzero"`
 	BoundariesWrite []uint64 `json:"boundaries-write,omitzero"`
+	// Since QEMU 8.1.
 	BoundariesZap   []uint64 `json:"boundaries-zap,omitzero"`
 	BoundariesFlush []uint64 `json:"boundaries-flush,omitzero"`
 }

@@ -107,8 +107,10 @@ const (
 	PCIELinkSpeed5   PCIELinkSpeed = "5"
 	PCIELinkSpeed8   PCIELinkSpeed = "8"
 	PCIELinkSpeed16  PCIELinkSpeed = "16"
-	PCIELinkSpeed32  PCIELinkSpeed = "32"
-	PCIELinkSpeed64  PCIELinkSpeed = "64"
+	// Since QEMU 9.0.
+	PCIELinkSpeed32 PCIELinkSpeed = "32"
+	// Since QEMU 9.0.
+	PCIELinkSpeed64 PCIELinkSpeed = "64"
 )
 
 // PCIELinkWidth is an enum of common.json. Since QEMU 4.0.

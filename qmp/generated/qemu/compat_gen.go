@@ -25,6 +25,8 @@ const (
 type CompatPolicy struct {
 	DeprecatedInput  *CompatPolicyInput  `json:"deprecated-input,omitzero"`
 	DeprecatedOutput *CompatPolicyOutput `json:"deprecated-output,omitzero"`
-	UnstableInput    *CompatPolicyInput  `json:"unstable-input,omitzero"`
-	UnstableOutput   *CompatPolicyOutput `json:"unstable-output,omitzero"`
+	// Since QEMU 6.2.
+	UnstableInput *CompatPolicyInput `json:"unstable-input,omitzero"`
+	// Since QEMU 6.2.
+	UnstableOutput *CompatPolicyOutput `json:"unstable-output,omitzero"`
 }

@@ -37,7 +37,8 @@ const (
 	QCryptoHashAlgoSHA384    QCryptoHashAlgo = "sha384"
 	QCryptoHashAlgoSHA512    QCryptoHashAlgo = "sha512"
 	QCryptoHashAlgoRIPEMD160 QCryptoHashAlgo = "ripemd160"
-	QCryptoHashAlgoSM3       QCryptoHashAlgo = "sm3"
+	// Since QEMU 9.2.0.
+	QCryptoHashAlgoSM3 QCryptoHashAlgo = "sm3"
 )
 
 // QCryptoCipherAlgo is an enum of crypto.json. Since QEMU 2.6.
@@ -57,7 +58,8 @@ const (
 	QCryptoCipherAlgoTwofish128 QCryptoCipherAlgo = "twofish-128"
 	QCryptoCipherAlgoTwofish192 QCryptoCipherAlgo = "twofish-192"
 	QCryptoCipherAlgoTwofish256 QCryptoCipherAlgo = "twofish-256"
-	QCryptoCipherAlgoSM4        QCryptoCipherAlgo = "sm4"
+	// Since QEMU 9.0.
+	QCryptoCipherAlgoSM4 QCryptoCipherAlgo = "sm4"
 )
 
 // QCryptoCipherMode is an enum of crypto.json. Since QEMU 2.6.
@@ -375,11 +377,12 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 
 // QCryptoBlockInfoLUKS is a struct of crypto.json. Since QEMU 2.7.
 type QCryptoBlockInfoLUKS struct {
-	CipherAlg      QCryptoCipherAlgo          `json:"cipher-alg"`
-	CipherMode     QCryptoCipherMode          `json:"cipher-mode"`
-	IVGenAlg       QCryptoIVGenAlgo           `json:"ivgen-alg"`
-	IVGenHashAlg   *QCryptoHashAlgo           `json:"ivgen-hash-alg,omitzero"`
-	HashAlg        QCryptoHashAlgo            `json:"hash-alg"`
+	CipherAlg    QCryptoCipherAlgo `json:"cipher-alg"`
+	CipherMode   QCryptoCipherMode `json:"cipher-mode"`
+	IVGenAlg     QCryptoIVGenAlgo  `json:"ivgen-alg"`
+	IVGenHashAlg *QCryptoHashAlgo  `json:"ivgen-hash-alg,omitzero"`
+	HashAlg      QCryptoHashAlgo   `json:"hash-alg"`
+	// Since QEMU 9.0.
 	DetachedHeader *bool                      `json:"detached-header,omitzero"`
 	PayloadOffset  int64                      `json:"payload-offset"`
 	MasterKeyIters int64                      `json:"master-key-iters"`

@@ -13,12 +13,15 @@ type DumpGuestMemoryFormat string
 
 // The values of DumpGuestMemoryFormat.
 const (
-	DumpGuestMemoryFormatELF            DumpGuestMemoryFormat = "elf"
-	DumpGuestMemoryFormatKdumpZlib      DumpGuestMemoryFormat = "kdump-zlib"
-	DumpGuestMemoryFormatKdumpLZO       DumpGuestMemoryFormat = "kdump-lzo"
-	DumpGuestMemoryFormatKdumpSnappy    DumpGuestMemoryFormat = "kdump-snappy"
-	DumpGuestMemoryFormatKdumpRawZlib   DumpGuestMemoryFormat = "kdump-raw-zlib"
-	DumpGuestMemoryFormatKdumpRawLZO    DumpGuestMemoryFormat = "kdump-raw-lzo"
+	DumpGuestMemoryFormatELF         DumpGuestMemoryFormat = "elf"
+	DumpGuestMemoryFormatKdumpZlib   DumpGuestMemoryFormat = "kdump-zlib"
+	DumpGuestMemoryFormatKdumpLZO    DumpGuestMemoryFormat = "kdump-lzo"
+	DumpGuestMemoryFormatKdumpSnappy DumpGuestMemoryFormat = "kdump-snappy"
+	// Since QEMU 8.2.
+	DumpGuestMemoryFormatKdumpRawZlib DumpGuestMemoryFormat = "kdump-raw-zlib"
+	// Since QEMU 8.2.
+	DumpGuestMemoryFormatKdumpRawLZO DumpGuestMemoryFormat = "kdump-raw-lzo"
+	// Since QEMU 8.2.
 	DumpGuestMemoryFormatKdumpRawSnappy DumpGuestMemoryFormat = "kdump-raw-snappy"
 	// Features: allowed-by-guest.
 	DumpGuestMemoryFormatWinDmp DumpGuestMemoryFormat = "win-dmp"

@@ -13,15 +13,17 @@ type SysEmuTarget string
 
 // The values of SysEmuTarget.
 const (
-	SysEmuTargetAArch64      SysEmuTarget = "aarch64"
-	SysEmuTargetAlpha        SysEmuTarget = "alpha"
-	SysEmuTargetARM          SysEmuTarget = "arm"
-	SysEmuTargetAVR          SysEmuTarget = "avr"
-	SysEmuTargetHPPA         SysEmuTarget = "hppa"
-	SysEmuTargetI386         SysEmuTarget = "i386"
-	SysEmuTargetLoongArch64  SysEmuTarget = "loongarch64"
-	SysEmuTargetM68k         SysEmuTarget = "m68k"
-	SysEmuTargetMicroblaze   SysEmuTarget = "microblaze"
+	SysEmuTargetAArch64 SysEmuTarget = "aarch64"
+	SysEmuTargetAlpha   SysEmuTarget = "alpha"
+	SysEmuTargetARM     SysEmuTarget = "arm"
+	SysEmuTargetAVR     SysEmuTarget = "avr"
+	SysEmuTargetHPPA    SysEmuTarget = "hppa"
+	SysEmuTargetI386    SysEmuTarget = "i386"
+	// Since QEMU 7.1.
+	SysEmuTargetLoongArch64 SysEmuTarget = "loongarch64"
+	SysEmuTargetM68k        SysEmuTarget = "m68k"
+	SysEmuTargetMicroblaze  SysEmuTarget = "microblaze"
+	// Removed after QEMU 10.2, by 11.1.
 	SysEmuTargetMicroblazeel SysEmuTarget = "microblazeel"
 	SysEmuTargetMIPS         SysEmuTarget = "mips"
 	SysEmuTargetMIPS64       SysEmuTarget = "mips64"
@@ -60,8 +62,10 @@ const (
 
 // CPUInfoS390 is the struct CpuInfoS390 of machine.json. Since QEMU 2.12.
 type CPUInfoS390 struct {
-	CPUState    S390CPUState        `json:"cpu-state"`
-	Dedicated   *bool               `json:"dedicated,omitzero"`
+	CPUState S390CPUState `json:"cpu-state"`
+	// Since QEMU 8.2.
+	Dedicated *bool `json:"dedicated,omitzero"`
+	// Since QEMU 8.2.
 	Entitlement *S390CPUEntitlement `json:"entitlement,omitzero"`
 }
 
@@ -89,7 +93,8 @@ func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 // CPUInfoFast is the union CpuInfoFast of machine.json. [QueryCPUsFast] returns it. Since QEMU
 // 2.12.
 type CPUInfoFast struct {
-	CPUIndex int64                  `json:"cpu-index"`
+	CPUIndex int64 `json:"cpu-index"`
+	// Since QEMU 10.1.
 	QOMType  *string                `json:"qom-type,omitzero"`
 	QOMPath  string                 `json:"qom-path"`
 	ThreadID int64                  `json:"thread-id"`
@@ -241,7 +246,10 @@ type MachineInfo struct {
 	Deprecated       bool    `json:"deprecated"`
 	DefaultCPUType   *string `json:"default-cpu-type,omitzero"`
 	DefaultRAMID     *string `json:"default-ram-id,omitzero"`
-	ACPI             *bool   `json:"acpi,omitzero"`
+	// Since QEMU 8.0.
+	ACPI *bool `json:"acpi,omitzero"`
+	// Since QEMU 9.1.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
 	CompatProps []CompatProperty `json:"compat-props,omitzero"`
 }
@@ -292,6 +300,8 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // QueryMachines executes query-machines and returns a list of [MachineInfo]. See machine.json.
 // Since QEMU 1.2.
 type QueryMachines struct {
+	// Since QEMU 9.1.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
 	CompatProps *bool `json:"compat-props,omitzero"`
 }
@@ -833,15 +843,19 @@ func (v DummyForceArrays) String() string {
 
 // NUMACPUOptions is the struct NumaCpuOptions of machine.json. Since QEMU 2.10.
 type NUMACPUOptions struct {
-	NodeID    *int64 `json:"node-id,omitzero"`
-	DrawerID  *int64 `json:"drawer-id,omitzero"`
-	BookID    *int64 `json:"book-id,omitzero"`
-	SocketID  *int64 `json:"socket-id,omitzero"`
-	DieID     *int64 `json:"die-id,omitzero"`
+	NodeID *int64 `json:"node-id,omitzero"`
+	// Since QEMU 8.2.
+	DrawerID *int64 `json:"drawer-id,omitzero"`
+	// Since QEMU 8.2.
+	BookID   *int64 `json:"book-id,omitzero"`
+	SocketID *int64 `json:"socket-id,omitzero"`
+	DieID    *int64 `json:"die-id,omitzero"`
+	// Since QEMU 7.1.
 	ClusterID *int64 `json:"cluster-id,omitzero"`
-	ModuleID  *int64 `json:"module-id,omitzero"`
-	CoreID    *int64 `json:"core-id,omitzero"`
-	ThreadID  *int64 `json:"thread-id,omitzero"`
+	// Since QEMU 9.1.
+	ModuleID *int64 `json:"module-id,omitzero"`
+	CoreID   *int64 `json:"core-id,omitzero"`
+	ThreadID *int64 `json:"thread-id,omitzero"`
 }
 
 func (v *NUMACPUOptions) EncodeMembers(e *wire.Encoder) {
@@ -1057,12 +1071,14 @@ func (r Pmemsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 
 // Memdev is a struct of machine.json. [QueryMemdev] returns it. Since QEMU 2.1.
 type Memdev struct {
-	ID        *string       `json:"id,omitzero"`
-	Size      uint64        `json:"size"`
-	Merge     bool          `json:"merge"`
-	Dump      bool          `json:"dump"`
-	Prealloc  bool          `json:"prealloc"`
-	Share     *bool         `json:"share,omitzero"`
+	ID       *string `json:"id,omitzero"`
+	Size     uint64  `json:"size"`
+	Merge    bool    `json:"merge"`
+	Dump     bool    `json:"dump"`
+	Prealloc bool    `json:"prealloc"`
+	// Since QEMU 6.1.
+	Share *bool `json:"share,omitzero"`
+	// Since QEMU 6.1.
 	Reserve   *bool         `json:"reserve,omitzero"`
 	HostNodes []uint16      `json:"host-nodes"`
 	Policy    HostMemPolicy `json:"policy"`
@@ -1151,15 +1167,19 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 
 // CPUInstanceProperties is the struct CpuInstanceProperties of machine.json. Since QEMU 2.7.
 type CPUInstanceProperties struct {
-	NodeID    *int64 `json:"node-id,omitzero"`
-	DrawerID  *int64 `json:"drawer-id,omitzero"`
-	BookID    *int64 `json:"book-id,omitzero"`
-	SocketID  *int64 `json:"socket-id,omitzero"`
-	DieID     *int64 `json:"die-id,omitzero"`
+	NodeID *int64 `json:"node-id,omitzero"`
+	// Since QEMU 8.2.
+	DrawerID *int64 `json:"drawer-id,omitzero"`
+	// Since QEMU 8.2.
+	BookID   *int64 `json:"book-id,omitzero"`
+	SocketID *int64 `json:"socket-id,omitzero"`
+	DieID    *int64 `json:"die-id,omitzero"`
+	// Since QEMU 7.1.
 	ClusterID *int64 `json:"cluster-id,omitzero"`
-	ModuleID  *int64 `json:"module-id,omitzero"`
-	CoreID    *int64 `json:"core-id,omitzero"`
-	ThreadID  *int64 `json:"thread-id,omitzero"`
+	// Since QEMU 9.1.
+	ModuleID *int64 `json:"module-id,omitzero"`
+	CoreID   *int64 `json:"core-id,omitzero"`
+	ThreadID *int64 `json:"thread-id,omitzero"`
 }
 
 func (v *CPUInstanceProperties) MarshalMembers(e *wire.Encoder) {
@@ -1554,8 +1574,9 @@ type SGXEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
 	Size    uint64  `json:"size"`
-	Node    int64   `json:"node"`
-	Memdev  string  `json:"memdev"`
+	// Since QEMU 7.0.
+	Node   int64  `json:"node"`
+	Memdev string `json:"memdev"`
 }
 
 func (v *SGXEPCDeviceInfo) MarshalMembers(e *wire.Encoder) {
@@ -1629,8 +1650,10 @@ const (
 	MemoryDeviceInfoKindNVDIMM     MemoryDeviceInfoKind = "nvdimm"
 	MemoryDeviceInfoKindVirtioPMEM MemoryDeviceInfoKind = "virtio-pmem"
 	MemoryDeviceInfoKindVirtioMem  MemoryDeviceInfoKind = "virtio-mem"
-	MemoryDeviceInfoKindSGXEPC     MemoryDeviceInfoKind = "sgx-epc"
-	MemoryDeviceInfoKindHVBalloon  MemoryDeviceInfoKind = "hv-balloon"
+	// Since QEMU 6.2.
+	MemoryDeviceInfoKindSGXEPC MemoryDeviceInfoKind = "sgx-epc"
+	// Since QEMU 8.2.
+	MemoryDeviceInfoKindHVBalloon MemoryDeviceInfoKind = "hv-balloon"
 	// Seen first in QEMU 11.1.
 	MemoryDeviceInfoKindSPMem MemoryDeviceInfoKind = "sp-mem"
 )
@@ -1769,7 +1792,8 @@ func (v MemoryDeviceInfo) String() string {
 // SGXEPC is the struct SgxEPC of machine.json. Since QEMU 6.2.
 type SGXEPC struct {
 	Memdev string `json:"memdev"`
-	Node   int64  `json:"node"`
+	// Since QEMU 7.0.
+	Node int64 `json:"node"`
 }
 
 func (v *SGXEPC) MarshalMembers(e *wire.Encoder) {
@@ -1849,8 +1873,9 @@ func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 //
 // It can follow [QOMSet].
 type MemoryDeviceSizeChangeEvent struct {
-	ID      *string `json:"id,omitzero"`
-	Size    uint64  `json:"size"`
+	ID   *string `json:"id,omitzero"`
+	Size uint64  `json:"size"`
+	// Since QEMU 6.2.
 	QOMPath *string `json:"qom-path,omitzero"`
 }
 
@@ -1887,16 +1912,20 @@ type BootConfiguration struct {
 
 // SMPConfiguration is a struct of machine.json. Since QEMU 6.1.
 type SMPConfiguration struct {
-	CPUs     *int64 `json:"cpus,omitzero"`
-	Drawers  *int64 `json:"drawers,omitzero"`
-	Books    *int64 `json:"books,omitzero"`
-	Sockets  *int64 `json:"sockets,omitzero"`
-	Dies     *int64 `json:"dies,omitzero"`
+	CPUs *int64 `json:"cpus,omitzero"`
+	// Since QEMU 8.2.
+	Drawers *int64 `json:"drawers,omitzero"`
+	// Since QEMU 8.2.
+	Books   *int64 `json:"books,omitzero"`
+	Sockets *int64 `json:"sockets,omitzero"`
+	Dies    *int64 `json:"dies,omitzero"`
+	// Since QEMU 7.0.
 	Clusters *int64 `json:"clusters,omitzero"`
-	Modules  *int64 `json:"modules,omitzero"`
-	Cores    *int64 `json:"cores,omitzero"`
-	Threads  *int64 `json:"threads,omitzero"`
-	MaxCPUs  *int64 `json:"maxcpus,omitzero"`
+	// Since QEMU 9.1.
+	Modules *int64 `json:"modules,omitzero"`
+	Cores   *int64 `json:"cores,omitzero"`
+	Threads *int64 `json:"threads,omitzero"`
+	MaxCPUs *int64 `json:"maxcpus,omitzero"`
 }
 
 // XQueryIRQ executes x-query-irq and returns [HumanReadableText]. See machine.json. Since QEMU
@@ -1990,8 +2019,9 @@ type SMBIOSEntryPointType string
 
 // The values of SMBIOSEntryPointType.
 const (
-	SMBIOSEntryPointType32   SMBIOSEntryPointType = "32"
-	SMBIOSEntryPointType64   SMBIOSEntryPointType = "64"
+	SMBIOSEntryPointType32 SMBIOSEntryPointType = "32"
+	SMBIOSEntryPointType64 SMBIOSEntryPointType = "64"
+	// Since QEMU 9.0.
 	SMBIOSEntryPointTypeAuto SMBIOSEntryPointType = "auto"
 )
 
@@ -2227,8 +2257,9 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 // CPUModelExpansionInfo is the struct CpuModelExpansionInfo of machine.json.
 // [QueryCPUModelExpansion] returns it. Since QEMU 2.8.
 type CPUModelExpansionInfo struct {
-	Model           CPUModelInfo `json:"model"`
-	DeprecatedProps []string     `json:"deprecated-props,omitzero"`
+	Model CPUModelInfo `json:"model"`
+	// Since QEMU 9.1.
+	DeprecatedProps []string `json:"deprecated-props,omitzero"`
 }
 
 func (v *CPUModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {

@@ -10,22 +10,26 @@ import (
 
 // MigrationStats is a struct of migration.json. Since QEMU 0.14.
 type MigrationStats struct {
-	Transferred             int64   `json:"transferred"`
-	Remaining               int64   `json:"remaining"`
-	Total                   int64   `json:"total"`
-	Duplicate               int64   `json:"duplicate"`
-	Normal                  int64   `json:"normal"`
-	NormalBytes             int64   `json:"normal-bytes"`
-	DirtyPagesRate          int64   `json:"dirty-pages-rate"`
-	Mbps                    float64 `json:"mbps"`
-	DirtySyncCount          int64   `json:"dirty-sync-count"`
-	PostcopyRequests        int64   `json:"postcopy-requests"`
-	PageSize                int64   `json:"page-size"`
-	MultiFDBytes            uint64  `json:"multifd-bytes"`
-	PagesPerSecond          uint64  `json:"pages-per-second"`
-	PrecopyBytes            *uint64 `json:"precopy-bytes,omitzero"`
-	DowntimeBytes           *uint64 `json:"downtime-bytes,omitzero"`
-	PostcopyBytes           *uint64 `json:"postcopy-bytes,omitzero"`
+	Transferred      int64   `json:"transferred"`
+	Remaining        int64   `json:"remaining"`
+	Total            int64   `json:"total"`
+	Duplicate        int64   `json:"duplicate"`
+	Normal           int64   `json:"normal"`
+	NormalBytes      int64   `json:"normal-bytes"`
+	DirtyPagesRate   int64   `json:"dirty-pages-rate"`
+	Mbps             float64 `json:"mbps"`
+	DirtySyncCount   int64   `json:"dirty-sync-count"`
+	PostcopyRequests int64   `json:"postcopy-requests"`
+	PageSize         int64   `json:"page-size"`
+	MultiFDBytes     uint64  `json:"multifd-bytes"`
+	PagesPerSecond   uint64  `json:"pages-per-second"`
+	// Since QEMU 7.0.
+	PrecopyBytes *uint64 `json:"precopy-bytes,omitzero"`
+	// Since QEMU 7.0.
+	DowntimeBytes *uint64 `json:"downtime-bytes,omitzero"`
+	// Since QEMU 7.0.
+	PostcopyBytes *uint64 `json:"postcopy-bytes,omitzero"`
+	// Since QEMU 7.1.
 	DirtySyncMissedZeroCopy *uint64 `json:"dirty-sync-missed-zero-copy,omitzero"`
 }
 
@@ -236,14 +240,16 @@ type MigrationStatus string
 
 // The values of MigrationStatus.
 const (
-	MigrationStatusNone                 MigrationStatus = "none"
-	MigrationStatusSetup                MigrationStatus = "setup"
-	MigrationStatusCancelling           MigrationStatus = "cancelling"
-	MigrationStatusCancelled            MigrationStatus = "cancelled"
-	MigrationStatusActive               MigrationStatus = "active"
-	MigrationStatusPostcopyDevice       MigrationStatus = "postcopy-device"
-	MigrationStatusPostcopyActive       MigrationStatus = "postcopy-active"
-	MigrationStatusPostcopyPaused       MigrationStatus = "postcopy-paused"
+	MigrationStatusNone       MigrationStatus = "none"
+	MigrationStatusSetup      MigrationStatus = "setup"
+	MigrationStatusCancelling MigrationStatus = "cancelling"
+	MigrationStatusCancelled  MigrationStatus = "cancelled"
+	MigrationStatusActive     MigrationStatus = "active"
+	// Since QEMU 10.2.
+	MigrationStatusPostcopyDevice MigrationStatus = "postcopy-device"
+	MigrationStatusPostcopyActive MigrationStatus = "postcopy-active"
+	MigrationStatusPostcopyPaused MigrationStatus = "postcopy-paused"
+	// Since QEMU 9.1.
 	MigrationStatusPostcopyRecoverSetup MigrationStatus = "postcopy-recover-setup"
 	MigrationStatusPostcopyRecover      MigrationStatus = "postcopy-recover"
 	MigrationStatusCompleted            MigrationStatus = "completed"
@@ -282,20 +288,31 @@ type MigrationInfo struct {
 	SetupTime             *int64            `json:"setup-time,omitzero"`
 	CPUThrottlePercentage *int64            `json:"cpu-throttle-percentage,omitzero"`
 	ErrorDesc             *string           `json:"error-desc,omitzero"`
-	BlockedReasons        []string          `json:"blocked-reasons,omitzero"`
-	PostcopyBlocktime     *uint32           `json:"postcopy-blocktime,omitzero"`
-	PostcopyVCPUBlocktime []uint32          `json:"postcopy-vcpu-blocktime,omitzero"`
+	// Since QEMU 6.0.
+	BlockedReasons        []string `json:"blocked-reasons,omitzero"`
+	PostcopyBlocktime     *uint32  `json:"postcopy-blocktime,omitzero"`
+	PostcopyVCPUBlocktime []uint32 `json:"postcopy-vcpu-blocktime,omitzero"`
+	// Since QEMU 10.1.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
 	PostcopyLatency *uint64 `json:"postcopy-latency,omitzero"`
+	// Since QEMU 10.1.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
 	PostcopyLatencyDist []uint64 `json:"postcopy-latency-dist,omitzero"`
+	// Since QEMU 10.1.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
 	PostcopyVCPULatency []uint64 `json:"postcopy-vcpu-latency,omitzero"`
+	// Since QEMU 10.1.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
-	PostcopyNonVCPULatency         *uint64         `json:"postcopy-non-vcpu-latency,omitzero"`
-	SocketAddress                  []SocketAddress `json:"socket-address,omitzero"`
-	DirtyLimitThrottleTimePerRound *uint64         `json:"dirty-limit-throttle-time-per-round,omitzero"`
-	DirtyLimitRingFullTime         *uint64         `json:"dirty-limit-ring-full-time,omitzero"`
+	PostcopyNonVCPULatency *uint64         `json:"postcopy-non-vcpu-latency,omitzero"`
+	SocketAddress          []SocketAddress `json:"socket-address,omitzero"`
+	// Since QEMU 8.1.
+	DirtyLimitThrottleTimePerRound *uint64 `json:"dirty-limit-throttle-time-per-round,omitzero"`
+	// Since QEMU 8.1.
+	DirtyLimitRingFullTime *uint64 `json:"dirty-limit-ring-full-time,omitzero"`
 	// Seen first in QEMU 11.1.
 	Remaining *int64 `json:"remaining,omitzero"`
 }
@@ -408,7 +425,9 @@ const (
 	MigrationCapabilityXBZRLE       MigrationCapability = "xbzrle"
 	MigrationCapabilityRDMAPinAll   MigrationCapability = "rdma-pin-all"
 	MigrationCapabilityAutoConverge MigrationCapability = "auto-converge"
-	// Deprecated: QEMU will remove the value.
+	// Removed after QEMU 10.2, by 11.1.
+	//
+	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.2.
 	MigrationCapabilityZeroBlocks  MigrationCapability = "zero-blocks"
 	MigrationCapabilityEvents      MigrationCapability = "events"
 	MigrationCapabilityPostcopyRAM MigrationCapability = "postcopy-ram"
@@ -422,14 +441,20 @@ const (
 	MigrationCapabilityPostcopyBlocktime     MigrationCapability = "postcopy-blocktime"
 	MigrationCapabilityLateBlockActivate     MigrationCapability = "late-block-activate"
 	// Unstable: any release of QEMU may change or remove the value.
-	MigrationCapabilityXIgnoreShared      MigrationCapability = "x-ignore-shared"
-	MigrationCapabilityValidateUUID       MigrationCapability = "validate-uuid"
+	MigrationCapabilityXIgnoreShared MigrationCapability = "x-ignore-shared"
+	MigrationCapabilityValidateUUID  MigrationCapability = "validate-uuid"
+	// Since QEMU 6.0.
 	MigrationCapabilityBackgroundSnapshot MigrationCapability = "background-snapshot"
-	MigrationCapabilityZeroCopySend       MigrationCapability = "zero-copy-send"
-	MigrationCapabilityPostcopyPreempt    MigrationCapability = "postcopy-preempt"
-	MigrationCapabilitySwitchoverAck      MigrationCapability = "switchover-ack"
-	MigrationCapabilityDirtyLimit         MigrationCapability = "dirty-limit"
-	MigrationCapabilityMappedRAM          MigrationCapability = "mapped-ram"
+	// Since QEMU 7.1.
+	MigrationCapabilityZeroCopySend MigrationCapability = "zero-copy-send"
+	// Since QEMU 7.1.
+	MigrationCapabilityPostcopyPreempt MigrationCapability = "postcopy-preempt"
+	// Since QEMU 8.1.
+	MigrationCapabilitySwitchoverAck MigrationCapability = "switchover-ack"
+	// Since QEMU 8.1.
+	MigrationCapabilityDirtyLimit MigrationCapability = "dirty-limit"
+	// Since QEMU 9.0.
+	MigrationCapabilityMappedRAM MigrationCapability = "mapped-ram"
 )
 
 // MigrationCapabilityStatus is a struct of migration.json. [QueryMigrateCapabilities] returns
@@ -525,10 +550,16 @@ const (
 	MultiFDCompressionZlib MultiFDCompression = "zlib"
 	// Only in a QEMU built with CONFIG_ZSTD.
 	MultiFDCompressionZstd MultiFDCompression = "zstd"
+	// Since QEMU 9.2.
+	//
 	// Only in a QEMU built with CONFIG_QATZIP.
 	MultiFDCompressionQATzip MultiFDCompression = "qatzip"
+	// Since QEMU 9.1.
+	//
 	// Only in a QEMU built with CONFIG_QPL.
 	MultiFDCompressionQPL MultiFDCompression = "qpl"
+	// Since QEMU 9.1.
+	//
 	// Only in a QEMU built with CONFIG_UADK.
 	MultiFDCompressionUADK MultiFDCompression = "uadk"
 )
@@ -538,10 +569,14 @@ type MigMode string
 
 // The values of MigMode.
 const (
-	MigModeNormal      MigMode = "normal"
-	MigModeCPRReboot   MigMode = "cpr-reboot"
+	// Since QEMU 8.2.
+	MigModeNormal MigMode = "normal"
+	// Since QEMU 8.2.
+	MigModeCPRReboot MigMode = "cpr-reboot"
+	// Since QEMU 10.0.
 	MigModeCPRTransfer MigMode = "cpr-transfer"
-	MigModeCPRExec     MigMode = "cpr-exec"
+	// Since QEMU 10.2.
+	MigModeCPRExec MigMode = "cpr-exec"
 )
 
 // ZeroPageDetection is an enum of migration.json. Since QEMU 9.0.
@@ -574,8 +609,9 @@ func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name
 
 // BitmapMigrationBitmapAlias is a struct of migration.json. Since QEMU 5.2.
 type BitmapMigrationBitmapAlias struct {
-	Name      string                               `json:"name"`
-	Alias     string                               `json:"alias"`
+	Name  string `json:"name"`
+	Alias string `json:"alias"`
+	// Since QEMU 6.0.
 	Transform *BitmapMigrationBitmapAliasTransform `json:"transform,omitzero"`
 }
 
@@ -669,6 +705,7 @@ const (
 	MigrationParameterTLSHostname              MigrationParameter = "tls-hostname"
 	MigrationParameterTLSAuthZ                 MigrationParameter = "tls-authz"
 	MigrationParameterMaxBandwidth             MigrationParameter = "max-bandwidth"
+	// Since QEMU 8.2.
 	MigrationParameterAvailSwitchoverBandwidth MigrationParameter = "avail-switchover-bandwidth"
 	MigrationParameterDowntimeLimit            MigrationParameter = "downtime-limit"
 	// Unstable: any release of QEMU may change or remove the value.
@@ -680,15 +717,23 @@ const (
 	MigrationParameterMultiFDCompression   MigrationParameter = "multifd-compression"
 	MigrationParameterMultiFDZlibLevel     MigrationParameter = "multifd-zlib-level"
 	MigrationParameterMultiFDZstdLevel     MigrationParameter = "multifd-zstd-level"
-	MigrationParameterMultiFDQATzipLevel   MigrationParameter = "multifd-qatzip-level"
-	MigrationParameterBlockBitmapMapping   MigrationParameter = "block-bitmap-mapping"
+	// Since QEMU 9.2.
+	MigrationParameterMultiFDQATzipLevel MigrationParameter = "multifd-qatzip-level"
+	MigrationParameterBlockBitmapMapping MigrationParameter = "block-bitmap-mapping"
+	// Since QEMU 8.1.
+	//
 	// Unstable: any release of QEMU may change or remove the value.
 	MigrationParameterXVCPUDirtyLimitPeriod MigrationParameter = "x-vcpu-dirty-limit-period"
-	MigrationParameterVCPUDirtyLimit        MigrationParameter = "vcpu-dirty-limit"
-	MigrationParameterMode                  MigrationParameter = "mode"
-	MigrationParameterZeroPageDetection     MigrationParameter = "zero-page-detection"
-	MigrationParameterDirectIO              MigrationParameter = "direct-io"
-	MigrationParameterCPRExecCommand        MigrationParameter = "cpr-exec-command"
+	// Since QEMU 8.1.
+	MigrationParameterVCPUDirtyLimit MigrationParameter = "vcpu-dirty-limit"
+	// Since QEMU 8.2.
+	MigrationParameterMode MigrationParameter = "mode"
+	// Since QEMU 9.0.
+	MigrationParameterZeroPageDetection MigrationParameter = "zero-page-detection"
+	// Since QEMU 9.1.
+	MigrationParameterDirectIO MigrationParameter = "direct-io"
+	// Since QEMU 10.2.
+	MigrationParameterCPRExecCommand MigrationParameter = "cpr-exec-command"
 )
 
 // MigrateSetParameters is a struct of migration.json. Its method Do executes it as the command
@@ -706,26 +751,36 @@ type MigrateSetParameters struct {
 	TLSHostname              *StrOrNull `json:"tls-hostname,omitzero"`
 	TLSAuthZ                 *StrOrNull `json:"tls-authz,omitzero"`
 	MaxBandwidth             *uint64    `json:"max-bandwidth,omitzero"`
-	AvailSwitchoverBandwidth *uint64    `json:"avail-switchover-bandwidth,omitzero"`
-	DowntimeLimit            *uint64    `json:"downtime-limit,omitzero"`
+	// Since QEMU 8.2.
+	AvailSwitchoverBandwidth *uint64 `json:"avail-switchover-bandwidth,omitzero"`
+	DowntimeLimit            *uint64 `json:"downtime-limit,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XCheckpointDelay     *uint32                    `json:"x-checkpoint-delay,omitzero"`
-	MultiFDChannels      *uint8                     `json:"multifd-channels,omitzero"`
-	XBZRLECacheSize      *uint64                    `json:"xbzrle-cache-size,omitzero"`
-	MaxPostcopyBandwidth *uint64                    `json:"max-postcopy-bandwidth,omitzero"`
-	MaxCPUThrottle       *uint8                     `json:"max-cpu-throttle,omitzero"`
-	MultiFDCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
-	MultiFDZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
-	MultiFDQATzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
-	MultiFDZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
-	BlockBitmapMapping   []BitmapMigrationNodeAlias `json:"block-bitmap-mapping,omitzero"`
+	XCheckpointDelay     *uint32             `json:"x-checkpoint-delay,omitzero"`
+	MultiFDChannels      *uint8              `json:"multifd-channels,omitzero"`
+	XBZRLECacheSize      *uint64             `json:"xbzrle-cache-size,omitzero"`
+	MaxPostcopyBandwidth *uint64             `json:"max-postcopy-bandwidth,omitzero"`
+	MaxCPUThrottle       *uint8              `json:"max-cpu-throttle,omitzero"`
+	MultiFDCompression   *MultiFDCompression `json:"multifd-compression,omitzero"`
+	MultiFDZlibLevel     *uint8              `json:"multifd-zlib-level,omitzero"`
+	// Since QEMU 9.2.
+	MultiFDQATzipLevel *uint8                     `json:"multifd-qatzip-level,omitzero"`
+	MultiFDZstdLevel   *uint8                     `json:"multifd-zstd-level,omitzero"`
+	BlockBitmapMapping []BitmapMigrationNodeAlias `json:"block-bitmap-mapping,omitzero"`
+	// Since QEMU 8.1.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
-	XVCPUDirtyLimitPeriod *uint64            `json:"x-vcpu-dirty-limit-period,omitzero"`
-	VCPUDirtyLimit        *uint64            `json:"vcpu-dirty-limit,omitzero"`
-	Mode                  *MigMode           `json:"mode,omitzero"`
-	ZeroPageDetection     *ZeroPageDetection `json:"zero-page-detection,omitzero"`
-	DirectIO              *bool              `json:"direct-io,omitzero"`
+	XVCPUDirtyLimitPeriod *uint64 `json:"x-vcpu-dirty-limit-period,omitzero"`
+	// Since QEMU 8.1.
+	VCPUDirtyLimit *uint64 `json:"vcpu-dirty-limit,omitzero"`
+	// Since QEMU 8.2.
+	Mode *MigMode `json:"mode,omitzero"`
+	// Since QEMU 9.0.
+	ZeroPageDetection *ZeroPageDetection `json:"zero-page-detection,omitzero"`
+	// Since QEMU 9.1.
+	DirectIO *bool `json:"direct-io,omitzero"`
 	// A secret: String hides it, JSON does not.
+	//
+	// Since QEMU 10.2.
 	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
 	// Seen first in QEMU 11.1.
 	//
@@ -945,26 +1000,35 @@ type MigrationParameters struct {
 	TLSHostname              *StrOrNull `json:"tls-hostname,omitzero"`
 	TLSAuthZ                 *StrOrNull `json:"tls-authz,omitzero"`
 	MaxBandwidth             *uint64    `json:"max-bandwidth,omitzero"`
-	AvailSwitchoverBandwidth *uint64    `json:"avail-switchover-bandwidth,omitzero"`
-	DowntimeLimit            *uint64    `json:"downtime-limit,omitzero"`
+	// Since QEMU 8.2.
+	AvailSwitchoverBandwidth *uint64 `json:"avail-switchover-bandwidth,omitzero"`
+	DowntimeLimit            *uint64 `json:"downtime-limit,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
-	XCheckpointDelay     *uint32                    `json:"x-checkpoint-delay,omitzero"`
-	MultiFDChannels      *uint8                     `json:"multifd-channels,omitzero"`
-	XBZRLECacheSize      *uint64                    `json:"xbzrle-cache-size,omitzero"`
-	MaxPostcopyBandwidth *uint64                    `json:"max-postcopy-bandwidth,omitzero"`
-	MaxCPUThrottle       *uint8                     `json:"max-cpu-throttle,omitzero"`
-	MultiFDCompression   *MultiFDCompression        `json:"multifd-compression,omitzero"`
-	MultiFDZlibLevel     *uint8                     `json:"multifd-zlib-level,omitzero"`
-	MultiFDQATzipLevel   *uint8                     `json:"multifd-qatzip-level,omitzero"`
-	MultiFDZstdLevel     *uint8                     `json:"multifd-zstd-level,omitzero"`
-	BlockBitmapMapping   []BitmapMigrationNodeAlias `json:"block-bitmap-mapping,omitzero"`
+	XCheckpointDelay     *uint32             `json:"x-checkpoint-delay,omitzero"`
+	MultiFDChannels      *uint8              `json:"multifd-channels,omitzero"`
+	XBZRLECacheSize      *uint64             `json:"xbzrle-cache-size,omitzero"`
+	MaxPostcopyBandwidth *uint64             `json:"max-postcopy-bandwidth,omitzero"`
+	MaxCPUThrottle       *uint8              `json:"max-cpu-throttle,omitzero"`
+	MultiFDCompression   *MultiFDCompression `json:"multifd-compression,omitzero"`
+	MultiFDZlibLevel     *uint8              `json:"multifd-zlib-level,omitzero"`
+	// Since QEMU 9.2.
+	MultiFDQATzipLevel *uint8                     `json:"multifd-qatzip-level,omitzero"`
+	MultiFDZstdLevel   *uint8                     `json:"multifd-zstd-level,omitzero"`
+	BlockBitmapMapping []BitmapMigrationNodeAlias `json:"block-bitmap-mapping,omitzero"`
+	// Since QEMU 8.1.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
-	XVCPUDirtyLimitPeriod *uint64            `json:"x-vcpu-dirty-limit-period,omitzero"`
-	VCPUDirtyLimit        *uint64            `json:"vcpu-dirty-limit,omitzero"`
-	Mode                  *MigMode           `json:"mode,omitzero"`
-	ZeroPageDetection     *ZeroPageDetection `json:"zero-page-detection,omitzero"`
-	DirectIO              *bool              `json:"direct-io,omitzero"`
-	CPRExecCommand        []string           `json:"cpr-exec-command,omitzero"`
+	XVCPUDirtyLimitPeriod *uint64 `json:"x-vcpu-dirty-limit-period,omitzero"`
+	// Since QEMU 8.1.
+	VCPUDirtyLimit *uint64 `json:"vcpu-dirty-limit,omitzero"`
+	// Since QEMU 8.2.
+	Mode *MigMode `json:"mode,omitzero"`
+	// Since QEMU 9.0.
+	ZeroPageDetection *ZeroPageDetection `json:"zero-page-detection,omitzero"`
+	// Since QEMU 9.1.
+	DirectIO *bool `json:"direct-io,omitzero"`
+	// Since QEMU 10.2.
+	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
 	// Seen first in QEMU 11.1.
 	//
 	// Unstable: any release of QEMU may change or remove the member.
@@ -1536,8 +1600,11 @@ func (v MigrationChannel) String() string {
 //   - [StopEvent]: when the guest stops here, to go on at the destination
 //   - [UnplugPrimaryEvent]: when QEMU has to unplug a failover primary device first
 type Migrate struct {
-	URI      *string            `json:"uri,omitzero"`
+	URI *string `json:"uri,omitzero"`
+	// Since QEMU 8.1.
 	Channels []MigrationChannel `json:"channels,omitzero"`
+	// Removed after QEMU 10.2, by 11.1.
+	//
 	// Deprecated: QEMU will remove the member.
 	Detach *bool `json:"detach,omitzero"`
 	Resume *bool `json:"resume,omitzero"`
@@ -1572,9 +1639,11 @@ func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 //     on
 //   - [ResumeEvent]: when the guest goes on here, unless QEMU was started with -S
 type MigrateIncoming struct {
-	URI         *string            `json:"uri,omitzero"`
-	Channels    []MigrationChannel `json:"channels,omitzero"`
-	ExitOnError *bool              `json:"exit-on-error,omitzero"`
+	URI *string `json:"uri,omitzero"`
+	// Since QEMU 8.1.
+	Channels []MigrationChannel `json:"channels,omitzero"`
+	// Since QEMU 9.1.
+	ExitOnError *bool `json:"exit-on-error,omitzero"`
 }
 
 func (r *MigrateIncoming) EncodeMembers(e *wire.Encoder) {
@@ -1843,14 +1912,18 @@ const (
 
 // DirtyRateInfo is a struct of migration.json. [QueryDirtyRate] returns it. Since QEMU 5.2.
 type DirtyRateInfo struct {
-	DirtyRate     *int64                `json:"dirty-rate,omitzero"`
-	Status        DirtyRateStatus       `json:"status"`
-	StartTime     int64                 `json:"start-time"`
-	CalcTime      int64                 `json:"calc-time"`
-	CalcTimeUnit  *TimeUnit             `json:"calc-time-unit,omitzero"`
-	SamplePages   *uint64               `json:"sample-pages,omitzero"`
-	Mode          *DirtyRateMeasureMode `json:"mode,omitzero"`
-	VCPUDirtyRate []DirtyRateVCPU       `json:"vcpu-dirty-rate,omitzero"`
+	DirtyRate *int64          `json:"dirty-rate,omitzero"`
+	Status    DirtyRateStatus `json:"status"`
+	StartTime int64           `json:"start-time"`
+	CalcTime  int64           `json:"calc-time"`
+	// Since QEMU 8.2.
+	CalcTimeUnit *TimeUnit `json:"calc-time-unit,omitzero"`
+	// Since QEMU 6.1.
+	SamplePages *uint64 `json:"sample-pages,omitzero"`
+	// Since QEMU 6.2.
+	Mode *DirtyRateMeasureMode `json:"mode,omitzero"`
+	// Since QEMU 6.2.
+	VCPUDirtyRate []DirtyRateVCPU `json:"vcpu-dirty-rate,omitzero"`
 }
 
 func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1889,10 +1962,13 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // CalcDirtyRate executes calc-dirty-rate. See migration.json. Since QEMU 5.2.
 type CalcDirtyRate struct {
-	CalcTime     int64                 `json:"calc-time"`
-	CalcTimeUnit *TimeUnit             `json:"calc-time-unit,omitzero"`
-	SamplePages  *int64                `json:"sample-pages,omitzero"`
-	Mode         *DirtyRateMeasureMode `json:"mode,omitzero"`
+	CalcTime int64 `json:"calc-time"`
+	// Since QEMU 8.2.
+	CalcTimeUnit *TimeUnit `json:"calc-time-unit,omitzero"`
+	// Since QEMU 6.1.
+	SamplePages *int64 `json:"sample-pages,omitzero"`
+	// Since QEMU 6.1.
+	Mode *DirtyRateMeasureMode `json:"mode,omitzero"`
 }
 
 func (r *CalcDirtyRate) EncodeMembers(e *wire.Encoder) {
@@ -1909,6 +1985,7 @@ func (r CalcDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 // QueryDirtyRate executes query-dirty-rate and returns [DirtyRateInfo]. See migration.json.
 // Since QEMU 5.2.
 type QueryDirtyRate struct {
+	// Since QEMU 8.2.
 	CalcTimeUnit *TimeUnit `json:"calc-time-unit,omitzero"`
 }
 
@@ -2011,9 +2088,9 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryMigrationthreads executes query-migrationthreads and returns a list of
-// [MigrationThreadInfo]. See migration.json. Since QEMU 7.2.
+// [MigrationThreadInfo]. See migration.json. Since QEMU 7.2. Removed after QEMU 10.2, by 11.1.
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 9.2.
 type QueryMigrationthreads struct{}
 
 func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationThreadInfo, error) {

@@ -54,11 +54,12 @@ func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 
 // IOThreadInfo is a struct of misc.json. [QueryIOThreads] returns it. Since QEMU 2.0.
 type IOThreadInfo struct {
-	ID          string `json:"id"`
-	ThreadID    int64  `json:"thread-id"`
-	PollMaxNs   int64  `json:"poll-max-ns"`
-	PollGrow    int64  `json:"poll-grow"`
-	PollShrink  int64  `json:"poll-shrink"`
+	ID         string `json:"id"`
+	ThreadID   int64  `json:"thread-id"`
+	PollMaxNs  int64  `json:"poll-max-ns"`
+	PollGrow   int64  `json:"poll-grow"`
+	PollShrink int64  `json:"poll-shrink"`
+	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
 	// Seen first in QEMU 11.1.
 	PollWeight *int64 `json:"poll-weight,omitzero"`
@@ -457,7 +458,8 @@ func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ..
 
 // RTCChangeEvent is the event RTC_CHANGE of misc.json. Since QEMU 0.13.
 type RTCChangeEvent struct {
-	Offset  int64   `json:"offset"`
+	Offset int64 `json:"offset"`
+	// Since QEMU 7.0.
 	QOMPath *string `json:"qom-path,omitzero"`
 }
 

@@ -33,7 +33,8 @@ type SEVGuestType string
 
 // The values of SEVGuestType.
 const (
-	SEVGuestTypeSEV    SEVGuestType = "sev"
+	SEVGuestTypeSEV SEVGuestType = "sev"
+	// Since QEMU 9.1.
 	SEVGuestTypeSEVSNP SEVGuestType = "sev-snp"
 )
 
@@ -86,6 +87,8 @@ type SEVInfo struct {
 	BuildID  uint8    `json:"build-id"`
 	State    SEVState `json:"state"`
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	//
+	// Since QEMU 9.1.
 	SEVType SEVGuestType `json:"sev-type"`
 	// The branch that SEVType selects: *SEVGuestInfo, *SEVSNPGuestInfo or *RawBranch.
 	Branch SEVInfoBranch
@@ -226,8 +229,9 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 // SEVCapability is the struct SevCapability of misc-i386.json. [QuerySEVCapabilities] returns
 // it. Since QEMU 2.12.
 type SEVCapability struct {
-	PDH             string  `json:"pdh"`
-	CertChain       string  `json:"cert-chain"`
+	PDH       string `json:"pdh"`
+	CertChain string `json:"cert-chain"`
+	// Since QEMU 7.1.
 	CPU0ID          *string `json:"cpu0-id,omitzero"`
 	Cbitpos         int64   `json:"cbitpos"`
 	ReducedPhysBits int64   `json:"reduced-phys-bits"`

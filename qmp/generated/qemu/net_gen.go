@@ -840,15 +840,17 @@ const (
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
 type NetdevAFXDPOptions struct {
-	Ifname        string     `json:"ifname"`
-	Mode          *AFXDPMode `json:"mode,omitzero"`
-	ForceCopy     *bool      `json:"force-copy,omitzero"`
-	Queues        *int64     `json:"queues,omitzero"`
-	StartQueue    *int64     `json:"start-queue,omitzero"`
-	Inhibit       *bool      `json:"inhibit,omitzero"`
-	SockFDs       *string    `json:"sock-fds,omitzero"`
-	MapPath       *string    `json:"map-path,omitzero"`
-	MapStartIndex *int32     `json:"map-start-index,omitzero"`
+	Ifname     string     `json:"ifname"`
+	Mode       *AFXDPMode `json:"mode,omitzero"`
+	ForceCopy  *bool      `json:"force-copy,omitzero"`
+	Queues     *int64     `json:"queues,omitzero"`
+	StartQueue *int64     `json:"start-queue,omitzero"`
+	Inhibit    *bool      `json:"inhibit,omitzero"`
+	SockFDs    *string    `json:"sock-fds,omitzero"`
+	// Since QEMU 10.1.
+	MapPath *string `json:"map-path,omitzero"`
+	// Since QEMU 10.1.
+	MapStartIndex *int32 `json:"map-start-index,omitzero"`
 }
 
 func (v *NetdevAFXDPOptions) EncodeMembers(e *wire.Encoder) {
@@ -929,8 +931,11 @@ func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 // NetdevVhostVDPAOptions is a struct of net.json. Since QEMU 5.1.
 type NetdevVhostVDPAOptions struct {
 	Vhostdev *string `json:"vhostdev,omitzero"`
-	VhostFD  *string `json:"vhostfd,omitzero"`
-	Queues   *int64  `json:"queues,omitzero"`
+	// Seen first in QEMU 7.2.
+	VhostFD *string `json:"vhostfd,omitzero"`
+	Queues  *int64  `json:"queues,omitzero"`
+	// Since QEMU 7.1.
+	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XSVQ *bool `json:"x-svq,omitzero"`
 }
@@ -1067,9 +1072,10 @@ func (v *NetdevVmnetBridgedOptions) UnmarshalMember(d *wire.Decoder, name []byte
 
 // NetdevStreamOptions is a struct of net.json. Since QEMU 7.2.
 type NetdevStreamOptions struct {
-	Addr        SocketAddress `json:"addr"`
-	Server      *bool         `json:"server,omitzero"`
-	ReconnectMs *int64        `json:"reconnect-ms,omitzero"`
+	Addr   SocketAddress `json:"addr"`
+	Server *bool         `json:"server,omitzero"`
+	// Since QEMU 9.2.
+	ReconnectMs *int64 `json:"reconnect-ms,omitzero"`
 }
 
 func (v *NetdevStreamOptions) EncodeMembers(e *wire.Encoder) {
@@ -1127,13 +1133,15 @@ type NetClientDriver string
 
 // The values of NetClientDriver.
 const (
-	NetClientDriverNone      NetClientDriver = "none"
-	NetClientDriverNIC       NetClientDriver = "nic"
-	NetClientDriverUser      NetClientDriver = "user"
-	NetClientDriverTap       NetClientDriver = "tap"
-	NetClientDriverL2TPv3    NetClientDriver = "l2tpv3"
-	NetClientDriverSocket    NetClientDriver = "socket"
-	NetClientDriverStream    NetClientDriver = "stream"
+	NetClientDriverNone   NetClientDriver = "none"
+	NetClientDriverNIC    NetClientDriver = "nic"
+	NetClientDriverUser   NetClientDriver = "user"
+	NetClientDriverTap    NetClientDriver = "tap"
+	NetClientDriverL2TPv3 NetClientDriver = "l2tpv3"
+	NetClientDriverSocket NetClientDriver = "socket"
+	// Since QEMU 7.2.
+	NetClientDriverStream NetClientDriver = "stream"
+	// Since QEMU 7.2.
 	NetClientDriverDgram     NetClientDriver = "dgram"
 	NetClientDriverVDE       NetClientDriver = "vde"
 	NetClientDriverBridge    NetClientDriver = "bridge"
@@ -1141,14 +1149,24 @@ const (
 	NetClientDriverNetmap    NetClientDriver = "netmap"
 	NetClientDriverVhostUser NetClientDriver = "vhost-user"
 	NetClientDriverVhostVDPA NetClientDriver = "vhost-vdpa"
+	// Since QEMU 10.1.
+	//
 	// Only in a QEMU built with CONFIG_PASST.
 	NetClientDriverPasst NetClientDriver = "passt"
+	// Since QEMU 8.2.
+	//
 	// Only in a QEMU built with CONFIG_AF_XDP.
 	NetClientDriverAFXDP NetClientDriver = "af-xdp"
+	// Since QEMU 7.1.
+	//
 	// Only in a QEMU built with CONFIG_VMNET.
 	NetClientDriverVmnetHost NetClientDriver = "vmnet-host"
+	// Since QEMU 7.1.
+	//
 	// Only in a QEMU built with CONFIG_VMNET.
 	NetClientDriverVmnetShared NetClientDriver = "vmnet-shared"
+	// Since QEMU 7.1.
+	//
 	// Only in a QEMU built with CONFIG_VMNET.
 	NetClientDriverVmnetBridged NetClientDriver = "vmnet-bridged"
 )

@@ -378,8 +378,10 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 
 // CryptodevBackendProperties is a struct of qom.json. Since QEMU 2.8.
 type CryptodevBackendProperties struct {
-	Queues      *uint32 `json:"queues,omitzero"`
+	Queues *uint32 `json:"queues,omitzero"`
+	// Since QEMU 8.0.
 	ThrottleBPS *uint64 `json:"throttle-bps,omitzero"`
+	// Since QEMU 8.0.
 	ThrottleOps *uint64 `json:"throttle-ops,omitzero"`
 }
 
@@ -410,8 +412,10 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 type CryptodevVhostUserProperties struct {
-	Queues      *uint32 `json:"queues,omitzero"`
+	Queues *uint32 `json:"queues,omitzero"`
+	// Since QEMU 8.0.
 	ThrottleBPS *uint64 `json:"throttle-bps,omitzero"`
+	// Since QEMU 8.0.
 	ThrottleOps *uint64 `json:"throttle-ops,omitzero"`
 	Chardev     string  `json:"chardev"`
 }
@@ -919,17 +923,19 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 
 // MemoryBackendProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendProperties struct {
-	Dump                           *bool          `json:"dump,omitzero"`
-	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
-	Merge                          *bool          `json:"merge,omitzero"`
-	Policy                         *HostMemPolicy `json:"policy,omitzero"`
-	Prealloc                       *bool          `json:"prealloc,omitzero"`
-	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
-	PreallocContext                *string        `json:"prealloc-context,omitzero"`
-	Share                          *bool          `json:"share,omitzero"`
-	Reserve                        *bool          `json:"reserve,omitzero"`
-	Size                           uint64         `json:"size"`
-	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	Dump            *bool          `json:"dump,omitzero"`
+	HostNodes       []uint16       `json:"host-nodes,omitzero"`
+	Merge           *bool          `json:"merge,omitzero"`
+	Policy          *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc        *bool          `json:"prealloc,omitzero"`
+	PreallocThreads *uint32        `json:"prealloc-threads,omitzero"`
+	// Since QEMU 7.2.
+	PreallocContext *string `json:"prealloc-context,omitzero"`
+	Share           *bool   `json:"share,omitzero"`
+	// Since QEMU 6.1.
+	Reserve                        *bool  `json:"reserve,omitzero"`
+	Size                           uint64 `json:"size"`
+	XUseCanonicalPathForRAMBlockID *bool  `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
 func (v *MemoryBackendProperties) EncodeMembers(e *wire.Encoder) {
@@ -998,25 +1004,29 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // MemoryBackendFileProperties is a struct of qom.json. Since QEMU 2.1.
 type MemoryBackendFileProperties struct {
-	Dump                           *bool          `json:"dump,omitzero"`
-	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
-	Merge                          *bool          `json:"merge,omitzero"`
-	Policy                         *HostMemPolicy `json:"policy,omitzero"`
-	Prealloc                       *bool          `json:"prealloc,omitzero"`
-	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
-	PreallocContext                *string        `json:"prealloc-context,omitzero"`
-	Share                          *bool          `json:"share,omitzero"`
-	Reserve                        *bool          `json:"reserve,omitzero"`
-	Size                           uint64         `json:"size"`
-	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
-	Align                          *uint64        `json:"align,omitzero"`
-	Offset                         *uint64        `json:"offset,omitzero"`
-	DiscardData                    *bool          `json:"discard-data,omitzero"`
-	MemPath                        string         `json:"mem-path"`
+	Dump            *bool          `json:"dump,omitzero"`
+	HostNodes       []uint16       `json:"host-nodes,omitzero"`
+	Merge           *bool          `json:"merge,omitzero"`
+	Policy          *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc        *bool          `json:"prealloc,omitzero"`
+	PreallocThreads *uint32        `json:"prealloc-threads,omitzero"`
+	// Since QEMU 7.2.
+	PreallocContext *string `json:"prealloc-context,omitzero"`
+	Share           *bool   `json:"share,omitzero"`
+	// Since QEMU 6.1.
+	Reserve                        *bool   `json:"reserve,omitzero"`
+	Size                           uint64  `json:"size"`
+	XUseCanonicalPathForRAMBlockID *bool   `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	Align                          *uint64 `json:"align,omitzero"`
+	// Since QEMU 8.1.
+	Offset      *uint64 `json:"offset,omitzero"`
+	DiscardData *bool   `json:"discard-data,omitzero"`
+	MemPath     string  `json:"mem-path"`
 	// Only in a QEMU built with CONFIG_LIBPMEM.
-	PMEM     *bool      `json:"pmem,omitzero"`
-	ReadOnly *bool      `json:"readonly,omitzero"`
-	ROM      *OnOffAuto `json:"rom,omitzero"`
+	PMEM     *bool `json:"pmem,omitzero"`
+	ReadOnly *bool `json:"readonly,omitzero"`
+	// Since QEMU 8.2.
+	ROM *OnOffAuto `json:"rom,omitzero"`
 }
 
 func (v *MemoryBackendFileProperties) EncodeMembers(e *wire.Encoder) {
@@ -1115,20 +1125,22 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendMemfdProperties struct {
-	Dump                           *bool          `json:"dump,omitzero"`
-	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
-	Merge                          *bool          `json:"merge,omitzero"`
-	Policy                         *HostMemPolicy `json:"policy,omitzero"`
-	Prealloc                       *bool          `json:"prealloc,omitzero"`
-	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
-	PreallocContext                *string        `json:"prealloc-context,omitzero"`
-	Share                          *bool          `json:"share,omitzero"`
-	Reserve                        *bool          `json:"reserve,omitzero"`
-	Size                           uint64         `json:"size"`
-	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
-	Hugetlb                        *bool          `json:"hugetlb,omitzero"`
-	Hugetlbsize                    *uint64        `json:"hugetlbsize,omitzero"`
-	Seal                           *bool          `json:"seal,omitzero"`
+	Dump            *bool          `json:"dump,omitzero"`
+	HostNodes       []uint16       `json:"host-nodes,omitzero"`
+	Merge           *bool          `json:"merge,omitzero"`
+	Policy          *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc        *bool          `json:"prealloc,omitzero"`
+	PreallocThreads *uint32        `json:"prealloc-threads,omitzero"`
+	// Since QEMU 7.2.
+	PreallocContext *string `json:"prealloc-context,omitzero"`
+	Share           *bool   `json:"share,omitzero"`
+	// Since QEMU 6.1.
+	Reserve                        *bool   `json:"reserve,omitzero"`
+	Size                           uint64  `json:"size"`
+	XUseCanonicalPathForRAMBlockID *bool   `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	Hugetlb                        *bool   `json:"hugetlb,omitzero"`
+	Hugetlbsize                    *uint64 `json:"hugetlbsize,omitzero"`
+	Seal                           *bool   `json:"seal,omitzero"`
 }
 
 func (v *MemoryBackendMemfdProperties) EncodeMembers(e *wire.Encoder) {
@@ -1293,17 +1305,18 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendEPCProperties struct {
-	Dump                           *bool          `json:"dump,omitzero"`
-	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
-	Merge                          *bool          `json:"merge,omitzero"`
-	Policy                         *HostMemPolicy `json:"policy,omitzero"`
-	Prealloc                       *bool          `json:"prealloc,omitzero"`
-	PreallocThreads                *uint32        `json:"prealloc-threads,omitzero"`
-	PreallocContext                *string        `json:"prealloc-context,omitzero"`
-	Share                          *bool          `json:"share,omitzero"`
-	Reserve                        *bool          `json:"reserve,omitzero"`
-	Size                           uint64         `json:"size"`
-	XUseCanonicalPathForRAMBlockID *bool          `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
+	Dump            *bool          `json:"dump,omitzero"`
+	HostNodes       []uint16       `json:"host-nodes,omitzero"`
+	Merge           *bool          `json:"merge,omitzero"`
+	Policy          *HostMemPolicy `json:"policy,omitzero"`
+	Prealloc        *bool          `json:"prealloc,omitzero"`
+	PreallocThreads *uint32        `json:"prealloc-threads,omitzero"`
+	// Since QEMU 7.2.
+	PreallocContext                *string `json:"prealloc-context,omitzero"`
+	Share                          *bool   `json:"share,omitzero"`
+	Reserve                        *bool   `json:"reserve,omitzero"`
+	Size                           uint64  `json:"size"`
+	XUseCanonicalPathForRAMBlockID *bool   `json:"x-use-canonical-path-for-ramblock-id,omitzero"`
 }
 
 func (v *MemoryBackendEPCProperties) EncodeMembers(e *wire.Encoder) {
@@ -1528,7 +1541,7 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 
 // RNGProperties is the struct RngProperties of qom.json. Since QEMU 1.3.
 type RNGProperties struct {
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
 }
 
@@ -1547,7 +1560,7 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 
 // RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 1.3.
 type RNGEGDProperties struct {
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
 	Chardev string `json:"chardev"`
 }
@@ -1573,7 +1586,7 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type RNGRandomProperties struct {
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened   *bool   `json:"opened,omitzero"`
 	Filename *string `json:"filename,omitzero"`
 }
@@ -1625,15 +1638,17 @@ type SEVCommonProperties struct {
 
 // SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 2.12.
 type SEVGuestProperties struct {
-	SEVDevice       *string    `json:"sev-device,omitzero"`
-	Cbitpos         *uint32    `json:"cbitpos,omitzero"`
-	ReducedPhysBits uint32     `json:"reduced-phys-bits"`
-	KernelHashes    *bool      `json:"kernel-hashes,omitzero"`
-	DHCertFile      *string    `json:"dh-cert-file,omitzero"`
-	SessionFile     *string    `json:"session-file,omitzero"`
-	Policy          *uint32    `json:"policy,omitzero"`
-	Handle          *uint32    `json:"handle,omitzero"`
-	LegacyVMType    *OnOffAuto `json:"legacy-vm-type,omitzero"`
+	SEVDevice       *string `json:"sev-device,omitzero"`
+	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
+	ReducedPhysBits uint32  `json:"reduced-phys-bits"`
+	// Since QEMU 6.2.
+	KernelHashes *bool   `json:"kernel-hashes,omitzero"`
+	DHCertFile   *string `json:"dh-cert-file,omitzero"`
+	SessionFile  *string `json:"session-file,omitzero"`
+	Policy       *uint32 `json:"policy,omitzero"`
+	Handle       *uint32 `json:"handle,omitzero"`
+	// Since QEMU 9.1.
+	LegacyVMType *OnOffAuto `json:"legacy-vm-type,omitzero"`
 }
 
 func (v *SEVGuestProperties) EncodeMembers(e *wire.Encoder) {
@@ -1851,13 +1866,15 @@ type ObjectType string
 
 // The values of ObjectType.
 const (
+	// Since QEMU 9.0.
 	ObjectTypeACPIGenericInitiator ObjectType = "acpi-generic-initiator"
-	ObjectTypeACPIGenericPort      ObjectType = "acpi-generic-port"
-	ObjectTypeAuthZList            ObjectType = "authz-list"
-	ObjectTypeAuthZListFile        ObjectType = "authz-listfile"
-	ObjectTypeAuthZPAM             ObjectType = "authz-pam"
-	ObjectTypeAuthZSimple          ObjectType = "authz-simple"
-	ObjectTypeCANBus               ObjectType = "can-bus"
+	// Since QEMU 9.2.
+	ObjectTypeACPIGenericPort ObjectType = "acpi-generic-port"
+	ObjectTypeAuthZList       ObjectType = "authz-list"
+	ObjectTypeAuthZListFile   ObjectType = "authz-listfile"
+	ObjectTypeAuthZPAM        ObjectType = "authz-pam"
+	ObjectTypeAuthZSimple     ObjectType = "authz-simple"
+	ObjectTypeCANBus          ObjectType = "can-bus"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeCANHostSocketCAN        ObjectType = "can-host-socketcan"
 	ObjectTypeCOLOCompare             ObjectType = "colo-compare"
@@ -1873,20 +1890,28 @@ const (
 	ObjectTypeFilterRedirector   ObjectType = "filter-redirector"
 	ObjectTypeFilterReplay       ObjectType = "filter-replay"
 	ObjectTypeFilterRewriter     ObjectType = "filter-rewriter"
+	// Since QEMU 10.1.
+	//
 	// Only in a QEMU built with CONFIG_IGVM.
 	ObjectTypeIGVMCfg      ObjectType = "igvm-cfg"
 	ObjectTypeInputBarrier ObjectType = "input-barrier"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeInputLinux ObjectType = "input-linux"
-	ObjectTypeIOMMUFD    ObjectType = "iommufd"
-	ObjectTypeIOThread   ObjectType = "iothread"
-	ObjectTypeMainLoop   ObjectType = "main-loop"
+	// Since QEMU 9.0.
+	ObjectTypeIOMMUFD  ObjectType = "iommufd"
+	ObjectTypeIOThread ObjectType = "iothread"
+	// Since QEMU 7.1.
+	ObjectTypeMainLoop ObjectType = "main-loop"
+	// Since QEMU 6.2.
+	//
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeMemoryBackendEPC  ObjectType = "memory-backend-epc"
 	ObjectTypeMemoryBackendFile ObjectType = "memory-backend-file"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypeMemoryBackendMemfd ObjectType = "memory-backend-memfd"
 	ObjectTypeMemoryBackendRAM   ObjectType = "memory-backend-ram"
+	// Since QEMU 9.1.
+	//
 	// Only in a QEMU built with CONFIG_POSIX.
 	ObjectTypeMemoryBackendShm ObjectType = "memory-backend-shm"
 	ObjectTypePEFGuest         ObjectType = "pef-guest"
@@ -1899,11 +1924,14 @@ const (
 	ObjectTypeRNGRandom ObjectType = "rng-random"
 	ObjectTypeSecret    ObjectType = "secret"
 	// Only in a QEMU built with CONFIG_SECRET_KEYRING.
-	ObjectTypeSecretKeyring   ObjectType = "secret_keyring"
-	ObjectTypeSEVGuest        ObjectType = "sev-guest"
-	ObjectTypeSEVSNPGuest     ObjectType = "sev-snp-guest"
-	ObjectTypeThreadContext   ObjectType = "thread-context"
-	ObjectTypeS390PVGuest     ObjectType = "s390-pv-guest"
+	ObjectTypeSecretKeyring ObjectType = "secret_keyring"
+	ObjectTypeSEVGuest      ObjectType = "sev-guest"
+	// Since QEMU 9.1.
+	ObjectTypeSEVSNPGuest ObjectType = "sev-snp-guest"
+	// Since QEMU 7.2.
+	ObjectTypeThreadContext ObjectType = "thread-context"
+	ObjectTypeS390PVGuest   ObjectType = "s390-pv-guest"
+	// Since QEMU 10.1.
 	ObjectTypeTDXGuest        ObjectType = "tdx-guest"
 	ObjectTypeThrottleGroup   ObjectType = "throttle-group"
 	ObjectTypeTLSCredsAnon    ObjectType = "tls-creds-anon"
@@ -1912,6 +1940,8 @@ const (
 	ObjectTypeTLSCipherSuites ObjectType = "tls-cipher-suites"
 	// Unstable: any release of QEMU may change or remove the value.
 	ObjectTypeXRemoteObject ObjectType = "x-remote-object"
+	// Since QEMU 7.1.
+	//
 	// Unstable: any release of QEMU may change or remove the value.
 	ObjectTypeXVFIOUserServer ObjectType = "x-vfio-user-server"
 	// Seen first in QEMU 11.1.

@@ -46,7 +46,8 @@ const (
 	ShutdownCauseGuestReset         ShutdownCause = "guest-reset"
 	ShutdownCauseGuestPanic         ShutdownCause = "guest-panic"
 	ShutdownCauseSubsystemReset     ShutdownCause = "subsystem-reset"
-	ShutdownCauseSnapshotLoad       ShutdownCause = "snapshot-load"
+	// Since QEMU 7.2.
+	ShutdownCauseSnapshotLoad ShutdownCause = "snapshot-load"
 )
 
 // StatusInfo is a struct of run-state.json. [QueryStatus] returns it. Since QEMU 0.14.
@@ -266,8 +267,9 @@ type PanicAction string
 
 // The values of PanicAction.
 const (
-	PanicActionPause       PanicAction = "pause"
-	PanicActionShutdown    PanicAction = "shutdown"
+	PanicActionPause    PanicAction = "pause"
+	PanicActionShutdown PanicAction = "shutdown"
+	// Since QEMU 7.1.
 	PanicActionExitFailure PanicAction = "exit-failure"
 	PanicActionNone        PanicAction = "none"
 )
@@ -381,7 +383,8 @@ type GuestPanicInformationType string
 const (
 	GuestPanicInformationTypeHyperV GuestPanicInformationType = "hyper-v"
 	GuestPanicInformationTypeS390   GuestPanicInformationType = "s390"
-	GuestPanicInformationTypeTDX    GuestPanicInformationType = "tdx"
+	// Since QEMU 10.1.
+	GuestPanicInformationTypeTDX GuestPanicInformationType = "tdx"
 	// Seen first in QEMU 11.1.
 	GuestPanicInformationTypeSEV GuestPanicInformationType = "sev"
 )

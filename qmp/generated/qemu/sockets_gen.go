@@ -51,12 +51,20 @@ type InetSocketAddress struct {
 	IPv4      *bool   `json:"ipv4,omitzero"`
 	IPv6      *bool   `json:"ipv6,omitzero"`
 	KeepAlive *bool   `json:"keep-alive,omitzero"`
+	// Since QEMU 10.1.
+	//
 	// Only in a QEMU built with HAVE_TCP_KEEPCNT.
 	KeepAliveCount *uint32 `json:"keep-alive-count,omitzero"`
+	// Since QEMU 10.1.
+	//
 	// Only in a QEMU built with HAVE_TCP_KEEPIDLE.
 	KeepAliveIdle *uint32 `json:"keep-alive-idle,omitzero"`
+	// Since QEMU 10.1.
+	//
 	// Only in a QEMU built with HAVE_TCP_KEEPINTVL.
 	KeepAliveInterval *uint32 `json:"keep-alive-interval,omitzero"`
+	// Since QEMU 6.1.
+	//
 	// Only in a QEMU built with HAVE_IPPROTO_MPTCP.
 	MPTCP *bool `json:"mptcp,omitzero"`
 }

@@ -36,7 +36,8 @@ type StatsProvider string
 
 // The values of StatsProvider.
 const (
-	StatsProviderKVM       StatsProvider = "kvm"
+	StatsProviderKVM StatsProvider = "kvm"
+	// Since QEMU 8.0.
 	StatsProviderCryptodev StatsProvider = "cryptodev"
 )
 
@@ -45,8 +46,9 @@ type StatsTarget string
 
 // The values of StatsTarget.
 const (
-	StatsTargetVM        StatsTarget = "vm"
-	StatsTargetVCPU      StatsTarget = "vcpu"
+	StatsTargetVM   StatsTarget = "vm"
+	StatsTargetVCPU StatsTarget = "vcpu"
+	// Since QEMU 8.0.
 	StatsTargetCryptodev StatsTarget = "cryptodev"
 )
 

@@ -288,10 +288,11 @@ const (
 //
 // Only in a QEMU built with CONFIG_PIXMAN.
 type Screendump struct {
-	Filename string       `json:"filename"`
-	Device   *string      `json:"device,omitzero"`
-	Head     *int64       `json:"head,omitzero"`
-	Format   *ImageFormat `json:"format,omitzero"`
+	Filename string  `json:"filename"`
+	Device   *string `json:"device,omitzero"`
+	Head     *int64  `json:"head,omitzero"`
+	// Since QEMU 7.1.
+	Format *ImageFormat `json:"format,omitzero"`
 }
 
 func (r *Screendump) EncodeMembers(e *wire.Encoder) {
@@ -1184,20 +1185,34 @@ const (
 	QKeyCodeACForward        QKeyCode = "ac_forward"
 	QKeyCodeACRefresh        QKeyCode = "ac_refresh"
 	QKeyCodeACBookmarks      QKeyCode = "ac_bookmarks"
-	QKeyCodeLang1            QKeyCode = "lang1"
-	QKeyCodeLang2            QKeyCode = "lang2"
-	QKeyCodeF13              QKeyCode = "f13"
-	QKeyCodeF14              QKeyCode = "f14"
-	QKeyCodeF15              QKeyCode = "f15"
-	QKeyCodeF16              QKeyCode = "f16"
-	QKeyCodeF17              QKeyCode = "f17"
-	QKeyCodeF18              QKeyCode = "f18"
-	QKeyCodeF19              QKeyCode = "f19"
-	QKeyCodeF20              QKeyCode = "f20"
-	QKeyCodeF21              QKeyCode = "f21"
-	QKeyCodeF22              QKeyCode = "f22"
-	QKeyCodeF23              QKeyCode = "f23"
-	QKeyCodeF24              QKeyCode = "f24"
+	// Since QEMU 6.1.
+	QKeyCodeLang1 QKeyCode = "lang1"
+	// Since QEMU 6.1.
+	QKeyCodeLang2 QKeyCode = "lang2"
+	// Since QEMU 8.0.
+	QKeyCodeF13 QKeyCode = "f13"
+	// Since QEMU 8.0.
+	QKeyCodeF14 QKeyCode = "f14"
+	// Since QEMU 8.0.
+	QKeyCodeF15 QKeyCode = "f15"
+	// Since QEMU 8.0.
+	QKeyCodeF16 QKeyCode = "f16"
+	// Since QEMU 8.0.
+	QKeyCodeF17 QKeyCode = "f17"
+	// Since QEMU 8.0.
+	QKeyCodeF18 QKeyCode = "f18"
+	// Since QEMU 8.0.
+	QKeyCodeF19 QKeyCode = "f19"
+	// Since QEMU 8.0.
+	QKeyCodeF20 QKeyCode = "f20"
+	// Since QEMU 8.0.
+	QKeyCodeF21 QKeyCode = "f21"
+	// Since QEMU 8.0.
+	QKeyCodeF22 QKeyCode = "f22"
+	// Since QEMU 8.0.
+	QKeyCodeF23 QKeyCode = "f23"
+	// Since QEMU 8.0.
+	QKeyCodeF24 QKeyCode = "f24"
 )
 
 // KeyValueKind is an enum of ui.json. Since QEMU 1.3.
@@ -1359,16 +1374,19 @@ type InputButton string
 
 // The values of InputButton.
 const (
-	InputButtonLeft       InputButton = "left"
-	InputButtonMiddle     InputButton = "middle"
-	InputButtonRight      InputButton = "right"
-	InputButtonWheelUp    InputButton = "wheel-up"
-	InputButtonWheelDown  InputButton = "wheel-down"
-	InputButtonSide       InputButton = "side"
-	InputButtonExtra      InputButton = "extra"
-	InputButtonWheelLeft  InputButton = "wheel-left"
+	InputButtonLeft      InputButton = "left"
+	InputButtonMiddle    InputButton = "middle"
+	InputButtonRight     InputButton = "right"
+	InputButtonWheelUp   InputButton = "wheel-up"
+	InputButtonWheelDown InputButton = "wheel-down"
+	InputButtonSide      InputButton = "side"
+	InputButtonExtra     InputButton = "extra"
+	// Since QEMU 7.0.
+	InputButtonWheelLeft InputButton = "wheel-left"
+	// Since QEMU 7.0.
 	InputButtonWheelRight InputButton = "wheel-right"
-	InputButtonTouch      InputButton = "touch"
+	// Since QEMU 8.1.
+	InputButtonTouch InputButton = "touch"
 )
 
 // InputAxis is an enum of ui.json. Since QEMU 2.0.
@@ -1508,6 +1526,7 @@ const (
 	InputEventKindBtn InputEventKind = "btn"
 	InputEventKindRel InputEventKind = "rel"
 	InputEventKindAbs InputEventKind = "abs"
+	// Since QEMU 8.1.
 	InputEventKindMTT InputEventKind = "mtt"
 )
 
@@ -1680,12 +1699,16 @@ func (r InputSendEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 
 // DisplayGTK is a struct of ui.json. Since QEMU 2.12.
 type DisplayGTK struct {
-	GrabOnHover     *bool    `json:"grab-on-hover,omitzero"`
-	ZoomToFit       *bool    `json:"zoom-to-fit,omitzero"`
-	ShowTabs        *bool    `json:"show-tabs,omitzero"`
-	ShowMenubar     *bool    `json:"show-menubar,omitzero"`
-	KeepAspectRatio *bool    `json:"keep-aspect-ratio,omitzero"`
-	Scale           *float64 `json:"scale,omitzero"`
+	GrabOnHover *bool `json:"grab-on-hover,omitzero"`
+	ZoomToFit   *bool `json:"zoom-to-fit,omitzero"`
+	// Since QEMU 7.1.
+	ShowTabs *bool `json:"show-tabs,omitzero"`
+	// Seen first in QEMU 7.2.
+	ShowMenubar *bool `json:"show-menubar,omitzero"`
+	// Since QEMU 10.1.
+	KeepAspectRatio *bool `json:"keep-aspect-ratio,omitzero"`
+	// Since QEMU 10.1.
+	Scale *float64 `json:"scale,omitzero"`
 	// Seen first in QEMU 11.1.
 	Clipboard *bool `json:"clipboard,omitzero"`
 }
@@ -1824,10 +1847,12 @@ func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // DisplayCocoa is a struct of ui.json. Since QEMU 7.0.
 type DisplayCocoa struct {
-	LeftCommandKey    *bool `json:"left-command-key,omitzero"`
-	FullGrab          *bool `json:"full-grab,omitzero"`
-	SwapOptCmd        *bool `json:"swap-opt-cmd,omitzero"`
-	ZoomToFit         *bool `json:"zoom-to-fit,omitzero"`
+	LeftCommandKey *bool `json:"left-command-key,omitzero"`
+	FullGrab       *bool `json:"full-grab,omitzero"`
+	SwapOptCmd     *bool `json:"swap-opt-cmd,omitzero"`
+	// Since QEMU 8.2.
+	ZoomToFit *bool `json:"zoom-to-fit,omitzero"`
+	// Since QEMU 9.0.
 	ZoomInterpolation *bool `json:"zoom-interpolation,omitzero"`
 }
 
@@ -1907,6 +1932,8 @@ const (
 	DisplayTypeCocoa DisplayType = "cocoa"
 	// Only in a QEMU built with CONFIG_SPICE.
 	DisplayTypeSPICEApp DisplayType = "spice-app"
+	// Since QEMU 7.0.
+	//
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 	DisplayTypeDBus DisplayType = "dbus"
 )

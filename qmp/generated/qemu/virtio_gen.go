@@ -46,12 +46,13 @@ func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 
 // VhostStatus is a struct of virtio.json. Since QEMU 7.2.
 type VhostStatus struct {
-	NMemSections     int64                 `json:"n-mem-sections"`
-	NTmpSections     int64                 `json:"n-tmp-sections"`
-	NVQs             uint32                `json:"nvqs"`
-	VQIndex          int64                 `json:"vq-index"`
-	Features         VirtioDeviceFeatures  `json:"features"`
-	AckedFeatures    VirtioDeviceFeatures  `json:"acked-features"`
+	NMemSections  int64                `json:"n-mem-sections"`
+	NTmpSections  int64                `json:"n-tmp-sections"`
+	NVQs          uint32               `json:"nvqs"`
+	VQIndex       int64                `json:"vq-index"`
+	Features      VirtioDeviceFeatures `json:"features"`
+	AckedFeatures VirtioDeviceFeatures `json:"acked-features"`
+	// Removed after QEMU 10.2, by 11.1.
 	BackendFeatures  *VirtioDeviceFeatures `json:"backend-features,omitzero"`
 	ProtocolFeatures VhostDeviceProtocols  `json:"protocol-features"`
 	MaxQueues        uint64                `json:"max-queues"`
@@ -308,10 +309,11 @@ func (v VhostDeviceProtocols) String() string {
 
 // VirtioDeviceFeatures is a struct of virtio.json. Since QEMU 7.2.
 type VirtioDeviceFeatures struct {
-	Transports          []string `json:"transports"`
-	DevFeatures         []string `json:"dev-features,omitzero"`
-	UnknownDevFeatures  *uint64  `json:"unknown-dev-features,omitzero"`
-	UnknownDevFeatures2 *uint64  `json:"unknown-dev-features2,omitzero"`
+	Transports         []string `json:"transports"`
+	DevFeatures        []string `json:"dev-features,omitzero"`
+	UnknownDevFeatures *uint64  `json:"unknown-dev-features,omitzero"`
+	// Since QEMU 10.2.
+	UnknownDevFeatures2 *uint64 `json:"unknown-dev-features2,omitzero"`
 }
 
 func (v *VirtioDeviceFeatures) MarshalMembers(e *wire.Encoder) {
@@ -460,11 +462,14 @@ func (r XQueryVirtioQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ..
 // VirtVhostQueueStatus is a struct of virtio.json. [XQueryVirtioVhostQueueStatus] returns it.
 // Since QEMU 7.2.
 type VirtVhostQueueStatus struct {
-	Name      string  `json:"name"`
-	Kick      int64   `json:"kick"`
-	Call      int64   `json:"call"`
-	Desc      *uint64 `json:"desc,omitzero"`
-	Avail     *uint64 `json:"avail,omitzero"`
+	Name string `json:"name"`
+	Kick int64  `json:"kick"`
+	Call int64  `json:"call"`
+	// Removed after QEMU 10.2, by 11.1.
+	Desc *uint64 `json:"desc,omitzero"`
+	// Removed after QEMU 10.2, by 11.1.
+	Avail *uint64 `json:"avail,omitzero"`
+	// Removed after QEMU 10.2, by 11.1.
 	Used      *uint64 `json:"used,omitzero"`
 	Num       int64   `json:"num"`
 	DescPhys  uint64  `json:"desc-phys"`
@@ -780,7 +785,8 @@ func (v *VirtioGPUOutput) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // DummyVirtioForceArrays is a struct of virtio.json. Since QEMU 9.0.
 type DummyVirtioForceArrays struct {
 	UnusedIOThreadVQMapping []IOThreadVirtQueueMapping `json:"unused-iothread-vq-mapping"`
-	UnusedVirtioGPUOutput   []VirtioGPUOutput          `json:"unused-virtio-gpu-output"`
+	// Since QEMU 10.1.
+	UnusedVirtioGPUOutput []VirtioGPUOutput `json:"unused-virtio-gpu-output"`
 }
 
 func (v *DummyVirtioForceArrays) MarshalMembers(e *wire.Encoder) {

@@ -10,6 +10,7 @@ import (
 
 // NBDServerOptionsBase is the struct NbdServerOptionsBase of block-export.json.
 type NBDServerOptionsBase struct {
+	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string `json:"tls-creds,omitzero"`
 	TLSAuthZ            *string `json:"tls-authz,omitzero"`
@@ -18,6 +19,7 @@ type NBDServerOptionsBase struct {
 
 // NBDServerOptions is the struct NbdServerOptions of block-export.json.
 type NBDServerOptions struct {
+	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32       `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string       `json:"tls-creds,omitzero"`
 	TLSAuthZ            *string       `json:"tls-authz,omitzero"`
@@ -28,6 +30,7 @@ type NBDServerOptions struct {
 // NBDServerOptionsLegacy is the struct NbdServerOptionsLegacy of block-export.json.
 // [NBDServerStart] sends it.
 type NBDServerOptionsLegacy struct {
+	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string             `json:"tls-creds,omitzero"`
 	TLSAuthZ            *string             `json:"tls-authz,omitzero"`
@@ -150,8 +153,9 @@ const (
 //
 // Only in a QEMU built with CONFIG_FUSE.
 type BlockExportOptionsFUSE struct {
-	Mountpoint string                `json:"mountpoint"`
-	Growable   *bool                 `json:"growable,omitzero"`
+	Mountpoint string `json:"mountpoint"`
+	Growable   *bool  `json:"growable,omitzero"`
+	// Since QEMU 6.1.
 	AllowOther *FUSEExportAllowOther `json:"allow-other,omitzero"`
 }
 
@@ -239,7 +243,8 @@ func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 
 // NBDServerAdd executes nbd-server-add. See block-export.json. Since QEMU 1.3.
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
+// block-export-add.
 type NBDServerAdd NBDServerAddOptions
 
 func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -259,7 +264,8 @@ const (
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
+// block-export-del.
 type NBDServerRemove struct {
 	Name string                 `json:"name"`
 	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
@@ -291,8 +297,12 @@ const (
 	BlockExportTypeNBD BlockExportType = "nbd"
 	// Only in a QEMU built with CONFIG_VHOST_USER_BLK_SERVER.
 	BlockExportTypeVhostUserBlk BlockExportType = "vhost-user-blk"
+	// Since QEMU 6.0.
+	//
 	// Only in a QEMU built with CONFIG_FUSE.
 	BlockExportTypeFUSE BlockExportType = "fuse"
+	// Since QEMU 7.1.
+	//
 	// Only in a QEMU built with CONFIG_VDUSE_BLK_EXPORT.
 	BlockExportTypeVDUSEBlk BlockExportType = "vduse-blk"
 )
@@ -308,7 +318,8 @@ type BlockExportOptions struct {
 	NodeName      string                      `json:"node-name"`
 	Writable      *bool                       `json:"writable,omitzero"`
 	Writethrough  *bool                       `json:"writethrough,omitzero"`
-	AllowInactive *bool                       `json:"allow-inactive,omitzero"`
+	// Since QEMU 10.0.
+	AllowInactive *bool `json:"allow-inactive,omitzero"`
 	// The branch that Type selects: *BlockExportOptionsNBD, *BlockExportOptionsVhostUserBlk,
 	// *BlockExportOptionsFUSE, *BlockExportOptionsVDUSEBlk or *RawBranch.
 	Branch BlockExportOptionsBranch

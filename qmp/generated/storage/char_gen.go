@@ -251,7 +251,8 @@ type ChardevSocket struct {
 	Telnet       *bool               `json:"telnet,omitzero"`
 	TN3270       *bool               `json:"tn3270,omitzero"`
 	Websocket    *bool               `json:"websocket,omitzero"`
-	ReconnectMs  *int64              `json:"reconnect-ms,omitzero"`
+	// Since QEMU 9.2.
+	ReconnectMs *int64 `json:"reconnect-ms,omitzero"`
 }
 
 func (v *ChardevSocket) EncodeMembers(e *wire.Encoder) {
@@ -773,6 +774,7 @@ const (
 	ChardevBackendKindPTY      ChardevBackendKind = "pty"
 	ChardevBackendKindNull     ChardevBackendKind = "null"
 	ChardevBackendKindMux      ChardevBackendKind = "mux"
+	// Since QEMU 10.0.
 	ChardevBackendKindHub      ChardevBackendKind = "hub"
 	ChardevBackendKindMsmouse  ChardevBackendKind = "msmouse"
 	ChardevBackendKindWctablet ChardevBackendKind = "wctablet"
@@ -786,13 +788,17 @@ const (
 	ChardevBackendKindSPICEVMC ChardevBackendKind = "spicevmc"
 	// Only in a QEMU built with CONFIG_SPICE.
 	ChardevBackendKindSPICEPort ChardevBackendKind = "spiceport"
+	// Since QEMU 6.1.
+	//
 	// Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
 	ChardevBackendKindQEMUVDAgent ChardevBackendKind = "qemu-vdagent"
+	// Since QEMU 7.0.
+	//
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 	ChardevBackendKindDBus    ChardevBackendKind = "dbus"
 	ChardevBackendKindVC      ChardevBackendKind = "vc"
 	ChardevBackendKindRingbuf ChardevBackendKind = "ringbuf"
-	// Deprecated: QEMU will remove the value.
+	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.0. Use ringbuf.
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 

@@ -199,8 +199,9 @@ const (
 
 // SchemaInfoEnum is a struct of introspect.json. Since QEMU 2.5.
 type SchemaInfoEnum struct {
+	// Since QEMU 6.2.
 	Members []SchemaInfoEnumMember `json:"members,omitzero"`
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.2. Use members.
 	Values []string `json:"values"`
 }
 

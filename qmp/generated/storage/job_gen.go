@@ -13,14 +13,17 @@ type JobType string
 
 // The values of JobType.
 const (
-	JobTypeCommit         JobType = "commit"
-	JobTypeStream         JobType = "stream"
-	JobTypeMirror         JobType = "mirror"
-	JobTypeBackup         JobType = "backup"
-	JobTypeCreate         JobType = "create"
-	JobTypeAmend          JobType = "amend"
-	JobTypeSnapshotLoad   JobType = "snapshot-load"
-	JobTypeSnapshotSave   JobType = "snapshot-save"
+	JobTypeCommit JobType = "commit"
+	JobTypeStream JobType = "stream"
+	JobTypeMirror JobType = "mirror"
+	JobTypeBackup JobType = "backup"
+	JobTypeCreate JobType = "create"
+	JobTypeAmend  JobType = "amend"
+	// Since QEMU 6.0.
+	JobTypeSnapshotLoad JobType = "snapshot-load"
+	// Since QEMU 6.0.
+	JobTypeSnapshotSave JobType = "snapshot-save"
+	// Since QEMU 6.0.
 	JobTypeSnapshotDelete JobType = "snapshot-delete"
 )
 
@@ -54,7 +57,8 @@ const (
 	JobVerbComplete JobVerb = "complete"
 	JobVerbDismiss  JobVerb = "dismiss"
 	JobVerbFinalize JobVerb = "finalize"
-	JobVerbChange   JobVerb = "change"
+	// Since QEMU 8.2.
+	JobVerbChange JobVerb = "change"
 )
 
 // JobStatusChangeEvent is the event JOB_STATUS_CHANGE of job.json. Since QEMU 3.0.

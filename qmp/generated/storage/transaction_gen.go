@@ -42,7 +42,8 @@ const (
 	TransactionActionKindBlockdevSnapshot             TransactionActionKind = "blockdev-snapshot"
 	TransactionActionKindBlockdevSnapshotInternalSync TransactionActionKind = "blockdev-snapshot-internal-sync"
 	TransactionActionKindBlockdevSnapshotSync         TransactionActionKind = "blockdev-snapshot-sync"
-	// Deprecated: QEMU will remove the value.
+	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 6.2. Use
+	// blockdev-backup.
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
 
