@@ -121,14 +121,19 @@ func (p *place) known(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// A union is the place of one. The decoder reads its discriminator first.
+// A union is the place of one. The decoder reads its discriminator before the members of its branch.
 type union struct{ *place }
+
+var _ wire.UnionDecoder = union{} // else the decoder would take it for an object
 
 // DecodeMember leaves members that the union does not have to the branch.
 func (u union) DecodeMember(d *wire.Decoder, name []byte) int { return u.known(d, name) }
 
-// Discriminator returns the name of the discriminator.
-func (u union) Discriminator() string { return u.typ.Tag }
+// Discriminator returns the name of the discriminator and its number.
+func (u union) Discriminator() (string, int) {
+	i := slices.IndexFunc(u.typ.Members, func(m introspect.Member) bool { return m.Name == u.typ.Tag })
+	return u.typ.Tag, i + 1
+}
 
 // DecodeBranch returns the branch. Without a discriminator that the union has, nothing is known of the
 // branch's members, and the decoder skips them.
