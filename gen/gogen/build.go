@@ -24,8 +24,8 @@ type builder struct {
 	// eventConstants are the constants for the events' names.
 	eventConstants map[*qapi.Event]string
 	constantsOf    map[*qapi.Enum]map[string]string // see constants
-	merged         map[string]*qapi.Command         // those that are one type with their argument, by name
-	wrappers       map[qapi.Type]bool               // those that vanish
+	merged         map[string]*qapi.Command         // commands that are one type with their argument, by name
+	wrappers       map[qapi.Type]bool               // wrappers that vanish
 	cycles         cycles
 	failed         error // the first type without a Go type
 	pkg            *pkg

@@ -45,19 +45,19 @@ func (c codec) decoder() string {
 	return "UnmarshalMember"
 }
 
-// codecs decides which methods each type has. Methods are what it costs to compile a package, so a
-// type has those that it needs, and no others:
+// codecs decides which methods each type has. Each method takes time to compile, so a type has only the
+// methods that it needs:
 //
 //   - What commands send has an encoder; results and events have a decoder.
 //   - encoding/json writes and reads a struct by the tags of its fields. A type for which tags do not
 //     suffice has MarshalJSON and UnmarshalJSON. They use the encoder and the decoder, and so
 //     the type and all that it holds have both. What a program does not need but for JSON has other names
 //     (see wire.MemberMarshaler), so that only a program that needs it links it.
-//   - These types and those that hold a secret, or may hold one (see secretInText), have String, which uses
-//     the encoder.
+//   - A type with MarshalJSON has String. So has a type that holds a secret or may hold one (see
+//     secretInText). String uses the encoder.
 type codecs struct {
 	sent, received qapi.Reach // reached from arguments; from results and the data of events
-	json, secret   qapi.Reach // reached from types with MarshalJSON; from those that hold a secret
+	json, secret   qapi.Reach // reached from types with MarshalJSON; from types that hold a secret
 	holds          map[qapi.Type]bool
 	cycles         cycles
 }
@@ -204,7 +204,7 @@ func (c *codecs) findSecrets(schema *qapi.Schema) {
 	}
 }
 
-// allTypes returns the types of a schema, those that the language makes for unions among them.
+// allTypes returns the types of a schema, including the implicit types of unions.
 func allTypes(schema *qapi.Schema) (all []qapi.Definition) {
 	for _, d := range schema.Definitions {
 		if _, ok := d.(qapi.Type); ok {

@@ -35,7 +35,7 @@ func (p *pkg) packageFile() *file {
 func emitRawBranch(f *file) {
 	f.declare(comment{
 		rawBranch + " is the branch of a union if the package has no type for the value of the discriminator, or if the " +
-			"server did not send the discriminator. Its members are those that the union itself does not have, as JSON.",
+			"server did not send the discriminator. Members are all members that the union itself does not have.",
 	}, jen.Type().Id(rawBranch).Struct(jen.Id("Members").Qual(qmpPath, "Args")))
 	f.method("b", "*"+rawBranch, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
 		g.Id("b.Members.EncodeMembers").Call(jen.Id("e"))

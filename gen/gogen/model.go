@@ -64,9 +64,9 @@ type union struct {
 	reason   string      // for that value
 }
 
-// branch is a type that serves one or several values of a union's discriminator. Its members are
-// the object's own, or, if data is not nil, a value of that type is the member "data" of the object. The
-// type is data's own, or one that is defined by it.
+// branch is a type that serves one or several values of a union's discriminator. If data is nil, the object
+// has the members of the type. Otherwise the object has a member "data" of that type: typ is its name, or
+// the name of a type that is defined by it.
 type branch struct {
 	typ    string
 	data   goType

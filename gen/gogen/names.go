@@ -37,8 +37,8 @@ import (
 // QAPI keeps apart, the later one has a number: the values a-b and a.b of Kind are KindAB and
 // KindAB2. Package unmask keeps the names of types in such a schema apart.
 
-// initialisms are the words that Go writes in capitals, and those that have capitals inside in
-// everybody's prose (NVMe). A short form of one word (rx, mem, dev) is not here, and neither is a name
+// initialisms are the words that Go writes in capitals, and words that people write with capitals inside
+// (NVMe). A short form of one word (rx, mem, dev) is not here, and neither is a name
 // that people write small (qcow2, virtio, vsock).
 //
 // The list is closed: another word in it renames what programs use.
@@ -77,7 +77,7 @@ var spellings = func() map[string]string {
 	return all
 }()
 
-// exceptions are the names of the schema that the rules give a wrong Go name, or one that is taken.
+// exceptions are the names of the schema to which the rules give a wrong Go name, or a name that is taken.
 var exceptions = []struct{ name, goName, reason string }{
 	{"can-offline", "CanOffline", "can is the verb here and the bus elsewhere"},
 	{"CpuS390State", "CPUS390State", "the capital is not that of CPUs"},

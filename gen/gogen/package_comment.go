@@ -308,7 +308,7 @@ func (s *sampler) versionRules() comment {
 		rows = append(rows, "It keeps the value of an enum. An enum is a string type with constants such as ["+e.values[0].name+"].")
 	}
 	if s.pkg.unions {
-		rows = append(rows, "It keeps the branch of a union as a ["+rawBranch+"], which has the members as JSON. It does so too if the server "+
+		rows = append(rows, "It keeps the branch of a union as a ["+rawBranch+"], which has the members as [qmp.Args]. It does so too if the server "+
 			"does not send the discriminator.")
 	}
 	if len(s.pkg.events) > 0 {

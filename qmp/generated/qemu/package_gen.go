@@ -114,8 +114,8 @@
 //   - It ignores members.
 //   - It keeps the value of an enum. An enum is a string type with constants such as
 //     [RunStateDebug].
-//   - It keeps the branch of a union as a [RawBranch], which has the members as JSON. It does
-//     so too if the server does not send the discriminator.
+//   - It keeps the branch of a union as a [RawBranch], which has the members as [qmp.Args]. It
+//     does so too if the server does not send the discriminator.
 //   - [qmp.Client.Events] returns events of any name, and [DecodeEvent] returns
 //     [qmp.ErrUnknownEvent] for a name that the package does not have.
 //
@@ -190,8 +190,8 @@ import (
 const _ = wire.GeneratedV3
 
 // RawBranch is the branch of a union if the package has no type for the value of the
-// discriminator, or if the server did not send the discriminator. Its members are those that
-// the union itself does not have, as JSON.
+// discriminator, or if the server did not send the discriminator. Members are all members that
+// the union itself does not have.
 type RawBranch struct {
 	Members qmp.Args
 }
