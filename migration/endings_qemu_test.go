@@ -138,7 +138,7 @@ func TestSentAlready(t *testing.T) {
 	})
 }
 
-// TestDumpIsWritten while a machine is to be sent, which ends QEMU 5.2.
+// TestDumpIsWritten checks that no migration starts during a dump: QEMU 5.2 ends at it.
 func TestDumpIsWritten(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)

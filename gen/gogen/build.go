@@ -264,7 +264,7 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 	}
 	subject := c.name
 	if c.merged {
-		subject = "Do" // the type has a comment of its own
+		subject = "Do" // the comment of the type describes the type
 	}
 	c.doc = b.definitionComment(d, b.commandFacts(d), b.commandSentences(subject, d)...)
 	if hasNamedArg(d) && !d.NoGen {

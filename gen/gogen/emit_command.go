@@ -41,7 +41,7 @@ func (c *command) emitDo(f *file) {
 		results = []jen.Code{c.result.code(), jen.Error()}
 	}
 	f.code.Line()
-	if c.merged { // the type has a comment of its own
+	if c.merged { // the comment of the type does not describe the command
 		c.doc.emit(f.code.Group)
 	}
 	f.code.Func().Params(jen.Id(c.receiver()).Id(c.name)).Id("Do").Params(params...).Params(results...).

@@ -67,7 +67,7 @@ func (s *sampler) commandRules() comment {
 	return append(c, "[qmp.Raw] executes a command that the package does not have.")
 }
 
-// optionalRules shows optional members: one that is sent and one that is received.
+// optionalRules shows how to set an optional member of a request, and how to read one of a result.
 func (s *sampler) optionalRules() comment {
 	return slices.Concat(
 		comment{"# Optional members"},

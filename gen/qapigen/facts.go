@@ -111,7 +111,7 @@ func addFacts(ctx context.Context, table *facts.Table, name, version string) err
 type knowing struct{ server, file string }
 
 func (k *knowing) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&k.server, "server", "", "the `SERVER`: qemu, storage or guest (default: the first one that has it)")
+	cmd.Flags().StringVar(&k.server, "server", "", "the `SERVER`: qemu, storage or guest (default: the first of these that has the path)")
 	cmd.Flags().StringVar(&k.file, "facts", "", "a `FILE` that qapigen facts wrote, in place of our own")
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("server", completeFrom("qemu", "storage", "guest")))
 }

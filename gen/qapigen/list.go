@@ -121,7 +121,8 @@ func (l *listRequest) among(t *facts.Table) (found []listing, err error) {
 	return found, nil
 }
 
-// kinds returns what is to be told of a fact. Of what is there by a feature that it has been told already.
+// kinds returns what the list says of a fact: new, gone, deprecated. The features deprecated and unstable are
+// said with what has them, so they are not listed themselves.
 func (l *listRequest) kinds(f *facts.Fact) (kinds []string) {
 	in := func(d facts.Date) bool {
 		return d.Release != "" && facts.Compare(d.Release, l.first) > 0 && facts.Compare(d.Release, l.last) <= 0

@@ -53,7 +53,7 @@ var (
 type bindings struct {
 	*Package
 	byName    map[string]reflect.Type // by the Go name, as squash makes it
-	requests  map[string]string       // the types that are one with a command, by the squashed name of the command; "" if none is
+	requests  map[string]string       // the argument types that are merged with a command, by its squashed name; "" if there is none
 	commands  map[string]reflect.Type // by the command's name
 	events    map[string]reflect.Type // by the event's name
 	rawBranch reflect.Type

@@ -51,7 +51,7 @@ func rewrites(text []byte, untyped bool) []rewrite {
 	})})
 }
 
-// isUntyped tells whether the values of a type, or its elements, are any JSON.
+// isUntyped reports whether the values of a type, or the elements of an array, are any JSON.
 func isUntyped(t qapi.Type) bool {
 	if a, ok := t.(*qapi.Array); ok {
 		t = a.Element

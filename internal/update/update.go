@@ -15,7 +15,7 @@ type options struct {
 	compile                 bool   // look in the end at what no longer compiles
 }
 
-// inputs counts what is to be updated to.
+// inputs counts the schemas and answers that the update is given.
 func (o *options) inputs() (n int) {
 	for _, input := range []string{o.source, o.server, o.captured} {
 		if input != "" {

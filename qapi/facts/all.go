@@ -87,7 +87,7 @@ func (w *tour) tell(path string) bool {
 	return w.yield(path)
 }
 
-// visit tells the parts of a node, and puts those that they lead to on the list.
+// visit yields the parts of a node, and puts the nodes that they lead to on the list.
 func (w *tour) visit(s step) bool {
 	for _, p := range s.node.parts {
 		if !w.has(p) {

@@ -16,7 +16,7 @@ const history = "history"
 type Date struct {
 	// Release is the release, "" if nothing says when it was: before all schemas that are known.
 	Release string
-	// After is set if the release is not known exactly: it is the newest one that is known to be too early.
+	// After is set if the release is not known exactly. It is the newest release that is known to be too early.
 	After string
 	// Source says who says so: "documentation of 10.2", "schema of 7.2", …
 	Source string
@@ -196,7 +196,7 @@ func (t *Table) notBefore(e *evidence, g gap, d Date) Date {
 	return latest(d, e.least(g))
 }
 
-// latest returns the latest of some dates, of those that are the same the first one.
+// latest returns the latest of some dates. Of equal dates it returns the first.
 func latest(dates ...Date) Date {
 	return slices.MaxFunc(dates, func(a, b Date) int { return Compare(a.Release, b.Release) })
 }
