@@ -35,5 +35,6 @@
 //
 // The file known.txt has what no schema says, with a reason each: removals from QEMU's list of removed features
 // (between two schemas, these are exact in no other way), deprecations, and the few things that QEMU had
-// before 5.2 and no more in it. Versions older than 5.2 are as documentation has them.
+// before 5.2 and no more in it. All dates agree with the schemas of the releases from 4.2 to 10.2; older ones are
+// as documentation has them.
 package facts

@@ -20,7 +20,10 @@ func ExampleTable_Fact() {
 		fmt.Println(path)
 		fmt.Println("  since", fact.Since)
 		if fact.Deprecated != nil {
-			fmt.Println("  deprecated since", fact.Deprecated, "- use", fact.Use)
+			fmt.Println("  deprecated since", fact.Deprecated)
+		}
+		if fact.Use != "" {
+			fmt.Println("  use", fact.Use)
 		}
 		if fact.Removed.Release != "" {
 			fmt.Println("  removed in", fact.Removed)
@@ -33,10 +36,12 @@ func ExampleTable_Fact() {
 	//   in 7.2: true
 	// migrate/arg-type/blk
 	//   since 0.14.0 (documentation of 5.2)
+	//   deprecated since 8.2 (history)
 	//   removed in 9.1 (history)
 	//   in 7.2: true
 	// drive-backup
 	//   since 1.6 (documentation of 5.2)
-	//   deprecated since 6.2 (history) - use blockdev-backup
+	//   deprecated since 6.2 (history)
+	//   use blockdev-backup
 	//   in 7.2: true
 }

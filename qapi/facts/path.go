@@ -157,7 +157,7 @@ func (t *Table) walk(path string) ([]place, error) {
 			for _, p := range places {
 				of = t.alternatives(of, p)
 			}
-			places = slices.DeleteFunc(of, func(p place) bool { return jsonType(p.target) != c[1:] })
+			places = slices.DeleteFunc(of, func(p place) bool { return t.jsonType(p.target) != c[1:] })
 			continue
 		case strings.HasPrefix(c, "$$"), c[0] == '$' && components[i][0] == '^':
 			label, from = plain(components[i])+"/"+c, before
@@ -254,6 +254,16 @@ func plain(component string) string {
 		return component
 	}
 	return component[1:]
+}
+
+// jsonType returns the kind of JSON of a type.
+func (t *Table) jsonType(name string) string {
+	if n := t.nodes[name]; n != nil && n.kind == "enum" {
+		return "string"
+	} else if n != nil {
+		return "object"
+	}
+	return jsonType(name)
 }
 
 // jsonType returns the kind of JSON of a built-in type, "" of what is none.
