@@ -74,7 +74,7 @@ func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences 
 		sentences = append(sentences, since)
 	}
 	fact := b.factOf(h.Name)
-	sentences = append(sentences, removal(fact)...)
+	sentences = append(append(sentences, removal(fact)...), b.onlyIn(h.Name)...)
 	c := append(comment{strings.Join(sentences, " ")}, p.definition()...)
 	c = append(c, facts...)
 	return append(c, p.remarks("the "+kindOf(d), h.If, h.Features, fact)...)
@@ -99,7 +99,7 @@ func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Co
 	p := b.prose(d)
 	c := p.member(name)
 	fact := b.partFact(d, name)
-	dates := b.partDates(d, fact)
+	dates := append(b.partDates(d, fact), b.partOnlyIn(d, name)...)
 	if seen := qapi.SeenIn(d, name); seen != "" && fact == nil {
 		dates = []string{seenFirst(seen)}
 	}

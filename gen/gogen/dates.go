@@ -22,15 +22,20 @@ func (b *builder) factOf(path string) *facts.Fact {
 
 // partFact returns what is known of a definition's member or value.
 func (b *builder) partFact(d qapi.Definition, name string) *facts.Fact {
+	return b.factOf(partPath(d, name))
+}
+
+// partPath is the path of a definition's member or value, "" if it has none.
+func partPath(d qapi.Definition, name string) string {
 	switch d := d.(type) {
 	case *qapi.Enum:
-		return b.factOf(d.Name + "/^" + name)
+		return d.Name + "/^" + name
 	case *qapi.Command, *qapi.Event:
-		return b.factOf(d.Head().Name + "/arg-type/" + component(name))
+		return d.Head().Name + "/arg-type/" + component(name)
 	case qapi.ObjectType:
-		return b.factOf(d.Head().Name + "/" + component(name))
+		return d.Head().Name + "/" + component(name)
 	}
-	return nil
+	return ""
 }
 
 // partDates are the sentences for a part of a definition.

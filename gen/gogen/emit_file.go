@@ -20,7 +20,10 @@ func (p *pkg) newFile(name, source string) *file {
 	code.ImportName(qmpPath, "qmp")
 	code.ImportName(wirePath, "wire")
 	from := oneLine(source)
-	if p.opts.Version != "" {
+	switch {
+	case p.opts.Merged != nil:
+		from = p.opts.schemas("schema")
+	case p.opts.Version != "":
 		from = "QEMU " + p.opts.Version + "'s " + from
 	}
 	code.HeaderComment(fmt.Sprintf("// %s from %s. DO NOT EDIT.", header, from))

@@ -23,6 +23,10 @@ type Options struct {
 	Also []string
 	// Facts say in the comments which QEMUs have a thing; nil: the comments say what the schema says.
 	Facts *facts.Table
+	// Merged holds the versions of the other QEMUs that the schema has all of, if it was merged from several.
+	Merged []string
+	// Sources say which of these schemas have a thing, for the comments of what the Facts do not know. It may be nil.
+	Sources *facts.Table
 	// Selection is what of the schema is wanted.
 	Selection Selection
 	// Docs puts QEMU's documentation into the comments. It is text under the GPL, and the head

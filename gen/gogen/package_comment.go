@@ -11,11 +11,7 @@ import (
 // became Go, each with an example of what the package has.
 func (p *pkg) comment() comment {
 	s := newSampler(p)
-	of := "a QAPI schema"
-	if p.opts.Version != "" {
-		of = "the QAPI schema of QEMU " + p.opts.Version
-	}
-	c := example(fmt.Sprintf("Package %s has Go types for commands, events and types of %s", p.opts.Package, of), s.dial())
+	c := example(fmt.Sprintf("Package %s has Go types for commands, events and types of %s", p.opts.Package, p.opts.schemas("QAPI schema")), s.dial())
 	if s.secretRules() != nil {
 		c = append(c, "The String methods hide secrets such as passwords, but JSON does not: see Secrets below.")
 	}
@@ -327,8 +323,8 @@ func (p *pkg) mandatory() string {
 	if p.opts.Version != "" {
 		of = "QEMU " + p.opts.Version
 	}
-	if n := len(p.opts.Also); n > 0 {
-		servers := strings.Join(slices.Concat([]string{of}, p.opts.Also[:n-1]), ", ") + " and " + p.opts.Also[n-1]
+	if others := slices.Concat(p.opts.Merged, p.opts.Also); len(others) > 0 {
+		servers := enumerate(slices.Concat([]string{of}, others), "and")
 		return "A member is mandatory if " + servers + " all send it. If a server of another version does not send it, its " +
 			"field is zero, as if the server had sent zero."
 	}

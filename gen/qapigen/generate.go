@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -15,13 +16,13 @@ import (
 
 // newGenerate makes the subcommand that emits Go for a schema.
 func newGenerate() *cobra.Command {
-	var schema, names, out string
-	var also []string
+	var names, out string
+	var schemas, also []string
 	var asJSON bool
 	var opts gogen.Options
 	var selected *selectionFlags
 	cmd := &cobra.Command{
-		Use:   "generate -schema SOURCE [-names SCHEMA] [-also SOURCE] -package NAME -out DIR [-json]",
+		Use:   "generate -schema SOURCE... [-names SCHEMA] [-also SOURCE] -package NAME -out DIR [-json]",
 		Short: "write typed Go for a schema",
 		Long: `Generate writes a Go package with a type for each command, event, struct, union,
 alternate and enum of a QAPI schema, and the code that takes them to and from the wire.
@@ -29,6 +30,8 @@ alternate and enum of a QAPI schema, and the code that takes them to and from th
 ` + sourceHelp + `
 
 ` + namesHelp + `
+
+` + mergeHelp + `
 
 ` + alsoHelp + `
 
@@ -40,11 +43,12 @@ touched. A folder with Go files of another package, generated or not, is refused
 
 With -json, an object on standard output says what was done: package, folder, version, the names of
 files that changed, that are unchanged and that were removed, and of the names of types how many
-were recovered, and from where, and which are new.
+were recovered, and from where, and which are new; of several sources the name and the version of each.
 
 ` + statusHelp,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
   qapigen generate -schema unix:/run/vm1/qmp.sock -package qemu -out ./qemu
+  qapigen generate -schema 5.2/qemu.json -schema 10.0/qemu.json -package qemu -out ./qemu
   qapigen generate -schema qemu/qapi/qapi-schema.json -also qemu-7.2.json -package qemu -out ./qemu
   qapigen generate -only device_add,device_del,DEVICE_DELETED -schema … -package qemu -out ./qemu
   //go:generate go tool qapigen generate -schema qga/qapi-schema.json -package guest -out .`,
@@ -56,6 +60,13 @@ were recovered, and from where, and which are new.
 			if opts.Selection, err = selected.selection(); err != nil {
 				return err
 			}
+			several := len(schemas) > 1
+			switch {
+			case several && opts.Version != "":
+				return &usageError{"-qemu-version is that of one source, and here are several"}
+			case several && opts.Docs:
+				return &usageError{"-docs takes one schema: a package for several has no text of any of them"}
+			}
 			done := outcome{Package: opts.Package, Folder: out}
 			report := func(s *unmask.Snapshot, from string) {
 				if done.Names = namesOf(s, from); !asJSON {
@@ -63,12 +74,12 @@ were recovered, and from where, and which are new.
 				}
 			}
 			load := func(opts *gogen.Options) (*qapi.Schema, error) {
-				s, version, err := loadSchema(cmd.Context(), schema, names, report)
+				s, err := done.load(cmd.Context(), opts, schemas, names, report, progressOf(cmd, asJSON))
 				if err != nil {
 					return nil, err
 				}
-				opts.Version = cmp.Or(opts.Version, version)
-				opts.Also, err = loosen(cmd.Context(), s, also)
+				others, err := loosen(cmd.Context(), s, also)
+				opts.Also = others
 				return s, err
 			}
 			if err := done.generate(cmd.Context(), load, opts); err != nil || !asJSON {
@@ -78,7 +89,8 @@ were recovered, and from where, and which are new.
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&schema, "schema", "", "the `SOURCE`: a schema's main file (qapi-schema.json), a captured answer, or a server's address")
+	flags.StringArrayVar(&schemas, "schema", nil,
+		"the `SOURCE`: a schema's main file (qapi-schema.json), a captured answer, or a server's address; may be given several times")
 	flags.StringVar(&names, "names", "",
 		"the main file of the `SCHEMA` that the names of a server's types come from (default: our own, of QEMU "+embeddedVersion+")")
 	flags.StringArrayVar(&also, "also", nil,
@@ -102,6 +114,35 @@ were recovered, and from where, and which are new.
 	return cmd
 }
 
+// progressOf is where lines go that say what was merged.
+func progressOf(cmd *cobra.Command, asJSON bool) io.Writer {
+	if asJSON {
+		return io.Discard
+	}
+	return cmd.ErrOrStderr()
+}
+
+// load loads the schema, or all of several.
+func (done *outcome) load(ctx context.Context, opts *gogen.Options, schemas []string, names string,
+	report func(*unmask.Snapshot, string), stderr io.Writer) (*qapi.Schema, error) {
+	if len(schemas) == 1 {
+		s, version, err := loadSchema(ctx, schemas[0], names, report)
+		opts.Version = cmp.Or(opts.Version, version)
+		return s, err
+	}
+	s, parts, err := mergeSchemas(ctx, schemas, names, report, stderr)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parts {
+		done.Sources = append(done.Sources, sourceRow{p.name, p.version})
+		opts.Merged = append(opts.Merged, p.version)
+	}
+	opts.Version, opts.Merged = opts.Merged[0], opts.Merged[1:]
+	opts.Sources, err = knownFrom(s, parts)
+	return s, err
+}
+
 // generate makes the package. It writes nothing before everything is known to be right.
 func (done *outcome) generate(ctx context.Context, load func(*gogen.Options) (*qapi.Schema, error), opts gogen.Options) error {
 	if opts.Version != "" && !versionPattern.MatchString(opts.Version) {
@@ -112,7 +153,7 @@ func (done *outcome) generate(ctx context.Context, load func(*gogen.Options) (*q
 		return err
 	}
 	done.Version = opts.Version
-	opts.Facts = factsFor(schema)
+	opts.Facts = factsFor(func(command string) bool { return schema.Lookup(command) != nil })
 	step(ctx, "writing the package "+opts.Package)
 	files, err := gogen.Generate(schema, opts)
 	if err != nil {
@@ -123,14 +164,14 @@ func (done *outcome) generate(ctx context.Context, load func(*gogen.Options) (*q
 	return notWritten(err)
 }
 
-// factsFor returns what is known of the server that a schema is of, nil if it is none of QEMU's.
-func factsFor(schema *qapi.Schema) *facts.Table {
+// factsFor returns what is known of the server that has certain commands, nil if it is none of QEMU's.
+func factsFor(has func(command string) bool) *facts.Table {
 	switch {
-	case schema.Lookup("guest-sync") != nil:
+	case has("guest-sync"):
 		return facts.Guest()
-	case schema.Lookup("device_add") != nil:
+	case has("device_add"):
 		return facts.QEMU()
-	case schema.Lookup("block-export-add") != nil:
+	case has("block-export-add"):
 		return facts.Storage()
 	}
 	return nil

@@ -54,6 +54,11 @@ func loadSchema(ctx context.Context, name, names string, report func(*unmask.Sna
 	if err != nil {
 		return nil, "", named(name, err)
 	}
+	return namedSchema(ctx, s, name, names, report)
+}
+
+// namedSchema is loadSchema of a source that is open.
+func namedSchema(ctx context.Context, s *source, name, names string, report func(*unmask.Snapshot, string)) (*qapi.Schema, string, error) {
 	if s.view == nil {
 		if names != "" {
 			return nil, "", &usageError{"-names: " + name + " is a schema, which has names of its own"}

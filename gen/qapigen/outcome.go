@@ -4,13 +4,20 @@ import "github.com/qmpkit/qmpkit/qapi/unmask"
 
 // An outcome is what generate did, in JSON.
 type outcome struct {
-	Package   string     `json:"package"`
-	Folder    string     `json:"folder"`
-	Version   string     `json:"version,omitempty"` // of QEMU
-	Changed   []string   `json:"changed"`           // names of files
-	Unchanged []string   `json:"unchanged"`
-	Removed   []string   `json:"removed"`
-	Names     *typeNames `json:"names,omitempty"` // for what has none of its own
+	Package   string      `json:"package"`
+	Folder    string      `json:"folder"`
+	Version   string      `json:"version,omitempty"` // of QEMU
+	Sources   []sourceRow `json:"sources,omitempty"` // of a package for several, the newest first
+	Changed   []string    `json:"changed"`           // names of files
+	Unchanged []string    `json:"unchanged"`
+	Removed   []string    `json:"removed"`
+	Names     *typeNames  `json:"names,omitempty"` // for what has none of its own
+}
+
+// A sourceRow is one of several sources.
+type sourceRow struct {
+	Source  string `json:"source"`
+	Version string `json:"version"`
 }
 
 // typeNames is where the names of a server's types are from.

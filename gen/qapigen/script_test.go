@@ -20,6 +20,7 @@ var scripts = map[string]func(t *testing.T) map[string]string{
 	"snapshot":   withSource,
 	"captured":   withServer,
 	"also":       withServer,
+	"fleet":      withFleet,
 	"live":       withServer,
 	"storage":    withStorage,
 	"regenerate": withNothing,
@@ -36,6 +37,16 @@ func withServer(t *testing.T) map[string]string {
 	folder, err := filepath.Abs(captured)
 	require.NoError(t, err)
 	return map[string]string{"QMP": qemutest.Get(t, "11.1").Start(t, qemutest.Config{}).Socket(), "CAPTURED": folder}
+}
+
+func withFleet(t *testing.T) map[string]string {
+	folder, err := filepath.Abs(captured)
+	require.NoError(t, err)
+	return map[string]string{
+		"OLD_QMP":  qemutest.Get(t, "5.2").Start(t, qemutest.Config{}).Socket(),
+		"QMP":      qemutest.Get(t, "10.0").Start(t, qemutest.Config{}).Socket(),
+		"CAPTURED": folder,
+	}
 }
 
 func withStorage(t *testing.T) map[string]string {

@@ -22,6 +22,13 @@ type JoinOptions struct {
 	// base's member is the base's, for all types that have it. A row that decides nothing is an
 	// error.
 	Overrides map[string]Choice
+
+	// Looser decides by itself where one kind of type takes the values of the other:
+	//   - an alternate counts before a type that is one of its alternatives,
+	//   - a value of any type before all others,
+	//   - in the source, an enum and a string take each other's values,
+	//   - a union of the source gets the members of a struct that none of its branches has.
+	Looser bool
 }
 
 // A Choice is one of the two schemas that are joined.

@@ -92,13 +92,21 @@ func (j *joiner) mergeMembers(m meeting, live *introspect.Object) {
 	}
 	for i := range live.Members {
 		now := &live.Members[i]
-		if own, _ := j.holder(m.target, now.Name); own == nil {
+		if own, _ := j.holder(m.target, now.Name); own == nil && !inBranch(m.source, live, now.Name) {
 			into.members = append(into.members, member{
 				name: now.Name, typ: j.ref(now.Type, nil), optional: true, features: newFeatures(now.Features),
 			})
 			j.add(into, now.Name)
 		}
 	}
+}
+
+// inBranch reports whether a member of a struct is one of a branch, since the struct became a union.
+func inBranch(source qapi.Type, live *introspect.Object, name string) bool {
+	u, ok := source.(*qapi.Union)
+	return ok && live.Tag == "" && slices.ContainsFunc(u.Branches, func(b *qapi.Branch) bool {
+		return b.Type != nil && memberOf(b.Type, name) != nil
+	})
 }
 
 func (j *joiner) mergeBranches(m meeting, live *introspect.Object) {
@@ -186,7 +194,7 @@ func (j *joiner) addNew() {
 				j.event(info)
 			}
 		default:
-			if j.places[j.types[name]] != "" {
+			if typ := j.types[name]; typ != "" && j.targets[typ] == nil {
 				j.typ(info)
 			}
 		}

@@ -1,6 +1,8 @@
 package unmask
 
 import (
+	"slices"
+
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/introspect"
 )
@@ -76,7 +78,7 @@ func (j *joiner) meetArguments(owner, live string, was qapi.ObjectType) {
 	if was == nil {
 		was = noMembers
 	}
-	if _, union := was.(*qapi.Union); union != (o.Tag != "") {
+	if _, union := was.(*qapi.Union); union != (o.Tag != "") && !(union && j.opts.Looser) {
 		j.conflict(owner+"/arg-type", live, was)
 		return
 	}
@@ -105,7 +107,9 @@ func (j *joiner) meet(place, live string, was qapi.Type) {
 		info, old = j.live.Lookup(now.ElementType), array.Element
 	}
 	if !j.fits(info, old) {
-		j.conflict(place, live, was)
+		if !j.opts.Looser || !j.looser(place, live, was) {
+			j.conflict(place, live, was)
+		}
 		return
 	}
 	if target := j.targets[old.TypeName()]; target != nil {
@@ -121,10 +125,47 @@ func (j *joiner) fits(info introspect.Info, was qapi.Type) bool {
 		return ok && string(b.JSONKind()) == info.JSONType
 	case *introspect.Object:
 		if _, union := was.(*qapi.Union); union != (info.Tag != "") {
-			return false
+			return union && j.opts.Looser
 		}
 	}
 	return j.pairs[pair{info.Head().Name, was.TypeName()}]
+}
+
+// looser lets the one of two kinds count that takes the values of the other, and reports whether
+// there is one. Of two arrays it compares the elements.
+func (j *joiner) looser(place, live string, was qapi.Type) bool {
+	info, old := j.live.Lookup(live), was
+	array, isArray := was.(*qapi.Array)
+	if now, ok := info.(*introspect.Array); ok && isArray {
+		info, old = j.live.Lookup(now.ElementType), array.Element
+	}
+	now := kind(j.live, info.Head().Name)
+	if a, ok := old.(*qapi.Alternate); ok {
+		for _, alternative := range a.Alternatives {
+			if string(alternative.Type.JSONKind()) == now {
+				j.meet(memberPlace(j.targets[a.Name], alternative.Name), info.Head().Name, alternative.Type)
+				return true
+			}
+		}
+		return false
+	}
+	_, isBuiltin := info.(*introspect.Builtin)
+	_, wasBuiltin := old.(*qapi.Builtin)
+	switch then := string(old.JSONKind()); {
+	case then == "value":
+		return true
+	case isBuiltin && now == "value", j.hasAlternative(info, then):
+		j.replaced[place] = live
+		return true
+	default:
+		return now == "string" && then == now && (isBuiltin || wasBuiltin)
+	}
+}
+
+// hasAlternative reports whether a type of the server's is an alternate that takes a kind of JSON.
+func (j *joiner) hasAlternative(info introspect.Info, of string) bool {
+	a, ok := info.(*introspect.Alternate)
+	return ok && slices.ContainsFunc(a.Types, func(t string) bool { return kind(j.live, t) == of })
 }
 
 // conflict notes that two types cannot be one, unless it is said which of them counts.
