@@ -43,8 +43,8 @@ func withFleet(t *testing.T) map[string]string {
 	folder, err := filepath.Abs(captured)
 	require.NoError(t, err)
 	return map[string]string{
-		"OLD_QMP":  qemutest.Get(t, "5.2").Start(t, qemutest.Config{}).Socket(),
-		"QMP":      qemutest.Get(t, "10.0").Start(t, qemutest.Config{}).Socket(),
+		"OLD_QMP":  qemutest.Get(t, "5.2").Start(t, qemutest.Config{Machine: "pc"}).Socket(),
+		"QMP":      qemutest.Get(t, "10.0").Start(t, qemutest.Config{Machine: "pc"}).Socket(),
 		"CAPTURED": folder,
 	}
 }
