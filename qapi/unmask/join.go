@@ -27,7 +27,8 @@ type JoinOptions struct {
 	//   - an alternate counts before a type that is one of its alternatives,
 	//   - a value of any type before all others,
 	//   - in the source, an enum and a string take each other's values,
-	//   - a union of the source gets the members of a struct that none of its branches has.
+	//   - a union of the source gets the members of a struct that none of its branches has,
+	//   - two structs, unions or enums at one place become one, whatever they have in common.
 	Looser bool
 }
 

@@ -127,6 +127,14 @@ func (j *joiner) fits(info introspect.Info, was qapi.Type) bool {
 		if _, union := was.(*qapi.Union); union != (info.Tag != "") {
 			return union && j.opts.Looser
 		}
+		if j.opts.Looser {
+			_, object := was.(qapi.ObjectType)
+			return object
+		}
+	case *introspect.Enum:
+		if _, enum := was.(*qapi.Enum); enum && j.opts.Looser {
+			return true
+		}
 	}
 	return j.pairs[pair{info.Head().Name, was.TypeName()}]
 }
