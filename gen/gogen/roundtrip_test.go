@@ -20,6 +20,7 @@ import (
 	"github.com/qmpkit/qmpkit/gen/gogen"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/unmask"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
@@ -66,6 +67,25 @@ func TestOtherVersions(t *testing.T) {
 			checkTree(t, qemutest.Source(t, version))
 		})
 	}
+}
+
+// TestMerged checks packages for QEMU 10.0 and 5.2.
+func TestMerged(t *testing.T) {
+	dir := t.TempDir()
+	for _, tree := range trees {
+		s, err := qapi.Load(filepath.Join(qemutest.Source(t, "10.0"), tree.main), nil)
+		require.NoError(t, err)
+		old, err := qapi.Load(filepath.Join(qemutest.Source(t, "5.2"), tree.main), nil)
+		require.NoError(t, err)
+		merged, err := unmask.Join(s, old.Introspect(qapi.IntrospectOptions{Unmask: true}), unmask.JoinOptions{Looser: true})
+		require.NoError(t, err)
+		folder := filepath.Dir(filepath.Join(dir, tree.main))
+		require.NoError(t, os.MkdirAll(folder, 0o777))
+		for name, text := range merged.Files {
+			require.NoError(t, os.WriteFile(filepath.Join(folder, name), text, 0o666))
+		}
+	}
+	checkTree(t, dir)
 }
 
 func checkTree(t *testing.T, dir string) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qmpkit/qmpkit/qapi/diff"
+	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
 // The exit statuses of diff, which has exitFailed from query.
@@ -28,7 +29,8 @@ func newDiff() *cobra.Command {
 is breaking or compatible, what happened to what, in which direction the values go (sent: the
 arguments of commands; received: results and the data of events), the path, what it was and
 what it is. A path is one that query takes, with the command or event that it begins with; how
-many others have the same type stands behind it.
+many others have the same type stands behind it. Of what is removed or deprecated it says what to use
+instead, if a QEMU's schema does.
 
 A change is breaking if a client made for OLD can fail with NEW: what it sends is refused, or what
 it counts on is not there. Clients are expected to ignore members and to take enum values that
@@ -51,7 +53,10 @@ from one of the sources.`,
 			if err != nil {
 				return &failure{err, exitFailed}
 			}
-			breaking, compatible := split(changes)
+			breaking, compatible, err := split(changes)
+			if err != nil {
+				return &failure{err, exitFailed}
+			}
 			printed := slices.Concat(breaking, compatible)
 			if breakingOnly {
 				printed = breaking
@@ -90,35 +95,65 @@ func compareSources(ctx context.Context, old, new string) ([]diff.Change, error)
 	return diff.Compare(before, after)
 }
 
-// split tells breaking changes from others.
-func split(changes []diff.Change) (breaking, compatible []diff.Change) {
+// A changeRow is a change with what to use instead of something that is removed or deprecated.
+type changeRow struct {
+	diff.Change
+	Use string `json:"use,omitempty"`
+}
+
+// split tells breaking changes from others, and says what to use instead.
+func split(changes []diff.Change) (breaking, compatible []changeRow, err error) {
 	for _, c := range changes {
+		row := changeRow{Change: c}
+		if row.Use, err = useInstead(c); err != nil {
+			return nil, nil, err
+		}
 		if c.Breaking {
-			breaking = append(breaking, c)
+			breaking = append(breaking, row)
 		} else {
-			compatible = append(compatible, c)
+			compatible = append(compatible, row)
 		}
 	}
-	return breaking, compatible
+	return breaking, compatible, nil
+}
+
+// useInstead returns what the facts say to use, "" if they say nothing.
+func useInstead(c diff.Change) (string, error) {
+	if c.Kind != diff.Removed && c.Kind != diff.Deprecated {
+		return "", nil
+	}
+	for _, t := range []*facts.Table{facts.QEMU(), facts.Storage(), facts.Guest()} {
+		if f, err := t.Fact(c.Path); err != nil || f != nil {
+			return useOf(f), err
+		}
+	}
+	return "", nil
+}
+
+func useOf(f *facts.Fact) string {
+	if f == nil {
+		return ""
+	}
+	return f.Use
 }
 
 // printJSON prints an array.
-func printJSON(w io.Writer, changes []diff.Change) error {
+func printJSON(w io.Writer, changes []changeRow) error {
 	if changes == nil {
-		changes = []diff.Change{} // and not null
+		changes = []changeRow{} // and not null
 	}
 	return writeJSON(w, changes)
 }
 
 // printText prints a line for each change, and a last one.
-func printText(w io.Writer, changes []diff.Change, last string) error {
+func printText(w io.Writer, changes []changeRow, last string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, c := range changes {
 		class := "compatible"
 		if c.Breaking {
 			class = "breaking"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s%s\n", class, c.Kind, c.What, c.Direction, where(c), was(c))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s%s\n", class, c.Kind, c.What, c.Direction, where(c.Change), was(c.Change)+instead(c))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -133,6 +168,14 @@ func where(c diff.Change) string {
 		return fmt.Sprintf("%s (and %d more)", c.Path, others)
 	}
 	return c.Path
+}
+
+// instead says what to use.
+func instead(c changeRow) string {
+	if c.Use == "" {
+		return ""
+	}
+	return "; use " + c.Use
 }
 
 // was says what it was and what it is.

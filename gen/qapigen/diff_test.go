@@ -164,3 +164,30 @@ func TestDiffServer(t *testing.T) {
 		Breaking: true, Kind: diff.Removed, What: diff.Command, Path: "query-cpus", Direction: diff.Sent, Users: []string{"query-cpus"},
 	})
 }
+
+// TestDiffUse compares what real servers say: of what went it says what to use instead.
+func TestDiffUse(t *testing.T) {
+	var stdout, stderr strings.Builder
+	require.Equal(t, exitBreaking, run([]string{"diff", captured + "/5.2/qemu.json", captured + "/10.0/qemu.json"}, &stdout, &stderr))
+	text := stdout.String()
+	for _, want := range []string{
+		`(?m)^breaking +removed +command +sent +change; use blockdev-change-medium$`,
+		`(?m)^breaking +removed +command +sent +query-cpus; use query-cpus-fast$`,
+		`(?m)^breaking +removed +member +received +query-cpus-fast/ret-type/arch: mandatory enum; use target$`,
+		`(?m)^breaking +removed +member +sent +migrate/arg-type/blk: optional boolean; use blockdev-mirror$`,
+		`(?m)^breaking +removed +command +sent +block_passwd$`,
+		`(?m)^compatible +deprecated +command +sent +drive-backup; use blockdev-backup$`,
+	} {
+		require.Regexp(t, want, text)
+	}
+	stdout.Reset()
+	require.Equal(t, exitBreaking, run([]string{"diff", "-json", captured + "/5.2/qemu.json", captured + "/10.0/qemu.json"}, &stdout, &stderr))
+	var rows []changeRow
+	require.NoError(t, json.Unmarshal([]byte(stdout.String()), &rows))
+	uses := map[string]string{}
+	for _, r := range rows {
+		uses[r.Path] = r.Use
+	}
+	require.Equal(t, "blockdev-change-medium", uses["change"])
+	require.Empty(t, uses["block_passwd"])
+}

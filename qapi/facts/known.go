@@ -12,6 +12,7 @@ import (
 //	removed RELEASE PATH REASON            it went in this release
 //	since RELEASE PATH REASON              it came in this release
 //	deprecated RELEASE PATH REASON         it is deprecated since this release; a feature says so later or never
+//	use NAME PATH REASON                   what replaces it, which no schema says
 //	had FIRST..GONE NODE LABEL TO REASON   a part that no schema has; LABEL is - for a command
 //	from RELEASE NODE LABEL TO REASON      a part has this form since then, and had another one before
 //
@@ -30,7 +31,7 @@ func (t *Table) Know() error {
 		}
 		var err error
 		switch {
-		case len(fields) > 3 && slices.Contains([]string{"removed", "since", "deprecated"}, fields[0]):
+		case len(fields) > 3 && slices.Contains([]string{"removed", "since", "deprecated", "use"}, fields[0]):
 			err = t.know(fields[0], fields[1], fields[2])
 		case len(fields) > 5 && fields[0] == "had":
 			t.had(fields[1], fields[2], fields[3], fields[4])
@@ -91,6 +92,8 @@ func (t *Table) know(kind, release, path string) error {
 			p.removed = release
 		case "deprecated":
 			p.deprecated = release
+		case "use":
+			p.use = release
 		case "since":
 			p.remarks = append([]remark{{release, history}}, slices.DeleteFunc(p.remarks, func(r remark) bool { return r.source == history })...)
 		}
