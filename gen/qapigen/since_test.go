@@ -24,7 +24,7 @@ func output(t *testing.T, status int, args ...string) (stdout, stderr string) {
 func TestSince(t *testing.T) {
 	out, _ := output(t, exitOK, "since", "migrate/arg-type/blk", "drive-backup", "guest-exec", "x-query-profile/$unstable",
 		"blockdev-add/arg-type/+file/aio/^io_uring", "query-block/arg-type/flat")
-	require.Equal(t, `migrate/arg-type/blk: since 0.14.0 (documentation of 5.2); deprecated since 8.2 (history); removed in 9.1 (history)
+	require.Equal(t, `migrate/arg-type/blk: since 0.14.0 (documentation of 5.2); deprecated since 8.2 (history); removed in 9.1 (history); use blockdev-mirror
 drive-backup: since 1.6 (documentation of 5.2); deprecated since 6.2 (history); use blockdev-backup
 guest-exec: since 2.5 (documentation of 5.2)
 x-query-profile/$unstable: since 6.2 (documentation of 7.2); removed in 8.1 (history); needs CONFIG_TCG

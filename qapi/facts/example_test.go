@@ -37,6 +37,7 @@ func ExampleTable_Fact() {
 	// migrate/arg-type/blk
 	//   since 0.14.0 (documentation of 5.2)
 	//   deprecated since 8.2 (history)
+	//   use blockdev-mirror
 	//   removed in 9.1 (history)
 	//   in 7.2: true
 	// drive-backup
