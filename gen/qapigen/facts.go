@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,7 +25,7 @@ func newFacts() *cobra.Command {
 		Long: `Facts writes a table of what the schemas of several QEMUs have, and of what their documentation
 says of versions. Since and list conclude from such a table when things came and went. No prose
 is taken. -from names a table to add the sources to; a source replaces the one of the same
-release that is there.
+release that is there, but an answer does not replace a schema, which says more.
 
 A SOURCE is the main file of a schema, an answer to query-qmp-schema that was captured, or the
 ADDRESS of a server. An answer says what a server has, and not when it came: its types get the
@@ -47,7 +48,7 @@ The error lists what has no date at all: nothing says when it came, and no older
 			if version != "" && len(sources) > 1 {
 				return &usageError{"-qemu-version is that of one source, and here are several"}
 			}
-			return writeFacts(cmd.Context(), from, out, version, sources)
+			return writeFacts(cmd.Context(), from, out, version, sources, cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
@@ -59,7 +60,7 @@ The error lists what has no date at all: nothing says when it came, and no older
 }
 
 // writeFacts writes nothing before everything is known to be right.
-func writeFacts(ctx context.Context, from, out, version string, sources []string) error {
+func writeFacts(ctx context.Context, from, out, version string, sources []string, stderr io.Writer) error {
 	table := facts.New()
 	if from != "" {
 		text, err := os.ReadFile(from)
@@ -67,11 +68,11 @@ func writeFacts(ctx context.Context, from, out, version string, sources []string
 			return err
 		}
 		if table, err = facts.Parse(text); err != nil {
-			return fmt.Errorf("%s: %w", from, err)
+			return fmt.Errorf("%s: %w; qapigen facts writes such a table", from, err)
 		}
 	}
 	for _, name := range sources {
-		if err := addFacts(ctx, table, name, version); err != nil {
+		if err := addFacts(ctx, table, name, version, stderr); err != nil {
 			return named(name, err)
 		}
 	}
@@ -84,7 +85,7 @@ func writeFacts(ctx context.Context, from, out, version string, sources []string
 	return notWritten(os.WriteFile(out, table.Text(), 0o666))
 }
 
-func addFacts(ctx context.Context, table *facts.Table, name, version string) error {
+func addFacts(ctx context.Context, table *facts.Table, name, version string, stderr io.Writer) error {
 	s, err := openSource(ctx, name)
 	if err != nil {
 		return err
@@ -92,6 +93,10 @@ func addFacts(ctx context.Context, table *facts.Table, name, version string) err
 	version = cmp.Or(version, s.version, treeVersion(name), versionIn(filepath.Dir(name)))
 	if version == "" {
 		return errors.New("the version of QEMU is not known: give -qemu-version, or write it to a file VERSION beside the source")
+	}
+	if s.view != nil && table.Documented(version) {
+		fmt.Fprintf(stderr, "%s: nothing is added: the table has QEMU's own schema of %s, which says more\n", name, facts.Release(version))
+		return nil
 	}
 	if s.schema == nil {
 		names, _, err := nearest(s.view)
@@ -128,7 +133,10 @@ func (k *knowing) tables() ([]*facts.Table, error) {
 			return nil, fmt.Errorf("-facts %s: %w", k.file, err)
 		}
 		table, err := facts.Parse(text)
-		return []*facts.Table{table}, err
+		if err != nil {
+			return nil, fmt.Errorf("-facts %s: %w; qapigen facts writes such a table", k.file, err)
+		}
+		return []*facts.Table{table}, nil
 	case k.server == "":
 		return []*facts.Table{facts.QEMU(), facts.Storage(), facts.Guest()}, nil
 	case k.server == "qemu":

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -47,6 +48,9 @@ With -json it prints the array that since -json does.
 			if err != nil {
 				return err
 			}
+			if err := want.check(tables[0]); err != nil {
+				return err
+			}
 			found, err := want.among(tables[0])
 			if err != nil {
 				return err
@@ -80,10 +84,32 @@ With -json it prints the array that since -json does.
 // parseRange reads FIRST..LAST.
 func parseRange(text string) (first, last string, err error) {
 	first, last, ok := strings.Cut(text, "..")
-	if !ok || !versionPattern.MatchString(first) || !versionPattern.MatchString(last) || facts.Compare(first, last) > 0 {
+	switch {
+	case !ok || !versionPattern.MatchString(first) || !versionPattern.MatchString(last):
 		return "", "", &usageError{fmt.Sprintf("-qemu %s: want a range such as 7.2..11.1", text)}
+	case facts.Compare(first, last) > 0:
+		return "", "", &usageError{fmt.Sprintf("-qemu %s: want a range from an older version to a newer one", text)}
 	}
 	return first, last, nil
+}
+
+// check returns an error for a version that is newer than the facts, and for modules that there are not.
+func (l *listRequest) check(t *facts.Table) error {
+	versions := t.Versions()
+	if newest := versions[len(versions)-1]; facts.Compare(facts.Release(l.last), newest) > 0 {
+		return &usageError{fmt.Sprintf("-qemu %s..%s: the newest QEMU that is known is %s", l.first, l.last, newest)}
+	}
+	known := map[string]bool{}
+	for path := range t.Paths() {
+		known[t.Module(path)] = true
+	}
+	delete(known, "")
+	for i, m := range l.modules {
+		if l.modules[i] = strings.TrimSuffix(m, ".json"); !known[l.modules[i]] {
+			return &usageError{fmt.Sprintf("there is no module %s: modules are %s", m, strings.Join(slices.Sorted(maps.Keys(known)), ", "))}
+		}
+	}
+	return nil
 }
 
 // A listRequest is what list was asked for.

@@ -85,7 +85,20 @@ func factOf(tables []*facts.Table, path string) (*facts.Fact, error) {
 		}
 	}
 	versions := tables[0].Versions()
-	return nil, fmt.Errorf("%s: no QEMU that is known, %s to %s, has it", path, versions[0], versions[len(versions)-1])
+	return nil, fmt.Errorf("%s: no QEMU that is known, %s to %s, has %s", path, versions[0], versions[len(versions)-1], unknownIn(tables, path))
+}
+
+// unknownIn says what of a path is unknown: the first component behind what is known.
+func unknownIn(tables []*facts.Table, path string) string {
+	for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
+		for _, t := range tables {
+			if f, err := t.Path(path[:i]); err == nil && f != nil {
+				component, _, _ := strings.Cut(path[i+1:], "/")
+				return component + " behind " + path[:i]
+			}
+		}
+	}
+	return "it"
 }
 
 func allFacts(t *facts.Table) (found []*facts.Fact, err error) {

@@ -117,23 +117,35 @@ func TestFacts(t *testing.T) {
 	out, _ = output(t, exitOK, "since", "-facts", table, "-all")
 	require.Contains(t, out, "stop/ret-type: since 1.0 ")
 
+	// An answer of a version whose schema is there says nothing new.
+	before, err := os.ReadFile(table)
+	require.NoError(t, err)
+	_, note := output(t, exitOK, "facts", "-from", table, "-out", table, "-qemu-version", "7.2.5", answer)
+	require.Contains(t, note, "nothing is added: the table has QEMU's own schema of 7.2")
+	after, err := os.ReadFile(table)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+
 	for want, args := range map[string][]string{
-		"the version of QEMU is not known": {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
-		"nothing says since when":          {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
-		"no such file":                     {"since", "-facts", filepath.Join(dir, "none"), "stop"},
-		"line 1: two names are missing":    {"since", "-facts", write("bad", "x\n"), "stop"},
+		"the version of QEMU is not known":                    {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
+		"nothing says since when":                             {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
+		"no such file":                                        {"since", "-facts", filepath.Join(dir, "none"), "stop"},
+		"line 1: two names are missing; qapigen facts writes": {"since", "-facts", write("bad", "x\n"), "stop"},
+		"has ^io_urin behind blockdev-add/arg-type/+file/aio": {"since", "blockdev-add/arg-type/+file/aio/^io_urin"},
 	} {
 		_, stderr := output(t, exitFailure, args...)
 		require.Contains(t, stderr, want)
 	}
 	for want, args := range map[string][]string{
-		"-qemu-version is that of one source": {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
-		"-qemu-version ten: want a version":   {"facts", "-out", table, "-qemu-version", "ten", older},
-		"since takes PATH... or -all":         {"since"},
-		"-server x: it is qemu, storage":      {"since", "-server", "x", "stop"},
-		"-qemu 7.2: want a range":             {"list", "-qemu", "7.2"},
-		"-qemu 8.0..7.2: want a range":        {"list", "-qemu", "8.0..7.2"},
-		`required flag(s) "qemu" not set`:     {"list"},
+		"-qemu-version is that of one source":                     {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
+		"-qemu-version ten: want a version":                       {"facts", "-out", table, "-qemu-version", "ten", older},
+		"since takes PATH... or -all":                             {"since"},
+		"-server x: it is qemu, storage":                          {"since", "-server", "x", "stop"},
+		"-qemu 7.2: want a range":                                 {"list", "-qemu", "7.2"},
+		"-qemu 8.0..7.2: want a range from an older":              {"list", "-qemu", "8.0..7.2"},
+		"the newest QEMU that is known is 11.1":                   {"list", "-qemu", "8.0..99.0"},
+		"there is no module blok: modules are accelerator, acpi,": {"list", "-qemu", "8.0..9.0", "block-core.json", "blok"},
+		`required flag(s) "qemu" not set`:                         {"list"},
 	} {
 		_, stderr := output(t, exitUsage, args...)
 		require.Contains(t, stderr, want)

@@ -22,7 +22,7 @@ var knownText string
 // Know adds what QEMU's own lists and history say and no schema does: in which release things went that one
 // schema here has and the next one lacks, since when a feature is there that came between two
 // schemas without a remark, and what the oldest schema here has no more. A row whose path or node the
-// table does not know concerns other servers. One that a schema contradicts is an error.
+// table does not know concerns other servers. One that a schema contradicts has no effect.
 func (t *Table) Know() error {
 	for row := range strings.Lines(knownText) {
 		fields := strings.Fields(row)
@@ -32,7 +32,7 @@ func (t *Table) Know() error {
 		var err error
 		switch {
 		case len(fields) > 3 && slices.Contains([]string{"removed", "since", "deprecated", "use"}, fields[0]):
-			err = t.know(fields[0], fields[1], fields[2])
+			t.know(fields[0], fields[1], fields[2])
 		case len(fields) > 5 && fields[0] == "had":
 			t.had(fields[1], fields[2], fields[3], fields[4])
 		case len(fields) > 5 && fields[0] == "from":
@@ -84,9 +84,9 @@ func (t *Table) from(release, name, label, target string) error {
 	return fmt.Errorf("facts: known.txt has a row about %s %s, which no schema has", name, label)
 }
 
-func (t *Table) know(kind, release, path string) error {
-	parts := t.last(path)
-	for _, p := range parts {
+// know notes a row. A date counts only if no schema contradicts it, so that one of a build with backports decides.
+func (t *Table) know(kind, release, path string) {
+	for _, p := range t.last(path) {
 		switch kind {
 		case "removed":
 			p.removed = release
@@ -99,16 +99,6 @@ func (t *Table) know(kind, release, path string) error {
 		}
 	}
 	t.arrows.Clear()
-	f, err := t.Path(path)
-	if err != nil || f == nil {
-		return err
-	}
-	late := f.Removed.Release == "" || Compare(f.Removed.Release, release) > 0
-	if kind == "removed" && late || kind == "since" && Compare(f.Since.Release, release) < 0 {
-		return fmt.Errorf("facts: known.txt says %s %s of %s, which a schema contradicts: since %s, removed %s",
-			kind, release, path, f.Since.Release, f.Removed.Release)
-	}
-	return nil
 }
 
 // last returns the parts that a path ends with.

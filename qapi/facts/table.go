@@ -127,6 +127,11 @@ func (t *Table) Versions() (versions []string) {
 	return versions
 }
 
+// Documented reports whether the table has QEMU's own schema of a version, and not only what a server answered.
+func (t *Table) Documented(version string) bool {
+	return slices.Contains(t.sources, source{Release(version), false})
+}
+
 // Module returns the module that a path's command or event is in: "block-core".
 func (t *Table) Module(path string) string {
 	name, _, _ := strings.Cut(path, "/")
