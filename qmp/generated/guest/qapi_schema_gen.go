@@ -1652,10 +1652,16 @@ type GuestExecCaptureOutputMode string
 
 // The values of GuestExecCaptureOutputMode.
 const (
-	GuestExecCaptureOutputModeNone      GuestExecCaptureOutputMode = "none"
-	GuestExecCaptureOutputModeStdout    GuestExecCaptureOutputMode = "stdout"
-	GuestExecCaptureOutputModeStderr    GuestExecCaptureOutputMode = "stderr"
+	// Since QEMU 8.1.
+	GuestExecCaptureOutputModeNone GuestExecCaptureOutputMode = "none"
+	// Since QEMU 8.1.
+	GuestExecCaptureOutputModeStdout GuestExecCaptureOutputMode = "stdout"
+	// Since QEMU 8.1.
+	GuestExecCaptureOutputModeStderr GuestExecCaptureOutputMode = "stderr"
+	// Since QEMU 8.1.
 	GuestExecCaptureOutputModeSeparated GuestExecCaptureOutputMode = "separated"
+	// Since QEMU 8.1.
+	//
 	// Only in a QEMU built with !CONFIG_WIN32.
 	GuestExecCaptureOutputModeMerged GuestExecCaptureOutputMode = "merged"
 )

@@ -3444,7 +3444,7 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. Use job-pause.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-pause.
 type BlockJobPause struct {
 	Device string `json:"device"`
 }
@@ -3461,7 +3461,7 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. Use job-resume.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-resume.
 type BlockJobResume struct {
 	Device string `json:"device"`
 }
@@ -3481,7 +3481,8 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
-// Deprecated: QEMU will remove the command. Use job-complete.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
+// job-complete.
 type BlockJobComplete struct {
 	Device string `json:"device"`
 }
@@ -3498,7 +3499,7 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. Use job-dismiss.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-dismiss.
 type BlockJobDismiss struct {
 	ID string `json:"id"`
 }
@@ -3518,7 +3519,8 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
-// Deprecated: QEMU will remove the command. Use job-finalize.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
+// job-finalize.
 type BlockJobFinalize struct {
 	ID string `json:"id"`
 }
@@ -4522,7 +4524,7 @@ type SSHHostKeyCheckHashType string
 const (
 	SSHHostKeyCheckHashTypeMD5  SSHHostKeyCheckHashType = "md5"
 	SSHHostKeyCheckHashTypeSHA1 SSHHostKeyCheckHashType = "sha1"
-	// Since QEMU 7.0.
+	// Since QEMU 6.1.
 	SSHHostKeyCheckHashTypeSHA256 SSHHostKeyCheckHashType = "sha256"
 )
 

@@ -1571,7 +1571,8 @@ type MigrationChannelType string
 // The values of MigrationChannelType.
 const (
 	MigrationChannelTypeMain MigrationChannelType = "main"
-	MigrationChannelTypeCPR  MigrationChannelType = "cpr"
+	// Since QEMU 10.0.
+	MigrationChannelTypeCPR MigrationChannelType = "cpr"
 )
 
 // MigrationChannel is a struct of migration.json. Since QEMU 8.1.
@@ -1601,11 +1602,11 @@ func (v MigrationChannel) String() string {
 //   - [UnplugPrimaryEvent]: when QEMU has to unplug a failover primary device first
 type Migrate struct {
 	URI *string `json:"uri,omitzero"`
-	// Since QEMU 8.1.
+	// Since QEMU 8.2.
 	Channels []MigrationChannel `json:"channels,omitzero"`
 	// Removed after QEMU 10.2, by 11.1.
 	//
-	// Deprecated: QEMU will remove the member.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 10.1.
 	Detach *bool `json:"detach,omitzero"`
 	Resume *bool `json:"resume,omitzero"`
 }
@@ -1640,7 +1641,7 @@ func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 //   - [ResumeEvent]: when the guest goes on here, unless QEMU was started with -S
 type MigrateIncoming struct {
 	URI *string `json:"uri,omitzero"`
-	// Since QEMU 8.1.
+	// Since QEMU 8.2.
 	Channels []MigrationChannel `json:"channels,omitzero"`
 	// Since QEMU 9.1.
 	ExitOnError *bool `json:"exit-on-error,omitzero"`
@@ -1967,7 +1968,7 @@ type CalcDirtyRate struct {
 	CalcTimeUnit *TimeUnit `json:"calc-time-unit,omitzero"`
 	// Since QEMU 6.1.
 	SamplePages *int64 `json:"sample-pages,omitzero"`
-	// Since QEMU 6.1.
+	// Since QEMU 6.2.
 	Mode *DirtyRateMeasureMode `json:"mode,omitzero"`
 }
 

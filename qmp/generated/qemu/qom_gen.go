@@ -846,8 +846,11 @@ type EventLoopBaseProperties struct {
 
 // IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 2.0.
 type IOThreadProperties struct {
-	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
+	// Since QEMU 6.1.
+	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
+	// Since QEMU 7.1.
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
+	// Since QEMU 7.1.
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 	PollMaxNs     *int64 `json:"poll-max-ns,omitzero"`
 	PollGrow      *int64 `json:"poll-grow,omitzero"`
@@ -1880,7 +1883,8 @@ const (
 	ObjectTypeCOLOCompare             ObjectType = "colo-compare"
 	ObjectTypeCryptodevBackend        ObjectType = "cryptodev-backend"
 	ObjectTypeCryptodevBackendBuiltin ObjectType = "cryptodev-backend-builtin"
-	ObjectTypeCryptodevBackendLKCF    ObjectType = "cryptodev-backend-lkcf"
+	// Since QEMU 7.2.
+	ObjectTypeCryptodevBackendLKCF ObjectType = "cryptodev-backend-lkcf"
 	// Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 	ObjectTypeCryptodevVhostUser ObjectType = "cryptodev-vhost-user"
 	ObjectTypeDBusVMState        ObjectType = "dbus-vmstate"
@@ -1917,9 +1921,10 @@ const (
 	ObjectTypePEFGuest         ObjectType = "pef-guest"
 	// Only in a QEMU built with CONFIG_LINUX.
 	ObjectTypePRManagerHelper ObjectType = "pr-manager-helper"
-	ObjectTypeQtest           ObjectType = "qtest"
-	ObjectTypeRNGBuiltin      ObjectType = "rng-builtin"
-	ObjectTypeRNGEGD          ObjectType = "rng-egd"
+	// Since QEMU 6.1.
+	ObjectTypeQtest      ObjectType = "qtest"
+	ObjectTypeRNGBuiltin ObjectType = "rng-builtin"
+	ObjectTypeRNGEGD     ObjectType = "rng-egd"
 	// Only in a QEMU built with CONFIG_POSIX.
 	ObjectTypeRNGRandom ObjectType = "rng-random"
 	ObjectTypeSecret    ObjectType = "secret"
