@@ -71,13 +71,22 @@ func completeList(names func(*qapi.Schema) []string) completer {
 		if strings.HasPrefix(typed, "@") {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
-		source, _ := cmd.Flags().GetString("schema")
-		s := schemaNamed(cmd.Context(), source)
-		if s == nil {
+		sources, _ := cmd.Flags().GetStringArray("schema")
+		if len(sources) == 0 {
+			sources = []string{""}
+		}
+		var all []string
+		for _, source := range sources {
+			if s := schemaNamed(cmd.Context(), source); s != nil {
+				all = append(all, names(s)...)
+			}
+		}
+		if all == nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		slices.Sort(all)
 		before := typed[:strings.LastIndexByte(typed, ',')+1]
-		return matching(before, typed, names(s)), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		return matching(before, typed, slices.Compact(all)), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
 }
 

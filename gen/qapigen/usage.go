@@ -48,7 +48,9 @@ func forgottenFlag(cmd *cobra.Command, arg string) string {
 // notEmpty returns an error if one of the flags was given nothing.
 func notEmpty(cmd *cobra.Command, names ...string) error {
 	for _, name := range names {
-		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+		f := cmd.Flags().Lookup(name)
+		several, ok := f.Value.(pflag.SliceValue)
+		if f.Changed && (f.Value.String() == "" || ok && slices.Contains(several.GetSlice(), "")) {
 			return &usageError{fmt.Sprintf("-%s is empty: want %s", name, f.Usage)}
 		}
 	}
