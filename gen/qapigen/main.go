@@ -110,7 +110,7 @@ Query and diff have statuses of their own.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture(), newJoin(),
-		newSince(), newList(), newFacts(),
+		newSince(), newList(), newFacts(), newPage(),
 		newCompletion(root), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.Args = unknownCommand
