@@ -34,7 +34,8 @@ type serverData struct {
 	Package  string   `json:"package"`
 	Versions []string `json:"versions"` // whose schemas are known
 	Manual   string   `json:"manual"`   // the address that references begin with
-	// Nodes are rows: kind, name, module, tag, times, condition, Go name, reference, then the parts. All but
+	// Nodes are rows: kind, name, module, tag, times, condition, what to use, deprecated
+	// since, Go name, reference, then the parts. All but
 	// the times and the parts are indexes of strings. The parts are rows: label, target, times, times in which
 	// it is optional, Go name, condition, what to use, deprecated since, 1 for a list.
 	Nodes [][]any `json:"nodes"`
@@ -96,7 +97,7 @@ func (e *encoder) server(s Server) (data serverData, err error) {
 				e.string(names[n.Name+"/"+p.Label]), e.string(p.If), e.string(p.Use), e.string(p.Deprecated), list}))
 		}
 		data.Nodes = append(data.Nodes, append([]any{e.string(n.Kind), e.string(n.Name), e.string(n.Module), e.string(n.Tag),
-			e.times(n.Times), e.string(n.If), e.string(names[n.Name]), e.string(reference(s.Key, n))}, parts...))
+			e.times(n.Times), e.string(n.If), e.string(n.Use), e.string(n.Deprecated), e.string(names[n.Name]), e.string(reference(s.Key, n))}, parts...))
 	}
 	known := map[string]int{}
 	for path := range s.Facts.Paths() {

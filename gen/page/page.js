@@ -39,8 +39,8 @@ class Server {
     if (i === undefined) return null;
     return this.read[i] ??= this.readNode(this.nodes[i]);
   }
-  readNode([kind, name, module, tag, at, cond, go, ref, ...parts]) {
-    const node = {kind: text(kind), name: text(name), module: text(module), tag: text(tag), times: timesOf(at), cond: text(cond), go: text(go), ref: text(ref), parts: new Map()};
+  readNode([kind, name, module, tag, at, cond, use, deprecated, go, ref, ...parts]) {
+    const node = {kind: text(kind), name: text(name), module: text(module), tag: text(tag), times: timesOf(at), cond: text(cond), use: text(use), deprecated: text(deprecated), go: text(go), ref: text(ref), parts: new Map()};
     for (const [label, target, at, optional, go, cond, use, deprecated, list] of parts) {
       const part = {label: text(label), target: text(target), times: timesOf(at), optional: timesOf(optional), go: text(go), cond: text(cond), use: text(use), deprecated: text(deprecated), list: !!list};
       if (!node.parts.has(part.label)) node.parts.set(part.label, []);
@@ -97,7 +97,7 @@ class Entry {
   static root(server, name) {
     const node = server.node(name);
     if (!node) return null;
-    const part = {label: name, target: name, times: node.times, optional: [], cond: node.cond, go: node.go, use: '', deprecated: ''};
+    const part = {label: name, target: name, times: node.times, optional: [], cond: node.cond, go: node.go, use: node.use, deprecated: node.deprecated};
     return new Entry(server, null, name, [{target: name, spans: node.times, conds: node.cond ? [node.cond] : [], part}], []);
   }
   constructor(server, parent, component, places, from) {
@@ -244,7 +244,7 @@ function runs(f) {
 const runWords = r => {
   const before = 'before ' + axis[0];
   const range = r.from === r.to ? r.from || before : !r.from ? 'up to ' + r.to : r.from + ' to ' + r.to;
-  return stateWords[r.state] + ' ' + (r.from === r.to ? 'in ' : '') + range;
+  return stateWords[r.state] + (r.from && r.from !== r.to ? ' from ' : r.from ? ' in ' : ' ') + range;
 };
 
 const when = (verb, d) => !d.release ? 'before all that is known' : d.after ? `${verb} after ${d.after}, by ${d.by}` : `${verb} ${d.release}`;

@@ -13,8 +13,11 @@ type Node struct {
 	Module string // "block-core"; "" for a type without a name in the schema
 	Tag    string // of a union, the member that selects the branch; else ""
 	If     string // the condition of the build that it needs, "" for none
-	Times  []Span
-	Parts  []Part
+	// Use is what a deprecation says to use. Deprecated is the release since which it is deprecated, if no feature
+	// says so.
+	Use, Deprecated string
+	Times           []Span
+	Parts           []Part
 }
 
 // A Part leads from a node to another one by a component of a path. Parts of one label are forms of one thing
@@ -28,8 +31,8 @@ type Part struct {
 	Times      []Span // in which it was there
 	Optional   []Span // in which it was an optional member
 	If         string
-	Use        string // what a deprecation says to use
-	Deprecated string // the release since which it is deprecated, if no feature says so
+	// Use and Deprecated are as in Node.
+	Use, Deprecated string
 }
 
 // A Span is the time from one release up to another, which has the thing no more. The release of Removed is ""
@@ -52,22 +55,27 @@ func (t *Table) Nodes() iter.Seq[Node] {
 
 func (t *Table) exported(n *node) Node {
 	tag, _, _ := strings.Cut(n.tag, ":")
-	node := Node{Kind: n.kind, Name: n.name, Module: n.module, Tag: tag, If: n.cond, Times: spansOf(t.nodeSpans(n))}
+	node := Node{Kind: n.kind, Name: n.name, Module: n.module, Tag: tag, If: n.cond, Use: t.useOf(&n.part),
+		Deprecated: n.deprecated, Times: spansOf(t.nodeSpans(n))}
 	arrows := t.arrowsOf(n)
 	for _, p := range n.parts {
 		for _, a := range arrows[p.label] {
 			if a.part != p {
 				continue
 			}
-			part := Part{Label: p.label, Target: p.target, Times: spansOf(a.spans), Optional: spansOf(a.optional),
-				If: p.cond, Deprecated: p.deprecated}
-			if t.has(p.use) {
-				part.Use = p.use
-			}
-			node.Parts = append(node.Parts, part)
+			node.Parts = append(node.Parts, Part{Label: p.label, Target: p.target, Times: spansOf(a.spans),
+				Optional: spansOf(a.optional), If: p.cond, Use: t.useOf(p), Deprecated: p.deprecated})
 		}
 	}
 	return node
+}
+
+// useOf returns what a part's deprecation says to use, if the table knows it.
+func (t *Table) useOf(p *part) string {
+	if !t.has(p.use) {
+		return ""
+	}
+	return p.use
 }
 
 func spansOf(spans []span) (out []Span) {
