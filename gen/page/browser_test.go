@@ -153,6 +153,8 @@ func TestBrowserUse(t *testing.T) {
 		require.Equal(t, "true", c.text(`(r => r.top >= 0 && r.bottom <= innerHeight)(document.querySelector('.target > .head').getBoundingClientRect())`))
 	}
 	c.shoot("entry")
+	c.open(address + "#qemu/query-block")
+	c.shoot("unknown")
 	c.open(address + "#qemu/blockdev-add")
 	c.eval(nil, `[...document.querySelectorAll('#opened a')].find(a => a.textContent === 'BlockdevOptions').click()`)
 	c.wait(`document.querySelector('#opened .item').dataset.path === 'BlockdevOptions'`)
@@ -172,11 +174,11 @@ func TestBrowserLooks(t *testing.T) {
 	address := written(t)
 	for _, width := range []int{320, 390, 800, 1280} {
 		c.size(width, 844, false)
-		for _, place := range []string{"", "#qemu/blockdev-add/arg-type/+file/aio", "#qemu?q=io_uring&from=7.2&show=new,gone"} {
+		for _, place := range []string{"", "#qemu/blockdev-add/arg-type/+file/aio", "#qemu?q=block&from=7.2&show=new,gone,deprecated"} {
 			c.open(address + place)
 			require.Equal(t, "true", c.text("document.documentElement.scrollWidth <= innerWidth"), "%d %s", width, place)
 			if width == 390 {
-				c.shoot("phone" + map[string]string{"": ""}[place] + map[bool]string{true: "-entry"}[strings.Contains(place, "/")])
+				c.shoot("phone" + strings.NewReplacer("#", "-", "/", "-", "?", "-", "+", "", "&", "-", "=", "-", ",", "-").Replace(place))
 			}
 		}
 	}

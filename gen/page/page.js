@@ -162,6 +162,8 @@ class Entry {
     if (!node || depth > 20) return [];
     return [...node.parts].flatMap(([label, parts]) => label[0] === '<' || label[0] === '|' ? parts.flatMap(p => this.labelsAt(p.target, depth + 1)) : [label]);
   }
+  /** isLeaf reports whether nothing is below. */
+  get isLeaf() { return !(this.all ? this.all.length : this.components().some(c => this.child(c))); }
   get children() { return this.all ??= this.components().map(c => this.child(c)).filter(e => e); }
   takes(sign) {
     const c = this.component;
@@ -247,9 +249,11 @@ const runWords = r => {
   return stateWords[r.state] + (r.from && r.from !== r.to ? ' from ' : r.from ? ' in ' : ' ') + range;
 };
 
-const when = (verb, d) => !d.release ? 'before all that is known' : d.after ? `${verb} after ${d.after}, by ${d.by}` : `${verb} ${d.release}`;
+/** short is a release without a third number that is 0. */
+const short = release => release.replace(/^(\d+\.\d+)\.0$/, '$1');
+const when = (verb, d) => !d.release ? 'before all that is known' : d.after ? `${verb} after ${d.after}, by ${d.by}` : `${verb} ${short(d.release)}`;
 function words(e) {
-  const f = e.fact, out = [['', f.since.after ? when('came', f.since) : f.since.release ? 'since ' + f.since.release : 'since before ' + axis[0]]];
+  const f = e.fact, out = [['', f.since.after ? when('came', f.since) : f.since.release ? 'since ' + short(f.since.release) : 'since before ' + axis[0]]];
   if (f.since.after) out[0][0] = 'unknown';
   if (f.unstable) out.push(['unstable', 'unstable']);
   if (f.deprecated) out.push(['deprecated', f.deprecated.after ? when('deprecated', f.deprecated) : 'deprecated since ' + f.deprecated.release]);
@@ -384,8 +388,8 @@ function title(e, whole) {
   }
   const c = e.component;
   if (c[0] === '+' && !whole) {
-    const tag = e.parent.places.map(p => e.server.node(p.target)).find(n => n && n.tag);
-    name.append(el('span', {class: 'before'}, (tag ? tag.tag : '') + ' = '), el('b', {}, c.slice(1)));
+    const owner = e.server.node(e.places[e.places.length - 1].owner);
+    name.append(el('span', {class: 'before'}, owner.tag + ' = '), el('b', {}, c.slice(1)));
   } else name.append(el('b', {}, shown(c)));
   return name;
 }
@@ -393,9 +397,9 @@ function title(e, whole) {
 const items = new WeakMap(); // elements to what they show
 /** item draws an entry as a row that unfolds. */
 function item(e, depth, whole) {
-  const leaf = depth > 0 && !e.children.length;
+  const leaf = depth > 0 && e.isLeaf;
   const toggle = el('button', {class: 'toggle', 'aria-expanded': 'false'},
-    el('span', {class: 'chevron', 'aria-hidden': 'true'}, '▸'),
+    el('span', {class: 'chevron', 'aria-hidden': 'true'}, leaf ? '·' : '▸'),
     whole || e.kind === 'feature' ? el('span', {class: 'kind ' + e.kind}, kindLabel(e)) : '',
     title(e, whole));
   const more = el('div', {class: 'more'});
@@ -454,7 +458,7 @@ function facts(e, depth) {
   const f = e.fact, dl = el('dl', {class: 'facts'});
   dl.style.setProperty('--depth', depth);
   const add = (name, ...value) => dl.append(el('dt', {}, name), el('dd', {}, ...value));
-  const source = d => el('small', {}, ' ' + (d.source === 'history' ? "QEMU's history" : d.source) + (d.instead ? ', which is taken and not ' + d.instead : ''));
+  const source = d => el('small', {}, ` (${d.source === 'history' ? "QEMU's history" : d.source}${d.instead ? '; not ' + d.instead : ''})`);
   f.spans.forEach((s, i) => {
     add(i ? 'Came back' : 'Since', when(s.since.after ? 'came' : 'QEMU', s.since), source(s.since));
     if (s.removed) add('Removed', when(s.removed.after ? 'went' : 'in QEMU', s.removed), source(s.removed));
@@ -462,6 +466,12 @@ function facts(e, depth) {
   if (f.deprecated) add('Deprecated', when(f.deprecated.after ? 'became so' : 'since QEMU', f.deprecated), source(f.deprecated));
   if (f.unstable) add('Unstable', when(f.unstable.after ? 'became so' : 'since QEMU', f.unstable), source(f.unstable));
   if (f.use) add('Use instead', e.server.node(f.use) ? link(e.server, f.use) : el('code', {}, f.use));
+  for (const name of e.parent ? e.types : [e.component]) {
+    const node = e.server.node(name);
+    if (!node || node.kind !== 'alternate') continue;
+    const either = [...node.parts.keys()].filter(l => l[0] === '|').flatMap(l => node.parts.get(l).map(p => p.target));
+    add('One of', ...either.flatMap((t, i) => [i ? ' or ' : '', e.server.node(t) ? link(e.server, t) : t]));
+  }
   if (f.conds) add('Built with', el('code', {}, f.conds));
   if (e.go) add('Go', el('code', {}, (e.server.package ? e.server.package + '.' : '') + e.go));
   if (!e.parent && e.root.module) add('Module', el('a', {href: address({...empty, server: e.server.key, module: e.root.module})}, e.root.module));
@@ -498,6 +508,7 @@ function parse(hash) {
 }
 function go(s, push) {
   state = s;
+  document.title = (s.path ? s.path + ' · ' : '') + 'Which QEMU has this?';
   try { history[push ? 'pushState' : 'replaceState'](null, '', address(s)); } catch { /* where there is no history */ }
 }
 
@@ -508,16 +519,19 @@ function follow(li) {
   go({...state, path: open ? li.dataset.path : holder ? holder.dataset.path : ''}, open);
 }
 
-const step = 60;
-function drawList() {
+const step = 40;
+/** drawList draws the first rows, or does so later if an entry is shown above them. */
+function drawList(later) {
   const server = servers.get(state.server);
   shown = results(state);
   drawn = 0;
   $('list').replaceChildren();
   const all = !state.q && !state.show.length && !state.kind;
-  $('count').textContent = shown.length === 0 ? 'Nothing is like this. Try fewer words or another server.' :
+  $('count').textContent = shown.length === 0 ? 'Nothing is like this. Try fewer words, other filters or another server.' :
     `${shown.length} ${all ? 'commands and events' : shown.length === 1 ? 'entry' : 'entries'} of ${server.title}` + (state.module ? `, module ${state.module}` : '');
-  drawMore();
+  if (!later) return drawMore();
+  const of = shown;
+  setTimeout(() => { if (of === shown && !drawn) drawMore(); });
 }
 function drawMore() {
   const next = shown.slice(drawn, drawn + step);
@@ -532,16 +546,17 @@ function drawOpened() {
   box.hidden = !state.path;
   box.replaceChildren();
   if (!state.path) return;
-  const close = el('button', {class: 'close', 'aria-label': 'Close', onclick: () => { go({...state, path: ''}, true); draw(); $('search').focus(); }}, '✕');
+  box.append(el('div', {class: 'place'}, el('code', {}, state.path),
+    el('button', {class: 'close', onclick: () => { go({...state, path: ''}, true); draw(); $('search').focus(); }}, 'Close ✕')));
   const server = servers.get(state.server), entry = Entry.of(server, state.path);
   const [first, ...rest] = state.path.split('/');
   const root = Entry.root(server, first);
   if (!root) {
-    box.append(close, el('p', {class: 'none'}, `No ${server.title} that is known has `, el('code', {}, state.path)));
+    box.append(el('p', {class: 'none'}, `No ${server.title} that is known has `, el('code', {}, state.path)));
     return;
   }
   let li = item(root, 0, true), target = li;
-  box.append(close, el('ul', {class: 'items'}, li));
+  box.append(el('ul', {class: 'items'}, li));
   setOpen(li, true);
   let path = first;
   for (const c of rest) {
@@ -554,7 +569,7 @@ function drawOpened() {
   if (!entry) box.append(el('p', {class: 'none'}, `No ${server.title} that is known has `, el('code', {}, state.path)));
   if (rest.length) {
     target.classList.add('target');
-    target.scrollIntoView({block: 'center'});
+    (target.querySelector('.head') || target).scrollIntoView({block: 'center'});
     if (items.has(target)) items.get(target).toggle.focus({preventScroll: true});
   } else scrollTo(0, 0);
 }
@@ -583,13 +598,13 @@ function drawFilters() {
   root.setProperty('--to', s.to ? (axis.indexOf(last) + 2) * width : 1);
   $('axis').querySelector('.releases').replaceChildren(...['', ...axis].map((v, i) => {
     const out = v ? number(v) < number(first) || number(v) > number(last) : !!s.from;
-    return el('span', {class: (i === 1 || i === axis.length ? 'end ' : '') + (v.endsWith('.0') || i === 1 ? 'major ' : '') + (out ? 'out' : '')}, v || '‹');
+    return el('span', {class: (i === 1 || i === axis.length ? 'end ' : i === 2 || i === axis.length - 1 ? 'near ' : '') + (v.endsWith('.0') || i === 1 ? 'major ' : '') + (out ? 'out' : '')}, v || '‹');
   }));
 }
 function draw() {
   drawFilters();
-  drawList();
   drawOpened();
+  drawList(state.path !== '');
 }
 
 // --- Input ---
