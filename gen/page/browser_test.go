@@ -155,6 +155,10 @@ func TestBrowserUse(t *testing.T) {
 	c.shoot("entry")
 	c.open(address + "#qemu/query-block")
 	c.shoot("unknown")
+	c.size(1120, 700, false)
+	c.open(address + "#qemu/migrate")
+	c.shoot("docs") // docs/page.png
+	c.size(1280, 900, false)
 	c.open(address + "#qemu/blockdev-add")
 	c.eval(nil, `[...document.querySelectorAll('#opened a')].find(a => a.textContent === 'BlockdevOptions').click()`)
 	c.wait(`document.querySelector('#opened .item').dataset.path === 'BlockdevOptions'`)
