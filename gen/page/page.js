@@ -218,8 +218,11 @@ function along(from, part, owner) {
   return spans.length ? {target: part.target, spans, conds, part, owner} : null;
 }
 
-/** stateIn says how a version is about a fact: there, deprecated, unstable, gone, unknown or absent. */
-function stateIn(f, n) {
+/**
+ * stateIn says how a version is about a fact: there, deprecated, unstable, gone, unknown or absent. Of what is there
+ * in the newest version whose schema is known, nothing is known for a newer one.
+ */
+function stateIn(f, n, newest) {
   let state = 'absent';
   for (const {since: s, removed: r} of f.spans) {
     if (s.after && n > number(s.after) && n < number(s.by)) return 'unknown';
@@ -230,14 +233,14 @@ function stateIn(f, n) {
     if (state === 'there' && f.deprecated && n >= f.deprecated.n) state = 'deprecated';
     else if (state === 'there' && f.unstable && n >= f.unstable.n) state = 'unstable';
   }
-  return state;
+  return n > newest && state !== 'gone' ? 'unknown' : state;
 }
 const stateWords = {there: 'there', deprecated: 'deprecated', unstable: 'there, unstable', gone: 'gone', unknown: 'not known', absent: 'not yet'};
 /** runs are the states along the axis, of which the first place stands for all older versions. */
-function runs(f) {
-  const out = [];
+function runs(e) {
+  const out = [], newest = number(e.server.versions[e.server.versions.length - 1]);
   ['', ...axis].forEach((version, i) => {
-    const state = stateIn(f, version ? number(version) : number(axis[0]) - 1);
+    const state = stateIn(e.fact, version ? number(version) : number(axis[0]) - 1, newest);
     const last = out[out.length - 1];
     if (last && last.state === state) { last.length++; last.to = version; } else out.push({state, length: 1, from: version, to: version});
   });
@@ -355,7 +358,7 @@ function el(tag, attributes, ...children) {
 }
 
 function bar(e) {
-  const all = runs(e.fact);
+  const all = runs(e);
   const b = el('span', {class: 'bar', role: 'img', 'aria-label': all.map(runWords).join('; ')});
   for (const r of all) {
     const part = el('i', {class: r.state, title: runWords(r)});
