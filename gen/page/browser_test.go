@@ -120,6 +120,7 @@ func TestBrowserUse(t *testing.T) {
 	require.Empty(t, c.text("document.getElementById('search').value"))
 	c.keys("ArrowDown", "?")
 	require.Equal(t, "true", c.text("document.getElementById('help').open"))
+	c.shoot("help")
 	c.keys("Escape")
 
 	// Words in any order; names in Go; _ for -.
@@ -219,6 +220,13 @@ func TestBrowserLooks(t *testing.T) {
 			}
 		}
 	}
+	c.size(390, 844, true)
+	c.open(address)
+	require.Equal(t, "none", c.text("getComputedStyle(document.getElementById('choices')).display"))
+	c.eval(nil, "document.getElementById('filters').click()")
+	require.Equal(t, "flex", c.text("getComputedStyle(document.getElementById('choices')).display"))
+	require.Equal(t, "true", c.text("document.documentElement.scrollWidth <= innerWidth"))
+	c.shoot("phone-filters")
 	c.size(1280, 900, true)
 	c.open(address + "#qemu/drive-backup")
 	back := "getComputedStyle(document.body).backgroundColor"

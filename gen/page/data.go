@@ -223,6 +223,10 @@ func reference(server string, n facts.Node) string {
 	if kind == "struct" || kind == "union" {
 		kind = "object"
 	}
+	module := n.Module
+	if module == "block" {
+		module = "block-core" // which block includes: the manual has both under this name
+	}
 	space := map[string]string{"qemu": "QMP", "storage": "QSD", "guest": "QGA"}[server]
-	return kind + "-" + space + "-" + n.Module + "." + n.Name
+	return kind + "-" + space + "-" + module + "." + n.Name
 }
