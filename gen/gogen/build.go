@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// builder makes the Go-side model of a schema.
+// builder makes the Go-side model of a schema, pkg.
 type builder struct {
 	whole  *qapi.Schema // all that names are given by, so that none depends on what is selected
 	schema *qapi.Schema // the part of it that is generated
@@ -32,7 +32,7 @@ type builder struct {
 }
 
 // build makes the model of a part of the schema of a build, named as if there were no other build.
-func build(schema, whole, part *qapi.Schema, opts Options) (*pkg, error) {
+func build(schema, whole, part *qapi.Schema, opts Options) (*builder, error) {
 	b := &builder{
 		whole:          whole,
 		schema:         part,
@@ -64,7 +64,7 @@ func build(schema, whole, part *qapi.Schema, opts Options) (*pkg, error) {
 	if err := b.features(); err != nil {
 		return nil, err
 	}
-	return b.pkg, nil
+	return b, nil
 }
 
 func describe(d qapi.Definition) string {

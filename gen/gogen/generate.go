@@ -53,13 +53,13 @@ func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 		return nil, err
 	}
 	// 2. The Go-side model: names, types, what is sent and what is received.
-	model, err := build(schema, whole, part, opts)
+	b, err := build(schema, whole, part, opts)
 	if err != nil {
 		return nil, err
 	}
 	// 3. Its Go code, a file for each module of the schema and those of the package as a whole.
 	files := map[string][]byte{}
-	for _, f := range model.emit() {
+	for _, f := range b.pkg.emit() {
 		var b bytes.Buffer
 		if err := f.code.Render(&b); err != nil {
 			reason, _, _ := strings.Cut(err.Error(), "\n") // the whole text follows

@@ -278,6 +278,83 @@ func (b *builder) fieldNames(t qapi.ObjectType) map[string]string {
 	return keepApart(b, t.AllMembers(), func(m *qapi.Member) (string, string) { return m.Name, fieldName(m.Name) })
 }
 
+// Names returns the Go names of what a package for the whole schema has, by paths from a definition:
+//
+//	device_add                              DeviceAdd
+//	BlockdevOptionsFile/aio                 AIO, a field
+//	BlockdevOptions/+file                   BlockdevOptionsFile, the type of the branch
+//	BlockdevAioOptions/^io_uring            BlockdevAioOptionsIOUring
+//	device_add/$json-cli-hotplug            FeatureDeviceAddJSONCLIHotplug
+//
+// A feature has the path of its constant. Arguments without a type of their own are members of the type
+// that QEMU makes for them, and this type has the name of the command or the event.
+func Names(schema *qapi.Schema) (map[string]string, error) {
+	b, err := build(schema, schema, schema, Options{})
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for _, d := range schema.Definitions {
+		b.namesOf(found, d)
+	}
+	for _, f := range b.pkg.features {
+		found[f.path] = f.name
+	}
+	return found, nil
+}
+
+// namesOf adds the names of a definition and of its parts.
+func (b *builder) namesOf(found map[string]string, d qapi.Definition) {
+	name := d.Head().Name
+	switch d := d.(type) {
+	case *qapi.Command:
+		found[name] = b.commands[d]
+		b.namesOfArguments(found, d.Arg, found[name])
+		return
+	case *qapi.Event:
+		found[name] = b.events[d]
+		b.namesOfArguments(found, d.Arg, found[name])
+		return
+	case *qapi.Enum:
+		for value, constant := range b.constants(d) {
+			found[name+"/^"+value] = constant
+		}
+	case *qapi.Alternate:
+		for _, a := range d.Alternatives {
+			found[name+"/|"+a.Name] = fieldName(a.Name)
+		}
+	case *qapi.Union:
+		for _, br := range d.Branches {
+			if br.Type != nil && b.vanishes(br.Type) {
+				found[name+"/+"+br.Value] = b.dataName(d, br, dataMember(br.Type).Type)
+			} else if br.Type != nil {
+				found[name+"/+"+br.Value] = b.typeName(br.Type)
+			}
+		}
+	}
+	if b.vanishes(d) {
+		return
+	}
+	found[name] = b.typeName(d)
+	if t, ok := d.(qapi.ObjectType); ok {
+		b.namesOfMembers(found, t)
+	}
+}
+
+// namesOfArguments adds the names of arguments that have no type of their own.
+func (b *builder) namesOfArguments(found map[string]string, t qapi.ObjectType, owner string) {
+	if t != nil && t.Head().Implicit {
+		found[t.Head().Name] = owner
+		b.namesOfMembers(found, t)
+	}
+}
+
+func (b *builder) namesOfMembers(found map[string]string, t qapi.ObjectType) {
+	for member, field := range b.fieldNames(t) {
+		found[t.Head().Name+"/"+member] = field
+	}
+}
+
 // keepApart returns Go names by the schema's names. In a schema with a server's names, equal Go names
 // get numbers.
 func keepApart[T any](b *builder, all []T, name func(T) (wire, goName string)) map[string]string {

@@ -11,6 +11,7 @@
 //	qapigen since PATH...                                                    since which QEMU something is there
 //	qapigen list -qemu FIRST..LAST [MODULE...]                               what is new, gone and deprecated
 //	qapigen facts [-from FILE] -out FILE SOURCE...                           what since and list know
+//	qapigen page [-out FILE]                                                 a page on which to look these up
 //	qapigen completion SHELL                                                 a script for bash, zsh, fish or powershell
 //	qapigen version [-json]                                                  of qapigen, and the QEMUs that it knows
 //	qapigen help [COMMAND]                                                   each of these in full
@@ -110,7 +111,7 @@ Query and diff have statuses of their own.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture(), newJoin(),
-		newSince(), newList(), newFacts(),
+		newSince(), newList(), newFacts(), newPage(),
 		newCompletion(root), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.Args = unknownCommand

@@ -3,78 +3,49 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 )
 
-// page is what a user reads who generates in a module of their own.
-const page = "../../docs/generate.md"
-
-var fenced = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
-
-// TestPage finds each command and each file of the page in the scripts that are run, and the
-// go:generate line of each kind of source in the page.
+// TestPage writes the page with our own facts and with those of a user.
 func TestPage(t *testing.T) {
-	text, err := os.ReadFile(page)
+	file := filepath.Join(t.TempDir(), "qmp.html")
+	stdout, stderr := output(t, exitOK, "page", "-out", file)
+	require.Empty(t, stdout+stderr)
+	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	commands, files := scriptsParts(t)
-	kinds := map[string]int{}
-	for _, block := range fenced.FindAllStringSubmatch(string(text), -1) {
-		kind, body := block[1], block[2]
-		kinds[kind]++
-		switch kind {
-		case "sh":
-			for line := range strings.Lines(body) {
-				require.Contains(t, commands, strings.TrimSpace(line))
-			}
-		case "go":
-			require.Contains(t, files, body)
-		case "text": // what the compiler says
-			_, message, ok := strings.Cut(strings.TrimSpace(body), ": ")
-			require.True(t, ok)
-			require.True(t, slices.ContainsFunc(commands, func(command string) bool {
-				pattern, ok := strings.CutPrefix(command, "stderr '^vm/package_gen\\.go:[0-9]+:[0-9]+: ")
-				return ok && regexp.MustCompile("^"+strings.TrimSuffix(pattern, "'")).MatchString(message)
-			}), message)
-		default:
-			t.Errorf("a block of the kind %q", kind)
-		}
+	for _, server := range []string{`"key":"qemu"`, `"key":"storage"`, `"key":"guest"`, `"qemu-storage-daemon"`} {
+		require.Contains(t, string(text), server)
 	}
-	require.Greater(t, kinds["sh"], 4)
-	require.Greater(t, kinds["go"], 5)
-	require.Equal(t, 2, kinds["text"])
-	for _, script := range []string{"tree", "snapshot", "captured", "also", "live", "storage"} {
-		for _, file := range parse(t, script).Files {
-			if strings.HasSuffix(file.Name, "/generate.go") && !strings.HasPrefix(file.Name, "guest/") {
-				require.Contains(t, string(text), string(file.Data), script)
-			}
-		}
-	}
-}
+	stdout, _ = output(t, exitOK, "page")
+	require.Equal(t, string(text), stdout, "standard output")
 
-// scriptsParts returns the commands of all scripts and the text of their files.
-func scriptsParts(t *testing.T) (commands, files []string) {
-	t.Helper()
-	for name := range scripts {
-		archive := parse(t, name)
-		for line := range strings.Lines(string(archive.Comment)) {
-			commands = append(commands, strings.TrimPrefix(strings.TrimSpace(line), "exec "))
-		}
-		for _, file := range archive.Files {
-			files = append(files, string(file.Data), strings.TrimSuffix(string(file.Data), "\n"))
-		}
-	}
-	return commands, files
-}
+	stdout, _ = output(t, exitOK, "page", "-server", "guest")
+	require.Contains(t, stdout, `"guest-exec"`)
+	require.False(t, strings.Contains(stdout, `"query-block"`))
 
-func parse(t *testing.T, script string) *txtar.Archive {
-	t.Helper()
-	archive, err := txtar.ParseFile(filepath.Join("testdata/script", script+".txtar"))
-	require.NoError(t, err)
-	return archive
+	own := filepath.Join(t.TempDir(), "own.facts")
+	require.NoError(t, os.WriteFile(own, []byte("sources 4.2 5.2\ncommand of-our-own module=misc since=4.2:4.2\n\targ-type q_empty\n"), 0o666))
+	stdout, _ = output(t, exitOK, "page", "-facts", own)
+	require.Contains(t, stdout, "of-our-own")
+	require.Contains(t, stdout, `"releases":["4.2","5.0","5.1","5.2"]`)
+	require.False(t, strings.Contains(stdout, `"key":"storage"`))
+	stdout, _ = output(t, exitOK, "page", "-facts", own, "-server", "storage")
+	require.Contains(t, stdout, `"key":"storage"`)
+
+	for want, args := range map[string][]string{
+		"-out is empty: want the `FILE` to write to":    {"page", "-out", ""},
+		"page takes flags only":                         {"page", "qmp.html"},
+		"-server pc: it is qemu, storage or guest":      {"page", "-server", "pc"},
+		"-server pc: it is qemu, storage or guest\nRun": {"page", "-server", "pc", "-facts", own},
+	} {
+		_, stderr = output(t, exitUsage, args...)
+		require.Contains(t, stderr, want)
+	}
+	_, stderr = output(t, exitFailure, "page", "-facts", "none-such")
+	require.Contains(t, stderr, "-facts none-such: no such file")
+	_, stderr = output(t, exitFailure, "page", "-out", filepath.Join(own, "qmp.html"))
+	require.Contains(t, stderr, "give -out a place that you may write to")
 }

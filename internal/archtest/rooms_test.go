@@ -68,8 +68,10 @@ var rooms = []room{
 		why: "the markup of QEMU's documentation, read for comments"},
 	{path: "gen/gogen", rooms: []string{"qapi", "qapi/facts", "gen/rst"}, modules: []string{jennifer},
 		why: "a schema to Go files"},
+	{path: "gen/page", rooms: []string{"gen/gogen", "qapi", "qapi/facts"},
+		why: "the facts as a page to look things up"},
 	{path: "gen/qapigen", modules: []string{cobra, pflag},
-		rooms: []string{"gen/gogen", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qapi/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
+		rooms: []string{"gen/gogen", "gen/page", "qapi", "qapi/syntax", "qapi/introspect", "qapi/diff", "qapi/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
 		why:   "the command: flags and subcommands; print works on the syntax alone, generate has our own schema's names"},
 
 	{path: "internal/archtest",

@@ -68,9 +68,7 @@ func (t *Table) Path(path string) (*Fact, error) {
 	}
 	f.spans = union(f.spans)
 	f.Since, f.Removed = f.spans[0].since, f.spans[len(f.spans)-1].removed
-	if use := places[len(places)-1].part.use; t.has(use) {
-		f.Use = use
-	}
+	f.Use = t.useOf(places[len(places)-1].part)
 	f.deprecated = places[len(places)-1].part.deprecated
 	f.If = strings.Join(slices.Sorted(maps.Keys(conds)), ", ")
 	return f, nil

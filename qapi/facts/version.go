@@ -2,6 +2,7 @@ package facts
 
 import (
 	"cmp"
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -37,4 +38,13 @@ func next(release string) string {
 		return strconv.Itoa(m+1) + ".0"
 	}
 	return major + "." + strconv.Itoa(n+1)
+}
+
+// Releases yields the releases from one that is 4.0 or newer to another, both included.
+func Releases(first, last string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for v := first; Compare(v, last) <= 0 && yield(v); {
+			v = next(v)
+		}
+	}
 }

@@ -1,0 +1,67 @@
+// Package page makes the page on which people look up which QEMU has what: one HTML file with all
+// facts, which needs no server and no network.
+//
+//	file, err := page.Make(page.Server{Key: "qemu", Title: "QEMU", Facts: facts.QEMU(), Schema: schema})
+//
+// The file has four parts: the markup (page.html), the styles (page.css), the program (page.js) and the
+// data, which data.go describes. The program walks the data as package facts walks its table, so that
+// each path that facts.Table answers has its place on the page, also those that recursive types have.
+package page
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+
+	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/facts"
+)
+
+// A Server is one of the programs that the page has facts of.
+type Server struct {
+	// Key is the name in addresses: "qemu".
+	Key string
+	// Title is the name for people: "QEMU".
+	Title string
+	Facts *facts.Table
+	// Schema is what the Go package of this server is generated from: it has the Go names, and tells lists
+	// from single values. Nil: the page has neither.
+	Schema *qapi.Schema
+	// Package is the name of this Go package.
+	Package string
+}
+
+var (
+	//go:embed page.html
+	markup string
+	//go:embed page.css
+	style string
+	//go:embed page.js
+	script string
+)
+
+var layout = template.Must(template.New("page").Parse(markup))
+
+// Make returns the page. The same servers give the same bytes.
+func Make(servers ...Server) ([]byte, error) {
+	data, err := encode(servers)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = layout.Execute(&b, map[string]any{
+		"Policy": "default-src 'none'; img-src data:; style-src '" + hash(style) + "'; script-src '" + hash(script) + "'; base-uri 'none'; form-action 'none'",
+		"Style":  template.HTML("<style>" + style + "</style>"),
+		"Data":   template.HTML(`<script type="application/json" id="data">` + string(data) + "</script>"),
+		"Script": template.HTML("<script>" + script + "</script>"),
+	})
+	return b.Bytes(), err
+}
+
+// hash is the source by which the page's policy allows an inline text, and no other.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
