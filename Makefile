@@ -19,7 +19,7 @@ test-qemu: ## hotplug and migration on QEMU 5.2 to 11.1, pc and q35; writes docs
 .PHONY: race
 race: ## the tests of all that starts goroutines, with the race detector, on one QEMU each
 	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary -count=1 -timeout=20m -race \
-		./qmp/... ./hotplug ./migration ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
+		./internal/wait ./qmp/... ./hotplug ./migration ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo
 demo: generate ## make the bindings anew, then hot-add a disk with them

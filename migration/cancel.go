@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -31,7 +32,7 @@ const notYet = "QEMU has not cancelled it yet"
 //   - [ErrPaused]: postcopy is paused.
 //   - [*FailedError]: it failed in postcopy, or the machine stands still.
 //   - [ErrOutcomeUnknown]: the connection was lost.
-func Cancel(ctx context.Context, conn Conn) (Progress, error) {
+func Cancel(ctx context.Context, conn qmp.Conn) (Progress, error) {
 	state, err := runState(ctx, conn)
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -180,7 +180,7 @@ func (s *failingStream) Next(ctx context.Context) (qmp.RawEvent, error) {
 
 // withEvents is a connection with another stream of events.
 type withEvents struct {
-	migration.Conn
+	qmp.Conn
 	stream *failingStream
 }
 
@@ -215,7 +215,7 @@ func TestEventsThatAreLost(t *testing.T) {
 
 // An unreadable connection has answers to query-migrate that are no JSON.
 type unreadable struct {
-	migration.Conn
+	qmp.Conn
 	count int
 }
 

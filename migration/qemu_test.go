@@ -125,7 +125,7 @@ func TestDescriptorThatIsNotTaken(t *testing.T) {
 
 // A deaf connection gets no answers to some commands.
 type deaf struct {
-	migration.Conn
+	qmp.Conn
 	to []string
 }
 

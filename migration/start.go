@@ -5,16 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
-
-// Conn is a connection to a QEMU: a [*qmp.Client], or what stands in its place.
-type Conn interface {
-	qmp.Executor
-	qmp.EventSource
-}
 
 // ownLimit is how long it may take what does not end with the context of an operation: to begin a
 // migration, which QEMU does at once, and to cancel one, which it does when it has told the
@@ -23,7 +18,7 @@ const ownLimit = 15 * time.Second
 
 // without returns a context with this limit instead of the end of ctx.
 func without(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), ownLimit)
+	return wait.Detach(ctx, ownLimit)
 }
 
 // descriptor is the name under which QEMU gets the descriptor of a target.
@@ -39,7 +34,7 @@ const descriptor = "qmpkit:migration"
 //   - [ErrNotStarted]: nothing has begun. A [*StateError] says that the machine must be brought into
 //     another state first.
 //   - [ErrOutcomeUnknown]: QEMU did not answer, and the migration may have begun.
-func Start(ctx context.Context, conn Conn, to Target) error {
+func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 	err := prepare(ctx, conn, to, "migrate")
 	if err == nil {
 		err = checkState(ctx, conn)
@@ -61,7 +56,7 @@ func Start(ctx context.Context, conn Conn, to Target) error {
 //
 // A QEMU of 9.1 or newer stays when the migration fails, so that it can tell why, and is to be ended
 // then; an older one ends by itself. Errors are those of [Start].
-func StartIncoming(ctx context.Context, conn Conn, from Target) error {
+func StartIncoming(ctx context.Context, conn qmp.Conn, from Target) error {
 	err := prepare(ctx, conn, from, "migrate-incoming")
 	if err == nil {
 		err = enableEvents(ctx, conn)
@@ -101,7 +96,7 @@ func enableEvents(ctx context.Context, x qmp.Executor) error {
 
 // begin sends the command that begins a migration, with the target's descriptor if it has one, in
 // a time of its own.
-func begin(ctx context.Context, conn Conn, t Target, send func(ctx context.Context, uri *string) error) error {
+func begin(ctx context.Context, conn qmp.Conn, t Target, send func(ctx context.Context, uri *string) error) error {
 	ctx, cancel := without(ctx)
 	defer cancel()
 	uri := t.uri
@@ -126,7 +121,7 @@ func begin(ctx context.Context, conn Conn, t Target, send func(ctx context.Conte
 }
 
 // takeBack closes the descriptor if QEMU has not taken it.
-func takeBack(ctx context.Context, conn Conn) error {
+func takeBack(ctx context.Context, conn qmp.Conn) error {
 	ctx, cancel := without(ctx)
 	defer cancel()
 	if err := qmpfd.Close(ctx, conn, descriptor); err != nil {

@@ -17,7 +17,7 @@ import (
 //
 // A nil error means that QEMU has sent all of the machine and is in run state postmigrate. The package
 // comment lists the errors.
-func Run(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, error) {
+func Run(ctx context.Context, conn qmp.Conn, to Target, opts *Options) (Progress, error) {
 	if err := opts.check(ctx, conn); err != nil {
 		return Progress{}, unstarted(err)
 	}
@@ -40,7 +40,7 @@ func Run(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, er
 // the migration goes on. [Cancel] cancels it. Only one thing that Wait is told cancels the migration:
 // [Options.PreSwitchover] returns an error while ctx has not ended. Otherwise the errors are those of
 // [Run], and [ErrNone].
-func Wait(ctx context.Context, conn Conn, opts *Options) (Progress, error) {
+func Wait(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 	w := follow(conn, opts)
 	defer w.close()
 	return w.wait(ctx)
@@ -53,7 +53,7 @@ func Wait(ctx context.Context, conn Conn, opts *Options) (Progress, error) {
 // machine: an incoming migration cannot be cancelled. If the migration has failed the error is a
 // [*FailedError]; a QEMU older than 9.1 is gone then, and the error matches [ErrOutcomeUnknown].
 // [ErrNone] means that the machine has not come and that this QEMU does not wait for one.
-func WaitIncoming(ctx context.Context, conn Conn, opts *Options) (Progress, error) {
+func WaitIncoming(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 	w := follow(conn, opts)
 	defer w.close()
 	w.incoming = true

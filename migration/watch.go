@@ -23,7 +23,7 @@ const (
 
 // A watch follows one migration by asking, and takes events only as a reason to ask again.
 type watch struct {
-	conn     Conn
+	conn     qmp.Conn
 	opts     Options
 	incoming bool      // it is the destination's
 	cancels  bool      // the end of the context cancels the migration
@@ -44,7 +44,7 @@ type watch struct {
 }
 
 // follow makes a watch with a subscription, which is closed by close.
-func follow(conn Conn, opts *Options) *watch {
+func follow(conn qmp.Conn, opts *Options) *watch {
 	return &watch{
 		conn:   conn,
 		opts:   opts.withDefaults(),

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // A Client is a connection to a QMP server: QEMU's monitor or qemu-storage-daemon's. It is an
@@ -17,6 +19,7 @@ import (
 type Client struct {
 	conn    net.Conn
 	options Options
+	server  Server
 	in      receiver // used by the goroutine that has the turn to read
 	calling string   // the function of the program that this goroutine is calling, "" for none
 	out     sender   // the writing goroutine's, see inflight
@@ -27,9 +30,9 @@ type Client struct {
 
 	events, refused atomic.Uint64 // see Stats
 
-	fileLock chan struct{} // holds an element while a command with files is in flight; made for the first
-	inBand   chan struct{} // holds one for each ordinary command in flight, with oob; else nil
-	oob      bool
+	fileMu wait.Mutex    // held while a command with files is in flight
+	inBand chan struct{} // holds one for each ordinary command in flight, with oob; else nil
+	oob    bool
 
 	greeted  chan struct{} // closed when greeting is set; nil when that is known
 	greeting []byte        // the value of its member QMP

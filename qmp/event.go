@@ -41,6 +41,13 @@ func encodeEvent(w *wire.Encoder, name string, t time.Time, data any, hasData bo
 	}
 }
 
+// A Conn is a connection to a server: it executes commands and has the server's events. A [*Client] is
+// one, and so is any type that embeds it.
+type Conn interface {
+	Executor
+	EventSource
+}
+
 // An EventSource is where events come from: a [Client], or what stands in its place.
 type EventSource interface {
 	// Events subscribes to the events with the given names, or to all when there are none.

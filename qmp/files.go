@@ -47,16 +47,10 @@ func (c *Client) attachFiles(ctx context.Context, p *pending, files []*os.File) 
 	if len(files) > maxFiles {
 		return errTooManyFiles
 	}
-	c.calls.mu.Lock()
-	if c.fileLock == nil {
-		c.fileLock = make(chan struct{}, 1)
-	}
-	c.calls.mu.Unlock()
-	select {
-	case c.fileLock <- struct{}{}:
-	case <-ctx.Done():
-		return wrap("another command with files is in flight", ctx.Err())
-	case <-c.done:
+	switch locked, err := c.fileMu.LockUnless(ctx, c.done); {
+	case err != nil:
+		return wrap("another command with files is in flight", err)
+	case !locked:
 		return c.Err()
 	}
 	rights, err := duplicate(files)
@@ -70,7 +64,7 @@ func (c *Client) attachFiles(ctx context.Context, p *pending, files []*os.File) 
 }
 
 // filesDone lets the next command with files be sent.
-func (c *Client) filesDone() { <-c.fileLock }
+func (c *Client) filesDone() { c.fileMu.Unlock() }
 
 // settleFiles is called when a command with files was answered. It makes sure that the server
 // keeps no descriptor before the next command with files is sent.

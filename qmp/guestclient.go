@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
@@ -23,8 +24,8 @@ import (
 // guest-sync, guest-sync-delimited, guest-fsfreeze-status and guest-fsfreeze-thaw.
 type GuestClient struct {
 	client *Client
-	turn   chan struct{} // holds an element while a command is executed
-	synced bool          // who has the turn knows
+	mu     wait.Mutex // held while a command is executed
+	synced bool
 }
 
 // delimiter is a byte that no JSON has. The agent drops what it has read of a command when it
@@ -59,7 +60,7 @@ func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestCl
 	c.in.delimited = true
 	c.calls.outOfOrder = true // an error without an id is the agent's answer to a delimiter
 	c.start()
-	g := &GuestClient{client: c, turn: make(chan struct{}, 1)}
+	g := &GuestClient{client: c}
 	if err := g.sync(ctx); err != nil {
 		_ = c.Close()
 		if arrived := c.in.whatArrived(err); arrived != "" {
@@ -77,12 +78,10 @@ func (g *GuestClient) Execute(ctx context.Context, call *Call) error {
 	if len(call.Files) > 0 {
 		return &unansweredError{call.Command, ErrNotSent, errAgentFiles}
 	}
-	select {
-	case g.turn <- struct{}{}:
-		defer func() { <-g.turn }()
-	case <-ctx.Done():
-		return &unansweredError{call.Command, ErrNotSent, wrap("another command is being executed", ctx.Err())}
+	if err := g.mu.Lock(ctx); err != nil {
+		return &unansweredError{call.Command, ErrNotSent, wrap("another command is being executed", err)}
 	}
+	defer g.mu.Unlock()
 	if !g.synced {
 		if err := g.sync(ctx); err != nil {
 			return &unansweredError{call.Command, ErrNotSent, err}

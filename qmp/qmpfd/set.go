@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -20,7 +21,7 @@ type Set struct {
 	id     int64
 	opaque string
 
-	turn    chan struct{} // holds an element while the set is being removed
+	mu      wait.Mutex // held while the set is being removed
 	removed bool
 }
 
@@ -56,7 +57,7 @@ func AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.Fil
 		}
 		id = &added.FDSetID
 	}
-	return &Set{x: x, id: *id, opaque: opaque, turn: make(chan struct{}, 1)}, nil
+	return &Set{x: x, id: *id, opaque: opaque}, nil
 }
 
 // ID is the set's number, which QEMU has chosen: the lowest that was free.
@@ -72,15 +73,13 @@ func (s *Set) Path() string { return "/dev/fdset/" + strconv.FormatInt(s.id, 10)
 // It fails with [ErrKept] when QEMU does not close them yet, and can be called again after any
 // error. A Set that [AddSet] has not made is an error, which matches [qmp.ErrNotSent].
 func (s *Set) Remove(ctx context.Context) error {
-	if s.turn == nil {
+	if s.x == nil {
 		return errNoSet
 	}
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := s.mu.Lock(ctx); err != nil {
+		return unsent("another goroutine is removing the set", err)
 	}
+	defer s.mu.Unlock()
 	if s.removed {
 		return nil // the number may be somebody else's by now
 	}
