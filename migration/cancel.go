@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -31,14 +32,14 @@ const notYet = "QEMU has not cancelled it yet"
 //     ended.
 //   - [ErrPaused]: postcopy is paused.
 //   - [*FailedError]: it failed in postcopy, or the machine stands still.
-//   - [ErrOutcomeUnknown]: the connection was lost.
+//   - [ErrUnknown]: the connection was lost.
 func Cancel(ctx context.Context, conn qmp.Conn) (Progress, error) {
 	state, err := runState(ctx, conn)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return Progress{}, end(ErrGoesOn, "", ctx.Err())
+		return Progress{}, end(ErrGoesOn, "", wait.Err(ctx))
 	case err != nil:
-		return Progress{}, end(ErrOutcomeUnknown, "", err)
+		return Progress{}, end(ErrUnknown, "", err)
 	case state == qemu.RunStateInmigrate:
 		return Progress{}, end(ErrGoesOn, "an incoming migration cannot be cancelled, only its QEMU ended")
 	}
@@ -72,7 +73,7 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 	for {
 		if err := w.look(ctx); err != nil {
 			if ctx.Err() != nil && len(why) == 0 {
-				return w.last, end(ErrGoesOn, "", ctx.Err())
+				return w.last, end(ErrGoesOn, "", wait.Err(ctx))
 			}
 			switch {
 			case ctx.Err() == nil || time.Since(w.answered) > silence:
@@ -82,7 +83,7 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 			default:
 				return w.last, end(ErrGoesOn, notYet, why...)
 			}
-			return w.last, end(ErrOutcomeUnknown, "", append([]error{unanswered(ctx, err)}, why...)...)
+			return w.last, end(ErrUnknown, "", append([]error{unanswered(ctx, err)}, why...)...)
 		}
 		ended, err := w.settled()
 		switch {

@@ -32,10 +32,10 @@
 //	ErrCompleted          sent (of Cancel only)                         yes    WaitIncoming
 //	ErrPaused             there, but a part of its memory is only here  yes    Resume
 //	ErrGoesOn             being moved; only the wait ended              yes    Wait, Cancel
-//	ErrOutcomeUnknown     unknown: QEMU does not answer any more        maybe  connect, Wait
+//	ErrUnknown            unknown: QEMU does not answer any more        maybe  connect, Wait
 //
 // "Begun" says whether QEMU may have begun the migration, which [qmp.MayHaveExecuted] reports of each of
-// these errors. Only ErrOutcomeUnknown matches [qmp.ErrOutcomeUnknown]. Only ErrNotStarted matches
+// these errors. Only ErrUnknown matches [qmp.ErrOutcomeUnknown]. Only ErrNotStarted matches
 // [qmp.ErrNotSent], or else [*qmp.Error] if QEMU refused.
 //
 // QEMU reports the end of a migration before it changes the run state: for some milliseconds it is still in

@@ -65,7 +65,7 @@ var faults = []fault{
 // claims is an error that claims to be everything.
 var claims = errors.Join(errors.New("the storage is not ready"), qmp.ErrNotSent, qmp.ErrOutcomeUnknown, &qmp.Error{Class: qmp.ErrGeneric},
 	migration.ErrNone, migration.ErrNotStarted, migration.ErrCancelled, migration.ErrCompleted, migration.ErrPaused,
-	migration.ErrGoesOn, migration.ErrOutcomeUnknown, &migration.FailedError{Postcopy: true})
+	migration.ErrGoesOn, migration.ErrUnknown, &migration.FailedError{Postcopy: true})
 
 // endingOf is the name of the ending that err is, of which there must be exactly one.
 func endingOf(t *testing.T, err error) (name string) {
@@ -77,7 +77,7 @@ func endingOf(t *testing.T, err error) (name string) {
 	for name, sentinel := range map[string]error{
 		"none": migration.ErrNone, "not started": migration.ErrNotStarted, "cancelled": migration.ErrCancelled,
 		"completed": migration.ErrCompleted, "paused": migration.ErrPaused, "goes on": migration.ErrGoesOn,
-		"unknown": migration.ErrOutcomeUnknown,
+		"unknown": migration.ErrUnknown,
 	} {
 		if errors.Is(err, sentinel) {
 			names = append(names, name)
@@ -300,7 +300,7 @@ func TestOwnLimits(t *testing.T) {
 		f := newFake(t)
 		f.Handle("migrate", qmptest.Hang)
 		err := migration.Start(t.Context(), f.Client, migration.Unix("/run/m"))
-		require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, migration.ErrUnknown)
 		require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
 		require.NotErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "no answer within 15s")

@@ -33,7 +33,7 @@ const descriptor = "qmpkit:migration"
 // Start returns an error that matches:
 //   - [ErrNotStarted]: nothing has begun. A [*StateError] says that the machine must be brought into
 //     another state first.
-//   - [ErrOutcomeUnknown]: QEMU did not answer, and the migration may have begun.
+//   - [ErrUnknown]: QEMU did not answer, and the migration may have begun.
 func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 	err := prepare(ctx, conn, to, "migrate")
 	if err == nil {
@@ -84,14 +84,14 @@ func staysOnError(ctx context.Context, x qmp.Executor) (*bool, error) {
 
 // prepare tells of what a migration would fail for, before QEMU is told of it.
 func prepare(ctx context.Context, x qmp.Executor, t Target, command string) error {
-	if err := ctx.Err(); err != nil {
+	if err := wait.Err(ctx); err != nil {
 		return err
 	}
 	return t.check(ctx, x, command)
 }
 
 func enableEvents(ctx context.Context, x qmp.Executor) error {
-	return Capabilities(true, qemu.MigrationCapabilityEvents).Do(ctx, x)
+	return Enable(qemu.MigrationCapabilityEvents).Do(ctx, x)
 }
 
 // begin sends the command that begins a migration, with the target's descriptor if it has one, in
@@ -115,7 +115,7 @@ func begin(ctx context.Context, conn qmp.Conn, t Target, send func(ctx context.C
 		kept = takeBack(ctx, conn)
 	}
 	if qmp.MayHaveExecuted(err) {
-		return end(ErrOutcomeUnknown, "", unanswered(ctx, err), kept)
+		return end(ErrUnknown, "", unanswered(ctx, err), kept)
 	}
 	return end(ErrNotStarted, "", unanswered(ctx, err), kept)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -51,7 +52,7 @@ func Wait(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 //
 // If ctx ends the error matches [ErrGoesOn] and the context's error, and QEMU continues to wait for the
 // machine: an incoming migration cannot be cancelled. If the migration has failed the error is a
-// [*FailedError]; a QEMU older than 9.1 is gone then, and the error matches [ErrOutcomeUnknown].
+// [*FailedError]; a QEMU older than 9.1 is gone then, and the error matches [ErrUnknown].
 // [ErrNone] means that the machine has not come and that this QEMU does not wait for one.
 func WaitIncoming(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 	w := follow(conn, opts)
@@ -66,7 +67,7 @@ func (w *watch) wait(ctx context.Context) (Progress, error) {
 	for {
 		err := w.look(ctx)
 		if err != nil && (ctx.Err() == nil || !w.cancels && !errors.Is(err, ctx.Err())) {
-			return w.last, end(ErrOutcomeUnknown, "", err, ctx.Err())
+			return w.last, end(ErrUnknown, "", err, wait.Err(ctx))
 		}
 		if err == nil {
 			if ended, err := w.settled(); ended {
@@ -85,8 +86,8 @@ func (w *watch) wait(ctx context.Context) (Progress, error) {
 
 // stop ends the wait before the migration has ended, because of why.
 func (w *watch) stop(ctx context.Context, why error) (Progress, error) {
-	ctxErr := ctx.Err()
-	if ctxErr != nil && errors.Is(why, ctxErr) {
+	ctxErr := wait.Err(ctx)
+	if ctxErr != nil && errors.Is(why, ctx.Err()) {
 		why, ctxErr = ctxErr, nil // instead of "a query was not answered, since ctx ended"
 	}
 	if w.cancels {

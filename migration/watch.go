@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -211,7 +212,7 @@ func (w *watch) settled() (ended bool, err error) {
 		case w.expected || time.Now().Before(w.begun):
 			return false, nil
 		case !w.begun.IsZero():
-			return true, end(ErrOutcomeUnknown, "QEMU has begun a migration and tells of none")
+			return true, end(ErrUnknown, "QEMU has begun a migration and tells of none")
 		}
 		return true, ErrNone
 	}
@@ -226,7 +227,7 @@ func sleep(ctx context.Context, interval time.Duration) error {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-	return ctx.Err()
+	return wait.Err(ctx)
 }
 
 // next waits for an event, or for so long. The error is that of ctx.
@@ -247,5 +248,5 @@ func (w *watch) next(ctx context.Context, interval time.Duration) error {
 		w.close()
 		w.events = nil // asking tells why
 	}
-	return ctx.Err()
+	return wait.Err(ctx)
 }

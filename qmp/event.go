@@ -3,6 +3,7 @@ package qmp
 import (
 	"context"
 	"errors"
+	"iter"
 	"strconv"
 	"sync"
 	"time"
@@ -58,18 +59,44 @@ type EventSource interface {
 // An EventStream is a subscription to events. Its methods can be called by several goroutines;
 // an event goes to one of them.
 type EventStream interface {
-	// Next returns the next event, in the order in which the server sent them. It waits for
-	// one until ctx ends.
+	// Next returns the next event, in the order in which the server sent them. If none is in the
+	// queue Next waits until ctx ends. If ctx has ended Next still returns the events that are in
+	// the queue, then an error that matches that of ctx; call it again with another context.
 	//
-	// A *EventsLostError says that the consumer was too slow, and how many events are
-	// missing at this place; the next call goes on behind them. Any other error is final:
-	// ErrClosed after Close, or why the connection ended, once the events that came before
-	// have been returned. Only when ctx has ended can Next be called again with another.
+	// An *EventsLostError says that the consumer was too slow, and how many events are missing at
+	// this place. The next call returns the event behind them. Any other error is final: ErrClosed
+	// after Close, or why the connection ended, after the events that came before.
 	Next(ctx context.Context) (RawEvent, error)
 
 	// Close ends the subscription. It can be called more than once, and returns nil.
 	Close() error
 }
+
+// Queued returns the events that are in the queue of a stream, without waiting for more:
+//
+//	for e, err := range qmp.Queued(events) {
+//		…
+//	}
+//
+// The loop ends when the queue is empty. It also gets the errors of [EventStream]; after one that is
+// final it ends. Leaving the loop early loses nothing.
+func Queued(events EventStream) iter.Seq2[RawEvent, error] {
+	return func(yield func(RawEvent, error) bool) {
+		for {
+			e, err := events.Next(over)
+			if errors.Is(err, context.Canceled) || !yield(e, err) || err != nil && !concernsEvents(err) {
+				return
+			}
+		}
+	}
+}
+
+// over is a context that has ended.
+var over = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // EventData is the data of an event: a pointer to a generated type such as
 // qemu.DeviceDeletedEvent.

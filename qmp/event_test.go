@@ -232,15 +232,26 @@ func TestNextWaitsUntilTheContextEnds(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "a", e.Data.Device)
 
-		s.Event("DEVICE_DELETED", nil)
-		_, err = gone.Next(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded, "an ended context ends loops")
-		var last error
-		for _, err := range gone.All(ctx) {
-			last = err
+		for range 2 {
+			s.Event("DEVICE_DELETED", nil)
 		}
-		require.ErrorIs(t, last, context.DeadlineExceeded)
+		synctest.Wait()
+		var all []error
+		for _, err := range gone.All(ctx) {
+			all = append(all, err)
+		}
+		require.Len(t, all, 3)
+		require.NoError(t, errors.Join(all[:2]...), "what is in the queue comes first")
+		require.ErrorIs(t, all[2], context.DeadlineExceeded, "an ended context ends loops")
 
+		for range 2 {
+			s.Event("DEVICE_DELETED", nil)
+		}
+		synctest.Wait()
+		for _, err := range gone.Queued() {
+			require.NoError(t, err)
+			break
+		}
 		time.AfterFunc(time.Hour, func() { require.NoError(t, gone.Close()) })
 		n := 0
 		for _, err := range gone.All(t.Context()) {
@@ -375,4 +386,60 @@ func BenchmarkEvents(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
+
+// TestQueuedEventsComeBeforeTheEndOfTheContext, and without waiting.
+func TestQueuedEventsComeBeforeTheEndOfTheContext(t *testing.T) {
+	s := qmptest.NewServer(t, nil)
+	s.Handle("query", qmptest.Return(nil))
+	c := connect(t, s, nil)
+	events := c.Events()
+	defer events.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	send := func(n int) {
+		for range n {
+			s.Event("STOP", nil)
+		}
+		_, err := run(limit(t), c, "query") // then they are in the queue
+		require.NoError(t, err)
+	}
+
+	send(2)
+	for range 2 {
+		e, err := events.Next(ended)
+		require.NoError(t, err)
+		require.Equal(t, "STOP", e.Name)
+	}
+	_, err := events.Next(ended)
+	require.ErrorIs(t, err, context.Canceled)
+
+	// Those that come afterwards wait for the next call: a flood must not hold up the end.
+	send(2)
+	_, err = events.Next(ended)
+	require.NoError(t, err)
+	send(1)
+	_, err = events.Next(ended)
+	require.NoError(t, err)
+	_, err = events.Next(ended)
+	require.ErrorIs(t, err, context.Canceled)
+
+	count := func() (n int) {
+		for _, err := range qmp.Queued(events) {
+			require.NoError(t, err)
+			n++
+		}
+		return n
+	}
+	require.Equal(t, 1, count())
+	require.Zero(t, count())
+	send(3)
+	for range qmp.Queued(events) {
+		break
+	}
+	require.Equal(t, 2, count(), "leaving the loop loses nothing")
+	require.NoError(t, events.Close())
+	for _, err := range qmp.Queued(events) {
+		require.Equal(t, qmp.ErrClosed, err)
+	}
 }

@@ -3,7 +3,9 @@ package qmp
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
@@ -58,14 +60,14 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 	switch c.await(ctx, p) {
 	case queued:
 		c.letGo(p)
-		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read what was sent before", ctx.Err())}
+		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read what was sent before", wait.Err(ctx))}
 	case writing:
-		return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
+		return &unansweredError{call.Command, ErrOutcomeUnknown, wait.Err(ctx)}
 	case sent:
 		if call.NoReply && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil
 		}
-		return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
+		return &unansweredError{call.Command, ErrOutcomeUnknown, wait.Err(ctx)}
 	default:
 		return c.outcome(call, p)
 	}
@@ -74,7 +76,7 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 // submit encodes a command and sends it on its way. Its error means that it was not sent.
 func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error) {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return wait.Err(ctx)
 	}
 	if p.request.b, err = appendRequest(p.request.b, call); err != nil {
 		return err
@@ -93,13 +95,16 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 		case c.inBand <- struct{}{}:
 			p.inBand = true
 		case <-ctx.Done():
-			return wrap("as many commands are in flight as the server reads", ctx.Err())
+			return wrap("as many commands are in flight as the server reads", wait.Err(ctx))
 		case <-c.done:
 			return c.Err()
 		}
 	}
 	if len(call.Files) > 0 {
 		err = c.attachFiles(ctx, p, call.Files)
+	}
+	if c.options.Trace != nil {
+		p.begun = time.Now()
 	}
 	if err == nil {
 		err = c.calls.add(p)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
@@ -37,7 +38,7 @@ func (c *Client) awaitGreeting(ctx context.Context) error {
 	case <-c.done:
 		return c.Err()
 	case <-ctx.Done():
-		return ctx.Err()
+		return wait.Err(ctx)
 	}
 }
 

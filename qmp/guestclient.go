@@ -112,7 +112,7 @@ func (g *GuestClient) sync(ctx context.Context) error {
 		})
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return wrap(errNoAgent.Error(), ctx.Err())
+			return wrap(errNoAgent.Error(), wait.Err(ctx))
 		case err != nil:
 			return err
 		case got == want:

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // An inflight holds the commands in flight: everything about them that several goroutines
@@ -35,6 +36,7 @@ type inflight struct {
 // A pending is one command in flight.
 type pending struct {
 	command string
+	begun   time.Time // for Options.Trace, else zero
 	id      uint64
 	order   uint64  // its place among all commands of the connection
 	request *buffer // the message, up to its id until it is added; nil when written

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -191,4 +194,52 @@ func TestTraceOfMessages(t *testing.T) {
 	_, err = events.Next(limit(t))
 	require.NoError(t, err)
 	require.Contains(t, tr.last(false), `"http://u:***@h/d"`)
+}
+
+// TestTraceTellsWhat: a filter needs no JSON to know which command, reply or event a message is.
+func TestTraceTellsWhat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tr tracer
+		s := qmptest.NewServer(t, nil)
+		s.Handle("slow", qmptest.Delay(3*time.Second, qmptest.Return(nil)))
+		c := connect(t, s, tr.options())
+		events := c.Events()
+		defer events.Close()
+		_, err := run(limit(t), c, "slow")
+		require.NoError(t, err)
+		s.Event("STOP", nil)
+		_, err = events.Next(limit(t))
+		require.NoError(t, err)
+		s.Write([]byte(`{"return": {}, "id": 77}`))
+		_, err = run(limit(t), c, "slow")
+		require.NoError(t, err)
+
+		type told struct {
+			sent           bool
+			command, event string
+			duration       time.Duration
+		}
+		var all []told
+		ids := map[uint64]bool{}
+		for _, m := range tr.messages {
+			all = append(all, told{m.Sent, m.Command, m.Event, m.Duration})
+			if m.Command != "" {
+				require.Equal(t, strconv.FormatUint(m.ID, 10), id(string(m.Text)))
+				ids[m.ID] = true
+			}
+		}
+		require.Equal(t, []told{
+			{}, // the greeting
+			{sent: true, command: "qmp_capabilities"},
+			{command: "qmp_capabilities"},
+			{sent: true, command: "slow"},
+			{command: "slow", duration: 3 * time.Second},
+			{event: "STOP"},
+			{}, // the reply to nobody
+			{sent: true, command: "slow"},
+			{command: "slow", duration: 3 * time.Second},
+		}, all)
+		require.Len(t, ids, 3)
+		require.NoError(t, c.Close())
+	})
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // Accept waits until a server connects to l, and makes a client of the connection, as [NewClient]
@@ -76,7 +78,7 @@ func acceptUntil(ctx context.Context, own deadlineListener, l syscall.Conn) (net
 			return conn, err
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, wait.Err(ctx)
 		}
 		if err := raw.Control(func(uintptr) {}); err != nil {
 			return nil, err
@@ -101,7 +103,7 @@ func interruptAccept(ctx context.Context, l net.Listener) (net.Conn, error) {
 			_ = d.SetDeadline(time.Time{})
 		}
 		if err != nil {
-			err = ctx.Err()
+			err = wait.Err(ctx)
 		}
 	}
 	return conn, err
