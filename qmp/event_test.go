@@ -43,7 +43,7 @@ func (v *deviceDeleted) DecodeMember(d *wire.Decoder, name []byte) int {
 type args = map[string]any
 
 func TestSubscription(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	s.Event("DEVICE_DELETED", args{"device": "too early", "path": "p"})
 	_, err := run(limit(t), c, "sync")
@@ -80,7 +80,7 @@ func TestSubscription(t *testing.T) {
 }
 
 func TestEventsByName(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	all, some, same := c.Events(), c.Events("STOP", "RESUME", "STOP"), c.Events("STOP")
 	for i, name := range []string{"STOP", "RESET", "RESUME", "STOP", "odd\\name", ""} {
@@ -114,7 +114,7 @@ func TestEventsByName(t *testing.T) {
 // TestEventBeforeTheReplyIsInTheQueue: what came before the reply can be taken without waiting
 // once the command has returned.
 func TestEventBeforeTheReplyIsInTheQueue(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	events := c.Events("RESET")
 	s.Handle("system_reset", func(*qmptest.Request) (any, error) {
@@ -135,7 +135,7 @@ func TestEventBeforeTheReplyIsInTheQueue(t *testing.T) {
 }
 
 func TestSlowConsumerIsToldWhatItLost(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 10})
 	slow := c.Events("BLOCK_IO_ERROR")
 	const sent = 1000
@@ -163,7 +163,7 @@ func TestSlowConsumerIsToldWhatItLost(t *testing.T) {
 }
 
 func TestQueueIsLimitedInBytesToo(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{MaxMessage: 10_000})
 	slow := c.Events()
 	for range 3 {
@@ -180,7 +180,7 @@ func TestQueueIsLimitedInBytesToo(t *testing.T) {
 }
 
 func TestAll(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 4})
 	gone := qmp.Subscribe[deviceDeleted](c)
 	for i := range 5 {
@@ -219,7 +219,7 @@ func TestAll(t *testing.T) {
 
 func TestNextWaitsUntilTheContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		c := connect(t, s, nil)
 		gone := qmp.Subscribe[deviceDeleted](c)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -263,7 +263,7 @@ func TestNextWaitsUntilTheContextEnds(t *testing.T) {
 }
 
 func TestCloseEndsSubscriptions(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	var group sync.WaitGroup
 	events, named := c.Events(), c.Events("A")
@@ -283,7 +283,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 
 // TestSeveralConsumers: each event goes to one of them, none is left lying.
 func TestSeveralConsumers(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 5000})
 	stream := c.Events()
 	var group sync.WaitGroup
@@ -318,7 +318,7 @@ func TestSeveralConsumers(t *testing.T) {
 
 // TestSubscribersOwnTheirData: writing to one's data is nobody else's business.
 func TestSubscribersOwnTheirData(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	a, b, all := c.Events("A"), c.Events("A"), c.Events()
 	s.Event("A", args{"n": 1})
@@ -390,7 +390,7 @@ func BenchmarkEvents(b *testing.B) {
 
 // TestQueuedEventsComeBeforeTheEndOfTheContext, and without waiting.
 func TestQueuedEventsComeBeforeTheEndOfTheContext(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	s.Handle("query", qmptest.Return(nil))
 	c := connect(t, s, nil)
 	events := c.Events()

@@ -16,7 +16,7 @@ import (
 // TestWithTimeout: each command has the limit of its name, and the context may end earlier.
 func TestWithTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		s.Handle("slow", qmptest.Delay(time.Minute, qmptest.Return(nil)))
 		s.Handle("silent", qmptest.NoReply)
 		c := connect(t, s, nil)
@@ -71,7 +71,7 @@ func TestWithTimeout(t *testing.T) {
 // TestCauseIsReported: an error has the cause of a context, and matches the context's error too.
 func TestCauseIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		s.Handle("silent", qmptest.NoReply)
 		c := connect(t, s, nil)
 		events := c.Events()

@@ -75,7 +75,7 @@ func (v *twice) MarshalJSON() ([]byte, error) {
 // TestTraceOfCommands compares what was sent with what is told of it.
 func TestTraceOfCommands(t *testing.T) {
 	var tr tracer
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, tr.options())
 	for _, call := range []struct {
 		name string
@@ -124,7 +124,7 @@ func TestTraceOfCommands(t *testing.T) {
 // TestTraceOfRaw hides all arguments, and what its own String tells.
 func TestTraceOfRaw(t *testing.T) {
 	var tr tracer
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	s.Expect("anything").Reply("geheim")
 	c := connect(t, s, tr.options())
 	raw := qmp.Raw{Command: "anything", Args: qmp.Args{"name": "geheim", "list": []any{"geheim"}}}
@@ -163,7 +163,7 @@ func (x printing) Execute(_ context.Context, call *qmp.Call) error {
 // TestTraceOfMessages: what a server sends has secrets, too.
 func TestTraceOfMessages(t *testing.T) {
 	var tr tracer
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, tr.options())
 	for _, m := range []struct{ result, want string }{
 		{`{"status":"running","running":true}`, `{"status":"running","running":true}`},
@@ -200,7 +200,7 @@ func TestTraceOfMessages(t *testing.T) {
 func TestTraceTellsWhat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tr tracer
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		s.Handle("slow", qmptest.Delay(3*time.Second, qmptest.Return(nil)))
 		c := connect(t, s, tr.options())
 		events := c.Events()

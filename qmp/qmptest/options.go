@@ -17,11 +17,16 @@ type Options struct {
 	// ([Request.OOB]), but still executes one after the other.
 	Capabilities []string
 
-	// Schema is what the server has: each request is checked against it, before the script and
-	// the handlers, and what is wrong is refused as QEMU refuses it. It may come from a
-	// query-qmp-schema that was recorded ([introspect.Read]), or from a schema's sources
-	// (package qapi). Without it any request is right. See the package comment.
+	// Schema is the schema that the server checks each request against, before the script and the
+	// handlers see it. The server refuses a wrong request as QEMU does. The schema may come from a
+	// recorded query-qmp-schema ([introspect.Read]) or from a schema's sources (package qapi).
+	//
+	// nil means the schema of generated/qemu, or of generated/guest for a guest agent. A command
+	// that this schema does not have is not checked: it may be of another server.
 	Schema *introspect.Schema
+
+	// Unchecked turns the checks by the default schema off.
+	Unchecked bool
 
 	// Guest makes a guest agent instead of a QEMU, see the package comment. Then Version,
 	// Capabilities and NoGreeting mean nothing.
