@@ -12,10 +12,9 @@ import (
 // A Client is a connection to a QMP server: QEMU's monitor or qemu-storage-daemon's. It is an
 // [Executor] for the generated commands and an [EventSource] for [Subscribe].
 //
-// All its methods can be called by any number of goroutines at once. Commands are sent
-// without waiting for the replies of others, and the server answers them in the order in
-// which they were sent. Nothing that a caller does, or leaves undone, holds up the client:
-// neither a context that ends nor an event that nobody takes.
+// Any number of goroutines can call its methods at once. The client sends a command without waiting for the
+// replies to others, and the server answers in the order of the commands. No caller can block the client, even
+// by abandoning a command or by not reading events.
 type Client struct {
 	conn    net.Conn
 	options Options
@@ -66,26 +65,27 @@ func newClient(conn net.Conn, opts *Options) *Client {
 // start begins to read, on a goroutine of the client's own.
 func (c *Client) start() { go c.readIdle() }
 
-// OOB tells whether out-of-band execution is on: [Options.OOB] asked for it, and the server
-// offers it.
+// OOB reports whether out-of-band execution is on: [Options.OOB] asked for it, and the server offers it.
 func (c *Client) OOB() bool { return c.oob }
 
 // Done returns a channel that is closed when the connection has ended, for whatever reason.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err returns why the connection has ended: nil before it has, [ErrClosed] after Close, an
-// error that matches [io.EOF] when the server closed it, a [*ProtocolError] when the server
-// sent what is no QMP, a [*CallbackError] when a function of the program did not return to the
-// client, else the error of reading or writing.
+// Err returns why the connection has ended:
+//   - nil: it has not ended.
+//   - [ErrClosed]: Close was called.
+//   - an error that matches [io.EOF]: the server closed the connection.
+//   - a [*ProtocolError]: the server sent something that is not QMP.
+//   - a [*CallbackError]: a function of the program did not return to the client.
+//   - any other error: reading or writing failed.
 func (c *Client) Err() error {
 	c.calls.mu.Lock()
 	defer c.calls.mu.Unlock()
 	return c.calls.err
 }
 
-// Close ends the connection and waits until its goroutines have ended. Commands in flight
-// fail with an error that matches [ErrClosed]. It can be called any number of times, also
-// after the server has ended the connection, and returns nil.
+// Close ends the connection and waits until the client's goroutines have ended. Commands in flight return an
+// error that matches [ErrClosed]. Close can be called more than once, and returns nil.
 func (c *Client) Close() error {
 	c.end(ErrClosed)
 	c.calls.working.Wait()

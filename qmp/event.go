@@ -49,7 +49,7 @@ type Conn interface {
 	EventSource
 }
 
-// An EventSource is where events come from: a [Client], or what stands in its place.
+// An EventSource is a source of events, such as a [Client].
 type EventSource interface {
 	// Events subscribes to the events with the given names, or to all when there are none.
 	// Every event that comes after Events has returned is in the stream.
@@ -105,9 +105,9 @@ type EventData interface {
 	EventName() string
 }
 
-// DecodeEventData decodes the data of an event; nil, which stands for absent data, leaves
-// into as it is. It is strict about what it knows, and ignores members that it does not know.
-// Its error is a [*DecodeError] that names the event.
+// DecodeEventData decodes the data of an event. If data is nil, which means that the event has none, into
+// stays as it is. Members that the type does not have are ignored; everything else is decoded strictly. The
+// error is a [*DecodeError] with the name of the event.
 func DecodeEventData(data RawJSON, into EventData) error {
 	if data == nil {
 		return nil
@@ -127,24 +127,23 @@ func DecodeEventData(data RawJSON, into EventData) error {
 // eventDecoders are decoders that are used again: there can be a million events a second.
 var eventDecoders = sync.Pool{New: func() any { return wire.NewDecoder(nil) }}
 
-// ErrUnknownEvent is what a generated DecodeEvent returns for the name of an event that its
-// package has no type for: the server is newer, or is not the one that the package is for.
+// ErrUnknownEvent is the error of a generated DecodeEvent for an event that its package has no type for: the
+// server is newer than the package, or of another kind.
 var ErrUnknownEvent = errors.New("qmp: unknown event")
 
 // ErrEventsLost is matched by a [*EventsLostError].
 var ErrEventsLost = errors.New("qmp: events lost")
 
-// An EventsLostError says that a consumer of events was so slow that its subscription's queue
-// was full ([Options.EventQueue]), and that the oldest events in it were dropped for newer
-// ones. The subscription goes on.
+// An EventsLostError reports that a subscription's queue was full ([Options.EventQueue]), because its consumer
+// was too slow, and that the oldest events were dropped. The subscription continues.
 type EventsLostError struct {
 	Count int // of events dropped since the last one that was returned
 }
 
-// Error tells the number.
+// Error returns the number of events.
 func (e *EventsLostError) Error() string {
 	return "qmp: events lost: " + strconv.Itoa(e.Count)
 }
 
-// Is matches [ErrEventsLost].
+// Is reports whether target is [ErrEventsLost].
 func (e *EventsLostError) Is(target error) bool { return target == ErrEventsLost }

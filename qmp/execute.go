@@ -20,21 +20,19 @@ var (
 
 var errRequestTooLong = errors.New("the command is longer than 64 MiB, which QEMU does not read")
 
-// Execute sends a command and waits for its reply, which call decodes. The generated commands
-// call it from their Do methods.
+// Execute sends a command and waits for its reply, which call decodes. The Do methods of the generated
+// commands call it. It returns nil if the command succeeded, and otherwise an error that matches:
+//   - [ErrNotSent]: the server did not receive the command. Nothing has happened.
+//   - [*Error]: the server refused the command or failed to execute it.
+//   - [ErrOutcomeUnknown]: the command was sent, at least in part, and no reply came. The error also matches
+//     the error and the cause of ctx, or [Client.Err].
+//   - [*DecodeError]: the command succeeded, but its result cannot be decoded.
 //
-// Its error tells how the command ended. An error that matches [ErrNotSent]: the server has
-// not got the command and nothing has happened. A [*Error]: the server answered that it
-// failed. An error that matches [ErrOutcomeUnknown]: the command was sent, or may have been,
-// and there is no reply; the error then also matches the context's error, or [Client.Err]. A
-// [*DecodeError]: the command succeeded, but its result cannot be read.
+// If ctx ends first, Execute returns and the connection stays usable. A reply that comes later is dropped.
 //
-// When ctx ends the call ends. The connection stays as good as it was: a reply that comes
-// later is dropped.
-//
-// quit has succeeded also when the connection ends before the reply. A command that has no
-// reply when it succeeds (call.NoReply) succeeds when the server ends the connection, or when
-// the deadline of ctx passes without an error having come: give it a context with a deadline.
+// quit also succeeds if the connection ends before the reply. A command that has no reply if it succeeds
+// (call.NoReply) succeeds when the server ends the connection, or when the deadline of ctx passes before an
+// error has come: give ctx a deadline.
 func (c *Client) Execute(ctx context.Context, call *Call) error {
 	if c.options.Logger != nil {
 		return c.executeLogged(ctx, call)

@@ -36,10 +36,9 @@ var errAgentFiles = wrap("a guest agent takes no files", errors.ErrUnsupported)
 
 var errNoAgent = errors.New("the guest agent does not answer (it is not running in the guest, or another client holds its channel)")
 
-// DialGuest connects to the socket of a guest agent's channel, an address as [Dial] has it, and
-// synchronises with the agent; both until ctx ends. The socket is there before the agent is, so
-// DialGuest can be called before the guest has booted. It asks every few seconds until the agent
-// answers.
+// DialGuest connects to the socket of a guest agent's channel, at an address as for [Dial], and synchronises
+// with the agent. It does so until ctx ends. The socket exists before the guest has booted: DialGuest asks
+// every few seconds until the agent answers.
 func DialGuest(ctx context.Context, address string, opts *Options) (*GuestClient, error) {
 	conn, err := dial(ctx, address)
 	if err != nil {
@@ -52,9 +51,8 @@ func DialGuest(ctx context.Context, address string, opts *Options) (*GuestClient
 	return g, nil
 }
 
-// NewGuestClient makes a client of a connection to a guest agent, and synchronises with the agent
-// until ctx ends. The connection belongs to the client from here on. It is closed when
-// NewGuestClient fails.
+// NewGuestClient makes a client of a connection to a guest agent and synchronises with the agent until ctx
+// ends. The connection belongs to the client, which closes it if NewGuestClient fails.
 func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestClient, error) {
 	c := newClient(conn, opts)
 	c.in.delimited = true
@@ -71,9 +69,9 @@ func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestCl
 	return g, nil
 }
 
-// Execute executes a command like [Client.Execute], with the same errors. A command without a
-// reply (guest-shutdown, guest-suspend-disk and others) has succeeded when the deadline of ctx
-// passes without an error having come: give it a context with a deadline.
+// Execute executes a command like [Client.Execute], with the same errors. Give ctx a deadline for a command
+// without a reply (guest-shutdown, guest-suspend-disk and others): the command has succeeded if the deadline
+// passes before an error has come.
 func (g *GuestClient) Execute(ctx context.Context, call *Call) error {
 	if len(call.Files) > 0 {
 		return &unansweredError{call.Command, ErrNotSent, errAgentFiles}
@@ -194,8 +192,7 @@ func (g *GuestClient) Done() <-chan struct{} { return g.client.Done() }
 // Err returns why the connection has ended, like [Client.Err].
 func (g *GuestClient) Err() error { return g.client.Err() }
 
-// Stats returns what the client has counted, like [Client.Stats]; it counts the commands by which
-// it synchronises, too.
+// Stats returns the client's counters like [Client.Stats]. They include the commands that synchronise.
 func (g *GuestClient) Stats() Stats { return g.client.Stats() }
 
 // Close ends the connection like [Client.Close].
