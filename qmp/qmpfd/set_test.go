@@ -262,5 +262,5 @@ func TestSetOverPipe(t *testing.T) {
 func TestSetOfNobody(t *testing.T) {
 	err := new(qmpfd.Set).Remove(t.Context())
 	require.ErrorIs(t, err, qmp.ErrNotSent)
-	require.EqualError(t, err, "qmpfd: a Set is made by AddSet")
+	require.EqualError(t, err, "qmpfd: the Set was not made by AddSet")
 }

@@ -38,8 +38,8 @@ type Server struct {
 	unexpected []string
 }
 
-// NewServer makes a server that lives as long as the test t. When t ends it fails t for each
-// command that was expected and has not come.
+// NewServer makes a server that lives as long as the test t. When t ends, the server fails t for each command
+// that was expected and did not come.
 func NewServer(t T, opts *Options) *Server {
 	s := &Server{t: t, conns: make(map[*conn]bool), handlers: make(map[string]Handler)}
 	if opts != nil {
@@ -57,8 +57,8 @@ func NewServer(t T, opts *Options) *Server {
 	return s
 }
 
-// Addr returns the path of the UNIX socket, for [qmp.Dial] or another program. The server
-// listens there from the first call on, in a folder that goes with the test.
+// Addr returns the path of the server's UNIX socket, for [qmp.Dial] or another program. The server listens there
+// from the first call on. The socket is removed when the test ends.
 func (s *Server) Addr() string {
 	s.t.Helper()
 	s.listen.Do(func() {
@@ -78,8 +78,8 @@ func (s *Server) Addr() string {
 	return s.path
 }
 
-// Dial returns a client that is connected to the server's socket, with the default options;
-// it is closed when the test ends.
+// Dial returns a client with the default options that is connected to the server's socket. It is closed when
+// the test ends.
 func (s *Server) Dial() *qmp.Client {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
@@ -92,9 +92,8 @@ func (s *Server) Dial() *qmp.Client {
 	return c
 }
 
-// Pipe returns the client's end of a connection in memory, made with [net.Pipe], which the
-// server serves: for [qmp.NewClient]. It takes no descriptors, and has no buffer: a write lasts
-// until the other end has read.
+// Pipe returns the client's end of a connection in memory ([net.Pipe]) that the server serves, for
+// [qmp.NewClient]. It cannot carry descriptors and has no buffer: a write lasts until the other end has read.
 func (s *Server) Pipe() net.Conn {
 	client, server := net.Pipe()
 	if c := s.begin(server); c != nil {
