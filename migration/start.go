@@ -11,7 +11,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// ownLimit is how long it may take what does not end with the context of an operation: to begin a
+// ownLimit is the time limit of steps that do not end with the context of an operation: to begin a
 // migration, which QEMU does at once, and to cancel one, which it does when it has told the
 // destination.
 const ownLimit = 15 * time.Second
@@ -24,11 +24,11 @@ func without(ctx context.Context) (context.Context, context.CancelFunc) {
 // descriptor is the name under which QEMU gets the descriptor of a target.
 const descriptor = "qmpkit:migration"
 
-// Start begins to send the machine (migrate) and returns when QEMU has taken the target. QEMU finds out
-// later whether it can reach the target; [Wait] tells. Start turns on the capability "events".
+// Start begins to send the machine (migrate) and returns when QEMU has accepted the target. QEMU finds out
+// later whether it can reach the target; [Wait] reports that. Start turns on the capability "events".
 //
-// If ctx has ended Start begins nothing. If ctx ends while migrate is being sent Start does not heed it,
-// because that would leave open whether there is a migration.
+// If ctx has ended, Start does nothing. Once Start has begun to send migrate it ignores the end of ctx:
+// otherwise nobody would know whether there is a migration.
 //
 // Start returns an error that matches:
 //   - [ErrNotStarted]: nothing has begun. A [*StateError] says that the machine must be brought into
@@ -52,10 +52,10 @@ func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 
 // StartIncoming makes a QEMU that was started with "-incoming defer" listen for the machine, or
 // load it from a file (migrate-incoming). It returns when QEMU listens; [WaitIncoming] waits for the
-// machine. The capability "events" is turned on.
+// machine. StartIncoming turns on the capability "events".
 //
-// A QEMU of 9.1 or newer stays when the migration fails, so that it can tell why, and is to be ended
-// then; an older one ends by itself. Errors are those of [Start].
+// If the migration fails, QEMU 9.1 and newer keep running so that they can report why: end them then. An
+// older QEMU ends itself. The errors are those of [Start].
 func StartIncoming(ctx context.Context, conn qmp.Conn, from Target) error {
 	err := prepare(ctx, conn, from, "migrate-incoming")
 	if err == nil {
@@ -82,7 +82,7 @@ func staysOnError(ctx context.Context, x qmp.Executor) (*bool, error) {
 	return new(false), nil
 }
 
-// prepare tells of what a migration would fail for, before QEMU is told of it.
+// prepare returns why a migration would fail, before QEMU is told of it.
 func prepare(ctx context.Context, x qmp.Executor, t Target, command string) error {
 	if err := wait.Err(ctx); err != nil {
 		return err

@@ -62,7 +62,7 @@ func dial(ctx context.Context, address string) (net.Conn, error) {
 	return dialUNIX(ctx, address)
 }
 
-// isTCP tells whether an address without a prefix is one of TCP.
+// isTCP reports whether an address without a prefix is one of TCP.
 func isTCP(address string) bool {
 	return strings.IndexByte(address, ':') >= 0 && strings.IndexByte(address, '/') < 0 && address[0] != '@'
 }

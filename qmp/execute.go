@@ -145,7 +145,7 @@ func (c *Client) outcome(call *Call, p *pending) error {
 	}
 }
 
-// endsServer tells whether a server that executes the command ends, maybe before its reply is
+// endsServer reports whether a server that executes the command ends, maybe before its reply is
 // out. The schema does not say so. Commands that end it only in some set-ups (system_reset
 // with -no-reboot) are not among them: for these the end may as well be a crash.
 func endsServer(command string) bool { return command == "quit" }

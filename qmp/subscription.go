@@ -120,7 +120,7 @@ func (s *Subscription[T]) Close() error {
 	return s.stream.Close()
 }
 
-// concernsEvents tells whether an error is about some events, and others may follow.
+// concernsEvents reports whether an error is about some events, and others may follow.
 func concernsEvents(err error) bool {
 	_, unread := err.(*DecodeError)
 	return unread || errors.Is(err, ErrEventsLost)

@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Check tells whether a node of this use can open what is in a set of these files, by the strictest
+// Check reports whether a node of this use can open what is in a set of these files, by the strictest
 // of QEMU's versions; nothing is sent. They must be regular files or block devices, and
 //
 //   - for a read-only node one must be open with O_RDONLY,

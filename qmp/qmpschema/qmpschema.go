@@ -1,5 +1,5 @@
-// Package qmpschema asks a server for its schema, query-qmp-schema, and compares requests with it before
-// they are sent: which parts of them does this QEMU not have?
+// Package qmpschema asks a server for its schema (query-qmp-schema) and finds the parts of requests that
+// the server does not have, before the requests are sent.
 //
 //	missing, err := qmpschema.Missing(ctx, client,
 //		qemu.BlockdevAdd{Active: new(false), Branch: &qemu.BlockdevOptionsRaw{}},
@@ -11,14 +11,14 @@
 // [Missing] answers that for a list of requests, at the start of a program, and [MissingIn] does without a
 // server. [Checked] compares each command of a client.
 //
-// [Query] returns the schema, of which any path can be asked:
+// [Query] returns the schema. Ask it for any path:
 //
 //	schema, err := qmpschema.Query(ctx, client)
 //	…
 //	has, err := schema.Has(qemu.FeatureBlockdevOptionsFileDynamicAutoReadOnly)
 //
-// A server's schema does not change while it runs, so a client's server is asked once. The answer is 200
-// to 350 KB, for which a QEMU needs 20 ms. After that, comparing a request takes about 10 µs.
+// A server's schema does not change while it runs, so Query asks once for each connection. The answer is 200
+// to 350 KB, for which QEMU needs 20 ms. After that, comparing a request takes about 10 µs.
 package qmpschema
 
 import (

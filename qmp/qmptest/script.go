@@ -77,7 +77,7 @@ func (s *Server) handler(command string) Handler {
 	return s.handlers[command]
 }
 
-// isAnswered tells whether the script, as its next step, or a handler answers a command.
+// isAnswered reports whether the script, as its next step, or a handler answers a command.
 func (s *Server) isAnswered(command string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
