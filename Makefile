@@ -28,7 +28,7 @@ test-page: ## qapigen's page in a browser, BROWSER=chromium; pictures of it go t
 .PHONY: race
 race: ## the tests of all that starts goroutines, with the race detector, on one QEMU each
 	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary -count=1 -timeout=20m -race \
-		./qmp/... ./hotplug ./migration ./gen/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
+		./internal/wait ./qmp/... ./hotplug ./migration ./gen/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo
 demo: generate ## make the bindings anew, then hot-add a disk with them

@@ -98,7 +98,7 @@ func TestOpen(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			qemutest.CheckFds(t)
-			m := fakeqemu.New(t)
+			m := fakeqemu.NewUnchecked(t) // it has the driver of tomorrow
 			vm := hotplug.New(m.Dial(), nil)
 			var o opening
 			disk := c.disk

@@ -8,11 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Conn is a connection to a QEMU: a [*qmp.Client], or what stands in its place.
-type Conn interface {
-	qmp.Executor
-	qmp.EventSource
-}
+// Conn is [qmp.Conn].
+type Conn = qmp.Conn
 
 // Options configures a VM.
 type Options struct {

@@ -131,7 +131,7 @@ func (e *entry) DecodeMember(d *wire.Decoder, name []byte) int {
 		e.variants = nil
 		for ok := d.Array(); ok; ok = d.More() {
 			e.variants = append(e.variants, Variant{})
-			d.Object(&e.variants[len(e.variants)-1])
+			d.Object((*variant)(&e.variants[len(e.variants)-1]))
 		}
 		return 12
 	}
@@ -157,8 +157,10 @@ func (m *member) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DecodeMember reads a member of the variant, for the decoder.
-func (v *Variant) DecodeMember(d *wire.Decoder, name []byte) int {
+// A variant is a Variant on its way from the wire.
+type variant Variant
+
+func (v *variant) DecodeMember(d *wire.Decoder, name []byte) int {
 	switch string(name) {
 	case "case":
 		v.Case = d.String()

@@ -81,7 +81,7 @@ func builtin(path, expected string, value json.RawMessage) *qmp.Error {
 	return nil
 }
 
-// isInteger tells whether QEMU has a number as an integer: signed or not, of 64 bits.
+// isInteger reports whether QEMU has a number as an integer: signed or not, of 64 bits.
 func isInteger(text string) bool {
 	_, err := strconv.ParseInt(text, 10, 64)
 	_, errUnsigned := strconv.ParseUint(text, 10, 64)
