@@ -17,8 +17,8 @@ const page = "../../docs/generate.md"
 
 var fenced = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 
-// TestPage finds each command and each file of the page in the scripts that are run, and the
-// go:generate line of each kind of source in the page.
+// TestPage finds each command and each file of the page in the scripts that are run. The page
+// has a go:generate line for each kind of source.
 func TestPage(t *testing.T) {
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
