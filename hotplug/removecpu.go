@@ -52,6 +52,7 @@ func checkCPURemoval(ctx context.Context, vm *VM) error {
 	if err != nil || version.Major >= 10 {
 		return err
 	}
+	//lint:ignore SA1019 QEMU before 10 has no other command for this
 	kvm, err := qemu.QueryKVM{}.Do(ctx, vm.conn)
 	if err == nil && !kvm.Enabled {
 		err = fmt.Errorf("%w: QEMU %v without KVM may not survive the removal of a CPU", errors.ErrUnsupported, version)
