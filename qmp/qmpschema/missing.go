@@ -7,8 +7,8 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // Missing returns what the server at the other end of x does not have of what a program needs, before

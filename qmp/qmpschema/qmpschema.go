@@ -26,8 +26,8 @@ import (
 	"fmt"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // Query returns the schema of the server at the other end of x.

@@ -7,7 +7,7 @@ import (
 	"io"
 	"sync"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 //go:generate go test -run ^TestSchemasOfBindings$ -update .

@@ -3,8 +3,8 @@ package qmptest
 import (
 	"context"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // Options configures a server. nil and the zero value mean the defaults.

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A Server is a QMP server. Several goroutines, including handlers, can call its methods until the test ends,

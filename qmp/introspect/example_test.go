@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // An answer to query-qmp-schema, of a server that has one command.

@@ -9,6 +9,6 @@
 // A schema's source makes the same view, with Introspect of package qapi. This package links
 // no parser of sources.
 //
-// The names are those of QEMU's qapi/introspect.json: an [Info] is a SchemaInfo, and its kinds
+// The names are those of QEMU's qmp/introspect.json: an [Info] is a SchemaInfo, and its kinds
 // are the meta-types.
 package introspect
