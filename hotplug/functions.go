@@ -147,7 +147,7 @@ func (vm *VM) behind(ctx context.Context, id, object string) (others []string, e
 	if err != nil || len(parts) == 0 {
 		return nil, err
 	}
-	buses, err := vm.busTypes.get(ctx, func() (kinds, error) { return vm.implementing(ctx, "bus") })
+	buses, err := vm.busTypes.Get(ctx, func() (kinds, error) { return vm.implementing(ctx, "bus") })
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // busyGrace is how long what a device used may stay in use after the device is gone. QEMU lets go
@@ -41,7 +43,7 @@ func removeBusy(ctx context.Context, remove func() error, exists func() (bool, e
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
+			return errors.Join(err, wait.Err(ctx))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -193,7 +194,7 @@ func (u *unplugging) left(ctx context.Context) (bool, error) {
 // stillPending is the end of an unplug whose context ended with err: nil if the devices have gone by
 // then, and else an error that matches ErrUnplugPending.
 func (u *unplugging) stillPending(ctx context.Context, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
+	ctx, cancel := wait.Detach(ctx, lookLimit)
 	defer cancel()
 	if left, lookErr := u.left(ctx); lookErr == nil && !left {
 		return nil
