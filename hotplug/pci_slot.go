@@ -9,13 +9,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A PCISlot is a place for a device: a bus, and a slot on it.
+// A PCISlot is a slot on a PCI bus, for a device.
 type PCISlot struct {
 	Bus  string // as Disk.Bus and NIC.Bus take it
 	Slot int
 }
 
-// Addr is the slot as the property "addr" of a device takes it. With it QEMU refuses a place that
+// Addr is the slot as the property "addr" of a device takes it. With it QEMU refuses a slot that
 // is taken; without it QEMU chooses one.
 func (s PCISlot) Addr() string { return fmt.Sprintf("%02x", s.Slot) }
 
@@ -81,10 +81,10 @@ func (t PCITree) anySlot() (PCISlot, error) {
 	return PCISlot{}, fmt.Errorf("%w: no empty port takes devices while the machine runs; start it with more pcie-root-port", ErrNoFreeSlot)
 }
 
-// placeOnPort names the slot of a device for a port of PCI Express, which has one only: so QEMU
+// nameSlot names the slot of a device for a port of PCI Express, which has one only: so QEMU
 // refuses a second device. QEMU 5.2 and 7.2 choose another slot by themselves, where no guest finds
 // the device.
-func (vm *VM) placeOnPort(ctx context.Context, device *qemu.DeviceAdd) error {
+func (vm *VM) nameSlot(ctx context.Context, device *qemu.DeviceAdd) error {
 	if _, given := device.Props["addr"]; given || device.Bus == nil {
 		return nil
 	}

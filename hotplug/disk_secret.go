@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -20,10 +19,10 @@ const secretMark = ".secret."
 // SecretID is the id of the object for one of [Disk.Secrets], for the node that needs it.
 func SecretID(disk, name string) string { return disk + secretMark + name }
 
-// secretOf tells whether an object is one of a disk's secrets.
-func secretOf(disk string, object qemu.ObjectPropertyInfo) bool {
-	name, ok := strings.CutPrefix(object.Name, disk+secretMark)
-	return ok && object.Type == "child<secret>" && checkSecretName(name) == nil
+// secretOf reports whether an object is one of a disk's secrets.
+func secretOf(disk string, o object) bool {
+	name, ok := strings.CutPrefix(o.name, disk+secretMark)
+	return ok && o.kind == "secret" && checkSecretName(name) == nil
 }
 
 func checkSecretName(name string) error {
@@ -86,16 +85,12 @@ func (vm *VM) removeSecret(ctx context.Context, disk, id string) error {
 	return nil
 }
 
-// secrets lists the ids of a disk's secrets. A QEMU that has never had an object may have no
-// place for them.
+// secrets lists the ids of a disk's secrets.
 func (vm *VM) secrets(ctx context.Context, disk string) (ids []string, err error) {
-	objects, err := qemu.QOMList{Path: "/objects"}.Do(ctx, vm.conn)
-	if errors.Is(err, qmp.ErrDeviceNotFound) {
-		return nil, nil
-	}
-	for _, object := range objects {
-		if secretOf(disk, object) {
-			ids = append(ids, object.Name)
+	objects, err := vm.objects(ctx, objectsPath, "child")
+	for _, o := range objects {
+		if secretOf(disk, o) {
+			ids = append(ids, o.name)
 		}
 	}
 	return ids, err

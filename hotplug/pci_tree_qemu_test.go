@@ -48,9 +48,9 @@ func fill(t *testing.T, c *qmp.Client, bus string) (n int) {
 	return n
 }
 
-// TestPlacesOfPC looks for places on the bus of a pc, and on bridges, before the firmware has
+// TestSlotsOfPC looks for slots on the bus of a pc, and on bridges, before the firmware has
 // numbered them.
-func TestPlacesOfPC(t *testing.T) {
+func TestSlotsOfPC(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-S",
 			"-device", "pci-bridge,id=br,chassis_nr=1,addr=1e",
@@ -98,8 +98,8 @@ func TestPlacesOfPC(t *testing.T) {
 	})
 }
 
-// TestPlacesOfQ35 looks for ports, before and after the firmware has numbered the buses.
-func TestPlacesOfQ35(t *testing.T) {
+// TestSlotsOfQ35 looks for ports, before and after the firmware has numbered the buses.
+func TestSlotsOfQ35(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		args := []string{"-S", "-device", "pcie-pci-bridge,id=conventional,bus=rp2",
 			"-device", "x3130-upstream,id=up,bus=rp3", "-device", "xio3130-downstream,id=down,bus=up,chassis=11,slot=11"}
@@ -120,11 +120,11 @@ func TestPlacesOfQ35(t *testing.T) {
 		look := func() []string {
 			return []string{free(""), free("rp1"), free("rp2"), free("rp3"), free("pcie.0"), free("up"), free("down")}
 		}
-		places := []string{"rp1/00", "rp1/00", "none", "none", "none", "none", "down/00"}
-		require.Equal(t, places, look())
+		slots := []string{"rp1/00", "rp1/00", "none", "none", "none", "none", "down/00"}
+		require.Equal(t, slots, look())
 		require.NoError(t, qemu.Cont{}.Do(ctx, c))
 		require.Eventually(t, func() bool { return numbered(t, c) }, time.Minute, 20*time.Millisecond)
-		require.Equal(t, places, look())
+		require.Equal(t, slots, look())
 
 		conventional := "conventional/01" // SHPC, which has no slot 0
 		if q.AtLeast(6, 1) {              // ACPI has it
@@ -158,7 +158,7 @@ func numbered(t *testing.T, c *qmp.Client) bool {
 	return false
 }
 
-func TestPlacesOfNone(t *testing.T) {
+func TestSlotsOfNone(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm := hotplug.New(q.Start(t, qemutest.Config{}).Dial(t), nil)
 		tree, err := vm.PCITree(t.Context())

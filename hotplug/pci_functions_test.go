@@ -16,7 +16,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// function is a disk without a file at this place of a bus.
+// function is a disk without a file in this slot of a bus.
 func function(id, bus, addr string) hotplug.Disk {
 	d := memory(id)
 	d.Bus, d.Props = bus, qmp.Args{"addr": addr, "multifunction": true}

@@ -77,7 +77,7 @@ func (h *imageHeader) names() (members []string) {
 	)
 	switch {
 	case bytes.HasPrefix(h[:], []byte("QFI\xfb")):
-		if binary.BigEndian.Uint64(h[8:]) != 0 { // the place of the name
+		if binary.BigEndian.Uint64(h[8:]) != 0 { // where the name is
 			members = append(members, "backing")
 		}
 		if version := binary.BigEndian.Uint32(h[4:]); version >= 3 && binary.BigEndian.Uint64(h[72:])&dataFile != 0 {

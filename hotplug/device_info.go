@@ -25,7 +25,7 @@ type DeviceInfo struct {
 	Block *qemu.BlockInfo
 }
 
-// A PCIAddress is the place of a device on its bus.
+// A PCIAddress says where a device is on its bus.
 type PCIAddress struct{ Slot, Function int }
 
 // String returns the address as the property "addr" takes it, "1e.0".
