@@ -1,6 +1,8 @@
 package gogen
 
 import (
+	"strings"
+
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
@@ -38,22 +40,34 @@ func partPath(d qapi.Definition, name string) string {
 	return ""
 }
 
-// partDates are the sentences for a part of a definition.
-func (b *builder) partDates(d qapi.Definition, f *facts.Fact) (sentences []string) {
+// dates are the sentences for a thing: since when QEMU has it, if it is younger than the oldest version that the
+// facts know and than its owner, and in which version it went. The owner is nil if there is none.
+func (b *builder) dates(f, owner *facts.Fact) (sentences []string) {
 	if f == nil {
 		return nil
 	}
-	since := f.Since.Release
-	owner := b.factOf(d.Head().Name)
-	isNew := facts.Compare(since, b.opts.Facts.Versions()[0]) > 0
-	if isNew && (owner == nil || facts.Compare(since, owner.Since.Release) > 0) {
-		if f.Since.After != "" {
-			sentences = append(sentences, seenFirst(since))
-		} else {
-			sentences = append(sentences, "Since QEMU "+since+".")
-		}
+	if b.isNew(f, owner) {
+		sentences = append(sentences, "Since QEMU "+release(f.Since)+".")
 	}
 	return append(sentences, removal(f)...)
+}
+
+// isNew reports whether a thing is younger than the oldest version that the facts know, and than its owner.
+func (b *builder) isNew(f, owner *facts.Fact) bool {
+	return facts.Compare(f.Since.Release, b.opts.Facts.Versions()[0]) > 0 &&
+		(owner == nil || facts.Compare(f.Since.Release, owner.Since.Release) > 0)
+}
+
+// release is the release of a date, with its bounds if it is not exact.
+func release(d facts.Date) string {
+	newest := strings.TrimPrefix(d.Source, "schema of ")
+	switch {
+	case d.After == "":
+		return d.Release
+	case facts.Compare(d.Release, newest) < 0:
+		return d.Release + " at the earliest, " + newest + " at the latest"
+	}
+	return d.Release + " (not in " + d.After + ")"
 }
 
 // removal is the sentence for what a newer QEMU has no more.
@@ -67,16 +81,18 @@ func removal(f *facts.Fact) []string {
 	return []string{"Removed in QEMU " + f.Removed.Release + "."}
 }
 
-// deprecation adds to what the paragraph of something deprecated says: since when, and what to use.
-func deprecation(meaning string, f *facts.Fact) string {
-	if f == nil || f.Deprecated == nil {
-		return meaning
+// deprecation is the sentence, after a blank, that says since when something is deprecated; empty if nothing does.
+func deprecation(f *facts.Fact) string {
+	if f == nil || f.Deprecated == nil || f.Deprecated.Release == "" {
+		return ""
 	}
-	if f.Deprecated.After == "" && f.Deprecated.Release != "" {
-		meaning += " It is deprecated since QEMU " + f.Deprecated.Release + "."
+	return " It is deprecated since QEMU " + release(*f.Deprecated) + "."
+}
+
+// replacement is the sentence, after a blank, that says what to use instead; empty if nothing does.
+func replacement(f *facts.Fact) string {
+	if f == nil || f.Use == "" {
+		return ""
 	}
-	if f.Use != "" {
-		meaning += " Use " + f.Use + "."
-	}
-	return meaning
+	return " Use " + f.Use + "."
 }

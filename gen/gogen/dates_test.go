@@ -36,6 +36,19 @@ func TestDates(t *testing.T) {
 		require.Contains(t, with, text)
 		require.NotContains(t, without, text)
 	}
+	for _, text := range []string{
+		"\n// QueryKVM executes query-kvm and returns [KVMInfo]. See accelerator.json.\n",                // a command that is old
+		"// StatsType is an enum of stats.json. Since QEMU 7.1.\n",                                       // a type
+		"\t// Since QEMU 9.1.\n\tEventGuestPVShutdown ",                                                  // an event's constant
+		" = \"RESET\"\n\tEventStop ",                                                                     // an old one
+		"\t// Since QEMU 7.0.\n\tFeatureDeviceAddJSONCLIHotplug ",                                        // a feature
+		"Since QEMU 11.1 (not in 10.2).",                                                                 // not exact
+		"Since QEMU 6.0 at the earliest, 7.2 at the latest.",                                             // not exact, and older than the schema that has it
+		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 11.1 (not in 10.2).\n", // not exact
+	} {
+		require.Contains(t, with, text)
+	}
+	require.NotRegexp(t, `Since QEMU ([0-4]\.|5\.[0-2])`, with)
 	// What is as old as the oldest QEMU, or as its owner, has no date.
 	require.Contains(t, with, "\tFilename              string         `json:\"filename\"`\n")
 	require.NotContains(t, with, "Since QEMU 2.9.\n\t")

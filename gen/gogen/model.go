@@ -129,11 +129,10 @@ type event struct {
 	name     string
 	constant string // for wire
 	wire     string
-	since    string // a sentence; empty: the schema does not say
 	doc      comment
-	// deprecated is the paragraph for an event that QEMU will remove.
-	deprecated comment
-	data       *object // nil if the data is of the named type dataType
+	// constantDoc is what the comment of the constant says: in which versions the event is.
+	constantDoc comment
+	data        *object // nil if the data is of the named type dataType
 	// dataType is that type, with branches if dataUnion.
 	dataType  string
 	dataCodec codec
@@ -144,4 +143,5 @@ type event struct {
 type feature struct {
 	name string
 	path string
+	doc  comment
 }

@@ -9,7 +9,6 @@ import (
 )
 
 // GuestSyncDelimited executes guest-sync-delimited and returns an int64. See qapi-schema.json.
-// Since QEMU 1.1.
 type GuestSyncDelimited struct {
 	ID int64 `json:"id"`
 }
@@ -26,7 +25,7 @@ func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// GuestSync executes guest-sync and returns an int64. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestSync executes guest-sync and returns an int64. See qapi-schema.json.
 type GuestSync struct {
 	ID int64 `json:"id"`
 }
@@ -43,15 +42,14 @@ func (r GuestSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestPing executes guest-ping. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestPing executes guest-ping. See qapi-schema.json.
 type GuestPing struct{}
 
 func (r GuestPing) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ping"}, opts)
 }
 
-// GuestGetTime executes guest-get-time and returns an int64. See qapi-schema.json. Since QEMU
-// 1.5.
+// GuestGetTime executes guest-get-time and returns an int64. See qapi-schema.json.
 type GuestGetTime struct{}
 
 func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
@@ -62,7 +60,7 @@ func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// GuestSetTime executes guest-set-time. See qapi-schema.json. Since QEMU 1.5.
+// GuestSetTime executes guest-set-time. See qapi-schema.json.
 type GuestSetTime struct {
 	Time *int64 `json:"time,omitzero"`
 }
@@ -75,7 +73,7 @@ func (r GuestSetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-time", Args: &r}, opts)
 }
 
-// GuestAgentCommandInfo is a struct of qapi-schema.json. Since QEMU 1.1.0.
+// GuestAgentCommandInfo is a struct of qapi-schema.json.
 type GuestAgentCommandInfo struct {
 	Name            string `json:"name"`
 	Enabled         bool   `json:"enabled"`
@@ -103,7 +101,7 @@ func (v *GuestAgentCommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestAgentInfo is a struct of qapi-schema.json. [GuestInfo] returns it. Since QEMU 0.15.0.
+// GuestAgentInfo is a struct of qapi-schema.json. [GuestInfo] returns it.
 type GuestAgentInfo struct {
 	Version           string                  `json:"version"`
 	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands"`
@@ -147,8 +145,7 @@ func (v GuestAgentInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestInfo executes guest-info and returns [GuestAgentInfo]. See qapi-schema.json. Since QEMU
-// 0.15.0.
+// GuestInfo executes guest-info and returns [GuestAgentInfo]. See qapi-schema.json.
 type GuestInfo struct{}
 
 func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestAgentInfo, error) {
@@ -159,7 +156,7 @@ func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestShutdown executes guest-shutdown. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestShutdown executes guest-shutdown. See qapi-schema.json.
 //
 // The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
 // when it passes or the connection ends, Do returns nil.
@@ -175,8 +172,7 @@ func (r GuestShutdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-shutdown", Args: &r, NoReply: true}, opts)
 }
 
-// GuestFileOpen executes guest-file-open and returns an int64. See qapi-schema.json. Since
-// QEMU 0.15.0.
+// GuestFileOpen executes guest-file-open and returns an int64. See qapi-schema.json.
 type GuestFileOpen struct {
 	Path string  `json:"path"`
 	Mode *string `json:"mode,omitzero"`
@@ -195,7 +191,7 @@ func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileClose executes guest-file-close. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestFileClose executes guest-file-close. See qapi-schema.json.
 type GuestFileClose struct {
 	Handle int64 `json:"handle"`
 }
@@ -209,7 +205,7 @@ func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 }
 
 // GuestFileReadResult is the struct GuestFileRead of qapi-schema.json. [GuestFileRead] returns
-// it. Since QEMU 0.15.0.
+// it.
 type GuestFileReadResult struct {
 	Count  int64  `json:"count"`
 	BufB64 string `json:"buf-b64"`
@@ -232,7 +228,7 @@ func (v *GuestFileReadResult) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestFileRead executes guest-file-read and returns [GuestFileReadResult]. See
-// qapi-schema.json. Since QEMU 0.15.0.
+// qapi-schema.json.
 type GuestFileRead struct {
 	Handle int64  `json:"handle"`
 	Count  *int64 `json:"count,omitzero"`
@@ -252,7 +248,7 @@ func (r GuestFileRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 }
 
 // GuestFileWriteResult is the struct GuestFileWrite of qapi-schema.json. [GuestFileWrite]
-// returns it. Since QEMU 0.15.0.
+// returns it.
 type GuestFileWriteResult struct {
 	Count int64 `json:"count"`
 	EOF   bool  `json:"eof"`
@@ -271,7 +267,7 @@ func (v *GuestFileWriteResult) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestFileWrite executes guest-file-write and returns [GuestFileWriteResult]. See
-// qapi-schema.json. Since QEMU 0.15.0.
+// qapi-schema.json.
 type GuestFileWrite struct {
 	Handle int64 `json:"handle"`
 	// A secret: String hides it, JSON does not.
@@ -298,7 +294,7 @@ func (r GuestFileWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 }
 
 // GuestFileSeekResult is the struct GuestFileSeek of qapi-schema.json. [GuestFileSeek] returns
-// it. Since QEMU 0.15.0.
+// it.
 type GuestFileSeekResult struct {
 	Position int64 `json:"position"`
 	EOF      bool  `json:"eof"`
@@ -316,7 +312,7 @@ func (v *GuestFileSeekResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QGASeek is an enum of qapi-schema.json. Since QEMU 2.6.
+// QGASeek is an enum of qapi-schema.json.
 type QGASeek string
 
 // The values of QGASeek.
@@ -326,8 +322,7 @@ const (
 	QGASeekEnd QGASeek = "end"
 )
 
-// GuestFileWhence is an alternate of qapi-schema.json. Exactly one of its fields is set. Since
-// QEMU 2.6.
+// GuestFileWhence is an alternate of qapi-schema.json. Exactly one of its fields is set.
 type GuestFileWhence struct {
 	Value *int64
 	Name  *QGASeek
@@ -374,7 +369,7 @@ func (v GuestFileWhence) String() string {
 }
 
 // GuestFileSeek executes guest-file-seek and returns [GuestFileSeekResult]. See
-// qapi-schema.json. Since QEMU 0.15.0.
+// qapi-schema.json.
 type GuestFileSeek struct {
 	Handle int64           `json:"handle"`
 	Offset int64           `json:"offset"`
@@ -395,7 +390,7 @@ func (r GuestFileSeek) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileFlush executes guest-file-flush. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestFileFlush executes guest-file-flush. See qapi-schema.json.
 type GuestFileFlush struct {
 	Handle int64 `json:"handle"`
 }
@@ -409,7 +404,7 @@ func (r GuestFileFlush) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 }
 
 // GuestFsfreezeStatusResult is the enum GuestFsfreezeStatus of qapi-schema.json.
-// [GuestFsfreezeStatus] returns it. Since QEMU 0.15.0.
+// [GuestFsfreezeStatus] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeStatusResult string
@@ -421,7 +416,7 @@ const (
 )
 
 // GuestFsfreezeStatus executes guest-fsfreeze-status and returns [GuestFsfreezeStatusResult].
-// See qapi-schema.json. Since QEMU 0.15.0.
+// See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeStatus struct{}
@@ -435,7 +430,7 @@ func (r GuestFsfreezeStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 }
 
 // GuestFsfreezeFreeze executes guest-fsfreeze-freeze and returns an int64. See
-// qapi-schema.json. Since QEMU 0.15.0.
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreeze struct{}
@@ -449,7 +444,7 @@ func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 }
 
 // GuestFsfreezeFreezeList executes guest-fsfreeze-freeze-list and returns an int64. See
-// qapi-schema.json. Since QEMU 2.2.
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeFreezeList struct {
@@ -475,7 +470,6 @@ func (r GuestFsfreezeFreezeList) Do(ctx context.Context, x qmp.Executor, opts ..
 }
 
 // GuestFsfreezeThaw executes guest-fsfreeze-thaw and returns an int64. See qapi-schema.json.
-// Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 type GuestFsfreezeThaw struct{}
@@ -488,7 +482,7 @@ func (r GuestFsfreezeThaw) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestFilesystemTrimResult is a struct of qapi-schema.json. Since QEMU 2.4.
+// GuestFilesystemTrimResult is a struct of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResult struct {
@@ -523,8 +517,7 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestFilesystemTrimResponse is a struct of qapi-schema.json. [GuestFstrim] returns it. Since
-// QEMU 2.4.
+// GuestFilesystemTrimResponse is a struct of qapi-schema.json. [GuestFstrim] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFilesystemTrimResponse struct {
@@ -566,7 +559,7 @@ func (v GuestFilesystemTrimResponse) String() string {
 }
 
 // GuestFstrim executes guest-fstrim and returns [GuestFilesystemTrimResponse]. See
-// qapi-schema.json. Since QEMU 1.2.
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
 type GuestFstrim struct {
@@ -585,7 +578,7 @@ func (r GuestFstrim) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// GuestSuspendDisk executes guest-suspend-disk. See qapi-schema.json. Since QEMU 1.1.
+// GuestSuspendDisk executes guest-suspend-disk. See qapi-schema.json.
 //
 // The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
 // when it passes or the connection ends, Do returns nil.
@@ -597,7 +590,7 @@ func (r GuestSuspendDisk) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-disk", NoReply: true}, opts)
 }
 
-// GuestSuspendRAM executes guest-suspend-ram. See qapi-schema.json. Since QEMU 1.1.
+// GuestSuspendRAM executes guest-suspend-ram. See qapi-schema.json.
 //
 // The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
 // when it passes or the connection ends, Do returns nil.
@@ -609,7 +602,7 @@ func (r GuestSuspendRAM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-ram", NoReply: true}, opts)
 }
 
-// GuestSuspendHybrid executes guest-suspend-hybrid. See qapi-schema.json. Since QEMU 1.1.
+// GuestSuspendHybrid executes guest-suspend-hybrid. See qapi-schema.json.
 //
 // The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
 // when it passes or the connection ends, Do returns nil.
@@ -621,7 +614,7 @@ func (r GuestSuspendHybrid) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-hybrid", NoReply: true}, opts)
 }
 
-// GuestIPAddressType is the enum GuestIpAddressType of qapi-schema.json. Since QEMU 1.1.
+// GuestIPAddressType is the enum GuestIpAddressType of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestIPAddressType string
@@ -632,7 +625,7 @@ const (
 	GuestIPAddressTypeIPv6 GuestIPAddressType = "ipv6"
 )
 
-// GuestIPAddress is the struct GuestIpAddress of qapi-schema.json. Since QEMU 1.1.
+// GuestIPAddress is the struct GuestIpAddress of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestIPAddress struct {
@@ -656,7 +649,7 @@ func (v *GuestIPAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkInterfaceStat is a struct of qapi-schema.json. Since QEMU 2.11.
+// GuestNetworkInterfaceStat is a struct of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterfaceStat struct {
@@ -701,7 +694,7 @@ func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) i
 }
 
 // GuestNetworkInterface is a struct of qapi-schema.json. [GuestNetworkGetInterfaces] returns
-// it. Since QEMU 1.1.
+// it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkInterface struct {
@@ -735,7 +728,7 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestNetworkGetInterfaces executes guest-network-get-interfaces and returns a list of
-// [GuestNetworkInterface]. See qapi-schema.json. Since QEMU 1.1.
+// [GuestNetworkInterface]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 type GuestNetworkGetInterfaces struct{}
@@ -752,8 +745,7 @@ func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// GuestLogicalProcessor is a struct of qapi-schema.json. [GuestGetVCPUs] returns it. Since
-// QEMU 1.5.
+// GuestLogicalProcessor is a struct of qapi-schema.json. [GuestGetVCPUs] returns it.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestLogicalProcessor struct {
@@ -784,7 +776,7 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetVCPUs executes guest-get-vcpus and returns a list of [GuestLogicalProcessor]. See
-// qapi-schema.json. Since QEMU 1.5.
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
 type GuestGetVCPUs struct{}
@@ -801,8 +793,7 @@ func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestSetVCPUs executes guest-set-vcpus and returns an int64. See qapi-schema.json. Since
-// QEMU 1.5.
+// GuestSetVCPUs executes guest-set-vcpus and returns an int64. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetVCPUs struct {
@@ -851,7 +842,7 @@ func (r GuestSetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestDiskBusType is an enum of qapi-schema.json. Since QEMU 2.2.
+// GuestDiskBusType is an enum of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestDiskBusType string
@@ -881,7 +872,7 @@ const (
 	GuestDiskBusTypeNVMe GuestDiskBusType = "nvme"
 )
 
-// GuestPCIAddress is a struct of qapi-schema.json. Since QEMU 2.2.
+// GuestPCIAddress is a struct of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestPCIAddress struct {
@@ -951,7 +942,7 @@ func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskAddress is a struct of qapi-schema.json. Since QEMU 2.2.
+// GuestDiskAddress is a struct of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestDiskAddress struct {
@@ -1228,7 +1219,7 @@ func (v GuestDiskSMART) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestDiskInfo is a struct of qapi-schema.json. [GuestGetDisks] returns it. Since QEMU 5.2.
+// GuestDiskInfo is a struct of qapi-schema.json. [GuestGetDisks] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestDiskInfo struct {
@@ -1271,7 +1262,7 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetDisks executes guest-get-disks and returns a list of [GuestDiskInfo]. See
-// qapi-schema.json. Since QEMU 5.2.
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 type GuestGetDisks struct{}
@@ -1288,8 +1279,7 @@ func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFilesystemInfo is a struct of qapi-schema.json. [GuestGetFSInfo] returns it. Since QEMU
-// 2.2.
+// GuestFilesystemInfo is a struct of qapi-schema.json. [GuestGetFSInfo] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestFilesystemInfo struct {
@@ -1362,7 +1352,7 @@ func (v GuestFilesystemInfo) String() string {
 }
 
 // GuestGetFSInfo executes guest-get-fsinfo and returns a list of [GuestFilesystemInfo]. See
-// qapi-schema.json. Since QEMU 2.2.
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
 type GuestGetFSInfo struct{}
@@ -1379,7 +1369,7 @@ func (r GuestGetFSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestSetUserPassword executes guest-set-user-password. See qapi-schema.json. Since QEMU 2.3.
+// GuestSetUserPassword executes guest-set-user-password. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX || CONFIG_FREEBSD.
 type GuestSetUserPassword struct {
@@ -1403,8 +1393,7 @@ func (r GuestSetUserPassword) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-user-password", Args: &r}, opts)
 }
 
-// GuestMemoryBlock is a struct of qapi-schema.json. [GuestGetMemoryBlocks] returns it. Since
-// QEMU 2.3.
+// GuestMemoryBlock is a struct of qapi-schema.json. [GuestGetMemoryBlocks] returns it.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlock struct {
@@ -1435,7 +1424,7 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetMemoryBlocks executes guest-get-memory-blocks and returns a list of
-// [GuestMemoryBlock]. See qapi-schema.json. Since QEMU 2.3.
+// [GuestMemoryBlock]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetMemoryBlocks struct{}
@@ -1452,7 +1441,7 @@ func (r GuestGetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestMemoryBlockResponseType is an enum of qapi-schema.json. Since QEMU 2.3.
+// GuestMemoryBlockResponseType is an enum of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockResponseType string
@@ -1466,7 +1455,6 @@ const (
 )
 
 // GuestMemoryBlockResponse is a struct of qapi-schema.json. [GuestSetMemoryBlocks] returns it.
-// Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockResponse struct {
@@ -1491,7 +1479,7 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 }
 
 // GuestSetMemoryBlocks executes guest-set-memory-blocks and returns a list of
-// [GuestMemoryBlockResponse]. See qapi-schema.json. Since QEMU 2.3.
+// [GuestMemoryBlockResponse]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestSetMemoryBlocks struct {
@@ -1545,7 +1533,6 @@ func (r GuestSetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 }
 
 // GuestMemoryBlockInfo is a struct of qapi-schema.json. [GuestGetMemoryBlockInfo] returns it.
-// Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestMemoryBlockInfo struct {
@@ -1562,7 +1549,7 @@ func (v *GuestMemoryBlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetMemoryBlockInfo executes guest-get-memory-block-info and returns
-// [GuestMemoryBlockInfo]. See qapi-schema.json. Since QEMU 2.3.
+// [GuestMemoryBlockInfo]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestGetMemoryBlockInfo struct{}
@@ -1576,7 +1563,7 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 }
 
 // GuestExecStatusResult is the struct GuestExecStatus of qapi-schema.json. [GuestExecStatus]
-// returns it. Since QEMU 2.5.
+// returns it.
 type GuestExecStatusResult struct {
 	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
@@ -1615,7 +1602,7 @@ func (v *GuestExecStatusResult) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestExecStatus executes guest-exec-status and returns [GuestExecStatusResult]. See
-// qapi-schema.json. Since QEMU 2.5.
+// qapi-schema.json.
 type GuestExecStatus struct {
 	PID int64 `json:"pid"`
 }
@@ -1632,8 +1619,7 @@ func (r GuestExecStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// GuestExecResult is the struct GuestExec of qapi-schema.json. [GuestExec] returns it. Since
-// QEMU 2.5.
+// GuestExecResult is the struct GuestExec of qapi-schema.json. [GuestExec] returns it.
 type GuestExecResult struct {
 	PID int64 `json:"pid"`
 }
@@ -1713,8 +1699,7 @@ func (v GuestExecCaptureOutput) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestExec executes guest-exec and returns [GuestExecResult]. See qapi-schema.json. Since
-// QEMU 2.5.
+// GuestExec executes guest-exec and returns [GuestExecResult]. See qapi-schema.json.
 type GuestExec struct {
 	Path string `json:"path"`
 	// A secret: String hides it, JSON does not.
@@ -1760,8 +1745,7 @@ func (r GuestExec) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestHostName is a struct of qapi-schema.json. [GuestGetHostName] returns it. Since QEMU
-// 2.10.
+// GuestHostName is a struct of qapi-schema.json. [GuestGetHostName] returns it.
 type GuestHostName struct {
 	HostName string `json:"host-name"`
 }
@@ -1776,7 +1760,7 @@ func (v *GuestHostName) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetHostName executes guest-get-host-name and returns [GuestHostName]. See
-// qapi-schema.json. Since QEMU 2.10.
+// qapi-schema.json.
 type GuestGetHostName struct{}
 
 func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestHostName, error) {
@@ -1787,7 +1771,7 @@ func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestUser is a struct of qapi-schema.json. [GuestGetUsers] returns it. Since QEMU 2.10.
+// GuestUser is a struct of qapi-schema.json. [GuestGetUsers] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
 type GuestUser struct {
@@ -1831,7 +1815,7 @@ func (v GuestUser) String() string {
 }
 
 // GuestGetUsers executes guest-get-users and returns a list of [GuestUser]. See
-// qapi-schema.json. Since QEMU 2.10.
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
 type GuestGetUsers struct{}
@@ -1848,8 +1832,7 @@ func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestTimezone is a struct of qapi-schema.json. [GuestGetTimezone] returns it. Since QEMU
-// 2.10.
+// GuestTimezone is a struct of qapi-schema.json. [GuestGetTimezone] returns it.
 type GuestTimezone struct {
 	Zone   *string `json:"zone,omitzero"`
 	Offset int64   `json:"offset"`
@@ -1868,7 +1851,7 @@ func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetTimezone executes guest-get-timezone and returns [GuestTimezone]. See
-// qapi-schema.json. Since QEMU 2.10.
+// qapi-schema.json.
 type GuestGetTimezone struct{}
 
 func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestTimezone, error) {
@@ -1879,7 +1862,7 @@ func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestOSInfo is a struct of qapi-schema.json. [GuestGetOSInfo] returns it. Since QEMU 2.10.
+// GuestOSInfo is a struct of qapi-schema.json. [GuestGetOSInfo] returns it.
 type GuestOSInfo struct {
 	KernelRelease *string `json:"kernel-release,omitzero"`
 	KernelVersion *string `json:"kernel-version,omitzero"`
@@ -1930,7 +1913,6 @@ func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetOSInfo executes guest-get-osinfo and returns [GuestOSInfo]. See qapi-schema.json.
-// Since QEMU 2.10.
 type GuestGetOSInfo struct{}
 
 func (r GuestGetOSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestOSInfo, error) {
@@ -1951,7 +1933,7 @@ const (
 	GuestDeviceTypePCI GuestDeviceType = "pci"
 )
 
-// GuestDeviceIDPCI is the struct GuestDeviceIdPCI of qapi-schema.json. Since QEMU 5.2.
+// GuestDeviceIDPCI is the struct GuestDeviceIdPCI of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceIDPCI struct {
@@ -1976,7 +1958,7 @@ func (v *GuestDeviceIDPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDeviceID is the union GuestDeviceId of qapi-schema.json. Since QEMU 5.2.
+// GuestDeviceID is the union GuestDeviceId of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceID struct {
@@ -2048,8 +2030,7 @@ func (v GuestDeviceID) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestDeviceInfo is a struct of qapi-schema.json. [GuestGetDevices] returns it. Since QEMU
-// 5.2.
+// GuestDeviceInfo is a struct of qapi-schema.json. [GuestGetDevices] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestDeviceInfo struct {
@@ -2079,7 +2060,7 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestGetDevices executes guest-get-devices and returns a list of [GuestDeviceInfo]. See
-// qapi-schema.json. Since QEMU 5.2.
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
 type GuestGetDevices struct{}
@@ -2097,7 +2078,6 @@ func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 }
 
 // GuestAuthorizedKeys is a struct of qapi-schema.json. [GuestSSHGetAuthorizedKeys] returns it.
-// Since QEMU 5.2.
 type GuestAuthorizedKeys struct {
 	Keys []string `json:"keys"`
 }
@@ -2136,7 +2116,7 @@ func (v GuestAuthorizedKeys) String() string {
 }
 
 // GuestSSHGetAuthorizedKeys executes guest-ssh-get-authorized-keys and returns
-// [GuestAuthorizedKeys]. See qapi-schema.json. Since QEMU 5.2.
+// [GuestAuthorizedKeys]. See qapi-schema.json.
 type GuestSSHGetAuthorizedKeys struct {
 	Username string `json:"username"`
 }
@@ -2154,7 +2134,6 @@ func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 }
 
 // GuestSSHAddAuthorizedKeys executes guest-ssh-add-authorized-keys. See qapi-schema.json.
-// Since QEMU 5.2.
 type GuestSSHAddAuthorizedKeys struct {
 	Username string `json:"username"`
 	// A secret: String hides it, JSON does not.
@@ -2208,7 +2187,7 @@ func (r GuestSSHAddAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 }
 
 // GuestSSHRemoveAuthorizedKeys executes guest-ssh-remove-authorized-keys. See
-// qapi-schema.json. Since QEMU 5.2.
+// qapi-schema.json.
 type GuestSSHRemoveAuthorizedKeys struct {
 	Username string `json:"username"`
 	// A secret: String hides it, JSON does not.
@@ -2336,7 +2315,8 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskStatsInfo is a struct of qapi-schema.json. [GuestGetDiskStats] returns it.
+// GuestDiskStatsInfo is a struct of qapi-schema.json. [GuestGetDiskStats] returns it. Since
+// QEMU 6.0 at the earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type GuestDiskStatsInfo struct {

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// KVMInfo is the struct KvmInfo of accelerator.json. [QueryKVM] returns it. Since QEMU 0.14.
+// KVMInfo is the struct KvmInfo of accelerator.json. [QueryKVM] returns it.
 type KVMInfo struct {
 	Enabled bool `json:"enabled"`
 	Present bool `json:"present"`
@@ -26,9 +26,9 @@ func (v *KVMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryKVM executes query-kvm and returns [KVMInfo]. See accelerator.json. Since QEMU 0.14.
+// QueryKVM executes query-kvm and returns [KVMInfo]. See accelerator.json.
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 11.1 (not in 10.2).
 type QueryKVM struct{}
 
 func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (KVMInfo, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ACPITableOptions is the struct AcpiTableOptions of acpi.json. Since QEMU 1.5.
+// ACPITableOptions is the struct AcpiTableOptions of acpi.json.
 type ACPITableOptions struct {
 	Sig            *string `json:"sig,omitzero"`
 	Rev            *uint8  `json:"rev,omitzero"`
@@ -30,7 +30,7 @@ const (
 	ACPISlotTypeCPU  ACPISlotType = "CPU"
 )
 
-// ACPIOSTInfo is a struct of acpi.json. [QueryACPIOSPMStatus] returns it. Since QEMU 2.1.
+// ACPIOSTInfo is a struct of acpi.json. [QueryACPIOSPMStatus] returns it.
 type ACPIOSTInfo struct {
 	Device   *string      `json:"device,omitzero"`
 	Slot     string       `json:"slot"`
@@ -61,7 +61,7 @@ func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryACPIOSPMStatus executes query-acpi-ospm-status and returns a list of [ACPIOSTInfo]. See
-// acpi.json. Since QEMU 2.1.
+// acpi.json.
 type QueryACPIOSPMStatus struct{}
 
 func (r QueryACPIOSPMStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
@@ -76,7 +76,7 @@ func (r QueryACPIOSPMStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// ACPIDeviceOSTEvent is the event ACPI_DEVICE_OST of acpi.json. Since QEMU 2.1.
+// ACPIDeviceOSTEvent is the event ACPI_DEVICE_OST of acpi.json.
 type ACPIDeviceOSTEvent struct {
 	Info ACPIOSTInfo `json:"info"`
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AudiodevPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevPerDirectionOptions is a struct of audio.json.
 type AudiodevPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -64,7 +64,7 @@ func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// AudiodevGenericOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevGenericOptions is a struct of audio.json.
 type AudiodevGenericOptions struct {
 	In  *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -130,7 +130,6 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // AudiodevALSAPerDirectionOptions is the struct AudiodevAlsaPerDirectionOptions of audio.json.
-// Since QEMU 4.0.
 type AudiodevALSAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -203,7 +202,7 @@ func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevALSAOptions is the struct AudiodevAlsaOptions of audio.json. Since QEMU 4.0.
+// AudiodevALSAOptions is the struct AudiodevAlsaOptions of audio.json.
 type AudiodevALSAOptions struct {
 	In        *AudiodevALSAPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevALSAPerDirectionOptions `json:"out,omitzero"`
@@ -280,7 +279,7 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevCoreaudioPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevCoreaudioPerDirectionOptions is a struct of audio.json.
 type AudiodevCoreaudioPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -343,7 +342,7 @@ func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, nam
 	return 0
 }
 
-// AudiodevCoreaudioOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevCoreaudioOptions is a struct of audio.json.
 type AudiodevCoreaudioOptions struct {
 	In  *AudiodevCoreaudioPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
@@ -372,7 +371,7 @@ func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// AudiodevDsoundOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevDsoundOptions is a struct of audio.json.
 type AudiodevDsoundOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -409,7 +408,6 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // AudiodevJACKPerDirectionOptions is the struct AudiodevJackPerDirectionOptions of audio.json.
-// Since QEMU 5.1.
 type AudiodevJACKPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -490,7 +488,7 @@ func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevJACKOptions is the struct AudiodevJackOptions of audio.json. Since QEMU 5.1.
+// AudiodevJACKOptions is the struct AudiodevJackOptions of audio.json.
 type AudiodevJACKOptions struct {
 	In  *AudiodevJACKPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevJACKPerDirectionOptions `json:"out,omitzero"`
@@ -520,7 +518,6 @@ func (v *AudiodevJACKOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // AudiodevOSSPerDirectionOptions is the struct AudiodevOssPerDirectionOptions of audio.json.
-// Since QEMU 4.0.
 type AudiodevOSSPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -593,7 +590,7 @@ func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevOSSOptions is the struct AudiodevOssOptions of audio.json. Since QEMU 4.0.
+// AudiodevOSSOptions is the struct AudiodevOssOptions of audio.json.
 type AudiodevOSSOptions struct {
 	In        *AudiodevOSSPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevOSSPerDirectionOptions `json:"out,omitzero"`
@@ -640,7 +637,6 @@ func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // AudiodevPAPerDirectionOptions is the struct AudiodevPaPerDirectionOptions of audio.json.
-// Since QEMU 4.0.
 type AudiodevPAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -713,7 +709,7 @@ func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// AudiodevPAOptions is the struct AudiodevPaOptions of audio.json. Since QEMU 4.0.
+// AudiodevPAOptions is the struct AudiodevPaOptions of audio.json.
 type AudiodevPAOptions struct {
 	In     *AudiodevPAPerDirectionOptions `json:"in,omitzero"`
 	Out    *AudiodevPAPerDirectionOptions `json:"out,omitzero"`
@@ -942,7 +938,7 @@ func (v *AudiodevSDLOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevWAVOptions is the struct AudiodevWavOptions of audio.json. Since QEMU 4.0.
+// AudiodevWAVOptions is the struct AudiodevWavOptions of audio.json.
 type AudiodevWAVOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -976,7 +972,7 @@ func (v *AudiodevWAVOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudioFormat is an enum of audio.json. Since QEMU 4.0.
+// AudioFormat is an enum of audio.json.
 type AudioFormat string
 
 // The values of AudioFormat.
@@ -990,7 +986,7 @@ const (
 	AudioFormatF32 AudioFormat = "f32"
 )
 
-// AudiodevDriver is an enum of audio.json. Since QEMU 4.0.
+// AudiodevDriver is an enum of audio.json.
 type AudiodevDriver string
 
 // The values of AudiodevDriver.
@@ -1000,7 +996,7 @@ const (
 	AudiodevDriverALSA AudiodevDriver = "alsa"
 	// Only in a QEMU built with CONFIG_AUDIO_COREAUDIO.
 	AudiodevDriverCoreaudio AudiodevDriver = "coreaudio"
-	// Seen first in QEMU 7.2.
+	// Since QEMU 7.2 (not in 5.2).
 	//
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 	AudiodevDriverDBus AudiodevDriver = "dbus"
@@ -1027,7 +1023,7 @@ const (
 	AudiodevDriverWAV   AudiodevDriver = "wav"
 )
 
-// Audiodev is a union of audio.json. [QueryAudiodevs] returns it. Since QEMU 4.0.
+// Audiodev is a union of audio.json. [QueryAudiodevs] returns it.
 type Audiodev struct {
 	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is *AudiodevGenericOptions or *RawBranch.

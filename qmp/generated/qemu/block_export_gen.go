@@ -8,7 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NBDServerOptionsBase is the struct NbdServerOptionsBase of block-export.json.
+// NBDServerOptionsBase is the struct NbdServerOptionsBase of block-export.json. Since QEMU 8.0
+// at the earliest, 10.0 at the latest.
 type NBDServerOptionsBase struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
@@ -28,7 +29,7 @@ type NBDServerOptions struct {
 }
 
 // NBDServerOptionsLegacy is the struct NbdServerOptionsLegacy of block-export.json.
-// [NBDServerStart] sends it.
+// [NBDServerStart] sends it. Since QEMU 8.0 at the earliest, 10.0 at the latest.
 type NBDServerOptionsLegacy struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
@@ -50,7 +51,7 @@ func (v *NBDServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
 	e.Name("addr").Object(&v.Addr)
 }
 
-// NBDServerStart executes nbd-server-start. See block-export.json. Since QEMU 1.3.
+// NBDServerStart executes nbd-server-start. See block-export.json.
 type NBDServerStart NBDServerOptionsLegacy
 
 func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -58,14 +59,12 @@ func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 }
 
 // BlockExportOptionsNBDBase is the struct BlockExportOptionsNbdBase of block-export.json.
-// Since QEMU 5.0.
 type BlockExportOptionsNBDBase struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
 }
 
-// BlockExportOptionsNBD is the struct BlockExportOptionsNbd of block-export.json. Since QEMU
-// 5.2.
+// BlockExportOptionsNBD is the struct BlockExportOptionsNbd of block-export.json.
 type BlockExportOptionsNBD struct {
 	Name            *string                 `json:"name,omitzero"`
 	Description     *string                 `json:"description,omitzero"`
@@ -108,7 +107,7 @@ func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// BlockExportOptionsVhostUserBlk is a struct of block-export.json. Since QEMU 5.2.
+// BlockExportOptionsVhostUserBlk is a struct of block-export.json.
 type BlockExportOptionsVhostUserBlk struct {
 	Addr             SocketAddress `json:"addr"`
 	LogicalBlockSize *uint64       `json:"logical-block-size,omitzero"`
@@ -224,7 +223,7 @@ func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byt
 }
 
 // NBDServerAddOptions is the struct NbdServerAddOptions of block-export.json. [NBDServerAdd]
-// sends it. Since QEMU 5.0.
+// sends it.
 type NBDServerAddOptions struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
@@ -241,7 +240,7 @@ func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bitmap", v.Bitmap)
 }
 
-// NBDServerAdd executes nbd-server-add. See block-export.json. Since QEMU 1.3.
+// NBDServerAdd executes nbd-server-add. See block-export.json.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
 // block-export-add.
@@ -251,7 +250,7 @@ func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NBDServerAddOptions)(&r)}, opts)
 }
 
-// BlockExportRemoveMode is an enum of block-export.json. Since QEMU 2.12.
+// BlockExportRemoveMode is an enum of block-export.json.
 type BlockExportRemoveMode string
 
 // The values of BlockExportRemoveMode.
@@ -260,7 +259,7 @@ const (
 	BlockExportRemoveModeHard BlockExportRemoveMode = "hard"
 )
 
-// NBDServerRemove executes nbd-server-remove. See block-export.json. Since QEMU 2.12.
+// NBDServerRemove executes nbd-server-remove. See block-export.json.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 //
@@ -280,7 +279,7 @@ func (r NBDServerRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-remove", Args: &r}, opts)
 }
 
-// NBDServerStop executes nbd-server-stop. See block-export.json. Since QEMU 1.3.
+// NBDServerStop executes nbd-server-stop. See block-export.json.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 type NBDServerStop struct{}
@@ -289,7 +288,7 @@ func (r NBDServerStop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-stop"}, opts)
 }
 
-// BlockExportType is an enum of block-export.json. Since QEMU 4.2.
+// BlockExportType is an enum of block-export.json.
 type BlockExportType string
 
 // The values of BlockExportType.
@@ -307,8 +306,7 @@ const (
 	BlockExportTypeVDUSEBlk BlockExportType = "vduse-blk"
 )
 
-// BlockExportOptions is a union of block-export.json. [BlockExportAdd] sends it. Since QEMU
-// 4.2.
+// BlockExportOptions is a union of block-export.json. [BlockExportAdd] sends it.
 type BlockExportOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type          BlockExportType             `json:"type"`
@@ -436,7 +434,7 @@ func (v BlockExportOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportAdd executes block-export-add. See block-export.json. Since QEMU 5.2.
+// BlockExportAdd executes block-export-add. See block-export.json.
 type BlockExportAdd BlockExportOptions
 
 func (r *BlockExportAdd) EncodeMembers(e *wire.Encoder) {
@@ -459,7 +457,7 @@ func (r BlockExportAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-add", Args: (*BlockExportOptions)(&r)}, opts)
 }
 
-// BlockExportDel executes block-export-del. See block-export.json. Since QEMU 5.2.
+// BlockExportDel executes block-export-del. See block-export.json.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 type BlockExportDel struct {
@@ -476,8 +474,7 @@ func (r BlockExportDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-del", Args: &r}, opts)
 }
 
-// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED of block-export.json. Since QEMU
-// 5.2.
+// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED of block-export.json.
 //
 // It can follow [NBDServerRemove], [NBDServerStop] and [BlockExportDel].
 type BlockExportDeletedEvent struct {
@@ -498,8 +495,7 @@ func (*BlockExportDeletedEvent) EventName() string {
 	return EventBlockExportDeleted
 }
 
-// BlockExportInfo is a struct of block-export.json. [QueryBlockExports] returns it. Since QEMU
-// 5.2.
+// BlockExportInfo is a struct of block-export.json. [QueryBlockExports] returns it.
 type BlockExportInfo struct {
 	ID           string          `json:"id"`
 	Type         BlockExportType `json:"type"`
@@ -526,7 +522,7 @@ func (v *BlockExportInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryBlockExports executes query-block-exports and returns a list of [BlockExportInfo]. See
-// block-export.json. Since QEMU 5.2.
+// block-export.json.
 type QueryBlockExports struct{}
 
 func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockExportInfo, error) {
@@ -542,7 +538,7 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 }
 
 // BlockExportOptionsIOThread is the alternate BlockExportOptionsIothread of block-export.json.
-// Exactly one of its fields is set. Seen first in QEMU 11.1.
+// Exactly one of its fields is set. Since QEMU 11.0 at the earliest, 11.1 at the latest.
 type BlockExportOptionsIOThread struct {
 	Str  *string
 	List []string

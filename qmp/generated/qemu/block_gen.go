@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// BIOSATATranslation is the enum BiosAtaTranslation of block.json. Since QEMU 2.0.
+// BIOSATATranslation is the enum BiosAtaTranslation of block.json.
 type BIOSATATranslation string
 
 // The values of BIOSATATranslation.
@@ -20,7 +20,7 @@ const (
 	BIOSATATranslationRechs BIOSATATranslation = "rechs"
 )
 
-// FloppyDriveType is an enum of block.json. Since QEMU 2.6.
+// FloppyDriveType is an enum of block.json.
 type FloppyDriveType string
 
 // The values of FloppyDriveType.
@@ -32,7 +32,7 @@ const (
 	FloppyDriveTypeAuto FloppyDriveType = "auto"
 )
 
-// PRManagerInfo is a struct of block.json. [QueryPRManagers] returns it. Since QEMU 3.0.
+// PRManagerInfo is a struct of block.json. [QueryPRManagers] returns it.
 type PRManagerInfo struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -51,7 +51,7 @@ func (v *PRManagerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryPRManagers executes query-pr-managers and returns a list of [PRManagerInfo]. See
-// block.json. Since QEMU 3.0.
+// block.json.
 type QueryPRManagers struct{}
 
 func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
@@ -66,7 +66,7 @@ func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// Eject executes eject. See block.json. Since QEMU 0.14.
+// Eject executes eject. See block.json.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type Eject struct {
@@ -86,7 +86,7 @@ func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 	return qmp.Do(ctx, x, &qmp.Call{Command: "eject", Args: &r}, opts)
 }
 
-// BlockdevOpenTray executes blockdev-open-tray. See block.json. Since QEMU 2.5.
+// BlockdevOpenTray executes blockdev-open-tray. See block.json.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevOpenTray struct {
@@ -106,7 +106,7 @@ func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-open-tray", Args: &r}, opts)
 }
 
-// BlockdevCloseTray executes blockdev-close-tray. See block.json. Since QEMU 2.5.
+// BlockdevCloseTray executes blockdev-close-tray. See block.json.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevCloseTray struct {
@@ -124,7 +124,7 @@ func (r BlockdevCloseTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-close-tray", Args: &r}, opts)
 }
 
-// BlockdevRemoveMedium executes blockdev-remove-medium. See block.json. Since QEMU 2.12.
+// BlockdevRemoveMedium executes blockdev-remove-medium. See block.json.
 type BlockdevRemoveMedium struct {
 	ID string `json:"id"`
 }
@@ -137,7 +137,7 @@ func (r BlockdevRemoveMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-remove-medium", Args: &r}, opts)
 }
 
-// BlockdevInsertMedium executes blockdev-insert-medium. See block.json. Since QEMU 2.12.
+// BlockdevInsertMedium executes blockdev-insert-medium. See block.json.
 type BlockdevInsertMedium struct {
 	ID       string `json:"id"`
 	NodeName string `json:"node-name"`
@@ -152,7 +152,7 @@ func (r BlockdevInsertMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-insert-medium", Args: &r}, opts)
 }
 
-// BlockdevChangeReadOnlyMode is an enum of block.json. Since QEMU 2.3.
+// BlockdevChangeReadOnlyMode is an enum of block.json.
 type BlockdevChangeReadOnlyMode string
 
 // The values of BlockdevChangeReadOnlyMode.
@@ -162,7 +162,7 @@ const (
 	BlockdevChangeReadOnlyModeReadWrite BlockdevChangeReadOnlyMode = "read-write"
 )
 
-// BlockdevChangeMedium executes blockdev-change-medium. See block.json. Since QEMU 2.5.
+// BlockdevChangeMedium executes blockdev-change-medium. See block.json.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
 type BlockdevChangeMedium struct {
@@ -189,7 +189,7 @@ func (r BlockdevChangeMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-change-medium", Args: &r}, opts)
 }
 
-// DeviceTrayMovedEvent is the event DEVICE_TRAY_MOVED of block.json. Since QEMU 1.1.
+// DeviceTrayMovedEvent is the event DEVICE_TRAY_MOVED of block.json.
 //
 // It can follow [Eject], [BlockdevOpenTray], [BlockdevCloseTray] and [BlockdevChangeMedium].
 type DeviceTrayMovedEvent struct {
@@ -218,8 +218,7 @@ func (*DeviceTrayMovedEvent) EventName() string {
 	return EventDeviceTrayMoved
 }
 
-// PRManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED of block.json. Since QEMU
-// 3.0.
+// PRManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED of block.json.
 type PRManagerStatusChangedEvent struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -242,15 +241,14 @@ func (*PRManagerStatusChangedEvent) EventName() string {
 	return EventPRManagerStatusChanged
 }
 
-// BlockSetIOThrottle executes block_set_io_throttle. See block.json. Since QEMU 1.1.
+// BlockSetIOThrottle executes block_set_io_throttle. See block.json.
 type BlockSetIOThrottle BlockIOThrottle
 
 func (r BlockSetIOThrottle) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_set_io_throttle", Args: (*BlockIOThrottle)(&r)}, opts)
 }
 
-// BlockLatencyHistogramSet executes block-latency-histogram-set. See block.json. Since QEMU
-// 4.0.
+// BlockLatencyHistogramSet executes block-latency-histogram-set. See block.json.
 type BlockLatencyHistogramSet struct {
 	ID              string   `json:"id"`
 	Boundaries      []uint64 `json:"boundaries,omitzero"`

@@ -33,21 +33,21 @@ type CXLInjectGeneralMediaEvent struct {
 	Rank            *uint8      `json:"rank,omitzero"`
 	Device          *uint32     `json:"device,omitzero"`
 	ComponentID     *string     `json:"component-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	LDID *int64 `json:"ld-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	HeadID *int64 `json:"head-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	CMECount *int64 `json:"cme-count,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 
@@ -100,25 +100,25 @@ type CXLInjectDRAMEvent struct {
 	Row             *uint32     `json:"row,omitzero"`
 	Column          *uint16     `json:"column,omitzero"`
 	CorrectionMask  []uint64    `json:"correction-mask,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	LDID *int64 `json:"ld-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	HeadID *int64 `json:"head-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ComponentID *string `json:"component-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SubChannel *int64 `json:"sub-channel,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	CVMECount *int64 `json:"cvme-count,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 
@@ -189,19 +189,19 @@ type CXLInjectMemoryModuleEvent struct {
 	DirtyShutdownCount            uint32      `json:"dirty-shutdown-count"`
 	CorrectedVolatileErrorCount   uint32      `json:"corrected-volatile-error-count"`
 	CorrectedPersistentErrorCount uint32      `json:"corrected-persistent-error-count"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	LDID *int64 `json:"ld-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	HeadID *int64 `json:"head-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ComponentID *string `json:"component-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 

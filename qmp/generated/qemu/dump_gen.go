@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DumpGuestMemoryFormat is an enum of dump.json. Since QEMU 2.0.
+// DumpGuestMemoryFormat is an enum of dump.json.
 type DumpGuestMemoryFormat string
 
 // The values of DumpGuestMemoryFormat.
@@ -27,7 +27,7 @@ const (
 	DumpGuestMemoryFormatWinDmp DumpGuestMemoryFormat = "win-dmp"
 )
 
-// DumpGuestMemory executes dump-guest-memory. See dump.json. Since QEMU 1.2.
+// DumpGuestMemory executes dump-guest-memory. See dump.json.
 //
 // Events follow:
 //
@@ -56,7 +56,7 @@ func (r DumpGuestMemory) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-guest-memory", Args: &r}, opts)
 }
 
-// DumpStatus is an enum of dump.json. Since QEMU 2.6.
+// DumpStatus is an enum of dump.json.
 type DumpStatus string
 
 // The values of DumpStatus.
@@ -67,7 +67,7 @@ const (
 	DumpStatusFailed    DumpStatus = "failed"
 )
 
-// DumpQueryResult is a struct of dump.json. [QueryDump] returns it. Since QEMU 2.6.
+// DumpQueryResult is a struct of dump.json. [QueryDump] returns it.
 type DumpQueryResult struct {
 	Status    DumpStatus `json:"status"`
 	Completed int64      `json:"completed"`
@@ -89,7 +89,7 @@ func (v *DumpQueryResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryDump executes query-dump and returns [DumpQueryResult]. See dump.json. Since QEMU 2.6.
+// QueryDump executes query-dump and returns [DumpQueryResult]. See dump.json.
 type QueryDump struct{}
 
 func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpQueryResult, error) {
@@ -100,7 +100,7 @@ func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// DumpCompletedEvent is the event DUMP_COMPLETED of dump.json. Since QEMU 2.6.
+// DumpCompletedEvent is the event DUMP_COMPLETED of dump.json.
 //
 // It can follow [DumpGuestMemory].
 type DumpCompletedEvent struct {
@@ -126,7 +126,7 @@ func (*DumpCompletedEvent) EventName() string {
 }
 
 // DumpGuestMemoryCapability is a struct of dump.json. [QueryDumpGuestMemoryCapability] returns
-// it. Since QEMU 2.0.
+// it.
 type DumpGuestMemoryCapability struct {
 	Formats []DumpGuestMemoryFormat `json:"formats"`
 }
@@ -165,7 +165,7 @@ func (v DumpGuestMemoryCapability) String() string {
 }
 
 // QueryDumpGuestMemoryCapability executes query-dump-guest-memory-capability and returns
-// [DumpGuestMemoryCapability]. See dump.json. Since QEMU 2.0.
+// [DumpGuestMemoryCapability]. See dump.json.
 type QueryDumpGuestMemoryCapability struct{}
 
 func (r QueryDumpGuestMemoryCapability) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpGuestMemoryCapability, error) {

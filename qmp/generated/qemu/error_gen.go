@@ -2,7 +2,7 @@
 
 package qemu
 
-// QAPIErrorClass is the enum QapiErrorClass of error.json. Since QEMU 1.2.
+// QAPIErrorClass is the enum QapiErrorClass of error.json.
 type QAPIErrorClass string
 
 // The values of QAPIErrorClass.

@@ -69,6 +69,7 @@ func (v *SMPCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // SMPCachePropertiesWrapper is the struct SmpCachePropertiesWrapper of machine-common.json.
+// Since QEMU 8.0 at the earliest, 10.0 at the latest.
 type SMPCachePropertiesWrapper struct {
 	Caches []SMPCacheProperties `json:"caches"`
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SysEmuTarget is an enum of machine.json. Since QEMU 3.0.
+// SysEmuTarget is an enum of machine.json.
 type SysEmuTarget string
 
 // The values of SysEmuTarget.
@@ -44,11 +44,12 @@ const (
 	SysEmuTargetX86_64       SysEmuTarget = "x86_64"
 	SysEmuTargetXtensa       SysEmuTarget = "xtensa"
 	SysEmuTargetXtensaeb     SysEmuTarget = "xtensaeb"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CPUState is the enum S390CpuState of machine.json. Since QEMU 2.12.
+// S390CPUState is the enum S390CpuState of machine.json. Since QEMU 8.0 at the earliest, 10.0
+// at the latest.
 type S390CPUState string
 
 // The values of S390CPUState.
@@ -60,7 +61,7 @@ const (
 	S390CPUStateLoad          S390CPUState = "load"
 )
 
-// CPUInfoS390 is the struct CpuInfoS390 of machine.json. Since QEMU 2.12.
+// CPUInfoS390 is the struct CpuInfoS390 of machine.json.
 type CPUInfoS390 struct {
 	CPUState S390CPUState `json:"cpu-state"`
 	// Since QEMU 8.2.
@@ -90,8 +91,7 @@ func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUInfoFast is the union CpuInfoFast of machine.json. [QueryCPUsFast] returns it. Since QEMU
-// 2.12.
+// CPUInfoFast is the union CpuInfoFast of machine.json. [QueryCPUsFast] returns it.
 type CPUInfoFast struct {
 	CPUIndex int64 `json:"cpu-index"`
 	// Since QEMU 10.1.
@@ -198,7 +198,7 @@ func (v CPUInfoFast) String() string {
 }
 
 // QueryCPUsFast executes query-cpus-fast and returns a list of [CPUInfoFast]. See
-// machine.json. Since QEMU 2.12.
+// machine.json.
 type QueryCPUsFast struct{}
 
 func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUInfoFast, error) {
@@ -235,7 +235,7 @@ func (v *CompatProperty) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MachineInfo is a struct of machine.json. [QueryMachines] returns it. Since QEMU 1.2.
+// MachineInfo is a struct of machine.json. [QueryMachines] returns it.
 type MachineInfo struct {
 	Name             string  `json:"name"`
 	Alias            *string `json:"alias,omitzero"`
@@ -298,7 +298,6 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryMachines executes query-machines and returns a list of [MachineInfo]. See machine.json.
-// Since QEMU 1.2.
 type QueryMachines struct {
 	// Since QEMU 9.1.
 	//
@@ -322,8 +321,7 @@ func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CurrentMachineParams is a struct of machine.json. [QueryCurrentMachine] returns it. Since
-// QEMU 4.0.
+// CurrentMachineParams is a struct of machine.json. [QueryCurrentMachine] returns it.
 type CurrentMachineParams struct {
 	WakeupSuspendSupport bool `json:"wakeup-suspend-support"`
 }
@@ -338,7 +336,7 @@ func (v *CurrentMachineParams) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCurrentMachine executes query-current-machine and returns [CurrentMachineParams]. See
-// machine.json. Since QEMU 4.0.
+// machine.json.
 type QueryCurrentMachine struct{}
 
 func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CurrentMachineParams, error) {
@@ -350,7 +348,7 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 }
 
 // QEMUTargetInfo is the struct QemuTargetInfo of machine.json. [QueryTarget] returns it. Since
-// QEMU 1.2.
+// QEMU 10.1 at the earliest, 10.2 at the latest.
 type QEMUTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
@@ -364,8 +362,7 @@ func (v *QEMUTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTarget executes query-target and returns [QEMUTargetInfo]. See machine.json. Since QEMU
-// 1.2.
+// QueryTarget executes query-target and returns [QEMUTargetInfo]. See machine.json.
 type QueryTarget struct{}
 
 func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QEMUTargetInfo, error) {
@@ -376,7 +373,7 @@ func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// UUIDInfo is the struct UuidInfo of machine.json. [QueryUUID] returns it. Since QEMU 0.14.
+// UUIDInfo is the struct UuidInfo of machine.json. [QueryUUID] returns it.
 type UUIDInfo struct {
 	UUID string `json:"UUID"`
 }
@@ -390,7 +387,7 @@ func (v *UUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryUUID executes query-uuid and returns [UUIDInfo]. See machine.json. Since QEMU 0.14.
+// QueryUUID executes query-uuid and returns [UUIDInfo]. See machine.json.
 type QueryUUID struct{}
 
 func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UUIDInfo, error) {
@@ -401,8 +398,7 @@ func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GUIDInfo is the struct GuidInfo of machine.json. [QueryVMGenerationID] returns it. Since
-// QEMU 2.9.
+// GUIDInfo is the struct GuidInfo of machine.json. [QueryVMGenerationID] returns it.
 type GUIDInfo struct {
 	GUID string `json:"guid"`
 }
@@ -417,7 +413,7 @@ func (v *GUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryVMGenerationID executes query-vm-generation-id and returns [GUIDInfo]. See
-// machine.json. Since QEMU 2.9.
+// machine.json.
 type QueryVMGenerationID struct{}
 
 func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GUIDInfo, error) {
@@ -428,7 +424,7 @@ func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// SystemReset executes system_reset. See machine.json. Since QEMU 0.14.
+// SystemReset executes system_reset. See machine.json.
 //
 // Events follow:
 //
@@ -442,7 +438,7 @@ func (r SystemReset) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_reset"}, opts)
 }
 
-// SystemPowerdown executes system_powerdown. See machine.json. Since QEMU 0.14.
+// SystemPowerdown executes system_powerdown. See machine.json.
 //
 // Events follow:
 //
@@ -454,7 +450,7 @@ func (r SystemPowerdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_powerdown"}, opts)
 }
 
-// SystemWakeup executes system_wakeup. See machine.json. Since QEMU 1.1.
+// SystemWakeup executes system_wakeup. See machine.json.
 //
 // [WakeupEvent] follows if the guest was suspended.
 type SystemWakeup struct{}
@@ -463,7 +459,7 @@ func (r SystemWakeup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_wakeup"}, opts)
 }
 
-// LostTickPolicy is an enum of machine.json. Since QEMU 2.0.
+// LostTickPolicy is an enum of machine.json.
 type LostTickPolicy string
 
 // The values of LostTickPolicy.
@@ -473,14 +469,14 @@ const (
 	LostTickPolicySlew    LostTickPolicy = "slew"
 )
 
-// InjectNMI executes inject-nmi. See machine.json. Since QEMU 0.14.
+// InjectNMI executes inject-nmi. See machine.json.
 type InjectNMI struct{}
 
 func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-nmi"}, opts)
 }
 
-// NUMAOptionsType is the enum NumaOptionsType of machine.json. Since QEMU 2.1.
+// NUMAOptionsType is the enum NumaOptionsType of machine.json.
 type NUMAOptionsType string
 
 // The values of NUMAOptionsType.
@@ -492,8 +488,7 @@ const (
 	NUMAOptionsTypeHMATCache NUMAOptionsType = "hmat-cache"
 )
 
-// NUMAOptions is the union NumaOptions of machine.json. [SetNUMANode] sends it. Since QEMU
-// 2.1.
+// NUMAOptions is the union NumaOptions of machine.json. [SetNUMANode] sends it.
 type NUMAOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type NUMAOptionsType `json:"type"`
@@ -588,7 +583,7 @@ func (v NUMAOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NUMANodeOptions is the struct NumaNodeOptions of machine.json. Since QEMU 2.1.
+// NUMANodeOptions is the struct NumaNodeOptions of machine.json.
 type NUMANodeOptions struct {
 	NodeID    *uint16  `json:"nodeid,omitzero"`
 	CPUs      []uint16 `json:"cpus,omitzero"`
@@ -639,7 +634,7 @@ func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NUMADistOptions is the struct NumaDistOptions of machine.json. Since QEMU 2.10.
+// NUMADistOptions is the struct NumaDistOptions of machine.json.
 type NUMADistOptions struct {
 	Src uint16 `json:"src"`
 	Dst uint16 `json:"dst"`
@@ -754,7 +749,7 @@ func (v CXLFMWProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// X86CPURegister32 is an enum of machine.json. Since QEMU 1.5.
+// X86CPURegister32 is an enum of machine.json.
 type X86CPURegister32 string
 
 // The values of X86CPURegister32.
@@ -769,7 +764,7 @@ const (
 	X86CPURegister32EDI X86CPURegister32 = "EDI"
 )
 
-// X86CPUFeatureWordInfo is a struct of machine.json. Since QEMU 1.5.
+// X86CPUFeatureWordInfo is a struct of machine.json.
 type X86CPUFeatureWordInfo struct {
 	CPUIDInputEAX int64            `json:"cpuid-input-eax"`
 	CPUIDInputECX *int64           `json:"cpuid-input-ecx,omitzero"`
@@ -802,7 +797,7 @@ func (v *X86CPUFeatureWordInfo) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// DummyForceArrays is a struct of machine.json. Since QEMU 2.5.
+// DummyForceArrays is a struct of machine.json.
 type DummyForceArrays struct {
 	Unused []X86CPUFeatureWordInfo `json:"unused"`
 }
@@ -841,7 +836,7 @@ func (v DummyForceArrays) String() string {
 	return qmp.Format(&v)
 }
 
-// NUMACPUOptions is the struct NumaCpuOptions of machine.json. Since QEMU 2.10.
+// NUMACPUOptions is the struct NumaCpuOptions of machine.json.
 type NUMACPUOptions struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -903,7 +898,7 @@ func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HMATLBMemoryHierarchy is the enum HmatLBMemoryHierarchy of machine.json. Since QEMU 5.0.
+// HMATLBMemoryHierarchy is the enum HmatLBMemoryHierarchy of machine.json.
 type HMATLBMemoryHierarchy string
 
 // The values of HMATLBMemoryHierarchy.
@@ -914,7 +909,7 @@ const (
 	HMATLBMemoryHierarchyThirdLevel  HMATLBMemoryHierarchy = "third-level"
 )
 
-// HMATLBDataType is the enum HmatLBDataType of machine.json. Since QEMU 5.0.
+// HMATLBDataType is the enum HmatLBDataType of machine.json.
 type HMATLBDataType string
 
 // The values of HMATLBDataType.
@@ -927,7 +922,7 @@ const (
 	HMATLBDataTypeWriteBandwidth  HMATLBDataType = "write-bandwidth"
 )
 
-// NUMAHMATLBOptions is the struct NumaHmatLBOptions of machine.json. Since QEMU 5.0.
+// NUMAHMATLBOptions is the struct NumaHmatLBOptions of machine.json.
 type NUMAHMATLBOptions struct {
 	Initiator uint16                `json:"initiator"`
 	Target    uint16                `json:"target"`
@@ -970,7 +965,7 @@ func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HMATCacheAssociativity is the enum HmatCacheAssociativity of machine.json. Since QEMU 5.0.
+// HMATCacheAssociativity is the enum HmatCacheAssociativity of machine.json.
 type HMATCacheAssociativity string
 
 // The values of HMATCacheAssociativity.
@@ -980,7 +975,7 @@ const (
 	HMATCacheAssociativityComplex HMATCacheAssociativity = "complex"
 )
 
-// HMATCacheWritePolicy is the enum HmatCacheWritePolicy of machine.json. Since QEMU 5.0.
+// HMATCacheWritePolicy is the enum HmatCacheWritePolicy of machine.json.
 type HMATCacheWritePolicy string
 
 // The values of HMATCacheWritePolicy.
@@ -990,7 +985,7 @@ const (
 	HMATCacheWritePolicyWriteThrough HMATCacheWritePolicy = "write-through"
 )
 
-// NUMAHMATCacheOptions is the struct NumaHmatCacheOptions of machine.json. Since QEMU 5.0.
+// NUMAHMATCacheOptions is the struct NumaHmatCacheOptions of machine.json.
 type NUMAHMATCacheOptions struct {
 	NodeID        uint32                 `json:"node-id"`
 	Size          uint64                 `json:"size"`
@@ -1033,7 +1028,7 @@ func (v *NUMAHMATCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// Memsave executes memsave. See machine.json. Since QEMU 0.14.
+// Memsave executes memsave. See machine.json.
 type Memsave struct {
 	Val      uint64 `json:"val"`
 	Size     uint64 `json:"size"`
@@ -1052,7 +1047,7 @@ func (r Memsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "memsave", Args: &r}, opts)
 }
 
-// Pmemsave executes pmemsave. See machine.json. Since QEMU 0.14.
+// Pmemsave executes pmemsave. See machine.json.
 type Pmemsave struct {
 	Val      uint64 `json:"val"`
 	Size     uint64 `json:"size"`
@@ -1069,7 +1064,7 @@ func (r Pmemsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "pmemsave", Args: &r}, opts)
 }
 
-// Memdev is a struct of machine.json. [QueryMemdev] returns it. Since QEMU 2.1.
+// Memdev is a struct of machine.json. [QueryMemdev] returns it.
 type Memdev struct {
 	ID       *string `json:"id,omitzero"`
 	Size     uint64  `json:"size"`
@@ -1149,8 +1144,7 @@ func (v Memdev) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryMemdev executes query-memdev and returns a list of [Memdev]. See machine.json. Since
-// QEMU 2.1.
+// QueryMemdev executes query-memdev and returns a list of [Memdev]. See machine.json.
 type QueryMemdev struct{}
 
 func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Memdev, error) {
@@ -1165,7 +1159,7 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CPUInstanceProperties is the struct CpuInstanceProperties of machine.json. Since QEMU 2.7.
+// CPUInstanceProperties is the struct CpuInstanceProperties of machine.json.
 type CPUInstanceProperties struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -1227,8 +1221,7 @@ func (v *CPUInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotpluggableCPU is a struct of machine.json. [QueryHotpluggableCPUs] returns it. Since QEMU
-// 2.7.
+// HotpluggableCPU is a struct of machine.json. [QueryHotpluggableCPUs] returns it.
 type HotpluggableCPU struct {
 	Type       string                `json:"type"`
 	VCPUsCount int64                 `json:"vcpus-count"`
@@ -1255,7 +1248,7 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryHotpluggableCPUs executes query-hotpluggable-cpus and returns a list of
-// [HotpluggableCPU]. See machine.json. Since QEMU 2.7.
+// [HotpluggableCPU]. See machine.json.
 type QueryHotpluggableCPUs struct{}
 
 func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]HotpluggableCPU, error) {
@@ -1270,7 +1263,7 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SetNUMANode executes set-numa-node. See machine.json. Since QEMU 3.0.
+// SetNUMANode executes set-numa-node. See machine.json.
 type SetNUMANode NUMAOptions
 
 func (r *SetNUMANode) EncodeMembers(e *wire.Encoder) {
@@ -1293,7 +1286,7 @@ func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NUMAOptions)(&r)}, opts)
 }
 
-// Balloon executes balloon. See machine.json. Since QEMU 0.14.
+// Balloon executes balloon. See machine.json.
 //
 // [BalloonChangeEvent] follows when the size of the guest's memory changes.
 type Balloon struct {
@@ -1308,7 +1301,7 @@ func (r Balloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "balloon", Args: &r}, opts)
 }
 
-// BalloonInfo is a struct of machine.json. [QueryBalloon] returns it. Since QEMU 0.14.
+// BalloonInfo is a struct of machine.json. [QueryBalloon] returns it.
 type BalloonInfo struct {
 	Actual int64 `json:"actual"`
 }
@@ -1322,8 +1315,7 @@ func (v *BalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBalloon executes query-balloon and returns [BalloonInfo]. See machine.json. Since QEMU
-// 0.14.
+// QueryBalloon executes query-balloon and returns [BalloonInfo]. See machine.json.
 type QueryBalloon struct{}
 
 func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BalloonInfo, error) {
@@ -1334,7 +1326,7 @@ func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// BalloonChangeEvent is the event BALLOON_CHANGE of machine.json. Since QEMU 1.2.
+// BalloonChangeEvent is the event BALLOON_CHANGE of machine.json.
 //
 // It can follow [Balloon].
 type BalloonChangeEvent struct {
@@ -1399,8 +1391,7 @@ func (*HVBalloonStatusReportEvent) EventName() string {
 	return EventHVBalloonStatusReport
 }
 
-// MemoryInfo is a struct of machine.json. [QueryMemorySizeSummary] returns it. Since QEMU
-// 2.11.
+// MemoryInfo is a struct of machine.json. [QueryMemorySizeSummary] returns it.
 type MemoryInfo struct {
 	BaseMemory    uint64  `json:"base-memory"`
 	PluggedMemory *uint64 `json:"plugged-memory,omitzero"`
@@ -1419,7 +1410,7 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryMemorySizeSummary executes query-memory-size-summary and returns [MemoryInfo]. See
-// machine.json. Since QEMU 2.11.
+// machine.json.
 type QueryMemorySizeSummary struct{}
 
 func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MemoryInfo, error) {
@@ -1430,7 +1421,7 @@ func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// PCDIMMDeviceInfo is a struct of machine.json. Since QEMU 2.1.
+// PCDIMMDeviceInfo is a struct of machine.json.
 type PCDIMMDeviceInfo struct {
 	ID           *string `json:"id,omitzero"`
 	Addr         int64   `json:"addr"`
@@ -1483,7 +1474,7 @@ func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioPMEMDeviceInfo is a struct of machine.json. Since QEMU 4.1.
+// VirtioPMEMDeviceInfo is a struct of machine.json.
 type VirtioPMEMDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1516,7 +1507,7 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioMemDeviceInfo is the struct VirtioMEMDeviceInfo of machine.json. Since QEMU 5.1.
+// VirtioMemDeviceInfo is the struct VirtioMEMDeviceInfo of machine.json.
 type VirtioMemDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
@@ -1641,7 +1632,7 @@ func (v *HVBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryDeviceInfoKind is an enum of machine.json. Since QEMU 2.1.
+// MemoryDeviceInfoKind is an enum of machine.json.
 type MemoryDeviceInfoKind string
 
 // The values of MemoryDeviceInfoKind.
@@ -1654,12 +1645,11 @@ const (
 	MemoryDeviceInfoKindSGXEPC MemoryDeviceInfoKind = "sgx-epc"
 	// Since QEMU 8.2.
 	MemoryDeviceInfoKindHVBalloon MemoryDeviceInfoKind = "hv-balloon"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MemoryDeviceInfoKindSPMem MemoryDeviceInfoKind = "sp-mem"
 )
 
-// MemoryDeviceInfo is a union of machine.json. [QueryMemoryDevices] returns it. Since QEMU
-// 2.1.
+// MemoryDeviceInfo is a union of machine.json. [QueryMemoryDevices] returns it.
 type MemoryDeviceInfo struct {
 	// Selects Branch. It may be empty unless Branch is *PCDIMMDeviceInfo or *RawBranch.
 	Type MemoryDeviceInfoKind `json:"type"`
@@ -1853,7 +1843,7 @@ func (v SGXEPCProperties) String() string {
 }
 
 // QueryMemoryDevices executes query-memory-devices and returns a list of [MemoryDeviceInfo].
-// See machine.json. Since QEMU 2.1.
+// See machine.json.
 type QueryMemoryDevices struct{}
 
 func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MemoryDeviceInfo, error) {
@@ -1868,8 +1858,7 @@ func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE of machine.json. Since
-// QEMU 5.1.
+// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE of machine.json.
 //
 // It can follow [QOMSet].
 type MemoryDeviceSizeChangeEvent struct {
@@ -2097,7 +2086,7 @@ func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// DumpSkeys executes dump-skeys. See machine.json. Since QEMU 2.5.
+// DumpSkeys executes dump-skeys. See machine.json.
 type DumpSkeys struct {
 	Filename string `json:"filename"`
 }
@@ -2110,7 +2099,7 @@ func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-skeys", Args: &r}, opts)
 }
 
-// CPUModelInfo is the struct CpuModelInfo of machine.json. Since QEMU 2.8.
+// CPUModelInfo is the struct CpuModelInfo of machine.json.
 type CPUModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
@@ -2135,7 +2124,7 @@ func (v *CPUModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUModelExpansionType is the enum CpuModelExpansionType of machine.json. Since QEMU 2.8.
+// CPUModelExpansionType is the enum CpuModelExpansionType of machine.json.
 type CPUModelExpansionType string
 
 // The values of CPUModelExpansionType.
@@ -2144,7 +2133,7 @@ const (
 	CPUModelExpansionTypeFull   CPUModelExpansionType = "full"
 )
 
-// CPUModelCompareResult is the enum CpuModelCompareResult of machine.json. Since QEMU 2.8.
+// CPUModelCompareResult is the enum CpuModelCompareResult of machine.json.
 type CPUModelCompareResult string
 
 // The values of CPUModelCompareResult.
@@ -2156,7 +2145,7 @@ const (
 )
 
 // CPUModelBaselineInfo is the struct CpuModelBaselineInfo of machine.json.
-// [QueryCPUModelBaseline] returns it. Since QEMU 2.8.
+// [QueryCPUModelBaseline] returns it.
 type CPUModelBaselineInfo struct {
 	Model CPUModelInfo `json:"model"`
 }
@@ -2171,7 +2160,7 @@ func (v *CPUModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // CPUModelCompareInfo is the struct CpuModelCompareInfo of machine.json.
-// [QueryCPUModelComparison] returns it. Since QEMU 2.8.
+// [QueryCPUModelComparison] returns it.
 type CPUModelCompareInfo struct {
 	Result                CPUModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
@@ -2215,7 +2204,7 @@ func (v CPUModelCompareInfo) String() string {
 }
 
 // QueryCPUModelComparison executes query-cpu-model-comparison and returns
-// [CPUModelCompareInfo]. See machine.json. Since QEMU 2.8.
+// [CPUModelCompareInfo]. See machine.json.
 type QueryCPUModelComparison struct {
 	Modela CPUModelInfo `json:"modela"`
 	Modelb CPUModelInfo `json:"modelb"`
@@ -2235,7 +2224,7 @@ func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ..
 }
 
 // QueryCPUModelBaseline executes query-cpu-model-baseline and returns [CPUModelBaselineInfo].
-// See machine.json. Since QEMU 2.8.
+// See machine.json.
 type QueryCPUModelBaseline struct {
 	Modela CPUModelInfo `json:"modela"`
 	Modelb CPUModelInfo `json:"modelb"`
@@ -2255,7 +2244,7 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 }
 
 // CPUModelExpansionInfo is the struct CpuModelExpansionInfo of machine.json.
-// [QueryCPUModelExpansion] returns it. Since QEMU 2.8.
+// [QueryCPUModelExpansion] returns it.
 type CPUModelExpansionInfo struct {
 	Model CPUModelInfo `json:"model"`
 	// Since QEMU 9.1.
@@ -2278,7 +2267,7 @@ func (v *CPUModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCPUModelExpansion executes query-cpu-model-expansion and returns
-// [CPUModelExpansionInfo]. See machine.json. Since QEMU 2.8.
+// [CPUModelExpansionInfo]. See machine.json.
 type QueryCPUModelExpansion struct {
 	Type  CPUModelExpansionType `json:"type"`
 	Model CPUModelInfo          `json:"model"`
@@ -2298,7 +2287,7 @@ func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...
 }
 
 // CPUDefinitionInfo is the struct CpuDefinitionInfo of machine.json. [QueryCPUDefinitions]
-// returns it. Since QEMU 1.2.
+// returns it.
 type CPUDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
@@ -2340,7 +2329,7 @@ func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCPUDefinitions executes query-cpu-definitions and returns a list of
-// [CPUDefinitionInfo]. See machine.json. Since QEMU 1.2.
+// [CPUDefinitionInfo]. See machine.json.
 type QueryCPUDefinitions struct{}
 
 func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUDefinitionInfo, error) {
@@ -2355,8 +2344,8 @@ func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. Seen first in
-// QEMU 11.1.
+// MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. Since QEMU 11.0
+// at the earliest, 11.1 at the latest.
 type MemoryDeviceInfoSPMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`

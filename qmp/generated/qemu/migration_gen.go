@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// MigrationStats is a struct of migration.json. Since QEMU 0.14.
+// MigrationStats is a struct of migration.json.
 type MigrationStats struct {
 	Transferred      int64   `json:"transferred"`
 	Remaining        int64   `json:"remaining"`
@@ -123,7 +123,7 @@ func (v MigrationStats) String() string {
 	return qmp.Format(&v)
 }
 
-// XBZRLECacheStats is a struct of migration.json. Since QEMU 1.2.
+// XBZRLECacheStats is a struct of migration.json.
 type XBZRLECacheStats struct {
 	CacheSize     uint64  `json:"cache-size"`
 	Bytes         int64   `json:"bytes"`
@@ -184,7 +184,7 @@ func (v XBZRLECacheStats) String() string {
 	return qmp.Format(&v)
 }
 
-// CompressionStats is a struct of migration.json. Since QEMU 3.1.
+// CompressionStats is a struct of migration.json.
 type CompressionStats struct {
 	Pages           int64   `json:"pages"`
 	Busy            int64   `json:"busy"`
@@ -235,7 +235,7 @@ func (v CompressionStats) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationStatus is an enum of migration.json. Since QEMU 2.3.
+// MigrationStatus is an enum of migration.json.
 type MigrationStatus string
 
 // The values of MigrationStatus.
@@ -258,11 +258,11 @@ const (
 	MigrationStatusPreSwitchover        MigrationStatus = "pre-switchover"
 	MigrationStatusDevice               MigrationStatus = "device"
 	MigrationStatusWaitUnplug           MigrationStatus = "wait-unplug"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MigrationStatusFailing MigrationStatus = "failing"
 )
 
-// VFIOStats is the struct VfioStats of migration.json. Since QEMU 5.2.
+// VFIOStats is the struct VfioStats of migration.json.
 type VFIOStats struct {
 	Transferred int64 `json:"transferred"`
 }
@@ -276,7 +276,7 @@ func (v *VFIOStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MigrationInfo is a struct of migration.json. [QueryMigrate] returns it. Since QEMU 0.14.
+// MigrationInfo is a struct of migration.json. [QueryMigrate] returns it.
 type MigrationInfo struct {
 	Status                *MigrationStatus  `json:"status,omitzero"`
 	RAM                   *MigrationStats   `json:"ram,omitzero"`
@@ -313,7 +313,7 @@ type MigrationInfo struct {
 	DirtyLimitThrottleTimePerRound *uint64 `json:"dirty-limit-throttle-time-per-round,omitzero"`
 	// Since QEMU 8.1.
 	DirtyLimitRingFullTime *uint64 `json:"dirty-limit-ring-full-time,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Remaining *int64 `json:"remaining,omitzero"`
 }
 
@@ -405,8 +405,7 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMigrate executes query-migrate and returns [MigrationInfo]. See migration.json. Since
-// QEMU 0.14.
+// QueryMigrate executes query-migrate and returns [MigrationInfo]. See migration.json.
 type QueryMigrate struct{}
 
 func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationInfo, error) {
@@ -417,7 +416,7 @@ func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// MigrationCapability is an enum of migration.json. Since QEMU 1.2.
+// MigrationCapability is an enum of migration.json.
 type MigrationCapability string
 
 // The values of MigrationCapability.
@@ -458,7 +457,7 @@ const (
 )
 
 // MigrationCapabilityStatus is a struct of migration.json. [QueryMigrateCapabilities] returns
-// it. Since QEMU 1.2.
+// it.
 type MigrationCapabilityStatus struct {
 	Capability MigrationCapability `json:"capability"`
 	State      bool                `json:"state"`
@@ -481,8 +480,7 @@ func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// MigrateSetCapabilities executes migrate-set-capabilities. See migration.json. Since QEMU
-// 1.2.
+// MigrateSetCapabilities executes migrate-set-capabilities. See migration.json.
 type MigrateSetCapabilities struct {
 	Capabilities []MigrationCapabilityStatus `json:"capabilities"`
 }
@@ -526,7 +524,7 @@ func (r MigrateSetCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...
 }
 
 // QueryMigrateCapabilities executes query-migrate-capabilities and returns a list of
-// [MigrationCapabilityStatus]. See migration.json. Since QEMU 1.2.
+// [MigrationCapabilityStatus]. See migration.json.
 type QueryMigrateCapabilities struct{}
 
 func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationCapabilityStatus, error) {
@@ -541,7 +539,7 @@ func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts .
 	return v, err
 }
 
-// MultiFDCompression is an enum of migration.json. Since QEMU 5.0.
+// MultiFDCompression is an enum of migration.json.
 type MultiFDCompression string
 
 // The values of MultiFDCompression.
@@ -564,7 +562,7 @@ const (
 	MultiFDCompressionUADK MultiFDCompression = "uadk"
 )
 
-// MigMode is an enum of migration.json.
+// MigMode is an enum of migration.json. Since QEMU 8.0 at the earliest, 10.0 at the latest.
 type MigMode string
 
 // The values of MigMode.
@@ -607,7 +605,7 @@ func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// BitmapMigrationBitmapAlias is a struct of migration.json. Since QEMU 5.2.
+// BitmapMigrationBitmapAlias is a struct of migration.json.
 type BitmapMigrationBitmapAlias struct {
 	Name  string `json:"name"`
 	Alias string `json:"alias"`
@@ -639,7 +637,7 @@ func (v *BitmapMigrationBitmapAlias) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BitmapMigrationNodeAlias is a struct of migration.json. Since QEMU 5.2.
+// BitmapMigrationNodeAlias is a struct of migration.json.
 type BitmapMigrationNodeAlias struct {
 	NodeName string                       `json:"node-name"`
 	Alias    string                       `json:"alias"`
@@ -688,7 +686,7 @@ func (v BitmapMigrationNodeAlias) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationParameter is an enum of migration.json. Since QEMU 2.4.
+// MigrationParameter is an enum of migration.json.
 type MigrationParameter string
 
 // The values of MigrationParameter.
@@ -737,7 +735,7 @@ const (
 )
 
 // MigrateSetParameters is a struct of migration.json. Its method Do executes it as the command
-// migrate-set-parameters. Since QEMU 2.4.
+// migrate-set-parameters.
 type MigrateSetParameters struct {
 	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
 	AnnounceMax              *uint64    `json:"announce-max,omitzero"`
@@ -782,7 +780,7 @@ type MigrateSetParameters struct {
 	//
 	// Since QEMU 10.2.
 	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
@@ -980,13 +978,12 @@ func (v MigrateSetParameters) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes migrate-set-parameters. See migration.json. Since QEMU 2.4.
+// Do executes migrate-set-parameters. See migration.json.
 func (v MigrateSetParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-set-parameters", Args: &v}, opts)
 }
 
 // MigrationParameters is a struct of migration.json. [QueryMigrateParameters] returns it.
-// Since QEMU 2.4.
 type MigrationParameters struct {
 	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
 	AnnounceMax              *uint64    `json:"announce-max,omitzero"`
@@ -1228,7 +1225,7 @@ func (v MigrationParameters) String() string {
 }
 
 // QueryMigrateParameters executes query-migrate-parameters and returns [MigrationParameters].
-// See migration.json. Since QEMU 2.4.
+// See migration.json.
 type QueryMigrateParameters struct{}
 
 func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationParameters, error) {
@@ -1239,7 +1236,7 @@ func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// MigrateStartPostcopy executes migrate-start-postcopy. See migration.json. Since QEMU 2.5.
+// MigrateStartPostcopy executes migrate-start-postcopy. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
@@ -1249,7 +1246,7 @@ func (r MigrateStartPostcopy) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-start-postcopy"}, opts)
 }
 
-// MigrationEvent is the event MIGRATION of migration.json. Since QEMU 2.4.
+// MigrationEvent is the event MIGRATION of migration.json.
 //
 // It can follow [MigrateStartPostcopy], [MigrateCancel], [MigrateContinue], [Migrate],
 // [MigrateIncoming], [MigrateRecover] and [MigratePause].
@@ -1271,7 +1268,7 @@ func (*MigrationEvent) EventName() string {
 	return EventMigration
 }
 
-// MigrationPassEvent is the event MIGRATION_PASS of migration.json. Since QEMU 2.6.
+// MigrationPassEvent is the event MIGRATION_PASS of migration.json.
 //
 // It can follow [Migrate].
 type MigrationPassEvent struct {
@@ -1292,7 +1289,7 @@ func (*MigrationPassEvent) EventName() string {
 	return EventMigrationPass
 }
 
-// COLOMessage is an enum of migration.json. Since QEMU 2.8.
+// COLOMessage is an enum of migration.json.
 type COLOMessage string
 
 // The values of COLOMessage.
@@ -1306,7 +1303,7 @@ const (
 	COLOMessageVMStateLoaded     COLOMessage = "vmstate-loaded"
 )
 
-// COLOMode is an enum of migration.json. Since QEMU 2.8.
+// COLOMode is an enum of migration.json.
 type COLOMode string
 
 // The values of COLOMode.
@@ -1316,7 +1313,7 @@ const (
 	COLOModeSecondary COLOMode = "secondary"
 )
 
-// FailoverStatus is an enum of migration.json. Since QEMU 2.8.
+// FailoverStatus is an enum of migration.json.
 type FailoverStatus string
 
 // The values of FailoverStatus.
@@ -1328,7 +1325,7 @@ const (
 	FailoverStatusRelaunch  FailoverStatus = "relaunch"
 )
 
-// COLOExitEvent is the event COLO_EXIT of migration.json. Since QEMU 3.1.
+// COLOExitEvent is the event COLO_EXIT of migration.json.
 //
 // It can follow [XCOLOLostHeartbeat].
 type COLOExitEvent struct {
@@ -1353,7 +1350,7 @@ func (*COLOExitEvent) EventName() string {
 	return EventCOLOExit
 }
 
-// COLOExitReason is an enum of migration.json. Since QEMU 3.1.
+// COLOExitReason is an enum of migration.json.
 type COLOExitReason string
 
 // The values of COLOExitReason.
@@ -1364,7 +1361,7 @@ const (
 	COLOExitReasonProcessing COLOExitReason = "processing"
 )
 
-// XCOLOLostHeartbeat executes x-colo-lost-heartbeat. See migration.json. Since QEMU 2.8.
+// XCOLOLostHeartbeat executes x-colo-lost-heartbeat. See migration.json.
 //
 // [COLOExitEvent] follows when COLO has ended.
 //
@@ -1377,7 +1374,7 @@ func (r XCOLOLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-colo-lost-heartbeat"}, opts)
 }
 
-// MigrateCancel executes migrate_cancel. See migration.json. Since QEMU 0.14.
+// MigrateCancel executes migrate_cancel. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
@@ -1387,7 +1384,7 @@ func (r MigrateCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate_cancel"}, opts)
 }
 
-// MigrateContinue executes migrate-continue. See migration.json. Since QEMU 2.11.
+// MigrateContinue executes migrate-continue. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
@@ -1590,7 +1587,7 @@ func (v MigrationChannel) String() string {
 	return qmp.Format(&v)
 }
 
-// Migrate executes migrate. See migration.json. Since QEMU 0.14.
+// Migrate executes migrate. See migration.json.
 //
 // Events follow:
 //
@@ -1632,7 +1629,7 @@ func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate", Args: &r}, opts)
 }
 
-// MigrateIncoming executes migrate-incoming. See migration.json. Since QEMU 2.3.
+// MigrateIncoming executes migrate-incoming. See migration.json.
 //
 // Events follow:
 //
@@ -1667,7 +1664,7 @@ func (r MigrateIncoming) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-incoming", Args: &r}, opts)
 }
 
-// XenSaveDevicesState executes xen-save-devices-state. See migration.json. Since QEMU 1.1.
+// XenSaveDevicesState executes xen-save-devices-state. See migration.json.
 type XenSaveDevicesState struct {
 	Filename string `json:"filename"`
 	Live     *bool  `json:"live,omitzero"`
@@ -1682,7 +1679,7 @@ func (r XenSaveDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-save-devices-state", Args: &r}, opts)
 }
 
-// XenSetGlobalDirtyLog executes xen-set-global-dirty-log. See migration.json. Since QEMU 1.3.
+// XenSetGlobalDirtyLog executes xen-set-global-dirty-log. See migration.json.
 type XenSetGlobalDirtyLog struct {
 	Enable bool `json:"enable"`
 }
@@ -1695,7 +1692,7 @@ func (r XenSetGlobalDirtyLog) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-set-global-dirty-log", Args: &r}, opts)
 }
 
-// XenLoadDevicesState executes xen-load-devices-state. See migration.json. Since QEMU 2.7.
+// XenLoadDevicesState executes xen-load-devices-state. See migration.json.
 type XenLoadDevicesState struct {
 	Filename string `json:"filename"`
 }
@@ -1708,7 +1705,7 @@ func (r XenLoadDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-load-devices-state", Args: &r}, opts)
 }
 
-// XenSetReplication executes xen-set-replication. See migration.json. Since QEMU 2.9.
+// XenSetReplication executes xen-set-replication. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenSetReplication struct {
@@ -1728,7 +1725,6 @@ func (r XenSetReplication) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 }
 
 // ReplicationStatus is a struct of migration.json. [QueryXenReplicationStatus] returns it.
-// Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type ReplicationStatus struct {
@@ -1749,7 +1745,7 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryXenReplicationStatus executes query-xen-replication-status and returns
-// [ReplicationStatus]. See migration.json. Since QEMU 2.9.
+// [ReplicationStatus]. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type QueryXenReplicationStatus struct{}
@@ -1762,7 +1758,7 @@ func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// XenCOLODoCheckpoint executes xen-colo-do-checkpoint. See migration.json. Since QEMU 2.9.
+// XenCOLODoCheckpoint executes xen-colo-do-checkpoint. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type XenCOLODoCheckpoint struct{}
@@ -1771,7 +1767,7 @@ func (r XenCOLODoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-colo-do-checkpoint"}, opts)
 }
 
-// COLOStatus is a struct of migration.json. [QueryCOLOStatus] returns it. Since QEMU 3.1.
+// COLOStatus is a struct of migration.json. [QueryCOLOStatus] returns it.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type COLOStatus struct {
@@ -1796,7 +1792,6 @@ func (v *COLOStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryCOLOStatus executes query-colo-status and returns [COLOStatus]. See migration.json.
-// Since QEMU 3.1.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type QueryCOLOStatus struct{}
@@ -1809,7 +1804,7 @@ func (r QueryCOLOStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// MigrateRecover executes migrate-recover. See migration.json. Since QEMU 3.0.
+// MigrateRecover executes migrate-recover. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
@@ -1831,7 +1826,7 @@ func (r MigrateRecover) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-recover", Args: &r, AllowOOB: true}, opts)
 }
 
-// MigratePause executes migrate-pause. See migration.json. Since QEMU 3.0.
+// MigratePause executes migrate-pause. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
@@ -1843,7 +1838,7 @@ func (r MigratePause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-pause", AllowOOB: true}, opts)
 }
 
-// UnplugPrimaryEvent is the event UNPLUG_PRIMARY of migration.json. Since QEMU 4.2.
+// UnplugPrimaryEvent is the event UNPLUG_PRIMARY of migration.json.
 //
 // It can follow [Migrate].
 type UnplugPrimaryEvent struct {
@@ -1882,7 +1877,7 @@ func (v *DirtyRateVCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DirtyRateStatus is an enum of migration.json. Since QEMU 5.2.
+// DirtyRateStatus is an enum of migration.json.
 type DirtyRateStatus string
 
 // The values of DirtyRateStatus.
@@ -1911,7 +1906,7 @@ const (
 	TimeUnitMillisecond TimeUnit = "millisecond"
 )
 
-// DirtyRateInfo is a struct of migration.json. [QueryDirtyRate] returns it. Since QEMU 5.2.
+// DirtyRateInfo is a struct of migration.json. [QueryDirtyRate] returns it.
 type DirtyRateInfo struct {
 	DirtyRate *int64          `json:"dirty-rate,omitzero"`
 	Status    DirtyRateStatus `json:"status"`
@@ -1961,7 +1956,7 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CalcDirtyRate executes calc-dirty-rate. See migration.json. Since QEMU 5.2.
+// CalcDirtyRate executes calc-dirty-rate. See migration.json.
 type CalcDirtyRate struct {
 	CalcTime int64 `json:"calc-time"`
 	// Since QEMU 8.2.
@@ -1984,7 +1979,6 @@ func (r CalcDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 }
 
 // QueryDirtyRate executes query-dirty-rate and returns [DirtyRateInfo]. See migration.json.
-// Since QEMU 5.2.
 type QueryDirtyRate struct {
 	// Since QEMU 8.2.
 	CalcTimeUnit *TimeUnit `json:"calc-time-unit,omitzero"`
@@ -2070,7 +2064,7 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 }
 
 // MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. Since
-// QEMU 7.2.
+// QEMU 8.0 at the earliest, 10.0 at the latest.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`
@@ -2089,7 +2083,8 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryMigrationthreads executes query-migrationthreads and returns a list of
-// [MigrationThreadInfo]. See migration.json. Since QEMU 7.2. Removed after QEMU 10.2, by 11.1.
+// [MigrationThreadInfo]. See migration.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// latest. Removed after QEMU 10.2, by 11.1.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 9.2.
 type QueryMigrationthreads struct{}

@@ -8,8 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GICCapability is a struct of misc-arm.json. [QueryGICCapabilities] returns it. Since QEMU
-// 2.6.
+// GICCapability is a struct of misc-arm.json. [QueryGICCapabilities] returns it.
 type GICCapability struct {
 	Version  int64 `json:"version"`
 	Emulated bool  `json:"emulated"`
@@ -32,7 +31,7 @@ func (v *GICCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryGICCapabilities executes query-gic-capabilities and returns a list of [GICCapability].
-// See misc-arm.json. Since QEMU 2.6.
+// See misc-arm.json.
 type QueryGICCapabilities struct{}
 
 func (r QueryGICCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {

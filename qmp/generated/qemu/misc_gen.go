@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AddClient executes add_client. See misc.json. Since QEMU 0.14.
+// AddClient executes add_client. See misc.json.
 type AddClient struct {
 	Protocol string `json:"protocol"`
 	FDName   string `json:"fdname"`
@@ -27,7 +27,7 @@ func (r AddClient) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "add_client", Args: &r}, opts)
 }
 
-// NameInfo is a struct of misc.json. [QueryName] returns it. Since QEMU 0.14.
+// NameInfo is a struct of misc.json. [QueryName] returns it.
 type NameInfo struct {
 	Name *string `json:"name,omitzero"`
 }
@@ -41,7 +41,7 @@ func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryName executes query-name and returns [NameInfo]. See misc.json. Since QEMU 0.14.
+// QueryName executes query-name and returns [NameInfo]. See misc.json.
 type QueryName struct{}
 
 func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (NameInfo, error) {
@@ -52,7 +52,7 @@ func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// IOThreadInfo is a struct of misc.json. [QueryIOThreads] returns it. Since QEMU 2.0.
+// IOThreadInfo is a struct of misc.json. [QueryIOThreads] returns it.
 type IOThreadInfo struct {
 	ID         string `json:"id"`
 	ThreadID   int64  `json:"thread-id"`
@@ -61,7 +61,7 @@ type IOThreadInfo struct {
 	PollShrink int64  `json:"poll-shrink"`
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 
@@ -93,7 +93,6 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryIOThreads executes query-iothreads and returns a list of [IOThreadInfo]. See misc.json.
-// Since QEMU 2.0.
 type QueryIOThreads struct{}
 
 func (r QueryIOThreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
@@ -108,7 +107,7 @@ func (r QueryIOThreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// Stop executes stop. See misc.json. Since QEMU 0.14.
+// Stop executes stop. See misc.json.
 //
 // [StopEvent] follows if the guest was running.
 type Stop struct{}
@@ -117,7 +116,7 @@ func (r Stop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) er
 	return qmp.Do(ctx, x, &qmp.Call{Command: "stop"}, opts)
 }
 
-// Cont executes cont. See misc.json. Since QEMU 0.14.
+// Cont executes cont. See misc.json.
 //
 // [ResumeEvent] follows if the guest was stopped.
 type Cont struct{}
@@ -126,7 +125,7 @@ func (r Cont) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) er
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cont"}, opts)
 }
 
-// XExitPreconfig executes x-exit-preconfig. See misc.json. Since QEMU 3.0.
+// XExitPreconfig executes x-exit-preconfig. See misc.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XExitPreconfig struct{}
@@ -136,7 +135,6 @@ func (r XExitPreconfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 }
 
 // HumanMonitorCommand executes human-monitor-command and returns a string. See misc.json.
-// Since QEMU 0.14.
 //
 // Features: savevm-monitor-nodes.
 type HumanMonitorCommand struct {
@@ -161,7 +159,7 @@ func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// GetFD executes getfd. See misc.json. Since QEMU 0.14.
+// GetFD executes getfd. See misc.json.
 //
 // Send the file along: see [qmp.WithFile].
 //
@@ -195,7 +193,7 @@ func (r GetWin32Socket) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "get-win32-socket", Args: &r}, opts)
 }
 
-// CloseFD executes closefd. See misc.json. Since QEMU 0.14.
+// CloseFD executes closefd. See misc.json.
 type CloseFD struct {
 	FDName string `json:"fdname"`
 }
@@ -208,7 +206,7 @@ func (r CloseFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "closefd", Args: &r}, opts)
 }
 
-// AddFDInfo is the struct AddfdInfo of misc.json. [AddFD] returns it. Since QEMU 1.2.
+// AddFDInfo is the struct AddfdInfo of misc.json. [AddFD] returns it.
 type AddFDInfo struct {
 	FDSetID int64 `json:"fdset-id"`
 	FD      int64 `json:"fd"`
@@ -226,7 +224,7 @@ func (v *AddFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AddFD executes add-fd and returns [AddFDInfo]. See misc.json. Since QEMU 1.2.
+// AddFD executes add-fd and returns [AddFDInfo]. See misc.json.
 //
 // Send the file along: see [qmp.WithFile].
 type AddFD struct {
@@ -247,7 +245,7 @@ func (r AddFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (
 	return v, err
 }
 
-// RemoveFD executes remove-fd. See misc.json. Since QEMU 1.2.
+// RemoveFD executes remove-fd. See misc.json.
 type RemoveFD struct {
 	FDSetID int64  `json:"fdset-id"`
 	FD      *int64 `json:"fd,omitzero"`
@@ -262,7 +260,7 @@ func (r RemoveFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "remove-fd", Args: &r}, opts)
 }
 
-// FDSetFDInfo is the struct FdsetFdInfo of misc.json. Since QEMU 1.2.
+// FDSetFDInfo is the struct FdsetFdInfo of misc.json.
 type FDSetFDInfo struct {
 	FD     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
@@ -285,7 +283,7 @@ func (v *FDSetFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FDSetInfo is the struct FdsetInfo of misc.json. [QueryFDSets] returns it. Since QEMU 1.2.
+// FDSetInfo is the struct FdsetInfo of misc.json. [QueryFDSets] returns it.
 type FDSetInfo struct {
 	FDSetID int64         `json:"fdset-id"`
 	FDs     []FDSetFDInfo `json:"fds"`
@@ -329,8 +327,7 @@ func (v FDSetInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryFDSets executes query-fdsets and returns a list of [FDSetInfo]. See misc.json. Since
-// QEMU 1.2.
+// QueryFDSets executes query-fdsets and returns a list of [FDSetInfo]. See misc.json.
 type QueryFDSets struct{}
 
 func (r QueryFDSets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FDSetInfo, error) {
@@ -345,7 +342,7 @@ func (r QueryFDSets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CommandLineParameterType is an enum of misc.json. Since QEMU 1.5.
+// CommandLineParameterType is an enum of misc.json.
 type CommandLineParameterType string
 
 // The values of CommandLineParameterType.
@@ -356,7 +353,7 @@ const (
 	CommandLineParameterTypeSize    CommandLineParameterType = "size"
 )
 
-// CommandLineParameterInfo is a struct of misc.json. Since QEMU 1.5.
+// CommandLineParameterInfo is a struct of misc.json.
 type CommandLineParameterInfo struct {
 	Name    string                   `json:"name"`
 	Type    CommandLineParameterType `json:"type"`
@@ -389,8 +386,7 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CommandLineOptionInfo is a struct of misc.json. [QueryCommandLineOptions] returns it. Since
-// QEMU 1.5.
+// CommandLineOptionInfo is a struct of misc.json. [QueryCommandLineOptions] returns it.
 type CommandLineOptionInfo struct {
 	Option     string                     `json:"option"`
 	Parameters []CommandLineParameterInfo `json:"parameters"`
@@ -435,7 +431,7 @@ func (v CommandLineOptionInfo) String() string {
 }
 
 // QueryCommandLineOptions executes query-command-line-options and returns a list of
-// [CommandLineOptionInfo]. See misc.json. Since QEMU 1.5.
+// [CommandLineOptionInfo]. See misc.json.
 type QueryCommandLineOptions struct {
 	Option *string `json:"option,omitzero"`
 }
@@ -456,7 +452,7 @@ func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// RTCChangeEvent is the event RTC_CHANGE of misc.json. Since QEMU 0.13.
+// RTCChangeEvent is the event RTC_CHANGE of misc.json.
 type RTCChangeEvent struct {
 	Offset int64 `json:"offset"`
 	// Since QEMU 7.0.

@@ -8,14 +8,14 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RTCResetReinjection executes rtc-reset-reinjection. See misc-i386.json. Since QEMU 2.1.
+// RTCResetReinjection executes rtc-reset-reinjection. See misc-i386.json.
 type RTCResetReinjection struct{}
 
 func (r RTCResetReinjection) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "rtc-reset-reinjection"}, opts)
 }
 
-// SEVState is the enum SevState of misc-i386.json. Since QEMU 2.12.
+// SEVState is the enum SevState of misc-i386.json.
 type SEVState string
 
 // The values of SEVState.
@@ -28,7 +28,8 @@ const (
 	SEVStateReceiveUpdate SEVState = "receive-update"
 )
 
-// SEVGuestType is the enum SevGuestType of misc-i386.json. Since QEMU 6.2.
+// SEVGuestType is the enum SevGuestType of misc-i386.json. Since QEMU 8.0 at the earliest,
+// 10.0 at the latest.
 type SEVGuestType string
 
 // The values of SEVGuestType.
@@ -38,7 +39,8 @@ const (
 	SEVGuestTypeSEVSNP SEVGuestType = "sev-snp"
 )
 
-// SEVGuestInfo is the struct SevGuestInfo of misc-i386.json. Since QEMU 2.12.
+// SEVGuestInfo is the struct SevGuestInfo of misc-i386.json. Since QEMU 8.0 at the earliest,
+// 10.0 at the latest.
 type SEVGuestInfo struct {
 	Policy uint32 `json:"policy"`
 	Handle uint32 `json:"handle"`
@@ -79,7 +81,7 @@ func (v *SEVSNPGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVInfo is the union SevInfo of misc-i386.json. [QuerySEV] returns it. Since QEMU 2.12.
+// SEVInfo is the union SevInfo of misc-i386.json. [QuerySEV] returns it.
 type SEVInfo struct {
 	Enabled  bool     `json:"enabled"`
 	APIMajor uint8    `json:"api-major"`
@@ -188,7 +190,7 @@ func (v SEVInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QuerySEV executes query-sev and returns [SEVInfo]. See misc-i386.json. Since QEMU 2.12.
+// QuerySEV executes query-sev and returns [SEVInfo]. See misc-i386.json.
 type QuerySEV struct{}
 
 func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVInfo, error) {
@@ -200,7 +202,7 @@ func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 }
 
 // SEVLaunchMeasureInfo is the struct SevLaunchMeasureInfo of misc-i386.json.
-// [QuerySEVLaunchMeasure] returns it. Since QEMU 2.12.
+// [QuerySEVLaunchMeasure] returns it.
 type SEVLaunchMeasureInfo struct {
 	Data string `json:"data"`
 }
@@ -215,7 +217,7 @@ func (v *SEVLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QuerySEVLaunchMeasure executes query-sev-launch-measure and returns [SEVLaunchMeasureInfo].
-// See misc-i386.json. Since QEMU 2.12.
+// See misc-i386.json.
 type QuerySEVLaunchMeasure struct{}
 
 func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVLaunchMeasureInfo, error) {
@@ -227,7 +229,7 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 }
 
 // SEVCapability is the struct SevCapability of misc-i386.json. [QuerySEVCapabilities] returns
-// it. Since QEMU 2.12.
+// it.
 type SEVCapability struct {
 	PDH       string `json:"pdh"`
 	CertChain string `json:"cert-chain"`
@@ -259,7 +261,7 @@ func (v *SEVCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QuerySEVCapabilities executes query-sev-capabilities and returns [SEVCapability]. See
-// misc-i386.json. Since QEMU 2.12.
+// misc-i386.json.
 type QuerySEVCapabilities struct{}
 
 func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVCapability, error) {
@@ -325,7 +327,8 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SGXEPCSection is the struct SgxEpcSection of misc-i386.json. Since QEMU 7.0.
+// SGXEPCSection is the struct SgxEpcSection of misc-i386.json. Since QEMU 10.1 at the
+// earliest, 10.2 at the latest.
 type SGXEPCSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
@@ -349,7 +352,7 @@ func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // SGXInfo is the struct SgxInfo of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]
-// return it. Since QEMU 6.2.
+// return it. Since QEMU 10.1 at the earliest, 10.2 at the latest.
 type SGXInfo struct {
 	SGX      bool            `json:"sgx"`
 	SGX1     bool            `json:"sgx1"`

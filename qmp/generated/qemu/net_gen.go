@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SetLink executes set_link. See net.json. Since QEMU 0.14.
+// SetLink executes set_link. See net.json.
 type SetLink struct {
 	Name string `json:"name"`
 	Up   bool   `json:"up"`
@@ -23,7 +23,7 @@ func (r SetLink) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set_link", Args: &r}, opts)
 }
 
-// NetdevAdd executes netdev_add. See net.json. Since QEMU 0.14.
+// NetdevAdd executes netdev_add. See net.json.
 //
 // [NetdevStreamConnectedEvent] follows when a netdev of type stream is connected.
 type NetdevAdd Netdev
@@ -48,7 +48,7 @@ func (r NetdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_add", Args: (*Netdev)(&r)}, opts)
 }
 
-// NetdevDel executes netdev_del. See net.json. Since QEMU 0.14.
+// NetdevDel executes netdev_del. See net.json.
 type NetdevDel struct {
 	ID string `json:"id"`
 }
@@ -61,7 +61,7 @@ func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_del", Args: &r}, opts)
 }
 
-// NetLegacyNICOptions is the struct NetLegacyNicOptions of net.json. Since QEMU 1.2.
+// NetLegacyNICOptions is the struct NetLegacyNicOptions of net.json.
 type NetLegacyNICOptions struct {
 	Netdev  *string `json:"netdev,omitzero"`
 	MACAddr *string `json:"macaddr,omitzero"`
@@ -101,7 +101,7 @@ func (v *NetLegacyNICOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// String is a struct of net.json. Since QEMU 1.2.
+// String is a struct of net.json.
 type String struct {
 	Str string `json:"str"`
 }
@@ -344,7 +344,7 @@ func (v *NetdevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevUserOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevUserOptions is a struct of net.json.
 type NetdevUserOptions struct {
 	Hostname       *string  `json:"hostname,omitzero"`
 	Restrict       *bool    `json:"restrict,omitzero"`
@@ -497,7 +497,7 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevTapOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevTapOptions is a struct of net.json.
 type NetdevTapOptions struct {
 	Ifname     *string `json:"ifname,omitzero"`
 	FD         *string `json:"fd,omitzero"`
@@ -589,7 +589,7 @@ func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevSocketOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevSocketOptions is a struct of net.json.
 type NetdevSocketOptions struct {
 	FD        *string `json:"fd,omitzero"`
 	Listen    *string `json:"listen,omitzero"`
@@ -632,7 +632,7 @@ func (v *NetdevSocketOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevL2TPv3Options is a struct of net.json. Since QEMU 2.1.
+// NetdevL2TPv3Options is a struct of net.json.
 type NetdevL2TPv3Options struct {
 	Src        string  `json:"src"`
 	Dst        string  `json:"dst"`
@@ -719,7 +719,7 @@ func (v *NetdevL2TPv3Options) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevVDEOptions is the struct NetdevVdeOptions of net.json. Since QEMU 1.2.
+// NetdevVDEOptions is the struct NetdevVdeOptions of net.json.
 type NetdevVDEOptions struct {
 	Sock  *string `json:"sock,omitzero"`
 	Port  *uint16 `json:"port,omitzero"`
@@ -756,7 +756,7 @@ func (v *NetdevVDEOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevBridgeOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevBridgeOptions is a struct of net.json.
 type NetdevBridgeOptions struct {
 	Br     *string `json:"br,omitzero"`
 	Helper *string `json:"helper,omitzero"`
@@ -779,7 +779,7 @@ func (v *NetdevBridgeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevHubPortOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevHubPortOptions is a struct of net.json.
 type NetdevHubPortOptions struct {
 	HubID  int32   `json:"hubid"`
 	Netdev *string `json:"netdev,omitzero"`
@@ -802,7 +802,7 @@ func (v *NetdevHubPortOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// NetdevNetmapOptions is a struct of net.json. Since QEMU 2.0.
+// NetdevNetmapOptions is a struct of net.json.
 type NetdevNetmapOptions struct {
 	Ifname  string  `json:"ifname"`
 	Devname *string `json:"devname,omitzero"`
@@ -900,7 +900,7 @@ func (v *NetdevAFXDPOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevVhostUserOptions is a struct of net.json. Since QEMU 2.1.
+// NetdevVhostUserOptions is a struct of net.json.
 type NetdevVhostUserOptions struct {
 	Chardev    string `json:"chardev"`
 	Vhostforce *bool  `json:"vhostforce,omitzero"`
@@ -928,10 +928,10 @@ func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// NetdevVhostVDPAOptions is a struct of net.json. Since QEMU 5.1.
+// NetdevVhostVDPAOptions is a struct of net.json.
 type NetdevVhostVDPAOptions struct {
 	Vhostdev *string `json:"vhostdev,omitzero"`
-	// Seen first in QEMU 7.2.
+	// Since QEMU 7.2 (not in 5.2).
 	VhostFD *string `json:"vhostfd,omitzero"`
 	Queues  *int64  `json:"queues,omitzero"`
 	// Since QEMU 7.1.
@@ -1128,7 +1128,7 @@ func (v *NetdevDgramOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetClientDriver is an enum of net.json. Since QEMU 2.7.
+// NetClientDriver is an enum of net.json.
 type NetClientDriver string
 
 // The values of NetClientDriver.
@@ -1171,7 +1171,7 @@ const (
 	NetClientDriverVmnetBridged NetClientDriver = "vmnet-bridged"
 )
 
-// Netdev is a union of net.json. [NetdevAdd] sends it. Since QEMU 1.2.
+// Netdev is a union of net.json. [NetdevAdd] sends it.
 type Netdev struct {
 	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
@@ -1357,7 +1357,7 @@ func (v Netdev) String() string {
 	return qmp.Format(&v)
 }
 
-// RxState is an enum of net.json. Since QEMU 1.6.
+// RxState is an enum of net.json.
 type RxState string
 
 // The values of RxState.
@@ -1367,7 +1367,7 @@ const (
 	RxStateAll    RxState = "all"
 )
 
-// RxFilterInfo is a struct of net.json. [QueryRxFilter] returns it. Since QEMU 1.6.
+// RxFilterInfo is a struct of net.json. [QueryRxFilter] returns it.
 type RxFilterInfo struct {
 	Name              string   `json:"name"`
 	Promiscuous       bool     `json:"promiscuous"`
@@ -1475,7 +1475,6 @@ func (v RxFilterInfo) String() string {
 }
 
 // QueryRxFilter executes query-rx-filter and returns a list of [RxFilterInfo]. See net.json.
-// Since QEMU 1.6.
 //
 // [NICRxFilterChangedEvent] follows at the guest's next change of the filter.
 type QueryRxFilter struct {
@@ -1498,7 +1497,7 @@ func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// NICRxFilterChangedEvent is the event NIC_RX_FILTER_CHANGED of net.json. Since QEMU 1.6.
+// NICRxFilterChangedEvent is the event NIC_RX_FILTER_CHANGED of net.json.
 //
 // It can follow [QueryRxFilter].
 type NICRxFilterChangedEvent struct {
@@ -1523,7 +1522,7 @@ func (*NICRxFilterChangedEvent) EventName() string {
 	return EventNICRxFilterChanged
 }
 
-// AnnounceParameters is a struct of net.json. [AnnounceSelf] sends it. Since QEMU 4.0.
+// AnnounceParameters is a struct of net.json. [AnnounceSelf] sends it.
 type AnnounceParameters struct {
 	Initial    int64    `json:"initial"`
 	Max        int64    `json:"max"`
@@ -1548,14 +1547,14 @@ func (v *AnnounceParameters) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 }
 
-// AnnounceSelf executes announce-self. See net.json. Since QEMU 4.0.
+// AnnounceSelf executes announce-self. See net.json.
 type AnnounceSelf AnnounceParameters
 
 func (r AnnounceSelf) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "announce-self", Args: (*AnnounceParameters)(&r)}, opts)
 }
 
-// FailoverNegotiatedEvent is the event FAILOVER_NEGOTIATED of net.json. Since QEMU 4.2.
+// FailoverNegotiatedEvent is the event FAILOVER_NEGOTIATED of net.json.
 type FailoverNegotiatedEvent struct {
 	DeviceID string `json:"device-id"`
 }

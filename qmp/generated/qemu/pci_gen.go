@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// PCIMemoryRange is the struct PciMemoryRange of pci.json. Since QEMU 0.14.
+// PCIMemoryRange is the struct PciMemoryRange of pci.json.
 type PCIMemoryRange struct {
 	Base  int64 `json:"base"`
 	Limit int64 `json:"limit"`
@@ -31,7 +31,7 @@ func (v *PCIMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIMemoryRegion is the struct PciMemoryRegion of pci.json. Since QEMU 0.14.
+// PCIMemoryRegion is the struct PciMemoryRegion of pci.json.
 type PCIMemoryRegion struct {
 	BAR       int64  `json:"bar"`
 	Type      string `json:"type"`
@@ -74,7 +74,7 @@ func (v *PCIMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIBusInfo is the struct PciBusInfo of pci.json. Since QEMU 2.4.
+// PCIBusInfo is the struct PciBusInfo of pci.json.
 type PCIBusInfo struct {
 	Number            int64          `json:"number"`
 	Secondary         int64          `json:"secondary"`
@@ -117,7 +117,7 @@ func (v *PCIBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIBridgeInfo is the struct PciBridgeInfo of pci.json. Since QEMU 0.14.
+// PCIBridgeInfo is the struct PciBridgeInfo of pci.json.
 type PCIBridgeInfo struct {
 	Bus     PCIBusInfo      `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices,omitzero"`
@@ -150,7 +150,7 @@ func (v *PCIBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIDeviceClass is the struct PciDeviceClass of pci.json. Since QEMU 2.4.
+// PCIDeviceClass is the struct PciDeviceClass of pci.json.
 type PCIDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
 	Class int64   `json:"class"`
@@ -173,7 +173,7 @@ func (v *PCIDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIDeviceID is the struct PciDeviceId of pci.json. Since QEMU 2.4.
+// PCIDeviceID is the struct PciDeviceId of pci.json.
 type PCIDeviceID struct {
 	Device          int64  `json:"device"`
 	Vendor          int64  `json:"vendor"`
@@ -206,7 +206,7 @@ func (v *PCIDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIDeviceInfo is the struct PciDeviceInfo of pci.json. Since QEMU 0.14.
+// PCIDeviceInfo is the struct PciDeviceInfo of pci.json.
 type PCIDeviceInfo struct {
 	Bus       int64             `json:"bus"`
 	Slot      int64             `json:"slot"`
@@ -293,7 +293,7 @@ func (v PCIDeviceInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// PCIInfo is the struct PciInfo of pci.json. [QueryPCI] returns it. Since QEMU 0.14.
+// PCIInfo is the struct PciInfo of pci.json. [QueryPCI] returns it.
 type PCIInfo struct {
 	Bus     int64           `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices"`
@@ -337,7 +337,7 @@ func (v PCIInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryPCI executes query-pci and returns a list of [PCIInfo]. See pci.json. Since QEMU 0.14.
+// QueryPCI executes query-pci and returns a list of [PCIInfo]. See pci.json.
 type QueryPCI struct{}
 
 func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PCIInfo, error) {

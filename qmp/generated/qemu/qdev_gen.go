@@ -9,7 +9,7 @@ import (
 )
 
 // DeviceListProperties executes device-list-properties and returns a list of
-// [ObjectPropertyInfo]. See qdev.json. Since QEMU 1.2.
+// [ObjectPropertyInfo]. See qdev.json.
 type DeviceListProperties struct {
 	Typename string `json:"typename"`
 }
@@ -30,7 +30,7 @@ func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DeviceAdd executes device_add. See qdev.json. Since QEMU 0.13.
+// DeviceAdd executes device_add. See qdev.json.
 //
 // Features: json-cli, json-cli-hotplug.
 type DeviceAdd struct {
@@ -80,7 +80,7 @@ func (r DeviceAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_add", Args: &r}, opts)
 }
 
-// DeviceDel executes device_del. See qdev.json. Since QEMU 0.14.
+// DeviceDel executes device_del. See qdev.json.
 //
 // Events follow:
 //
@@ -98,7 +98,7 @@ func (r DeviceDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_del", Args: &r}, opts)
 }
 
-// DeviceDeletedEvent is the event DEVICE_DELETED of qdev.json. Since QEMU 1.5.
+// DeviceDeletedEvent is the event DEVICE_DELETED of qdev.json.
 //
 // It can follow [DeviceDel] and [SystemReset].
 type DeviceDeletedEvent struct {

@@ -9,7 +9,7 @@ import (
 )
 
 // ObjectPropertyInfo is a struct of qom.json. [QOMList], [QOMListProperties] and
-// [DeviceListProperties] return it. Since QEMU 1.2.
+// [DeviceListProperties] return it.
 type ObjectPropertyInfo struct {
 	Name         string      `json:"name"`
 	Type         string      `json:"type"`
@@ -35,7 +35,8 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is a struct of qom.json.
+// ObjectPropertyValue is a struct of qom.json. Since QEMU 10.1 at the earliest, 10.2 at the
+// latest.
 type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
@@ -65,7 +66,8 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is a struct of qom.json. [QOMListGet] returns it.
+// ObjectPropertiesValues is a struct of qom.json. [QOMListGet] returns it. Since QEMU 10.1 at
+// the earliest, 10.2 at the latest.
 type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
@@ -104,8 +106,7 @@ func (v ObjectPropertiesValues) String() string {
 	return qmp.Format(&v)
 }
 
-// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. See qom.json. Since
-// QEMU 1.2.
+// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. See qom.json.
 type QOMList struct {
 	Path string `json:"path"`
 }
@@ -126,7 +127,7 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return v, err
 }
 
-// QOMGet executes qom-get and returns [qmp.RawJSON]. See qom.json. Since QEMU 1.2.
+// QOMGet executes qom-get and returns [qmp.RawJSON]. See qom.json.
 type QOMGet struct {
 	Path     string `json:"path"`
 	Property string `json:"property"`
@@ -146,7 +147,7 @@ func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 }
 
 // QOMListGet executes qom-list-get and returns a list of [ObjectPropertiesValues]. See
-// qom.json.
+// qom.json. Since QEMU 10.1.
 type QOMListGet struct {
 	Paths []string `json:"paths"`
 }
@@ -196,7 +197,7 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// QOMSet executes qom-set. See qom.json. Since QEMU 1.2.
+// QOMSet executes qom-set. See qom.json.
 //
 // [MemoryDeviceSizeChangeEvent] follows when the guest has changed the size of a virtio-mem
 // device to its new requested-size.
@@ -220,7 +221,7 @@ func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qom-set", Args: &r}, opts)
 }
 
-// ObjectTypeInfo is a struct of qom.json. [QOMListTypes] returns it. Since QEMU 1.1.
+// ObjectTypeInfo is a struct of qom.json. [QOMListTypes] returns it.
 type ObjectTypeInfo struct {
 	Name     string  `json:"name"`
 	Abstract *bool   `json:"abstract,omitzero"`
@@ -243,7 +244,6 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. See qom.json.
-// Since QEMU 1.1.
 type QOMListTypes struct {
 	Implements *string `json:"implements,omitzero"`
 	Abstract   *bool   `json:"abstract,omitzero"`
@@ -267,7 +267,7 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 }
 
 // QOMListProperties executes qom-list-properties and returns a list of [ObjectPropertyInfo].
-// See qom.json. Since QEMU 2.12.
+// See qom.json.
 type QOMListProperties struct {
 	Typename string `json:"typename"`
 }
@@ -289,7 +289,7 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 }
 
 // CANHostSocketCANProperties is the struct CanHostSocketcanProperties of qom.json. Since QEMU
-// 2.12.
+// 6.0 at the earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type CANHostSocketCANProperties struct {
@@ -314,7 +314,8 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the struct ColoCompareProperties of qom.json. Since QEMU 2.8.
+// COLOCompareProperties is the struct ColoCompareProperties of qom.json. Since QEMU 6.0 at the
+// earliest, 7.2 at the latest.
 type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
@@ -376,7 +377,8 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is a struct of qom.json. Since QEMU 2.8.
+// CryptodevBackendProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
 type CryptodevBackendProperties struct {
 	Queues *uint32 `json:"queues,omitzero"`
 	// Since QEMU 8.0.
@@ -408,7 +410,8 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is a struct of qom.json. Since QEMU 2.12.
+// CryptodevVhostUserProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 type CryptodevVhostUserProperties struct {
@@ -447,7 +450,8 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is a struct of qom.json. Since QEMU 5.0.
+// DBusVMStateProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type DBusVMStateProperties struct {
 	Addr   string  `json:"addr"`
 	IDList *string `json:"id-list,omitzero"`
@@ -470,7 +474,7 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// NetfilterInsert is an enum of qom.json. Since QEMU 5.0.
+// NetfilterInsert is an enum of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the latest.
 type NetfilterInsert string
 
 // The values of NetfilterInsert.
@@ -479,7 +483,8 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is a struct of qom.json. Since QEMU 2.5.
+// NetfilterProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type NetfilterProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -517,7 +522,8 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is a struct of qom.json. Since QEMU 2.5.
+// FilterBufferProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type FilterBufferProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -560,7 +566,8 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is a struct of qom.json. Since QEMU 2.5.
+// FilterDumpProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type FilterDumpProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -610,7 +617,8 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is a struct of qom.json. Since QEMU 2.6.
+// FilterMirrorProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type FilterMirrorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -658,7 +666,8 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is a struct of qom.json. Since QEMU 2.6.
+// FilterRedirectorProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
 type FilterRedirectorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -711,7 +720,8 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is a struct of qom.json. Since QEMU 2.8.
+// FilterRewriterProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type FilterRewriterProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -754,7 +764,8 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is a struct of qom.json. Since QEMU 4.2.
+// InputBarrierProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type InputBarrierProperties struct {
 	Name    string  `json:"name"`
 	Server  *string `json:"server,omitzero"`
@@ -802,7 +813,8 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is a struct of qom.json. Since QEMU 2.6.
+// InputLinuxProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type InputLinuxProperties struct {
@@ -844,7 +856,8 @@ type EventLoopBaseProperties struct {
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 2.0.
+// IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 6.0 at the
+// earliest, 7.2 at the latest.
 type IOThreadProperties struct {
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
@@ -855,7 +868,7 @@ type IOThreadProperties struct {
 	PollMaxNs     *int64 `json:"poll-max-ns,omitzero"`
 	PollGrow      *int64 `json:"poll-grow,omitzero"`
 	PollShrink    *int64 `json:"poll-shrink,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 
@@ -924,7 +937,8 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is a struct of qom.json. Since QEMU 2.1.
+// MemoryBackendProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type MemoryBackendProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1005,7 +1019,8 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is a struct of qom.json. Since QEMU 2.1.
+// MemoryBackendFileProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
 type MemoryBackendFileProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1124,7 +1139,8 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is a struct of qom.json. Since QEMU 2.12.
+// MemoryBackendMemfdProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type MemoryBackendMemfdProperties struct {
@@ -1387,7 +1403,7 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 }
 
 // PRManagerHelperProperties is the struct PrManagerHelperProperties of qom.json. Since QEMU
-// 2.11.
+// 6.0 at the earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 type PRManagerHelperProperties struct {
@@ -1542,7 +1558,8 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the struct RngProperties of qom.json. Since QEMU 1.3.
+// RNGProperties is the struct RngProperties of qom.json. Since QEMU 6.0 at the earliest, 7.2
+// at the latest.
 type RNGProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
@@ -1561,7 +1578,8 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 1.3.
+// RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 6.0 at the earliest,
+// 7.2 at the latest.
 type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
@@ -1585,7 +1603,8 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the struct RngRandomProperties of qom.json. Since QEMU 1.3.
+// RNGRandomProperties is the struct RngRandomProperties of qom.json. Since QEMU 6.0 at the
+// earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 type RNGRandomProperties struct {
@@ -1639,7 +1658,8 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 2.12.
+// SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 6.0 at the
+// earliest, 7.2 at the latest.
 type SEVGuestProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1949,9 +1969,9 @@ const (
 	//
 	// Unstable: any release of QEMU may change or remove the value.
 	ObjectTypeXVFIOUserServer ObjectType = "x-vfio-user-server"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ObjectTypeMonitorHMP ObjectType = "monitor-hmp"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ObjectTypeMonitorQMP ObjectType = "monitor-qmp"
 )
 
@@ -2334,7 +2354,7 @@ func (v ObjectOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectAdd executes object-add. See qom.json. Since QEMU 2.0.
+// ObjectAdd executes object-add. See qom.json.
 type ObjectAdd ObjectOptions
 
 func (r *ObjectAdd) EncodeMembers(e *wire.Encoder) {
@@ -2357,7 +2377,7 @@ func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-add", Args: (*ObjectOptions)(&r)}, opts)
 }
 
-// ObjectDel executes object-del. See qom.json. Since QEMU 2.0.
+// ObjectDel executes object-del. See qom.json.
 type ObjectDel struct {
 	ID string `json:"id"`
 }
@@ -2370,8 +2390,8 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Seen first in
-// QEMU 11.1.
+// ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Since QEMU 11.0
+// at the earliest, 11.1 at the latest.
 type ObjectOptionsMonitorHMP struct {
 	Chardev  string `json:"chardev"`
 	Readline *bool  `json:"readline,omitzero"`
@@ -2394,8 +2414,8 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Seen first in
-// QEMU 11.1.
+// ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Since QEMU 11.0
+// at the earliest, 11.1 at the latest.
 type ObjectOptionsMonitorQMP struct {
 	Chardev     string                              `json:"chardev"`
 	Pretty      *bool                               `json:"pretty,omitzero"`
@@ -2424,7 +2444,7 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 }
 
 // ObjectOptionsMonitorQMPCloseAction is the enum ObjectOptionsMonitorQmpCloseAction of
-// qom.json. Seen first in QEMU 11.1.
+// qom.json. Since QEMU 11.0 at the earliest, 11.1 at the latest.
 type ObjectOptionsMonitorQMPCloseAction string
 
 // The values of ObjectOptionsMonitorQMPCloseAction.

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ReplayMode is an enum of replay.json. Since QEMU 2.5.
+// ReplayMode is an enum of replay.json.
 type ReplayMode string
 
 // The values of ReplayMode.
@@ -18,7 +18,7 @@ const (
 	ReplayModePlay   ReplayMode = "play"
 )
 
-// ReplayInfo is a struct of replay.json. [QueryReplay] returns it. Since QEMU 5.2.
+// ReplayInfo is a struct of replay.json. [QueryReplay] returns it.
 type ReplayInfo struct {
 	Mode     ReplayMode `json:"mode"`
 	Filename *string    `json:"filename,omitzero"`
@@ -40,7 +40,7 @@ func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryReplay executes query-replay and returns [ReplayInfo]. See replay.json. Since QEMU 5.2.
+// QueryReplay executes query-replay and returns [ReplayInfo]. See replay.json.
 type QueryReplay struct{}
 
 func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ReplayInfo, error) {
@@ -51,7 +51,7 @@ func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ReplayBreak executes replay-break. See replay.json. Since QEMU 5.2.
+// ReplayBreak executes replay-break. See replay.json.
 type ReplayBreak struct {
 	Icount int64 `json:"icount"`
 }
@@ -64,14 +64,14 @@ func (r ReplayBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-break", Args: &r}, opts)
 }
 
-// ReplayDeleteBreak executes replay-delete-break. See replay.json. Since QEMU 5.2.
+// ReplayDeleteBreak executes replay-delete-break. See replay.json.
 type ReplayDeleteBreak struct{}
 
 func (r ReplayDeleteBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-delete-break"}, opts)
 }
 
-// ReplaySeek executes replay-seek. See replay.json. Since QEMU 5.2.
+// ReplaySeek executes replay-seek. See replay.json.
 type ReplaySeek struct {
 	Icount int64 `json:"icount"`
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RockerSwitch is a struct of rocker.json. [QueryRocker] returns it. Since QEMU 2.4.
+// RockerSwitch is a struct of rocker.json. [QueryRocker] returns it.
 type RockerSwitch struct {
 	Name  string `json:"name"`
 	ID    uint64 `json:"id"`
@@ -30,8 +30,7 @@ func (v *RockerSwitch) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRocker executes query-rocker and returns [RockerSwitch]. See rocker.json. Since QEMU
-// 2.4.
+// QueryRocker executes query-rocker and returns [RockerSwitch]. See rocker.json.
 type QueryRocker struct {
 	Name string `json:"name"`
 }
@@ -48,7 +47,7 @@ func (r QueryRocker) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// RockerPortDuplex is an enum of rocker.json. Since QEMU 2.4.
+// RockerPortDuplex is an enum of rocker.json.
 type RockerPortDuplex string
 
 // The values of RockerPortDuplex.
@@ -57,7 +56,7 @@ const (
 	RockerPortDuplexFull RockerPortDuplex = "full"
 )
 
-// RockerPortAutoneg is an enum of rocker.json. Since QEMU 2.4.
+// RockerPortAutoneg is an enum of rocker.json.
 type RockerPortAutoneg string
 
 // The values of RockerPortAutoneg.
@@ -66,7 +65,7 @@ const (
 	RockerPortAutonegOn  RockerPortAutoneg = "on"
 )
 
-// RockerPort is a struct of rocker.json. [QueryRockerPorts] returns it. Since QEMU 2.4.
+// RockerPort is a struct of rocker.json. [QueryRockerPorts] returns it.
 type RockerPort struct {
 	Name    string            `json:"name"`
 	Enabled bool              `json:"enabled"`
@@ -101,7 +100,7 @@ func (v *RockerPort) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryRockerPorts executes query-rocker-ports and returns a list of [RockerPort]. See
-// rocker.json. Since QEMU 2.4.
+// rocker.json.
 type QueryRockerPorts struct {
 	Name string `json:"name"`
 }
@@ -122,7 +121,7 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// RockerOfDPAFlowKey is the struct RockerOfDpaFlowKey of rocker.json. Since QEMU 2.4.
+// RockerOfDPAFlowKey is the struct RockerOfDpaFlowKey of rocker.json.
 type RockerOfDPAFlowKey struct {
 	Priority uint32  `json:"priority"`
 	TblID    uint32  `json:"tbl-id"`
@@ -176,7 +175,7 @@ func (v *RockerOfDPAFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDPAFlowMask is the struct RockerOfDpaFlowMask of rocker.json. Since QEMU 2.4.
+// RockerOfDPAFlowMask is the struct RockerOfDpaFlowMask of rocker.json.
 type RockerOfDPAFlowMask struct {
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
@@ -214,7 +213,7 @@ func (v *RockerOfDPAFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDPAFlowAction is the struct RockerOfDpaFlowAction of rocker.json. Since QEMU 2.4.
+// RockerOfDPAFlowAction is the struct RockerOfDpaFlowAction of rocker.json.
 type RockerOfDPAFlowAction struct {
 	GotoTbl     *uint32 `json:"goto-tbl,omitzero"`
 	GroupID     *uint32 `json:"group-id,omitzero"`
@@ -249,7 +248,7 @@ func (v *RockerOfDPAFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // RockerOfDPAFlow is the struct RockerOfDpaFlow of rocker.json. [QueryRockerOfDPAFlows]
-// returns it. Since QEMU 2.4.
+// returns it.
 type RockerOfDPAFlow struct {
 	Cookie uint64                `json:"cookie"`
 	Hits   uint64                `json:"hits"`
@@ -280,7 +279,7 @@ func (v *RockerOfDPAFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryRockerOfDPAFlows executes query-rocker-of-dpa-flows and returns a list of
-// [RockerOfDPAFlow]. See rocker.json. Since QEMU 2.4.
+// [RockerOfDPAFlow]. See rocker.json.
 type QueryRockerOfDPAFlows struct {
 	Name  string  `json:"name"`
 	TblID *uint32 `json:"tbl-id,omitzero"`
@@ -306,7 +305,7 @@ func (r QueryRockerOfDPAFlows) Do(ctx context.Context, x qmp.Executor, opts ...q
 }
 
 // RockerOfDPAGroup is the struct RockerOfDpaGroup of rocker.json. [QueryRockerOfDPAGroups]
-// returns it. Since QEMU 2.4.
+// returns it.
 type RockerOfDPAGroup struct {
 	ID        uint32   `json:"id"`
 	Type      uint8    `json:"type"`
@@ -372,7 +371,7 @@ func (v *RockerOfDPAGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryRockerOfDPAGroups executes query-rocker-of-dpa-groups and returns a list of
-// [RockerOfDPAGroup]. See rocker.json. Since QEMU 2.4.
+// [RockerOfDPAGroup]. See rocker.json.
 type QueryRockerOfDPAGroups struct {
 	Name string `json:"name"`
 	Type *uint8 `json:"type,omitzero"`

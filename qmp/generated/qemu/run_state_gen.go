@@ -50,7 +50,7 @@ const (
 	ShutdownCauseSnapshotLoad ShutdownCause = "snapshot-load"
 )
 
-// StatusInfo is a struct of run-state.json. [QueryStatus] returns it. Since QEMU 0.14.
+// StatusInfo is a struct of run-state.json. [QueryStatus] returns it.
 type StatusInfo struct {
 	Running bool     `json:"running"`
 	Status  RunState `json:"status"`
@@ -68,8 +68,7 @@ func (v *StatusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryStatus executes query-status and returns [StatusInfo]. See run-state.json. Since QEMU
-// 0.14.
+// QueryStatus executes query-status and returns [StatusInfo]. See run-state.json.
 type QueryStatus struct{}
 
 func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (StatusInfo, error) {
@@ -80,7 +79,7 @@ func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ShutdownEvent is the event SHUTDOWN of run-state.json. Since QEMU 0.12.
+// ShutdownEvent is the event SHUTDOWN of run-state.json.
 //
 // It can follow [Quit], [SystemReset] and [SystemPowerdown].
 type ShutdownEvent struct {
@@ -105,7 +104,7 @@ func (*ShutdownEvent) EventName() string {
 	return EventShutdown
 }
 
-// PowerdownEvent is the event POWERDOWN of run-state.json. Since QEMU 0.12.
+// PowerdownEvent is the event POWERDOWN of run-state.json.
 //
 // It can follow [SystemPowerdown].
 type PowerdownEvent struct{}
@@ -119,7 +118,7 @@ func (*PowerdownEvent) EventName() string {
 	return EventPowerdown
 }
 
-// ResetEvent is the event RESET of run-state.json. Since QEMU 0.12.
+// ResetEvent is the event RESET of run-state.json.
 //
 // It can follow [SystemReset].
 type ResetEvent struct {
@@ -144,7 +143,7 @@ func (*ResetEvent) EventName() string {
 	return EventReset
 }
 
-// StopEvent is the event STOP of run-state.json. Since QEMU 0.12.
+// StopEvent is the event STOP of run-state.json.
 //
 // It can follow [DumpGuestMemory], [Migrate], [SnapshotSave], [SnapshotLoad] and [Stop].
 type StopEvent struct{}
@@ -158,7 +157,7 @@ func (*StopEvent) EventName() string {
 	return EventStop
 }
 
-// ResumeEvent is the event RESUME of run-state.json. Since QEMU 0.12.
+// ResumeEvent is the event RESUME of run-state.json.
 //
 // It can follow [DumpGuestMemory], [MigrateIncoming], [SnapshotSave], [SnapshotLoad] and
 // [Cont].
@@ -173,7 +172,7 @@ func (*ResumeEvent) EventName() string {
 	return EventResume
 }
 
-// SuspendEvent is the event SUSPEND of run-state.json. Since QEMU 1.1.
+// SuspendEvent is the event SUSPEND of run-state.json.
 type SuspendEvent struct{}
 
 func (v *SuspendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -185,7 +184,7 @@ func (*SuspendEvent) EventName() string {
 	return EventSuspend
 }
 
-// SuspendDiskEvent is the event SUSPEND_DISK of run-state.json. Since QEMU 1.2.
+// SuspendDiskEvent is the event SUSPEND_DISK of run-state.json.
 type SuspendDiskEvent struct{}
 
 func (v *SuspendDiskEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -197,7 +196,7 @@ func (*SuspendDiskEvent) EventName() string {
 	return EventSuspendDisk
 }
 
-// WakeupEvent is the event WAKEUP of run-state.json. Since QEMU 1.1.
+// WakeupEvent is the event WAKEUP of run-state.json.
 //
 // It can follow [SystemWakeup].
 type WakeupEvent struct{}
@@ -211,7 +210,7 @@ func (*WakeupEvent) EventName() string {
 	return EventWakeup
 }
 
-// WatchdogEvent is the event WATCHDOG of run-state.json. Since QEMU 0.13.
+// WatchdogEvent is the event WATCHDOG of run-state.json.
 type WatchdogEvent struct {
 	Action WatchdogAction `json:"action"`
 }
@@ -230,7 +229,7 @@ func (*WatchdogEvent) EventName() string {
 	return EventWatchdog
 }
 
-// WatchdogAction is an enum of run-state.json. Since QEMU 2.1.
+// WatchdogAction is an enum of run-state.json.
 type WatchdogAction string
 
 // The values of WatchdogAction.
@@ -274,7 +273,7 @@ const (
 	PanicActionNone        PanicAction = "none"
 )
 
-// WatchdogSetAction executes watchdog-set-action. See run-state.json. Since QEMU 2.11.
+// WatchdogSetAction executes watchdog-set-action. See run-state.json.
 type WatchdogSetAction struct {
 	Action WatchdogAction `json:"action"`
 }
@@ -306,7 +305,7 @@ func (r SetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-action", Args: &r}, opts)
 }
 
-// GuestPanickedEvent is the event GUEST_PANICKED of run-state.json. Since QEMU 1.5.
+// GuestPanickedEvent is the event GUEST_PANICKED of run-state.json.
 type GuestPanickedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -330,7 +329,7 @@ func (*GuestPanickedEvent) EventName() string {
 	return EventGuestPanicked
 }
 
-// GuestCrashloadedEvent is the event GUEST_CRASHLOADED of run-state.json. Since QEMU 5.0.
+// GuestCrashloadedEvent is the event GUEST_CRASHLOADED of run-state.json.
 type GuestCrashloadedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -366,7 +365,7 @@ func (*GuestPVShutdownEvent) EventName() string {
 	return EventGuestPVShutdown
 }
 
-// GuestPanicAction is an enum of run-state.json. Since QEMU 2.1.
+// GuestPanicAction is an enum of run-state.json.
 type GuestPanicAction string
 
 // The values of GuestPanicAction.
@@ -376,7 +375,7 @@ const (
 	GuestPanicActionRun      GuestPanicAction = "run"
 )
 
-// GuestPanicInformationType is an enum of run-state.json. Since QEMU 2.9.
+// GuestPanicInformationType is an enum of run-state.json.
 type GuestPanicInformationType string
 
 // The values of GuestPanicInformationType.
@@ -385,11 +384,11 @@ const (
 	GuestPanicInformationTypeS390   GuestPanicInformationType = "s390"
 	// Since QEMU 10.1.
 	GuestPanicInformationTypeTDX GuestPanicInformationType = "tdx"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	GuestPanicInformationTypeSEV GuestPanicInformationType = "sev"
 )
 
-// GuestPanicInformation is a union of run-state.json. Since QEMU 2.9.
+// GuestPanicInformation is a union of run-state.json.
 type GuestPanicInformation struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestPanicInformationType `json:"type"`
@@ -478,7 +477,7 @@ func (v GuestPanicInformation) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestPanicInformationHyperV is a struct of run-state.json. Since QEMU 2.9.
+// GuestPanicInformationHyperV is a struct of run-state.json.
 type GuestPanicInformationHyperV struct {
 	Arg1 uint64 `json:"arg1"`
 	Arg2 uint64 `json:"arg2"`
@@ -516,7 +515,7 @@ func (v *GuestPanicInformationHyperV) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// S390CrashReason is an enum of run-state.json. Since QEMU 2.12.
+// S390CrashReason is an enum of run-state.json.
 type S390CrashReason string
 
 // The values of S390CrashReason.
@@ -528,7 +527,7 @@ const (
 	S390CrashReasonOpintLoop    S390CrashReason = "opint-loop"
 )
 
-// GuestPanicInformationS390 is a struct of run-state.json. Since QEMU 2.12.
+// GuestPanicInformationS390 is a struct of run-state.json.
 type GuestPanicInformationS390 struct {
 	Core    uint32          `json:"core"`
 	PSWMask uint64          `json:"psw-mask"`
@@ -590,7 +589,7 @@ func (v *GuestPanicInformationTDX) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// MemoryFailureEvent is the event MEMORY_FAILURE of run-state.json. Since QEMU 5.2.
+// MemoryFailureEvent is the event MEMORY_FAILURE of run-state.json.
 type MemoryFailureEvent struct {
 	Recipient MemoryFailureRecipient `json:"recipient"`
 	Action    MemoryFailureAction    `json:"action"`
@@ -617,7 +616,7 @@ func (*MemoryFailureEvent) EventName() string {
 	return EventMemoryFailure
 }
 
-// MemoryFailureRecipient is an enum of run-state.json. Since QEMU 5.2.
+// MemoryFailureRecipient is an enum of run-state.json.
 type MemoryFailureRecipient string
 
 // The values of MemoryFailureRecipient.
@@ -626,7 +625,7 @@ const (
 	MemoryFailureRecipientGuest      MemoryFailureRecipient = "guest"
 )
 
-// MemoryFailureAction is an enum of run-state.json. Since QEMU 5.2.
+// MemoryFailureAction is an enum of run-state.json.
 type MemoryFailureAction string
 
 // The values of MemoryFailureAction.
@@ -637,7 +636,7 @@ const (
 	MemoryFailureActionReset  MemoryFailureAction = "reset"
 )
 
-// MemoryFailureFlags is a struct of run-state.json. Since QEMU 5.2.
+// MemoryFailureFlags is a struct of run-state.json.
 type MemoryFailureFlags struct {
 	ActionRequired bool `json:"action-required"`
 	Recursive      bool `json:"recursive"`
@@ -665,8 +664,8 @@ const (
 	NotifyVMExitOptionDisable       NotifyVMExitOption = "disable"
 )
 
-// GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. Seen
-// first in QEMU 11.1.
+// GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. Since
+// QEMU 11.0 at the earliest, 11.1 at the latest.
 type GuestPanicInformationSEV struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`

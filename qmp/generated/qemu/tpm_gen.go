@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TPMModel is the enum TpmModel of tpm.json. [QueryTPMModels] returns it. Since QEMU 1.5.
+// TPMModel is the enum TpmModel of tpm.json. [QueryTPMModels] returns it.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMModel string
@@ -21,7 +21,6 @@ const (
 )
 
 // QueryTPMModels executes query-tpm-models and returns a list of [TPMModel]. See tpm.json.
-// Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMModels struct{}
@@ -37,7 +36,7 @@ func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// TPMType is the enum TpmType of tpm.json. [QueryTPMTypes] returns it. Since QEMU 1.5.
+// TPMType is the enum TpmType of tpm.json. [QueryTPMTypes] returns it.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMType string
@@ -48,8 +47,7 @@ const (
 	TPMTypeEmulator    TPMType = "emulator"
 )
 
-// QueryTPMTypes executes query-tpm-types and returns a list of [TPMType]. See tpm.json. Since
-// QEMU 1.5.
+// QueryTPMTypes executes query-tpm-types and returns a list of [TPMType]. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPMTypes struct{}
@@ -65,7 +63,7 @@ func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// TPMPassthroughOptions is a struct of tpm.json. Since QEMU 1.5.
+// TPMPassthroughOptions is a struct of tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMPassthroughOptions struct {
@@ -90,7 +88,7 @@ func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMEmulatorOptions is a struct of tpm.json. Since QEMU 2.11.
+// TPMEmulatorOptions is a struct of tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMEmulatorOptions struct {
@@ -110,7 +108,7 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMTypeOptions is the union TpmTypeOptions of tpm.json. Since QEMU 1.5.
+// TPMTypeOptions is the union TpmTypeOptions of tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMTypeOptions struct {
@@ -204,7 +202,7 @@ func (v TPMTypeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// TPMInfo is a struct of tpm.json. [QueryTPM] returns it. Since QEMU 1.5.
+// TPMInfo is a struct of tpm.json. [QueryTPM] returns it.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type TPMInfo struct {
@@ -228,7 +226,7 @@ func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTPM executes query-tpm and returns a list of [TPMInfo]. See tpm.json. Since QEMU 1.5.
+// QueryTPM executes query-tpm and returns a list of [TPMInfo]. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
 type QueryTPM struct{}

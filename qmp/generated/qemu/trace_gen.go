@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TraceEventState is an enum of trace.json. Since QEMU 2.2.
+// TraceEventState is an enum of trace.json.
 type TraceEventState string
 
 // The values of TraceEventState.
@@ -18,7 +18,7 @@ const (
 	TraceEventStateEnabled     TraceEventState = "enabled"
 )
 
-// TraceEventInfo is a struct of trace.json. [TraceEventGetState] returns it. Since QEMU 2.2.
+// TraceEventInfo is a struct of trace.json. [TraceEventGetState] returns it.
 type TraceEventInfo struct {
 	Name  string          `json:"name"`
 	State TraceEventState `json:"state"`
@@ -37,7 +37,7 @@ func (v *TraceEventInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // TraceEventGetState executes trace-event-get-state and returns a list of [TraceEventInfo].
-// See trace.json. Since QEMU 2.2.
+// See trace.json.
 type TraceEventGetState struct {
 	Name string `json:"name"`
 }
@@ -58,7 +58,7 @@ func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// TraceEventSetState executes trace-event-set-state. See trace.json. Since QEMU 2.2.
+// TraceEventSetState executes trace-event-set-state. See trace.json.
 type TraceEventSetState struct {
 	Name              string `json:"name"`
 	Enable            bool   `json:"enable"`

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Abort is a struct of transaction.json. Since QEMU 1.6.
+// Abort is a struct of transaction.json.
 type Abort struct{}
 
 func (v *Abort) EncodeMembers(e *wire.Encoder) {}
@@ -17,7 +17,7 @@ func (v *Abort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ActionCompletionMode is an enum of transaction.json. Since QEMU 2.5.
+// ActionCompletionMode is an enum of transaction.json.
 type ActionCompletionMode string
 
 // The values of ActionCompletionMode.
@@ -26,7 +26,7 @@ const (
 	ActionCompletionModeGrouped    ActionCompletionMode = "grouped"
 )
 
-// TransactionActionKind is an enum of transaction.json. Since QEMU 1.1.
+// TransactionActionKind is an enum of transaction.json.
 type TransactionActionKind string
 
 // The values of TransactionActionKind.
@@ -47,7 +47,7 @@ const (
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
 
-// TransactionAction is a union of transaction.json. Since QEMU 1.1.
+// TransactionAction is a union of transaction.json.
 type TransactionAction struct {
 	// Selects Branch. It may be empty unless Branch is *BlockDirtyBitmap or *RawBranch.
 	Type TransactionActionKind `json:"type"`
@@ -213,7 +213,7 @@ func (v TransactionAction) String() string {
 	return qmp.Format(&v)
 }
 
-// TransactionProperties is a struct of transaction.json. Since QEMU 2.5.
+// TransactionProperties is a struct of transaction.json.
 type TransactionProperties struct {
 	CompletionMode *ActionCompletionMode `json:"completion-mode,omitzero"`
 }
@@ -231,7 +231,7 @@ func (v *TransactionProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// Transaction executes transaction. See transaction.json. Since QEMU 1.1.
+// Transaction executes transaction. See transaction.json.
 //
 // [JobStatusChangeEvent] follows at each change of the state of a job, if an action starts
 // one.

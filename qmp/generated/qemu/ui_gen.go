@@ -131,7 +131,7 @@ func (v *SetPasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// SetPassword executes set_password. See ui.json. Since QEMU 0.14.
+// SetPassword executes set_password. See ui.json.
 type SetPassword SetPasswordOptions
 
 func (r *SetPassword) EncodeMembers(e *wire.Encoder) {
@@ -252,7 +252,7 @@ func (v *ExpirePasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// ExpirePassword executes expire_password. See ui.json. Since QEMU 0.14.
+// ExpirePassword executes expire_password. See ui.json.
 type ExpirePassword ExpirePasswordOptions
 
 func (r *ExpirePassword) EncodeMembers(e *wire.Encoder) {
@@ -284,7 +284,7 @@ const (
 	ImageFormatPNG ImageFormat = "png"
 )
 
-// Screendump executes screendump. See ui.json. Since QEMU 0.14.
+// Screendump executes screendump. See ui.json.
 //
 // Only in a QEMU built with CONFIG_PIXMAN.
 type Screendump struct {
@@ -306,7 +306,7 @@ func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return qmp.Do(ctx, x, &qmp.Call{Command: "screendump", Args: &r}, opts)
 }
 
-// SPICEBasicInfo is the struct SpiceBasicInfo of ui.json. Since QEMU 2.1.
+// SPICEBasicInfo is the struct SpiceBasicInfo of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEBasicInfo struct {
@@ -330,7 +330,7 @@ func (v *SPICEBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SPICEServerInfo is the struct SpiceServerInfo of ui.json. Since QEMU 2.1.
+// SPICEServerInfo is the struct SpiceServerInfo of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEServerInfo struct {
@@ -358,7 +358,7 @@ func (v *SPICEServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SPICEChannel is the struct SpiceChannel of ui.json. Since QEMU 0.14.
+// SPICEChannel is the struct SpiceChannel of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEChannel struct {
@@ -398,7 +398,7 @@ func (v *SPICEChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SPICEQueryMouseMode is the enum SpiceQueryMouseMode of ui.json. Since QEMU 1.1.
+// SPICEQueryMouseMode is the enum SpiceQueryMouseMode of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEQueryMouseMode string
@@ -410,7 +410,7 @@ const (
 	SPICEQueryMouseModeUnknown SPICEQueryMouseMode = "unknown"
 )
 
-// SPICEInfo is the struct SpiceInfo of ui.json. [QuerySPICE] returns it. Since QEMU 0.14.
+// SPICEInfo is the struct SpiceInfo of ui.json. [QuerySPICE] returns it.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEInfo struct {
@@ -462,7 +462,7 @@ func (v *SPICEInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySPICE executes query-spice and returns [SPICEInfo]. See ui.json. Since QEMU 0.14.
+// QuerySPICE executes query-spice and returns [SPICEInfo]. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type QuerySPICE struct{}
@@ -475,7 +475,7 @@ func (r QuerySPICE) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// SPICEConnectedEvent is the event SPICE_CONNECTED of ui.json. Since QEMU 0.14.
+// SPICEConnectedEvent is the event SPICE_CONNECTED of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEConnectedEvent struct {
@@ -500,7 +500,7 @@ func (*SPICEConnectedEvent) EventName() string {
 	return EventSPICEConnected
 }
 
-// SPICEInitializedEvent is the event SPICE_INITIALIZED of ui.json. Since QEMU 0.14.
+// SPICEInitializedEvent is the event SPICE_INITIALIZED of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEInitializedEvent struct {
@@ -525,7 +525,7 @@ func (*SPICEInitializedEvent) EventName() string {
 	return EventSPICEInitialized
 }
 
-// SPICEDisconnectedEvent is the event SPICE_DISCONNECTED of ui.json. Since QEMU 0.14.
+// SPICEDisconnectedEvent is the event SPICE_DISCONNECTED of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEDisconnectedEvent struct {
@@ -550,7 +550,7 @@ func (*SPICEDisconnectedEvent) EventName() string {
 	return EventSPICEDisconnected
 }
 
-// SPICEMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED of ui.json. Since QEMU 1.3.
+// SPICEMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type SPICEMigrateCompletedEvent struct{}
@@ -564,7 +564,7 @@ func (*SPICEMigrateCompletedEvent) EventName() string {
 	return EventSPICEMigrateCompleted
 }
 
-// VNCBasicInfo is the struct VncBasicInfo of ui.json. Since QEMU 2.1.
+// VNCBasicInfo is the struct VncBasicInfo of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCBasicInfo struct {
@@ -592,7 +592,7 @@ func (v *VNCBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCServerInfo is the struct VncServerInfo of ui.json. Since QEMU 2.1.
+// VNCServerInfo is the struct VncServerInfo of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCServerInfo struct {
@@ -624,7 +624,7 @@ func (v *VNCServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCClientInfo is the struct VncClientInfo of ui.json. Since QEMU 0.14.
+// VNCClientInfo is the struct VncClientInfo of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCClientInfo struct {
@@ -669,7 +669,7 @@ func (v *VNCClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCInfo is the struct VncInfo of ui.json. [QueryVNC] returns it. Since QEMU 0.14.
+// VNCInfo is the struct VncInfo of ui.json. [QueryVNC] returns it.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInfo struct {
@@ -709,7 +709,7 @@ func (v *VNCInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCPrimaryAuth is the enum VncPrimaryAuth of ui.json. Since QEMU 2.3.
+// VNCPrimaryAuth is the enum VncPrimaryAuth of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCPrimaryAuth string
@@ -727,7 +727,7 @@ const (
 	VNCPrimaryAuthSASL     VNCPrimaryAuth = "sasl"
 )
 
-// VNCVencryptSubAuth is the enum VncVencryptSubAuth of ui.json. Since QEMU 2.3.
+// VNCVencryptSubAuth is the enum VncVencryptSubAuth of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCVencryptSubAuth string
@@ -745,7 +745,7 @@ const (
 	VNCVencryptSubAuthX509SASL  VNCVencryptSubAuth = "x509-sasl"
 )
 
-// VNCServerInfo2 is the struct VncServerInfo2 of ui.json. Since QEMU 2.9.
+// VNCServerInfo2 is the struct VncServerInfo2 of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCServerInfo2 struct {
@@ -790,7 +790,7 @@ func (v *VNCServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCInfo2 is the struct VncInfo2 of ui.json. [QueryVNCServers] returns it. Since QEMU 2.3.
+// VNCInfo2 is the struct VncInfo2 of ui.json. [QueryVNCServers] returns it.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInfo2 struct {
@@ -864,7 +864,7 @@ func (v VNCInfo2) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryVNC executes query-vnc and returns [VNCInfo]. See ui.json. Since QEMU 0.14.
+// QueryVNC executes query-vnc and returns [VNCInfo]. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNC struct{}
@@ -878,7 +878,6 @@ func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 }
 
 // QueryVNCServers executes query-vnc-servers and returns a list of [VNCInfo2]. See ui.json.
-// Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type QueryVNCServers struct{}
@@ -895,7 +894,7 @@ func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// ChangeVNCPassword executes change-vnc-password. See ui.json. Since QEMU 1.1.
+// ChangeVNCPassword executes change-vnc-password. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type ChangeVNCPassword struct {
@@ -915,7 +914,7 @@ func (r ChangeVNCPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-vnc-password", Args: &r}, opts)
 }
 
-// VNCConnectedEvent is the event VNC_CONNECTED of ui.json. Since QEMU 0.13.
+// VNCConnectedEvent is the event VNC_CONNECTED of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCConnectedEvent struct {
@@ -940,7 +939,7 @@ func (*VNCConnectedEvent) EventName() string {
 	return EventVNCConnected
 }
 
-// VNCInitializedEvent is the event VNC_INITIALIZED of ui.json. Since QEMU 0.13.
+// VNCInitializedEvent is the event VNC_INITIALIZED of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCInitializedEvent struct {
@@ -965,7 +964,7 @@ func (*VNCInitializedEvent) EventName() string {
 	return EventVNCInitialized
 }
 
-// VNCDisconnectedEvent is the event VNC_DISCONNECTED of ui.json. Since QEMU 0.13.
+// VNCDisconnectedEvent is the event VNC_DISCONNECTED of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
 type VNCDisconnectedEvent struct {
@@ -990,7 +989,7 @@ func (*VNCDisconnectedEvent) EventName() string {
 	return EventVNCDisconnected
 }
 
-// MouseInfo is a struct of ui.json. [QueryMice] returns it. Since QEMU 0.14.
+// MouseInfo is a struct of ui.json. [QueryMice] returns it.
 type MouseInfo struct {
 	Name     string `json:"name"`
 	Index    int64  `json:"index"`
@@ -1016,8 +1015,7 @@ func (v *MouseInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMice executes query-mice and returns a list of [MouseInfo]. See ui.json. Since QEMU
-// 0.14.
+// QueryMice executes query-mice and returns a list of [MouseInfo]. See ui.json.
 type QueryMice struct{}
 
 func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MouseInfo, error) {
@@ -1032,7 +1030,7 @@ func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// QKeyCode is an enum of ui.json. Since QEMU 1.3.
+// QKeyCode is an enum of ui.json.
 type QKeyCode string
 
 // The values of QKeyCode.
@@ -1215,7 +1213,7 @@ const (
 	QKeyCodeF24 QKeyCode = "f24"
 )
 
-// KeyValueKind is an enum of ui.json. Since QEMU 1.3.
+// KeyValueKind is an enum of ui.json.
 type KeyValueKind string
 
 // The values of KeyValueKind.
@@ -1224,7 +1222,7 @@ const (
 	KeyValueKindQcode  KeyValueKind = "qcode"
 )
 
-// KeyValue is a union of ui.json. Since QEMU 1.3.
+// KeyValue is a union of ui.json.
 type KeyValue struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type KeyValueKind `json:"type"`
@@ -1321,7 +1319,7 @@ func (v KeyValue) String() string {
 	return qmp.Format(&v)
 }
 
-// SendKey executes send-key. See ui.json. Since QEMU 1.3.
+// SendKey executes send-key. See ui.json.
 type SendKey struct {
 	Keys     []KeyValue `json:"keys"`
 	HoldTime *int64     `json:"hold-time,omitzero"`
@@ -1369,7 +1367,7 @@ func (r SendKey) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "send-key", Args: &r}, opts)
 }
 
-// InputButton is an enum of ui.json. Since QEMU 2.0.
+// InputButton is an enum of ui.json.
 type InputButton string
 
 // The values of InputButton.
@@ -1389,7 +1387,7 @@ const (
 	InputButtonTouch InputButton = "touch"
 )
 
-// InputAxis is an enum of ui.json. Since QEMU 2.0.
+// InputAxis is an enum of ui.json.
 type InputAxis string
 
 // The values of InputAxis.
@@ -1410,7 +1408,7 @@ const (
 	InputMultiTouchTypeData   InputMultiTouchType = "data"
 )
 
-// InputKeyEvent is a struct of ui.json. Since QEMU 2.0.
+// InputKeyEvent is a struct of ui.json.
 type InputKeyEvent struct {
 	Key  KeyValue `json:"key"`
 	Down bool     `json:"down"`
@@ -1433,7 +1431,7 @@ func (v *InputKeyEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InputBtnEvent is a struct of ui.json. Since QEMU 2.0.
+// InputBtnEvent is a struct of ui.json.
 type InputBtnEvent struct {
 	Button InputButton `json:"button"`
 	Down   bool        `json:"down"`
@@ -1456,7 +1454,7 @@ func (v *InputBtnEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InputMoveEvent is a struct of ui.json. Since QEMU 2.0.
+// InputMoveEvent is a struct of ui.json.
 type InputMoveEvent struct {
 	Axis  InputAxis `json:"axis"`
 	Value int64     `json:"value"`
@@ -1517,7 +1515,7 @@ func (v *InputMultiTouchEvent) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// InputEventKind is an enum of ui.json. Since QEMU 2.0.
+// InputEventKind is an enum of ui.json.
 type InputEventKind string
 
 // The values of InputEventKind.
@@ -1530,7 +1528,7 @@ const (
 	InputEventKindMTT InputEventKind = "mtt"
 )
 
-// InputEvent is a union of ui.json. Since QEMU 2.0.
+// InputEvent is a union of ui.json.
 type InputEvent struct {
 	// Selects Branch. It may be empty unless Branch is *InputMoveEvent or *RawBranch.
 	Type InputEventKind `json:"type"`
@@ -1644,7 +1642,7 @@ func (v InputEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputSendEvent executes input-send-event. See ui.json. Since QEMU 2.6.
+// InputSendEvent executes input-send-event. See ui.json.
 type InputSendEvent struct {
 	Device *string      `json:"device,omitzero"`
 	Head   *int64       `json:"head,omitzero"`
@@ -1697,19 +1695,19 @@ func (r InputSendEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "input-send-event", Args: &r}, opts)
 }
 
-// DisplayGTK is a struct of ui.json. Since QEMU 2.12.
+// DisplayGTK is a struct of ui.json.
 type DisplayGTK struct {
 	GrabOnHover *bool `json:"grab-on-hover,omitzero"`
 	ZoomToFit   *bool `json:"zoom-to-fit,omitzero"`
 	// Since QEMU 7.1.
 	ShowTabs *bool `json:"show-tabs,omitzero"`
-	// Seen first in QEMU 7.2.
+	// Since QEMU 7.2 (not in 5.2).
 	ShowMenubar *bool `json:"show-menubar,omitzero"`
 	// Since QEMU 10.1.
 	KeepAspectRatio *bool `json:"keep-aspect-ratio,omitzero"`
 	// Since QEMU 10.1.
 	Scale *float64 `json:"scale,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Clipboard *bool `json:"clipboard,omitzero"`
 }
 
@@ -1765,7 +1763,7 @@ func (v DisplayGTK) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayEGLHeadless is a struct of ui.json. Since QEMU 3.1.
+// DisplayEGLHeadless is a struct of ui.json.
 type DisplayEGLHeadless struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 }
@@ -1816,7 +1814,7 @@ func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayGLMode is an enum of ui.json. Since QEMU 3.0.
+// DisplayGLMode is an enum of ui.json.
 type DisplayGLMode string
 
 // The values of DisplayGLMode.
@@ -1827,7 +1825,7 @@ const (
 	DisplayGLModeES   DisplayGLMode = "es"
 )
 
-// DisplayCurses is a struct of ui.json. Since QEMU 4.0.
+// DisplayCurses is a struct of ui.json.
 type DisplayCurses struct {
 	Charset *string `json:"charset,omitzero"`
 }
@@ -1913,7 +1911,7 @@ func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayType is an enum of ui.json. Since QEMU 2.12.
+// DisplayType is an enum of ui.json.
 type DisplayType string
 
 // The values of DisplayType.
@@ -1938,7 +1936,7 @@ const (
 	DisplayTypeDBus DisplayType = "dbus"
 )
 
-// DisplayOptions is a union of ui.json. [QueryDisplayOptions] returns it. Since QEMU 2.12.
+// DisplayOptions is a union of ui.json. [QueryDisplayOptions] returns it.
 type DisplayOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type        DisplayType    `json:"type"`
@@ -2065,7 +2063,7 @@ func (v DisplayOptions) String() string {
 }
 
 // QueryDisplayOptions executes query-display-options and returns [DisplayOptions]. See
-// ui.json. Since QEMU 3.1.
+// ui.json.
 type QueryDisplayOptions struct{}
 
 func (r QueryDisplayOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DisplayOptions, error) {
@@ -2324,7 +2322,7 @@ func (r DisplayUpdate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "display-update", Args: (*DisplayUpdateOptions)(&r)}, opts)
 }
 
-// ClientMigrateInfo executes client_migrate_info. See ui.json. Since QEMU 0.14.
+// ClientMigrateInfo executes client_migrate_info. See ui.json.
 type ClientMigrateInfo struct {
 	Protocol    string  `json:"protocol"`
 	Hostname    string  `json:"hostname"`

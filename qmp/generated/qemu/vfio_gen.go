@@ -16,7 +16,7 @@ const (
 	QAPIVFIOMigrationStateRunningP2P QAPIVFIOMigrationState = "running-p2p"
 	QAPIVFIOMigrationStatePreCopy    QAPIVFIOMigrationState = "pre-copy"
 	QAPIVFIOMigrationStatePreCopyP2P QAPIVFIOMigrationState = "pre-copy-p2p"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	QAPIVFIOMigrationStatePreCopyP2PPrepare QAPIVFIOMigrationState = "pre-copy-p2p-prepare"
 )
 

@@ -4,7 +4,8 @@ package storage
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QAuthZListPolicy is an enum of authz.json. Since QEMU 4.0.
+// QAuthZListPolicy is an enum of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type QAuthZListPolicy string
 
 // The values of QAuthZListPolicy.
@@ -13,7 +14,8 @@ const (
 	QAuthZListPolicyAllow QAuthZListPolicy = "allow"
 )
 
-// QAuthZListFormat is an enum of authz.json. Since QEMU 4.0.
+// QAuthZListFormat is an enum of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type QAuthZListFormat string
 
 // The values of QAuthZListFormat.
@@ -22,7 +24,7 @@ const (
 	QAuthZListFormatGlob  QAuthZListFormat = "glob"
 )
 
-// QAuthZListRule is a struct of authz.json. Since QEMU 4.0.
+// QAuthZListRule is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the latest.
 type QAuthZListRule struct {
 	Match  string            `json:"match"`
 	Policy QAuthZListPolicy  `json:"policy"`
@@ -50,7 +52,8 @@ func (v *QAuthZListRule) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZListProperties is a struct of authz.json. Since QEMU 4.0.
+// AuthZListProperties is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type AuthZListProperties struct {
 	Policy *QAuthZListPolicy `json:"policy,omitzero"`
 	Rules  []QAuthZListRule  `json:"rules,omitzero"`
@@ -83,7 +86,8 @@ func (v *AuthZListProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AuthZListFileProperties is a struct of authz.json. Since QEMU 4.0.
+// AuthZListFileProperties is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
 type AuthZListFileProperties struct {
 	Filename string `json:"filename"`
 	Refresh  *bool  `json:"refresh,omitzero"`
@@ -106,7 +110,8 @@ func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// AuthZPAMProperties is a struct of authz.json. Since QEMU 4.0.
+// AuthZPAMProperties is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type AuthZPAMProperties struct {
 	Service string `json:"service"`
 }
@@ -124,7 +129,8 @@ func (v *AuthZPAMProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZSimpleProperties is a struct of authz.json. Since QEMU 4.0.
+// AuthZSimpleProperties is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type AuthZSimpleProperties struct {
 	Identity string `json:"identity"`
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // SnapshotInfo is a struct of block-core.json. [BlockdevSnapshotDeleteInternalSync] returns
-// it. Since QEMU 1.3.
+// it.
 type SnapshotInfo struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
@@ -63,13 +63,13 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // ImageInfoSpecificQcow2EncryptionBase is the struct ImageInfoSpecificQCow2EncryptionBase of
-// block-core.json. Since QEMU 2.10.
+// block-core.json.
 type ImageInfoSpecificQcow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 }
 
 // ImageInfoSpecificQcow2Encryption is the union ImageInfoSpecificQCow2Encryption of
-// block-core.json. Since QEMU 2.10.
+// block-core.json.
 type ImageInfoSpecificQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
@@ -145,8 +145,7 @@ func (v ImageInfoSpecificQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// ImageInfoSpecificQcow2 is the struct ImageInfoSpecificQCow2 of block-core.json. Since QEMU
-// 1.7.
+// ImageInfoSpecificQcow2 is the struct ImageInfoSpecificQCow2 of block-core.json.
 type ImageInfoSpecificQcow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
@@ -222,8 +221,7 @@ func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ImageInfoSpecificVMDK is the struct ImageInfoSpecificVmdk of block-core.json. Since QEMU
-// 1.7.
+// ImageInfoSpecificVMDK is the struct ImageInfoSpecificVmdk of block-core.json.
 type ImageInfoSpecificVMDK struct {
 	CreateType string           `json:"create-type"`
 	CID        int64            `json:"cid"`
@@ -351,7 +349,7 @@ func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificKind is an enum of block-core.json. Since QEMU 1.7.
+// ImageInfoSpecificKind is an enum of block-core.json.
 type ImageInfoSpecificKind string
 
 // The values of ImageInfoSpecificKind.
@@ -365,7 +363,7 @@ const (
 	ImageInfoSpecificKindFile ImageInfoSpecificKind = "file"
 )
 
-// ImageInfoSpecific is a union of block-core.json. Since QEMU 1.7.
+// ImageInfoSpecific is a union of block-core.json.
 type ImageInfoSpecific struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type ImageInfoSpecificKind `json:"type"`
@@ -485,7 +483,8 @@ func (v ImageInfoSpecific) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockLimitsInfo is a struct of block-core.json.
+// BlockLimitsInfo is a struct of block-core.json. Since QEMU 10.1 at the earliest, 10.2 at the
+// latest.
 type BlockLimitsInfo struct {
 	RequestAlignment     uint32  `json:"request-alignment"`
 	MaxDiscard           *uint64 `json:"max-discard,omitzero"`
@@ -587,7 +586,7 @@ type BlockNodeInfo struct {
 	FormatSpecific *ImageInfoSpecific `json:"format-specific,omitzero"`
 }
 
-// ImageInfo is a struct of block-core.json. Since QEMU 1.3.
+// ImageInfo is a struct of block-core.json.
 type ImageInfo struct {
 	Filename              string         `json:"filename"`
 	Format                string         `json:"format"`
@@ -814,7 +813,7 @@ func (v BlockGraphInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// ImageCheck is a struct of block-core.json. Since QEMU 1.4.
+// ImageCheck is a struct of block-core.json.
 type ImageCheck struct {
 	Filename           string `json:"filename"`
 	Format             string `json:"format"`
@@ -830,7 +829,7 @@ type ImageCheck struct {
 	CompressedClusters *int64 `json:"compressed-clusters,omitzero"`
 }
 
-// MapEntry is a struct of block-core.json. Since QEMU 2.6.
+// MapEntry is a struct of block-core.json.
 type MapEntry struct {
 	Start  int64 `json:"start"`
 	Length int64 `json:"length"`
@@ -845,7 +844,7 @@ type MapEntry struct {
 	Filename *string `json:"filename,omitzero"`
 }
 
-// BlockdevCacheInfo is a struct of block-core.json. Since QEMU 2.3.
+// BlockdevCacheInfo is a struct of block-core.json.
 type BlockdevCacheInfo struct {
 	Writeback bool `json:"writeback"`
 	Direct    bool `json:"direct"`
@@ -885,8 +884,7 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceInfo is a struct of block-core.json. [QueryNamedBlockNodes] returns it. Since
-// QEMU 0.14.
+// BlockDeviceInfo is a struct of block-core.json. [QueryNamedBlockNodes] returns it.
 type BlockDeviceInfo struct {
 	File             string  `json:"file"`
 	NodeName         *string `json:"node-name,omitzero"`
@@ -1042,7 +1040,7 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceIOStatus is the enum BlockDeviceIoStatus of block-core.json. Since QEMU 1.0.
+// BlockDeviceIOStatus is the enum BlockDeviceIoStatus of block-core.json.
 type BlockDeviceIOStatus string
 
 // The values of BlockDeviceIOStatus.
@@ -1052,7 +1050,7 @@ const (
 	BlockDeviceIOStatusNospace BlockDeviceIOStatus = "nospace"
 )
 
-// BlockDirtyInfo is a struct of block-core.json. Since QEMU 1.3.
+// BlockDirtyInfo is a struct of block-core.json.
 type BlockDirtyInfo struct {
 	Name         *string `json:"name,omitzero"`
 	Count        int64   `json:"count"`
@@ -1090,7 +1088,7 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Qcow2BitmapInfoFlags is an enum of block-core.json. Since QEMU 4.0.
+// Qcow2BitmapInfoFlags is an enum of block-core.json.
 type Qcow2BitmapInfoFlags string
 
 // The values of Qcow2BitmapInfoFlags.
@@ -1099,7 +1097,7 @@ const (
 	Qcow2BitmapInfoFlagsAuto  Qcow2BitmapInfoFlags = "auto"
 )
 
-// Qcow2BitmapInfo is a struct of block-core.json. Since QEMU 4.0.
+// Qcow2BitmapInfo is a struct of block-core.json.
 type Qcow2BitmapInfo struct {
 	Name        string                 `json:"name"`
 	Granularity uint32                 `json:"granularity"`
@@ -1147,7 +1145,7 @@ func (v Qcow2BitmapInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockLatencyHistogramInfo is a struct of block-core.json. Since QEMU 4.0.
+// BlockLatencyHistogramInfo is a struct of block-core.json.
 type BlockLatencyHistogramInfo struct {
 	Boundaries []uint64 `json:"boundaries"`
 	Bins       []uint64 `json:"bins"`
@@ -1197,7 +1195,7 @@ func (v BlockLatencyHistogramInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockInfo is a struct of block-core.json. [QueryBlock] returns it. Since QEMU 0.14.
+// BlockInfo is a struct of block-core.json. [QueryBlock] returns it.
 type BlockInfo struct {
 	Device    string               `json:"device"`
 	Qdev      *string              `json:"qdev,omitzero"`
@@ -1240,7 +1238,7 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockMeasureInfo is a struct of block-core.json. Since QEMU 2.10.
+// BlockMeasureInfo is a struct of block-core.json.
 type BlockMeasureInfo struct {
 	Required       int64  `json:"required"`
 	FullyAllocated int64  `json:"fully-allocated"`
@@ -1248,9 +1246,8 @@ type BlockMeasureInfo struct {
 }
 
 // QueryBlock executes query-block and returns a list of [BlockInfo]. See block-core.json.
-// Since QEMU 0.14.
 type QueryBlock struct {
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Flat *bool `json:"flat,omitzero"`
 }
 
@@ -1270,7 +1267,7 @@ func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// BlockDeviceTimedStats is a struct of block-core.json. Since QEMU 2.5.
+// BlockDeviceTimedStats is a struct of block-core.json.
 type BlockDeviceTimedStats struct {
 	IntervalLength int64 `json:"interval_length"`
 	MinRdLatencyNs int64 `json:"min_rd_latency_ns"`
@@ -1382,7 +1379,7 @@ func (v BlockDeviceTimedStats) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDeviceStats is a struct of block-core.json. Since QEMU 0.14.
+// BlockDeviceStats is a struct of block-core.json.
 type BlockDeviceStats struct {
 	RdBytes int64 `json:"rd_bytes"`
 	WrBytes int64 `json:"wr_bytes"`
@@ -1620,7 +1617,7 @@ func (v BlockDeviceStats) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStatsSpecificFile is a struct of block-core.json. Since QEMU 4.2.
+// BlockStatsSpecificFile is a struct of block-core.json.
 type BlockStatsSpecificFile struct {
 	DiscardNbOk     uint64 `json:"discard-nb-ok"`
 	DiscardNbFailed uint64 `json:"discard-nb-failed"`
@@ -1648,8 +1645,7 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecificNVMe is the struct BlockStatsSpecificNvme of block-core.json. Since QEMU
-// 5.2.
+// BlockStatsSpecificNVMe is the struct BlockStatsSpecificNvme of block-core.json.
 type BlockStatsSpecificNVMe struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
@@ -1677,7 +1673,7 @@ func (v *BlockStatsSpecificNVMe) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecific is a union of block-core.json. Since QEMU 4.2.
+// BlockStatsSpecific is a union of block-core.json.
 type BlockStatsSpecific struct {
 	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -1764,7 +1760,7 @@ func (v BlockStatsSpecific) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStats is a struct of block-core.json. [QueryBlockStats] returns it. Since QEMU 0.14.
+// BlockStats is a struct of block-core.json. [QueryBlockStats] returns it.
 type BlockStats struct {
 	Device         *string             `json:"device,omitzero"`
 	Qdev           *string             `json:"qdev,omitzero"`
@@ -1806,7 +1802,7 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryBlockStats executes query-blockstats and returns a list of [BlockStats]. See
-// block-core.json. Since QEMU 0.14.
+// block-core.json.
 type QueryBlockStats struct {
 	QueryNodes *bool `json:"query-nodes,omitzero"`
 }
@@ -1827,7 +1823,7 @@ func (r QueryBlockStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// BlockdevOnError is an enum of block-core.json. Since QEMU 1.3.
+// BlockdevOnError is an enum of block-core.json.
 type BlockdevOnError string
 
 // The values of BlockdevOnError.
@@ -1839,7 +1835,7 @@ const (
 	BlockdevOnErrorAuto   BlockdevOnError = "auto"
 )
 
-// MirrorSyncMode is an enum of block-core.json. Since QEMU 1.3.
+// MirrorSyncMode is an enum of block-core.json.
 type MirrorSyncMode string
 
 // The values of MirrorSyncMode.
@@ -1851,7 +1847,7 @@ const (
 	MirrorSyncModeBitmap      MirrorSyncMode = "bitmap"
 )
 
-// BitmapSyncMode is an enum of block-core.json. Since QEMU 4.2.
+// BitmapSyncMode is an enum of block-core.json.
 type BitmapSyncMode string
 
 // The values of BitmapSyncMode.
@@ -1861,7 +1857,7 @@ const (
 	BitmapSyncModeAlways    BitmapSyncMode = "always"
 )
 
-// MirrorCopyMode is an enum of block-core.json. Since QEMU 3.0.
+// MirrorCopyMode is an enum of block-core.json.
 type MirrorCopyMode string
 
 // The values of MirrorCopyMode.
@@ -1888,7 +1884,7 @@ func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockJobInfo is a union of block-core.json. [QueryBlockJobs] returns it. Since QEMU 1.1.
+// BlockJobInfo is a union of block-core.json. [QueryBlockJobs] returns it.
 type BlockJobInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type         JobType             `json:"type"`
@@ -2025,7 +2021,7 @@ func (v BlockJobInfo) String() string {
 }
 
 // QueryBlockJobs executes query-block-jobs and returns a list of [BlockJobInfo]. See
-// block-core.json. Since QEMU 1.1.
+// block-core.json.
 type QueryBlockJobs struct{}
 
 func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockJobInfo, error) {
@@ -2040,7 +2036,7 @@ func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// BlockResize executes block_resize. See block-core.json. Since QEMU 0.14.
+// BlockResize executes block_resize. See block-core.json.
 type BlockResize struct {
 	Device   *string `json:"device,omitzero"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -2057,7 +2053,7 @@ func (r BlockResize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_resize", Args: &r}, opts)
 }
 
-// NewImageMode is an enum of block-core.json. Since QEMU 1.1.
+// NewImageMode is an enum of block-core.json.
 type NewImageMode string
 
 // The values of NewImageMode.
@@ -2111,7 +2107,7 @@ func (v *BlockdevSnapshotSync) UnmarshalMember(d *wire.Decoder, name []byte) int
 }
 
 // BlockdevSnapshot is a struct of block-core.json. Its method Do executes it as the command
-// blockdev-snapshot. Since QEMU 2.5.
+// blockdev-snapshot.
 type BlockdevSnapshot struct {
 	Node    string `json:"node"`
 	Overlay string `json:"overlay"`
@@ -2168,7 +2164,7 @@ func (v *BackupPerf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BackupCommon is a struct of block-core.json. Since QEMU 4.2.
+// BackupCommon is a struct of block-core.json.
 type BackupCommon struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2193,7 +2189,7 @@ type BackupCommon struct {
 }
 
 // DriveBackup is a struct of block-core.json. Its method Do executes it as the command
-// drive-backup. Since QEMU 1.6.
+// drive-backup.
 type DriveBackup struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2305,7 +2301,7 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // BlockdevBackup is a struct of block-core.json. Its method Do executes it as the command
-// blockdev-backup. Since QEMU 2.3.
+// blockdev-backup.
 type BlockdevBackup struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2406,19 +2402,19 @@ func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Do executes blockdev-snapshot-sync. See block-core.json. Since QEMU 0.14.
+// Do executes blockdev-snapshot-sync. See block-core.json.
 func (v BlockdevSnapshotSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-sync", Args: &v}, opts)
 }
 
-// Do executes blockdev-snapshot. See block-core.json. Since QEMU 2.5.
+// Do executes blockdev-snapshot. See block-core.json.
 //
 // Features: allow-write-only-overlay.
 func (v BlockdevSnapshot) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot", Args: &v}, opts)
 }
 
-// ChangeBackingFile executes change-backing-file. See block-core.json. Since QEMU 2.1.
+// ChangeBackingFile executes change-backing-file. See block-core.json.
 type ChangeBackingFile struct {
 	Device        string `json:"device"`
 	ImageNodeName string `json:"image-node-name"`
@@ -2435,7 +2431,7 @@ func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-backing-file", Args: &r}, opts)
 }
 
-// BlockCommit executes block-commit. See block-core.json. Since QEMU 1.3.
+// BlockCommit executes block-commit. See block-core.json.
 //
 // Events follow:
 //
@@ -2484,7 +2480,7 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-commit", Args: &r}, opts)
 }
 
-// Do executes drive-backup. See block-core.json. Since QEMU 1.6.
+// Do executes drive-backup. See block-core.json.
 //
 // Events follow:
 //
@@ -2500,7 +2496,7 @@ func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-backup", Args: &v}, opts)
 }
 
-// Do executes blockdev-backup. See block-core.json. Since QEMU 2.3.
+// Do executes blockdev-backup. See block-core.json.
 //
 // Events follow:
 //
@@ -2514,7 +2510,7 @@ func (v BlockdevBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 }
 
 // QueryNamedBlockNodes executes query-named-block-nodes and returns a list of
-// [BlockDeviceInfo]. See block-core.json. Since QEMU 2.0.
+// [BlockDeviceInfo]. See block-core.json.
 type QueryNamedBlockNodes struct {
 	Flat *bool `json:"flat,omitzero"`
 }
@@ -2535,7 +2531,7 @@ func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// XDbgBlockGraphNodeType is an enum of block-core.json. Since QEMU 4.0.
+// XDbgBlockGraphNodeType is an enum of block-core.json.
 type XDbgBlockGraphNodeType string
 
 // The values of XDbgBlockGraphNodeType.
@@ -2545,7 +2541,7 @@ const (
 	XDbgBlockGraphNodeTypeBlockDriver  XDbgBlockGraphNodeType = "block-driver"
 )
 
-// XDbgBlockGraphNode is a struct of block-core.json. Since QEMU 4.0.
+// XDbgBlockGraphNode is a struct of block-core.json.
 type XDbgBlockGraphNode struct {
 	ID   uint64                 `json:"id"`
 	Type XDbgBlockGraphNodeType `json:"type"`
@@ -2573,7 +2569,7 @@ func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockPermission is an enum of block-core.json. Since QEMU 4.0.
+// BlockPermission is an enum of block-core.json.
 type BlockPermission string
 
 // The values of BlockPermission.
@@ -2584,7 +2580,7 @@ const (
 	BlockPermissionResize         BlockPermission = "resize"
 )
 
-// XDbgBlockGraphEdge is a struct of block-core.json. Since QEMU 4.0.
+// XDbgBlockGraphEdge is a struct of block-core.json.
 type XDbgBlockGraphEdge struct {
 	Parent     uint64            `json:"parent"`
 	Child      uint64            `json:"child"`
@@ -2649,8 +2645,7 @@ func (v XDbgBlockGraphEdge) String() string {
 	return qmp.Format(&v)
 }
 
-// XDbgBlockGraph is a struct of block-core.json. [XDebugQueryBlockGraph] returns it. Since
-// QEMU 4.0.
+// XDbgBlockGraph is a struct of block-core.json. [XDebugQueryBlockGraph] returns it.
 type XDbgBlockGraph struct {
 	Nodes []XDbgBlockGraphNode `json:"nodes"`
 	Edges []XDbgBlockGraphEdge `json:"edges"`
@@ -2703,7 +2698,7 @@ func (v XDbgBlockGraph) String() string {
 }
 
 // XDebugQueryBlockGraph executes x-debug-query-block-graph and returns [XDbgBlockGraph]. See
-// block-core.json. Since QEMU 4.0.
+// block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugQueryBlockGraph struct{}
@@ -2716,7 +2711,7 @@ func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// Do executes drive-mirror. See block-core.json. Since QEMU 1.3.
+// Do executes drive-mirror. See block-core.json.
 //
 // Events follow:
 //
@@ -2731,7 +2726,7 @@ func (v DriveMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 }
 
 // DriveMirror is a struct of block-core.json. Its method Do executes it as the command
-// drive-mirror. Since QEMU 1.3.
+// drive-mirror.
 type DriveMirror struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2776,7 +2771,7 @@ func (v *DriveMirror) EncodeMembers(e *wire.Encoder) {
 
 // BlockDirtyBitmap is a struct of block-core.json. [BlockDirtyBitmapRemove],
 // [BlockDirtyBitmapClear], [BlockDirtyBitmapEnable], [BlockDirtyBitmapDisable] and
-// [XDebugBlockDirtyBitmapSHA256] send it. Since QEMU 2.4.
+// [XDebugBlockDirtyBitmapSHA256] send it.
 type BlockDirtyBitmap struct {
 	Node string `json:"node"`
 	Name string `json:"name"`
@@ -2800,7 +2795,7 @@ func (v *BlockDirtyBitmap) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // BlockDirtyBitmapAdd is a struct of block-core.json. Its method Do executes it as the command
-// block-dirty-bitmap-add. Since QEMU 2.4.
+// block-dirty-bitmap-add.
 type BlockDirtyBitmapAdd struct {
 	Node        string  `json:"node"`
 	Name        string  `json:"name"`
@@ -2841,7 +2836,7 @@ func (v *BlockDirtyBitmapAdd) UnmarshalMember(d *wire.Decoder, name []byte) int 
 }
 
 // BlockDirtyBitmapOrStr is an alternate of block-core.json. Exactly one of its fields is set.
-// Since QEMU 4.1.
+// Since QEMU 6.0 at the earliest, 7.2 at the latest.
 type BlockDirtyBitmapOrStr struct {
 	Local    *string
 	External *BlockDirtyBitmap
@@ -2889,7 +2884,7 @@ func (v BlockDirtyBitmapOrStr) String() string {
 }
 
 // BlockDirtyBitmapMerge is a struct of block-core.json. Its method Do executes it as the
-// command block-dirty-bitmap-merge. Since QEMU 4.0.
+// command block-dirty-bitmap-merge.
 type BlockDirtyBitmapMerge struct {
 	Node    string                  `json:"node"`
 	Target  string                  `json:"target"`
@@ -2938,50 +2933,46 @@ func (v BlockDirtyBitmapMerge) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes block-dirty-bitmap-add. See block-core.json. Since QEMU 2.4.
+// Do executes block-dirty-bitmap-add. See block-core.json.
 func (v BlockDirtyBitmapAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-add", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapRemove executes block-dirty-bitmap-remove. See block-core.json. Since QEMU
-// 2.4.
+// BlockDirtyBitmapRemove executes block-dirty-bitmap-remove. See block-core.json.
 type BlockDirtyBitmapRemove BlockDirtyBitmap
 
 func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-remove", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapClear executes block-dirty-bitmap-clear. See block-core.json. Since QEMU
-// 2.4.
+// BlockDirtyBitmapClear executes block-dirty-bitmap-clear. See block-core.json.
 type BlockDirtyBitmapClear BlockDirtyBitmap
 
 func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-clear", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapEnable executes block-dirty-bitmap-enable. See block-core.json. Since QEMU
-// 4.0.
+// BlockDirtyBitmapEnable executes block-dirty-bitmap-enable. See block-core.json.
 type BlockDirtyBitmapEnable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-enable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapDisable executes block-dirty-bitmap-disable. See block-core.json. Since QEMU
-// 4.0.
+// BlockDirtyBitmapDisable executes block-dirty-bitmap-disable. See block-core.json.
 type BlockDirtyBitmapDisable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapDisable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-disable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// Do executes block-dirty-bitmap-merge. See block-core.json. Since QEMU 4.0.
+// Do executes block-dirty-bitmap-merge. See block-core.json.
 func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
 
 // BlockDirtyBitmapSHA256 is the struct BlockDirtyBitmapSha256 of block-core.json.
-// [XDebugBlockDirtyBitmapSHA256] returns it. Since QEMU 2.10.
+// [XDebugBlockDirtyBitmapSHA256] returns it.
 type BlockDirtyBitmapSHA256 struct {
 	SHA256 string `json:"sha256"`
 }
@@ -2996,7 +2987,7 @@ func (v *BlockDirtyBitmapSHA256) DecodeMember(d *wire.Decoder, name []byte) int 
 }
 
 // XDebugBlockDirtyBitmapSHA256 executes x-debug-block-dirty-bitmap-sha256 and returns
-// [BlockDirtyBitmapSHA256]. See block-core.json. Since QEMU 2.10.
+// [BlockDirtyBitmapSHA256]. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XDebugBlockDirtyBitmapSHA256 BlockDirtyBitmap
@@ -3009,7 +3000,7 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// BlockdevMirror executes blockdev-mirror. See block-core.json. Since QEMU 2.6.
+// BlockdevMirror executes blockdev-mirror. See block-core.json.
 //
 // Events follow:
 //
@@ -3062,7 +3053,7 @@ func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-mirror", Args: &r}, opts)
 }
 
-// BlockIOThrottle is a struct of block-core.json. Since QEMU 1.1.
+// BlockIOThrottle is a struct of block-core.json.
 type BlockIOThrottle struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 5.0. Use id.
 	Device          *string `json:"device,omitzero"`
@@ -3089,7 +3080,7 @@ type BlockIOThrottle struct {
 	Group           *string `json:"group,omitzero"`
 }
 
-// ThrottleLimits is a struct of block-core.json. Since QEMU 2.11.
+// ThrottleLimits is a struct of block-core.json.
 type ThrottleLimits struct {
 	IOPSTotal          *int64 `json:"iops-total,omitzero"`
 	IOPSTotalMax       *int64 `json:"iops-total-max,omitzero"`
@@ -3197,7 +3188,8 @@ func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThrottleGroupProperties is a struct of block-core.json. Since QEMU 2.11.
+// ThrottleGroupProperties is a struct of block-core.json. Since QEMU 6.0 at the earliest, 7.2
+// at the latest.
 type ThrottleGroupProperties struct {
 	Limits *ThrottleLimits `json:"limits,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
@@ -3332,7 +3324,7 @@ func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockStream executes block-stream. See block-core.json. Since QEMU 1.1.
+// BlockStream executes block-stream. See block-core.json.
 //
 // Events follow:
 //
@@ -3378,7 +3370,7 @@ func (r BlockStream) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-stream", Args: &r}, opts)
 }
 
-// BlockJobSetSpeed executes block-job-set-speed. See block-core.json. Since QEMU 1.1.
+// BlockJobSetSpeed executes block-job-set-speed. See block-core.json.
 type BlockJobSetSpeed struct {
 	Device string `json:"device"`
 	Speed  int64  `json:"speed"`
@@ -3393,7 +3385,7 @@ func (r BlockJobSetSpeed) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-set-speed", Args: &r}, opts)
 }
 
-// BlockJobCancel executes block-job-cancel. See block-core.json. Since QEMU 1.1.
+// BlockJobCancel executes block-job-cancel. See block-core.json.
 //
 // Events follow:
 //
@@ -3414,7 +3406,7 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-cancel", Args: &r}, opts)
 }
 
-// BlockJobPause executes block-job-pause. See block-core.json. Since QEMU 1.3.
+// BlockJobPause executes block-job-pause. See block-core.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
@@ -3431,7 +3423,7 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-pause", Args: &r}, opts)
 }
 
-// BlockJobResume executes block-job-resume. See block-core.json. Since QEMU 1.3.
+// BlockJobResume executes block-job-resume. See block-core.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
@@ -3448,7 +3440,7 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-resume", Args: &r}, opts)
 }
 
-// BlockJobComplete executes block-job-complete. See block-core.json. Since QEMU 1.3.
+// BlockJobComplete executes block-job-complete. See block-core.json.
 //
 // Events follow:
 //
@@ -3469,7 +3461,7 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-complete", Args: &r}, opts)
 }
 
-// BlockJobDismiss executes block-job-dismiss. See block-core.json. Since QEMU 2.12.
+// BlockJobDismiss executes block-job-dismiss. See block-core.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
@@ -3486,7 +3478,7 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-dismiss", Args: &r}, opts)
 }
 
-// BlockJobFinalize executes block-job-finalize. See block-core.json. Since QEMU 2.12.
+// BlockJobFinalize executes block-job-finalize. See block-core.json.
 //
 // Events follow:
 //
@@ -3630,7 +3622,7 @@ func (r BlockJobChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-change", Args: (*BlockJobChangeOptions)(&r)}, opts)
 }
 
-// BlockdevDiscardOptions is an enum of block-core.json. Since QEMU 2.9.
+// BlockdevDiscardOptions is an enum of block-core.json.
 type BlockdevDiscardOptions string
 
 // The values of BlockdevDiscardOptions.
@@ -3639,7 +3631,7 @@ const (
 	BlockdevDiscardOptionsUnmap  BlockdevDiscardOptions = "unmap"
 )
 
-// BlockdevDetectZeroesOptions is an enum of block-core.json. Since QEMU 2.1.
+// BlockdevDetectZeroesOptions is an enum of block-core.json.
 type BlockdevDetectZeroesOptions string
 
 // The values of BlockdevDetectZeroesOptions.
@@ -3649,7 +3641,7 @@ const (
 	BlockdevDetectZeroesOptionsUnmap BlockdevDetectZeroesOptions = "unmap"
 )
 
-// BlockdevAIOOptions is the enum BlockdevAioOptions of block-core.json. Since QEMU 2.9.
+// BlockdevAIOOptions is the enum BlockdevAioOptions of block-core.json.
 type BlockdevAIOOptions string
 
 // The values of BlockdevAIOOptions.
@@ -3660,7 +3652,7 @@ const (
 	BlockdevAIOOptionsIOUring BlockdevAIOOptions = "io_uring"
 )
 
-// BlockdevCacheOptions is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevCacheOptions is a struct of block-core.json.
 type BlockdevCacheOptions struct {
 	Direct  *bool `json:"direct,omitzero"`
 	NoFlush *bool `json:"no-flush,omitzero"`
@@ -3683,7 +3675,7 @@ func (v *BlockdevCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevDriver is an enum of block-core.json. Since QEMU 2.9.
+// BlockdevDriver is an enum of block-core.json.
 type BlockdevDriver string
 
 // The values of BlockdevDriver.
@@ -3761,7 +3753,7 @@ const (
 	BlockdevDriverVVFAT              BlockdevDriver = "vvfat"
 )
 
-// BlockdevOptionsFile is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsFile is a struct of block-core.json.
 //
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
 type BlockdevOptionsFile struct {
@@ -3814,7 +3806,7 @@ func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsNull is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsNull is a struct of block-core.json.
 type BlockdevOptionsNull struct {
 	Size       *int64  `json:"size,omitzero"`
 	LatencyNs  *uint64 `json:"latency-ns,omitzero"`
@@ -3842,7 +3834,7 @@ func (v *BlockdevOptionsNull) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsNVMe is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevOptionsNVMe is a struct of block-core.json.
 type BlockdevOptionsNVMe struct {
 	Device    string `json:"device"`
 	Namespace int64  `json:"namespace"`
@@ -3865,7 +3857,7 @@ func (v *BlockdevOptionsNVMe) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsVVFAT is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsVVFAT is a struct of block-core.json.
 type BlockdevOptionsVVFAT struct {
 	Dir     string  `json:"dir"`
 	FATType *int64  `json:"fat-type,omitzero"`
@@ -3903,7 +3895,7 @@ func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevOptionsGenericFormat is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsGenericFormat is a struct of block-core.json.
 type BlockdevOptionsGenericFormat struct {
 	File BlockdevRef `json:"file"`
 }
@@ -3925,7 +3917,7 @@ func (v BlockdevOptionsGenericFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsLUKS is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsLUKS is a struct of block-core.json.
 type BlockdevOptionsLUKS struct {
 	File      BlockdevRef `json:"file"`
 	KeySecret *string     `json:"key-secret,omitzero"`
@@ -3961,7 +3953,7 @@ func (v BlockdevOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGenericCOWFormat is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsGenericCOWFormat is a struct of block-core.json.
 type BlockdevOptionsGenericCOWFormat struct {
 	File    BlockdevRef        `json:"file"`
 	Backing *BlockdevRefOrNull `json:"backing,omitzero"`
@@ -4000,7 +3992,7 @@ func (v BlockdevOptionsGenericCOWFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// Qcow2OverlapCheckMode is an enum of block-core.json. Since QEMU 2.9.
+// Qcow2OverlapCheckMode is an enum of block-core.json.
 type Qcow2OverlapCheckMode string
 
 // The values of Qcow2OverlapCheckMode.
@@ -4011,7 +4003,7 @@ const (
 	Qcow2OverlapCheckModeAll      Qcow2OverlapCheckMode = "all"
 )
 
-// Qcow2OverlapCheckFlags is a struct of block-core.json. Since QEMU 2.9.
+// Qcow2OverlapCheckFlags is a struct of block-core.json.
 type Qcow2OverlapCheckFlags struct {
 	Template        *Qcow2OverlapCheckMode `json:"template,omitzero"`
 	MainHeader      *bool                  `json:"main-header,omitzero"`
@@ -4075,7 +4067,6 @@ func (v *Qcow2OverlapCheckFlags) UnmarshalMember(d *wire.Decoder, name []byte) i
 }
 
 // Qcow2OverlapChecks is an alternate of block-core.json. Exactly one of its fields is set.
-// Since QEMU 2.9.
 type Qcow2OverlapChecks struct {
 	Flags *Qcow2OverlapCheckFlags
 	Mode  *Qcow2OverlapCheckMode
@@ -4122,7 +4113,7 @@ func (v Qcow2OverlapChecks) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcowEncryptionFormat is an enum of block-core.json. Since QEMU 2.10.
+// BlockdevQcowEncryptionFormat is an enum of block-core.json.
 type BlockdevQcowEncryptionFormat string
 
 // The values of BlockdevQcowEncryptionFormat.
@@ -4130,7 +4121,7 @@ const (
 	BlockdevQcowEncryptionFormatAES BlockdevQcowEncryptionFormat = "aes"
 )
 
-// BlockdevQcowEncryption is a union of block-core.json. Since QEMU 2.10.
+// BlockdevQcowEncryption is a union of block-core.json.
 type BlockdevQcowEncryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcowEncryptionFormat `json:"format"`
@@ -4200,7 +4191,7 @@ func (v BlockdevQcowEncryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow is a struct of block-core.json. Since QEMU 2.10.
+// BlockdevOptionsQcow is a struct of block-core.json.
 type BlockdevOptionsQcow struct {
 	File    BlockdevRef             `json:"file"`
 	Backing *BlockdevRefOrNull      `json:"backing,omitzero"`
@@ -4247,7 +4238,7 @@ func (v BlockdevOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2EncryptionFormat is an enum of block-core.json. Since QEMU 2.10.
+// BlockdevQcow2EncryptionFormat is an enum of block-core.json.
 type BlockdevQcow2EncryptionFormat string
 
 // The values of BlockdevQcow2EncryptionFormat.
@@ -4256,7 +4247,7 @@ const (
 	BlockdevQcow2EncryptionFormatLUKS BlockdevQcow2EncryptionFormat = "luks"
 )
 
-// BlockdevQcow2Encryption is a union of block-core.json. Since QEMU 2.10.
+// BlockdevQcow2Encryption is a union of block-core.json.
 type BlockdevQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
@@ -4366,7 +4357,7 @@ func (v BlockdevOptionsPreallocate) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow2 is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsQcow2 is a struct of block-core.json.
 type BlockdevOptionsQcow2 struct {
 	File                BlockdevRef        `json:"file"`
 	Backing             *BlockdevRefOrNull `json:"backing,omitzero"`
@@ -4480,7 +4471,7 @@ func (v BlockdevOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// SSHHostKeyCheckMode is the enum SshHostKeyCheckMode of block-core.json. Since QEMU 2.12.
+// SSHHostKeyCheckMode is the enum SshHostKeyCheckMode of block-core.json.
 type SSHHostKeyCheckMode string
 
 // The values of SSHHostKeyCheckMode.
@@ -4490,8 +4481,7 @@ const (
 	SSHHostKeyCheckModeKnownHosts SSHHostKeyCheckMode = "known_hosts"
 )
 
-// SSHHostKeyCheckHashType is the enum SshHostKeyCheckHashType of block-core.json. Since QEMU
-// 2.12.
+// SSHHostKeyCheckHashType is the enum SshHostKeyCheckHashType of block-core.json.
 type SSHHostKeyCheckHashType string
 
 // The values of SSHHostKeyCheckHashType.
@@ -4502,7 +4492,7 @@ const (
 	SSHHostKeyCheckHashTypeSHA256 SSHHostKeyCheckHashType = "sha256"
 )
 
-// SSHHostKeyHash is the struct SshHostKeyHash of block-core.json. Since QEMU 2.12.
+// SSHHostKeyHash is the struct SshHostKeyHash of block-core.json.
 type SSHHostKeyHash struct {
 	Type SSHHostKeyCheckHashType `json:"type"`
 	Hash string                  `json:"hash"`
@@ -4525,7 +4515,7 @@ func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SSHHostKeyCheck is the union SshHostKeyCheck of block-core.json. Since QEMU 2.12.
+// SSHHostKeyCheck is the union SshHostKeyCheck of block-core.json.
 type SSHHostKeyCheck struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Mode SSHHostKeyCheckMode `json:"mode"`
@@ -4600,7 +4590,7 @@ func (v SSHHostKeyCheck) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsSSH is the struct BlockdevOptionsSsh of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsSSH is the struct BlockdevOptionsSsh of block-core.json.
 type BlockdevOptionsSSH struct {
 	Server       InetSocketAddress `json:"server"`
 	Path         string            `json:"path"`
@@ -4636,7 +4626,7 @@ func (v *BlockdevOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlkdebugEvent is an enum of block-core.json. Since QEMU 2.9.
+// BlkdebugEvent is an enum of block-core.json.
 type BlkdebugEvent string
 
 // The values of BlkdebugEvent.
@@ -4691,7 +4681,7 @@ const (
 	BlkdebugEventNone                     BlkdebugEvent = "none"
 )
 
-// BlkdebugIOType is an enum of block-core.json. Since QEMU 4.1.
+// BlkdebugIOType is an enum of block-core.json.
 type BlkdebugIOType string
 
 // The values of BlkdebugIOType.
@@ -4704,7 +4694,7 @@ const (
 	BlkdebugIOTypeBlockStatus BlkdebugIOType = "block-status"
 )
 
-// BlkdebugInjectErrorOptions is a struct of block-core.json. Since QEMU 2.9.
+// BlkdebugInjectErrorOptions is a struct of block-core.json.
 type BlkdebugInjectErrorOptions struct {
 	Event       BlkdebugEvent   `json:"event"`
 	State       *int64          `json:"state,omitzero"`
@@ -4713,7 +4703,7 @@ type BlkdebugInjectErrorOptions struct {
 	Sector      *int64          `json:"sector,omitzero"`
 	Once        *bool           `json:"once,omitzero"`
 	Immediately *bool           `json:"immediately,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	DelayNs *int64 `json:"delay-ns,omitzero"`
 }
 
@@ -4758,7 +4748,7 @@ func (v *BlkdebugInjectErrorOptions) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// BlkdebugSetStateOptions is a struct of block-core.json. Since QEMU 2.9.
+// BlkdebugSetStateOptions is a struct of block-core.json.
 type BlkdebugSetStateOptions struct {
 	Event    BlkdebugEvent `json:"event"`
 	State    *int64        `json:"state,omitzero"`
@@ -4786,7 +4776,7 @@ func (v *BlkdebugSetStateOptions) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockdevOptionsBlkdebug is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsBlkdebug is a struct of block-core.json.
 type BlockdevOptionsBlkdebug struct {
 	Image             BlockdevRef                  `json:"image"`
 	Config            *string                      `json:"config,omitzero"`
@@ -4911,7 +4901,7 @@ func (v BlockdevOptionsBlkdebug) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlklogwrites is a struct of block-core.json. Since QEMU 3.0.
+// BlockdevOptionsBlklogwrites is a struct of block-core.json.
 type BlockdevOptionsBlklogwrites struct {
 	File                   BlockdevRef `json:"file"`
 	Log                    BlockdevRef `json:"log"`
@@ -4955,7 +4945,7 @@ func (v BlockdevOptionsBlklogwrites) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkverify is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsBlkverify is a struct of block-core.json.
 type BlockdevOptionsBlkverify struct {
 	Test BlockdevRef `json:"test"`
 	Raw  BlockdevRef `json:"raw"`
@@ -4982,7 +4972,7 @@ func (v BlockdevOptionsBlkverify) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkreplay is a struct of block-core.json. Since QEMU 4.2.
+// BlockdevOptionsBlkreplay is a struct of block-core.json.
 type BlockdevOptionsBlkreplay struct {
 	Image BlockdevRef `json:"image"`
 }
@@ -5004,7 +4994,7 @@ func (v BlockdevOptionsBlkreplay) String() string {
 	return qmp.Format(&v)
 }
 
-// QuorumReadPattern is an enum of block-core.json. Since QEMU 2.9.
+// QuorumReadPattern is an enum of block-core.json.
 type QuorumReadPattern string
 
 // The values of QuorumReadPattern.
@@ -5013,7 +5003,7 @@ const (
 	QuorumReadPatternFIFO   QuorumReadPattern = "fifo"
 )
 
-// BlockdevOptionsQuorum is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsQuorum is a struct of block-core.json.
 type BlockdevOptionsQuorum struct {
 	Blkverify        *bool              `json:"blkverify,omitzero"`
 	Children         []BlockdevRef      `json:"children"`
@@ -5072,7 +5062,7 @@ func (v BlockdevOptionsQuorum) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGluster is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsGluster is a struct of block-core.json.
 type BlockdevOptionsGluster struct {
 	Volume  string          `json:"volume"`
 	Path    string          `json:"path"`
@@ -5237,7 +5227,7 @@ func (v *BlockdevOptionsVirtioBlkVhostVDPA) UnmarshalMember(d *wire.Decoder, nam
 	return 0
 }
 
-// ISCSITransport is the enum IscsiTransport of block-core.json. Since QEMU 2.9.
+// ISCSITransport is the enum IscsiTransport of block-core.json.
 type ISCSITransport string
 
 // The values of ISCSITransport.
@@ -5246,7 +5236,7 @@ const (
 	ISCSITransportISER ISCSITransport = "iser"
 )
 
-// ISCSIHeaderDigest is the enum IscsiHeaderDigest of block-core.json. Since QEMU 2.9.
+// ISCSIHeaderDigest is the enum IscsiHeaderDigest of block-core.json.
 type ISCSIHeaderDigest string
 
 // The values of ISCSIHeaderDigest.
@@ -5257,7 +5247,7 @@ const (
 	ISCSIHeaderDigestNoneCRC32C ISCSIHeaderDigest = "none-crc32c"
 )
 
-// BlockdevOptionsISCSI is the struct BlockdevOptionsIscsi of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsISCSI is the struct BlockdevOptionsIscsi of block-core.json.
 type BlockdevOptionsISCSI struct {
 	Transport      ISCSITransport     `json:"transport"`
 	Portal         string             `json:"portal"`
@@ -5315,7 +5305,7 @@ func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// RBDAuthMode is the enum RbdAuthMode of block-core.json. Since QEMU 3.0.
+// RBDAuthMode is the enum RbdAuthMode of block-core.json.
 type RBDAuthMode string
 
 // The values of RBDAuthMode.
@@ -5629,7 +5619,7 @@ func (v RBDEncryptionCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRBD is the struct BlockdevOptionsRbd of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsRBD is the struct BlockdevOptionsRbd of block-core.json.
 type BlockdevOptionsRBD struct {
 	Pool      string  `json:"pool"`
 	Namespace *string `json:"namespace,omitzero"`
@@ -5715,7 +5705,7 @@ func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ReplicationMode is an enum of block-core.json. Since QEMU 2.9.
+// ReplicationMode is an enum of block-core.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type ReplicationMode string
@@ -5726,7 +5716,7 @@ const (
 	ReplicationModeSecondary ReplicationMode = "secondary"
 )
 
-// BlockdevOptionsReplication is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsReplication is a struct of block-core.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 type BlockdevOptionsReplication struct {
@@ -5760,7 +5750,7 @@ func (v BlockdevOptionsReplication) String() string {
 	return qmp.Format(&v)
 }
 
-// NFSTransport is an enum of block-core.json. Since QEMU 2.9.
+// NFSTransport is an enum of block-core.json.
 type NFSTransport string
 
 // The values of NFSTransport.
@@ -5768,7 +5758,7 @@ const (
 	NFSTransportInet NFSTransport = "inet"
 )
 
-// NFSServer is a struct of block-core.json. Since QEMU 2.9.
+// NFSServer is a struct of block-core.json.
 type NFSServer struct {
 	Type NFSTransport `json:"type"`
 	Host string       `json:"host"`
@@ -5791,7 +5781,7 @@ func (v *NFSServer) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsNFS is the struct BlockdevOptionsNfs of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsNFS is the struct BlockdevOptionsNfs of block-core.json.
 type BlockdevOptionsNFS struct {
 	Server        NFSServer `json:"server"`
 	Path          string    `json:"path"`
@@ -5844,7 +5834,7 @@ func (v *BlockdevOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsCurlBase is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsCurlBase is a struct of block-core.json.
 type BlockdevOptionsCurlBase struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5855,8 +5845,7 @@ type BlockdevOptionsCurlBase struct {
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
-// BlockdevOptionsCurlHTTP is the struct BlockdevOptionsCurlHttp of block-core.json. Since QEMU
-// 2.9.
+// BlockdevOptionsCurlHTTP is the struct BlockdevOptionsCurlHttp of block-core.json.
 type BlockdevOptionsCurlHTTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5868,7 +5857,7 @@ type BlockdevOptionsCurlHTTP struct {
 	// A secret: String hides it, JSON does not.
 	Cookie       *string `json:"cookie,omitzero"`
 	CookieSecret *string `json:"cookie-secret,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ForceRange *bool `json:"force-range,omitzero"`
 }
 
@@ -5925,8 +5914,7 @@ func (v BlockdevOptionsCurlHTTP) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlHTTPS is the struct BlockdevOptionsCurlHttps of block-core.json. Since
-// QEMU 2.9.
+// BlockdevOptionsCurlHTTPS is the struct BlockdevOptionsCurlHttps of block-core.json.
 type BlockdevOptionsCurlHTTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5939,7 +5927,7 @@ type BlockdevOptionsCurlHTTPS struct {
 	Cookie       *string `json:"cookie,omitzero"`
 	SSLVerify    *bool   `json:"sslverify,omitzero"`
 	CookieSecret *string `json:"cookie-secret,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ForceRange *bool `json:"force-range,omitzero"`
 }
 
@@ -6000,8 +5988,7 @@ func (v BlockdevOptionsCurlHTTPS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFTP is the struct BlockdevOptionsCurlFtp of block-core.json. Since QEMU
-// 2.9.
+// BlockdevOptionsCurlFTP is the struct BlockdevOptionsCurlFtp of block-core.json.
 type BlockdevOptionsCurlFTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6049,8 +6036,7 @@ func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockdevOptionsCurlFTPS is the struct BlockdevOptionsCurlFtps of block-core.json. Since QEMU
-// 2.9.
+// BlockdevOptionsCurlFTPS is the struct BlockdevOptionsCurlFtps of block-core.json.
 type BlockdevOptionsCurlFTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6103,7 +6089,7 @@ func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockdevOptionsNBD is the struct BlockdevOptionsNbd of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsNBD is the struct BlockdevOptionsNbd of block-core.json.
 type BlockdevOptionsNBD struct {
 	Server   SocketAddress `json:"server"`
 	Export   *string       `json:"export,omitzero"`
@@ -6158,7 +6144,7 @@ func (v *BlockdevOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsRaw is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsRaw is a struct of block-core.json.
 type BlockdevOptionsRaw struct {
 	File   BlockdevRef `json:"file"`
 	Offset *int64      `json:"offset,omitzero"`
@@ -6190,7 +6176,7 @@ func (v BlockdevOptionsRaw) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsThrottle is a struct of block-core.json. Since QEMU 2.11.
+// BlockdevOptionsThrottle is a struct of block-core.json.
 type BlockdevOptionsThrottle struct {
 	ThrottleGroup string      `json:"throttle-group"`
 	File          BlockdevRef `json:"file"`
@@ -6309,7 +6295,7 @@ func (v BlockdevOptionsCBW) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptions is a union of block-core.json. [BlockdevAdd] sends it. Since QEMU 2.9.
+// BlockdevOptions is a union of block-core.json. [BlockdevAdd] sends it.
 type BlockdevOptions struct {
 	// Selects Branch. It may be empty unless Branch is *BlockdevOptionsGenericFormat,
 	// *BlockdevOptionsFile, *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch.
@@ -6641,8 +6627,7 @@ func (v BlockdevOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRef is an alternate of block-core.json. Exactly one of its fields is set. Since QEMU
-// 2.9.
+// BlockdevRef is an alternate of block-core.json. Exactly one of its fields is set.
 type BlockdevRef struct {
 	Definition *BlockdevOptions
 	Reference  *string
@@ -6690,7 +6675,6 @@ func (v BlockdevRef) String() string {
 }
 
 // BlockdevRefOrNull is an alternate of block-core.json. Exactly one of its fields is set.
-// Since QEMU 2.9.
 type BlockdevRefOrNull struct {
 	Definition *BlockdevOptions
 	Reference  *string
@@ -6743,7 +6727,7 @@ func (v BlockdevRefOrNull) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevAdd executes blockdev-add. See block-core.json. Since QEMU 2.9.
+// BlockdevAdd executes blockdev-add. See block-core.json.
 type BlockdevAdd BlockdevOptions
 
 func (r *BlockdevAdd) EncodeMembers(e *wire.Encoder) {
@@ -6809,7 +6793,7 @@ func (r BlockdevReopen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-reopen", Args: &r}, opts)
 }
 
-// BlockdevDel executes blockdev-del. See block-core.json. Since QEMU 2.9.
+// BlockdevDel executes blockdev-del. See block-core.json.
 type BlockdevDel struct {
 	NodeName string `json:"node-name"`
 }
@@ -6837,7 +6821,7 @@ func (r BlockdevSetActive) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-set-active", Args: &r}, opts)
 }
 
-// BlockdevCreateOptionsFile is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsFile is a struct of block-core.json.
 type BlockdevCreateOptionsFile struct {
 	Filename       string        `json:"filename"`
 	Size           uint64        `json:"size"`
@@ -6875,7 +6859,7 @@ func (v *BlockdevCreateOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// BlockdevCreateOptionsGluster is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsGluster is a struct of block-core.json.
 type BlockdevCreateOptionsGluster struct {
 	Location      BlockdevOptionsGluster `json:"location"`
 	Size          uint64                 `json:"size"`
@@ -6903,7 +6887,7 @@ func (v *BlockdevCreateOptionsGluster) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// BlockdevCreateOptionsLUKS is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsLUKS is a struct of block-core.json.
 type BlockdevCreateOptionsLUKS struct {
 	KeySecret    *string            `json:"key-secret,omitzero"`
 	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -6982,8 +6966,7 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsNFS is the struct BlockdevCreateOptionsNfs of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsNFS is the struct BlockdevCreateOptionsNfs of block-core.json.
 type BlockdevCreateOptionsNFS struct {
 	Location BlockdevOptionsNFS `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7006,7 +6989,7 @@ func (v *BlockdevCreateOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevCreateOptionsParallels is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsParallels is a struct of block-core.json.
 type BlockdevCreateOptionsParallels struct {
 	File        BlockdevRef `json:"file"`
 	Size        uint64      `json:"size"`
@@ -7038,7 +7021,7 @@ func (v BlockdevCreateOptionsParallels) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQcow is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsQcow is a struct of block-core.json.
 type BlockdevCreateOptionsQcow struct {
 	File        BlockdevRef                `json:"file"`
 	Size        uint64                     `json:"size"`
@@ -7078,7 +7061,7 @@ func (v BlockdevCreateOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2Version is an enum of block-core.json. Since QEMU 2.12.
+// BlockdevQcow2Version is an enum of block-core.json.
 type BlockdevQcow2Version string
 
 // The values of BlockdevQcow2Version.
@@ -7087,7 +7070,7 @@ const (
 	BlockdevQcow2VersionV3 BlockdevQcow2Version = "v3"
 )
 
-// Qcow2CompressionType is an enum of block-core.json. Since QEMU 5.1.
+// Qcow2CompressionType is an enum of block-core.json.
 type Qcow2CompressionType string
 
 // The values of Qcow2CompressionType.
@@ -7097,7 +7080,7 @@ const (
 	Qcow2CompressionTypeZstd Qcow2CompressionType = "zstd"
 )
 
-// BlockdevCreateOptionsQcow2 is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsQcow2 is a struct of block-core.json.
 type BlockdevCreateOptionsQcow2 struct {
 	File            BlockdevRef                `json:"file"`
 	DataFile        *BlockdevRef               `json:"data-file,omitzero"`
@@ -7190,8 +7173,7 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQED is the struct BlockdevCreateOptionsQed of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsQED is the struct BlockdevCreateOptionsQed of block-core.json.
 type BlockdevCreateOptionsQED struct {
 	File        BlockdevRef     `json:"file"`
 	Size        uint64          `json:"size"`
@@ -7238,8 +7220,7 @@ func (v BlockdevCreateOptionsQED) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsRBD is the struct BlockdevCreateOptionsRbd of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsRBD is the struct BlockdevCreateOptionsRbd of block-core.json.
 type BlockdevCreateOptionsRBD struct {
 	Location    BlockdevOptionsRBD `json:"location"`
 	Size        uint64             `json:"size"`
@@ -7276,7 +7257,7 @@ func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevVMDKSubformat is the enum BlockdevVmdkSubformat of block-core.json. Since QEMU 4.0.
+// BlockdevVMDKSubformat is the enum BlockdevVmdkSubformat of block-core.json.
 type BlockdevVMDKSubformat string
 
 // The values of BlockdevVMDKSubformat.
@@ -7288,8 +7269,7 @@ const (
 	BlockdevVMDKSubformatStreamOptimized      BlockdevVMDKSubformat = "streamOptimized"
 )
 
-// BlockdevVMDKAdapterType is the enum BlockdevVmdkAdapterType of block-core.json. Since QEMU
-// 4.0.
+// BlockdevVMDKAdapterType is the enum BlockdevVmdkAdapterType of block-core.json.
 type BlockdevVMDKAdapterType string
 
 // The values of BlockdevVMDKAdapterType.
@@ -7300,8 +7280,7 @@ const (
 	BlockdevVMDKAdapterTypeLegacyESX BlockdevVMDKAdapterType = "legacyESX"
 )
 
-// BlockdevCreateOptionsVMDK is the struct BlockdevCreateOptionsVmdk of block-core.json. Since
-// QEMU 4.0.
+// BlockdevCreateOptionsVMDK is the struct BlockdevCreateOptionsVmdk of block-core.json.
 type BlockdevCreateOptionsVMDK struct {
 	File        BlockdevRef              `json:"file"`
 	Size        uint64                   `json:"size"`
@@ -7374,8 +7353,7 @@ func (v BlockdevCreateOptionsVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsSSH is the struct BlockdevCreateOptionsSsh of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsSSH is the struct BlockdevCreateOptionsSsh of block-core.json.
 type BlockdevCreateOptionsSSH struct {
 	Location BlockdevOptionsSSH `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7398,8 +7376,7 @@ func (v *BlockdevCreateOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevCreateOptionsVDI is the struct BlockdevCreateOptionsVdi of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsVDI is the struct BlockdevCreateOptionsVdi of block-core.json.
 type BlockdevCreateOptionsVDI struct {
 	File          BlockdevRef   `json:"file"`
 	Size          uint64        `json:"size"`
@@ -7431,7 +7408,7 @@ func (v BlockdevCreateOptionsVDI) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVHDXSubformat is the enum BlockdevVhdxSubformat of block-core.json. Since QEMU 2.12.
+// BlockdevVHDXSubformat is the enum BlockdevVhdxSubformat of block-core.json.
 type BlockdevVHDXSubformat string
 
 // The values of BlockdevVHDXSubformat.
@@ -7440,8 +7417,7 @@ const (
 	BlockdevVHDXSubformatFixed   BlockdevVHDXSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVHDX is the struct BlockdevCreateOptionsVhdx of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsVHDX is the struct BlockdevCreateOptionsVhdx of block-core.json.
 type BlockdevCreateOptionsVHDX struct {
 	File           BlockdevRef            `json:"file"`
 	Size           uint64                 `json:"size"`
@@ -7488,7 +7464,7 @@ func (v BlockdevCreateOptionsVHDX) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVPCSubformat is the enum BlockdevVpcSubformat of block-core.json. Since QEMU 2.12.
+// BlockdevVPCSubformat is the enum BlockdevVpcSubformat of block-core.json.
 type BlockdevVPCSubformat string
 
 // The values of BlockdevVPCSubformat.
@@ -7497,8 +7473,7 @@ const (
 	BlockdevVPCSubformatFixed   BlockdevVPCSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVPC is the struct BlockdevCreateOptionsVpc of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsVPC is the struct BlockdevCreateOptionsVpc of block-core.json.
 type BlockdevCreateOptionsVPC struct {
 	File      BlockdevRef           `json:"file"`
 	Size      uint64                `json:"size"`
@@ -7535,7 +7510,7 @@ func (v BlockdevCreateOptionsVPC) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptions is a union of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptions is a union of block-core.json.
 type BlockdevCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -7698,7 +7673,7 @@ func (v BlockdevCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreate executes blockdev-create. See block-core.json. Since QEMU 3.0.
+// BlockdevCreate executes blockdev-create. See block-core.json.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
 type BlockdevCreate struct {
@@ -7719,7 +7694,7 @@ func (r BlockdevCreate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-create", Args: &r}, opts)
 }
 
-// BlockdevAmendOptionsLUKS is a struct of block-core.json. Since QEMU 5.1.
+// BlockdevAmendOptionsLUKS is a struct of block-core.json.
 type BlockdevAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState `json:"state"`
 	NewSecret *string                      `json:"new-secret,omitzero"`
@@ -7762,7 +7737,7 @@ func (v *BlockdevAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevAmendOptionsQcow2 is a struct of block-core.json. Since QEMU 5.1.
+// BlockdevAmendOptionsQcow2 is a struct of block-core.json.
 type BlockdevAmendOptionsQcow2 struct {
 	Encrypt *QCryptoBlockAmendOptions `json:"encrypt,omitzero"`
 }
@@ -7783,7 +7758,7 @@ func (v *BlockdevAmendOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// BlockdevAmendOptions is a union of block-core.json. Since QEMU 5.1.
+// BlockdevAmendOptions is a union of block-core.json.
 type BlockdevAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -7870,7 +7845,7 @@ func (v BlockdevAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// XBlockdevAmend executes x-blockdev-amend. See block-core.json. Since QEMU 5.1.
+// XBlockdevAmend executes x-blockdev-amend. See block-core.json.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
 //
@@ -7893,7 +7868,7 @@ func (r XBlockdevAmend) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-amend", Args: &r}, opts)
 }
 
-// BlockErrorAction is an enum of block-core.json. Since QEMU 2.1.
+// BlockErrorAction is an enum of block-core.json.
 type BlockErrorAction string
 
 // The values of BlockErrorAction.
@@ -7903,8 +7878,7 @@ const (
 	BlockErrorActionStop   BlockErrorAction = "stop"
 )
 
-// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED of block-core.json. Since QEMU
-// 1.7.
+// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED of block-core.json.
 type BlockImageCorruptedEvent struct {
 	Device   string  `json:"device"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -7943,7 +7917,7 @@ func (*BlockImageCorruptedEvent) EventName() string {
 	return EventBlockImageCorrupted
 }
 
-// BlockIOErrorEvent is the event BLOCK_IO_ERROR of block-core.json. Since QEMU 0.13.
+// BlockIOErrorEvent is the event BLOCK_IO_ERROR of block-core.json.
 type BlockIOErrorEvent struct {
 	// Since QEMU 9.2.
 	QOMPath   *string          `json:"qom-path,omitzero"`
@@ -7987,7 +7961,7 @@ func (*BlockIOErrorEvent) EventName() string {
 	return EventBlockIOError
 }
 
-// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED of block-core.json. Since QEMU 1.1.
+// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED of block-core.json.
 //
 // It can follow [JobComplete], [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup],
 // [DriveMirror], [BlockdevMirror], [BlockStream], [BlockJobCancel], [BlockJobComplete] and
@@ -8030,7 +8004,7 @@ func (*BlockJobCompletedEvent) EventName() string {
 	return EventBlockJobCompleted
 }
 
-// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED of block-core.json. Since QEMU 1.1.
+// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED of block-core.json.
 //
 // It can follow [JobCancel], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror], [BlockStream] and [BlockJobCancel].
@@ -8068,7 +8042,7 @@ func (*BlockJobCancelledEvent) EventName() string {
 	return EventBlockJobCancelled
 }
 
-// BlockJobErrorEvent is the event BLOCK_JOB_ERROR of block-core.json. Since QEMU 1.3.
+// BlockJobErrorEvent is the event BLOCK_JOB_ERROR of block-core.json.
 //
 // It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror] and [BlockStream].
@@ -8098,7 +8072,7 @@ func (*BlockJobErrorEvent) EventName() string {
 	return EventBlockJobError
 }
 
-// BlockJobReadyEvent is the event BLOCK_JOB_READY of block-core.json. Since QEMU 1.3.
+// BlockJobReadyEvent is the event BLOCK_JOB_READY of block-core.json.
 //
 // It can follow [BlockCommit], [DriveMirror] and [BlockdevMirror].
 type BlockJobReadyEvent struct {
@@ -8135,7 +8109,7 @@ func (*BlockJobReadyEvent) EventName() string {
 	return EventBlockJobReady
 }
 
-// BlockJobPendingEvent is the event BLOCK_JOB_PENDING of block-core.json. Since QEMU 2.12.
+// BlockJobPendingEvent is the event BLOCK_JOB_PENDING of block-core.json.
 //
 // It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror] and [BlockStream].
@@ -8161,7 +8135,7 @@ func (*BlockJobPendingEvent) EventName() string {
 	return EventBlockJobPending
 }
 
-// PreallocMode is an enum of block-core.json. Since QEMU 2.2.
+// PreallocMode is an enum of block-core.json.
 type PreallocMode string
 
 // The values of PreallocMode.
@@ -8172,8 +8146,7 @@ const (
 	PreallocModeFull     PreallocMode = "full"
 )
 
-// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD of block-core.json. Since QEMU
-// 2.3.
+// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD of block-core.json.
 //
 // It can follow [BlockSetWriteThreshold].
 type BlockWriteThresholdEvent struct {
@@ -8202,8 +8175,7 @@ func (*BlockWriteThresholdEvent) EventName() string {
 	return EventBlockWriteThreshold
 }
 
-// BlockSetWriteThreshold executes block-set-write-threshold. See block-core.json. Since QEMU
-// 2.3.
+// BlockSetWriteThreshold executes block-set-write-threshold. See block-core.json.
 //
 // [BlockWriteThresholdEvent] follows when a write goes beyond the threshold.
 type BlockSetWriteThreshold struct {
@@ -8220,7 +8192,7 @@ func (r BlockSetWriteThreshold) Do(ctx context.Context, x qmp.Executor, opts ...
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-set-write-threshold", Args: &r}, opts)
 }
 
-// XBlockdevChange executes x-blockdev-change. See block-core.json. Since QEMU 2.7.
+// XBlockdevChange executes x-blockdev-change. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevChange struct {
@@ -8239,7 +8211,7 @@ func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-change", Args: &r}, opts)
 }
 
-// XBlockdevSetIOThread executes x-blockdev-set-iothread. See block-core.json. Since QEMU 2.12.
+// XBlockdevSetIOThread executes x-blockdev-set-iothread. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
 type XBlockdevSetIOThread struct {
@@ -8258,7 +8230,7 @@ func (r XBlockdevSetIOThread) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-set-iothread", Args: &r}, opts)
 }
 
-// QuorumOpType is an enum of block-core.json. Since QEMU 2.6.
+// QuorumOpType is an enum of block-core.json.
 type QuorumOpType string
 
 // The values of QuorumOpType.
@@ -8268,7 +8240,7 @@ const (
 	QuorumOpTypeFlush QuorumOpType = "flush"
 )
 
-// QuorumFailureEvent is the event QUORUM_FAILURE of block-core.json. Since QEMU 2.0.
+// QuorumFailureEvent is the event QUORUM_FAILURE of block-core.json.
 type QuorumFailureEvent struct {
 	Reference    string `json:"reference"`
 	SectorNum    int64  `json:"sector-num"`
@@ -8295,7 +8267,7 @@ func (*QuorumFailureEvent) EventName() string {
 	return EventQuorumFailure
 }
 
-// QuorumReportBadEvent is the event QUORUM_REPORT_BAD of block-core.json. Since QEMU 2.0.
+// QuorumReportBadEvent is the event QUORUM_REPORT_BAD of block-core.json.
 type QuorumReportBadEvent struct {
 	Type         QuorumOpType `json:"type"`
 	Error        *string      `json:"error,omitzero"`
@@ -8331,7 +8303,7 @@ func (*QuorumReportBadEvent) EventName() string {
 }
 
 // BlockdevSnapshotInternal is a struct of block-core.json. [BlockdevSnapshotInternalSync]
-// sends it. Since QEMU 1.7.
+// sends it.
 type BlockdevSnapshotInternal struct {
 	Device string `json:"device"`
 	Name   string `json:"name"`
@@ -8355,7 +8327,6 @@ func (v *BlockdevSnapshotInternal) UnmarshalMember(d *wire.Decoder, name []byte)
 }
 
 // BlockdevSnapshotInternalSync executes blockdev-snapshot-internal-sync. See block-core.json.
-// Since QEMU 1.7.
 type BlockdevSnapshotInternalSync BlockdevSnapshotInternal
 
 func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -8363,7 +8334,7 @@ func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, op
 }
 
 // BlockdevSnapshotDeleteInternalSync executes blockdev-snapshot-delete-internal-sync and
-// returns [SnapshotInfo]. See block-core.json. Since QEMU 1.7.
+// returns [SnapshotInfo]. See block-core.json.
 type BlockdevSnapshotDeleteInternalSync struct {
 	Device string  `json:"device"`
 	ID     *string `json:"id,omitzero"`

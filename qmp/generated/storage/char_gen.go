@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ChardevInfo is a struct of char.json. [QueryChardev] returns it. Since QEMU 0.14.
+// ChardevInfo is a struct of char.json. [QueryChardev] returns it.
 type ChardevInfo struct {
 	Label        string `json:"label"`
 	Filename     string `json:"filename"`
@@ -31,7 +31,6 @@ func (v *ChardevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryChardev executes query-chardev and returns a list of [ChardevInfo]. See char.json.
-// Since QEMU 0.14.
 type QueryChardev struct{}
 
 func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevInfo, error) {
@@ -46,8 +45,7 @@ func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// ChardevBackendInfo is a struct of char.json. [QueryChardevBackends] returns it. Since QEMU
-// 2.0.
+// ChardevBackendInfo is a struct of char.json. [QueryChardevBackends] returns it.
 type ChardevBackendInfo struct {
 	Name string `json:"name"`
 }
@@ -62,7 +60,7 @@ func (v *ChardevBackendInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryChardevBackends executes query-chardev-backends and returns a list of
-// [ChardevBackendInfo]. See char.json. Since QEMU 2.0.
+// [ChardevBackendInfo]. See char.json.
 type QueryChardevBackends struct{}
 
 func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevBackendInfo, error) {
@@ -77,7 +75,7 @@ func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DataFormat is an enum of char.json. Since QEMU 1.4.
+// DataFormat is an enum of char.json.
 type DataFormat string
 
 // The values of DataFormat.
@@ -86,7 +84,7 @@ const (
 	DataFormatBase64 DataFormat = "base64"
 )
 
-// RingbufWrite executes ringbuf-write. See char.json. Since QEMU 1.4.
+// RingbufWrite executes ringbuf-write. See char.json.
 type RingbufWrite struct {
 	Device string `json:"device"`
 	// A secret: String hides it, JSON does not.
@@ -108,7 +106,7 @@ func (r RingbufWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "ringbuf-write", Args: &r}, opts)
 }
 
-// RingbufRead executes ringbuf-read and returns a string. See char.json. Since QEMU 1.4.
+// RingbufRead executes ringbuf-read and returns a string. See char.json.
 type RingbufRead struct {
 	Device string      `json:"device"`
 	Size   int64       `json:"size"`
@@ -129,11 +127,11 @@ func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ChardevCommon is a struct of char.json. Since QEMU 2.6.
+// ChardevCommon is a struct of char.json.
 type ChardevCommon struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 }
 
@@ -158,11 +156,11 @@ func (v *ChardevCommon) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevFile is a struct of char.json. Since QEMU 1.4.
+// ChardevFile is a struct of char.json.
 type ChardevFile struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
 	In           *string `json:"in,omitzero"`
 	Out          string  `json:"out"`
@@ -202,11 +200,11 @@ func (v *ChardevFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevHostdev is a struct of char.json. Since QEMU 1.4.
+// ChardevHostdev is a struct of char.json.
 type ChardevHostdev struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Device       string `json:"device"`
 }
@@ -236,11 +234,11 @@ func (v *ChardevHostdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevSocket is a struct of char.json. Since QEMU 1.4.
+// ChardevSocket is a struct of char.json.
 type ChardevSocket struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool               `json:"logtimestamp,omitzero"`
 	Addr         SocketAddressLegacy `json:"addr"`
 	TLSCreds     *string             `json:"tls-creds,omitzero"`
@@ -316,11 +314,11 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevUDP is the struct ChardevUdp of char.json. Since QEMU 1.5.
+// ChardevUDP is the struct ChardevUdp of char.json.
 type ChardevUDP struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool                `json:"logtimestamp,omitzero"`
 	Remote       SocketAddressLegacy  `json:"remote"`
 	Local        *SocketAddressLegacy `json:"local,omitzero"`
@@ -358,11 +356,11 @@ func (v *ChardevUDP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevMux is a struct of char.json. Since QEMU 1.5.
+// ChardevMux is a struct of char.json.
 type ChardevMux struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Chardev      string `json:"chardev"`
 }
@@ -396,7 +394,7 @@ func (v *ChardevMux) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevHub struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool    `json:"logtimestamp,omitzero"`
 	Chardevs     []string `json:"chardevs"`
 }
@@ -446,11 +444,11 @@ func (v ChardevHub) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevStdio is a struct of char.json. Since QEMU 1.5.
+// ChardevStdio is a struct of char.json.
 type ChardevStdio struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 	Signal       *bool `json:"signal,omitzero"`
 }
@@ -480,13 +478,13 @@ func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevSPICEChannel is the struct ChardevSpiceChannel of char.json. Since QEMU 1.5.
+// ChardevSPICEChannel is the struct ChardevSpiceChannel of char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSPICEChannel struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Type         string `json:"type"`
 }
@@ -516,13 +514,13 @@ func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ChardevSPICEPort is the struct ChardevSpicePort of char.json. Since QEMU 1.5.
+// ChardevSPICEPort is the struct ChardevSpicePort of char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
 type ChardevSPICEPort struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	FQDN         string `json:"fqdn"`
 }
@@ -558,10 +556,10 @@ func (v *ChardevSPICEPort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevDBus struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Name         string `json:"name"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
@@ -594,17 +592,17 @@ func (v *ChardevDBus) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevVC is a struct of char.json. Since QEMU 1.5.
+// ChardevVC is a struct of char.json.
 type ChardevVC struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Width        *int64 `json:"width,omitzero"`
 	Height       *int64 `json:"height,omitzero"`
 	Cols         *int64 `json:"cols,omitzero"`
 	Rows         *int64 `json:"rows,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
@@ -649,11 +647,11 @@ func (v *ChardevVC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevRingbuf is a struct of char.json. Since QEMU 1.5.
+// ChardevRingbuf is a struct of char.json.
 type ChardevRingbuf struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Size         *int64 `json:"size,omitzero"`
 }
@@ -689,7 +687,7 @@ func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevQEMUVDAgent struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 	Mouse        *bool `json:"mouse,omitzero"`
 	Clipboard    *bool `json:"clipboard,omitzero"`
@@ -728,7 +726,7 @@ func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevPTY struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
 	Path         *string `json:"path,omitzero"`
 }
@@ -758,7 +756,7 @@ func (v *ChardevPTY) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevBackendKind is an enum of char.json. Since QEMU 1.4.
+// ChardevBackendKind is an enum of char.json.
 type ChardevBackendKind string
 
 // The values of ChardevBackendKind.
@@ -802,7 +800,7 @@ const (
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 
-// ChardevBackend is a union of char.json. Since QEMU 1.4.
+// ChardevBackend is a union of char.json.
 type ChardevBackend struct {
 	// Selects Branch. It may be empty unless Branch is *ChardevHostdev, *ChardevCommon,
 	// *ChardevRingbuf or *RawBranch.
@@ -1030,8 +1028,7 @@ func (v ChardevBackend) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevReturn is a struct of char.json. [ChardevAdd] and [ChardevChange] return it. Since
-// QEMU 1.4.
+// ChardevReturn is a struct of char.json. [ChardevAdd] and [ChardevChange] return it.
 type ChardevReturn struct {
 	PTY *string `json:"pty,omitzero"`
 }
@@ -1045,7 +1042,7 @@ func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevAdd executes chardev-add and returns [ChardevReturn]. See char.json. Since QEMU 1.4.
+// ChardevAdd executes chardev-add and returns [ChardevReturn]. See char.json.
 type ChardevAdd struct {
 	ID      string         `json:"id"`
 	Backend ChardevBackend `json:"backend"`
@@ -1064,8 +1061,7 @@ func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// ChardevChange executes chardev-change and returns [ChardevReturn]. See char.json. Since QEMU
-// 2.10.
+// ChardevChange executes chardev-change and returns [ChardevReturn]. See char.json.
 type ChardevChange struct {
 	ID      string         `json:"id"`
 	Backend ChardevBackend `json:"backend"`
@@ -1084,7 +1080,7 @@ func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// ChardevRemove executes chardev-remove. See char.json. Since QEMU 1.4.
+// ChardevRemove executes chardev-remove. See char.json.
 type ChardevRemove struct {
 	ID string `json:"id"`
 }
@@ -1097,7 +1093,7 @@ func (r ChardevRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-remove", Args: &r}, opts)
 }
 
-// ChardevSendBreak executes chardev-send-break. See char.json. Since QEMU 2.10.
+// ChardevSendBreak executes chardev-send-break. See char.json.
 type ChardevSendBreak struct {
 	ID string `json:"id"`
 }
@@ -1110,7 +1106,7 @@ func (r ChardevSendBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-send-break", Args: &r}, opts)
 }
 
-// VserportChangeEvent is the event VSERPORT_CHANGE of char.json. Since QEMU 2.1.
+// VserportChangeEvent is the event VSERPORT_CHANGE of char.json.
 type VserportChangeEvent struct {
 	ID   string `json:"id"`
 	Open bool   `json:"open"`
@@ -1133,7 +1129,8 @@ func (*VserportChangeEvent) EventName() string {
 	return EventVserportChange
 }
 
-// ChardevDBusEncoding is an enum of char.json. Seen first in QEMU 11.1.
+// ChardevDBusEncoding is an enum of char.json. Since QEMU 11.0 at the earliest, 11.1 at the
+// latest.
 type ChardevDBusEncoding string
 
 // The values of ChardevDBusEncoding.

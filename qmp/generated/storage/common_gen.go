@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// IOOperationType is the enum IoOperationType of common.json. Since QEMU 2.1.
+// IOOperationType is the enum IoOperationType of common.json.
 type IOOperationType string
 
 // The values of IOOperationType.
@@ -16,7 +16,7 @@ const (
 	IOOperationTypeWrite IOOperationType = "write"
 )
 
-// OnOffAuto is an enum of common.json. Since QEMU 2.2.
+// OnOffAuto is an enum of common.json.
 type OnOffAuto string
 
 // The values of OnOffAuto.
@@ -26,7 +26,7 @@ const (
 	OnOffAutoOff  OnOffAuto = "off"
 )
 
-// OnOffSplit is an enum of common.json. Since QEMU 2.6.
+// OnOffSplit is an enum of common.json.
 type OnOffSplit string
 
 // The values of OnOffSplit.
@@ -36,7 +36,7 @@ const (
 	OnOffSplitSplit OnOffSplit = "split"
 )
 
-// StrOrNull is an alternate of common.json. Exactly one of its fields is set. Since QEMU 2.10.
+// StrOrNull is an alternate of common.json. Exactly one of its fields is set.
 type StrOrNull struct {
 	S *string
 	N *qmp.Null
@@ -83,7 +83,7 @@ func (v StrOrNull) String() string {
 	return qmp.Format(&v)
 }
 
-// OffAutoPCIBAR is an enum of common.json. Since QEMU 2.12.
+// OffAutoPCIBAR is an enum of common.json.
 type OffAutoPCIBAR string
 
 // The values of OffAutoPCIBAR.
@@ -98,7 +98,7 @@ const (
 	OffAutoPCIBARBAR5 OffAutoPCIBAR = "bar5"
 )
 
-// PCIELinkSpeed is an enum of common.json. Since QEMU 4.0.
+// PCIELinkSpeed is an enum of common.json.
 type PCIELinkSpeed string
 
 // The values of PCIELinkSpeed.
@@ -113,7 +113,7 @@ const (
 	PCIELinkSpeed64 PCIELinkSpeed = "64"
 )
 
-// PCIELinkWidth is an enum of common.json. Since QEMU 4.0.
+// PCIELinkWidth is an enum of common.json.
 type PCIELinkWidth string
 
 // The values of PCIELinkWidth.
@@ -127,7 +127,7 @@ const (
 	PCIELinkWidth32 PCIELinkWidth = "32"
 )
 
-// HostMemPolicy is an enum of common.json. Since QEMU 2.1.
+// HostMemPolicy is an enum of common.json. Since QEMU 6.0 at the earliest, 7.2 at the latest.
 type HostMemPolicy string
 
 // The values of HostMemPolicy.
@@ -138,7 +138,8 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetfilterDirection is the enum NetFilterDirection of common.json. Since QEMU 2.5.
+// NetfilterDirection is the enum NetFilterDirection of common.json. Since QEMU 6.0 at the
+// earliest, 7.2 at the latest.
 type NetfilterDirection string
 
 // The values of NetfilterDirection.
@@ -148,7 +149,7 @@ const (
 	NetfilterDirectionTx  NetfilterDirection = "tx"
 )
 
-// GrabToggleKeys is an enum of common.json. Since QEMU 4.0.
+// GrabToggleKeys is an enum of common.json. Since QEMU 6.0 at the earliest, 7.2 at the latest.
 type GrabToggleKeys string
 
 // The values of GrabToggleKeys.

@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptoTLSCredsEndpoint is an enum of crypto.json. Since QEMU 2.5.
+// QCryptoTLSCredsEndpoint is an enum of crypto.json.
 type QCryptoTLSCredsEndpoint string
 
 // The values of QCryptoTLSCredsEndpoint.
@@ -16,7 +16,7 @@ const (
 	QCryptoTLSCredsEndpointServer QCryptoTLSCredsEndpoint = "server"
 )
 
-// QCryptoSecretFormat is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoSecretFormat is an enum of crypto.json.
 type QCryptoSecretFormat string
 
 // The values of QCryptoSecretFormat.
@@ -25,7 +25,8 @@ const (
 	QCryptoSecretFormatBase64 QCryptoSecretFormat = "base64"
 )
 
-// QCryptoHashAlgo is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoHashAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// latest.
 type QCryptoHashAlgo string
 
 // The values of QCryptoHashAlgo.
@@ -41,7 +42,8 @@ const (
 	QCryptoHashAlgoSM3 QCryptoHashAlgo = "sm3"
 )
 
-// QCryptoCipherAlgo is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoCipherAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// latest.
 type QCryptoCipherAlgo string
 
 // The values of QCryptoCipherAlgo.
@@ -62,7 +64,7 @@ const (
 	QCryptoCipherAlgoSM4 QCryptoCipherAlgo = "sm4"
 )
 
-// QCryptoCipherMode is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoCipherMode is an enum of crypto.json.
 type QCryptoCipherMode string
 
 // The values of QCryptoCipherMode.
@@ -73,7 +75,8 @@ const (
 	QCryptoCipherModeCTR QCryptoCipherMode = "ctr"
 )
 
-// QCryptoIVGenAlgo is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoIVGenAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// latest.
 type QCryptoIVGenAlgo string
 
 // The values of QCryptoIVGenAlgo.
@@ -83,7 +86,7 @@ const (
 	QCryptoIVGenAlgoESSIV   QCryptoIVGenAlgo = "essiv"
 )
 
-// QCryptoBlockFormat is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoBlockFormat is an enum of crypto.json.
 type QCryptoBlockFormat string
 
 // The values of QCryptoBlockFormat.
@@ -92,13 +95,12 @@ const (
 	QCryptoBlockFormatLUKS QCryptoBlockFormat = "luks"
 )
 
-// QCryptoBlockOptionsBase is a struct of crypto.json. Since QEMU 2.6.
+// QCryptoBlockOptionsBase is a struct of crypto.json.
 type QCryptoBlockOptionsBase struct {
 	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockOptionsQcow is the struct QCryptoBlockOptionsQCow of crypto.json. Since QEMU
-// 2.6.
+// QCryptoBlockOptionsQcow is the struct QCryptoBlockOptionsQCow of crypto.json.
 type QCryptoBlockOptionsQcow struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -116,7 +118,7 @@ func (v *QCryptoBlockOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// QCryptoBlockOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
+// QCryptoBlockOptionsLUKS is a struct of crypto.json.
 type QCryptoBlockOptionsLUKS struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -134,7 +136,7 @@ func (v *QCryptoBlockOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// QCryptoBlockCreateOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
+// QCryptoBlockCreateOptionsLUKS is a struct of crypto.json.
 type QCryptoBlockCreateOptionsLUKS struct {
 	KeySecret    *string            `json:"key-secret,omitzero"`
 	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -182,7 +184,7 @@ func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []
 	return 0
 }
 
-// QCryptoBlockOpenOptions is a union of crypto.json. Since QEMU 2.6.
+// QCryptoBlockOpenOptions is a union of crypto.json.
 type QCryptoBlockOpenOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -259,7 +261,7 @@ func (v QCryptoBlockOpenOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockCreateOptions is a union of crypto.json. Since QEMU 2.6.
+// QCryptoBlockCreateOptions is a union of crypto.json.
 type QCryptoBlockCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -337,12 +339,12 @@ func (v QCryptoBlockCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfoBase is a struct of crypto.json. Since QEMU 2.7.
+// QCryptoBlockInfoBase is a struct of crypto.json.
 type QCryptoBlockInfoBase struct {
 	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockInfoLUKSSlot is a struct of crypto.json. Since QEMU 2.7.
+// QCryptoBlockInfoLUKSSlot is a struct of crypto.json.
 type QCryptoBlockInfoLUKSSlot struct {
 	Active    bool   `json:"active"`
 	Iters     *int64 `json:"iters,omitzero"`
@@ -375,7 +377,7 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// QCryptoBlockInfoLUKS is a struct of crypto.json. Since QEMU 2.7.
+// QCryptoBlockInfoLUKS is a struct of crypto.json.
 type QCryptoBlockInfoLUKS struct {
 	CipherAlg    QCryptoCipherAlgo `json:"cipher-alg"`
 	CipherMode   QCryptoCipherMode `json:"cipher-mode"`
@@ -460,7 +462,7 @@ func (v QCryptoBlockInfoLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfo is a union of crypto.json. Since QEMU 2.7.
+// QCryptoBlockInfo is a union of crypto.json.
 type QCryptoBlockInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -534,7 +536,7 @@ func (v QCryptoBlockInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockLUKSKeyslotState is an enum of crypto.json. Since QEMU 5.1.
+// QCryptoBlockLUKSKeyslotState is an enum of crypto.json.
 type QCryptoBlockLUKSKeyslotState string
 
 // The values of QCryptoBlockLUKSKeyslotState.
@@ -543,7 +545,7 @@ const (
 	QCryptoBlockLUKSKeyslotStateInactive QCryptoBlockLUKSKeyslotState = "inactive"
 )
 
-// QCryptoBlockAmendOptionsLUKS is a struct of crypto.json. Since QEMU 5.1.
+// QCryptoBlockAmendOptionsLUKS is a struct of crypto.json.
 type QCryptoBlockAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState `json:"state"`
 	NewSecret *string                      `json:"new-secret,omitzero"`
@@ -586,7 +588,7 @@ func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// QCryptoBlockAmendOptions is a union of crypto.json. Since QEMU 5.1.
+// QCryptoBlockAmendOptions is a union of crypto.json.
 type QCryptoBlockAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -662,14 +664,16 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is a struct of crypto.json. Since QEMU 2.6.
+// SecretCommonProperties is a struct of crypto.json. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
 type SecretCommonProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
 	IV     *string              `json:"iv,omitzero"`
 }
 
-// SecretProperties is a struct of crypto.json. Since QEMU 2.6.
+// SecretProperties is a struct of crypto.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
 type SecretProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
@@ -712,7 +716,8 @@ func (v SecretProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretKeyringProperties is a struct of crypto.json. Since QEMU 5.1.
+// SecretKeyringProperties is a struct of crypto.json. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 type SecretKeyringProperties struct {
@@ -747,7 +752,8 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// TLSCredsProperties is the struct TlsCredsProperties of crypto.json. Since QEMU 2.5.
+// TLSCredsProperties is the struct TlsCredsProperties of crypto.json. Since QEMU 6.0 at the
+// earliest, 7.2 at the latest.
 type TLSCredsProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -780,7 +786,8 @@ func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TLSCredsAnonProperties is the struct TlsCredsAnonProperties of crypto.json. Since QEMU 2.5.
+// TLSCredsAnonProperties is the struct TlsCredsAnonProperties of crypto.json. Since QEMU 6.0
+// at the earliest, 7.2 at the latest.
 type TLSCredsAnonProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -813,7 +820,8 @@ func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TLSCredsPSKProperties is the struct TlsCredsPskProperties of crypto.json. Since QEMU 3.0.
+// TLSCredsPSKProperties is the struct TlsCredsPskProperties of crypto.json. Since QEMU 6.0 at
+// the earliest, 7.2 at the latest.
 type TLSCredsPSKProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -851,7 +859,8 @@ func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TLSCredsX509Properties is the struct TlsCredsX509Properties of crypto.json. Since QEMU 2.5.
+// TLSCredsX509Properties is the struct TlsCredsX509Properties of crypto.json. Since QEMU 6.0
+// at the earliest, 7.2 at the latest.
 type TLSCredsX509Properties struct {
 	VerifyPeer  *bool                    `json:"verify-peer,omitzero"`
 	Dir         *string                  `json:"dir,omitzero"`
@@ -894,7 +903,8 @@ func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// QCryptoAkCipherAlgo is an enum of crypto.json. Since QEMU 7.1.
+// QCryptoAkCipherAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// latest.
 type QCryptoAkCipherAlgo string
 
 // The values of QCryptoAkCipherAlgo.
@@ -911,7 +921,8 @@ const (
 	QCryptoAkCipherKeyTypePrivate QCryptoAkCipherKeyType = "private"
 )
 
-// QCryptoRSAPaddingAlgo is an enum of crypto.json. Since QEMU 7.1.
+// QCryptoRSAPaddingAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// latest.
 type QCryptoRSAPaddingAlgo string
 
 // The values of QCryptoRSAPaddingAlgo.

@@ -9,7 +9,7 @@ import (
 )
 
 // QueryQMPSchema executes query-qmp-schema and returns a list of [SchemaInfo]. See
-// introspect.json. Since QEMU 2.5.
+// introspect.json.
 type QueryQMPSchema struct{}
 
 func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]SchemaInfo, error) {
@@ -24,7 +24,7 @@ func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// SchemaMetaType is an enum of introspect.json. Since QEMU 2.5.
+// SchemaMetaType is an enum of introspect.json.
 type SchemaMetaType string
 
 // The values of SchemaMetaType.
@@ -38,7 +38,7 @@ const (
 	SchemaMetaTypeEvent     SchemaMetaType = "event"
 )
 
-// SchemaInfo is a union of introspect.json. [QueryQMPSchema] returns it. Since QEMU 2.5.
+// SchemaInfo is a union of introspect.json. [QueryQMPSchema] returns it.
 type SchemaInfo struct {
 	Name string `json:"name"`
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
@@ -164,7 +164,7 @@ func (v SchemaInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoBuiltin is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoBuiltin is a struct of introspect.json.
 type SchemaInfoBuiltin struct {
 	JSONType JSONType `json:"json-type"`
 }
@@ -182,7 +182,7 @@ func (v *SchemaInfoBuiltin) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// JSONType is an enum of introspect.json. Since QEMU 2.5.
+// JSONType is an enum of introspect.json.
 type JSONType string
 
 // The values of JSONType.
@@ -197,7 +197,7 @@ const (
 	JSONTypeValue   JSONType = "value"
 )
 
-// SchemaInfoEnum is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoEnum is a struct of introspect.json.
 type SchemaInfoEnum struct {
 	// Since QEMU 6.2.
 	Members []SchemaInfoEnumMember `json:"members,omitzero"`
@@ -284,7 +284,7 @@ func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoArray is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoArray is a struct of introspect.json.
 type SchemaInfoArray struct {
 	ElementType string `json:"element-type"`
 }
@@ -302,7 +302,7 @@ func (v *SchemaInfoArray) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoObject is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoObject is a struct of introspect.json.
 type SchemaInfoObject struct {
 	Members  []SchemaInfoObjectMember  `json:"members"`
 	Tag      *string                   `json:"tag,omitzero"`
@@ -361,7 +361,7 @@ func (v SchemaInfoObject) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoObjectMember is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoObjectMember is a struct of introspect.json.
 type SchemaInfoObjectMember struct {
 	Name     string      `json:"name"`
 	Type     string      `json:"type"`
@@ -405,7 +405,7 @@ func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// SchemaInfoObjectVariant is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoObjectVariant is a struct of introspect.json.
 type SchemaInfoObjectVariant struct {
 	Case string `json:"case"`
 	Type string `json:"type"`
@@ -428,7 +428,7 @@ func (v *SchemaInfoObjectVariant) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// SchemaInfoAlternate is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoAlternate is a struct of introspect.json.
 type SchemaInfoAlternate struct {
 	Members []SchemaInfoAlternateMember `json:"members"`
 }
@@ -467,7 +467,7 @@ func (v SchemaInfoAlternate) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoAlternateMember is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoAlternateMember is a struct of introspect.json.
 type SchemaInfoAlternateMember struct {
 	Type string `json:"type"`
 }
@@ -485,7 +485,7 @@ func (v *SchemaInfoAlternateMember) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// SchemaInfoCommand is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoCommand is a struct of introspect.json.
 type SchemaInfoCommand struct {
 	ArgType  string `json:"arg-type"`
 	RetType  string `json:"ret-type"`
@@ -513,7 +513,7 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoEvent is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoEvent is a struct of introspect.json.
 type SchemaInfoEvent struct {
 	ArgType string `json:"arg-type"`
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// JobType is an enum of job.json. Since QEMU 1.7.
+// JobType is an enum of job.json.
 type JobType string
 
 // The values of JobType.
@@ -27,7 +27,7 @@ const (
 	JobTypeSnapshotDelete JobType = "snapshot-delete"
 )
 
-// JobStatus is an enum of job.json. Since QEMU 2.12.
+// JobStatus is an enum of job.json.
 type JobStatus string
 
 // The values of JobStatus.
@@ -45,7 +45,7 @@ const (
 	JobStatusNull      JobStatus = "null"
 )
 
-// JobVerb is an enum of job.json. Since QEMU 2.12.
+// JobVerb is an enum of job.json.
 type JobVerb string
 
 // The values of JobVerb.
@@ -61,7 +61,7 @@ const (
 	JobVerbChange JobVerb = "change"
 )
 
-// JobStatusChangeEvent is the event JOB_STATUS_CHANGE of job.json. Since QEMU 3.0.
+// JobStatusChangeEvent is the event JOB_STATUS_CHANGE of job.json.
 //
 // It can follow [JobPause], [JobResume], [JobCancel], [JobComplete], [JobDismiss],
 // [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
@@ -90,7 +90,7 @@ func (*JobStatusChangeEvent) EventName() string {
 	return EventJobStatusChange
 }
 
-// JobPause executes job-pause. See job.json. Since QEMU 3.0.
+// JobPause executes job-pause. See job.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 type JobPause struct {
@@ -105,7 +105,7 @@ func (r JobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-pause", Args: &r}, opts)
 }
 
-// JobResume executes job-resume. See job.json. Since QEMU 3.0.
+// JobResume executes job-resume. See job.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 type JobResume struct {
@@ -120,7 +120,7 @@ func (r JobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-resume", Args: &r}, opts)
 }
 
-// JobCancel executes job-cancel. See job.json. Since QEMU 3.0.
+// JobCancel executes job-cancel. See job.json.
 //
 // Events follow:
 //
@@ -138,7 +138,7 @@ func (r JobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-cancel", Args: &r}, opts)
 }
 
-// JobComplete executes job-complete. See job.json. Since QEMU 3.0.
+// JobComplete executes job-complete. See job.json.
 //
 // Events follow:
 //
@@ -156,7 +156,7 @@ func (r JobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-complete", Args: &r}, opts)
 }
 
-// JobDismiss executes job-dismiss. See job.json. Since QEMU 3.0.
+// JobDismiss executes job-dismiss. See job.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 type JobDismiss struct {
@@ -171,7 +171,7 @@ func (r JobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-dismiss", Args: &r}, opts)
 }
 
-// JobFinalize executes job-finalize. See job.json. Since QEMU 3.0.
+// JobFinalize executes job-finalize. See job.json.
 //
 // Events follow:
 //
@@ -189,7 +189,7 @@ func (r JobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-finalize", Args: &r}, opts)
 }
 
-// JobInfo is a struct of job.json. [QueryJobs] returns it. Since QEMU 3.0.
+// JobInfo is a struct of job.json. [QueryJobs] returns it.
 type JobInfo struct {
 	ID              string    `json:"id"`
 	Type            JobType   `json:"type"`
@@ -223,7 +223,7 @@ func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryJobs executes query-jobs and returns a list of [JobInfo]. See job.json. Since QEMU 3.0.
+// QueryJobs executes query-jobs and returns a list of [JobInfo]. See job.json.
 type QueryJobs struct{}
 
 func (r QueryJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]JobInfo, error) {

@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NetworkAddressFamily is an enum of sockets.json. Since QEMU 2.1.
+// NetworkAddressFamily is an enum of sockets.json.
 type NetworkAddressFamily string
 
 // The values of NetworkAddressFamily.
@@ -42,7 +42,7 @@ func (v *InetSocketAddressBase) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// InetSocketAddress is a struct of sockets.json. Since QEMU 1.3.
+// InetSocketAddress is a struct of sockets.json.
 type InetSocketAddress struct {
 	Host      string  `json:"host"`
 	Port      string  `json:"port"`
@@ -130,7 +130,7 @@ func (v *InetSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// UnixSocketAddress is a struct of sockets.json. Since QEMU 1.3.
+// UnixSocketAddress is a struct of sockets.json.
 type UnixSocketAddress struct {
 	Path string `json:"path"`
 	// Only in a QEMU built with CONFIG_LINUX.
@@ -160,7 +160,7 @@ func (v *UnixSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VsockSocketAddress is a struct of sockets.json. Since QEMU 2.8.
+// VsockSocketAddress is a struct of sockets.json.
 type VsockSocketAddress struct {
 	CID  string `json:"cid"`
 	Port string `json:"port"`
@@ -183,7 +183,8 @@ func (v *VsockSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FDSocketAddress is the struct FdSocketAddress of sockets.json. Since QEMU 1.2.
+// FDSocketAddress is the struct FdSocketAddress of sockets.json. Since QEMU 8.0 at the
+// earliest, 10.0 at the latest.
 type FDSocketAddress struct {
 	Str string `json:"str"`
 }
@@ -201,7 +202,7 @@ func (v *FDSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SocketAddressLegacy is a union of sockets.json. Since QEMU 1.3.
+// SocketAddressLegacy is a union of sockets.json.
 type SocketAddressLegacy struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType `json:"type"`
@@ -315,7 +316,7 @@ func (v SocketAddressLegacy) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressType is an enum of sockets.json. Since QEMU 2.9.
+// SocketAddressType is an enum of sockets.json.
 type SocketAddressType string
 
 // The values of SocketAddressType.
@@ -326,7 +327,7 @@ const (
 	SocketAddressTypeFD    SocketAddressType = "fd"
 )
 
-// SocketAddress is a union of sockets.json. Since QEMU 2.9.
+// SocketAddress is a union of sockets.json.
 type SocketAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType `json:"type"`
