@@ -295,7 +295,7 @@ func (b *builder) extraField(o *object) string {
 
 func (b *builder) event(d *qapi.Event) (*event, error) {
 	e := &event{name: b.events[d], constant: b.eventConstants[d], wire: d.Name}
-	e.doc = b.definitionComment(d, b.eventFacts(d), e.name+" is "+schemaName(d, e.name)+".")
+	e.doc = b.definitionComment(d, b.eventFacts(d), e.name+" is "+b.schemaName(d, e.name)+".")
 	if dates := b.definitionDates(d); dates != nil {
 		e.constantDoc = comment{strings.Join(dates, " ")}
 	}

@@ -35,8 +35,11 @@ func (c comment) lines() []string {
 
 func isPreformatted(text string) bool { return text[0] == ' ' || text[0] == '\t' }
 
+// isTarget reports whether a paragraph is the target of a link, which must be one line.
+func isTarget(text string) bool { return text[0] == '[' && strings.Contains(text, "]: https://") }
+
 func wrap(text string) []string {
-	if isPreformatted(text) {
+	if isPreformatted(text) || isTarget(text) {
 		return strings.Split(text, "\n")
 	}
 	return wrapAt(text, commentWidth)
@@ -73,7 +76,8 @@ func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences 
 	sentences = append(append(sentences, b.definitionDates(d)...), b.onlyIn(h.Name)...)
 	c := append(comment{strings.Join(sentences, " ")}, p.definition()...)
 	c = append(c, facts...)
-	return append(c, p.remarks("the "+kindOf(d), h.If, h.Features, b.factOf(h.Name))...)
+	c = append(c, p.remarks("the "+kindOf(d), h.If, h.Features, b.factOf(h.Name))...)
+	return append(c, b.target(d)...)
 }
 
 // definitionDates are the sentences that say since when QEMU has what a definition defines, and until when. If the

@@ -96,3 +96,41 @@ func replacement(f *facts.Fact) string {
 	}
 	return " Use " + f.Use + "."
 }
+
+// reference is the address of a definition in QEMU's online reference, "" if it is not known to have one.
+func (b *builder) reference(d qapi.Definition) string {
+	if b.opts.Facts == nil {
+		return ""
+	}
+	return b.opts.Facts.Reference(d.Head().Name)
+}
+
+// wireName is the name of a definition in the schema, as a link if QEMU's online reference has it.
+func (b *builder) wireName(d qapi.Definition) string {
+	name := d.Head().Name
+	if b.reference(d) == "" || b.scope[name] != "" {
+		return name
+	}
+	return "[" + name + "]"
+}
+
+// fileOf is the name of a definition's file, as a link if the definition's name is none.
+func (b *builder) fileOf(d qapi.Definition) string {
+	file := baseName(d.Head().Module)
+	if b.reference(d) == "" || b.scope[d.Head().Name] == "" {
+		return file
+	}
+	return "[" + file + "]"
+}
+
+// target says where the link of a definition's comment leads.
+func (b *builder) target(d qapi.Definition) comment {
+	address := b.reference(d)
+	switch {
+	case address == "":
+		return nil
+	case b.scope[d.Head().Name] == "":
+		return comment{"[" + d.Head().Name + "]: " + address}
+	}
+	return comment{"[" + baseName(d.Head().Module) + "]: " + address}
+}

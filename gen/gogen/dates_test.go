@@ -37,8 +37,8 @@ func TestDates(t *testing.T) {
 		require.NotContains(t, without, text)
 	}
 	for _, text := range []string{
-		"\n// QueryKVM executes query-kvm and returns [KVMInfo]. See accelerator.json.\n",                // a command that is old
-		"// StatsType is an enum of stats.json. Since QEMU 7.1.\n",                                       // a type
+		"\n// QueryKVM executes [query-kvm] and returns [KVMInfo]. See accelerator.json.\n",              // a command that is old
+		"// StatsType is an enum of [stats.json]. Since QEMU 7.1.\n",                                     // a type
 		"\t// Since QEMU 9.1.\n\tEventGuestPVShutdown ",                                                  // an event's constant
 		" = \"RESET\"\n\tEventStop ",                                                                     // an old one
 		"\t// Since QEMU 7.0.\n\tFeatureDeviceAddJSONCLIHotplug ",                                        // a feature
@@ -47,6 +47,17 @@ func TestDates(t *testing.T) {
 		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 11.1 (not in 10.2).\n", // not exact
 	} {
 		require.Contains(t, with, text)
+	}
+	// The names that the schema has are links to QEMU's reference.
+	for _, text := range []string{
+		"// JobPause executes [job-pause]. See job.json.\n",
+		"\n// [job-pause]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-job.job-pause\ntype ",
+		"is the event [STOP] of run-state.json.\n",
+		"// [KvmInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-accelerator.KvmInfo\ntype KVMInfo ",
+		"// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-stats.StatsType\ntype StatsType ",
+	} {
+		require.Contains(t, with, text)
+		require.NotContains(t, without, text)
 	}
 	require.NotRegexp(t, `Since QEMU ([0-4]\.|5\.[0-2])`, with)
 	// What is as old as the oldest QEMU, or as its owner, has no date.

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AudiodevPerDirectionOptions is a struct of audio.json.
+// AudiodevPerDirectionOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPerDirectionOptions
 type AudiodevPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -64,7 +66,9 @@ func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// AudiodevGenericOptions is a struct of audio.json.
+// AudiodevGenericOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevGenericOptions
 type AudiodevGenericOptions struct {
 	In  *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -93,7 +97,9 @@ func (v *AudiodevGenericOptions) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AudiodevDBusOptions is a struct of audio.json. Since QEMU 10.0.
+// AudiodevDBusOptions is a struct of [audio.json]. Since QEMU 10.0.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevDBusOptions
 type AudiodevDBusOptions struct {
 	In       *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out      *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -129,7 +135,10 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevALSAPerDirectionOptions is the struct AudiodevAlsaPerDirectionOptions of audio.json.
+// AudiodevALSAPerDirectionOptions is the struct [AudiodevAlsaPerDirectionOptions] of
+// audio.json.
+//
+// [AudiodevAlsaPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevAlsaPerDirectionOptions
 type AudiodevALSAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -202,7 +211,9 @@ func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevALSAOptions is the struct AudiodevAlsaOptions of audio.json.
+// AudiodevALSAOptions is the struct [AudiodevAlsaOptions] of audio.json.
+//
+// [AudiodevAlsaOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevAlsaOptions
 type AudiodevALSAOptions struct {
 	In        *AudiodevALSAPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevALSAPerDirectionOptions `json:"out,omitzero"`
@@ -238,7 +249,9 @@ func (v *AudiodevALSAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevSndioOptions is a struct of audio.json. Since QEMU 7.2.
+// AudiodevSndioOptions is a struct of [audio.json]. Since QEMU 7.2.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevSndioOptions
 type AudiodevSndioOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -279,7 +292,9 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevCoreaudioPerDirectionOptions is a struct of audio.json.
+// AudiodevCoreaudioPerDirectionOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevCoreaudioPerDirectionOptions
 type AudiodevCoreaudioPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -342,7 +357,9 @@ func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, nam
 	return 0
 }
 
-// AudiodevCoreaudioOptions is a struct of audio.json.
+// AudiodevCoreaudioOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevCoreaudioOptions
 type AudiodevCoreaudioOptions struct {
 	In  *AudiodevCoreaudioPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
@@ -371,7 +388,9 @@ func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// AudiodevDsoundOptions is a struct of audio.json.
+// AudiodevDsoundOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevDsoundOptions
 type AudiodevDsoundOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -407,7 +426,10 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevJACKPerDirectionOptions is the struct AudiodevJackPerDirectionOptions of audio.json.
+// AudiodevJACKPerDirectionOptions is the struct [AudiodevJackPerDirectionOptions] of
+// audio.json.
+//
+// [AudiodevJackPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevJackPerDirectionOptions
 type AudiodevJACKPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -488,7 +510,9 @@ func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevJACKOptions is the struct AudiodevJackOptions of audio.json.
+// AudiodevJACKOptions is the struct [AudiodevJackOptions] of audio.json.
+//
+// [AudiodevJackOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevJackOptions
 type AudiodevJACKOptions struct {
 	In  *AudiodevJACKPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevJACKPerDirectionOptions `json:"out,omitzero"`
@@ -517,7 +541,9 @@ func (v *AudiodevJACKOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevOSSPerDirectionOptions is the struct AudiodevOssPerDirectionOptions of audio.json.
+// AudiodevOSSPerDirectionOptions is the struct [AudiodevOssPerDirectionOptions] of audio.json.
+//
+// [AudiodevOssPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevOssPerDirectionOptions
 type AudiodevOSSPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -590,7 +616,9 @@ func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevOSSOptions is the struct AudiodevOssOptions of audio.json.
+// AudiodevOSSOptions is the struct [AudiodevOssOptions] of audio.json.
+//
+// [AudiodevOssOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevOssOptions
 type AudiodevOSSOptions struct {
 	In        *AudiodevOSSPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevOSSPerDirectionOptions `json:"out,omitzero"`
@@ -636,7 +664,9 @@ func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPAPerDirectionOptions is the struct AudiodevPaPerDirectionOptions of audio.json.
+// AudiodevPAPerDirectionOptions is the struct [AudiodevPaPerDirectionOptions] of audio.json.
+//
+// [AudiodevPaPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPaPerDirectionOptions
 type AudiodevPAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -709,7 +739,9 @@ func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// AudiodevPAOptions is the struct AudiodevPaOptions of audio.json.
+// AudiodevPAOptions is the struct [AudiodevPaOptions] of audio.json.
+//
+// [AudiodevPaOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPaOptions
 type AudiodevPAOptions struct {
 	In     *AudiodevPAPerDirectionOptions `json:"in,omitzero"`
 	Out    *AudiodevPAPerDirectionOptions `json:"out,omitzero"`
@@ -743,7 +775,9 @@ func (v *AudiodevPAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPipewirePerDirectionOptions is a struct of audio.json. Since QEMU 8.1.
+// AudiodevPipewirePerDirectionOptions is a struct of [audio.json]. Since QEMU 8.1.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPipewirePerDirectionOptions
 type AudiodevPipewirePerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -816,7 +850,9 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// AudiodevPipewireOptions is a struct of audio.json. Since QEMU 8.1.
+// AudiodevPipewireOptions is a struct of [audio.json]. Since QEMU 8.1.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPipewireOptions
 type AudiodevPipewireOptions struct {
 	In  *AudiodevPipewirePerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPipewirePerDirectionOptions `json:"out,omitzero"`
@@ -845,8 +881,10 @@ func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// AudiodevSDLPerDirectionOptions is the struct AudiodevSdlPerDirectionOptions of audio.json.
+// AudiodevSDLPerDirectionOptions is the struct [AudiodevSdlPerDirectionOptions] of audio.json.
 // Since QEMU 6.0.
+//
+// [AudiodevSdlPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevSdlPerDirectionOptions
 type AudiodevSDLPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -909,7 +947,9 @@ func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevSDLOptions is the struct AudiodevSdlOptions of audio.json. Since QEMU 6.0.
+// AudiodevSDLOptions is the struct [AudiodevSdlOptions] of audio.json. Since QEMU 6.0.
+//
+// [AudiodevSdlOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevSdlOptions
 type AudiodevSDLOptions struct {
 	In  *AudiodevSDLPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevSDLPerDirectionOptions `json:"out,omitzero"`
@@ -938,7 +978,9 @@ func (v *AudiodevSDLOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevWAVOptions is the struct AudiodevWavOptions of audio.json.
+// AudiodevWAVOptions is the struct [AudiodevWavOptions] of audio.json.
+//
+// [AudiodevWavOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevWavOptions
 type AudiodevWAVOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -972,7 +1014,9 @@ func (v *AudiodevWAVOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudioFormat is an enum of audio.json.
+// AudioFormat is an enum of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-audio.AudioFormat
 type AudioFormat string
 
 // The values of AudioFormat.
@@ -986,7 +1030,9 @@ const (
 	AudioFormatF32 AudioFormat = "f32"
 )
 
-// AudiodevDriver is an enum of audio.json.
+// AudiodevDriver is an enum of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-audio.AudiodevDriver
 type AudiodevDriver string
 
 // The values of AudiodevDriver.
@@ -1023,7 +1069,9 @@ const (
 	AudiodevDriverWAV   AudiodevDriver = "wav"
 )
 
-// Audiodev is a union of audio.json. [QueryAudiodevs] returns it.
+// Audiodev is a union of [audio.json]. [QueryAudiodevs] returns it.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.Audiodev
 type Audiodev struct {
 	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is *AudiodevGenericOptions or *RawBranch.
@@ -1174,8 +1222,10 @@ func (v Audiodev) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryAudiodevs executes query-audiodevs and returns a list of [Audiodev]. See audio.json.
+// QueryAudiodevs executes [query-audiodevs] and returns a list of [Audiodev]. See audio.json.
 // Since QEMU 8.0.
+//
+// [query-audiodevs]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-audio.query-audiodevs
 type QueryAudiodevs struct{}
 
 func (r QueryAudiodevs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Audiodev, error) {

@@ -8,8 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NBDServerOptionsBase is the struct NbdServerOptionsBase of block-export.json. Since QEMU 8.0
-// at the earliest, 10.0 at the latest.
+// NBDServerOptionsBase is the struct [NbdServerOptionsBase] of block-export.json. Since QEMU
+// 8.0 at the earliest, 10.0 at the latest.
+//
+// [NbdServerOptionsBase]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerOptionsBase
 type NBDServerOptionsBase struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
@@ -18,7 +20,9 @@ type NBDServerOptionsBase struct {
 	MaxConnections      *uint32 `json:"max-connections,omitzero"`
 }
 
-// NBDServerOptions is the struct NbdServerOptions of block-export.json.
+// NBDServerOptions is the struct [NbdServerOptions] of block-export.json.
+//
+// [NbdServerOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerOptions
 type NBDServerOptions struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32       `json:"handshake-max-seconds,omitzero"`
@@ -28,8 +32,10 @@ type NBDServerOptions struct {
 	Addr                SocketAddress `json:"addr"`
 }
 
-// NBDServerOptionsLegacy is the struct NbdServerOptionsLegacy of block-export.json.
+// NBDServerOptionsLegacy is the struct [NbdServerOptionsLegacy] of block-export.json.
 // [NBDServerStart] sends it. Since QEMU 8.0 at the earliest, 10.0 at the latest.
+//
+// [NbdServerOptionsLegacy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerOptionsLegacy
 type NBDServerOptionsLegacy struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
@@ -51,20 +57,26 @@ func (v *NBDServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
 	e.Name("addr").Object(&v.Addr)
 }
 
-// NBDServerStart executes nbd-server-start. See block-export.json.
+// NBDServerStart executes [nbd-server-start]. See block-export.json.
+//
+// [nbd-server-start]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.nbd-server-start
 type NBDServerStart NBDServerOptionsLegacy
 
 func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NBDServerOptionsLegacy)(&r)}, opts)
 }
 
-// BlockExportOptionsNBDBase is the struct BlockExportOptionsNbdBase of block-export.json.
+// BlockExportOptionsNBDBase is the struct [BlockExportOptionsNbdBase] of block-export.json.
+//
+// [BlockExportOptionsNbdBase]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptionsNbdBase
 type BlockExportOptionsNBDBase struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
 }
 
-// BlockExportOptionsNBD is the struct BlockExportOptionsNbd of block-export.json.
+// BlockExportOptionsNBD is the struct [BlockExportOptionsNbd] of block-export.json.
+//
+// [BlockExportOptionsNbd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptionsNbd
 type BlockExportOptionsNBD struct {
 	Name            *string                 `json:"name,omitzero"`
 	Description     *string                 `json:"description,omitzero"`
@@ -107,7 +119,9 @@ func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// BlockExportOptionsVhostUserBlk is a struct of block-export.json.
+// BlockExportOptionsVhostUserBlk is a struct of [block-export.json].
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptionsVhostUserBlk
 type BlockExportOptionsVhostUserBlk struct {
 	Addr             SocketAddress `json:"addr"`
 	LogicalBlockSize *uint64       `json:"logical-block-size,omitzero"`
@@ -137,7 +151,10 @@ func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// FUSEExportAllowOther is the enum FuseExportAllowOther of block-export.json. Since QEMU 6.1.
+// FUSEExportAllowOther is the enum [FuseExportAllowOther] of block-export.json. Since QEMU
+// 6.1.
+//
+// [FuseExportAllowOther]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-export.FuseExportAllowOther
 type FUSEExportAllowOther string
 
 // The values of FUSEExportAllowOther.
@@ -147,10 +164,12 @@ const (
 	FUSEExportAllowOtherAuto FUSEExportAllowOther = "auto"
 )
 
-// BlockExportOptionsFUSE is the struct BlockExportOptionsFuse of block-export.json. Since QEMU
-// 6.0.
+// BlockExportOptionsFUSE is the struct [BlockExportOptionsFuse] of block-export.json. Since
+// QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_FUSE.
+//
+// [BlockExportOptionsFuse]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptionsFuse
 type BlockExportOptionsFUSE struct {
 	Mountpoint string `json:"mountpoint"`
 	Growable   *bool  `json:"growable,omitzero"`
@@ -179,8 +198,10 @@ func (v *BlockExportOptionsFUSE) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockExportOptionsVDUSEBlk is the struct BlockExportOptionsVduseBlk of block-export.json.
+// BlockExportOptionsVDUSEBlk is the struct [BlockExportOptionsVduseBlk] of block-export.json.
 // Since QEMU 7.1.
+//
+// [BlockExportOptionsVduseBlk]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptionsVduseBlk
 type BlockExportOptionsVDUSEBlk struct {
 	Name             string  `json:"name"`
 	NumQueues        *uint16 `json:"num-queues,omitzero"`
@@ -222,8 +243,10 @@ func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// NBDServerAddOptions is the struct NbdServerAddOptions of block-export.json. [NBDServerAdd]
+// NBDServerAddOptions is the struct [NbdServerAddOptions] of block-export.json. [NBDServerAdd]
 // sends it.
+//
+// [NbdServerAddOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerAddOptions
 type NBDServerAddOptions struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
@@ -240,17 +263,21 @@ func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bitmap", v.Bitmap)
 }
 
-// NBDServerAdd executes nbd-server-add. See block-export.json.
+// NBDServerAdd executes [nbd-server-add]. See block-export.json.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
 // block-export-add.
+//
+// [nbd-server-add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.nbd-server-add
 type NBDServerAdd NBDServerAddOptions
 
 func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NBDServerAddOptions)(&r)}, opts)
 }
 
-// BlockExportRemoveMode is an enum of block-export.json.
+// BlockExportRemoveMode is an enum of [block-export.json].
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-export.BlockExportRemoveMode
 type BlockExportRemoveMode string
 
 // The values of BlockExportRemoveMode.
@@ -259,12 +286,14 @@ const (
 	BlockExportRemoveModeHard BlockExportRemoveMode = "hard"
 )
 
-// NBDServerRemove executes nbd-server-remove. See block-export.json.
+// NBDServerRemove executes [nbd-server-remove]. See block-export.json.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
 // block-export-del.
+//
+// [nbd-server-remove]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.nbd-server-remove
 type NBDServerRemove struct {
 	Name string                 `json:"name"`
 	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
@@ -279,16 +308,20 @@ func (r NBDServerRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-remove", Args: &r}, opts)
 }
 
-// NBDServerStop executes nbd-server-stop. See block-export.json.
+// NBDServerStop executes [nbd-server-stop]. See block-export.json.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
+//
+// [nbd-server-stop]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.nbd-server-stop
 type NBDServerStop struct{}
 
 func (r NBDServerStop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-stop"}, opts)
 }
 
-// BlockExportType is an enum of block-export.json.
+// BlockExportType is an enum of [block-export.json].
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-export.BlockExportType
 type BlockExportType string
 
 // The values of BlockExportType.
@@ -306,7 +339,9 @@ const (
 	BlockExportTypeVDUSEBlk BlockExportType = "vduse-blk"
 )
 
-// BlockExportOptions is a union of block-export.json. [BlockExportAdd] sends it.
+// BlockExportOptions is a union of [block-export.json]. [BlockExportAdd] sends it.
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptions
 type BlockExportOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type          BlockExportType             `json:"type"`
@@ -434,7 +469,9 @@ func (v BlockExportOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportAdd executes block-export-add. See block-export.json.
+// BlockExportAdd executes [block-export-add]. See block-export.json.
+//
+// [block-export-add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.block-export-add
 type BlockExportAdd BlockExportOptions
 
 func (r *BlockExportAdd) EncodeMembers(e *wire.Encoder) {
@@ -457,9 +494,11 @@ func (r BlockExportAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-add", Args: (*BlockExportOptions)(&r)}, opts)
 }
 
-// BlockExportDel executes block-export-del. See block-export.json.
+// BlockExportDel executes [block-export-del]. See block-export.json.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
+//
+// [block-export-del]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.block-export-del
 type BlockExportDel struct {
 	ID   string                 `json:"id"`
 	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
@@ -474,9 +513,11 @@ func (r BlockExportDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-del", Args: &r}, opts)
 }
 
-// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED of block-export.json.
+// BlockExportDeletedEvent is the event [BLOCK_EXPORT_DELETED] of block-export.json.
 //
 // It can follow [NBDServerRemove], [NBDServerStop] and [BlockExportDel].
+//
+// [BLOCK_EXPORT_DELETED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-export.BLOCK_EXPORT_DELETED
 type BlockExportDeletedEvent struct {
 	ID string `json:"id"`
 }
@@ -495,7 +536,9 @@ func (*BlockExportDeletedEvent) EventName() string {
 	return EventBlockExportDeleted
 }
 
-// BlockExportInfo is a struct of block-export.json. [QueryBlockExports] returns it.
+// BlockExportInfo is a struct of [block-export.json]. [QueryBlockExports] returns it.
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportInfo
 type BlockExportInfo struct {
 	ID           string          `json:"id"`
 	Type         BlockExportType `json:"type"`
@@ -521,8 +564,10 @@ func (v *BlockExportInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockExports executes query-block-exports and returns a list of [BlockExportInfo]. See
-// block-export.json.
+// QueryBlockExports executes [query-block-exports] and returns a list of [BlockExportInfo].
+// See block-export.json.
+//
+// [query-block-exports]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.query-block-exports
 type QueryBlockExports struct{}
 
 func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockExportInfo, error) {

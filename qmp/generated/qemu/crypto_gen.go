@@ -7,7 +7,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptoTLSCredsEndpoint is an enum of crypto.json.
+// QCryptoTLSCredsEndpoint is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoTLSCredsEndpoint
 type QCryptoTLSCredsEndpoint string
 
 // The values of QCryptoTLSCredsEndpoint.
@@ -16,7 +18,9 @@ const (
 	QCryptoTLSCredsEndpointServer QCryptoTLSCredsEndpoint = "server"
 )
 
-// QCryptoSecretFormat is an enum of crypto.json.
+// QCryptoSecretFormat is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoSecretFormat
 type QCryptoSecretFormat string
 
 // The values of QCryptoSecretFormat.
@@ -25,8 +29,10 @@ const (
 	QCryptoSecretFormatBase64 QCryptoSecretFormat = "base64"
 )
 
-// QCryptoHashAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// QCryptoHashAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at the
 // latest.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoHashAlgo
 type QCryptoHashAlgo string
 
 // The values of QCryptoHashAlgo.
@@ -42,8 +48,10 @@ const (
 	QCryptoHashAlgoSM3 QCryptoHashAlgo = "sm3"
 )
 
-// QCryptoCipherAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// QCryptoCipherAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at the
 // latest.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoCipherAlgo
 type QCryptoCipherAlgo string
 
 // The values of QCryptoCipherAlgo.
@@ -64,7 +72,9 @@ const (
 	QCryptoCipherAlgoSM4 QCryptoCipherAlgo = "sm4"
 )
 
-// QCryptoCipherMode is an enum of crypto.json.
+// QCryptoCipherMode is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoCipherMode
 type QCryptoCipherMode string
 
 // The values of QCryptoCipherMode.
@@ -75,8 +85,10 @@ const (
 	QCryptoCipherModeCTR QCryptoCipherMode = "ctr"
 )
 
-// QCryptoIVGenAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// QCryptoIVGenAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at the
 // latest.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoIVGenAlgo
 type QCryptoIVGenAlgo string
 
 // The values of QCryptoIVGenAlgo.
@@ -86,7 +98,9 @@ const (
 	QCryptoIVGenAlgoESSIV   QCryptoIVGenAlgo = "essiv"
 )
 
-// QCryptoBlockFormat is an enum of crypto.json.
+// QCryptoBlockFormat is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoBlockFormat
 type QCryptoBlockFormat string
 
 // The values of QCryptoBlockFormat.
@@ -95,12 +109,16 @@ const (
 	QCryptoBlockFormatLUKS QCryptoBlockFormat = "luks"
 )
 
-// QCryptoBlockOptionsBase is a struct of crypto.json.
+// QCryptoBlockOptionsBase is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOptionsBase
 type QCryptoBlockOptionsBase struct {
 	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockOptionsQcow is the struct QCryptoBlockOptionsQCow of crypto.json.
+// QCryptoBlockOptionsQcow is the struct [QCryptoBlockOptionsQCow] of crypto.json.
+//
+// [QCryptoBlockOptionsQCow]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOptionsQCow
 type QCryptoBlockOptionsQcow struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -118,7 +136,9 @@ func (v *QCryptoBlockOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// QCryptoBlockOptionsLUKS is a struct of crypto.json.
+// QCryptoBlockOptionsLUKS is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOptionsLUKS
 type QCryptoBlockOptionsLUKS struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -136,7 +156,9 @@ func (v *QCryptoBlockOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// QCryptoBlockCreateOptionsLUKS is a struct of crypto.json.
+// QCryptoBlockCreateOptionsLUKS is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockCreateOptionsLUKS
 type QCryptoBlockCreateOptionsLUKS struct {
 	KeySecret    *string            `json:"key-secret,omitzero"`
 	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -184,7 +206,9 @@ func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []
 	return 0
 }
 
-// QCryptoBlockOpenOptions is a union of crypto.json.
+// QCryptoBlockOpenOptions is a union of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOpenOptions
 type QCryptoBlockOpenOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -261,7 +285,9 @@ func (v QCryptoBlockOpenOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockCreateOptions is a union of crypto.json.
+// QCryptoBlockCreateOptions is a union of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockCreateOptions
 type QCryptoBlockCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -339,12 +365,16 @@ func (v QCryptoBlockCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfoBase is a struct of crypto.json.
+// QCryptoBlockInfoBase is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfoBase
 type QCryptoBlockInfoBase struct {
 	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockInfoLUKSSlot is a struct of crypto.json.
+// QCryptoBlockInfoLUKSSlot is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfoLUKSSlot
 type QCryptoBlockInfoLUKSSlot struct {
 	Active    bool   `json:"active"`
 	Iters     *int64 `json:"iters,omitzero"`
@@ -377,7 +407,9 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// QCryptoBlockInfoLUKS is a struct of crypto.json.
+// QCryptoBlockInfoLUKS is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfoLUKS
 type QCryptoBlockInfoLUKS struct {
 	CipherAlg    QCryptoCipherAlgo `json:"cipher-alg"`
 	CipherMode   QCryptoCipherMode `json:"cipher-mode"`
@@ -462,7 +494,9 @@ func (v QCryptoBlockInfoLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfo is a union of crypto.json.
+// QCryptoBlockInfo is a union of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfo
 type QCryptoBlockInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -536,7 +570,9 @@ func (v QCryptoBlockInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockLUKSKeyslotState is an enum of crypto.json.
+// QCryptoBlockLUKSKeyslotState is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoBlockLUKSKeyslotState
 type QCryptoBlockLUKSKeyslotState string
 
 // The values of QCryptoBlockLUKSKeyslotState.
@@ -545,7 +581,9 @@ const (
 	QCryptoBlockLUKSKeyslotStateInactive QCryptoBlockLUKSKeyslotState = "inactive"
 )
 
-// QCryptoBlockAmendOptionsLUKS is a struct of crypto.json.
+// QCryptoBlockAmendOptionsLUKS is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockAmendOptionsLUKS
 type QCryptoBlockAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState `json:"state"`
 	NewSecret *string                      `json:"new-secret,omitzero"`
@@ -588,7 +626,9 @@ func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// QCryptoBlockAmendOptions is a union of crypto.json.
+// QCryptoBlockAmendOptions is a union of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockAmendOptions
 type QCryptoBlockAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -664,16 +704,20 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is a struct of crypto.json. Since QEMU 6.0 at the earliest, 7.2 at
+// SecretCommonProperties is a struct of [crypto.json]. Since QEMU 6.0 at the earliest, 7.2 at
 // the latest.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretCommonProperties
 type SecretCommonProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
 	IV     *string              `json:"iv,omitzero"`
 }
 
-// SecretProperties is a struct of crypto.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// SecretProperties is a struct of [crypto.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretProperties
 type SecretProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
@@ -716,10 +760,12 @@ func (v SecretProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretKeyringProperties is a struct of crypto.json. Since QEMU 6.0 at the earliest, 7.2 at
+// SecretKeyringProperties is a struct of [crypto.json]. Since QEMU 6.0 at the earliest, 7.2 at
 // the latest.
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretKeyringProperties
 type SecretKeyringProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
@@ -752,8 +798,10 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// TLSCredsProperties is the struct TlsCredsProperties of crypto.json. Since QEMU 6.0 at the
+// TLSCredsProperties is the struct [TlsCredsProperties] of crypto.json. Since QEMU 6.0 at the
 // earliest, 7.2 at the latest.
+//
+// [TlsCredsProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsProperties
 type TLSCredsProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -786,8 +834,10 @@ func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TLSCredsAnonProperties is the struct TlsCredsAnonProperties of crypto.json. Since QEMU 6.0
+// TLSCredsAnonProperties is the struct [TlsCredsAnonProperties] of crypto.json. Since QEMU 6.0
 // at the earliest, 7.2 at the latest.
+//
+// [TlsCredsAnonProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsAnonProperties
 type TLSCredsAnonProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -820,8 +870,10 @@ func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TLSCredsPSKProperties is the struct TlsCredsPskProperties of crypto.json. Since QEMU 6.0 at
-// the earliest, 7.2 at the latest.
+// TLSCredsPSKProperties is the struct [TlsCredsPskProperties] of crypto.json. Since QEMU 6.0
+// at the earliest, 7.2 at the latest.
+//
+// [TlsCredsPskProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsPskProperties
 type TLSCredsPSKProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -859,8 +911,10 @@ func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TLSCredsX509Properties is the struct TlsCredsX509Properties of crypto.json. Since QEMU 6.0
+// TLSCredsX509Properties is the struct [TlsCredsX509Properties] of crypto.json. Since QEMU 6.0
 // at the earliest, 7.2 at the latest.
+//
+// [TlsCredsX509Properties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsX509Properties
 type TLSCredsX509Properties struct {
 	VerifyPeer  *bool                    `json:"verify-peer,omitzero"`
 	Dir         *string                  `json:"dir,omitzero"`
@@ -903,8 +957,10 @@ func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// QCryptoAkCipherAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// QCryptoAkCipherAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at the
 // latest.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoAkCipherAlgo
 type QCryptoAkCipherAlgo string
 
 // The values of QCryptoAkCipherAlgo.
@@ -912,7 +968,9 @@ const (
 	QCryptoAkCipherAlgoRSA QCryptoAkCipherAlgo = "rsa"
 )
 
-// QCryptoAkCipherKeyType is an enum of crypto.json. Since QEMU 7.1.
+// QCryptoAkCipherKeyType is an enum of [crypto.json]. Since QEMU 7.1.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoAkCipherKeyType
 type QCryptoAkCipherKeyType string
 
 // The values of QCryptoAkCipherKeyType.
@@ -921,8 +979,10 @@ const (
 	QCryptoAkCipherKeyTypePrivate QCryptoAkCipherKeyType = "private"
 )
 
-// QCryptoRSAPaddingAlgo is an enum of crypto.json. Since QEMU 8.0 at the earliest, 10.0 at the
-// latest.
+// QCryptoRSAPaddingAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at
+// the latest.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoRSAPaddingAlgo
 type QCryptoRSAPaddingAlgo string
 
 // The values of QCryptoRSAPaddingAlgo.
@@ -931,7 +991,9 @@ const (
 	QCryptoRSAPaddingAlgoPKCS1 QCryptoRSAPaddingAlgo = "pkcs1"
 )
 
-// QCryptoAkCipherOptionsRSA is a struct of crypto.json. Since QEMU 7.1.
+// QCryptoAkCipherOptionsRSA is a struct of [crypto.json]. Since QEMU 7.1.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoAkCipherOptionsRSA
 type QCryptoAkCipherOptionsRSA struct {
 	HashAlg    QCryptoHashAlgo       `json:"hash-alg"`
 	PaddingAlg QCryptoRSAPaddingAlgo `json:"padding-alg"`
@@ -954,7 +1016,9 @@ func (v *QCryptoAkCipherOptionsRSA) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// QCryptoAkCipherOptions is a union of crypto.json. Since QEMU 7.1.
+// QCryptoAkCipherOptions is a union of [crypto.json]. Since QEMU 7.1.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoAkCipherOptions
 type QCryptoAkCipherOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Alg QCryptoAkCipherAlgo `json:"alg"`

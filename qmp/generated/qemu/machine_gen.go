@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SysEmuTarget is an enum of machine.json.
+// SysEmuTarget is an enum of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.SysEmuTarget
 type SysEmuTarget string
 
 // The values of SysEmuTarget.
@@ -48,8 +50,10 @@ const (
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CPUState is the enum S390CpuState of machine.json. Since QEMU 8.0 at the earliest, 10.0
-// at the latest.
+// S390CPUState is the enum [S390CpuState] of machine.json. Since QEMU 8.0 at the earliest,
+// 10.0 at the latest.
+//
+// [S390CpuState]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.S390CpuState
 type S390CPUState string
 
 // The values of S390CPUState.
@@ -61,7 +65,9 @@ const (
 	S390CPUStateLoad          S390CPUState = "load"
 )
 
-// CPUInfoS390 is the struct CpuInfoS390 of machine.json.
+// CPUInfoS390 is the struct [CpuInfoS390] of machine.json.
+//
+// [CpuInfoS390]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuInfoS390
 type CPUInfoS390 struct {
 	CPUState S390CPUState `json:"cpu-state"`
 	// Since QEMU 8.2.
@@ -91,7 +97,9 @@ func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUInfoFast is the union CpuInfoFast of machine.json. [QueryCPUsFast] returns it.
+// CPUInfoFast is the union [CpuInfoFast] of machine.json. [QueryCPUsFast] returns it.
+//
+// [CpuInfoFast]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuInfoFast
 type CPUInfoFast struct {
 	CPUIndex int64 `json:"cpu-index"`
 	// Since QEMU 10.1.
@@ -197,8 +205,10 @@ func (v CPUInfoFast) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCPUsFast executes query-cpus-fast and returns a list of [CPUInfoFast]. See
+// QueryCPUsFast executes [query-cpus-fast] and returns a list of [CPUInfoFast]. See
 // machine.json.
+//
+// [query-cpus-fast]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpus-fast
 type QueryCPUsFast struct{}
 
 func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUInfoFast, error) {
@@ -213,7 +223,9 @@ func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CompatProperty is a struct of machine.json. Since QEMU 9.1.
+// CompatProperty is a struct of [machine.json]. Since QEMU 9.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CompatProperty
 type CompatProperty struct {
 	QOMType  string `json:"qom-type"`
 	Property string `json:"property"`
@@ -235,7 +247,9 @@ func (v *CompatProperty) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MachineInfo is a struct of machine.json. [QueryMachines] returns it.
+// MachineInfo is a struct of [machine.json]. [QueryMachines] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.MachineInfo
 type MachineInfo struct {
 	Name             string  `json:"name"`
 	Alias            *string `json:"alias,omitzero"`
@@ -297,7 +311,10 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMachines executes query-machines and returns a list of [MachineInfo]. See machine.json.
+// QueryMachines executes [query-machines] and returns a list of [MachineInfo]. See
+// machine.json.
+//
+// [query-machines]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-machines
 type QueryMachines struct {
 	// Since QEMU 9.1.
 	//
@@ -321,7 +338,9 @@ func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CurrentMachineParams is a struct of machine.json. [QueryCurrentMachine] returns it.
+// CurrentMachineParams is a struct of [machine.json]. [QueryCurrentMachine] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CurrentMachineParams
 type CurrentMachineParams struct {
 	WakeupSuspendSupport bool `json:"wakeup-suspend-support"`
 }
@@ -335,8 +354,10 @@ func (v *CurrentMachineParams) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCurrentMachine executes query-current-machine and returns [CurrentMachineParams]. See
+// QueryCurrentMachine executes [query-current-machine] and returns [CurrentMachineParams]. See
 // machine.json.
+//
+// [query-current-machine]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-current-machine
 type QueryCurrentMachine struct{}
 
 func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CurrentMachineParams, error) {
@@ -347,8 +368,10 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// QEMUTargetInfo is the struct QemuTargetInfo of machine.json. [QueryTarget] returns it. Since
-// QEMU 10.1 at the earliest, 10.2 at the latest.
+// QEMUTargetInfo is the struct [QemuTargetInfo] of machine.json. [QueryTarget] returns it.
+// Since QEMU 10.1 at the earliest, 10.2 at the latest.
+//
+// [QemuTargetInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.QemuTargetInfo
 type QEMUTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
@@ -362,7 +385,9 @@ func (v *QEMUTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTarget executes query-target and returns [QEMUTargetInfo]. See machine.json.
+// QueryTarget executes [query-target] and returns [QEMUTargetInfo]. See machine.json.
+//
+// [query-target]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-target
 type QueryTarget struct{}
 
 func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QEMUTargetInfo, error) {
@@ -373,7 +398,9 @@ func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// UUIDInfo is the struct UuidInfo of machine.json. [QueryUUID] returns it.
+// UUIDInfo is the struct [UuidInfo] of machine.json. [QueryUUID] returns it.
+//
+// [UuidInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.UuidInfo
 type UUIDInfo struct {
 	UUID string `json:"UUID"`
 }
@@ -387,7 +414,9 @@ func (v *UUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryUUID executes query-uuid and returns [UUIDInfo]. See machine.json.
+// QueryUUID executes [query-uuid] and returns [UUIDInfo]. See machine.json.
+//
+// [query-uuid]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-uuid
 type QueryUUID struct{}
 
 func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UUIDInfo, error) {
@@ -398,7 +427,9 @@ func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GUIDInfo is the struct GuidInfo of machine.json. [QueryVMGenerationID] returns it.
+// GUIDInfo is the struct [GuidInfo] of machine.json. [QueryVMGenerationID] returns it.
+//
+// [GuidInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.GuidInfo
 type GUIDInfo struct {
 	GUID string `json:"guid"`
 }
@@ -412,8 +443,10 @@ func (v *GUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVMGenerationID executes query-vm-generation-id and returns [GUIDInfo]. See
+// QueryVMGenerationID executes [query-vm-generation-id] and returns [GUIDInfo]. See
 // machine.json.
+//
+// [query-vm-generation-id]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-vm-generation-id
 type QueryVMGenerationID struct{}
 
 func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GUIDInfo, error) {
@@ -424,7 +457,7 @@ func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// SystemReset executes system_reset. See machine.json.
+// SystemReset executes [system_reset]. See machine.json.
 //
 // Events follow:
 //
@@ -432,34 +465,42 @@ func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //   - [ShutdownEvent]: instead, if QEMU was started with -no-reboot
 //   - [DeviceDeletedEvent]: for each device that device_del was to remove and the guest has
 //     not released yet
+//
+// [system_reset]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.system_reset
 type SystemReset struct{}
 
 func (r SystemReset) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_reset"}, opts)
 }
 
-// SystemPowerdown executes system_powerdown. See machine.json.
+// SystemPowerdown executes [system_powerdown]. See machine.json.
 //
 // Events follow:
 //
 //   - [PowerdownEvent]: at once
 //   - [ShutdownEvent]: when the guest has shut down
+//
+// [system_powerdown]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.system_powerdown
 type SystemPowerdown struct{}
 
 func (r SystemPowerdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_powerdown"}, opts)
 }
 
-// SystemWakeup executes system_wakeup. See machine.json.
+// SystemWakeup executes [system_wakeup]. See machine.json.
 //
 // [WakeupEvent] follows if the guest was suspended.
+//
+// [system_wakeup]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.system_wakeup
 type SystemWakeup struct{}
 
 func (r SystemWakeup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_wakeup"}, opts)
 }
 
-// LostTickPolicy is an enum of machine.json.
+// LostTickPolicy is an enum of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.LostTickPolicy
 type LostTickPolicy string
 
 // The values of LostTickPolicy.
@@ -469,14 +510,18 @@ const (
 	LostTickPolicySlew    LostTickPolicy = "slew"
 )
 
-// InjectNMI executes inject-nmi. See machine.json.
+// InjectNMI executes [inject-nmi]. See machine.json.
+//
+// [inject-nmi]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.inject-nmi
 type InjectNMI struct{}
 
 func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-nmi"}, opts)
 }
 
-// NUMAOptionsType is the enum NumaOptionsType of machine.json.
+// NUMAOptionsType is the enum [NumaOptionsType] of machine.json.
+//
+// [NumaOptionsType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.NumaOptionsType
 type NUMAOptionsType string
 
 // The values of NUMAOptionsType.
@@ -488,7 +533,9 @@ const (
 	NUMAOptionsTypeHMATCache NUMAOptionsType = "hmat-cache"
 )
 
-// NUMAOptions is the union NumaOptions of machine.json. [SetNUMANode] sends it.
+// NUMAOptions is the union [NumaOptions] of machine.json. [SetNUMANode] sends it.
+//
+// [NumaOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaOptions
 type NUMAOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type NUMAOptionsType `json:"type"`
@@ -583,7 +630,9 @@ func (v NUMAOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NUMANodeOptions is the struct NumaNodeOptions of machine.json.
+// NUMANodeOptions is the struct [NumaNodeOptions] of machine.json.
+//
+// [NumaNodeOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaNodeOptions
 type NUMANodeOptions struct {
 	NodeID    *uint16  `json:"nodeid,omitzero"`
 	CPUs      []uint16 `json:"cpus,omitzero"`
@@ -634,7 +683,9 @@ func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NUMADistOptions is the struct NumaDistOptions of machine.json.
+// NUMADistOptions is the struct [NumaDistOptions] of machine.json.
+//
+// [NumaDistOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaDistOptions
 type NUMADistOptions struct {
 	Src uint16 `json:"src"`
 	Dst uint16 `json:"dst"`
@@ -662,7 +713,9 @@ func (v *NUMADistOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CXLFixedMemoryWindowOptions is a struct of machine.json. Since QEMU 7.1.
+// CXLFixedMemoryWindowOptions is a struct of [machine.json]. Since QEMU 7.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CXLFixedMemoryWindowOptions
 type CXLFixedMemoryWindowOptions struct {
 	Size                  uint64   `json:"size"`
 	InterleaveGranularity *uint64  `json:"interleave-granularity,omitzero"`
@@ -710,7 +763,9 @@ func (v CXLFixedMemoryWindowOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// CXLFMWProperties is a struct of machine.json. Since QEMU 7.1.
+// CXLFMWProperties is a struct of [machine.json]. Since QEMU 7.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CXLFMWProperties
 type CXLFMWProperties struct {
 	CXLFMW []CXLFixedMemoryWindowOptions `json:"cxl-fmw"`
 }
@@ -749,7 +804,9 @@ func (v CXLFMWProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// X86CPURegister32 is an enum of machine.json.
+// X86CPURegister32 is an enum of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.X86CPURegister32
 type X86CPURegister32 string
 
 // The values of X86CPURegister32.
@@ -764,7 +821,9 @@ const (
 	X86CPURegister32EDI X86CPURegister32 = "EDI"
 )
 
-// X86CPUFeatureWordInfo is a struct of machine.json.
+// X86CPUFeatureWordInfo is a struct of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.X86CPUFeatureWordInfo
 type X86CPUFeatureWordInfo struct {
 	CPUIDInputEAX int64            `json:"cpuid-input-eax"`
 	CPUIDInputECX *int64           `json:"cpuid-input-ecx,omitzero"`
@@ -797,7 +856,9 @@ func (v *X86CPUFeatureWordInfo) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// DummyForceArrays is a struct of machine.json.
+// DummyForceArrays is a struct of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.DummyForceArrays
 type DummyForceArrays struct {
 	Unused []X86CPUFeatureWordInfo `json:"unused"`
 }
@@ -836,7 +897,9 @@ func (v DummyForceArrays) String() string {
 	return qmp.Format(&v)
 }
 
-// NUMACPUOptions is the struct NumaCpuOptions of machine.json.
+// NUMACPUOptions is the struct [NumaCpuOptions] of machine.json.
+//
+// [NumaCpuOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaCpuOptions
 type NUMACPUOptions struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -898,7 +961,9 @@ func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HMATLBMemoryHierarchy is the enum HmatLBMemoryHierarchy of machine.json.
+// HMATLBMemoryHierarchy is the enum [HmatLBMemoryHierarchy] of machine.json.
+//
+// [HmatLBMemoryHierarchy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatLBMemoryHierarchy
 type HMATLBMemoryHierarchy string
 
 // The values of HMATLBMemoryHierarchy.
@@ -909,7 +974,9 @@ const (
 	HMATLBMemoryHierarchyThirdLevel  HMATLBMemoryHierarchy = "third-level"
 )
 
-// HMATLBDataType is the enum HmatLBDataType of machine.json.
+// HMATLBDataType is the enum [HmatLBDataType] of machine.json.
+//
+// [HmatLBDataType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatLBDataType
 type HMATLBDataType string
 
 // The values of HMATLBDataType.
@@ -922,7 +989,9 @@ const (
 	HMATLBDataTypeWriteBandwidth  HMATLBDataType = "write-bandwidth"
 )
 
-// NUMAHMATLBOptions is the struct NumaHmatLBOptions of machine.json.
+// NUMAHMATLBOptions is the struct [NumaHmatLBOptions] of machine.json.
+//
+// [NumaHmatLBOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaHmatLBOptions
 type NUMAHMATLBOptions struct {
 	Initiator uint16                `json:"initiator"`
 	Target    uint16                `json:"target"`
@@ -965,7 +1034,9 @@ func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HMATCacheAssociativity is the enum HmatCacheAssociativity of machine.json.
+// HMATCacheAssociativity is the enum [HmatCacheAssociativity] of machine.json.
+//
+// [HmatCacheAssociativity]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatCacheAssociativity
 type HMATCacheAssociativity string
 
 // The values of HMATCacheAssociativity.
@@ -975,7 +1046,9 @@ const (
 	HMATCacheAssociativityComplex HMATCacheAssociativity = "complex"
 )
 
-// HMATCacheWritePolicy is the enum HmatCacheWritePolicy of machine.json.
+// HMATCacheWritePolicy is the enum [HmatCacheWritePolicy] of machine.json.
+//
+// [HmatCacheWritePolicy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatCacheWritePolicy
 type HMATCacheWritePolicy string
 
 // The values of HMATCacheWritePolicy.
@@ -985,7 +1058,9 @@ const (
 	HMATCacheWritePolicyWriteThrough HMATCacheWritePolicy = "write-through"
 )
 
-// NUMAHMATCacheOptions is the struct NumaHmatCacheOptions of machine.json.
+// NUMAHMATCacheOptions is the struct [NumaHmatCacheOptions] of machine.json.
+//
+// [NumaHmatCacheOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaHmatCacheOptions
 type NUMAHMATCacheOptions struct {
 	NodeID        uint32                 `json:"node-id"`
 	Size          uint64                 `json:"size"`
@@ -1028,7 +1103,9 @@ func (v *NUMAHMATCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// Memsave executes memsave. See machine.json.
+// Memsave executes [memsave]. See machine.json.
+//
+// [memsave]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.memsave
 type Memsave struct {
 	Val      uint64 `json:"val"`
 	Size     uint64 `json:"size"`
@@ -1047,7 +1124,9 @@ func (r Memsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "memsave", Args: &r}, opts)
 }
 
-// Pmemsave executes pmemsave. See machine.json.
+// Pmemsave executes [pmemsave]. See machine.json.
+//
+// [pmemsave]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.pmemsave
 type Pmemsave struct {
 	Val      uint64 `json:"val"`
 	Size     uint64 `json:"size"`
@@ -1064,7 +1143,9 @@ func (r Pmemsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "pmemsave", Args: &r}, opts)
 }
 
-// Memdev is a struct of machine.json. [QueryMemdev] returns it.
+// Memdev is a struct of [machine.json]. [QueryMemdev] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.Memdev
 type Memdev struct {
 	ID       *string `json:"id,omitzero"`
 	Size     uint64  `json:"size"`
@@ -1144,7 +1225,9 @@ func (v Memdev) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryMemdev executes query-memdev and returns a list of [Memdev]. See machine.json.
+// QueryMemdev executes [query-memdev] and returns a list of [Memdev]. See machine.json.
+//
+// [query-memdev]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-memdev
 type QueryMemdev struct{}
 
 func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Memdev, error) {
@@ -1159,7 +1242,9 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CPUInstanceProperties is the struct CpuInstanceProperties of machine.json.
+// CPUInstanceProperties is the struct [CpuInstanceProperties] of machine.json.
+//
+// [CpuInstanceProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuInstanceProperties
 type CPUInstanceProperties struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -1221,7 +1306,9 @@ func (v *CPUInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotpluggableCPU is a struct of machine.json. [QueryHotpluggableCPUs] returns it.
+// HotpluggableCPU is a struct of [machine.json]. [QueryHotpluggableCPUs] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.HotpluggableCPU
 type HotpluggableCPU struct {
 	Type       string                `json:"type"`
 	VCPUsCount int64                 `json:"vcpus-count"`
@@ -1247,8 +1334,10 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHotpluggableCPUs executes query-hotpluggable-cpus and returns a list of
+// QueryHotpluggableCPUs executes [query-hotpluggable-cpus] and returns a list of
 // [HotpluggableCPU]. See machine.json.
+//
+// [query-hotpluggable-cpus]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-hotpluggable-cpus
 type QueryHotpluggableCPUs struct{}
 
 func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]HotpluggableCPU, error) {
@@ -1263,7 +1352,9 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SetNUMANode executes set-numa-node. See machine.json.
+// SetNUMANode executes [set-numa-node]. See machine.json.
+//
+// [set-numa-node]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.set-numa-node
 type SetNUMANode NUMAOptions
 
 func (r *SetNUMANode) EncodeMembers(e *wire.Encoder) {
@@ -1286,9 +1377,11 @@ func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NUMAOptions)(&r)}, opts)
 }
 
-// Balloon executes balloon. See machine.json.
+// Balloon executes [balloon]. See machine.json.
 //
 // [BalloonChangeEvent] follows when the size of the guest's memory changes.
+//
+// [balloon]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.balloon
 type Balloon struct {
 	Value int64 `json:"value"`
 }
@@ -1301,7 +1394,9 @@ func (r Balloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "balloon", Args: &r}, opts)
 }
 
-// BalloonInfo is a struct of machine.json. [QueryBalloon] returns it.
+// BalloonInfo is a struct of [machine.json]. [QueryBalloon] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.BalloonInfo
 type BalloonInfo struct {
 	Actual int64 `json:"actual"`
 }
@@ -1315,7 +1410,9 @@ func (v *BalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBalloon executes query-balloon and returns [BalloonInfo]. See machine.json.
+// QueryBalloon executes [query-balloon] and returns [BalloonInfo]. See machine.json.
+//
+// [query-balloon]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-balloon
 type QueryBalloon struct{}
 
 func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BalloonInfo, error) {
@@ -1326,9 +1423,11 @@ func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// BalloonChangeEvent is the event BALLOON_CHANGE of machine.json.
+// BalloonChangeEvent is the event [BALLOON_CHANGE] of machine.json.
 //
 // It can follow [Balloon].
+//
+// [BALLOON_CHANGE]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-machine.BALLOON_CHANGE
 type BalloonChangeEvent struct {
 	Actual int64 `json:"actual"`
 }
@@ -1347,8 +1446,10 @@ func (*BalloonChangeEvent) EventName() string {
 	return EventBalloonChange
 }
 
-// HVBalloonInfo is the struct HvBalloonInfo of machine.json. [QueryHVBalloonStatusReport]
+// HVBalloonInfo is the struct [HvBalloonInfo] of machine.json. [QueryHVBalloonStatusReport]
 // returns it. Since QEMU 8.2.
+//
+// [HvBalloonInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.HvBalloonInfo
 type HVBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
@@ -1366,8 +1467,10 @@ func (v *HVBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHVBalloonStatusReport executes query-hv-balloon-status-report and returns
+// QueryHVBalloonStatusReport executes [query-hv-balloon-status-report] and returns
 // [HVBalloonInfo]. See machine.json. Since QEMU 8.2.
+//
+// [query-hv-balloon-status-report]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-hv-balloon-status-report
 type QueryHVBalloonStatusReport struct{}
 
 func (r QueryHVBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HVBalloonInfo, error) {
@@ -1378,8 +1481,10 @@ func (r QueryHVBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// HVBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT of machine.json. Since QEMU
-// 8.2.
+// HVBalloonStatusReportEvent is the event [HV_BALLOON_STATUS_REPORT] of machine.json. Since
+// QEMU 8.2.
+//
+// [HV_BALLOON_STATUS_REPORT]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-machine.HV_BALLOON_STATUS_REPORT
 type HVBalloonStatusReportEvent HVBalloonInfo
 
 func (v *HVBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1391,7 +1496,9 @@ func (*HVBalloonStatusReportEvent) EventName() string {
 	return EventHVBalloonStatusReport
 }
 
-// MemoryInfo is a struct of machine.json. [QueryMemorySizeSummary] returns it.
+// MemoryInfo is a struct of [machine.json]. [QueryMemorySizeSummary] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.MemoryInfo
 type MemoryInfo struct {
 	BaseMemory    uint64  `json:"base-memory"`
 	PluggedMemory *uint64 `json:"plugged-memory,omitzero"`
@@ -1409,8 +1516,10 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMemorySizeSummary executes query-memory-size-summary and returns [MemoryInfo]. See
+// QueryMemorySizeSummary executes [query-memory-size-summary] and returns [MemoryInfo]. See
 // machine.json.
+//
+// [query-memory-size-summary]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-memory-size-summary
 type QueryMemorySizeSummary struct{}
 
 func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MemoryInfo, error) {
@@ -1421,7 +1530,9 @@ func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// PCDIMMDeviceInfo is a struct of machine.json.
+// PCDIMMDeviceInfo is a struct of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.PCDIMMDeviceInfo
 type PCDIMMDeviceInfo struct {
 	ID           *string `json:"id,omitzero"`
 	Addr         int64   `json:"addr"`
@@ -1474,7 +1585,9 @@ func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioPMEMDeviceInfo is a struct of machine.json.
+// VirtioPMEMDeviceInfo is a struct of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.VirtioPMEMDeviceInfo
 type VirtioPMEMDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1507,7 +1620,9 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioMemDeviceInfo is the struct VirtioMEMDeviceInfo of machine.json.
+// VirtioMemDeviceInfo is the struct [VirtioMEMDeviceInfo] of machine.json.
+//
+// [VirtioMEMDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.VirtioMEMDeviceInfo
 type VirtioMemDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
@@ -1560,7 +1675,9 @@ func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SGXEPCDeviceInfo is the struct SgxEPCDeviceInfo of machine.json. Since QEMU 6.2.
+// SGXEPCDeviceInfo is the struct [SgxEPCDeviceInfo] of machine.json. Since QEMU 6.2.
+//
+// [SgxEPCDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SgxEPCDeviceInfo
 type SGXEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1599,7 +1716,9 @@ func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HVBalloonDeviceInfo is the struct HvBalloonDeviceInfo of machine.json. Since QEMU 8.2.
+// HVBalloonDeviceInfo is the struct [HvBalloonDeviceInfo] of machine.json. Since QEMU 8.2.
+//
+// [HvBalloonDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.HvBalloonDeviceInfo
 type HVBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
@@ -1632,7 +1751,9 @@ func (v *HVBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryDeviceInfoKind is an enum of machine.json.
+// MemoryDeviceInfoKind is an enum of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.MemoryDeviceInfoKind
 type MemoryDeviceInfoKind string
 
 // The values of MemoryDeviceInfoKind.
@@ -1649,7 +1770,9 @@ const (
 	MemoryDeviceInfoKindSPMem MemoryDeviceInfoKind = "sp-mem"
 )
 
-// MemoryDeviceInfo is a union of machine.json. [QueryMemoryDevices] returns it.
+// MemoryDeviceInfo is a union of [machine.json]. [QueryMemoryDevices] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.MemoryDeviceInfo
 type MemoryDeviceInfo struct {
 	// Selects Branch. It may be empty unless Branch is *PCDIMMDeviceInfo or *RawBranch.
 	Type MemoryDeviceInfoKind `json:"type"`
@@ -1779,7 +1902,9 @@ func (v MemoryDeviceInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// SGXEPC is the struct SgxEPC of machine.json. Since QEMU 6.2.
+// SGXEPC is the struct [SgxEPC] of machine.json. Since QEMU 6.2.
+//
+// [SgxEPC]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SgxEPC
 type SGXEPC struct {
 	Memdev string `json:"memdev"`
 	// Since QEMU 7.0.
@@ -1803,7 +1928,9 @@ func (v *SGXEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SGXEPCProperties is the struct SgxEPCProperties of machine.json. Since QEMU 6.2.
+// SGXEPCProperties is the struct [SgxEPCProperties] of machine.json. Since QEMU 6.2.
+//
+// [SgxEPCProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SgxEPCProperties
 type SGXEPCProperties struct {
 	SGXEPC []SGXEPC `json:"sgx-epc"`
 }
@@ -1842,8 +1969,10 @@ func (v SGXEPCProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryMemoryDevices executes query-memory-devices and returns a list of [MemoryDeviceInfo].
+// QueryMemoryDevices executes [query-memory-devices] and returns a list of [MemoryDeviceInfo].
 // See machine.json.
+//
+// [query-memory-devices]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-memory-devices
 type QueryMemoryDevices struct{}
 
 func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MemoryDeviceInfo, error) {
@@ -1858,9 +1987,11 @@ func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE of machine.json.
+// MemoryDeviceSizeChangeEvent is the event [MEMORY_DEVICE_SIZE_CHANGE] of machine.json.
 //
 // It can follow [QOMSet].
+//
+// [MEMORY_DEVICE_SIZE_CHANGE]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-machine.MEMORY_DEVICE_SIZE_CHANGE
 type MemoryDeviceSizeChangeEvent struct {
 	ID   *string `json:"id,omitzero"`
 	Size uint64  `json:"size"`
@@ -1888,7 +2019,9 @@ func (*MemoryDeviceSizeChangeEvent) EventName() string {
 	return EventMemoryDeviceSizeChange
 }
 
-// BootConfiguration is a struct of machine.json. Since QEMU 7.1.
+// BootConfiguration is a struct of [machine.json]. Since QEMU 7.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.BootConfiguration
 type BootConfiguration struct {
 	Order         *string `json:"order,omitzero"`
 	Once          *string `json:"once,omitzero"`
@@ -1899,7 +2032,9 @@ type BootConfiguration struct {
 	Strict        *bool   `json:"strict,omitzero"`
 }
 
-// SMPConfiguration is a struct of machine.json. Since QEMU 6.1.
+// SMPConfiguration is a struct of [machine.json]. Since QEMU 6.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SMPConfiguration
 type SMPConfiguration struct {
 	CPUs *int64 `json:"cpus,omitzero"`
 	// Since QEMU 8.2.
@@ -1917,10 +2052,12 @@ type SMPConfiguration struct {
 	MaxCPUs *int64 `json:"maxcpus,omitzero"`
 }
 
-// XQueryIRQ executes x-query-irq and returns [HumanReadableText]. See machine.json. Since QEMU
-// 6.2.
+// XQueryIRQ executes [x-query-irq] and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-irq]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-irq
 type XQueryIRQ struct{}
 
 func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -1931,12 +2068,14 @@ func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryJIT executes x-query-jit and returns [HumanReadableText]. See machine.json. Since QEMU
-// 6.2.
+// XQueryJIT executes [x-query-jit] and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Only in a QEMU built with CONFIG_TCG.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-jit]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-jit
 type XQueryJIT struct{}
 
 func (r XQueryJIT) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -1947,10 +2086,12 @@ func (r XQueryJIT) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryNUMA executes x-query-numa and returns [HumanReadableText]. See machine.json. Since
+// XQueryNUMA executes [x-query-numa] and returns [HumanReadableText]. See machine.json. Since
 // QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-numa]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-numa
 type XQueryNUMA struct{}
 
 func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -1961,10 +2102,12 @@ func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryRAMBlock executes x-query-ramblock and returns [HumanReadableText]. See machine.json.
-// Since QEMU 6.2.
+// XQueryRAMBlock executes [x-query-ramblock] and returns [HumanReadableText]. See
+// machine.json. Since QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-ramblock]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-ramblock
 type XQueryRAMBlock struct{}
 
 func (r XQueryRAMBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -1975,10 +2118,12 @@ func (r XQueryRAMBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// XQueryROMs executes x-query-roms and returns [HumanReadableText]. See machine.json. Since
+// XQueryROMs executes [x-query-roms] and returns [HumanReadableText]. See machine.json. Since
 // QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-roms]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-roms
 type XQueryROMs struct{}
 
 func (r XQueryROMs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -1989,10 +2134,12 @@ func (r XQueryROMs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryUSB executes x-query-usb and returns [HumanReadableText]. See machine.json. Since QEMU
-// 6.2.
+// XQueryUSB executes [x-query-usb] and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-usb]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-usb
 type XQueryUSB struct{}
 
 func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -2003,7 +2150,9 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// SMBIOSEntryPointType is the enum SmbiosEntryPointType of machine.json. Since QEMU 7.0.
+// SMBIOSEntryPointType is the enum [SmbiosEntryPointType] of machine.json. Since QEMU 7.0.
+//
+// [SmbiosEntryPointType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.SmbiosEntryPointType
 type SMBIOSEntryPointType string
 
 // The values of SMBIOSEntryPointType.
@@ -2014,16 +2163,20 @@ const (
 	SMBIOSEntryPointTypeAuto SMBIOSEntryPointType = "auto"
 )
 
-// MemorySizeConfiguration is a struct of machine.json. Since QEMU 7.1.
+// MemorySizeConfiguration is a struct of [machine.json]. Since QEMU 7.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.MemorySizeConfiguration
 type MemorySizeConfiguration struct {
 	Size    *uint64 `json:"size,omitzero"`
 	MaxSize *uint64 `json:"max-size,omitzero"`
 	Slots   *uint64 `json:"slots,omitzero"`
 }
 
-// DumpDTB executes dumpdtb. See machine.json. Since QEMU 7.2.
+// DumpDTB executes [dumpdtb]. See machine.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_FDT.
+//
+// [dumpdtb]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.dumpdtb
 type DumpDTB struct {
 	Filename string `json:"filename"`
 }
@@ -2036,10 +2189,12 @@ func (r DumpDTB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dumpdtb", Args: &r}, opts)
 }
 
-// XQueryInterruptControllers executes x-query-interrupt-controllers and returns
+// XQueryInterruptControllers executes [x-query-interrupt-controllers] and returns
 // [HumanReadableText]. See machine.json. Since QEMU 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-interrupt-controllers]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-interrupt-controllers
 type XQueryInterruptControllers struct{}
 
 func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -2050,7 +2205,9 @@ func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// FirmwareLog is a struct of machine.json. [QueryFirmwareLog] returns it. Since QEMU 10.2.
+// FirmwareLog is a struct of [machine.json]. [QueryFirmwareLog] returns it. Since QEMU 10.2.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.FirmwareLog
 type FirmwareLog struct {
 	Version *string `json:"version,omitzero"`
 	Log     string  `json:"log"`
@@ -2068,8 +2225,10 @@ func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryFirmwareLog executes query-firmware-log and returns [FirmwareLog]. See machine.json.
+// QueryFirmwareLog executes [query-firmware-log] and returns [FirmwareLog]. See machine.json.
 // Since QEMU 10.2.
+//
+// [query-firmware-log]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-firmware-log
 type QueryFirmwareLog struct {
 	MaxSize *uint64 `json:"max-size,omitzero"`
 }
@@ -2086,7 +2245,9 @@ func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// DumpSkeys executes dump-skeys. See machine.json.
+// DumpSkeys executes [dump-skeys]. See machine.json.
+//
+// [dump-skeys]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.dump-skeys
 type DumpSkeys struct {
 	Filename string `json:"filename"`
 }
@@ -2099,7 +2260,9 @@ func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-skeys", Args: &r}, opts)
 }
 
-// CPUModelInfo is the struct CpuModelInfo of machine.json.
+// CPUModelInfo is the struct [CpuModelInfo] of machine.json.
+//
+// [CpuModelInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelInfo
 type CPUModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
@@ -2124,7 +2287,9 @@ func (v *CPUModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUModelExpansionType is the enum CpuModelExpansionType of machine.json.
+// CPUModelExpansionType is the enum [CpuModelExpansionType] of machine.json.
+//
+// [CpuModelExpansionType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.CpuModelExpansionType
 type CPUModelExpansionType string
 
 // The values of CPUModelExpansionType.
@@ -2133,7 +2298,9 @@ const (
 	CPUModelExpansionTypeFull   CPUModelExpansionType = "full"
 )
 
-// CPUModelCompareResult is the enum CpuModelCompareResult of machine.json.
+// CPUModelCompareResult is the enum [CpuModelCompareResult] of machine.json.
+//
+// [CpuModelCompareResult]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.CpuModelCompareResult
 type CPUModelCompareResult string
 
 // The values of CPUModelCompareResult.
@@ -2144,8 +2311,10 @@ const (
 	CPUModelCompareResultSubset       CPUModelCompareResult = "subset"
 )
 
-// CPUModelBaselineInfo is the struct CpuModelBaselineInfo of machine.json.
+// CPUModelBaselineInfo is the struct [CpuModelBaselineInfo] of machine.json.
 // [QueryCPUModelBaseline] returns it.
+//
+// [CpuModelBaselineInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelBaselineInfo
 type CPUModelBaselineInfo struct {
 	Model CPUModelInfo `json:"model"`
 }
@@ -2159,8 +2328,10 @@ func (v *CPUModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUModelCompareInfo is the struct CpuModelCompareInfo of machine.json.
+// CPUModelCompareInfo is the struct [CpuModelCompareInfo] of machine.json.
 // [QueryCPUModelComparison] returns it.
+//
+// [CpuModelCompareInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelCompareInfo
 type CPUModelCompareInfo struct {
 	Result                CPUModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
@@ -2203,8 +2374,10 @@ func (v CPUModelCompareInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCPUModelComparison executes query-cpu-model-comparison and returns
+// QueryCPUModelComparison executes [query-cpu-model-comparison] and returns
 // [CPUModelCompareInfo]. See machine.json.
+//
+// [query-cpu-model-comparison]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpu-model-comparison
 type QueryCPUModelComparison struct {
 	Modela CPUModelInfo `json:"modela"`
 	Modelb CPUModelInfo `json:"modelb"`
@@ -2223,8 +2396,10 @@ func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// QueryCPUModelBaseline executes query-cpu-model-baseline and returns [CPUModelBaselineInfo].
-// See machine.json.
+// QueryCPUModelBaseline executes [query-cpu-model-baseline] and returns
+// [CPUModelBaselineInfo]. See machine.json.
+//
+// [query-cpu-model-baseline]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpu-model-baseline
 type QueryCPUModelBaseline struct {
 	Modela CPUModelInfo `json:"modela"`
 	Modelb CPUModelInfo `json:"modelb"`
@@ -2243,8 +2418,10 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// CPUModelExpansionInfo is the struct CpuModelExpansionInfo of machine.json.
+// CPUModelExpansionInfo is the struct [CpuModelExpansionInfo] of machine.json.
 // [QueryCPUModelExpansion] returns it.
+//
+// [CpuModelExpansionInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelExpansionInfo
 type CPUModelExpansionInfo struct {
 	Model CPUModelInfo `json:"model"`
 	// Since QEMU 9.1.
@@ -2266,8 +2443,10 @@ func (v *CPUModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCPUModelExpansion executes query-cpu-model-expansion and returns
+// QueryCPUModelExpansion executes [query-cpu-model-expansion] and returns
 // [CPUModelExpansionInfo]. See machine.json.
+//
+// [query-cpu-model-expansion]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpu-model-expansion
 type QueryCPUModelExpansion struct {
 	Type  CPUModelExpansionType `json:"type"`
 	Model CPUModelInfo          `json:"model"`
@@ -2286,8 +2465,10 @@ func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// CPUDefinitionInfo is the struct CpuDefinitionInfo of machine.json. [QueryCPUDefinitions]
+// CPUDefinitionInfo is the struct [CpuDefinitionInfo] of machine.json. [QueryCPUDefinitions]
 // returns it.
+//
+// [CpuDefinitionInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuDefinitionInfo
 type CPUDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
@@ -2328,8 +2509,10 @@ func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCPUDefinitions executes query-cpu-definitions and returns a list of
+// QueryCPUDefinitions executes [query-cpu-definitions] and returns a list of
 // [CPUDefinitionInfo]. See machine.json.
+//
+// [query-cpu-definitions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpu-definitions
 type QueryCPUDefinitions struct{}
 
 func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUDefinitionInfo, error) {

@@ -8,8 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ObjectPropertyInfo is a struct of qom.json. [QOMList], [QOMListProperties] and
+// ObjectPropertyInfo is a struct of [qom.json]. [QOMList], [QOMListProperties] and
 // [DeviceListProperties] return it.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectPropertyInfo
 type ObjectPropertyInfo struct {
 	Name         string      `json:"name"`
 	Type         string      `json:"type"`
@@ -35,8 +37,10 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is a struct of qom.json. Since QEMU 10.1 at the earliest, 10.2 at the
+// ObjectPropertyValue is a struct of [qom.json]. Since QEMU 10.1 at the earliest, 10.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectPropertyValue
 type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
@@ -66,8 +70,10 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is a struct of qom.json. [QOMListGet] returns it. Since QEMU 10.1 at
-// the earliest, 10.2 at the latest.
+// ObjectPropertiesValues is a struct of [qom.json]. [QOMListGet] returns it. Since QEMU 10.1
+// at the earliest, 10.2 at the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectPropertiesValues
 type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
@@ -106,7 +112,9 @@ func (v ObjectPropertiesValues) String() string {
 	return qmp.Format(&v)
 }
 
-// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. See qom.json.
+// QOMList executes [qom-list] and returns a list of [ObjectPropertyInfo]. See qom.json.
+//
+// [qom-list]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-list
 type QOMList struct {
 	Path string `json:"path"`
 }
@@ -127,7 +135,9 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return v, err
 }
 
-// QOMGet executes qom-get and returns [qmp.RawJSON]. See qom.json.
+// QOMGet executes [qom-get] and returns [qmp.RawJSON]. See qom.json.
+//
+// [qom-get]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-get
 type QOMGet struct {
 	Path     string `json:"path"`
 	Property string `json:"property"`
@@ -146,8 +156,10 @@ func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return v, err
 }
 
-// QOMListGet executes qom-list-get and returns a list of [ObjectPropertiesValues]. See
+// QOMListGet executes [qom-list-get] and returns a list of [ObjectPropertiesValues]. See
 // qom.json. Since QEMU 10.1.
+//
+// [qom-list-get]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-list-get
 type QOMListGet struct {
 	Paths []string `json:"paths"`
 }
@@ -197,10 +209,12 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// QOMSet executes qom-set. See qom.json.
+// QOMSet executes [qom-set]. See qom.json.
 //
 // [MemoryDeviceSizeChangeEvent] follows when the guest has changed the size of a virtio-mem
 // device to its new requested-size.
+//
+// [qom-set]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-set
 type QOMSet struct {
 	Path     string      `json:"path"`
 	Property string      `json:"property"`
@@ -221,7 +235,9 @@ func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qom-set", Args: &r}, opts)
 }
 
-// ObjectTypeInfo is a struct of qom.json. [QOMListTypes] returns it.
+// ObjectTypeInfo is a struct of [qom.json]. [QOMListTypes] returns it.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectTypeInfo
 type ObjectTypeInfo struct {
 	Name     string  `json:"name"`
 	Abstract *bool   `json:"abstract,omitzero"`
@@ -243,7 +259,9 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. See qom.json.
+// QOMListTypes executes [qom-list-types] and returns a list of [ObjectTypeInfo]. See qom.json.
+//
+// [qom-list-types]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-list-types
 type QOMListTypes struct {
 	Implements *string `json:"implements,omitzero"`
 	Abstract   *bool   `json:"abstract,omitzero"`
@@ -266,8 +284,10 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// QOMListProperties executes qom-list-properties and returns a list of [ObjectPropertyInfo].
+// QOMListProperties executes [qom-list-properties] and returns a list of [ObjectPropertyInfo].
 // See qom.json.
+//
+// [qom-list-properties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-list-properties
 type QOMListProperties struct {
 	Typename string `json:"typename"`
 }
@@ -288,10 +308,12 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CANHostSocketCANProperties is the struct CanHostSocketcanProperties of qom.json. Since QEMU
-// 6.0 at the earliest, 7.2 at the latest.
+// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json. Since
+// QEMU 6.0 at the earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [CanHostSocketcanProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CanHostSocketcanProperties
 type CANHostSocketCANProperties struct {
 	If     string `json:"if"`
 	CANBus string `json:"canbus"`
@@ -314,8 +336,10 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the struct ColoCompareProperties of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json. Since QEMU 6.0 at
+// the earliest, 7.2 at the latest.
+//
+// [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ColoCompareProperties
 type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
@@ -377,8 +401,10 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
+// CryptodevBackendProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
 // the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CryptodevBackendProperties
 type CryptodevBackendProperties struct {
 	Queues *uint32 `json:"queues,omitzero"`
 	// Since QEMU 8.0.
@@ -410,10 +436,12 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// CryptodevVhostUserProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
+// at the latest.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CryptodevVhostUserProperties
 type CryptodevVhostUserProperties struct {
 	Queues *uint32 `json:"queues,omitzero"`
 	// Since QEMU 8.0.
@@ -450,8 +478,10 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// DBusVMStateProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.DBusVMStateProperties
 type DBusVMStateProperties struct {
 	Addr   string  `json:"addr"`
 	IDList *string `json:"id-list,omitzero"`
@@ -474,7 +504,9 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// NetfilterInsert is an enum of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the latest.
+// NetfilterInsert is an enum of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-qom.NetfilterInsert
 type NetfilterInsert string
 
 // The values of NetfilterInsert.
@@ -483,8 +515,10 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// NetfilterProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.NetfilterProperties
 type NetfilterProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -522,8 +556,10 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// FilterBufferProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterBufferProperties
 type FilterBufferProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -566,8 +602,10 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// FilterDumpProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterDumpProperties
 type FilterDumpProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -617,8 +655,10 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// FilterMirrorProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterMirrorProperties
 type FilterMirrorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -666,8 +706,10 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
+// FilterRedirectorProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
 // the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRedirectorProperties
 type FilterRedirectorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -720,8 +762,10 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// FilterRewriterProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRewriterProperties
 type FilterRewriterProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -764,8 +808,10 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// InputBarrierProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.InputBarrierProperties
 type InputBarrierProperties struct {
 	Name    string  `json:"name"`
 	Server  *string `json:"server,omitzero"`
@@ -813,10 +859,12 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// InputLinuxProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.InputLinuxProperties
 type InputLinuxProperties struct {
 	Evdev      string          `json:"evdev"`
 	GrabAll    *bool           `json:"grab_all,omitzero"`
@@ -849,15 +897,19 @@ func (v *InputLinuxProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// EventLoopBaseProperties is a struct of qom.json. Since QEMU 7.1.
+// EventLoopBaseProperties is a struct of [qom.json]. Since QEMU 7.1.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.EventLoopBaseProperties
 type EventLoopBaseProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 6.0 at the
+// IOThreadProperties is the struct [IothreadProperties] of qom.json. Since QEMU 6.0 at the
 // earliest, 7.2 at the latest.
+//
+// [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IothreadProperties
 type IOThreadProperties struct {
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
@@ -909,7 +961,9 @@ func (v *IOThreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MainLoopProperties is a struct of qom.json. Since QEMU 7.1.
+// MainLoopProperties is a struct of [qom.json]. Since QEMU 7.1.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MainLoopProperties
 type MainLoopProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
@@ -937,8 +991,10 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// MemoryBackendProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendProperties
 type MemoryBackendProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1019,8 +1075,10 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// MemoryBackendFileProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
+// at the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendFileProperties
 type MemoryBackendFileProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1139,10 +1197,12 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// MemoryBackendMemfdProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
+// at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendMemfdProperties
 type MemoryBackendMemfdProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1238,9 +1298,11 @@ func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// MemoryBackendShmProperties is a struct of qom.json. Since QEMU 9.1.
+// MemoryBackendShmProperties is a struct of [qom.json]. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_POSIX.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendShmProperties
 type MemoryBackendShmProperties struct {
 	Dump                           *bool          `json:"dump,omitzero"`
 	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
@@ -1319,10 +1381,12 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// MemoryBackendEPCProperties is the struct MemoryBackendEpcProperties of qom.json. Since QEMU
-// 6.2.
+// MemoryBackendEPCProperties is the struct [MemoryBackendEpcProperties] of qom.json. Since
+// QEMU 6.2.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [MemoryBackendEpcProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendEpcProperties
 type MemoryBackendEPCProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1402,10 +1466,12 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// PRManagerHelperProperties is the struct PrManagerHelperProperties of qom.json. Since QEMU
+// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json. Since QEMU
 // 6.0 at the earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [PrManagerHelperProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.PrManagerHelperProperties
 type PRManagerHelperProperties struct {
 	Path string `json:"path"`
 }
@@ -1423,7 +1489,9 @@ func (v *PRManagerHelperProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// QtestProperties is a struct of qom.json. Since QEMU 6.0.
+// QtestProperties is a struct of [qom.json]. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.QtestProperties
 type QtestProperties struct {
 	Chardev string  `json:"chardev"`
 	Log     *string `json:"log,omitzero"`
@@ -1446,7 +1514,9 @@ func (v *QtestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RemoteObjectProperties is a struct of qom.json. Since QEMU 6.0.
+// RemoteObjectProperties is a struct of [qom.json]. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RemoteObjectProperties
 type RemoteObjectProperties struct {
 	FD    string `json:"fd"`
 	DevID string `json:"devid"`
@@ -1469,7 +1539,10 @@ func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// VFIOUserServerProperties is the struct VfioUserServerProperties of qom.json. Since QEMU 7.1.
+// VFIOUserServerProperties is the struct [VfioUserServerProperties] of qom.json. Since QEMU
+// 7.1.
+//
+// [VfioUserServerProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.VfioUserServerProperties
 type VFIOUserServerProperties struct {
 	Socket SocketAddress `json:"socket"`
 	Device string        `json:"device"`
@@ -1492,7 +1565,9 @@ func (v *VFIOUserServerProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// IOMMUFDProperties is a struct of qom.json. Since QEMU 9.0.
+// IOMMUFDProperties is a struct of [qom.json]. Since QEMU 9.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IOMMUFDProperties
 type IOMMUFDProperties struct {
 	FD *string `json:"fd,omitzero"`
 }
@@ -1510,8 +1585,10 @@ func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ACPIGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties of qom.json.
+// ACPIGenericInitiatorProperties is the struct [AcpiGenericInitiatorProperties] of qom.json.
 // Since QEMU 9.0.
+//
+// [AcpiGenericInitiatorProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.AcpiGenericInitiatorProperties
 type ACPIGenericInitiatorProperties struct {
 	PCIDev string `json:"pci-dev"`
 	Node   uint32 `json:"node"`
@@ -1534,8 +1611,10 @@ func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// ACPIGenericPortProperties is the struct AcpiGenericPortProperties of qom.json. Since QEMU
+// ACPIGenericPortProperties is the struct [AcpiGenericPortProperties] of qom.json. Since QEMU
 // 9.2.
+//
+// [AcpiGenericPortProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.AcpiGenericPortProperties
 type ACPIGenericPortProperties struct {
 	PCIBus string `json:"pci-bus"`
 	Node   uint32 `json:"node"`
@@ -1558,8 +1637,10 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the struct RngProperties of qom.json. Since QEMU 6.0 at the earliest, 7.2
+// RNGProperties is the struct [RngProperties] of qom.json. Since QEMU 6.0 at the earliest, 7.2
 // at the latest.
+//
+// [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngProperties
 type RNGProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
@@ -1578,8 +1659,10 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 6.0 at the earliest,
-// 7.2 at the latest.
+// RNGEGDProperties is the struct [RngEgdProperties] of qom.json. Since QEMU 6.0 at the
+// earliest, 7.2 at the latest.
+//
+// [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngEgdProperties
 type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
@@ -1603,10 +1686,12 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the struct RngRandomProperties of qom.json. Since QEMU 6.0 at the
+// RNGRandomProperties is the struct [RngRandomProperties] of qom.json. Since QEMU 6.0 at the
 // earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_POSIX.
+//
+// [RngRandomProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngRandomProperties
 type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened   *bool   `json:"opened,omitzero"`
@@ -1630,9 +1715,11 @@ func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// IGVMCfgProperties is the struct IgvmCfgProperties of qom.json. Since QEMU 10.1.
+// IGVMCfgProperties is the struct [IgvmCfgProperties] of qom.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_IGVM.
+//
+// [IgvmCfgProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IgvmCfgProperties
 type IGVMCfgProperties struct {
 	File string `json:"file"`
 }
@@ -1650,7 +1737,9 @@ func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVCommonProperties is the struct SevCommonProperties of qom.json. Since QEMU 9.1.
+// SEVCommonProperties is the struct [SevCommonProperties] of qom.json. Since QEMU 9.1.
+//
+// [SevCommonProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevCommonProperties
 type SEVCommonProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1658,8 +1747,10 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 6.0 at the
+// SEVGuestProperties is the struct [SevGuestProperties] of qom.json. Since QEMU 6.0 at the
 // earliest, 7.2 at the latest.
+//
+// [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevGuestProperties
 type SEVGuestProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1725,7 +1816,9 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVSNPGuestProperties is the struct SevSnpGuestProperties of qom.json. Since QEMU 9.1.
+// SEVSNPGuestProperties is the struct [SevSnpGuestProperties] of qom.json. Since QEMU 9.1.
+//
+// [SevSnpGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevSnpGuestProperties
 type SEVSNPGuestProperties struct {
 	SEVDevice               *string `json:"sev-device,omitzero"`
 	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
@@ -1795,9 +1888,11 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TDXGuestProperties is the struct TdxGuestProperties of qom.json. Since QEMU 10.1.
+// TDXGuestProperties is the struct [TdxGuestProperties] of qom.json. Since QEMU 10.1.
 //
 // Features: confidential-guest-reset.
+//
+// [TdxGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.TdxGuestProperties
 type TDXGuestProperties struct {
 	Attributes            *uint64        `json:"attributes,omitzero"`
 	SEPTVEDisable         *bool          `json:"sept-ve-disable,omitzero"`
@@ -1843,7 +1938,9 @@ func (v *TDXGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThreadContextProperties is a struct of qom.json. Since QEMU 7.2.
+// ThreadContextProperties is a struct of [qom.json]. Since QEMU 7.2.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ThreadContextProperties
 type ThreadContextProperties struct {
 	CPUAffinity  []uint16 `json:"cpu-affinity,omitzero"`
 	NodeAffinity []uint16 `json:"node-affinity,omitzero"`
@@ -1884,7 +1981,9 @@ func (v *ThreadContextProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectType is an enum of qom.json. Since QEMU 6.0.
+// ObjectType is an enum of [qom.json]. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-qom.ObjectType
 type ObjectType string
 
 // The values of ObjectType.
@@ -1975,7 +2074,9 @@ const (
 	ObjectTypeMonitorQMP ObjectType = "monitor-qmp"
 )
 
-// ObjectOptions is a union of qom.json. [ObjectAdd] sends it. Since QEMU 6.0.
+// ObjectOptions is a union of [qom.json]. [ObjectAdd] sends it. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectOptions
 type ObjectOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
 	// *RawBranch.
@@ -2354,7 +2455,9 @@ func (v ObjectOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectAdd executes object-add. See qom.json.
+// ObjectAdd executes [object-add]. See qom.json.
+//
+// [object-add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.object-add
 type ObjectAdd ObjectOptions
 
 func (r *ObjectAdd) EncodeMembers(e *wire.Encoder) {
@@ -2377,7 +2480,9 @@ func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-add", Args: (*ObjectOptions)(&r)}, opts)
 }
 
-// ObjectDel executes object-del. See qom.json.
+// ObjectDel executes [object-del]. See qom.json.
+//
+// [object-del]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.object-del
 type ObjectDel struct {
 	ID string `json:"id"`
 }

@@ -4,8 +4,10 @@ package storage
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QAuthZListPolicy is an enum of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// QAuthZListPolicy is an enum of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-authz.QAuthZListPolicy
 type QAuthZListPolicy string
 
 // The values of QAuthZListPolicy.
@@ -14,8 +16,10 @@ const (
 	QAuthZListPolicyAllow QAuthZListPolicy = "allow"
 )
 
-// QAuthZListFormat is an enum of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// QAuthZListFormat is an enum of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-authz.QAuthZListFormat
 type QAuthZListFormat string
 
 // The values of QAuthZListFormat.
@@ -24,7 +28,10 @@ const (
 	QAuthZListFormatGlob  QAuthZListFormat = "glob"
 )
 
-// QAuthZListRule is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the latest.
+// QAuthZListRule is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
+// latest.
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.QAuthZListRule
 type QAuthZListRule struct {
 	Match  string            `json:"match"`
 	Policy QAuthZListPolicy  `json:"policy"`
@@ -52,8 +59,10 @@ func (v *QAuthZListRule) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZListProperties is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// AuthZListProperties is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZListProperties
 type AuthZListProperties struct {
 	Policy *QAuthZListPolicy `json:"policy,omitzero"`
 	Rules  []QAuthZListRule  `json:"rules,omitzero"`
@@ -86,8 +95,10 @@ func (v *AuthZListProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AuthZListFileProperties is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at
+// AuthZListFileProperties is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at
 // the latest.
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZListFileProperties
 type AuthZListFileProperties struct {
 	Filename string `json:"filename"`
 	Refresh  *bool  `json:"refresh,omitzero"`
@@ -110,8 +121,10 @@ func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// AuthZPAMProperties is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// AuthZPAMProperties is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZPAMProperties
 type AuthZPAMProperties struct {
 	Service string `json:"service"`
 }
@@ -129,8 +142,10 @@ func (v *AuthZPAMProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZSimpleProperties is a struct of authz.json. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// AuthZSimpleProperties is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZSimpleProperties
 type AuthZSimpleProperties struct {
 	Identity string `json:"identity"`
 }

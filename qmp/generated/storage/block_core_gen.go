@@ -8,8 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SnapshotInfo is a struct of block-core.json. [BlockdevSnapshotDeleteInternalSync] returns
+// SnapshotInfo is a struct of [block-core.json]. [BlockdevSnapshotDeleteInternalSync] returns
 // it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.SnapshotInfo
 type SnapshotInfo struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
@@ -62,14 +64,18 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificQcow2EncryptionBase is the struct ImageInfoSpecificQCow2EncryptionBase of
+// ImageInfoSpecificQcow2EncryptionBase is the struct [ImageInfoSpecificQCow2EncryptionBase] of
 // block-core.json.
+//
+// [ImageInfoSpecificQCow2EncryptionBase]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificQCow2EncryptionBase
 type ImageInfoSpecificQcow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 }
 
-// ImageInfoSpecificQcow2Encryption is the union ImageInfoSpecificQCow2Encryption of
+// ImageInfoSpecificQcow2Encryption is the union [ImageInfoSpecificQCow2Encryption] of
 // block-core.json.
+//
+// [ImageInfoSpecificQCow2Encryption]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificQCow2Encryption
 type ImageInfoSpecificQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
@@ -145,7 +151,9 @@ func (v ImageInfoSpecificQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// ImageInfoSpecificQcow2 is the struct ImageInfoSpecificQCow2 of block-core.json.
+// ImageInfoSpecificQcow2 is the struct [ImageInfoSpecificQCow2] of block-core.json.
+//
+// [ImageInfoSpecificQCow2]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificQCow2
 type ImageInfoSpecificQcow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
@@ -221,7 +229,9 @@ func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ImageInfoSpecificVMDK is the struct ImageInfoSpecificVmdk of block-core.json.
+// ImageInfoSpecificVMDK is the struct [ImageInfoSpecificVmdk] of block-core.json.
+//
+// [ImageInfoSpecificVmdk]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificVmdk
 type ImageInfoSpecificVMDK struct {
 	CreateType string           `json:"create-type"`
 	CID        int64            `json:"cid"`
@@ -275,7 +285,9 @@ func (v ImageInfoSpecificVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// VMDKExtentInfo is the struct VmdkExtentInfo of block-core.json. Since QEMU 8.0.
+// VMDKExtentInfo is the struct [VmdkExtentInfo] of block-core.json. Since QEMU 8.0.
+//
+// [VmdkExtentInfo]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.VmdkExtentInfo
 type VMDKExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
@@ -313,7 +325,10 @@ func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificRBD is the struct ImageInfoSpecificRbd of block-core.json. Since QEMU 6.1.
+// ImageInfoSpecificRBD is the struct [ImageInfoSpecificRbd] of block-core.json. Since QEMU
+// 6.1.
+//
+// [ImageInfoSpecificRbd]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificRbd
 type ImageInfoSpecificRBD struct {
 	EncryptionFormat *RBDImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
@@ -331,7 +346,9 @@ func (v *ImageInfoSpecificRBD) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificFile is a struct of block-core.json. Since QEMU 8.0.
+// ImageInfoSpecificFile is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificFile
 type ImageInfoSpecificFile struct {
 	ExtentSizeHint *uint64 `json:"extent-size-hint,omitzero"`
 }
@@ -349,7 +366,9 @@ func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificKind is an enum of block-core.json.
+// ImageInfoSpecificKind is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.ImageInfoSpecificKind
 type ImageInfoSpecificKind string
 
 // The values of ImageInfoSpecificKind.
@@ -363,7 +382,9 @@ const (
 	ImageInfoSpecificKindFile ImageInfoSpecificKind = "file"
 )
 
-// ImageInfoSpecific is a union of block-core.json.
+// ImageInfoSpecific is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecific
 type ImageInfoSpecific struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type ImageInfoSpecificKind `json:"type"`
@@ -483,8 +504,10 @@ func (v ImageInfoSpecific) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockLimitsInfo is a struct of block-core.json. Since QEMU 10.1 at the earliest, 10.2 at the
-// latest.
+// BlockLimitsInfo is a struct of [block-core.json]. Since QEMU 10.1 at the earliest, 10.2 at
+// the latest.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockLimitsInfo
 type BlockLimitsInfo struct {
 	RequestAlignment     uint32  `json:"request-alignment"`
 	MaxDiscard           *uint64 `json:"max-discard,omitzero"`
@@ -567,7 +590,9 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockNodeInfo is a struct of block-core.json. Since QEMU 8.0.
+// BlockNodeInfo is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockNodeInfo
 type BlockNodeInfo struct {
 	Filename              string         `json:"filename"`
 	Format                string         `json:"format"`
@@ -586,7 +611,9 @@ type BlockNodeInfo struct {
 	FormatSpecific *ImageInfoSpecific `json:"format-specific,omitzero"`
 }
 
-// ImageInfo is a struct of block-core.json.
+// ImageInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfo
 type ImageInfo struct {
 	Filename              string         `json:"filename"`
 	Format                string         `json:"format"`
@@ -664,7 +691,9 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockChildInfo is a struct of block-core.json. Since QEMU 8.0.
+// BlockChildInfo is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockChildInfo
 type BlockChildInfo struct {
 	Name string         `json:"name"`
 	Info BlockGraphInfo `json:"info"`
@@ -687,7 +716,9 @@ func (v *BlockChildInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockGraphInfo is a struct of block-core.json. Since QEMU 8.0.
+// BlockGraphInfo is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockGraphInfo
 type BlockGraphInfo struct {
 	Filename              string         `json:"filename"`
 	Format                string         `json:"format"`
@@ -813,7 +844,9 @@ func (v BlockGraphInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// ImageCheck is a struct of block-core.json.
+// ImageCheck is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageCheck
 type ImageCheck struct {
 	Filename           string `json:"filename"`
 	Format             string `json:"format"`
@@ -829,7 +862,9 @@ type ImageCheck struct {
 	CompressedClusters *int64 `json:"compressed-clusters,omitzero"`
 }
 
-// MapEntry is a struct of block-core.json.
+// MapEntry is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.MapEntry
 type MapEntry struct {
 	Start  int64 `json:"start"`
 	Length int64 `json:"length"`
@@ -844,7 +879,9 @@ type MapEntry struct {
 	Filename *string `json:"filename,omitzero"`
 }
 
-// BlockdevCacheInfo is a struct of block-core.json.
+// BlockdevCacheInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCacheInfo
 type BlockdevCacheInfo struct {
 	Writeback bool `json:"writeback"`
 	Direct    bool `json:"direct"`
@@ -866,7 +903,9 @@ func (v *BlockdevCacheInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevChild is a struct of block-core.json. Since QEMU 10.1.
+// BlockdevChild is a struct of [block-core.json]. Since QEMU 10.1.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevChild
 type BlockdevChild struct {
 	Child    string `json:"child"`
 	NodeName string `json:"node-name"`
@@ -884,7 +923,9 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceInfo is a struct of block-core.json. [QueryNamedBlockNodes] returns it.
+// BlockDeviceInfo is a struct of [block-core.json]. [QueryNamedBlockNodes] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockDeviceInfo
 type BlockDeviceInfo struct {
 	File             string  `json:"file"`
 	NodeName         *string `json:"node-name,omitzero"`
@@ -1040,7 +1081,9 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceIOStatus is the enum BlockDeviceIoStatus of block-core.json.
+// BlockDeviceIOStatus is the enum [BlockDeviceIoStatus] of block-core.json.
+//
+// [BlockDeviceIoStatus]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockDeviceIoStatus
 type BlockDeviceIOStatus string
 
 // The values of BlockDeviceIOStatus.
@@ -1050,7 +1093,9 @@ const (
 	BlockDeviceIOStatusNospace BlockDeviceIOStatus = "nospace"
 )
 
-// BlockDirtyInfo is a struct of block-core.json.
+// BlockDirtyInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockDirtyInfo
 type BlockDirtyInfo struct {
 	Name         *string `json:"name,omitzero"`
 	Count        int64   `json:"count"`
@@ -1088,7 +1133,9 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Qcow2BitmapInfoFlags is an enum of block-core.json.
+// Qcow2BitmapInfoFlags is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.Qcow2BitmapInfoFlags
 type Qcow2BitmapInfoFlags string
 
 // The values of Qcow2BitmapInfoFlags.
@@ -1097,7 +1144,9 @@ const (
 	Qcow2BitmapInfoFlagsAuto  Qcow2BitmapInfoFlags = "auto"
 )
 
-// Qcow2BitmapInfo is a struct of block-core.json.
+// Qcow2BitmapInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.Qcow2BitmapInfo
 type Qcow2BitmapInfo struct {
 	Name        string                 `json:"name"`
 	Granularity uint32                 `json:"granularity"`
@@ -1145,7 +1194,9 @@ func (v Qcow2BitmapInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockLatencyHistogramInfo is a struct of block-core.json.
+// BlockLatencyHistogramInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockLatencyHistogramInfo
 type BlockLatencyHistogramInfo struct {
 	Boundaries []uint64 `json:"boundaries"`
 	Bins       []uint64 `json:"bins"`
@@ -1195,7 +1246,9 @@ func (v BlockLatencyHistogramInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockInfo is a struct of block-core.json. [QueryBlock] returns it.
+// BlockInfo is a struct of [block-core.json]. [QueryBlock] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockInfo
 type BlockInfo struct {
 	Device    string               `json:"device"`
 	Qdev      *string              `json:"qdev,omitzero"`
@@ -1238,14 +1291,18 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockMeasureInfo is a struct of block-core.json.
+// BlockMeasureInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockMeasureInfo
 type BlockMeasureInfo struct {
 	Required       int64  `json:"required"`
 	FullyAllocated int64  `json:"fully-allocated"`
 	Bitmaps        *int64 `json:"bitmaps,omitzero"`
 }
 
-// QueryBlock executes query-block and returns a list of [BlockInfo]. See block-core.json.
+// QueryBlock executes [query-block] and returns a list of [BlockInfo]. See block-core.json.
+//
+// [query-block]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.query-block
 type QueryBlock struct {
 	// Since QEMU 11.1 (not in 10.2).
 	Flat *bool `json:"flat,omitzero"`
@@ -1267,7 +1324,9 @@ func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// BlockDeviceTimedStats is a struct of block-core.json.
+// BlockDeviceTimedStats is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockDeviceTimedStats
 type BlockDeviceTimedStats struct {
 	IntervalLength int64 `json:"interval_length"`
 	MinRdLatencyNs int64 `json:"min_rd_latency_ns"`
@@ -1379,7 +1438,9 @@ func (v BlockDeviceTimedStats) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDeviceStats is a struct of block-core.json.
+// BlockDeviceStats is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockDeviceStats
 type BlockDeviceStats struct {
 	RdBytes int64 `json:"rd_bytes"`
 	WrBytes int64 `json:"wr_bytes"`
@@ -1617,7 +1678,9 @@ func (v BlockDeviceStats) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStatsSpecificFile is a struct of block-core.json.
+// BlockStatsSpecificFile is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockStatsSpecificFile
 type BlockStatsSpecificFile struct {
 	DiscardNbOk     uint64 `json:"discard-nb-ok"`
 	DiscardNbFailed uint64 `json:"discard-nb-failed"`
@@ -1645,7 +1708,9 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecificNVMe is the struct BlockStatsSpecificNvme of block-core.json.
+// BlockStatsSpecificNVMe is the struct [BlockStatsSpecificNvme] of block-core.json.
+//
+// [BlockStatsSpecificNvme]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockStatsSpecificNvme
 type BlockStatsSpecificNVMe struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
@@ -1673,7 +1738,9 @@ func (v *BlockStatsSpecificNVMe) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecific is a union of block-core.json.
+// BlockStatsSpecific is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockStatsSpecific
 type BlockStatsSpecific struct {
 	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -1760,7 +1827,9 @@ func (v BlockStatsSpecific) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStats is a struct of block-core.json. [QueryBlockStats] returns it.
+// BlockStats is a struct of [block-core.json]. [QueryBlockStats] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockStats
 type BlockStats struct {
 	Device         *string             `json:"device,omitzero"`
 	Qdev           *string             `json:"qdev,omitzero"`
@@ -1801,8 +1870,10 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockStats executes query-blockstats and returns a list of [BlockStats]. See
+// QueryBlockStats executes [query-blockstats] and returns a list of [BlockStats]. See
 // block-core.json.
+//
+// [query-blockstats]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.query-blockstats
 type QueryBlockStats struct {
 	QueryNodes *bool `json:"query-nodes,omitzero"`
 }
@@ -1823,7 +1894,9 @@ func (r QueryBlockStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// BlockdevOnError is an enum of block-core.json.
+// BlockdevOnError is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevOnError
 type BlockdevOnError string
 
 // The values of BlockdevOnError.
@@ -1835,7 +1908,9 @@ const (
 	BlockdevOnErrorAuto   BlockdevOnError = "auto"
 )
 
-// MirrorSyncMode is an enum of block-core.json.
+// MirrorSyncMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.MirrorSyncMode
 type MirrorSyncMode string
 
 // The values of MirrorSyncMode.
@@ -1847,7 +1922,9 @@ const (
 	MirrorSyncModeBitmap      MirrorSyncMode = "bitmap"
 )
 
-// BitmapSyncMode is an enum of block-core.json.
+// BitmapSyncMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BitmapSyncMode
 type BitmapSyncMode string
 
 // The values of BitmapSyncMode.
@@ -1857,7 +1934,9 @@ const (
 	BitmapSyncModeAlways    BitmapSyncMode = "always"
 )
 
-// MirrorCopyMode is an enum of block-core.json.
+// MirrorCopyMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.MirrorCopyMode
 type MirrorCopyMode string
 
 // The values of MirrorCopyMode.
@@ -1866,7 +1945,9 @@ const (
 	MirrorCopyModeWriteBlocking MirrorCopyMode = "write-blocking"
 )
 
-// BlockJobInfoMirror is a struct of block-core.json. Since QEMU 8.2.
+// BlockJobInfoMirror is a struct of [block-core.json]. Since QEMU 8.2.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockJobInfoMirror
 type BlockJobInfoMirror struct {
 	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
@@ -1884,7 +1965,9 @@ func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockJobInfo is a union of block-core.json. [QueryBlockJobs] returns it.
+// BlockJobInfo is a union of [block-core.json]. [QueryBlockJobs] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockJobInfo
 type BlockJobInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type         JobType             `json:"type"`
@@ -2020,8 +2103,10 @@ func (v BlockJobInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryBlockJobs executes query-block-jobs and returns a list of [BlockJobInfo]. See
+// QueryBlockJobs executes [query-block-jobs] and returns a list of [BlockJobInfo]. See
 // block-core.json.
+//
+// [query-block-jobs]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.query-block-jobs
 type QueryBlockJobs struct{}
 
 func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockJobInfo, error) {
@@ -2036,7 +2121,9 @@ func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// BlockResize executes block_resize. See block-core.json.
+// BlockResize executes [block_resize]. See block-core.json.
+//
+// [block_resize]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block_resize
 type BlockResize struct {
 	Device   *string `json:"device,omitzero"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -2053,7 +2140,9 @@ func (r BlockResize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_resize", Args: &r}, opts)
 }
 
-// NewImageMode is an enum of block-core.json.
+// NewImageMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.NewImageMode
 type NewImageMode string
 
 // The values of NewImageMode.
@@ -2062,8 +2151,10 @@ const (
 	NewImageModeAbsolutePaths NewImageMode = "absolute-paths"
 )
 
-// BlockdevSnapshotSync is a struct of block-core.json. Its method Do executes it as the
+// BlockdevSnapshotSync is a struct of [block-core.json]. Its method Do executes it as the
 // command blockdev-snapshot-sync.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevSnapshotSync
 type BlockdevSnapshotSync struct {
 	Device           *string       `json:"device,omitzero"`
 	NodeName         *string       `json:"node-name,omitzero"`
@@ -2106,8 +2197,10 @@ func (v *BlockdevSnapshotSync) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevSnapshot is a struct of block-core.json. Its method Do executes it as the command
+// BlockdevSnapshot is a struct of [block-core.json]. Its method Do executes it as the command
 // blockdev-snapshot.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevSnapshot
 type BlockdevSnapshot struct {
 	Node    string `json:"node"`
 	Overlay string `json:"overlay"`
@@ -2130,7 +2223,9 @@ func (v *BlockdevSnapshot) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BackupPerf is a struct of block-core.json. Since QEMU 6.0.
+// BackupPerf is a struct of [block-core.json]. Since QEMU 6.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BackupPerf
 type BackupPerf struct {
 	UseCopyRange *bool  `json:"use-copy-range,omitzero"`
 	MaxWorkers   *int64 `json:"max-workers,omitzero"`
@@ -2164,7 +2259,9 @@ func (v *BackupPerf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BackupCommon is a struct of block-core.json.
+// BackupCommon is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BackupCommon
 type BackupCommon struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2188,8 +2285,10 @@ type BackupCommon struct {
 	XPerf *BackupPerf `json:"x-perf,omitzero"`
 }
 
-// DriveBackup is a struct of block-core.json. Its method Do executes it as the command
+// DriveBackup is a struct of [block-core.json]. Its method Do executes it as the command
 // drive-backup.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.DriveBackup
 type DriveBackup struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2300,8 +2399,10 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevBackup is a struct of block-core.json. Its method Do executes it as the command
+// BlockdevBackup is a struct of [block-core.json]. Its method Do executes it as the command
 // blockdev-backup.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevBackup
 type BlockdevBackup struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2402,19 +2503,25 @@ func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Do executes blockdev-snapshot-sync. See block-core.json.
+// Do executes [blockdev-snapshot-sync]. See block-core.json.
+//
+// [blockdev-snapshot-sync]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-snapshot-sync
 func (v BlockdevSnapshotSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-sync", Args: &v}, opts)
 }
 
-// Do executes blockdev-snapshot. See block-core.json.
+// Do executes [blockdev-snapshot]. See block-core.json.
 //
 // Features: allow-write-only-overlay.
+//
+// [blockdev-snapshot]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-snapshot
 func (v BlockdevSnapshot) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot", Args: &v}, opts)
 }
 
-// ChangeBackingFile executes change-backing-file. See block-core.json.
+// ChangeBackingFile executes [change-backing-file]. See block-core.json.
+//
+// [change-backing-file]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.change-backing-file
 type ChangeBackingFile struct {
 	Device        string `json:"device"`
 	ImageNodeName string `json:"image-node-name"`
@@ -2431,7 +2538,7 @@ func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-backing-file", Args: &r}, opts)
 }
 
-// BlockCommit executes block-commit. See block-core.json.
+// BlockCommit executes [block-commit]. See block-core.json.
 //
 // Events follow:
 //
@@ -2441,6 +2548,8 @@ func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [block-commit]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-commit
 type BlockCommit struct {
 	JobID    *string `json:"job-id,omitzero"`
 	Device   string  `json:"device"`
@@ -2480,7 +2589,7 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-commit", Args: &r}, opts)
 }
 
-// Do executes drive-backup. See block-core.json.
+// Do executes [drive-backup]. See block-core.json.
 //
 // Events follow:
 //
@@ -2492,11 +2601,13 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 6.2. Use
 // blockdev-backup.
+//
+// [drive-backup]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.drive-backup
 func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-backup", Args: &v}, opts)
 }
 
-// Do executes blockdev-backup. See block-core.json.
+// Do executes [blockdev-backup]. See block-core.json.
 //
 // Events follow:
 //
@@ -2505,12 +2616,16 @@ func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [blockdev-backup]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-backup
 func (v BlockdevBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-backup", Args: &v}, opts)
 }
 
-// QueryNamedBlockNodes executes query-named-block-nodes and returns a list of
+// QueryNamedBlockNodes executes [query-named-block-nodes] and returns a list of
 // [BlockDeviceInfo]. See block-core.json.
+//
+// [query-named-block-nodes]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.query-named-block-nodes
 type QueryNamedBlockNodes struct {
 	Flat *bool `json:"flat,omitzero"`
 }
@@ -2531,7 +2646,9 @@ func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// XDbgBlockGraphNodeType is an enum of block-core.json.
+// XDbgBlockGraphNodeType is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.XDbgBlockGraphNodeType
 type XDbgBlockGraphNodeType string
 
 // The values of XDbgBlockGraphNodeType.
@@ -2541,7 +2658,9 @@ const (
 	XDbgBlockGraphNodeTypeBlockDriver  XDbgBlockGraphNodeType = "block-driver"
 )
 
-// XDbgBlockGraphNode is a struct of block-core.json.
+// XDbgBlockGraphNode is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.XDbgBlockGraphNode
 type XDbgBlockGraphNode struct {
 	ID   uint64                 `json:"id"`
 	Type XDbgBlockGraphNodeType `json:"type"`
@@ -2569,7 +2688,9 @@ func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockPermission is an enum of block-core.json.
+// BlockPermission is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockPermission
 type BlockPermission string
 
 // The values of BlockPermission.
@@ -2580,7 +2701,9 @@ const (
 	BlockPermissionResize         BlockPermission = "resize"
 )
 
-// XDbgBlockGraphEdge is a struct of block-core.json.
+// XDbgBlockGraphEdge is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.XDbgBlockGraphEdge
 type XDbgBlockGraphEdge struct {
 	Parent     uint64            `json:"parent"`
 	Child      uint64            `json:"child"`
@@ -2645,7 +2768,9 @@ func (v XDbgBlockGraphEdge) String() string {
 	return qmp.Format(&v)
 }
 
-// XDbgBlockGraph is a struct of block-core.json. [XDebugQueryBlockGraph] returns it.
+// XDbgBlockGraph is a struct of [block-core.json]. [XDebugQueryBlockGraph] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.XDbgBlockGraph
 type XDbgBlockGraph struct {
 	Nodes []XDbgBlockGraphNode `json:"nodes"`
 	Edges []XDbgBlockGraphEdge `json:"edges"`
@@ -2697,10 +2822,12 @@ func (v XDbgBlockGraph) String() string {
 	return qmp.Format(&v)
 }
 
-// XDebugQueryBlockGraph executes x-debug-query-block-graph and returns [XDbgBlockGraph]. See
+// XDebugQueryBlockGraph executes [x-debug-query-block-graph] and returns [XDbgBlockGraph]. See
 // block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-debug-query-block-graph]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.x-debug-query-block-graph
 type XDebugQueryBlockGraph struct{}
 
 func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (XDbgBlockGraph, error) {
@@ -2711,7 +2838,7 @@ func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// Do executes drive-mirror. See block-core.json.
+// Do executes [drive-mirror]. See block-core.json.
 //
 // Events follow:
 //
@@ -2721,12 +2848,16 @@ func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...q
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [drive-mirror]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.drive-mirror
 func (v DriveMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-mirror", Args: &v}, opts)
 }
 
-// DriveMirror is a struct of block-core.json. Its method Do executes it as the command
+// DriveMirror is a struct of [block-core.json]. Its method Do executes it as the command
 // drive-mirror.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.DriveMirror
 type DriveMirror struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2769,9 +2900,11 @@ func (v *DriveMirror) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 }
 
-// BlockDirtyBitmap is a struct of block-core.json. [BlockDirtyBitmapRemove],
+// BlockDirtyBitmap is a struct of [block-core.json]. [BlockDirtyBitmapRemove],
 // [BlockDirtyBitmapClear], [BlockDirtyBitmapEnable], [BlockDirtyBitmapDisable] and
 // [XDebugBlockDirtyBitmapSHA256] send it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockDirtyBitmap
 type BlockDirtyBitmap struct {
 	Node string `json:"node"`
 	Name string `json:"name"`
@@ -2794,8 +2927,10 @@ func (v *BlockDirtyBitmap) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDirtyBitmapAdd is a struct of block-core.json. Its method Do executes it as the command
-// block-dirty-bitmap-add.
+// BlockDirtyBitmapAdd is a struct of [block-core.json]. Its method Do executes it as the
+// command block-dirty-bitmap-add.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockDirtyBitmapAdd
 type BlockDirtyBitmapAdd struct {
 	Node        string  `json:"node"`
 	Name        string  `json:"name"`
@@ -2835,8 +2970,10 @@ func (v *BlockDirtyBitmapAdd) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockDirtyBitmapOrStr is an alternate of block-core.json. Exactly one of its fields is set.
-// Since QEMU 6.0 at the earliest, 7.2 at the latest.
+// BlockDirtyBitmapOrStr is an alternate of [block-core.json]. Exactly one of its fields is
+// set. Since QEMU 6.0 at the earliest, 7.2 at the latest.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#alternate-QSD-block-core.BlockDirtyBitmapOrStr
 type BlockDirtyBitmapOrStr struct {
 	Local    *string
 	External *BlockDirtyBitmap
@@ -2883,8 +3020,10 @@ func (v BlockDirtyBitmapOrStr) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapMerge is a struct of block-core.json. Its method Do executes it as the
+// BlockDirtyBitmapMerge is a struct of [block-core.json]. Its method Do executes it as the
 // command block-dirty-bitmap-merge.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockDirtyBitmapMerge
 type BlockDirtyBitmapMerge struct {
 	Node    string                  `json:"node"`
 	Target  string                  `json:"target"`
@@ -2933,46 +3072,60 @@ func (v BlockDirtyBitmapMerge) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes block-dirty-bitmap-add. See block-core.json.
+// Do executes [block-dirty-bitmap-add]. See block-core.json.
+//
+// [block-dirty-bitmap-add]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-dirty-bitmap-add
 func (v BlockDirtyBitmapAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-add", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapRemove executes block-dirty-bitmap-remove. See block-core.json.
+// BlockDirtyBitmapRemove executes [block-dirty-bitmap-remove]. See block-core.json.
+//
+// [block-dirty-bitmap-remove]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-dirty-bitmap-remove
 type BlockDirtyBitmapRemove BlockDirtyBitmap
 
 func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-remove", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapClear executes block-dirty-bitmap-clear. See block-core.json.
+// BlockDirtyBitmapClear executes [block-dirty-bitmap-clear]. See block-core.json.
+//
+// [block-dirty-bitmap-clear]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-dirty-bitmap-clear
 type BlockDirtyBitmapClear BlockDirtyBitmap
 
 func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-clear", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapEnable executes block-dirty-bitmap-enable. See block-core.json.
+// BlockDirtyBitmapEnable executes [block-dirty-bitmap-enable]. See block-core.json.
+//
+// [block-dirty-bitmap-enable]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-dirty-bitmap-enable
 type BlockDirtyBitmapEnable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-enable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapDisable executes block-dirty-bitmap-disable. See block-core.json.
+// BlockDirtyBitmapDisable executes [block-dirty-bitmap-disable]. See block-core.json.
+//
+// [block-dirty-bitmap-disable]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-dirty-bitmap-disable
 type BlockDirtyBitmapDisable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapDisable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-disable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// Do executes block-dirty-bitmap-merge. See block-core.json.
+// Do executes [block-dirty-bitmap-merge]. See block-core.json.
+//
+// [block-dirty-bitmap-merge]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-dirty-bitmap-merge
 func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapSHA256 is the struct BlockDirtyBitmapSha256 of block-core.json.
+// BlockDirtyBitmapSHA256 is the struct [BlockDirtyBitmapSha256] of block-core.json.
 // [XDebugBlockDirtyBitmapSHA256] returns it.
+//
+// [BlockDirtyBitmapSha256]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockDirtyBitmapSha256
 type BlockDirtyBitmapSHA256 struct {
 	SHA256 string `json:"sha256"`
 }
@@ -2986,10 +3139,12 @@ func (v *BlockDirtyBitmapSHA256) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// XDebugBlockDirtyBitmapSHA256 executes x-debug-block-dirty-bitmap-sha256 and returns
+// XDebugBlockDirtyBitmapSHA256 executes [x-debug-block-dirty-bitmap-sha256] and returns
 // [BlockDirtyBitmapSHA256]. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-debug-block-dirty-bitmap-sha256]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.x-debug-block-dirty-bitmap-sha256
 type XDebugBlockDirtyBitmapSHA256 BlockDirtyBitmap
 
 func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSHA256, error) {
@@ -3000,7 +3155,7 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// BlockdevMirror executes blockdev-mirror. See block-core.json.
+// BlockdevMirror executes [blockdev-mirror]. See block-core.json.
 //
 // Events follow:
 //
@@ -3010,6 +3165,8 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [blockdev-mirror]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-mirror
 type BlockdevMirror struct {
 	JobID          *string          `json:"job-id,omitzero"`
 	Device         string           `json:"device"`
@@ -3053,7 +3210,9 @@ func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-mirror", Args: &r}, opts)
 }
 
-// BlockIOThrottle is a struct of block-core.json.
+// BlockIOThrottle is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockIOThrottle
 type BlockIOThrottle struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 5.0. Use id.
 	Device          *string `json:"device,omitzero"`
@@ -3080,7 +3239,9 @@ type BlockIOThrottle struct {
 	Group           *string `json:"group,omitzero"`
 }
 
-// ThrottleLimits is a struct of block-core.json.
+// ThrottleLimits is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ThrottleLimits
 type ThrottleLimits struct {
 	IOPSTotal          *int64 `json:"iops-total,omitzero"`
 	IOPSTotalMax       *int64 `json:"iops-total-max,omitzero"`
@@ -3188,8 +3349,10 @@ func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThrottleGroupProperties is a struct of block-core.json. Since QEMU 6.0 at the earliest, 7.2
-// at the latest.
+// ThrottleGroupProperties is a struct of [block-core.json]. Since QEMU 6.0 at the earliest,
+// 7.2 at the latest.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ThrottleGroupProperties
 type ThrottleGroupProperties struct {
 	Limits *ThrottleLimits `json:"limits,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
@@ -3324,7 +3487,7 @@ func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockStream executes block-stream. See block-core.json.
+// BlockStream executes [block-stream]. See block-core.json.
 //
 // Events follow:
 //
@@ -3333,6 +3496,8 @@ func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [block-stream]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-stream
 type BlockStream struct {
 	JobID       *string `json:"job-id,omitzero"`
 	Device      string  `json:"device"`
@@ -3370,7 +3535,9 @@ func (r BlockStream) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-stream", Args: &r}, opts)
 }
 
-// BlockJobSetSpeed executes block-job-set-speed. See block-core.json.
+// BlockJobSetSpeed executes [block-job-set-speed]. See block-core.json.
+//
+// [block-job-set-speed]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-set-speed
 type BlockJobSetSpeed struct {
 	Device string `json:"device"`
 	Speed  int64  `json:"speed"`
@@ -3385,13 +3552,15 @@ func (r BlockJobSetSpeed) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-set-speed", Args: &r}, opts)
 }
 
-// BlockJobCancel executes block-job-cancel. See block-core.json.
+// BlockJobCancel executes [block-job-cancel]. See block-core.json.
 //
 // Events follow:
 //
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCancelledEvent]: when a block job has ended
 //   - [BlockJobCompletedEvent]: instead, if the job was ready and force is not set
+//
+// [block-job-cancel]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-cancel
 type BlockJobCancel struct {
 	Device string `json:"device"`
 	Force  *bool  `json:"force,omitzero"`
@@ -3406,11 +3575,13 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-cancel", Args: &r}, opts)
 }
 
-// BlockJobPause executes block-job-pause. See block-core.json.
+// BlockJobPause executes [block-job-pause]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-pause.
+//
+// [block-job-pause]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-pause
 type BlockJobPause struct {
 	Device string `json:"device"`
 }
@@ -3423,11 +3594,13 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-pause", Args: &r}, opts)
 }
 
-// BlockJobResume executes block-job-resume. See block-core.json.
+// BlockJobResume executes [block-job-resume]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-resume.
+//
+// [block-job-resume]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-resume
 type BlockJobResume struct {
 	Device string `json:"device"`
 }
@@ -3440,7 +3613,7 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-resume", Args: &r}, opts)
 }
 
-// BlockJobComplete executes block-job-complete. See block-core.json.
+// BlockJobComplete executes [block-job-complete]. See block-core.json.
 //
 // Events follow:
 //
@@ -3449,6 +3622,8 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
 // job-complete.
+//
+// [block-job-complete]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-complete
 type BlockJobComplete struct {
 	Device string `json:"device"`
 }
@@ -3461,11 +3636,13 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-complete", Args: &r}, opts)
 }
 
-// BlockJobDismiss executes block-job-dismiss. See block-core.json.
+// BlockJobDismiss executes [block-job-dismiss]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-dismiss.
+//
+// [block-job-dismiss]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-dismiss
 type BlockJobDismiss struct {
 	ID string `json:"id"`
 }
@@ -3478,7 +3655,7 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-dismiss", Args: &r}, opts)
 }
 
-// BlockJobFinalize executes block-job-finalize. See block-core.json.
+// BlockJobFinalize executes [block-job-finalize]. See block-core.json.
 //
 // Events follow:
 //
@@ -3487,6 +3664,8 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
 // job-finalize.
+//
+// [block-job-finalize]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-finalize
 type BlockJobFinalize struct {
 	ID string `json:"id"`
 }
@@ -3499,7 +3678,9 @@ func (r BlockJobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-finalize", Args: &r}, opts)
 }
 
-// BlockJobChangeOptionsMirror is a struct of block-core.json. Since QEMU 8.2.
+// BlockJobChangeOptionsMirror is a struct of [block-core.json]. Since QEMU 8.2.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockJobChangeOptionsMirror
 type BlockJobChangeOptionsMirror struct {
 	CopyMode MirrorCopyMode `json:"copy-mode"`
 }
@@ -3517,8 +3698,10 @@ func (v *BlockJobChangeOptionsMirror) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// BlockJobChangeOptions is a union of block-core.json. [BlockJobChange] sends it. Since QEMU
+// BlockJobChangeOptions is a union of [block-core.json]. [BlockJobChange] sends it. Since QEMU
 // 8.2.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockJobChangeOptions
 type BlockJobChangeOptions struct {
 	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
@@ -3599,7 +3782,9 @@ func (v BlockJobChangeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockJobChange executes block-job-change. See block-core.json. Since QEMU 8.2.
+// BlockJobChange executes [block-job-change]. See block-core.json. Since QEMU 8.2.
+//
+// [block-job-change]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-change
 type BlockJobChange BlockJobChangeOptions
 
 func (r *BlockJobChange) EncodeMembers(e *wire.Encoder) {
@@ -3622,7 +3807,9 @@ func (r BlockJobChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-change", Args: (*BlockJobChangeOptions)(&r)}, opts)
 }
 
-// BlockdevDiscardOptions is an enum of block-core.json.
+// BlockdevDiscardOptions is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevDiscardOptions
 type BlockdevDiscardOptions string
 
 // The values of BlockdevDiscardOptions.
@@ -3631,7 +3818,9 @@ const (
 	BlockdevDiscardOptionsUnmap  BlockdevDiscardOptions = "unmap"
 )
 
-// BlockdevDetectZeroesOptions is an enum of block-core.json.
+// BlockdevDetectZeroesOptions is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevDetectZeroesOptions
 type BlockdevDetectZeroesOptions string
 
 // The values of BlockdevDetectZeroesOptions.
@@ -3641,7 +3830,9 @@ const (
 	BlockdevDetectZeroesOptionsUnmap BlockdevDetectZeroesOptions = "unmap"
 )
 
-// BlockdevAIOOptions is the enum BlockdevAioOptions of block-core.json.
+// BlockdevAIOOptions is the enum [BlockdevAioOptions] of block-core.json.
+//
+// [BlockdevAioOptions]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevAioOptions
 type BlockdevAIOOptions string
 
 // The values of BlockdevAIOOptions.
@@ -3652,7 +3843,9 @@ const (
 	BlockdevAIOOptionsIOUring BlockdevAIOOptions = "io_uring"
 )
 
-// BlockdevCacheOptions is a struct of block-core.json.
+// BlockdevCacheOptions is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCacheOptions
 type BlockdevCacheOptions struct {
 	Direct  *bool `json:"direct,omitzero"`
 	NoFlush *bool `json:"no-flush,omitzero"`
@@ -3675,7 +3868,9 @@ func (v *BlockdevCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevDriver is an enum of block-core.json.
+// BlockdevDriver is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevDriver
 type BlockdevDriver string
 
 // The values of BlockdevDriver.
@@ -3753,9 +3948,11 @@ const (
 	BlockdevDriverVVFAT              BlockdevDriver = "vvfat"
 )
 
-// BlockdevOptionsFile is a struct of block-core.json.
+// BlockdevOptionsFile is a struct of [block-core.json].
 //
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsFile
 type BlockdevOptionsFile struct {
 	Filename  string              `json:"filename"`
 	PRManager *string             `json:"pr-manager,omitzero"`
@@ -3806,7 +4003,9 @@ func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsNull is a struct of block-core.json.
+// BlockdevOptionsNull is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsNull
 type BlockdevOptionsNull struct {
 	Size       *int64  `json:"size,omitzero"`
 	LatencyNs  *uint64 `json:"latency-ns,omitzero"`
@@ -3834,7 +4033,9 @@ func (v *BlockdevOptionsNull) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsNVMe is a struct of block-core.json.
+// BlockdevOptionsNVMe is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsNVMe
 type BlockdevOptionsNVMe struct {
 	Device    string `json:"device"`
 	Namespace int64  `json:"namespace"`
@@ -3857,7 +4058,9 @@ func (v *BlockdevOptionsNVMe) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsVVFAT is a struct of block-core.json.
+// BlockdevOptionsVVFAT is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsVVFAT
 type BlockdevOptionsVVFAT struct {
 	Dir     string  `json:"dir"`
 	FATType *int64  `json:"fat-type,omitzero"`
@@ -3895,7 +4098,9 @@ func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevOptionsGenericFormat is a struct of block-core.json.
+// BlockdevOptionsGenericFormat is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsGenericFormat
 type BlockdevOptionsGenericFormat struct {
 	File BlockdevRef `json:"file"`
 }
@@ -3917,7 +4122,9 @@ func (v BlockdevOptionsGenericFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsLUKS is a struct of block-core.json.
+// BlockdevOptionsLUKS is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsLUKS
 type BlockdevOptionsLUKS struct {
 	File      BlockdevRef `json:"file"`
 	KeySecret *string     `json:"key-secret,omitzero"`
@@ -3953,7 +4160,9 @@ func (v BlockdevOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGenericCOWFormat is a struct of block-core.json.
+// BlockdevOptionsGenericCOWFormat is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsGenericCOWFormat
 type BlockdevOptionsGenericCOWFormat struct {
 	File    BlockdevRef        `json:"file"`
 	Backing *BlockdevRefOrNull `json:"backing,omitzero"`
@@ -3992,7 +4201,9 @@ func (v BlockdevOptionsGenericCOWFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// Qcow2OverlapCheckMode is an enum of block-core.json.
+// Qcow2OverlapCheckMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.Qcow2OverlapCheckMode
 type Qcow2OverlapCheckMode string
 
 // The values of Qcow2OverlapCheckMode.
@@ -4003,7 +4214,9 @@ const (
 	Qcow2OverlapCheckModeAll      Qcow2OverlapCheckMode = "all"
 )
 
-// Qcow2OverlapCheckFlags is a struct of block-core.json.
+// Qcow2OverlapCheckFlags is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.Qcow2OverlapCheckFlags
 type Qcow2OverlapCheckFlags struct {
 	Template        *Qcow2OverlapCheckMode `json:"template,omitzero"`
 	MainHeader      *bool                  `json:"main-header,omitzero"`
@@ -4066,7 +4279,9 @@ func (v *Qcow2OverlapCheckFlags) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// Qcow2OverlapChecks is an alternate of block-core.json. Exactly one of its fields is set.
+// Qcow2OverlapChecks is an alternate of [block-core.json]. Exactly one of its fields is set.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#alternate-QSD-block-core.Qcow2OverlapChecks
 type Qcow2OverlapChecks struct {
 	Flags *Qcow2OverlapCheckFlags
 	Mode  *Qcow2OverlapCheckMode
@@ -4113,7 +4328,9 @@ func (v Qcow2OverlapChecks) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcowEncryptionFormat is an enum of block-core.json.
+// BlockdevQcowEncryptionFormat is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevQcowEncryptionFormat
 type BlockdevQcowEncryptionFormat string
 
 // The values of BlockdevQcowEncryptionFormat.
@@ -4121,7 +4338,9 @@ const (
 	BlockdevQcowEncryptionFormatAES BlockdevQcowEncryptionFormat = "aes"
 )
 
-// BlockdevQcowEncryption is a union of block-core.json.
+// BlockdevQcowEncryption is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevQcowEncryption
 type BlockdevQcowEncryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcowEncryptionFormat `json:"format"`
@@ -4191,7 +4410,9 @@ func (v BlockdevQcowEncryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow is a struct of block-core.json.
+// BlockdevOptionsQcow is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsQcow
 type BlockdevOptionsQcow struct {
 	File    BlockdevRef             `json:"file"`
 	Backing *BlockdevRefOrNull      `json:"backing,omitzero"`
@@ -4238,7 +4459,9 @@ func (v BlockdevOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2EncryptionFormat is an enum of block-core.json.
+// BlockdevQcow2EncryptionFormat is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevQcow2EncryptionFormat
 type BlockdevQcow2EncryptionFormat string
 
 // The values of BlockdevQcow2EncryptionFormat.
@@ -4247,7 +4470,9 @@ const (
 	BlockdevQcow2EncryptionFormatLUKS BlockdevQcow2EncryptionFormat = "luks"
 )
 
-// BlockdevQcow2Encryption is a union of block-core.json.
+// BlockdevQcow2Encryption is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevQcow2Encryption
 type BlockdevQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
@@ -4325,7 +4550,9 @@ func (v BlockdevQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsPreallocate is a struct of block-core.json. Since QEMU 6.0.
+// BlockdevOptionsPreallocate is a struct of [block-core.json]. Since QEMU 6.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsPreallocate
 type BlockdevOptionsPreallocate struct {
 	File          BlockdevRef `json:"file"`
 	PreallocAlign *int64      `json:"prealloc-align,omitzero"`
@@ -4357,7 +4584,9 @@ func (v BlockdevOptionsPreallocate) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow2 is a struct of block-core.json.
+// BlockdevOptionsQcow2 is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsQcow2
 type BlockdevOptionsQcow2 struct {
 	File                BlockdevRef        `json:"file"`
 	Backing             *BlockdevRefOrNull `json:"backing,omitzero"`
@@ -4471,7 +4700,9 @@ func (v BlockdevOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// SSHHostKeyCheckMode is the enum SshHostKeyCheckMode of block-core.json.
+// SSHHostKeyCheckMode is the enum [SshHostKeyCheckMode] of block-core.json.
+//
+// [SshHostKeyCheckMode]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.SshHostKeyCheckMode
 type SSHHostKeyCheckMode string
 
 // The values of SSHHostKeyCheckMode.
@@ -4481,7 +4712,9 @@ const (
 	SSHHostKeyCheckModeKnownHosts SSHHostKeyCheckMode = "known_hosts"
 )
 
-// SSHHostKeyCheckHashType is the enum SshHostKeyCheckHashType of block-core.json.
+// SSHHostKeyCheckHashType is the enum [SshHostKeyCheckHashType] of block-core.json.
+//
+// [SshHostKeyCheckHashType]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.SshHostKeyCheckHashType
 type SSHHostKeyCheckHashType string
 
 // The values of SSHHostKeyCheckHashType.
@@ -4492,7 +4725,9 @@ const (
 	SSHHostKeyCheckHashTypeSHA256 SSHHostKeyCheckHashType = "sha256"
 )
 
-// SSHHostKeyHash is the struct SshHostKeyHash of block-core.json.
+// SSHHostKeyHash is the struct [SshHostKeyHash] of block-core.json.
+//
+// [SshHostKeyHash]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.SshHostKeyHash
 type SSHHostKeyHash struct {
 	Type SSHHostKeyCheckHashType `json:"type"`
 	Hash string                  `json:"hash"`
@@ -4515,7 +4750,9 @@ func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SSHHostKeyCheck is the union SshHostKeyCheck of block-core.json.
+// SSHHostKeyCheck is the union [SshHostKeyCheck] of block-core.json.
+//
+// [SshHostKeyCheck]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.SshHostKeyCheck
 type SSHHostKeyCheck struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Mode SSHHostKeyCheckMode `json:"mode"`
@@ -4590,7 +4827,9 @@ func (v SSHHostKeyCheck) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsSSH is the struct BlockdevOptionsSsh of block-core.json.
+// BlockdevOptionsSSH is the struct [BlockdevOptionsSsh] of block-core.json.
+//
+// [BlockdevOptionsSsh]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsSsh
 type BlockdevOptionsSSH struct {
 	Server       InetSocketAddress `json:"server"`
 	Path         string            `json:"path"`
@@ -4626,7 +4865,9 @@ func (v *BlockdevOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlkdebugEvent is an enum of block-core.json.
+// BlkdebugEvent is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlkdebugEvent
 type BlkdebugEvent string
 
 // The values of BlkdebugEvent.
@@ -4681,7 +4922,9 @@ const (
 	BlkdebugEventNone                     BlkdebugEvent = "none"
 )
 
-// BlkdebugIOType is an enum of block-core.json.
+// BlkdebugIOType is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlkdebugIOType
 type BlkdebugIOType string
 
 // The values of BlkdebugIOType.
@@ -4694,7 +4937,9 @@ const (
 	BlkdebugIOTypeBlockStatus BlkdebugIOType = "block-status"
 )
 
-// BlkdebugInjectErrorOptions is a struct of block-core.json.
+// BlkdebugInjectErrorOptions is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlkdebugInjectErrorOptions
 type BlkdebugInjectErrorOptions struct {
 	Event       BlkdebugEvent   `json:"event"`
 	State       *int64          `json:"state,omitzero"`
@@ -4748,7 +4993,9 @@ func (v *BlkdebugInjectErrorOptions) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// BlkdebugSetStateOptions is a struct of block-core.json.
+// BlkdebugSetStateOptions is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlkdebugSetStateOptions
 type BlkdebugSetStateOptions struct {
 	Event    BlkdebugEvent `json:"event"`
 	State    *int64        `json:"state,omitzero"`
@@ -4776,7 +5023,9 @@ func (v *BlkdebugSetStateOptions) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockdevOptionsBlkdebug is a struct of block-core.json.
+// BlockdevOptionsBlkdebug is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsBlkdebug
 type BlockdevOptionsBlkdebug struct {
 	Image             BlockdevRef                  `json:"image"`
 	Config            *string                      `json:"config,omitzero"`
@@ -4901,7 +5150,9 @@ func (v BlockdevOptionsBlkdebug) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlklogwrites is a struct of block-core.json.
+// BlockdevOptionsBlklogwrites is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsBlklogwrites
 type BlockdevOptionsBlklogwrites struct {
 	File                   BlockdevRef `json:"file"`
 	Log                    BlockdevRef `json:"log"`
@@ -4945,7 +5196,9 @@ func (v BlockdevOptionsBlklogwrites) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkverify is a struct of block-core.json.
+// BlockdevOptionsBlkverify is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsBlkverify
 type BlockdevOptionsBlkverify struct {
 	Test BlockdevRef `json:"test"`
 	Raw  BlockdevRef `json:"raw"`
@@ -4972,7 +5225,9 @@ func (v BlockdevOptionsBlkverify) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkreplay is a struct of block-core.json.
+// BlockdevOptionsBlkreplay is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsBlkreplay
 type BlockdevOptionsBlkreplay struct {
 	Image BlockdevRef `json:"image"`
 }
@@ -4994,7 +5249,9 @@ func (v BlockdevOptionsBlkreplay) String() string {
 	return qmp.Format(&v)
 }
 
-// QuorumReadPattern is an enum of block-core.json.
+// QuorumReadPattern is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.QuorumReadPattern
 type QuorumReadPattern string
 
 // The values of QuorumReadPattern.
@@ -5003,7 +5260,9 @@ const (
 	QuorumReadPatternFIFO   QuorumReadPattern = "fifo"
 )
 
-// BlockdevOptionsQuorum is a struct of block-core.json.
+// BlockdevOptionsQuorum is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsQuorum
 type BlockdevOptionsQuorum struct {
 	Blkverify        *bool              `json:"blkverify,omitzero"`
 	Children         []BlockdevRef      `json:"children"`
@@ -5121,10 +5380,12 @@ func (v BlockdevOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsIOUring is the struct BlockdevOptionsIoUring of block-core.json. Since QEMU
+// BlockdevOptionsIOUring is the struct [BlockdevOptionsIoUring] of block-core.json. Since QEMU
 // 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+// [BlockdevOptionsIoUring]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsIoUring
 type BlockdevOptionsIOUring struct {
 	Filename string `json:"filename"`
 }
@@ -5142,10 +5403,12 @@ func (v *BlockdevOptionsIOUring) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockdevOptionsNVMeIOUring is the struct BlockdevOptionsNvmeIoUring of block-core.json.
+// BlockdevOptionsNVMeIOUring is the struct [BlockdevOptionsNvmeIoUring] of block-core.json.
 // Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+// [BlockdevOptionsNvmeIoUring]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsNvmeIoUring
 type BlockdevOptionsNVMeIOUring struct {
 	Path string `json:"path"`
 }
@@ -5163,10 +5426,12 @@ func (v *BlockdevOptionsNVMeIOUring) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVFIOPCI is the struct BlockdevOptionsVirtioBlkVfioPci of
+// BlockdevOptionsVirtioBlkVFIOPCI is the struct [BlockdevOptionsVirtioBlkVfioPci] of
 // block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+// [BlockdevOptionsVirtioBlkVfioPci]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsVirtioBlkVfioPci
 type BlockdevOptionsVirtioBlkVFIOPCI struct {
 	Path string `json:"path"`
 }
@@ -5184,9 +5449,11 @@ func (v *BlockdevOptionsVirtioBlkVFIOPCI) UnmarshalMember(d *wire.Decoder, name 
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVhostUser is a struct of block-core.json. Since QEMU 7.2.
+// BlockdevOptionsVirtioBlkVhostUser is a struct of [block-core.json]. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsVirtioBlkVhostUser
 type BlockdevOptionsVirtioBlkVhostUser struct {
 	Path string `json:"path"`
 }
@@ -5204,12 +5471,14 @@ func (v *BlockdevOptionsVirtioBlkVhostUser) UnmarshalMember(d *wire.Decoder, nam
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVhostVDPA is the struct BlockdevOptionsVirtioBlkVhostVdpa of
+// BlockdevOptionsVirtioBlkVhostVDPA is the struct [BlockdevOptionsVirtioBlkVhostVdpa] of
 // block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 //
 // Features: fdset (CONFIG_BLKIO_VHOST_VDPA_FD).
+//
+// [BlockdevOptionsVirtioBlkVhostVdpa]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsVirtioBlkVhostVdpa
 type BlockdevOptionsVirtioBlkVhostVDPA struct {
 	Path string `json:"path"`
 }
@@ -5227,7 +5496,9 @@ func (v *BlockdevOptionsVirtioBlkVhostVDPA) UnmarshalMember(d *wire.Decoder, nam
 	return 0
 }
 
-// ISCSITransport is the enum IscsiTransport of block-core.json.
+// ISCSITransport is the enum [IscsiTransport] of block-core.json.
+//
+// [IscsiTransport]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.IscsiTransport
 type ISCSITransport string
 
 // The values of ISCSITransport.
@@ -5236,7 +5507,9 @@ const (
 	ISCSITransportISER ISCSITransport = "iser"
 )
 
-// ISCSIHeaderDigest is the enum IscsiHeaderDigest of block-core.json.
+// ISCSIHeaderDigest is the enum [IscsiHeaderDigest] of block-core.json.
+//
+// [IscsiHeaderDigest]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.IscsiHeaderDigest
 type ISCSIHeaderDigest string
 
 // The values of ISCSIHeaderDigest.
@@ -5247,7 +5520,9 @@ const (
 	ISCSIHeaderDigestNoneCRC32C ISCSIHeaderDigest = "none-crc32c"
 )
 
-// BlockdevOptionsISCSI is the struct BlockdevOptionsIscsi of block-core.json.
+// BlockdevOptionsISCSI is the struct [BlockdevOptionsIscsi] of block-core.json.
+//
+// [BlockdevOptionsIscsi]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsIscsi
 type BlockdevOptionsISCSI struct {
 	Transport      ISCSITransport     `json:"transport"`
 	Portal         string             `json:"portal"`
@@ -5305,7 +5580,9 @@ func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// RBDAuthMode is the enum RbdAuthMode of block-core.json.
+// RBDAuthMode is the enum [RbdAuthMode] of block-core.json.
+//
+// [RbdAuthMode]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.RbdAuthMode
 type RBDAuthMode string
 
 // The values of RBDAuthMode.
@@ -5314,8 +5591,10 @@ const (
 	RBDAuthModeNone  RBDAuthMode = "none"
 )
 
-// RBDImageEncryptionFormat is the enum RbdImageEncryptionFormat of block-core.json. Since QEMU
-// 6.1.
+// RBDImageEncryptionFormat is the enum [RbdImageEncryptionFormat] of block-core.json. Since
+// QEMU 6.1.
+//
+// [RbdImageEncryptionFormat]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.RbdImageEncryptionFormat
 type RBDImageEncryptionFormat string
 
 // The values of RBDImageEncryptionFormat.
@@ -5326,21 +5605,27 @@ const (
 	RBDImageEncryptionFormatLUKSAny RBDImageEncryptionFormat = "luks-any"
 )
 
-// RBDEncryptionOptionsLUKSBase is the struct RbdEncryptionOptionsLUKSBase of block-core.json.
-// Since QEMU 6.1.
+// RBDEncryptionOptionsLUKSBase is the struct [RbdEncryptionOptionsLUKSBase] of
+// block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionOptionsLUKSBase]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptionsLUKSBase
 type RBDEncryptionOptionsLUKSBase struct {
 	KeySecret string `json:"key-secret"`
 }
 
-// RBDEncryptionCreateOptionsLUKSBase is the struct RbdEncryptionCreateOptionsLUKSBase of
+// RBDEncryptionCreateOptionsLUKSBase is the struct [RbdEncryptionCreateOptionsLUKSBase] of
 // block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionCreateOptionsLUKSBase]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionCreateOptionsLUKSBase
 type RBDEncryptionCreateOptionsLUKSBase struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
-// RBDEncryptionOptionsLUKS is the struct RbdEncryptionOptionsLUKS of block-core.json. Since
+// RBDEncryptionOptionsLUKS is the struct [RbdEncryptionOptionsLUKS] of block-core.json. Since
 // QEMU 6.1.
+//
+// [RbdEncryptionOptionsLUKS]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptionsLUKS
 type RBDEncryptionOptionsLUKS struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5358,8 +5643,10 @@ func (v *RBDEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// RBDEncryptionOptionsLUKS2 is the struct RbdEncryptionOptionsLUKS2 of block-core.json. Since
-// QEMU 6.1.
+// RBDEncryptionOptionsLUKS2 is the struct [RbdEncryptionOptionsLUKS2] of block-core.json.
+// Since QEMU 6.1.
+//
+// [RbdEncryptionOptionsLUKS2]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptionsLUKS2
 type RBDEncryptionOptionsLUKS2 struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5377,8 +5664,10 @@ func (v *RBDEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RBDEncryptionOptionsLUKSAny is the struct RbdEncryptionOptionsLUKSAny of block-core.json.
+// RBDEncryptionOptionsLUKSAny is the struct [RbdEncryptionOptionsLUKSAny] of block-core.json.
 // Since QEMU 8.0.
+//
+// [RbdEncryptionOptionsLUKSAny]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptionsLUKSAny
 type RBDEncryptionOptionsLUKSAny struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5396,8 +5685,10 @@ func (v *RBDEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// RBDEncryptionCreateOptionsLUKS is the struct RbdEncryptionCreateOptionsLUKS of
+// RBDEncryptionCreateOptionsLUKS is the struct [RbdEncryptionCreateOptionsLUKS] of
 // block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionCreateOptionsLUKS]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionCreateOptionsLUKS
 type RBDEncryptionCreateOptionsLUKS struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5420,8 +5711,10 @@ func (v *RBDEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// RBDEncryptionCreateOptionsLUKS2 is the struct RbdEncryptionCreateOptionsLUKS2 of
+// RBDEncryptionCreateOptionsLUKS2 is the struct [RbdEncryptionCreateOptionsLUKS2] of
 // block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionCreateOptionsLUKS2]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionCreateOptionsLUKS2
 type RBDEncryptionCreateOptionsLUKS2 struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5444,7 +5737,9 @@ func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 	return 0
 }
 
-// RBDEncryptionOptions is the union RbdEncryptionOptions of block-core.json. Since QEMU 6.1.
+// RBDEncryptionOptions is the union [RbdEncryptionOptions] of block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionOptions]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptions
 type RBDEncryptionOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
@@ -5536,8 +5831,10 @@ func (v RBDEncryptionOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// RBDEncryptionCreateOptions is the union RbdEncryptionCreateOptions of block-core.json. Since
-// QEMU 6.1.
+// RBDEncryptionCreateOptions is the union [RbdEncryptionCreateOptions] of block-core.json.
+// Since QEMU 6.1.
+//
+// [RbdEncryptionCreateOptions]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionCreateOptions
 type RBDEncryptionCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
@@ -5619,7 +5916,9 @@ func (v RBDEncryptionCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRBD is the struct BlockdevOptionsRbd of block-core.json.
+// BlockdevOptionsRBD is the struct [BlockdevOptionsRbd] of block-core.json.
+//
+// [BlockdevOptionsRbd]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsRbd
 type BlockdevOptionsRBD struct {
 	Pool      string  `json:"pool"`
 	Namespace *string `json:"namespace,omitzero"`
@@ -5705,9 +6004,11 @@ func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ReplicationMode is an enum of block-core.json.
+// ReplicationMode is an enum of [block-core.json].
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.ReplicationMode
 type ReplicationMode string
 
 // The values of ReplicationMode.
@@ -5716,9 +6017,11 @@ const (
 	ReplicationModeSecondary ReplicationMode = "secondary"
 )
 
-// BlockdevOptionsReplication is a struct of block-core.json.
+// BlockdevOptionsReplication is a struct of [block-core.json].
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsReplication
 type BlockdevOptionsReplication struct {
 	File  BlockdevRef     `json:"file"`
 	Mode  ReplicationMode `json:"mode"`
@@ -5750,7 +6053,9 @@ func (v BlockdevOptionsReplication) String() string {
 	return qmp.Format(&v)
 }
 
-// NFSTransport is an enum of block-core.json.
+// NFSTransport is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.NFSTransport
 type NFSTransport string
 
 // The values of NFSTransport.
@@ -5758,7 +6063,9 @@ const (
 	NFSTransportInet NFSTransport = "inet"
 )
 
-// NFSServer is a struct of block-core.json.
+// NFSServer is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.NFSServer
 type NFSServer struct {
 	Type NFSTransport `json:"type"`
 	Host string       `json:"host"`
@@ -5781,7 +6088,9 @@ func (v *NFSServer) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsNFS is the struct BlockdevOptionsNfs of block-core.json.
+// BlockdevOptionsNFS is the struct [BlockdevOptionsNfs] of block-core.json.
+//
+// [BlockdevOptionsNfs]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsNfs
 type BlockdevOptionsNFS struct {
 	Server        NFSServer `json:"server"`
 	Path          string    `json:"path"`
@@ -5834,7 +6143,9 @@ func (v *BlockdevOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsCurlBase is a struct of block-core.json.
+// BlockdevOptionsCurlBase is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCurlBase
 type BlockdevOptionsCurlBase struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5845,7 +6156,9 @@ type BlockdevOptionsCurlBase struct {
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
-// BlockdevOptionsCurlHTTP is the struct BlockdevOptionsCurlHttp of block-core.json.
+// BlockdevOptionsCurlHTTP is the struct [BlockdevOptionsCurlHttp] of block-core.json.
+//
+// [BlockdevOptionsCurlHttp]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCurlHttp
 type BlockdevOptionsCurlHTTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5914,7 +6227,9 @@ func (v BlockdevOptionsCurlHTTP) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlHTTPS is the struct BlockdevOptionsCurlHttps of block-core.json.
+// BlockdevOptionsCurlHTTPS is the struct [BlockdevOptionsCurlHttps] of block-core.json.
+//
+// [BlockdevOptionsCurlHttps]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCurlHttps
 type BlockdevOptionsCurlHTTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5988,7 +6303,9 @@ func (v BlockdevOptionsCurlHTTPS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFTP is the struct BlockdevOptionsCurlFtp of block-core.json.
+// BlockdevOptionsCurlFTP is the struct [BlockdevOptionsCurlFtp] of block-core.json.
+//
+// [BlockdevOptionsCurlFtp]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCurlFtp
 type BlockdevOptionsCurlFTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6036,7 +6353,9 @@ func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockdevOptionsCurlFTPS is the struct BlockdevOptionsCurlFtps of block-core.json.
+// BlockdevOptionsCurlFTPS is the struct [BlockdevOptionsCurlFtps] of block-core.json.
+//
+// [BlockdevOptionsCurlFtps]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCurlFtps
 type BlockdevOptionsCurlFTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6089,7 +6408,9 @@ func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockdevOptionsNBD is the struct BlockdevOptionsNbd of block-core.json.
+// BlockdevOptionsNBD is the struct [BlockdevOptionsNbd] of block-core.json.
+//
+// [BlockdevOptionsNbd]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsNbd
 type BlockdevOptionsNBD struct {
 	Server   SocketAddress `json:"server"`
 	Export   *string       `json:"export,omitzero"`
@@ -6144,7 +6465,9 @@ func (v *BlockdevOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsRaw is a struct of block-core.json.
+// BlockdevOptionsRaw is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsRaw
 type BlockdevOptionsRaw struct {
 	File   BlockdevRef `json:"file"`
 	Offset *int64      `json:"offset,omitzero"`
@@ -6176,7 +6499,9 @@ func (v BlockdevOptionsRaw) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsThrottle is a struct of block-core.json.
+// BlockdevOptionsThrottle is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsThrottle
 type BlockdevOptionsThrottle struct {
 	ThrottleGroup string      `json:"throttle-group"`
 	File          BlockdevRef `json:"file"`
@@ -6203,7 +6528,9 @@ func (v BlockdevOptionsThrottle) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCOR is the struct BlockdevOptionsCor of block-core.json. Since QEMU 6.0.
+// BlockdevOptionsCOR is the struct [BlockdevOptionsCor] of block-core.json. Since QEMU 6.0.
+//
+// [BlockdevOptionsCor]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCor
 type BlockdevOptionsCOR struct {
 	File   BlockdevRef `json:"file"`
 	Bottom *string     `json:"bottom,omitzero"`
@@ -6230,7 +6557,9 @@ func (v BlockdevOptionsCOR) String() string {
 	return qmp.Format(&v)
 }
 
-// OnCBWError is the enum OnCbwError of block-core.json. Since QEMU 7.1.
+// OnCBWError is the enum [OnCbwError] of block-core.json. Since QEMU 7.1.
+//
+// [OnCbwError]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.OnCbwError
 type OnCBWError string
 
 // The values of OnCBWError.
@@ -6239,7 +6568,9 @@ const (
 	OnCBWErrorBreakSnapshot   OnCBWError = "break-snapshot"
 )
 
-// BlockdevOptionsCBW is the struct BlockdevOptionsCbw of block-core.json. Since QEMU 6.2.
+// BlockdevOptionsCBW is the struct [BlockdevOptionsCbw] of block-core.json. Since QEMU 6.2.
+//
+// [BlockdevOptionsCbw]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCbw
 type BlockdevOptionsCBW struct {
 	File   BlockdevRef `json:"file"`
 	Target BlockdevRef `json:"target"`
@@ -6295,7 +6626,9 @@ func (v BlockdevOptionsCBW) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptions is a union of block-core.json. [BlockdevAdd] sends it.
+// BlockdevOptions is a union of [block-core.json]. [BlockdevAdd] sends it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptions
 type BlockdevOptions struct {
 	// Selects Branch. It may be empty unless Branch is *BlockdevOptionsGenericFormat,
 	// *BlockdevOptionsFile, *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch.
@@ -6627,7 +6960,9 @@ func (v BlockdevOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRef is an alternate of block-core.json. Exactly one of its fields is set.
+// BlockdevRef is an alternate of [block-core.json]. Exactly one of its fields is set.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#alternate-QSD-block-core.BlockdevRef
 type BlockdevRef struct {
 	Definition *BlockdevOptions
 	Reference  *string
@@ -6674,7 +7009,9 @@ func (v BlockdevRef) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRefOrNull is an alternate of block-core.json. Exactly one of its fields is set.
+// BlockdevRefOrNull is an alternate of [block-core.json]. Exactly one of its fields is set.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#alternate-QSD-block-core.BlockdevRefOrNull
 type BlockdevRefOrNull struct {
 	Definition *BlockdevOptions
 	Reference  *string
@@ -6727,7 +7064,9 @@ func (v BlockdevRefOrNull) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevAdd executes blockdev-add. See block-core.json.
+// BlockdevAdd executes [blockdev-add]. See block-core.json.
+//
+// [blockdev-add]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-add
 type BlockdevAdd BlockdevOptions
 
 func (r *BlockdevAdd) EncodeMembers(e *wire.Encoder) {
@@ -6750,7 +7089,9 @@ func (r BlockdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-add", Args: (*BlockdevOptions)(&r)}, opts)
 }
 
-// BlockdevReopen executes blockdev-reopen. See block-core.json. Since QEMU 6.1.
+// BlockdevReopen executes [blockdev-reopen]. See block-core.json. Since QEMU 6.1.
+//
+// [blockdev-reopen]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-reopen
 type BlockdevReopen struct {
 	Options []BlockdevOptions `json:"options"`
 }
@@ -6793,7 +7134,9 @@ func (r BlockdevReopen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-reopen", Args: &r}, opts)
 }
 
-// BlockdevDel executes blockdev-del. See block-core.json.
+// BlockdevDel executes [blockdev-del]. See block-core.json.
+//
+// [blockdev-del]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-del
 type BlockdevDel struct {
 	NodeName string `json:"node-name"`
 }
@@ -6806,7 +7149,9 @@ func (r BlockdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-del", Args: &r}, opts)
 }
 
-// BlockdevSetActive executes blockdev-set-active. See block-core.json. Since QEMU 10.0.
+// BlockdevSetActive executes [blockdev-set-active]. See block-core.json. Since QEMU 10.0.
+//
+// [blockdev-set-active]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-set-active
 type BlockdevSetActive struct {
 	NodeName *string `json:"node-name,omitzero"`
 	Active   bool    `json:"active"`
@@ -6821,7 +7166,9 @@ func (r BlockdevSetActive) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-set-active", Args: &r}, opts)
 }
 
-// BlockdevCreateOptionsFile is a struct of block-core.json.
+// BlockdevCreateOptionsFile is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsFile
 type BlockdevCreateOptionsFile struct {
 	Filename       string        `json:"filename"`
 	Size           uint64        `json:"size"`
@@ -6887,7 +7234,9 @@ func (v *BlockdevCreateOptionsGluster) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// BlockdevCreateOptionsLUKS is a struct of block-core.json.
+// BlockdevCreateOptionsLUKS is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsLUKS
 type BlockdevCreateOptionsLUKS struct {
 	KeySecret    *string            `json:"key-secret,omitzero"`
 	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -6966,7 +7315,9 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsNFS is the struct BlockdevCreateOptionsNfs of block-core.json.
+// BlockdevCreateOptionsNFS is the struct [BlockdevCreateOptionsNfs] of block-core.json.
+//
+// [BlockdevCreateOptionsNfs]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsNfs
 type BlockdevCreateOptionsNFS struct {
 	Location BlockdevOptionsNFS `json:"location"`
 	Size     uint64             `json:"size"`
@@ -6989,7 +7340,9 @@ func (v *BlockdevCreateOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevCreateOptionsParallels is a struct of block-core.json.
+// BlockdevCreateOptionsParallels is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsParallels
 type BlockdevCreateOptionsParallels struct {
 	File        BlockdevRef `json:"file"`
 	Size        uint64      `json:"size"`
@@ -7021,7 +7374,9 @@ func (v BlockdevCreateOptionsParallels) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQcow is a struct of block-core.json.
+// BlockdevCreateOptionsQcow is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsQcow
 type BlockdevCreateOptionsQcow struct {
 	File        BlockdevRef                `json:"file"`
 	Size        uint64                     `json:"size"`
@@ -7061,7 +7416,9 @@ func (v BlockdevCreateOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2Version is an enum of block-core.json.
+// BlockdevQcow2Version is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevQcow2Version
 type BlockdevQcow2Version string
 
 // The values of BlockdevQcow2Version.
@@ -7070,7 +7427,9 @@ const (
 	BlockdevQcow2VersionV3 BlockdevQcow2Version = "v3"
 )
 
-// Qcow2CompressionType is an enum of block-core.json.
+// Qcow2CompressionType is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.Qcow2CompressionType
 type Qcow2CompressionType string
 
 // The values of Qcow2CompressionType.
@@ -7080,7 +7439,9 @@ const (
 	Qcow2CompressionTypeZstd Qcow2CompressionType = "zstd"
 )
 
-// BlockdevCreateOptionsQcow2 is a struct of block-core.json.
+// BlockdevCreateOptionsQcow2 is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsQcow2
 type BlockdevCreateOptionsQcow2 struct {
 	File            BlockdevRef                `json:"file"`
 	DataFile        *BlockdevRef               `json:"data-file,omitzero"`
@@ -7173,7 +7534,9 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQED is the struct BlockdevCreateOptionsQed of block-core.json.
+// BlockdevCreateOptionsQED is the struct [BlockdevCreateOptionsQed] of block-core.json.
+//
+// [BlockdevCreateOptionsQed]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsQed
 type BlockdevCreateOptionsQED struct {
 	File        BlockdevRef     `json:"file"`
 	Size        uint64          `json:"size"`
@@ -7220,7 +7583,9 @@ func (v BlockdevCreateOptionsQED) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsRBD is the struct BlockdevCreateOptionsRbd of block-core.json.
+// BlockdevCreateOptionsRBD is the struct [BlockdevCreateOptionsRbd] of block-core.json.
+//
+// [BlockdevCreateOptionsRbd]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsRbd
 type BlockdevCreateOptionsRBD struct {
 	Location    BlockdevOptionsRBD `json:"location"`
 	Size        uint64             `json:"size"`
@@ -7257,7 +7622,9 @@ func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevVMDKSubformat is the enum BlockdevVmdkSubformat of block-core.json.
+// BlockdevVMDKSubformat is the enum [BlockdevVmdkSubformat] of block-core.json.
+//
+// [BlockdevVmdkSubformat]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevVmdkSubformat
 type BlockdevVMDKSubformat string
 
 // The values of BlockdevVMDKSubformat.
@@ -7269,7 +7636,9 @@ const (
 	BlockdevVMDKSubformatStreamOptimized      BlockdevVMDKSubformat = "streamOptimized"
 )
 
-// BlockdevVMDKAdapterType is the enum BlockdevVmdkAdapterType of block-core.json.
+// BlockdevVMDKAdapterType is the enum [BlockdevVmdkAdapterType] of block-core.json.
+//
+// [BlockdevVmdkAdapterType]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevVmdkAdapterType
 type BlockdevVMDKAdapterType string
 
 // The values of BlockdevVMDKAdapterType.
@@ -7280,7 +7649,9 @@ const (
 	BlockdevVMDKAdapterTypeLegacyESX BlockdevVMDKAdapterType = "legacyESX"
 )
 
-// BlockdevCreateOptionsVMDK is the struct BlockdevCreateOptionsVmdk of block-core.json.
+// BlockdevCreateOptionsVMDK is the struct [BlockdevCreateOptionsVmdk] of block-core.json.
+//
+// [BlockdevCreateOptionsVmdk]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsVmdk
 type BlockdevCreateOptionsVMDK struct {
 	File        BlockdevRef              `json:"file"`
 	Size        uint64                   `json:"size"`
@@ -7353,7 +7724,9 @@ func (v BlockdevCreateOptionsVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsSSH is the struct BlockdevCreateOptionsSsh of block-core.json.
+// BlockdevCreateOptionsSSH is the struct [BlockdevCreateOptionsSsh] of block-core.json.
+//
+// [BlockdevCreateOptionsSsh]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsSsh
 type BlockdevCreateOptionsSSH struct {
 	Location BlockdevOptionsSSH `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7376,7 +7749,9 @@ func (v *BlockdevCreateOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevCreateOptionsVDI is the struct BlockdevCreateOptionsVdi of block-core.json.
+// BlockdevCreateOptionsVDI is the struct [BlockdevCreateOptionsVdi] of block-core.json.
+//
+// [BlockdevCreateOptionsVdi]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsVdi
 type BlockdevCreateOptionsVDI struct {
 	File          BlockdevRef   `json:"file"`
 	Size          uint64        `json:"size"`
@@ -7408,7 +7783,9 @@ func (v BlockdevCreateOptionsVDI) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVHDXSubformat is the enum BlockdevVhdxSubformat of block-core.json.
+// BlockdevVHDXSubformat is the enum [BlockdevVhdxSubformat] of block-core.json.
+//
+// [BlockdevVhdxSubformat]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevVhdxSubformat
 type BlockdevVHDXSubformat string
 
 // The values of BlockdevVHDXSubformat.
@@ -7417,7 +7794,9 @@ const (
 	BlockdevVHDXSubformatFixed   BlockdevVHDXSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVHDX is the struct BlockdevCreateOptionsVhdx of block-core.json.
+// BlockdevCreateOptionsVHDX is the struct [BlockdevCreateOptionsVhdx] of block-core.json.
+//
+// [BlockdevCreateOptionsVhdx]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsVhdx
 type BlockdevCreateOptionsVHDX struct {
 	File           BlockdevRef            `json:"file"`
 	Size           uint64                 `json:"size"`
@@ -7464,7 +7843,9 @@ func (v BlockdevCreateOptionsVHDX) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVPCSubformat is the enum BlockdevVpcSubformat of block-core.json.
+// BlockdevVPCSubformat is the enum [BlockdevVpcSubformat] of block-core.json.
+//
+// [BlockdevVpcSubformat]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevVpcSubformat
 type BlockdevVPCSubformat string
 
 // The values of BlockdevVPCSubformat.
@@ -7473,7 +7854,9 @@ const (
 	BlockdevVPCSubformatFixed   BlockdevVPCSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVPC is the struct BlockdevCreateOptionsVpc of block-core.json.
+// BlockdevCreateOptionsVPC is the struct [BlockdevCreateOptionsVpc] of block-core.json.
+//
+// [BlockdevCreateOptionsVpc]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsVpc
 type BlockdevCreateOptionsVPC struct {
 	File      BlockdevRef           `json:"file"`
 	Size      uint64                `json:"size"`
@@ -7510,7 +7893,9 @@ func (v BlockdevCreateOptionsVPC) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptions is a union of block-core.json.
+// BlockdevCreateOptions is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptions
 type BlockdevCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -7673,9 +8058,11 @@ func (v BlockdevCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreate executes blockdev-create. See block-core.json.
+// BlockdevCreate executes [blockdev-create]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
+//
+// [blockdev-create]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-create
 type BlockdevCreate struct {
 	JobID   string                `json:"job-id"`
 	Options BlockdevCreateOptions `json:"options"`
@@ -7694,7 +8081,9 @@ func (r BlockdevCreate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-create", Args: &r}, opts)
 }
 
-// BlockdevAmendOptionsLUKS is a struct of block-core.json.
+// BlockdevAmendOptionsLUKS is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevAmendOptionsLUKS
 type BlockdevAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState `json:"state"`
 	NewSecret *string                      `json:"new-secret,omitzero"`
@@ -7737,7 +8126,9 @@ func (v *BlockdevAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevAmendOptionsQcow2 is a struct of block-core.json.
+// BlockdevAmendOptionsQcow2 is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevAmendOptionsQcow2
 type BlockdevAmendOptionsQcow2 struct {
 	Encrypt *QCryptoBlockAmendOptions `json:"encrypt,omitzero"`
 }
@@ -7758,7 +8149,9 @@ func (v *BlockdevAmendOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// BlockdevAmendOptions is a union of block-core.json.
+// BlockdevAmendOptions is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevAmendOptions
 type BlockdevAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -7845,11 +8238,13 @@ func (v BlockdevAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// XBlockdevAmend executes x-blockdev-amend. See block-core.json.
+// XBlockdevAmend executes [x-blockdev-amend]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-blockdev-amend]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.x-blockdev-amend
 type XBlockdevAmend struct {
 	JobID    string               `json:"job-id"`
 	NodeName string               `json:"node-name"`
@@ -7868,7 +8263,9 @@ func (r XBlockdevAmend) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-amend", Args: &r}, opts)
 }
 
-// BlockErrorAction is an enum of block-core.json.
+// BlockErrorAction is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockErrorAction
 type BlockErrorAction string
 
 // The values of BlockErrorAction.
@@ -7878,7 +8275,9 @@ const (
 	BlockErrorActionStop   BlockErrorAction = "stop"
 )
 
-// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED of block-core.json.
+// BlockImageCorruptedEvent is the event [BLOCK_IMAGE_CORRUPTED] of block-core.json.
+//
+// [BLOCK_IMAGE_CORRUPTED]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.BLOCK_IMAGE_CORRUPTED
 type BlockImageCorruptedEvent struct {
 	Device   string  `json:"device"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -7917,7 +8316,9 @@ func (*BlockImageCorruptedEvent) EventName() string {
 	return EventBlockImageCorrupted
 }
 
-// BlockIOErrorEvent is the event BLOCK_IO_ERROR of block-core.json.
+// BlockIOErrorEvent is the event [BLOCK_IO_ERROR] of block-core.json.
+//
+// [BLOCK_IO_ERROR]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.BLOCK_IO_ERROR
 type BlockIOErrorEvent struct {
 	// Since QEMU 9.2.
 	QOMPath   *string          `json:"qom-path,omitzero"`
@@ -7961,11 +8362,13 @@ func (*BlockIOErrorEvent) EventName() string {
 	return EventBlockIOError
 }
 
-// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED of block-core.json.
+// BlockJobCompletedEvent is the event [BLOCK_JOB_COMPLETED] of block-core.json.
 //
 // It can follow [JobComplete], [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup],
 // [DriveMirror], [BlockdevMirror], [BlockStream], [BlockJobCancel], [BlockJobComplete] and
 // [BlockJobFinalize].
+//
+// [BLOCK_JOB_COMPLETED]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.BLOCK_JOB_COMPLETED
 type BlockJobCompletedEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -8004,10 +8407,12 @@ func (*BlockJobCompletedEvent) EventName() string {
 	return EventBlockJobCompleted
 }
 
-// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED of block-core.json.
+// BlockJobCancelledEvent is the event [BLOCK_JOB_CANCELLED] of block-core.json.
 //
 // It can follow [JobCancel], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror], [BlockStream] and [BlockJobCancel].
+//
+// [BLOCK_JOB_CANCELLED]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.BLOCK_JOB_CANCELLED
 type BlockJobCancelledEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -8042,10 +8447,12 @@ func (*BlockJobCancelledEvent) EventName() string {
 	return EventBlockJobCancelled
 }
 
-// BlockJobErrorEvent is the event BLOCK_JOB_ERROR of block-core.json.
+// BlockJobErrorEvent is the event [BLOCK_JOB_ERROR] of block-core.json.
 //
 // It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror] and [BlockStream].
+//
+// [BLOCK_JOB_ERROR]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.BLOCK_JOB_ERROR
 type BlockJobErrorEvent struct {
 	Device    string           `json:"device"`
 	Operation IOOperationType  `json:"operation"`
@@ -8072,9 +8479,11 @@ func (*BlockJobErrorEvent) EventName() string {
 	return EventBlockJobError
 }
 
-// BlockJobReadyEvent is the event BLOCK_JOB_READY of block-core.json.
+// BlockJobReadyEvent is the event [BLOCK_JOB_READY] of block-core.json.
 //
 // It can follow [BlockCommit], [DriveMirror] and [BlockdevMirror].
+//
+// [BLOCK_JOB_READY]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.BLOCK_JOB_READY
 type BlockJobReadyEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -8109,10 +8518,12 @@ func (*BlockJobReadyEvent) EventName() string {
 	return EventBlockJobReady
 }
 
-// BlockJobPendingEvent is the event BLOCK_JOB_PENDING of block-core.json.
+// BlockJobPendingEvent is the event [BLOCK_JOB_PENDING] of block-core.json.
 //
 // It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror] and [BlockStream].
+//
+// [BLOCK_JOB_PENDING]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.BLOCK_JOB_PENDING
 type BlockJobPendingEvent struct {
 	Type JobType `json:"type"`
 	ID   string  `json:"id"`
@@ -8135,7 +8546,9 @@ func (*BlockJobPendingEvent) EventName() string {
 	return EventBlockJobPending
 }
 
-// PreallocMode is an enum of block-core.json.
+// PreallocMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.PreallocMode
 type PreallocMode string
 
 // The values of PreallocMode.
@@ -8146,9 +8559,11 @@ const (
 	PreallocModeFull     PreallocMode = "full"
 )
 
-// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD of block-core.json.
+// BlockWriteThresholdEvent is the event [BLOCK_WRITE_THRESHOLD] of block-core.json.
 //
 // It can follow [BlockSetWriteThreshold].
+//
+// [BLOCK_WRITE_THRESHOLD]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.BLOCK_WRITE_THRESHOLD
 type BlockWriteThresholdEvent struct {
 	NodeName       string `json:"node-name"`
 	AmountExceeded uint64 `json:"amount-exceeded"`
@@ -8175,9 +8590,11 @@ func (*BlockWriteThresholdEvent) EventName() string {
 	return EventBlockWriteThreshold
 }
 
-// BlockSetWriteThreshold executes block-set-write-threshold. See block-core.json.
+// BlockSetWriteThreshold executes [block-set-write-threshold]. See block-core.json.
 //
 // [BlockWriteThresholdEvent] follows when a write goes beyond the threshold.
+//
+// [block-set-write-threshold]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-set-write-threshold
 type BlockSetWriteThreshold struct {
 	NodeName       string `json:"node-name"`
 	WriteThreshold uint64 `json:"write-threshold"`
@@ -8192,9 +8609,11 @@ func (r BlockSetWriteThreshold) Do(ctx context.Context, x qmp.Executor, opts ...
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-set-write-threshold", Args: &r}, opts)
 }
 
-// XBlockdevChange executes x-blockdev-change. See block-core.json.
+// XBlockdevChange executes [x-blockdev-change]. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-blockdev-change]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.x-blockdev-change
 type XBlockdevChange struct {
 	Parent string  `json:"parent"`
 	Child  *string `json:"child,omitzero"`
@@ -8211,9 +8630,11 @@ func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-change", Args: &r}, opts)
 }
 
-// XBlockdevSetIOThread executes x-blockdev-set-iothread. See block-core.json.
+// XBlockdevSetIOThread executes [x-blockdev-set-iothread]. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-blockdev-set-iothread]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.x-blockdev-set-iothread
 type XBlockdevSetIOThread struct {
 	NodeName string    `json:"node-name"`
 	IOThread StrOrNull `json:"iothread"`
@@ -8230,7 +8651,9 @@ func (r XBlockdevSetIOThread) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-set-iothread", Args: &r}, opts)
 }
 
-// QuorumOpType is an enum of block-core.json.
+// QuorumOpType is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.QuorumOpType
 type QuorumOpType string
 
 // The values of QuorumOpType.
@@ -8240,7 +8663,9 @@ const (
 	QuorumOpTypeFlush QuorumOpType = "flush"
 )
 
-// QuorumFailureEvent is the event QUORUM_FAILURE of block-core.json.
+// QuorumFailureEvent is the event [QUORUM_FAILURE] of block-core.json.
+//
+// [QUORUM_FAILURE]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.QUORUM_FAILURE
 type QuorumFailureEvent struct {
 	Reference    string `json:"reference"`
 	SectorNum    int64  `json:"sector-num"`
@@ -8267,7 +8692,9 @@ func (*QuorumFailureEvent) EventName() string {
 	return EventQuorumFailure
 }
 
-// QuorumReportBadEvent is the event QUORUM_REPORT_BAD of block-core.json.
+// QuorumReportBadEvent is the event [QUORUM_REPORT_BAD] of block-core.json.
+//
+// [QUORUM_REPORT_BAD]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-core.QUORUM_REPORT_BAD
 type QuorumReportBadEvent struct {
 	Type         QuorumOpType `json:"type"`
 	Error        *string      `json:"error,omitzero"`
@@ -8302,8 +8729,10 @@ func (*QuorumReportBadEvent) EventName() string {
 	return EventQuorumReportBad
 }
 
-// BlockdevSnapshotInternal is a struct of block-core.json. [BlockdevSnapshotInternalSync]
+// BlockdevSnapshotInternal is a struct of [block-core.json]. [BlockdevSnapshotInternalSync]
 // sends it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevSnapshotInternal
 type BlockdevSnapshotInternal struct {
 	Device string `json:"device"`
 	Name   string `json:"name"`
@@ -8326,15 +8755,20 @@ func (v *BlockdevSnapshotInternal) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevSnapshotInternalSync executes blockdev-snapshot-internal-sync. See block-core.json.
+// BlockdevSnapshotInternalSync executes [blockdev-snapshot-internal-sync]. See
+// block-core.json.
+//
+// [blockdev-snapshot-internal-sync]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-snapshot-internal-sync
 type BlockdevSnapshotInternalSync BlockdevSnapshotInternal
 
 func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-internal-sync", Args: (*BlockdevSnapshotInternal)(&r)}, opts)
 }
 
-// BlockdevSnapshotDeleteInternalSync executes blockdev-snapshot-delete-internal-sync and
+// BlockdevSnapshotDeleteInternalSync executes [blockdev-snapshot-delete-internal-sync] and
 // returns [SnapshotInfo]. See block-core.json.
+//
+// [blockdev-snapshot-delete-internal-sync]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.blockdev-snapshot-delete-internal-sync
 type BlockdevSnapshotDeleteInternalSync struct {
 	Device string  `json:"device"`
 	ID     *string `json:"id,omitzero"`
@@ -8355,7 +8789,9 @@ func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Execut
 	return v, err
 }
 
-// DummyBlockCoreForceArrays is a struct of block-core.json. Since QEMU 8.0.
+// DummyBlockCoreForceArrays is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.DummyBlockCoreForceArrays
 type DummyBlockCoreForceArrays struct {
 	UnusedBlockGraphInfo []BlockGraphInfo `json:"unused-block-graph-info"`
 }

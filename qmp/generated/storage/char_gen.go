@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ChardevInfo is a struct of char.json. [QueryChardev] returns it.
+// ChardevInfo is a struct of [char.json]. [QueryChardev] returns it.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevInfo
 type ChardevInfo struct {
 	Label        string `json:"label"`
 	Filename     string `json:"filename"`
@@ -30,7 +32,9 @@ func (v *ChardevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryChardev executes query-chardev and returns a list of [ChardevInfo]. See char.json.
+// QueryChardev executes [query-chardev] and returns a list of [ChardevInfo]. See char.json.
+//
+// [query-chardev]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.query-chardev
 type QueryChardev struct{}
 
 func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevInfo, error) {
@@ -45,7 +49,9 @@ func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// ChardevBackendInfo is a struct of char.json. [QueryChardevBackends] returns it.
+// ChardevBackendInfo is a struct of [char.json]. [QueryChardevBackends] returns it.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevBackendInfo
 type ChardevBackendInfo struct {
 	Name string `json:"name"`
 }
@@ -59,8 +65,10 @@ func (v *ChardevBackendInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryChardevBackends executes query-chardev-backends and returns a list of
+// QueryChardevBackends executes [query-chardev-backends] and returns a list of
 // [ChardevBackendInfo]. See char.json.
+//
+// [query-chardev-backends]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.query-chardev-backends
 type QueryChardevBackends struct{}
 
 func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevBackendInfo, error) {
@@ -75,7 +83,9 @@ func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DataFormat is an enum of char.json.
+// DataFormat is an enum of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-char.DataFormat
 type DataFormat string
 
 // The values of DataFormat.
@@ -84,7 +94,9 @@ const (
 	DataFormatBase64 DataFormat = "base64"
 )
 
-// RingbufWrite executes ringbuf-write. See char.json.
+// RingbufWrite executes [ringbuf-write]. See char.json.
+//
+// [ringbuf-write]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.ringbuf-write
 type RingbufWrite struct {
 	Device string `json:"device"`
 	// A secret: String hides it, JSON does not.
@@ -106,7 +118,9 @@ func (r RingbufWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "ringbuf-write", Args: &r}, opts)
 }
 
-// RingbufRead executes ringbuf-read and returns a string. See char.json.
+// RingbufRead executes [ringbuf-read] and returns a string. See char.json.
+//
+// [ringbuf-read]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.ringbuf-read
 type RingbufRead struct {
 	Device string      `json:"device"`
 	Size   int64       `json:"size"`
@@ -127,7 +141,9 @@ func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ChardevCommon is a struct of char.json.
+// ChardevCommon is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevCommon
 type ChardevCommon struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -156,7 +172,9 @@ func (v *ChardevCommon) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevFile is a struct of char.json.
+// ChardevFile is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevFile
 type ChardevFile struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -200,7 +218,9 @@ func (v *ChardevFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevHostdev is a struct of char.json.
+// ChardevHostdev is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevHostdev
 type ChardevHostdev struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -234,7 +254,9 @@ func (v *ChardevHostdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevSocket is a struct of char.json.
+// ChardevSocket is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevSocket
 type ChardevSocket struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -314,7 +336,9 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevUDP is the struct ChardevUdp of char.json.
+// ChardevUDP is the struct [ChardevUdp] of char.json.
+//
+// [ChardevUdp]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevUdp
 type ChardevUDP struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -356,7 +380,9 @@ func (v *ChardevUDP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevMux is a struct of char.json.
+// ChardevMux is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevMux
 type ChardevMux struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -390,7 +416,9 @@ func (v *ChardevMux) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevHub is a struct of char.json. Since QEMU 10.0.
+// ChardevHub is a struct of [char.json]. Since QEMU 10.0.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevHub
 type ChardevHub struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -444,7 +472,9 @@ func (v ChardevHub) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevStdio is a struct of char.json.
+// ChardevStdio is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevStdio
 type ChardevStdio struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -478,9 +508,11 @@ func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevSPICEChannel is the struct ChardevSpiceChannel of char.json.
+// ChardevSPICEChannel is the struct [ChardevSpiceChannel] of char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [ChardevSpiceChannel]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevSpiceChannel
 type ChardevSPICEChannel struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -514,9 +546,11 @@ func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ChardevSPICEPort is the struct ChardevSpicePort of char.json.
+// ChardevSPICEPort is the struct [ChardevSpicePort] of char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [ChardevSpicePort]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevSpicePort
 type ChardevSPICEPort struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -550,9 +584,11 @@ func (v *ChardevSPICEPort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevDBus is a struct of char.json. Since QEMU 7.0.
+// ChardevDBus is a struct of [char.json]. Since QEMU 7.0.
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevDBus
 type ChardevDBus struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -592,7 +628,9 @@ func (v *ChardevDBus) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevVC is a struct of char.json.
+// ChardevVC is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevVC
 type ChardevVC struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -647,7 +685,9 @@ func (v *ChardevVC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevRingbuf is a struct of char.json.
+// ChardevRingbuf is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevRingbuf
 type ChardevRingbuf struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -681,9 +721,11 @@ func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevQEMUVDAgent is the struct ChardevQemuVDAgent of char.json. Since QEMU 6.1.
+// ChardevQEMUVDAgent is the struct [ChardevQemuVDAgent] of char.json. Since QEMU 6.1.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
+//
+// [ChardevQemuVDAgent]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevQemuVDAgent
 type ChardevQEMUVDAgent struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -722,7 +764,9 @@ func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevPTY is the struct ChardevPty of char.json. Since QEMU 9.2.
+// ChardevPTY is the struct [ChardevPty] of char.json. Since QEMU 9.2.
+//
+// [ChardevPty]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevPty
 type ChardevPTY struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -756,7 +800,9 @@ func (v *ChardevPTY) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevBackendKind is an enum of char.json.
+// ChardevBackendKind is an enum of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-char.ChardevBackendKind
 type ChardevBackendKind string
 
 // The values of ChardevBackendKind.
@@ -800,7 +846,9 @@ const (
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 
-// ChardevBackend is a union of char.json.
+// ChardevBackend is a union of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevBackend
 type ChardevBackend struct {
 	// Selects Branch. It may be empty unless Branch is *ChardevHostdev, *ChardevCommon,
 	// *ChardevRingbuf or *RawBranch.
@@ -1028,7 +1076,9 @@ func (v ChardevBackend) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevReturn is a struct of char.json. [ChardevAdd] and [ChardevChange] return it.
+// ChardevReturn is a struct of [char.json]. [ChardevAdd] and [ChardevChange] return it.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevReturn
 type ChardevReturn struct {
 	PTY *string `json:"pty,omitzero"`
 }
@@ -1042,7 +1092,9 @@ func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevAdd executes chardev-add and returns [ChardevReturn]. See char.json.
+// ChardevAdd executes [chardev-add] and returns [ChardevReturn]. See char.json.
+//
+// [chardev-add]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.chardev-add
 type ChardevAdd struct {
 	ID      string         `json:"id"`
 	Backend ChardevBackend `json:"backend"`
@@ -1061,7 +1113,9 @@ func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// ChardevChange executes chardev-change and returns [ChardevReturn]. See char.json.
+// ChardevChange executes [chardev-change] and returns [ChardevReturn]. See char.json.
+//
+// [chardev-change]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.chardev-change
 type ChardevChange struct {
 	ID      string         `json:"id"`
 	Backend ChardevBackend `json:"backend"`
@@ -1080,7 +1134,9 @@ func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// ChardevRemove executes chardev-remove. See char.json.
+// ChardevRemove executes [chardev-remove]. See char.json.
+//
+// [chardev-remove]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.chardev-remove
 type ChardevRemove struct {
 	ID string `json:"id"`
 }
@@ -1093,7 +1149,9 @@ func (r ChardevRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-remove", Args: &r}, opts)
 }
 
-// ChardevSendBreak executes chardev-send-break. See char.json.
+// ChardevSendBreak executes [chardev-send-break]. See char.json.
+//
+// [chardev-send-break]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.chardev-send-break
 type ChardevSendBreak struct {
 	ID string `json:"id"`
 }
@@ -1106,7 +1164,9 @@ func (r ChardevSendBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-send-break", Args: &r}, opts)
 }
 
-// VserportChangeEvent is the event VSERPORT_CHANGE of char.json.
+// VserportChangeEvent is the event [VSERPORT_CHANGE] of char.json.
+//
+// [VSERPORT_CHANGE]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-char.VSERPORT_CHANGE
 type VserportChangeEvent struct {
 	ID   string `json:"id"`
 	Open bool   `json:"open"`

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ObjectPropertyInfo is a struct of qom.json. [QOMList] and [QOMListProperties] return it.
+// ObjectPropertyInfo is a struct of [qom.json]. [QOMList] and [QOMListProperties] return it.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ObjectPropertyInfo
 type ObjectPropertyInfo struct {
 	Name         string      `json:"name"`
 	Type         string      `json:"type"`
@@ -34,8 +36,10 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is a struct of qom.json. Since QEMU 10.1 at the earliest, 10.2 at the
+// ObjectPropertyValue is a struct of [qom.json]. Since QEMU 10.1 at the earliest, 10.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ObjectPropertyValue
 type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
@@ -65,8 +69,10 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is a struct of qom.json. [QOMListGet] returns it. Since QEMU 10.1 at
-// the earliest, 10.2 at the latest.
+// ObjectPropertiesValues is a struct of [qom.json]. [QOMListGet] returns it. Since QEMU 10.1
+// at the earliest, 10.2 at the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ObjectPropertiesValues
 type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
@@ -105,7 +111,9 @@ func (v ObjectPropertiesValues) String() string {
 	return qmp.Format(&v)
 }
 
-// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. See qom.json.
+// QOMList executes [qom-list] and returns a list of [ObjectPropertyInfo]. See qom.json.
+//
+// [qom-list]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-qom.qom-list
 type QOMList struct {
 	Path string `json:"path"`
 }
@@ -126,7 +134,9 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return v, err
 }
 
-// QOMGet executes qom-get and returns [qmp.RawJSON]. See qom.json.
+// QOMGet executes [qom-get] and returns [qmp.RawJSON]. See qom.json.
+//
+// [qom-get]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-qom.qom-get
 type QOMGet struct {
 	Path     string `json:"path"`
 	Property string `json:"property"`
@@ -145,8 +155,10 @@ func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return v, err
 }
 
-// QOMListGet executes qom-list-get and returns a list of [ObjectPropertiesValues]. See
+// QOMListGet executes [qom-list-get] and returns a list of [ObjectPropertiesValues]. See
 // qom.json. Since QEMU 10.1.
+//
+// [qom-list-get]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-qom.qom-list-get
 type QOMListGet struct {
 	Paths []string `json:"paths"`
 }
@@ -196,7 +208,9 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// QOMSet executes qom-set. See qom.json.
+// QOMSet executes [qom-set]. See qom.json.
+//
+// [qom-set]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-qom.qom-set
 type QOMSet struct {
 	Path     string      `json:"path"`
 	Property string      `json:"property"`
@@ -217,7 +231,9 @@ func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qom-set", Args: &r}, opts)
 }
 
-// ObjectTypeInfo is a struct of qom.json. [QOMListTypes] returns it.
+// ObjectTypeInfo is a struct of [qom.json]. [QOMListTypes] returns it.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ObjectTypeInfo
 type ObjectTypeInfo struct {
 	Name     string  `json:"name"`
 	Abstract *bool   `json:"abstract,omitzero"`
@@ -239,7 +255,9 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. See qom.json.
+// QOMListTypes executes [qom-list-types] and returns a list of [ObjectTypeInfo]. See qom.json.
+//
+// [qom-list-types]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-qom.qom-list-types
 type QOMListTypes struct {
 	Implements *string `json:"implements,omitzero"`
 	Abstract   *bool   `json:"abstract,omitzero"`
@@ -262,8 +280,10 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// QOMListProperties executes qom-list-properties and returns a list of [ObjectPropertyInfo].
+// QOMListProperties executes [qom-list-properties] and returns a list of [ObjectPropertyInfo].
 // See qom.json.
+//
+// [qom-list-properties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-qom.qom-list-properties
 type QOMListProperties struct {
 	Typename string `json:"typename"`
 }
@@ -284,10 +304,12 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CANHostSocketCANProperties is the struct CanHostSocketcanProperties of qom.json. Since QEMU
-// 6.0 at the earliest, 7.2 at the latest.
+// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json. Since
+// QEMU 6.0 at the earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [CanHostSocketcanProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.CanHostSocketcanProperties
 type CANHostSocketCANProperties struct {
 	If     string `json:"if"`
 	CANBus string `json:"canbus"`
@@ -310,8 +332,10 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the struct ColoCompareProperties of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json. Since QEMU 6.0 at
+// the earliest, 7.2 at the latest.
+//
+// [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ColoCompareProperties
 type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
@@ -373,8 +397,10 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
+// CryptodevBackendProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
 // the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.CryptodevBackendProperties
 type CryptodevBackendProperties struct {
 	Queues *uint32 `json:"queues,omitzero"`
 	// Since QEMU 8.0.
@@ -406,10 +432,12 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// CryptodevVhostUserProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
+// at the latest.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.CryptodevVhostUserProperties
 type CryptodevVhostUserProperties struct {
 	Queues *uint32 `json:"queues,omitzero"`
 	// Since QEMU 8.0.
@@ -446,8 +474,10 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// DBusVMStateProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.DBusVMStateProperties
 type DBusVMStateProperties struct {
 	Addr   string  `json:"addr"`
 	IDList *string `json:"id-list,omitzero"`
@@ -470,7 +500,9 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// NetfilterInsert is an enum of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the latest.
+// NetfilterInsert is an enum of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-qom.NetfilterInsert
 type NetfilterInsert string
 
 // The values of NetfilterInsert.
@@ -479,8 +511,10 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// NetfilterProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.NetfilterProperties
 type NetfilterProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -518,8 +552,10 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// FilterBufferProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterBufferProperties
 type FilterBufferProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -562,8 +598,10 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// FilterDumpProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterDumpProperties
 type FilterDumpProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -613,8 +651,10 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// FilterMirrorProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterMirrorProperties
 type FilterMirrorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -662,8 +702,10 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
+// FilterRedirectorProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
 // the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterRedirectorProperties
 type FilterRedirectorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -716,8 +758,10 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// FilterRewriterProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterRewriterProperties
 type FilterRewriterProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -760,8 +804,10 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// InputBarrierProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.InputBarrierProperties
 type InputBarrierProperties struct {
 	Name    string  `json:"name"`
 	Server  *string `json:"server,omitzero"`
@@ -809,10 +855,12 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
+// InputLinuxProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
 // latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.InputLinuxProperties
 type InputLinuxProperties struct {
 	Evdev      string          `json:"evdev"`
 	GrabAll    *bool           `json:"grab_all,omitzero"`
@@ -845,15 +893,19 @@ func (v *InputLinuxProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// EventLoopBaseProperties is a struct of qom.json. Since QEMU 7.1.
+// EventLoopBaseProperties is a struct of [qom.json]. Since QEMU 7.1.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.EventLoopBaseProperties
 type EventLoopBaseProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 6.0 at the
+// IOThreadProperties is the struct [IothreadProperties] of qom.json. Since QEMU 6.0 at the
 // earliest, 7.2 at the latest.
+//
+// [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.IothreadProperties
 type IOThreadProperties struct {
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
@@ -905,7 +957,9 @@ func (v *IOThreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MainLoopProperties is a struct of qom.json. Since QEMU 7.1.
+// MainLoopProperties is a struct of [qom.json]. Since QEMU 7.1.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MainLoopProperties
 type MainLoopProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
@@ -933,8 +987,10 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// MemoryBackendProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
+// the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendProperties
 type MemoryBackendProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1015,8 +1071,10 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// MemoryBackendFileProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
+// at the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendFileProperties
 type MemoryBackendFileProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1135,10 +1193,12 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is a struct of qom.json. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// MemoryBackendMemfdProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
+// at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendMemfdProperties
 type MemoryBackendMemfdProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1234,9 +1294,11 @@ func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// MemoryBackendShmProperties is a struct of qom.json. Since QEMU 9.1.
+// MemoryBackendShmProperties is a struct of [qom.json]. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_POSIX.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendShmProperties
 type MemoryBackendShmProperties struct {
 	Dump                           *bool          `json:"dump,omitzero"`
 	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
@@ -1315,10 +1377,12 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// MemoryBackendEPCProperties is the struct MemoryBackendEpcProperties of qom.json. Since QEMU
-// 6.2.
+// MemoryBackendEPCProperties is the struct [MemoryBackendEpcProperties] of qom.json. Since
+// QEMU 6.2.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [MemoryBackendEpcProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendEpcProperties
 type MemoryBackendEPCProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1398,10 +1462,12 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// PRManagerHelperProperties is the struct PrManagerHelperProperties of qom.json. Since QEMU
+// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json. Since QEMU
 // 6.0 at the earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [PrManagerHelperProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.PrManagerHelperProperties
 type PRManagerHelperProperties struct {
 	Path string `json:"path"`
 }
@@ -1419,7 +1485,9 @@ func (v *PRManagerHelperProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// QtestProperties is a struct of qom.json. Since QEMU 6.0.
+// QtestProperties is a struct of [qom.json]. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.QtestProperties
 type QtestProperties struct {
 	Chardev string  `json:"chardev"`
 	Log     *string `json:"log,omitzero"`
@@ -1442,7 +1510,9 @@ func (v *QtestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RemoteObjectProperties is a struct of qom.json. Since QEMU 6.0.
+// RemoteObjectProperties is a struct of [qom.json]. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RemoteObjectProperties
 type RemoteObjectProperties struct {
 	FD    string `json:"fd"`
 	DevID string `json:"devid"`
@@ -1465,7 +1535,10 @@ func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// VFIOUserServerProperties is the struct VfioUserServerProperties of qom.json. Since QEMU 7.1.
+// VFIOUserServerProperties is the struct [VfioUserServerProperties] of qom.json. Since QEMU
+// 7.1.
+//
+// [VfioUserServerProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.VfioUserServerProperties
 type VFIOUserServerProperties struct {
 	Socket SocketAddress `json:"socket"`
 	Device string        `json:"device"`
@@ -1488,7 +1561,9 @@ func (v *VFIOUserServerProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// IOMMUFDProperties is a struct of qom.json. Since QEMU 9.0.
+// IOMMUFDProperties is a struct of [qom.json]. Since QEMU 9.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.IOMMUFDProperties
 type IOMMUFDProperties struct {
 	FD *string `json:"fd,omitzero"`
 }
@@ -1506,8 +1581,10 @@ func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ACPIGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties of qom.json.
+// ACPIGenericInitiatorProperties is the struct [AcpiGenericInitiatorProperties] of qom.json.
 // Since QEMU 9.0.
+//
+// [AcpiGenericInitiatorProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.AcpiGenericInitiatorProperties
 type ACPIGenericInitiatorProperties struct {
 	PCIDev string `json:"pci-dev"`
 	Node   uint32 `json:"node"`
@@ -1530,8 +1607,10 @@ func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// ACPIGenericPortProperties is the struct AcpiGenericPortProperties of qom.json. Since QEMU
+// ACPIGenericPortProperties is the struct [AcpiGenericPortProperties] of qom.json. Since QEMU
 // 9.2.
+//
+// [AcpiGenericPortProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.AcpiGenericPortProperties
 type ACPIGenericPortProperties struct {
 	PCIBus string `json:"pci-bus"`
 	Node   uint32 `json:"node"`
@@ -1554,8 +1633,10 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the struct RngProperties of qom.json. Since QEMU 6.0 at the earliest, 7.2
+// RNGProperties is the struct [RngProperties] of qom.json. Since QEMU 6.0 at the earliest, 7.2
 // at the latest.
+//
+// [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngProperties
 type RNGProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
@@ -1574,8 +1655,10 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 6.0 at the earliest,
-// 7.2 at the latest.
+// RNGEGDProperties is the struct [RngEgdProperties] of qom.json. Since QEMU 6.0 at the
+// earliest, 7.2 at the latest.
+//
+// [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngEgdProperties
 type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
@@ -1599,10 +1682,12 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the struct RngRandomProperties of qom.json. Since QEMU 6.0 at the
+// RNGRandomProperties is the struct [RngRandomProperties] of qom.json. Since QEMU 6.0 at the
 // earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_POSIX.
+//
+// [RngRandomProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngRandomProperties
 type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened   *bool   `json:"opened,omitzero"`
@@ -1626,9 +1711,11 @@ func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// IGVMCfgProperties is the struct IgvmCfgProperties of qom.json. Since QEMU 10.1.
+// IGVMCfgProperties is the struct [IgvmCfgProperties] of qom.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_IGVM.
+//
+// [IgvmCfgProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.IgvmCfgProperties
 type IGVMCfgProperties struct {
 	File string `json:"file"`
 }
@@ -1646,7 +1733,9 @@ func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVCommonProperties is the struct SevCommonProperties of qom.json. Since QEMU 9.1.
+// SEVCommonProperties is the struct [SevCommonProperties] of qom.json. Since QEMU 9.1.
+//
+// [SevCommonProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.SevCommonProperties
 type SEVCommonProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1654,8 +1743,10 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 6.0 at the
+// SEVGuestProperties is the struct [SevGuestProperties] of qom.json. Since QEMU 6.0 at the
 // earliest, 7.2 at the latest.
+//
+// [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.SevGuestProperties
 type SEVGuestProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1721,7 +1812,9 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVSNPGuestProperties is the struct SevSnpGuestProperties of qom.json. Since QEMU 9.1.
+// SEVSNPGuestProperties is the struct [SevSnpGuestProperties] of qom.json. Since QEMU 9.1.
+//
+// [SevSnpGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.SevSnpGuestProperties
 type SEVSNPGuestProperties struct {
 	SEVDevice               *string `json:"sev-device,omitzero"`
 	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
@@ -1791,9 +1884,11 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TDXGuestProperties is the struct TdxGuestProperties of qom.json. Since QEMU 10.1.
+// TDXGuestProperties is the struct [TdxGuestProperties] of qom.json. Since QEMU 10.1.
 //
 // Features: confidential-guest-reset.
+//
+// [TdxGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.TdxGuestProperties
 type TDXGuestProperties struct {
 	Attributes            *uint64        `json:"attributes,omitzero"`
 	SEPTVEDisable         *bool          `json:"sept-ve-disable,omitzero"`
@@ -1839,7 +1934,9 @@ func (v *TDXGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThreadContextProperties is a struct of qom.json. Since QEMU 7.2.
+// ThreadContextProperties is a struct of [qom.json]. Since QEMU 7.2.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ThreadContextProperties
 type ThreadContextProperties struct {
 	CPUAffinity  []uint16 `json:"cpu-affinity,omitzero"`
 	NodeAffinity []uint16 `json:"node-affinity,omitzero"`
@@ -1880,7 +1977,9 @@ func (v *ThreadContextProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectType is an enum of qom.json. Since QEMU 6.0.
+// ObjectType is an enum of [qom.json]. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-qom.ObjectType
 type ObjectType string
 
 // The values of ObjectType.
@@ -1971,7 +2070,9 @@ const (
 	ObjectTypeMonitorQMP ObjectType = "monitor-qmp"
 )
 
-// ObjectOptions is a union of qom.json. [ObjectAdd] sends it. Since QEMU 6.0.
+// ObjectOptions is a union of [qom.json]. [ObjectAdd] sends it. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ObjectOptions
 type ObjectOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
 	// *RawBranch.
@@ -2350,7 +2451,9 @@ func (v ObjectOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectAdd executes object-add. See qom.json.
+// ObjectAdd executes [object-add]. See qom.json.
+//
+// [object-add]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-qom.object-add
 type ObjectAdd ObjectOptions
 
 func (r *ObjectAdd) EncodeMembers(e *wire.Encoder) {
@@ -2373,7 +2476,9 @@ func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-add", Args: (*ObjectOptions)(&r)}, opts)
 }
 
-// ObjectDel executes object-del. See qom.json.
+// ObjectDel executes [object-del]. See qom.json.
+//
+// [object-del]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-qom.object-del
 type ObjectDel struct {
 	ID string `json:"id"`
 }

@@ -7,7 +7,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NetworkAddressFamily is an enum of sockets.json.
+// NetworkAddressFamily is an enum of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-sockets.NetworkAddressFamily
 type NetworkAddressFamily string
 
 // The values of NetworkAddressFamily.
@@ -19,7 +21,9 @@ const (
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
-// InetSocketAddressBase is a struct of sockets.json.
+// InetSocketAddressBase is a struct of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.InetSocketAddressBase
 type InetSocketAddressBase struct {
 	Host string `json:"host"`
 	Port string `json:"port"`
@@ -42,7 +46,9 @@ func (v *InetSocketAddressBase) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// InetSocketAddress is a struct of sockets.json.
+// InetSocketAddress is a struct of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.InetSocketAddress
 type InetSocketAddress struct {
 	Host      string  `json:"host"`
 	Port      string  `json:"port"`
@@ -130,7 +136,9 @@ func (v *InetSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// UnixSocketAddress is a struct of sockets.json.
+// UnixSocketAddress is a struct of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.UnixSocketAddress
 type UnixSocketAddress struct {
 	Path string `json:"path"`
 	// Only in a QEMU built with CONFIG_LINUX.
@@ -160,7 +168,9 @@ func (v *UnixSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VsockSocketAddress is a struct of sockets.json.
+// VsockSocketAddress is a struct of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.VsockSocketAddress
 type VsockSocketAddress struct {
 	CID  string `json:"cid"`
 	Port string `json:"port"`
@@ -183,8 +193,10 @@ func (v *VsockSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FDSocketAddress is the struct FdSocketAddress of sockets.json. Since QEMU 8.0 at the
+// FDSocketAddress is the struct [FdSocketAddress] of sockets.json. Since QEMU 8.0 at the
 // earliest, 10.0 at the latest.
+//
+// [FdSocketAddress]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.FdSocketAddress
 type FDSocketAddress struct {
 	Str string `json:"str"`
 }
@@ -202,7 +214,9 @@ func (v *FDSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SocketAddressLegacy is a union of sockets.json.
+// SocketAddressLegacy is a union of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.SocketAddressLegacy
 type SocketAddressLegacy struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType `json:"type"`
@@ -316,7 +330,9 @@ func (v SocketAddressLegacy) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressType is an enum of sockets.json.
+// SocketAddressType is an enum of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-sockets.SocketAddressType
 type SocketAddressType string
 
 // The values of SocketAddressType.
@@ -327,7 +343,9 @@ const (
 	SocketAddressTypeFD    SocketAddressType = "fd"
 )
 
-// SocketAddress is a union of sockets.json.
+// SocketAddress is a union of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.SocketAddress
 type SocketAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType `json:"type"`
