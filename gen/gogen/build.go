@@ -300,7 +300,8 @@ func (b *builder) event(d *qapi.Event) (*event, error) {
 		e.constantDoc = comment{strings.Join(dates, " ")}
 	}
 	if qapi.HasFeature(d.Features, qapi.Deprecated) {
-		e.constantDoc = append(e.constantDoc, b.prose(d).deprecated("the event", b.factOf(d.Name))...)
+		fact := b.factOf(d.Name)
+		e.constantDoc = append(e.constantDoc, b.prose(d).deprecated("the event", fact, b.replacement(d, "", fact))...)
 	}
 	b.pkg.events = append(b.pkg.events, e)
 	if d.Arg != nil && !d.Arg.Head().Implicit {

@@ -76,7 +76,8 @@ func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences 
 	sentences = append(append(sentences, b.definitionDates(d)...), b.onlyIn(h.Name)...)
 	c := append(comment{strings.Join(sentences, " ")}, p.definition()...)
 	c = append(c, facts...)
-	c = append(c, p.remarks("the "+kindOf(d), h.If, h.Features, b.factOf(h.Name))...)
+	fact := b.factOf(h.Name)
+	c = append(c, p.remarks("the "+kindOf(d), h.If, h.Features, fact, b.replacement(d, "", fact))...)
 	return append(c, b.target(d)...)
 }
 
@@ -109,7 +110,7 @@ func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Co
 	if dates != nil {
 		c = append(c, strings.Join(dates, " "))
 	}
-	return append(c, p.remarks(what, cond, features, fact)...)
+	return append(c, p.remarks(what, cond, features, fact, b.replacement(d, name, fact))...)
 }
 
 // seenFirst says of what no source has, but a server, which one it was.

@@ -1,6 +1,7 @@
 package gogen
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
@@ -58,6 +59,30 @@ func (b *builder) isNew(f, owner *facts.Fact) bool {
 		(owner == nil || facts.Compare(f.Since.Release, owner.Since.Release) > 0)
 }
 
+// branchFact returns what is known of a union's branch. One without members is as old as the discriminator's value.
+func (b *builder) branchFact(u *qapi.Union, br *qapi.Branch) *facts.Fact {
+	if br.Type == nil {
+		return b.factOf(partPath(u.Discriminator.Type.(*qapi.Enum), br.Value))
+	}
+	return b.factOf(u.Name + "/+" + br.Value)
+}
+
+// branchDates are the words for a union's branch in a list: "since QEMU 6.1, deprecated".
+func (b *builder) branchDates(u *qapi.Union, br *qapi.Branch) string {
+	var words []string
+	plain := strings.NewReplacer(" (", ", ", ")", "") // the words are in parentheses themselves
+	for _, sentence := range b.dates(b.branchFact(u, br), b.factOf(u.Name)) {
+		words = append(words, strings.ToLower(sentence[:1])+plain.Replace(strings.TrimSuffix(sentence[1:], ".")))
+	}
+	if e, ok := u.Discriminator.Type.(*qapi.Enum); ok {
+		i := slices.IndexFunc(e.Values, func(v *qapi.EnumValue) bool { return v.Name == br.Value })
+		if i >= 0 && qapi.HasFeature(e.Values[i].Features, qapi.Deprecated) {
+			words = append(words, "deprecated")
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
 // release is the release of a date, with its bounds if it is not exact.
 func release(d facts.Date) string {
 	newest := strings.TrimPrefix(d.Source, "schema of ")
@@ -89,12 +114,31 @@ func deprecation(f *facts.Fact) string {
 	return " It is deprecated since QEMU " + release(*f.Deprecated) + "."
 }
 
-// replacement is the sentence, after a blank, that says what to use instead; empty if nothing does.
-func replacement(f *facts.Fact) string {
+// replacement is the sentence, after a blank, that says what to use instead of a definition, or of the part of it
+// with a name; empty if nothing does.
+func (b *builder) replacement(d qapi.Definition, part string, f *facts.Fact) string {
 	if f == nil || f.Use == "" {
 		return ""
 	}
-	return " Use " + f.Use + "."
+	return " Use " + b.replacementName(d, part, f.Use) + "."
+}
+
+// replacementName is the name of what to use: a link to what the package has for it, with its own name if that is a
+// member or a value beside the part.
+func (b *builder) replacementName(d qapi.Definition, part, use string) string {
+	n := &namer{b: b}
+	if name := b.memberNames(d)[use]; part != "" && name != "" {
+		if strings.HasPrefix(name, "[") { // a constant
+			return name + " (" + use + ")"
+		}
+		if owner, ok := n.link(d.Head().Name); ok {
+			return strings.TrimSuffix(owner, "]") + "." + name + "] (" + use + ")"
+		}
+	}
+	if link, ok := n.link(use); ok && !b.vanishes(b.schema.Lookup(use)) {
+		return link
+	}
+	return use
 }
 
 // reference is the address of a definition in QEMU's online reference, "" if it is not known to have one.

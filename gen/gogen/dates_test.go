@@ -27,21 +27,26 @@ func TestDates(t *testing.T) {
 	}
 	with, without := code(facts.QEMU()), code(nil)
 	for _, text := range []string{
-		"\t// Since QEMU 6.1.\n\tImageInfoSpecificKindRBD ",                                                         // a value
-		"\t// Since QEMU 9.2.\n\tReconnectMs ",                                                                      // a member
-		"\t// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use base-node.\n\tBase ",    // of a command
+		"\t// Since QEMU 6.1.\n\tImageInfoSpecificKindRBD ", // a value
+		"\t// Since QEMU 9.2.\n\tReconnectMs ",              // a member
+		"\t// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use\n\t// [BlockCommit.BaseNode] (base-node).\n\tBase ", // of a command
 		"\t// Removed after QEMU 10.2, by 11.1.\n\t",                                                                // a value of the newest schema
-		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use\n// block-export-add.\n", // a command
+		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use\n// [BlockExportAdd].\n", // a command
 	} {
 		require.Contains(t, with, text)
 		require.NotContains(t, without, text)
 	}
 	for _, text := range []string{
-		"\n// QueryKVM executes [query-kvm] and returns [KVMInfo]. See accelerator.json.\n",              // a command that is old
-		"// StatsType is an enum of [stats.json]. Since QEMU 7.1.\n",                                     // a type
-		"\t// Since QEMU 9.1.\n\tEventGuestPVShutdown ",                                                  // an event's constant
-		" = \"RESET\"\n\tEventStop ",                                                                     // an old one
-		"\t// Since QEMU 7.0.\n\tFeatureDeviceAddJSONCLIHotplug ",                                        // a feature
+		"\n// QueryKVM executes [query-kvm] and returns [KVMInfo]. See accelerator.json.\n", // a command that is old
+		"// StatsType is an enum of [stats.json]. Since QEMU 7.1.\n",                        // a type
+		"\t// Since QEMU 9.1.\n\tEventGuestPVShutdown ",                                     // an event's constant
+		" = \"RESET\"\n\tEventStop ",                                                        // an old one
+		"\t// Since QEMU 7.0.\n\tFeatureDeviceAddJSONCLIHotplug ",                           // a feature
+		"//   - [*ChardevHub]: hub (since QEMU 10.0)\n",
+		"//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (since QEMU 11.1, not in 10.2)\n",
+		"//   - [*ChardevRingbuf]: ringbuf, memory (deprecated)\n",
+		"preallocate (since QEMU 6.0), ", // a branch without members
+		"Use [JobPause].\n",
 		"Since QEMU 11.1 (not in 10.2).",                                                                 // not exact
 		"Since QEMU 6.0 at the earliest, 7.2 at the latest.",                                             // not exact, and older than the schema that has it
 		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 11.1 (not in 10.2).\n", // not exact

@@ -35,8 +35,9 @@ type enumValue struct {
 	name string // of the constant
 	wire string
 	cond qapi.Cond // of the value, or of the branch for it
-	seen string    // the version in which a branch for it was seen first; else ""
 	doc  comment
+	// branch says since when there is a branch for it, and until when; "" if that is as for the union.
+	branch string
 }
 
 // object is a struct type: a QAPI struct, or a union with its branches.

@@ -103,7 +103,8 @@ func (p *prose) section(s *qapi.DocSection) comment {
 }
 
 // remarks are the paragraphs on when a thing is there and whether it will stay.
-func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature, fact *facts.Fact) comment {
+// The sentence on what to use instead ends a deprecation.
+func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature, fact *facts.Fact, use string) comment {
 	var c comment
 	if cond != nil {
 		c = append(c, "Only in a QEMU built with "+cond.String()+".")
@@ -113,7 +114,7 @@ func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature, f
 		c = append(c, p.labelled("Unstable", qapi.Unstable, "any release of QEMU may change or remove "+what+".", "")...)
 	}
 	if qapi.HasFeature(features, qapi.Deprecated) {
-		c = append(c, p.deprecated(what, fact)...)
+		c = append(c, p.deprecated(what, fact, use)...)
 	}
 	return c
 }
@@ -142,9 +143,9 @@ func (p *prose) features(features []*qapi.Feature) comment {
 }
 
 // deprecated is the paragraph on something that QEMU will remove.
-func (p *prose) deprecated(what string, fact *facts.Fact) comment {
+func (p *prose) deprecated(what string, fact *facts.Fact, use string) comment {
 	date := deprecation(fact)
-	return p.labelled("Deprecated", qapi.Deprecated, "QEMU will remove "+what+"."+date+replacement(fact), date)
+	return p.labelled("Deprecated", qapi.Deprecated, "QEMU will remove "+what+"."+date+use, date)
 }
 
 // labelled is the remark that a feature stands for, with what is said about it and then the date or, without

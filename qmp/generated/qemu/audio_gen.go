@@ -1089,14 +1089,14 @@ type Audiodev struct {
 //   - [*AudiodevGenericOptions]: none, spice (CONFIG_SPICE)
 //   - [*AudiodevALSAOptions]: alsa (CONFIG_AUDIO_ALSA)
 //   - [*AudiodevCoreaudioOptions]: coreaudio (CONFIG_AUDIO_COREAUDIO)
-//   - [*AudiodevDBusOptions]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*AudiodevDBusOptions]: dbus (CONFIG_DBUS_DISPLAY) (since QEMU 7.2, not in 5.2)
 //   - [*AudiodevDsoundOptions]: dsound (CONFIG_AUDIO_DSOUND)
 //   - [*AudiodevJACKOptions]: jack (CONFIG_AUDIO_JACK)
 //   - [*AudiodevOSSOptions]: oss (CONFIG_AUDIO_OSS)
 //   - [*AudiodevPAOptions]: pa (CONFIG_AUDIO_PA)
-//   - [*AudiodevPipewireOptions]: pipewire (CONFIG_AUDIO_PIPEWIRE)
+//   - [*AudiodevPipewireOptions]: pipewire (CONFIG_AUDIO_PIPEWIRE) (since QEMU 8.1)
 //   - [*AudiodevSDLOptions]: sdl (CONFIG_AUDIO_SDL)
-//   - [*AudiodevSndioOptions]: sndio (CONFIG_AUDIO_SNDIO)
+//   - [*AudiodevSndioOptions]: sndio (CONFIG_AUDIO_SNDIO) (since QEMU 7.2)
 //   - [*AudiodevWAVOptions]: wav
 //   - [*RawBranch]: any other value, or none
 type AudiodevBranch interface {

@@ -266,7 +266,7 @@ func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 // NBDServerAdd executes [nbd-server-add]. See block-export.json.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
-// block-export-add.
+// [BlockExportAdd].
 //
 // [nbd-server-add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.nbd-server-add
 type NBDServerAdd NBDServerAddOptions
@@ -291,7 +291,7 @@ const (
 // [BlockExportDeletedEvent] follows when an export is gone.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
-// block-export-del.
+// [BlockExportDel].
 //
 // [nbd-server-remove]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.nbd-server-remove
 type NBDServerRemove struct {
@@ -362,8 +362,8 @@ type BlockExportOptions struct {
 //
 //   - [*BlockExportOptionsNBD]: nbd
 //   - [*BlockExportOptionsVhostUserBlk]: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
-//   - [*BlockExportOptionsFUSE]: fuse (CONFIG_FUSE)
-//   - [*BlockExportOptionsVDUSEBlk]: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
+//   - [*BlockExportOptionsFUSE]: fuse (CONFIG_FUSE) (since QEMU 6.0)
+//   - [*BlockExportOptionsVDUSEBlk]: vduse-blk (CONFIG_VDUSE_BLK_EXPORT) (since QEMU 7.1)
 //   - [*RawBranch]: any other value, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder

@@ -213,7 +213,8 @@ const (
 type SchemaInfoEnum struct {
 	// Since QEMU 6.2.
 	Members []SchemaInfoEnumMember `json:"members,omitzero"`
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.2. Use members.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.2. Use
+	// [SchemaInfoEnum.Members] (members).
 	Values []string `json:"values"`
 }
 

@@ -119,9 +119,10 @@ type CPUInfoFast struct {
 //   - [*CPUInfoS390]: s390x
 //   - [*RawBranch]: any other value, or none
 //
-// The branch is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
-// microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
-// sh4eb, sparc, sparc64, tricore, x86_64, xtensa, xtensaeb, hexagon.
+// The branch is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64 (since QEMU 7.1),
+// m68k, microblaze, microblazeel (removed after QEMU 10.2, by 11.1), mips, mips64, mips64el,
+// mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4, sh4eb, sparc, sparc64, tricore, x86_64,
+// xtensa, xtensaeb, hexagon (since QEMU 11.1, not in 10.2).
 type CPUInfoFastBranch interface {
 	wire.MemberDecoder
 	isCPUInfoFastBranch()
@@ -1787,9 +1788,9 @@ type MemoryDeviceInfo struct {
 //   - [*PCDIMMDeviceInfo]: dimm, nvdimm
 //   - [*VirtioPMEMDeviceInfo]: virtio-pmem
 //   - [*VirtioMemDeviceInfo]: virtio-mem
-//   - [*SGXEPCDeviceInfo]: sgx-epc
-//   - [*HVBalloonDeviceInfo]: hv-balloon
-//   - [*MemoryDeviceInfoSPMem]: sp-mem (seen first in QEMU 11.1)
+//   - [*SGXEPCDeviceInfo]: sgx-epc (since QEMU 6.2)
+//   - [*HVBalloonDeviceInfo]: hv-balloon (since QEMU 8.2)
+//   - [*MemoryDeviceInfoSPMem]: sp-mem (since QEMU 11.1, not in 10.2)
 //   - [*RawBranch]: any other value, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberDecoder

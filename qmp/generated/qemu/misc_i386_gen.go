@@ -110,8 +110,8 @@ type SEVInfo struct {
 
 // SEVInfoBranch is the branch of [SEVInfo] that SEVType selects:
 //
-//   - [*SEVGuestInfo]: sev
-//   - [*SEVSNPGuestInfo]: sev-snp
+//   - [*SEVGuestInfo]: sev (since QEMU 9.1)
+//   - [*SEVSNPGuestInfo]: sev-snp (since QEMU 9.1)
 //   - [*RawBranch]: any other value
 //
 // If a server does not send sev-type, decoding sets it to sev: before QEMU 9.1, query-sev

@@ -1234,23 +1234,23 @@ type Netdev struct {
 // NetdevBranch is the branch of [Netdev] that Type selects:
 //
 //   - [*NetLegacyNICOptions]: nic
-//   - [*NetdevPasstOptions]: passt (CONFIG_PASST)
+//   - [*NetdevPasstOptions]: passt (CONFIG_PASST) (since QEMU 10.1)
 //   - [*NetdevUserOptions]: user
 //   - [*NetdevTapOptions]: tap
 //   - [*NetdevL2TPv3Options]: l2tpv3
 //   - [*NetdevSocketOptions]: socket
-//   - [*NetdevStreamOptions]: stream
-//   - [*NetdevDgramOptions]: dgram
+//   - [*NetdevStreamOptions]: stream (since QEMU 7.2)
+//   - [*NetdevDgramOptions]: dgram (since QEMU 7.2)
 //   - [*NetdevVDEOptions]: vde
 //   - [*NetdevBridgeOptions]: bridge
 //   - [*NetdevHubPortOptions]: hubport
 //   - [*NetdevNetmapOptions]: netmap
-//   - [*NetdevAFXDPOptions]: af-xdp (CONFIG_AF_XDP)
+//   - [*NetdevAFXDPOptions]: af-xdp (CONFIG_AF_XDP) (since QEMU 8.2)
 //   - [*NetdevVhostUserOptions]: vhost-user
 //   - [*NetdevVhostVDPAOptions]: vhost-vdpa
-//   - [*NetdevVmnetHostOptions]: vmnet-host (CONFIG_VMNET)
-//   - [*NetdevVmnetSharedOptions]: vmnet-shared (CONFIG_VMNET)
-//   - [*NetdevVmnetBridgedOptions]: vmnet-bridged (CONFIG_VMNET)
+//   - [*NetdevVmnetHostOptions]: vmnet-host (CONFIG_VMNET) (since QEMU 7.1)
+//   - [*NetdevVmnetSharedOptions]: vmnet-shared (CONFIG_VMNET) (since QEMU 7.1)
+//   - [*NetdevVmnetBridgedOptions]: vmnet-bridged (CONFIG_VMNET) (since QEMU 7.1)
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for none.

@@ -2104,8 +2104,8 @@ type ObjectOptions struct {
 
 // ObjectOptionsBranch is the branch of [ObjectOptions] that QOMType selects:
 //
-//   - [*ACPIGenericInitiatorProperties]: acpi-generic-initiator
-//   - [*ACPIGenericPortProperties]: acpi-generic-port
+//   - [*ACPIGenericInitiatorProperties]: acpi-generic-initiator (since QEMU 9.0)
+//   - [*ACPIGenericPortProperties]: acpi-generic-port (since QEMU 9.2)
 //   - [*AuthZListProperties]: authz-list
 //   - [*AuthZListFileProperties]: authz-listfile
 //   - [*AuthZPAMProperties]: authz-pam
@@ -2113,7 +2113,7 @@ type ObjectOptions struct {
 //   - [*CANHostSocketCANProperties]: can-host-socketcan (CONFIG_LINUX)
 //   - [*COLOCompareProperties]: colo-compare
 //   - [*CryptodevBackendProperties]: cryptodev-backend, cryptodev-backend-builtin,
-//     cryptodev-backend-lkcf
+//     cryptodev-backend-lkcf (since QEMU 7.2)
 //   - [*CryptodevVhostUserProperties]: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
 //   - [*DBusVMStateProperties]: dbus-vmstate
 //   - [*FilterBufferProperties]: filter-buffer
@@ -2122,37 +2122,37 @@ type ObjectOptions struct {
 //   - [*FilterRedirectorProperties]: filter-redirector
 //   - [*NetfilterProperties]: filter-replay
 //   - [*FilterRewriterProperties]: filter-rewriter
-//   - [*IGVMCfgProperties]: igvm-cfg (CONFIG_IGVM)
+//   - [*IGVMCfgProperties]: igvm-cfg (CONFIG_IGVM) (since QEMU 10.1)
 //   - [*InputBarrierProperties]: input-barrier
 //   - [*InputLinuxProperties]: input-linux (CONFIG_LINUX)
-//   - [*IOMMUFDProperties]: iommufd
+//   - [*IOMMUFDProperties]: iommufd (since QEMU 9.0)
 //   - [*IOThreadProperties]: iothread
-//   - [*MainLoopProperties]: main-loop
-//   - [*MemoryBackendEPCProperties]: memory-backend-epc (CONFIG_LINUX)
+//   - [*MainLoopProperties]: main-loop (since QEMU 7.1)
+//   - [*MemoryBackendEPCProperties]: memory-backend-epc (CONFIG_LINUX) (since QEMU 6.2)
 //   - [*MemoryBackendFileProperties]: memory-backend-file
 //   - [*MemoryBackendMemfdProperties]: memory-backend-memfd (CONFIG_LINUX)
 //   - [*MemoryBackendProperties]: memory-backend-ram
-//   - [*MemoryBackendShmProperties]: memory-backend-shm (CONFIG_POSIX)
+//   - [*MemoryBackendShmProperties]: memory-backend-shm (CONFIG_POSIX) (since QEMU 9.1)
 //   - [*PRManagerHelperProperties]: pr-manager-helper (CONFIG_LINUX)
-//   - [*QtestProperties]: qtest
+//   - [*QtestProperties]: qtest (since QEMU 6.1)
 //   - [*RNGProperties]: rng-builtin
 //   - [*RNGEGDProperties]: rng-egd
 //   - [*RNGRandomProperties]: rng-random (CONFIG_POSIX)
 //   - [*SecretProperties]: secret
 //   - [*SecretKeyringProperties]: secret_keyring (CONFIG_SECRET_KEYRING)
 //   - [*SEVGuestProperties]: sev-guest
-//   - [*SEVSNPGuestProperties]: sev-snp-guest
-//   - [*TDXGuestProperties]: tdx-guest
-//   - [*ThreadContextProperties]: thread-context
+//   - [*SEVSNPGuestProperties]: sev-snp-guest (since QEMU 9.1)
+//   - [*TDXGuestProperties]: tdx-guest (since QEMU 10.1)
+//   - [*ThreadContextProperties]: thread-context (since QEMU 7.2)
 //   - [*ThrottleGroupProperties]: throttle-group
 //   - [*TLSCredsAnonProperties]: tls-creds-anon
 //   - [*TLSCredsPSKProperties]: tls-creds-psk
 //   - [*TLSCredsX509Properties]: tls-creds-x509
 //   - [*TLSCredsProperties]: tls-cipher-suites
 //   - [*RemoteObjectProperties]: x-remote-object
-//   - [*VFIOUserServerProperties]: x-vfio-user-server
-//   - [*ObjectOptionsMonitorHMP]: monitor-hmp (seen first in QEMU 11.1)
-//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (seen first in QEMU 11.1)
+//   - [*VFIOUserServerProperties]: x-vfio-user-server (since QEMU 7.1)
+//   - [*ObjectOptionsMonitorHMP]: monitor-hmp (since QEMU 11.1, not in 10.2)
+//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (since QEMU 11.1, not in 10.2)
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for can-bus, pef-guest, s390-pv-guest.

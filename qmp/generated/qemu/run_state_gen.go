@@ -451,8 +451,8 @@ type GuestPanicInformation struct {
 //
 //   - [*GuestPanicInformationHyperV]: hyper-v
 //   - [*GuestPanicInformationS390]: s390
-//   - [*GuestPanicInformationTDX]: tdx
-//   - [*GuestPanicInformationSEV]: sev (seen first in QEMU 11.1)
+//   - [*GuestPanicInformationTDX]: tdx (since QEMU 10.1)
+//   - [*GuestPanicInformationSEV]: sev (since QEMU 11.1, not in 10.2)
 //   - [*RawBranch]: any other value, or none
 type GuestPanicInformationBranch interface {
 	wire.MemberDecoder

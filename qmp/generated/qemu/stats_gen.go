@@ -140,7 +140,7 @@ type StatsFilter struct {
 //   - [*StatsVCPUFilter]: vcpu
 //   - [*RawBranch]: any other value, or none
 //
-// The branch is nil for vm, cryptodev.
+// The branch is nil for vm, cryptodev (since QEMU 8.0).
 type StatsFilterBranch interface {
 	wire.MemberEncoder
 	isStatsFilterBranch()

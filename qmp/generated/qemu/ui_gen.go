@@ -1641,7 +1641,7 @@ type InputEvent struct {
 //   - [*InputKeyEvent]: key
 //   - [*InputBtnEvent]: btn
 //   - [*InputMoveEvent]: rel, abs
-//   - [*InputMultiTouchEvent]: mtt
+//   - [*InputMultiTouchEvent]: mtt (since QEMU 8.1)
 //   - [*RawBranch]: any other value, or none
 type InputEventBranch interface {
 	wire.MemberEncoder
@@ -2077,7 +2077,7 @@ type DisplayOptions struct {
 //   - [*DisplayCocoa]: cocoa (CONFIG_COCOA)
 //   - [*DisplayCurses]: curses (CONFIG_CURSES)
 //   - [*DisplayEGLHeadless]: egl-headless (CONFIG_OPENGL)
-//   - [*DisplayDBus]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*DisplayDBus]: dbus (CONFIG_DBUS_DISPLAY) (since QEMU 7.0)
 //   - [*DisplaySDL]: sdl (CONFIG_SDL)
 //   - [*RawBranch]: any other value, or none
 //

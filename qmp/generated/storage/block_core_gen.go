@@ -398,8 +398,8 @@ type ImageInfoSpecific struct {
 //   - [*ImageInfoSpecificQcow2]: qcow2
 //   - [*ImageInfoSpecificVMDK]: vmdk
 //   - [*QCryptoBlockInfoLUKS]: luks
-//   - [*ImageInfoSpecificRBD]: rbd
-//   - [*ImageInfoSpecificFile]: file
+//   - [*ImageInfoSpecificRBD]: rbd (since QEMU 6.1)
+//   - [*ImageInfoSpecificFile]: file (since QEMU 8.0)
 //   - [*RawBranch]: any other value, or none
 type ImageInfoSpecificBranch interface {
 	wire.MemberDecoder
@@ -1756,12 +1756,14 @@ type BlockStatsSpecific struct {
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
-// copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, gluster, host_cdrom
-// (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO), iscsi, luks, nbd, nfs,
-// null-aio, null-co, nvme-io_uring (CONFIG_BLKIO), parallels, preallocate, qcow, qcow2, qed,
-// quorum, raw, rbd, replication (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx,
-// virtio-blk-vfio-pci (CONFIG_BLKIO), virtio-blk-vhost-user (CONFIG_BLKIO),
-// virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
+// copy-before-write (since QEMU 6.2), copy-on-read, dmg, snapshot-access (since QEMU 7.0),
+// ftp, ftps, gluster (removed after QEMU 10.2, by 11.1, deprecated), host_cdrom
+// (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO) (since QEMU 7.2), iscsi,
+// luks, nbd, nfs, null-aio, null-co, nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2), parallels,
+// preallocate (since QEMU 6.0), qcow, qcow2, qed, quorum, raw, rbd, replication
+// (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx, virtio-blk-vfio-pci (CONFIG_BLKIO) (since
+// QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-vdpa
+// (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
 type BlockStatsSpecificBranch interface {
 	wire.MemberDecoder
 	isBlockStatsSpecificBranch()
@@ -1990,11 +1992,11 @@ type BlockJobInfo struct {
 
 // BlockJobInfoBranch is the branch of [BlockJobInfo] that Type selects:
 //
-//   - [*BlockJobInfoMirror]: mirror
+//   - [*BlockJobInfoMirror]: mirror (since QEMU 8.2)
 //   - [*RawBranch]: any other value, or none
 //
-// The branch is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
-// snapshot-delete.
+// The branch is nil for commit, stream, backup, create, amend, snapshot-load (since QEMU 6.0),
+// snapshot-save (since QEMU 6.0), snapshot-delete (since QEMU 6.0).
 type BlockJobInfoBranch interface {
 	wire.MemberDecoder
 	isBlockJobInfoBranch()
@@ -2554,10 +2556,12 @@ type BlockCommit struct {
 	JobID    *string `json:"job-id,omitzero"`
 	Device   string  `json:"device"`
 	BaseNode *string `json:"base-node,omitzero"`
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use base-node.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use
+	// [BlockCommit.BaseNode] (base-node).
 	Base    *string `json:"base,omitzero"`
 	TopNode *string `json:"top-node,omitzero"`
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use base-node.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use
+	// [BlockCommit.BaseNode] (base-node).
 	Top         *string `json:"top,omitzero"`
 	BackingFile *string `json:"backing-file,omitzero"`
 	// Since QEMU 9.0.
@@ -2600,7 +2604,7 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 6.2. Use
-// blockdev-backup.
+// [BlockdevBackup].
 //
 // [drive-backup]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.drive-backup
 func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
@@ -3214,7 +3218,8 @@ func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockIOThrottle
 type BlockIOThrottle struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 5.0. Use id.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 5.0. Use
+	// [BlockIOThrottle.ID] (id).
 	Device          *string `json:"device,omitzero"`
 	ID              *string `json:"id,omitzero"`
 	BPS             int64   `json:"bps"`
@@ -3579,7 +3584,7 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-pause.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use [JobPause].
 //
 // [block-job-pause]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-pause
 type BlockJobPause struct {
@@ -3598,7 +3603,7 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-resume.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use [JobResume].
 //
 // [block-job-resume]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-resume
 type BlockJobResume struct {
@@ -3621,7 +3626,7 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
-// job-complete.
+// [JobComplete].
 //
 // [block-job-complete]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-complete
 type BlockJobComplete struct {
@@ -3640,7 +3645,8 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-dismiss.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
+// [JobDismiss].
 //
 // [block-job-dismiss]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-dismiss
 type BlockJobDismiss struct {
@@ -3663,7 +3669,7 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
-// job-finalize.
+// [JobFinalize].
 //
 // [block-job-finalize]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.block-job-finalize
 type BlockJobFinalize struct {
@@ -5754,7 +5760,7 @@ type RBDEncryptionOptions struct {
 //
 //   - [*RBDEncryptionOptionsLUKS]: luks
 //   - [*RBDEncryptionOptionsLUKS2]: luks2
-//   - [*RBDEncryptionOptionsLUKSAny]: luks-any
+//   - [*RBDEncryptionOptionsLUKSAny]: luks-any (since QEMU 8.0)
 //   - [*RawBranch]: any other value, or none
 type RBDEncryptionOptionsBranch interface {
 	wire.MemberEncoder
@@ -5850,7 +5856,7 @@ type RBDEncryptionCreateOptions struct {
 //   - [*RBDEncryptionCreateOptionsLUKS2]: luks2
 //   - [*RawBranch]: any other value, or none
 //
-// The branch is nil for luks-any.
+// The branch is nil for luks-any (since QEMU 8.0).
 type RBDEncryptionCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isRBDEncryptionCreateOptionsBranch()
@@ -6663,26 +6669,26 @@ type BlockdevOptions struct {
 //   - [*BlockdevOptionsBlklogwrites]: blklogwrites
 //   - [*BlockdevOptionsBlkverify]: blkverify
 //   - [*BlockdevOptionsBlkreplay]: blkreplay
-//   - [*BlockdevOptionsGenericFormat]: bochs, cloop, compress, dmg, parallels,
-//     snapshot-access, vdi, vhdx, vpc
-//   - [*BlockdevOptionsCBW]: copy-before-write
+//   - [*BlockdevOptionsGenericFormat]: bochs, cloop, compress, dmg, parallels, snapshot-access
+//     (since QEMU 7.0), vdi, vhdx, vpc
+//   - [*BlockdevOptionsCBW]: copy-before-write (since QEMU 6.2)
 //   - [*BlockdevOptionsCOR]: copy-on-read
 //   - [*BlockdevOptionsFile]: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device
 //     (HAVE_HOST_BLOCK_DEVICE)
 //   - [*BlockdevOptionsCurlFTP]: ftp
 //   - [*BlockdevOptionsCurlFTPS]: ftps
-//   - [*BlockdevOptionsGluster]: gluster
+//   - [*BlockdevOptionsGluster]: gluster (removed after QEMU 10.2, by 11.1, deprecated)
 //   - [*BlockdevOptionsCurlHTTP]: http
 //   - [*BlockdevOptionsCurlHTTPS]: https
-//   - [*BlockdevOptionsIOUring]: io_uring (CONFIG_BLKIO)
+//   - [*BlockdevOptionsIOUring]: io_uring (CONFIG_BLKIO) (since QEMU 7.2)
 //   - [*BlockdevOptionsISCSI]: iscsi
 //   - [*BlockdevOptionsLUKS]: luks
 //   - [*BlockdevOptionsNBD]: nbd
 //   - [*BlockdevOptionsNFS]: nfs
 //   - [*BlockdevOptionsNull]: null-aio, null-co
 //   - [*BlockdevOptionsNVMe]: nvme
-//   - [*BlockdevOptionsNVMeIOUring]: nvme-io_uring (CONFIG_BLKIO)
-//   - [*BlockdevOptionsPreallocate]: preallocate
+//   - [*BlockdevOptionsNVMeIOUring]: nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2)
+//   - [*BlockdevOptionsPreallocate]: preallocate (since QEMU 6.0)
 //   - [*BlockdevOptionsQcow2]: qcow2
 //   - [*BlockdevOptionsQcow]: qcow
 //   - [*BlockdevOptionsGenericCOWFormat]: qed, vmdk
@@ -6692,9 +6698,11 @@ type BlockdevOptions struct {
 //   - [*BlockdevOptionsReplication]: replication (CONFIG_REPLICATION)
 //   - [*BlockdevOptionsSSH]: ssh
 //   - [*BlockdevOptionsThrottle]: throttle
-//   - [*BlockdevOptionsVirtioBlkVFIOPCI]: virtio-blk-vfio-pci (CONFIG_BLKIO)
-//   - [*BlockdevOptionsVirtioBlkVhostUser]: virtio-blk-vhost-user (CONFIG_BLKIO)
-//   - [*BlockdevOptionsVirtioBlkVhostVDPA]: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVirtioBlkVFIOPCI]: virtio-blk-vfio-pci (CONFIG_BLKIO) (since QEMU 7.2)
+//   - [*BlockdevOptionsVirtioBlkVhostUser]: virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU
+//     7.2)
+//   - [*BlockdevOptionsVirtioBlkVhostVDPA]: virtio-blk-vhost-vdpa (CONFIG_BLKIO) (since QEMU
+//     7.2)
 //   - [*BlockdevOptionsVVFAT]: vvfat
 //   - [*RawBranch]: any other value, or none
 type BlockdevOptionsBranch interface {
@@ -7911,7 +7919,7 @@ type BlockdevCreateOptions struct {
 // BlockdevCreateOptionsBranch is the branch of [BlockdevCreateOptions] that Driver selects:
 //
 //   - [*BlockdevCreateOptionsFile]: file
-//   - [*BlockdevCreateOptionsGluster]: gluster
+//   - [*BlockdevCreateOptionsGluster]: gluster (removed after QEMU 10.2, by 11.1, deprecated)
 //   - [*BlockdevCreateOptionsLUKS]: luks
 //   - [*BlockdevCreateOptionsNFS]: nfs
 //   - [*BlockdevCreateOptionsParallels]: parallels
@@ -7927,12 +7935,13 @@ type BlockdevCreateOptions struct {
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
-// copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, host_cdrom
-// (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
-// (CONFIG_BLKIO), iscsi, nbd, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
-// preallocate, quorum, raw, replication (CONFIG_REPLICATION), throttle, virtio-blk-vfio-pci
-// (CONFIG_BLKIO), virtio-blk-vhost-user (CONFIG_BLKIO), virtio-blk-vhost-vdpa (CONFIG_BLKIO),
-// vvfat.
+// copy-before-write (since QEMU 6.2), copy-on-read, dmg, snapshot-access (since QEMU 7.0),
+// ftp, ftps, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http,
+// https, io_uring (CONFIG_BLKIO) (since QEMU 7.2), iscsi, nbd, null-aio, null-co, nvme,
+// nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2), preallocate (since QEMU 6.0), quorum, raw,
+// replication (CONFIG_REPLICATION), throttle, virtio-blk-vfio-pci (CONFIG_BLKIO) (since QEMU
+// 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-vdpa
+// (CONFIG_BLKIO) (since QEMU 7.2), vvfat.
 type BlockdevCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevCreateOptionsBranch()
@@ -8167,12 +8176,14 @@ type BlockdevAmendOptions struct {
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
-// copy-before-write, copy-on-read, dmg, file, snapshot-access, ftp, ftps, gluster, host_cdrom
+// copy-before-write (since QEMU 6.2), copy-on-read, dmg, file, snapshot-access (since QEMU
+// 7.0), ftp, ftps, gluster (removed after QEMU 10.2, by 11.1, deprecated), host_cdrom
 // (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
-// (CONFIG_BLKIO), iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
-// parallels, preallocate, qcow, qed, quorum, raw, rbd, replication (CONFIG_REPLICATION), ssh,
-// throttle, vdi, vhdx, virtio-blk-vfio-pci (CONFIG_BLKIO), virtio-blk-vhost-user
-// (CONFIG_BLKIO), virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
+// (CONFIG_BLKIO) (since QEMU 7.2), iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring
+// (CONFIG_BLKIO) (since QEMU 7.2), parallels, preallocate (since QEMU 6.0), qcow, qed, quorum,
+// raw, rbd, replication (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx, virtio-blk-vfio-pci
+// (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2),
+// virtio-blk-vhost-vdpa (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
 type BlockdevAmendOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevAmendOptionsBranch()

@@ -842,7 +842,8 @@ const (
 	ChardevBackendKindDBus    ChardevBackendKind = "dbus"
 	ChardevBackendKindVC      ChardevBackendKind = "vc"
 	ChardevBackendKindRingbuf ChardevBackendKind = "ringbuf"
-	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.0. Use ringbuf.
+	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.0. Use
+	// [ChardevBackendKindRingbuf] (ringbuf).
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 
@@ -870,14 +871,14 @@ type ChardevBackend struct {
 //   - [*ChardevCommon]: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console
 //     (CONFIG_WIN32)
 //   - [*ChardevMux]: mux
-//   - [*ChardevHub]: hub
+//   - [*ChardevHub]: hub (since QEMU 10.0)
 //   - [*ChardevStdio]: stdio
 //   - [*ChardevSPICEChannel]: spicevmc (CONFIG_SPICE)
 //   - [*ChardevSPICEPort]: spiceport (CONFIG_SPICE)
-//   - [*ChardevQEMUVDAgent]: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
-//   - [*ChardevDBus]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*ChardevQEMUVDAgent]: qemu-vdagent (CONFIG_SPICE_PROTOCOL) (since QEMU 6.1)
+//   - [*ChardevDBus]: dbus (CONFIG_DBUS_DISPLAY) (since QEMU 7.0)
 //   - [*ChardevVC]: vc
-//   - [*ChardevRingbuf]: ringbuf, memory
+//   - [*ChardevRingbuf]: ringbuf, memory (deprecated)
 //   - [*RawBranch]: any other value, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder

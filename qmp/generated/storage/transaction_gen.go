@@ -49,7 +49,7 @@ const (
 	TransactionActionKindBlockdevSnapshotInternalSync TransactionActionKind = "blockdev-snapshot-internal-sync"
 	TransactionActionKindBlockdevSnapshotSync         TransactionActionKind = "blockdev-snapshot-sync"
 	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 6.2. Use
-	// blockdev-backup.
+	// [TransactionActionKindBlockdevBackup] (blockdev-backup).
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
 
@@ -76,7 +76,7 @@ type TransactionAction struct {
 //   - [*BlockdevSnapshot]: blockdev-snapshot
 //   - [*BlockdevSnapshotInternal]: blockdev-snapshot-internal-sync
 //   - [*BlockdevSnapshotSync]: blockdev-snapshot-sync
-//   - [*DriveBackup]: drive-backup
+//   - [*DriveBackup]: drive-backup (deprecated)
 //   - [*RawBranch]: any other value, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder
