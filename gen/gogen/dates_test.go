@@ -48,7 +48,7 @@ func TestDates(t *testing.T) {
 		"preallocate (since QEMU 6.0), ", // a branch without members
 		"Use [JobPause].\n",
 		"Since QEMU 11.1 (not in 10.2).",                                                                 // not exact
-		"Since QEMU 6.0 at the earliest, 7.2 at the latest.",                                             // not exact, and older than the schema that has it
+		"Since QEMU 8.0 at the earliest, 10.0 at the latest.",                                            // not exact, and older than the schema that has it
 		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 11.1 (not in 10.2).\n", // not exact
 	} {
 		require.Contains(t, with, text)
@@ -65,7 +65,13 @@ func TestDates(t *testing.T) {
 		require.NotContains(t, without, text)
 	}
 	require.NotRegexp(t, `Since QEMU ([0-4]\.|5\.[0-2])`, with)
+	// A type that has got a new name is not young.
+	require.Contains(t, with, "// SGXInfo is the struct [SgxInfo] of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]\n// return it.\n//\n")
 	// What is as old as the oldest QEMU, or as its owner, has no date.
 	require.Contains(t, with, "\tFilename              string         `json:\"filename\"`\n")
 	require.NotContains(t, with, "Since QEMU 2.9.\n\t")
+	// A package without what to use has its name in the schema.
+	files, err := gogen.Generate(s, gogen.Options{Package: "qemu", Facts: facts.QEMU(), Selection: gogen.Selection{Only: []string{"job-pause", "nbd-server-add"}}})
+	require.NoError(t, err)
+	require.Contains(t, string(files["block_export_gen.go"]), "Use\n// block-export-add.\n")
 }

@@ -2975,7 +2975,7 @@ func (v *BlockDirtyBitmapAdd) UnmarshalMember(d *wire.Decoder, name []byte) int 
 }
 
 // BlockDirtyBitmapOrStr is an alternate of [block-core.json]. Exactly one of its fields is
-// set. Since QEMU 6.0 at the earliest, 7.2 at the latest.
+// set.
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#alternate-QMP-block-core.BlockDirtyBitmapOrStr
 type BlockDirtyBitmapOrStr struct {
@@ -3379,8 +3379,7 @@ func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThrottleGroupProperties is a struct of [block-core.json]. Since QEMU 6.0 at the earliest,
-// 7.2 at the latest.
+// ThrottleGroupProperties is a struct of [block-core.json].
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ThrottleGroupProperties
 type ThrottleGroupProperties struct {

@@ -29,8 +29,7 @@ const (
 	QCryptoSecretFormatBase64 QCryptoSecretFormat = "base64"
 )
 
-// QCryptoHashAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at the
-// latest.
+// QCryptoHashAlgo is an enum of [crypto.json].
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoHashAlgo
 type QCryptoHashAlgo string
@@ -48,8 +47,7 @@ const (
 	QCryptoHashAlgoSM3 QCryptoHashAlgo = "sm3"
 )
 
-// QCryptoCipherAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at the
-// latest.
+// QCryptoCipherAlgo is an enum of [crypto.json].
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoCipherAlgo
 type QCryptoCipherAlgo string
@@ -85,8 +83,7 @@ const (
 	QCryptoCipherModeCTR QCryptoCipherMode = "ctr"
 )
 
-// QCryptoIVGenAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at the
-// latest.
+// QCryptoIVGenAlgo is an enum of [crypto.json].
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoIVGenAlgo
 type QCryptoIVGenAlgo string
@@ -704,8 +701,7 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is a struct of [crypto.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// SecretCommonProperties is a struct of [crypto.json].
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretCommonProperties
 type SecretCommonProperties struct {
@@ -714,8 +710,7 @@ type SecretCommonProperties struct {
 	IV     *string              `json:"iv,omitzero"`
 }
 
-// SecretProperties is a struct of [crypto.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// SecretProperties is a struct of [crypto.json].
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretProperties
 type SecretProperties struct {
@@ -760,8 +755,7 @@ func (v SecretProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretKeyringProperties is a struct of [crypto.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// SecretKeyringProperties is a struct of [crypto.json].
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 //
@@ -798,8 +792,7 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// TLSCredsProperties is the struct [TlsCredsProperties] of crypto.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// TLSCredsProperties is the struct [TlsCredsProperties] of crypto.json.
 //
 // [TlsCredsProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsProperties
 type TLSCredsProperties struct {
@@ -834,8 +827,7 @@ func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TLSCredsAnonProperties is the struct [TlsCredsAnonProperties] of crypto.json. Since QEMU 6.0
-// at the earliest, 7.2 at the latest.
+// TLSCredsAnonProperties is the struct [TlsCredsAnonProperties] of crypto.json.
 //
 // [TlsCredsAnonProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsAnonProperties
 type TLSCredsAnonProperties struct {
@@ -870,8 +862,7 @@ func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TLSCredsPSKProperties is the struct [TlsCredsPskProperties] of crypto.json. Since QEMU 6.0
-// at the earliest, 7.2 at the latest.
+// TLSCredsPSKProperties is the struct [TlsCredsPskProperties] of crypto.json.
 //
 // [TlsCredsPskProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsPskProperties
 type TLSCredsPSKProperties struct {
@@ -911,8 +902,7 @@ func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TLSCredsX509Properties is the struct [TlsCredsX509Properties] of crypto.json. Since QEMU 6.0
-// at the earliest, 7.2 at the latest.
+// TLSCredsX509Properties is the struct [TlsCredsX509Properties] of crypto.json.
 //
 // [TlsCredsX509Properties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsX509Properties
 type TLSCredsX509Properties struct {
@@ -957,8 +947,7 @@ func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// QCryptoAkCipherAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at the
-// latest.
+// QCryptoAkCipherAlgo is an enum of [crypto.json].
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoAkCipherAlgo
 type QCryptoAkCipherAlgo string
@@ -979,8 +968,7 @@ const (
 	QCryptoAkCipherKeyTypePrivate QCryptoAkCipherKeyType = "private"
 )
 
-// QCryptoRSAPaddingAlgo is an enum of [crypto.json]. Since QEMU 8.0 at the earliest, 10.0 at
-// the latest.
+// QCryptoRSAPaddingAlgo is an enum of [crypto.json].
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoRSAPaddingAlgo
 type QCryptoRSAPaddingAlgo string

@@ -50,8 +50,7 @@ const (
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CPUState is the enum [S390CpuState] of machine.json. Since QEMU 8.0 at the earliest,
-// 10.0 at the latest.
+// S390CPUState is the enum [S390CpuState] of machine.json.
 //
 // [S390CpuState]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.S390CpuState
 type S390CPUState string
@@ -370,7 +369,6 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 }
 
 // QEMUTargetInfo is the struct [QemuTargetInfo] of machine.json. [QueryTarget] returns it.
-// Since QEMU 10.1 at the earliest, 10.2 at the latest.
 //
 // [QemuTargetInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.QemuTargetInfo
 type QEMUTargetInfo struct {

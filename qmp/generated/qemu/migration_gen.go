@@ -2187,8 +2187,7 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. Since
-// QEMU 8.0 at the earliest, 10.0 at the latest.
+// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`

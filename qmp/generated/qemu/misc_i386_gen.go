@@ -32,8 +32,7 @@ const (
 	SEVStateReceiveUpdate SEVState = "receive-update"
 )
 
-// SEVGuestType is the enum [SevGuestType] of misc-i386.json. Since QEMU 8.0 at the earliest,
-// 10.0 at the latest.
+// SEVGuestType is the enum [SevGuestType] of misc-i386.json.
 //
 // [SevGuestType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-misc-i386.SevGuestType
 type SEVGuestType string
@@ -45,8 +44,7 @@ const (
 	SEVGuestTypeSEVSNP SEVGuestType = "sev-snp"
 )
 
-// SEVGuestInfo is the struct [SevGuestInfo] of misc-i386.json. Since QEMU 8.0 at the earliest,
-// 10.0 at the latest.
+// SEVGuestInfo is the struct [SevGuestInfo] of misc-i386.json.
 //
 // [SevGuestInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevGuestInfo
 type SEVGuestInfo struct {
@@ -356,8 +354,7 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json. Since QEMU 10.1 at the
-// earliest, 10.2 at the latest.
+// SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json.
 //
 // [SgxEpcSection]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxEpcSection
 type SGXEPCSection struct {
@@ -383,7 +380,7 @@ func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // SGXInfo is the struct [SgxInfo] of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]
-// return it. Since QEMU 10.1 at the earliest, 10.2 at the latest.
+// return it.
 //
 // [SgxInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxInfo
 type SGXInfo struct {

@@ -308,8 +308,7 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json. Since
-// QEMU 6.0 at the earliest, 7.2 at the latest.
+// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -336,8 +335,7 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json. Since QEMU 6.0 at
-// the earliest, 7.2 at the latest.
+// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json.
 //
 // [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ColoCompareProperties
 type COLOCompareProperties struct {
@@ -401,8 +399,7 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// CryptodevBackendProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CryptodevBackendProperties
 type CryptodevBackendProperties struct {
@@ -436,8 +433,7 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
-// at the latest.
+// CryptodevVhostUserProperties is a struct of [qom.json].
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 //
@@ -478,8 +474,7 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// DBusVMStateProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.DBusVMStateProperties
 type DBusVMStateProperties struct {
@@ -504,7 +499,7 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// NetfilterInsert is an enum of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the latest.
+// NetfilterInsert is an enum of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-qom.NetfilterInsert
 type NetfilterInsert string
@@ -515,8 +510,7 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// NetfilterProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.NetfilterProperties
 type NetfilterProperties struct {
@@ -556,8 +550,7 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// FilterBufferProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterBufferProperties
 type FilterBufferProperties struct {
@@ -602,8 +595,7 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// FilterDumpProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterDumpProperties
 type FilterDumpProperties struct {
@@ -655,8 +647,7 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// FilterMirrorProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterMirrorProperties
 type FilterMirrorProperties struct {
@@ -706,8 +697,7 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// FilterRedirectorProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRedirectorProperties
 type FilterRedirectorProperties struct {
@@ -762,8 +752,7 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// FilterRewriterProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRewriterProperties
 type FilterRewriterProperties struct {
@@ -808,8 +797,7 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// InputBarrierProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.InputBarrierProperties
 type InputBarrierProperties struct {
@@ -859,8 +847,7 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// InputLinuxProperties is a struct of [qom.json].
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -906,8 +893,7 @@ type EventLoopBaseProperties struct {
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the struct [IothreadProperties] of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// IOThreadProperties is the struct [IothreadProperties] of qom.json.
 //
 // [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IothreadProperties
 type IOThreadProperties struct {
@@ -991,8 +977,7 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// MemoryBackendProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendProperties
 type MemoryBackendProperties struct {
@@ -1075,8 +1060,7 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
-// at the latest.
+// MemoryBackendFileProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendFileProperties
 type MemoryBackendFileProperties struct {
@@ -1197,8 +1181,7 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
-// at the latest.
+// MemoryBackendMemfdProperties is a struct of [qom.json].
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1466,8 +1449,7 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json. Since QEMU
-// 6.0 at the earliest, 7.2 at the latest.
+// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1637,8 +1619,7 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the struct [RngProperties] of qom.json. Since QEMU 6.0 at the earliest, 7.2
-// at the latest.
+// RNGProperties is the struct [RngProperties] of qom.json.
 //
 // [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngProperties
 type RNGProperties struct {
@@ -1659,8 +1640,7 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the struct [RngEgdProperties] of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// RNGEGDProperties is the struct [RngEgdProperties] of qom.json.
 //
 // [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngEgdProperties
 type RNGEGDProperties struct {
@@ -1686,8 +1666,7 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the struct [RngRandomProperties] of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// RNGRandomProperties is the struct [RngRandomProperties] of qom.json.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 //
@@ -1747,8 +1726,7 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the struct [SevGuestProperties] of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// SEVGuestProperties is the struct [SevGuestProperties] of qom.json.
 //
 // [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevGuestProperties
 type SEVGuestProperties struct {

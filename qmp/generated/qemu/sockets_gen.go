@@ -193,8 +193,7 @@ func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FDSocketAddress is the struct [FdSocketAddress] of sockets.json. Since QEMU 8.0 at the
-// earliest, 10.0 at the latest.
+// FDSocketAddress is the struct [FdSocketAddress] of sockets.json.
 //
 // [FdSocketAddress]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-sockets.FdSocketAddress
 type FDSocketAddress struct {

@@ -4,8 +4,7 @@ package storage
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QAuthZListPolicy is an enum of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// QAuthZListPolicy is an enum of [authz.json].
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-authz.QAuthZListPolicy
 type QAuthZListPolicy string
@@ -16,8 +15,7 @@ const (
 	QAuthZListPolicyAllow QAuthZListPolicy = "allow"
 )
 
-// QAuthZListFormat is an enum of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// QAuthZListFormat is an enum of [authz.json].
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-authz.QAuthZListFormat
 type QAuthZListFormat string
@@ -28,8 +26,7 @@ const (
 	QAuthZListFormatGlob  QAuthZListFormat = "glob"
 )
 
-// QAuthZListRule is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// QAuthZListRule is a struct of [authz.json].
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.QAuthZListRule
 type QAuthZListRule struct {
@@ -59,8 +56,7 @@ func (v *QAuthZListRule) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZListProperties is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// AuthZListProperties is a struct of [authz.json].
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZListProperties
 type AuthZListProperties struct {
@@ -95,8 +91,7 @@ func (v *AuthZListProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AuthZListFileProperties is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// AuthZListFileProperties is a struct of [authz.json].
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZListFileProperties
 type AuthZListFileProperties struct {
@@ -121,8 +116,7 @@ func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// AuthZPAMProperties is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// AuthZPAMProperties is a struct of [authz.json].
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZPAMProperties
 type AuthZPAMProperties struct {
@@ -142,8 +136,7 @@ func (v *AuthZPAMProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZSimpleProperties is a struct of [authz.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// AuthZSimpleProperties is a struct of [authz.json].
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZSimpleProperties
 type AuthZSimpleProperties struct {

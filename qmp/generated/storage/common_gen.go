@@ -141,8 +141,7 @@ const (
 	PCIELinkWidth32 PCIELinkWidth = "32"
 )
 
-// HostMemPolicy is an enum of [common.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// HostMemPolicy is an enum of [common.json].
 //
 // [common.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-common.HostMemPolicy
 type HostMemPolicy string
@@ -155,8 +154,7 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetfilterDirection is the enum [NetFilterDirection] of common.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// NetfilterDirection is the enum [NetFilterDirection] of common.json.
 //
 // [NetFilterDirection]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-common.NetFilterDirection
 type NetfilterDirection string
@@ -168,8 +166,7 @@ const (
 	NetfilterDirectionTx  NetfilterDirection = "tx"
 )
 
-// GrabToggleKeys is an enum of [common.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// GrabToggleKeys is an enum of [common.json].
 //
 // [common.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-common.GrabToggleKeys
 type GrabToggleKeys string

@@ -304,8 +304,7 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json. Since
-// QEMU 6.0 at the earliest, 7.2 at the latest.
+// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -332,8 +331,7 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json. Since QEMU 6.0 at
-// the earliest, 7.2 at the latest.
+// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json.
 //
 // [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ColoCompareProperties
 type COLOCompareProperties struct {
@@ -397,8 +395,7 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// CryptodevBackendProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.CryptodevBackendProperties
 type CryptodevBackendProperties struct {
@@ -432,8 +429,7 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
-// at the latest.
+// CryptodevVhostUserProperties is a struct of [qom.json].
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 //
@@ -474,8 +470,7 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// DBusVMStateProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.DBusVMStateProperties
 type DBusVMStateProperties struct {
@@ -500,7 +495,7 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// NetfilterInsert is an enum of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the latest.
+// NetfilterInsert is an enum of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-qom.NetfilterInsert
 type NetfilterInsert string
@@ -511,8 +506,7 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// NetfilterProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.NetfilterProperties
 type NetfilterProperties struct {
@@ -552,8 +546,7 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// FilterBufferProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterBufferProperties
 type FilterBufferProperties struct {
@@ -598,8 +591,7 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// FilterDumpProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterDumpProperties
 type FilterDumpProperties struct {
@@ -651,8 +643,7 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// FilterMirrorProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterMirrorProperties
 type FilterMirrorProperties struct {
@@ -702,8 +693,7 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// FilterRedirectorProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterRedirectorProperties
 type FilterRedirectorProperties struct {
@@ -758,8 +748,7 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// FilterRewriterProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterRewriterProperties
 type FilterRewriterProperties struct {
@@ -804,8 +793,7 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// InputBarrierProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.InputBarrierProperties
 type InputBarrierProperties struct {
@@ -855,8 +843,7 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at the
-// latest.
+// InputLinuxProperties is a struct of [qom.json].
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -902,8 +889,7 @@ type EventLoopBaseProperties struct {
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the struct [IothreadProperties] of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// IOThreadProperties is the struct [IothreadProperties] of qom.json.
 //
 // [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.IothreadProperties
 type IOThreadProperties struct {
@@ -987,8 +973,7 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2 at
-// the latest.
+// MemoryBackendProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendProperties
 type MemoryBackendProperties struct {
@@ -1071,8 +1056,7 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
-// at the latest.
+// MemoryBackendFileProperties is a struct of [qom.json].
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendFileProperties
 type MemoryBackendFileProperties struct {
@@ -1193,8 +1177,7 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is a struct of [qom.json]. Since QEMU 6.0 at the earliest, 7.2
-// at the latest.
+// MemoryBackendMemfdProperties is a struct of [qom.json].
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1462,8 +1445,7 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json. Since QEMU
-// 6.0 at the earliest, 7.2 at the latest.
+// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1633,8 +1615,7 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the struct [RngProperties] of qom.json. Since QEMU 6.0 at the earliest, 7.2
-// at the latest.
+// RNGProperties is the struct [RngProperties] of qom.json.
 //
 // [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngProperties
 type RNGProperties struct {
@@ -1655,8 +1636,7 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the struct [RngEgdProperties] of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// RNGEGDProperties is the struct [RngEgdProperties] of qom.json.
 //
 // [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngEgdProperties
 type RNGEGDProperties struct {
@@ -1682,8 +1662,7 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the struct [RngRandomProperties] of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// RNGRandomProperties is the struct [RngRandomProperties] of qom.json.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 //
@@ -1743,8 +1722,7 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the struct [SevGuestProperties] of qom.json. Since QEMU 6.0 at the
-// earliest, 7.2 at the latest.
+// SEVGuestProperties is the struct [SevGuestProperties] of qom.json.
 //
 // [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.SevGuestProperties
 type SEVGuestProperties struct {

@@ -193,8 +193,7 @@ func (v *VsockSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FDSocketAddress is the struct [FdSocketAddress] of sockets.json. Since QEMU 8.0 at the
-// earliest, 10.0 at the latest.
+// FDSocketAddress is the struct [FdSocketAddress] of sockets.json.
 //
 // [FdSocketAddress]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.FdSocketAddress
 type FDSocketAddress struct {
