@@ -3,6 +3,7 @@ package gogen
 import (
 	"fmt"
 	"path"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
 )
@@ -293,10 +294,14 @@ func (b *builder) extraField(o *object) string {
 }
 
 func (b *builder) event(d *qapi.Event) (*event, error) {
-	e := &event{name: b.events[d], constant: b.eventConstants[d], wire: d.Name, since: b.since(d)}
-	e.doc = b.definitionComment(d, b.eventFacts(d), e.name+" is "+schemaName(d, e.name)+".")
+	e := &event{name: b.events[d], constant: b.eventConstants[d], wire: d.Name}
+	e.doc = b.definitionComment(d, b.eventFacts(d), e.name+" is "+b.schemaName(d, e.name)+".")
+	if dates := b.definitionDates(d); dates != nil {
+		e.constantDoc = comment{strings.Join(dates, " ")}
+	}
 	if qapi.HasFeature(d.Features, qapi.Deprecated) {
-		e.deprecated = b.prose(d).labelled("Deprecated", qapi.Deprecated, "QEMU will remove the event.")
+		fact := b.factOf(d.Name)
+		e.constantDoc = append(e.constantDoc, b.prose(d).deprecated("the event", fact, b.replacement(d, "", fact))...)
 	}
 	b.pkg.events = append(b.pkg.events, e)
 	if d.Arg != nil && !d.Arg.Head().Implicit {

@@ -72,6 +72,9 @@ func checkDocLinks(t *testing.T, imports types.Importer, pkg *types.Package, tex
 					require.NoError(t, err)
 				}
 				require.True(t, declares(in, part.Recv, part.Name), "%s: nothing is there for the link %v", pkg.Name(), part)
+			case *comment.Link:
+				require.Regexp(t, `^https://www\.qemu\.org/docs/master/interop/(index\.html|[a-z-]+\.html#[a-z]+-Q(MP|SD|GA)-[a-z0-9-]+\.\S+)$`, part.URL)
+				links++
 			case comment.Plain:
 				require.NotRegexp(t, bracketed, string(part), pkg.Name())
 			}

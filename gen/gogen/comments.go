@@ -35,8 +35,11 @@ func (c comment) lines() []string {
 
 func isPreformatted(text string) bool { return text[0] == ' ' || text[0] == '\t' }
 
+// isTarget reports whether a paragraph is the target of a link, which must be one line.
+func isTarget(text string) bool { return text[0] == '[' && strings.Contains(text, "]: https://") }
+
 func wrap(text string) []string {
-	if isPreformatted(text) {
+	if isPreformatted(text) || isTarget(text) {
 		return strings.Split(text, "\n")
 	}
 	return wrapAt(text, commentWidth)
@@ -70,27 +73,31 @@ func (c comment) emit(g *jen.Group) {
 func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences ...string) comment {
 	h := d.Head()
 	p := b.prose(d)
-	if since := b.since(d); since != "" {
-		sentences = append(sentences, since)
-	}
-	fact := b.factOf(h.Name)
-	sentences = append(append(sentences, removal(fact)...), b.onlyIn(h.Name)...)
+	sentences = append(append(sentences, b.definitionDates(d)...), b.onlyIn(h.Name)...)
 	c := append(comment{strings.Join(sentences, " ")}, p.definition()...)
 	c = append(c, facts...)
-	return append(c, p.remarks("the "+kindOf(d), h.If, h.Features, fact)...)
+	fact := b.factOf(h.Name)
+	c = append(c, p.remarks("the "+kindOf(d), h.If, h.Features, fact, b.replacement(d, "", fact))...)
+	return append(c, b.target(d)...)
 }
 
-// since is the sentence that says since when QEMU has what a definition defines; empty if the
-// schema does not say so.
-func (b *builder) since(d qapi.Definition) string {
+// definitionDates are the sentences that say since when QEMU has what a definition defines, and until when. If the
+// facts do not know it, they say what the schema says.
+func (b *builder) definitionDates(d qapi.Definition) []string {
+	if fact := b.factOf(d.Head().Name); fact != nil {
+		if _, isType := d.(qapi.Type); isType && fact.Since.After != "" && fact.Since.Instead != nil {
+			return removal(fact) // its documentation is older: only its name is new, which the protocol does not have
+		}
+		return b.dates(fact, nil)
+	}
 	doc := d.Head().Doc
 	if since := b.prose(d).since(doc); since != "" {
-		return "Since QEMU " + strings.TrimSuffix(since, ".") + "."
+		return []string{"Since QEMU " + strings.TrimSuffix(since, ".") + "."}
 	}
 	if seen := doc.Seen(""); seen != "" {
-		return seenFirst(seen)
+		return []string{seenFirst(seen)}
 	}
-	return ""
+	return nil
 }
 
 // partComment is the comment of what a definition's member, value or alternative becomes; what is
@@ -99,14 +106,14 @@ func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Co
 	p := b.prose(d)
 	c := p.member(name)
 	fact := b.partFact(d, name)
-	dates := append(b.partDates(d, fact), b.partOnlyIn(d, name)...)
+	dates := append(b.dates(fact, b.factOf(d.Head().Name)), b.partOnlyIn(d, name)...)
 	if seen := qapi.SeenIn(d, name); seen != "" && fact == nil {
 		dates = []string{seenFirst(seen)}
 	}
 	if dates != nil {
 		c = append(c, strings.Join(dates, " "))
 	}
-	return append(c, p.remarks(what, cond, features, fact)...)
+	return append(c, p.remarks(what, cond, features, fact, b.replacement(d, name, fact))...)
 }
 
 // seenFirst says of what no source has, but a server, which one it was.

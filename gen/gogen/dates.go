@@ -1,6 +1,9 @@
 package gogen
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
@@ -38,22 +41,58 @@ func partPath(d qapi.Definition, name string) string {
 	return ""
 }
 
-// partDates are the sentences for a part of a definition.
-func (b *builder) partDates(d qapi.Definition, f *facts.Fact) (sentences []string) {
+// dates are the sentences for a thing: since when QEMU has it, if it is younger than the oldest version that the
+// facts know and than its owner, and in which version it went. The owner is nil if there is none.
+func (b *builder) dates(f, owner *facts.Fact) (sentences []string) {
 	if f == nil {
 		return nil
 	}
-	since := f.Since.Release
-	owner := b.factOf(d.Head().Name)
-	isNew := facts.Compare(since, b.opts.Facts.Versions()[0]) > 0
-	if isNew && (owner == nil || facts.Compare(since, owner.Since.Release) > 0) {
-		if f.Since.After != "" {
-			sentences = append(sentences, seenFirst(since))
-		} else {
-			sentences = append(sentences, "Since QEMU "+since+".")
-		}
+	if b.isNew(f, owner) {
+		sentences = append(sentences, "Since QEMU "+release(f.Since)+".")
 	}
 	return append(sentences, removal(f)...)
+}
+
+// isNew reports whether a thing is younger than the oldest version that the facts know, and than its owner.
+func (b *builder) isNew(f, owner *facts.Fact) bool {
+	return facts.Compare(f.Since.Release, b.opts.Facts.Versions()[0]) > 0 &&
+		(owner == nil || facts.Compare(f.Since.Release, owner.Since.Release) > 0)
+}
+
+// branchFact returns what is known of a union's branch. One without members is as old as the discriminator's value.
+func (b *builder) branchFact(u *qapi.Union, br *qapi.Branch) *facts.Fact {
+	if br.Type == nil {
+		return b.factOf(partPath(u.Discriminator.Type.(*qapi.Enum), br.Value))
+	}
+	return b.factOf(u.Name + "/+" + br.Value)
+}
+
+// branchDates are the words for a union's branch in a list: "since QEMU 6.1, deprecated".
+func (b *builder) branchDates(u *qapi.Union, br *qapi.Branch) string {
+	var words []string
+	plain := strings.NewReplacer(" (", ", ", ")", "") // the words are in parentheses themselves
+	for _, sentence := range b.dates(b.branchFact(u, br), b.factOf(u.Name)) {
+		words = append(words, strings.ToLower(sentence[:1])+plain.Replace(strings.TrimSuffix(sentence[1:], ".")))
+	}
+	if e, ok := u.Discriminator.Type.(*qapi.Enum); ok {
+		i := slices.IndexFunc(e.Values, func(v *qapi.EnumValue) bool { return v.Name == br.Value })
+		if i >= 0 && qapi.HasFeature(e.Values[i].Features, qapi.Deprecated) {
+			words = append(words, "deprecated")
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// release is the release of a date, with its bounds if it is not exact.
+func release(d facts.Date) string {
+	newest := strings.TrimPrefix(d.Source, "schema of ")
+	switch {
+	case d.After == "":
+		return d.Release
+	case facts.Compare(d.Release, newest) < 0:
+		return d.Release + " at the earliest, " + newest + " at the latest"
+	}
+	return d.Release + " (not in " + d.After + ")"
 }
 
 // removal is the sentence for what a newer QEMU has no more.
@@ -67,16 +106,75 @@ func removal(f *facts.Fact) []string {
 	return []string{"Removed in QEMU " + f.Removed.Release + "."}
 }
 
-// deprecation adds to what the paragraph of something deprecated says: since when, and what to use.
-func deprecation(meaning string, f *facts.Fact) string {
-	if f == nil || f.Deprecated == nil {
-		return meaning
+// deprecation is the sentence, after a blank, that says since when something is deprecated; empty if nothing does.
+func deprecation(f *facts.Fact) string {
+	if f == nil || f.Deprecated == nil || f.Deprecated.Release == "" {
+		return ""
 	}
-	if f.Deprecated.After == "" && f.Deprecated.Release != "" {
-		meaning += " It is deprecated since QEMU " + f.Deprecated.Release + "."
+	return " It is deprecated since QEMU " + release(*f.Deprecated) + "."
+}
+
+// replacement is the sentence, after a blank, that says what to use instead of a definition, or of the part of it
+// with a name; empty if nothing does.
+func (b *builder) replacement(d qapi.Definition, part string, f *facts.Fact) string {
+	if f == nil || f.Use == "" {
+		return ""
 	}
-	if f.Use != "" {
-		meaning += " Use " + f.Use + "."
+	return " Use " + b.replacementName(d, part, f.Use) + "."
+}
+
+// replacementName is the name of what to use: a link to what the package has for it, with its own name if that is a
+// member or a value beside the part.
+func (b *builder) replacementName(d qapi.Definition, part, use string) string {
+	n := &namer{b: b}
+	if name := b.memberNames(d)[use]; part != "" && name != "" {
+		if strings.HasPrefix(name, "[") { // a constant
+			return name + " (" + use + ")"
+		}
+		if owner, ok := n.link(d.Head().Name); ok {
+			return strings.TrimSuffix(owner, "]") + "." + name + "] (" + use + ")"
+		}
 	}
-	return meaning
+	if link, ok := n.link(use); ok && !b.vanishes(b.schema.Lookup(use)) {
+		return link
+	}
+	return use
+}
+
+// reference is the address of a definition in QEMU's online reference, "" if it is not known to have one.
+func (b *builder) reference(d qapi.Definition) string {
+	if b.opts.Facts == nil {
+		return ""
+	}
+	return b.opts.Facts.Reference(d.Head().Name)
+}
+
+// wireName is the name of a definition in the schema, as a link if QEMU's online reference has it.
+func (b *builder) wireName(d qapi.Definition) string {
+	name := d.Head().Name
+	if b.reference(d) == "" || b.scope[name] != "" {
+		return name
+	}
+	return "[" + name + "]"
+}
+
+// fileOf is the name of a definition's file, as a link if the definition's name is none.
+func (b *builder) fileOf(d qapi.Definition) string {
+	file := baseName(d.Head().Module)
+	if b.reference(d) == "" || b.scope[d.Head().Name] == "" {
+		return file
+	}
+	return "[" + file + "]"
+}
+
+// target says where the link of a definition's comment leads.
+func (b *builder) target(d qapi.Definition) comment {
+	address := b.reference(d)
+	switch {
+	case address == "":
+		return nil
+	case b.scope[d.Head().Name] == "":
+		return comment{"[" + d.Head().Name + "]: " + address}
+	}
+	return comment{"[" + baseName(d.Head().Module) + "]: " + address}
 }

@@ -27,16 +27,51 @@ func TestDates(t *testing.T) {
 	}
 	with, without := code(facts.QEMU()), code(nil)
 	for _, text := range []string{
-		"\t// Since QEMU 6.1.\n\tImageInfoSpecificKindRBD ",                                                         // a value
-		"\t// Since QEMU 9.2.\n\tReconnectMs ",                                                                      // a member
-		"\t// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use base-node.\n\tBase ",    // of a command
+		"\t// Since QEMU 6.1.\n\tImageInfoSpecificKindRBD ", // a value
+		"\t// Since QEMU 9.2.\n\tReconnectMs ",              // a member
+		"\t// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use\n\t// [BlockCommit.BaseNode] (base-node).\n\tBase ", // of a command
 		"\t// Removed after QEMU 10.2, by 11.1.\n\t",                                                                // a value of the newest schema
-		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use\n// block-export-add.\n", // a command
+		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use\n// [BlockExportAdd].\n", // a command
 	} {
 		require.Contains(t, with, text)
 		require.NotContains(t, without, text)
 	}
+	for _, text := range []string{
+		"\n// QueryKVM executes [query-kvm] and returns [KVMInfo]. See accelerator.json.\n", // a command that is old
+		"// StatsType is an enum of [stats.json]. Since QEMU 7.1.\n",                        // a type
+		"\t// Since QEMU 9.1.\n\tEventGuestPVShutdown ",                                     // an event's constant
+		" = \"RESET\"\n\tEventStop ",                                                        // an old one
+		"\t// Since QEMU 7.0.\n\tFeatureDeviceAddJSONCLIHotplug ",                           // a feature
+		"//   - [*ChardevHub]: hub (since QEMU 10.0)\n",
+		"//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (since QEMU 11.1, not in 10.2)\n",
+		"//   - [*ChardevRingbuf]: ringbuf, memory (deprecated)\n",
+		"preallocate (since QEMU 6.0), ", // a branch without members
+		"Use [JobPause].\n",
+		"Since QEMU 11.1 (not in 10.2).",                                                                 // not exact
+		"Since QEMU 8.0 at the earliest, 10.0 at the latest.",                                            // not exact, and older than the schema that has it
+		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 11.1 (not in 10.2).\n", // not exact
+	} {
+		require.Contains(t, with, text)
+	}
+	// The names that the schema has are links to QEMU's reference.
+	for _, text := range []string{
+		"// JobPause executes [job-pause]. See job.json.\n",
+		"\n// [job-pause]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-job.job-pause\ntype ",
+		"is the event [STOP] of run-state.json.\n",
+		"// [KvmInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-accelerator.KvmInfo\ntype KVMInfo ",
+		"// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-stats.StatsType\ntype StatsType ",
+	} {
+		require.Contains(t, with, text)
+		require.NotContains(t, without, text)
+	}
+	require.NotRegexp(t, `Since QEMU ([0-4]\.|5\.[0-2])`, with)
+	// A type that has got a new name is not young.
+	require.Contains(t, with, "// SGXInfo is the struct [SgxInfo] of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]\n// return it.\n//\n")
 	// What is as old as the oldest QEMU, or as its owner, has no date.
 	require.Contains(t, with, "\tFilename              string         `json:\"filename\"`\n")
 	require.NotContains(t, with, "Since QEMU 2.9.\n\t")
+	// A package without what to use has its name in the schema.
+	files, err := gogen.Generate(s, gogen.Options{Package: "qemu", Facts: facts.QEMU(), Selection: gogen.Selection{Only: []string{"job-pause", "nbd-server-add"}}})
+	require.NoError(t, err)
+	require.Contains(t, string(files["block_export_gen.go"]), "Use\n// block-export-add.\n")
 }

@@ -52,11 +52,8 @@ func (p *pkg) emitEventNames(f *file) {
 		"The names of events. [qmp.Client.Events] subscribes to events by name.",
 	}, jen.Const().DefsFunc(func(g *jen.Group) {
 		for _, e := range p.events {
-			e.deprecated.emit(g)
-			name := g.Id(e.constant).Op("=").Lit(e.wire)
-			if e.since != "" {
-				name.Comment(e.since)
-			}
+			e.constantDoc.emit(g)
+			g.Id(e.constant).Op("=").Lit(e.wire)
 		}
 	}))
 }
@@ -89,6 +86,7 @@ func (p *pkg) featureFile() *file {
 			"[github.com/qmpkit/qmpkit/qmp/qmpschema].",
 	}, jen.Const().DefsFunc(func(g *jen.Group) {
 		for _, feature := range p.features {
+			feature.doc.emit(g)
 			g.Id(feature.name).Op("=").Lit(feature.path)
 		}
 	}))

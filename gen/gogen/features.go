@@ -1,6 +1,7 @@
 package gogen
 
 import (
+	"strings"
 	"unicode"
 
 	"github.com/qmpkit/qmpkit/qapi"
@@ -76,7 +77,11 @@ func (w *featureWalk) add(prefix, owner string, features []*qapi.Feature) error 
 		if err := w.b.scope.take(name, "feature path "+prefix+f.Name); err != nil {
 			return err
 		}
-		w.b.pkg.features = append(w.b.pkg.features, feature{name, prefix + f.Name})
+		path := feature{name: name, path: prefix + f.Name}
+		if dates := w.b.dates(w.b.factOf(path.path), nil); dates != nil {
+			path.doc = comment{strings.Join(dates, " ")}
+		}
+		w.b.pkg.features = append(w.b.pkg.features, path)
 	}
 	return nil
 }

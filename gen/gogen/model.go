@@ -35,8 +35,9 @@ type enumValue struct {
 	name string // of the constant
 	wire string
 	cond qapi.Cond // of the value, or of the branch for it
-	seen string    // the version in which a branch for it was seen first; else ""
 	doc  comment
+	// branch says since when there is a branch for it, and until when; "" if that is as for the union.
+	branch string
 }
 
 // object is a struct type: a QAPI struct, or a union with its branches.
@@ -129,11 +130,10 @@ type event struct {
 	name     string
 	constant string // for wire
 	wire     string
-	since    string // a sentence; empty: the schema does not say
 	doc      comment
-	// deprecated is the paragraph for an event that QEMU will remove.
-	deprecated comment
-	data       *object // nil if the data is of the named type dataType
+	// constantDoc is what the comment of the constant says: in which versions the event is.
+	constantDoc comment
+	data        *object // nil if the data is of the named type dataType
 	// dataType is that type, with branches if dataUnion.
 	dataType  string
 	dataCodec codec
@@ -144,4 +144,5 @@ type event struct {
 type feature struct {
 	name string
 	path string
+	doc  comment
 }

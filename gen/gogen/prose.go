@@ -103,17 +103,18 @@ func (p *prose) section(s *qapi.DocSection) comment {
 }
 
 // remarks are the paragraphs on when a thing is there and whether it will stay.
-func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature, fact *facts.Fact) comment {
+// The sentence on what to use instead ends a deprecation.
+func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature, fact *facts.Fact, use string) comment {
 	var c comment
 	if cond != nil {
 		c = append(c, "Only in a QEMU built with "+cond.String()+".")
 	}
 	c = append(c, p.features(features)...)
 	if qapi.HasFeature(features, qapi.Unstable) {
-		c = append(c, p.labelled("Unstable", qapi.Unstable, "any release of QEMU may change or remove "+what+".")...)
+		c = append(c, p.labelled("Unstable", qapi.Unstable, "any release of QEMU may change or remove "+what+".", "")...)
 	}
 	if qapi.HasFeature(features, qapi.Deprecated) {
-		c = append(c, p.labelled("Deprecated", qapi.Deprecated, deprecation("QEMU will remove "+what+".", fact))...)
+		c = append(c, p.deprecated(what, fact, use)...)
 	}
 	return c
 }
@@ -141,9 +142,15 @@ func (p *prose) features(features []*qapi.Feature) comment {
 	return comment{"Features:", strings.Join(rows, "\n")}
 }
 
-// labelled is the remark that a feature stands for, with what is said about it or, without prose,
-// what it means.
-func (p *prose) labelled(label, feature, meaning string) comment {
+// deprecated is the paragraph on something that QEMU will remove.
+func (p *prose) deprecated(what string, fact *facts.Fact, use string) comment {
+	date := deprecation(fact)
+	return p.labelled("Deprecated", qapi.Deprecated, "QEMU will remove "+what+"."+date+use, date)
+}
+
+// labelled is the remark that a feature stands for, with what is said about it and then the date or, without
+// prose, what it means.
+func (p *prose) labelled(label, feature, meaning, date string) comment {
 	text := p.feature(feature)
 	switch {
 	case text == nil:
@@ -151,5 +158,5 @@ func (p *prose) labelled(label, feature, meaning string) comment {
 	case isPreformatted(text[0]):
 		return append(comment{label + ": " + meaning}, text...)
 	}
-	return append(comment{label + ": " + text[0]}, text[1:]...)
+	return append(comment{label + ": " + text[0] + date}, text[1:]...)
 }

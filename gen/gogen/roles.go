@@ -13,7 +13,7 @@ import (
 // typeSentences begin the comment of a type.
 func (b *builder) typeSentences(d qapi.Definition) []string {
 	name := b.typeName(d)
-	sentences := []string{name + " is " + schemaName(d, name) + "."}
+	sentences := []string{name + " is " + b.schemaName(d, name) + "."}
 	var send, receive []string
 	for _, c := range b.schema.Commands() {
 		switch link := "[" + b.commands[c] + "]"; {
@@ -32,15 +32,15 @@ func (b *builder) typeSentences(d qapi.Definition) []string {
 
 // schemaName says which definition it is, and in which file: "the struct CpuInfo of machine.json", or, if that
 // is the name in Go, "a struct of machine.json".
-func schemaName(d qapi.Definition, name string) string {
+func (b *builder) schemaName(d qapi.Definition, name string) string {
 	h, kind := d.Head(), kindOf(d)
 	of := ""
 	if h.Module != nil {
-		of = " of " + baseName(h.Module)
+		of = " of " + b.fileOf(d)
 	}
 	switch {
 	case h.Name != name:
-		return "the " + kind + " " + h.Name + of
+		return "the " + kind + " " + b.wireName(d) + of
 	case strings.Contains("aeiou", kind[:1]) && kind != "union":
 		return "an " + kind + of
 	default:
@@ -50,11 +50,11 @@ func schemaName(d qapi.Definition, name string) string {
 
 // commandSentences begin the comment of a command; the subject is the type or the method.
 func (b *builder) commandSentences(subject string, d *qapi.Command) []string {
-	does := subject + " executes " + d.Name
+	does := subject + " executes " + b.wireName(d)
 	if d.Returns != nil {
 		does += " and returns " + b.resultText(d.Returns)
 	}
-	return []string{does + ".", "See " + baseName(d.Module) + "."}
+	return []string{does + ".", "See " + b.fileOf(d) + "."}
 }
 
 // resultText says what a command returns.

@@ -64,12 +64,14 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 	tag := d.Discriminator.Type.(*qapi.Enum)
 	index := map[string]int{}
 	for _, br := range d.Branches {
-		value := enumValue{name: b.constants(tag)[br.Value], wire: br.Value, cond: br.If}
+		value := enumValue{name: b.constants(tag)[br.Value], wire: br.Value, cond: br.If, branch: b.branchDates(d, br)}
 		if br.Type == nil {
 			u.empty = append(u.empty, value)
 			continue
 		}
-		value.seen = cmp.Or(qapi.SeenIn(tag, br.Value), br.Type.Head().Doc.Seen(""))
+		if seen := cmp.Or(qapi.SeenIn(tag, br.Value), br.Type.Head().Doc.Seen("")); seen != "" && b.branchFact(d, br) == nil {
+			value.branch = "seen first in QEMU " + seen
+		}
 		typ, data := b.typeName(br.Type), goType(nil)
 		if b.vanishes(br.Type) {
 			m := dataMember(br.Type)
@@ -226,14 +228,14 @@ func (u *union) branchComment() comment {
 	return comment{text + "."}
 }
 
-// list joins the wire names of values, with the conditions on which they are there, and the version
-// in which they were seen first.
+// list joins the wire names of values, with the conditions on which they are there, and the versions
+// of their branches.
 func list(values []enumValue) string {
 	wire := make([]string, len(values))
 	for i, v := range values {
 		wire[i] = v.wire + onlyWith(v.cond)
-		if v.seen != "" {
-			wire[i] += " (seen first in QEMU " + v.seen + ")"
+		if v.branch != "" {
+			wire[i] += " (" + v.branch + ")"
 		}
 	}
 	return strings.Join(wire, ", ")

@@ -85,7 +85,7 @@ func (e *encoder) server(s Server) (data serverData, err error) {
 		}
 	}
 	lists := listsOf(s.Schema)
-	data = serverData{Key: s.Key, Title: s.Title, Package: s.Package, Versions: s.Facts.Versions(), Manual: manual(s.Key), Features: map[string]string{}}
+	data = serverData{Key: s.Key, Title: s.Title, Package: s.Package, Versions: s.Facts.Versions(), Features: map[string]string{}}
 	for n := range s.Facts.Nodes() {
 		var parts []any
 		for _, p := range n.Parts {
@@ -96,8 +96,12 @@ func (e *encoder) server(s Server) (data serverData, err error) {
 			parts = append(parts, trim([]any{e.string(p.Label), e.string(p.Target), e.times(p.Times), e.times(p.Optional),
 				e.string(names[n.Name+"/"+p.Label]), e.string(p.If), e.string(p.Use), e.string(p.Deprecated), list}))
 		}
+		manual, place, found := strings.Cut(s.Facts.Reference(n.Name), "#")
+		if found {
+			data.Manual = manual + "#"
+		}
 		data.Nodes = append(data.Nodes, append([]any{e.string(n.Kind), e.string(n.Name), e.string(n.Module), e.string(n.Tag),
-			e.times(n.Times), e.string(n.If), e.string(n.Use), e.string(n.Deprecated), e.string(names[n.Name]), e.string(reference(s.Key, n))}, parts...))
+			e.times(n.Times), e.string(n.If), e.string(n.Use), e.string(n.Deprecated), e.string(names[n.Name]), e.string(place)}, parts...))
 	}
 	known := map[string]int{}
 	for path := range s.Facts.Paths() {
@@ -205,28 +209,4 @@ func listsOf(s *qapi.Schema) map[string]bool {
 		}
 	}
 	return lists
-}
-
-// manual returns the address of the manual of a server, up to the name of a place in it.
-func manual(server string) string {
-	file := map[string]string{"qemu": "qemu-qmp-ref", "storage": "qemu-storage-daemon-qmp-ref", "guest": "qemu-ga-ref"}[server]
-	return "https://www.qemu.org/docs/master/interop/" + file + ".html#"
-}
-
-// reference returns the name of the place of a node in the manual of its server. The manual is that of the
-// newest QEMU, and has nothing of what is gone.
-func reference(server string, n facts.Node) string {
-	if n.Module == "" || strings.HasPrefix(n.Name, "q_") || len(n.Times) == 0 || n.Times[len(n.Times)-1].Removed.Release != "" {
-		return ""
-	}
-	kind := n.Kind
-	if kind == "struct" || kind == "union" {
-		kind = "object"
-	}
-	module := n.Module
-	if module == "block" {
-		module = "block-core" // which block includes: the manual has both under this name
-	}
-	space := map[string]string{"qemu": "QMP", "storage": "QSD", "guest": "QGA"}[server]
-	return kind + "-" + space + "-" + module + "." + n.Name
 }

@@ -8,8 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GuestSyncDelimited executes guest-sync-delimited and returns an int64. See qapi-schema.json.
-// Since QEMU 1.1.
+// GuestSyncDelimited executes [guest-sync-delimited] and returns an int64. See
+// qapi-schema.json.
+//
+// [guest-sync-delimited]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-sync-delimited
 type GuestSyncDelimited struct {
 	ID int64 `json:"id"`
 }
@@ -26,7 +28,9 @@ func (r GuestSyncDelimited) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// GuestSync executes guest-sync and returns an int64. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestSync executes [guest-sync] and returns an int64. See qapi-schema.json.
+//
+// [guest-sync]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-sync
 type GuestSync struct {
 	ID int64 `json:"id"`
 }
@@ -43,15 +47,18 @@ func (r GuestSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestPing executes guest-ping. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestPing executes [guest-ping]. See qapi-schema.json.
+//
+// [guest-ping]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-ping
 type GuestPing struct{}
 
 func (r GuestPing) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ping"}, opts)
 }
 
-// GuestGetTime executes guest-get-time and returns an int64. See qapi-schema.json. Since QEMU
-// 1.5.
+// GuestGetTime executes [guest-get-time] and returns an int64. See qapi-schema.json.
+//
+// [guest-get-time]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-time
 type GuestGetTime struct{}
 
 func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
@@ -62,7 +69,9 @@ func (r GuestGetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// GuestSetTime executes guest-set-time. See qapi-schema.json. Since QEMU 1.5.
+// GuestSetTime executes [guest-set-time]. See qapi-schema.json.
+//
+// [guest-set-time]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-set-time
 type GuestSetTime struct {
 	Time *int64 `json:"time,omitzero"`
 }
@@ -75,7 +84,9 @@ func (r GuestSetTime) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-time", Args: &r}, opts)
 }
 
-// GuestAgentCommandInfo is a struct of qapi-schema.json. Since QEMU 1.1.0.
+// GuestAgentCommandInfo is a struct of [qapi-schema.json].
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestAgentCommandInfo
 type GuestAgentCommandInfo struct {
 	Name            string `json:"name"`
 	Enabled         bool   `json:"enabled"`
@@ -103,7 +114,9 @@ func (v *GuestAgentCommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestAgentInfo is a struct of qapi-schema.json. [GuestInfo] returns it. Since QEMU 0.15.0.
+// GuestAgentInfo is a struct of [qapi-schema.json]. [GuestInfo] returns it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestAgentInfo
 type GuestAgentInfo struct {
 	Version           string                  `json:"version"`
 	SupportedCommands []GuestAgentCommandInfo `json:"supported_commands"`
@@ -147,8 +160,9 @@ func (v GuestAgentInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestInfo executes guest-info and returns [GuestAgentInfo]. See qapi-schema.json. Since QEMU
-// 0.15.0.
+// GuestInfo executes [guest-info] and returns [GuestAgentInfo]. See qapi-schema.json.
+//
+// [guest-info]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-info
 type GuestInfo struct{}
 
 func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestAgentInfo, error) {
@@ -159,10 +173,12 @@ func (r GuestInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestShutdown executes guest-shutdown. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestShutdown executes [guest-shutdown]. See qapi-schema.json.
 //
 // The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
 // when it passes or the connection ends, Do returns nil.
+//
+// [guest-shutdown]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-shutdown
 type GuestShutdown struct {
 	Mode *string `json:"mode,omitzero"`
 }
@@ -175,8 +191,9 @@ func (r GuestShutdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-shutdown", Args: &r, NoReply: true}, opts)
 }
 
-// GuestFileOpen executes guest-file-open and returns an int64. See qapi-schema.json. Since
-// QEMU 0.15.0.
+// GuestFileOpen executes [guest-file-open] and returns an int64. See qapi-schema.json.
+//
+// [guest-file-open]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-file-open
 type GuestFileOpen struct {
 	Path string  `json:"path"`
 	Mode *string `json:"mode,omitzero"`
@@ -195,7 +212,9 @@ func (r GuestFileOpen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileClose executes guest-file-close. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestFileClose executes [guest-file-close]. See qapi-schema.json.
+//
+// [guest-file-close]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-file-close
 type GuestFileClose struct {
 	Handle int64 `json:"handle"`
 }
@@ -208,8 +227,10 @@ func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-close", Args: &r}, opts)
 }
 
-// GuestFileReadResult is the struct GuestFileRead of qapi-schema.json. [GuestFileRead] returns
-// it. Since QEMU 0.15.0.
+// GuestFileReadResult is the struct GuestFileRead of [qapi-schema.json]. [GuestFileRead]
+// returns it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestFileRead
 type GuestFileReadResult struct {
 	Count  int64  `json:"count"`
 	BufB64 string `json:"buf-b64"`
@@ -231,8 +252,10 @@ func (v *GuestFileReadResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestFileRead executes guest-file-read and returns [GuestFileReadResult]. See
-// qapi-schema.json. Since QEMU 0.15.0.
+// GuestFileRead executes [guest-file-read] and returns [GuestFileReadResult]. See
+// qapi-schema.json.
+//
+// [guest-file-read]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-file-read
 type GuestFileRead struct {
 	Handle int64  `json:"handle"`
 	Count  *int64 `json:"count,omitzero"`
@@ -251,8 +274,10 @@ func (r GuestFileRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileWriteResult is the struct GuestFileWrite of qapi-schema.json. [GuestFileWrite]
-// returns it. Since QEMU 0.15.0.
+// GuestFileWriteResult is the struct GuestFileWrite of [qapi-schema.json]. [GuestFileWrite]
+// returns it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestFileWrite
 type GuestFileWriteResult struct {
 	Count int64 `json:"count"`
 	EOF   bool  `json:"eof"`
@@ -270,8 +295,10 @@ func (v *GuestFileWriteResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestFileWrite executes guest-file-write and returns [GuestFileWriteResult]. See
-// qapi-schema.json. Since QEMU 0.15.0.
+// GuestFileWrite executes [guest-file-write] and returns [GuestFileWriteResult]. See
+// qapi-schema.json.
+//
+// [guest-file-write]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-file-write
 type GuestFileWrite struct {
 	Handle int64 `json:"handle"`
 	// A secret: String hides it, JSON does not.
@@ -297,8 +324,10 @@ func (r GuestFileWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestFileSeekResult is the struct GuestFileSeek of qapi-schema.json. [GuestFileSeek] returns
-// it. Since QEMU 0.15.0.
+// GuestFileSeekResult is the struct GuestFileSeek of [qapi-schema.json]. [GuestFileSeek]
+// returns it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestFileSeek
 type GuestFileSeekResult struct {
 	Position int64 `json:"position"`
 	EOF      bool  `json:"eof"`
@@ -316,7 +345,9 @@ func (v *GuestFileSeekResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QGASeek is an enum of qapi-schema.json. Since QEMU 2.6.
+// QGASeek is an enum of [qapi-schema.json].
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.QGASeek
 type QGASeek string
 
 // The values of QGASeek.
@@ -326,8 +357,9 @@ const (
 	QGASeekEnd QGASeek = "end"
 )
 
-// GuestFileWhence is an alternate of qapi-schema.json. Exactly one of its fields is set. Since
-// QEMU 2.6.
+// GuestFileWhence is an alternate of [qapi-schema.json]. Exactly one of its fields is set.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#alternate-QGA-qapi-schema.GuestFileWhence
 type GuestFileWhence struct {
 	Value *int64
 	Name  *QGASeek
@@ -373,8 +405,10 @@ func (v GuestFileWhence) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestFileSeek executes guest-file-seek and returns [GuestFileSeekResult]. See
-// qapi-schema.json. Since QEMU 0.15.0.
+// GuestFileSeek executes [guest-file-seek] and returns [GuestFileSeekResult]. See
+// qapi-schema.json.
+//
+// [guest-file-seek]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-file-seek
 type GuestFileSeek struct {
 	Handle int64           `json:"handle"`
 	Offset int64           `json:"offset"`
@@ -395,7 +429,9 @@ func (r GuestFileSeek) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFileFlush executes guest-file-flush. See qapi-schema.json. Since QEMU 0.15.0.
+// GuestFileFlush executes [guest-file-flush]. See qapi-schema.json.
+//
+// [guest-file-flush]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-file-flush
 type GuestFileFlush struct {
 	Handle int64 `json:"handle"`
 }
@@ -408,10 +444,12 @@ func (r GuestFileFlush) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-file-flush", Args: &r}, opts)
 }
 
-// GuestFsfreezeStatusResult is the enum GuestFsfreezeStatus of qapi-schema.json.
-// [GuestFsfreezeStatus] returns it. Since QEMU 0.15.0.
+// GuestFsfreezeStatusResult is the enum GuestFsfreezeStatus of [qapi-schema.json].
+// [GuestFsfreezeStatus] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestFsfreezeStatus
 type GuestFsfreezeStatusResult string
 
 // The values of GuestFsfreezeStatusResult.
@@ -420,10 +458,12 @@ const (
 	GuestFsfreezeStatusResultFrozen GuestFsfreezeStatusResult = "frozen"
 )
 
-// GuestFsfreezeStatus executes guest-fsfreeze-status and returns [GuestFsfreezeStatusResult].
-// See qapi-schema.json. Since QEMU 0.15.0.
+// GuestFsfreezeStatus executes [guest-fsfreeze-status] and returns
+// [GuestFsfreezeStatusResult]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
+//
+// [guest-fsfreeze-status]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-fsfreeze-status
 type GuestFsfreezeStatus struct{}
 
 func (r GuestFsfreezeStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestFsfreezeStatusResult, error) {
@@ -434,10 +474,12 @@ func (r GuestFsfreezeStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// GuestFsfreezeFreeze executes guest-fsfreeze-freeze and returns an int64. See
-// qapi-schema.json. Since QEMU 0.15.0.
+// GuestFsfreezeFreeze executes [guest-fsfreeze-freeze] and returns an int64. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
+//
+// [guest-fsfreeze-freeze]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-fsfreeze-freeze
 type GuestFsfreezeFreeze struct{}
 
 func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
@@ -448,10 +490,12 @@ func (r GuestFsfreezeFreeze) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// GuestFsfreezeFreezeList executes guest-fsfreeze-freeze-list and returns an int64. See
-// qapi-schema.json. Since QEMU 2.2.
+// GuestFsfreezeFreezeList executes [guest-fsfreeze-freeze-list] and returns an int64. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
+//
+// [guest-fsfreeze-freeze-list]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-fsfreeze-freeze-list
 type GuestFsfreezeFreezeList struct {
 	Mountpoints []string `json:"mountpoints,omitzero"`
 }
@@ -474,10 +518,11 @@ func (r GuestFsfreezeFreezeList) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestFsfreezeThaw executes guest-fsfreeze-thaw and returns an int64. See qapi-schema.json.
-// Since QEMU 0.15.0.
+// GuestFsfreezeThaw executes [guest-fsfreeze-thaw] and returns an int64. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
+//
+// [guest-fsfreeze-thaw]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-fsfreeze-thaw
 type GuestFsfreezeThaw struct{}
 
 func (r GuestFsfreezeThaw) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (int64, error) {
@@ -488,9 +533,11 @@ func (r GuestFsfreezeThaw) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestFilesystemTrimResult is a struct of qapi-schema.json. Since QEMU 2.4.
+// GuestFilesystemTrimResult is a struct of [qapi-schema.json].
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestFilesystemTrimResult
 type GuestFilesystemTrimResult struct {
 	Path    string  `json:"path"`
 	Trimmed *int64  `json:"trimmed,omitzero"`
@@ -523,10 +570,11 @@ func (v *GuestFilesystemTrimResult) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestFilesystemTrimResponse is a struct of qapi-schema.json. [GuestFstrim] returns it. Since
-// QEMU 2.4.
+// GuestFilesystemTrimResponse is a struct of [qapi-schema.json]. [GuestFstrim] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestFilesystemTrimResponse
 type GuestFilesystemTrimResponse struct {
 	Paths []GuestFilesystemTrimResult `json:"paths"`
 }
@@ -565,10 +613,12 @@ func (v GuestFilesystemTrimResponse) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestFstrim executes guest-fstrim and returns [GuestFilesystemTrimResponse]. See
-// qapi-schema.json. Since QEMU 1.2.
+// GuestFstrim executes [guest-fstrim] and returns [GuestFilesystemTrimResponse]. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSTRIM.
+//
+// [guest-fstrim]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-fstrim
 type GuestFstrim struct {
 	Minimum *int64 `json:"minimum,omitzero"`
 }
@@ -585,45 +635,53 @@ func (r GuestFstrim) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// GuestSuspendDisk executes guest-suspend-disk. See qapi-schema.json. Since QEMU 1.1.
+// GuestSuspendDisk executes [guest-suspend-disk]. See qapi-schema.json.
 //
 // The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
 // when it passes or the connection ends, Do returns nil.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
+//
+// [guest-suspend-disk]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-suspend-disk
 type GuestSuspendDisk struct{}
 
 func (r GuestSuspendDisk) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-disk", NoReply: true}, opts)
 }
 
-// GuestSuspendRAM executes guest-suspend-ram. See qapi-schema.json. Since QEMU 1.1.
+// GuestSuspendRAM executes [guest-suspend-ram]. See qapi-schema.json.
 //
 // The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
 // when it passes or the connection ends, Do returns nil.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
+//
+// [guest-suspend-ram]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-suspend-ram
 type GuestSuspendRAM struct{}
 
 func (r GuestSuspendRAM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-ram", NoReply: true}, opts)
 }
 
-// GuestSuspendHybrid executes guest-suspend-hybrid. See qapi-schema.json. Since QEMU 1.1.
+// GuestSuspendHybrid executes [guest-suspend-hybrid]. See qapi-schema.json.
 //
 // The server does not reply if the command succeeds. Give ctx a deadline: if no error has come
 // when it passes or the connection ends, Do returns nil.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [guest-suspend-hybrid]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-suspend-hybrid
 type GuestSuspendHybrid struct{}
 
 func (r GuestSuspendHybrid) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-suspend-hybrid", NoReply: true}, opts)
 }
 
-// GuestIPAddressType is the enum GuestIpAddressType of qapi-schema.json. Since QEMU 1.1.
+// GuestIPAddressType is the enum [GuestIpAddressType] of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
+//
+// [GuestIpAddressType]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestIpAddressType
 type GuestIPAddressType string
 
 // The values of GuestIPAddressType.
@@ -632,9 +690,11 @@ const (
 	GuestIPAddressTypeIPv6 GuestIPAddressType = "ipv6"
 )
 
-// GuestIPAddress is the struct GuestIpAddress of qapi-schema.json. Since QEMU 1.1.
+// GuestIPAddress is the struct [GuestIpAddress] of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
+//
+// [GuestIpAddress]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestIpAddress
 type GuestIPAddress struct {
 	IPAddress     string             `json:"ip-address"`
 	IPAddressType GuestIPAddressType `json:"ip-address-type"`
@@ -656,9 +716,11 @@ func (v *GuestIPAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkInterfaceStat is a struct of qapi-schema.json. Since QEMU 2.11.
+// GuestNetworkInterfaceStat is a struct of [qapi-schema.json].
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestNetworkInterfaceStat
 type GuestNetworkInterfaceStat struct {
 	RxBytes   uint64 `json:"rx-bytes"`
 	RxPackets uint64 `json:"rx-packets"`
@@ -700,10 +762,12 @@ func (v *GuestNetworkInterfaceStat) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestNetworkInterface is a struct of qapi-schema.json. [GuestNetworkGetInterfaces] returns
-// it. Since QEMU 1.1.
+// GuestNetworkInterface is a struct of [qapi-schema.json]. [GuestNetworkGetInterfaces] returns
+// it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestNetworkInterface
 type GuestNetworkInterface struct {
 	Name            string                     `json:"name"`
 	HardwareAddress *string                    `json:"hardware-address,omitzero"`
@@ -734,10 +798,12 @@ func (v *GuestNetworkInterface) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkGetInterfaces executes guest-network-get-interfaces and returns a list of
-// [GuestNetworkInterface]. See qapi-schema.json. Since QEMU 1.1.
+// GuestNetworkGetInterfaces executes [guest-network-get-interfaces] and returns a list of
+// [GuestNetworkInterface]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
+//
+// [guest-network-get-interfaces]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-network-get-interfaces
 type GuestNetworkGetInterfaces struct{}
 
 func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestNetworkInterface, error) {
@@ -752,10 +818,11 @@ func (r GuestNetworkGetInterfaces) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// GuestLogicalProcessor is a struct of qapi-schema.json. [GuestGetVCPUs] returns it. Since
-// QEMU 1.5.
+// GuestLogicalProcessor is a struct of [qapi-schema.json]. [GuestGetVCPUs] returns it.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestLogicalProcessor
 type GuestLogicalProcessor struct {
 	LogicalID  int64 `json:"logical-id"`
 	Online     bool  `json:"online"`
@@ -783,10 +850,12 @@ func (v *GuestLogicalProcessor) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetVCPUs executes guest-get-vcpus and returns a list of [GuestLogicalProcessor]. See
-// qapi-schema.json. Since QEMU 1.5.
+// GuestGetVCPUs executes [guest-get-vcpus] and returns a list of [GuestLogicalProcessor]. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX || CONFIG_WIN32.
+//
+// [guest-get-vcpus]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-vcpus
 type GuestGetVCPUs struct{}
 
 func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestLogicalProcessor, error) {
@@ -801,10 +870,11 @@ func (r GuestGetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestSetVCPUs executes guest-set-vcpus and returns an int64. See qapi-schema.json. Since
-// QEMU 1.5.
+// GuestSetVCPUs executes [guest-set-vcpus] and returns an int64. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [guest-set-vcpus]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-set-vcpus
 type GuestSetVCPUs struct {
 	VCPUs []GuestLogicalProcessor `json:"vcpus"`
 }
@@ -851,9 +921,11 @@ func (r GuestSetVCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestDiskBusType is an enum of qapi-schema.json. Since QEMU 2.2.
+// GuestDiskBusType is an enum of [qapi-schema.json].
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestDiskBusType
 type GuestDiskBusType string
 
 // The values of GuestDiskBusType.
@@ -881,9 +953,11 @@ const (
 	GuestDiskBusTypeNVMe GuestDiskBusType = "nvme"
 )
 
-// GuestPCIAddress is a struct of qapi-schema.json. Since QEMU 2.2.
+// GuestPCIAddress is a struct of [qapi-schema.json].
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestPCIAddress
 type GuestPCIAddress struct {
 	Domain   int64 `json:"domain"`
 	Bus      int64 `json:"bus"`
@@ -916,9 +990,11 @@ func (v *GuestPCIAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestCCWAddress is a struct of qapi-schema.json. Since QEMU 6.0.
+// GuestCCWAddress is a struct of [qapi-schema.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestCCWAddress
 type GuestCCWAddress struct {
 	CSSID   int64 `json:"cssid"`
 	SSID    int64 `json:"ssid"`
@@ -951,9 +1027,11 @@ func (v *GuestCCWAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskAddress is a struct of qapi-schema.json. Since QEMU 2.2.
+// GuestDiskAddress is a struct of [qapi-schema.json].
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDiskAddress
 type GuestDiskAddress struct {
 	PCIController GuestPCIAddress  `json:"pci-controller"`
 	BusType       GuestDiskBusType `json:"bus-type"`
@@ -1010,9 +1088,11 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNVMeSMART is the struct GuestNVMeSmart of qapi-schema.json. Since QEMU 7.1.
+// GuestNVMeSMART is the struct [GuestNVMeSmart] of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
+//
+// [GuestNVMeSmart]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestNVMeSmart
 type GuestNVMeSMART struct {
 	CriticalWarning           int64  `json:"critical-warning"`
 	Temperature               int64  `json:"temperature"`
@@ -1150,9 +1230,11 @@ func (v *GuestNVMeSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskSMART is the union GuestDiskSmart of qapi-schema.json. Since QEMU 7.1.
+// GuestDiskSMART is the union [GuestDiskSmart] of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
+//
+// [GuestDiskSmart]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDiskSmart
 type GuestDiskSMART struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type GuestDiskBusType `json:"type"`
@@ -1228,9 +1310,11 @@ func (v GuestDiskSMART) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestDiskInfo is a struct of qapi-schema.json. [GuestGetDisks] returns it. Since QEMU 5.2.
+// GuestDiskInfo is a struct of [qapi-schema.json]. [GuestGetDisks] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDiskInfo
 type GuestDiskInfo struct {
 	Name         string            `json:"name"`
 	Partition    bool              `json:"partition"`
@@ -1270,10 +1354,12 @@ func (v *GuestDiskInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDisks executes guest-get-disks and returns a list of [GuestDiskInfo]. See
-// qapi-schema.json. Since QEMU 5.2.
+// GuestGetDisks executes [guest-get-disks] and returns a list of [GuestDiskInfo]. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
+//
+// [guest-get-disks]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-disks
 type GuestGetDisks struct{}
 
 func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskInfo, error) {
@@ -1288,10 +1374,11 @@ func (r GuestGetDisks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestFilesystemInfo is a struct of qapi-schema.json. [GuestGetFSInfo] returns it. Since QEMU
-// 2.2.
+// GuestFilesystemInfo is a struct of [qapi-schema.json]. [GuestGetFSInfo] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestFilesystemInfo
 type GuestFilesystemInfo struct {
 	Name       string  `json:"name"`
 	Mountpoint string  `json:"mountpoint"`
@@ -1361,10 +1448,12 @@ func (v GuestFilesystemInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetFSInfo executes guest-get-fsinfo and returns a list of [GuestFilesystemInfo]. See
-// qapi-schema.json. Since QEMU 2.2.
+// GuestGetFSInfo executes [guest-get-fsinfo] and returns a list of [GuestFilesystemInfo]. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX.
+//
+// [guest-get-fsinfo]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-fsinfo
 type GuestGetFSInfo struct{}
 
 func (r GuestGetFSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestFilesystemInfo, error) {
@@ -1379,9 +1468,11 @@ func (r GuestGetFSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestSetUserPassword executes guest-set-user-password. See qapi-schema.json. Since QEMU 2.3.
+// GuestSetUserPassword executes [guest-set-user-password]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LINUX || CONFIG_FREEBSD.
+//
+// [guest-set-user-password]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-set-user-password
 type GuestSetUserPassword struct {
 	Username string `json:"username"`
 	// A secret: String hides it, JSON does not.
@@ -1403,10 +1494,11 @@ func (r GuestSetUserPassword) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-set-user-password", Args: &r}, opts)
 }
 
-// GuestMemoryBlock is a struct of qapi-schema.json. [GuestGetMemoryBlocks] returns it. Since
-// QEMU 2.3.
+// GuestMemoryBlock is a struct of [qapi-schema.json]. [GuestGetMemoryBlocks] returns it.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestMemoryBlock
 type GuestMemoryBlock struct {
 	PhysIndex  uint64 `json:"phys-index"`
 	Online     bool   `json:"online"`
@@ -1434,10 +1526,12 @@ func (v *GuestMemoryBlock) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetMemoryBlocks executes guest-get-memory-blocks and returns a list of
-// [GuestMemoryBlock]. See qapi-schema.json. Since QEMU 2.3.
+// GuestGetMemoryBlocks executes [guest-get-memory-blocks] and returns a list of
+// [GuestMemoryBlock]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [guest-get-memory-blocks]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-memory-blocks
 type GuestGetMemoryBlocks struct{}
 
 func (r GuestGetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestMemoryBlock, error) {
@@ -1452,9 +1546,11 @@ func (r GuestGetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestMemoryBlockResponseType is an enum of qapi-schema.json. Since QEMU 2.3.
+// GuestMemoryBlockResponseType is an enum of [qapi-schema.json].
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestMemoryBlockResponseType
 type GuestMemoryBlockResponseType string
 
 // The values of GuestMemoryBlockResponseType.
@@ -1465,10 +1561,12 @@ const (
 	GuestMemoryBlockResponseTypeOperationFailed       GuestMemoryBlockResponseType = "operation-failed"
 )
 
-// GuestMemoryBlockResponse is a struct of qapi-schema.json. [GuestSetMemoryBlocks] returns it.
-// Since QEMU 2.3.
+// GuestMemoryBlockResponse is a struct of [qapi-schema.json]. [GuestSetMemoryBlocks] returns
+// it.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestMemoryBlockResponse
 type GuestMemoryBlockResponse struct {
 	PhysIndex uint64                       `json:"phys-index"`
 	Response  GuestMemoryBlockResponseType `json:"response"`
@@ -1490,10 +1588,12 @@ func (v *GuestMemoryBlockResponse) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// GuestSetMemoryBlocks executes guest-set-memory-blocks and returns a list of
-// [GuestMemoryBlockResponse]. See qapi-schema.json. Since QEMU 2.3.
+// GuestSetMemoryBlocks executes [guest-set-memory-blocks] and returns a list of
+// [GuestMemoryBlockResponse]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [guest-set-memory-blocks]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-set-memory-blocks
 type GuestSetMemoryBlocks struct {
 	MemBlks []GuestMemoryBlock `json:"mem-blks"`
 }
@@ -1544,10 +1644,12 @@ func (r GuestSetMemoryBlocks) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// GuestMemoryBlockInfo is a struct of qapi-schema.json. [GuestGetMemoryBlockInfo] returns it.
-// Since QEMU 2.3.
+// GuestMemoryBlockInfo is a struct of [qapi-schema.json]. [GuestGetMemoryBlockInfo] returns
+// it.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestMemoryBlockInfo
 type GuestMemoryBlockInfo struct {
 	Size uint64 `json:"size"`
 }
@@ -1561,10 +1663,12 @@ func (v *GuestMemoryBlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetMemoryBlockInfo executes guest-get-memory-block-info and returns
-// [GuestMemoryBlockInfo]. See qapi-schema.json. Since QEMU 2.3.
+// GuestGetMemoryBlockInfo executes [guest-get-memory-block-info] and returns
+// [GuestMemoryBlockInfo]. See qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [guest-get-memory-block-info]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-memory-block-info
 type GuestGetMemoryBlockInfo struct{}
 
 func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestMemoryBlockInfo, error) {
@@ -1575,8 +1679,10 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// GuestExecStatusResult is the struct GuestExecStatus of qapi-schema.json. [GuestExecStatus]
-// returns it. Since QEMU 2.5.
+// GuestExecStatusResult is the struct GuestExecStatus of [qapi-schema.json]. [GuestExecStatus]
+// returns it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestExecStatus
 type GuestExecStatusResult struct {
 	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
@@ -1614,8 +1720,10 @@ func (v *GuestExecStatusResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecStatus executes guest-exec-status and returns [GuestExecStatusResult]. See
-// qapi-schema.json. Since QEMU 2.5.
+// GuestExecStatus executes [guest-exec-status] and returns [GuestExecStatusResult]. See
+// qapi-schema.json.
+//
+// [guest-exec-status]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-exec-status
 type GuestExecStatus struct {
 	PID int64 `json:"pid"`
 }
@@ -1632,8 +1740,9 @@ func (r GuestExecStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// GuestExecResult is the struct GuestExec of qapi-schema.json. [GuestExec] returns it. Since
-// QEMU 2.5.
+// GuestExecResult is the struct GuestExec of [qapi-schema.json]. [GuestExec] returns it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestExec
 type GuestExecResult struct {
 	PID int64 `json:"pid"`
 }
@@ -1647,7 +1756,9 @@ func (v *GuestExecResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecCaptureOutputMode is an enum of qapi-schema.json. Since QEMU 8.0.
+// GuestExecCaptureOutputMode is an enum of [qapi-schema.json]. Since QEMU 8.0.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestExecCaptureOutputMode
 type GuestExecCaptureOutputMode string
 
 // The values of GuestExecCaptureOutputMode.
@@ -1666,8 +1777,10 @@ const (
 	GuestExecCaptureOutputModeMerged GuestExecCaptureOutputMode = "merged"
 )
 
-// GuestExecCaptureOutput is an alternate of qapi-schema.json. Exactly one of its fields is
+// GuestExecCaptureOutput is an alternate of [qapi-schema.json]. Exactly one of its fields is
 // set. Since QEMU 8.0.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#alternate-QGA-qapi-schema.GuestExecCaptureOutput
 type GuestExecCaptureOutput struct {
 	Flag *bool
 	Mode *GuestExecCaptureOutputMode
@@ -1713,8 +1826,9 @@ func (v GuestExecCaptureOutput) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestExec executes guest-exec and returns [GuestExecResult]. See qapi-schema.json. Since
-// QEMU 2.5.
+// GuestExec executes [guest-exec] and returns [GuestExecResult]. See qapi-schema.json.
+//
+// [guest-exec]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-exec
 type GuestExec struct {
 	Path string `json:"path"`
 	// A secret: String hides it, JSON does not.
@@ -1760,8 +1874,9 @@ func (r GuestExec) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GuestHostName is a struct of qapi-schema.json. [GuestGetHostName] returns it. Since QEMU
-// 2.10.
+// GuestHostName is a struct of [qapi-schema.json]. [GuestGetHostName] returns it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestHostName
 type GuestHostName struct {
 	HostName string `json:"host-name"`
 }
@@ -1775,8 +1890,10 @@ func (v *GuestHostName) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetHostName executes guest-get-host-name and returns [GuestHostName]. See
-// qapi-schema.json. Since QEMU 2.10.
+// GuestGetHostName executes [guest-get-host-name] and returns [GuestHostName]. See
+// qapi-schema.json.
+//
+// [guest-get-host-name]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-host-name
 type GuestGetHostName struct{}
 
 func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestHostName, error) {
@@ -1787,9 +1904,11 @@ func (r GuestGetHostName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestUser is a struct of qapi-schema.json. [GuestGetUsers] returns it. Since QEMU 2.10.
+// GuestUser is a struct of [qapi-schema.json]. [GuestGetUsers] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestUser
 type GuestUser struct {
 	User      string  `json:"user"`
 	LoginTime float64 `json:"login-time"`
@@ -1830,10 +1949,12 @@ func (v GuestUser) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetUsers executes guest-get-users and returns a list of [GuestUser]. See
-// qapi-schema.json. Since QEMU 2.10.
+// GuestGetUsers executes [guest-get-users] and returns a list of [GuestUser]. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_UTMPX.
+//
+// [guest-get-users]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-users
 type GuestGetUsers struct{}
 
 func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestUser, error) {
@@ -1848,8 +1969,9 @@ func (r GuestGetUsers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// GuestTimezone is a struct of qapi-schema.json. [GuestGetTimezone] returns it. Since QEMU
-// 2.10.
+// GuestTimezone is a struct of [qapi-schema.json]. [GuestGetTimezone] returns it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestTimezone
 type GuestTimezone struct {
 	Zone   *string `json:"zone,omitzero"`
 	Offset int64   `json:"offset"`
@@ -1867,8 +1989,10 @@ func (v *GuestTimezone) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetTimezone executes guest-get-timezone and returns [GuestTimezone]. See
-// qapi-schema.json. Since QEMU 2.10.
+// GuestGetTimezone executes [guest-get-timezone] and returns [GuestTimezone]. See
+// qapi-schema.json.
+//
+// [guest-get-timezone]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-timezone
 type GuestGetTimezone struct{}
 
 func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestTimezone, error) {
@@ -1879,7 +2003,9 @@ func (r GuestGetTimezone) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestOSInfo is a struct of qapi-schema.json. [GuestGetOSInfo] returns it. Since QEMU 2.10.
+// GuestOSInfo is a struct of [qapi-schema.json]. [GuestGetOSInfo] returns it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestOSInfo
 type GuestOSInfo struct {
 	KernelRelease *string `json:"kernel-release,omitzero"`
 	KernelVersion *string `json:"kernel-version,omitzero"`
@@ -1929,8 +2055,9 @@ func (v *GuestOSInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetOSInfo executes guest-get-osinfo and returns [GuestOSInfo]. See qapi-schema.json.
-// Since QEMU 2.10.
+// GuestGetOSInfo executes [guest-get-osinfo] and returns [GuestOSInfo]. See qapi-schema.json.
+//
+// [guest-get-osinfo]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-osinfo
 type GuestGetOSInfo struct{}
 
 func (r GuestGetOSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestOSInfo, error) {
@@ -1941,9 +2068,11 @@ func (r GuestGetOSInfo) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// GuestDeviceType is an enum of qapi-schema.json.
+// GuestDeviceType is an enum of [qapi-schema.json].
 //
 // Only in a QEMU built with CONFIG_WIN32.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestDeviceType
 type GuestDeviceType string
 
 // The values of GuestDeviceType.
@@ -1951,9 +2080,11 @@ const (
 	GuestDeviceTypePCI GuestDeviceType = "pci"
 )
 
-// GuestDeviceIDPCI is the struct GuestDeviceIdPCI of qapi-schema.json. Since QEMU 5.2.
+// GuestDeviceIDPCI is the struct [GuestDeviceIdPCI] of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
+//
+// [GuestDeviceIdPCI]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDeviceIdPCI
 type GuestDeviceIDPCI struct {
 	VendorID uint16 `json:"vendor-id"`
 	DeviceID uint16 `json:"device-id"`
@@ -1976,9 +2107,11 @@ func (v *GuestDeviceIDPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDeviceID is the union GuestDeviceId of qapi-schema.json. Since QEMU 5.2.
+// GuestDeviceID is the union [GuestDeviceId] of qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
+//
+// [GuestDeviceId]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDeviceId
 type GuestDeviceID struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestDeviceType `json:"type"`
@@ -2048,10 +2181,11 @@ func (v GuestDeviceID) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestDeviceInfo is a struct of qapi-schema.json. [GuestGetDevices] returns it. Since QEMU
-// 5.2.
+// GuestDeviceInfo is a struct of [qapi-schema.json]. [GuestGetDevices] returns it.
 //
 // Only in a QEMU built with CONFIG_WIN32.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDeviceInfo
 type GuestDeviceInfo struct {
 	DriverName    string         `json:"driver-name"`
 	DriverDate    *int64         `json:"driver-date,omitzero"`
@@ -2078,10 +2212,12 @@ func (v *GuestDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDevices executes guest-get-devices and returns a list of [GuestDeviceInfo]. See
-// qapi-schema.json. Since QEMU 5.2.
+// GuestGetDevices executes [guest-get-devices] and returns a list of [GuestDeviceInfo]. See
+// qapi-schema.json.
 //
 // Only in a QEMU built with CONFIG_WIN32.
+//
+// [guest-get-devices]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-devices
 type GuestGetDevices struct{}
 
 func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDeviceInfo, error) {
@@ -2096,8 +2232,10 @@ func (r GuestGetDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// GuestAuthorizedKeys is a struct of qapi-schema.json. [GuestSSHGetAuthorizedKeys] returns it.
-// Since QEMU 5.2.
+// GuestAuthorizedKeys is a struct of [qapi-schema.json]. [GuestSSHGetAuthorizedKeys] returns
+// it.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestAuthorizedKeys
 type GuestAuthorizedKeys struct {
 	Keys []string `json:"keys"`
 }
@@ -2135,8 +2273,10 @@ func (v GuestAuthorizedKeys) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestSSHGetAuthorizedKeys executes guest-ssh-get-authorized-keys and returns
-// [GuestAuthorizedKeys]. See qapi-schema.json. Since QEMU 5.2.
+// GuestSSHGetAuthorizedKeys executes [guest-ssh-get-authorized-keys] and returns
+// [GuestAuthorizedKeys]. See qapi-schema.json.
+//
+// [guest-ssh-get-authorized-keys]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-ssh-get-authorized-keys
 type GuestSSHGetAuthorizedKeys struct {
 	Username string `json:"username"`
 }
@@ -2153,8 +2293,9 @@ func (r GuestSSHGetAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// GuestSSHAddAuthorizedKeys executes guest-ssh-add-authorized-keys. See qapi-schema.json.
-// Since QEMU 5.2.
+// GuestSSHAddAuthorizedKeys executes [guest-ssh-add-authorized-keys]. See qapi-schema.json.
+//
+// [guest-ssh-add-authorized-keys]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-ssh-add-authorized-keys
 type GuestSSHAddAuthorizedKeys struct {
 	Username string `json:"username"`
 	// A secret: String hides it, JSON does not.
@@ -2207,8 +2348,10 @@ func (r GuestSSHAddAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, opts 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-add-authorized-keys", Args: &r}, opts)
 }
 
-// GuestSSHRemoveAuthorizedKeys executes guest-ssh-remove-authorized-keys. See
-// qapi-schema.json. Since QEMU 5.2.
+// GuestSSHRemoveAuthorizedKeys executes [guest-ssh-remove-authorized-keys]. See
+// qapi-schema.json.
+//
+// [guest-ssh-remove-authorized-keys]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-ssh-remove-authorized-keys
 type GuestSSHRemoveAuthorizedKeys struct {
 	Username string `json:"username"`
 	// A secret: String hides it, JSON does not.
@@ -2256,9 +2399,11 @@ func (r GuestSSHRemoveAuthorizedKeys) Do(ctx context.Context, x qmp.Executor, op
 	return qmp.Do(ctx, x, &qmp.Call{Command: "guest-ssh-remove-authorized-keys", Args: &r}, opts)
 }
 
-// GuestDiskStats is a struct of qapi-schema.json. Since QEMU 7.1.
+// GuestDiskStats is a struct of [qapi-schema.json]. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDiskStats
 type GuestDiskStats struct {
 	ReadSectors    *uint64 `json:"read-sectors,omitzero"`
 	ReadIOs        *uint64 `json:"read-ios,omitzero"`
@@ -2336,9 +2481,12 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestDiskStatsInfo is a struct of qapi-schema.json. [GuestGetDiskStats] returns it.
+// GuestDiskStatsInfo is a struct of [qapi-schema.json]. [GuestGetDiskStats] returns it. Since
+// QEMU 6.0 at the earliest, 7.2 at the latest.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDiskStatsInfo
 type GuestDiskStatsInfo struct {
 	Name  string         `json:"name"`
 	Major uint64         `json:"major"`
@@ -2364,10 +2512,12 @@ func (v *GuestDiskStatsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestGetDiskStats executes guest-get-diskstats and returns a list of [GuestDiskStatsInfo].
+// GuestGetDiskStats executes [guest-get-diskstats] and returns a list of [GuestDiskStatsInfo].
 // See qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [guest-get-diskstats]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-diskstats
 type GuestGetDiskStats struct{}
 
 func (r GuestGetDiskStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestDiskStatsInfo, error) {
@@ -2382,9 +2532,11 @@ func (r GuestGetDiskStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// GuestCPUStatsType is the enum GuestCpuStatsType of qapi-schema.json. Since QEMU 7.1.
+// GuestCPUStatsType is the enum [GuestCpuStatsType] of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [GuestCpuStatsType]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestCpuStatsType
 type GuestCPUStatsType string
 
 // The values of GuestCPUStatsType.
@@ -2392,9 +2544,11 @@ const (
 	GuestCPUStatsTypeLinux GuestCPUStatsType = "linux"
 )
 
-// GuestLinuxCPUStats is the struct GuestLinuxCpuStats of qapi-schema.json. Since QEMU 7.1.
+// GuestLinuxCPUStats is the struct [GuestLinuxCpuStats] of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [GuestLinuxCpuStats]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestLinuxCpuStats
 type GuestLinuxCPUStats struct {
 	CPU       int64   `json:"cpu"`
 	User      uint64  `json:"user"`
@@ -2462,10 +2616,12 @@ func (v *GuestLinuxCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestCPUStats is the union GuestCpuStats of qapi-schema.json. [GuestGetCPUStats] returns it.
-// Since QEMU 7.1.
+// GuestCPUStats is the union [GuestCpuStats] of qapi-schema.json. [GuestGetCPUStats] returns
+// it. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [GuestCpuStats]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestCpuStats
 type GuestCPUStats struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestCPUStatsType `json:"type"`
@@ -2535,10 +2691,12 @@ func (v GuestCPUStats) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetCPUStats executes guest-get-cpustats and returns a list of [GuestCPUStats]. See
+// GuestGetCPUStats executes [guest-get-cpustats] and returns a list of [GuestCPUStats]. See
 // qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [guest-get-cpustats]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-cpustats
 type GuestGetCPUStats struct{}
 
 func (r GuestGetCPUStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestCPUStats, error) {
@@ -2553,10 +2711,12 @@ func (r GuestGetCPUStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// GuestLoadAverage is a struct of qapi-schema.json. [GuestGetLoad] returns it. Since QEMU
+// GuestLoadAverage is a struct of [qapi-schema.json]. [GuestGetLoad] returns it. Since QEMU
 // 10.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_GETLOADAVG.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestLoadAverage
 type GuestLoadAverage struct {
 	Load1m  float64 `json:"load1m"`
 	Load5m  float64 `json:"load5m"`
@@ -2597,10 +2757,12 @@ func (v GuestLoadAverage) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestGetLoad executes guest-get-load and returns [GuestLoadAverage]. See qapi-schema.json.
+// GuestGetLoad executes [guest-get-load] and returns [GuestLoadAverage]. See qapi-schema.json.
 // Since QEMU 10.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_GETLOADAVG.
+//
+// [guest-get-load]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-get-load
 type GuestGetLoad struct{}
 
 func (r GuestGetLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GuestLoadAverage, error) {
@@ -2611,10 +2773,12 @@ func (r GuestGetLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// GuestNetworkRoute is a struct of qapi-schema.json. [GuestNetworkGetRoute] returns it. Since
-// QEMU 9.1.
+// GuestNetworkRoute is a struct of [qapi-schema.json]. [GuestNetworkGetRoute] returns it.
+// Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestNetworkRoute
 type GuestNetworkRoute struct {
 	Iface        string  `json:"iface"`
 	Destination  string  `json:"destination"`
@@ -2688,10 +2852,12 @@ func (v *GuestNetworkRoute) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestNetworkGetRoute executes guest-network-get-route and returns a list of
+// GuestNetworkGetRoute executes [guest-network-get-route] and returns a list of
 // [GuestNetworkRoute]. See qapi-schema.json. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [guest-network-get-route]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#command-QGA-qapi-schema.guest-network-get-route
 type GuestNetworkGetRoute struct{}
 
 func (r GuestNetworkGetRoute) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GuestNetworkRoute, error) {

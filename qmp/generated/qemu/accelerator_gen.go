@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// KVMInfo is the struct KvmInfo of accelerator.json. [QueryKVM] returns it. Since QEMU 0.14.
+// KVMInfo is the struct [KvmInfo] of accelerator.json. [QueryKVM] returns it.
+//
+// [KvmInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-accelerator.KvmInfo
 type KVMInfo struct {
 	Enabled bool `json:"enabled"`
 	Present bool `json:"present"`
@@ -26,9 +28,11 @@ func (v *KVMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryKVM executes query-kvm and returns [KVMInfo]. See accelerator.json. Since QEMU 0.14.
+// QueryKVM executes [query-kvm] and returns [KVMInfo]. See accelerator.json.
 //
-// Deprecated: QEMU will remove the command.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 11.1 (not in 10.2).
+//
+// [query-kvm]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-accelerator.query-kvm
 type QueryKVM struct{}
 
 func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (KVMInfo, error) {
@@ -39,10 +43,12 @@ func (r QueryKVM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// XAccelStats executes x-accel-stats and returns [HumanReadableText]. See accelerator.json.
+// XAccelStats executes [x-accel-stats] and returns [HumanReadableText]. See accelerator.json.
 // Since QEMU 10.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-accel-stats]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-accelerator.x-accel-stats
 type XAccelStats struct{}
 
 func (r XAccelStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -53,7 +59,9 @@ func (r XAccelStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// Accelerator is an enum of accelerator.json. Since QEMU 10.2.0.
+// Accelerator is an enum of [accelerator.json]. Since QEMU 10.2.0.
+//
+// [accelerator.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-accelerator.Accelerator
 type Accelerator string
 
 // The values of Accelerator.
@@ -68,8 +76,10 @@ const (
 	AcceleratorXen   Accelerator = "xen"
 )
 
-// AcceleratorInfo is a struct of accelerator.json. [QueryAccelerators] returns it. Since QEMU
-// 10.2.0.
+// AcceleratorInfo is a struct of [accelerator.json]. [QueryAccelerators] returns it. Since
+// QEMU 10.2.0.
+//
+// [accelerator.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-accelerator.AcceleratorInfo
 type AcceleratorInfo struct {
 	Enabled Accelerator   `json:"enabled"`
 	Present []Accelerator `json:"present"`
@@ -112,8 +122,10 @@ func (v AcceleratorInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryAccelerators executes query-accelerators and returns [AcceleratorInfo]. See
+// QueryAccelerators executes [query-accelerators] and returns [AcceleratorInfo]. See
 // accelerator.json. Since QEMU 10.2.0.
+//
+// [query-accelerators]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-accelerator.query-accelerators
 type QueryAccelerators struct{}
 
 func (r QueryAccelerators) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (AcceleratorInfo, error) {

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ACPITableOptions is the struct AcpiTableOptions of acpi.json. Since QEMU 1.5.
+// ACPITableOptions is the struct [AcpiTableOptions] of acpi.json.
+//
+// [AcpiTableOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-acpi.AcpiTableOptions
 type ACPITableOptions struct {
 	Sig            *string `json:"sig,omitzero"`
 	Rev            *uint8  `json:"rev,omitzero"`
@@ -21,7 +23,9 @@ type ACPITableOptions struct {
 	Data           *string `json:"data,omitzero"`
 }
 
-// ACPISlotType is an enum of acpi.json.
+// ACPISlotType is an enum of [acpi.json].
+//
+// [acpi.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-acpi.ACPISlotType
 type ACPISlotType string
 
 // The values of ACPISlotType.
@@ -30,7 +34,9 @@ const (
 	ACPISlotTypeCPU  ACPISlotType = "CPU"
 )
 
-// ACPIOSTInfo is a struct of acpi.json. [QueryACPIOSPMStatus] returns it. Since QEMU 2.1.
+// ACPIOSTInfo is a struct of [acpi.json]. [QueryACPIOSPMStatus] returns it.
+//
+// [acpi.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-acpi.ACPIOSTInfo
 type ACPIOSTInfo struct {
 	Device   *string      `json:"device,omitzero"`
 	Slot     string       `json:"slot"`
@@ -60,8 +66,10 @@ func (v *ACPIOSTInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryACPIOSPMStatus executes query-acpi-ospm-status and returns a list of [ACPIOSTInfo]. See
-// acpi.json. Since QEMU 2.1.
+// QueryACPIOSPMStatus executes [query-acpi-ospm-status] and returns a list of [ACPIOSTInfo].
+// See acpi.json.
+//
+// [query-acpi-ospm-status]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-acpi.query-acpi-ospm-status
 type QueryACPIOSPMStatus struct{}
 
 func (r QueryACPIOSPMStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ACPIOSTInfo, error) {
@@ -76,7 +84,9 @@ func (r QueryACPIOSPMStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// ACPIDeviceOSTEvent is the event ACPI_DEVICE_OST of acpi.json. Since QEMU 2.1.
+// ACPIDeviceOSTEvent is the event [ACPI_DEVICE_OST] of acpi.json.
+//
+// [ACPI_DEVICE_OST]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-acpi.ACPI_DEVICE_OST
 type ACPIDeviceOSTEvent struct {
 	Info ACPIOSTInfo `json:"info"`
 }

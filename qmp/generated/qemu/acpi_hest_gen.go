@@ -8,9 +8,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// InjectGHESV2Error executes inject-ghes-v2-error. See acpi-hest.json. Since QEMU 10.2.
+// InjectGHESV2Error executes [inject-ghes-v2-error]. See acpi-hest.json. Since QEMU 10.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [inject-ghes-v2-error]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-acpi-hest.inject-ghes-v2-error
 type InjectGHESV2Error struct {
 	CPER string `json:"cper"`
 }

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AudiodevPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevPerDirectionOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPerDirectionOptions
 type AudiodevPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -64,7 +66,9 @@ func (v *AudiodevPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// AudiodevGenericOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevGenericOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevGenericOptions
 type AudiodevGenericOptions struct {
 	In  *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -93,7 +97,9 @@ func (v *AudiodevGenericOptions) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AudiodevDBusOptions is a struct of audio.json. Since QEMU 10.0.
+// AudiodevDBusOptions is a struct of [audio.json]. Since QEMU 10.0.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevDBusOptions
 type AudiodevDBusOptions struct {
 	In       *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out      *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -129,8 +135,10 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevALSAPerDirectionOptions is the struct AudiodevAlsaPerDirectionOptions of audio.json.
-// Since QEMU 4.0.
+// AudiodevALSAPerDirectionOptions is the struct [AudiodevAlsaPerDirectionOptions] of
+// audio.json.
+//
+// [AudiodevAlsaPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevAlsaPerDirectionOptions
 type AudiodevALSAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -203,7 +211,9 @@ func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevALSAOptions is the struct AudiodevAlsaOptions of audio.json. Since QEMU 4.0.
+// AudiodevALSAOptions is the struct [AudiodevAlsaOptions] of audio.json.
+//
+// [AudiodevAlsaOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevAlsaOptions
 type AudiodevALSAOptions struct {
 	In        *AudiodevALSAPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevALSAPerDirectionOptions `json:"out,omitzero"`
@@ -239,7 +249,9 @@ func (v *AudiodevALSAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevSndioOptions is a struct of audio.json. Since QEMU 7.2.
+// AudiodevSndioOptions is a struct of [audio.json]. Since QEMU 7.2.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevSndioOptions
 type AudiodevSndioOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -280,7 +292,9 @@ func (v *AudiodevSndioOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevCoreaudioPerDirectionOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevCoreaudioPerDirectionOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevCoreaudioPerDirectionOptions
 type AudiodevCoreaudioPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -343,7 +357,9 @@ func (v *AudiodevCoreaudioPerDirectionOptions) DecodeMember(d *wire.Decoder, nam
 	return 0
 }
 
-// AudiodevCoreaudioOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevCoreaudioOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevCoreaudioOptions
 type AudiodevCoreaudioOptions struct {
 	In  *AudiodevCoreaudioPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevCoreaudioPerDirectionOptions `json:"out,omitzero"`
@@ -372,7 +388,9 @@ func (v *AudiodevCoreaudioOptions) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// AudiodevDsoundOptions is a struct of audio.json. Since QEMU 4.0.
+// AudiodevDsoundOptions is a struct of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevDsoundOptions
 type AudiodevDsoundOptions struct {
 	In      *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out     *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -408,8 +426,10 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevJACKPerDirectionOptions is the struct AudiodevJackPerDirectionOptions of audio.json.
-// Since QEMU 5.1.
+// AudiodevJACKPerDirectionOptions is the struct [AudiodevJackPerDirectionOptions] of
+// audio.json.
+//
+// [AudiodevJackPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevJackPerDirectionOptions
 type AudiodevJACKPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -490,7 +510,9 @@ func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// AudiodevJACKOptions is the struct AudiodevJackOptions of audio.json. Since QEMU 5.1.
+// AudiodevJACKOptions is the struct [AudiodevJackOptions] of audio.json.
+//
+// [AudiodevJackOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevJackOptions
 type AudiodevJACKOptions struct {
 	In  *AudiodevJACKPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevJACKPerDirectionOptions `json:"out,omitzero"`
@@ -519,8 +541,9 @@ func (v *AudiodevJACKOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevOSSPerDirectionOptions is the struct AudiodevOssPerDirectionOptions of audio.json.
-// Since QEMU 4.0.
+// AudiodevOSSPerDirectionOptions is the struct [AudiodevOssPerDirectionOptions] of audio.json.
+//
+// [AudiodevOssPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevOssPerDirectionOptions
 type AudiodevOSSPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -593,7 +616,9 @@ func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevOSSOptions is the struct AudiodevOssOptions of audio.json. Since QEMU 4.0.
+// AudiodevOSSOptions is the struct [AudiodevOssOptions] of audio.json.
+//
+// [AudiodevOssOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevOssOptions
 type AudiodevOSSOptions struct {
 	In        *AudiodevOSSPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevOSSPerDirectionOptions `json:"out,omitzero"`
@@ -639,8 +664,9 @@ func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPAPerDirectionOptions is the struct AudiodevPaPerDirectionOptions of audio.json.
-// Since QEMU 4.0.
+// AudiodevPAPerDirectionOptions is the struct [AudiodevPaPerDirectionOptions] of audio.json.
+//
+// [AudiodevPaPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPaPerDirectionOptions
 type AudiodevPAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -713,7 +739,9 @@ func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// AudiodevPAOptions is the struct AudiodevPaOptions of audio.json. Since QEMU 4.0.
+// AudiodevPAOptions is the struct [AudiodevPaOptions] of audio.json.
+//
+// [AudiodevPaOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPaOptions
 type AudiodevPAOptions struct {
 	In     *AudiodevPAPerDirectionOptions `json:"in,omitzero"`
 	Out    *AudiodevPAPerDirectionOptions `json:"out,omitzero"`
@@ -747,7 +775,9 @@ func (v *AudiodevPAOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevPipewirePerDirectionOptions is a struct of audio.json. Since QEMU 8.1.
+// AudiodevPipewirePerDirectionOptions is a struct of [audio.json]. Since QEMU 8.1.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPipewirePerDirectionOptions
 type AudiodevPipewirePerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -820,7 +850,9 @@ func (v *AudiodevPipewirePerDirectionOptions) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// AudiodevPipewireOptions is a struct of audio.json. Since QEMU 8.1.
+// AudiodevPipewireOptions is a struct of [audio.json]. Since QEMU 8.1.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPipewireOptions
 type AudiodevPipewireOptions struct {
 	In  *AudiodevPipewirePerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevPipewirePerDirectionOptions `json:"out,omitzero"`
@@ -849,8 +881,10 @@ func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// AudiodevSDLPerDirectionOptions is the struct AudiodevSdlPerDirectionOptions of audio.json.
+// AudiodevSDLPerDirectionOptions is the struct [AudiodevSdlPerDirectionOptions] of audio.json.
 // Since QEMU 6.0.
+//
+// [AudiodevSdlPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevSdlPerDirectionOptions
 type AudiodevSDLPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -913,7 +947,9 @@ func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// AudiodevSDLOptions is the struct AudiodevSdlOptions of audio.json. Since QEMU 6.0.
+// AudiodevSDLOptions is the struct [AudiodevSdlOptions] of audio.json. Since QEMU 6.0.
+//
+// [AudiodevSdlOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevSdlOptions
 type AudiodevSDLOptions struct {
 	In  *AudiodevSDLPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevSDLPerDirectionOptions `json:"out,omitzero"`
@@ -942,7 +978,9 @@ func (v *AudiodevSDLOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudiodevWAVOptions is the struct AudiodevWavOptions of audio.json. Since QEMU 4.0.
+// AudiodevWAVOptions is the struct [AudiodevWavOptions] of audio.json.
+//
+// [AudiodevWavOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevWavOptions
 type AudiodevWAVOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`
@@ -976,7 +1014,9 @@ func (v *AudiodevWAVOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AudioFormat is an enum of audio.json. Since QEMU 4.0.
+// AudioFormat is an enum of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-audio.AudioFormat
 type AudioFormat string
 
 // The values of AudioFormat.
@@ -990,7 +1030,9 @@ const (
 	AudioFormatF32 AudioFormat = "f32"
 )
 
-// AudiodevDriver is an enum of audio.json. Since QEMU 4.0.
+// AudiodevDriver is an enum of [audio.json].
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-audio.AudiodevDriver
 type AudiodevDriver string
 
 // The values of AudiodevDriver.
@@ -1000,7 +1042,7 @@ const (
 	AudiodevDriverALSA AudiodevDriver = "alsa"
 	// Only in a QEMU built with CONFIG_AUDIO_COREAUDIO.
 	AudiodevDriverCoreaudio AudiodevDriver = "coreaudio"
-	// Seen first in QEMU 7.2.
+	// Since QEMU 7.2 (not in 5.2).
 	//
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 	AudiodevDriverDBus AudiodevDriver = "dbus"
@@ -1027,7 +1069,9 @@ const (
 	AudiodevDriverWAV   AudiodevDriver = "wav"
 )
 
-// Audiodev is a union of audio.json. [QueryAudiodevs] returns it. Since QEMU 4.0.
+// Audiodev is a union of [audio.json]. [QueryAudiodevs] returns it.
+//
+// [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.Audiodev
 type Audiodev struct {
 	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is *AudiodevGenericOptions or *RawBranch.
@@ -1045,14 +1089,14 @@ type Audiodev struct {
 //   - [*AudiodevGenericOptions]: none, spice (CONFIG_SPICE)
 //   - [*AudiodevALSAOptions]: alsa (CONFIG_AUDIO_ALSA)
 //   - [*AudiodevCoreaudioOptions]: coreaudio (CONFIG_AUDIO_COREAUDIO)
-//   - [*AudiodevDBusOptions]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*AudiodevDBusOptions]: dbus (CONFIG_DBUS_DISPLAY) (since QEMU 7.2, not in 5.2)
 //   - [*AudiodevDsoundOptions]: dsound (CONFIG_AUDIO_DSOUND)
 //   - [*AudiodevJACKOptions]: jack (CONFIG_AUDIO_JACK)
 //   - [*AudiodevOSSOptions]: oss (CONFIG_AUDIO_OSS)
 //   - [*AudiodevPAOptions]: pa (CONFIG_AUDIO_PA)
-//   - [*AudiodevPipewireOptions]: pipewire (CONFIG_AUDIO_PIPEWIRE)
+//   - [*AudiodevPipewireOptions]: pipewire (CONFIG_AUDIO_PIPEWIRE) (since QEMU 8.1)
 //   - [*AudiodevSDLOptions]: sdl (CONFIG_AUDIO_SDL)
-//   - [*AudiodevSndioOptions]: sndio (CONFIG_AUDIO_SNDIO)
+//   - [*AudiodevSndioOptions]: sndio (CONFIG_AUDIO_SNDIO) (since QEMU 7.2)
 //   - [*AudiodevWAVOptions]: wav
 //   - [*RawBranch]: any other value, or none
 type AudiodevBranch interface {
@@ -1178,8 +1222,10 @@ func (v Audiodev) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryAudiodevs executes query-audiodevs and returns a list of [Audiodev]. See audio.json.
+// QueryAudiodevs executes [query-audiodevs] and returns a list of [Audiodev]. See audio.json.
 // Since QEMU 8.0.
+//
+// [query-audiodevs]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-audio.query-audiodevs
 type QueryAudiodevs struct{}
 
 func (r QueryAudiodevs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Audiodev, error) {

@@ -4,7 +4,9 @@ package qemu
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QAuthZListPolicy is an enum of authz.json. Since QEMU 4.0.
+// QAuthZListPolicy is an enum of [authz.json].
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-authz.QAuthZListPolicy
 type QAuthZListPolicy string
 
 // The values of QAuthZListPolicy.
@@ -13,7 +15,9 @@ const (
 	QAuthZListPolicyAllow QAuthZListPolicy = "allow"
 )
 
-// QAuthZListFormat is an enum of authz.json. Since QEMU 4.0.
+// QAuthZListFormat is an enum of [authz.json].
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-authz.QAuthZListFormat
 type QAuthZListFormat string
 
 // The values of QAuthZListFormat.
@@ -22,7 +26,9 @@ const (
 	QAuthZListFormatGlob  QAuthZListFormat = "glob"
 )
 
-// QAuthZListRule is a struct of authz.json. Since QEMU 4.0.
+// QAuthZListRule is a struct of [authz.json].
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-authz.QAuthZListRule
 type QAuthZListRule struct {
 	Match  string            `json:"match"`
 	Policy QAuthZListPolicy  `json:"policy"`
@@ -50,7 +56,9 @@ func (v *QAuthZListRule) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZListProperties is a struct of authz.json. Since QEMU 4.0.
+// AuthZListProperties is a struct of [authz.json].
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-authz.AuthZListProperties
 type AuthZListProperties struct {
 	Policy *QAuthZListPolicy `json:"policy,omitzero"`
 	Rules  []QAuthZListRule  `json:"rules,omitzero"`
@@ -83,7 +91,9 @@ func (v *AuthZListProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AuthZListFileProperties is a struct of authz.json. Since QEMU 4.0.
+// AuthZListFileProperties is a struct of [authz.json].
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-authz.AuthZListFileProperties
 type AuthZListFileProperties struct {
 	Filename string `json:"filename"`
 	Refresh  *bool  `json:"refresh,omitzero"`
@@ -106,7 +116,9 @@ func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// AuthZPAMProperties is a struct of authz.json. Since QEMU 4.0.
+// AuthZPAMProperties is a struct of [authz.json].
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-authz.AuthZPAMProperties
 type AuthZPAMProperties struct {
 	Service string `json:"service"`
 }
@@ -124,7 +136,9 @@ func (v *AuthZPAMProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZSimpleProperties is a struct of authz.json. Since QEMU 4.0.
+// AuthZSimpleProperties is a struct of [authz.json].
+//
+// [authz.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-authz.AuthZSimpleProperties
 type AuthZSimpleProperties struct {
 	Identity string `json:"identity"`
 }

@@ -8,8 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SnapshotInfo is a struct of block-core.json. [BlockdevSnapshotDeleteInternalSync] returns
-// it. Since QEMU 1.3.
+// SnapshotInfo is a struct of [block-core.json]. [BlockdevSnapshotDeleteInternalSync] returns
+// it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.SnapshotInfo
 type SnapshotInfo struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
@@ -62,14 +64,18 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificQcow2EncryptionBase is the struct ImageInfoSpecificQCow2EncryptionBase of
-// block-core.json. Since QEMU 2.10.
+// ImageInfoSpecificQcow2EncryptionBase is the struct [ImageInfoSpecificQCow2EncryptionBase] of
+// block-core.json.
+//
+// [ImageInfoSpecificQCow2EncryptionBase]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfoSpecificQCow2EncryptionBase
 type ImageInfoSpecificQcow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 }
 
-// ImageInfoSpecificQcow2Encryption is the union ImageInfoSpecificQCow2Encryption of
-// block-core.json. Since QEMU 2.10.
+// ImageInfoSpecificQcow2Encryption is the union [ImageInfoSpecificQCow2Encryption] of
+// block-core.json.
+//
+// [ImageInfoSpecificQCow2Encryption]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfoSpecificQCow2Encryption
 type ImageInfoSpecificQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
@@ -145,8 +151,9 @@ func (v ImageInfoSpecificQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// ImageInfoSpecificQcow2 is the struct ImageInfoSpecificQCow2 of block-core.json. Since QEMU
-// 1.7.
+// ImageInfoSpecificQcow2 is the struct [ImageInfoSpecificQCow2] of block-core.json.
+//
+// [ImageInfoSpecificQCow2]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfoSpecificQCow2
 type ImageInfoSpecificQcow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
@@ -222,8 +229,9 @@ func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ImageInfoSpecificVMDK is the struct ImageInfoSpecificVmdk of block-core.json. Since QEMU
-// 1.7.
+// ImageInfoSpecificVMDK is the struct [ImageInfoSpecificVmdk] of block-core.json.
+//
+// [ImageInfoSpecificVmdk]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfoSpecificVmdk
 type ImageInfoSpecificVMDK struct {
 	CreateType string           `json:"create-type"`
 	CID        int64            `json:"cid"`
@@ -277,7 +285,9 @@ func (v ImageInfoSpecificVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// VMDKExtentInfo is the struct VmdkExtentInfo of block-core.json. Since QEMU 8.0.
+// VMDKExtentInfo is the struct [VmdkExtentInfo] of block-core.json. Since QEMU 8.0.
+//
+// [VmdkExtentInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.VmdkExtentInfo
 type VMDKExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
@@ -315,7 +325,10 @@ func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificRBD is the struct ImageInfoSpecificRbd of block-core.json. Since QEMU 6.1.
+// ImageInfoSpecificRBD is the struct [ImageInfoSpecificRbd] of block-core.json. Since QEMU
+// 6.1.
+//
+// [ImageInfoSpecificRbd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfoSpecificRbd
 type ImageInfoSpecificRBD struct {
 	EncryptionFormat *RBDImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
@@ -333,7 +346,9 @@ func (v *ImageInfoSpecificRBD) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificFile is a struct of block-core.json. Since QEMU 8.0.
+// ImageInfoSpecificFile is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfoSpecificFile
 type ImageInfoSpecificFile struct {
 	ExtentSizeHint *uint64 `json:"extent-size-hint,omitzero"`
 }
@@ -351,7 +366,9 @@ func (v *ImageInfoSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ImageInfoSpecificKind is an enum of block-core.json. Since QEMU 1.7.
+// ImageInfoSpecificKind is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.ImageInfoSpecificKind
 type ImageInfoSpecificKind string
 
 // The values of ImageInfoSpecificKind.
@@ -365,7 +382,9 @@ const (
 	ImageInfoSpecificKindFile ImageInfoSpecificKind = "file"
 )
 
-// ImageInfoSpecific is a union of block-core.json. Since QEMU 1.7.
+// ImageInfoSpecific is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfoSpecific
 type ImageInfoSpecific struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type ImageInfoSpecificKind `json:"type"`
@@ -379,8 +398,8 @@ type ImageInfoSpecific struct {
 //   - [*ImageInfoSpecificQcow2]: qcow2
 //   - [*ImageInfoSpecificVMDK]: vmdk
 //   - [*QCryptoBlockInfoLUKS]: luks
-//   - [*ImageInfoSpecificRBD]: rbd
-//   - [*ImageInfoSpecificFile]: file
+//   - [*ImageInfoSpecificRBD]: rbd (since QEMU 6.1)
+//   - [*ImageInfoSpecificFile]: file (since QEMU 8.0)
 //   - [*RawBranch]: any other value, or none
 type ImageInfoSpecificBranch interface {
 	wire.MemberDecoder
@@ -485,7 +504,10 @@ func (v ImageInfoSpecific) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockLimitsInfo is a struct of block-core.json.
+// BlockLimitsInfo is a struct of [block-core.json]. Since QEMU 10.1 at the earliest, 10.2 at
+// the latest.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockLimitsInfo
 type BlockLimitsInfo struct {
 	RequestAlignment     uint32  `json:"request-alignment"`
 	MaxDiscard           *uint64 `json:"max-discard,omitzero"`
@@ -568,7 +590,9 @@ func (v *BlockLimitsInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockNodeInfo is a struct of block-core.json. Since QEMU 8.0.
+// BlockNodeInfo is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockNodeInfo
 type BlockNodeInfo struct {
 	Filename              string         `json:"filename"`
 	Format                string         `json:"format"`
@@ -587,7 +611,9 @@ type BlockNodeInfo struct {
 	FormatSpecific *ImageInfoSpecific `json:"format-specific,omitzero"`
 }
 
-// ImageInfo is a struct of block-core.json. Since QEMU 1.3.
+// ImageInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfo
 type ImageInfo struct {
 	Filename              string         `json:"filename"`
 	Format                string         `json:"format"`
@@ -665,7 +691,9 @@ func (v *ImageInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockChildInfo is a struct of block-core.json. Since QEMU 8.0.
+// BlockChildInfo is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockChildInfo
 type BlockChildInfo struct {
 	Name string         `json:"name"`
 	Info BlockGraphInfo `json:"info"`
@@ -688,7 +716,9 @@ func (v *BlockChildInfo) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockGraphInfo is a struct of block-core.json. Since QEMU 8.0.
+// BlockGraphInfo is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockGraphInfo
 type BlockGraphInfo struct {
 	Filename              string         `json:"filename"`
 	Format                string         `json:"format"`
@@ -814,7 +844,9 @@ func (v BlockGraphInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// ImageCheck is a struct of block-core.json. Since QEMU 1.4.
+// ImageCheck is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageCheck
 type ImageCheck struct {
 	Filename           string `json:"filename"`
 	Format             string `json:"format"`
@@ -830,7 +862,9 @@ type ImageCheck struct {
 	CompressedClusters *int64 `json:"compressed-clusters,omitzero"`
 }
 
-// MapEntry is a struct of block-core.json. Since QEMU 2.6.
+// MapEntry is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.MapEntry
 type MapEntry struct {
 	Start  int64 `json:"start"`
 	Length int64 `json:"length"`
@@ -845,7 +879,9 @@ type MapEntry struct {
 	Filename *string `json:"filename,omitzero"`
 }
 
-// BlockdevCacheInfo is a struct of block-core.json. Since QEMU 2.3.
+// BlockdevCacheInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCacheInfo
 type BlockdevCacheInfo struct {
 	Writeback bool `json:"writeback"`
 	Direct    bool `json:"direct"`
@@ -867,7 +903,9 @@ func (v *BlockdevCacheInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevChild is a struct of block-core.json. Since QEMU 10.1.
+// BlockdevChild is a struct of [block-core.json]. Since QEMU 10.1.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevChild
 type BlockdevChild struct {
 	Child    string `json:"child"`
 	NodeName string `json:"node-name"`
@@ -885,8 +923,9 @@ func (v *BlockdevChild) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceInfo is a struct of block-core.json. [QueryNamedBlockNodes] returns it. Since
-// QEMU 0.14.
+// BlockDeviceInfo is a struct of [block-core.json]. [QueryNamedBlockNodes] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockDeviceInfo
 type BlockDeviceInfo struct {
 	File             string  `json:"file"`
 	NodeName         *string `json:"node-name,omitzero"`
@@ -1042,7 +1081,9 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDeviceIOStatus is the enum BlockDeviceIoStatus of block-core.json. Since QEMU 1.0.
+// BlockDeviceIOStatus is the enum [BlockDeviceIoStatus] of block-core.json.
+//
+// [BlockDeviceIoStatus]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockDeviceIoStatus
 type BlockDeviceIOStatus string
 
 // The values of BlockDeviceIOStatus.
@@ -1052,7 +1093,9 @@ const (
 	BlockDeviceIOStatusNospace BlockDeviceIOStatus = "nospace"
 )
 
-// BlockDirtyInfo is a struct of block-core.json. Since QEMU 1.3.
+// BlockDirtyInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockDirtyInfo
 type BlockDirtyInfo struct {
 	Name         *string `json:"name,omitzero"`
 	Count        int64   `json:"count"`
@@ -1090,7 +1133,9 @@ func (v *BlockDirtyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Qcow2BitmapInfoFlags is an enum of block-core.json. Since QEMU 4.0.
+// Qcow2BitmapInfoFlags is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.Qcow2BitmapInfoFlags
 type Qcow2BitmapInfoFlags string
 
 // The values of Qcow2BitmapInfoFlags.
@@ -1099,7 +1144,9 @@ const (
 	Qcow2BitmapInfoFlagsAuto  Qcow2BitmapInfoFlags = "auto"
 )
 
-// Qcow2BitmapInfo is a struct of block-core.json. Since QEMU 4.0.
+// Qcow2BitmapInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.Qcow2BitmapInfo
 type Qcow2BitmapInfo struct {
 	Name        string                 `json:"name"`
 	Granularity uint32                 `json:"granularity"`
@@ -1147,7 +1194,9 @@ func (v Qcow2BitmapInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockLatencyHistogramInfo is a struct of block-core.json. Since QEMU 4.0.
+// BlockLatencyHistogramInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockLatencyHistogramInfo
 type BlockLatencyHistogramInfo struct {
 	Boundaries []uint64 `json:"boundaries"`
 	Bins       []uint64 `json:"bins"`
@@ -1197,7 +1246,9 @@ func (v BlockLatencyHistogramInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockInfo is a struct of block-core.json. [QueryBlock] returns it. Since QEMU 0.14.
+// BlockInfo is a struct of [block-core.json]. [QueryBlock] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockInfo
 type BlockInfo struct {
 	Device    string               `json:"device"`
 	Qdev      *string              `json:"qdev,omitzero"`
@@ -1240,17 +1291,20 @@ func (v *BlockInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockMeasureInfo is a struct of block-core.json. Since QEMU 2.10.
+// BlockMeasureInfo is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockMeasureInfo
 type BlockMeasureInfo struct {
 	Required       int64  `json:"required"`
 	FullyAllocated int64  `json:"fully-allocated"`
 	Bitmaps        *int64 `json:"bitmaps,omitzero"`
 }
 
-// QueryBlock executes query-block and returns a list of [BlockInfo]. See block-core.json.
-// Since QEMU 0.14.
+// QueryBlock executes [query-block] and returns a list of [BlockInfo]. See block-core.json.
+//
+// [query-block]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.query-block
 type QueryBlock struct {
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Flat *bool `json:"flat,omitzero"`
 }
 
@@ -1270,7 +1324,9 @@ func (r QueryBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// BlockDeviceTimedStats is a struct of block-core.json. Since QEMU 2.5.
+// BlockDeviceTimedStats is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockDeviceTimedStats
 type BlockDeviceTimedStats struct {
 	IntervalLength int64 `json:"interval_length"`
 	MinRdLatencyNs int64 `json:"min_rd_latency_ns"`
@@ -1382,7 +1438,9 @@ func (v BlockDeviceTimedStats) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDeviceStats is a struct of block-core.json. Since QEMU 0.14.
+// BlockDeviceStats is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockDeviceStats
 type BlockDeviceStats struct {
 	RdBytes int64 `json:"rd_bytes"`
 	WrBytes int64 `json:"wr_bytes"`
@@ -1620,7 +1678,9 @@ func (v BlockDeviceStats) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStatsSpecificFile is a struct of block-core.json. Since QEMU 4.2.
+// BlockStatsSpecificFile is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockStatsSpecificFile
 type BlockStatsSpecificFile struct {
 	DiscardNbOk     uint64 `json:"discard-nb-ok"`
 	DiscardNbFailed uint64 `json:"discard-nb-failed"`
@@ -1648,8 +1708,9 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecificNVMe is the struct BlockStatsSpecificNvme of block-core.json. Since QEMU
-// 5.2.
+// BlockStatsSpecificNVMe is the struct [BlockStatsSpecificNvme] of block-core.json.
+//
+// [BlockStatsSpecificNvme]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockStatsSpecificNvme
 type BlockStatsSpecificNVMe struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
@@ -1677,7 +1738,9 @@ func (v *BlockStatsSpecificNVMe) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockStatsSpecific is a union of block-core.json. Since QEMU 4.2.
+// BlockStatsSpecific is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockStatsSpecific
 type BlockStatsSpecific struct {
 	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -1693,12 +1756,14 @@ type BlockStatsSpecific struct {
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
-// copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, gluster, host_cdrom
-// (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO), iscsi, luks, nbd, nfs,
-// null-aio, null-co, nvme-io_uring (CONFIG_BLKIO), parallels, preallocate, qcow, qcow2, qed,
-// quorum, raw, rbd, replication (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx,
-// virtio-blk-vfio-pci (CONFIG_BLKIO), virtio-blk-vhost-user (CONFIG_BLKIO),
-// virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
+// copy-before-write (since QEMU 6.2), copy-on-read, dmg, snapshot-access (since QEMU 7.0),
+// ftp, ftps, gluster (removed after QEMU 10.2, by 11.1, deprecated), host_cdrom
+// (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO) (since QEMU 7.2), iscsi,
+// luks, nbd, nfs, null-aio, null-co, nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2), parallels,
+// preallocate (since QEMU 6.0), qcow, qcow2, qed, quorum, raw, rbd, replication
+// (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx, virtio-blk-vfio-pci (CONFIG_BLKIO) (since
+// QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-vdpa
+// (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
 type BlockStatsSpecificBranch interface {
 	wire.MemberDecoder
 	isBlockStatsSpecificBranch()
@@ -1764,7 +1829,9 @@ func (v BlockStatsSpecific) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockStats is a struct of block-core.json. [QueryBlockStats] returns it. Since QEMU 0.14.
+// BlockStats is a struct of [block-core.json]. [QueryBlockStats] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockStats
 type BlockStats struct {
 	Device         *string             `json:"device,omitzero"`
 	Qdev           *string             `json:"qdev,omitzero"`
@@ -1805,8 +1872,10 @@ func (v *BlockStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockStats executes query-blockstats and returns a list of [BlockStats]. See
-// block-core.json. Since QEMU 0.14.
+// QueryBlockStats executes [query-blockstats] and returns a list of [BlockStats]. See
+// block-core.json.
+//
+// [query-blockstats]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.query-blockstats
 type QueryBlockStats struct {
 	QueryNodes *bool `json:"query-nodes,omitzero"`
 }
@@ -1827,7 +1896,9 @@ func (r QueryBlockStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// BlockdevOnError is an enum of block-core.json. Since QEMU 1.3.
+// BlockdevOnError is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevOnError
 type BlockdevOnError string
 
 // The values of BlockdevOnError.
@@ -1839,7 +1910,9 @@ const (
 	BlockdevOnErrorAuto   BlockdevOnError = "auto"
 )
 
-// MirrorSyncMode is an enum of block-core.json. Since QEMU 1.3.
+// MirrorSyncMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.MirrorSyncMode
 type MirrorSyncMode string
 
 // The values of MirrorSyncMode.
@@ -1851,7 +1924,9 @@ const (
 	MirrorSyncModeBitmap      MirrorSyncMode = "bitmap"
 )
 
-// BitmapSyncMode is an enum of block-core.json. Since QEMU 4.2.
+// BitmapSyncMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BitmapSyncMode
 type BitmapSyncMode string
 
 // The values of BitmapSyncMode.
@@ -1861,7 +1936,9 @@ const (
 	BitmapSyncModeAlways    BitmapSyncMode = "always"
 )
 
-// MirrorCopyMode is an enum of block-core.json. Since QEMU 3.0.
+// MirrorCopyMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.MirrorCopyMode
 type MirrorCopyMode string
 
 // The values of MirrorCopyMode.
@@ -1870,7 +1947,9 @@ const (
 	MirrorCopyModeWriteBlocking MirrorCopyMode = "write-blocking"
 )
 
-// BlockJobInfoMirror is a struct of block-core.json. Since QEMU 8.2.
+// BlockJobInfoMirror is a struct of [block-core.json]. Since QEMU 8.2.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockJobInfoMirror
 type BlockJobInfoMirror struct {
 	ActivelySynced *bool `json:"actively-synced,omitzero"`
 }
@@ -1888,7 +1967,9 @@ func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockJobInfo is a union of block-core.json. [QueryBlockJobs] returns it. Since QEMU 1.1.
+// BlockJobInfo is a union of [block-core.json]. [QueryBlockJobs] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockJobInfo
 type BlockJobInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type         JobType             `json:"type"`
@@ -1911,11 +1992,11 @@ type BlockJobInfo struct {
 
 // BlockJobInfoBranch is the branch of [BlockJobInfo] that Type selects:
 //
-//   - [*BlockJobInfoMirror]: mirror
+//   - [*BlockJobInfoMirror]: mirror (since QEMU 8.2)
 //   - [*RawBranch]: any other value, or none
 //
-// The branch is nil for commit, stream, backup, create, amend, snapshot-load, snapshot-save,
-// snapshot-delete.
+// The branch is nil for commit, stream, backup, create, amend, snapshot-load (since QEMU 6.0),
+// snapshot-save (since QEMU 6.0), snapshot-delete (since QEMU 6.0).
 type BlockJobInfoBranch interface {
 	wire.MemberDecoder
 	isBlockJobInfoBranch()
@@ -2024,8 +2105,10 @@ func (v BlockJobInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryBlockJobs executes query-block-jobs and returns a list of [BlockJobInfo]. See
-// block-core.json. Since QEMU 1.1.
+// QueryBlockJobs executes [query-block-jobs] and returns a list of [BlockJobInfo]. See
+// block-core.json.
+//
+// [query-block-jobs]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.query-block-jobs
 type QueryBlockJobs struct{}
 
 func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockJobInfo, error) {
@@ -2040,7 +2123,9 @@ func (r QueryBlockJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// BlockResize executes block_resize. See block-core.json. Since QEMU 0.14.
+// BlockResize executes [block_resize]. See block-core.json.
+//
+// [block_resize]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block_resize
 type BlockResize struct {
 	Device   *string `json:"device,omitzero"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -2057,7 +2142,9 @@ func (r BlockResize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_resize", Args: &r}, opts)
 }
 
-// NewImageMode is an enum of block-core.json. Since QEMU 1.1.
+// NewImageMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.NewImageMode
 type NewImageMode string
 
 // The values of NewImageMode.
@@ -2066,8 +2153,10 @@ const (
 	NewImageModeAbsolutePaths NewImageMode = "absolute-paths"
 )
 
-// BlockdevSnapshotSync is a struct of block-core.json. Its method Do executes it as the
+// BlockdevSnapshotSync is a struct of [block-core.json]. Its method Do executes it as the
 // command blockdev-snapshot-sync.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevSnapshotSync
 type BlockdevSnapshotSync struct {
 	Device           *string       `json:"device,omitzero"`
 	NodeName         *string       `json:"node-name,omitzero"`
@@ -2110,8 +2199,10 @@ func (v *BlockdevSnapshotSync) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevSnapshot is a struct of block-core.json. Its method Do executes it as the command
-// blockdev-snapshot. Since QEMU 2.5.
+// BlockdevSnapshot is a struct of [block-core.json]. Its method Do executes it as the command
+// blockdev-snapshot.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevSnapshot
 type BlockdevSnapshot struct {
 	Node    string `json:"node"`
 	Overlay string `json:"overlay"`
@@ -2134,7 +2225,9 @@ func (v *BlockdevSnapshot) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BackupPerf is a struct of block-core.json. Since QEMU 6.0.
+// BackupPerf is a struct of [block-core.json]. Since QEMU 6.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BackupPerf
 type BackupPerf struct {
 	UseCopyRange *bool  `json:"use-copy-range,omitzero"`
 	MaxWorkers   *int64 `json:"max-workers,omitzero"`
@@ -2168,7 +2261,9 @@ func (v *BackupPerf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BackupCommon is a struct of block-core.json. Since QEMU 4.2.
+// BackupCommon is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BackupCommon
 type BackupCommon struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2192,8 +2287,10 @@ type BackupCommon struct {
 	XPerf *BackupPerf `json:"x-perf,omitzero"`
 }
 
-// DriveBackup is a struct of block-core.json. Its method Do executes it as the command
-// drive-backup. Since QEMU 1.6.
+// DriveBackup is a struct of [block-core.json]. Its method Do executes it as the command
+// drive-backup.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.DriveBackup
 type DriveBackup struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2304,8 +2401,10 @@ func (v *DriveBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevBackup is a struct of block-core.json. Its method Do executes it as the command
-// blockdev-backup. Since QEMU 2.3.
+// BlockdevBackup is a struct of [block-core.json]. Its method Do executes it as the command
+// blockdev-backup.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevBackup
 type BlockdevBackup struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2406,19 +2505,25 @@ func (v *BlockdevBackup) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// Do executes blockdev-snapshot-sync. See block-core.json. Since QEMU 0.14.
+// Do executes [blockdev-snapshot-sync]. See block-core.json.
+//
+// [blockdev-snapshot-sync]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-snapshot-sync
 func (v BlockdevSnapshotSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-sync", Args: &v}, opts)
 }
 
-// Do executes blockdev-snapshot. See block-core.json. Since QEMU 2.5.
+// Do executes [blockdev-snapshot]. See block-core.json.
 //
 // Features: allow-write-only-overlay.
+//
+// [blockdev-snapshot]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-snapshot
 func (v BlockdevSnapshot) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot", Args: &v}, opts)
 }
 
-// ChangeBackingFile executes change-backing-file. See block-core.json. Since QEMU 2.1.
+// ChangeBackingFile executes [change-backing-file]. See block-core.json.
+//
+// [change-backing-file]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.change-backing-file
 type ChangeBackingFile struct {
 	Device        string `json:"device"`
 	ImageNodeName string `json:"image-node-name"`
@@ -2435,7 +2540,7 @@ func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-backing-file", Args: &r}, opts)
 }
 
-// BlockCommit executes block-commit. See block-core.json. Since QEMU 1.3.
+// BlockCommit executes [block-commit]. See block-core.json.
 //
 // Events follow:
 //
@@ -2445,14 +2550,18 @@ func (r ChangeBackingFile) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [block-commit]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-commit
 type BlockCommit struct {
 	JobID    *string `json:"job-id,omitzero"`
 	Device   string  `json:"device"`
 	BaseNode *string `json:"base-node,omitzero"`
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use base-node.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use
+	// [BlockCommit.BaseNode] (base-node).
 	Base    *string `json:"base,omitzero"`
 	TopNode *string `json:"top-node,omitzero"`
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use base-node.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use
+	// [BlockCommit.BaseNode] (base-node).
 	Top         *string `json:"top,omitzero"`
 	BackingFile *string `json:"backing-file,omitzero"`
 	// Since QEMU 9.0.
@@ -2484,7 +2593,7 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-commit", Args: &r}, opts)
 }
 
-// Do executes drive-backup. See block-core.json. Since QEMU 1.6.
+// Do executes [drive-backup]. See block-core.json.
 //
 // Events follow:
 //
@@ -2495,12 +2604,14 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 6.2. Use
-// blockdev-backup.
+// [BlockdevBackup].
+//
+// [drive-backup]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.drive-backup
 func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-backup", Args: &v}, opts)
 }
 
-// Do executes blockdev-backup. See block-core.json. Since QEMU 2.3.
+// Do executes [blockdev-backup]. See block-core.json.
 //
 // Events follow:
 //
@@ -2509,12 +2620,16 @@ func (v DriveBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [blockdev-backup]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-backup
 func (v BlockdevBackup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-backup", Args: &v}, opts)
 }
 
-// QueryNamedBlockNodes executes query-named-block-nodes and returns a list of
-// [BlockDeviceInfo]. See block-core.json. Since QEMU 2.0.
+// QueryNamedBlockNodes executes [query-named-block-nodes] and returns a list of
+// [BlockDeviceInfo]. See block-core.json.
+//
+// [query-named-block-nodes]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.query-named-block-nodes
 type QueryNamedBlockNodes struct {
 	Flat *bool `json:"flat,omitzero"`
 }
@@ -2535,7 +2650,9 @@ func (r QueryNamedBlockNodes) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// XDbgBlockGraphNodeType is an enum of block-core.json. Since QEMU 4.0.
+// XDbgBlockGraphNodeType is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.XDbgBlockGraphNodeType
 type XDbgBlockGraphNodeType string
 
 // The values of XDbgBlockGraphNodeType.
@@ -2545,7 +2662,9 @@ const (
 	XDbgBlockGraphNodeTypeBlockDriver  XDbgBlockGraphNodeType = "block-driver"
 )
 
-// XDbgBlockGraphNode is a struct of block-core.json. Since QEMU 4.0.
+// XDbgBlockGraphNode is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.XDbgBlockGraphNode
 type XDbgBlockGraphNode struct {
 	ID   uint64                 `json:"id"`
 	Type XDbgBlockGraphNodeType `json:"type"`
@@ -2573,7 +2692,9 @@ func (v *XDbgBlockGraphNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockPermission is an enum of block-core.json. Since QEMU 4.0.
+// BlockPermission is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockPermission
 type BlockPermission string
 
 // The values of BlockPermission.
@@ -2584,7 +2705,9 @@ const (
 	BlockPermissionResize         BlockPermission = "resize"
 )
 
-// XDbgBlockGraphEdge is a struct of block-core.json. Since QEMU 4.0.
+// XDbgBlockGraphEdge is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.XDbgBlockGraphEdge
 type XDbgBlockGraphEdge struct {
 	Parent     uint64            `json:"parent"`
 	Child      uint64            `json:"child"`
@@ -2649,8 +2772,9 @@ func (v XDbgBlockGraphEdge) String() string {
 	return qmp.Format(&v)
 }
 
-// XDbgBlockGraph is a struct of block-core.json. [XDebugQueryBlockGraph] returns it. Since
-// QEMU 4.0.
+// XDbgBlockGraph is a struct of [block-core.json]. [XDebugQueryBlockGraph] returns it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.XDbgBlockGraph
 type XDbgBlockGraph struct {
 	Nodes []XDbgBlockGraphNode `json:"nodes"`
 	Edges []XDbgBlockGraphEdge `json:"edges"`
@@ -2702,10 +2826,12 @@ func (v XDbgBlockGraph) String() string {
 	return qmp.Format(&v)
 }
 
-// XDebugQueryBlockGraph executes x-debug-query-block-graph and returns [XDbgBlockGraph]. See
-// block-core.json. Since QEMU 4.0.
+// XDebugQueryBlockGraph executes [x-debug-query-block-graph] and returns [XDbgBlockGraph]. See
+// block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-debug-query-block-graph]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.x-debug-query-block-graph
 type XDebugQueryBlockGraph struct{}
 
 func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (XDbgBlockGraph, error) {
@@ -2716,7 +2842,7 @@ func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// Do executes drive-mirror. See block-core.json. Since QEMU 1.3.
+// Do executes [drive-mirror]. See block-core.json.
 //
 // Events follow:
 //
@@ -2726,12 +2852,16 @@ func (r XDebugQueryBlockGraph) Do(ctx context.Context, x qmp.Executor, opts ...q
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [drive-mirror]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.drive-mirror
 func (v DriveMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "drive-mirror", Args: &v}, opts)
 }
 
-// DriveMirror is a struct of block-core.json. Its method Do executes it as the command
-// drive-mirror. Since QEMU 1.3.
+// DriveMirror is a struct of [block-core.json]. Its method Do executes it as the command
+// drive-mirror.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.DriveMirror
 type DriveMirror struct {
 	JobID         *string          `json:"job-id,omitzero"`
 	Device        string           `json:"device"`
@@ -2774,9 +2904,11 @@ func (v *DriveMirror) EncodeMembers(e *wire.Encoder) {
 	e.OptBool("auto-dismiss", v.AutoDismiss)
 }
 
-// BlockDirtyBitmap is a struct of block-core.json. [BlockDirtyBitmapRemove],
+// BlockDirtyBitmap is a struct of [block-core.json]. [BlockDirtyBitmapRemove],
 // [BlockDirtyBitmapClear], [BlockDirtyBitmapEnable], [BlockDirtyBitmapDisable] and
-// [XDebugBlockDirtyBitmapSHA256] send it. Since QEMU 2.4.
+// [XDebugBlockDirtyBitmapSHA256] send it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockDirtyBitmap
 type BlockDirtyBitmap struct {
 	Node string `json:"node"`
 	Name string `json:"name"`
@@ -2799,8 +2931,10 @@ func (v *BlockDirtyBitmap) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockDirtyBitmapAdd is a struct of block-core.json. Its method Do executes it as the command
-// block-dirty-bitmap-add. Since QEMU 2.4.
+// BlockDirtyBitmapAdd is a struct of [block-core.json]. Its method Do executes it as the
+// command block-dirty-bitmap-add.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockDirtyBitmapAdd
 type BlockDirtyBitmapAdd struct {
 	Node        string  `json:"node"`
 	Name        string  `json:"name"`
@@ -2840,8 +2974,10 @@ func (v *BlockDirtyBitmapAdd) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockDirtyBitmapOrStr is an alternate of block-core.json. Exactly one of its fields is set.
-// Since QEMU 4.1.
+// BlockDirtyBitmapOrStr is an alternate of [block-core.json]. Exactly one of its fields is
+// set.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#alternate-QMP-block-core.BlockDirtyBitmapOrStr
 type BlockDirtyBitmapOrStr struct {
 	Local    *string
 	External *BlockDirtyBitmap
@@ -2888,8 +3024,10 @@ func (v BlockDirtyBitmapOrStr) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockDirtyBitmapMerge is a struct of block-core.json. Its method Do executes it as the
-// command block-dirty-bitmap-merge. Since QEMU 4.0.
+// BlockDirtyBitmapMerge is a struct of [block-core.json]. Its method Do executes it as the
+// command block-dirty-bitmap-merge.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockDirtyBitmapMerge
 type BlockDirtyBitmapMerge struct {
 	Node    string                  `json:"node"`
 	Target  string                  `json:"target"`
@@ -2938,50 +3076,60 @@ func (v BlockDirtyBitmapMerge) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes block-dirty-bitmap-add. See block-core.json. Since QEMU 2.4.
+// Do executes [block-dirty-bitmap-add]. See block-core.json.
+//
+// [block-dirty-bitmap-add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-dirty-bitmap-add
 func (v BlockDirtyBitmapAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-add", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapRemove executes block-dirty-bitmap-remove. See block-core.json. Since QEMU
-// 2.4.
+// BlockDirtyBitmapRemove executes [block-dirty-bitmap-remove]. See block-core.json.
+//
+// [block-dirty-bitmap-remove]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-dirty-bitmap-remove
 type BlockDirtyBitmapRemove BlockDirtyBitmap
 
 func (r BlockDirtyBitmapRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-remove", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapClear executes block-dirty-bitmap-clear. See block-core.json. Since QEMU
-// 2.4.
+// BlockDirtyBitmapClear executes [block-dirty-bitmap-clear]. See block-core.json.
+//
+// [block-dirty-bitmap-clear]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-dirty-bitmap-clear
 type BlockDirtyBitmapClear BlockDirtyBitmap
 
 func (r BlockDirtyBitmapClear) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-clear", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapEnable executes block-dirty-bitmap-enable. See block-core.json. Since QEMU
-// 4.0.
+// BlockDirtyBitmapEnable executes [block-dirty-bitmap-enable]. See block-core.json.
+//
+// [block-dirty-bitmap-enable]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-dirty-bitmap-enable
 type BlockDirtyBitmapEnable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapEnable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-enable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// BlockDirtyBitmapDisable executes block-dirty-bitmap-disable. See block-core.json. Since QEMU
-// 4.0.
+// BlockDirtyBitmapDisable executes [block-dirty-bitmap-disable]. See block-core.json.
+//
+// [block-dirty-bitmap-disable]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-dirty-bitmap-disable
 type BlockDirtyBitmapDisable BlockDirtyBitmap
 
 func (r BlockDirtyBitmapDisable) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-disable", Args: (*BlockDirtyBitmap)(&r)}, opts)
 }
 
-// Do executes block-dirty-bitmap-merge. See block-core.json. Since QEMU 4.0.
+// Do executes [block-dirty-bitmap-merge]. See block-core.json.
+//
+// [block-dirty-bitmap-merge]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-dirty-bitmap-merge
 func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-dirty-bitmap-merge", Args: &v}, opts)
 }
 
-// BlockDirtyBitmapSHA256 is the struct BlockDirtyBitmapSha256 of block-core.json.
-// [XDebugBlockDirtyBitmapSHA256] returns it. Since QEMU 2.10.
+// BlockDirtyBitmapSHA256 is the struct [BlockDirtyBitmapSha256] of block-core.json.
+// [XDebugBlockDirtyBitmapSHA256] returns it.
+//
+// [BlockDirtyBitmapSha256]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockDirtyBitmapSha256
 type BlockDirtyBitmapSHA256 struct {
 	SHA256 string `json:"sha256"`
 }
@@ -2995,10 +3143,12 @@ func (v *BlockDirtyBitmapSHA256) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// XDebugBlockDirtyBitmapSHA256 executes x-debug-block-dirty-bitmap-sha256 and returns
-// [BlockDirtyBitmapSHA256]. See block-core.json. Since QEMU 2.10.
+// XDebugBlockDirtyBitmapSHA256 executes [x-debug-block-dirty-bitmap-sha256] and returns
+// [BlockDirtyBitmapSHA256]. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-debug-block-dirty-bitmap-sha256]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.x-debug-block-dirty-bitmap-sha256
 type XDebugBlockDirtyBitmapSHA256 BlockDirtyBitmap
 
 func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BlockDirtyBitmapSHA256, error) {
@@ -3009,7 +3159,7 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// BlockdevMirror executes blockdev-mirror. See block-core.json. Since QEMU 2.6.
+// BlockdevMirror executes [blockdev-mirror]. See block-core.json.
 //
 // Events follow:
 //
@@ -3019,6 +3169,8 @@ func (r XDebugBlockDirtyBitmapSHA256) Do(ctx context.Context, x qmp.Executor, op
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [blockdev-mirror]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-mirror
 type BlockdevMirror struct {
 	JobID          *string          `json:"job-id,omitzero"`
 	Device         string           `json:"device"`
@@ -3062,10 +3214,12 @@ func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-mirror", Args: &r}, opts)
 }
 
-// BlockIOThrottle is a struct of block-core.json. [BlockSetIOThrottle] sends it. Since QEMU
-// 1.1.
+// BlockIOThrottle is a struct of [block-core.json]. [BlockSetIOThrottle] sends it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockIOThrottle
 type BlockIOThrottle struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use
+	// [BlockIOThrottle.ID] (id).
 	Device          *string `json:"device,omitzero"`
 	ID              *string `json:"id,omitzero"`
 	BPS             int64   `json:"bps"`
@@ -3115,7 +3269,9 @@ func (v *BlockIOThrottle) EncodeMembers(e *wire.Encoder) {
 	e.OptString("group", v.Group)
 }
 
-// ThrottleLimits is a struct of block-core.json. Since QEMU 2.11.
+// ThrottleLimits is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ThrottleLimits
 type ThrottleLimits struct {
 	IOPSTotal          *int64 `json:"iops-total,omitzero"`
 	IOPSTotalMax       *int64 `json:"iops-total-max,omitzero"`
@@ -3223,7 +3379,9 @@ func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThrottleGroupProperties is a struct of block-core.json. Since QEMU 2.11.
+// ThrottleGroupProperties is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ThrottleGroupProperties
 type ThrottleGroupProperties struct {
 	Limits *ThrottleLimits `json:"limits,omitzero"`
 	// Unstable: any release of QEMU may change or remove the member.
@@ -3358,7 +3516,7 @@ func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockStream executes block-stream. See block-core.json. Since QEMU 1.1.
+// BlockStream executes [block-stream]. See block-core.json.
 //
 // Events follow:
 //
@@ -3367,6 +3525,8 @@ func (v *ThrottleGroupProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 //   - [BlockJobPendingEvent]: when the job has to be finalized, if auto-finalize is false
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
+//
+// [block-stream]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-stream
 type BlockStream struct {
 	JobID       *string `json:"job-id,omitzero"`
 	Device      string  `json:"device"`
@@ -3404,7 +3564,9 @@ func (r BlockStream) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-stream", Args: &r}, opts)
 }
 
-// BlockJobSetSpeed executes block-job-set-speed. See block-core.json. Since QEMU 1.1.
+// BlockJobSetSpeed executes [block-job-set-speed]. See block-core.json.
+//
+// [block-job-set-speed]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-set-speed
 type BlockJobSetSpeed struct {
 	Device string `json:"device"`
 	Speed  int64  `json:"speed"`
@@ -3419,13 +3581,15 @@ func (r BlockJobSetSpeed) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-set-speed", Args: &r}, opts)
 }
 
-// BlockJobCancel executes block-job-cancel. See block-core.json. Since QEMU 1.1.
+// BlockJobCancel executes [block-job-cancel]. See block-core.json.
 //
 // Events follow:
 //
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCancelledEvent]: when a block job has ended
 //   - [BlockJobCompletedEvent]: instead, if the job was ready and force is not set
+//
+// [block-job-cancel]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-cancel
 type BlockJobCancel struct {
 	Device string `json:"device"`
 	Force  *bool  `json:"force,omitzero"`
@@ -3440,11 +3604,13 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-cancel", Args: &r}, opts)
 }
 
-// BlockJobPause executes block-job-pause. See block-core.json. Since QEMU 1.3.
+// BlockJobPause executes [block-job-pause]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-pause.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use [JobPause].
+//
+// [block-job-pause]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-pause
 type BlockJobPause struct {
 	Device string `json:"device"`
 }
@@ -3457,11 +3623,13 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-pause", Args: &r}, opts)
 }
 
-// BlockJobResume executes block-job-resume. See block-core.json. Since QEMU 1.3.
+// BlockJobResume executes [block-job-resume]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-resume.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use [JobResume].
+//
+// [block-job-resume]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-resume
 type BlockJobResume struct {
 	Device string `json:"device"`
 }
@@ -3474,7 +3642,7 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-resume", Args: &r}, opts)
 }
 
-// BlockJobComplete executes block-job-complete. See block-core.json. Since QEMU 1.3.
+// BlockJobComplete executes [block-job-complete]. See block-core.json.
 //
 // Events follow:
 //
@@ -3482,7 +3650,9 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
-// job-complete.
+// [JobComplete].
+//
+// [block-job-complete]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-complete
 type BlockJobComplete struct {
 	Device string `json:"device"`
 }
@@ -3495,11 +3665,14 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-complete", Args: &r}, opts)
 }
 
-// BlockJobDismiss executes block-job-dismiss. See block-core.json. Since QEMU 2.12.
+// BlockJobDismiss executes [block-job-dismiss]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use job-dismiss.
+// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
+// [JobDismiss].
+//
+// [block-job-dismiss]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-dismiss
 type BlockJobDismiss struct {
 	ID string `json:"id"`
 }
@@ -3512,7 +3685,7 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-dismiss", Args: &r}, opts)
 }
 
-// BlockJobFinalize executes block-job-finalize. See block-core.json. Since QEMU 2.12.
+// BlockJobFinalize executes [block-job-finalize]. See block-core.json.
 //
 // Events follow:
 //
@@ -3520,7 +3693,9 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
-// job-finalize.
+// [JobFinalize].
+//
+// [block-job-finalize]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-finalize
 type BlockJobFinalize struct {
 	ID string `json:"id"`
 }
@@ -3533,7 +3708,9 @@ func (r BlockJobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-finalize", Args: &r}, opts)
 }
 
-// BlockJobChangeOptionsMirror is a struct of block-core.json. Since QEMU 8.2.
+// BlockJobChangeOptionsMirror is a struct of [block-core.json]. Since QEMU 8.2.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockJobChangeOptionsMirror
 type BlockJobChangeOptionsMirror struct {
 	CopyMode MirrorCopyMode `json:"copy-mode"`
 }
@@ -3551,8 +3728,10 @@ func (v *BlockJobChangeOptionsMirror) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// BlockJobChangeOptions is a union of block-core.json. [BlockJobChange] sends it. Since QEMU
+// BlockJobChangeOptions is a union of [block-core.json]. [BlockJobChange] sends it. Since QEMU
 // 8.2.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockJobChangeOptions
 type BlockJobChangeOptions struct {
 	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
@@ -3633,7 +3812,9 @@ func (v BlockJobChangeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockJobChange executes block-job-change. See block-core.json. Since QEMU 8.2.
+// BlockJobChange executes [block-job-change]. See block-core.json. Since QEMU 8.2.
+//
+// [block-job-change]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-change
 type BlockJobChange BlockJobChangeOptions
 
 func (r *BlockJobChange) EncodeMembers(e *wire.Encoder) {
@@ -3656,7 +3837,9 @@ func (r BlockJobChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-job-change", Args: (*BlockJobChangeOptions)(&r)}, opts)
 }
 
-// BlockdevDiscardOptions is an enum of block-core.json. Since QEMU 2.9.
+// BlockdevDiscardOptions is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevDiscardOptions
 type BlockdevDiscardOptions string
 
 // The values of BlockdevDiscardOptions.
@@ -3665,7 +3848,9 @@ const (
 	BlockdevDiscardOptionsUnmap  BlockdevDiscardOptions = "unmap"
 )
 
-// BlockdevDetectZeroesOptions is an enum of block-core.json. Since QEMU 2.1.
+// BlockdevDetectZeroesOptions is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevDetectZeroesOptions
 type BlockdevDetectZeroesOptions string
 
 // The values of BlockdevDetectZeroesOptions.
@@ -3675,7 +3860,9 @@ const (
 	BlockdevDetectZeroesOptionsUnmap BlockdevDetectZeroesOptions = "unmap"
 )
 
-// BlockdevAIOOptions is the enum BlockdevAioOptions of block-core.json. Since QEMU 2.9.
+// BlockdevAIOOptions is the enum [BlockdevAioOptions] of block-core.json.
+//
+// [BlockdevAioOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevAioOptions
 type BlockdevAIOOptions string
 
 // The values of BlockdevAIOOptions.
@@ -3686,7 +3873,9 @@ const (
 	BlockdevAIOOptionsIOUring BlockdevAIOOptions = "io_uring"
 )
 
-// BlockdevCacheOptions is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevCacheOptions is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCacheOptions
 type BlockdevCacheOptions struct {
 	Direct  *bool `json:"direct,omitzero"`
 	NoFlush *bool `json:"no-flush,omitzero"`
@@ -3709,7 +3898,9 @@ func (v *BlockdevCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevDriver is an enum of block-core.json. Since QEMU 2.9.
+// BlockdevDriver is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevDriver
 type BlockdevDriver string
 
 // The values of BlockdevDriver.
@@ -3787,9 +3978,11 @@ const (
 	BlockdevDriverVVFAT              BlockdevDriver = "vvfat"
 )
 
-// BlockdevOptionsFile is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsFile is a struct of [block-core.json].
 //
 // Features: dynamic-auto-read-only (CONFIG_POSIX).
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsFile
 type BlockdevOptionsFile struct {
 	Filename  string              `json:"filename"`
 	PRManager *string             `json:"pr-manager,omitzero"`
@@ -3840,7 +4033,9 @@ func (v *BlockdevOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsNull is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsNull is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsNull
 type BlockdevOptionsNull struct {
 	Size       *int64  `json:"size,omitzero"`
 	LatencyNs  *uint64 `json:"latency-ns,omitzero"`
@@ -3868,7 +4063,9 @@ func (v *BlockdevOptionsNull) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsNVMe is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevOptionsNVMe is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsNVMe
 type BlockdevOptionsNVMe struct {
 	Device    string `json:"device"`
 	Namespace int64  `json:"namespace"`
@@ -3891,7 +4088,9 @@ func (v *BlockdevOptionsNVMe) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// BlockdevOptionsVVFAT is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsVVFAT is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsVVFAT
 type BlockdevOptionsVVFAT struct {
 	Dir     string  `json:"dir"`
 	FATType *int64  `json:"fat-type,omitzero"`
@@ -3929,7 +4128,9 @@ func (v *BlockdevOptionsVVFAT) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// BlockdevOptionsGenericFormat is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsGenericFormat is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsGenericFormat
 type BlockdevOptionsGenericFormat struct {
 	File BlockdevRef `json:"file"`
 }
@@ -3951,7 +4152,9 @@ func (v BlockdevOptionsGenericFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsLUKS is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsLUKS is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsLUKS
 type BlockdevOptionsLUKS struct {
 	File      BlockdevRef `json:"file"`
 	KeySecret *string     `json:"key-secret,omitzero"`
@@ -3987,7 +4190,9 @@ func (v BlockdevOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGenericCOWFormat is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsGenericCOWFormat is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsGenericCOWFormat
 type BlockdevOptionsGenericCOWFormat struct {
 	File    BlockdevRef        `json:"file"`
 	Backing *BlockdevRefOrNull `json:"backing,omitzero"`
@@ -4026,7 +4231,9 @@ func (v BlockdevOptionsGenericCOWFormat) String() string {
 	return qmp.Format(&v)
 }
 
-// Qcow2OverlapCheckMode is an enum of block-core.json. Since QEMU 2.9.
+// Qcow2OverlapCheckMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.Qcow2OverlapCheckMode
 type Qcow2OverlapCheckMode string
 
 // The values of Qcow2OverlapCheckMode.
@@ -4037,7 +4244,9 @@ const (
 	Qcow2OverlapCheckModeAll      Qcow2OverlapCheckMode = "all"
 )
 
-// Qcow2OverlapCheckFlags is a struct of block-core.json. Since QEMU 2.9.
+// Qcow2OverlapCheckFlags is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.Qcow2OverlapCheckFlags
 type Qcow2OverlapCheckFlags struct {
 	Template        *Qcow2OverlapCheckMode `json:"template,omitzero"`
 	MainHeader      *bool                  `json:"main-header,omitzero"`
@@ -4100,8 +4309,9 @@ func (v *Qcow2OverlapCheckFlags) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// Qcow2OverlapChecks is an alternate of block-core.json. Exactly one of its fields is set.
-// Since QEMU 2.9.
+// Qcow2OverlapChecks is an alternate of [block-core.json]. Exactly one of its fields is set.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#alternate-QMP-block-core.Qcow2OverlapChecks
 type Qcow2OverlapChecks struct {
 	Flags *Qcow2OverlapCheckFlags
 	Mode  *Qcow2OverlapCheckMode
@@ -4148,7 +4358,9 @@ func (v Qcow2OverlapChecks) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcowEncryptionFormat is an enum of block-core.json. Since QEMU 2.10.
+// BlockdevQcowEncryptionFormat is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevQcowEncryptionFormat
 type BlockdevQcowEncryptionFormat string
 
 // The values of BlockdevQcowEncryptionFormat.
@@ -4156,7 +4368,9 @@ const (
 	BlockdevQcowEncryptionFormatAES BlockdevQcowEncryptionFormat = "aes"
 )
 
-// BlockdevQcowEncryption is a union of block-core.json. Since QEMU 2.10.
+// BlockdevQcowEncryption is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevQcowEncryption
 type BlockdevQcowEncryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcowEncryptionFormat `json:"format"`
@@ -4226,7 +4440,9 @@ func (v BlockdevQcowEncryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow is a struct of block-core.json. Since QEMU 2.10.
+// BlockdevOptionsQcow is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsQcow
 type BlockdevOptionsQcow struct {
 	File    BlockdevRef             `json:"file"`
 	Backing *BlockdevRefOrNull      `json:"backing,omitzero"`
@@ -4273,7 +4489,9 @@ func (v BlockdevOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2EncryptionFormat is an enum of block-core.json. Since QEMU 2.10.
+// BlockdevQcow2EncryptionFormat is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevQcow2EncryptionFormat
 type BlockdevQcow2EncryptionFormat string
 
 // The values of BlockdevQcow2EncryptionFormat.
@@ -4282,7 +4500,9 @@ const (
 	BlockdevQcow2EncryptionFormatLUKS BlockdevQcow2EncryptionFormat = "luks"
 )
 
-// BlockdevQcow2Encryption is a union of block-core.json. Since QEMU 2.10.
+// BlockdevQcow2Encryption is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevQcow2Encryption
 type BlockdevQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
@@ -4360,7 +4580,9 @@ func (v BlockdevQcow2Encryption) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsPreallocate is a struct of block-core.json. Since QEMU 6.0.
+// BlockdevOptionsPreallocate is a struct of [block-core.json]. Since QEMU 6.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsPreallocate
 type BlockdevOptionsPreallocate struct {
 	File          BlockdevRef `json:"file"`
 	PreallocAlign *int64      `json:"prealloc-align,omitzero"`
@@ -4392,7 +4614,9 @@ func (v BlockdevOptionsPreallocate) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsQcow2 is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsQcow2 is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsQcow2
 type BlockdevOptionsQcow2 struct {
 	File                BlockdevRef        `json:"file"`
 	Backing             *BlockdevRefOrNull `json:"backing,omitzero"`
@@ -4506,7 +4730,9 @@ func (v BlockdevOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// SSHHostKeyCheckMode is the enum SshHostKeyCheckMode of block-core.json. Since QEMU 2.12.
+// SSHHostKeyCheckMode is the enum [SshHostKeyCheckMode] of block-core.json.
+//
+// [SshHostKeyCheckMode]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.SshHostKeyCheckMode
 type SSHHostKeyCheckMode string
 
 // The values of SSHHostKeyCheckMode.
@@ -4516,8 +4742,9 @@ const (
 	SSHHostKeyCheckModeKnownHosts SSHHostKeyCheckMode = "known_hosts"
 )
 
-// SSHHostKeyCheckHashType is the enum SshHostKeyCheckHashType of block-core.json. Since QEMU
-// 2.12.
+// SSHHostKeyCheckHashType is the enum [SshHostKeyCheckHashType] of block-core.json.
+//
+// [SshHostKeyCheckHashType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.SshHostKeyCheckHashType
 type SSHHostKeyCheckHashType string
 
 // The values of SSHHostKeyCheckHashType.
@@ -4528,7 +4755,9 @@ const (
 	SSHHostKeyCheckHashTypeSHA256 SSHHostKeyCheckHashType = "sha256"
 )
 
-// SSHHostKeyHash is the struct SshHostKeyHash of block-core.json. Since QEMU 2.12.
+// SSHHostKeyHash is the struct [SshHostKeyHash] of block-core.json.
+//
+// [SshHostKeyHash]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.SshHostKeyHash
 type SSHHostKeyHash struct {
 	Type SSHHostKeyCheckHashType `json:"type"`
 	Hash string                  `json:"hash"`
@@ -4551,7 +4780,9 @@ func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SSHHostKeyCheck is the union SshHostKeyCheck of block-core.json. Since QEMU 2.12.
+// SSHHostKeyCheck is the union [SshHostKeyCheck] of block-core.json.
+//
+// [SshHostKeyCheck]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.SshHostKeyCheck
 type SSHHostKeyCheck struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Mode SSHHostKeyCheckMode `json:"mode"`
@@ -4626,7 +4857,9 @@ func (v SSHHostKeyCheck) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsSSH is the struct BlockdevOptionsSsh of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsSSH is the struct [BlockdevOptionsSsh] of block-core.json.
+//
+// [BlockdevOptionsSsh]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsSsh
 type BlockdevOptionsSSH struct {
 	Server       InetSocketAddress `json:"server"`
 	Path         string            `json:"path"`
@@ -4662,7 +4895,9 @@ func (v *BlockdevOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlkdebugEvent is an enum of block-core.json. Since QEMU 2.9.
+// BlkdebugEvent is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlkdebugEvent
 type BlkdebugEvent string
 
 // The values of BlkdebugEvent.
@@ -4717,7 +4952,9 @@ const (
 	BlkdebugEventNone                     BlkdebugEvent = "none"
 )
 
-// BlkdebugIOType is an enum of block-core.json. Since QEMU 4.1.
+// BlkdebugIOType is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlkdebugIOType
 type BlkdebugIOType string
 
 // The values of BlkdebugIOType.
@@ -4730,7 +4967,9 @@ const (
 	BlkdebugIOTypeBlockStatus BlkdebugIOType = "block-status"
 )
 
-// BlkdebugInjectErrorOptions is a struct of block-core.json. Since QEMU 2.9.
+// BlkdebugInjectErrorOptions is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlkdebugInjectErrorOptions
 type BlkdebugInjectErrorOptions struct {
 	Event       BlkdebugEvent   `json:"event"`
 	State       *int64          `json:"state,omitzero"`
@@ -4739,7 +4978,7 @@ type BlkdebugInjectErrorOptions struct {
 	Sector      *int64          `json:"sector,omitzero"`
 	Once        *bool           `json:"once,omitzero"`
 	Immediately *bool           `json:"immediately,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	DelayNs *int64 `json:"delay-ns,omitzero"`
 }
 
@@ -4784,7 +5023,9 @@ func (v *BlkdebugInjectErrorOptions) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// BlkdebugSetStateOptions is a struct of block-core.json. Since QEMU 2.9.
+// BlkdebugSetStateOptions is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlkdebugSetStateOptions
 type BlkdebugSetStateOptions struct {
 	Event    BlkdebugEvent `json:"event"`
 	State    *int64        `json:"state,omitzero"`
@@ -4812,7 +5053,9 @@ func (v *BlkdebugSetStateOptions) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockdevOptionsBlkdebug is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsBlkdebug is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsBlkdebug
 type BlockdevOptionsBlkdebug struct {
 	Image             BlockdevRef                  `json:"image"`
 	Config            *string                      `json:"config,omitzero"`
@@ -4937,7 +5180,9 @@ func (v BlockdevOptionsBlkdebug) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlklogwrites is a struct of block-core.json. Since QEMU 3.0.
+// BlockdevOptionsBlklogwrites is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsBlklogwrites
 type BlockdevOptionsBlklogwrites struct {
 	File                   BlockdevRef `json:"file"`
 	Log                    BlockdevRef `json:"log"`
@@ -4981,7 +5226,9 @@ func (v BlockdevOptionsBlklogwrites) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkverify is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsBlkverify is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsBlkverify
 type BlockdevOptionsBlkverify struct {
 	Test BlockdevRef `json:"test"`
 	Raw  BlockdevRef `json:"raw"`
@@ -5008,7 +5255,9 @@ func (v BlockdevOptionsBlkverify) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsBlkreplay is a struct of block-core.json. Since QEMU 4.2.
+// BlockdevOptionsBlkreplay is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsBlkreplay
 type BlockdevOptionsBlkreplay struct {
 	Image BlockdevRef `json:"image"`
 }
@@ -5030,7 +5279,9 @@ func (v BlockdevOptionsBlkreplay) String() string {
 	return qmp.Format(&v)
 }
 
-// QuorumReadPattern is an enum of block-core.json. Since QEMU 2.9.
+// QuorumReadPattern is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.QuorumReadPattern
 type QuorumReadPattern string
 
 // The values of QuorumReadPattern.
@@ -5039,7 +5290,9 @@ const (
 	QuorumReadPatternFIFO   QuorumReadPattern = "fifo"
 )
 
-// BlockdevOptionsQuorum is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsQuorum is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsQuorum
 type BlockdevOptionsQuorum struct {
 	Blkverify        *bool              `json:"blkverify,omitzero"`
 	Children         []BlockdevRef      `json:"children"`
@@ -5098,7 +5351,7 @@ func (v BlockdevOptionsQuorum) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGluster is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsGluster is a struct of block-core.json.
 type BlockdevOptionsGluster struct {
 	Volume  string          `json:"volume"`
 	Path    string          `json:"path"`
@@ -5157,10 +5410,12 @@ func (v BlockdevOptionsGluster) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsIOUring is the struct BlockdevOptionsIoUring of block-core.json. Since QEMU
+// BlockdevOptionsIOUring is the struct [BlockdevOptionsIoUring] of block-core.json. Since QEMU
 // 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+// [BlockdevOptionsIoUring]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsIoUring
 type BlockdevOptionsIOUring struct {
 	Filename string `json:"filename"`
 }
@@ -5178,10 +5433,12 @@ func (v *BlockdevOptionsIOUring) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockdevOptionsNVMeIOUring is the struct BlockdevOptionsNvmeIoUring of block-core.json.
+// BlockdevOptionsNVMeIOUring is the struct [BlockdevOptionsNvmeIoUring] of block-core.json.
 // Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+// [BlockdevOptionsNvmeIoUring]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsNvmeIoUring
 type BlockdevOptionsNVMeIOUring struct {
 	Path string `json:"path"`
 }
@@ -5199,10 +5456,12 @@ func (v *BlockdevOptionsNVMeIOUring) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVFIOPCI is the struct BlockdevOptionsVirtioBlkVfioPci of
+// BlockdevOptionsVirtioBlkVFIOPCI is the struct [BlockdevOptionsVirtioBlkVfioPci] of
 // block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+// [BlockdevOptionsVirtioBlkVfioPci]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsVirtioBlkVfioPci
 type BlockdevOptionsVirtioBlkVFIOPCI struct {
 	Path string `json:"path"`
 }
@@ -5220,9 +5479,11 @@ func (v *BlockdevOptionsVirtioBlkVFIOPCI) UnmarshalMember(d *wire.Decoder, name 
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVhostUser is a struct of block-core.json. Since QEMU 7.2.
+// BlockdevOptionsVirtioBlkVhostUser is a struct of [block-core.json]. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsVirtioBlkVhostUser
 type BlockdevOptionsVirtioBlkVhostUser struct {
 	Path string `json:"path"`
 }
@@ -5240,12 +5501,14 @@ func (v *BlockdevOptionsVirtioBlkVhostUser) UnmarshalMember(d *wire.Decoder, nam
 	return 0
 }
 
-// BlockdevOptionsVirtioBlkVhostVDPA is the struct BlockdevOptionsVirtioBlkVhostVdpa of
+// BlockdevOptionsVirtioBlkVhostVDPA is the struct [BlockdevOptionsVirtioBlkVhostVdpa] of
 // block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
 //
 // Features: fdset (CONFIG_BLKIO_VHOST_VDPA_FD).
+//
+// [BlockdevOptionsVirtioBlkVhostVdpa]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsVirtioBlkVhostVdpa
 type BlockdevOptionsVirtioBlkVhostVDPA struct {
 	Path string `json:"path"`
 }
@@ -5263,7 +5526,9 @@ func (v *BlockdevOptionsVirtioBlkVhostVDPA) UnmarshalMember(d *wire.Decoder, nam
 	return 0
 }
 
-// ISCSITransport is the enum IscsiTransport of block-core.json. Since QEMU 2.9.
+// ISCSITransport is the enum [IscsiTransport] of block-core.json.
+//
+// [IscsiTransport]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.IscsiTransport
 type ISCSITransport string
 
 // The values of ISCSITransport.
@@ -5272,7 +5537,9 @@ const (
 	ISCSITransportISER ISCSITransport = "iser"
 )
 
-// ISCSIHeaderDigest is the enum IscsiHeaderDigest of block-core.json. Since QEMU 2.9.
+// ISCSIHeaderDigest is the enum [IscsiHeaderDigest] of block-core.json.
+//
+// [IscsiHeaderDigest]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.IscsiHeaderDigest
 type ISCSIHeaderDigest string
 
 // The values of ISCSIHeaderDigest.
@@ -5283,7 +5550,9 @@ const (
 	ISCSIHeaderDigestNoneCRC32C ISCSIHeaderDigest = "none-crc32c"
 )
 
-// BlockdevOptionsISCSI is the struct BlockdevOptionsIscsi of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsISCSI is the struct [BlockdevOptionsIscsi] of block-core.json.
+//
+// [BlockdevOptionsIscsi]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsIscsi
 type BlockdevOptionsISCSI struct {
 	Transport      ISCSITransport     `json:"transport"`
 	Portal         string             `json:"portal"`
@@ -5341,7 +5610,9 @@ func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// RBDAuthMode is the enum RbdAuthMode of block-core.json. Since QEMU 3.0.
+// RBDAuthMode is the enum [RbdAuthMode] of block-core.json.
+//
+// [RbdAuthMode]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.RbdAuthMode
 type RBDAuthMode string
 
 // The values of RBDAuthMode.
@@ -5350,8 +5621,10 @@ const (
 	RBDAuthModeNone  RBDAuthMode = "none"
 )
 
-// RBDImageEncryptionFormat is the enum RbdImageEncryptionFormat of block-core.json. Since QEMU
-// 6.1.
+// RBDImageEncryptionFormat is the enum [RbdImageEncryptionFormat] of block-core.json. Since
+// QEMU 6.1.
+//
+// [RbdImageEncryptionFormat]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.RbdImageEncryptionFormat
 type RBDImageEncryptionFormat string
 
 // The values of RBDImageEncryptionFormat.
@@ -5362,21 +5635,27 @@ const (
 	RBDImageEncryptionFormatLUKSAny RBDImageEncryptionFormat = "luks-any"
 )
 
-// RBDEncryptionOptionsLUKSBase is the struct RbdEncryptionOptionsLUKSBase of block-core.json.
-// Since QEMU 6.1.
+// RBDEncryptionOptionsLUKSBase is the struct [RbdEncryptionOptionsLUKSBase] of
+// block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionOptionsLUKSBase]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.RbdEncryptionOptionsLUKSBase
 type RBDEncryptionOptionsLUKSBase struct {
 	KeySecret string `json:"key-secret"`
 }
 
-// RBDEncryptionCreateOptionsLUKSBase is the struct RbdEncryptionCreateOptionsLUKSBase of
+// RBDEncryptionCreateOptionsLUKSBase is the struct [RbdEncryptionCreateOptionsLUKSBase] of
 // block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionCreateOptionsLUKSBase]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.RbdEncryptionCreateOptionsLUKSBase
 type RBDEncryptionCreateOptionsLUKSBase struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
 }
 
-// RBDEncryptionOptionsLUKS is the struct RbdEncryptionOptionsLUKS of block-core.json. Since
+// RBDEncryptionOptionsLUKS is the struct [RbdEncryptionOptionsLUKS] of block-core.json. Since
 // QEMU 6.1.
+//
+// [RbdEncryptionOptionsLUKS]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.RbdEncryptionOptionsLUKS
 type RBDEncryptionOptionsLUKS struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5394,8 +5673,10 @@ func (v *RBDEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// RBDEncryptionOptionsLUKS2 is the struct RbdEncryptionOptionsLUKS2 of block-core.json. Since
-// QEMU 6.1.
+// RBDEncryptionOptionsLUKS2 is the struct [RbdEncryptionOptionsLUKS2] of block-core.json.
+// Since QEMU 6.1.
+//
+// [RbdEncryptionOptionsLUKS2]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.RbdEncryptionOptionsLUKS2
 type RBDEncryptionOptionsLUKS2 struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5413,8 +5694,10 @@ func (v *RBDEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RBDEncryptionOptionsLUKSAny is the struct RbdEncryptionOptionsLUKSAny of block-core.json.
+// RBDEncryptionOptionsLUKSAny is the struct [RbdEncryptionOptionsLUKSAny] of block-core.json.
 // Since QEMU 8.0.
+//
+// [RbdEncryptionOptionsLUKSAny]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.RbdEncryptionOptionsLUKSAny
 type RBDEncryptionOptionsLUKSAny struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5432,8 +5715,10 @@ func (v *RBDEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// RBDEncryptionCreateOptionsLUKS is the struct RbdEncryptionCreateOptionsLUKS of
+// RBDEncryptionCreateOptionsLUKS is the struct [RbdEncryptionCreateOptionsLUKS] of
 // block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionCreateOptionsLUKS]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.RbdEncryptionCreateOptionsLUKS
 type RBDEncryptionCreateOptionsLUKS struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5456,8 +5741,10 @@ func (v *RBDEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// RBDEncryptionCreateOptionsLUKS2 is the struct RbdEncryptionCreateOptionsLUKS2 of
+// RBDEncryptionCreateOptionsLUKS2 is the struct [RbdEncryptionCreateOptionsLUKS2] of
 // block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionCreateOptionsLUKS2]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.RbdEncryptionCreateOptionsLUKS2
 type RBDEncryptionCreateOptionsLUKS2 struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5480,7 +5767,9 @@ func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 	return 0
 }
 
-// RBDEncryptionOptions is the union RbdEncryptionOptions of block-core.json. Since QEMU 6.1.
+// RBDEncryptionOptions is the union [RbdEncryptionOptions] of block-core.json. Since QEMU 6.1.
+//
+// [RbdEncryptionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.RbdEncryptionOptions
 type RBDEncryptionOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
@@ -5495,7 +5784,7 @@ type RBDEncryptionOptions struct {
 //
 //   - [*RBDEncryptionOptionsLUKS]: luks
 //   - [*RBDEncryptionOptionsLUKS2]: luks2
-//   - [*RBDEncryptionOptionsLUKSAny]: luks-any
+//   - [*RBDEncryptionOptionsLUKSAny]: luks-any (since QEMU 8.0)
 //   - [*RawBranch]: any other value, or none
 type RBDEncryptionOptionsBranch interface {
 	wire.MemberEncoder
@@ -5572,8 +5861,10 @@ func (v RBDEncryptionOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// RBDEncryptionCreateOptions is the union RbdEncryptionCreateOptions of block-core.json. Since
-// QEMU 6.1.
+// RBDEncryptionCreateOptions is the union [RbdEncryptionCreateOptions] of block-core.json.
+// Since QEMU 6.1.
+//
+// [RbdEncryptionCreateOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.RbdEncryptionCreateOptions
 type RBDEncryptionCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
@@ -5589,7 +5880,7 @@ type RBDEncryptionCreateOptions struct {
 //   - [*RBDEncryptionCreateOptionsLUKS2]: luks2
 //   - [*RawBranch]: any other value, or none
 //
-// The branch is nil for luks-any.
+// The branch is nil for luks-any (since QEMU 8.0).
 type RBDEncryptionCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isRBDEncryptionCreateOptionsBranch()
@@ -5655,7 +5946,9 @@ func (v RBDEncryptionCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsRBD is the struct BlockdevOptionsRbd of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsRBD is the struct [BlockdevOptionsRbd] of block-core.json.
+//
+// [BlockdevOptionsRbd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsRbd
 type BlockdevOptionsRBD struct {
 	Pool      string  `json:"pool"`
 	Namespace *string `json:"namespace,omitzero"`
@@ -5741,9 +6034,11 @@ func (v *BlockdevOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ReplicationMode is an enum of block-core.json. Since QEMU 2.9.
+// ReplicationMode is an enum of [block-core.json].
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.ReplicationMode
 type ReplicationMode string
 
 // The values of ReplicationMode.
@@ -5752,9 +6047,11 @@ const (
 	ReplicationModeSecondary ReplicationMode = "secondary"
 )
 
-// BlockdevOptionsReplication is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsReplication is a struct of [block-core.json].
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsReplication
 type BlockdevOptionsReplication struct {
 	File  BlockdevRef     `json:"file"`
 	Mode  ReplicationMode `json:"mode"`
@@ -5786,7 +6083,9 @@ func (v BlockdevOptionsReplication) String() string {
 	return qmp.Format(&v)
 }
 
-// NFSTransport is an enum of block-core.json. Since QEMU 2.9.
+// NFSTransport is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.NFSTransport
 type NFSTransport string
 
 // The values of NFSTransport.
@@ -5794,7 +6093,9 @@ const (
 	NFSTransportInet NFSTransport = "inet"
 )
 
-// NFSServer is a struct of block-core.json. Since QEMU 2.9.
+// NFSServer is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.NFSServer
 type NFSServer struct {
 	Type NFSTransport `json:"type"`
 	Host string       `json:"host"`
@@ -5817,7 +6118,9 @@ func (v *NFSServer) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsNFS is the struct BlockdevOptionsNfs of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsNFS is the struct [BlockdevOptionsNfs] of block-core.json.
+//
+// [BlockdevOptionsNfs]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsNfs
 type BlockdevOptionsNFS struct {
 	Server        NFSServer `json:"server"`
 	Path          string    `json:"path"`
@@ -5870,7 +6173,9 @@ func (v *BlockdevOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsCurlBase is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsCurlBase is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsCurlBase
 type BlockdevOptionsCurlBase struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5881,8 +6186,9 @@ type BlockdevOptionsCurlBase struct {
 	ProxyPasswordSecret *string `json:"proxy-password-secret,omitzero"`
 }
 
-// BlockdevOptionsCurlHTTP is the struct BlockdevOptionsCurlHttp of block-core.json. Since QEMU
-// 2.9.
+// BlockdevOptionsCurlHTTP is the struct [BlockdevOptionsCurlHttp] of block-core.json.
+//
+// [BlockdevOptionsCurlHttp]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsCurlHttp
 type BlockdevOptionsCurlHTTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5894,7 +6200,7 @@ type BlockdevOptionsCurlHTTP struct {
 	// A secret: String hides it, JSON does not.
 	Cookie       *string `json:"cookie,omitzero"`
 	CookieSecret *string `json:"cookie-secret,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ForceRange *bool `json:"force-range,omitzero"`
 }
 
@@ -5951,8 +6257,9 @@ func (v BlockdevOptionsCurlHTTP) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlHTTPS is the struct BlockdevOptionsCurlHttps of block-core.json. Since
-// QEMU 2.9.
+// BlockdevOptionsCurlHTTPS is the struct [BlockdevOptionsCurlHttps] of block-core.json.
+//
+// [BlockdevOptionsCurlHttps]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsCurlHttps
 type BlockdevOptionsCurlHTTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5965,7 +6272,7 @@ type BlockdevOptionsCurlHTTPS struct {
 	Cookie       *string `json:"cookie,omitzero"`
 	SSLVerify    *bool   `json:"sslverify,omitzero"`
 	CookieSecret *string `json:"cookie-secret,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ForceRange *bool `json:"force-range,omitzero"`
 }
 
@@ -6026,8 +6333,9 @@ func (v BlockdevOptionsCurlHTTPS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCurlFTP is the struct BlockdevOptionsCurlFtp of block-core.json. Since QEMU
-// 2.9.
+// BlockdevOptionsCurlFTP is the struct [BlockdevOptionsCurlFtp] of block-core.json.
+//
+// [BlockdevOptionsCurlFtp]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsCurlFtp
 type BlockdevOptionsCurlFTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6075,8 +6383,9 @@ func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockdevOptionsCurlFTPS is the struct BlockdevOptionsCurlFtps of block-core.json. Since QEMU
-// 2.9.
+// BlockdevOptionsCurlFTPS is the struct [BlockdevOptionsCurlFtps] of block-core.json.
+//
+// [BlockdevOptionsCurlFtps]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsCurlFtps
 type BlockdevOptionsCurlFTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6129,7 +6438,9 @@ func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BlockdevOptionsNBD is the struct BlockdevOptionsNbd of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsNBD is the struct [BlockdevOptionsNbd] of block-core.json.
+//
+// [BlockdevOptionsNbd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsNbd
 type BlockdevOptionsNBD struct {
 	Server   SocketAddress `json:"server"`
 	Export   *string       `json:"export,omitzero"`
@@ -6184,7 +6495,9 @@ func (v *BlockdevOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// BlockdevOptionsRaw is a struct of block-core.json. Since QEMU 2.9.
+// BlockdevOptionsRaw is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsRaw
 type BlockdevOptionsRaw struct {
 	File   BlockdevRef `json:"file"`
 	Offset *int64      `json:"offset,omitzero"`
@@ -6216,7 +6529,9 @@ func (v BlockdevOptionsRaw) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsThrottle is a struct of block-core.json. Since QEMU 2.11.
+// BlockdevOptionsThrottle is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsThrottle
 type BlockdevOptionsThrottle struct {
 	ThrottleGroup string      `json:"throttle-group"`
 	File          BlockdevRef `json:"file"`
@@ -6243,7 +6558,9 @@ func (v BlockdevOptionsThrottle) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsCOR is the struct BlockdevOptionsCor of block-core.json. Since QEMU 6.0.
+// BlockdevOptionsCOR is the struct [BlockdevOptionsCor] of block-core.json. Since QEMU 6.0.
+//
+// [BlockdevOptionsCor]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsCor
 type BlockdevOptionsCOR struct {
 	File   BlockdevRef `json:"file"`
 	Bottom *string     `json:"bottom,omitzero"`
@@ -6270,7 +6587,9 @@ func (v BlockdevOptionsCOR) String() string {
 	return qmp.Format(&v)
 }
 
-// OnCBWError is the enum OnCbwError of block-core.json. Since QEMU 7.1.
+// OnCBWError is the enum [OnCbwError] of block-core.json. Since QEMU 7.1.
+//
+// [OnCbwError]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.OnCbwError
 type OnCBWError string
 
 // The values of OnCBWError.
@@ -6279,7 +6598,9 @@ const (
 	OnCBWErrorBreakSnapshot   OnCBWError = "break-snapshot"
 )
 
-// BlockdevOptionsCBW is the struct BlockdevOptionsCbw of block-core.json. Since QEMU 6.2.
+// BlockdevOptionsCBW is the struct [BlockdevOptionsCbw] of block-core.json. Since QEMU 6.2.
+//
+// [BlockdevOptionsCbw]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptionsCbw
 type BlockdevOptionsCBW struct {
 	File   BlockdevRef `json:"file"`
 	Target BlockdevRef `json:"target"`
@@ -6335,7 +6656,9 @@ func (v BlockdevOptionsCBW) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptions is a union of block-core.json. [BlockdevAdd] sends it. Since QEMU 2.9.
+// BlockdevOptions is a union of [block-core.json]. [BlockdevAdd] sends it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptions
 type BlockdevOptions struct {
 	// Selects Branch. It may be empty unless Branch is *BlockdevOptionsGenericFormat,
 	// *BlockdevOptionsFile, *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch.
@@ -6370,26 +6693,26 @@ type BlockdevOptions struct {
 //   - [*BlockdevOptionsBlklogwrites]: blklogwrites
 //   - [*BlockdevOptionsBlkverify]: blkverify
 //   - [*BlockdevOptionsBlkreplay]: blkreplay
-//   - [*BlockdevOptionsGenericFormat]: bochs, cloop, compress, dmg, parallels,
-//     snapshot-access, vdi, vhdx, vpc
-//   - [*BlockdevOptionsCBW]: copy-before-write
+//   - [*BlockdevOptionsGenericFormat]: bochs, cloop, compress, dmg, parallels, snapshot-access
+//     (since QEMU 7.0), vdi, vhdx, vpc
+//   - [*BlockdevOptionsCBW]: copy-before-write (since QEMU 6.2)
 //   - [*BlockdevOptionsCOR]: copy-on-read
 //   - [*BlockdevOptionsFile]: file, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device
 //     (HAVE_HOST_BLOCK_DEVICE)
 //   - [*BlockdevOptionsCurlFTP]: ftp
 //   - [*BlockdevOptionsCurlFTPS]: ftps
-//   - [*BlockdevOptionsGluster]: gluster
+//   - [*BlockdevOptionsGluster]: gluster (removed after QEMU 10.2, by 11.1, deprecated)
 //   - [*BlockdevOptionsCurlHTTP]: http
 //   - [*BlockdevOptionsCurlHTTPS]: https
-//   - [*BlockdevOptionsIOUring]: io_uring (CONFIG_BLKIO)
+//   - [*BlockdevOptionsIOUring]: io_uring (CONFIG_BLKIO) (since QEMU 7.2)
 //   - [*BlockdevOptionsISCSI]: iscsi
 //   - [*BlockdevOptionsLUKS]: luks
 //   - [*BlockdevOptionsNBD]: nbd
 //   - [*BlockdevOptionsNFS]: nfs
 //   - [*BlockdevOptionsNull]: null-aio, null-co
 //   - [*BlockdevOptionsNVMe]: nvme
-//   - [*BlockdevOptionsNVMeIOUring]: nvme-io_uring (CONFIG_BLKIO)
-//   - [*BlockdevOptionsPreallocate]: preallocate
+//   - [*BlockdevOptionsNVMeIOUring]: nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2)
+//   - [*BlockdevOptionsPreallocate]: preallocate (since QEMU 6.0)
 //   - [*BlockdevOptionsQcow2]: qcow2
 //   - [*BlockdevOptionsQcow]: qcow
 //   - [*BlockdevOptionsGenericCOWFormat]: qed, vmdk
@@ -6399,9 +6722,11 @@ type BlockdevOptions struct {
 //   - [*BlockdevOptionsReplication]: replication (CONFIG_REPLICATION)
 //   - [*BlockdevOptionsSSH]: ssh
 //   - [*BlockdevOptionsThrottle]: throttle
-//   - [*BlockdevOptionsVirtioBlkVFIOPCI]: virtio-blk-vfio-pci (CONFIG_BLKIO)
-//   - [*BlockdevOptionsVirtioBlkVhostUser]: virtio-blk-vhost-user (CONFIG_BLKIO)
-//   - [*BlockdevOptionsVirtioBlkVhostVDPA]: virtio-blk-vhost-vdpa (CONFIG_BLKIO)
+//   - [*BlockdevOptionsVirtioBlkVFIOPCI]: virtio-blk-vfio-pci (CONFIG_BLKIO) (since QEMU 7.2)
+//   - [*BlockdevOptionsVirtioBlkVhostUser]: virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU
+//     7.2)
+//   - [*BlockdevOptionsVirtioBlkVhostVDPA]: virtio-blk-vhost-vdpa (CONFIG_BLKIO) (since QEMU
+//     7.2)
 //   - [*BlockdevOptionsVVFAT]: vvfat
 //   - [*RawBranch]: any other value, or none
 type BlockdevOptionsBranch interface {
@@ -6667,8 +6992,9 @@ func (v BlockdevOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRef is an alternate of block-core.json. Exactly one of its fields is set. Since QEMU
-// 2.9.
+// BlockdevRef is an alternate of [block-core.json]. Exactly one of its fields is set.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#alternate-QMP-block-core.BlockdevRef
 type BlockdevRef struct {
 	Definition *BlockdevOptions
 	Reference  *string
@@ -6715,8 +7041,9 @@ func (v BlockdevRef) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevRefOrNull is an alternate of block-core.json. Exactly one of its fields is set.
-// Since QEMU 2.9.
+// BlockdevRefOrNull is an alternate of [block-core.json]. Exactly one of its fields is set.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#alternate-QMP-block-core.BlockdevRefOrNull
 type BlockdevRefOrNull struct {
 	Definition *BlockdevOptions
 	Reference  *string
@@ -6769,7 +7096,9 @@ func (v BlockdevRefOrNull) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevAdd executes blockdev-add. See block-core.json. Since QEMU 2.9.
+// BlockdevAdd executes [blockdev-add]. See block-core.json.
+//
+// [blockdev-add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-add
 type BlockdevAdd BlockdevOptions
 
 func (r *BlockdevAdd) EncodeMembers(e *wire.Encoder) {
@@ -6792,7 +7121,9 @@ func (r BlockdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-add", Args: (*BlockdevOptions)(&r)}, opts)
 }
 
-// BlockdevReopen executes blockdev-reopen. See block-core.json. Since QEMU 6.1.
+// BlockdevReopen executes [blockdev-reopen]. See block-core.json. Since QEMU 6.1.
+//
+// [blockdev-reopen]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-reopen
 type BlockdevReopen struct {
 	Options []BlockdevOptions `json:"options"`
 }
@@ -6835,7 +7166,9 @@ func (r BlockdevReopen) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-reopen", Args: &r}, opts)
 }
 
-// BlockdevDel executes blockdev-del. See block-core.json. Since QEMU 2.9.
+// BlockdevDel executes [blockdev-del]. See block-core.json.
+//
+// [blockdev-del]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-del
 type BlockdevDel struct {
 	NodeName string `json:"node-name"`
 }
@@ -6848,7 +7181,9 @@ func (r BlockdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-del", Args: &r}, opts)
 }
 
-// BlockdevSetActive executes blockdev-set-active. See block-core.json. Since QEMU 10.0.
+// BlockdevSetActive executes [blockdev-set-active]. See block-core.json. Since QEMU 10.0.
+//
+// [blockdev-set-active]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-set-active
 type BlockdevSetActive struct {
 	NodeName *string `json:"node-name,omitzero"`
 	Active   bool    `json:"active"`
@@ -6863,7 +7198,9 @@ func (r BlockdevSetActive) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-set-active", Args: &r}, opts)
 }
 
-// BlockdevCreateOptionsFile is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsFile is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsFile
 type BlockdevCreateOptionsFile struct {
 	Filename       string        `json:"filename"`
 	Size           uint64        `json:"size"`
@@ -6901,7 +7238,7 @@ func (v *BlockdevCreateOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// BlockdevCreateOptionsGluster is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsGluster is a struct of block-core.json.
 type BlockdevCreateOptionsGluster struct {
 	Location      BlockdevOptionsGluster `json:"location"`
 	Size          uint64                 `json:"size"`
@@ -6929,7 +7266,9 @@ func (v *BlockdevCreateOptionsGluster) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// BlockdevCreateOptionsLUKS is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsLUKS is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsLUKS
 type BlockdevCreateOptionsLUKS struct {
 	KeySecret    *string            `json:"key-secret,omitzero"`
 	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -7008,8 +7347,9 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsNFS is the struct BlockdevCreateOptionsNfs of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsNFS is the struct [BlockdevCreateOptionsNfs] of block-core.json.
+//
+// [BlockdevCreateOptionsNfs]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsNfs
 type BlockdevCreateOptionsNFS struct {
 	Location BlockdevOptionsNFS `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7032,7 +7372,9 @@ func (v *BlockdevCreateOptionsNFS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevCreateOptionsParallels is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsParallels is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsParallels
 type BlockdevCreateOptionsParallels struct {
 	File        BlockdevRef `json:"file"`
 	Size        uint64      `json:"size"`
@@ -7064,7 +7406,9 @@ func (v BlockdevCreateOptionsParallels) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQcow is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsQcow is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsQcow
 type BlockdevCreateOptionsQcow struct {
 	File        BlockdevRef                `json:"file"`
 	Size        uint64                     `json:"size"`
@@ -7104,7 +7448,9 @@ func (v BlockdevCreateOptionsQcow) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevQcow2Version is an enum of block-core.json. Since QEMU 2.12.
+// BlockdevQcow2Version is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevQcow2Version
 type BlockdevQcow2Version string
 
 // The values of BlockdevQcow2Version.
@@ -7113,7 +7459,9 @@ const (
 	BlockdevQcow2VersionV3 BlockdevQcow2Version = "v3"
 )
 
-// Qcow2CompressionType is an enum of block-core.json. Since QEMU 5.1.
+// Qcow2CompressionType is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.Qcow2CompressionType
 type Qcow2CompressionType string
 
 // The values of Qcow2CompressionType.
@@ -7123,7 +7471,9 @@ const (
 	Qcow2CompressionTypeZstd Qcow2CompressionType = "zstd"
 )
 
-// BlockdevCreateOptionsQcow2 is a struct of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptionsQcow2 is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsQcow2
 type BlockdevCreateOptionsQcow2 struct {
 	File            BlockdevRef                `json:"file"`
 	DataFile        *BlockdevRef               `json:"data-file,omitzero"`
@@ -7216,8 +7566,9 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsQED is the struct BlockdevCreateOptionsQed of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsQED is the struct [BlockdevCreateOptionsQed] of block-core.json.
+//
+// [BlockdevCreateOptionsQed]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsQed
 type BlockdevCreateOptionsQED struct {
 	File        BlockdevRef     `json:"file"`
 	Size        uint64          `json:"size"`
@@ -7264,8 +7615,9 @@ func (v BlockdevCreateOptionsQED) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsRBD is the struct BlockdevCreateOptionsRbd of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsRBD is the struct [BlockdevCreateOptionsRbd] of block-core.json.
+//
+// [BlockdevCreateOptionsRbd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsRbd
 type BlockdevCreateOptionsRBD struct {
 	Location    BlockdevOptionsRBD `json:"location"`
 	Size        uint64             `json:"size"`
@@ -7302,7 +7654,9 @@ func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevVMDKSubformat is the enum BlockdevVmdkSubformat of block-core.json. Since QEMU 4.0.
+// BlockdevVMDKSubformat is the enum [BlockdevVmdkSubformat] of block-core.json.
+//
+// [BlockdevVmdkSubformat]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevVmdkSubformat
 type BlockdevVMDKSubformat string
 
 // The values of BlockdevVMDKSubformat.
@@ -7314,8 +7668,9 @@ const (
 	BlockdevVMDKSubformatStreamOptimized      BlockdevVMDKSubformat = "streamOptimized"
 )
 
-// BlockdevVMDKAdapterType is the enum BlockdevVmdkAdapterType of block-core.json. Since QEMU
-// 4.0.
+// BlockdevVMDKAdapterType is the enum [BlockdevVmdkAdapterType] of block-core.json.
+//
+// [BlockdevVmdkAdapterType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevVmdkAdapterType
 type BlockdevVMDKAdapterType string
 
 // The values of BlockdevVMDKAdapterType.
@@ -7326,8 +7681,9 @@ const (
 	BlockdevVMDKAdapterTypeLegacyESX BlockdevVMDKAdapterType = "legacyESX"
 )
 
-// BlockdevCreateOptionsVMDK is the struct BlockdevCreateOptionsVmdk of block-core.json. Since
-// QEMU 4.0.
+// BlockdevCreateOptionsVMDK is the struct [BlockdevCreateOptionsVmdk] of block-core.json.
+//
+// [BlockdevCreateOptionsVmdk]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsVmdk
 type BlockdevCreateOptionsVMDK struct {
 	File        BlockdevRef              `json:"file"`
 	Size        uint64                   `json:"size"`
@@ -7400,8 +7756,9 @@ func (v BlockdevCreateOptionsVMDK) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptionsSSH is the struct BlockdevCreateOptionsSsh of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsSSH is the struct [BlockdevCreateOptionsSsh] of block-core.json.
+//
+// [BlockdevCreateOptionsSsh]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsSsh
 type BlockdevCreateOptionsSSH struct {
 	Location BlockdevOptionsSSH `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7424,8 +7781,9 @@ func (v *BlockdevCreateOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevCreateOptionsVDI is the struct BlockdevCreateOptionsVdi of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsVDI is the struct [BlockdevCreateOptionsVdi] of block-core.json.
+//
+// [BlockdevCreateOptionsVdi]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsVdi
 type BlockdevCreateOptionsVDI struct {
 	File          BlockdevRef   `json:"file"`
 	Size          uint64        `json:"size"`
@@ -7457,7 +7815,9 @@ func (v BlockdevCreateOptionsVDI) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVHDXSubformat is the enum BlockdevVhdxSubformat of block-core.json. Since QEMU 2.12.
+// BlockdevVHDXSubformat is the enum [BlockdevVhdxSubformat] of block-core.json.
+//
+// [BlockdevVhdxSubformat]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevVhdxSubformat
 type BlockdevVHDXSubformat string
 
 // The values of BlockdevVHDXSubformat.
@@ -7466,8 +7826,9 @@ const (
 	BlockdevVHDXSubformatFixed   BlockdevVHDXSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVHDX is the struct BlockdevCreateOptionsVhdx of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsVHDX is the struct [BlockdevCreateOptionsVhdx] of block-core.json.
+//
+// [BlockdevCreateOptionsVhdx]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsVhdx
 type BlockdevCreateOptionsVHDX struct {
 	File           BlockdevRef            `json:"file"`
 	Size           uint64                 `json:"size"`
@@ -7514,7 +7875,9 @@ func (v BlockdevCreateOptionsVHDX) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevVPCSubformat is the enum BlockdevVpcSubformat of block-core.json. Since QEMU 2.12.
+// BlockdevVPCSubformat is the enum [BlockdevVpcSubformat] of block-core.json.
+//
+// [BlockdevVpcSubformat]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevVpcSubformat
 type BlockdevVPCSubformat string
 
 // The values of BlockdevVPCSubformat.
@@ -7523,8 +7886,9 @@ const (
 	BlockdevVPCSubformatFixed   BlockdevVPCSubformat = "fixed"
 )
 
-// BlockdevCreateOptionsVPC is the struct BlockdevCreateOptionsVpc of block-core.json. Since
-// QEMU 2.12.
+// BlockdevCreateOptionsVPC is the struct [BlockdevCreateOptionsVpc] of block-core.json.
+//
+// [BlockdevCreateOptionsVpc]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptionsVpc
 type BlockdevCreateOptionsVPC struct {
 	File      BlockdevRef           `json:"file"`
 	Size      uint64                `json:"size"`
@@ -7561,7 +7925,9 @@ func (v BlockdevCreateOptionsVPC) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreateOptions is a union of block-core.json. Since QEMU 2.12.
+// BlockdevCreateOptions is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptions
 type BlockdevCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -7577,7 +7943,7 @@ type BlockdevCreateOptions struct {
 // BlockdevCreateOptionsBranch is the branch of [BlockdevCreateOptions] that Driver selects:
 //
 //   - [*BlockdevCreateOptionsFile]: file
-//   - [*BlockdevCreateOptionsGluster]: gluster
+//   - [*BlockdevCreateOptionsGluster]: gluster (removed after QEMU 10.2, by 11.1, deprecated)
 //   - [*BlockdevCreateOptionsLUKS]: luks
 //   - [*BlockdevCreateOptionsNFS]: nfs
 //   - [*BlockdevCreateOptionsParallels]: parallels
@@ -7593,12 +7959,13 @@ type BlockdevCreateOptions struct {
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
-// copy-before-write, copy-on-read, dmg, snapshot-access, ftp, ftps, host_cdrom
-// (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
-// (CONFIG_BLKIO), iscsi, nbd, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
-// preallocate, quorum, raw, replication (CONFIG_REPLICATION), throttle, virtio-blk-vfio-pci
-// (CONFIG_BLKIO), virtio-blk-vhost-user (CONFIG_BLKIO), virtio-blk-vhost-vdpa (CONFIG_BLKIO),
-// vvfat.
+// copy-before-write (since QEMU 6.2), copy-on-read, dmg, snapshot-access (since QEMU 7.0),
+// ftp, ftps, host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http,
+// https, io_uring (CONFIG_BLKIO) (since QEMU 7.2), iscsi, nbd, null-aio, null-co, nvme,
+// nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2), preallocate (since QEMU 6.0), quorum, raw,
+// replication (CONFIG_REPLICATION), throttle, virtio-blk-vfio-pci (CONFIG_BLKIO) (since QEMU
+// 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-vdpa
+// (CONFIG_BLKIO) (since QEMU 7.2), vvfat.
 type BlockdevCreateOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevCreateOptionsBranch()
@@ -7724,9 +8091,11 @@ func (v BlockdevCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevCreate executes blockdev-create. See block-core.json. Since QEMU 3.0.
+// BlockdevCreate executes [blockdev-create]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
+//
+// [blockdev-create]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-create
 type BlockdevCreate struct {
 	JobID   string                `json:"job-id"`
 	Options BlockdevCreateOptions `json:"options"`
@@ -7745,7 +8114,9 @@ func (r BlockdevCreate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-create", Args: &r}, opts)
 }
 
-// BlockdevAmendOptionsLUKS is a struct of block-core.json. Since QEMU 5.1.
+// BlockdevAmendOptionsLUKS is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevAmendOptionsLUKS
 type BlockdevAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState `json:"state"`
 	NewSecret *string                      `json:"new-secret,omitzero"`
@@ -7788,7 +8159,9 @@ func (v *BlockdevAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevAmendOptionsQcow2 is a struct of block-core.json. Since QEMU 5.1.
+// BlockdevAmendOptionsQcow2 is a struct of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevAmendOptionsQcow2
 type BlockdevAmendOptionsQcow2 struct {
 	Encrypt *QCryptoBlockAmendOptions `json:"encrypt,omitzero"`
 }
@@ -7809,7 +8182,9 @@ func (v *BlockdevAmendOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// BlockdevAmendOptions is a union of block-core.json. Since QEMU 5.1.
+// BlockdevAmendOptions is a union of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevAmendOptions
 type BlockdevAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
@@ -7825,12 +8200,14 @@ type BlockdevAmendOptions struct {
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
-// copy-before-write, copy-on-read, dmg, file, snapshot-access, ftp, ftps, gluster, host_cdrom
+// copy-before-write (since QEMU 6.2), copy-on-read, dmg, file, snapshot-access (since QEMU
+// 7.0), ftp, ftps, gluster (removed after QEMU 10.2, by 11.1, deprecated), host_cdrom
 // (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
-// (CONFIG_BLKIO), iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring (CONFIG_BLKIO),
-// parallels, preallocate, qcow, qed, quorum, raw, rbd, replication (CONFIG_REPLICATION), ssh,
-// throttle, vdi, vhdx, virtio-blk-vfio-pci (CONFIG_BLKIO), virtio-blk-vhost-user
-// (CONFIG_BLKIO), virtio-blk-vhost-vdpa (CONFIG_BLKIO), vmdk, vpc, vvfat.
+// (CONFIG_BLKIO) (since QEMU 7.2), iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring
+// (CONFIG_BLKIO) (since QEMU 7.2), parallels, preallocate (since QEMU 6.0), qcow, qed, quorum,
+// raw, rbd, replication (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx, virtio-blk-vfio-pci
+// (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2),
+// virtio-blk-vhost-vdpa (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
 type BlockdevAmendOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevAmendOptionsBranch()
@@ -7896,11 +8273,13 @@ func (v BlockdevAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// XBlockdevAmend executes x-blockdev-amend. See block-core.json. Since QEMU 5.1.
+// XBlockdevAmend executes [x-blockdev-amend]. See block-core.json.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-blockdev-amend]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.x-blockdev-amend
 type XBlockdevAmend struct {
 	JobID    string               `json:"job-id"`
 	NodeName string               `json:"node-name"`
@@ -7919,7 +8298,9 @@ func (r XBlockdevAmend) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-amend", Args: &r}, opts)
 }
 
-// BlockErrorAction is an enum of block-core.json. Since QEMU 2.1.
+// BlockErrorAction is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockErrorAction
 type BlockErrorAction string
 
 // The values of BlockErrorAction.
@@ -7929,8 +8310,9 @@ const (
 	BlockErrorActionStop   BlockErrorAction = "stop"
 )
 
-// BlockImageCorruptedEvent is the event BLOCK_IMAGE_CORRUPTED of block-core.json. Since QEMU
-// 1.7.
+// BlockImageCorruptedEvent is the event [BLOCK_IMAGE_CORRUPTED] of block-core.json.
+//
+// [BLOCK_IMAGE_CORRUPTED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.BLOCK_IMAGE_CORRUPTED
 type BlockImageCorruptedEvent struct {
 	Device   string  `json:"device"`
 	NodeName *string `json:"node-name,omitzero"`
@@ -7969,7 +8351,9 @@ func (*BlockImageCorruptedEvent) EventName() string {
 	return EventBlockImageCorrupted
 }
 
-// BlockIOErrorEvent is the event BLOCK_IO_ERROR of block-core.json. Since QEMU 0.13.
+// BlockIOErrorEvent is the event [BLOCK_IO_ERROR] of block-core.json.
+//
+// [BLOCK_IO_ERROR]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.BLOCK_IO_ERROR
 type BlockIOErrorEvent struct {
 	// Since QEMU 9.2.
 	QOMPath   *string          `json:"qom-path,omitzero"`
@@ -8013,11 +8397,13 @@ func (*BlockIOErrorEvent) EventName() string {
 	return EventBlockIOError
 }
 
-// BlockJobCompletedEvent is the event BLOCK_JOB_COMPLETED of block-core.json. Since QEMU 1.1.
+// BlockJobCompletedEvent is the event [BLOCK_JOB_COMPLETED] of block-core.json.
 //
 // It can follow [JobComplete], [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup],
 // [DriveMirror], [BlockdevMirror], [BlockStream], [BlockJobCancel], [BlockJobComplete] and
 // [BlockJobFinalize].
+//
+// [BLOCK_JOB_COMPLETED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.BLOCK_JOB_COMPLETED
 type BlockJobCompletedEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -8056,10 +8442,12 @@ func (*BlockJobCompletedEvent) EventName() string {
 	return EventBlockJobCompleted
 }
 
-// BlockJobCancelledEvent is the event BLOCK_JOB_CANCELLED of block-core.json. Since QEMU 1.1.
+// BlockJobCancelledEvent is the event [BLOCK_JOB_CANCELLED] of block-core.json.
 //
 // It can follow [JobCancel], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror], [BlockStream] and [BlockJobCancel].
+//
+// [BLOCK_JOB_CANCELLED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.BLOCK_JOB_CANCELLED
 type BlockJobCancelledEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -8094,10 +8482,12 @@ func (*BlockJobCancelledEvent) EventName() string {
 	return EventBlockJobCancelled
 }
 
-// BlockJobErrorEvent is the event BLOCK_JOB_ERROR of block-core.json. Since QEMU 1.3.
+// BlockJobErrorEvent is the event [BLOCK_JOB_ERROR] of block-core.json.
 //
 // It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror] and [BlockStream].
+//
+// [BLOCK_JOB_ERROR]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.BLOCK_JOB_ERROR
 type BlockJobErrorEvent struct {
 	Device    string           `json:"device"`
 	Operation IOOperationType  `json:"operation"`
@@ -8124,9 +8514,11 @@ func (*BlockJobErrorEvent) EventName() string {
 	return EventBlockJobError
 }
 
-// BlockJobReadyEvent is the event BLOCK_JOB_READY of block-core.json. Since QEMU 1.3.
+// BlockJobReadyEvent is the event [BLOCK_JOB_READY] of block-core.json.
 //
 // It can follow [BlockCommit], [DriveMirror] and [BlockdevMirror].
+//
+// [BLOCK_JOB_READY]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.BLOCK_JOB_READY
 type BlockJobReadyEvent struct {
 	Type   JobType `json:"type"`
 	Device string  `json:"device"`
@@ -8161,10 +8553,12 @@ func (*BlockJobReadyEvent) EventName() string {
 	return EventBlockJobReady
 }
 
-// BlockJobPendingEvent is the event BLOCK_JOB_PENDING of block-core.json. Since QEMU 2.12.
+// BlockJobPendingEvent is the event [BLOCK_JOB_PENDING] of block-core.json.
 //
 // It can follow [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror] and [BlockStream].
+//
+// [BLOCK_JOB_PENDING]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.BLOCK_JOB_PENDING
 type BlockJobPendingEvent struct {
 	Type JobType `json:"type"`
 	ID   string  `json:"id"`
@@ -8187,7 +8581,9 @@ func (*BlockJobPendingEvent) EventName() string {
 	return EventBlockJobPending
 }
 
-// PreallocMode is an enum of block-core.json. Since QEMU 2.2.
+// PreallocMode is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.PreallocMode
 type PreallocMode string
 
 // The values of PreallocMode.
@@ -8198,10 +8594,11 @@ const (
 	PreallocModeFull     PreallocMode = "full"
 )
 
-// BlockWriteThresholdEvent is the event BLOCK_WRITE_THRESHOLD of block-core.json. Since QEMU
-// 2.3.
+// BlockWriteThresholdEvent is the event [BLOCK_WRITE_THRESHOLD] of block-core.json.
 //
 // It can follow [BlockSetWriteThreshold].
+//
+// [BLOCK_WRITE_THRESHOLD]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.BLOCK_WRITE_THRESHOLD
 type BlockWriteThresholdEvent struct {
 	NodeName       string `json:"node-name"`
 	AmountExceeded uint64 `json:"amount-exceeded"`
@@ -8228,10 +8625,11 @@ func (*BlockWriteThresholdEvent) EventName() string {
 	return EventBlockWriteThreshold
 }
 
-// BlockSetWriteThreshold executes block-set-write-threshold. See block-core.json. Since QEMU
-// 2.3.
+// BlockSetWriteThreshold executes [block-set-write-threshold]. See block-core.json.
 //
 // [BlockWriteThresholdEvent] follows when a write goes beyond the threshold.
+//
+// [block-set-write-threshold]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-set-write-threshold
 type BlockSetWriteThreshold struct {
 	NodeName       string `json:"node-name"`
 	WriteThreshold uint64 `json:"write-threshold"`
@@ -8246,9 +8644,11 @@ func (r BlockSetWriteThreshold) Do(ctx context.Context, x qmp.Executor, opts ...
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-set-write-threshold", Args: &r}, opts)
 }
 
-// XBlockdevChange executes x-blockdev-change. See block-core.json. Since QEMU 2.7.
+// XBlockdevChange executes [x-blockdev-change]. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-blockdev-change]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.x-blockdev-change
 type XBlockdevChange struct {
 	Parent string  `json:"parent"`
 	Child  *string `json:"child,omitzero"`
@@ -8265,9 +8665,11 @@ func (r XBlockdevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-change", Args: &r}, opts)
 }
 
-// XBlockdevSetIOThread executes x-blockdev-set-iothread. See block-core.json. Since QEMU 2.12.
+// XBlockdevSetIOThread executes [x-blockdev-set-iothread]. See block-core.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-blockdev-set-iothread]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.x-blockdev-set-iothread
 type XBlockdevSetIOThread struct {
 	NodeName string    `json:"node-name"`
 	IOThread StrOrNull `json:"iothread"`
@@ -8284,7 +8686,9 @@ func (r XBlockdevSetIOThread) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-blockdev-set-iothread", Args: &r}, opts)
 }
 
-// QuorumOpType is an enum of block-core.json. Since QEMU 2.6.
+// QuorumOpType is an enum of [block-core.json].
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.QuorumOpType
 type QuorumOpType string
 
 // The values of QuorumOpType.
@@ -8294,7 +8698,9 @@ const (
 	QuorumOpTypeFlush QuorumOpType = "flush"
 )
 
-// QuorumFailureEvent is the event QUORUM_FAILURE of block-core.json. Since QEMU 2.0.
+// QuorumFailureEvent is the event [QUORUM_FAILURE] of block-core.json.
+//
+// [QUORUM_FAILURE]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.QUORUM_FAILURE
 type QuorumFailureEvent struct {
 	Reference    string `json:"reference"`
 	SectorNum    int64  `json:"sector-num"`
@@ -8321,7 +8727,9 @@ func (*QuorumFailureEvent) EventName() string {
 	return EventQuorumFailure
 }
 
-// QuorumReportBadEvent is the event QUORUM_REPORT_BAD of block-core.json. Since QEMU 2.0.
+// QuorumReportBadEvent is the event [QUORUM_REPORT_BAD] of block-core.json.
+//
+// [QUORUM_REPORT_BAD]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.QUORUM_REPORT_BAD
 type QuorumReportBadEvent struct {
 	Type         QuorumOpType `json:"type"`
 	Error        *string      `json:"error,omitzero"`
@@ -8356,8 +8764,10 @@ func (*QuorumReportBadEvent) EventName() string {
 	return EventQuorumReportBad
 }
 
-// BlockdevSnapshotInternal is a struct of block-core.json. [BlockdevSnapshotInternalSync]
-// sends it. Since QEMU 1.7.
+// BlockdevSnapshotInternal is a struct of [block-core.json]. [BlockdevSnapshotInternalSync]
+// sends it.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevSnapshotInternal
 type BlockdevSnapshotInternal struct {
 	Device string `json:"device"`
 	Name   string `json:"name"`
@@ -8380,16 +8790,20 @@ func (v *BlockdevSnapshotInternal) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// BlockdevSnapshotInternalSync executes blockdev-snapshot-internal-sync. See block-core.json.
-// Since QEMU 1.7.
+// BlockdevSnapshotInternalSync executes [blockdev-snapshot-internal-sync]. See
+// block-core.json.
+//
+// [blockdev-snapshot-internal-sync]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-snapshot-internal-sync
 type BlockdevSnapshotInternalSync BlockdevSnapshotInternal
 
 func (r BlockdevSnapshotInternalSync) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-snapshot-internal-sync", Args: (*BlockdevSnapshotInternal)(&r)}, opts)
 }
 
-// BlockdevSnapshotDeleteInternalSync executes blockdev-snapshot-delete-internal-sync and
-// returns [SnapshotInfo]. See block-core.json. Since QEMU 1.7.
+// BlockdevSnapshotDeleteInternalSync executes [blockdev-snapshot-delete-internal-sync] and
+// returns [SnapshotInfo]. See block-core.json.
+//
+// [blockdev-snapshot-delete-internal-sync]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-snapshot-delete-internal-sync
 type BlockdevSnapshotDeleteInternalSync struct {
 	Device string  `json:"device"`
 	ID     *string `json:"id,omitzero"`
@@ -8410,7 +8824,9 @@ func (r BlockdevSnapshotDeleteInternalSync) Do(ctx context.Context, x qmp.Execut
 	return v, err
 }
 
-// DummyBlockCoreForceArrays is a struct of block-core.json. Since QEMU 8.0.
+// DummyBlockCoreForceArrays is a struct of [block-core.json]. Since QEMU 8.0.
+//
+// [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.DummyBlockCoreForceArrays
 type DummyBlockCoreForceArrays struct {
 	UnusedBlockGraphInfo []BlockGraphInfo `json:"unused-block-graph-info"`
 }

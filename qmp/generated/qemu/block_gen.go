@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// BIOSATATranslation is the enum BiosAtaTranslation of block.json. Since QEMU 2.0.
+// BIOSATATranslation is the enum [BiosAtaTranslation] of block.json.
+//
+// [BiosAtaTranslation]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BiosAtaTranslation
 type BIOSATATranslation string
 
 // The values of BIOSATATranslation.
@@ -20,7 +22,9 @@ const (
 	BIOSATATranslationRechs BIOSATATranslation = "rechs"
 )
 
-// FloppyDriveType is an enum of block.json. Since QEMU 2.6.
+// FloppyDriveType is an enum of [block.json].
+//
+// [block.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.FloppyDriveType
 type FloppyDriveType string
 
 // The values of FloppyDriveType.
@@ -32,7 +36,9 @@ const (
 	FloppyDriveTypeAuto FloppyDriveType = "auto"
 )
 
-// PRManagerInfo is a struct of block.json. [QueryPRManagers] returns it. Since QEMU 3.0.
+// PRManagerInfo is a struct of [block.json]. [QueryPRManagers] returns it.
+//
+// [block.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.PRManagerInfo
 type PRManagerInfo struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -50,8 +56,10 @@ func (v *PRManagerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryPRManagers executes query-pr-managers and returns a list of [PRManagerInfo]. See
-// block.json. Since QEMU 3.0.
+// QueryPRManagers executes [query-pr-managers] and returns a list of [PRManagerInfo]. See
+// block.json.
+//
+// [query-pr-managers]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.query-pr-managers
 type QueryPRManagers struct{}
 
 func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PRManagerInfo, error) {
@@ -66,11 +74,14 @@ func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// Eject executes eject. See block.json. Since QEMU 0.14.
+// Eject executes [eject]. See block.json.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
+//
+// [eject]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.eject
 type Eject struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use [Eject.ID]
+	// (id).
 	Device *string `json:"device,omitzero"`
 	ID     *string `json:"id,omitzero"`
 	Force  *bool   `json:"force,omitzero"`
@@ -86,11 +97,14 @@ func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 	return qmp.Do(ctx, x, &qmp.Call{Command: "eject", Args: &r}, opts)
 }
 
-// BlockdevOpenTray executes blockdev-open-tray. See block.json. Since QEMU 2.5.
+// BlockdevOpenTray executes [blockdev-open-tray]. See block.json.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
+//
+// [blockdev-open-tray]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-open-tray
 type BlockdevOpenTray struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use
+	// [BlockdevOpenTray.ID] (id).
 	Device *string `json:"device,omitzero"`
 	ID     *string `json:"id,omitzero"`
 	Force  *bool   `json:"force,omitzero"`
@@ -106,11 +120,14 @@ func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-open-tray", Args: &r}, opts)
 }
 
-// BlockdevCloseTray executes blockdev-close-tray. See block.json. Since QEMU 2.5.
+// BlockdevCloseTray executes [blockdev-close-tray]. See block.json.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
+//
+// [blockdev-close-tray]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-close-tray
 type BlockdevCloseTray struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use
+	// [BlockdevCloseTray.ID] (id).
 	Device *string `json:"device,omitzero"`
 	ID     *string `json:"id,omitzero"`
 }
@@ -124,7 +141,9 @@ func (r BlockdevCloseTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-close-tray", Args: &r}, opts)
 }
 
-// BlockdevRemoveMedium executes blockdev-remove-medium. See block.json. Since QEMU 2.12.
+// BlockdevRemoveMedium executes [blockdev-remove-medium]. See block.json.
+//
+// [blockdev-remove-medium]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-remove-medium
 type BlockdevRemoveMedium struct {
 	ID string `json:"id"`
 }
@@ -137,7 +156,9 @@ func (r BlockdevRemoveMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-remove-medium", Args: &r}, opts)
 }
 
-// BlockdevInsertMedium executes blockdev-insert-medium. See block.json. Since QEMU 2.12.
+// BlockdevInsertMedium executes [blockdev-insert-medium]. See block.json.
+//
+// [blockdev-insert-medium]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-insert-medium
 type BlockdevInsertMedium struct {
 	ID       string `json:"id"`
 	NodeName string `json:"node-name"`
@@ -152,7 +173,9 @@ func (r BlockdevInsertMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-insert-medium", Args: &r}, opts)
 }
 
-// BlockdevChangeReadOnlyMode is an enum of block.json. Since QEMU 2.3.
+// BlockdevChangeReadOnlyMode is an enum of [block.json].
+//
+// [block.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BlockdevChangeReadOnlyMode
 type BlockdevChangeReadOnlyMode string
 
 // The values of BlockdevChangeReadOnlyMode.
@@ -162,11 +185,14 @@ const (
 	BlockdevChangeReadOnlyModeReadWrite BlockdevChangeReadOnlyMode = "read-write"
 )
 
-// BlockdevChangeMedium executes blockdev-change-medium. See block.json. Since QEMU 2.5.
+// BlockdevChangeMedium executes [blockdev-change-medium]. See block.json.
 //
 // [DeviceTrayMovedEvent] follows when the tray has moved.
+//
+// [blockdev-change-medium]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-change-medium
 type BlockdevChangeMedium struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use id.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use
+	// [BlockdevChangeMedium.ID] (id).
 	Device   *string `json:"device,omitzero"`
 	ID       *string `json:"id,omitzero"`
 	Filename string  `json:"filename"`
@@ -189,9 +215,11 @@ func (r BlockdevChangeMedium) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "blockdev-change-medium", Args: &r}, opts)
 }
 
-// DeviceTrayMovedEvent is the event DEVICE_TRAY_MOVED of block.json. Since QEMU 1.1.
+// DeviceTrayMovedEvent is the event [DEVICE_TRAY_MOVED] of block.json.
 //
 // It can follow [Eject], [BlockdevOpenTray], [BlockdevCloseTray] and [BlockdevChangeMedium].
+//
+// [DEVICE_TRAY_MOVED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.DEVICE_TRAY_MOVED
 type DeviceTrayMovedEvent struct {
 	Device   string `json:"device"`
 	ID       string `json:"id"`
@@ -218,8 +246,9 @@ func (*DeviceTrayMovedEvent) EventName() string {
 	return EventDeviceTrayMoved
 }
 
-// PRManagerStatusChangedEvent is the event PR_MANAGER_STATUS_CHANGED of block.json. Since QEMU
-// 3.0.
+// PRManagerStatusChangedEvent is the event [PR_MANAGER_STATUS_CHANGED] of block.json.
+//
+// [PR_MANAGER_STATUS_CHANGED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.PR_MANAGER_STATUS_CHANGED
 type PRManagerStatusChangedEvent struct {
 	ID        string `json:"id"`
 	Connected bool   `json:"connected"`
@@ -242,15 +271,18 @@ func (*PRManagerStatusChangedEvent) EventName() string {
 	return EventPRManagerStatusChanged
 }
 
-// BlockSetIOThrottle executes block_set_io_throttle. See block.json. Since QEMU 1.1.
+// BlockSetIOThrottle executes [block_set_io_throttle]. See block.json.
+//
+// [block_set_io_throttle]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block_set_io_throttle
 type BlockSetIOThrottle BlockIOThrottle
 
 func (r BlockSetIOThrottle) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block_set_io_throttle", Args: (*BlockIOThrottle)(&r)}, opts)
 }
 
-// BlockLatencyHistogramSet executes block-latency-histogram-set. See block.json. Since QEMU
-// 4.0.
+// BlockLatencyHistogramSet executes [block-latency-histogram-set]. See block.json.
+//
+// [block-latency-histogram-set]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-latency-histogram-set
 type BlockLatencyHistogramSet struct {
 	ID              string   `json:"id"`
 	Boundaries      []uint64 `json:"boundaries,omitzero"`

@@ -7,7 +7,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// IOOperationType is the enum IoOperationType of common.json. Since QEMU 2.1.
+// IOOperationType is the enum [IoOperationType] of common.json.
+//
+// [IoOperationType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.IoOperationType
 type IOOperationType string
 
 // The values of IOOperationType.
@@ -16,7 +18,9 @@ const (
 	IOOperationTypeWrite IOOperationType = "write"
 )
 
-// OnOffAuto is an enum of common.json. Since QEMU 2.2.
+// OnOffAuto is an enum of [common.json].
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.OnOffAuto
 type OnOffAuto string
 
 // The values of OnOffAuto.
@@ -26,7 +30,9 @@ const (
 	OnOffAutoOff  OnOffAuto = "off"
 )
 
-// OnOffSplit is an enum of common.json. Since QEMU 2.6.
+// OnOffSplit is an enum of [common.json].
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.OnOffSplit
 type OnOffSplit string
 
 // The values of OnOffSplit.
@@ -36,7 +42,9 @@ const (
 	OnOffSplitSplit OnOffSplit = "split"
 )
 
-// StrOrNull is an alternate of common.json. Exactly one of its fields is set. Since QEMU 2.10.
+// StrOrNull is an alternate of [common.json]. Exactly one of its fields is set.
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#alternate-QMP-common.StrOrNull
 type StrOrNull struct {
 	S *string
 	N *qmp.Null
@@ -83,7 +91,9 @@ func (v StrOrNull) String() string {
 	return qmp.Format(&v)
 }
 
-// OffAutoPCIBAR is an enum of common.json. Since QEMU 2.12.
+// OffAutoPCIBAR is an enum of [common.json].
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.OffAutoPCIBAR
 type OffAutoPCIBAR string
 
 // The values of OffAutoPCIBAR.
@@ -98,7 +108,9 @@ const (
 	OffAutoPCIBARBAR5 OffAutoPCIBAR = "bar5"
 )
 
-// PCIELinkSpeed is an enum of common.json. Since QEMU 4.0.
+// PCIELinkSpeed is an enum of [common.json].
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.PCIELinkSpeed
 type PCIELinkSpeed string
 
 // The values of PCIELinkSpeed.
@@ -113,7 +125,9 @@ const (
 	PCIELinkSpeed64 PCIELinkSpeed = "64"
 )
 
-// PCIELinkWidth is an enum of common.json. Since QEMU 4.0.
+// PCIELinkWidth is an enum of [common.json].
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.PCIELinkWidth
 type PCIELinkWidth string
 
 // The values of PCIELinkWidth.
@@ -127,7 +141,9 @@ const (
 	PCIELinkWidth32 PCIELinkWidth = "32"
 )
 
-// HostMemPolicy is an enum of common.json. Since QEMU 2.1.
+// HostMemPolicy is an enum of [common.json].
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.HostMemPolicy
 type HostMemPolicy string
 
 // The values of HostMemPolicy.
@@ -138,7 +154,9 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetfilterDirection is the enum NetFilterDirection of common.json. Since QEMU 2.5.
+// NetfilterDirection is the enum [NetFilterDirection] of common.json.
+//
+// [NetFilterDirection]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.NetFilterDirection
 type NetfilterDirection string
 
 // The values of NetfilterDirection.
@@ -148,7 +166,9 @@ const (
 	NetfilterDirectionTx  NetfilterDirection = "tx"
 )
 
-// GrabToggleKeys is an enum of common.json. Since QEMU 4.0.
+// GrabToggleKeys is an enum of [common.json].
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.GrabToggleKeys
 type GrabToggleKeys string
 
 // The values of GrabToggleKeys.
@@ -161,9 +181,11 @@ const (
 	GrabToggleKeysCtrlScrolllock GrabToggleKeys = "ctrl-scrolllock"
 )
 
-// HumanReadableText is a struct of common.json. [XAccelStats], [XQueryIRQ], [XQueryJIT],
+// HumanReadableText is a struct of [common.json]. [XAccelStats], [XQueryIRQ], [XQueryJIT],
 // [XQueryNUMA], [XQueryRAMBlock], [XQueryROMs], [XQueryUSB] and [XQueryInterruptControllers]
 // return it. Since QEMU 6.2.
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-common.HumanReadableText
 type HumanReadableText struct {
 	HumanReadableText string `json:"human-readable-text"`
 }
@@ -177,7 +199,9 @@ func (v *HumanReadableText) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// EndianMode is an enum of common.json. Since QEMU 10.0.
+// EndianMode is an enum of [common.json]. Since QEMU 10.0.
+//
+// [common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.EndianMode
 type EndianMode string
 
 // The values of EndianMode.

@@ -2,7 +2,9 @@
 
 package qemu
 
-// CompatPolicyInput is an enum of compat.json. Since QEMU 6.0.
+// CompatPolicyInput is an enum of [compat.json]. Since QEMU 6.0.
+//
+// [compat.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-compat.CompatPolicyInput
 type CompatPolicyInput string
 
 // The values of CompatPolicyInput.
@@ -12,7 +14,9 @@ const (
 	CompatPolicyInputCrash  CompatPolicyInput = "crash"
 )
 
-// CompatPolicyOutput is an enum of compat.json. Since QEMU 6.0.
+// CompatPolicyOutput is an enum of [compat.json]. Since QEMU 6.0.
+//
+// [compat.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-compat.CompatPolicyOutput
 type CompatPolicyOutput string
 
 // The values of CompatPolicyOutput.
@@ -21,7 +25,9 @@ const (
 	CompatPolicyOutputHide   CompatPolicyOutput = "hide"
 )
 
-// CompatPolicy is a struct of compat.json. Since QEMU 6.0.
+// CompatPolicy is a struct of [compat.json]. Since QEMU 6.0.
+//
+// [compat.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-compat.CompatPolicy
 type CompatPolicy struct {
 	DeprecatedInput  *CompatPolicyInput  `json:"deprecated-input,omitzero"`
 	DeprecatedOutput *CompatPolicyOutput `json:"deprecated-output,omitzero"`

@@ -7,7 +7,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptoTLSCredsEndpoint is an enum of crypto.json. Since QEMU 2.5.
+// QCryptoTLSCredsEndpoint is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoTLSCredsEndpoint
 type QCryptoTLSCredsEndpoint string
 
 // The values of QCryptoTLSCredsEndpoint.
@@ -16,7 +18,9 @@ const (
 	QCryptoTLSCredsEndpointServer QCryptoTLSCredsEndpoint = "server"
 )
 
-// QCryptoSecretFormat is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoSecretFormat is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoSecretFormat
 type QCryptoSecretFormat string
 
 // The values of QCryptoSecretFormat.
@@ -25,7 +29,9 @@ const (
 	QCryptoSecretFormatBase64 QCryptoSecretFormat = "base64"
 )
 
-// QCryptoHashAlgo is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoHashAlgo is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoHashAlgo
 type QCryptoHashAlgo string
 
 // The values of QCryptoHashAlgo.
@@ -41,7 +47,9 @@ const (
 	QCryptoHashAlgoSM3 QCryptoHashAlgo = "sm3"
 )
 
-// QCryptoCipherAlgo is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoCipherAlgo is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoCipherAlgo
 type QCryptoCipherAlgo string
 
 // The values of QCryptoCipherAlgo.
@@ -62,7 +70,9 @@ const (
 	QCryptoCipherAlgoSM4 QCryptoCipherAlgo = "sm4"
 )
 
-// QCryptoCipherMode is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoCipherMode is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoCipherMode
 type QCryptoCipherMode string
 
 // The values of QCryptoCipherMode.
@@ -73,7 +83,9 @@ const (
 	QCryptoCipherModeCTR QCryptoCipherMode = "ctr"
 )
 
-// QCryptoIVGenAlgo is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoIVGenAlgo is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoIVGenAlgo
 type QCryptoIVGenAlgo string
 
 // The values of QCryptoIVGenAlgo.
@@ -83,7 +95,9 @@ const (
 	QCryptoIVGenAlgoESSIV   QCryptoIVGenAlgo = "essiv"
 )
 
-// QCryptoBlockFormat is an enum of crypto.json. Since QEMU 2.6.
+// QCryptoBlockFormat is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoBlockFormat
 type QCryptoBlockFormat string
 
 // The values of QCryptoBlockFormat.
@@ -92,13 +106,16 @@ const (
 	QCryptoBlockFormatLUKS QCryptoBlockFormat = "luks"
 )
 
-// QCryptoBlockOptionsBase is a struct of crypto.json. Since QEMU 2.6.
+// QCryptoBlockOptionsBase is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOptionsBase
 type QCryptoBlockOptionsBase struct {
 	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockOptionsQcow is the struct QCryptoBlockOptionsQCow of crypto.json. Since QEMU
-// 2.6.
+// QCryptoBlockOptionsQcow is the struct [QCryptoBlockOptionsQCow] of crypto.json.
+//
+// [QCryptoBlockOptionsQCow]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOptionsQCow
 type QCryptoBlockOptionsQcow struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -116,7 +133,9 @@ func (v *QCryptoBlockOptionsQcow) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// QCryptoBlockOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
+// QCryptoBlockOptionsLUKS is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOptionsLUKS
 type QCryptoBlockOptionsLUKS struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -134,7 +153,9 @@ func (v *QCryptoBlockOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// QCryptoBlockCreateOptionsLUKS is a struct of crypto.json. Since QEMU 2.6.
+// QCryptoBlockCreateOptionsLUKS is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockCreateOptionsLUKS
 type QCryptoBlockCreateOptionsLUKS struct {
 	KeySecret    *string            `json:"key-secret,omitzero"`
 	CipherAlg    *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -182,7 +203,9 @@ func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []
 	return 0
 }
 
-// QCryptoBlockOpenOptions is a union of crypto.json. Since QEMU 2.6.
+// QCryptoBlockOpenOptions is a union of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOpenOptions
 type QCryptoBlockOpenOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -259,7 +282,9 @@ func (v QCryptoBlockOpenOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockCreateOptions is a union of crypto.json. Since QEMU 2.6.
+// QCryptoBlockCreateOptions is a union of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockCreateOptions
 type QCryptoBlockCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -337,12 +362,16 @@ func (v QCryptoBlockCreateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfoBase is a struct of crypto.json. Since QEMU 2.7.
+// QCryptoBlockInfoBase is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfoBase
 type QCryptoBlockInfoBase struct {
 	Format QCryptoBlockFormat `json:"format"`
 }
 
-// QCryptoBlockInfoLUKSSlot is a struct of crypto.json. Since QEMU 2.7.
+// QCryptoBlockInfoLUKSSlot is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfoLUKSSlot
 type QCryptoBlockInfoLUKSSlot struct {
 	Active    bool   `json:"active"`
 	Iters     *int64 `json:"iters,omitzero"`
@@ -375,7 +404,9 @@ func (v *QCryptoBlockInfoLUKSSlot) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// QCryptoBlockInfoLUKS is a struct of crypto.json. Since QEMU 2.7.
+// QCryptoBlockInfoLUKS is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfoLUKS
 type QCryptoBlockInfoLUKS struct {
 	CipherAlg    QCryptoCipherAlgo `json:"cipher-alg"`
 	CipherMode   QCryptoCipherMode `json:"cipher-mode"`
@@ -460,7 +491,9 @@ func (v QCryptoBlockInfoLUKS) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockInfo is a union of crypto.json. Since QEMU 2.7.
+// QCryptoBlockInfo is a union of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfo
 type QCryptoBlockInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -534,7 +567,9 @@ func (v QCryptoBlockInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QCryptoBlockLUKSKeyslotState is an enum of crypto.json. Since QEMU 5.1.
+// QCryptoBlockLUKSKeyslotState is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoBlockLUKSKeyslotState
 type QCryptoBlockLUKSKeyslotState string
 
 // The values of QCryptoBlockLUKSKeyslotState.
@@ -543,7 +578,9 @@ const (
 	QCryptoBlockLUKSKeyslotStateInactive QCryptoBlockLUKSKeyslotState = "inactive"
 )
 
-// QCryptoBlockAmendOptionsLUKS is a struct of crypto.json. Since QEMU 5.1.
+// QCryptoBlockAmendOptionsLUKS is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockAmendOptionsLUKS
 type QCryptoBlockAmendOptionsLUKS struct {
 	State     QCryptoBlockLUKSKeyslotState `json:"state"`
 	NewSecret *string                      `json:"new-secret,omitzero"`
@@ -586,7 +623,9 @@ func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// QCryptoBlockAmendOptions is a union of crypto.json. Since QEMU 5.1.
+// QCryptoBlockAmendOptions is a union of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockAmendOptions
 type QCryptoBlockAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
@@ -662,14 +701,18 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is a struct of crypto.json. Since QEMU 2.6.
+// SecretCommonProperties is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretCommonProperties
 type SecretCommonProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
 	IV     *string              `json:"iv,omitzero"`
 }
 
-// SecretProperties is a struct of crypto.json. Since QEMU 2.6.
+// SecretProperties is a struct of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretProperties
 type SecretProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
@@ -712,9 +755,11 @@ func (v SecretProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretKeyringProperties is a struct of crypto.json. Since QEMU 5.1.
+// SecretKeyringProperties is a struct of [crypto.json].
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretKeyringProperties
 type SecretKeyringProperties struct {
 	Format *QCryptoSecretFormat `json:"format,omitzero"`
 	KeyID  *string              `json:"keyid,omitzero"`
@@ -747,7 +792,9 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// TLSCredsProperties is the struct TlsCredsProperties of crypto.json. Since QEMU 2.5.
+// TLSCredsProperties is the struct [TlsCredsProperties] of crypto.json.
+//
+// [TlsCredsProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsProperties
 type TLSCredsProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -780,7 +827,9 @@ func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TLSCredsAnonProperties is the struct TlsCredsAnonProperties of crypto.json. Since QEMU 2.5.
+// TLSCredsAnonProperties is the struct [TlsCredsAnonProperties] of crypto.json.
+//
+// [TlsCredsAnonProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsAnonProperties
 type TLSCredsAnonProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -813,7 +862,9 @@ func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TLSCredsPSKProperties is the struct TlsCredsPskProperties of crypto.json. Since QEMU 3.0.
+// TLSCredsPSKProperties is the struct [TlsCredsPskProperties] of crypto.json.
+//
+// [TlsCredsPskProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsPskProperties
 type TLSCredsPSKProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -851,7 +902,9 @@ func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TLSCredsX509Properties is the struct TlsCredsX509Properties of crypto.json. Since QEMU 2.5.
+// TLSCredsX509Properties is the struct [TlsCredsX509Properties] of crypto.json.
+//
+// [TlsCredsX509Properties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsX509Properties
 type TLSCredsX509Properties struct {
 	VerifyPeer  *bool                    `json:"verify-peer,omitzero"`
 	Dir         *string                  `json:"dir,omitzero"`
@@ -894,7 +947,9 @@ func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// QCryptoAkCipherAlgo is an enum of crypto.json. Since QEMU 7.1.
+// QCryptoAkCipherAlgo is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoAkCipherAlgo
 type QCryptoAkCipherAlgo string
 
 // The values of QCryptoAkCipherAlgo.
@@ -902,7 +957,9 @@ const (
 	QCryptoAkCipherAlgoRSA QCryptoAkCipherAlgo = "rsa"
 )
 
-// QCryptoAkCipherKeyType is an enum of crypto.json. Since QEMU 7.1.
+// QCryptoAkCipherKeyType is an enum of [crypto.json]. Since QEMU 7.1.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoAkCipherKeyType
 type QCryptoAkCipherKeyType string
 
 // The values of QCryptoAkCipherKeyType.
@@ -911,7 +968,9 @@ const (
 	QCryptoAkCipherKeyTypePrivate QCryptoAkCipherKeyType = "private"
 )
 
-// QCryptoRSAPaddingAlgo is an enum of crypto.json. Since QEMU 7.1.
+// QCryptoRSAPaddingAlgo is an enum of [crypto.json].
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-crypto.QCryptoRSAPaddingAlgo
 type QCryptoRSAPaddingAlgo string
 
 // The values of QCryptoRSAPaddingAlgo.
@@ -920,7 +979,9 @@ const (
 	QCryptoRSAPaddingAlgoPKCS1 QCryptoRSAPaddingAlgo = "pkcs1"
 )
 
-// QCryptoAkCipherOptionsRSA is a struct of crypto.json. Since QEMU 7.1.
+// QCryptoAkCipherOptionsRSA is a struct of [crypto.json]. Since QEMU 7.1.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoAkCipherOptionsRSA
 type QCryptoAkCipherOptionsRSA struct {
 	HashAlg    QCryptoHashAlgo       `json:"hash-alg"`
 	PaddingAlg QCryptoRSAPaddingAlgo `json:"padding-alg"`
@@ -943,7 +1004,9 @@ func (v *QCryptoAkCipherOptionsRSA) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// QCryptoAkCipherOptions is a union of crypto.json. Since QEMU 7.1.
+// QCryptoAkCipherOptions is a union of [crypto.json]. Since QEMU 7.1.
+//
+// [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoAkCipherOptions
 type QCryptoAkCipherOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Alg QCryptoAkCipherAlgo `json:"alg"`

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QCryptodevBackendAlgoType is an enum of cryptodev.json. Since QEMU 8.0.
+// QCryptodevBackendAlgoType is an enum of [cryptodev.json]. Since QEMU 8.0.
+//
+// [cryptodev.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cryptodev.QCryptodevBackendAlgoType
 type QCryptodevBackendAlgoType string
 
 // The values of QCryptodevBackendAlgoType.
@@ -17,7 +19,9 @@ const (
 	QCryptodevBackendAlgoTypeAsym QCryptodevBackendAlgoType = "asym"
 )
 
-// QCryptodevBackendServiceType is an enum of cryptodev.json. Since QEMU 8.0.
+// QCryptodevBackendServiceType is an enum of [cryptodev.json]. Since QEMU 8.0.
+//
+// [cryptodev.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cryptodev.QCryptodevBackendServiceType
 type QCryptodevBackendServiceType string
 
 // The values of QCryptodevBackendServiceType.
@@ -29,7 +33,9 @@ const (
 	QCryptodevBackendServiceTypeAkCipher QCryptodevBackendServiceType = "akcipher"
 )
 
-// QCryptodevBackendType is an enum of cryptodev.json. Since QEMU 8.0.
+// QCryptodevBackendType is an enum of [cryptodev.json]. Since QEMU 8.0.
+//
+// [cryptodev.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cryptodev.QCryptodevBackendType
 type QCryptodevBackendType string
 
 // The values of QCryptodevBackendType.
@@ -39,7 +45,9 @@ const (
 	QCryptodevBackendTypeLKCF      QCryptodevBackendType = "lkcf"
 )
 
-// QCryptodevBackendClient is a struct of cryptodev.json. Since QEMU 8.0.
+// QCryptodevBackendClient is a struct of [cryptodev.json]. Since QEMU 8.0.
+//
+// [cryptodev.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-cryptodev.QCryptodevBackendClient
 type QCryptodevBackendClient struct {
 	Queue uint32                `json:"queue"`
 	Type  QCryptodevBackendType `json:"type"`
@@ -62,7 +70,9 @@ func (v *QCryptodevBackendClient) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// QCryptodevInfo is a struct of cryptodev.json. [QueryCryptodev] returns it. Since QEMU 8.0.
+// QCryptodevInfo is a struct of [cryptodev.json]. [QueryCryptodev] returns it. Since QEMU 8.0.
+//
+// [cryptodev.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-cryptodev.QCryptodevInfo
 type QCryptodevInfo struct {
 	ID      string                         `json:"id"`
 	Service []QCryptodevBackendServiceType `json:"service"`
@@ -118,8 +128,10 @@ func (v QCryptodevInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCryptodev executes query-cryptodev and returns a list of [QCryptodevInfo]. See
+// QueryCryptodev executes [query-cryptodev] and returns a list of [QCryptodevInfo]. See
 // cryptodev.json. Since QEMU 8.0.
+//
+// [query-cryptodev]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-cryptodev.query-cryptodev
 type QueryCryptodev struct{}
 
 func (r QueryCryptodev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]QCryptodevInfo, error) {

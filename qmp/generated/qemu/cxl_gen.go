@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// CXLEventLog is the enum CxlEventLog of cxl.json. Since QEMU 8.1.
+// CXLEventLog is the enum [CxlEventLog] of cxl.json. Since QEMU 8.1.
+//
+// [CxlEventLog]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlEventLog
 type CXLEventLog string
 
 // The values of CXLEventLog.
@@ -19,8 +21,10 @@ const (
 	CXLEventLogFatal         CXLEventLog = "fatal"
 )
 
-// CXLInjectGeneralMediaEvent executes cxl-inject-general-media-event. See cxl.json. Since QEMU
-// 8.1.
+// CXLInjectGeneralMediaEvent executes [cxl-inject-general-media-event]. See cxl.json. Since
+// QEMU 8.1.
+//
+// [cxl-inject-general-media-event]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-cxl.cxl-inject-general-media-event
 type CXLInjectGeneralMediaEvent struct {
 	Path            string      `json:"path"`
 	Log             CXLEventLog `json:"log"`
@@ -33,21 +37,21 @@ type CXLInjectGeneralMediaEvent struct {
 	Rank            *uint8      `json:"rank,omitzero"`
 	Device          *uint32     `json:"device,omitzero"`
 	ComponentID     *string     `json:"component-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	LDID *int64 `json:"ld-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	HeadID *int64 `json:"head-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	CMECount *int64 `json:"cme-count,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 
@@ -83,7 +87,9 @@ func (r CXLInjectGeneralMediaEvent) Do(ctx context.Context, x qmp.Executor, opts
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-general-media-event", Args: &r}, opts)
 }
 
-// CXLInjectDRAMEvent executes cxl-inject-dram-event. See cxl.json. Since QEMU 8.1.
+// CXLInjectDRAMEvent executes [cxl-inject-dram-event]. See cxl.json. Since QEMU 8.1.
+//
+// [cxl-inject-dram-event]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-cxl.cxl-inject-dram-event
 type CXLInjectDRAMEvent struct {
 	Path            string      `json:"path"`
 	Log             CXLEventLog `json:"log"`
@@ -100,25 +106,25 @@ type CXLInjectDRAMEvent struct {
 	Row             *uint32     `json:"row,omitzero"`
 	Column          *uint16     `json:"column,omitzero"`
 	CorrectionMask  []uint64    `json:"correction-mask,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	LDID *int64 `json:"ld-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	HeadID *int64 `json:"head-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ComponentID *string `json:"component-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SubChannel *int64 `json:"sub-channel,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	CVMECount *int64 `json:"cvme-count,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 
@@ -174,8 +180,10 @@ func (r CXLInjectDRAMEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-dram-event", Args: &r}, opts)
 }
 
-// CXLInjectMemoryModuleEvent executes cxl-inject-memory-module-event. See cxl.json. Since QEMU
-// 8.1.
+// CXLInjectMemoryModuleEvent executes [cxl-inject-memory-module-event]. See cxl.json. Since
+// QEMU 8.1.
+//
+// [cxl-inject-memory-module-event]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-cxl.cxl-inject-memory-module-event
 type CXLInjectMemoryModuleEvent struct {
 	Path                          string      `json:"path"`
 	Log                           CXLEventLog `json:"log"`
@@ -189,19 +197,19 @@ type CXLInjectMemoryModuleEvent struct {
 	DirtyShutdownCount            uint32      `json:"dirty-shutdown-count"`
 	CorrectedVolatileErrorCount   uint32      `json:"corrected-volatile-error-count"`
 	CorrectedPersistentErrorCount uint32      `json:"corrected-persistent-error-count"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	LDID *int64 `json:"ld-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	HeadID *int64 `json:"head-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ComponentID *string `json:"component-id,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 
@@ -231,7 +239,9 @@ func (r CXLInjectMemoryModuleEvent) Do(ctx context.Context, x qmp.Executor, opts
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-memory-module-event", Args: &r}, opts)
 }
 
-// CXLInjectPoison executes cxl-inject-poison. See cxl.json. Since QEMU 8.1.
+// CXLInjectPoison executes [cxl-inject-poison]. See cxl.json. Since QEMU 8.1.
+//
+// [cxl-inject-poison]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-cxl.cxl-inject-poison
 type CXLInjectPoison struct {
 	Path   string `json:"path"`
 	Start  uint64 `json:"start"`
@@ -248,7 +258,9 @@ func (r CXLInjectPoison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-poison", Args: &r}, opts)
 }
 
-// CXLUncorErrorType is the enum CxlUncorErrorType of cxl.json. Since QEMU 8.0.
+// CXLUncorErrorType is the enum [CxlUncorErrorType] of cxl.json. Since QEMU 8.0.
+//
+// [CxlUncorErrorType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlUncorErrorType
 type CXLUncorErrorType string
 
 // The values of CXLUncorErrorType.
@@ -270,7 +282,9 @@ const (
 	CXLUncorErrorTypeCXLIDERx           CXLUncorErrorType = "cxl-ide-rx"
 )
 
-// CXLUncorErrorRecord is a struct of cxl.json. Since QEMU 8.0.
+// CXLUncorErrorRecord is a struct of [cxl.json]. Since QEMU 8.0.
+//
+// [cxl.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-cxl.CXLUncorErrorRecord
 type CXLUncorErrorRecord struct {
 	Type   CXLUncorErrorType `json:"type"`
 	Header []uint32          `json:"header"`
@@ -313,8 +327,10 @@ func (v CXLUncorErrorRecord) String() string {
 	return qmp.Format(&v)
 }
 
-// CXLInjectUncorrectableErrors executes cxl-inject-uncorrectable-errors. See cxl.json. Since
+// CXLInjectUncorrectableErrors executes [cxl-inject-uncorrectable-errors]. See cxl.json. Since
 // QEMU 8.0.
+//
+// [cxl-inject-uncorrectable-errors]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-cxl.cxl-inject-uncorrectable-errors
 type CXLInjectUncorrectableErrors struct {
 	Path   string                `json:"path"`
 	Errors []CXLUncorErrorRecord `json:"errors"`
@@ -362,7 +378,9 @@ func (r CXLInjectUncorrectableErrors) Do(ctx context.Context, x qmp.Executor, op
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-uncorrectable-errors", Args: &r}, opts)
 }
 
-// CXLCorErrorType is the enum CxlCorErrorType of cxl.json. Since QEMU 8.0.
+// CXLCorErrorType is the enum [CxlCorErrorType] of cxl.json. Since QEMU 8.0.
+//
+// [CxlCorErrorType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlCorErrorType
 type CXLCorErrorType string
 
 // The values of CXLCorErrorType.
@@ -376,8 +394,10 @@ const (
 	CXLCorErrorTypePhysical            CXLCorErrorType = "physical"
 )
 
-// CXLInjectCorrectableError executes cxl-inject-correctable-error. See cxl.json. Since QEMU
+// CXLInjectCorrectableError executes [cxl-inject-correctable-error]. See cxl.json. Since QEMU
 // 8.0.
+//
+// [cxl-inject-correctable-error]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-cxl.cxl-inject-correctable-error
 type CXLInjectCorrectableError struct {
 	Path string          `json:"path"`
 	Type CXLCorErrorType `json:"type"`
@@ -392,7 +412,10 @@ func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-inject-correctable-error", Args: &r}, opts)
 }
 
-// CXLDynamicCapacityExtent is the struct CxlDynamicCapacityExtent of cxl.json. Since QEMU 9.1.
+// CXLDynamicCapacityExtent is the struct [CxlDynamicCapacityExtent] of cxl.json. Since QEMU
+// 9.1.
+//
+// [CxlDynamicCapacityExtent]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-cxl.CxlDynamicCapacityExtent
 type CXLDynamicCapacityExtent struct {
 	Offset uint64 `json:"offset"`
 	Len    uint64 `json:"len"`
@@ -415,7 +438,9 @@ func (v *CXLDynamicCapacityExtent) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// CXLExtentSelectionPolicy is the enum CxlExtentSelectionPolicy of cxl.json. Since QEMU 9.1.
+// CXLExtentSelectionPolicy is the enum [CxlExtentSelectionPolicy] of cxl.json. Since QEMU 9.1.
+//
+// [CxlExtentSelectionPolicy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlExtentSelectionPolicy
 type CXLExtentSelectionPolicy string
 
 // The values of CXLExtentSelectionPolicy.
@@ -426,9 +451,11 @@ const (
 	CXLExtentSelectionPolicyEnableSharedAccess CXLExtentSelectionPolicy = "enable-shared-access"
 )
 
-// CXLAddDynamicCapacity executes cxl-add-dynamic-capacity. See cxl.json. Since QEMU 9.1.
+// CXLAddDynamicCapacity executes [cxl-add-dynamic-capacity]. See cxl.json. Since QEMU 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [cxl-add-dynamic-capacity]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-cxl.cxl-add-dynamic-capacity
 type CXLAddDynamicCapacity struct {
 	Path            string                     `json:"path"`
 	HostID          uint16                     `json:"host-id"`
@@ -496,7 +523,9 @@ func (r CXLAddDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cxl-add-dynamic-capacity", Args: &r}, opts)
 }
 
-// CXLExtentRemovalPolicy is the enum CxlExtentRemovalPolicy of cxl.json. Since QEMU 9.1.
+// CXLExtentRemovalPolicy is the enum [CxlExtentRemovalPolicy] of cxl.json. Since QEMU 9.1.
+//
+// [CxlExtentRemovalPolicy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlExtentRemovalPolicy
 type CXLExtentRemovalPolicy string
 
 // The values of CXLExtentRemovalPolicy.
@@ -505,10 +534,12 @@ const (
 	CXLExtentRemovalPolicyPrescriptive CXLExtentRemovalPolicy = "prescriptive"
 )
 
-// CXLReleaseDynamicCapacity executes cxl-release-dynamic-capacity. See cxl.json. Since QEMU
+// CXLReleaseDynamicCapacity executes [cxl-release-dynamic-capacity]. See cxl.json. Since QEMU
 // 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [cxl-release-dynamic-capacity]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-cxl.cxl-release-dynamic-capacity
 type CXLReleaseDynamicCapacity struct {
 	Path              string                     `json:"path"`
 	HostID            uint16                     `json:"host-id"`

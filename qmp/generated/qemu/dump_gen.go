@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DumpGuestMemoryFormat is an enum of dump.json. Since QEMU 2.0.
+// DumpGuestMemoryFormat is an enum of [dump.json].
+//
+// [dump.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-dump.DumpGuestMemoryFormat
 type DumpGuestMemoryFormat string
 
 // The values of DumpGuestMemoryFormat.
@@ -27,13 +29,15 @@ const (
 	DumpGuestMemoryFormatWinDmp DumpGuestMemoryFormat = "win-dmp"
 )
 
-// DumpGuestMemory executes dump-guest-memory. See dump.json. Since QEMU 1.2.
+// DumpGuestMemory executes [dump-guest-memory]. See dump.json.
 //
 // Events follow:
 //
 //   - [StopEvent]: if the guest was running
 //   - [DumpCompletedEvent]: when the dump has ended, also if it failed
 //   - [ResumeEvent]: after that, if the guest was running
+//
+// [dump-guest-memory]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-dump.dump-guest-memory
 type DumpGuestMemory struct {
 	Paging   bool                   `json:"paging"`
 	Protocol string                 `json:"protocol"`
@@ -56,7 +60,9 @@ func (r DumpGuestMemory) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-guest-memory", Args: &r}, opts)
 }
 
-// DumpStatus is an enum of dump.json. Since QEMU 2.6.
+// DumpStatus is an enum of [dump.json].
+//
+// [dump.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-dump.DumpStatus
 type DumpStatus string
 
 // The values of DumpStatus.
@@ -67,7 +73,9 @@ const (
 	DumpStatusFailed    DumpStatus = "failed"
 )
 
-// DumpQueryResult is a struct of dump.json. [QueryDump] returns it. Since QEMU 2.6.
+// DumpQueryResult is a struct of [dump.json]. [QueryDump] returns it.
+//
+// [dump.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-dump.DumpQueryResult
 type DumpQueryResult struct {
 	Status    DumpStatus `json:"status"`
 	Completed int64      `json:"completed"`
@@ -89,7 +97,9 @@ func (v *DumpQueryResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryDump executes query-dump and returns [DumpQueryResult]. See dump.json. Since QEMU 2.6.
+// QueryDump executes [query-dump] and returns [DumpQueryResult]. See dump.json.
+//
+// [query-dump]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-dump.query-dump
 type QueryDump struct{}
 
 func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpQueryResult, error) {
@@ -100,9 +110,11 @@ func (r QueryDump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// DumpCompletedEvent is the event DUMP_COMPLETED of dump.json. Since QEMU 2.6.
+// DumpCompletedEvent is the event [DUMP_COMPLETED] of dump.json.
 //
 // It can follow [DumpGuestMemory].
+//
+// [DUMP_COMPLETED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-dump.DUMP_COMPLETED
 type DumpCompletedEvent struct {
 	Result DumpQueryResult `json:"result"`
 	Error  *string         `json:"error,omitzero"`
@@ -125,8 +137,10 @@ func (*DumpCompletedEvent) EventName() string {
 	return EventDumpCompleted
 }
 
-// DumpGuestMemoryCapability is a struct of dump.json. [QueryDumpGuestMemoryCapability] returns
-// it. Since QEMU 2.0.
+// DumpGuestMemoryCapability is a struct of [dump.json]. [QueryDumpGuestMemoryCapability]
+// returns it.
+//
+// [dump.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-dump.DumpGuestMemoryCapability
 type DumpGuestMemoryCapability struct {
 	Formats []DumpGuestMemoryFormat `json:"formats"`
 }
@@ -164,8 +178,10 @@ func (v DumpGuestMemoryCapability) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryDumpGuestMemoryCapability executes query-dump-guest-memory-capability and returns
-// [DumpGuestMemoryCapability]. See dump.json. Since QEMU 2.0.
+// QueryDumpGuestMemoryCapability executes [query-dump-guest-memory-capability] and returns
+// [DumpGuestMemoryCapability]. See dump.json.
+//
+// [query-dump-guest-memory-capability]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-dump.query-dump-guest-memory-capability
 type QueryDumpGuestMemoryCapability struct{}
 
 func (r QueryDumpGuestMemoryCapability) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DumpGuestMemoryCapability, error) {

@@ -8,9 +8,12 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// EBPFObject is the struct EbpfObject of ebpf.json. [RequestEBPF] returns it. Since QEMU 9.0.
+// EBPFObject is the struct [EbpfObject] of ebpf.json. [RequestEBPF] returns it. Since QEMU
+// 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
+//
+// [EbpfObject]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ebpf.EbpfObject
 type EBPFObject struct {
 	Object string `json:"object"`
 }
@@ -24,9 +27,11 @@ func (v *EBPFObject) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// EBPFProgramID is the enum EbpfProgramID of ebpf.json. Since QEMU 9.0.
+// EBPFProgramID is the enum [EbpfProgramID] of ebpf.json. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
+//
+// [EbpfProgramID]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ebpf.EbpfProgramID
 type EBPFProgramID string
 
 // The values of EBPFProgramID.
@@ -34,9 +39,11 @@ const (
 	EBPFProgramIDRSS EBPFProgramID = "rss"
 )
 
-// RequestEBPF executes request-ebpf and returns [EBPFObject]. See ebpf.json. Since QEMU 9.0.
+// RequestEBPF executes [request-ebpf] and returns [EBPFObject]. See ebpf.json. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
+//
+// [request-ebpf]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ebpf.request-ebpf
 type RequestEBPF struct {
 	ID EBPFProgramID `json:"id"`
 }

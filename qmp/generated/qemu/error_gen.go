@@ -2,7 +2,9 @@
 
 package qemu
 
-// QAPIErrorClass is the enum QapiErrorClass of error.json. Since QEMU 1.2.
+// QAPIErrorClass is the enum [QapiErrorClass] of error.json.
+//
+// [QapiErrorClass]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-error.QapiErrorClass
 type QAPIErrorClass string
 
 // The values of QAPIErrorClass.

@@ -5,12 +5,17 @@ package qemu
 // The features in the schema: each constant is the path at which a server's schema has the
 // feature. See [github.com/qmpkit/qmpkit/qmp/qmpschema].
 const (
-	FeatureBlockdevSnapshotAllowWriteOnlyOverlay     = "blockdev-snapshot/$allow-write-only-overlay"
-	FeatureDeviceAddJSONCLI                          = "device_add/$json-cli"
-	FeatureDeviceAddJSONCLIHotplug                   = "device_add/$json-cli-hotplug"
-	FeatureHumanMonitorCommandSaveVMMonitorNodes     = "human-monitor-command/$savevm-monitor-nodes"
-	FeatureBlockdevOptionsFileDynamicAutoReadOnly    = "blockdev-add/arg-type/+file/$dynamic-auto-read-only"
-	FeatureBlockdevOptionsVirtioBlkVhostVDPAFDSet    = "blockdev-add/arg-type/+virtio-blk-vhost-vdpa/$fdset"
+	FeatureBlockdevSnapshotAllowWriteOnlyOverlay = "blockdev-snapshot/$allow-write-only-overlay"
+	// Since QEMU 6.2.
+	FeatureDeviceAddJSONCLI = "device_add/$json-cli"
+	// Since QEMU 7.0.
+	FeatureDeviceAddJSONCLIHotplug                = "device_add/$json-cli-hotplug"
+	FeatureHumanMonitorCommandSaveVMMonitorNodes  = "human-monitor-command/$savevm-monitor-nodes"
+	FeatureBlockdevOptionsFileDynamicAutoReadOnly = "blockdev-add/arg-type/+file/$dynamic-auto-read-only"
+	// Since QEMU 8.1.
+	FeatureBlockdevOptionsVirtioBlkVhostVDPAFDSet = "blockdev-add/arg-type/+virtio-blk-vhost-vdpa/$fdset"
+	// Since QEMU 11.1 (not in 10.2).
 	FeatureDumpGuestMemoryFormatWinDmpAllowedByGuest = "dump-guest-memory/arg-type/format/^win-dmp/$allowed-by-guest"
-	FeatureTDXGuestPropertiesConfidentialGuestReset  = "object-add/arg-type/+tdx-guest/$confidential-guest-reset"
+	// Since QEMU 11.1 (not in 10.2).
+	FeatureTDXGuestPropertiesConfidentialGuestReset = "object-add/arg-type/+tdx-guest/$confidential-guest-reset"
 )

@@ -8,8 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QueryQMPSchema executes query-qmp-schema and returns a list of [SchemaInfo]. See
-// introspect.json. Since QEMU 2.5.
+// QueryQMPSchema executes [query-qmp-schema] and returns a list of [SchemaInfo]. See
+// introspect.json.
+//
+// [query-qmp-schema]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-introspect.query-qmp-schema
 type QueryQMPSchema struct{}
 
 func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]SchemaInfo, error) {
@@ -24,7 +26,9 @@ func (r QueryQMPSchema) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// SchemaMetaType is an enum of introspect.json. Since QEMU 2.5.
+// SchemaMetaType is an enum of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-introspect.SchemaMetaType
 type SchemaMetaType string
 
 // The values of SchemaMetaType.
@@ -38,7 +42,9 @@ const (
 	SchemaMetaTypeEvent     SchemaMetaType = "event"
 )
 
-// SchemaInfo is a union of introspect.json. [QueryQMPSchema] returns it. Since QEMU 2.5.
+// SchemaInfo is a union of [introspect.json]. [QueryQMPSchema] returns it.
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfo
 type SchemaInfo struct {
 	Name string `json:"name"`
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
@@ -164,7 +170,9 @@ func (v SchemaInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoBuiltin is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoBuiltin is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoBuiltin
 type SchemaInfoBuiltin struct {
 	JSONType JSONType `json:"json-type"`
 }
@@ -182,7 +190,9 @@ func (v *SchemaInfoBuiltin) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// JSONType is an enum of introspect.json. Since QEMU 2.5.
+// JSONType is an enum of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-introspect.JSONType
 type JSONType string
 
 // The values of JSONType.
@@ -197,11 +207,14 @@ const (
 	JSONTypeValue   JSONType = "value"
 )
 
-// SchemaInfoEnum is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoEnum is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoEnum
 type SchemaInfoEnum struct {
 	// Since QEMU 6.2.
 	Members []SchemaInfoEnumMember `json:"members,omitzero"`
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.2. Use members.
+	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.2. Use
+	// [SchemaInfoEnum.Members] (members).
 	Values []string `json:"values"`
 }
 
@@ -252,7 +265,9 @@ func (v SchemaInfoEnum) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoEnumMember is a struct of introspect.json. Since QEMU 6.2.
+// SchemaInfoEnumMember is a struct of [introspect.json]. Since QEMU 6.2.
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoEnumMember
 type SchemaInfoEnumMember struct {
 	Name     string   `json:"name"`
 	Features []string `json:"features,omitzero"`
@@ -284,7 +299,9 @@ func (v *SchemaInfoEnumMember) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoArray is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoArray is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoArray
 type SchemaInfoArray struct {
 	ElementType string `json:"element-type"`
 }
@@ -302,7 +319,9 @@ func (v *SchemaInfoArray) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoObject is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoObject is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoObject
 type SchemaInfoObject struct {
 	Members  []SchemaInfoObjectMember  `json:"members"`
 	Tag      *string                   `json:"tag,omitzero"`
@@ -361,7 +380,9 @@ func (v SchemaInfoObject) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoObjectMember is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoObjectMember is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoObjectMember
 type SchemaInfoObjectMember struct {
 	Name     string      `json:"name"`
 	Type     string      `json:"type"`
@@ -405,7 +426,9 @@ func (v *SchemaInfoObjectMember) DecodeMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// SchemaInfoObjectVariant is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoObjectVariant is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoObjectVariant
 type SchemaInfoObjectVariant struct {
 	Case string `json:"case"`
 	Type string `json:"type"`
@@ -428,7 +451,9 @@ func (v *SchemaInfoObjectVariant) DecodeMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// SchemaInfoAlternate is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoAlternate is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoAlternate
 type SchemaInfoAlternate struct {
 	Members []SchemaInfoAlternateMember `json:"members"`
 }
@@ -467,7 +492,9 @@ func (v SchemaInfoAlternate) String() string {
 	return qmp.Format(&v)
 }
 
-// SchemaInfoAlternateMember is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoAlternateMember is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoAlternateMember
 type SchemaInfoAlternateMember struct {
 	Type string `json:"type"`
 }
@@ -485,7 +512,9 @@ func (v *SchemaInfoAlternateMember) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// SchemaInfoCommand is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoCommand is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoCommand
 type SchemaInfoCommand struct {
 	ArgType  string `json:"arg-type"`
 	RetType  string `json:"ret-type"`
@@ -513,7 +542,9 @@ func (v *SchemaInfoCommand) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SchemaInfoEvent is a struct of introspect.json. Since QEMU 2.5.
+// SchemaInfoEvent is a struct of [introspect.json].
+//
+// [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfoEvent
 type SchemaInfoEvent struct {
 	ArgType string `json:"arg-type"`
 }

@@ -7,7 +7,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// S390CPUEntitlement is the enum S390CpuEntitlement of machine-common.json. Since QEMU 8.2.
+// S390CPUEntitlement is the enum [S390CpuEntitlement] of machine-common.json. Since QEMU 8.2.
+//
+// [S390CpuEntitlement]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine-common.S390CpuEntitlement
 type S390CPUEntitlement string
 
 // The values of S390CPUEntitlement.
@@ -18,7 +20,9 @@ const (
 	S390CPUEntitlementHigh   S390CPUEntitlement = "high"
 )
 
-// CPUTopologyLevel is the enum CpuTopologyLevel of machine-common.json. Since QEMU 9.2.
+// CPUTopologyLevel is the enum [CpuTopologyLevel] of machine-common.json. Since QEMU 9.2.
+//
+// [CpuTopologyLevel]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine-common.CpuTopologyLevel
 type CPUTopologyLevel string
 
 // The values of CPUTopologyLevel.
@@ -34,7 +38,9 @@ const (
 	CPUTopologyLevelDefault CPUTopologyLevel = "default"
 )
 
-// CacheLevelAndType is an enum of machine-common.json. Since QEMU 9.2.
+// CacheLevelAndType is an enum of [machine-common.json]. Since QEMU 9.2.
+//
+// [machine-common.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine-common.CacheLevelAndType
 type CacheLevelAndType string
 
 // The values of CacheLevelAndType.
@@ -45,7 +51,10 @@ const (
 	CacheLevelAndTypeL3  CacheLevelAndType = "l3"
 )
 
-// SMPCacheProperties is the struct SmpCacheProperties of machine-common.json. Since QEMU 9.2.
+// SMPCacheProperties is the struct [SmpCacheProperties] of machine-common.json. Since QEMU
+// 9.2.
+//
+// [SmpCacheProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine-common.SmpCacheProperties
 type SMPCacheProperties struct {
 	Cache    CacheLevelAndType `json:"cache"`
 	Topology CPUTopologyLevel  `json:"topology"`
@@ -68,7 +77,10 @@ func (v *SMPCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SMPCachePropertiesWrapper is the struct SmpCachePropertiesWrapper of machine-common.json.
+// SMPCachePropertiesWrapper is the struct [SmpCachePropertiesWrapper] of machine-common.json.
+// Since QEMU 8.0 at the earliest, 10.0 at the latest.
+//
+// [SmpCachePropertiesWrapper]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine-common.SmpCachePropertiesWrapper
 type SMPCachePropertiesWrapper struct {
 	Caches []SMPCacheProperties `json:"caches"`
 }

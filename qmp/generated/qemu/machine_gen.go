@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SysEmuTarget is an enum of machine.json. Since QEMU 3.0.
+// SysEmuTarget is an enum of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.SysEmuTarget
 type SysEmuTarget string
 
 // The values of SysEmuTarget.
@@ -44,11 +46,13 @@ const (
 	SysEmuTargetX86_64       SysEmuTarget = "x86_64"
 	SysEmuTargetXtensa       SysEmuTarget = "xtensa"
 	SysEmuTargetXtensaeb     SysEmuTarget = "xtensaeb"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
-// S390CPUState is the enum S390CpuState of machine.json. Since QEMU 2.12.
+// S390CPUState is the enum [S390CpuState] of machine.json.
+//
+// [S390CpuState]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.S390CpuState
 type S390CPUState string
 
 // The values of S390CPUState.
@@ -60,7 +64,9 @@ const (
 	S390CPUStateLoad          S390CPUState = "load"
 )
 
-// CPUInfoS390 is the struct CpuInfoS390 of machine.json. Since QEMU 2.12.
+// CPUInfoS390 is the struct [CpuInfoS390] of machine.json.
+//
+// [CpuInfoS390]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuInfoS390
 type CPUInfoS390 struct {
 	CPUState S390CPUState `json:"cpu-state"`
 	// Since QEMU 8.2.
@@ -90,8 +96,9 @@ func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUInfoFast is the union CpuInfoFast of machine.json. [QueryCPUsFast] returns it. Since QEMU
-// 2.12.
+// CPUInfoFast is the union [CpuInfoFast] of machine.json. [QueryCPUsFast] returns it.
+//
+// [CpuInfoFast]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuInfoFast
 type CPUInfoFast struct {
 	CPUIndex int64 `json:"cpu-index"`
 	// Since QEMU 10.1.
@@ -111,9 +118,10 @@ type CPUInfoFast struct {
 //   - [*CPUInfoS390]: s390x
 //   - [*RawBranch]: any other value, or none
 //
-// The branch is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64, m68k, microblaze,
-// microblazeel, mips, mips64, mips64el, mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4,
-// sh4eb, sparc, sparc64, tricore, x86_64, xtensa, xtensaeb, hexagon.
+// The branch is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64 (since QEMU 7.1),
+// m68k, microblaze, microblazeel (removed after QEMU 10.2, by 11.1), mips, mips64, mips64el,
+// mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4, sh4eb, sparc, sparc64, tricore, x86_64,
+// xtensa, xtensaeb, hexagon (since QEMU 11.1, not in 10.2).
 type CPUInfoFastBranch interface {
 	wire.MemberDecoder
 	isCPUInfoFastBranch()
@@ -197,8 +205,10 @@ func (v CPUInfoFast) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCPUsFast executes query-cpus-fast and returns a list of [CPUInfoFast]. See
-// machine.json. Since QEMU 2.12.
+// QueryCPUsFast executes [query-cpus-fast] and returns a list of [CPUInfoFast]. See
+// machine.json.
+//
+// [query-cpus-fast]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpus-fast
 type QueryCPUsFast struct{}
 
 func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUInfoFast, error) {
@@ -213,7 +223,9 @@ func (r QueryCPUsFast) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CompatProperty is a struct of machine.json. Since QEMU 9.1.
+// CompatProperty is a struct of [machine.json]. Since QEMU 9.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CompatProperty
 type CompatProperty struct {
 	QOMType  string `json:"qom-type"`
 	Property string `json:"property"`
@@ -235,7 +247,9 @@ func (v *CompatProperty) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MachineInfo is a struct of machine.json. [QueryMachines] returns it. Since QEMU 1.2.
+// MachineInfo is a struct of [machine.json]. [QueryMachines] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.MachineInfo
 type MachineInfo struct {
 	Name             string  `json:"name"`
 	Alias            *string `json:"alias,omitzero"`
@@ -297,8 +311,10 @@ func (v *MachineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMachines executes query-machines and returns a list of [MachineInfo]. See machine.json.
-// Since QEMU 1.2.
+// QueryMachines executes [query-machines] and returns a list of [MachineInfo]. See
+// machine.json.
+//
+// [query-machines]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-machines
 type QueryMachines struct {
 	// Since QEMU 9.1.
 	//
@@ -322,8 +338,9 @@ func (r QueryMachines) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// CurrentMachineParams is a struct of machine.json. [QueryCurrentMachine] returns it. Since
-// QEMU 4.0.
+// CurrentMachineParams is a struct of [machine.json]. [QueryCurrentMachine] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CurrentMachineParams
 type CurrentMachineParams struct {
 	WakeupSuspendSupport bool `json:"wakeup-suspend-support"`
 }
@@ -337,8 +354,10 @@ func (v *CurrentMachineParams) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCurrentMachine executes query-current-machine and returns [CurrentMachineParams]. See
-// machine.json. Since QEMU 4.0.
+// QueryCurrentMachine executes [query-current-machine] and returns [CurrentMachineParams]. See
+// machine.json.
+//
+// [query-current-machine]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-current-machine
 type QueryCurrentMachine struct{}
 
 func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CurrentMachineParams, error) {
@@ -349,8 +368,9 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// QEMUTargetInfo is the struct QemuTargetInfo of machine.json. [QueryTarget] returns it. Since
-// QEMU 1.2.
+// QEMUTargetInfo is the struct [QemuTargetInfo] of machine.json. [QueryTarget] returns it.
+//
+// [QemuTargetInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.QemuTargetInfo
 type QEMUTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
@@ -364,8 +384,9 @@ func (v *QEMUTargetInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTarget executes query-target and returns [QEMUTargetInfo]. See machine.json. Since QEMU
-// 1.2.
+// QueryTarget executes [query-target] and returns [QEMUTargetInfo]. See machine.json.
+//
+// [query-target]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-target
 type QueryTarget struct{}
 
 func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (QEMUTargetInfo, error) {
@@ -376,7 +397,9 @@ func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// UUIDInfo is the struct UuidInfo of machine.json. [QueryUUID] returns it. Since QEMU 0.14.
+// UUIDInfo is the struct [UuidInfo] of machine.json. [QueryUUID] returns it.
+//
+// [UuidInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.UuidInfo
 type UUIDInfo struct {
 	UUID string `json:"UUID"`
 }
@@ -390,7 +413,9 @@ func (v *UUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryUUID executes query-uuid and returns [UUIDInfo]. See machine.json. Since QEMU 0.14.
+// QueryUUID executes [query-uuid] and returns [UUIDInfo]. See machine.json.
+//
+// [query-uuid]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-uuid
 type QueryUUID struct{}
 
 func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (UUIDInfo, error) {
@@ -401,8 +426,9 @@ func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// GUIDInfo is the struct GuidInfo of machine.json. [QueryVMGenerationID] returns it. Since
-// QEMU 2.9.
+// GUIDInfo is the struct [GuidInfo] of machine.json. [QueryVMGenerationID] returns it.
+//
+// [GuidInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.GuidInfo
 type GUIDInfo struct {
 	GUID string `json:"guid"`
 }
@@ -416,8 +442,10 @@ func (v *GUIDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVMGenerationID executes query-vm-generation-id and returns [GUIDInfo]. See
-// machine.json. Since QEMU 2.9.
+// QueryVMGenerationID executes [query-vm-generation-id] and returns [GUIDInfo]. See
+// machine.json.
+//
+// [query-vm-generation-id]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-vm-generation-id
 type QueryVMGenerationID struct{}
 
 func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (GUIDInfo, error) {
@@ -428,7 +456,7 @@ func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// SystemReset executes system_reset. See machine.json. Since QEMU 0.14.
+// SystemReset executes [system_reset]. See machine.json.
 //
 // Events follow:
 //
@@ -436,34 +464,42 @@ func (r QueryVMGenerationID) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 //   - [ShutdownEvent]: instead, if QEMU was started with -no-reboot
 //   - [DeviceDeletedEvent]: for each device that device_del was to remove and the guest has
 //     not released yet
+//
+// [system_reset]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.system_reset
 type SystemReset struct{}
 
 func (r SystemReset) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_reset"}, opts)
 }
 
-// SystemPowerdown executes system_powerdown. See machine.json. Since QEMU 0.14.
+// SystemPowerdown executes [system_powerdown]. See machine.json.
 //
 // Events follow:
 //
 //   - [PowerdownEvent]: at once
 //   - [ShutdownEvent]: when the guest has shut down
+//
+// [system_powerdown]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.system_powerdown
 type SystemPowerdown struct{}
 
 func (r SystemPowerdown) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_powerdown"}, opts)
 }
 
-// SystemWakeup executes system_wakeup. See machine.json. Since QEMU 1.1.
+// SystemWakeup executes [system_wakeup]. See machine.json.
 //
 // [WakeupEvent] follows if the guest was suspended.
+//
+// [system_wakeup]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.system_wakeup
 type SystemWakeup struct{}
 
 func (r SystemWakeup) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "system_wakeup"}, opts)
 }
 
-// LostTickPolicy is an enum of machine.json. Since QEMU 2.0.
+// LostTickPolicy is an enum of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.LostTickPolicy
 type LostTickPolicy string
 
 // The values of LostTickPolicy.
@@ -473,14 +509,18 @@ const (
 	LostTickPolicySlew    LostTickPolicy = "slew"
 )
 
-// InjectNMI executes inject-nmi. See machine.json. Since QEMU 0.14.
+// InjectNMI executes [inject-nmi]. See machine.json.
+//
+// [inject-nmi]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.inject-nmi
 type InjectNMI struct{}
 
 func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "inject-nmi"}, opts)
 }
 
-// NUMAOptionsType is the enum NumaOptionsType of machine.json. Since QEMU 2.1.
+// NUMAOptionsType is the enum [NumaOptionsType] of machine.json.
+//
+// [NumaOptionsType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.NumaOptionsType
 type NUMAOptionsType string
 
 // The values of NUMAOptionsType.
@@ -492,8 +532,9 @@ const (
 	NUMAOptionsTypeHMATCache NUMAOptionsType = "hmat-cache"
 )
 
-// NUMAOptions is the union NumaOptions of machine.json. [SetNUMANode] sends it. Since QEMU
-// 2.1.
+// NUMAOptions is the union [NumaOptions] of machine.json. [SetNUMANode] sends it.
+//
+// [NumaOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaOptions
 type NUMAOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type NUMAOptionsType `json:"type"`
@@ -588,7 +629,9 @@ func (v NUMAOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// NUMANodeOptions is the struct NumaNodeOptions of machine.json. Since QEMU 2.1.
+// NUMANodeOptions is the struct [NumaNodeOptions] of machine.json.
+//
+// [NumaNodeOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaNodeOptions
 type NUMANodeOptions struct {
 	NodeID    *uint16  `json:"nodeid,omitzero"`
 	CPUs      []uint16 `json:"cpus,omitzero"`
@@ -639,7 +682,9 @@ func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NUMADistOptions is the struct NumaDistOptions of machine.json. Since QEMU 2.10.
+// NUMADistOptions is the struct [NumaDistOptions] of machine.json.
+//
+// [NumaDistOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaDistOptions
 type NUMADistOptions struct {
 	Src uint16 `json:"src"`
 	Dst uint16 `json:"dst"`
@@ -667,7 +712,9 @@ func (v *NUMADistOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CXLFixedMemoryWindowOptions is a struct of machine.json. Since QEMU 7.1.
+// CXLFixedMemoryWindowOptions is a struct of [machine.json]. Since QEMU 7.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CXLFixedMemoryWindowOptions
 type CXLFixedMemoryWindowOptions struct {
 	Size                  uint64   `json:"size"`
 	InterleaveGranularity *uint64  `json:"interleave-granularity,omitzero"`
@@ -715,7 +762,9 @@ func (v CXLFixedMemoryWindowOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// CXLFMWProperties is a struct of machine.json. Since QEMU 7.1.
+// CXLFMWProperties is a struct of [machine.json]. Since QEMU 7.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CXLFMWProperties
 type CXLFMWProperties struct {
 	CXLFMW []CXLFixedMemoryWindowOptions `json:"cxl-fmw"`
 }
@@ -754,7 +803,9 @@ func (v CXLFMWProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// X86CPURegister32 is an enum of machine.json. Since QEMU 1.5.
+// X86CPURegister32 is an enum of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.X86CPURegister32
 type X86CPURegister32 string
 
 // The values of X86CPURegister32.
@@ -769,7 +820,9 @@ const (
 	X86CPURegister32EDI X86CPURegister32 = "EDI"
 )
 
-// X86CPUFeatureWordInfo is a struct of machine.json. Since QEMU 1.5.
+// X86CPUFeatureWordInfo is a struct of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.X86CPUFeatureWordInfo
 type X86CPUFeatureWordInfo struct {
 	CPUIDInputEAX int64            `json:"cpuid-input-eax"`
 	CPUIDInputECX *int64           `json:"cpuid-input-ecx,omitzero"`
@@ -802,7 +855,9 @@ func (v *X86CPUFeatureWordInfo) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// DummyForceArrays is a struct of machine.json. Since QEMU 2.5.
+// DummyForceArrays is a struct of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.DummyForceArrays
 type DummyForceArrays struct {
 	Unused []X86CPUFeatureWordInfo `json:"unused"`
 }
@@ -841,7 +896,9 @@ func (v DummyForceArrays) String() string {
 	return qmp.Format(&v)
 }
 
-// NUMACPUOptions is the struct NumaCpuOptions of machine.json. Since QEMU 2.10.
+// NUMACPUOptions is the struct [NumaCpuOptions] of machine.json.
+//
+// [NumaCpuOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaCpuOptions
 type NUMACPUOptions struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -903,7 +960,9 @@ func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HMATLBMemoryHierarchy is the enum HmatLBMemoryHierarchy of machine.json. Since QEMU 5.0.
+// HMATLBMemoryHierarchy is the enum [HmatLBMemoryHierarchy] of machine.json.
+//
+// [HmatLBMemoryHierarchy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatLBMemoryHierarchy
 type HMATLBMemoryHierarchy string
 
 // The values of HMATLBMemoryHierarchy.
@@ -914,7 +973,9 @@ const (
 	HMATLBMemoryHierarchyThirdLevel  HMATLBMemoryHierarchy = "third-level"
 )
 
-// HMATLBDataType is the enum HmatLBDataType of machine.json. Since QEMU 5.0.
+// HMATLBDataType is the enum [HmatLBDataType] of machine.json.
+//
+// [HmatLBDataType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatLBDataType
 type HMATLBDataType string
 
 // The values of HMATLBDataType.
@@ -927,7 +988,9 @@ const (
 	HMATLBDataTypeWriteBandwidth  HMATLBDataType = "write-bandwidth"
 )
 
-// NUMAHMATLBOptions is the struct NumaHmatLBOptions of machine.json. Since QEMU 5.0.
+// NUMAHMATLBOptions is the struct [NumaHmatLBOptions] of machine.json.
+//
+// [NumaHmatLBOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaHmatLBOptions
 type NUMAHMATLBOptions struct {
 	Initiator uint16                `json:"initiator"`
 	Target    uint16                `json:"target"`
@@ -970,7 +1033,9 @@ func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HMATCacheAssociativity is the enum HmatCacheAssociativity of machine.json. Since QEMU 5.0.
+// HMATCacheAssociativity is the enum [HmatCacheAssociativity] of machine.json.
+//
+// [HmatCacheAssociativity]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatCacheAssociativity
 type HMATCacheAssociativity string
 
 // The values of HMATCacheAssociativity.
@@ -980,7 +1045,9 @@ const (
 	HMATCacheAssociativityComplex HMATCacheAssociativity = "complex"
 )
 
-// HMATCacheWritePolicy is the enum HmatCacheWritePolicy of machine.json. Since QEMU 5.0.
+// HMATCacheWritePolicy is the enum [HmatCacheWritePolicy] of machine.json.
+//
+// [HmatCacheWritePolicy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatCacheWritePolicy
 type HMATCacheWritePolicy string
 
 // The values of HMATCacheWritePolicy.
@@ -990,7 +1057,9 @@ const (
 	HMATCacheWritePolicyWriteThrough HMATCacheWritePolicy = "write-through"
 )
 
-// NUMAHMATCacheOptions is the struct NumaHmatCacheOptions of machine.json. Since QEMU 5.0.
+// NUMAHMATCacheOptions is the struct [NumaHmatCacheOptions] of machine.json.
+//
+// [NumaHmatCacheOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaHmatCacheOptions
 type NUMAHMATCacheOptions struct {
 	NodeID        uint32                 `json:"node-id"`
 	Size          uint64                 `json:"size"`
@@ -1033,7 +1102,9 @@ func (v *NUMAHMATCacheOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// Memsave executes memsave. See machine.json. Since QEMU 0.14.
+// Memsave executes [memsave]. See machine.json.
+//
+// [memsave]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.memsave
 type Memsave struct {
 	Val      uint64 `json:"val"`
 	Size     uint64 `json:"size"`
@@ -1052,7 +1123,9 @@ func (r Memsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "memsave", Args: &r}, opts)
 }
 
-// Pmemsave executes pmemsave. See machine.json. Since QEMU 0.14.
+// Pmemsave executes [pmemsave]. See machine.json.
+//
+// [pmemsave]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.pmemsave
 type Pmemsave struct {
 	Val      uint64 `json:"val"`
 	Size     uint64 `json:"size"`
@@ -1069,7 +1142,9 @@ func (r Pmemsave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "pmemsave", Args: &r}, opts)
 }
 
-// Memdev is a struct of machine.json. [QueryMemdev] returns it. Since QEMU 2.1.
+// Memdev is a struct of [machine.json]. [QueryMemdev] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.Memdev
 type Memdev struct {
 	ID       *string `json:"id,omitzero"`
 	Size     uint64  `json:"size"`
@@ -1149,8 +1224,9 @@ func (v Memdev) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryMemdev executes query-memdev and returns a list of [Memdev]. See machine.json. Since
-// QEMU 2.1.
+// QueryMemdev executes [query-memdev] and returns a list of [Memdev]. See machine.json.
+//
+// [query-memdev]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-memdev
 type QueryMemdev struct{}
 
 func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]Memdev, error) {
@@ -1165,7 +1241,9 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CPUInstanceProperties is the struct CpuInstanceProperties of machine.json. Since QEMU 2.7.
+// CPUInstanceProperties is the struct [CpuInstanceProperties] of machine.json.
+//
+// [CpuInstanceProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuInstanceProperties
 type CPUInstanceProperties struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -1227,8 +1305,9 @@ func (v *CPUInstanceProperties) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotpluggableCPU is a struct of machine.json. [QueryHotpluggableCPUs] returns it. Since QEMU
-// 2.7.
+// HotpluggableCPU is a struct of [machine.json]. [QueryHotpluggableCPUs] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.HotpluggableCPU
 type HotpluggableCPU struct {
 	Type       string                `json:"type"`
 	VCPUsCount int64                 `json:"vcpus-count"`
@@ -1254,8 +1333,10 @@ func (v *HotpluggableCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHotpluggableCPUs executes query-hotpluggable-cpus and returns a list of
-// [HotpluggableCPU]. See machine.json. Since QEMU 2.7.
+// QueryHotpluggableCPUs executes [query-hotpluggable-cpus] and returns a list of
+// [HotpluggableCPU]. See machine.json.
+//
+// [query-hotpluggable-cpus]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-hotpluggable-cpus
 type QueryHotpluggableCPUs struct{}
 
 func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]HotpluggableCPU, error) {
@@ -1270,7 +1351,9 @@ func (r QueryHotpluggableCPUs) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SetNUMANode executes set-numa-node. See machine.json. Since QEMU 3.0.
+// SetNUMANode executes [set-numa-node]. See machine.json.
+//
+// [set-numa-node]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.set-numa-node
 type SetNUMANode NUMAOptions
 
 func (r *SetNUMANode) EncodeMembers(e *wire.Encoder) {
@@ -1293,9 +1376,11 @@ func (r SetNUMANode) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-numa-node", Args: (*NUMAOptions)(&r)}, opts)
 }
 
-// Balloon executes balloon. See machine.json. Since QEMU 0.14.
+// Balloon executes [balloon]. See machine.json.
 //
 // [BalloonChangeEvent] follows when the size of the guest's memory changes.
+//
+// [balloon]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.balloon
 type Balloon struct {
 	Value int64 `json:"value"`
 }
@@ -1308,7 +1393,9 @@ func (r Balloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "balloon", Args: &r}, opts)
 }
 
-// BalloonInfo is a struct of machine.json. [QueryBalloon] returns it. Since QEMU 0.14.
+// BalloonInfo is a struct of [machine.json]. [QueryBalloon] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.BalloonInfo
 type BalloonInfo struct {
 	Actual int64 `json:"actual"`
 }
@@ -1322,8 +1409,9 @@ func (v *BalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBalloon executes query-balloon and returns [BalloonInfo]. See machine.json. Since QEMU
-// 0.14.
+// QueryBalloon executes [query-balloon] and returns [BalloonInfo]. See machine.json.
+//
+// [query-balloon]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-balloon
 type QueryBalloon struct{}
 
 func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (BalloonInfo, error) {
@@ -1334,9 +1422,11 @@ func (r QueryBalloon) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// BalloonChangeEvent is the event BALLOON_CHANGE of machine.json. Since QEMU 1.2.
+// BalloonChangeEvent is the event [BALLOON_CHANGE] of machine.json.
 //
 // It can follow [Balloon].
+//
+// [BALLOON_CHANGE]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-machine.BALLOON_CHANGE
 type BalloonChangeEvent struct {
 	Actual int64 `json:"actual"`
 }
@@ -1355,8 +1445,10 @@ func (*BalloonChangeEvent) EventName() string {
 	return EventBalloonChange
 }
 
-// HVBalloonInfo is the struct HvBalloonInfo of machine.json. [QueryHVBalloonStatusReport]
+// HVBalloonInfo is the struct [HvBalloonInfo] of machine.json. [QueryHVBalloonStatusReport]
 // returns it. Since QEMU 8.2.
+//
+// [HvBalloonInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.HvBalloonInfo
 type HVBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
@@ -1374,8 +1466,10 @@ func (v *HVBalloonInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryHVBalloonStatusReport executes query-hv-balloon-status-report and returns
+// QueryHVBalloonStatusReport executes [query-hv-balloon-status-report] and returns
 // [HVBalloonInfo]. See machine.json. Since QEMU 8.2.
+//
+// [query-hv-balloon-status-report]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-hv-balloon-status-report
 type QueryHVBalloonStatusReport struct{}
 
 func (r QueryHVBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HVBalloonInfo, error) {
@@ -1386,8 +1480,10 @@ func (r QueryHVBalloonStatusReport) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// HVBalloonStatusReportEvent is the event HV_BALLOON_STATUS_REPORT of machine.json. Since QEMU
-// 8.2.
+// HVBalloonStatusReportEvent is the event [HV_BALLOON_STATUS_REPORT] of machine.json. Since
+// QEMU 8.2.
+//
+// [HV_BALLOON_STATUS_REPORT]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-machine.HV_BALLOON_STATUS_REPORT
 type HVBalloonStatusReportEvent HVBalloonInfo
 
 func (v *HVBalloonStatusReportEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -1399,8 +1495,9 @@ func (*HVBalloonStatusReportEvent) EventName() string {
 	return EventHVBalloonStatusReport
 }
 
-// MemoryInfo is a struct of machine.json. [QueryMemorySizeSummary] returns it. Since QEMU
-// 2.11.
+// MemoryInfo is a struct of [machine.json]. [QueryMemorySizeSummary] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.MemoryInfo
 type MemoryInfo struct {
 	BaseMemory    uint64  `json:"base-memory"`
 	PluggedMemory *uint64 `json:"plugged-memory,omitzero"`
@@ -1418,8 +1515,10 @@ func (v *MemoryInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMemorySizeSummary executes query-memory-size-summary and returns [MemoryInfo]. See
-// machine.json. Since QEMU 2.11.
+// QueryMemorySizeSummary executes [query-memory-size-summary] and returns [MemoryInfo]. See
+// machine.json.
+//
+// [query-memory-size-summary]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-memory-size-summary
 type QueryMemorySizeSummary struct{}
 
 func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MemoryInfo, error) {
@@ -1430,7 +1529,9 @@ func (r QueryMemorySizeSummary) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// PCDIMMDeviceInfo is a struct of machine.json. Since QEMU 2.1.
+// PCDIMMDeviceInfo is a struct of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.PCDIMMDeviceInfo
 type PCDIMMDeviceInfo struct {
 	ID           *string `json:"id,omitzero"`
 	Addr         int64   `json:"addr"`
@@ -1483,7 +1584,9 @@ func (v *PCDIMMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioPMEMDeviceInfo is a struct of machine.json. Since QEMU 4.1.
+// VirtioPMEMDeviceInfo is a struct of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.VirtioPMEMDeviceInfo
 type VirtioPMEMDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1516,7 +1619,9 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioMemDeviceInfo is the struct VirtioMEMDeviceInfo of machine.json. Since QEMU 5.1.
+// VirtioMemDeviceInfo is the struct [VirtioMEMDeviceInfo] of machine.json.
+//
+// [VirtioMEMDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.VirtioMEMDeviceInfo
 type VirtioMemDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
@@ -1569,7 +1674,9 @@ func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SGXEPCDeviceInfo is the struct SgxEPCDeviceInfo of machine.json. Since QEMU 6.2.
+// SGXEPCDeviceInfo is the struct [SgxEPCDeviceInfo] of machine.json. Since QEMU 6.2.
+//
+// [SgxEPCDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SgxEPCDeviceInfo
 type SGXEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1608,7 +1715,9 @@ func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HVBalloonDeviceInfo is the struct HvBalloonDeviceInfo of machine.json. Since QEMU 8.2.
+// HVBalloonDeviceInfo is the struct [HvBalloonDeviceInfo] of machine.json. Since QEMU 8.2.
+//
+// [HvBalloonDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.HvBalloonDeviceInfo
 type HVBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
@@ -1641,7 +1750,9 @@ func (v *HVBalloonDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryDeviceInfoKind is an enum of machine.json. Since QEMU 2.1.
+// MemoryDeviceInfoKind is an enum of [machine.json].
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.MemoryDeviceInfoKind
 type MemoryDeviceInfoKind string
 
 // The values of MemoryDeviceInfoKind.
@@ -1654,12 +1765,13 @@ const (
 	MemoryDeviceInfoKindSGXEPC MemoryDeviceInfoKind = "sgx-epc"
 	// Since QEMU 8.2.
 	MemoryDeviceInfoKindHVBalloon MemoryDeviceInfoKind = "hv-balloon"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MemoryDeviceInfoKindSPMem MemoryDeviceInfoKind = "sp-mem"
 )
 
-// MemoryDeviceInfo is a union of machine.json. [QueryMemoryDevices] returns it. Since QEMU
-// 2.1.
+// MemoryDeviceInfo is a union of [machine.json]. [QueryMemoryDevices] returns it.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.MemoryDeviceInfo
 type MemoryDeviceInfo struct {
 	// Selects Branch. It may be empty unless Branch is *PCDIMMDeviceInfo or *RawBranch.
 	Type MemoryDeviceInfoKind `json:"type"`
@@ -1674,9 +1786,9 @@ type MemoryDeviceInfo struct {
 //   - [*PCDIMMDeviceInfo]: dimm, nvdimm
 //   - [*VirtioPMEMDeviceInfo]: virtio-pmem
 //   - [*VirtioMemDeviceInfo]: virtio-mem
-//   - [*SGXEPCDeviceInfo]: sgx-epc
-//   - [*HVBalloonDeviceInfo]: hv-balloon
-//   - [*MemoryDeviceInfoSPMem]: sp-mem (seen first in QEMU 11.1)
+//   - [*SGXEPCDeviceInfo]: sgx-epc (since QEMU 6.2)
+//   - [*HVBalloonDeviceInfo]: hv-balloon (since QEMU 8.2)
+//   - [*MemoryDeviceInfoSPMem]: sp-mem (since QEMU 11.1, not in 10.2)
 //   - [*RawBranch]: any other value, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberDecoder
@@ -1789,7 +1901,9 @@ func (v MemoryDeviceInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// SGXEPC is the struct SgxEPC of machine.json. Since QEMU 6.2.
+// SGXEPC is the struct [SgxEPC] of machine.json. Since QEMU 6.2.
+//
+// [SgxEPC]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SgxEPC
 type SGXEPC struct {
 	Memdev string `json:"memdev"`
 	// Since QEMU 7.0.
@@ -1813,7 +1927,9 @@ func (v *SGXEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SGXEPCProperties is the struct SgxEPCProperties of machine.json. Since QEMU 6.2.
+// SGXEPCProperties is the struct [SgxEPCProperties] of machine.json. Since QEMU 6.2.
+//
+// [SgxEPCProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SgxEPCProperties
 type SGXEPCProperties struct {
 	SGXEPC []SGXEPC `json:"sgx-epc"`
 }
@@ -1852,8 +1968,10 @@ func (v SGXEPCProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryMemoryDevices executes query-memory-devices and returns a list of [MemoryDeviceInfo].
-// See machine.json. Since QEMU 2.1.
+// QueryMemoryDevices executes [query-memory-devices] and returns a list of [MemoryDeviceInfo].
+// See machine.json.
+//
+// [query-memory-devices]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-memory-devices
 type QueryMemoryDevices struct{}
 
 func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MemoryDeviceInfo, error) {
@@ -1868,10 +1986,11 @@ func (r QueryMemoryDevices) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// MemoryDeviceSizeChangeEvent is the event MEMORY_DEVICE_SIZE_CHANGE of machine.json. Since
-// QEMU 5.1.
+// MemoryDeviceSizeChangeEvent is the event [MEMORY_DEVICE_SIZE_CHANGE] of machine.json.
 //
 // It can follow [QOMSet].
+//
+// [MEMORY_DEVICE_SIZE_CHANGE]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-machine.MEMORY_DEVICE_SIZE_CHANGE
 type MemoryDeviceSizeChangeEvent struct {
 	ID   *string `json:"id,omitzero"`
 	Size uint64  `json:"size"`
@@ -1899,7 +2018,9 @@ func (*MemoryDeviceSizeChangeEvent) EventName() string {
 	return EventMemoryDeviceSizeChange
 }
 
-// BootConfiguration is a struct of machine.json. Since QEMU 7.1.
+// BootConfiguration is a struct of [machine.json]. Since QEMU 7.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.BootConfiguration
 type BootConfiguration struct {
 	Order         *string `json:"order,omitzero"`
 	Once          *string `json:"once,omitzero"`
@@ -1910,7 +2031,9 @@ type BootConfiguration struct {
 	Strict        *bool   `json:"strict,omitzero"`
 }
 
-// SMPConfiguration is a struct of machine.json. Since QEMU 6.1.
+// SMPConfiguration is a struct of [machine.json]. Since QEMU 6.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SMPConfiguration
 type SMPConfiguration struct {
 	CPUs *int64 `json:"cpus,omitzero"`
 	// Since QEMU 8.2.
@@ -1928,10 +2051,12 @@ type SMPConfiguration struct {
 	MaxCPUs *int64 `json:"maxcpus,omitzero"`
 }
 
-// XQueryIRQ executes x-query-irq and returns [HumanReadableText]. See machine.json. Since QEMU
-// 6.2.
+// XQueryIRQ executes [x-query-irq] and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-irq]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-irq
 type XQueryIRQ struct{}
 
 func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -1942,12 +2067,14 @@ func (r XQueryIRQ) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryJIT executes x-query-jit and returns [HumanReadableText]. See machine.json. Since QEMU
-// 6.2.
+// XQueryJIT executes [x-query-jit] and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Only in a QEMU built with CONFIG_TCG.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-jit]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-jit
 type XQueryJIT struct{}
 
 func (r XQueryJIT) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -1958,10 +2085,12 @@ func (r XQueryJIT) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// XQueryNUMA executes x-query-numa and returns [HumanReadableText]. See machine.json. Since
+// XQueryNUMA executes [x-query-numa] and returns [HumanReadableText]. See machine.json. Since
 // QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-numa]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-numa
 type XQueryNUMA struct{}
 
 func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -1972,10 +2101,12 @@ func (r XQueryNUMA) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryRAMBlock executes x-query-ramblock and returns [HumanReadableText]. See machine.json.
-// Since QEMU 6.2.
+// XQueryRAMBlock executes [x-query-ramblock] and returns [HumanReadableText]. See
+// machine.json. Since QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-ramblock]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-ramblock
 type XQueryRAMBlock struct{}
 
 func (r XQueryRAMBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -1986,10 +2117,12 @@ func (r XQueryRAMBlock) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// XQueryROMs executes x-query-roms and returns [HumanReadableText]. See machine.json. Since
+// XQueryROMs executes [x-query-roms] and returns [HumanReadableText]. See machine.json. Since
 // QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-roms]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-roms
 type XQueryROMs struct{}
 
 func (r XQueryROMs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -2000,10 +2133,12 @@ func (r XQueryROMs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// XQueryUSB executes x-query-usb and returns [HumanReadableText]. See machine.json. Since QEMU
-// 6.2.
+// XQueryUSB executes [x-query-usb] and returns [HumanReadableText]. See machine.json. Since
+// QEMU 6.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-usb]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-usb
 type XQueryUSB struct{}
 
 func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -2014,7 +2149,9 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// SMBIOSEntryPointType is the enum SmbiosEntryPointType of machine.json. Since QEMU 7.0.
+// SMBIOSEntryPointType is the enum [SmbiosEntryPointType] of machine.json. Since QEMU 7.0.
+//
+// [SmbiosEntryPointType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.SmbiosEntryPointType
 type SMBIOSEntryPointType string
 
 // The values of SMBIOSEntryPointType.
@@ -2025,16 +2162,20 @@ const (
 	SMBIOSEntryPointTypeAuto SMBIOSEntryPointType = "auto"
 )
 
-// MemorySizeConfiguration is a struct of machine.json. Since QEMU 7.1.
+// MemorySizeConfiguration is a struct of [machine.json]. Since QEMU 7.1.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.MemorySizeConfiguration
 type MemorySizeConfiguration struct {
 	Size    *uint64 `json:"size,omitzero"`
 	MaxSize *uint64 `json:"max-size,omitzero"`
 	Slots   *uint64 `json:"slots,omitzero"`
 }
 
-// DumpDTB executes dumpdtb. See machine.json. Since QEMU 7.2.
+// DumpDTB executes [dumpdtb]. See machine.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_FDT.
+//
+// [dumpdtb]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.dumpdtb
 type DumpDTB struct {
 	Filename string `json:"filename"`
 }
@@ -2047,10 +2188,12 @@ func (r DumpDTB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dumpdtb", Args: &r}, opts)
 }
 
-// XQueryInterruptControllers executes x-query-interrupt-controllers and returns
+// XQueryInterruptControllers executes [x-query-interrupt-controllers] and returns
 // [HumanReadableText]. See machine.json. Since QEMU 9.1.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-interrupt-controllers]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.x-query-interrupt-controllers
 type XQueryInterruptControllers struct{}
 
 func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (HumanReadableText, error) {
@@ -2061,7 +2204,9 @@ func (r XQueryInterruptControllers) Do(ctx context.Context, x qmp.Executor, opts
 	return v, err
 }
 
-// FirmwareLog is a struct of machine.json. [QueryFirmwareLog] returns it. Since QEMU 10.2.
+// FirmwareLog is a struct of [machine.json]. [QueryFirmwareLog] returns it. Since QEMU 10.2.
+//
+// [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.FirmwareLog
 type FirmwareLog struct {
 	Version *string `json:"version,omitzero"`
 	Log     string  `json:"log"`
@@ -2079,8 +2224,10 @@ func (v *FirmwareLog) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryFirmwareLog executes query-firmware-log and returns [FirmwareLog]. See machine.json.
+// QueryFirmwareLog executes [query-firmware-log] and returns [FirmwareLog]. See machine.json.
 // Since QEMU 10.2.
+//
+// [query-firmware-log]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-firmware-log
 type QueryFirmwareLog struct {
 	MaxSize *uint64 `json:"max-size,omitzero"`
 }
@@ -2097,7 +2244,9 @@ func (r QueryFirmwareLog) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// DumpSkeys executes dump-skeys. See machine.json. Since QEMU 2.5.
+// DumpSkeys executes [dump-skeys]. See machine.json.
+//
+// [dump-skeys]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.dump-skeys
 type DumpSkeys struct {
 	Filename string `json:"filename"`
 }
@@ -2110,7 +2259,9 @@ func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "dump-skeys", Args: &r}, opts)
 }
 
-// CPUModelInfo is the struct CpuModelInfo of machine.json. Since QEMU 2.8.
+// CPUModelInfo is the struct [CpuModelInfo] of machine.json.
+//
+// [CpuModelInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelInfo
 type CPUModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
@@ -2135,7 +2286,9 @@ func (v *CPUModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUModelExpansionType is the enum CpuModelExpansionType of machine.json. Since QEMU 2.8.
+// CPUModelExpansionType is the enum [CpuModelExpansionType] of machine.json.
+//
+// [CpuModelExpansionType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.CpuModelExpansionType
 type CPUModelExpansionType string
 
 // The values of CPUModelExpansionType.
@@ -2144,7 +2297,9 @@ const (
 	CPUModelExpansionTypeFull   CPUModelExpansionType = "full"
 )
 
-// CPUModelCompareResult is the enum CpuModelCompareResult of machine.json. Since QEMU 2.8.
+// CPUModelCompareResult is the enum [CpuModelCompareResult] of machine.json.
+//
+// [CpuModelCompareResult]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.CpuModelCompareResult
 type CPUModelCompareResult string
 
 // The values of CPUModelCompareResult.
@@ -2155,8 +2310,10 @@ const (
 	CPUModelCompareResultSubset       CPUModelCompareResult = "subset"
 )
 
-// CPUModelBaselineInfo is the struct CpuModelBaselineInfo of machine.json.
-// [QueryCPUModelBaseline] returns it. Since QEMU 2.8.
+// CPUModelBaselineInfo is the struct [CpuModelBaselineInfo] of machine.json.
+// [QueryCPUModelBaseline] returns it.
+//
+// [CpuModelBaselineInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelBaselineInfo
 type CPUModelBaselineInfo struct {
 	Model CPUModelInfo `json:"model"`
 }
@@ -2170,8 +2327,10 @@ func (v *CPUModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CPUModelCompareInfo is the struct CpuModelCompareInfo of machine.json.
-// [QueryCPUModelComparison] returns it. Since QEMU 2.8.
+// CPUModelCompareInfo is the struct [CpuModelCompareInfo] of machine.json.
+// [QueryCPUModelComparison] returns it.
+//
+// [CpuModelCompareInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelCompareInfo
 type CPUModelCompareInfo struct {
 	Result                CPUModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
@@ -2214,8 +2373,10 @@ func (v CPUModelCompareInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCPUModelComparison executes query-cpu-model-comparison and returns
-// [CPUModelCompareInfo]. See machine.json. Since QEMU 2.8.
+// QueryCPUModelComparison executes [query-cpu-model-comparison] and returns
+// [CPUModelCompareInfo]. See machine.json.
+//
+// [query-cpu-model-comparison]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpu-model-comparison
 type QueryCPUModelComparison struct {
 	Modela CPUModelInfo `json:"modela"`
 	Modelb CPUModelInfo `json:"modelb"`
@@ -2234,8 +2395,10 @@ func (r QueryCPUModelComparison) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// QueryCPUModelBaseline executes query-cpu-model-baseline and returns [CPUModelBaselineInfo].
-// See machine.json. Since QEMU 2.8.
+// QueryCPUModelBaseline executes [query-cpu-model-baseline] and returns
+// [CPUModelBaselineInfo]. See machine.json.
+//
+// [query-cpu-model-baseline]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpu-model-baseline
 type QueryCPUModelBaseline struct {
 	Modela CPUModelInfo `json:"modela"`
 	Modelb CPUModelInfo `json:"modelb"`
@@ -2254,8 +2417,10 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// CPUModelExpansionInfo is the struct CpuModelExpansionInfo of machine.json.
-// [QueryCPUModelExpansion] returns it. Since QEMU 2.8.
+// CPUModelExpansionInfo is the struct [CpuModelExpansionInfo] of machine.json.
+// [QueryCPUModelExpansion] returns it.
+//
+// [CpuModelExpansionInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelExpansionInfo
 type CPUModelExpansionInfo struct {
 	Model CPUModelInfo `json:"model"`
 	// Since QEMU 9.1.
@@ -2277,8 +2442,10 @@ func (v *CPUModelExpansionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCPUModelExpansion executes query-cpu-model-expansion and returns
-// [CPUModelExpansionInfo]. See machine.json. Since QEMU 2.8.
+// QueryCPUModelExpansion executes [query-cpu-model-expansion] and returns
+// [CPUModelExpansionInfo]. See machine.json.
+//
+// [query-cpu-model-expansion]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpu-model-expansion
 type QueryCPUModelExpansion struct {
 	Type  CPUModelExpansionType `json:"type"`
 	Model CPUModelInfo          `json:"model"`
@@ -2297,8 +2464,10 @@ func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// CPUDefinitionInfo is the struct CpuDefinitionInfo of machine.json. [QueryCPUDefinitions]
-// returns it. Since QEMU 1.2.
+// CPUDefinitionInfo is the struct [CpuDefinitionInfo] of machine.json. [QueryCPUDefinitions]
+// returns it.
+//
+// [CpuDefinitionInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuDefinitionInfo
 type CPUDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
@@ -2339,8 +2508,10 @@ func (v *CPUDefinitionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCPUDefinitions executes query-cpu-definitions and returns a list of
-// [CPUDefinitionInfo]. See machine.json. Since QEMU 1.2.
+// QueryCPUDefinitions executes [query-cpu-definitions] and returns a list of
+// [CPUDefinitionInfo]. See machine.json.
+//
+// [query-cpu-definitions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine.query-cpu-definitions
 type QueryCPUDefinitions struct{}
 
 func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CPUDefinitionInfo, error) {
@@ -2355,8 +2526,8 @@ func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. Seen first in
-// QEMU 11.1.
+// MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. Since QEMU 11.0
+// at the earliest, 11.1 at the latest.
 type MemoryDeviceInfoSPMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`

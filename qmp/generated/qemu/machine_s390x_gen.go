@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// S390CPUPolarization is the enum S390CpuPolarization of machine-s390x.json. Since QEMU 8.2.
+// S390CPUPolarization is the enum [S390CpuPolarization] of machine-s390x.json. Since QEMU 8.2.
+//
+// [S390CpuPolarization]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine-s390x.S390CpuPolarization
 type S390CPUPolarization string
 
 // The values of S390CPUPolarization.
@@ -17,9 +19,11 @@ const (
 	S390CPUPolarizationVertical   S390CPUPolarization = "vertical"
 )
 
-// SetCPUTopology executes set-cpu-topology. See machine-s390x.json. Since QEMU 8.2.
+// SetCPUTopology executes [set-cpu-topology]. See machine-s390x.json. Since QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [set-cpu-topology]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine-s390x.set-cpu-topology
 type SetCPUTopology struct {
 	CoreID      uint16              `json:"core-id"`
 	SocketID    *uint16             `json:"socket-id,omitzero"`
@@ -48,10 +52,12 @@ func (r SetCPUTopology) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-cpu-topology", Args: &r}, opts)
 }
 
-// CPUPolarizationChangeEvent is the event CPU_POLARIZATION_CHANGE of machine-s390x.json. Since
-// QEMU 8.2.
+// CPUPolarizationChangeEvent is the event [CPU_POLARIZATION_CHANGE] of machine-s390x.json.
+// Since QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the event.
+//
+// [CPU_POLARIZATION_CHANGE]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-machine-s390x.CPU_POLARIZATION_CHANGE
 type CPUPolarizationChangeEvent struct {
 	Polarization S390CPUPolarization `json:"polarization"`
 }
@@ -70,8 +76,10 @@ func (*CPUPolarizationChangeEvent) EventName() string {
 	return EventCPUPolarizationChange
 }
 
-// CPUPolarizationInfo is the struct CpuPolarizationInfo of machine-s390x.json.
+// CPUPolarizationInfo is the struct [CpuPolarizationInfo] of machine-s390x.json.
 // [QueryS390xCPUPolarization] returns it. Since QEMU 8.2.
+//
+// [CpuPolarizationInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine-s390x.CpuPolarizationInfo
 type CPUPolarizationInfo struct {
 	Polarization S390CPUPolarization `json:"polarization"`
 }
@@ -85,10 +93,12 @@ func (v *CPUPolarizationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryS390xCPUPolarization executes query-s390x-cpu-polarization and returns
+// QueryS390xCPUPolarization executes [query-s390x-cpu-polarization] and returns
 // [CPUPolarizationInfo]. See machine-s390x.json. Since QEMU 8.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [query-s390x-cpu-polarization]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-machine-s390x.query-s390x-cpu-polarization
 type QueryS390xCPUPolarization struct{}
 
 func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (CPUPolarizationInfo, error) {
@@ -99,10 +109,12 @@ func (r QueryS390xCPUPolarization) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SCLPCPIInfoAvailableEvent is the event SCLP_CPI_INFO_AVAILABLE of machine-s390x.json. Since
-// QEMU 10.2.
+// SCLPCPIInfoAvailableEvent is the event [SCLP_CPI_INFO_AVAILABLE] of machine-s390x.json.
+// Since QEMU 10.2.
 //
 // Unstable: any release of QEMU may change or remove the event.
+//
+// [SCLP_CPI_INFO_AVAILABLE]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-machine-s390x.SCLP_CPI_INFO_AVAILABLE
 type SCLPCPIInfoAvailableEvent struct{}
 
 func (v *SCLPCPIInfoAvailableEvent) DecodeMember(d *wire.Decoder, name []byte) int {

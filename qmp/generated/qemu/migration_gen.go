@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// MigrationStats is a struct of migration.json. Since QEMU 0.14.
+// MigrationStats is a struct of migration.json.
 type MigrationStats struct {
 	Transferred      int64   `json:"transferred"`
 	Remaining        int64   `json:"remaining"`
@@ -123,7 +123,9 @@ func (v MigrationStats) String() string {
 	return qmp.Format(&v)
 }
 
-// XBZRLECacheStats is a struct of migration.json. Since QEMU 1.2.
+// XBZRLECacheStats is a struct of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.XBZRLECacheStats
 type XBZRLECacheStats struct {
 	CacheSize     uint64  `json:"cache-size"`
 	Bytes         int64   `json:"bytes"`
@@ -184,7 +186,9 @@ func (v XBZRLECacheStats) String() string {
 	return qmp.Format(&v)
 }
 
-// CompressionStats is a struct of migration.json. Since QEMU 3.1.
+// CompressionStats is a struct of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.CompressionStats
 type CompressionStats struct {
 	Pages           int64   `json:"pages"`
 	Busy            int64   `json:"busy"`
@@ -235,7 +239,9 @@ func (v CompressionStats) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationStatus is an enum of migration.json. Since QEMU 2.3.
+// MigrationStatus is an enum of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.MigrationStatus
 type MigrationStatus string
 
 // The values of MigrationStatus.
@@ -258,11 +264,13 @@ const (
 	MigrationStatusPreSwitchover        MigrationStatus = "pre-switchover"
 	MigrationStatusDevice               MigrationStatus = "device"
 	MigrationStatusWaitUnplug           MigrationStatus = "wait-unplug"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	MigrationStatusFailing MigrationStatus = "failing"
 )
 
-// VFIOStats is the struct VfioStats of migration.json. Since QEMU 5.2.
+// VFIOStats is the struct [VfioStats] of migration.json.
+//
+// [VfioStats]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.VfioStats
 type VFIOStats struct {
 	Transferred int64 `json:"transferred"`
 }
@@ -276,7 +284,9 @@ func (v *VFIOStats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MigrationInfo is a struct of migration.json. [QueryMigrate] returns it. Since QEMU 0.14.
+// MigrationInfo is a struct of [migration.json]. [QueryMigrate] returns it.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.MigrationInfo
 type MigrationInfo struct {
 	Status                *MigrationStatus  `json:"status,omitzero"`
 	RAM                   *MigrationStats   `json:"ram,omitzero"`
@@ -313,7 +323,7 @@ type MigrationInfo struct {
 	DirtyLimitThrottleTimePerRound *uint64 `json:"dirty-limit-throttle-time-per-round,omitzero"`
 	// Since QEMU 8.1.
 	DirtyLimitRingFullTime *uint64 `json:"dirty-limit-ring-full-time,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Remaining *int64 `json:"remaining,omitzero"`
 }
 
@@ -405,8 +415,9 @@ func (v *MigrationInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMigrate executes query-migrate and returns [MigrationInfo]. See migration.json. Since
-// QEMU 0.14.
+// QueryMigrate executes [query-migrate] and returns [MigrationInfo]. See migration.json.
+//
+// [query-migrate]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.query-migrate
 type QueryMigrate struct{}
 
 func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationInfo, error) {
@@ -417,7 +428,9 @@ func (r QueryMigrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// MigrationCapability is an enum of migration.json. Since QEMU 1.2.
+// MigrationCapability is an enum of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.MigrationCapability
 type MigrationCapability string
 
 // The values of MigrationCapability.
@@ -457,8 +470,10 @@ const (
 	MigrationCapabilityMappedRAM MigrationCapability = "mapped-ram"
 )
 
-// MigrationCapabilityStatus is a struct of migration.json. [QueryMigrateCapabilities] returns
-// it. Since QEMU 1.2.
+// MigrationCapabilityStatus is a struct of [migration.json]. [QueryMigrateCapabilities]
+// returns it.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.MigrationCapabilityStatus
 type MigrationCapabilityStatus struct {
 	Capability MigrationCapability `json:"capability"`
 	State      bool                `json:"state"`
@@ -481,8 +496,9 @@ func (v *MigrationCapabilityStatus) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// MigrateSetCapabilities executes migrate-set-capabilities. See migration.json. Since QEMU
-// 1.2.
+// MigrateSetCapabilities executes [migrate-set-capabilities]. See migration.json.
+//
+// [migrate-set-capabilities]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.migrate-set-capabilities
 type MigrateSetCapabilities struct {
 	Capabilities []MigrationCapabilityStatus `json:"capabilities"`
 }
@@ -525,8 +541,10 @@ func (r MigrateSetCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-set-capabilities", Args: &r}, opts)
 }
 
-// QueryMigrateCapabilities executes query-migrate-capabilities and returns a list of
-// [MigrationCapabilityStatus]. See migration.json. Since QEMU 1.2.
+// QueryMigrateCapabilities executes [query-migrate-capabilities] and returns a list of
+// [MigrationCapabilityStatus]. See migration.json.
+//
+// [query-migrate-capabilities]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.query-migrate-capabilities
 type QueryMigrateCapabilities struct{}
 
 func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationCapabilityStatus, error) {
@@ -541,7 +559,9 @@ func (r QueryMigrateCapabilities) Do(ctx context.Context, x qmp.Executor, opts .
 	return v, err
 }
 
-// MultiFDCompression is an enum of migration.json. Since QEMU 5.0.
+// MultiFDCompression is an enum of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.MultiFDCompression
 type MultiFDCompression string
 
 // The values of MultiFDCompression.
@@ -564,7 +584,9 @@ const (
 	MultiFDCompressionUADK MultiFDCompression = "uadk"
 )
 
-// MigMode is an enum of migration.json.
+// MigMode is an enum of [migration.json]. Since QEMU 8.0 at the earliest, 10.0 at the latest.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.MigMode
 type MigMode string
 
 // The values of MigMode.
@@ -579,7 +601,9 @@ const (
 	MigModeCPRExec MigMode = "cpr-exec"
 )
 
-// ZeroPageDetection is an enum of migration.json. Since QEMU 9.0.
+// ZeroPageDetection is an enum of [migration.json]. Since QEMU 9.0.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.ZeroPageDetection
 type ZeroPageDetection string
 
 // The values of ZeroPageDetection.
@@ -589,7 +613,9 @@ const (
 	ZeroPageDetectionMultiFD ZeroPageDetection = "multifd"
 )
 
-// BitmapMigrationBitmapAliasTransform is a struct of migration.json. Since QEMU 6.0.
+// BitmapMigrationBitmapAliasTransform is a struct of [migration.json]. Since QEMU 6.0.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.BitmapMigrationBitmapAliasTransform
 type BitmapMigrationBitmapAliasTransform struct {
 	Persistent *bool `json:"persistent,omitzero"`
 }
@@ -607,7 +633,9 @@ func (v *BitmapMigrationBitmapAliasTransform) DecodeMember(d *wire.Decoder, name
 	return 0
 }
 
-// BitmapMigrationBitmapAlias is a struct of migration.json. Since QEMU 5.2.
+// BitmapMigrationBitmapAlias is a struct of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.BitmapMigrationBitmapAlias
 type BitmapMigrationBitmapAlias struct {
 	Name  string `json:"name"`
 	Alias string `json:"alias"`
@@ -639,7 +667,9 @@ func (v *BitmapMigrationBitmapAlias) DecodeMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// BitmapMigrationNodeAlias is a struct of migration.json. Since QEMU 5.2.
+// BitmapMigrationNodeAlias is a struct of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.BitmapMigrationNodeAlias
 type BitmapMigrationNodeAlias struct {
 	NodeName string                       `json:"node-name"`
 	Alias    string                       `json:"alias"`
@@ -688,7 +718,9 @@ func (v BitmapMigrationNodeAlias) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationParameter is an enum of migration.json. Since QEMU 2.4.
+// MigrationParameter is an enum of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.MigrationParameter
 type MigrationParameter string
 
 // The values of MigrationParameter.
@@ -737,7 +769,7 @@ const (
 )
 
 // MigrateSetParameters is a struct of migration.json. Its method Do executes it as the command
-// migrate-set-parameters. Since QEMU 2.4.
+// migrate-set-parameters.
 type MigrateSetParameters struct {
 	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
 	AnnounceMax              *uint64    `json:"announce-max,omitzero"`
@@ -782,7 +814,7 @@ type MigrateSetParameters struct {
 	//
 	// Since QEMU 10.2.
 	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
@@ -980,13 +1012,16 @@ func (v MigrateSetParameters) String() string {
 	return qmp.Format(&v)
 }
 
-// Do executes migrate-set-parameters. See migration.json. Since QEMU 2.4.
+// Do executes [migrate-set-parameters]. See migration.json.
+//
+// [migrate-set-parameters]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.migrate-set-parameters
 func (v MigrateSetParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-set-parameters", Args: &v}, opts)
 }
 
-// MigrationParameters is a struct of migration.json. [QueryMigrateParameters] returns it.
-// Since QEMU 2.4.
+// MigrationParameters is a struct of [migration.json]. [QueryMigrateParameters] returns it.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.MigrationParameters
 type MigrationParameters struct {
 	AnnounceInitial          *uint64    `json:"announce-initial,omitzero"`
 	AnnounceMax              *uint64    `json:"announce-max,omitzero"`
@@ -1227,8 +1262,10 @@ func (v MigrationParameters) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryMigrateParameters executes query-migrate-parameters and returns [MigrationParameters].
-// See migration.json. Since QEMU 2.4.
+// QueryMigrateParameters executes [query-migrate-parameters] and returns
+// [MigrationParameters]. See migration.json.
+//
+// [query-migrate-parameters]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.query-migrate-parameters
 type QueryMigrateParameters struct{}
 
 func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (MigrationParameters, error) {
@@ -1239,20 +1276,24 @@ func (r QueryMigrateParameters) Do(ctx context.Context, x qmp.Executor, opts ...
 	return v, err
 }
 
-// MigrateStartPostcopy executes migrate-start-postcopy. See migration.json. Since QEMU 2.5.
+// MigrateStartPostcopy executes [migrate-start-postcopy]. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
+//
+// [migrate-start-postcopy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.migrate-start-postcopy
 type MigrateStartPostcopy struct{}
 
 func (r MigrateStartPostcopy) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-start-postcopy"}, opts)
 }
 
-// MigrationEvent is the event MIGRATION of migration.json. Since QEMU 2.4.
+// MigrationEvent is the event [MIGRATION] of migration.json.
 //
 // It can follow [MigrateStartPostcopy], [MigrateCancel], [MigrateContinue], [Migrate],
 // [MigrateIncoming], [MigrateRecover] and [MigratePause].
+//
+// [MIGRATION]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-migration.MIGRATION
 type MigrationEvent struct {
 	Status MigrationStatus `json:"status"`
 }
@@ -1271,9 +1312,11 @@ func (*MigrationEvent) EventName() string {
 	return EventMigration
 }
 
-// MigrationPassEvent is the event MIGRATION_PASS of migration.json. Since QEMU 2.6.
+// MigrationPassEvent is the event [MIGRATION_PASS] of migration.json.
 //
 // It can follow [Migrate].
+//
+// [MIGRATION_PASS]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-migration.MIGRATION_PASS
 type MigrationPassEvent struct {
 	Pass int64 `json:"pass"`
 }
@@ -1292,7 +1335,9 @@ func (*MigrationPassEvent) EventName() string {
 	return EventMigrationPass
 }
 
-// COLOMessage is an enum of migration.json. Since QEMU 2.8.
+// COLOMessage is an enum of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.COLOMessage
 type COLOMessage string
 
 // The values of COLOMessage.
@@ -1306,7 +1351,9 @@ const (
 	COLOMessageVMStateLoaded     COLOMessage = "vmstate-loaded"
 )
 
-// COLOMode is an enum of migration.json. Since QEMU 2.8.
+// COLOMode is an enum of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.COLOMode
 type COLOMode string
 
 // The values of COLOMode.
@@ -1316,7 +1363,9 @@ const (
 	COLOModeSecondary COLOMode = "secondary"
 )
 
-// FailoverStatus is an enum of migration.json. Since QEMU 2.8.
+// FailoverStatus is an enum of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.FailoverStatus
 type FailoverStatus string
 
 // The values of FailoverStatus.
@@ -1328,9 +1377,11 @@ const (
 	FailoverStatusRelaunch  FailoverStatus = "relaunch"
 )
 
-// COLOExitEvent is the event COLO_EXIT of migration.json. Since QEMU 3.1.
+// COLOExitEvent is the event [COLO_EXIT] of migration.json.
 //
 // It can follow [XCOLOLostHeartbeat].
+//
+// [COLO_EXIT]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-migration.COLO_EXIT
 type COLOExitEvent struct {
 	Mode   COLOMode       `json:"mode"`
 	Reason COLOExitReason `json:"reason"`
@@ -1353,7 +1404,9 @@ func (*COLOExitEvent) EventName() string {
 	return EventCOLOExit
 }
 
-// COLOExitReason is an enum of migration.json. Since QEMU 3.1.
+// COLOExitReason is an enum of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.COLOExitReason
 type COLOExitReason string
 
 // The values of COLOExitReason.
@@ -1364,33 +1417,39 @@ const (
 	COLOExitReasonProcessing COLOExitReason = "processing"
 )
 
-// XCOLOLostHeartbeat executes x-colo-lost-heartbeat. See migration.json. Since QEMU 2.8.
+// XCOLOLostHeartbeat executes [x-colo-lost-heartbeat]. See migration.json.
 //
 // [COLOExitEvent] follows when COLO has ended.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-colo-lost-heartbeat]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.x-colo-lost-heartbeat
 type XCOLOLostHeartbeat struct{}
 
 func (r XCOLOLostHeartbeat) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-colo-lost-heartbeat"}, opts)
 }
 
-// MigrateCancel executes migrate_cancel. See migration.json. Since QEMU 0.14.
+// MigrateCancel executes [migrate_cancel]. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
+//
+// [migrate_cancel]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.migrate_cancel
 type MigrateCancel struct{}
 
 func (r MigrateCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate_cancel"}, opts)
 }
 
-// MigrateContinue executes migrate-continue. See migration.json. Since QEMU 2.11.
+// MigrateContinue executes [migrate-continue]. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
+//
+// [migrate-continue]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.migrate-continue
 type MigrateContinue struct {
 	State MigrationStatus `json:"state"`
 }
@@ -1403,7 +1462,9 @@ func (r MigrateContinue) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-continue", Args: &r}, opts)
 }
 
-// MigrationAddressType is an enum of migration.json. Since QEMU 8.2.
+// MigrationAddressType is an enum of [migration.json]. Since QEMU 8.2.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.MigrationAddressType
 type MigrationAddressType string
 
 // The values of MigrationAddressType.
@@ -1414,7 +1475,9 @@ const (
 	MigrationAddressTypeFile   MigrationAddressType = "file"
 )
 
-// FileMigrationArgs is a struct of migration.json. Since QEMU 8.2.
+// FileMigrationArgs is a struct of [migration.json]. Since QEMU 8.2.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.FileMigrationArgs
 type FileMigrationArgs struct {
 	Filename string `json:"filename"`
 	Offset   uint64 `json:"offset"`
@@ -1437,7 +1500,9 @@ func (v *FileMigrationArgs) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MigrationExecCommand is a struct of migration.json. Since QEMU 8.2.
+// MigrationExecCommand is a struct of [migration.json]. Since QEMU 8.2.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.MigrationExecCommand
 type MigrationExecCommand struct {
 	// A secret: String hides it, JSON does not.
 	Args []string `json:"args"`
@@ -1476,7 +1541,9 @@ func (v MigrationExecCommand) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationAddress is a union of migration.json. Since QEMU 8.2.
+// MigrationAddress is a union of [migration.json]. Since QEMU 8.2.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.MigrationAddress
 type MigrationAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Transport MigrationAddressType `json:"transport"`
@@ -1565,7 +1632,9 @@ func (v MigrationAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationChannelType is an enum of migration.json. Since QEMU 8.1.
+// MigrationChannelType is an enum of [migration.json]. Since QEMU 8.1.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.MigrationChannelType
 type MigrationChannelType string
 
 // The values of MigrationChannelType.
@@ -1575,7 +1644,9 @@ const (
 	MigrationChannelTypeCPR MigrationChannelType = "cpr"
 )
 
-// MigrationChannel is a struct of migration.json. Since QEMU 8.1.
+// MigrationChannel is a struct of [migration.json]. Since QEMU 8.1.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.MigrationChannel
 type MigrationChannel struct {
 	ChannelType MigrationChannelType `json:"channel-type"`
 	Addr        MigrationAddress     `json:"addr"`
@@ -1590,7 +1661,7 @@ func (v MigrationChannel) String() string {
 	return qmp.Format(&v)
 }
 
-// Migrate executes migrate. See migration.json. Since QEMU 0.14.
+// Migrate executes [migrate]. See migration.json.
 //
 // Events follow:
 //
@@ -1600,6 +1671,8 @@ func (v MigrationChannel) String() string {
 //     is on
 //   - [StopEvent]: when the guest stops here, to go on at the destination
 //   - [UnplugPrimaryEvent]: when QEMU has to unplug a failover primary device first
+//
+// [migrate]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.migrate
 type Migrate struct {
 	URI *string `json:"uri,omitzero"`
 	// Since QEMU 8.2.
@@ -1632,13 +1705,15 @@ func (r Migrate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate", Args: &r}, opts)
 }
 
-// MigrateIncoming executes migrate-incoming. See migration.json. Since QEMU 2.3.
+// MigrateIncoming executes [migrate-incoming]. See migration.json.
 //
 // Events follow:
 //
 //   - [MigrationEvent]: at each change of the migration's state, if the capability "events" is
 //     on
 //   - [ResumeEvent]: when the guest goes on here, unless QEMU was started with -S
+//
+// [migrate-incoming]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.migrate-incoming
 type MigrateIncoming struct {
 	URI *string `json:"uri,omitzero"`
 	// Since QEMU 8.2.
@@ -1667,7 +1742,9 @@ func (r MigrateIncoming) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-incoming", Args: &r}, opts)
 }
 
-// XenSaveDevicesState executes xen-save-devices-state. See migration.json. Since QEMU 1.1.
+// XenSaveDevicesState executes [xen-save-devices-state]. See migration.json.
+//
+// [xen-save-devices-state]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.xen-save-devices-state
 type XenSaveDevicesState struct {
 	Filename string `json:"filename"`
 	Live     *bool  `json:"live,omitzero"`
@@ -1682,7 +1759,9 @@ func (r XenSaveDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-save-devices-state", Args: &r}, opts)
 }
 
-// XenSetGlobalDirtyLog executes xen-set-global-dirty-log. See migration.json. Since QEMU 1.3.
+// XenSetGlobalDirtyLog executes [xen-set-global-dirty-log]. See migration.json.
+//
+// [xen-set-global-dirty-log]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.xen-set-global-dirty-log
 type XenSetGlobalDirtyLog struct {
 	Enable bool `json:"enable"`
 }
@@ -1695,7 +1774,9 @@ func (r XenSetGlobalDirtyLog) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-set-global-dirty-log", Args: &r}, opts)
 }
 
-// XenLoadDevicesState executes xen-load-devices-state. See migration.json. Since QEMU 2.7.
+// XenLoadDevicesState executes [xen-load-devices-state]. See migration.json.
+//
+// [xen-load-devices-state]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.xen-load-devices-state
 type XenLoadDevicesState struct {
 	Filename string `json:"filename"`
 }
@@ -1708,9 +1789,11 @@ func (r XenLoadDevicesState) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-load-devices-state", Args: &r}, opts)
 }
 
-// XenSetReplication executes xen-set-replication. See migration.json. Since QEMU 2.9.
+// XenSetReplication executes [xen-set-replication]. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [xen-set-replication]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.xen-set-replication
 type XenSetReplication struct {
 	Enable   bool  `json:"enable"`
 	Primary  bool  `json:"primary"`
@@ -1727,10 +1810,11 @@ func (r XenSetReplication) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-set-replication", Args: &r}, opts)
 }
 
-// ReplicationStatus is a struct of migration.json. [QueryXenReplicationStatus] returns it.
-// Since QEMU 2.9.
+// ReplicationStatus is a struct of [migration.json]. [QueryXenReplicationStatus] returns it.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.ReplicationStatus
 type ReplicationStatus struct {
 	Error bool    `json:"error"`
 	Desc  *string `json:"desc,omitzero"`
@@ -1748,10 +1832,12 @@ func (v *ReplicationStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryXenReplicationStatus executes query-xen-replication-status and returns
-// [ReplicationStatus]. See migration.json. Since QEMU 2.9.
+// QueryXenReplicationStatus executes [query-xen-replication-status] and returns
+// [ReplicationStatus]. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [query-xen-replication-status]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.query-xen-replication-status
 type QueryXenReplicationStatus struct{}
 
 func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ReplicationStatus, error) {
@@ -1762,18 +1848,22 @@ func (r QueryXenReplicationStatus) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// XenCOLODoCheckpoint executes xen-colo-do-checkpoint. See migration.json. Since QEMU 2.9.
+// XenCOLODoCheckpoint executes [xen-colo-do-checkpoint]. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [xen-colo-do-checkpoint]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.xen-colo-do-checkpoint
 type XenCOLODoCheckpoint struct{}
 
 func (r XenCOLODoCheckpoint) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "xen-colo-do-checkpoint"}, opts)
 }
 
-// COLOStatus is a struct of migration.json. [QueryCOLOStatus] returns it. Since QEMU 3.1.
+// COLOStatus is a struct of [migration.json]. [QueryCOLOStatus] returns it.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.COLOStatus
 type COLOStatus struct {
 	Mode     COLOMode       `json:"mode"`
 	LastMode COLOMode       `json:"last-mode"`
@@ -1795,10 +1885,11 @@ func (v *COLOStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCOLOStatus executes query-colo-status and returns [COLOStatus]. See migration.json.
-// Since QEMU 3.1.
+// QueryCOLOStatus executes [query-colo-status] and returns [COLOStatus]. See migration.json.
 //
 // Only in a QEMU built with CONFIG_REPLICATION.
+//
+// [query-colo-status]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.query-colo-status
 type QueryCOLOStatus struct{}
 
 func (r QueryCOLOStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (COLOStatus, error) {
@@ -1809,12 +1900,14 @@ func (r QueryCOLOStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// MigrateRecover executes migrate-recover. See migration.json. Since QEMU 3.0.
+// MigrateRecover executes [migrate-recover]. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
+//
+// [migrate-recover]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.migrate-recover
 type MigrateRecover struct {
 	URI string `json:"uri"`
 }
@@ -1831,21 +1924,25 @@ func (r MigrateRecover) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-recover", Args: &r, AllowOOB: true}, opts)
 }
 
-// MigratePause executes migrate-pause. See migration.json. Since QEMU 3.0.
+// MigratePause executes [migrate-pause]. See migration.json.
 //
 // [MigrationEvent] follows at each change of the migration's state, if the capability "events"
 // is on.
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
+//
+// [migrate-pause]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.migrate-pause
 type MigratePause struct{}
 
 func (r MigratePause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "migrate-pause", AllowOOB: true}, opts)
 }
 
-// UnplugPrimaryEvent is the event UNPLUG_PRIMARY of migration.json. Since QEMU 4.2.
+// UnplugPrimaryEvent is the event [UNPLUG_PRIMARY] of migration.json.
 //
 // It can follow [Migrate].
+//
+// [UNPLUG_PRIMARY]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-migration.UNPLUG_PRIMARY
 type UnplugPrimaryEvent struct {
 	DeviceID string `json:"device-id"`
 }
@@ -1864,7 +1961,9 @@ func (*UnplugPrimaryEvent) EventName() string {
 	return EventUnplugPrimary
 }
 
-// DirtyRateVCPU is the struct DirtyRateVcpu of migration.json. Since QEMU 6.2.
+// DirtyRateVCPU is the struct [DirtyRateVcpu] of migration.json. Since QEMU 6.2.
+//
+// [DirtyRateVcpu]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.DirtyRateVcpu
 type DirtyRateVCPU struct {
 	ID        int64 `json:"id"`
 	DirtyRate int64 `json:"dirty-rate"`
@@ -1882,7 +1981,9 @@ func (v *DirtyRateVCPU) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DirtyRateStatus is an enum of migration.json. Since QEMU 5.2.
+// DirtyRateStatus is an enum of [migration.json].
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.DirtyRateStatus
 type DirtyRateStatus string
 
 // The values of DirtyRateStatus.
@@ -1892,7 +1993,9 @@ const (
 	DirtyRateStatusMeasured  DirtyRateStatus = "measured"
 )
 
-// DirtyRateMeasureMode is an enum of migration.json. Since QEMU 6.2.
+// DirtyRateMeasureMode is an enum of [migration.json]. Since QEMU 6.2.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.DirtyRateMeasureMode
 type DirtyRateMeasureMode string
 
 // The values of DirtyRateMeasureMode.
@@ -1902,7 +2005,9 @@ const (
 	DirtyRateMeasureModeDirtyBitmap  DirtyRateMeasureMode = "dirty-bitmap"
 )
 
-// TimeUnit is an enum of migration.json. Since QEMU 8.2.
+// TimeUnit is an enum of [migration.json]. Since QEMU 8.2.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.TimeUnit
 type TimeUnit string
 
 // The values of TimeUnit.
@@ -1911,7 +2016,9 @@ const (
 	TimeUnitMillisecond TimeUnit = "millisecond"
 )
 
-// DirtyRateInfo is a struct of migration.json. [QueryDirtyRate] returns it. Since QEMU 5.2.
+// DirtyRateInfo is a struct of [migration.json]. [QueryDirtyRate] returns it.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.DirtyRateInfo
 type DirtyRateInfo struct {
 	DirtyRate *int64          `json:"dirty-rate,omitzero"`
 	Status    DirtyRateStatus `json:"status"`
@@ -1961,7 +2068,9 @@ func (v *DirtyRateInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// CalcDirtyRate executes calc-dirty-rate. See migration.json. Since QEMU 5.2.
+// CalcDirtyRate executes [calc-dirty-rate]. See migration.json.
+//
+// [calc-dirty-rate]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.calc-dirty-rate
 type CalcDirtyRate struct {
 	CalcTime int64 `json:"calc-time"`
 	// Since QEMU 8.2.
@@ -1983,8 +2092,9 @@ func (r CalcDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "calc-dirty-rate", Args: &r}, opts)
 }
 
-// QueryDirtyRate executes query-dirty-rate and returns [DirtyRateInfo]. See migration.json.
-// Since QEMU 5.2.
+// QueryDirtyRate executes [query-dirty-rate] and returns [DirtyRateInfo]. See migration.json.
+//
+// [query-dirty-rate]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.query-dirty-rate
 type QueryDirtyRate struct {
 	// Since QEMU 8.2.
 	CalcTimeUnit *TimeUnit `json:"calc-time-unit,omitzero"`
@@ -2002,8 +2112,10 @@ func (r QueryDirtyRate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// DirtyLimitInfo is a struct of migration.json. [QueryVCPUDirtyLimit] returns it. Since QEMU
+// DirtyLimitInfo is a struct of [migration.json]. [QueryVCPUDirtyLimit] returns it. Since QEMU
 // 7.1.
+//
+// [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.DirtyLimitInfo
 type DirtyLimitInfo struct {
 	CPUIndex    int64  `json:"cpu-index"`
 	LimitRate   uint64 `json:"limit-rate"`
@@ -2025,7 +2137,9 @@ func (v *DirtyLimitInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SetVCPUDirtyLimit executes set-vcpu-dirty-limit. See migration.json. Since QEMU 7.1.
+// SetVCPUDirtyLimit executes [set-vcpu-dirty-limit]. See migration.json. Since QEMU 7.1.
+//
+// [set-vcpu-dirty-limit]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.set-vcpu-dirty-limit
 type SetVCPUDirtyLimit struct {
 	CPUIndex  *int64 `json:"cpu-index,omitzero"`
 	DirtyRate uint64 `json:"dirty-rate"`
@@ -2040,7 +2154,9 @@ func (r SetVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-vcpu-dirty-limit", Args: &r}, opts)
 }
 
-// CancelVCPUDirtyLimit executes cancel-vcpu-dirty-limit. See migration.json. Since QEMU 7.1.
+// CancelVCPUDirtyLimit executes [cancel-vcpu-dirty-limit]. See migration.json. Since QEMU 7.1.
+//
+// [cancel-vcpu-dirty-limit]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.cancel-vcpu-dirty-limit
 type CancelVCPUDirtyLimit struct {
 	CPUIndex *int64 `json:"cpu-index,omitzero"`
 }
@@ -2053,8 +2169,10 @@ func (r CancelVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cancel-vcpu-dirty-limit", Args: &r}, opts)
 }
 
-// QueryVCPUDirtyLimit executes query-vcpu-dirty-limit and returns a list of [DirtyLimitInfo].
-// See migration.json. Since QEMU 7.1.
+// QueryVCPUDirtyLimit executes [query-vcpu-dirty-limit] and returns a list of
+// [DirtyLimitInfo]. See migration.json. Since QEMU 7.1.
+//
+// [query-vcpu-dirty-limit]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.query-vcpu-dirty-limit
 type QueryVCPUDirtyLimit struct{}
 
 func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]DirtyLimitInfo, error) {
@@ -2069,8 +2187,7 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. Since
-// QEMU 7.2.
+// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`
@@ -2089,7 +2206,8 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryMigrationthreads executes query-migrationthreads and returns a list of
-// [MigrationThreadInfo]. See migration.json. Since QEMU 7.2. Removed after QEMU 10.2, by 11.1.
+// [MigrationThreadInfo]. See migration.json. Since QEMU 8.0 at the earliest, 10.0 at the
+// latest. Removed after QEMU 10.2, by 11.1.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 9.2.
 type QueryMigrationthreads struct{}
@@ -2106,13 +2224,15 @@ func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SnapshotSave executes snapshot-save. See migration.json. Since QEMU 6.0.
+// SnapshotSave executes [snapshot-save]. See migration.json. Since QEMU 6.0.
 //
 // Events follow:
 //
 //   - [JobStatusChangeEvent]: at each change of the job's state
 //   - [StopEvent]: if the guest was running
 //   - [ResumeEvent]: when the guest goes on, if it was running
+//
+// [snapshot-save]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.snapshot-save
 type SnapshotSave struct {
 	JobID   string   `json:"job-id"`
 	Tag     string   `json:"tag"`
@@ -2169,13 +2289,15 @@ func (r SnapshotSave) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-save", Args: &r}, opts)
 }
 
-// SnapshotLoad executes snapshot-load. See migration.json. Since QEMU 6.0.
+// SnapshotLoad executes [snapshot-load]. See migration.json. Since QEMU 6.0.
 //
 // Events follow:
 //
 //   - [JobStatusChangeEvent]: at each change of the job's state
 //   - [StopEvent]: if the guest was running
 //   - [ResumeEvent]: when the guest goes on, if it was running
+//
+// [snapshot-load]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.snapshot-load
 type SnapshotLoad struct {
 	JobID   string   `json:"job-id"`
 	Tag     string   `json:"tag"`
@@ -2232,9 +2354,11 @@ func (r SnapshotLoad) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "snapshot-load", Args: &r}, opts)
 }
 
-// SnapshotDelete executes snapshot-delete. See migration.json. Since QEMU 6.0.
+// SnapshotDelete executes [snapshot-delete]. See migration.json. Since QEMU 6.0.
 //
 // [JobStatusChangeEvent] follows at each change of the job's state.
+//
+// [snapshot-delete]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-migration.snapshot-delete
 type SnapshotDelete struct {
 	JobID   string   `json:"job-id"`
 	Tag     string   `json:"tag"`

@@ -8,8 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// GICCapability is a struct of misc-arm.json. [QueryGICCapabilities] returns it. Since QEMU
-// 2.6.
+// GICCapability is a struct of [misc-arm.json]. [QueryGICCapabilities] returns it.
+//
+// [misc-arm.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-arm.GICCapability
 type GICCapability struct {
 	Version  int64 `json:"version"`
 	Emulated bool  `json:"emulated"`
@@ -31,8 +32,10 @@ func (v *GICCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryGICCapabilities executes query-gic-capabilities and returns a list of [GICCapability].
-// See misc-arm.json. Since QEMU 2.6.
+// QueryGICCapabilities executes [query-gic-capabilities] and returns a list of
+// [GICCapability]. See misc-arm.json.
+//
+// [query-gic-capabilities]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-arm.query-gic-capabilities
 type QueryGICCapabilities struct{}
 
 func (r QueryGICCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]GICCapability, error) {

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// AddClient executes add_client. See misc.json. Since QEMU 0.14.
+// AddClient executes [add_client]. See misc.json.
+//
+// [add_client]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.add_client
 type AddClient struct {
 	Protocol string `json:"protocol"`
 	FDName   string `json:"fdname"`
@@ -27,7 +29,9 @@ func (r AddClient) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "add_client", Args: &r}, opts)
 }
 
-// NameInfo is a struct of misc.json. [QueryName] returns it. Since QEMU 0.14.
+// NameInfo is a struct of [misc.json]. [QueryName] returns it.
+//
+// [misc.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.NameInfo
 type NameInfo struct {
 	Name *string `json:"name,omitzero"`
 }
@@ -41,7 +45,9 @@ func (v *NameInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryName executes query-name and returns [NameInfo]. See misc.json. Since QEMU 0.14.
+// QueryName executes [query-name] and returns [NameInfo]. See misc.json.
+//
+// [query-name]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.query-name
 type QueryName struct{}
 
 func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (NameInfo, error) {
@@ -52,7 +58,9 @@ func (r QueryName) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// IOThreadInfo is a struct of misc.json. [QueryIOThreads] returns it. Since QEMU 2.0.
+// IOThreadInfo is a struct of [misc.json]. [QueryIOThreads] returns it.
+//
+// [misc.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.IOThreadInfo
 type IOThreadInfo struct {
 	ID         string `json:"id"`
 	ThreadID   int64  `json:"thread-id"`
@@ -61,7 +69,7 @@ type IOThreadInfo struct {
 	PollShrink int64  `json:"poll-shrink"`
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 
@@ -92,8 +100,10 @@ func (v *IOThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryIOThreads executes query-iothreads and returns a list of [IOThreadInfo]. See misc.json.
-// Since QEMU 2.0.
+// QueryIOThreads executes [query-iothreads] and returns a list of [IOThreadInfo]. See
+// misc.json.
+//
+// [query-iothreads]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.query-iothreads
 type QueryIOThreads struct{}
 
 func (r QueryIOThreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]IOThreadInfo, error) {
@@ -108,37 +118,44 @@ func (r QueryIOThreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// Stop executes stop. See misc.json. Since QEMU 0.14.
+// Stop executes [stop]. See misc.json.
 //
 // [StopEvent] follows if the guest was running.
+//
+// [stop]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.stop
 type Stop struct{}
 
 func (r Stop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "stop"}, opts)
 }
 
-// Cont executes cont. See misc.json. Since QEMU 0.14.
+// Cont executes [cont]. See misc.json.
 //
 // [ResumeEvent] follows if the guest was stopped.
+//
+// [cont]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.cont
 type Cont struct{}
 
 func (r Cont) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "cont"}, opts)
 }
 
-// XExitPreconfig executes x-exit-preconfig. See misc.json. Since QEMU 3.0.
+// XExitPreconfig executes [x-exit-preconfig]. See misc.json.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-exit-preconfig]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.x-exit-preconfig
 type XExitPreconfig struct{}
 
 func (r XExitPreconfig) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "x-exit-preconfig"}, opts)
 }
 
-// HumanMonitorCommand executes human-monitor-command and returns a string. See misc.json.
-// Since QEMU 0.14.
+// HumanMonitorCommand executes [human-monitor-command] and returns a string. See misc.json.
 //
 // Features: savevm-monitor-nodes.
+//
+// [human-monitor-command]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.human-monitor-command
 type HumanMonitorCommand struct {
 	CommandLine string `json:"command-line"`
 	CPUIndex    *int64 `json:"cpu-index,omitzero"`
@@ -161,11 +178,13 @@ func (r HumanMonitorCommand) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// GetFD executes getfd. See misc.json. Since QEMU 0.14.
+// GetFD executes [getfd]. See misc.json.
 //
 // Send the file along: see [qmp.WithFile].
 //
 // Only in a QEMU built with CONFIG_POSIX.
+//
+// [getfd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.getfd
 type GetFD struct {
 	FDName string `json:"fdname"`
 }
@@ -178,9 +197,11 @@ func (r GetFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 	return qmp.Do(ctx, x, &qmp.Call{Command: "getfd", Args: &r}, opts)
 }
 
-// GetWin32Socket executes get-win32-socket. See misc.json. Since QEMU 8.0.
+// GetWin32Socket executes [get-win32-socket]. See misc.json. Since QEMU 8.0.
 //
 // Only in a QEMU built with CONFIG_WIN32.
+//
+// [get-win32-socket]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.get-win32-socket
 type GetWin32Socket struct {
 	Info   string `json:"info"`
 	FDName string `json:"fdname"`
@@ -195,7 +216,9 @@ func (r GetWin32Socket) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "get-win32-socket", Args: &r}, opts)
 }
 
-// CloseFD executes closefd. See misc.json. Since QEMU 0.14.
+// CloseFD executes [closefd]. See misc.json.
+//
+// [closefd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.closefd
 type CloseFD struct {
 	FDName string `json:"fdname"`
 }
@@ -208,7 +231,9 @@ func (r CloseFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "closefd", Args: &r}, opts)
 }
 
-// AddFDInfo is the struct AddfdInfo of misc.json. [AddFD] returns it. Since QEMU 1.2.
+// AddFDInfo is the struct [AddfdInfo] of misc.json. [AddFD] returns it.
+//
+// [AddfdInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.AddfdInfo
 type AddFDInfo struct {
 	FDSetID int64 `json:"fdset-id"`
 	FD      int64 `json:"fd"`
@@ -226,9 +251,11 @@ func (v *AddFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AddFD executes add-fd and returns [AddFDInfo]. See misc.json. Since QEMU 1.2.
+// AddFD executes [add-fd] and returns [AddFDInfo]. See misc.json.
 //
 // Send the file along: see [qmp.WithFile].
+//
+// [add-fd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.add-fd
 type AddFD struct {
 	FDSetID *int64  `json:"fdset-id,omitzero"`
 	Opaque  *string `json:"opaque,omitzero"`
@@ -247,7 +274,9 @@ func (r AddFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (
 	return v, err
 }
 
-// RemoveFD executes remove-fd. See misc.json. Since QEMU 1.2.
+// RemoveFD executes [remove-fd]. See misc.json.
+//
+// [remove-fd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.remove-fd
 type RemoveFD struct {
 	FDSetID int64  `json:"fdset-id"`
 	FD      *int64 `json:"fd,omitzero"`
@@ -262,7 +291,9 @@ func (r RemoveFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "remove-fd", Args: &r}, opts)
 }
 
-// FDSetFDInfo is the struct FdsetFdInfo of misc.json. Since QEMU 1.2.
+// FDSetFDInfo is the struct [FdsetFdInfo] of misc.json.
+//
+// [FdsetFdInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.FdsetFdInfo
 type FDSetFDInfo struct {
 	FD     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
@@ -285,7 +316,9 @@ func (v *FDSetFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FDSetInfo is the struct FdsetInfo of misc.json. [QueryFDSets] returns it. Since QEMU 1.2.
+// FDSetInfo is the struct [FdsetInfo] of misc.json. [QueryFDSets] returns it.
+//
+// [FdsetInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.FdsetInfo
 type FDSetInfo struct {
 	FDSetID int64         `json:"fdset-id"`
 	FDs     []FDSetFDInfo `json:"fds"`
@@ -329,8 +362,9 @@ func (v FDSetInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryFDSets executes query-fdsets and returns a list of [FDSetInfo]. See misc.json. Since
-// QEMU 1.2.
+// QueryFDSets executes [query-fdsets] and returns a list of [FDSetInfo]. See misc.json.
+//
+// [query-fdsets]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.query-fdsets
 type QueryFDSets struct{}
 
 func (r QueryFDSets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]FDSetInfo, error) {
@@ -345,7 +379,9 @@ func (r QueryFDSets) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// CommandLineParameterType is an enum of misc.json. Since QEMU 1.5.
+// CommandLineParameterType is an enum of [misc.json].
+//
+// [misc.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-misc.CommandLineParameterType
 type CommandLineParameterType string
 
 // The values of CommandLineParameterType.
@@ -356,7 +392,9 @@ const (
 	CommandLineParameterTypeSize    CommandLineParameterType = "size"
 )
 
-// CommandLineParameterInfo is a struct of misc.json. Since QEMU 1.5.
+// CommandLineParameterInfo is a struct of [misc.json].
+//
+// [misc.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.CommandLineParameterInfo
 type CommandLineParameterInfo struct {
 	Name    string                   `json:"name"`
 	Type    CommandLineParameterType `json:"type"`
@@ -389,8 +427,9 @@ func (v *CommandLineParameterInfo) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CommandLineOptionInfo is a struct of misc.json. [QueryCommandLineOptions] returns it. Since
-// QEMU 1.5.
+// CommandLineOptionInfo is a struct of [misc.json]. [QueryCommandLineOptions] returns it.
+//
+// [misc.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.CommandLineOptionInfo
 type CommandLineOptionInfo struct {
 	Option     string                     `json:"option"`
 	Parameters []CommandLineParameterInfo `json:"parameters"`
@@ -434,8 +473,10 @@ func (v CommandLineOptionInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryCommandLineOptions executes query-command-line-options and returns a list of
-// [CommandLineOptionInfo]. See misc.json. Since QEMU 1.5.
+// QueryCommandLineOptions executes [query-command-line-options] and returns a list of
+// [CommandLineOptionInfo]. See misc.json.
+//
+// [query-command-line-options]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc.query-command-line-options
 type QueryCommandLineOptions struct {
 	Option *string `json:"option,omitzero"`
 }
@@ -456,7 +497,9 @@ func (r QueryCommandLineOptions) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// RTCChangeEvent is the event RTC_CHANGE of misc.json. Since QEMU 0.13.
+// RTCChangeEvent is the event [RTC_CHANGE] of misc.json.
+//
+// [RTC_CHANGE]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-misc.RTC_CHANGE
 type RTCChangeEvent struct {
 	Offset int64 `json:"offset"`
 	// Since QEMU 7.0.
@@ -480,7 +523,9 @@ func (*RTCChangeEvent) EventName() string {
 	return EventRTCChange
 }
 
-// VFUClientHangupEvent is the event VFU_CLIENT_HANGUP of misc.json. Since QEMU 7.1.
+// VFUClientHangupEvent is the event [VFU_CLIENT_HANGUP] of misc.json. Since QEMU 7.1.
+//
+// [VFU_CLIENT_HANGUP]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-misc.VFU_CLIENT_HANGUP
 type VFUClientHangupEvent struct {
 	VFUID      string `json:"vfu-id"`
 	VFUQOMPath string `json:"vfu-qom-path"`

@@ -8,14 +8,18 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RTCResetReinjection executes rtc-reset-reinjection. See misc-i386.json. Since QEMU 2.1.
+// RTCResetReinjection executes [rtc-reset-reinjection]. See misc-i386.json.
+//
+// [rtc-reset-reinjection]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.rtc-reset-reinjection
 type RTCResetReinjection struct{}
 
 func (r RTCResetReinjection) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "rtc-reset-reinjection"}, opts)
 }
 
-// SEVState is the enum SevState of misc-i386.json. Since QEMU 2.12.
+// SEVState is the enum [SevState] of misc-i386.json.
+//
+// [SevState]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-misc-i386.SevState
 type SEVState string
 
 // The values of SEVState.
@@ -28,7 +32,9 @@ const (
 	SEVStateReceiveUpdate SEVState = "receive-update"
 )
 
-// SEVGuestType is the enum SevGuestType of misc-i386.json. Since QEMU 6.2.
+// SEVGuestType is the enum [SevGuestType] of misc-i386.json.
+//
+// [SevGuestType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-misc-i386.SevGuestType
 type SEVGuestType string
 
 // The values of SEVGuestType.
@@ -38,7 +44,9 @@ const (
 	SEVGuestTypeSEVSNP SEVGuestType = "sev-snp"
 )
 
-// SEVGuestInfo is the struct SevGuestInfo of misc-i386.json. Since QEMU 2.12.
+// SEVGuestInfo is the struct [SevGuestInfo] of misc-i386.json.
+//
+// [SevGuestInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevGuestInfo
 type SEVGuestInfo struct {
 	Policy uint32 `json:"policy"`
 	Handle uint32 `json:"handle"`
@@ -61,7 +69,9 @@ func (v *SEVGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVSNPGuestInfo is the struct SevSnpGuestInfo of misc-i386.json. Since QEMU 9.1.
+// SEVSNPGuestInfo is the struct [SevSnpGuestInfo] of misc-i386.json. Since QEMU 9.1.
+//
+// [SevSnpGuestInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevSnpGuestInfo
 type SEVSNPGuestInfo struct {
 	SNPPolicy uint64 `json:"snp-policy"`
 }
@@ -79,7 +89,9 @@ func (v *SEVSNPGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVInfo is the union SevInfo of misc-i386.json. [QuerySEV] returns it. Since QEMU 2.12.
+// SEVInfo is the union [SevInfo] of misc-i386.json. [QuerySEV] returns it.
+//
+// [SevInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevInfo
 type SEVInfo struct {
 	Enabled  bool     `json:"enabled"`
 	APIMajor uint8    `json:"api-major"`
@@ -96,8 +108,8 @@ type SEVInfo struct {
 
 // SEVInfoBranch is the branch of [SEVInfo] that SEVType selects:
 //
-//   - [*SEVGuestInfo]: sev
-//   - [*SEVSNPGuestInfo]: sev-snp
+//   - [*SEVGuestInfo]: sev (since QEMU 9.1)
+//   - [*SEVSNPGuestInfo]: sev-snp (since QEMU 9.1)
 //   - [*RawBranch]: any other value
 //
 // If a server does not send sev-type, decoding sets it to sev: before QEMU 9.1, query-sev
@@ -188,7 +200,9 @@ func (v SEVInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QuerySEV executes query-sev and returns [SEVInfo]. See misc-i386.json. Since QEMU 2.12.
+// QuerySEV executes [query-sev] and returns [SEVInfo]. See misc-i386.json.
+//
+// [query-sev]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.query-sev
 type QuerySEV struct{}
 
 func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVInfo, error) {
@@ -199,8 +213,10 @@ func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// SEVLaunchMeasureInfo is the struct SevLaunchMeasureInfo of misc-i386.json.
-// [QuerySEVLaunchMeasure] returns it. Since QEMU 2.12.
+// SEVLaunchMeasureInfo is the struct [SevLaunchMeasureInfo] of misc-i386.json.
+// [QuerySEVLaunchMeasure] returns it.
+//
+// [SevLaunchMeasureInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevLaunchMeasureInfo
 type SEVLaunchMeasureInfo struct {
 	Data string `json:"data"`
 }
@@ -214,8 +230,10 @@ func (v *SEVLaunchMeasureInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVLaunchMeasure executes query-sev-launch-measure and returns [SEVLaunchMeasureInfo].
-// See misc-i386.json. Since QEMU 2.12.
+// QuerySEVLaunchMeasure executes [query-sev-launch-measure] and returns
+// [SEVLaunchMeasureInfo]. See misc-i386.json.
+//
+// [query-sev-launch-measure]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.query-sev-launch-measure
 type QuerySEVLaunchMeasure struct{}
 
 func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVLaunchMeasureInfo, error) {
@@ -226,8 +244,10 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// SEVCapability is the struct SevCapability of misc-i386.json. [QuerySEVCapabilities] returns
-// it. Since QEMU 2.12.
+// SEVCapability is the struct [SevCapability] of misc-i386.json. [QuerySEVCapabilities]
+// returns it.
+//
+// [SevCapability]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevCapability
 type SEVCapability struct {
 	PDH       string `json:"pdh"`
 	CertChain string `json:"cert-chain"`
@@ -258,8 +278,10 @@ func (v *SEVCapability) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVCapabilities executes query-sev-capabilities and returns [SEVCapability]. See
-// misc-i386.json. Since QEMU 2.12.
+// QuerySEVCapabilities executes [query-sev-capabilities] and returns [SEVCapability]. See
+// misc-i386.json.
+//
+// [query-sev-capabilities]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.query-sev-capabilities
 type QuerySEVCapabilities struct{}
 
 func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SEVCapability, error) {
@@ -270,7 +292,10 @@ func (r QuerySEVCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// SEVInjectLaunchSecret executes sev-inject-launch-secret. See misc-i386.json. Since QEMU 6.0.
+// SEVInjectLaunchSecret executes [sev-inject-launch-secret]. See misc-i386.json. Since QEMU
+// 6.0.
+//
+// [sev-inject-launch-secret]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.sev-inject-launch-secret
 type SEVInjectLaunchSecret struct {
 	PacketHeader string `json:"packet-header"`
 	// A secret: String hides it, JSON does not.
@@ -292,8 +317,10 @@ func (r SEVInjectLaunchSecret) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return qmp.Do(ctx, x, &qmp.Call{Command: "sev-inject-launch-secret", Args: &r}, opts)
 }
 
-// SEVAttestationReport is the struct SevAttestationReport of misc-i386.json.
+// SEVAttestationReport is the struct [SevAttestationReport] of misc-i386.json.
 // [QuerySEVAttestationReport] returns it. Since QEMU 6.1.
+//
+// [SevAttestationReport]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevAttestationReport
 type SEVAttestationReport struct {
 	Data string `json:"data"`
 }
@@ -307,8 +334,10 @@ func (v *SEVAttestationReport) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySEVAttestationReport executes query-sev-attestation-report and returns
+// QuerySEVAttestationReport executes [query-sev-attestation-report] and returns
 // [SEVAttestationReport]. See misc-i386.json. Since QEMU 6.1.
+//
+// [query-sev-attestation-report]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.query-sev-attestation-report
 type QuerySEVAttestationReport struct {
 	Mnonce string `json:"mnonce"`
 }
@@ -325,7 +354,9 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SGXEPCSection is the struct SgxEpcSection of misc-i386.json. Since QEMU 7.0.
+// SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json.
+//
+// [SgxEpcSection]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxEpcSection
 type SGXEPCSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
@@ -348,8 +379,10 @@ func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SGXInfo is the struct SgxInfo of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]
-// return it. Since QEMU 6.2.
+// SGXInfo is the struct [SgxInfo] of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]
+// return it.
+//
+// [SgxInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxInfo
 type SGXInfo struct {
 	SGX      bool            `json:"sgx"`
 	SGX1     bool            `json:"sgx1"`
@@ -408,7 +441,9 @@ func (v SGXInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QuerySGX executes query-sgx and returns [SGXInfo]. See misc-i386.json. Since QEMU 6.2.
+// QuerySGX executes [query-sgx] and returns [SGXInfo]. See misc-i386.json. Since QEMU 6.2.
+//
+// [query-sgx]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.query-sgx
 type QuerySGX struct{}
 
 func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SGXInfo, error) {
@@ -419,8 +454,10 @@ func (r QuerySGX) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// QuerySGXCapabilities executes query-sgx-capabilities and returns [SGXInfo]. See
+// QuerySGXCapabilities executes [query-sgx-capabilities] and returns [SGXInfo]. See
 // misc-i386.json. Since QEMU 6.2.
+//
+// [query-sgx-capabilities]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.query-sgx-capabilities
 type QuerySGXCapabilities struct{}
 
 func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SGXInfo, error) {
@@ -431,7 +468,9 @@ func (r QuerySGXCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// EvtchnPortType is an enum of misc-i386.json. Since QEMU 8.0.
+// EvtchnPortType is an enum of [misc-i386.json]. Since QEMU 8.0.
+//
+// [misc-i386.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-misc-i386.EvtchnPortType
 type EvtchnPortType string
 
 // The values of EvtchnPortType.
@@ -444,7 +483,9 @@ const (
 	EvtchnPortTypeIPI         EvtchnPortType = "ipi"
 )
 
-// EvtchnInfo is a struct of misc-i386.json. [XenEventList] returns it. Since QEMU 8.0.
+// EvtchnInfo is a struct of [misc-i386.json]. [XenEventList] returns it. Since QEMU 8.0.
+//
+// [misc-i386.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.EvtchnInfo
 type EvtchnInfo struct {
 	Port         uint16         `json:"port"`
 	VCPU         uint32         `json:"vcpu"`
@@ -482,8 +523,10 @@ func (v *EvtchnInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XenEventList executes xen-event-list and returns a list of [EvtchnInfo]. See misc-i386.json.
-// Since QEMU 8.0.
+// XenEventList executes [xen-event-list] and returns a list of [EvtchnInfo]. See
+// misc-i386.json. Since QEMU 8.0.
+//
+// [xen-event-list]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.xen-event-list
 type XenEventList struct{}
 
 func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]EvtchnInfo, error) {
@@ -498,7 +541,9 @@ func (r XenEventList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// XenEventInject executes xen-event-inject. See misc-i386.json. Since QEMU 8.0.
+// XenEventInject executes [xen-event-inject]. See misc-i386.json. Since QEMU 8.0.
+//
+// [xen-event-inject]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-misc-i386.xen-event-inject
 type XenEventInject struct {
 	Port uint32 `json:"port"`
 }

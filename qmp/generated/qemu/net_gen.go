@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// SetLink executes set_link. See net.json. Since QEMU 0.14.
+// SetLink executes [set_link]. See net.json.
+//
+// [set_link]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-net.set_link
 type SetLink struct {
 	Name string `json:"name"`
 	Up   bool   `json:"up"`
@@ -23,9 +25,11 @@ func (r SetLink) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set_link", Args: &r}, opts)
 }
 
-// NetdevAdd executes netdev_add. See net.json. Since QEMU 0.14.
+// NetdevAdd executes [netdev_add]. See net.json.
 //
 // [NetdevStreamConnectedEvent] follows when a netdev of type stream is connected.
+//
+// [netdev_add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-net.netdev_add
 type NetdevAdd Netdev
 
 func (r *NetdevAdd) EncodeMembers(e *wire.Encoder) {
@@ -48,7 +52,9 @@ func (r NetdevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_add", Args: (*Netdev)(&r)}, opts)
 }
 
-// NetdevDel executes netdev_del. See net.json. Since QEMU 0.14.
+// NetdevDel executes [netdev_del]. See net.json.
+//
+// [netdev_del]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-net.netdev_del
 type NetdevDel struct {
 	ID string `json:"id"`
 }
@@ -61,7 +67,9 @@ func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "netdev_del", Args: &r}, opts)
 }
 
-// NetLegacyNICOptions is the struct NetLegacyNicOptions of net.json. Since QEMU 1.2.
+// NetLegacyNICOptions is the struct [NetLegacyNicOptions] of net.json.
+//
+// [NetLegacyNicOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetLegacyNicOptions
 type NetLegacyNICOptions struct {
 	Netdev  *string `json:"netdev,omitzero"`
 	MACAddr *string `json:"macaddr,omitzero"`
@@ -101,7 +109,7 @@ func (v *NetLegacyNICOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// String is a struct of net.json. Since QEMU 1.2.
+// String is a struct of net.json.
 type String struct {
 	Str string `json:"str"`
 }
@@ -344,7 +352,9 @@ func (v *NetdevPasstOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevUserOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevUserOptions is a struct of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevUserOptions
 type NetdevUserOptions struct {
 	Hostname       *string  `json:"hostname,omitzero"`
 	Restrict       *bool    `json:"restrict,omitzero"`
@@ -497,7 +507,9 @@ func (v *NetdevUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevTapOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevTapOptions is a struct of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevTapOptions
 type NetdevTapOptions struct {
 	Ifname     *string `json:"ifname,omitzero"`
 	FD         *string `json:"fd,omitzero"`
@@ -589,7 +601,9 @@ func (v *NetdevTapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevSocketOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevSocketOptions is a struct of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevSocketOptions
 type NetdevSocketOptions struct {
 	FD        *string `json:"fd,omitzero"`
 	Listen    *string `json:"listen,omitzero"`
@@ -632,7 +646,9 @@ func (v *NetdevSocketOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevL2TPv3Options is a struct of net.json. Since QEMU 2.1.
+// NetdevL2TPv3Options is a struct of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevL2TPv3Options
 type NetdevL2TPv3Options struct {
 	Src        string  `json:"src"`
 	Dst        string  `json:"dst"`
@@ -719,7 +735,9 @@ func (v *NetdevL2TPv3Options) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevVDEOptions is the struct NetdevVdeOptions of net.json. Since QEMU 1.2.
+// NetdevVDEOptions is the struct [NetdevVdeOptions] of net.json.
+//
+// [NetdevVdeOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevVdeOptions
 type NetdevVDEOptions struct {
 	Sock  *string `json:"sock,omitzero"`
 	Port  *uint16 `json:"port,omitzero"`
@@ -756,7 +774,9 @@ func (v *NetdevVDEOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevBridgeOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevBridgeOptions is a struct of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevBridgeOptions
 type NetdevBridgeOptions struct {
 	Br     *string `json:"br,omitzero"`
 	Helper *string `json:"helper,omitzero"`
@@ -779,7 +799,9 @@ func (v *NetdevBridgeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevHubPortOptions is a struct of net.json. Since QEMU 1.2.
+// NetdevHubPortOptions is a struct of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevHubPortOptions
 type NetdevHubPortOptions struct {
 	HubID  int32   `json:"hubid"`
 	Netdev *string `json:"netdev,omitzero"`
@@ -802,7 +824,9 @@ func (v *NetdevHubPortOptions) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// NetdevNetmapOptions is a struct of net.json. Since QEMU 2.0.
+// NetdevNetmapOptions is a struct of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevNetmapOptions
 type NetdevNetmapOptions struct {
 	Ifname  string  `json:"ifname"`
 	Devname *string `json:"devname,omitzero"`
@@ -825,9 +849,11 @@ func (v *NetdevNetmapOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AFXDPMode is an enum of net.json. Since QEMU 8.2.
+// AFXDPMode is an enum of [net.json]. Since QEMU 8.2.
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-net.AFXDPMode
 type AFXDPMode string
 
 // The values of AFXDPMode.
@@ -836,9 +862,11 @@ const (
 	AFXDPModeSKB    AFXDPMode = "skb"
 )
 
-// NetdevAFXDPOptions is a struct of net.json. Since QEMU 8.2.
+// NetdevAFXDPOptions is a struct of [net.json]. Since QEMU 8.2.
 //
 // Only in a QEMU built with CONFIG_AF_XDP.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevAFXDPOptions
 type NetdevAFXDPOptions struct {
 	Ifname     string     `json:"ifname"`
 	Mode       *AFXDPMode `json:"mode,omitzero"`
@@ -900,7 +928,9 @@ func (v *NetdevAFXDPOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetdevVhostUserOptions is a struct of net.json. Since QEMU 2.1.
+// NetdevVhostUserOptions is a struct of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevVhostUserOptions
 type NetdevVhostUserOptions struct {
 	Chardev    string `json:"chardev"`
 	Vhostforce *bool  `json:"vhostforce,omitzero"`
@@ -928,10 +958,12 @@ func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// NetdevVhostVDPAOptions is a struct of net.json. Since QEMU 5.1.
+// NetdevVhostVDPAOptions is a struct of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevVhostVDPAOptions
 type NetdevVhostVDPAOptions struct {
 	Vhostdev *string `json:"vhostdev,omitzero"`
-	// Seen first in QEMU 7.2.
+	// Since QEMU 7.2 (not in 5.2).
 	VhostFD *string `json:"vhostfd,omitzero"`
 	Queues  *int64  `json:"queues,omitzero"`
 	// Since QEMU 7.1.
@@ -965,9 +997,11 @@ func (v *NetdevVhostVDPAOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// NetdevVmnetHostOptions is a struct of net.json. Since QEMU 7.1.
+// NetdevVmnetHostOptions is a struct of [net.json]. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevVmnetHostOptions
 type NetdevVmnetHostOptions struct {
 	StartAddress *string `json:"start-address,omitzero"`
 	EndAddress   *string `json:"end-address,omitzero"`
@@ -1005,9 +1039,11 @@ func (v *NetdevVmnetHostOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// NetdevVmnetSharedOptions is a struct of net.json. Since QEMU 7.1.
+// NetdevVmnetSharedOptions is a struct of [net.json]. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevVmnetSharedOptions
 type NetdevVmnetSharedOptions struct {
 	StartAddress *string `json:"start-address,omitzero"`
 	EndAddress   *string `json:"end-address,omitzero"`
@@ -1045,9 +1081,11 @@ func (v *NetdevVmnetSharedOptions) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// NetdevVmnetBridgedOptions is a struct of net.json. Since QEMU 7.1.
+// NetdevVmnetBridgedOptions is a struct of [net.json]. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_VMNET.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevVmnetBridgedOptions
 type NetdevVmnetBridgedOptions struct {
 	Ifname   string `json:"ifname"`
 	Isolated *bool  `json:"isolated,omitzero"`
@@ -1070,7 +1108,9 @@ func (v *NetdevVmnetBridgedOptions) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// NetdevStreamOptions is a struct of net.json. Since QEMU 7.2.
+// NetdevStreamOptions is a struct of [net.json]. Since QEMU 7.2.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevStreamOptions
 type NetdevStreamOptions struct {
 	Addr   SocketAddress `json:"addr"`
 	Server *bool         `json:"server,omitzero"`
@@ -1099,7 +1139,9 @@ func (v *NetdevStreamOptions) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// NetdevDgramOptions is a struct of net.json. Since QEMU 7.2.
+// NetdevDgramOptions is a struct of [net.json]. Since QEMU 7.2.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevDgramOptions
 type NetdevDgramOptions struct {
 	Local  *SocketAddress `json:"local,omitzero"`
 	Remote *SocketAddress `json:"remote,omitzero"`
@@ -1128,7 +1170,9 @@ func (v *NetdevDgramOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NetClientDriver is an enum of net.json. Since QEMU 2.7.
+// NetClientDriver is an enum of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-net.NetClientDriver
 type NetClientDriver string
 
 // The values of NetClientDriver.
@@ -1171,7 +1215,9 @@ const (
 	NetClientDriverVmnetBridged NetClientDriver = "vmnet-bridged"
 )
 
-// Netdev is a union of net.json. [NetdevAdd] sends it. Since QEMU 1.2.
+// Netdev is a union of [net.json]. [NetdevAdd] sends it.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.Netdev
 type Netdev struct {
 	ID string `json:"id"`
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
@@ -1188,23 +1234,23 @@ type Netdev struct {
 // NetdevBranch is the branch of [Netdev] that Type selects:
 //
 //   - [*NetLegacyNICOptions]: nic
-//   - [*NetdevPasstOptions]: passt (CONFIG_PASST)
+//   - [*NetdevPasstOptions]: passt (CONFIG_PASST) (since QEMU 10.1)
 //   - [*NetdevUserOptions]: user
 //   - [*NetdevTapOptions]: tap
 //   - [*NetdevL2TPv3Options]: l2tpv3
 //   - [*NetdevSocketOptions]: socket
-//   - [*NetdevStreamOptions]: stream
-//   - [*NetdevDgramOptions]: dgram
+//   - [*NetdevStreamOptions]: stream (since QEMU 7.2)
+//   - [*NetdevDgramOptions]: dgram (since QEMU 7.2)
 //   - [*NetdevVDEOptions]: vde
 //   - [*NetdevBridgeOptions]: bridge
 //   - [*NetdevHubPortOptions]: hubport
 //   - [*NetdevNetmapOptions]: netmap
-//   - [*NetdevAFXDPOptions]: af-xdp (CONFIG_AF_XDP)
+//   - [*NetdevAFXDPOptions]: af-xdp (CONFIG_AF_XDP) (since QEMU 8.2)
 //   - [*NetdevVhostUserOptions]: vhost-user
 //   - [*NetdevVhostVDPAOptions]: vhost-vdpa
-//   - [*NetdevVmnetHostOptions]: vmnet-host (CONFIG_VMNET)
-//   - [*NetdevVmnetSharedOptions]: vmnet-shared (CONFIG_VMNET)
-//   - [*NetdevVmnetBridgedOptions]: vmnet-bridged (CONFIG_VMNET)
+//   - [*NetdevVmnetHostOptions]: vmnet-host (CONFIG_VMNET) (since QEMU 7.1)
+//   - [*NetdevVmnetSharedOptions]: vmnet-shared (CONFIG_VMNET) (since QEMU 7.1)
+//   - [*NetdevVmnetBridgedOptions]: vmnet-bridged (CONFIG_VMNET) (since QEMU 7.1)
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for none.
@@ -1357,7 +1403,9 @@ func (v Netdev) String() string {
 	return qmp.Format(&v)
 }
 
-// RxState is an enum of net.json. Since QEMU 1.6.
+// RxState is an enum of [net.json].
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-net.RxState
 type RxState string
 
 // The values of RxState.
@@ -1367,7 +1415,9 @@ const (
 	RxStateAll    RxState = "all"
 )
 
-// RxFilterInfo is a struct of net.json. [QueryRxFilter] returns it. Since QEMU 1.6.
+// RxFilterInfo is a struct of [net.json]. [QueryRxFilter] returns it.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.RxFilterInfo
 type RxFilterInfo struct {
 	Name              string   `json:"name"`
 	Promiscuous       bool     `json:"promiscuous"`
@@ -1474,10 +1524,11 @@ func (v RxFilterInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryRxFilter executes query-rx-filter and returns a list of [RxFilterInfo]. See net.json.
-// Since QEMU 1.6.
+// QueryRxFilter executes [query-rx-filter] and returns a list of [RxFilterInfo]. See net.json.
 //
 // [NICRxFilterChangedEvent] follows at the guest's next change of the filter.
+//
+// [query-rx-filter]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-net.query-rx-filter
 type QueryRxFilter struct {
 	Name *string `json:"name,omitzero"`
 }
@@ -1498,9 +1549,11 @@ func (r QueryRxFilter) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// NICRxFilterChangedEvent is the event NIC_RX_FILTER_CHANGED of net.json. Since QEMU 1.6.
+// NICRxFilterChangedEvent is the event [NIC_RX_FILTER_CHANGED] of net.json.
 //
 // It can follow [QueryRxFilter].
+//
+// [NIC_RX_FILTER_CHANGED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-net.NIC_RX_FILTER_CHANGED
 type NICRxFilterChangedEvent struct {
 	Name *string `json:"name,omitzero"`
 	Path string  `json:"path"`
@@ -1523,7 +1576,9 @@ func (*NICRxFilterChangedEvent) EventName() string {
 	return EventNICRxFilterChanged
 }
 
-// AnnounceParameters is a struct of net.json. [AnnounceSelf] sends it. Since QEMU 4.0.
+// AnnounceParameters is a struct of [net.json]. [AnnounceSelf] sends it.
+//
+// [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.AnnounceParameters
 type AnnounceParameters struct {
 	Initial    int64    `json:"initial"`
 	Max        int64    `json:"max"`
@@ -1548,14 +1603,18 @@ func (v *AnnounceParameters) EncodeMembers(e *wire.Encoder) {
 	e.OptString("id", v.ID)
 }
 
-// AnnounceSelf executes announce-self. See net.json. Since QEMU 4.0.
+// AnnounceSelf executes [announce-self]. See net.json.
+//
+// [announce-self]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-net.announce-self
 type AnnounceSelf AnnounceParameters
 
 func (r AnnounceSelf) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "announce-self", Args: (*AnnounceParameters)(&r)}, opts)
 }
 
-// FailoverNegotiatedEvent is the event FAILOVER_NEGOTIATED of net.json. Since QEMU 4.2.
+// FailoverNegotiatedEvent is the event [FAILOVER_NEGOTIATED] of net.json.
+//
+// [FAILOVER_NEGOTIATED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-net.FAILOVER_NEGOTIATED
 type FailoverNegotiatedEvent struct {
 	DeviceID string `json:"device-id"`
 }
@@ -1574,9 +1633,12 @@ func (*FailoverNegotiatedEvent) EventName() string {
 	return EventFailoverNegotiated
 }
 
-// NetdevStreamConnectedEvent is the event NETDEV_STREAM_CONNECTED of net.json. Since QEMU 7.2.
+// NetdevStreamConnectedEvent is the event [NETDEV_STREAM_CONNECTED] of net.json. Since QEMU
+// 7.2.
 //
 // It can follow [NetdevAdd].
+//
+// [NETDEV_STREAM_CONNECTED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-net.NETDEV_STREAM_CONNECTED
 type NetdevStreamConnectedEvent struct {
 	NetdevID string        `json:"netdev-id"`
 	Addr     SocketAddress `json:"addr"`
@@ -1599,8 +1661,10 @@ func (*NetdevStreamConnectedEvent) EventName() string {
 	return EventNetdevStreamConnected
 }
 
-// NetdevStreamDisconnectedEvent is the event NETDEV_STREAM_DISCONNECTED of net.json. Since
+// NetdevStreamDisconnectedEvent is the event [NETDEV_STREAM_DISCONNECTED] of net.json. Since
 // QEMU 7.2.
+//
+// [NETDEV_STREAM_DISCONNECTED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-net.NETDEV_STREAM_DISCONNECTED
 type NetdevStreamDisconnectedEvent struct {
 	NetdevID string `json:"netdev-id"`
 }
@@ -1619,8 +1683,10 @@ func (*NetdevStreamDisconnectedEvent) EventName() string {
 	return EventNetdevStreamDisconnected
 }
 
-// NetdevVhostUserConnectedEvent is the event NETDEV_VHOST_USER_CONNECTED of net.json. Since
+// NetdevVhostUserConnectedEvent is the event [NETDEV_VHOST_USER_CONNECTED] of net.json. Since
 // QEMU 10.0.
+//
+// [NETDEV_VHOST_USER_CONNECTED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-net.NETDEV_VHOST_USER_CONNECTED
 type NetdevVhostUserConnectedEvent struct {
 	NetdevID  string `json:"netdev-id"`
 	ChardevID string `json:"chardev-id"`
@@ -1643,8 +1709,10 @@ func (*NetdevVhostUserConnectedEvent) EventName() string {
 	return EventNetdevVhostUserConnected
 }
 
-// NetdevVhostUserDisconnectedEvent is the event NETDEV_VHOST_USER_DISCONNECTED of net.json.
+// NetdevVhostUserDisconnectedEvent is the event [NETDEV_VHOST_USER_DISCONNECTED] of net.json.
 // Since QEMU 10.0.
+//
+// [NETDEV_VHOST_USER_DISCONNECTED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-net.NETDEV_VHOST_USER_DISCONNECTED
 type NetdevVhostUserDisconnectedEvent struct {
 	NetdevID string `json:"netdev-id"`
 }

@@ -219,63 +219,74 @@ func (b RawBranch) String() string {
 
 // The names of events. [qmp.Client.Events] subscribes to events by name.
 const (
-	EventShutdown                    = "SHUTDOWN"                       // Since QEMU 0.12.
-	EventPowerdown                   = "POWERDOWN"                      // Since QEMU 0.12.
-	EventReset                       = "RESET"                          // Since QEMU 0.12.
-	EventStop                        = "STOP"                           // Since QEMU 0.12.
-	EventResume                      = "RESUME"                         // Since QEMU 0.12.
-	EventSuspend                     = "SUSPEND"                        // Since QEMU 1.1.
-	EventSuspendDisk                 = "SUSPEND_DISK"                   // Since QEMU 1.2.
-	EventWakeup                      = "WAKEUP"                         // Since QEMU 1.1.
-	EventWatchdog                    = "WATCHDOG"                       // Since QEMU 0.13.
-	EventGuestPanicked               = "GUEST_PANICKED"                 // Since QEMU 1.5.
-	EventGuestCrashloaded            = "GUEST_CRASHLOADED"              // Since QEMU 5.0.
-	EventGuestPVShutdown             = "GUEST_PVSHUTDOWN"               // Since QEMU 9.1.
-	EventMemoryFailure               = "MEMORY_FAILURE"                 // Since QEMU 5.2.
-	EventJobStatusChange             = "JOB_STATUS_CHANGE"              // Since QEMU 3.0.
-	EventDeviceTrayMoved             = "DEVICE_TRAY_MOVED"              // Since QEMU 1.1.
-	EventPRManagerStatusChanged      = "PR_MANAGER_STATUS_CHANGED"      // Since QEMU 3.0.
-	EventBlockImageCorrupted         = "BLOCK_IMAGE_CORRUPTED"          // Since QEMU 1.7.
-	EventBlockIOError                = "BLOCK_IO_ERROR"                 // Since QEMU 0.13.
-	EventBlockJobCompleted           = "BLOCK_JOB_COMPLETED"            // Since QEMU 1.1.
-	EventBlockJobCancelled           = "BLOCK_JOB_CANCELLED"            // Since QEMU 1.1.
-	EventBlockJobError               = "BLOCK_JOB_ERROR"                // Since QEMU 1.3.
-	EventBlockJobReady               = "BLOCK_JOB_READY"                // Since QEMU 1.3.
-	EventBlockJobPending             = "BLOCK_JOB_PENDING"              // Since QEMU 2.12.
-	EventBlockWriteThreshold         = "BLOCK_WRITE_THRESHOLD"          // Since QEMU 2.3.
-	EventQuorumFailure               = "QUORUM_FAILURE"                 // Since QEMU 2.0.
-	EventQuorumReportBad             = "QUORUM_REPORT_BAD"              // Since QEMU 2.0.
-	EventBlockExportDeleted          = "BLOCK_EXPORT_DELETED"           // Since QEMU 5.2.
-	EventVserportChange              = "VSERPORT_CHANGE"                // Since QEMU 2.1.
-	EventDumpCompleted               = "DUMP_COMPLETED"                 // Since QEMU 2.6.
-	EventNICRxFilterChanged          = "NIC_RX_FILTER_CHANGED"          // Since QEMU 1.6.
-	EventFailoverNegotiated          = "FAILOVER_NEGOTIATED"            // Since QEMU 4.2.
-	EventNetdevStreamConnected       = "NETDEV_STREAM_CONNECTED"        // Since QEMU 7.2.
-	EventNetdevStreamDisconnected    = "NETDEV_STREAM_DISCONNECTED"     // Since QEMU 7.2.
-	EventNetdevVhostUserConnected    = "NETDEV_VHOST_USER_CONNECTED"    // Since QEMU 10.0.
-	EventNetdevVhostUserDisconnected = "NETDEV_VHOST_USER_DISCONNECTED" // Since QEMU 10.0.
-	EventSPICEConnected              = "SPICE_CONNECTED"                // Since QEMU 0.14.
-	EventSPICEInitialized            = "SPICE_INITIALIZED"              // Since QEMU 0.14.
-	EventSPICEDisconnected           = "SPICE_DISCONNECTED"             // Since QEMU 0.14.
-	EventSPICEMigrateCompleted       = "SPICE_MIGRATE_COMPLETED"        // Since QEMU 1.3.
-	EventVNCConnected                = "VNC_CONNECTED"                  // Since QEMU 0.13.
-	EventVNCInitialized              = "VNC_INITIALIZED"                // Since QEMU 0.13.
-	EventVNCDisconnected             = "VNC_DISCONNECTED"               // Since QEMU 0.13.
-	EventMigration                   = "MIGRATION"                      // Since QEMU 2.4.
-	EventMigrationPass               = "MIGRATION_PASS"                 // Since QEMU 2.6.
-	EventCOLOExit                    = "COLO_EXIT"                      // Since QEMU 3.1.
-	EventUnplugPrimary               = "UNPLUG_PRIMARY"                 // Since QEMU 4.2.
-	EventDeviceDeleted               = "DEVICE_DELETED"                 // Since QEMU 1.5.
-	EventDeviceUnplugGuestError      = "DEVICE_UNPLUG_GUEST_ERROR"      // Since QEMU 6.2.
-	EventBalloonChange               = "BALLOON_CHANGE"                 // Since QEMU 1.2.
-	EventHVBalloonStatusReport       = "HV_BALLOON_STATUS_REPORT"       // Since QEMU 8.2.
-	EventMemoryDeviceSizeChange      = "MEMORY_DEVICE_SIZE_CHANGE"      // Since QEMU 5.1.
-	EventCPUPolarizationChange       = "CPU_POLARIZATION_CHANGE"        // Since QEMU 8.2.
-	EventSCLPCPIInfoAvailable        = "SCLP_CPI_INFO_AVAILABLE"        // Since QEMU 10.2.
-	EventRTCChange                   = "RTC_CHANGE"                     // Since QEMU 0.13.
-	EventVFUClientHangup             = "VFU_CLIENT_HANGUP"              // Since QEMU 7.1.
-	EventACPIDeviceOST               = "ACPI_DEVICE_OST"                // Since QEMU 2.1.
-	EventVFIOMigration               = "VFIO_MIGRATION"                 // Since QEMU 9.1.
+	EventShutdown         = "SHUTDOWN"
+	EventPowerdown        = "POWERDOWN"
+	EventReset            = "RESET"
+	EventStop             = "STOP"
+	EventResume           = "RESUME"
+	EventSuspend          = "SUSPEND"
+	EventSuspendDisk      = "SUSPEND_DISK"
+	EventWakeup           = "WAKEUP"
+	EventWatchdog         = "WATCHDOG"
+	EventGuestPanicked    = "GUEST_PANICKED"
+	EventGuestCrashloaded = "GUEST_CRASHLOADED"
+	// Since QEMU 9.1.
+	EventGuestPVShutdown        = "GUEST_PVSHUTDOWN"
+	EventMemoryFailure          = "MEMORY_FAILURE"
+	EventJobStatusChange        = "JOB_STATUS_CHANGE"
+	EventDeviceTrayMoved        = "DEVICE_TRAY_MOVED"
+	EventPRManagerStatusChanged = "PR_MANAGER_STATUS_CHANGED"
+	EventBlockImageCorrupted    = "BLOCK_IMAGE_CORRUPTED"
+	EventBlockIOError           = "BLOCK_IO_ERROR"
+	EventBlockJobCompleted      = "BLOCK_JOB_COMPLETED"
+	EventBlockJobCancelled      = "BLOCK_JOB_CANCELLED"
+	EventBlockJobError          = "BLOCK_JOB_ERROR"
+	EventBlockJobReady          = "BLOCK_JOB_READY"
+	EventBlockJobPending        = "BLOCK_JOB_PENDING"
+	EventBlockWriteThreshold    = "BLOCK_WRITE_THRESHOLD"
+	EventQuorumFailure          = "QUORUM_FAILURE"
+	EventQuorumReportBad        = "QUORUM_REPORT_BAD"
+	EventBlockExportDeleted     = "BLOCK_EXPORT_DELETED"
+	EventVserportChange         = "VSERPORT_CHANGE"
+	EventDumpCompleted          = "DUMP_COMPLETED"
+	EventNICRxFilterChanged     = "NIC_RX_FILTER_CHANGED"
+	EventFailoverNegotiated     = "FAILOVER_NEGOTIATED"
+	// Since QEMU 7.2.
+	EventNetdevStreamConnected = "NETDEV_STREAM_CONNECTED"
+	// Since QEMU 7.2.
+	EventNetdevStreamDisconnected = "NETDEV_STREAM_DISCONNECTED"
+	// Since QEMU 10.0.
+	EventNetdevVhostUserConnected = "NETDEV_VHOST_USER_CONNECTED"
+	// Since QEMU 10.0.
+	EventNetdevVhostUserDisconnected = "NETDEV_VHOST_USER_DISCONNECTED"
+	EventSPICEConnected              = "SPICE_CONNECTED"
+	EventSPICEInitialized            = "SPICE_INITIALIZED"
+	EventSPICEDisconnected           = "SPICE_DISCONNECTED"
+	EventSPICEMigrateCompleted       = "SPICE_MIGRATE_COMPLETED"
+	EventVNCConnected                = "VNC_CONNECTED"
+	EventVNCInitialized              = "VNC_INITIALIZED"
+	EventVNCDisconnected             = "VNC_DISCONNECTED"
+	EventMigration                   = "MIGRATION"
+	EventMigrationPass               = "MIGRATION_PASS"
+	EventCOLOExit                    = "COLO_EXIT"
+	EventUnplugPrimary               = "UNPLUG_PRIMARY"
+	EventDeviceDeleted               = "DEVICE_DELETED"
+	// Since QEMU 6.2.
+	EventDeviceUnplugGuestError = "DEVICE_UNPLUG_GUEST_ERROR"
+	EventBalloonChange          = "BALLOON_CHANGE"
+	// Since QEMU 8.2.
+	EventHVBalloonStatusReport  = "HV_BALLOON_STATUS_REPORT"
+	EventMemoryDeviceSizeChange = "MEMORY_DEVICE_SIZE_CHANGE"
+	// Since QEMU 8.2.
+	EventCPUPolarizationChange = "CPU_POLARIZATION_CHANGE"
+	// Since QEMU 10.2.
+	EventSCLPCPIInfoAvailable = "SCLP_CPI_INFO_AVAILABLE"
+	EventRTCChange            = "RTC_CHANGE"
+	// Since QEMU 7.1.
+	EventVFUClientHangup = "VFU_CLIENT_HANGUP"
+	EventACPIDeviceOST   = "ACPI_DEVICE_OST"
+	// Since QEMU 9.1.
+	EventVFIOMigration = "VFIO_MIGRATION"
 )
 
 // DecodeEvent decodes the data of an event and returns a pointer to the type for the event's

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// PCIMemoryRange is the struct PciMemoryRange of pci.json. Since QEMU 0.14.
+// PCIMemoryRange is the struct [PciMemoryRange] of pci.json.
+//
+// [PciMemoryRange]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciMemoryRange
 type PCIMemoryRange struct {
 	Base  int64 `json:"base"`
 	Limit int64 `json:"limit"`
@@ -31,7 +33,9 @@ func (v *PCIMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIMemoryRegion is the struct PciMemoryRegion of pci.json. Since QEMU 0.14.
+// PCIMemoryRegion is the struct [PciMemoryRegion] of pci.json.
+//
+// [PciMemoryRegion]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciMemoryRegion
 type PCIMemoryRegion struct {
 	BAR       int64  `json:"bar"`
 	Type      string `json:"type"`
@@ -74,7 +78,9 @@ func (v *PCIMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIBusInfo is the struct PciBusInfo of pci.json. Since QEMU 2.4.
+// PCIBusInfo is the struct [PciBusInfo] of pci.json.
+//
+// [PciBusInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciBusInfo
 type PCIBusInfo struct {
 	Number            int64          `json:"number"`
 	Secondary         int64          `json:"secondary"`
@@ -117,7 +123,9 @@ func (v *PCIBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIBridgeInfo is the struct PciBridgeInfo of pci.json. Since QEMU 0.14.
+// PCIBridgeInfo is the struct [PciBridgeInfo] of pci.json.
+//
+// [PciBridgeInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciBridgeInfo
 type PCIBridgeInfo struct {
 	Bus     PCIBusInfo      `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices,omitzero"`
@@ -150,7 +158,9 @@ func (v *PCIBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIDeviceClass is the struct PciDeviceClass of pci.json. Since QEMU 2.4.
+// PCIDeviceClass is the struct [PciDeviceClass] of pci.json.
+//
+// [PciDeviceClass]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciDeviceClass
 type PCIDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
 	Class int64   `json:"class"`
@@ -173,7 +183,9 @@ func (v *PCIDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIDeviceID is the struct PciDeviceId of pci.json. Since QEMU 2.4.
+// PCIDeviceID is the struct [PciDeviceId] of pci.json.
+//
+// [PciDeviceId]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciDeviceId
 type PCIDeviceID struct {
 	Device          int64  `json:"device"`
 	Vendor          int64  `json:"vendor"`
@@ -206,7 +218,9 @@ func (v *PCIDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// PCIDeviceInfo is the struct PciDeviceInfo of pci.json. Since QEMU 0.14.
+// PCIDeviceInfo is the struct [PciDeviceInfo] of pci.json.
+//
+// [PciDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciDeviceInfo
 type PCIDeviceInfo struct {
 	Bus       int64             `json:"bus"`
 	Slot      int64             `json:"slot"`
@@ -293,7 +307,9 @@ func (v PCIDeviceInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// PCIInfo is the struct PciInfo of pci.json. [QueryPCI] returns it. Since QEMU 0.14.
+// PCIInfo is the struct [PciInfo] of pci.json. [QueryPCI] returns it.
+//
+// [PciInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciInfo
 type PCIInfo struct {
 	Bus     int64           `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices"`
@@ -337,7 +353,9 @@ func (v PCIInfo) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryPCI executes query-pci and returns a list of [PCIInfo]. See pci.json. Since QEMU 0.14.
+// QueryPCI executes [query-pci] and returns a list of [PCIInfo]. See pci.json.
+//
+// [query-pci]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-pci.query-pci
 type QueryPCI struct{}
 
 func (r QueryPCI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]PCIInfo, error) {

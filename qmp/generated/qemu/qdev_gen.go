@@ -8,8 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DeviceListProperties executes device-list-properties and returns a list of
-// [ObjectPropertyInfo]. See qdev.json. Since QEMU 1.2.
+// DeviceListProperties executes [device-list-properties] and returns a list of
+// [ObjectPropertyInfo]. See qdev.json.
+//
+// [device-list-properties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qdev.device-list-properties
 type DeviceListProperties struct {
 	Typename string `json:"typename"`
 }
@@ -30,9 +32,11 @@ func (r DeviceListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DeviceAdd executes device_add. See qdev.json. Since QEMU 0.13.
+// DeviceAdd executes [device_add]. See qdev.json.
 //
 // Features: json-cli, json-cli-hotplug.
+//
+// [device_add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qdev.device_add
 type DeviceAdd struct {
 	Driver string  `json:"driver"`
 	Bus    *string `json:"bus,omitzero"`
@@ -80,12 +84,14 @@ func (r DeviceAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_add", Args: &r}, opts)
 }
 
-// DeviceDel executes device_del. See qdev.json. Since QEMU 0.14.
+// DeviceDel executes [device_del]. See qdev.json.
 //
 // Events follow:
 //
 //   - [DeviceDeletedEvent]: when the guest has released the device
 //   - [DeviceUnplugGuestErrorEvent]: if the guest refuses to release the device
+//
+// [device_del]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qdev.device_del
 type DeviceDel struct {
 	ID string `json:"id"`
 }
@@ -98,9 +104,11 @@ func (r DeviceDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "device_del", Args: &r}, opts)
 }
 
-// DeviceDeletedEvent is the event DEVICE_DELETED of qdev.json. Since QEMU 1.5.
+// DeviceDeletedEvent is the event [DEVICE_DELETED] of qdev.json.
 //
 // It can follow [DeviceDel] and [SystemReset].
+//
+// [DEVICE_DELETED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-qdev.DEVICE_DELETED
 type DeviceDeletedEvent struct {
 	Device *string `json:"device,omitzero"`
 	Path   string  `json:"path"`
@@ -123,10 +131,12 @@ func (*DeviceDeletedEvent) EventName() string {
 	return EventDeviceDeleted
 }
 
-// DeviceUnplugGuestErrorEvent is the event DEVICE_UNPLUG_GUEST_ERROR of qdev.json. Since QEMU
-// 6.2.
+// DeviceUnplugGuestErrorEvent is the event [DEVICE_UNPLUG_GUEST_ERROR] of qdev.json. Since
+// QEMU 6.2.
 //
 // It can follow [DeviceDel].
+//
+// [DEVICE_UNPLUG_GUEST_ERROR]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-qdev.DEVICE_UNPLUG_GUEST_ERROR
 type DeviceUnplugGuestErrorEvent struct {
 	Device *string `json:"device,omitzero"`
 	Path   string  `json:"path"`
@@ -149,9 +159,11 @@ func (*DeviceUnplugGuestErrorEvent) EventName() string {
 	return EventDeviceUnplugGuestError
 }
 
-// DeviceSyncConfig executes device-sync-config. See qdev.json. Since QEMU 9.2.
+// DeviceSyncConfig executes [device-sync-config]. See qdev.json. Since QEMU 9.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [device-sync-config]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qdev.device-sync-config
 type DeviceSyncConfig struct {
 	ID string `json:"id"`
 }

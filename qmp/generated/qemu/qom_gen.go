@@ -8,8 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ObjectPropertyInfo is a struct of qom.json. [QOMList], [QOMListProperties] and
-// [DeviceListProperties] return it. Since QEMU 1.2.
+// ObjectPropertyInfo is a struct of [qom.json]. [QOMList], [QOMListProperties] and
+// [DeviceListProperties] return it.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectPropertyInfo
 type ObjectPropertyInfo struct {
 	Name         string      `json:"name"`
 	Type         string      `json:"type"`
@@ -35,7 +37,10 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is a struct of qom.json.
+// ObjectPropertyValue is a struct of [qom.json]. Since QEMU 10.1 at the earliest, 10.2 at the
+// latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectPropertyValue
 type ObjectPropertyValue struct {
 	Name  string      `json:"name"`
 	Type  string      `json:"type"`
@@ -65,7 +70,10 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is a struct of qom.json. [QOMListGet] returns it.
+// ObjectPropertiesValues is a struct of [qom.json]. [QOMListGet] returns it. Since QEMU 10.1
+// at the earliest, 10.2 at the latest.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectPropertiesValues
 type ObjectPropertiesValues struct {
 	Properties []ObjectPropertyValue `json:"properties"`
 }
@@ -104,8 +112,9 @@ func (v ObjectPropertiesValues) String() string {
 	return qmp.Format(&v)
 }
 
-// QOMList executes qom-list and returns a list of [ObjectPropertyInfo]. See qom.json. Since
-// QEMU 1.2.
+// QOMList executes [qom-list] and returns a list of [ObjectPropertyInfo]. See qom.json.
+//
+// [qom-list]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-list
 type QOMList struct {
 	Path string `json:"path"`
 }
@@ -126,7 +135,9 @@ func (r QOMList) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return v, err
 }
 
-// QOMGet executes qom-get and returns [qmp.RawJSON]. See qom.json. Since QEMU 1.2.
+// QOMGet executes [qom-get] and returns [qmp.RawJSON]. See qom.json.
+//
+// [qom-get]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-get
 type QOMGet struct {
 	Path     string `json:"path"`
 	Property string `json:"property"`
@@ -145,8 +156,10 @@ func (r QOMGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return v, err
 }
 
-// QOMListGet executes qom-list-get and returns a list of [ObjectPropertiesValues]. See
-// qom.json.
+// QOMListGet executes [qom-list-get] and returns a list of [ObjectPropertiesValues]. See
+// qom.json. Since QEMU 10.1.
+//
+// [qom-list-get]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-list-get
 type QOMListGet struct {
 	Paths []string `json:"paths"`
 }
@@ -196,10 +209,12 @@ func (r QOMListGet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// QOMSet executes qom-set. See qom.json. Since QEMU 1.2.
+// QOMSet executes [qom-set]. See qom.json.
 //
 // [MemoryDeviceSizeChangeEvent] follows when the guest has changed the size of a virtio-mem
 // device to its new requested-size.
+//
+// [qom-set]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-set
 type QOMSet struct {
 	Path     string      `json:"path"`
 	Property string      `json:"property"`
@@ -220,7 +235,9 @@ func (r QOMSet) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) 
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qom-set", Args: &r}, opts)
 }
 
-// ObjectTypeInfo is a struct of qom.json. [QOMListTypes] returns it. Since QEMU 1.1.
+// ObjectTypeInfo is a struct of [qom.json]. [QOMListTypes] returns it.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectTypeInfo
 type ObjectTypeInfo struct {
 	Name     string  `json:"name"`
 	Abstract *bool   `json:"abstract,omitzero"`
@@ -242,8 +259,9 @@ func (v *ObjectTypeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QOMListTypes executes qom-list-types and returns a list of [ObjectTypeInfo]. See qom.json.
-// Since QEMU 1.1.
+// QOMListTypes executes [qom-list-types] and returns a list of [ObjectTypeInfo]. See qom.json.
+//
+// [qom-list-types]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-list-types
 type QOMListTypes struct {
 	Implements *string `json:"implements,omitzero"`
 	Abstract   *bool   `json:"abstract,omitzero"`
@@ -266,8 +284,10 @@ func (r QOMListTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// QOMListProperties executes qom-list-properties and returns a list of [ObjectPropertyInfo].
-// See qom.json. Since QEMU 2.12.
+// QOMListProperties executes [qom-list-properties] and returns a list of [ObjectPropertyInfo].
+// See qom.json.
+//
+// [qom-list-properties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.qom-list-properties
 type QOMListProperties struct {
 	Typename string `json:"typename"`
 }
@@ -288,10 +308,11 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CANHostSocketCANProperties is the struct CanHostSocketcanProperties of qom.json. Since QEMU
-// 2.12.
+// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [CanHostSocketcanProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CanHostSocketcanProperties
 type CANHostSocketCANProperties struct {
 	If     string `json:"if"`
 	CANBus string `json:"canbus"`
@@ -314,7 +335,9 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the struct ColoCompareProperties of qom.json. Since QEMU 2.8.
+// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json.
+//
+// [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ColoCompareProperties
 type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
@@ -376,7 +399,9 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is a struct of qom.json. Since QEMU 2.8.
+// CryptodevBackendProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CryptodevBackendProperties
 type CryptodevBackendProperties struct {
 	Queues *uint32 `json:"queues,omitzero"`
 	// Since QEMU 8.0.
@@ -408,9 +433,11 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is a struct of qom.json. Since QEMU 2.12.
+// CryptodevVhostUserProperties is a struct of [qom.json].
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CryptodevVhostUserProperties
 type CryptodevVhostUserProperties struct {
 	Queues *uint32 `json:"queues,omitzero"`
 	// Since QEMU 8.0.
@@ -447,7 +474,9 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is a struct of qom.json. Since QEMU 5.0.
+// DBusVMStateProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.DBusVMStateProperties
 type DBusVMStateProperties struct {
 	Addr   string  `json:"addr"`
 	IDList *string `json:"id-list,omitzero"`
@@ -470,7 +499,9 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// NetfilterInsert is an enum of qom.json. Since QEMU 5.0.
+// NetfilterInsert is an enum of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-qom.NetfilterInsert
 type NetfilterInsert string
 
 // The values of NetfilterInsert.
@@ -479,7 +510,9 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is a struct of qom.json. Since QEMU 2.5.
+// NetfilterProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.NetfilterProperties
 type NetfilterProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -517,7 +550,9 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is a struct of qom.json. Since QEMU 2.5.
+// FilterBufferProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterBufferProperties
 type FilterBufferProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -560,7 +595,9 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is a struct of qom.json. Since QEMU 2.5.
+// FilterDumpProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterDumpProperties
 type FilterDumpProperties struct {
 	Netdev   string              `json:"netdev"`
 	Queue    *NetfilterDirection `json:"queue,omitzero"`
@@ -610,7 +647,9 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is a struct of qom.json. Since QEMU 2.6.
+// FilterMirrorProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterMirrorProperties
 type FilterMirrorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -658,7 +697,9 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is a struct of qom.json. Since QEMU 2.6.
+// FilterRedirectorProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRedirectorProperties
 type FilterRedirectorProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -711,7 +752,9 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is a struct of qom.json. Since QEMU 2.8.
+// FilterRewriterProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRewriterProperties
 type FilterRewriterProperties struct {
 	Netdev         string              `json:"netdev"`
 	Queue          *NetfilterDirection `json:"queue,omitzero"`
@@ -754,7 +797,9 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is a struct of qom.json. Since QEMU 4.2.
+// InputBarrierProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.InputBarrierProperties
 type InputBarrierProperties struct {
 	Name    string  `json:"name"`
 	Server  *string `json:"server,omitzero"`
@@ -802,9 +847,11 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is a struct of qom.json. Since QEMU 2.6.
+// InputLinuxProperties is a struct of [qom.json].
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.InputLinuxProperties
 type InputLinuxProperties struct {
 	Evdev      string          `json:"evdev"`
 	GrabAll    *bool           `json:"grab_all,omitzero"`
@@ -837,14 +884,18 @@ func (v *InputLinuxProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// EventLoopBaseProperties is a struct of qom.json. Since QEMU 7.1.
+// EventLoopBaseProperties is a struct of [qom.json]. Since QEMU 7.1.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.EventLoopBaseProperties
 type EventLoopBaseProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 2.0.
+// IOThreadProperties is the struct [IothreadProperties] of qom.json.
+//
+// [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IothreadProperties
 type IOThreadProperties struct {
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
@@ -855,7 +906,7 @@ type IOThreadProperties struct {
 	PollMaxNs     *int64 `json:"poll-max-ns,omitzero"`
 	PollGrow      *int64 `json:"poll-grow,omitzero"`
 	PollShrink    *int64 `json:"poll-shrink,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 
@@ -896,7 +947,9 @@ func (v *IOThreadProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MainLoopProperties is a struct of qom.json. Since QEMU 7.1.
+// MainLoopProperties is a struct of [qom.json]. Since QEMU 7.1.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MainLoopProperties
 type MainLoopProperties struct {
 	AIOMaxBatch   *int64 `json:"aio-max-batch,omitzero"`
 	ThreadPoolMin *int64 `json:"thread-pool-min,omitzero"`
@@ -924,7 +977,9 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is a struct of qom.json. Since QEMU 2.1.
+// MemoryBackendProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendProperties
 type MemoryBackendProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1005,7 +1060,9 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is a struct of qom.json. Since QEMU 2.1.
+// MemoryBackendFileProperties is a struct of [qom.json].
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendFileProperties
 type MemoryBackendFileProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1124,9 +1181,11 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is a struct of qom.json. Since QEMU 2.12.
+// MemoryBackendMemfdProperties is a struct of [qom.json].
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendMemfdProperties
 type MemoryBackendMemfdProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1222,9 +1281,11 @@ func (v *MemoryBackendMemfdProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// MemoryBackendShmProperties is a struct of qom.json. Since QEMU 9.1.
+// MemoryBackendShmProperties is a struct of [qom.json]. Since QEMU 9.1.
 //
 // Only in a QEMU built with CONFIG_POSIX.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendShmProperties
 type MemoryBackendShmProperties struct {
 	Dump                           *bool          `json:"dump,omitzero"`
 	HostNodes                      []uint16       `json:"host-nodes,omitzero"`
@@ -1303,10 +1364,12 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// MemoryBackendEPCProperties is the struct MemoryBackendEpcProperties of qom.json. Since QEMU
-// 6.2.
+// MemoryBackendEPCProperties is the struct [MemoryBackendEpcProperties] of qom.json. Since
+// QEMU 6.2.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [MemoryBackendEpcProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendEpcProperties
 type MemoryBackendEPCProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1386,10 +1449,11 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// PRManagerHelperProperties is the struct PrManagerHelperProperties of qom.json. Since QEMU
-// 2.11.
+// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+// [PrManagerHelperProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.PrManagerHelperProperties
 type PRManagerHelperProperties struct {
 	Path string `json:"path"`
 }
@@ -1407,7 +1471,9 @@ func (v *PRManagerHelperProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// QtestProperties is a struct of qom.json. Since QEMU 6.0.
+// QtestProperties is a struct of [qom.json]. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.QtestProperties
 type QtestProperties struct {
 	Chardev string  `json:"chardev"`
 	Log     *string `json:"log,omitzero"`
@@ -1430,7 +1496,9 @@ func (v *QtestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RemoteObjectProperties is a struct of qom.json. Since QEMU 6.0.
+// RemoteObjectProperties is a struct of [qom.json]. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RemoteObjectProperties
 type RemoteObjectProperties struct {
 	FD    string `json:"fd"`
 	DevID string `json:"devid"`
@@ -1453,7 +1521,10 @@ func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// VFIOUserServerProperties is the struct VfioUserServerProperties of qom.json. Since QEMU 7.1.
+// VFIOUserServerProperties is the struct [VfioUserServerProperties] of qom.json. Since QEMU
+// 7.1.
+//
+// [VfioUserServerProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.VfioUserServerProperties
 type VFIOUserServerProperties struct {
 	Socket SocketAddress `json:"socket"`
 	Device string        `json:"device"`
@@ -1476,7 +1547,9 @@ func (v *VFIOUserServerProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// IOMMUFDProperties is a struct of qom.json. Since QEMU 9.0.
+// IOMMUFDProperties is a struct of [qom.json]. Since QEMU 9.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IOMMUFDProperties
 type IOMMUFDProperties struct {
 	FD *string `json:"fd,omitzero"`
 }
@@ -1494,8 +1567,10 @@ func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ACPIGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties of qom.json.
+// ACPIGenericInitiatorProperties is the struct [AcpiGenericInitiatorProperties] of qom.json.
 // Since QEMU 9.0.
+//
+// [AcpiGenericInitiatorProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.AcpiGenericInitiatorProperties
 type ACPIGenericInitiatorProperties struct {
 	PCIDev string `json:"pci-dev"`
 	Node   uint32 `json:"node"`
@@ -1518,8 +1593,10 @@ func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// ACPIGenericPortProperties is the struct AcpiGenericPortProperties of qom.json. Since QEMU
+// ACPIGenericPortProperties is the struct [AcpiGenericPortProperties] of qom.json. Since QEMU
 // 9.2.
+//
+// [AcpiGenericPortProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.AcpiGenericPortProperties
 type ACPIGenericPortProperties struct {
 	PCIBus string `json:"pci-bus"`
 	Node   uint32 `json:"node"`
@@ -1542,7 +1619,9 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the struct RngProperties of qom.json. Since QEMU 1.3.
+// RNGProperties is the struct [RngProperties] of qom.json.
+//
+// [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngProperties
 type RNGProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
@@ -1561,7 +1640,9 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 1.3.
+// RNGEGDProperties is the struct [RngEgdProperties] of qom.json.
+//
+// [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngEgdProperties
 type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
@@ -1585,9 +1666,11 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the struct RngRandomProperties of qom.json. Since QEMU 1.3.
+// RNGRandomProperties is the struct [RngRandomProperties] of qom.json.
 //
 // Only in a QEMU built with CONFIG_POSIX.
+//
+// [RngRandomProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngRandomProperties
 type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened   *bool   `json:"opened,omitzero"`
@@ -1611,9 +1694,11 @@ func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// IGVMCfgProperties is the struct IgvmCfgProperties of qom.json. Since QEMU 10.1.
+// IGVMCfgProperties is the struct [IgvmCfgProperties] of qom.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_IGVM.
+//
+// [IgvmCfgProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IgvmCfgProperties
 type IGVMCfgProperties struct {
 	File string `json:"file"`
 }
@@ -1631,7 +1716,9 @@ func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVCommonProperties is the struct SevCommonProperties of qom.json. Since QEMU 9.1.
+// SEVCommonProperties is the struct [SevCommonProperties] of qom.json. Since QEMU 9.1.
+//
+// [SevCommonProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevCommonProperties
 type SEVCommonProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1639,7 +1726,9 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 2.12.
+// SEVGuestProperties is the struct [SevGuestProperties] of qom.json.
+//
+// [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevGuestProperties
 type SEVGuestProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1705,7 +1794,9 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SEVSNPGuestProperties is the struct SevSnpGuestProperties of qom.json. Since QEMU 9.1.
+// SEVSNPGuestProperties is the struct [SevSnpGuestProperties] of qom.json. Since QEMU 9.1.
+//
+// [SevSnpGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevSnpGuestProperties
 type SEVSNPGuestProperties struct {
 	SEVDevice               *string `json:"sev-device,omitzero"`
 	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
@@ -1775,9 +1866,11 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TDXGuestProperties is the struct TdxGuestProperties of qom.json. Since QEMU 10.1.
+// TDXGuestProperties is the struct [TdxGuestProperties] of qom.json. Since QEMU 10.1.
 //
 // Features: confidential-guest-reset.
+//
+// [TdxGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.TdxGuestProperties
 type TDXGuestProperties struct {
 	Attributes            *uint64        `json:"attributes,omitzero"`
 	SEPTVEDisable         *bool          `json:"sept-ve-disable,omitzero"`
@@ -1823,7 +1916,9 @@ func (v *TDXGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThreadContextProperties is a struct of qom.json. Since QEMU 7.2.
+// ThreadContextProperties is a struct of [qom.json]. Since QEMU 7.2.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ThreadContextProperties
 type ThreadContextProperties struct {
 	CPUAffinity  []uint16 `json:"cpu-affinity,omitzero"`
 	NodeAffinity []uint16 `json:"node-affinity,omitzero"`
@@ -1864,7 +1959,9 @@ func (v *ThreadContextProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectType is an enum of qom.json. Since QEMU 6.0.
+// ObjectType is an enum of [qom.json]. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-qom.ObjectType
 type ObjectType string
 
 // The values of ObjectType.
@@ -1949,13 +2046,15 @@ const (
 	//
 	// Unstable: any release of QEMU may change or remove the value.
 	ObjectTypeXVFIOUserServer ObjectType = "x-vfio-user-server"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ObjectTypeMonitorHMP ObjectType = "monitor-hmp"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	ObjectTypeMonitorQMP ObjectType = "monitor-qmp"
 )
 
-// ObjectOptions is a union of qom.json. [ObjectAdd] sends it. Since QEMU 6.0.
+// ObjectOptions is a union of [qom.json]. [ObjectAdd] sends it. Since QEMU 6.0.
+//
+// [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectOptions
 type ObjectOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
 	// *RawBranch.
@@ -1983,8 +2082,8 @@ type ObjectOptions struct {
 
 // ObjectOptionsBranch is the branch of [ObjectOptions] that QOMType selects:
 //
-//   - [*ACPIGenericInitiatorProperties]: acpi-generic-initiator
-//   - [*ACPIGenericPortProperties]: acpi-generic-port
+//   - [*ACPIGenericInitiatorProperties]: acpi-generic-initiator (since QEMU 9.0)
+//   - [*ACPIGenericPortProperties]: acpi-generic-port (since QEMU 9.2)
 //   - [*AuthZListProperties]: authz-list
 //   - [*AuthZListFileProperties]: authz-listfile
 //   - [*AuthZPAMProperties]: authz-pam
@@ -1992,7 +2091,7 @@ type ObjectOptions struct {
 //   - [*CANHostSocketCANProperties]: can-host-socketcan (CONFIG_LINUX)
 //   - [*COLOCompareProperties]: colo-compare
 //   - [*CryptodevBackendProperties]: cryptodev-backend, cryptodev-backend-builtin,
-//     cryptodev-backend-lkcf
+//     cryptodev-backend-lkcf (since QEMU 7.2)
 //   - [*CryptodevVhostUserProperties]: cryptodev-vhost-user (CONFIG_VHOST_CRYPTO)
 //   - [*DBusVMStateProperties]: dbus-vmstate
 //   - [*FilterBufferProperties]: filter-buffer
@@ -2001,37 +2100,37 @@ type ObjectOptions struct {
 //   - [*FilterRedirectorProperties]: filter-redirector
 //   - [*NetfilterProperties]: filter-replay
 //   - [*FilterRewriterProperties]: filter-rewriter
-//   - [*IGVMCfgProperties]: igvm-cfg (CONFIG_IGVM)
+//   - [*IGVMCfgProperties]: igvm-cfg (CONFIG_IGVM) (since QEMU 10.1)
 //   - [*InputBarrierProperties]: input-barrier
 //   - [*InputLinuxProperties]: input-linux (CONFIG_LINUX)
-//   - [*IOMMUFDProperties]: iommufd
+//   - [*IOMMUFDProperties]: iommufd (since QEMU 9.0)
 //   - [*IOThreadProperties]: iothread
-//   - [*MainLoopProperties]: main-loop
-//   - [*MemoryBackendEPCProperties]: memory-backend-epc (CONFIG_LINUX)
+//   - [*MainLoopProperties]: main-loop (since QEMU 7.1)
+//   - [*MemoryBackendEPCProperties]: memory-backend-epc (CONFIG_LINUX) (since QEMU 6.2)
 //   - [*MemoryBackendFileProperties]: memory-backend-file
 //   - [*MemoryBackendMemfdProperties]: memory-backend-memfd (CONFIG_LINUX)
 //   - [*MemoryBackendProperties]: memory-backend-ram
-//   - [*MemoryBackendShmProperties]: memory-backend-shm (CONFIG_POSIX)
+//   - [*MemoryBackendShmProperties]: memory-backend-shm (CONFIG_POSIX) (since QEMU 9.1)
 //   - [*PRManagerHelperProperties]: pr-manager-helper (CONFIG_LINUX)
-//   - [*QtestProperties]: qtest
+//   - [*QtestProperties]: qtest (since QEMU 6.1)
 //   - [*RNGProperties]: rng-builtin
 //   - [*RNGEGDProperties]: rng-egd
 //   - [*RNGRandomProperties]: rng-random (CONFIG_POSIX)
 //   - [*SecretProperties]: secret
 //   - [*SecretKeyringProperties]: secret_keyring (CONFIG_SECRET_KEYRING)
 //   - [*SEVGuestProperties]: sev-guest
-//   - [*SEVSNPGuestProperties]: sev-snp-guest
-//   - [*TDXGuestProperties]: tdx-guest
-//   - [*ThreadContextProperties]: thread-context
+//   - [*SEVSNPGuestProperties]: sev-snp-guest (since QEMU 9.1)
+//   - [*TDXGuestProperties]: tdx-guest (since QEMU 10.1)
+//   - [*ThreadContextProperties]: thread-context (since QEMU 7.2)
 //   - [*ThrottleGroupProperties]: throttle-group
 //   - [*TLSCredsAnonProperties]: tls-creds-anon
 //   - [*TLSCredsPSKProperties]: tls-creds-psk
 //   - [*TLSCredsX509Properties]: tls-creds-x509
 //   - [*TLSCredsProperties]: tls-cipher-suites
 //   - [*RemoteObjectProperties]: x-remote-object
-//   - [*VFIOUserServerProperties]: x-vfio-user-server
-//   - [*ObjectOptionsMonitorHMP]: monitor-hmp (seen first in QEMU 11.1)
-//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (seen first in QEMU 11.1)
+//   - [*VFIOUserServerProperties]: x-vfio-user-server (since QEMU 7.1)
+//   - [*ObjectOptionsMonitorHMP]: monitor-hmp (since QEMU 11.1, not in 10.2)
+//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (since QEMU 11.1, not in 10.2)
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for can-bus, pef-guest, s390-pv-guest.
@@ -2334,7 +2433,9 @@ func (v ObjectOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ObjectAdd executes object-add. See qom.json. Since QEMU 2.0.
+// ObjectAdd executes [object-add]. See qom.json.
+//
+// [object-add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.object-add
 type ObjectAdd ObjectOptions
 
 func (r *ObjectAdd) EncodeMembers(e *wire.Encoder) {
@@ -2357,7 +2458,9 @@ func (r ObjectAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-add", Args: (*ObjectOptions)(&r)}, opts)
 }
 
-// ObjectDel executes object-del. See qom.json. Since QEMU 2.0.
+// ObjectDel executes [object-del]. See qom.json.
+//
+// [object-del]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-qom.object-del
 type ObjectDel struct {
 	ID string `json:"id"`
 }
@@ -2370,8 +2473,8 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Seen first in
-// QEMU 11.1.
+// ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Since QEMU 11.0
+// at the earliest, 11.1 at the latest.
 type ObjectOptionsMonitorHMP struct {
 	Chardev  string `json:"chardev"`
 	Readline *bool  `json:"readline,omitzero"`
@@ -2394,8 +2497,8 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Seen first in
-// QEMU 11.1.
+// ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Since QEMU 11.0
+// at the earliest, 11.1 at the latest.
 type ObjectOptionsMonitorQMP struct {
 	Chardev     string                              `json:"chardev"`
 	Pretty      *bool                               `json:"pretty,omitzero"`
@@ -2424,7 +2527,7 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 }
 
 // ObjectOptionsMonitorQMPCloseAction is the enum ObjectOptionsMonitorQmpCloseAction of
-// qom.json. Seen first in QEMU 11.1.
+// qom.json. Since QEMU 11.0 at the earliest, 11.1 at the latest.
 type ObjectOptionsMonitorQMPCloseAction string
 
 // The values of ObjectOptionsMonitorQMPCloseAction.

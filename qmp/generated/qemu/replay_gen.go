@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ReplayMode is an enum of replay.json. Since QEMU 2.5.
+// ReplayMode is an enum of [replay.json].
+//
+// [replay.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-replay.ReplayMode
 type ReplayMode string
 
 // The values of ReplayMode.
@@ -18,7 +20,9 @@ const (
 	ReplayModePlay   ReplayMode = "play"
 )
 
-// ReplayInfo is a struct of replay.json. [QueryReplay] returns it. Since QEMU 5.2.
+// ReplayInfo is a struct of [replay.json]. [QueryReplay] returns it.
+//
+// [replay.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-replay.ReplayInfo
 type ReplayInfo struct {
 	Mode     ReplayMode `json:"mode"`
 	Filename *string    `json:"filename,omitzero"`
@@ -40,7 +44,9 @@ func (v *ReplayInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryReplay executes query-replay and returns [ReplayInfo]. See replay.json. Since QEMU 5.2.
+// QueryReplay executes [query-replay] and returns [ReplayInfo]. See replay.json.
+//
+// [query-replay]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-replay.query-replay
 type QueryReplay struct{}
 
 func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (ReplayInfo, error) {
@@ -51,7 +57,9 @@ func (r QueryReplay) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ReplayBreak executes replay-break. See replay.json. Since QEMU 5.2.
+// ReplayBreak executes [replay-break]. See replay.json.
+//
+// [replay-break]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-replay.replay-break
 type ReplayBreak struct {
 	Icount int64 `json:"icount"`
 }
@@ -64,14 +72,18 @@ func (r ReplayBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-break", Args: &r}, opts)
 }
 
-// ReplayDeleteBreak executes replay-delete-break. See replay.json. Since QEMU 5.2.
+// ReplayDeleteBreak executes [replay-delete-break]. See replay.json.
+//
+// [replay-delete-break]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-replay.replay-delete-break
 type ReplayDeleteBreak struct{}
 
 func (r ReplayDeleteBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "replay-delete-break"}, opts)
 }
 
-// ReplaySeek executes replay-seek. See replay.json. Since QEMU 5.2.
+// ReplaySeek executes [replay-seek]. See replay.json.
+//
+// [replay-seek]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-replay.replay-seek
 type ReplaySeek struct {
 	Icount int64 `json:"icount"`
 }

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RockerSwitch is a struct of rocker.json. [QueryRocker] returns it. Since QEMU 2.4.
+// RockerSwitch is a struct of [rocker.json]. [QueryRocker] returns it.
+//
+// [rocker.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerSwitch
 type RockerSwitch struct {
 	Name  string `json:"name"`
 	ID    uint64 `json:"id"`
@@ -30,8 +32,9 @@ func (v *RockerSwitch) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRocker executes query-rocker and returns [RockerSwitch]. See rocker.json. Since QEMU
-// 2.4.
+// QueryRocker executes [query-rocker] and returns [RockerSwitch]. See rocker.json.
+//
+// [query-rocker]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-rocker.query-rocker
 type QueryRocker struct {
 	Name string `json:"name"`
 }
@@ -48,7 +51,9 @@ func (r QueryRocker) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// RockerPortDuplex is an enum of rocker.json. Since QEMU 2.4.
+// RockerPortDuplex is an enum of [rocker.json].
+//
+// [rocker.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-rocker.RockerPortDuplex
 type RockerPortDuplex string
 
 // The values of RockerPortDuplex.
@@ -57,7 +62,9 @@ const (
 	RockerPortDuplexFull RockerPortDuplex = "full"
 )
 
-// RockerPortAutoneg is an enum of rocker.json. Since QEMU 2.4.
+// RockerPortAutoneg is an enum of [rocker.json].
+//
+// [rocker.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-rocker.RockerPortAutoneg
 type RockerPortAutoneg string
 
 // The values of RockerPortAutoneg.
@@ -66,7 +73,9 @@ const (
 	RockerPortAutonegOn  RockerPortAutoneg = "on"
 )
 
-// RockerPort is a struct of rocker.json. [QueryRockerPorts] returns it. Since QEMU 2.4.
+// RockerPort is a struct of [rocker.json]. [QueryRockerPorts] returns it.
+//
+// [rocker.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerPort
 type RockerPort struct {
 	Name    string            `json:"name"`
 	Enabled bool              `json:"enabled"`
@@ -100,8 +109,10 @@ func (v *RockerPort) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerPorts executes query-rocker-ports and returns a list of [RockerPort]. See
-// rocker.json. Since QEMU 2.4.
+// QueryRockerPorts executes [query-rocker-ports] and returns a list of [RockerPort]. See
+// rocker.json.
+//
+// [query-rocker-ports]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-rocker.query-rocker-ports
 type QueryRockerPorts struct {
 	Name string `json:"name"`
 }
@@ -122,7 +133,9 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return v, err
 }
 
-// RockerOfDPAFlowKey is the struct RockerOfDpaFlowKey of rocker.json. Since QEMU 2.4.
+// RockerOfDPAFlowKey is the struct [RockerOfDpaFlowKey] of rocker.json.
+//
+// [RockerOfDpaFlowKey]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaFlowKey
 type RockerOfDPAFlowKey struct {
 	Priority uint32  `json:"priority"`
 	TblID    uint32  `json:"tbl-id"`
@@ -176,7 +189,9 @@ func (v *RockerOfDPAFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDPAFlowMask is the struct RockerOfDpaFlowMask of rocker.json. Since QEMU 2.4.
+// RockerOfDPAFlowMask is the struct [RockerOfDpaFlowMask] of rocker.json.
+//
+// [RockerOfDpaFlowMask]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaFlowMask
 type RockerOfDPAFlowMask struct {
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
@@ -214,7 +229,9 @@ func (v *RockerOfDPAFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDPAFlowAction is the struct RockerOfDpaFlowAction of rocker.json. Since QEMU 2.4.
+// RockerOfDPAFlowAction is the struct [RockerOfDpaFlowAction] of rocker.json.
+//
+// [RockerOfDpaFlowAction]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaFlowAction
 type RockerOfDPAFlowAction struct {
 	GotoTbl     *uint32 `json:"goto-tbl,omitzero"`
 	GroupID     *uint32 `json:"group-id,omitzero"`
@@ -248,8 +265,10 @@ func (v *RockerOfDPAFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RockerOfDPAFlow is the struct RockerOfDpaFlow of rocker.json. [QueryRockerOfDPAFlows]
-// returns it. Since QEMU 2.4.
+// RockerOfDPAFlow is the struct [RockerOfDpaFlow] of rocker.json. [QueryRockerOfDPAFlows]
+// returns it.
+//
+// [RockerOfDpaFlow]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaFlow
 type RockerOfDPAFlow struct {
 	Cookie uint64                `json:"cookie"`
 	Hits   uint64                `json:"hits"`
@@ -279,8 +298,10 @@ func (v *RockerOfDPAFlow) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDPAFlows executes query-rocker-of-dpa-flows and returns a list of
-// [RockerOfDPAFlow]. See rocker.json. Since QEMU 2.4.
+// QueryRockerOfDPAFlows executes [query-rocker-of-dpa-flows] and returns a list of
+// [RockerOfDPAFlow]. See rocker.json.
+//
+// [query-rocker-of-dpa-flows]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-rocker.query-rocker-of-dpa-flows
 type QueryRockerOfDPAFlows struct {
 	Name  string  `json:"name"`
 	TblID *uint32 `json:"tbl-id,omitzero"`
@@ -305,8 +326,10 @@ func (r QueryRockerOfDPAFlows) Do(ctx context.Context, x qmp.Executor, opts ...q
 	return v, err
 }
 
-// RockerOfDPAGroup is the struct RockerOfDpaGroup of rocker.json. [QueryRockerOfDPAGroups]
-// returns it. Since QEMU 2.4.
+// RockerOfDPAGroup is the struct [RockerOfDpaGroup] of rocker.json. [QueryRockerOfDPAGroups]
+// returns it.
+//
+// [RockerOfDpaGroup]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaGroup
 type RockerOfDPAGroup struct {
 	ID        uint32   `json:"id"`
 	Type      uint8    `json:"type"`
@@ -371,8 +394,10 @@ func (v *RockerOfDPAGroup) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryRockerOfDPAGroups executes query-rocker-of-dpa-groups and returns a list of
-// [RockerOfDPAGroup]. See rocker.json. Since QEMU 2.4.
+// QueryRockerOfDPAGroups executes [query-rocker-of-dpa-groups] and returns a list of
+// [RockerOfDPAGroup]. See rocker.json.
+//
+// [query-rocker-of-dpa-groups]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-rocker.query-rocker-of-dpa-groups
 type QueryRockerOfDPAGroups struct {
 	Name string `json:"name"`
 	Type *uint8 `json:"type,omitzero"`

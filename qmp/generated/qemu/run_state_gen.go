@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RunState is an enum of run-state.json.
+// RunState is an enum of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.RunState
 type RunState string
 
 // The values of RunState.
@@ -31,7 +33,9 @@ const (
 	RunStateCOLO          RunState = "colo"
 )
 
-// ShutdownCause is an enum of run-state.json.
+// ShutdownCause is an enum of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.ShutdownCause
 type ShutdownCause string
 
 // The values of ShutdownCause.
@@ -50,7 +54,9 @@ const (
 	ShutdownCauseSnapshotLoad ShutdownCause = "snapshot-load"
 )
 
-// StatusInfo is a struct of run-state.json. [QueryStatus] returns it. Since QEMU 0.14.
+// StatusInfo is a struct of [run-state.json]. [QueryStatus] returns it.
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-run-state.StatusInfo
 type StatusInfo struct {
 	Running bool     `json:"running"`
 	Status  RunState `json:"status"`
@@ -68,8 +74,9 @@ func (v *StatusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryStatus executes query-status and returns [StatusInfo]. See run-state.json. Since QEMU
-// 0.14.
+// QueryStatus executes [query-status] and returns [StatusInfo]. See run-state.json.
+//
+// [query-status]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-run-state.query-status
 type QueryStatus struct{}
 
 func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (StatusInfo, error) {
@@ -80,9 +87,11 @@ func (r QueryStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ShutdownEvent is the event SHUTDOWN of run-state.json. Since QEMU 0.12.
+// ShutdownEvent is the event [SHUTDOWN] of run-state.json.
 //
 // It can follow [Quit], [SystemReset] and [SystemPowerdown].
+//
+// [SHUTDOWN]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.SHUTDOWN
 type ShutdownEvent struct {
 	Guest  bool          `json:"guest"`
 	Reason ShutdownCause `json:"reason"`
@@ -105,9 +114,11 @@ func (*ShutdownEvent) EventName() string {
 	return EventShutdown
 }
 
-// PowerdownEvent is the event POWERDOWN of run-state.json. Since QEMU 0.12.
+// PowerdownEvent is the event [POWERDOWN] of run-state.json.
 //
 // It can follow [SystemPowerdown].
+//
+// [POWERDOWN]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.POWERDOWN
 type PowerdownEvent struct{}
 
 func (v *PowerdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -119,9 +130,11 @@ func (*PowerdownEvent) EventName() string {
 	return EventPowerdown
 }
 
-// ResetEvent is the event RESET of run-state.json. Since QEMU 0.12.
+// ResetEvent is the event [RESET] of run-state.json.
 //
 // It can follow [SystemReset].
+//
+// [RESET]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.RESET
 type ResetEvent struct {
 	Guest  bool          `json:"guest"`
 	Reason ShutdownCause `json:"reason"`
@@ -144,9 +157,11 @@ func (*ResetEvent) EventName() string {
 	return EventReset
 }
 
-// StopEvent is the event STOP of run-state.json. Since QEMU 0.12.
+// StopEvent is the event [STOP] of run-state.json.
 //
 // It can follow [DumpGuestMemory], [Migrate], [SnapshotSave], [SnapshotLoad] and [Stop].
+//
+// [STOP]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.STOP
 type StopEvent struct{}
 
 func (v *StopEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -158,10 +173,12 @@ func (*StopEvent) EventName() string {
 	return EventStop
 }
 
-// ResumeEvent is the event RESUME of run-state.json. Since QEMU 0.12.
+// ResumeEvent is the event [RESUME] of run-state.json.
 //
 // It can follow [DumpGuestMemory], [MigrateIncoming], [SnapshotSave], [SnapshotLoad] and
 // [Cont].
+//
+// [RESUME]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.RESUME
 type ResumeEvent struct{}
 
 func (v *ResumeEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -173,7 +190,9 @@ func (*ResumeEvent) EventName() string {
 	return EventResume
 }
 
-// SuspendEvent is the event SUSPEND of run-state.json. Since QEMU 1.1.
+// SuspendEvent is the event [SUSPEND] of run-state.json.
+//
+// [SUSPEND]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.SUSPEND
 type SuspendEvent struct{}
 
 func (v *SuspendEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -185,7 +204,9 @@ func (*SuspendEvent) EventName() string {
 	return EventSuspend
 }
 
-// SuspendDiskEvent is the event SUSPEND_DISK of run-state.json. Since QEMU 1.2.
+// SuspendDiskEvent is the event [SUSPEND_DISK] of run-state.json.
+//
+// [SUSPEND_DISK]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.SUSPEND_DISK
 type SuspendDiskEvent struct{}
 
 func (v *SuspendDiskEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -197,9 +218,11 @@ func (*SuspendDiskEvent) EventName() string {
 	return EventSuspendDisk
 }
 
-// WakeupEvent is the event WAKEUP of run-state.json. Since QEMU 1.1.
+// WakeupEvent is the event [WAKEUP] of run-state.json.
 //
 // It can follow [SystemWakeup].
+//
+// [WAKEUP]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.WAKEUP
 type WakeupEvent struct{}
 
 func (v *WakeupEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -211,7 +234,9 @@ func (*WakeupEvent) EventName() string {
 	return EventWakeup
 }
 
-// WatchdogEvent is the event WATCHDOG of run-state.json. Since QEMU 0.13.
+// WatchdogEvent is the event [WATCHDOG] of run-state.json.
+//
+// [WATCHDOG]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.WATCHDOG
 type WatchdogEvent struct {
 	Action WatchdogAction `json:"action"`
 }
@@ -230,7 +255,9 @@ func (*WatchdogEvent) EventName() string {
 	return EventWatchdog
 }
 
-// WatchdogAction is an enum of run-state.json. Since QEMU 2.1.
+// WatchdogAction is an enum of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.WatchdogAction
 type WatchdogAction string
 
 // The values of WatchdogAction.
@@ -244,7 +271,9 @@ const (
 	WatchdogActionInjectNMI WatchdogAction = "inject-nmi"
 )
 
-// RebootAction is an enum of run-state.json. Since QEMU 6.0.
+// RebootAction is an enum of [run-state.json]. Since QEMU 6.0.
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.RebootAction
 type RebootAction string
 
 // The values of RebootAction.
@@ -253,7 +282,9 @@ const (
 	RebootActionShutdown RebootAction = "shutdown"
 )
 
-// ShutdownAction is an enum of run-state.json. Since QEMU 6.0.
+// ShutdownAction is an enum of [run-state.json]. Since QEMU 6.0.
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.ShutdownAction
 type ShutdownAction string
 
 // The values of ShutdownAction.
@@ -262,7 +293,9 @@ const (
 	ShutdownActionPause    ShutdownAction = "pause"
 )
 
-// PanicAction is an enum of run-state.json. Since QEMU 6.0.
+// PanicAction is an enum of [run-state.json]. Since QEMU 6.0.
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.PanicAction
 type PanicAction string
 
 // The values of PanicAction.
@@ -274,7 +307,9 @@ const (
 	PanicActionNone        PanicAction = "none"
 )
 
-// WatchdogSetAction executes watchdog-set-action. See run-state.json. Since QEMU 2.11.
+// WatchdogSetAction executes [watchdog-set-action]. See run-state.json.
+//
+// [watchdog-set-action]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-run-state.watchdog-set-action
 type WatchdogSetAction struct {
 	Action WatchdogAction `json:"action"`
 }
@@ -287,7 +322,9 @@ func (r WatchdogSetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "watchdog-set-action", Args: &r}, opts)
 }
 
-// SetAction executes set-action. See run-state.json. Since QEMU 6.0.
+// SetAction executes [set-action]. See run-state.json. Since QEMU 6.0.
+//
+// [set-action]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-run-state.set-action
 type SetAction struct {
 	Reboot   *RebootAction   `json:"reboot,omitzero"`
 	Shutdown *ShutdownAction `json:"shutdown,omitzero"`
@@ -306,7 +343,9 @@ func (r SetAction) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set-action", Args: &r}, opts)
 }
 
-// GuestPanickedEvent is the event GUEST_PANICKED of run-state.json. Since QEMU 1.5.
+// GuestPanickedEvent is the event [GUEST_PANICKED] of run-state.json.
+//
+// [GUEST_PANICKED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.GUEST_PANICKED
 type GuestPanickedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -330,7 +369,9 @@ func (*GuestPanickedEvent) EventName() string {
 	return EventGuestPanicked
 }
 
-// GuestCrashloadedEvent is the event GUEST_CRASHLOADED of run-state.json. Since QEMU 5.0.
+// GuestCrashloadedEvent is the event [GUEST_CRASHLOADED] of run-state.json.
+//
+// [GUEST_CRASHLOADED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.GUEST_CRASHLOADED
 type GuestCrashloadedEvent struct {
 	Action GuestPanicAction       `json:"action"`
 	Info   *GuestPanicInformation `json:"info,omitzero"`
@@ -354,7 +395,9 @@ func (*GuestCrashloadedEvent) EventName() string {
 	return EventGuestCrashloaded
 }
 
-// GuestPVShutdownEvent is the event GUEST_PVSHUTDOWN of run-state.json. Since QEMU 9.1.
+// GuestPVShutdownEvent is the event [GUEST_PVSHUTDOWN] of run-state.json. Since QEMU 9.1.
+//
+// [GUEST_PVSHUTDOWN]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.GUEST_PVSHUTDOWN
 type GuestPVShutdownEvent struct{}
 
 func (v *GuestPVShutdownEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -366,7 +409,9 @@ func (*GuestPVShutdownEvent) EventName() string {
 	return EventGuestPVShutdown
 }
 
-// GuestPanicAction is an enum of run-state.json. Since QEMU 2.1.
+// GuestPanicAction is an enum of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.GuestPanicAction
 type GuestPanicAction string
 
 // The values of GuestPanicAction.
@@ -376,7 +421,9 @@ const (
 	GuestPanicActionRun      GuestPanicAction = "run"
 )
 
-// GuestPanicInformationType is an enum of run-state.json. Since QEMU 2.9.
+// GuestPanicInformationType is an enum of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.GuestPanicInformationType
 type GuestPanicInformationType string
 
 // The values of GuestPanicInformationType.
@@ -385,11 +432,13 @@ const (
 	GuestPanicInformationTypeS390   GuestPanicInformationType = "s390"
 	// Since QEMU 10.1.
 	GuestPanicInformationTypeTDX GuestPanicInformationType = "tdx"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	GuestPanicInformationTypeSEV GuestPanicInformationType = "sev"
 )
 
-// GuestPanicInformation is a union of run-state.json. Since QEMU 2.9.
+// GuestPanicInformation is a union of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-run-state.GuestPanicInformation
 type GuestPanicInformation struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestPanicInformationType `json:"type"`
@@ -402,8 +451,8 @@ type GuestPanicInformation struct {
 //
 //   - [*GuestPanicInformationHyperV]: hyper-v
 //   - [*GuestPanicInformationS390]: s390
-//   - [*GuestPanicInformationTDX]: tdx
-//   - [*GuestPanicInformationSEV]: sev (seen first in QEMU 11.1)
+//   - [*GuestPanicInformationTDX]: tdx (since QEMU 10.1)
+//   - [*GuestPanicInformationSEV]: sev (since QEMU 11.1, not in 10.2)
 //   - [*RawBranch]: any other value, or none
 type GuestPanicInformationBranch interface {
 	wire.MemberDecoder
@@ -478,7 +527,9 @@ func (v GuestPanicInformation) String() string {
 	return qmp.Format(&v)
 }
 
-// GuestPanicInformationHyperV is a struct of run-state.json. Since QEMU 2.9.
+// GuestPanicInformationHyperV is a struct of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-run-state.GuestPanicInformationHyperV
 type GuestPanicInformationHyperV struct {
 	Arg1 uint64 `json:"arg1"`
 	Arg2 uint64 `json:"arg2"`
@@ -516,7 +567,9 @@ func (v *GuestPanicInformationHyperV) DecodeMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// S390CrashReason is an enum of run-state.json. Since QEMU 2.12.
+// S390CrashReason is an enum of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.S390CrashReason
 type S390CrashReason string
 
 // The values of S390CrashReason.
@@ -528,7 +581,9 @@ const (
 	S390CrashReasonOpintLoop    S390CrashReason = "opint-loop"
 )
 
-// GuestPanicInformationS390 is a struct of run-state.json. Since QEMU 2.12.
+// GuestPanicInformationS390 is a struct of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-run-state.GuestPanicInformationS390
 type GuestPanicInformationS390 struct {
 	Core    uint32          `json:"core"`
 	PSWMask uint64          `json:"psw-mask"`
@@ -561,8 +616,10 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// GuestPanicInformationTDX is the struct GuestPanicInformationTdx of run-state.json. Since
+// GuestPanicInformationTDX is the struct [GuestPanicInformationTdx] of run-state.json. Since
 // QEMU 10.1.
+//
+// [GuestPanicInformationTdx]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-run-state.GuestPanicInformationTdx
 type GuestPanicInformationTDX struct {
 	ErrorCode uint32  `json:"error-code"`
 	Message   string  `json:"message"`
@@ -590,7 +647,9 @@ func (v *GuestPanicInformationTDX) DecodeMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// MemoryFailureEvent is the event MEMORY_FAILURE of run-state.json. Since QEMU 5.2.
+// MemoryFailureEvent is the event [MEMORY_FAILURE] of run-state.json.
+//
+// [MEMORY_FAILURE]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-run-state.MEMORY_FAILURE
 type MemoryFailureEvent struct {
 	Recipient MemoryFailureRecipient `json:"recipient"`
 	Action    MemoryFailureAction    `json:"action"`
@@ -617,7 +676,9 @@ func (*MemoryFailureEvent) EventName() string {
 	return EventMemoryFailure
 }
 
-// MemoryFailureRecipient is an enum of run-state.json. Since QEMU 5.2.
+// MemoryFailureRecipient is an enum of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.MemoryFailureRecipient
 type MemoryFailureRecipient string
 
 // The values of MemoryFailureRecipient.
@@ -626,7 +687,9 @@ const (
 	MemoryFailureRecipientGuest      MemoryFailureRecipient = "guest"
 )
 
-// MemoryFailureAction is an enum of run-state.json. Since QEMU 5.2.
+// MemoryFailureAction is an enum of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.MemoryFailureAction
 type MemoryFailureAction string
 
 // The values of MemoryFailureAction.
@@ -637,7 +700,9 @@ const (
 	MemoryFailureActionReset  MemoryFailureAction = "reset"
 )
 
-// MemoryFailureFlags is a struct of run-state.json. Since QEMU 5.2.
+// MemoryFailureFlags is a struct of [run-state.json].
+//
+// [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-run-state.MemoryFailureFlags
 type MemoryFailureFlags struct {
 	ActionRequired bool `json:"action-required"`
 	Recursive      bool `json:"recursive"`
@@ -655,7 +720,9 @@ func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// NotifyVMExitOption is the enum NotifyVmexitOption of run-state.json. Since QEMU 7.2.
+// NotifyVMExitOption is the enum [NotifyVmexitOption] of run-state.json. Since QEMU 7.2.
+//
+// [NotifyVmexitOption]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.NotifyVmexitOption
 type NotifyVMExitOption string
 
 // The values of NotifyVMExitOption.
@@ -665,8 +732,8 @@ const (
 	NotifyVMExitOptionDisable       NotifyVMExitOption = "disable"
 )
 
-// GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. Seen
-// first in QEMU 11.1.
+// GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. Since
+// QEMU 11.0 at the earliest, 11.1 at the latest.
 type GuestPanicInformationSEV struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`

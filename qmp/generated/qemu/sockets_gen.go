@@ -7,7 +7,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NetworkAddressFamily is an enum of sockets.json. Since QEMU 2.1.
+// NetworkAddressFamily is an enum of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-sockets.NetworkAddressFamily
 type NetworkAddressFamily string
 
 // The values of NetworkAddressFamily.
@@ -19,7 +21,9 @@ const (
 	NetworkAddressFamilyUnknown NetworkAddressFamily = "unknown"
 )
 
-// InetSocketAddressBase is a struct of sockets.json.
+// InetSocketAddressBase is a struct of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-sockets.InetSocketAddressBase
 type InetSocketAddressBase struct {
 	Host string `json:"host"`
 	Port string `json:"port"`
@@ -42,7 +46,9 @@ func (v *InetSocketAddressBase) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// InetSocketAddress is a struct of sockets.json. Since QEMU 1.3.
+// InetSocketAddress is a struct of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-sockets.InetSocketAddress
 type InetSocketAddress struct {
 	Host      string  `json:"host"`
 	Port      string  `json:"port"`
@@ -130,7 +136,9 @@ func (v *InetSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// UnixSocketAddress is a struct of sockets.json. Since QEMU 1.3.
+// UnixSocketAddress is a struct of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-sockets.UnixSocketAddress
 type UnixSocketAddress struct {
 	Path string `json:"path"`
 	// Only in a QEMU built with CONFIG_LINUX.
@@ -160,7 +168,9 @@ func (v *UnixSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VsockSocketAddress is a struct of sockets.json. Since QEMU 2.8.
+// VsockSocketAddress is a struct of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-sockets.VsockSocketAddress
 type VsockSocketAddress struct {
 	CID  string `json:"cid"`
 	Port string `json:"port"`
@@ -183,7 +193,9 @@ func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// FDSocketAddress is the struct FdSocketAddress of sockets.json. Since QEMU 1.2.
+// FDSocketAddress is the struct [FdSocketAddress] of sockets.json.
+//
+// [FdSocketAddress]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-sockets.FdSocketAddress
 type FDSocketAddress struct {
 	Str string `json:"str"`
 }
@@ -201,7 +213,9 @@ func (v *FDSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SocketAddressLegacy is a union of sockets.json. Since QEMU 1.3.
+// SocketAddressLegacy is a union of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-sockets.SocketAddressLegacy
 type SocketAddressLegacy struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType `json:"type"`
@@ -315,7 +329,9 @@ func (v SocketAddressLegacy) String() string {
 	return qmp.Format(&v)
 }
 
-// SocketAddressType is an enum of sockets.json. Since QEMU 2.9.
+// SocketAddressType is an enum of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-sockets.SocketAddressType
 type SocketAddressType string
 
 // The values of SocketAddressType.
@@ -326,7 +342,9 @@ const (
 	SocketAddressTypeFD    SocketAddressType = "fd"
 )
 
-// SocketAddress is a union of sockets.json. Since QEMU 2.9.
+// SocketAddress is a union of [sockets.json].
+//
+// [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-sockets.SocketAddress
 type SocketAddress struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type SocketAddressType `json:"type"`

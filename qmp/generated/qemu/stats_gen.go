@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// StatsType is an enum of stats.json. Since QEMU 7.1.
+// StatsType is an enum of [stats.json]. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-stats.StatsType
 type StatsType string
 
 // The values of StatsType.
@@ -20,7 +22,9 @@ const (
 	StatsTypeLog2Histogram   StatsType = "log2-histogram"
 )
 
-// StatsUnit is an enum of stats.json. Since QEMU 7.1.
+// StatsUnit is an enum of [stats.json]. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-stats.StatsUnit
 type StatsUnit string
 
 // The values of StatsUnit.
@@ -31,7 +35,9 @@ const (
 	StatsUnitBoolean StatsUnit = "boolean"
 )
 
-// StatsProvider is an enum of stats.json. Since QEMU 7.1.
+// StatsProvider is an enum of [stats.json]. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-stats.StatsProvider
 type StatsProvider string
 
 // The values of StatsProvider.
@@ -41,7 +47,9 @@ const (
 	StatsProviderCryptodev StatsProvider = "cryptodev"
 )
 
-// StatsTarget is an enum of stats.json. Since QEMU 7.1.
+// StatsTarget is an enum of [stats.json]. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-stats.StatsTarget
 type StatsTarget string
 
 // The values of StatsTarget.
@@ -52,7 +60,9 @@ const (
 	StatsTargetCryptodev StatsTarget = "cryptodev"
 )
 
-// StatsRequest is a struct of stats.json. Since QEMU 7.1.
+// StatsRequest is a struct of [stats.json]. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-stats.StatsRequest
 type StatsRequest struct {
 	Provider StatsProvider `json:"provider"`
 	Names    []string      `json:"names,omitzero"`
@@ -84,7 +94,9 @@ func (v *StatsRequest) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsVCPUFilter is a struct of stats.json. Since QEMU 7.1.
+// StatsVCPUFilter is a struct of [stats.json]. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-stats.StatsVCPUFilter
 type StatsVCPUFilter struct {
 	VCPUs []string `json:"vcpus,omitzero"`
 }
@@ -111,7 +123,9 @@ func (v *StatsVCPUFilter) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsFilter is a union of stats.json. [QueryStats] sends it. Since QEMU 7.1.
+// StatsFilter is a union of [stats.json]. [QueryStats] sends it. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-stats.StatsFilter
 type StatsFilter struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target    StatsTarget    `json:"target"`
@@ -126,7 +140,7 @@ type StatsFilter struct {
 //   - [*StatsVCPUFilter]: vcpu
 //   - [*RawBranch]: any other value, or none
 //
-// The branch is nil for vm, cryptodev.
+// The branch is nil for vm, cryptodev (since QEMU 8.0).
 type StatsFilterBranch interface {
 	wire.MemberEncoder
 	isStatsFilterBranch()
@@ -201,7 +215,10 @@ func (v StatsFilter) String() string {
 	return qmp.Format(&v)
 }
 
-// StatsValue is an alternate of stats.json. Exactly one of its fields is set. Since QEMU 7.1.
+// StatsValue is an alternate of [stats.json]. Exactly one of its fields is set. Since QEMU
+// 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#alternate-QMP-stats.StatsValue
 type StatsValue struct {
 	Scalar  *uint64
 	Boolean *bool
@@ -259,7 +276,9 @@ func (v StatsValue) String() string {
 	return qmp.Format(&v)
 }
 
-// Stats is a struct of stats.json. Since QEMU 7.1.
+// Stats is a struct of [stats.json]. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-stats.Stats
 type Stats struct {
 	Name  string     `json:"name"`
 	Value StatsValue `json:"value"`
@@ -282,7 +301,9 @@ func (v *Stats) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsResult is a struct of stats.json. [QueryStats] returns it. Since QEMU 7.1.
+// StatsResult is a struct of [stats.json]. [QueryStats] returns it. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-stats.StatsResult
 type StatsResult struct {
 	Provider StatsProvider `json:"provider"`
 	QOMPath  *string       `json:"qom-path,omitzero"`
@@ -331,8 +352,10 @@ func (v StatsResult) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryStats executes query-stats and returns a list of [StatsResult]. See stats.json. Since
+// QueryStats executes [query-stats] and returns a list of [StatsResult]. See stats.json. Since
 // QEMU 7.1.
+//
+// [query-stats]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-stats.query-stats
 type QueryStats StatsFilter
 
 func (r *QueryStats) EncodeMembers(e *wire.Encoder) {
@@ -363,7 +386,9 @@ func (r QueryStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// StatsSchemaValue is a struct of stats.json. Since QEMU 7.1.
+// StatsSchemaValue is a struct of [stats.json]. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-stats.StatsSchemaValue
 type StatsSchemaValue struct {
 	Name       string     `json:"name"`
 	Type       StatsType  `json:"type"`
@@ -410,7 +435,9 @@ func (v *StatsSchemaValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// StatsSchema is a struct of stats.json. [QueryStatsSchemas] returns it. Since QEMU 7.1.
+// StatsSchema is a struct of [stats.json]. [QueryStatsSchemas] returns it. Since QEMU 7.1.
+//
+// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-stats.StatsSchema
 type StatsSchema struct {
 	Provider StatsProvider      `json:"provider"`
 	Target   StatsTarget        `json:"target"`
@@ -459,8 +486,10 @@ func (v StatsSchema) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryStatsSchemas executes query-stats-schemas and returns a list of [StatsSchema]. See
+// QueryStatsSchemas executes [query-stats-schemas] and returns a list of [StatsSchema]. See
 // stats.json. Since QEMU 7.1.
+//
+// [query-stats-schemas]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-stats.query-stats-schemas
 type QueryStatsSchemas struct {
 	Provider *StatsProvider `json:"provider,omitzero"`
 }

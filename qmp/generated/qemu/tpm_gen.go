@@ -8,9 +8,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TPMModel is the enum TpmModel of tpm.json. [QueryTPMModels] returns it. Since QEMU 1.5.
+// TPMModel is the enum [TpmModel] of tpm.json. [QueryTPMModels] returns it.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+// [TpmModel]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-tpm.TpmModel
 type TPMModel string
 
 // The values of TPMModel.
@@ -20,10 +22,11 @@ const (
 	TPMModelTPMSPAPR TPMModel = "tpm-spapr"
 )
 
-// QueryTPMModels executes query-tpm-models and returns a list of [TPMModel]. See tpm.json.
-// Since QEMU 1.5.
+// QueryTPMModels executes [query-tpm-models] and returns a list of [TPMModel]. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+// [query-tpm-models]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-tpm.query-tpm-models
 type QueryTPMModels struct{}
 
 func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMModel, error) {
@@ -37,9 +40,11 @@ func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return v, err
 }
 
-// TPMType is the enum TpmType of tpm.json. [QueryTPMTypes] returns it. Since QEMU 1.5.
+// TPMType is the enum [TpmType] of tpm.json. [QueryTPMTypes] returns it.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+// [TpmType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-tpm.TpmType
 type TPMType string
 
 // The values of TPMType.
@@ -48,10 +53,11 @@ const (
 	TPMTypeEmulator    TPMType = "emulator"
 )
 
-// QueryTPMTypes executes query-tpm-types and returns a list of [TPMType]. See tpm.json. Since
-// QEMU 1.5.
+// QueryTPMTypes executes [query-tpm-types] and returns a list of [TPMType]. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+// [query-tpm-types]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-tpm.query-tpm-types
 type QueryTPMTypes struct{}
 
 func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMType, error) {
@@ -65,9 +71,11 @@ func (r QueryTPMTypes) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// TPMPassthroughOptions is a struct of tpm.json. Since QEMU 1.5.
+// TPMPassthroughOptions is a struct of [tpm.json].
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+// [tpm.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-tpm.TPMPassthroughOptions
 type TPMPassthroughOptions struct {
 	Path       *string `json:"path,omitzero"`
 	CancelPath *string `json:"cancel-path,omitzero"`
@@ -90,9 +98,11 @@ func (v *TPMPassthroughOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMEmulatorOptions is a struct of tpm.json. Since QEMU 2.11.
+// TPMEmulatorOptions is a struct of [tpm.json].
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+// [tpm.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-tpm.TPMEmulatorOptions
 type TPMEmulatorOptions struct {
 	Chardev string `json:"chardev"`
 }
@@ -110,9 +120,11 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TPMTypeOptions is the union TpmTypeOptions of tpm.json. Since QEMU 1.5.
+// TPMTypeOptions is the union [TpmTypeOptions] of tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+// [TpmTypeOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-tpm.TpmTypeOptions
 type TPMTypeOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type TPMType `json:"type"`
@@ -204,9 +216,11 @@ func (v TPMTypeOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// TPMInfo is a struct of tpm.json. [QueryTPM] returns it. Since QEMU 1.5.
+// TPMInfo is a struct of [tpm.json]. [QueryTPM] returns it.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+// [tpm.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-tpm.TPMInfo
 type TPMInfo struct {
 	ID      string         `json:"id"`
 	Model   TPMModel       `json:"model"`
@@ -228,9 +242,11 @@ func (v *TPMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryTPM executes query-tpm and returns a list of [TPMInfo]. See tpm.json. Since QEMU 1.5.
+// QueryTPM executes [query-tpm] and returns a list of [TPMInfo]. See tpm.json.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+// [query-tpm]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-tpm.query-tpm
 type QueryTPM struct{}
 
 func (r QueryTPM) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]TPMInfo, error) {

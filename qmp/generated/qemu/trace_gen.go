@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TraceEventState is an enum of trace.json. Since QEMU 2.2.
+// TraceEventState is an enum of [trace.json].
+//
+// [trace.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-trace.TraceEventState
 type TraceEventState string
 
 // The values of TraceEventState.
@@ -18,7 +20,9 @@ const (
 	TraceEventStateEnabled     TraceEventState = "enabled"
 )
 
-// TraceEventInfo is a struct of trace.json. [TraceEventGetState] returns it. Since QEMU 2.2.
+// TraceEventInfo is a struct of [trace.json]. [TraceEventGetState] returns it.
+//
+// [trace.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-trace.TraceEventInfo
 type TraceEventInfo struct {
 	Name  string          `json:"name"`
 	State TraceEventState `json:"state"`
@@ -36,8 +40,10 @@ func (v *TraceEventInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TraceEventGetState executes trace-event-get-state and returns a list of [TraceEventInfo].
-// See trace.json. Since QEMU 2.2.
+// TraceEventGetState executes [trace-event-get-state] and returns a list of [TraceEventInfo].
+// See trace.json.
+//
+// [trace-event-get-state]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-trace.trace-event-get-state
 type TraceEventGetState struct {
 	Name string `json:"name"`
 }
@@ -58,7 +64,9 @@ func (r TraceEventGetState) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// TraceEventSetState executes trace-event-set-state. See trace.json. Since QEMU 2.2.
+// TraceEventSetState executes [trace-event-set-state]. See trace.json.
+//
+// [trace-event-set-state]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-trace.trace-event-set-state
 type TraceEventSetState struct {
 	Name              string `json:"name"`
 	Enable            bool   `json:"enable"`

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Abort is a struct of transaction.json. Since QEMU 1.6.
+// Abort is a struct of [transaction.json].
+//
+// [transaction.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-transaction.Abort
 type Abort struct{}
 
 func (v *Abort) EncodeMembers(e *wire.Encoder) {}
@@ -17,7 +19,9 @@ func (v *Abort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ActionCompletionMode is an enum of transaction.json. Since QEMU 2.5.
+// ActionCompletionMode is an enum of [transaction.json].
+//
+// [transaction.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-transaction.ActionCompletionMode
 type ActionCompletionMode string
 
 // The values of ActionCompletionMode.
@@ -26,7 +30,9 @@ const (
 	ActionCompletionModeGrouped    ActionCompletionMode = "grouped"
 )
 
-// TransactionActionKind is an enum of transaction.json. Since QEMU 1.1.
+// TransactionActionKind is an enum of [transaction.json].
+//
+// [transaction.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-transaction.TransactionActionKind
 type TransactionActionKind string
 
 // The values of TransactionActionKind.
@@ -43,11 +49,13 @@ const (
 	TransactionActionKindBlockdevSnapshotInternalSync TransactionActionKind = "blockdev-snapshot-internal-sync"
 	TransactionActionKindBlockdevSnapshotSync         TransactionActionKind = "blockdev-snapshot-sync"
 	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 6.2. Use
-	// blockdev-backup.
+	// [TransactionActionKindBlockdevBackup] (blockdev-backup).
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
 
-// TransactionAction is a union of transaction.json. Since QEMU 1.1.
+// TransactionAction is a union of [transaction.json].
+//
+// [transaction.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-transaction.TransactionAction
 type TransactionAction struct {
 	// Selects Branch. It may be empty unless Branch is *BlockDirtyBitmap or *RawBranch.
 	Type TransactionActionKind `json:"type"`
@@ -68,7 +76,7 @@ type TransactionAction struct {
 //   - [*BlockdevSnapshot]: blockdev-snapshot
 //   - [*BlockdevSnapshotInternal]: blockdev-snapshot-internal-sync
 //   - [*BlockdevSnapshotSync]: blockdev-snapshot-sync
-//   - [*DriveBackup]: drive-backup
+//   - [*DriveBackup]: drive-backup (deprecated)
 //   - [*RawBranch]: any other value, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder
@@ -213,7 +221,9 @@ func (v TransactionAction) String() string {
 	return qmp.Format(&v)
 }
 
-// TransactionProperties is a struct of transaction.json. Since QEMU 2.5.
+// TransactionProperties is a struct of [transaction.json].
+//
+// [transaction.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-transaction.TransactionProperties
 type TransactionProperties struct {
 	CompletionMode *ActionCompletionMode `json:"completion-mode,omitzero"`
 }
@@ -231,10 +241,12 @@ func (v *TransactionProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// Transaction executes transaction. See transaction.json. Since QEMU 1.1.
+// Transaction executes [transaction]. See transaction.json.
 //
 // [JobStatusChangeEvent] follows at each change of the state of a job, if an action starts
 // one.
+//
+// [transaction]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-transaction.transaction
 type Transaction struct {
 	Actions    []TransactionAction    `json:"actions"`
 	Properties *TransactionProperties `json:"properties,omitzero"`

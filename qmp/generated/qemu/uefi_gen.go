@@ -7,7 +7,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// UEFIVariable is the struct UefiVariable of uefi.json. Since QEMU 10.0.
+// UEFIVariable is the struct [UefiVariable] of uefi.json. Since QEMU 10.0.
+//
+// [UefiVariable]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-uefi.UefiVariable
 type UEFIVariable struct {
 	GUID   string  `json:"guid"`
 	Name   string  `json:"name"`
@@ -50,7 +52,9 @@ func (v *UEFIVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// UEFIVarStore is the struct UefiVarStore of uefi.json. Since QEMU 10.0.
+// UEFIVarStore is the struct [UefiVarStore] of uefi.json. Since QEMU 10.0.
+//
+// [UefiVarStore]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-uefi.UefiVarStore
 type UEFIVarStore struct {
 	Version   int64          `json:"version"`
 	Variables []UEFIVariable `json:"variables"`

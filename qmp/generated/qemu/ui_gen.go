@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// DisplayProtocol is an enum of ui.json. Since QEMU 7.0.
+// DisplayProtocol is an enum of [ui.json]. Since QEMU 7.0.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.DisplayProtocol
 type DisplayProtocol string
 
 // The values of DisplayProtocol.
@@ -17,7 +19,9 @@ const (
 	DisplayProtocolSPICE DisplayProtocol = "spice"
 )
 
-// SetPasswordAction is an enum of ui.json. Since QEMU 7.0.
+// SetPasswordAction is an enum of [ui.json]. Since QEMU 7.0.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.SetPasswordAction
 type SetPasswordAction string
 
 // The values of SetPasswordAction.
@@ -27,7 +31,9 @@ const (
 	SetPasswordActionDisconnect SetPasswordAction = "disconnect"
 )
 
-// SetPasswordOptions is a union of ui.json. [SetPassword] sends it. Since QEMU 7.0.
+// SetPasswordOptions is a union of [ui.json]. [SetPassword] sends it. Since QEMU 7.0.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SetPasswordOptions
 type SetPasswordOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Protocol DisplayProtocol `json:"protocol"`
@@ -113,7 +119,9 @@ func (v SetPasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SetPasswordOptionsVNC is the struct SetPasswordOptionsVnc of ui.json. Since QEMU 7.0.
+// SetPasswordOptionsVNC is the struct [SetPasswordOptionsVnc] of ui.json. Since QEMU 7.0.
+//
+// [SetPasswordOptionsVnc]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SetPasswordOptionsVnc
 type SetPasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
@@ -131,7 +139,9 @@ func (v *SetPasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// SetPassword executes set_password. See ui.json. Since QEMU 0.14.
+// SetPassword executes [set_password]. See ui.json.
+//
+// [set_password]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.set_password
 type SetPassword SetPasswordOptions
 
 func (r *SetPassword) EncodeMembers(e *wire.Encoder) {
@@ -154,7 +164,9 @@ func (r SetPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "set_password", Args: (*SetPasswordOptions)(&r)}, opts)
 }
 
-// ExpirePasswordOptions is a union of ui.json. [ExpirePassword] sends it. Since QEMU 7.0.
+// ExpirePasswordOptions is a union of [ui.json]. [ExpirePassword] sends it. Since QEMU 7.0.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.ExpirePasswordOptions
 type ExpirePasswordOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Protocol DisplayProtocol `json:"protocol"`
@@ -234,7 +246,10 @@ func (v ExpirePasswordOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// ExpirePasswordOptionsVNC is the struct ExpirePasswordOptionsVnc of ui.json. Since QEMU 7.0.
+// ExpirePasswordOptionsVNC is the struct [ExpirePasswordOptionsVnc] of ui.json. Since QEMU
+// 7.0.
+//
+// [ExpirePasswordOptionsVnc]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.ExpirePasswordOptionsVnc
 type ExpirePasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
@@ -252,7 +267,9 @@ func (v *ExpirePasswordOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// ExpirePassword executes expire_password. See ui.json. Since QEMU 0.14.
+// ExpirePassword executes [expire_password]. See ui.json.
+//
+// [expire_password]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.expire_password
 type ExpirePassword ExpirePasswordOptions
 
 func (r *ExpirePassword) EncodeMembers(e *wire.Encoder) {
@@ -275,7 +292,9 @@ func (r ExpirePassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "expire_password", Args: (*ExpirePasswordOptions)(&r)}, opts)
 }
 
-// ImageFormat is an enum of ui.json. Since QEMU 7.1.
+// ImageFormat is an enum of [ui.json]. Since QEMU 7.1.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.ImageFormat
 type ImageFormat string
 
 // The values of ImageFormat.
@@ -284,9 +303,11 @@ const (
 	ImageFormatPNG ImageFormat = "png"
 )
 
-// Screendump executes screendump. See ui.json. Since QEMU 0.14.
+// Screendump executes [screendump]. See ui.json.
 //
 // Only in a QEMU built with CONFIG_PIXMAN.
+//
+// [screendump]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.screendump
 type Screendump struct {
 	Filename string  `json:"filename"`
 	Device   *string `json:"device,omitzero"`
@@ -306,9 +327,11 @@ func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return qmp.Do(ctx, x, &qmp.Call{Command: "screendump", Args: &r}, opts)
 }
 
-// SPICEBasicInfo is the struct SpiceBasicInfo of ui.json. Since QEMU 2.1.
+// SPICEBasicInfo is the struct [SpiceBasicInfo] of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [SpiceBasicInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SpiceBasicInfo
 type SPICEBasicInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
@@ -330,9 +353,11 @@ func (v *SPICEBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SPICEServerInfo is the struct SpiceServerInfo of ui.json. Since QEMU 2.1.
+// SPICEServerInfo is the struct [SpiceServerInfo] of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [SpiceServerInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SpiceServerInfo
 type SPICEServerInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
@@ -358,9 +383,11 @@ func (v *SPICEServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SPICEChannel is the struct SpiceChannel of ui.json. Since QEMU 0.14.
+// SPICEChannel is the struct [SpiceChannel] of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [SpiceChannel]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SpiceChannel
 type SPICEChannel struct {
 	Host         string               `json:"host"`
 	Port         string               `json:"port"`
@@ -398,9 +425,11 @@ func (v *SPICEChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// SPICEQueryMouseMode is the enum SpiceQueryMouseMode of ui.json. Since QEMU 1.1.
+// SPICEQueryMouseMode is the enum [SpiceQueryMouseMode] of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [SpiceQueryMouseMode]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.SpiceQueryMouseMode
 type SPICEQueryMouseMode string
 
 // The values of SPICEQueryMouseMode.
@@ -410,9 +439,11 @@ const (
 	SPICEQueryMouseModeUnknown SPICEQueryMouseMode = "unknown"
 )
 
-// SPICEInfo is the struct SpiceInfo of ui.json. [QuerySPICE] returns it. Since QEMU 0.14.
+// SPICEInfo is the struct [SpiceInfo] of ui.json. [QuerySPICE] returns it.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [SpiceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SpiceInfo
 type SPICEInfo struct {
 	Enabled         bool                `json:"enabled"`
 	Migrated        bool                `json:"migrated"`
@@ -462,9 +493,11 @@ func (v *SPICEInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QuerySPICE executes query-spice and returns [SPICEInfo]. See ui.json. Since QEMU 0.14.
+// QuerySPICE executes [query-spice] and returns [SPICEInfo]. See ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [query-spice]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.query-spice
 type QuerySPICE struct{}
 
 func (r QuerySPICE) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (SPICEInfo, error) {
@@ -475,9 +508,11 @@ func (r QuerySPICE) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// SPICEConnectedEvent is the event SPICE_CONNECTED of ui.json. Since QEMU 0.14.
+// SPICEConnectedEvent is the event [SPICE_CONNECTED] of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [SPICE_CONNECTED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-ui.SPICE_CONNECTED
 type SPICEConnectedEvent struct {
 	Server SPICEBasicInfo `json:"server"`
 	Client SPICEBasicInfo `json:"client"`
@@ -500,9 +535,11 @@ func (*SPICEConnectedEvent) EventName() string {
 	return EventSPICEConnected
 }
 
-// SPICEInitializedEvent is the event SPICE_INITIALIZED of ui.json. Since QEMU 0.14.
+// SPICEInitializedEvent is the event [SPICE_INITIALIZED] of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [SPICE_INITIALIZED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-ui.SPICE_INITIALIZED
 type SPICEInitializedEvent struct {
 	Server SPICEServerInfo `json:"server"`
 	Client SPICEChannel    `json:"client"`
@@ -525,9 +562,11 @@ func (*SPICEInitializedEvent) EventName() string {
 	return EventSPICEInitialized
 }
 
-// SPICEDisconnectedEvent is the event SPICE_DISCONNECTED of ui.json. Since QEMU 0.14.
+// SPICEDisconnectedEvent is the event [SPICE_DISCONNECTED] of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [SPICE_DISCONNECTED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-ui.SPICE_DISCONNECTED
 type SPICEDisconnectedEvent struct {
 	Server SPICEBasicInfo `json:"server"`
 	Client SPICEBasicInfo `json:"client"`
@@ -550,9 +589,11 @@ func (*SPICEDisconnectedEvent) EventName() string {
 	return EventSPICEDisconnected
 }
 
-// SPICEMigrateCompletedEvent is the event SPICE_MIGRATE_COMPLETED of ui.json. Since QEMU 1.3.
+// SPICEMigrateCompletedEvent is the event [SPICE_MIGRATE_COMPLETED] of ui.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [SPICE_MIGRATE_COMPLETED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-ui.SPICE_MIGRATE_COMPLETED
 type SPICEMigrateCompletedEvent struct{}
 
 func (v *SPICEMigrateCompletedEvent) DecodeMember(d *wire.Decoder, name []byte) int {
@@ -564,9 +605,11 @@ func (*SPICEMigrateCompletedEvent) EventName() string {
 	return EventSPICEMigrateCompleted
 }
 
-// VNCBasicInfo is the struct VncBasicInfo of ui.json. Since QEMU 2.1.
+// VNCBasicInfo is the struct [VncBasicInfo] of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VncBasicInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncBasicInfo
 type VNCBasicInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
@@ -592,9 +635,11 @@ func (v *VNCBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCServerInfo is the struct VncServerInfo of ui.json. Since QEMU 2.1.
+// VNCServerInfo is the struct [VncServerInfo] of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VncServerInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncServerInfo
 type VNCServerInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
@@ -624,9 +669,11 @@ func (v *VNCServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCClientInfo is the struct VncClientInfo of ui.json. Since QEMU 0.14.
+// VNCClientInfo is the struct [VncClientInfo] of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VncClientInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncClientInfo
 type VNCClientInfo struct {
 	Host         string               `json:"host"`
 	Service      string               `json:"service"`
@@ -669,9 +716,11 @@ func (v *VNCClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCInfo is the struct VncInfo of ui.json. [QueryVNC] returns it. Since QEMU 0.14.
+// VNCInfo is the struct [VncInfo] of ui.json. [QueryVNC] returns it.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VncInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncInfo
 type VNCInfo struct {
 	Enabled bool                  `json:"enabled"`
 	Host    *string               `json:"host,omitzero"`
@@ -709,9 +758,11 @@ func (v *VNCInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCPrimaryAuth is the enum VncPrimaryAuth of ui.json. Since QEMU 2.3.
+// VNCPrimaryAuth is the enum [VncPrimaryAuth] of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VncPrimaryAuth]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.VncPrimaryAuth
 type VNCPrimaryAuth string
 
 // The values of VNCPrimaryAuth.
@@ -727,9 +778,11 @@ const (
 	VNCPrimaryAuthSASL     VNCPrimaryAuth = "sasl"
 )
 
-// VNCVencryptSubAuth is the enum VncVencryptSubAuth of ui.json. Since QEMU 2.3.
+// VNCVencryptSubAuth is the enum [VncVencryptSubAuth] of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VncVencryptSubAuth]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.VncVencryptSubAuth
 type VNCVencryptSubAuth string
 
 // The values of VNCVencryptSubAuth.
@@ -745,9 +798,11 @@ const (
 	VNCVencryptSubAuthX509SASL  VNCVencryptSubAuth = "x509-sasl"
 )
 
-// VNCServerInfo2 is the struct VncServerInfo2 of ui.json. Since QEMU 2.9.
+// VNCServerInfo2 is the struct [VncServerInfo2] of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VncServerInfo2]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncServerInfo2
 type VNCServerInfo2 struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
@@ -790,9 +845,11 @@ func (v *VNCServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VNCInfo2 is the struct VncInfo2 of ui.json. [QueryVNCServers] returns it. Since QEMU 2.3.
+// VNCInfo2 is the struct [VncInfo2] of ui.json. [QueryVNCServers] returns it.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VncInfo2]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncInfo2
 type VNCInfo2 struct {
 	ID       string              `json:"id"`
 	Server   []VNCServerInfo2    `json:"server"`
@@ -864,9 +921,11 @@ func (v VNCInfo2) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryVNC executes query-vnc and returns [VNCInfo]. See ui.json. Since QEMU 0.14.
+// QueryVNC executes [query-vnc] and returns [VNCInfo]. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [query-vnc]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.query-vnc
 type QueryVNC struct{}
 
 func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VNCInfo, error) {
@@ -877,10 +936,11 @@ func (r QueryVNC) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return v, err
 }
 
-// QueryVNCServers executes query-vnc-servers and returns a list of [VNCInfo2]. See ui.json.
-// Since QEMU 2.3.
+// QueryVNCServers executes [query-vnc-servers] and returns a list of [VNCInfo2]. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [query-vnc-servers]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.query-vnc-servers
 type QueryVNCServers struct{}
 
 func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VNCInfo2, error) {
@@ -895,9 +955,11 @@ func (r QueryVNCServers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return v, err
 }
 
-// ChangeVNCPassword executes change-vnc-password. See ui.json. Since QEMU 1.1.
+// ChangeVNCPassword executes [change-vnc-password]. See ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [change-vnc-password]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.change-vnc-password
 type ChangeVNCPassword struct {
 	// A secret: String hides it, JSON does not.
 	Password string `json:"password"`
@@ -915,9 +977,11 @@ func (r ChangeVNCPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return qmp.Do(ctx, x, &qmp.Call{Command: "change-vnc-password", Args: &r}, opts)
 }
 
-// VNCConnectedEvent is the event VNC_CONNECTED of ui.json. Since QEMU 0.13.
+// VNCConnectedEvent is the event [VNC_CONNECTED] of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VNC_CONNECTED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-ui.VNC_CONNECTED
 type VNCConnectedEvent struct {
 	Server VNCServerInfo `json:"server"`
 	Client VNCBasicInfo  `json:"client"`
@@ -940,9 +1004,11 @@ func (*VNCConnectedEvent) EventName() string {
 	return EventVNCConnected
 }
 
-// VNCInitializedEvent is the event VNC_INITIALIZED of ui.json. Since QEMU 0.13.
+// VNCInitializedEvent is the event [VNC_INITIALIZED] of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VNC_INITIALIZED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-ui.VNC_INITIALIZED
 type VNCInitializedEvent struct {
 	Server VNCServerInfo `json:"server"`
 	Client VNCClientInfo `json:"client"`
@@ -965,9 +1031,11 @@ func (*VNCInitializedEvent) EventName() string {
 	return EventVNCInitialized
 }
 
-// VNCDisconnectedEvent is the event VNC_DISCONNECTED of ui.json. Since QEMU 0.13.
+// VNCDisconnectedEvent is the event [VNC_DISCONNECTED] of ui.json.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+// [VNC_DISCONNECTED]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-ui.VNC_DISCONNECTED
 type VNCDisconnectedEvent struct {
 	Server VNCServerInfo `json:"server"`
 	Client VNCClientInfo `json:"client"`
@@ -990,7 +1058,9 @@ func (*VNCDisconnectedEvent) EventName() string {
 	return EventVNCDisconnected
 }
 
-// MouseInfo is a struct of ui.json. [QueryMice] returns it. Since QEMU 0.14.
+// MouseInfo is a struct of [ui.json]. [QueryMice] returns it.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.MouseInfo
 type MouseInfo struct {
 	Name     string `json:"name"`
 	Index    int64  `json:"index"`
@@ -1016,8 +1086,9 @@ func (v *MouseInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryMice executes query-mice and returns a list of [MouseInfo]. See ui.json. Since QEMU
-// 0.14.
+// QueryMice executes [query-mice] and returns a list of [MouseInfo]. See ui.json.
+//
+// [query-mice]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.query-mice
 type QueryMice struct{}
 
 func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MouseInfo, error) {
@@ -1032,7 +1103,9 @@ func (r QueryMice) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return v, err
 }
 
-// QKeyCode is an enum of ui.json. Since QEMU 1.3.
+// QKeyCode is an enum of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.QKeyCode
 type QKeyCode string
 
 // The values of QKeyCode.
@@ -1215,7 +1288,9 @@ const (
 	QKeyCodeF24 QKeyCode = "f24"
 )
 
-// KeyValueKind is an enum of ui.json. Since QEMU 1.3.
+// KeyValueKind is an enum of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.KeyValueKind
 type KeyValueKind string
 
 // The values of KeyValueKind.
@@ -1224,7 +1299,9 @@ const (
 	KeyValueKindQcode  KeyValueKind = "qcode"
 )
 
-// KeyValue is a union of ui.json. Since QEMU 1.3.
+// KeyValue is a union of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.KeyValue
 type KeyValue struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type KeyValueKind `json:"type"`
@@ -1321,7 +1398,9 @@ func (v KeyValue) String() string {
 	return qmp.Format(&v)
 }
 
-// SendKey executes send-key. See ui.json. Since QEMU 1.3.
+// SendKey executes [send-key]. See ui.json.
+//
+// [send-key]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.send-key
 type SendKey struct {
 	Keys     []KeyValue `json:"keys"`
 	HoldTime *int64     `json:"hold-time,omitzero"`
@@ -1369,7 +1448,9 @@ func (r SendKey) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 	return qmp.Do(ctx, x, &qmp.Call{Command: "send-key", Args: &r}, opts)
 }
 
-// InputButton is an enum of ui.json. Since QEMU 2.0.
+// InputButton is an enum of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.InputButton
 type InputButton string
 
 // The values of InputButton.
@@ -1389,7 +1470,9 @@ const (
 	InputButtonTouch InputButton = "touch"
 )
 
-// InputAxis is an enum of ui.json. Since QEMU 2.0.
+// InputAxis is an enum of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.InputAxis
 type InputAxis string
 
 // The values of InputAxis.
@@ -1398,7 +1481,9 @@ const (
 	InputAxisY InputAxis = "y"
 )
 
-// InputMultiTouchType is an enum of ui.json. Since QEMU 8.1.
+// InputMultiTouchType is an enum of [ui.json]. Since QEMU 8.1.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.InputMultiTouchType
 type InputMultiTouchType string
 
 // The values of InputMultiTouchType.
@@ -1410,7 +1495,9 @@ const (
 	InputMultiTouchTypeData   InputMultiTouchType = "data"
 )
 
-// InputKeyEvent is a struct of ui.json. Since QEMU 2.0.
+// InputKeyEvent is a struct of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.InputKeyEvent
 type InputKeyEvent struct {
 	Key  KeyValue `json:"key"`
 	Down bool     `json:"down"`
@@ -1433,7 +1520,9 @@ func (v *InputKeyEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InputBtnEvent is a struct of ui.json. Since QEMU 2.0.
+// InputBtnEvent is a struct of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.InputBtnEvent
 type InputBtnEvent struct {
 	Button InputButton `json:"button"`
 	Down   bool        `json:"down"`
@@ -1456,7 +1545,9 @@ func (v *InputBtnEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InputMoveEvent is a struct of ui.json. Since QEMU 2.0.
+// InputMoveEvent is a struct of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.InputMoveEvent
 type InputMoveEvent struct {
 	Axis  InputAxis `json:"axis"`
 	Value int64     `json:"value"`
@@ -1479,7 +1570,9 @@ func (v *InputMoveEvent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// InputMultiTouchEvent is a struct of ui.json. Since QEMU 8.1.
+// InputMultiTouchEvent is a struct of [ui.json]. Since QEMU 8.1.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.InputMultiTouchEvent
 type InputMultiTouchEvent struct {
 	Type       InputMultiTouchType `json:"type"`
 	Slot       int64               `json:"slot"`
@@ -1517,7 +1610,9 @@ func (v *InputMultiTouchEvent) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// InputEventKind is an enum of ui.json. Since QEMU 2.0.
+// InputEventKind is an enum of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.InputEventKind
 type InputEventKind string
 
 // The values of InputEventKind.
@@ -1530,7 +1625,9 @@ const (
 	InputEventKindMTT InputEventKind = "mtt"
 )
 
-// InputEvent is a union of ui.json. Since QEMU 2.0.
+// InputEvent is a union of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.InputEvent
 type InputEvent struct {
 	// Selects Branch. It may be empty unless Branch is *InputMoveEvent or *RawBranch.
 	Type InputEventKind `json:"type"`
@@ -1544,7 +1641,7 @@ type InputEvent struct {
 //   - [*InputKeyEvent]: key
 //   - [*InputBtnEvent]: btn
 //   - [*InputMoveEvent]: rel, abs
-//   - [*InputMultiTouchEvent]: mtt
+//   - [*InputMultiTouchEvent]: mtt (since QEMU 8.1)
 //   - [*RawBranch]: any other value, or none
 type InputEventBranch interface {
 	wire.MemberEncoder
@@ -1644,7 +1741,9 @@ func (v InputEvent) String() string {
 	return qmp.Format(&v)
 }
 
-// InputSendEvent executes input-send-event. See ui.json. Since QEMU 2.6.
+// InputSendEvent executes [input-send-event]. See ui.json.
+//
+// [input-send-event]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.input-send-event
 type InputSendEvent struct {
 	Device *string      `json:"device,omitzero"`
 	Head   *int64       `json:"head,omitzero"`
@@ -1697,19 +1796,21 @@ func (r InputSendEvent) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "input-send-event", Args: &r}, opts)
 }
 
-// DisplayGTK is a struct of ui.json. Since QEMU 2.12.
+// DisplayGTK is a struct of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayGTK
 type DisplayGTK struct {
 	GrabOnHover *bool `json:"grab-on-hover,omitzero"`
 	ZoomToFit   *bool `json:"zoom-to-fit,omitzero"`
 	// Since QEMU 7.1.
 	ShowTabs *bool `json:"show-tabs,omitzero"`
-	// Seen first in QEMU 7.2.
+	// Since QEMU 7.2 (not in 5.2).
 	ShowMenubar *bool `json:"show-menubar,omitzero"`
 	// Since QEMU 10.1.
 	KeepAspectRatio *bool `json:"keep-aspect-ratio,omitzero"`
 	// Since QEMU 10.1.
 	Scale *float64 `json:"scale,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Clipboard *bool `json:"clipboard,omitzero"`
 }
 
@@ -1765,7 +1866,9 @@ func (v DisplayGTK) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayEGLHeadless is a struct of ui.json. Since QEMU 3.1.
+// DisplayEGLHeadless is a struct of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayEGLHeadless
 type DisplayEGLHeadless struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 }
@@ -1783,7 +1886,9 @@ func (v *DisplayEGLHeadless) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayDBus is a struct of ui.json. Since QEMU 7.0.
+// DisplayDBus is a struct of [ui.json]. Since QEMU 7.0.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayDBus
 type DisplayDBus struct {
 	Rendernode *string `json:"rendernode,omitzero"`
 	Addr       *string `json:"addr,omitzero"`
@@ -1816,7 +1921,9 @@ func (v *DisplayDBus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayGLMode is an enum of ui.json. Since QEMU 3.0.
+// DisplayGLMode is an enum of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.DisplayGLMode
 type DisplayGLMode string
 
 // The values of DisplayGLMode.
@@ -1827,7 +1934,9 @@ const (
 	DisplayGLModeES   DisplayGLMode = "es"
 )
 
-// DisplayCurses is a struct of ui.json. Since QEMU 4.0.
+// DisplayCurses is a struct of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayCurses
 type DisplayCurses struct {
 	Charset *string `json:"charset,omitzero"`
 }
@@ -1845,7 +1954,9 @@ func (v *DisplayCurses) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayCocoa is a struct of ui.json. Since QEMU 7.0.
+// DisplayCocoa is a struct of [ui.json]. Since QEMU 7.0.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayCocoa
 type DisplayCocoa struct {
 	LeftCommandKey *bool `json:"left-command-key,omitzero"`
 	FullGrab       *bool `json:"full-grab,omitzero"`
@@ -1885,7 +1996,9 @@ func (v *DisplayCocoa) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// HotKeyMod is an enum of ui.json. Since QEMU 7.1.
+// HotKeyMod is an enum of [ui.json]. Since QEMU 7.1.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.HotKeyMod
 type HotKeyMod string
 
 // The values of HotKeyMod.
@@ -1895,7 +2008,9 @@ const (
 	HotKeyModRctrl           HotKeyMod = "rctrl"
 )
 
-// DisplaySDL is a struct of ui.json. Since QEMU 7.1.
+// DisplaySDL is a struct of [ui.json]. Since QEMU 7.1.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplaySDL
 type DisplaySDL struct {
 	GrabMod *HotKeyMod `json:"grab-mod,omitzero"`
 }
@@ -1913,7 +2028,9 @@ func (v *DisplaySDL) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DisplayType is an enum of ui.json. Since QEMU 2.12.
+// DisplayType is an enum of [ui.json].
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.DisplayType
 type DisplayType string
 
 // The values of DisplayType.
@@ -1938,7 +2055,9 @@ const (
 	DisplayTypeDBus DisplayType = "dbus"
 )
 
-// DisplayOptions is a union of ui.json. [QueryDisplayOptions] returns it. Since QEMU 2.12.
+// DisplayOptions is a union of [ui.json]. [QueryDisplayOptions] returns it.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayOptions
 type DisplayOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type        DisplayType    `json:"type"`
@@ -1958,7 +2077,7 @@ type DisplayOptions struct {
 //   - [*DisplayCocoa]: cocoa (CONFIG_COCOA)
 //   - [*DisplayCurses]: curses (CONFIG_CURSES)
 //   - [*DisplayEGLHeadless]: egl-headless (CONFIG_OPENGL)
-//   - [*DisplayDBus]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*DisplayDBus]: dbus (CONFIG_DBUS_DISPLAY) (since QEMU 7.0)
 //   - [*DisplaySDL]: sdl (CONFIG_SDL)
 //   - [*RawBranch]: any other value, or none
 //
@@ -2064,8 +2183,10 @@ func (v DisplayOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// QueryDisplayOptions executes query-display-options and returns [DisplayOptions]. See
-// ui.json. Since QEMU 3.1.
+// QueryDisplayOptions executes [query-display-options] and returns [DisplayOptions]. See
+// ui.json.
+//
+// [query-display-options]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.query-display-options
 type QueryDisplayOptions struct{}
 
 func (r QueryDisplayOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (DisplayOptions, error) {
@@ -2076,7 +2197,9 @@ func (r QueryDisplayOptions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// DisplayReloadType is an enum of ui.json. Since QEMU 6.0.
+// DisplayReloadType is an enum of [ui.json]. Since QEMU 6.0.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.DisplayReloadType
 type DisplayReloadType string
 
 // The values of DisplayReloadType.
@@ -2084,7 +2207,9 @@ const (
 	DisplayReloadTypeVNC DisplayReloadType = "vnc"
 )
 
-// DisplayReloadOptionsVNC is a struct of ui.json. Since QEMU 6.0.
+// DisplayReloadOptionsVNC is a struct of [ui.json]. Since QEMU 6.0.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayReloadOptionsVNC
 type DisplayReloadOptionsVNC struct {
 	TLSCerts *bool `json:"tls-certs,omitzero"`
 }
@@ -2102,7 +2227,9 @@ func (v *DisplayReloadOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// DisplayReloadOptions is a union of ui.json. [DisplayReload] sends it. Since QEMU 6.0.
+// DisplayReloadOptions is a union of [ui.json]. [DisplayReload] sends it. Since QEMU 6.0.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayReloadOptions
 type DisplayReloadOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type DisplayReloadType `json:"type"`
@@ -2172,7 +2299,9 @@ func (v DisplayReloadOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayReload executes display-reload. See ui.json. Since QEMU 6.0.
+// DisplayReload executes [display-reload]. See ui.json. Since QEMU 6.0.
+//
+// [display-reload]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.display-reload
 type DisplayReload DisplayReloadOptions
 
 func (r *DisplayReload) EncodeMembers(e *wire.Encoder) {
@@ -2195,7 +2324,9 @@ func (r DisplayReload) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "display-reload", Args: (*DisplayReloadOptions)(&r)}, opts)
 }
 
-// DisplayUpdateType is an enum of ui.json. Since QEMU 7.1.
+// DisplayUpdateType is an enum of [ui.json]. Since QEMU 7.1.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.DisplayUpdateType
 type DisplayUpdateType string
 
 // The values of DisplayUpdateType.
@@ -2203,7 +2334,9 @@ const (
 	DisplayUpdateTypeVNC DisplayUpdateType = "vnc"
 )
 
-// DisplayUpdateOptionsVNC is a struct of ui.json. Since QEMU 7.1.
+// DisplayUpdateOptionsVNC is a struct of [ui.json]. Since QEMU 7.1.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayUpdateOptionsVNC
 type DisplayUpdateOptionsVNC struct {
 	Addresses []SocketAddress `json:"addresses,omitzero"`
 }
@@ -2231,7 +2364,9 @@ func (v *DisplayUpdateOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// DisplayUpdateOptions is a union of ui.json. [DisplayUpdate] sends it. Since QEMU 7.1.
+// DisplayUpdateOptions is a union of [ui.json]. [DisplayUpdate] sends it. Since QEMU 7.1.
+//
+// [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayUpdateOptions
 type DisplayUpdateOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type DisplayUpdateType `json:"type"`
@@ -2301,7 +2436,9 @@ func (v DisplayUpdateOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// DisplayUpdate executes display-update. See ui.json. Since QEMU 7.1.
+// DisplayUpdate executes [display-update]. See ui.json. Since QEMU 7.1.
+//
+// [display-update]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.display-update
 type DisplayUpdate DisplayUpdateOptions
 
 func (r *DisplayUpdate) EncodeMembers(e *wire.Encoder) {
@@ -2324,7 +2461,9 @@ func (r DisplayUpdate) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "display-update", Args: (*DisplayUpdateOptions)(&r)}, opts)
 }
 
-// ClientMigrateInfo executes client_migrate_info. See ui.json. Since QEMU 0.14.
+// ClientMigrateInfo executes [client_migrate_info]. See ui.json.
+//
+// [client_migrate_info]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.client_migrate_info
 type ClientMigrateInfo struct {
 	Protocol    string  `json:"protocol"`
 	Hostname    string  `json:"hostname"`

@@ -4,7 +4,9 @@ package qemu
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QAPIVFIOMigrationState is the enum QapiVfioMigrationState of vfio.json. Since QEMU 9.1.
+// QAPIVFIOMigrationState is the enum [QapiVfioMigrationState] of vfio.json. Since QEMU 9.1.
+//
+// [QapiVfioMigrationState]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-vfio.QapiVfioMigrationState
 type QAPIVFIOMigrationState string
 
 // The values of QAPIVFIOMigrationState.
@@ -16,11 +18,13 @@ const (
 	QAPIVFIOMigrationStateRunningP2P QAPIVFIOMigrationState = "running-p2p"
 	QAPIVFIOMigrationStatePreCopy    QAPIVFIOMigrationState = "pre-copy"
 	QAPIVFIOMigrationStatePreCopyP2P QAPIVFIOMigrationState = "pre-copy-p2p"
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	QAPIVFIOMigrationStatePreCopyP2PPrepare QAPIVFIOMigrationState = "pre-copy-p2p-prepare"
 )
 
-// VFIOMigrationEvent is the event VFIO_MIGRATION of vfio.json. Since QEMU 9.1.
+// VFIOMigrationEvent is the event [VFIO_MIGRATION] of vfio.json. Since QEMU 9.1.
+//
+// [VFIO_MIGRATION]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-vfio.VFIO_MIGRATION
 type VFIOMigrationEvent struct {
 	DeviceID    string                 `json:"device-id"`
 	QOMPath     string                 `json:"qom-path"`

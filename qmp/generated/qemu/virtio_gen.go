@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// VirtioInfo is a struct of virtio.json. [XQueryVirtio] returns it. Since QEMU 7.2.
+// VirtioInfo is a struct of [virtio.json]. [XQueryVirtio] returns it. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtioInfo
 type VirtioInfo struct {
 	Path string `json:"path"`
 	Name string `json:"name"`
@@ -26,10 +28,12 @@ func (v *VirtioInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtio executes x-query-virtio and returns a list of [VirtioInfo]. See virtio.json.
+// XQueryVirtio executes [x-query-virtio] and returns a list of [VirtioInfo]. See virtio.json.
 // Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-virtio]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-virtio.x-query-virtio
 type XQueryVirtio struct{}
 
 func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]VirtioInfo, error) {
@@ -44,7 +48,9 @@ func (r XQueryVirtio) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// VhostStatus is a struct of virtio.json. Since QEMU 7.2.
+// VhostStatus is a struct of [virtio.json]. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VhostStatus
 type VhostStatus struct {
 	NMemSections  int64                `json:"n-mem-sections"`
 	NTmpSections  int64                `json:"n-tmp-sections"`
@@ -104,7 +110,9 @@ func (v *VhostStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioStatus is a struct of virtio.json. [XQueryVirtioStatus] returns it. Since QEMU 7.2.
+// VirtioStatus is a struct of [virtio.json]. [XQueryVirtioStatus] returns it. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtioStatus
 type VirtioStatus struct {
 	Name                 string               `json:"name"`
 	DeviceID             uint16               `json:"device-id"`
@@ -199,10 +207,12 @@ func (v *VirtioStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioStatus executes x-query-virtio-status and returns [VirtioStatus]. See
+// XQueryVirtioStatus executes [x-query-virtio-status] and returns [VirtioStatus]. See
 // virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-virtio-status]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-virtio.x-query-virtio-status
 type XQueryVirtioStatus struct {
 	Path string `json:"path"`
 }
@@ -219,7 +229,9 @@ func (r XQueryVirtioStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 	return v, err
 }
 
-// VirtioDeviceStatus is a struct of virtio.json. Since QEMU 7.2.
+// VirtioDeviceStatus is a struct of [virtio.json]. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtioDeviceStatus
 type VirtioDeviceStatus struct {
 	Statuses        []string `json:"statuses"`
 	UnknownStatuses *uint8   `json:"unknown-statuses,omitzero"`
@@ -264,7 +276,9 @@ func (v VirtioDeviceStatus) String() string {
 	return qmp.Format(&v)
 }
 
-// VhostDeviceProtocols is a struct of virtio.json. Since QEMU 7.2.
+// VhostDeviceProtocols is a struct of [virtio.json]. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VhostDeviceProtocols
 type VhostDeviceProtocols struct {
 	Protocols        []string `json:"protocols"`
 	UnknownProtocols *uint64  `json:"unknown-protocols,omitzero"`
@@ -307,7 +321,9 @@ func (v VhostDeviceProtocols) String() string {
 	return qmp.Format(&v)
 }
 
-// VirtioDeviceFeatures is a struct of virtio.json. Since QEMU 7.2.
+// VirtioDeviceFeatures is a struct of [virtio.json]. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtioDeviceFeatures
 type VirtioDeviceFeatures struct {
 	Transports         []string `json:"transports"`
 	DevFeatures        []string `json:"dev-features,omitzero"`
@@ -370,8 +386,10 @@ func (v VirtioDeviceFeatures) String() string {
 	return qmp.Format(&v)
 }
 
-// VirtQueueStatus is a struct of virtio.json. [XQueryVirtioQueueStatus] returns it. Since QEMU
-// 7.2.
+// VirtQueueStatus is a struct of [virtio.json]. [XQueryVirtioQueueStatus] returns it. Since
+// QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtQueueStatus
 type VirtQueueStatus struct {
 	Name               string  `json:"name"`
 	QueueIndex         uint16  `json:"queue-index"`
@@ -437,10 +455,12 @@ func (v *VirtQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioQueueStatus executes x-query-virtio-queue-status and returns [VirtQueueStatus].
-// See virtio.json. Since QEMU 7.2.
+// XQueryVirtioQueueStatus executes [x-query-virtio-queue-status] and returns
+// [VirtQueueStatus]. See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-virtio-queue-status]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-virtio.x-query-virtio-queue-status
 type XQueryVirtioQueueStatus struct {
 	Path  string `json:"path"`
 	Queue uint16 `json:"queue"`
@@ -459,8 +479,10 @@ func (r XQueryVirtioQueueStatus) Do(ctx context.Context, x qmp.Executor, opts ..
 	return v, err
 }
 
-// VirtVhostQueueStatus is a struct of virtio.json. [XQueryVirtioVhostQueueStatus] returns it.
-// Since QEMU 7.2.
+// VirtVhostQueueStatus is a struct of [virtio.json]. [XQueryVirtioVhostQueueStatus] returns
+// it. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtVhostQueueStatus
 type VirtVhostQueueStatus struct {
 	Name string `json:"name"`
 	Kick int64  `json:"kick"`
@@ -525,10 +547,12 @@ func (v *VirtVhostQueueStatus) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// XQueryVirtioVhostQueueStatus executes x-query-virtio-vhost-queue-status and returns
+// XQueryVirtioVhostQueueStatus executes [x-query-virtio-vhost-queue-status] and returns
 // [VirtVhostQueueStatus]. See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-virtio-vhost-queue-status]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-virtio.x-query-virtio-vhost-queue-status
 type XQueryVirtioVhostQueueStatus struct {
 	Path  string `json:"path"`
 	Queue uint16 `json:"queue"`
@@ -547,7 +571,9 @@ func (r XQueryVirtioVhostQueueStatus) Do(ctx context.Context, x qmp.Executor, op
 	return v, err
 }
 
-// VirtioRingDesc is a struct of virtio.json. Since QEMU 7.2.
+// VirtioRingDesc is a struct of [virtio.json]. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtioRingDesc
 type VirtioRingDesc struct {
 	Addr  uint64   `json:"addr"`
 	Len   uint32   `json:"len"`
@@ -595,7 +621,9 @@ func (v VirtioRingDesc) String() string {
 	return qmp.Format(&v)
 }
 
-// VirtioRingAvail is a struct of virtio.json. Since QEMU 7.2.
+// VirtioRingAvail is a struct of [virtio.json]. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtioRingAvail
 type VirtioRingAvail struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
@@ -623,7 +651,9 @@ func (v *VirtioRingAvail) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioRingUsed is a struct of virtio.json. Since QEMU 7.2.
+// VirtioRingUsed is a struct of [virtio.json]. Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtioRingUsed
 type VirtioRingUsed struct {
 	Flags uint16 `json:"flags"`
 	Idx   uint16 `json:"idx"`
@@ -646,8 +676,10 @@ func (v *VirtioRingUsed) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VirtioQueueElement is a struct of virtio.json. [XQueryVirtioQueueElement] returns it. Since
-// QEMU 7.2.
+// VirtioQueueElement is a struct of [virtio.json]. [XQueryVirtioQueueElement] returns it.
+// Since QEMU 7.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtioQueueElement
 type VirtioQueueElement struct {
 	Name  string           `json:"name"`
 	Index uint32           `json:"index"`
@@ -706,10 +738,12 @@ func (v VirtioQueueElement) String() string {
 	return qmp.Format(&v)
 }
 
-// XQueryVirtioQueueElement executes x-query-virtio-queue-element and returns
+// XQueryVirtioQueueElement executes [x-query-virtio-queue-element] and returns
 // [VirtioQueueElement]. See virtio.json. Since QEMU 7.2.
 //
 // Unstable: any release of QEMU may change or remove the command.
+//
+// [x-query-virtio-queue-element]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-virtio.x-query-virtio-queue-element
 type XQueryVirtioQueueElement struct {
 	Path  string  `json:"path"`
 	Queue uint16  `json:"queue"`
@@ -732,7 +766,9 @@ func (r XQueryVirtioQueueElement) Do(ctx context.Context, x qmp.Executor, opts .
 	return v, err
 }
 
-// IOThreadVirtQueueMapping is a struct of virtio.json. Since QEMU 9.0.
+// IOThreadVirtQueueMapping is a struct of [virtio.json]. Since QEMU 9.0.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.IOThreadVirtQueueMapping
 type IOThreadVirtQueueMapping struct {
 	IOThread string   `json:"iothread"`
 	VQs      []uint16 `json:"vqs,omitzero"`
@@ -764,7 +800,9 @@ func (v *IOThreadVirtQueueMapping) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// VirtioGPUOutput is the struct VirtIOGPUOutput of virtio.json. Since QEMU 10.1.
+// VirtioGPUOutput is the struct [VirtIOGPUOutput] of virtio.json. Since QEMU 10.1.
+//
+// [VirtIOGPUOutput]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtIOGPUOutput
 type VirtioGPUOutput struct {
 	Name string `json:"name"`
 }
@@ -782,7 +820,9 @@ func (v *VirtioGPUOutput) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// DummyVirtioForceArrays is a struct of virtio.json. Since QEMU 9.0.
+// DummyVirtioForceArrays is a struct of [virtio.json]. Since QEMU 9.0.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.DummyVirtioForceArrays
 type DummyVirtioForceArrays struct {
 	UnusedIOThreadVQMapping []IOThreadVirtQueueMapping `json:"unused-iothread-vq-mapping"`
 	// Since QEMU 10.1.
@@ -835,7 +875,9 @@ func (v DummyVirtioForceArrays) String() string {
 	return qmp.Format(&v)
 }
 
-// GranuleMode is an enum of virtio.json. Since QEMU 9.0.
+// GranuleMode is an enum of [virtio.json]. Since QEMU 9.0.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-virtio.GranuleMode
 type GranuleMode string
 
 // The values of GranuleMode.
@@ -847,7 +889,9 @@ const (
 	GranuleModeHost GranuleMode = "host"
 )
 
-// VMAppleVirtioBlkVariant is an enum of virtio.json. Since QEMU 9.2.
+// VMAppleVirtioBlkVariant is an enum of [virtio.json]. Since QEMU 9.2.
+//
+// [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-virtio.VMAppleVirtioBlkVariant
 type VMAppleVirtioBlkVariant string
 
 // The values of VMAppleVirtioBlkVariant.

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// YankInstanceType is an enum of yank.json. Since QEMU 6.0.
+// YankInstanceType is an enum of [yank.json]. Since QEMU 6.0.
+//
+// [yank.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-yank.YankInstanceType
 type YankInstanceType string
 
 // The values of YankInstanceType.
@@ -18,7 +20,9 @@ const (
 	YankInstanceTypeMigration YankInstanceType = "migration"
 )
 
-// YankInstanceBlockNode is a struct of yank.json. Since QEMU 6.0.
+// YankInstanceBlockNode is a struct of [yank.json]. Since QEMU 6.0.
+//
+// [yank.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-yank.YankInstanceBlockNode
 type YankInstanceBlockNode struct {
 	NodeName string `json:"node-name"`
 }
@@ -36,7 +40,9 @@ func (v *YankInstanceBlockNode) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// YankInstanceChardev is a struct of yank.json. Since QEMU 6.0.
+// YankInstanceChardev is a struct of [yank.json]. Since QEMU 6.0.
+//
+// [yank.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-yank.YankInstanceChardev
 type YankInstanceChardev struct {
 	ID string `json:"id"`
 }
@@ -54,7 +60,9 @@ func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// YankInstance is a union of yank.json. [QueryYank] returns it. Since QEMU 6.0.
+// YankInstance is a union of [yank.json]. [QueryYank] returns it. Since QEMU 6.0.
+//
+// [yank.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-yank.YankInstance
 type YankInstance struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type YankInstanceType `json:"type"`
@@ -136,9 +144,11 @@ func (v YankInstance) String() string {
 	return qmp.Format(&v)
 }
 
-// Yank executes yank. See yank.json. Since QEMU 6.0.
+// Yank executes [yank]. See yank.json. Since QEMU 6.0.
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
+//
+// [yank]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-yank.yank
 type Yank struct {
 	Instances []YankInstance `json:"instances"`
 }
@@ -181,10 +191,12 @@ func (r Yank) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) er
 	return qmp.Do(ctx, x, &qmp.Call{Command: "yank", Args: &r, AllowOOB: true}, opts)
 }
 
-// QueryYank executes query-yank and returns a list of [YankInstance]. See yank.json. Since
+// QueryYank executes [query-yank] and returns a list of [YankInstance]. See yank.json. Since
 // QEMU 6.0.
 //
 // The server can execute it out of band: see [qmp.OutOfBand].
+//
+// [query-yank]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-yank.query-yank
 type QueryYank struct{}
 
 func (r QueryYank) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]YankInstance, error) {

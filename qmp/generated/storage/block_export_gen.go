@@ -8,7 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NBDServerOptionsBase is the struct NbdServerOptionsBase of block-export.json.
+// NBDServerOptionsBase is the struct [NbdServerOptionsBase] of block-export.json. Since QEMU
+// 8.0 at the earliest, 10.0 at the latest.
+//
+// [NbdServerOptionsBase]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.NbdServerOptionsBase
 type NBDServerOptionsBase struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
@@ -17,7 +20,9 @@ type NBDServerOptionsBase struct {
 	MaxConnections      *uint32 `json:"max-connections,omitzero"`
 }
 
-// NBDServerOptions is the struct NbdServerOptions of block-export.json.
+// NBDServerOptions is the struct [NbdServerOptions] of block-export.json.
+//
+// [NbdServerOptions]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.NbdServerOptions
 type NBDServerOptions struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32       `json:"handshake-max-seconds,omitzero"`
@@ -27,8 +32,10 @@ type NBDServerOptions struct {
 	Addr                SocketAddress `json:"addr"`
 }
 
-// NBDServerOptionsLegacy is the struct NbdServerOptionsLegacy of block-export.json.
-// [NBDServerStart] sends it.
+// NBDServerOptionsLegacy is the struct [NbdServerOptionsLegacy] of block-export.json.
+// [NBDServerStart] sends it. Since QEMU 8.0 at the earliest, 10.0 at the latest.
+//
+// [NbdServerOptionsLegacy]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.NbdServerOptionsLegacy
 type NBDServerOptionsLegacy struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
@@ -50,22 +57,26 @@ func (v *NBDServerOptionsLegacy) EncodeMembers(e *wire.Encoder) {
 	e.Name("addr").Object(&v.Addr)
 }
 
-// NBDServerStart executes nbd-server-start. See block-export.json. Since QEMU 1.3.
+// NBDServerStart executes [nbd-server-start]. See block-export.json.
+//
+// [nbd-server-start]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-export.nbd-server-start
 type NBDServerStart NBDServerOptionsLegacy
 
 func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-start", Args: (*NBDServerOptionsLegacy)(&r)}, opts)
 }
 
-// BlockExportOptionsNBDBase is the struct BlockExportOptionsNbdBase of block-export.json.
-// Since QEMU 5.0.
+// BlockExportOptionsNBDBase is the struct [BlockExportOptionsNbdBase] of block-export.json.
+//
+// [BlockExportOptionsNbdBase]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.BlockExportOptionsNbdBase
 type BlockExportOptionsNBDBase struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
 }
 
-// BlockExportOptionsNBD is the struct BlockExportOptionsNbd of block-export.json. Since QEMU
-// 5.2.
+// BlockExportOptionsNBD is the struct [BlockExportOptionsNbd] of block-export.json.
+//
+// [BlockExportOptionsNbd]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.BlockExportOptionsNbd
 type BlockExportOptionsNBD struct {
 	Name            *string                 `json:"name,omitzero"`
 	Description     *string                 `json:"description,omitzero"`
@@ -108,7 +119,9 @@ func (v *BlockExportOptionsNBD) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// BlockExportOptionsVhostUserBlk is a struct of block-export.json. Since QEMU 5.2.
+// BlockExportOptionsVhostUserBlk is a struct of [block-export.json].
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.BlockExportOptionsVhostUserBlk
 type BlockExportOptionsVhostUserBlk struct {
 	Addr             SocketAddress `json:"addr"`
 	LogicalBlockSize *uint64       `json:"logical-block-size,omitzero"`
@@ -138,7 +151,10 @@ func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name [
 	return 0
 }
 
-// FUSEExportAllowOther is the enum FuseExportAllowOther of block-export.json. Since QEMU 6.1.
+// FUSEExportAllowOther is the enum [FuseExportAllowOther] of block-export.json. Since QEMU
+// 6.1.
+//
+// [FuseExportAllowOther]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-export.FuseExportAllowOther
 type FUSEExportAllowOther string
 
 // The values of FUSEExportAllowOther.
@@ -148,10 +164,12 @@ const (
 	FUSEExportAllowOtherAuto FUSEExportAllowOther = "auto"
 )
 
-// BlockExportOptionsFUSE is the struct BlockExportOptionsFuse of block-export.json. Since QEMU
-// 6.0.
+// BlockExportOptionsFUSE is the struct [BlockExportOptionsFuse] of block-export.json. Since
+// QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_FUSE.
+//
+// [BlockExportOptionsFuse]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.BlockExportOptionsFuse
 type BlockExportOptionsFUSE struct {
 	Mountpoint string `json:"mountpoint"`
 	Growable   *bool  `json:"growable,omitzero"`
@@ -180,8 +198,10 @@ func (v *BlockExportOptionsFUSE) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// BlockExportOptionsVDUSEBlk is the struct BlockExportOptionsVduseBlk of block-export.json.
+// BlockExportOptionsVDUSEBlk is the struct [BlockExportOptionsVduseBlk] of block-export.json.
 // Since QEMU 7.1.
+//
+// [BlockExportOptionsVduseBlk]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.BlockExportOptionsVduseBlk
 type BlockExportOptionsVDUSEBlk struct {
 	Name             string  `json:"name"`
 	NumQueues        *uint16 `json:"num-queues,omitzero"`
@@ -223,8 +243,10 @@ func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// NBDServerAddOptions is the struct NbdServerAddOptions of block-export.json. [NBDServerAdd]
-// sends it. Since QEMU 5.0.
+// NBDServerAddOptions is the struct [NbdServerAddOptions] of block-export.json. [NBDServerAdd]
+// sends it.
+//
+// [NbdServerAddOptions]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.NbdServerAddOptions
 type NBDServerAddOptions struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
@@ -241,17 +263,21 @@ func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 	e.OptString("bitmap", v.Bitmap)
 }
 
-// NBDServerAdd executes nbd-server-add. See block-export.json. Since QEMU 1.3.
+// NBDServerAdd executes [nbd-server-add]. See block-export.json.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
-// block-export-add.
+// [BlockExportAdd].
+//
+// [nbd-server-add]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-export.nbd-server-add
 type NBDServerAdd NBDServerAddOptions
 
 func (r NBDServerAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-add", Args: (*NBDServerAddOptions)(&r)}, opts)
 }
 
-// BlockExportRemoveMode is an enum of block-export.json. Since QEMU 2.12.
+// BlockExportRemoveMode is an enum of [block-export.json].
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-export.BlockExportRemoveMode
 type BlockExportRemoveMode string
 
 // The values of BlockExportRemoveMode.
@@ -260,12 +286,14 @@ const (
 	BlockExportRemoveModeHard BlockExportRemoveMode = "hard"
 )
 
-// NBDServerRemove executes nbd-server-remove. See block-export.json. Since QEMU 2.12.
+// NBDServerRemove executes [nbd-server-remove]. See block-export.json.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
-// block-export-del.
+// [BlockExportDel].
+//
+// [nbd-server-remove]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-export.nbd-server-remove
 type NBDServerRemove struct {
 	Name string                 `json:"name"`
 	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
@@ -280,16 +308,20 @@ func (r NBDServerRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-remove", Args: &r}, opts)
 }
 
-// NBDServerStop executes nbd-server-stop. See block-export.json. Since QEMU 1.3.
+// NBDServerStop executes [nbd-server-stop]. See block-export.json.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
+//
+// [nbd-server-stop]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-export.nbd-server-stop
 type NBDServerStop struct{}
 
 func (r NBDServerStop) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "nbd-server-stop"}, opts)
 }
 
-// BlockExportType is an enum of block-export.json. Since QEMU 4.2.
+// BlockExportType is an enum of [block-export.json].
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-export.BlockExportType
 type BlockExportType string
 
 // The values of BlockExportType.
@@ -307,8 +339,9 @@ const (
 	BlockExportTypeVDUSEBlk BlockExportType = "vduse-blk"
 )
 
-// BlockExportOptions is a union of block-export.json. [BlockExportAdd] sends it. Since QEMU
-// 4.2.
+// BlockExportOptions is a union of [block-export.json]. [BlockExportAdd] sends it.
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.BlockExportOptions
 type BlockExportOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type          BlockExportType             `json:"type"`
@@ -329,8 +362,8 @@ type BlockExportOptions struct {
 //
 //   - [*BlockExportOptionsNBD]: nbd
 //   - [*BlockExportOptionsVhostUserBlk]: vhost-user-blk (CONFIG_VHOST_USER_BLK_SERVER)
-//   - [*BlockExportOptionsFUSE]: fuse (CONFIG_FUSE)
-//   - [*BlockExportOptionsVDUSEBlk]: vduse-blk (CONFIG_VDUSE_BLK_EXPORT)
+//   - [*BlockExportOptionsFUSE]: fuse (CONFIG_FUSE) (since QEMU 6.0)
+//   - [*BlockExportOptionsVDUSEBlk]: vduse-blk (CONFIG_VDUSE_BLK_EXPORT) (since QEMU 7.1)
 //   - [*RawBranch]: any other value, or none
 type BlockExportOptionsBranch interface {
 	wire.MemberEncoder
@@ -436,7 +469,9 @@ func (v BlockExportOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockExportAdd executes block-export-add. See block-export.json. Since QEMU 5.2.
+// BlockExportAdd executes [block-export-add]. See block-export.json.
+//
+// [block-export-add]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-export.block-export-add
 type BlockExportAdd BlockExportOptions
 
 func (r *BlockExportAdd) EncodeMembers(e *wire.Encoder) {
@@ -459,9 +494,11 @@ func (r BlockExportAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-add", Args: (*BlockExportOptions)(&r)}, opts)
 }
 
-// BlockExportDel executes block-export-del. See block-export.json. Since QEMU 5.2.
+// BlockExportDel executes [block-export-del]. See block-export.json.
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
+//
+// [block-export-del]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-export.block-export-del
 type BlockExportDel struct {
 	ID   string                 `json:"id"`
 	Mode *BlockExportRemoveMode `json:"mode,omitzero"`
@@ -476,10 +513,11 @@ func (r BlockExportDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 	return qmp.Do(ctx, x, &qmp.Call{Command: "block-export-del", Args: &r}, opts)
 }
 
-// BlockExportDeletedEvent is the event BLOCK_EXPORT_DELETED of block-export.json. Since QEMU
-// 5.2.
+// BlockExportDeletedEvent is the event [BLOCK_EXPORT_DELETED] of block-export.json.
 //
 // It can follow [NBDServerRemove], [NBDServerStop] and [BlockExportDel].
+//
+// [BLOCK_EXPORT_DELETED]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-block-export.BLOCK_EXPORT_DELETED
 type BlockExportDeletedEvent struct {
 	ID string `json:"id"`
 }
@@ -498,8 +536,9 @@ func (*BlockExportDeletedEvent) EventName() string {
 	return EventBlockExportDeleted
 }
 
-// BlockExportInfo is a struct of block-export.json. [QueryBlockExports] returns it. Since QEMU
-// 5.2.
+// BlockExportInfo is a struct of [block-export.json]. [QueryBlockExports] returns it.
+//
+// [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-export.BlockExportInfo
 type BlockExportInfo struct {
 	ID           string          `json:"id"`
 	Type         BlockExportType `json:"type"`
@@ -525,8 +564,10 @@ func (v *BlockExportInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryBlockExports executes query-block-exports and returns a list of [BlockExportInfo]. See
-// block-export.json. Since QEMU 5.2.
+// QueryBlockExports executes [query-block-exports] and returns a list of [BlockExportInfo].
+// See block-export.json.
+//
+// [query-block-exports]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-export.query-block-exports
 type QueryBlockExports struct{}
 
 func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]BlockExportInfo, error) {
@@ -542,7 +583,7 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 }
 
 // BlockExportOptionsIOThread is the alternate BlockExportOptionsIothread of block-export.json.
-// Exactly one of its fields is set. Seen first in QEMU 11.1.
+// Exactly one of its fields is set. Since QEMU 11.0 at the earliest, 11.1 at the latest.
 type BlockExportOptionsIOThread struct {
 	Str  *string
 	List []string

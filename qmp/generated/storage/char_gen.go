@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ChardevInfo is a struct of char.json. [QueryChardev] returns it. Since QEMU 0.14.
+// ChardevInfo is a struct of [char.json]. [QueryChardev] returns it.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevInfo
 type ChardevInfo struct {
 	Label        string `json:"label"`
 	Filename     string `json:"filename"`
@@ -30,8 +32,9 @@ func (v *ChardevInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryChardev executes query-chardev and returns a list of [ChardevInfo]. See char.json.
-// Since QEMU 0.14.
+// QueryChardev executes [query-chardev] and returns a list of [ChardevInfo]. See char.json.
+//
+// [query-chardev]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.query-chardev
 type QueryChardev struct{}
 
 func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevInfo, error) {
@@ -46,8 +49,9 @@ func (r QueryChardev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// ChardevBackendInfo is a struct of char.json. [QueryChardevBackends] returns it. Since QEMU
-// 2.0.
+// ChardevBackendInfo is a struct of [char.json]. [QueryChardevBackends] returns it.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevBackendInfo
 type ChardevBackendInfo struct {
 	Name string `json:"name"`
 }
@@ -61,8 +65,10 @@ func (v *ChardevBackendInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryChardevBackends executes query-chardev-backends and returns a list of
-// [ChardevBackendInfo]. See char.json. Since QEMU 2.0.
+// QueryChardevBackends executes [query-chardev-backends] and returns a list of
+// [ChardevBackendInfo]. See char.json.
+//
+// [query-chardev-backends]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.query-chardev-backends
 type QueryChardevBackends struct{}
 
 func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]ChardevBackendInfo, error) {
@@ -77,7 +83,9 @@ func (r QueryChardevBackends) Do(ctx context.Context, x qmp.Executor, opts ...qm
 	return v, err
 }
 
-// DataFormat is an enum of char.json. Since QEMU 1.4.
+// DataFormat is an enum of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-char.DataFormat
 type DataFormat string
 
 // The values of DataFormat.
@@ -86,7 +94,9 @@ const (
 	DataFormatBase64 DataFormat = "base64"
 )
 
-// RingbufWrite executes ringbuf-write. See char.json. Since QEMU 1.4.
+// RingbufWrite executes [ringbuf-write]. See char.json.
+//
+// [ringbuf-write]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.ringbuf-write
 type RingbufWrite struct {
 	Device string `json:"device"`
 	// A secret: String hides it, JSON does not.
@@ -108,7 +118,9 @@ func (r RingbufWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return qmp.Do(ctx, x, &qmp.Call{Command: "ringbuf-write", Args: &r}, opts)
 }
 
-// RingbufRead executes ringbuf-read and returns a string. See char.json. Since QEMU 1.4.
+// RingbufRead executes [ringbuf-read] and returns a string. See char.json.
+//
+// [ringbuf-read]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.ringbuf-read
 type RingbufRead struct {
 	Device string      `json:"device"`
 	Size   int64       `json:"size"`
@@ -129,11 +141,13 @@ func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// ChardevCommon is a struct of char.json. Since QEMU 2.6.
+// ChardevCommon is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevCommon
 type ChardevCommon struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 }
 
@@ -158,11 +172,13 @@ func (v *ChardevCommon) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevFile is a struct of char.json. Since QEMU 1.4.
+// ChardevFile is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevFile
 type ChardevFile struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
 	In           *string `json:"in,omitzero"`
 	Out          string  `json:"out"`
@@ -202,11 +218,13 @@ func (v *ChardevFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevHostdev is a struct of char.json. Since QEMU 1.4.
+// ChardevHostdev is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevHostdev
 type ChardevHostdev struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Device       string `json:"device"`
 }
@@ -236,11 +254,13 @@ func (v *ChardevHostdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevSocket is a struct of char.json. Since QEMU 1.4.
+// ChardevSocket is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevSocket
 type ChardevSocket struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool               `json:"logtimestamp,omitzero"`
 	Addr         SocketAddressLegacy `json:"addr"`
 	TLSCreds     *string             `json:"tls-creds,omitzero"`
@@ -316,11 +336,13 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevUDP is the struct ChardevUdp of char.json. Since QEMU 1.5.
+// ChardevUDP is the struct [ChardevUdp] of char.json.
+//
+// [ChardevUdp]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevUdp
 type ChardevUDP struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool                `json:"logtimestamp,omitzero"`
 	Remote       SocketAddressLegacy  `json:"remote"`
 	Local        *SocketAddressLegacy `json:"local,omitzero"`
@@ -358,11 +380,13 @@ func (v *ChardevUDP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevMux is a struct of char.json. Since QEMU 1.5.
+// ChardevMux is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevMux
 type ChardevMux struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Chardev      string `json:"chardev"`
 }
@@ -392,11 +416,13 @@ func (v *ChardevMux) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevHub is a struct of char.json. Since QEMU 10.0.
+// ChardevHub is a struct of [char.json]. Since QEMU 10.0.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevHub
 type ChardevHub struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool    `json:"logtimestamp,omitzero"`
 	Chardevs     []string `json:"chardevs"`
 }
@@ -446,11 +472,13 @@ func (v ChardevHub) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevStdio is a struct of char.json. Since QEMU 1.5.
+// ChardevStdio is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevStdio
 type ChardevStdio struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 	Signal       *bool `json:"signal,omitzero"`
 }
@@ -480,13 +508,15 @@ func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevSPICEChannel is the struct ChardevSpiceChannel of char.json. Since QEMU 1.5.
+// ChardevSPICEChannel is the struct [ChardevSpiceChannel] of char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [ChardevSpiceChannel]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevSpiceChannel
 type ChardevSPICEChannel struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Type         string `json:"type"`
 }
@@ -516,13 +546,15 @@ func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// ChardevSPICEPort is the struct ChardevSpicePort of char.json. Since QEMU 1.5.
+// ChardevSPICEPort is the struct [ChardevSpicePort] of char.json.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+// [ChardevSpicePort]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevSpicePort
 type ChardevSPICEPort struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	FQDN         string `json:"fqdn"`
 }
@@ -552,16 +584,18 @@ func (v *ChardevSPICEPort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevDBus is a struct of char.json. Since QEMU 7.0.
+// ChardevDBus is a struct of [char.json]. Since QEMU 7.0.
 //
 // Only in a QEMU built with CONFIG_DBUS_DISPLAY.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevDBus
 type ChardevDBus struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Name         string `json:"name"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
@@ -594,17 +628,19 @@ func (v *ChardevDBus) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevVC is a struct of char.json. Since QEMU 1.5.
+// ChardevVC is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevVC
 type ChardevVC struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Width        *int64 `json:"width,omitzero"`
 	Height       *int64 `json:"height,omitzero"`
 	Cols         *int64 `json:"cols,omitzero"`
 	Rows         *int64 `json:"rows,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
@@ -649,11 +685,13 @@ func (v *ChardevVC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevRingbuf is a struct of char.json. Since QEMU 1.5.
+// ChardevRingbuf is a struct of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevRingbuf
 type ChardevRingbuf struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Size         *int64 `json:"size,omitzero"`
 }
@@ -683,13 +721,15 @@ func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevQEMUVDAgent is the struct ChardevQemuVDAgent of char.json. Since QEMU 6.1.
+// ChardevQEMUVDAgent is the struct [ChardevQemuVDAgent] of char.json. Since QEMU 6.1.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
+//
+// [ChardevQemuVDAgent]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevQemuVDAgent
 type ChardevQEMUVDAgent struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 	Mouse        *bool `json:"mouse,omitzero"`
 	Clipboard    *bool `json:"clipboard,omitzero"`
@@ -724,11 +764,13 @@ func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevPTY is the struct ChardevPty of char.json. Since QEMU 9.2.
+// ChardevPTY is the struct [ChardevPty] of char.json. Since QEMU 9.2.
+//
+// [ChardevPty]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevPty
 type ChardevPTY struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
 	Path         *string `json:"path,omitzero"`
 }
@@ -758,7 +800,9 @@ func (v *ChardevPTY) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevBackendKind is an enum of char.json. Since QEMU 1.4.
+// ChardevBackendKind is an enum of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-char.ChardevBackendKind
 type ChardevBackendKind string
 
 // The values of ChardevBackendKind.
@@ -798,11 +842,14 @@ const (
 	ChardevBackendKindDBus    ChardevBackendKind = "dbus"
 	ChardevBackendKindVC      ChardevBackendKind = "vc"
 	ChardevBackendKindRingbuf ChardevBackendKind = "ringbuf"
-	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.0. Use ringbuf.
+	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.0. Use
+	// [ChardevBackendKindRingbuf] (ringbuf).
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
 
-// ChardevBackend is a union of char.json. Since QEMU 1.4.
+// ChardevBackend is a union of [char.json].
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevBackend
 type ChardevBackend struct {
 	// Selects Branch. It may be empty unless Branch is *ChardevHostdev, *ChardevCommon,
 	// *ChardevRingbuf or *RawBranch.
@@ -824,14 +871,14 @@ type ChardevBackend struct {
 //   - [*ChardevCommon]: null, msmouse, wctablet, braille (CONFIG_BRLAPI), testdev, console
 //     (CONFIG_WIN32)
 //   - [*ChardevMux]: mux
-//   - [*ChardevHub]: hub
+//   - [*ChardevHub]: hub (since QEMU 10.0)
 //   - [*ChardevStdio]: stdio
 //   - [*ChardevSPICEChannel]: spicevmc (CONFIG_SPICE)
 //   - [*ChardevSPICEPort]: spiceport (CONFIG_SPICE)
-//   - [*ChardevQEMUVDAgent]: qemu-vdagent (CONFIG_SPICE_PROTOCOL)
-//   - [*ChardevDBus]: dbus (CONFIG_DBUS_DISPLAY)
+//   - [*ChardevQEMUVDAgent]: qemu-vdagent (CONFIG_SPICE_PROTOCOL) (since QEMU 6.1)
+//   - [*ChardevDBus]: dbus (CONFIG_DBUS_DISPLAY) (since QEMU 7.0)
 //   - [*ChardevVC]: vc
-//   - [*ChardevRingbuf]: ringbuf, memory
+//   - [*ChardevRingbuf]: ringbuf, memory (deprecated)
 //   - [*RawBranch]: any other value, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder
@@ -1030,8 +1077,9 @@ func (v ChardevBackend) String() string {
 	return qmp.Format(&v)
 }
 
-// ChardevReturn is a struct of char.json. [ChardevAdd] and [ChardevChange] return it. Since
-// QEMU 1.4.
+// ChardevReturn is a struct of [char.json]. [ChardevAdd] and [ChardevChange] return it.
+//
+// [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevReturn
 type ChardevReturn struct {
 	PTY *string `json:"pty,omitzero"`
 }
@@ -1045,7 +1093,9 @@ func (v *ChardevReturn) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ChardevAdd executes chardev-add and returns [ChardevReturn]. See char.json. Since QEMU 1.4.
+// ChardevAdd executes [chardev-add] and returns [ChardevReturn]. See char.json.
+//
+// [chardev-add]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.chardev-add
 type ChardevAdd struct {
 	ID      string         `json:"id"`
 	Backend ChardevBackend `json:"backend"`
@@ -1064,8 +1114,9 @@ func (r ChardevAdd) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return v, err
 }
 
-// ChardevChange executes chardev-change and returns [ChardevReturn]. See char.json. Since QEMU
-// 2.10.
+// ChardevChange executes [chardev-change] and returns [ChardevReturn]. See char.json.
+//
+// [chardev-change]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.chardev-change
 type ChardevChange struct {
 	ID      string         `json:"id"`
 	Backend ChardevBackend `json:"backend"`
@@ -1084,7 +1135,9 @@ func (r ChardevChange) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// ChardevRemove executes chardev-remove. See char.json. Since QEMU 1.4.
+// ChardevRemove executes [chardev-remove]. See char.json.
+//
+// [chardev-remove]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.chardev-remove
 type ChardevRemove struct {
 	ID string `json:"id"`
 }
@@ -1097,7 +1150,9 @@ func (r ChardevRemove) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-remove", Args: &r}, opts)
 }
 
-// ChardevSendBreak executes chardev-send-break. See char.json. Since QEMU 2.10.
+// ChardevSendBreak executes [chardev-send-break]. See char.json.
+//
+// [chardev-send-break]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-char.chardev-send-break
 type ChardevSendBreak struct {
 	ID string `json:"id"`
 }
@@ -1110,7 +1165,9 @@ func (r ChardevSendBreak) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 	return qmp.Do(ctx, x, &qmp.Call{Command: "chardev-send-break", Args: &r}, opts)
 }
 
-// VserportChangeEvent is the event VSERPORT_CHANGE of char.json. Since QEMU 2.1.
+// VserportChangeEvent is the event [VSERPORT_CHANGE] of char.json.
+//
+// [VSERPORT_CHANGE]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-char.VSERPORT_CHANGE
 type VserportChangeEvent struct {
 	ID   string `json:"id"`
 	Open bool   `json:"open"`
@@ -1133,7 +1190,8 @@ func (*VserportChangeEvent) EventName() string {
 	return EventVserportChange
 }
 
-// ChardevDBusEncoding is an enum of char.json. Seen first in QEMU 11.1.
+// ChardevDBusEncoding is an enum of char.json. Since QEMU 11.0 at the earliest, 11.1 at the
+// latest.
 type ChardevDBusEncoding string
 
 // The values of ChardevDBusEncoding.

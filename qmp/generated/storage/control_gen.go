@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// QMPCapabilities executes qmp_capabilities. See control.json. Since QEMU 0.13.
+// QMPCapabilities executes [qmp_capabilities]. See control.json.
+//
+// [qmp_capabilities]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-control.qmp_capabilities
 type QMPCapabilities struct {
 	Enable []QMPCapability `json:"enable,omitzero"`
 }
@@ -27,7 +29,9 @@ func (r QMPCapabilities) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 	return qmp.Do(ctx, x, &qmp.Call{Command: "qmp_capabilities", Args: &r}, opts)
 }
 
-// QMPCapability is an enum of control.json. Since QEMU 2.12.
+// QMPCapability is an enum of [control.json].
+//
+// [control.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-control.QMPCapability
 type QMPCapability string
 
 // The values of QMPCapability.
@@ -35,7 +39,9 @@ const (
 	QMPCapabilityOOB QMPCapability = "oob"
 )
 
-// VersionTriple is a struct of control.json. Since QEMU 2.4.
+// VersionTriple is a struct of [control.json].
+//
+// [control.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-control.VersionTriple
 type VersionTriple struct {
 	Major int64 `json:"major"`
 	Minor int64 `json:"minor"`
@@ -57,7 +63,9 @@ func (v *VersionTriple) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// VersionInfo is a struct of control.json. [QueryVersion] returns it. Since QEMU 0.14.
+// VersionInfo is a struct of [control.json]. [QueryVersion] returns it.
+//
+// [control.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-control.VersionInfo
 type VersionInfo struct {
 	QEMU    VersionTriple `json:"qemu"`
 	Package string        `json:"package"`
@@ -75,8 +83,9 @@ func (v *VersionInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryVersion executes query-version and returns [VersionInfo]. See control.json. Since QEMU
-// 0.14.
+// QueryVersion executes [query-version] and returns [VersionInfo]. See control.json.
+//
+// [query-version]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-control.query-version
 type QueryVersion struct{}
 
 func (r QueryVersion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) (VersionInfo, error) {
@@ -87,7 +96,9 @@ func (r QueryVersion) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOp
 	return v, err
 }
 
-// CommandInfo is a struct of control.json. [QueryCommands] returns it. Since QEMU 0.14.
+// CommandInfo is a struct of [control.json]. [QueryCommands] returns it.
+//
+// [control.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-control.CommandInfo
 type CommandInfo struct {
 	Name string `json:"name"`
 }
@@ -101,8 +112,10 @@ func (v *CommandInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryCommands executes query-commands and returns a list of [CommandInfo]. See control.json.
-// Since QEMU 0.14.
+// QueryCommands executes [query-commands] and returns a list of [CommandInfo]. See
+// control.json.
+//
+// [query-commands]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-control.query-commands
 type QueryCommands struct{}
 
 func (r QueryCommands) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]CommandInfo, error) {
@@ -117,14 +130,18 @@ func (r QueryCommands) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 	return v, err
 }
 
-// Quit executes quit. See control.json. Since QEMU 0.14.
+// Quit executes [quit]. See control.json.
+//
+// [quit]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-control.quit
 type Quit struct{}
 
 func (r Quit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) error {
 	return qmp.Do(ctx, x, &qmp.Call{Command: "quit"}, opts)
 }
 
-// MonitorMode is an enum of control.json. Since QEMU 5.0.
+// MonitorMode is an enum of [control.json].
+//
+// [control.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-control.MonitorMode
 type MonitorMode string
 
 // The values of MonitorMode.
@@ -133,7 +150,9 @@ const (
 	MonitorModeControl  MonitorMode = "control"
 )
 
-// MonitorOptions is a struct of control.json. Since QEMU 5.0.
+// MonitorOptions is a struct of [control.json].
+//
+// [control.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-control.MonitorOptions
 type MonitorOptions struct {
 	ID      *string      `json:"id,omitzero"`
 	Mode    *MonitorMode `json:"mode,omitzero"`

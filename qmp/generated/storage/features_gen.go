@@ -5,8 +5,10 @@ package storage
 // The features in the schema: each constant is the path at which a server's schema has the
 // feature. See [github.com/qmpkit/qmpkit/qmp/qmpschema].
 const (
-	FeatureBlockdevSnapshotAllowWriteOnlyOverlay    = "blockdev-snapshot/$allow-write-only-overlay"
-	FeatureBlockdevOptionsFileDynamicAutoReadOnly   = "blockdev-add/arg-type/+file/$dynamic-auto-read-only"
-	FeatureBlockdevOptionsVirtioBlkVhostVDPAFDSet   = "blockdev-add/arg-type/+virtio-blk-vhost-vdpa/$fdset"
+	FeatureBlockdevSnapshotAllowWriteOnlyOverlay  = "blockdev-snapshot/$allow-write-only-overlay"
+	FeatureBlockdevOptionsFileDynamicAutoReadOnly = "blockdev-add/arg-type/+file/$dynamic-auto-read-only"
+	// Since QEMU 8.1.
+	FeatureBlockdevOptionsVirtioBlkVhostVDPAFDSet = "blockdev-add/arg-type/+virtio-blk-vhost-vdpa/$fdset"
+	// Since QEMU 11.1 (not in 10.2).
 	FeatureTDXGuestPropertiesConfidentialGuestReset = "object-add/arg-type/+tdx-guest/$confidential-guest-reset"
 )

@@ -8,7 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// JobType is an enum of job.json. Since QEMU 1.7.
+// JobType is an enum of [job.json].
+//
+// [job.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-job.JobType
 type JobType string
 
 // The values of JobType.
@@ -27,7 +29,9 @@ const (
 	JobTypeSnapshotDelete JobType = "snapshot-delete"
 )
 
-// JobStatus is an enum of job.json. Since QEMU 2.12.
+// JobStatus is an enum of [job.json].
+//
+// [job.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-job.JobStatus
 type JobStatus string
 
 // The values of JobStatus.
@@ -45,7 +49,9 @@ const (
 	JobStatusNull      JobStatus = "null"
 )
 
-// JobVerb is an enum of job.json. Since QEMU 2.12.
+// JobVerb is an enum of [job.json].
+//
+// [job.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-job.JobVerb
 type JobVerb string
 
 // The values of JobVerb.
@@ -61,13 +67,15 @@ const (
 	JobVerbChange JobVerb = "change"
 )
 
-// JobStatusChangeEvent is the event JOB_STATUS_CHANGE of job.json. Since QEMU 3.0.
+// JobStatusChangeEvent is the event [JOB_STATUS_CHANGE] of job.json.
 //
 // It can follow [JobPause], [JobResume], [JobCancel], [JobComplete], [JobDismiss],
 // [JobFinalize], [BlockCommit], [DriveBackup], [BlockdevBackup], [DriveMirror],
 // [BlockdevMirror], [BlockStream], [BlockJobCancel], [BlockJobPause], [BlockJobResume],
 // [BlockJobComplete], [BlockJobDismiss], [BlockJobFinalize], [BlockdevCreate],
 // [XBlockdevAmend] and [Transaction].
+//
+// [JOB_STATUS_CHANGE]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#event-QSD-job.JOB_STATUS_CHANGE
 type JobStatusChangeEvent struct {
 	ID     string    `json:"id"`
 	Status JobStatus `json:"status"`
@@ -90,9 +98,11 @@ func (*JobStatusChangeEvent) EventName() string {
 	return EventJobStatusChange
 }
 
-// JobPause executes job-pause. See job.json. Since QEMU 3.0.
+// JobPause executes [job-pause]. See job.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
+//
+// [job-pause]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-job.job-pause
 type JobPause struct {
 	ID string `json:"id"`
 }
@@ -105,9 +115,11 @@ func (r JobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-pause", Args: &r}, opts)
 }
 
-// JobResume executes job-resume. See job.json. Since QEMU 3.0.
+// JobResume executes [job-resume]. See job.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
+//
+// [job-resume]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-job.job-resume
 type JobResume struct {
 	ID string `json:"id"`
 }
@@ -120,12 +132,14 @@ func (r JobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-resume", Args: &r}, opts)
 }
 
-// JobCancel executes job-cancel. See job.json. Since QEMU 3.0.
+// JobCancel executes [job-cancel]. See job.json.
 //
 // Events follow:
 //
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCancelledEvent]: when a block job has ended
+//
+// [job-cancel]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-job.job-cancel
 type JobCancel struct {
 	ID string `json:"id"`
 }
@@ -138,12 +152,14 @@ func (r JobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-cancel", Args: &r}, opts)
 }
 
-// JobComplete executes job-complete. See job.json. Since QEMU 3.0.
+// JobComplete executes [job-complete]. See job.json.
 //
 // Events follow:
 //
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
+//
+// [job-complete]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-job.job-complete
 type JobComplete struct {
 	ID string `json:"id"`
 }
@@ -156,9 +172,11 @@ func (r JobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-complete", Args: &r}, opts)
 }
 
-// JobDismiss executes job-dismiss. See job.json. Since QEMU 3.0.
+// JobDismiss executes [job-dismiss]. See job.json.
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
+//
+// [job-dismiss]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-job.job-dismiss
 type JobDismiss struct {
 	ID string `json:"id"`
 }
@@ -171,12 +189,14 @@ func (r JobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-dismiss", Args: &r}, opts)
 }
 
-// JobFinalize executes job-finalize. See job.json. Since QEMU 3.0.
+// JobFinalize executes [job-finalize]. See job.json.
 //
 // Events follow:
 //
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
+//
+// [job-finalize]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-job.job-finalize
 type JobFinalize struct {
 	ID string `json:"id"`
 }
@@ -189,7 +209,9 @@ func (r JobFinalize) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return qmp.Do(ctx, x, &qmp.Call{Command: "job-finalize", Args: &r}, opts)
 }
 
-// JobInfo is a struct of job.json. [QueryJobs] returns it. Since QEMU 3.0.
+// JobInfo is a struct of [job.json]. [QueryJobs] returns it.
+//
+// [job.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-job.JobInfo
 type JobInfo struct {
 	ID              string    `json:"id"`
 	Type            JobType   `json:"type"`
@@ -223,7 +245,9 @@ func (v *JobInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// QueryJobs executes query-jobs and returns a list of [JobInfo]. See job.json. Since QEMU 3.0.
+// QueryJobs executes [query-jobs] and returns a list of [JobInfo]. See job.json.
+//
+// [query-jobs]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-job.query-jobs
 type QueryJobs struct{}
 
 func (r QueryJobs) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]JobInfo, error) {

@@ -220,19 +220,19 @@ func (b RawBranch) String() string {
 
 // The names of events. [qmp.Client.Events] subscribes to events by name.
 const (
-	EventJobStatusChange     = "JOB_STATUS_CHANGE"     // Since QEMU 3.0.
-	EventBlockImageCorrupted = "BLOCK_IMAGE_CORRUPTED" // Since QEMU 1.7.
-	EventBlockIOError        = "BLOCK_IO_ERROR"        // Since QEMU 0.13.
-	EventBlockJobCompleted   = "BLOCK_JOB_COMPLETED"   // Since QEMU 1.1.
-	EventBlockJobCancelled   = "BLOCK_JOB_CANCELLED"   // Since QEMU 1.1.
-	EventBlockJobError       = "BLOCK_JOB_ERROR"       // Since QEMU 1.3.
-	EventBlockJobReady       = "BLOCK_JOB_READY"       // Since QEMU 1.3.
-	EventBlockJobPending     = "BLOCK_JOB_PENDING"     // Since QEMU 2.12.
-	EventBlockWriteThreshold = "BLOCK_WRITE_THRESHOLD" // Since QEMU 2.3.
-	EventQuorumFailure       = "QUORUM_FAILURE"        // Since QEMU 2.0.
-	EventQuorumReportBad     = "QUORUM_REPORT_BAD"     // Since QEMU 2.0.
-	EventBlockExportDeleted  = "BLOCK_EXPORT_DELETED"  // Since QEMU 5.2.
-	EventVserportChange      = "VSERPORT_CHANGE"       // Since QEMU 2.1.
+	EventJobStatusChange     = "JOB_STATUS_CHANGE"
+	EventBlockImageCorrupted = "BLOCK_IMAGE_CORRUPTED"
+	EventBlockIOError        = "BLOCK_IO_ERROR"
+	EventBlockJobCompleted   = "BLOCK_JOB_COMPLETED"
+	EventBlockJobCancelled   = "BLOCK_JOB_CANCELLED"
+	EventBlockJobError       = "BLOCK_JOB_ERROR"
+	EventBlockJobReady       = "BLOCK_JOB_READY"
+	EventBlockJobPending     = "BLOCK_JOB_PENDING"
+	EventBlockWriteThreshold = "BLOCK_WRITE_THRESHOLD"
+	EventQuorumFailure       = "QUORUM_FAILURE"
+	EventQuorumReportBad     = "QUORUM_REPORT_BAD"
+	EventBlockExportDeleted  = "BLOCK_EXPORT_DELETED"
+	EventVserportChange      = "VSERPORT_CHANGE"
 )
 
 // DecodeEvent decodes the data of an event and returns a pointer to the type for the event's
