@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -37,18 +36,18 @@ func (vm *VM) CheckDisk(ctx context.Context) error { return vm.check(ctx, "disks
 func (vm *VM) CheckNIC(ctx context.Context) error { return vm.check(ctx, "NICs", nicCommands) }
 
 func (vm *VM) check(ctx context.Context, what string, needed []string) error {
-	if err := vm.made(); err != nil {
-		return fmt.Errorf("hotplug: asking for commands: %w", err)
+	missing, err := []string(nil), vm.made()
+	if err == nil {
+		missing, err = vm.missing(ctx, needed...)
 	}
-	missing, err := vm.missing(ctx, needed...)
 	if err != nil {
-		return err
+		return failed("check support for "+what, err)
 	}
 	if vm.fallback != nil {
 		missing = slices.DeleteFunc(missing, func(command string) bool { return strings.HasPrefix(command, "blockdev-") })
 	}
 	if len(missing) > 0 {
-		return &MissingError{For: what, Commands: missing}
+		return failed("check support for "+what, &MissingError{For: what, Commands: missing})
 	}
 	return nil
 }
@@ -80,23 +79,26 @@ func (vm *VM) missing(ctx context.Context, commands ...string) (missing []string
 // running QEMU (query-qmp-schema). 4.0 does not say so in its schema, and is known by its version. The
 // answer is kept; an error is not.
 func (vm *VM) HasDynamicAutoReadOnly(ctx context.Context) (bool, error) {
-	if err := vm.made(); err != nil {
-		return false, fmt.Errorf("hotplug: asking for features: %w", err)
+	has, err := false, vm.made()
+	if err == nil {
+		has, err = vm.dynamicAutoReadOnly.Get(ctx, func() (bool, error) { return vm.hasDynamicAutoReadOnly(ctx) })
 	}
-	return vm.dynamicAutoReadOnly.Get(ctx, func() (bool, error) {
-		schema, err := qmpschema.Query(ctx, vm.conn)
-		if errors.Is(err, errors.ErrUnsupported) { // older than 2.5
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		if has, err := schema.Has(qemu.FeatureBlockdevOptionsFileDynamicAutoReadOnly); has || err != nil {
-			return has, err
-		}
-		version, err := vm.version(ctx)
-		return version.Major == 4 && version.Minor == 0, err
-	})
+	return has, failed("check support for dynamic auto-read-only", err)
+}
+
+func (vm *VM) hasDynamicAutoReadOnly(ctx context.Context) (bool, error) {
+	schema, err := qmpschema.Query(ctx, vm.conn)
+	if errors.Is(err, errors.ErrUnsupported) { // older than 2.5
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if has, err := schema.Has(qemu.FeatureBlockdevOptionsFileDynamicAutoReadOnly); has || err != nil {
+		return has, err
+	}
+	version, err := vm.version(ctx)
+	return version.Major == 4 && version.Minor == 0, err
 }
 
 // version is that of the greeting, if the connection knows it.

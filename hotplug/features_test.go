@@ -48,12 +48,12 @@ func TestMissingCommands(t *testing.T) {
 	var missing *hotplug.MissingError
 	require.ErrorAs(t, err, &missing)
 	require.Equal(t, []string{"add-fd", "blockdev-add", "blockdev-del"}, missing.Commands)
-	require.EqualError(t, err, "hotplug: this QEMU is too old for disks: it lacks add-fd, blockdev-add, blockdev-del")
-	require.EqualError(t, vm.CheckNIC(ctx), "hotplug: this QEMU is too old for NICs: it lacks getfd")
+	require.EqualError(t, err, "hotplug: check support for disks: QEMU does not have add-fd, blockdev-add, blockdev-del")
+	require.EqualError(t, vm.CheckNIC(ctx), "hotplug: check support for NICs: QEMU does not have getfd")
 
 	s.Expect("query-commands").Handle(lacks("add-fd", "blockdev-add", "blockdev-del", "getfd"))
 	vm = hotplug.New(c, &hotplug.Options{Fallback: &hotplug.Fallback{}})
-	require.EqualError(t, vm.CheckDisk(ctx), "hotplug: this QEMU is too old for disks: it lacks add-fd")
+	require.EqualError(t, vm.CheckDisk(ctx), "hotplug: check support for disks: QEMU does not have add-fd")
 }
 
 // TestAskedOnce has many ask at the same time, and one who does not want to wait.
