@@ -86,7 +86,7 @@ func (e *reason) Unwrap() error { return e.is }
 
 // A MissingError says that the running QEMU lacks commands. It matches [errors.ErrUnsupported].
 type MissingError struct {
-	For      string   // what they are needed for: "disks", "NICs"
+	Kind     Kind     // of the devices that need them
 	Commands []string // all that are missing
 }
 
