@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -21,11 +20,11 @@ func chardevOf(id string) string { return id + "-chardev" }
 func checkConnects(chardev *qemu.ChardevBackend) error {
 	socket, ok := chardev.Branch.(*qemu.ChardevSocket)
 	if !ok || socket == nil {
-		return errors.New("Chardev is no socket, which vhost-user needs")
+		return errors.New("Chardev is not a socket: vhost-user needs one")
 	}
 	if server := socket.Server; server == nil || *server || socket.ReconnectMs != nil {
-		return errors.New("Chardev is not one that connects once (Server false, no ReconnectMs): " +
-			"QEMU would stand still until somebody is there")
+		return errors.New("Chardev must connect once (Server false, no ReconnectMs): " +
+			"QEMU would stop until the server is there")
 	}
 	return nil
 }
@@ -39,7 +38,7 @@ func (vm *VM) addChardev(ctx context.Context, undo *rollback, id string, backend
 		return err
 	}
 	if exists {
-		return fmt.Errorf("%w: a character device %s", ErrExists, add.ID)
+		return because(ErrExists, "character device %q exists", add.ID)
 	}
 	return undo.step("character device "+add.ID,
 		func() error { _, err := add.Do(ctx, vm.conn); return err },

@@ -94,7 +94,7 @@ func (c *CPU) choose(places []qemu.HotpluggableCPU) (*qemu.HotpluggableCPU, erro
 			return place, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %d of %d places match, and have their CPUs", ErrNoFreePlace, matching, len(places))
+	return nil, because(ErrNoFreePlace, "no free place: %d of %d places match, and are taken", matching, len(places))
 }
 
 // isCPU tells whether there is a CPU with this id.
@@ -189,7 +189,7 @@ func (vm *VM) removeCPU(ctx context.Context, id string) error {
 		return err
 	}
 	if !cpu {
-		return fmt.Errorf("%w: device %s", ErrNotCPU, id)
+		return ErrNotCPU
 	}
 	return vm.unplugAs(ctx, id, aCPU)
 }
@@ -204,7 +204,7 @@ func checkCPURemoval(ctx context.Context, vm *VM) error {
 	//lint:ignore SA1019 QEMU before 10 has no other command for this
 	kvm, err := qemu.QueryKVM{}.Do(ctx, vm.conn)
 	if err == nil && !kvm.Enabled {
-		err = fmt.Errorf("%w: QEMU %v without KVM may not survive the removal of a CPU", errors.ErrUnsupported, version)
+		err = because(errors.ErrUnsupported, "QEMU %v without KVM may not survive the removal of a CPU", version)
 	}
 	return err
 }

@@ -94,10 +94,10 @@ func TestCPUThatCannotBeAdded(t *testing.T) {
 		is   error
 		says string
 	}{
-		{hotplug.CPU{}, nil, `hotplug: CPU "" is not added: needs an ID`},
+		{hotplug.CPU{}, nil, `hotplug: add CPU "": needs an ID`},
 		{hotplug.CPU{ID: "b", Props: qmp.Args{"core-id": 1}}, nil, `Props has "core-id", which follows from Place`},
-		{hotplug.CPU{ID: "other"}, hotplug.ErrExists, "a device other"},
-		{hotplug.CPU{ID: "b", Place: socket(0)}, hotplug.ErrNoFreePlace, "1 of 2 places match, and have their CPUs"},
+		{hotplug.CPU{ID: "other"}, hotplug.ErrExists, "device ID is in use"},
+		{hotplug.CPU{ID: "b", Place: socket(0)}, hotplug.ErrNoFreePlace, "1 of 2 places match, and are taken"},
 		{hotplug.CPU{ID: "b", Place: socket(7)}, hotplug.ErrNoFreePlace, "0 of 2 places match"},
 		{hotplug.CPU{ID: "b", Place: qemu.CPUInstanceProperties{DieID: new(int64(0))}}, hotplug.ErrNoFreePlace, "0 of 2 places match"},
 	} {
@@ -109,7 +109,7 @@ func TestCPUThatCannotBeAdded(t *testing.T) {
 		require.Equal(t, before, m.State())
 	}
 	require.ErrorIs(t, vm.RemoveCPU(ctx, "other"), hotplug.ErrNotCPU)
-	require.ErrorContains(t, vm.RemoveCPU(ctx, "1"), "an ID of")
+	require.ErrorContains(t, vm.RemoveCPU(ctx, "1"), "ID must begin with a letter")
 	require.Equal(t, before, m.State())
 }
 

@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -36,7 +35,7 @@ func (vm *VM) AddDevice(ctx context.Context, device qemu.DeviceAdd) error {
 func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 	device, err := vm.deviceExists(ctx, id)
 	if err == nil && device {
-		err = fmt.Errorf("%w: a device %s", ErrExists, id)
+		err = ErrExists
 	}
 	return err
 }
@@ -106,16 +105,16 @@ func (vm *VM) checkAlone(ctx context.Context, id string) error {
 		return err
 	}
 	for _, own := range []struct{ property, value, what, remover string }{
-		{"netdev", id, "netdev", "RemoveNIC"},
-		{"memdev", objectPath(id), "object", "RemoveMemory"},
-		{"chardev", chardevOf(id), "character device", "RemoveDisk"},
+		{"netdev", id, "a netdev", "RemoveNIC"},
+		{"memdev", objectPath(id), "an object with memory", "RemoveMemory"},
+		{"chardev", chardevOf(id), "a character device", "RemoveDisk"},
 	} {
 		var value string
 		if _, _, err := vm.property(ctx, id, own.property, &value); err != nil {
 			return err
 		}
 		if value == own.value {
-			return fmt.Errorf("%w: a %s %s; %s removes both", ErrNotAlone, own.what, own.value, own.remover)
+			return because(ErrNotAlone, "device has %s; %s removes both", own.what, own.remover)
 		}
 	}
 	return nil
@@ -140,7 +139,7 @@ func (vm *VM) checkBridge(ctx context.Context, id string) error {
 	if _, _, err := vm.property(ctx, id, "type", &driver); err != nil || !bridges[driver] {
 		return err
 	}
-	return fmt.Errorf("%w: QEMU keeps a bridge that it was started with", errors.ErrUnsupported)
+	return because(errors.ErrUnsupported, "QEMU keeps a bridge that it was started with")
 }
 
 // checkNoNode makes sure that a device has no node of its name, unless it uses another by now. A
@@ -152,7 +151,7 @@ func (vm *VM) checkNoNode(ctx context.Context, id string) error {
 	}
 	node, err := vm.nodeExists(ctx, id)
 	if err == nil && node {
-		err = fmt.Errorf("%w: a block node %s; RemoveDisk removes both", ErrNotAlone, id)
+		err = because(ErrNotAlone, "device has a block node; RemoveDisk removes both")
 	}
 	return err
 }

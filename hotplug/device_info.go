@@ -38,10 +38,7 @@ func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 	if err == nil {
 		exists, err = vm.deviceExists(ctx, id)
 	}
-	if err != nil {
-		return false, fmt.Errorf("hotplug: looking for device %q: %w", id, err)
-	}
-	return exists, nil
+	return exists, failed(fmt.Sprintf("find device %q", id), err)
 }
 
 // DeviceInfo returns what QEMU tells of a device (qom-get, query-block). The error for one that is
@@ -53,12 +50,12 @@ func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
 		err = vm.fillInfo(ctx, info)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("hotplug: looking at device %q: %w", id, err)
+		return nil, failed(fmt.Sprintf("describe device %q", id), err)
 	}
 	return info, nil
 }
 
-func noDevice(id string) error { return fmt.Errorf("%w: no device %s", qmp.ErrDeviceNotFound, id) }
+var errNoDevice = because(qmp.ErrDeviceNotFound, "no such device")
 
 func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	var bus string
@@ -72,7 +69,7 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 			return err
 		}
 		if !device {
-			return noDevice(info.ID)
+			return errNoDevice
 		}
 	}
 	if bus != "" {
@@ -101,7 +98,7 @@ func (vm *VM) fillBlock(ctx context.Context, info *DeviceInfo) error {
 		return err
 	}
 	if !device {
-		return noDevice(info.ID)
+		return errNoDevice
 	}
 	info.Node = qmp.Value(drive)
 	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)

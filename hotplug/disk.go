@@ -110,7 +110,7 @@ func (d *Disk) check() error {
 		return err
 	}
 	if len(d.ID) > maxNodeName {
-		return fmt.Errorf("an ID of %d bytes: a disk's has at most %d", len(d.ID), maxNodeName)
+		return fmt.Errorf("ID has %d bytes: a disk's has at most %d", len(d.ID), maxNodeName)
 	}
 	sources := 0
 	for _, given := range []bool{d.Path != "", d.Node != nil, d.Chardev != nil} {
@@ -134,7 +134,7 @@ func (d *Disk) check() error {
 	}
 	if d.Node != nil {
 		if name := d.Node.NodeName; name != nil && *name != "" && *name != d.ID {
-			return fmt.Errorf("Node has the name %q: it must be empty or ID", *name)
+			return fmt.Errorf("Node has the name %q: it must be empty or that of the disk", *name)
 		}
 	}
 	if d.Node == nil && len(d.Secrets) > 0 {
@@ -161,13 +161,13 @@ func checkID(id string) error {
 	case "":
 		return errors.New("needs an ID")
 	case "type": // of the object that devices are in
-		return errors.New("an ID of \"type\": QEMU has a property of that name; 5.2 ends at such a device")
+		return errors.New(`ID must not be "type": QEMU 5.2 ends at such a device`)
 	}
 	for i, c := range []byte(id) {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 		other := '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_'
 		if !letter && (i == 0 || !other) {
-			return fmt.Errorf("an ID of %q: it begins with a letter, and has letters, digits, '-', '.' and '_' only", id)
+			return errors.New("ID must begin with a letter, and have letters, digits, '-', '.' and '_' only")
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -81,14 +80,14 @@ func (vm *VM) checkUnused(ctx context.Context, d *Disk) error {
 		return err
 	}
 	if device {
-		return fmt.Errorf("%w: a device %s", ErrExists, id)
+		return ErrExists
 	}
 	node, err := vm.nodeExists(ctx, id)
 	if err != nil {
 		return err
 	}
 	if node {
-		return fmt.Errorf("%w: a block node %s without a device", ErrExists, id)
+		return because(ErrExists, "ID is in use by a block node without a device")
 	}
 	// Descriptors that nothing uses were left by an operation that was cut off. Those that QEMU
 	// does not close while the machine is stopped are in nobody's way.

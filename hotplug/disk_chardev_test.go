@@ -75,14 +75,14 @@ func TestVhostUserDiskConnectsOnce(t *testing.T) {
 			m := fakeqemu.New(t)
 			disk := vhostUser("d", "/run/d")
 			change(disk.Chardev.Branch.(*qemu.ChardevSocket))
-			require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), "connects once")
+			require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), "must connect once")
 			require.Empty(t, m.Requests())
 		})
 	}
 	vm := hotplug.New(fakeqemu.New(t).Dial(), nil)
 	for _, branch := range []qemu.ChardevBackendBranch{nil, (*qemu.ChardevSocket)(nil), &qemu.ChardevHostdev{}} {
 		err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Chardev: &qemu.ChardevBackend{Branch: branch}})
-		require.ErrorContains(t, err, "no socket")
+		require.ErrorContains(t, err, "not a socket")
 	}
 }
 

@@ -124,14 +124,14 @@ func TestDiskFaults(t *testing.T) {
 		want string
 	}{
 		{"no ID", hotplug.Disk{Path: path}, "needs an ID"},
-		{"ID of a digit", hotplug.Disk{ID: "1", Path: path}, "begins with a letter"},
-		{"ID with a blank", hotplug.Disk{ID: "a b", Path: path}, "begins with a letter"},
-		{"ID that ends QEMU 5.2", hotplug.Disk{ID: "type", Path: path}, "QEMU has a property of that name"},
+		{"ID of a digit", hotplug.Disk{ID: "1", Path: path}, "ID must begin with a letter"},
+		{"ID with a blank", hotplug.Disk{ID: "a b", Path: path}, "ID must begin with a letter"},
+		{"ID that ends QEMU 5.2", hotplug.Disk{ID: "type", Path: path}, `ID must not be "type"`},
 		{"long ID", hotplug.Disk{ID: "a2345678901234567890123456789012", Path: path}, "at most 31"},
 		{"neither", hotplug.Disk{ID: "d"}, "one of Path, Node and Chardev"},
 		{"both", hotplug.Disk{ID: "d", Path: path, Node: node}, "one of Path, Node and Chardev"},
 		{"Node and Direct", hotplug.Disk{ID: "d", Node: node, Direct: true}, "Node has its own"},
-		{"Node of another name", hotplug.Disk{ID: "d", Node: &qemu.BlockdevOptions{NodeName: new("e")}}, "must be empty or ID"},
+		{"Node of another name", hotplug.Disk{ID: "d", Node: &qemu.BlockdevOptions{NodeName: new("e")}}, "must be empty or that of the disk"},
 		{"read-only twice", hotplug.Disk{ID: "d", Path: path, ReadOnly: true, AutoReadOnly: true}, "exclude each other"},
 		{"drive", hotplug.Disk{ID: "d", Path: path, Props: qmp.Args{"drive": "x"}}, "follows from other fields"},
 		{"no such file", hotplug.Disk{ID: "d", Path: path + "x"}, "no such file"},
@@ -142,7 +142,7 @@ func TestDiskFaults(t *testing.T) {
 			m := fakeqemu.New(t)
 			err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), c.disk)
 			require.ErrorContains(t, err, c.want)
-			require.ErrorContains(t, err, fmt.Sprintf("hotplug: disk %q is not added: ", c.disk.ID))
+			require.ErrorContains(t, err, fmt.Sprintf("hotplug: add disk %q: ", c.disk.ID))
 			require.Empty(t, m.Requests())
 		})
 	}
@@ -321,7 +321,7 @@ func TestConnectionLost(t *testing.T) {
 			require.Equal(t, left, rollback.Left)
 			require.ErrorIs(t, rollback.Err, qmp.ErrOutcomeUnknown)
 			require.ErrorIs(t, rollback.Undo, qmp.ErrNotSent)
-			require.ErrorContains(t, err, "it could not be undone")
+			require.ErrorContains(t, err, "undo failed: ")
 			require.True(t, qmp.MayHaveExecuted(err), "though what should have undone it was not sent")
 
 			// Another connection finds it, and takes away what is left.

@@ -63,7 +63,7 @@ func TestFileNameFaults(t *testing.T) {
 	}{
 		{"opened by QEMU", hotplug.Disk{Node: file(odd)}, "UTF-8"},
 		{"of another driver", hotplug.Disk{Open: open.open, Node: &qemu.BlockdevOptions{Driver: "new",
-			Branch: &qemu.RawBranch{Members: qmp.Args{"filename": odd}}}}, "a file that QEMU opens itself is not UTF-8"},
+			Branch: &qemu.RawBranch{Members: qmp.Args{"filename": odd}}}}, "a file that QEMU opens itself has a name that is not UTF-8"},
 		{"not a name", hotplug.Disk{Open: open.open, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsRBD{
 			Pool: odd, Image: "i"}}}, "UTF-8"},
 		{"a placeholder", hotplug.Disk{Open: open.open, Node: overlay(odd, file("\x000"))}, "\x000: invalid argument"},

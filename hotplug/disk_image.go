@@ -22,7 +22,7 @@ func (t *nodeTree) closeImages(open func(path string, flags int) (*os.File, erro
 	for _, node := range t.images {
 		switch driver := node["driver"].(qemu.BlockdevDriver); driver {
 		case qemu.BlockdevDriverVMDK:
-			return fmt.Errorf("%w: Open with an image of %s, whose other files cannot be replaced", errors.ErrUnsupported, driver)
+			return because(errors.ErrUnsupported, "Open cannot replace the other files of an image in the format %s", driver)
 		case qemu.BlockdevDriverQcow, qemu.BlockdevDriverQcow2, qemu.BlockdevDriverQED:
 			if err := closeImage(node, open); err != nil {
 				return err
@@ -41,7 +41,7 @@ func closeImage(node qmp.Args, open func(path string, flags int) (*os.File, erro
 			}
 			for _, member := range header.names() {
 				if _, given := node[member]; !given {
-					return fmt.Errorf("the image %s names a file, which with Open has to be Node's member %q", path, member)
+					return fmt.Errorf("image %s names a file: with Open it must be Node's member %q", path, member)
 				}
 			}
 		}

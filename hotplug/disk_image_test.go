@@ -2,6 +2,7 @@ package hotplug_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestNamesInImages(t *testing.T) {
 		}, `"backing"`},
 		{"vmdk", nil, func(p string) *qemu.BlockdevOptions {
 			return &qemu.BlockdevOptions{Driver: "vmdk", Branch: &qemu.BlockdevOptionsGenericCOWFormat{File: define(file(p))}}
-		}, "unsupported operation"},
+		}, "Open cannot replace the other files"},
 		{"too short", []byte("QFI\xfb"), func(p string) *qemu.BlockdevOptions {
 			return &qemu.BlockdevOptions{Branch: branch(p)}
 		}, ""},
@@ -88,6 +89,7 @@ func TestNamesInImages(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, c.want)
+			require.Equal(t, c.name == "vmdk", errors.Is(err, errors.ErrUnsupported))
 			require.Empty(t, m.Requests())
 		})
 	}

@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -49,7 +48,7 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 		return err
 	}
 	if device && !isDisk {
-		return fmt.Errorf("%w: device %s", ErrNotDisk, id)
+		return ErrNotDisk
 	}
 	if device {
 		if err := vm.unplug(ctx, id); err != nil {
@@ -80,7 +79,7 @@ func (vm *VM) checkDisk(ctx context.Context, id string) (device, isDisk bool, er
 		isDisk, err = vm.hasDiskChardev(ctx, id)
 	}
 	if node := qmp.Value(drive); err == nil && node != "" && node != id {
-		err = fmt.Errorf("%w that was added under this ID: device %s uses the node %q", ErrNotDisk, id, node)
+		err = because(ErrNotDisk, "device uses block node %q, not its own", node)
 	}
 	return true, isDisk, err
 }

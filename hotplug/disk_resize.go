@@ -23,15 +23,7 @@ import (
 //     vhost-user, whose server decides its size, and for a drive without a medium.
 //   - [qmp.ErrGeneric]: QEMU refuses, for example while a block job runs on the disk.
 func (vm *VM) ResizeDisk(ctx context.Context, id string, size int64) error {
-	end, err := vm.begin(ctx)
-	if err == nil {
-		defer end()
-		err = vm.resizeDisk(ctx, id, size)
-	}
-	if err != nil {
-		return fmt.Errorf("hotplug: disk %q is not resized: %w", id, err)
-	}
-	return nil
+	return vm.operate(ctx, "resize disk", id, func() error { return vm.resizeDisk(ctx, id, size) })
 }
 
 func (vm *VM) resizeDisk(ctx context.Context, id string, size int64) error {
@@ -39,18 +31,18 @@ func (vm *VM) resizeDisk(ctx context.Context, id string, size int64) error {
 		return err
 	}
 	if size <= 0 {
-		return fmt.Errorf("a size of %d bytes", size)
+		return fmt.Errorf("size is %d bytes: it must be positive", size)
 	}
 	device, drive, err := vm.drive(ctx, id)
 	switch {
 	case err != nil:
 		return err
 	case !device:
-		return noDevice(id)
+		return errNoDevice
 	case drive == nil:
-		return fmt.Errorf("%w: device %s", ErrNotDisk, id)
+		return ErrNotDisk
 	case *drive == "":
-		return fmt.Errorf("%w with a medium: device %s", ErrNotDisk, id)
+		return because(ErrNotDisk, "drive has no medium")
 	}
 	// The name is a node's, or a drive's of -drive. QEMU does not let one be both.
 	return qemu.BlockResize{Device: drive, NodeName: drive, Size: size}.Do(ctx, vm.conn)

@@ -83,8 +83,8 @@ func TestDiskOfAnotherNode(t *testing.T) {
 func TestResizeFaults(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)
-	require.EqualError(t, vm.ResizeDisk(t.Context(), "d", 0), `hotplug: disk "d" is not resized: a size of 0 bytes`)
-	require.ErrorContains(t, vm.ResizeDisk(t.Context(), "d", -1), "a size of -1 bytes")
+	require.EqualError(t, vm.ResizeDisk(t.Context(), "d", 0), `hotplug: resize disk "d": size is 0 bytes: it must be positive`)
+	require.ErrorContains(t, vm.ResizeDisk(t.Context(), "d", -1), "size is -1 bytes")
 	require.ErrorContains(t, vm.ResizeDisk(t.Context(), "", 1), "needs an ID")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -22,19 +22,16 @@ func SecretID(disk, name string) string { return disk + secretMark + name }
 // secretOf reports whether an object is one of a disk's secrets.
 func secretOf(disk string, o object) bool {
 	name, ok := strings.CutPrefix(o.name, disk+secretMark)
-	return ok && o.kind == "secret" && checkSecretName(name) == nil
+	return ok && o.kind == "secret" && validSecretName(name)
 }
 
-func checkSecretName(name string) error {
+func validSecretName(name string) bool {
 	for _, c := range []byte(name) {
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9') {
-			name = ""
+			return false
 		}
 	}
-	if name == "" {
-		return errors.New("a name in Secrets has letters and digits only, and at least one")
-	}
-	return nil
+	return name != ""
 }
 
 // addSecrets makes the objects, as steps of an operation.
@@ -99,8 +96,8 @@ func (vm *VM) secrets(ctx context.Context, disk string) (ids []string, err error
 // checkSecrets finds what is wrong with a disk's secrets.
 func (d *Disk) checkSecrets() error {
 	for name := range d.Secrets {
-		if err := checkSecretName(name); err != nil {
-			return fmt.Errorf("%w: %q", err, name)
+		if !validSecretName(name) {
+			return fmt.Errorf("Secrets has the name %q: it must have letters and digits only, and at least one", name)
 		}
 	}
 	return nil

@@ -151,7 +151,7 @@ type fileNames []string
 // placeholderMark begins a placeholder: no file's name has it.
 const placeholderMark = "\x00"
 
-var errFileName = errors.New("the name of a file that QEMU opens itself is not UTF-8")
+var errFileName = errors.New("a file that QEMU opens itself has a name that is not UTF-8")
 
 // hide returns the placeholder of a name, or the name if it needs none.
 func (n *fileNames) hide(name string) string {

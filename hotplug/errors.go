@@ -12,74 +12,87 @@ import (
 // a device, a block node, a netdev or an object, or the name of its character device, which derives
 // from it. Nothing has been changed. If an operation that was cut off has left something, the
 // operation that removes takes it away.
-var ErrExists = errors.New("hotplug: exists already")
+var ErrExists = errors.New("device ID is in use")
 
 // ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is not a disk,
 // or uses a node with another name, and of [VM.ResizeDisk] for a device without storage that QEMU
 // could resize. Nothing has been changed.
-var ErrNotDisk = errors.New("hotplug: not a disk")
+var ErrNotDisk = errors.New("device is not a disk")
 
 // ErrNotNIC is matched by the error of [VM.RemoveNIC] for the ID of a device that is no NIC, or one
 // with a netdev that is not its own, and for a netdev that another device uses. Nothing has been
 // changed.
-var ErrNotNIC = errors.New("hotplug: not a NIC")
+var ErrNotNIC = errors.New("device is not a NIC")
 
 // ErrNoFreeSlot is matched by the error of [VM.FreePCISlot] when every slot is taken, or none takes
 // devices while the machine runs.
-var ErrNoFreeSlot = errors.New("hotplug: no free PCI slot")
+var ErrNoFreeSlot = errors.New("no free PCI slot")
 
 // ErrNoBus is matched by the error of [VM.FreePCISlot] for a bus that the machine does not have.
-var ErrNoBus = errors.New("hotplug: no such PCI bus")
+var ErrNoBus = errors.New("no such PCI bus")
 
 // ErrNotCPU is matched by the error of [VM.RemoveCPU] for the ID of a device that is no CPU.
 // Nothing has been changed.
-var ErrNotCPU = errors.New("hotplug: not a CPU")
+var ErrNotCPU = errors.New("device is not a CPU")
 
 // ErrNotMemory is matched by the error of [VM.RemoveMemory] for the ID of a device that is no
 // memory, or one with an object that is not its own, and of [VM.ResizeMemory] for one that has
 // no size to change. Nothing has been changed.
-var ErrNotMemory = errors.New("hotplug: not memory")
+var ErrNotMemory = errors.New("device is not memory")
 
 // ErrNotAlone is matched by the error of [VM.RemoveDevice] for a device that has something of the
 // same name, which another operation removes with it, and of all removals for a device that has other
 // devices on its buses. QEMU would remove these with it. Nothing has been changed.
-var ErrNotAlone = errors.New("hotplug: the device is not alone")
+var ErrNotAlone = errors.New("device is not alone")
 
 // ErrNoFreePlace is matched by the error of [VM.AddCPU] when all places for the CPU are taken.
 // Nothing has been changed.
-var ErrNoFreePlace = errors.New("hotplug: no free place for a CPU")
+var ErrNoFreePlace = errors.New("no free place")
 
 // ErrResizePending is matched by the error of an operation whose context ended when the guest had
 // been asked to use more or less of a virtio-mem device, and had not done so yet. It goes on doing
 // so. Calling the operation again waits for it, and finishes. The error matches the context's too.
-var ErrResizePending = errors.New("hotplug: the guest has not changed how much memory it uses yet")
+var ErrResizePending = errors.New("guest has not resized its memory yet")
 
 // ErrUnplugRefused is matched by the error of an operation whose device the guest refuses to let
 // go (DEVICE_UNPLUG_GUEST_ERROR; for a CPU or memory ACPI_DEVICE_OST or MEM_UNPLUG_ERROR). The
 // device, and all that belongs to it, is as it was.
-var ErrUnplugRefused = errors.New("hotplug: the guest refused to let go of the device")
+var ErrUnplugRefused = errors.New("guest refused to release the device")
 
 // ErrUnplugPending is matched by the error of an operation whose context ended before the guest
 // released the device. The device may go at any time, or when the machine is reset; nothing that
 // belongs to it has been taken away. Call the operation again to wait for it and to finish. The
 // error matches the context's too. If QEMU's last answer to the request was a refusal, because the
 // guest is busy with the slot or the request is still pending, the error has it as a [*qmp.Error].
-var ErrUnplugPending = errors.New("hotplug: the guest has not let go of the device yet")
+var ErrUnplugPending = errors.New("guest has not released the device yet")
 
 // ErrDescriptorsKept is matched by the error of an operation after which QEMU has descriptors
 // left that it was told to close. QEMU 5.2 and 7.2 close none while the machine is stopped, 10.0
 // does. When it runs, calling the operation that removes again closes them. Everything else is gone.
 var ErrDescriptorsKept = qmpfd.ErrKept
 
+// because returns an error with a text of its own that matches a sentinel.
+func because(is error, format string, args ...any) error {
+	return &reason{fmt.Sprintf(format, args...), is}
+}
+
+type reason struct {
+	text string
+	is   error
+}
+
+func (e *reason) Error() string { return e.text }
+func (e *reason) Unwrap() error { return e.is }
+
 // A MissingError says that the running QEMU lacks commands. It matches [errors.ErrUnsupported].
 type MissingError struct {
-	For      string   // what they are needed for: "disks", "NICs"
+	Kind     Kind     // of the devices that need them
 	Commands []string // all that are missing
 }
 
-// Error returns all the fields in one line.
+// Error names the commands.
 func (e *MissingError) Error() string {
-	return "hotplug: this QEMU is too old for " + e.For + ": it lacks " + strings.Join(e.Commands, ", ")
+	return "QEMU does not have " + strings.Join(e.Commands, ", ")
 }
 
 // Unwrap returns [errors.ErrUnsupported].
@@ -95,8 +108,8 @@ type RollbackError struct {
 
 // Error returns both errors and what is left in one line.
 func (e *RollbackError) Error() string {
-	return fmt.Sprintf("%v; it could not be undone: %v; what may be left: %s",
-		e.Err, e.Undo, strings.Join(e.Left, ", "))
+	undo := strings.ReplaceAll(e.Undo.Error(), "\n", "; ")
+	return fmt.Sprintf("%v; undo failed: %s; may be left: %s", e.Err, undo, strings.Join(e.Left, ", "))
 }
 
 // Unwrap returns both errors.
@@ -139,5 +152,5 @@ type SharedSlotError struct {
 
 // Error names all of the devices.
 func (e *SharedSlotError) Error() string {
-	return "hotplug: the guest would release other functions of the slot too: " + strings.Join(e.Others, ", ")
+	return "guest would release other functions of the slot too: " + strings.Join(e.Others, ", ")
 }

@@ -63,10 +63,10 @@ func ExampleVM_AddDisk_vhostUser() {
 	_ = add
 }
 
-// A QEMU that is too old for disks lacks commands, which CheckDisk lists.
-func ExampleVM_CheckDisk() {
+// A QEMU that is too old for disks lacks commands, which the error lists.
+func ExampleVM_Supports() {
 	check := func(ctx context.Context, vm *hotplug.VM) error {
-		err := vm.CheckDisk(ctx)
+		err := vm.Supports(ctx, hotplug.Disks)
 		if missing, ok := errors.AsType[*hotplug.MissingError](err); ok {
 			fmt.Println("missing:", missing.Commands)
 		}

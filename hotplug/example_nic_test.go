@@ -78,7 +78,7 @@ func ExamplePCITree_FreeSlot() {
 	fmt.Println(err)
 	// Output:
 	// rp1/00 <nil>
-	// hotplug: no free PCI slot on the bus rp1
+	// hotplug: find a free slot on PCI bus "rp1": all slots are taken
 }
 
 // Who takes over a machine looks at what it has.

@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -12,33 +11,57 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
-// What a QEMU has does not change while it runs: it is asked once for each VM, and the answer kept.
+// A Kind is a kind of devices that a VM adds and removes, for [VM.Supports].
+type Kind string
 
-// The commands that the operations with disks and with NICs need.
-var (
-	diskCommands = []string{
-		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats",
-		"device_add", "device_del", "qom-get", "qom-list", "object-add", "object-del",
-		"chardev-add", "chardev-remove", "query-chardev",
-	}
-	nicCommands = []string{
-		"getfd", "closefd", "netdev_add", "netdev_del", "set_link", "chardev-add", "chardev-remove",
-		"query-chardev", "device_add", "device_del", "qom-get", "qom-list",
-	}
+// The kinds.
+const (
+	Disks         Kind = "disks"   // AddDisk, ResizeDisk, RemoveDisk
+	NICs          Kind = "NICs"    // AddNIC, RemoveNIC
+	CPUs          Kind = "CPUs"    // AddCPU, RemoveCPU
+	MemoryDevices Kind = "memory"  // AddMemory, ResizeMemory, RemoveMemory
+	Devices       Kind = "devices" // AddDevice, RemoveDevice
 )
 
-// CheckDisk tells whether the running QEMU can have disks added and removed. The error is a
-// [*MissingError], which names all that is missing, or that of asking (query-commands). The answer
-// is kept; an error of asking is not. With a [Fallback] the commands that it stands in for are not
-// missed.
-func (vm *VM) CheckDisk(ctx context.Context) error { return vm.check(ctx, "disks", diskCommands) }
+// kindCommands are the commands that the operations of each kind need.
+var kindCommands = map[Kind][]string{
+	Disks: {
+		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "block_resize",
+		"object-add", "object-del", "chardev-add", "chardev-remove", "query-chardev",
+		"device_add", "device_del", "qom-get", "qom-list", "qom-list-types",
+	},
+	NICs: {
+		"getfd", "closefd", "netdev_add", "netdev_del", "set_link", "chardev-add", "chardev-remove", "query-chardev",
+		"device_add", "device_del", "qom-get", "qom-list", "qom-list-types",
+	},
+	CPUs:          {"query-hotpluggable-cpus", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
+	MemoryDevices: {"object-add", "object-del", "qom-set", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
+	Devices:       {"query-blockstats", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
+}
 
-// CheckNIC is CheckDisk for NICs.
-func (vm *VM) CheckNIC(ctx context.Context) error { return vm.check(ctx, "NICs", nicCommands) }
+// Supports returns nil if the running QEMU can add and remove devices of this kind. It asks which commands
+// QEMU has, and keeps the answer, but no error. It does not look whether the machine has room for another
+// device.
+//
+// Supports returns an error that matches:
+//   - [*MissingError]: QEMU lacks commands. The error names all of them, except those that a [Fallback]
+//     replaces.
+//   - [errors.ErrUnsupported]: QEMU lacks commands; or the kind is CPUs and this QEMU can add them, but not
+//     remove them (see [VM.RemoveCPU]).
+//
+// Source: query-commands, and query-kvm for CPUs.
+func (vm *VM) Supports(ctx context.Context, kind Kind) error {
+	err := vm.made()
+	if err == nil {
+		err = vm.supports(ctx, kind)
+	}
+	return failed("check support for "+string(kind), err)
+}
 
-func (vm *VM) check(ctx context.Context, what string, needed []string) error {
-	if err := vm.made(); err != nil {
-		return fmt.Errorf("hotplug: asking for commands: %w", err)
+func (vm *VM) supports(ctx context.Context, kind Kind) error {
+	needed, ok := kindCommands[kind]
+	if !ok {
+		return errors.New("no such kind of devices")
 	}
 	missing, err := vm.missing(ctx, needed...)
 	if err != nil {
@@ -48,7 +71,10 @@ func (vm *VM) check(ctx context.Context, what string, needed []string) error {
 		missing = slices.DeleteFunc(missing, func(command string) bool { return strings.HasPrefix(command, "blockdev-") })
 	}
 	if len(missing) > 0 {
-		return &MissingError{For: what, Commands: missing}
+		return &MissingError{Kind: kind, Commands: missing}
+	}
+	if kind == CPUs {
+		return checkCPURemoval(ctx, vm)
 	}
 	return nil
 }
@@ -80,23 +106,26 @@ func (vm *VM) missing(ctx context.Context, commands ...string) (missing []string
 // running QEMU (query-qmp-schema). 4.0 does not say so in its schema, and is known by its version. The
 // answer is kept; an error is not.
 func (vm *VM) HasDynamicAutoReadOnly(ctx context.Context) (bool, error) {
-	if err := vm.made(); err != nil {
-		return false, fmt.Errorf("hotplug: asking for features: %w", err)
+	has, err := false, vm.made()
+	if err == nil {
+		has, err = vm.dynamicAutoReadOnly.Get(ctx, func() (bool, error) { return vm.hasDynamicAutoReadOnly(ctx) })
 	}
-	return vm.dynamicAutoReadOnly.Get(ctx, func() (bool, error) {
-		schema, err := qmpschema.Query(ctx, vm.conn)
-		if errors.Is(err, errors.ErrUnsupported) { // older than 2.5
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		if has, err := schema.Has(qemu.FeatureBlockdevOptionsFileDynamicAutoReadOnly); has || err != nil {
-			return has, err
-		}
-		version, err := vm.version(ctx)
-		return version.Major == 4 && version.Minor == 0, err
-	})
+	return has, failed("check support for dynamic auto-read-only", err)
+}
+
+func (vm *VM) hasDynamicAutoReadOnly(ctx context.Context) (bool, error) {
+	schema, err := qmpschema.Query(ctx, vm.conn)
+	if errors.Is(err, errors.ErrUnsupported) { // older than 2.5
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if has, err := schema.Has(qemu.FeatureBlockdevOptionsFileDynamicAutoReadOnly); has || err != nil {
+		return has, err
+	}
+	version, err := vm.version(ctx)
+	return version.Major == 4 && version.Minor == 0, err
 }
 
 // version is that of the greeting, if the connection knows it.

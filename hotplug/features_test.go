@@ -3,12 +3,14 @@ package hotplug_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -21,7 +23,8 @@ func lacks(missing ...string) qmptest.Handler {
 	for _, name := range []string{
 		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "device_add",
 		"device_del", "qom-get", "qom-list", "object-add", "object-del", "getfd", "closefd", "netdev_add", "netdev_del",
-		"set_link", "chardev-add", "chardev-remove", "query-chardev",
+		"set_link", "chardev-add", "chardev-remove", "query-chardev", "block_resize", "qom-list-types", "qom-set",
+		"query-hotpluggable-cpus",
 	} {
 		lacking := false
 		for _, m := range missing {
@@ -41,19 +44,81 @@ func TestMissingCommands(t *testing.T) {
 	c := s.Dial()
 	vm := hotplug.New(c, nil)
 	ctx := t.Context()
-	require.ErrorIs(t, vm.CheckDisk(ctx), qmp.ErrGeneric, "an error is not kept")
+	require.ErrorIs(t, vm.Supports(ctx, hotplug.Disks), qmp.ErrGeneric, "an error is not kept")
 
-	err := vm.CheckDisk(ctx)
+	err := vm.Supports(ctx, hotplug.Disks)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	var missing *hotplug.MissingError
 	require.ErrorAs(t, err, &missing)
-	require.Equal(t, []string{"add-fd", "blockdev-add", "blockdev-del"}, missing.Commands)
-	require.EqualError(t, err, "hotplug: this QEMU is too old for disks: it lacks add-fd, blockdev-add, blockdev-del")
-	require.EqualError(t, vm.CheckNIC(ctx), "hotplug: this QEMU is too old for NICs: it lacks getfd")
+	require.Equal(t, &hotplug.MissingError{Kind: hotplug.Disks, Commands: []string{"add-fd", "blockdev-add", "blockdev-del"}}, missing)
+	require.EqualError(t, err, "hotplug: check support for disks: QEMU does not have add-fd, blockdev-add, blockdev-del")
+	require.EqualError(t, vm.Supports(ctx, hotplug.NICs), "hotplug: check support for NICs: QEMU does not have getfd")
+
+	for _, kind := range []hotplug.Kind{hotplug.CPUs, hotplug.MemoryDevices, hotplug.Devices} {
+		require.NoError(t, vm.Supports(ctx, kind))
+	}
+	require.EqualError(t, vm.Supports(ctx, "cats"), "hotplug: check support for cats: no such kind of devices")
 
 	s.Expect("query-commands").Handle(lacks("add-fd", "blockdev-add", "blockdev-del", "getfd"))
 	vm = hotplug.New(c, &hotplug.Options{Fallback: &hotplug.Fallback{}})
-	require.EqualError(t, vm.CheckDisk(ctx), "hotplug: this QEMU is too old for disks: it lacks add-fd")
+	require.EqualError(t, vm.Supports(ctx, hotplug.Disks), "hotplug: check support for disks: QEMU does not have add-fd")
+}
+
+// TestMissingCommandsOfEachKind: Supports asks for each command that the operations send.
+func TestMissingCommandsOfEachKind(t *testing.T) {
+	ctx := t.Context()
+	for kind, do := range map[hotplug.Kind]func(vm *hotplug.VM) error{
+		hotplug.Disks: func(vm *hotplug.VM) error {
+			node := &qemu.BlockdevOptions{Driver: "null-co", Branch: &qemu.RawBranch{}}
+			return errors.Join(
+				vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)}), vm.ResizeDisk(ctx, "d", 512), vm.RemoveDisk(ctx, "d"),
+				vm.AddDisk(ctx, hotplug.Disk{ID: "d", Node: node, Secrets: map[string][]byte{"key": {1}}}), vm.RemoveDisk(ctx, "d"))
+		},
+		hotplug.NICs: func(vm *hotplug.VM) error {
+			return errors.Join(vm.AddNIC(ctx, userNet("n")), vm.RemoveNIC(ctx, "n"), vm.RemoveNIC(ctx, "n"))
+		},
+		hotplug.CPUs: func(vm *hotplug.VM) error { return errors.Join(addsCPU("c").add(ctx, vm), vm.RemoveCPU(ctx, "c")) },
+		hotplug.MemoryDevices: func(vm *hotplug.VM) error {
+			return errors.Join(vm.AddMemory(ctx, hotplug.Memory{ID: "m", Size: mib}), vm.RemoveMemory(ctx, "m"))
+		},
+		hotplug.Devices: func(vm *hotplug.VM) error {
+			return errors.Join(vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("a")}), vm.RemoveDevice(ctx, "a"))
+		},
+	} {
+		m := fakeqemu.New(t)
+		m.SetPlaces(1)
+		c := m.Dial()
+		require.NoError(t, do(hotplug.New(c, nil)), kind)
+
+		m.Handle("query-commands", qmptest.Return([]qemu.CommandInfo{}))
+		missing, ok := errors.AsType[*hotplug.MissingError](hotplug.New(c, nil).Supports(ctx, kind))
+		require.True(t, ok, kind)
+		for _, sent := range m.Requests() {
+			switch sent.Command {
+			case "query-commands": // a QEMU without it is older than all of hotplug
+			case "query-hotpluggable-cpus": // a device may be removed without it
+				require.True(t, kind == hotplug.Devices || slices.Contains(missing.Commands, sent.Command))
+			default:
+				require.Contains(t, missing.Commands, sent.Command, kind)
+			}
+		}
+	}
+}
+
+// TestCPUsThatStay: without KVM an old QEMU has all commands, and does not survive the removal of a CPU.
+func TestCPUsThatStay(t *testing.T) {
+	for _, kvm := range []bool{false, true} {
+		s := qmptest.NewServer(t, &qmptest.Options{Version: qmp.Version{Major: 7, Minor: 2}})
+		s.Expect("query-commands").Handle(lacks())
+		s.Expect("query-kvm").Reply(qemu.KVMInfo{Present: true, Enabled: kvm})
+		err := hotplug.New(s.Dial(), nil).Supports(t.Context(), hotplug.CPUs)
+		if kvm {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		require.EqualError(t, err, "hotplug: check support for CPUs: QEMU 7.2.0 without KVM may not survive the removal of a CPU")
+	}
 }
 
 // TestAskedOnce has many ask at the same time, and one who does not want to wait.
@@ -69,7 +134,7 @@ func TestAskedOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			if err := errors.Join(vm.CheckDisk(t.Context()), vm.CheckNIC(t.Context())); err != nil {
+			if err := errors.Join(vm.Supports(t.Context(), hotplug.Disks), vm.Supports(t.Context(), hotplug.NICs)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -77,7 +142,7 @@ func TestAskedOnce(t *testing.T) {
 	<-asked
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, vm.CheckNIC(ctx), context.Canceled)
+	require.ErrorIs(t, vm.Supports(ctx, hotplug.NICs), context.Canceled)
 	close(answer)
 	all.Wait()
 }
@@ -149,8 +214,14 @@ func TestVersionIsAsked(t *testing.T) {
 func TestFeaturesOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm := hotplug.New(q.Start(t, qemutest.Config{}).Dial(t), nil)
-		require.NoError(t, vm.CheckDisk(t.Context()))
-		require.NoError(t, vm.CheckNIC(t.Context()))
+		for _, kind := range []hotplug.Kind{hotplug.Disks, hotplug.NICs, hotplug.CPUs, hotplug.MemoryDevices, hotplug.Devices} {
+			err := vm.Supports(t.Context(), kind)
+			if kind == hotplug.CPUs && errors.Is(err, errors.ErrUnsupported) { // an old QEMU without KVM
+				require.ErrorContains(t, err, "may not survive")
+				continue
+			}
+			require.NoError(t, err, kind)
+		}
 		has, err := vm.HasDynamicAutoReadOnly(t.Context())
 		require.NoError(t, err)
 		require.True(t, has)

@@ -59,10 +59,10 @@ func (m *Memory) check() error {
 			return fmt.Errorf("Backend: %w", err)
 		}
 		if !strings.HasPrefix(kind, memoryBackend) {
-			return fmt.Errorf("Backend is a %q: it must be one of memory", kind)
+			return fmt.Errorf("Backend is of the type %q: it must be one of memory", kind)
 		}
 		if m.Backend.ID != "" && m.Backend.ID != m.ID {
-			return fmt.Errorf("Backend has the ID %q: it must be empty or ID", m.Backend.ID)
+			return fmt.Errorf("Backend has the ID %q: it must be empty or that of the memory", m.Backend.ID)
 		}
 	}
 	if _, ok := m.Props["memdev"]; ok {
@@ -161,7 +161,7 @@ func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 		return err
 	}
 	if kind != "" {
-		return fmt.Errorf("%w: an object %s (%s) without a device", ErrExists, m.ID, kind)
+		return because(ErrExists, "ID is in use by an object (%s) without a device", kind)
 	}
 	err = undo.step("memory backend "+m.ID,
 		func() error { return m.object().Do(ctx, vm.conn) },

@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -50,9 +49,9 @@ func (vm *VM) checkMemory(ctx context.Context, id string) (device bool, err erro
 	case err != nil:
 		return false, err
 	case device && !isMemory:
-		return false, fmt.Errorf("%w: device %s", ErrNotMemory, id)
+		return false, ErrNotMemory
 	case device && backend != objectPath(id):
-		return false, fmt.Errorf("%w that was added under this ID: device %s uses %s", ErrNotMemory, id, backend)
+		return false, because(ErrNotMemory, "device uses object %s, not its own", backend)
 	}
 	return device, nil
 }

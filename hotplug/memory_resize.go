@@ -24,15 +24,7 @@ const (
 // says how far it has come. What it was asked for remains. A device that is not there, goes
 // meanwhile, or has no such property, is [ErrNotMemory].
 func (vm *VM) ResizeMemory(ctx context.Context, id string, size uint64) error {
-	end, err := vm.begin(ctx)
-	if err == nil {
-		defer end()
-		err = vm.resizeMemory(ctx, id, size)
-	}
-	if err != nil {
-		return fmt.Errorf("hotplug: memory %q is not resized: %w", id, err)
-	}
-	return nil
+	return vm.operate(ctx, "resize memory", id, func() error { return vm.resizeMemory(ctx, id, size) })
 }
 
 func (vm *VM) resizeMemory(ctx context.Context, id string, size uint64) error {
@@ -45,7 +37,7 @@ func (vm *VM) resizeMemory(ctx context.Context, id string, size uint64) error {
 		return err
 	}
 	if !resizable {
-		return fmt.Errorf("%w whose size can change: %s", ErrNotMemory, id)
+		return because(ErrNotMemory, "no such device, or its size cannot change")
 	}
 	return vm.setMemory(ctx, id, size)
 }
@@ -74,7 +66,7 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 		case err != nil:
 			return err
 		case !device:
-			return fmt.Errorf("%w any more: %s has gone meanwhile", ErrNotMemory, id)
+			return because(ErrNotMemory, "device was removed while the guest resized it")
 		case used == size:
 			return nil
 		}

@@ -107,18 +107,18 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 		memory hotplug.Memory
 		says   string
 	}{
-		{hotplug.Memory{}, `hotplug: memory "" is not added: needs an ID`},
+		{hotplug.Memory{}, `hotplug: add memory "": needs an ID`},
 		{hotplug.Memory{ID: "m"}, "needs one of Size and Backend"},
 		{hotplug.Memory{ID: "m", Size: 1, Backend: ram}, "needs one of Size and Backend"},
 		{hotplug.Memory{ID: "m", Backend: ram}, `Backend has the ID "m2"`},
-		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread"}}, `Backend is a "iothread"`},
-		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.IOThreadProperties{}}}, `Backend is a "iothread"`},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread"}}, `Backend is of the type "iothread"`},
+		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.IOThreadProperties{}}}, `Backend is of the type "iothread"`},
 		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{}}, "Backend: "},
 		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.RawBranch{}}}, "Backend: "},
 		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread", Branch: &qemu.MemoryBackendMemfdProperties{}}}, "Backend: "},
 		{hotplug.Memory{ID: "m", Size: 1, Props: qmp.Args{"memdev": "x"}}, `Props has "memdev"`},
-		{hotplug.Memory{ID: "other", Size: 1}, "exists already: a device other"},
-		{hotplug.Memory{ID: "io", Size: 1}, "exists already: an object io (iothread) without a device"},
+		{hotplug.Memory{ID: "other", Size: 1}, `hotplug: add memory "other": device ID is in use`},
+		{hotplug.Memory{ID: "io", Size: 1}, "ID is in use by an object (iothread) without a device"},
 	} {
 		require.ErrorContains(t, vm.AddMemory(ctx, c.memory), c.says)
 		require.Equal(t, before, m.State())
@@ -127,8 +127,8 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 
 	require.ErrorIs(t, vm.RemoveMemory(ctx, "other"), hotplug.ErrNotMemory)
 	require.NoError(t, vm.RemoveMemory(ctx, "io"), "there is no memory of this name")
-	require.ErrorContains(t, vm.RemoveMemory(ctx, "1"), "an ID of")
-	require.ErrorContains(t, vm.ResizeMemory(ctx, "1", 0), `hotplug: memory "1" is not resized: an ID of`)
+	require.ErrorContains(t, vm.RemoveMemory(ctx, "1"), "ID must begin with a letter")
+	require.ErrorContains(t, vm.ResizeMemory(ctx, "1", 0), `hotplug: resize memory "1": ID must begin with a letter`)
 	require.ErrorIs(t, vm.ResizeMemory(ctx, "other", 0), hotplug.ErrNotMemory)
 	require.ErrorIs(t, vm.ResizeMemory(ctx, "none", 0), hotplug.ErrNotMemory)
 	require.Equal(t, before, m.State())

@@ -106,7 +106,7 @@ func (n *NIC) check() error {
 // checkNetdev checks a NIC with a Netdev.
 func (n *NIC) checkNetdev() error {
 	if id := n.Netdev.ID; id != "" && id != n.ID {
-		return fmt.Errorf("Netdev has the ID %q: it must be empty or the NIC's", id)
+		return fmt.Errorf("Netdev has the ID %q: it must be empty or that of the NIC", id)
 	}
 	if _, err := n.Netdev.MarshalJSON(); err != nil {
 		return err
@@ -119,9 +119,9 @@ func (n *NIC) checkNetdev() error {
 	case n.Chardev != nil:
 		return n.checkChardev()
 	case len(n.Vhost) != 0 && (!isVDPA || len(n.Vhost) > 1):
-		return errors.New("Vhost goes with Taps, or is the one of a Netdev of vhost-vdpa")
+		return errors.New("Vhost goes with Taps, or is one descriptor for a Netdev of vhost-vdpa")
 	case len(n.Vhost) != 0 && (vdpa.Vhostdev != nil || vdpa.VhostFD != nil):
-		return errors.New("Vhost is instead of the Netdev's Vhostdev and VhostFD")
+		return errors.New("Vhost excludes the Netdev's Vhostdev and VhostFD")
 	}
 	if tap, ok := n.Netdev.Branch.(*qemu.NetdevTapOptions); ok && opensVhost(tap) {
 		return checkVhostNet()

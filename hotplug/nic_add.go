@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -51,7 +50,7 @@ func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
 		return err
 	}
 	if device {
-		return fmt.Errorf("%w: a device %s", ErrExists, n.ID)
+		return ErrExists
 	}
 	if err := vm.checkNetdevUnused(ctx, n.ID, ErrExists); err != nil {
 		return err
@@ -61,7 +60,7 @@ func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
 		return err
 	}
 	if netdev {
-		return fmt.Errorf("%w: a netdev %s without a device", ErrExists, n.ID)
+		return because(ErrExists, "ID is in use by a netdev without a device")
 	}
 	return nil
 }

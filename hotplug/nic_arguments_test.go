@@ -30,10 +30,10 @@ func TestNICArguments(t *testing.T) {
 		want string
 	}{
 		{"no ID", hotplug.NIC{Netdev: user}, "needs an ID"},
-		{"ID with a blank", hotplug.NIC{ID: "a b", Netdev: user}, "begins with a letter"},
+		{"ID with a blank", hotplug.NIC{ID: "a b", Netdev: user}, "ID must begin with a letter"},
 		{"neither", hotplug.NIC{ID: "d"}, "one of Taps and Netdev"},
 		{"both", hotplug.NIC{ID: "d", Taps: taps, Netdev: user}, "one of Taps and Netdev"},
-		{"Netdev of another ID", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{ID: "e"}}, "must be empty or the NIC's"},
+		{"Netdev of another ID", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{ID: "e"}}, "must be empty or that of the NIC"},
 		{"Netdev without a type", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{}}, "discriminator"},
 		{"Netdev that is nothing", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: (*qemu.NetdevTapOptions)(nil)}}, "Branch holds a nil pointer"},
 		{"netdev", hotplug.NIC{ID: "d", Netdev: user, Props: qmp.Args{"netdev": "x"}}, "follows from other fields"},
@@ -41,23 +41,23 @@ func TestNICArguments(t *testing.T) {
 		{"ROM and none", hotplug.NIC{ID: "d", Netdev: user, NoROM: true, Props: qmp.Args{"romfile": "x"}}, "NoROM excludes"},
 		{"too few Vhost", hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost[:1]}, "1 Vhost for 2 Taps"},
 		{"too many Taps", hotplug.NIC{ID: "d", Taps: many}, "at most 256 queues"},
-		{"a tap twice", hotplug.NIC{ID: "d", Taps: []*os.File{taps[0], taps[0]}}, "Taps[1] is there twice"},
-		{"a vhost twice", hotplug.NIC{ID: "d", Taps: taps, Vhost: []*os.File{vhost[0], vhost[0]}}, "Vhost[1] is there twice"},
+		{"a tap twice", hotplug.NIC{ID: "d", Taps: []*os.File{taps[0], taps[0]}}, "Taps[1] is given twice"},
+		{"a vhost twice", hotplug.NIC{ID: "d", Taps: taps, Vhost: []*os.File{vhost[0], vhost[0]}}, "Vhost[1] is given twice"},
 		{"Vhost and user", hotplug.NIC{ID: "d", Netdev: user, Vhost: vhost}, "Vhost goes with Taps"},
 		{"two Vhost of one vDPA", hotplug.NIC{ID: "d", Netdev: vdpa(qemu.NetdevVhostVDPAOptions{}), Vhost: vhost}, "Vhost goes with Taps"},
-		{"Vhost and Vhostdev", hotplug.NIC{ID: "d", Netdev: vdpa(qemu.NetdevVhostVDPAOptions{Vhostdev: new("x")}), Vhost: vhost[:1]}, "instead of"},
+		{"Vhost and Vhostdev", hotplug.NIC{ID: "d", Netdev: vdpa(qemu.NetdevVhostVDPAOptions{Vhostdev: new("x")}), Vhost: vhost[:1]}, "excludes"},
 		{"Chardev and Taps", hotplug.NIC{ID: "d", Taps: taps, Chardev: client("/s")}, "goes with a Netdev of vhost-user"},
 		{"Chardev and user", hotplug.NIC{ID: "d", Netdev: user, Chardev: client("/s")}, "goes with a Netdev of vhost-user"},
 		{"two chardevs", hotplug.NIC{ID: "d", Netdev: vhostUser("c"), Chardev: client("/s")}, "it must be empty"},
-		{"Chardev that is no socket", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: &qemu.ChardevBackend{}}, "no socket"},
-		{"Chardev that waits", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: server}, "stand still"},
-		{"Chardev that tries again", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: reconnects}, "stand still"},
+		{"Chardev that is no socket", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: &qemu.ChardevBackend{}}, "not a socket"},
+		{"Chardev that waits", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: server}, "QEMU would stop"},
+		{"Chardev that tries again", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: reconnects}, "QEMU would stop"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
 			err := hotplug.New(m.Dial(), nil).AddNIC(t.Context(), c.nic)
 			require.ErrorContains(t, err, c.want)
-			require.ErrorContains(t, err, fmt.Sprintf("hotplug: NIC %q is not added: ", c.nic.ID))
+			require.ErrorContains(t, err, fmt.Sprintf("hotplug: add NIC %q: ", c.nic.ID))
 			require.Empty(t, m.Requests())
 		})
 	}
@@ -77,8 +77,8 @@ func TestTapsThatDoNotFit(t *testing.T) {
 	}{
 		{"tun", []tap{{"tun0", 1 | hotplug.IffNoPI}}, "Taps[0] is a tun"},
 		{"header", []tap{{"tap0", hotplug.IffTap}}, "IFF_NO_PI"},
-		{"not of several", []tap{good, {"tap0", queueFlags &^ hotplug.IffMultiQueue}}, "Taps[1] is no queue of several"},
-		{"two interfaces", []tap{good, {"tap1", queueFlags}}, "Taps[1] is of the interface tap1, and Taps[0] of tap0"},
+		{"not of several", []tap{good, {"tap0", queueFlags &^ hotplug.IffMultiQueue}}, "Taps[1] is not one of several queues"},
+		{"two interfaces", []tap{good, {"tap1", queueFlags}}, "Taps[1] is of interface tap1, and Taps[0] of tap0"},
 		{"vnet header of one", []tap{good, {"tap0", queueFlags &^ hotplug.IffVnetHdr}}, "differ in IFF_VNET_HDR"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestOtherFiles(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)
 	for _, files := range [][]*os.File{null, {closed}, {nil}} {
-		require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: files}), "Taps[0] is no tap")
+		require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: files}), "Taps[0] is not a tap")
 	}
 	hotplug.FakeTaps(t, func(*os.File) (string, uint16) { return "tap0", queueFlags })
 	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: null, Vhost: null}), "Vhost[0] is not of vhost")

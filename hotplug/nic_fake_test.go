@@ -365,7 +365,7 @@ func TestRemoveIsForNICs(t *testing.T) {
 	for _, id := range []string{"disk", "nic", "net"} {
 		require.ErrorIs(t, vm.RemoveNIC(ctx, id), hotplug.ErrNotNIC, id)
 	}
-	require.ErrorContains(t, vm.RemoveNIC(ctx, "../x"), "begins with a letter")
+	require.ErrorContains(t, vm.RemoveNIC(ctx, "../x"), "ID must begin with a letter")
 	require.Equal(t, before, m.State())
 	require.ErrorIs(t, vm.RemoveDisk(ctx, "nic"), hotplug.ErrNotDisk)
 }

@@ -49,7 +49,7 @@ func checkTaps(files []*os.File) error {
 			err = t.goesWith(first)
 		}
 		if err == nil && slices.Contains(files[:i], f) {
-			err = errors.New("is there twice")
+			err = errors.New("is given twice")
 		}
 		if err != nil {
 			return fmt.Errorf("Taps[%d] %w", i, err)
@@ -92,7 +92,7 @@ func detach(f *os.File) error {
 func askTap(f *os.File) (tap, error) {
 	t, err := kernelTap(f)
 	if err != nil {
-		return tap{}, fmt.Errorf("is no tap, as far as can be seen: %w", err)
+		return tap{}, fmt.Errorf("is not a tap: %w", err)
 	}
 	return t, nil
 }
@@ -105,7 +105,7 @@ func (t tap) check(queues int) error {
 	case t.flags&iffNoPI == 0:
 		return errors.New("puts a header before each frame that QEMU does not know: make it with IFF_NO_PI")
 	case queues > 1 && t.flags&iffMultiQueue == 0:
-		return errors.New("is no queue of several: make each with IFF_MULTI_QUEUE")
+		return errors.New("is not one of several queues: make each with IFF_MULTI_QUEUE")
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (t tap) check(queues int) error {
 func (t tap) goesWith(first tap) error {
 	switch {
 	case t.name != first.name:
-		return fmt.Errorf("is of the interface %s, and Taps[0] of %s", t.name, first.name)
+		return fmt.Errorf("is of interface %s, and Taps[0] of %s", t.name, first.name)
 	case (t.flags^first.flags)&iffVnetHdr != 0:
 		return errors.New("and Taps[0] differ in IFF_VNET_HDR")
 	}
@@ -148,10 +148,10 @@ var (
 func checkVhost(files []*os.File) error {
 	for i, f := range files {
 		if _, err := kernelVhost(f); err != nil {
-			return fmt.Errorf("Vhost[%d] is not of vhost, as far as can be seen: %w", i, err)
+			return fmt.Errorf("Vhost[%d] is not of vhost: %w", i, err)
 		}
 		if slices.Contains(files[:i], f) {
-			return fmt.Errorf("Vhost[%d] is there twice", i)
+			return fmt.Errorf("Vhost[%d] is given twice", i)
 		}
 	}
 	return nil
@@ -177,7 +177,7 @@ func checkVhostNet() error {
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("Netdev asks for vhost, which is not there: load vhost_net, or do without: %w", err)
+		return fmt.Errorf("Netdev needs vhost; load vhost_net, or do without: %w", err)
 	}
 	return nil
 }

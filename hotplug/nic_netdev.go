@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -54,7 +53,7 @@ func (vm *VM) netdevUser(ctx context.Context, netdev string) (path string, err e
 func (vm *VM) checkNetdevUnused(ctx context.Context, id string, class error) error {
 	user, err := vm.netdevUser(ctx, id)
 	if err == nil && user != "" {
-		err = fmt.Errorf("%w: a netdev %s, which the device %s uses", class, id, user)
+		err = because(class, "device %s uses a netdev with this ID", user)
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package hotplug
 
 import (
 	"context"
-	"fmt"
 )
 
 // RemoveNIC hot-removes a NIC and everything that AddNIC created for it: the device, the netdev with
@@ -39,7 +38,7 @@ func (vm *VM) removeNIC(ctx context.Context, id string) error {
 		return err
 	}
 	if device && !isNIC {
-		return fmt.Errorf("%w: device %s", ErrNotNIC, id)
+		return ErrNotNIC
 	}
 	if device {
 		if err := vm.unplug(ctx, id); err != nil {
@@ -58,7 +57,7 @@ func (vm *VM) checkNIC(ctx context.Context, id string) (device, isNIC bool, err 
 	case err != nil || device && !isNIC:
 		return device, false, err
 	case device && netdev != "" && netdev != id:
-		return true, true, fmt.Errorf("%w that was added under this ID: device %s uses the netdev %q", ErrNotNIC, id, netdev)
+		return true, true, because(ErrNotNIC, "device uses netdev %q, not its own", netdev)
 	}
 	if netdev != id { // the device, if there is one, has none
 		err = vm.checkNetdevUnused(ctx, id, ErrNotNIC)

@@ -11,34 +11,38 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// adding does an operation that adds what, which has this ID, in the VM's turn: steps does it, and
-// what it has done when it fails is undone.
-func (vm *VM) adding(ctx context.Context, what, id string, steps func(undo *rollback) error) error {
+// operate does an operation on what has this ID. It waits until no other operation runs.
+func (vm *VM) operate(ctx context.Context, operation, id string, run func() error) error {
 	end, err := vm.begin(ctx)
 	if err == nil {
 		defer end()
-		var undo rollback
-		if err = steps(&undo); err != nil {
-			err = undo.run(ctx, err)
-		}
+		err = run()
 	}
-	if err != nil {
-		return fmt.Errorf("hotplug: %s %q is not added: %w", what, id, err)
-	}
-	return nil
+	return failed(fmt.Sprintf("%s %q", operation, id), err)
 }
 
-// removing does an operation that removes what, in the VM's turn.
-func (vm *VM) removing(ctx context.Context, what, id string, remove func() error) error {
-	end, err := vm.begin(ctx)
+// failed names the operation in its error, if there is one.
+func failed(operation string, err error) error {
 	if err == nil {
-		defer end()
-		err = remove()
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("hotplug: %s %q is not removed: %w", what, id, err)
-	}
-	return nil
+	return fmt.Errorf("hotplug: %s: %w", operation, err)
+}
+
+// adding does an operation that adds something. If steps fails, adding undoes what it has done.
+func (vm *VM) adding(ctx context.Context, what, id string, steps func(undo *rollback) error) error {
+	return vm.operate(ctx, "add "+what, id, func() error {
+		var undo rollback
+		if err := steps(&undo); err != nil {
+			return undo.run(ctx, err)
+		}
+		return nil
+	})
+}
+
+// removing does an operation that removes something.
+func (vm *VM) removing(ctx context.Context, what, id string, remove func() error) error {
+	return vm.operate(ctx, "remove "+what, id, remove)
 }
 
 // plug adds the device, as the step of an operation after which nothing can fail: to undo it takes

@@ -32,26 +32,28 @@ func (vm *VM) RemoveFunctions(ctx context.Context, ids ...string) error {
 
 func (vm *VM) removeFunctions(ctx context.Context, ids []string) error {
 	if len(ids) == 0 {
-		return errors.New("needs the IDs of the devices")
+		return errors.New("IDs of the devices are missing")
 	}
 	var functions []*PCIDevice // the devices that exist
 	var rest []func() error    // removes what belongs to each device
 	for _, id := range ids {
-		if err := checkID(id); err != nil {
-			return err
+		var device bool
+		var remove func(context.Context, string) error
+		err := checkID(id)
+		if err == nil {
+			device, remove, err = vm.removalOf(ctx, id)
 		}
-		device, remove, err := vm.removalOf(ctx, id)
 		if err != nil {
-			return err
+			return ofDevice(id, err)
 		}
 		if device {
 			address, _, err := vm.pciAddress(ctx, devicePath(id))
 			if err != nil {
-				return err
+				return ofDevice(id, err)
 			}
 			functions = append(functions, &PCIDevice{ID: id, Slot: address.Slot, Function: address.Function})
 		}
-		rest = append(rest, func() error { return remove(ctx, id) })
+		rest = append(rest, func() error { return ofDevice(id, remove(ctx, id)) })
 	}
 	if len(functions) > 0 {
 		if err := vm.unplugSlot(ctx, functions); err != nil {
@@ -64,6 +66,14 @@ func (vm *VM) removeFunctions(ctx context.Context, ids []string) error {
 		}
 	}
 	return nil
+}
+
+// ofDevice says which of several devices an error is about.
+func ofDevice(id string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("device %q: %w", id, err)
 }
 
 // removalOf reports whether there is a device with this id, and returns what removes the rest of it
@@ -103,7 +113,7 @@ func (vm *VM) unplugSlot(ctx context.Context, functions []*PCIDevice) error {
 	ids := []string{first}
 	for _, f := range functions[1:] {
 		if !slices.Contains(others, f.ID) {
-			return fmt.Errorf("device %s is not in the slot of %s", f.ID, first)
+			return fmt.Errorf("device %q is not in the slot of %q", f.ID, first)
 		}
 		ids = append(ids, f.ID)
 	}
@@ -113,7 +123,7 @@ func (vm *VM) unplugSlot(ctx context.Context, functions []*PCIDevice) error {
 	}
 	for _, id := range ids {
 		if err := vm.checkBuses(ctx, id); err != nil {
-			return err
+			return ofDevice(id, err)
 		}
 	}
 	u := unplugging{vm: vm, ids: ids, kind: anyDevice}

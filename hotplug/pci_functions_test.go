@@ -124,9 +124,9 @@ func TestFunctionsThatAreNone(t *testing.T) {
 		ids  []string
 		says string
 	}{
-		{nil, "needs the IDs"},
-		{[]string{"a", "1"}, "an ID of"},
-		{[]string{"a", "other"}, "device other is not in the slot of a"},
+		{nil, "IDs of the devices are missing"},
+		{[]string{"a", "1"}, "ID must begin with a letter"},
+		{[]string{"a", "other"}, `device "other" is not in the slot of "a"`},
 		{[]string{"a", "mem"}, "RemoveMemory removes both"},
 	} {
 		require.ErrorContains(t, vm.RemoveFunctions(ctx, c.ids...), c.says)

@@ -32,32 +32,41 @@ func (s PCISlot) String() string { return s.Bus + "/" + s.Addr() }
 // [PCISlot.Addr], QEMU refuses the second's device, whose operation undoes itself and can be done
 // again with another slot.
 func (vm *VM) FreePCISlot(ctx context.Context, bus string) (PCISlot, error) {
-	var tree PCITree
-	err := vm.made()
-	if err == nil {
-		tree, err = vm.PCITree(ctx)
-	}
+	tree, err := vm.pciTree(ctx)
 	if err != nil {
-		return PCISlot{}, fmt.Errorf("hotplug: looking for a PCI slot: %w", err)
+		return PCISlot{}, failed(findSlot(bus), err)
 	}
 	return tree.FreeSlot(bus)
 }
 
 // FreeSlot is [VM.FreePCISlot] for a tree that was read before.
 func (t PCITree) FreeSlot(bus string) (PCISlot, error) {
+	slot, err := t.freeSlot(bus)
+	return slot, failed(findSlot(bus), err)
+}
+
+// findSlot names the operation in errors.
+func findSlot(bus string) string {
+	if bus == "" {
+		return "find a free PCI slot"
+	}
+	return fmt.Sprintf("find a free slot on PCI bus %q", bus)
+}
+
+func (t PCITree) freeSlot(bus string) (PCISlot, error) {
 	if bus == "" {
 		return t.anySlot()
 	}
 	b := t.Bus(bus)
 	if b == nil {
-		return PCISlot{}, fmt.Errorf("%w: %q", ErrNoBus, bus)
+		return PCISlot{}, because(ErrNoBus, "no such bus")
 	}
 	if !b.Hotplug {
-		return PCISlot{}, fmt.Errorf("%w: the bus %s takes no devices while the machine runs", ErrNoFreeSlot, bus)
+		return PCISlot{}, because(ErrNoFreeSlot, "bus takes no devices while the machine runs")
 	}
 	slot, ok := b.FreeSlot()
 	if !ok {
-		return PCISlot{}, fmt.Errorf("%w on the bus %s", ErrNoFreeSlot, bus)
+		return PCISlot{}, because(ErrNoFreeSlot, "all slots are taken")
 	}
 	return PCISlot{Bus: b.Name, Slot: slot}, nil
 }
@@ -65,10 +74,10 @@ func (t PCITree) FreeSlot(bus string) (PCISlot, error) {
 // anySlot chooses the bus, too.
 func (t PCITree) anySlot() (PCISlot, error) {
 	if len(t) == 0 {
-		return PCISlot{}, fmt.Errorf("%w: the machine has no PCI", ErrNoFreeSlot)
+		return PCISlot{}, because(ErrNoFreeSlot, "machine has no PCI bus")
 	}
 	if t[0].Hotplug {
-		return t.FreeSlot(t[0].Name)
+		return t.freeSlot(t[0].Name)
 	}
 	for bus := range t.Buses() {
 		if !bus.Port || !bus.Hotplug {
@@ -78,7 +87,7 @@ func (t PCITree) anySlot() (PCISlot, error) {
 			return PCISlot{Bus: bus.Name, Slot: slot}, nil
 		}
 	}
-	return PCISlot{}, fmt.Errorf("%w: no empty port takes devices while the machine runs; start it with more pcie-root-port", ErrNoFreeSlot)
+	return PCISlot{}, because(ErrNoFreeSlot, "no empty port takes devices while the machine runs; start it with more pcie-root-port")
 }
 
 // nameSlot names the slot of a device for a port of PCI Express, which has one only: so QEMU

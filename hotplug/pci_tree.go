@@ -3,7 +3,6 @@ package hotplug
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"iter"
 	"path"
 	"slices"
@@ -109,8 +108,13 @@ func (b *PCIBus) FreeSlot() (slot int, ok bool) {
 // how the guest has numbered the buses. It takes some three commands for each device; what comes
 // or goes meanwhile may be in it or not.
 func (vm *VM) PCITree(ctx context.Context) (PCITree, error) {
+	tree, err := vm.pciTree(ctx)
+	return tree, failed("read PCI buses", err)
+}
+
+func (vm *VM) pciTree(ctx context.Context) (PCITree, error) {
 	if err := vm.made(); err != nil {
-		return nil, fmt.Errorf("hotplug: looking at PCI: %w", err)
+		return nil, err
 	}
 	w := pciWalk{vm: vm, ctx: ctx}
 	for _, k := range []struct {

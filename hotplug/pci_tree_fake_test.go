@@ -184,16 +184,16 @@ func TestFreeSlots(t *testing.T) {
 	}{
 		{"pc", "", pc(0, 1), "pci.0/02"},
 		{"pc with a gap", "pci.0", pc(gap...), "pci.0/1e"},
-		{"pc that is full", "", pc(all...), "no free PCI slot on the bus pci.0"},
+		{"pc that is full", "", pc(all...), "all slots are taken"},
 		{"bridge", "br", pc(all...), "br/00"},
-		{"no such bus", "br2", pc(), `no such PCI bus: "br2"`},
-		{"no PCI", "", nil, "the machine has no PCI"},
-		{"no such bus without PCI", "pci.0", nil, "no such PCI bus"},
+		{"no such bus", "br2", pc(), `hotplug: find a free slot on PCI bus "br2": no such bus`},
+		{"no PCI", "", nil, "machine has no PCI"},
+		{"no such bus without PCI", "pci.0", nil, "no such bus"},
 		{"root bus of Express", "pcie.0", behind(bus("pcie.0", false)), "takes no devices while the machine runs"},
 		{"ports", "", behind(bus("pcie.0", false), port("a", true, 0), port("b", false), port("c", true)), "c/00"},
 		{"port with a device in a slot that is not there", "", behind(bus("pcie.0", false), port("a", true, 1)), "no empty port"},
 		{"no bridge in place of a port", "", behind(bus("pcie.0", false), bus("br", true)), "no empty port"},
-		{"used port", "a", behind(bus("pcie.0", false), port("a", true, 0)), "no free PCI slot on the bus a"},
+		{"used port", "a", behind(bus("pcie.0", false), port("a", true, 0)), "all slots are taken"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			slot, err := c.tree.FreeSlot(c.bus)
@@ -219,9 +219,9 @@ func TestHasDevice(t *testing.T) {
 		require.Equal(t, want, has)
 	}
 	_, err := vm.HasDevice(t.Context(), "d/virtio-backend")
-	require.ErrorContains(t, err, "begins with a letter")
+	require.ErrorContains(t, err, "ID must begin with a letter")
 	_, err = vm.DeviceInfo(t.Context(), "..")
-	require.ErrorContains(t, err, "begins with a letter")
+	require.ErrorContains(t, err, "ID must begin with a letter")
 	_, err = vm.DeviceInfo(t.Context(), "e")
 	require.ErrorIs(t, err, qmp.ErrDeviceNotFound)
 	c.Close()

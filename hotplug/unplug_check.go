@@ -2,7 +2,6 @@ package hotplug
 
 import (
 	"context"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ func (vm *VM) checkBuses(ctx context.Context, id string) error {
 	others, err := vm.behind(ctx, id, devicePath(id))
 	if err == nil && len(others) > 0 {
 		slices.Sort(others)
-		err = fmt.Errorf("%w: the buses of %s have other devices, remove these first: %s", ErrNotAlone, id, strings.Join(others, ", "))
+		err = because(ErrNotAlone, "device has others on its buses; remove first: %s", strings.Join(others, ", "))
 	}
 	return err
 }

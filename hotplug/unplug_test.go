@@ -360,7 +360,7 @@ func TestRemoveIsForDisks(t *testing.T) {
 	require.NoError(t, qemu.DeviceAdd{Driver: "virtio-net-pci", ID: new("net0")}.Do(t.Context(), c))
 	vm := hotplug.New(c, nil)
 	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "net0"), hotplug.ErrNotDisk)
-	require.ErrorContains(t, vm.RemoveDisk(t.Context(), "../x"), "begins with a letter")
+	require.ErrorContains(t, vm.RemoveDisk(t.Context(), "../x"), "ID must begin with a letter")
 	require.Equal(t, []string{"device net0"}, m.State())
 
 	// A disk, but one that has the node of another.

@@ -34,8 +34,7 @@ func TestVMThatNewHasNotMade(t *testing.T) {
 			"ResizeMemory": func(ctx context.Context) error { return vm.ResizeMemory(ctx, "d", 1) },
 			"HasDevice":    func(ctx context.Context) error { _, err := vm.HasDevice(ctx, "d"); return err },
 			"DeviceInfo":   func(ctx context.Context) error { _, err := vm.DeviceInfo(ctx, "d"); return err },
-			"CheckDisk":    vm.CheckDisk,
-			"CheckNIC":     vm.CheckNIC,
+			"Supports":     func(ctx context.Context) error { return vm.Supports(ctx, hotplug.Disks) },
 			"HasDynamicAutoReadOnly": func(ctx context.Context) error {
 				_, err := vm.HasDynamicAutoReadOnly(ctx)
 				return err

@@ -1,0 +1,63 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestErrorTexts: an error names the package, the operation, the object and the reason once each, and
+// matches its sentinel.
+func TestErrorTexts(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetPlaces(1)
+	vm := hotplug.New(m.Dial(), nil)
+	ctx := t.Context()
+	require.NoError(t, vm.AddDisk(ctx, memory("data1")))
+	require.NoError(t, vm.AddNIC(ctx, userNet("net1")))
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem1", Size: mib}))
+	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "nvme-ns", ID: new("other"), Props: qmp.Args{"drive": "data1"}}))
+	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "e1000", ID: new("nic2"), Props: qmp.Args{"netdev": "net1"}}))
+	m.SetGuest(fakeqemu.Refusing)
+	_, noDevice := vm.DeviceInfo(ctx, "none")
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, c := range []struct {
+		err  error
+		is   error
+		text string
+	}{
+		{vm.AddDisk(ctx, memory("data1")), hotplug.ErrExists, `hotplug: add disk "data1": device ID is in use`},
+		{vm.AddNIC(ctx, userNet("data1")), hotplug.ErrExists, `hotplug: add NIC "data1": device ID is in use`},
+		{vm.AddDisk(ended, memory("data2")), context.Canceled, `hotplug: add disk "data2": context canceled`},
+		{vm.RemoveDisk(ctx, "net1"), hotplug.ErrNotDisk, `hotplug: remove disk "net1": device is not a disk`},
+		{vm.RemoveDisk(ctx, "other"), hotplug.ErrNotDisk, `hotplug: remove disk "other": device uses block node "data1", not its own`},
+		{vm.RemoveNIC(ctx, "data1"), hotplug.ErrNotNIC, `hotplug: remove NIC "data1": device is not a NIC`},
+		{vm.RemoveNIC(ctx, "nic2"), hotplug.ErrNotNIC, `hotplug: remove NIC "nic2": device uses netdev "net1", not its own`},
+		{vm.RemoveMemory(ctx, "data1"), hotplug.ErrNotMemory, `hotplug: remove memory "data1": device is not memory`},
+		{vm.RemoveCPU(ctx, "data1"), hotplug.ErrNotCPU, `hotplug: remove CPU "data1": device is not a CPU`},
+		{vm.RemoveDevice(ctx, "data1"), hotplug.ErrNotAlone, `hotplug: remove device "data1": device has a block node; RemoveDisk removes both`},
+		{vm.RemoveDevice(ctx, "net1"), hotplug.ErrNotAlone, `hotplug: remove device "net1": device has a netdev; RemoveNIC removes both`},
+		{vm.RemoveDisk(ctx, "data1"), hotplug.ErrUnplugRefused, `hotplug: remove disk "data1": guest refused to release the device`},
+		{vm.RemoveFunctions(ctx, "data1", "mem1"), hotplug.ErrNotAlone,
+			`hotplug: remove functions "data1, mem1": device "mem1": device has an object with memory; RemoveMemory removes both`},
+		{vm.ResizeDisk(ctx, "net1", 1), hotplug.ErrNotDisk, `hotplug: resize disk "net1": device is not a disk`},
+		{vm.ResizeDisk(ctx, "none", 1), qmp.ErrDeviceNotFound, `hotplug: resize disk "none": no such device`},
+		{vm.ResizeMemory(ctx, "mem1", 1), hotplug.ErrNotMemory, `hotplug: resize memory "mem1": no such device, or its size cannot change`},
+		{noDevice, qmp.ErrDeviceNotFound, `hotplug: describe device "none": no such device`},
+	} {
+		require.EqualError(t, c.err, c.text)
+		require.ErrorIs(t, c.err, c.is)
+	}
+
+	// Undo has an error of each step, and the text is one line.
+	rollback := &hotplug.RollbackError{Err: errors.New("no"), Undo: errors.Join(errors.New("a"), errors.New("b")), Left: []string{"c", "d"}}
+	require.EqualError(t, rollback, "no; undo failed: a; b; may be left: c, d")
+}
