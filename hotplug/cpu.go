@@ -57,7 +57,7 @@ func (c *CPU) check() error {
 	return nil
 }
 
-// wants tells whether this place would do.
+// wants reports whether this place would do.
 func (c *CPU) wants(place *qemu.CPUInstanceProperties) bool {
 	have := coordinates(place)
 	for i, want := range coordinates(&c.Place) {
@@ -97,7 +97,7 @@ func (c *CPU) choose(places []qemu.HotpluggableCPU) (*qemu.HotpluggableCPU, erro
 	return nil, because(ErrNoFreePlace, "no free place: %d of %d places match, and are taken", matching, len(places))
 }
 
-// isCPU tells whether there is a CPU with this id.
+// isCPU reports whether there is a CPU with this id.
 func (vm *VM) isCPU(ctx context.Context, id string) (bool, error) {
 	places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
 	for _, place := range places {
@@ -108,13 +108,14 @@ func (vm *VM) isCPU(ctx context.Context, id string) (bool, error) {
 	return false, err
 }
 
-// AddCPU adds a virtual CPU (query-hotpluggable-cpus, device_add) and returns the place where it
-// is. When it returns the guest is being told of it; a Linux guest uses it when somebody there
-// brings it online, as the udev rules of most distributions do.
+// AddCPU hot-adds a virtual CPU and returns its place. When it returns, QEMU has told the guest. A Linux
+// guest uses the CPU when somebody in the guest brings it online, as the udev rules of most distributions
+// do.
 //
-// When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
-// matches [ErrExists] says that the ID is in use, [ErrNoFreePlace] that there is no place: how many
-// there are is decided when QEMU is started.
+// If AddCPU fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
+//   - [ErrExists]: the ID is in use.
+//   - [ErrNoFreePlace]: all places that match are taken. QEMU's -smp maxcpus says how many there are.
+//   - [*qmp.Error]: QEMU refused a command, which the error names.
 //
 // Without KVM, QEMU before 10.0 is not asked to remove CPUs: see [VM.RemoveCPU]. An addition whose
 // outcome is unknown then cannot be undone, and is a [*RollbackError] that lists the device. QEMU 10.0
@@ -124,6 +125,8 @@ func (vm *VM) isCPU(ctx context.Context, id string) (bool, error) {
 // The guest of a QEMU 5.2 hears nothing of new CPUs, and QEMU cannot remove them, unless the
 // property cpu-hotplug-legacy of the machine's acpi-device was set to false before: the example
 // does so.
+//
+// Source: query-hotpluggable-cpus, device_add.
 func (vm *VM) AddCPU(ctx context.Context, c CPU) (qemu.HotpluggableCPU, error) {
 	var added qemu.HotpluggableCPU
 	err := vm.adding(ctx, "CPU", c.ID, func(undo *rollback) error {

@@ -9,15 +9,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// AddDevice adds a device that needs nothing else to be made for it (device_add): a device on a
-// USB bus, a controller, a watchdog, a PCI device of the host (vfio-pci). What its properties
-// name, such as a node or a netdev, is there already and stays when the device is removed. It has
-// an ID.
+// AddDevice hot-adds a device that needs nothing else to be made for it: a device on a USB bus, a
+// controller, a watchdog, a PCI device of the host (vfio-pci). It must have an ID. A node or a netdev that
+// its properties name must exist, and stays when the device is removed.
 //
-// When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
-// matches [ErrExists] says that the ID is in use. A [*qmp.Error] is QEMU's answer: there is no such
-// driver, bus or property, the bus takes no devices while the machine runs, or the host's device
-// cannot be had.
+// If AddDevice fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
+//   - [ErrExists]: the ID is in use.
+//   - [*qmp.Error]: QEMU refused. It has no such driver, bus or property, the bus takes no devices while
+//     the machine runs, or QEMU cannot open the host's device.
+//
+// Source: device_add.
 func (vm *VM) AddDevice(ctx context.Context, device qemu.DeviceAdd) error {
 	id := qmp.Value(device.ID)
 	return vm.adding(ctx, "device", id, func(undo *rollback) error {

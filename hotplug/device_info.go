@@ -31,8 +31,10 @@ type PCIAddress struct{ Slot, Function int }
 // String returns the address as the property "addr" takes it, "1e.0".
 func (a PCIAddress) String() string { return fmt.Sprintf("%02x.%x", a.Slot, a.Function) }
 
-// HasDevice tells whether there is a device with this id, on whatever bus (qom-get). One that is
-// being unplugged is there until it is gone.
+// HasDevice reports whether there is a device with this id, on any bus. A device that is being unplugged is
+// there until the guest has released it.
+//
+// Source: qom-get.
 func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 	exists, err := false, cmp.Or(vm.made(), checkID(id))
 	if err == nil {
@@ -41,8 +43,10 @@ func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 	return exists, failed(fmt.Sprintf("find device %q", id), err)
 }
 
-// DeviceInfo returns what QEMU tells of a device (qom-get, query-block). The error for one that is
-// not there, or goes while it is looked at, matches [qmp.ErrDeviceNotFound].
+// DeviceInfo returns what QEMU tells of a device. If there is no such device, or it is removed while
+// DeviceInfo asks, the error matches [qmp.ErrDeviceNotFound].
+//
+// Source: qom-get, query-block.
 func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
 	err := cmp.Or(vm.made(), checkID(id))
 	info := &DeviceInfo{ID: id, Path: devicePath(id)}

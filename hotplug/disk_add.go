@@ -7,15 +7,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// AddDisk adds a disk: its secrets (object-add), a set of descriptors for each file (add-fd), a
-// node of the block layer (blockdev-add), or the connection of vhost-user (chardev-add), and a
-// device (device_add). When it returns the guest is being told of the device; when that is ready
-// for use is the guest's matter.
+// AddDisk hot-adds a disk: its secrets, a set of descriptors for each file, a block node or the
+// vhost-user connection, and a device. When it returns, QEMU has told the guest of the device; the guest
+// may need some time until it uses the disk.
 //
-// When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
-// matches [ErrExists] says that the ID is in use. A [*qmp.Error] is QEMU's answer to the
-// command that it names; one for a command that this QEMU does not have, blockdev-add before 2.9
-// without a [Fallback], matches [errors.ErrUnsupported].
+// If AddDisk fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
+//   - [ErrExists]: the ID is in use.
+//   - [*qmp.Error]: QEMU refused a command, which the error names.
+//   - [errors.ErrUnsupported]: QEMU does not have a command. Before 2.9 blockdev-add is missing, see
+//     [Fallback].
+//
+// Source: object-add, add-fd, blockdev-add, chardev-add, device_add.
 func (vm *VM) AddDisk(ctx context.Context, d Disk) error {
 	return vm.adding(ctx, "disk", d.ID, func(undo *rollback) error { return vm.addDisk(ctx, undo, &d) })
 }

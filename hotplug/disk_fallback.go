@@ -15,12 +15,12 @@ type Fallback struct {
 	// none, unless the error matches [qmp.ErrOutcomeUnknown].
 	Add func(ctx context.Context, d Disk) error
 
-	// Remove removes a drive by its name. One that is gone is no error: QEMU has removed it with
-	// its device.
+	// Remove removes a drive by its name. Removing a missing drive is not an error: QEMU
+	// removes a drive with its device.
 	Remove func(ctx context.Context, id string) error
 }
 
-// fallsBack tells whether drives are the fallback's matter.
+// fallsBack reports whether the fallback makes drives.
 func (vm *VM) fallsBack(ctx context.Context) (bool, error) {
 	if vm.fallback == nil {
 		return false, nil

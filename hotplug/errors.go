@@ -54,8 +54,8 @@ var ErrNoFreePlace = errors.New("no free place")
 // so. Calling the operation again waits for it, and finishes. The error matches the context's too.
 var ErrResizePending = errors.New("guest has not resized its memory yet")
 
-// ErrUnplugRefused is matched by the error of an operation whose device the guest refuses to let
-// go (DEVICE_UNPLUG_GUEST_ERROR; for a CPU or memory ACPI_DEVICE_OST or MEM_UNPLUG_ERROR). The
+// ErrUnplugRefused is matched by the error of an operation whose device the guest refuses to
+// release (DEVICE_UNPLUG_GUEST_ERROR; for a CPU or memory ACPI_DEVICE_OST or MEM_UNPLUG_ERROR). The
 // device, and all that belongs to it, is as it was.
 var ErrUnplugRefused = errors.New("guest refused to release the device")
 

@@ -37,7 +37,7 @@ func Example() {
 	_ = start // there is no such machine here
 }
 
-// A guest lets go of a disk when it wants to. Who waits for a limited time can go on later.
+// A guest can take its time to release a disk. A caller whose context ended calls RemoveDisk again.
 func ExampleVM_RemoveDisk() {
 	remove := func(ctx context.Context, vm *hotplug.VM) error {
 		err := vm.RemoveDisk(ctx, "data1")

@@ -121,7 +121,7 @@ func (vm *VM) objectType(ctx context.Context, id string) (string, error) {
 	return "", err
 }
 
-// backendExists tells whether there is memory of this name, with or without a device.
+// backendExists reports whether there is memory of this name, with or without a device.
 func (vm *VM) backendExists(ctx context.Context, id string) (bool, error) {
 	kind, err := vm.objectType(ctx, id)
 	return strings.HasPrefix(kind, memoryBackend), err
@@ -139,12 +139,15 @@ func (vm *VM) removeBackend(ctx context.Context, id string) error {
 		func() (bool, error) { return vm.backendExists(ctx, id) })
 }
 
-// AddMemory adds memory: an object that has it (object-add) and a device (device_add). When it
-// returns the guest is being told of it; how a Linux guest uses it is decided by its kernel
-// parameter memhp_default_state: with "online_movable" it can give it back.
+// AddMemory hot-adds memory: an object that has it, and a device. When it returns, QEMU has told the
+// guest. The kernel parameter memhp_default_state decides how a Linux guest uses the memory: with
+// "online_movable" the guest can give it back.
 //
-// When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
-// matches [ErrExists] says that the ID is in use, by a device or an object.
+// If AddMemory fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
+//   - [ErrExists]: the ID is in use, by a device or an object.
+//   - [*qmp.Error]: QEMU refused a command, which the error names.
+//
+// Source: object-add, device_add.
 func (vm *VM) AddMemory(ctx context.Context, m Memory) error {
 	return vm.adding(ctx, "memory", m.ID, func(undo *rollback) error { return vm.addMemory(ctx, undo, &m) })
 }

@@ -41,7 +41,7 @@ func (vm *VM) removeMemory(ctx context.Context, id string) error {
 	return vm.removeBackend(ctx, id)
 }
 
-// checkMemory tells whether there is a device with this id, which must be one of memory.
+// checkMemory reports whether there is a device with this id, which must be one of memory.
 func (vm *VM) checkMemory(ctx context.Context, id string) (device bool, err error) {
 	var backend string
 	device, isMemory, err := vm.property(ctx, id, "memdev", &backend)
@@ -56,7 +56,7 @@ func (vm *VM) checkMemory(ctx context.Context, id string) (device bool, err erro
 	return device, nil
 }
 
-// unplugMemory removes a device of memory, which may be gone already. QEMU lets go of a virtio-mem
+// unplugMemory removes a device of memory, which may be gone already. QEMU releases a virtio-mem
 // device only when the guest has given back what it used of it.
 func (vm *VM) unplugMemory(ctx context.Context, id string) error {
 	var requested uint64

@@ -17,12 +17,15 @@ const (
 )
 
 // ResizeMemory changes how much of a virtio-mem device the guest uses, in bytes, and waits until
-// it does. It sets the property requested-size (qom-set); QEMU refuses one that is no multiple of
-// the device's block-size or more than it has.
+// it does. It sets the property requested-size (qom-set). QEMU refuses a size that is not a multiple of the
+// device's block-size, or more than the device has.
 //
-// When the context ends before the guest has followed, the error matches [ErrResizePending] and
-// says how far it has come. What it was asked for remains. A device that is not there, goes
-// meanwhile, or has no such property, is [ErrNotMemory].
+// ResizeMemory returns an error that matches:
+//   - [ErrResizePending]: ctx ended before the guest used that much. The error says how much the guest uses;
+//     it goes on.
+//   - [ErrNotMemory]: there is no such device, it was removed while ResizeMemory waited, or it is not a
+//     virtio-mem device.
+//   - [*qmp.Error]: QEMU refused the size.
 func (vm *VM) ResizeMemory(ctx context.Context, id string, size uint64) error {
 	return vm.operate(ctx, "resize memory", id, func() error { return vm.resizeMemory(ctx, id, size) })
 }

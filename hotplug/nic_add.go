@@ -10,14 +10,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// AddNIC adds a network interface: descriptors (getfd), a netdev (netdev_add) and a device
-// (device_add). When it returns the guest is being told of the device; when that is ready for use
-// is the guest's matter.
+// AddNIC hot-adds a network interface: its descriptors, a netdev, and a device. When it returns, QEMU
+// has told the guest of the device; the guest may need some time until it uses the NIC. AddNIC checks
+// the descriptors before it sends anything, since some QEMUs end at a wrong one.
 //
-// When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
-// matches [ErrExists] says that the ID is in use. A [*qmp.Error] is QEMU's answer to the command
-// that it names. Descriptors that are not what QEMU needs, and that it might end at, are an error
-// before anything is sent.
+// If AddNIC fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
+//   - [ErrExists]: the ID is in use.
+//   - [*qmp.Error]: QEMU refused a command, which the error names.
+//
+// Source: getfd, chardev-add, netdev_add, device_add.
 func (vm *VM) AddNIC(ctx context.Context, n NIC) error {
 	return vm.adding(ctx, "NIC", n.ID, func(undo *rollback) error { return vm.addNIC(ctx, undo, &n) })
 }

@@ -157,7 +157,7 @@ func checkVhost(files []*os.File) error {
 	return nil
 }
 
-// opensVhost tells whether QEMU is to open vhost-net for a tap.
+// opensVhost reports whether QEMU is to open vhost-net for a tap.
 func opensVhost(tap *qemu.NetdevTapOptions) bool {
 	if tap.VhostFD != nil || tap.VhostFDs != nil {
 		return false

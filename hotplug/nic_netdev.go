@@ -16,7 +16,7 @@ func tapNames(id string) func(queue int) string {
 
 func vhostNames(id string) func(queue int) string { return tapNames(id + "-vhost") }
 
-// netdevExists tells whether there is a netdev, one that QEMU has left half-made included. There is
+// netdevExists reports whether there is a netdev, one that QEMU has left half-made included. There is
 // no query for netdevs. set_link tells by the class of its error; it must not be asked for one
 // that is in use, since it does what it says.
 func (vm *VM) netdevExists(ctx context.Context, id string) (bool, error) {
@@ -58,7 +58,7 @@ func (vm *VM) checkNetdevUnused(ctx context.Context, id string, class error) err
 	return err
 }
 
-// removeNetdev removes a netdev, which may be gone already, and tells whether it was there.
+// removeNetdev removes a netdev, which may be gone already, and reports whether it was there.
 // It takes with it what it was given: descriptors, and the character device of vhost-user.
 func (vm *VM) removeNetdev(ctx context.Context, id string) (was bool, err error) {
 	err = qemu.NetdevDel{ID: id}.Do(ctx, vm.conn)

@@ -57,8 +57,8 @@ func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) e
 		func(ctx context.Context) error { return vm.unplug(ctx, id) })
 }
 
-// busyGrace is how long what a device used may stay in use after the device is gone. QEMU lets go
-// of it when no virtual CPU looks at the device's memory any more: at once with KVM, but under
+// busyGrace is how long what a device used may stay in use after the device is gone. QEMU releases
+// it when no virtual CPU looks at the device's memory any more: at once with KVM, but under
 // TCG a CPU that does nothing has taken seconds. What uses it otherwise (a block job, an export)
 // does not end by itself, so the wait must.
 const busyGrace = 10 * time.Second
@@ -70,7 +70,7 @@ const (
 )
 
 // removeBusy removes what may be gone already, and waits a while for its users to leave. When
-// QEMU refuses, exists tells whether it is there: the text of the error would tell too, but
+// QEMU refuses, exists reports whether it is there: the text of the error would tell too, but
 // differs from version to version.
 func removeBusy(ctx context.Context, remove func() error, exists func() (bool, error)) error {
 	pause := busyRetry

@@ -23,14 +23,16 @@ func (s PCISlot) Addr() string { return fmt.Sprintf("%02x", s.Slot) }
 func (s PCISlot) String() string { return s.Bus + "/" + s.Addr() }
 
 // FreePCISlot returns the first free slot of a bus for a device to be added to the running machine.
-// With bus empty it is one of the chipset's bus, when that takes devices (pci.0 of a pc), and else
-// that of the first empty hot-pluggable port, as on q35: root ports first, then those of switches.
-// It sees what is being unplugged as there.
+// If bus is empty, FreePCISlot takes the chipset's bus if that takes devices (pci.0 of a pc), and else the
+// first empty hot-pluggable port, as on q35: root ports first, then those of switches. The slot of a device
+// that is being unplugged is taken.
 //
-// An error that matches [ErrNoFreeSlot] says that there is none, one that matches [ErrNoBus] that
-// there is no such bus. Nothing is reserved: of two that get the same slot and use its
-// [PCISlot.Addr], QEMU refuses the second's device, whose operation undoes itself and can be done
-// again with another slot.
+// FreePCISlot returns an error that matches:
+//   - [ErrNoFreeSlot]: all slots are taken, or none takes devices while the machine runs.
+//   - [ErrNoBus]: there is no such bus.
+//
+// Nothing is reserved. If two callers get the same slot and use its [PCISlot.Addr], QEMU refuses the
+// second's device. That operation undoes itself; call it again with another slot.
 func (vm *VM) FreePCISlot(ctx context.Context, bus string) (PCISlot, error) {
 	tree, err := vm.pciTree(ctx)
 	if err != nil {

@@ -23,7 +23,7 @@ type PCIBus struct {
 	// slot 0, be it a root port's or one of a switch's downstream ports.
 	Port bool
 
-	// Hotplug tells whether devices can be added while the machine runs, and removed. Root buses
+	// Hotplug reports whether devices can be added while the machine runs, and removed. Root buses
 	// of PCI Express cannot, whatever QEMU 10.0 and 11.1 have as their "hotplug-handler".
 	Hotplug bool
 

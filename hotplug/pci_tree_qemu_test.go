@@ -145,7 +145,7 @@ func TestSlotsOfQ35(t *testing.T) {
 	})
 }
 
-// numbered tells whether the firmware has given buses their numbers.
+// numbered reports whether the firmware has given buses their numbers.
 func numbered(t *testing.T, c *qmp.Client) bool {
 	roots, err := qemu.QueryPCI{}.Do(t.Context(), c)
 	require.NoError(t, err)

@@ -93,7 +93,7 @@ func (vm *VM) property(ctx context.Context, id, name string, value any) (device,
 	return false, false, err
 }
 
-// deviceExists tells whether there is a device with this id.
+// deviceExists reports whether there is a device with this id.
 func (vm *VM) deviceExists(ctx context.Context, id string) (bool, error) {
 	var kind string
 	device, _, err := vm.property(ctx, id, "type", &kind)

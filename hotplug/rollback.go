@@ -19,7 +19,7 @@ const rollbackLimit = 30 * time.Second
 // A rollback holds what undoes the steps of an operation so far.
 type rollback []undo
 
-// An undo undoes a step. What is not there is no error.
+// An undo undoes a step. Undoing a step that had no effect is not an error.
 type undo struct {
 	what string // there is, for people
 	run  func(ctx context.Context) error
@@ -71,7 +71,7 @@ func (r rollback) run(ctx context.Context, err error) error {
 	return err
 }
 
-// refused tells whether QEMU answered that a command failed.
+// refused reports whether QEMU answered that a command failed.
 func refused(err error) bool {
 	_, ok := errors.AsType[*qmp.Error](err)
 	return ok

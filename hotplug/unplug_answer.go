@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// An answer is what an event says of a device that the guest was asked to let go of.
+// An answer is what an event says of a device that the guest was asked to release.
 type answer int
 
 const (
@@ -74,7 +74,7 @@ func answerOfCPU(raw qmp.RawEvent, id string) answer {
 // What the ACPI specification has in _OST (OSPM Status Indication).
 const (
 	ejectRequest    = 3    // the source event: the machine wants to take the device away
-	ejectDone       = 0    // its status when the guest has let go
+	ejectDone       = 0    // its status when the guest has released it
 	ejectInProgress = 0x84 // and while it is about to
 )
 
