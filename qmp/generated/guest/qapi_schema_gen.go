@@ -210,6 +210,8 @@ func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 
 // GuestFileReadResult is the struct GuestFileRead of qapi-schema.json. [GuestFileRead] returns
 // it. Since QEMU 0.15.0.
+//
+//qapi:type GuestFileRead
 type GuestFileReadResult struct {
 	Count  int64  `json:"count"`
 	BufB64 string `json:"buf-b64"`
@@ -253,6 +255,8 @@ func (r GuestFileRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 
 // GuestFileWriteResult is the struct GuestFileWrite of qapi-schema.json. [GuestFileWrite]
 // returns it. Since QEMU 0.15.0.
+//
+//qapi:type GuestFileWrite
 type GuestFileWriteResult struct {
 	Count int64 `json:"count"`
 	EOF   bool  `json:"eof"`
@@ -299,6 +303,8 @@ func (r GuestFileWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 
 // GuestFileSeekResult is the struct GuestFileSeek of qapi-schema.json. [GuestFileSeek] returns
 // it. Since QEMU 0.15.0.
+//
+//qapi:type GuestFileSeek
 type GuestFileSeekResult struct {
 	Position int64 `json:"position"`
 	EOF      bool  `json:"eof"`
@@ -412,6 +418,8 @@ func (r GuestFileFlush) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // [GuestFsfreezeStatus] returns it. Since QEMU 0.15.0.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
+//
+//qapi:type GuestFsfreezeStatus
 type GuestFsfreezeStatusResult string
 
 // The values of GuestFsfreezeStatusResult.
@@ -624,6 +632,8 @@ func (r GuestSuspendHybrid) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 // GuestIPAddressType is the enum GuestIpAddressType of qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
+//
+//qapi:type GuestIpAddressType
 type GuestIPAddressType string
 
 // The values of GuestIPAddressType.
@@ -635,6 +645,8 @@ const (
 // GuestIPAddress is the struct GuestIpAddress of qapi-schema.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
+//
+//qapi:type GuestIpAddress
 type GuestIPAddress struct {
 	IPAddress     string             `json:"ip-address"`
 	IPAddressType GuestIPAddressType `json:"ip-address-type"`
@@ -1013,6 +1025,8 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 // GuestNVMeSMART is the struct GuestNVMeSmart of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
+//
+//qapi:type GuestNVMeSmart
 type GuestNVMeSMART struct {
 	CriticalWarning           int64  `json:"critical-warning"`
 	Temperature               int64  `json:"temperature"`
@@ -1153,6 +1167,8 @@ func (v *GuestNVMeSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 // GuestDiskSMART is the union GuestDiskSmart of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
+//
+//qapi:type GuestDiskSmart
 type GuestDiskSMART struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type GuestDiskBusType `json:"type"`
@@ -1577,6 +1593,8 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 
 // GuestExecStatusResult is the struct GuestExecStatus of qapi-schema.json. [GuestExecStatus]
 // returns it. Since QEMU 2.5.
+//
+//qapi:type GuestExecStatus
 type GuestExecStatusResult struct {
 	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
@@ -1634,6 +1652,8 @@ func (r GuestExecStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 
 // GuestExecResult is the struct GuestExec of qapi-schema.json. [GuestExec] returns it. Since
 // QEMU 2.5.
+//
+//qapi:type GuestExec
 type GuestExecResult struct {
 	PID int64 `json:"pid"`
 }
@@ -1954,6 +1974,8 @@ const (
 // GuestDeviceIDPCI is the struct GuestDeviceIdPCI of qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
+//
+//qapi:type GuestDeviceIdPCI
 type GuestDeviceIDPCI struct {
 	VendorID uint16 `json:"vendor-id"`
 	DeviceID uint16 `json:"device-id"`
@@ -1979,6 +2001,8 @@ func (v *GuestDeviceIDPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 // GuestDeviceID is the union GuestDeviceId of qapi-schema.json. Since QEMU 5.2.
 //
 // Only in a QEMU built with CONFIG_WIN32.
+//
+//qapi:type GuestDeviceId
 type GuestDeviceID struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestDeviceType `json:"type"`
@@ -2385,6 +2409,8 @@ func (r GuestGetDiskStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 // GuestCPUStatsType is the enum GuestCpuStatsType of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+//qapi:type GuestCpuStatsType
 type GuestCPUStatsType string
 
 // The values of GuestCPUStatsType.
@@ -2395,6 +2421,8 @@ const (
 // GuestLinuxCPUStats is the struct GuestLinuxCpuStats of qapi-schema.json. Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+//qapi:type GuestLinuxCpuStats
 type GuestLinuxCPUStats struct {
 	CPU       int64   `json:"cpu"`
 	User      uint64  `json:"user"`
@@ -2466,6 +2494,8 @@ func (v *GuestLinuxCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+//qapi:type GuestCpuStats
 type GuestCPUStats struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestCPUStatsType `json:"type"`

@@ -9,6 +9,8 @@ import (
 )
 
 // KVMInfo is the struct KvmInfo of accelerator.json. [QueryKVM] returns it. Since QEMU 0.14.
+//
+//qapi:type KvmInfo
 type KVMInfo struct {
 	Enabled bool `json:"enabled"`
 	Present bool `json:"present"`

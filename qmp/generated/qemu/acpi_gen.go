@@ -9,6 +9,8 @@ import (
 )
 
 // ACPITableOptions is the struct AcpiTableOptions of acpi.json. Since QEMU 1.5.
+//
+//qapi:type AcpiTableOptions
 type ACPITableOptions struct {
 	Sig            *string `json:"sig,omitzero"`
 	Rev            *uint8  `json:"rev,omitzero"`

@@ -131,6 +131,8 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // AudiodevALSAPerDirectionOptions is the struct AudiodevAlsaPerDirectionOptions of audio.json.
 // Since QEMU 4.0.
+//
+//qapi:type AudiodevAlsaPerDirectionOptions
 type AudiodevALSAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -204,6 +206,8 @@ func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 }
 
 // AudiodevALSAOptions is the struct AudiodevAlsaOptions of audio.json. Since QEMU 4.0.
+//
+//qapi:type AudiodevAlsaOptions
 type AudiodevALSAOptions struct {
 	In        *AudiodevALSAPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevALSAPerDirectionOptions `json:"out,omitzero"`
@@ -410,6 +414,8 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // AudiodevJACKPerDirectionOptions is the struct AudiodevJackPerDirectionOptions of audio.json.
 // Since QEMU 5.1.
+//
+//qapi:type AudiodevJackPerDirectionOptions
 type AudiodevJACKPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -491,6 +497,8 @@ func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 }
 
 // AudiodevJACKOptions is the struct AudiodevJackOptions of audio.json. Since QEMU 5.1.
+//
+//qapi:type AudiodevJackOptions
 type AudiodevJACKOptions struct {
 	In  *AudiodevJACKPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevJACKPerDirectionOptions `json:"out,omitzero"`
@@ -521,6 +529,8 @@ func (v *AudiodevJACKOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // AudiodevOSSPerDirectionOptions is the struct AudiodevOssPerDirectionOptions of audio.json.
 // Since QEMU 4.0.
+//
+//qapi:type AudiodevOssPerDirectionOptions
 type AudiodevOSSPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -594,6 +604,8 @@ func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 }
 
 // AudiodevOSSOptions is the struct AudiodevOssOptions of audio.json. Since QEMU 4.0.
+//
+//qapi:type AudiodevOssOptions
 type AudiodevOSSOptions struct {
 	In        *AudiodevOSSPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevOSSPerDirectionOptions `json:"out,omitzero"`
@@ -641,6 +653,8 @@ func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // AudiodevPAPerDirectionOptions is the struct AudiodevPaPerDirectionOptions of audio.json.
 // Since QEMU 4.0.
+//
+//qapi:type AudiodevPaPerDirectionOptions
 type AudiodevPAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -714,6 +728,8 @@ func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 }
 
 // AudiodevPAOptions is the struct AudiodevPaOptions of audio.json. Since QEMU 4.0.
+//
+//qapi:type AudiodevPaOptions
 type AudiodevPAOptions struct {
 	In     *AudiodevPAPerDirectionOptions `json:"in,omitzero"`
 	Out    *AudiodevPAPerDirectionOptions `json:"out,omitzero"`
@@ -851,6 +867,8 @@ func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int
 
 // AudiodevSDLPerDirectionOptions is the struct AudiodevSdlPerDirectionOptions of audio.json.
 // Since QEMU 6.0.
+//
+//qapi:type AudiodevSdlPerDirectionOptions
 type AudiodevSDLPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -914,6 +932,8 @@ func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 }
 
 // AudiodevSDLOptions is the struct AudiodevSdlOptions of audio.json. Since QEMU 6.0.
+//
+//qapi:type AudiodevSdlOptions
 type AudiodevSDLOptions struct {
 	In  *AudiodevSDLPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevSDLPerDirectionOptions `json:"out,omitzero"`
@@ -943,6 +963,8 @@ func (v *AudiodevSDLOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // AudiodevWAVOptions is the struct AudiodevWavOptions of audio.json. Since QEMU 4.0.
+//
+//qapi:type AudiodevWavOptions
 type AudiodevWAVOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`

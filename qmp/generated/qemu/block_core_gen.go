@@ -64,12 +64,16 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // ImageInfoSpecificQcow2EncryptionBase is the struct ImageInfoSpecificQCow2EncryptionBase of
 // block-core.json. Since QEMU 2.10.
+//
+//qapi:type ImageInfoSpecificQCow2EncryptionBase
 type ImageInfoSpecificQcow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 }
 
 // ImageInfoSpecificQcow2Encryption is the union ImageInfoSpecificQCow2Encryption of
 // block-core.json. Since QEMU 2.10.
+//
+//qapi:type ImageInfoSpecificQCow2Encryption
 type ImageInfoSpecificQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
@@ -147,6 +151,8 @@ func (v ImageInfoSpecificQcow2Encryption) String() string {
 
 // ImageInfoSpecificQcow2 is the struct ImageInfoSpecificQCow2 of block-core.json. Since QEMU
 // 1.7.
+//
+//qapi:type ImageInfoSpecificQCow2
 type ImageInfoSpecificQcow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
@@ -224,6 +230,8 @@ func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int 
 
 // ImageInfoSpecificVMDK is the struct ImageInfoSpecificVmdk of block-core.json. Since QEMU
 // 1.7.
+//
+//qapi:type ImageInfoSpecificVmdk
 type ImageInfoSpecificVMDK struct {
 	CreateType string           `json:"create-type"`
 	CID        int64            `json:"cid"`
@@ -278,6 +286,8 @@ func (v ImageInfoSpecificVMDK) String() string {
 }
 
 // VMDKExtentInfo is the struct VmdkExtentInfo of block-core.json. Since QEMU 8.0.
+//
+//qapi:type VmdkExtentInfo
 type VMDKExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
@@ -316,6 +326,8 @@ func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // ImageInfoSpecificRBD is the struct ImageInfoSpecificRbd of block-core.json. Since QEMU 6.1.
+//
+//qapi:type ImageInfoSpecificRbd
 type ImageInfoSpecificRBD struct {
 	EncryptionFormat *RBDImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
@@ -1043,6 +1055,8 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // BlockDeviceIOStatus is the enum BlockDeviceIoStatus of block-core.json. Since QEMU 1.0.
+//
+//qapi:type BlockDeviceIoStatus
 type BlockDeviceIOStatus string
 
 // The values of BlockDeviceIOStatus.
@@ -1650,6 +1664,8 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 
 // BlockStatsSpecificNVMe is the struct BlockStatsSpecificNvme of block-core.json. Since QEMU
 // 5.2.
+//
+//qapi:type BlockStatsSpecificNvme
 type BlockStatsSpecificNVMe struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
@@ -2982,6 +2998,8 @@ func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...q
 
 // BlockDirtyBitmapSHA256 is the struct BlockDirtyBitmapSha256 of block-core.json.
 // [XDebugBlockDirtyBitmapSHA256] returns it. Since QEMU 2.10.
+//
+//qapi:type BlockDirtyBitmapSha256
 type BlockDirtyBitmapSHA256 struct {
 	SHA256 string `json:"sha256"`
 }
@@ -3676,6 +3694,8 @@ const (
 )
 
 // BlockdevAIOOptions is the enum BlockdevAioOptions of block-core.json. Since QEMU 2.9.
+//
+//qapi:type BlockdevAioOptions
 type BlockdevAIOOptions string
 
 // The values of BlockdevAIOOptions.
@@ -4507,6 +4527,8 @@ func (v BlockdevOptionsQcow2) String() string {
 }
 
 // SSHHostKeyCheckMode is the enum SshHostKeyCheckMode of block-core.json. Since QEMU 2.12.
+//
+//qapi:type SshHostKeyCheckMode
 type SSHHostKeyCheckMode string
 
 // The values of SSHHostKeyCheckMode.
@@ -4518,6 +4540,8 @@ const (
 
 // SSHHostKeyCheckHashType is the enum SshHostKeyCheckHashType of block-core.json. Since QEMU
 // 2.12.
+//
+//qapi:type SshHostKeyCheckHashType
 type SSHHostKeyCheckHashType string
 
 // The values of SSHHostKeyCheckHashType.
@@ -4529,6 +4553,8 @@ const (
 )
 
 // SSHHostKeyHash is the struct SshHostKeyHash of block-core.json. Since QEMU 2.12.
+//
+//qapi:type SshHostKeyHash
 type SSHHostKeyHash struct {
 	Type SSHHostKeyCheckHashType `json:"type"`
 	Hash string                  `json:"hash"`
@@ -4552,6 +4578,8 @@ func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // SSHHostKeyCheck is the union SshHostKeyCheck of block-core.json. Since QEMU 2.12.
+//
+//qapi:type SshHostKeyCheck
 type SSHHostKeyCheck struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Mode SSHHostKeyCheckMode `json:"mode"`
@@ -4627,6 +4655,8 @@ func (v SSHHostKeyCheck) String() string {
 }
 
 // BlockdevOptionsSSH is the struct BlockdevOptionsSsh of block-core.json. Since QEMU 2.9.
+//
+//qapi:type BlockdevOptionsSsh
 type BlockdevOptionsSSH struct {
 	Server       InetSocketAddress `json:"server"`
 	Path         string            `json:"path"`
@@ -5161,6 +5191,8 @@ func (v BlockdevOptionsGluster) String() string {
 // 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+//qapi:type BlockdevOptionsIoUring
 type BlockdevOptionsIOUring struct {
 	Filename string `json:"filename"`
 }
@@ -5182,6 +5214,8 @@ func (v *BlockdevOptionsIOUring) UnmarshalMember(d *wire.Decoder, name []byte) i
 // Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+//qapi:type BlockdevOptionsNvmeIoUring
 type BlockdevOptionsNVMeIOUring struct {
 	Path string `json:"path"`
 }
@@ -5203,6 +5237,8 @@ func (v *BlockdevOptionsNVMeIOUring) UnmarshalMember(d *wire.Decoder, name []byt
 // block-core.json. Since QEMU 7.2.
 //
 // Only in a QEMU built with CONFIG_BLKIO.
+//
+//qapi:type BlockdevOptionsVirtioBlkVfioPci
 type BlockdevOptionsVirtioBlkVFIOPCI struct {
 	Path string `json:"path"`
 }
@@ -5246,6 +5282,8 @@ func (v *BlockdevOptionsVirtioBlkVhostUser) UnmarshalMember(d *wire.Decoder, nam
 // Only in a QEMU built with CONFIG_BLKIO.
 //
 // Features: fdset (CONFIG_BLKIO_VHOST_VDPA_FD).
+//
+//qapi:type BlockdevOptionsVirtioBlkVhostVdpa
 type BlockdevOptionsVirtioBlkVhostVDPA struct {
 	Path string `json:"path"`
 }
@@ -5264,6 +5302,8 @@ func (v *BlockdevOptionsVirtioBlkVhostVDPA) UnmarshalMember(d *wire.Decoder, nam
 }
 
 // ISCSITransport is the enum IscsiTransport of block-core.json. Since QEMU 2.9.
+//
+//qapi:type IscsiTransport
 type ISCSITransport string
 
 // The values of ISCSITransport.
@@ -5273,6 +5313,8 @@ const (
 )
 
 // ISCSIHeaderDigest is the enum IscsiHeaderDigest of block-core.json. Since QEMU 2.9.
+//
+//qapi:type IscsiHeaderDigest
 type ISCSIHeaderDigest string
 
 // The values of ISCSIHeaderDigest.
@@ -5284,6 +5326,8 @@ const (
 )
 
 // BlockdevOptionsISCSI is the struct BlockdevOptionsIscsi of block-core.json. Since QEMU 2.9.
+//
+//qapi:type BlockdevOptionsIscsi
 type BlockdevOptionsISCSI struct {
 	Transport      ISCSITransport     `json:"transport"`
 	Portal         string             `json:"portal"`
@@ -5342,6 +5386,8 @@ func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int
 }
 
 // RBDAuthMode is the enum RbdAuthMode of block-core.json. Since QEMU 3.0.
+//
+//qapi:type RbdAuthMode
 type RBDAuthMode string
 
 // The values of RBDAuthMode.
@@ -5352,6 +5398,8 @@ const (
 
 // RBDImageEncryptionFormat is the enum RbdImageEncryptionFormat of block-core.json. Since QEMU
 // 6.1.
+//
+//qapi:type RbdImageEncryptionFormat
 type RBDImageEncryptionFormat string
 
 // The values of RBDImageEncryptionFormat.
@@ -5364,12 +5412,16 @@ const (
 
 // RBDEncryptionOptionsLUKSBase is the struct RbdEncryptionOptionsLUKSBase of block-core.json.
 // Since QEMU 6.1.
+//
+//qapi:type RbdEncryptionOptionsLUKSBase
 type RBDEncryptionOptionsLUKSBase struct {
 	KeySecret string `json:"key-secret"`
 }
 
 // RBDEncryptionCreateOptionsLUKSBase is the struct RbdEncryptionCreateOptionsLUKSBase of
 // block-core.json. Since QEMU 6.1.
+//
+//qapi:type RbdEncryptionCreateOptionsLUKSBase
 type RBDEncryptionCreateOptionsLUKSBase struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5377,6 +5429,8 @@ type RBDEncryptionCreateOptionsLUKSBase struct {
 
 // RBDEncryptionOptionsLUKS is the struct RbdEncryptionOptionsLUKS of block-core.json. Since
 // QEMU 6.1.
+//
+//qapi:type RbdEncryptionOptionsLUKS
 type RBDEncryptionOptionsLUKS struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5396,6 +5450,8 @@ func (v *RBDEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 
 // RBDEncryptionOptionsLUKS2 is the struct RbdEncryptionOptionsLUKS2 of block-core.json. Since
 // QEMU 6.1.
+//
+//qapi:type RbdEncryptionOptionsLUKS2
 type RBDEncryptionOptionsLUKS2 struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5415,6 +5471,8 @@ func (v *RBDEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte
 
 // RBDEncryptionOptionsLUKSAny is the struct RbdEncryptionOptionsLUKSAny of block-core.json.
 // Since QEMU 8.0.
+//
+//qapi:type RbdEncryptionOptionsLUKSAny
 type RBDEncryptionOptionsLUKSAny struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5434,6 +5492,8 @@ func (v *RBDEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []by
 
 // RBDEncryptionCreateOptionsLUKS is the struct RbdEncryptionCreateOptionsLUKS of
 // block-core.json. Since QEMU 6.1.
+//
+//qapi:type RbdEncryptionCreateOptionsLUKS
 type RBDEncryptionCreateOptionsLUKS struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5458,6 +5518,8 @@ func (v *RBDEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name [
 
 // RBDEncryptionCreateOptionsLUKS2 is the struct RbdEncryptionCreateOptionsLUKS2 of
 // block-core.json. Since QEMU 6.1.
+//
+//qapi:type RbdEncryptionCreateOptionsLUKS2
 type RBDEncryptionCreateOptionsLUKS2 struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5481,6 +5543,8 @@ func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 }
 
 // RBDEncryptionOptions is the union RbdEncryptionOptions of block-core.json. Since QEMU 6.1.
+//
+//qapi:type RbdEncryptionOptions
 type RBDEncryptionOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
@@ -5574,6 +5638,8 @@ func (v RBDEncryptionOptions) String() string {
 
 // RBDEncryptionCreateOptions is the union RbdEncryptionCreateOptions of block-core.json. Since
 // QEMU 6.1.
+//
+//qapi:type RbdEncryptionCreateOptions
 type RBDEncryptionCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
@@ -5656,6 +5722,8 @@ func (v RBDEncryptionCreateOptions) String() string {
 }
 
 // BlockdevOptionsRBD is the struct BlockdevOptionsRbd of block-core.json. Since QEMU 2.9.
+//
+//qapi:type BlockdevOptionsRbd
 type BlockdevOptionsRBD struct {
 	Pool      string  `json:"pool"`
 	Namespace *string `json:"namespace,omitzero"`
@@ -5818,6 +5886,8 @@ func (v *NFSServer) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // BlockdevOptionsNFS is the struct BlockdevOptionsNfs of block-core.json. Since QEMU 2.9.
+//
+//qapi:type BlockdevOptionsNfs
 type BlockdevOptionsNFS struct {
 	Server        NFSServer `json:"server"`
 	Path          string    `json:"path"`
@@ -5883,6 +5953,8 @@ type BlockdevOptionsCurlBase struct {
 
 // BlockdevOptionsCurlHTTP is the struct BlockdevOptionsCurlHttp of block-core.json. Since QEMU
 // 2.9.
+//
+//qapi:type BlockdevOptionsCurlHttp
 type BlockdevOptionsCurlHTTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -5953,6 +6025,8 @@ func (v BlockdevOptionsCurlHTTP) String() string {
 
 // BlockdevOptionsCurlHTTPS is the struct BlockdevOptionsCurlHttps of block-core.json. Since
 // QEMU 2.9.
+//
+//qapi:type BlockdevOptionsCurlHttps
 type BlockdevOptionsCurlHTTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6028,6 +6102,8 @@ func (v BlockdevOptionsCurlHTTPS) String() string {
 
 // BlockdevOptionsCurlFTP is the struct BlockdevOptionsCurlFtp of block-core.json. Since QEMU
 // 2.9.
+//
+//qapi:type BlockdevOptionsCurlFtp
 type BlockdevOptionsCurlFTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6077,6 +6153,8 @@ func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) i
 
 // BlockdevOptionsCurlFTPS is the struct BlockdevOptionsCurlFtps of block-core.json. Since QEMU
 // 2.9.
+//
+//qapi:type BlockdevOptionsCurlFtps
 type BlockdevOptionsCurlFTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6130,6 +6208,8 @@ func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) 
 }
 
 // BlockdevOptionsNBD is the struct BlockdevOptionsNbd of block-core.json. Since QEMU 2.9.
+//
+//qapi:type BlockdevOptionsNbd
 type BlockdevOptionsNBD struct {
 	Server   SocketAddress `json:"server"`
 	Export   *string       `json:"export,omitzero"`
@@ -6244,6 +6324,8 @@ func (v BlockdevOptionsThrottle) String() string {
 }
 
 // BlockdevOptionsCOR is the struct BlockdevOptionsCor of block-core.json. Since QEMU 6.0.
+//
+//qapi:type BlockdevOptionsCor
 type BlockdevOptionsCOR struct {
 	File   BlockdevRef `json:"file"`
 	Bottom *string     `json:"bottom,omitzero"`
@@ -6271,6 +6353,8 @@ func (v BlockdevOptionsCOR) String() string {
 }
 
 // OnCBWError is the enum OnCbwError of block-core.json. Since QEMU 7.1.
+//
+//qapi:type OnCbwError
 type OnCBWError string
 
 // The values of OnCBWError.
@@ -6280,6 +6364,8 @@ const (
 )
 
 // BlockdevOptionsCBW is the struct BlockdevOptionsCbw of block-core.json. Since QEMU 6.2.
+//
+//qapi:type BlockdevOptionsCbw
 type BlockdevOptionsCBW struct {
 	File   BlockdevRef `json:"file"`
 	Target BlockdevRef `json:"target"`
@@ -7010,6 +7096,8 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 
 // BlockdevCreateOptionsNFS is the struct BlockdevCreateOptionsNfs of block-core.json. Since
 // QEMU 2.12.
+//
+//qapi:type BlockdevCreateOptionsNfs
 type BlockdevCreateOptionsNFS struct {
 	Location BlockdevOptionsNFS `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7218,6 +7306,8 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 
 // BlockdevCreateOptionsQED is the struct BlockdevCreateOptionsQed of block-core.json. Since
 // QEMU 2.12.
+//
+//qapi:type BlockdevCreateOptionsQed
 type BlockdevCreateOptionsQED struct {
 	File        BlockdevRef     `json:"file"`
 	Size        uint64          `json:"size"`
@@ -7266,6 +7356,8 @@ func (v BlockdevCreateOptionsQED) String() string {
 
 // BlockdevCreateOptionsRBD is the struct BlockdevCreateOptionsRbd of block-core.json. Since
 // QEMU 2.12.
+//
+//qapi:type BlockdevCreateOptionsRbd
 type BlockdevCreateOptionsRBD struct {
 	Location    BlockdevOptionsRBD `json:"location"`
 	Size        uint64             `json:"size"`
@@ -7303,6 +7395,8 @@ func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte)
 }
 
 // BlockdevVMDKSubformat is the enum BlockdevVmdkSubformat of block-core.json. Since QEMU 4.0.
+//
+//qapi:type BlockdevVmdkSubformat
 type BlockdevVMDKSubformat string
 
 // The values of BlockdevVMDKSubformat.
@@ -7316,6 +7410,8 @@ const (
 
 // BlockdevVMDKAdapterType is the enum BlockdevVmdkAdapterType of block-core.json. Since QEMU
 // 4.0.
+//
+//qapi:type BlockdevVmdkAdapterType
 type BlockdevVMDKAdapterType string
 
 // The values of BlockdevVMDKAdapterType.
@@ -7328,6 +7424,8 @@ const (
 
 // BlockdevCreateOptionsVMDK is the struct BlockdevCreateOptionsVmdk of block-core.json. Since
 // QEMU 4.0.
+//
+//qapi:type BlockdevCreateOptionsVmdk
 type BlockdevCreateOptionsVMDK struct {
 	File        BlockdevRef              `json:"file"`
 	Size        uint64                   `json:"size"`
@@ -7402,6 +7500,8 @@ func (v BlockdevCreateOptionsVMDK) String() string {
 
 // BlockdevCreateOptionsSSH is the struct BlockdevCreateOptionsSsh of block-core.json. Since
 // QEMU 2.12.
+//
+//qapi:type BlockdevCreateOptionsSsh
 type BlockdevCreateOptionsSSH struct {
 	Location BlockdevOptionsSSH `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7426,6 +7526,8 @@ func (v *BlockdevCreateOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte)
 
 // BlockdevCreateOptionsVDI is the struct BlockdevCreateOptionsVdi of block-core.json. Since
 // QEMU 2.12.
+//
+//qapi:type BlockdevCreateOptionsVdi
 type BlockdevCreateOptionsVDI struct {
 	File          BlockdevRef   `json:"file"`
 	Size          uint64        `json:"size"`
@@ -7458,6 +7560,8 @@ func (v BlockdevCreateOptionsVDI) String() string {
 }
 
 // BlockdevVHDXSubformat is the enum BlockdevVhdxSubformat of block-core.json. Since QEMU 2.12.
+//
+//qapi:type BlockdevVhdxSubformat
 type BlockdevVHDXSubformat string
 
 // The values of BlockdevVHDXSubformat.
@@ -7468,6 +7572,8 @@ const (
 
 // BlockdevCreateOptionsVHDX is the struct BlockdevCreateOptionsVhdx of block-core.json. Since
 // QEMU 2.12.
+//
+//qapi:type BlockdevCreateOptionsVhdx
 type BlockdevCreateOptionsVHDX struct {
 	File           BlockdevRef            `json:"file"`
 	Size           uint64                 `json:"size"`
@@ -7515,6 +7621,8 @@ func (v BlockdevCreateOptionsVHDX) String() string {
 }
 
 // BlockdevVPCSubformat is the enum BlockdevVpcSubformat of block-core.json. Since QEMU 2.12.
+//
+//qapi:type BlockdevVpcSubformat
 type BlockdevVPCSubformat string
 
 // The values of BlockdevVPCSubformat.
@@ -7525,6 +7633,8 @@ const (
 
 // BlockdevCreateOptionsVPC is the struct BlockdevCreateOptionsVpc of block-core.json. Since
 // QEMU 2.12.
+//
+//qapi:type BlockdevCreateOptionsVpc
 type BlockdevCreateOptionsVPC struct {
 	File      BlockdevRef           `json:"file"`
 	Size      uint64                `json:"size"`

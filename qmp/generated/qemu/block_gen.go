@@ -9,6 +9,8 @@ import (
 )
 
 // BIOSATATranslation is the enum BiosAtaTranslation of block.json. Since QEMU 2.0.
+//
+//qapi:type BiosAtaTranslation
 type BIOSATATranslation string
 
 // The values of BIOSATATranslation.

@@ -317,6 +317,8 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // ChardevUDP is the struct ChardevUdp of char.json. Since QEMU 1.5.
+//
+//qapi:type ChardevUdp
 type ChardevUDP struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -483,6 +485,8 @@ func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // ChardevSPICEChannel is the struct ChardevSpiceChannel of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+//qapi:type ChardevSpiceChannel
 type ChardevSPICEChannel struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -519,6 +523,8 @@ func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int 
 // ChardevSPICEPort is the struct ChardevSpicePort of char.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+//qapi:type ChardevSpicePort
 type ChardevSPICEPort struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -686,6 +692,8 @@ func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // ChardevQEMUVDAgent is the struct ChardevQemuVDAgent of char.json. Since QEMU 6.1.
 //
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
+//
+//qapi:type ChardevQemuVDAgent
 type ChardevQEMUVDAgent struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -725,6 +733,8 @@ func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // ChardevPTY is the struct ChardevPty of char.json. Since QEMU 9.2.
+//
+//qapi:type ChardevPty
 type ChardevPTY struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`

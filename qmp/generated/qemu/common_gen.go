@@ -8,6 +8,8 @@ import (
 )
 
 // IOOperationType is the enum IoOperationType of common.json. Since QEMU 2.1.
+//
+//qapi:type IoOperationType
 type IOOperationType string
 
 // The values of IOOperationType.
@@ -139,6 +141,8 @@ const (
 )
 
 // NetfilterDirection is the enum NetFilterDirection of common.json. Since QEMU 2.5.
+//
+//qapi:type NetFilterDirection
 type NetfilterDirection string
 
 // The values of NetfilterDirection.

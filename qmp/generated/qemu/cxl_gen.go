@@ -9,6 +9,8 @@ import (
 )
 
 // CXLEventLog is the enum CxlEventLog of cxl.json. Since QEMU 8.1.
+//
+//qapi:type CxlEventLog
 type CXLEventLog string
 
 // The values of CXLEventLog.
@@ -249,6 +251,8 @@ func (r CXLInjectPoison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 }
 
 // CXLUncorErrorType is the enum CxlUncorErrorType of cxl.json. Since QEMU 8.0.
+//
+//qapi:type CxlUncorErrorType
 type CXLUncorErrorType string
 
 // The values of CXLUncorErrorType.
@@ -363,6 +367,8 @@ func (r CXLInjectUncorrectableErrors) Do(ctx context.Context, x qmp.Executor, op
 }
 
 // CXLCorErrorType is the enum CxlCorErrorType of cxl.json. Since QEMU 8.0.
+//
+//qapi:type CxlCorErrorType
 type CXLCorErrorType string
 
 // The values of CXLCorErrorType.
@@ -393,6 +399,8 @@ func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts 
 }
 
 // CXLDynamicCapacityExtent is the struct CxlDynamicCapacityExtent of cxl.json. Since QEMU 9.1.
+//
+//qapi:type CxlDynamicCapacityExtent
 type CXLDynamicCapacityExtent struct {
 	Offset uint64 `json:"offset"`
 	Len    uint64 `json:"len"`
@@ -416,6 +424,8 @@ func (v *CXLDynamicCapacityExtent) UnmarshalMember(d *wire.Decoder, name []byte)
 }
 
 // CXLExtentSelectionPolicy is the enum CxlExtentSelectionPolicy of cxl.json. Since QEMU 9.1.
+//
+//qapi:type CxlExtentSelectionPolicy
 type CXLExtentSelectionPolicy string
 
 // The values of CXLExtentSelectionPolicy.
@@ -497,6 +507,8 @@ func (r CXLAddDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...q
 }
 
 // CXLExtentRemovalPolicy is the enum CxlExtentRemovalPolicy of cxl.json. Since QEMU 9.1.
+//
+//qapi:type CxlExtentRemovalPolicy
 type CXLExtentRemovalPolicy string
 
 // The values of CXLExtentRemovalPolicy.

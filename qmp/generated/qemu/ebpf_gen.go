@@ -11,6 +11,8 @@ import (
 // EBPFObject is the struct EbpfObject of ebpf.json. [RequestEBPF] returns it. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
+//
+//qapi:type EbpfObject
 type EBPFObject struct {
 	Object string `json:"object"`
 }
@@ -27,6 +29,8 @@ func (v *EBPFObject) DecodeMember(d *wire.Decoder, name []byte) int {
 // EBPFProgramID is the enum EbpfProgramID of ebpf.json. Since QEMU 9.0.
 //
 // Only in a QEMU built with CONFIG_EBPF.
+//
+//qapi:type EbpfProgramID
 type EBPFProgramID string
 
 // The values of EBPFProgramID.

@@ -3,6 +3,8 @@
 package qemu
 
 // QAPIErrorClass is the enum QapiErrorClass of error.json. Since QEMU 1.2.
+//
+//qapi:type QapiErrorClass
 type QAPIErrorClass string
 
 // The values of QAPIErrorClass.

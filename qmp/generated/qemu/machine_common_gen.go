@@ -8,6 +8,8 @@ import (
 )
 
 // S390CPUEntitlement is the enum S390CpuEntitlement of machine-common.json. Since QEMU 8.2.
+//
+//qapi:type S390CpuEntitlement
 type S390CPUEntitlement string
 
 // The values of S390CPUEntitlement.
@@ -19,6 +21,8 @@ const (
 )
 
 // CPUTopologyLevel is the enum CpuTopologyLevel of machine-common.json. Since QEMU 9.2.
+//
+//qapi:type CpuTopologyLevel
 type CPUTopologyLevel string
 
 // The values of CPUTopologyLevel.
@@ -46,6 +50,8 @@ const (
 )
 
 // SMPCacheProperties is the struct SmpCacheProperties of machine-common.json. Since QEMU 9.2.
+//
+//qapi:type SmpCacheProperties
 type SMPCacheProperties struct {
 	Cache    CacheLevelAndType `json:"cache"`
 	Topology CPUTopologyLevel  `json:"topology"`
@@ -69,6 +75,8 @@ func (v *SMPCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // SMPCachePropertiesWrapper is the struct SmpCachePropertiesWrapper of machine-common.json.
+//
+//qapi:type SmpCachePropertiesWrapper
 type SMPCachePropertiesWrapper struct {
 	Caches []SMPCacheProperties `json:"caches"`
 }

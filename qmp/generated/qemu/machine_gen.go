@@ -49,6 +49,8 @@ const (
 )
 
 // S390CPUState is the enum S390CpuState of machine.json. Since QEMU 2.12.
+//
+//qapi:type S390CpuState
 type S390CPUState string
 
 // The values of S390CPUState.
@@ -61,6 +63,8 @@ const (
 )
 
 // CPUInfoS390 is the struct CpuInfoS390 of machine.json. Since QEMU 2.12.
+//
+//qapi:type CpuInfoS390
 type CPUInfoS390 struct {
 	CPUState S390CPUState `json:"cpu-state"`
 	// Since QEMU 8.2.
@@ -92,6 +96,8 @@ func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // CPUInfoFast is the union CpuInfoFast of machine.json. [QueryCPUsFast] returns it. Since QEMU
 // 2.12.
+//
+//qapi:type CpuInfoFast
 type CPUInfoFast struct {
 	CPUIndex int64 `json:"cpu-index"`
 	// Since QEMU 10.1.
@@ -351,6 +357,8 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 
 // QEMUTargetInfo is the struct QemuTargetInfo of machine.json. [QueryTarget] returns it. Since
 // QEMU 1.2.
+//
+//qapi:type QemuTargetInfo
 type QEMUTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
@@ -377,6 +385,8 @@ func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 }
 
 // UUIDInfo is the struct UuidInfo of machine.json. [QueryUUID] returns it. Since QEMU 0.14.
+//
+//qapi:type UuidInfo
 type UUIDInfo struct {
 	UUID string `json:"UUID"`
 }
@@ -403,6 +413,8 @@ func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 
 // GUIDInfo is the struct GuidInfo of machine.json. [QueryVMGenerationID] returns it. Since
 // QEMU 2.9.
+//
+//qapi:type GuidInfo
 type GUIDInfo struct {
 	GUID string `json:"guid"`
 }
@@ -481,6 +493,8 @@ func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 }
 
 // NUMAOptionsType is the enum NumaOptionsType of machine.json. Since QEMU 2.1.
+//
+//qapi:type NumaOptionsType
 type NUMAOptionsType string
 
 // The values of NUMAOptionsType.
@@ -494,6 +508,8 @@ const (
 
 // NUMAOptions is the union NumaOptions of machine.json. [SetNUMANode] sends it. Since QEMU
 // 2.1.
+//
+//qapi:type NumaOptions
 type NUMAOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type NUMAOptionsType `json:"type"`
@@ -589,6 +605,8 @@ func (v NUMAOptions) String() string {
 }
 
 // NUMANodeOptions is the struct NumaNodeOptions of machine.json. Since QEMU 2.1.
+//
+//qapi:type NumaNodeOptions
 type NUMANodeOptions struct {
 	NodeID    *uint16  `json:"nodeid,omitzero"`
 	CPUs      []uint16 `json:"cpus,omitzero"`
@@ -640,6 +658,8 @@ func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // NUMADistOptions is the struct NumaDistOptions of machine.json. Since QEMU 2.10.
+//
+//qapi:type NumaDistOptions
 type NUMADistOptions struct {
 	Src uint16 `json:"src"`
 	Dst uint16 `json:"dst"`
@@ -842,6 +862,8 @@ func (v DummyForceArrays) String() string {
 }
 
 // NUMACPUOptions is the struct NumaCpuOptions of machine.json. Since QEMU 2.10.
+//
+//qapi:type NumaCpuOptions
 type NUMACPUOptions struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -904,6 +926,8 @@ func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // HMATLBMemoryHierarchy is the enum HmatLBMemoryHierarchy of machine.json. Since QEMU 5.0.
+//
+//qapi:type HmatLBMemoryHierarchy
 type HMATLBMemoryHierarchy string
 
 // The values of HMATLBMemoryHierarchy.
@@ -915,6 +939,8 @@ const (
 )
 
 // HMATLBDataType is the enum HmatLBDataType of machine.json. Since QEMU 5.0.
+//
+//qapi:type HmatLBDataType
 type HMATLBDataType string
 
 // The values of HMATLBDataType.
@@ -928,6 +954,8 @@ const (
 )
 
 // NUMAHMATLBOptions is the struct NumaHmatLBOptions of machine.json. Since QEMU 5.0.
+//
+//qapi:type NumaHmatLBOptions
 type NUMAHMATLBOptions struct {
 	Initiator uint16                `json:"initiator"`
 	Target    uint16                `json:"target"`
@@ -971,6 +999,8 @@ func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // HMATCacheAssociativity is the enum HmatCacheAssociativity of machine.json. Since QEMU 5.0.
+//
+//qapi:type HmatCacheAssociativity
 type HMATCacheAssociativity string
 
 // The values of HMATCacheAssociativity.
@@ -981,6 +1011,8 @@ const (
 )
 
 // HMATCacheWritePolicy is the enum HmatCacheWritePolicy of machine.json. Since QEMU 5.0.
+//
+//qapi:type HmatCacheWritePolicy
 type HMATCacheWritePolicy string
 
 // The values of HMATCacheWritePolicy.
@@ -991,6 +1023,8 @@ const (
 )
 
 // NUMAHMATCacheOptions is the struct NumaHmatCacheOptions of machine.json. Since QEMU 5.0.
+//
+//qapi:type NumaHmatCacheOptions
 type NUMAHMATCacheOptions struct {
 	NodeID        uint32                 `json:"node-id"`
 	Size          uint64                 `json:"size"`
@@ -1166,6 +1200,8 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 }
 
 // CPUInstanceProperties is the struct CpuInstanceProperties of machine.json. Since QEMU 2.7.
+//
+//qapi:type CpuInstanceProperties
 type CPUInstanceProperties struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -1357,6 +1393,8 @@ func (*BalloonChangeEvent) EventName() string {
 
 // HVBalloonInfo is the struct HvBalloonInfo of machine.json. [QueryHVBalloonStatusReport]
 // returns it. Since QEMU 8.2.
+//
+//qapi:type HvBalloonInfo
 type HVBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
@@ -1517,6 +1555,8 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // VirtioMemDeviceInfo is the struct VirtioMEMDeviceInfo of machine.json. Since QEMU 5.1.
+//
+//qapi:type VirtioMEMDeviceInfo
 type VirtioMemDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
@@ -1570,6 +1610,8 @@ func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // SGXEPCDeviceInfo is the struct SgxEPCDeviceInfo of machine.json. Since QEMU 6.2.
+//
+//qapi:type SgxEPCDeviceInfo
 type SGXEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1609,6 +1651,8 @@ func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // HVBalloonDeviceInfo is the struct HvBalloonDeviceInfo of machine.json. Since QEMU 8.2.
+//
+//qapi:type HvBalloonDeviceInfo
 type HVBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
@@ -1790,6 +1834,8 @@ func (v MemoryDeviceInfo) String() string {
 }
 
 // SGXEPC is the struct SgxEPC of machine.json. Since QEMU 6.2.
+//
+//qapi:type SgxEPC
 type SGXEPC struct {
 	Memdev string `json:"memdev"`
 	// Since QEMU 7.0.
@@ -1814,6 +1860,8 @@ func (v *SGXEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // SGXEPCProperties is the struct SgxEPCProperties of machine.json. Since QEMU 6.2.
+//
+//qapi:type SgxEPCProperties
 type SGXEPCProperties struct {
 	SGXEPC []SGXEPC `json:"sgx-epc"`
 }
@@ -2015,6 +2063,8 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 }
 
 // SMBIOSEntryPointType is the enum SmbiosEntryPointType of machine.json. Since QEMU 7.0.
+//
+//qapi:type SmbiosEntryPointType
 type SMBIOSEntryPointType string
 
 // The values of SMBIOSEntryPointType.
@@ -2111,6 +2161,8 @@ func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 }
 
 // CPUModelInfo is the struct CpuModelInfo of machine.json. Since QEMU 2.8.
+//
+//qapi:type CpuModelInfo
 type CPUModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
@@ -2136,6 +2188,8 @@ func (v *CPUModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // CPUModelExpansionType is the enum CpuModelExpansionType of machine.json. Since QEMU 2.8.
+//
+//qapi:type CpuModelExpansionType
 type CPUModelExpansionType string
 
 // The values of CPUModelExpansionType.
@@ -2145,6 +2199,8 @@ const (
 )
 
 // CPUModelCompareResult is the enum CpuModelCompareResult of machine.json. Since QEMU 2.8.
+//
+//qapi:type CpuModelCompareResult
 type CPUModelCompareResult string
 
 // The values of CPUModelCompareResult.
@@ -2157,6 +2213,8 @@ const (
 
 // CPUModelBaselineInfo is the struct CpuModelBaselineInfo of machine.json.
 // [QueryCPUModelBaseline] returns it. Since QEMU 2.8.
+//
+//qapi:type CpuModelBaselineInfo
 type CPUModelBaselineInfo struct {
 	Model CPUModelInfo `json:"model"`
 }
@@ -2172,6 +2230,8 @@ func (v *CPUModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // CPUModelCompareInfo is the struct CpuModelCompareInfo of machine.json.
 // [QueryCPUModelComparison] returns it. Since QEMU 2.8.
+//
+//qapi:type CpuModelCompareInfo
 type CPUModelCompareInfo struct {
 	Result                CPUModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
@@ -2256,6 +2316,8 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 
 // CPUModelExpansionInfo is the struct CpuModelExpansionInfo of machine.json.
 // [QueryCPUModelExpansion] returns it. Since QEMU 2.8.
+//
+//qapi:type CpuModelExpansionInfo
 type CPUModelExpansionInfo struct {
 	Model CPUModelInfo `json:"model"`
 	// Since QEMU 9.1.
@@ -2299,6 +2361,8 @@ func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...
 
 // CPUDefinitionInfo is the struct CpuDefinitionInfo of machine.json. [QueryCPUDefinitions]
 // returns it. Since QEMU 1.2.
+//
+//qapi:type CpuDefinitionInfo
 type CPUDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
@@ -2357,6 +2421,8 @@ func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 
 // MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. Seen first in
 // QEMU 11.1.
+//
+//qapi:type MemoryDeviceInfoSpMem
 type MemoryDeviceInfoSPMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`

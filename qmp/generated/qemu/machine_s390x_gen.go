@@ -9,6 +9,8 @@ import (
 )
 
 // S390CPUPolarization is the enum S390CpuPolarization of machine-s390x.json. Since QEMU 8.2.
+//
+//qapi:type S390CpuPolarization
 type S390CPUPolarization string
 
 // The values of S390CPUPolarization.
@@ -72,6 +74,8 @@ func (*CPUPolarizationChangeEvent) EventName() string {
 
 // CPUPolarizationInfo is the struct CpuPolarizationInfo of machine-s390x.json.
 // [QueryS390xCPUPolarization] returns it. Since QEMU 8.2.
+//
+//qapi:type CpuPolarizationInfo
 type CPUPolarizationInfo struct {
 	Polarization S390CPUPolarization `json:"polarization"`
 }

@@ -263,6 +263,8 @@ const (
 )
 
 // VFIOStats is the struct VfioStats of migration.json. Since QEMU 5.2.
+//
+//qapi:type VfioStats
 type VFIOStats struct {
 	Transferred int64 `json:"transferred"`
 }
@@ -1865,6 +1867,8 @@ func (*UnplugPrimaryEvent) EventName() string {
 }
 
 // DirtyRateVCPU is the struct DirtyRateVcpu of migration.json. Since QEMU 6.2.
+//
+//qapi:type DirtyRateVcpu
 type DirtyRateVCPU struct {
 	ID        int64 `json:"id"`
 	DirtyRate int64 `json:"dirty-rate"`

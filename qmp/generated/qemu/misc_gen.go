@@ -209,6 +209,8 @@ func (r CloseFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 }
 
 // AddFDInfo is the struct AddfdInfo of misc.json. [AddFD] returns it. Since QEMU 1.2.
+//
+//qapi:type AddfdInfo
 type AddFDInfo struct {
 	FDSetID int64 `json:"fdset-id"`
 	FD      int64 `json:"fd"`
@@ -263,6 +265,8 @@ func (r RemoveFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 }
 
 // FDSetFDInfo is the struct FdsetFdInfo of misc.json. Since QEMU 1.2.
+//
+//qapi:type FdsetFdInfo
 type FDSetFDInfo struct {
 	FD     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
@@ -286,6 +290,8 @@ func (v *FDSetFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // FDSetInfo is the struct FdsetInfo of misc.json. [QueryFDSets] returns it. Since QEMU 1.2.
+//
+//qapi:type FdsetInfo
 type FDSetInfo struct {
 	FDSetID int64         `json:"fdset-id"`
 	FDs     []FDSetFDInfo `json:"fds"`

@@ -16,6 +16,8 @@ func (r RTCResetReinjection) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 }
 
 // SEVState is the enum SevState of misc-i386.json. Since QEMU 2.12.
+//
+//qapi:type SevState
 type SEVState string
 
 // The values of SEVState.
@@ -29,6 +31,8 @@ const (
 )
 
 // SEVGuestType is the enum SevGuestType of misc-i386.json. Since QEMU 6.2.
+//
+//qapi:type SevGuestType
 type SEVGuestType string
 
 // The values of SEVGuestType.
@@ -39,6 +43,8 @@ const (
 )
 
 // SEVGuestInfo is the struct SevGuestInfo of misc-i386.json. Since QEMU 2.12.
+//
+//qapi:type SevGuestInfo
 type SEVGuestInfo struct {
 	Policy uint32 `json:"policy"`
 	Handle uint32 `json:"handle"`
@@ -62,6 +68,8 @@ func (v *SEVGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // SEVSNPGuestInfo is the struct SevSnpGuestInfo of misc-i386.json. Since QEMU 9.1.
+//
+//qapi:type SevSnpGuestInfo
 type SEVSNPGuestInfo struct {
 	SNPPolicy uint64 `json:"snp-policy"`
 }
@@ -80,6 +88,8 @@ func (v *SEVSNPGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // SEVInfo is the union SevInfo of misc-i386.json. [QuerySEV] returns it. Since QEMU 2.12.
+//
+//qapi:type SevInfo
 type SEVInfo struct {
 	Enabled  bool     `json:"enabled"`
 	APIMajor uint8    `json:"api-major"`
@@ -201,6 +211,8 @@ func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 
 // SEVLaunchMeasureInfo is the struct SevLaunchMeasureInfo of misc-i386.json.
 // [QuerySEVLaunchMeasure] returns it. Since QEMU 2.12.
+//
+//qapi:type SevLaunchMeasureInfo
 type SEVLaunchMeasureInfo struct {
 	Data string `json:"data"`
 }
@@ -228,6 +240,8 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 
 // SEVCapability is the struct SevCapability of misc-i386.json. [QuerySEVCapabilities] returns
 // it. Since QEMU 2.12.
+//
+//qapi:type SevCapability
 type SEVCapability struct {
 	PDH       string `json:"pdh"`
 	CertChain string `json:"cert-chain"`
@@ -294,6 +308,8 @@ func (r SEVInjectLaunchSecret) Do(ctx context.Context, x qmp.Executor, opts ...q
 
 // SEVAttestationReport is the struct SevAttestationReport of misc-i386.json.
 // [QuerySEVAttestationReport] returns it. Since QEMU 6.1.
+//
+//qapi:type SevAttestationReport
 type SEVAttestationReport struct {
 	Data string `json:"data"`
 }
@@ -326,6 +342,8 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 }
 
 // SGXEPCSection is the struct SgxEpcSection of misc-i386.json. Since QEMU 7.0.
+//
+//qapi:type SgxEpcSection
 type SGXEPCSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
@@ -350,6 +368,8 @@ func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // SGXInfo is the struct SgxInfo of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]
 // return it. Since QEMU 6.2.
+//
+//qapi:type SgxInfo
 type SGXInfo struct {
 	SGX      bool            `json:"sgx"`
 	SGX1     bool            `json:"sgx1"`

@@ -9,6 +9,8 @@ import (
 )
 
 // PCIMemoryRange is the struct PciMemoryRange of pci.json. Since QEMU 0.14.
+//
+//qapi:type PciMemoryRange
 type PCIMemoryRange struct {
 	Base  int64 `json:"base"`
 	Limit int64 `json:"limit"`
@@ -32,6 +34,8 @@ func (v *PCIMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // PCIMemoryRegion is the struct PciMemoryRegion of pci.json. Since QEMU 0.14.
+//
+//qapi:type PciMemoryRegion
 type PCIMemoryRegion struct {
 	BAR       int64  `json:"bar"`
 	Type      string `json:"type"`
@@ -75,6 +79,8 @@ func (v *PCIMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // PCIBusInfo is the struct PciBusInfo of pci.json. Since QEMU 2.4.
+//
+//qapi:type PciBusInfo
 type PCIBusInfo struct {
 	Number            int64          `json:"number"`
 	Secondary         int64          `json:"secondary"`
@@ -118,6 +124,8 @@ func (v *PCIBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // PCIBridgeInfo is the struct PciBridgeInfo of pci.json. Since QEMU 0.14.
+//
+//qapi:type PciBridgeInfo
 type PCIBridgeInfo struct {
 	Bus     PCIBusInfo      `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices,omitzero"`
@@ -151,6 +159,8 @@ func (v *PCIBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // PCIDeviceClass is the struct PciDeviceClass of pci.json. Since QEMU 2.4.
+//
+//qapi:type PciDeviceClass
 type PCIDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
 	Class int64   `json:"class"`
@@ -174,6 +184,8 @@ func (v *PCIDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // PCIDeviceID is the struct PciDeviceId of pci.json. Since QEMU 2.4.
+//
+//qapi:type PciDeviceId
 type PCIDeviceID struct {
 	Device          int64  `json:"device"`
 	Vendor          int64  `json:"vendor"`
@@ -207,6 +219,8 @@ func (v *PCIDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // PCIDeviceInfo is the struct PciDeviceInfo of pci.json. Since QEMU 0.14.
+//
+//qapi:type PciDeviceInfo
 type PCIDeviceInfo struct {
 	Bus       int64             `json:"bus"`
 	Slot      int64             `json:"slot"`
@@ -294,6 +308,8 @@ func (v PCIDeviceInfo) String() string {
 }
 
 // PCIInfo is the struct PciInfo of pci.json. [QueryPCI] returns it. Since QEMU 0.14.
+//
+//qapi:type PciInfo
 type PCIInfo struct {
 	Bus     int64           `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices"`

@@ -292,6 +292,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 // 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+//qapi:type CanHostSocketcanProperties
 type CANHostSocketCANProperties struct {
 	If     string `json:"if"`
 	CANBus string `json:"canbus"`
@@ -315,6 +317,8 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 }
 
 // COLOCompareProperties is the struct ColoCompareProperties of qom.json. Since QEMU 2.8.
+//
+//qapi:type ColoCompareProperties
 type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
@@ -845,6 +849,8 @@ type EventLoopBaseProperties struct {
 }
 
 // IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 2.0.
+//
+//qapi:type IothreadProperties
 type IOThreadProperties struct {
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
@@ -1307,6 +1313,8 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // 6.2.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+//qapi:type MemoryBackendEpcProperties
 type MemoryBackendEPCProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1390,6 +1398,8 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // 2.11.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+//qapi:type PrManagerHelperProperties
 type PRManagerHelperProperties struct {
 	Path string `json:"path"`
 }
@@ -1454,6 +1464,8 @@ func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 }
 
 // VFIOUserServerProperties is the struct VfioUserServerProperties of qom.json. Since QEMU 7.1.
+//
+//qapi:type VfioUserServerProperties
 type VFIOUserServerProperties struct {
 	Socket SocketAddress `json:"socket"`
 	Device string        `json:"device"`
@@ -1496,6 +1508,8 @@ func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 
 // ACPIGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties of qom.json.
 // Since QEMU 9.0.
+//
+//qapi:type AcpiGenericInitiatorProperties
 type ACPIGenericInitiatorProperties struct {
 	PCIDev string `json:"pci-dev"`
 	Node   uint32 `json:"node"`
@@ -1520,6 +1534,8 @@ func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name [
 
 // ACPIGenericPortProperties is the struct AcpiGenericPortProperties of qom.json. Since QEMU
 // 9.2.
+//
+//qapi:type AcpiGenericPortProperties
 type ACPIGenericPortProperties struct {
 	PCIBus string `json:"pci-bus"`
 	Node   uint32 `json:"node"`
@@ -1543,6 +1559,8 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 }
 
 // RNGProperties is the struct RngProperties of qom.json. Since QEMU 1.3.
+//
+//qapi:type RngProperties
 type RNGProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
@@ -1562,6 +1580,8 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 1.3.
+//
+//qapi:type RngEgdProperties
 type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
@@ -1588,6 +1608,8 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // RNGRandomProperties is the struct RngRandomProperties of qom.json. Since QEMU 1.3.
 //
 // Only in a QEMU built with CONFIG_POSIX.
+//
+//qapi:type RngRandomProperties
 type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened   *bool   `json:"opened,omitzero"`
@@ -1614,6 +1636,8 @@ func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 // IGVMCfgProperties is the struct IgvmCfgProperties of qom.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_IGVM.
+//
+//qapi:type IgvmCfgProperties
 type IGVMCfgProperties struct {
 	File string `json:"file"`
 }
@@ -1632,6 +1656,8 @@ func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // SEVCommonProperties is the struct SevCommonProperties of qom.json. Since QEMU 9.1.
+//
+//qapi:type SevCommonProperties
 type SEVCommonProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1640,6 +1666,8 @@ type SEVCommonProperties struct {
 }
 
 // SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 2.12.
+//
+//qapi:type SevGuestProperties
 type SEVGuestProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1706,6 +1734,8 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // SEVSNPGuestProperties is the struct SevSnpGuestProperties of qom.json. Since QEMU 9.1.
+//
+//qapi:type SevSnpGuestProperties
 type SEVSNPGuestProperties struct {
 	SEVDevice               *string `json:"sev-device,omitzero"`
 	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
@@ -1778,6 +1808,8 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 // TDXGuestProperties is the struct TdxGuestProperties of qom.json. Since QEMU 10.1.
 //
 // Features: confidential-guest-reset.
+//
+//qapi:type TdxGuestProperties
 type TDXGuestProperties struct {
 	Attributes            *uint64        `json:"attributes,omitzero"`
 	SEPTVEDisable         *bool          `json:"sept-ve-disable,omitzero"`
@@ -2372,6 +2404,8 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 
 // ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Seen first in
 // QEMU 11.1.
+//
+//qapi:type ObjectOptionsMonitorHmp
 type ObjectOptionsMonitorHMP struct {
 	Chardev  string `json:"chardev"`
 	Readline *bool  `json:"readline,omitzero"`
@@ -2396,6 +2430,8 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Seen first in
 // QEMU 11.1.
+//
+//qapi:type ObjectOptionsMonitorQmp
 type ObjectOptionsMonitorQMP struct {
 	Chardev     string                              `json:"chardev"`
 	Pretty      *bool                               `json:"pretty,omitzero"`
@@ -2425,6 +2461,8 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // ObjectOptionsMonitorQMPCloseAction is the enum ObjectOptionsMonitorQmpCloseAction of
 // qom.json. Seen first in QEMU 11.1.
+//
+//qapi:type ObjectOptionsMonitorQmpCloseAction
 type ObjectOptionsMonitorQMPCloseAction string
 
 // The values of ObjectOptionsMonitorQMPCloseAction.

@@ -123,6 +123,8 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 }
 
 // RockerOfDPAFlowKey is the struct RockerOfDpaFlowKey of rocker.json. Since QEMU 2.4.
+//
+//qapi:type RockerOfDpaFlowKey
 type RockerOfDPAFlowKey struct {
 	Priority uint32  `json:"priority"`
 	TblID    uint32  `json:"tbl-id"`
@@ -177,6 +179,8 @@ func (v *RockerOfDPAFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // RockerOfDPAFlowMask is the struct RockerOfDpaFlowMask of rocker.json. Since QEMU 2.4.
+//
+//qapi:type RockerOfDpaFlowMask
 type RockerOfDPAFlowMask struct {
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
@@ -215,6 +219,8 @@ func (v *RockerOfDPAFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // RockerOfDPAFlowAction is the struct RockerOfDpaFlowAction of rocker.json. Since QEMU 2.4.
+//
+//qapi:type RockerOfDpaFlowAction
 type RockerOfDPAFlowAction struct {
 	GotoTbl     *uint32 `json:"goto-tbl,omitzero"`
 	GroupID     *uint32 `json:"group-id,omitzero"`
@@ -250,6 +256,8 @@ func (v *RockerOfDPAFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // RockerOfDPAFlow is the struct RockerOfDpaFlow of rocker.json. [QueryRockerOfDPAFlows]
 // returns it. Since QEMU 2.4.
+//
+//qapi:type RockerOfDpaFlow
 type RockerOfDPAFlow struct {
 	Cookie uint64                `json:"cookie"`
 	Hits   uint64                `json:"hits"`
@@ -307,6 +315,8 @@ func (r QueryRockerOfDPAFlows) Do(ctx context.Context, x qmp.Executor, opts ...q
 
 // RockerOfDPAGroup is the struct RockerOfDpaGroup of rocker.json. [QueryRockerOfDPAGroups]
 // returns it. Since QEMU 2.4.
+//
+//qapi:type RockerOfDpaGroup
 type RockerOfDPAGroup struct {
 	ID        uint32   `json:"id"`
 	Type      uint8    `json:"type"`

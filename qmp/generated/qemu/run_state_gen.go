@@ -563,6 +563,8 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 
 // GuestPanicInformationTDX is the struct GuestPanicInformationTdx of run-state.json. Since
 // QEMU 10.1.
+//
+//qapi:type GuestPanicInformationTdx
 type GuestPanicInformationTDX struct {
 	ErrorCode uint32  `json:"error-code"`
 	Message   string  `json:"message"`
@@ -656,6 +658,8 @@ func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // NotifyVMExitOption is the enum NotifyVmexitOption of run-state.json. Since QEMU 7.2.
+//
+//qapi:type NotifyVmexitOption
 type NotifyVMExitOption string
 
 // The values of NotifyVMExitOption.
@@ -667,6 +671,8 @@ const (
 
 // GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. Seen
 // first in QEMU 11.1.
+//
+//qapi:type GuestPanicInformationSev
 type GuestPanicInformationSEV struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`

@@ -11,6 +11,8 @@ import (
 // TPMModel is the enum TpmModel of tpm.json. [QueryTPMModels] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+//qapi:type TpmModel
 type TPMModel string
 
 // The values of TPMModel.
@@ -40,6 +42,8 @@ func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // TPMType is the enum TpmType of tpm.json. [QueryTPMTypes] returns it. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+//qapi:type TpmType
 type TPMType string
 
 // The values of TPMType.
@@ -113,6 +117,8 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 // TPMTypeOptions is the union TpmTypeOptions of tpm.json. Since QEMU 1.5.
 //
 // Only in a QEMU built with CONFIG_TPM.
+//
+//qapi:type TpmTypeOptions
 type TPMTypeOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type TPMType `json:"type"`

@@ -8,6 +8,8 @@ import (
 )
 
 // UEFIVariable is the struct UefiVariable of uefi.json. Since QEMU 10.0.
+//
+//qapi:type UefiVariable
 type UEFIVariable struct {
 	GUID   string  `json:"guid"`
 	Name   string  `json:"name"`
@@ -51,6 +53,8 @@ func (v *UEFIVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // UEFIVarStore is the struct UefiVarStore of uefi.json. Since QEMU 10.0.
+//
+//qapi:type UefiVarStore
 type UEFIVarStore struct {
 	Version   int64          `json:"version"`
 	Variables []UEFIVariable `json:"variables"`

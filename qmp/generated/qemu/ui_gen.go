@@ -114,6 +114,8 @@ func (v SetPasswordOptions) String() string {
 }
 
 // SetPasswordOptionsVNC is the struct SetPasswordOptionsVnc of ui.json. Since QEMU 7.0.
+//
+//qapi:type SetPasswordOptionsVnc
 type SetPasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
@@ -235,6 +237,8 @@ func (v ExpirePasswordOptions) String() string {
 }
 
 // ExpirePasswordOptionsVNC is the struct ExpirePasswordOptionsVnc of ui.json. Since QEMU 7.0.
+//
+//qapi:type ExpirePasswordOptionsVnc
 type ExpirePasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
@@ -309,6 +313,8 @@ func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 // SPICEBasicInfo is the struct SpiceBasicInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+//qapi:type SpiceBasicInfo
 type SPICEBasicInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
@@ -333,6 +339,8 @@ func (v *SPICEBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // SPICEServerInfo is the struct SpiceServerInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+//qapi:type SpiceServerInfo
 type SPICEServerInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
@@ -361,6 +369,8 @@ func (v *SPICEServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // SPICEChannel is the struct SpiceChannel of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+//qapi:type SpiceChannel
 type SPICEChannel struct {
 	Host         string               `json:"host"`
 	Port         string               `json:"port"`
@@ -401,6 +411,8 @@ func (v *SPICEChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 // SPICEQueryMouseMode is the enum SpiceQueryMouseMode of ui.json. Since QEMU 1.1.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+//qapi:type SpiceQueryMouseMode
 type SPICEQueryMouseMode string
 
 // The values of SPICEQueryMouseMode.
@@ -413,6 +425,8 @@ const (
 // SPICEInfo is the struct SpiceInfo of ui.json. [QuerySPICE] returns it. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_SPICE.
+//
+//qapi:type SpiceInfo
 type SPICEInfo struct {
 	Enabled         bool                `json:"enabled"`
 	Migrated        bool                `json:"migrated"`
@@ -567,6 +581,8 @@ func (*SPICEMigrateCompletedEvent) EventName() string {
 // VNCBasicInfo is the struct VncBasicInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+//qapi:type VncBasicInfo
 type VNCBasicInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
@@ -595,6 +611,8 @@ func (v *VNCBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // VNCServerInfo is the struct VncServerInfo of ui.json. Since QEMU 2.1.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+//qapi:type VncServerInfo
 type VNCServerInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
@@ -627,6 +645,8 @@ func (v *VNCServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // VNCClientInfo is the struct VncClientInfo of ui.json. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+//qapi:type VncClientInfo
 type VNCClientInfo struct {
 	Host         string               `json:"host"`
 	Service      string               `json:"service"`
@@ -672,6 +692,8 @@ func (v *VNCClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // VNCInfo is the struct VncInfo of ui.json. [QueryVNC] returns it. Since QEMU 0.14.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+//qapi:type VncInfo
 type VNCInfo struct {
 	Enabled bool                  `json:"enabled"`
 	Host    *string               `json:"host,omitzero"`
@@ -712,6 +734,8 @@ func (v *VNCInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // VNCPrimaryAuth is the enum VncPrimaryAuth of ui.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+//qapi:type VncPrimaryAuth
 type VNCPrimaryAuth string
 
 // The values of VNCPrimaryAuth.
@@ -730,6 +754,8 @@ const (
 // VNCVencryptSubAuth is the enum VncVencryptSubAuth of ui.json. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+//qapi:type VncVencryptSubAuth
 type VNCVencryptSubAuth string
 
 // The values of VNCVencryptSubAuth.
@@ -748,6 +774,8 @@ const (
 // VNCServerInfo2 is the struct VncServerInfo2 of ui.json. Since QEMU 2.9.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+//qapi:type VncServerInfo2
 type VNCServerInfo2 struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
@@ -793,6 +821,8 @@ func (v *VNCServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 // VNCInfo2 is the struct VncInfo2 of ui.json. [QueryVNCServers] returns it. Since QEMU 2.3.
 //
 // Only in a QEMU built with CONFIG_VNC.
+//
+//qapi:type VncInfo2
 type VNCInfo2 struct {
 	ID       string              `json:"id"`
 	Server   []VNCServerInfo2    `json:"server"`

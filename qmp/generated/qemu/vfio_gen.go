@@ -5,6 +5,8 @@ package qemu
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
 // QAPIVFIOMigrationState is the enum QapiVfioMigrationState of vfio.json. Since QEMU 9.1.
+//
+//qapi:type QapiVfioMigrationState
 type QAPIVFIOMigrationState string
 
 // The values of QAPIVFIOMigrationState.

@@ -765,6 +765,8 @@ func (v *IOThreadVirtQueueMapping) UnmarshalMember(d *wire.Decoder, name []byte)
 }
 
 // VirtioGPUOutput is the struct VirtIOGPUOutput of virtio.json. Since QEMU 10.1.
+//
+//qapi:type VirtIOGPUOutput
 type VirtioGPUOutput struct {
 	Name string `json:"name"`
 }

@@ -9,6 +9,8 @@ import (
 )
 
 // NBDServerOptionsBase is the struct NbdServerOptionsBase of block-export.json.
+//
+//qapi:type NbdServerOptionsBase
 type NBDServerOptionsBase struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
@@ -18,6 +20,8 @@ type NBDServerOptionsBase struct {
 }
 
 // NBDServerOptions is the struct NbdServerOptions of block-export.json.
+//
+//qapi:type NbdServerOptions
 type NBDServerOptions struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32       `json:"handshake-max-seconds,omitzero"`
@@ -29,6 +33,8 @@ type NBDServerOptions struct {
 
 // NBDServerOptionsLegacy is the struct NbdServerOptionsLegacy of block-export.json.
 // [NBDServerStart] sends it.
+//
+//qapi:type NbdServerOptionsLegacy
 type NBDServerOptionsLegacy struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
@@ -59,6 +65,8 @@ func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 
 // BlockExportOptionsNBDBase is the struct BlockExportOptionsNbdBase of block-export.json.
 // Since QEMU 5.0.
+//
+//qapi:type BlockExportOptionsNbdBase
 type BlockExportOptionsNBDBase struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
@@ -66,6 +74,8 @@ type BlockExportOptionsNBDBase struct {
 
 // BlockExportOptionsNBD is the struct BlockExportOptionsNbd of block-export.json. Since QEMU
 // 5.2.
+//
+//qapi:type BlockExportOptionsNbd
 type BlockExportOptionsNBD struct {
 	Name            *string                 `json:"name,omitzero"`
 	Description     *string                 `json:"description,omitzero"`
@@ -139,6 +149,8 @@ func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name [
 }
 
 // FUSEExportAllowOther is the enum FuseExportAllowOther of block-export.json. Since QEMU 6.1.
+//
+//qapi:type FuseExportAllowOther
 type FUSEExportAllowOther string
 
 // The values of FUSEExportAllowOther.
@@ -152,6 +164,8 @@ const (
 // 6.0.
 //
 // Only in a QEMU built with CONFIG_FUSE.
+//
+//qapi:type BlockExportOptionsFuse
 type BlockExportOptionsFUSE struct {
 	Mountpoint string `json:"mountpoint"`
 	Growable   *bool  `json:"growable,omitzero"`
@@ -182,6 +196,8 @@ func (v *BlockExportOptionsFUSE) UnmarshalMember(d *wire.Decoder, name []byte) i
 
 // BlockExportOptionsVDUSEBlk is the struct BlockExportOptionsVduseBlk of block-export.json.
 // Since QEMU 7.1.
+//
+//qapi:type BlockExportOptionsVduseBlk
 type BlockExportOptionsVDUSEBlk struct {
 	Name             string  `json:"name"`
 	NumQueues        *uint16 `json:"num-queues,omitzero"`
@@ -225,6 +241,8 @@ func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byt
 
 // NBDServerAddOptions is the struct NbdServerAddOptions of block-export.json. [NBDServerAdd]
 // sends it. Since QEMU 5.0.
+//
+//qapi:type NbdServerAddOptions
 type NBDServerAddOptions struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
@@ -543,6 +561,8 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 
 // BlockExportOptionsIOThread is the alternate BlockExportOptionsIothread of block-export.json.
 // Exactly one of its fields is set. Seen first in QEMU 11.1.
+//
+//qapi:type BlockExportOptionsIothread
 type BlockExportOptionsIOThread struct {
 	Str  *string
 	List []string

@@ -99,6 +99,8 @@ type QCryptoBlockOptionsBase struct {
 
 // QCryptoBlockOptionsQcow is the struct QCryptoBlockOptionsQCow of crypto.json. Since QEMU
 // 2.6.
+//
+//qapi:type QCryptoBlockOptionsQCow
 type QCryptoBlockOptionsQcow struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -748,6 +750,8 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 }
 
 // TLSCredsProperties is the struct TlsCredsProperties of crypto.json. Since QEMU 2.5.
+//
+//qapi:type TlsCredsProperties
 type TLSCredsProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -781,6 +785,8 @@ func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // TLSCredsAnonProperties is the struct TlsCredsAnonProperties of crypto.json. Since QEMU 2.5.
+//
+//qapi:type TlsCredsAnonProperties
 type TLSCredsAnonProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -814,6 +820,8 @@ func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 }
 
 // TLSCredsPSKProperties is the struct TlsCredsPskProperties of crypto.json. Since QEMU 3.0.
+//
+//qapi:type TlsCredsPskProperties
 type TLSCredsPSKProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -852,6 +860,8 @@ func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 }
 
 // TLSCredsX509Properties is the struct TlsCredsX509Properties of crypto.json. Since QEMU 2.5.
+//
+//qapi:type TlsCredsX509Properties
 type TLSCredsX509Properties struct {
 	VerifyPeer  *bool                    `json:"verify-peer,omitzero"`
 	Dir         *string                  `json:"dir,omitzero"`

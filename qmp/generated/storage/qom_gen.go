@@ -289,6 +289,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 // 2.12.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+//qapi:type CanHostSocketcanProperties
 type CANHostSocketCANProperties struct {
 	If     string `json:"if"`
 	CANBus string `json:"canbus"`
@@ -312,6 +314,8 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 }
 
 // COLOCompareProperties is the struct ColoCompareProperties of qom.json. Since QEMU 2.8.
+//
+//qapi:type ColoCompareProperties
 type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
@@ -842,6 +846,8 @@ type EventLoopBaseProperties struct {
 }
 
 // IOThreadProperties is the struct IothreadProperties of qom.json. Since QEMU 2.0.
+//
+//qapi:type IothreadProperties
 type IOThreadProperties struct {
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
@@ -1304,6 +1310,8 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // 6.2.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+//qapi:type MemoryBackendEpcProperties
 type MemoryBackendEPCProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1387,6 +1395,8 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // 2.11.
 //
 // Only in a QEMU built with CONFIG_LINUX.
+//
+//qapi:type PrManagerHelperProperties
 type PRManagerHelperProperties struct {
 	Path string `json:"path"`
 }
@@ -1451,6 +1461,8 @@ func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 }
 
 // VFIOUserServerProperties is the struct VfioUserServerProperties of qom.json. Since QEMU 7.1.
+//
+//qapi:type VfioUserServerProperties
 type VFIOUserServerProperties struct {
 	Socket SocketAddress `json:"socket"`
 	Device string        `json:"device"`
@@ -1493,6 +1505,8 @@ func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 
 // ACPIGenericInitiatorProperties is the struct AcpiGenericInitiatorProperties of qom.json.
 // Since QEMU 9.0.
+//
+//qapi:type AcpiGenericInitiatorProperties
 type ACPIGenericInitiatorProperties struct {
 	PCIDev string `json:"pci-dev"`
 	Node   uint32 `json:"node"`
@@ -1517,6 +1531,8 @@ func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name [
 
 // ACPIGenericPortProperties is the struct AcpiGenericPortProperties of qom.json. Since QEMU
 // 9.2.
+//
+//qapi:type AcpiGenericPortProperties
 type ACPIGenericPortProperties struct {
 	PCIBus string `json:"pci-bus"`
 	Node   uint32 `json:"node"`
@@ -1540,6 +1556,8 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 }
 
 // RNGProperties is the struct RngProperties of qom.json. Since QEMU 1.3.
+//
+//qapi:type RngProperties
 type RNGProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
@@ -1559,6 +1577,8 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // RNGEGDProperties is the struct RngEgdProperties of qom.json. Since QEMU 1.3.
+//
+//qapi:type RngEgdProperties
 type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
@@ -1585,6 +1605,8 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // RNGRandomProperties is the struct RngRandomProperties of qom.json. Since QEMU 1.3.
 //
 // Only in a QEMU built with CONFIG_POSIX.
+//
+//qapi:type RngRandomProperties
 type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened   *bool   `json:"opened,omitzero"`
@@ -1611,6 +1633,8 @@ func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 // IGVMCfgProperties is the struct IgvmCfgProperties of qom.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_IGVM.
+//
+//qapi:type IgvmCfgProperties
 type IGVMCfgProperties struct {
 	File string `json:"file"`
 }
@@ -1629,6 +1653,8 @@ func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // SEVCommonProperties is the struct SevCommonProperties of qom.json. Since QEMU 9.1.
+//
+//qapi:type SevCommonProperties
 type SEVCommonProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1637,6 +1663,8 @@ type SEVCommonProperties struct {
 }
 
 // SEVGuestProperties is the struct SevGuestProperties of qom.json. Since QEMU 2.12.
+//
+//qapi:type SevGuestProperties
 type SEVGuestProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1703,6 +1731,8 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // SEVSNPGuestProperties is the struct SevSnpGuestProperties of qom.json. Since QEMU 9.1.
+//
+//qapi:type SevSnpGuestProperties
 type SEVSNPGuestProperties struct {
 	SEVDevice               *string `json:"sev-device,omitzero"`
 	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
@@ -1775,6 +1805,8 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 // TDXGuestProperties is the struct TdxGuestProperties of qom.json. Since QEMU 10.1.
 //
 // Features: confidential-guest-reset.
+//
+//qapi:type TdxGuestProperties
 type TDXGuestProperties struct {
 	Attributes            *uint64        `json:"attributes,omitzero"`
 	SEPTVEDisable         *bool          `json:"sept-ve-disable,omitzero"`
@@ -2369,6 +2401,8 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 
 // ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Seen first in
 // QEMU 11.1.
+//
+//qapi:type ObjectOptionsMonitorHmp
 type ObjectOptionsMonitorHMP struct {
 	Chardev  string `json:"chardev"`
 	Readline *bool  `json:"readline,omitzero"`
@@ -2393,6 +2427,8 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Seen first in
 // QEMU 11.1.
+//
+//qapi:type ObjectOptionsMonitorQmp
 type ObjectOptionsMonitorQMP struct {
 	Chardev     string                              `json:"chardev"`
 	Pretty      *bool                               `json:"pretty,omitzero"`
@@ -2422,6 +2458,8 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // ObjectOptionsMonitorQMPCloseAction is the enum ObjectOptionsMonitorQmpCloseAction of
 // qom.json. Seen first in QEMU 11.1.
+//
+//qapi:type ObjectOptionsMonitorQmpCloseAction
 type ObjectOptionsMonitorQMPCloseAction string
 
 // The values of ObjectOptionsMonitorQMPCloseAction.

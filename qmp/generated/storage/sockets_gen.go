@@ -184,6 +184,8 @@ func (v *VsockSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // FDSocketAddress is the struct FdSocketAddress of sockets.json. Since QEMU 1.2.
+//
+//qapi:type FdSocketAddress
 type FDSocketAddress struct {
 	Str string `json:"str"`
 }
