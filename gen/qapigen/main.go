@@ -51,6 +51,9 @@ import (
 func main() {
 	// A run is over before there is much garbage: collecting it would take a quarter of the time.
 	debug.SetGCPercent(400)
+	if isVetTool(os.Args[1:]) {
+		vetTool()
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -111,7 +114,7 @@ Query and diff have statuses of their own.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture(), newJoin(),
-		newSince(), newList(), newFacts(), newPage(),
+		newSince(), newList(), newFacts(), newPage(), newVet(),
 		newCompletion(root), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.Args = unknownCommand
