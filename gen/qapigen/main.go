@@ -11,6 +11,7 @@
 //	qapigen since PATH...                                                    since which QEMU something is there
 //	qapigen list -qemu FIRST..LAST [MODULE...]                               what is new, gone and deprecated
 //	qapigen facts [-from FILE] -out FILE SOURCE...                           what since and list know
+//	qapigen vet -qemu FIRST..LAST [PACKAGE...]                               what programs use and a QEMU lacks
 //	qapigen page [-out FILE]                                                 a page on which to look these up
 //	qapigen completion SHELL                                                 a script for bash, zsh, fish or powershell
 //	qapigen version [-json]                                                  of qapigen, and the QEMUs that it knows

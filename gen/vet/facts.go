@@ -123,10 +123,7 @@ func (r *releases) judge(k *known, s state) (kind, message string) {
 		}
 		return Deprecated, "deprecated since QEMU " + k.fact.Deprecated.Release + use
 	case removed.Release != "" && facts.Compare(r.names[bits.TrailingZeros64(uint64(lacking))], removed.Release) >= 0:
-		if removed.After != "" {
-			return Removed, fmt.Sprintf("removed after QEMU %s, by %s%s", removed.After, removed.Release, use)
-		}
-		return Removed, "removed in QEMU " + removed.Release + use
+		return Removed, removal(removed) + use
 	}
 	since := "since QEMU " + k.fact.Since.Release
 	if k.fact.Since.After != "" {
@@ -134,9 +131,16 @@ func (r *releases) judge(k *known, s state) (kind, message string) {
 	}
 	message = since + "; " + r.lack(lacking)
 	if removed.Release != "" && lacking&r.newest() != 0 {
-		message += "; removed in QEMU " + removed.Release
+		message += "; " + removal(removed)
 	}
 	return Lacks, message + use
+}
+
+func removal(d facts.Date) string {
+	if d.After != "" {
+		return fmt.Sprintf("removed after QEMU %s, by %s", d.After, d.Release)
+	}
+	return "removed in QEMU " + d.Release
 }
 
 // lack says which releases lack something: "5.2 to 6.1 lack it".

@@ -280,6 +280,9 @@ func (c *checker) mentioned(e ast.Expr) guard {
 
 // missing returns what the result of qmpschema.Missing says if it is empty.
 func (c *checker) missing(e ast.Expr) (g guard, ok bool) {
+	if obj := c.variable(e); obj != nil && !isList(obj.Type()) {
+		return g, false // the error
+	}
 	for _, d := range c.sources(e) {
 		call, isCall := d.(*ast.CallExpr)
 		if !isCall {
@@ -298,6 +301,11 @@ func (c *checker) missing(e ast.Expr) (g guard, ok bool) {
 		g, ok = c.ask(call.Args[min(first, len(call.Args)):]), true
 	}
 	return g, ok
+}
+
+func isList(t types.Type) bool {
+	_, ok := t.Underlying().(*types.Slice)
+	return ok
 }
 
 // asked collects what is asked for.
